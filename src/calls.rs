@@ -1,0 +1,110 @@
+//! Server functions: what the page asks the server for. Thin and typed; each is one line into the service.
+//!
+//! None of them carries activity: frames come by the stream and by the poll, from the journal alone.
+
+use std::collections::BTreeMap;
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::{GetUrl, JsonEncoding};
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+
+use crate::model::{Code, Offer, Problem, Run, RunFilter, RunPage, RunView};
+
+/// A failure on the way keeps its meaning: what the service answered stays what it is, all else is told apart by who failed.
+impl FromServerFnError for Problem {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        let code = match &error {
+            ServerFnErrorErr::Request(_) => Code::Unreachable,
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
+                Code::BadRequest
+            }
+            _ => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// What the start form is made from.
+///
+/// # Errors
+/// Only failures on the way.
+#[server(prefix = "/fn", endpoint = "offer", input = GetUrl)]
+pub async fn offer() -> Result<Offer, Problem> {
+    server::service()?.offer()
+}
+
+/// Runs, newest first.
+///
+/// # Errors
+/// The filter is not one, or the database is not available.
+#[server(prefix = "/fn", endpoint = "list_runs", input = GetUrl)]
+pub async fn list_runs(
+    /// Which runs are wanted.
+    filter: RunFilter,
+) -> Result<RunPage, Problem> {
+    server::service()?.list(&filter).await
+}
+
+/// A run and the newest frames of its journal: what its page shows first.
+///
+/// # Errors
+/// There is no such run, or the database is not available.
+#[server(prefix = "/fn", endpoint = "view_run", input = GetUrl)]
+pub async fn view_run(
+    /// The run's id.
+    id: String,
+) -> Result<RunView, Problem> {
+    let view = server::service()?.view(&id).await;
+    if let Err(problem) = &view {
+        server::answer_with(problem);
+    }
+    view
+}
+
+/// Asks for a new run, and leads to its page.
+///
+/// # Errors
+/// There is no such pipeline, the values do not fit it (one entry per parameter in `errors`), or the database is not available.
+#[server(prefix = "/fn", endpoint = "start_run")]
+pub async fn start_run(
+    /// The pipeline's name.
+    pipeline: String,
+    /// The values, as the form has them.
+    #[server(default)]
+    params: BTreeMap<String, String>,
+    /// The form's own key: sending it twice starts one run.
+    #[server(default)]
+    key: String,
+) -> Result<Run, Problem> {
+    let given = params.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let key = Some(key).filter(|key| !key.is_empty());
+    let (run, _) = server::service()?.start(&pipeline, given, key.as_deref()).await?;
+    leptos_axum::redirect(&format!("/runs/{}", run.id));
+    Ok(run)
+}
+
+/// Asks for a new attempt of a finished run.
+///
+/// # Errors
+/// There is no such run, it is still active, its pipeline is gone, or the database is not available.
+#[server(prefix = "/fn", endpoint = "rerun")]
+pub async fn rerun(
+    /// The run's id.
+    id: String,
+) -> Result<Run, Problem> {
+    server::service()?.rerun(&id, &server::operator()).await
+}
+
+/// Asks for the end of an active run.
+///
+/// # Errors
+/// There is no such run, it is finished, or the database is not available.
+#[server(prefix = "/fn", endpoint = "cancel")]
+pub async fn cancel(
+    /// The run's id.
+    id: String,
+) -> Result<Run, Problem> {
+    server::service()?.cancel(&id, &server::operator()).await
+}

@@ -1,0 +1,557 @@
+//! The frame: one journaled piece of activity of a run (CONTRACT.md, "A frame in JSON").
+//!
+//! [`Frame`] is what a reader works with; [`Record`] is the same frame as it is stored and sent, its data still text,
+//! so that replaying a journal parses nothing.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::{Status, Timestamp};
+
+/// The longest `line` of a [`Log`] frame, in bytes of UTF-8. Longer lines are split.
+pub const MAX_LINE: usize = 64 * 1024;
+
+/// One journaled piece of activity of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Frame {
+    /// 1, 2, 3 … per run, without gaps, over all attempts.
+    pub seq: u64,
+    /// When it was journaled.
+    pub ts: Timestamp,
+    /// The attempt it belongs to, from 1.
+    pub attempt: u32,
+    /// The phase it belongs to, if any.
+    pub phase: Option<Arc<str>>,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// What happened: the frame's `kind` and its `data`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum Body {
+    /// The run's status changed.
+    Status(StatusChange),
+    /// A phase began or ended.
+    Phase(PhaseChange),
+    /// A line a command printed.
+    Log(Log),
+    /// Something a scan found.
+    Finding(Finding),
+    /// A proposed or applied change of one file.
+    Patch(Patch),
+    /// An agent called a tool.
+    Tool(Tool),
+    /// What the tool answered.
+    ToolResult(ToolResult),
+    /// A piece of an agent's answer.
+    Token(Text),
+    /// A piece of an agent's reasoning.
+    Reasoning(Text),
+    /// A person is asked, or has answered.
+    Approval(Approval),
+    /// Something went wrong in carrying out the run.
+    Error(Failure),
+    /// How far the phase is.
+    Progress(Progress),
+    /// A kind, or a shape of data, that this version does not know. Kept, so that an older page shows a newer journal
+    /// without a gap.
+    #[serde(untagged)]
+    Other(Unknown),
+}
+
+/// `status`: every change of a run's status is one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusChange {
+    /// The status before.
+    pub from: Status,
+    /// The status now.
+    pub to: Status,
+    /// Who or what changed it.
+    pub reason: String,
+}
+
+/// What became of a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseState {
+    /// Not begun. Never in a frame: the state of a phase no frame speaks of yet.
+    Pending,
+    /// Its command runs.
+    Started,
+    /// Its command ended with exit code 0.
+    Completed,
+    /// Its command ended otherwise, or was ended.
+    Failed,
+    /// An earlier phase failed or the run was ended, so it did not run.
+    Skipped,
+}
+
+impl PhaseState {
+    /// The word as the API, the database and the page's hooks have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Started => "started",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// `phase`: a phase began or ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseChange {
+    /// The phase's name.
+    pub name: String,
+    /// What became of it.
+    pub state: PhaseState,
+    /// The command's exit code; `None` while it runs and if it was ended from outside.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// How long it ran; `None` while it runs and if that is not known.
+    #[serde(default)]
+    pub duration_ms: Option<u64>,
+}
+
+/// Which of a command's two outputs a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// `log`: a line a command printed, at most [`MAX_LINE`] bytes, ANSI colours kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// Which output it came from.
+    pub stream: LogStream,
+    /// The text, without its line end.
+    pub line: String,
+    /// Whether this continues the line of this output's frame before: a longer line was split, or its beginning was shown
+    /// before its end had come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cont: bool,
+}
+
+/// `finding`: something a scan found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The file, relative to the project.
+    pub path: String,
+    /// Line, from 1.
+    #[serde(default)]
+    pub line: Option<u64>,
+    /// Column, from 1.
+    #[serde(default)]
+    pub column: Option<u64>,
+    /// The rule's name.
+    #[serde(default)]
+    pub rule: String,
+    /// How bad, in the tool's own word: `error`, `warning`, `info`, `hint` …
+    #[serde(default)]
+    pub severity: String,
+    /// What is wrong.
+    pub message: String,
+    /// Whether the tool can fix it.
+    #[serde(default)]
+    pub fixable: bool,
+}
+
+/// `patch`: a change of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patch {
+    /// The file, relative to the project.
+    pub path: String,
+    /// Unified diff.
+    pub diff: String,
+    /// Lines added.
+    #[serde(default)]
+    pub added: u64,
+    /// Lines removed.
+    #[serde(default)]
+    pub removed: u64,
+}
+
+/// `tool`: an agent called a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// The call's id, which its [`ToolResult`] repeats.
+    pub call: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments, shortened for people.
+    #[serde(default)]
+    pub preview: String,
+}
+
+/// `tool_result`: what a tool answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolResult {
+    /// The id of the call it answers.
+    pub call: String,
+    /// Whether the tool did what was asked.
+    pub ok: bool,
+    /// The answer, shortened for people.
+    #[serde(default)]
+    pub preview: String,
+    /// How long the call took.
+    #[serde(default)]
+    pub duration_ms: Option<u64>,
+}
+
+/// `token` and `reasoning`: a piece of text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// The piece.
+    pub text: String,
+}
+
+/// Where a question to a person stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalState {
+    /// Nobody has answered.
+    Waiting,
+    /// Yes.
+    Approved,
+    /// No.
+    Rejected,
+}
+
+/// `approval`: a person is asked, or has answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// What is asked.
+    pub question: String,
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// Who answered.
+    #[serde(default)]
+    pub by: Option<String>,
+}
+
+/// `error`: something went wrong in carrying out the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable word for programs.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+    /// Whether a re-run may succeed without any change.
+    #[serde(default)]
+    pub retryable: bool,
+}
+
+/// `progress`: how far the phase is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// How much is done.
+    pub done: u64,
+    /// How much there is, if known.
+    #[serde(default)]
+    pub total: Option<u64>,
+    /// What is counted.
+    #[serde(default)]
+    pub unit: String,
+}
+
+/// A kind, or a shape of data, that this version does not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// Its kind.
+    pub kind: String,
+    /// Its data, as it came.
+    pub data: Value,
+}
+
+impl Body {
+    /// The frame's `kind`.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Status(_) => "status",
+            Self::Phase(_) => "phase",
+            Self::Log(_) => "log",
+            Self::Finding(_) => "finding",
+            Self::Patch(_) => "patch",
+            Self::Tool(_) => "tool",
+            Self::ToolResult(_) => "tool_result",
+            Self::Token(_) => "token",
+            Self::Reasoning(_) => "reasoning",
+            Self::Approval(_) => "approval",
+            Self::Error(_) => "error",
+            Self::Progress(_) => "progress",
+            Self::Other(unknown) => &unknown.kind,
+        }
+    }
+
+    /// The frame's `data` as JSON.
+    pub fn data(&self) -> String {
+        let written = match self {
+            Self::Status(data) => serde_json::to_string(data),
+            Self::Phase(data) => serde_json::to_string(data),
+            Self::Log(data) => serde_json::to_string(data),
+            Self::Finding(data) => serde_json::to_string(data),
+            Self::Patch(data) => serde_json::to_string(data),
+            Self::Tool(data) => serde_json::to_string(data),
+            Self::ToolResult(data) => serde_json::to_string(data),
+            Self::Token(data) | Self::Reasoning(data) => serde_json::to_string(data),
+            Self::Approval(data) => serde_json::to_string(data),
+            Self::Error(data) => serde_json::to_string(data),
+            Self::Progress(data) => serde_json::to_string(data),
+            Self::Other(unknown) => serde_json::to_string(&unknown.data),
+        };
+        // Only maps with keys that are no text and failing writers make serde_json fail; there are none here.
+        written.unwrap_or_else(|_| "{}".to_owned())
+    }
+
+    /// The body of this kind with this data, if the kind is known and the data has its shape.
+    fn known(kind: &str, data: &Value) -> Option<Self> {
+        fn read<'a, T: Deserialize<'a>>(data: &'a Value) -> Option<T> {
+            T::deserialize(data).ok()
+        }
+        match kind {
+            "status" => read(data).map(Self::Status),
+            "phase" => read(data).map(Self::Phase),
+            "log" => read(data).map(Self::Log),
+            "finding" => read(data).map(Self::Finding),
+            "patch" => read(data).map(Self::Patch),
+            "tool" => read(data).map(Self::Tool),
+            "tool_result" => read(data).map(Self::ToolResult),
+            "token" => read(data).map(Self::Token),
+            "reasoning" => read(data).map(Self::Reasoning),
+            "approval" => read(data).map(Self::Approval),
+            "error" => read(data).map(Self::Error),
+            "progress" => read(data).map(Self::Progress),
+            _ => None,
+        }
+    }
+
+    /// The body of this kind with this data; [`Body::Other`] if this version does not know it.
+    pub fn of(kind: &str, data: Value) -> Self {
+        Self::known(kind, &data).unwrap_or_else(|| Self::Other(Unknown { kind: kind.to_owned(), data }))
+    }
+
+    /// What a command reports by printing `::frame {…}` on its standard output (CONTRACT.md, "Pipelines in TOML"): the
+    /// fields of the data stand beside `kind`, or in an object `data`.
+    ///
+    /// `None`, and so a log line as it stands, if it is no such object, and for the kinds that only the engine may say
+    /// (`status`, `phase`, `approval`): a command must not be able to forge the state of its run.
+    pub fn reported(line: &str) -> Option<Self> {
+        let text = line.strip_prefix("::frame ")?;
+        let Value::Object(mut fields) = serde_json::from_str(text).ok()? else { return None };
+        let Value::String(kind) = fields.remove("kind")? else { return None };
+        if matches!(kind.as_str(), "status" | "phase" | "approval") {
+            return None;
+        }
+        let data = match fields.remove("data") {
+            Some(data @ Value::Object(_)) if fields.is_empty() => data,
+            Some(_) => return None,
+            None => Value::Object(fields),
+        };
+        Self::known(&kind, &data)
+    }
+}
+
+impl<'de> Deserialize<'de> for Frame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// The members in a frame's JSON.
+        #[derive(Deserialize)]
+        struct Members {
+            seq: u64,
+            ts: Timestamp,
+            attempt: u32,
+            phase: Option<Arc<str>>,
+            kind: String,
+            data: Value,
+        }
+        let Members { seq, ts, attempt, phase, kind, data } = Members::deserialize(deserializer)?;
+        if seq == 0 {
+            return Err(D::Error::custom("a frame's seq begins at 1"));
+        }
+        Ok(Self { seq, ts, attempt, phase, body: Body::of(&kind, data) })
+    }
+}
+
+/// A frame as it is stored and sent: its data is JSON text that nobody on the way looks into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// See [`Frame::seq`].
+    pub seq: u64,
+    /// See [`Frame::ts`].
+    pub ts: Timestamp,
+    /// See [`Frame::attempt`].
+    pub attempt: u32,
+    /// See [`Frame::phase`].
+    pub phase: Option<Arc<str>>,
+    /// See [`Body::kind`].
+    pub kind: Arc<str>,
+    /// See [`Body::data`].
+    pub data: Arc<str>,
+}
+
+impl Record {
+    /// Appends the frame's JSON to `out`. One line: JSON text has no line break in it.
+    pub fn write_json(&self, out: &mut String) {
+        // Writing to a String never fails.
+        let _ = write!(out, r#"{{"seq":{},"ts":"{}","attempt":{},"phase":"#, self.seq, self.ts, self.attempt);
+        match &self.phase {
+            Some(phase) => out.push_str(&json_string(phase)),
+            None => out.push_str("null"),
+        }
+        out.push_str(r#","kind":"#);
+        out.push_str(&json_string(&self.kind));
+        out.push_str(r#","data":"#);
+        out.push_str(&self.data);
+        out.push('}');
+    }
+
+    /// The frame's JSON.
+    pub fn to_json(&self) -> String {
+        let mut out = String::with_capacity(96 + self.data.len());
+        self.write_json(&mut out);
+        out
+    }
+
+    /// The frame, its data read. [`Body::Other`] with `null` for data that is no JSON, which no writer of ours stores.
+    pub fn to_frame(&self) -> Frame {
+        let data = serde_json::from_str(&self.data).unwrap_or(Value::Null);
+        Frame {
+            seq: self.seq,
+            ts: self.ts,
+            attempt: self.attempt,
+            phase: self.phase.clone(),
+            body: Body::of(&self.kind, data),
+        }
+    }
+}
+
+/// `text` as a JSON string.
+fn json_string(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bodies() -> impl Strategy<Value = Body> {
+        let text = || any::<String>();
+        prop_oneof![
+            (text(), any::<bool>()).prop_map(|(line, cont)| Body::Log(Log { stream: LogStream::Stderr, line, cont })),
+            (text(), any::<Option<i32>>(), any::<Option<u64>>()).prop_map(|(name, exit_code, duration_ms)| {
+                Body::Phase(PhaseChange { name, state: PhaseState::Failed, exit_code, duration_ms })
+            }),
+            (text(), text(), any::<Option<u64>>(), any::<bool>()).prop_map(|(path, message, line, fixable)| {
+                Body::Finding(Finding {
+                    path,
+                    line,
+                    column: None,
+                    rule: "r".into(),
+                    severity: "error".into(),
+                    message,
+                    fixable,
+                })
+            }),
+            text().prop_map(|text| Body::Token(Text { text })),
+            text().prop_map(|reason| {
+                Body::Status(StatusChange { from: Status::Pending, to: Status::Running, reason })
+            }),
+            text().prop_map(|text| Body::Other(Unknown { kind: "hologram".into(), data: Value::String(text) })),
+            (any::<u64>(), any::<Option<u64>>(), text()).prop_map(|(done, total, unit)| Body::Progress(Progress {
+                done,
+                total,
+                unit
+            })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn stored_sent_and_read_back_is_the_same_frame(
+            body in bodies(),
+            seq in 1u64..=u64::MAX,
+            phase in any::<Option<String>>(),
+            ms in 0i64..4_102_444_800_000,
+        ) {
+            let frame = Frame { seq, ts: Timestamp(ms), attempt: 3, phase: phase.map(Into::into), body };
+            let record = Record {
+                seq,
+                ts: frame.ts,
+                attempt: 3,
+                phase: frame.phase.clone(),
+                kind: frame.body.kind().into(),
+                data: frame.body.data().into(),
+            };
+            let json = record.to_json();
+            prop_assert!(!json.contains(['\n', '\r']));
+            prop_assert_eq!(&serde_json::from_str::<Frame>(&json).unwrap(), &frame);
+            prop_assert_eq!(&record.to_frame(), &frame);
+            // The typed frame's own JSON says the same as the record's.
+            prop_assert_eq!(serde_json::to_value(&frame).unwrap(), serde_json::from_str::<Value>(&json).unwrap());
+        }
+
+        #[test]
+        fn whatever_a_command_prints_never_panics_nor_forges(line in "::frame .*") {
+            if let Some(body) = Body::reported(&line) {
+                prop_assert!(!matches!(body, Body::Status(_) | Body::Phase(_) | Body::Approval(_) | Body::Other(_)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_contracts_example_reads() {
+        let frame: Frame = serde_json::from_str(
+            r#"{"seq": 17, "ts": "2026-11-21T10:00:00.123Z", "attempt": 1, "phase": "scanning", "kind": "log",
+                "data": {"stream": "stdout", "line": "hello"}}"#,
+        )
+        .unwrap();
+        assert_eq!(frame.body, Body::Log(Log { stream: LogStream::Stdout, line: "hello".into(), cont: false }));
+    }
+
+    #[test]
+    fn a_frame_without_a_seq_is_none() {
+        let json = r#"{"seq":0,"ts":"2026-11-21T10:00:00.123Z","attempt":1,"phase":null,"kind":"log","data":{}}"#;
+        assert!(serde_json::from_str::<Frame>(json).is_err());
+    }
+
+    #[test]
+    fn a_command_reports_in_either_shape() {
+        let progress = Body::Progress(Progress { done: 3, total: Some(10), unit: "files".into() });
+        let beside = r#"::frame {"kind":"progress","done":3,"total":10,"unit":"files"}"#;
+        let inside = r#"::frame {"kind":"progress","data":{"done":3,"total":10,"unit":"files"}}"#;
+        assert_eq!(Body::reported(beside).as_ref(), Some(&progress));
+        assert_eq!(Body::reported(inside).as_ref(), Some(&progress));
+    }
+
+    #[test]
+    fn what_is_no_report_stays_a_line() {
+        for line in [
+            "hello",
+            "::frame",
+            "::frame {",
+            "::frame []",
+            "::frame {}",
+            r#"::frame {"kind":7}"#,
+            r#"::frame {"kind":"hologram"}"#,
+            r#"::frame {"kind":"progress"}"#,
+            r#" ::frame {"kind":"token","text":"x"}"#,
+            r#"::frame {"kind":"status","from":"running","to":"completed","reason":"forged"}"#,
+            r#"::frame {"kind":"phase","name":"x","state":"completed"}"#,
+            r#"::frame {"kind":"approval","question":"?","state":"approved"}"#,
+        ] {
+            assert_eq!(Body::reported(line), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The words of Runtrail: run, status, frame, cursor, pipeline, problem.
+//!
+//! Pure: knows neither tokio nor wasm nor SQL nor HTTP, and nothing else of this crate. Server and browser share it.
+
+pub mod cursor;
+pub mod frame;
+pub mod pipeline;
+pub mod problem;
+pub mod run;
+pub mod sse;
+pub mod status;
+pub mod time;
+
+pub use cursor::{Cursor, CursorError};
+pub use frame::{Body, Frame, Log, LogStream, PhaseState, Record};
+pub use pipeline::{Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline, PipelineFault};
+pub use problem::{Code, Problem};
+pub use run::{FramePage, Phase, Run, RunFilter, RunId, RunPage, RunView};
+pub use status::Status;
+pub use time::Timestamp;

@@ -1,0 +1,346 @@
+//! A pipeline: a named recipe of parameters and an ordered list of phases (CONTRACT.md, "Pipelines in TOML"), and the
+//! rules by which given values fit its parameters.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The parameter that, if it is a path, is the folder a run works in.
+pub const PROJECT: &str = "project";
+
+/// A named recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// Unique, of `[a-z0-9-]`.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// A sentence about what it does.
+    #[serde(default)]
+    pub description: String,
+    /// What becomes of a run whose worker went away.
+    #[serde(default)]
+    pub on_interrupt: OnInterrupt,
+    /// What a run of it is given.
+    #[serde(default)]
+    pub params: Vec<Param>,
+    /// What a run of it does, in order. At least one.
+    pub phases: Vec<PhaseSpec>,
+}
+
+/// What becomes of a run whose worker went away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInterrupt {
+    /// It ends as `interrupted`.
+    #[default]
+    Fail,
+    /// Its unfinished phases run as a new attempt.
+    Resume,
+}
+
+/// One parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Param {
+    /// Unique in its pipeline, of `[a-z_]`. A command finds the value in `RUNTRAIL_PARAM_NAME`.
+    pub name: String,
+    /// For people; the name if empty.
+    #[serde(default)]
+    pub title: String,
+    /// A sentence about what it is for.
+    #[serde(default)]
+    pub help: String,
+    /// What values it takes.
+    #[serde(rename = "type")]
+    pub kind: ParamKind,
+    /// Whether a run without it is refused.
+    #[serde(default)]
+    pub required: bool,
+    /// The value of a run that gives none.
+    #[serde(default)]
+    pub default: Option<ParamValue>,
+    /// The values of a [`ParamKind::Choice`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+}
+
+/// What values a parameter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamKind {
+    /// A folder inside those the server allows (`--projects`).
+    Path,
+    /// Any text.
+    String,
+    /// A whole number.
+    Integer,
+    /// Yes or no.
+    Boolean,
+    /// One of [`Param::choices`].
+    Choice,
+}
+
+/// A value that fits its parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ParamValue {
+    /// Of a [`ParamKind::Boolean`].
+    Boolean(bool),
+    /// Of a [`ParamKind::Integer`].
+    Integer(i64),
+    /// Of any other kind.
+    Text(String),
+}
+
+impl fmt::Display for ParamValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Text(value) => f.write_str(value),
+        }
+    }
+}
+
+/// The values of a run, by parameter name.
+pub type Params = BTreeMap<String, ParamValue>;
+
+/// The values that were given for a run, before anyone looked whether they fit.
+pub type Given = BTreeMap<String, Value>;
+
+/// One phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSpec {
+    /// Unique in its pipeline, of `[a-z0-9_-]`.
+    pub name: String,
+    /// Given to `sh -c`.
+    pub run: String,
+    /// How long it may run, in milliseconds; without end if `None`.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Why a value does not fit its parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamError {
+    /// The parameter's name, as it was given.
+    pub param: String,
+    /// A stable word for programs: `missing`, `unknown`, `wrong_type`, `not_a_choice`, `invalid_path`.
+    pub code: String,
+    /// What is wrong and what to do, in a sentence.
+    pub message: String,
+}
+
+impl ParamError {
+    /// An error at this parameter.
+    pub fn new(param: &str, code: &str, message: impl Into<String>) -> Self {
+        Self { param: param.to_owned(), code: code.to_owned(), message: message.into() }
+    }
+}
+
+impl Param {
+    /// What people call it.
+    pub fn label(&self) -> &str {
+        if self.title.is_empty() { &self.name } else { &self.title }
+    }
+
+    /// The value as this parameter takes it. `Ok(None)` if nothing was given: `null`, or the empty text of a form's field.
+    ///
+    /// Text is read as the kind it stands for, since a form only has text.
+    ///
+    /// # Errors
+    /// The value is of another kind, or no choice.
+    pub fn read(&self, given: &Value) -> Result<Option<ParamValue>, ParamError> {
+        let wrong =
+            |what: &str| Err(ParamError::new(&self.name, "wrong_type", format!("{} must be {what}.", self.label())));
+        if given.is_null() || given.as_str().is_some_and(|text| text.trim().is_empty()) {
+            return Ok(None);
+        }
+        let value = match (self.kind, given) {
+            (_, Value::String(text)) if text.contains('\0') => return wrong("text without NUL characters"),
+            (ParamKind::Path | ParamKind::String, Value::String(text)) => ParamValue::Text(text.clone()),
+            (ParamKind::Path, _) => return wrong("the path of a folder"),
+            (ParamKind::String, _) => return wrong("text"),
+            (ParamKind::Integer, Value::Number(number)) => match number.as_i64() {
+                Some(value) => ParamValue::Integer(value),
+                None => return wrong("a whole number"),
+            },
+            (ParamKind::Integer, Value::String(text)) => match text.trim().parse() {
+                Ok(value) => ParamValue::Integer(value),
+                Err(_) => return wrong("a whole number"),
+            },
+            (ParamKind::Integer, _) => return wrong("a whole number"),
+            (ParamKind::Boolean, Value::Bool(value)) => ParamValue::Boolean(*value),
+            (ParamKind::Boolean, Value::String(text)) => match text.as_str() {
+                "true" | "on" => ParamValue::Boolean(true),
+                "false" | "off" => ParamValue::Boolean(false),
+                _ => return wrong("true or false"),
+            },
+            (ParamKind::Boolean, _) => return wrong("true or false"),
+            (ParamKind::Choice, Value::String(text)) if self.choices.contains(text) => ParamValue::Text(text.clone()),
+            (ParamKind::Choice, _) => {
+                let message = format!("{} must be one of {}.", self.label(), self.choices.join(", "));
+                return Err(ParamError::new(&self.name, "not_a_choice", message));
+            }
+        };
+        Ok(Some(value))
+    }
+}
+
+impl Pipeline {
+    /// The values a run has when these were given: each read by its parameter, defaults filled in.
+    ///
+    /// Whether a path exists and may be used is not looked at; that needs a file system.
+    ///
+    /// # Errors
+    /// One entry per parameter that is missing, unknown or does not fit; in the order of the pipeline, unknown ones last.
+    pub fn check(&self, given: &Given) -> Result<Params, Vec<ParamError>> {
+        let mut params = Params::new();
+        let mut errors = Vec::new();
+        for param in &self.params {
+            match param.read(given.get(&param.name).unwrap_or(&Value::Null)) {
+                Ok(Some(value)) => {
+                    params.insert(param.name.clone(), value);
+                }
+                Ok(None) => match &param.default {
+                    Some(value) => {
+                        params.insert(param.name.clone(), value.clone());
+                    }
+                    None if param.required => {
+                        let message = format!("{} is required.", param.label());
+                        errors.push(ParamError::new(&param.name, "missing", message));
+                    }
+                    None => {}
+                },
+                Err(error) => errors.push(error),
+            }
+        }
+        for name in given.keys().filter(|name| !self.params.iter().any(|param| &param.name == *name)) {
+            let message = format!("The pipeline {} has no parameter `{name}`.", self.name);
+            errors.push(ParamError::new(name, "unknown", message));
+        }
+        if errors.is_empty() { Ok(params) } else { Err(errors) }
+    }
+}
+
+/// A pipeline file that is refused, and why. The pipelines that do parse stay available.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{file}:{line}: {reason}")]
+pub struct PipelineFault {
+    /// The file's name in the folder of pipelines.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong and what to do, in a sentence.
+    pub reason: String,
+}
+
+/// What the start form is made from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The pipelines there are, by title.
+    pub pipelines: Vec<Pipeline>,
+    /// The pipeline files that are refused.
+    pub faults: Vec<PipelineFault>,
+    /// The folders that runs may work in; the first one fills in a path.
+    pub projects: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn param(name: &str, kind: ParamKind) -> Param {
+        Param {
+            name: name.into(),
+            title: String::new(),
+            help: String::new(),
+            kind,
+            required: false,
+            default: None,
+            choices: vec!["red".into(), "green".into()],
+        }
+    }
+
+    fn pipeline(params: Vec<Param>) -> Pipeline {
+        Pipeline {
+            name: "p".into(),
+            title: "P".into(),
+            description: String::new(),
+            on_interrupt: OnInterrupt::Fail,
+            params,
+            phases: vec![],
+        }
+    }
+
+    #[test]
+    fn each_kind_takes_its_values_and_no_others() {
+        use ParamValue::*;
+        let text = |text: &str| Some(Text(text.into()));
+        let cases = [
+            (ParamKind::String, json!("a b"), Ok(text("a b"))),
+            (ParamKind::String, json!(""), Ok(None)),
+            (ParamKind::String, json!("a\0b"), Err("wrong_type")),
+            (ParamKind::String, json!(5), Err("wrong_type")),
+            (ParamKind::Path, json!("/x"), Ok(text("/x"))),
+            (ParamKind::Path, json!(["/x"]), Err("wrong_type")),
+            (ParamKind::Integer, json!(-5), Ok(Some(Integer(-5)))),
+            (ParamKind::Integer, json!("42"), Ok(Some(Integer(42)))),
+            (ParamKind::Integer, json!(1.5), Err("wrong_type")),
+            (ParamKind::Integer, json!(18446744073709551615u64), Err("wrong_type")),
+            (ParamKind::Integer, json!("x"), Err("wrong_type")),
+            (ParamKind::Integer, json!(true), Err("wrong_type")),
+            (ParamKind::Boolean, json!(false), Ok(Some(Boolean(false)))),
+            (ParamKind::Boolean, json!("on"), Ok(Some(Boolean(true)))),
+            (ParamKind::Boolean, json!("yes"), Err("wrong_type")),
+            (ParamKind::Boolean, json!(1), Err("wrong_type")),
+            (ParamKind::Choice, json!("red"), Ok(text("red"))),
+            (ParamKind::Choice, json!("blue"), Err("not_a_choice")),
+            (ParamKind::Choice, json!(1), Err("not_a_choice")),
+            (ParamKind::Choice, json!(null), Ok(None)),
+        ];
+        for (kind, given, expected) in cases {
+            let read = param("x", kind).read(&given).map_err(|error| error.code);
+            assert_eq!(read, expected.map_err(str::to_owned), "{kind:?} {given}");
+        }
+    }
+
+    #[test]
+    fn every_fault_has_its_entry_and_defaults_are_filled_in() {
+        let mut needed = param("needed", ParamKind::String);
+        needed.required = true;
+        let mut level = param("level", ParamKind::Integer);
+        level.default = Some(ParamValue::Integer(3));
+        let pipeline = pipeline(vec![needed, level, param("color", ParamKind::Choice)]);
+
+        let given = Given::from([("color".into(), json!("blue")), ("extra".into(), json!(1))]);
+        let errors = pipeline.check(&given).unwrap_err();
+        let found: Vec<_> = errors.iter().map(|error| (error.param.as_str(), error.code.as_str())).collect();
+        assert_eq!(found, [("needed", "missing"), ("color", "not_a_choice"), ("extra", "unknown")]);
+
+        let given = Given::from([("needed".into(), json!("x"))]);
+        let params = pipeline.check(&given).unwrap();
+        assert_eq!(params.get("level"), Some(&ParamValue::Integer(3)));
+        assert_eq!(params.get("color"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_accepted_is_accepted_again(number in any::<i64>(), text in "[^\0]*", flag in any::<bool>()) {
+            let pipeline = pipeline(vec![
+                param("n", ParamKind::Integer),
+                param("t", ParamKind::String),
+                param("b", ParamKind::Boolean),
+            ]);
+            let given = Given::from([("n".into(), json!(number)), ("t".into(), json!(text)), ("b".into(), json!(flag))]);
+            let params = pipeline.check(&given).unwrap();
+            let again = params.iter().map(|(name, value)| (name.clone(), serde_json::to_value(value).unwrap())).collect();
+            prop_assert_eq!(pipeline.check(&again).unwrap(), params);
+        }
+    }
+}

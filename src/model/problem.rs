@@ -1,0 +1,175 @@
+//! What is answered when something cannot be done: `application/problem+json` (RFC 9457) with a stable `code`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CursorError, ParamError};
+
+/// A stable word for programs, one per cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The request is not of the form the call takes.
+    BadRequest,
+    /// The body is no JSON, or not of the form the call takes.
+    InvalidBody,
+    /// The body is larger than any valid request.
+    BodyTooLarge,
+    /// The body's Content-Type is not `application/json`.
+    UnsupportedMediaType,
+    /// The cursor is not a number.
+    BadCursor,
+    /// The cursor is larger than the journal's head.
+    CursorAhead,
+    /// No run has this id.
+    RunNotFound,
+    /// No pipeline has this name.
+    PipelineNotFound,
+    /// Nothing is served at this address.
+    NotFound,
+    /// The address is served, but not with this method.
+    MethodNotAllowed,
+    /// Parameters are missing, unknown or wrong; `errors` says which.
+    InvalidParams,
+    /// The run is not finished, so it cannot be run again.
+    RunActive,
+    /// The run is finished, so there is nothing to cancel.
+    RunFinished,
+    /// The same `Idempotency-Key` came with another body before.
+    IdempotencyConflict,
+    /// The `Host` is not one that this server serves.
+    WrongHost,
+    /// The request changes something and comes from another site.
+    ForeignOrigin,
+    /// A token is needed, and none or a wrong one was given.
+    Unauthorized,
+    /// The database did not answer in time, or is busy.
+    DatabaseUnavailable,
+    /// The server is stopping.
+    ShuttingDown,
+    /// A fault of the server.
+    Internal,
+    /// Only in the browser: the server could not be reached.
+    Unreachable,
+}
+
+impl Code {
+    /// The HTTP status that goes with the code.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest | Self::InvalidBody | Self::BadCursor => 400,
+            Self::Unauthorized => 401,
+            Self::ForeignOrigin => 403,
+            Self::RunNotFound | Self::PipelineNotFound | Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::CursorAhead | Self::RunActive | Self::RunFinished | Self::IdempotencyConflict => 409,
+            Self::BodyTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::WrongHost => 421,
+            Self::InvalidParams => 422,
+            Self::Internal => 500,
+            Self::DatabaseUnavailable | Self::ShuttingDown | Self::Unreachable => 503,
+        }
+    }
+
+    /// A short title for people, the same for every problem of this code.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::BadRequest => "The request cannot be read",
+            Self::InvalidBody => "The body cannot be read",
+            Self::BodyTooLarge => "The body is too large",
+            Self::UnsupportedMediaType => "The body is not JSON",
+            Self::BadCursor => "The cursor is not a number",
+            Self::CursorAhead => "The cursor is ahead of the journal",
+            Self::RunNotFound => "No such run",
+            Self::PipelineNotFound => "No such pipeline",
+            Self::NotFound => "Nothing here",
+            Self::MethodNotAllowed => "Not with this method",
+            Self::InvalidParams => "The parameters do not fit the pipeline",
+            Self::RunActive => "The run is still active",
+            Self::RunFinished => "The run is finished",
+            Self::IdempotencyConflict => "The idempotency key was used for another request",
+            Self::WrongHost => "This server does not serve that host",
+            Self::ForeignOrigin => "Refused: the request comes from another site",
+            Self::Unauthorized => "A token is needed",
+            Self::DatabaseUnavailable => "The database is not available",
+            Self::ShuttingDown => "The server is stopping",
+            Self::Internal => "The server made a mistake",
+            Self::Unreachable => "The server cannot be reached",
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    pub const fn retryable(self) -> bool {
+        matches!(self, Self::DatabaseUnavailable | Self::ShuttingDown | Self::Unreachable)
+    }
+}
+
+/// What is answered when something cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{title}: {detail}")]
+pub struct Problem {
+    /// A URI reference for the kind of problem: `about:blank#` and the code.
+    pub r#type: String,
+    /// See [`Code::title`].
+    pub title: String,
+    /// See [`Code::status`].
+    pub status: u16,
+    /// What is wrong this time and what to do, in a sentence.
+    pub detail: String,
+    /// The stable word.
+    pub code: Code,
+    /// See [`Code::retryable`].
+    pub retryable: bool,
+    /// One entry per parameter that does not fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ParamError>,
+}
+
+impl Problem {
+    /// The problem of this code, with a sentence that says what is wrong this time.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let word = serde_json::to_value(code).ok();
+        let word = word.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
+        Self {
+            r#type: format!("about:blank#{word}"),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            code,
+            retryable: code.retryable(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// Parameters that do not fit the pipeline, one entry per parameter.
+    pub fn params(errors: Vec<ParamError>) -> Self {
+        let names: Vec<&str> = errors.iter().map(|error| error.param.as_str()).collect();
+        let detail = format!("Correct {} and send the request again.", names.join(", "));
+        Self { errors, ..Self::new(Code::InvalidParams, detail) }
+    }
+}
+
+impl From<CursorError> for Problem {
+    fn from(error: CursorError) -> Self {
+        let code = match error {
+            CursorError::NotANumber(_) => Code::BadCursor,
+            CursorError::Ahead { .. } => Code::CursorAhead,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_says_its_code_and_status() {
+        let json = serde_json::to_value(Problem::from(CursorError::Ahead { cursor: 9, head: 3 })).unwrap();
+        assert_eq!(json["code"], "cursor_ahead");
+        assert_eq!(json["status"], 409);
+        assert_eq!(json["retryable"], false);
+        assert_eq!(json["type"], "about:blank#cursor_ahead");
+        assert!(json.get("errors").is_none());
+    }
+}

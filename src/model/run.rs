@@ -1,0 +1,179 @@
+//! A run as the API and the page know it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Frame, Params, PhaseState, Status, Timestamp};
+
+/// A run's id: a UUIDv7 in its usual text form, lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(Arc<str>);
+
+/// The text is no UUID.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no run id; a run id is a UUID such as 01939f1c-8f2a-7c3e-9d5b-0123456789ab")]
+pub struct NotARunId(pub String);
+
+impl RunId {
+    /// A new id; later ones sort after earlier ones.
+    #[cfg(feature = "ssr")]
+    pub fn generate() -> Self {
+        Self(uuid::Uuid::now_v7().to_string().into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last digits, enough for people to tell runs apart.
+    pub fn short(&self) -> &str {
+        self.0.get(28..).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = NotARunId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let uuid = uuid::Uuid::try_parse(text).map_err(|_| NotARunId(text.to_owned()))?;
+        Ok(Self(uuid.to_string().into()))
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = NotARunId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0.as_ref().to_owned()
+    }
+}
+
+/// A phase of the run's current attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Its name, unique in its pipeline.
+    pub name: String,
+    /// What became of it.
+    pub state: PhaseState,
+    /// The command's exit code, once it ended by itself.
+    pub exit_code: Option<i32>,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// One request to carry out a pipeline (CONTRACT.md, `GET /api/v1/runs/{id}`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Where it stands.
+    pub status: Status,
+    /// The phase that runs, while the run is `running`.
+    pub phase: Option<String>,
+    /// The current attempt, from 1.
+    pub attempt: u32,
+    /// The current attempt's parameters.
+    pub params: Params,
+    /// When it was first asked for.
+    pub created_at: Timestamp,
+    /// When the current attempt was claimed by a worker.
+    pub started_at: Option<Timestamp>,
+    /// When the current attempt ended.
+    pub finished_at: Option<Timestamp>,
+    /// The last seq of its journal.
+    pub head: u64,
+    /// The current attempt's phases in order.
+    pub phases: Vec<Phase>,
+    /// Why the current attempt failed or was interrupted, in a sentence.
+    pub error: Option<String>,
+}
+
+/// Runs, newest first (CONTRACT.md, `GET /api/v1/runs`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunPage {
+    /// The runs of this page.
+    pub runs: Vec<Run>,
+    /// What `before` asks for the page after this one, if there is one.
+    pub next: Option<String>,
+}
+
+/// Which runs are wanted (CONTRACT.md, `GET /api/v1/runs`). What is `None` does not narrow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunFilter {
+    /// Only runs that stand there.
+    pub status: Option<Status>,
+    /// Only runs of this pipeline.
+    pub pipeline: Option<String>,
+    /// Only runs whose id, pipeline or parameters contain this text, whatever its case.
+    pub q: Option<String>,
+    /// At most this many, 1 to 200; 50 if left out.
+    pub limit: Option<u32>,
+    /// Only runs that come after this place: [`RunPage::next`] of the page before.
+    pub before: Option<String>,
+}
+
+/// What a poll answers (CONTRACT.md, `GET /api/v1/runs/{id}/frames`). All of it is read in one transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FramePage {
+    /// Frames after the cursor, in order.
+    pub frames: Vec<Frame>,
+    /// The last seq there is.
+    pub head: u64,
+    /// Where the run stands.
+    pub status: Status,
+    /// Whether more frames may come by themselves.
+    pub active: bool,
+}
+
+/// Everything a run's page shows first: the run, and the newest frames of its journal, read in one transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunView {
+    /// The run. Its `head` is the seq of the last frame in `frames`.
+    pub run: Run,
+    /// The newest frames, in order.
+    pub frames: Vec<Frame>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_id_is_a_uuid_in_one_form() {
+        let id: RunId = "01939F1C-8F2A-7C3E-9D5B-0123456789AB".parse().unwrap();
+        assert_eq!(id.as_str(), "01939f1c-8f2a-7c3e-9d5b-0123456789ab");
+        assert_eq!(id.short(), "456789ab");
+        for bad in ["", "x", "../etc/passwd", "01939f1c-8f2a-7c3e-9d5b-0123456789a", "%00"] {
+            assert!(bad.parse::<RunId>().is_err(), "{bad}");
+        }
+    }
+
+    #[cfg(feature = "ssr")]
+    #[test]
+    fn later_ids_sort_after_earlier_ones() {
+        let ids: Vec<RunId> = (0..1000).map(|_| RunId::generate()).collect();
+        assert!(ids.is_sorted());
+    }
+}

@@ -1,0 +1,259 @@
+//! Server-sent events as text: written by the server, read by clients that are no browser, and by tests.
+//!
+//! Source: WHATWG HTML 9.2, "Server-sent events". What the stream carries: CONTRACT.md, "The stream".
+
+use std::fmt::Write as _;
+
+use super::{Problem, Record, Status};
+
+/// Appends a frame: `id` is its seq, and there is no `event` line, so that a plain `onmessage` gets it.
+pub fn write_frame(out: &mut String, record: &Record) {
+    // Writing to a String never fails, here and below.
+    let _ = write!(out, "id: {}\ndata: ", record.seq);
+    record.write_json(out);
+    out.push_str("\n\n");
+}
+
+/// The first bytes of a stream: when to come back, the cursor (so that no parser loses it), where the run stands.
+pub fn ready(cursor: u64, head: u64, status: Status, attempt: u32) -> String {
+    format!(
+        "retry: 3000\nid: {cursor}\nevent: ready\ndata: {{\"head\":{head},\"status\":\"{status}\",\"attempt\":{attempt}}}\n\n"
+    )
+}
+
+/// Sent after a time of silence, without an id.
+pub fn heartbeat(head: u64) -> String {
+    format!("event: heartbeat\ndata: {{\"head\":{head}}}\n\n")
+}
+
+/// The run is finished and all is delivered.
+pub fn end(status: Status, head: u64) -> String {
+    format!("event: end\ndata: {{\"status\":\"{status}\",\"head\":{head}}}\n\n")
+}
+
+/// A failure on the way.
+pub fn problem(problem: &Problem) -> String {
+    let data = serde_json::json!({
+        "code": problem.code, "message": problem.detail, "retryable": problem.retryable,
+    });
+    format!("event: problem\ndata: {data}\n\n")
+}
+
+/// When to come back, in milliseconds: sent before the server goes away.
+pub fn retry(milliseconds: u64) -> String {
+    format!("retry: {milliseconds}\n\n")
+}
+
+/// One event as a client gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The type; `message` if the stream names none.
+    pub event: String,
+    /// The data, its lines joined by LF.
+    pub data: String,
+    /// The id in force after this event.
+    pub last_event_id: String,
+}
+
+/// Reads a stream as it comes, in pieces of any size.
+///
+/// Takes bytes, since a piece may end inside a character; what is not UTF-8 becomes U+FFFD.
+#[derive(Debug, Default)]
+pub struct Parser {
+    line: Vec<u8>,
+    /// The last byte was a CR, so an LF now belongs to it.
+    after_cr: bool,
+    /// Some line has ended, so a byte order mark is text now.
+    begun: bool,
+    event: String,
+    data: String,
+    id: String,
+    last_event_id: String,
+    retry: Option<u64>,
+}
+
+impl Parser {
+    /// A parser at the start of a connection. `last_event_id` is the id in force from the connection before, or empty.
+    pub fn new(last_event_id: &str) -> Self {
+        Self { id: last_event_id.to_owned(), last_event_id: last_event_id.to_owned(), ..Self::default() }
+    }
+
+    /// The id in force: what a reconnect sends as `Last-Event-ID`.
+    pub fn last_event_id(&self) -> &str {
+        &self.last_event_id
+    }
+
+    /// The last reconnection time the stream gave, in milliseconds.
+    pub fn retry(&self) -> Option<u64> {
+        self.retry
+    }
+
+    /// The events that this piece completes.
+    pub fn push(&mut self, piece: &[u8]) -> Vec<Event> {
+        let mut events = Vec::new();
+        for &byte in piece {
+            let after_cr = std::mem::take(&mut self.after_cr);
+            match byte {
+                b'\n' if after_cr => {}
+                b'\n' => events.extend(self.end_line()),
+                b'\r' => {
+                    self.after_cr = true;
+                    events.extend(self.end_line());
+                }
+                _ => self.line.push(byte),
+            }
+        }
+        events
+    }
+
+    fn end_line(&mut self) -> Option<Event> {
+        let bytes = std::mem::take(&mut self.line);
+        let bytes = if self.begun { &bytes[..] } else { bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes) };
+        self.begun = true;
+        if bytes.is_empty() {
+            return self.dispatch();
+        }
+        let line = String::from_utf8_lossy(bytes);
+        let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => value.clone_into(&mut self.event),
+            "data" => {
+                self.data.push_str(value);
+                self.data.push('\n');
+            }
+            "id" if !value.contains('\0') => value.clone_into(&mut self.id),
+            "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.retry = value.parse().ok().or(self.retry);
+            }
+            // A comment (empty field), or a field the standard does not know.
+            _ => {}
+        }
+        None
+    }
+
+    fn dispatch(&mut self) -> Option<Event> {
+        self.last_event_id.clone_from(&self.id);
+        let event = std::mem::take(&mut self.event);
+        let mut data = std::mem::take(&mut self.data);
+        data.pop()?; // The last LF; without any data line there is no event.
+        Some(Event {
+            event: if event.is_empty() { "message".to_owned() } else { event },
+            data,
+            last_event_id: self.last_event_id.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Body, Code, Log, LogStream, Timestamp};
+
+    fn record(seq: u64, line: &str) -> Record {
+        let body = Body::Log(Log { stream: LogStream::Stdout, line: line.into(), cont: false });
+        Record { seq, ts: Timestamp(0), attempt: 1, phase: None, kind: body.kind().into(), data: body.data().into() }
+    }
+
+    fn all(stream: &str) -> Vec<Event> {
+        Parser::new("").push(stream.as_bytes())
+    }
+
+    fn event(event: &str, data: &str, id: &str) -> Event {
+        Event { event: event.into(), data: data.into(), last_event_id: id.into() }
+    }
+
+    #[test]
+    fn the_streams_own_events_read_back() {
+        let stream = [
+            ready(4, 9, Status::Running, 2),
+            heartbeat(9),
+            problem(&Problem::new(Code::DatabaseUnavailable, "busy\nwait")),
+            end(Status::Failed, 9),
+        ]
+        .concat();
+        let events = all(&stream);
+        assert_eq!(events[0], event("ready", r#"{"head":9,"status":"running","attempt":2}"#, "4"));
+        assert_eq!(events[1], event("heartbeat", r#"{"head":9}"#, "4"));
+        assert_eq!(events[2].event, "problem");
+        let data: serde_json::Value = serde_json::from_str(&events[2].data).unwrap();
+        assert_eq!(
+            data,
+            serde_json::json!({"code": "database_unavailable", "message": "busy\nwait", "retryable": true})
+        );
+        assert_eq!(events[3], event("end", r#"{"status":"failed","head":9}"#, "4"));
+    }
+
+    /// The standard's examples and its corner cases, as in web-platform-tests/eventsource.
+    #[test]
+    fn reads_as_the_standard_says() {
+        let cases: &[(&str, &[Event])] = &[
+            ("data: a\n\n", &[event("message", "a", "")]),
+            ("data:a\r\rdata: b\r\n\r\n", &[event("message", "a", ""), event("message", "b", "")]),
+            ("data: YHOO\ndata: +2\ndata: 10\n\n", &[event("message", "YHOO\n+2\n10", "")]),
+            (": comment\n\n", &[]),
+            ("data\n\ndata\ndata\n\ndata:", &[event("message", "", ""), event("message", "\n", "")]),
+            ("data:test\n\ndata: test\n\n", &[event("message", "test", ""), event("message", "test", "")]),
+            ("data:  two\n\n", &[event("message", " two", "")]),
+            ("\u{feff}data: a\n\n\u{feff}data: b\n\n", &[event("message", "a", "")]),
+            ("id: 1\ndata: a\n\nid\ndata: b\n\n", &[event("message", "a", "1"), event("message", "b", "")]),
+            ("id: 7\n\ndata: a\n\n", &[event("message", "a", "7")]),
+            ("id: 1\u{0}2\ndata: a\n\n", &[event("message", "a", "")]),
+            ("event: x\n\ndata: a\n\n", &[event("message", "a", "")]),
+            ("event: x\ndata: a\n\ndata: b\n\n", &[event("x", "a", ""), event("message", "b", "")]),
+            ("id: 5\ndata: half", &[]),
+        ];
+        for (stream, expected) in cases {
+            assert_eq!(&all(stream), expected, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn half_an_event_never_moves_the_cursor() {
+        let mut parser = Parser::new("3");
+        assert_eq!(parser.push(b"id: 4\ndata: x\n"), []);
+        assert_eq!(parser.last_event_id(), "3");
+        assert_eq!(parser.push(b"\n").len(), 1);
+        assert_eq!(parser.last_event_id(), "4");
+    }
+
+    #[test]
+    fn retry_takes_digits_only() {
+        let mut parser = Parser::new("");
+        parser.push(b"retry: 3000\nretry: 3x\nretry:\nretry: -1\n");
+        assert_eq!(parser.retry(), Some(3000));
+    }
+
+    proptest! {
+        #[test]
+        fn any_frame_survives_any_split(lines in prop::collection::vec(any::<String>(), 0..8), step in 1usize..40) {
+            let mut stream = ready(0, 8, Status::Running, 1);
+            let records: Vec<Record> = lines.iter().zip(1..).map(|(line, seq)| record(seq, line)).collect();
+            for record in &records {
+                write_frame(&mut stream, record);
+            }
+            let mut parser = Parser::new("");
+            let events: Vec<Event> = stream.as_bytes().chunks(step).flat_map(|piece| parser.push(piece)).collect();
+            prop_assert_eq!(events.len(), records.len() + 1);
+            for (event, record) in events[1..].iter().zip(&records) {
+                prop_assert_eq!(&event.event, "message");
+                prop_assert_eq!(&event.last_event_id, &record.seq.to_string());
+                prop_assert_eq!(&event.data, &record.to_json());
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_mean_the_same_however_they_are_split(
+            bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b':'), Just(b' '), any::<u8>()], 0..300),
+            step in 1usize..20,
+        ) {
+            let mut whole = Parser::new("");
+            let mut split = Parser::new("");
+            let pieces: Vec<Event> = bytes.chunks(step).flat_map(|piece| split.push(piece)).collect();
+            prop_assert_eq!(whole.push(&bytes), pieces);
+            prop_assert_eq!(whole.last_event_id(), split.last_event_id());
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A moment in UTC, to the millisecond, written as RFC 3339: `2026-11-21T10:00:00.123Z`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The moment now, by this machine's clock.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now().as_millisecond())
+    }
+
+    /// Milliseconds from `earlier` to this moment; 0 if the clock ran backwards in between.
+    pub fn since(self, earlier: Timestamp) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A value outside jiff's range (year ±9999) can only come from a broken row; show the epoch rather than fail a page.
+        let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        write!(f, "{at:.3}")
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<jiff::Timestamp>().map(|at| Self(at.as_millisecond()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_written_with_three_digits_and_z() {
+        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp(1_795_255_200_123).to_string(), "2026-11-21T10:00:00.123Z");
+    }
+
+    #[test]
+    fn reads_back_what_it_writes() {
+        for ms in [-62_135_596_800_000, -1, 0, 1, 999, 1_795_255_200_123] {
+            assert_eq!(Timestamp(ms).to_string().parse::<Timestamp>().ok(), Some(Timestamp(ms)));
+        }
+    }
+
+    #[test]
+    fn a_backward_clock_is_no_time_at_all() {
+        assert_eq!(Timestamp(5).since(Timestamp(9)), 0);
+        assert_eq!(Timestamp(9).since(Timestamp(5)), 4);
+    }
+}
