@@ -3,4 +3,18 @@
 //! This library is what server and browser share, and the browser's entry point. Its rooms, in the order a click passes
 //! them: [`ui`], [`calls`], then on the server `service`, `engine`, `journal`, `store`; [`model`] is the words of all.
 
+pub mod calls;
+#[cfg(feature = "ssr")]
+pub mod engine;
+#[cfg(feature = "ssr")]
+pub mod journal;
 pub mod model;
+#[cfg(feature = "ssr")]
+pub mod pipelines;
+#[cfg(feature = "ssr")]
+pub mod server;
+#[cfg(feature = "ssr")]
+pub mod service;
+#[cfg(feature = "ssr")]
+pub mod store;
+pub mod ui;
