@@ -18,3 +18,10 @@ pub mod service;
 #[cfg(feature = "ssr")]
 pub mod store;
 pub mod ui;
+
+/// The browser's entry point.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    leptos::mount::hydrate_body(ui::App);
+}
