@@ -4,4 +4,5 @@
 //! them: [`ui`], [`calls`], then on the server `service`, `engine`, `journal`, `store`; [`model`] is the words of all.
 
 pub mod activity;
+pub mod browser;
 pub mod model;
