@@ -5,4 +5,5 @@
 
 pub mod activity;
 pub mod browser;
+pub mod calls;
 pub mod model;

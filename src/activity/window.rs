@@ -56,18 +56,18 @@ impl Rows {
 
 /// Whether the list follows its end: it does until the reader scrolls up, and again from when the reader is back there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Follow {
+pub struct Tail {
     following: bool,
     top: f64,
 }
 
-impl Default for Follow {
+impl Default for Tail {
     fn default() -> Self {
         Self { following: true, top: 0.0 }
     }
 }
 
-impl Follow {
+impl Tail {
     /// Within this many pixels of the end counts as there: zoom makes scroll positions fractions.
     const NEAR: f64 = 4.0;
 
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn follows_until_the_reader_scrolls_up_and_again_at_the_end() {
-        let mut follow = Follow::default();
+        let mut follow = Tail::default();
         follow.scrolled(view(900.0, 100.0), 1000.0);
         assert!(follow.following());
         // The list grew; a scroll event comes before we have moved.
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn rows_put_in_above_are_no_scrolling() {
-        let mut follow = Follow::default();
+        let mut follow = Tail::default();
         follow.scrolled(view(900.0, 100.0), 1000.0);
         follow.shifted(2000.0);
         follow.scrolled(view(2900.0, 100.0), 3000.0);
