@@ -31,7 +31,7 @@ impl FromServerFnError for Problem {
 /// # Errors
 /// Only failures on the way.
 #[server(prefix = "/fn", endpoint = "offer", input = GetUrl)]
-pub async fn offer() -> Result<Offer, Problem> {
+pub async fn read_offer() -> Result<Offer, Problem> {
     server::service()?.offer()
 }
 
@@ -88,13 +88,15 @@ pub async fn start_run(
 /// Asks for a new attempt of a finished run.
 ///
 /// # Errors
-/// There is no such run, it is still active, its pipeline is gone, or the database is not available.
+/// There is no such run, it is active again, its pipeline is gone, or the database is not available.
 #[server(prefix = "/fn", endpoint = "rerun")]
 pub async fn rerun(
     /// The run's id.
     id: String,
+    /// The attempt the operator saw. If another has begun since, nothing is done: two presses are one re-run.
+    attempt: u32,
 ) -> Result<Run, Problem> {
-    server::service()?.rerun(&id, &server::operator()).await
+    server::service()?.rerun(&id, None, Some(attempt), &server::operator()).await
 }
 
 /// Asks for the end of an active run.
@@ -107,4 +109,37 @@ pub async fn cancel(
     id: String,
 ) -> Result<Run, Problem> {
     server::service()?.cancel(&id, &server::operator()).await
+}
+
+/// What a server function needs of the request it serves.
+#[cfg(feature = "ssr")]
+mod server {
+    use std::net::SocketAddr;
+
+    use axum::extract::ConnectInfo;
+    use axum::http::{StatusCode, request::Parts};
+    use leptos::prelude::use_context;
+    use leptos_axum::ResponseOptions;
+
+    use crate::model::{Code, Problem};
+    use crate::service::Service;
+
+    /// The service, which the router provides to every page and call.
+    pub fn service() -> Result<Service, Problem> {
+        use_context().ok_or_else(|| Problem::new(Code::Internal, "The page was rendered without its service."))
+    }
+
+    /// Who asks, as the journal names it.
+    pub fn operator() -> String {
+        let parts = use_context::<Parts>();
+        let peer = parts.and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
+        crate::server::actor("the page", peer)
+    }
+
+    /// Gives the page or the call the problem's status.
+    pub fn answer_with(problem: &Problem) {
+        if let (Some(options), Ok(status)) = (use_context::<ResponseOptions>(), StatusCode::from_u16(problem.status)) {
+            options.set_status(status);
+        }
+    }
 }

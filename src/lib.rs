@@ -6,4 +6,25 @@
 pub mod activity;
 pub mod browser;
 pub mod calls;
+#[cfg(feature = "ssr")]
+pub mod engine;
+#[cfg(feature = "ssr")]
+pub mod journal;
 pub mod model;
+#[cfg(feature = "ssr")]
+pub mod pipelines;
+#[cfg(feature = "ssr")]
+pub mod server;
+#[cfg(feature = "ssr")]
+pub mod service;
+#[cfg(feature = "ssr")]
+pub mod store;
+pub mod ui;
+
+/// The browser's entry point: brings the page that the server rendered to life.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(ui::App);
+}

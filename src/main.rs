@@ -1,1 +1,57 @@
-fn main() {}
+//! The program: flags, then serve.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use runtrail::engine::supervisor;
+use runtrail::server::{self, config::ServeArgs};
+
+/// A dashboard for long, multi-phase runs: started once, watched from many tabs, never lost.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the dashboard and carry out runs.
+    Serve(Box<ServeArgs>),
+    /// The leash of one phase's command; the server starts it by itself.
+    #[command(hide = true)]
+    Supervise {
+        /// Given to `sh -c`.
+        command: String,
+    },
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        // Before any runtime is there: the leash is one plain process.
+        Command::Supervise { command } => supervisor::supervise(&command),
+        Command::Serve(args) => serve(*args),
+    }
+}
+
+fn serve(args: ServeArgs) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RUNTRAIL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}")),
+    };
+    let served = runtime.block_on(server::serve(args));
+    // What still runs after an orderly end is past its time.
+    runtime.shutdown_background();
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn fail(sentence: &str) -> ExitCode {
+    eprintln!("runtrail: {sentence}");
+    ExitCode::FAILURE
+}

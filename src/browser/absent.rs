@@ -67,6 +67,11 @@ pub fn utc_offset(_: i64) -> i32 {
 /// See `browser/element.rs`.
 pub fn set_style(_: &HtmlElement, _: &str, _: &str) {}
 
+/// See `browser/element.rs`.
+pub fn has_selection() -> bool {
+    false
+}
+
 /// See `browser/location.rs`.
 pub fn hash() -> Option<String> {
     None

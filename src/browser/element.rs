@@ -11,6 +11,12 @@ pub fn set_style(element: &HtmlElement, property: &str, value: &str) {
     let _ = element.style().set_property(property, value);
 }
 
+/// Whether the reader has just selected some text.
+pub fn has_selection() -> bool {
+    let selection = web_sys::window().and_then(|window| window.get_selection().ok().flatten());
+    selection.is_some_and(|selection| !selection.is_collapsed())
+}
+
 /// Tells of changes of an element's size, until dropped.
 #[derive(Debug)]
 pub struct Resized {

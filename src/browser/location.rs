@@ -11,7 +11,8 @@ pub fn hash() -> Option<String> {
 /// Changes the part of the address after `#` without a new entry in the history and without scrolling; removes it if empty.
 pub fn set_hash(hash: &str) {
     let Some(window) = web_sys::window() else { return };
-    let (Ok(path), Ok(search), Ok(history)) = (window.location().pathname(), window.location().search(), window.history())
+    let (Ok(path), Ok(search), Ok(history)) =
+        (window.location().pathname(), window.location().search(), window.history())
     else {
         return;
     };

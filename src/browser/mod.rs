@@ -31,7 +31,7 @@ mod timer;
 pub use self::{
     clipboard::copy,
     clock::{now, steady, utc_offset},
-    element::{Resized, set_style},
+    element::{Resized, has_selection, set_style},
     frames::{Answer, NoAnswer, fetch_frames},
     listener::Listener,
     location::{hash, reload, root_data, set_hash},

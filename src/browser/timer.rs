@@ -44,7 +44,9 @@ impl Timer {
         let milliseconds = i32::try_from(milliseconds.min(LONGEST)).unwrap_or(i32::MAX);
         let id = web_sys::window().and_then(|window| match kind {
             Kind::Timeout => window.set_timeout_with_callback_and_timeout_and_arguments_0(function, milliseconds).ok(),
-            Kind::Interval => window.set_interval_with_callback_and_timeout_and_arguments_0(function, milliseconds).ok(),
+            Kind::Interval => {
+                window.set_interval_with_callback_and_timeout_and_arguments_0(function, milliseconds).ok()
+            }
             Kind::Frame => window.request_animation_frame(function).ok(),
         });
         Self { id: id.unwrap_or(0), kind, _call: call }

@@ -13,7 +13,9 @@ pub mod time;
 
 pub use cursor::{Cursor, CursorError};
 pub use frame::{Body, Frame, Log, LogStream, PhaseState, Record};
-pub use pipeline::{Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline, PipelineFault};
+pub use pipeline::{
+    Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline, PipelineFault,
+};
 pub use problem::{Code, Problem};
 pub use run::{FramePage, Phase, Run, RunFilter, RunId, RunPage, RunView};
 pub use status::Status;

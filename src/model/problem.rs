@@ -14,8 +14,6 @@ pub enum Code {
     InvalidBody,
     /// The body is larger than any valid request.
     BodyTooLarge,
-    /// The body's Content-Type is not `application/json`.
-    UnsupportedMediaType,
     /// The cursor is not a number.
     BadCursor,
     /// The cursor is larger than the journal's head.
@@ -63,7 +61,6 @@ impl Code {
             Self::MethodNotAllowed => 405,
             Self::CursorAhead | Self::RunActive | Self::RunFinished | Self::IdempotencyConflict => 409,
             Self::BodyTooLarge => 413,
-            Self::UnsupportedMediaType => 415,
             Self::WrongHost => 421,
             Self::InvalidParams => 422,
             Self::Internal => 500,
@@ -77,7 +74,6 @@ impl Code {
             Self::BadRequest => "The request cannot be read",
             Self::InvalidBody => "The body cannot be read",
             Self::BodyTooLarge => "The body is too large",
-            Self::UnsupportedMediaType => "The body is not JSON",
             Self::BadCursor => "The cursor is not a number",
             Self::CursorAhead => "The cursor is ahead of the journal",
             Self::RunNotFound => "No such run",

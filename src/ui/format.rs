@@ -68,7 +68,8 @@ pub fn exact(at: Timestamp, offset: i32) -> String {
 
 fn written(at: Timestamp, offset: i32, form: &str) -> String {
     let zone = Offset::from_seconds(offset.saturating_mul(60)).unwrap_or(Offset::UTC);
-    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| "?".to_owned(), |at| zone.to_datetime(at).strftime(form).to_string())
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| "?".to_owned(), |at| zone.to_datetime(at).strftime(form).to_string())
 }
 
 /// A count with its thousands apart: `20,000`.

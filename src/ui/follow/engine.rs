@@ -96,7 +96,7 @@ impl Engine {
         past::fill(&engine);
     }
 
-    fn stop(&self) {
+    fn stop(self: &Rc<Self>) {
         self.page.take();
         self.feed(Event::Left);
         self.turn.take();
@@ -315,7 +315,7 @@ impl Engine {
         let follow = self.follow;
         let changed = follow.journal.try_update_value(|journal| {
             // The reader may look at old frames: they stay for as long as there is room.
-            let most = if self.past.wanted() { MOST } else { BOUND };
+            let most = if self.past.reading() { MOST } else { BOUND };
             if journal.held().len() > most + most / 10 {
                 journal.keep_newest(most);
             }

@@ -85,6 +85,16 @@ impl Follow {
         }
     }
 
+    /// Whether the reader looks at what came before, so that it should stay however much comes.
+    pub fn reading(&self, reading: bool) {
+        #[cfg(feature = "hydrate")]
+        if let Some(engine) = self.engine.try_get_value().flatten() {
+            engine.past.set_reading(reading);
+        }
+        #[cfg(not(feature = "hydrate"))]
+        let _ = reading;
+    }
+
     /// An action of this page was answered: the run is active now, or is not.
     pub fn heard(&self, active: bool) {
         #[cfg(feature = "hydrate")]

@@ -22,13 +22,18 @@ const AGAIN: u64 = 3000;
 #[derive(Default)]
 pub(super) struct Past {
     busy: Cell<bool>,
-    wanted: Cell<bool>,
+    reading: Cell<bool>,
 }
 
 impl Past {
-    /// Whether the reader asked for more than what is fetched by itself.
-    pub(super) fn wanted(&self) -> bool {
-        self.wanted.get()
+    /// Whether the reader looks at what came before, so that it should stay.
+    pub(super) fn reading(&self) -> bool {
+        self.reading.get()
+    }
+
+    /// See [`Past::reading`].
+    pub(super) fn set_reading(&self, reading: bool) {
+        self.reading.set(reading);
     }
 }
 
@@ -39,7 +44,6 @@ pub(super) fn fill(engine: &Rc<Engine>) {
 
 /// Fetches one more page of older frames, beyond the bound.
 pub(super) fn load_page(engine: &Rc<Engine>) {
-    engine.past.wanted.set(true);
     start(engine, true);
 }
 

@@ -1,0 +1,97 @@
+//! The engine: the only place where a run's work starts, and only by winning the change `pending` to `running`.
+//!
+//! [`dispatch`] claims runs that wait, up to a number at once, and recovers those whose worker went away; [`worker`] carries
+//! one attempt out, phase by phase; [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no
+//! child outlives the server. All that happens is journaled. Knows no HTTP.
+
+mod dispatch;
+mod lines;
+mod output;
+mod process;
+pub mod supervisor;
+mod worker;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::Journal;
+use crate::store::{RunKey, Store};
+
+pub use dispatch::EngineTask;
+
+/// How the engine works.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Who claims: a name for this instance, shown in the journal.
+    pub owner: String,
+    /// Runs at once.
+    pub workers: usize,
+    /// How long a claim lasts without a heartbeat.
+    pub lease: Duration,
+    /// Time from SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Where runs without a project work, each in a folder of its own.
+    pub scratch: PathBuf,
+    /// The program whose `supervise` command holds the leash: this one.
+    pub supervisor: PathBuf,
+}
+
+/// The engine, as others see it. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: EngineOptions,
+    store: Arc<dyn Store>,
+    journal: Journal,
+    /// Rung when a run may wait or a worker is free.
+    bell: Notify,
+    /// The runs carried out here, each with the signal that ends it. Held for a look-up, never across an await.
+    running: Mutex<HashMap<RunKey, CancellationToken>>,
+}
+
+impl Engine {
+    /// An engine, and the task that drives it until `stop` is cancelled and all its workers have ended.
+    pub fn new(
+        store: Arc<dyn Store>,
+        journal: Journal,
+        options: EngineOptions,
+        stop: CancellationToken,
+    ) -> (Self, EngineTask) {
+        let running = Mutex::default();
+        let shared = Arc::new(Shared { options, store, journal, bell: Notify::new(), running });
+        (Self { shared: Arc::clone(&shared) }, EngineTask::new(shared, stop))
+    }
+
+    /// Says that a run waits. Nothing is lost if nobody says so: the engine also looks by itself.
+    pub fn wake(&self) {
+        self.shared.bell.notify_one();
+    }
+
+    /// Ends a run that is carried out here; that someone asked for it stands in the database. Elsewhere, its worker hears
+    /// of it with its next heartbeat.
+    pub fn cancel(&self, run: RunKey) {
+        if let Some(signal) = self.shared.running().get(&run) {
+            signal.cancel();
+        }
+    }
+
+    /// How many runs are carried out here now.
+    pub fn busy(&self) -> usize {
+        self.shared.running().len()
+    }
+}
+
+impl Shared {
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<RunKey, CancellationToken>> {
+        // Valid between any two statements, so a panic elsewhere does not matter.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,127 @@
+//! Reads a command's outputs as they come and journals them as frames.
+//!
+//! While one commit is under way, what comes next is collected; so a command that prints fast is journaled in large groups
+//! and one that prints slowly without delay. If the journal cannot keep up, the pipes fill and the command waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::lines::{Line, Splitter};
+use super::process::Outputs;
+use crate::journal::{Journal, WriteError};
+use crate::model::{Body, Log, LogStream, Timestamp};
+use crate::store::{Change, Guard, Lease, NewFrame, Write};
+
+/// How long a line without its end is held back.
+const PARTIAL: Duration = Duration::from_millis(200);
+
+/// About how many bytes of frames one write carries.
+const GROUP: usize = 256 * 1024;
+
+/// How many reads may wait to be journaled.
+const WAITING: usize = 16;
+
+/// Journals everything both outputs carry until they end.
+///
+/// # Errors
+/// The journal refused: the lease is gone, or the database is.
+pub async fn journal_all(
+    outputs: Outputs,
+    journal: &Journal,
+    lease: Lease,
+    phase: &Arc<str>,
+) -> Result<(), WriteError> {
+    let (sender, mut frames) = mpsc::channel::<Vec<NewFrame>>(WAITING);
+    let stdout = read(outputs.stdout, LogStream::Stdout, Arc::clone(phase), sender.clone());
+    let stderr = read(outputs.stderr, LogStream::Stderr, Arc::clone(phase), sender);
+    let write = async {
+        while let Some(mut group) = frames.recv().await {
+            let mut size: usize = group.iter().map(NewFrame::size).sum();
+            while size < GROUP
+                && let Ok(more) = frames.try_recv()
+            {
+                size += more.iter().map(NewFrame::size).sum::<usize>();
+                group.extend(more);
+            }
+            let write = Write {
+                run: lease.run,
+                guard: Guard::Lease(lease),
+                at: Timestamp::now(),
+                change: Change::None,
+                phases: Vec::new(),
+                frames: group,
+            };
+            journal.write(write).await?;
+        }
+        Ok(())
+    };
+    // The readers end with their pipes; the writer when both have ended, or at once if the journal refuses.
+    let both = async { tokio::join!(stdout, stderr) };
+    tokio::pin!(both);
+    tokio::pin!(write);
+    tokio::select! {
+        result = &mut write => result,
+        _ = &mut both => write.await,
+    }
+}
+
+/// Reads one output to its end.
+async fn read(
+    mut pipe: impl AsyncRead + Unpin,
+    stream: LogStream,
+    phase: Arc<str>,
+    frames: mpsc::Sender<Vec<NewFrame>>,
+) {
+    let mut splitter = Splitter::default();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut lines = Vec::new();
+    let mut held_since: Option<Instant> = None;
+    loop {
+        let count = match held_since {
+            None => pipe.read(&mut buffer).await,
+            Some(since) => match tokio::time::timeout_at(since + PARTIAL, pipe.read(&mut buffer)).await {
+                Ok(count) => count,
+                Err(_) => {
+                    splitter.flush(&mut lines);
+                    held_since = None;
+                    if frames.send(to_frames(&mut lines, stream, &phase)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+            },
+        };
+        match count {
+            // A pipe that fails has ended.
+            Ok(0) | Err(_) => break,
+            Ok(count) => splitter.push(&buffer[..count], &mut lines),
+        }
+        held_since = if splitter.holds() { Some(held_since.unwrap_or_else(Instant::now)) } else { None };
+        if !lines.is_empty() {
+            // What is held now is what came last.
+            held_since = held_since.map(|_| Instant::now());
+            if frames.send(to_frames(&mut lines, stream, &phase)).await.is_err() {
+                return;
+            }
+        }
+    }
+    splitter.finish(&mut lines);
+    if !lines.is_empty() {
+        // Nobody listens any more only when the journal has refused.
+        let _ = frames.send(to_frames(&mut lines, stream, &phase)).await;
+    }
+}
+
+fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>) -> Vec<NewFrame> {
+    let frame = |Line { text, cont }| {
+        // Only standard output reports, and only with a whole line.
+        let reported = if stream == LogStream::Stdout && !cont { Body::reported(&text) } else { None };
+        let body = reported.unwrap_or(Body::Log(Log { stream, line: text, cont }));
+        NewFrame::now(Some(Arc::clone(phase)), &body)
+    };
+    lines.drain(..).map(frame).collect()
+}

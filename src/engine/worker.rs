@@ -1,0 +1,361 @@
+//! One attempt of one run, from its claim to its end.
+//!
+//! Every write carries the lease: once it is gone, the journal refuses, and the worker ends what it started and says no more.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::output::journal_all;
+use super::process::Process;
+use crate::journal::WriteError;
+use crate::model::frame::{Failure, PhaseChange, StatusChange};
+use crate::model::pipeline::PROJECT;
+use crate::model::{Body, ParamValue, PhaseSpec, PhaseState, Run, Status, Timestamp};
+use crate::store::{Assignment, Change, Guard, Lease, NewFrame, PhaseUpdate, RunKey, Write};
+
+/// How long outputs may stay open after everything that could hold them has ended.
+const OUTPUTS_CLOSE: Duration = Duration::from_secs(5);
+
+/// A claimed attempt.
+pub struct Worker {
+    shared: Arc<Shared>,
+    lease: Lease,
+    /// Someone asked for the end of this run.
+    cancel: CancellationToken,
+    /// The server is stopping.
+    stop: CancellationToken,
+}
+
+/// How a phase ended.
+enum Ended {
+    /// By itself, with this exit code (`None`: something killed it from outside).
+    Exited(Option<i32>),
+    /// It took longer than it may.
+    TimedOut,
+    /// It was ended because someone asked for it, or the server stops.
+    Stopped,
+    /// Its command could not be started.
+    NotStarted(std::io::Error),
+}
+
+/// How the attempt ends, and the sentence that says why.
+struct Verdict {
+    to: Status,
+    reason: String,
+    error: Option<Failure>,
+}
+
+impl Worker {
+    /// Tries to win the change `pending` to `running`. `None` if someone else has won.
+    pub async fn claim(
+        shared: &Arc<Shared>,
+        run: RunKey,
+        attempt: u32,
+        stop: CancellationToken,
+    ) -> Result<Option<Self>, WriteError> {
+        let owner = shared.options.owner.clone();
+        let reason = format!("claimed by {owner}");
+        let now = Timestamp::now();
+        let claim = Write {
+            run,
+            guard: Guard::Standing(Status::Pending, attempt),
+            at: now,
+            change: Change::Claim { owner, until: later(now, shared.options.lease) },
+            phases: Vec::new(),
+            frames: vec![status_frame(Status::Pending, Status::Running, reason)],
+        };
+        match shared.journal.write(claim).await {
+            Ok(won) => Ok(Some(Self {
+                shared: Arc::clone(shared),
+                lease: Lease { run, attempt, token: won.token },
+                cancel: CancellationToken::new(),
+                stop,
+            })),
+            Err(WriteError::Refused) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The signal that ends the run because someone asked for it.
+    pub fn cancel_signal(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    /// Carries the attempt out.
+    pub async fn work(self) {
+        let done = tokio::select! {
+            done = self.carry_out() => done,
+            () = self.keep_lease() => Err(WriteError::Refused),
+        };
+        if let Err(error) = done {
+            // The lease is gone or the database is: recovery will say what became of the run.
+            tracing::warn!(run = self.lease.run.0, attempt = self.lease.attempt, %error, "the worker let go of its run");
+        }
+    }
+
+    /// Extends the lease until it is lost. Hears, too, whether someone asked for the end through another instance.
+    async fn keep_lease(&self) {
+        let lease = self.shared.options.lease;
+        let mut valid_until = Instant::now() + lease;
+        loop {
+            tokio::time::sleep(lease / 3).await;
+            let asked = Instant::now();
+            let now = Timestamp::now();
+            let extend = self.write(now, Change::Extend { until: later(now, lease) });
+            match tokio::time::timeout_at(valid_until, self.shared.journal.write(extend)).await {
+                Ok(Ok(extended)) => {
+                    valid_until = asked + lease;
+                    if extended.cancel_by.is_some() {
+                        self.cancel.cancel();
+                    }
+                }
+                Ok(Err(WriteError::Store(error))) if error.is_retryable() && Instant::now() < valid_until => {}
+                // Refused, or no answer in time: by now another worker may hold the run.
+                _ => return,
+            }
+        }
+    }
+
+    async fn carry_out(&self) -> Result<(), WriteError> {
+        let store = &self.shared.store;
+        let Some(Assignment { run, pipeline }) = store.assignment(self.lease.run).await? else {
+            return Err(WriteError::Refused);
+        };
+        let folder = match self.folder(&run).await {
+            Ok(folder) => folder,
+            Err(error) => {
+                let message = format!("the run has no folder to work in: {error}");
+                return self.finish(failed("no_folder", message), None, &pipeline.phases).await;
+            }
+        };
+        for (index, spec) in pipeline.phases.iter().enumerate() {
+            let rest = &pipeline.phases[index + 1..];
+            let name: Arc<str> = spec.name.as_str().into();
+            let began = self.begin(&name).await?;
+            let ended = self.phase(spec, &name, &run, &folder).await?;
+            let end = |state, exit_code| {
+                let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+                Some((Arc::clone(&name), PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms }))
+            };
+            let (verdict, end) = match ended {
+                Ended::Exited(Some(0)) => {
+                    if rest.is_empty() {
+                        return self.finish(completed(), end(PhaseState::Completed, Some(0)), rest).await;
+                    }
+                    self.end_phase(end(PhaseState::Completed, Some(0))).await?;
+                    continue;
+                }
+                Ended::Exited(Some(code)) => {
+                    let message = format!("phase {name} ended with exit code {code}");
+                    (failed("phase_failed", message), end(PhaseState::Failed, Some(code)))
+                }
+                Ended::Exited(None) => {
+                    let message = format!("phase {name} was killed from outside");
+                    (failed("phase_killed", message), end(PhaseState::Failed, None))
+                }
+                Ended::TimedOut => {
+                    let limit = Duration::from_millis(spec.timeout_ms.unwrap_or_default());
+                    let message = format!("phase {name} took longer than {}", humantime::format_duration(limit));
+                    (failed("phase_timeout", message), end(PhaseState::Failed, None))
+                }
+                Ended::NotStarted(error) => {
+                    let message = format!("phase {name} could not be started: {error}");
+                    (failed("phase_not_started", message), end(PhaseState::Failed, None))
+                }
+                Ended::Stopped => (self.stopped().await?, end(PhaseState::Failed, None)),
+            };
+            return self.finish(verdict, end, rest).await;
+        }
+        // Only a pipeline without phases comes here, and files without phases are refused.
+        self.finish(completed(), None, &[]).await
+    }
+
+    /// Where the run works: its project, or an empty folder of its own.
+    async fn folder(&self, run: &Run) -> std::io::Result<PathBuf> {
+        if let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
+            && Path::new(project).is_absolute()
+        {
+            return Ok(PathBuf::from(project));
+        }
+        let folder = self.shared.options.scratch.join(run.id.as_str());
+        match tokio::fs::remove_dir_all(&folder).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        tokio::fs::create_dir_all(&folder).await?;
+        Ok(folder)
+    }
+
+    /// Runs one phase's command and journals what it prints.
+    async fn phase(&self, spec: &PhaseSpec, name: &Arc<str>, run: &Run, folder: &Path) -> Result<Ended, WriteError> {
+        if self.cancel.is_cancelled() || self.stop.is_cancelled() {
+            return Ok(Ended::Stopped);
+        }
+        let started = Process::start(&self.shared.options.supervisor, &spec.run, folder, variables(run, name));
+        let (mut process, outputs) = match started {
+            Ok(started) => started,
+            Err(error) => return Ok(Ended::NotStarted(error)),
+        };
+        let journaled = journal_all(outputs, &self.shared.journal, self.lease, name);
+        tokio::pin!(journaled);
+        let timeout = async {
+            match spec.timeout_ms {
+                Some(limit) => tokio::time::sleep(Duration::from_millis(limit)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(timeout);
+        let mut outputs_done = None;
+        let early = loop {
+            tokio::select! {
+                code = process.ended() => break Ok(code),
+                result = &mut journaled, if outputs_done.is_none() => {
+                    // Both outputs may be closed long before the command ends. A refusal ends the command (by dropping it).
+                    result?;
+                    outputs_done = Some(());
+                }
+                () = &mut timeout => break Err(Ended::TimedOut),
+                () = self.cancel.cancelled() => break Err(Ended::Stopped),
+                () = self.stop.cancelled() => break Err(Ended::Stopped),
+            }
+        };
+        let ended = match early {
+            Ok(code) => Ended::Exited(code),
+            Err(why) => {
+                process.terminate().await;
+                let grace = tokio::time::sleep(self.shared.options.grace);
+                tokio::pin!(grace);
+                let mut killed = false;
+                loop {
+                    tokio::select! {
+                        _ = process.ended() => break,
+                        result = &mut journaled, if outputs_done.is_none() => {
+                            result?;
+                            outputs_done = Some(());
+                        }
+                        () = &mut grace, if !killed => {
+                            killed = true;
+                            process.kill().await;
+                        }
+                    }
+                }
+                why
+            }
+        };
+        if outputs_done.is_none() {
+            // Everything that could print has ended, so the pipes close now; the limit is for a descriptor that was
+            // handed to a process which is none of ours.
+            match tokio::time::timeout(OUTPUTS_CLOSE, journaled).await {
+                Ok(result) => result?,
+                Err(_) => {
+                    tracing::warn!(run = self.lease.run.0, phase = %name, "a foreign process holds the outputs open")
+                }
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Why the run is ended: someone asked, or the server stops.
+    async fn stopped(&self) -> Result<Verdict, WriteError> {
+        if !self.cancel.is_cancelled() {
+            let reason = format!("{} is stopping", self.shared.options.owner);
+            return Ok(Verdict { to: Status::Interrupted, reason, error: None });
+        }
+        // Who asked stands in the database; a write without a change reads it there, inside a transaction.
+        let asked = self.shared.journal.write(self.write(Timestamp::now(), Change::None)).await?;
+        let by = asked.cancel_by.unwrap_or_else(|| "an operator".to_owned());
+        Ok(Verdict { to: Status::Cancelled, reason: format!("cancelled by {by}"), error: None })
+    }
+
+    async fn begin(&self, name: &Arc<str>) -> Result<Instant, WriteError> {
+        let body = Body::Phase(PhaseChange {
+            name: name.to_string(),
+            state: PhaseState::Started,
+            exit_code: None,
+            duration_ms: None,
+        });
+        let mut write = self.write(Timestamp::now(), Change::Enter { phase: Arc::clone(name) });
+        write.phases.push(PhaseUpdate { name: Arc::clone(name), state: PhaseState::Started, exit_code: None });
+        write.frames.push(NewFrame::now(Some(Arc::clone(name)), &body));
+        self.shared.journal.write(write).await?;
+        Ok(Instant::now())
+    }
+
+    async fn end_phase(&self, end: Option<(Arc<str>, PhaseChange)>) -> Result<(), WriteError> {
+        let mut write = self.write(Timestamp::now(), Change::None);
+        add_phase(&mut write, end);
+        self.shared.journal.write(write).await.map(drop)
+    }
+
+    /// Ends the attempt in one transaction: the phase that ended it, the phases that will not run, the error, the status.
+    async fn finish(
+        &self,
+        verdict: Verdict,
+        end: Option<(Arc<str>, PhaseChange)>,
+        rest: &[PhaseSpec],
+    ) -> Result<(), WriteError> {
+        let Verdict { to, reason, error } = verdict;
+        let sentence = error.as_ref().map(|error| error.message.clone());
+        let sentence = sentence.or_else(|| (to == Status::Interrupted).then(|| reason.clone()));
+        let mut write = self.write(Timestamp::now(), Change::Finish { to, error: sentence });
+        add_phase(&mut write, end);
+        for spec in rest {
+            let skipped =
+                PhaseChange { name: spec.name.clone(), state: PhaseState::Skipped, exit_code: None, duration_ms: None };
+            add_phase(&mut write, Some((spec.name.as_str().into(), skipped)));
+        }
+        write.frames.extend(error.map(|error| NewFrame::now(None, &Body::Error(error))));
+        write.frames.push(status_frame(Status::Running, to, reason));
+        self.shared.journal.write(write).await.map(drop)
+    }
+
+    fn write(&self, at: Timestamp, change: Change) -> Write {
+        Write {
+            run: self.lease.run,
+            guard: Guard::Lease(self.lease),
+            at,
+            change,
+            phases: Vec::new(),
+            frames: Vec::new(),
+        }
+    }
+}
+
+/// Adds a phase's end to a write, both as a state and as a frame.
+pub fn add_phase(write: &mut Write, end: Option<(Arc<str>, PhaseChange)>) {
+    let Some((name, change)) = end else { return };
+    write.phases.push(PhaseUpdate { name: Arc::clone(&name), state: change.state, exit_code: change.exit_code });
+    write.frames.push(NewFrame::now(Some(name), &Body::Phase(change)));
+}
+
+/// The frame of a change of status.
+pub fn status_frame(from: Status, to: Status, reason: String) -> NewFrame {
+    NewFrame::now(None, &Body::Status(StatusChange { from, to, reason }))
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    Timestamp(now.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+}
+
+fn completed() -> Verdict {
+    Verdict { to: Status::Completed, reason: "every phase completed".to_owned(), error: None }
+}
+
+fn failed(code: &str, message: String) -> Verdict {
+    let error = Failure { code: code.to_owned(), message: message.clone(), retryable: false };
+    Verdict { to: Status::Failed, reason: message, error: Some(error) }
+}
+
+/// What a command finds in its environment (CONTRACT.md, "Pipelines in TOML").
+fn variables(run: &Run, phase: &str) -> HashMap<String, String> {
+    let params =
+        run.params.iter().map(|(name, value)| (format!("RUNTRAIL_PARAM_{}", name.to_uppercase()), value.to_string()));
+    let own = [("RUN_ID", run.id.to_string()), ("ATTEMPT", run.attempt.to_string()), ("PHASE", phase.to_owned())];
+    params.chain(own.map(|(name, value)| (format!("RUNTRAIL_{name}"), value))).collect()
+}

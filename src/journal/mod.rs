@@ -1,0 +1,94 @@
+//! The journal: the only source that anything is streamed or polled from.
+//!
+//! [`Writer`](writer) commits what comes in groups; only then does the [`Tail`] of each run hear of it. A [`Reader`] is a
+//! cursor that asks for what comes after it, from the tail's memory if that covers it, else from the store, and waits
+//! for the doorbell only when nothing is left. The doorbell carries no frames. So there is no second source, no buffer
+//! to drain, and no window between replay and live.
+//!
+//! Knows the store and no HTTP.
+
+mod reader;
+mod ring;
+mod tail;
+mod writer;
+
+use std::sync::Arc;
+
+use crate::store::{Committed, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
+
+pub use reader::{Reader, Step};
+use tail::Tails;
+pub use writer::{GroupCommit, WriterTask};
+
+/// The journal of all runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Journal {
+    store: Arc<dyn Store>,
+    tails: Arc<Tails>,
+    writer: writer::Handle,
+}
+
+/// Why a write did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The run is not, or no longer, as the writer believed. For a worker: its lease is gone.
+    #[error("the run has changed in the meantime")]
+    Refused,
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyConflict,
+    /// The database did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal is closed: the server is stopping.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+impl Journal {
+    /// A journal on this store, and the task that writes it. The task ends when the last clone of the journal is gone.
+    pub fn new(store: Arc<dyn Store>, group: GroupCommit) -> (Self, WriterTask) {
+        let tails = Arc::new(Tails::default());
+        let (writer, task) = writer::new(Arc::clone(&store), Arc::clone(&tails), group);
+        (Self { store, tails, writer }, task)
+    }
+
+    /// Creates a pending run. Returns its key, and whether it is new (an idempotency key may name an earlier one).
+    ///
+    /// # Errors
+    /// [`WriteError::KeyConflict`], [`WriteError::Store`], [`WriteError::Closed`].
+    pub async fn create(&self, run: NewRun) -> Result<(RunKey, bool), WriteError> {
+        match self.writer.carry_out(Op::Create(run)).await? {
+            Outcome::Created { run, new } => Ok((run, new)),
+            Outcome::KeyConflict => Err(WriteError::KeyConflict),
+            Outcome::Committed(_) | Outcome::Refused => Err(WriteError::Refused),
+        }
+    }
+
+    /// Carries out a write. When this returns, it is durable and readers hear of it.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] if its guard does not hold, [`WriteError::Store`], [`WriteError::Closed`].
+    pub async fn write(&self, write: Write) -> Result<Committed, WriteError> {
+        match self.writer.carry_out(Op::Write(write)).await? {
+            Outcome::Committed(committed) => Ok(committed),
+            Outcome::Created { .. } | Outcome::KeyConflict | Outcome::Refused => Err(WriteError::Refused),
+        }
+    }
+
+    /// How many transactions and how many frames this instance has written.
+    pub fn written(&self) -> (u64, u64) {
+        self.writer.written()
+    }
+
+    /// A reader of a run's journal that has everything up to `cursor`. `pulse` is where the journal stood a moment ago.
+    ///
+    /// # Errors
+    /// [`StoreError`], also if the run is gone.
+    pub async fn read(&self, run: RunKey, cursor: u64, pulse: Pulse) -> Result<Reader, StoreError> {
+        let tail = self.tails.attach(run, pulse);
+        // Only now, when every later commit is heard of: see Tails::attach.
+        tail.advance(self.store.pulse(run).await?);
+        Ok(Reader::new(Arc::clone(&self.store), tail, run, cursor))
+    }
+}

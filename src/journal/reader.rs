@@ -1,0 +1,89 @@
+//! A reader: a cursor, and one loop around it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::ring::{Encoded, encode};
+use super::tail::Tail;
+use crate::store::{Pulse, RunKey, Store, StoreError};
+
+/// How many frames are read from the store at a time: little enough that the read is short and its bytes are few.
+const PAGE: u32 = 512;
+
+/// A cursor on a run's journal. Gives every frame after it exactly once, in order, whenever that frame comes.
+///
+/// Owns no queue: a slow reader just reads older frames later.
+pub struct Reader {
+    store: Arc<dyn Store>,
+    tail: Arc<Tail>,
+    doorbell: watch::Receiver<Pulse>,
+    run: RunKey,
+    cursor: u64,
+}
+
+/// What a reader gets next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Frames, encoded one after another.
+    Frames(Vec<Bytes>),
+    /// The run is finished and every frame was given.
+    End(Pulse),
+}
+
+impl Reader {
+    pub(super) fn new(store: Arc<dyn Store>, tail: Arc<Tail>, run: RunKey, cursor: u64) -> Self {
+        let doorbell = tail.listen();
+        Self { store, tail, doorbell, run, cursor }
+    }
+
+    /// The seq of the last frame given.
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// Where the journal stands, as far as the doorbell has said.
+    pub fn pulse(&self) -> Pulse {
+        *self.doorbell.borrow()
+    }
+
+    /// All that waits after the cursor (from the store: a page of it), or else waits for more.
+    ///
+    /// Cancel safe: the cursor moves only when frames are given.
+    ///
+    /// # Errors
+    /// The store could not be read. The cursor stands; the call may be repeated.
+    pub async fn next(&mut self) -> Result<Step, StoreError> {
+        loop {
+            // Looked at before the read: a commit after this rings again, and `changed` below then returns at once.
+            let pulse = *self.doorbell.borrow_and_update();
+            if self.cursor < pulse.head {
+                let found = match self.tail.after(self.cursor) {
+                    Some(found) => found,
+                    None => self.page().await?,
+                };
+                self.cursor = found.last;
+                return Ok(Step::Frames(found.pieces));
+            }
+            // The head may be newer than the pulse when a page was read just before its commit was announced.
+            if self.cursor == pulse.head && pulse.status.is_finished() {
+                return Ok(Step::End(pulse));
+            }
+            // The sender lives in the tail, which this reader holds; should it be gone, there is nothing to wait for.
+            if self.doorbell.changed().await.is_err() {
+                return Ok(Step::End(pulse));
+            }
+        }
+    }
+
+    async fn page(&self) -> Result<Encoded, StoreError> {
+        let (frames, _) = self.store.frames(self.run, self.cursor, PAGE).await?;
+        // The journal has no holes up to its head, and the doorbell says that there is more.
+        let last = frames
+            .last()
+            .map(|frame| frame.seq)
+            .ok_or_else(|| StoreError::Failed(Arc::new(sqlx::Error::RowNotFound)))?;
+        Ok(Encoded { pieces: vec![encode(&frames).0], last })
+    }
+}

@@ -1,0 +1,95 @@
+//! The live end of each run's journal that someone reads: recent frames, and the doorbell.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::watch;
+
+use super::ring::{Encoded, Ring};
+use crate::store::{Committed, Pulse, RunKey};
+
+/// How many bytes of recent frames a run keeps for its readers.
+const MEMORY: usize = 1 << 20;
+
+/// The live end of one run's journal. Lives as long as someone reads it.
+#[derive(Debug)]
+pub struct Tail {
+    /// Held for a copy of a few handles, never across an await.
+    ring: Mutex<Ring>,
+    /// The doorbell: how far the journal goes, never what it says. A `watch` keeps only the newest, so ringing it costs
+    /// the same for a reader that sleeps and for one that lags.
+    doorbell: watch::Sender<Pulse>,
+}
+
+impl Tail {
+    fn new(pulse: Pulse) -> Self {
+        Self { ring: Mutex::new(Ring::new(MEMORY)), doorbell: watch::Sender::new(pulse) }
+    }
+
+    /// Hears of a commit. Frames first, then the doorbell: who hears it finds them.
+    fn publish(&self, committed: &Committed) {
+        lock(&self.ring).push(&committed.frames);
+        self.advance(committed.pulse);
+    }
+
+    /// Rings the doorbell if `pulse` is newer than what is known.
+    pub fn advance(&self, pulse: Pulse) {
+        self.doorbell.send_if_modified(|known| {
+            let newer = pulse.head > known.head;
+            if newer {
+                *known = pulse;
+            }
+            newer
+        });
+    }
+
+    /// A doorbell of one's own, which says at once how far the journal goes.
+    pub fn listen(&self) -> watch::Receiver<Pulse> {
+        self.doorbell.subscribe()
+    }
+
+    /// All recent frames after `cursor`, if the memory covers it.
+    pub fn after(&self, cursor: u64) -> Option<Encoded> {
+        lock(&self.ring).after(cursor)
+    }
+}
+
+/// The tails of all runs that someone reads.
+#[derive(Debug, Default)]
+pub struct Tails {
+    /// Held for a look-up, never across an await.
+    live: Mutex<HashMap<RunKey, Weak<Tail>>>,
+}
+
+impl Tails {
+    /// The run's tail. `pulse` is where its journal stood at some moment before.
+    ///
+    /// A commit between that moment and this call may have been published to nobody. So who attaches asks the store
+    /// again afterwards and says so to [`Tail::advance`]; from then on every commit is heard of.
+    pub fn attach(&self, run: RunKey, pulse: Pulse) -> Arc<Tail> {
+        let mut live = lock(&self.live);
+        if let Some(tail) = live.get(&run).and_then(Weak::upgrade) {
+            return tail;
+        }
+        // Tails nobody reads any more are forgotten here, at a cost that is spread over the attaches.
+        if live.len() >= 64 && live.len() == live.capacity() {
+            live.retain(|_, tail| tail.strong_count() > 0);
+        }
+        let tail = Arc::new(Tail::new(pulse));
+        live.insert(run, Arc::downgrade(&tail));
+        tail
+    }
+
+    /// Tells a run's readers of a commit. Called by the writer alone, in the order of commits.
+    pub fn publish(&self, committed: &Committed) {
+        let tail = lock(&self.live).get(&committed.run).and_then(Weak::upgrade);
+        if let Some(tail) = tail {
+            tail.publish(committed);
+        }
+    }
+}
+
+/// The lock, even after a panic elsewhere: what these locks guard is valid between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,171 @@
+//! The writer: one task that owns all writing. Collect, commit, and only then tell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::WriteError;
+use super::tail::Tails;
+use crate::store::{Op, Outcome, Store, StoreError};
+
+/// How writes are put together.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupCommit {
+    /// While commits follow each other, the least time from one to the next. The first after a pause does not wait.
+    pub interval: Duration,
+    /// About how many bytes of frames one transaction takes.
+    pub size: usize,
+    /// How long a commit is tried while the database is busy or away.
+    pub patience: Duration,
+}
+
+impl Default for GroupCommit {
+    fn default() -> Self {
+        Self { interval: Duration::from_millis(3), size: 1 << 20, patience: Duration::from_secs(30) }
+    }
+}
+
+/// How many writes may wait for the writer. Who comes then waits in turn, and so in the end does the child that prints.
+const WAITING: usize = 256;
+
+struct Job {
+    op: Op,
+    answer: oneshot::Sender<Result<Outcome, WriteError>>,
+}
+
+/// How much was written since the start.
+#[derive(Default)]
+struct Written {
+    commits: AtomicU64,
+    frames: AtomicU64,
+}
+
+/// The way to the writer.
+#[derive(Clone)]
+pub struct Handle {
+    jobs: mpsc::Sender<Job>,
+    written: Arc<Written>,
+}
+
+impl Handle {
+    /// Carries out `op`. When this returns, it is durable and readers have heard of it.
+    ///
+    /// # Errors
+    /// The database did not take it, or the journal is closed.
+    pub async fn carry_out(&self, op: Op) -> Result<Outcome, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { op, answer }).await.map_err(|_| WriteError::Closed)?;
+        answered.await.map_err(|_| WriteError::Closed)?
+    }
+
+    /// How many transactions and how many frames were written since the start.
+    pub fn written(&self) -> (u64, u64) {
+        (self.written.commits.load(Ordering::Relaxed), self.written.frames.load(Ordering::Relaxed))
+    }
+}
+
+/// The writer's task. Ends when the last handle is gone and all that was sent is written.
+pub struct WriterTask {
+    store: Arc<dyn Store>,
+    tails: Arc<Tails>,
+    group: GroupCommit,
+    jobs: mpsc::Receiver<Job>,
+    written: Arc<Written>,
+}
+
+pub fn new(store: Arc<dyn Store>, tails: Arc<Tails>, group: GroupCommit) -> (Handle, WriterTask) {
+    let (sender, jobs) = mpsc::channel(WAITING);
+    let written = Arc::<Written>::default();
+    (Handle { jobs: sender, written: Arc::clone(&written) }, WriterTask { store, tails, group, jobs, written })
+}
+
+impl WriterTask {
+    /// Writes until there is nobody left to write for.
+    pub async fn run(mut self) {
+        let mut last_commit: Option<Instant> = None;
+        while let Some(first) = self.jobs.recv().await {
+            let until = last_commit.map(|at| at + self.group.interval);
+            let jobs = self.collect(first, until).await;
+            self.commit(jobs).await;
+            last_commit = Some(Instant::now());
+        }
+    }
+
+    /// `first`, what already waits, and what comes until then, up to a size.
+    async fn collect(&mut self, first: Job, until: Option<Instant>) -> Vec<Job> {
+        let mut size = weight(&first.op);
+        let mut jobs = vec![first];
+        while size < self.group.size {
+            let next = match (self.jobs.try_recv(), until) {
+                (Ok(job), _) => Some(job),
+                (Err(_), Some(until)) => tokio::time::timeout_at(until, self.jobs.recv()).await.ok().flatten(),
+                (Err(_), None) => None,
+            };
+            let Some(job) = next else { break };
+            size += weight(&job.op);
+            jobs.push(job);
+        }
+        jobs
+    }
+
+    async fn commit(&self, jobs: Vec<Job>) {
+        let (ops, answers): (Vec<Op>, Vec<_>) = jobs.into_iter().map(|job| (job.op, job.answer)).unzip();
+        let results = match self.try_commit(&ops).await {
+            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+            Err(error) if error.is_retryable() || ops.len() == 1 => vec![Err(WriteError::Store(error)); ops.len()],
+            // One of them does not fit the database; the others must not suffer for it.
+            Err(_) => {
+                let mut results = Vec::with_capacity(ops.len());
+                for op in &ops {
+                    let outcome = self.try_commit(std::slice::from_ref(op)).await;
+                    results.push(
+                        outcome.map_err(WriteError::Store).and_then(|mut one| one.pop().ok_or(WriteError::Closed)),
+                    );
+                }
+                results
+            }
+        };
+        for (answer, result) in answers.into_iter().zip(results) {
+            // Who asked may be gone; what was written stays written.
+            let _ = answer.send(result);
+        }
+    }
+
+    /// Commits, again and again while the database is busy, and then tells the readers.
+    async fn try_commit(&self, ops: &[Op]) -> Result<Vec<Outcome>, StoreError> {
+        let give_up = Instant::now() + self.group.patience;
+        let mut pause = Duration::from_millis(10);
+        let outcomes = loop {
+            match self.store.commit(ops).await {
+                Err(error) if error.is_retryable() && Instant::now() + pause < give_up => {
+                    tracing::warn!(%error, "the journal waits for the database");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(1));
+                }
+                result => break result?,
+            }
+        };
+        self.written.commits.fetch_add(1, Ordering::Relaxed);
+        for outcome in &outcomes {
+            match outcome {
+                // A heartbeat extends a lease without a frame; there is nothing to tell.
+                Outcome::Committed(committed) if !committed.frames.is_empty() => {
+                    self.written.frames.fetch_add(committed.frames.len() as u64, Ordering::Relaxed);
+                    self.tails.publish(committed);
+                }
+                _ => {}
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+fn weight(op: &Op) -> usize {
+    match op {
+        Op::Create(_) => 1024,
+        Op::Write(write) => 256 + write.frames.iter().map(crate::store::NewFrame::size).sum::<usize>(),
+    }
+}

@@ -1,0 +1,208 @@
+//! The JSON API (CONTRACT.md, "HTTP"): reads a request, asks the service, writes the answer.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::App;
+use crate::model::pipeline::Given;
+use crate::model::{Code, Pipeline, Problem, Run, RunFilter, RunPage};
+use crate::service::frame_page_json;
+
+/// The largest body a valid request can have, with room to spare.
+const MAX_BODY: usize = 256 * 1024;
+
+/// How many frames the log is read by at a time.
+const LOG_PAGE: u32 = 2000;
+
+type Answer<T> = Result<T, Problem>;
+type QueryMap = Result<Query<HashMap<String, String>>, axum::extract::rejection::QueryRejection>;
+
+/// What a new run is asked for with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartBody {
+    pipeline: String,
+    #[serde(default)]
+    params: Given,
+}
+
+/// What a re-run is asked for with.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RerunBody {
+    from: From,
+    params: Option<Given>,
+}
+
+/// Where a re-run begins.
+#[derive(Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum From {
+    #[default]
+    Start,
+    Failed,
+}
+
+/// `GET /api/v1/pipelines`
+pub async fn pipelines(State(app): State<App>) -> Json<Vec<Pipeline>> {
+    Json(app.service.catalog.all())
+}
+
+/// `POST /api/v1/runs`
+pub async fn start(State(app): State<App>, headers: HeaderMap, request: Request) -> Answer<Response> {
+    let key = match headers.get("idempotency-key").map(|key| key.to_str()) {
+        None => None,
+        Some(Ok(key)) => Some(key),
+        Some(Err(_)) => return Err(Problem::new(Code::BadRequest, "The Idempotency-Key is not ASCII text.")),
+    };
+    let StartBody { pipeline, params } = read_json(request.into_body()).await?;
+    let (run, new) = app.service.start(&pipeline, params, key).await?;
+    let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, location, Json(run)).into_response())
+}
+
+/// `GET /api/v1/runs`
+pub async fn list(State(app): State<App>, query: QueryMap) -> Answer<Json<RunPage>> {
+    let mut query = read_query(query)?;
+    let mut take = |name: &str| query.remove(name).filter(|value| !value.is_empty());
+    let status = take("status").map(|word| word.parse()).transpose();
+    let status = status
+        .map_err(|error: crate::model::status::UnknownStatus| Problem::new(Code::BadRequest, error.to_string()))?;
+    let limit = read_limit(take("limit"))?;
+    let filter = RunFilter { status, pipeline: take("pipeline"), q: take("q"), limit, before: take("before") };
+    app.service.list(&filter).await.map(Json)
+}
+
+/// `GET /api/v1/runs/{id}`
+pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Run>> {
+    app.service.show(&id).await.map(Json)
+}
+
+/// `POST /api/v1/runs/{id}/rerun`
+pub async fn rerun(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    request: Request,
+) -> Answer<Response> {
+    let RerunBody { from, params } = read_json_or_nothing(request.into_body()).await?;
+    if from == From::Failed {
+        let detail = "This version re-runs from the start only: leave `from` out, or give \"start\".";
+        return Err(Problem::new(Code::BadRequest, detail));
+    }
+    let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
+    let run = app.service.rerun(&id, params, None, &by).await?;
+    Ok((StatusCode::ACCEPTED, Json(run)).into_response())
+}
+
+/// `POST /api/v1/runs/{id}/cancel`
+pub async fn cancel(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+) -> Answer<Response> {
+    let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
+    let run = app.service.cancel(&id, &by).await?;
+    Ok((StatusCode::ACCEPTED, Json(run)).into_response())
+}
+
+/// `GET /api/v1/runs/{id}/frames`
+pub async fn frames(State(app): State<App>, Path(id): Path<String>, query: QueryMap) -> Answer<Response> {
+    let mut query = read_query(query)?;
+    let limit = read_limit(query.remove("limit"))?;
+    let (frames, pulse) = app.service.frames(&id, query.get("after").map(String::as_str), limit).await?;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, frame_page_json(&frames, pulse)).into_response())
+}
+
+/// `GET /api/v1/runs/{id}/log`: the text of all log frames up to now, page by page, so that a long one takes no memory.
+pub async fn log(State(app): State<App>, Path(id): Path<String>) -> Answer<Response> {
+    // Asked once before the answer begins, so that an unknown run is a 404.
+    let head = app.service.show(&id).await?.head;
+    let pages = futures::stream::try_unfold(LogText::new(app, id, head), LogText::next);
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_DISPOSITION, "inline; filename=\"log.txt\""),
+    ];
+    Ok((headers, Body::from_stream(pages)).into_response())
+}
+
+/// Where the writing of a log stands.
+struct LogText {
+    app: App,
+    id: String,
+    cursor: u64,
+    head: u64,
+    /// A line was begun and not yet ended: its continuation may follow.
+    open: bool,
+    done: bool,
+}
+
+impl LogText {
+    fn new(app: App, id: String, head: u64) -> Self {
+        Self { app, id, cursor: 0, head, open: false, done: false }
+    }
+
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
+        use crate::model::Body::Log;
+        if self.done {
+            return Ok(None);
+        }
+        let after = self.cursor.to_string();
+        let (frames, _) = self.app.service.frames(&self.id, Some(&after), Some(LOG_PAGE)).await?;
+        let mut text = String::new();
+        for frame in frames.iter().filter(|frame| frame.seq <= self.head) {
+            self.cursor = frame.seq;
+            let Log(log) = frame.to_frame().body else { continue };
+            if self.open && !log.cont {
+                text.push('\n');
+            }
+            text.push_str(&log.line);
+            self.open = true;
+        }
+        self.done = frames.is_empty() || self.cursor >= self.head;
+        if self.done && self.open {
+            text.push('\n');
+        }
+        Ok(Some((Bytes::from(text), self)))
+    }
+}
+
+/// The body as JSON.
+async fn read_json<T: DeserializeOwned>(body: Body) -> Answer<T> {
+    let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
+        use std::error::Error;
+        if error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
+            Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_BODY} bytes."))
+        } else {
+            Problem::new(Code::InvalidBody, "The body did not arrive whole.")
+        }
+    })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new(Code::InvalidBody, format!("The body is not what this call takes: {error}.")))
+}
+
+/// Like [`read_json`], for calls that may come without a body.
+async fn read_json_or_nothing<T: DeserializeOwned + Default>(body: Body) -> Answer<T> {
+    use axum::body::HttpBody;
+    if body.is_end_stream() { Ok(T::default()) } else { read_json(body).await }
+}
+
+fn read_query(query: QueryMap) -> Answer<HashMap<String, String>> {
+    query.map(|Query(query)| query).map_err(|error| Problem::new(Code::BadRequest, error.body_text()))
+}
+
+fn read_limit(given: Option<String>) -> Answer<Option<u32>> {
+    let fault = |text: &str| Problem::new(Code::BadRequest, format!("The limit `{text}` is not a whole number."));
+    given.map(|text| text.parse().map_err(|_| fault(&text))).transpose()
+}

@@ -1,0 +1,90 @@
+//! The flags of `runtrail serve`, each also an environment variable (CONTRACT.md, "The program").
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::store::Durability;
+
+/// Serve the dashboard and carry out runs.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Address to listen on; port 0 picks a free one. Other than loopback needs --token.
+    #[arg(long, env = "RUNTRAIL_ADDR", default_value = "127.0.0.1:3000")]
+    pub addr: SocketAddr,
+
+    /// Folder for the database and the runs' scratch folders [default: the platform's data folder].
+    #[arg(long, env = "RUNTRAIL_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Database, as sqlite://FILE [default: runtrail.db in the data folder].
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Folder of pipeline files (*.toml), read again when they change.
+    #[arg(long, env = "RUNTRAIL_PIPELINES", value_name = "FOLDER")]
+    pub pipelines: Option<PathBuf>,
+
+    /// Folder that runs may work in; repeat it, or separate by commas, for several. Paths outside are refused.
+    #[arg(long, env = "RUNTRAIL_PROJECTS", value_name = "FOLDER", value_delimiter = ',')]
+    pub projects: Vec<PathBuf>,
+
+    /// Runs carried out at once; others wait in order.
+    #[arg(long, env = "RUNTRAIL_WORKERS", value_name = "NUMBER", default_value = "4")]
+    pub workers: NonZeroUsize,
+
+    /// After how much silence a stream says that it lives.
+    #[arg(long, env = "RUNTRAIL_HEARTBEAT", value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    pub heartbeat: Duration,
+
+    /// How long a worker's claim on a run lasts when nothing is heard of it.
+    #[arg(long, env = "RUNTRAIL_LEASE", value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    pub lease: Duration,
+
+    /// How long a command may take to end after it was asked to, before it is killed.
+    #[arg(long, env = "RUNTRAIL_GRACE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub grace: Duration,
+
+    /// How often the page polls while no stream is attached.
+    #[arg(long, env = "RUNTRAIL_POLL_INTERVAL", value_name = "DURATION", default_value = "3s", value_parser = duration)]
+    pub poll_interval: Duration,
+
+    /// What a commit survives.
+    #[arg(long, env = "RUNTRAIL_DURABILITY", default_value = "full")]
+    pub durability: Durability,
+
+    /// Secret that clients must show; without it only loopback is served.
+    #[arg(long, env = "RUNTRAIL_TOKEN", value_name = "SECRET", hide_env_values = true)]
+    pub token: Option<String>,
+
+    /// Name that the server is reached by, beside its address and localhost; repeat it, or separate by commas, for several.
+    #[arg(long, env = "RUNTRAIL_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
+    pub allow_host: Vec<String>,
+}
+
+/// A duration such as `15s`, `500ms` or `10m`; longer than nothing.
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
+        Ok(_) => Err("must be at least 1ms".to_owned()),
+        Err(_) => Err("must be a duration such as 15s, 500ms or 10m".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_with_their_unit() {
+        assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        for bad in ["", "15", "0s", "-1s", "soon"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! For those who watch the server: is it alive, is it ready, and numbers in Prometheus' text form.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::Registry;
+
+use super::App;
+use crate::model::{Code, Problem};
+
+/// The program runs and answers.
+pub async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// The server takes work: the database answers, and it is not stopping.
+pub async fn ready(State(app): State<App>) -> Response {
+    if app.stop.is_cancelled() {
+        return Problem::new(Code::ShuttingDown, "The server is stopping.").into_response();
+    }
+    match app.service.store.counts().await {
+        Ok(_) => "ready\n".into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// The numbers.
+pub async fn metrics(State(app): State<App>) -> Response {
+    let counts = match app.service.store.counts().await {
+        Ok(counts) => counts,
+        Err(error) => return Problem::from(error).into_response(),
+    };
+    let mut registry = Registry::with_prefix("runtrail");
+    let runs = Family::<[(&str, &str); 1], Gauge<u64, AtomicU64>>::default();
+    for status in crate::model::Status::ALL {
+        let count = counts.iter().find(|(known, _)| *known == status).map_or(0, |(_, count)| *count);
+        runs.get_or_create(&[("status", status.as_str())]).set(count);
+    }
+    registry.register("runs", "Runs by status", runs);
+    let busy = u64::try_from(app.service.engine.busy()).unwrap_or(u64::MAX);
+    registry.register("workers_busy", "Runs carried out by this instance now", ConstGauge::new(busy));
+    registry.register("streams", "Streams open now", ConstGauge::new(app.streams.load(Ordering::Relaxed)));
+    let (commits, frames) = app.service.journal.written();
+    registry.register("journal_commits", "Transactions of the journal", ConstCounter::new(commits));
+    registry.register("journal_frames", "Frames journaled", ConstCounter::new(frames));
+    let mut text = String::new();
+    if encode(&mut text, &registry).is_err() {
+        return Problem::new(Code::Internal, "The numbers cannot be written.").into_response();
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

@@ -1,0 +1,211 @@
+//! The only code that knows axum: flags in, requests answered, an orderly end.
+//!
+//! [`router`] puts the parts together; [`api`] is the JSON API, [`stream`] a run's live journal, [`pages`] the dashboard,
+//! [`guard`] decides who may come in. None of them starts work: they ask the service.
+
+mod api;
+mod assets;
+pub mod config;
+pub mod guard;
+mod health;
+mod pages;
+mod problem;
+mod router;
+mod stream;
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Engine, EngineOptions};
+use crate::journal::{GroupCommit, Journal};
+use crate::pipelines::{Catalog, Projects};
+use crate::service::Service;
+use crate::store::{SqliteStore, Store};
+use config::ServeArgs;
+
+/// Past the grace time of the runs, how long connections may take to end before the program exits without them.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// Why the server did not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// See [`guard::bind`].
+    #[error("{0}")]
+    Bind(String),
+    /// The address is in use, or not this machine's.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// What was asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data folder cannot be made or used.
+    #[error("cannot use the data folder {}: {source}. Name another with --data-dir", .folder.display())]
+    DataDir {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The platform names no data folder.
+    #[error("this system names no data folder; name one with --data-dir")]
+    NoDataDir,
+    /// The address of the database is of a kind this version does not know.
+    #[error(
+        "cannot use the database `{0}`: this version keeps its runs in SQLite; give sqlite://FILE, or leave --database-url out"
+    )]
+    DatabaseUrl(String),
+    /// The database cannot be opened.
+    #[error("cannot open the database {place}: {source}")]
+    Database {
+        /// Where it is.
+        place: String,
+        /// Why.
+        source: crate::store::StoreError,
+    },
+    /// The folder of pipelines cannot be read.
+    #[error(transparent)]
+    Catalog(#[from] crate::pipelines::CatalogError),
+    /// A project folder cannot be used.
+    #[error(transparent)]
+    Projects(#[from] crate::pipelines::ProjectsError),
+    /// The program cannot be found again to watch over commands.
+    #[error("cannot find this program's own file: {0}")]
+    OwnFile(std::io::Error),
+}
+
+/// What every request can reach.
+#[derive(Clone)]
+pub struct App {
+    /// What can be asked for.
+    pub service: Service,
+    /// Cancelled when the server stops; streams end then.
+    pub stop: CancellationToken,
+    /// After how much silence a stream says that it lives.
+    pub heartbeat: Duration,
+    /// How often the page polls.
+    pub poll_interval: Duration,
+    /// How many streams are open.
+    pub streams: Arc<AtomicU64>,
+}
+
+/// Who asks, as the journal names it.
+pub fn actor(through: &str, peer: Option<IpAddr>) -> String {
+    match peer {
+        Some(peer) => format!("the operator at {peer}, through {through}"),
+        None => format!("the operator, through {through}"),
+    }
+}
+
+/// Serves until SIGTERM or Ctrl-C, then ends in order: streams at once, runs within the grace time.
+///
+/// # Errors
+/// [`StartError`]: it did not start.
+pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
+    guard::bind::check(args.addr, args.token.as_deref()).map_err(|error| StartError::Bind(error.to_string()))?;
+    let data_dir = data_dir(args.data_dir.as_deref())?;
+    let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
+    let catalog = Catalog::open(args.pipelines.clone())?;
+    let projects = Arc::new(Projects::open(&args.projects)?);
+    let supervisor = std::env::current_exe().map_err(StartError::OwnFile)?;
+    let listener = tokio::net::TcpListener::bind(args.addr)
+        .await
+        .map_err(|source| StartError::Listen { addr: args.addr, source })?;
+    let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: args.addr, source })?;
+
+    let stop = CancellationToken::new();
+    let (journal, writer) = Journal::new(Arc::clone(&store), GroupCommit::default());
+    let options = EngineOptions {
+        owner: format!("worker {}@{addr}", std::process::id()),
+        workers: args.workers.get(),
+        lease: args.lease,
+        grace: args.grace,
+        scratch: data_dir.join("scratch"),
+        supervisor,
+    };
+    let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
+    tokio::spawn(writer.run());
+    let engine_task = tokio::spawn(engine_task.run());
+
+    let app = App {
+        service: Service { store, journal, engine, catalog, projects },
+        stop: stop.clone(),
+        heartbeat: args.heartbeat,
+        poll_interval: args.poll_interval,
+        streams: Arc::default(),
+    };
+    let guard = guard::Guard::new(guard::GuardConfig { addr, allow_hosts: args.allow_host, token: args.token });
+    let router = guard::protect(router::router(app, addr), Arc::new(guard));
+
+    // The one line a script may wait for. A closed standard output is no reason not to serve.
+    let _ = writeln!(std::io::stdout(), "Runtrail serves http://{addr}");
+    let served = tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await
+        }
+    });
+    stop_signal().await;
+    tracing::info!("stopping: streams end now, runs within the grace time");
+    stop.cancel();
+    // A second signal is immediate: children die with this program, and recovery says what became of their runs.
+    tokio::select! {
+        _ = async { tokio::join!(engine_task, tokio::time::timeout(CLOSE, served)) } => {}
+        () = stop_signal() => {}
+        () = tokio::time::sleep(args.grace + CLOSE) => {}
+    }
+    Ok(())
+}
+
+fn data_dir(given: Option<&std::path::Path>) -> Result<PathBuf, StartError> {
+    let folder = match given {
+        Some(folder) => folder.to_owned(),
+        None => dirs::data_dir().ok_or(StartError::NoDataDir)?.join("runtrail"),
+    };
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| folder.canonicalize())
+        .map_err(|source| StartError::DataDir { folder, source })
+}
+
+async fn open_store(args: &ServeArgs, data_dir: &std::path::Path) -> Result<SqliteStore, StartError> {
+    let (place, opened) = match &args.database_url {
+        None => {
+            let file = data_dir.join("runtrail.db");
+            (file.display().to_string(), SqliteStore::open(&file, args.durability).await)
+        }
+        Some(url) if url.starts_with("sqlite:") => (url.clone(), SqliteStore::open_url(url, args.durability).await),
+        Some(url) => {
+            // Without what may be a password.
+            let shown = url.split_once("://").map_or("", |(scheme, _)| scheme);
+            return Err(StartError::DatabaseUrl(format!("{shown}://…")));
+        }
+    };
+    opened.map_err(|source| StartError::Database { place, source })
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = async { tokio::signal::ctrl_c().await.ok() };
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt => {}
+            }
+        }
+        // Without a handler the signal ends the program by itself, which recovery handles.
+        Err(_) => {
+            interrupt.await;
+        }
+    }
+}

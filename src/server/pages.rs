@@ -1,0 +1,55 @@
+//! The dashboard: pages rendered by Leptos, and its server functions.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, header};
+use axum::response::{IntoResponse, Response};
+use leptos::config::LeptosOptions;
+use leptos::nonce::use_nonce;
+use leptos::prelude::{provide_context, use_context};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
+
+use super::App;
+use super::guard::headers::csp;
+use crate::ui::{self, PageSettings, shell};
+
+/// The pages, the server functions, and the page for addresses that lead nowhere.
+pub fn router(app: App, addr: SocketAddr) -> Router {
+    let options = LeptosOptions::builder().output_name("runtrail").site_pkg_dir("pkg").site_addr(addr).build();
+    let page = PageSettings { poll_ms: millis(app.poll_interval), heartbeat_ms: millis(app.heartbeat) };
+    let context = move || {
+        provide_context(app.service.clone());
+        // The policy names the nonce that Leptos gives its own scripts; nothing else inline may run.
+        if let Some(response) = use_context::<ResponseOptions>() {
+            let nonce = use_nonce();
+            response.insert_header(header::CONTENT_SECURITY_POLICY, csp(nonce.as_deref()));
+            // What a page shows is of its moment; a copy from a cache would be stale without saying so.
+            response.insert_header(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+        }
+    };
+    let render = move |options: LeptosOptions| move || shell(options.clone(), page);
+    let nowhere = {
+        let context = context.clone();
+        move |State(options): State<LeptosOptions>, request: Request<Body>| not_found(context, render(options), request)
+    };
+    Router::new()
+        .leptos_routes_with_context(&options, generate_route_list(ui::App), context, render(options.clone()))
+        .fallback(nowhere)
+        .with_state(options)
+}
+
+/// The app's own page for addresses that lead nowhere.
+async fn not_found<V: leptos::prelude::IntoView + 'static>(
+    context: impl Fn() + Clone + Send + Sync + 'static,
+    app: impl Fn() -> V + Clone + Send + Sync + 'static,
+    request: Request<Body>,
+) -> Response {
+    leptos_axum::render_app_to_stream_with_context(context, app)(request).await.into_response()
+}
+
+fn millis(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

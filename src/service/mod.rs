@@ -1,0 +1,286 @@
+//! What can be asked for: start, re-run, cancel, list, read. The dashboard's server functions and the JSON API are both
+//! thin layers over this; it knows no HTTP.
+
+mod start;
+
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::journal::{Journal, Reader, WriteError};
+use crate::model::frame::StatusChange;
+use crate::model::{Body, PhaseState};
+use crate::model::{
+    Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status, Timestamp,
+};
+use crate::pipelines::{Catalog, Projects};
+use crate::store::{Change, Guard, NewFrame, PhaseUpdate, Pulse, RunKey, Store, StoreError, Write};
+
+/// Runs a page of the list holds if nothing else is asked for, and the most that may be asked for.
+const LIST: (u32, u32) = (50, 200);
+
+/// Frames a poll brings if nothing else is asked for, and the most that may be asked for.
+const POLL: (u32, u32) = (1000, 5000);
+
+/// How many of the newest frames a run's page shows first.
+const TAIL: u32 = 200;
+
+/// How often a change is tried anew when the run changed in between.
+const TRIES: usize = 5;
+
+/// What can be asked for. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    /// Where runs are kept.
+    pub store: Arc<dyn Store>,
+    /// What writes and reads their journals.
+    pub journal: Journal,
+    /// What carries them out.
+    pub engine: Engine,
+    /// The pipelines there are.
+    pub catalog: Catalog,
+    /// The folders they may work in.
+    pub projects: Arc<Projects>,
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the database did not do as asked");
+        if error.is_retryable() {
+            return Self::new(Code::DatabaseUnavailable, "The database is busy or away. Try again in a moment.");
+        }
+        // What went wrong inside is for the server's log, not for the reader.
+        Self::new(Code::Internal, "The database failed. The server's log says more.")
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Store(error) => error.into(),
+            WriteError::Closed => Self::new(Code::ShuttingDown, "The server is stopping. Try again in a moment."),
+            WriteError::KeyConflict => Self::new(
+                Code::IdempotencyConflict,
+                "This Idempotency-Key came with another request before. Use a new key for a new request.",
+            ),
+            WriteError::Refused => {
+                let detail = "The run changed several times while the request was carried out. Try again.";
+                Self { retryable: true, ..Self::new(Code::RunActive, detail) }
+            }
+        }
+    }
+}
+
+/// A number a caller may give, within its bounds.
+fn bounded(given: Option<u32>, (usual, most): (u32, u32)) -> Result<u32, Problem> {
+    match given {
+        None => Ok(usual),
+        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
+        Some(limit) => {
+            Err(Problem::new(Code::BadRequest, format!("The limit {limit} is out of bounds; give 1 to {most}.")))
+        }
+    }
+}
+
+fn no_run(id: &str) -> Problem {
+    Problem::new(Code::RunNotFound, format!("There is no run `{id}`."))
+}
+
+impl Service {
+    /// What the start form is made from.
+    ///
+    /// # Errors
+    /// None yet.
+    pub fn offer(&self) -> Result<Offer, Problem> {
+        Ok(Offer {
+            pipelines: self.catalog.all(),
+            faults: self.catalog.faults(),
+            projects: self.projects.roots().iter().map(|root| root.display().to_string()).collect(),
+        })
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// [`Code::BadRequest`] for a limit out of bounds or a `before` that is no run's id; the database's own.
+    pub async fn list(&self, filter: &RunFilter) -> Result<RunPage, Problem> {
+        let limit = bounded(filter.limit, LIST)?;
+        let before = match filter.before.as_deref().filter(|before| !before.is_empty()) {
+            None => None,
+            Some(before) => {
+                let fault = |_| Problem::new(Code::BadRequest, format!("`{before}` is no place in the list."));
+                Some(before.parse().map_err(fault)?)
+            }
+        };
+        let (runs, next) = self.store.list(filter, limit, before.as_ref()).await?;
+        Ok(RunPage { runs, next: next.map(String::from) })
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`]; the database's own.
+    pub async fn show(&self, id: &str) -> Result<Run, Problem> {
+        let (key, _) = self.find(id).await?;
+        self.store.run(key).await?.ok_or_else(|| no_run(id))
+    }
+
+    /// A run and the newest frames of its journal.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`]; the database's own.
+    pub async fn view(&self, id: &str) -> Result<RunView, Problem> {
+        let id: RunId = id.parse().map_err(|_| no_run(id))?;
+        let (run, frames) = self.store.view(&id, TAIL).await?.ok_or_else(|| no_run(id.as_str()))?;
+        Ok(RunView { run, frames: frames.iter().map(Record::to_frame).collect() })
+    }
+
+    /// The poll: frames after a cursor. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`], [`Code::BadCursor`], [`Code::CursorAhead`], [`Code::BadRequest`] for a limit out of bounds;
+    /// the database's own.
+    pub async fn frames(
+        &self,
+        id: &str,
+        after: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<Record>, Pulse), Problem> {
+        let cursor = Cursor::of_stream(None, after)?;
+        let limit = bounded(limit, POLL)?;
+        let (key, _) = self.find(id).await?;
+        let (frames, pulse) = self.store.frames(key, cursor.0, limit).await?;
+        cursor.within(pulse.head)?;
+        Ok((frames, pulse))
+    }
+
+    /// A reader of a run's journal, and where the journal stood. Starts nothing.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`], [`Code::CursorAhead`]; the database's own.
+    pub async fn read(&self, id: &str, cursor: Cursor) -> Result<(Reader, Pulse), Problem> {
+        let (key, pulse) = self.find(id).await?;
+        let reader = self.journal.read(key, cursor.0, pulse).await?;
+        let pulse = reader.pulse();
+        cursor.within(pulse.head)?;
+        Ok((reader, pulse))
+    }
+
+    /// Asks for the end of an active run. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`], [`Code::RunFinished`]; the database's own.
+    pub async fn cancel(&self, id: &str, by: &str) -> Result<Run, Problem> {
+        for _ in 0..TRIES {
+            let (key, pulse) = self.find(id).await?;
+            let done = match pulse.status {
+                Status::Pending => self.journal.write(self.cancel_waiting(key, pulse, by).await?).await,
+                Status::Running => {
+                    let change = Change::AskCancel { by: by.to_owned() };
+                    self.journal.write(write(key, pulse, change)).await
+                }
+                Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
+                    let detail = format!("The run is {} already; there is nothing to cancel.", pulse.status);
+                    return Err(Problem::new(Code::RunFinished, detail));
+                }
+            };
+            match done {
+                Err(WriteError::Refused) => continue,
+                Err(error) => return Err(error.into()),
+                Ok(_) => {
+                    self.engine.cancel(key);
+                    return self.show(id).await;
+                }
+            }
+        }
+        Err(WriteError::Refused.into())
+    }
+
+    /// The write that ends a run no worker has yet.
+    async fn cancel_waiting(&self, key: RunKey, pulse: Pulse, by: &str) -> Result<Write, Problem> {
+        let mut write = write(key, pulse, Change::Finish { to: Status::Cancelled, error: None });
+        let phases = self.store.run(key).await?.map(|run| run.phases).unwrap_or_default();
+        for phase in phases {
+            let change = crate::model::frame::PhaseChange {
+                name: phase.name.clone(),
+                state: PhaseState::Skipped,
+                exit_code: None,
+                duration_ms: None,
+            };
+            let name: Arc<str> = phase.name.into();
+            write.phases.push(PhaseUpdate { name: Arc::clone(&name), state: PhaseState::Skipped, exit_code: None });
+            write.frames.push(NewFrame::now(Some(name), &Body::Phase(change)));
+        }
+        write.frames.push(status(Status::Pending, Status::Cancelled, format!("cancelled by {by}")));
+        Ok(write)
+    }
+
+    async fn find(&self, id: &str) -> Result<(RunKey, Pulse), Problem> {
+        let run: RunId = id.parse().map_err(|_| no_run(id))?;
+        self.store.find(&run).await?.ok_or_else(|| no_run(id))
+    }
+
+    fn pipeline(&self, name: &str) -> Result<Arc<Pipeline>, Problem> {
+        self.catalog.get(name).ok_or_else(|| {
+            let known: Vec<String> = self.catalog.all().into_iter().map(|pipeline| pipeline.name).collect();
+            let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
+            Problem::new(Code::PipelineNotFound, format!("There is no pipeline `{name}`; known: {known}."))
+        })
+    }
+}
+
+/// A change of a run that stands where `pulse` says.
+fn write(run: RunKey, pulse: Pulse, change: Change) -> Write {
+    Write {
+        run,
+        guard: Guard::Standing(pulse.status, pulse.attempt),
+        at: Timestamp::now(),
+        change,
+        phases: Vec::new(),
+        frames: Vec::new(),
+    }
+}
+
+fn status(from: Status, to: Status, reason: String) -> NewFrame {
+    NewFrame::now(None, &Body::Status(StatusChange { from, to, reason }))
+}
+
+/// The answer to a poll as JSON, built from stored text: replaying a journal parses nothing.
+pub fn frame_page_json(frames: &[Record], pulse: Pulse) -> String {
+    let mut out = String::with_capacity(64 + frames.iter().map(|frame| frame.data.len() + 128).sum::<usize>());
+    out.push_str("{\"frames\":[");
+    for (index, frame) in frames.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        frame.write_json(&mut out);
+    }
+    let Pulse { head, status, .. } = pulse;
+    out.push_str(&format!("],\"head\":{head},\"status\":\"{status}\",\"active\":{}}}", status.is_active()));
+    out
+}
+
+/// That [`frame_page_json`] writes what [`FramePage`] reads.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FramePage;
+
+    #[test]
+    fn the_polls_answer_reads_as_the_model_has_it() {
+        let frame = |seq| Record {
+            seq,
+            ts: Timestamp(0),
+            attempt: 1,
+            phase: Some("scanning".into()),
+            kind: "token".into(),
+            data: r#"{"text":"a\"\n"}"#.into(),
+        };
+        let pulse = Pulse { head: 9, status: Status::Running, attempt: 1 };
+        for count in 0..3 {
+            let frames: Vec<Record> = (1..=count).map(frame).collect();
+            let page: FramePage = serde_json::from_str(&frame_page_json(&frames, pulse)).unwrap();
+            assert_eq!(page.frames, frames.iter().map(Record::to_frame).collect::<Vec<_>>());
+            assert_eq!((page.head, page.status, page.active), (9, Status::Running, true));
+        }
+    }
+}

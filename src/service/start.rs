@@ -1,0 +1,84 @@
+//! Starting and re-running. Neither carries anything out: both leave a pending run, and the engine does the rest.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{Service, TRIES, no_run, status, write};
+use crate::journal::WriteError;
+use crate::model::pipeline::Given;
+use crate::model::{Code, Problem, Run, RunId, Status, Timestamp};
+use crate::pipelines::check_params;
+use crate::store::{Change, NewRun};
+
+/// The longest `Idempotency-Key`, in bytes: enough for any UUID, digest or URL.
+const MAX_KEY: usize = 255;
+
+impl Service {
+    /// Asks for a new run. Returns it, and whether it is new: the same key with the same request is the same run.
+    ///
+    /// # Errors
+    /// [`Code::PipelineNotFound`], [`Code::InvalidParams`], [`Code::IdempotencyConflict`], [`Code::BadRequest`] for a key
+    /// that is none; the database's own.
+    pub async fn start(&self, pipeline: &str, given: Given, key: Option<&str>) -> Result<(Run, bool), Problem> {
+        if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY || !key.is_ascii()) {
+            let detail = format!("An Idempotency-Key is 1 to {MAX_KEY} ASCII characters.");
+            return Err(Problem::new(Code::BadRequest, detail));
+        }
+        let idempotency = key.map(|key| (key.to_owned(), digest(pipeline, &given)));
+        let pipeline = self.pipeline(pipeline)?;
+        let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
+        let new = NewRun { id: RunId::generate(), pipeline, params, at: Timestamp::now(), idempotency };
+        let id = new.id.clone();
+        let (run, is_new) = self.journal.create(new).await?;
+        self.engine.wake();
+        let run = self.store.run(run).await?.ok_or_else(|| no_run(id.as_str()))?;
+        Ok((run, is_new))
+    }
+
+    /// Asks for a new attempt of a finished run, with the pipeline as it stands now. Its journal continues. With `given`,
+    /// the attempt has these parameters, else those of the attempt before. With `seen`, the attempt that the asker saw end,
+    /// it is refused if another has begun since: two presses are one re-run.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`], [`Code::RunActive`], [`Code::PipelineNotFound`], [`Code::InvalidParams`]; the database's own.
+    pub async fn rerun(&self, id: &str, given: Option<Given>, seen: Option<u32>, by: &str) -> Result<Run, Problem> {
+        for _ in 0..TRIES {
+            let (key, pulse) = self.find(id).await?;
+            if pulse.status.is_active() {
+                let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
+                return Err(Problem::new(Code::RunActive, detail));
+            }
+            if seen.is_some_and(|seen| seen != pulse.attempt) {
+                let detail = format!("The run was re-run already; it is at attempt {}.", pulse.attempt);
+                return Err(Problem::new(Code::RunActive, detail));
+            }
+            let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
+            let pipeline = self.pipeline(&run.pipeline)?;
+            let given = given.clone().unwrap_or_else(|| {
+                let value = |value| serde_json::to_value(value).unwrap_or_default();
+                run.params.iter().map(|(name, param)| (name.clone(), value(param))).collect()
+            });
+            let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
+            let mut queue = write(key, pulse, Change::Queue { pipeline: Arc::clone(&pipeline), params });
+            queue.frames.push(status(pulse.status, Status::Pending, format!("re-run by {by}")));
+            match self.journal.write(queue).await {
+                // Someone else was faster; look again what there is to do.
+                Err(WriteError::Refused) => continue,
+                Err(error) => return Err(error.into()),
+                Ok(_) => {
+                    self.engine.wake();
+                    return self.show(id).await;
+                }
+            }
+        }
+        Err(WriteError::Refused.into())
+    }
+}
+
+/// What was asked for, in few bytes. The order of the parameters does not matter: they are kept sorted.
+fn digest(pipeline: &str, given: &Given) -> Vec<u8> {
+    let mut hasher = Sha256::new();
+    hasher.update(serde_json::json!({ "pipeline": pipeline, "params": given }).to_string());
+    hasher.finalize().to_vec()
+}

@@ -1,0 +1,186 @@
+//! What can be written: a change of one run together with the frames that tell of it, under a guard.
+//!
+//! A change and its frames are one: both are there after the commit, or neither. A guard that does not hold refuses
+//! just its own write, not those of other runs in the same transaction.
+
+use std::sync::Arc;
+
+use crate::model::frame::PhaseState;
+use crate::model::{Body, Params, Pipeline, Record, RunId, Status, Timestamp};
+
+use super::{Pulse, RunKey};
+
+/// One thing to do in a transaction.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// A new pending run.
+    Create(NewRun),
+    /// A change of a run and its frames.
+    Write(Write),
+}
+
+/// A new pending run.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its id.
+    pub id: RunId,
+    /// The pipeline as it stands now.
+    pub pipeline: Arc<Pipeline>,
+    /// Values that fit it.
+    pub params: Params,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// The caller's key and a digest of what it asked for: the same again is the same run.
+    pub idempotency: Option<(String, Vec<u8>)>,
+}
+
+/// A worker's claim on an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The run.
+    pub run: RunKey,
+    /// The attempt it was claimed for.
+    pub attempt: u32,
+    /// The claim's number; a later claim has a larger one.
+    pub token: i64,
+}
+
+/// What must be so for a write to be accepted. It is looked at inside the transaction.
+#[derive(Clone, Copy, Debug)]
+pub enum Guard {
+    /// The lease is still this worker's: nobody has claimed or recovered the run since.
+    Lease(Lease),
+    /// The run stands there.
+    Standing(Status, u32),
+    /// The run is `running` in this attempt and its lease ran out before that moment.
+    Lapsed(u32, Timestamp),
+}
+
+/// What changes of a run, beside what its frames say.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Nothing: frames only.
+    None,
+    /// `pending` to `running`, with a new lease.
+    Claim {
+        /// Who claims it.
+        owner: String,
+        /// When the lease runs out.
+        until: Timestamp,
+    },
+    /// The lease lasts longer.
+    Extend {
+        /// When it now runs out.
+        until: Timestamp,
+    },
+    /// This phase runs now.
+    Enter {
+        /// Its name.
+        phase: Arc<str>,
+    },
+    /// The attempt is over.
+    Finish {
+        /// Where the run stands now.
+        to: Status,
+        /// Why it failed or was interrupted, in a sentence.
+        error: Option<String>,
+    },
+    /// A new attempt waits.
+    Queue {
+        /// The pipeline as it stands now.
+        pipeline: Arc<Pipeline>,
+        /// Values that fit it.
+        params: Params,
+    },
+    /// Someone asks for the end of a running run. The first one counts.
+    AskCancel {
+        /// Who.
+        by: String,
+    },
+}
+
+/// What became of a phase.
+#[derive(Clone, Debug)]
+pub struct PhaseUpdate {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What became of it.
+    pub state: PhaseState,
+    /// The command's exit code.
+    pub exit_code: Option<i32>,
+}
+
+/// A frame before it has its seq.
+#[derive(Clone, Debug)]
+pub struct NewFrame {
+    /// When it happened.
+    pub ts: Timestamp,
+    /// The phase it belongs to.
+    pub phase: Option<Arc<str>>,
+    /// See [`Body::kind`].
+    pub kind: Arc<str>,
+    /// See [`Body::data`].
+    pub data: Arc<str>,
+}
+
+impl NewFrame {
+    /// A frame that says this, now.
+    pub fn now(phase: Option<Arc<str>>, body: &Body) -> Self {
+        Self { ts: Timestamp::now(), phase, kind: body.kind().into(), data: body.data().into() }
+    }
+
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        self.data.len() + 64
+    }
+}
+
+/// A change of a run and its frames.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// The run.
+    pub run: RunKey,
+    /// What must be so.
+    pub guard: Guard,
+    /// When it happens.
+    pub at: Timestamp,
+    /// What changes.
+    pub change: Change,
+    /// What became of phases.
+    pub phases: Vec<PhaseUpdate>,
+    /// What the journal says of it.
+    pub frames: Vec<NewFrame>,
+}
+
+/// What became of an [`Op`].
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A new run was created, or, with a known idempotency key, found.
+    Created {
+        /// Its key.
+        run: RunKey,
+        /// Whether it is new.
+        new: bool,
+    },
+    /// The idempotency key was used for something else.
+    KeyConflict,
+    /// The write was accepted.
+    Committed(Committed),
+    /// The guard does not hold; nothing was written.
+    Refused,
+}
+
+/// A write that was accepted.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The run.
+    pub run: RunKey,
+    /// Where its journal stands now.
+    pub pulse: Pulse,
+    /// The number of the claim in force.
+    pub token: i64,
+    /// Who asked for the run's end, if anyone has.
+    pub cancel_by: Option<String>,
+    /// The frames with their seqs.
+    pub frames: Vec<Record>,
+}

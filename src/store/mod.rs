@@ -1,0 +1,116 @@
+//! SQL, and nothing else that knows it.
+//!
+//! Two traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
+//! [`JournalStore`] for the journal. All changes go through [`JournalStore::commit`], in transactions that the journal's
+//! one writer puts together. This module knows no engine, no journal and no HTTP.
+
+mod change;
+mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::model::{Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp};
+
+pub use change::{Change, Committed, Guard, Lease, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
+pub use sqlite::{Durability, SqliteStore};
+
+/// A run's key inside the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunKey(pub i64);
+
+/// Where a run's journal stands. Every change of status is a frame, so the head decides which of two is newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// The last seq.
+    pub head: u64,
+    /// The run's status as of that frame.
+    pub status: Status,
+    /// The attempt as of that frame.
+    pub attempt: u32,
+}
+
+/// What an attempt was asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// The run as it stands.
+    pub run: Run,
+    /// The pipeline as it stood when the attempt was asked for.
+    pub pipeline: Pipeline,
+}
+
+/// Why the database did not do as asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It is busy or away; the same call may succeed later.
+    #[error("the database is not available: {0}")]
+    Unavailable(Arc<sqlx::Error>),
+    /// It refused, or what it holds cannot be read. Trying again does not help.
+    #[error("the database failed: {0}")]
+    Failed(Arc<sqlx::Error>),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// What is asked about runs. Each call is one read transaction.
+#[async_trait]
+pub trait RunStore: Send + Sync {
+    /// A run's key and where its journal stands.
+    async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError>;
+
+    /// A run by its key.
+    async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError>;
+
+    /// A run and the last `tail` frames of its journal; the run's head is the last frame's seq.
+    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<(Run, Vec<Record>)>, StoreError>;
+
+    /// Runs, newest first, and the id after which the next page begins. `limit` and `before` are taken from the filter.
+    async fn list(
+        &self,
+        filter: &RunFilter,
+        limit: u32,
+        before: Option<&RunId>,
+    ) -> Result<(Vec<Run>, Option<RunId>), StoreError>;
+
+    /// What the current attempt of a run was asked to do.
+    async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError>;
+
+    /// Up to `limit` runs that wait for a worker, the longest waiting first, each with its attempt.
+    async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError>;
+
+    /// Runs whose lease ran out before `now`, each with its attempt.
+    async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError>;
+
+    /// How many runs stand where.
+    async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError>;
+}
+
+/// The journal's side of the database.
+#[async_trait]
+pub trait JournalStore: Send + Sync {
+    /// Carries out these in order in one durable transaction, each accepted or refused by its own guard.
+    ///
+    /// # Errors
+    /// Nothing at all was done.
+    async fn commit(&self, ops: &[Op]) -> Result<Vec<Outcome>, StoreError>;
+
+    /// Where a run's journal stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] with `RowNotFound` if the run is gone, here and below.
+    async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError>;
+
+    /// Up to `limit` frames after `after`, in order, and where the journal stood when they were read.
+    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError>;
+}
+
+/// A whole database.
+pub trait Store: RunStore + JournalStore {}
+
+impl<T: RunStore + JournalStore> Store for T {}

@@ -1,0 +1,104 @@
+//! The store on SQLite: one file, one writing connection, a few reading ones.
+//!
+//! WAL, so that readers and the writer do not wait for each other; reads are short, since a long one stops the log from
+//! shrinking. `synchronous=FULL`: what was committed survives a power loss.
+
+mod commit;
+mod read;
+mod rows;
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::Mutex;
+
+use super::StoreError;
+
+/// How long a statement waits for a lock that another process holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many reads run at once. Reads are short and mostly from the page cache; more would only wait for a core.
+const READERS: u32 = 4;
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Durability {
+    /// kill -9 and power loss.
+    #[default]
+    Full,
+    /// kill -9; a power loss may take the last commits back.
+    Normal,
+}
+
+/// The store on SQLite.
+pub struct SqliteStore {
+    reads: SqlitePool,
+    /// The one writing connection. Held for one transaction; only the journal's writer asks for it, so nobody waits.
+    write: Mutex<SqliteConnection>,
+}
+
+impl SqliteStore {
+    /// Opens or creates the file and brings its tables up to date.
+    ///
+    /// # Errors
+    /// The file cannot be opened or made, is no database, or is of a newer version.
+    pub async fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+        Self::with(SqliteConnectOptions::new().filename(path), durability).await
+    }
+
+    /// Like [`Self::open`], for an address such as `sqlite:///var/lib/runtrail/runtrail.db`.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and the address is none.
+    pub async fn open_url(url: &str, durability: Durability) -> Result<Self, StoreError> {
+        Self::with(SqliteConnectOptions::from_str(url).map_err(classify)?, durability).await
+    }
+
+    async fn with(options: SqliteConnectOptions, durability: Durability) -> Result<Self, StoreError> {
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(match durability {
+                Durability::Full => SqliteSynchronous::Full,
+                Durability::Normal => SqliteSynchronous::Normal,
+            })
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            // After a checkpoint the log is cut back to this; between them it may grow.
+            .pragma("journal_size_limit", "67108864")
+            .disable_statement_logging();
+        let mut write = SqliteConnection::connect_with(&options).await.map_err(classify)?;
+        sqlx::migrate!("migrations/sqlite")
+            .run_direct(None, &mut write, false)
+            .await
+            .map_err(|error| StoreError::Failed(Arc::new(error.into())))?;
+        let reads = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .map_err(classify)?;
+        Ok(Self { reads, write: Mutex::new(write) })
+    }
+}
+
+/// Tells what may pass by itself (locks, a full pool) from what will not.
+fn classify(error: sqlx::Error) -> StoreError {
+    let passing = match &error {
+        sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Database(database) => {
+            // The primary result code is in the low byte: 5 is SQLITE_BUSY, 6 SQLITE_LOCKED (sqlite.org/rescode.html).
+            let code = database.code().and_then(|code| code.parse::<u32>().ok());
+            matches!(code.map(|code| code & 0xff), Some(5 | 6))
+        }
+        _ => false,
+    };
+    let error = Arc::new(error);
+    if passing { StoreError::Unavailable(error) } else { StoreError::Failed(error) }
+}

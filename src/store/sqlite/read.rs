@@ -1,0 +1,147 @@
+//! What is read: short transactions on connections that cannot write.
+
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::rows::{self, RUN};
+use super::{SqliteStore, classify};
+use crate::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
+use crate::store::{Assignment, Pulse, RunKey, RunStore, StoreError};
+
+/// `SELECT` with the columns of a run, then this.
+fn select_run(rest: &str) -> AssertSqlSafe<String> {
+    // Safe: both parts are literals of this module.
+    AssertSqlSafe(format!("SELECT {RUN} FROM runs {rest}"))
+}
+
+#[async_trait]
+impl RunStore for SqliteStore {
+    async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {
+        let row = sqlx::query("SELECT key, status, attempt, head FROM runs WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&self.reads)
+            .await
+            .map_err(classify)?;
+        let found = row.map(|row| Ok((RunKey(row.try_get("key")?), rows::pulse(&row)?))).transpose();
+        found.map_err(classify)
+    }
+
+    async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
+        let row =
+            sqlx::query(select_run("WHERE key = ?")).bind(key.0).fetch_optional(&self.reads).await.map_err(classify)?;
+        row.as_ref().map(rows::run).transpose().map_err(classify)
+    }
+
+    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<(Run, Vec<Record>)>, StoreError> {
+        let mut tx = self.reads.begin().await.map_err(classify)?;
+        let row = sqlx::query(select_run("WHERE id = ?"))
+            .bind(id.as_str())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(classify)?;
+        let Some(row) = row else { return Ok(None) };
+        let run = rows::run(&row).map_err(classify)?;
+        let after = run.head.saturating_sub(tail.into());
+        let frames = frames_after(&mut tx, row.try_get("key").map_err(classify)?, after, tail).await?;
+        Ok(Some((run, frames)))
+    }
+
+    async fn list(
+        &self,
+        filter: &RunFilter,
+        limit: u32,
+        before: Option<&RunId>,
+    ) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
+        let like = filter.q.as_deref().filter(|q| !q.is_empty()).map(|q| {
+            let literal = q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            format!("%{literal}%")
+        });
+        let found = sqlx::query(select_run(
+            r"WHERE (?1 IS NULL OR status = ?1)
+                AND (?2 IS NULL OR pipeline = ?2)
+                AND (?3 IS NULL OR id LIKE ?3 ESCAPE '\' OR pipeline LIKE ?3 ESCAPE '\' OR params LIKE ?3 ESCAPE '\')
+                AND (?4 IS NULL OR key < (SELECT key FROM runs WHERE id = ?4))
+              ORDER BY key DESC LIMIT ?5",
+        ))
+        .bind(filter.status.map(Status::as_str))
+        .bind(filter.pipeline.as_deref().filter(|name| !name.is_empty()))
+        .bind(like)
+        .bind(before.map(RunId::as_str))
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&self.reads)
+        .await
+        .map_err(classify)?;
+        let mut runs = found.iter().map(rows::run).collect::<Result<Vec<_>, _>>().map_err(classify)?;
+        let more = runs.len() > limit as usize;
+        runs.truncate(limit as usize);
+        let next = runs.last().filter(|_| more).map(|run| run.id.clone());
+        Ok((runs, next))
+    }
+
+    async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError> {
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {RUN}, attempts.pipeline AS recipe FROM runs
+             JOIN attempts ON attempts.run = runs.key AND attempts.attempt = runs.attempt WHERE runs.key = ?"
+        )))
+        .bind(key.0)
+        .fetch_optional(&self.reads)
+        .await
+        .map_err(classify)?;
+        let Some(row) = row else { return Ok(None) };
+        let read = || {
+            let recipe = serde_json::from_str(row.try_get("recipe")?).map_err(|error| sqlx::Error::ColumnDecode {
+                index: "attempts.pipeline".to_owned(),
+                source: Box::new(error),
+            })?;
+            Ok(Assignment { run: rows::run(&row)?, pipeline: recipe })
+        };
+        read().map(Some).map_err(classify)
+    }
+
+    async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        let found =
+            sqlx::query("SELECT key, attempt FROM runs WHERE status = 'pending' ORDER BY queued_at, key LIMIT ?")
+                .bind(limit)
+                .fetch_all(&self.reads)
+                .await
+                .map_err(classify)?;
+        found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
+    }
+
+    async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        let found = sqlx::query("SELECT key, attempt FROM runs WHERE status = 'running' AND lease_until < ?")
+            .bind(now.0)
+            .fetch_all(&self.reads)
+            .await
+            .map_err(classify)?;
+        found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
+    }
+
+    async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
+        let found = sqlx::query("SELECT status, count(*) AS runs, 0 AS head, 1 AS attempt FROM runs GROUP BY status")
+            .fetch_all(&self.reads)
+            .await
+            .map_err(classify)?;
+        let read = |row| Ok((rows::pulse(row)?.status, rows::count(row, "runs")?));
+        found.iter().map(read).collect::<Result<_, _>>().map_err(classify)
+    }
+}
+
+/// A page of a run's journal, as the caller's transaction sees it.
+pub async fn frames_after(
+    connection: &mut sqlx::SqliteConnection,
+    key: i64,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Record>, StoreError> {
+    let found = sqlx::query(
+        "SELECT seq, ts, attempt, phase, kind, data FROM frames WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?",
+    )
+    .bind(key)
+    .bind(i64::try_from(after).unwrap_or(i64::MAX))
+    .bind(limit)
+    .fetch_all(connection)
+    .await
+    .map_err(classify)?;
+    found.iter().map(rows::record).collect::<Result<_, _>>().map_err(classify)
+}

@@ -1,0 +1,87 @@
+//! Rows as words, and words as columns.
+
+use std::sync::Arc;
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::model::run::Phase;
+use crate::model::{PhaseState, Record, Run, Status, Timestamp};
+use crate::store::{Pulse, RunKey};
+
+/// The columns that [`run`] reads. The phases come along as JSON, so that a list of runs is one statement.
+pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase, runs.attempt, runs.params, \
+     runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, \
+     (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM \
+        (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position) \
+     ) AS phases";
+
+/// What a column holds is not what was put there: another program wrote to the file.
+fn corrupt(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) }
+}
+
+/// A seq or another count that the database keeps as a signed number.
+pub fn count(row: &SqliteRow, column: &str) -> Result<u64, sqlx::Error> {
+    u64::try_from(row.try_get::<i64, _>(column)?).map_err(|error| corrupt(column, error))
+}
+
+fn status(row: &SqliteRow) -> Result<Status, sqlx::Error> {
+    row.try_get::<&str, _>("status")?.parse().map_err(|error| corrupt("status", error))
+}
+
+/// `status`, `attempt` and `head`.
+pub fn pulse(row: &SqliteRow) -> Result<Pulse, sqlx::Error> {
+    Ok(Pulse { head: count(row, "head")?, status: status(row)?, attempt: row.try_get("attempt")? })
+}
+
+/// `key` and `attempt`.
+pub fn key_and_attempt(row: &SqliteRow) -> Result<(RunKey, u32), sqlx::Error> {
+    Ok((RunKey(row.try_get("key")?), row.try_get("attempt")?))
+}
+
+fn moment(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp))
+}
+
+/// The columns of [`RUN`].
+pub fn run(row: &SqliteRow) -> Result<Run, sqlx::Error> {
+    type PhaseColumns = (String, PhaseState, Option<i32>, Option<i64>, Option<i64>);
+    let json = |column| row.try_get::<&str, _>(column);
+    let phases: Vec<PhaseColumns> = serde_json::from_str(json("phases")?).map_err(|error| corrupt("phases", error))?;
+    Ok(Run {
+        id: json("id")?.parse().map_err(|error| corrupt("id", error))?,
+        pipeline: row.try_get("pipeline")?,
+        status: status(row)?,
+        phase: row.try_get("phase")?,
+        attempt: row.try_get("attempt")?,
+        params: serde_json::from_str(json("params")?).map_err(|error| corrupt("params", error))?,
+        created_at: Timestamp(row.try_get("created_at")?),
+        started_at: moment(row, "started_at")?,
+        finished_at: moment(row, "finished_at")?,
+        head: count(row, "head")?,
+        phases: phases
+            .into_iter()
+            .map(|(name, state, exit_code, started_at, finished_at)| Phase {
+                name,
+                state,
+                exit_code,
+                started_at: started_at.map(Timestamp),
+                finished_at: finished_at.map(Timestamp),
+            })
+            .collect(),
+        error: row.try_get("error")?,
+    })
+}
+
+/// `seq`, `ts`, `attempt`, `phase`, `kind` and `data`.
+pub fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
+    Ok(Record {
+        seq: count(row, "seq")?,
+        ts: Timestamp(row.try_get("ts")?),
+        attempt: row.try_get("attempt")?,
+        phase: row.try_get::<Option<&str>, _>("phase")?.map(Arc::from),
+        kind: row.try_get::<&str, _>("kind")?.into(),
+        data: row.try_get::<&str, _>("data")?.into(),
+    })
+}

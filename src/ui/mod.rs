@@ -1,0 +1,17 @@
+//! The pages: what the server renders and the browser brings to life.
+//!
+//! Rules that keep the two alike: nothing rendered depends on time, chance or language; what does is set after mounting,
+//! in effects. The page's policy forbids styles in the markup, so lengths are set through the object model.
+
+mod app;
+mod clock;
+mod components;
+mod follow;
+mod format;
+mod pages;
+#[cfg(feature = "ssr")]
+mod shell;
+
+pub use app::App;
+#[cfg(feature = "ssr")]
+pub use shell::{PageSettings, shell};

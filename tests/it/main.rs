@@ -1,0 +1,10 @@
+//! Tests with real parts: a real SQLite file, the real program, real child processes, a real HTTP client.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod api;
+mod commands;
+mod crash;
+mod journal;
+mod stream;
+mod support;

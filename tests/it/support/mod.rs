@@ -1,0 +1,206 @@
+//! The real program in a folder of its own, and a client for it.
+
+use std::future::Future;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::{Client, Response, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything may take that a test waits for. Only reached when the test fails.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A folder with pipelines, a project and the data of a server.
+pub struct World {
+    folder: TempDir,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["pipelines", "project", "data"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        Self { folder }
+    }
+
+    /// Writes a pipeline of one phase per command.
+    pub fn pipeline(&self, name: &str, commands: &[&str]) -> &Self {
+        let project = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
+        let phases = commands
+            .iter()
+            .enumerate()
+            .map(|(index, command)| format!("[[phases]]\nname = \"phase{}\"\nrun = '''\n{command}\n'''\n", index + 1));
+        self.toml(name, &format!("name = \"{name}\"\n{project}{}", phases.collect::<String>()))
+    }
+
+    pub fn toml(&self, name: &str, text: &str) -> &Self {
+        std::fs::write(self.folder.path().join("pipelines").join(format!("{name}.toml")), text).unwrap();
+        self
+    }
+
+    /// A file in the project's folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.project().join(name)
+    }
+
+    pub fn project(&self) -> PathBuf {
+        self.folder.path().join("project").canonicalize().unwrap()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+
+    pub fn serve_with(&self, flags: &[&str]) -> Server {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_runtrail"))
+            .args(["serve", "--addr", "127.0.0.1:0", "--lease", "1s", "--grace", "2s"])
+            .arg("--data-dir")
+            .arg(self.data())
+            .arg("--pipelines")
+            .arg(self.folder.path().join("pipelines"))
+            .arg("--projects")
+            .arg(self.project())
+            .args(flags)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().rsplit(' ').next().unwrap().to_owned();
+        assert!(url.starts_with("http://127.0.0.1:"), "{line:?}");
+        Server { child, url, client: Client::builder().timeout(LIMIT).build().unwrap() }
+    }
+}
+
+/// A running server. Killed when dropped.
+pub struct Server {
+    child: Child,
+    pub url: String,
+    pub client: Client,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// kill -9, and nothing else.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; returns the exit code.
+    pub async fn terminate(mut self) -> Option<i32> {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        until("the server ends", async || self.child.try_wait().unwrap()).await.code()
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.client.get(format!("{}{path}", self.url)).send().await.unwrap()
+    }
+
+    pub async fn get_json(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.json().await.unwrap()
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Response {
+        self.client.post(format!("{}{path}", self.url)).json(&body).send().await.unwrap()
+    }
+
+    /// Starts a run in the project; its id.
+    pub async fn start(&self, world: &World, pipeline: &str) -> String {
+        let params = json!({ "project": world.project() });
+        let response = self.post("/api/v1/runs", json!({ "pipeline": pipeline, "params": params })).await;
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        body["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn run(&self, id: &str) -> Value {
+        self.get_json(&format!("/api/v1/runs/{id}")).await
+    }
+
+    /// Waits until the run stands there.
+    pub async fn until_status(&self, id: &str, status: &str) -> Value {
+        until(&format!("run {id} is {status}"), async || {
+            let run = self.run(id).await;
+            (run["status"] == status).then_some(run)
+        })
+        .await
+    }
+
+    /// All frames of a run by polls, checked to be dense.
+    pub async fn frames(&self, id: &str) -> Vec<Value> {
+        let mut frames: Vec<Value> = Vec::new();
+        loop {
+            let page = self.get_json(&format!("/api/v1/runs/{id}/frames?after={}&limit=5000", frames.len())).await;
+            let new = page["frames"].as_array().unwrap();
+            frames.extend(new.iter().cloned());
+            if new.is_empty() {
+                for (index, frame) in frames.iter().enumerate() {
+                    assert_eq!(frame["seq"], index + 1, "the journal is dense");
+                }
+                return frames;
+            }
+        }
+    }
+
+    /// The text of all log lines of a run.
+    pub async fn lines(&self, id: &str) -> Vec<String> {
+        let frames = self.frames(id).await;
+        let logs = frames.iter().filter(|frame| frame["kind"] == "log");
+        logs.map(|frame| frame["data"]["line"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until the run has printed this line.
+    pub async fn until_line(&self, id: &str, line: &str) {
+        until(&format!("run {id} prints {line:?}"), async || {
+            self.lines(id).await.iter().any(|printed| printed == line).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// There is none for a long time.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let asked = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, asked).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
+}
+
+/// The process ids in a file, one a line.
+pub fn pids(file: &Path) -> Vec<i32> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter_map(|line| line.trim().parse().ok()).collect()
+}
+
+/// Whether the process is there and not just waiting to be reaped.
+pub fn alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
