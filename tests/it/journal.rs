@@ -1,1 +1,277 @@
+//! The join of replay and live on a real SQLite file, with the moments between commit and publish held open.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use runtrail::journal::{GroupCommit, Journal, Reader, Step, WriteError};
+use runtrail::model::pipeline::OnInterrupt;
+use runtrail::model::sse::Parser;
+use runtrail::model::{
+    Body, Log, LogStream, Params, PhaseSpec, Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp,
+};
+use runtrail::store::{
+    Assignment, Change, Durability, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, RunStore,
+    SqliteStore, Store, StoreError, Write,
+};
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+/// A real store whose commits are durable at once but answered only when the test lets them: the writer is paused
+/// between commit and publish.
+struct Paused {
+    inner: SqliteStore,
+    committed: Semaphore,
+    go_on: Semaphore,
+}
+
+#[async_trait]
+impl JournalStore for Paused {
+    async fn commit(&self, ops: &[Op]) -> Result<Vec<Outcome>, StoreError> {
+        let outcomes = self.inner.commit(ops).await;
+        self.committed.add_permits(1);
+        self.go_on.acquire().await.unwrap().forget();
+        outcomes
+    }
+
+    async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError> {
+        self.inner.pulse(key).await
+    }
+
+    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError> {
+        self.inner.frames(key, after, limit).await
+    }
+}
+
+#[async_trait]
+impl RunStore for Paused {
+    async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {
+        self.inner.find(id).await
+    }
+    async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
+        self.inner.run(key).await
+    }
+    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<(Run, Vec<Record>)>, StoreError> {
+        self.inner.view(id, tail).await
+    }
+    async fn list(
+        &self,
+        filter: &RunFilter,
+        limit: u32,
+        before: Option<&RunId>,
+    ) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
+        self.inner.list(filter, limit, before).await
+    }
+    async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError> {
+        self.inner.assignment(key).await
+    }
+    async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        self.inner.waiting(limit).await
+    }
+    async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        self.inner.lapsed(now).await
+    }
+    async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
+        self.inner.counts().await
+    }
+}
+
+async fn sqlite() -> (TempDir, SqliteStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("test.db"), Durability::Full).await.unwrap();
+    (folder, store)
+}
+
+fn journal_on(store: Arc<dyn Store>) -> Journal {
+    let (journal, writer) = Journal::new(store, GroupCommit::default());
+    tokio::spawn(writer.run());
+    journal
+}
+
+fn new_run() -> NewRun {
+    let phase = PhaseSpec { name: "a".into(), run: "true".into(), timeout_ms: None };
+    let pipeline = Pipeline {
+        name: "p".into(),
+        title: "P".into(),
+        description: String::new(),
+        on_interrupt: OnInterrupt::Fail,
+        params: vec![],
+        phases: vec![phase],
+    };
+    let (pipeline, at) = (Arc::new(pipeline), Timestamp::now());
+    NewRun { id: RunId::generate(), pipeline, params: Params::new(), at, idempotency: None }
+}
+
+fn write(run: RunKey, guard: Guard, change: Change, lines: &[&str]) -> Write {
+    let frame = |line: &&str| {
+        let body = Body::Log(Log { stream: LogStream::Stdout, line: (*line).to_owned(), cont: false });
+        NewFrame::now(None, &body)
+    };
+    let frames = lines.iter().map(frame).collect();
+    Write { run, guard, at: Timestamp::now(), change, phases: vec![], frames }
+}
+
+fn claim(run: RunKey) -> Write {
+    let change = Change::Claim { owner: "test".into(), until: Timestamp(i64::MAX) };
+    write(run, Guard::Standing(Status::Pending, 1), change, &["claimed"])
+}
+
+fn seqs(step: Step) -> Vec<u64> {
+    let Step::Frames(pieces) = step else { panic!("frames, not {step:?}") };
+    let mut parser = Parser::new("");
+    let events: Vec<_> = pieces.iter().flat_map(|piece| parser.push(piece)).collect();
+    events.iter().map(|event| event.last_event_id.parse().unwrap()).collect()
+}
+
+fn waits(reader: &mut Reader) -> bool {
+    reader.next().now_or_never().is_none()
+}
+
+async fn attach(journal: &Journal, store: &Arc<dyn Store>, run: RunKey, cursor: u64) -> Reader {
+    let pulse = store.pulse(run).await.unwrap();
+    journal.read(run, cursor, pulse).await.unwrap()
+}
+
+/// A frame committed during the attach is shown once: whoever attaches before the commit, between commit and publish, or
+/// after it.
+#[tokio::test]
+async fn a_frame_committed_during_the_attach_is_given_once() {
+    let (_folder, inner) = sqlite().await;
+    let paused = Arc::new(Paused { inner, committed: Semaphore::new(0), go_on: Semaphore::new(2) });
+    let store: Arc<dyn Store> = Arc::clone(&paused) as _;
+    let journal = journal_on(Arc::clone(&store));
+    let (run, _) = journal.create(new_run()).await.unwrap();
+    let lease = Lease { run, attempt: 1, token: journal.write(claim(run)).await.unwrap().token };
+    paused.committed.acquire_many(2).await.unwrap().forget();
+
+    let mut before = attach(&journal, &store, run, 1).await;
+    assert!(waits(&mut before));
+    let stale = store.pulse(run).await.unwrap();
+
+    let append = {
+        let journal = journal.clone();
+        tokio::spawn(async move { journal.write(write(run, Guard::Lease(lease), Change::None, &["x", "x"])).await })
+    };
+    paused.committed.acquire().await.unwrap().forget();
+    // Durable, and nobody was told.
+    assert!(waits(&mut before), "before the publish nobody is woken");
+    let mut between = attach(&journal, &store, run, 1).await;
+    assert_eq!(seqs(between.next().await.unwrap()), [2, 3]);
+    let mut stale = journal.read(run, 1, stale).await.unwrap();
+    assert_eq!(seqs(stale.next().await.unwrap()), [2, 3], "what was believed before the attach does not matter");
+
+    paused.go_on.add_permits(1);
+    append.await.unwrap().unwrap();
+    let mut after = attach(&journal, &store, run, 1).await;
+    assert_eq!(seqs(before.next().await.unwrap()), [2, 3]);
+    assert_eq!(seqs(after.next().await.unwrap()), [2, 3]);
+    for reader in [&mut before, &mut between, &mut stale, &mut after] {
+        assert!(waits(reader), "and nothing twice");
+        assert_eq!(reader.cursor(), 3);
+    }
+}
+
+/// The last commit of a run falls between the look-up of its pulse and the attach, when no reader is there to be told.
+#[tokio::test]
+async fn an_end_between_look_up_and_attach_is_not_missed() {
+    let (_folder, store) = sqlite().await;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let journal = journal_on(Arc::clone(&store));
+    let (run, _) = journal.create(new_run()).await.unwrap();
+    let token = journal.write(claim(run)).await.unwrap().token;
+    let looked_up = store.pulse(run).await.unwrap();
+    let finish = Change::Finish { to: Status::Completed, error: None };
+    let lease = Guard::Lease(Lease { run, attempt: 1, token });
+    journal.write(write(run, lease, finish, &["done"])).await.unwrap();
+
+    let mut reader = journal.read(run, 1, looked_up).await.unwrap();
+    let step =
+        tokio::time::timeout(std::time::Duration::from_secs(10), reader.next()).await.expect("not to wait for ever");
+    assert_eq!(seqs(step.unwrap()), [2]);
+    assert!(matches!(reader.next().await.unwrap(), Step::End(pulse) if pulse.status == Status::Completed));
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_cannot_write() {
+    let (_folder, store) = sqlite().await;
+    let journal = journal_on(Arc::new(store));
+    let (run, _) = journal.create(new_run()).await.unwrap();
+    let token = journal.write(claim(run)).await.unwrap().token;
+    let refused = async |write| matches!(journal.write(write).await, Err(WriteError::Refused));
+    assert!(refused(claim(run)).await, "a run is claimed once");
+    for wrong in [Lease { run, attempt: 1, token: token - 1 }, Lease { run, attempt: 2, token }] {
+        assert!(refused(write(run, Guard::Lease(wrong), Change::None, &["late"])).await);
+    }
+    // Two in one transaction: the refused one leaves the other alone.
+    let good = journal.write(write(run, Guard::Lease(Lease { run, attempt: 1, token }), Change::None, &["good"]));
+    let bad = journal.write(write(run, Guard::Lease(Lease { run, attempt: 1, token: 0 }), Change::None, &["bad"]));
+    let (good, bad) = tokio::join!(good, bad);
+    assert_eq!(good.unwrap().pulse.head, 2);
+    assert!(matches!(bad, Err(WriteError::Refused)));
+}
+
+/// A move that the contract does not know is refused by the database itself, and only that write.
+#[tokio::test]
+async fn the_database_refuses_moves_that_do_not_exist() {
+    let (_folder, store) = sqlite().await;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let journal = journal_on(Arc::clone(&store));
+    for to in [Status::Completed, Status::Failed, Status::Interrupted] {
+        let (run, _) = journal.create(new_run()).await.unwrap();
+        let (other, _) = journal.create(new_run()).await.unwrap();
+        let finish = Change::Finish { to, error: None };
+        let bad = journal.write(write(run, Guard::Standing(Status::Pending, 1), finish, &["no"]));
+        let good = journal.write(claim(other));
+        let (bad, good) = tokio::join!(bad, good);
+        assert!(matches!(bad, Err(WriteError::Store(_))), "pending to {to}");
+        assert!(good.is_ok(), "another run in the same transaction does not suffer");
+        let pulse = store.pulse(run).await.unwrap();
+        assert_eq!((pulse.status, pulse.head), (Status::Pending, 0), "and nothing of it is left");
+    }
+}
+
+/// Many writers, many readers that come at any time, slow ones among them; groups and pages of all sizes.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reader_reads_the_same_journal() {
+    let (_folder, store) = sqlite().await;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let journal = journal_on(Arc::clone(&store));
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        let (run, _) = journal.create(new_run()).await.unwrap();
+        let token = journal.write(claim(run)).await.unwrap().token;
+        let guard = Guard::Lease(Lease { run, attempt: 1, token });
+        for reader in 0..8u64 {
+            let (journal, store) = (journal.clone(), Arc::clone(&store));
+            tasks.push(tokio::spawn(async move {
+                // Not all at once: each waits until the journal has come some way.
+                while store.pulse(run).await.unwrap().head < 100 * reader {
+                    tokio::task::yield_now().await;
+                }
+                let cursor = store.pulse(run).await.unwrap().head * (reader % 3) / 2;
+                let mut reader = attach(&journal, &store, run, cursor).await;
+                let mut read = Vec::new();
+                loop {
+                    match reader.next().await.unwrap() {
+                        Step::End(pulse) => {
+                            assert_eq!(read, (cursor + 1..=pulse.head).collect::<Vec<_>>());
+                            return pulse.head;
+                        }
+                        step => read.extend(seqs(step)),
+                    }
+                }
+            }));
+        }
+        let journal = journal.clone();
+        tasks.push(tokio::spawn(async move {
+            let lines = vec!["same"; 40];
+            for group in 0..120usize {
+                journal.write(write(run, guard, Change::None, &lines[..group % 40])).await.unwrap();
+            }
+            let finish = Change::Finish { to: Status::Completed, error: None };
+            journal.write(write(run, guard, finish, &["end"])).await.unwrap().pulse.head
+        }));
+    }
+    let heads = futures::future::join_all(tasks).await;
+    assert!(heads.iter().all(|head| *head.as_ref().unwrap() == 2342), "{heads:?}");
+}

@@ -1,6 +1,5 @@
 //! The real program in a folder of its own, and a client for it.
 
-use std::future::Future;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -61,7 +60,10 @@ impl World {
 
     pub fn serve_with(&self, flags: &[&str]) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_runtrail"))
-            .args(["serve", "--addr", "127.0.0.1:0", "--lease", "1s", "--grace", "2s"])
+            .args(["serve", "--addr", "127.0.0.1:0"])
+            // As variables, so that a test's flags win.
+            .env("RUNTRAIL_LEASE", "1s")
+            .env("RUNTRAIL_GRACE", "2s")
             .arg("--data-dir")
             .arg(self.data())
             .arg("--pipelines")
@@ -145,14 +147,15 @@ impl Server {
         .await
     }
 
-    /// All frames of a run by polls, checked to be dense.
+    /// All frames that a run has now, by polls, checked to be dense.
     pub async fn frames(&self, id: &str) -> Vec<Value> {
+        let head = self.run(id).await["head"].as_u64().unwrap();
         let mut frames: Vec<Value> = Vec::new();
         loop {
             let page = self.get_json(&format!("/api/v1/runs/{id}/frames?after={}&limit=5000", frames.len())).await;
             let new = page["frames"].as_array().unwrap();
             frames.extend(new.iter().cloned());
-            if new.is_empty() {
+            if frames.len() as u64 >= head {
                 for (index, frame) in frames.iter().enumerate() {
                     assert_eq!(frame["seq"], index + 1, "the journal is dense");
                 }
@@ -181,7 +184,7 @@ impl Server {
 ///
 /// # Panics
 /// There is none for a long time.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asked = async {
         loop {
             if let Some(answer) = ask().await {

@@ -1,0 +1,27 @@
+# Each target does all the set-up it needs and skips what is there; what it does is in scripts/.
+
+.PHONY: help run build test lint fmt setup clean-data
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: ## Serve the dashboard with a sample project on 127.0.0.1:3000 (or ADDR)
+	@scripts/run.sh
+
+build: ## Build the one self-contained program, target/release/runtrail
+	@scripts/build.sh
+
+test: ## Run every test: Rust's, then the browser's over the release build
+	@scripts/test.sh
+
+lint: ## Check formatting, then clippy with warnings as errors, for server and browser
+	@scripts/lint.sh
+
+fmt: ## Format the code
+	@cargo fmt
+
+setup: ## Install all that building, checking and testing needs
+	@scripts/setup.sh
+
+clean-data: ## Forget the sample project and the runs of `make run`
+	@rm -rf .data

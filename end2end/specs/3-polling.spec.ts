@@ -1,0 +1,97 @@
+// 3. Without the stream the page polls, and says so; with it again it is live, and nothing is shown twice.
+import { print, waitFor } from '../support/project.ts';
+import { RunPage, sameDocument } from '../support/pages.ts';
+import { expect, test } from '../support/test.ts';
+
+const faultModes = [
+  { mode: 'refuse', what: 'answered with 503' },
+  { mode: 'drop', what: 'dropped' },
+] as const;
+
+for (const { mode, what } of faultModes) {
+  test(`a stream that is ${what} gives way to polling and comes back`, async ({
+    server,
+    project,
+    api,
+    faults,
+    page,
+    complaints,
+  }) => {
+    complaints.expectNetworkErrors();
+    if (mode === 'refuse') {
+      complaints.expect(/status of 503 .*\/events/);
+      complaints.expect(/EventSource's response .*\/events/);
+    }
+    await server.pipeline({
+      name: 'talk',
+      phases: {
+        talk: [
+          print('live', 1, 20),
+          ...[waitFor('blocked'), print('polled', 1, 50)],
+          ...[waitFor('still-blocked'), print('polled again', 1, 50)],
+          ...[waitFor('open'), print('live again', 1, 50)],
+          waitFor('end'),
+        ].join('\n'),
+      },
+    });
+    const id = await server.run('talk');
+    await api.printed(id, 'live 20');
+
+    const run = new RunPage(page, faults.base);
+    await run.watchForTwins();
+    await run.open(id);
+    await run.says('live');
+    const unchanged = await sameDocument(page);
+    await run.holds((await api.run(id)).head);
+    expect(faults.openStreams).toBe(1);
+
+    faults.block(mode);
+    await run.says('polling');
+    project.release('blocked');
+    await api.printed(id, 'polled 50');
+    await run.holds((await api.run(id)).head);
+    expect(faults.openStreams, 'what came did not come by a stream').toBe(0);
+
+    // It has tried again in the meantime, in vain, and polls on.
+    const refused = faults.streamsRefused;
+    await expect.poll(() => faults.streamsRefused).toBeGreaterThan(refused);
+    await run.says('polling');
+    project.release('still-blocked');
+    await api.printed(id, 'polled again 50');
+    await run.holds((await api.run(id)).head);
+    expect(faults.openStreams).toBe(0);
+
+    faults.unblock();
+    await expect(run.connection).toHaveAttribute('data-state', 'live', { timeout: 40_000 });
+    await expect.poll(() => faults.openStreams, { message: 'one stream, not one per try' }).toBe(1);
+    project.release('open');
+    await api.printed(id, 'live again 50');
+    await run.holds((await api.run(id)).head);
+    await run.says('live');
+
+    project.release('end');
+    await api.reaches(id, 'completed');
+    await run.isAt('completed', 1);
+    await run.says('ended');
+    await run.showsAll(await api.frames(id));
+    await run.sawNoTwins();
+    await unchanged();
+    await expect.poll(() => faults.openStreams).toBe(0);
+  });
+}
+
+test('leaving the page closes its stream', async ({ server, project, api, faults, page }) => {
+  await server.pipeline({ name: 'wait', phases: { wait: `echo here\n${waitFor('end')}` } });
+  const id = await server.run('wait');
+  await api.printed(id, 'here');
+  const run = new RunPage(page, faults.base);
+  await run.open(id);
+  await run.says('live');
+  // The list may hold a stream of its own; this is about the run's.
+  const ofThisRun = faults.streamsOf(id);
+  expect(ofThisRun()).toBe(1);
+  await run.leaveForList();
+  await expect.poll(ofThisRun).toBe(0);
+  project.release('end');
+  await api.reaches(id, 'completed');
+});

@@ -1,0 +1,100 @@
+// 6. Cancel ends the whole process group, and the journal says who and when.
+import { alive } from '../support/processes.ts';
+import { noteStart, waitFor } from '../support/project.ts';
+import { sameDocument } from '../support/pages.ts';
+import { expect, test } from '../support/test.ts';
+
+test('cancel mid-phase ends every process of the phase, and the journal says who and when', async ({
+  server,
+  project,
+  api,
+  run,
+  page,
+}) => {
+  const here = '"$RUNTRAIL_PARAM_PROJECT';
+  await server.pipeline({
+    name: 'long',
+    phases: {
+      long: [
+        noteStart,
+        `echo $$ > ${here}/child.pid"`,
+        // A grandchild that goes when asked, one that refuses to, and one of the latter's own.
+        `sleep 1000 & echo $! > ${here}/grandchild.pid"`,
+        `sh -c 'trap "" TERM; sleep 1000 & echo $! > ${here}/great-grandchild.pid"; echo $$ > ${here}/stubborn.pid"; ${waitFor('never')}' &`,
+        'echo ready',
+        'wait',
+      ].join('\n'),
+      never: `${noteStart}\necho not reached`,
+    },
+  });
+  // A run beside it, which must not notice.
+  await server.pipeline({ name: 'beside', phases: { beside: `echo $$ > ${here}/beside.pid"\n${waitFor('beside')}` } });
+  const beside = await server.run('beside');
+  const bystander = await project.pid('beside.pid');
+
+  const id = await server.run('long');
+  await api.printed(id, 'ready');
+  const pids: number[] = [];
+  for (const name of ['child.pid', 'grandchild.pid', 'great-grandchild.pid', 'stubborn.pid']) {
+    pids.push(await project.pid(name));
+  }
+  expect(pids.map(alive)).toEqual([true, true, true, true]);
+
+  await run.open(id);
+  await run.isAt('running', 1);
+  const unchanged = await sameDocument(page);
+  const pressed = Date.now();
+  await run.cancel.click();
+
+  await run.isAt('cancelled', 1);
+  await expect
+    .poll(() => pids.map(alive), { message: 'the whole process group is gone', timeout: 2_000 })
+    .toEqual([false, false, false, false]);
+  const ended = await api.run(id);
+  expect(ended.status).toBe('cancelled');
+  expect(ended.phase).toBeNull();
+
+  // Who and when: in the journal and on the page.
+  const journal = await api.frames(id);
+  const last = journal.filter((frame) => frame.kind === 'status').at(-1)!;
+  expect(last.data).toMatchObject({ from: 'running', to: 'cancelled' });
+  expect(last.data['reason'], 'who').toMatch(/\bby \S+/);
+  expect(Date.parse(last.ts), 'when').toBeGreaterThanOrEqual(pressed - 5);
+  expect(Date.parse(last.ts), 'when').toBeLessThanOrEqual(Date.now() + 5);
+  await expect(run.frame(last.seq)).toContainText(String(last.data['reason']));
+  await run.showsAll(journal);
+
+  expect(project.lines('starts'), 'the next phase did not run').toEqual(['1 long']);
+  await expect(run.phase('never')).toHaveAttribute('data-state', /pending|skipped/);
+  expect(await run.offers(run.cancel), 'a finished run is not cancelled again').toBe(false);
+  expect(await run.offers(run.rerun)).toBe(true);
+  await expect(api.cancel(id)).rejects.toMatchObject({ status: 409 });
+  await unchanged();
+
+  expect(alive(bystander), 'the run beside it goes on').toBe(true);
+  project.release('beside');
+  await api.reaches(beside, 'completed');
+});
+
+test.describe('with one worker', () => {
+  test.use({ serverOptions: { workers: 1 } });
+
+  test('a run that waits is cancelled without ever starting', async ({ server, project, api, run }) => {
+    await server.pipeline({ name: 'blocker', phases: { block: waitFor('unblock') } });
+    await server.pipeline({ name: 'waits', phases: { waits: noteStart } });
+    const blocker = await server.run('blocker');
+    await api.reaches(blocker, 'running');
+    const id = await server.run('waits');
+    await run.open(id);
+    await run.isAt('pending', 1);
+    await run.cancel.click();
+    await run.isAt('cancelled', 1);
+    project.release('unblock');
+    await api.reaches(blocker, 'completed');
+    // The worker is free: a run that comes now goes through, and the cancelled one was passed over.
+    const next = await server.run('waits');
+    await api.reaches(next, 'completed');
+    expect(project.lines('starts')).toHaveLength(1);
+    expect((await api.run(id)).status).toBe('cancelled');
+  });
+});

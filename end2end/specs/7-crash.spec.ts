@@ -1,0 +1,94 @@
+// 7. kill -9 of the server mid-run: no child survives, nothing shown is lost, the open page catches up by itself.
+import { alive } from '../support/processes.ts';
+import { noteStart, waitFor } from '../support/project.ts';
+import { plain, sameDocument } from '../support/pages.ts';
+import { lineOf } from '../support/api.ts';
+import { expect, test } from '../support/test.ts';
+
+test.use({ serverOptions: { lease: '2s' } });
+
+test('after kill -9 and a restart everything shown is there, the run is interrupted, and runs again', async ({
+  server,
+  project,
+  api,
+  run,
+  page,
+  complaints,
+}) => {
+  complaints.expectNetworkErrors();
+  const here = '"$RUNTRAIL_PARAM_PROJECT';
+  await server.pipeline({
+    name: 'crash',
+    phases: {
+      // Attempt 1 prints without end, so that the kill comes while lines are on their way.
+      crash: [
+        noteStart,
+        `if [ "$RUNTRAIL_ATTEMPT" = 1 ]; then`,
+        `  echo $$ > ${here}/child.pid"`,
+        `  sleep 1000 & echo $! > ${here}/grandchild.pid"`,
+        `  sh -c 'trap "" TERM HUP; echo $$ > ${here}/stubborn.pid"; ${waitFor('never')}' &`,
+        `  i=0; while [ -d ${here}" ]; do i=$((i+1)); echo "tick $i"; sleep 0.005; done`,
+        'fi',
+        'echo second time',
+      ].join('\n'),
+    },
+  });
+  const id = await server.run('crash');
+  const pids: number[] = [];
+  for (const name of ['child.pid', 'grandchild.pid', 'stubborn.pid']) pids.push(await project.pid(name));
+  await run.open(id);
+  await run.says('live');
+  const unchanged = await sameDocument(page);
+  await expect.poll(() => run.count('last')).toBeGreaterThan(100);
+
+  await server.kill9();
+  await expect.poll(() => pids.map(alive), { message: 'no child survives' }).toEqual([false, false, false]);
+  expect(server.children()).toEqual([]);
+  await expect(run.connection).toHaveAttribute('data-state', /^(retrying|polling|offline|connecting)$/);
+  const last = await run.count('last');
+  const shown = await run.collect();
+  expect([...shown.keys()]).toEqual(Array.from({ length: last }, (_, index) => index + 1));
+  expect(await run.status.getAttribute('data-status'), 'the page does not make up an end').toBe('running');
+
+  await server.restart();
+  const interrupted = await api.reaches(id, 'interrupted');
+  expect(interrupted.attempt).toBe(1);
+  const journal = await api.frames(id);
+  expect(journal.length, 'the journal has at least what was shown').toBeGreaterThanOrEqual(last);
+  for (const [seq, { kind, text }] of shown) {
+    const frame = journal[seq - 1]!;
+    expect(frame.kind).toBe(kind);
+    expect(text).toContain(plain(lineOf(frame) ?? ''));
+  }
+
+  // The open page finds out by itself.
+  await expect(run.status).toHaveAttribute('data-status', 'interrupted', { timeout: 40_000 });
+  await run.says('ended');
+  const after = await run.showsAll(journal);
+  for (const [seq, frame] of shown) expect(after.get(seq)).toEqual(frame);
+  expect(project.lines('starts'), 'the restart started nothing').toEqual(['1 crash']);
+
+  // And it runs again, from the same page.
+  await run.rerun.click();
+  await run.isAt('completed', 2);
+  await api.reaches(id, 'completed');
+  await run.showsAll(await api.frames(id));
+  await expect(run.frames.filter({ hasText: 'second time' })).toHaveCount(1);
+  expect(project.lines('starts')).toEqual(['1 crash', '2 crash']);
+  await unchanged();
+});
+
+test('an open list catches up after the restart, too', async ({ server, api, list, page, complaints }) => {
+  complaints.expectNetworkErrors();
+  await server.pipeline({ name: 'sits', phases: { sits: `echo here\n${waitFor('never')}` } });
+  const id = await server.run('sits');
+  await api.printed(id, 'here');
+  await list.open();
+  await list.shows(id, 'running');
+  const unchanged = await sameDocument(page);
+  await server.kill9();
+  await expect.poll(() => server.children()).toEqual([]);
+  await server.restart();
+  await expect(list.row(id)).toHaveAttribute('data-status', 'interrupted', { timeout: 40_000 });
+  await unchanged();
+});

@@ -1,0 +1,63 @@
+// 8. With JavaScript off, the list and a run's page with its frames can still be read.
+import { print, waitFor } from '../support/project.ts';
+import { ListPage, plain, RunPage } from '../support/pages.ts';
+import { lineOf } from '../support/api.ts';
+import { expect, test } from '../support/test.ts';
+
+test.use({ javaScriptEnabled: false });
+
+test('the list and the page of a finished and of a live run can be read', async ({ server, project, api, page }) => {
+  await server.pipeline({
+    name: 'read',
+    title: 'Something to read',
+    phases: { first: print('a line to read', 1, 40), second: `echo nearly done\n${waitFor('end')}` },
+  });
+  const id = await server.run('read');
+  await api.printed(id, 'nearly done');
+
+  const list = new ListPage(page, server.base);
+  await page.goto(`${server.base}/`);
+  await expect(list.row(id)).toBeVisible();
+  await list.shows(id, 'running');
+  await expect(list.row(id)).toContainText(/running/i);
+  await list.follow(id);
+
+  const run = new RunPage(page, server.base);
+  const readable = async () => {
+    const journal = await api.frames(id);
+    await run.holds(journal.length);
+    for (const frame of journal) {
+      const row = run.frame(frame.seq);
+      await row.scrollIntoViewIfNeeded();
+      await expect(row).toBeInViewport();
+      const line = lineOf(frame);
+      if (line !== undefined) await expect(row).toContainText(plain(line));
+    }
+    // One below the other, none on top of the next.
+    const boxes = await run.frames.evaluateAll((rows) =>
+      rows.map((row) => ({ top: row.getBoundingClientRect().top, bottom: row.getBoundingClientRect().bottom })),
+    );
+    boxes.forEach((box, index) => {
+      expect(box.bottom - box.top, `row ${index} has a height`).toBeGreaterThan(8);
+      if (index > 0) expect(box.top, `row ${index} lies below the one before`).toBeGreaterThanOrEqual(boxes[index - 1]!.bottom - 1);
+    });
+  };
+  await run.isAt('running', 1);
+  await expect(run.phase('first')).toHaveAttribute('data-state', 'completed');
+  await expect(run.phase('second')).toHaveAttribute('data-state', 'started');
+  await readable();
+
+  project.release('end');
+  await api.reaches(id, 'completed');
+  await page.reload();
+  await run.isAt('completed', 1);
+  await readable();
+});
+
+test('a run that does not exist is a page that says so', async ({ page, server, complaints }) => {
+  complaints.expect(/status of 404 .*\/runs\/0193/);
+  const answer = await page.goto(`${server.base}/runs/01939f1c-8f2a-7c3e-9d5b-0123456789ab`);
+  expect(answer!.status()).toBe(404);
+  await expect(page.locator('body')).toContainText(/no such run|not found|no run/i);
+  await expect(page.locator('a[href="/"]').first()).toBeVisible();
+});

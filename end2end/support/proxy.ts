@@ -1,0 +1,273 @@
+// A reverse proxy between browser and server, with faults a test can order. It is transparent: the server sees its own
+// host and origin, so that only the faults differ from a direct visit.
+import { Agent, createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Transform } from 'node:stream';
+
+/** A request as it came. */
+export interface Passing {
+  method: string;
+  path: string;
+  /** Whether it asks for a stream of frames. */
+  stream: boolean;
+}
+
+/** What happens to requests for a stream: `refuse` answers 503, `drop` closes the connection without an answer. */
+export type StreamMode = 'pass' | 'refuse' | 'drop';
+
+/** What a stream's event becomes on its way: nothing, itself, or more than that. */
+export type Tamper = (event: string) => string[];
+
+const STREAM = /^\/(?:runs\/[^/]+\/)?events(?:\?|$)/;
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'proxy-connection', 'te']);
+
+/** Requests, or the answers to them, that are held back until the test releases them. */
+export class Hold {
+  readonly #parked = new Set<() => void>();
+  readonly #bytes: Buffer[] = [];
+  #released = false;
+
+  constructor(
+    /** `request`: the server does not see the request yet. `answer`: it has answered, the browser sees nothing yet. */
+    readonly what: 'request' | 'answer',
+    readonly applies: (passing: Passing) => boolean,
+  ) {}
+
+  get active(): boolean {
+    return !this.#released;
+  }
+
+  /** How many wait now. */
+  get waiting(): number {
+    return this.#parked.size;
+  }
+
+  /** What the server has answered so far to those held, as text. */
+  get answered(): string {
+    return Buffer.concat(this.#bytes).toString('utf8');
+  }
+
+  /** Lets all go on, now and from now on. */
+  release(): void {
+    this.#released = true;
+    for (const go of [...this.#parked]) go();
+  }
+
+  /** Waits for the release, or until the browser has given up. */
+  park(res: ServerResponse): Promise<void> {
+    if (this.#released || res.destroyed) return Promise.resolve();
+    return new Promise((done) => {
+      const go = () => {
+        this.#parked.delete(go);
+        res.off('close', go);
+        done();
+      };
+      this.#parked.add(go);
+      res.once('close', go);
+    });
+  }
+
+  keep(chunk: Buffer): void {
+    this.#bytes.push(chunk);
+  }
+}
+
+export class FaultProxy {
+  readonly #server = createServer((req, res) => {
+    this.#handle(req, res).catch(() => res.destroy());
+  });
+  readonly #agent = new Agent({ keepAlive: false });
+  readonly #open = new Map<ServerResponse, Passing>();
+  readonly #holds: Hold[] = [];
+  #mode: StreamMode = 'pass';
+  #tamper: Tamper = (event) => [event];
+  #refused = 0;
+
+  private constructor(readonly upstream: number) {}
+
+  /** In front of the server at this port. */
+  static async start(upstream: number): Promise<FaultProxy> {
+    const proxy = new FaultProxy(upstream);
+    await new Promise<void>((done) => proxy.#server.listen(0, '127.0.0.1', done));
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get base(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Streams that flow now. */
+  get openStreams(): number {
+    return this.#open.size;
+  }
+
+  /** How many of the streams that flow now carry this run. */
+  streamsOf(run: string): () => number {
+    return () => [...this.#open.values()].filter((passing) => passing.path.includes(run)).length;
+  }
+
+  /** Requests for a stream that were refused or dropped. */
+  get streamsRefused(): number {
+    return this.#refused;
+  }
+
+  /** From now on requests for a stream fail in this way, and those that flow are cut. */
+  block(mode: 'refuse' | 'drop'): void {
+    this.#mode = mode;
+    this.cut();
+  }
+
+  /** From now on requests for a stream pass. */
+  unblock(): void {
+    this.#mode = 'pass';
+  }
+
+  /** Cuts the streams that flow, wherever they are. */
+  cut(): void {
+    for (const res of [...this.#open.keys()]) res.destroy();
+  }
+
+  /** From now on each event of a stream becomes what this makes of it, in streams that flow already, too. */
+  tamper(how: Tamper): void {
+    this.#tamper = how;
+  }
+
+  /** Holds requests (or the answers) that this applies to, until released. */
+  hold(what: 'request' | 'answer', applies: (passing: Passing) => boolean): Hold {
+    const hold = new Hold(what, applies);
+    this.#holds.push(hold);
+    return hold;
+  }
+
+  /** Holds requests for a stream, or their answers. */
+  holdStreams(what: 'request' | 'answer'): Hold {
+    return this.hold(what, (passing) => passing.stream);
+  }
+
+  async stop(): Promise<void> {
+    for (const hold of this.#holds) hold.release();
+    await new Promise<void>((done) => {
+      this.#server.close(() => done());
+      this.#server.closeAllConnections();
+    });
+    this.#agent.destroy();
+  }
+
+  async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const path = req.url ?? '/';
+    const passing: Passing = { method: req.method ?? 'GET', path, stream: STREAM.test(path) };
+    const chunks: Buffer[] = [];
+    for await (const chunk of req) chunks.push(chunk as Buffer);
+
+    if (passing.stream && this.#mode !== 'pass') {
+      this.#refused += 1;
+      if (this.#mode === 'drop') {
+        res.destroy();
+      } else {
+        res.writeHead(503, { 'content-type': 'text/plain', 'cache-control': 'no-store' });
+        res.end('the test refuses streams\n');
+      }
+      return;
+    }
+    const hold = this.#holds.find((each) => each.active && each.applies(passing));
+    if (hold?.what === 'request') {
+      await hold.park(res);
+      if (res.destroyed) return;
+    }
+    await this.#forward(req, Buffer.concat(chunks), res, passing, hold?.what === 'answer' ? hold : undefined);
+  }
+
+  async #forward(
+    req: IncomingMessage,
+    body: Buffer,
+    res: ServerResponse,
+    passing: Passing,
+    hold: Hold | undefined,
+  ): Promise<void> {
+    const there = `127.0.0.1:${this.upstream}`;
+    const headers: string[] = [];
+    for (let at = 0; at < req.rawHeaders.length; at += 2) {
+      const name = req.rawHeaders[at]!;
+      const value = req.rawHeaders[at + 1]!;
+      const lower = name.toLowerCase();
+      if (HOP_BY_HOP.has(lower)) continue;
+      if (lower === 'host' && value === `127.0.0.1:${this.port}`) headers.push(name, there);
+      else if (lower === 'origin' || lower === 'referer') headers.push(name, value.replace(this.base, `http://${there}`));
+      else headers.push(name, value);
+    }
+    const sent = request({
+      host: '127.0.0.1',
+      port: this.upstream,
+      method: passing.method,
+      path: passing.path,
+      headers,
+      agent: this.#agent,
+      setHost: false,
+    });
+    res.once('close', () => sent.destroy());
+    const answer = await new Promise<IncomingMessage>((done, failed) => {
+      sent.once('response', done);
+      sent.once('error', failed);
+      sent.end(body);
+    });
+    // A cut on the server's side is a cut on the browser's side.
+    answer.once('aborted', () => res.destroy());
+    answer.on('error', () => res.destroy());
+
+    if (hold) {
+      answer.on('data', (chunk: Buffer) => hold.keep(chunk));
+      const early: Buffer[] = [];
+      const collect = (chunk: Buffer) => early.push(chunk);
+      answer.on('data', collect);
+      await hold.park(res);
+      if (res.destroyed) return;
+      answer.off('data', collect);
+      this.#begin(res, answer, passing);
+      const way = this.#way(res, passing);
+      for (const chunk of early) way.write(chunk);
+      if (answer.readableEnded) way.end();
+      else answer.pipe(way);
+    } else {
+      this.#begin(res, answer, passing);
+      answer.pipe(this.#way(res, passing));
+    }
+  }
+
+  /** The way the answer's body takes to the browser: a stream's events may be tampered with, all else goes as it is. */
+  #way(res: ServerResponse, passing: Passing): NodeJS.WritableStream {
+    if (!passing.stream) return res;
+    let rest = Buffer.alloc(0);
+    const way = new Transform({
+      transform: (chunk: Buffer, _, done) => {
+        rest = Buffer.concat([rest, chunk]);
+        for (let end = rest.indexOf('\n\n'); end >= 0; end = rest.indexOf('\n\n')) {
+          for (const event of this.#tamper(rest.subarray(0, end + 2).toString('utf8'))) way.push(event);
+          rest = rest.subarray(end + 2);
+        }
+        done();
+      },
+      flush: (done) => done(null, rest),
+    });
+    way.pipe(res);
+    return way;
+  }
+
+  #begin(res: ServerResponse, answer: IncomingMessage, passing: Passing): void {
+    const headers: string[] = [];
+    for (let at = 0; at < answer.rawHeaders.length; at += 2) {
+      if (!HOP_BY_HOP.has(answer.rawHeaders[at]!.toLowerCase())) {
+        headers.push(answer.rawHeaders[at]!, answer.rawHeaders[at + 1]!);
+      }
+    }
+    res.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', headers);
+    res.flushHeaders();
+    if (passing.stream && answer.statusCode === 200) {
+      this.#open.set(res, passing);
+      res.once('close', () => this.#open.delete(res));
+    }
+  }
+}

@@ -1,0 +1,228 @@
+// The real program, served from its release build on a free port, with folders of its own.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { expect } from '@playwright/test';
+import { Api } from './api.ts';
+import { alive, type Process, processesWith } from './processes.ts';
+import { Project } from './project.ts';
+
+/** Where the program is. */
+export const BINARY = resolve(
+  process.env['RUNTRAIL_BIN'] || join(import.meta.dirname ?? '.', '../../target/release/runtrail'),
+);
+
+/** What a test may choose; the rest is the same for all. */
+export interface ServerOptions {
+  /** Runs at once. */
+  workers?: number;
+  /** How long a claim lasts without its worker, such as `2s`. */
+  lease?: string;
+  /** How often the page polls. */
+  pollInterval?: string;
+}
+
+/** One parameter of a pipeline. */
+export interface ParamSpec {
+  name: string;
+  type: 'path' | 'string' | 'integer' | 'boolean' | 'choice';
+  required?: boolean;
+  default?: string | number | boolean;
+  choices?: string[];
+}
+
+/** A pipeline as a test writes it. */
+export interface PipelineSpec {
+  name: string;
+  title?: string;
+  /** `project`, a required path, if left out. */
+  params?: ParamSpec[];
+  /** Name and shell command of each phase, in order. */
+  phases: Record<string, string>;
+}
+
+const PROJECT_PARAM: ParamSpec = { name: 'project', type: 'path', required: true };
+
+/** The pipeline in the contract's TOML. JSON's strings, numbers and lists of strings are TOML's too. */
+export function toml(spec: PipelineSpec): string {
+  const out = [`name = ${JSON.stringify(spec.name)}`, `title = ${JSON.stringify(spec.title ?? spec.name)}`];
+  for (const param of spec.params ?? [PROJECT_PARAM]) {
+    out.push('', '[[params]]');
+    for (const [key, value] of Object.entries(param)) out.push(`${key} = ${JSON.stringify(value)}`);
+  }
+  for (const [name, run] of Object.entries(spec.phases)) {
+    if (run.includes("'''")) throw new Error(`the command of ${name} cannot be written as a TOML literal`);
+    out.push('', '[[phases]]', `name = ${JSON.stringify(name)}`, `run = '''\n${run}\n'''`);
+  }
+  return `${out.join('\n')}\n`;
+}
+
+/** The address in a line such as `Runtrail serves http://127.0.0.1:3000`. */
+export function addressIn(line: string): { host: string; port: number } | undefined {
+  const found = /\bhttps?:\/\/([\w.-]+|\[[0-9a-f:]+\]):(\d+)/i.exec(line) ?? /\b(127\.0\.0\.1):(\d+)\b/.exec(line);
+  return found ? { host: found[1]!, port: Number(found[2]) } : undefined;
+}
+
+export class Server {
+  readonly root = mkdtempSync(join(tmpdir(), 'runtrail-end2end-'));
+  readonly project = new Project(join(this.root, 'project'));
+  readonly #pipelines = join(this.root, 'pipelines');
+  readonly #log: string[] = [];
+  readonly #options: ServerOptions;
+  #process: ChildProcess | undefined;
+  #port = 0;
+
+  private constructor(options: ServerOptions) {
+    this.#options = options;
+    mkdirSync(this.#pipelines);
+  }
+
+  static async start(options: ServerOptions = {}): Promise<Server> {
+    const server = new Server(options);
+    try {
+      await server.restart();
+    } catch (error) {
+      await server.dispose();
+      throw error;
+    }
+    return server;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get base(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  get api(): Api {
+    return new Api(this.base);
+  }
+
+  /** All that it has printed. */
+  get log(): string {
+    return this.#log.join('\n');
+  }
+
+  /** Starts it again: the same port, the same data. */
+  async restart(): Promise<void> {
+    if (this.#process) throw new Error('the server runs already');
+    const { workers = 4, lease = '10s', pollInterval = '500ms' } = this.#options;
+    // What is set around the tests must not reach into them.
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
+    );
+    const child = spawn(
+      BINARY,
+      [
+        'serve',
+        ...['--addr', `127.0.0.1:${this.#port}`],
+        ...['--data-dir', join(this.root, 'data')],
+        ...['--pipelines', this.#pipelines],
+        ...['--projects', this.project.path],
+        ...['--workers', String(workers)],
+        ...['--lease', lease],
+        ...['--poll-interval', pollInterval],
+        ...['--grace', '2s'],
+      ],
+      { cwd: this.root, env, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    this.#process = child;
+    child.once('exit', () => {
+      if (this.#process === child) this.#process = undefined;
+    });
+    createInterface({ input: child.stderr! }).on('line', (line) => this.#log.push(`err ${line}`));
+    const address = await new Promise<{ host: string; port: number }>((found, failed) => {
+      const deadline = setTimeout(
+        () => failed(new Error(`no line with an address after 20 s. It printed:\n${this.log}`)),
+        20_000,
+      );
+      createInterface({ input: child.stdout! }).on('line', (line) => {
+        this.#log.push(`out ${line}`);
+        const address = addressIn(line);
+        if (!address) return;
+        clearTimeout(deadline);
+        found(address);
+      });
+      child.once('error', (error) => {
+        clearTimeout(deadline);
+        this.#process = undefined;
+        failed(new Error(`${BINARY} does not start: ${error.message}`));
+      });
+      child.once('close', (code, signal) => {
+        clearTimeout(deadline);
+        failed(new Error(`${BINARY} ended at once (${code ?? signal}). It printed:\n${this.log}`));
+      });
+    });
+    if (this.#port !== 0 && address.port !== this.#port) {
+      throw new Error(`asked for port ${this.#port}, serves ${address.port}`);
+    }
+    this.#port = address.port;
+  }
+
+  /** Ends it as an operator does; it must be gone soon. */
+  async stop(): Promise<void> {
+    const child = this.#process;
+    if (!child) return;
+    const gone = new Promise<void>((done) => child.once('exit', () => done()));
+    child.kill('SIGTERM');
+    const deadline = setTimeout(() => {
+      this.#log.push('!!! still there 15 s after SIGTERM: killed');
+      child.kill('SIGKILL');
+    }, 15_000);
+    await gone;
+    clearTimeout(deadline);
+    expect(child.signalCode, 'the server ends by itself after SIGTERM').not.toBe('SIGKILL');
+  }
+
+  /** Ends it as a crash does, at once and without a word. */
+  async kill9(): Promise<void> {
+    const child = this.#process;
+    if (!child) throw new Error('the server does not run');
+    const gone = new Promise<void>((done) => child.once('exit', () => done()));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  /** The processes of its runs that live now (those that work in its project). */
+  children(): Process[] {
+    return processesWith('RUNTRAIL_PARAM_PROJECT', this.project.path);
+  }
+
+  /** Writes a pipeline into its folder, or replaces one, and waits until the server offers it. */
+  async pipeline(spec: PipelineSpec): Promise<void> {
+    const file = join(this.#pipelines, `${spec.name}.toml`);
+    // In one step, so that it is never read half written.
+    writeFileSync(`${file}.part`, toml(spec));
+    renameSync(`${file}.part`, file);
+    await expect
+      .poll(async () => (await this.api.pipelines()).map((pipeline) => pipeline.name), {
+        message: `the pipeline ${spec.name} is offered`,
+      })
+      .toContain(spec.name);
+  }
+
+  /** Starts a run of this pipeline in the project; answers its id. */
+  async run(pipeline: string, params: Record<string, unknown> = {}): Promise<string> {
+    const run = await this.api.start(pipeline, { project: this.project.path, ...params });
+    return run.id;
+  }
+
+  /** Ends what is left and removes the folders. Answers which processes of its runs outlived it. */
+  async dispose(): Promise<Process[]> {
+    try {
+      await this.stop();
+      let left: Process[] = [];
+      await expect
+        .poll(() => (left = this.children()).length, { timeout: 5_000 })
+        .toBe(0)
+        .catch(() => left.forEach(({ pid }) => alive(pid) && process.kill(pid, 'SIGKILL')));
+      return left;
+    } finally {
+      rmSync(this.root, { recursive: true, force: true, maxRetries: 5 });
+    }
+  }
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Gets what the project needs and this machine lacks; says what it does, and nothing when all is there.
+#
+#   scripts/setup.sh [rust|lint|wasm|build|test]…     all of them if none is named
+#
+# Other scripts source it and call setup themselves, then use_… in the process that needs the tools on its PATH.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+. scripts/setup/rust.sh
+. scripts/setup/cargo-tools.sh
+. scripts/setup/npm.sh
+. scripts/setup/chromium.sh
+
+setup() {
+  local part
+  for part in "$@"; do
+    case $part in
+      rust) setup_rust ;;
+      lint)
+        setup_rust
+        setup_lint
+        ;;
+      wasm)
+        setup_rust
+        setup_wasm
+        ;;
+      build)
+        # What takes no time first: a machine without npm learns it before it has built tools for ten minutes.
+        setup_node
+        setup_rust
+        setup_wasm
+        setup_style
+        setup_cargo_tools
+        ;;
+      test)
+        setup_node
+        setup_rust
+        setup_end2end
+        setup_chromium
+        ;;
+      *) fail "scripts/setup.sh knows no part '$part': name rust, lint, wasm, build or test." ;;
+    esac
+  done
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  [ $# -gt 0 ] || set -- lint build test
+  setup "$@"
+fi

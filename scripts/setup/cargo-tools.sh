@@ -1,0 +1,51 @@
+# shellcheck shell=bash disable=SC2034 # the callers use the variables
+# Set-up: tools that cargo builds, each of one exact version. Sourced by scripts/setup.sh.
+
+# Later versions need a later Rust than Cargo.toml asks for.
+CARGO_LEPTOS=0.3.10
+
+# The version of a crate in Cargo.lock.
+locked() {
+  awk -v name="\"$1\"" '$1 == "name" { hit = $3 == name } hit && $1 == "version" { gsub(/"/, "", $3); print $3; exit }' Cargo.lock
+}
+
+# find_tool NAME VERSION: the folder of a program that says it is exactly this.
+find_tool() {
+  local folder folders=()
+  IFS=: read -ra folders <<<"$PATH"
+  for folder in "$TOOLS/$1-$2/bin" "${CARGO_HOME:-$HOME/.cargo}/bin" "${folders[@]}"; do
+    if [ -x "$folder/$1" ] && [ "$("$folder/$1" --version 2>/dev/null)" = "$1 $2" ]; then
+      printf '%s\n' "$folder"
+      return
+    fi
+  done
+  return 1
+}
+
+# build_tool CRATE NAME VERSION FLAG…: builds it from the crates registry, for speed of building rather than of running.
+build_tool() {
+  local crate=$1 name=$2 version=$3
+  shift 3
+  say "$name $version is missing: building it into $TOOLS (once per user, some minutes)"
+  env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=0 \
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 CARGO_PROFILE_RELEASE_DEBUG=0 \
+    cargo install --quiet --no-track --force --root "$TOOLS/$name-$version" "$crate@$version" "$@" ||
+    fail "$name $version could not be built (cargo's words are above): run 'cargo install $crate@$version' by hand and try again."
+  find_tool "$name" "$version" >/dev/null || fail "$name was built, but does not say that it is $version: remove $TOOLS/$name-$version and try again."
+}
+
+# cargo-leptos, and the wasm-bindgen program of the version that the page is compiled with: they speak one exact format.
+setup_cargo_tools() {
+  local bindgen
+  bindgen=$(locked wasm-bindgen)
+  [ -n "$bindgen" ] || fail "Cargo.lock names no wasm-bindgen: restore it with 'git checkout Cargo.lock' and try again."
+  find_tool cargo-leptos "$CARGO_LEPTOS" >/dev/null || build_tool cargo-leptos cargo-leptos "$CARGO_LEPTOS" --locked
+  # Without --locked: its own lock may name a crate version that the registry has no more.
+  find_tool wasm-bindgen "$bindgen" >/dev/null || build_tool wasm-bindgen-cli wasm-bindgen "$bindgen" --bin wasm-bindgen
+}
+
+# use_cargo_tools: sets LEPTOS, and puts the right wasm-bindgen first on PATH; cargo-leptos takes what it finds there.
+use_cargo_tools() {
+  LEPTOS=$(find_tool cargo-leptos "$CARGO_LEPTOS")/cargo-leptos
+  PATH="$(find_tool wasm-bindgen "$(locked wasm-bindgen)"):$PATH"
+}

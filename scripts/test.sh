@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# The tests: Rust's, then those of the page in a real Chromium over the release build.
+#
+#   scripts/test.sh [rust|browser] [ARGUMENT…]     both if none is named; arguments go to the test runner
+set -euo pipefail
+# shellcheck source=scripts/setup.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+
+test_rust() {
+  setup rust
+  if cargo nextest --version >/dev/null 2>&1; then
+    timed "Rust tests" cargo nextest run --features ssr "$@"
+  else
+    timed "Rust tests" cargo test --features ssr "$@"
+  fi
+}
+
+test_browser() {
+  setup test
+  scripts/build.sh
+  use_chromium
+  export RUNTRAIL_BIN="$ROOT/target/release/runtrail"
+  cd end2end
+  timed "types of the browser tests" npm run --silent typecheck
+  timed "browser tests" npx --no-install playwright test "$@"
+}
+
+case ${1:-} in
+  rust | browser)
+    part=$1
+    shift
+    "test_$part" "$@"
+    ;;
+  '')
+    # What is missing is said before an hour of compiling.
+    setup build test
+    test_rust "$@"
+    test_browser "$@"
+    ;;
+  *) fail "scripts/test.sh knows no part '$1': name rust or browser." ;;
+esac
