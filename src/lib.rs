@@ -3,6 +3,8 @@
 //! This library is what server and browser share, and the browser's entry point. Its rooms, in the order a click passes
 //! them: [`ui`], [`calls`], then on the server `service`, `engine`, `journal`, `store`; [`model`] is the words of all.
 
+pub mod activity;
+pub mod browser;
 pub mod calls;
 #[cfg(feature = "ssr")]
 pub mod engine;
@@ -19,9 +21,10 @@ pub mod service;
 pub mod store;
 pub mod ui;
 
-/// The browser's entry point.
+/// The browser's entry point: brings the page that the server rendered to life.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
+    console_error_panic_hook::set_once();
     leptos::mount::hydrate_body(ui::App);
 }

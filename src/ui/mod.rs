@@ -1,15 +1,17 @@
-use leptos::prelude::*;
-use leptos_router::components::{Route, Router, Routes};
-use leptos_router::{ParamSegment, StaticSegment};
-#[derive(Clone, Copy)]
-pub struct PageSettings {
-    pub poll_ms: u32,
-    pub heartbeat_ms: u32,
-}
-pub fn shell(options: LeptosOptions, _page: PageSettings) -> impl IntoView {
-    view! { <!DOCTYPE html><html><head><HydrationScripts options/></head><body><App/></body></html> }
-}
-#[component]
-pub fn App() -> impl IntoView {
-    view! { <Router><Routes fallback=|| "nothing"><Route path=StaticSegment("") view=|| "list"/><Route path=(StaticSegment("runs"), ParamSegment("id")) view=|| "run"/></Routes></Router> }
-}
+//! The pages: what the server renders and the browser brings to life.
+//!
+//! Rules that keep the two alike: nothing rendered depends on time, chance or language; what does is set after mounting,
+//! in effects. The page's policy forbids styles in the markup, so lengths are set through the object model.
+
+mod app;
+mod clock;
+mod components;
+mod follow;
+mod format;
+mod pages;
+#[cfg(feature = "ssr")]
+mod shell;
+
+pub use app::App;
+#[cfg(feature = "ssr")]
+pub use shell::{PageSettings, shell};

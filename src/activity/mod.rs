@@ -1,0 +1,16 @@
+//! What the page knows of a run: the frames it holds, the state they tell, and how it stays in touch.
+//!
+//! Pure: knows [`model`](crate::model) and nothing else, no clock, no randomness, no browser. Time and chance are given to it.
+
+pub mod ansi;
+pub mod backoff;
+pub mod connection;
+pub mod held;
+pub mod journal;
+pub mod state;
+pub mod window;
+
+pub use connection::{Action, Connection, Event, Link, Settings};
+pub use held::Held;
+pub use journal::{Applied, Journal, Numbers, OutOfPlace};
+pub use state::RunState;

@@ -1,0 +1,270 @@
+//! A run's state as its frames tell it, so that a page that gets nothing but frames is right.
+
+use std::collections::BTreeMap;
+
+use crate::model::frame::{PhaseChange, Progress};
+use crate::model::{Body, Frame, Phase, PhaseState, Run, Status, Timestamp};
+
+/// The run as of the page's cursor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunState {
+    /// The run itself.
+    pub run: Run,
+    /// How far the phases of the current attempt are, by name, as far as they say so.
+    pub progress: BTreeMap<String, Progress>,
+}
+
+impl RunState {
+    /// A run as the server gave it.
+    pub const fn of(run: Run) -> Self {
+        Self { run, progress: BTreeMap::new() }
+    }
+
+    /// What the next frame changes.
+    pub fn apply(&mut self, frame: &Frame) {
+        self.run.head = frame.seq;
+        match &frame.body {
+            Body::Status(change) => self.turn(change.to, &change.reason, frame),
+            _ if frame.attempt != self.run.attempt => {}
+            Body::Phase(change) => self.phase(change, frame.ts),
+            Body::Progress(progress) => {
+                if let Some(phase) = &frame.phase {
+                    self.progress.insert(phase.to_string(), progress.clone());
+                }
+            }
+            Body::Error(failure) => self.run.error = Some(failure.message.clone()),
+            Body::Log(_)
+            | Body::Finding(_)
+            | Body::Patch(_)
+            | Body::Tool(_)
+            | Body::ToolResult(_)
+            | Body::Token(_)
+            | Body::Reasoning(_)
+            | Body::Approval(_)
+            | Body::Other(_) => {}
+        }
+    }
+
+    /// What a frame tells that is older than all seen so far: how far a phase is, if nothing newer said so.
+    pub fn learn_older(&mut self, frame: &Frame) {
+        if let (Body::Progress(progress), Some(phase)) = (&frame.body, &frame.phase)
+            && frame.attempt == self.run.attempt
+            && !self.progress.contains_key(&**phase)
+        {
+            self.progress.insert(phase.to_string(), progress.clone());
+        }
+    }
+
+    fn turn(&mut self, to: Status, reason: &str, frame: &Frame) {
+        let run = &mut self.run;
+        run.status = to;
+        run.attempt = frame.attempt;
+        match to {
+            Status::Pending => {
+                run.started_at = None;
+                run.finished_at = None;
+                run.error = None;
+                run.phase = None;
+                for phase in &mut run.phases {
+                    *phase = Phase {
+                        name: std::mem::take(&mut phase.name),
+                        state: PhaseState::Pending,
+                        exit_code: None,
+                        started_at: None,
+                        finished_at: None,
+                    };
+                }
+                self.progress.clear();
+            }
+            Status::Running => run.started_at = Some(frame.ts),
+            Status::Completed | Status::Cancelled | Status::Failed | Status::Interrupted => {
+                run.finished_at = Some(frame.ts);
+                run.phase = None;
+                if matches!(to, Status::Failed | Status::Interrupted) && run.error.is_none() {
+                    run.error = Some(reason.to_owned());
+                }
+            }
+        }
+    }
+
+    fn phase(&mut self, change: &PhaseChange, at: Timestamp) {
+        let run = &mut self.run;
+        let place = run.phases.iter().position(|phase| phase.name == change.name).unwrap_or_else(|| {
+            run.phases.push(Phase {
+                name: change.name.clone(),
+                state: PhaseState::Pending,
+                exit_code: None,
+                started_at: None,
+                finished_at: None,
+            });
+            run.phases.len() - 1
+        });
+        let Some(phase) = run.phases.get_mut(place) else { return };
+        phase.state = change.state;
+        match change.state {
+            PhaseState::Pending => {}
+            PhaseState::Started => {
+                phase.started_at = Some(at);
+                phase.finished_at = None;
+                phase.exit_code = None;
+                run.phase = Some(change.name.clone());
+            }
+            PhaseState::Completed | PhaseState::Failed => {
+                phase.finished_at = Some(at);
+                phase.exit_code = change.exit_code;
+                let took = change.duration_ms.and_then(|took| i64::try_from(took).ok());
+                if let (None, Some(took)) = (phase.started_at, took) {
+                    phase.started_at = Some(Timestamp(at.0.saturating_sub(took)));
+                }
+            }
+            PhaseState::Skipped => {}
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::model::frame::{Failure, StatusChange};
+    use crate::model::{Log, LogStream, Params};
+
+    /// A pending run of two phases with an empty journal.
+    pub fn run() -> Run {
+        let phase = |name: &str| Phase {
+            name: name.into(),
+            state: PhaseState::Pending,
+            exit_code: None,
+            started_at: None,
+            finished_at: None,
+        };
+        Run {
+            id: "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap(),
+            pipeline: "nightly".into(),
+            status: Status::Pending,
+            phase: None,
+            attempt: 1,
+            params: Params::new(),
+            created_at: Timestamp(0),
+            started_at: None,
+            finished_at: None,
+            head: 0,
+            phases: vec![phase("lint"), phase("test")],
+            error: None,
+        }
+    }
+
+    fn frame(seq: u64, attempt: u32, phase: Option<&str>, body: Body) -> Frame {
+        Frame { seq, ts: Timestamp(seq as i64 * 1000), attempt, phase: phase.map(Into::into), body }
+    }
+
+    /// A line of the first attempt.
+    pub fn log(seq: u64) -> Frame {
+        frame(seq, 1, Some("lint"), Body::Log(Log { stream: LogStream::Stdout, line: "x".into(), cont: false }))
+    }
+
+    fn status(seq: u64, attempt: u32, from: Status, to: Status) -> Frame {
+        frame(seq, attempt, None, Body::Status(StatusChange { from, to, reason: "the reason".into() }))
+    }
+
+    fn phase(seq: u64, attempt: u32, name: &str, state: PhaseState, exit_code: Option<i32>) -> Frame {
+        let duration_ms = exit_code.map(|_| 500);
+        let change = PhaseChange { name: name.into(), state, exit_code, duration_ms };
+        frame(seq, attempt, Some(name), Body::Phase(change))
+    }
+
+    fn progress(seq: u64, attempt: u32, done: u64) -> Frame {
+        frame(seq, attempt, Some("lint"), Body::Progress(Progress { done, total: None, unit: String::new() }))
+    }
+
+    fn fed(frames: &[Frame]) -> RunState {
+        let mut state = RunState::of(run());
+        frames.iter().for_each(|frame| state.apply(frame));
+        state
+    }
+
+    use PhaseState::{Completed, Failed, Pending, Skipped, Started};
+
+    fn first_attempt() -> Vec<Frame> {
+        vec![
+            status(1, 1, Status::Pending, Status::Running),
+            phase(2, 1, "lint", Started, None),
+            progress(3, 1, 5),
+            phase(4, 1, "lint", Failed, Some(2)),
+            phase(5, 1, "test", Skipped, None),
+            status(6, 1, Status::Running, Status::Failed),
+        ]
+    }
+
+    #[test]
+    fn a_run_that_fails_is_told_by_its_frames() {
+        let state = fed(&first_attempt());
+        assert_eq!((state.run.status, state.run.head), (Status::Failed, 6));
+        assert_eq!((state.run.started_at, state.run.finished_at), (Some(Timestamp(1000)), Some(Timestamp(6000))));
+        assert_eq!(state.run.error.as_deref(), Some("the reason"));
+        assert_eq!(state.run.phase, None);
+        let lint = &state.run.phases[0];
+        assert_eq!((lint.state, lint.exit_code), (Failed, Some(2)));
+        assert_eq!((lint.started_at, lint.finished_at), (Some(Timestamp(2000)), Some(Timestamp(4000))));
+        assert_eq!((state.run.phases[1].state, state.run.phases[1].started_at), (Skipped, None));
+        assert_eq!(state.progress["lint"].done, 5);
+    }
+
+    #[test]
+    fn a_rerun_starts_from_a_clean_sheet() {
+        let mut frames = first_attempt();
+        frames.push(status(7, 2, Status::Failed, Status::Pending));
+        let state = fed(&frames);
+        assert_eq!((state.run.status, state.run.attempt), (Status::Pending, 2));
+        assert_eq!((state.run.started_at, state.run.finished_at), (None, None));
+        assert_eq!(state.run.error, None);
+        assert!(state.progress.is_empty());
+        assert!(state.run.phases.iter().all(|phase| phase.state == Pending && phase.exit_code.is_none()));
+        let names: Vec<_> = state.run.phases.iter().map(|phase| phase.name.as_str()).collect();
+        assert_eq!(names, ["lint", "test"]);
+    }
+
+    #[test]
+    fn what_is_late_of_an_earlier_attempt_changes_nothing() {
+        let mut frames = first_attempt();
+        frames.push(status(7, 2, Status::Failed, Status::Pending));
+        let mut state = fed(&frames);
+        let before = state.clone();
+        state.apply(&phase(8, 1, "lint", Completed, Some(0)));
+        state.learn_older(&progress(3, 1, 5));
+        assert_eq!((state.run.phases, state.progress), (before.run.phases, before.progress));
+    }
+
+    #[test]
+    fn the_running_phase_has_its_name_and_its_end_its_start() {
+        let state = fed(&[
+            status(1, 1, Status::Pending, Status::Running),
+            phase(2, 1, "lint", Completed, Some(0)),
+            phase(3, 1, "surprise", Started, None),
+        ]);
+        assert_eq!(state.run.phases[0].started_at, Some(Timestamp(1500)));
+        assert_eq!(state.run.phase.as_deref(), Some("surprise"));
+        assert_eq!(state.run.phases[2].state, Started);
+    }
+
+    #[test]
+    fn an_error_says_more_than_the_status() {
+        let failure = Failure { code: "spawn".into(), message: "no such folder".into(), retryable: false };
+        let state = fed(&[
+            status(1, 1, Status::Pending, Status::Running),
+            frame(2, 1, None, Body::Error(failure)),
+            status(3, 1, Status::Running, Status::Failed),
+        ]);
+        assert_eq!(state.run.error.as_deref(), Some("no such folder"));
+    }
+
+    #[test]
+    fn newer_progress_wins_over_older() {
+        let mut state = fed(&[progress(9, 1, 9)]);
+        state.learn_older(&progress(4, 1, 4));
+        assert_eq!(state.progress["lint"].done, 9);
+        let mut state = fed(&[]);
+        state.learn_older(&progress(4, 1, 4));
+        state.learn_older(&progress(3, 1, 3));
+        assert_eq!(state.progress["lint"].done, 4);
+    }
+}

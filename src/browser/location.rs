@@ -1,0 +1,35 @@
+//! The page's address and what the server wrote on its root element.
+
+use wasm_bindgen::JsValue;
+
+/// The part of the address after `#`, if it is not empty.
+pub fn hash() -> Option<String> {
+    let hash = web_sys::window()?.location().hash().ok()?;
+    hash.strip_prefix('#').filter(|hash| !hash.is_empty()).map(str::to_owned)
+}
+
+/// Changes the part of the address after `#` without a new entry in the history and without scrolling; removes it if empty.
+pub fn set_hash(hash: &str) {
+    let Some(window) = web_sys::window() else { return };
+    let (Ok(path), Ok(search), Ok(history)) =
+        (window.location().pathname(), window.location().search(), window.history())
+    else {
+        return;
+    };
+    let url = if hash.is_empty() { format!("{path}{search}") } else { format!("{path}{search}#{hash}") };
+    let state = history.state().unwrap_or(JsValue::NULL);
+    // Refused only when a page does this hundreds of times in a few seconds.
+    let _ = history.replace_state_with_url(&state, "", Some(&url));
+}
+
+/// Loads the page anew.
+pub fn reload() {
+    if let Some(window) = web_sys::window() {
+        let _ = window.location().reload();
+    }
+}
+
+/// An attribute of the root element.
+pub fn root_data(name: &str) -> Option<String> {
+    web_sys::window()?.document()?.document_element()?.get_attribute(name)
+}

@@ -1,0 +1,48 @@
+//! The only code that touches web APIs: one API a file.
+//!
+//! In the browser each handle ends with what it stands for: dropping a [`Stream`] closes it, dropping a [`Timer`] stops it.
+//! On the server the same names do nothing, so that the pages compile for both; effects, which alone call them, never run
+//! there.
+
+#[cfg(feature = "hydrate")]
+mod clipboard;
+#[cfg(feature = "hydrate")]
+mod clock;
+#[cfg(feature = "hydrate")]
+mod element;
+#[cfg(feature = "hydrate")]
+mod frames;
+#[cfg(feature = "hydrate")]
+mod listener;
+#[cfg(feature = "hydrate")]
+mod location;
+#[cfg(feature = "hydrate")]
+mod page;
+#[cfg(feature = "hydrate")]
+mod random;
+#[cfg(feature = "hydrate")]
+mod stream;
+#[cfg(feature = "hydrate")]
+mod theme;
+#[cfg(feature = "hydrate")]
+mod timer;
+
+#[cfg(feature = "hydrate")]
+pub use self::{
+    clipboard::copy,
+    clock::{now, steady, utc_offset},
+    element::{Resized, has_selection, set_style},
+    frames::{Answer, NoAnswer, fetch_frames},
+    listener::Listener,
+    location::{hash, reload, root_data, set_hash},
+    page::{PageEvent, PageEvents, is_visible},
+    random::{key, random},
+    stream::{Said, Stream},
+    theme::{apply_theme, stored_theme},
+    timer::{Timer, pause},
+};
+
+#[cfg(not(feature = "hydrate"))]
+mod absent;
+#[cfg(not(feature = "hydrate"))]
+pub use absent::*;

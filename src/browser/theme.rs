@@ -1,0 +1,27 @@
+//! Light or dark: as the system has it, or as the reader chose. The choice is kept in this browser.
+
+/// Where the choice is kept. The script in the page's head reads it too, before anything is drawn (`ui/shell.rs`).
+const KEY: &str = "runtrail-theme";
+
+/// The reader's choice, if there is one.
+pub fn stored_theme() -> Option<String> {
+    web_sys::window()?.local_storage().ok()??.get_item(KEY).ok()?
+}
+
+/// Shows the page in this theme from now on; as the system has it if `None`.
+pub fn apply_theme(theme: Option<&str>) {
+    let Some(window) = web_sys::window() else { return };
+    // A browser may refuse storage; the choice then lasts as long as the page.
+    if let Ok(Some(storage)) = window.local_storage() {
+        let _ = match theme {
+            Some(theme) => storage.set_item(KEY, theme),
+            None => storage.remove_item(KEY),
+        };
+    }
+    if let Some(root) = window.document().and_then(|document| document.document_element()) {
+        let _ = match theme {
+            Some(theme) => root.set_attribute("data-theme", theme),
+            None => root.remove_attribute("data-theme"),
+        };
+    }
+}

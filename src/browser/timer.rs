@@ -1,0 +1,87 @@
+//! Timers that stop when they are dropped.
+
+use js_sys::{Function, Promise};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen_futures::JsFuture;
+
+/// A call that is to come; dropping it calls it off.
+#[derive(Debug)]
+pub struct Timer {
+    id: i32,
+    kind: Kind,
+    _call: Closure<dyn FnMut()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Timeout,
+    Interval,
+    Frame,
+}
+
+/// The longest time a browser's timer takes.
+const LONGEST: u64 = i32::MAX as u64;
+
+impl Timer {
+    /// Calls once after so many milliseconds, or later: browsers hold timers of hidden pages back.
+    pub fn after(milliseconds: u64, call: impl FnOnce() + 'static) -> Self {
+        Self::new(Kind::Timeout, once(call), milliseconds)
+    }
+
+    /// Calls every so many milliseconds.
+    pub fn every(milliseconds: u64, call: impl Fn() + 'static) -> Self {
+        Self::new(Kind::Interval, Closure::new(call), milliseconds)
+    }
+
+    /// Calls once before the page is drawn next. Never while the page is hidden.
+    pub fn next_frame(call: impl FnOnce() + 'static) -> Self {
+        Self::new(Kind::Frame, once(call), 0)
+    }
+
+    fn new(kind: Kind, call: Closure<dyn FnMut()>, milliseconds: u64) -> Self {
+        let function: &Function = call.as_ref().unchecked_ref();
+        let milliseconds = i32::try_from(milliseconds.min(LONGEST)).unwrap_or(i32::MAX);
+        let id = web_sys::window().and_then(|window| match kind {
+            Kind::Timeout => window.set_timeout_with_callback_and_timeout_and_arguments_0(function, milliseconds).ok(),
+            Kind::Interval => {
+                window.set_interval_with_callback_and_timeout_and_arguments_0(function, milliseconds).ok()
+            }
+            Kind::Frame => window.request_animation_frame(function).ok(),
+        });
+        Self { id: id.unwrap_or(0), kind, _call: call }
+    }
+}
+
+fn once(call: impl FnOnce() + 'static) -> Closure<dyn FnMut()> {
+    let mut call = Some(call);
+    Closure::new(move || {
+        if let Some(call) = call.take() {
+            call();
+        }
+    })
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let Some(window) = web_sys::window() else { return };
+        match self.kind {
+            Kind::Timeout => window.clear_timeout_with_handle(self.id),
+            Kind::Interval => window.clear_interval_with_handle(self.id),
+            Kind::Frame => {
+                let _ = window.cancel_animation_frame(self.id);
+            }
+        }
+    }
+}
+
+/// Lets the browser do everything else that waits, and so many milliseconds pass.
+pub async fn pause(milliseconds: u64) {
+    let milliseconds = i32::try_from(milliseconds.min(LONGEST)).unwrap_or(i32::MAX);
+    let promise = Promise::new(&mut |resolve, _| {
+        if let Some(window) = web_sys::window() {
+            let _ = window.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds);
+        }
+    });
+    let _ = JsFuture::from(promise).await;
+}

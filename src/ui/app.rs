@@ -1,0 +1,32 @@
+//! The app: what all pages share, and which address shows which page.
+
+use leptos::prelude::*;
+use leptos_meta::{Title, provide_meta_context};
+use leptos_router::components::{Route, Router, Routes};
+use leptos_router::{ParamSegment, SsrMode, StaticSegment};
+
+use super::clock::Clock;
+use super::components::top_bar::TopBar;
+use super::pages::{HomePage, NotFound, RunPage};
+
+/// The app.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    Clock::provide();
+    // Whole pages at once: a page must be readable where no script runs.
+    view! {
+        <Title formatter=|title: String| if title.is_empty() { "Runtrail".to_owned() } else { format!("{title} · Runtrail") }/>
+        <Router>
+            <div class="flex min-h-dvh flex-col">
+                <TopBar/>
+                <main class="flex min-h-0 flex-1 flex-col">
+                    <Routes fallback=NotFound>
+                        <Route path=StaticSegment("") view=HomePage ssr=SsrMode::Async/>
+                        <Route path=(StaticSegment("runs"), ParamSegment("id")) view=RunPage ssr=SsrMode::Async/>
+                    </Routes>
+                </main>
+            </div>
+        </Router>
+    }
+}

@@ -1,0 +1,115 @@
+//! What one can do with a run: run it again, cancel it.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+
+use super::icon::Icon;
+use super::notice::ProblemNotice;
+use crate::calls::{Cancel, Rerun};
+use crate::model::{Code, Problem, Run, RunId, Status};
+use crate::ui::follow::Follow;
+
+/// The buttons. A button that the status forbids is disabled.
+#[component]
+pub fn RunActions(
+    /// The run.
+    id: RunId,
+    /// Where it stands.
+    #[prop(into)]
+    status: Signal<Status>,
+    /// The attempt that is shown: two presses on one attempt are one re-run.
+    #[prop(into)]
+    attempt: Signal<u32>,
+    /// The page, which is told what came of it.
+    follow: Follow,
+    /// What went wrong last.
+    problem: RwSignal<Option<Problem>>,
+) -> impl IntoView {
+    let rerun = ServerAction::<Rerun>::new();
+    let cancel = ServerAction::<Cancel>::new();
+    let hear = move |answer: Option<Result<Run, Problem>>| match answer {
+        Some(Ok(run)) => {
+            problem.set(None);
+            follow.heard(run.status.is_active());
+        }
+        // Another tab was first: what was asked for is happening.
+        Some(Err(failed)) if failed.code == Code::RunActive => {
+            problem.set(None);
+            follow.heard(true);
+        }
+        Some(Err(failed)) => problem.set(Some(failed)),
+        None => {}
+    };
+    Effect::new(move |_| hear(rerun.value().get()));
+    Effect::new(move |_| hear(cancel.value().get()));
+    // A form that came back with its failure, where no script runs.
+    problem.set(rerun.value().get_untracked().or_else(|| cancel.value().get_untracked()).and_then(Result::err));
+
+    // Cancelling takes as long as the command takes to end: asked is asked.
+    let asked = RwSignal::new(false);
+    Effect::new(move |_| {
+        if status.get().is_finished() {
+            asked.set(false);
+        }
+    });
+    let again = id.to_string();
+    let stop = id.to_string();
+    view! {
+        <form
+            method="post"
+            action=Rerun::url()
+            on:submit={
+                let id = again.clone();
+                move |event| {
+                    event.prevent_default();
+                    if rerun.pending().get_untracked() {
+                        return;
+                    }
+                    rerun.dispatch(Rerun { id: id.clone(), attempt: attempt.get_untracked() });
+                }
+            }
+        >
+            <input type="hidden" name="id" value=again.clone()/>
+            <input type="hidden" name="attempt" value=attempt/>
+            <button
+                class="button"
+                data-testid="rerun"
+                disabled=move || status.get().is_active() || rerun.pending().get()
+            >
+                {Icon::Again.draw()}
+                "Run again"
+            </button>
+        </form>
+        <form
+            method="post"
+            action=Cancel::url()
+            on:submit={
+                let id = stop.clone();
+                move |event| {
+                    event.prevent_default();
+                    asked.set(true);
+                    cancel.dispatch(Cancel { id: id.clone() });
+                }
+            }
+        >
+            <input type="hidden" name="id" value=stop.clone()/>
+            <button
+                class="button button-danger"
+                data-testid="cancel"
+                disabled=move || status.get().is_finished() || cancel.pending().get()
+            >
+                {Icon::Stop.draw()}
+                {move || if asked.get() && problem.with(Option::is_none) { "Cancelling…" } else { "Cancel" }}
+            </button>
+        </form>
+    }
+}
+
+/// What went wrong with the last action.
+#[component]
+pub fn ActionProblem(
+    /// See [`RunActions`].
+    problem: RwSignal<Option<Problem>>,
+) -> impl IntoView {
+    move || problem.get().map(|problem| view! { <ProblemNotice problem/> })
+}

@@ -1,0 +1,122 @@
+//! The marked frame in full.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+
+use super::row::{place, styled};
+use super::scroll::Scroll;
+use crate::activity::ansi;
+use crate::model::{Body, Frame, LogStream};
+use crate::ui::clock::Clock;
+use crate::ui::components::copy::CopyButton;
+use crate::ui::components::icon::Icon;
+use crate::ui::follow::Follow;
+use crate::ui::format;
+
+/// What the marked row stands for, in full.
+#[component]
+pub fn FrameDetail(
+    /// The run's page.
+    follow: Follow,
+    /// The list's state.
+    scroll: Scroll,
+) -> impl IntoView {
+    // A frame never changes: only another one is news.
+    let frame = ArcMemo::new_with_compare(
+        move |_| scroll.marked.get().and_then(|seq| follow.frame(seq)),
+        |before, now| {
+            before.as_ref().map(|before| before.as_ref().map(|frame| frame.seq))
+                != now.as_ref().map(|now| now.as_ref().map(|frame| frame.seq))
+        },
+    );
+    move || frame.get().map(|frame| view! { <Detail frame scroll/> })
+}
+
+#[component]
+fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
+    let clock = Clock::of_page();
+    let at = frame.ts;
+    let full = plain(&frame.body);
+    let text = match &frame.body {
+        Body::Log(log) => styled(&ansi::spans(&log.line)).into_any(),
+        Body::Patch(patch) => diff(&patch.diff).into_any(),
+        _ => full.clone().into_any(),
+    };
+    let stream = match &frame.body {
+        Body::Log(log) if log.stream == LogStream::Stderr => "stderr",
+        Body::Log(_) => "stdout",
+        other => other.kind(),
+    }
+    .to_owned();
+    let phase = frame.phase.as_ref().map(|phase| format!("{phase} · "));
+    view! {
+        <aside class="flex max-h-[45%] shrink-0 flex-col border-t border-line bg-raised" aria-label="Marked frame">
+            <header class="flex items-center gap-2 py-1.5 pr-2 pl-4 text-xs text-soft">
+                <strong class="font-semibold text-ink tabular-nums">{format!("#{}", frame.seq)}</strong>
+                <span class="tag">{stream}</span>
+                <span class="min-w-0 truncate">
+                    {phase}{format!("attempt {} · ", frame.attempt)}
+                    <time datetime=at.to_string()>{move || clock.exact(at)}</time>
+                </span>
+                <span class="ml-auto flex gap-1">
+                    <CopyButton text=full label="Copy this text"/>
+                    <button
+                        type="button"
+                        class="button button-icon button-small"
+                        title="Close"
+                        aria-label="Close"
+                        on:click=move |_| scroll.mark(None)
+                    >
+                        {Icon::Close.draw()}
+                    </button>
+                </span>
+            </header>
+            <pre class="scrollbar-thin min-h-0 overflow-auto px-4 pb-3 font-mono text-xs break-words whitespace-pre-wrap">
+                {text}
+            </pre>
+        </aside>
+    }
+}
+
+/// Everything that a frame says, as text.
+fn plain(body: &Body) -> String {
+    match body {
+        Body::Log(log) => ansi::plain(&log.line),
+        Body::Status(change) => format!("{} → {}: {}", change.from, change.to, change.reason),
+        Body::Phase(change) => {
+            let exit = change.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
+            let took = change.duration_ms.map(|took| format!(", took {}", format::duration(took))).unwrap_or_default();
+            format!("{} {}{exit}{took}", change.name, change.state.as_str())
+        }
+        Body::Finding(finding) => {
+            let fixable = if finding.fixable { "\nIt can be fixed automatically." } else { "" };
+            format!("{}\n{} {}\n{}{fixable}", place(finding), finding.severity, finding.rule, finding.message)
+        }
+        Body::Patch(patch) => patch.diff.clone(),
+        Body::Tool(tool) => format!("{} ({})\n{}", tool.name, tool.call, tool.preview),
+        Body::ToolResult(result) => result.preview.clone(),
+        Body::Token(piece) | Body::Reasoning(piece) => piece.text.clone(),
+        Body::Approval(approval) => approval.question.clone(),
+        Body::Error(failure) => format!("{}: {}", failure.code, failure.message),
+        Body::Progress(progress) => match progress.total {
+            Some(total) => format!("{} of {total} {}", progress.done, progress.unit),
+            None => format!("{} {}", progress.done, progress.unit),
+        },
+        Body::Other(unknown) => unknown.data.to_string(),
+    }
+}
+
+fn diff(diff: &str) -> Vec<impl IntoView + use<>> {
+    let line = |line: &str| {
+        let class = match line.as_bytes().first() {
+            _ if line.starts_with("+++") || line.starts_with("---") => "text-faint",
+            Some(b'+') => "text-ok",
+            Some(b'-') => "text-bad",
+            Some(b'@') => "text-info",
+            _ => "text-soft",
+        };
+        view! { <span class=class>{format!("{line}\n")}</span> }
+    };
+    diff.lines().map(line).collect()
+}

@@ -1,0 +1,9 @@
+//! The Activity panel: every frame of a run, as it comes.
+
+mod detail;
+mod list;
+mod panel;
+mod row;
+mod scroll;
+
+pub use panel::ActivityPanel;

@@ -1,0 +1,210 @@
+//! A frame as a row: one line, whatever its kind.
+
+use std::sync::Arc;
+
+use leptos::either::EitherOf3;
+use leptos::prelude::*;
+
+use crate::activity::ansi;
+use crate::model::frame::{ApprovalState, Finding, Patch, PhaseChange, Progress, StatusChange};
+use crate::model::{Body, Frame, Log, LogStream, PhaseState, Status};
+use crate::ui::clock::Clock;
+use crate::ui::components::icon::Icon;
+use crate::ui::components::phases::colour;
+use crate::ui::components::status;
+use crate::ui::format;
+
+/// So many characters of a line are drawn; the row's detail has all of it.
+const MOST: usize = 1500;
+
+/// A row.
+#[component]
+pub fn FrameRow(
+    /// The frame.
+    frame: Arc<Frame>,
+    /// The frame that is marked.
+    marked: RwSignal<Option<u64>>,
+) -> impl IntoView {
+    let clock = Clock::of_page();
+    let seq = frame.seq;
+    let stream = match &frame.body {
+        Body::Log(Log { stream: LogStream::Stderr, .. }) => Some("stderr"),
+        _ => None,
+    };
+    let offset = untrack(|| clock.offset(frame.ts));
+    view! {
+        <div
+            class="row"
+            id=format!("f{seq}")
+            data-testid="frame"
+            data-frame-id=seq
+            data-kind=frame.body.kind().to_owned()
+            data-stream=stream
+            data-marked=move || (marked.get() == Some(seq)).then_some("")
+        >
+            <span class="row-gutter">
+                <a class="row-number" href=format!("#f{seq}") tabindex="-1">{seq}</a>
+                <span class="row-time">{format::clock(frame.ts, offset)}</span>
+            </span>
+            <span class="row-text">{text(&frame)}</span>
+        </div>
+    }
+}
+
+fn text(frame: &Frame) -> AnyView {
+    match &frame.body {
+        Body::Log(log) => line(log).into_any(),
+        Body::Status(change) => status_change(change, frame.attempt).into_any(),
+        Body::Phase(change) => phase_change(change).into_any(),
+        Body::Finding(finding) => found(finding).into_any(),
+        Body::Patch(patch) => patched(patch).into_any(),
+        Body::Tool(tool) => {
+            let preview = format::one_line(&tool.preview, MOST);
+            view! { <span class="tag" data-tone="info">{tool.name.clone()}</span>" "<span>{preview}</span> }.into_any()
+        }
+        Body::ToolResult(result) => {
+            let (word, tone) = if result.ok { ("ok", "ok") } else { ("failed", "bad") };
+            let took = result.duration_ms.map(|took| format!(" {}", format::duration(took)));
+            let preview = format!(" {}", format::one_line(&result.preview, MOST));
+            view! { <span class="tag" data-tone=tone>{word}</span><span class="text-faint">{took}</span>{preview} }
+                .into_any()
+        }
+        Body::Token(piece) => format::one_line(&piece.text, MOST).into_any(),
+        Body::Reasoning(piece) => {
+            view! { <span class="text-soft italic">{format::one_line(&piece.text, MOST)}</span> }.into_any()
+        }
+        Body::Approval(approval) => {
+            let (word, tone) = match approval.state {
+                ApprovalState::Waiting => ("waiting for a person", "warn"),
+                ApprovalState::Approved => ("approved", "ok"),
+                ApprovalState::Rejected => ("rejected", "bad"),
+            };
+            let by = approval.by.as_ref().map(|by| format!(" by {by}"));
+            view! { <span class="tag" data-tone=tone>{word}{by}</span>" "{format::one_line(&approval.question, MOST)} }
+                .into_any()
+        }
+        Body::Error(failure) => view! {
+            <span class="tag" data-tone="bad">{failure.code.clone()}</span>
+            " "
+            <span class="text-bad">{format::one_line(&failure.message, MOST)}</span>
+        }
+        .into_any(),
+        Body::Progress(progress) => progressed(progress).into_any(),
+        Body::Other(unknown) => {
+            let data = format::one_line(&unknown.data.to_string(), MOST);
+            view! { <span class="tag">{unknown.kind.clone()}</span>" "<span class="text-soft">{data}</span> }.into_any()
+        }
+    }
+}
+
+fn line(log: &Log) -> impl IntoView + use<> {
+    let end = log.line.char_indices().nth(MOST).map_or(log.line.len(), |(place, _)| place);
+    let hidden = (log.line.len() - end) as u64;
+    let more = (hidden > 0)
+        .then(|| view! { <span class="text-faint">{format!(" … {} more bytes", format::count(hidden))}</span> });
+    let said = (log.stream == LogStream::Stderr).then(|| view! { <span class="sr-only">"stderr: "</span> });
+    let cont = log.cont.then(|| view! { <span class="text-faint" title="Continues the line before">"↳ "</span> });
+    let pieces = ansi::spans(&log.line[..end]);
+    let text = match pieces.as_slice() {
+        [] => EitherOf3::A(()),
+        [only] if only.style == ansi::Style::default() => EitherOf3::B(only.text.to_owned()),
+        pieces => EitherOf3::C(styled(pieces)),
+    };
+    view! { {said}{cont}{text}{more} }
+}
+
+/// Pieces of text with styles.
+pub fn styled(pieces: &[ansi::Span<'_>]) -> Vec<impl IntoView + use<>> {
+    pieces
+        .iter()
+        .map(|piece| {
+            let class = piece.style.classes();
+            view! { <span class=(!class.is_empty()).then_some(class)>{piece.text.to_owned()}</span> }
+        })
+        .collect()
+}
+
+fn status_change(change: &StatusChange, attempt: u32) -> impl IntoView + use<> {
+    let words = match change.to {
+        Status::Pending => format!("Attempt {attempt}"),
+        to => status::word(to).to_owned(),
+    };
+    view! {
+        <span class="row-event">
+            {Icon::of_status(change.to).draw()}
+            <b>{words}</b>
+            <span>{format::one_line(&change.reason, 300)}</span>
+        </span>
+    }
+}
+
+fn phase_change(change: &PhaseChange) -> impl IntoView + use<> {
+    let exit = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
+    let took = change.duration_ms.map(|took| format!("in {}", format::duration(took)));
+    let tone = colour(change.state);
+    let word = match change.state {
+        PhaseState::Pending => "waits",
+        PhaseState::Started => "started",
+        PhaseState::Completed => "completed",
+        PhaseState::Failed => "failed",
+        PhaseState::Skipped => "skipped",
+    };
+    view! {
+        <span class="row-event">
+            <span class=tone>{Icon::of_phase(change.state).draw()}</span>
+            <b>{change.name.clone()}</b>
+            <span>{word}</span>
+            {took.map(|took| view! { <span>{took}</span> })}
+            {exit.map(|exit| view! { <span class="text-bad">{exit}</span> })}
+        </span>
+    }
+}
+
+fn found(finding: &Finding) -> impl IntoView + use<> {
+    let tone = match finding.severity.as_str() {
+        "error" => "bad",
+        "warning" => "warn",
+        "" => "",
+        _ => "info",
+    };
+    let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
+    view! {
+        <span class="tag" data-tone=tone>{severity}</span>
+        " "
+        <span class="text-accent">{place(finding)}</span>
+        " "
+        {format::one_line(&finding.message, MOST)}
+        <span class="text-faint">{(!finding.rule.is_empty()).then(|| format!("  {}", finding.rule))}</span>
+    }
+}
+
+/// Where a finding is: `src/main.rs:3:7`.
+pub fn place(finding: &Finding) -> String {
+    let number = |number: Option<u64>| number.map(|number| format!(":{number}")).unwrap_or_default();
+    let column = finding.line.and(finding.column);
+    format!("{}{}{}", finding.path, number(finding.line), number(column))
+}
+
+fn patched(patch: &Patch) -> impl IntoView + use<> {
+    view! {
+        <span class="tag">"patch"</span>
+        " "
+        <span class="text-accent">{patch.path.clone()}</span>
+        " "
+        <span class="text-ok">{format!("+{}", patch.added)}</span>
+        " "
+        <span class="text-bad">{format!("−{}", patch.removed)}</span>
+    }
+}
+
+fn progressed(progress: &Progress) -> impl IntoView + use<> {
+    let unit = &progress.unit;
+    let words = match progress.total {
+        Some(total) => format!("{} of {} {unit}", format::count(progress.done), format::count(total)),
+        None => format!("{} {unit}", format::count(progress.done)),
+    };
+    let bar = progress.total.map(|total| {
+        view! { <progress class="meter w-24" max=total.max(1) value=progress.done.min(total)></progress> }
+    });
+    view! { <span class="row-event">{bar}<span class="tabular-nums">{words}</span></span> }
+}

@@ -1,0 +1,52 @@
+//! The connection chip: how the page gets its frames, in a word, and what that means.
+
+use leptos::prelude::*;
+
+use crate::activity::Link;
+
+/// The word for people.
+const fn word(link: Link) -> &'static str {
+    match link {
+        Link::Connecting => "Connecting",
+        Link::Live => "Live",
+        Link::Retrying => "Reconnecting",
+        Link::Polling => "Polling",
+        Link::Ended => "Complete",
+        Link::Offline => "Offline",
+    }
+}
+
+const fn meaning(link: Link) -> &'static str {
+    match link {
+        Link::Connecting => "The live stream is being opened.",
+        Link::Live => "Activity appears the moment it is written.",
+        Link::Retrying => "The server does not answer. The page keeps trying and will catch up; nothing is lost.",
+        Link::Polling => {
+            "The live stream is blocked or away, so the page asks every few seconds and keeps trying. Nothing is lost."
+        }
+        Link::Ended => "The run is finished and all of its activity is here. A re-run is followed by itself.",
+        Link::Offline => "This browser has no network. The page catches up as soon as it is back.",
+    }
+}
+
+/// The connection chip.
+#[component]
+pub fn ConnectionChip(
+    /// How the page is connected.
+    link: RwSignal<Link>,
+) -> impl IntoView {
+    view! {
+        <div
+            class="chip relative rounded focus-visible:outline-2 noscript:hidden"
+            data-testid="connection"
+            data-state=move || link.get().as_str()
+            data-role="solo"
+            tabindex="0"
+            aria-describedby="connection-meaning"
+        >
+            <span class="chip-dot" aria-hidden="true"></span>
+            <span role="status">{move || word(link.get())}</span>
+            <span class="tip" role="tooltip" id="connection-meaning">{move || meaning(link.get())}</span>
+        </div>
+    }
+}

@@ -1,0 +1,15 @@
+//! The parts that pages are made of.
+
+pub mod actions;
+pub mod activity;
+pub mod connection;
+pub mod copy;
+pub mod icon;
+pub mod notice;
+pub mod params;
+pub mod phases;
+pub mod runs;
+pub mod start;
+pub mod status;
+pub mod time;
+pub mod top_bar;

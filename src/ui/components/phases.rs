@@ -1,0 +1,107 @@
+//! The phases of a run's current attempt.
+
+use leptos::prelude::*;
+
+use super::icon::Icon;
+use super::time::Elapsed;
+use crate::activity::RunState;
+use crate::model::frame::Progress;
+use crate::model::{Phase, PhaseState};
+use crate::ui::format;
+
+/// The colour of a phase's state.
+pub const fn colour(state: PhaseState) -> &'static str {
+    match state {
+        PhaseState::Pending | PhaseState::Skipped => "text-faint",
+        PhaseState::Started => "text-info",
+        PhaseState::Completed => "text-ok",
+        PhaseState::Failed => "text-bad",
+    }
+}
+
+/// The phases, each with what became of it.
+#[component]
+pub fn PhaseList(
+    /// The run's state.
+    state: RwSignal<RunState>,
+) -> impl IntoView {
+    let names = Memo::new(move |_| {
+        state.with(|state| state.run.phases.iter().map(|phase| phase.name.clone()).collect::<Vec<_>>())
+    });
+    view! {
+        <ol class="flex flex-col" aria-label="Phases">
+            <For each=move || names.get() key=Clone::clone let:name>
+                <PhaseItem state name/>
+            </For>
+        </ol>
+    }
+}
+
+#[component]
+fn PhaseItem(state: RwSignal<RunState>, name: String) -> impl IntoView {
+    let key = StoredValue::new(name.clone());
+    let phase = Memo::new(move |_| {
+        state.with(|state| {
+            let named = |phase: &&Phase| key.with_value(|name| phase.name == *name);
+            state.run.phases.iter().find(named).cloned()
+        })
+    });
+    let progress = Memo::new(move |_| state.with(|state| key.with_value(|name| state.progress.get(name).cloned())));
+    let what = Memo::new(move |_| phase.with(|phase| phase.as_ref().map_or(PhaseState::Pending, |phase| phase.state)));
+    let from = Signal::derive(move || phase.with(|phase| phase.as_ref().and_then(|phase| phase.started_at)));
+    let to = Signal::derive(move || phase.with(|phase| phase.as_ref().and_then(|phase| phase.finished_at)));
+    let exit = move || {
+        let code = phase.with(|phase| phase.as_ref().and_then(|phase| phase.exit_code));
+        code.filter(|&code| code != 0).map(|code| format!("exit {code}"))
+    };
+    let running = move || what.get() == PhaseState::Started;
+    view! {
+        <li
+            class="group relative flex gap-2.5 pb-3 last:pb-0"
+            data-testid="phase"
+            data-phase=name.clone()
+            data-state=move || what.get().as_str()
+        >
+            <span
+                class="absolute top-5 bottom-0 left-[0.4375rem] w-px bg-line group-last:hidden"
+                aria-hidden="true"
+            ></span>
+            <span class=move || format!("mt-0.5 {}", colour(what.get()))>
+                {move || Icon::of_phase(what.get()).draw()}
+            </span>
+            <div class="min-w-0 flex-1">
+                <div class="flex items-baseline justify-between gap-3">
+                    <span class="min-w-0 truncate text-sm font-medium">{name.clone()}</span>
+                    <span class="shrink-0 text-xs text-soft">
+                        {move || match what.get() {
+                            PhaseState::Pending => view! { <span class="text-faint">"waiting"</span> }.into_any(),
+                            PhaseState::Skipped => view! { <span class="text-faint">"skipped"</span> }.into_any(),
+                            PhaseState::Started | PhaseState::Completed | PhaseState::Failed => {
+                                view! { <Elapsed from to/> }.into_any()
+                            }
+                        }}
+                    </span>
+                </div>
+                <span class="sr-only">{move || what.get().as_str()}</span>
+                {move || exit().map(|exit| view! { <p class="text-xs font-medium text-bad">{exit}</p> })}
+                {move || progress.get().filter(|_| running()).map(meter)}
+            </div>
+        </li>
+    }
+}
+
+fn meter(progress: Progress) -> impl IntoView {
+    let unit = if progress.unit.is_empty() { String::new() } else { format!(" {}", progress.unit) };
+    let words = match progress.total {
+        Some(total) => format!("{} of {}{unit}", format::count(progress.done), format::count(total)),
+        None => format!("{}{unit}", format::count(progress.done)),
+    };
+    view! {
+        <div class="mt-1 flex items-center gap-2 text-xs text-soft tabular-nums">
+            {progress.total.map(|total| {
+                view! { <progress class="meter w-full max-w-28" max=total.max(1) value=progress.done.min(total)></progress> }
+            })}
+            <span class="truncate">{words}</span>
+        </div>
+    }
+}

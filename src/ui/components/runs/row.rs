@@ -1,0 +1,93 @@
+//! A run in the list.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+use crate::model::{Offer, Phase, PhaseState, Run};
+use crate::ui::components::params;
+use crate::ui::components::status::StatusBadge;
+use crate::ui::components::time::{Elapsed, Moment};
+
+/// A row.
+#[component]
+pub fn RunRow(
+    /// The run.
+    run: ArcRwSignal<Run>,
+    /// The pipelines, for their titles.
+    offer: RwSignal<Offer>,
+) -> impl IntoView {
+    let run = RwSignal::from(run);
+    let id = run.with_untracked(|run| run.id.clone());
+    let name = run.with_untracked(|run| run.pipeline.clone());
+    let title = Memo::new(move |_| offer.with(|offer| title_of(offer, &name)));
+    let status = Memo::new(move |_| run.with(|run| run.status));
+    let attempt = Memo::new(move |_| run.with(|run| run.attempt));
+    let summary = Memo::new(move |_| run.with(|run| params::summary(&run.params)));
+    let from = Memo::new(move |_| run.with(|run| run.started_at));
+    let to = Memo::new(move |_| run.with(|run| run.finished_at));
+    let asked = Memo::new(move |_| run.with(|run| Some(run.started_at.unwrap_or(run.created_at))));
+    let phases = Memo::new(move |_| run.with(|run| run.phases.clone()));
+    let phase = Memo::new(move |_| run.with(|run| run.phase.clone()));
+    let short = id.short().to_owned();
+    view! {
+        <li
+            class="relative grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 border-b border-line px-4 py-2.5 transition-colors last:border-b-0 hover:bg-hover md:grid-cols-[7.5rem_minmax(0,1fr)_8rem_6.5rem_4rem] md:py-2"
+            data-testid="run-row"
+            data-run-id=id.to_string()
+            data-status=move || status.get().as_str()
+        >
+            <div class="max-md:order-2"><StatusBadge status/></div>
+            <div class="min-w-0 max-md:order-1">
+                <div class="flex items-center gap-2">
+                    <A
+                        href=format!("/runs/{id}")
+                        attr:class="truncate text-sm font-medium after:absolute after:inset-0 focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:-outline-offset-2 focus-visible:after:outline-accent"
+                    >
+                        {title}
+                    </A>
+                    {move || (attempt.get() > 1).then(|| {
+                        view! { <span class="tag">{format!("attempt {}", attempt.get())}</span> }
+                    })}
+                </div>
+                <p class="truncate text-xs text-faint">
+                    <span class="font-mono">{short}</span>
+                    {move || summary.with(|summary| (!summary.is_empty()).then(|| format!(" · {summary}")))}
+                </p>
+            </div>
+            <div class="min-w-0 max-md:order-5 max-md:col-span-2">
+                <PhaseBar phases/>
+                <p class="truncate pt-1 text-xs text-soft empty:hidden">{move || phase.get()}</p>
+            </div>
+            <div class="text-xs text-soft max-md:order-3 md:text-right"><Moment at=asked/></div>
+            <div class="text-right text-xs text-soft max-md:order-4"><Elapsed from to/></div>
+        </li>
+    }
+}
+
+/// A pipeline's title, or its name if it is not there any more.
+pub fn title_of(offer: &Offer, name: &str) -> String {
+    offer.pipelines.iter().find(|pipeline| pipeline.name == name).map_or(name, |pipeline| &pipeline.title).to_owned()
+}
+
+/// The phases as a bar of pieces.
+#[component]
+fn PhaseBar(phases: Memo<Vec<Phase>>) -> impl IntoView {
+    let words = move || {
+        let done = phases.with(|phases| phases.iter().filter(|phase| phase.state == PhaseState::Completed).count());
+        format!("{done} of {} phases completed", phases.with(Vec::len))
+    };
+    let piece = |phase: Phase| {
+        let colour = match phase.state {
+            PhaseState::Pending | PhaseState::Skipped => "bg-line",
+            PhaseState::Started => "bg-info motion-safe:animate-pulse",
+            PhaseState::Completed => "bg-ok",
+            PhaseState::Failed => "bg-bad",
+        };
+        view! { <span class=format!("h-1 min-w-1 flex-1 rounded-full {colour}")></span> }
+    };
+    view! {
+        <div class="flex gap-0.5" role="img" aria-label=words title=words>
+            {move || phases.get().into_iter().map(piece).collect_view()}
+        </div>
+    }
+}

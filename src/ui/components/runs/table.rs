@@ -1,0 +1,112 @@
+//! The list itself.
+
+use leptos::prelude::*;
+use leptos::wasm_bindgen::JsCast;
+use leptos::web_sys::HtmlElement;
+
+use super::live::LiveRuns;
+use super::row::RunRow;
+use crate::model::{Offer, RunFilter, RunPage};
+use crate::ui::components::notice::ProblemNotice;
+
+/// The runs, newest first, kept up to date.
+#[component]
+pub fn RunTable(
+    /// Which runs these are.
+    filter: RunFilter,
+    /// What the server has found.
+    page: RunPage,
+    /// The pipelines, for their titles.
+    offer: RwSignal<Offer>,
+) -> impl IntoView {
+    let narrowed = filter != RunFilter::default();
+    let older = filter.clone();
+    let live = LiveRuns::new(filter, page);
+    Effect::new(move |_| live.begin());
+    let empty = Memo::new(move |_| live.rows.with(Vec::is_empty));
+    view! {
+        {move || live.problem.get().map(|problem| view! { <ProblemNotice problem/> })}
+        <div class="card overflow-hidden">
+            <Show when=move || empty.get()>
+                {if narrowed {
+                    view! { <p class="px-6 py-16 text-center text-sm text-soft">"No run matches these filters."</p> }
+                        .into_any()
+                } else {
+                    view! { <Welcome/> }.into_any()
+                }}
+            </Show>
+            <ul>
+                <For each=move || live.rows.get() key=|run| run.with_untracked(|run| run.id.clone()) let:run>
+                    <RunRow run offer/>
+                </For>
+            </ul>
+        </div>
+        {move || live.next.get().map(|next| {
+            let address = address(&older, &next);
+            view! {
+                <div class="flex justify-center">
+                    <a
+                        class="button button-small"
+                        href=address
+                        rel="external"
+                        on:click=move |event| {
+                            event.prevent_default();
+                            live.load_more();
+                        }
+                    >
+                        {move || if live.loading.get() { "Loading…" } else { "Load more" }}
+                    </a>
+                </div>
+            }
+        })}
+    }
+}
+
+/// Where older runs are, for who has no scripts.
+fn address(filter: &RunFilter, before: &str) -> String {
+    let mut params = leptos_router::params::ParamsMap::new();
+    let status = filter.status.map(|status| status.to_string());
+    let pairs = [("status", &status), ("pipeline", &filter.pipeline), ("q", &filter.q)];
+    for (name, value) in pairs {
+        if let Some(value) = value {
+            params.insert(name, value.clone());
+        }
+    }
+    params.insert("before", before.to_owned());
+    format!("/{}", params.to_query_string())
+}
+
+/// What is shown before there is any run.
+#[component]
+fn Welcome() -> impl IntoView {
+    let lead = |_| {
+        if let Some(fold) = document().get_element_by_id("start") {
+            let _ = fold.set_attribute("open", "");
+        }
+        let field = document().get_element_by_id("pipeline").and_then(|field| field.dyn_into::<HtmlElement>().ok());
+        if let Some(field) = field {
+            let _ = field.focus();
+        }
+    };
+    view! {
+        <div class="flex flex-col items-center px-6 py-20 text-center">
+            <svg class="mb-5 h-10 w-40 text-edge" viewBox="0 0 160 40" fill="none" aria-hidden="true">
+                <path
+                    d="M2 28h36l14-22 16 30 12-18 8 10h70"
+                    stroke="currentColor"
+                    stroke-width="2"
+                    stroke-linecap="round"
+                    stroke-linejoin="round"
+                ></path>
+                <circle class="text-accent" cx="158" cy="28" r="2" fill="currentColor"></circle>
+            </svg>
+            <h2 class="text-base font-semibold">"No runs yet"</h2>
+            <p class="mt-1 max-w-sm text-sm text-soft">
+                "Choose a pipeline and start it. Its activity appears here as it happens, in every tab that looks."
+            </p>
+            <button type="button" class="button button-primary mt-5 noscript:hidden" on:click=lead>
+                "Start the first run"
+            </button>
+        </div>
+    }
+}

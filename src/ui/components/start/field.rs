@@ -1,0 +1,145 @@
+//! A parameter as a field of the form.
+
+use leptos::prelude::*;
+
+use crate::model::{Param, ParamError, ParamKind};
+
+/// The name under which the form sends a parameter.
+pub fn field_name(param: &str) -> String {
+    format!("params[{param}]")
+}
+
+/// A parameter's field: label, control, help, and what is wrong with its value.
+#[component]
+pub fn ParamField(
+    /// The parameter.
+    param: Param,
+    /// The folders that runs may work in.
+    projects: Vec<String>,
+    /// What the server found wrong.
+    #[prop(into)]
+    errors: Signal<Vec<ParamError>>,
+) -> impl IntoView {
+    let id = format!("param-{}", param.name);
+    let (help_id, error_id) = (format!("{id}-help"), format!("{id}-error"));
+    let error = Memo::new({
+        let name = param.name.clone();
+        move |_| {
+            errors.with(|errors| errors.iter().find(|error| error.param == name).map(|error| error.message.clone()))
+        }
+    });
+    let described = {
+        let (help_id, error_id) = (help_id.clone(), error_id.clone());
+        let has_help = !param.help.is_empty();
+        move || {
+            let wrong = error.with(Option::is_some).then_some(&error_id);
+            let ids: Vec<&str> = wrong.into_iter().chain(has_help.then_some(&help_id)).map(String::as_str).collect();
+            (!ids.is_empty()).then(|| ids.join(" "))
+        }
+    };
+    let invalid = move || error.with(Option::is_some).then_some("true");
+    let optional = (!param.required && param.kind != ParamKind::Boolean)
+        .then(|| view! { <span class="font-normal text-faint">"optional"</span> });
+    let label = param.label().to_owned();
+    let control = control(&param, &id, &projects, described, invalid);
+    let text = (!param.help.is_empty()).then(|| {
+        view! { <p id=help_id class="mt-1 text-xs text-faint">{param.help.clone()}</p> }
+    });
+    view! {
+        <div>
+            {if param.kind == ParamKind::Boolean {
+                view! { <label class="flex items-center gap-2 text-sm font-medium">{control}{label}</label> }.into_any()
+            } else {
+                view! {
+                    <label for=id.clone() class="mb-1 flex items-baseline justify-between gap-2 text-xs font-medium text-soft">
+                        {label}
+                        {optional}
+                    </label>
+                    {control}
+                }
+                .into_any()
+            }}
+            <p id=error_id class="mt-1 text-xs font-medium text-bad empty:hidden">{move || error.get()}</p>
+            {text}
+        </div>
+    }
+}
+
+fn control(
+    param: &Param,
+    id: &str,
+    projects: &[String],
+    described: impl Fn() -> Option<String> + Send + Sync + 'static,
+    invalid: impl Fn() -> Option<&'static str> + Send + Sync + 'static,
+) -> AnyView {
+    let default = param.default.as_ref().map(ToString::to_string);
+    let name = field_name(&param.name);
+    let required = param.required.then_some("true");
+    let (id, test) = (id.to_owned(), id.to_owned());
+    match param.kind {
+        ParamKind::Boolean => view! {
+            <input
+                type="checkbox"
+                class="size-4 accent-accent"
+                id=id
+                data-testid=test
+                name=name
+                value="true"
+                checked=default.as_deref() == Some("true")
+                aria-describedby=described
+                aria-invalid=invalid
+            />
+        }
+        .into_any(),
+        ParamKind::Choice => {
+            let nothing = (default.is_none()).then(|| view! { <option value="">"Choose…"</option> });
+            let options = param.choices.iter().map(|choice| {
+                let chosen = default.as_ref() == Some(choice);
+                view! { <option value=choice.clone() selected=chosen>{choice.clone()}</option> }
+            });
+            view! {
+                <select
+                    class="field"
+                    id=id
+                    data-testid=test
+                    name=name
+                    aria-required=required
+                    aria-describedby=described
+                    aria-invalid=invalid
+                >
+                    {nothing}
+                    {options.collect_view()}
+                </select>
+            }
+            .into_any()
+        }
+        ParamKind::Path | ParamKind::String | ParamKind::Integer => {
+            let is_path = param.kind == ParamKind::Path;
+            let list = (is_path && projects.len() > 1).then(|| format!("{id}-choices"));
+            let value = default.or_else(|| projects.first().filter(|_| is_path).cloned());
+            let choices = list.clone().map(|list| {
+                let options = projects.iter().map(|project| view! { <option value=project.clone()></option> });
+                view! { <datalist id=list>{options.collect_view()}</datalist> }
+            });
+            view! {
+                <input
+                    type="text"
+                    class=if is_path { "field font-mono text-xs" } else { "field" }
+                    id=id
+                    data-testid=test
+                    name=name
+                    value=value
+                    list=list
+                    inputmode=(param.kind == ParamKind::Integer).then_some("numeric")
+                    autocomplete="off"
+                    spellcheck="false"
+                    aria-required=required
+                    aria-describedby=described
+                    aria-invalid=invalid
+                />
+                {choices}
+            }
+            .into_any()
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The form that starts a run. A plain form underneath: it works where no script runs.
+
+use std::collections::BTreeMap;
+
+use leptos::ev::SubmitEvent;
+use leptos::html;
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+use leptos::web_sys::FormData;
+
+use super::field::{ParamField, field_name};
+use crate::browser;
+use crate::calls::StartRun;
+use crate::model::{Code, Offer, ParamError, ParamKind, Pipeline, Problem};
+use crate::ui::components::icon::Icon;
+use crate::ui::components::notice::ProblemNotice;
+
+/// The start form.
+#[component]
+pub fn StartForm(
+    /// What can be started. It may change while the page is open.
+    offer: RwSignal<Offer>,
+    /// The pipeline that is chosen at first, if there is one of this name.
+    wanted: Option<String>,
+) -> impl IntoView {
+    let first = offer.with_untracked(|offer| {
+        let wanted = wanted.filter(|wanted| offer.pipelines.iter().any(|pipeline| pipeline.name == *wanted));
+        wanted.or_else(|| offer.pipelines.first().map(|pipeline| pipeline.name.clone())).unwrap_or_default()
+    });
+    let chosen = RwSignal::new(first);
+    let pipeline = Memo::new(move |_| {
+        let name = chosen.get();
+        offer.with(|offer| offer.pipelines.iter().find(|pipeline| pipeline.name == name).cloned())
+    });
+    let start = ServerAction::<StartRun>::new();
+    let problem = Memo::new(move |_| start.value().get().and_then(Result::err));
+    let errors = Signal::derive(move || problem.get().map(|problem| problem.errors).unwrap_or_default());
+
+    // One key for one filling of the form: sending it twice starts one run, whatever was pressed how often.
+    let key = StoredValue::new(String::new());
+    let refill = move || key.set_value(browser::key());
+    Effect::new(move |_| refill());
+    let form = NodeRef::<html::Form>::new();
+    let on_submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        let (Some(form), Some(pipeline)) = (form.get_untracked(), pipeline.get_untracked()) else { return };
+        if start.pending().get_untracked() {
+            return;
+        }
+        let Ok(data) = FormData::new_with_form(&form) else { return };
+        let params = values(&pipeline, &data);
+        start.dispatch(StartRun { pipeline: pipeline.name, params, key: key.get_value() });
+    };
+    // The server's answer leads to the run's page; a failure leaves the form as it is, and is at its first field.
+    Effect::new(move |_| {
+        let Some(problem) = problem.get() else { return };
+        if problem.code != Code::Unreachable {
+            refill();
+        }
+        if let Some(error) = problem.errors.first() {
+            focus(&format!("param-{}", error.param));
+        }
+    });
+    let choose = move |event| {
+        start.value().set(None);
+        chosen.set(event_target_value(&event));
+    };
+    view! {
+        <form
+            method="post"
+            action=StartRun::url()
+            class="flex flex-col gap-3.5"
+            novalidate
+            node_ref=form
+            on:submit=on_submit
+            on:input=move |_| refill()
+        >
+            <div>
+                <label for="pipeline" class="mb-1 block text-xs font-medium text-soft">"Pipeline"</label>
+                <select class="field" id="pipeline" name="pipeline" data-testid="pipeline" on:change=choose>
+                    <For
+                        each=move || offer.get().pipelines
+                        key=|pipeline| (pipeline.name.clone(), pipeline.title.clone())
+                        let:pipeline
+                    >
+                        <option
+                            value=pipeline.name.clone()
+                            selected=chosen.with_untracked(|chosen| *chosen == pipeline.name)
+                        >
+                            {pipeline.title.clone()}
+                        </option>
+                    </For>
+                </select>
+                <button class="button button-small mt-2 hidden noscript:inline-flex" formmethod="get" formaction="/">
+                    "Show its fields"
+                </button>
+            </div>
+            {move || pipeline.get().map(|pipeline| view! { <Fields pipeline offer errors/> })}
+            {move || problem.get().and_then(general).map(|problem| view! { <ProblemNotice problem/> })}
+            <button
+                class="button button-primary"
+                data-testid="start-run"
+                disabled=move || start.pending().get() || pipeline.with(Option::is_none)
+            >
+                {move || if start.pending().get() { Icon::Busy } else { Icon::Start }.draw()}
+                "Start run"
+            </button>
+        </form>
+    }
+}
+
+/// What is said of a pipeline, its phases and its fields.
+#[component]
+fn Fields(pipeline: Pipeline, offer: RwSignal<Offer>, errors: Signal<Vec<ParamError>>) -> impl IntoView {
+    let projects = offer.with_untracked(|offer| offer.projects.clone());
+    let phases: Vec<&str> = pipeline.phases.iter().map(|phase| phase.name.as_str()).collect();
+    let description = (!pipeline.description.is_empty())
+        .then(|| view! { <p class="text-sm text-soft">{pipeline.description.clone()}</p> });
+    let fields = pipeline.params.iter().map(|param| {
+        view! { <ParamField param=param.clone() projects=projects.clone() errors/> }
+    });
+    view! {
+        {description}
+        <p class="flex flex-wrap gap-x-1.5 text-xs text-faint">
+            <span class="sr-only">"Phases: "</span>
+            {phases.join(" → ")}
+        </p>
+        {fields.collect_view()}
+    }
+}
+
+/// The values in the form. A box that is not ticked is `false`, which a form by itself does not say.
+fn values(pipeline: &Pipeline, data: &FormData) -> BTreeMap<String, String> {
+    let value = |kind: ParamKind, name: &str| match kind {
+        ParamKind::Boolean => data.has(name).to_string(),
+        ParamKind::Path | ParamKind::String | ParamKind::Integer | ParamKind::Choice => {
+            data.get(name).as_string().unwrap_or_default()
+        }
+    };
+    pipeline.params.iter().map(|param| (param.name.clone(), value(param.kind, &field_name(&param.name)))).collect()
+}
+
+/// The problem, unless all of it is shown at fields.
+fn general(problem: Problem) -> Option<Problem> {
+    let at_fields = problem.code == Code::InvalidParams && problem.errors.iter().all(|error| error.code != "unknown");
+    (!at_fields).then_some(problem)
+}
+
+fn focus(id: &str) {
+    use leptos::wasm_bindgen::JsCast;
+    use leptos::web_sys::HtmlElement;
+    let field = document().get_element_by_id(id).and_then(|field| field.dyn_into::<HtmlElement>().ok());
+    if let Some(field) = field {
+        let _ = field.focus();
+    }
+}

@@ -1,0 +1,33 @@
+//! A run's status in a word, an icon and a colour.
+
+use leptos::prelude::*;
+
+use super::icon::Icon;
+use crate::model::Status;
+
+/// The word for people.
+pub const fn word(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "Waiting",
+        Status::Running => "Running",
+        Status::Completed => "Completed",
+        Status::Failed => "Failed",
+        Status::Cancelled => "Cancelled",
+        Status::Interrupted => "Interrupted",
+    }
+}
+
+/// A status as a badge.
+#[component]
+pub fn StatusBadge(
+    /// The status.
+    #[prop(into)]
+    status: Signal<Status>,
+) -> impl IntoView {
+    view! {
+        <span class="badge" data-status=move || status.get().as_str()>
+            {move || Icon::of_status(status.get()).draw()}
+            {move || word(status.get())}
+        </span>
+    }
+}

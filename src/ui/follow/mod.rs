@@ -1,0 +1,107 @@
+//! Keeps a run's page up with the run's journal: what the views read, and behind it the engine that feeds it.
+
+#[cfg(feature = "hydrate")]
+mod engine;
+#[cfg(feature = "hydrate")]
+mod past;
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+
+use crate::activity::{Connection, Journal, Link, Numbers, RunState, Settings};
+use crate::model::{Frame, RunView};
+
+/// The most frames that are fetched by themselves, and held while more come. What is older is loaded when scrolled to.
+pub const BOUND: usize = 50_000;
+
+/// The most frames held at all.
+pub const MOST: usize = 200_000;
+
+/// A run's page, live.
+#[derive(Clone, Copy)]
+pub struct Follow {
+    /// The frames. Read it by [`Follow::frames`], which knows when it changed.
+    journal: StoredValue<Journal>,
+    /// Counts the changes of the journal: one for each batch of frames, however many there are in it.
+    version: RwSignal<u64>,
+    /// The numbers for the hooks.
+    pub numbers: RwSignal<Numbers>,
+    /// The run's state as its frames tell it.
+    pub state: RwSignal<RunState>,
+    /// How the page is connected.
+    pub link: RwSignal<Link>,
+    #[cfg(feature = "hydrate")]
+    engine: StoredValue<Option<std::rc::Rc<engine::Engine>>, LocalStorage>,
+}
+
+impl Follow {
+    /// What the server rendered, not live yet.
+    pub fn new(view: RunView) -> Self {
+        let active = view.run.status.is_active();
+        let journal = Journal::of(view);
+        Self {
+            version: RwSignal::new(0),
+            numbers: RwSignal::new(journal.numbers()),
+            state: RwSignal::new(journal.state().clone()),
+            link: RwSignal::new(Connection::new(Settings::default(), active).link()),
+            journal: StoredValue::new(journal),
+            #[cfg(feature = "hydrate")]
+            engine: StoredValue::new_local(None),
+        }
+    }
+
+    /// The frames at these places. Tracks changes of the journal.
+    pub fn frames(&self, places: std::ops::Range<usize>) -> Vec<Arc<Frame>> {
+        self.version.track();
+        self.journal.with_value(|journal| journal.held().slice(places).cloned().collect())
+    }
+
+    /// The frame of this seq, if it is held. Tracks changes of the journal.
+    pub fn frame(&self, seq: u64) -> Option<Arc<Frame>> {
+        self.version.track();
+        self.journal.with_value(|journal| journal.held().get(seq).cloned())
+    }
+
+    /// Where the frame of this seq stands among those held. Tracks nothing.
+    pub fn place_of(&self, seq: u64) -> Option<usize> {
+        self.journal.with_value(|journal| journal.held().index_of(seq))
+    }
+
+    /// Goes live: opens the stream, fetches the past, until the owner is gone. `replaced` is called when the server has
+    /// another history than this page, so that all of it is to be loaded anew.
+    pub fn begin(self, replaced: impl Fn() + 'static) {
+        #[cfg(feature = "hydrate")]
+        engine::Engine::begin(self, replaced);
+        #[cfg(not(feature = "hydrate"))]
+        drop(replaced);
+    }
+
+    /// Fetches a page of frames older than those held, if there are any.
+    pub fn load_older(&self) {
+        #[cfg(feature = "hydrate")]
+        if let Some(engine) = self.engine.try_get_value().flatten() {
+            past::load_page(&engine);
+        }
+    }
+
+    /// Whether the reader looks at what came before, so that it should stay however much comes.
+    pub fn reading(&self, reading: bool) {
+        #[cfg(feature = "hydrate")]
+        if let Some(engine) = self.engine.try_get_value().flatten() {
+            engine.past.set_reading(reading);
+        }
+        #[cfg(not(feature = "hydrate"))]
+        let _ = reading;
+    }
+
+    /// An action of this page was answered: the run is active now, or is not.
+    pub fn heard(&self, active: bool) {
+        #[cfg(feature = "hydrate")]
+        if let Some(engine) = self.engine.try_get_value().flatten() {
+            engine.feed(crate::activity::Event::Active(active));
+        }
+        #[cfg(not(feature = "hydrate"))]
+        let _ = active;
+    }
+}

@@ -1,0 +1,158 @@
+//! Numbers and times as people read them. The same on the server and in the browser, whatever its language: a page must
+//! not change its words when it comes alive.
+
+use jiff::tz::Offset;
+
+use crate::model::Timestamp;
+
+/// A length of time, to two places: `0.4s`, `34s`, `2m 05s`, `3h 20m`, `2d 4h`.
+pub fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..10 => format!("{}.{}s", seconds, milliseconds % 1000 / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m {:02}s", seconds % 60),
+        3600..86_400 => format!("{hours}h {:02}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+/// A length of time that still grows: whole seconds, so that it does not flicker.
+pub fn ticking(milliseconds: u64) -> String {
+    match milliseconds / 1000 {
+        seconds @ 0..60 => format!("{seconds}s"),
+        _ => duration(milliseconds),
+    }
+}
+
+/// How long ago something was: `just now`, `5 min ago`. `None` from a week on: a date says more.
+pub fn ago(milliseconds: u64) -> Option<String> {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..10 => Some("just now".to_owned()),
+        10..60 => Some(format!("{seconds} s ago")),
+        60..3600 => Some(format!("{} min ago", seconds / 60)),
+        3600..86_400 => Some(format!("{} h ago", seconds / 3600)),
+        86_400..604_800 => Some(match seconds / 86_400 {
+            1 => "yesterday".to_owned(),
+            days => format!("{days} days ago"),
+        }),
+        _ => None,
+    }
+}
+
+/// The time of day at so many minutes ahead of UTC: `10:00:00.123`.
+pub fn clock(at: Timestamp, offset: i32) -> String {
+    written(at, offset, "%H:%M:%S%.3f")
+}
+
+/// Date and time of day at so many minutes ahead of UTC: `21 Nov, 10:00`.
+pub fn moment(at: Timestamp, offset: i32) -> String {
+    written(at, offset, "%-d %b, %H:%M")
+}
+
+/// The whole of it, with its distance from UTC: `2026-11-21 10:00:00.123 +01:00`.
+pub fn exact(at: Timestamp, offset: i32) -> String {
+    let zone = match offset {
+        0 => " UTC".to_owned(),
+        _ => format!(
+            " {}{:02}:{:02}",
+            if offset < 0 { '-' } else { '+' },
+            offset.unsigned_abs() / 60,
+            offset.unsigned_abs() % 60
+        ),
+    };
+    written(at, offset, "%Y-%m-%d %H:%M:%S%.3f") + &zone
+}
+
+fn written(at: Timestamp, offset: i32, form: &str) -> String {
+    let zone = Offset::from_seconds(offset.saturating_mul(60)).unwrap_or(Offset::UTC);
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| "?".to_owned(), |at| zone.to_datetime(at).strftime(form).to_string())
+}
+
+/// A count with its thousands apart: `20,000`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A count and what is counted: `1 line`, `2 lines`.
+pub fn counted(number: u64, one: &str) -> String {
+    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// The beginning of a text, on one line.
+pub fn one_line(text: &str, most: usize) -> String {
+    let cut = text.char_indices().nth(most).map_or(text.len(), |(place, _)| place);
+    let mut line = text[..cut].replace(['\n', '\r'], "⏎");
+    if cut < text.len() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_places() {
+        let cases = [
+            (0, "0.0s"),
+            (999, "0.9s"),
+            (9_990, "9.9s"),
+            (10_000, "10s"),
+            (65_000, "1m 05s"),
+            (3_599_999, "59m 59s"),
+            (12_000_000, "3h 20m"),
+            (187_200_000, "2d 4h"),
+        ];
+        for (milliseconds, text) in cases {
+            assert_eq!(duration(milliseconds), text);
+        }
+        assert_eq!(ticking(9_990), "9s");
+        assert_eq!(ticking(65_000), "1m 05s");
+    }
+
+    #[test]
+    fn what_was_long_ago_has_a_date() {
+        assert_eq!(ago(3_000).as_deref(), Some("just now"));
+        assert_eq!(ago(61_000).as_deref(), Some("1 min ago"));
+        assert_eq!(ago(86_400_000).as_deref(), Some("yesterday"));
+        assert_eq!(ago(700_000_000), None);
+    }
+
+    #[test]
+    fn times_are_written_where_the_reader_is() {
+        let at = Timestamp(1_795_255_200_123);
+        assert_eq!(clock(at, 0), "10:00:00.123");
+        assert_eq!(moment(at, 330), "21 Nov, 15:30");
+        assert_eq!(exact(at, -90), "2026-11-21 08:30:00.123 -01:30");
+        assert_eq!(exact(at, 0), "2026-11-21 10:00:00.123 UTC");
+        assert_eq!(clock(Timestamp(i64::MAX), 0), "?");
+    }
+
+    #[test]
+    fn counts_are_readable() {
+        assert_eq!(count(7), "7");
+        assert_eq!(count(20_000), "20,000");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "line"), "1 line");
+        assert_eq!(counted(0, "line"), "0 lines");
+    }
+
+    #[test]
+    fn a_line_is_cut_at_a_character() {
+        assert_eq!(one_line("äöü", 2), "äö…");
+        assert_eq!(one_line("a\nb", 9), "a⏎b");
+    }
+}

@@ -1,0 +1,122 @@
+//! The first page: the runs, and the form that starts one.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use crate::browser::{PageEvent, PageEvents};
+use crate::calls::{list_runs, read_offer};
+use crate::model::{Offer, PipelineFault};
+use crate::ui::components::icon::Icon;
+use crate::ui::components::notice::ProblemNotice;
+use crate::ui::components::runs::{Filters, RunTable, filter_of};
+use crate::ui::components::start::StartForm;
+
+/// The first page.
+#[component]
+pub fn HomePage() -> impl IntoView {
+    let query = use_query_map();
+    let filter = Memo::new(move |_| filter_of(&query.get()));
+    let offered = Resource::new_blocking(|| (), |()| read_offer());
+    let runs = Resource::new_blocking(move || filter.get(), list_runs);
+    let offer = RwSignal::new(Offer::default());
+    keep_current(offer);
+
+    // Both parts need the offer; whichever is rendered first takes it.
+    let take = move |answer: &Result<Offer, _>| {
+        if let Ok(known) = answer
+            && offer.with_untracked(|offer| offer.pipelines.is_empty() && offer.faults.is_empty())
+        {
+            offer.set(known.clone());
+        }
+    };
+    let list = move || {
+        Suspend::new(async move {
+            take(&offered.await);
+            let asked = filter.get_untracked();
+            match runs.await {
+                Ok(page) => view! { <RunTable filter=asked page offer/> }.into_any(),
+                Err(problem) => view! { <ProblemNotice problem/> }.into_any(),
+            }
+        })
+    };
+    let form = move || {
+        Suspend::new(async move {
+            let answer = offered.await;
+            take(&answer);
+            let wanted = query.with_untracked(|query| query.get("pipeline"));
+            match answer {
+                Ok(_) => view! { <StartForm offer wanted/> }.into_any(),
+                Err(problem) => view! { <ProblemNotice problem/> }.into_any(),
+            }
+        })
+    };
+    view! {
+        <Title text="Runs"/>
+        <div class="mx-auto grid w-full max-w-[88rem] items-start gap-x-6 gap-y-4 px-4 py-5 lg:grid-cols-[minmax(0,1fr)_21rem] lg:px-6">
+            <aside class="min-w-0 lg:sticky lg:top-17 lg:order-2">
+                <details class="card fold" id="start">
+                    <summary class="flex list-none items-center justify-between px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
+                        "Start a run"
+                        <span class="fold-mark text-faint transition-transform">{Icon::Fold.draw()}</span>
+                    </summary>
+                    <div class="px-4 pb-4">
+                        <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{form}</Transition>
+                    </div>
+                </details>
+                <Faults offer/>
+            </aside>
+            <section class="flex min-w-0 flex-col gap-3" aria-labelledby="runs-title">
+                <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
+                    <h1 id="runs-title" class="text-lg font-semibold tracking-tight">"Runs"</h1>
+                    <div class="min-w-0 flex-1 basis-72"><Filters filter offer/></div>
+                </div>
+                <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{list}</Transition>
+            </section>
+        </div>
+    }
+}
+
+/// Looks again at what can be started whenever somebody comes back to the page: pipelines are read again when they change.
+fn keep_current(offer: RwSignal<Offer>) {
+    Effect::new(move |_| {
+        let listening = PageEvents::listen(move |event| {
+            if event == PageEvent::Visible {
+                spawn_local(async move {
+                    if let Ok(now) = read_offer().await
+                        && offer.try_with_untracked(|known| *known != now) == Some(true)
+                    {
+                        offer.try_set(now);
+                    }
+                });
+            }
+        });
+        StoredValue::new_local(listening);
+    });
+}
+
+/// The pipeline files that are refused, and why.
+#[component]
+fn Faults(offer: RwSignal<Offer>) -> impl IntoView {
+    let faults = Memo::new(move |_| offer.with(|offer| offer.faults.clone()));
+    let item = |fault: PipelineFault| {
+        view! {
+            <li class="min-w-0">
+                <p class="truncate font-mono text-xs font-medium">{format!("{}:{}", fault.file, fault.line)}</p>
+                <p class="text-xs break-words text-soft">{fault.reason}</p>
+            </li>
+        }
+    };
+    view! {
+        <Show when=move || !faults.with(Vec::is_empty)>
+            <section class="mt-4 rounded-lg bg-warn-wash px-4 py-3" aria-labelledby="faults-title">
+                <h2 id="faults-title" class="flex items-center gap-2 text-sm font-semibold text-warn">
+                    {Icon::Warning.draw()}
+                    "Refused pipeline files"
+                </h2>
+                <ul class="mt-2 flex flex-col gap-2">{move || faults.get().into_iter().map(item).collect_view()}</ul>
+            </section>
+        </Show>
+    }
+}

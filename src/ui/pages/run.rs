@@ -1,0 +1,158 @@
+//! A run's page: what it is, how far it is, and everything it does.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use leptos_meta::Title;
+use leptos_router::components::A;
+use leptos_router::hooks::use_params_map;
+
+use super::not_found::Nowhere;
+use crate::calls::{read_offer, view_run};
+use crate::model::{Problem, RunView};
+use crate::ui::components::actions::{ActionProblem, RunActions};
+use crate::ui::components::activity::ActivityPanel;
+use crate::ui::components::copy::CopyButton;
+use crate::ui::components::icon::Icon;
+use crate::ui::components::params::ParamList;
+use crate::ui::components::phases::PhaseList;
+use crate::ui::components::status::{self, StatusBadge};
+use crate::ui::components::time::{Elapsed, Moment};
+use crate::ui::follow::Follow;
+
+/// A run's page.
+#[component]
+pub fn RunPage() -> impl IntoView {
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
+    let run = Resource::new_blocking(move || id.get(), view_run);
+    let offer = Resource::new_blocking(|| (), |()| read_offer());
+    let page = move || {
+        Suspend::new(async move {
+            let title = |name: &str, offer: &crate::model::Offer| {
+                let known = offer.pipelines.iter().find(|pipeline| pipeline.name == name);
+                known.map_or_else(|| name.to_owned(), |pipeline| pipeline.title.clone())
+            };
+            let answer = run.await;
+            let offer = offer.await.unwrap_or_default();
+            match answer {
+                Ok(view) => {
+                    let title = title(&view.run.pipeline, &offer);
+                    view! { <Shown view title again=Callback::new(move |()| run.refetch())/> }.into_any()
+                }
+                Err(Problem { title, detail, .. }) => {
+                    view! { <Title text=title.clone()/> <Nowhere title detail/> }.into_any()
+                }
+            }
+        })
+    };
+    view! { <Transition fallback=|| view! { <p class="m-auto text-sm text-faint">"Loading…"</p> }>{page}</Transition> }
+}
+
+#[component]
+fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
+    let id = view.run.id.clone();
+    let follow = Follow::new(view);
+    Effect::new(move |_| follow.begin(move || again.run(())));
+    let state = follow.state;
+    let status = Memo::new(move |_| state.with(|state| state.run.status));
+    let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
+    let problem = RwSignal::new(None::<Problem>);
+    let page_title = {
+        let title = title.clone();
+        move || format!("{} · {title}", status::word(status.get()))
+    };
+    view! {
+        <Title text=page_title/>
+        <div class="mx-auto flex w-full max-w-[88rem] flex-1 flex-col gap-4 px-4 py-4 lg:h-[calc(100dvh-3.0625rem)] lg:min-h-[34rem] lg:flex-none lg:px-6">
+            <div class="flex flex-col gap-2">
+                <nav aria-label="Breadcrumb" class="text-xs">
+                    <A href="/" attr:class="-ml-1 inline-flex items-center gap-0.5 rounded pr-1 text-soft hover:text-ink">
+                        {Icon::Back.draw()}
+                        "Runs"
+                    </A>
+                </nav>
+                <div class="flex flex-wrap items-center gap-x-3 gap-y-2">
+                    <h1 class="min-w-0 truncate text-lg font-semibold tracking-tight">{title}</h1>
+                    <span
+                        role="status"
+                        data-testid="run-status"
+                        data-status=move || status.get().as_str()
+                        data-attempt=move || attempt.get()
+                    >
+                        <StatusBadge status/>
+                    </span>
+                    <span class="flex items-center text-xs text-faint">
+                        <span class="font-mono" title=id.to_string()>{id.short().to_owned()}</span>
+                        <CopyButton text=id.to_string() label="Copy the run's id"/>
+                    </span>
+                    <div class="flex gap-2 sm:ml-auto">
+                        <RunActions id=id.clone() status attempt follow problem/>
+                    </div>
+                </div>
+                <Facts follow/>
+            </div>
+            <ActionProblem problem/>
+            <Failure follow/>
+            <div class="flex min-h-0 flex-1 flex-col gap-4 lg:flex-row">
+                <section class="card shrink-0 overflow-auto px-4 py-3.5 lg:w-64 lg:self-start xl:w-72" aria-labelledby="phases-title">
+                    <h2 id="phases-title" class="mb-3 text-xs font-semibold text-soft">"Phases"</h2>
+                    <PhaseList state/>
+                </section>
+                <ActivityPanel id follow/>
+            </div>
+        </div>
+    }
+}
+
+/// When, how long, which attempt, with what.
+#[component]
+fn Facts(follow: Follow) -> impl IntoView {
+    let state = follow.state;
+    let from = Memo::new(move |_| state.with(|state| state.run.started_at));
+    let to = Memo::new(move |_| state.with(|state| state.run.finished_at));
+    let asked = Memo::new(move |_| state.with(|state| Some(state.run.started_at.unwrap_or(state.run.created_at))));
+    let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
+    let params = RwSignal::new(state.with_untracked(|state| state.run.params.clone()));
+    // Frames do not tell an attempt's parameters, which may differ from those of the one before.
+    Effect::new(move |before: Option<u32>| {
+        let now = attempt.get();
+        if before.is_some_and(|before| before != now) {
+            let id = state.with_untracked(|state| state.run.id.to_string());
+            spawn_local(async move {
+                if let Ok(view) = view_run(id).await {
+                    params.try_set(view.run.params);
+                }
+            });
+        }
+        now
+    });
+    view! {
+        <div class="flex flex-wrap items-baseline gap-x-5 gap-y-1 text-xs text-soft">
+            <span>
+                {move || if from.get().is_some() { "Started " } else { "Asked for " }}
+                <Moment at=asked/>
+            </span>
+            <span>"Took " <Elapsed from to/></span>
+            <span>{move || format!("Attempt {}", attempt.get())}</span>
+            <ParamList params/>
+        </div>
+    }
+}
+
+/// Why the attempt failed or was interrupted.
+#[component]
+fn Failure(follow: Follow) -> impl IntoView {
+    let error = Memo::new(move |_| {
+        follow.state.with(|state| state.run.error.clone().filter(|_| state.run.status.is_finished()))
+    });
+    move || {
+        error.get().map(|error| {
+            view! {
+                <div class="flex gap-2 rounded-lg bg-bad-wash px-3 py-2 text-sm [&>svg]:mt-0.5 [&>svg]:text-bad">
+                    {Icon::Failed.draw()}
+                    <p class="min-w-0 break-words">{error}</p>
+                </div>
+            }
+        })
+    }
+}
