@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
+use crate::pipelines::Projects;
 use crate::store::{RunKey, Store};
 
 pub use dispatch::EngineTask;
@@ -35,6 +36,8 @@ pub struct EngineOptions {
     pub lease: Duration,
     /// Time from SIGTERM to SIGKILL.
     pub grace: Duration,
+    /// The folders that runs may work in.
+    pub projects: Arc<Projects>,
     /// Where runs without a project work, each in a folder of its own.
     pub scratch: PathBuf,
     /// The program whose `supervise` command holds the leash: this one.

@@ -16,7 +16,7 @@ use super::process::Process;
 use crate::journal::WriteError;
 use crate::model::frame::{Failure, PhaseChange, StatusChange};
 use crate::model::pipeline::PROJECT;
-use crate::model::{Body, ParamValue, PhaseSpec, PhaseState, Run, Status, Timestamp};
+use crate::model::{Body, Param, ParamKind, ParamValue, PhaseSpec, PhaseState, Pipeline, Run, Status, Timestamp};
 use crate::store::{Assignment, Change, Guard, Lease, NewFrame, PhaseUpdate, RunKey, Write};
 
 /// How long outputs may stay open after everything that could hold them has ended.
@@ -127,7 +127,7 @@ impl Worker {
         let Some(Assignment { run, pipeline }) = store.assignment(self.lease.run).await? else {
             return Err(WriteError::Refused);
         };
-        let folder = match self.folder(&run).await {
+        let folder = match self.folder(&run, &pipeline).await {
             Ok(folder) => folder,
             Err(error) => {
                 let message = format!("the run has no folder to work in: {error}");
@@ -177,18 +177,19 @@ impl Worker {
     }
 
     /// Where the run works: its project, or an empty folder of its own.
-    async fn folder(&self, run: &Run) -> std::io::Result<PathBuf> {
-        if let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
-            && Path::new(project).is_absolute()
+    ///
+    /// # Errors
+    /// A sentence: the project is no longer where it may be (since it was asked for, a link may have taken its place), or
+    /// the folder cannot be made.
+    async fn folder(&self, run: &Run, pipeline: &Pipeline) -> Result<PathBuf, String> {
+        let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
+        if pipeline.params.iter().any(is_project)
+            && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
         {
-            return Ok(PathBuf::from(project));
+            return self.shared.options.projects.resolve(project).map_err(|refusal| refusal.to_string());
         }
         let folder = self.shared.options.scratch.join(run.id.as_str());
-        match tokio::fs::remove_dir_all(&folder).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        tokio::fs::create_dir_all(&folder).await?;
+        empty(&folder).await.map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         Ok(folder)
     }
 
@@ -337,6 +338,14 @@ pub fn add_phase(write: &mut Write, end: Option<(Arc<str>, PhaseChange)>) {
 /// The frame of a change of status.
 pub fn status_frame(from: Status, to: Status, reason: String) -> NewFrame {
     NewFrame::now(None, &Body::Status(StatusChange { from, to, reason }))
+}
+
+/// Makes the folder, empty.
+async fn empty(folder: &Path) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => tokio::fs::create_dir_all(folder).await,
+    }
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {

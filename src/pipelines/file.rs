@@ -1,262 +1,285 @@
-//! One pipeline file (CONTRACT.md, "Pipelines in TOML"): text in, a pipeline out, or the line and the reason why not.
+//! One pipeline file: text in, a [`Pipeline`] or the first fault with its line out. Touches no file system.
+//!
+//! What is not understood is refused, never skipped: a misspelt `timeout` would else be a phase without one.
 
 use std::collections::HashSet;
-use std::ops::Range;
 
 use serde::Deserialize;
-use serde_json::Value;
-use toml::Spanned;
+use toml::{Spanned, Value};
 
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{Param, ParamKind, PhaseSpec, Pipeline, PipelineFault};
+use crate::model::{Param, ParamKind, ParamValue, PhaseSpec, Pipeline, PipelineFault};
 
-/// Names that the built-in pipelines have.
+/// Names that belong to the built-in pipelines.
 const RESERVED: [&str; 2] = ["autofix", "refactor"];
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PipelineToml {
-    name: Spanned<String>,
-    title: Option<String>,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    on_interrupt: OnInterrupt,
-    #[serde(default)]
-    params: Vec<Spanned<ParamToml>>,
-    #[serde(default)]
-    phases: Vec<Spanned<PhaseToml>>,
+/// What Linux takes for one argument of a command (`MAX_ARG_STRLEN`), less its final NUL.
+const LONGEST_RUN: usize = 128 * 1024 - 1;
+
+/// A pipeline and where its file names it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Parsed {
+    pub pipeline: Pipeline,
+    /// The line of the name, from 1.
+    pub name_line: usize,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ParamToml {
-    name: Spanned<String>,
-    r#type: ParamKind,
-    #[serde(default)]
-    title: String,
-    #[serde(default)]
-    help: String,
-    #[serde(default)]
-    required: bool,
-    default: Option<Spanned<Value>>,
-    choices: Option<Spanned<Vec<String>>>,
+/// Reads a pipeline from the bytes of the file of this name.
+pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Parsed, PipelineFault> {
+    let fault = |Refusal { at, reason }| PipelineFault { file: file.to_owned(), line: line_of(bytes, at), reason };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        fault(Refusal { at: error.valid_up_to(), reason: "This is not text in UTF-8. Save the file as UTF-8.".into() })
+    })?;
+    let table = toml::de::DeTable::parse(text)
+        .map_err(|error| fault(Refusal::from_toml("This is not valid TOML: ", &error)))?;
+    let raw = RawPipeline::deserialize(toml::Deserializer::from(table))
+        .map_err(|error| fault(Refusal::from_toml("", &error)))?;
+    let name_line = line_of(bytes, raw.name.span().start);
+    let pipeline = raw.check().map_err(fault)?;
+    Ok(Parsed { pipeline, name_line })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PhaseToml {
-    name: Spanned<String>,
-    run: Spanned<String>,
-    timeout: Option<Spanned<String>>,
-    retries: Option<Spanned<u32>>,
-    approval: Option<Spanned<bool>>,
+/// The line, from 1, that the byte at this place is in. What is missing at the end is missing in the last line.
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    let before = match bytes.get(..at) {
+        Some(before) if at < bytes.len() => before,
+        _ => bytes.trim_ascii_end(),
+    };
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// A fault somewhere in the text.
-struct Fault {
-    at: Range<usize>,
+/// Why a file is refused, and the byte where.
+#[derive(Debug)]
+struct Refusal {
+    at: usize,
     reason: String,
 }
 
-fn fault<T>(at: Range<usize>, reason: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { at, reason: reason.into() })
-}
-
-/// Reads one file.
-///
-/// # Errors
-/// The text is no TOML, names something unknown, or breaks a rule; with the line.
-pub fn read_pipeline(file: &str, text: &str) -> Result<Pipeline, PipelineFault> {
-    let read = toml::from_str::<PipelineToml>(text)
-        .map_err(|error| Fault { at: error.span().unwrap_or(0..0), reason: error.message().trim_end().to_owned() });
-    read.and_then(check).map_err(|Fault { at, reason }| {
-        let before = text.as_bytes().get(..at.start).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        PipelineFault { file: file.to_owned(), line, reason }
-    })
-}
-
-fn check(read: PipelineToml) -> Result<Pipeline, Fault> {
-    let name =
-        word(&read.name, "pipeline", "a-z, 0-9 and -", |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')?;
-    if RESERVED.contains(&name.as_str()) {
-        return fault(read.name.span(), format!("the name `{name}` belongs to a built-in pipeline; choose another"));
-    }
-    let mut seen = HashSet::new();
-    let mut params = Vec::with_capacity(read.params.len());
-    for param in read.params {
-        let param = param.into_inner();
-        let at = param.name.span();
-        let param = check_param(param)?;
-        if !seen.insert(param.name.clone()) {
-            return fault(at, format!("there are two parameters `{}`", param.name));
+impl Refusal {
+    fn from_toml(before: &str, error: &toml::de::Error) -> Self {
+        let message = error.message().trim().replace('\n', " ");
+        let mut reason = format!("{before}{message}");
+        if let Some(first) = reason.get(..1).map(str::to_uppercase) {
+            reason.replace_range(..1, &first);
         }
-        params.push(param);
-    }
-    if read.phases.is_empty() {
-        return fault(read.name.span(), "the pipeline has no phases; give at least one [[phases]] with name and run");
-    }
-    let mut seen = HashSet::new();
-    let mut phases = Vec::with_capacity(read.phases.len());
-    for phase in read.phases {
-        let phase = phase.into_inner();
-        let at = phase.name.span();
-        let phase = check_phase(phase)?;
-        if !seen.insert(phase.name.clone()) {
-            return fault(at, format!("there are two phases `{}`", phase.name));
+        if !reason.ends_with('.') {
+            reason.push('.');
         }
-        phases.push(phase);
+        Self { at: error.span().map_or(0, |span| span.start), reason }
     }
-    let title = read.title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| name.clone());
-    Ok(Pipeline { name, title, description: read.description, on_interrupt: read.on_interrupt, params, phases })
 }
 
-/// A name of the characters that its kind allows.
-fn word(name: &Spanned<String>, what: &str, allowed: &str, ok: fn(char) -> bool) -> Result<String, Fault> {
-    let text = name.get_ref();
-    if text.is_empty() || !text.chars().all(ok) {
-        return fault(name.span(), format!("the {what} name `{text}` must be made of {allowed}"));
-    }
-    Ok(text.clone())
+/// A refusal at this value.
+fn refuse<T, R>(place: &Spanned<T>, reason: impl Into<String>) -> Result<R, Refusal> {
+    Err(Refusal { at: place.span().start, reason: reason.into() })
 }
 
-fn check_param(read: ParamToml) -> Result<Param, Fault> {
-    let name = word(&read.name, "parameter", "a-z and _", |c| c.is_ascii_lowercase() || c == '_')?;
-    let choices = match (read.r#type, read.choices) {
-        (ParamKind::Choice, Some(choices)) if !choices.get_ref().is_empty() => choices.into_inner(),
-        (ParamKind::Choice, _) => {
-            return fault(read.name.span(), format!("the choice `{name}` needs choices = [\"…\", …]"));
-        }
-        (_, Some(choices)) => return fault(choices.span(), "only a parameter of type choice has choices"),
-        (_, None) => Vec::new(),
-    };
-    let mut param = Param {
-        name,
-        title: read.title,
-        help: read.help,
-        kind: read.r#type,
-        required: read.required,
-        default: None,
-        choices,
-    };
-    if let Some(default) = read.default {
-        match param.read(default.get_ref()) {
-            Ok(value) => param.default = value,
-            Err(error) => return fault(default.span(), format!("the default does not fit: {}", error.message)),
-        }
-    }
-    Ok(param)
+/// The file as it is written. Each value that a rule is about knows its place.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPipeline {
+    name: Spanned<String>,
+    title: Option<String>,
+    description: Option<String>,
+    on_interrupt: Option<OnInterrupt>,
+    #[serde(default)]
+    params: Vec<Spanned<RawParam>>,
+    phases: Spanned<Vec<Spanned<RawPhase>>>,
 }
 
-fn check_phase(read: PhaseToml) -> Result<PhaseSpec, Fault> {
-    let name = word(&read.name, "phase", "a-z, 0-9, _ and -", |c| {
-        c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-'
-    })?;
-    if read.run.get_ref().trim().is_empty() || read.run.get_ref().contains('\0') {
-        return fault(read.run.span(), format!("the phase `{name}` has no command in run"));
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawParam {
+    name: Spanned<String>,
+    title: Option<String>,
+    help: Option<String>,
+    r#type: ParamKind,
+    #[serde(default)]
+    required: bool,
+    default: Option<Spanned<Value>>,
+    choices: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPhase {
+    name: Spanned<String>,
+    run: Spanned<String>,
+    timeout: Option<Spanned<Value>>,
+    retries: Option<Spanned<i64>>,
+    approval: Option<Spanned<bool>>,
+}
+
+impl RawPipeline {
+    fn check(self) -> Result<Pipeline, Refusal> {
+        let name = self.name.get_ref().clone();
+        if !is_made_of(&name, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+            return refuse(&self.name, "A pipeline's name is made of a to z, 0 to 9 and `-`, and is not empty.");
+        }
+        if RESERVED.contains(&name.as_str()) {
+            return refuse(
+                &self.name,
+                format!("The name `{name}` belongs to a built-in pipeline. Choose another one."),
+            );
+        }
+
+        let mut seen = HashSet::new();
+        let mut params = Vec::new();
+        for param in self.params {
+            let param = RawParam::check(param, &mut seen)?;
+            params.push(param);
+        }
+
+        if self.phases.get_ref().is_empty() {
+            return refuse(&self.phases, "A pipeline has at least one phase. Add one with `[[phases]]`.");
+        }
+        let mut seen = HashSet::new();
+        let mut phases = Vec::new();
+        for phase in self.phases.into_inner() {
+            phases.push(phase.into_inner().check(&mut seen)?);
+        }
+
+        Ok(Pipeline {
+            title: self.title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| name.clone()),
+            name,
+            description: self.description.unwrap_or_default(),
+            on_interrupt: self.on_interrupt.unwrap_or_default(),
+            params,
+            phases,
+        })
     }
-    let timeout_ms = match &read.timeout {
-        None => None,
-        Some(text) => match humantime::parse_duration(text.get_ref()).map(|limit| u64::try_from(limit.as_millis())) {
-            Ok(Ok(limit)) if limit > 0 => Some(limit),
-            _ => {
-                let reason = format!("the timeout `{}` is no duration such as 90s or 10m", text.get_ref());
-                return fault(text.span(), reason);
+}
+
+impl RawParam {
+    fn check(raw: Spanned<Self>, seen: &mut HashSet<String>) -> Result<Param, Refusal> {
+        let header = Spanned::new(raw.span(), ());
+        let Self { name, title, help, r#type: kind, required, default, choices } = raw.into_inner();
+        if !is_made_of(name.get_ref(), |c| c.is_ascii_lowercase() || c == '_') {
+            return refuse(&name, "A parameter's name is made of a to z and `_`, and is not empty.");
+        }
+        if !seen.insert(name.get_ref().clone()) {
+            return refuse(&name, format!("The parameter `{}` is there twice.", name.get_ref()));
+        }
+        let choices = match (kind, choices) {
+            (ParamKind::Choice, Some(choices)) => check_choices(choices)?,
+            (ParamKind::Choice, None) => {
+                return refuse(&header, "A parameter of type \"choice\" needs `choices`, the values to choose from.");
             }
-        },
+            (_, Some(choices)) => return refuse(&choices, "Only a parameter of type \"choice\" has `choices`."),
+            (_, None) => Vec::new(),
+        };
+        let default = default.map(|default| check_default(kind, &choices, &default)).transpose()?;
+        Ok(Param {
+            name: name.into_inner(),
+            title: title.unwrap_or_default(),
+            help: help.unwrap_or_default(),
+            kind,
+            required,
+            default,
+            choices,
+        })
+    }
+}
+
+fn check_choices(choices: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, Refusal> {
+    if choices.get_ref().is_empty() {
+        return refuse(&choices, "`choices` is empty: there is nothing to choose from.");
+    }
+    let mut checked = Vec::new();
+    for choice in choices.into_inner() {
+        if choice.get_ref().trim().is_empty() || choice.get_ref().contains('\0') {
+            return refuse(&choice, "A choice is text that is neither blank nor has a NUL character.");
+        }
+        if checked.contains(choice.get_ref()) {
+            return refuse(&choice, format!("The choice \"{}\" is there twice.", choice.get_ref()));
+        }
+        checked.push(choice.into_inner());
+    }
+    Ok(checked)
+}
+
+/// A default has the type itself: unlike a form, a file can write it.
+fn check_default(kind: ParamKind, choices: &[String], default: &Spanned<Value>) -> Result<ParamValue, Refusal> {
+    match (kind, default.get_ref()) {
+        (ParamKind::Integer, Value::Integer(value)) => Ok(ParamValue::Integer(*value)),
+        (ParamKind::Integer, _) => refuse(default, "The default of an integer is a whole number, without quotes."),
+        (ParamKind::Boolean, Value::Boolean(value)) => Ok(ParamValue::Boolean(*value)),
+        (ParamKind::Boolean, _) => refuse(default, "The default of a boolean is true or false, without quotes."),
+        (ParamKind::String | ParamKind::Path, Value::String(text)) if text.contains('\0') => {
+            refuse(default, "The default has a NUL character, which no command can be given.")
+        }
+        (ParamKind::String, Value::String(text)) => Ok(ParamValue::Text(text.clone())),
+        (ParamKind::String, _) => refuse(default, "The default of a string is text, in quotes."),
+        (ParamKind::Path, Value::String(text)) if text.starts_with('/') => Ok(ParamValue::Text(text.clone())),
+        (ParamKind::Path, _) => refuse(default, "The default of a path is an absolute path, in quotes."),
+        (ParamKind::Choice, Value::String(text)) if choices.contains(text) => Ok(ParamValue::Text(text.clone())),
+        (ParamKind::Choice, _) => {
+            refuse(default, format!("The default is not among the choices: {}.", choices.join(", ")))
+        }
+    }
+}
+
+impl RawPhase {
+    fn check(self, seen: &mut HashSet<String>) -> Result<PhaseSpec, Refusal> {
+        let Self { name, run, timeout, retries, approval } = self;
+        if !is_made_of(name.get_ref(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_') {
+            return refuse(&name, "A phase's name is made of a to z, 0 to 9, `-` and `_`, and is not empty.");
+        }
+        if !seen.insert(name.get_ref().clone()) {
+            return refuse(&name, format!("The phase `{}` is there twice.", name.get_ref()));
+        }
+        if run.get_ref().trim().is_empty() {
+            return refuse(&run, "`run` is blank. Write the command of this phase.");
+        }
+        if run.get_ref().contains('\0') {
+            return refuse(&run, "`run` has a NUL character, which no command can be given.");
+        }
+        if run.get_ref().len() > LONGEST_RUN {
+            return refuse(&run, "`run` is longer than the 128 KiB a shell can be given. Put it into a script.");
+        }
+        // Silently leaving out a gate would be dangerous, so what this version cannot do yet is refused.
+        match retries {
+            Some(retries) if *retries.get_ref() < 0 => return refuse(&retries, "`retries` cannot be less than 0."),
+            Some(retries) if *retries.get_ref() > 0 => {
+                return refuse(&retries, "This version does not support `retries` yet. Write 0 or leave it out.");
+            }
+            Some(_) | None => {}
+        }
+        match approval {
+            Some(approval) if *approval.get_ref() => {
+                return refuse(&approval, "This version does not support `approval` yet. Write false or leave it out.");
+            }
+            Some(_) | None => {}
+        }
+        Ok(PhaseSpec {
+            name: name.into_inner(),
+            run: run.into_inner(),
+            timeout_ms: timeout.as_ref().map(check_timeout).transpose()?,
+        })
+    }
+}
+
+fn check_timeout(timeout: &Spanned<Value>) -> Result<u64, Refusal> {
+    let Value::String(text) = timeout.get_ref() else {
+        return refuse(timeout, "`timeout` is a duration in quotes, such as \"10m\" or \"1h 30m\".");
     };
-    // Ignoring these would be worse than refusing them: a gate that does not hold, a retry that does not come.
-    if let Some(retries) = read.retries.filter(|retries| *retries.get_ref() > 0) {
-        return fault(retries.span(), "this version does not retry phases; leave retries out or give 0");
+    let duration = match humantime::parse_duration(text) {
+        Ok(duration) => duration,
+        Err(error) => {
+            return refuse(timeout, format!("`timeout` is a duration such as \"10m\" or \"1h 30m\": {error}."));
+        }
+    };
+    match u64::try_from(duration.as_millis()) {
+        Ok(0) => refuse(timeout, "`timeout` is at least 1ms. Leave it out for a phase without one."),
+        Ok(milliseconds) => Ok(milliseconds),
+        Err(_) => refuse(timeout, "`timeout` is too long. Leave it out for a phase without one."),
     }
-    if let Some(approval) = read.approval.filter(|approval| *approval.get_ref()) {
-        return fault(approval.span(), "this version cannot wait for an approval; leave approval out or give false");
-    }
-    Ok(PhaseSpec { name, run: read.run.into_inner(), timeout_ms })
+}
+
+fn is_made_of(text: &str, allowed: impl Fn(char) -> bool) -> bool {
+    !text.is_empty() && text.chars().all(allowed)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::model::ParamValue;
-
-    const GOOD: &str = r#"
-name = "nightly"
-title = "Nightly checks"
-on_interrupt = "fail"
-
-[[params]]
-name = "project"
-type = "path"
-required = true
-
-[[params]]
-name = "level"
-type = "choice"
-choices = ["low", "high"]
-default = "high"
-
-[[phases]]
-name = "lint"
-run = "cargo clippy --all-targets"
-timeout = "10m"
-retries = 0
-approval = false
-"#;
-
-    #[test]
-    fn the_contracts_example_reads() {
-        let pipeline = read_pipeline("nightly.toml", GOOD).unwrap();
-        assert_eq!((pipeline.name.as_str(), pipeline.title.as_str()), ("nightly", "Nightly checks"));
-        assert_eq!(pipeline.params[1].default, Some(ParamValue::Text("high".into())));
-        assert_eq!(pipeline.phases[0].timeout_ms, Some(600_000));
-    }
-
-    #[test]
-    fn every_fault_names_its_line_and_reason() {
-        for (from, to, line, reason) in [
-            ("name = \"nightly\"", "name = \"Night ly\"", 2, "must be made of a-z, 0-9 and -"),
-            ("name = \"nightly\"", "name = \"autofix\"", 2, "built-in"),
-            ("name = \"nightly\"", "", 2, "missing field `name`"),
-            ("name = \"nightly\"", "name = ", 2, ""),
-            ("title = \"Nightly checks\"", "titel = \"x\"", 3, "unknown field `titel`"),
-            ("on_interrupt = \"fail\"", "on_interrupt = \"explode\"", 4, "explode"),
-            ("name = \"project\"", "name = \"Project\"", 7, "must be made of a-z and _"),
-            ("type = \"path\"", "type = \"file\"", 8, "file"),
-            ("name = \"level\"", "name = \"project\"", 12, "two parameters `project`"),
-            ("choices = [\"low\", \"high\"]", "choices = []", 12, "needs choices"),
-            ("default = \"high\"", "default = \"odd\"", 15, "one of low, high"),
-            ("required = true", "choices = [\"x\"]", 9, "only a parameter of type choice"),
-            ("name = \"lint\"", "name = \"li nt\"", 18, "must be made of"),
-            ("run = \"cargo clippy --all-targets\"", "run = \" \"", 19, "no command"),
-            ("run = \"cargo clippy --all-targets\"", "", 17, "missing field `run`"),
-            ("timeout = \"10m\"", "timeout = \"soon\"", 20, "no duration"),
-            ("timeout = \"10m\"", "timeout = \"0s\"", 20, "no duration"),
-            ("retries = 0", "retries = 2", 21, "does not retry"),
-            ("approval = false", "approval = true", 22, "approval"),
-        ] {
-            let text = GOOD.replacen(from, to, 1);
-            assert_ne!(text, GOOD, "{from}");
-            let fault = read_pipeline("x.toml", &text).unwrap_err();
-            assert!(fault.reason.contains(reason), "{to}: {fault}");
-            // A missing field has no place of its own; the parser names the table's.
-            if !reason.contains("missing") {
-                assert_eq!(fault.line, line, "{to}: {fault}");
-            }
-        }
-        let phases = GOOD.split_once("[[phases]]").unwrap().0;
-        assert!(read_pipeline("x.toml", phases).unwrap_err().reason.contains("no phases"));
-    }
-
-    proptest! {
-        #[test]
-        fn arbitrary_text_never_panics(text in ".*", cut in 0usize..400) {
-            let _ = read_pipeline("x.toml", &text);
-            let cut = GOOD.floor_char_boundary(cut);
-            let _ = read_pipeline("x.toml", &format!("{}{text}{}", &GOOD[..cut], &GOOD[cut..]));
-        }
-    }
-}
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,11 +1,15 @@
-//! Pipelines: recipes from TOML files, read again when they change, and the folders that runs may work in.
+//! Pipelines as the operator writes them: TOML files in a folder, and the folders that their runs may work in.
 //!
-//! Knows the model only: no HTTP, no SQL, no engine.
+//! `file` reads one file, `folder` all of a folder, `watch` says when to read it again, and `catalog` is what the
+//! rest of the server holds. `project` decides which paths a run may be given. Knows [`crate::model`] and the file
+//! system; never starts anything.
 
-mod catalog;
+pub mod catalog;
 mod file;
-mod project;
+mod folder;
+pub mod project;
+mod watch;
 
 pub use catalog::{Catalog, CatalogError};
-pub use file::read_pipeline;
-pub use project::{Projects, ProjectsError, check_params};
+pub use folder::Snapshot;
+pub use project::{PathRefusal, Projects, ProjectsError, check_params};

@@ -1,167 +1,186 @@
-//! The folders that runs may work in. A path outside them is refused, whatever links and dots lead to it.
+//! Which folders a run may work in: those that the operator named with `--projects`, and what lies inside them.
+//!
+//! The rule is about the folder a path leads to, not about how it is written: links and `..` are resolved first, and
+//! containment is by whole components, so `/srv/project` is not inside `/srv/proj`.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::model::pipeline::Given;
-use crate::model::{ParamError, ParamKind, ParamValue, Params, Pipeline};
+use serde_json::Value;
 
-/// The allowed folders, their links resolved.
+use crate::model::{Given, ParamError, ParamKind, ParamValue, Params, Pipeline};
+
+/// The folders that runs may work in. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Projects {
-    roots: Vec<PathBuf>,
+    /// Canonical, in the order they were named, each once.
+    roots: Arc<[String]>,
 }
 
-/// A folder given with `--projects` cannot be used.
+/// Why the allowed folders cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectsError {
-    /// It is not there, or may not be looked at.
-    #[error("cannot use the project folder {}: {source}. Check --projects", .folder.display())]
+    /// It does not exist or may not be looked at.
+    #[error("the project folder {} cannot be used ({source}): create it, or name another one with --projects", folder.display())]
     Unreadable {
-        /// The folder.
+        /// The folder as it was named.
         folder: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system says.
+        source: io::Error,
     },
-    /// It is a file.
-    #[error("cannot use the project folder {}: it is not a folder. Check --projects", .0.display())]
+    /// It is something else than a folder.
+    #[error("{} is not a folder: name a folder with --projects", .0.display())]
     NotAFolder(PathBuf),
-    /// Its name cannot be shown or sent.
-    #[error("cannot use the project folder {}: its name is not UTF-8. Rename it", .0.display())]
-    NotText(PathBuf),
+    /// Its path cannot be shown or stored.
+    #[error("the path of the project folder {} is not UTF-8: give it another name", .0.display())]
+    NotUtf8(PathBuf),
+}
+
+/// Why a run may not work at a path. Its text is a sentence for the person who gave the path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathRefusal {
+    /// No folder is allowed at all.
+    #[error("This server allows no folders. Start it with --projects and the folder that runs may work in.")]
+    NoneAllowed,
+    /// Relative to nothing in particular.
+    #[error("{0:?} is not an absolute path. Give the whole path, beginning with `/`.")]
+    Relative(String),
+    /// It leads out of the allowed folders. Whether it exists is not told.
+    #[error("{path:?} is not inside a folder that runs may work in. Give one inside {}.", allowed.join(" or "))]
+    Outside {
+        /// As it was given.
+        path: String,
+        /// The allowed folders.
+        allowed: Vec<String>,
+    },
+    /// Nothing is there.
+    #[error("{0:?} does not exist. Create the folder or correct the path.")]
+    Missing(String),
+    /// Something else is there.
+    #[error("{0:?} is not a folder. Give the path of a folder.")]
+    NotAFolder(String),
+    /// Where it leads cannot be written down.
+    #[error("{0:?} leads to a folder whose path is not UTF-8. Give that folder another name.")]
+    NotUtf8(String),
+    /// The system does not let the server look.
+    #[error("{path:?} cannot be looked at: {reason}. Let the server read it or give another path.")]
+    Unreadable {
+        /// As it was given.
+        path: String,
+        /// What the system says.
+        reason: String,
+    },
 }
 
 impl Projects {
-    /// The folders as they are now.
+    /// Allows these folders and what lies inside them. Without any, no path is allowed.
     ///
     /// # Errors
-    /// [`ProjectsError`] for the first that cannot be used.
+    /// One of them is not there, no folder, or has a path that is not UTF-8.
     pub fn open(folders: &[PathBuf]) -> Result<Self, ProjectsError> {
-        let open = |folder: &PathBuf| {
-            let root =
+        let mut roots = Vec::new();
+        for folder in folders {
+            let canonical =
                 folder.canonicalize().map_err(|source| ProjectsError::Unreadable { folder: folder.clone(), source })?;
-            if !root.is_dir() {
-                return Err(ProjectsError::NotAFolder(root));
+            if !canonical.is_dir() {
+                return Err(ProjectsError::NotAFolder(folder.clone()));
             }
-            if root.to_str().is_none() {
-                return Err(ProjectsError::NotText(root));
+            let root =
+                canonical.into_os_string().into_string().map_err(|path| ProjectsError::NotUtf8(PathBuf::from(path)))?;
+            if !roots.contains(&root) {
+                roots.push(root);
             }
-            Ok(root)
-        };
-        Ok(Self { roots: folders.iter().map(open).collect::<Result<_, _>>()? })
+        }
+        Ok(Self { roots: roots.into() })
     }
 
-    /// The folders, in the order they were given.
-    pub fn roots(&self) -> &[PathBuf] {
+    /// The allowed folders, canonical, in the order they were named.
+    pub fn roots(&self) -> &[String] {
         &self.roots
     }
 
-    /// The folder that `text` leads to, its links resolved.
+    /// The canonical path of an existing folder inside an allowed one. Looks at the file system, so it may block for a moment.
+    ///
+    /// What was allowed once may have been replaced by a link since: whoever uses the path later resolves it again.
     ///
     /// # Errors
-    /// A sentence: it is no folder, or outside the allowed ones.
-    pub fn resolve(&self, text: &str) -> Result<String, String> {
+    /// The path may not be used; the refusal says why and what to do.
+    pub fn resolve(&self, text: &str) -> Result<PathBuf, PathRefusal> {
         if self.roots.is_empty() {
-            return Err("This server allows no folders: start it with --projects FOLDER.".to_owned());
+            return Err(PathRefusal::NoneAllowed);
         }
         let path = Path::new(text);
         if !path.is_absolute() {
-            return Err(format!("`{text}` is not an absolute path; begin it with /."));
+            return Err(PathRefusal::Relative(text.to_owned()));
         }
-        // One sentence for what is not there and what may not be seen: a path outside must tell nothing about itself.
-        let allowed: Vec<String> = self.roots.iter().map(|root| root.display().to_string()).collect();
-        let outside = || format!("`{text}` is not a folder inside {}.", allowed.join(" or "));
-        let real = path.canonicalize().map_err(|_| outside())?;
-        // Compared by components: /a/project is not inside /a/proj.
-        if !self.roots.iter().any(|root| real.starts_with(root)) || !real.is_dir() {
-            return Err(outside());
+        let canonical = match path.canonicalize() {
+            Ok(canonical) => canonical,
+            Err(error) => return Err(self.unreachable(text, &error)),
+        };
+        if !self.contains(&canonical) {
+            return Err(self.outside(text));
         }
-        real.to_str().map(str::to_owned).ok_or_else(|| format!("The name of `{text}` is not UTF-8; rename it."))
+        if !canonical.is_dir() {
+            return Err(PathRefusal::NotAFolder(text.to_owned()));
+        }
+        if canonical.to_str().is_none() {
+            return Err(PathRefusal::NotUtf8(text.to_owned()));
+        }
+        Ok(canonical)
+    }
+
+    fn contains(&self, canonical: &Path) -> bool {
+        self.roots.iter().any(|root| canonical.starts_with(root))
+    }
+
+    fn outside(&self, text: &str) -> PathRefusal {
+        PathRefusal::Outside { path: text.to_owned(), allowed: self.roots.to_vec() }
+    }
+
+    /// Why a path leads nowhere; but only inside the allowed folders, so that nobody can ask what exists elsewhere.
+    fn unreachable(&self, text: &str, error: &io::Error) -> PathRefusal {
+        let existing = Path::new(text).ancestors().skip(1).find_map(|ancestor| ancestor.canonicalize().ok());
+        if !existing.is_some_and(|existing| self.contains(&existing)) {
+            return self.outside(text);
+        }
+        match error.kind() {
+            io::ErrorKind::NotFound => PathRefusal::Missing(text.to_owned()),
+            io::ErrorKind::NotADirectory => PathRefusal::NotAFolder(text.to_owned()),
+            _ => PathRefusal::Unreadable { path: text.to_owned(), reason: error.to_string() },
+        }
     }
 }
 
-/// [`Pipeline::check`], and every path resolved within the allowed folders.
+/// The values a run has when these were given: [`Pipeline::check`], and each path resolved and made canonical.
 ///
 /// # Errors
-/// One entry per parameter that does not fit.
+/// One entry per parameter, in the order of the pipeline, unknown ones last. A path that may not be used is `invalid_path`.
 pub fn check_params(pipeline: &Pipeline, given: &Given, projects: &Projects) -> Result<Params, Vec<ParamError>> {
     let (mut params, mut errors) = match pipeline.check(given) {
         Ok(params) => (params, Vec::new()),
-        // Look at the paths all the same, so that everything wrong is said at once.
-        Err(errors) => {
-            let paths = pipeline.params.iter().filter(|param| param.kind == ParamKind::Path);
-            let read = paths.filter_map(|param| {
-                let value = param.read(given.get(&param.name)?).ok()??;
-                Some((param.name.clone(), value))
-            });
-            (read.collect(), errors)
-        }
+        Err(errors) => (Params::new(), errors),
     };
+    // Looked at even if another parameter is wrong, so that a form shows all that is to correct at once.
     for param in pipeline.params.iter().filter(|param| param.kind == ParamKind::Path) {
-        if let Some(ParamValue::Text(path)) = params.get_mut(&param.name) {
-            match projects.resolve(path) {
-                Ok(real) => *path = real,
-                Err(reason) => errors.push(ParamError::new(&param.name, "invalid_path", reason)),
+        let Ok(read) = param.read(given.get(&param.name).unwrap_or(&Value::Null)) else { continue };
+        let Some(ParamValue::Text(text)) = read.or_else(|| param.default.clone()) else { continue };
+        match projects.resolve(&text) {
+            Ok(path) => {
+                let path = path.to_string_lossy().into_owned();
+                params.insert(param.name.clone(), ParamValue::Text(path));
             }
+            Err(refusal) => errors.push(ParamError::new(&param.name, "invalid_path", refusal.to_string())),
         }
     }
-    if errors.is_empty() { Ok(params) } else { Err(errors) }
+    if errors.is_empty() {
+        return Ok(params);
+    }
+    let place = |error: &ParamError| pipeline.params.iter().position(|param| param.name == error.param);
+    errors.sort_by_key(|error| place(error).unwrap_or(usize::MAX));
+    Err(errors)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::pipelines::read_pipeline;
-
-    #[test]
-    fn only_folders_inside_are_allowed() {
-        let world = tempfile::tempdir().unwrap();
-        let at = |name: &str| world.path().join(name);
-        for folder in ["project/sub", "project-two", "outside"] {
-            fs::create_dir_all(at(folder)).unwrap();
-        }
-        fs::write(at("project/file"), "").unwrap();
-        std::os::unix::fs::symlink(at("outside"), at("project/escape")).unwrap();
-        std::os::unix::fs::symlink(at("project/sub"), at("project/inner")).unwrap();
-        let projects = Projects::open(&[at("project")]).unwrap();
-        let resolve = |name: &str| projects.resolve(at(name).to_str().unwrap());
-        let real = |name: &str| Ok(at(name).canonicalize().unwrap().to_str().unwrap().to_owned());
-
-        assert_eq!(resolve("project"), real("project"));
-        assert_eq!(resolve("project/sub"), real("project/sub"));
-        assert_eq!(resolve("outside/../project/sub"), real("project/sub"));
-        assert_eq!(resolve("project/inner"), real("project/sub"));
-        for bad in
-            ["outside", "project-two", "project/../outside", "project/escape", "project/file", "project/nothing", ""]
-        {
-            assert!(resolve(bad).unwrap_err().contains("is not a folder inside"), "{bad}");
-        }
-        assert!(projects.resolve("sub").unwrap_err().contains("absolute"));
-        assert!(Projects::default().resolve("/").unwrap_err().contains("--projects"));
-    }
-
-    #[test]
-    fn a_root_must_be_a_folder() {
-        let world = tempfile::tempdir().unwrap();
-        fs::write(world.path().join("file"), "").unwrap();
-        assert!(matches!(Projects::open(&[world.path().join("file")]), Err(ProjectsError::NotAFolder(_))));
-        assert!(matches!(Projects::open(&[world.path().join("none")]), Err(ProjectsError::Unreadable { .. })));
-    }
-
-    #[test]
-    fn everything_wrong_is_said_at_once() {
-        let text = "name = \"p\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[params]]\nname = \"n\"\n\
-                    type = \"integer\"\nrequired = true\n[[phases]]\nname = \"a\"\nrun = \"true\"\n";
-        let pipeline = read_pipeline("p.toml", text).unwrap();
-        let world = tempfile::tempdir().unwrap();
-        let projects = Projects::open(&[world.path().to_owned()]).unwrap();
-        let given = Given::from([("project".into(), json!("/"))]);
-        let errors = check_params(&pipeline, &given, &projects).unwrap_err();
-        assert_eq!(errors.iter().map(|error| error.param.as_str()).collect::<Vec<_>>(), ["n", "project"]);
-        let given = Given::from([("project".into(), json!(world.path())), ("n".into(), json!("3"))]);
-        assert!(check_params(&pipeline, &given, &projects).is_ok());
-    }
-}
+#[path = "project_tests.rs"]
+mod tests;

@@ -127,6 +127,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         workers: args.workers.get(),
         lease: args.lease,
         grace: args.grace,
+        projects: Arc::clone(&projects),
         scratch: data_dir.join("scratch"),
         supervisor,
     };

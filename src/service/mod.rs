@@ -94,7 +94,7 @@ impl Service {
         Ok(Offer {
             pipelines: self.catalog.all(),
             faults: self.catalog.faults(),
-            projects: self.projects.roots().iter().map(|root| root.display().to_string()).collect(),
+            projects: self.projects.roots().to_vec(),
         })
     }
 

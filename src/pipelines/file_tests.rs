@@ -1,0 +1,185 @@
+//! What a pipeline file may say, and on which line it is refused otherwise.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const FULL: &str = r#"name = "nightly-2"
+title = "Nightly checks"
+description = "All of them."
+on_interrupt = "resume"
+
+[[params]]
+name = "project"
+type = "path"
+required = true
+title = "Project"
+help = "A git checkout."
+
+[[params]]
+name = "depth"
+type = "integer"
+default = 3
+
+[[params]]
+name = "color"
+type = "choice"
+choices = ["red", "green"]
+default = "green"
+
+[[phases]]
+name = "lint_1"
+run = "cargo clippy"
+timeout = "1h 30m"
+retries = 0
+approval = false
+
+[[phases]]
+name = "test"
+run = """
+set -e
+make test
+"""
+"#;
+
+fn read(text: &str) -> Result<Pipeline, PipelineFault> {
+    parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
+}
+
+#[test]
+fn a_full_file_says_all_of_it() {
+    let pipeline = read(FULL).unwrap();
+    assert_eq!((pipeline.name.as_str(), pipeline.title.as_str()), ("nightly-2", "Nightly checks"));
+    assert_eq!(pipeline.description, "All of them.");
+    assert_eq!(pipeline.on_interrupt, OnInterrupt::Resume);
+    let kinds: Vec<_> = pipeline.params.iter().map(|param| (param.name.as_str(), param.kind, param.required)).collect();
+    let expected =
+        [("project", ParamKind::Path, true), ("depth", ParamKind::Integer, false), ("color", ParamKind::Choice, false)];
+    assert_eq!(kinds, expected);
+    assert_eq!(pipeline.params[0].label(), "Project");
+    assert_eq!(pipeline.params[1].default, Some(ParamValue::Integer(3)));
+    assert_eq!(pipeline.params[2].default, Some(ParamValue::Text("green".into())));
+    let phases: Vec<_> = pipeline.phases.iter().map(|phase| (phase.name.as_str(), phase.timeout_ms)).collect();
+    assert_eq!(phases, [("lint_1", Some(5_400_000)), ("test", None)]);
+    assert_eq!(pipeline.phases[1].run, "set -e\nmake test\n");
+}
+
+#[test]
+fn what_may_be_left_out_has_its_default() {
+    let text = "\u{feff}name = 'p'\r\n[[phases]]\r\nname = 'a'\r\nrun = 'true'\r\n";
+    let pipeline = read(text).unwrap();
+    assert_eq!((pipeline.title.as_str(), pipeline.on_interrupt), ("p", OnInterrupt::Fail));
+    assert!(pipeline.params.is_empty());
+}
+
+/// A file that is good but for these lines, which begin at line 5.
+fn with(lines: &str) -> String {
+    format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}")
+}
+
+#[test]
+fn each_bad_file_is_refused_with_its_line_and_reason() {
+    let param = |lines: &str| with(&format!("[[params]]\nname = 'x'\n{lines}"));
+    let cases: &[(&str, String, usize, &str)] = &[
+        ("empty", String::new(), 1, "Missing field `name`."),
+        ("no phases", "\nname = 'p'\n".into(), 1, "Missing field `phases`."),
+        ("empty phases", "name = 'p'\nphases = []\n".into(), 2, "at least one phase"),
+        ("no run", "name = 'p'\n[[phases]]\nname = 'a'\n".into(), 2, "Missing field `run`."),
+        ("syntax", "name = 'p'\ntitle = \n".into(), 2, "not valid TOML"),
+        ("unclosed", "name = 'p'\ntitle = \"\"\"\nabc\n\n\n".into(), 3, "not valid TOML"),
+        ("twice", "name = 'p'\nname = 'q'\n".into(), 2, "duplicate key"),
+        ("unknown key", "name = 'p'\nversion = 2\n".into(), 2, "Unknown field `version`, expected one of"),
+        ("unknown table", with("\n[phase]\nrun = 'x'\n"), 6, "Unknown field `phase`"),
+        ("unknown phase key", with("timeuot = '1m'\n"), 5, "Unknown field `timeuot`"),
+        ("unknown param key", param("type = 'string'\nchoice = ['a']\n"), 8, "Unknown field `choice`"),
+        ("name type", "name = 5\n".into(), 1, "expected a string"),
+        ("bad name", with("").replace("'p'", "'My Pipeline'"), 1, "a to z, 0 to 9 and `-`"),
+        ("empty name", with("").replace("'p'", "''"), 1, "is not empty"),
+        ("reserved", with("").replace("'p'", "'autofix'"), 1, "built-in"),
+        ("on_interrupt", format!("on_interrupt = 'retry'\n{}", with("")), 1, "`fail` or `resume`"),
+        ("param type", param("type = 'float'\n"), 7, "Unknown variant `float`"),
+        ("no param type", param("required = true\n"), 5, "Missing field `type`."),
+        ("param name", with("[[params]]\nname = 'x1'\ntype = 'string'\n"), 6, "a to z and `_`"),
+        ("param twice", param("type = 'path'\n[[params]]\ntype = 'path'\nname = 'x'\n"), 10, "`x` is there twice"),
+        ("required", param("type = 'path'\nrequired = 'yes'\n"), 8, "expected a boolean"),
+        ("integer default", param("type = 'integer'\ndefault = '3'\n"), 8, "whole number, without quotes"),
+        ("boolean default", param("type = 'boolean'\ndefault = 1\n"), 8, "true or false"),
+        ("string default", param("type = 'string'\ndefault = 2020-01-01\n"), 8, "text, in quotes"),
+        ("NUL default", param("type = 'string'\ndefault = \"a\\u0000\"\n"), 8, "NUL"),
+        ("path default", param("type = 'path'\ndefault = 'here'\n"), 8, "absolute path"),
+        ("no choices", param("type = 'choice'\n"), 5, "needs `choices`"),
+        ("empty choices", param("type = 'choice'\nchoices = []\n"), 8, "nothing to choose"),
+        ("blank choice", param("type = 'choice'\nchoices = [\n'a',\n' ']\n"), 10, "neither blank"),
+        ("choice twice", param("type = 'choice'\nchoices = [\n'a',\n'a']\n"), 10, "\"a\" is there twice"),
+        ("choice default", param("type = 'choice'\nchoices = ['a', 'b']\ndefault = 'c'\n"), 9, "choices: a, b."),
+        ("choices of a string", param("type = 'string'\nchoices = ['a']\n"), 8, "Only a parameter of type \"choice\""),
+        ("phase name", with("[[phases]]\nname = 'A'\nrun = 'x'\n"), 6, "`-` and `_`"),
+        ("phase twice", with("[[phases]]\nrun = 'x'\nname = 'a'\n"), 7, "`a` is there twice"),
+        ("blank run", with("[[phases]]\nname = 'b'\nrun = ' \\n'\n").replace('\'', "\""), 7, "blank"),
+        (
+            "long run",
+            with("[[phases]]\nname = 'b'\nrun = 'x'\n").replace("'x'", &format!("'{}'", "x".repeat(131_072))),
+            7,
+            "script",
+        ),
+        ("timeout number", with("timeout = 600\n"), 5, "in quotes, such as \"10m\""),
+        ("timeout text", with("timeout = 'soon'\n"), 5, "duration such as"),
+        ("timeout without unit", with("timeout = '10'\n"), 5, "unit"),
+        ("timeout zero", with("timeout = '0s'\n"), 5, "at least 1ms"),
+        ("timeout below 1ms", with("timeout = '10us'\n"), 5, "at least 1ms"),
+        ("timeout too long", with("timeout = '584542047y'\n"), 5, "too long"),
+        ("retries", with("retries = 2\n"), 5, "This version does not support `retries`"),
+        ("negative retries", with("retries = -1\n"), 5, "less than 0"),
+        ("approval", with("\napproval = true\n"), 6, "This version does not support `approval`"),
+    ];
+    for (what, text, line, reason) in cases {
+        let fault = read(text).expect_err(what);
+        assert!(fault.reason.contains(reason), "{what}: {fault}");
+        assert_eq!((fault.file.as_str(), fault.line), ("x.toml", *line), "{what}: {fault}");
+        assert!(fault.reason.ends_with('.') && !fault.reason.contains('\n'), "{what}: {fault}");
+    }
+}
+
+#[test]
+fn bytes_that_are_not_text_are_refused_on_their_line() {
+    let fault = parse("x.toml", b"name = 'p'\n# \xff\n").unwrap_err();
+    assert_eq!(fault.line, 2);
+    assert!(fault.reason.contains("UTF-8"), "{fault}");
+}
+
+/// Lines that a pipeline file is likely to have, in any order, so that the rules behind the grammar are reached too.
+fn lines() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        3 => prop::sample::select(FULL.lines().map(str::to_owned).collect::<Vec<_>>()),
+        1 => prop::sample::select(vec!["phases = [{}]", "default = {a = 1}", "timeout = '0.5s'", "params.name = 1", "[", "é"])
+            .prop_map(str::to_owned),
+        1 => ".{0,20}",
+    ];
+    prop::collection::vec(line, 0..30).prop_map(|lines| lines.join("\n"))
+}
+
+fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let last = String::from_utf8_lossy(bytes).lines().count().max(1);
+    match parse("x.toml", bytes) {
+        Ok(parsed) => prop_assert!(!parsed.pipeline.phases.is_empty() && parsed.name_line <= last),
+        Err(fault) => prop_assert!((1..=last).contains(&fault.line) && !fault.reason.is_empty(), "{}", fault),
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_give_a_pipeline_or_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        holds(&bytes)?;
+    }
+
+    #[test]
+    fn arbitrary_lines_give_a_pipeline_or_a_fault(text in lines()) {
+        holds(text.as_bytes())?;
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_gives_a_pipeline_or_a_fault(end in 0..FULL.len()) {
+        holds(&FULL.as_bytes()[..end])?;
+    }
+}

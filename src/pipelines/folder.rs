@@ -1,0 +1,139 @@
+//! All pipeline files of a folder, read once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::file;
+use crate::model::{Pipeline, PipelineFault};
+
+/// No pipeline file is larger. Keeps a stray file from filling the memory.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// What a folder of pipelines said when it was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The pipelines, by name.
+    pub pipelines: BTreeMap<String, Arc<Pipeline>>,
+    /// The files that are refused, by file name.
+    pub faults: Vec<PipelineFault>,
+}
+
+/// Reads each `*.toml` of the folder, in the order of their names. Hidden files (editors keep their own there) are left out.
+///
+/// A bad file is a fault of the snapshot; only a folder that cannot be listed is an error.
+pub(super) fn read(folder: &Path) -> io::Result<Snapshot> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension() == Some(OsStr::new("toml")) {
+            files.push(path);
+        }
+    }
+    files.sort();
+
+    let mut snapshot = Snapshot::default();
+    let mut named_by = HashMap::new();
+    for path in files {
+        let file = name_of(&path);
+        match read_file(&path, &file) {
+            Ok(Some(parsed)) => {
+                let name = parsed.pipeline.name.clone();
+                if let Some(first) = named_by.get(&name) {
+                    let reason = format!("The name `{name}` is taken by {first}. Give one of them another name.");
+                    snapshot.faults.push(PipelineFault { file, line: parsed.name_line, reason });
+                } else {
+                    named_by.insert(name.clone(), file);
+                    snapshot.pipelines.insert(name, Arc::new(parsed.pipeline));
+                }
+            }
+            Ok(None) => {}
+            Err(fault) => snapshot.faults.push(fault),
+        }
+    }
+    Ok(snapshot)
+}
+
+/// The fault of a folder that could be read once and cannot be any more.
+pub(super) fn gone(folder: &Path, error: &io::Error) -> PipelineFault {
+    let reason = format!(
+        "The folder of pipelines cannot be read ({error}). Its pipelines stay as they were last read until it is back."
+    );
+    PipelineFault { file: folder.display().to_string(), line: 1, reason }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// `Ok(None)` if the file went away after the folder was listed.
+fn read_file(path: &PathBuf, file: &str) -> Result<Option<file::Parsed>, PipelineFault> {
+    let fault = |reason: String| PipelineFault { file: file.to_owned(), line: 1, reason };
+    match read_bytes(path) {
+        Ok(bytes) if bytes.len() as u64 > LARGEST_FILE => {
+            Err(fault("The file is larger than 1 MiB. That is no pipeline; move it away.".into()))
+        }
+        Ok(bytes) => file::parse(file, &bytes).map(Some),
+        Err(_) if fs::symlink_metadata(path).is_err() => Ok(None),
+        Err(error) => Err(fault(format!("The file cannot be read: {error}."))),
+    }
+}
+
+fn read_bytes(path: &PathBuf) -> io::Result<Vec<u8>> {
+    // Looked at before it is opened: a named pipe would block.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn pipeline(name: &str) -> String {
+        format!("\nname = '{name}'\n[[phases]]\nname = 'a'\nrun = 'true'\n")
+    }
+
+    #[test]
+    fn good_files_stay_available_beside_bad_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("a.toml", &pipeline("one"));
+        write("b.toml", &pipeline("one"));
+        write("c.toml", "name = ");
+        write("d.toml", &pipeline("two"));
+        write("e.toml", &" ".repeat(1024 * 1024 + 1));
+        write(".hidden.toml", "nonsense");
+        write("g.toml~", "nonsense");
+        write("README.md", "nonsense");
+        fs::create_dir(folder.path().join("h.toml")).unwrap();
+        symlink("nowhere", folder.path().join("i.toml")).unwrap();
+        symlink("nowhere", folder.path().join(".#a.toml")).unwrap();
+
+        let snapshot = read(folder.path()).unwrap();
+        assert_eq!(snapshot.pipelines.keys().collect::<Vec<_>>(), ["one", "two"]);
+        let faults: Vec<_> = snapshot.faults.iter().map(|fault| (fault.file.as_str(), fault.line)).collect();
+        assert_eq!(faults, [("b.toml", 2), ("c.toml", 1), ("e.toml", 1), ("h.toml", 1), ("i.toml", 1)]);
+        let reasons = ["taken by a.toml", "not valid TOML", "larger than 1 MiB", "not a plain file", "cannot be read"];
+        for (fault, reason) in snapshot.faults.iter().zip(reasons) {
+            assert!(fault.reason.contains(reason), "{fault}");
+        }
+    }
+
+    #[test]
+    fn the_samples_of_the_project_are_good() {
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/pipelines");
+        let snapshot = read(&samples).unwrap();
+        assert_eq!(snapshot.faults, []);
+        assert!(!snapshot.pipelines.is_empty());
+    }
+}
