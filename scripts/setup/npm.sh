@@ -11,27 +11,31 @@ setup_node() {
   at_least "${found#v}" "$NODE_NEEDED" || fail "Node.js $NODE_NEEDED or later is needed, and this is $found: install a later one and try again."
 }
 
-# npm_ci FOLDER WHAT: installs the folder's packages unless they are there already.
-npm_ci() {
-  local folder=$1 what=$2 stamp=$1/node_modules/.runtrail-lock log
+# npm_packages FOLDER WHAT: installs the folder's packages unless they are there already: what its lock file says, or, without
+# one, the exact versions of its package.json.
+npm_packages() {
+  local folder=$1 what=$2 list=$1/package-lock.json stamp=$1/node_modules/.runtrail-list log how=ci
+  # A lock file names the packages of every platform, and npm ci fails where a registry serves only this platform's.
+  [ -e "$list" ] || { list=$1/package.json && how="install --no-package-lock"; }
   # Written last, so that a half-finished installation is done again.
-  cmp -s "$folder/package-lock.json" "$stamp" && return
+  cmp -s "$list" "$stamp" && return
   setup_node
   say "$what: installing the npm packages of $folder"
   log=$(mktemp)
   # None of the packages needs its install script: what they run is inside them.
-  if ! npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error >"$log" 2>&1; then
-    tail -n 15 "$log" >&2
+  # shellcheck disable=SC2086
+  if ! npm $how --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error >"$log" 2>&1; then
+    head -n 15 "$log" >&2
     rm -f "$log"
-    fail "npm could not install the packages of $folder (its last words are above): run 'npm ci' there and try again."
+    fail "npm could not install the packages of $folder (its words are above): run 'npm $how' there and try again."
   fi
   rm -f "$log"
-  cp "$folder/package-lock.json" "$stamp"
+  cp "$list" "$stamp"
 }
 
 # The Tailwind program and wasm-opt; cargo-leptos takes what it finds on PATH.
-setup_style() { npm_ci style "Tailwind and wasm-opt"; }
+setup_style() { npm_packages style "Tailwind and wasm-opt"; }
 use_style() { PATH="$ROOT/style/node_modules/.bin:$PATH"; }
 
 # What drives the browser.
-setup_end2end() { npm_ci end2end "Playwright"; }
+setup_end2end() { npm_packages end2end "Playwright"; }

@@ -46,7 +46,7 @@ async fn a_killed_server_leaves_no_child_and_its_run_is_recovered() {
 #[tokio::test]
 async fn what_was_shown_is_there_after_any_kill() {
     let world = World::new();
-    world.pipeline("print", &["i=0; while :; do echo line $i; i=$((i+1)); done"]);
+    world.pipeline("print", &["i=0; while :; do echo line $i; i=$((i+1)); sleep 0.001; done"]);
     let mut id = None;
     for round in 0..5u64 {
         let server = world.serve();
