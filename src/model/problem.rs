@@ -40,6 +40,8 @@ pub enum Code {
     ForeignOrigin,
     /// A token is needed, and none or a wrong one was given.
     Unauthorized,
+    /// Too many wrong tokens came from this address; this one was not looked at.
+    TooManyAttempts,
     /// The database did not answer in time, or is busy.
     DatabaseUnavailable,
     /// The server is stopping.
@@ -63,6 +65,7 @@ impl Code {
             Self::BodyTooLarge => 413,
             Self::WrongHost => 421,
             Self::InvalidParams => 422,
+            Self::TooManyAttempts => 429,
             Self::Internal => 500,
             Self::DatabaseUnavailable | Self::ShuttingDown | Self::Unreachable => 503,
         }
@@ -87,6 +90,7 @@ impl Code {
             Self::WrongHost => "This server does not serve that host",
             Self::ForeignOrigin => "Refused: the request comes from another site",
             Self::Unauthorized => "A token is needed",
+            Self::TooManyAttempts => "Too many wrong tokens",
             Self::DatabaseUnavailable => "The database is not available",
             Self::ShuttingDown => "The server is stopping",
             Self::Internal => "The server made a mistake",
@@ -96,7 +100,7 @@ impl Code {
 
     /// Whether the same call may succeed later.
     pub const fn retryable(self) -> bool {
-        matches!(self, Self::DatabaseUnavailable | Self::ShuttingDown | Self::Unreachable)
+        matches!(self, Self::TooManyAttempts | Self::DatabaseUnavailable | Self::ShuttingDown | Self::Unreachable)
     }
 }
 

@@ -35,9 +35,9 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// Why the server did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// See [`guard::bind`].
-    #[error("{0}")]
-    Bind(String),
+    /// See [`guard`].
+    #[error(transparent)]
+    Guard(#[from] guard::GuardError),
     /// The address is in use, or not this machine's.
     #[error("cannot listen on {addr}: {source}")]
     Listen {
@@ -109,7 +109,7 @@ pub fn actor(through: &str, peer: Option<IpAddr>) -> String {
 /// # Errors
 /// [`StartError`]: it did not start.
 pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
-    guard::bind::check(args.addr, args.token.as_deref()).map_err(|error| StartError::Bind(error.to_string()))?;
+    guard::bind::check(args.addr, args.token.as_deref()).map_err(guard::GuardError::from)?;
     let data_dir = data_dir(args.data_dir.as_deref())?;
     let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
     let catalog = Catalog::open(args.pipelines.clone())?;
@@ -142,7 +142,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         poll_interval: args.poll_interval,
         streams: Arc::default(),
     };
-    let guard = guard::Guard::new(guard::GuardConfig { addr, allow_hosts: args.allow_host, token: args.token });
+    let guard = guard::Guard::new(guard::GuardConfig { addr, allow_hosts: args.allow_host, token: args.token })?;
     let router = guard::protect(router::router(app, addr), Arc::new(guard));
 
     // The one line a script may wait for. A closed standard output is no reason not to serve.

@@ -11,6 +11,7 @@ mod format;
 mod pages;
 #[cfg(feature = "ssr")]
 mod shell;
+mod slot;
 
 pub use app::App;
 #[cfg(feature = "ssr")]

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::icon::Icon;
 use crate::browser::{self, Timer};
+use crate::ui::slot::Slot;
 
 /// Copies a text, and says for a moment that it did.
 #[component]
@@ -15,13 +16,13 @@ pub fn CopyButton(
     label: &'static str,
 ) -> impl IntoView {
     let copied = RwSignal::new(false);
-    let timer = StoredValue::new_local(None::<Timer>);
+    let timer = Slot::new();
     let copy = move |_| {
         if browser::copy(&text.get_untracked()) {
             copied.set(true);
-            timer.set_value(Some(Timer::after(1500, move || {
+            timer.keep(Timer::after(1500, move || {
                 copied.try_set(false);
-            })));
+            }));
         }
     };
     view! {

@@ -13,9 +13,11 @@ use crate::activity::{Connection, Journal, Link, Numbers, RunState, Settings};
 use crate::model::{Frame, RunView};
 
 /// The most frames that are fetched by themselves, and held while more come. What is older is loaded when scrolled to.
+#[cfg(feature = "hydrate")]
 pub const BOUND: usize = 50_000;
 
 /// The most frames held at all.
+#[cfg(feature = "hydrate")]
 pub const MOST: usize = 200_000;
 
 /// A run's page, live.

@@ -10,6 +10,7 @@ use crate::activity::window::{Rows, Tail, View};
 use crate::browser::{self, Resized};
 use crate::model::Frame;
 use crate::ui::follow::Follow;
+use crate::ui::slot::Slot;
 
 /// A row's height in pixels; the style sheet has it too (`.row`).
 const ROWS: Rows = Rows { height: 20.0, overscan: 15 };
@@ -36,7 +37,7 @@ pub struct Scroll {
     /// The frame that is marked.
     pub marked: RwSignal<Option<u64>>,
     inner: StoredValue<Inner>,
-    resized: StoredValue<Option<Resized>, LocalStorage>,
+    resized: Slot<Resized>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -65,7 +66,7 @@ impl Scroll {
             seen: RwSignal::new(numbers.last),
             marked: RwSignal::new(None),
             inner: StoredValue::new(inner),
-            resized: StoredValue::new_local(None),
+            resized: Slot::new(),
         }
     }
 
@@ -73,8 +74,9 @@ impl Scroll {
     pub fn mounted(self) {
         let Some(scroller) = self.scroller.get() else { return };
         self.go_to_hash();
-        let resized = Resized::watch(&scroller, move || self.resize());
-        self.resized.set_value(resized);
+        if let Some(resized) = Resized::watch(&scroller, move || self.resize()) {
+            self.resized.keep(resized);
+        }
         self.resize();
     }
 

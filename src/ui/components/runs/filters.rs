@@ -11,6 +11,7 @@ use crate::browser::Timer;
 use crate::model::{Offer, RunFilter, Status};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::status;
+use crate::ui::slot::Slot;
 
 /// The filter that an address asks for. What is no filter does not narrow.
 pub fn filter_of(query: &ParamsMap) -> RunFilter {
@@ -50,12 +51,12 @@ pub fn Filters(
             navigate(&address(&data), NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() });
         }
     };
-    let soon = StoredValue::new_local(None::<Timer>);
+    let soon = Slot::new();
     let typed = {
         let go = go.clone();
         move |_| {
             let go = go.clone();
-            soon.set_value(Some(Timer::after(180, go)));
+            soon.keep(Timer::after(180, go));
         }
     };
     let chosen = {

@@ -6,6 +6,7 @@ use leptos::task::spawn_local;
 use crate::browser::{self, PageEvent, PageEvents, Timer};
 use crate::calls::list_runs;
 use crate::model::{Problem, Run, RunFilter, RunPage};
+use crate::ui::slot::Slot;
 
 /// Between two looks while a run is active, in milliseconds.
 const BUSY: u64 = 1000;
@@ -25,7 +26,7 @@ pub struct LiveRuns {
     /// Whether older runs are being fetched.
     pub loading: RwSignal<bool>,
     asking: StoredValue<bool>,
-    timer: StoredValue<Option<Timer>, LocalStorage>,
+    timer: Slot<Timer>,
 }
 
 impl LiveRuns {
@@ -38,7 +39,7 @@ impl LiveRuns {
             problem: RwSignal::new(None),
             loading: RwSignal::new(false),
             asking: StoredValue::new(false),
-            timer: StoredValue::new_local(None),
+            timer: Slot::new(),
         }
     }
 
@@ -60,13 +61,13 @@ impl LiveRuns {
         let Some(active) = active else { return };
         let poll = browser::root_data("data-poll-ms").and_then(|text| text.parse().ok()).unwrap_or(3000);
         let wait = if active { BUSY.min(poll) } else { poll };
-        self.timer.try_set_value(Some(Timer::after(wait, move || {
+        self.timer.keep(Timer::after(wait, move || {
             if browser::is_visible() {
                 self.refresh();
             } else {
                 self.wait();
             }
-        })));
+        }));
     }
 
     /// Looks now.
