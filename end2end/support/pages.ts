@@ -50,6 +50,9 @@ export class StartForm {
   /** Chooses the pipeline, be it in a select or by a radio button. */
   async choose(name: string): Promise<void> {
     const first = this.pipelines.first();
+    // On a phone the form is folded until it is wanted.
+    const fold = this.page.locator('#start > summary');
+    if (!(await first.isVisible())) await fold.click();
     await expect(first).toBeVisible();
     if ((await first.evaluate((element) => element.tagName)) === 'SELECT') await first.selectOption(name);
     else await this.page.locator(`[data-testid="pipeline"][value="${name}"]`).check();

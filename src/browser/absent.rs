@@ -85,6 +85,9 @@ pub fn root_data(_: &str) -> Option<String> {
     None
 }
 
+/// See `browser/location.rs`.
+pub fn set_root_data(_: &str, _: &str) {}
+
 /// See `browser/page.rs`.
 pub fn is_visible() -> bool {
     true

@@ -22,10 +22,12 @@ pub fn set_hash(hash: &str) {
     let _ = history.replace_state_with_url(&state, "", Some(&url));
 }
 
-/// Loads the page anew.
-pub fn reload() {
-    if let Some(window) = web_sys::window() {
-        let _ = window.location().reload();
+/// Sets an attribute of the root element.
+pub fn set_root_data(name: &str, value: &str) {
+    let root = web_sys::window().and_then(|window| window.document()?.document_element());
+    if let Some(root) = root {
+        // Refused only for a name that is none.
+        let _ = root.set_attribute(name, value);
     }
 }
 

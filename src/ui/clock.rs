@@ -28,6 +28,8 @@ impl Clock {
             });
             // Lives as long as the page.
             StoredValue::new_local(tick);
+            // What waits for its data comes alive in this turn of the browser's loop; then all listeners are in place.
+            StoredValue::new_local(Timer::after(0, || browser::set_root_data("data-hydrated", "")));
         });
     }
 

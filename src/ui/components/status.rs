@@ -17,6 +17,17 @@ pub const fn word(status: Status) -> &'static str {
     }
 }
 
+/// The colour of a status.
+pub const fn colour(status: Status) -> &'static str {
+    match status {
+        Status::Pending | Status::Cancelled => "text-soft",
+        Status::Running => "text-info",
+        Status::Completed => "text-ok",
+        Status::Failed => "text-bad",
+        Status::Interrupted => "text-warn",
+    }
+}
+
 /// A status as a badge.
 #[component]
 pub fn StatusBadge(

@@ -63,7 +63,7 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
     };
     view! {
         <Title text=page_title/>
-        <div class="mx-auto flex w-full max-w-[88rem] flex-1 flex-col gap-4 px-4 py-4 lg:h-[calc(100dvh-3.0625rem)] lg:min-h-[34rem] lg:flex-none lg:px-6">
+        <div class="mx-auto flex w-full max-w-[88rem] flex-none flex-col gap-4 px-4 py-4 min-h-[38rem] h-[calc(100dvh-3.0625rem)] lg:px-6">
             <div class="flex flex-col gap-2">
                 <nav aria-label="Breadcrumb" class="text-xs">
                     <A href="/" attr:class="-ml-1 inline-flex items-center gap-0.5 rounded pr-1 text-soft hover:text-ink">
@@ -94,7 +94,7 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
             <ActionProblem problem/>
             <Failure follow/>
             <div class="flex min-h-0 flex-1 flex-col gap-4 lg:flex-row">
-                <section class="card shrink-0 overflow-auto px-4 py-3.5 lg:w-64 lg:self-start xl:w-72" aria-labelledby="phases-title">
+                <section class="card shrink-0 overflow-auto px-4 py-3.5 max-lg:max-h-52 lg:max-h-full lg:w-64 lg:self-start xl:w-72" aria-labelledby="phases-title">
                     <h2 id="phases-title" class="mb-3 text-xs font-semibold text-soft">"Phases"</h2>
                     <PhaseList state/>
                 </section>

@@ -26,7 +26,7 @@ pub fn ActivityPanel(
     let older = Memo::new(move |_| numbers.get().first > 1);
     view! {
         <section
-            class="card relative flex min-h-[24rem] min-w-0 flex-1 flex-col overflow-hidden max-lg:h-[80dvh] max-lg:flex-none"
+            class="card relative flex min-h-[20rem] min-w-0 flex-1 flex-col overflow-hidden"
             aria-label="Activity"
             data-testid="activity"
             data-frames=move || numbers.get().frames

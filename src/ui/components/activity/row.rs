@@ -129,9 +129,10 @@ fn status_change(change: &StatusChange, attempt: u32) -> impl IntoView + use<> {
         Status::Pending => format!("Attempt {attempt}"),
         to => status::word(to).to_owned(),
     };
+    let icon = if change.to == Status::Running { Icon::Start } else { Icon::of_status(change.to) };
     view! {
         <span class="row-event">
-            {Icon::of_status(change.to).draw()}
+            <span class=status::colour(change.to)>{icon.draw()}</span>
             <b>{words}</b>
             <span>{format::one_line(&change.reason, 300)}</span>
         </span>
@@ -142,6 +143,8 @@ fn phase_change(change: &PhaseChange) -> impl IntoView + use<> {
     let exit = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
     let took = change.duration_ms.map(|took| format!("in {}", format::duration(took)));
     let tone = colour(change.state);
+    // What has begun is past here: nothing turns in a journal.
+    let icon = if change.state == PhaseState::Started { Icon::Start } else { Icon::of_phase(change.state) };
     let word = match change.state {
         PhaseState::Pending => "waits",
         PhaseState::Started => "started",
@@ -151,7 +154,7 @@ fn phase_change(change: &PhaseChange) -> impl IntoView + use<> {
     };
     view! {
         <span class="row-event">
-            <span class=tone>{Icon::of_phase(change.state).draw()}</span>
+            <span class=tone>{icon.draw()}</span>
             <b>{change.name.clone()}</b>
             <span>{word}</span>
             {took.map(|took| view! { <span>{took}</span> })}

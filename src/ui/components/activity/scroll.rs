@@ -152,7 +152,8 @@ impl Scroll {
             inner.target = None;
             top = ROWS.centred(place, inner.height);
         } else if inner.tail.following() {
-            top = (ROWS.length(numbers.frames) - inner.height).max(0.0);
+            // Beyond the end, so that the list's own padding is in view too; the browser stops where the end is.
+            top = (ROWS.length(numbers.frames) - inner.height).max(0.0) + ROWS.height;
         } else if numbers.first != inner.first {
             // Rows came in, or went, above: what one looks at stays where it is.
             let by = (inner.first as f64 - numbers.first as f64) * ROWS.height;
@@ -161,7 +162,7 @@ impl Scroll {
         }
         inner.first = numbers.first;
         self.inner.try_set_value(inner);
-        if (top - before).abs() >= 1.0 {
+        if (top - before).abs() >= 1.0 && (before > 0.0 || top > ROWS.height) {
             scroller.set_scroll_top(top as i32);
         }
         if inner.tail.following() {
