@@ -3,6 +3,9 @@
 //! This library is what server and browser share, and the browser's entry point. Its rooms, in the order a click passes
 //! them: [`ui`], [`calls`], then on the server `service`, `engine`, `journal`, `store`; [`model`] is the words of all.
 
+// The type of a whole page is deep: every element is in it.
+#![recursion_limit = "512"]
+
 pub mod activity;
 pub mod browser;
 pub mod calls;
