@@ -41,10 +41,11 @@ pub async fn read_offer() -> Result<Offer, Problem> {
 /// The filter is not one, or the database is not available.
 #[server(prefix = "/fn", endpoint = "list_runs", input = GetUrl)]
 pub async fn list_runs(
-    /// Which runs are wanted.
+    /// Which runs are wanted. All of them, if nothing is said: an empty filter is nothing at all in a URL.
+    #[server(default)]
     filter: RunFilter,
 ) -> Result<RunPage, Problem> {
-    server::service()?.list(&filter).await
+    server::answer(server::service()?.list(&filter).await)
 }
 
 /// A run and the newest frames of its journal: what its page shows first.
@@ -56,11 +57,7 @@ pub async fn view_run(
     /// The run's id.
     id: String,
 ) -> Result<RunView, Problem> {
-    let view = server::service()?.view(&id).await;
-    if let Err(problem) = &view {
-        server::answer_with(problem);
-    }
-    view
+    server::answer(server::service()?.view(&id).await)
 }
 
 /// Asks for a new run, and leads to its page.
@@ -80,7 +77,8 @@ pub async fn start_run(
 ) -> Result<Run, Problem> {
     let given = params.into_iter().map(|(name, value)| (name, value.into())).collect();
     let key = Some(key).filter(|key| !key.is_empty());
-    let (run, _) = server::service()?.start(&pipeline, given, key.as_deref()).await?;
+    let started = server::service()?.start(&pipeline, given, key.as_deref()).await;
+    let (run, _) = server::answer_action(started)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)
 }
@@ -96,7 +94,7 @@ pub async fn rerun(
     /// The attempt the operator saw. If another has begun since, nothing is done: two presses are one re-run.
     attempt: u32,
 ) -> Result<Run, Problem> {
-    server::service()?.rerun(&id, None, Some(attempt), &server::operator()).await
+    server::answer_action(server::service()?.rerun(&id, None, Some(attempt), &server::operator()).await)
 }
 
 /// Asks for the end of an active run.
@@ -108,7 +106,7 @@ pub async fn cancel(
     /// The run's id.
     id: String,
 ) -> Result<Run, Problem> {
-    server::service()?.cancel(&id, &server::operator()).await
+    server::answer_action(server::service()?.cancel(&id, &server::operator()).await)
 }
 
 /// What a server function needs of the request it serves.
@@ -117,7 +115,7 @@ mod server {
     use std::net::SocketAddr;
 
     use axum::extract::ConnectInfo;
-    use axum::http::{StatusCode, request::Parts};
+    use axum::http::{StatusCode, header, request::Parts};
     use leptos::prelude::use_context;
     use leptos_axum::ResponseOptions;
 
@@ -136,10 +134,21 @@ mod server {
         crate::server::actor("the page", peer)
     }
 
-    /// Gives the page or the call the problem's status.
-    pub fn answer_with(problem: &Problem) {
-        if let (Some(options), Ok(status)) = (use_context::<ResponseOptions>(), StatusCode::from_u16(problem.status)) {
+    /// Gives the page or the call the problem's status, if there is one.
+    pub fn answer<T>(answer: Result<T, Problem>) -> Result<T, Problem> {
+        if let Err(problem) = &answer
+            && let Some(options) = use_context::<ResponseOptions>()
+            && let Ok(status) = StatusCode::from_u16(problem.status)
+        {
             options.set_status(status);
         }
+        answer
+    }
+
+    /// The same for what a form sends. Where no script runs, the answer is a way back to the form, which tells the problem.
+    pub fn answer_action<T>(action: Result<T, Problem>) -> Result<T, Problem> {
+        let accept = use_context::<Parts>().and_then(|parts| parts.headers.get(header::ACCEPT).cloned());
+        let by_script = accept.is_none_or(|accept| !accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
+        if by_script { answer(action) } else { action }
     }
 }

@@ -19,7 +19,7 @@ pub fn RunTable(
     /// The pipelines, for their titles.
     offer: RwSignal<Offer>,
 ) -> impl IntoView {
-    let narrowed = filter != RunFilter::default();
+    let narrowed = filter != RunFilter { limit: filter.limit, ..RunFilter::default() };
     let older = filter.clone();
     let live = LiveRuns::new(filter, page);
     Effect::new(move |_| live.begin());
