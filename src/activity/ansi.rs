@@ -45,7 +45,7 @@ impl Style {
             (self.underline && !self.strike, "a-u"),
             (self.strike && !self.underline, "a-s"),
         ];
-        classes.extend(flags.into_iter().filter_map(|(on, class)| on.then(|| class.to_owned())));
+        classes.extend(flags.into_iter().filter(|(on, _)| *on).map(|(_, class)| class.to_owned()));
         let (foreground, background) =
             if self.inverse { (self.background, self.foreground) } else { (self.foreground, self.background) };
         match foreground {

@@ -5,12 +5,13 @@ use jiff::tz::Offset;
 
 use crate::model::Timestamp;
 
-/// A length of time, to two places: `0.4s`, `34s`, `2m 05s`, `3h 20m`, `2d 4h`.
+/// A length of time, to two places: `40ms`, `3.4s`, `34s`, `2m 05s`, `3h 20m`, `2d 4h`.
 pub fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
-        0..10 => format!("{}.{}s", seconds, milliseconds % 1000 / 100),
+        0 => format!("{milliseconds}ms"),
+        1..10 => format!("{}.{}s", seconds, milliseconds % 1000 / 100),
         10..60 => format!("{seconds}s"),
         60..3600 => format!("{minutes}m {:02}s", seconds % 60),
         3600..86_400 => format!("{hours}h {:02}m", minutes % 60),
@@ -107,8 +108,9 @@ mod tests {
     #[test]
     fn durations_have_two_places() {
         let cases = [
-            (0, "0.0s"),
-            (999, "0.9s"),
+            (0, "0ms"),
+            (999, "999ms"),
+            (1_000, "1.0s"),
             (9_990, "9.9s"),
             (10_000, "10s"),
             (65_000, "1m 05s"),

@@ -9,7 +9,7 @@ use crate::calls::{Cancel, Rerun};
 use crate::model::{Code, Problem, Run, RunId, Status};
 use crate::ui::follow::Follow;
 
-/// The buttons. A button that the status forbids is disabled.
+/// The buttons. One that the status forbids is hidden and disabled.
 #[component]
 pub fn RunActions(
     /// The run.
@@ -58,6 +58,7 @@ pub fn RunActions(
         <form
             method="post"
             action=Rerun::url()
+            class:hidden=move || status.get().is_active()
             on:submit={
                 let id = again.clone();
                 move |event| {
@@ -83,6 +84,7 @@ pub fn RunActions(
         <form
             method="post"
             action=Cancel::url()
+            class:hidden=move || status.get().is_finished()
             on:submit={
                 let id = stop.clone();
                 move |event| {

@@ -50,8 +50,8 @@ pub(super) struct Engine {
     stream: RefCell<Option<Stream>>,
     /// Counts streams, so that late words of a closed one are known.
     streams: Cell<u64>,
-    /// When the stream was last heard, until the machine is told.
-    heard: Cell<Option<u64>>,
+    /// The stream was heard since the machine was told so last.
+    heard: Cell<bool>,
     /// The last that the machine was told about the run.
     active: Cell<bool>,
     alarm: RefCell<Option<(u64, Timer)>>,
@@ -73,7 +73,7 @@ impl Engine {
             postponed: RefCell::default(),
             stream: RefCell::default(),
             streams: Cell::new(0),
-            heard: Cell::new(None),
+            heard: Cell::new(false),
             active: Cell::new(active),
             alarm: RefCell::default(),
             turn: RefCell::default(),
@@ -123,8 +123,8 @@ impl Engine {
 
     /// Tells the machine, and does what it says.
     pub(super) fn feed(self: &Rc<Self>, event: Event) {
-        if let Some(at) = self.heard.take() {
-            self.step(Event::Heard, at);
+        if self.heard.take() && event != Event::Heard {
+            self.step(Event::Heard, steady());
         }
         self.step(event, steady());
         let deadline = self.machine.borrow().deadline();
@@ -177,7 +177,7 @@ impl Engine {
         let stream = Stream::open(&url, move |said| {
             with(&weak, |engine| {
                 if engine.streams.get() == number {
-                    engine.heard.set(Some(steady()));
+                    engine.heard.set(true);
                 }
                 engine.push(match said {
                     Said::Frame(json) => Waiting::Frame(json),
@@ -209,7 +209,8 @@ impl Engine {
 
     fn push(self: &Rc<Self>, waiting: Waiting) {
         self.line.borrow_mut().push_back(waiting);
-        if !is_visible() && self.line.borrow().len() >= HIDDEN_LINE {
+        let long = self.line.borrow().len() >= HIDDEN_LINE;
+        if long && !is_visible() {
             self.take_turn();
         } else {
             self.schedule();
@@ -256,6 +257,8 @@ impl Engine {
         }
         if missing {
             self.feed(Event::Missing);
+        } else if self.heard.get() {
+            self.feed(Event::Heard);
         }
         self.show();
         if !self.line.borrow().is_empty() {

@@ -70,7 +70,7 @@ pub fn HomePage() -> impl IntoView {
             <section class="flex min-w-0 flex-col gap-3" aria-labelledby="runs-title">
                 <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
                     <h1 id="runs-title" class="text-lg font-semibold tracking-tight">"Runs"</h1>
-                    <div class="min-w-0 flex-1 basis-72"><Filters filter offer/></div>
+                    <div class="min-w-0 flex-1 basis-full sm:basis-72"><Filters filter offer/></div>
                 </div>
                 <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{list}</Transition>
             </section>

@@ -132,7 +132,10 @@ fn Facts(follow: Follow) -> impl IntoView {
                 {move || if from.get().is_some() { "Started " } else { "Asked for " }}
                 <Moment at=asked/>
             </span>
-            <span>"Took " <Elapsed from to/></span>
+            <span class:hidden=move || from.get().is_none()>
+                {move || if to.get().is_some() { "Took " } else { "Running for " }}
+                <Elapsed from to/>
+            </span>
             <span>{move || format!("Attempt {}", attempt.get())}</span>
             <ParamList params/>
         </div>

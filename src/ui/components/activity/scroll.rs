@@ -97,6 +97,11 @@ impl Scroll {
     /// Marks a frame and lets the address name it; takes the mark away if `None`.
     pub fn mark(self, seq: Option<u64>) {
         self.marked.set(seq);
+        if seq.is_some() && self.follow.state.with_untracked(|state| state.run.status.is_active()) {
+            // What one looks at should not run away.
+            self.inner.update_value(|inner| inner.tail.stay());
+            self.tell_following();
+        }
         browser::set_hash(&seq.map_or_else(String::new, |seq| format!("f{seq}")));
     }
 
@@ -107,7 +112,6 @@ impl Scroll {
         let (Some(place), Some(scroller)) = (self.follow.place_of(next), self.scroller.get_untracked()) else { return };
         self.mark(Some(next));
         if let Some(top) = ROWS.revealed(place, view(&scroller)) {
-            self.inner.update_value(|inner| inner.tail.stay());
             scroller.set_scroll_top(top as i32);
         }
     }
@@ -135,8 +139,17 @@ impl Scroll {
     fn resize(self) {
         let Some(scroller) = self.scroller.try_get_untracked().flatten() else { return };
         let height = f64::from(scroller.client_height());
-        self.inner.try_update_value(|inner| inner.height = height);
+        let before = View { height: self.inner.with_value(|inner| inner.height), ..view(&scroller) };
+        self.inner.update_value(|inner| inner.height = height);
         self.layout();
+        // The detail of a marked row takes room from the list: not that of the row itself.
+        let marked = self.marked.get_untracked().and_then(|seq| self.follow.place_of(seq));
+        let in_view = marked.filter(|&place| ROWS.revealed(place, before).is_none());
+        if let Some(top) = in_view.and_then(|place| ROWS.revealed(place, view(&scroller)))
+            && !self.following.get_untracked()
+        {
+            scroller.set_scroll_top(top as i32);
+        }
     }
 
     /// Puts everything in its place after the frames changed.
@@ -180,7 +193,8 @@ impl Scroll {
             let ends = |frames: &[Arc<Frame>]| (frames.first().map(|f| f.seq), frames.last().map(|f| f.seq));
             ends(drawn) == ends(&frames)
         });
-        browser::set_style(&block, "transform", &format!("translateY({offset}px)"));
+        // Not a transform: Chromium does not paint anew what moves together with the scroll position.
+        browser::set_style(&block, "top", &format!("{offset}px"));
         if !same {
             self.drawn.set(frames);
         }

@@ -51,6 +51,16 @@ pub fn Filters(
             navigate(&address(&data), NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() });
         }
     };
+    // The address may change by itself: back, forward, a link.
+    let search = NodeRef::<html::Input>::new();
+    Effect::new(move |_| {
+        let wanted = filter.with(|filter| filter.q.clone()).unwrap_or_default();
+        if let Some(search) = search.get()
+            && search.value().trim() != wanted
+        {
+            search.set_value(&wanted);
+        }
+    });
     let soon = Slot::new();
     let typed = {
         let go = go.clone();
@@ -66,7 +76,7 @@ pub fn Filters(
     let chosen_again = chosen.clone();
     let statuses = Status::ALL.map(|each| {
         let selected = move || filter.with(|filter| filter.status == Some(each));
-        view! { <option value=each.as_str() selected=selected>{status::word(each)}</option> }
+        view! { <option value=each.as_str() selected=selected prop:selected=selected>{status::word(each)}</option> }
     });
     view! {
         <form
@@ -81,7 +91,7 @@ pub fn Filters(
                 go();
             }
         >
-            <div class="relative min-w-0 flex-1 basis-40">
+            <div class="relative min-w-0 flex-1 basis-full sm:basis-40">
                 <span class="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-faint">
                     {Icon::Search.draw()}
                 </span>
@@ -93,20 +103,25 @@ pub fn Filters(
                     aria-label="Search runs by id, pipeline or parameter"
                     autocomplete="off"
                     value=filter.with_untracked(|filter| filter.q.clone())
+                    node_ref=search
                     on:input=typed
                 />
             </div>
-            <select name="status" class="field field-small !w-auto" aria-label="Status" on:change=chosen>
+            <select name="status" class="field field-small flex-1 sm:!w-auto sm:flex-none" aria-label="Status" on:change=chosen>
                 <option value="">"Any status"</option>
                 {statuses}
             </select>
-            <select name="pipeline" class="field field-small !w-auto max-w-44" aria-label="Pipeline" on:change=chosen_again>
+            <select name="pipeline" class="field field-small flex-1 sm:!w-auto sm:max-w-44 sm:flex-none" aria-label="Pipeline" on:change=chosen_again>
                 <option value="">"Any pipeline"</option>
                 <For each=move || offer.get().pipelines key=|pipeline| pipeline.name.clone() let:pipeline>
                     {
                         let name = pipeline.name.clone();
                         let selected = move || filter.with(|filter| filter.pipeline.as_ref() == Some(&name));
-                        view! { <option value=pipeline.name.clone() selected=selected>{pipeline.title.clone()}</option> }
+                        view! {
+                            <option value=pipeline.name.clone() selected=selected.clone() prop:selected=selected>
+                                {pipeline.title.clone()}
+                            </option>
+                        }
                     }
                 </For>
             </select>

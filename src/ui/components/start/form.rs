@@ -61,6 +61,13 @@ pub fn StartForm(
             focus(&format!("param-{}", error.param));
         }
     });
+    // What was chosen before the page was alive is chosen.
+    let select = NodeRef::<html::Select>::new();
+    Effect::new(move |_| {
+        if let Some(select) = select.get() {
+            chosen.maybe_update(|chosen| std::mem::replace(chosen, select.value()) != select.value());
+        }
+    });
     let choose = move |event| {
         start.value().set(None);
         chosen.set(event_target_value(&event));
@@ -70,6 +77,7 @@ pub fn StartForm(
             method="post"
             action=StartRun::url()
             class="flex flex-col gap-3.5"
+            autocomplete="off"
             novalidate
             node_ref=form
             on:submit=on_submit
@@ -77,7 +85,15 @@ pub fn StartForm(
         >
             <div>
                 <label for="pipeline" class="mb-1 block text-xs font-medium text-soft">"Pipeline"</label>
-                <select class="field" id="pipeline" name="pipeline" data-testid="pipeline" on:change=choose>
+                <select
+                    class="field"
+                    id="pipeline"
+                    name="pipeline"
+                    data-testid="pipeline"
+                    autocomplete="off"
+                    node_ref=select
+                    on:change=choose
+                >
                     <For
                         each=move || offer.get().pipelines
                         key=|pipeline| (pipeline.name.clone(), pipeline.title.clone())
