@@ -12,6 +12,9 @@ case ":$PATH:" in
   *) PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" ;;
 esac
 
+# Where cargo builds, whatever this user's own settings are: the scripts look there.
+export CARGO_TARGET_DIR="$ROOT/target"
+
 say() { printf '· %s\n' "$*" >&2; }
 
 # One sentence: what is missing, and what to do.
@@ -45,7 +48,8 @@ apt_install() {
   fi
   say "$what is missing: installing $* with apt"
   {
-    "${as_root[@]}" apt-get update -qq &&
-      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+    "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update -qq &&
+      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-remove --no-install-recommends "$@"
   } >&2 || fail "apt could not install $what (its words are above): run 'apt-get install $*' by hand and try again."
 }

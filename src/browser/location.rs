@@ -22,6 +22,14 @@ pub fn set_hash(hash: &str) {
     let _ = history.replace_state_with_url(&state, "", Some(&url));
 }
 
+/// Asks the server for the whole page again.
+pub fn reload() {
+    if let Some(window) = web_sys::window() {
+        // Refused only while the page is being left anyway.
+        let _ = window.location().reload();
+    }
+}
+
 /// Sets an attribute of the root element.
 pub fn set_root_data(name: &str, value: &str) {
     let root = web_sys::window().and_then(|window| window.document()?.document_element());

@@ -34,7 +34,7 @@ pub use self::{
     element::{Resized, has_selection, set_style},
     frames::{Answer, NoAnswer, fetch_frames},
     listener::Listener,
-    location::{hash, root_data, set_hash, set_root_data},
+    location::{hash, reload, root_data, set_hash, set_root_data},
     page::{PageEvent, PageEvents, is_visible},
     random::{key, random},
     stream::{Said, Stream},

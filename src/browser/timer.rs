@@ -85,3 +85,16 @@ pub async fn pause(milliseconds: u64) {
     });
     let _ = JsFuture::from(promise).await;
 }
+
+/// Waits until the page is drawn next, or so many milliseconds pass: a hidden page is not drawn.
+pub async fn next_frame_or(milliseconds: u64) {
+    let milliseconds = i32::try_from(milliseconds.min(LONGEST)).unwrap_or(i32::MAX);
+    let promise = Promise::new(&mut |resolve, _| {
+        if let Some(window) = web_sys::window() {
+            // The later of the two finds the promise kept already.
+            let _ = window.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds);
+            let _ = window.request_animation_frame(&resolve);
+        }
+    });
+    let _ = JsFuture::from(promise).await;
+}

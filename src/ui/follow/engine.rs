@@ -13,7 +13,7 @@ use leptos::task::spawn_local;
 use super::{BOUND, Follow, MOST, past};
 use crate::activity::{Action, Applied, Connection, Event, Settings};
 use crate::browser::{
-    NoAnswer, PageEvent, PageEvents, Said, Stream, Timer, fetch_frames, is_visible, random, root_data, steady,
+    NoAnswer, PageEvent, PageEvents, Said, Stream, Timer, fetch_frames, is_visible, random, reload, root_data, steady,
 };
 use crate::model::{Code, Cursor, Frame, RunId};
 
@@ -155,6 +155,8 @@ impl Engine {
                 Action::CloseStream => {
                     self.postponed.borrow_mut().retain(|&postponed| postponed != Action::OpenStream);
                     self.stream.take();
+                    // Its last words may still come; they are not those of the stream in force.
+                    self.streams.set(self.streams.get() + 1);
                 }
                 Action::OpenStream | Action::Poll if !self.line.borrow().is_empty() => {
                     self.postponed.borrow_mut().push(action);
@@ -174,7 +176,7 @@ impl Engine {
         self.streams.set(number);
         let url = format!("/runs/{}/events?after={}", self.run, self.cursor().0);
         let weak = Rc::downgrade(self);
-        let stream = Stream::open(&url, move |said| {
+        let hear = move |said| {
             with(&weak, |engine| {
                 if engine.streams.get() == number {
                     engine.heard.set(true);
@@ -184,7 +186,10 @@ impl Engine {
                     said => Waiting::Said(number, said),
                 });
             });
-        });
+        };
+        let weak = Rc::downgrade(self);
+        let busy = move || weak.upgrade().is_some_and(|engine| !engine.line.borrow().is_empty());
+        let stream = Stream::open(&url, hear, busy);
         if stream.is_none() {
             self.push(Waiting::Said(number, Said::Lost));
         }
@@ -308,6 +313,8 @@ impl Engine {
                 self.feed(Event::End);
             }
             Said::Problem(Code::RunNotFound) => self.feed(Event::Gone),
+            // The login has run out: the server leads a page that asks again to its form, and back.
+            Said::Problem(Code::Unauthorized) => reload(),
             Said::Problem(_) | Said::Lost => self.feed(Event::Lost),
             Said::Heartbeat | Said::Frame(_) => {}
         }
