@@ -7,11 +7,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::worker::{Worker, add_phase, status_frame};
+use super::worker::Worker;
 use crate::journal::WriteError;
 use crate::model::frame::PhaseChange;
 use crate::model::{PhaseState, Status, Timestamp};
-use crate::store::{Change, Guard, RunKey, Write};
+use crate::store::{Change, Guard, NewFrame, RunKey, Write};
 
 /// How often the engine looks by itself for runs that wait or that nobody holds, at the most.
 const LOOK: Duration = Duration::from_secs(1);
@@ -84,14 +84,8 @@ impl EngineTask {
     /// The write that ends a lapsed run: the phase it was in, the phases it did not reach, the status.
     async fn interruption(&self, run: RunKey, attempt: u32, now: Timestamp) -> Result<Write, WriteError> {
         let reason = "its worker went away: the lease ran out".to_owned();
-        let mut write = Write {
-            run,
-            guard: Guard::Lapsed(attempt, now),
-            at: now,
-            change: Change::Finish { to: Status::Interrupted, error: Some(reason.clone()) },
-            phases: Vec::new(),
-            frames: Vec::new(),
-        };
+        let finish = Change::Finish { to: Status::Interrupted, error: Some(reason.clone()) };
+        let mut write = Write::new(run, Guard::Lapsed(attempt, now), finish);
         let phases = self.shared.store.run(run).await?.map(|run| run.phases).unwrap_or_default();
         for phase in phases {
             let (state, duration_ms) = match phase.state {
@@ -99,10 +93,9 @@ impl EngineTask {
                 PhaseState::Pending => (PhaseState::Skipped, None),
                 PhaseState::Completed | PhaseState::Failed | PhaseState::Skipped => continue,
             };
-            let name = phase.name.as_str().into();
-            add_phase(&mut write, Some((name, PhaseChange { name: phase.name, state, exit_code: None, duration_ms })));
+            write.add_phase(PhaseChange { name: phase.name, state, exit_code: None, duration_ms });
         }
-        write.frames.push(status_frame(Status::Running, Status::Interrupted, reason));
+        write.frames.push(NewFrame::status(Status::Running, Status::Interrupted, reason));
         Ok(write)
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::lines::{Line, Splitter};
 use super::process::Outputs;
 use crate::journal::{Journal, WriteError};
-use crate::model::{Body, Log, LogStream, Timestamp};
+use crate::model::{Body, Log, LogStream};
 use crate::store::{Change, Guard, Lease, NewFrame, Write};
 
 /// How long a line without its end is held back.
@@ -47,14 +47,8 @@ pub async fn journal_all(
                 size += more.iter().map(NewFrame::size).sum::<usize>();
                 group.extend(more);
             }
-            let write = Write {
-                run: lease.run,
-                guard: Guard::Lease(lease),
-                at: Timestamp::now(),
-                change: Change::None,
-                phases: Vec::new(),
-                frames: group,
-            };
+            let mut write = Write::new(lease.run, Guard::Lease(lease), Change::None);
+            write.frames = group;
             journal.write(write).await?;
         }
         Ok(())

@@ -14,10 +14,10 @@ use super::Shared;
 use super::output::journal_all;
 use super::process::Process;
 use crate::journal::WriteError;
-use crate::model::frame::{Failure, PhaseChange, StatusChange};
+use crate::model::frame::{Failure, PhaseChange};
 use crate::model::pipeline::PROJECT;
 use crate::model::{Body, Param, ParamKind, ParamValue, PhaseSpec, PhaseState, Pipeline, Run, Status, Timestamp};
-use crate::store::{Assignment, Change, Guard, Lease, NewFrame, PhaseUpdate, RunKey, Write};
+use crate::store::{Assignment, Change, Guard, Lease, NewFrame, RunKey, Write};
 
 /// How long outputs may stay open after everything that could hold them has ended.
 const OUTPUTS_CLOSE: Duration = Duration::from_secs(5);
@@ -61,15 +61,9 @@ impl Worker {
     ) -> Result<Option<Self>, WriteError> {
         let owner = shared.options.owner.clone();
         let reason = format!("claimed by {owner}");
-        let now = Timestamp::now();
-        let claim = Write {
-            run,
-            guard: Guard::Standing(Status::Pending, attempt),
-            at: now,
-            change: Change::Claim { owner, until: later(now, shared.options.lease) },
-            phases: Vec::new(),
-            frames: vec![status_frame(Status::Pending, Status::Running, reason)],
-        };
+        let change = Change::Claim { owner, until: later(Timestamp::now(), shared.options.lease) };
+        let mut claim = Write::new(run, Guard::Standing(Status::Pending, attempt), change);
+        claim.frames.push(NewFrame::status(Status::Pending, Status::Running, reason));
         match shared.journal.write(claim).await {
             Ok(won) => Ok(Some(Self {
                 shared: Arc::clone(shared),
@@ -106,8 +100,7 @@ impl Worker {
         loop {
             tokio::time::sleep(lease / 3).await;
             let asked = Instant::now();
-            let now = Timestamp::now();
-            let extend = self.write(now, Change::Extend { until: later(now, lease) });
+            let extend = self.write(Change::Extend { until: later(Timestamp::now(), lease) });
             match tokio::time::timeout_at(valid_until, self.shared.journal.write(extend)).await {
                 Ok(Ok(extended)) => {
                     valid_until = asked + lease;
@@ -141,12 +134,12 @@ impl Worker {
             let ended = self.phase(spec, &name, &run, &folder).await?;
             let end = |state, exit_code| {
                 let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-                Some((Arc::clone(&name), PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms }))
+                PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms }
             };
             let (verdict, end) = match ended {
                 Ended::Exited(Some(0)) => {
                     if rest.is_empty() {
-                        return self.finish(completed(), end(PhaseState::Completed, Some(0)), rest).await;
+                        return self.finish(completed(), Some(end(PhaseState::Completed, Some(0))), rest).await;
                     }
                     self.end_phase(end(PhaseState::Completed, Some(0))).await?;
                     continue;
@@ -170,7 +163,7 @@ impl Worker {
                 }
                 Ended::Stopped => (self.stopped().await?, end(PhaseState::Failed, None)),
             };
-            return self.finish(verdict, end, rest).await;
+            return self.finish(verdict, Some(end), rest).await;
         }
         // Only a pipeline without phases comes here, and files without phases are refused.
         self.finish(completed(), None, &[]).await
@@ -269,75 +262,47 @@ impl Worker {
             return Ok(Verdict { to: Status::Interrupted, reason, error: None });
         }
         // Who asked stands in the database; a write without a change reads it there, inside a transaction.
-        let asked = self.shared.journal.write(self.write(Timestamp::now(), Change::None)).await?;
+        let asked = self.shared.journal.write(self.write(Change::None)).await?;
         let by = asked.cancel_by.unwrap_or_else(|| "an operator".to_owned());
         Ok(Verdict { to: Status::Cancelled, reason: format!("cancelled by {by}"), error: None })
     }
 
     async fn begin(&self, name: &Arc<str>) -> Result<Instant, WriteError> {
-        let body = Body::Phase(PhaseChange {
+        let mut write = self.write(Change::Enter { phase: Arc::clone(name) });
+        write.add_phase(PhaseChange {
             name: name.to_string(),
             state: PhaseState::Started,
             exit_code: None,
             duration_ms: None,
         });
-        let mut write = self.write(Timestamp::now(), Change::Enter { phase: Arc::clone(name) });
-        write.phases.push(PhaseUpdate { name: Arc::clone(name), state: PhaseState::Started, exit_code: None });
-        write.frames.push(NewFrame::now(Some(Arc::clone(name)), &body));
         self.shared.journal.write(write).await?;
         Ok(Instant::now())
     }
 
-    async fn end_phase(&self, end: Option<(Arc<str>, PhaseChange)>) -> Result<(), WriteError> {
-        let mut write = self.write(Timestamp::now(), Change::None);
-        add_phase(&mut write, end);
+    async fn end_phase(&self, end: PhaseChange) -> Result<(), WriteError> {
+        let mut write = self.write(Change::None);
+        write.add_phase(end);
         self.shared.journal.write(write).await.map(drop)
     }
 
     /// Ends the attempt in one transaction: the phase that ended it, the phases that will not run, the error, the status.
-    async fn finish(
-        &self,
-        verdict: Verdict,
-        end: Option<(Arc<str>, PhaseChange)>,
-        rest: &[PhaseSpec],
-    ) -> Result<(), WriteError> {
+    async fn finish(&self, verdict: Verdict, end: Option<PhaseChange>, rest: &[PhaseSpec]) -> Result<(), WriteError> {
         let Verdict { to, reason, error } = verdict;
         let sentence = error.as_ref().map(|error| error.message.clone());
         let sentence = sentence.or_else(|| (to == Status::Interrupted).then(|| reason.clone()));
-        let mut write = self.write(Timestamp::now(), Change::Finish { to, error: sentence });
-        add_phase(&mut write, end);
-        for spec in rest {
-            let skipped =
-                PhaseChange { name: spec.name.clone(), state: PhaseState::Skipped, exit_code: None, duration_ms: None };
-            add_phase(&mut write, Some((spec.name.as_str().into(), skipped)));
+        let mut write = self.write(Change::Finish { to, error: sentence });
+        let skipped = rest.iter().map(|spec| PhaseChange::skipped(spec.name.clone()));
+        for phase in end.into_iter().chain(skipped) {
+            write.add_phase(phase);
         }
         write.frames.extend(error.map(|error| NewFrame::now(None, &Body::Error(error))));
-        write.frames.push(status_frame(Status::Running, to, reason));
+        write.frames.push(NewFrame::status(Status::Running, to, reason));
         self.shared.journal.write(write).await.map(drop)
     }
 
-    fn write(&self, at: Timestamp, change: Change) -> Write {
-        Write {
-            run: self.lease.run,
-            guard: Guard::Lease(self.lease),
-            at,
-            change,
-            phases: Vec::new(),
-            frames: Vec::new(),
-        }
+    fn write(&self, change: Change) -> Write {
+        Write::new(self.lease.run, Guard::Lease(self.lease), change)
     }
-}
-
-/// Adds a phase's end to a write, both as a state and as a frame.
-pub fn add_phase(write: &mut Write, end: Option<(Arc<str>, PhaseChange)>) {
-    let Some((name, change)) = end else { return };
-    write.phases.push(PhaseUpdate { name: Arc::clone(&name), state: change.state, exit_code: change.exit_code });
-    write.frames.push(NewFrame::now(Some(name), &Body::Phase(change)));
-}
-
-/// The frame of a change of status.
-pub fn status_frame(from: Status, to: Status, reason: String) -> NewFrame {
-    NewFrame::now(None, &Body::Status(StatusChange { from, to, reason }))
 }
 
 /// Makes the folder, empty.

@@ -120,6 +120,13 @@ pub struct PhaseChange {
     pub duration_ms: Option<u64>,
 }
 
+impl PhaseChange {
+    /// A phase that did not run.
+    pub fn skipped(name: String) -> Self {
+        Self { name, state: PhaseState::Skipped, exit_code: None, duration_ms: None }
+    }
+}
+
 /// Which of a command's two outputs a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

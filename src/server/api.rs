@@ -17,7 +17,7 @@ use crate::model::{Code, Pipeline, Problem, Run, RunFilter, RunPage};
 use crate::service::frame_page_json;
 
 /// The largest body a valid request can have, with room to spare.
-const MAX_BODY: usize = 256 * 1024;
+pub const MAX_BODY: usize = 256 * 1024;
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;

@@ -114,7 +114,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
     let catalog = Catalog::open(args.pipelines.clone())?;
     let projects = Arc::new(Projects::open(&args.projects)?);
-    let supervisor = std::env::current_exe().map_err(StartError::OwnFile)?;
+    let supervisor = own_program().map_err(StartError::OwnFile)?;
     let listener = tokio::net::TcpListener::bind(args.addr)
         .await
         .map_err(|source| StartError::Listen { addr: args.addr, source })?;
@@ -165,6 +165,13 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         () = tokio::time::sleep(args.grace + CLOSE) => {}
     }
     Ok(())
+}
+
+/// This program, to start it again. On Linux by the kernel's own link, which stays right when the file is replaced by a
+/// newer version while the server runs.
+fn own_program() -> std::io::Result<PathBuf> {
+    let link = PathBuf::from("/proc/self/exe");
+    if link.exists() { Ok(link) } else { std::env::current_exe() }
 }
 
 fn data_dir(given: Option<&std::path::Path>) -> Result<PathBuf, StartError> {

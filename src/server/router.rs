@@ -3,9 +3,14 @@
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
 use axum::http::Uri;
+use axum::middleware::map_request;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+
+use http_body_util::Limited;
 
 use super::{App, api, assets, health, pages, stream};
 use crate::model::{Code, Problem};
@@ -31,7 +36,12 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         .route("/favicon.svg", get(assets::file))
         .route("/pkg/{*path}", get(assets::file))
         .with_state(app.clone());
-    pages::router(app, addr).merge(rest)
+    pages::router(app, addr).merge(rest).layer(map_request(limited))
+}
+
+/// No valid request has a body larger than this; whoever reads one, reads no further.
+async fn limited(request: Request) -> Request {
+    request.map(|body| Body::new(Limited::new(body, api::MAX_BODY)))
 }
 
 async fn no_such_call(uri: Uri) -> impl IntoResponse {

@@ -7,13 +7,10 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::journal::{Journal, Reader, WriteError};
-use crate::model::frame::StatusChange;
-use crate::model::{Body, PhaseState};
-use crate::model::{
-    Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status, Timestamp,
-};
+use crate::model::frame::PhaseChange;
+use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
 use crate::pipelines::{Catalog, Projects};
-use crate::store::{Change, Guard, NewFrame, PhaseUpdate, Pulse, RunKey, Store, StoreError, Write};
+use crate::store::{Change, Guard, NewFrame, Pulse, RunKey, Store, StoreError, Write};
 
 /// Runs a page of the list holds if nothing else is asked for, and the most that may be asked for.
 const LIST: (u32, u32) = (50, 200);
@@ -200,17 +197,9 @@ impl Service {
         let mut write = write(key, pulse, Change::Finish { to: Status::Cancelled, error: None });
         let phases = self.store.run(key).await?.map(|run| run.phases).unwrap_or_default();
         for phase in phases {
-            let change = crate::model::frame::PhaseChange {
-                name: phase.name.clone(),
-                state: PhaseState::Skipped,
-                exit_code: None,
-                duration_ms: None,
-            };
-            let name: Arc<str> = phase.name.into();
-            write.phases.push(PhaseUpdate { name: Arc::clone(&name), state: PhaseState::Skipped, exit_code: None });
-            write.frames.push(NewFrame::now(Some(name), &Body::Phase(change)));
+            write.add_phase(PhaseChange::skipped(phase.name));
         }
-        write.frames.push(status(Status::Pending, Status::Cancelled, format!("cancelled by {by}")));
+        write.frames.push(NewFrame::status(Status::Pending, Status::Cancelled, format!("cancelled by {by}")));
         Ok(write)
     }
 
@@ -230,18 +219,7 @@ impl Service {
 
 /// A change of a run that stands where `pulse` says.
 fn write(run: RunKey, pulse: Pulse, change: Change) -> Write {
-    Write {
-        run,
-        guard: Guard::Standing(pulse.status, pulse.attempt),
-        at: Timestamp::now(),
-        change,
-        phases: Vec::new(),
-        frames: Vec::new(),
-    }
-}
-
-fn status(from: Status, to: Status, reason: String) -> NewFrame {
-    NewFrame::now(None, &Body::Status(StatusChange { from, to, reason }))
+    Write::new(run, Guard::Standing(pulse.status, pulse.attempt), change)
 }
 
 /// The answer to a poll as JSON, built from stored text: replaying a journal parses nothing.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Service, TRIES, no_run, status, write};
+use super::{Service, TRIES, no_run, write};
 use crate::journal::WriteError;
 use crate::model::pipeline::Given;
 use crate::model::{Code, Problem, Run, RunId, Status, Timestamp};
 use crate::pipelines::check_params;
-use crate::store::{Change, NewRun};
+use crate::store::{Change, NewFrame, NewRun};
 
 /// The longest `Idempotency-Key`, in bytes: enough for any UUID, digest or URL.
 const MAX_KEY: usize = 255;
@@ -61,7 +61,7 @@ impl Service {
             });
             let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
             let mut queue = write(key, pulse, Change::Queue { pipeline: Arc::clone(&pipeline), params });
-            queue.frames.push(status(pulse.status, Status::Pending, format!("re-run by {by}")));
+            queue.frames.push(NewFrame::status(pulse.status, Status::Pending, format!("re-run by {by}")));
             match self.journal.write(queue).await {
                 // Someone else was faster; look again what there is to do.
                 Err(WriteError::Refused) => continue,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::model::frame::PhaseState;
+use crate::model::frame::{PhaseChange, PhaseState, StatusChange};
 use crate::model::{Body, Params, Pipeline, Record, RunId, Status, Timestamp};
 
 use super::{Pulse, RunKey};
@@ -129,6 +129,11 @@ impl NewFrame {
         Self { ts: Timestamp::now(), phase, kind: body.kind().into(), data: body.data().into() }
     }
 
+    /// The frame of a change of status, now.
+    pub fn status(from: Status, to: Status, reason: String) -> Self {
+        Self::now(None, &Body::Status(StatusChange { from, to, reason }))
+    }
+
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
         self.data.len() + 64
@@ -150,6 +155,20 @@ pub struct Write {
     pub phases: Vec<PhaseUpdate>,
     /// What the journal says of it.
     pub frames: Vec<NewFrame>,
+}
+
+impl Write {
+    /// A change of a run, now, that says nothing yet.
+    pub fn new(run: RunKey, guard: Guard, change: Change) -> Self {
+        Self { run, guard, at: Timestamp::now(), change, phases: Vec::new(), frames: Vec::new() }
+    }
+
+    /// What became of a phase, both as its state and as a frame.
+    pub fn add_phase(&mut self, change: PhaseChange) {
+        let name: Arc<str> = change.name.as_str().into();
+        self.phases.push(PhaseUpdate { name: Arc::clone(&name), state: change.state, exit_code: change.exit_code });
+        self.frames.push(NewFrame::now(Some(name), &Body::Phase(change)));
+    }
 }
 
 /// What became of an [`Op`].

@@ -120,6 +120,9 @@ async fn bad_input_gets_its_problem_and_changes_nothing() {
     let large = format!("{{\"pipeline\": \"{}\"}}", "x".repeat(1 << 20));
     let request = server.client.post(format!("{}/api/v1/runs", server.url)).body(large);
     assert_eq!(problem(request.send().await.unwrap()).await, (413, "body_too_large".into()));
+    let form = server.client.post(format!("{}/fn/start_run", server.url));
+    let form = form.header("content-type", "application/x-www-form-urlencoded").body("x".repeat(1 << 20));
+    assert!(form.send().await.unwrap().status().is_client_error(), "nor does a server function take it");
 
     let unknown = "01939f1c-8f2a-7c3e-9d5b-0123456789ab";
     for path in ["", "/frames", "/log"] {
@@ -286,6 +289,7 @@ async fn the_list_is_newest_first_in_pages_and_can_be_narrowed() {
     assert_eq!(listed(&server.get_json("/api/v1/runs?status=failed").await).len(), 2);
     assert_eq!(listed(&server.get_json("/api/v1/runs?pipeline=good").await).len(), 3);
     assert_eq!(listed(&server.get_json(&format!("/api/v1/runs?q={}", &ids[2][20..])).await), [ids[2].clone()]);
+    assert_eq!(listed(&server.get_json("/api/v1/runs?q=project%3D%2F").await).len(), 5, "as the list shows it");
     assert_eq!(listed(&server.get_json("/api/v1/runs?q=%25").await).len(), 0, "a percent sign is a percent sign");
 }
 

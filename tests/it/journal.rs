@@ -107,8 +107,9 @@ fn write(run: RunKey, guard: Guard, change: Change, lines: &[&str]) -> Write {
         let body = Body::Log(Log { stream: LogStream::Stdout, line: (*line).to_owned(), cont: false });
         NewFrame::now(None, &body)
     };
-    let frames = lines.iter().map(frame).collect();
-    Write { run, guard, at: Timestamp::now(), change, phases: vec![], frames }
+    let mut write = Write::new(run, guard, change);
+    write.frames = lines.iter().map(frame).collect();
+    write
 }
 
 fn claim(run: RunKey) -> Write {

@@ -57,11 +57,13 @@ impl RunStore for SqliteStore {
             format!("%{literal}%")
         });
         let found = sqlx::query(select_run(
-            r"WHERE (?1 IS NULL OR status = ?1)
+            r#"WHERE (?1 IS NULL OR status = ?1)
                 AND (?2 IS NULL OR pipeline = ?2)
-                AND (?3 IS NULL OR id LIKE ?3 ESCAPE '\' OR pipeline LIKE ?3 ESCAPE '\' OR params LIKE ?3 ESCAPE '\')
+                AND (?3 IS NULL OR id LIKE ?3 ESCAPE '\' OR pipeline LIKE ?3 ESCAPE '\'
+                     -- As the list shows them: name=value.
+                     OR replace(replace(params, '":', '='), '"', '') LIKE ?3 ESCAPE '\')
                 AND (?4 IS NULL OR key < (SELECT key FROM runs WHERE id = ?4))
-              ORDER BY key DESC LIMIT ?5",
+              ORDER BY key DESC LIMIT ?5"#,
         ))
         .bind(filter.status.map(Status::as_str))
         .bind(filter.pipeline.as_deref().filter(|name| !name.is_empty()))
