@@ -241,7 +241,7 @@ pub fn frame_page_json(frames: &[Record], pulse: Pulse) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::FramePage;
+    use crate::model::{FramePage, Timestamp};
 
     #[test]
     fn the_polls_answer_reads_as_the_model_has_it() {
