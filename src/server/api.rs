@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -17,7 +18,10 @@ use crate::model::{Code, Pipeline, Problem, Run, RunFilter, RunPage};
 use crate::service::frame_page_json;
 
 /// The largest body a valid request can have, with room to spare.
-pub const MAX_BODY: usize = 256 * 1024;
+const MAX_BODY: usize = 256 * 1024;
+
+/// How much of a body is read at all.
+pub const MOST_READ: usize = 8 << 20;
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
@@ -178,16 +182,27 @@ impl LogText {
     }
 }
 
-/// The body as JSON.
+/// The body as JSON. One that is too large is read to its end all the same, up to [`MOST_READ`]: a client that is cut off
+/// while it still sends never sees the answer.
 async fn read_json<T: DeserializeOwned>(body: Body) -> Answer<T> {
-    let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
-        use std::error::Error;
-        if error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
-            Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_BODY} bytes."))
-        } else {
-            Problem::new(Code::InvalidBody, "The body did not arrive whole.")
+    let mut bytes = Vec::new();
+    let mut size = 0;
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let Ok(piece) = piece else {
+            if size > MAX_BODY {
+                break;
+            }
+            return Err(Problem::new(Code::InvalidBody, "The body did not arrive whole."));
+        };
+        size += piece.len();
+        if size <= MAX_BODY {
+            bytes.extend_from_slice(&piece);
         }
-    })?;
+    }
+    if size > MAX_BODY {
+        return Err(Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_BODY} bytes.")));
+    }
     serde_json::from_slice(&bytes)
         .map_err(|error| Problem::new(Code::InvalidBody, format!("The body is not what this call takes: {error}.")))
 }

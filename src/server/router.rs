@@ -9,7 +9,6 @@ use axum::http::Uri;
 use axum::middleware::map_request;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-
 use http_body_util::Limited;
 
 use super::{App, api, assets, health, pages, stream};
@@ -39,9 +38,9 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
     pages::router(app, addr).merge(rest).layer(map_request(limited))
 }
 
-/// No valid request has a body larger than this; whoever reads one, reads no further.
+/// Whoever reads a body, reads no further than this.
 async fn limited(request: Request) -> Request {
-    request.map(|body| Body::new(Limited::new(body, api::MAX_BODY)))
+    request.map(|body| Body::new(Limited::new(body, api::MOST_READ)))
 }
 
 async fn no_such_call(uri: Uri) -> impl IntoResponse {
