@@ -22,7 +22,10 @@ impl FromServerFnError for Problem {
             }
             _ => Code::Internal,
         };
-        Self::new(code, error.to_string())
+        let problem = Self::new(code, error.to_string());
+        #[cfg(feature = "ssr")]
+        let _ = server::answer_action::<()>(Err(problem.clone()));
+        problem
     }
 }
 

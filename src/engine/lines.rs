@@ -2,8 +2,17 @@
 //!
 //! A line ends with LF or CRLF. A CR alone goes back to the line's beginning, as on a terminal: what follows replaces what
 //! was there, so a progress bar is shown as it stands whenever it is looked at. Bytes that are not UTF-8 become U+FFFD.
+//!
+//! A line that begins as a report (`::frame `) is one for a program, not for people: it is given whole, whatever its length up
+//! to [`MAX_REPORT`], and never before its end.
 
 use crate::model::frame::MAX_LINE;
+
+/// How a report begins: see [`crate::model::Body::reported`].
+const REPORT: &[u8] = b"::frame ";
+
+/// The longest report, in bytes. A longer one is a line like others.
+pub const MAX_REPORT: usize = 4 << 20;
 
 /// A line, or a piece of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +52,7 @@ impl Splitter {
                 continue;
             }
             self.held.push(byte);
-            if self.held.len() >= MAX_LINE {
+            if self.held.len() >= MAX_LINE && (!self.may_report() || self.held.len() >= MAX_REPORT) {
                 self.cut(lines);
             }
         }
@@ -51,6 +60,9 @@ impl Splitter {
 
     /// Gives what is held of a line whose end has not come: a prompt, a progress bar. Half a character stays.
     pub fn flush(&mut self, lines: &mut Vec<Line>) {
+        if self.may_report() {
+            return;
+        }
         if self.after_cr {
             // Shown now and replaced by what follows, which is then a line of its own.
             self.give(self.held.len(), lines);
@@ -68,7 +80,14 @@ impl Splitter {
 
     /// Whether something is held that [`Self::flush`] would give.
     pub fn holds(&self) -> bool {
-        self.held.len() > unfinished(&self.held) || (self.after_cr && !self.held.is_empty())
+        let shown = self.held.len() > unfinished(&self.held) || (self.after_cr && !self.held.is_empty());
+        shown && !self.may_report()
+    }
+
+    /// Whether what is held is the beginning of a report, as far as it has come.
+    fn may_report(&self) -> bool {
+        let length = self.held.len().min(REPORT.len());
+        !self.begun && length > 0 && self.held[..length] == REPORT[..length]
     }
 
     fn end_line(&mut self, lines: &mut Vec<Line>) {
@@ -77,9 +96,14 @@ impl Splitter {
             self.begun = false;
             return;
         }
+        let report = self.may_report() && self.held.starts_with(REPORT);
         let text = take(&mut self.held, usize::MAX);
         let cont = std::mem::take(&mut self.begun);
-        push_text(text, cont, lines);
+        if report {
+            lines.push(Line { text, cont });
+        } else {
+            split(text, cont, lines);
+        }
     }
 
     fn cut(&mut self, lines: &mut Vec<Line>) {
@@ -90,7 +114,7 @@ impl Splitter {
         if length > 0 {
             let text = take(&mut self.held, length);
             let cont = std::mem::replace(&mut self.begun, true);
-            push_text(text, cont, lines);
+            split(text, cont, lines);
         }
     }
 }
@@ -102,8 +126,9 @@ fn take(held: &mut Vec<u8>, length: usize) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Adds a text as one line, or, where U+FFFD made it longer than a line may be, as several.
-fn push_text(text: String, mut cont: bool, lines: &mut Vec<Line>) {
+/// Adds a text as one line, or, where it is longer than a line may be (U+FFFD is longer than what it stands for, and a report
+/// may turn out to be none), as several.
+pub fn split(text: String, mut cont: bool, lines: &mut Vec<Line>) {
     let mut rest = text;
     while rest.len() > MAX_LINE {
         let tail = rest.split_off(rest.floor_char_boundary(MAX_LINE));
@@ -135,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    fn split(pieces: &[&[u8]]) -> Vec<(String, bool)> {
+    fn split_all(pieces: &[&[u8]]) -> Vec<(String, bool)> {
         let mut splitter = Splitter::default();
         let mut lines = Vec::new();
         for piece in pieces {
@@ -151,16 +176,16 @@ mod tests {
 
     #[test]
     fn lines_end_with_lf_or_crlf() {
-        assert_eq!(split(&[b"a\nb\r\n\nc"]), [whole("a"), whole("b"), whole(""), whole("c")]);
-        assert_eq!(split(&[b"a\r", b"\nb"]), [whole("a"), whole("b")]);
-        assert_eq!(split(&[b""]), []);
-        assert_eq!(split(&[b"\n"]), [whole("")]);
+        assert_eq!(split_all(&[b"a\nb\r\n\nc"]), [whole("a"), whole("b"), whole(""), whole("c")]);
+        assert_eq!(split_all(&[b"a\r", b"\nb"]), [whole("a"), whole("b")]);
+        assert_eq!(split_all(&[b""]), []);
+        assert_eq!(split_all(&[b"\n"]), [whole("")]);
     }
 
     #[test]
     fn a_cr_goes_back_to_the_beginning() {
-        assert_eq!(split(&[b"10%\r20%\r100%\n"]), [whole("100%")]);
-        assert_eq!(split(&[b"10%\r"]), [whole("10%")]);
+        assert_eq!(split_all(&[b"10%\r20%\r100%\n"]), [whole("100%")]);
+        assert_eq!(split_all(&[b"10%\r"]), [whole("10%")]);
     }
 
     #[test]
@@ -201,13 +226,13 @@ mod tests {
 
     #[test]
     fn what_is_not_utf8_is_marked() {
-        assert_eq!(split(&[b"a\xffb\xc3\n"]), [whole("a\u{fffd}b\u{fffd}")]);
+        assert_eq!(split_all(&[b"a\xffb\xc3\n"]), [whole("a\u{fffd}b\u{fffd}")]);
     }
 
     #[test]
     fn a_long_line_is_split_between_characters() {
         let long = "é".repeat(MAX_LINE);
-        let lines = split(&[format!("x{long}\nshort\n").as_bytes()]);
+        let lines = split_all(&[format!("x{long}\nshort\n").as_bytes()]);
         assert!(lines.len() >= 3);
         assert!(lines.iter().all(|(text, _)| text.len() <= MAX_LINE && !text.contains('\u{fffd}')));
         assert!(!lines[0].1 && lines[1..lines.len() - 1].iter().all(|(_, cont)| *cont));
@@ -217,8 +242,27 @@ mod tests {
     }
 
     #[test]
+    fn a_report_is_given_whole_and_only_at_its_end() {
+        let report = format!("::frame {}", "x".repeat(3 * MAX_LINE));
+        let mut splitter = Splitter::default();
+        let mut lines = Vec::new();
+        for piece in report.as_bytes().chunks(1000) {
+            splitter.push(piece, &mut lines);
+            assert!(!splitter.holds());
+            splitter.flush(&mut lines);
+        }
+        assert_eq!(lines, []);
+        splitter.push(b"\n::frames\n", &mut lines);
+        assert_eq!(lines[0], Line { text: report, cont: false });
+        assert_eq!(lines[1], Line { text: "::frames".into(), cont: false });
+
+        let endless = split_all(&[&[b"::frame ".as_slice(), &vec![b'x'; MAX_REPORT]].concat()]);
+        assert!(endless.iter().all(|(text, _)| text.len() <= MAX_LINE), "too long for a report: lines like others");
+    }
+
+    #[test]
     fn bytes_that_grow_stay_within_the_limit() {
-        let lines = split(&[&[0xff; MAX_LINE]]);
+        let lines = split_all(&[&[0xff; MAX_LINE]]);
         assert!(lines.iter().all(|(text, _)| text.len() <= MAX_LINE));
         assert_eq!(lines.iter().map(|(text, _)| text.chars().count()).sum::<usize>(), MAX_LINE);
     }
@@ -259,7 +303,8 @@ mod tests {
                 splitter.flush(&mut lines);
             }
             splitter.finish(&mut lines);
-            prop_assert!(lines.iter().all(|line| line.text.len() <= MAX_LINE && !line.text.contains(['\n', '\r'])));
+            let fits = |line: &Line| line.text.len() <= MAX_LINE && !line.text.contains(['\n', '\r']);
+            prop_assert!(lines.iter().all(fits));
         }
     }
 }

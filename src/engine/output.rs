@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::lines::{Line, Splitter};
+use super::lines::{Line, Splitter, split};
 use super::process::Outputs;
 use crate::journal::{Journal, WriteError};
 use crate::model::{Body, Log, LogStream};
@@ -111,11 +111,21 @@ async fn read(
 }
 
 fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>) -> Vec<NewFrame> {
-    let frame = |Line { text, cont }| {
+    let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
+    let mut frames = Vec::with_capacity(lines.len());
+    for Line { text, cont } in lines.drain(..) {
         // Only standard output reports, and only with a whole line.
-        let reported = if stream == LogStream::Stdout && !cont { Body::reported(&text) } else { None };
-        let body = reported.unwrap_or(Body::Log(Log { stream, line: text, cont }));
-        NewFrame::now(Some(Arc::clone(phase)), &body)
-    };
-    lines.drain(..).map(frame).collect()
+        if stream == LogStream::Stdout
+            && !cont
+            && let Some(body) = Body::reported(&text)
+        {
+            frames.push(frame(&body));
+            continue;
+        }
+        let mut pieces = Vec::with_capacity(1);
+        split(text, cont, &mut pieces);
+        let log = |Line { text, cont }| frame(&Body::Log(Log { stream, line: text, cont }));
+        frames.extend(pieces.into_iter().map(log));
+    }
+    frames
 }

@@ -41,6 +41,10 @@ pub enum OnInterrupt {
     Resume,
 }
 
+/// The longest text a parameter takes, in bytes. A command finds it in an environment variable, and Linux allows each 128 KiB
+/// with its name.
+pub const MAX_VALUE: usize = 100_000;
+
 /// One parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Param {
@@ -127,7 +131,7 @@ pub struct PhaseSpec {
 pub struct ParamError {
     /// The parameter's name, as it was given.
     pub param: String,
-    /// A stable word for programs: `missing`, `unknown`, `wrong_type`, `not_a_choice`, `invalid_path`.
+    /// A stable word for programs: `missing`, `unknown`, `wrong_type`, `too_long`, `not_a_choice`, `invalid_path`.
     pub code: String,
     /// What is wrong and what to do, in a sentence.
     pub message: String,
@@ -160,6 +164,10 @@ impl Param {
         }
         let value = match (self.kind, given) {
             (_, Value::String(text)) if text.contains('\0') => return wrong("text without NUL characters"),
+            (_, Value::String(text)) if text.len() > MAX_VALUE => {
+                let message = format!("{} may have at most {MAX_VALUE} bytes.", self.label());
+                return Err(ParamError::new(&self.name, "too_long", message));
+            }
             (ParamKind::Path | ParamKind::String, Value::String(text)) => ParamValue::Text(text.clone()),
             (ParamKind::Path, _) => return wrong("the path of a folder"),
             (ParamKind::String, _) => return wrong("text"),
@@ -287,6 +295,7 @@ mod tests {
             (ParamKind::String, json!(""), Ok(None)),
             (ParamKind::String, json!("a\0b"), Err("wrong_type")),
             (ParamKind::String, json!(5), Err("wrong_type")),
+            (ParamKind::String, json!("x".repeat(MAX_VALUE + 1)), Err("too_long")),
             (ParamKind::Path, json!("/x"), Ok(text("/x"))),
             (ParamKind::Path, json!(["/x"]), Err("wrong_type")),
             (ParamKind::Integer, json!(-5), Ok(Some(Integer(-5)))),

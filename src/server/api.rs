@@ -5,29 +5,36 @@ use std::net::SocketAddr;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::App;
+use super::body::read_json;
 use crate::model::pipeline::Given;
-use crate::model::{Code, Pipeline, Problem, Run, RunFilter, RunPage};
+use crate::model::{Code, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
 use crate::service::frame_page_json;
-
-/// The largest body a valid request can have, with room to spare.
-const MAX_BODY: usize = 256 * 1024;
-
-/// How much of a body is read at all.
-pub const MOST_READ: usize = 8 << 20;
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
 
 type Answer<T> = Result<T, Problem>;
 type QueryMap = Result<Query<HashMap<String, String>>, axum::extract::rejection::QueryRejection>;
+
+/// The run's id in an address, whatever it looks like.
+pub struct RunPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for RunPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::new(Code::RunNotFound, "There is no such run: its id is not UTF-8."))?;
+        Ok(Self(id))
+    }
+}
 
 /// What a new run is asked for with.
 #[derive(Deserialize)]
@@ -67,7 +74,8 @@ pub async fn start(State(app): State<App>, headers: HeaderMap, request: Request)
         Some(Ok(key)) => Some(key),
         Some(Err(_)) => return Err(Problem::new(Code::BadRequest, "The Idempotency-Key is not ASCII text.")),
     };
-    let StartBody { pipeline, params } = read_json(request.into_body()).await?;
+    let nothing = || Problem::new(Code::InvalidBody, "The body is empty; give {\"pipeline\": …, \"params\": {…}}.");
+    let StartBody { pipeline, params } = read_json(request.into_body()).await?.ok_or_else(nothing)?;
     let (run, new) = app.service.start(&pipeline, params, key).await?;
     let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
@@ -87,18 +95,18 @@ pub async fn list(State(app): State<App>, query: QueryMap) -> Answer<Json<RunPag
 }
 
 /// `GET /api/v1/runs/{id}`
-pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Run>> {
+pub async fn show(State(app): State<App>, RunPath(id): RunPath) -> Answer<Json<Run>> {
     app.service.show(&id).await.map(Json)
 }
 
 /// `POST /api/v1/runs/{id}/rerun`
 pub async fn rerun(
     State(app): State<App>,
-    Path(id): Path<String>,
+    RunPath(id): RunPath,
     peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
     request: Request,
 ) -> Answer<Response> {
-    let RerunBody { from, params } = read_json_or_nothing(request.into_body()).await?;
+    let RerunBody { from, params } = read_json(request.into_body()).await?.unwrap_or_default();
     if from == From::Failed {
         let detail = "This version re-runs from the start only: leave `from` out, or give \"start\".";
         return Err(Problem::new(Code::BadRequest, detail));
@@ -111,7 +119,7 @@ pub async fn rerun(
 /// `POST /api/v1/runs/{id}/cancel`
 pub async fn cancel(
     State(app): State<App>,
-    Path(id): Path<String>,
+    RunPath(id): RunPath,
     peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
 ) -> Answer<Response> {
     let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
@@ -120,7 +128,7 @@ pub async fn cancel(
 }
 
 /// `GET /api/v1/runs/{id}/frames`
-pub async fn frames(State(app): State<App>, Path(id): Path<String>, query: QueryMap) -> Answer<Response> {
+pub async fn frames(State(app): State<App>, RunPath(id): RunPath, query: QueryMap) -> Answer<Response> {
     let mut query = read_query(query)?;
     let limit = read_limit(query.remove("limit"))?;
     let (frames, pulse) = app.service.frames(&id, query.get("after").map(String::as_str), limit).await?;
@@ -129,7 +137,7 @@ pub async fn frames(State(app): State<App>, Path(id): Path<String>, query: Query
 }
 
 /// `GET /api/v1/runs/{id}/log`: the text of all log frames up to now, page by page, so that a long one takes no memory.
-pub async fn log(State(app): State<App>, Path(id): Path<String>) -> Answer<Response> {
+pub async fn log(State(app): State<App>, RunPath(id): RunPath) -> Answer<Response> {
     // Asked once before the answer begins, so that an unknown run is a 404.
     let head = app.service.show(&id).await?.head;
     let pages = futures::stream::try_unfold(LogText::new(app, id, head), LogText::next);
@@ -147,14 +155,14 @@ struct LogText {
     id: String,
     cursor: u64,
     head: u64,
-    /// A line was begun and not yet ended: its continuation may follow.
-    open: bool,
+    /// The output whose line was written last and not yet ended: its continuation may follow.
+    open: Option<LogStream>,
     done: bool,
 }
 
 impl LogText {
     fn new(app: App, id: String, head: u64) -> Self {
-        Self { app, id, cursor: 0, head, open: false, done: false }
+        Self { app, id, cursor: 0, head, open: None, done: false }
     }
 
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
@@ -168,49 +176,18 @@ impl LogText {
         for frame in frames.iter().filter(|frame| frame.seq <= self.head) {
             self.cursor = frame.seq;
             let Log(log) = frame.to_frame().body else { continue };
-            if self.open && !log.cont {
+            if self.open.is_some() && !(log.cont && self.open == Some(log.stream)) {
                 text.push('\n');
             }
             text.push_str(&log.line);
-            self.open = true;
+            self.open = Some(log.stream);
         }
         self.done = frames.is_empty() || self.cursor >= self.head;
-        if self.done && self.open {
+        if self.done && self.open.is_some() {
             text.push('\n');
         }
         Ok(Some((Bytes::from(text), self)))
     }
-}
-
-/// The body as JSON. One that is too large is read to its end all the same, up to [`MOST_READ`]: a client that is cut off
-/// while it still sends never sees the answer.
-async fn read_json<T: DeserializeOwned>(body: Body) -> Answer<T> {
-    let mut bytes = Vec::new();
-    let mut size = 0;
-    let mut pieces = body.into_data_stream();
-    while let Some(piece) = pieces.next().await {
-        let Ok(piece) = piece else {
-            if size > MAX_BODY {
-                break;
-            }
-            return Err(Problem::new(Code::InvalidBody, "The body did not arrive whole."));
-        };
-        size += piece.len();
-        if size <= MAX_BODY {
-            bytes.extend_from_slice(&piece);
-        }
-    }
-    if size > MAX_BODY {
-        return Err(Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_BODY} bytes.")));
-    }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::new(Code::InvalidBody, format!("The body is not what this call takes: {error}.")))
-}
-
-/// Like [`read_json`], for calls that may come without a body.
-async fn read_json_or_nothing<T: DeserializeOwned + Default>(body: Body) -> Answer<T> {
-    use axum::body::HttpBody;
-    if body.is_end_stream() { Ok(T::default()) } else { read_json(body).await }
 }
 
 fn read_query(query: QueryMap) -> Answer<HashMap<String, String>> {

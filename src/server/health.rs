@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -31,7 +31,10 @@ pub async fn ready(State(app): State<App>) -> Response {
 }
 
 /// The numbers.
-pub async fn metrics(State(app): State<App>) -> Response {
+///
+/// The same text is read as OpenMetrics by who asks for that, and as Prometheus' older form by everyone else, to whom its
+/// last line is a comment.
+pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     let counts = match app.service.store.counts().await {
         Ok(counts) => counts,
         Err(error) => return Problem::from(error).into_response(),
@@ -53,6 +56,11 @@ pub async fn metrics(State(app): State<App>) -> Response {
     if encode(&mut text, &registry).is_err() {
         return Problem::new(Code::Internal, "The numbers cannot be written.").into_response();
     }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let kind = if accept.contains("application/openmetrics-text") {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod assets;
+mod body;
 pub mod config;
 pub mod guard;
 mod health;

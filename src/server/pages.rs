@@ -6,14 +6,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 
-use super::App;
 use super::guard::headers::csp;
+use super::{App, body};
 use crate::ui::{self, PageSettings, shell};
 
 /// The pages, the server functions, and the page for addresses that lead nowhere.
@@ -38,6 +39,7 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
     Router::new()
         .leptos_routes_with_context(&options, generate_route_list(ui::App), context, render(options.clone()))
         .fallback(nowhere)
+        .layer(from_fn(body::bounded))
         .with_state(options)
 }
 

@@ -3,13 +3,9 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::Uri;
-use axum::middleware::map_request;
+use axum::extract::OriginalUri;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use http_body_util::Limited;
 
 use super::{App, api, assets, health, pages, stream};
 use crate::model::{Code, Problem};
@@ -34,19 +30,15 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/favicon.svg", get(assets::file))
         .route("/pkg/{*path}", get(assets::file))
+        .method_not_allowed_fallback(wrong_method)
         .with_state(app.clone());
-    pages::router(app, addr).merge(rest).layer(map_request(limited))
+    pages::router(app, addr).merge(rest)
 }
 
-/// Whoever reads a body, reads no further than this.
-async fn limited(request: Request) -> Request {
-    request.map(|body| Body::new(Limited::new(body, api::MOST_READ)))
+async fn no_such_call(OriginalUri(uri): OriginalUri) -> impl IntoResponse {
+    Problem::new(Code::NotFound, format!("There is no call {}.", uri.path()))
 }
 
-async fn no_such_call(uri: Uri) -> impl IntoResponse {
-    Problem::new(Code::NotFound, format!("The API has no {}.", uri.path()))
-}
-
-async fn wrong_method(uri: Uri) -> impl IntoResponse {
+async fn wrong_method(OriginalUri(uri): OriginalUri) -> impl IntoResponse {
     Problem::new(Code::MethodNotAllowed, format!("{} does not take this method.", uri.path()))
 }

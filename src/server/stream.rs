@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
+use super::api::RunPath;
 use crate::journal::{Reader, Step};
 use crate::model::{Cursor, Problem, sse};
 
@@ -21,7 +22,7 @@ const COME_BACK: std::ops::Range<u64> = 500..3000;
 /// `GET /runs/{id}/events`
 pub async fn events(
     State(app): State<App>,
-    Path(id): Path<String>,
+    RunPath(id): RunPath,
     headers: HeaderMap,
     query: Result<Query<HashMap<String, String>>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {

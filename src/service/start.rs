@@ -26,6 +26,16 @@ impl Service {
             return Err(Problem::new(Code::BadRequest, detail));
         }
         let idempotency = key.map(|key| (key.to_owned(), digest(pipeline, &given)));
+        // A request that was carried out before is answered as before, even if the pipeline has changed since. Two that come
+        // at once are told apart later, inside the transaction.
+        if let Some((key, digest)) = &idempotency
+            && let Some((run, known)) = self.store.by_idempotency_key(key).await?
+        {
+            if known != *digest {
+                return Err(WriteError::KeyConflict.into());
+            }
+            return Ok((self.store.run(run).await?.ok_or_else(|| no_run("of this key"))?, false));
+        }
         let pipeline = self.pipeline(pipeline)?;
         let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
         let new = NewRun { id: RunId::generate(), pipeline, params, at: Timestamp::now(), idempotency };

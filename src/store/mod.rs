@@ -46,6 +46,9 @@ pub enum StoreError {
     /// It is busy or away; the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(Arc<sqlx::Error>),
+    /// Another server has it: its file is locked.
+    #[error("another server uses this database; stop that one, or give this one another --data-dir")]
+    InUse,
     /// It refused, or what it holds cannot be read. Trying again does not help.
     #[error("the database failed: {0}")]
     Failed(Arc<sqlx::Error>),
@@ -63,6 +66,9 @@ impl StoreError {
 pub trait RunStore: Send + Sync {
     /// A run's key and where its journal stands.
     async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError>;
+
+    /// The run that was created with this idempotency key, and the digest of what was asked for.
+    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError>;
 
     /// A run by its key.
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError>;

@@ -103,6 +103,7 @@ async fn bad_input_gets_its_problem_and_changes_nothing() {
     for (params, name, code) in [
         (json!({}), "level", "missing"),
         (json!({"level": "x"}), "level", "wrong_type"),
+        (json!({"level": 1, "project": "x".repeat(200_000)}), "project", "too_long"),
         (json!({"level": 1, "more": 2}), "more", "unknown"),
         (json!({"level": 1, "project": "/etc"}), "project", "invalid_path"),
         (json!({"level": 1, "project": world.project().join("../data")}), "project", "invalid_path"),
@@ -113,7 +114,9 @@ async fn bad_input_gets_its_problem_and_changes_nothing() {
         assert_eq!(body["code"], "invalid_params");
         assert_eq!((&body["errors"][0]["param"], &body["errors"][0]["code"]), (&json!(name), &json!(code)), "{body}");
     }
-    for body in ["", "{", "[]", "{}", "{\"pipeline\": 1}", "{\"pipeline\": \"ok\", \"extra\": 1}", "\u{0}"] {
+    for body in
+        ["", "{", "[]", "[\"ok\", {}]", "{}", "{\"pipeline\": 1}", "{\"pipeline\": \"ok\", \"extra\": 1}", "\u{0}"]
+    {
         let request = server.client.post(format!("{}/api/v1/runs", server.url)).body(body);
         assert_eq!(problem(request.send().await.unwrap()).await, (400, "invalid_body".into()), "{body}");
     }
@@ -122,7 +125,9 @@ async fn bad_input_gets_its_problem_and_changes_nothing() {
     assert_eq!(problem(request.send().await.unwrap()).await, (413, "body_too_large".into()));
     let form = server.client.post(format!("{}/fn/start_run", server.url));
     let form = form.header("content-type", "application/x-www-form-urlencoded").body("x".repeat(1 << 20));
-    assert!(!form.send().await.unwrap().status().is_success(), "nor does a server function take it");
+    assert_eq!(problem(form.send().await.unwrap()).await, (413, "body_too_large".into()), "nor a server function");
+    let form = server.client.post(format!("{}/fn/rerun", server.url)).form(&[("id", "x")]);
+    assert_eq!(form.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
 
     let unknown = "01939f1c-8f2a-7c3e-9d5b-0123456789ab";
     for path in ["", "/frames", "/log"] {
@@ -134,6 +139,12 @@ async fn bad_input_gets_its_problem_and_changes_nothing() {
         assert_eq!(problem, (404, "run_not_found".into()));
     }
     assert_eq!(problem(server.get("/api/v1/nothing").await).await, (404, "not_found".into()));
+    for path in ["/api/v1/runs/%ff", "/runs/%ff/events"] {
+        assert_eq!(problem(server.get(path).await).await, (404, "run_not_found".into()), "{path}");
+    }
+    for path in ["/healthz", "/runs/x/events"] {
+        assert_eq!(problem(server.post(path, json!({})).await).await, (405, "method_not_allowed".into()), "{path}");
+    }
     let put = server.client.put(format!("{}/api/v1/runs", server.url)).send().await.unwrap();
     assert_eq!(problem(put).await, (405, "method_not_allowed".into()));
     for query in ["status=odd", "limit=0", "limit=201", "limit=x", "before=x"] {
@@ -193,6 +204,8 @@ async fn the_same_key_and_request_is_the_same_run() {
     assert_eq!(first["id"], second["id"]);
     let other = start("k", json!({"project": world.project()})).await;
     assert_eq!(problem(other).await, (409, "idempotency_conflict".into()));
+    let other = start("k", json!({"project": "/nowhere"})).await;
+    assert_eq!(problem(other).await, (409, "idempotency_conflict".into()), "the key is looked at first");
     assert_eq!(start("other", json!({})).await.status(), StatusCode::CREATED);
     assert_eq!(problem(start("", json!({})).await).await, (400, "bad_request".into()));
     assert_eq!(server.get_json("/api/v1/runs").await["runs"].as_array().unwrap().len(), 2);
@@ -319,4 +332,6 @@ async fn the_server_says_how_it_is() {
     let metrics = server.get("/metrics").await.text().await.unwrap();
     assert!(metrics.contains("runtrail_runs{status=\"completed\"} 1"), "{metrics}");
     assert!(metrics.contains("runtrail_journal_frames_total 5"), "{metrics}");
+    let kind = server.get("/metrics").await.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
 }

@@ -95,6 +95,25 @@ async fn output_is_shown_as_it_comes_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn the_log_does_not_join_two_outputs() {
+    let world = World::new();
+    world.pipeline(
+        "both",
+        &["printf prompt; while [ ! -e a ]; do sleep 0.02; done; echo err >&2
+                              while [ ! -e b ]; do sleep 0.02; done; echo rest"],
+    );
+    let server = world.serve();
+    let id = server.start(&world, "both").await;
+    server.until_line(&id, "prompt").await;
+    std::fs::write(world.file("a"), "").unwrap();
+    server.until_line(&id, "err").await;
+    std::fs::write(world.file("b"), "").unwrap();
+    server.until_status(&id, "completed").await;
+    let log = server.get(&format!("/api/v1/runs/{id}/log")).await.text().await.unwrap();
+    assert_eq!(log, "prompt\nerr\nrest\n");
+}
+
+#[tokio::test]
 async fn a_command_reports_frames_and_cannot_forge_its_status() {
     let world = World::new();
     let forged = r#"::frame {"kind":"status","from":"running","to":"completed","reason":"me"}"#;
@@ -103,6 +122,7 @@ async fn a_command_reports_frames_and_cannot_forge_its_status() {
         r#"echo '::frame {"kind":"finding","path":"a.rs","line":3,"column":1,"rule":"r","severity":"error","message":"m","fixable":true}'"#,
         r#"echo '::frame {"kind":"tool","call":"1","name":"grep","preview":"x"}' "#,
         r#"echo '::frame {broken'"#,
+        r#"printf '::frame {"kind":"patch","path":"a","diff":"'; sleep 0.3; head -c 100000 /dev/zero | tr '\0' x; echo '"}'"#,
         &format!("echo '{forged}'"),
         r#"echo '::frame {"kind":"token","text":"x"}' >&2"#,
     ]
@@ -119,6 +139,11 @@ async fn a_command_reports_frames_and_cannot_forge_its_status() {
     assert_eq!(of("finding")[0]["path"], "a.rs");
     assert_eq!(of("tool")[0]["name"], "grep");
     assert_eq!(of("status").len(), 2);
+    assert_eq!(
+        of("patch")[0]["diff"].as_str().unwrap().len(),
+        100_000,
+        "a report is longer than a line and takes its time"
+    );
     let mut lines = server.lines(&id).await;
     lines.sort();
     assert_eq!(lines, [forged, "::frame {\"kind\":\"token\",\"text\":\"x\"}", "::frame {broken"]);

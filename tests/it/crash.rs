@@ -74,3 +74,19 @@ async fn what_was_shown_is_there_after_any_kill() {
         server.kill();
     }
 }
+
+#[tokio::test]
+async fn a_second_server_on_the_same_data_is_refused() {
+    let world = World::new();
+    let server = world.serve();
+    let second = std::process::Command::new(env!("CARGO_BIN_EXE_runtrail"))
+        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+        .arg(world.data())
+        .output()
+        .unwrap();
+    assert!(!second.status.success());
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("another server uses this database"), "{said}");
+    server.kill();
+    world.serve();
+}

@@ -48,6 +48,9 @@ impl RunStore for Paused {
     async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {
         self.inner.find(id).await
     }
+    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
+        self.inner.by_idempotency_key(key).await
+    }
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
         self.inner.run(key).await
     }

@@ -7,6 +7,7 @@ mod commit;
 mod read;
 mod rows;
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct SqliteStore {
     reads: SqlitePool,
     /// The one writing connection. Held for one transaction; only the journal's writer asks for it, so nobody waits.
     write: Mutex<SqliteConnection>,
+    /// Locked as long as this store is there, by whatever end.
+    _lock: File,
 }
 
 impl SqliteStore {
@@ -73,6 +76,7 @@ impl SqliteStore {
             // After a checkpoint the log is cut back to this; between them it may grow.
             .pragma("journal_size_limit", "67108864")
             .disable_statement_logging();
+        let lock = lock(options.get_filename())?;
         let mut write = SqliteConnection::connect_with(&options).await.map_err(classify)?;
         sqlx::migrate!("migrations/sqlite")
             .run_direct(None, &mut write, false)
@@ -84,7 +88,20 @@ impl SqliteStore {
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(classify)?;
-        Ok(Self { reads, write: Mutex::new(write) })
+        Ok(Self { reads, write: Mutex::new(write), _lock: lock })
+    }
+}
+
+/// One server a file: its readers hear of commits by a doorbell that rings inside one program only.
+fn lock(database: &Path) -> Result<File, StoreError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let failed = |error: std::io::Error| StoreError::Failed(Arc::new(error.into()));
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 

@@ -26,6 +26,16 @@ impl RunStore for SqliteStore {
         found.map_err(classify)
     }
 
+    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
+        let row = sqlx::query("SELECT run, digest FROM idempotency_keys WHERE key = ?")
+            .bind(key)
+            .fetch_optional(&self.reads)
+            .await
+            .map_err(classify)?;
+        let read = |row: sqlx::sqlite::SqliteRow| Ok((RunKey(row.try_get("run")?), row.try_get("digest")?));
+        row.map(read).transpose().map_err(classify)
+    }
+
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
         let row =
             sqlx::query(select_run("WHERE key = ?")).bind(key.0).fetch_optional(&self.reads).await.map_err(classify)?;
