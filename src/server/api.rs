@@ -108,6 +108,7 @@ pub async fn rerun(
 ) -> Answer<Response> {
     let RerunBody { from, params } = read_json(request.into_body()).await?.unwrap_or_default();
     if from == From::Failed {
+        app.service.show(&id).await?;
         let detail = "This version re-runs from the start only: leave `from` out, or give \"start\".";
         return Err(Problem::new(Code::BadRequest, detail));
     }

@@ -134,6 +134,8 @@ async fn bad_input_gets_its_problem_and_changes_nothing() {
         let problem = problem(server.get(&format!("/api/v1/runs/{unknown}{path}")).await).await;
         assert_eq!(problem, (404, "run_not_found".into()), "{path}");
     }
+    let failed = server.post(&format!("/api/v1/runs/{unknown}/rerun"), json!({"from": "failed"})).await;
+    assert_eq!(problem(failed).await, (404, "run_not_found".into()));
     for (method, path) in [("rerun", unknown), ("cancel", unknown), ("rerun", "x"), ("cancel", "..%2f..")] {
         let problem = problem(server.post(&format!("/api/v1/runs/{path}/{method}"), json!({})).await).await;
         assert_eq!(problem, (404, "run_not_found".into()));
