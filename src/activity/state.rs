@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::frame::{PhaseChange, Progress};
+use crate::model::kinds::{PhaseChange, Progress};
 use crate::model::{Body, Frame, Phase, PhaseState, Run, Status, Timestamp};
 
 /// The run as of the page's cursor.
@@ -125,7 +125,7 @@ impl RunState {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::frame::{Failure, StatusChange};
+    use crate::model::kinds::{Failure, StatusChange};
     use crate::model::{Log, LogStream, Params};
 
     /// A pending run of two phases with an empty journal.

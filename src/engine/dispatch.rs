@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::worker::Worker;
 use crate::journal::WriteError;
-use crate::model::frame::PhaseChange;
+use crate::model::kinds::PhaseChange;
 use crate::model::{PhaseState, Status, Timestamp};
 use crate::store::{Change, Guard, NewFrame, RunKey, Write};
 

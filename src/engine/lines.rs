@@ -6,7 +6,7 @@
 //! A line that begins as a report (`::frame `) is one for a program, not for people: it is given whole, whatever its length up
 //! to [`MAX_REPORT`], and never before its end.
 
-use crate::model::frame::MAX_LINE;
+use crate::model::kinds::MAX_LINE;
 
 /// How a report begins: see [`crate::model::Body::reported`].
 const REPORT: &[u8] = b"::frame ";

@@ -14,7 +14,7 @@ use super::Shared;
 use super::output::journal_all;
 use super::process::Process;
 use crate::journal::WriteError;
-use crate::model::frame::{Failure, PhaseChange};
+use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::pipeline::PROJECT;
 use crate::model::{Body, Param, ParamKind, ParamValue, PhaseSpec, PhaseState, Pipeline, Run, Status, Timestamp};
 use crate::store::{Assignment, Change, Guard, Lease, NewFrame, RunKey, Write};

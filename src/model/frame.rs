@@ -10,10 +10,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::{Status, Timestamp};
-
-/// The longest `line` of a [`Log`] frame, in bytes of UTF-8. Longer lines are split.
-pub const MAX_LINE: usize = 64 * 1024;
+use super::Timestamp;
+use super::kinds::{
+    Approval, Failure, Finding, Log, Patch, PhaseChange, Progress, StatusChange, Text, Tool, ToolResult, Unknown,
+};
 
 /// One journaled piece of activity of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,222 +63,6 @@ pub enum Body {
     /// without a gap.
     #[serde(untagged)]
     Other(Unknown),
-}
-
-/// `status`: every change of a run's status is one of these.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusChange {
-    /// The status before.
-    pub from: Status,
-    /// The status now.
-    pub to: Status,
-    /// Who or what changed it.
-    pub reason: String,
-}
-
-/// What became of a phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PhaseState {
-    /// Not begun. Never in a frame: the state of a phase no frame speaks of yet.
-    Pending,
-    /// Its command runs.
-    Started,
-    /// Its command ended with exit code 0.
-    Completed,
-    /// Its command ended otherwise, or was ended.
-    Failed,
-    /// An earlier phase failed or the run was ended, so it did not run.
-    Skipped,
-}
-
-impl PhaseState {
-    /// The word as the API, the database and the page's hooks have it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Started => "started",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-/// `phase`: a phase began or ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PhaseChange {
-    /// The phase's name.
-    pub name: String,
-    /// What became of it.
-    pub state: PhaseState,
-    /// The command's exit code; `None` while it runs and if it was ended from outside.
-    #[serde(default)]
-    pub exit_code: Option<i32>,
-    /// How long it ran; `None` while it runs and if that is not known.
-    #[serde(default)]
-    pub duration_ms: Option<u64>,
-}
-
-impl PhaseChange {
-    /// A phase that did not run.
-    pub fn skipped(name: String) -> Self {
-        Self { name, state: PhaseState::Skipped, exit_code: None, duration_ms: None }
-    }
-}
-
-/// Which of a command's two outputs a line came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogStream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// `log`: a line a command printed, at most [`MAX_LINE`] bytes, ANSI colours kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Log {
-    /// Which output it came from.
-    pub stream: LogStream,
-    /// The text, without its line end.
-    pub line: String,
-    /// Whether this continues the line of this output's frame before: a longer line was split, or its beginning was shown
-    /// before its end had come.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub cont: bool,
-}
-
-/// `finding`: something a scan found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The file, relative to the project.
-    pub path: String,
-    /// Line, from 1.
-    #[serde(default)]
-    pub line: Option<u64>,
-    /// Column, from 1.
-    #[serde(default)]
-    pub column: Option<u64>,
-    /// The rule's name.
-    #[serde(default)]
-    pub rule: String,
-    /// How bad, in the tool's own word: `error`, `warning`, `info`, `hint` …
-    #[serde(default)]
-    pub severity: String,
-    /// What is wrong.
-    pub message: String,
-    /// Whether the tool can fix it.
-    #[serde(default)]
-    pub fixable: bool,
-}
-
-/// `patch`: a change of one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Patch {
-    /// The file, relative to the project.
-    pub path: String,
-    /// Unified diff.
-    pub diff: String,
-    /// Lines added.
-    #[serde(default)]
-    pub added: u64,
-    /// Lines removed.
-    #[serde(default)]
-    pub removed: u64,
-}
-
-/// `tool`: an agent called a tool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tool {
-    /// The call's id, which its [`ToolResult`] repeats.
-    pub call: String,
-    /// The tool's name.
-    pub name: String,
-    /// The arguments, shortened for people.
-    #[serde(default)]
-    pub preview: String,
-}
-
-/// `tool_result`: what a tool answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToolResult {
-    /// The id of the call it answers.
-    pub call: String,
-    /// Whether the tool did what was asked.
-    pub ok: bool,
-    /// The answer, shortened for people.
-    #[serde(default)]
-    pub preview: String,
-    /// How long the call took.
-    #[serde(default)]
-    pub duration_ms: Option<u64>,
-}
-
-/// `token` and `reasoning`: a piece of text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Text {
-    /// The piece.
-    pub text: String,
-}
-
-/// Where a question to a person stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ApprovalState {
-    /// Nobody has answered.
-    Waiting,
-    /// Yes.
-    Approved,
-    /// No.
-    Rejected,
-}
-
-/// `approval`: a person is asked, or has answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    /// What is asked.
-    pub question: String,
-    /// Where it stands.
-    pub state: ApprovalState,
-    /// Who answered.
-    #[serde(default)]
-    pub by: Option<String>,
-}
-
-/// `error`: something went wrong in carrying out the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// A stable word for programs.
-    pub code: String,
-    /// A sentence for people.
-    pub message: String,
-    /// Whether a re-run may succeed without any change.
-    #[serde(default)]
-    pub retryable: bool,
-}
-
-/// `progress`: how far the phase is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// How much is done.
-    pub done: u64,
-    /// How much there is, if known.
-    #[serde(default)]
-    pub total: Option<u64>,
-    /// What is counted.
-    #[serde(default)]
-    pub unit: String,
-}
-
-/// A kind, or a shape of data, that this version does not know.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Unknown {
-    /// Its kind.
-    pub kind: String,
-    /// Its data, as it came.
-    pub data: Value,
 }
 
 impl Body {
@@ -452,6 +236,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Status;
+    use crate::model::kinds::{LogStream, PhaseState};
 
     fn bodies() -> impl Strategy<Value = Body> {
         let text = || any::<String>();

@@ -4,6 +4,7 @@
 
 pub mod cursor;
 pub mod frame;
+pub mod kinds;
 pub mod pipeline;
 pub mod problem;
 pub mod run;
@@ -12,7 +13,8 @@ pub mod status;
 pub mod time;
 
 pub use cursor::{Cursor, CursorError};
-pub use frame::{Body, Frame, Log, LogStream, PhaseState, Record};
+pub use frame::{Body, Frame, Record};
+pub use kinds::{Log, LogStream, PhaseState};
 pub use pipeline::{
     Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline, PipelineFault,
 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::journal::{Journal, Reader, WriteError};
-use crate::model::frame::PhaseChange;
+use crate::model::kinds::PhaseChange;
 use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
 use crate::pipelines::{Catalog, Projects};
 use crate::store::{Change, Guard, NewFrame, Pulse, RunKey, Store, StoreError, Write};

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::model::frame::{PhaseChange, PhaseState, StatusChange};
+use crate::model::kinds::{PhaseChange, PhaseState, StatusChange};
 use crate::model::{Body, Params, Pipeline, Record, RunId, Status, Timestamp};
 
 use super::{Pulse, RunKey};

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use super::time::Elapsed;
 use crate::activity::RunState;
-use crate::model::frame::Progress;
+use crate::model::kinds::Progress;
 use crate::model::{Phase, PhaseState};
 use crate::ui::format;
 

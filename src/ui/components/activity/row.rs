@@ -6,7 +6,7 @@ use leptos::either::EitherOf3;
 use leptos::prelude::*;
 
 use crate::activity::ansi;
-use crate::model::frame::{ApprovalState, Finding, Patch, PhaseChange, Progress, StatusChange};
+use crate::model::kinds::{ApprovalState, Finding, Patch, PhaseChange, Progress, StatusChange};
 use crate::model::{Body, Frame, Log, LogStream, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
