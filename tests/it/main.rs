@@ -6,5 +6,6 @@ mod api;
 mod commands;
 mod crash;
 mod journal;
+mod many;
 mod stream;
 mod support;

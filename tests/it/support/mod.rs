@@ -1,5 +1,7 @@
 //! The real program in a folder of its own, and a client for it.
 
+mod events;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,6 +10,8 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+pub use events::Events;
 
 /// How long anything may take that a test waits for. Only reached when the test fails.
 const LIMIT: Duration = Duration::from_secs(30);
