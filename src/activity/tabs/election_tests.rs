@@ -76,7 +76,7 @@ fn who_was_robbed_stops_at_once_and_does_not_rob_back() {
     assert_eq!(tab.handle(Happening::Taken, 500), [Act::Yield, Act::Request]);
     assert_eq!(tab.role(), Role::Follower);
     // Even from a leader that never answers, not before its time.
-    let mut now = 500;
+    let mut now;
     loop {
         now = tab.deadline().unwrap();
         assert!(now < 60_000, "but then it does");

@@ -1,5 +1,7 @@
 //! What tabs tell each other over the browser's channel, as text.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Want;
@@ -77,7 +79,12 @@ pub enum Message {
         run: String,
     },
     /// The stream lives.
-    Beat,
+    Beat {
+        /// The last seq of each run that it carries.
+        heads: BTreeMap<RunId, u64>,
+        /// Whether it tells of the list.
+        list: bool,
+    },
     /// The stream is away.
     Lost,
 }
@@ -134,9 +141,9 @@ mod tests {
             Message::Frames { run: run.clone(), frames },
             Message::Frames { run: run.clone(), frames: vec![] },
             Message::More { run: run.clone(), head: 9 },
+            Message::Beat { heads: [(run.clone(), 4)].into(), list: true },
             Message::End { run },
             Message::List { run: "{\"id\":1}".to_owned() },
-            Message::Beat,
             Message::Lost,
         ] {
             let told = Told { from: "me".to_owned(), message };

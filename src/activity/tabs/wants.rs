@@ -56,6 +56,11 @@ impl Wants {
         }
     }
 
+    /// The tabs that want something.
+    pub fn tabs(&self) -> impl Iterator<Item = &str> {
+        self.tabs.keys().map(String::as_str)
+    }
+
     /// Forgets tabs that are gone.
     pub fn keep(&mut self, alive: impl Fn(&str) -> bool) {
         self.tabs.retain(|tab, _| alive(tab));
