@@ -6,6 +6,7 @@ mod api;
 mod commands;
 mod crash;
 mod journal;
+mod machine;
 mod many;
 mod stream;
 mod support;
