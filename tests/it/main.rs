@@ -8,5 +8,6 @@ mod crash;
 mod journal;
 mod machine;
 mod many;
+mod sse;
 mod stream;
 mod support;
