@@ -6,6 +6,8 @@ mod api;
 mod commands;
 mod crash;
 mod journal;
+mod machine;
 mod many;
+mod sse;
 mod stream;
 mod support;
