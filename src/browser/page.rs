@@ -38,6 +38,11 @@ impl PageEvents {
         let mut listeners = Vec::new();
         if let Some(document) = window.document() {
             let told = told.clone();
+            listeners.push(Listener::on(&document, "resume", {
+                let told = told.clone();
+                // It was frozen and is not any more; what it shows is as old as if nobody had looked.
+                move |_| told(if is_visible() { PageEvent::Visible } else { PageEvent::Hidden })
+            }));
             listeners.push(Listener::on(&document, "visibilitychange", move |_| {
                 told(if is_visible() { PageEvent::Visible } else { PageEvent::Hidden });
             }));

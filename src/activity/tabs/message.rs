@@ -12,6 +12,8 @@ use crate::model::{RunId, Status};
 pub struct Told {
     /// The tab's id.
     pub from: String,
+    /// How many messages this tab has posted, with this one: who hears a later one next has missed something.
+    pub count: u64,
     /// What it says.
     pub message: Message,
 }
@@ -146,14 +148,14 @@ mod tests {
             Message::List { run: "{\"id\":1}".to_owned() },
             Message::Lost,
         ] {
-            let told = Told { from: "me".to_owned(), message };
+            let told = Told { from: "me".to_owned(), count: 7, message };
             assert_eq!(Told::read(&told.write()), Some(told));
         }
     }
 
     #[test]
     fn what_is_none_of_ours_is_left_alone() {
-        for text in ["", "x", "{}", r#"{"from":"a","message":"dance"}"#, r#"{"from":1,"message":"lead"}"#] {
+        for text in ["", "x", "{}", r#"{"from":"a","count":1,"message":"dance"}"#, r#"{"from":"a","message":"lead"}"#] {
             assert_eq!(Told::read(text), None, "{text}");
         }
     }

@@ -42,6 +42,10 @@ pub struct Hub {
     election: RefCell<Election>,
     wants: RefCell<Wants>,
     upstream: RefCell<Upstream>,
+    /// How many messages this tab has posted.
+    posted: Cell<u64>,
+    /// The leader heard last, and which of its messages that was.
+    heard: RefCell<Option<(String, u64)>>,
     /// Bytes that may be told, and when that was so.
     budget: Cell<(f64, u64)>,
     /// Tabs that were not there when it was looked last.
@@ -72,6 +76,8 @@ impl Hub {
             election: RefCell::default(),
             wants: RefCell::default(),
             upstream: RefCell::default(),
+            posted: Cell::new(0),
+            heard: RefCell::default(),
             budget: Cell::new((BURST, 0)),
             missed: RefCell::default(),
             lock: RefCell::default(),
@@ -122,6 +128,7 @@ impl Hub {
                 self.upstream.borrow_mut().hurry();
                 self.look();
                 self.serve(false);
+                self.catch_up();
             }
             PageEvent::Hidden => self.happen(Happening::Hidden),
             PageEvent::Left => {
@@ -148,6 +155,14 @@ impl Hub {
             if line.role.try_get_untracked().is_some_and(|shown| shown != role) {
                 line.role.try_set(role);
             }
+        }
+    }
+
+    /// A channel keeps nothing for a tab that sleeps. One that follows, and may have missed something, asks where its runs
+    /// stand now.
+    fn catch_up(&self) {
+        if !self.connects() && self.lines().iter().any(|line| line.open.get()) {
+            self.changed(true);
         }
     }
 
@@ -447,25 +462,33 @@ impl Hub {
 
     fn post(&self, message: Message) {
         if let Some(channel) = &*self.channel.borrow() {
-            channel.post(&Told { from: self.id.clone(), message }.write());
+            let count = self.posted.get() + 1;
+            self.posted.set(count);
+            channel.post(&Told { from: self.id.clone(), count, message }.write());
         }
     }
 
     fn told(&self, text: &str) {
-        let Some(Told { from, message }) = Told::read(text) else { return };
+        let Some(Told { from, count, message }) = Told::read(text) else { return };
         if from == self.id {
             if message == Message::Ask {
                 self.happen(Happening::Echo);
             }
             return;
         }
-        if message.leads() {
+        let leads = message.leads();
+        if leads {
             self.happen(Happening::Leader);
         }
         if self.connects() {
-            self.told_as_leader(&from, message);
-        } else {
-            self.told_as_follower(&from, message);
+            return self.told_as_leader(&from, message);
+        }
+        self.told_as_follower(&from, message);
+        if leads {
+            let before = self.heard.replace(Some((from.clone(), count)));
+            if before.is_some_and(|(who, last)| who == from && count != last + 1) {
+                self.catch_up();
+            }
         }
     }
 

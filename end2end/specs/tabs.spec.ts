@@ -1,0 +1,288 @@
+// The tabs of one browser share one connection: all are live, whoever comes, goes, sleeps or crashes.
+import { print, waitFor } from '../support/project.ts';
+import { ListPage, RunPage } from '../support/pages.ts';
+import { freeze, leaderOf, openTab, roleOf, streamsAt, thaw } from '../support/tabs.ts';
+import { expect, test } from '../support/test.ts';
+
+/** A run that prints a block of ten lines for each file the test makes. */
+const blocks = (...names: string[]) => names.map((name) => `${waitFor(name)}\n${print(name, 1, 10)}`).join('\n');
+
+test.describe('many tabs', () => {
+  test.use({ serverOptions: { workers: 20 } });
+  test.setTimeout(180_000);
+
+  test('twenty tabs on one run are live with one stream, and all their clicks are answered', async ({
+    server,
+    project,
+    api,
+    context,
+  }) => {
+    await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'second', 'end') } });
+    const id = await server.run('talk');
+    await api.reaches(id, 'running');
+    const tabs: RunPage[] = [];
+    for (let count = 0; count < 20; count += 1) tabs.push(await openTab(context, server.base, id));
+    for (const tab of tabs) await tab.says('live');
+    await leaderOf(tabs);
+    expect(await streamsAt(server.base)).toBe(1);
+
+    project.release('first');
+    await api.printed(id, 'first 10');
+    const { head } = await api.run(id);
+    for (const tab of tabs) await tab.holds(head);
+
+    // Each tab's requests are answered; the last one's click ends the run.
+    for (const tab of tabs) {
+      const asked = tab.page.evaluate((run) => fetch(`/api/v1/runs/${run}`).then((answer) => answer.status), id);
+      expect(await asked).toBe(200);
+    }
+    await tabs[19]!.cancel.click();
+    await api.reaches(id, 'cancelled');
+    const journal = await api.frames(id);
+    for (const tab of tabs) {
+      await tab.isAt('cancelled', 1);
+      await tab.says('ended');
+      await tab.holds(journal.length);
+    }
+    await expect.poll(() => streamsAt(server.base)).toBe(0);
+
+    // Run again from one of them, all follow, again over one stream.
+    project.release('second');
+    project.release('end');
+    await tabs[7]!.rerun.click();
+    await api.reaches(id, 'completed');
+    const { length } = await api.frames(id);
+    for (const tab of tabs) {
+      await tab.isAt('completed', 2);
+      await tab.holds(length);
+    }
+  });
+
+  test('twenty tabs on twenty runs and the list are live with one stream', async ({
+    server,
+    project,
+    api,
+    context,
+    list,
+  }) => {
+    await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'end') } });
+    await list.open();
+    const ids: string[] = [];
+    const tabs: RunPage[] = [];
+    for (let count = 0; count < 20; count += 1) {
+      ids.push(await server.run('talk'));
+      tabs.push(await openTab(context, server.base, ids[count]!));
+    }
+    for (const tab of tabs) await tab.says('live');
+    await expect(list.page.getByTestId('connection')).toHaveAttribute('data-state', 'live');
+    await expect.poll(() => streamsAt(server.base), { message: 'one stream for all' }).toBe(1);
+
+    project.release('first');
+    for (const [index, id] of ids.entries()) {
+      await api.printed(id, 'first 10');
+      await tabs[index]!.holds((await api.run(id)).head);
+      await tabs[index]!.says('live');
+    }
+    expect(await streamsAt(server.base)).toBe(1);
+    project.release('end');
+    for (const [index, id] of ids.entries()) {
+      await api.reaches(id, 'completed');
+      await tabs[index]!.isAt('completed', 1);
+      await tabs[index]!.holds((await api.run(id)).head);
+      await list.shows(id, 'completed');
+    }
+    expect(await streamsAt(server.base), 'the list is still told').toBe(1);
+  });
+});
+
+test('the list is told of a run the moment it changes', async ({ server, project, api, list, page }) => {
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('end') } });
+  await list.open();
+  await expect(page.getByTestId('connection')).toHaveAttribute('data-state', 'live');
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(request.url()));
+  const id = await server.run('talk');
+  await list.shows(id, 'running');
+  asked.length = 0;
+  project.release('end');
+  await api.reaches(id, 'completed');
+  await list.shows(id, 'completed');
+  expect(asked, 'a run that is shown is told, not asked for').toEqual([]);
+});
+
+test('a leader that is closed is replaced within a second, without a gap', async ({ server, project, api, context }) => {
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'second', 'third', 'end') } });
+  const id = await server.run('talk');
+  await api.reaches(id, 'running');
+  let tabs: RunPage[] = [];
+  for (let count = 0; count < 4; count += 1) tabs.push(await openTab(context, server.base, id));
+  for (const tab of tabs) await tab.says('live');
+  for (const name of ['first', 'second', 'third']) {
+    const leader = await leaderOf(tabs);
+    tabs = tabs.filter((tab) => tab !== leader);
+    await leader.page.close();
+    const closed = Date.now();
+    project.release(name);
+    await leaderOf(tabs);
+    await expect.poll(() => streamsAt(server.base), { intervals: [20] }).toBe(1);
+    expect(Date.now() - closed, 'milliseconds until another one led').toBeLessThan(1000);
+    await api.printed(id, `${name} 10`);
+    for (const tab of tabs) {
+      await tab.holds((await api.run(id)).head);
+      await tab.says('live');
+    }
+  }
+  expect(await roleOf(tabs[0]!)).toBe('leader');
+  project.release('end');
+  await api.reaches(id, 'completed');
+  await tabs[0]!.showsAll(await api.frames(id));
+});
+
+test('a leader that crashes is replaced', async ({ server, project, api, context, complaints }) => {
+  complaints.expectNetworkErrors();
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'end') } });
+  const id = await server.run('talk');
+  await api.reaches(id, 'running');
+  const tabs: RunPage[] = [];
+  for (let count = 0; count < 3; count += 1) tabs.push(await openTab(context, server.base, id));
+  for (const tab of tabs) await tab.says('live');
+  const leader = await leaderOf(tabs);
+  const rest = tabs.filter((tab) => tab !== leader);
+  const devtools = await context.newCDPSession(leader.page);
+  const crashed = leader.page.waitForEvent('crash');
+  devtools.send('Page.crash').catch(() => {});
+  await crashed;
+  await leaderOf(rest);
+  project.release('first');
+  await api.printed(id, 'first 10');
+  for (const tab of rest) await tab.holds((await api.run(id)).head);
+  project.release('end');
+  await api.reaches(id, 'completed');
+  for (const tab of rest) await tab.isAt('completed', 1);
+});
+
+test('a frozen leader is replaced after a missed beat, and does not fight when it wakes', async ({
+  server,
+  project,
+  api,
+  context,
+}) => {
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'second', 'third', 'end') } });
+  const id = await server.run('talk');
+  await api.reaches(id, 'running');
+  const tabs: RunPage[] = [];
+  for (let count = 0; count < 3; count += 1) tabs.push(await openTab(context, server.base, id));
+  for (const tab of tabs) await tab.says('live');
+  const leader = await leaderOf(tabs);
+  const rest = tabs.filter((tab) => tab !== leader);
+
+  const frozen = await freeze(leader);
+  project.release('first');
+  await api.printed(id, 'first 10');
+  const next = await leaderOf(rest);
+  for (const tab of rest) {
+    await tab.holds((await api.run(id)).head);
+    await tab.says('live');
+  }
+
+  await thaw(frozen);
+  await expect(leader.connection, 'who was replaced follows').toHaveAttribute('data-role', 'follower');
+  await leader.says('live');
+  await leader.holds((await api.run(id)).head);
+  expect(await leaderOf(tabs), 'and leaves the new leader alone').toBe(next);
+  await expect.poll(() => streamsAt(server.base)).toBe(1);
+  project.release('second');
+  await api.printed(id, 'second 10');
+  for (const tab of tabs) await tab.holds((await api.run(id)).head);
+
+  // A follower that freezes harms nobody, and catches up.
+  const asleep = await freeze(leader);
+  project.release('third');
+  await api.printed(id, 'third 10');
+  for (const tab of rest) await tab.holds((await api.run(id)).head);
+  await thaw(asleep);
+  await leader.holds((await api.run(id)).head);
+  expect(await leaderOf(tabs)).toBe(next);
+  project.release('end');
+  await api.reaches(id, 'completed');
+  const journal = await api.frames(id);
+  for (const tab of tabs) await tab.showsAll(journal);
+});
+
+for (const missing of ['locks', 'channel'] as const) {
+  test(`without the browser's ${missing} each tab works alone`, async ({ server, project, api, context }) => {
+    await context.addInitScript((missing) => {
+      if (missing === 'locks') Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });
+      else Object.defineProperty(window, 'BroadcastChannel', { value: undefined });
+    }, missing);
+    await server.pipeline({ name: 'talk', phases: { talk: blocks('end') } });
+    const id = await server.run('talk');
+    await api.reaches(id, 'running');
+    const tabs = [await openTab(context, server.base, id), await openTab(context, server.base, id)];
+    for (const tab of tabs) {
+      await tab.says('live');
+      expect(await roleOf(tab)).toBe('solo');
+    }
+    expect(await streamsAt(server.base)).toBe(2);
+    project.release('end');
+    await api.reaches(id, 'completed');
+    for (const tab of tabs) await tab.showsAll(await api.frames(id));
+  });
+}
+
+test('a follower that comes late has the past and then follows', async ({ server, project, api, context }) => {
+  await server.pipeline({
+    name: 'long',
+    phases: { talk: [print('past', 1, 3000), waitFor('late'), print('late', 1, 3000), waitFor('end')].join('\n') },
+  });
+  const id = await server.run('long');
+  await api.printed(id, 'past 3000');
+  const first = await openTab(context, server.base, id);
+  await first.says('live');
+  expect(await roleOf(first)).toBe('leader');
+  // Its page is made before the flood and comes alive after it.
+  const late = new RunPage(await context.newPage(), server.base);
+  let hydrate = () => {};
+  const held = new Promise<void>((go) => (hydrate = go));
+  await late.page.route(/\/pkg\/.*\.js/, async (route) => {
+    await held;
+    await route.continue();
+  });
+  await late.page.goto(`${server.base}/runs/${id}`, { waitUntil: 'commit' });
+  await expect(late.status).toBeVisible();
+  project.release('late');
+  await api.printed(id, 'late 3000');
+  const { head } = await api.run(id);
+  await first.holds(head);
+  hydrate();
+  await late.holds(head);
+  await late.says('live');
+  expect(await roleOf(late)).toBe('follower');
+  project.release('end');
+  await api.reaches(id, 'completed');
+  await late.holds((await api.run(id)).head);
+});
+
+test('tabs that go from page to page leave nothing behind', async ({ server, project, api, context, list }) => {
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('end') } });
+  const id = await server.run('talk');
+  await api.reaches(id, 'running');
+  await list.open();
+  const other = await openTab(context, server.base, id);
+  await other.says('live');
+  for (let round = 0; round < 5; round += 1) {
+    await list.follow(id);
+    const run = new RunPage(list.page, server.base);
+    await run.says('live');
+    await run.leaveForList();
+    await expect(new ListPage(list.page, server.base).row(id)).toBeVisible();
+  }
+  await expect.poll(() => streamsAt(server.base)).toBe(1);
+  project.release('end');
+  await api.reaches(id, 'completed');
+  await other.isAt('completed', 1);
+  await list.shows(id, 'completed');
+  await other.page.close();
+  await list.page.close();
+  await expect.poll(() => streamsAt(server.base)).toBe(0);
+});
