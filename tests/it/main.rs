@@ -5,6 +5,7 @@
 mod api;
 mod commands;
 mod crash;
+mod faults;
 mod journal;
 mod stream;
 mod support;

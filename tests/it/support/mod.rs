@@ -1,5 +1,11 @@
 //! The real program in a folder of its own, and a client for it.
 
+pub mod feed;
+pub mod http;
+pub mod proxy;
+pub mod reader;
+pub mod rng;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,8 +66,9 @@ impl World {
 
     pub fn serve_with(&self, flags: &[&str]) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_runtrail"))
-            .args(["serve", "--addr", "127.0.0.1:0"])
+            .arg("serve")
             // As variables, so that a test's flags win.
+            .env("RUNTRAIL_ADDR", "127.0.0.1:0")
             .env("RUNTRAIL_LEASE", "1s")
             .env("RUNTRAIL_GRACE", "2s")
             .arg("--data-dir")
@@ -108,6 +115,11 @@ impl Server {
         let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         until("the server ends", async || self.child.try_wait().unwrap()).await.code()
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> std::net::SocketAddr {
+        self.url.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
     pub async fn get(&self, path: &str) -> Response {
