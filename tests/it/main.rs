@@ -7,5 +7,7 @@ mod commands;
 mod crash;
 mod faults;
 mod journal;
+mod stop;
 mod stream;
 mod support;
+mod torn;

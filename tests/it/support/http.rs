@@ -21,6 +21,8 @@ pub struct Answer {
     /// Came and is not yet given.
     buffer: Vec<u8>,
     rest: Rest,
+    /// A cut cannot look like an end.
+    framed: bool,
     /// How much is read at once.
     gulp: usize,
 }
@@ -82,7 +84,8 @@ pub async fn get(
         Rest::UntilClose
     };
     buffer.drain(..end + 4);
-    Ok(Answer { connection, status, buffer, rest, gulp })
+    let framed = rest != Rest::UntilClose;
+    Ok(Answer { connection, status, buffer, rest, framed, gulp })
 }
 
 async fn read(connection: &mut TcpStream, buffer: &mut Vec<u8>, gulp: usize) -> Result<()> {
@@ -146,6 +149,11 @@ impl Answer {
                 read => read?,
             }
         }
+    }
+
+    /// Whether a cut cannot look like an end.
+    pub fn ends_visibly(&self) -> bool {
+        self.framed
     }
 
     /// The whole body, as text.

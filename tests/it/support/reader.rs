@@ -125,6 +125,9 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, Fail> {
     Err(Fail::Wrong(what.into()))
 }
 
+/// The stream was closed in order, though its runs have not ended.
+const CLOSED: &str = "closed in order";
+
 /// What a stream said.
 #[derive(Debug)]
 enum Heard {
@@ -151,6 +154,8 @@ struct Connection {
     cursors: BTreeMap<String, u64>,
     ready: bool,
     ended: bool,
+    /// The last two bytes that came.
+    last: [u8; 2],
 }
 
 impl Connection {
@@ -161,7 +166,15 @@ impl Connection {
                 return self.check(event);
             }
             match self.answer.piece().await {
-                Ok(Some(piece)) => self.waiting.extend(self.parser.push(&piece)),
+                Ok(Some(piece)) => {
+                    for byte in &piece {
+                        self.last = [self.last[1], *byte];
+                    }
+                    self.waiting.extend(self.parser.push(&piece));
+                }
+                Ok(None) if self.answer.ends_visibly() && self.last != *b"\n\n" => {
+                    return wrong("closed inside an event");
+                }
                 Ok(None) => return Ok(Heard::Closed),
                 Err(error) => return lost(error),
             }
@@ -218,6 +231,8 @@ pub struct Reader {
     kept: Vec<Connection>,
     failures: u32,
     last_loss: String,
+    /// When to come back, as the last stream said that was closed in order.
+    retry: Option<u64>,
 }
 
 impl Reader {
@@ -242,12 +257,8 @@ impl Reader {
             kept: Vec::new(),
             failures: 0,
             last_loss: String::new(),
+            retry: None,
         }
-    }
-
-    /// A plain reader of one run, from its first frame, without anything in between.
-    pub fn plain(host: SocketAddr, run: &str) -> Self {
-        Self::new(host, host, Kind::One, BTreeMap::from([(run.to_owned(), 0)]), Habits::plain(), 0)
     }
 
     /// How many connections it has lost.
@@ -283,6 +294,33 @@ impl Reader {
             }
         }
         self.read_kept().await
+    }
+
+    /// Reads one stream until the server closes it in order; when to come back.
+    ///
+    /// # Errors
+    /// It ended in another way.
+    pub async fn until_closed(&mut self) -> Result<u64, String> {
+        match self.stream().await {
+            Err(Fail::Lost(why)) if why == CLOSED => {
+                self.retry.ok_or_else(|| "it does not say when to come back".into())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    /// Reads until all its runs have ended, by polls alone.
+    ///
+    /// # Errors
+    /// As [`Self::follow`].
+    pub async fn follow_by_polls(&mut self) -> Result<(), String> {
+        while self.held.values().any(|held| held.end.is_none()) {
+            if let Err(Fail::Wrong(what)) = self.poll().await {
+                return Err(what);
+            }
+            tokio::time::sleep(Duration::from_millis(self.rng.below(10))).await;
+        }
+        Ok(())
     }
 
     /// Why the last connection was lost.
@@ -339,7 +377,7 @@ impl Reader {
         let parser = Parser::new(id.as_deref().unwrap_or_default());
         let cursors = self.held.iter().map(|(run, held)| (run.clone(), held.cursor())).collect();
         let waiting = VecDeque::new();
-        let mut connection = Connection { answer, parser, waiting, cursors, ready: false, ended: false };
+        let mut connection = Connection { answer, parser, waiting, cursors, ready: false, ended: false, last: [0; 2] };
         loop {
             let Ok(heard) = tokio::time::timeout(self.limit(), connection.next()).await else {
                 if self.habits.keeps {
@@ -352,7 +390,10 @@ impl Reader {
                 Heard::Frame { run, seq, text } => self.held.get_mut(&run).unwrap().take(seq, text)?,
                 Heard::End { run, head } => self.held.get_mut(&run).unwrap().end = Some(head),
                 Heard::Closed if connection.ended => return Ok(()),
-                Heard::Closed => return lost("closed"),
+                Heard::Closed => {
+                    self.retry = connection.parser.retry();
+                    return lost(CLOSED);
+                }
             }
         }
     }
