@@ -5,8 +5,11 @@
 //! for the doorbell only when nothing is left. The doorbell carries no frames. So there is no second source, no buffer
 //! to drain, and no window between replay and live.
 //!
+//! The list of runs has a live end of its own, [`changes`], which tells which runs are to be looked at again.
+//!
 //! Knows the store and no HTTP.
 
+mod changes;
 mod reader;
 mod ring;
 mod tail;
@@ -16,7 +19,10 @@ use std::sync::Arc;
 
 use crate::store::{Committed, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
 
+use changes::Changes;
+pub use changes::{ListReader, ListStep};
 pub use reader::{Reader, Step};
+pub use ring::Form;
 use tail::Tails;
 pub use writer::{GroupCommit, WriterTask};
 
@@ -25,6 +31,7 @@ pub use writer::{GroupCommit, WriterTask};
 pub struct Journal {
     store: Arc<dyn Store>,
     tails: Arc<Tails>,
+    changes: Arc<Changes>,
     writer: writer::Handle,
 }
 
@@ -49,8 +56,9 @@ impl Journal {
     /// A journal on this store, and the task that writes it. The task ends when the last clone of the journal is gone.
     pub fn new(store: Arc<dyn Store>, group: GroupCommit) -> (Self, WriterTask) {
         let tails = Arc::new(Tails::default());
-        let (writer, task) = writer::new(Arc::clone(&store), Arc::clone(&tails), group);
-        (Self { store, tails, writer }, task)
+        let changes = Arc::new(Changes::default());
+        let (writer, task) = writer::new(Arc::clone(&store), Arc::clone(&tails), Arc::clone(&changes), group);
+        (Self { store, tails, changes, writer }, task)
     }
 
     /// Creates a pending run. Returns its key, and whether it is new (an idempotency key may name an earlier one).
@@ -85,10 +93,15 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError`], also if the run is gone.
-    pub async fn read(&self, run: RunKey, cursor: u64, pulse: Pulse) -> Result<Reader, StoreError> {
+    pub async fn read(&self, run: RunKey, cursor: u64, pulse: Pulse, form: Form) -> Result<Reader, StoreError> {
         let tail = self.tails.attach(run, pulse);
         // Only now, when every later commit is heard of: see Tails::attach.
         tail.advance(self.store.pulse(run).await?);
-        Ok(Reader::new(Arc::clone(&self.store), tail, run, cursor))
+        Ok(Reader::new(Arc::clone(&self.store), tail, run, cursor, form))
+    }
+
+    /// A reader of the changes of the list, from now on.
+    pub fn watch_list(&self) -> ListReader {
+        ListReader::new(Arc::clone(&self.store), Arc::clone(&self.changes))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::ring::{Encoded, encode};
+use super::ring::{Encoded, Form, encode};
 use super::tail::Tail;
 use crate::store::{Pulse, RunKey, Store, StoreError};
 
@@ -21,6 +21,7 @@ pub struct Reader {
     doorbell: watch::Receiver<Pulse>,
     run: RunKey,
     cursor: u64,
+    form: Form,
 }
 
 /// What a reader gets next.
@@ -33,9 +34,9 @@ pub enum Step {
 }
 
 impl Reader {
-    pub(super) fn new(store: Arc<dyn Store>, tail: Arc<Tail>, run: RunKey, cursor: u64) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, tail: Arc<Tail>, run: RunKey, cursor: u64, form: Form) -> Self {
         let doorbell = tail.listen();
-        Self { store, tail, doorbell, run, cursor }
+        Self { store, tail, doorbell, run, cursor, form }
     }
 
     /// The seq of the last frame given.
@@ -59,7 +60,7 @@ impl Reader {
             // Looked at before the read: a commit after this rings again, and `changed` below then returns at once.
             let pulse = *self.doorbell.borrow_and_update();
             if self.cursor < pulse.head {
-                let found = match self.tail.after(self.cursor) {
+                let found = match self.tail.after(self.cursor, &self.form) {
                     Some(found) => found,
                     None => self.page().await?,
                 };
@@ -84,6 +85,6 @@ impl Reader {
             .last()
             .map(|frame| frame.seq)
             .ok_or_else(|| StoreError::Failed(Arc::new(sqlx::Error::RowNotFound)))?;
-        Ok(Encoded { pieces: vec![encode(&frames).0], last })
+        Ok(Encoded { pieces: vec![encode(&frames, &self.form)], last })
     }
 }

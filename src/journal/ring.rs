@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::model::{Record, sse};
+use crate::model::{Record, RunId, sse};
 
 /// A bounded memory of the newest frames, without holes. What one commit brought lies in one piece of memory, so that a
 /// reader gets all that waits for it in few writes.
@@ -15,26 +15,84 @@ pub struct Ring {
     limit: usize,
 }
 
-/// The frames of one commit, encoded one after another.
+/// How frames are written (CONTRACT.md, "The stream").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As in the stream of one run.
+    Plain,
+    /// As in the stream of many runs: each frame names its run, which is this one.
+    Named(RunId),
+}
+
+/// The frames of one commit.
 #[derive(Debug)]
 struct Piece {
     first: u64,
+    plain: Frames,
+    /// Made when someone asks for it, then shared like the plain form.
+    named: Option<Frames>,
+}
+
+/// Frames encoded one after another.
+#[derive(Debug)]
+struct Frames {
     bytes: Bytes,
     /// Where each frame ends in `bytes`.
     ends: Vec<usize>,
 }
 
-impl Piece {
-    fn last(&self) -> u64 {
-        self.first + self.ends.len() as u64 - 1
+impl Frames {
+    fn plain(frames: &[Record]) -> Self {
+        Self::written(frames, sse::write_frame)
     }
 
-    /// The encoded frames after `cursor`.
-    fn after(&self, cursor: u64) -> Bytes {
-        let skipped = (cursor + 1).saturating_sub(self.first);
+    fn named(frames: &[Record], run: &RunId) -> Self {
+        Self::written(frames, |out, frame| sse::write_frame_of(out, run, frame))
+    }
+
+    fn written(frames: &[Record], write: impl Fn(&mut String, &Record)) -> Self {
+        let mut out = String::with_capacity(frames.iter().map(|frame| frame.data.len() + 128).sum());
+        let mut ends = Vec::with_capacity(frames.len());
+        for frame in frames {
+            write(&mut out, frame);
+            ends.push(out.len());
+        }
+        Self { bytes: Bytes::from(out), ends }
+    }
+
+    /// These plain frames, each with its run's name.
+    fn with_name(&self, run: &RunId) -> Self {
+        let mut out = Vec::with_capacity(self.bytes.len() + self.ends.len() * 2 * 48);
+        let mut ends = Vec::with_capacity(self.ends.len());
+        let mut start = 0;
+        for &end in &self.ends {
+            sse::name_frame(&mut out, run, &self.bytes[start..end]);
+            ends.push(out.len());
+            start = end;
+        }
+        Self { bytes: Bytes::from(out), ends }
+    }
+
+    /// All but the first `skipped`.
+    fn skip(&self, skipped: u64) -> Bytes {
         match usize::try_from(skipped).ok().and_then(|skipped| self.ends.get(skipped.checked_sub(1)?)) {
             Some(&start) => self.bytes.slice(start..),
             None => self.bytes.clone(),
+        }
+    }
+}
+
+impl Piece {
+    fn last(&self) -> u64 {
+        self.first + self.plain.ends.len() as u64 - 1
+    }
+
+    /// The encoded frames after `cursor`.
+    fn after(&mut self, cursor: u64, form: &Form) -> Bytes {
+        let skipped = (cursor + 1).saturating_sub(self.first);
+        match form {
+            Form::Plain => self.plain.skip(skipped),
+            Form::Named(run) => self.named.get_or_insert_with(|| self.plain.with_name(run)).skip(skipped),
         }
     }
 }
@@ -48,19 +106,16 @@ pub struct Encoded {
     pub last: u64,
 }
 
-/// Frames in order, encoded one after another: the bytes, and where each frame ends in them.
-pub fn encode(frames: &[Record]) -> (Bytes, Vec<usize>) {
-    let mut out = String::with_capacity(frames.iter().map(|frame| frame.data.len() + 128).sum());
-    let ends = frames.iter().map(|frame| {
-        sse::write_frame(&mut out, frame);
-        out.len()
-    });
-    let ends = ends.collect();
-    (Bytes::from(out), ends)
+/// Frames in order, encoded one after another.
+pub fn encode(frames: &[Record], form: &Form) -> Bytes {
+    match form {
+        Form::Plain => Frames::plain(frames).bytes,
+        Form::Named(run) => Frames::named(frames, run).bytes,
+    }
 }
 
 impl Ring {
-    /// An empty ring that keeps about `limit` bytes.
+    /// An empty ring that keeps about `limit` bytes of plain frames, and as much again if some are asked for by name.
     pub fn new(limit: usize) -> Self {
         Self { pieces: VecDeque::new(), bytes: 0, limit }
     }
@@ -72,24 +127,24 @@ impl Ring {
             self.pieces.clear();
             self.bytes = 0;
         }
-        let (bytes, ends) = encode(frames);
-        self.bytes += bytes.len();
-        self.pieces.push_back(Piece { first, bytes, ends });
+        let plain = Frames::plain(frames);
+        self.bytes += plain.bytes.len();
+        self.pieces.push_back(Piece { first, plain, named: None });
         // The newest piece stays whatever its size: it is what everyone is about to ask for.
         while self.bytes > self.limit && self.pieces.len() > 1 {
-            self.bytes -= self.pieces.pop_front().map_or(0, |piece| piece.bytes.len());
+            self.bytes -= self.pieces.pop_front().map_or(0, |piece| piece.plain.bytes.len());
         }
     }
 
     /// All frames after `cursor`, if the ring holds the one that comes next.
-    pub fn after(&self, cursor: u64) -> Option<Encoded> {
+    pub fn after(&mut self, cursor: u64, form: &Form) -> Option<Encoded> {
         let next = cursor + 1;
         let (first, last) = (self.pieces.front()?.first, self.pieces.back()?.last());
         if next < first || next > last {
             return None;
         }
         let start = self.pieces.partition_point(|piece| piece.last() < next);
-        Some(Encoded { pieces: self.pieces.range(start..).map(|piece| piece.after(cursor)).collect(), last })
+        Some(Encoded { pieces: self.pieces.range_mut(start..).map(|piece| piece.after(cursor, form)).collect(), last })
     }
 }
 
@@ -117,7 +172,11 @@ mod tests {
     fn seqs(encoded: &Encoded) -> Vec<u64> {
         let mut parser = Parser::new("");
         let events = encoded.pieces.iter().flat_map(|piece| parser.push(piece)).collect::<Vec<_>>();
-        events.iter().map(|event| event.last_event_id.parse().unwrap()).collect()
+        events.iter().map(|event| event.last_event_id.rsplit(':').next().unwrap().parse().unwrap()).collect()
+    }
+
+    fn run() -> RunId {
+        "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap()
     }
 
     #[test]
@@ -125,8 +184,8 @@ mod tests {
         let mut ring = Ring::new(1 << 20);
         ring.push(&frames(1, 3));
         ring.push(&frames(9, 2));
-        assert_eq!(ring.after(2), None);
-        assert_eq!(seqs(&ring.after(8).unwrap()), [9, 10]);
+        assert_eq!(ring.after(2, &Form::Plain), None);
+        assert_eq!(seqs(&ring.after(8, &Form::Plain).unwrap()), [9, 10]);
     }
 
     #[test]
@@ -134,8 +193,18 @@ mod tests {
         let mut ring = Ring::new(1);
         ring.push(&frames(1, 3));
         ring.push(&frames(4, 1));
-        assert_eq!(ring.after(0), None);
-        assert_eq!(seqs(&ring.after(3).unwrap()), [4]);
+        assert_eq!(ring.after(0, &Form::Plain), None);
+        assert_eq!(seqs(&ring.after(3, &Form::Plain).unwrap()), [4]);
+    }
+
+    #[test]
+    fn a_frame_named_later_is_the_frame_written_with_its_name() {
+        let mut ring = Ring::new(1 << 20);
+        ring.push(&frames(1, 3));
+        let form = Form::Named(run());
+        assert_eq!(ring.after(0, &form).unwrap().pieces, [encode(&frames(1, 3), &form)]);
+        assert_eq!(ring.after(1, &form).unwrap().pieces, [encode(&frames(2, 2), &form)]);
+        assert_eq!(ring.after(1, &Form::Plain).unwrap().pieces, [encode(&frames(2, 2), &Form::Plain)]);
     }
 
     proptest! {
@@ -144,20 +213,22 @@ mod tests {
             groups in prop::collection::vec(1u64..6, 1..30),
             limit in 0usize..3000,
             cursor in 0u64..120,
+            named in any::<bool>(),
         ) {
+            let form = if named { Form::Named(run()) } else { Form::Plain };
             let mut ring = Ring::new(limit);
             let mut head = 0;
             for count in groups {
                 ring.push(&frames(head + 1, count));
                 head += count;
             }
-            match ring.after(cursor) {
+            match ring.after(cursor, &form) {
                 Some(encoded) => {
                     prop_assert_eq!(encoded.last, head);
                     prop_assert_eq!(seqs(&encoded), (cursor + 1..=head).collect::<Vec<_>>());
                 }
                 // Nothing comes after, or it was forgotten; then what came earlier is forgotten too.
-                None => prop_assert!(cursor >= head || (0..cursor).all(|earlier| ring.after(earlier).is_none())),
+                None => prop_assert!(cursor >= head || (0..cursor).all(|earlier| ring.after(earlier, &form).is_none())),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::watch;
 
-use super::ring::{Encoded, Ring};
+use super::ring::{Encoded, Form, Ring};
 use crate::store::{Committed, Pulse, RunKey};
 
 /// How many bytes of recent frames a run keeps for its readers.
@@ -49,8 +49,8 @@ impl Tail {
     }
 
     /// All recent frames after `cursor`, if the memory covers it.
-    pub fn after(&self, cursor: u64) -> Option<Encoded> {
-        lock(&self.ring).after(cursor)
+    pub fn after(&self, cursor: u64, form: &Form) -> Option<Encoded> {
+        lock(&self.ring).after(cursor, form)
     }
 }
 

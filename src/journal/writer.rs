@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::WriteError;
+use super::changes::Changes;
 use super::tail::Tails;
-use crate::store::{Op, Outcome, Store, StoreError};
+use crate::store::{Change, Op, Outcome, RunKey, Store, StoreError};
 
 /// How writes are put together.
 #[derive(Clone, Copy, Debug)]
@@ -71,15 +72,21 @@ impl Handle {
 pub struct WriterTask {
     store: Arc<dyn Store>,
     tails: Arc<Tails>,
+    changes: Arc<Changes>,
     group: GroupCommit,
     jobs: mpsc::Receiver<Job>,
     written: Arc<Written>,
 }
 
-pub fn new(store: Arc<dyn Store>, tails: Arc<Tails>, group: GroupCommit) -> (Handle, WriterTask) {
+pub fn new(
+    store: Arc<dyn Store>,
+    tails: Arc<Tails>,
+    changes: Arc<Changes>,
+    group: GroupCommit,
+) -> (Handle, WriterTask) {
     let (sender, jobs) = mpsc::channel(WAITING);
     let written = Arc::<Written>::default();
-    (Handle { jobs: sender, written: Arc::clone(&written) }, WriterTask { store, tails, group, jobs, written })
+    (Handle { jobs: sender, written: Arc::clone(&written) }, WriterTask { store, tails, changes, group, jobs, written })
 }
 
 impl WriterTask {
@@ -159,7 +166,23 @@ impl WriterTask {
                 _ => {}
             }
         }
+        self.changes.publish(ops.iter().zip(&outcomes).filter_map(|(op, outcome)| listed(op, outcome)));
         Ok(outcomes)
+    }
+}
+
+/// The run, if the list shows something of what was done.
+fn listed(op: &Op, outcome: &Outcome) -> Option<RunKey> {
+    match (op, outcome) {
+        (_, Outcome::Created { run, new }) => new.then_some(*run),
+        (Op::Write(write), Outcome::Committed(committed)) => {
+            let shown = match write.change {
+                Change::None | Change::Extend { .. } | Change::AskCancel { .. } => !write.phases.is_empty(),
+                Change::Claim { .. } | Change::Enter { .. } | Change::Finish { .. } | Change::Queue { .. } => true,
+            };
+            shown.then_some(committed.run)
+        }
+        (Op::Create(_), Outcome::Committed(_)) | (_, Outcome::KeyConflict | Outcome::Refused) => None,
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Code {
     TooManyAttempts,
     /// The database did not answer in time, or is busy.
     DatabaseUnavailable,
+    /// The reader was so slow that what it missed is not told any more; it has to read anew.
+    Lagged,
     /// The server is stopping.
     ShuttingDown,
     /// A fault of the server.
@@ -67,7 +69,7 @@ impl Code {
             Self::InvalidParams => 422,
             Self::TooManyAttempts => 429,
             Self::Internal => 500,
-            Self::DatabaseUnavailable | Self::ShuttingDown | Self::Unreachable => 503,
+            Self::DatabaseUnavailable | Self::Lagged | Self::ShuttingDown | Self::Unreachable => 503,
         }
     }
 
@@ -92,6 +94,7 @@ impl Code {
             Self::Unauthorized => "A token is needed",
             Self::TooManyAttempts => "Too many wrong tokens",
             Self::DatabaseUnavailable => "The database is not available",
+            Self::Lagged => "Too much has changed",
             Self::ShuttingDown => "The server is stopping",
             Self::Internal => "The server made a mistake",
             Self::Unreachable => "The server cannot be reached",
@@ -100,7 +103,10 @@ impl Code {
 
     /// Whether the same call may succeed later.
     pub const fn retryable(self) -> bool {
-        matches!(self, Self::TooManyAttempts | Self::DatabaseUnavailable | Self::ShuttingDown | Self::Unreachable)
+        matches!(
+            self,
+            Self::TooManyAttempts | Self::DatabaseUnavailable | Self::Lagged | Self::ShuttingDown | Self::Unreachable
+        )
     }
 }
 

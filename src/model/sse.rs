@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Problem, Record, Status};
+use super::{Problem, Record, Run, RunId, Status};
 
 /// Appends a frame: `id` is its seq, and there is no `event` line, so that a plain `onmessage` gets it.
 pub fn write_frame(out: &mut String, record: &Record) {
@@ -12,6 +12,30 @@ pub fn write_frame(out: &mut String, record: &Record) {
     let _ = write!(out, "id: {}\ndata: ", record.seq);
     record.write_json(out);
     out.push_str("\n\n");
+}
+
+/// Appends a frame to a stream of many runs: its id and its data name the run.
+pub fn write_frame_of(out: &mut String, run: &RunId, record: &Record) {
+    let _ = write!(out, "id: {run}:{}\ndata: {{\"run\":\"{run}\",", record.seq);
+    let json = record.to_json();
+    out.push_str(json.strip_prefix('{').unwrap_or(&json));
+    out.push_str("\n\n");
+}
+
+/// Appends a frame that [`write_frame`] has written, as [`write_frame_of`] would have.
+pub fn name_frame(out: &mut Vec<u8>, run: &RunId, frame: &[u8]) {
+    const ID: &[u8] = b"id: ";
+    // The seq and what stands between it and the data hold no brace.
+    let brace = frame.iter().position(|&byte| byte == b'{').map_or(frame.len(), |brace| brace + 1);
+    let (head, json) = frame.split_at(brace);
+    out.extend_from_slice(ID);
+    out.extend_from_slice(run.as_str().as_bytes());
+    out.push(b':');
+    out.extend_from_slice(head.strip_prefix(ID).unwrap_or(head));
+    out.extend_from_slice(b"\"run\":\"");
+    out.extend_from_slice(run.as_str().as_bytes());
+    out.extend_from_slice(b"\",");
+    out.extend_from_slice(json);
 }
 
 /// The first bytes of a stream: when to come back, the cursor (so that no parser loses it), where the run stands.
@@ -29,6 +53,36 @@ pub fn heartbeat(head: u64) -> String {
 /// The run is finished and all is delivered.
 pub fn end(status: Status, head: u64) -> String {
     format!("event: end\ndata: {{\"status\":\"{status}\",\"head\":{head}}}\n\n")
+}
+
+/// Where a run of a stream of many stands: id, head, status, attempt.
+pub type Standing = (RunId, u64, Status, u32);
+
+/// The first bytes of a stream of many runs: when to come back, where each run stands, whether it tells of the list.
+pub fn ready_many(runs: &[Standing], list: bool) -> String {
+    let runs: Vec<_> = runs
+        .iter()
+        .map(|(run, head, status, attempt)| {
+            serde_json::json!({"run": run, "head": head, "status": status, "attempt": attempt})
+        })
+        .collect();
+    format!("retry: 3000\nevent: ready\ndata: {}\n\n", serde_json::json!({"runs": runs, "list": list}))
+}
+
+/// Sent in a stream of many runs after a time of silence, without an id: the last seq of each run.
+pub fn heartbeat_many<'a>(heads: impl Iterator<Item = (&'a RunId, u64)>) -> String {
+    let heads: serde_json::Map<_, _> = heads.map(|(run, head)| (run.to_string(), head.into())).collect();
+    format!("event: heartbeat\ndata: {}\n\n", serde_json::json!({ "heads": heads }))
+}
+
+/// One run of a stream of many is finished and all of it is delivered.
+pub fn end_of(run: &RunId, status: Status, head: u64) -> String {
+    format!("event: end\ndata: {{\"run\":\"{run}\",\"status\":\"{status}\",\"head\":{head}}}\n\n")
+}
+
+/// A run of the list has changed: the run as it is now.
+pub fn list(run: &Run) -> String {
+    format!("event: list\ndata: {}\n\n", serde_json::json!(run))
 }
 
 /// A failure on the way.

@@ -25,6 +25,7 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
     let rest = Router::new()
         .nest("/api/v1", api)
         .route("/runs/{id}/events", get(stream::events))
+        .route("/events", get(stream::many))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -6,7 +6,7 @@ mod start;
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::journal::{Journal, Reader, WriteError};
+use crate::journal::{Form, Journal, Reader, WriteError};
 use crate::model::kinds::PhaseChange;
 use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
 use crate::pipelines::{Catalog, Projects};
@@ -150,13 +150,19 @@ impl Service {
         Ok((frames, pulse))
     }
 
-    /// A reader of a run's journal, and where the journal stood. Starts nothing.
+    /// A reader of a run's journal that gives frames in this form, and where the journal stood. Starts nothing.
     ///
     /// # Errors
     /// [`Code::RunNotFound`], [`Code::CursorAhead`]; the database's own.
-    pub async fn read(&self, id: &str, cursor: Cursor) -> Result<(Reader, Pulse), Problem> {
-        let (key, pulse) = self.find(id).await?;
-        let reader = self.journal.read(key, cursor.0, pulse).await?;
+    pub async fn read(
+        &self,
+        id: &str,
+        cursor: Cursor,
+        form: impl FnOnce(&RunId) -> Form,
+    ) -> Result<(Reader, Pulse), Problem> {
+        let run: RunId = id.parse().map_err(|_| no_run(id))?;
+        let (key, pulse) = self.store.find(&run).await?.ok_or_else(|| no_run(id))?;
+        let reader = self.journal.read(key, cursor.0, pulse, form(&run)).await?;
         let pulse = reader.pulse();
         cursor.within(pulse.head)?;
         Ok((reader, pulse))

@@ -65,33 +65,42 @@ impl Stage {
         }
     }
 
-    /// One reader, from its cursor to the run's end.
+    /// One reader of one run or of several, from its cursors to the runs' ends.
     async fn scenario(&self, seed: u64) -> Result<(), String> {
         let mut rng = Rng::new(seed);
-        let run = self.run(&mut rng);
-        let head = journal_head(self.host, &run).await;
-        let first = match rng.below(4) {
-            0 => head,
-            1 => rng.below(head + 1),
-            _ => 0,
+        let (runs, kind) = match rng.below(3) {
+            0 => (rng.between(1, 4), Kind::Many { list: rng.one_in(2) }),
+            _ => (1, Kind::One),
         };
+        let mut cursors = BTreeMap::new();
+        for _ in 0..runs {
+            let run = self.run(&mut rng);
+            let head = journal_head(self.host, &run).await;
+            let first = match rng.below(4) {
+                0 => head,
+                1 => rng.below(head + 1),
+                _ => 0,
+            };
+            cursors.insert(run, first);
+        }
         let faults = rng.below(9);
-        let large = self.finished.last() == Some(&run);
+        let large = cursors.contains_key(self.finished.last().unwrap());
         let proxy = Proxy::start(self.host, move |number| {
             let mut rng = Rng::part(seed, number + 1);
             if number < faults { Fault::any(&mut rng, if large { 400_000 } else { 20_000 }) } else { Fault::none() }
         });
         let proxy = proxy.await;
         let habits = Habits::any(&mut rng, u32::try_from(faults).unwrap());
-        let cursors = BTreeMap::from([(run.clone(), first)]);
-        let mut reader = Reader::new(self.host, proxy.addr, Kind::One, cursors, habits, seed);
+        let mut reader = Reader::new(self.host, proxy.addr, kind, cursors, habits, seed);
         let followed = tokio::time::timeout(LIMIT, reader.follow()).await;
         self.lost.fetch_add(reader.failures().into(), Ordering::Relaxed);
-        let held = reader.one();
-        followed.map_err(|_| format!("no end at cursor {}; last lost by: {}", held.cursor(), reader.last_loss()))??;
-        let head = held.end.unwrap();
-        let journal = self.journal(&run, head).await;
-        same(&held.frames, &journal.get().unwrap()[usize::try_from(first).unwrap()..])
+        let stands = || reader.held.values().map(|held| (held.cursor(), held.end)).collect::<Vec<_>>();
+        followed.map_err(|_| format!("no end at {:?}; last lost by: {}", stands(), reader.last_loss()))??;
+        for (run, held) in &reader.held {
+            let journal = self.journal(run, held.end.unwrap()).await;
+            same(&held.frames, &journal.get().unwrap()[usize::try_from(held.first).unwrap()..])?;
+        }
+        Ok(())
     }
 }
 
@@ -229,20 +238,22 @@ async fn a_stream_that_lies_is_found_out() {
     let run = finished(&world, &server, (0..10).map(|number| format!("line {number}\n").into()).collect()).await;
     let stage = Stage::new(&server, vec![run.clone()]);
     let head = journal_head(stage.host, &run).await;
-    let read = async |fault: Fault| {
+    let read = async |fault: Fault, kind: Kind| {
         let proxy = Proxy::start(stage.host, move |_| fault.clone()).await;
         let habits = Habits { version: Version::Http10, told: Told::Header, ..Habits::plain() };
         let cursors = BTreeMap::from([(run.clone(), 0)]);
-        let mut reader = Reader::new(stage.host, proxy.addr, Kind::One, cursors, habits, 0);
+        let mut reader = Reader::new(stage.host, proxy.addr, kind, cursors, habits, 0);
         reader.follow().await?;
         same(&reader.one().frames, stage.journal(&run, head).await.get().unwrap())
     };
-    assert_eq!(read(Fault::none()).await, Ok(()));
-    // The first event of an answer is `ready`, at 0, and the last is `end`.
-    for event in 1..=usize::try_from(head).unwrap() {
-        for tamper in [Tamper::Drop(event), Tamper::Repeat(event), Tamper::Swap(event), Tamper::Flip(event)] {
-            let found = read(Fault { tamper: Some(tamper), ..Fault::none() }).await;
-            assert!(found.is_err(), "{tamper:?} went unnoticed");
+    for kind in [Kind::One, Kind::Many { list: false }] {
+        assert_eq!(read(Fault::none(), kind).await, Ok(()));
+        // The first event of an answer is `ready`, at 0, and the last is `end`.
+        for event in 1..=usize::try_from(head).unwrap() {
+            for tamper in [Tamper::Drop(event), Tamper::Repeat(event), Tamper::Swap(event), Tamper::Flip(event)] {
+                let found = read(Fault { tamper: Some(tamper), ..Fault::none() }, kind).await;
+                assert!(found.is_err(), "{tamper:?} of {kind:?} went unnoticed");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use runtrail::journal::{GroupCommit, Journal, Reader, Step, WriteError};
+use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step, WriteError};
 use runtrail::model::pipeline::OnInterrupt;
 use runtrail::model::sse::Parser;
 use runtrail::model::{
@@ -133,7 +133,7 @@ fn waits(reader: &mut Reader) -> bool {
 
 async fn attach(journal: &Journal, store: &Arc<dyn Store>, run: RunKey, cursor: u64) -> Reader {
     let pulse = store.pulse(run).await.unwrap();
-    journal.read(run, cursor, pulse).await.unwrap()
+    journal.read(run, cursor, pulse, Form::Plain).await.unwrap()
 }
 
 /// A frame committed during the attach is shown once: whoever attaches before the commit, between commit and publish, or
@@ -161,7 +161,7 @@ async fn a_frame_committed_during_the_attach_is_given_once() {
     assert!(waits(&mut before), "before the publish nobody is woken");
     let mut between = attach(&journal, &store, run, 1).await;
     assert_eq!(seqs(between.next().await.unwrap()), [2, 3]);
-    let mut stale = journal.read(run, 1, stale).await.unwrap();
+    let mut stale = journal.read(run, 1, stale, Form::Plain).await.unwrap();
     assert_eq!(seqs(stale.next().await.unwrap()), [2, 3], "what was believed before the attach does not matter");
 
     paused.go_on.add_permits(1);
@@ -188,7 +188,7 @@ async fn an_end_between_look_up_and_attach_is_not_missed() {
     let lease = Guard::Lease(Lease { run, attempt: 1, token });
     journal.write(write(run, lease, finish, &["done"])).await.unwrap();
 
-    let mut reader = journal.read(run, 1, looked_up).await.unwrap();
+    let mut reader = journal.read(run, 1, looked_up, Form::Plain).await.unwrap();
     let step =
         tokio::time::timeout(std::time::Duration::from_secs(10), reader.next()).await.expect("not to wait for ever");
     assert_eq!(seqs(step.unwrap()), [2]);

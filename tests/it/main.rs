@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod faults;
 mod journal;
+mod many;
 mod stop;
 mod stream;
 mod support;

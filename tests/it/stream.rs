@@ -1,50 +1,10 @@
 //! A run's stream against CONTRACT.md, "The stream", over real connections.
 
-use std::time::Duration;
-
-use futures::StreamExt;
 use reqwest::StatusCode;
 use runtrail::model::sse::{Event, Parser};
 use serde_json::Value;
 
-use crate::support::{Server, World, until};
-
-/// A client that reads events as they come.
-struct Events {
-    body: std::pin::Pin<Box<dyn futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>,
-    parser: Parser,
-    waiting: std::collections::VecDeque<Event>,
-}
-
-impl Events {
-    async fn open(server: &Server, path: &str) -> Self {
-        let response = server.get(path).await;
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
-        let headers = response.headers();
-        assert_eq!(headers["content-type"], "text/event-stream");
-        assert_eq!(headers["cache-control"], "no-cache, no-transform");
-        assert_eq!(headers["x-accel-buffering"], "no");
-        assert!(!headers.contains_key("content-encoding"));
-        Self { body: Box::pin(response.bytes_stream()), parser: Parser::new(""), waiting: Default::default() }
-    }
-
-    async fn next(&mut self) -> Option<Event> {
-        while self.waiting.is_empty() {
-            let piece =
-                tokio::time::timeout(Duration::from_secs(30), self.body.next()).await.expect("an event in time")?;
-            self.waiting.extend(self.parser.push(&piece.expect("a clean end")));
-        }
-        self.waiting.pop_front()
-    }
-
-    async fn all(mut self) -> Vec<Event> {
-        let mut events = Vec::new();
-        while let Some(event) = self.next().await {
-            events.push(event);
-        }
-        events
-    }
-}
+use crate::support::{Events, Server, World, until};
 
 fn seqs(events: &[Event]) -> Vec<u64> {
     events.iter().filter(|event| event.event == "message").map(|event| event.last_event_id.parse().unwrap()).collect()

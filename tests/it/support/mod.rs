@@ -1,5 +1,6 @@
 //! The real program in a folder of its own, and a client for it.
 
+mod events;
 pub mod feed;
 pub mod history;
 pub mod http;
@@ -15,6 +16,8 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+pub use events::Events;
 
 /// How long anything may take that a test waits for. Only reached when the test fails.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -1,7 +1,7 @@
 //! A real client of the stream that owns its reconnect loop, as the page does: it comes back by its cursor, polls in
 //! between, and gives up what says nothing for a while. It believes nothing: each frame must be the next one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -73,8 +73,13 @@ impl Habits {
 /// What a stream is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `/runs/{id}/events`
+    /// One run: `/runs/{id}/events`.
     One,
+    /// Several runs over one connection: `/events?run=…`.
+    Many {
+        /// And the list of runs.
+        list: bool,
+    },
 }
 
 /// What a reader has of a run.
@@ -151,9 +156,11 @@ struct Connection {
     answer: Answer,
     parser: Parser,
     waiting: VecDeque<Event>,
+    kind: Kind,
     cursors: BTreeMap<String, u64>,
     ready: bool,
-    ended: bool,
+    /// The runs of which the end was told.
+    ended: BTreeSet<String>,
     /// The last two bytes that came.
     last: [u8; 2],
 }
@@ -181,38 +188,90 @@ impl Connection {
         }
     }
 
+    /// Whether nothing more is to come.
+    fn over(&self) -> bool {
+        self.ended.len() == self.cursors.len()
+    }
+
     fn check(&mut self, event: Event) -> Result<Heard, Fail> {
-        let (run, cursor) = self.cursors.iter().next().map(|(run, cursor)| (run.clone(), *cursor)).unwrap_or_default();
         if !self.ready {
-            if event.event != "ready" || event.last_event_id != cursor.to_string() {
-                return wrong(format!("the first event is not `ready` at {cursor} but {event:?}"));
-            }
             self.ready = true;
-            return Ok(Heard::Alive);
+            return if self.is_ready(&event) { Ok(Heard::Alive) } else { wrong(format!("it begins with {event:?}")) };
         }
-        if self.ended {
-            return wrong(format!("something comes behind the end: {event:?}"));
+        if event.event == "message" {
+            return self.frame(event);
         }
-        let number = |name: &str| serde_json::from_str::<Value>(&event.data).ok().and_then(|data| data[name].as_u64());
+        let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
+        let of = |run: &str| match self.kind {
+            Kind::One => data["head"].as_u64(),
+            Kind::Many { .. } => data["heads"][run].as_u64(),
+        };
+        let list = self.kind == Kind::Many { list: true };
         match event.event.as_str() {
-            "message" => {
-                let seq = cursor + 1;
-                if event.last_event_id != seq.to_string() {
-                    return wrong(format!("frame {} came when {seq} was due", event.last_event_id));
+            // Of one run it tells how far the journal goes, of many how far the stream has come.
+            "heartbeat" if self.kind == Kind::One && of("").is_some() => Ok(Heard::Alive),
+            "heartbeat" if self.cursors.iter().all(|(run, cursor)| of(run) == Some(*cursor)) => Ok(Heard::Alive),
+            "end" => {
+                let run = match self.kind {
+                    Kind::One => self.cursors.keys().next().cloned(),
+                    Kind::Many { .. } => data["run"].as_str().map(str::to_owned),
+                };
+                let known = run.and_then(|run| Some((self.cursors.get(&run).copied()?, run)));
+                match known {
+                    Some((head, run)) if data["head"] == head && self.ended.insert(run.clone()) => {
+                        Ok(Heard::End { run, head })
+                    }
+                    _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
                 }
-                if !event.data.starts_with(&format!("{{\"seq\":{seq},")) {
-                    return wrong(format!("frame {seq} names another: {}", event.data));
-                }
-                self.cursors.insert(run.clone(), seq);
-                Ok(Heard::Frame { run, seq, text: event.data })
             }
-            "heartbeat" if number("head").is_some() && event.last_event_id == cursor.to_string() => Ok(Heard::Alive),
-            "end" if number("head") == Some(cursor) => {
-                self.ended = true;
-                Ok(Heard::End { run, head: cursor })
+            "list" if list && data["id"].is_string() => Ok(Heard::Alive),
+            "problem" if data["retryable"] == true => lost(event.data),
+            _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
+        }
+    }
+
+    /// Whether this is the first event that there must be.
+    fn is_ready(&self, event: &Event) -> bool {
+        let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
+        let head = |run: &str| match self.kind {
+            Kind::One => data["head"].as_u64(),
+            Kind::Many { .. } => data["runs"].as_array()?.iter().find(|known| known["run"] == run)?["head"].as_u64(),
+        };
+        let id = match self.kind {
+            Kind::One => self.cursors.values().next().unwrap().to_string(),
+            Kind::Many { .. } => String::new(),
+        };
+        event.event == "ready"
+            && event.last_event_id == id
+            && self.cursors.iter().all(|(run, cursor)| head(run).is_some_and(|head| head >= *cursor))
+    }
+
+    /// A frame: the next one of its run, and none behind the end.
+    fn frame(&mut self, event: Event) -> Result<Heard, Fail> {
+        let (run, seq) = match self.kind {
+            Kind::One => (self.cursors.keys().next().unwrap().clone(), event.last_event_id.as_str()),
+            Kind::Many { .. } => match event.last_event_id.split_once(':') {
+                Some((run, seq)) => (run.to_owned(), seq),
+                None => return wrong(format!("a frame of no run: {event:?}")),
+            },
+        };
+        let Some(cursor) = self.cursors.get_mut(&run) else { return wrong(format!("nobody asked for {run}")) };
+        let next = *cursor + 1;
+        if seq != next.to_string() || self.ended.contains(&run) {
+            return wrong(format!("frame {seq} of {run} came when {next} was due"));
+        }
+        // As the journal has it: without the run's name.
+        let named = format!("{{\"run\":\"{run}\",");
+        let text = match self.kind {
+            Kind::One => Some(event.data),
+            Kind::Many { .. } => event.data.strip_prefix(&named).map(|rest| format!("{{{rest}")),
+        };
+        match text {
+            Some(text) if text.starts_with(&format!("{{\"seq\":{next},")) => {
+                *cursor = next;
+                Ok(Heard::Frame { run, seq: next, text })
             }
-            "problem" if event.data.contains("\"retryable\":true") => lost(event.data),
-            _ => wrong(format!("at cursor {cursor} the stream said {event:?}")),
+            text => wrong(format!("frame {next} of {run} names another: {text:?}")),
         }
     }
 }
@@ -334,7 +393,11 @@ impl Reader {
     }
 
     fn address(&self) -> (String, Option<String>) {
-        let Kind::One = self.kind;
+        if let Kind::Many { list } = self.kind {
+            let open = self.held.iter().filter(|(_, held)| held.end.is_none());
+            let runs = open.map(|(run, held)| format!("run={run}:{}&", held.cursor())).collect::<String>();
+            return (format!("/events?{runs}list={}", u8::from(list)), None);
+        }
         let (run, held) = self.held.iter().next().unwrap();
         let cursor = held.cursor();
         match self.habits.told {
@@ -363,7 +426,7 @@ impl Reader {
             200 => {}
             204 => {
                 // Finished, and this reader has all of it.
-                for held in self.held.values_mut() {
+                for held in self.held.values_mut().filter(|held| held.end.is_none()) {
                     held.end = Some(held.cursor());
                 }
                 return match answer.piece().await {
@@ -375,9 +438,10 @@ impl Reader {
             status => return wrong(format!("{path} with Last-Event-ID {id:?} is answered with {status}")),
         }
         let parser = Parser::new(id.as_deref().unwrap_or_default());
-        let cursors = self.held.iter().map(|(run, held)| (run.clone(), held.cursor())).collect();
-        let waiting = VecDeque::new();
-        let mut connection = Connection { answer, parser, waiting, cursors, ready: false, ended: false, last: [0; 2] };
+        let open = self.held.iter().filter(|(_, held)| held.end.is_none());
+        let cursors = open.map(|(run, held)| (run.clone(), held.cursor())).collect();
+        let (waiting, ended, kind) = (VecDeque::new(), BTreeSet::new(), self.kind);
+        let mut connection = Connection { answer, parser, waiting, kind, cursors, ready: false, ended, last: [0; 2] };
         loop {
             let Ok(heard) = tokio::time::timeout(self.limit(), connection.next()).await else {
                 if self.habits.keeps {
@@ -388,8 +452,14 @@ impl Reader {
             match heard? {
                 Heard::Alive => {}
                 Heard::Frame { run, seq, text } => self.held.get_mut(&run).unwrap().take(seq, text)?,
-                Heard::End { run, head } => self.held.get_mut(&run).unwrap().end = Some(head),
-                Heard::Closed if connection.ended => return Ok(()),
+                Heard::End { run, head } => {
+                    self.held.get_mut(&run).unwrap().end = Some(head);
+                    // The list has no end.
+                    if connection.over() && self.kind == (Kind::Many { list: true }) {
+                        return Ok(());
+                    }
+                }
+                Heard::Closed if connection.over() => return Ok(()),
                 Heard::Closed => {
                     self.retry = connection.parser.retry();
                     return lost(CLOSED);
@@ -401,7 +471,8 @@ impl Reader {
     /// The frames after the cursor, a page of them.
     async fn poll(&mut self) -> Result<(), Fail> {
         let (limit, page) = (self.limit(), self.habits.page);
-        for run in self.held.keys().cloned().collect::<Vec<_>>() {
+        let open = self.held.iter().filter(|(_, held)| held.end.is_none());
+        for run in open.map(|(run, _)| run.clone()).collect::<Vec<_>>() {
             let cursor = self.held[&run].cursor();
             let answer = self.get(&format!("/api/v1/runs/{run}/frames?after={cursor}&limit={page}"), None).await?;
             match answer.status {

@@ -1,0 +1,175 @@
+//! Which runs changed lately, for readers of the list.
+//!
+//! The same idea as the journal's: a reader is a cursor, and the doorbell carries no data. What a run looks like is read from
+//! the store when it is told, so a run that changes ten times while a reader is slow is told once, as it is then.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::model::Run;
+use crate::store::{RunKey, Store, StoreError};
+
+/// How many runs are remembered as changed. A reader that lags by more different ones is told so.
+const MEMORY: usize = 1024;
+
+/// How many runs are told at a time.
+const PAGE: usize = 64;
+
+/// The list's live end.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Held for a look-up, never across an await.
+    recent: Mutex<Recent>,
+    doorbell: watch::Sender<u64>,
+}
+
+/// The runs that changed last, each at its last change. Pure.
+#[derive(Debug, Default)]
+struct Recent {
+    /// Counts changes.
+    version: u64,
+    /// Changes up to this one may be forgotten.
+    forgotten: u64,
+    by_version: BTreeMap<u64, RunKey>,
+    of_run: HashMap<RunKey, u64>,
+}
+
+impl Recent {
+    fn note(&mut self, run: RunKey) {
+        self.version += 1;
+        if let Some(earlier) = self.of_run.insert(run, self.version) {
+            self.by_version.remove(&earlier);
+        }
+        self.by_version.insert(self.version, run);
+        while self.by_version.len() > MEMORY {
+            let Some((version, run)) = self.by_version.pop_first() else { break };
+            self.of_run.remove(&run);
+            self.forgotten = version;
+        }
+    }
+
+    /// The first runs of those that changed after `cursor`, and the cursor after them. `None` if some are forgotten.
+    fn after(&self, cursor: u64) -> Option<(Vec<RunKey>, u64)> {
+        if cursor < self.forgotten {
+            return None;
+        }
+        let page: Vec<(u64, RunKey)> =
+            self.by_version.range(cursor + 1..).take(PAGE).map(|(&version, &run)| (version, run)).collect();
+        let last = page.last().map_or(cursor, |(version, _)| *version);
+        Some((page.into_iter().map(|(_, run)| run).collect(), last))
+    }
+}
+
+impl Changes {
+    /// Hears of runs that are as they now are in the store. Called by the writer alone, after the commit.
+    pub fn publish(&self, runs: impl Iterator<Item = RunKey>) {
+        let version = {
+            let mut recent = self.lock();
+            runs.for_each(|run| recent.note(run));
+            recent.version
+        };
+        self.doorbell.send_if_modified(|known| version > std::mem::replace(known, version));
+    }
+
+    /// The lock, even after a panic elsewhere: what it guards is valid between any two calls.
+    fn lock(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A cursor on the changes of the list. Tells each run that changes, as it is when it is told.
+pub struct ListReader {
+    store: Arc<dyn Store>,
+    changes: Arc<Changes>,
+    doorbell: watch::Receiver<u64>,
+    cursor: u64,
+}
+
+/// What a reader of the list gets next.
+#[derive(Debug, PartialEq)]
+pub enum ListStep {
+    /// Runs that have changed.
+    Runs(Vec<Run>),
+    /// So many runs changed that the reader missed some: it has to read the list again.
+    Lagged,
+}
+
+impl ListReader {
+    /// A reader of all changes from now on. Who reads the list after this misses none.
+    pub(super) fn new(store: Arc<dyn Store>, changes: Arc<Changes>) -> Self {
+        let doorbell = changes.doorbell.subscribe();
+        let cursor = *doorbell.borrow();
+        Self { store, changes, doorbell, cursor }
+    }
+
+    /// The runs that changed since, or else waits for one.
+    ///
+    /// Cancel safe: the cursor moves only when runs are given.
+    ///
+    /// # Errors
+    /// The store could not be read. The cursor stands; the call may be repeated.
+    pub async fn next(&mut self) -> Result<ListStep, StoreError> {
+        loop {
+            // Looked at before the read, as in `Reader::next`.
+            let version = *self.doorbell.borrow_and_update();
+            if self.cursor < version {
+                let found = self.changes.lock().after(self.cursor);
+                let Some((keys, last)) = found else { return Ok(ListStep::Lagged) };
+                let mut runs = Vec::with_capacity(keys.len());
+                for key in keys {
+                    runs.extend(self.store.run(key).await?);
+                }
+                self.cursor = last;
+                return Ok(ListStep::Runs(runs));
+            }
+            if self.doorbell.changed().await.is_err() {
+                // The sender lives in the changes, which this reader holds; without it there is nothing to wait for.
+                return Ok(ListStep::Lagged);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_that_lags_by_too_many_runs_is_told_so() {
+        let mut recent = Recent::default();
+        (0..MEMORY as i64 + 1).for_each(|run| recent.note(RunKey(run)));
+        assert_eq!(recent.after(0), None);
+        assert_eq!(recent.after(1).map(|(runs, _)| runs.len()), Some(PAGE));
+    }
+
+    proptest! {
+        /// A reader that comes at any times ends with each run as of its last change, however often it changed between.
+        #[test]
+        fn every_run_is_told_after_its_last_change(changes in prop::collection::vec((0i64..40, any::<bool>()), 0..400)) {
+            let mut recent = Recent::default();
+            let mut told: HashMap<RunKey, usize> = HashMap::new();
+            let mut cursor = 0;
+            let mut read = |recent: &Recent, now: usize| {
+                let (runs, last) = recent.after(cursor).unwrap();
+                cursor = last;
+                runs.into_iter().for_each(|run| { told.insert(run, now); });
+                last
+            };
+            for (now, &(run, reads)) in changes.iter().enumerate() {
+                recent.note(RunKey(run));
+                if reads {
+                    read(&recent, now);
+                }
+            }
+            while read(&recent, changes.len()) < recent.version {}
+            for (now, &(run, _)) in changes.iter().enumerate() {
+                prop_assert!(told[&RunKey(run)] >= now, "run {run}");
+            }
+            prop_assert_eq!(recent.by_version.len(), recent.of_run.len());
+        }
+    }
+}

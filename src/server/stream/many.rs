@@ -1,0 +1,201 @@
+//! `GET /events?run={id}:{after}&run=…&list=1`: the streams of several runs, and the list, over one connection.
+//!
+//! A browser gives a host six connections, so all of its tabs share this one. Cursors are in the URL; a reader that wants
+//! other runs comes back with another set.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use futures::stream::{BoxStream, SelectAll, unfold};
+
+use super::{App, Source, Told, answer};
+use crate::journal::{Form, ListReader, ListStep, Reader, Step};
+use crate::model::{Code, Cursor, Problem, RunId, sse};
+use crate::store::StoreError;
+
+/// The most runs that one connection carries.
+const MOST: usize = 100;
+
+/// `GET /events`
+pub async fn many(
+    State(app): State<App>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let query = query.map(|Query(query)| query).unwrap_or_default();
+    let Wanted { runs, list } = Wanted::read(&query)?;
+    // The list first: what changes from here on is told, whatever the runs' own streams take to begin.
+    let list = list.then(|| app.service.journal.watch_list());
+    let mut standings = Vec::with_capacity(runs.len());
+    let mut readers = SelectAll::new();
+    let mut heads = Vec::with_capacity(runs.len());
+    let mut over = list.is_none();
+    for (id, cursor) in runs {
+        let (reader, pulse) = app.service.read(&id, cursor, |run| Form::Named(run.clone())).await?;
+        let Ok(run) = id.parse::<RunId>() else { continue };
+        over &= pulse.status.is_finished() && cursor.0 == pulse.head;
+        standings.push((run.clone(), pulse.head, pulse.status, pulse.attempt));
+        readers.push(steps(heads.len(), reader));
+        heads.push((run, cursor.0));
+    }
+    if over {
+        // As in the stream of one run: there is nothing more to tell.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let ready = sse::ready_many(&standings, list.is_some());
+    Ok(answer(&app, ready, Many { live: heads.len(), readers, heads, list }))
+}
+
+/// What a URL asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    /// Each run with its cursor.
+    runs: Vec<(String, Cursor)>,
+    list: bool,
+}
+
+impl Wanted {
+    fn read(query: &[(String, String)]) -> Result<Self, Problem> {
+        let bad = |detail: String| Problem::new(Code::BadRequest, detail);
+        let mut wanted = Self { runs: Vec::new(), list: false };
+        for (name, value) in query {
+            match name.as_str() {
+                "run" => {
+                    let (id, after) = value
+                        .rsplit_once(':')
+                        .ok_or_else(|| bad(format!("`run={value}` names no cursor; give run={{id}}:{{after}}.")))?;
+                    // An id has one form, so that no run can be asked for twice in two.
+                    let id = id.parse::<RunId>().map_or_else(|_| id.to_owned(), String::from);
+                    if wanted.runs.iter().any(|(known, _)| *known == id) {
+                        return Err(bad(format!("The run `{id}` is asked for twice.")));
+                    }
+                    wanted.runs.push((id, Cursor::parse(after)?));
+                }
+                "list" => {
+                    wanted.list = match value.as_str() {
+                        "1" => true,
+                        "0" | "" => false,
+                        _ => return Err(bad(format!("`list={value}` is neither 0 nor 1."))),
+                    }
+                }
+                _ => {}
+            }
+        }
+        match wanted.runs.len() {
+            0 if !wanted.list => Err(bad("Nothing is asked for; give run={id}:{after}, list=1, or both.".to_owned())),
+            count if count > MOST => Err(bad(format!("{count} runs are asked for; at most {MOST} fit a stream."))),
+            _ => Ok(wanted),
+        }
+    }
+}
+
+/// What one of the runs tells: its place, the cursor after it, and the step.
+type One = (usize, u64, Result<Step, StoreError>);
+
+/// The steps of a reader, up to and with the last.
+fn steps(place: usize, reader: Reader) -> BoxStream<'static, One> {
+    let next = move |reader: Option<Reader>| async move {
+        let mut reader = reader?;
+        let step = reader.next().await;
+        let cursor = reader.cursor();
+        let more = matches!(step, Ok(Step::Frames(_)));
+        Some(((place, cursor, step), more.then_some(reader)))
+    };
+    unfold(Some(reader), next).boxed()
+}
+
+struct Many {
+    /// Each run takes its turn, however much another one has to tell.
+    readers: SelectAll<BoxStream<'static, One>>,
+    /// How many runs may have more to tell.
+    live: usize,
+    /// How far each run was told.
+    heads: Vec<(RunId, u64)>,
+    list: Option<ListReader>,
+}
+
+impl Many {
+    fn told(&mut self, (place, cursor, step): One) -> Result<Told, StoreError> {
+        let Some((run, head)) = self.heads.get_mut(place) else { return Ok(Told::Events(Vec::new())) };
+        *head = cursor;
+        Ok(match step? {
+            Step::Frames(pieces) => Told::Events(pieces),
+            Step::End(pulse) => {
+                let end = sse::end_of(run, pulse.status, pulse.head);
+                self.live -= 1;
+                if self.live == 0 && self.list.is_none() { Told::Last(end) } else { Told::Events(vec![end.into()]) }
+            }
+        })
+    }
+}
+
+impl Source for Many {
+    async fn next(&mut self) -> Result<Told, StoreError> {
+        let Self { readers, list, .. } = self;
+        let listed = async {
+            match list {
+                Some(list) => list.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(one) = readers.next() => self.told(one),
+            step = listed => Ok(match step? {
+                ListStep::Runs(runs) => Told::Events(runs.iter().map(|run| sse::list(run).into()).collect()),
+                ListStep::Lagged => Told::Failed(Problem::new(
+                    Code::Lagged,
+                    "So much of the list has changed that it has to be read again.",
+                )),
+            }),
+        }
+    }
+
+    fn heartbeat(&self) -> String {
+        sse::heartbeat_many(self.heads.iter().map(|(run, head)| (run, *head)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = "01939f1c-8f2a-7c3e-9d5b-0123456789ab";
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Wanted, Code> {
+        let query: Vec<_> = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Wanted::read(&query).map_err(|problem| problem.code)
+    }
+
+    #[test]
+    fn reads_what_is_asked_for() {
+        let wanted = |runs: &[(&str, u64)], list| {
+            let runs = runs.iter().map(|&(id, after)| (id.to_owned(), Cursor(after))).collect();
+            Ok(Wanted { runs, list })
+        };
+        assert_eq!(read(&[("list", "1")]), wanted(&[], true));
+        assert_eq!(read(&[("run", &format!("{RUN}:7")), ("x", "y")]), wanted(&[(RUN, 7)], false));
+        assert_eq!(read(&[("run", "x:0"), ("list", "0"), ("run", "y:1")]), wanted(&[("x", 0), ("y", 1)], false));
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        let upper = RUN.to_uppercase();
+        let many: Vec<(&str, String)> = (0..=MOST).map(|n| ("run", format!("{n}:0"))).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert!(read(&many[1..]).is_ok());
+        for (pairs, code) in [
+            (&[][..], Code::BadRequest),
+            (&[("list", "0")], Code::BadRequest),
+            (&[("list", "yes")], Code::BadRequest),
+            (&[("run", RUN)], Code::BadRequest),
+            (&[("run", "")], Code::BadRequest),
+            (&[("run", "x:")], Code::BadCursor),
+            (&[("run", "x:-1")], Code::BadCursor),
+            (&[("run", &format!("{RUN}:1")), ("run", &format!("{upper}:2"))], Code::BadRequest),
+            (&many, Code::BadRequest),
+        ] {
+            assert_eq!(read(pairs), Err(code), "{pairs:?}");
+        }
+    }
+}

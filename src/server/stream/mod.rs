@@ -1,0 +1,136 @@
+//! Live journals as server-sent events (CONTRACT.md, "The stream"). Start nothing: they are readers.
+//!
+//! [`one`] is a run's stream, [`many`] that of several runs and the list over one connection. What they have in common is
+//! here: an answer that is asked for more only when the client's connection takes more, so a slow client costs no memory.
+
+mod many;
+mod one;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use crate::model::{Problem, sse};
+use crate::store::StoreError;
+
+pub use many::many;
+pub use one::events;
+
+/// When clients come back after the server went away, in milliseconds: spread, so that they do not all come at once.
+const COME_BACK: std::ops::Range<u64> = 500..3000;
+
+/// What a stream tells, after its first event.
+trait Source: Send + 'static {
+    /// What comes next. Cancel safe.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    fn next(&mut self) -> impl Future<Output = Result<Told, StoreError>> + Send;
+
+    /// What is said after a time of silence.
+    fn heartbeat(&self) -> String;
+}
+
+/// What a source tells.
+enum Told {
+    /// This, and more may follow.
+    Events(Vec<Bytes>),
+    /// This, and then nothing.
+    Last(String),
+    /// It cannot go on.
+    Failed(Problem),
+}
+
+/// One client's stream.
+struct Stream<S> {
+    source: S,
+    /// Encoded, and not yet taken by the connection.
+    waiting: VecDeque<Bytes>,
+    heartbeat: Duration,
+    stop: CancellationToken,
+    /// What waits is the last.
+    closing: bool,
+    _open: Open,
+}
+
+/// The answer that tells `ready` and then what the source tells.
+fn answer(app: &App, ready: String, source: impl Source) -> Response {
+    let stream = Stream {
+        source,
+        waiting: VecDeque::from([Bytes::from(ready)]),
+        heartbeat: app.heartbeat,
+        stop: app.stop.clone(),
+        closing: false,
+        _open: Open::new(&app.streams),
+    };
+    let headers = [
+        (header::CONTENT_TYPE.as_str(), "text/event-stream"),
+        // no-transform: a proxy must not compress what has to arrive at once.
+        (header::CACHE_CONTROL.as_str(), "no-cache, no-transform"),
+        ("x-accel-buffering", "no"),
+    ];
+    (headers, Body::from_stream(futures::stream::unfold(stream, Stream::next))).into_response()
+}
+
+impl<S: Source> Stream<S> {
+    async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
+        if self.waiting.is_empty() && !self.closing {
+            self.wait().await;
+        }
+        let bytes = self.waiting.pop_front()?;
+        Some((Ok(bytes), self))
+    }
+
+    /// Waits for what comes next and puts it into `waiting`.
+    async fn wait(&mut self) {
+        let silence = tokio::time::sleep(self.heartbeat);
+        let told = tokio::select! {
+            // Stopping wins over a journal that grows without pause.
+            biased;
+            () = self.stop.cancelled() => Ok(Told::Last(sse::retry(come_back()))),
+            told = self.source.next() => told,
+            () = silence => Ok(Told::Events(vec![self.source.heartbeat().into()])),
+        };
+        match told {
+            Ok(Told::Events(pieces)) => self.waiting.extend(pieces),
+            Ok(Told::Last(text)) => self.close(text),
+            Ok(Told::Failed(problem)) => self.close(sse::problem(&problem)),
+            Err(error) => self.close(sse::problem(&Problem::from(error))),
+        }
+    }
+
+    fn close(&mut self, text: String) {
+        self.closing = true;
+        self.waiting.push_back(text.into());
+    }
+}
+
+fn come_back() -> u64 {
+    // Without randomness the clients come back together, which is slower but not wrong.
+    let random = getrandom::u64().unwrap_or_default();
+    COME_BACK.start + random % (COME_BACK.end - COME_BACK.start)
+}
+
+/// Counts a stream while it is open.
+struct Open(Arc<AtomicU64>);
+
+impl Open {
+    fn new(count: &Arc<AtomicU64>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,158 @@
+//! Several runs and the list over one connection (CONTRACT.md, "Many runs over one connection").
+
+use std::collections::BTreeMap;
+
+use reqwest::StatusCode;
+use runtrail::model::sse::Event;
+use serde_json::{Value, json};
+
+use crate::support::{Events, World, until};
+
+fn data(event: &Event) -> Value {
+    serde_json::from_str(&event.data).unwrap()
+}
+
+#[tokio::test]
+async fn every_frame_of_every_run_comes_once_and_each_run_ends_by_itself() {
+    let world = World::new();
+    world.pipeline("count", &["while [ ! -e go ]; do sleep 0.01; done; for i in $(seq 50); do echo $i; done"]);
+    let server = world.serve_with(&["--workers", "4"]);
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(server.start(&world, "count").await);
+    }
+    server.until_status(&ids[3], "running").await;
+    // One of them from further on.
+    let runs: Vec<String> = ids.iter().zip([0, 0, 1, 2]).map(|(id, after)| format!("run={id}:{after}")).collect();
+    let events = Events::open(&server, &format!("/events?{}", runs.join("&"))).await;
+    std::fs::write(world.file("go"), "").unwrap();
+    let events = events.all().await;
+
+    assert_eq!(events[0].event, "ready");
+    let ready = data(&events[0]);
+    assert_eq!(ready["list"], false);
+    let named: Vec<&str> = ready["runs"].as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap()).collect();
+    assert_eq!(named, ids);
+    let mut got: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let mut ended = Vec::new();
+    for event in &events[1..] {
+        let mut told = data(event);
+        let run = told["run"].as_str().unwrap().to_owned();
+        assert!(!ended.contains(&run), "nothing comes after a run's end");
+        match event.event.as_str() {
+            "message" => {
+                assert_eq!(event.last_event_id, format!("{run}:{}", told["seq"]));
+                told.as_object_mut().unwrap().remove("run");
+                got.entry(run).or_default().push(told);
+            }
+            "end" => {
+                assert_eq!(told["status"], "completed");
+                assert_eq!(told["head"], got[&run].last().unwrap()["seq"]);
+                ended.push(run);
+            }
+            other => panic!("{other}"),
+        }
+    }
+    ended.sort();
+    assert_eq!(ended, ids, "the answer ended when all runs had");
+    for (id, after) in ids.iter().zip([0, 0, 1, 2]) {
+        assert_eq!(got[id], server.frames(id).await[after..], "what the poll says, from the cursor on");
+    }
+    // Nothing more to tell.
+    let at_head: Vec<String> = ids.iter().map(|id| format!("run={id}:{}", got[id].last().unwrap()["seq"])).collect();
+    let path = format!("/events?{}", at_head.join("&"));
+    assert_eq!(server.get(&path).await.status(), StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn the_list_is_told_whenever_a_run_changes() {
+    let world = World::new();
+    world.pipeline("two", &["echo one; while [ ! -e go ]; do sleep 0.01; done", "echo two"]);
+    let server = world.serve();
+    let mut events = Events::open(&server, "/events?list=1").await;
+    assert_eq!(data(&events.next().await.unwrap())["list"], true);
+
+    let id = server.start(&world, "two").await;
+    let mut seen = Vec::new();
+    let mut wait = async |status: &str, phase: Value, attempt: u32| {
+        loop {
+            let event = events.next().await.unwrap();
+            if event.event == "heartbeat" {
+                continue;
+            }
+            assert_eq!((event.event.as_str(), event.last_event_id.as_str()), ("list", ""));
+            let run = data(&event);
+            assert_eq!(run["id"], id.as_str());
+            let done = (&run["status"], &run["phase"], &run["attempt"]) == (&json!(status), &phase, &json!(attempt));
+            seen.push(run);
+            if done {
+                break;
+            }
+        }
+    };
+    wait("running", json!("phase1"), 1).await;
+    std::fs::write(world.file("go"), "").unwrap();
+    wait("completed", Value::Null, 1).await;
+    server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
+    wait("completed", Value::Null, 2).await;
+    assert_eq!(seen.last().unwrap(), &server.run(&id).await, "the run as in the API");
+    let twice = seen.windows(2).any(|pair| pair[0] == pair[1]);
+    assert!(!twice, "lines alone do not change the list: {seen:#?}");
+}
+
+#[tokio::test]
+async fn a_stream_with_the_list_outlives_its_runs() {
+    let world = World::new();
+    world.pipeline("quick", &["true"]);
+    let server = world.serve_with(&["--heartbeat", "50ms"]);
+    let id = server.start(&world, "quick").await;
+    let head = server.until_status(&id, "completed").await["head"].as_u64().unwrap();
+    let mut events = Events::open(&server, &format!("/events?run={id}:{head}&list=1")).await;
+    let mut names = Vec::new();
+    while names.len() < 3 {
+        let event = events.next().await.unwrap();
+        if event.event == "heartbeat" {
+            assert_eq!(data(&event), json!({ "heads": { id.as_str(): head } }));
+        }
+        names.push(event.event);
+    }
+    assert_eq!(names, ["ready", "end", "heartbeat"]);
+    // Its end was told; another attempt is for another stream, and the list says that there is one.
+    server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
+    loop {
+        let event = events.next().await.unwrap();
+        assert_ne!(event.event, "message");
+        if event.event == "list" && data(&event)["attempt"] == 2 {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_streamed_is_refused() {
+    let world = World::new();
+    world.pipeline("quick", &["true"]);
+    let server = world.serve();
+    let id = server.start(&world, "quick").await;
+    server.until_status(&id, "completed").await;
+    let unknown = "01939f1c-8f2a-7c3e-9d5b-0123456789ab";
+    for (query, status, code) in [
+        (String::new(), 400, "bad_request"),
+        (format!("run={id}"), 400, "bad_request"),
+        (format!("run={id}:x"), 400, "bad_cursor"),
+        (format!("run={id}:0&run={id}:1"), 400, "bad_request"),
+        (format!("run={id}:0&list=maybe"), 400, "bad_request"),
+        (format!("run={id}:0&run={unknown}:0"), 404, "run_not_found"),
+        ("run=nonsense:0".to_owned(), 404, "run_not_found"),
+        (format!("run={id}:999"), 409, "cursor_ahead"),
+    ] {
+        let response = server.get(&format!("/events?{query}")).await;
+        assert_eq!(response.status(), status, "{query}");
+        assert_eq!(response.json::<Value>().await.unwrap()["code"], code, "{query}");
+    }
+    until("refused streams are not counted", async || {
+        let metrics = server.get("/metrics").await.text().await.unwrap();
+        metrics.contains("runtrail_streams 0").then_some(())
+    })
+    .await;
+}
