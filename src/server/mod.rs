@@ -9,6 +9,7 @@ mod body;
 pub mod config;
 pub mod guard;
 mod health;
+mod limits;
 mod pages;
 mod problem;
 mod router;
@@ -121,6 +122,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { addr: args.addr, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: args.addr, source })?;
 
+    let open_files = limits::raise_open_files();
     let stop = CancellationToken::new();
     let (journal, writer) = Journal::new(Arc::clone(&store), GroupCommit::default());
     let options = EngineOptions {
@@ -131,6 +133,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         projects: Arc::clone(&projects),
         scratch: data_dir.join("scratch"),
         supervisor,
+        open_files,
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     tokio::spawn(writer.run());
