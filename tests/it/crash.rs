@@ -130,8 +130,8 @@ impl Client {
     async fn use_it(self, name: String, mut runs: Vec<String>, mut rng: Rng) -> Told {
         let mut told = Told::default();
         let mut readers = JoinSet::new();
-        for number in 0..12 {
-            let asked = match rng.below(if runs.is_empty() { 1 } else { 4 }) {
+        for number in 0..16 {
+            let asked = match if runs.is_empty() { 0 } else { rng.below(6) } {
                 0 | 1 => {
                     let key = format!("{name}.{number}");
                     told.asked.insert(key.clone(), None);
@@ -140,7 +140,7 @@ impl Client {
                         runs.push(id);
                     })
                 }
-                2 => {
+                2 | 3 => {
                     let run = rng.pick(&runs).clone();
                     let answer = self.post(&format!("/api/v1/runs/{run}/rerun"), None, json!({})).await;
                     answer.map(|(status, body)| match status {
@@ -150,20 +150,22 @@ impl Client {
                         status => assert_eq!(status, StatusCode::CONFLICT, "{body}"),
                     })
                 }
-                _ => {
+                4 => {
                     let path = format!("/api/v1/runs/{}/cancel", rng.pick(&runs));
                     let answer = self.post(&path, None, json!({})).await;
                     answer.map(|(status, body)| {
                         assert!([StatusCode::ACCEPTED, StatusCode::CONFLICT].contains(&status), "{body}");
                     })
                 }
+                // Only one more reader.
+                _ => Some(()),
             };
             if asked.is_none() {
                 break;
             }
-            let run = runs.last().unwrap().clone();
+            let run = rng.pick(&runs[runs.len().saturating_sub(3)..]).clone();
             readers.spawn(self.clone().read(run, rng.one_in(3), rng.next()));
-            tokio::time::sleep(Duration::from_millis(rng.spread(40))).await;
+            tokio::time::sleep(Duration::from_millis(rng.below(60))).await;
         }
         while let Some(shown) = readers.join_next().await {
             told.add(shown.unwrap());
@@ -196,7 +198,7 @@ async fn a_server_killed_at_any_moment_keeps_its_word() {
         setsid env -i sh -c 'sleep 1000; :' "$RUNTRAIL_PARAM_PROJECT" &
         i=0; while [ $i -lt 50 ]; do echo line $i; echo same; echo error $i >&2; i=$((i+1)); sleep 0.004; done"#;
     world.pipeline("tree", &["echo first", tree, "echo last"]).pipeline("short", &["echo one; echo two", "exit 3"]);
-    let flags = ["--lease", "500ms", "--grace", "200ms"];
+    let flags = ["--lease", "500ms", "--grace", "200ms", "--workers", "8"];
 
     let seed = rng::number("RUNTRAIL_SEED").unwrap_or(1);
     let rounds = rng::number("RUNTRAIL_ROUNDS").unwrap_or(ROUNDS);
@@ -216,7 +218,7 @@ async fn a_server_killed_at_any_moment_keeps_its_word() {
             clients.spawn(client.clone().use_it(name, known, rng));
         }
         // The moment is the chance here.
-        tokio::time::sleep(Duration::from_millis(rng.spread(500))).await;
+        tokio::time::sleep(Duration::from_millis(rng.below(700))).await;
         let dead = server.pid();
         server.kill();
         client.killed.cancel();

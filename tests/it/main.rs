@@ -7,6 +7,8 @@ mod commands;
 mod crash;
 mod faults;
 mod journal;
+mod load;
+mod locked;
 mod many;
 mod stop;
 mod stream;

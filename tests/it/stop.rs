@@ -40,6 +40,7 @@ async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
     })
     .await;
 
+    let attaching = Instant::now();
     let mut readers = JoinSet::new();
     for number in 0..READERS as u64 {
         let cursors = BTreeMap::from([(feed.id.clone(), rng.below(head + 1))]);
@@ -54,6 +55,7 @@ async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
         numbers.lines().any(|line| line == format!("runtrail_streams {READERS}")).then_some(())
     })
     .await;
+    println!("{READERS} readers: attached in {} ms", attaching.elapsed().as_millis());
     // Frames are on their way when the signal comes.
     for number in 40..80 {
         feed.print(&feed::line(&mut rng, number)).await;
@@ -71,6 +73,9 @@ async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
         // In order, behind a whole frame, and not all at the same moment.
         let retry = closed.unwrap();
         assert!((500..3000).contains(&retry), "retry: {retry}");
+        if reader.failures() > 0 {
+            println!("a reader needed {} more tries; the last was lost by: {}", reader.failures(), reader.last_loss());
+        }
         away.push((reader, retry));
     }
     let different: std::collections::BTreeSet<u64> = away.iter().map(|(_, retry)| *retry).collect();

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use runtrail::model::sse::{Event, Parser};
 use serde_json::Value;
 
-use crate::support::{Events, Server, World, until};
+use crate::support::{Events, World, until};
 
 fn seqs(events: &[Event]) -> Vec<u64> {
     events.iter().filter(|event| event.event == "message").map(|event| event.last_event_id.parse().unwrap()).collect()

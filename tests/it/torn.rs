@@ -7,6 +7,8 @@
 //! RUNTRAIL_CUTS says how many ends are tried, RUNTRAIL_SEED takes others.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -40,16 +42,19 @@ struct Log {
 }
 
 impl Log {
-    /// `None` while the index is being changed.
-    fn read(data: &Path) -> Option<Self> {
-        let index = std::fs::read(data.join("runtrail.db-shm")).ok()?;
-        if index.len() < 136 || index[..48] != index[48..96] {
-            return None;
-        }
+    /// `None` while the index is being changed: it has two copies of what changes.
+    fn read(index: &File) -> Option<Self> {
+        let mut bytes = [0; 136];
+        index.read_exact_at(&mut bytes, 0).ok()?;
+        (bytes[..48] == bytes[48..96]).then(|| Self::of(&bytes))
+    }
+
+    /// The copy that is written last.
+    fn of(index: &[u8]) -> Self {
         let number = |at: usize| u64::from(u32::from_ne_bytes(index[at..at + 4].try_into().unwrap()));
         let page_size = u64::from(u16::from_ne_bytes(index[14..16].try_into().unwrap()));
         let salt = number(32) << 32 | number(36);
-        Some(Self { salt, pages: number(16), copied: number(128), page_size })
+        Self { salt, pages: number(16), copied: number(128), page_size }
     }
 
     /// Where a page of the log ends.
@@ -72,14 +77,17 @@ async fn heads(server: &Server) -> Option<BTreeMap<String, u64>> {
 }
 
 /// Writes down again and again what is shown and how far the log goes, until the server is gone.
-async fn sample(server: &Server, data: &Path, samples: &Mutex<Vec<Safe>>) {
+async fn sample(server: &Server, data: &Path, samples: &Mutex<Vec<Safe>>) -> File {
+    // Open until the end: closing it would take this process's locks on it away (fcntl(2)), see `hold_back`.
+    let index = File::open(data.join("runtrail.db-shm")).unwrap();
     // In this order: what is shown is in the log by then.
     while let Some(heads) = heads(server).await {
-        if let Some(log) = Log::read(data) {
+        if let Some(log) = Log::read(&index) {
             samples.lock().unwrap().push(Safe { log, heads });
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    index
 }
 
 /// How the end of a log is spoiled.
@@ -112,6 +120,17 @@ fn copy(from: &Path, to: &Path, end: u64, how: Spoiled, rng: &mut Rng) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_torn_log_loses_nothing_but_its_torn_end() {
+    torn(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_torn_log_that_was_partly_copied_loses_nothing_but_its_torn_end() {
+    torn(true).await;
+}
+
+/// Kills a server and looks what it makes of its log with any end. With `copied`, a part of the log was copied into the
+/// database file before.
+async fn torn(copied: bool) {
     let world = World::new();
     world.pipeline("print", &["i=0; while :; do echo line $i; echo same; i=$((i+1)); sleep 0.003; done"]);
     world.pipeline("short", &["echo one", "echo two"]);
@@ -137,24 +156,35 @@ async fn a_torn_log_loses_nothing_but_its_torn_end() {
         // Not before there is something to lose; the moment after that is the chance.
         until("there is a journal", async || {
             let heads = heads(&server).await?;
-            prints.iter().all(|run| heads[run] > 30).then_some(())
+            prints.iter().all(|run| heads[run] > 50).then_some(())
         })
         .await;
+        let held = if copied { Some(hold_back(&data).await) } else { None };
         tokio::time::sleep(Duration::from_millis(rng.below(1200))).await;
         nix::sys::signal::kill(server.unix_pid(), nix::sys::signal::Signal::SIGKILL).unwrap();
         killed.cancel();
+        held
     };
-    tokio::join!(work, kill, sample(&server, &data, &samples));
+    let ((), held, index) = tokio::join!(work, kill, sample(&server, &data, &samples));
     server.kill();
     until("nothing that was started is left", async || world.processes().is_empty().then_some(())).await;
 
-    let log = until("the log's index is whole", async || Log::read(&data)).await;
-    let samples = samples.into_inner().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let place = |name: u64| folder.path().join(name.to_string());
+    let base = folder.path().join("base");
+    std::fs::create_dir(&base).unwrap();
+    for file in ["runtrail.db", "runtrail.db-wal", "runtrail.db-shm"] {
+        std::fs::copy(data.join(file), base.join(file)).unwrap();
+    }
+    // Not before: the last one to close a database tidies its log away.
+    drop((held, index));
+    // As it is, also in the middle of a change.
+    let log = Log::of(&std::fs::read(base.join("runtrail.db-shm")).unwrap());
+    let samples = samples.into_inner().unwrap();
+    assert!(!copied || log.copied > 0, "{log:?}");
 
     // All of it, as it was: what every other copy must be the beginning of.
-    copy(&data, &place(0), log.end(log.pages), Spoiled::Cut, &mut rng);
+    copy(&base, &place(0), log.end(log.pages), Spoiled::Cut, &mut rng);
     let whole = histories(&world, place(0), None).await;
     for safe in &samples {
         for (run, head) in &safe.heads {
@@ -175,7 +205,7 @@ async fn a_torn_log_loses_nothing_but_its_torn_end() {
             _ => rng.between(from, to),
         };
         let how = *rng.pick(&[Spoiled::Cut, Spoiled::Cut, Spoiled::Zeroes, Spoiled::Garbage, Spoiled::OneBit]);
-        copy(&data, &place(cut), end, how, &mut rng);
+        copy(&base, &place(cut), end, how, &mut rng);
         let pages = (end - LOG_HEAD) / (PAGE_HEAD + log.page_size);
         let safe = samples.iter().rev().find(|safe| safe.log.salt != log.salt || safe.log.pages <= pages);
         checks.push((cut, format!("{how:?} at byte {end} of {to}, seed {seed}"), safe));
@@ -205,6 +235,19 @@ async fn a_torn_log_loses_nothing_but_its_torn_end() {
     println!("{cuts} torn logs of {} pages ({} copied), {} moments known", log.pages, log.copied, samples.len());
 }
 
+/// Has SQLite copy what there is of the log, as it does by itself when the log is long, and go on with the same log after
+/// that, as it does when someone reads a moment of before.
+async fn hold_back(data: &Path) -> sqlx::SqliteConnection {
+    let url = format!("sqlite://{}", data.join("runtrail.db").display());
+    let mut reader = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
+    sqlx::query("SELECT count(*) FROM frames").fetch_one(&mut reader).await.unwrap();
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    reader
+}
+
 /// How many frames a run has that it had before the cut.
 fn original(found: &History, whole: &History) -> u64 {
     found.frames.iter().zip(&whole.frames).take_while(|(found, whole)| found == whole).count() as u64
@@ -217,12 +260,13 @@ async fn histories(world: &World, data: PathBuf, what: Option<&str>) -> BTreeMap
     let mut found = BTreeMap::new();
     for run in heads(&server).await.unwrap().into_keys() {
         let what = format!("{run} is recovered");
-        let history = until(&what, async || {
+        let recovered = until(&what, async || {
             let history = History::of(&server, &run).await;
             let waits = history.status() == "running" && !history.claimed_by.as_ref().unwrap().starts_with(&own);
             (!waits).then_some(history)
         });
-        found.insert(run, history.await);
+        let history = recovered.await;
+        found.insert(run, history);
     }
     server.kill();
     if what.is_some() {

@@ -177,9 +177,10 @@ async fn carry(
         }
         Then::Drip(pause) => {
             let (mut from_client, mut to_client) = client.split();
+            let (mut from_server, mut to_server) = server.split();
             let drip = async {
                 let mut byte = [0];
-                while server.read(&mut byte).await.is_ok_and(|count| count > 0) {
+                while from_server.read(&mut byte).await.is_ok_and(|count| count > 0) {
                     tokio::time::sleep(pause).await;
                     if to_client.write_all(&byte).await.is_err() {
                         break;
@@ -188,7 +189,8 @@ async fn carry(
             };
             tokio::select! {
                 () = drip => {}
-                _ = from_client.read_u8() => {}
+                // The request itself may not have passed yet.
+                _ = up(&mut from_client, &mut to_server, &fault) => {}
             }
         }
     }

@@ -290,6 +290,8 @@ pub struct Reader {
     kept: Vec<Connection>,
     failures: u32,
     last_loss: String,
+    /// Some stream has begun.
+    attached: bool,
     /// When to come back, as the last stream said that was closed in order.
     retry: Option<u64>,
 }
@@ -316,6 +318,7 @@ impl Reader {
             kept: Vec::new(),
             failures: 0,
             last_loss: String::new(),
+            attached: false,
             retry: None,
         }
     }
@@ -355,16 +358,24 @@ impl Reader {
         self.read_kept().await
     }
 
-    /// Reads one stream until the server closes it in order; when to come back.
+    /// Attaches, and reads that stream until the server closes it in order; when to come back.
     ///
     /// # Errors
     /// It ended in another way.
     pub async fn until_closed(&mut self) -> Result<u64, String> {
-        match self.stream().await {
-            Err(Fail::Lost(why)) if why == CLOSED => {
-                self.retry.ok_or_else(|| "it does not say when to come back".into())
+        loop {
+            match self.stream().await {
+                Err(Fail::Lost(why)) if why == CLOSED => {
+                    return self.retry.ok_or_else(|| "it does not say when to come back".into());
+                }
+                // Many connect at the same moment; the system may turn one away.
+                Err(Fail::Lost(why)) if !self.attached => {
+                    self.failures += 1;
+                    self.last_loss = why;
+                    tokio::time::sleep(Duration::from_millis(10 + self.rng.below(50))).await;
+                }
+                other => return Err(format!("{other:?}")),
             }
-            other => Err(format!("{other:?}")),
         }
     }
 
@@ -450,7 +461,7 @@ impl Reader {
                 return lost("silence");
             };
             match heard? {
-                Heard::Alive => {}
+                Heard::Alive => self.attached = true,
                 Heard::Frame { run, seq, text } => self.held.get_mut(&run).unwrap().take(seq, text)?,
                 Heard::End { run, head } => {
                     self.held.get_mut(&run).unwrap().end = Some(head);
