@@ -158,3 +158,20 @@ async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
     assert!(told.is_ok(), "not told that these have completed: {waiting:?}");
     assert_eq!(server.run(&flood).await["status"], "running");
 }
+
+/// Readers of a server that was away come back together; while it is busy, the system keeps them waiting at its door. One that
+/// is turned away there hears nothing and tries again after a second, then after three.
+#[tokio::test]
+async fn a_crowd_that_comes_at_once_is_kept_at_the_door() {
+    let most: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
+    let crowd = most.min(600);
+    let world = World::new();
+    let server = world.serve();
+    // So busy that it accepts nobody.
+    nix::sys::signal::kill(server.unix_pid(), nix::sys::signal::Signal::SIGSTOP).unwrap();
+    let crowd = (0..crowd).map(|_| tokio::net::TcpStream::connect(server.addr()));
+    let connected = tokio::time::timeout(Duration::from_secs(10), futures::future::join_all(crowd)).await;
+    nix::sys::signal::kill(server.unix_pid(), nix::sys::signal::Signal::SIGCONT).unwrap();
+    assert!(connected.expect("all are let in, none is turned away").iter().all(Result::is_ok));
+    assert_eq!(server.get("/healthz").await.status(), reqwest::StatusCode::OK);
+}
