@@ -31,6 +31,9 @@ const LIVE: u64 = 6;
 /// How long a scenario may take. Only reached when it fails.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// A run's journal up to some head, read when someone first needs it.
+type Whole = OnceCell<Vec<String>>;
+
 /// A server with runs that have finished and runs that are in progress.
 struct Stage {
     host: SocketAddr,
@@ -38,7 +41,7 @@ struct Stage {
     /// What is printing now; changes all the time.
     live: Mutex<Vec<String>>,
     /// Each run's journal up to a head: what readers must end with.
-    journals: Mutex<HashMap<(String, u64), Arc<OnceCell<Vec<String>>>>>,
+    journals: Mutex<HashMap<(String, u64), Arc<Whole>>>,
     /// How many connections were lost in all.
     lost: AtomicU64,
 }
@@ -49,7 +52,7 @@ impl Stage {
         Self { host: server.addr(), finished, live, journals, lost }
     }
 
-    async fn journal(&self, run: &str, head: u64) -> Arc<OnceCell<Vec<String>>> {
+    async fn journal(&self, run: &str, head: u64) -> Arc<Whole> {
         let cell = Arc::clone(self.journals.lock().unwrap().entry((run.to_owned(), head)).or_default());
         cell.get_or_init(|| journal(self.host, run, head)).await;
         cell
