@@ -1,6 +1,6 @@
 # Each target does all the set-up it needs and skips what is there; what it does is in scripts/.
 
-.PHONY: help run build test nightly lint fmt setup clean-data
+.PHONY: help run build test fuzz nightly lint fmt setup clean-data
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -13,6 +13,9 @@ build: ## Build the one self-contained program, target/release/runtrail
 
 test: ## Run every test: Rust's, then the browser's over the release build
 	@scripts/test.sh
+
+fuzz: ## Fuzz the server-sent events for a minute (or TIME seconds)
+	@scripts/fuzz.sh $(or $(TIME),60)
 
 nightly: ## Run the tests with chance in them for long, with other seeds each night
 	@scripts/nightly.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change: the tests with chance in them, for longer and with other seeds each night.
 #
-#   scripts/nightly.sh [crash|torn|faults|load]…     all of them if none is named
+#   scripts/nightly.sh [crash|torn|faults|load|fuzz]…     all of them if none is named
 #
 # RUNTRAIL_NIGHT takes another night's seeds again. A failing test names its seed and how to repeat it alone.
 set -euo pipefail
@@ -39,10 +39,15 @@ night_load() {
   RUNTRAIL_LINES=${RUNTRAIL_LINES:-1000000} scripts/test.sh rust load::
 }
 
-[ $# -gt 0 ] || set -- crash torn faults load
+# Ten minutes of any bytes for those that read server-sent events
+night_fuzz() {
+  scripts/fuzz.sh "${TIME:-600}"
+}
+
+[ $# -gt 0 ] || set -- crash torn faults load fuzz
 for part in "$@"; do
   case $part in
-    crash | torn | faults | load) timed "tonight: $part" "night_$part" ;;
-    *) fail "scripts/nightly.sh knows no part '$part': name crash, torn, faults or load." ;;
+    crash | torn | faults | load | fuzz) timed "tonight: $part" "night_$part" ;;
+    *) fail "scripts/nightly.sh knows no part '$part': name crash, torn, faults, load or fuzz." ;;
   esac
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets what the project needs and this machine lacks; says what it does, and nothing when all is there.
 #
-#   scripts/setup.sh [rust|lint|wasm|build|test]…     all of them if none is named
+#   scripts/setup.sh [rust|lint|wasm|build|test|fuzz]…     all but the last if none is named
 #
 # Other scripts source it and call setup themselves, then use_… in the process that needs the tools on its PATH.
 set -euo pipefail
@@ -39,7 +39,8 @@ setup() {
         setup_end2end
         setup_chromium
         ;;
-      *) fail "scripts/setup.sh knows no part '$part': name rust, lint, wasm, build or test." ;;
+      fuzz) setup_fuzz ;;
+      *) fail "scripts/setup.sh knows no part '$part': name rust, lint, wasm, build, test or fuzz." ;;
     esac
   done
 }

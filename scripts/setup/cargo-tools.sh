@@ -3,6 +3,7 @@
 
 # Later versions need a later Rust than Cargo.toml asks for.
 CARGO_LEPTOS=0.3.10
+CARGO_FUZZ=0.13.2
 
 # The version of a crate in Cargo.lock.
 locked() {
@@ -48,4 +49,10 @@ setup_cargo_tools() {
 use_cargo_tools() {
   LEPTOS=$(find_tool cargo-leptos "$CARGO_LEPTOS")/cargo-leptos
   PATH="$(find_tool wasm-bindgen "$(locked wasm-bindgen)"):$PATH"
+}
+
+# cargo-fuzz, and the C++ compiler that libFuzzer is built with.
+setup_fuzz() {
+  have c++ || apt_install "a C++ compiler" g++
+  find_tool cargo-fuzz "$CARGO_FUZZ" >/dev/null || build_tool cargo-fuzz cargo-fuzz "$CARGO_FUZZ" --locked
 }

@@ -15,6 +15,13 @@ pub struct Settings {
     pub heartbeat: u64,
 }
 
+impl Settings {
+    /// For how many milliseconds a stream that lives may be silent.
+    pub fn silence(&self) -> u64 {
+        (self.heartbeat * 5 / 2).max(self.heartbeat + 2000)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self { poll: 3000, heartbeat: 15_000 }
@@ -70,6 +77,8 @@ pub enum Event {
     End,
     /// The stream failed or closed.
     Lost,
+    /// Another tab has a stream that carries the run: no reason to wait.
+    Available,
     /// A poll was answered.
     Polled {
         /// Whether the run may make more frames.
@@ -222,6 +231,11 @@ impl Connection {
         actions
     }
 
+    /// Whether a stream is there, on its way, or waited for.
+    pub fn wants_stream(&self) -> bool {
+        self.stream != Stream::Closed
+    }
+
     const fn wanted(&self) -> bool {
         self.active || self.behind
     }
@@ -236,8 +250,7 @@ impl Connection {
 
     /// Silence of so long means that the stream is dead, whatever the browser thinks of it.
     fn silence(&self) -> u64 {
-        let heartbeat = self.settings.heartbeat;
-        (heartbeat * 5 / 2).max(heartbeat + 2000)
+        self.settings.silence()
     }
 
     fn take(&mut self, event: Event, now: u64, random: f64, actions: &mut Vec<Action>) {
@@ -269,6 +282,11 @@ impl Connection {
                 }
             }
             Event::Lost => self.lose(now, random, actions),
+            Event::Available => {
+                if let Stream::Waiting { .. } = self.stream {
+                    self.stream = Stream::Waiting { until: now };
+                }
+            }
             Event::Polled { active, behind } => {
                 self.poll_in_flight = false;
                 (self.answered, self.reachable) = (true, true);

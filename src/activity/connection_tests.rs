@@ -248,6 +248,20 @@ fn the_waits_grow_while_it_fails_and_begin_anew_after_a_good_stream() {
 }
 
 #[test]
+fn a_stream_that_another_tab_has_is_not_waited_for() {
+    let mut page = Page::live();
+    page.on(Event::Lost);
+    assert!(page.machine.wants_stream());
+    assert_eq!(page.on(Event::Available), [OpenStream]);
+    let before = page.machine.clone();
+    assert_eq!(page.on(Event::Available), [], "once");
+    assert_eq!(page.machine, before);
+    let mut ended = Page::begun(false);
+    assert!(!ended.machine.wants_stream());
+    assert_eq!(ended.on(Event::Available), [], "an ended run wants none");
+}
+
+#[test]
 fn a_run_that_finishes_while_it_is_polled_ends() {
     let mut page = Page::live();
     page.on(Event::Lost);
@@ -431,13 +445,14 @@ fn late_events_of_a_closed_stream_are_nothing() {
     }
 }
 
-const EVENTS: [Event; 21] = [
+const EVENTS: [Event; 22] = [
     Event::Begin,
     Event::Ready { active: true, behind: false },
     Event::Ready { active: false, behind: true },
     Event::Heard,
     Event::End,
     Event::Lost,
+    Event::Available,
     Event::Polled { active: true, behind: false },
     Event::Polled { active: false, behind: false },
     Event::Polled { active: false, behind: true },

@@ -8,6 +8,7 @@ pub mod connection;
 pub mod held;
 pub mod journal;
 pub mod state;
+pub mod tabs;
 pub mod window;
 
 pub use connection::{Action, Connection, Event, Link, Settings};

@@ -5,6 +5,8 @@
 //! there.
 
 #[cfg(feature = "hydrate")]
+mod channel;
+#[cfg(feature = "hydrate")]
 mod clipboard;
 #[cfg(feature = "hydrate")]
 mod clock;
@@ -16,6 +18,8 @@ mod frames;
 mod listener;
 #[cfg(feature = "hydrate")]
 mod location;
+#[cfg(feature = "hydrate")]
+mod lock;
 #[cfg(feature = "hydrate")]
 mod page;
 #[cfg(feature = "hydrate")]
@@ -29,15 +33,17 @@ mod timer;
 
 #[cfg(feature = "hydrate")]
 pub use self::{
+    channel::Channel,
     clipboard::copy,
     clock::{now, steady, utc_offset},
     element::{Resized, has_selection, set_style},
     frames::{Answer, NoAnswer, fetch_frames},
     listener::Listener,
     location::{hash, reload, root_data, set_hash, set_root_data},
+    lock::{Lock, LockNews, has_locks, held_locks},
     page::{PageEvent, PageEvents, is_visible},
     random::{key, random},
-    stream::{Said, Stream},
+    stream::{Standing, Stream, StreamSaid},
     theme::{apply_theme, stored_theme},
     timer::{Timer, pause},
 };

@@ -4,6 +4,7 @@
 //! another in a single task, so that a run that prints fast makes the page deaf. Here the next piece is asked for only when
 //! the page has worked off the last one and was drawn; until then it waits at the server, which keeps no queue either.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Reflect, Uint8Array};
@@ -16,31 +17,56 @@ use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache, Reques
 use super::is_visible;
 use super::timer::next_frame_or;
 use crate::model::sse::{Event, Parser};
-use crate::model::{Code, Status};
+use crate::model::{Code, RunId, Status};
 
 /// How long the next piece waits for the page to be drawn, in milliseconds: a page that was just hidden is drawn no more.
 const UNDRAWN: u64 = 50;
 
-/// What the stream said.
+/// What the stream said (CONTRACT.md, "Many runs over one connection").
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum StreamSaid {
     /// Its first event.
     Ready {
-        /// The last seq there is.
-        head: u64,
-        /// Where the run stands.
-        status: Status,
+        /// Where each run stands.
+        runs: Vec<Standing>,
+        /// Whether it tells of the list.
+        list: bool,
     },
-    /// A frame's JSON, not read yet.
-    Frame(String),
+    /// A frame.
+    Frame {
+        /// Its run.
+        run: RunId,
+        /// Its place in the run's journal.
+        seq: u64,
+        /// Its JSON, not read yet.
+        json: String,
+    },
     /// It is alive.
-    Heartbeat,
-    /// The run is finished and all is delivered.
-    End,
+    Heartbeat {
+        /// The last seq of each run.
+        heads: BTreeMap<RunId, u64>,
+    },
+    /// This run is finished and all of it is delivered.
+    End(RunId),
+    /// A run of the list, as JSON.
+    List(String),
+    /// All runs are finished and all of them is delivered.
+    Nothing,
     /// It cannot go on.
     Problem(Code),
     /// It failed or was closed.
     Lost,
+}
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Standing {
+    /// The run.
+    pub run: RunId,
+    /// The last seq there is.
+    pub head: u64,
+    /// Its status.
+    pub status: Status,
 }
 
 /// An open connection; dropping it closes it.
@@ -51,8 +77,18 @@ pub struct Stream {
 
 #[derive(Deserialize)]
 struct Ready {
-    head: u64,
-    status: Status,
+    runs: Vec<Standing>,
+    list: bool,
+}
+
+#[derive(Deserialize)]
+struct Heartbeat {
+    heads: BTreeMap<RunId, u64>,
+}
+
+#[derive(Deserialize)]
+struct End {
+    run: RunId,
 }
 
 #[derive(Deserialize)]
@@ -61,20 +97,30 @@ struct Problem {
 }
 
 /// What an event says; `None` for one that is not of the form its name promises, or that this version does not know.
-fn said(event: Event) -> Option<Said> {
+fn said(event: Event) -> Option<StreamSaid> {
+    let data = &event.data;
     match event.event.as_str() {
-        "message" => Some(Said::Frame(event.data)),
-        "heartbeat" => Some(Said::Heartbeat),
-        "end" => Some(Said::End),
-        "ready" => serde_json::from_str(&event.data).ok().map(|Ready { head, status }| Said::Ready { head, status }),
-        "problem" => serde_json::from_str(&event.data).ok().map(|Problem { code }| Said::Problem(code)),
+        "message" => {
+            let (run, seq) = event.last_event_id.rsplit_once(':')?;
+            Some(StreamSaid::Frame { run: run.parse().ok()?, seq: seq.parse().ok()?, json: event.data })
+        }
+        "heartbeat" => serde_json::from_str(data).ok().map(|Heartbeat { heads }| StreamSaid::Heartbeat { heads }),
+        "end" => serde_json::from_str(data).ok().map(|End { run }| StreamSaid::End(run)),
+        "list" => Some(StreamSaid::List(event.data)),
+        "ready" => serde_json::from_str(data).ok().map(|Ready { runs, list }| StreamSaid::Ready { runs, list }),
+        "problem" => serde_json::from_str(data).ok().map(|Problem { code }| StreamSaid::Problem(code)),
         _ => None,
     }
 }
 
 impl Stream {
-    /// Opens a connection; all that it says goes to `heard`, and nothing while `busy` says so. `None` if the browser cannot.
-    pub fn open(url: &str, heard: impl Fn(Said) + 'static, busy: impl Fn() -> bool + 'static) -> Option<Self> {
+    /// Opens a connection; what it says goes to `heard`, all of a piece at once, and nothing while `busy` says so. `None` if
+    /// the browser cannot.
+    pub fn open(
+        url: &str,
+        heard: impl Fn(Vec<StreamSaid>) + 'static,
+        busy: impl Fn() -> bool + 'static,
+    ) -> Option<Self> {
         let abort = AbortController::new().ok()?;
         let init = RequestInit::new();
         init.set_signal(Some(&abort.signal()));
@@ -82,9 +128,9 @@ impl Stream {
         let answer = web_sys::window()?.fetch_with_str_and_init(url, &init);
         let heard = Rc::new(heard);
         spawn_local(async move {
-            // However it ends, the last word is that it did; after `End` or a problem nobody listens any more.
+            // However it ends, the last word is that it did; after a problem nobody listens any more.
             let _ = listen(JsFuture::from(answer), heard.as_ref(), busy).await;
-            heard(Said::Lost);
+            heard(vec![StreamSaid::Lost]);
         });
         Some(Self { abort })
     }
@@ -100,17 +146,17 @@ impl Drop for Stream {
 ///
 /// # Errors
 /// The connection failed or was closed.
-async fn listen(answer: JsFuture, heard: &impl Fn(Said), busy: impl Fn() -> bool) -> Result<(), JsValue> {
+async fn listen(answer: JsFuture, heard: &impl Fn(Vec<StreamSaid>), busy: impl Fn() -> bool) -> Result<(), JsValue> {
     let response: Response = answer.await?.dyn_into()?;
     match response.status() {
         200 => {}
-        // All is delivered: the run is finished.
+        // All is delivered: the runs are finished.
         204 => {
-            heard(Said::End);
+            heard(vec![StreamSaid::Nothing]);
             return Ok(());
         }
         401 => {
-            heard(Said::Problem(Code::Unauthorized));
+            heard(vec![StreamSaid::Problem(Code::Unauthorized)]);
             return Ok(());
         }
         _ => return Ok(()),
@@ -124,7 +170,7 @@ async fn listen(answer: JsFuture, heard: &impl Fn(Said), busy: impl Fn() -> bool
             return Ok(());
         }
         let bytes: Uint8Array = Reflect::get(&piece, &"value".into())?.dyn_into()?;
-        parser.push(&bytes.to_vec()).into_iter().filter_map(said).for_each(heard);
+        heard(parser.push(&bytes.to_vec()).into_iter().filter_map(said).collect());
         // A hidden page is not drawn, and nobody waits for it.
         while is_visible() && busy() {
             next_frame_or(UNDRAWN).await;

@@ -4,10 +4,9 @@
 //! the store when it is told, so a run that changes ten times while a reader is slow is told once, as it is then.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use tokio::sync::watch;
-
+use super::sync::{Mutex, MutexGuard, watch};
 use crate::model::Run;
 use crate::store::{RunKey, Store, StoreError};
 

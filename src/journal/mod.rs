@@ -10,8 +10,11 @@
 //! Knows the store and no HTTP.
 
 mod changes;
+#[cfg(test)]
+mod interleavings;
 mod reader;
 mod ring;
+mod sync;
 mod tail;
 mod writer;
 

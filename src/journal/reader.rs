@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::watch;
 
 use super::ring::{Encoded, Form, encode};
+use super::sync::watch;
 use super::tail::Tail;
 use crate::store::{Pulse, RunKey, Store, StoreError};
 
 /// How many frames are read from the store at a time: little enough that the read is short and its bytes are few.
-const PAGE: u32 = 512;
+pub(super) const PAGE: u32 = if cfg!(test) { 2 } else { 512 };
 
 /// A cursor on a run's journal. Gives every frame after it exactly once, in order, whenever that frame comes.
 ///

@@ -1,15 +1,14 @@
 //! The live end of each run's journal that someone reads: recent frames, and the doorbell.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-use tokio::sync::watch;
+use std::sync::{Arc, PoisonError, Weak};
 
 use super::ring::{Encoded, Form, Ring};
+use super::sync::{Mutex, MutexGuard, watch};
 use crate::store::{Committed, Pulse, RunKey};
 
-/// How many bytes of recent frames a run keeps for its readers.
-const MEMORY: usize = 1 << 20;
+/// How many bytes of recent frames a run keeps for its readers. Two frames or three under test, so that much is forgotten.
+const MEMORY: usize = if cfg!(test) { 300 } else { 1 << 20 };
 
 /// The live end of one run's journal. Lives as long as someone reads it.
 #[derive(Debug)]

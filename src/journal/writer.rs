@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use super::WriteError;
 use super::changes::Changes;
+use super::sync::time::{self, Instant};
 use super::tail::Tails;
 use crate::store::{Change, Op, Outcome, RunKey, Store, StoreError};
 
@@ -108,7 +108,7 @@ impl WriterTask {
         while size < self.group.size {
             let next = match (self.jobs.try_recv(), until) {
                 (Ok(job), _) => Some(job),
-                (Err(_), Some(until)) => tokio::time::timeout_at(until, self.jobs.recv()).await.ok().flatten(),
+                (Err(_), Some(until)) => time::timeout_at(until, self.jobs.recv()).await.ok().flatten(),
                 (Err(_), None) => None,
             };
             let Some(job) = next else { break };
@@ -149,7 +149,7 @@ impl WriterTask {
             match self.store.commit(ops).await {
                 Err(error) if error.is_retryable() && Instant::now() + pause < give_up => {
                     tracing::warn!(%error, "the journal waits for the database");
-                    tokio::time::sleep(pause).await;
+                    time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }
                 result => break result?,

@@ -6,6 +6,8 @@
 mod app;
 mod clock;
 mod components;
+#[cfg(feature = "hydrate")]
+mod connect;
 mod follow;
 mod format;
 mod pages;

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::activity::Link;
+use crate::activity::tabs::Role;
 
 /// The word for people.
 const fn word(link: Link) -> &'static str {
@@ -29,24 +30,36 @@ const fn meaning(link: Link) -> &'static str {
     }
 }
 
+const fn part(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "This tab holds the connection for all of this browser's tabs.",
+        Role::Follower => "Another tab of this browser holds the connection.",
+        Role::Solo => "",
+    }
+}
+
 /// The connection chip.
 #[component]
 pub fn ConnectionChip(
     /// How the page is connected.
     link: RwSignal<Link>,
+    /// The tab's part in the browser's one connection.
+    role: RwSignal<Role>,
 ) -> impl IntoView {
     view! {
         <div
             class="chip relative rounded focus-visible:outline-2 noscript:hidden"
             data-testid="connection"
             data-state=move || link.get().as_str()
-            data-role="solo"
+            data-role=move || role.get().as_str()
             tabindex="0"
             aria-describedby="connection-meaning"
         >
             <span class="chip-dot" aria-hidden="true"></span>
             <span role="status">{move || word(link.get())}</span>
-            <span class="tip" role="tooltip" id="connection-meaning">{move || meaning(link.get())}</span>
+            <span class="tip" role="tooltip" id="connection-meaning">
+                {move || meaning(link.get())} {move || part(role.get())}
+            </span>
         </div>
     }
 }

@@ -11,11 +11,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::{BOUND, Follow, MOST, past};
-use crate::activity::{Action, Applied, Connection, Event, Settings};
-use crate::browser::{
-    NoAnswer, PageEvent, PageEvents, Said, Stream, Timer, fetch_frames, is_visible, random, reload, root_data, steady,
-};
-use crate::model::{Code, Cursor, Frame, RunId};
+use crate::activity::{Action, Applied, Event};
+use crate::browser::{NoAnswer, PageEvent, Timer, fetch_frames, is_visible, steady};
+use crate::model::{Cursor, Frame, RunId};
+use crate::ui::connect::{Driver, Line, Said, Topic};
 
 /// How long one turn may take, in milliseconds: half of what a screen allows, so that there is time to draw.
 const TURN: u64 = 8;
@@ -29,7 +28,7 @@ const LIMIT: u64 = 1000;
 /// What waits in line.
 enum Waiting {
     Frame(String),
-    /// What the stream of this number said.
+    /// What the line said when it was opened for this time.
     Said(u64, Said),
     Polled {
         head: u64,
@@ -43,20 +42,15 @@ pub(super) struct Engine {
     pub(super) follow: Follow,
     pub(super) run: RunId,
     pub(super) past: past::Past,
-    machine: RefCell<Connection>,
+    driver: Rc<Driver>,
     line: RefCell<VecDeque<Waiting>>,
     /// What the machine asked for while the line was not empty: the cursor is not there yet.
     postponed: RefCell<Vec<Action>>,
-    stream: RefCell<Option<Stream>>,
-    /// Counts streams, so that late words of a closed one are known.
-    streams: Cell<u64>,
-    /// The stream was heard since the machine was told so last.
-    heard: Cell<bool>,
+    /// Counts when the line was opened and closed, so that late words of an earlier time are known.
+    times: Cell<u64>,
     /// The last that the machine was told about the run.
     active: Cell<bool>,
-    alarm: RefCell<Option<(u64, Timer)>>,
     turn: RefCell<Option<Timer>>,
-    page: RefCell<Option<PageEvents>>,
     replaced: Box<dyn Fn()>,
 }
 
@@ -64,56 +58,54 @@ impl Engine {
     pub(super) fn begin(follow: Follow, replaced: impl Fn() + 'static) {
         let state = follow.state.get_untracked();
         let active = state.run.status.is_active();
-        let engine = Rc::new(Self {
-            follow,
-            run: state.run.id,
-            past: past::Past::default(),
-            machine: RefCell::new(Connection::new(settings(), active)),
-            line: RefCell::default(),
-            postponed: RefCell::default(),
-            stream: RefCell::default(),
-            streams: Cell::new(0),
-            heard: Cell::new(false),
-            active: Cell::new(active),
-            alarm: RefCell::default(),
-            turn: RefCell::default(),
-            page: RefCell::default(),
-            replaced: Box::new(replaced),
+        let engine = Rc::new_cyclic(|weak: &Weak<Self>| {
+            let line = Self::new_line(weak, follow, &state.run.id);
+            let of = weak.clone();
+            let act = move |action| with(&of, |engine| engine.act(action));
+            Self {
+                follow,
+                run: state.run.id,
+                past: past::Past::default(),
+                driver: Rc::new(Driver::new(active, follow.link, line, act)),
+                line: RefCell::default(),
+                postponed: RefCell::default(),
+                times: Cell::new(0),
+                active: Cell::new(active),
+                turn: RefCell::default(),
+                replaced: Box::new(replaced),
+            }
         });
         follow.engine.set_value(Some(Rc::clone(&engine)));
-        let weak = Rc::downgrade(&engine);
-        engine.page.replace(Some(PageEvents::listen(move |event| with(&weak, |engine| engine.page_event(event)))));
         // Whatever still holds the engine (a fetch on its way) finds everything closed.
         on_cleanup(move || {
             if let Some(engine) = follow.engine.try_update_value(Option::take).flatten() {
                 engine.stop();
             }
         });
-        if !is_visible() {
-            engine.feed(Event::Hidden);
-        }
-        engine.feed(Event::Begin);
+        let weak = Rc::downgrade(&engine);
+        let of = weak.clone();
+        Driver::begin(
+            move || Some(Rc::clone(&of.upgrade()?.driver)),
+            move |event| with(&weak, |engine| engine.page_event(event)),
+        );
         past::fill(&engine);
     }
 
+    fn new_line(weak: &Weak<Self>, follow: Follow, run: &RunId) -> Line {
+        let of = weak.clone();
+        let hear = move |said| with(&of, |engine| engine.hear(said));
+        let of = weak.clone();
+        let busy = move || of.upgrade().is_some_and(|engine| !engine.line.borrow().is_empty());
+        Line::new(Topic::Run(run.clone()), follow.role, move || cursor(follow).0, hear, busy)
+    }
+
     fn stop(self: &Rc<Self>) {
-        self.page.take();
-        self.feed(Event::Left);
+        self.driver.stop();
         self.turn.take();
-        self.alarm.take();
         self.line.take();
     }
 
     fn page_event(self: &Rc<Self>, event: PageEvent) {
-        match event {
-            PageEvent::Visible => self.feed(Event::Visible),
-            PageEvent::Hidden => self.feed(Event::Hidden),
-            PageEvent::Left => self.feed(Event::Left),
-            PageEvent::Returned => self.feed(Event::Returned),
-            PageEvent::Online => self.feed(Event::Online),
-            PageEvent::Offline => self.feed(Event::Offline),
-            PageEvent::Hash => {}
-        }
         if matches!(event, PageEvent::Visible | PageEvent::Hidden) && !self.line.borrow().is_empty() {
             // A turn that waits for the next drawing would wait for as long as the page is hidden.
             self.turn.take();
@@ -121,79 +113,41 @@ impl Engine {
         }
     }
 
-    /// Tells the machine, and does what it says.
-    pub(super) fn feed(self: &Rc<Self>, event: Event) {
-        if self.heard.take() && event != Event::Heard {
-            self.step(Event::Heard, steady());
-        }
-        self.step(event, steady());
-        let deadline = self.machine.borrow().deadline();
-        if deadline != self.alarm.borrow().as_ref().map(|(at, _)| *at) {
-            let weak = Rc::downgrade(self);
-            let alarm = deadline.map(|at| {
-                let wait = at.saturating_sub(steady());
-                let ring = move || {
-                    with(&weak, |engine| {
-                        engine.alarm.take();
-                        engine.feed(Event::Tick);
-                    });
-                };
-                (at, Timer::after(wait, ring))
-            });
-            self.alarm.replace(alarm);
-        }
-        let link = self.machine.borrow().link();
-        if self.follow.link.try_get_untracked().is_some_and(|shown| shown != link) {
-            self.follow.link.try_set(link);
-        }
+    fn hear(self: &Rc<Self>, said: Said) {
+        self.driver.hear();
+        self.push(match said {
+            Said::Frame(json) => Waiting::Frame(json),
+            said => Waiting::Said(self.times.get(), said),
+        });
     }
 
-    fn step(self: &Rc<Self>, event: Event, at: u64) {
-        let actions = self.machine.borrow_mut().handle(event, at, random());
-        for action in actions {
-            match action {
-                Action::CloseStream => {
-                    self.postponed.borrow_mut().retain(|&postponed| postponed != Action::OpenStream);
-                    self.stream.take();
-                    // Its last words may still come; they are not those of the stream in force.
-                    self.streams.set(self.streams.get() + 1);
-                }
-                Action::OpenStream | Action::Poll if !self.line.borrow().is_empty() => {
-                    self.postponed.borrow_mut().push(action);
-                }
-                Action::OpenStream => self.open(),
-                Action::Poll => self.poll(),
+    /// Tells the machine, and does what it says.
+    pub(super) fn feed(&self, event: Event) {
+        self.driver.feed(event);
+    }
+
+    fn act(self: &Rc<Self>, action: Action) {
+        match action {
+            Action::CloseStream => {
+                self.postponed.borrow_mut().retain(|&postponed| postponed != Action::OpenStream);
+                // The last words of the line as it was may still wait; they are not those of the one in force.
+                self.times.set(self.times.get() + 1);
             }
+            Action::OpenStream | Action::Poll if !self.line.borrow().is_empty() => {
+                self.postponed.borrow_mut().push(action);
+            }
+            Action::OpenStream => self.open(),
+            Action::Poll => self.poll(),
         }
     }
 
     fn cursor(&self) -> Cursor {
-        self.follow.journal.try_with_value(|journal| journal.cursor()).unwrap_or_default()
+        cursor(self.follow)
     }
 
-    fn open(self: &Rc<Self>) {
-        let number = self.streams.get() + 1;
-        self.streams.set(number);
-        let url = format!("/runs/{}/events?after={}", self.run, self.cursor().0);
-        let weak = Rc::downgrade(self);
-        let hear = move |said| {
-            with(&weak, |engine| {
-                if engine.streams.get() == number {
-                    engine.heard.set(true);
-                }
-                engine.push(match said {
-                    Said::Frame(json) => Waiting::Frame(json),
-                    said => Waiting::Said(number, said),
-                });
-            });
-        };
-        let weak = Rc::downgrade(self);
-        let busy = move || weak.upgrade().is_some_and(|engine| !engine.line.borrow().is_empty());
-        let stream = Stream::open(&url, hear, busy);
-        if stream.is_none() {
-            self.push(Waiting::Said(number, Said::Lost));
-        }
-        self.stream.replace(stream);
+    fn open(&self) {
+        self.times.set(self.times.get() + 1);
+        self.driver.open();
     }
 
     fn poll(self: &Rc<Self>) {
@@ -262,7 +216,7 @@ impl Engine {
         }
         if missing {
             self.feed(Event::Missing);
-        } else if self.heard.get() {
+        } else if self.driver.has_heard() {
             self.feed(Event::Heard);
         }
         self.show();
@@ -298,25 +252,32 @@ impl Engine {
         }
     }
 
-    fn take_said(self: &Rc<Self>, number: u64, said: Said) {
-        if number != self.streams.get() {
+    fn take_said(self: &Rc<Self>, time: u64, said: Said) {
+        if time != self.times.get() {
             return;
         }
         match said {
-            Said::Ready { head, status } => {
-                self.active.set(status.is_active());
-                let behind = head > self.cursor().0;
-                self.feed(Event::Ready { active: status.is_active(), behind });
+            Said::Ready { after, head, active } => {
+                self.active.set(active);
+                self.feed(Event::Ready { active, behind: head > self.cursor().0 });
+                self.lack(after);
             }
+            Said::Available => self.feed(Event::Available),
+            // The frames before them have been handled.
+            Said::More(head) | Said::Beat(head) => self.lack(head),
             Said::End => {
                 self.active.set(false);
                 self.feed(Event::End);
             }
-            Said::Problem(Code::RunNotFound) => self.feed(Event::Gone),
-            // The login has run out: the server leads a page that asks again to its form, and back.
-            Said::Problem(Code::Unauthorized) => reload(),
-            Said::Problem(_) | Said::Lost => self.feed(Event::Lost),
-            Said::Heartbeat | Said::Frame(_) => {}
+            Said::Lost => self.feed(Event::Lost),
+            Said::Frame(_) | Said::Listed(_) => {}
+        }
+    }
+
+    /// The line goes on after this seq: what lies before it is to be fetched.
+    fn lack(&self, after: u64) {
+        if after > self.cursor().0 {
+            self.feed(Event::Missing);
         }
     }
 
@@ -343,15 +304,12 @@ impl Engine {
     }
 }
 
+fn cursor(follow: Follow) -> Cursor {
+    follow.journal.try_with_value(|journal| journal.cursor()).unwrap_or_default()
+}
+
 fn with(engine: &Weak<Engine>, act: impl FnOnce(&Rc<Engine>)) {
     if let Some(engine) = engine.upgrade() {
         act(&engine);
     }
-}
-
-/// What the server wrote on the page's root element.
-fn settings() -> Settings {
-    let read = |name: &str, or: u64| root_data(name).and_then(|text| text.parse().ok()).unwrap_or(or);
-    let Settings { poll, heartbeat } = Settings::default();
-    Settings { poll: read("data-poll-ms", poll).max(100), heartbeat: read("data-heartbeat-ms", heartbeat).max(100) }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 
+use crate::activity::tabs::Role;
 use crate::activity::{Connection, Journal, Link, Numbers, RunState, Settings};
 use crate::model::{Frame, RunView};
 
@@ -33,6 +34,8 @@ pub struct Follow {
     pub state: RwSignal<RunState>,
     /// How the page is connected.
     pub link: RwSignal<Link>,
+    /// The tab's part in the browser's one connection.
+    pub role: RwSignal<Role>,
     #[cfg(feature = "hydrate")]
     engine: StoredValue<Option<std::rc::Rc<engine::Engine>>, LocalStorage>,
 }
@@ -47,6 +50,7 @@ impl Follow {
             numbers: RwSignal::new(journal.numbers()),
             state: RwSignal::new(journal.state().clone()),
             link: RwSignal::new(Connection::new(Settings::default(), active).link()),
+            role: RwSignal::new(Role::Solo),
             journal: StoredValue::new(journal),
             #[cfg(feature = "hydrate")]
             engine: StoredValue::new_local(None),

@@ -40,7 +40,7 @@ pub fn ActivityPanel(
                     {move || format::counted(count.get(), "frame")}
                 </span>
                 <div class="ml-auto flex items-center gap-1">
-                    <ConnectionChip link=follow.link/>
+                    <ConnectionChip link=follow.link role=follow.role/>
                     <a
                         class="button button-icon button-small"
                         href=format!("/api/v1/runs/{id}/log")

@@ -1,5 +1,7 @@
 //! The list of runs.
 
+#[cfg(feature = "hydrate")]
+mod engine;
 mod filters;
 mod live;
 mod row;

@@ -7,7 +7,9 @@ use leptos::web_sys::HtmlElement;
 use super::live::LiveRuns;
 use super::row::RunRow;
 use crate::model::{Offer, RunFilter, RunPage};
+use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::notice::ProblemNotice;
+use crate::ui::format;
 
 /// The runs, newest first, kept up to date.
 #[component]
@@ -26,6 +28,10 @@ pub fn RunTable(
     let empty = Memo::new(move |_| live.rows.with(Vec::is_empty));
     view! {
         {move || live.problem.get().map(|problem| view! { <ProblemNotice problem/> })}
+        <div class="-mb-1 flex items-center justify-between gap-3 text-xs text-faint">
+            <p class="tabular-nums">{move || counted(live.rows.with(Vec::len), live.next.get().is_some())}</p>
+            <ConnectionChip link=live.link role=live.role/>
+        </div>
         <div class="card overflow-hidden">
             <Show when=move || empty.get()>
                 {if narrowed {
@@ -60,6 +66,12 @@ pub fn RunTable(
             }
         })}
     }
+}
+
+/// How many runs are shown, and whether there are more.
+fn counted(shown: usize, more: bool) -> String {
+    let counted = format::counted(shown as u64, "run");
+    if more { format!("The newest {counted}") } else { counted }
 }
 
 /// Where older runs are, for who has no scripts.

@@ -1,0 +1,119 @@
+//! What must hold of server-sent events for any bytes. Run by the fuzz target, and by `tests/it/sse.rs` over the seeds.
+
+use std::sync::Arc;
+
+use runtrail::model::sse::{Event, Parser, heartbeat, name_frame, problem, write_frame, write_frame_of};
+use runtrail::model::{Body, Code, Frame, Log, LogStream, Problem, Record, RunId, Timestamp};
+
+/// Any bytes: as a stream that a client reads, and as text that a frame carries. The first one says how they are split.
+pub fn check(bytes: &[u8]) {
+    let Some((&first, rest)) = bytes.split_first() else { return };
+    reads_as_the_standard_says(rest, usize::from(first) + 1);
+    carries_text(&String::from_utf8_lossy(rest), usize::from(first) + 1);
+}
+
+/// The stream means what the standard says, whole, split, and a byte at a time.
+fn reads_as_the_standard_says(stream: &[u8], step: usize) {
+    let expected = standard(stream);
+    for step in [stream.len().max(1), step, 1] {
+        let mut parser = Parser::new("0");
+        let events: Vec<Event> = stream.chunks(step).flat_map(|piece| parser.push(piece)).collect();
+        assert_eq!((events, parser.last_event_id(), parser.retry()), (expected.0.clone(), &*expected.1, expected.2));
+    }
+}
+
+/// A frame, a problem and what follows them read back as they were written, whatever the text in them.
+fn carries_text(text: &str, step: usize) {
+    let bodies = [
+        Body::Log(Log { stream: LogStream::Stdout, line: text.to_owned(), cont: true }),
+        Body::of(text, serde_json::json!({ text: text })),
+    ];
+    let records = bodies.iter().zip(1..).map(|(body, seq)| Record {
+        seq,
+        ts: Timestamp(0),
+        attempt: 1,
+        phase: Some(Arc::from(text)),
+        kind: body.kind().into(),
+        data: body.data().into(),
+    });
+    let records: Vec<Record> = records.collect();
+    records.iter().for_each(names_its_run);
+    let mut stream = String::new();
+    for record in &records {
+        let begin = stream.len();
+        write_frame(&mut stream, record);
+        // Nothing in the text can end a line, so nothing in it can begin a field.
+        let lines: Vec<&str> = stream[begin..].split(['\r', '\n']).collect();
+        assert!(matches!(lines[..], [id, data, "", ""] if id.starts_with("id: ") && data.starts_with("data: ")));
+        assert!(!stream.contains('\0'));
+    }
+    let told = Problem::new(Code::Internal, text);
+    stream.push_str(&problem(&told));
+    stream.push_str(&heartbeat(2));
+
+    let mut parser = Parser::new("");
+    let events: Vec<Event> = stream.as_bytes().chunks(step).flat_map(|piece| parser.push(piece)).collect();
+    assert_eq!((&events, parser.last_event_id()), (&standard(stream.as_bytes()).0, "2"));
+    let [frames @ .., problem, heartbeat] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(frames.len(), records.len());
+    for ((event, record), body) in frames.iter().zip(&records).zip(&bodies) {
+        assert_eq!((&*event.event, event.last_event_id.parse()), ("message", Ok(record.seq)));
+        let frame: Frame = serde_json::from_str(&event.data).expect("a frame's JSON");
+        assert_eq!((&frame, &frame.body), (&record.to_frame(), body));
+        assert_eq!(frame.phase.as_deref(), Some(text));
+    }
+    assert_eq!((&*problem.event, &*heartbeat.event), ("problem", "heartbeat"));
+    let told: serde_json::Value = serde_json::from_str(&problem.data).expect("JSON");
+    assert_eq!(told["message"], text);
+}
+
+/// In a stream of many runs the frame is the same, with its run's id, however it was made.
+fn names_its_run(record: &Record) {
+    let run: RunId = "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().expect("an id");
+    let (mut plain, mut written, mut named) = (String::new(), String::new(), Vec::new());
+    write_frame(&mut plain, record);
+    write_frame_of(&mut written, &run, record);
+    name_frame(&mut named, &run, plain.as_bytes());
+    assert_eq!(written.as_bytes(), named);
+    let (events, id, _) = standard(&named);
+    let [event] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(id, format!("{run}:{}", record.seq));
+    let rest = event.data.strip_prefix(&format!("{{\"run\":\"{run}\",")).expect("the run's id");
+    assert_eq!(format!("{{{rest}"), record.to_json());
+}
+
+/// The events in a stream, the id in force after them and the reconnection time: WHATWG HTML 9.2.6 word for word, on the
+/// whole text at once.
+fn standard(stream: &[u8]) -> (Vec<Event>, String, Option<u64>) {
+    let text = String::from_utf8_lossy(stream);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n").replace('\r', "\n");
+    // What follows the last line end is no line.
+    let lines = text.rsplit_once('\n').map_or_else(Vec::new, |(lines, _)| lines.split('\n').collect());
+    let (mut data, mut kind, mut id_buffer) = (Vec::new(), "", "0".to_owned());
+    let (mut events, mut last_event_id, mut retry) = (Vec::new(), "0".to_owned(), None);
+    for line in lines {
+        let (field, value) = match line.split_once(':') {
+            None if line.is_empty() => {
+                last_event_id.clone_from(&id_buffer);
+                if !data.is_empty() {
+                    let event = if kind.is_empty() { "message" } else { kind };
+                    let last_event_id = last_event_id.clone();
+                    events.push(Event { event: event.to_owned(), data: data.join("\n"), last_event_id });
+                }
+                data.clear();
+                kind = "";
+                continue;
+            }
+            None => (line, ""),
+            Some((field, value)) => (field, value.strip_prefix(' ').unwrap_or(value)),
+        };
+        match field {
+            "event" => kind = value,
+            "data" => data.push(value),
+            "id" if !value.contains('\0') => id_buffer = value.to_owned(),
+            "retry" if value.chars().all(|digit| digit.is_ascii_digit()) => retry = value.parse().ok().or(retry),
+            _ => {}
+        }
+    }
+    (events, last_event_id, retry)
+}

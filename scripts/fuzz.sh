@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Fuzzes the server-sent events for a time: their writer, their reader, and what both must keep to (fuzz/src/sse.rs).
+#
+#   scripts/fuzz.sh [SECONDS] [ARGUMENT…]     60 if none are named; arguments go to libFuzzer
+#
+# Needs a C++ compiler, and cargo-fuzz, which it builds if it is missing. A stable Rust will do: nothing here is unsafe, so
+# no sanitizer is needed, and with it no nightly.
+set -euo pipefail
+# shellcheck source=scripts/setup.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+
+seconds=60
+if [ $# -gt 0 ]; then
+  seconds=$1
+  shift
+fi
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "'$seconds' is no number of seconds."
+setup rust fuzz
+
+# What it finds worth keeping goes to the first folder; the seeds stay as they are. A failing input is kept in
+# fuzz/artifacts.
+corpus=$ROOT/target/fuzz-corpus/sse
+mkdir -p "$corpus"
+export CARGO_TARGET_DIR="$ROOT/target/fuzz" RUSTC_BOOTSTRAP=1
+PATH="$(find_tool cargo-fuzz "$CARGO_FUZZ"):$PATH"
+timed "fuzzing for $seconds s" \
+  cargo fuzz run --sanitizer none sse "$corpus" "$ROOT/fuzz/seeds/sse" -- -max_total_time="$seconds" -max_len=4096 "$@"

@@ -1,0 +1,13 @@
+//! How the tabs of one browser share one connection: who leads, what each wants, what they tell each other.
+//!
+//! Browsers give a host six connections over HTTP/1.1, whatever they are used for. So one tab holds the only stream, and
+//! the others hear of it. What a tab hears that way is treated like any other delivery: it says that there is more, and
+//! the tab's own cursor and reducer decide what becomes of it.
+
+mod election;
+mod message;
+mod wants;
+
+pub use election::{Act, Election, Happening, Role};
+pub use message::{Message, Open, Told};
+pub use wants::{Want, Wants};

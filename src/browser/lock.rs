@@ -1,0 +1,115 @@
+//! Web Locks: names that one tab of the browser at a time can hold.
+//!
+//! Called through reflection, since the bindings of `web-sys` for them are not stable yet.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use js_sys::{Array, Function, Object, Promise, Reflect};
+use leptos::task::spawn_local;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::AbortController;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockNews {
+    /// This tab holds it.
+    Granted,
+    /// Another tab took it.
+    Taken,
+    /// The browser gives no locks here.
+    Refused,
+}
+
+/// A lock that is held or waited for; dropping it gives it back or calls the request off.
+#[derive(Debug)]
+pub struct Lock {
+    state: Rc<State>,
+    abort: Option<AbortController>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Ends the promise that keeps the lock.
+    release: RefCell<Option<Function>>,
+    dropped: Cell<bool>,
+}
+
+/// The browser's lock manager, where there is one: pages that come over plain HTTP from another machine have none.
+fn manager() -> Option<JsValue> {
+    let navigator = web_sys::window()?.navigator();
+    Reflect::get(&navigator, &"locks".into()).ok().filter(JsValue::is_object)
+}
+
+/// Whether the browser gives locks.
+pub fn has_locks() -> bool {
+    manager().is_some()
+}
+
+/// The names of the locks that some tab holds. `None` if the browser does not tell.
+pub async fn held_locks() -> Option<Vec<String>> {
+    let manager = manager()?;
+    let query: Function = Reflect::get(&manager, &"query".into()).ok()?.dyn_into().ok()?;
+    let snapshot = JsFuture::from(query.call0(&manager).ok()?.dyn_into::<Promise>().ok()?).await.ok()?;
+    let held: Array = Reflect::get(&snapshot, &"held".into()).ok()?.dyn_into().ok()?;
+    let name = |lock: JsValue| Reflect::get(&lock, &"name".into()).ok()?.as_string();
+    Some(held.iter().filter_map(name).collect())
+}
+
+impl Lock {
+    /// Asks for the lock, and waits for it; with `steal`, takes it from whoever holds it. `None` if there are no locks.
+    pub fn request(name: &str, steal: bool, told: impl Fn(LockNews) + 'static) -> Option<Self> {
+        let manager = manager()?;
+        let request: Function = Reflect::get(&manager, &"request".into()).ok()?.dyn_into().ok()?;
+        let options = Object::new();
+        // A request that steals takes no signal; it does not wait either.
+        let abort = if steal { None } else { AbortController::new().ok() };
+        match &abort {
+            Some(abort) => Reflect::set(&options, &"signal".into(), &abort.signal()).ok()?,
+            None => Reflect::set(&options, &"steal".into(), &JsValue::TRUE).ok()?,
+        };
+        let state = Rc::new(State::default());
+        let told = Rc::new(told);
+        let granted = {
+            let (state, told) = (Rc::clone(&state), Rc::clone(&told));
+            // Freed when it is called; one that never is stays until the page goes, which is one a request.
+            Closure::once_into_js(move || -> Promise {
+                if state.dropped.get() {
+                    return Promise::resolve(&JsValue::UNDEFINED);
+                }
+                let kept = Promise::new(&mut |resolve, _| {
+                    state.release.replace(Some(resolve));
+                });
+                // After the browser has the promise: who hears of it may let go at once.
+                spawn_local(async move {
+                    if !state.dropped.get() {
+                        told(LockNews::Granted);
+                    }
+                });
+                kept
+            })
+        };
+        let asked = request.call3(&manager, &name.into(), &options, &granted).ok()?.dyn_into::<Promise>().ok()?;
+        let watched = Rc::clone(&state);
+        spawn_local(async move {
+            if JsFuture::from(asked).await.is_err() && !watched.dropped.get() {
+                let held = watched.release.borrow().is_some();
+                told(if held { LockNews::Taken } else { LockNews::Refused });
+            }
+        });
+        Some(Self { state, abort })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.state.dropped.set(true);
+        match (self.state.release.take(), &self.abort) {
+            (Some(release), _) => drop(release.call0(&JsValue::UNDEFINED)),
+            (None, Some(abort)) => abort.abort(),
+            (None, None) => {}
+        }
+    }
+}

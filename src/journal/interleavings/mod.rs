@@ -1,0 +1,346 @@
+//! The join of commit, publish, attach, read and wait, under every order of steps that a checker can think of.
+//!
+//! The journal is the real one: its writer, tails, rings and readers. Only what they lock and wait on lets the checker
+//! (shuttle) decide who goes on, and the store is a small one in memory. A reader that is never woken is a deadlock to
+//! the checker. `mutants` holds wrong journals that it must catch in the same way.
+//!
+//! A failure prints its schedule or its seed; with the test's name, `RUNTRAIL_SCHEDULE=…` runs just that schedule again,
+//! and `SHUTTLE_RANDOM_SEED=…` begins with that seed.
+
+#![allow(clippy::unwrap_used)]
+
+mod mutants;
+mod store;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use shuttle::Runner;
+use shuttle::future::{block_on, spawn, spawn_local};
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplayScheduler};
+
+use super::sync::time::{Instant, timeout_at};
+use super::{Form, GroupCommit, Journal, ListStep, Reader, Step};
+use crate::model::pipeline::OnInterrupt;
+use crate::model::sse::Parser;
+use crate::model::{Body, Log, LogStream, Params, Pipeline, RunId, Status, Timestamp};
+use crate::store::RunStore as _;
+use crate::store::{
+    Change, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, StoreError, Write,
+};
+use store::Memory;
+
+/// How many frames each write of the scenes has; the last one finishes the run.
+const WRITES: [usize; 4] = [1, 3, 1, 2];
+
+/// The seq of the last frame, after that of the claim.
+const LAST: u64 = 8;
+
+fn config() -> shuttle::Config {
+    let mut config = shuttle::Config::new();
+    config.stack_size = 1 << 18;
+    config
+}
+
+/// Runs the scene under random schedules, and under ones with few preemptions at the worst moments.
+fn check(scene: fn(), times: usize) {
+    if let Ok(schedule) = std::env::var("RUNTRAIL_SCHEDULE") {
+        Runner::new(ReplayScheduler::new_from_encoded(schedule.trim()), config()).run(scene);
+        return;
+    }
+    Runner::new(RandomScheduler::new(times), config()).run(scene);
+    for depth in 1..=3 {
+        Runner::new(PctScheduler::new(depth, times / 3), config()).run(scene);
+    }
+}
+
+fn id() -> RunId {
+    "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap()
+}
+
+/// As in the stream of one run, or of many.
+fn any_form() -> Form {
+    if thread_rng().gen_bool(0.5) { Form::Named(id()) } else { Form::Plain }
+}
+
+fn new_run() -> NewRun {
+    let pipeline = Pipeline {
+        name: "p".into(),
+        title: "P".into(),
+        description: String::new(),
+        on_interrupt: OnInterrupt::Fail,
+        params: vec![],
+        phases: vec![],
+    };
+    NewRun { id: id(), pipeline: Arc::new(pipeline), params: Params::new(), at: Timestamp(0), idempotency: None }
+}
+
+/// A write of frames that all say the same: only their seq tells them apart.
+fn write(run: RunKey, guard: Guard, change: Change, frames: usize) -> Write {
+    let body = Body::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false });
+    let frame = NewFrame { ts: Timestamp(0), phase: None, kind: body.kind().into(), data: body.data().into() };
+    Write { run, guard, at: Timestamp(0), change, phases: Vec::new(), frames: vec![frame; frames] }
+}
+
+fn claim(run: RunKey) -> Write {
+    let change = Change::Claim { owner: "test".into(), until: Timestamp(i64::MAX) };
+    write(run, Guard::Standing(Status::Pending, 1), change, 1)
+}
+
+/// The writes of a run that is claimed, in order.
+fn writes(lease: Lease) -> impl Iterator<Item = Write> {
+    WRITES.into_iter().enumerate().map(move |(index, frames)| {
+        let change = match index + 1 == WRITES.len() {
+            true => Change::Finish { to: Status::Completed, error: None },
+            false => Change::None,
+        };
+        write(lease.run, Guard::Lease(lease), change, frames)
+    })
+}
+
+/// What a reader works with.
+#[derive(Clone)]
+struct World {
+    memory: Arc<Memory>,
+    journal: Journal,
+    run: RunKey,
+}
+
+impl World {
+    async fn attach(&self, cursor: u64, form: Form) -> Reader {
+        let pulse = self.memory.pulse(self.run).await.unwrap();
+        self.journal.read(self.run, cursor, pulse, form).await.unwrap()
+    }
+}
+
+/// What a reader was given, checked as it comes.
+struct Seen {
+    world: World,
+    cursor: u64,
+}
+
+impl Seen {
+    /// A reader that has everything up to some frame.
+    fn anywhere(world: &World) -> Self {
+        let cursor = thread_rng().gen_range(0..=world.memory.head(world.run));
+        Self { world: world.clone(), cursor }
+    }
+
+    fn add(&mut self, seq: u64) {
+        assert!(seq > self.cursor, "frame {seq} was given twice");
+        assert!(seq == self.cursor + 1, "frame {} is missing: {seq} was given", self.cursor + 1);
+        let head = self.world.memory.head(self.world.run);
+        assert!(seq <= head, "frame {seq} was given before its commit");
+        self.cursor = seq;
+    }
+
+    /// Takes the step; whether it was the last.
+    fn take(&mut self, step: Result<Step, StoreError>) -> bool {
+        match step {
+            Ok(Step::Frames(pieces)) => {
+                let mut parser = Parser::new("");
+                for event in pieces.iter().flat_map(|piece| parser.push(piece)) {
+                    self.add(event.last_event_id.rsplit(':').next().unwrap().parse().unwrap());
+                }
+                false
+            }
+            Ok(Step::End(Pulse { head, status, .. })) => {
+                assert!(status.is_finished(), "the end of a run that is {status}");
+                assert_eq!((head, self.cursor), (LAST, LAST), "the end before all was given");
+                true
+            }
+            Err(error) => {
+                assert!(error.is_retryable(), "{error}");
+                false
+            }
+        }
+    }
+}
+
+/// Reads with the real reader to the end. Goes away now and then, in the middle of a step too, and comes back.
+async fn follow(world: World) {
+    let mut seen = Seen::anywhere(&world);
+    loop {
+        let mut reader = world.attach(seen.cursor, any_form()).await;
+        while thread_rng().gen_ratio(3, 4) {
+            let step = match thread_rng().gen_bool(0.5) {
+                true => reader.next().await,
+                false => match timeout_at(Instant::now(), reader.next()).await {
+                    Ok(step) => step,
+                    Err(_) => continue,
+                },
+            };
+            if seen.take(step) {
+                return;
+            }
+            assert_eq!(reader.cursor(), seen.cursor, "the cursor stands where the frames end");
+        }
+    }
+}
+
+/// Reads with the real reader to the end, and never goes away.
+async fn stay(world: World) {
+    let mut seen = Seen::anywhere(&world);
+    let mut reader = world.attach(seen.cursor, any_form()).await;
+    while !seen.take(reader.next().await) {}
+}
+
+/// Watches the list until it says that the run is finished.
+async fn watch(world: World) {
+    let mut list = world.journal.watch_list();
+    let mut run = world.memory.run(world.run).await.unwrap().unwrap();
+    while !run.status.is_finished() {
+        let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
+        let told = runs.into_iter().next().unwrap();
+        assert!(told.head >= run.head, "the list goes back");
+        run = told;
+    }
+}
+
+/// Pages read from the store in all scenes of a test.
+static PAGES: AtomicUsize = AtomicUsize::new(0);
+
+/// One run is written while readers of these kinds read it.
+fn scene<R, F>(memory: Memory, readers: R)
+where
+    R: FnOnce(&World) -> Vec<F>,
+    F: Future<Output = ()> + Send + 'static,
+{
+    block_on(async {
+        let memory = Arc::new(memory);
+        let (journal, writer) = Journal::new(Arc::clone(&memory) as _, GroupCommit::default());
+        let writer = spawn(writer.run());
+        let (run, _) = journal.create(new_run()).await.unwrap();
+        let world = World { memory, journal, run };
+        let readers: Vec<_> = readers(&world).into_iter().map(spawn).collect();
+        let token = world.journal.write(claim(run)).await.unwrap().token;
+        for write in writes(Lease { run, attempt: 1, token }) {
+            world.journal.write(write).await.unwrap();
+        }
+        for reader in readers {
+            reader.await.unwrap();
+        }
+        PAGES.fetch_add(world.memory.pages.load(Ordering::Relaxed), Ordering::Relaxed);
+        // The writer ends when the last handle on the journal is gone.
+        drop(world);
+        writer.await.unwrap();
+    });
+}
+
+#[test]
+fn readers_that_stay_get_every_frame_once_and_in_order() {
+    check(|| scene(Memory::default(), |world| vec![stay(world.clone()), stay(world.clone())]), 3000);
+    assert!(PAGES.load(Ordering::Relaxed) > 0, "some frames are forgotten before they are read");
+}
+
+#[test]
+fn readers_that_come_and_go_get_every_frame_once_and_in_order() {
+    check(|| scene(Memory::default(), |world| vec![follow(world.clone()), follow(world.clone())]), 1500);
+}
+
+#[test]
+fn the_list_tells_of_the_last_change() {
+    check(|| scene(Memory::default(), |world| vec![watch(world.clone()), watch(world.clone())]), 1500);
+}
+
+#[test]
+fn a_busy_database_takes_nothing_away() {
+    check(|| scene(Memory::busy(), |world| vec![follow(world.clone()), follow(world.clone())]), 1500);
+}
+
+/// A run with one frame, in a store and with no writer: whoever uses it commits and publishes by hand, in few enough
+/// steps that all orders can be tried.
+async fn claimed() -> World {
+    let memory = Arc::new(Memory::default());
+    let (journal, _) = Journal::new(Arc::clone(&memory) as _, GroupCommit::default());
+    memory.commit(&[Op::Create(new_run())]).await.unwrap();
+    let run = RunKey(1);
+    memory.commit(&[Op::Write(claim(run))]).await.unwrap();
+    World { memory, journal, run }
+}
+
+/// The run's second and last frame: committed, and then told.
+async fn finish(World { memory, journal, run }: &World) {
+    let lease = Guard::Lease(Lease { run: *run, attempt: 1, token: 1 });
+    let change = Change::Finish { to: Status::Completed, error: None };
+    for outcome in memory.commit(&[Op::Write(write(*run, lease, change, 1))]).await.unwrap() {
+        let Outcome::Committed(committed) = outcome else { panic!("refused") };
+        journal.tails.publish(&committed);
+    }
+}
+
+async fn reads_the_last(mut reader: Reader) {
+    let Step::Frames(pieces) = reader.next().await.unwrap() else { panic!("no frames") };
+    let events = Parser::new("").push(&pieces.concat());
+    assert_eq!(events.iter().map(|event| event.last_event_id.as_str()).collect::<Vec<_>>(), ["2"]);
+}
+
+/// Runs the scene under every order of steps that there is.
+fn check_all(scene: fn()) {
+    const MANY: usize = 200_000;
+    let orders = Arc::new(AtomicUsize::new(0));
+    let counted = {
+        let orders = Arc::clone(&orders);
+        move || {
+            orders.fetch_add(1, Ordering::Relaxed);
+            scene();
+        }
+    };
+    Runner::new(DfsScheduler::new(Some(MANY), false), config()).run(counted);
+    let orders = orders.load(Ordering::Relaxed);
+    eprintln!("{orders} orders");
+    assert!(orders < MANY, "there are more orders than were tried");
+}
+
+/// The list changes by this while a page opens it.
+fn opens_the_list_while_the_run_ends<F: Future<Output = ()> + 'static>(open: fn(World) -> F) {
+    block_on(async {
+        let world = claimed().await;
+        let page = spawn_local(open(world.clone()));
+        finish(&world).await;
+        world.journal.changes.publish(std::iter::once(world.run));
+        page.await.unwrap();
+    });
+}
+
+#[test]
+fn a_page_that_opens_the_list_hears_of_the_end_in_every_order_of_steps() {
+    check_all(|| opens_the_list_while_the_run_ends(watch));
+}
+
+#[test]
+fn a_reader_that_waits_gets_the_last_frame_in_every_order_of_steps() {
+    check_all(|| {
+        block_on(async {
+            let world = claimed().await;
+            let reader = spawn(reads_the_last(world.attach(1, Form::Plain).await));
+            finish(&world).await;
+            reader.await.unwrap();
+        });
+    });
+}
+
+/// A reader attaches while the run's last frame is committed and told. It is given where the journal stood before.
+fn attaches_while_the_run_ends<A>(attach: A)
+where
+    A: AsyncFnOnce(&World, Pulse) -> Reader + 'static,
+{
+    block_on(async {
+        let world = claimed().await;
+        let looked_up = world.memory.pulse(world.run).await.unwrap();
+        let attaching = world.clone();
+        let reader = spawn_local(async move { reads_the_last(attach(&attaching, looked_up).await).await });
+        finish(&world).await;
+        reader.await.unwrap();
+    });
+}
+
+#[test]
+fn a_reader_that_attaches_gets_the_last_frame_in_every_order_of_steps() {
+    check_all(|| {
+        attaches_while_the_run_ends(async |world, looked_up| {
+            world.journal.read(world.run, 1, looked_up, Form::Plain).await.unwrap()
+        });
+    });
+}

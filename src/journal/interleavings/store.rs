@@ -1,0 +1,208 @@
+//! A small store in memory, for the checker: each call is one transaction, and between the calls anything may happen.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, Weak};
+
+use async_trait::async_trait;
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::sync::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::journal::tail::Tails;
+use crate::model::{Params, Record, Run, RunFilter, RunId, Status, Timestamp};
+use crate::store::{
+    Assignment, Change, Committed, Guard, JournalStore, Op, Outcome, Pulse, RunKey, RunStore, StoreError, Write,
+};
+
+type Runs = BTreeMap<RunKey, Row>;
+
+/// A run and its journal.
+#[derive(Clone)]
+struct Row {
+    pulse: Pulse,
+    token: i64,
+    frames: Vec<Record>,
+}
+
+/// The store.
+#[derive(Default)]
+pub struct Memory {
+    /// What is committed. Its lock is the transaction.
+    runs: Mutex<Runs>,
+    /// Whether calls fail now and then, as on a busy database.
+    busy: bool,
+    /// For the mutant that tells before it commits: whom it tells.
+    pub told_early: std::sync::Mutex<Weak<Tails>>,
+    /// For the mutants with a live queue: one for each listener, filled after the commit.
+    queues: std::sync::Mutex<Vec<UnboundedSender<Record>>>,
+    /// How many pages were read. Counted without a step.
+    pub pages: std::sync::atomic::AtomicUsize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> shuttle::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Memory {
+    /// A store that fails now and then.
+    pub fn busy() -> Self {
+        Self { busy: true, ..Self::default() }
+    }
+
+    fn may_fail(&self) -> Result<(), StoreError> {
+        match self.busy && thread_rng().gen_ratio(1, 8) {
+            true => Err(StoreError::Unavailable(Arc::new(sqlx::Error::PoolTimedOut))),
+            false => Ok(()),
+        }
+    }
+
+    /// A live queue of what is committed from now on.
+    pub fn queue(&self) -> UnboundedReceiver<Record> {
+        let (sender, receiver) = unbounded_channel();
+        self.queues.lock().unwrap().push(sender);
+        receiver
+    }
+
+    fn with<T>(&self, key: RunKey, read: impl FnOnce(&Row) -> T) -> Result<T, StoreError> {
+        lock(&self.runs).get(&key).map(read).ok_or_else(|| StoreError::Failed(Arc::new(sqlx::Error::RowNotFound)))
+    }
+
+    /// The last committed seq.
+    pub fn head(&self, key: RunKey) -> u64 {
+        self.with(key, |row| row.frames.len() as u64).unwrap()
+    }
+}
+
+fn carry_out(runs: &mut Runs, op: &Op) -> Outcome {
+    match op {
+        Op::Create(_) => {
+            let run = RunKey(runs.len() as i64 + 1);
+            let pulse = Pulse { head: 0, status: Status::Pending, attempt: 1 };
+            runs.insert(run, Row { pulse, token: 0, frames: Vec::new() });
+            Outcome::Created { run, new: true }
+        }
+        Op::Write(write) => runs.get_mut(&write.run).map_or(Outcome::Refused, |row| change(row, write)),
+    }
+}
+
+fn change(row: &mut Row, write: &Write) -> Outcome {
+    let Pulse { status, attempt, .. } = row.pulse;
+    let holds = match write.guard {
+        Guard::Lease(lease) => (status, attempt, row.token) == (Status::Running, lease.attempt, lease.token),
+        Guard::Standing(at, of) => (status, attempt) == (at, of),
+        Guard::Lapsed(..) => false,
+    };
+    if !holds {
+        return Outcome::Refused;
+    }
+    match &write.change {
+        Change::Claim { .. } => (row.pulse.status, row.token) = (Status::Running, row.token + 1),
+        Change::Finish { to, .. } => row.pulse.status = *to,
+        _ => {}
+    }
+    let frames = (row.pulse.head + 1..).zip(&write.frames).map(|(seq, frame)| Record {
+        seq,
+        ts: frame.ts,
+        attempt,
+        phase: frame.phase.clone(),
+        kind: Arc::clone(&frame.kind),
+        data: Arc::clone(&frame.data),
+    });
+    let frames: Vec<Record> = frames.collect();
+    row.pulse.head += frames.len() as u64;
+    row.frames.extend(frames.iter().cloned());
+    Outcome::Committed(Committed { run: write.run, pulse: row.pulse, token: row.token, cancel_by: None, frames })
+}
+
+fn committed(outcomes: &[Outcome]) -> impl Iterator<Item = &Committed> {
+    outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Committed(committed) => Some(committed),
+        _ => None,
+    })
+}
+
+#[async_trait]
+impl JournalStore for Memory {
+    async fn commit(&self, ops: &[Op]) -> Result<Vec<Outcome>, StoreError> {
+        self.may_fail()?;
+        let early = self.told_early.lock().unwrap().upgrade();
+        if let Some(tails) = early {
+            let mut draft = lock(&self.runs).clone();
+            let outcomes: Vec<Outcome> = ops.iter().map(|op| carry_out(&mut draft, op)).collect();
+            committed(&outcomes).for_each(|committed| tails.publish(committed));
+        }
+        let mut runs = lock(&self.runs);
+        let outcomes: Vec<Outcome> = ops.iter().map(|op| carry_out(&mut runs, op)).collect();
+        drop(runs);
+        for queue in self.queues.lock().unwrap().iter() {
+            for frame in committed(&outcomes).flat_map(|committed| &committed.frames) {
+                // Who listened may be gone.
+                let _ = queue.send(frame.clone());
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError> {
+        self.with(key, |row| row.pulse)
+    }
+
+    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError> {
+        self.may_fail()?;
+        self.pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let page = self.with(key, |row| {
+            let frames = row.frames.iter().skip(after as usize).take(limit as usize);
+            (frames.cloned().collect(), row.pulse)
+        });
+        // The answer takes its time, and who asked may have gone away meanwhile.
+        shuttle::future::yield_now().await;
+        page
+    }
+}
+
+/// Of all this the journal asks only how a run stands.
+#[async_trait]
+impl RunStore for Memory {
+    async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
+        let Pulse { head, status, attempt } = self.pulse(key).await?;
+        Ok(Some(Run {
+            id: super::id(),
+            pipeline: "p".into(),
+            status,
+            phase: None,
+            attempt,
+            params: Params::new(),
+            created_at: Timestamp(0),
+            started_at: None,
+            finished_at: None,
+            head,
+            phases: Vec::new(),
+            error: None,
+        }))
+    }
+
+    async fn find(&self, _: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {
+        unreachable!()
+    }
+    async fn by_idempotency_key(&self, _: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
+        unreachable!()
+    }
+    async fn view(&self, _: &RunId, _: u32) -> Result<Option<(Run, Vec<Record>)>, StoreError> {
+        unreachable!()
+    }
+    async fn list(&self, _: &RunFilter, _: u32, _: Option<&RunId>) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
+        unreachable!()
+    }
+    async fn assignment(&self, _: RunKey) -> Result<Option<Assignment>, StoreError> {
+        unreachable!()
+    }
+    async fn waiting(&self, _: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        unreachable!()
+    }
+    async fn lapsed(&self, _: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        unreachable!()
+    }
+    async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
+        unreachable!()
+    }
+}

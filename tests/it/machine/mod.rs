@@ -1,0 +1,369 @@
+//! The journal on a real SQLite file, through any order of writes, reads, crashes and starts, against a list per run of
+//! what was written. Steps that fail are made fewer and smaller and then printed.
+
+mod steps;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use proptest::test_runner::Config;
+use proptest_state_machine::{StateMachineTest, prop_state_machine};
+use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step};
+use runtrail::model::pipeline::OnInterrupt;
+use runtrail::model::sse::Parser;
+use runtrail::model::{Body, Log, LogStream, Params, PhaseSpec, Pipeline, Record, RunId, Status, Timestamp};
+use runtrail::store::{
+    Change, Committed, Durability, Guard, Lease, NewFrame, NewRun, RunKey, SqliteStore, Store, Write,
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+use steps::{Crash, Lines, Move, Standing};
+
+/// Only reached when a test fails: a reader was not woken, or a write not answered.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What is known of a run.
+struct Run {
+    id: RunId,
+    key: RunKey,
+    attempt: u32,
+    token: i64,
+    finished: bool,
+    /// The reference: every frame as it was acknowledged or shown, in order.
+    frames: Vec<String>,
+}
+
+/// A reader, and the run it reads.
+struct Viewer {
+    run: usize,
+    reader: Reader,
+}
+
+/// A server's lower half.
+struct Server {
+    // Dropped first: it holds tasks with handles on the store.
+    runtime: Runtime,
+    journal: Journal,
+    store: Arc<dyn Store>,
+    writer: JoinHandle<()>,
+}
+
+impl Server {
+    fn start(file: &std::path::Path) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (journal, store, writer) = runtime.block_on(async {
+            let store = SqliteStore::open(file, Durability::Full).await.unwrap();
+            let store: Arc<dyn Store> = Arc::new(store);
+            let (journal, writer) = Journal::new(Arc::clone(&store), GroupCommit::default());
+            (journal, store, tokio::spawn(writer.run()))
+        });
+        Self { runtime, journal, store, writer }
+    }
+
+    /// All that the file holds of a run.
+    fn frames(&self, key: RunKey) -> Vec<Record> {
+        self.runtime.block_on(self.store.frames(key, 0, u32::MAX)).unwrap().0
+    }
+
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let limited = async { tokio::time::timeout(LIMIT, future).await.expect("an end in time") };
+        self.runtime.block_on(limited)
+    }
+}
+
+/// The system under test.
+pub struct World {
+    /// Where the files are; a crash may leave them behind for a copy.
+    folders: Vec<TempDir>,
+    server: Option<Server>,
+    runs: Vec<Run>,
+    viewers: Vec<Viewer>,
+}
+
+fn pipeline() -> Arc<Pipeline> {
+    let phase = PhaseSpec { name: "a".into(), run: "true".into(), timeout_ms: None };
+    Arc::new(Pipeline {
+        name: "p".into(),
+        title: "P".into(),
+        description: String::new(),
+        on_interrupt: OnInterrupt::Fail,
+        params: vec![],
+        phases: vec![phase],
+    })
+}
+
+fn log(line: &str) -> NewFrame {
+    let body = Body::Log(Log { stream: LogStream::Stdout, line: line.to_owned(), cont: false });
+    NewFrame { ts: Timestamp(0), ..NewFrame::now(None, &body) }
+}
+
+fn write(run: RunKey, guard: Guard, change: Change, frames: Vec<NewFrame>) -> Write {
+    Write { frames, ..Write::new(run, guard, change) }
+}
+
+/// The seq and the JSON of each frame in a reader's bytes.
+fn given(step: Step) -> Vec<(u64, String)> {
+    let Step::Frames(pieces) = step else { panic!("frames, not {step:?}") };
+    let mut parser = Parser::new("");
+    let events = pieces.iter().flat_map(|piece| parser.push(piece));
+    let plain = events.map(|event| match event.last_event_id.rsplit_once(':') {
+        None => (event.last_event_id.parse().unwrap(), event.data),
+        // The stream of many runs: the same JSON with the run's id before all else.
+        Some((run, seq)) => {
+            let rest = event.data.strip_prefix(&format!("{{\"run\":\"{run}\",")).expect("the run's id");
+            (seq.parse().unwrap(), format!("{{{rest}"))
+        }
+    });
+    plain.collect()
+}
+
+impl Run {
+    fn guard(&self) -> Guard {
+        Guard::Lease(Lease { run: self.key, attempt: self.attempt, token: self.token })
+    }
+
+    fn write(&self, lines: &Lines) -> Write {
+        write(self.key, self.guard(), Change::None, vec![log(&lines.line); lines.count])
+    }
+
+    /// The journal says that these are there now. They follow on what is known.
+    fn acknowledge(&mut self, committed: &Committed) {
+        assert_eq!(committed.run, self.key);
+        for frame in &committed.frames {
+            self.know(frame.seq, frame.to_json());
+        }
+        assert!(committed.pulse.head <= self.frames.len() as u64);
+    }
+
+    /// A frame that was acknowledged, shown or found: the next one, or the same as before.
+    fn know(&mut self, seq: u64, json: String) {
+        let known = self.frames.len() as u64;
+        assert!(seq >= 1 && seq <= known + 1, "frame {seq} after {known}");
+        match self.frames.get(seq as usize - 1) {
+            Some(before) => assert_eq!(before, &json, "frame {seq} is what it was"),
+            None => self.frames.push(json),
+        }
+    }
+}
+
+impl World {
+    fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folders.last().unwrap().path().join("test.db")
+    }
+
+    /// Carries out the write, and knows what was acknowledged.
+    fn carry_out(&mut self, run: usize, write: Write) -> Committed {
+        let server = self.server();
+        let committed = server.block_on(server.journal.write(write)).unwrap();
+        self.runs[run].acknowledge(&committed);
+        committed
+    }
+
+    fn claim(&mut self, run: usize) {
+        let Run { key, attempt, .. } = self.runs[run];
+        let change = Change::Claim { owner: "test".into(), until: Timestamp(i64::MAX) };
+        let claim = write(key, Guard::Standing(Status::Pending, attempt), change, vec![log("claimed")]);
+        self.runs[run].token = self.carry_out(run, claim).token;
+    }
+
+    fn start_run(&mut self) {
+        let server = self.server();
+        let id = RunId::generate();
+        let new =
+            NewRun { id: id.clone(), pipeline: pipeline(), params: Params::new(), at: Timestamp(0), idempotency: None };
+        let (key, _) = server.block_on(server.journal.create(new)).unwrap();
+        self.runs.push(Run { id, key, attempt: 1, token: 0, finished: false, frames: Vec::new() });
+        self.claim(self.runs.len() - 1);
+    }
+
+    fn append(&mut self, all: &[Lines]) {
+        let server = self.server();
+        let writes = all.iter().map(|lines| server.journal.write(self.runs[lines.run].write(lines)));
+        let answers = server.block_on(futures::future::join_all(writes));
+        let mut committed: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+        for (committed, lines) in committed.iter().zip(all) {
+            assert_eq!(committed.frames.len(), lines.count);
+            assert!(committed.frames.iter().all(|frame| frame.data == log(&lines.line).data));
+        }
+        // In the order in which the journal took them.
+        committed.sort_by_key(|committed| committed.pulse.head);
+        for committed in committed {
+            let run = self.runs.iter_mut().find(|run| run.key == committed.run).unwrap();
+            run.acknowledge(&committed);
+        }
+    }
+
+    fn finish(&mut self, run: usize) {
+        let change = Change::Finish { to: Status::Completed, error: None };
+        let finish = write(self.runs[run].key, self.runs[run].guard(), change, vec![log("done")]);
+        self.carry_out(run, finish);
+        self.runs[run].finished = true;
+    }
+
+    fn rerun(&mut self, run: usize) {
+        let change = Change::Queue { pipeline: pipeline(), params: Params::new() };
+        let guard = Guard::Standing(Status::Completed, self.runs[run].attempt);
+        self.carry_out(run, write(self.runs[run].key, guard, change, vec![log("again")]));
+        self.runs[run].attempt += 1;
+        self.runs[run].finished = false;
+        self.claim(run);
+    }
+
+    fn attach(&mut self, run: usize, per_thousand: u64, named: bool) {
+        let (server, key) = (self.server(), self.runs[run].key);
+        let cursor = self.runs[run].frames.len() as u64 * per_thousand / 1000;
+        let form = if named { Form::Named(self.runs[run].id.clone()) } else { Form::Plain };
+        let reader = server.block_on(async {
+            let pulse = server.store.pulse(key).await.unwrap();
+            server.journal.read(key, cursor, pulse, form).await.unwrap()
+        });
+        self.viewers.push(Viewer { run, reader });
+    }
+
+    /// Takes steps until there is nothing left; then the reader must wait, or say that this is the end.
+    fn read(&mut self, viewer: usize, steps: usize) {
+        let (server, viewer) = (self.server.as_ref().unwrap(), &mut self.viewers[viewer]);
+        let run = &mut self.runs[viewer.run];
+        for _ in 0..steps {
+            let cursor = viewer.reader.cursor();
+            if cursor < run.frames.len() as u64 {
+                let step = server.block_on(viewer.reader.next()).unwrap();
+                for ((seq, json), expected) in given(step).into_iter().zip(cursor + 1..) {
+                    assert_eq!(seq, expected, "each frame once and in order");
+                    run.know(seq, json);
+                }
+                assert!(viewer.reader.cursor() > cursor);
+            } else if run.finished {
+                let step = server.block_on(viewer.reader.next()).unwrap();
+                assert!(matches!(step, Step::End(pulse) if pulse.head == cursor), "{step:?}");
+                return;
+            } else {
+                let step = server.runtime.block_on(async { viewer.reader.next().now_or_never() });
+                assert!(step.is_none(), "nothing is left, and there is {step:?}");
+                return;
+            }
+        }
+    }
+
+    /// What is on its way gets so far as it gets, and is shown to whoever looks.
+    fn turns(&mut self, crash: &Crash) {
+        let server = self.server.as_ref().unwrap();
+        let mut writes = Vec::new();
+        for lines in &crash.unanswered {
+            let (journal, write) = (server.journal.clone(), self.runs[lines.run].write(lines));
+            writes.push(server.runtime.spawn(async move { journal.write(write).await }));
+        }
+        for _ in 0..crash.turns {
+            server.runtime.block_on(tokio::task::yield_now());
+            for viewer in &mut self.viewers {
+                let step = server.runtime.block_on(async { viewer.reader.next().now_or_never() });
+                if let Some(Ok(step @ Step::Frames(_))) = step {
+                    given(step).into_iter().for_each(|(seq, json)| self.runs[viewer.run].know(seq, json));
+                }
+            }
+        }
+        // Acknowledged at the last moment.
+        for write in writes {
+            if let Some(Ok(Ok(committed))) = write.now_or_never() {
+                let run = self.runs.iter_mut().find(|run| run.key == committed.run).unwrap();
+                run.acknowledge(&committed);
+            }
+        }
+    }
+
+    fn crash(&mut self, crash: &Crash) {
+        let acknowledged: Vec<usize> = self.runs.iter().map(|run| run.frames.len()).collect();
+        self.turns(crash);
+        if crash.copied {
+            let folder = tempfile::tempdir().unwrap();
+            // The log last: it alone grows between checkpoints, and what is written here is too little for one.
+            for name in ["test.db", "test.db-wal"] {
+                std::fs::copy(self.file().with_file_name(name), folder.path().join(name)).unwrap();
+            }
+            self.folders.push(folder);
+        }
+        self.viewers.clear();
+        let server = self.server.take().unwrap();
+        server.writer.abort();
+        drop(server);
+        self.server = Some(Server::start(&self.file()));
+        for (index, before) in acknowledged.into_iter().enumerate() {
+            self.found_after(index, before, &crash.unanswered);
+        }
+    }
+
+    /// What was shown or acknowledged is there as it was; of the rest, a first part as it was sent.
+    fn found_after(&mut self, index: usize, before: usize, unanswered: &[Lines]) {
+        let found = self.server().frames(self.runs[index].key);
+        let run = &mut self.runs[index];
+        assert!(found.len() >= run.frames.len(), "{} of {} frames are left", found.len(), run.frames.len());
+        let sent = unanswered.iter().filter(|lines| lines.run == index);
+        let sent = sent.flat_map(|lines| std::iter::repeat_n(log(&lines.line).data, lines.count));
+        let sent: Vec<_> = sent.collect();
+        assert!(found.len() <= before + sent.len(), "more than was sent");
+        assert!(found[before..].iter().zip(sent).all(|(frame, sent)| frame.data == sent), "as it was sent");
+        found.iter().for_each(|frame| run.know(frame.seq, frame.to_json()));
+    }
+
+    fn restart(&mut self) {
+        self.viewers.clear();
+        let Server { runtime, journal, store, writer } = self.server.take().unwrap();
+        drop(journal);
+        // The writer ends by itself when nobody can ask it for anything any more.
+        runtime.block_on(async { tokio::time::timeout(LIMIT, writer).await.expect("an end").unwrap() });
+        drop((store, runtime));
+        self.server = Some(Server::start(&self.file()));
+    }
+}
+
+impl StateMachineTest for World {
+    type SystemUnderTest = Self;
+    type Reference = Standing;
+
+    fn init_test(_: &Standing) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&folder.path().join("test.db"));
+        Self { folders: vec![folder], server: Some(server), runs: Vec::new(), viewers: Vec::new() }
+    }
+
+    fn apply(mut world: Self, _: &Standing, next: Move) -> Self {
+        match next {
+            Move::Start => world.start_run(),
+            Move::Append(lines) => world.append(&lines),
+            Move::Finish(run) => world.finish(run),
+            Move::Rerun(run) => world.rerun(run),
+            Move::Attach { run, cursor, named } => world.attach(run, cursor, named),
+            Move::Read { reader, steps } => world.read(reader, steps),
+            Move::Leave(reader) => drop(world.viewers.swap_remove(reader)),
+            Move::Restart => world.restart(),
+            Move::Crash(crash) => world.crash(&crash),
+        }
+        world
+    }
+
+    /// At the end every reader reads all that is left; the file holds what was acknowledged or shown and nothing else.
+    fn teardown(mut world: Self, _: Standing) {
+        for viewer in 0..world.viewers.len() {
+            world.read(viewer, usize::MAX);
+        }
+        for run in &world.runs {
+            let found: Vec<String> = world.server().frames(run.key).iter().map(Record::to_json).collect();
+            assert_eq!(found, run.frames);
+        }
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(Config { cases: 48, max_shrink_iters: 400, ..Config::default() })]
+
+    #[test]
+    fn any_order_of_writes_reads_crashes_and_starts(sequential 1..40 => World);
+}
