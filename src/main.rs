@@ -22,6 +22,9 @@ enum Command {
     /// The leash of one phase's command; the server starts it by itself.
     #[command(hide = true)]
     Supervise {
+        /// Its limit of open files.
+        #[arg(long)]
+        open_files: Option<u64>,
         /// Given to `sh -c`.
         command: String,
     },
@@ -30,7 +33,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         // Before any runtime is there: the leash is one plain process.
-        Command::Supervise { command } => supervisor::supervise(&command),
+        Command::Supervise { open_files, command } => supervisor::supervise(&command, open_files),
         Command::Serve(args) => serve(*args),
     }
 }

@@ -42,6 +42,8 @@ pub struct EngineOptions {
     pub scratch: PathBuf,
     /// The program whose `supervise` command holds the leash: this one.
     pub supervisor: PathBuf,
+    /// The limit of open files that commands get, if it is not this program's own.
+    pub open_files: Option<u64>,
 }
 
 /// The engine, as others see it. Cheap to clone.

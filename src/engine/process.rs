@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use super::supervisor;
+use super::{EngineOptions, supervisor};
 
 /// What the server knows and a command must not.
 const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
@@ -31,14 +31,18 @@ impl Process {
     /// # Errors
     /// The supervisor cannot be started: no such program or folder, no memory, too many processes.
     pub fn start(
-        program: &Path,
+        options: &EngineOptions,
         command: &str,
         folder: &Path,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> std::io::Result<(Self, Outputs)> {
-        let mut start = Command::new(program);
+        let mut start = Command::new(&options.supervisor);
+        start.arg("supervise");
+        if let Some(limit) = options.open_files {
+            start.args(["--open-files", &limit.to_string()]);
+        }
         start
-            .args(["supervise", command])
+            .arg(command)
             .current_dir(folder)
             .envs(variables)
             .stdin(Stdio::piped())

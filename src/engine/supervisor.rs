@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -34,11 +35,18 @@ const ENDING: u8 = 1;
 const KILLED: u8 = 2;
 
 /// Runs `sh -c command` until everything it started has ended. Returns the command's exit code; 128 + n if signal n ended it.
-pub fn supervise(command: &str) -> ExitCode {
+/// With `open_files`, its limit of open files is that again, after the server has raised its own.
+pub fn supervise(command: &str, open_files: Option<u64>) -> ExitCode {
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
         eprintln!("runtrail: cannot watch over the command's descendants: {error}");
         return ExitCode::from(NOT_STARTED);
+    }
+    if let Some(limit) = open_files
+        && let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+    {
+        // Lower than what it is now, so nothing forbids it.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, limit.min(most), most);
     }
     let mut shell = Command::new("sh");
     shell.args(["-c", command]).stdin(Stdio::null()).process_group(0);

@@ -191,7 +191,7 @@ impl Worker {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {
             return Ok(Ended::Stopped);
         }
-        let started = Process::start(&self.shared.options.supervisor, &spec.run, folder, variables(run, name));
+        let started = Process::start(&self.shared.options, &spec.run, folder, variables(run, name));
         let (mut process, outputs) = match started {
             Ok(started) => started,
             Err(error) => return Ok(Ended::NotStarted(error)),

@@ -9,6 +9,7 @@ mod body;
 pub mod config;
 pub mod guard;
 mod health;
+mod limits;
 mod pages;
 mod problem;
 mod router;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, EngineOptions};
@@ -29,6 +31,10 @@ use crate::pipelines::{Catalog, Projects};
 use crate::service::Service;
 use crate::store::{SqliteStore, Store};
 use config::ServeArgs;
+
+/// How many connections may wait to be accepted; the system may allow fewer. After a restart all readers come back within
+/// seconds, and one that finds no room is not told so: it tries again after a second, then after three.
+const BACKLOG: u32 = 4096;
 
 /// Past the grace time of the runs, how long connections may take to end before the program exits without them.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -116,11 +122,10 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let catalog = Catalog::open(args.pipelines.clone())?;
     let projects = Arc::new(Projects::open(&args.projects)?);
     let supervisor = own_program().map_err(StartError::OwnFile)?;
-    let listener = tokio::net::TcpListener::bind(args.addr)
-        .await
-        .map_err(|source| StartError::Listen { addr: args.addr, source })?;
+    let listener = listen(args.addr).map_err(|source| StartError::Listen { addr: args.addr, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: args.addr, source })?;
 
+    let open_files = limits::raise_open_files();
     let stop = CancellationToken::new();
     let (journal, writer) = Journal::new(Arc::clone(&store), GroupCommit::default());
     let options = EngineOptions {
@@ -131,6 +136,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         projects: Arc::clone(&projects),
         scratch: data_dir.join("scratch"),
         supervisor,
+        open_files,
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     tokio::spawn(writer.run());
@@ -166,6 +172,14 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         () = tokio::time::sleep(args.grace + CLOSE) => {}
     }
     Ok(())
+}
+
+fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The connections of the server before this one may still be on their way out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// This program, to start it again. On Linux by the kernel's own link, which stays right when the file is replaced by a

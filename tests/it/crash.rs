@@ -1,9 +1,24 @@
-//! kill -9 of the real program.
+//! kill -9 of the real program, again and again, while everything is going on.
+//!
+//! RUNTRAIL_ROUNDS says how often; RUNTRAIL_SEED takes other moments.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{World, alive, pids, until};
+use crate::support::history::History;
+use crate::support::reader::{Habits, Kind, Reader};
+use crate::support::rng::{self, Rng};
+use crate::support::{Server, World, alive, pids, until};
+
+/// How often the server is killed if nothing else is asked for.
+const ROUNDS: u64 = 20;
 
 #[tokio::test]
 async fn a_killed_server_leaves_no_child_and_its_run_is_recovered() {
@@ -42,37 +57,223 @@ async fn a_killed_server_leaves_no_child_and_its_run_is_recovered() {
     assert_eq!(server.frames(&id).await[..frames.len()], frames[..]);
 }
 
-/// Killed at any moment while it prints: what a reader was shown is there afterwards, and the journal has no hole.
-#[tokio::test]
-async fn what_was_shown_is_there_after_any_kill() {
-    let world = World::new();
-    world.pipeline("print", &["i=0; while :; do echo line $i; i=$((i+1)); sleep 0.001; done"]);
-    let mut id = None;
-    for round in 0..5u64 {
-        let server = world.serve();
-        match &id {
-            None => id = Some(server.start(&world, "print").await),
-            Some(id) => {
-                server.until_status(id, "interrupted").await;
-                server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
+/// What clients of a server were told before it was killed.
+#[derive(Default)]
+struct Told {
+    /// Requests for a run, by their key; the run's id if the answer came.
+    asked: BTreeMap<String, Option<String>>,
+    /// The newest attempt that was acknowledged, by run.
+    attempts: BTreeMap<String, u64>,
+    /// The frames that some reader was shown, by run.
+    shown: BTreeMap<String, Vec<String>>,
+}
+
+impl Told {
+    fn add(&mut self, other: Self) {
+        for (key, id) in other.asked {
+            let known = self.asked.entry(key).or_default();
+            *known = id.or(known.take());
+        }
+        for (run, attempt) in other.attempts {
+            let known = self.attempts.entry(run).or_default();
+            *known = attempt.max(*known);
+        }
+        for (run, frames) in other.shown {
+            let known = self.shown.entry(run).or_default();
+            if frames.len() > known.len() {
+                *known = frames;
             }
         }
-        let id = id.as_deref().unwrap();
-        let before = server.run(id).await["head"].as_u64().unwrap();
-        // A different moment each round, told by the journal and not by the clock.
-        until("it has printed some more", async || {
-            let head = server.run(id).await["head"].as_u64().unwrap();
-            (head > before + 37 * round).then_some(())
-        })
-        .await;
-        let shown = server.frames(id).await;
-        server.kill();
-
-        let server = world.serve();
-        server.until_status(id, "interrupted").await;
-        assert_eq!(server.frames(id).await[..shown.len()], shown[..]);
-        server.kill();
     }
+
+    fn runs(&self) -> Vec<String> {
+        self.asked.values().flatten().cloned().collect()
+    }
+}
+
+/// Someone who uses the server until it is gone.
+#[derive(Clone)]
+struct Client {
+    host: SocketAddr,
+    http: reqwest::Client,
+    project: PathBuf,
+    killed: CancellationToken,
+}
+
+impl Client {
+    fn new(server: &Server, world: &World) -> Self {
+        let (host, http, killed) = (server.addr(), server.client.clone(), CancellationToken::new());
+        Self { host, http, project: world.project(), killed }
+    }
+
+    /// The status and body of an answer, if one comes.
+    async fn post(&self, path: &str, key: Option<&str>, body: Value) -> Option<(StatusCode, Value)> {
+        let mut request = self.http.post(format!("http://{}{path}", self.host)).json(&body);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let response = request.send().await.ok()?;
+        let status = response.status();
+        Some((status, response.json().await.ok()?))
+    }
+
+    /// Asks for a run. The same key gives the same run, however often it is asked for.
+    async fn start(&self, key: &str) -> Option<(StatusCode, String)> {
+        let pipeline = if key.len().is_multiple_of(2) { "tree" } else { "short" };
+        let body = json!({ "pipeline": pipeline, "params": { "project": self.project } });
+        let (status, run) = self.post("/api/v1/runs", Some(key), body).await?;
+        assert!(status.is_success(), "{run}");
+        Some((status, run["id"].as_str().unwrap().to_owned()))
+    }
+
+    /// Starts, re-runs and cancels by chance, and reads what it started, until nothing answers any more.
+    async fn use_it(self, name: String, mut runs: Vec<String>, mut rng: Rng) -> Told {
+        let mut told = Told::default();
+        let mut readers = JoinSet::new();
+        for number in 0..16 {
+            let asked = match if runs.is_empty() { 0 } else { rng.below(6) } {
+                0 | 1 => {
+                    let key = format!("{name}.{number}");
+                    told.asked.insert(key.clone(), None);
+                    self.start(&key).await.map(|(_, id)| {
+                        told.asked.insert(key, Some(id.clone()));
+                        runs.push(id);
+                    })
+                }
+                2 | 3 => {
+                    let run = rng.pick(&runs).clone();
+                    let answer = self.post(&format!("/api/v1/runs/{run}/rerun"), None, json!({})).await;
+                    answer.map(|(status, body)| match status {
+                        StatusCode::ACCEPTED => {
+                            told.attempts.insert(run, body["attempt"].as_u64().unwrap());
+                        }
+                        status => assert_eq!(status, StatusCode::CONFLICT, "{body}"),
+                    })
+                }
+                4 => {
+                    let path = format!("/api/v1/runs/{}/cancel", rng.pick(&runs));
+                    let answer = self.post(&path, None, json!({})).await;
+                    answer.map(|(status, body)| {
+                        assert!([StatusCode::ACCEPTED, StatusCode::CONFLICT].contains(&status), "{body}");
+                    })
+                }
+                // Only one more reader.
+                _ => Some(()),
+            };
+            if asked.is_none() {
+                break;
+            }
+            let run = rng.pick(&runs[runs.len().saturating_sub(3)..]).clone();
+            readers.spawn(self.clone().read(run, rng.one_in(3), rng.next()));
+            tokio::time::sleep(Duration::from_millis(rng.below(60))).await;
+        }
+        while let Some(shown) = readers.join_next().await {
+            told.add(shown.unwrap());
+        }
+        told
+    }
+
+    /// Reads a run by the stream, or by polls, until it ends or the server is gone.
+    async fn read(self, run: String, by_polls: bool, seed: u64) -> Told {
+        let cursors = BTreeMap::from([(run.clone(), 0)]);
+        let mut reader = Reader::new(self.host, self.host, Kind::One, cursors, Habits::plain(), seed);
+        let read = async { if by_polls { reader.follow_by_polls().await } else { reader.follow().await } };
+        tokio::select! {
+            read = read => read.unwrap(),
+            () = self.killed.cancelled() => {}
+        }
+        let shown = BTreeMap::from([(run, reader.one().frames.clone())]);
+        Told { shown, ..Told::default() }
+    }
+}
+
+/// What was shown is there after any kill, dense; what was acknowledged has happened; nothing that was started survives;
+/// and each run that was in progress is recovered by rule.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_killed_at_any_moment_keeps_its_word() {
+    let world = World::new();
+    // One child that leaves its group and its session, one that leaves its environment behind too.
+    let tree = r#"
+        sleep 1000 & setsid sleep 1000 &
+        setsid env -i sh -c 'sleep 1000; :' "$RUNTRAIL_PARAM_PROJECT" &
+        i=0; while [ $i -lt 50 ]; do echo line $i; echo same; echo error $i >&2; i=$((i+1)); sleep 0.004; done"#;
+    world.pipeline("tree", &["echo first", tree, "echo last"]).pipeline("short", &["echo one; echo two", "exit 3"]);
+    let flags = ["--lease", "500ms", "--grace", "200ms", "--workers", "8"];
+
+    let seed = rng::number("RUNTRAIL_SEED").unwrap_or(1);
+    let rounds = rng::number("RUNTRAIL_ROUNDS").unwrap_or(ROUNDS);
+    let mut rng = Rng::new(seed);
+    let mut told = Told::default();
+    let mut interrupted = 0;
+    let began = Instant::now();
+    let mut server = world.serve_with(&flags);
+    for round in 0..rounds {
+        let client = Client::new(&server, &world);
+        let mut clients = JoinSet::new();
+        for number in 0..3 {
+            let (name, rng) = (format!("{round}.{number}"), Rng::part(seed, round * 8 + number));
+            // What ended in other rounds is run again in this.
+            let known = told.runs();
+            let known = known[known.len().saturating_sub(6)..].to_vec();
+            clients.spawn(client.clone().use_it(name, known, rng));
+        }
+        // The moment is the chance here.
+        tokio::time::sleep(Duration::from_millis(rng.below(700))).await;
+        let dead = server.pid();
+        server.kill();
+        client.killed.cancel();
+        let mut shown = Told::default();
+        while let Some(one) = clients.join_next().await {
+            shown.add(one.unwrap());
+        }
+        until("nothing that was started is left", async || world.processes().is_empty().then_some(())).await;
+
+        server = world.serve_with(&flags);
+        let client = Client::new(&server, &world);
+        for (key, id) in &mut shown.asked {
+            let (status, again) = client.start(key).await.unwrap();
+            match id {
+                Some(id) => assert_eq!((status, &again), (StatusCode::OK, &*id), "an acknowledged run is there"),
+                None => *id = Some(again),
+            }
+        }
+        let touched: Vec<String> = shown.runs().into_iter().chain(shown.shown.keys().cloned()).collect();
+        told.add(shown);
+        let dead = format!("worker {dead}@");
+        for run in touched {
+            let attempt = told.attempts.get(&run).copied().unwrap_or(1);
+            let what = format!("{run} is recovered");
+            let recovered = until(&what, async || {
+                let history = History::of(&server, &run).await;
+                let lost = history.claimed_by.as_ref().is_some_and(|by| by.starts_with(&dead));
+                (!lost || history.status() != "running").then_some((history, lost))
+            });
+            let (history, lost) = recovered.await;
+            if lost {
+                interrupted += u64::from(history.status() == "interrupted");
+            }
+            assert!(history.run["attempt"].as_u64().unwrap() >= attempt, "{run}: an acknowledged re-run is there");
+            history.must_begin_with(told.shown.get(&run).map_or(&[], Vec::as_slice));
+        }
+    }
+
+    // All that waits is run, and nothing of any round has changed since.
+    let runs = told.runs();
+    for run in &runs {
+        let what = format!("{run} ends");
+        let history = until(&what, async || {
+            let ended = !["pending", "running"].contains(&server.run(run).await["status"].as_str().unwrap());
+            if ended { Some(History::of(&server, run).await) } else { None }
+        });
+        history.await.must_begin_with(told.shown.get(run).map_or(&[], Vec::as_slice));
+    }
+    let shown: usize = told.shown.values().map(Vec::len).sum();
+    println!(
+        "{rounds} kills, {} runs of which {interrupted} times one was interrupted, {shown} frames shown, {:.1} s",
+        runs.len(),
+        began.elapsed().as_secs_f64()
+    );
+    assert!(rounds < 10 || interrupted > 0, "no kill met a run in progress: the test has lost its meaning");
 }
 
 #[tokio::test]

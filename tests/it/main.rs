@@ -5,9 +5,14 @@
 mod api;
 mod commands;
 mod crash;
+mod faults;
 mod journal;
+mod load;
+mod locked;
 mod machine;
 mod many;
 mod sse;
+mod stop;
 mod stream;
 mod support;
+mod torn;

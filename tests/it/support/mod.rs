@@ -1,6 +1,12 @@
 //! The real program in a folder of its own, and a client for it.
 
 mod events;
+pub mod feed;
+pub mod history;
+pub mod http;
+pub mod proxy;
+pub mod reader;
+pub mod rng;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -58,18 +64,50 @@ impl World {
         self.folder.path().join("data")
     }
 
+    /// All processes that were started for a run in this project, or name it: none is left when the server is gone.
+    pub fn processes(&self) -> Vec<i32> {
+        let project = self.project().into_os_string().into_encoded_bytes();
+        let names = |file: String| {
+            // A process may end while it is looked at.
+            std::fs::read(file).is_ok_and(|bytes| bytes.windows(project.len()).any(|part| part == project))
+        };
+        let pids = std::fs::read_dir("/proc").unwrap();
+        pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|pid| names(format!("/proc/{pid}/environ")) || names(format!("/proc/{pid}/cmdline")))
+            .collect()
+    }
+
     pub fn serve(&self) -> Server {
         self.serve_with(&[])
     }
 
     pub fn serve_with(&self, flags: &[&str]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_runtrail"))
-            .args(["serve", "--addr", "127.0.0.1:0"])
+        self.serve_on(&self.data(), flags)
+    }
+
+    /// A server on other data.
+    pub fn serve_on(&self, data: &Path, flags: &[&str]) -> Server {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));
+        program.arg("serve");
+        self.start(program, data, flags)
+    }
+
+    /// A server that is started with a limit of open files.
+    pub fn serve_limited(&self, open_files: u32, flags: &[&str]) -> Server {
+        let mut shell = Command::new("sh");
+        let limited = format!("ulimit -S -n {open_files} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_runtrail"), "serve"]);
+        self.start(shell, &self.data(), flags)
+    }
+
+    fn start(&self, mut program: Command, data: &Path, flags: &[&str]) -> Server {
+        let mut child = program
             // As variables, so that a test's flags win.
+            .env("RUNTRAIL_ADDR", "127.0.0.1:0")
             .env("RUNTRAIL_LEASE", "1s")
             .env("RUNTRAIL_GRACE", "2s")
             .arg("--data-dir")
-            .arg(self.data())
+            .arg(data)
             .arg("--pipelines")
             .arg(self.folder.path().join("pipelines"))
             .arg("--projects")
@@ -84,6 +122,13 @@ impl World {
         assert!(url.starts_with("http://127.0.0.1:"), "{line:?}");
         Server { child, url, client: Client::builder().timeout(LIMIT).build().unwrap() }
     }
+}
+
+/// A port that can be listened on twice, one time after the other: below those that systems give to connections.
+pub fn steady_port() -> u16 {
+    let mut rng = rng::Rng::new(rng::fresh_seed());
+    let mut ports = std::iter::from_fn(|| u16::try_from(rng.between(10_000, 32_000)).ok());
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// A running server. Killed when dropped.
@@ -103,15 +148,28 @@ impl Drop for Server {
 impl Server {
     /// kill -9, and nothing else.
     pub fn kill(mut self) {
+        // Harmless if it has ended already.
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn unix_pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(self.pid().try_into().unwrap())
+    }
+
     /// SIGTERM; returns the exit code.
     pub async fn terminate(mut self) -> Option<i32> {
-        let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        nix::sys::signal::kill(self.unix_pid(), nix::sys::signal::Signal::SIGTERM).unwrap();
         until("the server ends", async || self.child.try_wait().unwrap()).await.code()
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> std::net::SocketAddr {
+        self.url.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
     pub async fn get(&self, path: &str) -> Response {

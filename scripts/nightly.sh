@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What takes too long for every change: the tests with chance in them, for longer and with other seeds each night.
+#
+#   scripts/nightly.sh [crash|torn|faults|load|fuzz]…     all of them if none is named
+#
+# RUNTRAIL_NIGHT takes another night's seeds again. A failing test names its seed and how to repeat it alone.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+
+NIGHT=${RUNTRAIL_NIGHT:-$(date -u +%Y%m%d)}
+
+# What they print is the point: how many rounds, of what, in how long. By cargo-nextest and by cargo test.
+export NEXTEST_SUCCESS_OUTPUT=immediate RUST_TEST_NOCAPTURE=1
+# Room for one long test, where a runner has a limit of its own.
+export NEXTEST_TEST_THREADS=1
+
+# kill -9 of the program at 200 random moments
+night_crash() {
+  RUNTRAIL_SEED=$NIGHT RUNTRAIL_ROUNDS=${RUNTRAIL_ROUNDS:-200} scripts/test.sh rust a_server_killed_at_any_moment
+}
+
+# 200 torn write-ahead logs, of 5 servers
+night_torn() {
+  local round
+  for round in 1 2 3 4 5; do
+    RUNTRAIL_SEED=$NIGHT$round RUNTRAIL_CUTS=${RUNTRAIL_CUTS:-40} scripts/test.sh rust torn::
+  done
+}
+
+# 30,000 readers behind connections that fail
+night_faults() {
+  RUNTRAIL_FIRST_SEED=${NIGHT}00000 RUNTRAIL_SCENARIOS=${RUNTRAIL_SCENARIOS:-30000} \
+    scripts/test.sh rust every_reader_ends_with_the_journal
+}
+
+# A million lines
+night_load() {
+  RUNTRAIL_LINES=${RUNTRAIL_LINES:-1000000} scripts/test.sh rust load::
+}
+
+# Ten minutes of any bytes for those that read server-sent events
+night_fuzz() {
+  scripts/fuzz.sh "${TIME:-600}"
+}
+
+[ $# -gt 0 ] || set -- crash torn faults load fuzz
+for part in "$@"; do
+  case $part in
+    crash | torn | faults | load | fuzz) timed "tonight: $part" "night_$part" ;;
+    *) fail "scripts/nightly.sh knows no part '$part': name crash, torn, faults, load or fuzz." ;;
+  esac
+done

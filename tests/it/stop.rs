@@ -1,0 +1,111 @@
+//! SIGTERM with a thousand readers attached: all are told to come back, the program ends at once, and at the next instance
+//! each goes on exactly where it was.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::task::JoinSet;
+
+use crate::support::feed::{self, Feed};
+use crate::support::reader::{Habits, Kind, Reader, journal};
+use crate::support::rng::Rng;
+use crate::support::{World, steady_port, until};
+
+const READERS: usize = 1000;
+/// Far more than it takes and far less than the grace time: a slow machine passes, a stream that is waited for does not.
+const AT_ONCE: Duration = Duration::from_secs(8);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
+    // This test holds the other ends of all connections.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    assert!(most > READERS as u64 + 100, "this test needs {READERS} open files; `ulimit -Hn` says {most}");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+
+    let world = World::new();
+    world.fed();
+    let addr = format!("127.0.0.1:{}", steady_port());
+    let flags = ["--addr", &addr, "--grace", "60s", "--lease", "30s"];
+    // As little as some systems start programs with.
+    let server = world.serve_limited(256, &flags);
+    let mut rng = Rng::new(3);
+    let mut feed = Feed::start(&world, &server).await;
+    for number in 0..40 {
+        feed.print(&feed::line(&mut rng, number)).await;
+    }
+    let head = until("the first lines are there", async || {
+        let head = server.run(&feed.id).await["head"].as_u64().unwrap();
+        (head >= 42).then_some(head)
+    })
+    .await;
+
+    let attaching = Instant::now();
+    let mut readers = JoinSet::new();
+    for number in 0..READERS as u64 {
+        let cursors = BTreeMap::from([(feed.id.clone(), rng.below(head + 1))]);
+        let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, Habits::plain(), number);
+        readers.spawn(async move {
+            let closed = reader.until_closed().await;
+            (reader, closed)
+        });
+    }
+    until("every reader is attached", async || {
+        let numbers = server.get("/metrics").await.text().await.unwrap();
+        numbers.lines().any(|line| line == format!("runtrail_streams {READERS}")).then_some(())
+    })
+    .await;
+    println!("{READERS} readers: attached in {} ms", attaching.elapsed().as_millis());
+    // Frames are on their way when the signal comes.
+    for number in 40..80 {
+        feed.print(&feed::line(&mut rng, number)).await;
+    }
+    let signalled = Instant::now();
+    let code = server.terminate().await;
+    let took = signalled.elapsed();
+    assert_eq!(code, Some(0));
+    println!("{READERS} readers: ended {} ms after SIGTERM", took.as_millis());
+    assert!(took < AT_ONCE, "took {took:?}");
+
+    let mut away = Vec::new();
+    while let Some(reader) = readers.join_next().await {
+        let (reader, closed) = reader.unwrap();
+        // In order, behind a whole frame, and not all at the same moment.
+        let retry = closed.unwrap();
+        assert!((500..3000).contains(&retry), "retry: {retry}");
+        if reader.failures() > 0 {
+            println!("a reader needed {} more tries; the last was lost by: {}", reader.failures(), reader.last_loss());
+        }
+        away.push((reader, retry));
+    }
+    let different: std::collections::BTreeSet<u64> = away.iter().map(|(_, retry)| *retry).collect();
+    assert!(different.len() > READERS / 10, "they come back spread over time");
+
+    let server = world.serve_limited(256, &flags);
+    let head = server.until_status(&feed.id, "interrupted").await["head"].as_u64().unwrap();
+    let journal = journal(server.addr(), &feed.id, head).await;
+    let mut readers = JoinSet::new();
+    for (mut reader, _) in away {
+        readers.spawn(async move {
+            reader.follow().await.unwrap();
+            reader
+        });
+    }
+    while let Some(reader) = readers.join_next().await {
+        let reader = reader.unwrap();
+        let held = reader.one();
+        assert_eq!(held.end, Some(head));
+        assert_eq!(held.frames, journal[usize::try_from(held.first).unwrap()..]);
+    }
+}
+
+/// The commands that runs carry out find the limit that the server found, whatever the server made of its own.
+#[tokio::test]
+async fn commands_have_the_limit_of_open_files_that_the_server_was_started_with() {
+    let world = World::new();
+    world.pipeline("limit", &["ulimit -Sn"]);
+    let server = world.serve_limited(256, &[]);
+    let id = server.start(&world, "limit").await;
+    server.until_status(&id, "completed").await;
+    assert_eq!(server.lines(&id).await, ["256"]);
+}

@@ -1,0 +1,77 @@
+//! What a run's journal must say, whatever happened to the server: one way through the statuses, dense, and agreed with what
+//! the API says of the run.
+
+use serde_json::Value;
+
+use super::Server;
+use super::reader::journal;
+
+/// The moves there are (CONTRACT.md, "Status of a run").
+const MOVES: [(&str, &str); 10] = [
+    ("pending", "running"),
+    ("pending", "cancelled"),
+    ("running", "completed"),
+    ("running", "failed"),
+    ("running", "cancelled"),
+    ("running", "interrupted"),
+    ("completed", "pending"),
+    ("failed", "pending"),
+    ("cancelled", "pending"),
+    ("interrupted", "pending"),
+];
+
+/// A run as it stands, and its journal up to there.
+pub struct History {
+    pub run: Value,
+    pub frames: Vec<String>,
+    /// Who claimed it last.
+    pub claimed_by: Option<String>,
+}
+
+impl History {
+    /// Reads a run and checks its journal.
+    ///
+    /// # Panics
+    /// The journal is not as it must be.
+    pub async fn of(server: &Server, id: &str) -> Self {
+        // First the run: its journal may go on meanwhile, but not change up to that head.
+        let run = server.run(id).await;
+        let frames = journal(server.addr(), id, run["head"].as_u64().unwrap()).await;
+        let (mut status, mut attempt, mut claimed_by) = ("pending".to_owned(), 1, None);
+        for frame in &frames {
+            let frame: Value = serde_json::from_str(frame).unwrap();
+            let word = |name: &str| frame["data"][name].as_str().unwrap();
+            if frame["kind"] == "status" {
+                let (from, to) = (word("from"), word("to"));
+                assert_eq!(from, status, "{id}: {frame}");
+                assert!(MOVES.contains(&(from, to)), "{id}: {frame}");
+                attempt += u64::from(to == "pending");
+                if to == "running" {
+                    claimed_by = word("reason").strip_prefix("claimed by ").map(str::to_owned);
+                }
+                status = to.to_owned();
+            } else {
+                // A run that is cancelled while it waits says first that its phases are skipped.
+                let skipped = status == "pending" && frame["data"]["state"] == "skipped";
+                assert!(status == "running" || skipped, "{id}: a {status} run says {frame}");
+            }
+            assert_eq!(frame["attempt"], attempt, "{id}: {frame}");
+        }
+        assert_eq!((&run["status"], &run["attempt"]), (&status.into(), &attempt.into()), "the journal of {id} ends so");
+        Self { run, frames, claimed_by }
+    }
+
+    pub fn status(&self) -> &str {
+        self.run["status"].as_str().unwrap()
+    }
+
+    /// # Panics
+    /// Something that was shown is not there, or is not what it was.
+    pub fn must_begin_with(&self, shown: &[String]) {
+        let id = &self.run["id"];
+        assert!(shown.len() <= self.frames.len(), "{id}: {} were shown, {} are left", shown.len(), self.frames.len());
+        for (shown, is) in shown.iter().zip(&self.frames) {
+            assert_eq!(shown, is, "{id}: what was shown has changed");
+        }
+    }
+}
