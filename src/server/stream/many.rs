@@ -44,7 +44,7 @@ pub async fn many(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready_many(&standings, list.is_some());
-    Ok(answer(&app, ready, Many { live: heads.len(), readers, heads, list }))
+    Ok(answer(&app, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
 }
 
 /// What a URL asks for.
@@ -105,6 +105,11 @@ fn steps(place: usize, reader: Reader) -> BoxStream<'static, One> {
     unfold(Some(reader), next).boxed()
 }
 
+/// What the list tells, without an end.
+fn list_steps(list: ListReader) -> BoxStream<'static, Result<ListStep, StoreError>> {
+    unfold(list, |mut list| async move { Some((list.next().await, list)) }).boxed()
+}
+
 struct Many {
     /// Each run takes its turn, however much another one has to tell.
     readers: SelectAll<BoxStream<'static, One>>,
@@ -112,7 +117,8 @@ struct Many {
     live: usize,
     /// How far each run was told.
     heads: Vec<(RunId, u64)>,
-    list: Option<ListReader>,
+    /// Kept between two turns, as the runs are, so that they cannot starve it.
+    list: Option<BoxStream<'static, Result<ListStep, StoreError>>>,
 }
 
 impl Many {
@@ -141,7 +147,7 @@ impl Source for Many {
         };
         tokio::select! {
             Some(one) = readers.next() => self.told(one),
-            step = listed => Ok(match step? {
+            Some(step) = listed => Ok(match step? {
                 ListStep::Runs(runs) => Told::Events(runs.iter().map(|run| sse::list(run).into()).collect()),
                 ListStep::Lagged => Told::Failed(Problem::new(
                     Code::Lagged,
