@@ -80,6 +80,7 @@ export class FaultProxy {
   readonly #open = new Map<ServerResponse, Passing>();
   readonly #holds: Hold[] = [];
   #mode: StreamMode = 'pass';
+  #away = false;
   #tamper: Tamper = (event) => [event];
   #refused = 0;
 
@@ -121,9 +122,22 @@ export class FaultProxy {
     this.cut();
   }
 
-  /** From now on requests for a stream pass. */
+  /** From now on every request is answered with 503, as by a proxy whose server is away; streams that flow are cut. */
+  goAway(): void {
+    this.#away = true;
+    this.cut();
+  }
+
+  /** From now on requests pass. */
   unblock(): void {
     this.#mode = 'pass';
+    this.#away = false;
+  }
+
+  /** Cuts the streams that flow every so many milliseconds, until the answer is called. */
+  cutEvery(milliseconds: number): () => void {
+    const timer = setInterval(() => this.cut(), milliseconds);
+    return () => clearInterval(timer);
   }
 
   /** Cuts the streams that flow, wherever they are. */
@@ -163,13 +177,13 @@ export class FaultProxy {
     const chunks: Buffer[] = [];
     for await (const chunk of req) chunks.push(chunk as Buffer);
 
-    if (passing.stream && this.#mode !== 'pass') {
-      this.#refused += 1;
+    if (this.#away || (passing.stream && this.#mode !== 'pass')) {
+      if (passing.stream) this.#refused += 1;
       if (this.#mode === 'drop') {
         res.destroy();
       } else {
         res.writeHead(503, { 'content-type': 'text/plain', 'cache-control': 'no-store' });
-        res.end('the test refuses streams\n');
+        res.end('the test refuses this\n');
       }
       return;
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::OriginalUri;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 
 use super::{App, api, assets, health, pages, stream};
@@ -30,6 +30,8 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .route("/favicon.svg", get(assets::file))
+        // Asked for by browsers that show what names no icon, such as a run's log.
+        .route("/favicon.ico", get(async || Redirect::permanent("/favicon.svg")))
         .route("/pkg/{*path}", get(assets::file))
         .method_not_allowed_fallback(wrong_method)
         .with_state(app.clone());

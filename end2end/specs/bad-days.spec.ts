@@ -1,0 +1,136 @@
+// Bad days of a browser that must end well: no network, a proxy that cuts or refuses, a clock that jumps.
+import { print, waitFor } from '../support/project.ts';
+import { RunPage, sameDocument } from '../support/pages.ts';
+import { openTab } from '../support/tabs.ts';
+import { expect, test } from '../support/test.ts';
+
+const blocks = (...names: string[]) => names.map((name) => `${waitFor(name)}\n${print(name, 1, 10)}`).join('\n');
+
+test('without network the tabs say so, and catch up when it is back', async ({
+  server,
+  project,
+  api,
+  context,
+  complaints,
+}) => {
+  complaints.expectNetworkErrors();
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('before', 'offline', 'end') } });
+  const id = await server.run('talk');
+  await api.reaches(id, 'running');
+  const tabs = [await openTab(context, server.base, id), await openTab(context, server.base, id)];
+  for (const tab of tabs) await tab.says('live');
+  project.release('before');
+  await api.printed(id, 'before 10');
+  for (const tab of tabs) await tab.holds((await api.run(id)).head);
+
+  await context.setOffline(true);
+  for (const tab of tabs) await tab.says('offline');
+  project.release('offline');
+  await api.printed(id, 'offline 10');
+  await context.setOffline(false);
+  for (const tab of tabs) {
+    await tab.says('live');
+    await tab.holds((await api.run(id)).head);
+  }
+  project.release('end');
+  await api.reaches(id, 'completed');
+  const journal = await api.frames(id);
+  for (const tab of tabs) await tab.showsAll(journal);
+});
+
+test('a proxy that refuses everything for ten seconds is waited for', async ({
+  server,
+  project,
+  api,
+  faults,
+  page,
+  complaints,
+}) => {
+  complaints.expectNetworkErrors();
+  complaints.expect(/status of 503/);
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('before', 'away', 'end') } });
+  const id = await server.run('talk');
+  await api.reaches(id, 'running');
+  const run = new RunPage(page, faults.base);
+  await run.watchForTwins();
+  await run.open(id);
+  await run.says('live');
+  const unchanged = await sameDocument(page);
+  project.release('before');
+  await api.printed(id, 'before 10');
+  await run.holds((await api.run(id)).head);
+
+  faults.goAway();
+  await run.says('retrying');
+  project.release('away');
+  await api.printed(id, 'away 10');
+  // The ten seconds are what is tested: the waits between tries grow in them.
+  await page.waitForTimeout(10_000);
+  await run.says('retrying');
+  faults.unblock();
+  await run.says('live');
+  await run.holds((await api.run(id)).head);
+  project.release('end');
+  await api.reaches(id, 'completed');
+  await run.showsAll(await api.frames(id));
+  await run.sawNoTwins();
+  await unchanged();
+});
+
+test('a proxy that cuts every five seconds costs nothing but a reconnect', async ({
+  server,
+  project,
+  api,
+  faults,
+  context,
+  complaints,
+}) => {
+  complaints.expectNetworkErrors();
+  const ticks = 'for i in $(seq 170); do echo "tick $i"; sleep 0.1; done';
+  await server.pipeline({ name: 'tick', phases: { tick: `${waitFor('go')}\n${ticks}` } });
+  const id = await server.run('tick');
+  await api.reaches(id, 'running');
+  const tabs = [await openTab(context, faults.base, id), await openTab(context, faults.base, id)];
+  for (const tab of tabs) await tab.says('live');
+  const stop = faults.cutEvery(5000);
+  project.release('go');
+  await expect.poll(async () => (await api.run(id)).status, { timeout: 60_000 }).toBe('completed');
+  stop();
+  const journal = await api.frames(id);
+  for (const tab of tabs) {
+    await tab.says('ended');
+    await tab.showsAll(journal);
+  }
+});
+
+test('a clock that jumps is no silence', async ({ server, project, api, page, run }) => {
+  await page.addInitScript(() => {
+    const now = Date.now;
+    let ahead = 0;
+    Date.now = () => now() + ahead;
+    Object.assign(window, { jump: (milliseconds: number) => (ahead += milliseconds) });
+  });
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'second', 'end') } });
+  const id = await server.run('talk');
+  await api.reaches(id, 'running');
+  await run.open(id);
+  await run.says('live');
+  const streams: string[] = [];
+  page.on('request', (request) => {
+    if (request.url().includes('/events')) streams.push(request.url());
+  });
+  for (const [name, jump] of [
+    ['first', 86_400_000],
+    ['second', -172_800_000],
+  ] as const) {
+    await page.evaluate((jump) => (window as unknown as { jump: (by: number) => void }).jump(jump), jump);
+    project.release(name);
+    await api.printed(id, `${name} 10`);
+    await run.holds((await api.run(id)).head);
+    await run.says('live');
+  }
+  expect(streams, 'no stream but the first was needed').toEqual([]);
+  project.release('end');
+  await api.reaches(id, 'completed');
+  await run.showsAll(await api.frames(id));
+});

@@ -1,0 +1,47 @@
+// A page that the browser keeps while its reader is elsewhere, and shows again as it was.
+import config from '../playwright.config.ts';
+import { print, waitFor } from '../support/project.ts';
+import { RunPage } from '../support/pages.ts';
+import { openTab, streamsAt } from '../support/tabs.ts';
+import { expect, test } from '../support/test.ts';
+
+// Playwright turns the cache off unless it is told not to.
+test.use({
+  launchOptions: { ...config.use?.launchOptions, ignoreDefaultArgs: ['--disable-back-forward-cache'] },
+});
+
+test('back to a page that was kept: it goes on where it was', async ({ server, project, api, context, page }) => {
+  const blocks = ['before', 'away', 'end'].map((name) => `${waitFor(name)}\n${print(name, 1, 10)}`).join('\n');
+  await server.pipeline({ name: 'talk', phases: { talk: blocks } });
+  const id = await server.run('talk');
+  await api.reaches(id, 'running');
+  const run = new RunPage(page, server.base);
+  await run.open(id);
+  await run.says('live');
+  await page.evaluate(() => {
+    addEventListener('pageshow', (event) => Object.assign(window, { kept: event.persisted }));
+  });
+  project.release('before');
+  await api.printed(id, 'before 10');
+  await run.holds((await api.run(id)).head);
+
+  await page.goto(`${server.base}/favicon.svg`);
+  await expect.poll(() => streamsAt(server.base), { message: 'a page that is left holds no stream' }).toBe(0);
+  const other = await openTab(context, server.base, id);
+  await other.says('live');
+  project.release('away');
+  await api.printed(id, 'away 10');
+
+  // Not `page.goBack()`, which waits for the page to load: one that was kept does not.
+  await page.evaluate(() => history.back());
+  await page.waitForURL(`**/runs/${id}`, { waitUntil: 'commit' });
+  expect(await page.evaluate(() => (window as { kept?: boolean }).kept), 'the browser kept the page').toBe(true);
+  await run.says('live');
+  await run.holds((await api.run(id)).head);
+  await expect(run.connection).toHaveAttribute('data-role', 'follower');
+  expect(await streamsAt(server.base)).toBe(1);
+  project.release('end');
+  await api.reaches(id, 'completed');
+  const journal = await api.frames(id);
+  for (const tab of [run, other]) await tab.showsAll(journal);
+});
