@@ -1,6 +1,6 @@
 # Each target does all the set-up it needs and skips what is there; what it does is in scripts/.
 
-.PHONY: help run build test lint fmt setup clean-data
+.PHONY: help run build test bench lint fmt setup clean-data
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -13,6 +13,9 @@ build: ## Build the one self-contained program, target/release/runtrail
 
 test: ## Run every test: Rust's, then the browser's over the release build
 	@scripts/test.sh
+
+bench: ## Measure the release build beside peers and limits (20 minutes; keep the machine quiet)
+	@scripts/bench.sh
 
 lint: ## Check formatting, then clippy with warnings as errors, for server and browser
 	@scripts/lint.sh
