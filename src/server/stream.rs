@@ -1,6 +1,7 @@
 //! A run's live journal as server-sent events (CONTRACT.md, "The stream"). Starts nothing: it is a reader.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,7 +10,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::App;
 use super::api::RunPath;
@@ -40,7 +42,9 @@ pub async fn events(
         reader,
         waiting: VecDeque::from([Bytes::from(ready)]),
         heartbeat: app.heartbeat,
-        stop: app.stop.clone(),
+        quiet_since: Instant::now(),
+        silence: Box::pin(tokio::time::sleep(app.heartbeat)),
+        stop: Box::pin(app.stop.clone().cancelled_owned()),
         closing: false,
         _open: Open::new(&app.streams),
     };
@@ -59,7 +63,12 @@ struct Stream {
     /// Encoded, and not yet taken by the connection.
     waiting: VecDeque<Bytes>,
     heartbeat: Duration,
-    stop: CancellationToken,
+    /// When something was sent last.
+    quiet_since: Instant,
+    /// One timer for all waits: it is set on when it rings, not with every frame.
+    silence: Pin<Box<Sleep>>,
+    /// One registration for all waits.
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
     /// What waits is the last.
     closing: bool,
     _open: Open,
@@ -76,21 +85,29 @@ impl Stream {
 
     /// Waits for what comes next and puts it into `waiting`.
     async fn wait(&mut self) {
-        let silence = tokio::time::sleep(self.heartbeat);
-        let step = tokio::select! {
-            // Stopping wins over a journal that grows without pause.
-            biased;
-            () = self.stop.cancelled() => {
-                self.closing = true;
-                self.waiting.push_back(sse::retry(come_back()).into());
-                return;
-            }
-            step = self.reader.next() => step,
-            () = silence => {
-                self.waiting.push_back(sse::heartbeat(self.reader.pulse().head).into());
-                return;
+        let step = loop {
+            tokio::select! {
+                // Stopping wins over a journal that grows without pause.
+                biased;
+                () = &mut self.stop => {
+                    self.closing = true;
+                    self.waiting.push_back(sse::retry(come_back()).into());
+                    return;
+                }
+                step = self.reader.next() => break step,
+                () = &mut self.silence => {
+                    let due = self.quiet_since + self.heartbeat;
+                    let now = Instant::now();
+                    self.silence.as_mut().reset(if due > now { due } else { now + self.heartbeat });
+                    if due <= now {
+                        self.quiet_since = now;
+                        self.waiting.push_back(sse::heartbeat(self.reader.pulse().head).into());
+                        return;
+                    }
+                }
             }
         };
+        self.quiet_since = Instant::now();
         match step {
             Ok(Step::Frames(pieces)) => self.waiting.extend(pieces),
             Ok(Step::End(pulse)) => {
