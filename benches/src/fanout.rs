@@ -104,3 +104,21 @@ fn once(programs: &Programs, kind: Kind, readers: usize, rate: f64) -> Option<Fi
     let (p50, p99) = (report.quantile(0.5), report.quantile(0.99));
     Some([deliveries / seconds, deliveries / cpu, p50, p99, cpu / seconds, jumps])
 }
+
+/// Runtrail under this load for 12 seconds.
+pub fn probe(readers: usize, rate: f64) {
+    let programs = Programs::from_environment();
+    let mut server = Server::start(&programs, Kind::Runtrail, Load::endless(readers, rate), 1).unwrap();
+    let client = Client::attach(server.address, vec![server.reader(); readers], false);
+    server.go();
+    println!("{}", server.process.0.id());
+    std::thread::sleep(Duration::from_secs(2));
+    let (cpu, deliveries) = (server.process.cpu(), client.deliveries());
+    client.measure(true);
+    std::thread::sleep(Duration::from_secs(10));
+    let (cpu, deliveries) = (server.process.cpu() - cpu, client.deliveries() - deliveries);
+    let mut report = client.finish();
+    #[expect(clippy::cast_precision_loss, reason = "a count of seconds")]
+    let per_cpu = deliveries as f64 / cpu;
+    println!("{} per CPU-s, p50 {:.2} ms, p99 {:.2} ms", short(per_cpu), report.quantile(0.5), report.quantile(0.99));
+}
