@@ -1,6 +1,6 @@
 # Each target does all the set-up it needs and skips what is there; what it does is in scripts/.
 
-.PHONY: help run build test fuzz nightly lint fmt setup clean-data
+.PHONY: help run build test bench fuzz nightly lint fmt setup clean-data
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,6 +19,9 @@ fuzz: ## Fuzz the server-sent events for a minute (or TIME seconds)
 
 nightly: ## Run the tests with chance in them for long, with other seeds each night
 	@scripts/nightly.sh
+
+bench: ## Measure the release build beside peers and limits (20 minutes; keep the machine quiet)
+	@scripts/bench.sh
 
 lint: ## Check formatting, then clippy with warnings as errors, for server and browser
 	@scripts/lint.sh

@@ -20,6 +20,7 @@ lint_scripts() {
 lint_format() {
   setup lint
   cargo fmt --check
+  cargo fmt --check --manifest-path benches/Cargo.toml
 }
 
 lint_server() {

@@ -17,6 +17,8 @@ use crate::store::{Change, Op, Outcome, RunKey, Store, StoreError};
 pub struct GroupCommit {
     /// While commits follow each other, the least time from one to the next. The first after a pause does not wait.
     pub interval: Duration,
+    /// About how many bytes of frames are worth a commit at once: with so many the interval is not waited for.
+    pub enough: usize,
     /// About how many bytes of frames one transaction takes.
     pub size: usize,
     /// How long a commit is tried while the database is busy or away.
@@ -25,7 +27,7 @@ pub struct GroupCommit {
 
 impl Default for GroupCommit {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(3), size: 1 << 20, patience: Duration::from_secs(30) }
+        Self { interval: Duration::from_millis(3), enough: 64 << 10, size: 1 << 20, patience: Duration::from_secs(30) }
     }
 }
 
@@ -101,15 +103,17 @@ impl WriterTask {
         }
     }
 
-    /// `first`, what already waits, and what comes until then, up to a size.
+    /// `first`, what already waits, and, while that is little, what comes until then; up to a size.
     async fn collect(&mut self, first: Job, until: Option<Instant>) -> Vec<Job> {
         let mut size = weight(&first.op);
         let mut jobs = vec![first];
         while size < self.group.size {
             let next = match (self.jobs.try_recv(), until) {
                 (Ok(job), _) => Some(job),
-                (Err(_), Some(until)) => time::timeout_at(until, self.jobs.recv()).await.ok().flatten(),
-                (Err(_), None) => None,
+                (Err(_), Some(until)) if size < self.group.enough => {
+                    time::timeout_at(until, self.jobs.recv()).await.ok().flatten()
+                }
+                (Err(_), _) => None,
             };
             let Some(job) = next else { break };
             size += weight(&job.op);

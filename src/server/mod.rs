@@ -1,12 +1,13 @@
 //! The only code that knows axum: flags in, requests answered, an orderly end.
 //!
-//! [`router`] puts the parts together; [`api`] is the JSON API, [`stream`] a run's live journal, [`pages`] the dashboard,
+//! [`router`] puts the parts together and [`connections`] serves it; [`api`] is the JSON API, [`stream`] a run's live journal, [`pages`] the dashboard,
 //! [`guard`] decides who may come in. None of them starts work: they ask the service.
 
 mod api;
 mod assets;
 mod body;
 pub mod config;
+mod connections;
 pub mod guard;
 mod health;
 mod limits;
@@ -154,14 +155,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
 
     // The one line a script may wait for. A closed standard output is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "Runtrail serves http://{addr}");
-    let served = tokio::spawn({
-        let stop = stop.clone();
-        async move {
-            axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-                .with_graceful_shutdown(stop.cancelled_owned())
-                .await
-        }
-    });
+    let served = tokio::spawn(connections::serve(listener, router, stop.clone()));
     stop_signal().await;
     tracing::info!("stopping: streams end now, runs within the grace time");
     stop.cancel();

@@ -8,6 +8,7 @@ mod one;
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::App;
 use crate::model::{Problem, sse};
@@ -55,7 +57,12 @@ struct Stream<S> {
     /// Encoded, and not yet taken by the connection.
     waiting: VecDeque<Bytes>,
     heartbeat: Duration,
-    stop: CancellationToken,
+    /// When something was sent last.
+    quiet_since: Instant,
+    /// One timer for all waits: it is set on when it rings, not with every frame.
+    silence: Pin<Box<Sleep>>,
+    /// One registration for all waits.
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
     /// What waits is the last.
     closing: bool,
     _open: Open,
@@ -67,7 +74,9 @@ fn answer(app: &App, ready: String, source: impl Source) -> Response {
         source,
         waiting: VecDeque::from([Bytes::from(ready)]),
         heartbeat: app.heartbeat,
-        stop: app.stop.clone(),
+        quiet_since: Instant::now(),
+        silence: Box::pin(tokio::time::sleep(app.heartbeat)),
+        stop: Box::pin(app.stop.clone().cancelled_owned()),
         closing: false,
         _open: Open::new(&app.streams),
     };
@@ -91,14 +100,22 @@ impl<S: Source> Stream<S> {
 
     /// Waits for what comes next and puts it into `waiting`.
     async fn wait(&mut self) {
-        let silence = tokio::time::sleep(self.heartbeat);
-        let told = tokio::select! {
-            // Stopping wins over a journal that grows without pause.
-            biased;
-            () = self.stop.cancelled() => Ok(Told::Last(sse::retry(come_back()))),
-            told = self.source.next() => told,
-            () = silence => Ok(Told::Events(vec![self.source.heartbeat().into()])),
+        let told = loop {
+            tokio::select! {
+                // Stopping wins over a journal that grows without pause.
+                biased;
+                () = &mut self.stop => break Ok(Told::Last(sse::retry(come_back()))),
+                told = self.source.next() => break told,
+                () = &mut self.silence => {
+                    let (now, due) = (Instant::now(), self.quiet_since + self.heartbeat);
+                    self.silence.as_mut().reset(if due > now { due } else { now + self.heartbeat });
+                    if due <= now {
+                        break Ok(Told::Events(vec![self.source.heartbeat().into()]));
+                    }
+                }
+            }
         };
+        self.quiet_since = Instant::now();
         match told {
             Ok(Told::Events(pieces)) => self.waiting.extend(pieces),
             Ok(Told::Last(text)) => self.close(text),

@@ -184,7 +184,9 @@ impl Hub {
                 self.opening.take();
                 self.watch.take();
                 // The new leader may have asked before this tab knew.
-                self.changed(true);
+                if self.election.borrow().role() == Role::Follower {
+                    self.changed(true);
+                }
             }
             Act::Ask => self.post(Message::Ask),
         }

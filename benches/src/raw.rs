@@ -1,0 +1,54 @@
+//! The limit of fan-out: a program that does nothing but write each line, framed as Runtrail frames it, to every socket.
+//! What the measuring client sees of it is the client's own floor.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::line;
+use crate::source::Pace;
+
+/// `raw FILE READERS RATE LENGTH COUNT`: serves so many readers; writes from when the file is there.
+pub fn serve(args: &[&str]) {
+    let [file, readers, rate, length, count] = args else { panic!("raw FILE READERS RATE LENGTH COUNT") };
+    let (readers, rate, length, count): (usize, f64, usize, u64) =
+        (readers.parse().unwrap(), rate.parse().unwrap(), length.parse().unwrap(), count.parse().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    println!("Raw serves http://{}", listener.local_addr().unwrap());
+    let accept = |_| {
+        let mut stream: TcpStream = listener.accept().unwrap().0;
+        stream.set_nodelay(true).unwrap();
+        let _ = stream.read(&mut [0; 1024]).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .unwrap();
+        stream
+    };
+    let mut streams: Vec<TcpStream> = (0..readers).map(accept).collect();
+    while !Path::new(file).exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut pace = Pace::new(rate);
+    let mut number = 0;
+    while number < count {
+        let mut piece = Vec::new();
+        for _ in 0..pace.due() {
+            number += 1;
+            let head = format!(
+                "id: {number}\ndata: {{\"seq\":{number},\"ts\":\"2026-11-21T10:00:00.123Z\",\"attempt\":1,\"phase\":\"print\",\
+                 \"kind\":\"log\",\"data\":{{\"stream\":\"stdout\",\"line\":\""
+            );
+            piece.extend_from_slice(head.as_bytes());
+            line::write(&mut piece, number, length);
+            piece.pop();
+            piece.extend_from_slice(b"\"}}\n\n");
+        }
+        let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
+        for stream in &mut streams {
+            stream.write_all(&chunk).unwrap();
+        }
+    }
+    // The client closes first, and then this is killed.
+    std::thread::sleep(Duration::from_secs(60));
+}
