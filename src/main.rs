@@ -7,6 +7,10 @@ use clap::{Parser, Subcommand};
 use runtrail::engine::supervisor;
 use runtrail::server::{self, config::ServeArgs};
 
+/// A thousand readers that attach at once need much memory for a moment, and little afterwards; the system's allocator keeps it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A dashboard for long, multi-phase runs: started once, watched from many tabs, never lost.
 #[derive(Parser)]
 #[command(version, about)]

@@ -98,8 +98,8 @@ impl WriterTask {
         while let Some(first) = self.jobs.recv().await {
             let until = last_commit.map(|at| at + self.group.interval);
             let jobs = self.collect(first, until).await;
-            self.commit(jobs).await;
             last_commit = Some(Instant::now());
+            self.commit(jobs).await;
         }
     }
 

@@ -45,13 +45,13 @@ pub struct Assignment {
 pub enum StoreError {
     /// It is busy or away; the same call may succeed later.
     #[error("the database is not available: {0}")]
-    Unavailable(Arc<sqlx::Error>),
+    Unavailable(Arc<dyn std::error::Error + Send + Sync>),
     /// Another server has it: its file is locked.
     #[error("another server uses this database; stop that one, or give this one another --data-dir")]
     InUse,
     /// It refused, or what it holds cannot be read. Trying again does not help.
     #[error("the database failed: {0}")]
-    Failed(Arc<sqlx::Error>),
+    Failed(Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {

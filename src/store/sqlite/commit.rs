@@ -1,21 +1,21 @@
 //! What is written: one `BEGIN IMMEDIATE` transaction for all that the journal's writer has collected.
+//!
+//! By rusqlite, and everything else here by sqlx: sqlx hands each statement to a thread and waits for it, four times a commit
+//! at least. On an idle machine waking a thread takes longer than what it then does, and a commit is what every reader waits
+//! for. Here a whole transaction is handed over once.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{AssertSqlSafe, Connection, Row};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
 
 use super::read::frames_after;
-use super::rows;
-use super::{SqliteStore, classify};
+use super::{SqliteStore, classify, rows};
 use crate::model::{Pipeline, Record, Timestamp};
 use crate::store::{
     Change, Committed, Guard, JournalStore, NewRun, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
 };
-
-/// Rows a statement, largest first: few statements are made, so all stay prepared.
-const ROWS: [usize; 3] = [128, 16, 1];
 
 /// Where a run's journal stands.
 const PULSE: &str = "SELECT status, attempt, head FROM runs WHERE key = ?";
@@ -23,19 +23,16 @@ const PULSE: &str = "SELECT status, attempt, head FROM runs WHERE key = ?";
 #[async_trait]
 impl JournalStore for SqliteStore {
     async fn commit(&self, ops: &[Op]) -> Result<Vec<Outcome>, StoreError> {
-        let mut connection = self.write.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(classify)?;
-        let mut outcomes = Vec::with_capacity(ops.len());
-        for op in ops {
-            let outcome = match op {
-                Op::Create(new) => create(&mut tx, new).await,
-                Op::Write(write) => change(&mut tx, write).await,
-            };
-            outcomes.push(outcome.map_err(classify)?);
+        let (connection, ops) = (Arc::clone(&self.write), ops.to_vec());
+        let committed = tokio::task::spawn_blocking(move || {
+            // A panic in here rolled its transaction back when it passed.
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            transact(&mut connection, &ops)
+        });
+        match committed.await {
+            Ok(committed) => committed.map_err(classify_write),
+            Err(error) => Err(StoreError::Failed(Arc::new(error))),
         }
-        insert(&mut tx, &outcomes).await.map_err(classify)?;
-        tx.commit().await.map_err(classify)?;
-        Ok(outcomes)
     }
 
     async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError> {
@@ -52,85 +49,82 @@ impl JournalStore for SqliteStore {
     }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
-    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+/// Tells what may pass by itself (locks) from what will not.
+fn classify_write(error: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    match error.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked) => StoreError::Unavailable(Arc::new(error)),
+        _ => StoreError::Failed(Arc::new(error)),
+    }
 }
 
-async fn create(tx: &mut SqliteConnection, new: &NewRun) -> Result<Outcome, sqlx::Error> {
+fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<Vec<Outcome>> {
+    // Dropped before its end, it is rolled back.
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let outcomes = ops.iter().map(|op| match op {
+        Op::Create(new) => create(&tx, new),
+        Op::Write(write) => change(&tx, write),
+    });
+    let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
+    insert(&tx, &outcomes)?;
+    tx.commit()?;
+    Ok(outcomes)
+}
+
+/// A number that SQLite keeps as a signed one.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
     if let Some((key, digest)) = &new.idempotency {
-        let known = sqlx::query("SELECT run, digest FROM idempotency_keys WHERE key = ?")
-            .bind(key)
-            .fetch_optional(&mut *tx)
-            .await?;
-        if let Some(row) = known {
-            let same = row.try_get::<&[u8], _>("digest")? == digest;
-            let run = RunKey(row.try_get("run")?);
+        let known = tx
+            .prepare_cached("SELECT run, digest FROM idempotency_keys WHERE key = ?")?
+            .query_row([key], |row| Ok((RunKey(row.get(0)?), row.get::<_, Vec<u8>>(1)?)))
+            .optional()?;
+        if let Some((run, known)) = known {
+            let same = known == *digest;
             return Ok(if same { Outcome::Created { run, new: false } } else { Outcome::KeyConflict });
         }
     }
     let params = json(&new.params)?;
-    let row = sqlx::query(
-        "INSERT INTO runs (id, pipeline, params, created_at, queued_at) VALUES (?1, ?2, ?3, ?4, ?4) RETURNING key",
-    )
-    .bind(new.id.as_str())
-    .bind(&new.pipeline.name)
-    .bind(&params)
-    .bind(new.at.0)
-    .fetch_one(&mut *tx)
-    .await?;
-    let run = RunKey(row.try_get("key")?);
-    add_attempt(tx, run, 1, &new.pipeline, &params, new.at).await?;
+    tx.prepare_cached("INSERT INTO runs (id, pipeline, params, created_at, queued_at) VALUES (?1, ?2, ?3, ?4, ?4)")?
+        .execute(params![new.id.as_str(), new.pipeline.name, params, new.at.0])?;
+    let run = RunKey(tx.last_insert_rowid());
+    add_attempt(tx, run, 1, &new.pipeline, &params, new.at)?;
     if let Some((key, digest)) = &new.idempotency {
-        sqlx::query("INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES (?, ?, ?, ?)")
-            .bind(key)
-            .bind(digest)
-            .bind(run.0)
-            .bind(new.at.0)
-            .execute(&mut *tx)
-            .await?;
+        tx.prepare_cached("INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES (?, ?, ?, ?)")?
+            .execute(params![key, digest, run.0, new.at.0])?;
     }
     Ok(Outcome::Created { run, new: true })
 }
 
-async fn add_attempt(
-    tx: &mut SqliteConnection,
+fn add_attempt(
+    tx: &Connection,
     run: RunKey,
     attempt: u32,
     pipeline: &Pipeline,
     params: &str,
     at: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO attempts (run, attempt, params, pipeline, queued_at) VALUES (?, ?, ?, ?, ?)")
-        .bind(run.0)
-        .bind(attempt)
-        .bind(params)
-        .bind(json(pipeline)?)
-        .bind(at.0)
-        .execute(&mut *tx)
-        .await?;
+) -> rusqlite::Result<()> {
+    tx.prepare_cached("INSERT INTO attempts (run, attempt, params, pipeline, queued_at) VALUES (?, ?, ?, ?, ?)")?
+        .execute(params![run.0, attempt, params, json(pipeline)?, at.0])?;
+    let mut add = tx.prepare_cached("INSERT INTO phases (run, attempt, position, name) VALUES (?, ?, ?, ?)")?;
     for (position, phase) in (0i64..).zip(&pipeline.phases) {
-        sqlx::query("INSERT INTO phases (run, attempt, position, name) VALUES (?, ?, ?, ?)")
-            .bind(run.0)
-            .bind(attempt)
-            .bind(position)
-            .bind(&phase.name)
-            .execute(&mut *tx)
-            .await?;
+        add.execute(params![run.0, attempt, position, phase.name])?;
     }
     Ok(())
 }
 
 /// One statement moves the run, under its guard, and makes room for the frames: `head` is taken and given in one step.
-async fn change(tx: &mut SqliteConnection, write: &Write) -> Result<Outcome, sqlx::Error> {
-    use sqlx::Arguments;
-    let mut arguments = SqliteArguments::default();
-    let mut bind = |value: Option<String>, number: Option<i64>| match value {
-        Some(text) => arguments.add(text),
-        None => arguments.add(number),
-    };
-    let text = |text: &str| (Some(text.to_owned()), None);
-    let number = |number: i64| (None, Some(number));
-    let mut values = vec![number(i64::try_from(write.frames.len()).unwrap_or(i64::MAX))];
+fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let number = Value::Integer;
+    let mut values = vec![number(signed(write.frames.len() as u64))];
     let set = match &write.change {
         Change::None => "",
         Change::Claim { owner, until } => {
@@ -146,7 +140,7 @@ async fn change(tx: &mut SqliteConnection, write: &Write) -> Result<Outcome, sql
             ", phase = ?"
         }
         Change::Finish { to, error } => {
-            values.extend([text(to.as_str()), number(write.at.0), (error.clone(), None)]);
+            values.extend([text(to.as_str()), number(write.at.0), error.clone().into()]);
             ", status = ?, finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, lease_until = NULL"
         }
         Change::Queue { params, .. } => {
@@ -174,23 +168,20 @@ async fn change(tx: &mut SqliteConnection, write: &Write) -> Result<Outcome, sql
             "status = 'running' AND attempt = ? AND lease_until < ?"
         }
     };
-    for (value, number) in values {
-        bind(value, number).map_err(sqlx::Error::Encode)?;
-    }
-    // Safe: both parts are literals of this function.
-    let statement = AssertSqlSafe(format!(
+    let statement = format!(
         "UPDATE runs SET head = head + ?{set} WHERE key = ? AND {guard}
          RETURNING status, attempt, head, lease_token, cancel_by"
-    ));
-    let Some(row) = sqlx::query_with(statement, arguments).fetch_optional(&mut *tx).await? else {
-        return Ok(Outcome::Refused);
-    };
-    let pulse = rows::pulse(&row)?;
+    );
+    let moved = tx
+        .prepare_cached(&statement)?
+        .query_row(params_from_iter(values), |row| Ok((pulse(row)?, row.get(3)?, row.get(4)?)))
+        .optional()?;
+    let Some((pulse, token, cancel_by)) = moved else { return Ok(Outcome::Refused) };
     if let Change::Queue { pipeline, params } = &write.change {
-        add_attempt(tx, write.run, pulse.attempt, pipeline, &json(params)?, write.at).await?;
+        add_attempt(tx, write.run, pulse.attempt, pipeline, &json(params)?, write.at)?;
     }
     for update in &write.phases {
-        update_phase(tx, write, pulse.attempt, update).await?;
+        update_phase(tx, write, pulse.attempt, update)?;
     }
     let first = pulse.head + 1 - write.frames.len() as u64;
     let frames = (first..).zip(&write.frames).map(|(seq, frame)| Record {
@@ -201,73 +192,59 @@ async fn change(tx: &mut SqliteConnection, write: &Write) -> Result<Outcome, sql
         kind: Arc::clone(&frame.kind),
         data: Arc::clone(&frame.data),
     });
-    Ok(Outcome::Committed(Committed {
-        run: write.run,
-        pulse,
-        token: row.try_get("lease_token")?,
-        cancel_by: row.try_get("cancel_by")?,
-        frames: frames.collect(),
-    }))
+    Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, frames: frames.collect() }))
 }
 
-async fn update_phase(
-    tx: &mut SqliteConnection,
-    write: &Write,
-    attempt: u32,
-    update: &PhaseUpdate,
-) -> Result<(), sqlx::Error> {
+/// `status`, `attempt` and `head`.
+fn pulse(row: &Row<'_>) -> rusqlite::Result<Pulse> {
+    let corrupt = |column, error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Null, error)
+    };
+    let status = row.get_ref(0)?.as_str()?.parse().map_err(|error| corrupt(0, Box::new(error)))?;
+    let head = u64::try_from(row.get::<_, i64>(2)?).map_err(|error| corrupt(2, Box::new(error)))?;
+    Ok(Pulse { head, status, attempt: row.get(1)? })
+}
+
+fn update_phase(tx: &Connection, write: &Write, attempt: u32, update: &PhaseUpdate) -> rusqlite::Result<()> {
     use crate::model::PhaseState;
     let (started, finished) = match update.state {
         PhaseState::Started => (Some(write.at.0), None),
         PhaseState::Completed | PhaseState::Failed => (None, Some(write.at.0)),
         PhaseState::Pending | PhaseState::Skipped => (None, None),
     };
-    sqlx::query(
+    tx.prepare_cached(
         "UPDATE phases SET state = ?, exit_code = ?, started_at = coalesce(?, started_at), finished_at = ?
          WHERE run = ? AND attempt = ? AND name = ?",
-    )
-    .bind(update.state.as_str())
-    .bind(update.exit_code)
-    .bind(started)
-    .bind(finished)
-    .bind(write.run.0)
-    .bind(attempt)
-    .bind(update.name.as_ref())
-    .execute(tx)
-    .await?;
+    )?
+    .execute(params![
+        update.state.as_str(),
+        update.exit_code,
+        started,
+        finished,
+        write.run.0,
+        attempt,
+        update.name.as_ref()
+    ])?;
     Ok(())
 }
 
-/// All frames of the transaction, many a statement: handing a statement to SQLite costs more than a row in it.
-async fn insert(tx: &mut SqliteConnection, outcomes: &[Outcome]) -> Result<(), sqlx::Error> {
-    let frames: Vec<(RunKey, &Record)> = outcomes
-        .iter()
-        .filter_map(|outcome| match outcome {
-            Outcome::Committed(committed) => Some(committed),
-            _ => None,
-        })
-        .flat_map(|committed| committed.frames.iter().map(|frame| (committed.run, frame)))
-        .collect();
-    let mut rest = &frames[..];
-    while !rest.is_empty() {
-        let size = ROWS.into_iter().find(|&size| size <= rest.len()).unwrap_or(1);
-        let (now, later) = rest.split_at(size);
-        let places = vec!["(?, ?, ?, ?, ?, ?, ?)"; size].join(", ");
-        let statement = format!("INSERT INTO frames (run, seq, ts, attempt, phase, kind, data) VALUES {places}");
-        // Safe: question marks only.
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for (run, frame) in now {
-            query = query
-                .bind(run.0)
-                .bind(i64::try_from(frame.seq).unwrap_or(i64::MAX))
-                .bind(frame.ts.0)
-                .bind(frame.attempt)
-                .bind(frame.phase.as_deref())
-                .bind(frame.kind.as_ref())
-                .bind(frame.data.as_ref());
+/// All frames of the transaction.
+fn insert(tx: &Connection, outcomes: &[Outcome]) -> rusqlite::Result<()> {
+    let mut insert = tx
+        .prepare_cached("INSERT INTO frames (run, seq, ts, attempt, phase, kind, data) VALUES (?, ?, ?, ?, ?, ?, ?)")?;
+    for outcome in outcomes {
+        let Outcome::Committed(committed) = outcome else { continue };
+        for frame in &committed.frames {
+            insert.execute(params![
+                committed.run.0,
+                signed(frame.seq),
+                frame.ts.0,
+                frame.attempt,
+                frame.phase.as_deref(),
+                frame.kind.as_ref(),
+                frame.data.as_ref()
+            ])?;
         }
-        query.execute(&mut *tx).await?;
-        rest = later;
     }
     Ok(())
 }

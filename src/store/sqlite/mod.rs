@@ -10,14 +10,11 @@ mod rows;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection};
-use tokio::sync::Mutex;
 
 use super::StoreError;
 
@@ -26,6 +23,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many reads run at once. Reads are short and mostly from the page cache; more would only wait for a core.
 const READERS: u32 = 4;
+
+/// After a checkpoint the log is cut back to this many bytes; between them it may grow.
+const JOURNAL_SIZE_LIMIT: u32 = 64 << 20;
 
 /// What a commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -37,11 +37,20 @@ pub enum Durability {
     Normal,
 }
 
+impl Durability {
+    const fn synchronous(self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::Normal => "NORMAL",
+        }
+    }
+}
+
 /// The store on SQLite.
 pub struct SqliteStore {
     reads: SqlitePool,
     /// The one writing connection. Held for one transaction; only the journal's writer asks for it, so nobody waits.
-    write: Mutex<SqliteConnection>,
+    write: Arc<Mutex<rusqlite::Connection>>,
     /// Locked as long as this store is there, by whatever end.
     _lock: File,
 }
@@ -67,36 +76,47 @@ impl SqliteStore {
         let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(match durability {
-                Durability::Full => SqliteSynchronous::Full,
-                Durability::Normal => SqliteSynchronous::Normal,
-            })
+            .pragma("synchronous", durability.synchronous())
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
-            // After a checkpoint the log is cut back to this; between them it may grow.
-            .pragma("journal_size_limit", "67108864")
+            .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT.to_string())
             .disable_statement_logging();
         let lock = lock(options.get_filename())?;
-        let mut write = SqliteConnection::connect_with(&options).await.map_err(classify)?;
+        let mut migrate = SqliteConnection::connect_with(&options).await.map_err(classify)?;
         sqlx::migrate!("migrations/sqlite")
-            .run_direct(None, &mut write, false)
+            .run_direct(None, &mut migrate, false)
             .await
-            .map_err(|error| StoreError::Failed(Arc::new(error.into())))?;
+            .map_err(|error| StoreError::Failed(Arc::new(error)))?;
+        // Before it is closed there is another, so the log stays.
+        let write = writing(options.get_filename(), durability).map_err(|error| StoreError::Failed(Arc::new(error)))?;
+        migrate.close().await.map_err(classify)?;
         let reads = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(classify)?;
-        Ok(Self { reads, write: Mutex::new(write), _lock: lock })
+        Ok(Self { reads, write: Arc::new(Mutex::new(write)), _lock: lock })
     }
+}
+
+/// The connection that writes; see [`commit`].
+fn writing(file: &Path, durability: Durability) -> rusqlite::Result<rusqlite::Connection> {
+    let connection = rusqlite::Connection::open(file)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "synchronous", durability.synchronous())?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
+    // Every statement of this program's; each stays prepared.
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
 }
 
 /// One server a file: its readers hear of commits by a doorbell that rings inside one program only.
 fn lock(database: &Path) -> Result<File, StoreError> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
-    let failed = |error: std::io::Error| StoreError::Failed(Arc::new(error.into()));
+    let failed = |error: std::io::Error| StoreError::Failed(Arc::new(error));
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
