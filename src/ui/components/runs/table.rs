@@ -30,7 +30,7 @@ pub fn RunTable(
         {move || live.problem.get().map(|problem| view! { <ProblemNotice problem/> })}
         <div class="-mb-1 flex items-center justify-between gap-3 text-xs text-faint">
             <p class="tabular-nums">{move || counted(live.rows.with(Vec::len), live.next.get().is_some())}</p>
-            <ConnectionChip link=live.link role=live.role/>
+            <span class="-mr-2"><ConnectionChip link=live.link role=live.role/></span>
         </div>
         <div class="card overflow-hidden">
             <Show when=move || empty.get()>
