@@ -4,6 +4,7 @@
 #   scripts/bench.sh [fanout|append|attach|memory|stop]…     all of them if none is named
 #
 # What is not measured again keeps its figures from the last time. Peers that cannot be installed are absent in the tables.
+# BENCH_RUNTRAIL measures another program than the release build; BENCH_NOTE is a sentence for the results.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -40,6 +41,7 @@ $BENCH/build/release/runtrail-bench $BENCH/results machine "$@"
   echo "# Results of \`make bench\`"
   echo
   cat $BENCH/results/machine.md
+  [ -z "${BENCH_NOTE:-}" ] || printf '%s\n\n' "$BENCH_NOTE"
   for scenario in "${SCENARIOS[@]}"; do
     [ -s "$BENCH/results/$scenario.md" ] && cat "$BENCH/results/$scenario.md"
   done

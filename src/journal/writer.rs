@@ -27,7 +27,7 @@ pub struct GroupCommit {
 
 impl Default for GroupCommit {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(3), enough: 64 << 10, size: 1 << 20, patience: Duration::from_secs(30) }
+        Self { interval: Duration::from_millis(1), enough: 64 << 10, size: 1 << 20, patience: Duration::from_secs(30) }
     }
 }
 
