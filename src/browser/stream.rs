@@ -16,6 +16,7 @@ use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache, Reques
 
 use super::is_visible;
 use super::timer::next_frame_or;
+use crate::activity::backoff::retry_after;
 use crate::model::sse::{Event, Parser};
 use crate::model::{Code, RunId, Status};
 
@@ -52,6 +53,13 @@ pub enum StreamSaid {
     List(String),
     /// All runs are finished and all of them is delivered.
     Nothing,
+    /// The server gave no stream.
+    Refused {
+        /// A run is gone, or a cursor is of another history.
+        asked_for_too_much: bool,
+        /// For how many milliseconds the server asked to be left alone.
+        floor: u64,
+    },
     /// It cannot go on.
     Problem(Code),
     /// It failed or was closed.
@@ -159,7 +167,11 @@ async fn listen(answer: JsFuture, heard: &impl Fn(Vec<StreamSaid>), busy: impl F
             heard(vec![StreamSaid::Problem(Code::Unauthorized)]);
             return Ok(());
         }
-        _ => return Ok(()),
+        status => {
+            let floor = response.headers().get("Retry-After")?.and_then(|header| retry_after(&header)).unwrap_or(0);
+            heard(vec![StreamSaid::Refused { asked_for_too_much: matches!(status, 404 | 409), floor }]);
+            return Ok(());
+        }
     }
     let Some(body) = response.body() else { return Ok(()) };
     let reader: ReadableStreamDefaultReader = body.get_reader().dyn_into()?;

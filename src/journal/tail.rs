@@ -13,7 +13,7 @@ const MEMORY: usize = if cfg!(test) { 300 } else { 1 << 20 };
 /// The live end of one run's journal. Lives as long as someone reads it.
 #[derive(Debug)]
 pub struct Tail {
-    /// Held for a copy of a few handles, never across an await.
+    /// Held for a copy of a few handles (once a commit also for writing its frames in the other form), never across an await.
     ring: Mutex<Ring>,
     /// The doorbell: how far the journal goes, never what it says. A `watch` keeps only the newest, so ringing it costs
     /// the same for a reader that sleeps and for one that lags.

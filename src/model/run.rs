@@ -109,6 +109,14 @@ pub struct Run {
     pub error: Option<String>,
 }
 
+impl Run {
+    /// Whether this tells something that `known`, of the same run, does not. What is told by several ways may come late: the
+    /// head never goes back, and every change of status is a frame.
+    pub fn is_news_to(&self, known: &Self) -> bool {
+        self.head >= known.head && self != known
+    }
+}
+
 /// Runs, newest first (CONTRACT.md, `GET /api/v1/runs`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunPage {

@@ -22,7 +22,7 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -32,6 +32,12 @@ use tower::Service;
 
 /// What a stream sends at once is copied together up to about this; a longer piece is written from where it lies.
 const TOGETHER: usize = 16 * 1024;
+
+/// Once the server stops, how long a stream may take to send its last words.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long a client may take to send the head of its request.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// When the system has no descriptor left for a connection, how long to wait for one.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
@@ -88,7 +94,10 @@ async fn connection(socket: TcpStream, peer: SocketAddr, router: Router, stop: C
     });
     let held_back = Arc::new(AtomicBool::new(false));
     let socket = Watched { socket: TokioIo::new(socket), held_back: Arc::clone(&held_back) };
-    let mut hyper = hyper::server::conn::http1::Builder::new().serve_connection(socket, answer);
+    let mut hyper = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .serve_connection(socket, answer);
     let taken_over = async move {
         let response = streams.recv().await;
         // A client may have asked before it read the answers to what it asked earlier; those go first. hyper is polled before
@@ -113,7 +122,7 @@ async fn connection(socket: TcpStream, peer: SocketAddr, router: Router, stop: C
     if let Some(response) = response {
         let socket = hyper.into_parts().io.socket.into_inner();
         // A task of its own, and the end of this one, which is much larger.
-        open.spawn(Stream::new(socket, response).run());
+        open.spawn(Stream::new(socket, response).run(stop));
     }
 }
 
@@ -210,9 +219,17 @@ impl Stream {
     }
 
     /// Writes until the stream ends or the client goes.
-    async fn run(mut self) {
-        // An error is the client's going away.
-        let _ = self.write().await;
+    async fn run(mut self, stop: CancellationToken) {
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            // An error is the client's going away.
+            _ = self.write() => {}
+            // A client that does not read is no reason to stay.
+            () = late => {}
+        }
     }
 
     async fn write(&mut self) -> std::io::Result<()> {

@@ -1,7 +1,7 @@
 //! The only code that knows axum: flags in, requests answered, an orderly end.
 //!
-//! [`router`] puts the parts together and [`connections`] serves it; [`api`] is the JSON API, [`stream`] a run's live journal, [`pages`] the dashboard,
-//! [`guard`] decides who may come in. None of them starts work: they ask the service.
+//! [`router`] puts the parts together and [`connections`] serves it; [`api`] is the JSON API, [`stream`] tells live journals,
+//! [`pages`] is the dashboard, [`guard`] decides who may come in. None of them starts work: they ask the service.
 
 mod api;
 mod assets;

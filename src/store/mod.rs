@@ -112,7 +112,8 @@ pub trait JournalStore: Send + Sync {
     /// [`StoreError::Failed`] with `RowNotFound` if the run is gone, here and below.
     async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError>;
 
-    /// Up to `limit` frames after `after`, in order, and where the journal stood when they were read.
+    /// Frames after `after`, in order, and where the journal stood when they were read: up to `limit`, fewer if they are
+    /// large, and at least one if there is one.
     async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError>;
 }
 

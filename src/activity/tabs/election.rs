@@ -76,6 +76,8 @@ pub enum Act {
 pub const BEAT: u64 = 1000;
 /// A leader that has not answered so many milliseconds after the question was heard is frozen.
 pub const ANSWER: u64 = 700;
+/// A look that comes so much later than it should comes from a tab that was not awake.
+const LATE: u64 = 1000;
 /// A question that was not even heard by this tab itself says nothing about the leader; it is put again after this.
 const DEAF: u64 = 5000;
 /// After taking the lock, the wait until it may be taken again; doubled each time up to a limit.
@@ -226,6 +228,8 @@ impl Election {
         }
         match self.question {
             None if now >= self.leader + BEAT => self.ask(now, acts),
+            // So late a look says that this tab slept or was busy: the answer may still wait to be handled.
+            Some(Question { heard: Some(heard), .. }) if now > heard + ANSWER + LATE => self.ask(now, acts),
             Some(Question { heard: Some(heard), .. }) if now >= heard + ANSWER => {
                 self.question = None;
                 self.leader = now;

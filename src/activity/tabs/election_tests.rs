@@ -50,6 +50,14 @@ fn a_leader_that_misses_a_beat_is_replaced() {
 }
 
 #[test]
+fn a_tab_that_was_not_awake_asks_again_before_it_takes_anything() {
+    let mut tab = waiting(0);
+    assert_eq!(tab.handle(Happening::Echo, 5), []);
+    assert_eq!(tab.handle(Happening::Tick, 5 + ANSWER + LATE + 1), [Act::Ask]);
+    assert_eq!(tab.handle(Happening::Leader, 5 + ANSWER + LATE + 2), [], "the answer had waited");
+}
+
+#[test]
 fn a_tab_that_does_not_hear_itself_takes_nothing() {
     let mut tab = waiting(0);
     for now in (0..200_000).step_by(100) {

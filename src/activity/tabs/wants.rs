@@ -56,6 +56,14 @@ impl Wants {
         }
     }
 
+    /// No tab wants this run any more.
+    pub fn forget(&mut self, run: &RunId) {
+        for want in self.tabs.values_mut() {
+            want.runs.remove(run);
+        }
+        self.tabs.retain(|_, want| !want.is_empty());
+    }
+
     /// The tabs that want something.
     pub fn tabs(&self) -> impl Iterator<Item = &str> {
         self.tabs.keys().map(String::as_str)
@@ -120,6 +128,8 @@ mod tests {
         wants.set("b", Want::default());
         assert_eq!(wants.all(), want(&[(1, 5), (2, 0)], false));
         assert!(!wants.all().covers(&want(&[], true)) && !wants.all().covers(&want(&[(3, 0)], false)));
+        wants.forget(&run(2));
+        assert_eq!(wants.all(), want(&[(1, 5)], false));
         wants.keep(|tab| tab != "a");
         assert!(wants.all().is_empty());
     }

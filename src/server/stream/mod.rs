@@ -91,7 +91,7 @@ fn answer(app: &App, ready: String, source: impl Source) -> Response {
 
 impl<S: Source> Stream<S> {
     async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
-        if self.waiting.is_empty() && !self.closing {
+        while self.waiting.is_empty() && !self.closing {
             self.wait().await;
         }
         let bytes = self.waiting.pop_front()?;

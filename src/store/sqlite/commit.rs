@@ -17,6 +17,9 @@ use crate::store::{
     Change, Committed, Guard, JournalStore, NewRun, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
 };
 
+/// About how many bytes of frames are read at a time: what a reader that does not take them may cost.
+const PAGE_BYTES: usize = 1 << 20;
+
 /// Where a run's journal stands.
 const PULSE: &str = "SELECT status, attempt, head FROM runs WHERE key = ?";
 
@@ -44,7 +47,7 @@ impl JournalStore for SqliteStore {
         let mut tx = self.reads.begin().await.map_err(classify)?;
         let row = sqlx::query(PULSE).bind(key.0).fetch_one(&mut *tx).await.map_err(classify)?;
         let pulse = rows::pulse(&row).map_err(classify)?;
-        let frames = frames_after(&mut tx, key.0, after, limit).await?;
+        let frames = frames_after(&mut tx, key.0, after, limit, PAGE_BYTES).await?;
         Ok((frames, pulse))
     }
 }

@@ -1,6 +1,7 @@
 //! What is read: short transactions on connections that cannot write.
 
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{self, RUN};
@@ -52,7 +53,9 @@ impl RunStore for SqliteStore {
         let Some(row) = row else { return Ok(None) };
         let run = rows::run(&row).map_err(classify)?;
         let after = run.head.saturating_sub(tail.into());
-        let frames = frames_after(&mut tx, row.try_get("key").map_err(classify)?, after, tail).await?;
+        // All of them: the last one has to be the head.
+        let key = row.try_get("key").map_err(classify)?;
+        let frames = frames_after(&mut tx, key, after, tail, usize::MAX).await?;
         Ok(Some((run, frames)))
     }
 
@@ -139,21 +142,29 @@ impl RunStore for SqliteStore {
     }
 }
 
-/// A page of a run's journal, as the caller's transaction sees it.
+/// A page of a run's journal, as the caller's transaction sees it: up to `limit` frames, and not many more than `bytes` of
+/// them, but at least one.
 pub async fn frames_after(
     connection: &mut sqlx::SqliteConnection,
     key: i64,
     after: u64,
     limit: u32,
+    bytes: usize,
 ) -> Result<Vec<Record>, StoreError> {
-    let found = sqlx::query(
+    let mut found = sqlx::query(
         "SELECT seq, ts, attempt, phase, kind, data FROM frames WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?",
     )
     .bind(key)
     .bind(i64::try_from(after).unwrap_or(i64::MAX))
     .bind(limit)
-    .fetch_all(connection)
-    .await
-    .map_err(classify)?;
-    found.iter().map(rows::record).collect::<Result<_, _>>().map_err(classify)
+    .fetch(connection);
+    let (mut frames, mut size) = (Vec::new(), 0);
+    while size < bytes
+        && let Some(row) = found.try_next().await.map_err(classify)?
+    {
+        let frame = rows::record(&row).map_err(classify)?;
+        size += frame.data.len();
+        frames.push(frame);
+    }
+    Ok(frames)
 }

@@ -53,7 +53,11 @@ pub struct Hub {
     lock: RefCell<Option<Lock>>,
     presence: RefCell<Option<Lock>>,
     channel: RefCell<Option<Channel>>,
-    beat: RefCell<Option<Timer>>,
+    alarm: RefCell<Option<Timer>>,
+    /// When the lines were told last that the stream lives.
+    beaten: Cell<u64>,
+    /// Who said last that it leads.
+    leader: RefCell<Option<String>>,
     opening: RefCell<Option<(u64, Timer)>>,
     watch: RefCell<Option<Timer>>,
     page: RefCell<Option<PageEvents>>,
@@ -83,7 +87,9 @@ impl Hub {
             lock: RefCell::default(),
             presence: RefCell::default(),
             channel: RefCell::default(),
-            beat: RefCell::default(),
+            alarm: RefCell::default(),
+            beaten: Cell::new(0),
+            leader: RefCell::default(),
             opening: RefCell::default(),
             watch: RefCell::default(),
             page: RefCell::default(),
@@ -125,7 +131,7 @@ impl Hub {
         match event {
             PageEvent::Visible | PageEvent::Online => {
                 self.happen(Happening::Visible);
-                self.upstream.borrow_mut().hurry();
+                self.upstream.borrow_mut().hurry(steady());
                 self.look();
                 self.serve(false);
                 self.catch_up();
@@ -148,8 +154,8 @@ impl Hub {
             self.act(act);
         }
         let deadline = self.election.borrow().deadline();
-        let beat = |at: u64| self.after(at.saturating_sub(steady()), |hub| hub.happen(Happening::Tick));
-        self.beat.replace(deadline.map(beat));
+        let alarm = |at: u64| self.after(at.saturating_sub(steady()), |hub| hub.happen(Happening::Tick));
+        self.alarm.replace(deadline.map(alarm));
         let role = self.election.borrow().role();
         for line in self.lines() {
             if line.role.try_get_untracked().is_some_and(|shown| shown != role) {
@@ -176,6 +182,10 @@ impl Hub {
                 self.channel.take();
             }
             Act::Lead => {
+                if self.election.borrow().role() == Role::Solo {
+                    // It has no lock, so it must not answer for others.
+                    self.channel.take();
+                }
                 self.post(Message::Lead);
                 self.serve(true);
             }
@@ -366,9 +376,25 @@ impl Hub {
             self.take(said, &mut batch);
         }
         self.relay(&mut batch);
-        if self.upstream.borrow().number == number {
-            self.upstream.borrow_mut().hear(steady());
+        if self.upstream.borrow().number != number {
+            return;
         }
+        let now = steady();
+        self.upstream.borrow_mut().hear(now);
+        // The server is silent about runs that are silent as long as another one speaks.
+        if self.upstream.borrow().ready && now >= self.beaten.get() + settings().heartbeat {
+            let heads = self.upstream.borrow().carries().runs;
+            self.live(heads);
+        }
+    }
+
+    /// The stream lives, and these are its runs, each with its last seq.
+    fn live(&self, heads: BTreeMap<RunId, u64>) {
+        self.beaten.set(steady());
+        let list = self.upstream.borrow().carries_list();
+        self.post(Message::Beat { heads: heads.clone(), list });
+        self.beat(&heads, list);
+        self.look_for_tabs();
     }
 
     fn take(&self, said: StreamSaid, batch: &mut BTreeMap<RunId, Vec<String>>) {
@@ -376,9 +402,10 @@ impl Hub {
             StreamSaid::Ready { runs, list } => {
                 let openings: Vec<Open> = {
                     let mut upstream = self.upstream.borrow_mut();
-                    upstream.begin(runs);
+                    upstream.begin(runs, steady());
                     upstream.openings(&upstream.carries()).collect()
                 };
+                self.beaten.set(steady());
                 self.post(Message::Ready { runs: openings.clone(), list });
                 self.ready(openings, list);
             }
@@ -389,12 +416,7 @@ impl Hub {
                 }
                 self.say(&run, &Said::Frame(json));
             }
-            StreamSaid::Heartbeat { heads } => {
-                let list = self.upstream.borrow().carries_list();
-                self.post(Message::Beat { heads: heads.clone(), list });
-                self.beat(&heads, list);
-                self.look_for_tabs();
-            }
+            StreamSaid::Heartbeat { heads } => self.live(heads),
             StreamSaid::End(run) => self.end(run),
             StreamSaid::List(run) => {
                 if self.wants.borrow().others_want_list(&self.id) {
@@ -403,20 +425,36 @@ impl Hub {
                 self.list(run);
             }
             StreamSaid::Nothing => {
-                let carried = self.upstream.borrow().carries().runs;
-                carried.into_keys().for_each(|run| self.end(run));
+                let carried = self.upstream.borrow().carries();
+                let openings: Vec<Open> = self.upstream.borrow().openings(&carried).collect();
+                // Who is behind learns from where to fetch what it lacks.
+                self.post(Message::Ready { runs: openings.clone(), list: false });
+                self.ready(openings, false);
+                carried.runs.into_keys().for_each(|run| self.end(run));
                 self.upstream.borrow_mut().close();
             }
             // The login has run out: the server leads a page that asks again to its form, and back.
             StreamSaid::Problem(Code::Unauthorized) => reload(),
             // A stream that has nothing more to tell closes.
             StreamSaid::Lost if self.upstream.borrow().carries().is_empty() => self.upstream.borrow_mut().close(),
+            StreamSaid::Refused { asked_for_too_much, floor } => {
+                if asked_for_too_much {
+                    // A run that is gone, or a cursor of another history: a tab that lives learns it by its own poll, and one
+                    // that sleeps must not keep the stream from the others. Who is there says anew what it wants.
+                    self.wants.borrow_mut().keep(|tab| tab == self.id);
+                    self.post(Message::Lead);
+                }
+                self.upstream.borrow_mut().leave_alone(steady() + floor);
+                self.lost();
+            }
             StreamSaid::Problem(_) | StreamSaid::Lost => self.lost(),
         }
     }
 
     fn end(&self, run: RunId) {
         self.upstream.borrow_mut().end(&run);
+        // A tab that sleeps has not taken its wish back; one that wants more of the run asks anew.
+        self.wants.borrow_mut().forget(&run);
         self.post(Message::End { run: run.clone() });
         self.ended(&run);
     }
@@ -495,6 +533,8 @@ impl Hub {
     }
 
     fn told_as_leader(&self, from: &str, message: Message) {
+        // A hidden tab's timers are late: what it answers must be true now.
+        self.look();
         match message {
             Message::Ask => self.post(Message::Here),
             Message::Want { want, ask } => {
@@ -524,8 +564,10 @@ impl Hub {
     }
 
     fn told_as_follower(&self, from: &str, message: Message) {
+        let leads = self.leader.borrow().as_deref().is_none_or(|leader| leader == from);
         match message {
             Message::Lead => {
+                self.leader.replace(Some(from.to_owned()));
                 let ask = self.lines().iter().any(|line| line.asked.get() || line.open.get());
                 self.changed(ask);
             }
@@ -538,6 +580,8 @@ impl Hub {
             Message::More { run, head } => self.say(&run, &Said::More(head)),
             Message::End { run } => self.ended(&run),
             Message::List { run } => self.list(run),
+            // Of one that led, was frozen, and does not know yet that it leads no longer.
+            Message::Beat { .. } | Message::Lost if !leads => {}
             Message::Beat { heads, list } => {
                 self.beat(&heads, list);
                 let left_out = |line: &Rc<State>| match &line.topic {

@@ -11,6 +11,8 @@ use crate::model::{RunId, Status};
 const BACKOFF: Backoff = Backoff { base: 250, cap: 4000 };
 /// A stream that has not said anything for so many milliseconds after it was asked for is given up.
 const OPEN_LIMIT: u64 = 10_000;
+/// A stream that lived so long was a good one: the next failure is the first.
+const STEADY: u64 = 5000;
 /// How long a tab that slept waits for what came meanwhile.
 const GRACE: u64 = 1500;
 
@@ -20,6 +22,7 @@ struct Carried {
     /// The last seq it told.
     at: u64,
     head: u64,
+    /// As of the stream's beginning; its end is told.
     status: Status,
 }
 
@@ -34,6 +37,8 @@ pub(super) struct Upstream {
     list: bool,
     /// Its first event has come.
     pub(super) ready: bool,
+    /// Since when it is ready.
+    since: u64,
     /// When it was heard last, or asked for.
     heard: u64,
     /// Until when a tab that slept waits for what came meanwhile.
@@ -89,15 +94,25 @@ impl Upstream {
         if !self.ready {
             // It may have been refused for a cursor that is not the server's: then the pages say anew where they are.
             self.told.clear();
+        } else if now >= self.since + STEADY {
+            self.failures = 0;
         }
         self.close();
         self.failures = self.failures.saturating_add(1);
-        self.not_before = now + BACKOFF.wait(self.failures, random, 0);
+        self.not_before = self.not_before.max(now + BACKOFF.wait(self.failures, random, 0));
+    }
+
+    /// The server asked to be left alone until then.
+    pub(super) fn leave_alone(&mut self, until: u64) {
+        self.not_before = self.not_before.max(until);
     }
 
     /// Somebody looks, or the network is back.
-    pub(super) fn hurry(&mut self) {
-        self.not_before = 0;
+    pub(super) fn hurry(&mut self, now: u64) {
+        // What the server asked for is kept to.
+        if self.not_before <= now + BACKOFF.cap {
+            self.not_before = 0;
+        }
     }
 
     pub(super) fn hear(&mut self, now: u64) {
@@ -117,9 +132,9 @@ impl Upstream {
         self.grace.unwrap_or(self.heard + if self.ready { silence } else { OPEN_LIMIT })
     }
 
-    pub(super) fn begin(&mut self, runs: Vec<Standing>) {
+    pub(super) fn begin(&mut self, runs: Vec<Standing>, now: u64) {
         self.ready = true;
-        self.failures = 0;
+        self.since = now;
         for Standing { run, head, status } in runs {
             if let Some(carried) = self.carried.get_mut(&run) {
                 (carried.head, carried.status) = (head, status);

@@ -66,15 +66,22 @@ async fn fetch_page(weak: &Weak<Engine>, pages: &mut usize) -> bool {
     let Some((run, first)) = weak.upgrade().and_then(|engine| wanted(&engine, *pages)) else { return false };
     *pages = pages.saturating_sub(1);
     let after = first.saturating_sub(1 + PAGE);
-    let texts = match fetch_frames(&run, Cursor(after), first - 1 - after).await {
-        Ok(answer) => answer.frames,
-        Err(NoAnswer::Failed { floor }) => {
-            pause(floor.max(AGAIN)).await;
-            return true;
+    let wanted = first - 1 - after;
+    let mut texts = Vec::new();
+    // Large frames come fewer at a time.
+    while (texts.len() as u64) < wanted {
+        let had = texts.len() as u64;
+        match fetch_frames(&run, Cursor(after + had), wanted - had).await {
+            Ok(answer) if answer.frames.is_empty() => return false,
+            Ok(answer) => texts.extend(answer.frames),
+            Err(NoAnswer::Failed { floor }) => {
+                pause(floor.max(AGAIN)).await;
+                return true;
+            }
+            // The live side sees the same and deals with it.
+            Err(NoAnswer::Ahead | NoAnswer::Gone) => return false,
         }
-        // The live side sees the same and deals with it.
-        Err(NoAnswer::Ahead | NoAnswer::Gone) => return false,
-    };
+    }
     let Some(frames) = read(texts).await else { return false };
     let Some(engine) = weak.upgrade() else { return false };
     let taken = engine.follow.journal.try_update_value(|journal| journal.prepend(frames));

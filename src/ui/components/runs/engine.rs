@@ -1,6 +1,6 @@
 //! Keeps the list up to date without a reload: by the stream of changes, by polls while there is none.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use leptos::prelude::*;
@@ -22,9 +22,6 @@ const MOST: usize = 200;
 pub(super) struct Engine {
     runs: LiveRuns,
     driver: Rc<Driver>,
-    asking: Cell<bool>,
-    /// Something changed while the list was being asked for.
-    again: Cell<bool>,
     soon: RefCell<Option<Timer>>,
 }
 
@@ -36,13 +33,7 @@ impl Engine {
             let line = Line::new(Topic::List, runs.role, || 0, hear, || false);
             let of = weak.clone();
             let act = move |action| with(&of, |engine| engine.act(action));
-            Self {
-                runs,
-                driver: Rc::new(Driver::new(true, runs.link, line, act)),
-                asking: Cell::new(false),
-                again: Cell::new(false),
-                soon: RefCell::default(),
-            }
+            Self { runs, driver: Rc::new(Driver::new(true, runs.link, line, act)), soon: RefCell::default() }
         });
         runs.engine.set_value(Some(Rc::clone(&engine)));
         on_cleanup(move || {
@@ -68,7 +59,7 @@ impl Engine {
             Said::Ready { .. } => {
                 self.driver.feed(Event::Ready { active: true, behind: false });
                 // What changed before the stream began to tell.
-                self.refresh();
+                self.driver.feed(Event::Missing);
             }
             Said::Available => self.driver.feed(Event::Available),
             Said::Listed(json) => {
@@ -91,14 +82,16 @@ impl Engine {
         match shown {
             // An answer to a question may have overtaken it.
             Some(row) if status.is_none_or(|status| status == run.status) => {
-                if row.with_untracked(|row| row.head <= run.head && *row != run) {
+                if row.with_untracked(|row| run.is_news_to(row)) {
                     row.set(run);
                 }
             }
             None if pipeline.as_ref().is_some_and(|name| !name.is_empty() && *name != run.pipeline) => {}
             None if status.is_some_and(|status| status != run.status) => {}
             // A run of long ago, below those that are shown.
-            None if q.is_none() && rows.last().is_some_and(|last| last.with_untracked(|last| run.id < last.id)) => {}
+            None if q.is_none()
+                && self.runs.next.with_untracked(Option::is_some)
+                && rows.last().is_some_and(|last| last.with_untracked(|last| run.id < last.id)) => {}
             None | Some(_) => self.refresh_soon(),
         }
     }
@@ -109,38 +102,28 @@ impl Engine {
             Timer::after(GATHER, move || {
                 with(&weak, |engine| {
                     engine.soon.take();
-                    engine.refresh();
+                    engine.driver.feed(Event::Missing);
                 });
             })
         });
     }
 
-    /// Looks now, or again as soon as the look that is under way has ended.
+    /// Asks for the list, as the machine wants it.
     fn refresh(self: &Rc<Self>) {
-        if self.asking.replace(true) {
-            return self.again.set(true);
-        }
         let Some(shown) = self.runs.rows.try_with_untracked(Vec::len) else { return };
         let limit = u32::try_from(shown.clamp(50, MOST)).ok();
         let filter = RunFilter { limit, ..self.runs.filter.get_value() };
         let weak = Rc::downgrade(self);
         spawn_local(async move {
             let answer = list_runs(filter).await;
-            with(&weak, |engine| {
-                engine.asking.set(false);
-                match answer {
-                    Ok(page) => {
-                        engine.merge(page);
-                        // Also if the machine did not ask: an answer is an answer.
-                        engine.driver.feed(Event::Polled { active: true, behind: false });
-                    }
-                    Err(problem) => {
-                        engine.runs.problem.try_set(Some(problem));
-                        engine.driver.feed(Event::PollFailed { floor: 0 });
-                    }
+            with(&weak, |engine| match answer {
+                Ok(page) => {
+                    engine.merge(page);
+                    engine.driver.feed(Event::Polled { active: true, behind: false });
                 }
-                if engine.again.take() {
-                    engine.refresh();
+                Err(problem) => {
+                    engine.runs.problem.try_set(Some(problem));
+                    engine.driver.feed(Event::PollFailed { floor: 0 });
                 }
             });
         });
@@ -161,7 +144,8 @@ impl Engine {
             match place(&run) {
                 Some(place) => {
                     let row = &rows[place];
-                    if row.with_untracked(|row| *row != run) {
+                    // An event may have overtaken this answer.
+                    if row.with_untracked(|row| run.is_news_to(row)) {
                         row.set(run);
                     }
                     merged.push(row.clone());
