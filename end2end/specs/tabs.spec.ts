@@ -263,6 +263,52 @@ test('a follower that comes late has the past and then follows', async ({ server
   await late.holds((await api.run(id)).head);
 });
 
+test.describe('with a short heartbeat', () => {
+  // A stream may then be silent for 2.3 s before it is given up.
+  test.use({ serverOptions: { heartbeat: '300ms' } });
+
+  test('a quiet run and the list stay live beside a run that prints without pause', async ({
+    server,
+    project,
+    api,
+    context,
+    list,
+  }) => {
+    await server.pipeline({ name: 'quiet', phases: { talk: blocks('end') } });
+    const busy = `while [ ! -e "$RUNTRAIL_PARAM_PROJECT/stop" ]; do date +%N; sleep 0.02; done`;
+    await server.pipeline({ name: 'busy', phases: { talk: busy } });
+    const quiet = await server.run('quiet');
+    const loud = await server.run('busy');
+    await api.reaches(loud, 'running');
+    await api.reaches(quiet, 'running');
+    await list.open();
+    const tabs = [await openTab(context, server.base, quiet), await openTab(context, server.base, loud)];
+    const pages = [list.page, ...tabs.map((tab) => tab.page)];
+    for (const page of pages) await expect(page.getByTestId('connection')).toHaveAttribute('data-state', 'live');
+    await expect.poll(() => streamsAt(server.base)).toBe(1);
+    for (const page of pages) {
+      await page.getByTestId('connection').evaluate((chip) => {
+        const states: string[] = [];
+        Object.assign(window, { states });
+        new MutationObserver(() => states.push(chip.getAttribute('data-state') ?? '')).observe(chip, {
+          attributeFilter: ['data-state'],
+        });
+      });
+    }
+    // Three times as long as a silent stream is waited for: the time is what is tested.
+    await list.page.waitForTimeout(7000);
+    for (const page of pages) {
+      expect(await page.evaluate(() => (window as unknown as { states: string[] }).states)).toEqual([]);
+    }
+    project.release('stop');
+    project.release('end');
+    await api.reaches(quiet, 'completed');
+    await api.reaches(loud, 'completed');
+    await tabs[0]!.holds((await api.run(quiet)).head);
+    await tabs[1]!.holds((await api.run(loud)).head);
+  });
+});
+
 test('tabs that go from page to page leave nothing behind', async ({ server, project, api, context, list }) => {
   await server.pipeline({ name: 'talk', phases: { talk: blocks('end') } });
   const id = await server.run('talk');

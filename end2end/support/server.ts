@@ -20,6 +20,8 @@ export interface ServerOptions {
   workers?: number;
   /** How long a claim lasts without its worker, such as `2s`. */
   lease?: string;
+  /** After how much silence a stream says that it lives. */
+  heartbeat?: string;
   /** How often the page polls. */
   pollInterval?: string;
 }
@@ -110,7 +112,7 @@ export class Server {
   /** Starts it again: the same port, the same data. */
   async restart(): Promise<void> {
     if (this.#process) throw new Error('the server runs already');
-    const { workers = 4, lease = '10s', pollInterval = '500ms' } = this.#options;
+    const { workers = 4, lease = '10s', pollInterval = '500ms', heartbeat = '15s' } = this.#options;
     // What is set around the tests must not reach into them.
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
@@ -126,6 +128,7 @@ export class Server {
         ...['--workers', String(workers)],
         ...['--lease', lease],
         ...['--poll-interval', pollInterval],
+        ...['--heartbeat', heartbeat],
         ...['--grace', '2s'],
       ],
       { cwd: this.root, env, stdio: ['ignore', 'pipe', 'pipe'] },

@@ -178,6 +178,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_comes_late_is_no_news() {
+        let known: Run = serde_json::from_value(serde_json::json!({
+            "id": "01939f1c-8f2a-7c3e-9d5b-0123456789ab", "pipeline": "p", "status": "completed", "phase": null, "attempt": 1,
+            "params": {}, "created_at": "2026-11-21T10:00:00.000Z", "started_at": null, "finished_at": null, "head": 9,
+            "phases": [], "error": null,
+        }))
+        .unwrap();
+        let late = Run { status: Status::Running, head: 5, ..known.clone() };
+        let newer = Run { status: Status::Pending, attempt: 2, head: 10, ..known.clone() };
+        assert!(known.is_news_to(&late) && newer.is_news_to(&known));
+        assert!(!late.is_news_to(&known) && !known.is_news_to(&known));
+    }
+
     #[cfg(feature = "ssr")]
     #[test]
     fn later_ids_sort_after_earlier_ones() {

@@ -279,3 +279,30 @@ async fn every_reader_reads_the_same_journal() {
     let heads = futures::future::join_all(tasks).await;
     assert!(heads.iter().all(|head| *head.as_ref().unwrap() == 2342), "{heads:?}");
 }
+
+/// What a reader that takes nothing costs is a page: it is bounded by bytes, too.
+#[tokio::test]
+async fn a_page_of_large_frames_has_fewer_of_them() {
+    let (_folder, store) = sqlite().await;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let journal = journal_on(Arc::clone(&store));
+    let (run, _) = journal.create(new_run()).await.unwrap();
+    let token = journal.write(claim(run)).await.unwrap().token;
+    let line = "x".repeat(60_000);
+    let lines = [line.as_str(); 100];
+    journal.write(write(run, Guard::Lease(Lease { run, attempt: 1, token }), Change::None, &lines)).await.unwrap();
+
+    let mut reader = attach(&journal, &store, run, 0).await;
+    let mut read = Vec::new();
+    while read.len() < 101 {
+        let step = reader.next().await.unwrap();
+        if let Step::Frames(pieces) = &step {
+            let size: usize = pieces.iter().map(|piece| piece.len()).sum();
+            assert!(size < 1_300_000, "{size} bytes at once");
+        }
+        read.extend(seqs(step));
+    }
+    assert_eq!(read, (1..=101).collect::<Vec<_>>());
+    let (page, _) = store.frames(run, 0, 5000).await.unwrap();
+    assert!((1..101).contains(&page.len()), "{} frames", page.len());
+}
