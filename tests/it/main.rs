@@ -4,6 +4,7 @@
 
 mod api;
 mod commands;
+mod connections;
 mod crash;
 mod faults;
 mod journal;
