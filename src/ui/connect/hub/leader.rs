@@ -1,0 +1,273 @@
+//! The hub's side towards the server, where this tab leads or works alone: the one stream, what it says, who is told of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use leptos::task::spawn_local;
+
+use super::super::driver::settings;
+use super::super::line::Said;
+use super::{Hub, TAB};
+use crate::activity::tabs::{Message, Open, Role};
+use crate::browser::{Stream, StreamSaid, held_locks, is_visible, random, reload, steady};
+use crate::model::{Code, RunId};
+
+/// How long a change of what is wanted waits for others like it, in milliseconds.
+const GATHER: u64 = 30;
+/// How long a stream goes on that carries more than is wanted, in milliseconds.
+const SHRINK: u64 = 500;
+/// A timer that is so late says that the tab slept; what came meanwhile may still wait to be handled.
+const LATE: u64 = 1000;
+/// How many bytes of frames are told to other tabs at once, and per second. What is more they fetch, as fast as they can take
+/// it: a channel has no way to say that it is too much.
+pub(super) const BURST: f64 = 1_048_576.0;
+const RATE: f64 = 524_288.0;
+
+impl Hub {
+    /// Sees to it that the stream carries what is wanted. `ask`: somebody waits for it.
+    pub(super) fn serve(&self, ask: bool) {
+        if !self.connects() {
+            return;
+        }
+        let all = self.wants.borrow().all();
+        let wait = {
+            let mut upstream = self.upstream.borrow_mut();
+            let carries = upstream.carries();
+            match (upstream.is_open(), all.is_empty()) {
+                (true, true) => {
+                    upstream.close();
+                    None
+                }
+                (true, false) if !carries.covers(&all) => Some(GATHER),
+                (true, false) if !all.covers(&carries) => Some(SHRINK),
+                (false, false) if ask => Some(GATHER.max(upstream.not_before.saturating_sub(steady()))),
+                (_, _) => None,
+            }
+        };
+        if let Some(wait) = wait {
+            self.open_in(wait);
+        }
+    }
+
+    pub(super) fn open_in(&self, wait: u64) {
+        // Timers of hidden tabs are held back, and others may look.
+        if wait <= GATHER && !is_visible() {
+            self.opening.take();
+            return self.open();
+        }
+        let at = steady() + wait;
+        if self.opening.borrow().as_ref().is_none_or(|(due, _)| at < *due) {
+            let timer = self.after(wait, |hub| {
+                hub.opening.take();
+                hub.open();
+            });
+            self.opening.replace(Some((at, timer)));
+        }
+    }
+
+    pub(super) fn open(&self) {
+        let all = self.wants.borrow().all();
+        if !self.connects() || all.is_empty() {
+            return self.upstream.borrow_mut().close();
+        }
+        let (want, number) = {
+            let mut upstream = self.upstream.borrow_mut();
+            let carries = upstream.carries();
+            if upstream.is_open() && carries.covers(&all) && all.covers(&carries) {
+                return;
+            }
+            upstream.number += 1;
+            (upstream.from(all), upstream.number)
+        };
+        let heard = self.with(move |hub, said| hub.heard(number, said));
+        let me = self.me.clone();
+        let busy = move || me.upgrade().is_some_and(|hub| hub.lines().iter().any(|line| (line.busy)()));
+        match Stream::open(&want.url(), heard, busy) {
+            Some(stream) => {
+                self.upstream.borrow_mut().open(&want, stream, steady());
+                self.look();
+            }
+            None => self.lost(),
+        }
+    }
+
+    /// Gives a stream up that has been silent for too long, and looks again when it would be.
+    pub(super) fn look(&self) {
+        let now = steady();
+        let dead_at = {
+            let upstream = self.upstream.borrow();
+            upstream.is_open().then(|| upstream.dead_at(settings().silence()))
+        };
+        match dead_at {
+            None => drop(self.watch.take()),
+            // What came while the tab slept is handled first.
+            Some(dead_at) if now >= dead_at + LATE && self.upstream.borrow_mut().doubt(now) => self.look(),
+            Some(dead_at) if now >= dead_at => self.lost(),
+            Some(dead_at) => drop(self.watch.replace(Some(self.after(dead_at - now, Self::look)))),
+        }
+    }
+
+    pub(super) fn heard(&self, number: u64, piece: Vec<StreamSaid>) {
+        let mut batch = BTreeMap::new();
+        for said in piece {
+            if self.upstream.borrow().number != number {
+                return;
+            }
+            if !matches!(said, StreamSaid::Frame { .. }) {
+                self.relay(&mut batch);
+            }
+            self.take(said, &mut batch);
+        }
+        self.relay(&mut batch);
+        if self.upstream.borrow().number != number {
+            return;
+        }
+        let now = steady();
+        self.upstream.borrow_mut().hear(now);
+        // The server is silent about runs that are silent as long as another one speaks.
+        if self.upstream.borrow().ready && now >= self.beaten.get() + settings().heartbeat {
+            let heads = self.upstream.borrow().carries().runs;
+            self.live(heads);
+        }
+    }
+
+    /// The stream lives, and these are its runs, each with its last seq.
+    pub(super) fn live(&self, heads: BTreeMap<RunId, u64>) {
+        self.beaten.set(steady());
+        let list = self.upstream.borrow().carries_list();
+        self.post(Message::Beat { heads: heads.clone(), list });
+        self.beat(&heads, list);
+        self.look_for_tabs();
+    }
+
+    pub(super) fn take(&self, said: StreamSaid, batch: &mut BTreeMap<RunId, Vec<String>>) {
+        match said {
+            StreamSaid::Ready { runs, list } => {
+                let openings: Vec<Open> = {
+                    let mut upstream = self.upstream.borrow_mut();
+                    upstream.begin(runs, steady());
+                    upstream.openings(&upstream.carries()).collect()
+                };
+                self.beaten.set(steady());
+                self.post(Message::Ready { runs: openings.clone(), list });
+                self.ready(openings, list);
+            }
+            StreamSaid::Frame { run, seq, json } => {
+                self.upstream.borrow_mut().tell(&run, seq);
+                if self.wants.borrow().others_want(&self.id, &run) {
+                    batch.entry(run.clone()).or_default().push(json.clone());
+                }
+                self.say(&run, &Said::Frame(json));
+            }
+            StreamSaid::Heartbeat { heads } => self.live(heads),
+            StreamSaid::End(run) => self.end(run),
+            StreamSaid::List(run) => {
+                if self.wants.borrow().others_want_list(&self.id) {
+                    self.post(Message::List { run: run.clone() });
+                }
+                self.list(run);
+            }
+            StreamSaid::Nothing => {
+                let carried = self.upstream.borrow().carries();
+                let openings: Vec<Open> = self.upstream.borrow().openings(&carried).collect();
+                // Who is behind learns from where to fetch what it lacks.
+                self.post(Message::Ready { runs: openings.clone(), list: false });
+                self.ready(openings, false);
+                carried.runs.into_keys().for_each(|run| self.end(run));
+                self.upstream.borrow_mut().close();
+            }
+            // The login has run out: the server leads a page that asks again to its form, and back.
+            StreamSaid::Problem(Code::Unauthorized) => reload(),
+            // A stream that has nothing more to tell closes.
+            StreamSaid::Lost if self.upstream.borrow().carries().is_empty() => self.upstream.borrow_mut().close(),
+            StreamSaid::Refused { asked_for_too_much, floor } => {
+                if asked_for_too_much {
+                    // A run that is gone, or a cursor of another history: a tab that lives learns it by its own poll, and one
+                    // that sleeps must not keep the stream from the others. Who is there says anew what it wants.
+                    self.wants.borrow_mut().keep(|tab| tab == self.id);
+                    self.post(Message::Lead);
+                }
+                self.upstream.borrow_mut().leave_alone(steady() + floor);
+                self.lost();
+            }
+            StreamSaid::Problem(_) | StreamSaid::Lost => self.lost(),
+        }
+    }
+
+    pub(super) fn end(&self, run: RunId) {
+        self.upstream.borrow_mut().end(&run);
+        // A tab that sleeps has not taken its wish back; one that wants more of the run asks anew.
+        self.wants.borrow_mut().forget(&run);
+        self.post(Message::End { run: run.clone() });
+        self.ended(&run);
+    }
+
+    pub(super) fn lost(&self) {
+        self.upstream.borrow_mut().fail(steady(), random());
+        self.watch.take();
+        self.post(Message::Lost);
+        self.away();
+    }
+
+    /// Tells other tabs frames that they want, as much as fits; that there are more, if it does not.
+    pub(super) fn relay(&self, batch: &mut BTreeMap<RunId, Vec<String>>) {
+        for (run, frames) in std::mem::take(batch) {
+            let size = frames.iter().map(String::len).sum::<usize>() as f64;
+            let now = steady();
+            let (left, at) = self.budget.get();
+            let left = (left + now.saturating_sub(at) as f64 * RATE / 1000.0).min(BURST);
+            let fits = size <= left;
+            self.budget.set((if fits { left - size } else { left }, now));
+            let head = self.upstream.borrow().told(&run);
+            self.post(if fits { Message::Frames { run, frames } } else { Message::More { run, head } });
+        }
+    }
+
+    /// Forgets tabs that are gone without a word. One that has just come may not have its lock yet, so it is looked twice.
+    pub(super) fn look_for_tabs(&self) {
+        if self.election.borrow().role() != Role::Leader {
+            return;
+        }
+        let me = self.me.clone();
+        spawn_local(async move {
+            let Some(held) = held_locks().await else { return };
+            let Some(hub) = me.upgrade() else { return };
+            let there = |tab: &str| held.iter().any(|name| name.strip_prefix(TAB) == Some(tab));
+            let missed: BTreeSet<String> =
+                hub.wants.borrow().tabs().filter(|tab| !there(tab)).map(str::to_owned).collect();
+            let before = hub.missed.replace(missed.clone());
+            hub.wants.borrow_mut().keep(|tab| tab == hub.id || !(missed.contains(tab) && before.contains(tab)));
+            hub.serve(false);
+        });
+    }
+
+    pub(super) fn told_as_leader(&self, from: &str, message: Message) {
+        // A hidden tab's timers are late: what it answers must be true now.
+        self.look();
+        match message {
+            Message::Ask => self.post(Message::Here),
+            Message::Want { want, ask } => {
+                self.wants.borrow_mut().set(from, want.clone());
+                if ask {
+                    let (runs, list, ready) = {
+                        let upstream = self.upstream.borrow();
+                        (upstream.openings(&want).collect(), upstream.carries_list(), upstream.ready)
+                    };
+                    if ready {
+                        self.post(Message::Ready { runs, list });
+                    }
+                }
+                self.serve(ask);
+            }
+            // Another one thinks that it leads: it was frozen, and is about to learn that it does not. Or this one is.
+            Message::Lead
+            | Message::Here
+            | Message::Ready { .. }
+            | Message::Frames { .. }
+            | Message::More { .. }
+            | Message::End { .. }
+            | Message::List { .. }
+            | Message::Beat { .. }
+            | Message::Lost => {}
+        }
+    }
+}
