@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::lines::{Line, Splitter, split};
@@ -22,8 +22,9 @@ const PARTIAL: Duration = Duration::from_millis(200);
 /// About how many bytes of frames one write carries.
 const GROUP: usize = 256 * 1024;
 
-/// How many reads may wait to be journaled.
-const WAITING: usize = 16;
+/// About how many bytes of frames may wait to be journaled: enough that the next write is full when the last one is done.
+/// Counted in bytes, since a read brings what the pipe has, from a letter to 64 KiB.
+const WAITING: usize = 2 * GROUP;
 
 /// Journals everything both outputs carry until they end.
 ///
@@ -35,20 +36,20 @@ pub async fn journal_all(
     lease: Lease,
     phase: &Arc<str>,
 ) -> Result<(), WriteError> {
-    let (sender, mut frames) = mpsc::channel::<Vec<NewFrame>>(WAITING);
-    let stdout = read(outputs.stdout, LogStream::Stdout, Arc::clone(phase), sender.clone());
-    let stderr = read(outputs.stderr, LogStream::Stderr, Arc::clone(phase), sender);
+    let (sender, mut waiting) = mpsc::unbounded_channel();
+    let queue = Queue { groups: sender, room: Arc::new(Semaphore::new(WAITING)) };
+    let stdout = read(outputs.stdout, LogStream::Stdout, Arc::clone(phase), queue.clone());
+    let stderr = read(outputs.stderr, LogStream::Stderr, Arc::clone(phase), queue);
     let write = async {
-        while let Some(mut group) = frames.recv().await {
-            let mut size: usize = group.iter().map(NewFrame::size).sum();
-            while size < GROUP
-                && let Ok(more) = frames.try_recv()
+        while let Some(Group { mut frames, mut room }) = waiting.recv().await {
+            while room.num_permits() < GROUP
+                && let Ok(more) = waiting.try_recv()
             {
-                size += more.iter().map(NewFrame::size).sum::<usize>();
-                group.extend(more);
+                room.merge(more.room);
+                frames.extend(more.frames);
             }
             let mut write = Write::new(lease.run, Guard::Lease(lease), Change::None);
-            write.frames = group;
+            write.frames = frames;
             journal.write(write).await?;
         }
         Ok(())
@@ -63,13 +64,32 @@ pub async fn journal_all(
     }
 }
 
+/// Frames that wait to be journaled, and the room they take until they are.
+struct Group {
+    frames: Vec<NewFrame>,
+    room: OwnedSemaphorePermit,
+}
+
+/// The way to the journal. Bounded by bytes: who finds no room waits, and so in the end does the command that prints.
+#[derive(Clone)]
+struct Queue {
+    groups: mpsc::UnboundedSender<Group>,
+    room: Arc<Semaphore>,
+}
+
+impl Queue {
+    /// Takes frames. Whether anybody still journals them: nobody does once the journal has refused.
+    async fn take(&self, frames: Vec<NewFrame>) -> bool {
+        let size = frames.iter().map(NewFrame::size).sum::<usize>().min(WAITING);
+        let room = Arc::clone(&self.room).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
+        // Never closed.
+        let Ok(room) = room else { return false };
+        self.groups.send(Group { frames, room }).is_ok()
+    }
+}
+
 /// Reads one output to its end.
-async fn read(
-    mut pipe: impl AsyncRead + Unpin,
-    stream: LogStream,
-    phase: Arc<str>,
-    frames: mpsc::Sender<Vec<NewFrame>>,
-) {
+async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<str>, queue: Queue) {
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; 64 * 1024];
     let mut lines = Vec::new();
@@ -82,7 +102,7 @@ async fn read(
                 Err(_) => {
                     splitter.flush(&mut lines);
                     held_since = None;
-                    if frames.send(to_frames(&mut lines, stream, &phase)).await.is_err() {
+                    if !queue.take(to_frames(&mut lines, stream, &phase)).await {
                         return;
                     }
                     continue;
@@ -98,15 +118,14 @@ async fn read(
         if !lines.is_empty() {
             // What is held now is what came last.
             held_since = held_since.map(|_| Instant::now());
-            if frames.send(to_frames(&mut lines, stream, &phase)).await.is_err() {
+            if !queue.take(to_frames(&mut lines, stream, &phase)).await {
                 return;
             }
         }
     }
     splitter.finish(&mut lines);
     if !lines.is_empty() {
-        // Nobody listens any more only when the journal has refused.
-        let _ = frames.send(to_frames(&mut lines, stream, &phase)).await;
+        queue.take(to_frames(&mut lines, stream, &phase)).await;
     }
 }
 
