@@ -77,6 +77,31 @@ test('a proxy that refuses everything for ten seconds is waited for', async ({
   await unchanged();
 });
 
+test('a server that asks to be left alone is left alone', async ({ server, project, api, faults, page, complaints }) => {
+  complaints.expectNetworkErrors();
+  complaints.expect(/status of 429/);
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('busy', 'end') } });
+  const id = await server.run('talk');
+  await api.reaches(id, 'running');
+  const run = new RunPage(page, faults.base);
+  await run.open(id);
+  await run.says('live');
+  faults.block('busy');
+  await expect.poll(() => faults.streamsRefused, { intervals: [20] }).toBe(1);
+  project.release('busy');
+  await api.printed(id, 'busy 10');
+  await run.holds((await api.run(id)).head);
+  await run.says('polling');
+  // Most of the five seconds, in which the page would have tried several times by itself.
+  await page.waitForTimeout(4000);
+  expect(faults.streamsRefused).toBe(1);
+  faults.unblock();
+  await run.says('live');
+  project.release('end');
+  await api.reaches(id, 'completed');
+  await run.showsAll(await api.frames(id));
+});
+
 test('a proxy that cuts every five seconds costs nothing but a reconnect', async ({
   server,
   project,

@@ -12,8 +12,11 @@ export interface Passing {
   stream: boolean;
 }
 
-/** What happens to requests for a stream: `refuse` answers 503, `drop` closes the connection without an answer. */
-export type StreamMode = 'pass' | 'refuse' | 'drop';
+/**
+ * What happens to requests for a stream: `refuse` answers 503, `busy` answers 429 and asks to be left alone for five seconds,
+ * `drop` closes the connection without an answer.
+ */
+export type StreamMode = 'pass' | 'refuse' | 'busy' | 'drop';
 
 /** What a stream's event becomes on its way: nothing, itself, or more than that. */
 export type Tamper = (event: string) => string[];
@@ -117,7 +120,7 @@ export class FaultProxy {
   }
 
   /** From now on requests for a stream fail in this way, and those that flow are cut. */
-  block(mode: 'refuse' | 'drop'): void {
+  block(mode: Exclude<StreamMode, 'pass'>): void {
     this.#mode = mode;
     this.cut();
   }
@@ -182,7 +185,9 @@ export class FaultProxy {
       if (this.#mode === 'drop') {
         res.destroy();
       } else {
-        res.writeHead(503, { 'content-type': 'text/plain', 'cache-control': 'no-store' });
+        const busy = this.#mode === 'busy';
+        const headers = { 'content-type': 'text/plain', 'cache-control': 'no-store' };
+        res.writeHead(busy ? 429 : 503, busy ? { ...headers, 'retry-after': '5' } : headers);
         res.end('the test refuses this\n');
       }
       return;
