@@ -1,10 +1,8 @@
 // Bad days of a browser that must end well: no network, a proxy that cuts or refuses, a clock that jumps.
-import { print, waitFor } from '../support/project.ts';
+import { blocks, waitFor } from '../support/project.ts';
 import { RunPage, sameDocument } from '../support/pages.ts';
 import { openTab } from '../support/tabs.ts';
 import { expect, test } from '../support/test.ts';
-
-const blocks = (...names: string[]) => names.map((name) => `${waitFor(name)}\n${print(name, 1, 10)}`).join('\n');
 
 test('without network the tabs say so, and catch up when it is back', async ({
   server,
@@ -65,7 +63,12 @@ test('a proxy that refuses everything for ten seconds is waited for', async ({
   project.release('away');
   await api.printed(id, 'away 10');
   // The ten seconds are what is tested: the waits between tries grow in them.
-  await page.waitForTimeout(10_000);
+  await expect
+    .poll(() => faults.streamsRefused.at(-1)! - faults.streamsRefused[0]!, {
+      message: 'milliseconds in which the page has tried',
+      timeout: 60_000,
+    })
+    .toBeGreaterThan(10_000);
   await run.says('retrying');
   faults.unblock();
   await run.says('live');
@@ -87,14 +90,15 @@ test('a server that asks to be left alone is left alone', async ({ server, proje
   await run.open(id);
   await run.says('live');
   faults.block('busy');
-  await expect.poll(() => faults.streamsRefused, { intervals: [20] }).toBe(1);
+  await expect.poll(() => faults.streamsRefused.length).toBe(1);
   project.release('busy');
   await api.printed(id, 'busy 10');
   await run.holds((await api.run(id)).head);
   await run.says('polling');
-  // Most of the five seconds, in which the page would have tried several times by itself.
-  await page.waitForTimeout(4000);
-  expect(faults.streamsRefused).toBe(1);
+  // By itself the page would have tried several times in these five seconds.
+  await expect.poll(() => faults.streamsRefused.length, { timeout: 60_000 }).toBeGreaterThan(1);
+  const [first, second] = faults.streamsRefused;
+  expect(second! - first!, 'milliseconds until it tried again').toBeGreaterThanOrEqual(5000);
   faults.unblock();
   await run.says('live');
   project.release('end');

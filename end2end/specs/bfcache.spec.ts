@@ -1,6 +1,6 @@
 // A page that the browser keeps while its reader is elsewhere, and shows again as it was.
 import config from '../playwright.config.ts';
-import { print, waitFor } from '../support/project.ts';
+import { blocks } from '../support/project.ts';
 import { RunPage } from '../support/pages.ts';
 import { openTab, streamsAt } from '../support/tabs.ts';
 import { expect, test } from '../support/test.ts';
@@ -11,8 +11,7 @@ test.use({
 });
 
 test('back to a page that was kept: it goes on where it was', async ({ server, project, api, context, page }) => {
-  const blocks = ['before', 'away', 'end'].map((name) => `${waitFor(name)}\n${print(name, 1, 10)}`).join('\n');
-  await server.pipeline({ name: 'talk', phases: { talk: blocks } });
+  await server.pipeline({ name: 'talk', phases: { talk: blocks('before', 'away', 'end') } });
   const id = await server.run('talk');
   await api.reaches(id, 'running');
   const run = new RunPage(page, server.base);

@@ -1,11 +1,8 @@
 // The tabs of one browser share one connection: all are live, whoever comes, goes, sleeps or crashes.
-import { print, waitFor } from '../support/project.ts';
+import { blocks, print, waitFor } from '../support/project.ts';
 import { ListPage, RunPage } from '../support/pages.ts';
 import { freeze, leaderOf, openTab, roleOf, streamsAt, thaw } from '../support/tabs.ts';
 import { expect, test } from '../support/test.ts';
-
-/** A run that prints a block of ten lines for each file the test makes. */
-const blocks = (...names: string[]) => names.map((name) => `${waitFor(name)}\n${print(name, 1, 10)}`).join('\n');
 
 test.describe('many tabs', () => {
   test.use({ serverOptions: { workers: 20 } });
@@ -295,8 +292,8 @@ test.describe('with a short heartbeat', () => {
         });
       });
     }
-    // Three times as long as a silent stream is waited for: the time is what is tested.
-    await list.page.waitForTimeout(7000);
+    // At most fifty lines a second: three times as long as a silent stream is waited for.
+    await expect.poll(async () => (await api.run(loud)).head, { timeout: 60_000 }).toBeGreaterThan(350);
     for (const page of pages) {
       expect(await page.evaluate(() => (window as unknown as { states: string[] }).states)).toEqual([]);
     }

@@ -51,3 +51,7 @@ export const noteStart = 'echo "$RUNTRAIL_ATTEMPT $RUNTRAIL_PHASE" >> "$RUNTRAIL
 
 /** Prints `{text} {from}` to `{text} {to}`, as fast as it can. */
 export const print = (text: string, from: number, to: number): string => `seq -f '${text} %g' ${from} ${to}`;
+
+/** Prints ten lines, `{name} 1` to `{name} 10`, for each name that the test releases, in this order. */
+export const blocks = (...names: string[]): string =>
+  names.map((name) => `${waitFor(name)}\n${print(name, 1, 10)}`).join('\n');

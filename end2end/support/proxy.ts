@@ -85,7 +85,7 @@ export class FaultProxy {
   #mode: StreamMode = 'pass';
   #away = false;
   #tamper: Tamper = (event) => [event];
-  #refused = 0;
+  readonly #refused: number[] = [];
 
   private constructor(readonly upstream: number) {}
 
@@ -114,8 +114,8 @@ export class FaultProxy {
     return () => [...this.#open.values()].filter((passing) => passing.path.includes(run)).length;
   }
 
-  /** Requests for a stream that were refused or dropped. */
-  get streamsRefused(): number {
+  /** When requests for a stream were refused or dropped: milliseconds since the proxy's process began. */
+  get streamsRefused(): readonly number[] {
     return this.#refused;
   }
 
@@ -181,7 +181,7 @@ export class FaultProxy {
     for await (const chunk of req) chunks.push(chunk as Buffer);
 
     if (this.#away || (passing.stream && this.#mode !== 'pass')) {
-      if (passing.stream) this.#refused += 1;
+      if (passing.stream) this.#refused.push(performance.now());
       if (this.#mode === 'drop') {
         res.destroy();
       } else {
