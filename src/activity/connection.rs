@@ -135,13 +135,13 @@ enum Stream {
 /// The waits between two tries of the stream.
 const BACKOFF: Backoff = Backoff { base: 500, cap: 8000 };
 /// A stream that has not said anything for so long after it was asked for is given up: something on the way holds it back.
-const OPEN_LIMIT: u64 = 10_000;
+pub(crate) const OPEN_LIMIT: u64 = 10_000;
 /// A stream that lived so long was a good one: the next failure is the first.
-const STEADY: u64 = 5000;
+pub(crate) const STEADY: u64 = 5000;
 /// A timer that is so late says that the page slept; what came meanwhile may still wait to be handled.
-const LATE: u64 = 1000;
+pub(crate) const LATE: u64 = 1000;
 /// How long a page that slept waits for what came meanwhile.
-const GRACE: u64 = 1500;
+pub(crate) const GRACE: u64 = 1500;
 
 /// See the module's comment.
 #[derive(Clone, Debug, PartialEq, Eq)]

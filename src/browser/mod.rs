@@ -43,7 +43,7 @@ pub use self::{
     lock::{Lock, LockNews, has_locks, held_locks},
     page::{PageEvent, PageEvents, is_visible},
     random::{key, random},
-    stream::{Standing, Stream, StreamSaid},
+    stream::{Stream, StreamSaid},
     theme::{apply_theme, stored_theme},
     timer::{Timer, pause},
 };

@@ -17,8 +17,8 @@ use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache, Reques
 use super::is_visible;
 use super::timer::next_frame_or;
 use crate::activity::backoff::retry_after;
-use crate::model::sse::{Event, Parser};
-use crate::model::{Code, RunId, Status};
+use crate::model::sse::{Event, Parser, Standing};
+use crate::model::{Code, RunId};
 
 /// How long the next piece waits for the page to be drawn, in milliseconds: a page that was just hidden is drawn no more.
 const UNDRAWN: u64 = 50;
@@ -55,8 +55,8 @@ pub enum StreamSaid {
     Nothing,
     /// The server gave no stream.
     Refused {
-        /// A run is gone, or a cursor is of another history.
-        asked_for_too_much: bool,
+        /// A run is not there any more, or its history does not reach the cursor.
+        not_there: bool,
         /// For how many milliseconds the server asked to be left alone.
         floor: u64,
     },
@@ -64,17 +64,6 @@ pub enum StreamSaid {
     Problem(Code),
     /// It failed or was closed.
     Lost,
-}
-
-/// Where a run stands.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Standing {
-    /// The run.
-    pub run: RunId,
-    /// The last seq there is.
-    pub head: u64,
-    /// Its status.
-    pub status: Status,
 }
 
 /// An open connection; dropping it closes it.
@@ -169,7 +158,7 @@ async fn listen(answer: JsFuture, heard: &impl Fn(Vec<StreamSaid>), busy: impl F
         }
         status => {
             let floor = response.headers().get("Retry-After")?.and_then(|header| retry_after(&header)).unwrap_or(0);
-            heard(vec![StreamSaid::Refused { asked_for_too_much: matches!(status, 404 | 409), floor }]);
+            heard(vec![StreamSaid::Refused { not_there: matches!(status, 404 | 409), floor }]);
             return Ok(());
         }
     }

@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Problem, Record, Run, RunId, Status};
 
 /// Appends a frame: `id` is its seq, and there is no `event` line, so that a plain `onmessage` gets it.
@@ -55,17 +57,24 @@ pub fn end(status: Status, head: u64) -> String {
     format!("event: end\ndata: {{\"status\":\"{status}\",\"head\":{head}}}\n\n")
 }
 
-/// Where a run of a stream of many stands: id, head, status, attempt.
-pub type Standing = (RunId, u64, Status, u32);
+/// The most runs that a stream of many carries.
+pub const MOST_RUNS: usize = 100;
+
+/// Where a run of a stream of many stands when the stream begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The run.
+    pub run: RunId,
+    /// The last seq there is.
+    pub head: u64,
+    /// Its status.
+    pub status: Status,
+    /// Its attempt in force.
+    pub attempt: u32,
+}
 
 /// The first bytes of a stream of many runs: when to come back, where each run stands, whether it tells of the list.
 pub fn ready_many(runs: &[Standing], list: bool) -> String {
-    let runs: Vec<_> = runs
-        .iter()
-        .map(|(run, head, status, attempt)| {
-            serde_json::json!({"run": run, "head": head, "status": status, "attempt": attempt})
-        })
-        .collect();
     format!("retry: 3000\nevent: ready\ndata: {}\n\n", serde_json::json!({"runs": runs, "list": list}))
 }
 

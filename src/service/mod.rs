@@ -78,6 +78,14 @@ fn bounded(given: Option<u32>, (usual, most): (u32, u32)) -> Result<u32, Problem
     }
 }
 
+/// The id of a run that is asked for by this text.
+///
+/// # Errors
+/// [`Code::RunNotFound`], if no run can have it.
+pub fn run_id(id: &str) -> Result<RunId, Problem> {
+    id.parse().map_err(|_| no_run(id))
+}
+
 fn no_run(id: &str) -> Problem {
     Problem::new(Code::RunNotFound, format!("There is no run `{id}`."))
 }
@@ -126,7 +134,7 @@ impl Service {
     /// # Errors
     /// [`Code::RunNotFound`]; the database's own.
     pub async fn view(&self, id: &str) -> Result<RunView, Problem> {
-        let id: RunId = id.parse().map_err(|_| no_run(id))?;
+        let id = run_id(id)?;
         let (run, frames) = self.store.view(&id, TAIL).await?.ok_or_else(|| no_run(id.as_str()))?;
         Ok(RunView { run, frames: frames.iter().map(Record::to_frame).collect() })
     }
@@ -154,15 +162,9 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::RunNotFound`], [`Code::CursorAhead`]; the database's own.
-    pub async fn read(
-        &self,
-        id: &str,
-        cursor: Cursor,
-        form: impl FnOnce(&RunId) -> Form,
-    ) -> Result<(Reader, Pulse), Problem> {
-        let run: RunId = id.parse().map_err(|_| no_run(id))?;
-        let (key, pulse) = self.store.find(&run).await?.ok_or_else(|| no_run(id))?;
-        let reader = self.journal.read(key, cursor.0, pulse, form(&run)).await?;
+    pub async fn read(&self, run: &RunId, cursor: Cursor, form: Form) -> Result<(Reader, Pulse), Problem> {
+        let (key, pulse) = self.store.find(run).await?.ok_or_else(|| no_run(run.as_str()))?;
+        let reader = self.journal.read(key, cursor.0, pulse, form).await?;
         let pulse = reader.pulse();
         cursor.within(pulse.head)?;
         Ok((reader, pulse))

@@ -5,9 +5,13 @@
 //! the tab's own cursor and reducer decide what becomes of it.
 
 mod election;
+mod following;
 mod message;
+mod upstream;
 mod wants;
 
 pub use election::{Act, Election, Happening, Role};
+pub use following::{Following, Word};
 pub use message::{Message, Open, Told};
+pub use upstream::{GATHER, Health, Plan, Upstream};
 pub use wants::{Want, Wants};

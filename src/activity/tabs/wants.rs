@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::RunId;
-
-/// The most runs that one connection carries (CONTRACT.md, "Many runs over one connection").
-const MOST: usize = 100;
+use crate::model::sse::MOST_RUNS;
 
 /// Runs with a cursor each, and whether the list is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +95,7 @@ impl Wants {
                 *known = cursor.max(*known);
             }
         }
-        while all.runs.len() > MOST {
+        while all.runs.len() > MOST_RUNS {
             all.runs.pop_first();
         }
         all
@@ -137,11 +135,11 @@ mod tests {
     #[test]
     fn more_runs_than_fit_leave_out_the_oldest() {
         let mut wants = Wants::default();
-        for n in 0..MOST as u32 + 20 {
+        for n in 0..MOST_RUNS as u32 + 20 {
             wants.set(&format!("tab {n}"), want(&[(n, 0)], false));
         }
         let all = wants.all();
-        assert_eq!(all.runs.len(), MOST);
+        assert_eq!(all.runs.len(), MOST_RUNS);
         assert!(!all.runs.contains_key(&run(19)) && all.runs.contains_key(&run(20)));
     }
 

@@ -12,11 +12,10 @@ use futures::stream::{BoxStream, SelectAll, unfold};
 
 use super::{App, Source, Told, answer};
 use crate::journal::{Form, ListReader, ListStep, Reader, Step};
+use crate::model::sse::{MOST_RUNS, Standing};
 use crate::model::{Code, Cursor, Problem, RunId, sse};
-use crate::store::StoreError;
-
-/// The most runs that one connection carries.
-const MOST: usize = 100;
+use crate::service::run_id;
+use crate::store::{Pulse, StoreError};
 
 /// `GET /events`
 pub async fn many(
@@ -31,11 +30,11 @@ pub async fn many(
     let mut readers = SelectAll::new();
     let mut heads = Vec::with_capacity(runs.len());
     let mut over = list.is_none();
-    for (id, cursor) in runs {
-        let (reader, pulse) = app.service.read(&id, cursor, |run| Form::Named(run.clone())).await?;
-        let Ok(run) = id.parse::<RunId>() else { continue };
-        over &= pulse.status.is_finished() && cursor.0 == pulse.head;
-        standings.push((run.clone(), pulse.head, pulse.status, pulse.attempt));
+    for (run, cursor) in runs {
+        let (reader, Pulse { head, status, attempt, .. }) =
+            app.service.read(&run, cursor, Form::Named(run.clone())).await?;
+        over &= status.is_finished() && cursor.0 == head;
+        standings.push(Standing { run: run.clone(), head, status, attempt });
         readers.push(steps(heads.len(), reader));
         heads.push((run, cursor.0));
     }
@@ -51,7 +50,7 @@ pub async fn many(
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
     /// Each run with its cursor.
-    runs: Vec<(String, Cursor)>,
+    runs: Vec<(RunId, Cursor)>,
     list: bool,
 }
 
@@ -65,12 +64,11 @@ impl Wanted {
                     let (id, after) = value
                         .rsplit_once(':')
                         .ok_or_else(|| bad(format!("`run={value}` names no cursor; give run={{id}}:{{after}}.")))?;
-                    // An id has one form, so that no run can be asked for twice in two.
-                    let id = id.parse::<RunId>().map_or_else(|_| id.to_owned(), String::from);
-                    if wanted.runs.iter().any(|(known, _)| *known == id) {
-                        return Err(bad(format!("The run `{id}` is asked for twice.")));
+                    let (cursor, run) = (Cursor::parse(after)?, run_id(id)?);
+                    if wanted.runs.iter().any(|(known, _)| *known == run) {
+                        return Err(bad(format!("The run `{run}` is asked for twice.")));
                     }
-                    wanted.runs.push((id, Cursor::parse(after)?));
+                    wanted.runs.push((run, cursor));
                 }
                 "list" => {
                     wanted.list = match value.as_str() {
@@ -84,7 +82,9 @@ impl Wanted {
         }
         match wanted.runs.len() {
             0 if !wanted.list => Err(bad("Nothing is asked for; give run={id}:{after}, list=1, or both.".to_owned())),
-            count if count > MOST => Err(bad(format!("{count} runs are asked for; at most {MOST} fit a stream."))),
+            count if count > MOST_RUNS => {
+                Err(bad(format!("{count} runs are asked for; at most {MOST_RUNS} fit a stream.")))
+            }
             _ => Ok(wanted),
         }
     }
@@ -168,6 +168,10 @@ mod tests {
 
     const RUN: &str = "01939f1c-8f2a-7c3e-9d5b-0123456789ab";
 
+    fn id(n: usize) -> String {
+        format!("01939f1c-8f2a-7c3e-9d5b-{n:012x}")
+    }
+
     fn read(pairs: &[(&str, &str)]) -> Result<Wanted, Code> {
         let query: Vec<_> = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         Wanted::read(&query).map_err(|problem| problem.code)
@@ -176,18 +180,20 @@ mod tests {
     #[test]
     fn reads_what_is_asked_for() {
         let wanted = |runs: &[(&str, u64)], list| {
-            let runs = runs.iter().map(|&(id, after)| (id.to_owned(), Cursor(after))).collect();
+            let runs = runs.iter().map(|&(id, after)| (id.parse().unwrap(), Cursor(after))).collect();
             Ok(Wanted { runs, list })
         };
         assert_eq!(read(&[("list", "1")]), wanted(&[], true));
         assert_eq!(read(&[("run", &format!("{RUN}:7")), ("x", "y")]), wanted(&[(RUN, 7)], false));
-        assert_eq!(read(&[("run", "x:0"), ("list", "0"), ("run", "y:1")]), wanted(&[("x", 0), ("y", 1)], false));
+        let (x, y) = (id(1), id(2));
+        let both = [("run", &*format!("{x}:0")), ("list", "0"), ("run", &*format!("{y}:1"))];
+        assert_eq!(read(&both), wanted(&[(&x, 0), (&y, 1)], false));
     }
 
     #[test]
     fn refuses_what_cannot_be() {
         let upper = RUN.to_uppercase();
-        let many: Vec<(&str, String)> = (0..=MOST).map(|n| ("run", format!("{n}:0"))).collect();
+        let many: Vec<(&str, String)> = (0..=MOST_RUNS).map(|n| ("run", format!("{}:0", id(n)))).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert!(read(&many[1..]).is_ok());
         for (pairs, code) in [
@@ -198,6 +204,7 @@ mod tests {
             (&[("run", "")], Code::BadRequest),
             (&[("run", "x:")], Code::BadCursor),
             (&[("run", "x:-1")], Code::BadCursor),
+            (&[("run", "x:1")], Code::RunNotFound),
             (&[("run", &format!("{RUN}:1")), ("run", &format!("{upper}:2"))], Code::BadRequest),
             (&many, Code::BadRequest),
         ] {

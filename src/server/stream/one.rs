@@ -11,6 +11,7 @@ use super::{App, Source, Told, answer};
 use crate::journal::{Form, Reader, Step};
 use crate::model::{Cursor, Problem, sse};
 use crate::server::api::RunPath;
+use crate::service::run_id;
 use crate::store::StoreError;
 
 /// `GET /runs/{id}/events`
@@ -24,7 +25,7 @@ pub async fn events(
     // A header that is no text is no number either.
     let last_event_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
     let cursor = Cursor::of_stream(last_event_id, query.get("after").map(String::as_str))?;
-    let (reader, pulse) = app.service.read(&id, cursor, |_| Form::Plain).await?;
+    let (reader, pulse) = app.service.read(&run_id(&id)?, cursor, Form::Plain).await?;
     if pulse.status.is_finished() && cursor.0 == pulse.head {
         // Tells EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());

@@ -111,15 +111,11 @@ impl Driver {
     fn step(&self, event: Event) {
         let actions = self.machine.borrow_mut().handle(event, steady(), random());
         let wanted = self.machine.borrow().wants_stream();
-        for action in actions {
-            if action == Action::CloseStream {
-                self.line.rest(wanted);
-            }
-            (self.act)(action);
+        // Never after an `OpenStream` of the same step: what was open is closed before another one is opened.
+        if !wanted || actions.contains(&Action::CloseStream) {
+            self.line.rest(wanted);
         }
-        if !wanted {
-            self.line.rest(false);
-        }
+        actions.into_iter().for_each(&self.act);
     }
 
     /// Closes everything.

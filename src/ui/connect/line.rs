@@ -32,8 +32,8 @@ pub enum Said {
     },
     /// It would be open if it was asked for.
     Available,
-    /// A frame's JSON, not read yet.
-    Frame(String),
+    /// The next frames, as JSON that is not read yet.
+    Frames(Vec<String>),
     /// There are more frames than the line carries, up to this one.
     More(u64),
     /// It is alive, and the run's last seq is this.

@@ -8,7 +8,6 @@
 mod driver;
 mod hub;
 mod line;
-mod upstream;
 
 pub use driver::Driver;
 pub use hub::Hub;

@@ -115,10 +115,10 @@ impl Engine {
 
     fn hear(self: &Rc<Self>, said: Said) {
         self.driver.hear();
-        self.push(match said {
-            Said::Frame(json) => Waiting::Frame(json),
-            said => Waiting::Said(self.times.get(), said),
-        });
+        match said {
+            Said::Frames(frames) => self.push(frames.into_iter().map(Waiting::Frame)),
+            said => self.push([Waiting::Said(self.times.get(), said)]),
+        }
     }
 
     /// Tells the machine, and does what it says.
@@ -158,16 +158,15 @@ impl Engine {
             with(&weak, |engine| match answer {
                 Ok(answer) => {
                     let polled = Waiting::Polled { head: answer.head, active: answer.status.is_active() };
-                    engine.line.borrow_mut().extend(answer.frames.into_iter().map(Waiting::Frame));
-                    engine.push(polled);
+                    engine.push(answer.frames.into_iter().map(Waiting::Frame).chain([polled]));
                 }
-                Err(no_answer) => engine.push(Waiting::PollFailed(no_answer)),
+                Err(no_answer) => engine.push([Waiting::PollFailed(no_answer)]),
             });
         });
     }
 
-    fn push(self: &Rc<Self>, waiting: Waiting) {
-        self.line.borrow_mut().push_back(waiting);
+    fn push(self: &Rc<Self>, waiting: impl IntoIterator<Item = Waiting>) {
+        self.line.borrow_mut().extend(waiting);
         let long = self.line.borrow().len() >= HIDDEN_LINE;
         if long && !is_visible() {
             self.take_turn();
@@ -270,7 +269,7 @@ impl Engine {
                 self.feed(Event::End);
             }
             Said::Lost => self.feed(Event::Lost),
-            Said::Frame(_) | Said::Listed(_) => {}
+            Said::Frames(_) | Said::Listed(_) => {}
         }
     }
 

@@ -70,7 +70,7 @@ impl Engine {
             }
             Said::Beat(_) => self.driver.feed(Event::Heard),
             Said::Lost => self.driver.feed(Event::Lost),
-            Said::Frame(_) | Said::More(_) | Said::End => {}
+            Said::Frames(_) | Said::More(_) | Said::End => {}
         }
     }
 

@@ -7,16 +7,10 @@ use leptos::task::spawn_local;
 use super::super::driver::settings;
 use super::super::line::Said;
 use super::{Hub, TAB};
-use crate::activity::tabs::{Message, Open, Role};
+use crate::activity::tabs::{GATHER, Health, Message, Open, Plan, Role};
 use crate::browser::{Stream, StreamSaid, held_locks, is_visible, random, reload, steady};
 use crate::model::{Code, RunId};
 
-/// How long a change of what is wanted waits for others like it, in milliseconds.
-const GATHER: u64 = 30;
-/// How long a stream goes on that carries more than is wanted, in milliseconds.
-const SHRINK: u64 = 500;
-/// A timer that is so late says that the tab slept; what came meanwhile may still wait to be handled.
-const LATE: u64 = 1000;
 /// How many bytes of frames are told to other tabs at once, and per second. What is more they fetch, as fast as they can take
 /// it: a channel has no way to say that it is too much.
 pub(super) const BURST: f64 = 1_048_576.0;
@@ -29,22 +23,11 @@ impl Hub {
             return;
         }
         let all = self.wants.borrow().all();
-        let wait = {
-            let mut upstream = self.upstream.borrow_mut();
-            let carries = upstream.carries();
-            match (upstream.is_open(), all.is_empty()) {
-                (true, true) => {
-                    upstream.close();
-                    None
-                }
-                (true, false) if !carries.covers(&all) => Some(GATHER),
-                (true, false) if !all.covers(&carries) => Some(SHRINK),
-                (false, false) if ask => Some(GATHER.max(upstream.not_before.saturating_sub(steady()))),
-                (_, _) => None,
-            }
-        };
-        if let Some(wait) = wait {
-            self.open_in(wait);
+        let plan = self.upstream.borrow().plan(&all, ask, steady());
+        match plan {
+            Plan::Keep => {}
+            Plan::Close => self.upstream.borrow_mut().close(),
+            Plan::Open(wait) => self.open_in(wait),
         }
     }
 
@@ -69,15 +52,10 @@ impl Hub {
         if !self.connects() || all.is_empty() {
             return self.upstream.borrow_mut().close();
         }
-        let (want, number) = {
-            let mut upstream = self.upstream.borrow_mut();
-            let carries = upstream.carries();
-            if upstream.is_open() && carries.covers(&all) && all.covers(&carries) {
-                return;
-            }
-            upstream.number += 1;
-            (upstream.from(all), upstream.number)
-        };
+        if self.upstream.borrow().plan(&all, true, steady()) == Plan::Keep {
+            return;
+        }
+        let (number, want) = self.upstream.borrow_mut().next(all);
         let heard = self.with(move |hub, said| hub.heard(number, said));
         let me = self.me.clone();
         let busy = move || me.upgrade().is_some_and(|hub| hub.lines().iter().any(|line| (line.busy)()));
@@ -86,45 +64,47 @@ impl Hub {
                 self.upstream.borrow_mut().open(&want, stream, steady());
                 self.look();
             }
-            None => self.lost(),
+            None => self.lost(0),
         }
     }
 
     /// Gives a stream up that has been silent for too long, and looks again when it would be.
     pub(super) fn look(&self) {
         let now = steady();
-        let dead_at = {
-            let upstream = self.upstream.borrow();
-            upstream.is_open().then(|| upstream.dead_at(settings().silence()))
-        };
-        match dead_at {
-            None => drop(self.watch.take()),
-            // What came while the tab slept is handled first.
-            Some(dead_at) if now >= dead_at + LATE && self.upstream.borrow_mut().doubt(now) => self.look(),
-            Some(dead_at) if now >= dead_at => self.lost(),
-            Some(dead_at) => drop(self.watch.replace(Some(self.after(dead_at - now, Self::look)))),
+        let health = self.upstream.borrow_mut().health(settings().silence(), now);
+        match health {
+            Health::Closed => drop(self.watch.take()),
+            Health::Dead => self.lost(0),
+            Health::Until(at) => drop(self.watch.replace(Some(self.after(at - now, Self::look)))),
         }
     }
 
     pub(super) fn heard(&self, number: u64, piece: Vec<StreamSaid>) {
-        let mut batch = BTreeMap::new();
+        // Frames are told a run at a time, and before whatever came after them.
+        let mut batch: BTreeMap<RunId, Vec<String>> = BTreeMap::new();
         for said in piece {
-            if self.upstream.borrow().number != number {
+            if !self.upstream.borrow().is(number) {
                 return;
             }
-            if !matches!(said, StreamSaid::Frame { .. }) {
-                self.relay(&mut batch);
+            match said {
+                StreamSaid::Frame { run, seq, json } => {
+                    self.upstream.borrow_mut().tell(&run, seq);
+                    batch.entry(run).or_default().push(json);
+                }
+                said => {
+                    self.tell(&mut batch);
+                    self.take(said);
+                }
             }
-            self.take(said, &mut batch);
         }
-        self.relay(&mut batch);
-        if self.upstream.borrow().number != number {
+        self.tell(&mut batch);
+        if !self.upstream.borrow().is(number) {
             return;
         }
         let now = steady();
         self.upstream.borrow_mut().hear(now);
         // The server is silent about runs that are silent as long as another one speaks.
-        if self.upstream.borrow().ready && now >= self.beaten.get() + settings().heartbeat {
+        if self.upstream.borrow().is_ready() && now >= self.beaten.get() + settings().heartbeat {
             let heads = self.upstream.borrow().carries().runs;
             self.live(heads);
         }
@@ -139,24 +119,17 @@ impl Hub {
         self.look_for_tabs();
     }
 
-    pub(super) fn take(&self, said: StreamSaid, batch: &mut BTreeMap<RunId, Vec<String>>) {
+    pub(super) fn take(&self, said: StreamSaid) {
         match said {
             StreamSaid::Ready { runs, list } => {
                 let openings: Vec<Open> = {
                     let mut upstream = self.upstream.borrow_mut();
                     upstream.begin(runs, steady());
-                    upstream.openings(&upstream.carries()).collect()
+                    upstream.openings(&upstream.carries())
                 };
                 self.beaten.set(steady());
                 self.post(Message::Ready { runs: openings.clone(), list });
                 self.ready(openings, list);
-            }
-            StreamSaid::Frame { run, seq, json } => {
-                self.upstream.borrow_mut().tell(&run, seq);
-                if self.wants.borrow().others_want(&self.id, &run) {
-                    batch.entry(run.clone()).or_default().push(json.clone());
-                }
-                self.say(&run, &Said::Frame(json));
             }
             StreamSaid::Heartbeat { heads } => self.live(heads),
             StreamSaid::End(run) => self.end(run),
@@ -168,7 +141,7 @@ impl Hub {
             }
             StreamSaid::Nothing => {
                 let carried = self.upstream.borrow().carries();
-                let openings: Vec<Open> = self.upstream.borrow().openings(&carried).collect();
+                let openings = self.upstream.borrow().openings(&carried);
                 // Who is behind learns from where to fetch what it lacks.
                 self.post(Message::Ready { runs: openings.clone(), list: false });
                 self.ready(openings, false);
@@ -179,17 +152,17 @@ impl Hub {
             StreamSaid::Problem(Code::Unauthorized) => reload(),
             // A stream that has nothing more to tell closes.
             StreamSaid::Lost if self.upstream.borrow().carries().is_empty() => self.upstream.borrow_mut().close(),
-            StreamSaid::Refused { asked_for_too_much, floor } => {
-                if asked_for_too_much {
+            StreamSaid::Refused { not_there, floor } => {
+                if not_there {
                     // A run that is gone, or a cursor of another history: a tab that lives learns it by its own poll, and one
                     // that sleeps must not keep the stream from the others. Who is there says anew what it wants.
                     self.wants.borrow_mut().keep(|tab| tab == self.id);
                     self.post(Message::Lead);
                 }
-                self.upstream.borrow_mut().leave_alone(steady() + floor);
-                self.lost();
+                self.lost(floor);
             }
-            StreamSaid::Problem(_) | StreamSaid::Lost => self.lost(),
+            StreamSaid::Frame { .. } => {}
+            StreamSaid::Problem(_) | StreamSaid::Lost => self.lost(0),
         }
     }
 
@@ -201,25 +174,41 @@ impl Hub {
         self.ended(&run);
     }
 
-    pub(super) fn lost(&self) {
-        self.upstream.borrow_mut().fail(steady(), random());
+    /// The stream is away. `floor`: for how many milliseconds the server asked to be left alone.
+    pub(super) fn lost(&self, floor: u64) {
+        self.upstream.borrow_mut().fail(steady(), random(), floor);
         self.watch.take();
+        // Who waited for it to open asks again.
+        self.opening.take();
         self.post(Message::Lost);
         self.away();
     }
 
-    /// Tells other tabs frames that they want, as much as fits; that there are more, if it does not.
-    pub(super) fn relay(&self, batch: &mut BTreeMap<RunId, Vec<String>>) {
+    /// Tells this tab and others their frames.
+    pub(super) fn tell(&self, batch: &mut BTreeMap<RunId, Vec<String>>) {
         for (run, frames) in std::mem::take(batch) {
-            let size = frames.iter().map(String::len).sum::<usize>() as f64;
-            let now = steady();
-            let (left, at) = self.budget.get();
-            let left = (left + now.saturating_sub(at) as f64 * RATE / 1000.0).min(BURST);
-            let fits = size <= left;
-            self.budget.set((if fits { left - size } else { left }, now));
-            let head = self.upstream.borrow().told(&run);
-            self.post(if fits { Message::Frames { run, frames } } else { Message::More { run, head } });
+            if self.wants.borrow().others_want(&self.id, &run) {
+                self.relay(&run, &frames);
+            }
+            self.say(&run, Said::Frames(frames));
         }
+    }
+
+    /// Tells other tabs these frames if that is not too much for the channel; that there are more, if it is.
+    pub(super) fn relay(&self, run: &RunId, frames: &[String]) {
+        let run = run.clone();
+        let size = frames.iter().map(String::len).sum::<usize>() as f64;
+        let now = steady();
+        let (left, at) = self.budget.get();
+        let left = (left + now.saturating_sub(at) as f64 * RATE / 1000.0).min(BURST);
+        let fits = size <= left;
+        self.budget.set((if fits { left - size } else { left }, now));
+        self.post(if fits {
+            Message::Frames { run, frames: frames.to_vec() }
+        } else {
+            let head = self.upstream.borrow().told_up_to(&run);
+            Message::More { run, head }
+        });
     }
 
     /// Forgets tabs that are gone without a word. One that has just come may not have its lock yet, so it is looked twice.
@@ -250,7 +239,7 @@ impl Hub {
                 if ask {
                     let (runs, list, ready) = {
                         let upstream = self.upstream.borrow();
-                        (upstream.openings(&want).collect(), upstream.carries_list(), upstream.ready)
+                        (upstream.openings(&want), upstream.carries_list(), upstream.is_ready())
                     };
                     if ready {
                         self.post(Message::Ready { runs, list });

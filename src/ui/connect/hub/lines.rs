@@ -1,6 +1,7 @@
 //! The hub's side towards the tab's own lines: what they are told, whoever it came from.
 
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 use std::rc::Rc;
 
 use super::super::line::{Said, State, Topic};
@@ -9,17 +10,16 @@ use crate::activity::tabs::Open;
 use crate::model::RunId;
 
 impl Hub {
-    pub(super) fn open_lines(&self, topic: &Topic) -> impl Iterator<Item = Rc<State>> {
-        let open: Vec<_> = self.lines().into_iter().filter(|line| line.open.get() && line.topic == *topic).collect();
-        open.into_iter()
+    pub(super) fn open_lines(&self, topic: &Topic) -> Vec<Rc<State>> {
+        self.lines.borrow().iter().filter(|line| line.open.get() && line.topic == *topic).map(Rc::clone).collect()
     }
 
     /// Says this of a run.
-    pub(super) fn say(&self, run: &RunId, said: &Said) {
-        self.lines()
-            .iter()
-            .filter(|line| line.open.get() && matches!(&line.topic, Topic::Run(of) if of == run))
-            .for_each(|line| (line.hear)(said.clone()));
+    pub(super) fn say(&self, run: &RunId, said: Said) {
+        let lines = self.open_lines(&Topic::Run(run.clone()));
+        for (line, said) in lines.iter().zip(repeat_n(said, lines.len())) {
+            (line.hear)(said);
+        }
     }
 
     pub(super) fn ready(&self, runs: Vec<Open>, list: bool) {
@@ -52,7 +52,9 @@ impl Hub {
     }
 
     pub(super) fn list(&self, run: String) {
-        self.open_lines(&Topic::List).for_each(|line| (line.hear)(Said::Listed(run.clone())));
+        for line in self.open_lines(&Topic::List) {
+            (line.hear)(Said::Listed(run.clone()));
+        }
     }
 
     pub(super) fn beat(&self, heads: &BTreeMap<RunId, u64>, list: bool) {

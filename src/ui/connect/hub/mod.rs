@@ -15,9 +15,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::line::{State, Topic};
-use super::upstream::Upstream;
-use crate::activity::tabs::{Act, Election, Happening, Message, Role, Want, Wants};
-use crate::browser::{Channel, Lock, LockNews, PageEvent, PageEvents, Timer, has_locks, is_visible, key, steady};
+use crate::activity::tabs::{Act, Election, Following, Happening, Message, Role, Upstream, Want, Wants};
+use crate::browser::{
+    Channel, Lock, LockNews, PageEvent, PageEvents, Stream, Timer, has_locks, is_visible, key, steady,
+};
 use leader::BURST;
 
 /// The lock that the leader holds.
@@ -34,11 +35,10 @@ pub struct Hub {
     lines: RefCell<Vec<Rc<State>>>,
     election: RefCell<Election>,
     wants: RefCell<Wants>,
-    upstream: RefCell<Upstream>,
+    upstream: RefCell<Upstream<Stream>>,
     /// How many messages this tab has posted.
     posted: Cell<u64>,
-    /// The leader heard last, and which of its messages that was.
-    heard: RefCell<Option<(String, u64)>>,
+    following: RefCell<Following>,
     /// Bytes that may be told, and when that was so.
     budget: Cell<(f64, u64)>,
     /// Tabs that were not there when it was looked last.
@@ -49,8 +49,6 @@ pub struct Hub {
     alarm: RefCell<Option<Timer>>,
     /// When the lines were told last that the stream lives.
     beaten: Cell<u64>,
-    /// Who said last that it leads.
-    leader: RefCell<Option<String>>,
     opening: RefCell<Option<(u64, Timer)>>,
     watch: RefCell<Option<Timer>>,
     page: RefCell<Option<PageEvents>>,
@@ -74,7 +72,7 @@ impl Hub {
             wants: RefCell::default(),
             upstream: RefCell::default(),
             posted: Cell::new(0),
-            heard: RefCell::default(),
+            following: RefCell::default(),
             budget: Cell::new((BURST, 0)),
             missed: RefCell::default(),
             lock: RefCell::default(),
@@ -82,7 +80,6 @@ impl Hub {
             channel: RefCell::default(),
             alarm: RefCell::default(),
             beaten: Cell::new(0),
-            leader: RefCell::default(),
             opening: RefCell::default(),
             watch: RefCell::default(),
             page: RefCell::default(),
@@ -264,10 +261,10 @@ impl Hub {
     fn open_carried(&self, want: &Want) {
         let (openings, list) = {
             let upstream = self.upstream.borrow();
-            if !upstream.ready {
+            if !upstream.is_ready() {
                 return;
             }
-            (upstream.openings(want).collect::<Vec<_>>(), upstream.carries_list())
+            (upstream.openings(want), upstream.carries_list())
         };
         self.ready(openings, list);
     }
