@@ -1,4 +1,4 @@
-//! HTTP/1.1 on plain sockets: what becomes of a connection whose answer is an event stream (`server/connections.rs`).
+//! HTTP/1.1 on plain sockets: what becomes of a connection whose answer is an event stream (`server/connections/`).
 
 use std::time::Duration;
 
@@ -153,6 +153,23 @@ async fn a_connection_is_kept_for_what_is_no_stream() {
     socket.read_to_end(&mut bytes).await.unwrap();
     let head_only = take(&mut bytes, true);
     assert_eq!(head_only.status(), "200");
+    assert_eq!(take(&mut bytes, false).seqs(), (1..=head).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn clients_that_dawdle_keep_nobody_out() {
+    let (_world, server, id, head) = finished(1, 10).await;
+    // More than may make their first request at once. Half of them say half of it, half of them nothing.
+    let mut dawdlers = Vec::new();
+    for number in 0..200 {
+        let mut socket = TcpStream::connect(server.addr()).await.unwrap();
+        if number % 2 == 0 {
+            socket.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+        }
+        dawdlers.push(socket);
+    }
+    let all = request(&server, "GET", &format!("/runs/{id}/events"), "");
+    let mut bytes = talk(&server, &all).await;
     assert_eq!(take(&mut bytes, false).seqs(), (1..=head).collect::<Vec<_>>());
 }
 

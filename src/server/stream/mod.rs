@@ -70,7 +70,7 @@ struct Stream<S> {
 
 /// The answer that tells `ready` and then what the source tells.
 fn answer(app: &App, ready: String, source: impl Source) -> Response {
-    let stream = Stream {
+    let stream = Box::new(Stream {
         source,
         waiting: VecDeque::from([Bytes::from(ready)]),
         heartbeat: app.heartbeat,
@@ -79,7 +79,7 @@ fn answer(app: &App, ready: String, source: impl Source) -> Response {
         stop: Box::pin(app.stop.clone().cancelled_owned()),
         closing: false,
         _open: Open::new(&app.streams),
-    };
+    });
     let headers = [
         (header::CONTENT_TYPE.as_str(), "text/event-stream"),
         // no-transform: a proxy must not compress what has to arrive at once.
@@ -90,7 +90,8 @@ fn answer(app: &App, ready: String, source: impl Source) -> Response {
 }
 
 impl<S: Source> Stream<S> {
-    async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
+    /// Boxed, since it goes through here with each piece.
+    async fn next(mut self: Box<Self>) -> Option<(Result<Bytes, std::convert::Infallible>, Box<Self>)> {
         while self.waiting.is_empty() && !self.closing {
             self.wait().await;
         }

@@ -1,0 +1,141 @@
+//! Connections. hyper reads requests and writes answers; an event stream leaves hyper once its answer is known, and its bytes
+//! are written by [`stream`]. Knows no runs: whatever answers with `text/event-stream` is one.
+
+mod stream;
+mod turn;
+mod watched;
+
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Method, Request, Version, header};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use stream::Stream;
+use turn::Turns;
+use watched::Watched;
+
+/// How long a client may take to send the head of its request.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
+
+/// When the system has no descriptor left for a connection, how long to wait for one.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`, then waits until every connection has ended.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let open = TaskTracker::new();
+    let shared = Shared { router, stop: stop.clone(), open: open.clone(), turns: Turns::default() };
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                // What is written is complete; it must not wait for what was written before to be acknowledged.
+                let _ = socket.set_nodelay(true);
+                open.spawn(connection(socket, peer, shared.clone()));
+            }
+            // Gone before it was accepted.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept a connection");
+                tokio::time::sleep(NO_DESCRIPTOR).await;
+            }
+        }
+    }
+    drop(listener);
+    open.close();
+    open.wait().await;
+}
+
+/// What all connections share.
+#[derive(Clone)]
+struct Shared {
+    router: Router,
+    stop: CancellationToken,
+    open: TaskTracker,
+    turns: Turns,
+}
+
+/// One connection, as long as hyper has it.
+async fn connection(socket: TcpStream, peer: SocketAddr, shared: Shared) {
+    let Shared { router, stop, open, turns } = shared;
+    let turn = tokio::select! {
+        turn = turns.wait(&socket) => turn,
+        () = stop.cancelled() => None,
+    };
+    let Some(turn) = turn else { return };
+    let (take_over, mut streams) = mpsc::channel::<Response>(1);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let may_stream = request.method() == Method::GET
+            && request.version() == Version::HTTP_11
+            && hyper::body::Body::is_end_stream(request.body());
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let answered = router.clone().call(request);
+        let take_over = take_over.clone();
+        let turn = turn.clone();
+        async move {
+            let response = answered.await?;
+            turn.give_back();
+            if !(may_stream && is_stream(&response)) {
+                return Ok::<_, std::convert::Infallible>(response);
+            }
+            match take_over.try_send(response) {
+                // From here on hyper has nothing to do, and is dropped.
+                Ok(()) => std::future::pending().await,
+                Err(TrySendError::Full(response) | TrySendError::Closed(response)) => Ok(response),
+            }
+        }
+    });
+    let (socket, held_back) = Watched::new(socket);
+    let mut hyper = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .serve_connection(socket, answer);
+    let taken_over = async move {
+        let response = streams.recv().await;
+        // A client may have asked before it read the answers to what it asked earlier; those go first. hyper is polled before
+        // this, and so this is after each of its writes.
+        poll_fn(|_| if held_back.is() { Poll::Pending } else { Poll::Ready(()) }).await;
+        response
+    };
+    tokio::pin!(taken_over);
+    let mut stopping = false;
+    let response = loop {
+        tokio::select! {
+            biased;
+            // An error here is the client's going away, or no HTTP.
+            _ = &mut hyper => return,
+            response = &mut taken_over => break response,
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                Pin::new(&mut hyper).graceful_shutdown();
+            }
+        }
+    };
+    if let Some(response) = response {
+        let socket = hyper.into_parts().io.into_inner();
+        // A task of its own, and the end of this one, which is much larger.
+        open.spawn(Stream::new(socket, response).run(stop));
+    }
+}
+
+fn is_stream(response: &Response) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream")
+}

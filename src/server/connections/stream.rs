@@ -1,0 +1,141 @@
+//! An event stream on its socket.
+//!
+//! It is open for hours, does nothing for most of them, and then has a few hundred bytes to send, and very many others have
+//! the same. So it keeps no buffers while it waits, and what has come goes out in one write.
+
+use std::future::poll_fn;
+use std::io::{ErrorKind, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// What a stream sends at once is copied together up to about this; a longer piece is written from where it lies.
+const TOGETHER: usize = 16 * 1024;
+
+/// The most bytes of a chunk that are not its data.
+const FRAMING: usize = 20;
+
+/// Once the server stops, how long a stream may take to send its last words.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// An event stream and its socket: HTTP/1.1, chunked, and the last answer of its connection.
+pub(super) struct Stream {
+    socket: TcpStream,
+    body: Body,
+    /// To be written at once. Empty, without memory, while the stream waits.
+    out: Vec<u8>,
+}
+
+/// What there is to write.
+enum Ready {
+    /// `out`.
+    Out,
+    /// `out`, then this piece.
+    Piece(axum::body::Bytes),
+    /// `out`, then nothing more.
+    End,
+}
+
+impl Stream {
+    /// What this response tells, on this socket.
+    pub(super) fn new(socket: TcpStream, response: Response) -> Self {
+        let (mut head, body) = response.into_parts();
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        let mut out = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
+        for (name, value) in &head.headers {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+        let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+        out.extend_from_slice(format!("date: {date}\r\n\r\n").as_bytes());
+        Self { socket, body, out }
+    }
+
+    /// Writes until the stream ends or the client goes.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            // An error is the client's going away.
+            _ = self.write() => {}
+            // A client that does not read is no reason to stay.
+            () = late => {}
+        }
+    }
+
+    async fn write(&mut self) -> std::io::Result<()> {
+        loop {
+            let ready = poll_fn(|cx| self.poll_ready(cx)).await?;
+            let out = std::mem::take(&mut self.out);
+            self.socket.write_all(&out).await?;
+            match ready {
+                Ready::Out => {}
+                Ready::Piece(piece) => {
+                    self.socket.write_all(&piece).await?;
+                    self.out.extend_from_slice(b"\r\n");
+                }
+                Ready::End => return self.socket.shutdown().await,
+            }
+        }
+    }
+
+    /// Collects what the body has. An error if the client has closed, or the body has no orderly end: then the client must
+    /// not see one.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Ready>> {
+        while self.out.len() < TOGETHER {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers: there are none.
+                    let Ok(piece) = frame.into_data() else { continue };
+                    // A chunk of no bytes would be the end.
+                    if piece.is_empty() {
+                        continue;
+                    }
+                    let large = piece.len() > TOGETHER;
+                    self.out.reserve(FRAMING + if large { 0 } else { piece.len() });
+                    write!(self.out, "{:x}\r\n", piece.len())?;
+                    if large {
+                        return Poll::Ready(Ok(Ready::Piece(piece)));
+                    }
+                    self.out.extend_from_slice(&piece);
+                    self.out.extend_from_slice(b"\r\n");
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(std::io::Error::other(error))),
+                Poll::Ready(None) => {
+                    self.out.extend_from_slice(b"0\r\n\r\n");
+                    return Poll::Ready(Ok(Ready::End));
+                }
+                Poll::Pending if self.out.is_empty() => return self.poll_closed(cx).map(Err),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(Ready::Out))
+    }
+
+    /// Ready when the client has closed. What it still says is not heard.
+    fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<std::io::Error> {
+        let mut unheard = [0; 512];
+        loop {
+            if let Err(error) = ready!(self.socket.poll_read_ready(cx)) {
+                return Poll::Ready(error);
+            }
+            match self.socket.try_read(&mut unheard) {
+                Ok(0) => return Poll::Ready(ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(error),
+            }
+        }
+    }
+}
