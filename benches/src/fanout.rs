@@ -105,10 +105,11 @@ fn once(programs: &Programs, kind: Kind, readers: usize, rate: f64) -> Option<Fi
     Some([deliveries / seconds, deliveries / cpu, p50, p99, cpu / seconds, jumps])
 }
 
-/// Runtrail under this load for 12 seconds.
-pub fn probe(readers: usize, rate: f64) {
+/// A server, named by the beginning of its name in the tables, under this load for 12 seconds.
+pub fn probe(kind: &str, readers: usize, rate: f64) {
     let programs = Programs::from_environment();
-    let mut server = Server::start(&programs, Kind::Runtrail, Load::endless(readers, rate), 1).unwrap();
+    let kind = Kind::ALL.into_iter().find(|known| known.name().starts_with(kind)).unwrap();
+    let mut server = Server::start(&programs, kind, Load::endless(readers, rate), 1).unwrap();
     let client = Client::attach(server.address, vec![server.reader(); readers], false);
     server.go();
     println!("{}", server.process.0.id());

@@ -2,7 +2,7 @@
 //!
 //! `bench SCENARIO…` measures and writes one Markdown part a scenario; the other commands are what it starts as processes of
 //! their own: the sources (`print`, `post`) and the raw writer (`raw`), so that their work is not counted as a server's.
-//! `bench probe READERS RATE` keeps Runtrail under one load for a while and names its process, for a profiler.
+//! `bench probe KIND READERS RATE` keeps a server under one load for a while and names its process, for a profiler.
 
 mod append;
 mod attach;
@@ -33,7 +33,7 @@ fn main() {
         ["print", rest @ ..] => source::print(rest),
         ["post", rest @ ..] => source::post(rest),
         ["raw", rest @ ..] => raw::serve(rest),
-        ["probe", readers, rate] => fanout::probe(readers.parse().unwrap(), rate.parse().unwrap()),
+        ["probe", kind, readers, rate] => fanout::probe(kind, readers.parse().unwrap(), rate.parse().unwrap()),
         [out, scenarios @ ..] => measure(&PathBuf::from(out), scenarios),
         [] => panic!("bench OUT-FOLDER SCENARIO…"),
     }

@@ -78,6 +78,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Runtrail,
+        Self::RuntrailNormal,
+        Self::DurableStreams,
+        Self::DurableStreamsMemory,
+        Self::BetterSse,
+        Self::Raw,
+    ];
+
     /// As the tables name it.
     pub const fn name(self) -> &'static str {
         match self {
