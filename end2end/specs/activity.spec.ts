@@ -137,3 +137,36 @@ test('a failing phase is shown with its exit code, and the next one does not run
   await expect(run.page.locator('body')).toContainText(ended.error!);
   await run.showsAll(await api.frames(id));
 });
+
+test.describe('a long run', () => {
+  test.use({ serverOptions: { pollInterval: '200ms' } });
+
+  test('opens at its end; what is older comes when it is scrolled to, or linked', async ({ server, api, run, page }) => {
+    await server.pipeline({ name: 'long', phases: { only: print('line', 1, 60_000) } });
+    const id = await server.run('long');
+    const { head } = await api.reaches(id, 'completed');
+    const asked: number[] = [];
+    page.on('request', (request) => {
+      const after = /\/frames\?after=(\d+)/.exec(request.url());
+      if (after) asked.push(Number(after[1]));
+    });
+    await run.open(id);
+    await expect(run.activity).toHaveAttribute('data-last', String(head));
+    // A finished run is looked at again for as long as somebody sees it.
+    await expect.poll(() => asked.length, { message: 'polls' }).toBeGreaterThan(3);
+    expect(new Set(asked), 'only what is newer is asked for').toEqual(new Set([head]));
+    const shown = await run.count('frames');
+    expect(shown).toBeLessThan(1000);
+
+    await run.scroll('top');
+    await expect.poll(() => run.count('frames')).toBeGreaterThan(shown);
+    expect(await run.count('gaps')).toBe(0);
+
+    const linked = await api.printed(id, 'line 55000');
+    await page.goto(`${run.base}/runs/${id}#f${linked}`);
+    await page.reload();
+    await expect(run.frame(linked)).toBeInViewport();
+    expect(await run.count('frames')).toBeLessThan(10_000);
+    expect(await run.count('gaps')).toBe(0);
+  });
+});

@@ -13,7 +13,8 @@ use crate::activity::tabs::Role;
 use crate::activity::{Connection, Journal, Link, Numbers, RunState, Settings};
 use crate::model::{Frame, RunView};
 
-/// The most frames that are fetched by themselves, and held while more come. What is older is loaded when scrolled to.
+/// The most frames that are held while more come. A journal of no more is fetched whole; of a longer one the page has its end,
+/// and what is older when it is scrolled to.
 #[cfg(feature = "hydrate")]
 pub const BOUND: usize = 50_000;
 

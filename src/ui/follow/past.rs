@@ -1,4 +1,4 @@
-//! Fetches what came before the frames that the server rendered: in the background up to a bound, then as it is wanted.
+//! Fetches what came before the frames that the server rendered: in the background if it is little, else as it is scrolled to.
 
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
@@ -37,12 +37,12 @@ impl Past {
     }
 }
 
-/// Fetches older frames until the bound is reached or there are none.
+/// Fetches all older frames, if the whole journal is within the bound.
 pub(super) fn fill(engine: &Rc<Engine>) {
     start(engine, false);
 }
 
-/// Fetches one more page of older frames, beyond the bound.
+/// Fetches one more page of older frames.
 pub(super) fn load_page(engine: &Rc<Engine>) {
     start(engine, true);
 }
@@ -93,8 +93,8 @@ async fn fetch_page(weak: &Weak<Engine>, pages: &mut usize) -> bool {
 /// The run, and the seq of the first frame held, if older ones are to be fetched.
 fn wanted(engine: &Engine, pages: usize) -> Option<(crate::model::RunId, u64)> {
     let numbers = engine.follow.journal.try_with_value(|journal| journal.numbers())?;
-    let room = if pages > 0 { MOST } else { BOUND };
-    (numbers.first > 1 && numbers.frames < room).then(|| (engine.run.clone(), numbers.first))
+    let fits = if pages > 0 { numbers.frames < MOST } else { numbers.last <= BOUND as u64 };
+    (numbers.first > 1 && fits).then(|| (engine.run.clone(), numbers.first))
 }
 
 /// Reads frames a few at a time. `None` if one of them is no frame.

@@ -164,6 +164,8 @@ impl Scroll {
         if let Some(place) = target {
             inner.target = None;
             top = ROWS.centred(place, inner.height);
+        } else if inner.target.is_some_and(|seq| seq < numbers.first) {
+            self.follow.load_older();
         } else if inner.tail.following() {
             // Beyond the end, so that the list's own padding is in view too; the browser stops where the end is.
             top = (ROWS.length(numbers.frames) - inner.height).max(0.0) + ROWS.height;
