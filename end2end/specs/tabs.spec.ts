@@ -334,3 +334,50 @@ test('tabs that go from page to page leave nothing behind', async ({ server, pro
   await list.page.close();
   await expect.poll(() => streamsAt(server.base)).toBe(0);
 });
+
+test.describe('with a token', () => {
+  const token = 'correct horse battery staple';
+  test.use({ serverOptions: { token } });
+
+  test('a login that has run out leads every tab to the form, and from there back', async ({
+    server,
+    project,
+    api,
+    faults,
+    context,
+    complaints,
+  }) => {
+    complaints.expectNetworkErrors();
+    complaints.expect(/status of 401/);
+    await server.pipeline({ name: 'talk', phases: { talk: blocks('meanwhile', 'end') } });
+    const id = await server.run('talk');
+    await api.reaches(id, 'running');
+    const logIn = async (tab: RunPage) => {
+      await tab.page.getByLabel('Token').fill(token);
+      await tab.page.getByRole('button', { name: 'Log in' }).click();
+      await tab.says('live');
+    };
+    const first = new RunPage(await context.newPage(), faults.base);
+    await first.page.goto(`${faults.base}/runs/${id}`);
+    await logIn(first);
+    const tabs = [first, await openTab(context, faults.base, id), await openTab(context, faults.base, id)];
+    for (const tab of tabs) await tab.says('live');
+
+    await context.clearCookies();
+    faults.cut();
+    for (const tab of tabs) await tab.page.waitForURL('**/login?**');
+    project.release('meanwhile');
+    await api.printed(id, 'meanwhile 10');
+    await logIn(first);
+    // Who is logged in in one tab is so in all.
+    for (const tab of tabs.slice(1)) await tab.open(id);
+    for (const tab of tabs) {
+      await tab.says('live');
+      await tab.holds((await api.run(id)).head);
+    }
+    await expect.poll(() => faults.openStreams).toBe(1);
+    project.release('end');
+    await api.reaches(id, 'completed');
+    for (const tab of tabs) await tab.isAt('completed', 1);
+  });
+});

@@ -24,6 +24,8 @@ export interface ServerOptions {
   heartbeat?: string;
   /** How often the page polls. */
   pollInterval?: string;
+  /** What who comes in must know. */
+  token?: string;
 }
 
 /** One parameter of a pipeline. */
@@ -101,7 +103,7 @@ export class Server {
   }
 
   get api(): Api {
-    return new Api(this.base);
+    return new Api(this.base, this.#options.token);
   }
 
   /** All that it has printed. */
@@ -117,6 +119,7 @@ export class Server {
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
     );
+    if (this.#options.token !== undefined) env['RUNTRAIL_TOKEN'] = this.#options.token;
     const child = spawn(
       BINARY,
       [

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::feed::{self, Feed};
@@ -97,6 +99,36 @@ async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
         assert_eq!(held.end, Some(head));
         assert_eq!(held.frames, journal[usize::try_from(held.first).unwrap()..]);
     }
+}
+
+/// Readers that take nothing any more have no last word to hear, and are not waited for.
+#[tokio::test]
+async fn readers_that_do_not_read_do_not_keep_the_program() {
+    const LINES: u64 = 4000;
+    let world = World::new();
+    world.pipeline(
+        "much",
+        &[&format!(
+            "i=0; l=$(printf '%*s' 4000 '' | tr ' ' x); while [ $i -lt {LINES} ]; do i=$((i+1)); echo \"$l\"; done"
+        )],
+    );
+    let server = world.serve_with(&["--grace", "60s"]);
+    let id = server.start(&world, "much").await;
+    server.until_status(&id, "completed").await;
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        let mut socket = TcpStream::connect(server.addr()).await.unwrap();
+        let request = format!("GET /runs/{id}/events HTTP/1.1\r\nHost: {}\r\n\r\n", server.addr());
+        socket.write_all(request.as_bytes()).await.unwrap();
+        // It is attached, and what is left is more than the system keeps for it.
+        assert_ne!(socket.read(&mut [0; 1024]).await.unwrap(), 0);
+        sockets.push(socket);
+    }
+    let signalled = Instant::now();
+    assert_eq!(server.terminate().await, Some(0));
+    let took = signalled.elapsed();
+    // When it does not wait for connections any longer it has waited for two seconds.
+    assert!(took < Duration::from_secs(2), "took {took:?}");
 }
 
 /// The commands that runs carry out find the limit that the server found, whatever the server made of its own.
