@@ -1,7 +1,7 @@
 // Bad days of a browser that must end well: no network, a proxy that cuts or refuses, a clock that jumps.
-import { blocks, waitFor } from '../support/project.ts';
+import { waitFor } from '../support/project.ts';
 import { RunPage, sameDocument } from '../support/pages.ts';
-import { openTab } from '../support/tabs.ts';
+import { openTabs } from '../support/tabs.ts';
 import { expect, test } from '../support/test.ts';
 
 test('without network the tabs say so, and catch up when it is back', async ({
@@ -12,11 +12,8 @@ test('without network the tabs say so, and catch up when it is back', async ({
   complaints,
 }) => {
   complaints.expectNetworkErrors();
-  await server.pipeline({ name: 'talk', phases: { talk: blocks('before', 'offline', 'end') } });
-  const id = await server.run('talk');
-  await api.reaches(id, 'running');
-  const tabs = [await openTab(context, server.base, id), await openTab(context, server.base, id)];
-  for (const tab of tabs) await tab.says('live');
+  const id = await server.talk('before', 'offline', 'end');
+  const tabs = await openTabs(2, context, server.base, id);
   project.release('before');
   await api.printed(id, 'before 10');
   for (const tab of tabs) await tab.holds((await api.run(id)).head);
@@ -46,9 +43,7 @@ test('a proxy that refuses everything for ten seconds is waited for', async ({
 }) => {
   complaints.expectNetworkErrors();
   complaints.expect(/status of 503/);
-  await server.pipeline({ name: 'talk', phases: { talk: blocks('before', 'away', 'end') } });
-  const id = await server.run('talk');
-  await api.reaches(id, 'running');
+  const id = await server.talk('before', 'away', 'end');
   const run = new RunPage(page, faults.base);
   await run.watchForTwins();
   await run.open(id);
@@ -83,9 +78,7 @@ test('a proxy that refuses everything for ten seconds is waited for', async ({
 test('a server that asks to be left alone is left alone', async ({ server, project, api, faults, page, complaints }) => {
   complaints.expectNetworkErrors();
   complaints.expect(/status of 429/);
-  await server.pipeline({ name: 'talk', phases: { talk: blocks('busy', 'end') } });
-  const id = await server.run('talk');
-  await api.reaches(id, 'running');
+  const id = await server.talk('busy', 'end');
   const run = new RunPage(page, faults.base);
   await run.open(id);
   await run.says('live');
@@ -119,8 +112,7 @@ test('a proxy that cuts every five seconds costs nothing but a reconnect', async
   await server.pipeline({ name: 'tick', phases: { tick: `${waitFor('go')}\n${ticks}` } });
   const id = await server.run('tick');
   await api.reaches(id, 'running');
-  const tabs = [await openTab(context, faults.base, id), await openTab(context, faults.base, id)];
-  for (const tab of tabs) await tab.says('live');
+  const tabs = await openTabs(2, context, faults.base, id);
   const stop = faults.cutEvery(5000);
   project.release('go');
   await expect.poll(async () => (await api.run(id)).status, { timeout: 60_000 }).toBe('completed');
@@ -139,9 +131,7 @@ test('a clock that jumps is no silence', async ({ server, project, api, page, ru
     Date.now = () => now() + ahead;
     Object.assign(window, { jump: (milliseconds: number) => (ahead += milliseconds) });
   });
-  await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'second', 'end') } });
-  const id = await server.run('talk');
-  await api.reaches(id, 'running');
+  const id = await server.talk('first', 'second', 'end');
   await run.open(id);
   await run.says('live');
   const streams: string[] = [];

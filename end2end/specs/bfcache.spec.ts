@@ -1,6 +1,5 @@
 // A page that the browser keeps while its reader is elsewhere, and shows again as it was.
 import config from '../playwright.config.ts';
-import { blocks } from '../support/project.ts';
 import { RunPage } from '../support/pages.ts';
 import { openTab, streamsAt } from '../support/tabs.ts';
 import { expect, test } from '../support/test.ts';
@@ -11,9 +10,7 @@ test.use({
 });
 
 test('back to a page that was kept: it goes on where it was', async ({ server, project, api, context, page }) => {
-  await server.pipeline({ name: 'talk', phases: { talk: blocks('before', 'away', 'end') } });
-  const id = await server.run('talk');
-  await api.reaches(id, 'running');
+  const id = await server.talk('before', 'away', 'end');
   const run = new RunPage(page, server.base);
   await run.open(id);
   await run.says('live');

@@ -1,7 +1,7 @@
 // The tabs of one browser share one connection: all are live, whoever comes, goes, sleeps or crashes.
 import { blocks, print, waitFor } from '../support/project.ts';
 import { ListPage, RunPage } from '../support/pages.ts';
-import { freeze, leaderOf, openTab, roleOf, streamsAt, thaw } from '../support/tabs.ts';
+import { freeze, leaderOf, openTab, openTabs, roleOf, streamsAt, thaw } from '../support/tabs.ts';
 import { expect, test } from '../support/test.ts';
 
 test.describe('many tabs', () => {
@@ -14,12 +14,8 @@ test.describe('many tabs', () => {
     api,
     context,
   }) => {
-    await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'second', 'end') } });
-    const id = await server.run('talk');
-    await api.reaches(id, 'running');
-    const tabs: RunPage[] = [];
-    for (let count = 0; count < 20; count += 1) tabs.push(await openTab(context, server.base, id));
-    for (const tab of tabs) await tab.says('live');
+    const id = await server.talk('first', 'second', 'end');
+    const tabs = await openTabs(20, context, server.base, id);
     await leaderOf(tabs);
     expect(await streamsAt(server.base)).toBe(1);
 
@@ -108,12 +104,8 @@ test('the list is told of a run the moment it changes', async ({ server, project
 });
 
 test('a leader that is closed is replaced within a second, without a gap', async ({ server, project, api, context }) => {
-  await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'second', 'third', 'end') } });
-  const id = await server.run('talk');
-  await api.reaches(id, 'running');
-  let tabs: RunPage[] = [];
-  for (let count = 0; count < 4; count += 1) tabs.push(await openTab(context, server.base, id));
-  for (const tab of tabs) await tab.says('live');
+  const id = await server.talk('first', 'second', 'third', 'end');
+  let tabs = await openTabs(4, context, server.base, id);
   for (const name of ['first', 'second', 'third']) {
     const leader = await leaderOf(tabs);
     tabs = tabs.filter((tab) => tab !== leader);
@@ -137,12 +129,8 @@ test('a leader that is closed is replaced within a second, without a gap', async
 
 test('a leader that crashes is replaced', async ({ server, project, api, context, complaints }) => {
   complaints.expectNetworkErrors();
-  await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'end') } });
-  const id = await server.run('talk');
-  await api.reaches(id, 'running');
-  const tabs: RunPage[] = [];
-  for (let count = 0; count < 3; count += 1) tabs.push(await openTab(context, server.base, id));
-  for (const tab of tabs) await tab.says('live');
+  const id = await server.talk('first', 'end');
+  const tabs = await openTabs(3, context, server.base, id);
   const leader = await leaderOf(tabs);
   const rest = tabs.filter((tab) => tab !== leader);
   const devtools = await context.newCDPSession(leader.page);
@@ -168,12 +156,8 @@ test.describe('with a long heartbeat', () => {
     api,
     context,
   }) => {
-    await server.pipeline({ name: 'talk', phases: { talk: blocks('first', 'second', 'third', 'end') } });
-    const id = await server.run('talk');
-    await api.reaches(id, 'running');
-    const tabs: RunPage[] = [];
-    for (let count = 0; count < 3; count += 1) tabs.push(await openTab(context, server.base, id));
-    for (const tab of tabs) await tab.says('live');
+    const id = await server.talk('first', 'second', 'third', 'end');
+    const tabs = await openTabs(3, context, server.base, id);
     const leader = await leaderOf(tabs);
     const rest = tabs.filter((tab) => tab !== leader);
 
@@ -217,9 +201,7 @@ for (const missing of ['locks', 'channel'] as const) {
       if (missing === 'locks') Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });
       else Object.defineProperty(window, 'BroadcastChannel', { value: undefined });
     }, missing);
-    await server.pipeline({ name: 'talk', phases: { talk: blocks('end') } });
-    const id = await server.run('talk');
-    await api.reaches(id, 'running');
+    const id = await server.talk('end');
     const tabs = [await openTab(context, server.base, id), await openTab(context, server.base, id)];
     for (const tab of tabs) {
       await tab.says('live');
@@ -312,9 +294,7 @@ test.describe('with a short heartbeat', () => {
 });
 
 test('tabs that go from page to page leave nothing behind', async ({ server, project, api, context, list }) => {
-  await server.pipeline({ name: 'talk', phases: { talk: blocks('end') } });
-  const id = await server.run('talk');
-  await api.reaches(id, 'running');
+  const id = await server.talk('end');
   await list.open();
   const other = await openTab(context, server.base, id);
   await other.says('live');
@@ -349,9 +329,7 @@ test.describe('with a token', () => {
   }) => {
     complaints.expectNetworkErrors();
     complaints.expect(/status of 401/);
-    await server.pipeline({ name: 'talk', phases: { talk: blocks('meanwhile', 'end') } });
-    const id = await server.run('talk');
-    await api.reaches(id, 'running');
+    const id = await server.talk('meanwhile', 'end');
     const logIn = async (tab: RunPage) => {
       await tab.page.getByLabel('Token').fill(token);
       await tab.page.getByRole('button', { name: 'Log in' }).click();

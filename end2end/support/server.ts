@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { expect } from '@playwright/test';
 import { Api } from './api.ts';
 import { alive, type Process, processesWith } from './processes.ts';
-import { Project } from './project.ts';
+import { Project, blocks } from './project.ts';
 
 /** Where the program is. */
 export const BINARY = resolve(
@@ -215,6 +215,14 @@ export class Server {
   async run(pipeline: string, params: Record<string, unknown> = {}): Promise<string> {
     const run = await this.api.start(pipeline, { project: this.project.path, ...params });
     return run.id;
+  }
+
+  /** Starts a run of these {@link blocks}; answers its id. */
+  async talk(...names: string[]): Promise<string> {
+    await this.pipeline({ name: 'talk', phases: { talk: blocks(...names) } });
+    const id = await this.run('talk');
+    await this.api.reaches(id, 'running');
+    return id;
   }
 
   /** Ends what is left and removes the folders. Answers which processes of its runs outlived it. */

@@ -12,6 +12,14 @@ export async function openTab(context: BrowserContext, base: string, id: string)
   return tab;
 }
 
+/** Opens a run's page in so many new tabs, and waits until all are live. */
+export async function openTabs(count: number, context: BrowserContext, base: string, id: string): Promise<RunPage[]> {
+  const tabs: RunPage[] = [];
+  while (tabs.length < count) tabs.push(await openTab(context, base, id));
+  for (const tab of tabs) await tab.says('live');
+  return tabs;
+}
+
 export async function roleOf(tab: RunPage): Promise<Role> {
   return (await tab.connection.getAttribute('data-role')) as Role;
 }

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::FutureExt;
 use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step, WriteError};
-use runtrail::model::pipeline::OnInterrupt;
 use runtrail::model::sse::Parser;
-use runtrail::model::{
-    Body, Log, LogStream, Params, PhaseSpec, Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp,
-};
+use runtrail::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
 use runtrail::store::{
-    Assignment, Change, Durability, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, RunStore,
-    SqliteStore, Store, StoreError, Write,
+    Assignment, Change, Durability, Guard, JournalStore, Lease, Op, Outcome, Pulse, RunKey, RunStore, SqliteStore,
+    Store, StoreError,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
+
+use crate::support::writes::{claim, new_run, write};
 
 /// A real store whose commits are durable at once but answered only when the test lets them: the writer is paused
 /// between commit and publish.
@@ -91,35 +90,6 @@ fn journal_on(store: Arc<dyn Store>) -> Journal {
     journal
 }
 
-fn new_run() -> NewRun {
-    let phase = PhaseSpec { name: "a".into(), run: "true".into(), timeout_ms: None };
-    let pipeline = Pipeline {
-        name: "p".into(),
-        title: "P".into(),
-        description: String::new(),
-        on_interrupt: OnInterrupt::Fail,
-        params: vec![],
-        phases: vec![phase],
-    };
-    let (pipeline, at) = (Arc::new(pipeline), Timestamp::now());
-    NewRun { id: RunId::generate(), pipeline, params: Params::new(), at, idempotency: None }
-}
-
-fn write(run: RunKey, guard: Guard, change: Change, lines: &[&str]) -> Write {
-    let frame = |line: &&str| {
-        let body = Body::Log(Log { stream: LogStream::Stdout, line: (*line).to_owned(), cont: false });
-        NewFrame::now(None, &body)
-    };
-    let mut write = Write::new(run, guard, change);
-    write.frames = lines.iter().map(frame).collect();
-    write
-}
-
-fn claim(run: RunKey) -> Write {
-    let change = Change::Claim { owner: "test".into(), until: Timestamp(i64::MAX) };
-    write(run, Guard::Standing(Status::Pending, 1), change, &["claimed"])
-}
-
 fn seqs(step: Step) -> Vec<u64> {
     let Step::Frames(pieces) = step else { panic!("frames, not {step:?}") };
     let mut parser = Parser::new("");
@@ -145,7 +115,7 @@ async fn a_frame_committed_during_the_attach_is_given_once() {
     let store: Arc<dyn Store> = Arc::clone(&paused) as _;
     let journal = journal_on(Arc::clone(&store));
     let (run, _) = journal.create(new_run()).await.unwrap();
-    let lease = Lease { run, attempt: 1, token: journal.write(claim(run)).await.unwrap().token };
+    let lease = Lease { run, attempt: 1, token: journal.write(claim(run, 1)).await.unwrap().token };
     paused.committed.acquire_many(2).await.unwrap().forget();
 
     let mut before = attach(&journal, &store, run, 1).await;
@@ -182,7 +152,7 @@ async fn an_end_between_look_up_and_attach_is_not_missed() {
     let store: Arc<dyn Store> = Arc::new(store);
     let journal = journal_on(Arc::clone(&store));
     let (run, _) = journal.create(new_run()).await.unwrap();
-    let token = journal.write(claim(run)).await.unwrap().token;
+    let token = journal.write(claim(run, 1)).await.unwrap().token;
     let looked_up = store.pulse(run).await.unwrap();
     let finish = Change::Finish { to: Status::Completed, error: None };
     let lease = Guard::Lease(Lease { run, attempt: 1, token });
@@ -200,9 +170,9 @@ async fn a_worker_that_lost_its_lease_cannot_write() {
     let (_folder, store) = sqlite().await;
     let journal = journal_on(Arc::new(store));
     let (run, _) = journal.create(new_run()).await.unwrap();
-    let token = journal.write(claim(run)).await.unwrap().token;
+    let token = journal.write(claim(run, 1)).await.unwrap().token;
     let refused = async |write| matches!(journal.write(write).await, Err(WriteError::Refused));
-    assert!(refused(claim(run)).await, "a run is claimed once");
+    assert!(refused(claim(run, 1)).await, "a run is claimed once");
     for wrong in [Lease { run, attempt: 1, token: token - 1 }, Lease { run, attempt: 2, token }] {
         assert!(refused(write(run, Guard::Lease(wrong), Change::None, &["late"])).await);
     }
@@ -225,7 +195,7 @@ async fn the_database_refuses_moves_that_do_not_exist() {
         let (other, _) = journal.create(new_run()).await.unwrap();
         let finish = Change::Finish { to, error: None };
         let bad = journal.write(write(run, Guard::Standing(Status::Pending, 1), finish, &["no"]));
-        let good = journal.write(claim(other));
+        let good = journal.write(claim(other, 1));
         let (bad, good) = tokio::join!(bad, good);
         assert!(matches!(bad, Err(WriteError::Store(_))), "pending to {to}");
         assert!(good.is_ok(), "another run in the same transaction does not suffer");
@@ -243,7 +213,7 @@ async fn every_reader_reads_the_same_journal() {
     let mut tasks = Vec::new();
     for _ in 0..4 {
         let (run, _) = journal.create(new_run()).await.unwrap();
-        let token = journal.write(claim(run)).await.unwrap().token;
+        let token = journal.write(claim(run, 1)).await.unwrap().token;
         let guard = Guard::Lease(Lease { run, attempt: 1, token });
         for reader in 0..8u64 {
             let (journal, store) = (journal.clone(), Arc::clone(&store));
@@ -287,7 +257,7 @@ async fn a_page_of_large_frames_has_fewer_of_them() {
     let store: Arc<dyn Store> = Arc::new(store);
     let journal = journal_on(Arc::clone(&store));
     let (run, _) = journal.create(new_run()).await.unwrap();
-    let token = journal.write(claim(run)).await.unwrap().token;
+    let token = journal.write(claim(run, 1)).await.unwrap().token;
     let line = "x".repeat(60_000);
     let lines = [line.as_str(); 100];
     journal.write(write(run, Guard::Lease(Lease { run, attempt: 1, token }), Change::None, &lines)).await.unwrap();

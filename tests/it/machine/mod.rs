@@ -11,16 +11,14 @@ use futures::FutureExt;
 use proptest::test_runner::Config;
 use proptest_state_machine::{StateMachineTest, prop_state_machine};
 use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step};
-use runtrail::model::pipeline::OnInterrupt;
 use runtrail::model::sse::Parser;
-use runtrail::model::{Body, Log, LogStream, Params, PhaseSpec, Pipeline, Record, RunId, Status, Timestamp};
-use runtrail::store::{
-    Change, Committed, Durability, Guard, Lease, NewFrame, NewRun, RunKey, SqliteStore, Store, Write,
-};
+use runtrail::model::{Record, RunId, Status};
+use runtrail::store::{Change, Committed, Durability, Guard, Lease, NewRun, RunKey, SqliteStore, Store, Write};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
+use crate::support::writes::{claim, log, new_run, write};
 use steps::{Crash, Lines, Move, Standing};
 
 /// Only reached when a test fails: a reader was not woken, or a write not answered.
@@ -84,27 +82,6 @@ pub struct World {
     viewers: Vec<Viewer>,
 }
 
-fn pipeline() -> Arc<Pipeline> {
-    let phase = PhaseSpec { name: "a".into(), run: "true".into(), timeout_ms: None };
-    Arc::new(Pipeline {
-        name: "p".into(),
-        title: "P".into(),
-        description: String::new(),
-        on_interrupt: OnInterrupt::Fail,
-        params: vec![],
-        phases: vec![phase],
-    })
-}
-
-fn log(line: &str) -> NewFrame {
-    let body = Body::Log(Log { stream: LogStream::Stdout, line: line.to_owned(), cont: false });
-    NewFrame { ts: Timestamp(0), ..NewFrame::now(None, &body) }
-}
-
-fn write(run: RunKey, guard: Guard, change: Change, frames: Vec<NewFrame>) -> Write {
-    Write { frames, ..Write::new(run, guard, change) }
-}
-
 /// The seq and the JSON of each frame in a reader's bytes.
 fn given(step: Step) -> Vec<(u64, String)> {
     let Step::Frames(pieces) = step else { panic!("frames, not {step:?}") };
@@ -127,7 +104,7 @@ impl Run {
     }
 
     fn write(&self, lines: &Lines) -> Write {
-        write(self.key, self.guard(), Change::None, vec![log(&lines.line); lines.count])
+        write(self.key, self.guard(), Change::None, &vec![lines.line.as_str(); lines.count])
     }
 
     /// The journal says that these are there now. They follow on what is known.
@@ -169,16 +146,13 @@ impl World {
 
     fn claim(&mut self, run: usize) {
         let Run { key, attempt, .. } = self.runs[run];
-        let change = Change::Claim { owner: "test".into(), until: Timestamp(i64::MAX) };
-        let claim = write(key, Guard::Standing(Status::Pending, attempt), change, vec![log("claimed")]);
-        self.runs[run].token = self.carry_out(run, claim).token;
+        self.runs[run].token = self.carry_out(run, claim(key, attempt)).token;
     }
 
     fn start_run(&mut self) {
         let server = self.server();
-        let id = RunId::generate();
-        let new =
-            NewRun { id: id.clone(), pipeline: pipeline(), params: Params::new(), at: Timestamp(0), idempotency: None };
+        let new = new_run();
+        let id = new.id.clone();
         let (key, _) = server.block_on(server.journal.create(new)).unwrap();
         self.runs.push(Run { id, key, attempt: 1, token: 0, finished: false, frames: Vec::new() });
         self.claim(self.runs.len() - 1);
@@ -203,15 +177,16 @@ impl World {
 
     fn finish(&mut self, run: usize) {
         let change = Change::Finish { to: Status::Completed, error: None };
-        let finish = write(self.runs[run].key, self.runs[run].guard(), change, vec![log("done")]);
+        let finish = write(self.runs[run].key, self.runs[run].guard(), change, &["done"]);
         self.carry_out(run, finish);
         self.runs[run].finished = true;
     }
 
     fn rerun(&mut self, run: usize) {
-        let change = Change::Queue { pipeline: pipeline(), params: Params::new() };
+        let NewRun { pipeline, params, .. } = new_run();
+        let change = Change::Queue { pipeline, params };
         let guard = Guard::Standing(Status::Completed, self.runs[run].attempt);
-        self.carry_out(run, write(self.runs[run].key, guard, change, vec![log("again")]));
+        self.carry_out(run, write(self.runs[run].key, guard, change, &["again"]));
         self.runs[run].attempt += 1;
         self.runs[run].finished = false;
         self.claim(run);

@@ -7,6 +7,7 @@ pub mod http;
 pub mod proxy;
 pub mod reader;
 pub mod rng;
+pub mod writes;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,39 @@
+//! What a worker writes, made by hand: for tests of the journal without a server.
+
+use std::sync::Arc;
+
+use runtrail::model::pipeline::OnInterrupt;
+use runtrail::model::{Body, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Status, Timestamp};
+use runtrail::store::{Change, Guard, NewFrame, NewRun, RunKey, Write};
+
+/// A run of one phase.
+pub fn new_run() -> NewRun {
+    let phase = PhaseSpec { name: "a".into(), run: "true".into(), timeout_ms: None };
+    let pipeline = Pipeline {
+        name: "p".into(),
+        title: "P".into(),
+        description: String::new(),
+        on_interrupt: OnInterrupt::Fail,
+        params: vec![],
+        phases: vec![phase],
+    };
+    let pipeline = Arc::new(pipeline);
+    NewRun { id: RunId::generate(), pipeline, params: Params::new(), at: Timestamp(0), idempotency: None }
+}
+
+/// A line that a command printed at the beginning of time, so that equal lines are equal frames.
+pub fn log(line: &str) -> NewFrame {
+    let body = Body::Log(Log { stream: LogStream::Stdout, line: line.to_owned(), cont: false });
+    NewFrame { ts: Timestamp(0), ..NewFrame::now(None, &body) }
+}
+
+/// A write of lines.
+pub fn write(run: RunKey, guard: Guard, change: Change, lines: &[&str]) -> Write {
+    Write { frames: lines.iter().map(|line| log(line)).collect(), ..Write::new(run, guard, change) }
+}
+
+/// A claim that never lapses.
+pub fn claim(run: RunKey, attempt: u32) -> Write {
+    let change = Change::Claim { owner: "test".into(), until: Timestamp(i64::MAX) };
+    write(run, Guard::Standing(Status::Pending, attempt), change, &["claimed"])
+}
