@@ -1,5 +1,6 @@
 //! Appending: runs that print as fast as their pipes take it; frames a second that are durable, beside SQLite itself.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -78,10 +79,12 @@ fn runtrail(programs: &Programs, kind: Kind, runs: usize) -> [f64; 2] {
     [frames / seconds, (server.process.cpu() - cpu) / seconds]
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of seconds")]
-fn sqlite(programs: &Programs, synchronous: &str, runs: usize) -> f64 {
-    let folder = tempfile::tempdir_in(&programs.data).unwrap();
-    let mut connection = Connection::open(folder.path().join("raw.db")).unwrap();
+/// A row of a frame.
+pub const INSERT: &str = "INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?)";
+
+/// A new database with the table of frames alone.
+pub fn open(file: &Path, synchronous: &str) -> Connection {
+    let connection = Connection::open(file).unwrap();
     connection.pragma_update(None, "journal_mode", "WAL").unwrap();
     connection.pragma_update(None, "synchronous", synchronous).unwrap();
     connection
@@ -90,6 +93,13 @@ fn sqlite(programs: &Programs, synchronous: &str, runs: usize) -> f64 {
              phase TEXT, kind TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID",
         )
         .unwrap();
+    connection
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of seconds")]
+fn sqlite(programs: &Programs, synchronous: &str, runs: usize) -> f64 {
+    let folder = tempfile::tempdir_in(&programs.data).unwrap();
+    let mut connection = open(&folder.path().join("raw.db"), synchronous);
     let mut heads = vec![0i64; runs];
     let mut rows = 0;
     let mut began = Instant::now();
@@ -97,7 +107,7 @@ fn sqlite(programs: &Programs, synchronous: &str, runs: usize) -> f64 {
     let mut text = Vec::new();
     loop {
         let tx = connection.transaction().unwrap();
-        let mut insert = tx.prepare_cached("INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?, ?)").unwrap();
+        let mut insert = tx.prepare_cached(INSERT).unwrap();
         for row in 0..ROWS {
             let run = row * runs / ROWS;
             heads[run] += 1;

@@ -1,17 +1,21 @@
 //! The limit of fan-out: a program that does nothing but write each line, framed as Runtrail frames it, to every socket.
-//! What the measuring client sees of it is the client's own floor.
+//! What the measuring client sees of it is the client's own floor. If it commits each line before, it is the limit of all who
+//! keep what they tell in SQLite.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::line;
 use crate::source::Pace;
+use crate::{append, line};
 
-/// `raw FILE READERS RATE LENGTH COUNT`: serves so many readers; writes from when the file is there.
+/// `raw FILE READERS RATE LENGTH COUNT COMMIT`: serves so many readers; writes from when the file is there. COMMIT is `true` or
+/// `false`.
 pub fn serve(args: &[&str]) {
-    let [file, readers, rate, length, count] = args else { panic!("raw FILE READERS RATE LENGTH COUNT") };
+    let [file, readers, rate, length, count, commit] = args else {
+        panic!("raw FILE READERS RATE LENGTH COUNT COMMIT")
+    };
     let (readers, rate, length, count): (usize, f64, usize, u64) =
         (readers.parse().unwrap(), rate.parse().unwrap(), length.parse().unwrap(), count.parse().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -29,10 +33,12 @@ pub fn serve(args: &[&str]) {
     while !Path::new(file).exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
+    let mut database = (*commit == "true").then(|| append::open(&Path::new(file).with_file_name("raw.db"), "FULL"));
     let mut pace = Pace::new(rate);
     let mut number = 0;
     while number < count {
         let mut piece = Vec::new();
+        let first = number + 1;
         for _ in 0..pace.due() {
             number += 1;
             let head = format!(
@@ -43,6 +49,16 @@ pub fn serve(args: &[&str]) {
             line::write(&mut piece, number, length);
             piece.pop();
             piece.extend_from_slice(b"\"}}\n\n");
+        }
+        if let Some(database) = &mut database {
+            let tx = database.transaction().unwrap();
+            for number in first..=number {
+                let mut line = Vec::new();
+                line::write(&mut line, number, length);
+                let row = (1, number.cast_signed(), 0, 1, "print", "log", str::from_utf8(&line).unwrap());
+                tx.prepare_cached(append::INSERT).unwrap().execute(row).unwrap();
+            }
+            tx.commit().unwrap();
         }
         let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
         for stream in &mut streams {

@@ -75,17 +75,20 @@ pub enum Kind {
     BetterSse,
     /// See [`crate::raw`].
     Raw,
+    /// The same, with a commit before each write.
+    RawCommits,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Runtrail,
         Self::RuntrailNormal,
         Self::DurableStreams,
         Self::DurableStreamsMemory,
         Self::BetterSse,
         Self::Raw,
+        Self::RawCommits,
     ];
 
     /// As the tables name it.
@@ -97,6 +100,7 @@ impl Kind {
             Self::DurableStreamsMemory => "durable-streams 0.1.5 (memory)",
             Self::BetterSse => "better-sse 0.16.1 (keeps nothing)",
             Self::Raw => "raw writer (the floor)",
+            Self::RawCommits => "the same that commits each line first",
         }
     }
 }
@@ -147,11 +151,11 @@ impl Server {
                 command.arg(programs.peers.join("better-sse.mjs")).arg(port.to_string());
                 (command, Some(port))
             }
-            Kind::Raw => {
+            Kind::Raw | Kind::RawCommits => {
                 let mut command = Command::new(&programs.own);
                 let Load { readers, rate, length, count } = load;
                 let numbers = [readers.to_string(), rate.to_string(), length.to_string(), count.to_string()];
-                command.arg("raw").arg(&go).args(numbers);
+                command.arg("raw").arg(&go).args(numbers).arg((kind == Kind::RawCommits).to_string());
                 (command, None)
             }
         };
@@ -175,7 +179,7 @@ impl Server {
 
     fn listens(&mut self) -> bool {
         // The raw writer takes each connection for a reader.
-        if self.kind == Kind::Raw {
+        if matches!(self.kind, Kind::Raw | Kind::RawCommits) {
             return true;
         }
         for _ in 0..500 {
@@ -203,7 +207,7 @@ impl Server {
             Kind::DurableStreams | Kind::DurableStreamsMemory => {
                 http::request(&address, "PUT", "/run", "text/plain", "");
             }
-            Kind::BetterSse | Kind::Raw => {}
+            Kind::BetterSse | Kind::Raw | Kind::RawCommits => {}
         }
     }
 
@@ -212,7 +216,7 @@ impl Server {
         let path = match self.kind {
             Kind::Runtrail | Kind::RuntrailNormal => format!("/runs/{}/events", self.runs[0]),
             Kind::DurableStreams | Kind::DurableStreamsMemory => "/run?offset=now&live=sse".to_owned(),
-            Kind::BetterSse | Kind::Raw => "/events".to_owned(),
+            Kind::BetterSse | Kind::Raw | Kind::RawCommits => "/events".to_owned(),
         };
         self.get(&path, "")
     }
@@ -225,7 +229,7 @@ impl Server {
     /// The sources begin.
     pub fn go(&mut self) {
         match self.kind {
-            Kind::Runtrail | Kind::RuntrailNormal | Kind::Raw => {
+            Kind::Runtrail | Kind::RuntrailNormal | Kind::Raw | Kind::RawCommits => {
                 std::fs::write(self.folder.path().join("go"), "").unwrap();
             }
             Kind::DurableStreams | Kind::DurableStreamsMemory | Kind::BetterSse => {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use super::ring::{Encoded, Form, encode};
 use super::sync::watch;
@@ -22,6 +24,9 @@ pub struct Reader {
     run: RunKey,
     cursor: u64,
     form: Form,
+    /// The page after the cursor while it is read from the store. It outlives a call of `next` that is given up: who gives up
+    /// again and again must come on all the same.
+    reading: Option<BoxFuture<'static, Result<Encoded, StoreError>>>,
 }
 
 /// What a reader gets next.
@@ -36,7 +41,7 @@ pub enum Step {
 impl Reader {
     pub(super) fn new(store: Arc<dyn Store>, tail: Arc<Tail>, run: RunKey, cursor: u64, form: Form) -> Self {
         let doorbell = tail.listen();
-        Self { store, tail, doorbell, run, cursor, form }
+        Self { store, tail, doorbell, run, cursor, form, reading: None }
     }
 
     /// The seq of the last frame given.
@@ -51,7 +56,7 @@ impl Reader {
 
     /// All that waits after the cursor (from the store: a page of it), or else waits for more.
     ///
-    /// Cancel safe: the cursor moves only when frames are given.
+    /// Cancel safe: the cursor moves only when frames are given, and what was being read is read on by the next call.
     ///
     /// # Errors
     /// The store could not be read. The cursor stands; the call may be repeated.
@@ -64,6 +69,8 @@ impl Reader {
                     Some(found) => found,
                     None => self.page().await?,
                 };
+                // The memory may cover by now what was being read.
+                self.reading = None;
                 self.cursor = found.last;
                 return Ok(Step::Frames(found.pieces));
             }
@@ -78,13 +85,19 @@ impl Reader {
         }
     }
 
-    async fn page(&self) -> Result<Encoded, StoreError> {
-        let (frames, _) = self.store.frames(self.run, self.cursor, PAGE).await?;
-        // The journal has no holes up to its head, and the doorbell says that there is more.
-        let last = frames
-            .last()
-            .map(|frame| frame.seq)
-            .ok_or_else(|| StoreError::Failed(Arc::new(sqlx::Error::RowNotFound)))?;
-        Ok(Encoded { pieces: vec![encode(&frames, &self.form)], last })
+    async fn page(&mut self) -> Result<Encoded, StoreError> {
+        let (store, run, cursor, form) = (&self.store, self.run, self.cursor, &self.form);
+        let reading = self.reading.get_or_insert_with(|| page(Arc::clone(store), run, cursor, form.clone()).boxed());
+        let page = reading.await;
+        self.reading = None;
+        page
     }
+}
+
+async fn page(store: Arc<dyn Store>, run: RunKey, cursor: u64, form: Form) -> Result<Encoded, StoreError> {
+    let (frames, _) = store.frames(run, cursor, PAGE).await?;
+    // The journal has no holes up to its head, and the doorbell says that there is more.
+    let last =
+        frames.last().map(|frame| frame.seq).ok_or_else(|| StoreError::Failed(Arc::new(sqlx::Error::RowNotFound)))?;
+    Ok(Encoded { pieces: vec![encode(&frames, &form)], last })
 }

@@ -97,8 +97,16 @@ impl Stage {
         let mut reader = Reader::new(self.host, proxy.addr, kind, cursors, habits, seed);
         let followed = tokio::time::timeout(LIMIT, reader.follow()).await;
         self.lost.fetch_add(reader.failures().into(), Ordering::Relaxed);
-        let stands = || reader.held.values().map(|held| (held.cursor(), held.end)).collect::<Vec<_>>();
-        followed.map_err(|_| format!("no end at {:?}; last lost by: {}", stands(), reader.last_loss()))??;
+        let Ok(followed) = followed else {
+            let mut stands = String::new();
+            for (run, held) in &reader.held {
+                let head = journal_head(self.host, run).await;
+                stands += &format!("{run} at {} (end: {:?}) of {head}; ", held.cursor(), held.end);
+            }
+            let (losses, last) = (reader.failures(), reader.last_loss());
+            return Err(format!("no end: {stands}{losses} connections lost, the last by: {last}"));
+        };
+        followed?;
         for (run, held) in &reader.held {
             let journal = self.journal(run, held.end.unwrap()).await;
             same(&held.frames, &journal.get().unwrap()[usize::try_from(held.first).unwrap()..])?;

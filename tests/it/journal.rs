@@ -1,6 +1,7 @@
 //! The join of replay and live on a real SQLite file, with the moments between commit and publish held open.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -17,11 +18,20 @@ use tokio::sync::Semaphore;
 use crate::support::writes::{claim, new_run, write};
 
 /// A real store whose commits are durable at once but answered only when the test lets them: the writer is paused
-/// between commit and publish.
+/// between commit and publish. Frames are read when the test lets them be.
 struct Paused {
     inner: SqliteStore,
     committed: Semaphore,
     go_on: Semaphore,
+    reads: AtomicU64,
+    read_on: Semaphore,
+}
+
+impl Paused {
+    fn new(inner: SqliteStore, commits: usize, reads: usize) -> Arc<Self> {
+        let (committed, go_on, read_on) = (Semaphore::new(0), Semaphore::new(commits), Semaphore::new(reads));
+        Arc::new(Self { inner, committed, go_on, reads: AtomicU64::new(0), read_on })
+    }
 }
 
 #[async_trait]
@@ -38,6 +48,8 @@ impl JournalStore for Paused {
     }
 
     async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.read_on.acquire().await.unwrap().forget();
         self.inner.frames(key, after, limit).await
     }
 }
@@ -106,12 +118,30 @@ async fn attach(journal: &Journal, store: &Arc<dyn Store>, run: RunKey, cursor: 
     journal.read(run, cursor, pulse, Form::Plain).await.unwrap()
 }
 
+/// A stream interrupts its reader for each heartbeat. If the store is slower than those, the reader must come on all the same.
+#[tokio::test]
+async fn a_reader_that_is_interrupted_goes_on_with_what_it_was_reading() {
+    let (_folder, inner) = sqlite().await;
+    let paused = Paused::new(inner, 9, 0);
+    let store: Arc<dyn Store> = Arc::clone(&paused) as _;
+    let journal = journal_on(Arc::clone(&store));
+    let (run, _) = journal.create(new_run()).await.unwrap();
+    journal.write(claim(run, 1)).await.unwrap();
+    let mut reader = attach(&journal, &store, run, 0).await;
+    for _ in 0..5 {
+        assert!(waits(&mut reader));
+    }
+    assert_eq!(paused.reads.load(Ordering::Relaxed), 1, "it does not begin again");
+    paused.read_on.add_permits(1);
+    assert_eq!(seqs(reader.next().await.unwrap()), [1]);
+}
+
 /// A frame committed during the attach is shown once: whoever attaches before the commit, between commit and publish, or
 /// after it.
 #[tokio::test]
 async fn a_frame_committed_during_the_attach_is_given_once() {
     let (_folder, inner) = sqlite().await;
-    let paused = Arc::new(Paused { inner, committed: Semaphore::new(0), go_on: Semaphore::new(2) });
+    let paused = Paused::new(inner, 2, 9);
     let store: Arc<dyn Store> = Arc::clone(&paused) as _;
     let journal = journal_on(Arc::clone(&store));
     let (run, _) = journal.create(new_run()).await.unwrap();

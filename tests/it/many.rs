@@ -67,7 +67,8 @@ async fn every_frame_of_every_run_comes_once_and_each_run_ends_by_itself() {
 #[tokio::test]
 async fn the_list_is_told_whenever_a_run_changes() {
     let world = World::new();
-    world.pipeline("two", &["echo one; while [ ! -e go ]; do sleep 0.01; done", "echo two"]);
+    let lines = "for i in $(seq 60); do echo $i; sleep 0.005; done";
+    world.pipeline("two", &[&format!("{lines}; while [ ! -e go ]; do sleep 0.01; done"), "echo two"]);
     let server = world.serve();
     let mut events = Events::open(&server, "/events?list=1").await;
     assert_eq!(data(&events.next().await.unwrap())["list"], true);
@@ -96,8 +97,8 @@ async fn the_list_is_told_whenever_a_run_changes() {
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
     wait("completed", Value::Null, 2).await;
     assert_eq!(seen.last().unwrap(), &server.run(&id).await, "the run as in the API");
-    let twice = seen.windows(2).any(|pair| pair[0] == pair[1]);
-    assert!(!twice, "lines alone do not change the list: {seen:#?}");
+    // Two attempts of seven changes each. One that is told late may be told as it is after the next one, and that again.
+    assert!(seen.len() < 60, "lines alone do not change the list, but it was told {} times", seen.len());
 }
 
 #[tokio::test]
