@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::sync::Semaphore;
 
 use super::ring::{Encoded, Form, encode};
 use super::sync::watch;
@@ -27,6 +28,8 @@ pub struct Reader {
     /// The page after the cursor while it is read from the store. It outlives a call of `next` that is given up: who gives up
     /// again and again must come on all the same.
     reading: Option<BoxFuture<'static, Result<Encoded, StoreError>>>,
+    /// Readers that share it read from the store one after another.
+    turns: Option<Arc<Semaphore>>,
 }
 
 /// What a reader gets next.
@@ -41,7 +44,15 @@ pub enum Step {
 impl Reader {
     pub(super) fn new(store: Arc<dyn Store>, tail: Arc<Tail>, run: RunKey, cursor: u64, form: Form) -> Self {
         let doorbell = tail.listen();
-        Self { store, tail, doorbell, run, cursor, form, reading: None }
+        Self { store, tail, doorbell, run, cursor, form, reading: None, turns: None }
+    }
+
+    /// Has it read from the store by turns with all others that `turns` is given to, so that however many they are, one page
+    /// of theirs at a time is in memory.
+    #[must_use]
+    pub fn by_turns(mut self, turns: &Arc<Semaphore>) -> Self {
+        self.turns = Some(Arc::clone(turns));
+        self
     }
 
     /// The seq of the last frame given.
@@ -66,11 +77,12 @@ impl Reader {
             let pulse = *self.doorbell.borrow_and_update();
             if self.cursor < pulse.head {
                 let found = match self.tail.after(self.cursor, &self.form) {
-                    Some(found) => found,
-                    None => self.page().await?,
+                    Some(found) => Ok(found),
+                    None => self.page().await,
                 };
-                // The memory may cover by now what was being read.
+                // Read, or covered by the memory by now.
                 self.reading = None;
+                let found = found?;
                 self.cursor = found.last;
                 return Ok(Step::Frames(found.pieces));
             }
@@ -86,11 +98,20 @@ impl Reader {
     }
 
     async fn page(&mut self) -> Result<Encoded, StoreError> {
-        let (store, run, cursor, form) = (&self.store, self.run, self.cursor, &self.form);
-        let reading = self.reading.get_or_insert_with(|| page(Arc::clone(store), run, cursor, form.clone()).boxed());
-        let page = reading.await;
-        self.reading = None;
-        page
+        let Self { store, run, cursor, form, turns, .. } = self;
+        let reading = self.reading.get_or_insert_with(|| {
+            let (store, turns, run, cursor, form) = (Arc::clone(store), turns.clone(), *run, *cursor, form.clone());
+            let read = async move {
+                // Never closed, so this is no error.
+                let _turn = match &turns {
+                    Some(turns) => turns.acquire().await.ok(),
+                    None => None,
+                };
+                page(store, run, cursor, form).await
+            };
+            read.boxed()
+        });
+        reading.await
     }
 }
 

@@ -136,6 +136,25 @@ async fn a_reader_that_is_interrupted_goes_on_with_what_it_was_reading() {
     assert_eq!(seqs(reader.next().await.unwrap()), [1]);
 }
 
+/// What a client that does not read costs must not grow with the runs it asked for.
+#[tokio::test]
+async fn readers_that_read_by_turns_hold_one_page_at_a_time() {
+    let (_folder, inner) = sqlite().await;
+    let paused = Paused::new(inner, 9, 0);
+    let store: Arc<dyn Store> = Arc::clone(&paused) as _;
+    let journal = journal_on(Arc::clone(&store));
+    let (run, _) = journal.create(new_run()).await.unwrap();
+    journal.write(claim(run, 1)).await.unwrap();
+    let turns = Arc::new(Semaphore::new(1));
+    let mut first = attach(&journal, &store, run, 0).await.by_turns(&turns);
+    let mut second = attach(&journal, &store, run, 0).await.by_turns(&turns);
+    assert!(waits(&mut first) && waits(&mut second));
+    assert_eq!(paused.reads.load(Ordering::Relaxed), 1);
+    paused.read_on.add_permits(2);
+    assert_eq!(seqs(first.next().await.unwrap()), [1]);
+    assert_eq!(seqs(second.next().await.unwrap()), [1]);
+}
+
 /// A frame committed during the attach is shown once: whoever attaches before the commit, between commit and publish, or
 /// after it.
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use reqwest::StatusCode;
 use runtrail::model::sse::Event;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 use crate::support::{Events, World, until};
 
@@ -62,6 +64,37 @@ async fn every_frame_of_every_run_comes_once_and_each_run_ends_by_itself() {
     let at_head: Vec<String> = ids.iter().map(|id| format!("run={id}:{}", got[id].last().unwrap()["seq"])).collect();
     let path = format!("/events?{}", at_head.join("&"));
     assert_eq!(server.get(&path).await.status(), StatusCode::NO_CONTENT);
+}
+
+/// A client that does not read stops its stream wherever it is, and that must not be between two rows of the database.
+#[tokio::test]
+async fn a_client_that_does_not_read_keeps_nobody_from_the_database() {
+    let world = World::new();
+    world.pipeline("much", &["seq -f '%01000.0f' 3000"]);
+    let server = world.serve_with(&["--workers", "4"]);
+    let mut ids = Vec::new();
+    for _ in 0..12 {
+        ids.push(server.start(&world, "much").await);
+    }
+    for id in &ids {
+        server.until_status(id, "completed").await;
+    }
+    let runs: Vec<String> = ids.iter().map(|id| format!("run={id}:0")).collect();
+    let request = format!("GET /events?{}&list=1 HTTP/1.1\r\nHost: {}\r\n\r\n", runs.join("&"), server.addr());
+    let mut stalled = Vec::new();
+    for _ in 0..5 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(server.addr()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_ne!(stream.read(&mut [0; 64]).await.unwrap(), 0);
+        stalled.push(stream);
+    }
+    // What was begun is stuck by then if it ever will be.
+    for _ in 0..20 {
+        assert_eq!(server.get("/api/v1/runs").await.status(), StatusCode::OK);
+        assert_eq!(server.frames(&ids[0]).await.len() as u64, server.run(&ids[0]).await["head"].as_u64().unwrap());
+    }
 }
 
 #[tokio::test]

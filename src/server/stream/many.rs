@@ -3,12 +3,15 @@
 //! A browser gives a host six connections, so all of its tabs share this one. Cursors are in the URL; a reader that wants
 //! other runs comes back with another set.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use futures::stream::{BoxStream, SelectAll, unfold};
+use tokio::sync::Semaphore;
 
 use super::{App, Source, Told, answer};
 use crate::journal::{Form, ListReader, ListStep, Reader, Step};
@@ -30,12 +33,14 @@ pub async fn many(
     let mut readers = SelectAll::new();
     let mut heads = Vec::with_capacity(runs.len());
     let mut over = list.is_none();
+    // A client that does not read costs a page of one run, not one of each.
+    let turns = Arc::new(Semaphore::new(1));
     for (run, cursor) in runs {
         let (reader, Pulse { head, status, attempt, .. }) =
             app.service.read(&run, cursor, Form::Named(run.clone())).await?;
         over &= status.is_finished() && cursor.0 == head;
         standings.push(Standing { run: run.clone(), head, status, attempt });
-        readers.push(steps(heads.len(), reader));
+        readers.push(steps(heads.len(), reader.by_turns(&turns)));
         heads.push((run, cursor.0));
     }
     if over {

@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
 
 use super::read::frames_after;
-use super::{SqliteStore, classify, rows};
+use super::{SqliteStore, classify, detached, rows};
 use crate::model::{Pipeline, Record, Timestamp};
 use crate::store::{
     Change, Committed, Guard, JournalStore, NewRun, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
@@ -44,11 +44,15 @@ impl JournalStore for SqliteStore {
     }
 
     async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError> {
-        let mut tx = self.reads.begin().await.map_err(classify)?;
-        let row = sqlx::query(PULSE).bind(key.0).fetch_one(&mut *tx).await.map_err(classify)?;
-        let pulse = rows::pulse(&row).map_err(classify)?;
-        let frames = frames_after(&mut tx, key.0, after, limit, PAGE_BYTES).await?;
-        Ok((frames, pulse))
+        let reads = self.reads.clone();
+        detached(async move {
+            let mut tx = reads.begin().await.map_err(classify)?;
+            let row = sqlx::query(PULSE).bind(key.0).fetch_one(&mut *tx).await.map_err(classify)?;
+            let pulse = rows::pulse(&row).map_err(classify)?;
+            let frames = frames_after(&mut tx, key.0, after, limit, PAGE_BYTES).await?;
+            Ok((frames, pulse))
+        })
+        .await
     }
 }
 

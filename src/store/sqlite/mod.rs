@@ -125,6 +125,14 @@ fn lock(database: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Runs a read to its end whether or not its caller goes on asking for it. A stream stops wherever its client stops reading,
+/// and a read that stopped with it would keep one of the few connections from everybody else.
+async fn detached<T: Send + 'static>(
+    read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(read).await.unwrap_or_else(|error| Err(StoreError::Failed(Arc::new(error))))
+}
+
 /// Tells what may pass by itself (locks, a full pool) from what will not.
 fn classify(error: sqlx::Error) -> StoreError {
     let passing = match &error {

@@ -5,7 +5,7 @@ use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{self, RUN};
-use super::{SqliteStore, classify};
+use super::{SqliteStore, classify, detached};
 use crate::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{Assignment, Pulse, RunKey, RunStore, StoreError};
 
@@ -38,9 +38,13 @@ impl RunStore for SqliteStore {
     }
 
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
-        let row =
-            sqlx::query(select_run("WHERE key = ?")).bind(key.0).fetch_optional(&self.reads).await.map_err(classify)?;
-        row.as_ref().map(rows::run).transpose().map_err(classify)
+        let reads = self.reads.clone();
+        detached(async move {
+            let query = sqlx::query(select_run("WHERE key = ?")).bind(key.0);
+            let row = query.fetch_optional(&reads).await.map_err(classify)?;
+            row.as_ref().map(rows::run).transpose().map_err(classify)
+        })
+        .await
     }
 
     async fn view(&self, id: &RunId, tail: u32) -> Result<Option<(Run, Vec<Record>)>, StoreError> {

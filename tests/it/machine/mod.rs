@@ -15,7 +15,7 @@ use runtrail::model::sse::Parser;
 use runtrail::model::{Record, RunId, Status};
 use runtrail::store::{Change, Committed, Durability, Guard, Lease, NewRun, RunKey, SqliteStore, Store, Write};
 use tempfile::TempDir;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::support::writes::{claim, log, new_run, write};
@@ -38,23 +38,7 @@ struct Run {
 /// A reader, and the run it reads.
 struct Viewer {
     run: usize,
-    /// Taken when it goes.
-    reader: Option<Reader>,
-    runtime: Handle,
-}
-
-impl Viewer {
-    fn reader(&mut self) -> &mut Reader {
-        self.reader.as_mut().unwrap()
-    }
-}
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        // What it was reading gives its connection back, which is work for the runtime.
-        let _entered = self.runtime.enter();
-        self.reader.take();
-    }
+    reader: Reader,
 }
 
 /// A server's lower half.
@@ -216,8 +200,7 @@ impl World {
             let pulse = server.store.pulse(key).await.unwrap();
             server.journal.read(key, cursor, pulse, form).await.unwrap()
         });
-        let runtime = server.runtime.handle().clone();
-        self.viewers.push(Viewer { run, reader: Some(reader), runtime });
+        self.viewers.push(Viewer { run, reader });
     }
 
     /// Takes steps until there is nothing left; then the reader must wait, or say that this is the end.
@@ -225,20 +208,20 @@ impl World {
         let (server, viewer) = (self.server.as_ref().unwrap(), &mut self.viewers[viewer]);
         let run = &mut self.runs[viewer.run];
         for _ in 0..steps {
-            let cursor = viewer.reader().cursor();
+            let cursor = viewer.reader.cursor();
             if cursor < run.frames.len() as u64 {
-                let step = server.block_on(viewer.reader().next()).unwrap();
+                let step = server.block_on(viewer.reader.next()).unwrap();
                 for ((seq, json), expected) in given(step).into_iter().zip(cursor + 1..) {
                     assert_eq!(seq, expected, "each frame once and in order");
                     run.know(seq, json);
                 }
-                assert!(viewer.reader().cursor() > cursor);
+                assert!(viewer.reader.cursor() > cursor);
             } else if run.finished {
-                let step = server.block_on(viewer.reader().next()).unwrap();
+                let step = server.block_on(viewer.reader.next()).unwrap();
                 assert!(matches!(step, Step::End(pulse) if pulse.head == cursor), "{step:?}");
                 return;
             } else {
-                let step = server.runtime.block_on(async { viewer.reader().next().now_or_never() });
+                let step = server.runtime.block_on(async { viewer.reader.next().now_or_never() });
                 assert!(step.is_none(), "nothing is left, and there is {step:?}");
                 return;
             }
@@ -256,7 +239,7 @@ impl World {
         for _ in 0..crash.turns {
             server.runtime.block_on(tokio::task::yield_now());
             for viewer in &mut self.viewers {
-                let step = server.runtime.block_on(async { viewer.reader().next().now_or_never() });
+                let step = server.runtime.block_on(async { viewer.reader.next().now_or_never() });
                 if let Some(Ok(step @ Step::Frames(_))) = step {
                     given(step).into_iter().for_each(|(seq, json)| self.runs[viewer.run].know(seq, json));
                 }
