@@ -10,6 +10,7 @@
 //! Knows the store and no HTTP.
 
 mod changes;
+mod crowd;
 #[cfg(test)]
 mod interleavings;
 mod reader;
@@ -24,6 +25,7 @@ use crate::store::{Committed, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreEr
 
 use changes::Changes;
 pub use changes::{ListReader, ListStep};
+pub use crowd::{Crowd, Offered, Outlet, Seat};
 pub use reader::{Reader, Step};
 pub use ring::Form;
 use tail::Tails;

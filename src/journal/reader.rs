@@ -55,9 +55,36 @@ impl Reader {
         self
     }
 
+    /// How its frames are written.
+    pub fn form(&self) -> &Form {
+        &self.form
+    }
+
     /// The seq of the last frame given.
     pub fn cursor(&self) -> u64 {
         self.cursor
+    }
+
+    /// Another one of the same run in the same form, which begins where the journal stands.
+    #[must_use]
+    pub fn at_head(&self) -> Self {
+        let (store, tail) = (Arc::clone(&self.store), Arc::clone(&self.tail));
+        let head = self.pulse().head;
+        Self::new(store, tail, self.run, head, self.form.clone())
+    }
+
+    /// Whether [`Self::next`] would wait for the run to go on.
+    pub fn is_at_head(&self) -> bool {
+        let pulse = self.pulse();
+        self.cursor >= pulse.head && !pulse.status.is_finished()
+    }
+
+    /// What comes before has been read elsewhere.
+    pub fn skip_to(&mut self, cursor: u64) {
+        if cursor > self.cursor {
+            self.cursor = cursor;
+            self.reading = None;
+        }
     }
 
     /// Where the journal stands, as far as the doorbell has said.

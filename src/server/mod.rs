@@ -102,6 +102,8 @@ pub struct App {
     pub poll_interval: Duration,
     /// How many streams are open.
     pub streams: Arc<AtomicU64>,
+    /// The readers that are told together.
+    pub crowds: stream::Crowds,
 }
 
 /// Who asks, as the journal names it.
@@ -149,6 +151,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         heartbeat: args.heartbeat,
         poll_interval: args.poll_interval,
         streams: Arc::default(),
+        crowds: stream::Crowds::default(),
     };
     let guard = guard::Guard::new(guard::GuardConfig { addr, allow_hosts: args.allow_host, token: args.token })?;
     let router = guard::protect(router::router(app, addr), Arc::new(guard));

@@ -82,6 +82,26 @@ async fn silence_is_filled_with_heartbeats_that_do_not_move_the_cursor() {
     assert_eq!(rest.last().unwrap().event, "end");
 }
 
+/// What readers are told together counts as much as what each is told.
+#[tokio::test]
+async fn heartbeats_come_in_silence_only() {
+    let world = World::new();
+    world.pipeline("drip", &["for i in $(seq 20); do echo $i; sleep 0.05; done"]);
+    let server = world.serve_with(&["--heartbeat", "400ms"]);
+    let id = server.start(&world, "drip").await;
+    let events = Events::open(&server, &format!("/runs/{id}/events")).await.all().await;
+    let told_at = |event: &Event| {
+        let ts = serde_json::from_str::<Value>(&event.data).unwrap()["ts"].as_str().map(str::to_owned);
+        ts.map(|ts| ts.parse::<jiff::Timestamp>().unwrap())
+    };
+    for silence in events.windows(3).filter(|events| events[1].event == "heartbeat") {
+        let (Some(before), Some(after)) = (told_at(&silence[0]), told_at(&silence[2])) else { continue };
+        // A slow machine may make a silence of its own; lines come every 50 ms otherwise.
+        assert!(after.duration_since(before).as_millis() >= 150, "no silence between {before} and {after}");
+    }
+    assert!(events.len() > 20);
+}
+
 /// Readers that come at any moment while the run prints all get the same frames, each once.
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_that_join_at_any_moment_all_read_the_same() {

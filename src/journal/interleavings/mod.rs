@@ -9,6 +9,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod crowd;
 mod mutants;
 mod store;
 
@@ -261,9 +262,13 @@ async fn claimed() -> World {
 }
 
 /// The run's second and last frame: committed, and then told.
-async fn finish(World { memory, journal, run }: &World) {
+async fn finish(world: &World) {
+    go_on(world, Change::Finish { to: Status::Completed, error: None }).await;
+}
+
+/// The run's second frame: committed, and then told.
+async fn go_on(World { memory, journal, run }: &World, change: Change) {
     let lease = Guard::Lease(Lease { run: *run, attempt: 1, token: 1 });
-    let change = Change::Finish { to: Status::Completed, error: None };
     for outcome in memory.commit(&[Op::Write(write(*run, lease, change, 1))]).await.unwrap() {
         let Outcome::Committed(committed) = outcome else { panic!("refused") };
         journal.tails.publish(&committed);

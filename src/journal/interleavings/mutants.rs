@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::crowd::{Kind, sits_down_while_the_run_goes_on, two_that_sit};
 use super::*;
 use crate::journal::reader::PAGE;
 
@@ -115,4 +116,16 @@ async fn reads_the_list_before_it_watches(world: World) {
 #[test]
 fn a_page_that_reads_the_list_before_it_watches() {
     found(|| check_all(|| opens_the_list_while_the_run_ends(reads_the_list_before_it_watches)), &["deadlock"]);
+}
+
+/// Who sits down in a crowd that is further is not told what lies between.
+#[test]
+fn a_reader_that_sits_down_wherever_the_crowd_is() {
+    caught(|| sits_down_while_the_run_goes_on(true), &["deadlock"]);
+}
+
+/// What the crowd writes then comes before what the stream has in its hands.
+#[test]
+fn a_stream_that_lends_its_socket_while_it_has_something_to_write() {
+    caught(|| two_that_sit(Kind::LendsTooLong), &["missing", "twice", "what is owed"]);
 }

@@ -6,15 +6,18 @@
 use std::future::poll_fn;
 use std::io::{ErrorKind, Write as _};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+
+use super::outlet::Outlet;
 
 /// What a stream sends at once is copied together up to about this; a longer piece is written from where it lies.
 const TOGETHER: usize = 16 * 1024;
@@ -22,12 +25,26 @@ const TOGETHER: usize = 16 * 1024;
 /// The most bytes of a chunk that are not its data.
 const FRAMING: usize = 20;
 
+/// These pieces as one chunk.
+pub(super) fn chunk(pieces: &[Bytes]) -> Bytes {
+    let length = pieces.iter().map(Bytes::len).sum::<usize>();
+    let mut out = Vec::with_capacity(length + FRAMING);
+    out.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    out.extend_from_slice(b"\r\n");
+    out.into()
+}
+
 /// Once the server stops, how long a stream may take to send its last words.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// An event stream and its socket: HTTP/1.1, chunked, and the last answer of its connection.
 pub(super) struct Stream {
-    socket: TcpStream,
+    /// Here, or lent.
+    socket: Option<TcpStream>,
+    outlet: Arc<Outlet>,
+    /// What was left over when the socket came back.
+    owed: Bytes,
     body: Body,
     /// To be written at once. Empty, without memory, while the stream waits.
     out: Vec<u8>,
@@ -38,14 +55,14 @@ enum Ready {
     /// `out`.
     Out,
     /// `out`, then this piece.
-    Piece(axum::body::Bytes),
+    Piece(Bytes),
     /// `out`, then nothing more.
     End,
 }
 
 impl Stream {
     /// What this response tells, on this socket.
-    pub(super) fn new(socket: TcpStream, response: Response) -> Self {
+    pub(super) fn new(socket: TcpStream, outlet: Arc<Outlet>, response: Response) -> Self {
         let (mut head, body) = response.into_parts();
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -57,7 +74,7 @@ impl Stream {
         }
         let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
         out.extend_from_slice(format!("date: {date}\r\n\r\n").as_bytes());
-        Self { socket, body, out }
+        Self { socket: Some(socket), outlet, owed: Bytes::new(), body, out }
     }
 
     /// Writes until the stream ends or the client goes.
@@ -77,15 +94,17 @@ impl Stream {
     async fn write(&mut self) -> std::io::Result<()> {
         loop {
             let ready = poll_fn(|cx| self.poll_ready(cx)).await?;
-            let out = std::mem::take(&mut self.out);
-            self.socket.write_all(&out).await?;
+            // Not lent: there is something to write.
+            let Some(socket) = &mut self.socket else { return Err(ErrorKind::NotConnected.into()) };
+            socket.write_all(&std::mem::take(&mut self.owed)).await?;
+            socket.write_all(&std::mem::take(&mut self.out)).await?;
             match ready {
                 Ready::Out => {}
                 Ready::Piece(piece) => {
-                    self.socket.write_all(&piece).await?;
+                    socket.write_all(&piece).await?;
                     self.out.extend_from_slice(b"\r\n");
                 }
-                Ready::End => return self.socket.shutdown().await,
+                Ready::End => return socket.shutdown().await,
             }
         }
     }
@@ -93,6 +112,10 @@ impl Stream {
     /// Collects what the body has. An error if the client has closed, or the body has no orderly end: then the client must
     /// not see one.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Ready>> {
+        // Before the body is asked: what it says now comes after what was written there.
+        if let Some((socket, owed)) = self.outlet.take_back() {
+            (self.socket, self.owed) = (Some(socket), owed);
+        }
         while self.out.len() < TOGETHER {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -116,26 +139,22 @@ impl Stream {
                     self.out.extend_from_slice(b"0\r\n\r\n");
                     return Poll::Ready(Ok(Ready::End));
                 }
-                Poll::Pending if self.out.is_empty() => return self.poll_closed(cx).map(Err),
+                Poll::Pending if self.out.is_empty() && self.owed.is_empty() => {
+                    if let Some(socket) = self.socket.take() {
+                        self.outlet.lend(socket);
+                    }
+                    return self.outlet.poll_closed(cx).map(Err);
+                }
                 Poll::Pending => break,
             }
         }
         Poll::Ready(Ok(Ready::Out))
     }
+}
 
-    /// Ready when the client has closed. What it still says is not heard.
-    fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<std::io::Error> {
-        let mut unheard = [0; 512];
-        loop {
-            if let Err(error) = ready!(self.socket.poll_read_ready(cx)) {
-                return Poll::Ready(error);
-            }
-            match self.socket.try_read(&mut unheard) {
-                Ok(0) => return Poll::Ready(ErrorKind::UnexpectedEof.into()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(error),
-            }
-        }
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Others may have the outlet in their hands for a while.
+        self.outlet.take_back();
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -13,10 +14,12 @@ use futures::StreamExt;
 use futures::stream::{BoxStream, SelectAll, unfold};
 use tokio::sync::Semaphore;
 
+use super::crowds::{Listener, Place};
 use super::{App, Source, Told, answer};
-use crate::journal::{Form, ListReader, ListStep, Reader, Step};
+use crate::journal::{Form, ListReader, ListStep, Step};
 use crate::model::sse::{MOST_RUNS, Standing};
 use crate::model::{Code, Cursor, Problem, RunId, sse};
+use crate::server::connections::Outlet;
 use crate::service::run_id;
 use crate::store::{Pulse, StoreError};
 
@@ -24,10 +27,12 @@ use crate::store::{Pulse, StoreError};
 pub async fn many(
     State(app): State<App>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    outlet: Option<Extension<Arc<Outlet>>>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
     let Wanted { runs, list } = Wanted::read(&query)?;
     // The list first: what changes from here on is told, whatever the runs' own streams take to begin.
+    let outlet = outlet.map(|Extension(outlet)| outlet);
     let list = list.then(|| app.service.journal.watch_list());
     let mut standings = Vec::with_capacity(runs.len());
     let mut readers = SelectAll::new();
@@ -38,17 +43,18 @@ pub async fn many(
     for (run, cursor) in runs {
         let (reader, Pulse { head, status, attempt, .. }) =
             app.service.read(&run, cursor, Form::Named(run.clone())).await?;
+        let listener = Listener::new(&app.crowds, &run, reader.by_turns(&turns), outlet.as_ref());
         over &= status.is_finished() && cursor.0 == head;
         standings.push(Standing { run: run.clone(), head, status, attempt });
-        readers.push(steps(heads.len(), reader.by_turns(&turns)));
-        heads.push((run, cursor.0));
+        heads.push(Head { run, told: cursor.0, place: listener.place() });
+        readers.push(steps(readers.len(), listener));
     }
     if over {
         // As in the stream of one run: there is nothing more to tell.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready_many(&standings, list.is_some());
-    Ok(answer(&app, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
+    Ok(answer(&app, outlet, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
 }
 
 /// What a URL asks for.
@@ -98,21 +104,35 @@ impl Wanted {
 /// What one of the runs tells: its place, the cursor after it, and the step.
 type One = (usize, u64, Result<Step, StoreError>);
 
-/// The steps of a reader, up to and with the last.
-fn steps(place: usize, reader: Reader) -> BoxStream<'static, One> {
-    let next = move |reader: Option<Reader>| async move {
-        let mut reader = reader?;
-        let step = reader.next().await;
-        let cursor = reader.cursor();
+/// The steps of a listener, up to and with the last.
+fn steps(place: usize, listener: Listener) -> BoxStream<'static, One> {
+    let next = move |listener: Option<Listener>| async move {
+        let mut listener = listener?;
+        let step = listener.next().await;
+        let cursor = listener.cursor();
         let more = matches!(step, Ok(Step::Frames(_)));
-        Some(((place, cursor, step), more.then_some(reader)))
+        Some(((place, cursor, step), more.then_some(listener)))
     };
-    unfold(Some(reader), next).boxed()
+    unfold(Some(listener), next).boxed()
 }
 
 /// What the list tells, without an end.
 fn list_steps(list: ListReader) -> BoxStream<'static, Result<ListStep, StoreError>> {
     unfold(list, |mut list| async move { Some((list.next().await, list)) }).boxed()
+}
+
+/// How far a run was told.
+struct Head {
+    run: RunId,
+    told: u64,
+    /// Where it may have been told more.
+    place: Option<Place>,
+}
+
+impl Head {
+    fn seq(&self) -> u64 {
+        self.place.as_ref().map_or(0, |place| place.cursor()).max(self.told)
+    }
 }
 
 struct Many {
@@ -121,15 +141,15 @@ struct Many {
     /// How many runs may have more to tell.
     live: usize,
     /// How far each run was told.
-    heads: Vec<(RunId, u64)>,
+    heads: Vec<Head>,
     /// Kept between two turns, as the runs are, so that they cannot starve it.
     list: Option<BoxStream<'static, Result<ListStep, StoreError>>>,
 }
 
 impl Many {
     fn told(&mut self, (place, cursor, step): One) -> Result<Told, StoreError> {
-        let Some((run, head)) = self.heads.get_mut(place) else { return Ok(Told::Events(Vec::new())) };
-        *head = cursor;
+        let Some(Head { run, told, .. }) = self.heads.get_mut(place) else { return Ok(Told::Events(Vec::new())) };
+        *told = cursor;
         Ok(match step? {
             Step::Frames(pieces) => Told::Events(pieces),
             Step::End(pulse) => {
@@ -163,7 +183,7 @@ impl Source for Many {
     }
 
     fn heartbeat(&self) -> String {
-        sse::heartbeat_many(self.heads.iter().map(|(run, head)| (run, *head)))
+        sse::heartbeat_many(self.heads.iter().map(|head| (&head.run, head.seq())))
     }
 }
 

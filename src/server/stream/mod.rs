@@ -3,6 +3,7 @@
 //! [`one`] is a run's stream, [`many`] that of several runs and the list over one connection. What they have in common is
 //! here: an answer that is asked for more only when the client's connection takes more, so a slow client costs no memory.
 
+mod crowds;
 mod many;
 mod one;
 
@@ -20,9 +21,11 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::App;
+use super::connections::Outlet;
 use crate::model::{Problem, sse};
 use crate::store::StoreError;
 
+pub use crowds::Crowds;
 pub use many::many;
 pub use one::events;
 
@@ -54,10 +57,12 @@ enum Told {
 /// One client's stream.
 struct Stream<S> {
     source: S,
+    /// Where the source may have told something without a word.
+    outlet: Option<Arc<Outlet>>,
     /// Encoded, and not yet taken by the connection.
     waiting: VecDeque<Bytes>,
     heartbeat: Duration,
-    /// When something was sent last.
+    /// When something was sent from here last.
     quiet_since: Instant,
     /// One timer for all waits: it is set on when it rings, not with every frame.
     silence: Pin<Box<Sleep>>,
@@ -69,9 +74,10 @@ struct Stream<S> {
 }
 
 /// The answer that tells `ready` and then what the source tells.
-fn answer(app: &App, ready: String, source: impl Source) -> Response {
+fn answer(app: &App, outlet: Option<Arc<Outlet>>, ready: String, source: impl Source) -> Response {
     let stream = Box::new(Stream {
         source,
+        outlet,
         waiting: VecDeque::from([Bytes::from(ready)]),
         heartbeat: app.heartbeat,
         quiet_since: Instant::now(),
@@ -108,7 +114,9 @@ impl<S: Source> Stream<S> {
                 () = &mut self.stop => break Ok(Told::Last(sse::retry(come_back()))),
                 told = self.source.next() => break told,
                 () = &mut self.silence => {
-                    let (now, due) = (Instant::now(), self.quiet_since + self.heartbeat);
+                    let told = self.outlet.as_ref().and_then(|outlet| outlet.told_at()).map(Instant::from_std);
+                    let quiet_since = told.map_or(self.quiet_since, |told| told.max(self.quiet_since));
+                    let (now, due) = (Instant::now(), quiet_since + self.heartbeat);
                     self.silence.as_mut().reset(if due > now { due } else { now + self.heartbeat });
                     if due <= now {
                         break Ok(Told::Events(vec![self.source.heartbeat().into()]));

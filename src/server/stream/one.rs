@@ -1,16 +1,20 @@
 //! `GET /runs/{id}/events`: the stream of one run.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::crowds::Listener;
 use super::{App, Source, Told, answer};
-use crate::journal::{Form, Reader, Step};
+use crate::journal::{Form, Step};
 use crate::model::{Cursor, Problem, sse};
 use crate::server::api::RunPath;
+use crate::server::connections::Outlet;
 use crate::service::run_id;
 use crate::store::StoreError;
 
@@ -20,21 +24,25 @@ pub async fn events(
     RunPath(id): RunPath,
     headers: HeaderMap,
     query: Result<Query<HashMap<String, String>>, QueryRejection>,
+    outlet: Option<Extension<Arc<Outlet>>>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
     // A header that is no text is no number either.
     let last_event_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
     let cursor = Cursor::of_stream(last_event_id, query.get("after").map(String::as_str))?;
-    let (reader, pulse) = app.service.read(&run_id(&id)?, cursor, Form::Plain).await?;
+    let run = run_id(&id)?;
+    let (reader, pulse) = app.service.read(&run, cursor, Form::Plain).await?;
     if pulse.status.is_finished() && cursor.0 == pulse.head {
         // Tells EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready(cursor.0, pulse.head, pulse.status, pulse.attempt);
-    Ok(answer(&app, ready, One(reader)))
+    let outlet = outlet.map(|Extension(outlet)| outlet);
+    let listener = Listener::new(&app.crowds, &run, reader, outlet.as_ref());
+    Ok(answer(&app, outlet, ready, One(listener)))
 }
 
-struct One(Reader);
+struct One(Listener);
 
 impl Source for One {
     async fn next(&mut self) -> Result<Told, StoreError> {
@@ -45,6 +53,6 @@ impl Source for One {
     }
 
     fn heartbeat(&self) -> String {
-        sse::heartbeat(self.0.pulse().head)
+        sse::heartbeat(self.0.head())
     }
 }
