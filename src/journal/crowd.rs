@@ -2,7 +2,8 @@
 //!
 //! Most readers of a live run wait for the same frame. Were each woken for it, waking them would cost more than what they then
 //! do. So those at the head sit down in the run's crowd, and one task writes to all of their outlets. It is no second source:
-//! it is one [`Reader`], and who sits there has the cursor of that reader. Whoever cannot keep up is sent back to read alone.
+//! it is one [`Reader`], and whoever sits there and does not stand where it stands is sent back to read alone, as are those
+//! who cannot keep up.
 
 use std::future::poll_fn;
 use std::mem::take;
@@ -15,8 +16,11 @@ use super::reader::{Reader, Step};
 use super::sync::{Mutex, MutexGuard};
 use crate::store::StoreError;
 
-/// How many outlets are told before other tasks have a turn.
+/// How many outlets are told without a turn for other tasks between them.
 const AT_ONCE: usize = if cfg!(test) { 1 } else { 256 };
+
+/// With fewer seats nobody looks for those who have gone.
+const SWEEP_AT: usize = if cfg!(test) { 1 } else { 64 };
 
 /// Where the frames for one reader go while it sits in a crowd.
 pub trait Outlet: Send + Sync + 'static {
@@ -45,6 +49,8 @@ struct Room<O> {
     /// Everyone here has this frame, or is being told it.
     told: u64,
     seats: Vec<Arc<Seat<O>>>,
+    /// With so many seats, those who have gone are forgotten.
+    sweep_at: usize,
     /// Nobody tells anything here any more.
     closed: bool,
 }
@@ -56,7 +62,7 @@ pub struct Seat<O> {
 }
 
 struct Place {
-    /// The last frame that the outlet took, by whatever way.
+    /// The last frame that went to the outlet, or was given for it.
     cursor: u64,
     /// Whether the crowd tells it what comes.
     seated: bool,
@@ -74,7 +80,7 @@ impl<O: Outlet> Crowd<O> {
     /// The crowd that hears what this reader reads, and the task that tells it. The task ends with the run; who drops it earlier
     /// sends everyone back to read alone.
     pub fn new(reader: Reader) -> (Self, impl Future<Output = ()> + Send) {
-        let room = Room { told: reader.cursor(), seats: Vec::new(), closed: false };
+        let room = Room { told: reader.cursor(), seats: Vec::new(), sweep_at: SWEEP_AT, closed: false };
         let crowd = Self(Arc::new(Mutex::new(room)));
         let teller = Teller { crowd: crowd.clone(), reader, telling: Vec::new() };
         (crowd, teller.run())
@@ -92,9 +98,9 @@ impl<O: Outlet> Crowd<O> {
     }
 
     /// As [`Reader::next`], but what everyone here waits for goes to the seat's outlet without a word. The reader and the
-    /// seat belong together, and the outlet must have taken every step before.
+    /// seat belong together, and the outlet refuses as long as a step that was given is not written.
     ///
-    /// Cancel safe; who was sitting goes on to sit until the next call.
+    /// Cancel safe: who was sitting goes on to sit.
     ///
     /// # Errors
     /// As [`Reader::next`].
@@ -114,15 +120,16 @@ impl<O: Outlet> Crowd<O> {
     pub(super) fn sit_down(&self, seat: &Arc<Seat<O>>) -> bool {
         let mut room = lock(&self.0);
         let mut place = lock(&seat.place);
-        // Further than the crowd is no harm: it will not be told what it has.
+        // Further than the crowd is no harm: it gets up again if the crowd does not come to where it is with one step.
         if room.closed || place.cursor < room.told {
             return false;
         }
         place.seated = true;
         drop(place);
-        // Those who have gone are forgotten here, at a cost that is spread over the arrivals.
-        if room.seats.len() == room.seats.capacity() {
+        // At a cost that is spread over the arrivals.
+        if room.seats.len() >= room.sweep_at {
             room.seats.retain(|seat| lock(&seat.place).seated);
+            room.sweep_at = SWEEP_AT.max(room.seats.len() * 2);
         }
         room.seats.push(Arc::clone(seat));
         true
@@ -142,7 +149,10 @@ impl<O: Outlet> Seat<O> {
 
     /// Leaves its crowd for good.
     pub fn leave(&self) {
-        lock(&self.place).seated = false;
+        let mut place = lock(&self.place);
+        place.seated = false;
+        // It holds what was woken.
+        place.waker = None;
     }
 
     /// Waits until it sits nowhere.
@@ -168,7 +178,7 @@ impl<O: Outlet> Seat<O> {
             return false;
         }
         let may_stay = match place.cursor {
-            cursor if cursor >= last => true,
+            cursor if cursor == last => true,
             cursor if cursor == from => {
                 let offered = self.outlet.offer(wrapped);
                 if offered != Offered::Refused {
@@ -176,7 +186,7 @@ impl<O: Outlet> Seat<O> {
                 }
                 offered == Offered::Taken
             }
-            // It has a part of this.
+            // It has a part of this, or more.
             _ => false,
         };
         if !may_stay {
@@ -207,19 +217,24 @@ impl<O: Outlet> Teller<O> {
     async fn run(mut self) {
         loop {
             let from = self.reader.cursor();
-            // At the end, and when the store fails, each hears of it from its own reader.
-            let Ok(Step::Frames(pieces)) = self.reader.next().await else { return };
-            self.tell(from, O::wrap(&pieces)).await;
+            match self.reader.next().await {
+                Ok(Step::Frames(pieces)) => self.tell(from, &pieces).await,
+                // Each hears of it from its own reader.
+                Ok(Step::End(_)) => return,
+                Err(_) => self.start_again(),
+            }
+            // A run may go on without pause, and there is always something to read then.
+            yield_now().await;
         }
     }
 
-    async fn tell(&mut self, from: u64, wrapped: Bytes) {
+    async fn tell(&mut self, from: u64, pieces: &[Bytes]) {
         let last = self.reader.cursor();
-        {
-            let mut room = lock(&self.crowd.0);
-            room.told = last;
-            self.telling = take(&mut room.seats);
+        self.telling = self.now_at(last);
+        if self.telling.is_empty() {
+            return;
         }
+        let wrapped = O::wrap(pieces);
         let (mut kept, mut next) = (0, 0);
         while let Some(seat) = self.telling.get(next) {
             if seat.tell(from, last, &wrapped) {
@@ -237,6 +252,20 @@ impl<O: Outlet> Teller<O> {
         self.telling.append(&mut room.seats);
         room.seats = take(&mut self.telling);
     }
+
+    /// The store cannot be read: each tries that alone, and who has come to the head sits down here again.
+    fn start_again(&mut self) {
+        self.reader = self.reader.at_head();
+        let seats = self.now_at(self.reader.cursor());
+        seats.iter().for_each(|seat| lock(&seat.place).get_up());
+    }
+
+    /// Says where the crowd is from now on, and takes those who sit in it.
+    fn now_at(&self, told: u64) -> Vec<Arc<Seat<O>>> {
+        let mut room = lock(&self.crowd.0);
+        room.told = told;
+        take(&mut room.seats)
+    }
 }
 
 impl<O: Outlet> Drop for Teller<O> {
@@ -245,9 +274,7 @@ impl<O: Outlet> Drop for Teller<O> {
         room.closed = true;
         self.telling.append(&mut room.seats);
         drop(room);
-        for seat in &self.telling {
-            lock(&seat.place).get_up();
-        }
+        self.telling.iter().for_each(|seat| lock(&seat.place).get_up());
     }
 }
 

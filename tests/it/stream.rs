@@ -86,7 +86,7 @@ async fn silence_is_filled_with_heartbeats_that_do_not_move_the_cursor() {
 #[tokio::test]
 async fn heartbeats_come_in_silence_only() {
     let world = World::new();
-    world.pipeline("drip", &["for i in $(seq 20); do echo $i; sleep 0.05; done"]);
+    world.pipeline("drip", &["for i in $(seq 30); do echo $i; sleep 0.05; done"]);
     let server = world.serve_with(&["--heartbeat", "400ms"]);
     let id = server.start(&world, "drip").await;
     let events = Events::open(&server, &format!("/runs/{id}/events")).await.all().await;
@@ -94,12 +94,13 @@ async fn heartbeats_come_in_silence_only() {
         let ts = serde_json::from_str::<Value>(&event.data).unwrap()["ts"].as_str().map(str::to_owned);
         ts.map(|ts| ts.parse::<jiff::Timestamp>().unwrap())
     };
-    for silence in events.windows(3).filter(|events| events[1].event == "heartbeat") {
-        let (Some(before), Some(after)) = (told_at(&silence[0]), told_at(&silence[2])) else { continue };
-        // A slow machine may make a silence of its own; lines come every 50 ms otherwise.
-        assert!(after.duration_since(before).as_millis() >= 150, "no silence between {before} and {after}");
-    }
-    assert!(events.len() > 20);
+    let unfounded = events.windows(3).filter(|events| {
+        let around = told_at(&events[0]).zip(told_at(&events[2]));
+        events[1].event == "heartbeat" && around.is_some_and(|(a, b)| b.duration_since(a).as_millis() < 150)
+    });
+    // A machine that stands still for a while makes a silence of its own. By the clock alone there would be three.
+    assert!(unfounded.count() < 2);
+    assert!(events.len() > 30);
 }
 
 /// Readers that come at any moment while the run prints all get the same frames, each once.

@@ -127,5 +127,5 @@ fn a_reader_that_sits_down_wherever_the_crowd_is() {
 /// What the crowd writes then comes before what the stream has in its hands.
 #[test]
 fn a_stream_that_lends_its_socket_while_it_has_something_to_write() {
-    caught(|| two_that_sit(Kind::LendsTooLong), &["missing", "twice", "what is owed"]);
+    caught(|| two_that_sit(Memory::default(), Kind::LendsTooLong), &["missing", "twice"]);
 }

@@ -1,7 +1,7 @@
 //! Connections. hyper reads requests and writes answers; an event stream leaves hyper once its answer is known, and its bytes
 //! are written by [`stream`]. Knows no runs: whatever answers with `text/event-stream` is one.
 
-mod outlet;
+mod lent;
 mod stream;
 mod turn;
 mod watched;
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-pub use outlet::Outlet;
+pub use lent::LentSocket;
 use stream::Stream;
 use turn::Turns;
 use watched::Watched;
@@ -84,17 +84,15 @@ async fn connection(socket: TcpStream, peer: SocketAddr, shared: Shared) {
     };
     let Some(turn) = turn else { return };
     let (take_over, mut streams) = mpsc::channel::<Response>(1);
-    let outlet = Arc::new(Outlet::default());
-    let outlet_of_stream = Arc::clone(&outlet);
+    let lent = Arc::new(LentSocket::default());
+    let lent_of_requests = Arc::clone(&lent);
     let answer = service_fn(move |request: Request<Incoming>| {
         let may_stream = request.method() == Method::GET
             && request.version() == Version::HTTP_11
             && hyper::body::Body::is_end_stream(request.body());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        if may_stream {
-            request.extensions_mut().insert(Arc::clone(&outlet));
-        }
+        request.extensions_mut().insert(Arc::clone(&lent_of_requests));
         let answered = router.clone().call(request);
         let take_over = take_over.clone();
         let turn = turn.clone();
@@ -140,7 +138,7 @@ async fn connection(socket: TcpStream, peer: SocketAddr, shared: Shared) {
     if let Some(response) = response {
         let socket = hyper.into_parts().io.into_inner();
         // A task of its own, and the end of this one, which is much larger.
-        open.spawn(Stream::new(socket, outlet_of_stream, response).run(stop));
+        open.spawn(Stream::new(socket, lent, response).run(stop));
     }
 }
 

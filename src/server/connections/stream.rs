@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::io::{ErrorKind, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::outlet::Outlet;
+use super::lent::LentSocket;
 
 /// What a stream sends at once is copied together up to about this; a longer piece is written from where it lies.
 const TOGETHER: usize = 16 * 1024;
@@ -42,7 +42,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(super) struct Stream {
     /// Here, or lent.
     socket: Option<TcpStream>,
-    outlet: Arc<Outlet>,
+    lent: Arc<LentSocket>,
     /// What was left over when the socket came back.
     owed: Bytes,
     body: Body,
@@ -62,7 +62,7 @@ enum Ready {
 
 impl Stream {
     /// What this response tells, on this socket.
-    pub(super) fn new(socket: TcpStream, outlet: Arc<Outlet>, response: Response) -> Self {
+    pub(super) fn new(socket: TcpStream, lent: Arc<LentSocket>, response: Response) -> Self {
         let (mut head, body) = response.into_parts();
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -74,7 +74,7 @@ impl Stream {
         }
         let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
         out.extend_from_slice(format!("date: {date}\r\n\r\n").as_bytes());
-        Self { socket: Some(socket), outlet, owed: Bytes::new(), body, out }
+        Self { socket: Some(socket), lent, owed: Bytes::new(), body, out }
     }
 
     /// Writes until the stream ends or the client goes.
@@ -113,8 +113,11 @@ impl Stream {
     /// not see one.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Ready>> {
         // Before the body is asked: what it says now comes after what was written there.
-        if let Some((socket, owed)) = self.outlet.take_back() {
+        if let Some((socket, owed)) = self.lent.take_back() {
             (self.socket, self.owed) = (Some(socket), owed);
+            if !self.owed.is_empty() {
+                return Poll::Ready(Ok(Ready::Out));
+            }
         }
         while self.out.len() < TOGETHER {
             match Pin::new(&mut self.body).poll_frame(cx) {
@@ -139,11 +142,13 @@ impl Stream {
                     self.out.extend_from_slice(b"0\r\n\r\n");
                     return Poll::Ready(Ok(Ready::End));
                 }
-                Poll::Pending if self.out.is_empty() && self.owed.is_empty() => {
-                    if let Some(socket) = self.socket.take() {
-                        self.outlet.lend(socket);
+                Poll::Pending if self.out.is_empty() => {
+                    let Some(socket) = self.socket.take() else { return Poll::Pending };
+                    if let Poll::Ready(error) = poll_closed(&socket, cx) {
+                        return Poll::Ready(Err(error));
                     }
-                    return self.outlet.poll_closed(cx).map(Err);
+                    self.lent.lend(socket);
+                    return Poll::Pending;
                 }
                 Poll::Pending => break,
             }
@@ -152,9 +157,25 @@ impl Stream {
     }
 }
 
+/// Ready when the client has closed. What it still says is not heard.
+fn poll_closed(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<std::io::Error> {
+    let mut unheard = [0; 512];
+    loop {
+        if let Err(error) = ready!(socket.poll_read_ready(cx)) {
+            return Poll::Ready(error);
+        }
+        match socket.try_read(&mut unheard) {
+            Ok(0) => return Poll::Ready(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Poll::Ready(error),
+        }
+    }
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
-        // Others may have the outlet in their hands for a while.
-        self.outlet.take_back();
+        // Others may have it in their hands for a while.
+        self.lent.take_back();
     }
 }

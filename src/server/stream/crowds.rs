@@ -7,19 +7,19 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::journal::{Crowd, Form, Reader, Seat, Step};
 use crate::model::RunId;
-use crate::server::connections::Outlet;
+use crate::server::connections::LentSocket;
 use crate::store::StoreError;
 
-/// The crowds that have someone in them.
+/// The crowds that a listener may sit in.
 #[derive(Clone, Default)]
 pub struct Crowds(Arc<Mutex<Live>>);
 
 /// By run, and by whether frames name it.
 type Live = HashMap<(RunId, bool), Weak<Led>>;
 
-/// A crowd, told as long as somebody holds this.
+/// A crowd, told as long as a listener holds this.
 struct Led {
-    crowd: Crowd<Outlet>,
+    crowd: Crowd<LentSocket>,
     _teller: AbortOnDropHandle<()>,
 }
 
@@ -42,32 +42,28 @@ impl Crowds {
     }
 }
 
-/// A run's reader. What it waits for together with others goes past it, to the connection's outlet.
+/// A run's reader. What it waits for together with others goes past it, to the connection's socket.
 pub struct Listener {
     reader: Reader,
-    company: Option<(Arc<Led>, Place)>,
+    company: Option<(Arc<Led>, Arc<Seat<LentSocket>>)>,
 }
 
-/// Where a listener has come to.
-pub type Place = Arc<Seat<Outlet>>;
-
 impl Listener {
-    /// Reads alone if the run is finished or the connection has no outlet.
-    pub fn new(crowds: &Crowds, run: &RunId, reader: Reader, outlet: Option<&Arc<Outlet>>) -> Self {
-        let company = outlet
-            .filter(|_| !reader.pulse().status.is_finished())
-            .map(|outlet| (crowds.of(run, &reader), Seat::new(Arc::clone(outlet), reader.cursor())));
+    /// Reads alone if the run is finished.
+    pub fn new(crowds: &Crowds, run: &RunId, reader: Reader, socket: &Arc<LentSocket>) -> Self {
+        let lives = !reader.pulse().status.is_finished();
+        let company = lives.then(|| (crowds.of(run, &reader), Seat::new(Arc::clone(socket), reader.cursor())));
         Self { reader, company }
     }
 
-    /// The last frame that its own steps gave.
+    /// The last frame that its steps gave, or that it knows to be told without one.
     pub fn cursor(&self) -> u64 {
         self.reader.cursor()
     }
 
     /// Where it is told things without a step.
-    pub fn place(&self) -> Option<Place> {
-        self.company.as_ref().map(|(_, place)| Arc::clone(place))
+    pub fn seat(&self) -> Option<Arc<Seat<LentSocket>>> {
+        self.company.as_ref().map(|(_, seat)| Arc::clone(seat))
     }
 
     /// How far the journal goes.
@@ -81,7 +77,7 @@ impl Listener {
     /// As [`Reader::next`].
     pub async fn next(&mut self) -> Result<Step, StoreError> {
         match &self.company {
-            Some((led, place)) => led.crowd.next(&mut self.reader, place).await,
+            Some((led, seat)) => led.crowd.next(&mut self.reader, seat).await,
             None => self.reader.next().await,
         }
     }
@@ -89,8 +85,8 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some((_, place)) = &self.company {
-            place.leave();
+        if let Some((_, seat)) = &self.company {
+            seat.leave();
         }
     }
 }

@@ -14,12 +14,12 @@ use futures::StreamExt;
 use futures::stream::{BoxStream, SelectAll, unfold};
 use tokio::sync::Semaphore;
 
-use super::crowds::{Listener, Place};
+use super::crowds::Listener;
 use super::{App, Source, Told, answer};
-use crate::journal::{Form, ListReader, ListStep, Step};
+use crate::journal::{Form, ListReader, ListStep, Seat, Step};
 use crate::model::sse::{MOST_RUNS, Standing};
 use crate::model::{Code, Cursor, Problem, RunId, sse};
-use crate::server::connections::Outlet;
+use crate::server::connections::LentSocket;
 use crate::service::run_id;
 use crate::store::{Pulse, StoreError};
 
@@ -27,12 +27,11 @@ use crate::store::{Pulse, StoreError};
 pub async fn many(
     State(app): State<App>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-    outlet: Option<Extension<Arc<Outlet>>>,
+    Extension(socket): Extension<Arc<LentSocket>>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
     let Wanted { runs, list } = Wanted::read(&query)?;
     // The list first: what changes from here on is told, whatever the runs' own streams take to begin.
-    let outlet = outlet.map(|Extension(outlet)| outlet);
     let list = list.then(|| app.service.journal.watch_list());
     let mut standings = Vec::with_capacity(runs.len());
     let mut readers = SelectAll::new();
@@ -43,10 +42,10 @@ pub async fn many(
     for (run, cursor) in runs {
         let (reader, Pulse { head, status, attempt, .. }) =
             app.service.read(&run, cursor, Form::Named(run.clone())).await?;
-        let listener = Listener::new(&app.crowds, &run, reader.by_turns(&turns), outlet.as_ref());
+        let listener = Listener::new(&app.crowds, &run, reader.by_turns(&turns), &socket);
         over &= status.is_finished() && cursor.0 == head;
         standings.push(Standing { run: run.clone(), head, status, attempt });
-        heads.push(Head { run, told: cursor.0, place: listener.place() });
+        heads.push(Head { run, told: cursor.0, seat: listener.seat() });
         readers.push(steps(readers.len(), listener));
     }
     if over {
@@ -54,7 +53,7 @@ pub async fn many(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready_many(&standings, list.is_some());
-    Ok(answer(&app, outlet, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
+    Ok(answer(&app, socket, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
 }
 
 /// What a URL asks for.
@@ -101,17 +100,17 @@ impl Wanted {
     }
 }
 
-/// What one of the runs tells: its place, the cursor after it, and the step.
+/// What one of the runs tells: its index, the cursor after it, and the step.
 type One = (usize, u64, Result<Step, StoreError>);
 
 /// The steps of a listener, up to and with the last.
-fn steps(place: usize, listener: Listener) -> BoxStream<'static, One> {
+fn steps(index: usize, listener: Listener) -> BoxStream<'static, One> {
     let next = move |listener: Option<Listener>| async move {
         let mut listener = listener?;
         let step = listener.next().await;
         let cursor = listener.cursor();
         let more = matches!(step, Ok(Step::Frames(_)));
-        Some(((place, cursor, step), more.then_some(listener)))
+        Some(((index, cursor, step), more.then_some(listener)))
     };
     unfold(Some(listener), next).boxed()
 }
@@ -126,12 +125,12 @@ struct Head {
     run: RunId,
     told: u64,
     /// Where it may have been told more.
-    place: Option<Place>,
+    seat: Option<Arc<Seat<LentSocket>>>,
 }
 
 impl Head {
     fn seq(&self) -> u64 {
-        self.place.as_ref().map_or(0, |place| place.cursor()).max(self.told)
+        self.seat.as_ref().map_or(0, |seat| seat.cursor()).max(self.told)
     }
 }
 
@@ -147,8 +146,8 @@ struct Many {
 }
 
 impl Many {
-    fn told(&mut self, (place, cursor, step): One) -> Result<Told, StoreError> {
-        let Some(Head { run, told, .. }) = self.heads.get_mut(place) else { return Ok(Told::Events(Vec::new())) };
+    fn told(&mut self, (index, cursor, step): One) -> Result<Told, StoreError> {
+        let Some(Head { run, told, .. }) = self.heads.get_mut(index) else { return Ok(Told::Events(Vec::new())) };
         *told = cursor;
         Ok(match step? {
             Step::Frames(pieces) => Told::Events(pieces),

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::App;
-use super::connections::Outlet;
+use super::connections::LentSocket;
 use crate::model::{Problem, sse};
 use crate::store::StoreError;
 
@@ -58,7 +58,7 @@ enum Told {
 struct Stream<S> {
     source: S,
     /// Where the source may have told something without a word.
-    outlet: Option<Arc<Outlet>>,
+    socket: Arc<LentSocket>,
     /// Encoded, and not yet taken by the connection.
     waiting: VecDeque<Bytes>,
     heartbeat: Duration,
@@ -74,10 +74,10 @@ struct Stream<S> {
 }
 
 /// The answer that tells `ready` and then what the source tells.
-fn answer(app: &App, outlet: Option<Arc<Outlet>>, ready: String, source: impl Source) -> Response {
+fn answer(app: &App, socket: Arc<LentSocket>, ready: String, source: impl Source) -> Response {
     let stream = Box::new(Stream {
         source,
-        outlet,
+        socket,
         waiting: VecDeque::from([Bytes::from(ready)]),
         heartbeat: app.heartbeat,
         quiet_since: Instant::now(),
@@ -114,7 +114,7 @@ impl<S: Source> Stream<S> {
                 () = &mut self.stop => break Ok(Told::Last(sse::retry(come_back()))),
                 told = self.source.next() => break told,
                 () = &mut self.silence => {
-                    let told = self.outlet.as_ref().and_then(|outlet| outlet.told_at()).map(Instant::from_std);
+                    let told = self.socket.told_at().map(Instant::from_std);
                     let quiet_since = told.map_or(self.quiet_since, |told| told.max(self.quiet_since));
                     let (now, due) = (Instant::now(), quiet_since + self.heartbeat);
                     self.silence.as_mut().reset(if due > now { due } else { now + self.heartbeat });

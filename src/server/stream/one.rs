@@ -14,7 +14,7 @@ use super::{App, Source, Told, answer};
 use crate::journal::{Form, Step};
 use crate::model::{Cursor, Problem, sse};
 use crate::server::api::RunPath;
-use crate::server::connections::Outlet;
+use crate::server::connections::LentSocket;
 use crate::service::run_id;
 use crate::store::StoreError;
 
@@ -24,7 +24,7 @@ pub async fn events(
     RunPath(id): RunPath,
     headers: HeaderMap,
     query: Result<Query<HashMap<String, String>>, QueryRejection>,
-    outlet: Option<Extension<Arc<Outlet>>>,
+    Extension(socket): Extension<Arc<LentSocket>>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
     // A header that is no text is no number either.
@@ -37,9 +37,8 @@ pub async fn events(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready(cursor.0, pulse.head, pulse.status, pulse.attempt);
-    let outlet = outlet.map(|Extension(outlet)| outlet);
-    let listener = Listener::new(&app.crowds, &run, reader, outlet.as_ref());
-    Ok(answer(&app, outlet, ready, One(listener)))
+    let listener = Listener::new(&app.crowds, &run, reader, &socket);
+    Ok(answer(&app, socket, ready, One(listener)))
 }
 
 struct One(Listener);

@@ -1,20 +1,18 @@
 //! The socket of an event stream, lent to whoever tells many streams the same thing.
 
-use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::body::Bytes;
 use tokio::net::TcpStream;
 
 use super::stream::chunk;
-use crate::journal::{self, Offered};
+use crate::journal::{Offered, Outlet};
 
-/// A connection's outlet, in its request's extensions. Its stream lends it the socket exactly while it has nothing of its own to
-/// say and everything is written, so whole chunks are written here and there, one after another.
+/// A connection's socket while it is lent; in the extensions of its requests. Its stream lends it exactly while it has nothing of
+/// its own to say and everything is written, so whole chunks are written here and there, one after another.
 #[derive(Default)]
-pub struct Outlet(Mutex<Lent>);
+pub struct LentSocket(Mutex<Lent>);
 
 #[derive(Default)]
 struct Lent {
@@ -24,7 +22,7 @@ struct Lent {
     told_at: Option<Instant>,
 }
 
-impl Outlet {
+impl LentSocket {
     /// When something was written here last.
     pub fn told_at(&self) -> Option<Instant> {
         self.lent().told_at
@@ -41,31 +39,13 @@ impl Outlet {
         Some((lent.socket.take()?, std::mem::take(&mut lent.owed)))
     }
 
-    /// Ready when the client has closed. What it still says is not heard.
-    pub(super) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<std::io::Error> {
-        let lent = self.lent();
-        let Some(socket) = &lent.socket else { return Poll::Pending };
-        let mut unheard = [0; 512];
-        loop {
-            if let Err(error) = ready!(socket.poll_read_ready(cx)) {
-                return Poll::Ready(error);
-            }
-            match socket.try_read(&mut unheard) {
-                Ok(0) => return Poll::Ready(ErrorKind::UnexpectedEof.into()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(error),
-            }
-        }
-    }
-
     /// The lock, even after a panic elsewhere: what it guards is valid between any two statements.
     fn lent(&self) -> MutexGuard<'_, Lent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl journal::Outlet for Outlet {
+impl Outlet for LentSocket {
     fn wrap(pieces: &[Bytes]) -> Bytes {
         chunk(pieces)
     }
@@ -91,7 +71,6 @@ mod tests {
     use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
-    use crate::journal::Outlet as _;
 
     /// A socket that takes little, and the client's.
     async fn pair() -> (TcpStream, TcpStream) {
@@ -105,17 +84,17 @@ mod tests {
     #[tokio::test]
     async fn what_the_socket_does_not_take_is_owed_and_nothing_overtakes_it() {
         let (socket, mut client) = pair().await;
-        let outlet = Outlet::default();
-        let [small, large] = [b"small".to_vec(), vec![b'x'; 1 << 24]].map(|piece| Outlet::wrap(&[piece.into()]));
+        let lent = LentSocket::default();
+        let [small, large] = [b"small".to_vec(), vec![b'x'; 1 << 24]].map(|piece| LentSocket::wrap(&[piece.into()]));
         assert_eq!(small, "5\r\nsmall\r\n".as_bytes());
-        assert_eq!(outlet.offer(&small), Offered::Refused, "nothing is lent");
-        outlet.lend(socket);
-        assert_eq!(outlet.offer(&small), Offered::Taken);
-        assert_eq!(outlet.offer(&large), Offered::Owed);
-        assert_eq!(outlet.offer(&small), Offered::Refused);
-        let (socket, owed) = outlet.take_back().unwrap();
-        assert!(outlet.take_back().is_none());
-        assert_eq!(outlet.offer(&small), Offered::Refused);
+        assert_eq!(lent.offer(&small), Offered::Refused, "nothing is lent");
+        lent.lend(socket);
+        assert_eq!(lent.offer(&small), Offered::Taken);
+        assert_eq!(lent.offer(&large), Offered::Owed);
+        assert_eq!(lent.offer(&small), Offered::Refused);
+        let (socket, owed) = lent.take_back().unwrap();
+        assert!(lent.take_back().is_none());
+        assert_eq!(lent.offer(&small), Offered::Refused);
 
         let expected = [&small[..], &large].concat();
         let mut got = vec![0; expected.len() - owed.len()];
@@ -124,17 +103,7 @@ mod tests {
         assert!(got == expected);
 
         // It is as good as before.
-        outlet.lend(socket);
-        assert_eq!(outlet.offer(&small), Offered::Taken);
-    }
-
-    #[tokio::test]
-    async fn a_client_that_closes_is_noticed_while_the_socket_is_lent() {
-        let (socket, client) = pair().await;
-        let outlet = Outlet::default();
-        outlet.lend(socket);
-        let closed = std::future::poll_fn(|cx| outlet.poll_closed(cx));
-        let (error, ()) = tokio::join!(closed, async { drop(client) });
-        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+        lent.lend(socket);
+        assert_eq!(lent.offer(&small), Offered::Taken);
     }
 }
