@@ -10,6 +10,8 @@ pub mod activity;
 pub mod browser;
 pub mod calls;
 #[cfg(feature = "ssr")]
+pub mod codemod;
+#[cfg(feature = "ssr")]
 pub mod engine;
 #[cfg(feature = "ssr")]
 pub mod journal;

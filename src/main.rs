@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use runtrail::codemod;
 use runtrail::engine::supervisor;
 use runtrail::server::{self, config::ServeArgs};
 
@@ -32,13 +33,29 @@ enum Command {
         /// Given to `sh -c`.
         command: String,
     },
+    /// A phase of a built-in pipeline; a run starts it by itself.
+    #[command(hide = true)]
+    Work {
+        /// The pipeline.
+        pipeline: String,
+        /// The phase.
+        phase: String,
+    },
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         // Before any runtime is there: the leash is one plain process.
         Command::Supervise { open_files, command } => supervisor::supervise(&command, open_files),
+        Command::Work { pipeline, phase } => work(&pipeline, &phase),
         Command::Serve(args) => serve(*args),
+    }
+}
+
+fn work(pipeline: &str, phase: &str) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(codemod::work(pipeline, phase)),
+        Err(error) => fail(&format!("cannot start: {error}")),
     }
 }
 

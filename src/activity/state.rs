@@ -41,6 +41,7 @@ impl RunState {
             | Body::Token(_)
             | Body::Reasoning(_)
             | Body::Approval(_)
+            | Body::Outcome(_)
             | Body::Other(_) => {}
         }
     }

@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::worker::Worker;
+use super::workspace::discard;
 use crate::journal::WriteError;
 use crate::model::kinds::PhaseChange;
-use crate::model::{PhaseState, Status, Timestamp};
+use crate::model::{PhaseState, Run, Status, Timestamp};
 use crate::store::{Change, Guard, NewFrame, RunKey, Write};
 
 /// How often the engine looks by itself for runs that wait or that nobody holds, at the most.
@@ -30,6 +31,8 @@ impl EngineTask {
     /// Works until the stop signal comes and every worker has ended.
     pub async fn run(self) {
         let mut workers = JoinSet::new();
+        // Nobody works here yet: what is there was left by a server that is gone, with all it started.
+        self.shared.options.workspaces.sweep().await;
         while !self.stop.is_cancelled() {
             if let Err(error) = self.recover().await {
                 tracing::warn!(%error, "cannot look for runs whose worker went away");
@@ -72,32 +75,37 @@ impl EngineTask {
     async fn recover(&self) -> Result<(), WriteError> {
         let now = Timestamp::now();
         for (run, attempt) in self.shared.store.lapsed(now).await? {
-            match self.shared.journal.write(self.interruption(run, attempt, now).await?).await {
-                Ok(_) => tracing::warn!(run = run.0, attempt, "recovered a run whose worker went away"),
+            let lapsed = self.shared.store.run(run).await?;
+            match self.shared.journal.write(interruption(run, attempt, lapsed.as_ref(), now)).await {
+                Ok(_) => {
+                    tracing::warn!(run = run.0, attempt, "recovered a run whose worker went away");
+                    if let Some(lapsed) = lapsed {
+                        discard(&self.shared.options.workspaces.of(&lapsed.id, attempt)).await;
+                    }
+                }
                 Err(WriteError::Refused) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
+}
 
-    /// The write that ends a lapsed run: the phase it was in, the phases it did not reach, the status.
-    async fn interruption(&self, run: RunKey, attempt: u32, now: Timestamp) -> Result<Write, WriteError> {
-        let reason = "its worker went away: the lease ran out".to_owned();
-        let finish = Change::Finish { to: Status::Interrupted, error: Some(reason.clone()) };
-        let mut write = Write::new(run, Guard::Lapsed(attempt, now), finish);
-        let phases = self.shared.store.run(run).await?.map(|run| run.phases).unwrap_or_default();
-        for phase in phases {
-            let (state, duration_ms) = match phase.state {
-                PhaseState::Started => (PhaseState::Failed, phase.started_at.map(|at| now.since(at))),
-                PhaseState::Pending => (PhaseState::Skipped, None),
-                PhaseState::Completed | PhaseState::Failed | PhaseState::Skipped => continue,
-            };
-            write.add_phase(PhaseChange { name: phase.name, state, exit_code: None, duration_ms });
-        }
-        write.frames.push(NewFrame::status(Status::Running, Status::Interrupted, reason));
-        Ok(write)
+/// The write that ends a lapsed run: the phase it was in, the phases it did not reach, the status.
+fn interruption(key: RunKey, attempt: u32, run: Option<&Run>, now: Timestamp) -> Write {
+    let reason = "its worker went away: the lease ran out".to_owned();
+    let finish = Change::Finish { to: Status::Interrupted, error: Some(reason.clone()) };
+    let mut write = Write::new(key, Guard::Lapsed(attempt, now), finish);
+    for phase in run.iter().flat_map(|run| &run.phases) {
+        let (state, duration_ms) = match phase.state {
+            PhaseState::Started => (PhaseState::Failed, phase.started_at.map(|at| now.since(at))),
+            PhaseState::Pending => (PhaseState::Skipped, None),
+            PhaseState::Completed | PhaseState::Failed | PhaseState::Skipped => continue,
+        };
+        write.add_phase(PhaseChange { name: phase.name.clone(), state, exit_code: None, duration_ms });
     }
+    write.frames.push(NewFrame::status(Status::Running, Status::Interrupted, reason));
+    write
 }
 
 /// Takes a run from the list of those carried out here when dropped, and rings for the next.

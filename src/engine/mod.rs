@@ -10,6 +10,7 @@ mod output;
 mod process;
 pub mod supervisor;
 mod worker;
+mod workspace;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::pipelines::Projects;
 use crate::store::{RunKey, Store};
 
 pub use dispatch::EngineTask;
+pub use workspace::Workspaces;
 
 /// How the engine works.
 #[derive(Clone, Debug)]
@@ -40,8 +42,10 @@ pub struct EngineOptions {
     pub projects: Arc<Projects>,
     /// Where runs without a project work, each in a folder of its own.
     pub scratch: PathBuf,
-    /// The program whose `supervise` command holds the leash: this one.
-    pub supervisor: PathBuf,
+    /// Where each attempt has a folder of its own while it is carried out. Nobody else's: what is there at start is removed.
+    pub workspaces: Workspaces,
+    /// This program: its `supervise` command holds the leash, and commands may call it.
+    pub program: PathBuf,
     /// The limit of open files that commands get, if it is not this program's own.
     pub open_files: Option<u64>,
 }

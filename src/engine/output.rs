@@ -3,7 +3,7 @@
 //! While one commit is under way, what comes next is collected; so a command that prints fast is journaled in large groups
 //! and one that prints slowly without delay. If the journal cannot keep up, the pipes fill and the command waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -26,6 +26,9 @@ const GROUP: usize = 256 * 1024;
 /// Counted in bytes, since a read brings what the pipe has, from a letter to 64 KiB.
 const WAITING: usize = 2 * GROUP;
 
+/// The message of the last error that a command reported.
+pub type Reported = Mutex<Option<String>>;
+
 /// Journals everything both outputs carry until they end.
 ///
 /// # Errors
@@ -35,11 +38,12 @@ pub async fn journal_all(
     journal: &Journal,
     lease: Lease,
     phase: &Arc<str>,
+    reported: &Reported,
 ) -> Result<(), WriteError> {
     let (sender, mut waiting) = mpsc::unbounded_channel();
     let queue = Queue { groups: sender, room: Arc::new(Semaphore::new(WAITING)) };
-    let stdout = read(outputs.stdout, LogStream::Stdout, Arc::clone(phase), queue.clone());
-    let stderr = read(outputs.stderr, LogStream::Stderr, Arc::clone(phase), queue);
+    let stdout = read(outputs.stdout, LogStream::Stdout, Arc::clone(phase), reported, queue.clone());
+    let stderr = read(outputs.stderr, LogStream::Stderr, Arc::clone(phase), reported, queue);
     let write = async {
         while let Some(Group { mut frames, mut room }) = waiting.recv().await {
             while room.num_permits() < GROUP
@@ -89,7 +93,7 @@ impl Queue {
 }
 
 /// Reads one output to its end.
-async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<str>, queue: Queue) {
+async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<str>, reported: &Reported, queue: Queue) {
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; 64 * 1024];
     let mut lines = Vec::new();
@@ -102,7 +106,7 @@ async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<st
                 Err(_) => {
                     splitter.flush(&mut lines);
                     held_since = None;
-                    if !queue.take(to_frames(&mut lines, stream, &phase)).await {
+                    if !queue.take(to_frames(&mut lines, stream, &phase, reported)).await {
                         return;
                     }
                     continue;
@@ -118,18 +122,18 @@ async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<st
         if !lines.is_empty() {
             // What is held now is what came last.
             held_since = held_since.map(|_| Instant::now());
-            if !queue.take(to_frames(&mut lines, stream, &phase)).await {
+            if !queue.take(to_frames(&mut lines, stream, &phase, reported)).await {
                 return;
             }
         }
     }
     splitter.finish(&mut lines);
     if !lines.is_empty() {
-        queue.take(to_frames(&mut lines, stream, &phase)).await;
+        queue.take(to_frames(&mut lines, stream, &phase, reported)).await;
     }
 }
 
-fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>) -> Vec<NewFrame> {
+fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>, reported: &Reported) -> Vec<NewFrame> {
     let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
     let mut frames = Vec::with_capacity(lines.len());
     for Line { text, cont } in lines.drain(..) {
@@ -139,6 +143,9 @@ fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>) -> Vec<
             && let Some(body) = Body::reported(&text)
         {
             frames.push(frame(&body));
+            if let Body::Error(failure) = body {
+                *reported.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.message);
+            }
             continue;
         }
         let mut pieces = Vec::with_capacity(1);

@@ -1,5 +1,6 @@
 //! A phase's command as the engine holds it: start it, ask it to end, end it. Dropping it ends everything it started.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -34,9 +35,9 @@ impl Process {
         options: &EngineOptions,
         command: &str,
         folder: &Path,
-        variables: impl IntoIterator<Item = (String, String)>,
+        variables: impl IntoIterator<Item = (String, OsString)>,
     ) -> std::io::Result<(Self, Outputs)> {
-        let mut start = Command::new(&options.supervisor);
+        let mut start = Command::new(&options.program);
         start.arg("supervise");
         if let Some(limit) = options.open_files {
             start.args(["--open-files", &limit.to_string()]);

@@ -3,16 +3,18 @@
 //! Every write carries the lease: once it is gone, the journal refuses, and the worker ends what it started and says no more.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::output::journal_all;
+use super::output::{Reported, journal_all};
 use super::process::Process;
+use super::workspace::discard;
 use crate::journal::WriteError;
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::pipeline::PROJECT;
@@ -42,6 +44,15 @@ enum Ended {
     Stopped,
     /// Its command could not be started.
     NotStarted(std::io::Error),
+}
+
+/// What the attempt's last write says.
+struct Finished<'a> {
+    verdict: Verdict,
+    /// The phase that ended it.
+    end: Option<PhaseChange>,
+    /// The phases that do not run.
+    rest: &'a [PhaseSpec],
 }
 
 /// How the attempt ends, and the sentence that says why.
@@ -120,32 +131,50 @@ impl Worker {
         let Some(Assignment { run, pipeline }) = store.assignment(self.lease.run).await? else {
             return Err(WriteError::Refused);
         };
-        let folder = match self.folder(&run, &pipeline).await {
-            Ok(folder) => folder,
+        let workspace = self.shared.options.workspaces.of(&run.id, run.attempt);
+        let done = self.phases(&run, &pipeline).await;
+        // Before the run is finished, so that whoever sees that finds nothing of it left. If the lease is gone, recovery does it.
+        if done.is_ok() {
+            discard(&workspace).await;
+        }
+        let Finished { verdict, end, rest } = done?;
+        self.finish(verdict, end, rest).await
+    }
+
+    /// Carries the phases out, up to the end of the last one.
+    async fn phases<'a>(&self, run: &Run, pipeline: &'a Pipeline) -> Result<Finished<'a>, WriteError> {
+        let places = async { Ok::<_, String>((self.folder(run, pipeline).await?, self.workspace(run).await?)) };
+        let (folder, workspace) = match places.await {
+            Ok(places) => places,
             Err(error) => {
                 let message = format!("the run has no folder to work in: {error}");
-                return self.finish(failed("no_folder", message), None, &pipeline.phases).await;
+                return Ok(Finished { verdict: failed("no_folder", message), end: None, rest: &pipeline.phases });
             }
         };
         for (index, spec) in pipeline.phases.iter().enumerate() {
             let rest = &pipeline.phases[index + 1..];
             let name: Arc<str> = spec.name.as_str().into();
             let began = self.begin(&name).await?;
-            let ended = self.phase(spec, &name, &run, &folder).await?;
+            let variables = variables(run, &name, &workspace, &self.shared.options.program);
+            let (ended, said) = self.phase(spec, &name, variables, &folder).await?;
             let end = |state, exit_code| {
                 let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
                 PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms }
             };
             let (verdict, end) = match ended {
                 Ended::Exited(Some(0)) => {
+                    let end = end(PhaseState::Completed, Some(0));
                     if rest.is_empty() {
-                        return self.finish(completed(), Some(end(PhaseState::Completed, Some(0))), rest).await;
+                        return Ok(Finished { verdict: completed(), end: Some(end), rest });
                     }
-                    self.end_phase(end(PhaseState::Completed, Some(0))).await?;
+                    self.end_phase(end).await?;
                     continue;
                 }
                 Ended::Exited(Some(code)) => {
-                    let message = format!("phase {name} ended with exit code {code}");
+                    let message = match said {
+                        Some(said) => format!("phase {name} failed: {said}"),
+                        None => format!("phase {name} ended with exit code {code}"),
+                    };
                     (failed("phase_failed", message), end(PhaseState::Failed, Some(code)))
                 }
                 Ended::Exited(None) => {
@@ -163,10 +192,16 @@ impl Worker {
                 }
                 Ended::Stopped => (self.stopped().await?, end(PhaseState::Failed, None)),
             };
-            return self.finish(verdict, Some(end), rest).await;
+            return Ok(Finished { verdict, end: Some(end), rest });
         }
         // Only a pipeline without phases comes here, and files without phases are refused.
-        self.finish(completed(), None, &[]).await
+        Ok(Finished { verdict: completed(), end: None, rest: &[] })
+    }
+
+    /// What the attempt keeps between its phases.
+    async fn workspace(&self, run: &Run) -> Result<PathBuf, String> {
+        let made = self.shared.options.workspaces.make(&run.id, run.attempt).await;
+        made.map_err(|error| format!("cannot make its workspace: {error}"))
     }
 
     /// Where the run works: its project, or an empty folder of its own.
@@ -186,17 +221,24 @@ impl Worker {
         Ok(folder)
     }
 
-    /// Runs one phase's command and journals what it prints.
-    async fn phase(&self, spec: &PhaseSpec, name: &Arc<str>, run: &Run, folder: &Path) -> Result<Ended, WriteError> {
+    /// Runs one phase's command and journals what it prints. With how it ended comes the last error that it reported.
+    async fn phase(
+        &self,
+        spec: &PhaseSpec,
+        name: &Arc<str>,
+        variables: HashMap<String, OsString>,
+        folder: &Path,
+    ) -> Result<(Ended, Option<String>), WriteError> {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {
-            return Ok(Ended::Stopped);
+            return Ok((Ended::Stopped, None));
         }
-        let started = Process::start(&self.shared.options, &spec.run, folder, variables(run, name));
+        let started = Process::start(&self.shared.options, &spec.run, folder, variables);
         let (mut process, outputs) = match started {
             Ok(started) => started,
-            Err(error) => return Ok(Ended::NotStarted(error)),
+            Err(error) => return Ok((Ended::NotStarted(error), None)),
         };
-        let journaled = journal_all(outputs, &self.shared.journal, self.lease, name);
+        let reported = Reported::default();
+        let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported);
         tokio::pin!(journaled);
         let timeout = async {
             match spec.timeout_ms {
@@ -252,7 +294,8 @@ impl Worker {
                 }
             }
         }
-        Ok(ended)
+        let said = reported.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok((ended, said))
     }
 
     /// Why the run is ended: someone asked, or the server stops.
@@ -327,9 +370,16 @@ fn failed(code: &str, message: String) -> Verdict {
 }
 
 /// What a command finds in its environment (CONTRACT.md, "Pipelines in TOML").
-fn variables(run: &Run, phase: &str) -> HashMap<String, String> {
+fn variables(run: &Run, phase: &str, workspace: &Path, program: &Path) -> HashMap<String, OsString> {
     let params =
-        run.params.iter().map(|(name, value)| (format!("RUNTRAIL_PARAM_{}", name.to_uppercase()), value.to_string()));
-    let own = [("RUN_ID", run.id.to_string()), ("ATTEMPT", run.attempt.to_string()), ("PHASE", phase.to_owned())];
-    params.chain(own.map(|(name, value)| (format!("RUNTRAIL_{name}"), value))).collect()
+        run.params.iter().map(|(name, value)| (format!("PARAM_{}", name.to_uppercase()), value.to_string().into()));
+    let own = [
+        ("RUN_ID", run.id.as_str().into()),
+        ("ATTEMPT", run.attempt.to_string().into()),
+        ("PHASE", phase.into()),
+        ("WORKSPACE", workspace.into()),
+        ("PROGRAM", program.into()),
+    ];
+    let own = own.map(|(name, value)| (name.to_owned(), value));
+    params.chain(own).map(|(name, value)| (format!("RUNTRAIL_{name}"), value)).collect()
 }

@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use super::Timestamp;
 use super::kinds::{
-    Approval, Failure, Finding, Log, Patch, PhaseChange, Progress, StatusChange, Text, Tool, ToolResult, Unknown,
+    Approval, Failure, Finding, Log, Outcome, Patch, PhaseChange, Progress, StatusChange, Text, Tool, ToolResult,
+    Unknown,
 };
 
 /// One journaled piece of activity of a run.
@@ -59,6 +60,8 @@ pub enum Body {
     Error(Failure),
     /// How far the phase is.
     Progress(Progress),
+    /// What was done to the code.
+    Outcome(Outcome),
     /// A kind, or a shape of data, that this version does not know. Kept, so that an older page shows a newer journal
     /// without a gap.
     #[serde(untagged)]
@@ -81,6 +84,7 @@ impl Body {
             Self::Approval(_) => "approval",
             Self::Error(_) => "error",
             Self::Progress(_) => "progress",
+            Self::Outcome(_) => "outcome",
             Self::Other(unknown) => &unknown.kind,
         }
     }
@@ -99,6 +103,7 @@ impl Body {
             Self::Approval(data) => serde_json::to_string(data),
             Self::Error(data) => serde_json::to_string(data),
             Self::Progress(data) => serde_json::to_string(data),
+            Self::Outcome(data) => serde_json::to_string(data),
             Self::Other(unknown) => serde_json::to_string(&unknown.data),
         };
         // Only maps with keys that are no text and failing writers make serde_json fail; there are none here.
@@ -123,6 +128,7 @@ impl Body {
             "approval" => read(data).map(Self::Approval),
             "error" => read(data).map(Self::Error),
             "progress" => read(data).map(Self::Progress),
+            "outcome" => read(data).map(Self::Outcome),
             _ => None,
         }
     }

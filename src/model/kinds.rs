@@ -215,6 +215,30 @@ pub struct Progress {
     pub unit: String,
 }
 
+/// `outcome`: what a built-in pipeline has done to the code (issue 3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// A sentence for people.
+    pub message: String,
+    /// How many files were looked at.
+    pub files: u64,
+    /// How many findings there were.
+    pub findings: u64,
+    /// How many of them the patches take away.
+    pub fixed: u64,
+    /// How many are left.
+    pub left: u64,
+    /// The new branch that holds the patches; `None` if nothing was to do.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// Its commit.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// The commit that was worked on.
+    #[serde(default)]
+    pub base: Option<String>,
+}
+
 /// A kind, or a shape of data, that this version does not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unknown {

@@ -20,6 +20,8 @@ use crate::model::{Pipeline, PipelineFault};
 #[derive(Clone, Debug)]
 pub struct Catalog {
     shared: Arc<Shared>,
+    /// Always there; files cannot take their names.
+    built_in: Arc<[Arc<Pipeline>]>,
 }
 
 #[derive(Debug)]
@@ -71,18 +73,30 @@ impl Catalog {
     pub fn fixed(pipelines: impl IntoIterator<Item = Pipeline>) -> Self {
         let pipelines = pipelines.into_iter().map(|pipeline| (pipeline.name.clone(), Arc::new(pipeline))).collect();
         let snapshot = Arc::new(Snapshot { pipelines, faults: Vec::new() });
-        Self { shared: Arc::new(Shared { snapshot: watch::Sender::new(snapshot), bell: None }) }
+        Self::of(Arc::new(Shared { snapshot: watch::Sender::new(snapshot), bell: None }))
+    }
+
+    fn of(shared: Arc<Shared>) -> Self {
+        Self { shared, built_in: Arc::default() }
+    }
+
+    /// With these as well, whatever the folder has.
+    #[must_use]
+    pub fn with_built_in(self, pipelines: Vec<Pipeline>) -> Self {
+        Self { built_in: pipelines.into_iter().map(Arc::new).collect(), ..self }
     }
 
     /// The pipeline of this name. It stays as it is for whoever holds it, also when its file changes.
     pub fn get(&self, name: &str) -> Option<Arc<Pipeline>> {
-        self.shared.snapshot.borrow().pipelines.get(name).cloned()
+        let built_in = self.built_in.iter().find(|pipeline| pipeline.name == name);
+        built_in.cloned().or_else(|| self.shared.snapshot.borrow().pipelines.get(name).cloned())
     }
 
     /// All pipelines, by title.
     pub fn all(&self) -> Vec<Pipeline> {
-        let mut all: Vec<Pipeline> =
-            self.snapshot().pipelines.values().map(|pipeline| Pipeline::clone(pipeline)).collect();
+        let snapshot = self.snapshot();
+        let all = self.built_in.iter().chain(snapshot.pipelines.values());
+        let mut all: Vec<Pipeline> = all.map(|pipeline| Pipeline::clone(pipeline)).collect();
         all.sort_by_cached_key(|pipeline| (pipeline.title.to_lowercase(), pipeline.name.clone()));
         all
     }
@@ -122,7 +136,7 @@ fn follow(folder: &Path) -> Result<(Catalog, thread::JoinHandle<()>), CatalogErr
         .name("pipelines".into())
         .spawn(move || keep_in_step(&path, watch, &ear, &weak))
         .map_err(CatalogError::Thread)?;
-    Ok((Catalog { shared }, thread))
+    Ok((Catalog::of(shared), thread))
 }
 
 fn keep_in_step(path: &Path, mut watch: FolderWatch, ear: &Receiver<()>, shared: &Weak<Shared>) {

@@ -26,7 +26,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, EngineOptions};
+use crate::codemod;
+use crate::engine::{Engine, EngineOptions, Workspaces};
 use crate::journal::{GroupCommit, Journal};
 use crate::pipelines::{Catalog, Projects};
 use crate::service::Service;
@@ -122,9 +123,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     guard::bind::check(args.addr, args.token.as_deref()).map_err(guard::GuardError::from)?;
     let data_dir = data_dir(args.data_dir.as_deref())?;
     let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
-    let catalog = Catalog::open(args.pipelines.clone())?;
+    let catalog = Catalog::open(args.pipelines.clone())?.with_built_in(codemod::pipelines());
     let projects = Arc::new(Projects::open(&args.projects)?);
-    let supervisor = own_program().map_err(StartError::OwnFile)?;
+    let program = own_program().map_err(StartError::OwnFile)?;
     let listener = listen(args.addr).map_err(|source| StartError::Listen { addr: args.addr, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: args.addr, source })?;
 
@@ -138,7 +139,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         grace: args.grace,
         projects: Arc::clone(&projects),
         scratch: data_dir.join("scratch"),
-        supervisor,
+        workspaces: Workspaces::new(data_dir.join("workspaces")),
+        program,
         open_files,
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
@@ -180,9 +182,9 @@ fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// This program, to start it again. On Linux by the kernel's own link, which stays right when the file is replaced by a
-/// newer version while the server runs.
+/// newer version while the server runs. It names this process, since those that it starts call it too.
 fn own_program() -> std::io::Result<PathBuf> {
-    let link = PathBuf::from("/proc/self/exe");
+    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
     if link.exists() { Ok(link) } else { std::env::current_exe() }
 }
 

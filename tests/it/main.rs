@@ -12,6 +12,7 @@ mod load;
 mod locked;
 mod machine;
 mod many;
+mod refactor;
 mod sse;
 mod stop;
 mod stream;

@@ -65,6 +65,12 @@ impl World {
         self.folder.path().join("data")
     }
 
+    /// The folders of attempts that are carried out, or were and are not taken away.
+    pub fn workspaces(&self) -> Vec<PathBuf> {
+        let folders = std::fs::read_dir(self.data().join("workspaces")).into_iter().flatten();
+        folders.map(|folder| folder.unwrap().path()).collect()
+    }
+
     /// All processes that were started for a run in this project, or name it: none is left when the server is gone.
     pub fn processes(&self) -> Vec<i32> {
         let project = self.project().into_os_string().into_encoded_bytes();

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use super::row::{place, styled};
 use super::scroll::Scroll;
 use crate::activity::ansi;
+use crate::model::kinds::Outcome;
 use crate::model::{Body, Frame, LogStream};
 use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
@@ -103,8 +104,20 @@ fn plain(body: &Body) -> String {
             Some(total) => format!("{} of {total} {}", progress.done, progress.unit),
             None => format!("{} {}", progress.done, progress.unit),
         },
+        Body::Outcome(outcome) => outcome_text(outcome),
         Body::Other(unknown) => unknown.data.to_string(),
     }
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    let Outcome { message, files, findings, fixed, left, branch, commit, base } = outcome;
+    let mut text = format!("{message}\n{files} files, {findings} findings, {fixed} fixed, {left} left");
+    for (what, value) in [("branch", branch), ("commit", commit), ("base", base)] {
+        if let Some(value) = value {
+            text.push_str(&format!("\n{what} {value}"));
+        }
+    }
+    text
 }
 
 fn diff(diff: &str) -> Vec<impl IntoView + use<>> {

@@ -90,6 +90,10 @@ fn text(frame: &Frame) -> AnyView {
         }
         .into_any(),
         Body::Progress(progress) => progressed(progress).into_any(),
+        Body::Outcome(outcome) => {
+            let branch = outcome.branch.as_ref().map(|_| view! { <span class="tag" data-tone="ok">"branch"</span>" " });
+            view! { {branch}{format::one_line(&outcome.message, MOST)} }.into_any()
+        }
         Body::Other(unknown) => {
             let data = format::one_line(&unknown.data.to_string(), MOST);
             view! { <span class="tag">{unknown.kind.clone()}</span>" "<span class="text-soft">{data}</span> }.into_any()

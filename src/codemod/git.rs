@@ -1,0 +1,241 @@
+//! Git, by its command line: what the built-in pipelines need of a repository, each call with a limit of time.
+//!
+//! Nothing here touches the user's working tree, index or current branch. Hooks do not run.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// How long one call may take. A checkout of a large repository takes the longest.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// What is set for every call, whatever the user's configuration says.
+const SETTINGS: [&str; 5] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "gc.auto=0",
+    "commit.gpgSign=false",
+    "advice.detachedHead=false",
+];
+
+/// Variables that would make git work on another repository than the one it is called in.
+const FOREIGN: [&str; 6] =
+    ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"];
+
+/// Who commits where nobody has told git a name.
+const COMMITTER: (&str, &str) = ("Runtrail", "runtrail@localhost");
+
+/// Why git did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no such program.
+    #[error("git is not installed, or not in the server's PATH: {0}")]
+    Missing(std::io::Error),
+    /// It did not end.
+    #[error("git {0} took longer than {limit} and was ended", limit = humantime::format_duration(LIMIT))]
+    TooLong(String),
+    /// It said no.
+    #[error("git {call} failed: {message}")]
+    Failed {
+        /// The subcommand.
+        call: String,
+        /// What it printed.
+        message: String,
+    },
+    /// The folder is in no repository.
+    #[error("{0} is not in a git repository; run `git init` there and commit what is to be worked on")]
+    NoRepository(PathBuf),
+    /// The repository has no working tree.
+    #[error("{0} is a bare repository, which has no files to work on; give a clone with a working tree")]
+    Bare(PathBuf),
+    /// There is nothing that a branch could begin at.
+    #[error("{0} has no commits yet; commit what is to be worked on")]
+    NoCommits(PathBuf),
+    /// Its answer cannot be understood.
+    #[error("git {0} answered something that cannot be read")]
+    Unreadable(String),
+}
+
+/// A folder of a repository with a commit to begin at.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Repository {
+    /// The top of its working tree.
+    pub top: PathBuf,
+    /// The folder that was asked for, below the top; empty if it is the top.
+    pub prefix: PathBuf,
+    /// The commit that is worked on: the one that is checked out.
+    pub head: String,
+    /// The current branch; `None` if the head is detached.
+    pub branch: Option<String>,
+}
+
+impl Repository {
+    /// The repository that this folder is in.
+    ///
+    /// # Errors
+    /// [`GitError`], each with what to do.
+    pub async fn open(folder: &Path) -> Result<Self, GitError> {
+        let asked = ["--is-bare-repository", "--is-inside-work-tree", "--show-prefix"];
+        let facts = match git(folder, "rev-parse", asked).await {
+            Err(GitError::Failed { message, .. }) if message.contains("not a git repository") => {
+                return Err(GitError::NoRepository(folder.to_owned()));
+            }
+            facts => text("rev-parse", facts?)?,
+        };
+        let mut facts = facts.lines();
+        let (bare, inside) = (facts.next() == Some("true"), facts.next() == Some("true"));
+        if bare || !inside {
+            return Err(GitError::Bare(folder.to_owned()));
+        }
+        let prefix = PathBuf::from(facts.next().unwrap_or_default());
+        let top = text("rev-parse", git(folder, "rev-parse", ["--show-toplevel"]).await?)?;
+        let head = match git(folder, "rev-parse", ["--verify", "--quiet", "HEAD^{commit}"]).await {
+            Err(GitError::Failed { .. }) => return Err(GitError::NoCommits(folder.to_owned())),
+            head => text("rev-parse", head?)?,
+        };
+        let branch = match git(folder, "symbolic-ref", ["--quiet", "--short", "HEAD"]).await {
+            Err(GitError::Failed { .. }) => None,
+            branch => Some(text("symbolic-ref", branch?)?.trim_end().to_owned()),
+        };
+        Ok(Self { top: PathBuf::from(top.trim_end_matches('\n')), prefix, head: head.trim_end().to_owned(), branch })
+    }
+
+    /// How many tracked files differ from the commit.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn changed(&self) -> Result<usize, GitError> {
+        let status = git(&self.top, "status", ["--porcelain=v1", "-z", "--untracked-files=no", "--no-renames"]).await?;
+        Ok(status.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).count())
+    }
+
+    /// The paths of its submodules.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn submodules(&self) -> Result<Vec<String>, GitError> {
+        let listed = git(&self.top, "ls-tree", ["-r", "-z", &self.head]).await?;
+        let links = listed.split(|byte| *byte == 0).filter(|entry| entry.starts_with(b"160000 "));
+        let path = |entry: &[u8]| {
+            let at = entry.iter().position(|byte| *byte == b'\t')?;
+            Some(String::from_utf8_lossy(&entry[at + 1..]).into_owned())
+        };
+        Ok(links.filter_map(path).collect())
+    }
+
+    /// Checks the commit out into a linked worktree of its own, on no branch. The last part of the folder's path must be unique:
+    /// git names the worktree after it.
+    ///
+    /// # Errors
+    /// [`GitError`]: the folder is there already, the disk is full.
+    pub async fn add_worktree(&self, folder: &Path) -> Result<(), GitError> {
+        let args: [&OsStr; 4] = ["add".as_ref(), "--detach".as_ref(), folder.as_ref(), self.head.as_ref()];
+        git(&self.top, "worktree", args).await.map(drop)
+    }
+
+    /// Takes a linked worktree away, whatever is in it. That it is not there is as good.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn remove_worktree(&self, folder: &Path) -> Result<(), GitError> {
+        let args: [&OsStr; 4] = ["remove".as_ref(), "--force".as_ref(), "--force".as_ref(), folder.as_ref()];
+        match git(&self.top, "worktree", args).await {
+            Err(GitError::Failed { message, .. }) if message.contains("is not a working tree") => Ok(()),
+            // Half made: git knows it and its folder is not, or not quite, there.
+            Err(GitError::Failed { .. }) if !folder.join(".git").exists() => {
+                git(&self.top, "worktree", ["prune", "--expire=now"]).await.map(drop)
+            }
+            removed => removed.map(drop),
+        }
+    }
+
+    /// Commits these files of a linked worktree as they are now; the new commit.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn commit(&self, worktree: &Path, paths: &[String], message: &str) -> Result<String, GitError> {
+        let list = paths.join("\0");
+        let mut add = command(worktree, "add", ["--pathspec-from-file=-", "--pathspec-file-nul"]);
+        add.env("GIT_LITERAL_PATHSPECS", "1");
+        run("add", add, Some(list.as_bytes())).await?;
+        let mut commit = command(worktree, "commit", ["--quiet", "--no-verify", "--file=-", "--cleanup=verbatim"]);
+        if git(worktree, "var", ["GIT_COMMITTER_IDENT"]).await.is_err()
+            || git(worktree, "config", ["user.email"]).await.is_err()
+        {
+            let (name, email) = COMMITTER;
+            for (variable, value) in [("NAME", name), ("EMAIL", email)] {
+                commit.env(format!("GIT_AUTHOR_{variable}"), value).env(format!("GIT_COMMITTER_{variable}"), value);
+            }
+        }
+        run("commit", commit, Some(message.as_bytes())).await?;
+        Ok(text("rev-parse", git(worktree, "rev-parse", ["HEAD"]).await?)?.trim_end().to_owned())
+    }
+
+    /// Makes a branch at a commit, in one step: it is there with all of its commit, or it is not.
+    ///
+    /// # Errors
+    /// [`GitError`]: a branch of that name is there, or one whose name is a part of it.
+    pub async fn add_branch(&self, name: &str, commit: &str) -> Result<(), GitError> {
+        const NONE: &str = "";
+        git(&self.top, "update-ref", [&format!("refs/heads/{name}"), commit, NONE]).await.map(drop)
+    }
+}
+
+fn text(call: &str, bytes: Vec<u8>) -> Result<String, GitError> {
+    String::from_utf8(bytes).map_err(|_| GitError::Unreadable(call.to_owned()))
+}
+
+/// What a call prints.
+async fn git<A: AsRef<OsStr>>(
+    folder: &Path,
+    call: &str,
+    args: impl IntoIterator<Item = A>,
+) -> Result<Vec<u8>, GitError> {
+    run(call, command(folder, call, args), None).await
+}
+
+fn command<A: AsRef<OsStr>>(folder: &Path, call: &str, args: impl IntoIterator<Item = A>) -> Command {
+    let mut git = Command::new("git");
+    for setting in SETTINGS {
+        git.args(["-c", setting]);
+    }
+    for variable in FOREIGN {
+        git.env_remove(variable);
+    }
+    git.arg(call).args(args).current_dir(folder);
+    // Nobody is there to answer; nothing is written but what is asked for; messages are read here, in English.
+    git.env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_LFS_SKIP_SMUDGE", "1")
+        .env("LC_ALL", "C");
+    git
+}
+
+async fn run(call: &str, mut git: Command, input: Option<&[u8]>) -> Result<Vec<u8>, GitError> {
+    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+    git.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let failed = |message: String| GitError::Failed { call: call.to_owned(), message };
+    let mut child = git.spawn().map_err(GitError::Missing)?;
+    let stdin = child.stdin.take();
+    let talk = async {
+        let say = async {
+            if let (Some(mut stdin), Some(input)) = (stdin, input) {
+                // A git that does not listen says why when it ends.
+                let _ = stdin.write_all(input).await;
+            }
+        };
+        tokio::join!(say, child.wait_with_output()).1
+    };
+    let done = tokio::time::timeout(LIMIT, talk).await.map_err(|_| GitError::TooLong(call.to_owned()))?;
+    let done = done.map_err(|error| failed(error.to_string()))?;
+    if done.status.success() {
+        return Ok(done.stdout);
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let said = said.trim();
+    Err(failed(if said.is_empty() { done.status.to_string() } else { said.to_owned() }))
+}

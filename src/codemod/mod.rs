@@ -1,0 +1,145 @@
+//! What the built-in pipelines do to the code of a repository.
+//!
+//! Each phase is a command like that of any other pipeline: `runtrail work refactor scanning`, started by the engine in the
+//! project's folder, on the leash, its frames printed. So a grammar that crashes, or a file that takes all memory, ends a
+//! phase and not the server. Between phases the [`workspace`] keeps what was found, and a worktree linked to the user's
+//! repository at the commit that was checked out. The user's files, index and branch are not touched; the one thing that
+//! appears, at the very end and in one step, is the new branch.
+//!
+//! [`git`], [`files`] and [`workspace`] look at the world; [`search`], [`edits`] and [`diff`] are pure.
+
+mod builtin;
+mod diff;
+mod edits;
+mod files;
+mod git;
+mod language;
+mod refactor;
+mod report;
+mod search;
+mod workspace;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use files::BadGlob;
+use git::GitError;
+use report::Report;
+use search::BadSearch;
+use workspace::WorkspaceError;
+
+pub use builtin::pipelines;
+pub use language::LANGUAGES;
+pub use workspace::Workspace;
+
+/// What a phase is given: the variables of every command (CONTRACT.md, "Pipelines in TOML").
+pub struct Task {
+    /// The folder it is started in.
+    project: PathBuf,
+    workspace: Workspace,
+    run: String,
+    attempt: String,
+    /// By name; a parameter that was not given is not there.
+    params: HashMap<String, String>,
+}
+
+impl Task {
+    fn from_environment() -> Result<Self, PhaseError> {
+        let variable = |name: &'static str| std::env::var(name).map_err(|_| PhaseError::Alone(name));
+        let param = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            let name = name.to_str()?.strip_prefix("RUNTRAIL_PARAM_")?.to_lowercase();
+            Some((name, value.into_string().ok()?))
+        };
+        Ok(Self {
+            project: std::env::current_dir()?,
+            workspace: Workspace::new(variable("RUNTRAIL_WORKSPACE")?.into()),
+            run: variable("RUNTRAIL_RUN_ID")?,
+            attempt: variable("RUNTRAIL_ATTEMPT")?,
+            params: std::env::vars_os().filter_map(param).collect(),
+        })
+    }
+
+    /// The value of a parameter; empty if it was not given.
+    fn param(&self, name: &str) -> &str {
+        self.params.get(name).map_or("", String::as_str)
+    }
+}
+
+/// Why a phase cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum PhaseError {
+    /// It was not started by a server.
+    #[error("{0} is not set: this is a phase of a run, and is started by the server")]
+    Alone(&'static str),
+    /// There is no such phase.
+    #[error("the pipeline {0} has no phase {1}")]
+    Unknown(String, String),
+    /// See [`language::UnknownLanguage`].
+    #[error(transparent)]
+    Language(#[from] language::UnknownLanguage),
+    /// See [`BadSearch`].
+    #[error(transparent)]
+    Search(#[from] BadSearch),
+    /// See [`BadGlob`].
+    #[error(transparent)]
+    Glob(#[from] BadGlob),
+    /// See [`GitError`].
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The disk is full, or something else is wrong with it.
+    #[error("the disk: {0}")]
+    Disk(#[from] io::Error),
+}
+
+impl From<WorkspaceError> for PhaseError {
+    fn from(error: WorkspaceError) -> Self {
+        match error {
+            WorkspaceError::Disk(error) => Self::Disk(error),
+            WorkspaceError::Git(error) => Self::Git(error),
+        }
+    }
+}
+
+impl PhaseError {
+    /// A stable word for programs.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Alone(_) | Self::Unknown(..) => "not_a_phase",
+            Self::Language(_) => "unknown_language",
+            Self::Search(BadSearch::Pattern { .. } | BadSearch::Unfit(_)) => "bad_pattern",
+            Self::Search(BadSearch::Rewrite(_) | BadSearch::Variable { .. }) => "bad_rewrite",
+            Self::Glob(_) => "bad_glob",
+            Self::Git(GitError::NoRepository(_)) => "no_repository",
+            Self::Git(GitError::Bare(_)) => "bare_repository",
+            Self::Git(GitError::NoCommits(_)) => "no_commits",
+            Self::Git(_) => "git_failed",
+            Self::Disk(_) => "disk",
+        }
+    }
+}
+
+/// `runtrail work`: one phase of a built-in pipeline, in this process. What is wrong is told as a frame and ends it with 1.
+pub async fn work(pipeline: &str, phase: &str) -> ExitCode {
+    let mut report = Report::new();
+    let done = match Task::from_environment() {
+        Ok(task) => carry_out(pipeline, phase, &task, &mut report).await,
+        Err(error) => Err(error),
+    };
+    let told = match &done {
+        Ok(()) => report.flush(),
+        Err(error) => report.failure(error.code(), error.to_string()).and_then(|()| report.flush()),
+    };
+    if done.is_ok() && told.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn carry_out(pipeline: &str, phase: &str, task: &Task, report: &mut Report) -> Result<(), PhaseError> {
+    match (pipeline, phase) {
+        ("refactor", "scanning") => refactor::scanning(task, report).await,
+        ("refactor", "analyzing") => refactor::analyzing(task, report),
+        ("refactor", "generating") => refactor::generating(task, report),
+        ("refactor", "applying") => refactor::applying(task, report).await,
+        _ => Err(PhaseError::Unknown(pipeline.to_owned(), phase.to_owned())),
+    }
+}

@@ -1,0 +1,69 @@
+//! What a phase tells: frames and lines on its standard output, as any command of a pipeline does (CONTRACT.md, "Pipelines in
+//! TOML").
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::time::{Duration, Instant};
+
+use crate::model::Body;
+use crate::model::kinds::{Failure, Finding, Outcome, Patch, Progress};
+
+/// How often progress is told at most.
+const PROGRESS: Duration = Duration::from_millis(250);
+
+/// The way to the journal. An error is that of a closed pipe: nobody listens any more.
+pub struct Report {
+    out: BufWriter<StdoutLock<'static>>,
+    told: Option<Instant>,
+}
+
+impl Report {
+    /// On standard output, which it holds.
+    pub fn new() -> Self {
+        Self { out: BufWriter::with_capacity(64 * 1024, io::stdout().lock()), told: None }
+    }
+
+    /// A line for people.
+    pub fn line(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.out, "{line}")
+    }
+
+    /// Something that was found.
+    pub fn finding(&mut self, finding: Finding) -> io::Result<()> {
+        self.frame(&Body::Finding(finding))
+    }
+
+    /// A change of a file.
+    pub fn patch(&mut self, patch: Patch) -> io::Result<()> {
+        self.frame(&Body::Patch(patch))
+    }
+
+    /// What became of it all.
+    pub fn outcome(&mut self, outcome: Outcome) -> io::Result<()> {
+        self.frame(&Body::Outcome(outcome))
+    }
+
+    /// Why the phase cannot go on.
+    pub fn failure(&mut self, code: &str, message: String) -> io::Result<()> {
+        self.frame(&Body::Error(Failure { code: code.to_owned(), message, retryable: false }))
+    }
+
+    /// How far it is; not every call is told, but the last is.
+    pub fn progress(&mut self, done: usize, total: usize, unit: &str) -> io::Result<()> {
+        if done < total && self.told.is_some_and(|told| told.elapsed() < PROGRESS) {
+            return Ok(());
+        }
+        self.told = Some(Instant::now());
+        let progress = Progress { done: done as u64, total: Some(total as u64), unit: unit.to_owned() };
+        self.frame(&Body::Progress(progress))?;
+        self.out.flush()
+    }
+
+    fn frame(&mut self, body: &Body) -> io::Result<()> {
+        writeln!(self.out, "::frame {{\"kind\":\"{}\",\"data\":{}}}", body.kind(), body.data())
+    }
+
+    /// All of it, now.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

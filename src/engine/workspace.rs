@@ -1,0 +1,50 @@
+//! The folder that each attempt has of its own while it is carried out, under the server's data.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::codemod::Workspace;
+use crate::model::RunId;
+
+/// All workspaces.
+#[derive(Clone, Debug)]
+pub struct Workspaces {
+    root: PathBuf,
+}
+
+impl Workspaces {
+    /// Those in this folder.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The folder of an attempt, whether it is there or not.
+    pub fn of(&self, run: &RunId, attempt: u32) -> PathBuf {
+        self.root.join(format!("{run}-{attempt}"))
+    }
+
+    /// Makes the folder of an attempt.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn make(&self, run: &RunId, attempt: u32) -> io::Result<PathBuf> {
+        let folder = self.of(run, attempt);
+        tokio::fs::create_dir_all(&folder).await?;
+        Ok(folder)
+    }
+
+    /// Takes away what attempts have left that nobody carries out any more: all of them, when the server starts.
+    pub async fn sweep(&self) {
+        let Ok(mut folders) = tokio::fs::read_dir(&self.root).await else { return };
+        while let Ok(Some(folder)) = folders.next_entry().await {
+            discard(&folder.path()).await;
+        }
+    }
+}
+
+/// Takes a workspace away. What cannot be taken away is left for the next start.
+pub async fn discard(folder: &Path) {
+    if let Err(error) = Workspace::discard(folder).await {
+        tracing::warn!(folder = %folder.display(), %error, "cannot take a workspace away");
+    }
+}

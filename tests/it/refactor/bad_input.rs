@@ -1,0 +1,100 @@
+//! What cannot be worked on, and what of it is left out: each is said, and nothing is touched.
+
+use super::*;
+
+#[tokio::test]
+async fn what_cannot_be_worked_on_is_a_clear_error() {
+    let world = World::new();
+    let good = Repository::new(&world, "good");
+    good.commit(&[("a.rs", "fn a() { x(1); }\n")]);
+    let empty = Repository::new(&world, "empty");
+    std::fs::create_dir(world.file("plain")).unwrap();
+    good.git(&["clone", "--quiet", "--bare", ".", world.file("bare").to_str().unwrap()]);
+    let before = Snapshot::of(&good);
+    let server = world.serve();
+    let x = || json!({ "pattern": "x($A)", "rewrite": "y($A)" });
+    let with = |name: &str, value: Value| {
+        let mut params = x();
+        params[name] = value;
+        params
+    };
+    for (params, code, says) in [
+        (with("project", json!(world.file("plain"))), "no_repository", "plain is not in a git repository"),
+        (with("project", json!(empty.path())), "no_commits", "empty has no commits yet"),
+        (with("project", json!(world.file("bare"))), "bare_repository", "bare is a bare repository"),
+        (with("pattern", json!("x($A")), "bad_pattern", "does not parse as Rust, line 1, column"),
+        (with("pattern", json!("$A; $B;")), "bad_pattern", "Multiple AST nodes"),
+        (with("rewrite", json!("y($B)")), "bad_rewrite", "uses $B, which the pattern does not have; it has $A"),
+        (with("include", json!("a[")), "bad_glob", "`a[` is no glob"),
+        (with("exclude", json!("!a")), "bad_glob", "`!a` is no glob"),
+    ] {
+        let id = start(&server, &good, params).await;
+        let run = finished(&server, &id).await;
+        assert_eq!((&run["status"], &run["phases"][0]["state"]), (&json!("failed"), &json!("failed")), "{run}");
+        let error = told(&server, &id, "error").await.remove(0);
+        assert_eq!(error["code"], code, "{error}");
+        assert!(error["message"].as_str().unwrap().contains(says), "{error}");
+        assert!(run["error"].as_str().unwrap().contains(says), "{run}");
+    }
+    let params = json!({ "project": good.path(), "language": "cobol", "pattern": "x" });
+    let response = server.post("/api/v1/runs", json!({ "pipeline": "refactor", "params": params })).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(response.json::<Value>().await.unwrap()["errors"][0]["param"], "language");
+    before.assert_untouched(&good, &[]);
+    assert!(world.workspaces().is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_skipped_with_a_reason_and_the_rest_is_done() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    let code = "fn f() { x(1); }\n";
+    std::fs::write(world.file("outside.rs"), code).unwrap();
+    std::os::unix::fs::symlink(world.file("outside.rs"), repository.path().join("link.rs")).unwrap();
+    std::os::unix::fs::symlink(world.project(), repository.path().join("folder")).unwrap();
+    repository.write("latin.rs", b"// \xe4\nfn f() { x(1); }\n");
+    repository.write("large.rs", vec![b' '; 50 << 20]);
+    let name = std::ffi::OsStr::from_bytes(b"n\xe4me.rs");
+    std::fs::write(repository.path().join(name), code).unwrap();
+    let module = Repository::new(&world, "module");
+    module.commit(&[("m.rs", code)]);
+    repository.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        module.path().to_str().unwrap(),
+        "sub",
+    ]);
+    repository.commit(&[
+        ("good.rs", code),
+        ("dos.rs", "fn f() {\r\n    x(1);\r\n}\r\n"),
+        ("no_end.rs", "fn f() { x(1); }"),
+    ]);
+    repository.git(&["checkout", "--quiet", "--detach"]);
+    let before = Snapshot::of(&repository);
+
+    let server = world.serve();
+    let id = start(&server, &repository, json!({ "pattern": "x($A)", "rewrite": "y($A)" })).await;
+    let run = finished(&server, &id).await;
+    assert_eq!(run["status"], "completed", "{run}");
+    let lines = server.lines(&id).await;
+    for says in [
+        "skipped link.rs: a symbolic link, which is not followed",
+        "skipped latin.rs: its text is not UTF-8",
+        "skipped large.rs: 50.0 MB, more than the 5 MB that are looked at",
+        "skipped n\u{fffd}me.rs: its name is not UTF-8",
+        "skipped sub: a submodule",
+    ] {
+        assert!(lines.iter().any(|line| line == says), "{says} is not in {lines:#?}");
+    }
+    let branch = format!("runtrail/{id}-1");
+    assert_eq!(repository.git(&["diff", "--name-only", "HEAD", &branch]), "dos.rs\ngood.rs\nno_end.rs\n");
+    assert_eq!(repository.git(&["show", &format!("{branch}:dos.rs")]), "fn f() {\r\n    y(1);\r\n}\r\n");
+    assert_eq!(repository.applied("HEAD", &told(&server, &id, "patch").await), repository.tree(&branch));
+    before.assert_untouched(&repository, &[&branch]);
+    assert_eq!(std::fs::read_to_string(world.file("outside.rs")).unwrap(), code);
+}

@@ -1,0 +1,89 @@
+//! A server that is killed in a phase leaves no half-made branch and no worktree, and its run is recovered by rule.
+
+use super::*;
+
+/// As many files as keep each phase busy for a moment.
+const FILES: usize = 1500;
+
+fn large(world: &World) -> Repository {
+    let repository = Repository::new(world, "large");
+    let line = "    call(call(1), call(2));\n".repeat(20);
+    for file in 0..FILES {
+        repository.write(&format!("src/{}/f{file}.rs", file % 50), format!("fn f{file}() {{\n{line}}}\n"));
+    }
+    repository.commit(&[]);
+    repository
+}
+
+#[tokio::test]
+async fn a_server_killed_in_any_phase_leaves_nothing_half_made() {
+    let world = World::new();
+    let repository = large(&world);
+    let before = Snapshot::of(&repository);
+    let server = world.serve();
+    let params = json!({ "pattern": "call($A, $B)", "rewrite": "called($B, $A)" });
+    let id = start(&server, &repository, params).await;
+    let mut server = Some(server);
+    let mut kept = Vec::new();
+    for (attempt, phase) in (1..).zip(["scanning", "analyzing", "generating", "applying"]) {
+        let killed = server.take().unwrap();
+        let seen = until("the phase, or the end", async || {
+            let run = killed.run(&id).await;
+            (run["phase"] == phase || run["status"] == "completed").then_some(run)
+        })
+        .await;
+        killed.kill();
+        until("everything has ended", async || world.processes().is_empty().then_some(())).await;
+        let next = world.serve_with(&["--lease", "1s"]);
+        let run = finished(&next, &id).await;
+        assert_eq!((&run["status"], &run["attempt"]), (&json!("interrupted"), &json!(attempt)), "{seen}");
+        // If the kill came just after the branch was made, it is there, and whole.
+        let branch = format!("runtrail/{id}-{attempt}");
+        if repository.git(&["branch", "--list", &branch]).contains(&branch) {
+            assert_eq!(phase, "applying");
+            let patches: Vec<Value> = patches_of(&next, &id, attempt).await;
+            assert_eq!(repository.applied("HEAD", &patches), repository.tree(&branch));
+            kept.push(branch);
+        }
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        before.assert_untouched(&repository, &kept);
+        assert!(world.workspaces().is_empty());
+        let again = next.post(&format!("/api/v1/runs/{id}/rerun"), json!({ "from": "start" })).await;
+        assert_eq!(again.status(), StatusCode::ACCEPTED);
+        server = Some(next);
+    }
+    let server = server.unwrap();
+    let run = finished(&server, &id).await;
+    assert_eq!((&run["status"], &run["attempt"]), (&json!("completed"), &json!(5)), "{run}");
+    let branch = format!("runtrail/{id}-5");
+    kept.push(branch.clone());
+    let patches = patches_of(&server, &id, 5).await;
+    assert_eq!(patches.len(), FILES);
+    assert_eq!(repository.applied("HEAD", &patches), repository.tree(&branch));
+    before.assert_untouched(&repository, &kept.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+async fn patches_of(server: &Server, id: &str, attempt: u32) -> Vec<Value> {
+    let frames = server.frames(id).await.into_iter();
+    let patches = frames.filter(|frame| frame["kind"] == "patch" && frame["attempt"] == attempt);
+    patches.map(|frame| frame["data"].clone()).collect()
+}
+
+/// Each has a worktree and a branch of its own.
+#[tokio::test]
+async fn two_runs_on_a_repository_do_not_disturb_each_other() {
+    let world = World::new();
+    let repository = large(&world);
+    let before = Snapshot::of(&repository);
+    let server = world.serve_with(&["--workers", "2"]);
+    let one = json!({ "pattern": "call($A, $B)", "rewrite": "one($A, $B)" });
+    let two = json!({ "pattern": "call($A, $B)", "rewrite": "two($A, $B)" });
+    let one = start(&server, &repository, one).await;
+    let two = start(&server, &repository, two).await;
+    let branches = [format!("runtrail/{one}-1"), format!("runtrail/{two}-1")];
+    for (id, branch) in [&one, &two].into_iter().zip(&branches) {
+        assert_eq!(finished(&server, id).await["status"], "completed");
+        assert_eq!(repository.applied("HEAD", &patches_of(&server, id, 1).await), repository.tree(branch));
+    }
+    before.assert_untouched(&repository, &[&branches[0], &branches[1]]);
+}

@@ -1,0 +1,164 @@
+//! The built-in pipeline `refactor` on real git repositories, by the API.
+
+mod bad_input;
+mod crash;
+mod repository;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Server, World, until};
+use repository::{Repository, Snapshot};
+
+const MAIN: &str = "fn main() {\n    let x = foo(1).unwrap();\n    bar(foo(2).unwrap());\n}\n";
+
+async fn start(server: &Server, repository: &Repository, params: Value) -> String {
+    let mut all = json!({ "project": repository.path(), "language": "rust" });
+    all.as_object_mut().unwrap().extend(params.as_object().unwrap().clone());
+    let response = server.post("/api/v1/runs", json!({ "pipeline": "refactor", "params": all })).await;
+    let (status, body) = (response.status(), response.json::<Value>().await.unwrap());
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    body["id"].as_str().unwrap().to_owned()
+}
+
+async fn finished(server: &Server, id: &str) -> Value {
+    until("the run ends", async || {
+        let run = server.run(id).await;
+        (run["status"] != "pending" && run["status"] != "running").then_some(run)
+    })
+    .await
+}
+
+/// The data of a run's frames of this kind, in order.
+async fn told(server: &Server, id: &str, kind: &str) -> Vec<Value> {
+    let frames = server.frames(id).await.into_iter();
+    frames.filter(|frame| frame["kind"] == kind).map(|frame| frame["data"].clone()).collect()
+}
+
+#[tokio::test]
+async fn what_is_found_is_rewritten_on_a_branch_of_its_own() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    repository.commit(&[
+        ("src/main.rs", MAIN),
+        ("src/other.rs", "fn other() {}\n"),
+        ("notes.txt", "foo(1).unwrap()\n"),
+        (".gitignore", "target\n"),
+    ]);
+    // What is not committed is no part of it, and stays as it is.
+    repository.write("src/other.rs", "fn other() { foo(3).unwrap(); }\n");
+    repository.write("target/made.rs", "fn made() { foo(4).unwrap(); }\n");
+    let before = Snapshot::of(&repository);
+
+    let server = world.serve();
+    let id = start(&server, &repository, json!({ "pattern": "$A.unwrap()", "rewrite": "$A?" })).await;
+    let run = finished(&server, &id).await;
+    assert_eq!(run["status"], "completed", "{run}");
+    let phases: Vec<&str> = run["phases"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert_eq!(phases, ["scanning", "analyzing", "generating", "applying"]);
+
+    let findings = told(&server, &id, "finding").await;
+    let place = |finding: &Value| (finding["line"].as_u64().unwrap(), finding["column"].as_u64().unwrap());
+    assert_eq!(findings.iter().map(place).collect::<Vec<_>>(), [(2, 13), (3, 9)]);
+    assert!(findings.iter().all(|finding| finding["path"] == "src/main.rs" && finding["fixable"] == true));
+    assert_eq!(findings[0]["message"], "foo(1).unwrap()");
+
+    let patches = told(&server, &id, "patch").await;
+    assert_eq!(patches.len(), 1);
+    assert_eq!(
+        (&patches[0]["path"], &patches[0]["added"], &patches[0]["removed"]),
+        (&json!("src/main.rs"), &json!(2), &json!(2))
+    );
+
+    let outcome = told(&server, &id, "outcome").await.remove(0);
+    let branch = format!("runtrail/{id}-1");
+    assert_eq!(outcome["branch"], branch);
+    assert_eq!(outcome["commit"], repository.git(&["rev-parse", &branch]).trim());
+    assert_eq!((&outcome["findings"], &outcome["fixed"], &outcome["left"]), (&json!(2), &json!(2), &json!(0)));
+
+    // The branch is the commit that was checked out, and the patch.
+    assert_eq!(repository.git(&["rev-parse", &format!("{branch}^")]), repository.git(&["rev-parse", "HEAD"]));
+    assert_eq!(repository.git(&["diff", "--name-only", "HEAD", &branch]), "src/main.rs\n");
+    assert_eq!(
+        repository.git(&["show", &format!("{branch}:src/main.rs")]),
+        "fn main() {\n    let x = foo(1)?;\n    bar(foo(2)?);\n}\n"
+    );
+    assert_eq!(repository.applied("HEAD", &patches), repository.tree(&branch));
+    before.assert_untouched(&repository, &[&branch]);
+    assert!(world.workspaces().is_empty(), "nothing is left of the attempt");
+
+    // Again: another branch beside it.
+    let again = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({ "from": "start" })).await;
+    assert_eq!(again.status(), StatusCode::ACCEPTED);
+    assert_eq!(finished(&server, &id).await["status"], "completed");
+    assert_eq!(repository.tree(&format!("runtrail/{id}-2")), repository.tree(&branch));
+}
+
+#[tokio::test]
+async fn nothing_to_do_is_a_completed_run_that_says_so() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    repository.commit(&[("a.rs", "fn a() {}\n"), ("b.rs", "fn b() { x(x(1)); }\n")]);
+    let before = Snapshot::of(&repository);
+    let server = world.serve();
+    for (params, says) in [
+        (json!({ "pattern": "$A.unwrap()", "rewrite": "$A?" }), "Nothing to do: the pattern is in none of 2 files."),
+        (json!({ "pattern": "x($A)" }), "2 matches; no rewrite was given, so nothing changes."),
+        (json!({ "pattern": "x($A)", "rewrite": "x($A)" }), "Nothing to do: none of 2 matches can be rewritten."),
+        (json!({ "pattern": "x($A)", "rewrite": "x($A" }), "Nothing to do: none of 2 matches can be rewritten."),
+    ] {
+        let id = start(&server, &repository, params).await;
+        let run = finished(&server, &id).await;
+        assert_eq!(run["status"], "completed", "{run}");
+        let outcome = told(&server, &id, "outcome").await.remove(0);
+        assert_eq!(outcome["message"], says);
+        assert_eq!(outcome["branch"], Value::Null);
+    }
+    before.assert_untouched(&repository, &[]);
+}
+
+#[tokio::test]
+async fn overlapping_matches_and_rewrites_that_break_a_file_are_left_with_a_reason() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    repository.commit(&[("nested.rs", "fn f() { x(x(1)); x(2); }\n"), ("macro.rs", "fn g() { let a = x(3); }\n")]);
+    let server = world.serve();
+    let id = start(&server, &repository, json!({ "pattern": "x($A)", "rewrite": "y($A)" })).await;
+    assert_eq!(finished(&server, &id).await["status"], "completed");
+    assert_eq!(repository.git(&["show", &format!("runtrail/{id}-1:nested.rs")]), "fn f() { y(x(1)); y(2); }\n");
+    let lines = server.lines(&id).await;
+    let reason =
+        "left a match in nested.rs as it is: line 1, column 12 overlaps with line 1, column 10, which is rewritten";
+    assert!(lines.iter().any(|line| line == reason), "{lines:?}");
+    let outcome = told(&server, &id, "outcome").await.remove(0);
+    assert_eq!((&outcome["findings"], &outcome["fixed"], &outcome["left"]), (&json!(4), &json!(3), &json!(1)));
+
+    let id = start(&server, &repository, json!({ "pattern": "x($A)", "rewrite": "while" })).await;
+    assert_eq!(finished(&server, &id).await["status"], "completed");
+    let lines = server.lines(&id).await;
+    assert!(
+        lines.iter().any(|line| line.starts_with("left macro.rs as it is: the rewrite would break it")),
+        "{lines:?}"
+    );
+    assert_eq!(told(&server, &id, "patch").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn globs_say_which_files_and_a_project_may_be_a_part_of_a_repository() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    let code = "fn f() { x(1); }\n";
+    repository.commit(&[("in/a.rs", code), ("in/deep/b.rs", code), ("in/gen/c.rs", code), ("out/d.rs", code)]);
+    let server = world.serve();
+    let params = json!({ "pattern": "x($A)", "rewrite": "y($A)", "include": "in/**", "exclude": "**/gen/**, nothing" });
+    let id = start(&server, &repository, params).await;
+    assert_eq!(finished(&server, &id).await["status"], "completed");
+    let changed = repository.git(&["diff", "--name-only", "HEAD", &format!("runtrail/{id}-1")]);
+    assert_eq!(changed, "in/a.rs\nin/deep/b.rs\n");
+
+    let part = repository.path().join("in/deep");
+    let id = start(&server, &repository, json!({ "project": part, "pattern": "x($A)", "rewrite": "y($A)" })).await;
+    assert_eq!(finished(&server, &id).await["status"], "completed");
+    assert_eq!(told(&server, &id, "patch").await[0]["path"], "b.rs", "relative to the project");
+    assert_eq!(repository.git(&["diff", "--name-only", "HEAD", &format!("runtrail/{id}-1")]), "in/deep/b.rs\n");
+}
