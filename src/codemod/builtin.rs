@@ -1,45 +1,87 @@
 //! The built-in pipelines, as those of files are: parameters and phases. Each phase is this program again.
 
 use super::LANGUAGES;
+use super::analysis::Severity;
+use super::autofix::{ALL, PROJECT};
+use super::rules::PACKS;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{Param, ParamKind, PhaseSpec, Pipeline};
+use crate::model::{Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
 
 /// The phases of both (CONTRACT.md, "Words").
 const PHASES: [&str; 4] = ["scanning", "analyzing", "generating", "applying"];
 
 /// All of them.
 pub fn pipelines() -> Vec<Pipeline> {
-    vec![refactor()]
+    vec![autofix(), refactor()]
+}
+
+fn autofix() -> Pipeline {
+    let sets = [ALL].into_iter().chain(PACKS.iter().map(|(name, _)| *name)).chain([PROJECT]).map(str::to_owned);
+    let severities = [Severity::Hint, Severity::Info, Severity::Warning, Severity::Error];
+    let severities = severities.map(|severity| severity.as_str().to_owned()).to_vec();
+    let rules = "Which rules are looked for: those of a language, the project's own, or all.";
+    let check = "A command that fails on bad code, such as cargo check. Patches that it fails with are left out.";
+    let text = |text: &str| Some(ParamValue::Text(text.to_owned()));
+    let choice = |name: &str, title: &str, help: &str| param(name, title, help, ParamKind::Choice);
+    let [include, exclude] = globs();
+    pipeline(
+        "autofix",
+        "AutoFix",
+        "Finds faults by rules, fixes those that can be, and commits the result to a new branch.",
+        vec![
+            project(),
+            Param { choices: sets.collect(), default: text(ALL), ..choice("rules", "Rules", rules) },
+            Param {
+                choices: severities,
+                default: text("info"),
+                ..choice("severity", "From severity", "Findings that are less severe are left out.")
+            },
+            param("check", "Check", check, ParamKind::String),
+            Param {
+                default: Some(ParamValue::Boolean(false)),
+                ..param("dry_run", "Dry run", "Patches are shown and not committed.", ParamKind::Boolean)
+            },
+            include,
+            exclude,
+        ],
+    )
 }
 
 fn refactor() -> Pipeline {
-    let text = |name: &str, title: &str, help: &str| param(name, title, help, ParamKind::String);
-    let project =
-        param("project", "Project", "A folder of a git repository. Its current commit is worked on.", ParamKind::Path);
     let languages = LANGUAGES.map(|(name, _)| name.to_owned()).to_vec();
-    let language = param("language", "Language", "Which files are searched, and how they are read.", ParamKind::Choice);
-    let pattern = text(
-        "pattern",
-        "Pattern",
-        "Code to find. $NAME stands for any one part of it, $$$NAME for any number of them.",
-    );
-    let rewrite =
-        text("rewrite", "Rewrite", "What takes its place, with the same names. Without it, matches are only listed.");
-    let include = text("include", "Only in", "Globs such as src/**, separated by commas. All files if empty.");
-    let exclude = text("exclude", "Not in", "Globs such as **/generated/**, separated by commas.");
+    let pattern = "Code to find. $NAME stands for any one part of it, $$$NAME for any number of them.";
+    let rewrite = "What takes its place, with the same names. Without it, matches are only listed.";
+    let [include, exclude] = globs();
     pipeline(
         "refactor",
         "Refactor",
         "Finds a pattern of code, rewrites it, and commits the result to a new branch.",
         vec![
-            Param { required: true, ..project },
-            Param { required: true, choices: languages, ..language },
-            Param { required: true, ..pattern },
-            rewrite,
+            project(),
+            Param {
+                required: true,
+                choices: languages,
+                ..param("language", "Language", "Which files are searched, and how they are read.", ParamKind::Choice)
+            },
+            Param { required: true, ..param("pattern", "Pattern", pattern, ParamKind::String) },
+            param("rewrite", "Rewrite", rewrite, ParamKind::String),
             include,
             exclude,
         ],
     )
+}
+
+fn project() -> Param {
+    let help = "A folder of a git repository. Its current commit is worked on.";
+    Param { required: true, ..param("project", "Project", help, ParamKind::Path) }
+}
+
+fn globs() -> [Param; 2] {
+    let text = |name: &str, title: &str, help: &str| param(name, title, help, ParamKind::String);
+    [
+        text("include", "Only in", "Globs such as src/**, separated by commas. All files if empty."),
+        text("exclude", "Not in", "Globs such as **/generated/**, separated by commas."),
+    ]
 }
 
 fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>) -> Pipeline {

@@ -6,7 +6,7 @@ use std::path::Path;
 use ignore::WalkBuilder;
 use ignore::overrides::{Override, OverrideBuilder};
 
-use super::language::Grammar;
+use super::language::{self, Grammar};
 
 /// Larger files are not looked at, in bytes: no one writes them by hand, and their patches could not be shown.
 const LARGEST: u64 = 5 << 20;
@@ -103,13 +103,13 @@ fn matcher(globs: &str) -> Result<Option<Override>, BadGlob> {
     builder.build().map(Some).map_err(|error| bad(&all.join(", "), error))
 }
 
-/// The files of this language under a folder, as `ast-grep` would look at them: ignore files count, hidden files do not.
+/// The files of these languages under a folder, as `ast-grep` would look at them: ignore files count, hidden files do not.
 /// Links are never followed.
-pub fn find(folder: &Path, grammar: Grammar, wanted: &Wanted) -> Found {
+pub fn find(folder: &Path, grammars: &[Grammar], wanted: &Wanted) -> Found {
     let mut found = Found::default();
     let mut walk = WalkBuilder::new(folder);
     // What lies above is none of this tree: it is checked out somewhere of our own.
-    walk.parents(false).require_git(false).types(grammar.file_types());
+    walk.parents(false).require_git(false);
     for entry in walk.build() {
         let entry = match entry {
             Ok(entry) => entry,
@@ -121,6 +121,9 @@ pub fn find(folder: &Path, grammar: Grammar, wanted: &Wanted) -> Found {
         let Some(kind) = entry.file_type() else { continue };
         let Ok(path) = entry.path().strip_prefix(folder) else { continue };
         if kind.is_dir() {
+            continue;
+        }
+        if !language::of(path).is_some_and(|grammar| grammars.contains(&grammar)) {
             continue;
         }
         let Some(name) = path.to_str() else {
@@ -142,6 +145,18 @@ pub fn find(folder: &Path, grammar: Grammar, wanted: &Wanted) -> Found {
     found.files.sort();
     found.skipped.sort_by(|a, b| a.0.cmp(&b.0));
     found
+}
+
+/// The YAML files under a folder of the tree, sorted.
+pub fn rules(root: &Path, folder: &Path) -> Vec<String> {
+    let is_yaml = |path: &Path| path.extension().is_some_and(|end| end == "yml" || end == "yaml");
+    let walk = WalkBuilder::new(root.join(folder)).parents(false).require_git(false).build();
+    let files = walk.flatten().filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
+    let files = files.filter(|entry| is_yaml(entry.path()));
+    let mut files: Vec<String> =
+        files.filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_str()?.to_owned())).collect();
+    files.sort();
+    files
 }
 
 /// The text of a file.

@@ -1,7 +1,10 @@
 //! The languages that code is searched in: those whose grammars are in the program.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
+
+use ast_grep_core::Language as _;
 
 pub use ast_grep_language::SupportLang as Grammar;
 
@@ -14,6 +17,16 @@ pub const LANGUAGES: [(&str, Grammar); 6] = [
     ("javascript", Grammar::JavaScript),
     ("go", Grammar::Go),
 ];
+
+/// The language of a file of this name, if it is one of [`LANGUAGES`].
+pub fn of(path: impl AsRef<Path>) -> Option<Grammar> {
+    Grammar::from_path(path).filter(|grammar| is_known(*grammar))
+}
+
+/// Whether it is one of [`LANGUAGES`].
+pub fn is_known(grammar: Grammar) -> bool {
+    LANGUAGES.iter().any(|(_, known)| *known == grammar)
+}
 
 /// Not one of [`LANGUAGES`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +48,8 @@ impl fmt::Display for Known {
 /// # Errors
 /// [`UnknownLanguage`].
 pub fn find(name: &str) -> Result<Grammar, UnknownLanguage> {
-    let known = |grammar: &Grammar| LANGUAGES.iter().any(|(_, known)| known == grammar);
-    Grammar::from_str(name.trim()).ok().filter(known).ok_or_else(|| UnknownLanguage(name.to_owned()))
+    Grammar::from_str(name.trim())
+        .ok()
+        .filter(|grammar| is_known(*grammar))
+        .ok_or_else(|| UnknownLanguage(name.to_owned()))
 }

@@ -8,14 +8,20 @@
 //!
 //! [`git`], [`files`] and [`workspace`] look at the world; [`search`], [`edits`] and [`diff`] are pure.
 
+mod analysis;
+mod autofix;
 mod builtin;
+mod check;
 mod diff;
 mod edits;
 mod files;
 mod git;
 mod language;
+mod parallel;
+mod patches;
 mod refactor;
 mod report;
+mod rules;
 mod search;
 mod workspace;
 
@@ -24,9 +30,14 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use analysis::Analysis;
+use autofix::AutoFix;
+use check::Check;
 use files::BadGlob;
 use git::GitError;
+use refactor::Refactor;
 use report::Report;
+use rules::BadRules;
 use search::BadSearch;
 use workspace::WorkspaceError;
 
@@ -85,6 +96,17 @@ pub enum PhaseError {
     /// See [`BadGlob`].
     #[error(transparent)]
     Glob(#[from] BadGlob),
+    /// See [`BadRules`].
+    #[error(transparent)]
+    Rules(#[from] BadRules),
+    /// The check fails without any patch, so it cannot tell good ones from bad ones.
+    #[error("the check fails on the commit as it is, before any patch ({how}). What it printed last:\n{said}")]
+    Check {
+        /// How it ended.
+        how: String,
+        /// The end of what it printed.
+        said: String,
+    },
     /// See [`GitError`].
     #[error(transparent)]
     Git(#[from] GitError),
@@ -111,6 +133,8 @@ impl PhaseError {
             Self::Search(BadSearch::Pattern { .. } | BadSearch::Unfit(_)) => "bad_pattern",
             Self::Search(BadSearch::Rewrite(_) | BadSearch::Variable { .. }) => "bad_rewrite",
             Self::Glob(_) => "bad_glob",
+            Self::Rules(_) => "bad_rules",
+            Self::Check { .. } => "check_failed",
             Self::Git(GitError::NoRepository(_)) => "no_repository",
             Self::Git(GitError::Bare(_)) => "bare_repository",
             Self::Git(GitError::NoCommits(_)) => "no_commits",
@@ -135,11 +159,33 @@ pub async fn work(pipeline: &str, phase: &str) -> ExitCode {
 }
 
 async fn carry_out(pipeline: &str, phase: &str, task: &Task, report: &mut Report) -> Result<(), PhaseError> {
-    match (pipeline, phase) {
-        ("refactor", "scanning") => refactor::scanning(task, report).await,
-        ("refactor", "analyzing") => refactor::analyzing(task, report),
-        ("refactor", "generating") => refactor::generating(task, report),
-        ("refactor", "applying") => refactor::applying(task, report).await,
+    // What is wrong with the parameters is said before anything is done.
+    let mut refactor;
+    let mut autofix;
+    let (analysis, check): (&mut dyn Analysis, Option<Check>) = match pipeline {
+        "refactor" => {
+            refactor = Refactor::read(task)?;
+            (&mut refactor, None)
+        }
+        "autofix" => {
+            autofix = AutoFix::read(task)?;
+            let check = autofix.check();
+            (&mut autofix, check)
+        }
+        _ => return Err(PhaseError::Unknown(pipeline.to_owned(), phase.to_owned())),
+    };
+    match phase {
+        "scanning" => analysis::scanning(task, analysis, report).await,
+        "analyzing" => analysis::analyzing(task, analysis, report),
+        "generating" => {
+            let patches = analysis::generating(task, report)?;
+            let patches = match check {
+                Some(check) if !patches.is_empty() => check.prove(&task.workspace.tree()?, patches, report).await?,
+                _ => patches,
+            };
+            analysis::show(task, patches, report)
+        }
+        "applying" => analysis::applying(task, analysis, report).await,
         _ => Err(PhaseError::Unknown(pipeline.to_owned(), phase.to_owned())),
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod api;
+mod codemod;
 mod commands;
 mod connections;
 mod crash;
@@ -12,7 +13,6 @@ mod load;
 mod locked;
 mod machine;
 mod many;
-mod refactor;
 mod sse;
 mod stop;
 mod stream;

@@ -1,39 +1,8 @@
-//! The built-in pipeline `refactor` on real git repositories, by the API.
+//! The pipeline `refactor`.
 
-mod bad_input;
-mod crash;
-mod repository;
-
-use reqwest::StatusCode;
-use serde_json::{Value, json};
-
-use crate::support::{Server, World, until};
-use repository::{Repository, Snapshot};
+use super::*;
 
 const MAIN: &str = "fn main() {\n    let x = foo(1).unwrap();\n    bar(foo(2).unwrap());\n}\n";
-
-async fn start(server: &Server, repository: &Repository, params: Value) -> String {
-    let mut all = json!({ "project": repository.path(), "language": "rust" });
-    all.as_object_mut().unwrap().extend(params.as_object().unwrap().clone());
-    let response = server.post("/api/v1/runs", json!({ "pipeline": "refactor", "params": all })).await;
-    let (status, body) = (response.status(), response.json::<Value>().await.unwrap());
-    assert_eq!(status, StatusCode::CREATED, "{body}");
-    body["id"].as_str().unwrap().to_owned()
-}
-
-async fn finished(server: &Server, id: &str) -> Value {
-    until("the run ends", async || {
-        let run = server.run(id).await;
-        (run["status"] != "pending" && run["status"] != "running").then_some(run)
-    })
-    .await
-}
-
-/// The data of a run's frames of this kind, in order.
-async fn told(server: &Server, id: &str, kind: &str) -> Vec<Value> {
-    let frames = server.frames(id).await.into_iter();
-    frames.filter(|frame| frame["kind"] == kind).map(|frame| frame["data"].clone()).collect()
-}
 
 #[tokio::test]
 async fn what_is_found_is_rewritten_on_a_branch_of_its_own() {

@@ -1,0 +1,260 @@
+//! What the built-in pipelines have in common: the four phases. They differ in what they look for.
+
+use serde::{Deserialize, Serialize};
+
+use super::edits::Edit;
+use super::files::{self, Wanted};
+use super::git::Repository;
+use super::language::{self, Grammar};
+use super::parallel::in_order;
+use super::patches::{InFile, Made, Rewritten, rewrite};
+use super::report::Report;
+use super::workspace::Tree;
+use super::{PhaseError, Task};
+use crate::model::kinds::{Finding, Outcome};
+
+/// What a phase leaves to the next, by name.
+const FILES: &str = "files.json";
+const FOUND: &str = "found.json";
+const PATCHES: &str = "patches.json";
+
+/// Something that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1, in characters.
+    pub column: u64,
+    /// The rule's name.
+    pub rule: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, or what was found.
+    pub message: String,
+    /// What fixes it.
+    pub edit: Option<Edit>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Style.
+    Hint,
+    /// Better otherwise.
+    Info,
+    /// Likely wrong.
+    Warning,
+    /// Wrong.
+    Error,
+}
+
+impl Severity {
+    /// The word as frames have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hint => "hint",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What a pipeline looks for.
+pub trait Analysis: Sync {
+    /// Learns what the project itself has to say; tells people of it if there is a report.
+    ///
+    /// # Errors
+    /// The disk, or what it says cannot be used.
+    fn prepare(&mut self, _tree: &Tree, _report: Option<&mut Report>) -> Result<(), PhaseError> {
+        Ok(())
+    }
+
+    /// The languages it looks at.
+    fn grammars(&self) -> Vec<Grammar>;
+
+    /// The files it looks at.
+    fn wanted(&self) -> &Wanted;
+
+    /// What is there to find in a file, in the order of places.
+    fn look(&self, grammar: Grammar, path: &str, text: &str) -> Vec<Found>;
+
+    /// The commit's message, for so many findings fixed in so many files.
+    fn message(&self, fixed: usize, files: usize) -> String;
+
+    /// Why nothing changes, for so many files and findings.
+    fn nothing(&self, files: usize, findings: usize) -> String;
+
+    /// Whether the patches are only shown.
+    fn only_shows(&self) -> bool {
+        false
+    }
+}
+
+/// Lists the files.
+///
+/// # Errors
+/// [`PhaseError`].
+pub async fn scanning(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) -> Result<(), PhaseError> {
+    let repository = Repository::open(&task.project).await?;
+    let branch = repository.branch.as_deref();
+    let at = branch.map_or_else(|| "a detached head".to_owned(), |branch| format!("branch {branch}"));
+    report.line(&format!("{}: commit {} ({at})", repository.top.display(), short(&repository.head)))?;
+    let changed = repository.changed().await?;
+    if changed > 0 {
+        report
+            .line(&format!("the commit is worked on, without the changes of {changed} files that are not committed"))?;
+    }
+    for path in repository.submodules().await? {
+        report.line(&format!("skipped {path}: a submodule"))?;
+    }
+    report.flush()?;
+    let tree = task.workspace.check_out(repository).await?;
+    analysis.prepare(&tree, Some(report))?;
+    let found = files::find(&tree.root(), &analysis.grammars(), analysis.wanted());
+    for (path, reason) in &found.skipped {
+        report.line(&format!("skipped {path}: {reason}"))?;
+    }
+    report.progress(found.files.len(), found.files.len(), "files")?;
+    Ok(task.workspace.save(FILES, &found.files)?)
+}
+
+/// Finds everything.
+///
+/// # Errors
+/// [`PhaseError`].
+pub fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) -> Result<(), PhaseError> {
+    let tree = task.workspace.tree()?;
+    analysis.prepare(&tree, None)?;
+    let (root, analysis) = (tree.root(), &*analysis);
+    let paths: Vec<String> = task.workspace.load(FILES)?;
+    let mut all = Vec::new();
+    let each = |path: &String| {
+        let text = files::read(&root, path)?;
+        Ok(language::of(path).map_or_else(Vec::new, |grammar| analysis.look(grammar, path, &text)))
+    };
+    in_order(&paths, each, |done, path, found: Result<_, files::Skip>| {
+        match found {
+            Err(reason) => report.line(&format!("skipped {path}: {reason}"))?,
+            Ok(found) if found.is_empty() => {}
+            Ok(found) => all.push(InFile { path: path.clone(), found }),
+        }
+        report.progress(done, paths.len(), "files")
+    })?;
+    // What is worst comes first.
+    let mut ranked: Vec<(&str, &Found)> = Vec::new();
+    for file in &all {
+        ranked.extend(file.found.iter().map(|found| (file.path.as_str(), found)));
+    }
+    ranked.sort_by_key(|(_, found)| std::cmp::Reverse(found.severity));
+    for (path, found) in &ranked {
+        report.finding(Finding {
+            path: (*path).to_owned(),
+            line: Some(found.line),
+            column: Some(found.column),
+            rule: found.rule.clone(),
+            severity: found.severity.as_str().to_owned(),
+            message: found.message.clone(),
+            fixable: found.edit.is_some(),
+        })?;
+    }
+    let fixable = ranked.iter().filter(|(_, found)| found.edit.is_some()).count();
+    let (count, files) = (ranked.len(), paths.len());
+    report.line(&format!("{count} findings in {} of {files} files, {fixable} of them fixable", all.len()))?;
+    Ok(task.workspace.save(FOUND, &all)?)
+}
+
+/// Makes one patch a file.
+///
+/// # Errors
+/// [`PhaseError`].
+pub fn generating(task: &Task, report: &mut Report) -> Result<Vec<Made>, PhaseError> {
+    let root = task.workspace.tree()?.root();
+    let mut all: Vec<InFile> = task.workspace.load(FOUND)?;
+    all.retain(|file| file.found.iter().any(|found| found.edit.is_some()));
+    let each = |file: &InFile| {
+        let text = files::read(&root, &file.path).map_err(|skip| skip.to_string())?;
+        let grammar = language::of(&file.path).ok_or("its language is not known any more")?;
+        rewrite(grammar, &text, file)
+    };
+    let mut patches = Vec::new();
+    in_order(&all, each, |done, file, made| {
+        let path = &file.path;
+        match made {
+            Err(reason) => report.line(&format!("left {path} as it is: {reason}"))?,
+            Ok(made) => {
+                for (left, kept) in &made.dropped {
+                    let why = format!("{left} overlaps with {kept}, which is rewritten");
+                    report.line(&format!("left a match in {path} as it is: {why}"))?;
+                }
+                patches.push(made);
+            }
+        }
+        report.progress(done, all.len(), "files")
+    })?;
+    Ok(patches)
+}
+
+/// Shows the patches, and leaves them to the next phase.
+///
+/// # Errors
+/// [`PhaseError`].
+pub fn show(task: &Task, patches: Vec<Made>, report: &mut Report) -> Result<(), PhaseError> {
+    let mut rewritten = Vec::with_capacity(patches.len());
+    for made in patches {
+        report.patch(made.patch)?;
+        rewritten.push(made.rewritten);
+    }
+    Ok(task.workspace.save(PATCHES, &rewritten)?)
+}
+
+/// Commits the patches to a new branch.
+///
+/// # Errors
+/// [`PhaseError`].
+pub async fn applying(task: &Task, analysis: &dyn Analysis, report: &mut Report) -> Result<(), PhaseError> {
+    let tree = task.workspace.tree()?;
+    let files = task.workspace.load::<Vec<String>>(FILES)?.len();
+    let found: Vec<InFile> = task.workspace.load(FOUND)?;
+    let patches: Vec<Rewritten> = task.workspace.load(PATCHES)?;
+    let findings = found.iter().map(|file| file.found.len()).sum::<usize>();
+    let fixed = patches.iter().map(|patch| patch.fixed).sum::<usize>();
+    let mut outcome = Outcome {
+        message: String::new(),
+        files: files as u64,
+        findings: findings as u64,
+        fixed: fixed as u64,
+        left: (findings - fixed) as u64,
+        branch: None,
+        commit: None,
+        base: Some(tree.repository.head.clone()),
+    };
+    if patches.is_empty() {
+        outcome.message = analysis.nothing(files, findings);
+    } else if analysis.only_shows() {
+        outcome.message = format!("A dry run: {} patches would fix {fixed} of {findings} findings.", patches.len());
+        (outcome.fixed, outcome.left) = (0, findings as u64);
+    } else {
+        let root = tree.root();
+        for patch in &patches {
+            std::fs::write(root.join(&patch.path), &patch.text)?;
+        }
+        let paths: Vec<String> = patches.into_iter().map(|patch| patch.path).collect();
+        let trailers = format!("Runtrail-Run: {}\nRuntrail-Attempt: {}\n", task.run, task.attempt);
+        let message = format!("{}\n\n{trailers}", analysis.message(fixed, paths.len()));
+        let commit = tree.repository.commit(&root, &paths, &message).await?;
+        let branch = format!("runtrail/{}-{}", task.run, task.attempt);
+        tree.repository.add_branch(&branch, &commit).await?;
+        outcome.message =
+            format!("{fixed} of {findings} findings are fixed in {} files, on branch {branch}.", paths.len());
+        (outcome.branch, outcome.commit) = (Some(branch), Some(commit));
+    }
+    report.line(&outcome.message)?;
+    Ok(report.outcome(outcome)?)
+}
+
+/// A commit as people write it.
+fn short(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
+}

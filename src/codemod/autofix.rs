@@ -1,0 +1,107 @@
+//! The pipeline `autofix`: rules are looked for in all files that they are for, and what can be fixed is.
+
+use super::analysis::{Analysis, Found, Severity};
+use super::check::Check;
+use super::files::Wanted;
+use super::language::Grammar;
+use super::report::Report;
+use super::rules::{self, PACKS, Rules};
+use super::workspace::Tree;
+use super::{PhaseError, Task};
+
+/// The rule set of all packs and the project's own rules.
+pub const ALL: &str = "all";
+
+/// The rule set of the project's own rules alone.
+pub const PROJECT: &str = "project";
+
+/// What is asked for.
+pub struct AutoFix {
+    set: String,
+    floor: Severity,
+    check: Option<String>,
+    dry_run: bool,
+    wanted: Wanted,
+    /// Known when the project is.
+    rules: Option<Rules>,
+}
+
+impl AutoFix {
+    /// What the run's parameters ask for.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub fn read(task: &Task) -> Result<Self, PhaseError> {
+        let floor = match task.param("severity") {
+            "error" => Severity::Error,
+            "warning" => Severity::Warning,
+            "info" => Severity::Info,
+            _ => Severity::Hint,
+        };
+        let text = |name: &str| Some(task.param(name).trim().to_owned()).filter(|text| !text.is_empty());
+        Ok(Self {
+            set: text("rules").unwrap_or_else(|| ALL.to_owned()),
+            floor,
+            check: text("check"),
+            dry_run: task.param("dry_run") == "true",
+            wanted: Wanted::new(task.param("include"), task.param("exclude"))?,
+            rules: None,
+        })
+    }
+
+    /// The command that patches are proved with, if there is one.
+    pub fn check(&self) -> Option<Check> {
+        self.check.clone().map(Check::new)
+    }
+}
+
+impl Analysis for AutoFix {
+    fn prepare(&mut self, tree: &Tree, report: Option<&mut Report>) -> Result<(), PhaseError> {
+        let mut all = Vec::new();
+        for (name, _) in PACKS.iter().filter(|(name, _)| [ALL, *name].contains(&self.set.as_str())) {
+            all.extend(rules::pack(name, self.floor)?);
+        }
+        let mut faults = Vec::new();
+        let packed = all.len();
+        if [ALL, PROJECT].contains(&self.set.as_str()) {
+            let own;
+            (own, faults) = rules::of_project(&tree.root(), self.floor)?;
+            all.extend(own);
+        }
+        let own = all.len() - packed;
+        self.rules = Some(Rules::new(all)?);
+        if let Some(report) = report {
+            faults.iter().try_for_each(|fault| report.line(&format!("skipped {fault}")))?;
+            report.line(&format!("{packed} rules of Runtrail's, {own} of the project's own"))?;
+        }
+        Ok(())
+    }
+
+    fn grammars(&self) -> Vec<Grammar> {
+        self.rules.as_ref().map(Rules::grammars).unwrap_or_default()
+    }
+
+    fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    fn look(&self, grammar: Grammar, path: &str, text: &str) -> Vec<Found> {
+        self.rules.as_ref().map(|rules| rules.look(grammar, path, text)).unwrap_or_default()
+    }
+
+    fn message(&self, fixed: usize, files: usize) -> String {
+        let proved = self.check.as_ref().map(|check| format!("\n\nChecked with: {check}")).unwrap_or_default();
+        format!("AutoFix: {fixed} findings in {files} files{proved}")
+    }
+
+    fn nothing(&self, files: usize, findings: usize) -> String {
+        match findings {
+            0 => format!("Nothing to do: no rule finds anything in {files} files."),
+            _ => format!("Nothing to do: none of {findings} findings can be fixed."),
+        }
+    }
+
+    fn only_shows(&self) -> bool {
+        self.dry_run
+    }
+}
