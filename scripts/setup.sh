@@ -11,6 +11,7 @@ set -euo pipefail
 . scripts/setup/cargo-tools.sh
 . scripts/setup/npm.sh
 . scripts/setup/chromium.sh
+. scripts/setup/samples.sh
 
 setup() {
   local part
@@ -38,6 +39,7 @@ setup() {
         setup_rust
         setup_end2end
         setup_chromium
+        setup_samples
         ;;
       fuzz) setup_fuzz ;;
       *) fail "scripts/setup.sh knows no part '$part': name rust, lint, wasm, build, test or fuzz." ;;

@@ -8,10 +8,13 @@ set -euo pipefail
 
 test_rust() {
   setup rust
+  setup_samples
+  use_samples
+  # Those that need the samples are left out by a plain cargo test.
   if cargo nextest --version >/dev/null 2>&1; then
-    timed "Rust tests" cargo nextest run --features ssr "$@"
+    timed "Rust tests" cargo nextest run --features ssr --run-ignored all "$@"
   else
-    timed "Rust tests" cargo test --features ssr "$@"
+    timed "Rust tests" cargo test --features ssr "$@" -- --include-ignored
   fi
 }
 

@@ -10,13 +10,23 @@ export class Project {
     mkdirSync(path, { recursive: true });
     writeFileSync(join(path, 'README.md'), '# Sample\n');
     writeFileSync(join(path, 'main.rs'), 'fn main() {}\n');
-    const git = (...args: string[]) =>
-      execFileSync('git', ['-C', path, '-c', 'user.name=Test', '-c', 'user.email=test@localhost', ...args], {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
-    git('init', '-q');
-    git('add', '.');
-    git('commit', '-q', '-m', 'Sample');
+    this.git('init', '-q');
+    this.commit({});
+  }
+
+  /** What git prints. */
+  git(...args: string[]): string {
+    return execFileSync('git', ['-C', this.path, '-c', 'user.name=Test', '-c', 'user.email=test@localhost', ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  }
+
+  /** Writes these files and commits all there is. */
+  commit(files: Record<string, string>): void {
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(this.path, file), text);
+    this.git('add', '.');
+    this.git('commit', '-q', '-m', 'Sample');
   }
 
   /** Lets a command go on that stands at `waitFor(name)`. */

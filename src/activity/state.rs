@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::kinds::{PhaseChange, Progress};
+use crate::model::kinds::{Outcome, PhaseChange, Progress};
 use crate::model::{Body, Frame, Phase, PhaseState, Run, Status, Timestamp};
 
 /// The run as of the page's cursor.
@@ -12,12 +12,14 @@ pub struct RunState {
     pub run: Run,
     /// How far the phases of the current attempt are, by name, as far as they say so.
     pub progress: BTreeMap<String, Progress>,
+    /// What the current attempt has done to the code, once it says so.
+    pub outcome: Option<Outcome>,
 }
 
 impl RunState {
     /// A run as the server gave it.
     pub const fn of(run: Run) -> Self {
-        Self { run, progress: BTreeMap::new() }
+        Self { run, progress: BTreeMap::new(), outcome: None }
     }
 
     /// What the next frame changes.
@@ -32,6 +34,7 @@ impl RunState {
                     self.progress.insert(phase.to_string(), progress.clone());
                 }
             }
+            Body::Outcome(outcome) => self.outcome = Some(outcome.clone()),
             Body::Error(failure) => self.run.error = Some(failure.message.clone()),
             Body::Log(_)
             | Body::Finding(_)
@@ -41,18 +44,21 @@ impl RunState {
             | Body::Token(_)
             | Body::Reasoning(_)
             | Body::Approval(_)
-            | Body::Outcome(_)
             | Body::Other(_) => {}
         }
     }
 
-    /// What a frame tells that is older than all seen so far: how far a phase is, if nothing newer said so.
+    /// What a frame tells that is older than all seen so far, where nothing newer said so: how far a phase is, what was done.
     pub fn learn_older(&mut self, frame: &Frame) {
-        if let (Body::Progress(progress), Some(phase)) = (&frame.body, &frame.phase)
-            && frame.attempt == self.run.attempt
-            && !self.progress.contains_key(&**phase)
-        {
-            self.progress.insert(phase.to_string(), progress.clone());
+        if frame.attempt != self.run.attempt {
+            return;
+        }
+        match (&frame.body, &frame.phase) {
+            (Body::Progress(progress), Some(phase)) if !self.progress.contains_key(&**phase) => {
+                self.progress.insert(phase.to_string(), progress.clone());
+            }
+            (Body::Outcome(outcome), _) if self.outcome.is_none() => self.outcome = Some(outcome.clone()),
+            _ => {}
         }
     }
 
@@ -76,6 +82,7 @@ impl RunState {
                     };
                 }
                 self.progress.clear();
+                self.outcome = None;
             }
             Status::Running => run.started_at = Some(frame.ts),
             Status::Completed | Status::Cancelled | Status::Failed | Status::Interrupted => {

@@ -8,7 +8,7 @@ use super::git::Repository;
 use super::language::{self, Grammar};
 use super::parallel::in_order;
 use super::patches::{InFile, Made, Rewritten, rewrite};
-use super::report::Report;
+use super::report::{Report, count};
 use super::workspace::Tree;
 use super::{PhaseError, Task};
 use crate::model::kinds::{Finding, Outcome};
@@ -160,8 +160,8 @@ pub fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) 
         })?;
     }
     let fixable = ranked.iter().filter(|(_, found)| found.edit.is_some()).count();
-    let (count, files) = (ranked.len(), paths.len());
-    report.line(&format!("{count} findings in {} of {files} files, {fixable} of them fixable", all.len()))?;
+    let (findings, files) = (count(ranked.len(), "finding"), count(paths.len(), "file"));
+    report.line(&format!("{findings} in {} of {files}, {fixable} of them fixable", all.len()))?;
     Ok(task.workspace.save(FOUND, &all)?)
 }
 
@@ -233,8 +233,9 @@ pub async fn applying(task: &Task, analysis: &dyn Analysis, report: &mut Report)
     if patches.is_empty() {
         outcome.message = analysis.nothing(files, findings);
     } else if analysis.only_shows() {
-        outcome.message = format!("A dry run: {} patches would fix {fixed} of {findings} findings.", patches.len());
-        (outcome.fixed, outcome.left) = (0, findings as u64);
+        let (patches, findings) = (count(patches.len(), "patch"), count(findings, "finding"));
+        outcome.message = format!("A dry run: {patches} would fix {fixed} of {findings}.");
+        (outcome.fixed, outcome.left) = (0, outcome.findings);
     } else {
         let root = tree.root();
         for patch in &patches {
@@ -246,11 +247,10 @@ pub async fn applying(task: &Task, analysis: &dyn Analysis, report: &mut Report)
         let commit = tree.repository.commit(&root, &paths, &message).await?;
         let branch = format!("runtrail/{}-{}", task.run, task.attempt);
         tree.repository.add_branch(&branch, &commit).await?;
-        outcome.message =
-            format!("{fixed} of {findings} findings are fixed in {} files, on branch {branch}.", paths.len());
+        let (findings, files) = (count(findings, "finding"), count(paths.len(), "file"));
+        outcome.message = format!("{fixed} of {findings} fixed in {files}, on branch {branch}.");
         (outcome.branch, outcome.commit) = (Some(branch), Some(commit));
     }
-    report.line(&outcome.message)?;
     Ok(report.outcome(outcome)?)
 }
 

@@ -4,7 +4,7 @@ use super::analysis::{Analysis, Found, Severity};
 use super::check::Check;
 use super::files::Wanted;
 use super::language::Grammar;
-use super::report::Report;
+use super::report::{Report, count};
 use super::rules::{self, PACKS, Rules};
 use super::workspace::Tree;
 use super::{PhaseError, Task};
@@ -72,7 +72,7 @@ impl Analysis for AutoFix {
         self.rules = Some(Rules::new(all)?);
         if let Some(report) = report {
             faults.iter().try_for_each(|fault| report.line(&format!("skipped {fault}")))?;
-            report.line(&format!("{packed} rules of Runtrail's, {own} of the project's own"))?;
+            report.line(&format!("{} of Runtrail's, {own} of the project's own", count(packed, "rule")))?;
         }
         Ok(())
     }
@@ -91,13 +91,13 @@ impl Analysis for AutoFix {
 
     fn message(&self, fixed: usize, files: usize) -> String {
         let proved = self.check.as_ref().map(|check| format!("\n\nChecked with: {check}")).unwrap_or_default();
-        format!("AutoFix: {fixed} findings in {files} files{proved}")
+        format!("AutoFix: {} in {}{proved}", count(fixed, "finding"), count(files, "file"))
     }
 
     fn nothing(&self, files: usize, findings: usize) -> String {
         match findings {
-            0 => format!("Nothing to do: no rule finds anything in {files} files."),
-            _ => format!("Nothing to do: none of {findings} findings can be fixed."),
+            0 => format!("Nothing to do: no rule finds anything in {}.", count(files, "file")),
+            _ => format!("Nothing to do: none of {} can be fixed.", count(findings, "finding")),
         }
     }
 

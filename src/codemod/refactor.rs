@@ -3,6 +3,7 @@
 use super::analysis::{Analysis, Found, Severity};
 use super::files::Wanted;
 use super::language::{self, Grammar};
+use super::report::count;
 use super::search::Search;
 use super::{PhaseError, Task};
 
@@ -57,14 +58,17 @@ impl Analysis for Refactor {
 
     fn message(&self, fixed: usize, files: usize) -> String {
         let rewrite = self.rewrite.as_deref().unwrap_or_default();
-        format!("Refactor: {fixed} places in {files} files\n\nPattern: {}\nRewrite: {rewrite}", self.pattern)
+        let (places, files) = (count(fixed, "place"), count(files, "file"));
+        format!("Refactor: {places} in {files}\n\nPattern: {}\nRewrite: {rewrite}", self.pattern)
     }
 
     fn nothing(&self, files: usize, findings: usize) -> String {
         match findings {
-            0 => format!("Nothing to do: the pattern is in none of {files} files."),
-            _ if self.rewrite.is_none() => format!("{findings} matches; no rewrite was given, so nothing changes."),
-            _ => format!("Nothing to do: none of {findings} matches can be rewritten."),
+            0 => format!("Nothing to do: the pattern is in none of {}.", count(files, "file")),
+            _ if self.rewrite.is_none() => {
+                format!("{}; no rewrite was given, so nothing changes.", count(findings, "match"))
+            }
+            _ => format!("Nothing to do: none of {} can be rewritten.", count(findings, "match")),
         }
     }
 }

@@ -67,3 +67,13 @@ impl Report {
         self.out.flush()
     }
 }
+
+/// A number of things, for a sentence.
+pub fn count(count: usize, thing: &str) -> String {
+    let plural = match thing {
+        _ if count == 1 => "",
+        "match" | "patch" => "es",
+        _ => "s",
+    };
+    format!("{count} {thing}{plural}")
+}

@@ -319,7 +319,8 @@ async fn pipelines_are_read_again_when_they_change() {
     };
     assert_eq!(names().await, ["autofix", "one", "refactor"]);
     world.pipeline("two", &["true"]).toml("broken", "name = ");
-    until("the new pipeline is there", async || (names().await == ["autofix", "one", "refactor", "two"]).then_some(())).await;
+    until("the new pipeline is there", async || (names().await == ["autofix", "one", "refactor", "two"]).then_some(()))
+        .await;
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::ui::components::actions::{ActionProblem, RunActions};
 use crate::ui::components::activity::ActivityPanel;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
+use crate::ui::components::outcome::OutcomeSummary;
 use crate::ui::components::params::ParamList;
 use crate::ui::components::phases::PhaseList;
 use crate::ui::components::status::{self, StatusBadge};
@@ -93,6 +94,7 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
             </div>
             <ActionProblem problem/>
             <Failure follow/>
+            <OutcomeSummary state/>
             <div class="flex min-h-0 flex-1 flex-col gap-4 lg:flex-row">
                 <section class="card shrink-0 overflow-auto px-4 py-3.5 max-lg:max-h-52 lg:max-h-full lg:w-64 lg:self-start xl:w-72" aria-labelledby="phases-title">
                     <h2 id="phases-title" class="mb-3 text-xs font-semibold text-soft">"Phases"</h2>

@@ -85,7 +85,7 @@ async fn what_is_worst_comes_first_and_what_can_be_fixed_is() {
     // A floor, and all rules together.
     let (id, _) = fix(&server, &repository, json!({ "severity": "error" })).await;
     assert_eq!(told(&server, &id, "finding").await.len(), 1);
-    assert_eq!(told(&server, &id, "outcome").await[0]["message"], "Nothing to do: none of 1 findings can be fixed.");
+    assert_eq!(told(&server, &id, "outcome").await[0]["message"], "Nothing to do: none of 1 finding can be fixed.");
     let (id, run) = fix(&server, &repository, json!({ "rules": "all", "severity": "hint", "dry_run": true })).await;
     assert_eq!(run["status"], "completed", "{run}");
     assert!(told(&server, &id, "finding").await.iter().any(|finding| finding["rule"] == "small"));

@@ -3,13 +3,16 @@
 mod autofix;
 mod bad_input;
 mod crash;
+mod real;
 mod refactor;
 mod repository;
+
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Server, World, until};
+use crate::support::{Server, World, until_within};
 use repository::{Repository, Snapshot};
 
 /// Starts a refactoring of Rust.
@@ -26,7 +29,7 @@ async fn start_with(server: &Server, pipeline: &str, mut params: Value, more: Va
 }
 
 async fn finished(server: &Server, id: &str) -> Value {
-    until("the run ends", async || {
+    until_within(Duration::from_secs(300), "the run ends", async || {
         let run = server.run(id).await;
         (run["status"] != "pending" && run["status"] != "running").then_some(run)
     })

@@ -253,7 +253,15 @@ impl Server {
 ///
 /// # Panics
 /// There is none for a long time.
-pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(LIMIT, what, ask).await
+}
+
+/// The same for what takes long.
+///
+/// # Panics
+/// There is none within the limit.
+pub async fn until_within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asked = async {
         loop {
             if let Some(answer) = ask().await {
@@ -262,7 +270,7 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T 
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(LIMIT, asked).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
+    tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
 }
 
 /// The process ids in a file, one a line.

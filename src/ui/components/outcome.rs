@@ -1,0 +1,61 @@
+//! What a built-in pipeline has done to the code: the numbers, and the branch to look at.
+
+use leptos::prelude::*;
+
+use super::copy::CopyButton;
+use super::icon::Icon;
+use crate::activity::RunState;
+use crate::model::PhaseState;
+use crate::model::kinds::Outcome;
+use crate::ui::format;
+
+/// The summary of a run of a built-in pipeline; nothing for other runs, and before it is there.
+#[component]
+pub fn OutcomeSummary(
+    /// The run's state.
+    state: RwSignal<RunState>,
+) -> impl IntoView {
+    let outcome = Memo::new(move |_| state.with(|state| state.outcome.clone()));
+    move || outcome.get().map(summary)
+}
+
+fn summary(outcome: Outcome) -> impl IntoView {
+    let Outcome { message, files, findings, fixed, left, branch, commit, .. } = outcome;
+    let numbers = [("files", files), ("findings", findings), ("fixed", fixed), ("left", left)];
+    let number = |(what, count): (&'static str, u64)| {
+        view! {
+            <div class="flex items-baseline gap-1">
+                <dd class="text-sm font-semibold tabular-nums">{format::count(count)}</dd>
+                <dt class="text-xs text-soft">{what}</dt>
+            </div>
+        }
+    };
+    // Whoever has the branch's name needs no more; the sentence is for runs without one.
+    let said = branch.is_none().then(|| view! { <p class="min-w-0 text-sm break-words">{message}</p> });
+    let branch = branch.map(|branch| {
+        let commit = commit.unwrap_or_default();
+        let short: String = commit.chars().take(12).collect();
+        view! {
+            <div class="flex min-w-0 items-center gap-1 text-xs text-soft">
+                <span class="shrink-0">"on branch"</span>
+                <code class="min-w-0 truncate font-mono text-ink" data-testid="branch" title=branch.clone()>
+                    {branch.clone()}
+                </code>
+                <CopyButton text=branch label="Copy the branch's name"/>
+                <code class="font-mono max-sm:hidden" title=commit>{short}</code>
+            </div>
+        }
+    });
+    view! {
+        <section
+            class="card flex flex-wrap items-center gap-x-5 gap-y-2 px-4 py-2.5"
+            aria-label="What was done"
+            data-testid="outcome"
+        >
+            <span class="text-ok">{Icon::of_phase(PhaseState::Completed).draw()}</span>
+            {said}
+            <dl class="flex flex-wrap gap-x-4 gap-y-1">{numbers.map(number)}</dl>
+            {branch}
+        </section>
+    }
+}

@@ -1,0 +1,126 @@
+//! Both pipelines on real code: a few thousand files of crates, PyPI and npm packages.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::*;
+
+const NEEDS: &str = "set by scripts/test.sh";
+
+/// All samples in one repository.
+fn samples(world: &World) -> Repository {
+    let repository = Repository::new(world, "samples");
+    copy(Path::new(&std::env::var("RUNTRAIL_SAMPLES").expect(NEEDS)), repository.path());
+    // Whatever the packages themselves ignore.
+    repository.git(&["add", "--all", "--force"]);
+    repository.git(&["-c", "core.autocrlf=false", "commit", "--quiet", "--message", "samples"]);
+    repository
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (entry, to) = (entry.unwrap(), to.to_owned());
+        let kind = entry.file_type().unwrap();
+        let target = to.join(entry.file_name());
+        if kind.is_dir() {
+            copy(&entry.path(), &target);
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+/// How many matches the ast-grep command finds in each file.
+fn by_command(repository: &Repository, language: &str, pattern: &str) -> BTreeMap<String, usize> {
+    let mut command = Command::new(std::env::var("RUNTRAIL_AST_GREP").expect(NEEDS));
+    command.args(["run", "--pattern", pattern, "--lang", language, "--json=stream"]).current_dir(repository.path());
+    let done = command.output().unwrap();
+    let mut files = BTreeMap::new();
+    for line in String::from_utf8(done.stdout).unwrap().lines() {
+        let found: Value = serde_json::from_str(line).unwrap();
+        *files.entry(found["file"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    files
+}
+
+async fn by_run(server: &Server, id: &str) -> BTreeMap<String, usize> {
+    let mut files = BTreeMap::new();
+    for finding in told(server, id, "finding").await {
+        *files.entry(finding["path"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    files
+}
+
+/// The files of a branch, in a folder.
+fn checked_out(world: &World, repository: &Repository, branch: &str) -> PathBuf {
+    let folder = world.file("checked-out");
+    repository.git(&["worktree", "add", "--quiet", "--detach", folder.to_str().unwrap(), branch]);
+    folder
+}
+
+#[tokio::test]
+#[ignore = "needs the samples of scripts/test.sh"]
+async fn refactor_finds_what_the_ast_grep_command_finds_file_by_file() {
+    let world = World::new();
+    let repository = samples(&world);
+    let before = Snapshot::of(&repository);
+    let server = world.serve();
+    let mut branches = Vec::new();
+    for (language, pattern, rewrite) in [
+        ("rust", "$A.unwrap()", Some("$A.expect(\"it is there\")")),
+        ("rust", "if let Some($A) = $B { $$$C }", None),
+        ("python", "isinstance($A, $B)", Some("isinstance($A, ($B))")),
+        ("python", "raise $E($$$A)", None),
+        ("javascript", "$A === $B", Some("Object.is($A, $B)")),
+        ("typescript", "this.$A($$$B)", None),
+    ] {
+        let mut params = json!({ "project": repository.path(), "language": language, "pattern": pattern });
+        if let Some(rewrite) = rewrite {
+            params["rewrite"] = rewrite.into();
+        }
+        let id = start_with(&server, "refactor", params, json!({})).await;
+        let run = finished(&server, &id).await;
+        assert_eq!(run["status"], "completed", "{run}");
+        let (expected, found) = (by_command(&repository, language, pattern), by_run(&server, &id).await);
+        assert!(expected.len() > 10, "{pattern} is too rare to say something: {expected:?}");
+        assert!(found == expected, "{pattern} in {language}: {found:?}\nand not\n{expected:?}");
+        if rewrite.is_some() {
+            let branch = format!("runtrail/{id}-1");
+            let patches = told(&server, &id, "patch").await;
+            assert!(patches.len() > expected.len() / 2);
+            assert!(repository.applied("HEAD", &patches) == repository.tree(&branch), "the branch holds the patches");
+            branches.push(branch);
+        }
+    }
+    before.assert_untouched(&repository, &branches.iter().map(String::as_str).collect::<Vec<_>>());
+    // Python says itself whether all of it still parses.
+    let folder = checked_out(&world, &repository, &branches[1]);
+    let compiled =
+        Command::new("python3").args(["-m", "compileall", "-q", "-x", "bad_|py2|test_data"]).arg(&folder).output();
+    let compiled = compiled.unwrap();
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+}
+
+#[tokio::test]
+#[ignore = "needs the samples of scripts/test.sh"]
+async fn autofix_leaves_a_branch_that_holds_exactly_what_it_showed() {
+    let world = World::new();
+    let repository = samples(&world);
+    let before = Snapshot::of(&repository);
+    let server = world.serve();
+    let params = json!({ "project": repository.path(), "severity": "hint" });
+    let id = start_with(&server, "autofix", params, json!({})).await;
+    let run = finished(&server, &id).await;
+    assert_eq!(run["status"], "completed", "{run}");
+    let branch = format!("runtrail/{id}-1");
+    let patches = told(&server, &id, "patch").await;
+    assert!(patches.len() > 50, "{} patches", patches.len());
+    assert!(repository.applied("HEAD", &patches) == repository.tree(&branch), "the branch holds the patches");
+    before.assert_untouched(&repository, &[&branch]);
+    let folder = checked_out(&world, &repository, &branch);
+    let compiled =
+        Command::new("python3").args(["-m", "compileall", "-q"]).arg(folder.join("python")).output().unwrap();
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+}
