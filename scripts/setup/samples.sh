@@ -15,7 +15,7 @@ setup_samples() {
     --requirement $list/requirements.txt --dest $SAMPLES/wheels ||
     fail "pip could not download the packages of $list/requirements.txt: see its words above."
   local wheel
-  for wheel in $SAMPLES/wheels/*.whl; do python3 -m zipfile -e "$wheel" $SAMPLES/tree/python; done
+  for wheel in "$SAMPLES"/wheels/*.whl; do python3 -m zipfile -e "$wheel" "$SAMPLES/tree/python"; done
   cp -r $list/node_modules/{lodash,rxjs} $SAMPLES/tree/node/
   # The sources that cargo has unpacked.
   cargo metadata --quiet --locked --format-version 1 --features ssr | python3 -c '

@@ -13,11 +13,14 @@ use tokio::process::Command;
 /// How long one call may take. A checkout of a large repository takes the longest.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// What is set for every call, whatever the user's configuration says.
-const SETTINGS: [&str; 5] = [
+/// What is set for every call, whatever the user's configuration says: nothing of the user's runs, nothing is tidied up, and files
+/// have the line ends that their commit has.
+const SETTINGS: [&str; 7] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
+    "core.autocrlf=false",
     "gc.auto=0",
+    "maintenance.auto=false",
     "commit.gpgSign=false",
     "advice.detachedHead=false",
 ];
