@@ -23,12 +23,7 @@ use super::language::{self, Grammar};
 struct Packs;
 
 /// The packs by name: their folder, and the languages that a rule of theirs is for unless it says so itself.
-pub const PACKS: [(&str, &[Grammar]); 4] = [
-    ("rust", &[Grammar::Rust]),
-    ("python", &[Grammar::Python]),
-    ("javascript", &[Grammar::JavaScript, Grammar::TypeScript, Grammar::Tsx]),
-    ("go", &[Grammar::Go]),
-];
+pub const PACKS: [(&str, &[Grammar]); 2] = [("python", &[Grammar::Python]), ("go", &[Grammar::Go])];
 
 /// A project's configuration of ast-grep.
 const PROJECT: &str = "sgconfig.yml";
