@@ -103,8 +103,8 @@ pub async fn scanning(task: &Task, analysis: &mut dyn Analysis, report: &mut Rep
     report.line(&format!("{}: commit {} ({at})", repository.top.display(), short(&repository.head)))?;
     let changed = repository.changed().await?;
     if changed > 0 {
-        report
-            .line(&format!("the commit is worked on, without the changes of {changed} files that are not committed"))?;
+        let files = count(changed, "file");
+        report.line(&format!("the commit is worked on, without changes in {files} that are not committed"))?;
     }
     for path in repository.submodules().await? {
         report.line(&format!("skipped {path}: a submodule"))?;

@@ -3,12 +3,15 @@
 //! Nothing here touches the user's working tree, index or current branch. Hooks do not run.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+
+use super::workspace::WorkspaceError;
 
 /// How long one call may take. A checkout of a large repository takes the longest.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -143,16 +146,18 @@ impl Repository {
     /// Takes a linked worktree away, whatever is in it. That it is not there is as good.
     ///
     /// # Errors
-    /// [`GitError`].
-    pub async fn remove_worktree(&self, folder: &Path) -> Result<(), GitError> {
+    /// The disk, or [`GitError`]. It may be called again.
+    pub async fn remove_worktree(&self, folder: &Path) -> Result<(), WorkspaceError> {
+        // The files first: git refuses a worktree that is half made, and takes one away that is gone. `git worktree prune` would
+        // take the user's own ones away whose disk is not mounted.
+        match tokio::fs::remove_dir_all(folder).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         let args: [&OsStr; 4] = ["remove".as_ref(), "--force".as_ref(), "--force".as_ref(), folder.as_ref()];
         match git(&self.top, "worktree", args).await {
             Err(GitError::Failed { message, .. }) if message.contains("is not a working tree") => Ok(()),
-            // Half made: git knows it and its folder is not, or not quite, there.
-            Err(GitError::Failed { .. }) if !folder.join(".git").exists() => {
-                git(&self.top, "worktree", ["prune", "--expire=now"]).await.map(drop)
-            }
-            removed => removed.map(drop),
+            removed => Ok(removed.map(drop)?),
         }
     }
 

@@ -118,15 +118,21 @@ async fn attach(journal: &Journal, store: &Arc<dyn Store>, run: RunKey, cursor: 
     journal.read(run, cursor, pulse, Form::Plain).await.unwrap()
 }
 
-/// A stream interrupts its reader for each heartbeat. If the store is slower than those, the reader must come on all the same.
-#[tokio::test]
-async fn a_reader_that_is_interrupted_goes_on_with_what_it_was_reading() {
-    let (_folder, inner) = sqlite().await;
+/// A run with one frame, in a store that lets nobody read it yet.
+async fn unread() -> (TempDir, Arc<Paused>, Arc<dyn Store>, Journal, RunKey) {
+    let (folder, inner) = sqlite().await;
     let paused = Paused::new(inner, 9, 0);
     let store: Arc<dyn Store> = Arc::clone(&paused) as _;
     let journal = journal_on(Arc::clone(&store));
     let (run, _) = journal.create(new_run()).await.unwrap();
     journal.write(claim(run, 1)).await.unwrap();
+    (folder, paused, store, journal, run)
+}
+
+/// A stream interrupts its reader for each heartbeat. If the store is slower than those, the reader must come on all the same.
+#[tokio::test]
+async fn a_reader_that_is_interrupted_goes_on_with_what_it_was_reading() {
+    let (_folder, paused, store, journal, run) = unread().await;
     let mut reader = attach(&journal, &store, run, 0).await;
     for _ in 0..5 {
         assert!(waits(&mut reader));
@@ -139,12 +145,7 @@ async fn a_reader_that_is_interrupted_goes_on_with_what_it_was_reading() {
 /// What a client that does not read costs must not grow with the runs it asked for.
 #[tokio::test]
 async fn readers_that_read_by_turns_hold_one_page_at_a_time() {
-    let (_folder, inner) = sqlite().await;
-    let paused = Paused::new(inner, 9, 0);
-    let store: Arc<dyn Store> = Arc::clone(&paused) as _;
-    let journal = journal_on(Arc::clone(&store));
-    let (run, _) = journal.create(new_run()).await.unwrap();
-    journal.write(claim(run, 1)).await.unwrap();
+    let (_folder, paused, store, journal, run) = unread().await;
     let turns = Arc::new(Semaphore::new(1));
     let mut first = attach(&journal, &store, run, 0).await.by_turns(&turns);
     let mut second = attach(&journal, &store, run, 0).await.by_turns(&turns);
