@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::kinds::{Outcome, PhaseChange, Progress};
-use crate::model::{Body, Frame, Phase, PhaseState, Run, Status, Timestamp};
+use crate::model::kinds::{ApprovalState, Outcome, PhaseChange, Progress};
+use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timestamp};
 
 /// The run as of the page's cursor.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,13 @@ impl RunState {
                 }
             }
             Body::Outcome(outcome) => self.outcome = Some(outcome.clone()),
+            Body::Approval(asked) => {
+                let waits = asked.state == ApprovalState::Waiting;
+                self.run.approval = waits.then(|| Question { seq: frame.seq, question: asked.question.clone() });
+                if waits && let Some(phase) = &frame.phase {
+                    self.run.phase = Some(phase.to_string());
+                }
+            }
             Body::Error(failure) => self.run.error = Some(failure.message.clone()),
             Body::Log(_)
             | Body::Finding(_)
@@ -43,7 +50,6 @@ impl RunState {
             | Body::ToolResult(_)
             | Body::Token(_)
             | Body::Reasoning(_)
-            | Body::Approval(_)
             | Body::Other(_) => {}
         }
     }
@@ -88,6 +94,7 @@ impl RunState {
             Status::Completed | Status::Cancelled | Status::Failed | Status::Interrupted => {
                 run.finished_at = Some(frame.ts);
                 run.phase = None;
+                run.approval = None;
                 if matches!(to, Status::Failed | Status::Interrupted) && run.error.is_none() {
                     run.error = Some(reason.to_owned());
                 }
@@ -133,7 +140,7 @@ impl RunState {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::kinds::{Failure, StatusChange};
+    use crate::model::kinds::{Approval, Failure, StatusChange};
     use crate::model::{Log, LogStream, Params};
 
     /// A pending run of two phases with an empty journal.
@@ -158,6 +165,7 @@ pub(super) mod tests {
             head: 0,
             phases: vec![phase("lint"), phase("test")],
             error: None,
+            approval: None,
         }
     }
 
@@ -263,6 +271,23 @@ pub(super) mod tests {
             status(3, 1, Status::Running, Status::Failed),
         ]);
         assert_eq!(state.run.error.as_deref(), Some("no such folder"));
+    }
+
+    #[test]
+    fn a_run_asks_until_it_is_answered_or_ends() {
+        let asked = |seq, state| {
+            let question = "Deploy?".to_owned();
+            frame(seq, 1, Some("test"), Body::Approval(Approval { question, state, by: None, exclude: Vec::new() }))
+        };
+        let waiting = [status(1, 1, Status::Pending, Status::Running), asked(2, ApprovalState::Waiting)];
+        let mut state = fed(&waiting);
+        assert_eq!(state.run.approval, Some(Question { seq: 2, question: "Deploy?".into() }));
+        assert_eq!((state.run.status, state.run.phase.as_deref()), (Status::Running, Some("test")));
+        state.apply(&asked(3, ApprovalState::Approved));
+        assert_eq!(state.run.approval, None);
+        let mut state = fed(&waiting);
+        state.apply(&status(3, 1, Status::Running, Status::Cancelled));
+        assert_eq!(state.run.approval, None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the built-in pipelines have in common: the four phases. They differ in what they look for.
 
+use std::io::ErrorKind;
+
 use serde::{Deserialize, Serialize};
 
 use super::edits::Edit;
@@ -11,6 +13,7 @@ use super::patches::{InFile, Made, Rewritten, rewrite};
 use super::report::{Report, count};
 use super::workspace::Tree;
 use super::{PhaseError, Task};
+use crate::model::Answer;
 use crate::model::kinds::{Finding, Outcome};
 
 /// What a phase leaves to the next, by name.
@@ -209,15 +212,44 @@ pub fn show(task: &Task, patches: Vec<Made>, report: &mut Report) -> Result<(), 
     Ok(task.workspace.save(PATCHES, &rewritten)?)
 }
 
+/// The patches that were shown.
+///
+/// # Errors
+/// [`PhaseError`].
+pub fn shown(task: &Task) -> Result<Vec<Rewritten>, PhaseError> {
+    Ok(task.workspace.load(PATCHES)?)
+}
+
+/// Takes out the patches that whoever approved them has left out, if anybody was asked. Whether there were any.
+///
+/// # Errors
+/// [`PhaseError`].
+pub fn leave_out(task: &Task, patches: &mut Vec<Rewritten>, report: &mut Report) -> Result<bool, PhaseError> {
+    let exclude = match task.workspace.load::<Answer>(Answer::FILE) {
+        Ok(answer) => answer.exclude,
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    for path in &exclude {
+        report.line(&format!("left {path} as it is: its patch was left out"))?;
+    }
+    patches.retain(|patch| !exclude.contains(&patch.path));
+    Ok(!exclude.is_empty())
+}
+
 /// Commits the patches to a new branch.
 ///
 /// # Errors
 /// [`PhaseError`].
-pub async fn applying(task: &Task, analysis: &dyn Analysis, report: &mut Report) -> Result<(), PhaseError> {
+pub async fn applying(
+    task: &Task,
+    analysis: &dyn Analysis,
+    patches: Vec<Rewritten>,
+    report: &mut Report,
+) -> Result<(), PhaseError> {
     let tree = task.workspace.tree()?;
     let files = task.workspace.load::<Vec<String>>(FILES)?.len();
     let found: Vec<InFile> = task.workspace.load(FOUND)?;
-    let patches: Vec<Rewritten> = task.workspace.load(PATCHES)?;
     let findings = found.iter().map(|file| file.found.len()).sum::<usize>();
     let fixed = patches.iter().map(|patch| patch.fixed).sum::<usize>();
     let mut outcome = Outcome {
@@ -230,7 +262,9 @@ pub async fn applying(task: &Task, analysis: &dyn Analysis, report: &mut Report)
         commit: None,
         base: Some(tree.repository.head.clone()),
     };
-    if patches.is_empty() {
+    if patches.is_empty() && !shown(task)?.is_empty() {
+        outcome.message = "Nothing changes: every patch was left out.".to_owned();
+    } else if patches.is_empty() {
         outcome.message = analysis.nothing(files, findings);
     } else if analysis.only_shows() {
         let (patches, findings) = (count(patches.len(), "patch"), count(findings, "finding"));

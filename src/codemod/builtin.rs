@@ -5,10 +5,13 @@ use super::analysis::Severity;
 use super::autofix::{ALL, PROJECT};
 use super::rules::PACKS;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
+use crate::model::{Conditions, Gate, Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
 
 /// The phases of both (CONTRACT.md, "Words").
 const PHASES: [&str; 4] = ["scanning", "analyzing", "generating", "applying"];
+
+/// The parameter that makes a run ask before it commits.
+const ASK: &str = "approval";
 
 /// All of them.
 pub fn pipelines() -> Vec<Pipeline> {
@@ -37,6 +40,7 @@ fn autofix() -> Pipeline {
                 ..choice("severity", "From severity", "Findings that are less severe are left out.")
             },
             param("check", "Check", check, ParamKind::String),
+            ask(),
             Param {
                 default: Some(ParamValue::Boolean(false)),
                 ..param("dry_run", "Dry run", "Patches are shown and not committed.", ParamKind::Boolean)
@@ -65,6 +69,7 @@ fn refactor() -> Pipeline {
             },
             Param { required: true, ..param("pattern", "Pattern", pattern, ParamKind::String) },
             param("rewrite", "Rewrite", rewrite, ParamKind::String),
+            ask(),
             include,
             exclude,
         ],
@@ -76,6 +81,11 @@ fn project() -> Param {
     Param { required: true, ..param("project", "Project", help, ParamKind::Path) }
 }
 
+fn ask() -> Param {
+    let help = "The run waits for you to look at the patches. You may leave some out.";
+    Param { default: Some(ParamValue::Boolean(false)), ..param(ASK, "Ask before applying", help, ParamKind::Boolean) }
+}
+
 fn globs() -> [Param; 2] {
     let text = |name: &str, title: &str, help: &str| param(name, title, help, ParamKind::String);
     [
@@ -85,10 +95,20 @@ fn globs() -> [Param; 2] {
 }
 
 fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>) -> Pipeline {
-    let phase = |phase: &str| PhaseSpec {
-        name: phase.to_owned(),
-        run: format!("exec \"$RUNTRAIL_PROGRAM\" work {name} {phase}"),
-        timeout_ms: None,
+    // Nobody is asked about patches that are not there.
+    let approval = Gate::If(Conditions { param: Some(ASK.to_owned()), patches: true });
+    let phase = |phase: &str| {
+        let (approval, question) = match phase {
+            "applying" => (approval.clone(), "Commit these patches to a new branch?"),
+            _ => (Gate::default(), ""),
+        };
+        PhaseSpec {
+            name: phase.to_owned(),
+            run: format!("exec \"$RUNTRAIL_PROGRAM\" work {name} {phase}"),
+            timeout_ms: None,
+            approval,
+            question: question.to_owned(),
+        }
     };
     Pipeline {
         name: name.to_owned(),

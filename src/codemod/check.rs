@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::PhaseError;
-use super::patches::Made;
+use super::patches::Rewritten;
 use super::report::Report;
 use super::workspace::Tree;
 
@@ -34,41 +34,44 @@ impl Check {
     ///
     /// # Errors
     /// It fails without any patch; the disk.
-    pub async fn prove(&self, tree: &Tree, patches: Vec<Made>, report: &mut Report) -> Result<Vec<Made>, PhaseError> {
+    pub async fn prove<P: AsRef<Rewritten>>(
+        &self,
+        tree: &Tree,
+        patches: Vec<P>,
+        report: &mut Report,
+    ) -> Result<Vec<P>, PhaseError> {
         let root = tree.root();
         report.line(&format!("check: {}", self.command))?;
         report.flush()?;
         if let Err(Failed { how, said }) = self.run(&root).await? {
             return Err(PhaseError::Check { how, said });
         }
-        let before = patches.iter().map(|made| std::fs::read_to_string(root.join(&made.rewritten.path)));
+        let files: Vec<&Rewritten> = patches.iter().map(P::as_ref).collect();
+        let before = files.iter().map(|file| std::fs::read_to_string(root.join(&file.path)));
         let before = before.collect::<Result<Vec<_>, _>>()?;
         let mut tried = 0;
         let passes = async |chosen: &[usize]| {
-            for (index, (made, before)) in patches.iter().zip(&before).enumerate() {
-                let text = if chosen.contains(&index) { &made.rewritten.text } else { before };
-                std::fs::write(root.join(&made.rewritten.path), text)?;
+            for (index, (file, before)) in files.iter().zip(&before).enumerate() {
+                let text = if chosen.contains(&index) { &file.text } else { before };
+                std::fs::write(root.join(&file.path), text)?;
             }
             let went = self.run(&root).await?;
             tried += 1;
             let word = if went.is_ok() { "passes" } else { "fails" };
-            report.line(&format!("check {tried}: {word} with {} of {} patches", chosen.len(), patches.len()))?;
+            report.line(&format!("check {tried}: {word} with {} of {} patches", chosen.len(), files.len()))?;
             report.flush()?;
             Ok::<_, PhaseError>(went.err())
         };
-        let (good, bad) = good_ones(patches.len(), passes).await?;
+        let (good, bad) = good_ones(files.len(), passes).await?;
         for (index, Failed { how, said }) in bad {
-            report.line(&format!(
-                "left {} as it is: with its patch the check fails ({how}):",
-                patches[index].rewritten.path
-            ))?;
+            report.line(&format!("left {} as it is: with its patch the check fails ({how}):", files[index].path))?;
             said.lines().try_for_each(|line| report.line(&format!("  {line}")))?;
         }
-        for (made, before) in patches.iter().zip(&before) {
-            std::fs::write(root.join(&made.rewritten.path), before)?;
+        for (file, before) in files.iter().zip(&before) {
+            std::fs::write(root.join(&file.path), before)?;
         }
         let kept = patches.into_iter().enumerate().filter(|(index, _)| good.contains(index));
-        Ok(kept.map(|(_, made)| made).collect())
+        Ok(kept.map(|(_, patch)| patch).collect())
     }
 
     async fn run(&self, root: &Path) -> Result<Result<(), Failed>, PhaseError> {

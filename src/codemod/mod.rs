@@ -185,7 +185,17 @@ async fn carry_out(pipeline: &str, phase: &str, task: &Task, report: &mut Report
             };
             analysis::show(task, patches, report)
         }
-        "applying" => analysis::applying(task, analysis, report).await,
+        "applying" => {
+            let mut patches = analysis::shown(task)?;
+            // What is left has not been proved without the others.
+            if analysis::leave_out(task, &mut patches, report)?
+                && !patches.is_empty()
+                && let Some(check) = check
+            {
+                patches = check.prove(&task.workspace.tree()?, patches, report).await?;
+            }
+            analysis::applying(task, analysis, patches, report).await
+        }
         _ => Err(PhaseError::Unknown(pipeline.to_owned(), phase.to_owned())),
     }
 }

@@ -42,6 +42,18 @@ pub struct Made {
     pub rewritten: Rewritten,
 }
 
+impl AsRef<Rewritten> for Rewritten {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl AsRef<Rewritten> for Made {
+    fn as_ref(&self) -> &Rewritten {
+        &self.rewritten
+    }
+}
+
 /// The file with its findings fixed.
 ///
 /// # Errors

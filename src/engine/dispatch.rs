@@ -32,7 +32,11 @@ impl EngineTask {
     pub async fn run(self) {
         let mut workers = JoinSet::new();
         // Nobody works here yet: what is there was left by a server that is gone, with all it started.
-        self.shared.options.workspaces.sweep().await;
+        // Only what waits for a person goes on from where it is.
+        match self.shared.store.asked().await {
+            Ok(asked) => self.shared.options.workspaces.sweep(&asked).await,
+            Err(error) => tracing::warn!(%error, "cannot look for workspaces that nobody needs"),
+        }
         while !self.stop.is_cancelled() {
             if let Err(error) = self.recover().await {
                 tracing::warn!(%error, "cannot look for runs whose worker went away");
@@ -50,25 +54,40 @@ impl EngineTask {
         while workers.join_next().await.is_some() {}
     }
 
-    /// Claims as many runs as there are free workers.
+    /// Claims as many runs as there are free workers: those that a person has answered first, since they began before.
     async fn claim(&self, workers: &mut JoinSet<()>) -> Result<(), WriteError> {
-        while workers.try_join_next().is_some() {}
-        let free = self.shared.options.workers.saturating_sub(workers.len());
-        if free == 0 {
-            return Ok(());
+        let (shared, store) = (&self.shared, &self.shared.store);
+        if let Some(free) = self.free(workers) {
+            for (run, attempt) in store.answered(free).await? {
+                let resumed = Worker::resume(shared, run, attempt, self.stop.clone()).await?;
+                resumed.into_iter().for_each(|worker| self.employ(workers, run, worker));
+            }
         }
-        let waiting = self.shared.store.waiting(u32::try_from(free).unwrap_or(u32::MAX)).await?;
-        for (run, attempt) in waiting {
-            let Some(worker) = Worker::claim(&self.shared, run, attempt, self.stop.clone()).await? else { continue };
-            self.shared.running().insert(run, worker.cancel_signal());
-            let shared = Arc::clone(&self.shared);
-            workers.spawn(async move {
-                // Whatever becomes of the worker, the run is no longer carried out here.
-                let _gone = Gone { shared, run };
-                worker.work().await;
-            });
+        if let Some(free) = self.free(workers) {
+            for (run, attempt) in store.waiting(free).await? {
+                let claimed = Worker::claim(shared, run, attempt, self.stop.clone()).await?;
+                claimed.into_iter().for_each(|worker| self.employ(workers, run, worker));
+            }
         }
         Ok(())
+    }
+
+    /// How many workers more there may be. `None` for none.
+    fn free(&self, workers: &mut JoinSet<()>) -> Option<u32> {
+        while workers.try_join_next().is_some() {}
+        let free = self.shared.options.workers.saturating_sub(workers.len());
+        (free > 0).then(|| u32::try_from(free).unwrap_or(u32::MAX))
+    }
+
+    fn employ(&self, workers: &mut JoinSet<()>, run: RunKey, worker: Worker) {
+        let claim = worker.lease().token;
+        self.shared.running().insert(run, (claim, worker.cancel_signal()));
+        let shared = Arc::clone(&self.shared);
+        workers.spawn(async move {
+            // Whatever becomes of the worker, the run is no longer carried out here.
+            let _gone = Gone { shared, run, claim };
+            worker.work().await;
+        });
     }
 
     /// Ends runs whose lease ran out as interrupted. Each is taken once, whoever else looks: the guard sees to it.
@@ -112,11 +131,17 @@ fn interruption(key: RunKey, attempt: u32, run: Option<&Run>, now: Timestamp) ->
 struct Gone {
     shared: Arc<Shared>,
     run: RunKey,
+    claim: i64,
 }
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        self.shared.running().remove(&self.run);
+        let mut running = self.shared.running();
+        // A run that was answered at once may have its next worker already.
+        if running.get(&self.run).is_some_and(|(claim, _)| *claim == self.claim) {
+            running.remove(&self.run);
+        }
+        drop(running);
         self.shared.bell.notify_one();
     }
 }

@@ -62,8 +62,9 @@ struct Shared {
     journal: Journal,
     /// Rung when a run may wait or a worker is free.
     bell: Notify,
-    /// The runs carried out here, each with the signal that ends it. Held for a look-up, never across an await.
-    running: Mutex<HashMap<RunKey, CancellationToken>>,
+    /// The runs carried out here, each with the claim's number and the signal that ends it. Held for a look-up, never across
+    /// an await.
+    running: Mutex<Running>,
 }
 
 impl Engine {
@@ -87,8 +88,10 @@ impl Engine {
     /// Ends a run that is carried out here; that someone asked for it stands in the database. Elsewhere, its worker hears
     /// of it with its next heartbeat.
     pub fn cancel(&self, run: RunKey) {
-        if let Some(signal) = self.shared.running().get(&run) {
-            signal.cancel();
+        match self.shared.running().get(&run) {
+            Some((_, signal)) => signal.cancel(),
+            // It may wait for a person: then nobody has it, and a worker is to end it.
+            None => self.wake(),
         }
     }
 
@@ -98,8 +101,10 @@ impl Engine {
     }
 }
 
+type Running = HashMap<RunKey, (i64, CancellationToken)>;
+
 impl Shared {
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<RunKey, CancellationToken>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, Running> {
         // Valid between any two statements, so a panic elsewhere does not matter.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

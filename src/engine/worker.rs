@@ -16,9 +16,11 @@ use super::output::{Reported, journal_all};
 use super::process::Process;
 use super::workspace::discard;
 use crate::journal::WriteError;
-use crate::model::kinds::{Failure, PhaseChange};
+use crate::model::kinds::{Approval, ApprovalState, Failure, PhaseChange};
 use crate::model::pipeline::PROJECT;
-use crate::model::{Body, Param, ParamKind, ParamValue, PhaseSpec, PhaseState, Pipeline, Run, Status, Timestamp};
+use crate::model::{
+    Answer, Body, Gate, Param, ParamKind, ParamValue, PhaseSpec, PhaseState, Pipeline, Run, Status, Timestamp,
+};
 use crate::store::{Assignment, Change, Guard, Lease, NewFrame, RunKey, Write};
 
 /// How long outputs may stay open after everything that could hold them has ended.
@@ -87,6 +89,38 @@ impl Worker {
         }
     }
 
+    /// Tries to take up a run that waited for a person. `None` if someone else was first.
+    pub async fn resume(
+        shared: &Arc<Shared>,
+        run: RunKey,
+        attempt: u32,
+        stop: CancellationToken,
+    ) -> Result<Option<Self>, WriteError> {
+        let until = later(Timestamp::now(), shared.options.lease);
+        let change = Change::Resume { owner: shared.options.owner.clone(), until };
+        match shared.journal.write(Write::new(run, Guard::Answered(attempt), change)).await {
+            Ok(won) => {
+                let worker = Self {
+                    shared: Arc::clone(shared),
+                    lease: Lease { run, attempt, token: won.token },
+                    cancel: CancellationToken::new(),
+                    stop,
+                };
+                if won.cancel_by.is_some() {
+                    worker.cancel.cancel();
+                }
+                Ok(Some(worker))
+            }
+            Err(WriteError::Refused) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The claim that this worker has won.
+    pub fn lease(&self) -> Lease {
+        self.lease
+    }
+
     /// The signal that ends the run because someone asked for it.
     pub fn cancel_signal(&self) -> CancellationToken {
         self.cancel.clone()
@@ -128,32 +162,47 @@ impl Worker {
 
     async fn carry_out(&self) -> Result<(), WriteError> {
         let store = &self.shared.store;
-        let Some(Assignment { run, pipeline }) = store.assignment(self.lease.run).await? else {
+        let Some(assignment) = store.assignment(self.lease.run).await? else {
             return Err(WriteError::Refused);
         };
-        let workspace = self.shared.options.workspaces.of(&run.id, run.attempt);
-        let done = self.phases(&run, &pipeline).await;
-        // Before the run is finished, so that whoever sees that finds nothing of it left. If the lease is gone, recovery does it.
-        if done.is_ok() {
-            discard(&workspace).await;
-        }
-        let Finished { verdict, end, rest } = done?;
+        // If the lease is gone, recovery takes what is left.
+        let Some(Finished { verdict, end, rest }) = self.phases(&assignment).await? else { return Ok(()) };
+        // Before the run is finished, so that whoever sees that finds nothing of it left.
+        discard(&self.shared.options.workspaces.of(&assignment.run.id, assignment.run.attempt)).await;
         self.finish(verdict, end, rest).await
     }
 
-    /// Carries the phases out, up to the end of the last one.
-    async fn phases<'a>(&self, run: &Run, pipeline: &'a Pipeline) -> Result<Finished<'a>, WriteError> {
-        let places = async { Ok::<_, String>((self.folder(run, pipeline).await?, self.workspace(run).await?)) };
+    /// Carries the phases out, up to the end of the last one: all of them, or those that are left after a person has answered.
+    /// `None` if the run now waits for a person.
+    async fn phases<'a>(&self, assignment: &'a Assignment) -> Result<Option<Finished<'a>>, WriteError> {
+        let Assignment { run, pipeline, answer } = assignment;
+        let first = run.phases.iter().position(|phase| phase.state == PhaseState::Pending).unwrap_or(0);
+        let places = async {
+            let folder = self.folder(run, pipeline, first == 0).await?;
+            Ok::<_, String>((folder, self.workspace(run, answer.as_ref()).await?))
+        };
         let (folder, workspace) = match places.await {
             Ok(places) => places,
             Err(error) => {
                 let message = format!("the run has no folder to work in: {error}");
-                return Ok(Finished { verdict: failed("no_folder", message), end: None, rest: &pipeline.phases });
+                let verdict = failed("no_folder", message);
+                return Ok(Some(Finished { verdict, end: None, rest: &pipeline.phases[first..] }));
             }
         };
-        for (index, spec) in pipeline.phases.iter().enumerate() {
+        for (index, spec) in pipeline.phases.iter().enumerate().skip(first) {
             let rest = &pipeline.phases[index + 1..];
             let name: Arc<str> = spec.name.as_str().into();
+            let not_begun = |verdict| Ok(Some(Finished { verdict, end: None, rest: &pipeline.phases[index..] }));
+            if self.cancel.is_cancelled() {
+                return not_begun(self.stopped().await?);
+            }
+            // An answer is to the phase that the run goes on with.
+            match answer.as_ref().filter(|_| index == first) {
+                Some(Answer { approved: false, by, .. }) => return not_begun(rejected(by)),
+                Some(_) => {}
+                None if self.must_ask(spec, run).await? => return self.ask(spec, name).await.map(|()| None),
+                None => {}
+            }
             let began = self.begin(&name).await?;
             let variables = variables(run, &name, &workspace, &self.shared.options.program);
             let (ended, said) = self.phase(spec, &name, variables, &folder).await?;
@@ -165,7 +214,7 @@ impl Worker {
                 Ended::Exited(Some(0)) => {
                     let end = end(PhaseState::Completed, Some(0));
                     if rest.is_empty() {
-                        return Ok(Finished { verdict: completed(), end: Some(end), rest });
+                        return Ok(Some(Finished { verdict: completed(), end: Some(end), rest }));
                     }
                     self.end_phase(end).await?;
                     continue;
@@ -192,24 +241,49 @@ impl Worker {
                 }
                 Ended::Stopped => (self.stopped().await?, end(PhaseState::Failed, None)),
             };
-            return Ok(Finished { verdict, end: Some(end), rest });
+            return Ok(Some(Finished { verdict, end: Some(end), rest }));
         }
         // Only a pipeline without phases comes here, and files without phases are refused.
-        Ok(Finished { verdict: completed(), end: None, rest: &[] })
+        Ok(Some(Finished { verdict: completed(), end: None, rest: &[] }))
     }
 
-    /// What the attempt keeps between its phases.
-    async fn workspace(&self, run: &Run) -> Result<PathBuf, String> {
-        let made = self.shared.options.workspaces.make(&run.id, run.attempt).await;
-        made.map_err(|error| format!("cannot make its workspace: {error}"))
+    /// Whether a person is asked before this phase.
+    async fn must_ask(&self, spec: &PhaseSpec, run: &Run) -> Result<bool, WriteError> {
+        let patches = match spec.approval {
+            Gate::Fixed(_) => 0,
+            Gate::If(_) => self.shared.store.patches(self.lease.run, self.lease.attempt).await?.len() as u64,
+        };
+        Ok(spec.approval.is_closed(&run.params, patches))
     }
 
-    /// Where the run works: its project, or an empty folder of its own.
+    /// Asks a person, and lets go of the run.
+    async fn ask(&self, spec: &PhaseSpec, phase: Arc<str>) -> Result<(), WriteError> {
+        let question = spec.asks();
+        let asked =
+            Approval { question: question.clone(), state: ApprovalState::Waiting, by: None, exclude: Vec::new() };
+        let mut write = self.write(Change::Ask { phase: Arc::clone(&phase), question });
+        write.frames.push(NewFrame::now(Some(phase), &Body::Approval(asked)));
+        self.shared.journal.write(write).await.map(drop)
+    }
+
+    /// What the attempt keeps between its phases, and what a person has answered: there for commands to read.
+    async fn workspace(&self, run: &Run, answer: Option<&Answer>) -> Result<PathBuf, String> {
+        let made = async {
+            let folder = self.shared.options.workspaces.make(&run.id, run.attempt).await?;
+            if let Some(answer) = answer {
+                tokio::fs::write(folder.join(Answer::FILE), serde_json::to_vec(answer)?).await?;
+            }
+            Ok::<_, std::io::Error>(folder)
+        };
+        made.await.map_err(|error| format!("cannot make its workspace: {error}"))
+    }
+
+    /// Where the run works: its project, or a folder of its own, which is empty when the attempt begins.
     ///
     /// # Errors
     /// A sentence: the project is no longer where it may be (since it was asked for, a link may have taken its place), or
     /// the folder cannot be made.
-    async fn folder(&self, run: &Run, pipeline: &Pipeline) -> Result<PathBuf, String> {
+    async fn folder(&self, run: &Run, pipeline: &Pipeline, begins: bool) -> Result<PathBuf, String> {
         let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
         if pipeline.params.iter().any(is_project)
             && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
@@ -217,6 +291,9 @@ impl Worker {
             return self.shared.options.projects.resolve(project).map_err(|refusal| refusal.to_string());
         }
         let folder = self.shared.options.scratch.join(run.id.as_str());
+        if !begins {
+            return Ok(folder);
+        }
         empty(&folder).await.map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         Ok(folder)
     }
@@ -358,6 +435,10 @@ async fn empty(folder: &Path) -> std::io::Result<()> {
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {
     Timestamp(now.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+}
+
+fn rejected(by: &str) -> Verdict {
+    Verdict { to: Status::Cancelled, reason: format!("rejected by {by}"), error: None }
 }
 
 fn completed() -> Verdict {

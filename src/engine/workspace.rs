@@ -1,5 +1,6 @@
 //! The folder that each attempt has of its own while it is carried out, under the server's data.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -33,11 +34,14 @@ impl Workspaces {
         Ok(folder)
     }
 
-    /// Takes away what attempts have left that nobody carries out any more: all of them, when the server starts.
-    pub async fn sweep(&self) {
+    /// Takes away what attempts have left that nobody carries out any more: all but these, when the server starts.
+    pub async fn sweep(&self, needed: &[(RunId, u32)]) {
+        let needed: HashSet<PathBuf> = needed.iter().map(|(run, attempt)| self.of(run, *attempt)).collect();
         let Ok(mut folders) = tokio::fs::read_dir(&self.root).await else { return };
         while let Ok(Some(folder)) = folders.next_entry().await {
-            discard(&folder.path()).await;
+            if !needed.contains(&folder.path()) {
+                discard(&folder.path()).await;
+            }
         }
     }
 }

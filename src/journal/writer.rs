@@ -182,7 +182,13 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<RunKey> {
         (Op::Write(write), Outcome::Committed(committed)) => {
             let shown = match write.change {
                 Change::None | Change::Extend { .. } | Change::AskCancel { .. } => !write.phases.is_empty(),
-                Change::Claim { .. } | Change::Enter { .. } | Change::Finish { .. } | Change::Queue { .. } => true,
+                Change::Claim { .. }
+                | Change::Enter { .. }
+                | Change::Ask { .. }
+                | Change::Answer(_)
+                | Change::Resume { .. }
+                | Change::Finish { .. }
+                | Change::Queue { .. } => true,
             };
             shown.then_some(committed.run)
         }

@@ -188,6 +188,9 @@ pub struct Approval {
     /// Who answered.
     #[serde(default)]
     pub by: Option<String>,
+    /// The paths of the patches that whoever approved has left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
 }
 
 /// `error`: something went wrong in carrying out the run.

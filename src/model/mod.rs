@@ -16,9 +16,10 @@ pub use cursor::{Cursor, CursorError};
 pub use frame::{Body, Frame, Record};
 pub use kinds::{Log, LogStream, PhaseState};
 pub use pipeline::{
-    Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline, PipelineFault,
+    Conditions, Gate, Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline,
+    PipelineFault,
 };
 pub use problem::{Code, Problem};
-pub use run::{FramePage, Phase, Run, RunFilter, RunId, RunPage, RunView};
+pub use run::{Answer, FramePage, Phase, Question, Run, RunFilter, RunId, RunPage, RunView};
 pub use status::Status;
 pub use time::Timestamp;

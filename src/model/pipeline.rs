@@ -124,6 +124,60 @@ pub struct PhaseSpec {
     /// How long it may run, in milliseconds; without end if `None`.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// Whether it waits for a person first.
+    #[serde(default)]
+    pub approval: Gate,
+    /// What that person is asked; a usual question if empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub question: String,
+}
+
+impl PhaseSpec {
+    /// What a person is asked before this phase.
+    pub fn asks(&self) -> String {
+        if self.question.is_empty() { format!("Go on with phase {}?", self.name) } else { self.question.clone() }
+    }
+}
+
+/// Whether a phase waits for a person (CONTRACT.md, `approval`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "`approval` is true, false, or a table such as { param = \"ask\", patches = true }")]
+pub enum Gate {
+    /// Always or never.
+    Fixed(bool),
+    /// If all of these hold.
+    If(Conditions),
+}
+
+/// What must hold for a phase to wait for a person. What is not said need not hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Conditions {
+    /// This parameter, a [`ParamKind::Boolean`], is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+    /// The attempt has patches to look at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub patches: bool,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::Fixed(false)
+    }
+}
+
+impl Gate {
+    /// Whether it is closed, for a run with these parameters and so many patches.
+    pub fn is_closed(&self, params: &Params, patches: u64) -> bool {
+        match self {
+            Self::Fixed(closed) => *closed,
+            Self::If(Conditions { param, patches: only_for_patches }) => {
+                let ticked = |name: &String| params.get(name) == Some(&ParamValue::Boolean(true));
+                param.as_ref().is_none_or(ticked) && (!only_for_patches || patches > 0)
+            }
+        }
+    }
 }
 
 /// Why a value does not fit its parameter.

@@ -107,6 +107,30 @@ pub struct Run {
     pub phases: Vec<Phase>,
     /// Why the current attempt failed or was interrupted, in a sentence.
     pub error: Option<String>,
+    /// What a person is asked, while the run waits for the answer. Its status is `running` then.
+    #[serde(default)]
+    pub approval: Option<Question>,
+}
+
+/// What a person is asked before a phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The seq of the frame that asks.
+    pub seq: u64,
+    /// What is asked.
+    pub question: String,
+}
+
+/// What a person answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether the run goes on.
+    pub approved: bool,
+    /// Who answered.
+    pub by: String,
+    /// The paths of the patches that are left out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
 }
 
 impl Run {
@@ -115,6 +139,11 @@ impl Run {
     pub fn is_news_to(&self, known: &Self) -> bool {
         self.head >= known.head && self != known
     }
+}
+
+impl Answer {
+    /// The file in the workspace where commands after an approval find it, as JSON.
+    pub const FILE: &str = "approval.json";
 }
 
 /// Runs, newest first (CONTRACT.md, `GET /api/v1/runs`).

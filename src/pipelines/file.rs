@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{Param, ParamKind, ParamValue, PhaseSpec, Pipeline, PipelineFault};
+use crate::model::{Conditions, Gate, Param, ParamKind, ParamValue, PhaseSpec, Pipeline, PipelineFault};
 
 /// Names that belong to the built-in pipelines.
 const RESERVED: [&str; 2] = ["autofix", "refactor"];
@@ -107,7 +107,8 @@ struct RawPhase {
     run: Spanned<String>,
     timeout: Option<Spanned<Value>>,
     retries: Option<Spanned<i64>>,
-    approval: Option<Spanned<bool>>,
+    approval: Option<Spanned<Gate>>,
+    question: Option<Spanned<String>>,
 }
 
 impl RawPipeline {
@@ -136,7 +137,7 @@ impl RawPipeline {
         let mut seen = HashSet::new();
         let mut phases = Vec::new();
         for phase in self.phases.into_inner() {
-            phases.push(phase.into_inner().check(&mut seen)?);
+            phases.push(phase.into_inner().check(&mut seen, &params)?);
         }
 
         Ok(Pipeline {
@@ -220,8 +221,8 @@ fn check_default(kind: ParamKind, choices: &[String], default: &Spanned<Value>) 
 }
 
 impl RawPhase {
-    fn check(self, seen: &mut HashSet<String>) -> Result<PhaseSpec, Refusal> {
-        let Self { name, run, timeout, retries, approval } = self;
+    fn check(self, seen: &mut HashSet<String>, params: &[Param]) -> Result<PhaseSpec, Refusal> {
+        let Self { name, run, timeout, retries, approval, question } = self;
         if !is_made_of(name.get_ref(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_') {
             return refuse(&name, "A phase's name is made of a to z, 0 to 9, `-` and `_`, and is not empty.");
         }
@@ -237,7 +238,7 @@ impl RawPhase {
         if run.get_ref().len() > LONGEST_RUN {
             return refuse(&run, "`run` is longer than the 128 KiB a shell can be given. Put it into a script.");
         }
-        // Silently leaving out a gate would be dangerous, so what this version cannot do yet is refused.
+        // What this version cannot do yet is refused, not left out in silence.
         match retries {
             Some(retries) if *retries.get_ref() < 0 => return refuse(&retries, "`retries` cannot be less than 0."),
             Some(retries) if *retries.get_ref() > 0 => {
@@ -245,9 +246,16 @@ impl RawPhase {
             }
             Some(_) | None => {}
         }
-        match approval {
-            Some(approval) if *approval.get_ref() => {
-                return refuse(&approval, "This version does not support `approval` yet. Write false or leave it out.");
+        let approval = match approval {
+            None => Gate::default(),
+            Some(gate) => check_gate(gate, params)?,
+        };
+        match &question {
+            Some(question) if approval == Gate::Fixed(false) => {
+                return refuse(question, "Only a phase with `approval` has a `question`.");
+            }
+            Some(question) if question.get_ref().trim().is_empty() => {
+                return refuse(question, "`question` is blank. Write what a person is asked, or leave it out.");
             }
             Some(_) | None => {}
         }
@@ -255,8 +263,20 @@ impl RawPhase {
             name: name.into_inner(),
             run: run.into_inner(),
             timeout_ms: timeout.as_ref().map(check_timeout).transpose()?,
+            approval,
+            question: question.map(Spanned::into_inner).unwrap_or_default(),
         })
     }
+}
+
+/// A gate that depends on a parameter depends on one that is there and is ticked.
+fn check_gate(gate: Spanned<Gate>, params: &[Param]) -> Result<Gate, Refusal> {
+    if let Gate::If(Conditions { param: Some(name), .. }) = gate.get_ref()
+        && !params.iter().any(|param| param.name == *name && param.kind == ParamKind::Boolean)
+    {
+        return refuse(&gate, format!("There is no parameter `{name}` of type \"boolean\" that `approval` could ask."));
+    }
+    Ok(gate.into_inner())
 }
 
 fn check_timeout(timeout: &Spanned<Value>) -> Result<u64, Refusal> {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::Params;
 
 const FULL: &str = r#"name = "nightly-2"
 title = "Nightly checks"
@@ -62,6 +63,25 @@ fn a_full_file_says_all_of_it() {
     let phases: Vec<_> = pipeline.phases.iter().map(|phase| (phase.name.as_str(), phase.timeout_ms)).collect();
     assert_eq!(phases, [("lint_1", Some(5_400_000)), ("test", None)]);
     assert_eq!(pipeline.phases[1].run, "set -e\nmake test\n");
+}
+
+#[test]
+fn a_phase_may_wait_for_a_person() {
+    let asked = |lines: &str| read(&with(lines)).unwrap().phases[0].clone();
+    assert_eq!(asked("").approval, Gate::Fixed(false));
+    let always = asked("approval = true\n");
+    assert_eq!((always.approval.clone(), always.asks().as_str()), (Gate::Fixed(true), "Go on with phase a?"));
+    assert!(always.approval.is_closed(&Params::new(), 0));
+    assert_eq!(asked("approval = true\nquestion = 'Deploy?'\n").asks(), "Deploy?");
+
+    let ticked = "approval = { param = 'ask', patches = true }\n[[params]]\nname = 'ask'\ntype = 'boolean'\n";
+    let gate = asked(ticked).approval;
+    for (value, patches, closed) in
+        [(None, 1, false), (Some(false), 1, false), (Some(true), 0, false), (Some(true), 1, true)]
+    {
+        let params = value.map(|value| ("ask".to_owned(), ParamValue::Boolean(value))).into_iter().collect();
+        assert_eq!(gate.is_closed(&params, patches), closed, "{value:?}, {patches} patches");
+    }
 }
 
 #[test]
@@ -130,7 +150,11 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("timeout too long", with("timeout = '584542047y'\n"), 5, "too long"),
         ("retries", with("retries = 2\n"), 5, "This version does not support `retries`"),
         ("negative retries", with("retries = -1\n"), 5, "less than 0"),
-        ("approval", with("\napproval = true\n"), 6, "This version does not support `approval`"),
+        ("approval word", with("\napproval = 'yes'\n"), 6, "`approval` is true, false, or a table"),
+        ("approval unknown", with("approval = { params = 'ask' }\n"), 5, "`approval` is true, false, or a table"),
+        ("approval of nothing", with("approval = { param = 'ask' }\n"), 5, "no parameter `ask` of type \"boolean\""),
+        ("question for nobody", with("question = 'Sure?'\n"), 5, "Only a phase with `approval`"),
+        ("blank question", with("approval = true\nquestion = ' '\n"), 6, "`question` is blank"),
     ];
     for (what, text, line, reason) in cases {
         let fault = read(text).expect_err(what);

@@ -13,13 +13,15 @@ use serde::Deserialize;
 use super::App;
 use super::body::read_json;
 use crate::model::pipeline::Given;
-use crate::model::{Code, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
+use crate::model::{self, Code, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
 use crate::service::frame_page_json;
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
 
 type Answer<T> = Result<T, Problem>;
+/// Who is at the other end.
+type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
 type QueryMap = Result<Query<HashMap<String, String>>, axum::extract::rejection::QueryRejection>;
 
 /// The run's id in an address, whatever it looks like.
@@ -100,12 +102,7 @@ pub async fn show(State(app): State<App>, RunPath(id): RunPath) -> Answer<Json<R
 }
 
 /// `POST /api/v1/runs/{id}/rerun`
-pub async fn rerun(
-    State(app): State<App>,
-    RunPath(id): RunPath,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
-    request: Request,
-) -> Answer<Response> {
+pub async fn rerun(State(app): State<App>, RunPath(id): RunPath, peer: Peer, request: Request) -> Answer<Response> {
     let RerunBody { from, params } = read_json(request.into_body()).await?.unwrap_or_default();
     if from == From::Failed {
         app.service.show(&id).await?;
@@ -118,13 +115,46 @@ pub async fn rerun(
 }
 
 /// `POST /api/v1/runs/{id}/cancel`
-pub async fn cancel(
-    State(app): State<App>,
-    RunPath(id): RunPath,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
-) -> Answer<Response> {
+pub async fn cancel(State(app): State<App>, RunPath(id): RunPath, peer: Peer) -> Answer<Response> {
     let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
     let run = app.service.cancel(&id, &by).await?;
+    Ok((StatusCode::ACCEPTED, Json(run)).into_response())
+}
+
+/// What an answer is given with.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AnswerBody {
+    /// The paths of patches to leave out.
+    exclude: Vec<String>,
+    /// The seq of the question that is answered: `approval.seq` of the run.
+    seq: Option<u64>,
+}
+
+/// `POST /api/v1/runs/{id}/approve`
+pub async fn approve(app: State<App>, id: RunPath, peer: Peer, request: Request) -> Answer<Response> {
+    answer(app, id, peer, request, true).await
+}
+
+/// `POST /api/v1/runs/{id}/reject`
+pub async fn reject(app: State<App>, id: RunPath, peer: Peer, request: Request) -> Answer<Response> {
+    answer(app, id, peer, request, false).await
+}
+
+async fn answer(
+    State(app): State<App>,
+    RunPath(id): RunPath,
+    peer: Peer,
+    request: Request,
+    approved: bool,
+) -> Answer<Response> {
+    let AnswerBody { exclude, seq } = read_json(request.into_body()).await?.unwrap_or_default();
+    if !approved && !exclude.is_empty() {
+        let detail = "Nothing is applied after a rejection, so there is nothing to `exclude`.";
+        return Err(Problem::new(Code::BadRequest, detail));
+    }
+    let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
+    let run = app.service.answer(&id, seq, model::Answer { approved, by, exclude }).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 

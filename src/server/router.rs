@@ -18,6 +18,8 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         .route("/runs/{id}", get(api::show))
         .route("/runs/{id}/rerun", post(api::rerun))
         .route("/runs/{id}/cancel", post(api::cancel))
+        .route("/runs/{id}/approve", post(api::approve))
+        .route("/runs/{id}/reject", post(api::reject))
         .route("/runs/{id}/frames", get(api::frames))
         .route("/runs/{id}/log", get(api::log))
         .fallback(no_such_call)

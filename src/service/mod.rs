@@ -1,6 +1,7 @@
 //! What can be asked for: start, re-run, cancel, list, read. The dashboard's server functions and the JSON API are both
 //! thin layers over this; it knows no HTTP.
 
+mod approval;
 mod start;
 
 use std::sync::Arc;

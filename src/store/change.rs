@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::model::kinds::{PhaseChange, PhaseState, StatusChange};
-use crate::model::{Body, Params, Pipeline, Record, RunId, Status, Timestamp};
+use crate::model::{Answer, Body, Params, Pipeline, Record, RunId, Status, Timestamp};
 
 use super::{Pulse, RunKey};
 
@@ -54,6 +54,10 @@ pub enum Guard {
     Standing(Status, u32),
     /// The run is `running` in this attempt and its lease ran out before that moment.
     Lapsed(u32, Timestamp),
+    /// The run waits in this attempt for the answer to the question of this seq.
+    Asked(u32, u64),
+    /// The run waited in this attempt, and was answered or is to be cancelled.
+    Answered(u32),
 }
 
 /// What changes of a run, beside what its frames say.
@@ -77,6 +81,22 @@ pub enum Change {
     Enter {
         /// Its name.
         phase: Arc<str>,
+    },
+    /// The run waits for a person before this phase, and is nobody's meanwhile. Whoever asks is fenced off.
+    Ask {
+        /// The phase's name.
+        phase: Arc<str>,
+        /// What is asked. The last frame of the write says it too.
+        question: String,
+    },
+    /// A person answers.
+    Answer(Answer),
+    /// A worker takes up a run that was answered, with a new lease.
+    Resume {
+        /// Who takes it up.
+        owner: String,
+        /// When the lease runs out.
+        until: Timestamp,
     },
     /// The attempt is over.
     Finish {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::{Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp};
+use crate::model::{Answer, Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp};
 
 pub use change::{Change, Committed, Guard, Lease, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
 pub use sqlite::{Durability, SqliteStore};
@@ -38,6 +38,8 @@ pub struct Assignment {
     pub run: Run,
     /// The pipeline as it stood when the attempt was asked for.
     pub pipeline: Pipeline,
+    /// What a person answered last in this attempt, if one was asked.
+    pub answer: Option<Answer>,
 }
 
 /// Why the database did not do as asked.
@@ -89,6 +91,15 @@ pub trait RunStore: Send + Sync {
 
     /// Up to `limit` runs that wait for a worker, the longest waiting first, each with its attempt.
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError>;
+
+    /// Up to `limit` runs that waited for a person and were answered, or are to be cancelled, each with its attempt.
+    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError>;
+
+    /// Every run that waits for a person, or was answered and not yet taken up, each with its attempt.
+    async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError>;
+
+    /// The paths of the patches that an attempt has shown, in order.
+    async fn patches(&self, key: RunKey, attempt: u32) -> Result<Vec<String>, StoreError>;
 
     /// Runs whose lease ran out before `now`, each with its attempt.
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError>;

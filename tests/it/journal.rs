@@ -82,6 +82,15 @@ impl RunStore for Paused {
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.inner.waiting(limit).await
     }
+    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        self.inner.answered(limit).await
+    }
+    async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
+        self.inner.asked().await
+    }
+    async fn patches(&self, key: RunKey, attempt: u32) -> Result<Vec<String>, StoreError> {
+        self.inner.patches(key, attempt).await
+    }
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.inner.lapsed(now).await
     }

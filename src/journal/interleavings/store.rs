@@ -90,7 +90,7 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
     let holds = match write.guard {
         Guard::Lease(lease) => (status, attempt, row.token) == (Status::Running, lease.attempt, lease.token),
         Guard::Standing(at, of) => (status, attempt) == (at, of),
-        Guard::Lapsed(..) => false,
+        Guard::Lapsed(..) | Guard::Asked(..) | Guard::Answered(_) => false,
     };
     if !holds {
         return Outcome::Refused;
@@ -178,6 +178,7 @@ impl RunStore for Memory {
             head,
             phases: Vec::new(),
             error: None,
+            approval: None,
         }))
     }
 
@@ -197,6 +198,15 @@ impl RunStore for Memory {
         unreachable!()
     }
     async fn waiting(&self, _: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        unreachable!()
+    }
+    async fn answered(&self, _: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        unreachable!()
+    }
+    async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
+        unreachable!()
+    }
+    async fn patches(&self, _: RunKey, _: u32) -> Result<Vec<String>, StoreError> {
         unreachable!()
     }
     async fn lapsed(&self, _: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {

@@ -20,6 +20,12 @@ use crate::store::{
 /// About how many bytes of frames are read at a time: what a reader that does not take them may cost.
 const PAGE_BYTES: usize = 1 << 20;
 
+/// The lease of a run that waits for a person does not run out.
+const NEVER: i64 = i64::MAX;
+
+/// A run that a worker may take up again, in one attempt.
+const ANSWERED_IN_ATTEMPT: &str = "gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND attempt = ?";
+
 /// Where a run's journal stands.
 const PULSE: &str = "SELECT status, attempt, head FROM runs WHERE key = ?";
 
@@ -146,9 +152,25 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             values.push(text(phase));
             ", phase = ?"
         }
+        Change::Ask { phase, question } => {
+            values.extend([text(phase), number(NEVER), number(signed(write.frames.len() as u64)), text(question)]);
+            ", phase = ?, lease_owner = NULL, lease_until = ?, lease_token = lease_token + 1, \
+              gate = 'waiting', asked = head + ?, question = ?, answer = NULL"
+        }
+        Change::Answer(answer) => {
+            let gate = if answer.approved { "approved" } else { "rejected" };
+            values.extend([text(gate), text(&json(answer)?)]);
+            ", gate = ?, answer = ?"
+        }
+        Change::Resume { owner, until } => {
+            values.extend([text(owner), number(until.0)]);
+            ", lease_owner = ?, lease_until = ?, lease_token = lease_token + 1, \
+              gate = NULL, asked = NULL, question = NULL"
+        }
         Change::Finish { to, error } => {
             values.extend([text(to.as_str()), number(write.at.0), error.clone().into()]);
-            ", status = ?, finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, lease_until = NULL"
+            ", status = ?, finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, lease_until = NULL, \
+              gate = NULL, asked = NULL, question = NULL, answer = NULL"
         }
         Change::Queue { params, .. } => {
             values.extend([text(&json(params)?), number(write.at.0)]);
@@ -173,6 +195,14 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         Guard::Lapsed(attempt, now) => {
             values.extend([number(attempt.into()), number(now.0)]);
             "status = 'running' AND attempt = ? AND lease_until < ?"
+        }
+        Guard::Asked(attempt, seq) => {
+            values.extend([number(attempt.into()), number(signed(seq))]);
+            "gate = 'waiting' AND attempt = ? AND asked = ?"
+        }
+        Guard::Answered(attempt) => {
+            values.push(number(attempt.into()));
+            ANSWERED_IN_ATTEMPT
         }
     };
     let statement = format!(

@@ -99,7 +99,7 @@ impl RunStore for SqliteStore {
 
     async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {RUN}, attempts.pipeline AS recipe FROM runs
+            "SELECT {RUN}, runs.answer, attempts.pipeline AS recipe FROM runs
              JOIN attempts ON attempts.run = runs.key AND attempts.attempt = runs.attempt WHERE runs.key = ?"
         )))
         .bind(key.0)
@@ -108,11 +108,10 @@ impl RunStore for SqliteStore {
         .map_err(classify)?;
         let Some(row) = row else { return Ok(None) };
         let read = || {
-            let recipe = serde_json::from_str(row.try_get("recipe")?).map_err(|error| sqlx::Error::ColumnDecode {
-                index: "attempts.pipeline".to_owned(),
-                source: Box::new(error),
-            })?;
-            Ok(Assignment { run: rows::run(&row)?, pipeline: recipe })
+            let pipeline = rows::json(row.try_get("recipe")?, "attempts.pipeline")?;
+            let answer = row.try_get::<Option<&str>, _>("answer")?;
+            let answer = answer.map(|answer| rows::json(answer, "answer")).transpose()?;
+            Ok(Assignment { run: rows::run(&row)?, pipeline, answer })
         };
         read().map(Some).map_err(classify)
     }
@@ -125,6 +124,39 @@ impl RunStore for SqliteStore {
                 .await
                 .map_err(classify)?;
         found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
+    }
+
+    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        let found = sqlx::query(
+            "SELECT key, attempt FROM runs
+             WHERE gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) ORDER BY key LIMIT ?",
+        )
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await
+        .map_err(classify)?;
+        found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
+    }
+
+    async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
+        let found = sqlx::query("SELECT id, attempt FROM runs WHERE gate IS NOT NULL")
+            .fetch_all(&self.reads)
+            .await
+            .map_err(classify)?;
+        found.iter().map(rows::id_and_attempt).collect::<Result<_, _>>().map_err(classify)
+    }
+
+    async fn patches(&self, key: RunKey, attempt: u32) -> Result<Vec<String>, StoreError> {
+        let reads = self.reads.clone();
+        detached(async move {
+            let found = sqlx::query_scalar(
+                // The last term is that of the index, which it is else not used for.
+                "SELECT data ->> 'path' FROM frames
+                 WHERE run = ? AND attempt = ? AND kind = 'patch' AND kind IN ('finding', 'patch') ORDER BY seq",
+            );
+            found.bind(key.0).bind(attempt).fetch_all(&reads).await.map_err(classify)
+        })
+        .await
     }
 
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {

@@ -6,12 +6,12 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::model::run::Phase;
-use crate::model::{PhaseState, Record, Run, Status, Timestamp};
+use crate::model::{PhaseState, Question, Record, Run, RunId, Status, Timestamp};
 use crate::store::{Pulse, RunKey};
 
 /// The columns that [`run`] reads. The phases come along as JSON, so that a list of runs is one statement.
 pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase, runs.attempt, runs.params, \
-     runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, \
+     runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, runs.gate, runs.asked, runs.question, \
      (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM \
         (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position) \
      ) AS phases";
@@ -35,6 +35,16 @@ pub fn pulse(row: &SqliteRow) -> Result<Pulse, sqlx::Error> {
     Ok(Pulse { head: count(row, "head")?, status: status(row)?, attempt: row.try_get("attempt")? })
 }
 
+/// `id` and `attempt`.
+pub fn id_and_attempt(row: &SqliteRow) -> Result<(RunId, u32), sqlx::Error> {
+    Ok((row.try_get::<&str, _>("id")?.parse().map_err(|error| corrupt("id", error))?, row.try_get("attempt")?))
+}
+
+/// What a column holds as JSON.
+pub fn json<T: serde::de::DeserializeOwned>(text: &str, column: &str) -> Result<T, sqlx::Error> {
+    serde_json::from_str(text).map_err(|error| corrupt(column, error))
+}
+
 /// `key` and `attempt`.
 pub fn key_and_attempt(row: &SqliteRow) -> Result<(RunKey, u32), sqlx::Error> {
     Ok((RunKey(row.try_get("key")?), row.try_get("attempt")?))
@@ -47,15 +57,17 @@ fn moment(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Erro
 /// The columns of [`RUN`].
 pub fn run(row: &SqliteRow) -> Result<Run, sqlx::Error> {
     type PhaseColumns = (String, PhaseState, Option<i32>, Option<i64>, Option<i64>);
-    let json = |column| row.try_get::<&str, _>(column);
-    let phases: Vec<PhaseColumns> = serde_json::from_str(json("phases")?).map_err(|error| corrupt("phases", error))?;
+    let text = |column| row.try_get::<&str, _>(column);
+    let phases: Vec<PhaseColumns> = json(text("phases")?, "phases")?;
+    let waits = row.try_get::<Option<&str>, _>("gate")? == Some("waiting");
+    let question = || Ok::<_, sqlx::Error>(Question { seq: count(row, "asked")?, question: row.try_get("question")? });
     Ok(Run {
-        id: json("id")?.parse().map_err(|error| corrupt("id", error))?,
+        id: text("id")?.parse().map_err(|error| corrupt("id", error))?,
         pipeline: row.try_get("pipeline")?,
         status: status(row)?,
         phase: row.try_get("phase")?,
         attempt: row.try_get("attempt")?,
-        params: serde_json::from_str(json("params")?).map_err(|error| corrupt("params", error))?,
+        params: json(text("params")?, "params")?,
         created_at: Timestamp(row.try_get("created_at")?),
         started_at: moment(row, "started_at")?,
         finished_at: moment(row, "finished_at")?,
@@ -71,6 +83,7 @@ pub fn run(row: &SqliteRow) -> Result<Run, sqlx::Error> {
             })
             .collect(),
         error: row.try_get("error")?,
+        approval: waits.then(question).transpose()?,
     })
 }
 

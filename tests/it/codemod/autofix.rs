@@ -131,3 +131,25 @@ async fn patches_that_the_check_is_against_are_left_out_with_what_it_printed() {
     assert!(error["message"].as_str().unwrap().ends_with("broken anyway"), "{error}");
     before.assert_untouched(&repository, &[&branch]);
 }
+
+/// What is left after some patches were left out has not been proved without them.
+#[tokio::test]
+async fn what_is_left_is_proved_again() {
+    let world = World::new();
+    let repository = repository(&world, &[("a.rs", "fn a() { old(1); }\n"), ("b.rs", "fn b() { old(2); }\n")]);
+    let before = Snapshot::of(&repository);
+    let server = world.serve();
+    // Both or none.
+    let check = "test $(grep -l new *.rs | wc -l) -ne 1";
+    let project = json!({ "project": repository.path(), "rules": "project", "check": check, "approval": true });
+    let id = start_with(&server, "autofix", project, json!({})).await;
+    server.until_asked(&id).await;
+    assert_eq!(told(&server, &id, "patch").await.len(), 2);
+    server.post(&format!("/api/v1/runs/{id}/approve"), json!({ "exclude": ["a.rs"] })).await;
+    assert_eq!(finished(&server, &id).await["status"], "completed");
+    let outcome = told(&server, &id, "outcome").await.remove(0);
+    assert_eq!((&outcome["fixed"], &outcome["branch"]), (&json!(0), &Value::Null), "{outcome}");
+    let says = "left b.rs as it is: with its patch the check fails (exit status: 1):";
+    assert!(server.lines(&id).await.contains(&says.to_owned()));
+    before.assert_untouched(&repository, &[]);
+}

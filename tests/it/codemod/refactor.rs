@@ -131,3 +131,58 @@ async fn globs_say_which_files_and_a_project_may_be_a_part_of_a_repository() {
     assert_eq!(told(&server, &id, "patch").await[0]["path"], "b.rs", "relative to the project");
     assert_eq!(repository.git(&["diff", "--name-only", "HEAD", &format!("runtrail/{id}-1")]), "in/deep/b.rs\n");
 }
+
+/// Whoever is asked looks at the patches, and leaves some out. The worktree is there however long that takes.
+#[tokio::test]
+async fn patches_wait_for_approval_and_may_be_left_out() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    repository.commit(&[
+        ("a.rs", "fn a() { old(1); }\n"),
+        ("b.rs", "fn b() { old(2); old(3); }\n"),
+        ("c.rs", "fn c() {}\n"),
+    ]);
+    let before = Snapshot::of(&repository);
+    let server = world.serve();
+    let params = json!({ "pattern": "old($A)", "rewrite": "new($A)", "approval": true });
+    let id = start(&server, &repository, params.clone()).await;
+    let run = server.until_asked(&id).await;
+    assert_eq!(
+        (&run["phase"], &run["approval"]["question"]),
+        (&json!("applying"), &json!("Commit these patches to a new branch?"))
+    );
+    assert_eq!(told(&server, &id, "patch").await.len(), 2);
+    assert_eq!(repository.git(&["branch", "--list", "runtrail/*"]), "");
+    let unknown = server.post(&format!("/api/v1/runs/{id}/approve"), json!({ "exclude": ["c.rs"] })).await;
+    assert_eq!(unknown.status(), StatusCode::BAD_REQUEST);
+    server.kill();
+
+    let server = world.serve();
+    assert_eq!(server.run(&id).await["approval"], run["approval"]);
+    let approved = server.post(&format!("/api/v1/runs/{id}/approve"), json!({ "exclude": ["b.rs"] })).await;
+    assert_eq!(approved.status(), StatusCode::ACCEPTED);
+    assert_eq!(finished(&server, &id).await["status"], "completed");
+    let branch = format!("runtrail/{id}-1");
+    assert_eq!(repository.git(&["diff", "--name-only", "HEAD", &branch]), "a.rs\n");
+    let outcome = told(&server, &id, "outcome").await.remove(0);
+    assert_eq!((&outcome["findings"], &outcome["fixed"], &outcome["left"]), (&json!(3), &json!(1), &json!(2)));
+    assert!(server.lines(&id).await.contains(&"left b.rs as it is: its patch was left out".to_owned()));
+    before.assert_untouched(&repository, &[&branch]);
+
+    // All left out: nothing changes, and it says so. Rejected: no branch. Without patches nobody is asked.
+    let all = start(&server, &repository, params.clone()).await;
+    server.until_asked(&all).await;
+    server.post(&format!("/api/v1/runs/{all}/approve"), json!({ "exclude": ["a.rs", "b.rs"] })).await;
+    assert_eq!(finished(&server, &all).await["status"], "completed");
+    let outcome = told(&server, &all, "outcome").await.remove(0);
+    assert_eq!(outcome["message"], "Nothing changes: every patch was left out.");
+    let rejected = start(&server, &repository, params).await;
+    server.until_asked(&rejected).await;
+    server.post(&format!("/api/v1/runs/{rejected}/reject"), json!({})).await;
+    assert_eq!(finished(&server, &rejected).await["status"], "cancelled");
+    let nothing = json!({ "pattern": "absent($A)", "rewrite": "new($A)", "approval": true });
+    let nothing = start(&server, &repository, nothing).await;
+    assert_eq!(finished(&server, &nothing).await["status"], "completed");
+    before.assert_untouched(&repository, &[&branch]);
+    assert!(world.workspaces().is_empty());
+}

@@ -216,6 +216,15 @@ impl Server {
         .await
     }
 
+    /// Waits until the run asks a person.
+    pub async fn until_asked(&self, id: &str) -> Value {
+        until(&format!("run {id} asks"), async || {
+            let run = self.run(id).await;
+            run["approval"].is_object().then_some(run)
+        })
+        .await
+    }
+
     /// All frames that a run has now, by polls, checked to be dense.
     pub async fn frames(&self, id: &str) -> Vec<Value> {
         let head = self.run(id).await["head"].as_u64().unwrap();

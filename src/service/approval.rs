@@ -1,0 +1,49 @@
+//! Answering a run that waits for a person. What follows from the answer is the engine's.
+
+use super::{Service, TRIES};
+use crate::journal::WriteError;
+use crate::model::kinds::{Approval, ApprovalState};
+use crate::model::{Answer, Body, Code, Problem, Question, Run};
+use crate::store::{Change, Guard, NewFrame, Write};
+
+impl Service {
+    /// Answers the question that a run waits with. With `asked`, the seq of the question that was seen, any other one is not
+    /// answered.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`]; [`Code::NotWaiting`], also for a question that was answered before; [`Code::BadRequest`] for a
+    /// path to leave out that no patch has; the database's own.
+    pub async fn answer(&self, id: &str, asked: Option<u64>, answer: Answer) -> Result<Run, Problem> {
+        for _ in 0..TRIES {
+            let (key, pulse) = self.find(id).await?;
+            let run = self.show(id).await?;
+            let Some(Question { seq, question }) = run.approval else {
+                let detail = format!("The run is {} and waits for no answer.", run.status);
+                return Err(Problem::new(Code::NotWaiting, detail));
+            };
+            if asked.is_some_and(|asked| asked != seq) {
+                let detail = format!("That question was answered before; the run now asks: {question}");
+                return Err(Problem::new(Code::NotWaiting, detail));
+            }
+            let patches = self.store.patches(key, pulse.attempt).await?;
+            if let Some(path) = answer.exclude.iter().find(|path| !patches.contains(path)) {
+                return Err(Problem::new(Code::BadRequest, format!("The run has no patch of `{path}` to leave out.")));
+            }
+            let state = if answer.approved { ApprovalState::Approved } else { ApprovalState::Rejected };
+            let told = Approval { question, state, by: Some(answer.by.clone()), exclude: answer.exclude.clone() };
+            let guard = Guard::Asked(run.attempt, seq);
+            let mut write = Write::new(key, guard, Change::Answer(answer.clone()));
+            write.frames.push(NewFrame::now(run.phase.map(Into::into), &Body::Approval(told)));
+            match self.journal.write(write).await {
+                // Someone else was faster; look again whether anything is asked.
+                Err(WriteError::Refused) => continue,
+                Err(error) => return Err(error.into()),
+                Ok(_) => {
+                    self.engine.wake();
+                    return self.show(id).await;
+                }
+            }
+        }
+        Err(WriteError::Refused.into())
+    }
+}

@@ -1,0 +1,192 @@
+//! Runs that wait for a person: they outlive the server, and go on once, as they were answered.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Server, World, until};
+
+/// Three phases; the second waits for a person, and prints what was answered.
+const GATED: &str = r#"
+name = "gated"
+
+[[phases]]
+name = "build"
+run = "echo made > made.txt; echo built"
+
+[[phases]]
+name = "deploy"
+run = "cat made.txt; cat $RUNTRAIL_WORKSPACE/approval.json; echo"
+approval = true
+question = "Deploy to production?"
+
+[[phases]]
+name = "tell"
+run = "echo told"
+"#;
+
+fn world() -> World {
+    let world = World::new();
+    world.toml("gated", GATED).pipeline("plain", &["echo plain"]).pipeline("long", &["sleep 1000"]);
+    world
+}
+
+async fn start(server: &Server) -> String {
+    let started = server.post("/api/v1/runs", json!({ "pipeline": "gated" })).await;
+    assert_eq!(started.status(), StatusCode::CREATED);
+    started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+/// The status and the code, if it is a problem.
+async fn answer(server: &Server, id: &str, word: &str, body: Value) -> (u16, String) {
+    let answered = server.post(&format!("/api/v1/runs/{id}/{word}"), body).await;
+    let status = answered.status().as_u16();
+    (status, answered.json::<Value>().await.unwrap()["code"].as_str().unwrap_or_default().to_owned())
+}
+
+fn kinds(frames: &[Value]) -> Vec<String> {
+    let word = |frame: &Value| match frame["kind"].as_str().unwrap() {
+        "status" => frame["data"]["to"].as_str().unwrap().to_owned(),
+        "phase" => format!("{} {}", frame["phase"].as_str().unwrap(), frame["data"]["state"].as_str().unwrap()),
+        "approval" => format!("{} {}", frame["phase"].as_str().unwrap(), frame["data"]["state"].as_str().unwrap()),
+        kind => kind.to_owned(),
+    };
+    frames.iter().map(word).filter(|word| word != "log").collect()
+}
+
+fn phases(run: &Value) -> Vec<&str> {
+    run["phases"].as_array().unwrap().iter().map(|phase| phase["state"].as_str().unwrap()).collect()
+}
+
+fn yes() -> (u16, String) {
+    (202, String::new())
+}
+
+fn conflict(code: &str) -> (u16, String) {
+    (409, code.to_owned())
+}
+
+#[tokio::test]
+async fn a_run_waits_for_a_person_and_keeps_no_worker() {
+    let world = world();
+    let server = world.serve_with(&["--workers", "1", "--lease", "1s"]);
+    let id = start(&server).await;
+    let run = server.until_asked(&id).await;
+    assert_eq!((&run["status"], &run["phase"]), (&json!("running"), &json!("deploy")));
+    assert_eq!(phases(&run), ["completed", "pending", "pending"]);
+    assert_eq!(run["approval"], json!({ "seq": run["head"], "question": "Deploy to production?" }));
+    // The one worker is free, and the lease may run out as often as it likes.
+    for _ in 0..2 {
+        let other = server.start(&world, "plain").await;
+        server.until_status(&other, "completed").await;
+    }
+    assert_eq!(server.run(&id).await, run);
+    // Neither a re-run nor an answer to something else.
+    let rerun = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
+    assert_eq!(rerun.status(), StatusCode::CONFLICT);
+    assert_eq!(answer(&server, &id, "approve", json!({ "seq": 1 })).await, conflict("not_waiting"));
+    assert_eq!(answer(&server, &id, "approve", json!({ "exclude": ["a.rs"] })).await, (400, "bad_request".into()));
+    assert_eq!(answer(&server, &id, "reject", json!({ "exclude": ["a.rs"] })).await, (400, "bad_request".into()));
+    assert_eq!(answer(&server, &id, "approve", json!({ "sec": 1 })).await, (400, "invalid_body".into()));
+    assert_eq!(server.run(&id).await, run);
+
+    assert_eq!(answer(&server, &id, "approve", json!({ "seq": run["approval"]["seq"] })).await, yes());
+    let run = server.until_status(&id, "completed").await;
+    assert_eq!((phases(&run), &run["approval"]), (vec!["completed"; 3], &Value::Null));
+    let frames = server.frames(&id).await;
+    let told = [
+        "running",
+        "build started",
+        "build completed",
+        "deploy waiting",
+        "deploy approved",
+        "deploy started",
+        "deploy completed",
+        "tell started",
+        "tell completed",
+        "completed",
+    ];
+    assert_eq!(kinds(&frames), told);
+    let approved = frames.iter().find(|frame| frame["data"]["state"] == "approved").unwrap();
+    assert_eq!(approved["data"]["question"], "Deploy to production?");
+    assert!(approved["data"]["by"].as_str().unwrap().ends_with("through the API"), "{approved}");
+    // Its folder is as the first phase left it, and it finds the answer.
+    let lines = server.lines(&id).await;
+    assert_eq!(lines[..2], ["built", "made"]);
+    let found: Value = serde_json::from_str(&lines[2]).unwrap();
+    assert_eq!((&found["approved"], &found["by"]), (&json!(true), &approved["data"]["by"]));
+    assert_eq!(answer(&server, &id, "approve", json!({})).await, conflict("not_waiting"));
+    assert!(world.workspaces().is_empty());
+}
+
+#[tokio::test]
+async fn rejected_or_cancelled_it_ends_there() {
+    let world = world();
+    let server = world.serve();
+    for (word, reason) in [("reject", "rejected by the operator"), ("cancel", "cancelled by the operator")] {
+        let id = start(&server).await;
+        server.until_asked(&id).await;
+        assert_eq!(answer(&server, &id, word, json!({})).await, yes());
+        let run = server.until_status(&id, "cancelled").await;
+        assert_eq!((phases(&run), &run["approval"]), (vec!["completed", "skipped", "skipped"], &Value::Null));
+        let last = server.frames(&id).await.pop().unwrap();
+        assert!(last["data"]["reason"].as_str().unwrap().starts_with(reason), "{last}");
+        assert_eq!(server.lines(&id).await, ["built"]);
+        // It can be run again, and asks again.
+        let again = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
+        assert_eq!(again.status(), StatusCode::ACCEPTED);
+        assert_eq!(server.until_asked(&id).await["attempt"], 2);
+    }
+}
+
+#[tokio::test]
+async fn of_many_answers_one_counts() {
+    let world = world();
+    let server = world.serve();
+    let id = start(&server).await;
+    server.until_asked(&id).await;
+    let words = ["approve", "reject"].into_iter().cycle().take(20);
+    let answers = futures::future::join_all(words.map(|word| answer(&server, &id, word, json!({})))).await;
+    assert_eq!(answers.iter().filter(|answer| **answer == yes()).count(), 1, "{answers:?}");
+    assert!(answers.iter().all(|answer| *answer == yes() || *answer == conflict("not_waiting")), "{answers:?}");
+    let run = until("the end", async || {
+        let run = server.run(&id).await;
+        run["finished_at"].is_string().then_some(run)
+    })
+    .await;
+    let approved = answers.iter().position(|answer| *answer == yes()).unwrap().is_multiple_of(2);
+    assert_eq!(run["status"], if approved { "completed" } else { "cancelled" });
+    let frames = server.frames(&id).await;
+    assert_eq!(frames.iter().filter(|frame| frame["kind"] == "approval").count(), 2);
+}
+
+#[tokio::test]
+async fn it_waits_over_kills_and_stops_and_goes_on_from_there() {
+    let world = world();
+    let flags = ["--lease", "1s", "--workers", "1"];
+    let server = world.serve_with(&flags);
+    let id = start(&server).await;
+    let asked = server.until_asked(&id).await;
+    server.kill();
+    let server = world.serve_with(&flags);
+    // Long enough for every look that the engine takes at leases.
+    let other = server.start(&world, "plain").await;
+    server.until_status(&other, "completed").await;
+    assert_eq!(server.run(&id).await, asked);
+    assert_eq!(server.terminate().await, Some(0));
+
+    // Answered while the one worker is busy, and killed before it gets to it.
+    let server = world.serve_with(&flags);
+    let busy = server.start(&world, "long").await;
+    server.until_status(&busy, "running").await;
+    assert_eq!(answer(&server, &id, "approve", json!({})).await, yes());
+    let answered = server.run(&id).await;
+    assert_eq!((&answered["status"], &answered["approval"]), (&json!("running"), &Value::Null));
+    server.kill();
+
+    let server = world.serve_with(&flags);
+    let run = server.until_status(&id, "completed").await;
+    assert_eq!((phases(&run), &run["attempt"]), (vec!["completed"; 3], &json!(1)));
+    assert_eq!(server.lines(&id).await[..2], ["built", "made"]);
+    assert_eq!(server.until_status(&busy, "interrupted").await["attempt"], 1);
+    assert!(world.workspaces().is_empty());
+}
