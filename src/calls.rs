@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, JsonEncoding};
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 
+use crate::model::review::{FindingFilter, FindingPage, PatchEntry, ShownPatch};
 use crate::model::{Code, Offer, Problem, Run, RunFilter, RunPage, RunView};
 
 /// A failure on the way keeps its meaning: what the service answered stays what it is, all else is told apart by who failed.
@@ -112,7 +113,90 @@ pub async fn cancel(
     server::answer_action(server::service()?.cancel(&id, &server::operator()).await)
 }
 
+/// Lets a run that waits for a person go on.
+///
+/// # Errors
+/// There is no such run, it does not wait with this question, or the database is not available.
+#[server(prefix = "/fn", endpoint = "approve")]
+pub async fn approve(
+    /// The run's id.
+    id: String,
+    /// The question that the operator saw.
+    seq: u64,
+    /// The paths of the patches that are left out.
+    #[server(default)]
+    exclude: Vec<String>,
+) -> Result<Run, Problem> {
+    let answer = Answer { approved: true, by: server::operator(), exclude };
+    server::answer_action(server::service()?.answer(&id, Some(seq), answer).await)
+}
+
+/// Ends a run that waits for a person.
+///
+/// # Errors
+/// As [`approve`].
+#[server(prefix = "/fn", endpoint = "reject")]
+pub async fn reject(
+    /// The run's id.
+    id: String,
+    /// The question that the operator saw.
+    seq: u64,
+) -> Result<Run, Problem> {
+    let answer = Answer { approved: false, by: server::operator(), exclude: Vec::new() };
+    server::answer_action(server::service()?.answer(&id, Some(seq), answer).await)
+}
+
+/// Findings of an attempt.
+///
+/// # Errors
+/// There is no such run, or the database is not available.
+#[server(prefix = "/fn", endpoint = "findings", input = GetUrl)]
+pub async fn read_findings(
+    /// The run's id.
+    id: String,
+    /// Which attempt.
+    attempt: u32,
+    /// Which findings are wanted. All of them, if nothing is said.
+    #[server(default)]
+    filter: FindingFilter,
+    /// How many at most.
+    limit: u32,
+) -> Result<FindingPage, Problem> {
+    server::answer(server::service()?.findings(&id, attempt, &filter, limit).await)
+}
+
+/// The patches of an attempt.
+///
+/// # Errors
+/// There is no such run, or the database is not available.
+#[server(prefix = "/fn", endpoint = "patches", input = GetUrl)]
+pub async fn read_patches(
+    /// The run's id.
+    id: String,
+    /// Which attempt.
+    attempt: u32,
+) -> Result<Vec<PatchEntry>, Problem> {
+    server::answer(server::service()?.patches(&id, attempt).await)
+}
+
+/// One patch.
+///
+/// # Errors
+/// There is no such run or patch, or the database is not available.
+#[server(prefix = "/fn", endpoint = "patch", input = GetUrl)]
+pub async fn read_patch(
+    /// The run's id.
+    id: String,
+    /// The seq of its frame.
+    seq: u64,
+) -> Result<ShownPatch, Problem> {
+    server::answer(server::service()?.patch(&id, seq).await)
+}
+
 /// What a server function needs of the request it serves.
+#[cfg(feature = "ssr")]
+use crate::model::Answer;
+
 #[cfg(feature = "ssr")]
 mod server {
     use std::net::SocketAddr;

@@ -12,6 +12,8 @@ pub mod calls;
 #[cfg(feature = "ssr")]
 pub mod codemod;
 #[cfg(feature = "ssr")]
+pub mod diffview;
+#[cfg(feature = "ssr")]
 pub mod engine;
 #[cfg(feature = "ssr")]
 pub mod journal;

@@ -50,7 +50,7 @@ pub struct Journal {
 impl Journal {
     /// What the server rendered: the cursor starts at the last frame it shows.
     pub fn of(view: RunView) -> Self {
-        let RunView { run, frames } = view;
+        let RunView { run, frames, tally } = view;
         let cursor = frames.last().map_or(run.head, |frame| frame.seq);
         let mut held = Held::after(Cursor(cursor));
         let mut progress = Vec::new();
@@ -63,7 +63,7 @@ impl Journal {
             progress.push(Arc::clone(&frame));
             held.push_older(frame);
         }
-        let mut state = RunState::of(run);
+        let mut state = RunState { tally, ..RunState::of(run) };
         for frame in progress {
             state.learn_older(&frame);
         }
@@ -146,11 +146,12 @@ mod tests {
 
     use super::super::state::tests::{log, run};
     use super::*;
+    use crate::model::review::Tally;
 
     fn journal(first: u64, head: u64) -> Journal {
         let mut run = run();
         run.head = head;
-        Journal::of(RunView { run, frames: (first..=head).map(log).collect() })
+        Journal::of(RunView { run, frames: (first..=head).map(log).collect(), tally: Tally::default() })
     }
 
     fn seqs(journal: &Journal) -> Vec<u64> {
@@ -191,7 +192,7 @@ mod tests {
     fn a_rendered_page_with_a_hole_keeps_what_is_contiguous_with_its_end() {
         let mut run = run();
         run.head = 9;
-        let journal = Journal::of(RunView { run, frames: [1, 2, 7, 8, 9].map(log).into() });
+        let journal = Journal::of(RunView { run, frames: [1, 2, 7, 8, 9].map(log).into(), tally: Tally::default() });
         assert_eq!(seqs(&journal), [7, 8, 9]);
     }
 

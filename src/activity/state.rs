@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::kinds::{ApprovalState, Outcome, PhaseChange, Progress};
+use crate::model::review::Tally;
 use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timestamp};
 
 /// The run as of the page's cursor.
@@ -14,12 +15,22 @@ pub struct RunState {
     pub progress: BTreeMap<String, Progress>,
     /// What the current attempt has done to the code, once it says so.
     pub outcome: Option<Outcome>,
+    /// How many findings and patches the current attempt has.
+    pub tally: Tally,
+    /// The paths of the patches of the current attempt that a person has left out.
+    pub excluded: Vec<String>,
 }
 
 impl RunState {
     /// A run as the server gave it.
     pub const fn of(run: Run) -> Self {
-        Self { run, progress: BTreeMap::new(), outcome: None }
+        Self {
+            run,
+            progress: BTreeMap::new(),
+            outcome: None,
+            tally: Tally { findings: 0, patches: 0 },
+            excluded: Vec::new(),
+        }
     }
 
     /// What the next frame changes.
@@ -37,15 +48,16 @@ impl RunState {
             Body::Outcome(outcome) => self.outcome = Some(outcome.clone()),
             Body::Approval(asked) => {
                 let waits = asked.state == ApprovalState::Waiting;
+                self.excluded.clone_from(&asked.exclude);
                 self.run.approval = waits.then(|| Question { seq: frame.seq, question: asked.question.clone() });
                 if waits && let Some(phase) = &frame.phase {
                     self.run.phase = Some(phase.to_string());
                 }
             }
             Body::Error(failure) => self.run.error = Some(failure.message.clone()),
+            Body::Finding(_) => self.tally.findings += 1,
+            Body::Patch(_) => self.tally.patches += 1,
             Body::Log(_)
-            | Body::Finding(_)
-            | Body::Patch(_)
             | Body::Tool(_)
             | Body::ToolResult(_)
             | Body::Token(_)
@@ -63,6 +75,7 @@ impl RunState {
             (Body::Progress(progress), Some(phase)) if !self.progress.contains_key(&**phase) => {
                 self.progress.insert(phase.to_string(), progress.clone());
             }
+            (Body::Approval(asked), _) if self.excluded.is_empty() => self.excluded.clone_from(&asked.exclude),
             (Body::Outcome(outcome), _) if self.outcome.is_none() => self.outcome = Some(outcome.clone()),
             _ => {}
         }
@@ -89,6 +102,8 @@ impl RunState {
                 }
                 self.progress.clear();
                 self.outcome = None;
+                self.tally = Tally::default();
+                self.excluded.clear();
             }
             Status::Running => run.started_at = Some(frame.ts),
             Status::Completed | Status::Cancelled | Status::Failed | Status::Interrupted => {

@@ -49,6 +49,9 @@ impl PageEvents {
     }
 }
 
+/// See `browser/element.rs`.
+pub fn show_element(_: &str) {}
+
 /// See `browser/clipboard.rs`.
 pub fn copy(_: &str) -> bool {
     false

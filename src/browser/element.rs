@@ -11,6 +11,18 @@ pub fn set_style(element: &HtmlElement, property: &str, value: &str) {
     let _ = element.style().set_property(property, value);
 }
 
+/// Brings the element of this id into view, if there is one, and marks it for a moment.
+pub fn show_element(id: &str) {
+    let document = web_sys::window().and_then(|window| window.document());
+    let Some(element) = document.and_then(|document| document.get_element_by_id(id)) else { return };
+    let options = web_sys::ScrollIntoViewOptions::new();
+    options.set_block(web_sys::ScrollLogicalPosition::Center);
+    element.scroll_into_view_with_scroll_into_view_options(&options);
+    // An animation of the style sheet; set anew, it runs anew.
+    let _ = element.remove_attribute("data-shown");
+    let _ = element.set_attribute("data-shown", "");
+}
+
 /// Whether the reader has just selected some text.
 pub fn has_selection() -> bool {
     let selection = web_sys::window().and_then(|window| window.get_selection().ok().flatten());

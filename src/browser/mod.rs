@@ -36,7 +36,7 @@ pub use self::{
     channel::Channel,
     clipboard::copy,
     clock::{now, steady, utc_offset},
-    element::{Resized, has_selection, set_style},
+    element::{Resized, has_selection, set_style, show_element},
     frames::{Answer, NoAnswer, fetch_frames},
     listener::Listener,
     location::{hash, reload, root_data, set_hash, set_root_data},

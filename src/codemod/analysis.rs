@@ -8,6 +8,7 @@ use super::edits::Edit;
 use super::files::{self, Wanted};
 use super::git::Repository;
 use super::language::{self, Grammar};
+use super::linters;
 use super::parallel::in_order;
 use super::patches::{InFile, Made, Rewritten, rewrite};
 use super::report::{Report, count};
@@ -34,8 +35,16 @@ pub struct Found {
     pub severity: Severity,
     /// What is wrong, or what was found.
     pub message: String,
-    /// What fixes it.
-    pub edit: Option<Edit>,
+    /// What fixes it, all of it together, in the order of places; empty if nothing does.
+    #[serde(default)]
+    pub edits: Vec<Edit>,
+}
+
+impl Found {
+    /// Whether there is something that fixes it.
+    pub fn is_fixable(&self) -> bool {
+        !self.edits.is_empty()
+    }
 }
 
 /// How bad a finding is.
@@ -89,6 +98,11 @@ pub trait Analysis: Sync {
     /// Why nothing changes, for so many files and findings.
     fn nothing(&self, files: usize, findings: usize) -> String;
 
+    /// Findings that are less severe are left out.
+    fn floor(&self) -> Severity {
+        Severity::Hint
+    }
+
     /// Whether the patches are only shown.
     fn only_shows(&self) -> bool {
         false
@@ -127,11 +141,11 @@ pub async fn scanning(task: &Task, analysis: &mut dyn Analysis, report: &mut Rep
 ///
 /// # Errors
 /// [`PhaseError`].
-pub fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) -> Result<(), PhaseError> {
+pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) -> Result<(), PhaseError> {
     let tree = task.workspace.tree()?;
     analysis.prepare(&tree, None)?;
     let (root, analysis) = (tree.root(), &*analysis);
-    let paths: Vec<String> = task.workspace.load(FILES)?;
+    let mut paths: Vec<String> = task.workspace.load(FILES)?;
     let mut all = Vec::new();
     let each = |path: &String| {
         let text = files::read(&root, path)?;
@@ -145,6 +159,15 @@ pub fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) 
         }
         report.progress(done, paths.len(), "files")
     })?;
+    let linters = linters::told()?;
+    if !linters.is_empty() {
+        linters::add(&linters, &tree, analysis, &mut all, report).await?;
+        // They look at more than our rules do.
+        paths.extend(all.iter().map(|file| file.path.clone()));
+        paths.sort_unstable();
+        paths.dedup();
+        task.workspace.save(FILES, &paths)?;
+    }
     // What is worst comes first.
     let mut ranked: Vec<(&str, &Found)> = Vec::new();
     for file in &all {
@@ -159,10 +182,10 @@ pub fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) 
             rule: found.rule.clone(),
             severity: found.severity.as_str().to_owned(),
             message: found.message.clone(),
-            fixable: found.edit.is_some(),
+            fixable: found.is_fixable(),
         })?;
     }
-    let fixable = ranked.iter().filter(|(_, found)| found.edit.is_some()).count();
+    let fixable = ranked.iter().filter(|(_, found)| found.is_fixable()).count();
     let (findings, files) = (count(ranked.len(), "finding"), count(paths.len(), "file"));
     report.line(&format!("{findings} in {} of {files}, {fixable} of them fixable", all.len()))?;
     Ok(task.workspace.save(FOUND, &all)?)
@@ -175,11 +198,10 @@ pub fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) 
 pub fn generating(task: &Task, report: &mut Report) -> Result<Vec<Made>, PhaseError> {
     let root = task.workspace.tree()?.root();
     let mut all: Vec<InFile> = task.workspace.load(FOUND)?;
-    all.retain(|file| file.found.iter().any(|found| found.edit.is_some()));
+    all.retain(|file| file.found.iter().any(|found| found.is_fixable()));
     let each = |file: &InFile| {
         let text = files::read(&root, &file.path).map_err(|skip| skip.to_string())?;
-        let grammar = language::of(&file.path).ok_or("its language is not known any more")?;
-        rewrite(grammar, &text, file)
+        rewrite(language::of(&file.path), &text, file)
     };
     let mut patches = Vec::new();
     in_order(&all, each, |done, file, made| {

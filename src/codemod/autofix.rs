@@ -15,6 +15,9 @@ pub const ALL: &str = "all";
 /// The rule set of the project's own rules alone.
 pub const PROJECT: &str = "project";
 
+/// The rule set of nothing, for pipelines with linters of their own.
+pub const NONE: &str = "none";
+
 /// What is asked for.
 pub struct AutoFix {
     set: String,
@@ -99,6 +102,10 @@ impl Analysis for AutoFix {
             0 => format!("Nothing to do: no rule finds anything in {}.", count(files, "file")),
             _ => format!("Nothing to do: none of {} can be fixed.", count(findings, "finding")),
         }
+    }
+
+    fn floor(&self) -> Severity {
+        self.floor
     }
 
     fn only_shows(&self) -> bool {

@@ -2,7 +2,8 @@
 
 use super::LANGUAGES;
 use super::analysis::Severity;
-use super::autofix::{ALL, PROJECT};
+use super::autofix::{ALL, NONE, PROJECT};
+use super::linters::{self, Linter};
 use super::rules::PACKS;
 use crate::model::pipeline::OnInterrupt;
 use crate::model::{Conditions, Gate, Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
@@ -15,11 +16,13 @@ const ASK: &str = "approval";
 
 /// All of them.
 pub fn pipelines() -> Vec<Pipeline> {
-    vec![autofix(), refactor()]
+    vec![autofix_with(&[]), refactor()]
 }
 
-fn autofix() -> Pipeline {
-    let sets = [ALL].into_iter().chain(PACKS.iter().map(|(name, _)| *name)).chain([PROJECT]).map(str::to_owned);
+/// The pipeline `autofix` that also takes what these linters find.
+pub fn autofix_with(linters: &[Linter]) -> Pipeline {
+    let sets = [ALL].into_iter().chain(PACKS.iter().map(|(name, _)| *name)).chain([PROJECT]);
+    let sets = sets.chain((!linters.is_empty()).then_some(NONE)).map(str::to_owned);
     let severities = [Severity::Hint, Severity::Info, Severity::Warning, Severity::Error];
     let severities = severities.map(|severity| severity.as_str().to_owned()).to_vec();
     let rules = "Which rules are looked for: those of a language, the project's own, or all.";
@@ -48,6 +51,7 @@ fn autofix() -> Pipeline {
             include,
             exclude,
         ],
+        linters::given(linters),
     )
 }
 
@@ -73,6 +77,7 @@ fn refactor() -> Pipeline {
             include,
             exclude,
         ],
+        String::new(),
     )
 }
 
@@ -94,7 +99,7 @@ fn globs() -> [Param; 2] {
     ]
 }
 
-fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>) -> Pipeline {
+fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, given: String) -> Pipeline {
     // Nobody is asked about patches that are not there.
     let approval = Gate::If(Conditions { param: Some(ASK.to_owned()), patches: true });
     let phase = |phase: &str| {
@@ -104,7 +109,7 @@ fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>) -> P
         };
         PhaseSpec {
             name: phase.to_owned(),
-            run: format!("exec \"$RUNTRAIL_PROGRAM\" work {name} {phase}"),
+            run: format!("{given}exec \"$RUNTRAIL_PROGRAM\" work {name} {phase}"),
             timeout_ms: None,
             approval,
             question: question.to_owned(),

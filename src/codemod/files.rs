@@ -78,7 +78,8 @@ impl Wanted {
         Ok(Self { include: matcher(include)?, exclude: matcher(exclude)? })
     }
 
-    fn has(&self, path: &str) -> bool {
+    /// Whether a path is wanted.
+    pub fn has(&self, path: &str) -> bool {
         let listed = |globs: &Override| globs.matched(path, false).is_whitelist();
         self.include.as_ref().is_none_or(listed) && !self.exclude.as_ref().is_some_and(listed)
     }
@@ -159,11 +160,22 @@ pub fn rules(root: &Path, folder: &Path) -> Vec<String> {
     files
 }
 
-/// The text of a file.
+/// The text of a file. Links are not followed, whoever names them.
 ///
 /// # Errors
 /// [`Skip`]: it has none that can be looked at.
 pub fn read(folder: &Path, path: &str) -> Result<String, Skip> {
-    let bytes = std::fs::read(folder.join(path)).map_err(|error| Skip::Unreadable(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| Skip::Text)
+    let unreadable = |error: std::io::Error| Skip::Unreadable(error.to_string());
+    let mut place = folder.to_path_buf();
+    for part in Path::new(path).components() {
+        place.push(part);
+        if place.symlink_metadata().map_err(unreadable)?.is_symlink() {
+            return Err(Skip::Link);
+        }
+    }
+    let size = place.metadata().map_err(unreadable)?.len();
+    if size > LARGEST {
+        return Err(Skip::Large(size));
+    }
+    String::from_utf8(std::fs::read(&place).map_err(unreadable)?).map_err(|_| Skip::Text)
 }

@@ -183,6 +183,19 @@ impl Repository {
         Ok(text("rev-parse", git(worktree, "rev-parse", ["HEAD"]).await?)?.trim_end().to_owned())
     }
 
+    /// Makes the files of a linked worktree again what its commit has, where somebody has changed them; how many those were.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn restore(&self, worktree: &Path) -> Result<usize, GitError> {
+        let changed = git(worktree, "diff", ["--name-only", "-z", "HEAD"]).await?;
+        let changed = changed.iter().filter(|byte| **byte == 0).count();
+        if changed > 0 {
+            git(worktree, "reset", ["--quiet", "--hard", "HEAD"]).await?;
+        }
+        Ok(changed)
+    }
+
     /// Makes a branch at a commit, in one step: it is there with all of its commit, or it is not.
     ///
     /// # Errors

@@ -17,11 +17,13 @@ mod edits;
 mod files;
 mod git;
 mod language;
+mod linters;
 mod parallel;
 mod patches;
 mod refactor;
 mod report;
 mod rules;
+mod sarif;
 mod search;
 mod workspace;
 
@@ -35,14 +37,17 @@ use autofix::AutoFix;
 use check::Check;
 use files::BadGlob;
 use git::GitError;
+use linters::BadLinter;
 use refactor::Refactor;
 use report::Report;
 use rules::BadRules;
 use search::BadSearch;
 use workspace::WorkspaceError;
 
+pub use builtin::autofix_with;
 pub use builtin::pipelines;
 pub use language::LANGUAGES;
+pub use linters::Linter;
 pub use workspace::Workspace;
 
 /// What a phase is given: the variables of every command (CONTRACT.md, "Pipelines in TOML").
@@ -96,6 +101,9 @@ pub enum PhaseError {
     /// See [`BadGlob`].
     #[error(transparent)]
     Glob(#[from] BadGlob),
+    /// See [`BadLinter`].
+    #[error(transparent)]
+    Linter(#[from] BadLinter),
     /// See [`BadRules`].
     #[error(transparent)]
     Rules(#[from] BadRules),
@@ -133,6 +141,7 @@ impl PhaseError {
             Self::Search(BadSearch::Pattern { .. } | BadSearch::Unfit(_)) => "bad_pattern",
             Self::Search(BadSearch::Rewrite(_) | BadSearch::Variable { .. }) => "bad_rewrite",
             Self::Glob(_) => "bad_glob",
+            Self::Linter(_) => "linter_failed",
             Self::Rules(_) => "bad_rules",
             Self::Check { .. } => "check_failed",
             Self::Git(GitError::NoRepository(_)) => "no_repository",
@@ -176,7 +185,7 @@ async fn carry_out(pipeline: &str, phase: &str, task: &Task, report: &mut Report
     };
     match phase {
         "scanning" => analysis::scanning(task, analysis, report).await,
-        "analyzing" => analysis::analyzing(task, analysis, report),
+        "analyzing" => analysis::analyzing(task, analysis, report).await,
         "generating" => {
             let patches = analysis::generating(task, report)?;
             let patches = match check {

@@ -54,29 +54,31 @@ impl AsRef<Rewritten> for Made {
     }
 }
 
-/// The file with its findings fixed.
+/// The file with its findings fixed. In a language that is not known, nobody can say whether it parses.
 ///
 /// # Errors
 /// A sentence: why it is left as it is.
-pub fn rewrite(grammar: Grammar, text: &str, file: &InFile) -> Result<Made, String> {
-    let edits = Edits::choose(file.found.iter().filter_map(|found| found.edit.clone()).collect());
-    if edits.kept.is_empty() {
+pub fn rewrite(grammar: Option<Grammar>, text: &str, file: &InFile) -> Result<Made, String> {
+    let edits = Edits::choose(file.found.iter().map(|found| found.edits.clone()).collect());
+    if edits.kept().next().is_none() {
         return Err("nothing of what was found in it can be rewritten".to_owned());
     }
     let new = edits.apply(text).ok_or("it has changed since it was searched")?;
     if new == text {
         return Err("the rewrite changes nothing".to_owned());
     }
-    let (before, after) = (faults(grammar, text), faults(grammar, &new));
-    if after > before {
-        return Err(format!("the rewrite would break it: {after} places would not parse, {before} do not now"));
+    if let Some(grammar) = grammar {
+        let (before, after) = (faults(grammar, text), faults(grammar, &new));
+        if after > before {
+            return Err(format!("the rewrite would break it: {after} places would not parse, {before} do not now"));
+        }
     }
     let patch = patch(&file.path, text, &new);
     if patch.diff.len() > LONGEST_DIFF {
         return Err(format!("its patch is longer than {} KiB, which cannot be shown", LONGEST_DIFF >> 10));
     }
     let dropped: Vec<_> = edits.dropped.iter().map(|(left, kept)| (place(text, left), place(text, kept))).collect();
-    let fixable = file.found.iter().filter(|found| found.edit.is_some()).count();
+    let fixable = file.found.iter().filter(|found| found.is_fixable()).count();
     let fixed = fixable - dropped.len();
     Ok(Made { dropped, patch, rewritten: Rewritten { path: file.path.clone(), text: new, fixed } })
 }

@@ -50,7 +50,7 @@ impl Analysis for Refactor {
             rule: RULE.to_owned(),
             severity: Severity::Info,
             message: snippet,
-            edit,
+            edits: Vec::from_iter(edit),
         };
         let matches = self.search.matches(text).into_iter();
         matches.map(|place| found((place.line, place.column, place.snippet, place.edit))).collect()

@@ -101,7 +101,7 @@ impl Rules {
                     rule: rule.id.clone(),
                     severity: severity(&rule.severity),
                     message: rule.get_message(&node),
-                    edit,
+                    edits: Vec::from_iter(edit),
                 };
                 found.push((place.start, place.end, one));
             }
@@ -287,7 +287,7 @@ mod tests {
                 // A finding inside another one is left to the next run.
                 let mut fixed = before.clone();
                 for _ in 0..3 {
-                    let edits = rules.look(grammar, "x", &fixed).into_iter().filter_map(|found| found.edit).collect();
+                    let edits = rules.look(grammar, "x", &fixed).into_iter().map(|found| found.edits).collect();
                     fixed = Edits::choose(edits).apply(&fixed).unwrap();
                 }
                 assert_eq!(&fixed, after, "{id} ({grammar})");

@@ -7,10 +7,12 @@ pub mod frame;
 pub mod kinds;
 pub mod pipeline;
 pub mod problem;
+pub mod review;
 pub mod run;
 pub mod sse;
 pub mod status;
 pub mod time;
+pub mod view;
 
 pub use cursor::{Cursor, CursorError};
 pub use frame::{Body, Frame, Record};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::review::Tally;
 use super::{Frame, Params, PhaseState, Status, Timestamp};
 
 /// A run's id: a UUIDv7 in its usual text form, lower case.
@@ -191,6 +192,8 @@ pub struct RunView {
     pub run: Run,
     /// The newest frames, in order.
     pub frames: Vec<Frame>,
+    /// How many findings and patches its attempt has.
+    pub tally: Tally,
 }
 
 #[cfg(test)]

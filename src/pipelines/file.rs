@@ -7,11 +7,15 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use crate::codemod::{self, Linter};
 use crate::model::pipeline::OnInterrupt;
 use crate::model::{Conditions, Gate, Param, ParamKind, ParamValue, PhaseSpec, Pipeline, PipelineFault};
 
 /// Names that belong to the built-in pipelines.
 const RESERVED: [&str; 2] = ["autofix", "refactor"];
+
+/// The built-in pipeline that a file may extend.
+const EXTENSIBLE: &str = "autofix";
 
 /// What Linux takes for one argument of a command (`MAX_ARG_STRLEN`), less its final NUL.
 const LONGEST_RUN: usize = 128 * 1024 - 1;
@@ -82,9 +86,21 @@ struct RawPipeline {
     title: Option<String>,
     description: Option<String>,
     on_interrupt: Option<OnInterrupt>,
+    /// A built-in pipeline, whose parameters and phases this one has.
+    extends: Option<Spanned<String>>,
     #[serde(default)]
     params: Vec<Spanned<RawParam>>,
-    phases: Spanned<Vec<Spanned<RawPhase>>>,
+    phases: Option<Spanned<Vec<Spanned<RawPhase>>>>,
+    linters: Option<Spanned<Vec<Spanned<RawLinter>>>>,
+}
+
+/// A program that prints findings as SARIF.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLinter {
+    name: Spanned<String>,
+    run: Spanned<String>,
+    timeout: Option<Spanned<Value>>,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +140,21 @@ impl RawPipeline {
             );
         }
 
+        if let Some(base) = self.extends {
+            let parts = Extension { params: self.params, phases: self.phases, linters: self.linters };
+            let base = parts.extend(&base)?;
+            return Ok(Pipeline {
+                title: self.title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| name.clone()),
+                name,
+                description: self.description.unwrap_or(base.description),
+                on_interrupt: self.on_interrupt.unwrap_or(base.on_interrupt),
+                ..base
+            });
+        }
+        if let Some(linters) = self.linters {
+            return refuse(&linters, "Only a pipeline with `extends = \"autofix\"` has `linters`.");
+        }
+
         let mut seen = HashSet::new();
         let mut params = Vec::new();
         for param in self.params {
@@ -131,12 +162,15 @@ impl RawPipeline {
             params.push(param);
         }
 
-        if self.phases.get_ref().is_empty() {
-            return refuse(&self.phases, "A pipeline has at least one phase. Add one with `[[phases]]`.");
+        let Some(raw) = self.phases else {
+            return Err(Refusal { at: 0, reason: "Missing field `phases`.".to_owned() });
+        };
+        if raw.get_ref().is_empty() {
+            return refuse(&raw, "A pipeline has at least one phase. Add one with `[[phases]]`.");
         }
         let mut seen = HashSet::new();
         let mut phases = Vec::new();
-        for phase in self.phases.into_inner() {
+        for phase in raw.into_inner() {
             phases.push(phase.into_inner().check(&mut seen, &params)?);
         }
 
@@ -148,6 +182,63 @@ impl RawPipeline {
             params,
             phases,
         })
+    }
+}
+
+/// What a file may and may not say of a pipeline that extends a built-in one.
+struct Extension {
+    params: Vec<Spanned<RawParam>>,
+    phases: Option<Spanned<Vec<Spanned<RawPhase>>>>,
+    linters: Option<Spanned<Vec<Spanned<RawLinter>>>>,
+}
+
+impl Extension {
+    fn extend(self, base: &Spanned<String>) -> Result<Pipeline, Refusal> {
+        if base.get_ref() != EXTENSIBLE {
+            return refuse(base, format!("`{}` cannot be extended. `{EXTENSIBLE}` can.", base.get_ref()));
+        }
+        if let Some(param) = self.params.first() {
+            return refuse(param, format!("The parameters are those of `{EXTENSIBLE}`; there are no others."));
+        }
+        if let Some(phases) = self.phases {
+            return refuse(&phases, format!("The phases are those of `{EXTENSIBLE}`; there are no others."));
+        }
+        let Some(linters) = self.linters.filter(|linters| !linters.get_ref().is_empty()) else {
+            return refuse(
+                base,
+                format!("A pipeline that extends `{EXTENSIBLE}` names `[[linters]]`; there are none."),
+            );
+        };
+        let place = linters.span();
+        let mut checked: Vec<Linter> = Vec::new();
+        for linter in linters.into_inner() {
+            let linter = linter.into_inner();
+            if checked.iter().any(|other| other.name == *linter.name.get_ref()) {
+                return refuse(&linter.name, format!("The linter `{}` is there twice.", linter.name.get_ref()));
+            }
+            checked.push(linter.check()?);
+        }
+        let extended = codemod::autofix_with(&checked);
+        if extended.phases.iter().any(|phase| phase.run.len() > LONGEST_RUN) {
+            let reason =
+                "The linters are longer than the 128 KiB a shell can be given. Put them into scripts.".to_owned();
+            return Err(Refusal { at: place.start, reason });
+        }
+        Ok(extended)
+    }
+}
+
+impl RawLinter {
+    fn check(self) -> Result<Linter, Refusal> {
+        let Self { name, run, timeout } = self;
+        if !is_made_of(name.get_ref(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_') {
+            return refuse(&name, "A linter's name is made of a to z, 0 to 9, `-` and `_`, and is not empty.");
+        }
+        if run.get_ref().trim().is_empty() || run.get_ref().contains('\0') {
+            return refuse(&run, "`run` is the linter's command: it is neither blank nor has a NUL character.");
+        }
+        let timeout_ms = timeout.as_ref().map(check_timeout).transpose()?;
+        Ok(Linter { name: name.into_inner(), run: run.into_inner(), timeout_ms })
     }
 }
 

@@ -97,6 +97,27 @@ fn with(lines: &str) -> String {
     format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}")
 }
 
+/// A file that extends AutoFix; these lines, which begin at line 6, are the linter's.
+fn extended(lines: &str) -> String {
+    format!("name = 'p'\nextends = 'autofix'\n[[linters]]\nname = 'ruff'\nrun = 'ruff check'\n{lines}")
+}
+
+#[test]
+fn a_file_may_give_autofix_linters() {
+    let base = codemod::autofix_with(&[]);
+    let text = extended("timeout = '90s'\n").replace("'p'\n", "'p'\ntitle = 'Python'\n");
+    let pipeline = read(&text).unwrap();
+    assert_eq!((pipeline.name.as_str(), pipeline.title.as_str()), ("p", "Python"));
+    assert_eq!(pipeline.description, base.description);
+    let names = |pipeline: &Pipeline| pipeline.phases.iter().map(|phase| phase.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&pipeline), names(&base));
+    let given = r#"'[{"name":"ruff","run":"ruff check","timeout_ms":90000}]'"#;
+    assert!(pipeline.phases[1].run.contains(given), "{}", pipeline.phases[1].run);
+    let rules =
+        |pipeline: &Pipeline| pipeline.params.iter().find(|param| param.name == "rules").unwrap().choices.clone();
+    assert!(rules(&pipeline).contains(&"none".to_owned()) && !rules(&base).contains(&"none".to_owned()));
+}
+
 #[test]
 fn each_bad_file_is_refused_with_its_line_and_reason() {
     let param = |lines: &str| with(&format!("[[params]]\nname = 'x'\n{lines}"));
@@ -150,6 +171,26 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("timeout too long", with("timeout = '584542047y'\n"), 5, "too long"),
         ("retries", with("retries = 2\n"), 5, "This version does not support `retries`"),
         ("negative retries", with("retries = -1\n"), 5, "less than 0"),
+        ("linters alone", with("[[linters]]\nname = 'a'\nrun = 'x'\n"), 5, "Only a pipeline with `extends"),
+        ("extends unknown", extended("").replace("autofix", "refactor"), 2, "`refactor` cannot be extended"),
+        ("extends without linters", "name = 'p'\nextends = 'autofix'\n".into(), 2, "names `[[linters]]`"),
+        (
+            "extends with phases",
+            format!("{}[[phases]]\nname = 'a'\nrun = 'x'\n", extended("")),
+            6,
+            "The phases are those",
+        ),
+        (
+            "extends with params",
+            format!("{}[[params]]\nname = 'x'\ntype = 'string'\n", extended("")),
+            6,
+            "The parameters are",
+        ),
+        ("linter twice", format!("{}[[linters]]\nname = 'ruff'\nrun = 'x'\n", extended("")), 7, "is there twice"),
+        ("linter name", extended("").replace("'ruff'", "'Ruff'"), 4, "A linter's name"),
+        ("linter blank", extended("").replace("'ruff check'", "' '"), 5, "neither blank"),
+        ("linter timeout", extended("timeout = 5\n"), 6, "in quotes, such as"),
+        ("linter unknown", extended("format = 'json'\n"), 6, "Unknown field `format`"),
         ("approval word", with("\napproval = 'yes'\n"), 6, "`approval` is true, false, or a table"),
         ("approval unknown", with("approval = { params = 'ask' }\n"), 5, "`approval` is true, false, or a table"),
         ("approval of nothing", with("approval = { param = 'ask' }\n"), 5, "no parameter `ask` of type \"boolean\""),

@@ -26,7 +26,7 @@ impl Service {
                 return Err(Problem::new(Code::NotWaiting, detail));
             }
             let patches = self.store.patches(key, pulse.attempt).await?;
-            if let Some(path) = answer.exclude.iter().find(|path| !patches.contains(path)) {
+            if let Some(path) = answer.exclude.iter().find(|path| !patches.iter().any(|patch| patch.path == **path)) {
                 return Err(Problem::new(Code::BadRequest, format!("The run has no patch of `{path}` to leave out.")));
             }
             let state = if answer.approved { ApprovalState::Approved } else { ApprovalState::Rejected };

@@ -2,6 +2,7 @@
 //! thin layers over this; it knows no HTTP.
 
 mod approval;
+mod review;
 mod start;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::journal::{Form, Journal, Reader, WriteError};
 use crate::model::kinds::PhaseChange;
 use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
 use crate::pipelines::{Catalog, Projects};
-use crate::store::{Change, Guard, NewFrame, Pulse, RunKey, Store, StoreError, Write};
+use crate::store::{Change, Guard, NewFrame, Pulse, RunKey, Store, StoreError, View, Write};
 
 /// Runs a page of the list holds if nothing else is asked for, and the most that may be asked for.
 const LIST: (u32, u32) = (50, 200);
@@ -136,8 +137,8 @@ impl Service {
     /// [`Code::RunNotFound`]; the database's own.
     pub async fn view(&self, id: &str) -> Result<RunView, Problem> {
         let id = run_id(id)?;
-        let (run, frames) = self.store.view(&id, TAIL).await?.ok_or_else(|| no_run(id.as_str()))?;
-        Ok(RunView { run, frames: frames.iter().map(Record::to_frame).collect() })
+        let View { run, frames, tally } = self.store.view(&id, TAIL).await?.ok_or_else(|| no_run(id.as_str()))?;
+        Ok(RunView { run, frames: frames.iter().map(Record::to_frame).collect(), tally })
     }
 
     /// The poll: frames after a cursor. Changes nothing.

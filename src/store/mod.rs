@@ -1,7 +1,7 @@
 //! SQL, and nothing else that knows it.
 //!
-//! Two traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
-//! [`JournalStore`] for the journal. All changes go through [`JournalStore::commit`], in transactions that the journal's
+//! Three traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
+//! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through. All changes go through [`JournalStore::commit`], in transactions that the journal's
 //! one writer puts together. This module knows no engine, no journal and no HTTP.
 
 mod change;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::model::kinds::{Finding, Patch};
+use crate::model::review::{FindingFilter, Tally};
 use crate::model::{Answer, Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp};
 
 pub use change::{Change, Committed, Guard, Lease, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
@@ -40,6 +42,17 @@ pub struct Assignment {
     pub pipeline: Pipeline,
     /// What a person answered last in this attempt, if one was asked.
     pub answer: Option<Answer>,
+}
+
+/// What a run's page shows first, all of one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// The run; its head is the last frame's seq.
+    pub run: Run,
+    /// The newest frames, in order.
+    pub frames: Vec<Record>,
+    /// How many findings and patches its attempt has.
+    pub tally: Tally,
 }
 
 /// Why the database did not do as asked.
@@ -75,8 +88,8 @@ pub trait RunStore: Send + Sync {
     /// A run by its key.
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError>;
 
-    /// A run and the last `tail` frames of its journal; the run's head is the last frame's seq.
-    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<(Run, Vec<Record>)>, StoreError>;
+    /// A run and the last `tail` frames of its journal.
+    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<View>, StoreError>;
 
     /// Runs, newest first, and the id after which the next page begins. `limit` and `before` are taken from the filter.
     async fn list(
@@ -97,9 +110,6 @@ pub trait RunStore: Send + Sync {
 
     /// Every run that waits for a person, or was answered and not yet taken up, each with its attempt.
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError>;
-
-    /// The paths of the patches that an attempt has shown, in order.
-    async fn patches(&self, key: RunKey, attempt: u32) -> Result<Vec<String>, StoreError>;
 
     /// Runs whose lease ran out before `now`, each with its attempt.
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError>;
@@ -128,7 +138,52 @@ pub trait JournalStore: Send + Sync {
     async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError>;
 }
 
-/// A whole database.
-pub trait Store: RunStore + JournalStore {}
+/// What a person looks at: findings and patches. They are frames; this finds them among the others.
+#[async_trait]
+pub trait ReviewStore: Send + Sync {
+    /// Up to `limit` findings of an attempt.
+    async fn findings(
+        &self,
+        run: RunKey,
+        attempt: u32,
+        filter: &FindingFilter,
+        limit: u32,
+    ) -> Result<Findings, StoreError>;
 
-impl<T: RunStore + JournalStore> Store for T {}
+    /// The patches of an attempt, in order, without their diffs.
+    async fn patches(&self, run: RunKey, attempt: u32) -> Result<Vec<PatchRow>, StoreError>;
+
+    /// The patch of this seq, if that frame is one.
+    async fn patch(&self, run: RunKey, seq: u64) -> Result<Option<Patch>, StoreError>;
+}
+
+/// See [`ReviewStore::findings`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// Those that are wanted, up to the limit, each with its seq.
+    pub found: Vec<(u64, Finding)>,
+    /// How many are wanted.
+    pub total: u64,
+    /// Every rule with the number of its findings, the most frequent first.
+    pub rules: Vec<(String, u64)>,
+    /// The same of severities.
+    pub severities: Vec<(String, u64)>,
+}
+
+/// A patch without its diff.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchRow {
+    /// The seq of its frame.
+    pub seq: u64,
+    /// The file, relative to the project.
+    pub path: String,
+    /// Lines added.
+    pub added: u64,
+    /// Lines removed.
+    pub removed: u64,
+}
+
+/// A whole database.
+pub trait Store: RunStore + JournalStore + ReviewStore {}
+
+impl<T: RunStore + JournalStore + ReviewStore> Store for T {}

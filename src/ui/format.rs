@@ -88,7 +88,12 @@ pub fn count(number: u64) -> String {
 
 /// A count and what is counted: `1 line`, `2 lines`.
 pub fn counted(number: u64, one: &str) -> String {
-    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
+    let plural = match number {
+        1 => "",
+        _ if one.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{} {one}{plural}", count(number))
 }
 
 /// The beginning of a text, on one line.

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use futures::FutureExt;
 use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step, WriteError};
+use runtrail::model::kinds::Patch;
+use runtrail::model::review::FindingFilter;
 use runtrail::model::sse::Parser;
 use runtrail::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
 use runtrail::store::{
-    Assignment, Change, Durability, Guard, JournalStore, Lease, Op, Outcome, Pulse, RunKey, RunStore, SqliteStore,
-    Store, StoreError,
+    Assignment, Change, Durability, Findings, Guard, JournalStore, Lease, Op, Outcome, PatchRow, Pulse, ReviewStore,
+    RunKey, RunStore, SqliteStore, Store, StoreError, View,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -65,7 +67,7 @@ impl RunStore for Paused {
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
         self.inner.run(key).await
     }
-    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<(Run, Vec<Record>)>, StoreError> {
+    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<View>, StoreError> {
         self.inner.view(id, tail).await
     }
     async fn list(
@@ -88,14 +90,30 @@ impl RunStore for Paused {
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
         self.inner.asked().await
     }
-    async fn patches(&self, key: RunKey, attempt: u32) -> Result<Vec<String>, StoreError> {
-        self.inner.patches(key, attempt).await
-    }
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.inner.lapsed(now).await
     }
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         self.inner.counts().await
+    }
+}
+
+#[async_trait]
+impl ReviewStore for Paused {
+    async fn findings(
+        &self,
+        run: RunKey,
+        attempt: u32,
+        filter: &FindingFilter,
+        limit: u32,
+    ) -> Result<Findings, StoreError> {
+        self.inner.findings(run, attempt, filter, limit).await
+    }
+    async fn patches(&self, run: RunKey, attempt: u32) -> Result<Vec<PatchRow>, StoreError> {
+        self.inner.patches(run, attempt).await
+    }
+    async fn patch(&self, run: RunKey, seq: u64) -> Result<Option<Patch>, StoreError> {
+        self.inner.patch(run, seq).await
     }
 }
 

@@ -9,9 +9,12 @@ use shuttle::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::journal::tail::Tails;
+use crate::model::kinds::Patch;
+use crate::model::review::FindingFilter;
 use crate::model::{Params, Record, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{
-    Assignment, Change, Committed, Guard, JournalStore, Op, Outcome, Pulse, RunKey, RunStore, StoreError, Write,
+    Assignment, Change, Committed, Findings, Guard, JournalStore, Op, Outcome, PatchRow, Pulse, ReviewStore, RunKey,
+    RunStore, StoreError, View, Write,
 };
 
 type Runs = BTreeMap<RunKey, Row>;
@@ -188,7 +191,7 @@ impl RunStore for Memory {
     async fn by_idempotency_key(&self, _: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
         unreachable!()
     }
-    async fn view(&self, _: &RunId, _: u32) -> Result<Option<(Run, Vec<Record>)>, StoreError> {
+    async fn view(&self, _: &RunId, _: u32) -> Result<Option<View>, StoreError> {
         unreachable!()
     }
     async fn list(&self, _: &RunFilter, _: u32, _: Option<&RunId>) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
@@ -206,13 +209,23 @@ impl RunStore for Memory {
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
         unreachable!()
     }
-    async fn patches(&self, _: RunKey, _: u32) -> Result<Vec<String>, StoreError> {
-        unreachable!()
-    }
     async fn lapsed(&self, _: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         unreachable!()
     }
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
+        unreachable!()
+    }
+}
+
+#[async_trait]
+impl ReviewStore for Memory {
+    async fn findings(&self, _: RunKey, _: u32, _: &FindingFilter, _: u32) -> Result<Findings, StoreError> {
+        unreachable!()
+    }
+    async fn patches(&self, _: RunKey, _: u32) -> Result<Vec<PatchRow>, StoreError> {
+        unreachable!()
+    }
+    async fn patch(&self, _: RunKey, _: u64) -> Result<Option<Patch>, StoreError> {
         unreachable!()
     }
 }

@@ -5,6 +5,7 @@
 
 mod commit;
 mod read;
+mod review;
 mod rows;
 
 use std::fs::{File, TryLockError};

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::review::tally;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
 use crate::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
-use crate::store::{Assignment, Pulse, RunKey, RunStore, StoreError};
+use crate::store::{Assignment, Pulse, RunKey, RunStore, StoreError, View};
 
 /// `SELECT` with the columns of a run, then this.
 fn select_run(rest: &str) -> AssertSqlSafe<String> {
@@ -47,7 +48,7 @@ impl RunStore for SqliteStore {
         .await
     }
 
-    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<(Run, Vec<Record>)>, StoreError> {
+    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<View>, StoreError> {
         let mut tx = self.reads.begin().await.map_err(classify)?;
         let row = sqlx::query(select_run("WHERE id = ?"))
             .bind(id.as_str())
@@ -60,7 +61,8 @@ impl RunStore for SqliteStore {
         // All of them: the last one has to be the head.
         let key = row.try_get("key").map_err(classify)?;
         let frames = frames_after(&mut tx, key, after, tail, usize::MAX).await?;
-        Ok(Some((run, frames)))
+        let tally = tally(&mut tx, key, run.attempt).await?;
+        Ok(Some(View { run, frames, tally }))
     }
 
     async fn list(
@@ -69,10 +71,7 @@ impl RunStore for SqliteStore {
         limit: u32,
         before: Option<&RunId>,
     ) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
-        let like = filter.q.as_deref().filter(|q| !q.is_empty()).map(|q| {
-            let literal = q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            format!("%{literal}%")
-        });
+        let like = filter.q.as_deref().filter(|q| !q.is_empty()).map(rows::containing);
         let found = sqlx::query(select_run(
             r#"WHERE (?1 IS NULL OR status = ?1)
                 AND (?2 IS NULL OR pipeline = ?2)
@@ -144,19 +143,6 @@ impl RunStore for SqliteStore {
             .await
             .map_err(classify)?;
         found.iter().map(rows::id_and_attempt).collect::<Result<_, _>>().map_err(classify)
-    }
-
-    async fn patches(&self, key: RunKey, attempt: u32) -> Result<Vec<String>, StoreError> {
-        let reads = self.reads.clone();
-        detached(async move {
-            let found = sqlx::query_scalar(
-                // The last term is that of the index, which it is else not used for.
-                "SELECT data ->> 'path' FROM frames
-                 WHERE run = ? AND attempt = ? AND kind = 'patch' AND kind IN ('finding', 'patch') ORDER BY seq",
-            );
-            found.bind(key.0).bind(attempt).fetch_all(&reads).await.map_err(classify)
-        })
-        .await
     }
 
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {

@@ -45,6 +45,12 @@ pub fn json<T: serde::de::DeserializeOwned>(text: &str, column: &str) -> Result<
     serde_json::from_str(text).map_err(|error| corrupt(column, error))
 }
 
+/// A pattern for `LIKE … ESCAPE '\'`: texts that have this one in them.
+pub fn containing(text: &str) -> String {
+    let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{literal}%")
+}
+
 /// `key` and `attempt`.
 pub fn key_and_attempt(row: &SqliteRow) -> Result<(RunKey, u32), sqlx::Error> {
     Ok((RunKey(row.try_get("key")?), row.try_get("attempt")?))

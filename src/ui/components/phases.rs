@@ -54,6 +54,12 @@ fn PhaseItem(state: RwSignal<RunState>, name: String) -> impl IntoView {
         let code = phase.with(|phase| phase.as_ref().and_then(|phase| phase.exit_code));
         code.filter(|&code| code != 0).map(|code| format!("exit {code}"))
     };
+    let asks = Memo::new(move |_| {
+        state.with(|state| {
+            let named = key.with_value(|name| state.run.phase.as_ref() == Some(name));
+            named && state.run.approval.is_some()
+        })
+    });
     let running = move || what.get() == PhaseState::Started;
     view! {
         <li
@@ -74,6 +80,9 @@ fn PhaseItem(state: RwSignal<RunState>, name: String) -> impl IntoView {
                     <span class="min-w-0 truncate text-sm font-medium">{name.clone()}</span>
                     <span class="shrink-0 text-xs text-soft">
                         {move || match what.get() {
+                            PhaseState::Pending if asks.get() => {
+                                view! { <span class="text-warn">"asks you"</span> }.into_any()
+                            }
                             PhaseState::Pending => view! { <span class="text-faint">"waiting"</span> }.into_any(),
                             PhaseState::Skipped => view! { <span class="text-faint">"skipped"</span> }.into_any(),
                             PhaseState::Started | PhaseState::Completed | PhaseState::Failed => {

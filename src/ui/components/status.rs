@@ -5,6 +5,9 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use crate::model::Status;
 
+/// What a run does that waits for a person, for people.
+pub const ASKS: &str = "Asks you";
+
 /// The word for people.
 pub const fn word(status: Status) -> &'static str {
     match status {
@@ -34,11 +37,17 @@ pub fn StatusBadge(
     /// The status.
     #[prop(into)]
     status: Signal<Status>,
+    /// Whether the run waits for a person: then nothing runs, whatever the status is.
+    #[prop(into)]
+    asks: Signal<bool>,
 ) -> impl IntoView {
+    let draw = move || match asks.get() {
+        true => (Icon::Waiting.draw(), ASKS),
+        false => (Icon::of_status(status.get()).draw(), word(status.get())),
+    };
     view! {
-        <span class="badge" data-status=move || status.get().as_str()>
-            {move || Icon::of_status(status.get()).draw()}
-            {move || word(status.get())}
+        <span class="badge" data-status=move || if asks.get() { "asks" } else { status.get().as_str() }>
+            {draw}
         </span>
     }
 }

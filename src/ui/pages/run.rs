@@ -1,10 +1,12 @@
 //! A run's page: what it is, how far it is, and everything it does.
 
+use std::collections::BTreeSet;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_meta::Title;
 use leptos_router::components::A;
-use leptos_router::hooks::use_params_map;
+use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::not_found::Nowhere;
 use crate::calls::{read_offer, view_run};
@@ -16,6 +18,7 @@ use crate::ui::components::icon::Icon;
 use crate::ui::components::outcome::OutcomeSummary;
 use crate::ui::components::params::ParamList;
 use crate::ui::components::phases::PhaseList;
+use crate::ui::components::review::{ApprovalBanner, ReviewPanel, Tab, Tabs};
 use crate::ui::components::status::{self, StatusBadge};
 use crate::ui::components::time::{Elapsed, Moment};
 use crate::ui::follow::Follow;
@@ -57,10 +60,25 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
     let state = follow.state;
     let status = Memo::new(move |_| state.with(|state| state.run.status));
     let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
+    let asks = Memo::new(move |_| state.with(|state| state.run.approval.is_some()));
     let problem = RwSignal::new(None::<Problem>);
+    let query = use_query_map();
+    let tab = Memo::new(move |_| Tab::of(query.with(|query| query.get("tab"))));
+    let left_out = RwSignal::new(BTreeSet::new());
+    // Another question, other patches.
+    Effect::new(move |before: Option<Option<u64>>| {
+        let asked = state.with(|state| state.run.approval.as_ref().map(|asked| asked.seq));
+        if before.is_some_and(|before| before != asked) {
+            left_out.set(BTreeSet::new());
+        }
+        asked
+    });
     let page_title = {
         let title = title.clone();
-        move || format!("{} · {title}", status::word(status.get()))
+        move || {
+            let word = if asks.get() { status::ASKS } else { status::word(status.get()) };
+            format!("{word} · {title}")
+        }
     };
     view! {
         <Title text=page_title/>
@@ -80,7 +98,7 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
                         data-status=move || status.get().as_str()
                         data-attempt=move || attempt.get()
                     >
-                        <StatusBadge status/>
+                        <StatusBadge status asks/>
                     </span>
                     <span class="flex items-center text-xs text-faint">
                         <span class="font-mono" title=id.to_string()>{id.short().to_owned()}</span>
@@ -94,13 +112,26 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
             </div>
             <ActionProblem problem/>
             <Failure follow/>
+            <ApprovalBanner id=id.clone() follow left_out problem/>
             <OutcomeSummary state/>
             <div class="flex min-h-0 flex-1 flex-col gap-4 lg:flex-row">
                 <section class="card shrink-0 overflow-auto px-4 py-3.5 max-lg:max-h-52 lg:max-h-full lg:w-64 lg:self-start xl:w-72" aria-labelledby="phases-title">
                     <h2 id="phases-title" class="mb-3 text-xs font-semibold text-soft">"Phases"</h2>
                     <PhaseList state/>
                 </section>
-                <ActivityPanel id follow/>
+                <div class="flex min-h-0 min-w-0 flex-1 flex-col gap-2">
+                    <Tabs id=id.clone() state tab/>
+                    // One above the other, so that Activity keeps its size and its place while another is looked at.
+                    <div class="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] grid-rows-[minmax(0,1fr)]">
+                        <div
+                            class="col-start-1 row-start-1 flex min-h-0 min-w-0"
+                            class:invisible=move || tab.get() != Tab::Activity
+                        >
+                            <ActivityPanel id=id.clone() follow/>
+                        </div>
+                        <ReviewPanel id follow tab left_out/>
+                    </div>
+                </div>
             </div>
         </div>
     }

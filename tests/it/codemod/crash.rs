@@ -1,7 +1,6 @@
 //! A server that is killed in a phase leaves no half-made branch and no worktree, and its run is recovered by rule.
 
 use super::*;
-use crate::support::until;
 
 /// As many files as keep each phase busy for a moment.
 const FILES: usize = 1500;

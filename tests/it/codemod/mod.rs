@@ -3,6 +3,7 @@
 mod autofix;
 mod bad_input;
 mod crash;
+mod linters;
 mod real;
 mod refactor;
 mod repository;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Server, World, until_within};
+use crate::support::{Server, World, until, until_within};
 use repository::{Repository, Snapshot};
 
 /// Starts a refactoring of Rust.

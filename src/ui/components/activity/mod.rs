@@ -3,7 +3,7 @@
 mod detail;
 mod list;
 mod panel;
-mod row;
+pub mod row;
 mod scroll;
 
 pub use panel::ActivityPanel;

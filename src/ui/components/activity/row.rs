@@ -167,13 +167,18 @@ fn phase_change(change: &PhaseChange) -> impl IntoView + use<> {
     }
 }
 
-fn found(finding: &Finding) -> impl IntoView + use<> {
-    let tone = match finding.severity.as_str() {
+/// The tone of a tag with a finding's severity.
+pub fn severity_tone(severity: &str) -> &'static str {
+    match severity {
         "error" => "bad",
         "warning" => "warn",
         "" => "",
         _ => "info",
-    };
+    }
+}
+
+fn found(finding: &Finding) -> impl IntoView + use<> {
+    let tone = severity_tone(&finding.severity);
     let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
     view! {
         <span class="tag" data-tone=tone>{severity}</span>

@@ -22,6 +22,7 @@ pub fn RunRow(
     let title = Memo::new(move |_| offer.with(|offer| title_of(offer, &name)));
     let status = Memo::new(move |_| run.with(|run| run.status));
     let attempt = Memo::new(move |_| run.with(|run| run.attempt));
+    let asks = Memo::new(move |_| run.with(|run| run.approval.is_some()));
     let summary = Memo::new(move |_| run.with(|run| params::summary(&run.params)));
     let from = Memo::new(move |_| run.with(|run| run.started_at));
     let to = Memo::new(move |_| run.with(|run| run.finished_at));
@@ -36,7 +37,7 @@ pub fn RunRow(
             data-run-id=id.to_string()
             data-status=move || status.get().as_str()
         >
-            <div class="max-md:order-2"><StatusBadge status/></div>
+            <div class="max-md:order-2"><StatusBadge status asks/></div>
             <div class="min-w-0 max-md:order-1">
                 <div class="flex items-center gap-2">
                     <A

@@ -1,0 +1,87 @@
+//! Patches as people look at them: the lines of a diff with the words that changed and the colours of the language. Pure.
+
+use std::iter::zip;
+use std::ops::Range;
+
+use crate::model::view::{Block, Change, Hunk, Line, PatchView, Piece, Token, blocks};
+use colour::Colours;
+pub use read::NotADiff;
+
+mod colour;
+mod grammars;
+mod read;
+mod words;
+
+/// The diff of one file as the page draws it. The lines are counted if nobody did: with `added` and `removed` 0.
+///
+/// # Errors
+/// [`NotADiff`]: then the text is what there is to show.
+pub fn view(path: &str, diff: &str, added: u64, removed: u64) -> Result<PatchView, NotADiff> {
+    let colours = Colours::of(path);
+    let hunks: Vec<_> = read::hunks(diff)?.iter().map(|read| hunk(read, &colours)).collect();
+    let count = |change| {
+        let lines = hunks.iter().flat_map(|hunk| &hunk.lines);
+        lines.filter(|line| line.change == change).count() as u64
+    };
+    let (added, removed) = match (added, removed) {
+        (0, 0) => (count(Change::Added), count(Change::Removed)),
+        counted => counted,
+    };
+    Ok(PatchView { path: path.to_owned(), added, removed, hunks })
+}
+
+fn hunk(read: &read::Hunk, colours: &Colours) -> Hunk {
+    let tokens = colours.tokens(&read.lines);
+    let lines = zip(zip(&read.lines, &tokens), marks(&read.lines));
+    let lines = lines.map(|((line, tokens), marks)| Line {
+        change: line.change,
+        old: line.old,
+        new: line.new,
+        pieces: pieces(line.text, tokens, &marks),
+        no_newline: line.no_newline,
+    });
+    let lines = lines.collect();
+    Hunk { old_start: read.old_start, new_start: read.new_start, title: read.title.to_owned(), lines }
+}
+
+/// What changed in each line of a hunk.
+fn marks(lines: &[read::Line]) -> words::Marks {
+    let changes: Vec<_> = lines.iter().map(|line| line.change).collect();
+    let mut marks = vec![Vec::new(); lines.len()];
+    for Block { removed, added } in blocks(&changes) {
+        let texts = |range: &Range<usize>| lines[range.clone()].iter().map(|line| line.text).collect::<Vec<_>>();
+        let (old, new) = words::changed(&texts(&removed), &texts(&added));
+        for (at, found) in zip(removed.chain(added), old.into_iter().chain(new)) {
+            marks[at] = found;
+        }
+    }
+    marks
+}
+
+/// A line's text, cut wherever its look changes. Both the tokens and the marks are in order.
+fn pieces(text: &str, tokens: &[(Range<usize>, Token)], marks: &[Range<usize>]) -> Vec<Piece> {
+    let mut cuts: Vec<_> = tokens.iter().map(|(range, _)| range).chain(marks).flat_map(|r| [r.start, r.end]).collect();
+    // A cut inside a character is none.
+    cuts.retain(|at| text.is_char_boundary(*at));
+    cuts.extend([0, text.len()]);
+    cuts.sort_unstable();
+    cuts.dedup();
+    let (mut tokens, mut marks) = (tokens.iter().peekable(), marks.iter().peekable());
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (start, end) in zip(&cuts, cuts.iter().skip(1)) {
+        while tokens.next_if(|(range, _)| range.end <= *start).is_some() {}
+        while marks.next_if(|range| range.end <= *start).is_some() {}
+        let token = tokens.peek().filter(|(range, _)| range.contains(start)).map(|(_, token)| *token);
+        let changed = marks.peek().is_some_and(|range| range.contains(start));
+        let text = text.get(*start..*end).unwrap_or_default();
+        match pieces.last_mut() {
+            Some(last) if (last.token, last.changed) == (token, changed) => last.text.push_str(text),
+            _ => pieces.push(Piece { text: text.to_owned(), token, changed }),
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Draws a patch: in one column, or the file before beside the file after.
+
+use leptos::prelude::*;
+
+use crate::model::view::{Change, Hunk, Line, PatchView, Piece, Token, side_by_side};
+
+/// A patch in full. Rows of the file before have ids, so that a finding leads to its line: see [`row_id`].
+pub fn draw(seq: u64, patch: &PatchView, split: bool) -> impl IntoView + use<> {
+    let hunks =
+        patch.hunks.iter().map(|hunk| if split { beside(seq, hunk).into_any() } else { unified(seq, hunk).into_any() });
+    let hunks: Vec<_> = hunks.collect();
+    view! { <table class="diff" data-split=split>{hunks}</table> }
+}
+
+/// The id of the row of this line of the file before, in the patch of this seq.
+pub fn row_id(seq: u64, line: u64) -> String {
+    format!("p{seq}-{line}")
+}
+
+/// The line of the file before that a patch shows and that is next to this one.
+pub fn nearest(patch: &PatchView, line: u64) -> Option<u64> {
+    let shown = patch.hunks.iter().flat_map(|hunk| &hunk.lines).filter_map(|line| line.old);
+    shown.min_by_key(|shown| shown.abs_diff(line))
+}
+
+fn head(hunk: &Hunk, columns: &'static str) -> impl IntoView + use<> {
+    let place = format!("Line {}", hunk.old_start.max(1));
+    let title = hunk.title.clone();
+    view! {
+        <tr class="diff-head">
+            <td colspan=columns>{place}<code class="pl-3">{title}</code></td>
+        </tr>
+    }
+}
+
+fn unified(seq: u64, hunk: &Hunk) -> impl IntoView + use<> {
+    let rows = hunk.lines.iter().map(|line| {
+        view! {
+            <tr data-change=word(line.change) id=line.old.map(|old| row_id(seq, old))>
+                <td class="diff-number" data-number=line.old></td>
+                <td class="diff-number" data-number=line.new></td>
+                {code(Some(line))}
+            </tr>
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    view! { <tbody>{head(hunk, "4")}{rows}</tbody> }
+}
+
+fn beside(seq: u64, hunk: &Hunk) -> impl IntoView + use<> {
+    let side = |line: Option<&Line>, number: Option<u64>| {
+        // Which of the two a row is cannot be said of the row.
+        let change = line.map_or("none", |line| word(line.change));
+        view! {
+            <td class="diff-number" data-change=change data-number=number></td>
+            {code(line)}
+        }
+    };
+    let rows = side_by_side(&hunk.lines).into_iter().map(|(before, after)| {
+        let (before, after) = (before.and_then(|at| hunk.lines.get(at)), after.and_then(|at| hunk.lines.get(at)));
+        let (old, new) = (before.and_then(|line| line.old), after.and_then(|line| line.new));
+        view! { <tr id=old.map(|old| row_id(seq, old))>{side(before, old)}{side(after, new)}</tr> }
+    });
+    let rows: Vec<_> = rows.collect();
+    view! { <tbody>{head(hunk, "6")}{rows}</tbody> }
+}
+
+const fn word(change: Change) -> &'static str {
+    match change {
+        Change::Same => "same",
+        Change::Removed => "removed",
+        Change::Added => "added",
+    }
+}
+
+/// The cells with a line's sign and its text.
+fn code(line: Option<&Line>) -> impl IntoView + use<> {
+    let change = line.map_or("none", |line| word(line.change));
+    let sign = match line.map(|line| line.change) {
+        Some(Change::Removed) => "−",
+        Some(Change::Added) => "+",
+        Some(Change::Same) | None => "",
+    };
+    let pieces: Vec<_> = line.into_iter().flat_map(|line| &line.pieces).map(piece).collect();
+    let end = line.is_some_and(|line| line.no_newline).then(|| {
+        view! { <span class="diff-end" title="The file ends here without a line end">"⊘"</span> }
+    });
+    view! {
+        <td class="diff-sign" data-change=change>{sign}</td>
+        <td class="diff-code" data-change=change>{pieces}{end}</td>
+    }
+}
+
+fn piece(piece: &Piece) -> impl IntoView + use<> {
+    // A line end of two characters is only of interest where it changes.
+    let text = piece.text.replace('\r', if piece.changed { "␍" } else { "" });
+    let token = piece.token.map(class);
+    let class = match (token, piece.changed) {
+        (None, false) => return text.into_any(),
+        (Some(token), false) => token.to_owned(),
+        (None, true) => "diff-word".to_owned(),
+        (Some(token), true) => format!("{token} diff-word"),
+    };
+    view! { <span class=class>{text}</span> }.into_any()
+}
+
+const fn class(token: Token) -> &'static str {
+    match token {
+        Token::Keyword => "t-keyword",
+        Token::String => "t-string",
+        Token::Comment => "t-comment",
+        Token::Number | Token::Constant => "t-constant",
+        Token::Function => "t-function",
+        Token::Type => "t-type",
+        Token::Property => "t-property",
+        Token::Operator => "t-operator",
+        Token::Attribute => "t-attribute",
+        Token::Variable => "t-variable",
+        Token::Tag => "t-tag",
+    }
+}

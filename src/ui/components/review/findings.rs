@@ -1,0 +1,171 @@
+//! The findings of an attempt as a table, narrowed by rule, severity and file.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+use super::Tab;
+use crate::browser::Timer;
+use crate::calls::read_findings;
+use crate::model::RunId;
+use crate::model::review::{FindingFilter, FindingPage, Found};
+use crate::ui::components::activity::row::{place, severity_tone};
+use crate::ui::components::icon::Icon;
+use crate::ui::components::notice::ProblemNotice;
+use crate::ui::format;
+use crate::ui::slot::Slot;
+
+/// How many findings are listed at first, and how many more each time.
+const PAGE: u32 = 200;
+
+/// The most that are listed: whoever has more narrows them.
+const MOST: u32 = 5000;
+
+/// The findings.
+#[component]
+pub fn FindingList(
+    /// The run.
+    id: RunId,
+    /// Which attempt.
+    attempt: Memo<u32>,
+    /// How many there are: when that changes, they are read again.
+    count: Memo<u64>,
+) -> impl IntoView {
+    let filter = RwSignal::new(FindingFilter::default());
+    let limit = RwSignal::new(PAGE);
+    let key = id.to_string();
+    let findings = Resource::new(
+        move || (attempt.get(), count.get(), filter.get(), limit.get()),
+        move |(attempt, _, filter, limit)| read_findings(key.clone(), attempt, filter, limit),
+    );
+    let words = RwSignal::new((Vec::new(), Vec::new()));
+    let id = StoredValue::new(id);
+    let table = move || {
+        Suspend::new(async move {
+            match findings.await {
+                Ok(page) => {
+                    words.set((page.rules.clone(), page.severities.clone()));
+                    view! { <Table id=id.get_value() page limit/> }.into_any()
+                }
+                Err(problem) => view! { <div class="p-4"><ProblemNotice problem/></div> }.into_any(),
+            }
+        })
+    };
+    let soon = Slot::new();
+    let narrow = move |change: fn(&mut FindingFilter) -> &mut String, value: String| {
+        limit.set(PAGE);
+        filter.update(|filter| *change(filter) = value);
+    };
+    let options = move |words: Vec<(String, u64)>| {
+        let option = |(word, times)| view! { <option value=word>{format!("{word} ({times})")}</option> };
+        words.into_iter().filter(|(word, _): &(String, u64)| !word.is_empty()).map(option).collect_view()
+    };
+    view! {
+        <header class="flex min-h-11 shrink-0 flex-wrap items-center gap-2 border-b border-line py-1.5 pr-2 pl-4">
+            <h2 class="text-sm font-semibold">"Findings"</h2>
+            <div class="ml-auto flex min-w-0 flex-wrap items-center gap-2 max-sm:w-full">
+                <div class="relative min-w-0 flex-1 sm:w-48 sm:flex-none">
+                    <span class="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-faint">
+                        {Icon::Search.draw()}
+                    </span>
+                    <input
+                        type="search"
+                        class="field field-small !pl-8"
+                        placeholder="File"
+                        aria-label="Only files whose path has this in it"
+                        autocomplete="off"
+                        data-testid="finding-path"
+                        on:input=move |event| {
+                            let text = event_target_value(&event);
+                            soon.keep(Timer::after(180, move || narrow(|filter| &mut filter.path, text.trim().to_owned())));
+                        }
+                    />
+                </div>
+                <select
+                    class="field field-small !w-auto max-w-40"
+                    aria-label="Severity"
+                    data-testid="finding-severity"
+                    on:change=move |event| narrow(|filter| &mut filter.severity, event_target_value(&event))
+                >
+                    <option value="">"Any severity"</option>
+                    {move || options(words.get().1)}
+                </select>
+                <select
+                    class="field field-small !w-auto max-w-52"
+                    aria-label="Rule"
+                    data-testid="finding-rule"
+                    on:change=move |event| narrow(|filter| &mut filter.rule, event_target_value(&event))
+                >
+                    <option value="">"Any rule"</option>
+                    {move || options(words.get().0)}
+                </select>
+            </div>
+        </header>
+        <Transition fallback=|| view! { <p class="m-auto p-6 text-sm text-faint">"Loading…"</p> }>{table}</Transition>
+    }
+}
+
+#[component]
+fn Table(id: RunId, page: FindingPage, limit: RwSignal<u32>) -> impl IntoView {
+    let FindingPage { findings, total, .. } = page;
+    let shown = findings.len() as u64;
+    let rows = findings.into_iter().map(|found| row(&id, found)).collect_view();
+    let more = (shown < total).then(|| {
+        let words = format!("{} of {} are shown", format::count(shown), format::count(total));
+        view! {
+            <div class="flex items-center justify-center gap-3 p-3 text-xs text-soft">
+                {words}
+                <button type="button" class="button button-small" disabled=limit.get_untracked() >= MOST on:click=move |_| limit.update(|limit| *limit = (*limit + 5 * PAGE).min(MOST))>
+                    {if limit.get_untracked() >= MOST { "Narrow them to see the others" } else { "Show more" }}
+                </button>
+            </div>
+        }
+    });
+    view! {
+        <div class="min-h-0 flex-1 overflow-auto" data-testid="findings" data-total=total>
+            <table class="findings">
+                <thead>
+                    <tr>
+                        <th scope="col">"Severity"</th>
+                        <th scope="col">"Place"</th>
+                        <th scope="col">"What"</th>
+                        <th scope="col">"Rule"</th>
+                        <th scope="col">"Fix"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+            <p class="p-6 text-center text-sm text-faint" class:hidden=shown != 0>"No findings."</p>
+            {more}
+        </div>
+    }
+}
+
+fn row(id: &RunId, found: Found) -> impl IntoView + use<> {
+    let Found { seq, finding, patch } = found;
+    let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
+    let tone = severity_tone(&finding.severity);
+    let place = place(&finding);
+    // To its place in the diff, or to its frame.
+    let link = "text-accent underline-offset-2 hover:underline";
+    let place = match patch {
+        Some(patch) => {
+            let href = format!("{}&at={patch}:{}", Tab::Changes.address(id), finding.line.unwrap_or(1));
+            view! { <A href=href scroll=false attr:class=link>{place}</A> }.into_any()
+        }
+        // Past the router, which does not tell the panel of another frame.
+        None => view! { <a href=format!("/runs/{id}#f{seq}") rel="external" class=link>{place}</a> }.into_any(),
+    };
+    let fix = if finding.fixable { "fixable" } else { "" };
+    let (word, rule) = (severity.clone(), finding.rule.clone());
+    view! {
+        <tr data-testid="finding" data-severity=word data-rule=rule>
+            <td><span class="tag" data-tone=tone>{severity}</span></td>
+            <td class="font-mono">
+                {place}
+            </td>
+            <td class="findings-what">{format::one_line(&finding.message, 500)}</td>
+            <td class="text-soft">{finding.rule}</td>
+            <td class="text-ok">{fix}</td>
+        </tr>
+    }
+}

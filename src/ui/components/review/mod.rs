@@ -1,0 +1,83 @@
+//! What a person looks through: findings, patches, and the question whether the run may go on.
+
+mod approval;
+mod diff;
+mod findings;
+mod patches;
+mod tab;
+
+use std::collections::BTreeSet;
+
+use leptos::prelude::*;
+
+use crate::browser::Timer;
+use crate::model::RunId;
+use crate::ui::follow::Follow;
+use crate::ui::slot::Slot;
+
+pub use approval::ApprovalBanner;
+use findings::FindingList;
+use patches::PatchList;
+pub use tab::{Tab, Tabs};
+
+/// How long changes are collected before the lists are read again, in milliseconds.
+const COLLECT: u64 = 500;
+
+/// The paths of patches that the operator leaves out.
+pub type LeftOut = RwSignal<BTreeSet<String>>;
+
+/// The panel beside Activity: the one of its lists that the address asks for.
+#[component]
+pub fn ReviewPanel(
+    /// The run.
+    id: RunId,
+    /// Its page.
+    follow: Follow,
+    /// Which list.
+    tab: Memo<Tab>,
+    /// What the operator leaves out.
+    left_out: LeftOut,
+) -> impl IntoView {
+    let state = follow.state;
+    let now = move || state.with(|state| (state.run.attempt, state.tally));
+    // Patches come in bursts: the lists are read again soon after the first of them, not for each.
+    let known = RwSignal::new(now());
+    let waiting = StoredValue::new(false);
+    let soon = Slot::new();
+    Effect::new(move |_| {
+        if now() == known.get_untracked() || waiting.get_value() {
+            return;
+        }
+        waiting.set_value(true);
+        soon.keep(Timer::after(COLLECT, move || {
+            if waiting.try_set_value(false).is_none() {
+                known.try_set(now_untracked(follow));
+            }
+        }));
+    });
+    let attempt = Memo::new(move |_| known.get().0);
+    let findings = Memo::new(move |_| known.get().1.findings);
+    let patches = Memo::new(move |_| known.get().1.patches);
+    let list = {
+        let id = id.clone();
+        move || match tab.get() {
+            Tab::Activity => ().into_any(),
+            Tab::Findings => view! { <FindingList id=id.clone() attempt count=findings/> }.into_any(),
+            Tab::Changes => view! { <PatchList id=id.clone() attempt count=patches follow left_out/> }.into_any(),
+        }
+    };
+    view! {
+        <section
+            class="card col-start-1 row-start-1 flex min-h-0 min-w-0 flex-col overflow-hidden"
+            class:hidden=move || tab.get() == Tab::Activity
+            aria-label=move || tab.get().title()
+            data-testid="review"
+        >
+            {list}
+        </section>
+    }
+}
+
+fn now_untracked(follow: Follow) -> (u32, crate::model::review::Tally) {
+    follow.state.with_untracked(|state| (state.run.attempt, state.tally))
+}
