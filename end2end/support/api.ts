@@ -21,6 +21,7 @@ export interface Run {
   head: number;
   phases: Phase[];
   error: string | null;
+  approval: { seq: number; question: string } | null;
 }
 
 export interface Frame {
@@ -98,6 +99,10 @@ export class Api {
 
   async runs(): Promise<Run[]> {
     return (await this.#call<{ runs: Run[] }>('GET', '/api/v1/runs?limit=200')).runs;
+  }
+
+  async approve(id: string): Promise<void> {
+    await this.#call('POST', `/api/v1/runs/${id}/approve`, {});
   }
 
   async cancel(id: string): Promise<void> {

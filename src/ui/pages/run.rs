@@ -64,6 +64,7 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
     let problem = RwSignal::new(None::<Problem>);
     let query = use_query_map();
     let tab = Memo::new(move |_| Tab::of(query.with(|query| query.get("tab"))));
+    let reviewing = move || tab.get() != Tab::Activity;
     let left_out = RwSignal::new(BTreeSet::new());
     // Another question, other patches.
     Effect::new(move |before: Option<Option<u64>>| {
@@ -82,7 +83,11 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
     };
     view! {
         <Title text=page_title/>
-        <div class="mx-auto flex w-full max-w-[88rem] flex-none flex-col gap-4 px-4 py-4 min-h-[38rem] h-[calc(100dvh-3.0625rem)] lg:px-6">
+        <div
+            class="mx-auto flex w-full max-w-[88rem] flex-none flex-col gap-4 px-4 py-4 min-h-[38rem] h-[calc(100dvh-3.0625rem)] lg:px-6"
+            // A phone has no room for a list inside of the page.
+            class=("max-lg:h-auto", reviewing)
+        >
             <div class="flex flex-col gap-2">
                 <nav aria-label="Breadcrumb" class="text-xs">
                     <A href="/" attr:class="-ml-1 inline-flex items-center gap-0.5 rounded pr-1 text-soft hover:text-ink">
@@ -122,10 +127,13 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
                 <div class="flex min-h-0 min-w-0 flex-1 flex-col gap-2">
                     <Tabs id=id.clone() state tab/>
                     // One above the other, so that Activity keeps its size and its place while another is looked at.
-                    <div class="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] grid-rows-[minmax(0,1fr)]">
+                    <div class="relative grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] grid-rows-[minmax(0,1fr)]">
                         <div
                             class="col-start-1 row-start-1 flex min-h-0 min-w-0"
-                            class:invisible=move || tab.get() != Tab::Activity
+                            class:invisible=reviewing
+                            class=("max-lg:absolute", reviewing)
+                            class=("max-lg:h-80", reviewing)
+                            class=("max-lg:w-full", reviewing)
                         >
                             <ActivityPanel id=id.clone() follow/>
                         </div>

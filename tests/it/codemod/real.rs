@@ -1,6 +1,6 @@
 //! Both pipelines on real code: a few thousand files of crates, PyPI and npm packages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -60,6 +60,12 @@ fn checked_out(world: &World, repository: &Repository, branch: &str) -> PathBuf 
     folder
 }
 
+/// Python says itself whether all of it still parses.
+fn assert_python_parses(folder: &Path) {
+    let compiled = Command::new("python3").args(["-m", "compileall", "-q", "-j", "2"]).arg(folder).output().unwrap();
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+}
+
 #[tokio::test]
 #[ignore = "needs the samples of scripts/test.sh"]
 async fn refactor_finds_what_the_ast_grep_command_finds_file_by_file() {
@@ -97,10 +103,7 @@ async fn refactor_finds_what_the_ast_grep_command_finds_file_by_file() {
     before.assert_untouched(&repository, &branches.iter().map(String::as_str).collect::<Vec<_>>());
     // Python says itself whether all of it still parses.
     let folder = checked_out(&world, &repository, &branches[1]);
-    let compiled =
-        Command::new("python3").args(["-m", "compileall", "-q", "-x", "bad_|py2|test_data"]).arg(&folder).output();
-    let compiled = compiled.unwrap();
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+    assert_python_parses(&folder.join("python"));
 }
 
 #[tokio::test]
@@ -120,7 +123,56 @@ async fn autofix_leaves_a_branch_that_holds_exactly_what_it_showed() {
     assert!(repository.applied("HEAD", &patches) == repository.tree(&branch), "the branch holds the patches");
     before.assert_untouched(&repository, &[&branch]);
     let folder = checked_out(&world, &repository, &branch);
-    let compiled =
-        Command::new("python3").args(["-m", "compileall", "-q"]).arg(folder.join("python")).output().unwrap();
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+    assert_python_parses(&folder.join("python"));
+}
+
+/// A linter as operators have it: what it finds, and its fixes.
+#[tokio::test]
+#[ignore = "needs the samples of scripts/test.sh"]
+async fn ruffs_findings_are_taken_and_fixed() {
+    let world = World::new();
+    let repository = samples(&world);
+    let before = Snapshot::of(&repository);
+    let ruff = std::env::var("RUNTRAIL_RUFF").expect(NEEDS);
+    // Comparisons, f-strings without fields, imports, old forms: a few edits each, some of which overlap.
+    let check = format!(
+        "'{ruff}' check --isolated --no-cache --exit-zero --select E711,E712,E713,F541,F811,I001,UP,PIE --output-format"
+    );
+    let text =
+        format!("name = \"ruff\"\nextends = \"autofix\"\n[[linters]]\nname = \"ruff\"\nrun = \"{check} sarif .\"\n");
+    world.toml("ruff", &text);
+    let server = world.serve();
+    let params = json!({ "project": repository.path(), "rules": "none" });
+    let id = start_with(&server, "ruff", params, json!({})).await;
+    let run = finished(&server, &id).await;
+    assert_eq!(run["status"], "completed", "{run}");
+
+    // The same by its own format, what it says twice once.
+    let mut shell = Command::new("sh");
+    let said = shell.arg("-c").arg(format!("{check} json .")).current_dir(repository.path()).output().unwrap().stdout;
+    let said: BTreeSet<(String, [String; 3])> = serde_json::from_slice::<Vec<Value>>(&said)
+        .unwrap()
+        .iter()
+        .map(|found| {
+            let path = Path::new(found["filename"].as_str().unwrap()).strip_prefix(repository.path()).unwrap();
+            let rest = ["location", "code", "message"].map(|field| found[field].to_string());
+            (path.to_str().unwrap().to_owned(), rest)
+        })
+        .collect();
+    let mut expected = BTreeMap::new();
+    for (path, _) in said {
+        *expected.entry(path).or_insert(0_usize) += 1;
+    }
+    let found = by_run(&server, &id).await;
+    assert!(found.values().sum::<usize>() > 1000, "{found:?}");
+    assert_eq!(found, expected);
+
+    let branch = format!("runtrail/{id}-1");
+    let outcome = told(&server, &id, "outcome").await.remove(0);
+    println!("ruff: {outcome}");
+    assert!(outcome["fixed"].as_u64().unwrap() * 2 > outcome["findings"].as_u64().unwrap(), "{outcome}");
+    assert_eq!(repository.applied("HEAD", &told(&server, &id, "patch").await), repository.tree(&branch));
+    before.assert_untouched(&repository, &[&branch]);
+    let folder = checked_out(&world, &repository, &branch);
+    assert_python_parses(&folder.join("python"));
 }

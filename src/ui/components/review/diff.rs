@@ -9,7 +9,12 @@ pub fn draw(seq: u64, patch: &PatchView, split: bool) -> impl IntoView + use<> {
     let hunks =
         patch.hunks.iter().map(|hunk| if split { beside(seq, hunk).into_any() } else { unified(seq, hunk).into_any() });
     let hunks: Vec<_> = hunks.collect();
-    view! { <table class="diff" data-split=split>{hunks}</table> }
+    // The first row, a heading, says nothing of the columns.
+    let columns = split.then(|| {
+        let side = || view! { <col class="diff-column-number"/><col class="diff-column-sign"/><col/> };
+        view! { <colgroup>{side()}{side()}</colgroup> }
+    });
+    view! { <table class="diff" data-layout=if split { "split" } else { "unified" }>{columns}{hunks}</table> }
 }
 
 /// The id of the row of this line of the file before, in the patch of this seq.

@@ -63,7 +63,7 @@ pub fn FindingList(
         <header class="flex min-h-11 shrink-0 flex-wrap items-center gap-2 border-b border-line py-1.5 pr-2 pl-4">
             <h2 class="text-sm font-semibold">"Findings"</h2>
             <div class="ml-auto flex min-w-0 flex-wrap items-center gap-2 max-sm:w-full">
-                <div class="relative min-w-0 flex-1 sm:w-48 sm:flex-none">
+                <div class="relative min-w-0 flex-1 basis-full sm:w-48 sm:flex-none sm:basis-auto">
                     <span class="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-faint">
                         {Icon::Search.draw()}
                     </span>
@@ -81,7 +81,7 @@ pub fn FindingList(
                     />
                 </div>
                 <select
-                    class="field field-small !w-auto max-w-40"
+                    class="field field-small flex-1 sm:!w-auto sm:max-w-40 sm:flex-none"
                     aria-label="Severity"
                     data-testid="finding-severity"
                     on:change=move |event| narrow(|filter| &mut filter.severity, event_target_value(&event))
@@ -90,7 +90,7 @@ pub fn FindingList(
                     {move || options(words.get().1)}
                 </select>
                 <select
-                    class="field field-small !w-auto max-w-52"
+                    class="field field-small flex-1 sm:!w-auto sm:max-w-52 sm:flex-none"
                     aria-label="Rule"
                     data-testid="finding-rule"
                     on:change=move |event| narrow(|filter| &mut filter.rule, event_target_value(&event))

@@ -191,6 +191,8 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
         None => (path.clone(), String::new()),
     };
     let toggled = path.clone();
+    let ready = RwSignal::new(false);
+    Effect::new(move |_| ready.set(true));
     let body_id = format!("patch-{seq}");
     view! {
         <article
@@ -228,11 +230,17 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
                     <span class="text-bad">{format!("−{removed}")}</span>
                 </span>
                 {move || (out.get() && !look.asks.get()).then(|| view! { <span class="tag">"left out"</span> })}
-                <label class="flex shrink-0 items-center gap-1.5 pl-1" class:hidden=move || !look.asks.get()>
+                <label
+                    class="flex shrink-0 items-center gap-1.5 pl-1 noscript:hidden"
+                    class:hidden=move || !look.asks.get()
+                >
+                    // Not before this page takes part: what is unticked earlier would be approved.
                     <input
                         type="checkbox"
                         class="check"
                         data-testid="include"
+                        disabled=move || !ready.get()
+                        checked=!out.get_untracked()
                         prop:checked=move || !out.get()
                         on:change=move |event| {
                             let keep = event_target_checked(&event);
@@ -244,7 +252,7 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
                     "Apply"
                 </label>
             </header>
-            <div id=body_id data-marked-line=marked>{body}</div>
+            <div id=body_id>{body}</div>
         </article>
     }
 }

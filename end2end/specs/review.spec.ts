@@ -1,0 +1,157 @@
+// Findings, patches and the question whether they may be applied, as an operator meets them.
+import { join } from 'node:path';
+import { hydrated, RunPage } from '../support/pages.ts';
+import { expect, test } from '../support/test.ts';
+
+const SHOTS = join(import.meta.dirname, '../test-results/shots');
+
+const FILES = {
+  'first.rs': 'fn first() -> Option<u8> {\n    let a = old(1);\n    let b = old(a);\n    Some(b)\n}\n',
+  'second.rs': `fn second() {\n${'    // a line in between\n'.repeat(60)}    old(2);\n}\n`,
+  'third.rs': 'fn third() {\n    old(3);\n}\n',
+};
+const REFACTOR = { language: 'rust', pattern: 'old($A)', rewrite: 'new($A, "new")', approval: true };
+
+/** A run that waits for an answer. */
+async function asked({ project, api }: { project: import('../support/project.ts').Project; api: import('../support/api.ts').Api }) {
+  project.commit(FILES);
+  const { id } = await api.start('refactor', { project: project.path, ...REFACTOR });
+  await expect.poll(async () => (await api.run(id)).approval, { message: 'the run asks' }).not.toBeNull();
+  return id;
+}
+
+for (const screen of [
+  { name: 'desktop', viewport: { width: 1280, height: 800 }, scheme: 'light' as const },
+  { name: 'phone', viewport: { width: 390, height: 844 }, scheme: 'dark' as const },
+]) {
+  test.describe(`${screen.name}, ${screen.scheme}`, () => {
+    test.use({ viewport: screen.viewport, colorScheme: screen.scheme, hasTouch: screen.name === 'phone' });
+
+    test('patches are looked at, one is left out, and the others are approved', async ({ project, api, server, run, page, context, list }) => {
+      const id = await asked({ project, api });
+      await list.open();
+      await expect(list.row(id)).toContainText('Asks you');
+      await run.open(id);
+      await expect(page.getByTestId('approval')).toContainText('Commit these patches to a new branch?');
+      await expect(page).toHaveTitle(/^Asks you/);
+      await expect(run.phase('applying')).toHaveAttribute('data-state', 'pending');
+      await expect(run.rerun).toBeHidden();
+
+      // Another tab on the same run, which only looks.
+      const other = new RunPage(await context.newPage(), server.base);
+      await other.open(id);
+      await expect(other.page.getByTestId('approve')).toBeVisible();
+
+      await page.getByTestId('tab-changes').click();
+      const patches = page.getByTestId('patch');
+      await expect(patches).toHaveCount(3);
+      await expect(patches.first()).toContainText('first.rs');
+      await expect(patches.first().locator('tr[data-change="removed"]')).toHaveCount(2);
+      await expect(patches.first().locator('tr[data-change="added"] .diff-word').first()).toHaveText('new');
+      await expect(patches.first().locator('.t-keyword').first()).toHaveText('fn');
+      // What is copied is code, without numbers.
+      expect(await patches.first().locator('.diff-code').nth(1).innerText()).toBe('    let a = old(1);');
+      await page.screenshot({ path: join(SHOTS, `changes-${screen.name}.png`), animations: 'disabled' });
+      if (screen.name === 'desktop') {
+        await page.getByRole('button', { name: 'Side by side' }).click();
+        await expect(patches.first().locator('table')).toHaveAttribute('data-layout', 'split');
+        await expect(patches.first().locator('tr', { hasText: 'let a' }).locator('td')).toHaveCount(6);
+        await page.screenshot({ path: join(SHOTS, `changes-split-${screen.name}.png`), animations: 'disabled' });
+      }
+      await page.locator('[data-testid="patch"][data-path="second.rs"]').getByTestId('include').uncheck();
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
+      await page.getByTestId('approve').click();
+
+      for (const shown of [run, other]) {
+        await shown.isAt('completed', 1);
+        await expect(shown.page.getByTestId('approval')).toBeHidden();
+        await expect(shown.page.getByTestId('branch')).toHaveText(`runtrail/${id}-1`);
+      }
+      await expect(page.locator('[data-testid="patch"][data-path="second.rs"]')).toContainText('left out');
+      expect(project.git('diff', '--name-only', 'HEAD', `runtrail/${id}-1`)).toBe('first.rs\nthird.rs\n');
+      expect(project.git('status', '--porcelain')).toBe('');
+    });
+
+    test('findings are narrowed, and lead to their place in the diff', async ({ project, api, page, server }) => {
+      const id = await asked({ project, api });
+      await page.goto(`${server.base}/runs/${id}?tab=findings`);
+      await hydrated(page);
+      const findings = page.getByTestId('finding');
+      await expect(findings).toHaveCount(4);
+      await page.screenshot({ path: join(SHOTS, `findings-${screen.name}.png`), animations: 'disabled' });
+      await page.getByTestId('finding-path').fill('SECOND');
+      await expect(findings).toHaveCount(1);
+      await page.getByTestId('finding-severity').selectOption('info');
+      await page.getByTestId('finding-rule').selectOption('pattern');
+      await expect(findings).toHaveCount(1);
+      await page.getByTestId('finding-path').fill('nowhere');
+      await expect(findings).toHaveCount(0);
+      await expect(page.getByTestId('review')).toContainText('No findings.');
+      await page.getByTestId('finding-path').fill('second');
+      await findings.getByRole('link', { name: 'second.rs:62:5' }).click();
+      const line = page.locator('tr[data-shown]');
+      await expect(line).toContainText('old(2)');
+      await expect(line).toBeInViewport();
+      // The way back is the browser's.
+      await page.goBack();
+      await expect(page.getByTestId('findings')).toBeVisible();
+      // And a link may be given to somebody else.
+      const link = `${server.base}/runs/${id}?tab=changes&at=${(await api.frames(id)).find((frame) => frame.data['path'] === 'third.rs' && frame.kind === 'patch')!.seq}:2`;
+      await page.goto(link);
+      await expect(page.locator('tr[data-shown]')).toContainText('old(3)');
+    });
+  });
+}
+
+test('what is rejected ends there, and can be asked again', async ({ project, api, run, page }) => {
+  const id = await asked({ project, api });
+  await run.open(id);
+  await page.getByTestId('reject').click();
+  await run.isAt('cancelled', 1);
+  await expect(page.getByTestId('approve')).toBeHidden();
+  await expect(run.phase('applying')).toHaveAttribute('data-state', 'skipped');
+  expect(project.git('branch', '--list', 'runtrail/*')).toBe('');
+  await run.rerun.click();
+  await expect(page.getByTestId('approve')).toBeVisible();
+  await run.isAt('running', 2);
+  // Answered by somebody else meanwhile: the page shows it.
+  await api.approve(id);
+  await run.isAt('completed', 2);
+  await expect(page.getByTestId('branch')).toHaveText(`runtrail/${id}-2`);
+});
+
+test('patches that come while one looks appear by themselves', async ({ server, project, page }) => {
+  const report = (path: string) =>
+    `printf '%s\\n' '::frame ${JSON.stringify({ kind: 'patch', path, diff: `--- a/${path}\n+++ b/${path}\n@@ -1 +1 @@\n-one\n+two\n`, added: 1, removed: 1 })}'`;
+  const wait = 'while [ ! -e "$RUNTRAIL_PARAM_PROJECT/go" ]; do sleep 0.05; done';
+  const odd = `printf '%s\\n' '::frame ${JSON.stringify({ kind: 'patch', path: 'odd.txt', diff: 'this is no diff' })}'`;
+  await server.pipeline({ name: 'agent', phases: { work: [report('a.txt'), wait, report('b.txt'), odd].join('\n') } });
+  const id = await server.run('agent');
+  await page.goto(`${server.base}/runs/${id}`);
+  await hydrated(page);
+  await page.getByTestId('tab-changes').click();
+  await expect(page.getByTestId('patch')).toHaveCount(1);
+  project.release('go');
+  await expect(page.getByTestId('patch')).toHaveCount(3);
+  await expect(page.getByTestId('patch').nth(1)).toContainText('two');
+  await expect(page.getByTestId('patch').nth(2)).toContainText('this is no diff');
+});
+
+test.describe('without scripts', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('patches can be read, and approved', async ({ project, api, page, server }) => {
+    const id = await asked({ project, api });
+    await page.goto(`${server.base}/runs/${id}?tab=findings`);
+    await expect(page.getByTestId('finding')).toHaveCount(4);
+    await page.getByTestId('tab-changes').click();
+    await expect(page.getByTestId('patch')).toHaveCount(3);
+    await expect(page.getByTestId('patch').first()).toContainText('let a = old(1);');
+    // Nothing can be left out here, so nothing looks as if it could.
+    await expect(page.getByTestId('include').first()).toBeHidden();
+    await page.getByTestId('approve').click();
+    await api.reaches(id, 'completed');
+    await page.goto(`${server.base}/runs/${id}`);
+    await expect(page.getByTestId('branch')).toHaveText(`runtrail/${id}-1`);
+  });
+});
