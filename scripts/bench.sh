@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the release build beside peers and limits, and writes benches/RESULTS.md.
 #
-#   scripts/bench.sh [fanout|append|attach|memory|stop]…     all of them if none is named
+#   scripts/bench.sh [fanout|append|attach|memory|stop|search]…     all of them if none is named
 #
 # What is not measured again keeps its figures from the last time. Peers that cannot be installed are absent in the tables.
 # BENCH_RUNTRAIL measures another program than the release build; BENCH_NOTE is a sentence for the results.
@@ -10,7 +10,7 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 
 BENCH=target/bench
-SCENARIOS=(fanout append attach memory stop)
+SCENARIOS=(fanout append attach memory stop search)
 
 # Peers, each of one exact version.
 DURABLE_STREAMS=0.1.5
@@ -31,6 +31,8 @@ if [ -z "${BENCH_RUNTRAIL:-}" ]; then
   BENCH_RUNTRAIL=$ROOT/target/release/runtrail
 fi
 setup rust
+setup_samples
+use_samples
 peers
 mkdir -p $BENCH/results $BENCH/data
 cargo build --quiet --release --locked --manifest-path benches/Cargo.toml --target-dir $BENCH/build

@@ -14,6 +14,7 @@ mod machine;
 mod memory;
 mod process;
 mod raw;
+mod search;
 mod servers;
 mod source;
 mod stop;
@@ -49,6 +50,7 @@ fn measure(out: &std::path::Path, scenarios: &[&str]) {
             "append" => append::measure(&programs),
             "attach" => attach::measure(&programs),
             "memory" => memory::measure(&programs),
+            "search" => search::measure(&programs),
             "stop" => stop::measure(&programs),
             other => panic!("no scenario {other}"),
         };

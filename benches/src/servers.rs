@@ -272,6 +272,26 @@ impl Server {
     }
 }
 
+/// Runtrail with nothing but what is built in.
+pub struct Running {
+    /// Where it listens.
+    pub address: String,
+    _process: Process,
+    _folder: TempDir,
+}
+
+impl Running {
+    /// Started on an empty folder, with these flags besides.
+    pub fn start(programs: &Programs, flags: &[&str]) -> Self {
+        let folder = programs.folder();
+        std::fs::create_dir(folder.path().join("pipelines")).unwrap();
+        let mut command = serve(programs, Kind::Runtrail, folder.path(), 1);
+        let mut child = command.args(flags).stdout(Stdio::piped()).spawn().unwrap();
+        let address = said(&mut child).to_string();
+        Self { address, _process: Process(child), _folder: folder }
+    }
+}
+
 fn serve(programs: &Programs, kind: Kind, folder: &Path, workers: usize) -> Command {
     let mut command = Command::new(&programs.runtrail);
     let durability = if kind == Kind::RuntrailNormal { "normal" } else { "full" };
