@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use serde::{Deserialize, Serialize};
 
+use super::code::Code;
 use super::edits::Edit;
 use super::files::{self, Wanted};
 use super::git::Repository;
@@ -12,7 +13,6 @@ use super::linters;
 use super::parallel::in_order;
 use super::patches::{InFile, Made, Rewritten, rewrite};
 use super::report::{Report, count};
-use super::workspace::Tree;
 use super::{PhaseError, Task};
 use crate::model::Answer;
 use crate::model::kinds::{Finding, Outcome};
@@ -79,7 +79,7 @@ pub trait Analysis: Sync {
     ///
     /// # Errors
     /// The disk, or what it says cannot be used.
-    fn prepare(&mut self, _tree: &Tree, _report: Option<&mut Report>) -> Result<(), PhaseError> {
+    fn prepare(&mut self, _code: &Code, _report: Option<&mut Report>) -> Result<(), PhaseError> {
         Ok(())
     }
 
@@ -113,7 +113,12 @@ pub trait Analysis: Sync {
 ///
 /// # Errors
 /// [`PhaseError`].
-pub async fn scanning(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) -> Result<(), PhaseError> {
+pub async fn scanning(
+    task: &Task,
+    analysis: &mut dyn Analysis,
+    files_needed: bool,
+    report: &mut Report,
+) -> Result<(), PhaseError> {
     let repository = Repository::open(&task.project).await?;
     let branch = repository.branch.as_deref();
     let at = branch.map_or_else(|| "a detached head".to_owned(), |branch| format!("branch {branch}"));
@@ -123,13 +128,14 @@ pub async fn scanning(task: &Task, analysis: &mut dyn Analysis, report: &mut Rep
         let files = count(changed, "file");
         report.line(&format!("the commit is worked on, without changes in {files} that are not committed"))?;
     }
-    for path in repository.submodules().await? {
+    let code = Code::of(&repository).await?;
+    for (path, _) in code.entries().filter(|(_, entry)| entry.is_submodule()) {
         report.line(&format!("skipped {path}: a submodule"))?;
     }
     report.flush()?;
-    let tree = task.workspace.check_out(repository).await?;
-    analysis.prepare(&tree, Some(report))?;
-    let found = files::find(&tree.root(), &analysis.grammars(), analysis.wanted());
+    task.workspace.make_tree(repository, files_needed).await?;
+    analysis.prepare(&code, Some(report))?;
+    let found = files::find(&code, &analysis.grammars(), analysis.wanted());
     for (path, reason) in &found.skipped {
         report.line(&format!("skipped {path}: {reason}"))?;
     }
@@ -143,12 +149,13 @@ pub async fn scanning(task: &Task, analysis: &mut dyn Analysis, report: &mut Rep
 /// [`PhaseError`].
 pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) -> Result<(), PhaseError> {
     let tree = task.workspace.tree()?;
-    analysis.prepare(&tree, None)?;
-    let (root, analysis) = (tree.root(), &*analysis);
+    let code = Code::of(&tree.repository).await?;
+    analysis.prepare(&code, None)?;
+    let analysis = &*analysis;
     let mut paths: Vec<String> = task.workspace.load(FILES)?;
     let mut all = Vec::new();
     let each = |path: &String| {
-        let text = files::read(&root, path)?;
+        let text = code.text(path)?;
         Ok(language::of(path).map_or_else(Vec::new, |grammar| analysis.look(grammar, path, &text)))
     };
     in_order(&paths, each, |done, path, found: Result<_, files::Skip>| {
@@ -161,7 +168,7 @@ pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Re
     })?;
     let linters = linters::told()?;
     if !linters.is_empty() {
-        linters::add(&linters, &tree, analysis, &mut all, report).await?;
+        linters::add(&linters, &tree, &code, analysis, &mut all, report).await?;
         // They look at more than our rules do.
         paths.extend(all.iter().map(|file| file.path.clone()));
         paths.sort_unstable();
@@ -195,12 +202,12 @@ pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Re
 ///
 /// # Errors
 /// [`PhaseError`].
-pub fn generating(task: &Task, report: &mut Report) -> Result<Vec<Made>, PhaseError> {
-    let root = task.workspace.tree()?.root();
+pub async fn generating(task: &Task, report: &mut Report) -> Result<Vec<Made>, PhaseError> {
+    let code = Code::of(&task.workspace.tree()?.repository).await?;
     let mut all: Vec<InFile> = task.workspace.load(FOUND)?;
     all.retain(|file| file.found.iter().any(|found| found.is_fixable()));
     let each = |file: &InFile| {
-        let text = files::read(&root, &file.path).map_err(|skip| skip.to_string())?;
+        let text = code.text(&file.path).map_err(|skip| skip.to_string())?;
         rewrite(language::of(&file.path), &text, file)
     };
     let mut patches = Vec::new();
@@ -293,17 +300,16 @@ pub async fn applying(
         outcome.message = format!("A dry run: {patches} would fix {fixed} of {findings}.");
         (outcome.fixed, outcome.left) = (0, outcome.findings);
     } else {
-        let root = tree.root();
-        for patch in &patches {
-            std::fs::write(root.join(&patch.path), &patch.text)?;
-        }
-        let paths: Vec<String> = patches.into_iter().map(|patch| patch.path).collect();
         let trailers = format!("Runtrail-Run: {}\nRuntrail-Attempt: {}\n", task.run, task.attempt);
-        let message = format!("{}\n\n{trailers}", analysis.message(fixed, paths.len()));
-        let commit = tree.repository.commit(&root, &paths, &message).await?;
+        let message = format!("{}\n\n{trailers}", analysis.message(fixed, patches.len()));
+        let code = Code::of(&tree.repository).await?;
+        let mode = |path: &str| code.entry(path).map_or("100644", |entry| entry.mode.as_str());
+        let files: Vec<_> =
+            patches.iter().map(|patch| (mode(&patch.path), patch.path.as_str(), patch.text.as_str())).collect();
+        let commit = tree.repository.commit(&tree.worktree, &files, &message).await?;
         let branch = format!("runtrail/{}-{}", task.run, task.attempt);
         tree.repository.add_branch(&branch, &commit).await?;
-        let (findings, files) = (count(findings, "finding"), count(paths.len(), "file"));
+        let (findings, files) = (count(findings, "finding"), count(patches.len(), "file"));
         outcome.message = format!("{fixed} of {findings} fixed in {files}, on branch {branch}.");
         (outcome.branch, outcome.commit) = (Some(branch), Some(commit));
     }

@@ -2,11 +2,11 @@
 
 use super::analysis::{Analysis, Found, Severity};
 use super::check::Check;
+use super::code::Code;
 use super::files::Wanted;
 use super::language::Grammar;
 use super::report::{Report, count};
 use super::rules::{self, PACKS, Rules};
-use super::workspace::Tree;
 use super::{PhaseError, Task};
 
 /// The rule set of all packs and the project's own rules.
@@ -59,7 +59,7 @@ impl AutoFix {
 }
 
 impl Analysis for AutoFix {
-    fn prepare(&mut self, tree: &Tree, report: Option<&mut Report>) -> Result<(), PhaseError> {
+    fn prepare(&mut self, code: &Code, report: Option<&mut Report>) -> Result<(), PhaseError> {
         let mut all = Vec::new();
         for (name, _) in PACKS.iter().filter(|(name, _)| [ALL, *name].contains(&self.set.as_str())) {
             all.extend(rules::pack(name, self.floor)?);
@@ -68,7 +68,7 @@ impl Analysis for AutoFix {
         let packed = all.len();
         if [ALL, PROJECT].contains(&self.set.as_str()) {
             let own;
-            (own, faults) = rules::of_project(&tree.root(), self.floor)?;
+            (own, faults) = rules::of_project(code, self.floor)?;
             all.extend(own);
         }
         let own = all.len() - packed;

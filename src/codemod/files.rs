@@ -1,15 +1,16 @@
-//! Which files of a checked-out tree are looked at, and why others are not.
+//! Which files of a commit are looked at, and why others are not.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
-use ignore::WalkBuilder;
 use ignore::overrides::{Override, OverrideBuilder};
 
+use super::code::Code;
+use super::ignored::{self, Ignored};
 use super::language::{self, Grammar};
 
 /// Larger files are not looked at, in bytes: no one writes them by hand, and their patches could not be shown.
-const LARGEST: u64 = 5 << 20;
+pub const LARGEST: u64 = 5 << 20;
 
 /// Which paths are wanted. A path is relative to the folder that is searched, with `/` between its parts.
 #[derive(Debug)]
@@ -104,63 +105,50 @@ fn matcher(globs: &str) -> Result<Option<Override>, BadGlob> {
     builder.build().map(Some).map_err(|error| bad(&all.join(", "), error))
 }
 
-/// The files of these languages under a folder, as `ast-grep` would look at them: ignore files count, hidden files do not.
-/// Links are never followed.
-pub fn find(folder: &Path, grammars: &[Grammar], wanted: &Wanted) -> Found {
+/// The files of these languages, as `ast-grep` would look at them in a checkout: ignore files count, hidden files do not. Links
+/// are never followed.
+pub fn find(code: &Code, grammars: &[Grammar], wanted: &Wanted) -> Found {
     let mut found = Found::default();
-    let mut walk = WalkBuilder::new(folder);
-    // What lies above is none of this tree: it is checked out somewhere of our own.
-    walk.parents(false).require_git(false);
-    for entry in walk.build() {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                found.skipped.push((String::new(), Skip::Unreadable(error.to_string())));
-                continue;
-            }
-        };
-        let Some(kind) = entry.file_type() else { continue };
-        let Ok(path) = entry.path().strip_prefix(folder) else { continue };
-        if kind.is_dir() {
-            continue;
-        }
-        if !language::of(path).is_some_and(|grammar| grammars.contains(&grammar)) {
-            continue;
-        }
-        let Some(name) = path.to_str() else {
-            found.skipped.push((path.to_string_lossy().into_owned(), Skip::Name));
-            continue;
-        };
-        if !wanted.has(name) {
-            continue;
-        }
-        match entry.metadata() {
-            _ if kind.is_symlink() => found.skipped.push((name.to_owned(), Skip::Link)),
-            Ok(facts) if facts.len() > LARGEST => found.skipped.push((name.to_owned(), Skip::Large(facts.len()))),
-            Ok(facts) if facts.is_file() => found.files.push(name.to_owned()),
-            // A socket, a pipe: no text.
-            Ok(_) => {}
-            Err(error) => found.skipped.push((name.to_owned(), Skip::Unreadable(error.to_string()))),
+    let mut ignored = Ignored::default();
+    for (path, _) in code.entries().filter(|(path, _)| ignored::NAMES.contains(&name_of(path))) {
+        // One that cannot be read says nothing.
+        if let Ok(text) = code.text(path) {
+            ignored.add(path, &text);
         }
     }
-    found.files.sort();
+    let is_known = |path: &str| language::of(path).is_some_and(|grammar| grammars.contains(&grammar));
+    for path in code.unnamed().iter().filter(|path| is_known(path)) {
+        found.skipped.push((path.clone(), Skip::Name));
+    }
+    for (path, entry) in code.entries() {
+        if entry.is_submodule() || !is_known(path) || !wanted.has(path) || ignored.has(path) {
+            continue;
+        }
+        if entry.is_link() {
+            found.skipped.push((path.to_owned(), Skip::Link));
+        } else if entry.size > LARGEST {
+            found.skipped.push((path.to_owned(), Skip::Large(entry.size)));
+        } else {
+            found.files.push(path.to_owned());
+        }
+    }
     found.skipped.sort_by(|a, b| a.0.cmp(&b.0));
     found
 }
 
-/// The YAML files under a folder of the tree, sorted.
-pub fn rules(root: &Path, folder: &Path) -> Vec<String> {
-    let is_yaml = |path: &Path| path.extension().is_some_and(|end| end == "yml" || end == "yaml");
-    let walk = WalkBuilder::new(root.join(folder)).parents(false).require_git(false).build();
-    let files = walk.flatten().filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
-    let files = files.filter(|entry| is_yaml(entry.path()));
-    let mut files: Vec<String> =
-        files.filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_str()?.to_owned())).collect();
-    files.sort();
-    files
+fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The text of a file. Links are not followed, whoever names them.
+/// The YAML files under a folder of the tree, sorted.
+pub fn rules(code: &Code, folder: &Path) -> Vec<String> {
+    let is_yaml = |path: &str| path.ends_with(".yml") || path.ends_with(".yaml");
+    let folder: PathBuf = folder.components().filter(|part| *part != Component::CurDir).collect();
+    let under = code.entries().filter(|(path, entry)| !entry.is_link() && Path::new(path).starts_with(&folder));
+    under.map(|(path, _)| path.to_owned()).filter(|path| is_yaml(path)).collect()
+}
+
+/// The text of a file of a checkout. Links are not followed, whoever names them.
 ///
 /// # Errors
 /// [`Skip`]: it has none that can be looked at.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here touches the user's working tree, index or current branch. Hooks do not run.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -119,27 +119,36 @@ impl Repository {
         Ok(status.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).count())
     }
 
-    /// The paths of its submodules.
+    /// What the commit has below the folder that was asked for: `git ls-tree -r -z --long`.
     ///
     /// # Errors
     /// [`GitError`].
-    pub async fn submodules(&self) -> Result<Vec<String>, GitError> {
-        let listed = git(&self.top, "ls-tree", ["-r", "-z", &self.head]).await?;
-        let links = listed.split(|byte| *byte == 0).filter(|entry| entry.starts_with(b"160000 "));
-        let path = |entry: &[u8]| {
-            let at = entry.iter().position(|byte| *byte == b'\t')?;
-            Some(String::from_utf8_lossy(&entry[at + 1..]).into_owned())
-        };
-        Ok(links.filter_map(path).collect())
+    pub async fn list(&self) -> Result<Vec<u8>, GitError> {
+        let mut tree = OsString::from(format!("{}:", self.head));
+        tree.push(&self.prefix);
+        let args: [&OsStr; 5] = ["-r".as_ref(), "-z".as_ref(), "--long".as_ref(), "--full-tree".as_ref(), &tree];
+        git(&self.top, "ls-tree", args).await
     }
 
-    /// Checks the commit out into a linked worktree of its own, on no branch. The last part of the folder's path must be unique:
-    /// git names the worktree after it.
+    /// A `git cat-file --batch` that waits for names of objects.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn cat_file(&self) -> io::Result<std::process::Child> {
+        let mut git = command(&self.top, "cat-file", ["--batch"]);
+        let git = git.as_std_mut().stdin(Stdio::piped()).stdout(Stdio::piped());
+        git.spawn()
+    }
+
+    /// Makes a linked worktree at the commit, on no branch, with or without its files. The last part of the folder's path must be
+    /// unique: git names the worktree after it.
     ///
     /// # Errors
     /// [`GitError`]: the folder is there already, the disk is full.
-    pub async fn add_worktree(&self, folder: &Path) -> Result<(), GitError> {
-        let args: [&OsStr; 4] = ["add".as_ref(), "--detach".as_ref(), folder.as_ref(), self.head.as_ref()];
+    pub async fn add_worktree(&self, folder: &Path, files: bool) -> Result<(), GitError> {
+        let files = if files { "--checkout" } else { "--no-checkout" };
+        let args: [&OsStr; 5] =
+            ["add".as_ref(), "--detach".as_ref(), files.as_ref(), folder.as_ref(), self.head.as_ref()];
         git(&self.top, "worktree", args).await.map(drop)
     }
 
@@ -161,16 +170,29 @@ impl Repository {
         }
     }
 
-    /// Commits these files of a linked worktree as they are now; the new commit.
+    /// Makes a commit on top of the one that is worked on, in which these files (mode, path below the folder that was asked for,
+    /// text) are so; its name. The texts are what git keeps, whatever it would make of files with such texts.
     ///
     /// # Errors
     /// [`GitError`].
-    pub async fn commit(&self, worktree: &Path, paths: &[String], message: &str) -> Result<String, GitError> {
-        let list = paths.join("\0");
-        let mut add = command(worktree, "add", ["--pathspec-from-file=-", "--pathspec-file-nul"]);
-        add.env("GIT_LITERAL_PATHSPECS", "1");
-        run("add", add, Some(list.as_bytes())).await?;
-        let mut commit = command(worktree, "commit", ["--quiet", "--no-verify", "--file=-", "--cleanup=verbatim"]);
+    pub async fn commit(
+        &self,
+        worktree: &Path,
+        files: &[(&str, &str, &str)],
+        message: &str,
+    ) -> Result<String, GitError> {
+        let objects = self.keep(worktree, files.iter().map(|(_, _, text)| text.as_bytes())).await?;
+        // The worktree's own index, not the user's.
+        git(worktree, "read-tree", [&self.head]).await?;
+        let mut changes = Vec::new();
+        for ((mode, path, _), object) in files.iter().zip(objects) {
+            changes.extend_from_slice(format!("{mode} {object}\t").as_bytes());
+            changes.extend_from_slice(self.prefix.join(path).as_os_str().as_encoded_bytes());
+            changes.push(0);
+        }
+        run("update-index", command(worktree, "update-index", ["-z", "--index-info"]), Some(&changes)).await?;
+        let tree = text("write-tree", git::<&str>(worktree, "write-tree", []).await?)?;
+        let mut commit = command(worktree, "commit-tree", ["-p", self.head.as_str(), "-F", "-", tree.trim_end()]);
         if git(worktree, "var", ["GIT_COMMITTER_IDENT"]).await.is_err()
             || git(worktree, "config", ["user.email"]).await.is_err()
         {
@@ -179,8 +201,27 @@ impl Repository {
                 commit.env(format!("GIT_AUTHOR_{variable}"), value).env(format!("GIT_COMMITTER_{variable}"), value);
             }
         }
-        run("commit", commit, Some(message.as_bytes())).await?;
-        Ok(text("rev-parse", git(worktree, "rev-parse", ["HEAD"]).await?)?.trim_end().to_owned())
+        let commit = run("commit-tree", commit, Some(message.as_bytes())).await?;
+        Ok(text("commit-tree", commit)?.trim_end().to_owned())
+    }
+
+    /// Puts contents among git's objects; their names, in order. By one process, however many there are.
+    async fn keep<'a>(
+        &self,
+        worktree: &Path,
+        contents: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Vec<String>, GitError> {
+        let mut stream = Vec::new();
+        for (at, bytes) in contents.enumerate() {
+            stream.extend_from_slice(format!("blob\nmark :{}\ndata {}\n", at + 1, bytes.len()).as_bytes());
+            stream.extend_from_slice(bytes);
+            stream.push(b'\n');
+            // Answered by the name of the object.
+            stream.extend_from_slice(format!("get-mark :{}\n", at + 1).as_bytes());
+        }
+        stream.extend_from_slice(b"done\n");
+        let names = run("fast-import", command(worktree, "fast-import", ["--quiet", "--done"]), Some(&stream)).await?;
+        Ok(text("fast-import", names)?.lines().map(str::to_owned).collect())
     }
 
     /// Makes the files of a linked worktree again what its commit has, where somebody has changed them; how many those were.

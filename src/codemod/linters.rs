@@ -1,6 +1,6 @@
 //! Linters of the operator's choice, whose output is SARIF: named in the pipeline file, run in our worktree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::process::Command;
 
 use super::PhaseError;
 use super::analysis::{Analysis, Found};
+use super::code::Code;
 use super::files;
 use super::patches::InFile;
 use super::report::{Report, count};
@@ -83,6 +84,7 @@ pub fn told() -> Result<Vec<Linter>, BadLinter> {
 pub async fn add(
     linters: &[Linter],
     tree: &Tree,
+    code: &Code,
     analysis: &dyn Analysis,
     all: &mut Vec<InFile>,
     report: &mut Report,
@@ -96,7 +98,7 @@ pub async fn add(
     for linter in linters {
         report.line(&format!("{}: {}", linter.name, linter.run.trim()))?;
         report.flush()?;
-        let (reported, skipped) = linter.look(&root, analysis).await?;
+        let (reported, skipped) = linter.look(&root, code, analysis).await?;
         for sentence in skipped {
             report.line(&format!("{}: {sentence}", linter.name))?;
         }
@@ -122,6 +124,7 @@ impl Linter {
     async fn look(
         &self,
         root: &Path,
+        code: &Code,
         analysis: &dyn Analysis,
     ) -> Result<(Vec<(String, Found)>, Vec<String>), PhaseError> {
         let mut shell = Command::new("sh");
@@ -133,10 +136,21 @@ impl Linter {
         let done = done.map_err(|_| BadLinter::TooLong(self.name.clone(), limit))??;
         let said = String::from_utf8_lossy(&done.stdout);
         let text = |path: &str| analysis.wanted().has(path).then(|| files::read(root, path).ok()).flatten();
-        let (reported, skipped) = sarif::read(&said, root, text).map_err(|error| {
+        let (mut reported, mut skipped) = sarif::read(&said, root, text).map_err(|error| {
             let how = done.status.to_string();
             BadLinter::Output { name: self.name.clone(), how, error }
         })?;
+        // A filter of git's (line ends, say) may have made another text of what is committed, which has other places.
+        let mut other = HashMap::new();
+        for found in &mut reported {
+            let path = &found.path;
+            let differs = || code.text(path).ok() != files::read(root, path).ok();
+            if !found.edits.is_empty() && *other.entry(path.clone()).or_insert_with(differs) {
+                found.edits.clear();
+                skipped.push(format!("made no fix in {path}: git checks it out with another text than is committed"));
+            }
+        }
+        skipped.dedup();
         let severe = reported.into_iter().filter(|found| found.severity >= analysis.floor());
         let named = severe.map(|found| {
             let rule = format!("{}/{}", self.name, found.rule);

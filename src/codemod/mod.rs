@@ -12,10 +12,12 @@ mod analysis;
 mod autofix;
 mod builtin;
 mod check;
+mod code;
 mod diff;
 mod edits;
 mod files;
 mod git;
+mod ignored;
 mod language;
 mod linters;
 mod parallel;
@@ -184,10 +186,13 @@ async fn carry_out(pipeline: &str, phase: &str, task: &Task, report: &mut Report
         _ => return Err(PhaseError::Unknown(pipeline.to_owned(), phase.to_owned())),
     };
     match phase {
-        "scanning" => analysis::scanning(task, analysis, report).await,
+        "scanning" => {
+            let files_needed = check.is_some() || !linters::told()?.is_empty();
+            analysis::scanning(task, analysis, files_needed, report).await
+        }
         "analyzing" => analysis::analyzing(task, analysis, report).await,
         "generating" => {
-            let patches = analysis::generating(task, report)?;
+            let patches = analysis::generating(task, report).await?;
             let patches = match check {
                 Some(check) if !patches.is_empty() => check.prove(&task.workspace.tree()?, patches, report).await?,
                 _ => patches,

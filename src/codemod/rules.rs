@@ -13,6 +13,7 @@ use rust_embed::RustEmbed;
 use serde::Deserialize;
 
 use super::analysis::{Found, Severity};
+use super::code::Code;
 use super::edits::Edit;
 use super::files;
 use super::language::{self, Grammar};
@@ -166,7 +167,7 @@ fn of_rule(rule: &str) -> Result<Option<Vec<Grammar>>, String> {
 ///
 /// # Errors
 /// Its `sgconfig.yml` cannot be read.
-pub fn of_project(root: &Path, floor: Severity) -> Result<(Vec<Rule>, Vec<String>), BadRules> {
+pub fn of_project(code: &Code, floor: Severity) -> Result<(Vec<Rule>, Vec<String>), BadRules> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Project {
@@ -175,7 +176,7 @@ pub fn of_project(root: &Path, floor: Severity) -> Result<(Vec<Rule>, Vec<String
         #[serde(default)]
         util_dirs: Option<Vec<PathBuf>>,
     }
-    let Ok(text) = files::read(root, PROJECT) else { return Ok(Default::default()) };
+    let Ok(text) = code.text(PROJECT) else { return Ok(Default::default()) };
     let project: Project = from_str(&text).map_err(|error| BadRules::Project(error.to_string()))?;
     let mut faults = Vec::new();
     if project.util_dirs.is_some() {
@@ -183,8 +184,8 @@ pub fn of_project(root: &Path, floor: Severity) -> Result<(Vec<Rule>, Vec<String
     }
     let mut rules = Vec::new();
     for folder in &project.rule_dirs {
-        for path in files::rules(root, folder) {
-            let read = files::read(root, &path).map_err(|skip| skip.to_string());
+        for path in files::rules(code, folder) {
+            let read = code.text(&path).map_err(|skip| skip.to_string());
             let read = read.and_then(|text| {
                 from_multiple::<SerializableRuleConfig<Grammar>>(&text).map_err(|error| error.to_string())
             });

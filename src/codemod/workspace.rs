@@ -39,20 +39,20 @@ impl Workspace {
         Self { folder }
     }
 
-    /// Checks the repository's commit out.
+    /// Makes a worktree of the repository's commit: with its files if they are needed, which takes far longer than to search them.
     ///
     /// # Errors
     /// The disk, or [`GitError`].
-    pub async fn check_out(&self, repository: Repository) -> Result<Tree, WorkspaceError> {
+    pub async fn make_tree(&self, repository: Repository, files: bool) -> Result<Tree, WorkspaceError> {
         // Git names a worktree after the last part of its path, and that must be unique in the repository.
         let name = self.folder.file_name().unwrap_or_default();
         let tree = Tree { repository, worktree: self.folder.join(name) };
         self.save(REPOSITORY, &tree)?;
-        tree.repository.add_worktree(&tree.worktree).await?;
+        tree.repository.add_worktree(&tree.worktree, files).await?;
         Ok(tree)
     }
 
-    /// What [`Self::check_out`] made.
+    /// What [`Self::make_tree`] made.
     ///
     /// # Errors
     /// The disk.

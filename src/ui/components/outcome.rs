@@ -4,9 +4,10 @@ use leptos::prelude::*;
 
 use super::copy::CopyButton;
 use super::icon::Icon;
+use super::time::Elapsed;
 use crate::activity::RunState;
-use crate::model::PhaseState;
 use crate::model::kinds::Outcome;
+use crate::model::{PhaseState, Timestamp};
 use crate::ui::format;
 
 /// The summary of a run of a built-in pipeline; nothing for other runs, and before it is there.
@@ -16,10 +17,12 @@ pub fn OutcomeSummary(
     state: RwSignal<RunState>,
 ) -> impl IntoView {
     let outcome = Memo::new(move |_| state.with(|state| state.outcome.clone()));
-    move || outcome.get().map(summary)
+    let from = Memo::new(move |_| state.with(|state| state.run.started_at));
+    let to = Memo::new(move |_| state.with(|state| state.run.finished_at));
+    move || outcome.get().map(|outcome| summary(outcome, from, to))
 }
 
-fn summary(outcome: Outcome) -> impl IntoView {
+fn summary(outcome: Outcome, from: Memo<Option<Timestamp>>, to: Memo<Option<Timestamp>>) -> impl IntoView {
     let Outcome { message, files, findings, fixed, left, branch, commit, .. } = outcome;
     let numbers = [("files", files), ("findings", findings), ("fixed", fixed), ("left", left)];
     let number = |(what, count): (&'static str, u64)| {
@@ -54,7 +57,13 @@ fn summary(outcome: Outcome) -> impl IntoView {
         >
             <span class="text-ok">{Icon::of_phase(PhaseState::Completed).draw()}</span>
             {said}
-            <dl class="flex flex-wrap gap-x-4 gap-y-1">{numbers.map(number)}</dl>
+            <dl class="flex flex-wrap gap-x-4 gap-y-1">
+                {numbers.map(number)}
+                <div class="flex items-baseline gap-1">
+                    <dt class="text-xs text-soft">"took"</dt>
+                    <dd class="text-sm font-semibold"><Elapsed from to/></dd>
+                </div>
+            </dl>
             {branch}
         </section>
     }

@@ -98,3 +98,45 @@ async fn what_cannot_be_read_is_skipped_with_a_reason_and_the_rest_is_done() {
     before.assert_untouched(&repository, &[&branch]);
     assert_eq!(std::fs::read_to_string(world.file("outside.rs")).unwrap(), code);
 }
+
+/// Full where the worktree is made, or at what one phase leaves to the next.
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_leaves_nothing() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    let line = "    x(1, \"some text to fill a disk with\");\n".repeat(50);
+    for file in 0..200 {
+        repository.write(&format!("f{file}.rs"), format!("fn f{file}() {{\n{line}}}\n"));
+    }
+    repository.commit(&[]);
+    let before = Snapshot::of(&repository);
+    let rewrite = json!({ "pattern": "x($A, $B)", "rewrite": "a_longer_name($B, $A)" });
+    let mut phases = std::collections::BTreeSet::new();
+    for kib in [4, 500, 2000, 2400, 2800] {
+        let Some(server) = world.serve_on_small_disk(kib) else {
+            eprintln!("left out: this system lets nobody mount a disk");
+            return;
+        };
+        let id = start(&server, &repository, rewrite.clone()).await;
+        let run = finished(&server, &id).await;
+        let phase = run["phases"].as_array().unwrap().iter().find(|phase| phase["state"] == "failed");
+        if let Some(phase) = phase {
+            assert_eq!(run["status"], "failed");
+            let error = told(&server, &id, "error").await.remove(0);
+            assert!(["disk", "git_failed"].contains(&error["code"].as_str().unwrap()), "{error}");
+            assert!(error["message"].as_str().unwrap().contains("No space left on device"), "{error}");
+            phases.insert(phase["name"].as_str().unwrap().to_owned());
+            before.assert_untouched(&repository, &[]);
+        }
+        let disk = format!("/proc/{}/root{}", server.pid(), world.data().join("workspaces").display());
+        assert_eq!(std::fs::read_dir(disk).unwrap().count(), 0, "nothing is left on the disk of {kib} KiB");
+        drop(server);
+        // What of it worked is a branch that this test does not look at.
+        repository.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads/runtrail"]).lines().for_each(
+            |branch| {
+                repository.git(&["branch", "--quiet", "-D", branch]);
+            },
+        );
+    }
+    assert_eq!(phases.into_iter().collect::<Vec<_>>(), ["analyzing", "generating", "scanning"]);
+}

@@ -107,6 +107,20 @@ impl World {
         self.start(shell, &self.data(), flags)
     }
 
+    /// A server whose workspaces are on a disk of their own, of this size. `None` where the system lets nobody mount one.
+    pub fn serve_on_small_disk(&self, kib: usize) -> Option<Server> {
+        let disk = self.data().join("workspaces");
+        std::fs::create_dir_all(&disk).unwrap();
+        let private = ["--map-root-user", "--mount"];
+        if !Command::new("unshare").args(private).arg("true").status().is_ok_and(|done| done.success()) {
+            return None;
+        }
+        let mut shell = Command::new("unshare");
+        let mount = format!("mount -t tmpfs -o size={kib}k tmpfs '{}' && exec \"$0\" \"$@\"", disk.display());
+        shell.args(private).args(["sh", "-c", &mount, env!("CARGO_BIN_EXE_runtrail"), "serve"]);
+        Some(self.start(shell, &self.data(), &[]))
+    }
+
     fn start(&self, mut program: Command, data: &Path, flags: &[&str]) -> Server {
         let mut child = program
             // As variables, so that a test's flags win.
