@@ -45,6 +45,12 @@ impl Found {
     pub fn is_fixable(&self) -> bool {
         !self.edits.is_empty()
     }
+
+    /// Whether both say the same of the same place, in the same words or with the same fix.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let fix = self.is_fixable() && self.edits == other.edits;
+        (self.line, self.column) == (other.line, other.column) && (fix || self.message == other.message)
+    }
 }
 
 /// How bad a finding is.
@@ -220,6 +226,9 @@ pub async fn generating(task: &Task, report: &mut Report) -> Result<Vec<Made>, P
                     let why = format!("{left} overlaps with {kept}, which is rewritten");
                     report.line(&format!("left a match in {path} as it is: {why}"))?;
                 }
+                for left in &made.broke {
+                    report.line(&format!("left a match in {path} as it is: {left} would not parse any more"))?;
+                }
                 patches.push(made);
             }
         }
@@ -274,6 +283,7 @@ pub async fn applying(
     task: &Task,
     analysis: &dyn Analysis,
     patches: Vec<Rewritten>,
+    left_out: bool,
     report: &mut Report,
 ) -> Result<(), PhaseError> {
     let tree = task.workspace.tree()?;
@@ -291,8 +301,9 @@ pub async fn applying(
         commit: None,
         base: Some(tree.repository.head.clone()),
     };
-    if patches.is_empty() && !shown(task)?.is_empty() {
-        outcome.message = "Nothing changes: every patch was left out.".to_owned();
+    if patches.is_empty() && left_out {
+        outcome.message =
+            "Nothing changes: every patch was left out, or failed the check without the others.".to_owned();
     } else if patches.is_empty() {
         outcome.message = analysis.nothing(files, findings);
     } else if analysis.only_shows() {

@@ -11,6 +11,9 @@ use crate::model::{Conditions, Gate, Param, ParamKind, ParamValue, PhaseSpec, Pi
 /// The phases of both (CONTRACT.md, "Words").
 const PHASES: [&str; 4] = ["scanning", "analyzing", "generating", "applying"];
 
+/// The parameter that makes a run commit nothing.
+const DRY_RUN: &str = "dry_run";
+
 /// The parameter that makes a run ask before it commits.
 const ASK: &str = "approval";
 
@@ -46,7 +49,7 @@ pub fn autofix_with(linters: &[Linter]) -> Pipeline {
             ask(),
             Param {
                 default: Some(ParamValue::Boolean(false)),
-                ..param("dry_run", "Dry run", "Patches are shown and not committed.", ParamKind::Boolean)
+                ..param(DRY_RUN, "Dry run", "Patches are shown and not committed.", ParamKind::Boolean)
             },
             include,
             exclude,
@@ -101,7 +104,8 @@ fn globs() -> [Param; 2] {
 
 fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, given: String) -> Pipeline {
     // Nobody is asked about patches that are not there.
-    let approval = Gate::If(Conditions { param: Some(ASK.to_owned()), patches: true });
+    let unless = params.iter().any(|param| param.name == DRY_RUN).then(|| DRY_RUN.to_owned());
+    let approval = Gate::If(Conditions { param: Some(ASK.to_owned()), unless, patches: true });
     let phase = |phase: &str| {
         let (approval, question) = match phase {
             "applying" => (approval.clone(), "Commit these patches to a new branch?"),

@@ -97,7 +97,7 @@ impl Check {
 ///
 /// # Errors
 /// Those of `fails`.
-async fn good_ones<F, E>(
+pub async fn good_ones<F, E>(
     count: usize,
     mut fails: impl AsyncFnMut(&[usize]) -> Result<Option<F>, E>,
 ) -> Result<(Vec<usize>, Vec<(usize, F)>), E> {

@@ -20,6 +20,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether it has a text.
+    pub fn is_file(&self) -> bool {
+        !self.is_link() && !self.is_submodule()
+    }
+
     /// Whether it leads elsewhere.
     pub fn is_link(&self) -> bool {
         self.mode == "120000"

@@ -165,7 +165,12 @@ impl Repository {
         }
         let args: [&OsStr; 4] = ["remove".as_ref(), "--force".as_ref(), "--force".as_ref(), folder.as_ref()];
         match git(&self.top, "worktree", args).await {
-            Err(GitError::Failed { message, .. }) if message.contains("is not a working tree") => Ok(()),
+            // The user may have taken the repository away meanwhile, and git's note of the worktree with it.
+            Err(GitError::Failed { message, .. })
+                if message.contains("is not a working tree") || message.contains("not a git repository") =>
+            {
+                Ok(())
+            }
             removed => Ok(removed.map(drop)?),
         }
     }

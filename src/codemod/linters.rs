@@ -1,5 +1,6 @@
 //! Linters of the operator's choice, whose output is SARIF: named in the pipeline file, run in our worktree.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::Stdio;
@@ -10,10 +11,10 @@ use tokio::process::Command;
 
 use super::PhaseError;
 use super::analysis::{Analysis, Found};
-use super::code::Code;
+use super::code::{Code, Entry};
 use super::files;
 use super::patches::InFile;
-use super::report::{Report, count};
+use super::report::{self, count};
 use super::sarif::{self, BadSarif};
 use super::workspace::Tree;
 
@@ -87,7 +88,7 @@ pub async fn add(
     code: &Code,
     analysis: &dyn Analysis,
     all: &mut Vec<InFile>,
-    report: &mut Report,
+    out: &mut report::Report,
 ) -> Result<(), PhaseError> {
     if linters.is_empty() {
         return Ok(());
@@ -96,37 +97,43 @@ pub async fn add(
     let root = tree.root().canonicalize()?;
     let mut by_path: BTreeMap<String, Vec<Found>> = all.drain(..).map(|file| (file.path, file.found)).collect();
     for linter in linters {
-        report.line(&format!("{}: {}", linter.name, linter.run.trim()))?;
-        report.flush()?;
-        let (reported, skipped) = linter.look(&root, code, analysis).await?;
+        out.line(&format!("{}: {}", linter.name, linter.run.trim()))?;
+        out.flush()?;
+        let Report { reported, skipped, changed } = linter.look(&root, tree, code, analysis).await?;
         for sentence in skipped {
-            report.line(&format!("{}: {sentence}", linter.name))?;
+            out.line(&format!("{}: {sentence}", linter.name))?;
         }
-        let changed = tree.repository.restore(&root).await?;
         if changed > 0 {
             let files = count(changed, "file");
-            report.line(&format!("{}: it changed {files}, which was undone: only its report counts", linter.name))?;
+            out.line(&format!("{}: it changed {files}, which was undone: only its report counts", linter.name))?;
         }
-        report.line(&format!("{}: {}", linter.name, count(reported.len(), "finding")))?;
+        out.line(&format!("{}: {}", linter.name, count(reported.len(), "finding")))?;
         for (path, found) in reported {
             by_path.entry(path).or_default().push(found);
         }
     }
     all.extend(by_path.into_iter().map(|(path, mut found)| {
-        found.sort_by_key(|found| (found.line, found.column));
+        found.sort_by_key(|found| (found.line, found.column, Reverse(found.severity)));
+        // What two of them find in one place, and would fix alike, is one thing.
+        found.dedup_by(|second, first| second.is_same(first));
         InFile { path, found }
     }));
     Ok(())
 }
 
+/// What a linter has to say.
+struct Report {
+    /// With their paths.
+    reported: Vec<(String, Found)>,
+    /// What of it is left out, in sentences.
+    skipped: Vec<String>,
+    /// How many files it changed.
+    changed: usize,
+}
+
 impl Linter {
-    /// What it finds in files that are wanted, and what of its report is left out.
-    async fn look(
-        &self,
-        root: &Path,
-        code: &Code,
-        analysis: &dyn Analysis,
-    ) -> Result<(Vec<(String, Found)>, Vec<String>), PhaseError> {
+    /// What it finds in those files of the commit that are wanted.
+    async fn look(&self, root: &Path, tree: &Tree, code: &Code, analysis: &dyn Analysis) -> Result<Report, PhaseError> {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(&self.run).current_dir(root).kill_on_drop(true);
         // What it says besides its report is for the journal.
@@ -134,8 +141,11 @@ impl Linter {
         let limit = self.timeout_ms.map_or(LIMIT, Duration::from_millis);
         let done = tokio::time::timeout(limit, shell.spawn()?.wait_with_output()).await;
         let done = done.map_err(|_| BadLinter::TooLong(self.name.clone(), limit))??;
+        // What it reports are places in the files as they were.
+        let changed = tree.repository.restore(root).await?;
         let said = String::from_utf8_lossy(&done.stdout);
-        let text = |path: &str| analysis.wanted().has(path).then(|| files::read(root, path).ok()).flatten();
+        let is_there = |path: &str| code.entry(path).is_some_and(Entry::is_file) && analysis.wanted().has(path);
+        let text = |path: &str| is_there(path).then(|| files::read(root, path).ok()).flatten();
         let (mut reported, mut skipped) = sarif::read(&said, root, text).map_err(|error| {
             let how = done.status.to_string();
             BadLinter::Output { name: self.name.clone(), how, error }
@@ -157,7 +167,7 @@ impl Linter {
             let sarif::Reported { path, line, column, severity, message, edits, .. } = found;
             (path, Found { line, column, rule, severity, message, edits })
         });
-        Ok((named.collect(), skipped))
+        Ok(Report { reported: named.collect(), skipped, changed })
     }
 }
 

@@ -202,13 +202,14 @@ async fn carry_out(pipeline: &str, phase: &str, task: &Task, report: &mut Report
         "applying" => {
             let mut patches = analysis::shown(task)?;
             // What is left has not been proved without the others.
-            if analysis::leave_out(task, &mut patches, report)?
+            let left_out = analysis::leave_out(task, &mut patches, report)?;
+            if left_out
                 && !patches.is_empty()
                 && let Some(check) = check
             {
                 patches = check.prove(&task.workspace.tree()?, patches, report).await?;
             }
-            analysis::applying(task, analysis, patches, report).await
+            analysis::applying(task, analysis, patches, left_out, report).await
         }
         _ => Err(PhaseError::Unknown(pipeline.to_owned(), phase.to_owned())),
     }

@@ -1,8 +1,12 @@
 //! What becomes of a file when its findings are fixed. Pure.
 
+use std::convert::Infallible;
+
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 
 use super::analysis::Found;
+use super::check::good_ones;
 use super::diff::patch;
 use super::edits::{Edit, Edits};
 use super::language::Grammar;
@@ -36,6 +40,8 @@ pub struct Rewritten {
 pub struct Made {
     /// Findings that are left, each with what is fixed in its place.
     pub dropped: Vec<(String, String)>,
+    /// Findings that are left since the file would parse worse with their fix.
+    pub broke: Vec<String>,
     /// What people are shown.
     pub patch: Patch,
     /// What is written.
@@ -54,33 +60,49 @@ impl AsRef<Rewritten> for Made {
     }
 }
 
-/// The file with its findings fixed. In a language that is not known, nobody can say whether it parses.
+/// The file with its findings fixed, but for those whose fix would make it parse worse. In a language that is not known, nobody can
+/// say whether it parses.
 ///
 /// # Errors
 /// A sentence: why it is left as it is.
 pub fn rewrite(grammar: Option<Grammar>, text: &str, file: &InFile) -> Result<Made, String> {
-    let edits = Edits::choose(file.found.iter().map(|found| found.edits.clone()).collect());
+    let fixes: Vec<&Vec<Edit>> = file.found.iter().map(|found| &found.edits).filter(|fix| !fix.is_empty()).collect();
+    let make = |chosen: &[usize]| {
+        let edits = Edits::choose(chosen.iter().filter_map(|at| fixes.get(*at)).map(|fix| (*fix).clone()).collect());
+        let new = edits.apply(text)?;
+        Some((edits, new))
+    };
+    let mut chosen: Vec<usize> = (0..fixes.len()).collect();
+    let (mut edits, mut new) = make(&chosen).ok_or("it has changed since it was searched")?;
     if edits.kept().next().is_none() {
         return Err("nothing of what was found in it can be rewritten".to_owned());
     }
-    let new = edits.apply(text).ok_or("it has changed since it was searched")?;
-    if new == text {
-        return Err("the rewrite changes nothing".to_owned());
-    }
+    let mut broke = Vec::new();
     if let Some(grammar) = grammar {
         let (before, after) = (faults(grammar, text), faults(grammar, &new));
         if after > before {
-            return Err(format!("the rewrite would break it: {after} places would not parse, {before} do not now"));
+            let bad = |chosen: &[usize]| make(chosen).is_none_or(|(_, new)| faults(grammar, &new) > before);
+            // Nothing here waits for anything, so it is ready at once.
+            let found = good_ones(fixes.len(), async |chosen: &[usize]| Ok::<_, Infallible>(bad(chosen).then_some(())));
+            let Some(Ok((good, left))) = found.now_or_never() else { return Err("it cannot be tried".to_owned()) };
+            if good.is_empty() {
+                return Err(format!("the rewrite would break it: {after} places would not parse, {before} do not now"));
+            }
+            broke = left.iter().filter_map(|(at, ())| fixes.get(*at)?.first()).map(|edit| place(text, edit)).collect();
+            chosen = good;
+            (edits, new) = make(&chosen).ok_or("it has changed since it was searched")?;
         }
+    }
+    if new == text {
+        return Err("the rewrite changes nothing".to_owned());
     }
     let patch = patch(&file.path, text, &new);
     if patch.diff.len() > LONGEST_DIFF {
         return Err(format!("its patch is longer than {} KiB, which cannot be shown", LONGEST_DIFF >> 10));
     }
     let dropped: Vec<_> = edits.dropped.iter().map(|(left, kept)| (place(text, left), place(text, kept))).collect();
-    let fixable = file.found.iter().filter(|found| found.is_fixable()).count();
-    let fixed = fixable - dropped.len();
-    Ok(Made { dropped, patch, rewritten: Rewritten { path: file.path.clone(), text: new, fixed } })
+    let fixed = chosen.len() - dropped.len();
+    Ok(Made { dropped, broke, patch, rewritten: Rewritten { path: file.path.clone(), text: new, fixed } })
 }
 
 /// Where an edit begins, for people.

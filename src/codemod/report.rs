@@ -22,9 +22,11 @@ impl Report {
         Self { out: BufWriter::with_capacity(64 * 1024, io::stdout().lock()), told: None }
     }
 
-    /// A line for people.
+    /// A line for people. It stays one, and a line: what it says of a file's name, say, cannot pass for a report of its own.
     pub fn line(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.out, "{line}")
+        let line = line.trim_end().replace(['\n', '\r'], "⏎");
+        let apart = if line.starts_with("::") { " " } else { "" };
+        writeln!(self.out, "{apart}{line}")
     }
 
     /// Something that was found.

@@ -17,6 +17,9 @@ use crate::store::{Change, Guard, NewFrame, RunKey, Write};
 /// How often the engine looks by itself for runs that wait or that nobody holds, at the most.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How many answered runs are looked at together.
+const ANSWERED: u32 = 100;
+
 /// The task that drives an engine.
 pub struct EngineTask {
     shared: Arc<Shared>,
@@ -57,11 +60,13 @@ impl EngineTask {
     /// Claims as many runs as there are free workers: those that a person has answered first, since they began before.
     async fn claim(&self, workers: &mut JoinSet<()>) -> Result<(), WriteError> {
         let (shared, store) = (&self.shared, &self.shared.store);
-        if let Some(free) = self.free(workers) {
-            for (run, attempt) in store.answered(free).await? {
-                let resumed = Worker::resume(shared, run, attempt, self.stop.clone()).await?;
-                resumed.into_iter().for_each(|worker| self.employ(workers, run, worker));
+        for (run, attempt, goes_on) in store.answered(ANSWERED).await? {
+            // To end a run takes no worker's time, so it waits for none.
+            if goes_on && self.free(workers).is_none() {
+                break;
             }
+            let resumed = Worker::resume(shared, run, attempt, self.stop.clone()).await?;
+            resumed.into_iter().for_each(|worker| self.employ(workers, run, worker));
         }
         if let Some(free) = self.free(workers) {
             for (run, attempt) in store.waiting(free).await? {

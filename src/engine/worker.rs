@@ -177,6 +177,17 @@ impl Worker {
     async fn phases<'a>(&self, assignment: &'a Assignment) -> Result<Option<Finished<'a>>, WriteError> {
         let Assignment { run, pipeline, answer } = assignment;
         let first = run.phases.iter().position(|phase| phase.state == PhaseState::Pending).unwrap_or(0);
+        let not_begun = |verdict, index: usize| {
+            let rest = pipeline.phases.get(index..).unwrap_or_default();
+            Ok(Some(Finished { verdict, end: None, rest }))
+        };
+        // Before anything else: what ends here needs no folder.
+        if self.cancel.is_cancelled() {
+            return not_begun(self.stopped().await?, first);
+        }
+        if let Some(Answer { approved: false, by, .. }) = answer {
+            return not_begun(rejected(by), first);
+        }
         let places = async {
             let folder = self.folder(run, pipeline, first == 0).await?;
             Ok::<_, String>((folder, self.workspace(run, answer.as_ref()).await?))
@@ -185,23 +196,18 @@ impl Worker {
             Ok(places) => places,
             Err(error) => {
                 let message = format!("the run has no folder to work in: {error}");
-                let verdict = failed("no_folder", message);
-                return Ok(Some(Finished { verdict, end: None, rest: &pipeline.phases[first..] }));
+                return not_begun(failed("no_folder", message), first);
             }
         };
         for (index, spec) in pipeline.phases.iter().enumerate().skip(first) {
             let rest = &pipeline.phases[index + 1..];
             let name: Arc<str> = spec.name.as_str().into();
-            let not_begun = |verdict| Ok(Some(Finished { verdict, end: None, rest: &pipeline.phases[index..] }));
             if self.cancel.is_cancelled() {
-                return not_begun(self.stopped().await?);
+                return not_begun(self.stopped().await?, index);
             }
             // An answer is to the phase that the run goes on with.
-            match answer.as_ref().filter(|_| index == first) {
-                Some(Answer { approved: false, by, .. }) => return not_begun(rejected(by)),
-                Some(_) => {}
-                None if self.must_ask(spec, run).await? => return self.ask(spec, name).await.map(|()| None),
-                None => {}
+            if !(index == first && answer.is_some()) && self.must_ask(spec, run).await? {
+                return self.ask(spec, name).await.map(|()| None);
             }
             let began = self.begin(&name).await?;
             let variables = variables(run, &name, &workspace, &self.shared.options.program);
@@ -251,7 +257,7 @@ impl Worker {
     async fn must_ask(&self, spec: &PhaseSpec, run: &Run) -> Result<bool, WriteError> {
         let patches = match spec.approval {
             Gate::Fixed(_) => 0,
-            Gate::If(_) => self.shared.store.patches(self.lease.run, self.lease.attempt).await?.len() as u64,
+            Gate::If(_) => self.shared.store.tally(self.lease.run, self.lease.attempt).await?.patches,
         };
         Ok(spec.approval.is_closed(&run.params, patches))
     }

@@ -156,6 +156,9 @@ pub struct Conditions {
     /// This parameter, a [`ParamKind::Boolean`], is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
+    /// This parameter, a [`ParamKind::Boolean`], is not true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unless: Option<String>,
     /// The attempt has patches to look at.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub patches: bool,
@@ -172,9 +175,11 @@ impl Gate {
     pub fn is_closed(&self, params: &Params, patches: u64) -> bool {
         match self {
             Self::Fixed(closed) => *closed,
-            Self::If(Conditions { param, patches: only_for_patches }) => {
+            Self::If(Conditions { param, unless, patches: only_for_patches }) => {
                 let ticked = |name: &String| params.get(name) == Some(&ParamValue::Boolean(true));
-                param.as_ref().is_none_or(ticked) && (!only_for_patches || patches > 0)
+                param.as_ref().is_none_or(ticked)
+                    && !unless.as_ref().is_some_and(ticked)
+                    && (!only_for_patches || patches > 0)
             }
         }
     }

@@ -362,8 +362,9 @@ impl RawPhase {
 
 /// A gate that depends on a parameter depends on one that is there and is ticked.
 fn check_gate(gate: Spanned<Gate>, params: &[Param]) -> Result<Gate, Refusal> {
-    if let Gate::If(Conditions { param: Some(name), .. }) = gate.get_ref()
-        && !params.iter().any(|param| param.name == *name && param.kind == ParamKind::Boolean)
+    let is_known = |name: &str| params.iter().any(|param| param.name == name && param.kind == ParamKind::Boolean);
+    if let Gate::If(Conditions { param, unless, .. }) = gate.get_ref()
+        && let Some(name) = param.iter().chain(unless).find(|name| !is_known(name))
     {
         return refuse(&gate, format!("There is no parameter `{name}` of type \"boolean\" that `approval` could ask."));
     }

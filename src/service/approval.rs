@@ -13,7 +13,9 @@ impl Service {
     /// # Errors
     /// [`Code::RunNotFound`]; [`Code::NotWaiting`], also for a question that was answered before; [`Code::BadRequest`] for a
     /// path to leave out that no patch has; the database's own.
-    pub async fn answer(&self, id: &str, asked: Option<u64>, answer: Answer) -> Result<Run, Problem> {
+    pub async fn answer(&self, id: &str, asked: Option<u64>, mut answer: Answer) -> Result<Run, Problem> {
+        answer.exclude.sort_unstable();
+        answer.exclude.dedup();
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             let run = self.show(id).await?;
@@ -22,7 +24,7 @@ impl Service {
                 return Err(Problem::new(Code::NotWaiting, detail));
             };
             if asked.is_some_and(|asked| asked != seq) {
-                let detail = format!("That question was answered before; the run now asks: {question}");
+                let detail = format!("The run does not ask that (any more). It asks, by the seq {seq}: {question}");
                 return Err(Problem::new(Code::NotWaiting, detail));
             }
             let patches = self.store.patches(key, pulse.attempt).await?;

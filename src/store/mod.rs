@@ -105,8 +105,9 @@ pub trait RunStore: Send + Sync {
     /// Up to `limit` runs that wait for a worker, the longest waiting first, each with its attempt.
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError>;
 
-    /// Up to `limit` runs that waited for a person and were answered, or are to be cancelled, each with its attempt.
-    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError>;
+    /// Up to `limit` runs that waited for a person and were answered, or are to be cancelled: those first that only end. Each
+    /// with its attempt, and whether it goes on.
+    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32, bool)>, StoreError>;
 
     /// Every run that waits for a person, or was answered and not yet taken up, each with its attempt.
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError>;
@@ -149,6 +150,9 @@ pub trait ReviewStore: Send + Sync {
         filter: &FindingFilter,
         limit: u32,
     ) -> Result<Findings, StoreError>;
+
+    /// How much there is of an attempt.
+    async fn tally(&self, run: RunKey, attempt: u32) -> Result<Tally, StoreError>;
 
     /// The patches of an attempt, in order, without their diffs.
     async fn patches(&self, run: RunKey, attempt: u32) -> Result<Vec<PatchRow>, StoreError>;

@@ -190,3 +190,61 @@ async fn it_waits_over_kills_and_stops_and_goes_on_from_there() {
     assert_eq!(server.until_status(&busy, "interrupted").await["attempt"], 1);
     assert!(world.workspaces().is_empty());
 }
+
+/// To end a run takes no worker. Whoever has cancelled is not asked any more.
+#[tokio::test]
+async fn it_can_be_ended_while_all_workers_are_busy() {
+    let world = world();
+    let server = world.serve_with(&["--workers", "1"]);
+    let (cancelled, rejected) = (start(&server).await, start(&server).await);
+    server.until_asked(&cancelled).await;
+    server.until_asked(&rejected).await;
+    let busy = server.start(&world, "long").await;
+    server.until_status(&busy, "running").await;
+    for (id, word) in [(&cancelled, "cancel"), (&rejected, "reject")] {
+        assert_eq!(answer(&server, id, word, json!({})).await, yes());
+        assert_eq!(answer(&server, id, "approve", json!({})).await, conflict("not_waiting"));
+        server.until_status(id, "cancelled").await;
+    }
+    assert_eq!(server.run(&busy).await["status"], "running");
+}
+
+/// What ends there needs no folder to work in.
+#[tokio::test]
+async fn it_can_be_ended_when_its_project_is_gone() {
+    let world = World::new();
+    let text = "name = \"gated\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\napproval = true\n";
+    world.toml("gated", text);
+    let server = world.serve();
+    for word in ["cancel", "reject"] {
+        let project = world.file(word);
+        std::fs::create_dir(&project).unwrap();
+        let started =
+            server.post("/api/v1/runs", json!({ "pipeline": "gated", "params": { "project": project } })).await;
+        let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+        server.until_asked(&id).await;
+        std::fs::remove_dir(&project).unwrap();
+        assert_eq!(answer(&server, &id, word, json!({})).await, yes());
+        let run = server.until_status(&id, "cancelled").await;
+        assert_eq!((phases(&run), &run["error"]), (vec!["skipped"], &Value::Null));
+    }
+}
+
+/// Numbers that no database keeps, from a command that nobody wrote with care.
+#[tokio::test]
+async fn a_patch_with_wild_numbers_does_no_harm() {
+    let world = World::new();
+    let patch =
+        r#"::frame {"kind":"patch","path":"a","diff":"x","added":18446744073709551615,"removed":9223372036854775808}"#;
+    let text = format!(
+        "name = \"gated\"\n[[phases]]\nname = \"a\"\nrun = \"\"\"\nprintf '%s\\n' '{patch}'\n\"\"\"\n[[phases]]\nname = \"b\"\nrun = \"true\"\napproval = {{ patches = true }}\n"
+    );
+    world.toml("gated", &text);
+    let server = world.serve();
+    let id = start(&server).await;
+    server.until_asked(&id).await;
+    let listed = server.get(&format!("/fn/patches?id={id}&attempt=1")).await;
+    assert_eq!(listed.status(), StatusCode::OK, "{}", listed.text().await.unwrap());
+    assert_eq!(answer(&server, &id, "approve", json!({ "exclude": ["a", "a"] })).await, yes());
+    server.until_status(&id, "completed").await;
+}

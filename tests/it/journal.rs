@@ -84,7 +84,7 @@ impl RunStore for Paused {
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.inner.waiting(limit).await
     }
-    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32, bool)>, StoreError> {
         self.inner.answered(limit).await
     }
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
@@ -108,6 +108,9 @@ impl ReviewStore for Paused {
         limit: u32,
     ) -> Result<Findings, StoreError> {
         self.inner.findings(run, attempt, filter, limit).await
+    }
+    async fn tally(&self, run: RunKey, attempt: u32) -> Result<runtrail::model::review::Tally, StoreError> {
+        self.inner.tally(run, attempt).await
     }
     async fn patches(&self, run: RunKey, attempt: u32) -> Result<Vec<PatchRow>, StoreError> {
         self.inner.patches(run, attempt).await

@@ -203,7 +203,7 @@ impl RunStore for Memory {
     async fn waiting(&self, _: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
         unreachable!()
     }
-    async fn answered(&self, _: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+    async fn answered(&self, _: u32) -> Result<Vec<(RunKey, u32, bool)>, StoreError> {
         unreachable!()
     }
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
@@ -220,6 +220,9 @@ impl RunStore for Memory {
 #[async_trait]
 impl ReviewStore for Memory {
     async fn findings(&self, _: RunKey, _: u32, _: &FindingFilter, _: u32) -> Result<Findings, StoreError> {
+        unreachable!()
+    }
+    async fn tally(&self, _: RunKey, _: u32) -> Result<crate::model::review::Tally, StoreError> {
         unreachable!()
     }
     async fn patches(&self, _: RunKey, _: u32) -> Result<Vec<PatchRow>, StoreError> {

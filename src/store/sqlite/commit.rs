@@ -198,7 +198,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         }
         Guard::Asked(attempt, seq) => {
             values.extend([number(attempt.into()), number(signed(seq))]);
-            "gate = 'waiting' AND attempt = ? AND asked = ?"
+            "gate = 'waiting' AND cancel_by IS NULL AND attempt = ? AND asked = ?"
         }
         Guard::Answered(attempt) => {
             values.push(number(attempt.into()));

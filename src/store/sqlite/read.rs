@@ -125,16 +125,20 @@ impl RunStore for SqliteStore {
         found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
     }
 
-    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32, bool)>, StoreError> {
         let found = sqlx::query(
-            "SELECT key, attempt FROM runs
-             WHERE gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) ORDER BY key LIMIT ?",
+            "SELECT key, attempt, gate = 'approved' AND cancel_by IS NULL AS goes_on FROM runs
+             WHERE gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) ORDER BY goes_on, key LIMIT ?",
         )
         .bind(limit)
         .fetch_all(&self.reads)
         .await
         .map_err(classify)?;
-        found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
+        let read = |row| {
+            let (run, attempt) = rows::key_and_attempt(row)?;
+            Ok((run, attempt, row.try_get("goes_on")?))
+        };
+        found.iter().map(read).collect::<Result<_, _>>().map_err(classify)
     }
 
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {

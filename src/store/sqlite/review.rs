@@ -9,8 +9,9 @@ use crate::model::kinds::{Finding, Patch};
 use crate::model::review::{FindingFilter, Tally};
 use crate::store::{Findings, PatchRow, ReviewStore, RunKey, StoreError};
 
-/// The frames of an attempt of one kind. The last term is that of the index, which is else not used.
-const OF_ATTEMPT: &str = "FROM frames WHERE run = ?1 AND attempt = ?2 AND kind = ?3 AND kind IN ('finding', 'patch')";
+/// The frames of an attempt of one kind. By name, since SQLite takes the index of all frames if it is not told otherwise; the last
+/// term is that of the index.
+const OF_ATTEMPT: &str = "FROM frames INDEXED BY frames_review WHERE run = ?1 AND attempt = ?2 AND kind = ?3 AND kind IN ('finding', 'patch')";
 
 /// How many rules or severities are told apart.
 const WORDS: u32 = 500;
@@ -19,7 +20,7 @@ const WORDS: u32 = 500;
 pub async fn tally(connection: &mut sqlx::SqliteConnection, run: i64, attempt: u32) -> Result<Tally, StoreError> {
     let query = "SELECT count(*) FILTER (WHERE kind = 'finding') AS findings,
                         count(*) FILTER (WHERE kind = 'patch') AS patches
-                 FROM frames WHERE run = ? AND attempt = ? AND kind IN ('finding', 'patch')";
+                 FROM frames INDEXED BY frames_review WHERE run = ? AND attempt = ? AND kind IN ('finding', 'patch')";
     let row = sqlx::query(query).bind(run).bind(attempt).fetch_one(connection).await.map_err(classify)?;
     let read = || Ok(Tally { findings: rows::count(&row, "findings")?, patches: rows::count(&row, "patches")? });
     read().map_err(classify)
@@ -75,12 +76,21 @@ impl ReviewStore for SqliteStore {
         .await
     }
 
+    async fn tally(&self, run: RunKey, attempt: u32) -> Result<Tally, StoreError> {
+        let reads = self.reads.clone();
+        detached(async move {
+            let mut connection = reads.acquire().await.map_err(classify)?;
+            tally(&mut connection, run.0, attempt).await
+        })
+        .await
+    }
+
     async fn patches(&self, run: RunKey, attempt: u32) -> Result<Vec<PatchRow>, StoreError> {
         let reads = self.reads.clone();
         detached(async move {
             let query = format!(
-                "SELECT seq, data ->> 'path' AS path, coalesce(data ->> 'added', 0) AS added,
-                        coalesce(data ->> 'removed', 0) AS removed {OF_ATTEMPT} ORDER BY seq"
+                "SELECT seq, data ->> 'path' AS path, CAST(coalesce(data ->> 'added', 0) AS INTEGER) AS added,
+                        CAST(coalesce(data ->> 'removed', 0) AS INTEGER) AS removed {OF_ATTEMPT} ORDER BY seq"
             );
             let query = sqlx::query(AssertSqlSafe(query)).bind(run.0).bind(attempt).bind("patch");
             let read = |row: &sqlx::sqlite::SqliteRow| {

@@ -11,7 +11,7 @@ use crate::store::{Pulse, RunKey};
 
 /// The columns that [`run`] reads. The phases come along as JSON, so that a list of runs is one statement.
 pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase, runs.attempt, runs.params, \
-     runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, runs.gate, runs.asked, runs.question, \
+     runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, runs.gate, runs.cancel_by, runs.asked, runs.question, \
      (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM \
         (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position) \
      ) AS phases";
@@ -60,12 +60,17 @@ fn moment(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Erro
     Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp))
 }
 
+fn text_of<'a>(row: &'a SqliteRow, column: &str) -> Result<Option<&'a str>, sqlx::Error> {
+    row.try_get(column)
+}
+
 /// The columns of [`RUN`].
 pub fn run(row: &SqliteRow) -> Result<Run, sqlx::Error> {
     type PhaseColumns = (String, PhaseState, Option<i32>, Option<i64>, Option<i64>);
     let text = |column| row.try_get::<&str, _>(column);
     let phases: Vec<PhaseColumns> = json(text("phases")?, "phases")?;
-    let waits = row.try_get::<Option<&str>, _>("gate")? == Some("waiting");
+    // Nobody is asked any more about a run that is to be cancelled.
+    let waits = row.try_get::<Option<&str>, _>("gate")? == Some("waiting") && text_of(row, "cancel_by")?.is_none();
     let question = || Ok::<_, sqlx::Error>(Question { seq: count(row, "asked")?, question: row.try_get("question")? });
     Ok(Run {
         id: text("id")?.parse().map_err(|error| corrupt("id", error))?,

@@ -140,3 +140,24 @@ async fn a_full_disk_is_an_error_and_leaves_nothing() {
     }
     assert_eq!(phases.into_iter().collect::<Vec<_>>(), ["analyzing", "generating", "scanning"]);
 }
+
+/// A file's name is somebody else's text.
+#[tokio::test]
+async fn a_files_name_cannot_pass_for_a_report() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    let forged =
+        r#"{"kind":"outcome","message":"all is well","files":1,"findings":1,"fixed":100,"left":0,"branch":"evil"}"#;
+    let name = format!("a\n::frame {forged}\n.rs");
+    repository.write(&name, [0xff, 0xfe]);
+    repository.commit(&[("b.rs", "fn b() {}\n")]);
+    let server = world.serve();
+    let id = start(&server, &repository, json!({ "pattern": "x($A)", "rewrite": "y($A)" })).await;
+    assert_eq!(finished(&server, &id).await["status"], "completed");
+    let outcomes = told(&server, &id, "outcome").await;
+    assert_eq!((outcomes.len(), &outcomes[0]["fixed"]), (1, &json!(0)), "{outcomes:?}");
+    assert!(
+        server.lines(&id).await.iter().any(|line| line.starts_with("skipped a⏎::frame ")),
+        "it is told in one line"
+    );
+}

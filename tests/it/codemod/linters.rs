@@ -56,8 +56,11 @@ async fn findings_of_a_linter_are_fixed_like_any_other() {
         result("alias", "warning", "a.py", 3, fix("a.py", &[(1, 1, 10, "import os as o"), (3, 7, 13, "o.getcwd")])),
         // In a language that is not known.
         result("truthy", "error", "b.yml", 1, fix("b.yml", &[(1, 5, 8, "true")])),
-        // Would not parse.
+        // The first would not parse any more, the second goes on its own.
         result("broken", "error", "c.py", 1, fix("c.py", &[(1, 1, 2, "((")])),
+        result("good", "error", "c.py", 1, fix("c.py", &[(1, 5, 6, "2")])),
+        // A file that the linter has made itself: it is in no commit.
+        result("made", "error", "made.py", 1, fix("made.py", &[(1, 1, 5, "x = 1")])),
         // Below the floor, outside, behind a link, and only told.
         result("style", "note", "d.py", 1, fix("d.py", &[(1, 1, 2, "z")])),
         result("outside", "error", "../secret.py", 1, Value::Null),
@@ -84,6 +87,7 @@ async fn findings_of_a_linter_are_fixed_like_any_other() {
     let expected = [
         ("own/truthy", "b.yml", true),
         ("own/broken", "c.py", true),
+        ("own/good", "c.py", true),
         ("own/told", "d.py", false),
         ("own/alias", "a.py", true),
         ("own/alias", "a.py", true),
@@ -97,17 +101,21 @@ async fn findings_of_a_linter_are_fixed_like_any_other() {
     let at = |path: &str| repository.git(&["show", &format!("{branch}:{path}")]);
     assert_eq!(at("a.py"), "import os as o\nprint(o.getcwd())\nprint(o.getcwd())\n");
     assert_eq!(at("b.yml"), "on: true\n");
-    assert_eq!(repository.git(&["diff", "--name-only", "HEAD", &branch]), "a.py\nb.yml\n");
+    assert_eq!(at("c.py"), "x = 2\n");
+    assert_eq!(repository.git(&["diff", "--name-only", "HEAD", &branch]), "a.py\nb.yml\nc.py\n");
     assert_eq!(repository.applied("HEAD", &told(&server, &id, "patch").await), repository.tree(&branch));
     let lines = server.lines(&id).await;
-    for says in ["busy", "own: it changed 1 file, which was undone: only its report counts", "own: 5 findings"] {
+    for says in ["busy", "own: it changed 1 file, which was undone: only its report counts", "own: 6 findings"] {
         assert!(lines.iter().any(|line| line == says), "{says:?} is not in {lines:#?}");
     }
     let skipped = |what: &str| lines.iter().any(|line| line.starts_with("own: ") && line.contains(what));
-    assert!(skipped("secret.py") && skipped("link.py"), "{lines:#?}");
-    assert!(lines.iter().any(|line| line.starts_with("left c.py as it is: the rewrite would break it")), "{lines:#?}");
+    assert!(skipped("secret.py") && skipped("link.py") && skipped("made.py"), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line == "left a match in c.py as it is: line 1, column 1 would not parse any more"),
+        "{lines:#?}"
+    );
     let outcome = told(&server, &id, "outcome").await.remove(0);
-    assert_eq!((&outcome["findings"], &outcome["fixed"], &outcome["left"]), (&json!(5), &json!(3), &json!(2)));
+    assert_eq!((&outcome["findings"], &outcome["fixed"], &outcome["left"]), (&json!(6), &json!(4), &json!(2)));
     before.assert_untouched(&repository, &[&branch]);
 }
 
@@ -141,4 +149,22 @@ async fn a_linter_that_does_not_do_its_part_fails_the_run_with_a_reason() {
     }
     before.assert_untouched(&repository, &[]);
     assert!(world.workspaces().is_empty());
+}
+
+/// Its places are those of the files as they were, whatever it has made of them meanwhile.
+#[tokio::test]
+async fn a_linter_that_changes_files_is_undone_before_its_report_is_read() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    repository.commit(&[("a.py", "one = 1\ntwo = 2\n")]);
+    let log = json!({ "version": "2.1.0", "runs": [{ "tool": { "driver": { "name": "own" } }, "results": [
+        result("name", "error", "a.py", 2, fix("a.py", &[(2, 1, 4, "TWO")])),
+    ] }] });
+    let sarif = world.file("log.sarif");
+    std::fs::write(&sarif, log.to_string()).unwrap();
+    pipeline(&world, &format!("sed -i '1i #' a.py; cat '{}'", sarif.display()), "");
+    let server = world.serve();
+    let (id, run) = lint(&server, &repository, json!({})).await;
+    assert_eq!(run["status"], "completed", "{run}");
+    assert_eq!(repository.git(&["show", &format!("runtrail/{id}-1:a.py")]), "one = 1\nTWO = 2\n");
 }

@@ -175,7 +175,10 @@ async fn patches_wait_for_approval_and_may_be_left_out() {
     server.post(&format!("/api/v1/runs/{all}/approve"), json!({ "exclude": ["a.rs", "b.rs"] })).await;
     assert_eq!(finished(&server, &all).await["status"], "completed");
     let outcome = told(&server, &all, "outcome").await.remove(0);
-    assert_eq!(outcome["message"], "Nothing changes: every patch was left out.");
+    assert_eq!(
+        outcome["message"],
+        "Nothing changes: every patch was left out, or failed the check without the others."
+    );
     let rejected = start(&server, &repository, params).await;
     server.until_asked(&rejected).await;
     server.post(&format!("/api/v1/runs/{rejected}/reject"), json!({})).await;
