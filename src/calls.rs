@@ -123,12 +123,14 @@ pub async fn approve(
     id: String,
     /// The question that the operator saw.
     seq: u64,
-    /// The paths of the patches that are left out.
+    /// The seqs of the patches that are left out, with commas between them.
     #[server(default)]
-    exclude: Vec<String>,
+    exclude: String,
 ) -> Result<Run, Problem> {
+    let service = server::service()?;
+    let exclude = server::answer_action(service.paths_of(&id, &exclude).await)?;
     let answer = Answer { approved: true, by: server::operator(), exclude };
-    server::answer_action(server::service()?.answer(&id, Some(seq), answer).await)
+    server::answer_action(service.answer(&id, Some(seq), answer).await)
 }
 
 /// Ends a run that waits for a person.

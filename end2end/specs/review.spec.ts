@@ -60,6 +60,18 @@ for (const screen of [
       }
       await page.locator('[data-testid="patch"][data-path="second.rs"]').getByTestId('include').uncheck();
       await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
+      // What was unticked stays so, wherever one goes in between.
+      await page.getByTestId('tab-findings').click();
+      await page.reload();
+      await hydrated(page);
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
+      await page.getByTestId('tab-changes').click();
+      await expect(page.locator('[data-testid="patch"][data-path="second.rs"]').getByTestId('include')).not.toBeChecked();
+      await page.getByRole('button', { name: 'None' }).click();
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 3 left out');
+      await page.getByRole('button', { name: 'Apply all' }).click();
+      await page.getByLabel('Apply the patch of second.rs').uncheck();
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
       await page.getByTestId('approve').click();
 
       for (const shown of [run, other]) {
@@ -83,6 +95,12 @@ for (const screen of [
       await expect(findings).toHaveCount(1);
       await page.getByTestId('finding-severity').selectOption('info');
       await page.getByTestId('finding-rule').selectOption('pattern');
+      await expect(findings).toHaveCount(1);
+      // What is chosen stays chosen while another tab is looked at.
+      await page.getByTestId('tab-changes').click();
+      await page.getByTestId('tab-findings').click();
+      await expect(page.getByTestId('finding-rule')).toHaveValue('pattern');
+      await expect(page.getByTestId('finding-path')).toHaveValue('SECOND');
       await expect(findings).toHaveCount(1);
       await page.getByTestId('finding-path').fill('nowhere');
       await expect(findings).toHaveCount(0);
@@ -135,6 +153,19 @@ test('patches that come while one looks appear by themselves', async ({ server, 
   await expect(page.getByTestId('patch')).toHaveCount(3);
   await expect(page.getByTestId('patch').nth(1)).toContainText('two');
   await expect(page.getByTestId('patch').nth(2)).toContainText('this is no diff');
+});
+
+test('a patch of many lines is drawn in parts', async ({ server, project, page }) => {
+  const lines = Array.from({ length: 4000 }, (_, line) => `+line ${line}`);
+  const diff = `--- a/long.txt\n+++ b/long.txt\n@@ -0,0 +1,4000 @@\n${lines.join('\n')}\n`;
+  project.commit({ 'report.json': `::frame ${JSON.stringify({ kind: 'patch', path: 'long.txt', diff, added: 4000 })}\n` });
+  await server.pipeline({ name: 'agent', phases: { work: 'cat "$RUNTRAIL_PARAM_PROJECT/report.json"' } });
+  const id = await server.run('agent');
+  await page.goto(`${server.base}/runs/${id}?tab=changes`);
+  await hydrated(page);
+  await expect(page.locator('tr[data-change="added"]')).toHaveCount(1500);
+  await page.getByRole('button', { name: 'Show all 4,000 lines' }).click();
+  await expect(page.locator('tr[data-change="added"]')).toHaveCount(4000);
 });
 
 test.describe('without scripts', () => {

@@ -52,6 +52,14 @@ impl PageEvents {
 /// See `browser/element.rs`.
 pub fn show_element(_: &str) {}
 
+/// See `browser/session.rs`.
+pub fn remembered(_: &str) -> Option<String> {
+    None
+}
+
+/// See `browser/session.rs`.
+pub fn remember(_: &str, _: &str) {}
+
 /// See `browser/clipboard.rs`.
 pub fn copy(_: &str) -> bool {
     false

@@ -25,6 +25,8 @@ mod page;
 #[cfg(feature = "hydrate")]
 mod random;
 #[cfg(feature = "hydrate")]
+mod session;
+#[cfg(feature = "hydrate")]
 mod stream;
 #[cfg(feature = "hydrate")]
 mod theme;
@@ -43,6 +45,7 @@ pub use self::{
     lock::{Lock, LockNews, has_locks, held_locks},
     page::{PageEvent, PageEvents, is_visible},
     random::{key, random},
+    session::{remember, remembered},
     stream::{Stream, StreamSaid},
     theme::{apply_theme, stored_theme},
     timer::{Timer, pause},

@@ -7,6 +7,24 @@ use crate::model::{Answer, Body, Code, Problem, Question, Run};
 use crate::store::{Change, Guard, NewFrame, Write};
 
 impl Service {
+    /// The paths of the patches with these seqs, which have commas between them.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`]; [`Code::BadRequest`] for a seq that is none of a patch; the database's own.
+    pub async fn paths_of(&self, id: &str, seqs: &str) -> Result<Vec<String>, Problem> {
+        if seqs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (key, pulse) = self.find(id).await?;
+        let patches = self.store.patches(key, pulse.attempt).await?;
+        let path = |seq: &str| {
+            let found = patches.iter().find(|patch| seq.parse() == Ok(patch.seq));
+            let none = || Problem::new(Code::BadRequest, format!("The run has no patch #{seq} to leave out."));
+            found.map(|patch| patch.path.clone()).ok_or_else(none)
+        };
+        seqs.split(',').map(path).collect()
+    }
+
     /// Answers the question that a run waits with. With `asked`, the seq of the question that was seen, any other one is not
     /// answered.
     ///

@@ -1,7 +1,5 @@
 //! A run's page: what it is, how far it is, and everything it does.
 
-use std::collections::BTreeSet;
-
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_meta::Title;
@@ -18,7 +16,7 @@ use crate::ui::components::icon::Icon;
 use crate::ui::components::outcome::OutcomeSummary;
 use crate::ui::components::params::ParamList;
 use crate::ui::components::phases::PhaseList;
-use crate::ui::components::review::{ApprovalBanner, ReviewPanel, Tab, Tabs};
+use crate::ui::components::review::{ApprovalBanner, LeftOut, ReviewPanel, Tab, Tabs};
 use crate::ui::components::status::{self, StatusBadge};
 use crate::ui::components::time::{Elapsed, Moment};
 use crate::ui::follow::Follow;
@@ -65,15 +63,7 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
     let query = use_query_map();
     let tab = Memo::new(move |_| Tab::of(query.with(|query| query.get("tab"))));
     let reviewing = move || tab.get() != Tab::Activity;
-    let left_out = RwSignal::new(BTreeSet::new());
-    // Another question, other patches.
-    Effect::new(move |before: Option<Option<u64>>| {
-        let asked = state.with(|state| state.run.approval.as_ref().map(|asked| asked.seq));
-        if before.is_some_and(|before| before != asked) {
-            left_out.set(BTreeSet::new());
-        }
-        asked
-    });
+    let left_out = LeftOut::of(state);
     let page_title = {
         let title = title.clone();
         move || {

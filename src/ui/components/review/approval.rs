@@ -48,7 +48,6 @@ pub fn ApprovalBanner(
     let busy = Signal::derive(move || approve.pending().get() || reject.pending().get());
     let asked = Memo::new(move |_| follow.state.with(|state| state.run.approval.clone()));
     let patches = Memo::new(move |_| follow.state.with(|state| state.tally.patches));
-    let all_out = move || patches.get() > 0 && left_out.with(|out| out.len() as u64) >= patches.get();
     let banner = move |Question { seq, question }: Question| {
         let (yes, no) = (id.to_string(), id.to_string());
         let look = Tab::Changes.address(&id);
@@ -63,7 +62,7 @@ pub fn ApprovalBanner(
                     <p class="text-sm font-semibold break-words">{question}</p>
                     <p class="text-xs text-soft" class:hidden=move || patches.get() == 0>
                         {move || {
-                            let out = left_out.with(|out| out.len() as u64);
+                            let out = left_out.count();
                             let out = (out > 0).then(|| format!(", {} left out", format::count(out)));
                             format!("{}{}. ", format::counted(patches.get(), "patch"), out.unwrap_or_default())
                         }}
@@ -101,8 +100,7 @@ pub fn ApprovalBanner(
                             move |event| {
                                 event.prevent_default();
                                 if !busy.get_untracked() {
-                                    let exclude = left_out.with_untracked(|out| out.iter().cloned().collect());
-                                    approve.dispatch(Approve { id: id.clone(), seq, exclude });
+                                    approve.dispatch(Approve { id: id.clone(), seq, exclude: left_out.text() });
                                 }
                             }
                         }
@@ -112,8 +110,7 @@ pub fn ApprovalBanner(
                         <button
                             class="button button-primary"
                             data-testid="approve"
-                            disabled=move || busy.get() || all_out()
-                            title=move || all_out().then_some("Every patch is left out: there is nothing to apply")
+                            disabled=busy
                         >
                             {Icon::Tick.draw()}
                             {move || if busy.get() { "Answering…" } else { "Approve" }}

@@ -4,17 +4,25 @@ use leptos::prelude::*;
 
 use crate::model::view::{Change, Hunk, Line, PatchView, Piece, Token, side_by_side};
 
-/// A patch in full. Rows of the file before have ids, so that a finding leads to its line: see [`row_id`].
-pub fn draw(seq: u64, patch: &PatchView, split: bool) -> impl IntoView + use<> {
-    let hunks =
-        patch.hunks.iter().map(|hunk| if split { beside(seq, hunk).into_any() } else { unified(seq, hunk).into_any() });
-    let hunks: Vec<_> = hunks.collect();
+/// The first `most` lines of a patch. Rows of the file before have ids, so that a finding leads to its line: see [`row_id`].
+pub fn draw(seq: u64, patch: &PatchView, split: bool, most: usize) -> impl IntoView + use<> {
+    let mut left = most;
+    let mut hunks = Vec::new();
+    for hunk in &patch.hunks {
+        let lines = hunk.lines.get(..left).unwrap_or(&hunk.lines);
+        left -= lines.len();
+        hunks.push(if split { beside(seq, hunk, lines).into_any() } else { unified(seq, hunk, lines).into_any() });
+        if left == 0 {
+            break;
+        }
+    }
+    let name = format!("Changes of {}", patch.path);
     // The first row, a heading, says nothing of the columns.
     let columns = split.then(|| {
         let side = || view! { <col class="diff-column-number"/><col class="diff-column-sign"/><col/> };
         view! { <colgroup>{side()}{side()}</colgroup> }
     });
-    view! { <table class="diff" data-layout=if split { "split" } else { "unified" }>{columns}{hunks}</table> }
+    view! { <table class="diff" aria-label=name data-layout=if split { "split" } else { "unified" }>{columns}{hunks}</table> }
 }
 
 /// The id of the row of this line of the file before, in the patch of this seq.
@@ -38,8 +46,8 @@ fn head(hunk: &Hunk, columns: &'static str) -> impl IntoView + use<> {
     }
 }
 
-fn unified(seq: u64, hunk: &Hunk) -> impl IntoView + use<> {
-    let rows = hunk.lines.iter().map(|line| {
+fn unified(seq: u64, hunk: &Hunk, lines: &[Line]) -> impl IntoView + use<> {
+    let rows = lines.iter().map(|line| {
         view! {
             <tr data-change=word(line.change) id=line.old.map(|old| row_id(seq, old))>
                 <td class="diff-number" data-number=line.old></td>
@@ -52,7 +60,7 @@ fn unified(seq: u64, hunk: &Hunk) -> impl IntoView + use<> {
     view! { <tbody>{head(hunk, "4")}{rows}</tbody> }
 }
 
-fn beside(seq: u64, hunk: &Hunk) -> impl IntoView + use<> {
+fn beside(seq: u64, hunk: &Hunk, lines: &[Line]) -> impl IntoView + use<> {
     let side = |line: Option<&Line>, number: Option<u64>| {
         // Which of the two a row is cannot be said of the row.
         let change = line.map_or("none", |line| word(line.change));
@@ -61,8 +69,8 @@ fn beside(seq: u64, hunk: &Hunk) -> impl IntoView + use<> {
             {code(line)}
         }
     };
-    let rows = side_by_side(&hunk.lines).into_iter().map(|(before, after)| {
-        let (before, after) = (before.and_then(|at| hunk.lines.get(at)), after.and_then(|at| hunk.lines.get(at)));
+    let rows = side_by_side(lines).into_iter().map(|(before, after)| {
+        let (before, after) = (before.and_then(|at| lines.get(at)), after.and_then(|at| lines.get(at)));
         let (old, new) = (before.and_then(|line| line.old), after.and_then(|line| line.new));
         view! { <tr id=old.map(|old| row_id(seq, old))>{side(before, old)}{side(after, new)}</tr> }
     });

@@ -29,8 +29,9 @@ pub fn FindingList(
     attempt: Memo<u32>,
     /// How many there are: when that changes, they are read again.
     count: Memo<u64>,
+    /// Which of them are wanted.
+    filter: RwSignal<FindingFilter>,
 ) -> impl IntoView {
-    let filter = RwSignal::new(FindingFilter::default());
     let limit = RwSignal::new(PAGE);
     let key = id.to_string();
     let findings = Resource::new(
@@ -55,14 +56,12 @@ pub fn FindingList(
         limit.set(PAGE);
         filter.update(|filter| *change(filter) = value);
     };
-    let options = move |words: Vec<(String, u64)>| {
-        let option = |(word, times)| view! { <option value=word>{format!("{word} ({times})")}</option> };
-        words.into_iter().filter(|(word, _): &(String, u64)| !word.is_empty()).map(option).collect_view()
-    };
+    let rules = Memo::new(move |_| words.get().0);
+    let severities = Memo::new(move |_| words.get().1);
     view! {
         <header class="flex min-h-11 shrink-0 flex-wrap items-center gap-2 border-b border-line py-1.5 pr-2 pl-4">
             <h2 class="text-sm font-semibold">"Findings"</h2>
-            <div class="ml-auto flex min-w-0 flex-wrap items-center gap-2 max-sm:w-full">
+            <div class="ml-auto flex min-w-0 flex-wrap items-center gap-2 noscript:hidden max-sm:w-full">
                 <div class="relative min-w-0 flex-1 basis-full sm:w-48 sm:flex-none sm:basis-auto">
                     <span class="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-faint">
                         {Icon::Search.draw()}
@@ -74,6 +73,7 @@ pub fn FindingList(
                         aria-label="Only files whose path has this in it"
                         autocomplete="off"
                         data-testid="finding-path"
+                        value=filter.with_untracked(|filter| filter.path.clone())
                         on:input=move |event| {
                             let text = event_target_value(&event);
                             soon.keep(Timer::after(180, move || narrow(|filter| &mut filter.path, text.trim().to_owned())));
@@ -87,7 +87,7 @@ pub fn FindingList(
                     on:change=move |event| narrow(|filter| &mut filter.severity, event_target_value(&event))
                 >
                     <option value="">"Any severity"</option>
-                    {move || options(words.get().1)}
+                    <Options words=severities chosen=Signal::derive(move || filter.with(|filter| filter.severity.clone()))/>
                 </select>
                 <select
                     class="field field-small flex-1 sm:!w-auto sm:max-w-52 sm:flex-none"
@@ -96,11 +96,31 @@ pub fn FindingList(
                     on:change=move |event| narrow(|filter| &mut filter.rule, event_target_value(&event))
                 >
                     <option value="">"Any rule"</option>
-                    {move || options(words.get().0)}
+                    <Options words=rules chosen=Signal::derive(move || filter.with(|filter| filter.rule.clone()))/>
                 </select>
             </div>
         </header>
         <Transition fallback=|| view! { <p class="m-auto p-6 text-sm text-faint">"Loading…"</p> }>{table}</Transition>
+    }
+}
+
+/// Words to choose from, each with how often it is there.
+#[component]
+fn Options(words: Memo<Vec<(String, u64)>>, chosen: Signal<String>) -> impl IntoView {
+    let named =
+        move || words.get().into_iter().map(|(word, _)| word).filter(|word| !word.is_empty()).collect::<Vec<_>>();
+    view! {
+        <For each=named key=Clone::clone let:word>
+            {
+                let (value, counted, key) = (word.clone(), word.clone(), word);
+                let is_chosen = Memo::new(move |_| chosen.get() == key);
+                let times = move || {
+                    words.with(|words| words.iter().find(|(word, _)| *word == counted).map_or(0, |(_, times)| *times))
+                };
+                let text = { let word = value.clone(); move || format!("{word} ({})", times()) };
+                view! { <option value=value selected=move || is_chosen.get() prop:selected=move || is_chosen.get()>{text}</option> }
+            }
+        </For>
     }
 }
 

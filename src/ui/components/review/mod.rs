@@ -3,28 +3,26 @@
 mod approval;
 mod diff;
 mod findings;
+mod left_out;
 mod patches;
 mod tab;
-
-use std::collections::BTreeSet;
 
 use leptos::prelude::*;
 
 use crate::browser::Timer;
 use crate::model::RunId;
+use crate::model::review::{FindingFilter, Tally};
 use crate::ui::follow::Follow;
 use crate::ui::slot::Slot;
 
 pub use approval::ApprovalBanner;
 use findings::FindingList;
+pub use left_out::LeftOut;
 use patches::PatchList;
 pub use tab::{Tab, Tabs};
 
 /// How long changes are collected before the lists are read again, in milliseconds.
 const COLLECT: u64 = 500;
-
-/// The paths of patches that the operator leaves out.
-pub type LeftOut = RwSignal<BTreeSet<String>>;
 
 /// The panel beside Activity: the one of its lists that the address asks for.
 #[component]
@@ -56,13 +54,15 @@ pub fn ReviewPanel(
         }));
     });
     let attempt = Memo::new(move |_| known.get().0);
+    // Kept while another tab is shown.
+    let filter = RwSignal::new(FindingFilter::default());
     let findings = Memo::new(move |_| known.get().1.findings);
     let patches = Memo::new(move |_| known.get().1.patches);
     let list = {
         let id = id.clone();
         move || match tab.get() {
             Tab::Activity => ().into_any(),
-            Tab::Findings => view! { <FindingList id=id.clone() attempt count=findings/> }.into_any(),
+            Tab::Findings => view! { <FindingList id=id.clone() attempt count=findings filter/> }.into_any(),
             Tab::Changes => view! { <PatchList id=id.clone() attempt count=patches follow left_out/> }.into_any(),
         }
     };
@@ -78,6 +78,6 @@ pub fn ReviewPanel(
     }
 }
 
-fn now_untracked(follow: Follow) -> (u32, crate::model::review::Tally) {
+fn now_untracked(follow: Follow) -> (u32, Tally) {
     follow.state.with_untracked(|state| (state.run.attempt, state.tally))
 }

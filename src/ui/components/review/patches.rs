@@ -17,6 +17,9 @@ use crate::ui::follow::Follow;
 use crate::ui::format;
 use crate::ui::slot::Slot;
 
+/// How many lines of a patch are drawn before one asks for more.
+const DRAWN: usize = 1500;
+
 /// How many patches are listed before one asks for more.
 const LISTED: usize = 300;
 
@@ -89,6 +92,8 @@ fn Patches(id: RunId, patches: Vec<PatchEntry>, look: Look) -> impl IntoView {
             patches.iter().enumerate().filter(wanted).map(|(_, patch)| patch.clone()).collect::<Vec<_>>()
         })
     };
+    let seqs =
+        move || patches.with_value(|patches| patches.iter().map(|patch| patch.seq).collect::<Vec<_>>()).into_iter();
     let ways = [("Unified", false), ("Side by side", true)].map(|(word, split)| {
         view! {
             <button
@@ -109,11 +114,25 @@ fn Patches(id: RunId, patches: Vec<PatchEntry>, look: Look) -> impl IntoView {
                 <span class="pl-2 text-ok">{format!("+{}", format::count(added))}</span>
                 <span class="pl-1 text-bad">{format!("−{}", format::count(removed))}</span>
             </span>
-            <div class="ml-auto hidden gap-1 md:flex" role="group" aria-label="How patches are shown">{ways}</div>
+            <div class="ml-auto flex gap-1 noscript:hidden" class:hidden=move || !look.asks.get()>
+                <button type="button" class="tab tab-small" on:click=move |_| look.left_out.set(seqs(), false)>"Apply all"</button>
+                <button type="button" class="tab tab-small" on:click=move |_| look.left_out.set(seqs(), true)>"None"</button>
+            </div>
+            <div
+                class="hidden gap-1 noscript:!hidden md:flex"
+                class=("ml-auto", move || !look.asks.get())
+                role="group"
+                aria-label="How patches are shown"
+            >
+                {ways}
+            </div>
         </header>
         <div class="min-h-0 flex-1 overflow-auto p-3" data-testid="patches">
             <p class="p-6 text-center text-sm text-faint" class:hidden=move || count != 0>
                 "No patches. They appear here as soon as a phase reports one."
+            </p>
+            <p class="hidden pb-3 text-xs text-soft noscript:block">
+                "Without scripts only the first patches are open; the branch, or the log, has all of them."
             </p>
             <div class="flex flex-col gap-3">
                 <For each=shown key=|patch| patch.seq let:patch>
@@ -171,10 +190,11 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
     let out = {
         let path = path.clone();
         Memo::new(move |_| match look.asks.get() {
-            true => look.left_out.with(|out| out.contains(&path)),
+            true => look.left_out.has(seq),
             false => look.excluded.with(|out| out.contains(&path)),
         })
     };
+    let all = RwSignal::new(false);
     let body = move || match content.get() {
         _ if !open.get() => ().into_any(),
         None => view! { <p class="px-4 py-3 text-xs text-faint">"Loading…"</p> }.into_any(),
@@ -183,14 +203,29 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
             view! { <pre class="overflow-x-auto px-4 py-3 font-mono text-xs">{text}</pre> }.into_any()
         }
         Some(Ok(ShownPatch::View(view))) => {
-            view! { <div class="overflow-x-auto">{diff::draw(seq, &view, look.split.get())}</div> }.into_any()
+            // A link into what is not drawn draws all of it.
+            let most = if all.get() || marked.get().is_some() { usize::MAX } else { DRAWN };
+            let lines = view.hunks.iter().map(|hunk| hunk.lines.len()).sum::<usize>();
+            let whole = most >= lines;
+            let words = format!("Show all {}", format::counted(lines as u64, "line"));
+            view! {
+                <div class="overflow-x-auto">{diff::draw(seq, &view, look.split.get(), most)}</div>
+                <button
+                    type="button"
+                    class="button button-small mx-auto my-2 flex"
+                    class:hidden=whole
+                    on:click=move |_| all.set(true)
+                >
+                    {words}
+                </button>
+            }
+            .into_any()
         }
     };
     let (file, folder) = match path.rsplit_once('/') {
         Some((folder, file)) => (file.to_owned(), format!("{folder}/")),
         None => (path.clone(), String::new()),
     };
-    let toggled = path.clone();
     let ready = RwSignal::new(false);
     Effect::new(move |_| ready.set(true));
     let body_id = format!("patch-{seq}");
@@ -239,14 +274,12 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
                         type="checkbox"
                         class="check"
                         data-testid="include"
+                        aria-label=format!("Apply the patch of {path}")
                         disabled=move || !ready.get()
                         checked=!out.get_untracked()
                         prop:checked=move || !out.get()
                         on:change=move |event| {
-                            let keep = event_target_checked(&event);
-                            look.left_out.update(|out| {
-                                if keep { out.remove(&toggled) } else { out.insert(toggled.clone()) };
-                            });
+                            look.left_out.set(std::iter::once(seq), !event_target_checked(&event));
                         }
                     />
                     "Apply"
