@@ -31,24 +31,22 @@ pub fn measure(programs: &Programs) -> String {
 
     let (mut rows, mut verdicts) = (Vec::new(), String::new());
     for (language, pattern) in PATTERNS {
-        // Seconds of: both phases, the command, git alone; then files and matches.
-        let mut rounds: Vec<[f64; 5]> = Vec::new();
-        for round in 0..ROUNDS {
-            let (mut run, mut command, mut checkout) = ([0.0; 3], 0.0, 0.0);
-            for step in 0..3 {
-                match (step + round) % 3 {
+        // Seconds of both phases and of the command; then files and matches.
+        let mut rounds: Vec<[f64; 4]> = Vec::new();
+        for round in 0..2 * ROUNDS {
+            let (mut run, mut command) = ([0.0; 3], 0.0);
+            for step in 0..2 {
+                match (step + round) % 2 {
                     0 => run = refactor(&server.address, &repository, language, pattern),
-                    1 => command = by_command(&ast_grep, &repository, language, pattern),
-                    _ => checkout = check_out(&repository, &folder.path().join("tree")),
+                    _ => command = by_command(&ast_grep, &repository, language, pattern),
                 }
             }
             let [seconds, files, matches] = run;
-            rounds.push([seconds, command, checkout, files, matches]);
+            rounds.push([seconds, command, files, matches]);
             eprintln!("  {language}: {:.2?}", rounds[rounds.len() - 1]);
         }
-        let [run, command, checkout, files, matches] = medians(&rounds);
-        let search = run - checkout;
-        let cells = [files, matches, search, command, search / command, checkout, run];
+        let [search, command, files, matches] = medians(&rounds);
+        let cells = [files, matches, search, command, search / command];
         rows.push([vec![format!("`{pattern}` in {language}")], cells.map(short).to_vec()].concat());
         verdicts += &format!(
             "- Goal: scanning and matching take at most {GOAL} of the command's time, {language}: {} ({}).\n",
@@ -56,11 +54,12 @@ pub fn measure(programs: &Programs) -> String {
             short(search / command),
         );
     }
-    let head = ["pattern", "files", "matches", "search s", "ast-grep s", "ratio", "checkout s", "both phases s"];
+    let head = ["pattern", "files", "matches", "Runtrail s", "ast-grep s", "ratio"];
     format!(
         "## Search\n\nThe phases scanning and analyzing of Refactor on a tree of real packages, from the start of the first to the end \
-         of the second, with every match journaled, beside `ast-grep run --json=stream` on the same tree. Runtrail looks at a \
-         checkout of its own, and git alone takes what stands under checkout for the same; search is without it.\n\n{}\n{verdicts}\n",
+         of the second, with every match journaled: two processes, a linked worktree, git's list of the commit included. Beside it \
+         `ast-grep run --json=stream` on the same tree, which is in memory for both. Medians of {} rounds.\n\n{}\n{verdicts}\n",
+        2 * ROUNDS,
         table(&head, &rows)
     )
 }
@@ -106,15 +105,6 @@ fn by_command(program: &Path, repository: &Path, language: &str, pattern: &str) 
     let done = command.stderr(Stdio::null()).output().unwrap();
     assert!(!done.stdout.is_empty());
     began.elapsed().as_secs_f64()
-}
-
-/// What git takes to check the commit out elsewhere.
-fn check_out(repository: &Path, tree: &Path) -> f64 {
-    let began = Instant::now();
-    git(repository, &["worktree", "add", "--quiet", "--detach", tree.to_str().unwrap(), "HEAD"]);
-    let seconds = began.elapsed().as_secs_f64();
-    git(repository, &["worktree", "remove", "--force", tree.to_str().unwrap()]);
-    seconds
 }
 
 fn git(folder: &Path, args: &[&str]) {

@@ -129,17 +129,17 @@ pub async fn scanning(
     let branch = repository.branch.as_deref();
     let at = branch.map_or_else(|| "a detached head".to_owned(), |branch| format!("branch {branch}"));
     report.line(&format!("{}: commit {} ({at})", repository.top.display(), short(&repository.head)))?;
-    let changed = repository.changed().await?;
+    report.flush()?;
+    let made = async { Ok(task.workspace.make_tree(repository.clone(), files_needed).await?) };
+    let looked = async { Ok::<_, PhaseError>(tokio::try_join!(repository.changed(), Code::of(&repository))?) };
+    let ((changed, code), _) = tokio::try_join!(looked, made)?;
     if changed > 0 {
         let files = count(changed, "file");
         report.line(&format!("the commit is worked on, without changes in {files} that are not committed"))?;
     }
-    let code = Code::of(&repository).await?;
     for (path, _) in code.entries().filter(|(_, entry)| entry.is_submodule()) {
         report.line(&format!("skipped {path}: a submodule"))?;
     }
-    report.flush()?;
-    task.workspace.make_tree(repository, files_needed).await?;
     analysis.prepare(&code, Some(report))?;
     let found = files::find(&code, &analysis.grammars(), analysis.wanted());
     for (path, reason) in &found.skipped {

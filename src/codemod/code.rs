@@ -1,9 +1,15 @@
-//! The code of a commit, read from git's objects: exactly what was committed, without writing thousands of files first.
+//! The code of a commit, without a checkout of it: writing thousands of files takes far longer than searching them.
+//!
+//! A file in the user's working tree is read where it lies if its text is what was committed, which git's name of the content
+//! says; any other comes from git's objects.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
 use std::sync::{Mutex, PoisonError};
+
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
 
 use super::files::{LARGEST, Skip};
 use super::git::{GitError, Repository};
@@ -15,8 +21,6 @@ pub struct Entry {
     pub mode: String,
     /// The name of its content.
     pub object: String,
-    /// In bytes.
-    pub size: u64,
 }
 
 impl Entry {
@@ -59,13 +63,10 @@ impl Code {
             let at = line.iter().position(|byte| *byte == b'\t').ok_or_else(bad)?;
             let (facts, path) = (std::str::from_utf8(&line[..at]).map_err(|_| bad())?, &line[at + 1..]);
             let mut facts = facts.split_ascii_whitespace();
-            let (Some(mode), Some(_), Some(object), Some(size)) =
-                (facts.next(), facts.next(), facts.next(), facts.next())
-            else {
+            let (Some(mode), Some(_), Some(object)) = (facts.next(), facts.next(), facts.next()) else {
                 return Err(bad());
             };
-            // What is no file has no size.
-            let entry = Entry { mode: mode.to_owned(), object: object.to_owned(), size: size.parse().unwrap_or(0) };
+            let entry = Entry { mode: mode.to_owned(), object: object.to_owned() };
             match std::str::from_utf8(path) {
                 Ok(path) => drop(entries.insert(path.to_owned(), entry)),
                 Err(_) => unnamed.push(String::from_utf8_lossy(path).into_owned()),
@@ -98,21 +99,52 @@ impl Code {
         if entry.is_link() {
             return Err(Skip::Link);
         }
-        if entry.size > LARGEST {
-            return Err(Skip::Large(entry.size));
+        if let Some(bytes) = self.as_it_lies(path, entry) {
+            return String::from_utf8(bytes).map_err(|_| Skip::Text);
         }
-        let bytes = self.read(&entry.object).map_err(|error| Skip::Unreadable(error.to_string()))?;
-        String::from_utf8(bytes).map_err(|_| Skip::Text)
+        match self.read(&entry.object).map_err(|error| Skip::Unreadable(error.to_string()))? {
+            Content::Bytes(bytes) => String::from_utf8(bytes).map_err(|_| Skip::Text),
+            Content::Large(size) => Err(Skip::Large(size)),
+        }
     }
 
-    fn read(&self, object: &str) -> io::Result<Vec<u8>> {
+    /// The file in the user's working tree, if it is what was committed.
+    fn as_it_lies(&self, path: &str, entry: &Entry) -> Option<Vec<u8>> {
+        let place = self.repository.folder().join(path);
+        let facts = place.symlink_metadata().ok()?;
+        if !facts.is_file() || facts.len() > LARGEST {
+            return None;
+        }
+        let bytes = std::fs::read(place).ok()?;
+        (name_of(&bytes, entry.object.len()) == entry.object).then_some(bytes)
+    }
+
+    fn read(&self, object: &str) -> io::Result<Content> {
         let lock = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = lock().pop();
         let mut batch = idle.map_or_else(|| Batch::start(&self.repository), Ok)?;
-        let bytes = batch.read(object)?;
+        let content = batch.read(object)?;
         // One that failed is not asked again.
         lock().push(batch);
-        Ok(bytes)
+        Ok(content)
+    }
+}
+
+/// What an object holds.
+enum Content {
+    /// All of it.
+    Bytes(Vec<u8>),
+    /// More than is looked at: its size in bytes.
+    Large(u64),
+}
+
+/// Git's name of a content, of so many digits: SHA-1 has 40, SHA-256 64 (gitformat-pack(5), hash-function-transition).
+fn name_of(bytes: &[u8], digits: usize) -> String {
+    let head = format!("blob {}\0", bytes.len());
+    let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    match digits {
+        64 => hex(&Sha256::new().chain_update(head).chain_update(bytes).finalize()),
+        _ => hex(&Sha1::new().chain_update(head).chain_update(bytes).finalize()),
     }
 }
 
@@ -132,19 +164,27 @@ impl Batch {
         Ok(Self { git, ask, answer: BufReader::with_capacity(64 << 10, answer) })
     }
 
-    fn read(&mut self, object: &str) -> io::Result<Vec<u8>> {
+    fn read(&mut self, object: &str) -> io::Result<Content> {
         if let Some(ask) = &mut self.ask {
             ask.write_all(format!("{object}\n").as_bytes())?;
         }
         // `<object> blob <size>`, or `<object> missing`.
         let mut head = String::new();
         self.answer.read_line(&mut head)?;
-        let size = head.trim_end().rsplit_once(" blob ").and_then(|(_, size)| size.parse::<usize>().ok());
+        let size = head.trim_end().rsplit_once(" blob ").and_then(|(_, size)| size.parse::<u64>().ok());
         let size = size.ok_or_else(|| io::Error::other(format!("git cat-file answered: {}", head.trim_end())))?;
-        let mut bytes = vec![0; size];
-        self.answer.read_exact(&mut bytes)?;
-        self.answer.read_exact(&mut [0])?;
-        Ok(bytes)
+        // With the line end behind it.
+        let mut answer = (&mut self.answer).take(size + 1);
+        if size > LARGEST {
+            io::copy(&mut answer, &mut io::sink())?;
+            return Ok(Content::Large(size));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+        answer.read_to_end(&mut bytes)?;
+        if bytes.pop() != Some(b'\n') || bytes.len() as u64 != size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Content::Bytes(bytes))
     }
 }
 
@@ -152,5 +192,18 @@ impl Drop for Batch {
     fn drop(&mut self) {
         self.ask = None;
         let _ = self.git.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `git hash-object` says it.
+    #[test]
+    fn names_are_those_of_git() {
+        assert_eq!(name_of(b"", 40), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+        assert_eq!(name_of(b"hello\n", 40), "ce013625030ba8dba906f756967f9e9ca394464a");
+        assert_eq!(name_of(b"", 64), "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813");
     }
 }

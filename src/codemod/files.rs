@@ -124,12 +124,9 @@ pub fn find(code: &Code, grammars: &[Grammar], wanted: &Wanted) -> Found {
         if entry.is_submodule() || !is_known(path) || !wanted.has(path) || ignored.has(path) {
             continue;
         }
-        if entry.is_link() {
-            found.skipped.push((path.to_owned(), Skip::Link));
-        } else if entry.size > LARGEST {
-            found.skipped.push((path.to_owned(), Skip::Large(entry.size)));
-        } else {
-            found.files.push(path.to_owned());
+        match entry.is_link() {
+            true => found.skipped.push((path.to_owned(), Skip::Link)),
+            false => found.files.push(path.to_owned()),
         }
     }
     found.skipped.sort_by(|a, b| a.0.cmp(&b.0));

@@ -119,14 +119,19 @@ impl Repository {
         Ok(status.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).count())
     }
 
-    /// What the commit has below the folder that was asked for: `git ls-tree -r -z --long`.
+    /// The folder that was asked for.
+    pub fn folder(&self) -> PathBuf {
+        self.top.join(&self.prefix)
+    }
+
+    /// What the commit has below the folder that was asked for: `git ls-tree -r -z`.
     ///
     /// # Errors
     /// [`GitError`].
     pub async fn list(&self) -> Result<Vec<u8>, GitError> {
         let mut tree = OsString::from(format!("{}:", self.head));
         tree.push(&self.prefix);
-        let args: [&OsStr; 5] = ["-r".as_ref(), "-z".as_ref(), "--long".as_ref(), "--full-tree".as_ref(), &tree];
+        let args: [&OsStr; 4] = ["-r".as_ref(), "-z".as_ref(), "--full-tree".as_ref(), &tree];
         git(&self.top, "ls-tree", args).await
     }
 
