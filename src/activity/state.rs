@@ -54,6 +54,8 @@ impl RunState {
                     self.run.phase = Some(phase.to_string());
                 }
             }
+            // What is tried again is not yet why the run failed.
+            Body::Error(failure) if failure.retryable => {}
             Body::Error(failure) => self.run.error = Some(failure.message.clone()),
             Body::Finding(_) => self.tally.findings += 1,
             Body::Patch(_) => self.tally.patches += 1,
@@ -62,6 +64,7 @@ impl RunState {
             | Body::ToolResult(_)
             | Body::Token(_)
             | Body::Reasoning(_)
+            | Body::Output(_)
             | Body::Other(_) => {}
         }
     }
@@ -110,6 +113,9 @@ impl RunState {
                 run.finished_at = Some(frame.ts);
                 run.phase = None;
                 run.approval = None;
+                if to == Status::Completed {
+                    run.error = None;
+                }
                 if matches!(to, Status::Failed | Status::Interrupted) && run.error.is_none() {
                     run.error = Some(reason.to_owned());
                 }

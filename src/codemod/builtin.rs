@@ -114,9 +114,9 @@ fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, give
         PhaseSpec {
             name: phase.to_owned(),
             run: format!("{given}exec \"$RUNTRAIL_PROGRAM\" work {name} {phase}"),
-            timeout_ms: None,
             approval,
             question: question.to_owned(),
+            ..PhaseSpec::default()
         }
     };
     Pipeline {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::lines::{Line, Splitter, split};
 use super::process::Outputs;
 use crate::journal::{Journal, WriteError};
+use crate::model::kinds::Output;
 use crate::model::{Body, Log, LogStream};
 use crate::store::{Change, Guard, Lease, NewFrame, Write};
 
@@ -26,8 +27,17 @@ const GROUP: usize = 256 * 1024;
 /// Counted in bytes, since a read brings what the pipe has, from a letter to 64 KiB.
 const WAITING: usize = 2 * GROUP;
 
-/// The message of the last error that a command reported.
-pub type Reported = Mutex<Option<String>>;
+/// What a command reported that the engine itself heeds.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The message of the last error.
+    pub error: Option<String>,
+    /// Values for later phases, in order.
+    pub outputs: Vec<Output>,
+}
+
+/// Heard while it is read.
+pub type Reported = Mutex<Told>;
 
 /// Journals everything both outputs carry until they end.
 ///
@@ -143,8 +153,11 @@ fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>, reporte
             && let Some(body) = Body::reported(&text)
         {
             frames.push(frame(&body));
-            if let Body::Error(failure) = body {
-                *reported.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.message);
+            let told = || reported.lock().unwrap_or_else(PoisonError::into_inner);
+            match body {
+                Body::Error(failure) => told().error = Some(failure.message),
+                Body::Output(output) => told().outputs.push(output),
+                _ => {}
             }
             continue;
         }

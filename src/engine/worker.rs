@@ -12,12 +12,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::output::{Reported, journal_all};
+use super::output::{Reported, Told, journal_all};
 use super::process::Process;
 use super::workspace::discard;
 use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState, Failure, PhaseChange};
 use crate::model::pipeline::PROJECT;
+use crate::model::plan::{self, Outcome};
 use crate::model::{
     Answer, Body, Gate, Param, ParamKind, ParamValue, PhaseSpec, PhaseState, Pipeline, Run, Status, Timestamp,
 };
@@ -46,6 +47,40 @@ enum Ended {
     Stopped,
     /// Its command could not be started.
     NotStarted(std::io::Error),
+}
+
+impl Ended {
+    fn is_good(&self) -> bool {
+        matches!(self, Self::Exited(Some(0)))
+    }
+
+    fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Exited(code) => *code,
+            Self::TimedOut | Self::Stopped | Self::NotStarted(_) => None,
+        }
+    }
+
+    /// Why the phase failed: a word for programs and a sentence, with the last error that it reported itself.
+    fn reason(&self, spec: &PhaseSpec, said: Option<&str>) -> (&'static str, String) {
+        let name = &spec.name;
+        match self {
+            Self::Exited(Some(code)) => {
+                let message = match said {
+                    Some(said) => format!("phase {name} failed: {said}"),
+                    None => format!("phase {name} ended with exit code {code}"),
+                };
+                ("phase_failed", message)
+            }
+            Self::Exited(None) => ("phase_killed", format!("phase {name} was killed from outside")),
+            Self::TimedOut => {
+                let limit = Duration::from_millis(spec.timeout_ms.unwrap_or_default());
+                ("phase_timeout", format!("phase {name} took longer than {}", humantime::format_duration(limit)))
+            }
+            Self::NotStarted(error) => ("phase_not_started", format!("phase {name} could not be started: {error}")),
+            Self::Stopped => ("phase_stopped", format!("phase {name} was stopped")),
+        }
+    }
 }
 
 /// What the attempt's last write says.
@@ -199,58 +234,106 @@ impl Worker {
                 return not_begun(failed("no_folder", message), first);
             }
         };
+        let mut earlier = ended_before(run, pipeline, first);
+        let mut outputs = self.outputs(&earlier).await?;
+        // Why the attempt fails, from the phase that failed first.
+        let mut failure = None;
         for (index, spec) in pipeline.phases.iter().enumerate().skip(first) {
             let rest = &pipeline.phases[index + 1..];
-            let name: Arc<str> = spec.name.as_str().into();
             if self.cancel.is_cancelled() {
                 return not_begun(self.stopped().await?, index);
             }
+            if !plan::runs(spec, &earlier) {
+                earlier.push(Outcome { spec, state: PhaseState::Skipped });
+                // The last ones are skipped by what ends the attempt.
+                if plan::any_runs(rest, &earlier) {
+                    self.end_phase(PhaseChange::skipped(spec.name.clone())).await?;
+                    continue;
+                }
+                return not_begun(failure.unwrap_or_else(completed), index);
+            }
+            let name: Arc<str> = spec.name.as_str().into();
             // An answer is to the phase that the run goes on with.
             if !(index == first && answer.is_some()) && self.must_ask(spec, run).await? {
                 return self.ask(spec, name).await.map(|()| None);
             }
             let began = self.begin(&name).await?;
-            let variables = variables(run, &name, &workspace, &self.shared.options.program);
-            let (ended, said) = self.phase(spec, &name, variables, &folder).await?;
+            let mut variables = variables(run, &name, &workspace, &self.shared.options.program);
+            variables.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.into())));
+            variables.extend(outputs.iter().map(|(name, value)| (name.clone(), value.into())));
+            let (ended, told) = self.tries(spec, &name, variables, &folder).await?;
+            outputs.extend(told.outputs.iter().map(|output| (output.variable(), output.value.clone())));
             let end = |state, exit_code| {
                 let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
                 PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms }
             };
-            let (verdict, end) = match ended {
-                Ended::Exited(Some(0)) => {
-                    let end = end(PhaseState::Completed, Some(0));
-                    if rest.is_empty() {
-                        return Ok(Some(Finished { verdict: completed(), end: Some(end), rest }));
-                    }
-                    self.end_phase(end).await?;
-                    continue;
-                }
-                Ended::Exited(Some(code)) => {
-                    let message = match said {
-                        Some(said) => format!("phase {name} failed: {said}"),
-                        None => format!("phase {name} ended with exit code {code}"),
-                    };
-                    (failed("phase_failed", message), end(PhaseState::Failed, Some(code)))
-                }
-                Ended::Exited(None) => {
-                    let message = format!("phase {name} was killed from outside");
-                    (failed("phase_killed", message), end(PhaseState::Failed, None))
-                }
-                Ended::TimedOut => {
-                    let limit = Duration::from_millis(spec.timeout_ms.unwrap_or_default());
-                    let message = format!("phase {name} took longer than {}", humantime::format_duration(limit));
-                    (failed("phase_timeout", message), end(PhaseState::Failed, None))
-                }
-                Ended::NotStarted(error) => {
-                    let message = format!("phase {name} could not be started: {error}");
-                    (failed("phase_not_started", message), end(PhaseState::Failed, None))
-                }
-                Ended::Stopped => (self.stopped().await?, end(PhaseState::Failed, None)),
-            };
-            return Ok(Some(Finished { verdict, end: Some(end), rest }));
+            let state = if ended.is_good() { PhaseState::Completed } else { PhaseState::Failed };
+            let end = end(state, ended.exit_code());
+            if matches!(ended, Ended::Stopped) {
+                return Ok(Some(Finished { verdict: self.stopped().await?, end: Some(end), rest }));
+            }
+            earlier.push(Outcome { spec, state });
+            if state == PhaseState::Failed && !spec.continue_on_error && failure.is_none() {
+                let (code, message) = ended.reason(spec, told.error.as_deref());
+                failure = Some(failed(code, message));
+            }
+            if !plan::any_runs(rest, &earlier) {
+                let verdict = failure.unwrap_or_else(completed);
+                return Ok(Some(Finished { verdict, end: Some(end), rest }));
+            }
+            self.end_phase(end).await?;
         }
         // Only a pipeline without phases comes here, and files without phases are refused.
         Ok(Some(Finished { verdict: completed(), end: None, rest: &[] }))
+    }
+
+    /// The variables of what earlier phases have given, if the attempt does not begin with its first one.
+    async fn outputs(&self, earlier: &[Outcome<'_>]) -> Result<HashMap<String, String>, WriteError> {
+        if earlier.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let all = self.shared.store.outputs(self.lease.run, self.lease.attempt).await?;
+        let is_earlier = |phase: &str| earlier.iter().any(|outcome| outcome.spec.name == phase);
+        let earlier = all.into_iter().filter(|(phase, _)| is_earlier(phase));
+        Ok(earlier.map(|(_, output)| (output.variable(), output.value)).collect())
+    }
+
+    /// Runs one phase's command, again and again if it fails and is to be tried again. With how it ended comes what it told the
+    /// last time.
+    async fn tries(
+        &self,
+        spec: &PhaseSpec,
+        name: &Arc<str>,
+        mut variables: HashMap<String, OsString>,
+        folder: &Path,
+    ) -> Result<(Ended, Told), WriteError> {
+        let folder = match enter(folder, &spec.dir).await {
+            Ok(folder) => folder,
+            Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            variables.insert("RUNTRAIL_TRY".to_owned(), tries.to_string().into());
+            let (ended, told) = self.phase(spec, name, variables.clone(), &folder).await?;
+            if ended.is_good() || matches!(ended, Ended::Stopped) {
+                return Ok((ended, told));
+            }
+            let Some(wait) = spec.retries.after(tries, ended.exit_code()) else { return Ok((ended, told)) };
+            let (code, message) = ended.reason(spec, told.error.as_deref());
+            let left = spec.retries.times + 1 - tries;
+            let next = humantime::format_duration(wait);
+            let message = format!("{message}; try {tries} of {}, the next in {next}", tries + left);
+            let failure = Failure { code: code.to_owned(), message, retryable: true };
+            let mut write = self.write(Change::None);
+            write.frames.push(NewFrame::now(Some(Arc::clone(name)), &Body::Error(failure)));
+            self.shared.journal.write(write).await?;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.cancel.cancelled() => return Ok((Ended::Stopped, told)),
+                () = self.stop.cancelled() => return Ok((Ended::Stopped, told)),
+            }
+        }
     }
 
     /// Whether a person is asked before this phase.
@@ -304,21 +387,21 @@ impl Worker {
         Ok(folder)
     }
 
-    /// Runs one phase's command and journals what it prints. With how it ended comes the last error that it reported.
+    /// Runs one phase's command once and journals what it prints. With how it ended comes what it told.
     async fn phase(
         &self,
         spec: &PhaseSpec,
         name: &Arc<str>,
         variables: HashMap<String, OsString>,
         folder: &Path,
-    ) -> Result<(Ended, Option<String>), WriteError> {
+    ) -> Result<(Ended, Told), WriteError> {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {
-            return Ok((Ended::Stopped, None));
+            return Ok((Ended::Stopped, Told::default()));
         }
         let started = Process::start(&self.shared.options, &spec.run, folder, variables);
         let (mut process, outputs) = match started {
             Ok(started) => started,
-            Err(error) => return Ok((Ended::NotStarted(error), None)),
+            Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
         };
         let reported = Reported::default();
         let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported);
@@ -377,8 +460,8 @@ impl Worker {
                 }
             }
         }
-        let said = reported.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok((ended, said))
+        let told = std::mem::take(&mut *reported.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok((ended, told))
     }
 
     /// Why the run is ended: someone asked, or the server stops.
@@ -429,6 +512,23 @@ impl Worker {
     fn write(&self, change: Change) -> Write {
         Write::new(self.lease.run, Guard::Lease(self.lease), change)
     }
+}
+
+/// What became of the phases before this place.
+fn ended_before<'a>(run: &Run, pipeline: &'a Pipeline, first: usize) -> Vec<Outcome<'a>> {
+    let states = run.phases.iter().map(|phase| phase.state);
+    pipeline.phases.iter().zip(states).take(first).map(|(spec, state)| Outcome { spec, state }).collect()
+}
+
+/// The folder below the run's, wherever links lead: it must stay below.
+async fn enter(folder: &Path, below: &str) -> std::io::Result<PathBuf> {
+    if below.is_empty() {
+        return Ok(folder.to_owned());
+    }
+    let top = tokio::fs::canonicalize(folder).await?;
+    let folder = tokio::fs::canonicalize(folder.join(below)).await?;
+    let outside = || std::io::Error::other(format!("its folder {below} leads out of that of the run"));
+    if folder.starts_with(top) { Ok(folder) } else { Err(outside()) }
 }
 
 /// Makes the folder, empty.

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::Timestamp;
 use super::kinds::{
-    Approval, Failure, Finding, Log, Outcome, Patch, PhaseChange, Progress, StatusChange, Text, Tool, ToolResult,
-    Unknown,
+    Approval, Failure, Finding, Log, Outcome, Output, Patch, PhaseChange, Progress, StatusChange, Text, Tool,
+    ToolResult, Unknown,
 };
 
 /// One journaled piece of activity of a run.
@@ -62,6 +62,8 @@ pub enum Body {
     Progress(Progress),
     /// What was done to the code.
     Outcome(Outcome),
+    /// A value for later phases.
+    Output(Output),
     /// A kind, or a shape of data, that this version does not know. Kept, so that an older page shows a newer journal
     /// without a gap.
     #[serde(untagged)]
@@ -85,6 +87,7 @@ impl Body {
             Self::Error(_) => "error",
             Self::Progress(_) => "progress",
             Self::Outcome(_) => "outcome",
+            Self::Output(_) => "output",
             Self::Other(unknown) => &unknown.kind,
         }
     }
@@ -104,6 +107,7 @@ impl Body {
             Self::Error(data) => serde_json::to_string(data),
             Self::Progress(data) => serde_json::to_string(data),
             Self::Outcome(data) => serde_json::to_string(data),
+            Self::Output(data) => serde_json::to_string(data),
             Self::Other(unknown) => serde_json::to_string(&unknown.data),
         };
         // Only maps with keys that are no text and failing writers make serde_json fail; there are none here.
@@ -129,6 +133,7 @@ impl Body {
             "error" => read(data).map(Self::Error),
             "progress" => read(data).map(Self::Progress),
             "outcome" => read(data).map(Self::Outcome),
+            "output" => read(data).filter(Output::is_valid).map(Self::Output),
             _ => None,
         }
     }
@@ -143,7 +148,13 @@ impl Body {
     ///
     /// `None`, and so a log line as it stands, if it is no such object, and for the kinds that only the engine may say
     /// (`status`, `phase`, `approval`): a command must not be able to forge the state of its run.
+    ///
+    /// Or a value for later phases, by `::output name=value` (issue 4).
     pub fn reported(line: &str) -> Option<Self> {
+        if let Some((name, value)) = line.strip_prefix("::output ").and_then(|given| given.split_once('=')) {
+            let output = Output { name: name.trim().to_owned(), value: value.to_owned() };
+            return output.is_valid().then_some(Self::Output(output));
+        }
         let text = line.strip_prefix("::frame ")?;
         let Value::Object(mut fields) = serde_json::from_str(text).ok()? else { return None };
         let Value::String(kind) = fields.remove("kind")? else { return None };
@@ -332,6 +343,18 @@ mod tests {
         let inside = r#"::frame {"kind":"progress","data":{"done":3,"total":10,"unit":"files"}}"#;
         assert_eq!(Body::reported(beside).as_ref(), Some(&progress));
         assert_eq!(Body::reported(inside).as_ref(), Some(&progress));
+    }
+
+    #[test]
+    fn a_value_for_later_phases_has_a_name() {
+        let output = |name: &str, value: &str| Some(Body::Output(Output { name: name.into(), value: value.into() }));
+        assert_eq!(Body::reported("::output version=1.2 =x"), output("version", "1.2 =x"));
+        assert_eq!(Body::reported("::output a-B_1="), output("a-B_1", ""));
+        let of = Output { name: "a-B_1".into(), value: String::new() };
+        assert_eq!(of.variable(), "RUNTRAIL_OUTPUT_A_B_1");
+        for line in ["::output", "::output x", "::output =x", "::output a b=c", "::output ä=c", " ::output a=c"] {
+            assert_eq!(Body::reported(line), None, "{line}");
+        }
     }
 
     #[test]

@@ -242,6 +242,32 @@ pub struct Outcome {
     pub base: Option<String>,
 }
 
+/// `output`: a value that a phase gives to later ones (issue 4). A command reports it by printing `::output name=value`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Its name, of `[A-Za-z0-9_-]`. Later commands find the value in `RUNTRAIL_OUTPUT_NAME`.
+    pub name: String,
+    /// The value.
+    pub value: String,
+}
+
+impl Output {
+    /// The longest value, in bytes: what fits into a variable.
+    pub const LONGEST: usize = 100_000;
+
+    /// Whether this may be one.
+    pub fn is_valid(&self) -> bool {
+        let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let named = !self.name.is_empty() && self.name.len() <= 100 && self.name.chars().all(in_name);
+        named && self.value.len() <= Self::LONGEST && !self.value.contains('\0')
+    }
+
+    /// The variable in which later commands find it.
+    pub fn variable(&self) -> String {
+        format!("RUNTRAIL_OUTPUT_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+}
+
 /// A kind, or a shape of data, that this version does not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unknown {

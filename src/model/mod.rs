@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod frame;
 pub mod kinds;
 pub mod pipeline;
+pub mod plan;
 pub mod problem;
 pub mod review;
 pub mod run;

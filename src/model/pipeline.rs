@@ -7,6 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::plan::{Condition, Retries};
+
 /// The parameter that, if it is a path, is the folder a run works in.
 pub const PROJECT: &str = "project";
 
@@ -115,7 +117,7 @@ pub type Params = BTreeMap<String, ParamValue>;
 pub type Given = BTreeMap<String, Value>;
 
 /// One phase.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSpec {
     /// Unique in its pipeline, of `[a-z0-9_-]`.
     pub name: String,
@@ -127,6 +129,21 @@ pub struct PhaseSpec {
     /// Whether it waits for a person first.
     #[serde(default)]
     pub approval: Gate,
+    /// When it runs: if all of these hold; if none is named, when no earlier phase has failed.
+    #[serde(default, rename = "if", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// How often it is tried again.
+    #[serde(default)]
+    pub retries: Retries,
+    /// Whether the run goes on, and may complete, if it fails.
+    #[serde(default)]
+    pub continue_on_error: bool,
+    /// Variables that its command finds besides the others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Where it runs, below the run's folder; there if empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dir: String,
     /// What that person is asked; a usual question if empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub question: String,

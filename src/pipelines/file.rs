@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use super::phase::{RawPhase, check_timeout};
 use crate::codemod::{self, Linter};
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{Conditions, Gate, Param, ParamKind, ParamValue, PhaseSpec, Pipeline, PipelineFault};
+use crate::model::{Param, ParamKind, ParamValue, Pipeline, PipelineFault};
 
 /// Names that belong to the built-in pipelines.
 const RESERVED: [&str; 2] = ["autofix", "refactor"];
@@ -18,7 +19,7 @@ const RESERVED: [&str; 2] = ["autofix", "refactor"];
 const EXTENSIBLE: &str = "autofix";
 
 /// What Linux takes for one argument of a command (`MAX_ARG_STRLEN`), less its final NUL.
-const LONGEST_RUN: usize = 128 * 1024 - 1;
+pub(super) const LONGEST_RUN: usize = 128 * 1024 - 1;
 
 /// A pipeline and where its file names it.
 #[derive(Debug, PartialEq)]
@@ -54,7 +55,7 @@ fn line_of(bytes: &[u8], at: usize) -> usize {
 
 /// Why a file is refused, and the byte where.
 #[derive(Debug)]
-struct Refusal {
+pub(super) struct Refusal {
     at: usize,
     reason: String,
 }
@@ -74,7 +75,7 @@ impl Refusal {
 }
 
 /// A refusal at this value.
-fn refuse<T, R>(place: &Spanned<T>, reason: impl Into<String>) -> Result<R, Refusal> {
+pub(super) fn refuse<T, R>(place: &Spanned<T>, reason: impl Into<String>) -> Result<R, Refusal> {
     Err(Refusal { at: place.span().start, reason: reason.into() })
 }
 
@@ -114,17 +115,6 @@ struct RawParam {
     required: bool,
     default: Option<Spanned<Value>>,
     choices: Option<Spanned<Vec<Spanned<String>>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPhase {
-    name: Spanned<String>,
-    run: Spanned<String>,
-    timeout: Option<Spanned<Value>>,
-    retries: Option<Spanned<i64>>,
-    approval: Option<Spanned<Gate>>,
-    question: Option<Spanned<String>>,
 }
 
 impl RawPipeline {
@@ -171,7 +161,8 @@ impl RawPipeline {
         let mut seen = HashSet::new();
         let mut phases = Vec::new();
         for phase in raw.into_inner() {
-            phases.push(phase.into_inner().check(&mut seen, &params)?);
+            let phase = phase.into_inner().check(&mut seen, &params, &phases)?;
+            phases.push(phase);
         }
 
         Ok(Pipeline {
@@ -311,84 +302,7 @@ fn check_default(kind: ParamKind, choices: &[String], default: &Spanned<Value>) 
     }
 }
 
-impl RawPhase {
-    fn check(self, seen: &mut HashSet<String>, params: &[Param]) -> Result<PhaseSpec, Refusal> {
-        let Self { name, run, timeout, retries, approval, question } = self;
-        if !is_made_of(name.get_ref(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_') {
-            return refuse(&name, "A phase's name is made of a to z, 0 to 9, `-` and `_`, and is not empty.");
-        }
-        if !seen.insert(name.get_ref().clone()) {
-            return refuse(&name, format!("The phase `{}` is there twice.", name.get_ref()));
-        }
-        if run.get_ref().trim().is_empty() {
-            return refuse(&run, "`run` is blank. Write the command of this phase.");
-        }
-        if run.get_ref().contains('\0') {
-            return refuse(&run, "`run` has a NUL character, which no command can be given.");
-        }
-        if run.get_ref().len() > LONGEST_RUN {
-            return refuse(&run, "`run` is longer than the 128 KiB a shell can be given. Put it into a script.");
-        }
-        // What this version cannot do yet is refused, not left out in silence.
-        match retries {
-            Some(retries) if *retries.get_ref() < 0 => return refuse(&retries, "`retries` cannot be less than 0."),
-            Some(retries) if *retries.get_ref() > 0 => {
-                return refuse(&retries, "This version does not support `retries` yet. Write 0 or leave it out.");
-            }
-            Some(_) | None => {}
-        }
-        let approval = match approval {
-            None => Gate::default(),
-            Some(gate) => check_gate(gate, params)?,
-        };
-        match &question {
-            Some(question) if approval == Gate::Fixed(false) => {
-                return refuse(question, "Only a phase with `approval` has a `question`.");
-            }
-            Some(question) if question.get_ref().trim().is_empty() => {
-                return refuse(question, "`question` is blank. Write what a person is asked, or leave it out.");
-            }
-            Some(_) | None => {}
-        }
-        Ok(PhaseSpec {
-            name: name.into_inner(),
-            run: run.into_inner(),
-            timeout_ms: timeout.as_ref().map(check_timeout).transpose()?,
-            approval,
-            question: question.map(Spanned::into_inner).unwrap_or_default(),
-        })
-    }
-}
-
-/// A gate that depends on a parameter depends on one that is there and is ticked.
-fn check_gate(gate: Spanned<Gate>, params: &[Param]) -> Result<Gate, Refusal> {
-    let is_known = |name: &str| params.iter().any(|param| param.name == name && param.kind == ParamKind::Boolean);
-    if let Gate::If(Conditions { param, unless, .. }) = gate.get_ref()
-        && let Some(name) = param.iter().chain(unless).find(|name| !is_known(name))
-    {
-        return refuse(&gate, format!("There is no parameter `{name}` of type \"boolean\" that `approval` could ask."));
-    }
-    Ok(gate.into_inner())
-}
-
-fn check_timeout(timeout: &Spanned<Value>) -> Result<u64, Refusal> {
-    let Value::String(text) = timeout.get_ref() else {
-        return refuse(timeout, "`timeout` is a duration in quotes, such as \"10m\" or \"1h 30m\".");
-    };
-    let duration = match humantime::parse_duration(text) {
-        Ok(duration) => duration,
-        Err(error) => {
-            return refuse(timeout, format!("`timeout` is a duration such as \"10m\" or \"1h 30m\": {error}."));
-        }
-    };
-    match u64::try_from(duration.as_millis()) {
-        Ok(0) => refuse(timeout, "`timeout` is at least 1ms. Leave it out for a phase without one."),
-        Ok(milliseconds) => Ok(milliseconds),
-        Err(_) => refuse(timeout, "`timeout` is too long. Leave it out for a phase without one."),
-    }
-}
-
-fn is_made_of(text: &str, allowed: impl Fn(char) -> bool) -> bool {
+pub(super) fn is_made_of(text: &str, allowed: impl Fn(char) -> bool) -> bool {
     !text.is_empty() && text.chars().all(allowed)
 }
 

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Params;
+use crate::model::plan::{Condition, Retries};
+use crate::model::{Gate, Params, PhaseState};
 
 const FULL: &str = r#"name = "nightly-2"
 title = "Nightly checks"
@@ -97,6 +98,20 @@ fn with(lines: &str) -> String {
     format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}")
 }
 
+#[test]
+fn a_phase_may_say_when_and_how_it_runs() {
+    let text = with(
+        "retries = 3\nretry_delay = '5s'\nretry_on = [75, 111]\ncontinue_on_error = true\ndir = 'web'\nenv = { LEVEL = 'high' }\n",
+    );
+    let pipeline = read(&format!("{text}[[phases]]\nname = 'b'\nrun = 'x'\nif = ['a.failed', 'success']\n")).unwrap();
+    let [a, b] = pipeline.phases.as_slice() else { panic!("two phases") };
+    assert_eq!(a.retries, Retries { times: 3, delay_ms: 5000, on: vec![75, 111] });
+    assert!(a.continue_on_error && a.dir == "web" && a.env["LEVEL"] == "high");
+    assert_eq!(b.conditions, [Condition::Phase("a".into(), PhaseState::Failed), Condition::Success]);
+    let read_back: Pipeline = serde_json::from_str(&serde_json::to_string(&pipeline).unwrap()).unwrap();
+    assert_eq!(read_back, pipeline);
+}
+
 /// A file that extends AutoFix; these lines, which begin at line 6, are the linter's.
 fn extended(lines: &str) -> String {
     format!("name = 'p'\nextends = 'autofix'\n[[linters]]\nname = 'ruff'\nrun = 'ruff check'\n{lines}")
@@ -169,7 +184,20 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("timeout zero", with("timeout = '0s'\n"), 5, "at least 1ms"),
         ("timeout below 1ms", with("timeout = '10us'\n"), 5, "at least 1ms"),
         ("timeout too long", with("timeout = '584542047y'\n"), 5, "too long"),
-        ("retries", with("retries = 2\n"), 5, "This version does not support `retries`"),
+        ("many retries", with("retries = 101\n"), 5, "at most 100"),
+        ("retry_delay alone", with("retry_delay = '5s'\n"), 5, "`retry_delay` is for a phase with `retries`"),
+        ("retry_on alone", with("\nretry_on = [1]\n"), 6, "`retry_on` is for a phase with `retries`"),
+        ("retry_delay text", with("retries = 1\nretry_delay = 'soon'\n"), 6, "duration such as"),
+        ("retry_on nothing", with("retries = 1\nretry_on = []\n"), 6, "exit codes from 1 to 255"),
+        ("retry_on success", with("retries = 1\nretry_on = [0]\n"), 6, "exit codes from 1 to 255"),
+        ("condition", with("if = 'maybe'\n"), 5, "`maybe` is no condition"),
+        ("condition type", with("if = 3\n"), 5, "`if` is a condition such as"),
+        ("condition on itself", with("if = 'a.failed'\n"), 5, "no phase `a` before this one"),
+        ("env name", with("env = { '1A' = 'x' }\n"), 5, "begins with no digit"),
+        ("env own", with("env = { RUNTRAIL_TOKEN = 'x' }\n"), 5, "the server's own"),
+        ("env type", with("env = { A = 1 }\n"), 5, "expected a string"),
+        ("dir outside", with("dir = '../other'\n"), 5, "below that of the run"),
+        ("dir absolute", with("dir = '/etc'\n"), 5, "below that of the run"),
         ("negative retries", with("retries = -1\n"), 5, "less than 0"),
         ("linters alone", with("[[linters]]\nname = 'a'\nrun = 'x'\n"), 5, "Only a pipeline with `extends"),
         ("extends unknown", extended("").replace("autofix", "refactor"), 2, "`refactor` cannot be extended"),

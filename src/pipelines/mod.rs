@@ -7,6 +7,7 @@
 pub mod catalog;
 mod file;
 mod folder;
+mod phase;
 pub mod project;
 mod watch;
 

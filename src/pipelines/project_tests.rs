@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{Gate, Param, PhaseSpec};
+use crate::model::{Param, PhaseSpec};
 
 /// `proj` is allowed; `project`, `secret` lie beside it; `proj` has a folder, a file and links to all sorts of places.
 fn world() -> (TempDir, PathBuf, Projects) {
@@ -115,13 +115,7 @@ fn pipeline(params: Vec<Param>) -> Pipeline {
         description: String::new(),
         on_interrupt: OnInterrupt::Fail,
         params,
-        phases: vec![PhaseSpec {
-            name: "a".into(),
-            run: "true".into(),
-            timeout_ms: None,
-            approval: Gate::default(),
-            question: String::new(),
-        }],
+        phases: vec![PhaseSpec { name: "a".into(), run: "true".into(), ..PhaseSpec::default() }],
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::kinds::{Finding, Patch};
+use crate::model::kinds::{Finding, Output, Patch};
 use crate::model::review::{FindingFilter, Tally};
 use crate::model::{Answer, Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp};
 
@@ -111,6 +111,9 @@ pub trait RunStore: Send + Sync {
 
     /// Every run that waits for a person, or was answered and not yet taken up, each with its attempt.
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError>;
+
+    /// The values that phases of a run have given to later ones, in order, each with its phase: over all attempts up to this one.
+    async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<(String, Output)>, StoreError>;
 
     /// Runs whose lease ran out before `now`, each with its attempt.
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError>;

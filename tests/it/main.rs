@@ -14,6 +14,7 @@ mod load;
 mod locked;
 mod machine;
 mod many;
+mod phases;
 mod sse;
 mod stop;
 mod stream;

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::review::tally;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
+use crate::model::kinds::Output;
 use crate::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{Assignment, Pulse, RunKey, RunStore, StoreError, View};
 
@@ -147,6 +148,21 @@ impl RunStore for SqliteStore {
             .await
             .map_err(classify)?;
         found.iter().map(rows::id_and_attempt).collect::<Result<_, _>>().map_err(classify)
+    }
+
+    async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<(String, Output)>, StoreError> {
+        let found = sqlx::query(
+            "SELECT phase, data FROM frames INDEXED BY frames_outputs
+             WHERE run = ? AND kind = 'output' AND attempt <= ? AND phase IS NOT NULL ORDER BY seq",
+        )
+        .bind(key.0)
+        .bind(attempt)
+        .fetch_all(&self.reads)
+        .await
+        .map_err(classify)?;
+        let read =
+            |row: &sqlx::sqlite::SqliteRow| Ok((row.try_get("phase")?, rows::json(row.try_get("data")?, "data")?));
+        found.iter().map(read).collect::<Result<_, _>>().map_err(classify)
     }
 
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {

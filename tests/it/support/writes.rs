@@ -3,18 +3,12 @@
 use std::sync::Arc;
 
 use runtrail::model::pipeline::OnInterrupt;
-use runtrail::model::{Body, Gate, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Status, Timestamp};
+use runtrail::model::{Body, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Status, Timestamp};
 use runtrail::store::{Change, Guard, NewFrame, NewRun, RunKey, Write};
 
 /// A run of one phase.
 pub fn new_run() -> NewRun {
-    let phase = PhaseSpec {
-        name: "a".into(),
-        run: "true".into(),
-        timeout_ms: None,
-        approval: Gate::default(),
-        question: String::new(),
-    };
+    let phase = PhaseSpec { name: "a".into(), run: "true".into(), ..PhaseSpec::default() };
     let pipeline = Pipeline {
         name: "p".into(),
         title: "P".into(),

@@ -105,6 +105,7 @@ fn plain(body: &Body) -> String {
             None => format!("{} {}", progress.done, progress.unit),
         },
         Body::Outcome(outcome) => outcome_text(outcome),
+        Body::Output(output) => format!("{} = {}", output.name, output.value),
         Body::Other(unknown) => unknown.data.to_string(),
     }
 }

@@ -94,6 +94,11 @@ fn text(frame: &Frame) -> AnyView {
             let branch = outcome.branch.as_ref().map(|_| view! { <span class="tag" data-tone="ok">"branch"</span>" " });
             view! { {branch}{format::one_line(&outcome.message, MOST)} }.into_any()
         }
+        Body::Output(output) => {
+            let value = format::one_line(&output.value, MOST);
+            view! { <span class="tag">"output"</span>" "<span class="text-accent">{output.name.clone()}</span>" = "{value} }
+                .into_any()
+        }
         Body::Other(unknown) => {
             let data = format::one_line(&unknown.data.to_string(), MOST);
             view! { <span class="tag">{unknown.kind.clone()}</span>" "<span class="text-soft">{data}</span> }.into_any()

@@ -1,0 +1,218 @@
+//! Which phases run: conditions on what became of earlier ones, and how often a phase is tried. Pure.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{PhaseSpec, PhaseState};
+
+/// The longest wait between two tries.
+const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+
+/// What must be so for a phase to run (issue 4, `if` on earlier outcomes).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Condition {
+    /// No earlier phase has failed, but for those that may.
+    Success,
+    /// One has.
+    Failure,
+    /// Nothing.
+    Always,
+    /// That is what became of an earlier phase.
+    Phase(String, PhaseState),
+}
+
+/// The text is no condition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no condition; it is success, failure, always, or an earlier phase and what became of it, such as lint.failed"
+)]
+pub struct NoCondition(String);
+
+impl FromStr for Condition {
+    type Err = NoCondition;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let outcome = |word| match word {
+            "completed" => Some(PhaseState::Completed),
+            "failed" => Some(PhaseState::Failed),
+            "skipped" => Some(PhaseState::Skipped),
+            _ => None,
+        };
+        match (text, text.rsplit_once('.')) {
+            ("success", _) => Ok(Self::Success),
+            ("failure", _) => Ok(Self::Failure),
+            ("always", _) => Ok(Self::Always),
+            (_, Some((name, word))) if !name.is_empty() => outcome(word)
+                .map(|state| Self::Phase(name.to_owned(), state))
+                .ok_or_else(|| NoCondition(text.to_owned())),
+            _ => Err(NoCondition(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for Condition {
+    type Error = NoCondition;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Success => f.write_str("success"),
+            Self::Failure => f.write_str("failure"),
+            Self::Always => f.write_str("always"),
+            Self::Phase(name, state) => write!(f, "{name}.{}", state.as_str()),
+        }
+    }
+}
+
+impl From<Condition> for String {
+    fn from(condition: Condition) -> Self {
+        condition.to_string()
+    }
+}
+
+/// What became of a phase.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome<'a> {
+    /// The phase.
+    pub spec: &'a PhaseSpec,
+    /// How it ended: completed, failed or skipped.
+    pub state: PhaseState,
+}
+
+/// Whether the attempt has failed: a phase has that may not.
+pub fn has_failed(earlier: &[Outcome<'_>]) -> bool {
+    earlier.iter().any(|outcome| outcome.state == PhaseState::Failed && !outcome.spec.continue_on_error)
+}
+
+/// Whether a phase runs after these. Without a condition it does if none has failed.
+pub fn runs(spec: &PhaseSpec, earlier: &[Outcome<'_>]) -> bool {
+    let failed = has_failed(earlier);
+    let holds = |condition: &Condition| match condition {
+        Condition::Success => !failed,
+        Condition::Failure => failed,
+        Condition::Always => true,
+        Condition::Phase(name, state) => {
+            earlier.iter().any(|outcome| outcome.spec.name == *name && outcome.state == *state)
+        }
+    };
+    if spec.conditions.is_empty() { !failed } else { spec.conditions.iter().all(holds) }
+}
+
+/// Whether any of the phases that are left runs, if nothing else happens in between.
+pub fn any_runs<'a>(rest: &'a [PhaseSpec], earlier: &[Outcome<'a>]) -> bool {
+    let mut earlier = earlier.to_vec();
+    rest.iter().any(|spec| {
+        let runs = runs(spec, &earlier);
+        earlier.push(Outcome { spec, state: PhaseState::Skipped });
+        runs
+    })
+}
+
+/// How often a phase is tried again, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Retries {
+    /// How many more times.
+    pub times: u32,
+    /// The wait before the second try, in milliseconds; each further one is twice as long, up to an hour.
+    pub delay_ms: u64,
+    /// The exit codes after which it is; after any failure if empty.
+    pub on: Vec<i32>,
+}
+
+impl Retries {
+    /// The wait before the next try, after so many tries of which the last ended with this exit code (`None`: it was ended from
+    /// outside, or could not be started). `None` if there is no other one.
+    pub fn after(&self, tries: u32, exit_code: Option<i32>) -> Option<Duration> {
+        let worth_it = self.on.is_empty() || exit_code.is_some_and(|code| self.on.contains(&code));
+        if tries > self.times || !worth_it {
+            return None;
+        }
+        let doubled = 1u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX);
+        Some(Duration::from_millis(self.delay_ms.saturating_mul(doubled)).min(LONGEST_DELAY))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spec(name: &str, conditions: &[&str], continue_on_error: bool) -> PhaseSpec {
+        let conditions = conditions.iter().map(|text| text.parse().unwrap()).collect();
+        PhaseSpec { name: name.into(), run: "true".into(), conditions, continue_on_error, ..PhaseSpec::default() }
+    }
+
+    #[test]
+    fn a_condition_reads_as_it_is_written() {
+        for text in ["success", "failure", "always", "lint.failed", "a-b_1.completed", "x.skipped"] {
+            assert_eq!(text.parse::<Condition>().unwrap().to_string(), text);
+        }
+        for text in ["", "lint", "lint.", ".failed", "lint.started", "lint.pending", "Success", "lint failed"] {
+            assert!(text.parse::<Condition>().unwrap_err().to_string().contains("no condition"), "{text}");
+        }
+    }
+
+    /// Every pair of an earlier phase's end and a condition.
+    #[test]
+    fn a_phase_runs_if_its_condition_holds() {
+        use PhaseState::{Completed, Failed, Skipped};
+        let table: [(&[&str], [bool; 4]); 8] = [
+            // After: completed, failed, failed but may, skipped.
+            (&[], [true, false, true, true]),
+            (&["success"], [true, false, true, true]),
+            (&["failure"], [false, true, false, false]),
+            (&["always"], [true; 4]),
+            (&["first.failed"], [false, true, true, false]),
+            (&["first.completed"], [true, false, false, false]),
+            (&["first.skipped"], [false, false, false, true]),
+            (&["first.failed", "success"], [false, false, true, false]),
+        ];
+        for (conditions, expected) in table {
+            let ends = [(Completed, false), (Failed, false), (Failed, true), (Skipped, false)];
+            for ((state, may), expected) in ends.into_iter().zip(expected) {
+                let first = spec("first", &[], may);
+                let earlier = [Outcome { spec: &first, state }];
+                let second = spec("second", conditions, false);
+                assert_eq!(runs(&second, &earlier), expected, "{conditions:?} after {state:?}, may fail: {may}");
+                assert_eq!(any_runs(std::slice::from_ref(&second), &earlier), expected);
+            }
+        }
+        assert!(!runs(&spec("x", &["later.completed"], false), &[]), "of a phase that is not there nothing holds");
+    }
+
+    #[test]
+    fn tries_are_counted_and_wait_ever_longer() {
+        let retries = Retries { times: 3, delay_ms: 1000, on: vec![75] };
+        let waits: Vec<_> = (1..6).map(|tries| retries.after(tries, Some(75)).map(|wait| wait.as_secs())).collect();
+        assert_eq!(waits, [Some(1), Some(2), Some(4), None, None]);
+        assert_eq!((retries.after(1, Some(1)), retries.after(1, None)), (None, None));
+        let any = Retries { on: vec![], ..retries };
+        assert!(any.after(1, Some(1)).is_some() && any.after(1, None).is_some());
+        assert_eq!(Retries::default().after(1, Some(1)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_bounded_and_never_shorter(times in 0u32..200, delay_ms in any::<u64>(), tries in 1u32..200) {
+            let retries = Retries { times, delay_ms, on: vec![] };
+            match (retries.after(tries, None), retries.after(tries + 1, None)) {
+                (Some(one), Some(next)) => prop_assert!(one <= next && next <= LONGEST_DELAY),
+                (None, Some(_)) => prop_assert!(false, "none, and then one"),
+                _ => {}
+            }
+            prop_assert_eq!(retries.after(tries, None).is_some(), tries <= times);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! A phase in a pipeline file: what it may say, and the first fault with its place otherwise.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
+use crate::model::plan::{Condition, Retries};
+use crate::model::{Conditions, Gate, Param, ParamKind, PhaseSpec};
+
+/// The most often a phase is tried again.
+const MOST_RETRIES: i64 = 100;
+
+/// The wait before the second try if nothing is said, in milliseconds.
+const RETRY_DELAY: u64 = 10_000;
+
+/// The beginning of the names of variables that are the server's own.
+const OWN: &str = "RUNTRAIL_";
+
+/// A phase as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPhase {
+    name: Spanned<String>,
+    run: Spanned<String>,
+    timeout: Option<Spanned<Value>>,
+    retries: Option<Spanned<i64>>,
+    retry_delay: Option<Spanned<Value>>,
+    retry_on: Option<Spanned<Vec<i64>>>,
+    #[serde(default)]
+    continue_on_error: bool,
+    r#if: Option<Spanned<OneOrMore>>,
+    #[serde(default)]
+    env: BTreeMap<Spanned<String>, Spanned<String>>,
+    dir: Option<Spanned<String>>,
+    approval: Option<Spanned<Gate>>,
+    question: Option<Spanned<String>>,
+}
+
+/// A text, or some.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "`if` is a condition such as \"failure\", or a list of them")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl RawPhase {
+    /// The phase, after these earlier ones.
+    pub(super) fn check(
+        self,
+        seen: &mut HashSet<String>,
+        params: &[Param],
+        earlier: &[PhaseSpec],
+    ) -> Result<PhaseSpec, Refusal> {
+        let Self { name, run, .. } = &self;
+        if !is_made_of(name.get_ref(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_') {
+            return refuse(name, "A phase's name is made of a to z, 0 to 9, `-` and `_`, and is not empty.");
+        }
+        if !seen.insert(name.get_ref().clone()) {
+            return refuse(name, format!("The phase `{}` is there twice.", name.get_ref()));
+        }
+        if run.get_ref().trim().is_empty() {
+            return refuse(run, "`run` is blank. Write the command of this phase.");
+        }
+        if run.get_ref().contains('\0') {
+            return refuse(run, "`run` has a NUL character, which no command can be given.");
+        }
+        if run.get_ref().len() > LONGEST_RUN {
+            return refuse(run, "`run` is longer than the 128 KiB a shell can be given. Put it into a script.");
+        }
+        let retries = self.retries()?;
+        let approval = match self.approval {
+            None => Gate::default(),
+            Some(gate) => check_gate(gate, params)?,
+        };
+        match &self.question {
+            Some(question) if approval == Gate::Fixed(false) => {
+                return refuse(question, "Only a phase with `approval` has a `question`.");
+            }
+            Some(question) if question.get_ref().trim().is_empty() => {
+                return refuse(question, "`question` is blank. Write what a person is asked, or leave it out.");
+            }
+            Some(_) | None => {}
+        }
+        Ok(PhaseSpec {
+            timeout_ms: self.timeout.as_ref().map(check_timeout).transpose()?,
+            retries,
+            continue_on_error: self.continue_on_error,
+            conditions: self
+                .r#if
+                .map(|conditions| check_conditions(&conditions, earlier))
+                .transpose()?
+                .unwrap_or_default(),
+            env: check_env(self.env)?,
+            dir: self.dir.map(check_dir).transpose()?.unwrap_or_default(),
+            approval,
+            question: self.question.map(Spanned::into_inner).unwrap_or_default(),
+            name: self.name.into_inner(),
+            run: self.run.into_inner(),
+        })
+    }
+
+    fn retries(&self) -> Result<Retries, Refusal> {
+        let times = match &self.retries {
+            None => 0,
+            Some(retries) => match *retries.get_ref() {
+                ..0 => return refuse(retries, "`retries` cannot be less than 0."),
+                times if times > MOST_RETRIES => {
+                    return refuse(retries, format!("`retries` is at most {MOST_RETRIES}."));
+                }
+                times => u32::try_from(times).unwrap_or_default(),
+            },
+        };
+        if times == 0 {
+            for (name, given) in [
+                ("retry_delay", self.retry_delay.as_ref().map(Spanned::span)),
+                ("retry_on", self.retry_on.as_ref().map(Spanned::span)),
+            ] {
+                if let Some(span) = given {
+                    return refuse(&Spanned::new(span, ()), format!("`{name}` is for a phase with `retries`."));
+                }
+            }
+            return Ok(Retries::default());
+        }
+        let delay_ms = match &self.retry_delay {
+            None => RETRY_DELAY,
+            Some(delay) => check_duration("retry_delay", delay, "0s")?,
+        };
+        let on = match &self.retry_on {
+            None => Vec::new(),
+            Some(codes) => {
+                let code = |code: &i64| i32::try_from(*code).ok().filter(|code| (1..=255).contains(code));
+                match codes.get_ref().iter().map(code).collect::<Option<Vec<_>>>() {
+                    Some(codes) if !codes.is_empty() => codes,
+                    _ => return refuse(codes, "`retry_on` lists exit codes from 1 to 255, such as [75, 111]."),
+                }
+            }
+        };
+        Ok(Retries { times, delay_ms, on })
+    }
+}
+
+/// Conditions are on phases that come before: of a later one nothing is known yet.
+fn check_conditions(given: &Spanned<OneOrMore>, earlier: &[PhaseSpec]) -> Result<Vec<Condition>, Refusal> {
+    let texts = match given.get_ref() {
+        OneOrMore::One(text) => std::slice::from_ref(text),
+        OneOrMore::More(texts) => texts,
+    };
+    let mut conditions = Vec::new();
+    for text in texts {
+        let condition: Condition = match text.parse() {
+            Ok(condition) => condition,
+            Err(error) => return refuse(given, format!("{error}.")),
+        };
+        if let Condition::Phase(name, _) = &condition
+            && !earlier.iter().any(|phase| phase.name == *name)
+        {
+            return refuse(given, format!("There is no phase `{name}` before this one."));
+        }
+        conditions.push(condition);
+    }
+    Ok(conditions)
+}
+
+fn check_env(given: BTreeMap<Spanned<String>, Spanned<String>>) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut env = BTreeMap::new();
+    for (name, value) in given {
+        let starts_well = name.get_ref().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if !starts_well || !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
+            return refuse(&name, "A variable's name is made of letters, digits and `_`, and begins with no digit.");
+        }
+        if name.get_ref().starts_with(OWN) {
+            return refuse(&name, format!("Variables that begin with `{OWN}` are the server's own."));
+        }
+        if value.get_ref().contains('\0') || value.get_ref().len() > LONGEST_RUN {
+            return refuse(&value, "A variable's value has no NUL character and at most 128 KiB.");
+        }
+        env.insert(name.into_inner(), value.into_inner());
+    }
+    Ok(env)
+}
+
+/// Below the run's folder, and staying there as far as its text says; links are looked at when it is entered.
+fn check_dir(dir: Spanned<String>) -> Result<String, Refusal> {
+    use std::path::{Component, Path};
+    let stays =
+        Path::new(dir.get_ref()).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if dir.get_ref().trim().is_empty() || !stays || dir.get_ref().contains('\0') {
+        return refuse(&dir, "`dir` is a folder below that of the run, such as \"web\": relative, without `..`.");
+    }
+    Ok(dir.into_inner())
+}
+
+/// A gate that depends on a parameter depends on one that is there and is ticked.
+fn check_gate(gate: Spanned<Gate>, params: &[Param]) -> Result<Gate, Refusal> {
+    let is_known = |name: &str| params.iter().any(|param| param.name == name && param.kind == ParamKind::Boolean);
+    if let Gate::If(Conditions { param, unless, .. }) = gate.get_ref()
+        && let Some(name) = param.iter().chain(unless).find(|name| !is_known(name))
+    {
+        return refuse(&gate, format!("There is no parameter `{name}` of type \"boolean\" that `approval` could ask."));
+    }
+    Ok(gate.into_inner())
+}
+
+/// A limit of time, in milliseconds.
+pub(super) fn check_timeout(timeout: &Spanned<Value>) -> Result<u64, Refusal> {
+    match check_duration("timeout", timeout, "10m")? {
+        0 => refuse(timeout, "`timeout` is at least 1ms. Leave it out for a phase without one."),
+        milliseconds => Ok(milliseconds),
+    }
+}
+
+/// A duration, in milliseconds.
+fn check_duration(name: &str, given: &Spanned<Value>, such_as: &str) -> Result<u64, Refusal> {
+    let Value::String(text) = given.get_ref() else {
+        return refuse(given, format!("`{name}` is a duration in quotes, such as \"{such_as}\" or \"1h 30m\"."));
+    };
+    let duration = match humantime::parse_duration(text) {
+        Ok(duration) => duration,
+        Err(error) => {
+            return refuse(given, format!("`{name}` is a duration such as \"{such_as}\" or \"1h 30m\": {error}."));
+        }
+    };
+    match u64::try_from(duration.as_millis()) {
+        Ok(milliseconds) => Ok(milliseconds),
+        Err(_) => refuse(given, format!("`{name}` is too long. Leave it out for a phase without one.")),
+    }
+}

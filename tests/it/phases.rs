@@ -1,0 +1,174 @@
+//! Phases that are tried again, that run on a condition, and what they give to each other.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Server, World};
+
+/// Starts a run of the pipeline `p` in the project; its id.
+async fn start(world: &World, phases: &str) -> (Server, String) {
+    world.toml("p", &format!("name = \"p\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n{phases}"));
+    let server = world.serve();
+    let id = server.start(world, "p").await;
+    (server, id)
+}
+
+fn phase(name: &str, run: &str, more: &str) -> String {
+    format!("[[phases]]\nname = \"{name}\"\nrun = \"\"\"{run}\"\"\"\n{more}\n")
+}
+
+async fn ended(server: &Server, id: &str, status: &str) -> (Value, Vec<(String, String)>) {
+    let run = server.until_status(id, status).await;
+    let phases = run["phases"].as_array().unwrap().iter();
+    let phases =
+        phases.map(|phase| (phase["name"].as_str().unwrap().to_owned(), phase["state"].as_str().unwrap().to_owned()));
+    let phases = phases.collect();
+    (run, phases)
+}
+
+fn states(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    all.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_phase_is_tried_again_and_each_try_is_journaled() {
+    let world = World::new();
+    let flaky = phase(
+        "flaky",
+        "echo try $RUNTRAIL_TRY; test $RUNTRAIL_TRY = 3 || exit 75",
+        "retries = 4\nretry_delay = \"40ms\"\nretry_on = [75]",
+    );
+    let (server, id) = start(&world, &flaky).await;
+    let (run, phases) = ended(&server, &id, "completed").await;
+    assert_eq!((phases, &run["error"]), (states(&[("flaky", "completed")]), &Value::Null));
+    assert_eq!(server.lines(&id).await, ["try 1", "try 2", "try 3"]);
+    let frames = server.frames(&id).await;
+    let errors: Vec<&Value> =
+        frames.iter().filter(|frame| frame["kind"] == "error").map(|frame| &frame["data"]).collect();
+    assert!(errors.iter().all(|error| error["retryable"] == true && error["code"] == "phase_failed"), "{errors:?}");
+    let says: Vec<&str> = errors.iter().map(|error| error["message"].as_str().unwrap()).collect();
+    let expected = [
+        "phase flaky ended with exit code 75; try 1 of 5, the next in 40ms",
+        "phase flaky ended with exit code 75; try 2 of 5, the next in 80ms",
+    ];
+    assert_eq!(says, expected);
+    assert_eq!(frames.iter().filter(|frame| frame["kind"] == "phase").count(), 2, "it starts once and ends once");
+}
+
+#[tokio::test]
+async fn tries_come_to_an_end_and_not_every_failure_is_worth_one() {
+    let world = World::new();
+    let broken = phase("broken", "echo try; exit 3", "retries = 2\nretry_delay = \"1ms\"");
+    let (server, id) = start(&world, &broken).await;
+    let (run, _) = ended(&server, &id, "failed").await;
+    assert_eq!(run["error"], "phase broken ended with exit code 3");
+    assert_eq!(server.lines(&id).await.len(), 3);
+    drop(server);
+    let broken = phase("broken", "echo try; exit 3", "retries = 2\nretry_delay = \"1ms\"\nretry_on = [75]");
+    let (server, id) = start(&world, &broken).await;
+    ended(&server, &id, "failed").await;
+    assert_eq!(server.lines(&id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_its_next_try_is_cancelled_at_once() {
+    let world = World::new();
+    let broken = phase("broken", "echo try; exit 1", "retries = 5\nretry_delay = \"10m\"");
+    let (server, id) = start(&world, &broken).await;
+    crate::support::until("the first try has failed", async || {
+        server.frames(&id).await.iter().any(|frame| frame["kind"] == "error").then_some(())
+    })
+    .await;
+    let began = Instant::now();
+    server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
+    ended(&server, &id, "cancelled").await;
+    assert!(began.elapsed() < Duration::from_secs(60));
+    assert_eq!(server.lines(&id).await, ["try"]);
+}
+
+#[tokio::test]
+async fn phases_run_on_what_became_of_earlier_ones() {
+    let world = World::new();
+    let all = [
+        phase("lint", "exit 1", "continue_on_error = true"),
+        phase("test", "true", ""),
+        phase("fix", "true", "if = \"lint.failed\""),
+        phase("praise", "true", "if = \"lint.completed\""),
+        phase("build", "exit 2", ""),
+        phase("deploy", "true", ""),
+        phase("clean", "true", "if = \"always\""),
+        phase("alarm", "true", "if = [\"failure\", \"build.failed\"]"),
+        phase("party", "true", "if = \"success\""),
+    ];
+    let (server, id) = start(&world, &all.concat()).await;
+    let (run, phases) = ended(&server, &id, "failed").await;
+    let expected = [
+        ("lint", "failed"),
+        ("test", "completed"),
+        ("fix", "completed"),
+        ("praise", "skipped"),
+        ("build", "failed"),
+        ("deploy", "skipped"),
+        ("clean", "completed"),
+        ("alarm", "completed"),
+        ("party", "skipped"),
+    ];
+    assert_eq!(phases, states(&expected));
+    assert_eq!(run["error"], "phase build ended with exit code 2", "the first that may not fail is why");
+    drop(server);
+
+    let fine = [
+        phase("lint", "exit 1", "continue_on_error = true"),
+        phase("test", "true", ""),
+        phase("alarm", "true", "if = \"failure\""),
+    ];
+    let (server, id) = start(&world, &fine.concat()).await;
+    let (run, phases) = ended(&server, &id, "completed").await;
+    assert_eq!(phases, states(&[("lint", "failed"), ("test", "completed"), ("alarm", "skipped")]));
+    assert_eq!(run["error"], Value::Null);
+}
+
+#[tokio::test]
+async fn phases_give_values_to_later_ones_also_over_an_approval_and_a_crash() {
+    let world = World::new();
+    let say = "echo \"$RUNTRAIL_OUTPUT_VERSION|$RUNTRAIL_OUTPUT_NEXT_STEP|$LEVEL\"";
+    let all = [
+        phase("make", &format!("echo ::output version=1.2 beta; echo '::output next-step=a=b $HOME'; {say}"), ""),
+        phase("use", &format!("{say}; echo ::output version=1.3"), "env = { LEVEL = \"high\" }"),
+        phase("ask", say, "approval = true"),
+    ];
+    let (server, id) = start(&world, &all.concat()).await;
+    server.until_asked(&id).await;
+    server.kill();
+    let server = world.serve();
+    server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
+    ended(&server, &id, "completed").await;
+    let lines = server.lines(&id).await;
+    assert_eq!(lines, ["||", "1.2 beta|a=b $HOME|high", "1.3|a=b $HOME|"]);
+    let frames = server.frames(&id).await;
+    let outputs: Vec<&Value> =
+        frames.iter().filter(|frame| frame["kind"] == "output").map(|frame| &frame["data"]).collect();
+    assert_eq!(outputs[0], &json!({ "name": "version", "value": "1.2 beta" }));
+    // A new attempt begins without them.
+    server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
+    server.until_asked(&id).await;
+    assert_eq!(server.lines(&id).await[3..], ["||", "1.2 beta|a=b $HOME|high"]);
+}
+
+#[tokio::test]
+async fn a_phase_runs_in_its_folder_and_not_outside_the_runs() {
+    let world = World::new();
+    std::fs::create_dir_all(world.file("web/app")).unwrap();
+    std::os::unix::fs::symlink("/", world.file("out")).unwrap();
+    let all = [
+        phase("inside", "basename $PWD", "dir = \"web/app\""),
+        phase("outside", "echo never", "dir = \"out\"\ncontinue_on_error = true"),
+        phase("missing", "echo never", "dir = \"absent\""),
+    ];
+    let (server, id) = start(&world, &all.concat()).await;
+    let (run, phases) = ended(&server, &id, "failed").await;
+    assert_eq!(phases, states(&[("inside", "completed"), ("outside", "failed"), ("missing", "failed")]));
+    assert_eq!(server.lines(&id).await, ["app"]);
+    assert!(run["error"].as_str().unwrap().starts_with("phase missing could not be started: No such file"), "{run}");
+}
