@@ -97,8 +97,12 @@ pub async fn rerun(
     id: String,
     /// The attempt the operator saw. If another has begun since, nothing is done: two presses are one re-run.
     attempt: u32,
+    /// Whether it goes on with the first phase that has not ended well.
+    #[server(default)]
+    failed: bool,
 ) -> Result<Run, Problem> {
-    server::answer_action(server::service()?.rerun(&id, None, Some(attempt), &server::operator()).await)
+    let from = if failed { Begin::Failed } else { Begin::Start };
+    server::answer_action(server::service()?.rerun(&id, from, None, Some(attempt), &server::operator()).await)
 }
 
 /// Asks for the end of an active run.
@@ -198,6 +202,8 @@ pub async fn read_patch(
 /// What a server function needs of the request it serves.
 #[cfg(feature = "ssr")]
 use crate::model::Answer;
+#[cfg(feature = "ssr")]
+use crate::service::Begin;
 
 #[cfg(feature = "ssr")]
 mod server {

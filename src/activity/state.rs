@@ -205,7 +205,7 @@ pub(super) mod tests {
 
     fn phase(seq: u64, attempt: u32, name: &str, state: PhaseState, exit_code: Option<i32>) -> Frame {
         let duration_ms = exit_code.map(|_| 500);
-        let change = PhaseChange { name: name.into(), state, exit_code, duration_ms };
+        let change = PhaseChange { name: name.into(), state, exit_code, duration_ms, carried: false };
         frame(seq, attempt, Some(name), Body::Phase(change))
     }
 

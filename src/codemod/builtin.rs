@@ -124,6 +124,7 @@ fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, give
         title: title.to_owned(),
         description: description.to_owned(),
         on_interrupt: OnInterrupt::Fail,
+        whole: true,
         params,
         phases: PHASES.map(phase).to_vec(),
     }

@@ -17,7 +17,7 @@ use super::process::Process;
 use super::workspace::discard;
 use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState, Failure, PhaseChange};
-use crate::model::pipeline::PROJECT;
+use crate::model::pipeline::{OnInterrupt, PROJECT};
 use crate::model::plan::{self, Outcome};
 use crate::model::{
     Answer, Body, Gate, Param, ParamKind, ParamValue, PhaseSpec, PhaseState, Pipeline, Run, Status, Timestamp,
@@ -204,7 +204,8 @@ impl Worker {
         let Some(Finished { verdict, end, rest }) = self.phases(&assignment).await? else { return Ok(()) };
         // Before the run is finished, so that whoever sees that finds nothing of it left.
         discard(&self.shared.options.workspaces.of(&assignment.run.id, assignment.run.attempt)).await;
-        self.finish(verdict, end, rest).await
+        let resume = assignment.pipeline.on_interrupt == OnInterrupt::Resume;
+        self.finish(verdict, end, rest, resume).await
     }
 
     /// Carries the phases out, up to the end of the last one: all of them, or those that are left after a person has answered.
@@ -265,7 +266,7 @@ impl Worker {
             outputs.extend(told.outputs.iter().map(|output| (output.variable(), output.value.clone())));
             let end = |state, exit_code| {
                 let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-                PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms }
+                PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms, carried: false }
             };
             let state = if ended.is_good() { PhaseState::Completed } else { PhaseState::Failed };
             let end = end(state, ended.exit_code());
@@ -483,6 +484,7 @@ impl Worker {
             state: PhaseState::Started,
             exit_code: None,
             duration_ms: None,
+            carried: false,
         });
         self.shared.journal.write(write).await?;
         Ok(Instant::now())
@@ -495,11 +497,19 @@ impl Worker {
     }
 
     /// Ends the attempt in one transaction: the phase that ended it, the phases that will not run, the error, the status.
-    async fn finish(&self, verdict: Verdict, end: Option<PhaseChange>, rest: &[PhaseSpec]) -> Result<(), WriteError> {
+    async fn finish(
+        &self,
+        verdict: Verdict,
+        end: Option<PhaseChange>,
+        rest: &[PhaseSpec],
+        resume: bool,
+    ) -> Result<(), WriteError> {
         let Verdict { to, reason, error } = verdict;
-        let sentence = error.as_ref().map(|error| error.message.clone());
-        let sentence = sentence.or_else(|| (to == Status::Interrupted).then(|| reason.clone()));
-        let mut write = self.write(Change::Finish { to, error: sentence });
+        let change = match (to, &error) {
+            (Status::Interrupted, _) => Change::Interrupt { error: reason.clone(), resume },
+            (_, error) => Change::Finish { to, error: error.as_ref().map(|error| error.message.clone()) },
+        };
+        let mut write = self.write(change);
         let skipped = rest.iter().map(|spec| PhaseChange::skipped(spec.name.clone()));
         for phase in end.into_iter().chain(skipped) {
             write.add_phase(phase);

@@ -188,6 +188,7 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<RunKey> {
                 | Change::Answer(_)
                 | Change::Resume { .. }
                 | Change::Finish { .. }
+                | Change::Interrupt { .. }
                 | Change::Queue { .. } => true,
             };
             shown.then_some(committed.run)

@@ -261,7 +261,7 @@ mod tests {
         prop_oneof![
             (text(), any::<bool>()).prop_map(|(line, cont)| Body::Log(Log { stream: LogStream::Stderr, line, cont })),
             (text(), any::<Option<i32>>(), any::<Option<u64>>()).prop_map(|(name, exit_code, duration_ms)| {
-                Body::Phase(PhaseChange { name, state: PhaseState::Failed, exit_code, duration_ms })
+                Body::Phase(PhaseChange { name, state: PhaseState::Failed, exit_code, duration_ms, carried: false })
             }),
             (text(), text(), any::<Option<u64>>(), any::<bool>()).prop_map(|(path, message, line, fixable)| {
                 Body::Finding(Finding {

@@ -61,12 +61,15 @@ pub struct PhaseChange {
     /// How long it ran; `None` while it runs and if that is not known.
     #[serde(default)]
     pub duration_ms: Option<u64>,
+    /// Whether this is what became of it in an earlier attempt, after which this one goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub carried: bool,
 }
 
 impl PhaseChange {
     /// A phase that did not run.
     pub fn skipped(name: String) -> Self {
-        Self { name, state: PhaseState::Skipped, exit_code: None, duration_ms: None }
+        Self { name, state: PhaseState::Skipped, exit_code: None, duration_ms: None, carried: false }
     }
 }
 

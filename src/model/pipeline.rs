@@ -13,7 +13,7 @@ use super::plan::{Condition, Retries};
 pub const PROJECT: &str = "project";
 
 /// A named recipe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pipeline {
     /// Unique, of `[a-z0-9-]`.
     pub name: String,
@@ -25,6 +25,10 @@ pub struct Pipeline {
     /// What becomes of a run whose worker went away.
     #[serde(default)]
     pub on_interrupt: OnInterrupt,
+    /// Whether its phases only make sense together, since they leave things to each other that end with the attempt: then no
+    /// attempt goes on where another one failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
     /// What a run of it is given.
     #[serde(default)]
     pub params: Vec<Param>,
@@ -357,6 +361,7 @@ mod tests {
             title: "P".into(),
             description: String::new(),
             on_interrupt: OnInterrupt::Fail,
+            whole: false,
             params,
             phases: vec![],
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PhaseSpec, PhaseState};
+use super::{Phase, PhaseSpec, PhaseState, Pipeline};
 
 /// The longest wait between two tries.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
@@ -117,6 +117,25 @@ pub fn any_runs<'a>(rest: &'a [PhaseSpec], earlier: &[Outcome<'a>]) -> bool {
     })
 }
 
+/// Where an attempt begins that goes on after another one of this run: at the first phase that has not ended well. The number of
+/// phases if all have; the first one if the pipeline has other phases by now, or they only make sense together.
+pub fn first_unfinished(before: &[Phase], pipeline: &Pipeline) -> usize {
+    if pipeline.whole {
+        return 0;
+    }
+    // What was skipped at the end was not come to; what was skipped before that had its reason.
+    let reached = before.iter().rposition(|phase| phase.state != PhaseState::Skipped).map_or(0, |last| last + 1);
+    let ended_well = |(phase, spec): &(&Phase, &PhaseSpec)| {
+        let well = match phase.state {
+            PhaseState::Completed | PhaseState::Skipped => true,
+            PhaseState::Failed => spec.continue_on_error,
+            PhaseState::Pending | PhaseState::Started => false,
+        };
+        well && phase.name == spec.name
+    };
+    before[..reached].iter().zip(&pipeline.phases).take_while(ended_well).count()
+}
+
 /// How often a phase is tried again, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -190,6 +209,42 @@ mod tests {
             }
         }
         assert!(!runs(&spec("x", &["later.completed"], false), &[]), "of a phase that is not there nothing holds");
+    }
+
+    #[test]
+    fn another_attempt_goes_on_where_one_failed() {
+        use PhaseState::{Completed as C, Failed as F, Pending as P, Skipped as S};
+        let specs =
+            vec![spec("a", &[], false), spec("b", &[], true), spec("c", &["b.failed"], false), spec("d", &[], false)];
+        let pipeline = Pipeline { phases: specs, ..Pipeline::default() };
+        let phases = |states: [PhaseState; 4]| -> Vec<Phase> {
+            let named = ["a", "b", "c", "d"].into_iter().zip(states);
+            let phase = |(name, state): (&str, _)| Phase {
+                name: name.to_owned(),
+                state,
+                exit_code: None,
+                started_at: None,
+                finished_at: None,
+            };
+            named.map(phase).collect()
+        };
+        for (states, expected) in [
+            ([F, S, S, S], 0),
+            ([C, C, S, F], 3),
+            ([C, F, C, F], 3),
+            ([C, F, F, S], 2),
+            // Ended between two phases, or before the first.
+            ([C, S, S, S], 1),
+            ([S, S, S, S], 0),
+            ([P, P, P, P], 0),
+            ([C, C, S, C], 4),
+        ] {
+            assert_eq!(first_unfinished(&phases(states), &pipeline), expected, "{states:?}");
+        }
+        let other = Pipeline { phases: vec![spec("a", &[], false), spec("x", &[], false)], ..Pipeline::default() };
+        assert_eq!(first_unfinished(&phases([C, C, C, F]), &other), 1);
+        let whole = Pipeline { whole: true, ..pipeline };
+        assert_eq!(first_unfinished(&phases([C, C, C, F]), &whole), 0);
     }
 
     #[test]

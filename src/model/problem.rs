@@ -32,6 +32,8 @@ pub enum Code {
     RunActive,
     /// The run is finished, so there is nothing to cancel.
     RunFinished,
+    /// Every phase of the run has ended well, so there is none to go on with.
+    NothingFailed,
     /// The run does not wait for a person, or not with the question that was answered.
     NotWaiting,
     /// The same `Idempotency-Key` came with another body before.
@@ -65,9 +67,12 @@ impl Code {
             Self::ForeignOrigin => 403,
             Self::RunNotFound | Self::PipelineNotFound | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::CursorAhead | Self::RunActive | Self::RunFinished | Self::NotWaiting | Self::IdempotencyConflict => {
-                409
-            }
+            Self::CursorAhead
+            | Self::RunActive
+            | Self::RunFinished
+            | Self::NotWaiting
+            | Self::NothingFailed
+            | Self::IdempotencyConflict => 409,
             Self::BodyTooLarge => 413,
             Self::WrongHost => 421,
             Self::InvalidParams => 422,
@@ -92,6 +97,7 @@ impl Code {
             Self::InvalidParams => "The parameters do not fit the pipeline",
             Self::RunActive => "The run is still active",
             Self::RunFinished => "The run is finished",
+            Self::NothingFailed => "No phase has failed",
             Self::NotWaiting => "The run does not wait for this answer",
             Self::IdempotencyConflict => "The idempotency key was used for another request",
             Self::WrongHost => "This server does not serve that host",

@@ -170,6 +170,7 @@ impl RawPipeline {
             name,
             description: self.description.unwrap_or_default(),
             on_interrupt: self.on_interrupt.unwrap_or_default(),
+            whole: false,
             params,
             phases,
         })

@@ -114,6 +114,7 @@ fn pipeline(params: Vec<Param>) -> Pipeline {
         title: "P".into(),
         description: String::new(),
         on_interrupt: OnInterrupt::Fail,
+        whole: false,
         params,
         phases: vec![PhaseSpec { name: "a".into(), run: "true".into(), ..PhaseSpec::default() }],
     }

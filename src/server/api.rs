@@ -14,7 +14,7 @@ use super::App;
 use super::body::read_json;
 use crate::model::pipeline::Given;
 use crate::model::{self, Code, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
-use crate::service::frame_page_json;
+use crate::service::{Begin, frame_page_json};
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
@@ -51,17 +51,8 @@ struct StartBody {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RerunBody {
-    from: From,
+    from: Begin,
     params: Option<Given>,
-}
-
-/// Where a re-run begins.
-#[derive(Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-enum From {
-    #[default]
-    Start,
-    Failed,
 }
 
 /// `GET /api/v1/pipelines`
@@ -104,13 +95,8 @@ pub async fn show(State(app): State<App>, RunPath(id): RunPath) -> Answer<Json<R
 /// `POST /api/v1/runs/{id}/rerun`
 pub async fn rerun(State(app): State<App>, RunPath(id): RunPath, peer: Peer, request: Request) -> Answer<Response> {
     let RerunBody { from, params } = read_json(request.into_body()).await?.unwrap_or_default();
-    if from == From::Failed {
-        app.service.show(&id).await?;
-        let detail = "This version re-runs from the start only: leave `from` out, or give \"start\".";
-        return Err(Problem::new(Code::BadRequest, detail));
-    }
     let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
-    let run = app.service.rerun(&id, params, None, &by).await?;
+    let run = app.service.rerun(&id, from, params, None, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 

@@ -5,6 +5,8 @@ mod approval;
 mod review;
 mod start;
 
+pub use start::Begin;
+
 use std::sync::Arc;
 
 use crate::engine::Engine;

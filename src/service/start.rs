@@ -4,15 +4,26 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Service, TRIES, no_run, write};
+use super::{Service, TRIES, no_run};
 use crate::journal::WriteError;
 use crate::model::pipeline::Given;
-use crate::model::{Code, Problem, Run, RunId, Status, Timestamp};
+use crate::model::{Code, Problem, Run, RunId, Timestamp, plan};
 use crate::pipelines::check_params;
-use crate::store::{Change, NewFrame, NewRun};
+use crate::store::{NewRun, Write};
 
 /// The longest `Idempotency-Key`, in bytes: enough for any UUID, digest or URL.
 const MAX_KEY: usize = 255;
+
+/// Where a re-run begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Begin {
+    /// With the first phase.
+    #[default]
+    Start,
+    /// With the first phase that has not ended well; what became of those before it is carried over.
+    Failed,
+}
 
 impl Service {
     /// Asks for a new run. Returns it, and whether it is new: the same key with the same request is the same run.
@@ -52,7 +63,14 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::RunNotFound`], [`Code::RunActive`], [`Code::PipelineNotFound`], [`Code::InvalidParams`]; the database's own.
-    pub async fn rerun(&self, id: &str, given: Option<Given>, seen: Option<u32>, by: &str) -> Result<Run, Problem> {
+    pub async fn rerun(
+        &self,
+        id: &str,
+        from: Begin,
+        given: Option<Given>,
+        seen: Option<u32>,
+        by: &str,
+    ) -> Result<Run, Problem> {
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             if pulse.status.is_active() {
@@ -70,8 +88,19 @@ impl Service {
                 run.params.iter().map(|(name, param)| (name.clone(), value(param))).collect()
             });
             let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
-            let mut queue = write(key, pulse, Change::Queue { pipeline: Arc::clone(&pipeline), params });
-            queue.frames.push(NewFrame::status(pulse.status, Status::Pending, format!("re-run by {by}")));
+            let first = match from {
+                Begin::Start => 0,
+                Begin::Failed => plan::first_unfinished(&run.phases, &pipeline),
+            };
+            if first > 0 && first >= pipeline.phases.len() {
+                let detail = "Every phase has ended well: there is none to go on with. Run it again from the start.";
+                return Err(Problem::new(Code::NothingFailed, detail));
+            }
+            let reason = match pipeline.phases.get(first).filter(|_| first > 0) {
+                Some(phase) => format!("re-run from phase {} by {by}", phase.name),
+                None => format!("re-run by {by}"),
+            };
+            let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, false, reason);
             match self.journal.write(queue).await {
                 // Someone else was faster; look again what there is to do.
                 Err(WriteError::Refused) => continue,

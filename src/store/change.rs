@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::model::kinds::{PhaseChange, PhaseState, StatusChange};
-use crate::model::{Answer, Body, Params, Pipeline, Record, RunId, Status, Timestamp};
+use crate::model::{Answer, Body, Params, Pipeline, Record, Run, RunId, Status, Timestamp};
 
 use super::{Pulse, RunKey};
 
@@ -105,12 +105,23 @@ pub enum Change {
         /// Why it failed or was interrupted, in a sentence.
         error: Option<String>,
     },
+    /// The attempt is over: its worker went away, or its server stops.
+    Interrupt {
+        /// Why, in a sentence.
+        error: String,
+        /// Whether a new attempt goes on by itself, unless too many in a row have.
+        resume: bool,
+    },
     /// A new attempt waits.
     Queue {
         /// The pipeline as it stands now.
         pipeline: Arc<Pipeline>,
         /// Values that fit it.
         params: Params,
+        /// The phase that it begins with, from 0. What became of those before it is carried over.
+        from: usize,
+        /// Whether nobody asked for it: it goes on after an interruption.
+        by_itself: bool,
     },
     /// Someone asks for the end of a running run. The first one counts.
     AskCancel {
@@ -178,6 +189,36 @@ pub struct Write {
 }
 
 impl Write {
+    /// A new attempt of a run that stands as it is here, finished: from its first phase, or from this one. The first frames say
+    /// why, and what is carried over.
+    pub fn queue(
+        key: RunKey,
+        run: &Run,
+        pipeline: Arc<Pipeline>,
+        params: Params,
+        from: usize,
+        by_itself: bool,
+        reason: String,
+    ) -> Self {
+        let change = Change::Queue { pipeline, params, from, by_itself };
+        let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), change);
+        write.frames.push(NewFrame::status(run.status, Status::Pending, reason));
+        for phase in run.phases.iter().take(from) {
+            let took = phase.started_at.zip(phase.finished_at).map(|(from, to)| to.since(from));
+            let change = PhaseChange {
+                name: phase.name.clone(),
+                state: phase.state,
+                exit_code: phase.exit_code,
+                duration_ms: took,
+                carried: true,
+            };
+            let name = Some(phase.name.as_str().into());
+            // Its row in the database comes from the attempt before.
+            write.frames.push(NewFrame::now(name, &Body::Phase(change)));
+        }
+        write
+    }
+
     /// A change of a run, now, that says nothing yet.
     pub fn new(run: RunKey, guard: Guard, change: Change) -> Self {
         Self { run, guard, at: Timestamp::now(), change, phases: Vec::new(), frames: Vec::new() }

@@ -118,6 +118,9 @@ pub trait RunStore: Send + Sync {
     /// Runs whose lease ran out before `now`, each with its attempt.
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError>;
 
+    /// Interrupted runs that go on by themselves.
+    async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError>;
+
     /// How many runs stand where.
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError>;
 }

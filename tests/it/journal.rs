@@ -100,6 +100,9 @@ impl RunStore for Paused {
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.inner.lapsed(now).await
     }
+    async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
+        self.inner.to_resume().await
+    }
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         self.inner.counts().await
     }

@@ -25,7 +25,8 @@ async fn every_frame_of_every_run_comes_once_and_each_run_ends_by_itself() {
     }
     // Two of them from further on, where they have to be first.
     for id in &ids {
-        until("the run's phase has begun", async || (server.run(id).await["head"].as_u64() >= Some(2)).then_some(())).await;
+        until("the run's phase has begun", async || (server.run(id).await["head"].as_u64() >= Some(2)).then_some(()))
+            .await;
     }
     let runs: Vec<String> = ids.iter().zip([0, 0, 1, 2]).map(|(id, after)| format!("run={id}:{after}")).collect();
     let events = Events::open(&server, &format!("/events?{}", runs.join("&"))).await;

@@ -71,6 +71,7 @@ fn new_run() -> NewRun {
         title: "P".into(),
         description: String::new(),
         on_interrupt: OnInterrupt::Fail,
+        whole: false,
         params: vec![],
         phases: vec![],
     };

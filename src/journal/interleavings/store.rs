@@ -215,6 +215,9 @@ impl RunStore for Memory {
     async fn lapsed(&self, _: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         unreachable!()
     }
+    async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
+        unreachable!()
+    }
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         unreachable!()
     }

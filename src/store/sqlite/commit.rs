@@ -23,6 +23,9 @@ const PAGE_BYTES: usize = 1 << 20;
 /// The lease of a run that waits for a person does not run out.
 const NEVER: i64 = i64::MAX;
 
+/// How many attempts in a row nobody has asked for: a run that ends its server each time is not begun for ever.
+const RESUMES: i64 = 10;
+
 /// A run that a worker may take up again, in one attempt.
 const ANSWERED_IN_ATTEMPT: &str = "gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND attempt = ?";
 
@@ -172,10 +175,15 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             ", status = ?, finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, lease_until = NULL, \
               gate = NULL, asked = NULL, question = NULL, answer = NULL"
         }
-        Change::Queue { params, .. } => {
-            values.extend([text(&json(params)?), number(write.at.0)]);
+        Change::Interrupt { error, resume } => {
+            values.extend([number(write.at.0), text(error), number(i64::from(*resume)), number(RESUMES)]);
+            ", status = 'interrupted', finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, \
+              lease_until = NULL, gate = NULL, asked = NULL, question = NULL, answer = NULL, resume = ? AND resumes < ?"
+        }
+        Change::Queue { params, by_itself, .. } => {
+            values.extend([text(&json(params)?), number(write.at.0), number(i64::from(*by_itself))]);
             ", status = 'pending', attempt = attempt + 1, params = ?, queued_at = ?, \
-              started_at = NULL, finished_at = NULL, error = NULL"
+              started_at = NULL, finished_at = NULL, error = NULL, resume = 0, resumes = (resumes + 1) * ?"
         }
         Change::AskCancel { by } => {
             values.push(text(by));
@@ -214,8 +222,16 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         .query_row(params_from_iter(values), |row| Ok((pulse(row)?, row.get(3)?, row.get(4)?)))
         .optional()?;
     let Some((pulse, token, cancel_by)) = moved else { return Ok(Outcome::Refused) };
-    if let Change::Queue { pipeline, params } = &write.change {
+    if let Change::Queue { pipeline, params, from, .. } = &write.change {
         add_attempt(tx, write.run, pulse.attempt, pipeline, &json(params)?, write.at)?;
+        tx.prepare_cached(
+            "UPDATE phases SET (state, exit_code, started_at, finished_at) = (
+                SELECT state, exit_code, started_at, finished_at FROM phases AS earlier
+                WHERE earlier.run = phases.run AND earlier.attempt = phases.attempt - 1
+                    AND earlier.position = phases.position)
+             WHERE run = ? AND attempt = ? AND position < ?",
+        )?
+        .execute(params![write.run.0, pulse.attempt, signed(*from as u64)])?;
     }
     for update in &write.phases {
         update_phase(tx, write, pulse.attempt, update)?;

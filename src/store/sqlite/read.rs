@@ -174,6 +174,14 @@ impl RunStore for SqliteStore {
         found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
     }
 
+    async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
+        let found = sqlx::query_scalar("SELECT key FROM runs WHERE resume = 1 ORDER BY key")
+            .fetch_all(&self.reads)
+            .await
+            .map_err(classify)?;
+        Ok(found.into_iter().map(RunKey).collect())
+    }
+
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         let found = sqlx::query("SELECT status, count(*) AS runs, 0 AS head, 1 AS attempt FROM runs GROUP BY status")
             .fetch_all(&self.reads)

@@ -20,6 +20,9 @@ pub fn RunActions(
     /// The attempt that is shown: two presses on one attempt are one re-run.
     #[prop(into)]
     attempt: Signal<u32>,
+    /// The phase that a re-run may go on with, if it need not begin with the first.
+    #[prop(into)]
+    unfinished: Signal<Option<String>>,
     /// The page, which is told what came of it.
     follow: Follow,
     /// What went wrong last.
@@ -54,7 +57,36 @@ pub fn RunActions(
     });
     let again = id.to_string();
     let stop = id.to_string();
+    let goes_on = move || unfinished.get().filter(|_| status.get().is_finished());
     view! {
+        <form
+            method="post"
+            action=Rerun::url()
+            class:hidden=move || goes_on().is_none()
+            on:submit={
+                let id = again.clone();
+                move |event| {
+                    event.prevent_default();
+                    if rerun.pending().get_untracked() {
+                        return;
+                    }
+                    rerun.dispatch(Rerun { id: id.clone(), attempt: attempt.get_untracked(), failed: true });
+                }
+            }
+        >
+            <input type="hidden" name="id" value=again.clone()/>
+            <input type="hidden" name="attempt" value=attempt/>
+            <input type="hidden" name="failed" value="true"/>
+            <button
+                class="button"
+                data-testid="rerun-failed"
+                disabled=move || goes_on().is_none() || rerun.pending().get()
+            >
+                {Icon::Start.draw()}
+                "Go on with "
+                {move || goes_on()}
+            </button>
+        </form>
         <form
             method="post"
             action=Rerun::url()
@@ -66,7 +98,7 @@ pub fn RunActions(
                     if rerun.pending().get_untracked() {
                         return;
                     }
-                    rerun.dispatch(Rerun { id: id.clone(), attempt: attempt.get_untracked() });
+                    rerun.dispatch(Rerun { id: id.clone(), attempt: attempt.get_untracked(), failed: false });
                 }
             }
         >

@@ -8,7 +8,7 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::not_found::Nowhere;
 use crate::calls::{read_offer, view_run};
-use crate::model::{Problem, RunView};
+use crate::model::{Pipeline, Problem, RunView, plan};
 use crate::ui::components::actions::{ActionProblem, RunActions};
 use crate::ui::components::activity::ActivityPanel;
 use crate::ui::components::copy::CopyButton;
@@ -39,7 +39,8 @@ pub fn RunPage() -> impl IntoView {
             match answer {
                 Ok(view) => {
                     let title = title(&view.run.pipeline, &offer);
-                    view! { <Shown view title again=Callback::new(move |()| run.refetch())/> }.into_any()
+                    let pipeline = offer.pipelines.into_iter().find(|pipeline| pipeline.name == view.run.pipeline);
+                    view! { <Shown view title pipeline again=Callback::new(move |()| run.refetch())/> }.into_any()
                 }
                 Err(Problem { title, detail, .. }) => {
                     view! { <Title text=title.clone()/> <Nowhere title detail/> }.into_any()
@@ -51,7 +52,7 @@ pub fn RunPage() -> impl IntoView {
 }
 
 #[component]
-fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
+fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callback<()>) -> impl IntoView {
     let id = view.run.id.clone();
     let follow = Follow::new(view);
     Effect::new(move |_| follow.begin(move || again.run(())));
@@ -59,6 +60,12 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
     let status = Memo::new(move |_| state.with(|state| state.run.status));
     let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
     let asks = Memo::new(move |_| state.with(|state| state.run.approval.is_some()));
+    // Where a re-run may go on, if that is not the beginning.
+    let unfinished = Memo::new(move |_| {
+        let pipeline = pipeline.as_ref()?;
+        let first = state.with(|state| plan::first_unfinished(&state.run.phases, pipeline));
+        pipeline.phases.get(first).filter(|_| first > 0).map(|phase| phase.name.clone())
+    });
     let problem = RwSignal::new(None::<Problem>);
     let query = use_query_map();
     let tab = Memo::new(move |_| Tab::of(query.with(|query| query.get("tab"))));
@@ -100,7 +107,7 @@ fn Shown(view: RunView, title: String, again: Callback<()>) -> impl IntoView {
                         <CopyButton text=id.to_string() label="Copy the run's id"/>
                     </span>
                     <div class="flex gap-2 sm:ml-auto">
-                        <RunActions id=id.clone() status attempt follow problem/>
+                        <RunActions id=id.clone() status attempt unfinished follow problem/>
                     </div>
                 </div>
                 <Facts follow/>

@@ -34,7 +34,7 @@ async fn a_server_killed_in_any_phase_leaves_nothing_half_made() {
         .await;
         killed.kill();
         until("everything has ended", async || world.processes().is_empty().then_some(())).await;
-        let next = world.serve_with(&["--lease", "1s"]);
+        let next = world.serve_with(&["--lease", "3s"]);
         let run = finished(&next, &id).await;
         assert_eq!((&run["status"], &run["attempt"]), (&json!("interrupted"), &json!(attempt)), "{seen}");
         // If the kill came just after the branch was made, it is there, and whole.

@@ -14,6 +14,7 @@ pub fn new_run() -> NewRun {
         title: "P".into(),
         description: String::new(),
         on_interrupt: OnInterrupt::Fail,
+        whole: false,
         params: vec![],
         phases: vec![phase],
     };

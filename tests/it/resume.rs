@@ -1,0 +1,146 @@
+//! Attempts that go on where another one of their run came to: asked for by a person, or by nobody after an interruption.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Server, World, until_within};
+
+/// Three phases that note when they run. The second stands until it is let go, and then ends as it is told to.
+fn pipeline(world: &World, on_interrupt: &str) {
+    let note =
+        "echo \\\"$RUNTRAIL_ATTEMPT $RUNTRAIL_PHASE $RUNTRAIL_OUTPUT_MADE\\\" | tee -a $RUNTRAIL_PARAM_PROJECT/notes";
+    let phase = |name: &str, run: &str| format!("[[phases]]\nname = \"{name}\"\nrun = \"{note}; {run}\"\n");
+    let hold = "cd $RUNTRAIL_PARAM_PROJECT; while [ ! -e go ]; do sleep 0.02; done; test ! -e bad";
+    let all =
+        [phase("make", "echo ::output made=$RUNTRAIL_ATTEMPT"), phase("hold", hold), phase("tell", "true")].concat();
+    let head =
+        format!("name = \"p\"\non_interrupt = \"{on_interrupt}\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n");
+    world.toml("p", &format!("{head}{all}"));
+}
+
+fn notes(world: &World) -> Vec<String> {
+    let notes = std::fs::read_to_string(world.file("notes")).unwrap_or_default();
+    notes.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+async fn until_phase(server: &Server, id: &str, attempt: u32, phase: &str) -> Value {
+    until_within(Duration::from_secs(30), &format!("attempt {attempt} is in {phase}"), async || {
+        let run = server.run(id).await;
+        (run["attempt"] == attempt && run["phase"] == phase).then_some(run)
+    })
+    .await
+}
+
+fn states(run: &Value) -> Vec<&str> {
+    run["phases"].as_array().unwrap().iter().map(|phase| phase["state"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_rerun_may_go_on_with_the_phase_that_failed() {
+    let world = World::new();
+    pipeline(&world, "fail");
+    let server = world.serve();
+    std::fs::write(world.file("go"), "").unwrap();
+    std::fs::write(world.file("bad"), "").unwrap();
+    let id = server.start(&world, "p").await;
+    let failed = server.until_status(&id, "failed").await;
+    assert_eq!(states(&failed), ["completed", "failed", "skipped"]);
+    std::fs::remove_file(world.file("bad")).unwrap();
+    let rerun = async |body: Value| server.post(&format!("/api/v1/runs/{id}/rerun"), body).await;
+    let queued: Value = rerun(json!({ "from": "failed" })).await.json().await.unwrap();
+    assert_eq!((&queued["attempt"], states(&queued)[0]), (&json!(2), "completed"));
+    assert_eq!(queued["phases"][0], failed["phases"][0], "what became of it is carried over");
+    let run = server.until_status(&id, "completed").await;
+    assert_eq!((states(&run), &run["attempt"]), (vec!["completed"; 3], &json!(2)));
+    assert_eq!(notes(&world), ["1 make", "1 hold 1", "2 hold 1", "2 tell 1"]);
+
+    let frames = server.frames(&id).await;
+    let second = frames.iter().filter(|frame| frame["attempt"] == 2).collect::<Vec<_>>();
+    assert!(second[0]["data"]["reason"].as_str().unwrap().starts_with("re-run from phase hold by"), "{}", second[0]);
+    assert_eq!((&second[1]["data"]["name"], &second[1]["data"]["carried"]), (&json!("make"), &json!(true)));
+    assert!(second[3..].iter().all(|frame| frame["data"]["carried"].is_null()));
+
+    let all_well = rerun(json!({ "from": "failed" })).await;
+    assert_eq!(all_well.status(), StatusCode::CONFLICT);
+    assert_eq!(all_well.json::<Value>().await.unwrap()["code"], "nothing_failed");
+    assert_eq!(rerun(json!({ "from": "middle" })).await.status(), StatusCode::BAD_REQUEST);
+    // From the start nothing is carried over.
+    assert_eq!(rerun(json!({})).await.status(), StatusCode::ACCEPTED);
+    server.until_status(&id, "completed").await;
+    assert_eq!(notes(&world)[4..], ["3 make", "3 hold 3", "3 tell 3"]);
+}
+
+/// Killed in the second phase, again and again, and stopped in order: each time it goes on there.
+#[tokio::test]
+async fn an_interrupted_run_resumes_with_the_unfinished_phase() {
+    let world = World::new();
+    pipeline(&world, "resume");
+    let mut server = world.serve();
+    let id = server.start(&world, "p").await;
+    for attempt in 1..=3 {
+        until_phase(&server, &id, attempt, "hold").await;
+        let noted = format!("{attempt} hold 1");
+        until_within(Duration::from_secs(30), "its command runs", async || {
+            notes(&world).contains(&noted).then_some(())
+        })
+        .await;
+        match attempt {
+            3 => assert_eq!(server.terminate().await, Some(0)),
+            _ => server.kill(),
+        }
+        server = world.serve();
+    }
+    let run = until_phase(&server, &id, 4, "hold").await;
+    assert_eq!(states(&run), ["completed", "started", "pending"]);
+    std::fs::write(world.file("go"), "").unwrap();
+    let run = server.until_status(&id, "completed").await;
+    assert_eq!(run["attempt"], 4);
+    let expected = ["1 make", "1 hold 1", "2 hold 1", "3 hold 1", "4 hold 1", "4 tell 1"];
+    assert_eq!(notes(&world), expected);
+    let frames = server.frames(&id).await;
+    let moves: Vec<(&str, &str)> = frames
+        .iter()
+        .filter(|frame| frame["kind"] == "status")
+        .map(|frame| (frame["data"]["from"].as_str().unwrap(), frame["data"]["to"].as_str().unwrap()))
+        .collect();
+    let once = [("pending", "running"), ("running", "interrupted"), ("interrupted", "pending")];
+    let expected = [once, once, once].concat();
+    assert_eq!(moves[..9], expected);
+    assert_eq!(moves[9..], [("pending", "running"), ("running", "completed")]);
+}
+
+/// One that ends its server each time is not begun for ever, and one that nobody wants resumed stays as it is.
+#[tokio::test]
+async fn resuming_comes_to_an_end() {
+    let world = World::new();
+    pipeline(&world, "fail");
+    // The parent of the supervisor is the server.
+    let head = "name = \"deadly\"\non_interrupt = \"resume\"\n[[phases]]\nname = \"kill\"\n";
+    world.toml(
+        "deadly",
+        &format!("{head}run = \"read pid name state parent rest < /proc/$PPID/stat; kill -9 $parent\"\n"),
+    );
+    let mut server = world.serve_with(&["--lease", "300ms"]);
+    let stays = server.start(&world, "p").await;
+    until_phase(&server, &stays, 1, "hold").await;
+    let started = server.post("/api/v1/runs", json!({ "pipeline": "deadly" })).await;
+    let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    for attempt in 1..=11 {
+        until_within(Duration::from_secs(30), &format!("attempt {attempt} has ended the server"), async || {
+            let gone = server.client.get(format!("{}/healthz", server.url)).send().await.is_err();
+            gone.then_some(())
+        })
+        .await;
+        drop(server);
+        server = world.serve_with(&["--lease", "300ms"]);
+    }
+    let run = server.until_status(&id, "interrupted").await;
+    assert_eq!(run["attempt"], 11, "the first one, and ten that nobody asked for");
+    let stays = server.until_status(&stays, "interrupted").await;
+    assert_eq!((&stays["attempt"], states(&stays)), (&json!(1), vec!["completed", "failed", "skipped"]));
+    // It is over only for the engine: a person may ask for it again.
+    let again = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
+    assert_eq!(again.status(), StatusCode::ACCEPTED);
+}
