@@ -102,3 +102,25 @@ test('re-run pressed in two tabs at once gives one attempt, and both tabs follow
   expect(again, 'the journal has one re-run').toHaveLength(1);
   expect(project.lines('starts')).toEqual(['1 only', '2 only']);
 });
+
+test('a run that failed goes on with the phase that failed', async ({ server, project, api, run, page }) => {
+  const broken = `${noteStart}\n[ -e "$RUNTRAIL_PARAM_PROJECT/mended" ]`;
+  await server.pipeline({ name: 'parts', phases: { first: `${noteStart}\necho ::output made=it`, second: broken, third: noteStart } });
+  const id = await server.run('parts');
+  await api.reaches(id, 'failed');
+  await run.open(id);
+  const goOn = page.getByTestId('rerun-failed');
+  await expect(goOn).toHaveText('Go on with second');
+  project.release('mended');
+  await goOn.click();
+  await run.isAt('completed', 2);
+  for (const phase of ['first', 'second', 'third']) {
+    await expect(run.phase(phase)).toHaveAttribute('data-state', 'completed');
+  }
+  expect(project.lines('starts')).toEqual(['1 first', '1 second', '2 second', '2 third']);
+  await expect(goOn).toBeHidden();
+  // Whoever comes later sees the same.
+  await page.reload();
+  await expect(run.phase('first')).toHaveAttribute('data-state', 'completed');
+  await run.isAt('completed', 2);
+});
