@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::sweep::sweep;
 use super::worker::Worker;
 use super::workspace::discard;
 use crate::journal::WriteError;
@@ -36,6 +37,8 @@ impl EngineTask {
     pub async fn run(self) {
         let mut workers = JoinSet::new();
         // Nobody works here yet: what is there was left by a server that is gone, with all it started.
+        let workspaces = self.shared.options.workspaces.root().to_owned();
+        let _ = tokio::task::spawn_blocking(move || sweep(&workspaces)).await;
         // Only what waits for a person goes on from where it is.
         match self.shared.store.asked().await {
             Ok(asked) => self.shared.options.workspaces.sweep(&asked).await,
@@ -130,6 +133,8 @@ impl EngineTask {
             let reason = format!("resumed by {} with phase {phase}", self.shared.options.owner);
             let params = run.params.clone();
             let queue = Write::queue(key, &run, Arc::new(pipeline.clone()), params, from, true, reason);
+            // Somebody has asked for it meanwhile.
+            let Some(queue) = queue else { continue };
             match self.shared.journal.write(queue).await {
                 Ok(_) => tracing::info!(run = key.0, from, "resumed an interrupted run"),
                 Err(WriteError::Refused) => {}

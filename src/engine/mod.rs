@@ -9,6 +9,7 @@ mod lines;
 mod output;
 mod process;
 pub mod supervisor;
+mod sweep;
 mod worker;
 mod workspace;
 

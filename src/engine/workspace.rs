@@ -19,6 +19,11 @@ impl Workspaces {
         Self { root }
     }
 
+    /// The folder they are in.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder of an attempt, whether it is there or not.
     pub fn of(&self, run: &RunId, attempt: u32) -> PathBuf {
         self.root.join(format!("{run}-{attempt}"))

@@ -82,6 +82,9 @@ impl Service {
                 return Err(Problem::new(Code::RunActive, detail));
             }
             let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
+            if run.attempt != pulse.attempt {
+                continue;
+            }
             let pipeline = self.pipeline(&run.pipeline)?;
             let given = given.clone().unwrap_or_else(|| {
                 let value = |value| serde_json::to_value(value).unwrap_or_default();
@@ -100,7 +103,9 @@ impl Service {
                 Some(phase) => format!("re-run from phase {} by {by}", phase.name),
                 None => format!("re-run by {by}"),
             };
+            // Someone else may have been faster; then look again what there is to do.
             let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, false, reason);
+            let Some(queue) = queue else { continue };
             match self.journal.write(queue).await {
                 // Someone else was faster; look again what there is to do.
                 Err(WriteError::Refused) => continue,

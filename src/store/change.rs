@@ -189,8 +189,8 @@ pub struct Write {
 }
 
 impl Write {
-    /// A new attempt of a run that stands as it is here, finished: from its first phase, or from this one. The first frames say
-    /// why, and what is carried over.
+    /// A new attempt of a run that stands as it is here: from its first phase, or from this one. The first frames say why, and
+    /// what is carried over. `None` if it is not finished.
     pub fn queue(
         key: RunKey,
         run: &Run,
@@ -199,7 +199,10 @@ impl Write {
         from: usize,
         by_itself: bool,
         reason: String,
-    ) -> Self {
+    ) -> Option<Self> {
+        if run.status.is_active() {
+            return None;
+        }
         let change = Change::Queue { pipeline, params, from, by_itself };
         let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), change);
         write.frames.push(NewFrame::status(run.status, Status::Pending, reason));
@@ -216,7 +219,7 @@ impl Write {
             // Its row in the database comes from the attempt before.
             write.frames.push(NewFrame::now(name, &Body::Phase(change)));
         }
-        write
+        Some(write)
     }
 
     /// A change of a run, now, that says nothing yet.

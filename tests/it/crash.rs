@@ -291,3 +291,27 @@ async fn a_second_server_on_the_same_data_is_refused() {
     server.kill();
     world.serve();
 }
+
+/// Killed together, server and leash cannot end what has a session of its own by then. The next server does.
+#[tokio::test]
+async fn what_escapes_with_a_session_of_its_own_is_ended_by_the_next_server() {
+    let world = World::new();
+    world.pipeline("escape", &["setsid sleep 1000 & echo $! > escaped; echo $PPID > leash; sleep 1000"]);
+    let server = world.serve();
+    server.start(&world, "escape").await;
+    until("both are noted", async || {
+        (pids(&world.file("escaped")).len() + pids(&world.file("leash")).len() == 2).then_some(())
+    })
+    .await;
+    let (escaped, leash) = (pids(&world.file("escaped"))[0], pids(&world.file("leash"))[0]);
+    // Neither gets to do anything in between.
+    let both = [server.unix_pid(), nix::unistd::Pid::from_raw(leash)];
+    for pid in both {
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    }
+    nix::sys::signal::kill(both[1], nix::sys::signal::Signal::SIGKILL).unwrap();
+    server.kill();
+    assert!(alive(escaped), "it has escaped");
+    let _next = world.serve();
+    until("it is ended", async || (!alive(escaped)).then_some(())).await;
+}

@@ -366,3 +366,25 @@ async fn a_page_of_large_frames_has_fewer_of_them() {
     let (page, _) = store.frames(run, 0, 5000).await.unwrap();
     assert!((1..101).contains(&page.len()), "{} frames", page.len());
 }
+
+/// A key is kept for a day: then the same request is another one.
+#[tokio::test]
+async fn an_idempotency_key_is_forgotten_after_a_day() {
+    let (_folder, store) = sqlite().await;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let journal = journal_on(Arc::clone(&store));
+    let now = Timestamp::now();
+    let day = 24 * 60 * 60 * 1000;
+    let at = |ago: i64| {
+        let idempotency = Some(("key".to_owned(), b"asked".to_vec()));
+        runtrail::store::NewRun { at: Timestamp(now.0 - ago), idempotency, ..new_run() }
+    };
+    let (old, new) = journal.create(at(day + 1000)).await.unwrap();
+    assert!(new);
+    assert_eq!(store.by_idempotency_key("key").await.unwrap(), None, "it is too old to count");
+    let (other, new) = journal.create(at(0)).await.unwrap();
+    assert!(new && other != old);
+    let (again, new) = journal.create(at(0)).await.unwrap();
+    assert_eq!((again, new), (other, false));
+    assert_eq!(store.by_idempotency_key("key").await.unwrap().map(|(run, _)| run), Some(other));
+}

@@ -23,6 +23,9 @@ const PAGE_BYTES: usize = 1 << 20;
 /// The lease of a run that waits for a person does not run out.
 const NEVER: i64 = i64::MAX;
 
+/// How long an Idempotency-Key is kept, in milliseconds: a day (issue 4).
+pub const KEPT: i64 = 24 * 60 * 60 * 1000;
+
 /// How many attempts in a row nobody has asked for: a run that ends its server each time is not begun for ever.
 const RESUMES: i64 = 10;
 
@@ -98,6 +101,7 @@ fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
 
 fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
     if let Some((key, digest)) = &new.idempotency {
+        tx.prepare_cached("DELETE FROM idempotency_keys WHERE created_at <= ?")?.execute([new.at.0 - KEPT])?;
         let known = tx
             .prepare_cached("SELECT run, digest FROM idempotency_keys WHERE key = ?")?
             .query_row([key], |row| Ok((RunKey(row.get(0)?), row.get::<_, Vec<u8>>(1)?)))

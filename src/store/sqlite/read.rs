@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::commit::KEPT;
 use super::review::tally;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
@@ -30,8 +31,9 @@ impl RunStore for SqliteStore {
     }
 
     async fn by_idempotency_key(&self, key: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
-        let row = sqlx::query("SELECT run, digest FROM idempotency_keys WHERE key = ?")
+        let row = sqlx::query("SELECT run, digest FROM idempotency_keys WHERE key = ? AND created_at > ?")
             .bind(key)
+            .bind(Timestamp::now().0 - KEPT)
             .fetch_optional(&self.reads)
             .await
             .map_err(classify)?;
