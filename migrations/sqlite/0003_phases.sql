@@ -1,2 +1,2 @@
--- Values that phases give to later ones: found without reading the lines in between.
-CREATE INDEX frames_outputs ON frames (run, seq) WHERE kind = 'output';
+-- What a phase has given to later ones, by the last of its tries: JSON, an object of names and values. The frames tell it too.
+ALTER TABLE phases ADD COLUMN outputs TEXT;

@@ -54,8 +54,8 @@ impl RunState {
                     self.run.phase = Some(phase.to_string());
                 }
             }
-            // What is tried again is not yet why the run failed.
-            Body::Error(failure) if failure.retryable => {}
+            // Why the run failed is said of the run, at its end; commands report errors of their own.
+            Body::Error(_) if frame.phase.is_some() => {}
             Body::Error(failure) => self.run.error = Some(failure.message.clone()),
             Body::Finding(_) => self.tally.findings += 1,
             Body::Patch(_) => self.tally.patches += 1,

@@ -128,7 +128,8 @@ impl EngineTask {
         for key in self.shared.store.to_resume().await? {
             let Some(Assignment { run, pipeline, .. }) = self.shared.store.assignment(key).await? else { continue };
             // All may have ended well, and only the last word been missing.
-            let from = plan::first_unfinished(&run.phases, &pipeline).min(pipeline.phases.len().saturating_sub(1));
+            let from =
+                plan::first_unfinished(&run.phases, run.status, &pipeline).min(pipeline.phases.len().saturating_sub(1));
             let phase = pipeline.phases.get(from).map_or("", |spec| spec.name.as_str());
             let reason = format!("resumed by {} with phase {phase}", self.shared.options.owner);
             let params = run.params.clone();

@@ -3,13 +3,13 @@
 //! A line ends with LF or CRLF. A CR alone goes back to the line's beginning, as on a terminal: what follows replaces what
 //! was there, so a progress bar is shown as it stands whenever it is looked at. Bytes that are not UTF-8 become U+FFFD.
 //!
-//! A line that begins as a report (`::frame `) is one for a program, not for people: it is given whole, whatever its length up
+//! A line that begins as a report (`::frame `, `::output `) is one for a program, not for people: it is given whole, whatever its length up
 //! to [`MAX_REPORT`], and never before its end.
 
 use crate::model::kinds::MAX_LINE;
 
-/// How a report begins: see [`crate::model::Body::reported`].
-const REPORT: &[u8] = b"::frame ";
+/// How reports begin: see [`crate::model::Body::reported`].
+const REPORTS: [&[u8]; 2] = [b"::frame ", b"::output "];
 
 /// The longest report, in bytes. A longer one is a line like others.
 pub const MAX_REPORT: usize = 4 << 20;
@@ -86,8 +86,11 @@ impl Splitter {
 
     /// Whether what is held is the beginning of a report, as far as it has come.
     fn may_report(&self) -> bool {
-        let length = self.held.len().min(REPORT.len());
-        !self.begun && length > 0 && self.held[..length] == REPORT[..length]
+        let begins = |report: &[u8]| {
+            let length = self.held.len().min(report.len());
+            length > 0 && self.held[..length] == report[..length]
+        };
+        !self.begun && REPORTS.into_iter().any(begins)
     }
 
     fn end_line(&mut self, lines: &mut Vec<Line>) {
@@ -96,7 +99,7 @@ impl Splitter {
             self.begun = false;
             return;
         }
-        let report = self.may_report() && self.held.starts_with(REPORT);
+        let report = self.may_report() && REPORTS.into_iter().any(|report| self.held.starts_with(report));
         let text = take(&mut self.held, usize::MAX);
         let cont = std::mem::take(&mut self.begun);
         if report {
@@ -243,6 +246,8 @@ mod tests {
 
     #[test]
     fn a_report_is_given_whole_and_only_at_its_end() {
+        let given = format!("::output {}", "x".repeat(3 * MAX_LINE));
+        assert_eq!(split_all(&[given.as_bytes(), b"\n"]), [(given, false)]);
         let report = format!("::frame {}", "x".repeat(3 * MAX_LINE));
         let mut splitter = Splitter::default();
         let mut lines = Vec::new();

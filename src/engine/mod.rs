@@ -1,15 +1,19 @@
 //! The engine: the only place where a run's work starts, and only by winning the change `pending` to `running`.
 //!
-//! [`dispatch`] claims runs that wait, up to a number at once, and recovers those whose worker went away; [`worker`] carries
-//! one attempt out, phase by phase; [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no
+//! [`dispatch`] claims runs that wait, up to a number at once, and recovers those whose worker went away; [`worker`] holds one
+//! attempt, [`attempt`] carries its phases out and [`tries`] a phase's command; [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no
 //! child outlives the server. All that happens is journaled. Knows no HTTP.
 
+mod attempt;
 mod dispatch;
 mod lines;
 mod output;
+mod places;
 mod process;
 pub mod supervisor;
 mod sweep;
+mod tries;
+mod verdict;
 mod worker;
 mod workspace;
 

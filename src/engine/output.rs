@@ -3,6 +3,7 @@
 //! While one commit is under way, what comes next is collected; so a command that prints fast is journaled in large groups
 //! and one that prints slowly without delay. If the journal cannot keep up, the pipes fill and the command waits.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +33,24 @@ const WAITING: usize = 2 * GROUP;
 pub struct Told {
     /// The message of the last error.
     pub error: Option<String>,
-    /// Values for later phases, in order.
-    pub outputs: Vec<Output>,
+    /// Values for later phases, by name.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// The most bytes that a phase gives to later ones: what fits into the environment of a command, with room for the rest.
+const GIVEN: usize = 1 << 20;
+
+impl Told {
+    /// Takes a value, unless all of them would be more than a command can be given.
+    fn take(&mut self, output: &Output) -> bool {
+        let others = self.outputs.iter().filter(|(name, _)| **name != output.name);
+        let size = others.map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let fits = size + output.name.len() + output.value.len() <= GIVEN;
+        if fits {
+            self.outputs.insert(output.name.clone(), output.value.clone());
+        }
+        fits
+    }
 }
 
 /// Heard while it is read.
@@ -152,14 +169,20 @@ fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>, reporte
             && !cont
             && let Some(body) = Body::reported(&text)
         {
-            frames.push(frame(&body));
-            let told = || reported.lock().unwrap_or_else(PoisonError::into_inner);
-            match body {
-                Body::Error(failure) => told().error = Some(failure.message),
-                Body::Output(output) => told().outputs.push(output),
-                _ => {}
+            let mut told = reported.lock().unwrap_or_else(PoisonError::into_inner);
+            let heard = match &body {
+                Body::Error(failure) => {
+                    told.error = Some(failure.message.clone());
+                    true
+                }
+                Body::Output(output) => told.take(output),
+                _ => true,
+            };
+            drop(told);
+            if heard {
+                frames.push(frame(&body));
+                continue;
             }
-            continue;
         }
         let mut pieces = Vec::with_capacity(1);
         split(text, cont, &mut pieces);

@@ -42,6 +42,10 @@ impl Process {
         if let Some(limit) = options.open_files {
             start.args(["--open-files", &limit.to_string()]);
         }
+        // The server's own, not what a phase sets.
+        for secret in SECRETS {
+            start.env_remove(secret);
+        }
         start
             .arg(command)
             .current_dir(folder)
@@ -51,9 +55,6 @@ impl Process {
             .stderr(Stdio::piped())
             // A Ctrl-C at the server's terminal is for the server, which then ends its runs in order.
             .process_group(0);
-        for secret in SECRETS {
-            start.env_remove(secret);
-        }
         let mut supervisor = start.spawn()?;
         let parts = (supervisor.stdin.take(), supervisor.stdout.take(), supervisor.stderr.take());
         let (Some(leash), Some(stdout), Some(stderr)) = parts else {

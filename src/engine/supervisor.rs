@@ -48,7 +48,8 @@ pub fn supervise(command: &str, open_files: Option<u64>) -> ExitCode {
         // Lower than what it is now, so nothing forbids it.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, limit.min(most), most);
     }
-    let mut shell = Command::new("sh");
+    // By its place: a phase may have a PATH of its own.
+    let mut shell = Command::new("/bin/sh");
     shell.args(["-c", command]).stdin(Stdio::null()).process_group(0);
     die_with_parent(&mut shell);
     let main = match shell.spawn() {

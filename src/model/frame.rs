@@ -350,8 +350,7 @@ mod tests {
         let output = |name: &str, value: &str| Some(Body::Output(Output { name: name.into(), value: value.into() }));
         assert_eq!(Body::reported("::output version=1.2 =x"), output("version", "1.2 =x"));
         assert_eq!(Body::reported("::output a-B_1="), output("a-B_1", ""));
-        let of = Output { name: "a-B_1".into(), value: String::new() };
-        assert_eq!(of.variable(), "RUNTRAIL_OUTPUT_A_B_1");
+        assert_eq!(Output::variable("a-B_1"), "RUNTRAIL_OUTPUT_A_B_1");
         for line in ["::output", "::output x", "::output =x", "::output a b=c", "::output ä=c", " ::output a=c"] {
             assert_eq!(Body::reported(line), None, "{line}");
         }

@@ -265,9 +265,9 @@ impl Output {
         named && self.value.len() <= Self::LONGEST && !self.value.contains('\0')
     }
 
-    /// The variable in which later commands find it.
-    pub fn variable(&self) -> String {
-        format!("RUNTRAIL_OUTPUT_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    /// The variable in which later commands find the value of this name.
+    pub fn variable(name: &str) -> String {
+        format!("RUNTRAIL_OUTPUT_{}", name.to_ascii_uppercase().replace('-', "_"))
     }
 }
 

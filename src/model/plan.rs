@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, PhaseSpec, PhaseState, Pipeline};
+use super::{Phase, PhaseSpec, PhaseState, Pipeline, Status};
 
 /// The longest wait between two tries.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
@@ -118,22 +118,24 @@ pub fn any_runs<'a>(rest: &'a [PhaseSpec], earlier: &[Outcome<'a>]) -> bool {
 }
 
 /// Where an attempt begins that goes on after another one of this run: at the first phase that has not ended well. The number of
-/// phases if all have; the first one if the pipeline has other phases by now, or they only make sense together.
-pub fn first_unfinished(before: &[Phase], pipeline: &Pipeline) -> usize {
+/// phases if all have; the first one if the pipeline has other phases by now, or they only make sense together. `ended` is how
+/// the run stands: the phase in which it was interrupted or cancelled has not ended well, even if it may fail.
+pub fn first_unfinished(before: &[Phase], ended: Status, pipeline: &Pipeline) -> usize {
     if pipeline.whole {
         return 0;
     }
     // What was skipped at the end was not come to; what was skipped before that had its reason.
     let reached = before.iter().rposition(|phase| phase.state != PhaseState::Skipped).map_or(0, |last| last + 1);
-    let ended_well = |(phase, spec): &(&Phase, &PhaseSpec)| {
+    let cut_off = matches!(ended, Status::Interrupted | Status::Cancelled);
+    let ended_well = |(at, (phase, spec)): &(usize, (&Phase, &PhaseSpec))| {
         let well = match phase.state {
             PhaseState::Completed | PhaseState::Skipped => true,
-            PhaseState::Failed => spec.continue_on_error,
+            PhaseState::Failed => spec.continue_on_error && !(cut_off && at + 1 == reached),
             PhaseState::Pending | PhaseState::Started => false,
         };
         well && phase.name == spec.name
     };
-    before[..reached].iter().zip(&pipeline.phases).take_while(ended_well).count()
+    before[..reached].iter().zip(&pipeline.phases).enumerate().take_while(ended_well).count()
 }
 
 /// How often a phase is tried again, and when.
@@ -239,12 +241,18 @@ mod tests {
             ([P, P, P, P], 0),
             ([C, C, S, C], 4),
         ] {
-            assert_eq!(first_unfinished(&phases(states), &pipeline), expected, "{states:?}");
+            assert_eq!(first_unfinished(&phases(states), Status::Failed, &pipeline), expected, "{states:?}");
         }
+        // Cut off in a phase that may fail: it has not come to its end. Cut off later, it has.
+        for ended in [Status::Interrupted, Status::Cancelled] {
+            assert_eq!(first_unfinished(&phases([C, F, S, S]), ended, &pipeline), 1);
+            assert_eq!(first_unfinished(&phases([C, F, F, S]), ended, &pipeline), 2);
+        }
+        assert_eq!(first_unfinished(&phases([C, F, S, S]), Status::Failed, &pipeline), 2);
         let other = Pipeline { phases: vec![spec("a", &[], false), spec("x", &[], false)], ..Pipeline::default() };
-        assert_eq!(first_unfinished(&phases([C, C, C, F]), &other), 1);
+        assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &other), 1);
         let whole = Pipeline { whole: true, ..pipeline };
-        assert_eq!(first_unfinished(&phases([C, C, C, F]), &whole), 0);
+        assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &whole), 0);
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn check_env(given: BTreeMap<Spanned<String>, Spanned<String>>) -> Result<BTreeM
         if name.get_ref().starts_with(OWN) {
             return refuse(&name, format!("Variables that begin with `{OWN}` are the server's own."));
         }
-        if value.get_ref().contains('\0') || value.get_ref().len() > LONGEST_RUN {
+        if value.get_ref().contains('\0') || name.get_ref().len() + 1 + value.get_ref().len() > LONGEST_RUN {
             return refuse(&value, "A variable's value has no NUL character and at most 128 KiB.");
         }
         env.insert(name.into_inner(), value.into_inner());

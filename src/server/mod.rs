@@ -123,6 +123,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     guard::bind::check(args.addr, args.token.as_deref()).map_err(guard::GuardError::from)?;
     let data_dir = data_dir(args.data_dir.as_deref())?;
     let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
+    // As long as it serves: what is in the folder besides the database has one server, too.
+    let _lock = lock(&data_dir)?;
     let catalog = Catalog::open(args.pipelines.clone())?.with_built_in(codemod::pipelines());
     let projects = Arc::new(Projects::open(&args.projects)?);
     let program = own_program().map_err(StartError::OwnFile)?;
@@ -196,6 +198,15 @@ fn data_dir(given: Option<&std::path::Path>) -> Result<PathBuf, StartError> {
     std::fs::create_dir_all(&folder)
         .and_then(|()| folder.canonicalize())
         .map_err(|source| StartError::DataDir { folder, source })
+}
+
+fn lock(folder: &std::path::Path) -> Result<std::fs::File, StartError> {
+    let failed = |source| StartError::DataDir { folder: folder.to_owned(), source };
+    let file = std::fs::File::options().create(true).truncate(false).write(true).open(folder.join("server.lock"));
+    let file = file.map_err(failed)?;
+    let in_use = || std::io::Error::other("another server uses it");
+    file.try_lock().map_err(|_| failed(in_use()))?;
+    Ok(file)
 }
 
 async fn open_store(args: &ServeArgs, data_dir: &std::path::Path) -> Result<SqliteStore, StartError> {

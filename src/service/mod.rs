@@ -12,7 +12,9 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::journal::{Form, Journal, Reader, WriteError};
 use crate::model::kinds::PhaseChange;
-use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
+use crate::model::{
+    Code, Cursor, Offer, PhaseState, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status,
+};
 use crate::pipelines::{Catalog, Projects};
 use crate::store::{Change, Guard, NewFrame, Pulse, RunKey, Store, StoreError, View, Write};
 
@@ -208,7 +210,8 @@ impl Service {
     async fn cancel_waiting(&self, key: RunKey, pulse: Pulse, by: &str) -> Result<Write, Problem> {
         let mut write = write(key, pulse, Change::Finish { to: Status::Cancelled, error: None });
         let phases = self.store.run(key).await?.map(|run| run.phases).unwrap_or_default();
-        for phase in phases {
+        // Not those that were carried over from an earlier attempt.
+        for phase in phases.into_iter().filter(|phase| phase.state == PhaseState::Pending) {
             write.add_phase(PhaseChange::skipped(phase.name));
         }
         write.frames.push(NewFrame::status(Status::Pending, Status::Cancelled, format!("cancelled by {by}")));

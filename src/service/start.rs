@@ -93,7 +93,7 @@ impl Service {
             let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
             let first = match from {
                 Begin::Start => 0,
-                Begin::Failed => plan::first_unfinished(&run.phases, &pipeline),
+                Begin::Failed => plan::first_unfinished(&run.phases, run.status, &pipeline),
             };
             if first > 0 && first >= pipeline.phases.len() {
                 let detail = "Every phase has ended well: there is none to go on with. Run it again from the start.";

@@ -3,6 +3,7 @@
 //! A change and its frames are one: both are there after the commit, or neither. A guard that does not hold refuses
 //! just its own write, not those of other runs in the same transaction.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::kinds::{PhaseChange, PhaseState, StatusChange};
@@ -139,6 +140,8 @@ pub struct PhaseUpdate {
     pub state: PhaseState,
     /// The command's exit code.
     pub exit_code: Option<i32>,
+    /// What it has given to later phases, by name.
+    pub outputs: BTreeMap<String, String>,
 }
 
 /// A frame before it has its seq.
@@ -229,8 +232,14 @@ impl Write {
 
     /// What became of a phase, both as its state and as a frame.
     pub fn add_phase(&mut self, change: PhaseChange) {
+        self.add_ended_phase(change, BTreeMap::new());
+    }
+
+    /// The same of a phase that has given something to later ones, by name.
+    pub fn add_ended_phase(&mut self, change: PhaseChange, outputs: BTreeMap<String, String>) {
         let name: Arc<str> = change.name.as_str().into();
-        self.phases.push(PhaseUpdate { name: Arc::clone(&name), state: change.state, exit_code: change.exit_code });
+        let (state, exit_code) = (change.state, change.exit_code);
+        self.phases.push(PhaseUpdate { name: Arc::clone(&name), state, exit_code, outputs });
         self.frames.push(NewFrame::now(Some(name), &Body::Phase(change)));
     }
 }

@@ -7,11 +7,12 @@
 mod change;
 mod sqlite;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::kinds::{Finding, Output, Patch};
+use crate::model::kinds::{Finding, Patch};
 use crate::model::review::{FindingFilter, Tally};
 use crate::model::{Answer, Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp};
 
@@ -43,6 +44,9 @@ pub struct Assignment {
     /// What a person answered last in this attempt, if one was asked.
     pub answer: Option<Answer>,
 }
+
+/// A phase's name, and what it has given to later ones, by name.
+pub type Outputs = (String, BTreeMap<String, String>);
 
 /// What a run's page shows first, all of one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,8 +116,8 @@ pub trait RunStore: Send + Sync {
     /// Every run that waits for a person, or was answered and not yet taken up, each with its attempt.
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError>;
 
-    /// The values that phases of a run have given to later ones, in order, each with its phase: over all attempts up to this one.
-    async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<(String, Output)>, StoreError>;
+    /// What the phases of an attempt have given to later ones, in the order of the phases.
+    async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<Outputs>, StoreError>;
 
     /// Runs whose lease ran out before `now`, each with its attempt.
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError>;

@@ -90,11 +90,7 @@ impl RunStore for Paused {
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
         self.inner.asked().await
     }
-    async fn outputs(
-        &self,
-        key: RunKey,
-        attempt: u32,
-    ) -> Result<Vec<(String, runtrail::model::kinds::Output)>, StoreError> {
+    async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<runtrail::store::Outputs>, StoreError> {
         self.inner.outputs(key, attempt).await
     }
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {

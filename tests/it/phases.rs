@@ -172,3 +172,54 @@ async fn a_phase_runs_in_its_folder_and_not_outside_the_runs() {
     assert_eq!(server.lines(&id).await, ["app"]);
     assert!(run["error"].as_str().unwrap().starts_with("phase missing could not be started: No such file"), "{run}");
 }
+
+/// Asked or not: a run in which a phase has failed that may not has failed.
+#[tokio::test]
+async fn a_failure_is_not_forgotten_over_an_approval() {
+    let world = World::new();
+    let all = [phase("build", "exit 3", ""), phase("alarm", "true", "if = \"failure\"\napproval = true")];
+    let (server, id) = start(&world, &all.concat()).await;
+    server.until_asked(&id).await;
+    server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
+    let (run, phases) = ended(&server, &id, "failed").await;
+    assert_eq!(phases, states(&[("build", "failed"), ("alarm", "completed")]));
+    assert_eq!(run["error"], "phase build ended with exit code 3");
+}
+
+/// Only of the last try, only of this attempt, and whole however long or slowly they are printed.
+#[tokio::test]
+async fn values_are_those_of_the_last_try_of_this_attempt() {
+    let world = World::new();
+    let long = "x".repeat(90_000);
+    std::fs::write(world.file("long"), format!("::output long={long}\n")).unwrap();
+    let make = "if [ $RUNTRAIL_TRY = 1 ]; then echo ::output first=1; exit 1; fi; [ $RUNTRAIL_ATTEMPT = 2 ] || echo ::output once=1";
+    let all = [
+        phase("make", make, "retries = 1\nretry_delay = \"1ms\""),
+        phase("slow", "cat long; printf '::output slow=par'; sleep 0.5; echo tial", ""),
+        phase(
+            "use",
+            "echo \"$RUNTRAIL_OUTPUT_FIRST|$RUNTRAIL_OUTPUT_ONCE|$RUNTRAIL_OUTPUT_SLOW|${#RUNTRAIL_OUTPUT_LONG}\"",
+            "approval = true",
+        ),
+    ];
+    let (server, id) = start(&world, &all.concat()).await;
+    for (attempt, expected) in [(1, "|1|partial|90000"), (2, "||partial|90000")] {
+        server.until_asked(&id).await;
+        server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
+        let (run, _) = ended(&server, &id, "completed").await;
+        assert_eq!(run["attempt"], attempt);
+        assert_eq!(server.lines(&id).await.last().unwrap(), expected);
+        server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
+    }
+}
+
+/// What a phase says of its own environment is so, also where the server has secrets of that name, or another PATH.
+#[tokio::test]
+async fn a_phases_environment_is_its_own() {
+    let world = World::new();
+    let run = "echo $DATABASE_URL; echo $PATH; set | grep -c RUNTRAIL_TOKEN";
+    let env = "env = { DATABASE_URL = \"its own\", PATH = \"/nowhere:/usr/bin:/bin\" }\ncontinue_on_error = true";
+    let (server, id) = start(&world, &phase("show", run, env)).await;
+    ended(&server, &id, "completed").await;
+    assert_eq!(server.lines(&id).await, ["its own", "/nowhere:/usr/bin:/bin", "0"]);
+}

@@ -144,3 +144,68 @@ async fn resuming_comes_to_an_end() {
     let again = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
     assert_eq!(again.status(), StatusCode::ACCEPTED);
 }
+
+/// One that may fail, but was cut off, has not come to its end.
+#[tokio::test]
+async fn a_phase_that_may_fail_is_resumed_too() {
+    let world = World::new();
+    pipeline(&world, "resume");
+    let file = world.file("../pipelines/p.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("name = \"hold\"", "name = \"hold\"\ncontinue_on_error = true")).unwrap();
+    let server = world.serve();
+    let id = server.start(&world, "p").await;
+    until_phase(&server, &id, 1, "hold").await;
+    server.kill();
+    let server = world.serve();
+    let run = until_phase(&server, &id, 2, "hold").await;
+    assert_eq!(states(&run), ["completed", "started", "pending"]);
+}
+
+/// Whoever has asked for the end gets it, also if the server goes away before it comes.
+#[tokio::test]
+async fn a_run_that_is_to_be_cancelled_is_not_resumed() {
+    let world = World::new();
+    let head = "name = \"deaf\"\non_interrupt = \"resume\"\n[[phases]]\nname = \"hold\"\n";
+    world.toml("deaf", &format!("{head}run = \"trap '' TERM; echo deaf; while :; do sleep 0.1; done\"\n"));
+    let server = world.serve_with(&["--grace", "60s"]);
+    let started = server.post("/api/v1/runs", json!({ "pipeline": "deaf" })).await;
+    let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    server.until_line(&id, "deaf").await;
+    let asked = server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
+    assert_eq!(asked.status(), StatusCode::ACCEPTED);
+    server.kill();
+    let server = world.serve();
+    assert_eq!(server.until_status(&id, "interrupted").await["attempt"], 1);
+    // Long enough for every look of the engine.
+    let other = server.post("/api/v1/runs", json!({ "pipeline": "absent" })).await;
+    assert_eq!(other.status(), StatusCode::NOT_FOUND);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(server.run(&id).await["status"], "interrupted");
+}
+
+/// A gate that is for patches asks, whichever attempt has shown them; what was carried over stays when the new attempt is cancelled.
+#[tokio::test]
+async fn what_is_carried_over_counts() {
+    let world = World::new();
+    let patch = r#"::frame {"kind":"patch","path":"a","diff":"x"}"#;
+    std::fs::write(world.file("patch"), format!("{patch}\n")).unwrap();
+    let head = "name = \"g\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n";
+    let phases = "[[phases]]\nname = \"make\"\nrun = \"cat patch\"\n[[phases]]\nname = \"check\"\nrun = \"test -e good\"\n[[phases]]\nname = \"deploy\"\nrun = \"true\"\napproval = { patches = true }\n";
+    world.toml("g", &format!("{head}{phases}")).pipeline("long", &["sleep 1000"]);
+    let server = world.serve_with(&["--workers", "1"]);
+    let id = server.start(&world, "g").await;
+    server.until_status(&id, "failed").await;
+    let busy = server.start(&world, "long").await;
+    server.until_status(&busy, "running").await;
+    let rerun = async || server.post(&format!("/api/v1/runs/{id}/rerun"), json!({ "from": "failed" })).await;
+    assert_eq!(rerun().await.status(), StatusCode::ACCEPTED);
+    server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
+    assert_eq!(states(&server.until_status(&id, "cancelled").await), ["completed", "skipped", "skipped"]);
+    std::fs::write(world.file("good"), "").unwrap();
+    server.post(&format!("/api/v1/runs/{busy}/cancel"), json!({})).await;
+    assert_eq!(rerun().await.status(), StatusCode::ACCEPTED);
+    let run = server.until_asked(&id).await;
+    assert_eq!((&run["attempt"], &run["phase"]), (&json!(3), &json!("deploy")));
+    assert_eq!(server.frames(&id).await.iter().filter(|frame| frame["kind"] == "patch").count(), 1);
+}

@@ -209,7 +209,7 @@ impl RunStore for Memory {
     async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
         unreachable!()
     }
-    async fn outputs(&self, _: RunKey, _: u32) -> Result<Vec<(String, crate::model::kinds::Output)>, StoreError> {
+    async fn outputs(&self, _: RunKey, _: u32) -> Result<Vec<crate::store::Outputs>, StoreError> {
         unreachable!()
     }
     async fn lapsed(&self, _: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {

@@ -182,7 +182,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         Change::Interrupt { error, resume } => {
             values.extend([number(write.at.0), text(error), number(i64::from(*resume)), number(RESUMES)]);
             ", status = 'interrupted', finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, \
-              lease_until = NULL, gate = NULL, asked = NULL, question = NULL, answer = NULL, resume = ? AND resumes < ?"
+              lease_until = NULL, gate = NULL, asked = NULL, question = NULL, answer = NULL, resume = ? AND resumes < ? AND cancel_by IS NULL"
         }
         Change::Queue { params, by_itself, .. } => {
             values.extend([text(&json(params)?), number(write.at.0), number(i64::from(*by_itself))]);
@@ -217,8 +217,10 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             ANSWERED_IN_ATTEMPT
         }
     };
+    // What goes on by itself does so once, whoever has asked for what meanwhile.
+    let once = if matches!(write.change, Change::Queue { by_itself: true, .. }) { " AND resume = 1" } else { "" };
     let statement = format!(
-        "UPDATE runs SET head = head + ?{set} WHERE key = ? AND {guard}
+        "UPDATE runs SET head = head + ?{set} WHERE key = ? AND {guard}{once}
          RETURNING status, attempt, head, lease_token, cancel_by"
     );
     let moved = tx
@@ -229,8 +231,8 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
     if let Change::Queue { pipeline, params, from, .. } = &write.change {
         add_attempt(tx, write.run, pulse.attempt, pipeline, &json(params)?, write.at)?;
         tx.prepare_cached(
-            "UPDATE phases SET (state, exit_code, started_at, finished_at) = (
-                SELECT state, exit_code, started_at, finished_at FROM phases AS earlier
+            "UPDATE phases SET (state, exit_code, started_at, finished_at, outputs) = (
+                SELECT state, exit_code, started_at, finished_at, outputs FROM phases AS earlier
                 WHERE earlier.run = phases.run AND earlier.attempt = phases.attempt - 1
                     AND earlier.position = phases.position)
              WHERE run = ? AND attempt = ? AND position < ?",
@@ -270,12 +272,13 @@ fn update_phase(tx: &Connection, write: &Write, attempt: u32, update: &PhaseUpda
         PhaseState::Pending | PhaseState::Skipped => (None, None),
     };
     tx.prepare_cached(
-        "UPDATE phases SET state = ?, exit_code = ?, started_at = coalesce(?, started_at), finished_at = ?
+        "UPDATE phases SET state = ?, exit_code = ?, outputs = ?, started_at = coalesce(?, started_at), finished_at = ?
          WHERE run = ? AND attempt = ? AND name = ?",
     )?
     .execute(params![
         update.state.as_str(),
         update.exit_code,
+        if update.outputs.is_empty() { None } else { Some(json(&update.outputs)?) },
         started,
         finished,
         write.run.0,

@@ -8,9 +8,8 @@ use super::commit::KEPT;
 use super::review::tally;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
-use crate::model::kinds::Output;
 use crate::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
-use crate::store::{Assignment, Pulse, RunKey, RunStore, StoreError, View};
+use crate::store::{Assignment, Outputs, Pulse, RunKey, RunStore, StoreError, View};
 
 /// `SELECT` with the columns of a run, then this.
 fn select_run(rest: &str) -> AssertSqlSafe<String> {
@@ -152,10 +151,9 @@ impl RunStore for SqliteStore {
         found.iter().map(rows::id_and_attempt).collect::<Result<_, _>>().map_err(classify)
     }
 
-    async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<(String, Output)>, StoreError> {
+    async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<Outputs>, StoreError> {
         let found = sqlx::query(
-            "SELECT phase, data FROM frames INDEXED BY frames_outputs
-             WHERE run = ? AND kind = 'output' AND attempt <= ? AND phase IS NOT NULL ORDER BY seq",
+            "SELECT name, outputs FROM phases WHERE run = ? AND attempt = ? AND outputs IS NOT NULL ORDER BY position",
         )
         .bind(key.0)
         .bind(attempt)
@@ -163,7 +161,7 @@ impl RunStore for SqliteStore {
         .await
         .map_err(classify)?;
         let read =
-            |row: &sqlx::sqlite::SqliteRow| Ok((row.try_get("phase")?, rows::json(row.try_get("data")?, "data")?));
+            |row: &sqlx::sqlite::SqliteRow| Ok((row.try_get("name")?, rows::json(row.try_get("outputs")?, "outputs")?));
         found.iter().map(read).collect::<Result<_, _>>().map_err(classify)
     }
 

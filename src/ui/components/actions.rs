@@ -57,62 +57,19 @@ pub fn RunActions(
     });
     let again = id.to_string();
     let stop = id.to_string();
-    let goes_on = move || unfinished.get().filter(|_| status.get().is_finished());
+    let goes_on = Memo::new(move |_| unfinished.get().filter(|_| status.get().is_finished()));
+    let is_active = Memo::new(move |_| status.get().is_active());
+    let goes_nowhere = Memo::new(move |_| goes_on.get().is_none());
     view! {
-        <form
-            method="post"
-            action=Rerun::url()
-            class:hidden=move || goes_on().is_none()
-            on:submit={
-                let id = again.clone();
-                move |event| {
-                    event.prevent_default();
-                    if rerun.pending().get_untracked() {
-                        return;
-                    }
-                    rerun.dispatch(Rerun { id: id.clone(), attempt: attempt.get_untracked(), failed: true });
-                }
-            }
-        >
-            <input type="hidden" name="id" value=again.clone()/>
-            <input type="hidden" name="attempt" value=attempt/>
-            <input type="hidden" name="failed" value="true"/>
-            <button
-                class="button"
-                data-testid="rerun-failed"
-                disabled=move || goes_on().is_none() || rerun.pending().get()
-            >
-                {Icon::Start.draw()}
-                "Go on with "
-                {move || goes_on()}
-            </button>
-        </form>
-        <form
-            method="post"
-            action=Rerun::url()
-            class:hidden=move || status.get().is_active()
-            on:submit={
-                let id = again.clone();
-                move |event| {
-                    event.prevent_default();
-                    if rerun.pending().get_untracked() {
-                        return;
-                    }
-                    rerun.dispatch(Rerun { id: id.clone(), attempt: attempt.get_untracked(), failed: false });
-                }
-            }
-        >
-            <input type="hidden" name="id" value=again.clone()/>
-            <input type="hidden" name="attempt" value=attempt/>
-            <button
-                class="button"
-                data-testid="rerun"
-                disabled=move || status.get().is_active() || rerun.pending().get()
-            >
-                {Icon::Again.draw()}
-                "Run again"
-            </button>
-        </form>
+        <RerunForm rerun id=again.clone() attempt failed=true test="rerun-failed" hidden=goes_nowhere>
+            {Icon::Start.draw()}
+            "Go on with "
+            {move || goes_on.get()}
+        </RerunForm>
+        <RerunForm rerun id=again.clone() attempt failed=false test="rerun" hidden=is_active>
+            {Icon::Again.draw()}
+            "Run again"
+        </RerunForm>
         <form
             method="post"
             action=Cancel::url()
@@ -134,6 +91,44 @@ pub fn RunActions(
             >
                 {Icon::Stop.draw()}
                 {move || if asked.get() && problem.with(Option::is_none) { "Cancelling…" } else { "Cancel" }}
+            </button>
+        </form>
+    }
+}
+
+/// Asks for another attempt.
+#[component]
+fn RerunForm(
+    rerun: ServerAction<Rerun>,
+    id: String,
+    attempt: Signal<u32>,
+    /// Whether it goes on with the phase that failed.
+    failed: bool,
+    /// The button's hook for tests.
+    test: &'static str,
+    /// Whether that is of no use now.
+    hidden: Memo<bool>,
+    /// What the button says.
+    children: Children,
+) -> impl IntoView {
+    let again = id.clone();
+    view! {
+        <form
+            method="post"
+            action=Rerun::url()
+            class:hidden=hidden
+            on:submit=move |event| {
+                event.prevent_default();
+                if !rerun.pending().get_untracked() {
+                    rerun.dispatch(Rerun { id: again.clone(), attempt: attempt.get_untracked(), failed });
+                }
+            }
+        >
+            <input type="hidden" name="id" value=id/>
+            <input type="hidden" name="attempt" value=attempt/>
+            <input type="hidden" name="failed" value=failed.to_string()/>
+            <button class="button" data-testid=test disabled=move || hidden.get() || rerun.pending().get()>
+                {children()}
             </button>
         </form>
     }

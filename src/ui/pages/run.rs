@@ -63,7 +63,7 @@ fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callba
     // Where a re-run may go on, if that is not the beginning.
     let unfinished = Memo::new(move |_| {
         let pipeline = pipeline.as_ref()?;
-        let first = state.with(|state| plan::first_unfinished(&state.run.phases, pipeline));
+        let first = state.with(|state| plan::first_unfinished(&state.run.phases, state.run.status, pipeline));
         pipeline.phases.get(first).filter(|_| first > 0).map(|phase| phase.name.clone())
     });
     let problem = RwSignal::new(None::<Problem>);

@@ -1,0 +1,178 @@
+//! The phases of one attempt: which run, who is asked before them, and what is journaled of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::places::variables;
+use super::verdict::{Ended, Finished, Verdict, completed, failed, rejected};
+use super::worker::Worker;
+use crate::journal::WriteError;
+use crate::model::kinds::{Approval, ApprovalState, Output, PhaseChange};
+use crate::model::plan::{self, Outcome};
+use crate::model::{Answer, Body, Gate, PhaseSpec, PhaseState, Pipeline, Run, Status};
+use crate::store::{Assignment, Change, NewFrame};
+
+impl Worker {
+    /// Carries the phases out, up to the end of the last one: all of them, or those that are left after a person has answered.
+    /// `None` if the run now waits for a person.
+    pub(super) async fn phases<'a>(&self, assignment: &'a Assignment) -> Result<Option<Finished<'a>>, WriteError> {
+        let Assignment { run, pipeline, answer } = assignment;
+        let first = run.phases.iter().position(|phase| phase.state == PhaseState::Pending).unwrap_or(0);
+        let not_begun = |verdict, index: usize| {
+            let rest = pipeline.phases.get(index..).unwrap_or_default();
+            Ok(Some(Finished { verdict, end: None, rest }))
+        };
+        // Before anything else: what ends here needs no folder.
+        if self.cancel.is_cancelled() {
+            return not_begun(self.stopped().await?, first);
+        }
+        if let Some(Answer { approved: false, by, .. }) = answer {
+            return not_begun(rejected(by), first);
+        }
+        let places = async {
+            let folder = self.folder(run, pipeline, first == 0).await?;
+            Ok::<_, String>((folder, self.workspace(run, answer.as_ref()).await?))
+        };
+        let (folder, workspace) = match places.await {
+            Ok(places) => places,
+            Err(error) => {
+                let message = format!("the run has no folder to work in: {error}");
+                return not_begun(failed("no_folder", message), first);
+            }
+        };
+        let mut earlier = ended_before(run, pipeline, first);
+        let mut outputs = self.outputs(&earlier).await?;
+        // What was carried over from another attempt, and not what ran in this one before somebody was asked.
+        let carried = first > 0 && answer.is_none();
+        // Why the attempt fails, from the phase that failed first.
+        let mut failure = failed_before(run, &earlier);
+        for (index, spec) in pipeline.phases.iter().enumerate().skip(first) {
+            let rest = &pipeline.phases[index + 1..];
+            if self.cancel.is_cancelled() {
+                return not_begun(self.stopped().await?, index);
+            }
+            if !plan::runs(spec, &earlier) {
+                earlier.push(Outcome { spec, state: PhaseState::Skipped });
+                // The last ones are skipped by what ends the attempt.
+                if plan::any_runs(rest, &earlier) {
+                    self.end_phase(PhaseChange::skipped(spec.name.clone()), BTreeMap::new()).await?;
+                    continue;
+                }
+                return not_begun(failure.unwrap_or_else(completed), index);
+            }
+            let name: Arc<str> = spec.name.as_str().into();
+            // An answer is to the phase that the run goes on with.
+            if !(index == first && answer.is_some()) && self.must_ask(spec, run, carried).await? {
+                return self.ask(spec, name).await.map(|()| None);
+            }
+            let began = self.begin(&name).await?;
+            let mut variables = variables(run, &name, &workspace, &self.shared.options.program);
+            variables.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.into())));
+            variables.extend(outputs.iter().map(|(name, value)| (name.clone(), value.into())));
+            let (ended, told) = self.tries(spec, &name, variables, &folder).await?;
+            outputs.extend(told.outputs.iter().map(|(name, value)| (Output::variable(name), value.clone())));
+            let end = |state, exit_code| {
+                let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+                PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms, carried: false }
+            };
+            let state = if ended.is_good() { PhaseState::Completed } else { PhaseState::Failed };
+            let end = end(state, ended.exit_code());
+            if matches!(ended, Ended::Stopped) {
+                return Ok(Some(Finished { verdict: self.stopped().await?, end: Some(end), rest }));
+            }
+            earlier.push(Outcome { spec, state });
+            if state == PhaseState::Failed && !spec.continue_on_error && failure.is_none() {
+                let (code, message) = ended.reason(spec, told.error.as_deref());
+                failure = Some(failed(code, message));
+            }
+            if !plan::any_runs(rest, &earlier) {
+                let verdict = failure.unwrap_or_else(completed);
+                return Ok(Some(Finished { verdict, end: Some(end), rest }));
+            }
+            self.end_phase(end, told.outputs).await?;
+        }
+        // Only a pipeline without phases comes here, and files without phases are refused.
+        Ok(Some(Finished { verdict: completed(), end: None, rest: &[] }))
+    }
+
+    /// The variables of what earlier phases have given, if the attempt does not begin with its first one.
+    async fn outputs(&self, earlier: &[Outcome<'_>]) -> Result<HashMap<String, String>, WriteError> {
+        if earlier.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let all = self.shared.store.outputs(self.lease.run, self.lease.attempt).await?;
+        let given = all.into_iter().flat_map(|(_, outputs)| outputs);
+        Ok(given.map(|(name, value)| (Output::variable(&name), value)).collect())
+    }
+
+    /// Whether a person is asked before this phase.
+    async fn must_ask(&self, spec: &PhaseSpec, run: &Run, carried: bool) -> Result<bool, WriteError> {
+        let mut patches = 0;
+        if matches!(spec.approval, Gate::If(_)) {
+            // Phases that were carried over have shown theirs in an earlier attempt. Better asked once more than not at all.
+            let from = if carried { 1 } else { self.lease.attempt };
+            for attempt in from..=self.lease.attempt {
+                patches += self.shared.store.tally(self.lease.run, attempt).await?.patches;
+            }
+        }
+        Ok(spec.approval.is_closed(&run.params, patches))
+    }
+
+    /// Asks a person, and lets go of the run.
+    async fn ask(&self, spec: &PhaseSpec, phase: Arc<str>) -> Result<(), WriteError> {
+        let question = spec.asks();
+        let asked =
+            Approval { question: question.clone(), state: ApprovalState::Waiting, by: None, exclude: Vec::new() };
+        let mut write = self.write(Change::Ask { phase: Arc::clone(&phase), question });
+        write.frames.push(NewFrame::now(Some(phase), &Body::Approval(asked)));
+        self.shared.journal.write(write).await.map(drop)
+    }
+
+    /// Why the run is ended: someone asked, or the server stops.
+    async fn stopped(&self) -> Result<Verdict, WriteError> {
+        if !self.cancel.is_cancelled() {
+            let reason = format!("{} is stopping", self.shared.options.owner);
+            return Ok(Verdict { to: Status::Interrupted, reason, error: None });
+        }
+        // Who asked stands in the database; a write without a change reads it there, inside a transaction.
+        let asked = self.shared.journal.write(self.write(Change::None)).await?;
+        let by = asked.cancel_by.unwrap_or_else(|| "an operator".to_owned());
+        Ok(Verdict { to: Status::Cancelled, reason: format!("cancelled by {by}"), error: None })
+    }
+
+    async fn begin(&self, name: &Arc<str>) -> Result<Instant, WriteError> {
+        let mut write = self.write(Change::Enter { phase: Arc::clone(name) });
+        write.add_phase(PhaseChange {
+            name: name.to_string(),
+            state: PhaseState::Started,
+            exit_code: None,
+            duration_ms: None,
+            carried: false,
+        });
+        self.shared.journal.write(write).await?;
+        Ok(Instant::now())
+    }
+
+    async fn end_phase(&self, end: PhaseChange, outputs: BTreeMap<String, String>) -> Result<(), WriteError> {
+        let mut write = self.write(Change::None);
+        write.add_ended_phase(end, outputs);
+        self.shared.journal.write(write).await.map(drop)
+    }
+}
+
+/// What became of the phases before this place.
+fn ended_before<'a>(run: &Run, pipeline: &'a Pipeline, first: usize) -> Vec<Outcome<'a>> {
+    let states = run.phases.iter().map(|phase| phase.state);
+    pipeline.phases.iter().zip(states).take(first).map(|(spec, state)| Outcome { spec, state }).collect()
+}
+
+/// Why the attempt fails, if a phase has failed before somebody was asked.
+fn failed_before(run: &Run, earlier: &[Outcome<'_>]) -> Option<Verdict> {
+    let phases = earlier.iter().zip(&run.phases);
+    let mut failed_ones = phases.filter(|(outcome, _)| plan::has_failed(std::slice::from_ref(outcome)));
+    let (Outcome { spec, .. }, phase) = failed_ones.next()?;
+    let (code, message) = Ended::Exited(phase.exit_code).reason(spec, None);
+    Some(failed(code, message))
+}

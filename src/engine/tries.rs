@@ -1,0 +1,137 @@
+//! One phase's command: run, journaled as it prints, ended if it takes too long or somebody asks for it, and tried again.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::output::{Reported, Told, journal_all};
+use super::places::enter;
+use super::process::Process;
+use super::verdict::Ended;
+use super::worker::Worker;
+use crate::journal::WriteError;
+use crate::model::kinds::Failure;
+use crate::model::{Body, PhaseSpec};
+use crate::store::{Change, NewFrame};
+
+/// How long outputs may stay open after everything that could hold them has ended.
+const OUTPUTS_CLOSE: Duration = Duration::from_secs(5);
+
+impl Worker {
+    /// Runs one phase's command, again and again if it fails and is to be tried again. With how it ended comes what it told the
+    /// last time.
+    pub(super) async fn tries(
+        &self,
+        spec: &PhaseSpec,
+        name: &Arc<str>,
+        mut variables: HashMap<String, OsString>,
+        folder: &Path,
+    ) -> Result<(Ended, Told), WriteError> {
+        let folder = match enter(folder, &spec.dir).await {
+            Ok(folder) => folder,
+            Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            variables.insert("RUNTRAIL_TRY".to_owned(), tries.to_string().into());
+            let (ended, told) = self.phase(spec, name, variables.clone(), &folder).await?;
+            if ended.is_good() || matches!(ended, Ended::Stopped) {
+                return Ok((ended, told));
+            }
+            let Some(wait) = spec.retries.after(tries, ended.exit_code()) else { return Ok((ended, told)) };
+            let (code, message) = ended.reason(spec, told.error.as_deref());
+            let left = spec.retries.times + 1 - tries;
+            let next = humantime::format_duration(wait);
+            let message = format!("{message}; try {tries} of {}, the next in {next}", tries + left);
+            let failure = Failure { code: code.to_owned(), message, retryable: true };
+            let mut write = self.write(Change::None);
+            write.frames.push(NewFrame::now(Some(Arc::clone(name)), &Body::Error(failure)));
+            self.shared.journal.write(write).await?;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.cancel.cancelled() => return Ok((Ended::Stopped, told)),
+                () = self.stop.cancelled() => return Ok((Ended::Stopped, told)),
+            }
+        }
+    }
+
+    /// Runs one phase's command once and journals what it prints. With how it ended comes what it told.
+    async fn phase(
+        &self,
+        spec: &PhaseSpec,
+        name: &Arc<str>,
+        variables: HashMap<String, OsString>,
+        folder: &Path,
+    ) -> Result<(Ended, Told), WriteError> {
+        if self.cancel.is_cancelled() || self.stop.is_cancelled() {
+            return Ok((Ended::Stopped, Told::default()));
+        }
+        let started = Process::start(&self.shared.options, &spec.run, folder, variables);
+        let (mut process, outputs) = match started {
+            Ok(started) => started,
+            Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
+        };
+        let reported = Reported::default();
+        let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported);
+        tokio::pin!(journaled);
+        let timeout = async {
+            match spec.timeout_ms {
+                Some(limit) => tokio::time::sleep(Duration::from_millis(limit)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(timeout);
+        let mut outputs_done = None;
+        let early = loop {
+            tokio::select! {
+                code = process.ended() => break Ok(code),
+                result = &mut journaled, if outputs_done.is_none() => {
+                    // Both outputs may be closed long before the command ends. A refusal ends the command (by dropping it).
+                    result?;
+                    outputs_done = Some(());
+                }
+                () = &mut timeout => break Err(Ended::TimedOut),
+                () = self.cancel.cancelled() => break Err(Ended::Stopped),
+                () = self.stop.cancelled() => break Err(Ended::Stopped),
+            }
+        };
+        let ended = match early {
+            Ok(code) => Ended::Exited(code),
+            Err(why) => {
+                process.terminate().await;
+                let grace = tokio::time::sleep(self.shared.options.grace);
+                tokio::pin!(grace);
+                let mut killed = false;
+                loop {
+                    tokio::select! {
+                        _ = process.ended() => break,
+                        result = &mut journaled, if outputs_done.is_none() => {
+                            result?;
+                            outputs_done = Some(());
+                        }
+                        () = &mut grace, if !killed => {
+                            killed = true;
+                            process.kill().await;
+                        }
+                    }
+                }
+                why
+            }
+        };
+        if outputs_done.is_none() {
+            // Everything that could print has ended, so the pipes close now; the limit is for a descriptor that was
+            // handed to a process which is none of ours.
+            match tokio::time::timeout(OUTPUTS_CLOSE, journaled).await {
+                Ok(result) => result?,
+                Err(_) => {
+                    tracing::warn!(run = self.lease.run.0, phase = %name, "a foreign process holds the outputs open")
+                }
+            }
+        }
+        let told = std::mem::take(&mut *reported.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok((ended, told))
+    }
+}

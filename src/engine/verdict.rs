@@ -1,0 +1,81 @@
+//! How phases and attempts end, and the sentences that say why.
+
+use std::time::Duration;
+
+use crate::model::kinds::{Failure, PhaseChange};
+use crate::model::{PhaseSpec, Status};
+
+/// How a phase ended.
+pub(super) enum Ended {
+    /// By itself, with this exit code (`None`: something killed it from outside).
+    Exited(Option<i32>),
+    /// It took longer than it may.
+    TimedOut,
+    /// It was ended because someone asked for it, or the server stops.
+    Stopped,
+    /// Its command could not be started.
+    NotStarted(std::io::Error),
+}
+
+impl Ended {
+    pub(super) fn is_good(&self) -> bool {
+        matches!(self, Self::Exited(Some(0)))
+    }
+
+    pub(super) fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Exited(code) => *code,
+            Self::TimedOut | Self::Stopped | Self::NotStarted(_) => None,
+        }
+    }
+
+    /// Why the phase failed: a word for programs and a sentence, with the last error that it reported itself.
+    pub(super) fn reason(&self, spec: &PhaseSpec, said: Option<&str>) -> (&'static str, String) {
+        let name = &spec.name;
+        match self {
+            Self::Exited(Some(code)) => {
+                let message = match said {
+                    Some(said) => format!("phase {name} failed: {said}"),
+                    None => format!("phase {name} ended with exit code {code}"),
+                };
+                ("phase_failed", message)
+            }
+            Self::Exited(None) => ("phase_killed", format!("phase {name} was killed from outside")),
+            Self::TimedOut => {
+                let limit = Duration::from_millis(spec.timeout_ms.unwrap_or_default());
+                ("phase_timeout", format!("phase {name} took longer than {}", humantime::format_duration(limit)))
+            }
+            Self::NotStarted(error) => ("phase_not_started", format!("phase {name} could not be started: {error}")),
+            Self::Stopped => ("phase_stopped", format!("phase {name} was stopped")),
+        }
+    }
+}
+
+/// What the attempt's last write says.
+pub(super) struct Finished<'a> {
+    pub(super) verdict: Verdict,
+    /// The phase that ended it.
+    pub(super) end: Option<PhaseChange>,
+    /// The phases that do not run.
+    pub(super) rest: &'a [PhaseSpec],
+}
+
+/// How the attempt ends, and the sentence that says why.
+pub(super) struct Verdict {
+    pub(super) to: Status,
+    pub(super) reason: String,
+    pub(super) error: Option<Failure>,
+}
+
+pub(super) fn rejected(by: &str) -> Verdict {
+    Verdict { to: Status::Cancelled, reason: format!("rejected by {by}"), error: None }
+}
+
+pub(super) fn completed() -> Verdict {
+    Verdict { to: Status::Completed, reason: "every phase completed".to_owned(), error: None }
+}
+
+pub(super) fn failed(code: &str, message: String) -> Verdict {
+    let error = Failure { code: code.to_owned(), message: message.clone(), retryable: false };
+    Verdict { to: Status::Failed, reason: message, error: Some(error) }
+}
