@@ -85,6 +85,11 @@ impl Search {
 
     /// Every place in this text, in order; one inside another is there too.
     pub fn matches(&self, text: &str) -> Vec<Match> {
+        // Without the longest word of the pattern there is no match, and to look for a word is far less work than to parse. The
+        // command does so too.
+        if !text.contains(&*self.pattern.fixed_string()) {
+            return Vec::new();
+        }
         let root = self.grammar.ast_grep(text);
         let top = root.root();
         let found = top.find_all(&self.pattern).map(|found| {
