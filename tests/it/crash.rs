@@ -288,6 +288,16 @@ async fn a_second_server_on_the_same_data_is_refused() {
     assert!(!second.status.success());
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("another server uses this database"), "{said}");
+    // Another database is not enough: what is beside it in the folder has one server, too.
+    let other = std::process::Command::new(env!("CARGO_BIN_EXE_runtrail"))
+        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+        .arg(world.data())
+        .args(["--database-url", &format!("sqlite://{}", world.file("other.db").display())])
+        .output()
+        .unwrap();
+    assert!(!other.status.success());
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(said.contains("another server uses it"), "{said}");
     server.kill();
     world.serve();
 }

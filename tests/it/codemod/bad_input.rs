@@ -161,3 +161,39 @@ async fn a_files_name_cannot_pass_for_a_report() {
         "it is told in one line"
     );
 }
+
+/// Git checks them out with other line ends than it keeps. The patches are of what it keeps.
+#[tokio::test]
+async fn files_with_other_line_ends_in_the_working_tree_are_patched_as_they_are_kept() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    repository.commit(&[(".gitattributes", "*.rs text eol=crlf\n"), ("a.rs", "fn a() {\n    x(1);\n}\n")]);
+    std::fs::remove_file(repository.path().join("a.rs")).unwrap();
+    repository.git(&["checkout", "--quiet", "--", "a.rs"]);
+    assert_eq!(std::fs::read_to_string(repository.path().join("a.rs")).unwrap(), "fn a() {\r\n    x(1);\r\n}\r\n");
+    let before = Snapshot::of(&repository);
+    let server = world.serve();
+    let id = start(&server, &repository, json!({ "pattern": "x($A)", "rewrite": "y($A)" })).await;
+    assert_eq!(finished(&server, &id).await["status"], "completed");
+    let branch = format!("runtrail/{id}-1");
+    assert_eq!(repository.git(&["cat-file", "blob", &format!("{branch}:a.rs")]), "fn a() {\n    y(1);\n}\n");
+    assert_eq!(repository.applied("HEAD", &told(&server, &id, "patch").await), repository.tree(&branch));
+    before.assert_untouched(&repository, &[&branch]);
+}
+
+/// The user may take the repository away while a run waits. Then nothing of ours is left either.
+#[tokio::test]
+async fn a_workspace_goes_also_when_its_repository_has_gone() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    repository.commit(&[("a.rs", "fn a() { x(1); }\n")]);
+    let server = world.serve();
+    let params = json!({ "pattern": "x($A)", "rewrite": "y($A)", "approval": true });
+    let id = start(&server, &repository, params).await;
+    server.until_asked(&id).await;
+    assert_eq!(world.workspaces().len(), 1);
+    std::fs::remove_dir_all(repository.path().join(".git")).unwrap();
+    server.post(&format!("/api/v1/runs/{id}/reject"), json!({})).await;
+    assert_eq!(finished(&server, &id).await["status"], "cancelled");
+    assert!(world.workspaces().is_empty());
+}
