@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, JsonEncoding};
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 
+use crate::model::queue::Queue;
 use crate::model::review::{FindingFilter, FindingPage, PatchEntry, ShownPatch};
 use crate::model::{Code, Offer, Problem, Run, RunFilter, RunPage, RunView};
 
@@ -52,6 +53,15 @@ pub async fn list_runs(
     server::answer(server::service()?.list(&filter).await)
 }
 
+/// The runs that wait for a worker, in the order in which they are taken.
+///
+/// # Errors
+/// The database is not available.
+#[server(prefix = "/fn", endpoint = "queue", input = GetUrl)]
+pub async fn read_queue() -> Result<Queue, Problem> {
+    server::answer(server::service()?.queue().await)
+}
+
 /// A run and the newest frames of its journal: what its page shows first.
 ///
 /// # Errors
@@ -81,7 +91,7 @@ pub async fn start_run(
 ) -> Result<Run, Problem> {
     let given = params.into_iter().map(|(name, value)| (name, value.into())).collect();
     let key = Some(key).filter(|key| !key.is_empty());
-    let started = server::service()?.start(&pipeline, given, key.as_deref()).await;
+    let started = server::service()?.start(&pipeline, given, None, key.as_deref()).await;
     let (run, _) = server::answer_action(started)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)

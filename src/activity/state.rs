@@ -180,6 +180,7 @@ pub(super) mod tests {
             phase: None,
             attempt: 1,
             params: Params::new(),
+            priority: 0,
             created_at: Timestamp(0),
             started_at: None,
             finished_at: None,

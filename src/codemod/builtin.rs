@@ -5,7 +5,6 @@ use super::analysis::Severity;
 use super::autofix::{ALL, NONE, PROJECT};
 use super::linters::{self, Linter};
 use super::rules::PACKS;
-use crate::model::pipeline::OnInterrupt;
 use crate::model::{Conditions, Gate, Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
 
 /// The phases of both (CONTRACT.md, "Words").
@@ -123,10 +122,10 @@ fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, give
         name: name.to_owned(),
         title: title.to_owned(),
         description: description.to_owned(),
-        on_interrupt: OnInterrupt::Fail,
         whole: true,
         params,
         phases: PHASES.map(phase).to_vec(),
+        ..Pipeline::default()
     }
 }
 

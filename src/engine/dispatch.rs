@@ -51,6 +51,9 @@ impl EngineTask {
             if let Err(error) = self.resume().await {
                 tracing::warn!(%error, "cannot look for runs that go on by themselves");
             }
+            if let Err(error) = self.supersede().await {
+                tracing::warn!(%error, "cannot look for runs whose place others take");
+            }
             if let Err(error) = self.claim(&mut workers).await {
                 tracing::warn!(%error, "cannot look for runs that wait");
             }
@@ -75,10 +78,16 @@ impl EngineTask {
             let resumed = Worker::resume(shared, run, attempt, self.stop.clone()).await?;
             resumed.into_iter().for_each(|worker| self.employ(workers, run, worker));
         }
-        if let Some(free) = self.free(workers) {
+        // Of several that wait for the same group one is claimed; then those behind them are looked at.
+        while let Some(free) = self.free(workers) {
+            let mut claimed = 0;
             for (run, attempt) in store.waiting(free).await? {
-                let claimed = Worker::claim(shared, run, attempt, self.stop.clone()).await?;
-                claimed.into_iter().for_each(|worker| self.employ(workers, run, worker));
+                let Some(worker) = Worker::claim(shared, run, attempt, self.stop.clone()).await? else { continue };
+                self.employ(workers, run, worker);
+                claimed += 1;
+            }
+            if claimed == 0 {
+                break;
             }
         }
         Ok(())
@@ -123,6 +132,32 @@ impl EngineTask {
 }
 
 impl EngineTask {
+    /// Asks for the end of runs whose place a later one of their group takes. Found by where the runs stand, so that nothing
+    /// is lost if a server ends in between.
+    async fn supersede(&self) -> Result<(), WriteError> {
+        for (key, by) in self.shared.store.superseded().await? {
+            let Some(run) = self.shared.store.run(key).await? else { continue };
+            let by = format!("run {by}, which takes its place");
+            let write = match run.status {
+                Status::Running => Write::new(key, Guard::Standing(run.status, run.attempt), Change::AskCancel { by }),
+                _ => match Write::cancel_waiting(key, &run, &by) {
+                    Some(write) => write,
+                    // It has ended.
+                    None => continue,
+                },
+            };
+            match self.shared.journal.write(write).await {
+                Ok(_) => {
+                    self.shared.cancel(key);
+                }
+                // It went on meanwhile: it is found again.
+                Err(WriteError::Refused) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for the new attempts of interrupted runs that go on by themselves. Each is asked for once, whoever else looks.
     async fn resume(&self) -> Result<(), WriteError> {
         for key in self.shared.store.to_resume().await? {

@@ -93,11 +93,15 @@ impl Engine {
     /// Ends a run that is carried out here; that someone asked for it stands in the database. Elsewhere, its worker hears
     /// of it with its next heartbeat.
     pub fn cancel(&self, run: RunKey) {
-        match self.shared.running().get(&run) {
-            Some((_, signal)) => signal.cancel(),
+        if !self.shared.cancel(run) {
             // It may wait for a person: then nobody has it, and a worker is to end it.
-            None => self.wake(),
+            self.wake();
         }
+    }
+
+    /// How many runs are carried out here at once.
+    pub fn workers(&self) -> usize {
+        self.shared.options.workers
     }
 
     /// How many runs are carried out here now.
@@ -109,6 +113,13 @@ impl Engine {
 type Running = HashMap<RunKey, (i64, CancellationToken)>;
 
 impl Shared {
+    /// Tells a run's worker to end it. Whether there is one here.
+    fn cancel(&self, run: RunKey) -> bool {
+        let running = self.running();
+        let signal = running.get(&run).map(|(_, signal)| signal);
+        signal.inspect(|signal| signal.cancel()).is_some()
+    }
+
     fn running(&self) -> std::sync::MutexGuard<'_, Running> {
         // Valid between any two statements, so a panic elsewhere does not matter.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,6 +8,7 @@ pub mod kinds;
 pub mod pipeline;
 pub mod plan;
 pub mod problem;
+pub mod queue;
 pub mod review;
 pub mod run;
 pub mod sse;

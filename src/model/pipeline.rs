@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::plan::{Condition, Retries};
+use super::queue::Concurrency;
 
 /// The parameter that, if it is a path, is the folder a run works in.
 pub const PROJECT: &str = "project";
@@ -29,6 +30,12 @@ pub struct Pipeline {
     /// attempt goes on where another one failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole: bool,
+    /// Which runs of it are not carried out at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// Runs with a larger one are carried out first; from [`-MAX_PRIORITY`](super::queue::MAX_PRIORITY) to it.
+    #[serde(default)]
+    pub priority: i32,
     /// What a run of it is given.
     #[serde(default)]
     pub params: Vec<Param>,
@@ -356,15 +363,7 @@ mod tests {
     }
 
     fn pipeline(params: Vec<Param>) -> Pipeline {
-        Pipeline {
-            name: "p".into(),
-            title: "P".into(),
-            description: String::new(),
-            on_interrupt: OnInterrupt::Fail,
-            whole: false,
-            params,
-            phases: vec![],
-        }
+        Pipeline { name: "p".into(), title: "P".into(), params, ..Pipeline::default() }
     }
 
     #[test]

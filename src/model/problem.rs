@@ -36,6 +36,8 @@ pub enum Code {
     NothingFailed,
     /// The run does not wait for a person, or not with the question that was answered.
     NotWaiting,
+    /// Another run of its group is active, and the pipeline refuses runs meanwhile.
+    GroupBusy,
     /// The same `Idempotency-Key` came with another body before.
     IdempotencyConflict,
     /// The `Host` is not one that this server serves.
@@ -72,6 +74,7 @@ impl Code {
             | Self::RunFinished
             | Self::NotWaiting
             | Self::NothingFailed
+            | Self::GroupBusy
             | Self::IdempotencyConflict => 409,
             Self::BodyTooLarge => 413,
             Self::WrongHost => 421,
@@ -99,6 +102,7 @@ impl Code {
             Self::RunFinished => "The run is finished",
             Self::NothingFailed => "No phase has failed",
             Self::NotWaiting => "The run does not wait for this answer",
+            Self::GroupBusy => "Another run of the group is active",
             Self::IdempotencyConflict => "The idempotency key was used for another request",
             Self::WrongHost => "This server does not serve that host",
             Self::ForeignOrigin => "Refused: the request comes from another site",
@@ -116,7 +120,12 @@ impl Code {
     pub const fn retryable(self) -> bool {
         matches!(
             self,
-            Self::TooManyAttempts | Self::DatabaseUnavailable | Self::Lagged | Self::ShuttingDown | Self::Unreachable
+            Self::GroupBusy
+                | Self::TooManyAttempts
+                | Self::DatabaseUnavailable
+                | Self::Lagged
+                | Self::ShuttingDown
+                | Self::Unreachable
         )
     }
 }

@@ -96,6 +96,9 @@ pub struct Run {
     pub attempt: u32,
     /// The current attempt's parameters.
     pub params: Params,
+    /// Of the runs that wait, those with a larger one are carried out first.
+    #[serde(default)]
+    pub priority: i32,
     /// When it was first asked for.
     pub created_at: Timestamp,
     /// When the current attempt was claimed by a worker.

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use super::concurrency::{self, RawConcurrency, check_priority};
 use super::phase::{RawPhase, check_timeout};
 use crate::codemod::{self, Linter};
 use crate::model::pipeline::OnInterrupt;
@@ -87,6 +88,8 @@ struct RawPipeline {
     title: Option<String>,
     description: Option<String>,
     on_interrupt: Option<OnInterrupt>,
+    concurrency: Option<Spanned<RawConcurrency>>,
+    priority: Option<Spanned<i32>>,
     /// A built-in pipeline, whose parameters and phases this one has.
     extends: Option<Spanned<String>>,
     #[serde(default)]
@@ -130,14 +133,19 @@ impl RawPipeline {
             );
         }
 
+        let priority = self.priority.as_ref().map(check_priority).transpose()?.unwrap_or_default();
+
         if let Some(base) = self.extends {
             let parts = Extension { params: self.params, phases: self.phases, linters: self.linters };
             let base = parts.extend(&base)?;
+            let concurrency = self.concurrency.map(|raw| concurrency::check(raw, &base.params)).transpose()?;
             return Ok(Pipeline {
                 title: self.title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| name.clone()),
                 name,
                 description: self.description.unwrap_or(base.description),
                 on_interrupt: self.on_interrupt.unwrap_or(base.on_interrupt),
+                concurrency,
+                priority,
                 ..base
             });
         }
@@ -152,6 +160,7 @@ impl RawPipeline {
             params.push(param);
         }
 
+        let concurrency = self.concurrency.map(|raw| concurrency::check(raw, &params)).transpose()?;
         let Some(raw) = self.phases else {
             return Err(Refusal { at: 0, reason: "Missing field `phases`.".to_owned() });
         };
@@ -171,6 +180,8 @@ impl RawPipeline {
             description: self.description.unwrap_or_default(),
             on_interrupt: self.on_interrupt.unwrap_or_default(),
             whole: false,
+            concurrency,
+            priority,
             params,
             phases,
         })

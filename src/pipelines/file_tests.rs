@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::plan::{Condition, Retries};
+use crate::model::queue::{Concurrency, WhenBusy};
 use crate::model::{Gate, Params, PhaseState};
 
 const FULL: &str = r#"name = "nightly-2"
@@ -134,6 +135,27 @@ fn a_file_may_give_autofix_linters() {
 }
 
 #[test]
+fn a_file_may_say_which_runs_wait_for_which() {
+    let said =
+        |lines: &str| read(&format!("{lines}\n{}", with("[[params]]\nname = 'project'\ntype = 'path'\n"))).unwrap();
+    let none = said("");
+    assert_eq!((none.concurrency, none.priority), (None, 0));
+    let text = said("concurrency = 'per project'\npriority = -5");
+    assert_eq!(
+        (text.priority, text.concurrency),
+        (-5, Some(Concurrency { per: "project".into(), when_busy: WhenBusy::Queue }))
+    );
+    for (word, when_busy) in
+        [("queue", WhenBusy::Queue), ("cancel-previous", WhenBusy::CancelPrevious), ("refuse", WhenBusy::Refuse)]
+    {
+        let table = said(&format!("concurrency = {{ per = 'pipeline', when_busy = '{word}' }}"));
+        assert_eq!(table.concurrency, Some(Concurrency { per: "pipeline".into(), when_busy }));
+    }
+    let base = read(&format!("concurrency = 'per project'\n{}", extended(""))).unwrap();
+    assert!(base.concurrency.is_some());
+}
+
+#[test]
 fn each_bad_file_is_refused_with_its_line_and_reason() {
     let param = |lines: &str| with(&format!("[[params]]\nname = 'x'\n{lines}"));
     let cases: &[(&str, String, usize, &str)] = &[
@@ -153,6 +175,27 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("empty name", with("").replace("'p'", "''"), 1, "is not empty"),
         ("reserved", with("").replace("'p'", "'autofix'"), 1, "built-in"),
         ("on_interrupt", format!("on_interrupt = 'retry'\n{}", with("")), 1, "`fail` or `resume`"),
+        ("group", format!("concurrency = 'project'\n{}", with("")), 1, "`project` is no group of runs"),
+        ("group by nothing", format!("\nconcurrency = 'per x'\n{}", with("")), 2, "no parameter `x`"),
+        (
+            "group key",
+            format!("concurrency = {{ per = 'pipeline', limit = 2 }}\n{}", with("")),
+            1,
+            "`concurrency` is text such as",
+        ),
+        (
+            "group of both",
+            format!("concurrency = 'per pipeline'\n{}[[params]]\nname = 'pipeline'\ntype = 'string'\n", with("")),
+            1,
+            "Rename",
+        ),
+        (
+            "when busy",
+            format!("concurrency = {{ per = 'pipeline', when_busy = 'wait' }}\n{}", with("")),
+            1,
+            "`concurrency` is text such as",
+        ),
+        ("priority", format!("priority = 101\n{}", with("")), 1, "from -100 to 100"),
         ("param type", param("type = 'float'\n"), 7, "Unknown variant `float`"),
         ("no param type", param("required = true\n"), 5, "Missing field `type`."),
         ("param name", with("[[params]]\nname = 'x1'\ntype = 'string'\n"), 6, "a to z and `_`"),

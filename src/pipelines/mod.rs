@@ -5,6 +5,7 @@
 //! system; never starts anything.
 
 pub mod catalog;
+mod concurrency;
 mod file;
 mod folder;
 mod phase;

@@ -10,7 +10,6 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::pipeline::OnInterrupt;
 use crate::model::{Param, PhaseSpec};
 
 /// `proj` is allowed; `project`, `secret` lie beside it; `proj` has a folder, a file and links to all sorts of places.
@@ -112,11 +111,9 @@ fn pipeline(params: Vec<Param>) -> Pipeline {
     Pipeline {
         name: "p".into(),
         title: "P".into(),
-        description: String::new(),
-        on_interrupt: OnInterrupt::Fail,
-        whole: false,
         params,
         phases: vec![PhaseSpec { name: "a".into(), run: "true".into(), ..PhaseSpec::default() }],
+        ..Pipeline::default()
     }
 }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::App;
 use super::body::read_json;
 use crate::model::pipeline::Given;
+use crate::model::queue::Queue;
 use crate::model::{self, Code, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
 use crate::service::{Begin, frame_page_json};
 
@@ -45,6 +46,8 @@ struct StartBody {
     pipeline: String,
     #[serde(default)]
     params: Given,
+    #[serde(default)]
+    priority: Option<i32>,
 }
 
 /// What a re-run is asked for with.
@@ -60,6 +63,11 @@ pub async fn pipelines(State(app): State<App>) -> Json<Vec<Pipeline>> {
     Json(app.service.catalog.all())
 }
 
+/// `GET /api/v1/queue`
+pub async fn queue(State(app): State<App>) -> Answer<Json<Queue>> {
+    app.service.queue().await.map(Json)
+}
+
 /// `POST /api/v1/runs`
 pub async fn start(State(app): State<App>, headers: HeaderMap, request: Request) -> Answer<Response> {
     let key = match headers.get("idempotency-key").map(|key| key.to_str()) {
@@ -68,8 +76,8 @@ pub async fn start(State(app): State<App>, headers: HeaderMap, request: Request)
         Some(Err(_)) => return Err(Problem::new(Code::BadRequest, "The Idempotency-Key is not ASCII text.")),
     };
     let nothing = || Problem::new(Code::InvalidBody, "The body is empty; give {\"pipeline\": …, \"params\": {…}}.");
-    let StartBody { pipeline, params } = read_json(request.into_body()).await?.ok_or_else(nothing)?;
-    let (run, new) = app.service.start(&pipeline, params, key).await?;
+    let StartBody { pipeline, params, priority } = read_json(request.into_body()).await?.ok_or_else(nothing)?;
+    let (run, new) = app.service.start(&pipeline, params, priority, key).await?;
     let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, location, Json(run)).into_response())

@@ -14,6 +14,7 @@ use crate::model::{Code, Problem};
 pub fn router(app: App, addr: SocketAddr) -> Router {
     let api = Router::new()
         .route("/pipelines", get(api::pipelines))
+        .route("/queue", get(api::queue))
         .route("/runs", get(api::list).post(api::start))
         .route("/runs/{id}", get(api::show))
         .route("/runs/{id}/rerun", post(api::rerun))

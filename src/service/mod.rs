@@ -2,6 +2,7 @@
 //! thin layers over this; it knows no HTTP.
 
 mod approval;
+mod queue;
 mod review;
 mod start;
 
@@ -11,12 +12,9 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::journal::{Form, Journal, Reader, WriteError};
-use crate::model::kinds::PhaseChange;
-use crate::model::{
-    Code, Cursor, Offer, PhaseState, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status,
-};
+use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
 use crate::pipelines::{Catalog, Projects};
-use crate::store::{Change, Guard, NewFrame, Pulse, RunKey, Store, StoreError, View, Write};
+use crate::store::{Change, Guard, Pulse, RunKey, Store, StoreError, View, Write};
 
 /// Runs a page of the list holds if nothing else is asked for, and the most that may be asked for.
 const LIST: (u32, u32) = (50, 200);
@@ -184,7 +182,11 @@ impl Service {
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             let done = match pulse.status {
-                Status::Pending => self.journal.write(self.cancel_waiting(key, pulse, by).await?).await,
+                Status::Pending => {
+                    let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
+                    let Some(cancel) = Write::cancel_waiting(key, &run, by) else { continue };
+                    self.journal.write(cancel).await
+                }
                 Status::Running => {
                     let change = Change::AskCancel { by: by.to_owned() };
                     self.journal.write(write(key, pulse, change)).await
@@ -204,18 +206,6 @@ impl Service {
             }
         }
         Err(WriteError::Refused.into())
-    }
-
-    /// The write that ends a run no worker has yet.
-    async fn cancel_waiting(&self, key: RunKey, pulse: Pulse, by: &str) -> Result<Write, Problem> {
-        let mut write = write(key, pulse, Change::Finish { to: Status::Cancelled, error: None });
-        let phases = self.store.run(key).await?.map(|run| run.phases).unwrap_or_default();
-        // Not those that were carried over from an earlier attempt.
-        for phase in phases.into_iter().filter(|phase| phase.state == PhaseState::Pending) {
-            write.add_phase(PhaseChange::skipped(phase.name));
-        }
-        write.frames.push(NewFrame::status(Status::Pending, Status::Cancelled, format!("cancelled by {by}")));
-        Ok(write)
     }
 
     async fn find(&self, id: &str) -> Result<(RunKey, Pulse), Problem> {

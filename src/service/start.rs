@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::queue::check_priority;
 use super::{Service, TRIES, no_run};
 use crate::journal::WriteError;
 use crate::model::pipeline::Given;
@@ -30,13 +31,19 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::PipelineNotFound`], [`Code::InvalidParams`], [`Code::IdempotencyConflict`], [`Code::BadRequest`] for a key
-    /// that is none; the database's own.
-    pub async fn start(&self, pipeline: &str, given: Given, key: Option<&str>) -> Result<(Run, bool), Problem> {
+    /// or a priority that is none, [`Code::GroupBusy`]; the database's own.
+    pub async fn start(
+        &self,
+        pipeline: &str,
+        given: Given,
+        priority: Option<i32>,
+        key: Option<&str>,
+    ) -> Result<(Run, bool), Problem> {
         if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY || !key.is_ascii()) {
             let detail = format!("An Idempotency-Key is 1 to {MAX_KEY} ASCII characters.");
             return Err(Problem::new(Code::BadRequest, detail));
         }
-        let idempotency = key.map(|key| (key.to_owned(), digest(pipeline, &given)));
+        let idempotency = key.map(|key| (key.to_owned(), digest(pipeline, &given, priority)));
         // A request that was carried out before is answered as before, even if the pipeline has changed since. Two that come
         // at once are told apart later, inside the transaction.
         if let Some((key, digest)) = &idempotency
@@ -49,9 +56,10 @@ impl Service {
         }
         let pipeline = self.pipeline(pipeline)?;
         let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
-        let new = NewRun { id: RunId::generate(), pipeline, params, at: Timestamp::now(), idempotency };
+        let priority = priority.map(check_priority).transpose()?.unwrap_or(pipeline.priority);
+        let new = NewRun { id: RunId::generate(), pipeline, params, priority, at: Timestamp::now(), idempotency };
         let id = new.id.clone();
-        let (run, is_new) = self.journal.create(new).await?;
+        let (run, is_new) = self.create(new).await?;
         self.engine.wake();
         let run = self.store.run(run).await?.ok_or_else(|| no_run(id.as_str()))?;
         Ok((run, is_new))
@@ -62,7 +70,8 @@ impl Service {
     /// it is refused if another has begun since: two presses are one re-run.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`], [`Code::RunActive`], [`Code::PipelineNotFound`], [`Code::InvalidParams`]; the database's own.
+    /// [`Code::RunNotFound`], [`Code::RunActive`], [`Code::PipelineNotFound`], [`Code::InvalidParams`], [`Code::GroupBusy`];
+    /// the database's own.
     pub async fn rerun(
         &self,
         id: &str,
@@ -91,6 +100,7 @@ impl Service {
                 run.params.iter().map(|(name, param)| (name.clone(), value(param))).collect()
             });
             let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
+            self.check_group(pipeline.group(&params)).await?;
             let first = match from {
                 Begin::Start => 0,
                 Begin::Failed => plan::first_unfinished(&run.phases, run.status, &pipeline),
@@ -121,8 +131,12 @@ impl Service {
 }
 
 /// What was asked for, in few bytes. The order of the parameters does not matter: they are kept sorted.
-fn digest(pipeline: &str, given: &Given) -> Vec<u8> {
+fn digest(pipeline: &str, given: &Given, priority: Option<i32>) -> Vec<u8> {
+    let mut asked = serde_json::json!({ "pipeline": pipeline, "params": given });
+    if let Some(priority) = priority {
+        asked["priority"] = priority.into();
+    }
     let mut hasher = Sha256::new();
-    hasher.update(serde_json::json!({ "pipeline": pipeline, "params": given }).to_string());
+    hasher.update(asked.to_string());
     hasher.finalize().to_vec()
 }

@@ -29,6 +29,8 @@ pub struct NewRun {
     pub pipeline: Arc<Pipeline>,
     /// Values that fit it.
     pub params: Params,
+    /// Of the runs that wait, those with a larger one are carried out first.
+    pub priority: i32,
     /// When it was asked for.
     pub at: Timestamp,
     /// The caller's key and a digest of what it asked for: the same again is the same run.
@@ -222,6 +224,21 @@ impl Write {
             // Its row in the database comes from the attempt before.
             write.frames.push(NewFrame::now(name, &Body::Phase(change)));
         }
+        Some(write)
+    }
+
+    /// The end of a run that no worker has yet. `None` if it does not wait for one.
+    pub fn cancel_waiting(key: RunKey, run: &Run, by: &str) -> Option<Self> {
+        if run.status != Status::Pending {
+            return None;
+        }
+        let change = Change::Finish { to: Status::Cancelled, error: None };
+        let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), change);
+        // Not those that were carried over from an earlier attempt.
+        for phase in run.phases.iter().filter(|phase| phase.state == PhaseState::Pending) {
+            write.add_phase(PhaseChange::skipped(phase.name.clone()));
+        }
+        write.frames.push(NewFrame::status(Status::Pending, Status::Cancelled, format!("cancelled by {by}")));
         Some(write)
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::model::kinds::{Finding, Patch};
+use crate::model::queue::Waiting;
 use crate::model::review::{FindingFilter, Tally};
 use crate::model::{Answer, Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp};
 
@@ -106,8 +107,18 @@ pub trait RunStore: Send + Sync {
     /// What the current attempt of a run was asked to do.
     async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError>;
 
-    /// Up to `limit` runs that wait for a worker, the longest waiting first, each with its attempt.
+    /// Up to `limit` runs that a worker may claim, in the order in which they are taken, each with its attempt. None of a group
+    /// that has a running one.
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError>;
+
+    /// How many runs wait for a worker, and the first `limit` of them in the order in which they are taken.
+    async fn queue(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError>;
+
+    /// An active run of the group with this key.
+    async fn active_in(&self, group: &str) -> Result<Option<RunId>, StoreError>;
+
+    /// Active runs that nobody has asked the end of, whose place a later run of their group takes, each with that run.
+    async fn superseded(&self) -> Result<Vec<(RunKey, RunId)>, StoreError>;
 
     /// Up to `limit` runs that waited for a person and were answered, or are to be cancelled: those first that only end. Each
     /// with its attempt, and whether it goes on.

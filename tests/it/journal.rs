@@ -84,6 +84,15 @@ impl RunStore for Paused {
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.inner.waiting(limit).await
     }
+    async fn queue(&self, limit: u32) -> Result<(u64, Vec<runtrail::model::queue::Waiting>), StoreError> {
+        self.inner.queue(limit).await
+    }
+    async fn active_in(&self, group: &str) -> Result<Option<RunId>, StoreError> {
+        self.inner.active_in(group).await
+    }
+    async fn superseded(&self) -> Result<Vec<(RunKey, RunId)>, StoreError> {
+        self.inner.superseded().await
+    }
     async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32, bool)>, StoreError> {
         self.inner.answered(limit).await
     }

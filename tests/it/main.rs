@@ -15,6 +15,7 @@ mod locked;
 mod machine;
 mod many;
 mod phases;
+mod queue;
 mod resume;
 mod sse;
 mod stop;

@@ -23,7 +23,6 @@ use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplaySche
 
 use super::sync::time::{Instant, timeout_at};
 use super::{Form, GroupCommit, Journal, ListStep, Reader, Step};
-use crate::model::pipeline::OnInterrupt;
 use crate::model::sse::Parser;
 use crate::model::{Body, Log, LogStream, Params, Pipeline, RunId, Status, Timestamp};
 use crate::store::RunStore as _;
@@ -66,16 +65,9 @@ fn any_form() -> Form {
 }
 
 fn new_run() -> NewRun {
-    let pipeline = Pipeline {
-        name: "p".into(),
-        title: "P".into(),
-        description: String::new(),
-        on_interrupt: OnInterrupt::Fail,
-        whole: false,
-        params: vec![],
-        phases: vec![],
-    };
-    NewRun { id: id(), pipeline: Arc::new(pipeline), params: Params::new(), at: Timestamp(0), idempotency: None }
+    let pipeline = Pipeline { name: "p".into(), title: "P".into(), ..Pipeline::default() };
+    let (params, priority) = (Params::new(), 0);
+    NewRun { id: id(), pipeline: Arc::new(pipeline), params, priority, at: Timestamp(0), idempotency: None }
 }
 
 /// A write of frames that all say the same: only their seq tells them apart.

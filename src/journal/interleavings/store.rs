@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::journal::tail::Tails;
 use crate::model::kinds::Patch;
+use crate::model::queue::Waiting;
 use crate::model::review::FindingFilter;
 use crate::model::{Params, Record, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{
@@ -175,6 +176,7 @@ impl RunStore for Memory {
             phase: None,
             attempt,
             params: Params::new(),
+            priority: 0,
             created_at: Timestamp(0),
             started_at: None,
             finished_at: None,
@@ -201,6 +203,15 @@ impl RunStore for Memory {
         unreachable!()
     }
     async fn waiting(&self, _: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
+        unreachable!()
+    }
+    async fn queue(&self, _: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
+        unreachable!()
+    }
+    async fn active_in(&self, _: &str) -> Result<Option<RunId>, StoreError> {
+        unreachable!()
+    }
+    async fn superseded(&self) -> Result<Vec<(RunKey, RunId)>, StoreError> {
         unreachable!()
     }
     async fn answered(&self, _: u32) -> Result<Vec<(RunKey, u32, bool)>, StoreError> {

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, 
 
 use super::read::frames_after;
 use super::{SqliteStore, classify, detached, rows};
+use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Pipeline, Record, Timestamp};
 use crate::store::{
     Change, Committed, Guard, JournalStore, NewRun, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
@@ -28,6 +29,14 @@ pub const KEPT: i64 = 24 * 60 * 60 * 1000;
 
 /// How many attempts in a row nobody has asked for: a run that ends its server each time is not begun for ever.
 const RESUMES: i64 = 10;
+
+/// No run of the same group is carried out. Also an index of the database (`runs_group_running`).
+const GROUP_IS_FREE: &str = " AND NOT EXISTS (SELECT 1 FROM runs AS other \
+     WHERE other.concurrency_group = runs.concurrency_group AND other.status = 'running')";
+
+/// No run of the group with this key is active.
+const GROUP_IS_IDLE: &str = " AND NOT EXISTS (SELECT 1 FROM runs AS other \
+     WHERE other.concurrency_group = ? AND other.status IN ('pending', 'running'))";
 
 /// A run that a worker may take up again, in one attempt.
 const ANSWERED_IN_ATTEMPT: &str = "gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND attempt = ?";
@@ -111,9 +120,20 @@ fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
             return Ok(if same { Outcome::Created { run, new: false } } else { Outcome::KeyConflict });
         }
     }
+    let group = new.pipeline.group(&new.params);
+    if let Some(Group { key, when_busy: WhenBusy::Refuse }) = &group {
+        let busy = "SELECT 1 FROM runs WHERE concurrency_group = ? AND status IN ('pending', 'running')";
+        if tx.prepare_cached(busy)?.exists([key])? {
+            return Ok(Outcome::Refused);
+        }
+    }
     let params = json(&new.params)?;
-    tx.prepare_cached("INSERT INTO runs (id, pipeline, params, created_at, queued_at) VALUES (?1, ?2, ?3, ?4, ?4)")?
-        .execute(params![new.id.as_str(), new.pipeline.name, params, new.at.0])?;
+    let (group, supersedes) = group_columns(group);
+    tx.prepare_cached(
+        "INSERT INTO runs (id, pipeline, params, created_at, queued_at, priority, concurrency_group, supersedes)
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![new.id.as_str(), new.pipeline.name, params, new.at.0, new.priority, group, supersedes])?;
     let run = RunKey(tx.last_insert_rowid());
     add_attempt(tx, run, 1, &new.pipeline, &params, new.at)?;
     if let Some((key, digest)) = &new.idempotency {
@@ -121,6 +141,11 @@ fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
             .execute(params![key, digest, run.0, new.at.0])?;
     }
     Ok(Outcome::Created { run, new: true })
+}
+
+/// `concurrency_group` and `supersedes`.
+fn group_columns(group: Option<Group>) -> (Option<String>, bool) {
+    group.map_or((None, false), |Group { key, when_busy }| (Some(key), when_busy == WhenBusy::CancelPrevious))
 }
 
 fn add_attempt(
@@ -184,9 +209,14 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             ", status = 'interrupted', finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, \
               lease_until = NULL, gate = NULL, asked = NULL, question = NULL, answer = NULL, resume = ? AND resumes < ? AND cancel_by IS NULL"
         }
-        Change::Queue { params, by_itself, .. } => {
-            values.extend([text(&json(params)?), number(write.at.0), number(i64::from(*by_itself))]);
-            ", status = 'pending', attempt = attempt + 1, params = ?, queued_at = ?, \
+        Change::Queue { pipeline, params, by_itself, .. } => {
+            let (group, supersedes) = group_columns(pipeline.group(params));
+            values.extend([text(&json(params)?), group.into(), number(i64::from(supersedes))]);
+            // A run that goes on by itself keeps its place: what was asked for since comes after it.
+            let again = number(i64::from(*by_itself));
+            values.extend([again.clone(), number(write.at.0), again]);
+            ", status = 'pending', attempt = attempt + 1, params = ?, concurrency_group = ?, supersedes = ?, \
+              queued_at = iif(?, queued_at, ?), \
               started_at = NULL, finished_at = NULL, error = NULL, resume = 0, resumes = (resumes + 1) * ?"
         }
         Change::AskCancel { by } => {
@@ -217,10 +247,21 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             ANSWERED_IN_ATTEMPT
         }
     };
-    // What goes on by itself does so once, whoever has asked for what meanwhile.
-    let once = if matches!(write.change, Change::Queue { by_itself: true, .. }) { " AND resume = 1" } else { "" };
+    let mut also = String::new();
+    match &write.change {
+        Change::Claim { .. } => also.push_str(GROUP_IS_FREE),
+        Change::Queue { pipeline, params, by_itself, .. } => {
+            // What goes on by itself does so once, whoever has asked for what meanwhile.
+            also.push_str(if *by_itself { " AND resume = 1" } else { "" });
+            if let Some(Group { key, when_busy: WhenBusy::Refuse }) = pipeline.group(params) {
+                also.push_str(GROUP_IS_IDLE);
+                values.push(text(&key));
+            }
+        }
+        _ => {}
+    }
     let statement = format!(
-        "UPDATE runs SET head = head + ?{set} WHERE key = ? AND {guard}{once}
+        "UPDATE runs SET head = head + ?{set} WHERE key = ? AND {guard}{also}
          RETURNING status, attempt, head, lease_token, cancel_by"
     );
     let moved = tx

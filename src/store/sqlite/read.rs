@@ -8,6 +8,7 @@ use super::commit::KEPT;
 use super::review::tally;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
+use crate::model::queue::Waiting;
 use crate::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{Assignment, Outputs, Pulse, RunKey, RunStore, StoreError, View};
 
@@ -118,13 +119,19 @@ impl RunStore for SqliteStore {
     }
 
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
-        let found =
-            sqlx::query("SELECT key, attempt FROM runs WHERE status = 'pending' ORDER BY queued_at, key LIMIT ?")
-                .bind(limit)
-                .fetch_all(&self.reads)
-                .await
-                .map_err(classify)?;
-        found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
+        self.claimable(limit).await
+    }
+
+    async fn queue(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
+        self.in_order(limit).await
+    }
+
+    async fn active_in(&self, group: &str) -> Result<Option<RunId>, StoreError> {
+        self.first_active_in(group).await
+    }
+
+    async fn superseded(&self) -> Result<Vec<(RunKey, RunId)>, StoreError> {
+        self.superseded_runs().await
     }
 
     async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32, bool)>, StoreError> {

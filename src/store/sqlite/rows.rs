@@ -10,7 +10,7 @@ use crate::model::{PhaseState, Question, Record, Run, RunId, Status, Timestamp};
 use crate::store::{Pulse, RunKey};
 
 /// The columns that [`run`] reads. The phases come along as JSON, so that a list of runs is one statement.
-pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase, runs.attempt, runs.params, \
+pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase, runs.attempt, runs.params, runs.priority, \
      runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, runs.gate, runs.cancel_by, runs.asked, runs.question, \
      (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM \
         (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position) \
@@ -35,9 +35,14 @@ pub fn pulse(row: &SqliteRow) -> Result<Pulse, sqlx::Error> {
     Ok(Pulse { head: count(row, "head")?, status: status(row)?, attempt: row.try_get("attempt")? })
 }
 
+/// What a column holds as a run's id.
+pub fn id(text: &str, column: &str) -> Result<RunId, sqlx::Error> {
+    text.parse().map_err(|error| corrupt(column, error))
+}
+
 /// `id` and `attempt`.
 pub fn id_and_attempt(row: &SqliteRow) -> Result<(RunId, u32), sqlx::Error> {
-    Ok((row.try_get::<&str, _>("id")?.parse().map_err(|error| corrupt("id", error))?, row.try_get("attempt")?))
+    Ok((id(row.try_get("id")?, "id")?, row.try_get("attempt")?))
 }
 
 /// What a column holds as JSON.
@@ -73,12 +78,13 @@ pub fn run(row: &SqliteRow) -> Result<Run, sqlx::Error> {
     let waits = row.try_get::<Option<&str>, _>("gate")? == Some("waiting") && text_of(row, "cancel_by")?.is_none();
     let question = || Ok::<_, sqlx::Error>(Question { seq: count(row, "asked")?, question: row.try_get("question")? });
     Ok(Run {
-        id: text("id")?.parse().map_err(|error| corrupt("id", error))?,
+        id: id(text("id")?, "id")?,
         pipeline: row.try_get("pipeline")?,
         status: status(row)?,
         phase: row.try_get("phase")?,
         attempt: row.try_get("attempt")?,
         params: json(text("params")?, "params")?,
+        priority: row.try_get("priority")?,
         created_at: Timestamp(row.try_get("created_at")?),
         started_at: moment(row, "started_at")?,
         finished_at: moment(row, "finished_at")?,

@@ -2,24 +2,15 @@
 
 use std::sync::Arc;
 
-use runtrail::model::pipeline::OnInterrupt;
 use runtrail::model::{Body, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Status, Timestamp};
 use runtrail::store::{Change, Guard, NewFrame, NewRun, RunKey, Write};
 
 /// A run of one phase.
 pub fn new_run() -> NewRun {
     let phase = PhaseSpec { name: "a".into(), run: "true".into(), ..PhaseSpec::default() };
-    let pipeline = Pipeline {
-        name: "p".into(),
-        title: "P".into(),
-        description: String::new(),
-        on_interrupt: OnInterrupt::Fail,
-        whole: false,
-        params: vec![],
-        phases: vec![phase],
-    };
+    let pipeline = Pipeline { name: "p".into(), title: "P".into(), phases: vec![phase], ..Pipeline::default() };
     let pipeline = Arc::new(pipeline);
-    NewRun { id: RunId::generate(), pipeline, params: Params::new(), at: Timestamp(0), idempotency: None }
+    NewRun { id: RunId::generate(), pipeline, params: Params::new(), priority: 0, at: Timestamp(0), idempotency: None }
 }
 
 /// A line that a command printed at the beginning of time, so that equal lines are equal frames.

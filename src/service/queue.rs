@@ -1,0 +1,62 @@
+//! Who waits for a worker, and for whom.
+
+use super::{Service, TRIES};
+use crate::journal::WriteError;
+use crate::model::queue::{Group, MAX_PRIORITY, Queue, WhenBusy};
+use crate::model::{Code, Problem, RunId};
+use crate::store::NewRun;
+
+/// How many runs of the queue are told.
+const MOST: u32 = 1000;
+
+impl Service {
+    /// The runs that wait for a worker, in the order in which they are taken.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn queue(&self) -> Result<Queue, Problem> {
+        let (total, waiting) = self.store.queue(MOST).await?;
+        Ok(Queue { workers: self.engine.workers(), busy: self.engine.busy(), total, waiting })
+    }
+
+    /// Writes a new run, unless its group is busy and refuses it.
+    pub(super) async fn create(&self, new: NewRun) -> Result<(crate::store::RunKey, bool), Problem> {
+        for _ in 0..TRIES {
+            match self.journal.create(new.clone()).await {
+                Err(WriteError::Refused) => self.check_group(new.pipeline.group(&new.params)).await?,
+                created => return Ok(created?),
+            }
+            // What was in the way has ended meanwhile.
+        }
+        Err(WriteError::Refused.into())
+    }
+
+    /// # Errors
+    /// [`Code::GroupBusy`], if the group is busy and refuses runs meanwhile.
+    pub(super) async fn check_group(&self, group: Option<Group>) -> Result<(), Problem> {
+        let Some(Group { key, when_busy: WhenBusy::Refuse }) = group else { return Ok(()) };
+        match self.store.active_in(&key).await? {
+            None => Ok(()),
+            Some(run) => Err(busy(&run)),
+        }
+    }
+}
+
+fn busy(run: &RunId) -> Problem {
+    let detail = format!(
+        "The run {run} is active, and the pipeline refuses another one meanwhile. Wait for its end, or cancel it."
+    );
+    Problem::new(Code::GroupBusy, detail)
+}
+
+/// A priority that somebody asks for.
+///
+/// # Errors
+/// [`Code::BadRequest`], if it is out of bounds.
+pub(super) fn check_priority(priority: i32) -> Result<i32, Problem> {
+    if (-MAX_PRIORITY..=MAX_PRIORITY).contains(&priority) {
+        return Ok(priority);
+    }
+    let detail = format!("The priority {priority} is out of bounds; give -{MAX_PRIORITY} to {MAX_PRIORITY}.");
+    Err(Problem::new(Code::BadRequest, detail))
+}
