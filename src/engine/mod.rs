@@ -5,6 +5,7 @@
 //! child outlives the server. All that happens is journaled. Knows no HTTP.
 
 mod attempt;
+mod commands;
 mod dispatch;
 mod lines;
 mod output;
@@ -29,11 +30,13 @@ use crate::journal::Journal;
 use crate::pipelines::Projects;
 use crate::store::{RunKey, Store};
 
+pub use commands::{Commands, Outputs, RunningCommand, Variables};
 pub use dispatch::EngineTask;
+pub use process::Processes;
 pub use workspace::Workspaces;
 
 /// How the engine works.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EngineOptions {
     /// Who claims: a name for this instance, shown in the journal.
     pub owner: String,
@@ -49,10 +52,10 @@ pub struct EngineOptions {
     pub scratch: PathBuf,
     /// Where each attempt has a folder of its own while it is carried out. Nobody else's: what is there at start is removed.
     pub workspaces: Workspaces,
-    /// This program: its `supervise` command holds the leash, and commands may call it.
+    /// This program, which commands may call.
     pub program: PathBuf,
-    /// The limit of open files that commands get, if it is not this program's own.
-    pub open_files: Option<u64>,
+    /// What carries commands out.
+    pub commands: Arc<dyn Commands>,
 }
 
 /// The engine, as others see it. Cheap to clone.

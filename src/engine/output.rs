@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
+use super::commands::Outputs;
 use super::lines::{Line, Splitter, split};
-use super::process::Outputs;
 use crate::journal::{Journal, WriteError};
 use crate::model::kinds::Output;
 use crate::model::{Body, Log, LogStream};

@@ -1,45 +1,43 @@
-//! A phase's command as the engine holds it: start it, ask it to end, end it. Dropping it ends everything it started.
+//! Commands as processes, each on a leash. Dropping one ends everything it started.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use async_trait::async_trait;
 use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
-use super::{EngineOptions, supervisor};
+use super::commands::{Commands, Outputs, RunningCommand, Variables};
+use super::supervisor;
 
 /// What the server knows and a command must not.
 const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
 
 /// A running command, on its leash.
-pub struct Process {
+struct Process {
     supervisor: Child,
     leash: ChildStdin,
 }
 
-/// The two outputs of a command.
-pub struct Outputs {
-    /// Standard output.
-    pub stdout: ChildStdout,
-    /// Standard error.
-    pub stderr: ChildStderr,
+/// Carries commands out as processes.
+pub struct Processes {
+    /// This program: its `supervise` command holds the leash.
+    pub program: PathBuf,
+    /// The limit of open files that commands get, if it is not this program's own.
+    pub open_files: Option<u64>,
 }
 
-impl Process {
-    /// Starts `sh -c command` in `folder`, with these variables beside the server's own.
-    ///
-    /// # Errors
-    /// The supervisor cannot be started: no such program or folder, no memory, too many processes.
-    pub fn start(
-        options: &EngineOptions,
+impl Commands for Processes {
+    /// Starts `sh -c command`.
+    fn start(
+        &self,
         command: &str,
         folder: &Path,
-        variables: impl IntoIterator<Item = (String, OsString)>,
-    ) -> std::io::Result<(Self, Outputs)> {
-        let mut start = Command::new(&options.program);
+        variables: Variables,
+    ) -> std::io::Result<(Box<dyn RunningCommand>, Outputs)> {
+        let mut start = Command::new(&self.program);
         start.arg("supervise");
-        if let Some(limit) = options.open_files {
+        if let Some(limit) = self.open_files {
             start.args(["--open-files", &limit.to_string()]);
         }
         // The server's own, not what a phase sets.
@@ -60,24 +58,23 @@ impl Process {
         let (Some(leash), Some(stdout), Some(stderr)) = parts else {
             return Err(std::io::Error::other("the command's pipes are missing"));
         };
-        Ok((Self { supervisor, leash }, Outputs { stdout, stderr }))
+        let outputs = Outputs { stdout: Box::new(stdout), stderr: Box::new(stderr) };
+        Ok((Box::new(Process { supervisor, leash }), outputs))
     }
+}
 
-    /// Asks the command's process group to end.
-    pub async fn terminate(&mut self) {
+#[async_trait]
+impl RunningCommand for Process {
+    async fn terminate(&mut self) {
         // If the supervisor is gone, so is the command.
         let _ = self.leash.write_all(&[supervisor::TERMINATE]).await;
     }
 
-    /// Ends the command and all it started.
-    pub async fn kill(&mut self) {
+    async fn kill(&mut self) {
         let _ = self.leash.write_all(&[supervisor::KILL]).await;
     }
 
-    /// Waits until the command and all it started have ended; its exit code.
-    ///
-    /// Cancel safe.
-    pub async fn ended(&mut self) -> Option<i32> {
+    async fn ended(&mut self) -> Option<i32> {
         // Child::wait would close the leash, which means "kill"; it is not the child's stdin any more, so it stays open.
         self.supervisor.wait().await.ok().and_then(supervisor::exit_code)
     }

@@ -1,14 +1,12 @@
 //! One phase's command: run, journaled as it prints, ended if it takes too long or somebody asks for it, and tried again.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::commands::Variables;
 use super::output::{Reported, Told, journal_all};
 use super::places::enter;
-use super::process::Process;
 use super::verdict::Ended;
 use super::worker::Worker;
 use crate::journal::WriteError;
@@ -26,7 +24,7 @@ impl Worker {
         &self,
         spec: &PhaseSpec,
         name: &Arc<str>,
-        mut variables: HashMap<String, OsString>,
+        mut variables: Variables,
         folder: &Path,
     ) -> Result<(Ended, Told), WriteError> {
         let folder = match enter(folder, &spec.dir).await {
@@ -63,13 +61,13 @@ impl Worker {
         &self,
         spec: &PhaseSpec,
         name: &Arc<str>,
-        variables: HashMap<String, OsString>,
+        variables: Variables,
         folder: &Path,
     ) -> Result<(Ended, Told), WriteError> {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {
             return Ok((Ended::Stopped, Told::default()));
         }
-        let started = Process::start(&self.shared.options, &spec.run, folder, variables);
+        let started = self.shared.options.commands.start(&spec.run, folder, variables);
         let (mut process, outputs) = match started {
             Ok(started) => started,
             Err(error) => return Ok((Ended::NotStarted(error), Told::default())),

@@ -9,11 +9,26 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
+#[cfg(not(target_arch = "wasm32"))]
+thread_local! {
+    /// The clock of a simulation that runs on this thread.
+    static SIMULATED: std::cell::Cell<Option<fn() -> Timestamp>> = const { std::cell::Cell::new(None) };
+}
+
 impl Timestamp {
     /// The moment now, by this machine's clock.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn now() -> Self {
-        Self(jiff::Timestamp::now().as_millisecond())
+        SIMULATED.with(|simulated| match simulated.get() {
+            None => Self(jiff::Timestamp::now().as_millisecond()),
+            Some(clock) => clock(),
+        })
+    }
+
+    /// Takes another clock for this thread: that of a simulation.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn simulate(clock: fn() -> Self) {
+        SIMULATED.with(|simulated| simulated.set(Some(clock)));
     }
 
     /// Milliseconds from `earlier` to this moment; 0 if the clock ran backwards in between.

@@ -27,7 +27,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::codemod;
-use crate::engine::{Engine, EngineOptions, Workspaces};
+use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
 use crate::journal::{GroupCommit, Journal};
 use crate::pipelines::{Catalog, Projects};
 use crate::service::Service;
@@ -142,8 +142,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         projects: Arc::clone(&projects),
         scratch: data_dir.join("scratch"),
         workspaces: Workspaces::new(data_dir.join("workspaces")),
-        program,
-        open_files,
+        program: program.clone(),
+        commands: Arc::new(Processes { program, open_files }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     tokio::spawn(writer.run());

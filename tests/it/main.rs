@@ -10,6 +10,7 @@ mod connections;
 mod crash;
 mod faults;
 mod journal;
+mod lifecycle;
 mod load;
 mod locked;
 mod machine;
