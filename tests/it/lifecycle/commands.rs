@@ -62,7 +62,7 @@ impl Commands for Simulated {
             script.code = i32::from(this < script.tries);
         }
         let line = format!("{} {}\n", self.server, variables["RUNTRAIL_PHASE"].display());
-        let (stdout, mut print) = tokio::io::simplex(1 << 16);
+        let (stdout, mut print) = tokio::io::duplex(1 << 16);
         let (signal, mut signalled) = watch::channel(Signal::None);
         let work = tokio::spawn(async move {
             let carried_out = async {
