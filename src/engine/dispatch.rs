@@ -185,7 +185,8 @@ impl EngineTask {
 fn interruption(key: RunKey, attempt: u32, run: &Run, pipeline: &Pipeline, now: Timestamp) -> Write {
     let reason = "its worker went away: the lease ran out".to_owned();
     let resume = pipeline.on_interrupt == OnInterrupt::Resume;
-    let mut write = Write::new(key, Guard::Lapsed(attempt, now), Change::Interrupt { error: reason.clone(), resume });
+    let mut write =
+        Write::new(key, Guard::Lapsed(attempt, now, run.head), Change::Interrupt { error: reason.clone(), resume });
     for phase in &run.phases {
         let (state, duration_ms) = match phase.state {
             PhaseState::Started => (PhaseState::Failed, phase.started_at.map(|at| now.since(at))),

@@ -55,8 +55,9 @@ pub enum Guard {
     Lease(Lease),
     /// The run stands there.
     Standing(Status, u32),
-    /// The run is `running` in this attempt and its lease ran out before that moment.
-    Lapsed(u32, Timestamp),
+    /// The run is `running` in this attempt, its lease ran out before that moment, and its journal has this head: its worker
+    /// may go on late, up to the moment when someone else takes the run.
+    Lapsed(u32, Timestamp, u64),
     /// The run waits in this attempt for the answer to the question of this seq.
     Asked(u32, u64),
     /// The run waited in this attempt, and was answered or is to be cancelled.

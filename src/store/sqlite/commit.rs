@@ -234,9 +234,9 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             values.extend([text(status.as_str()), number(attempt.into())]);
             "status = ? AND attempt = ?"
         }
-        Guard::Lapsed(attempt, now) => {
-            values.extend([number(attempt.into()), number(now.0)]);
-            "status = 'running' AND attempt = ? AND lease_until < ?"
+        Guard::Lapsed(attempt, now, head) => {
+            values.extend([number(attempt.into()), number(now.0), number(signed(head))]);
+            "status = 'running' AND attempt = ? AND lease_until < ? AND head = ?"
         }
         Guard::Asked(attempt, seq) => {
             values.extend([number(attempt.into()), number(signed(seq))]);

@@ -348,7 +348,7 @@ impl World {
                         stopped.wake(self.time);
                     }
                     stopped.stop.cancel();
-                    stopped.run(self.time + GRACE + 1000);
+                    stopped.run(self.time + GRACE + 8 * LEASE);
                     let away = self.store.away.load(Ordering::Relaxed);
                     assert!(away || stopped.engine.is_finished(), "it stops within its grace time");
                 }

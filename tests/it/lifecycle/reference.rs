@@ -106,8 +106,10 @@ impl Machine {
                 run.status == Status::Running && run.attempt == attempt && run.token == token
             }
             Guard::Standing(status, attempt) => run.status == status && run.attempt == attempt,
-            Guard::Lapsed(attempt, now) => {
-                run.attempt == attempt && matches!(run.held, Some(Held::By(_, until)) if until < now.0)
+            Guard::Lapsed(attempt, now, head) => {
+                run.attempt == attempt
+                    && run.head == head
+                    && matches!(run.held, Some(Held::By(_, until)) if until < now.0)
             }
             Guard::Asked(attempt, seq) => {
                 run.attempt == attempt && run.cancelled_by.is_none() && run.held == Some(Held::Asks(seq))

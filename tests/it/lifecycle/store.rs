@@ -1,10 +1,11 @@
 //! The real store, as the servers of a simulation share it: every transaction is noted in the order in which it was made, and
 //! the database can be away.
 //!
-//! What it does takes no time of the simulation's clock, which stands while something blocks.
+//! What it does takes no time of the simulation's clock, which stands while something blocks; only the way there and back does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use runtrail::model::queue::Waiting;
@@ -24,13 +25,17 @@ pub struct Noted {
     pub history: Arc<Mutex<Vec<(Op, Outcome)>>>,
     /// Whether the database does not answer.
     pub away: Arc<AtomicBool>,
+    asked: Arc<AtomicU64>,
 }
+
+/// How long some questions and some answers take on their way, in milliseconds: time for others to come between.
+const WAYS: [u64; 8] = [0, 0, 0, 0, 1, 7, 60, 300];
 
 impl Noted {
     pub fn open(file: &std::path::Path) -> Self {
         let helper = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let inner = Arc::new(helper.block_on(SqliteStore::open(file, Durability::Normal)).unwrap());
-        Self { inner, helper: Arc::new(helper), history: Arc::default(), away: Arc::default() }
+        Self { inner, helper: Arc::new(helper), history: Arc::default(), away: Arc::default(), asked: Arc::default() }
     }
 
     async fn ask<T: Send + 'static, F>(
@@ -44,7 +49,19 @@ impl Noted {
             return Err(StoreError::Unavailable(Arc::new(std::io::Error::other("away"))));
         }
         let (inner, helper) = (Arc::clone(&self.inner), Arc::clone(&self.helper));
-        tokio::task::spawn_blocking(move || helper.block_on(ask(inner))).await.unwrap()
+        self.on_the_way().await;
+        let answer = tokio::task::spawn_blocking(move || helper.block_on(ask(inner))).await.unwrap();
+        self.on_the_way().await;
+        answer
+    }
+
+    /// Different from time to time, and the same whenever the same steps are taken.
+    async fn on_the_way(&self) {
+        let count = self.asked.fetch_add(1, Ordering::Relaxed);
+        let drawn = (count.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % WAYS.len();
+        if WAYS[drawn] > 0 {
+            tokio::time::sleep(Duration::from_millis(WAYS[drawn])).await;
+        }
     }
 }
 
