@@ -17,6 +17,7 @@ mod machine;
 mod many;
 mod phases;
 mod queue;
+mod restarts;
 mod resume;
 mod sse;
 mod stop;

@@ -206,8 +206,10 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         }
         Change::Interrupt { error, resume } => {
             values.extend([number(write.at.0), text(error), number(i64::from(*resume)), number(RESUMES)]);
+            // What somebody has cancelled or rejected does not go on by itself because its server went away meanwhile.
             ", status = 'interrupted', finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, \
-              lease_until = NULL, gate = NULL, asked = NULL, question = NULL, answer = NULL, resume = ? AND resumes < ? AND cancel_by IS NULL"
+              lease_until = NULL, gate = NULL, asked = NULL, question = NULL, answer = NULL, \
+              resume = ? AND resumes < ? AND cancel_by IS NULL AND coalesce(json_extract(answer, '$.approved'), 1)"
         }
         Change::Queue { pipeline, params, by_itself, .. } => {
             let (group, supersedes) = group_columns(pipeline.group(params));

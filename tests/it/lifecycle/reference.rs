@@ -29,6 +29,7 @@ struct Run {
     token: i64,
     held: Option<Held>,
     cancelled_by: Option<String>,
+    rejected: bool,
     head: u64,
     /// It goes on by itself.
     resumes: bool,
@@ -87,6 +88,7 @@ impl Machine {
                     token: 0,
                     held: None,
                     cancelled_by: None,
+                    rejected: false,
                     head: 0,
                     resumes: false,
                     resumed: 0,
@@ -191,7 +193,10 @@ fn change(run: &mut Run, write: &Write) {
             run.token += 1;
             run.held = Some(Held::Asks(run.head + write.frames.len() as u64));
         }
-        Change::Answer(_) => run.held = Some(Held::Answered),
+        Change::Answer(answer) => {
+            run.held = Some(Held::Answered);
+            run.rejected = !answer.approved;
+        }
         Change::Resume { owner, until } => {
             run.token += 1;
             run.held = Some(Held::By(owner.clone(), until.0));
@@ -199,12 +204,14 @@ fn change(run: &mut Run, write: &Write) {
         Change::Finish { to, .. } => {
             run.status = *to;
             run.held = None;
+            run.rejected = false;
             run.cancelled_by = None;
         }
         Change::Interrupt { resume, .. } => {
             run.status = Status::Interrupted;
             run.held = None;
-            run.resumes = *resume && run.resumed < RESUMES && run.cancelled_by.is_none();
+            run.resumes = *resume && run.resumed < RESUMES && run.cancelled_by.is_none() && !run.rejected;
+            run.rejected = false;
             run.cancelled_by = None;
         }
         Change::Queue { pipeline, params, from, by_itself } => {

@@ -1,0 +1,172 @@
+//! Fifty times kill -9 and a new start, with runs in every phase and some that wait for a person: each run ends by its rule, no
+//! child survives, and the journals have no gap (issue 4).
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use reqwest::StatusCode;
+use runtrail::model::Status;
+use serde_json::{Value, json};
+
+use crate::support::{Server, World, alive, pids, until};
+
+const ROUNDS: usize = 50;
+
+const PHASES: [&str; 4] = ["scanning", "analyzing", "generating", "applying"];
+
+/// How long an answer is kept back, in rounds.
+const ANSWERED_AFTER: usize = 3;
+
+/// How often a run goes on by itself, at most.
+const RESUMES: usize = 10;
+
+/// Runs that stand in one phase, with children of which one leaves the session; and runs that ask before the second phase.
+fn pipelines(world: &World) {
+    let stand = "cd $RUNTRAIL_PARAM_PROJECT
+if [ $RUNTRAIL_PHASE = $RUNTRAIL_PARAM_STAND ] && [ ! -e go ]; then
+  echo $$ >> pids; setsid sh -c 'echo $$ >> pids; exec sleep 600' &
+  echo stands; while [ ! -e go ]; do sleep 0.05; done
+fi";
+    let phases: String =
+        PHASES.iter().map(|name| format!("[[phases]]\nname = \"{name}\"\nrun = '''\n{stand}\n'''\n")).collect();
+    let params = "[[params]]\nname = \"project\"\ntype = \"path\"\n[[params]]\nname = \"stand\"\ntype = \"string\"\n";
+    for on_interrupt in ["fail", "resume"] {
+        let head = format!("name = \"{on_interrupt}\"\non_interrupt = \"{on_interrupt}\"\n");
+        world.toml(on_interrupt, &format!("{head}{params}{phases}"));
+    }
+    let asks =
+        "[[phases]]\nname = \"a\"\nrun = \"echo a\"\n[[phases]]\nname = \"b\"\nrun = \"echo b\"\napproval = true\n";
+    world.toml("asks", &format!("name = \"asks\"\n{asks}"));
+}
+
+async fn start(server: &Server, pipeline: &str, params: Value) -> String {
+    let answer = server.post("/api/v1/runs", json!({ "pipeline": pipeline, "params": params })).await;
+    assert_eq!(answer.status(), StatusCode::CREATED);
+    answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+async fn until_phase(server: &Server, id: &str, phase: &str) {
+    until(&format!("{id} is in {phase}"), async || (server.run(id).await["phase"] == phase).then_some(())).await;
+}
+
+/// What the journal says became of each attempt. Every change is one that there is.
+fn ends(frames: &[Value]) -> Vec<Status> {
+    let (mut at, mut attempt, mut ends) = (Status::Pending, 1, Vec::new());
+    for frame in frames {
+        if frame["kind"] == "status" {
+            let word = |name: &str| Status::from_str(frame["data"][name].as_str().unwrap()).unwrap();
+            let (from, to) = (word("from"), word("to"));
+            assert!(from == at && from.may_become(to), "{frame} while {at}");
+            attempt += u64::from(to == Status::Pending);
+            ends.extend(to.is_finished().then_some(to));
+            at = to;
+        } else {
+            assert!(
+                at == Status::Running || frame["data"]["carried"] == true || frame["data"]["state"] == "skipped",
+                "{frame} while {at}"
+            );
+        }
+        assert_eq!(frame["attempt"], attempt);
+    }
+    assert!(at.is_finished());
+    ends
+}
+
+#[tokio::test]
+async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
+    let world = World::new();
+    pipelines(&world);
+    let flags = ["--workers", "64", "--lease", "300ms"];
+    let mut server = world.serve_with(&flags);
+    let mut runs: HashMap<String, (&str, usize)> = HashMap::new();
+    let (mut asking, mut standing): (Vec<String>, Vec<(String, &str, usize)>) = Default::default();
+    for round in 0..ROUNDS {
+        let (one, other) = (PHASES[round % 4], PHASES[(round / 4 + round) % 4]);
+        let params = |stand: &str| json!({ "project": world.project(), "stand": stand });
+        let failing = start(&server, "fail", params(one)).await;
+        let resuming = start(&server, "resume", params(other)).await;
+        let asks = start(&server, "asks", json!({})).await;
+        until_phase(&server, &failing, one).await;
+        standing.push((resuming.clone(), other, round));
+        // Each that goes on by itself stands again before the next crash.
+        for (id, phase, since) in standing.iter().filter(|(_, _, since)| round - since <= RESUMES) {
+            until(&format!("{id} stands in its next attempt"), async || {
+                let run = server.run(id).await;
+                (run["attempt"] == round - since + 1 && run["phase"] == *phase).then_some(())
+            })
+            .await;
+        }
+        server.until_asked(&asks).await;
+        if let Some(earlier) = round.checked_sub(ANSWERED_AFTER) {
+            let id = &asking[earlier];
+            assert!(server.run(id).await["approval"].is_object(), "it waits through every crash");
+            let answer = if earlier % 2 == 0 { "approve" } else { "reject" };
+            let answered = server.post(&format!("/api/v1/runs/{id}/{answer}"), json!({})).await;
+            assert_eq!(answered.status(), StatusCode::ACCEPTED);
+            // Killed before, while and after the answer is followed, as it happens.
+        }
+        for (id, pipeline) in [(&failing, "fail"), (&resuming, "resume"), (&asks, "asks")] {
+            runs.insert(id.clone(), (pipeline, round));
+        }
+        asking.push(asks);
+        // Every third time with all that holds the leashes, as when memory runs out.
+        if round % 3 == 2 {
+            let own = world.processes();
+            for pid in own.into_iter().filter(|pid| Some(*pid) != i32::try_from(server.pid()).ok()) {
+                let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                if cmdline.split(|byte| *byte == 0).nth(1) == Some(b"supervise") {
+                    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+                }
+            }
+        }
+        let children = pids(&world.file("pids"));
+        server.kill();
+        server = world.serve_with(&flags);
+        until("every child of the server before has died", async || {
+            children.iter().all(|pid| !alive(*pid)).then_some(())
+        })
+        .await;
+        std::fs::remove_file(world.file("pids")).ok();
+    }
+    // Now they may come to their end.
+    std::fs::write(world.file("go"), "").unwrap();
+    for id in &asking[ROUNDS - ANSWERED_AFTER..] {
+        server.until_asked(id).await;
+        server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
+    }
+    for (id, (pipeline, round)) in &runs {
+        let run = until(&format!("{pipeline} {id} has ended"), async || {
+            let run = server.run(id).await;
+            // One that goes on by itself has ended for a moment only.
+            let ended = run["finished_at"] != Value::Null;
+            let goes_on = *pipeline == "resume"
+                && run["status"] == "interrupted"
+                && run["attempt"].as_u64() <= Some(RESUMES as u64);
+            (ended && !goes_on).then_some(run)
+        })
+        .await;
+        let ends = ends(&server.frames(id).await);
+        let (last, before) = ends.split_last().unwrap();
+        assert!(before.iter().all(|end| *end == Status::Interrupted));
+        assert_eq!(run["status"], last.as_str());
+        let expected = match *pipeline {
+            // Killed with its server in its first attempt, and never begun again.
+            "fail" => vec![Status::Interrupted],
+            // Once for each crash since; then it is left, or it came to its end.
+            "resume" => {
+                let crashes = ROUNDS - round;
+                let end = if crashes > RESUMES { Status::Interrupted } else { Status::Completed };
+                [vec![Status::Interrupted; crashes.min(RESUMES)], vec![end]].concat()
+            }
+            // It may have been killed on its way after the answer.
+            _ if *last == Status::Interrupted => vec![Status::Interrupted],
+            _ if *round % 2 == 1 && *round < ROUNDS - ANSWERED_AFTER => vec![Status::Cancelled],
+            _ => vec![Status::Completed],
+        };
+        assert_eq!(ends, expected, "{pipeline} of round {round}");
+    }
+    assert!(pids(&world.file("pids")).into_iter().all(|pid| !alive(pid)));
+    assert_eq!(world.workspaces(), [] as [std::path::PathBuf; 0]);
+    assert_eq!(server.terminate().await, Some(0));
+    assert_eq!(world.processes(), [] as [i32; 0]);
+}
