@@ -9,6 +9,7 @@ pub mod notice;
 pub mod outcome;
 pub mod params;
 pub mod phases;
+pub mod queue;
 pub mod review;
 pub mod runs;
 pub mod start;

@@ -3,8 +3,9 @@
 use leptos::prelude::*;
 use leptos_router::components::A;
 
-use crate::model::{Offer, Phase, PhaseState, Run};
+use crate::model::{Offer, Phase, PhaseState, Run, Status};
 use crate::ui::components::params;
+use crate::ui::components::queue::{LiveQueue, QueuePlace};
 use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::{Elapsed, Moment};
 
@@ -15,6 +16,8 @@ pub fn RunRow(
     run: ArcRwSignal<Run>,
     /// The pipelines, for their titles.
     offer: RwSignal<Offer>,
+    /// The runs that wait.
+    queue: LiveQueue,
 ) -> impl IntoView {
     let run = RwSignal::from(run);
     let id = run.with_untracked(|run| run.id.clone());
@@ -29,7 +32,7 @@ pub fn RunRow(
     let asked = Memo::new(move |_| run.with(|run| Some(run.started_at.unwrap_or(run.created_at))));
     let phases = Memo::new(move |_| run.with(|run| run.phases.clone()));
     let phase = Memo::new(move |_| run.with(|run| run.phase.clone()));
-    let short = id.short().to_owned();
+    let (short, waiting) = (id.short().to_owned(), id.clone());
     view! {
         <li
             class="relative grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 border-b border-line px-4 py-2.5 transition-colors last:border-b-0 hover:bg-hover md:grid-cols-[7.5rem_minmax(0,1fr)_8rem_6.5rem_4rem] md:py-2"
@@ -57,7 +60,10 @@ pub fn RunRow(
             </div>
             <div class="min-w-0 max-md:order-5 max-md:col-span-2">
                 <PhaseBar phases/>
-                <p class="truncate pt-1 text-xs text-soft empty:hidden">{move || phase.get()}</p>
+                <p class="truncate pt-1 text-xs text-soft empty:hidden">
+                    {move || phase.get()}
+                    {move || (status.get() == Status::Pending).then(|| view! { <QueuePlace id=waiting.clone() queue/> })}
+                </p>
             </div>
             <div class="text-xs text-soft max-md:order-3 md:text-right"><Moment at=asked/></div>
             <div class="text-right text-xs text-soft max-md:order-4"><Elapsed from to/></div>

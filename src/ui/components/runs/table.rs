@@ -9,6 +9,7 @@ use super::row::RunRow;
 use crate::model::{Offer, RunFilter, RunPage};
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::notice::ProblemNotice;
+use crate::ui::components::queue::LiveQueue;
 use crate::ui::format;
 
 /// The runs, newest first, kept up to date.
@@ -25,6 +26,8 @@ pub fn RunTable(
     let older = filter.clone();
     let live = LiveRuns::new(filter, page);
     Effect::new(move |_| live.begin());
+    let queue = LiveQueue::new();
+    Effect::new(move |_| queue.begin());
     let empty = Memo::new(move |_| live.rows.with(Vec::is_empty));
     view! {
         {move || live.problem.get().map(|problem| view! { <ProblemNotice problem/> })}
@@ -43,7 +46,7 @@ pub fn RunTable(
             </Show>
             <ul>
                 <For each=move || live.rows.get() key=|run| run.with_untracked(|run| run.id.clone()) let:run>
-                    <RunRow run offer/>
+                    <RunRow run offer queue/>
                 </For>
             </ul>
         </div>

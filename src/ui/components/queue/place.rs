@@ -1,0 +1,49 @@
+//! Where a run stands in the queue, in words.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+use super::LiveQueue;
+use crate::model::queue::Waiting;
+use crate::model::{RunId, Status};
+
+/// The same for one run alone, as long as it waits.
+#[component]
+pub fn PendingPlace(
+    /// The run.
+    id: RunId,
+    /// Where it stands.
+    status: Memo<Status>,
+) -> impl IntoView {
+    move || {
+        let queue = (status.get() == Status::Pending).then(LiveQueue::new)?;
+        Effect::new(move |_| queue.begin());
+        Some(view! { <QueuePlace id=id.clone() queue/> })
+    }
+}
+
+/// Where a run stands in the queue, while it waits. Live.
+#[component]
+pub fn QueuePlace(
+    /// The run.
+    id: RunId,
+    /// The queue.
+    queue: LiveQueue,
+) -> impl IntoView {
+    let place = Memo::new(move |_| queue.place(&id));
+    move || {
+        let Waiting { position, held_by, .. } = place.get()?;
+        let first = match position {
+            1 => "Next in the queue".to_owned(),
+            position => format!("Number {position} in the queue"),
+        };
+        let held = held_by.map(|run| {
+            let short = run.short().to_owned();
+            view! {
+                ", waits for "
+                <A href=format!("/runs/{run}") attr:class="link relative font-mono" attr:title=run.to_string()>{short}</A>
+            }
+        });
+        Some(view! { <span data-testid="queue-position" data-position=position.to_string()>{first}{held}</span> })
+    }
+}
