@@ -16,6 +16,7 @@ use crate::ui::components::icon::Icon;
 use crate::ui::components::outcome::OutcomeSummary;
 use crate::ui::components::params::ParamList;
 use crate::ui::components::phases::PhaseList;
+use crate::ui::components::queue::PendingPlace;
 use crate::ui::components::review::{ApprovalBanner, LeftOut, ReviewPanel, Tab, Tabs};
 use crate::ui::components::status::{self, StatusBadge};
 use crate::ui::components::time::{Elapsed, Moment};
@@ -106,6 +107,7 @@ fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callba
                         <span class="font-mono" title=id.to_string()>{id.short().to_owned()}</span>
                         <CopyButton text=id.to_string() label="Copy the run's id"/>
                     </span>
+                    <span class="text-xs text-soft empty:hidden"><PendingPlace id=id.clone() status/></span>
                     <div class="flex gap-2 sm:ml-auto">
                         <RunActions id=id.clone() status attempt unfinished follow problem/>
                     </div>

@@ -10,8 +10,10 @@ use crate::model::queue::{Queue, Waiting};
 #[derive(Clone, Copy)]
 pub struct LiveQueue {
     queue: RwSignal<Queue>,
-    pub(super) link: RwSignal<Link>,
-    pub(super) role: RwSignal<Role>,
+    /// How the queue is connected.
+    pub link: RwSignal<Link>,
+    /// The tab's part in the browser's one connection.
+    pub role: RwSignal<Role>,
     #[cfg(feature = "hydrate")]
     pub(super) engine: StoredValue<Option<std::rc::Rc<super::engine::Engine>>, LocalStorage>,
 }
