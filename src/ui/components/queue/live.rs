@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+#[cfg(feature = "hydrate")]
 use crate::activity::{Connection, Link, Settings, tabs::Role};
 use crate::model::RunId;
 use crate::model::queue::{Queue, Waiting};
@@ -10,10 +11,10 @@ use crate::model::queue::{Queue, Waiting};
 #[derive(Clone, Copy)]
 pub struct LiveQueue {
     queue: RwSignal<Queue>,
-    /// How the queue is connected.
-    pub link: RwSignal<Link>,
-    /// The tab's part in the browser's one connection.
-    pub role: RwSignal<Role>,
+    #[cfg(feature = "hydrate")]
+    pub(super) link: RwSignal<Link>,
+    #[cfg(feature = "hydrate")]
+    pub(super) role: RwSignal<Role>,
     #[cfg(feature = "hydrate")]
     pub(super) engine: StoredValue<Option<std::rc::Rc<super::engine::Engine>>, LocalStorage>,
 }
@@ -23,7 +24,9 @@ impl LiveQueue {
     pub fn new() -> Self {
         Self {
             queue: RwSignal::default(),
+            #[cfg(feature = "hydrate")]
             link: RwSignal::new(Connection::new(Settings::default(), true).link()),
+            #[cfg(feature = "hydrate")]
             role: RwSignal::new(Role::Solo),
             #[cfg(feature = "hydrate")]
             engine: StoredValue::new_local(None),
