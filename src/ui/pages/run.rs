@@ -123,6 +123,13 @@ fn Shown(
         let id = id.clone();
         Signal::derive(move || tab.get().address(&id, shown.earlier.get()))
     };
+    let form = {
+        let id = id.clone();
+        move || {
+            let dialog = || view! { <EditDialog id=id.clone() pipeline offer shown state unfinished home/> };
+            editing.get().then(dialog)
+        }
+    };
     let reviewing = move || tab.get() != Tab::Activity;
     let left_out = LeftOut::of(state);
     let page_title = {
@@ -169,6 +176,7 @@ fn Shown(
                 <Facts shown/>
             </div>
             <ActionProblem problem/>
+            {form}
             <Failure state=shown.state/>
             <ApprovalBanner id=id.clone() follow left_out problem/>
             <OutcomeSummary state=shown.state/>
@@ -194,7 +202,6 @@ fn Shown(
                     </div>
                 </div>
             </div>
-            {move || editing.get().then(|| view! { <EditDialog id=id.clone() pipeline offer shown state unfinished home/> })}
         </div>
     }
 }

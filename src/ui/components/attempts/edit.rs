@@ -58,6 +58,10 @@ pub fn EditDialog(
             // As the server rendered it, it is open and in its place on the page. Closing it would tell that it was closed.
             let _ = dialog.remove_attribute("open");
             let _ = dialog.show_modal();
+            // Not the link that closes it, which comes first.
+            if let Some(param) = pipeline.with_untracked(|pipeline| pipeline.as_ref()?.params.first().cloned()) {
+                focus(&format!("param-{}", param.name));
+            }
         }
     });
     Effect::new(move |_| {
@@ -147,7 +151,7 @@ pub fn EditDialog(
     };
     view! {
         <dialog
-            class="card m-auto w-[calc(100%-1.5rem)] max-w-lg overflow-hidden p-0 text-ink shadow-lg backdrop:bg-black/40"
+            class="card m-auto w-[calc(100%-1.5rem)] max-w-lg overflow-hidden p-0 text-ink shadow-lg noscript:static noscript:shrink-0 backdrop:bg-canvas/75"
             aria-labelledby="edit-title"
             data-testid="edit-dialog"
             open=true
