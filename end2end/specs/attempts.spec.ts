@@ -276,6 +276,8 @@ test('a pipeline that has other parameters by now', async ({ server, api, run, p
   expect((await api.run(id)).params['level']).toBe('slow');
 });
 
+const SHOTS = join(import.meta.dirname, '../test-results/shots');
+
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
@@ -295,6 +297,7 @@ test.describe('without scripts', () => {
 
     await page.getByTestId('rerun-edit').click();
     await expect(page.getByTestId('differs')).toHaveText(/was: good/);
+    await page.screenshot({ path: join(SHOTS, 'attempts-edit-without-scripts.png') });
     await page.getByTestId('param-word').fill('better');
     await page.getByTestId('param-loud').uncheck();
     await page.getByTestId('rerun-edited').click();
@@ -306,8 +309,6 @@ test.describe('without scripts', () => {
     await expect(page.locator('[data-testid="compare-phase"][data-phase="check"]')).toContainText('checking better');
   });
 });
-
-const SHOTS = join(import.meta.dirname, '../test-results/shots');
 
 for (const screen of [
   { name: 'desktop', viewport: { width: 1280, height: 800 } },

@@ -14,6 +14,9 @@ use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::Moment;
 use crate::ui::format;
 
+/// The columns of all that is compared: what it is, the one, the other, the difference. `.compare` in the style sheet has them too.
+const COLUMNS: &str = "sm:grid-cols-[minmax(0,1.1fr)_minmax(0,1fr)_minmax(0,1fr)_5rem]";
+
 /// A comparison. `newest` is the run's current attempt.
 #[component]
 pub fn ComparisonView(
@@ -35,12 +38,13 @@ pub fn ComparisonView(
     let sides = [a, b].map(|attempt| side(&id, attempt, newest, longest));
     let phases = phases.into_iter().map(|pair| phase(&id, pair, numbers, longest_phase)).collect_view();
     view! {
-        <section class="card grid gap-x-6 gap-y-4 px-5 py-4 sm:grid-cols-[1fr_1fr_auto]" aria-label="Attempts">
+        <section class=format!("card grid gap-x-6 gap-y-4 px-5 py-4 {COLUMNS}") aria-labelledby="compare-all">
+            <h2 id="compare-all" class="text-sm font-semibold max-sm:sr-only">"The whole attempt"</h2>
             {sides}
-            <div class="flex flex-col gap-1 sm:text-right">
-                <span class="text-xs text-faint">"Difference"</span>
-                <span class="text-sm font-semibold tabular-nums" data-testid="compare-difference">{change}</span>
-            </div>
+            <p class="text-xs text-soft tabular-nums sm:text-right" data-testid="compare-difference">
+                <span class="pr-2 text-faint sm:sr-only">"Difference "</span>
+                {change}
+            </p>
         </section>
         <p class="text-xs text-soft" class:hidden=!active>
             "One of them is not over. This is how far they were when this page was loaded."
@@ -150,11 +154,11 @@ fn phase(id: &RunId, pair: PhasePair, (a, b): (u32, u32), longest: u64) -> impl 
     let log = log.map(|log| compared(id, log, (a, b)));
     view! {
         <article class="card overflow-hidden" data-testid="compare-phase" data-phase=name.clone() data-log=word>
-            <div class="grid gap-x-6 gap-y-2 px-5 py-3 sm:grid-cols-[minmax(0,1.1fr)_1fr_1fr_5rem] sm:items-center">
+            <div class=format!("grid gap-x-6 gap-y-2 px-5 py-3 sm:items-center {COLUMNS}")>
                 <h3 class="min-w-0 truncate text-sm font-semibold">{name.clone()}</h3>
                 {sides}
                 <span class="text-xs text-soft tabular-nums sm:text-right">
-                    {change}
+                    {change.map(|change| view! { <span class="pr-2 text-faint sm:sr-only">"Difference "</span> {change} })}
                 </span>
             </div>
             {log}
@@ -170,7 +174,7 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, longest: u64) -> AnyVie
     };
     let AttemptPhase { phase: inner, carried, .. } = &phase;
     let exit = inner.exit_code.filter(|&code| code != 0).map(|code| {
-        view! { <span class="font-medium text-bad">{format!("exit {code}")}</span> }
+        view! { <span class="shrink-0 font-medium text-bad">{format!("exit {code}")}</span> }
     });
     let words = match inner.state {
         PhaseState::Pending => "waiting".to_owned(),

@@ -12,7 +12,7 @@ use crate::ui::components::review::Tab;
 use crate::ui::components::status::{self, StatusBadge};
 
 /// So many attempts have a tab; the others are in a menu.
-const TABS: usize = 6;
+const TABS: usize = 5;
 
 /// The tabs, if there is more than one attempt.
 #[component]
@@ -87,7 +87,7 @@ pub fn AttemptTabs(
     let none_in_menu = Memo::new(move |_| in_menu().is_empty());
     view! {
         <nav
-            class="flex flex-wrap items-center gap-x-1 gap-y-1.5"
+            class="relative flex flex-wrap items-center gap-x-1 gap-y-1.5"
             class:hidden=move || newest.get() < 2
             aria-label="Attempts"
             data-testid="attempts"
@@ -96,12 +96,12 @@ pub fn AttemptTabs(
             <For each=in_row key=|attempt| *attempt let:attempt>
                 {link(attempt, "tab tab-small")}
             </For>
-            <details class="relative" class:hidden=move || none_in_menu.get() node_ref=menu>
+            <details class="sm:relative" class:hidden=move || none_in_menu.get() node_ref=menu>
                 <summary class="tab tab-small list-none [&::-webkit-details-marker]:hidden" data-testid="more-attempts">
                     "Earlier"
                     {Icon::Fold.draw()}
                 </summary>
-                <div class="scrollbar-thin absolute top-full left-0 z-20 mt-1 grid max-h-64 w-max grid-cols-3 gap-0.5 overflow-auto rounded-lg border border-line bg-panel p-1.5 shadow-lg max-sm:right-0 max-sm:left-auto" on:click=fold>
+                <div class="scrollbar-thin absolute top-full left-0 z-20 mt-1 grid max-h-64 w-max grid-cols-3 gap-0.5 overflow-auto rounded-lg border border-line bg-panel p-1.5 shadow-lg max-sm:max-w-full" on:click=fold>
                     <For each=in_menu key=|attempt| *attempt let:attempt>
                         {link(attempt, "tab tab-small")}
                     </For>

@@ -15,6 +15,8 @@ pub struct Edited {
     was: String,
     id: String,
     kind: ParamKind,
+    /// Whether the field can have what was: a choice may be none any more.
+    possible: bool,
 }
 
 impl Edited {
@@ -26,13 +28,21 @@ impl Edited {
         let was = text(last).unwrap_or_else(|| nothing.to_owned());
         let new = !given.contains_key(&param.name) && !last.contains_key(&param.name);
         let default = param.default.as_ref().filter(|_| new).map(ToString::to_string);
-        let value = text(given).or(default).unwrap_or_else(|| nothing.to_owned());
-        Self { value: RwSignal::new(value), was, id: format!("param-{}", param.name), kind: param.kind }
+        let possible =
+            |value: &String| param.kind != ParamKind::Choice || value.is_empty() || param.choices.contains(value);
+        let value = text(given).filter(possible).or(default).unwrap_or_else(|| nothing.to_owned());
+        let id = format!("param-{}", param.name);
+        Self { value: RwSignal::new(value), id, kind: param.kind, possible: possible(&was), was }
     }
 
     /// Whether it is not what the last attempt had.
     pub fn differs(&self) -> bool {
         self.value.with(|value| *value != self.was)
+    }
+
+    /// Whether the field can have what the last attempt had.
+    pub const fn can_reset(&self) -> bool {
+        self.possible
     }
 
     /// What the last attempt had, for people.
@@ -41,6 +51,7 @@ impl Edited {
             (ParamKind::Boolean, "true") => "ticked".to_owned(),
             (ParamKind::Boolean, _) => "not ticked".to_owned(),
             (_, "") => "nothing".to_owned(),
+            (_, was) if !self.possible => format!("{was}, which is no choice any more"),
             (_, was) => was.to_owned(),
         }
     }
@@ -88,7 +99,7 @@ mod tests {
             kind,
             required: false,
             default: default.map(|text| ParamValue::Text(text.into())),
-            choices: vec![],
+            choices: vec!["a".into()],
         };
         let with = |value| Params::from([("x".to_owned(), value)]);
         let text = |text: &str| with(ParamValue::Text(text.into()));
@@ -100,6 +111,8 @@ mod tests {
             (ParamKind::String, Some("d"), none(), none(), "d", Some("nothing")),
             (ParamKind::String, Some("d"), none(), text("b"), "", Some("b")),
             (ParamKind::Integer, None, with(ParamValue::Integer(7)), none(), "7", Some("nothing")),
+            (ParamKind::Choice, None, text("a"), text("b"), "a", Some("b, which is no choice any more")),
+            (ParamKind::Choice, Some("a"), text("b"), text("b"), "", Some("b, which is no choice any more")),
             (ParamKind::Boolean, None, none(), none(), "false", None),
             (ParamKind::Boolean, None, with(ParamValue::Boolean(true)), none(), "true", Some("not ticked")),
             (ParamKind::Boolean, None, none(), with(ParamValue::Boolean(true)), "false", Some("ticked")),

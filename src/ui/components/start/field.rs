@@ -84,6 +84,7 @@ fn difference(edited: Edited) -> impl IntoView {
                     <button
                         type="button"
                         class="shrink-0 rounded text-accent underline underline-offset-2 noscript:hidden"
+                        class:hidden=!again.can_reset()
                         on:click=move |_| again.reset()
                     >
                         "Reset"
