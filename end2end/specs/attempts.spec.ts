@@ -261,18 +261,18 @@ test('a pipeline that has other parameters by now', async ({ server, api, run, p
     params: [
       { name: 'project', type: 'path', required: true },
       { name: 'level', type: 'choice', choices: ['quick', 'slow'], default: 'quick' },
-      { name: 'times', type: 'integer', default: 3 },
+      { name: 'rounds', type: 'integer', default: 3 },
     ],
   });
-  await expect.poll(async () => JSON.stringify(await api.pipelines())).toContain('times');
+  await expect.poll(async () => JSON.stringify(await api.pipelines())).toContain('rounds');
   await page.getByTestId('rerun-edit').click();
-  await expect(page.getByTestId('param-times')).toHaveValue('3');
+  await expect(page.getByTestId('param-rounds')).toHaveValue('3');
   await expect(page.getByTestId('param-word')).toHaveCount(0);
   await expect(page.getByTestId('gone')).toContainText('loud, word');
   await expect(page.getByTestId('differs').filter({ hasText: 'was: thorough' })).toBeVisible();
   await page.getByTestId('param-level').selectOption('slow');
   await page.getByTestId('rerun-edited').click();
-  await expect.poll(async () => (await api.run(id)).params['times']).toBe(3);
+  await expect.poll(async () => (await api.run(id)).params['rounds']).toBe(3);
   expect((await api.run(id)).params['level']).toBe('slow');
 });
 
