@@ -8,6 +8,8 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, JsonEncoding};
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 
+use crate::model::attempt::AttemptView;
+use crate::model::compare::Comparison;
 use crate::model::queue::Queue;
 use crate::model::review::{FindingFilter, FindingPage, PatchEntry, ShownPatch};
 use crate::model::{Code, Offer, Problem, Run, RunFilter, RunPage, RunView};
@@ -74,6 +76,38 @@ pub async fn view_run(
     server::answer(server::service()?.view(&id).await)
 }
 
+/// An attempt of a run: what was asked of it and what became of it.
+///
+/// # Errors
+/// There is no such run or attempt, or the database is not available.
+#[server(prefix = "/fn", endpoint = "attempt", input = GetUrl)]
+pub async fn view_attempt(
+    /// The run's id.
+    id: String,
+    /// Which attempt.
+    attempt: u32,
+) -> Result<AttemptView, Problem> {
+    server::answer(server::service()?.attempt(&id, attempt).await)
+}
+
+/// Two attempts of a run side by side.
+///
+/// # Errors
+/// There is no such run or attempt, or only one, or the database is not available.
+#[server(prefix = "/fn", endpoint = "compare", input = GetUrl)]
+pub async fn compare_attempts(
+    /// The run's id.
+    id: String,
+    /// The one; the attempt before the other, if nothing is said.
+    #[server(default)]
+    a: Option<u32>,
+    /// The other; the newest, if nothing is said.
+    #[server(default)]
+    b: Option<u32>,
+) -> Result<Comparison, Problem> {
+    server::answer(server::service()?.compare(&id, a, b).await)
+}
+
 /// Asks for a new run, and leads to its page.
 ///
 /// # Errors
@@ -113,6 +147,36 @@ pub async fn rerun(
 ) -> Result<Run, Problem> {
     let from = if failed { Begin::Failed } else { Begin::Start };
     server::answer_action(server::service()?.rerun(&id, from, None, Some(attempt), &server::operator()).await)
+}
+
+/// Asks for a new attempt of a finished run with these parameters, and leads to it.
+///
+/// # Errors
+/// As [`rerun`], and the values do not fit the pipeline (one entry per parameter in `errors`).
+#[server(prefix = "/fn", endpoint = "rerun_edited")]
+pub async fn rerun_edited(
+    /// The run's id.
+    id: String,
+    /// The attempt the operator saw. If another has begun since, nothing is done.
+    attempt: u32,
+    /// Whether it goes on with the first phase that has not ended well.
+    #[server(default)]
+    failed: bool,
+    /// The values, as the form has them.
+    #[server(default)]
+    params: BTreeMap<String, String>,
+    /// The names of the form's boxes, with commas between them: one that is not ticked is false, which a form does not say.
+    #[server(default)]
+    boxes: String,
+) -> Result<Run, Problem> {
+    let from = if failed { Begin::Failed } else { Begin::Start };
+    let unticked = boxes.split(',').filter(|name| !name.is_empty()).map(|name| (name.to_owned(), false.into()));
+    let given = params.into_iter().map(|(name, value)| (name, value.into()));
+    let given = Some(unticked.chain(given).collect());
+    let again = server::service()?.rerun(&id, from, given, Some(attempt), &server::operator()).await;
+    let run = server::answer_action(again)?;
+    leptos_axum::redirect(&format!("/runs/{}", run.id));
+    Ok(run)
 }
 
 /// Asks for the end of an active run.

@@ -155,12 +155,13 @@ test('patches that come while one looks appear by themselves', async ({ server, 
   await expect(page.getByTestId('patch').nth(2)).toContainText('this is no diff');
 });
 
-test('a patch of many lines is drawn in parts', async ({ server, project, page }) => {
+test('a patch of many lines is drawn in parts', async ({ server, project, api, page }) => {
   const lines = Array.from({ length: 4000 }, (_, line) => `+line ${line}`);
   const diff = `--- a/long.txt\n+++ b/long.txt\n@@ -0,0 +1,4000 @@\n${lines.join('\n')}\n`;
   project.commit({ 'report.json': `::frame ${JSON.stringify({ kind: 'patch', path: 'long.txt', diff, added: 4000 })}\n` });
   await server.pipeline({ name: 'agent', phases: { work: 'cat "$RUNTRAIL_PARAM_PROJECT/report.json"' } });
   const id = await server.run('agent');
+  await api.reaches(id, 'completed');
   await page.goto(`${server.base}/runs/${id}?tab=changes`);
   await hydrated(page);
   await expect(page.locator('tr[data-change="added"]')).toHaveCount(1500);

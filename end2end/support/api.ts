@@ -101,6 +101,11 @@ export class Api {
     return (await this.#call<{ runs: Run[] }>('GET', '/api/v1/runs?limit=200')).runs;
   }
 
+  /** Asks for another attempt; of the same parameters, and from the start, if nothing else is said. */
+  rerun(id: string, how: { from?: 'start' | 'failed'; params?: Record<string, unknown> } = {}): Promise<Run> {
+    return this.#call('POST', `/api/v1/runs/${id}/rerun`, how);
+  }
+
   async approve(id: string): Promise<void> {
     await this.#call('POST', `/api/v1/runs/${id}/approve`, {});
   }

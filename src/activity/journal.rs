@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Held, RunState};
+use crate::model::attempt::Attempt;
 use crate::model::{Cursor, Frame, RunView};
 
 /// What became of a frame.
@@ -50,7 +51,7 @@ pub struct Journal {
 impl Journal {
     /// What the server rendered: the cursor starts at the last frame it shows.
     pub fn of(view: RunView) -> Self {
-        let RunView { run, frames, tally } = view;
+        let RunView { run, frames, tally, earlier } = view;
         let cursor = frames.last().map_or(run.head, |frame| frame.seq);
         let mut held = Held::after(Cursor(cursor));
         let mut progress = Vec::new();
@@ -63,7 +64,7 @@ impl Journal {
             progress.push(Arc::clone(&frame));
             held.push_older(frame);
         }
-        let mut state = RunState { tally, ..RunState::of(run) };
+        let mut state = RunState { tally, earlier, ..RunState::of(run) };
         for frame in progress {
             state.learn_older(&frame);
         }
@@ -128,6 +129,11 @@ impl Journal {
         self.held.cursor()
     }
 
+    /// See [`RunState::learn_attempt`].
+    pub fn learn_attempt(&mut self, attempt: &Attempt) {
+        self.state.learn_attempt(attempt);
+    }
+
     /// The numbers for the hooks.
     pub fn numbers(&self) -> Numbers {
         Numbers {
@@ -151,7 +157,12 @@ mod tests {
     fn journal(first: u64, head: u64) -> Journal {
         let mut run = run();
         run.head = head;
-        Journal::of(RunView { run, frames: (first..=head).map(log).collect(), tally: Tally::default() })
+        Journal::of(RunView {
+            run,
+            frames: (first..=head).map(log).collect(),
+            tally: Tally::default(),
+            earlier: Vec::new(),
+        })
     }
 
     fn seqs(journal: &Journal) -> Vec<u64> {
@@ -192,7 +203,12 @@ mod tests {
     fn a_rendered_page_with_a_hole_keeps_what_is_contiguous_with_its_end() {
         let mut run = run();
         run.head = 9;
-        let journal = Journal::of(RunView { run, frames: [1, 2, 7, 8, 9].map(log).into(), tally: Tally::default() });
+        let journal = Journal::of(RunView {
+            run,
+            frames: [1, 2, 7, 8, 9].map(log).into(),
+            tally: Tally::default(),
+            earlier: Vec::new(),
+        });
         assert_eq!(seqs(&journal), [7, 8, 9]);
     }
 

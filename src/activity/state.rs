@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::kinds::{ApprovalState, Outcome, PhaseChange, Progress};
+use crate::model::attempt::{Attempt, AttemptView, Mark};
+use crate::model::kinds::{ApprovalState, Outcome, PhaseChange, Progress, StatusChange};
 use crate::model::review::Tally;
 use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timestamp};
 
@@ -19,6 +20,10 @@ pub struct RunState {
     pub tally: Tally,
     /// The paths of the patches of the current attempt that a person has left out.
     pub excluded: Vec<String>,
+    /// The attempts before the current one, oldest first, as far as they are known.
+    pub earlier: Vec<Mark>,
+    /// The phases of the attempt before, if the page saw it end: what is carried over of them.
+    pub(super) before: Vec<Phase>,
 }
 
 impl RunState {
@@ -30,14 +35,39 @@ impl RunState {
             outcome: None,
             tally: Tally { findings: 0, patches: 0 },
             excluded: Vec::new(),
+            earlier: Vec::new(),
+            before: Vec::new(),
         }
+    }
+
+    /// How the run stood in one of its earlier attempts.
+    pub fn of_attempt(view: AttemptView, run: &Run) -> Self {
+        let AttemptView { attempt, tally, outcome, excluded } = view;
+        Self { tally, outcome, excluded, ..Self::of(attempt.of_run(run)) }
+    }
+
+    /// What frames do not tell of the current attempt: its parameters, and all phases that it is to have. What became of them
+    /// is told by the frames up to here; the answer may be of a later or an earlier moment.
+    pub fn learn_attempt(&mut self, attempt: &Attempt) {
+        if attempt.attempt != self.run.attempt {
+            return;
+        }
+        self.run.params.clone_from(&attempt.params);
+        let told = std::mem::take(&mut self.run.phases);
+        let phases = attempt.phases.iter().map(|phase| {
+            let told = told.iter().find(|told| told.name == phase.phase.name).cloned();
+            // What was carried over has its times from an attempt that the page may not know.
+            let carried = || phase.carried.then(|| phase.phase.clone());
+            carried().or(told).unwrap_or_else(|| pending(phase.phase.name.clone()))
+        });
+        self.run.phases = phases.collect();
     }
 
     /// What the next frame changes.
     pub fn apply(&mut self, frame: &Frame) {
         self.run.head = frame.seq;
         match &frame.body {
-            Body::Status(change) => self.turn(change.to, &change.reason, frame),
+            Body::Status(change) => self.turn(change, frame),
             _ if frame.attempt != self.run.attempt => {}
             Body::Phase(change) => self.phase(change, frame.ts),
             Body::Progress(progress) => {
@@ -84,8 +114,12 @@ impl RunState {
         }
     }
 
-    fn turn(&mut self, to: Status, reason: &str, frame: &Frame) {
+    fn turn(&mut self, change: &StatusChange, frame: &Frame) {
+        let &StatusChange { from, to, ref reason } = change;
         let run = &mut self.run;
+        if let Some(attempt) = frame.attempt.checked_sub(1).filter(|&attempt| attempt == run.attempt) {
+            self.earlier.push(Mark { attempt, status: from });
+        }
         run.status = to;
         run.attempt = frame.attempt;
         match to {
@@ -94,14 +128,9 @@ impl RunState {
                 run.finished_at = None;
                 run.error = None;
                 run.phase = None;
+                self.before.clone_from(&run.phases);
                 for phase in &mut run.phases {
-                    *phase = Phase {
-                        name: std::mem::take(&mut phase.name),
-                        state: PhaseState::Pending,
-                        exit_code: None,
-                        started_at: None,
-                        finished_at: None,
-                    };
+                    *phase = pending(std::mem::take(&mut phase.name));
                 }
                 self.progress.clear();
                 self.outcome = None;
@@ -117,7 +146,7 @@ impl RunState {
                     run.error = None;
                 }
                 if matches!(to, Status::Failed | Status::Interrupted) && run.error.is_none() {
-                    run.error = Some(reason.to_owned());
+                    run.error = Some(reason.clone());
                 }
             }
         }
@@ -126,16 +155,17 @@ impl RunState {
     fn phase(&mut self, change: &PhaseChange, at: Timestamp) {
         let run = &mut self.run;
         let place = run.phases.iter().position(|phase| phase.name == change.name).unwrap_or_else(|| {
-            run.phases.push(Phase {
-                name: change.name.clone(),
-                state: PhaseState::Pending,
-                exit_code: None,
-                started_at: None,
-                finished_at: None,
-            });
+            run.phases.push(pending(change.name.clone()));
             run.phases.len() - 1
         });
         let Some(phase) = run.phases.get_mut(place) else { return };
+        // Its times are those that it had, and not those of the frame that says so.
+        if change.carried
+            && let Some(before) = self.before.iter().find(|before| before.name == change.name)
+        {
+            phase.clone_from(before);
+            return;
+        }
         phase.state = change.state;
         match change.state {
             PhaseState::Pending => {}
@@ -158,21 +188,21 @@ impl RunState {
     }
 }
 
+/// A phase that has not begun.
+const fn pending(name: String) -> Phase {
+    Phase { name, state: PhaseState::Pending, exit_code: None, started_at: None, finished_at: None }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::kinds::{Approval, Failure, StatusChange};
+    use crate::model::attempt::AttemptPhase;
+    use crate::model::kinds::{Approval, Failure};
     use crate::model::{Log, LogStream, Params};
 
     /// A pending run of two phases with an empty journal.
     pub fn run() -> Run {
-        let phase = |name: &str| Phase {
-            name: name.into(),
-            state: PhaseState::Pending,
-            exit_code: None,
-            started_at: None,
-            finished_at: None,
-        };
+        let phase = |name: &str| pending(name.into());
         Run {
             id: "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap(),
             pipeline: "nightly".into(),
@@ -259,6 +289,73 @@ pub(super) mod tests {
         assert!(state.run.phases.iter().all(|phase| phase.state == Pending && phase.exit_code.is_none()));
         let names: Vec<_> = state.run.phases.iter().map(|phase| phase.name.as_str()).collect();
         assert_eq!(names, ["lint", "test"]);
+    }
+
+    #[test]
+    fn each_rerun_leaves_its_mark() {
+        let mut frames = first_attempt();
+        frames.push(status(7, 2, Status::Failed, Status::Pending));
+        let mut state = fed(&frames);
+        let mark = |attempt, status| Mark { attempt, status };
+        assert_eq!(state.earlier, [mark(1, Status::Failed)]);
+        state.apply(&status(8, 2, Status::Pending, Status::Cancelled));
+        state.apply(&status(9, 3, Status::Cancelled, Status::Pending));
+        state.apply(&status(10, 3, Status::Pending, Status::Running));
+        assert_eq!(state.earlier, [mark(1, Status::Failed), mark(2, Status::Cancelled)]);
+    }
+
+    #[test]
+    fn what_is_carried_over_keeps_its_times() {
+        let mut frames = first_attempt();
+        frames[3] = phase(4, 1, "lint", Completed, Some(0));
+        frames.push(status(7, 2, Status::Failed, Status::Pending));
+        let mut carried = phase(8, 2, "lint", Completed, Some(0));
+        let Body::Phase(change) = &mut carried.body else { panic!() };
+        change.carried = true;
+        let before = fed(&frames[..6]);
+        frames.push(carried.clone());
+        assert_eq!(fed(&frames).run.phases[0], before.run.phases[0]);
+        // Nothing is known of the attempt before: then it took as long, up to now.
+        let mut state = RunState::of(Run { attempt: 2, ..run() });
+        state.apply(&carried);
+        assert_eq!(state.run.phases[0].finished_at, Some(Timestamp(8000)));
+    }
+
+    #[test]
+    fn an_attempt_may_have_other_phases_and_parameters_than_the_one_before() {
+        let now = |name: &str, state, carried| AttemptPhase {
+            phase: Phase { state, started_at: Some(Timestamp(5)), ..pending(name.into()) },
+            carried,
+            first: None,
+            last: None,
+        };
+        let params = Params::from([("word".to_owned(), crate::model::ParamValue::Text("new".into()))]);
+        let attempt = Attempt {
+            attempt: 2,
+            status: Status::Completed,
+            phase: None,
+            params: params.clone(),
+            queued_at: Timestamp(0),
+            started_at: None,
+            finished_at: None,
+            error: None,
+            first: 7,
+            last: 20,
+            phases: vec![now("lint", Completed, true), now("build", Completed, false), now("deploy", Completed, false)],
+        };
+        let mut frames = first_attempt();
+        frames.push(status(7, 2, Status::Failed, Status::Pending));
+        frames.push(phase(8, 2, "build", Started, None));
+        let mut state = fed(&frames);
+        state.learn_attempt(&Attempt { attempt: 3, ..attempt.clone() });
+        assert_eq!(state, fed(&frames), "an answer about another attempt changes nothing");
+        state.learn_attempt(&attempt);
+        assert_eq!(state.run.params, params);
+        let told: Vec<_> = state.run.phases.iter().map(|phase| (phase.name.as_str(), phase.state)).collect();
+        assert_eq!(told, [("lint", Completed), ("build", Started), ("deploy", Pending)]);
+        // Here the frames were first.
+        assert_eq!(state.run.phases[0].started_at, Some(Timestamp(5)));
+        assert_eq!(state.run.phases[1].started_at, Some(Timestamp(8000)));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Pure: knows neither tokio nor wasm nor SQL nor HTTP, and nothing else of this crate. Server and browser share it.
 
+pub mod attempt;
+pub mod compare;
 pub mod cursor;
 pub mod frame;
 pub mod kinds;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::Mark;
 use super::review::Tally;
 use super::{Frame, Params, PhaseState, Status, Timestamp};
 
@@ -197,6 +198,9 @@ pub struct RunView {
     pub frames: Vec<Frame>,
     /// How many findings and patches its attempt has.
     pub tally: Tally,
+    /// The attempts before its current one, oldest first: the newest of them if there are many.
+    #[serde(default)]
+    pub earlier: Vec<Mark>,
 }
 
 #[cfg(test)]

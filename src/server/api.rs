@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 use super::App;
 use super::body::read_json;
+use crate::model::attempt::AttemptPage;
+use crate::model::compare::Comparison;
 use crate::model::pipeline::Given;
 use crate::model::queue::Queue;
 use crate::model::{self, Code, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
@@ -98,6 +100,21 @@ pub async fn list(State(app): State<App>, query: QueryMap) -> Answer<Json<RunPag
 /// `GET /api/v1/runs/{id}`
 pub async fn show(State(app): State<App>, RunPath(id): RunPath) -> Answer<Json<Run>> {
     app.service.show(&id).await.map(Json)
+}
+
+/// `GET /api/v1/runs/{id}/attempts`
+pub async fn attempts(State(app): State<App>, RunPath(id): RunPath, query: QueryMap) -> Answer<Json<AttemptPage>> {
+    let mut query = read_query(query)?;
+    let limit = read_limit(query.remove("limit"))?;
+    let before = read_attempt(query.remove("before"))?;
+    app.service.attempts(&id, before, limit).await.map(Json)
+}
+
+/// `GET /api/v1/runs/{id}/compare`
+pub async fn compare(State(app): State<App>, RunPath(id): RunPath, query: QueryMap) -> Answer<Json<Comparison>> {
+    let mut query = read_query(query)?;
+    let (a, b) = (read_attempt(query.remove("a"))?, read_attempt(query.remove("b"))?);
+    app.service.compare(&id, a, b).await.map(Json)
 }
 
 /// `POST /api/v1/runs/{id}/rerun`
@@ -217,6 +234,12 @@ impl LogText {
 
 fn read_query(query: QueryMap) -> Answer<HashMap<String, String>> {
     query.map(|Query(query)| query).map_err(|error| Problem::new(Code::BadRequest, error.body_text()))
+}
+
+fn read_attempt(given: Option<String>) -> Answer<Option<u32>> {
+    let fault = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no attempt; they count from 1."));
+    let read = |text: &str| text.parse().ok().filter(|&attempt| attempt > 0);
+    given.filter(|text| !text.is_empty()).map(|text| read(&text).ok_or_else(|| fault(&text))).transpose()
 }
 
 fn read_limit(given: Option<String>) -> Answer<Option<u32>> {

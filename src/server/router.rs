@@ -17,6 +17,8 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         .route("/queue", get(api::queue))
         .route("/runs", get(api::list).post(api::start))
         .route("/runs/{id}", get(api::show))
+        .route("/runs/{id}/attempts", get(api::attempts))
+        .route("/runs/{id}/compare", get(api::compare))
         .route("/runs/{id}/rerun", post(api::rerun))
         .route("/runs/{id}/cancel", post(api::cancel))
         .route("/runs/{id}/approve", post(api::approve))

@@ -2,6 +2,8 @@
 //! thin layers over this; it knows no HTTP.
 
 mod approval;
+mod attempts;
+mod compare;
 mod queue;
 mod review;
 mod start;
@@ -139,8 +141,9 @@ impl Service {
     /// [`Code::RunNotFound`]; the database's own.
     pub async fn view(&self, id: &str) -> Result<RunView, Problem> {
         let id = run_id(id)?;
-        let View { run, frames, tally } = self.store.view(&id, TAIL).await?.ok_or_else(|| no_run(id.as_str()))?;
-        Ok(RunView { run, frames: frames.iter().map(Record::to_frame).collect(), tally })
+        let View { run, frames, tally, earlier } =
+            self.store.view(&id, TAIL).await?.ok_or_else(|| no_run(id.as_str()))?;
+        Ok(RunView { run, frames: frames.iter().map(Record::to_frame).collect(), tally, earlier })
     }
 
     /// The poll: frames after a cursor. Changes nothing.

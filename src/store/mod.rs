@@ -1,7 +1,7 @@
 //! SQL, and nothing else that knows it.
 //!
-//! Three traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
-//! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through. All changes go through [`JournalStore::commit`], in transactions that the journal's
+//! Four traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
+//! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through, [`AttemptStore`] for attempts beside each other. All changes go through [`JournalStore::commit`], in transactions that the journal's
 //! one writer puts together. This module knows no engine, no journal and no HTTP.
 
 mod change;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::model::attempt::{Attempt, Mark};
 use crate::model::kinds::{Finding, Patch};
 use crate::model::queue::Waiting;
 use crate::model::review::{FindingFilter, Tally};
@@ -58,6 +59,8 @@ pub struct View {
     pub frames: Vec<Record>,
     /// How many findings and patches its attempt has.
     pub tally: Tally,
+    /// The attempts before its current one, oldest first: the newest of them if there are many.
+    pub earlier: Vec<Mark>,
 }
 
 /// Why the database did not do as asked.
@@ -182,6 +185,23 @@ pub trait ReviewStore: Send + Sync {
     async fn patch(&self, run: RunKey, seq: u64) -> Result<Option<Patch>, StoreError>;
 }
 
+/// Attempts of a run, beside each other.
+#[async_trait]
+pub trait AttemptStore: Send + Sync {
+    /// Up to `limit` attempts of a run, oldest first: the newest ones, or the newest before `before`. All of one moment.
+    async fn attempts(&self, run: RunKey, before: Option<u32>, limit: u32) -> Result<Vec<Attempt>, StoreError>;
+
+    /// The log frames of a phase with a seq after `after`, up to `until`, and up to which seq this is all there is: fewer if they
+    /// are large. The caller keeps `until` near: all frames in between are gone through in one read.
+    async fn log_of(
+        &self,
+        run: RunKey,
+        phase: Arc<str>,
+        after: u64,
+        until: u64,
+    ) -> Result<(Vec<Record>, u64), StoreError>;
+}
+
 /// See [`ReviewStore::findings`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
@@ -209,6 +229,6 @@ pub struct PatchRow {
 }
 
 /// A whole database.
-pub trait Store: RunStore + JournalStore + ReviewStore {}
+pub trait Store: RunStore + JournalStore + ReviewStore + AttemptStore {}
 
-impl<T: RunStore + JournalStore + ReviewStore> Store for T {}
+impl<T: RunStore + JournalStore + ReviewStore + AttemptStore> Store for T {}

@@ -7,7 +7,7 @@ use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 use super::clock::Clock;
 use super::components::top_bar::TopBar;
-use super::pages::{HomePage, NotFound, RunPage};
+use super::pages::{ComparePage, HomePage, NotFound, RunPage};
 
 /// The app.
 #[component]
@@ -24,6 +24,7 @@ pub fn App() -> impl IntoView {
                     <Routes fallback=NotFound>
                         <Route path=StaticSegment("") view=HomePage ssr=SsrMode::Async/>
                         <Route path=(StaticSegment("runs"), ParamSegment("id")) view=RunPage ssr=SsrMode::Async/>
+                        <Route path=(StaticSegment("runs"), ParamSegment("id"), StaticSegment("compare")) view=ComparePage ssr=SsrMode::Async/>
                     </Routes>
                 </main>
             </div>

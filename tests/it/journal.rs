@@ -11,8 +11,8 @@ use runtrail::model::review::FindingFilter;
 use runtrail::model::sse::Parser;
 use runtrail::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
 use runtrail::store::{
-    Assignment, Change, Durability, Findings, Guard, JournalStore, Lease, Op, Outcome, PatchRow, Pulse, ReviewStore,
-    RunKey, RunStore, SqliteStore, Store, StoreError, View,
+    Assignment, AttemptStore, Change, Durability, Findings, Guard, JournalStore, Lease, Op, Outcome, PatchRow, Pulse,
+    ReviewStore, RunKey, RunStore, SqliteStore, Store, StoreError, View,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -110,6 +110,27 @@ impl RunStore for Paused {
     }
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         self.inner.counts().await
+    }
+}
+
+#[async_trait]
+impl AttemptStore for Paused {
+    async fn attempts(
+        &self,
+        run: RunKey,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<runtrail::model::attempt::Attempt>, StoreError> {
+        self.inner.attempts(run, before, limit).await
+    }
+    async fn log_of(
+        &self,
+        run: RunKey,
+        phase: Arc<str>,
+        after: u64,
+        until: u64,
+    ) -> Result<(Vec<Record>, u64), StoreError> {
+        self.inner.log_of(run, phase, after, until).await
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod api;
 mod approval;
+mod attempts;
 mod codemod;
 mod commands;
 mod connections;

@@ -14,8 +14,8 @@ use crate::model::queue::Waiting;
 use crate::model::review::FindingFilter;
 use crate::model::{Params, Record, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{
-    Assignment, Change, Committed, Findings, Guard, JournalStore, Op, Outcome, PatchRow, Pulse, ReviewStore, RunKey,
-    RunStore, StoreError, View, Write,
+    Assignment, AttemptStore, Change, Committed, Findings, Guard, JournalStore, Op, Outcome, PatchRow, Pulse,
+    ReviewStore, RunKey, RunStore, StoreError, View, Write,
 };
 
 type Runs = BTreeMap<RunKey, Row>;
@@ -246,6 +246,21 @@ impl ReviewStore for Memory {
         unreachable!()
     }
     async fn patch(&self, _: RunKey, _: u64) -> Result<Option<Patch>, StoreError> {
+        unreachable!()
+    }
+}
+
+#[async_trait]
+impl AttemptStore for Memory {
+    async fn attempts(
+        &self,
+        _: RunKey,
+        _: Option<u32>,
+        _: u32,
+    ) -> Result<Vec<crate::model::attempt::Attempt>, StoreError> {
+        unreachable!()
+    }
+    async fn log_of(&self, _: RunKey, _: Arc<str>, _: u64, _: u64) -> Result<(Vec<Record>, u64), StoreError> {
         unreachable!()
     }
 }

@@ -10,12 +10,14 @@ use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
 
+use super::attempts::{first_of, keep};
 use super::read::frames_after;
 use super::{SqliteStore, classify, detached, rows};
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Pipeline, Record, Timestamp};
 use crate::store::{
-    Change, Committed, Guard, JournalStore, NewRun, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
+    Change, Committed, Guard, JournalStore, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError,
+    Write,
 };
 
 /// About how many bytes of frames are read at a time: what a reader that does not take them may cost.
@@ -135,7 +137,7 @@ fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
     )?
     .execute(params![new.id.as_str(), new.pipeline.name, params, new.at.0, new.priority, group, supersedes])?;
     let run = RunKey(tx.last_insert_rowid());
-    add_attempt(tx, run, 1, &new.pipeline, &params, new.at)?;
+    add_attempt(tx, run, 1, 1, &new.pipeline, &params, new.at)?;
     if let Some((key, digest)) = &new.idempotency {
         tx.prepare_cached("INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES (?, ?, ?, ?)")?
             .execute(params![key, digest, run.0, new.at.0])?;
@@ -152,12 +154,15 @@ fn add_attempt(
     tx: &Connection,
     run: RunKey,
     attempt: u32,
+    first: u64,
     pipeline: &Pipeline,
     params: &str,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
-    tx.prepare_cached("INSERT INTO attempts (run, attempt, params, pipeline, queued_at) VALUES (?, ?, ?, ?, ?)")?
-        .execute(params![run.0, attempt, params, json(pipeline)?, at.0])?;
+    tx.prepare_cached(
+        "INSERT INTO attempts (run, attempt, first, params, pipeline, queued_at) VALUES (?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![run.0, attempt, signed(first), params, json(pipeline)?, at.0])?;
     let mut add = tx.prepare_cached("INSERT INTO phases (run, attempt, position, name) VALUES (?, ?, ?, ?)")?;
     for (position, phase) in (0i64..).zip(&pipeline.phases) {
         add.execute(params![run.0, attempt, position, phase.name])?;
@@ -271,11 +276,13 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         .query_row(params_from_iter(values), |row| Ok((pulse(row)?, row.get(3)?, row.get(4)?)))
         .optional()?;
     let Some((pulse, token, cancel_by)) = moved else { return Ok(Outcome::Refused) };
+    let first = first_of(write, &pulse);
+    keep(tx, write, pulse.attempt)?;
     if let Change::Queue { pipeline, params, from, .. } = &write.change {
-        add_attempt(tx, write.run, pulse.attempt, pipeline, &json(params)?, write.at)?;
+        add_attempt(tx, write.run, pulse.attempt, first, pipeline, &json(params)?, write.at)?;
         tx.prepare_cached(
-            "UPDATE phases SET (state, exit_code, started_at, finished_at, outputs) = (
-                SELECT state, exit_code, started_at, finished_at, outputs FROM phases AS earlier
+            "UPDATE phases SET (carried, state, exit_code, started_at, finished_at, outputs) = (
+                SELECT 1, state, exit_code, started_at, finished_at, outputs FROM phases AS earlier
                 WHERE earlier.run = phases.run AND earlier.attempt = phases.attempt - 1
                     AND earlier.position = phases.position)
              WHERE run = ? AND attempt = ? AND position < ?",
@@ -283,9 +290,8 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         .execute(params![write.run.0, pulse.attempt, signed(*from as u64)])?;
     }
     for update in &write.phases {
-        update_phase(tx, write, pulse.attempt, update)?;
+        update_phase(tx, write, &pulse, update)?;
     }
-    let first = pulse.head + 1 - write.frames.len() as u64;
     let frames = (first..).zip(&write.frames).map(|(seq, frame)| Record {
         seq,
         ts: frame.ts,
@@ -307,15 +313,20 @@ fn pulse(row: &Row<'_>) -> rusqlite::Result<Pulse> {
     Ok(Pulse { head, status, attempt: row.get(1)? })
 }
 
-fn update_phase(tx: &Connection, write: &Write, attempt: u32, update: &PhaseUpdate) -> rusqlite::Result<()> {
+fn update_phase(tx: &Connection, write: &Write, pulse: &Pulse, update: &PhaseUpdate) -> rusqlite::Result<()> {
     use crate::model::PhaseState;
     let (started, finished) = match update.state {
         PhaseState::Started => (Some(write.at.0), None),
         PhaseState::Completed | PhaseState::Failed => (None, Some(write.at.0)),
         PhaseState::Pending | PhaseState::Skipped => (None, None),
     };
+    // All that the phase prints lies between the frames that tell its begin and its end.
+    let told = |frame: &NewFrame| &*frame.kind == "phase" && frame.phase.as_deref() == Some(&*update.name);
+    let seq = (first_of(write, pulse)..).zip(&write.frames).find(|(_, frame)| told(frame)).map(|(seq, _)| signed(seq));
+    let (begins, ends) = (started.and(seq), finished.and(seq));
     tx.prepare_cached(
-        "UPDATE phases SET state = ?, exit_code = ?, outputs = ?, started_at = coalesce(?, started_at), finished_at = ?
+        "UPDATE phases SET state = ?, exit_code = ?, outputs = ?, started_at = coalesce(?, started_at), finished_at = ?,
+            first = coalesce(?, first), last = ?
          WHERE run = ? AND attempt = ? AND name = ?",
     )?
     .execute(params![
@@ -324,8 +335,10 @@ fn update_phase(tx: &Connection, write: &Write, attempt: u32, update: &PhaseUpda
         if update.outputs.is_empty() { None } else { Some(json(&update.outputs)?) },
         started,
         finished,
+        begins,
+        ends,
         write.run.0,
-        attempt,
+        pulse.attempt,
         update.name.as_ref()
     ])?;
     Ok(())

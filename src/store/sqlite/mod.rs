@@ -3,6 +3,7 @@
 //! WAL, so that readers and the writer do not wait for each other; reads are short, since a long one stops the log from
 //! shrinking. `synchronous=FULL`: what was committed survives a power loss.
 
+mod attempts;
 mod commit;
 mod queue;
 mod read;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::attempts::earlier;
 use super::commit::KEPT;
 use super::review::tally;
 use super::rows::{self, RUN};
@@ -65,7 +66,8 @@ impl RunStore for SqliteStore {
         let key = row.try_get("key").map_err(classify)?;
         let frames = frames_after(&mut tx, key, after, tail, usize::MAX).await?;
         let tally = tally(&mut tx, key, run.attempt).await?;
-        Ok(Some(View { run, frames, tally }))
+        let earlier = earlier(&mut tx, key, run.attempt).await?;
+        Ok(Some(View { run, frames, tally, earlier }))
     }
 
     async fn list(

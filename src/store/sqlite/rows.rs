@@ -26,7 +26,8 @@ pub fn count(row: &SqliteRow, column: &str) -> Result<u64, sqlx::Error> {
     u64::try_from(row.try_get::<i64, _>(column)?).map_err(|error| corrupt(column, error))
 }
 
-fn status(row: &SqliteRow) -> Result<Status, sqlx::Error> {
+/// `status`.
+pub fn status(row: &SqliteRow) -> Result<Status, sqlx::Error> {
     row.try_get::<&str, _>("status")?.parse().map_err(|error| corrupt("status", error))
 }
 
@@ -61,7 +62,8 @@ pub fn key_and_attempt(row: &SqliteRow) -> Result<(RunKey, u32), sqlx::Error> {
     Ok((RunKey(row.try_get("key")?), row.try_get("attempt")?))
 }
 
-fn moment(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+/// A time that may not have come yet.
+pub fn moment(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
     Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp))
 }
 

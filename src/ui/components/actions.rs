@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::use_navigate;
 
 use super::icon::Icon;
 use super::notice::ProblemNotice;
@@ -23,6 +25,10 @@ pub fn RunActions(
     /// The phase that a re-run may go on with, if it need not begin with the first.
     #[prop(into)]
     unfinished: Signal<Option<String>>,
+    /// Where the parameters can be edited, if the pipeline is there.
+    edit: Signal<Option<String>>,
+    /// The attempt that is looked at, if it is an earlier one.
+    earlier: Memo<Option<u32>>,
     /// The page, which is told what came of it.
     follow: Follow,
     /// What went wrong last.
@@ -30,10 +36,15 @@ pub fn RunActions(
 ) -> impl IntoView {
     let rerun = ServerAction::<Rerun>::new();
     let cancel = ServerAction::<Cancel>::new();
+    let navigate = use_navigate();
     let hear = move |answer: Option<Result<Run, Problem>>| match answer {
         Some(Ok(run)) => {
             problem.set(None);
             follow.heard(run.status.is_active());
+            // What was asked for is to be seen.
+            if run.status.is_active() && earlier.get_untracked().is_some() {
+                navigate(&format!("/runs/{}", run.id), NavigateOptions::default());
+            }
         }
         // Another tab was first: what was asked for is happening.
         Some(Err(failed)) if failed.code == Code::RunActive => {
@@ -43,8 +54,9 @@ pub fn RunActions(
         Some(Err(failed)) => problem.set(Some(failed)),
         None => {}
     };
+    let heard = hear.clone();
     Effect::new(move |_| hear(rerun.value().get()));
-    Effect::new(move |_| hear(cancel.value().get()));
+    Effect::new(move |_| heard(cancel.value().get()));
     // A form that came back with its failure, where no script runs.
     problem.set(rerun.value().get_untracked().or_else(|| cancel.value().get_untracked()).and_then(Result::err));
 
@@ -70,6 +82,12 @@ pub fn RunActions(
             {Icon::Again.draw()}
             "Run again"
         </RerunForm>
+        {move || edit.get().map(|href| view! {
+            <a class="button" href=href data-noscroll data-testid="rerun-edit" class:hidden=is_active>
+                {Icon::Edit.draw()}
+                "Edit and re-run"
+            </a>
+        })}
         <form
             method="post"
             action=Cancel::url()

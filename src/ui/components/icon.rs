@@ -51,6 +51,8 @@ pub enum Icon {
     Moon,
     /// An arrow to the left.
     Back,
+    /// A pencil.
+    Edit,
 }
 
 impl Icon {
@@ -109,6 +111,7 @@ impl Icon {
             }
             Self::Moon => "M13.5 9.6A5.8 5.8 0 0 1 6.4 2.5a5.8 5.8 0 1 0 7.1 7.1Z",
             Self::Back => "M9.8 3.5 5.3 8l4.5 4.5",
+            Self::Edit => "m10.6 3 2.4 2.4-7.6 7.6-3 .6.6-3L10.6 3ZM9 4.6 11.4 7",
         }
     }
 

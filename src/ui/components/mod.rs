@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod activity;
+pub mod attempts;
 pub mod connection;
 pub mod copy;
 pub mod icon;

@@ -13,8 +13,9 @@ use crate::ui::format;
 /// The summary of a run of a built-in pipeline; nothing for other runs, and before it is there.
 #[component]
 pub fn OutcomeSummary(
-    /// The run's state.
-    state: RwSignal<RunState>,
+    /// The run's state in the attempt that is shown.
+    #[prop(into)]
+    state: Signal<RunState>,
 ) -> impl IntoView {
     let outcome = Memo::new(move |_| state.with(|state| state.outcome.clone()));
     let from = Memo::new(move |_| state.with(|state| state.run.started_at));

@@ -1,4 +1,4 @@
-//! The phases of a run's current attempt.
+//! The phases of an attempt.
 
 use leptos::prelude::*;
 
@@ -22,8 +22,9 @@ pub const fn colour(state: PhaseState) -> &'static str {
 /// The phases, each with what became of it.
 #[component]
 pub fn PhaseList(
-    /// The run's state.
-    state: RwSignal<RunState>,
+    /// The run's state in the attempt that is shown.
+    #[prop(into)]
+    state: Signal<RunState>,
 ) -> impl IntoView {
     let names = Memo::new(move |_| {
         state.with(|state| state.run.phases.iter().map(|phase| phase.name.clone()).collect::<Vec<_>>())
@@ -38,7 +39,7 @@ pub fn PhaseList(
 }
 
 #[component]
-fn PhaseItem(state: RwSignal<RunState>, name: String) -> impl IntoView {
+fn PhaseItem(state: Signal<RunState>, name: String) -> impl IntoView {
     let key = StoredValue::new(name.clone());
     let phase = Memo::new(move |_| {
         state.with(|state| {

@@ -11,6 +11,7 @@ use leptos::prelude::*;
 
 use crate::activity::tabs::Role;
 use crate::activity::{Connection, Journal, Link, Numbers, RunState, Settings};
+use crate::model::attempt::Attempt;
 use crate::model::{Frame, RunView};
 
 /// The most frames that are held while more come. A journal of no more is fetched whole; of a longer one the page has its end,
@@ -100,6 +101,17 @@ impl Follow {
         }
         #[cfg(not(feature = "hydrate"))]
         let _ = reading;
+    }
+
+    /// Takes what frames do not tell of the current attempt.
+    pub fn learn_attempt(&self, attempt: &Attempt) {
+        let learned = self.journal.try_update_value(|journal| {
+            journal.learn_attempt(attempt);
+            journal.state().clone()
+        });
+        if let Some(state) = learned {
+            self.state.try_set(state);
+        }
     }
 
     /// An action of this page was answered: the run is active now, or is not.

@@ -7,10 +7,13 @@ use leptos_router::components::A;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::not_found::Nowhere;
-use crate::calls::{read_offer, view_run};
-use crate::model::{Pipeline, Problem, RunView, plan};
+use crate::activity::RunState;
+use crate::calls::{read_offer, view_attempt, view_run};
+use crate::model::attempt::AttemptView;
+use crate::model::{Offer, Problem, RunView, plan};
 use crate::ui::components::actions::{ActionProblem, RunActions};
 use crate::ui::components::activity::ActivityPanel;
+use crate::ui::components::attempts::{AttemptNote, AttemptTabs, EditDialog, ShownAttempt, edit_address, number};
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::outcome::OutcomeSummary;
@@ -27,21 +30,36 @@ use crate::ui::follow::Follow;
 pub fn RunPage() -> impl IntoView {
     let params = use_params_map();
     let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
-    let run = Resource::new_blocking(move || id.get(), view_run);
+    let query = use_query_map();
+    // Other attempts are read when they are asked for; the address that the page begins with is part of what it begins with.
+    let run = Resource::new_blocking(
+        move || id.get(),
+        move |id| {
+            let attempt = query.with_untracked(|query| number(query.get("attempt")));
+            async move {
+                let view = view_run(id.clone()).await?;
+                let attempt = attempt.filter(|&attempt| attempt < view.run.attempt);
+                let earlier = match attempt {
+                    Some(attempt) => Some(view_attempt(id, attempt).await?),
+                    None => None,
+                };
+                Ok::<_, Problem>((view, earlier))
+            }
+        },
+    );
     let offer = Resource::new_blocking(|| (), |()| read_offer());
     let page = move || {
         Suspend::new(async move {
-            let title = |name: &str, offer: &crate::model::Offer| {
+            let title = |name: &str, offer: &Offer| {
                 let known = offer.pipelines.iter().find(|pipeline| pipeline.name == name);
                 known.map_or_else(|| name.to_owned(), |pipeline| pipeline.title.clone())
             };
             let answer = run.await;
             let offer = offer.await.unwrap_or_default();
             match answer {
-                Ok(view) => {
+                Ok((view, earlier)) => {
                     let title = title(&view.run.pipeline, &offer);
-                    let pipeline = offer.pipelines.into_iter().find(|pipeline| pipeline.name == view.run.pipeline);
-                    view! { <Shown view title pipeline again=Callback::new(move |()| run.refetch())/> }.into_any()
+                    view! { <Shown view earlier title offer again=Callback::new(move |()| run.refetch())/> }.into_any()
                 }
                 Err(Problem { title, detail, .. }) => {
                     view! { <Title text=title.clone()/> <Nowhere title detail/> }.into_any()
@@ -53,8 +71,18 @@ pub fn RunPage() -> impl IntoView {
 }
 
 #[component]
-fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callback<()>) -> impl IntoView {
+fn Shown(
+    view: RunView,
+    earlier: Option<AttemptView>,
+    title: String,
+    offer: Offer,
+    again: Callback<()>,
+) -> impl IntoView {
     let id = view.run.id.clone();
+    let name = view.run.pipeline.clone();
+    let offer = RwSignal::new(offer);
+    let pipeline =
+        Memo::new(move |_| offer.with(|offer| offer.pipelines.iter().find(|pipeline| pipeline.name == name).cloned()));
     let follow = Follow::new(view);
     Effect::new(move |_| follow.begin(move || again.run(())));
     let state = follow.state;
@@ -63,13 +91,46 @@ fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callba
     let asks = Memo::new(move |_| state.with(|state| state.run.approval.is_some()));
     // Where a re-run may go on, if that is not the beginning.
     let unfinished = Memo::new(move |_| {
-        let pipeline = pipeline.as_ref()?;
-        let first = state.with(|state| plan::first_unfinished(&state.run.phases, state.run.status, pipeline));
+        let pipeline = pipeline.get()?;
+        let first = state.with(|state| plan::first_unfinished(&state.run.phases, state.run.status, &pipeline));
         pipeline.phases.get(first).filter(|_| first > 0).map(|phase| phase.name.clone())
     });
     let problem = RwSignal::new(None::<Problem>);
     let query = use_query_map();
     let tab = Memo::new(move |_| Tab::of(query.with(|query| query.get("tab"))));
+    let wanted = Memo::new(move |_| number(query.with(|query| query.get("attempt"))));
+    let editing = Memo::new(move |_| query.with(|query| query.get("edit").is_some()));
+    let shown = ShownAttempt::new(follow, wanted, earlier, problem);
+    // Frames do not tell an attempt's parameters, nor the phases that it is to have if the pipeline has changed since.
+    Effect::new(move |before: Option<u32>| {
+        let now = attempt.get();
+        if before.is_some_and(|before| before != now) {
+            let id = state.with_untracked(|state| state.run.id.to_string());
+            spawn_local(async move {
+                if let Ok(view) = view_attempt(id, now).await {
+                    follow.learn_attempt(&view.attempt);
+                }
+            });
+        }
+        now
+    });
+    let edit = {
+        let id = id.clone();
+        Signal::derive(move || {
+            pipeline.with(Option::is_some).then(|| edit_address(&id, shown.earlier.get(), tab.get()))
+        })
+    };
+    let home = {
+        let id = id.clone();
+        Signal::derive(move || tab.get().address(&id, shown.earlier.get()))
+    };
+    let form = {
+        let id = id.clone();
+        move || {
+            let dialog = || view! { <EditDialog id=id.clone() pipeline offer shown state unfinished home/> };
+            editing.get().then(dialog)
+        }
+    };
     let reviewing = move || tab.get() != Tab::Activity;
     let left_out = LeftOut::of(state);
     let page_title = {
@@ -108,23 +169,26 @@ fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callba
                         <CopyButton text=id.to_string() label="Copy the run's id"/>
                     </span>
                     <span class="text-xs text-soft empty:hidden"><PendingPlace id=id.clone() status/></span>
-                    <div class="flex gap-2 sm:ml-auto">
-                        <RunActions id=id.clone() status attempt unfinished follow problem/>
+                    <div class="flex flex-wrap gap-2 sm:ml-auto">
+                        <RunActions id=id.clone() status attempt unfinished edit earlier=shown.earlier follow problem/>
                     </div>
                 </div>
-                <Facts follow/>
+                <AttemptTabs id=id.clone() state shown tab/>
+                <AttemptNote id=id.clone() state shown tab/>
+                <Facts shown/>
             </div>
             <ActionProblem problem/>
-            <Failure follow/>
+            {form}
+            <Failure state=shown.state/>
             <ApprovalBanner id=id.clone() follow left_out problem/>
-            <OutcomeSummary state/>
+            <OutcomeSummary state=shown.state/>
             <div class="flex min-h-0 flex-1 flex-col gap-4 lg:flex-row">
                 <section class="card shrink-0 overflow-auto px-4 py-3.5 max-lg:max-h-52 lg:max-h-full lg:w-64 lg:self-start xl:w-72" aria-labelledby="phases-title">
                     <h2 id="phases-title" class="mb-3 text-xs font-semibold text-soft">"Phases"</h2>
-                    <PhaseList state/>
+                    <PhaseList state=shown.state/>
                 </section>
                 <div class="flex min-h-0 min-w-0 flex-1 flex-col gap-2">
-                    <Tabs id=id.clone() state tab/>
+                    <Tabs id=id.clone() state=shown.state attempt=shown.earlier tab/>
                     // One above the other, so that Activity keeps its size and its place while another is looked at.
                     <div class="relative grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] grid-rows-[minmax(0,1fr)]">
                         <div
@@ -134,9 +198,9 @@ fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callba
                             class=("max-lg:h-80", reviewing)
                             class=("max-lg:w-full", reviewing)
                         >
-                            <ActivityPanel id=id.clone() follow/>
+                            <ActivityPanel id=id.clone() follow at=shown.first/>
                         </div>
-                        <ReviewPanel id follow tab left_out/>
+                        <ReviewPanel id=id.clone() state=shown.state earlier=shown.earlier tab left_out/>
                     </div>
                 </div>
             </div>
@@ -146,26 +210,13 @@ fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callba
 
 /// When, how long, which attempt, with what.
 #[component]
-fn Facts(follow: Follow) -> impl IntoView {
-    let state = follow.state;
+fn Facts(shown: ShownAttempt) -> impl IntoView {
+    let state = shown.state;
     let from = Memo::new(move |_| state.with(|state| state.run.started_at));
     let to = Memo::new(move |_| state.with(|state| state.run.finished_at));
     let asked = Memo::new(move |_| state.with(|state| Some(state.run.started_at.unwrap_or(state.run.created_at))));
     let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
-    let params = RwSignal::new(state.with_untracked(|state| state.run.params.clone()));
-    // Frames do not tell an attempt's parameters, which may differ from those of the one before.
-    Effect::new(move |before: Option<u32>| {
-        let now = attempt.get();
-        if before.is_some_and(|before| before != now) {
-            let id = state.with_untracked(|state| state.run.id.to_string());
-            spawn_local(async move {
-                if let Ok(view) = view_run(id).await {
-                    params.try_set(view.run.params);
-                }
-            });
-        }
-        now
-    });
+    let params = Memo::new(move |_| state.with(|state| state.run.params.clone()));
     view! {
         <div class="flex flex-wrap items-baseline gap-x-5 gap-y-1 text-xs text-soft">
             <span>
@@ -184,10 +235,9 @@ fn Facts(follow: Follow) -> impl IntoView {
 
 /// Why the attempt failed or was interrupted.
 #[component]
-fn Failure(follow: Follow) -> impl IntoView {
-    let error = Memo::new(move |_| {
-        follow.state.with(|state| state.run.error.clone().filter(|_| state.run.status.is_finished()))
-    });
+fn Failure(state: Memo<RunState>) -> impl IntoView {
+    let error =
+        Memo::new(move |_| state.with(|state| state.run.error.clone().filter(|_| state.run.status.is_finished())));
     move || {
         error.get().map(|error| {
             view! {

@@ -18,8 +18,19 @@ pub fn ActivityPanel(
     id: RunId,
     /// Its page.
     follow: Follow,
+    /// The frame that the list is to begin with, if one looks at an earlier attempt.
+    at: Memo<Option<u64>>,
 ) -> impl IntoView {
     let scroll = Scroll::new(follow);
+    Effect::new(move |before: Option<Option<u64>>| {
+        let at = at.get();
+        match at {
+            Some(seq) if before != Some(at) => scroll.begin_with(seq),
+            None if before.flatten().is_some() => scroll.to_newest(),
+            _ => {}
+        }
+        at
+    });
     let numbers = follow.numbers;
     let count = Memo::new(move |_| numbers.get().last);
     let newer = move || numbers.get().last.saturating_sub(scroll.seen.get());

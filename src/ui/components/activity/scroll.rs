@@ -49,6 +49,8 @@ struct Inner {
     first: u64,
     /// A frame that is to be shown as soon as it is here.
     target: Option<u64>,
+    /// Whether it is to be the first in view, and not in the middle.
+    at_top: bool,
 }
 
 impl Scroll {
@@ -85,13 +87,27 @@ impl Scroll {
         let seq = browser::hash().and_then(|hash| hash.strip_prefix('f')?.parse().ok());
         if let Some(seq) = seq {
             self.inner.update_value(|inner| {
-                inner.target = Some(seq);
+                (inner.target, inner.at_top) = (Some(seq), false);
                 inner.tail.stay();
             });
             self.marked.set(Some(seq));
             self.tell_following();
             self.layout();
         }
+    }
+
+    /// Shows the frames from this one on, unless the address names one that is not shown yet.
+    pub fn begin_with(self, seq: u64) {
+        if self.inner.with_value(|inner| inner.target.is_some()) || browser::hash().is_some() {
+            return;
+        }
+        self.inner.update_value(|inner| {
+            (inner.target, inner.at_top) = (Some(seq), true);
+            inner.tail.stay();
+        });
+        self.marked.set(None);
+        self.tell_following();
+        self.layout();
     }
 
     /// Marks a frame and lets the address name it; takes the mark away if `None`.
@@ -163,7 +179,7 @@ impl Scroll {
         let before = top;
         if let Some(place) = target {
             inner.target = None;
-            top = ROWS.centred(place, inner.height);
+            top = if inner.at_top { ROWS.length(place) } else { ROWS.centred(place, inner.height) };
         } else if inner.target.is_some_and(|seq| seq < numbers.first) {
             self.follow.load_older();
         } else if inner.tail.following() {

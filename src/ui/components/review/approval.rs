@@ -50,7 +50,7 @@ pub fn ApprovalBanner(
     let patches = Memo::new(move |_| follow.state.with(|state| state.tally.patches));
     let banner = move |Question { seq, question }: Question| {
         let (yes, no) = (id.to_string(), id.to_string());
-        let look = Tab::Changes.address(&id);
+        let look = Tab::Changes.address(&id, None);
         view! {
             <section
                 class="flex flex-wrap items-center gap-x-4 gap-y-2 rounded-lg bg-warn-wash px-4 py-2.5"

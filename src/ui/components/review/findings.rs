@@ -27,6 +27,8 @@ pub fn FindingList(
     id: RunId,
     /// Which attempt.
     attempt: Memo<u32>,
+    /// The same, if it is an earlier one.
+    earlier: Memo<Option<u32>>,
     /// How many there are: when that changes, they are read again.
     count: Memo<u64>,
     /// Which of them are wanted.
@@ -45,7 +47,7 @@ pub fn FindingList(
             match findings.await {
                 Ok(page) => {
                     words.set((page.rules.clone(), page.severities.clone()));
-                    view! { <Table id=id.get_value() page limit/> }.into_any()
+                    view! { <Table id=id.get_value() earlier=earlier.get_untracked() page limit/> }.into_any()
                 }
                 Err(problem) => view! { <div class="p-4"><ProblemNotice problem/></div> }.into_any(),
             }
@@ -125,10 +127,10 @@ fn Options(words: Memo<Vec<(String, u64)>>, chosen: Signal<String>) -> impl Into
 }
 
 #[component]
-fn Table(id: RunId, page: FindingPage, limit: RwSignal<u32>) -> impl IntoView {
+fn Table(id: RunId, earlier: Option<u32>, page: FindingPage, limit: RwSignal<u32>) -> impl IntoView {
     let FindingPage { findings, total, .. } = page;
     let shown = findings.len() as u64;
-    let rows = findings.into_iter().map(|found| row(&id, found)).collect_view();
+    let rows = findings.into_iter().map(|found| row(&id, earlier, found)).collect_view();
     let more = (shown < total).then(|| {
         let words = format!("{} of {} are shown", format::count(shown), format::count(total));
         view! {
@@ -160,7 +162,7 @@ fn Table(id: RunId, page: FindingPage, limit: RwSignal<u32>) -> impl IntoView {
     }
 }
 
-fn row(id: &RunId, found: Found) -> impl IntoView + use<> {
+fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> {
     let Found { seq, finding, patch } = found;
     let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
     let tone = severity_tone(&finding.severity);
@@ -169,7 +171,7 @@ fn row(id: &RunId, found: Found) -> impl IntoView + use<> {
     let link = "text-accent underline-offset-2 hover:underline";
     let place = match patch {
         Some(patch) => {
-            let href = format!("{}&at={patch}:{}", Tab::Changes.address(id), finding.line.unwrap_or(1));
+            let href = format!("{}&at={patch}:{}", Tab::Changes.address(id, earlier), finding.line.unwrap_or(1));
             view! { <A href=href scroll=false attr:class=link>{place}</A> }.into_any()
         }
         // Past the router, which does not tell the panel of another frame.

@@ -9,10 +9,10 @@ mod tab;
 
 use leptos::prelude::*;
 
+use crate::activity::RunState;
 use crate::browser::Timer;
 use crate::model::RunId;
 use crate::model::review::{FindingFilter, Tally};
-use crate::ui::follow::Follow;
 use crate::ui::slot::Slot;
 
 pub use approval::ApprovalBanner;
@@ -29,27 +29,34 @@ const COLLECT: u64 = 500;
 pub fn ReviewPanel(
     /// The run.
     id: RunId,
-    /// Its page.
-    follow: Follow,
+    /// Its state in the attempt that is shown.
+    #[prop(into)]
+    state: Signal<RunState>,
+    /// The attempt, if it is an earlier one.
+    earlier: Memo<Option<u32>>,
     /// Which list.
     tab: Memo<Tab>,
     /// What the operator leaves out.
     left_out: LeftOut,
 ) -> impl IntoView {
-    let state = follow.state;
     let now = move || state.with(|state| (state.run.attempt, state.tally));
     // Patches come in bursts: the lists are read again soon after the first of them, not for each.
     let known = RwSignal::new(now());
     let waiting = StoredValue::new(false);
     let soon = Slot::new();
     Effect::new(move |_| {
-        if now() == known.get_untracked() || waiting.get_value() {
+        let (now, shown) = (now(), known.get_untracked());
+        // Another attempt is nothing to wait for.
+        if now.0 != shown.0 {
+            known.set(now);
+        }
+        if now.0 != shown.0 || now == shown || waiting.get_value() {
             return;
         }
         waiting.set_value(true);
         soon.keep(Timer::after(COLLECT, move || {
             if waiting.try_set_value(false).is_none() {
-                known.try_set(now_untracked(follow));
+                known.try_set(now_untracked(state));
             }
         }));
     });
@@ -62,8 +69,8 @@ pub fn ReviewPanel(
         let id = id.clone();
         move || match tab.get() {
             Tab::Activity => ().into_any(),
-            Tab::Findings => view! { <FindingList id=id.clone() attempt count=findings filter/> }.into_any(),
-            Tab::Changes => view! { <PatchList id=id.clone() attempt count=patches follow left_out/> }.into_any(),
+            Tab::Findings => view! { <FindingList id=id.clone() attempt earlier count=findings filter/> }.into_any(),
+            Tab::Changes => view! { <PatchList id=id.clone() attempt count=patches state left_out/> }.into_any(),
         }
     };
     view! {
@@ -78,6 +85,6 @@ pub fn ReviewPanel(
     }
 }
 
-fn now_untracked(follow: Follow) -> (u32, Tally) {
-    follow.state.with_untracked(|state| (state.run.attempt, state.tally))
+fn now_untracked(state: Signal<RunState>) -> (u32, Tally) {
+    state.with_untracked(|state| (state.run.attempt, state.tally))
 }

@@ -7,13 +7,13 @@ use leptos::task::spawn_local;
 use leptos_router::hooks::use_query_map;
 
 use super::{LeftOut, diff};
+use crate::activity::RunState;
 use crate::browser::{Timer, show_element};
 use crate::calls::{read_patch, read_patches};
 use crate::model::review::{PatchEntry, ShownPatch};
 use crate::model::{Problem, RunId};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::ProblemNotice;
-use crate::ui::follow::Follow;
 use crate::ui::format;
 use crate::ui::slot::Slot;
 
@@ -43,8 +43,8 @@ pub fn PatchList(
     attempt: Memo<u32>,
     /// How many there are: when that changes, they are read again.
     count: Memo<u64>,
-    /// The run's page.
-    follow: Follow,
+    /// The run's state in that attempt.
+    state: Signal<RunState>,
     /// The patches that the operator leaves out.
     left_out: LeftOut,
 ) -> impl IntoView {
@@ -56,9 +56,9 @@ pub fn PatchList(
     let look = Look {
         split: RwSignal::new(false),
         at,
-        asks: Memo::new(move |_| follow.state.with(|state| state.run.approval.is_some())),
+        asks: Memo::new(move |_| state.with(|state| state.run.approval.is_some())),
         left_out,
-        excluded: Memo::new(move |_| follow.state.with(|state| state.excluded.iter().cloned().collect())),
+        excluded: Memo::new(move |_| state.with(|state| state.excluded.iter().cloned().collect())),
     };
     let key = id.to_string();
     let patches =

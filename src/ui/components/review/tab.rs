@@ -43,12 +43,15 @@ impl Tab {
         }
     }
 
-    /// The address of a run's page that shows this.
-    pub fn address(self, run: &RunId) -> String {
-        match self {
-            Self::Activity => format!("/runs/{run}"),
-            Self::Findings | Self::Changes => format!("/runs/{run}?tab={}", self.word()),
-        }
+    /// The address of a run's page that shows this, of an earlier attempt or of the newest one.
+    pub fn address(self, run: &RunId, attempt: Option<u32>) -> String {
+        let tab = match self {
+            Self::Activity => None,
+            Self::Findings | Self::Changes => Some(format!("tab={}", self.word())),
+        };
+        let attempt = attempt.map(|attempt| format!("attempt={attempt}"));
+        let query = attempt.into_iter().chain(tab).collect::<Vec<_>>().join("&");
+        if query.is_empty() { format!("/runs/{run}") } else { format!("/runs/{run}?{query}") }
     }
 }
 
@@ -57,14 +60,18 @@ impl Tab {
 pub fn Tabs(
     /// The run.
     id: RunId,
-    /// Its state.
-    state: RwSignal<RunState>,
+    /// Its state in the attempt that is shown.
+    #[prop(into)]
+    state: Signal<RunState>,
+    /// The attempt, if it is an earlier one.
+    attempt: Memo<Option<u32>>,
     /// What is shown.
     tab: Memo<Tab>,
 ) -> impl IntoView {
     let tally = Memo::new(move |_| state.with(|state| state.tally));
     let there = move || tally.get().findings + tally.get().patches > 0 || tab.get() != Tab::Activity;
     let link = move |each: Tab| {
+        let id = id.clone();
         let count = move || match each {
             Tab::Activity => None,
             Tab::Findings => Some(tally.get().findings),
@@ -73,7 +80,7 @@ pub fn Tabs(
         view! {
             // The router's own link takes every address of this page for the current one.
             <a
-                href=each.address(&id)
+                href=move || each.address(&id, attempt.get())
                 data-noscroll
                 class="tab"
                 data-testid=format!("tab-{}", each.word())

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::Edited;
 use crate::model::{Param, ParamError, ParamKind};
 
 /// The name under which the form sends a parameter.
@@ -19,6 +20,9 @@ pub fn ParamField(
     /// What the server found wrong.
     #[prop(into)]
     errors: Signal<Vec<ParamError>>,
+    /// What it is filled in with and compared with, if an attempt is to be edited.
+    #[prop(optional)]
+    edited: Option<Edited>,
 ) -> impl IntoView {
     let id = format!("param-{}", param.name);
     let (help_id, error_id) = (format!("{id}-help"), format!("{id}-error"));
@@ -41,12 +45,15 @@ pub fn ParamField(
     let optional = (!param.required && param.kind != ParamKind::Boolean)
         .then(|| view! { <span class="font-normal text-faint">"optional"</span> });
     let label = param.label().to_owned();
-    let control = control(&param, &id, &projects, described, invalid);
+    let given = edited.as_ref().map(|edited| edited.value.get_untracked());
+    let control = control(&param, &id, &projects, given, described, invalid);
+    let heard = edited.clone();
+    let difference = edited.map(difference);
     let text = (!param.help.is_empty()).then(|| {
         view! { <p id=help_id class="mt-1 text-xs text-faint">{param.help.clone()}</p> }
     });
     view! {
-        <div>
+        <div on:input=move |event| heard.iter().for_each(|edited| edited.hear(&event))>
             {if param.kind == ParamKind::Boolean {
                 view! { <label class="flex items-center gap-2 text-sm font-medium">{control}{label}</label> }.into_any()
             } else {
@@ -60,8 +67,31 @@ pub fn ParamField(
                 .into_any()
             }}
             <p id=error_id class="mt-1 text-xs font-medium text-bad empty:hidden">{move || error.get()}</p>
+            {difference}
             {text}
         </div>
+    }
+}
+
+/// What the last attempt had, if that is something else.
+fn difference(edited: Edited) -> impl IntoView {
+    move || {
+        edited.differs().then(|| {
+            let again = edited.clone();
+            view! {
+                <p class="mt-1 flex min-w-0 items-baseline gap-2 text-xs text-info" data-testid="differs">
+                    <span class="min-w-0 break-all">"was: " {edited.was()}</span>
+                    <button
+                        type="button"
+                        class="shrink-0 rounded text-accent underline underline-offset-2 noscript:hidden"
+                        class:hidden=!again.can_reset()
+                        on:click=move |_| again.reset()
+                    >
+                        "Reset"
+                    </button>
+                </p>
+            }
+        })
     }
 }
 
@@ -69,10 +99,12 @@ fn control(
     param: &Param,
     id: &str,
     projects: &[String],
+    given: Option<String>,
     described: impl Fn() -> Option<String> + Send + Sync + 'static,
     invalid: impl Fn() -> Option<&'static str> + Send + Sync + 'static,
 ) -> AnyView {
-    let default = param.default.as_ref().map(ToString::to_string);
+    let is_given = given.is_some();
+    let default = given.or_else(|| param.default.as_ref().map(ToString::to_string));
     let name = field_name(&param.name);
     let required = param.required.then_some("true");
     let (id, test) = (id.to_owned(), id.to_owned());
@@ -92,7 +124,8 @@ fn control(
         }
         .into_any(),
         ParamKind::Choice => {
-            let nothing = (default.is_none()).then(|| view! { <option value="">"Choose…"</option> });
+            let known = default.as_ref().is_some_and(|default| param.choices.contains(default));
+            let nothing = (!known).then(|| view! { <option value="">"Choose…"</option> });
             let options = param.choices.iter().map(|choice| {
                 let chosen = default.as_ref() == Some(choice);
                 view! { <option value=choice.clone() selected=chosen>{choice.clone()}</option> }
@@ -116,7 +149,7 @@ fn control(
         ParamKind::Path | ParamKind::String | ParamKind::Integer => {
             let is_path = param.kind == ParamKind::Path;
             let list = (is_path && projects.len() > 1).then(|| format!("{id}-choices"));
-            let value = default.or_else(|| projects.first().filter(|_| is_path).cloned());
+            let value = default.or_else(|| projects.first().filter(|_| is_path && !is_given).cloned());
             let choices = list.clone().map(|list| {
                 let options = projects.iter().map(|project| view! { <option value=project.clone()></option> });
                 view! { <datalist id=list>{options.collect_view()}</datalist> }

@@ -146,7 +146,7 @@ fn Fields(pipeline: Pipeline, offer: RwSignal<Offer>, errors: Signal<Vec<ParamEr
 }
 
 /// The values in the form. A box that is not ticked is `false`, which a form by itself does not say.
-fn values(pipeline: &Pipeline, data: &FormData) -> BTreeMap<String, String> {
+pub fn values(pipeline: &Pipeline, data: &FormData) -> BTreeMap<String, String> {
     let value = |kind: ParamKind, name: &str| match kind {
         ParamKind::Boolean => data.has(name).to_string(),
         ParamKind::Path | ParamKind::String | ParamKind::Integer | ParamKind::Choice => {
@@ -157,12 +157,13 @@ fn values(pipeline: &Pipeline, data: &FormData) -> BTreeMap<String, String> {
 }
 
 /// The problem, unless all of it is shown at fields.
-fn general(problem: Problem) -> Option<Problem> {
+pub fn general(problem: Problem) -> Option<Problem> {
     let at_fields = problem.code == Code::InvalidParams && problem.errors.iter().all(|error| error.code != "unknown");
     (!at_fields).then_some(problem)
 }
 
-fn focus(id: &str) {
+/// Gives the element of this id the focus.
+pub fn focus(id: &str) {
     use leptos::wasm_bindgen::JsCast;
     use leptos::web_sys::HtmlElement;
     let field = document().get_element_by_id(id).and_then(|field| field.dyn_into::<HtmlElement>().ok());

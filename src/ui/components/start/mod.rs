@@ -1,6 +1,9 @@
 //! The start form: made from the pipelines and their parameters.
 
+mod edited;
 mod field;
 mod form;
 
-pub use form::StartForm;
+pub use edited::Edited;
+pub use field::ParamField;
+pub use form::{StartForm, focus, general, values};

@@ -1,0 +1,54 @@
+//! The attempts of a run: what was asked of each, and what became of it. Changes nothing.
+
+use super::{Service, TAIL, bounded};
+use crate::model::attempt::{Attempt, AttemptPage, AttemptView};
+use crate::model::{Body, Code, Problem};
+use crate::store::RunKey;
+
+/// Attempts a page of them holds if nothing else is asked for, and the most that may be asked for.
+const ATTEMPTS: (u32, u32) = (100, 200);
+
+impl Service {
+    /// Attempts of a run, oldest first: the newest ones, or the newest before `before`.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`], [`Code::BadRequest`] for a limit out of bounds; the database's own.
+    pub async fn attempts(&self, id: &str, before: Option<u32>, limit: Option<u32>) -> Result<AttemptPage, Problem> {
+        let limit = bounded(limit, ATTEMPTS)?;
+        let (run, _) = self.find(id).await?;
+        let attempts = self.store.attempts(run, before, limit).await?;
+        // They are numbered from 1 without gaps.
+        let next = attempts.first().map(|attempt| attempt.attempt).filter(|&first| first > 1);
+        Ok(AttemptPage { attempts, next })
+    }
+
+    /// What the page shows of an attempt besides its frames.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`], [`Code::NotFound`] if the run has no such attempt; the database's own.
+    pub async fn attempt(&self, id: &str, attempt: u32) -> Result<AttemptView, Problem> {
+        let (run, _) = self.find(id).await?;
+        let attempt = self.attempt_of(run, attempt).await?;
+        let tally = self.store.tally(run, attempt.attempt).await?;
+        let after = attempt.last.saturating_sub(TAIL.into()).max(attempt.first - 1);
+        let (frames, _) = self.store.frames(run, after, TAIL).await?;
+        let (mut outcome, mut excluded) = (None, Vec::new());
+        for frame in frames.iter().filter(|frame| frame.seq <= attempt.last) {
+            match &*frame.kind {
+                "outcome" | "approval" => match frame.to_frame().body {
+                    Body::Outcome(told) => outcome = Some(told),
+                    Body::Approval(told) => excluded = told.exclude,
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        Ok(AttemptView { attempt, tally, outcome, excluded })
+    }
+
+    pub(super) async fn attempt_of(&self, run: RunKey, attempt: u32) -> Result<Attempt, Problem> {
+        let found = self.store.attempts(run, attempt.checked_add(1), 1).await?.pop();
+        let none = || Problem::new(Code::NotFound, format!("The run has no attempt {attempt}."));
+        found.filter(|found| found.attempt == attempt).ok_or_else(none)
+    }
+}
