@@ -162,7 +162,7 @@ impl RunState {
 pub(super) mod tests {
     use super::*;
     use crate::model::kinds::{Approval, Failure, StatusChange};
-    use crate::model::{Log, LogStream, Params};
+    use crate::model::{Log, LogStream, Params, Pin};
 
     /// A pending run of two phases with an empty journal.
     pub fn run() -> Run {
@@ -188,6 +188,7 @@ pub(super) mod tests {
             phases: vec![phase("lint"), phase("test")],
             error: None,
             approval: None,
+            pin: Pin::default(),
         }
     }
 

@@ -18,6 +18,7 @@ mod many;
 mod phases;
 mod queue;
 mod resume;
+mod retention;
 mod sse;
 mod stop;
 mod stream;

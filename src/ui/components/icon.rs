@@ -51,6 +51,10 @@ pub enum Icon {
     Moon,
     /// An arrow to the left.
     Back,
+    /// A drawing pin.
+    Pin,
+    /// A bin.
+    Bin,
 }
 
 impl Icon {
@@ -108,6 +112,8 @@ impl Icon {
                 "M8 10.8a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 0 0 0 5.6ZM8 1.5v1.2M8 13.3v1.2M1.5 8h1.2M13.3 8h1.2M3.4 3.4l.8.8M11.8 11.8l.8.8M12.6 3.4l-.8.8M4.2 11.8l-.8.8"
             }
             Self::Moon => "M13.5 9.6A5.8 5.8 0 0 1 6.4 2.5a5.8 5.8 0 1 0 7.1 7.1Z",
+            Self::Pin => "M5.5 2h5M6.3 2v4.2L4 8.9v1.3h8V8.9L9.7 6.2V2M8 10.2V14.2",
+            Self::Bin => "M2.8 4.2h10.4M6 4.2V2.5h4v1.7M4.2 4.2l.6 9.3h6.4l.6-9.3M6.8 6.8v4M9.2 6.8v4",
             Self::Back => "M9.8 3.5 5.3 8l4.5 4.5",
         }
     }

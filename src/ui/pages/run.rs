@@ -13,6 +13,7 @@ use crate::ui::components::actions::{ActionProblem, RunActions};
 use crate::ui::components::activity::ActivityPanel;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
+use crate::ui::components::keep::{DeleteButton, DeletedNotice, PinButton};
 use crate::ui::components::outcome::OutcomeSummary;
 use crate::ui::components::params::ParamList;
 use crate::ui::components::phases::PhaseList;
@@ -106,12 +107,15 @@ fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callba
                         <span class="font-mono" title=id.to_string()>{id.short().to_owned()}</span>
                         <CopyButton text=id.to_string() label="Copy the run's id"/>
                     </span>
-                    <div class="flex gap-2 sm:ml-auto">
+                    <div class="flex flex-wrap gap-2 sm:ml-auto" class:hidden=follow.gone>
                         <RunActions id=id.clone() status attempt unfinished follow problem/>
+                        <PinButton id=id.clone() follow problem/>
+                        <DeleteButton id=id.clone() status follow problem/>
                     </div>
                 </div>
                 <Facts follow/>
             </div>
+            <DeletedNotice follow/>
             <ActionProblem problem/>
             <Failure follow/>
             <ApprovalBanner id=id.clone() follow left_out problem/>

@@ -52,6 +52,8 @@ impl Machine {
         match op {
             Op::Create(new) => self.create(new, outcome),
             Op::Write(write) => self.write(write, outcome),
+            // Nothing is deleted here: see `retention.rs`.
+            Op::Clear(clearing) => panic!("{clearing:?} of runs that are there"),
             #[allow(unreachable_patterns)]
             _ => {}
         }
@@ -106,6 +108,7 @@ impl Machine {
                 run.status == Status::Running && run.attempt == attempt && run.token == token
             }
             Guard::Standing(status, attempt) => run.status == status && run.attempt == attempt,
+            Guard::There => true,
             Guard::Lapsed(attempt, now) => {
                 run.attempt == attempt && matches!(run.held, Some(Held::By(_, until)) if until < now.0)
             }
@@ -217,6 +220,7 @@ fn change(run: &mut Run, write: &Write) {
                 phase.1 = PhaseState::Pending;
             }
         }
+        Change::Pin { .. } | Change::Delete { .. } => panic!("nobody asks for {:?}", write.change),
         Change::AskCancel { by } => {
             run.cancelled_by.get_or_insert(by.clone());
         }

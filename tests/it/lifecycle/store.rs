@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use runtrail::model::queue::Waiting;
 use runtrail::model::review::{FindingFilter, Tally};
-use runtrail::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
+use runtrail::model::{DatabaseSize, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
 use runtrail::store::*;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
@@ -107,7 +107,10 @@ impl RunStore for Noted {
         self.ask(async move |inner| inner.to_resume().await).await
     }
     // Nobody asks for these here.
-    async fn by_idempotency_key(&self, _: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
+    async fn by_idempotency_key(&self, _: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError> {
+        unreachable!()
+    }
+    async fn pin(&self, _: RunKey) -> Result<Option<Pin>, StoreError> {
         unreachable!()
     }
     async fn view(&self, _: &RunId, _: u32) -> Result<Option<View>, StoreError> {
@@ -136,6 +139,22 @@ impl ReviewStore for Noted {
         unreachable!()
     }
     async fn patch(&self, _: RunKey, _: u64) -> Result<Option<runtrail::model::kinds::Patch>, StoreError> {
+        unreachable!()
+    }
+}
+
+#[async_trait]
+impl RetentionStore for Noted {
+    async fn kept(&self) -> Result<Vec<Kept>, StoreError> {
+        unreachable!()
+    }
+    async fn outdated(&self, _: &str, _: Retention, _: Timestamp, _: u32) -> Result<Vec<Outdated>, StoreError> {
+        unreachable!()
+    }
+    async fn deleted(&self, _: RunKey, _: u32) -> Result<Vec<(RunKey, RunId)>, StoreError> {
+        unreachable!()
+    }
+    async fn size(&self) -> Result<DatabaseSize, StoreError> {
         unreachable!()
     }
 }
