@@ -388,7 +388,7 @@ async fn a_deletion_outlives_its_server() {
             code(&server, &format!("/api/v1/runs/{id}/frames")).await,
             (StatusCode::NOT_FOUND, json!("run_not_found"))
         );
-        assert_eq!(listed(&server).await, [stays.clone()]);
+        assert_eq!(listed(&server).await, std::slice::from_ref(&stays));
         assert_eq!(delete(&server, &id).await, StatusCode::NOT_FOUND);
     }
     let limit = Duration::from_secs(60);

@@ -97,7 +97,7 @@ pub fn DeleteButton(
     let given = id.clone();
     view! {
         <details
-            class="relative max-sm:open:basis-full"
+            class="sm:relative"
             class:hidden=move || status.get().is_active()
             node_ref=fold
             on:keydown=move |event: KeyboardEvent| {
@@ -110,7 +110,7 @@ pub fn DeleteButton(
                 {Icon::Bin.draw()}
                 "Delete"
             </summary>
-            <div class="card z-10 mt-1.5 p-3 text-sm shadow-lg sm:absolute sm:right-0 sm:w-72">
+            <div class="card absolute inset-x-0 top-full z-30 mt-1.5 p-3 text-sm shadow-lg sm:left-auto sm:w-72">
                 <p class:hidden=pinned>
                     "All of its attempts, their activity and its own folder go. There is no way back."
                 </p>
@@ -163,7 +163,7 @@ pub fn DeletedNotice(
                     <p class="min-w-0">
                         <strong class="font-semibold">"This run was deleted. "</strong>
                         "What you see is what this page had of it; a reload finds nothing. "
-                        <a class="underline underline-offset-2 hover:text-accent" href="/">"All runs"</a>
+                        <a class="whitespace-nowrap underline underline-offset-2 hover:text-accent" href="/">"All runs"</a>
                     </p>
                 </div>
             }

@@ -107,7 +107,7 @@ fn Shown(view: RunView, title: String, pipeline: Option<Pipeline>, again: Callba
                         <span class="font-mono" title=id.to_string()>{id.short().to_owned()}</span>
                         <CopyButton text=id.to_string() label="Copy the run's id"/>
                     </span>
-                    <div class="flex flex-wrap gap-2 sm:ml-auto" class:hidden=follow.gone>
+                    <div class="relative flex flex-wrap gap-2 max-sm:w-full sm:static sm:ml-auto" class:hidden=follow.gone>
                         <RunActions id=id.clone() status attempt unfinished follow problem/>
                         <PinButton id=id.clone() follow problem/>
                         <DeleteButton id=id.clone() status follow problem/>
