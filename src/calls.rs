@@ -12,7 +12,7 @@ use crate::model::attempt::AttemptView;
 use crate::model::compare::Comparison;
 use crate::model::queue::Queue;
 use crate::model::review::{FindingFilter, FindingPage, PatchEntry, ShownPatch};
-use crate::model::{Code, Offer, Problem, Run, RunFilter, RunPage, RunView};
+use crate::model::{Code, DatabaseUse, Offer, Problem, Run, RunFilter, RunPage, RunView};
 
 /// A failure on the way keeps its meaning: what the service answered stays what it is, all else is told apart by who failed.
 impl FromServerFnError for Problem {
@@ -189,6 +189,43 @@ pub async fn cancel(
     id: String,
 ) -> Result<Run, Problem> {
     server::answer_action(server::service()?.cancel(&id, &server::operator()).await)
+}
+
+/// Has a run stay whatever the rules of retention say, or has it stay no longer.
+///
+/// # Errors
+/// There is no such run, or the database is not available.
+#[server(prefix = "/fn", endpoint = "pin_run")]
+pub async fn pin_run(
+    /// The run's id.
+    id: String,
+    /// Whether it stays.
+    pinned: bool,
+) -> Result<Run, Problem> {
+    server::answer_action(server::service()?.pin(&id, pinned).await)
+}
+
+/// Deletes a finished run, and leads to the list.
+///
+/// # Errors
+/// There is no such run, it is active or pinned, or the database is not available.
+#[server(prefix = "/fn", endpoint = "delete_run")]
+pub async fn delete_run(
+    /// The run's id.
+    id: String,
+) -> Result<(), Problem> {
+    server::answer_action(server::service()?.delete(&id).await)?;
+    leptos_axum::redirect("/");
+    Ok(())
+}
+
+/// How large the database is.
+///
+/// # Errors
+/// The database is not available.
+#[server(prefix = "/fn", endpoint = "database", input = GetUrl)]
+pub async fn read_database() -> Result<DatabaseUse, Problem> {
+    server::service()?.database().await
 }
 
 /// Lets a run that waits for a person go on.

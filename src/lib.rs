@@ -21,6 +21,8 @@ pub mod model;
 #[cfg(feature = "ssr")]
 pub mod pipelines;
 #[cfg(feature = "ssr")]
+pub mod retention;
+#[cfg(feature = "ssr")]
 pub mod server;
 #[cfg(feature = "ssr")]
 pub mod service;

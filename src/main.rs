@@ -6,7 +6,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use runtrail::codemod;
 use runtrail::engine::supervisor;
-use runtrail::server::{self, config::ServeArgs};
+use runtrail::server::{
+    self,
+    config::{DataArgs, ServeArgs},
+    vacuum::vacuum,
+};
 
 /// A thousand readers that attach at once need much memory for a moment, and little afterwards; the system's allocator keeps it.
 #[global_allocator]
@@ -24,6 +28,11 @@ struct Cli {
 enum Command {
     /// Serve the dashboard and carry out runs.
     Serve(Box<ServeArgs>),
+    /// Make the database as small as it can be, while no server uses it.
+    ///
+    /// Needs about the database's size of free room, twice if temporary files are on the same disk. A running server gives room back by
+    /// itself, little by little; this also has a database of an earlier version do so.
+    Vacuum(DataArgs),
     /// The leash of one phase's command; the server starts it by itself.
     #[command(hide = true)]
     Supervise {
@@ -49,6 +58,13 @@ fn main() -> ExitCode {
         Command::Supervise { open_files, command } => supervisor::supervise(&command, open_files),
         Command::Work { pipeline, phase } => work(&pipeline, &phase),
         Command::Serve(args) => serve(*args),
+        Command::Vacuum(args) => match vacuum(&args) {
+            Ok(done) => {
+                println!("{done}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error.to_string()),
+        },
     }
 }
 

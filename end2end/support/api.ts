@@ -22,6 +22,7 @@ export interface Run {
   phases: Phase[];
   error: string | null;
   approval: { seq: number; question: string } | null;
+  pinned: boolean;
 }
 
 export interface Frame {

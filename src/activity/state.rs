@@ -197,8 +197,8 @@ const fn pending(name: String) -> Phase {
 pub(super) mod tests {
     use super::*;
     use crate::model::attempt::AttemptPhase;
-    use crate::model::kinds::{Approval, Failure};
-    use crate::model::{Log, LogStream, Params};
+    use crate::model::kinds::{Approval, Failure, StatusChange};
+    use crate::model::{Log, LogStream, Params, Pin};
 
     /// A pending run of two phases with an empty journal.
     pub fn run() -> Run {
@@ -218,6 +218,7 @@ pub(super) mod tests {
             phases: vec![phase("lint"), phase("test")],
             error: None,
             approval: None,
+            pin: Pin::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use web_sys::AbortSignal;
 
 use crate::activity::backoff::retry_after;
-use crate::model::{Code, Cursor, Problem, RunId, Status};
+use crate::model::{Code, Cursor, Pin, Problem, RunId, Status};
 
 /// A poll that takes longer has failed.
 const PATIENCE: u32 = 15_000;
@@ -20,6 +20,8 @@ pub struct Answer {
     pub head: u64,
     /// Where the run stands.
     pub status: Status,
+    /// Whether the run is pinned.
+    pub pin: Pin,
 }
 
 /// Why a poll brought nothing.
@@ -42,6 +44,11 @@ struct Page {
     frames: Vec<Box<RawValue>>,
     head: u64,
     status: Status,
+    // Not flattened: what is would be read before the frames are left as text.
+    #[serde(default)]
+    pinned: bool,
+    #[serde(default)]
+    pins: u64,
 }
 
 /// The frames after the cursor, at most `limit`.
@@ -53,8 +60,9 @@ pub async fn fetch_frames(run: &RunId, after: Cursor, limit: u64) -> Result<Answ
     let floor = response.headers().get("Retry-After").and_then(|header| retry_after(&header)).unwrap_or(0);
     let text = response.text().await.map_err(|_| failed)?;
     if response.ok() {
-        let Page { frames, head, status } = serde_json::from_str(&text).map_err(|_| failed)?;
-        return Ok(Answer { frames: frames.iter().map(|frame| frame.get().to_owned()).collect(), head, status });
+        let Page { frames, head, status, pinned, pins } = serde_json::from_str(&text).map_err(|_| failed)?;
+        let frames = frames.iter().map(|frame| frame.get().to_owned()).collect();
+        return Ok(Answer { frames, head, status, pin: Pin { pinned, pins } });
     }
     match serde_json::from_str::<Problem>(&text).map(|problem| problem.code) {
         Ok(Code::CursorAhead) => Err(NoAnswer::Ahead),

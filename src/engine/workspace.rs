@@ -39,6 +39,25 @@ impl Workspaces {
         Ok(folder)
     }
 
+    /// Takes away what the attempts of a run have left that nobody carries out any more.
+    ///
+    /// # Errors
+    /// The disk, or git, whose note of a worktree goes too.
+    pub async fn forget(&self, run: &RunId) -> io::Result<()> {
+        let mut folders = match tokio::fs::read_dir(&self.root).await {
+            Ok(folders) => folders,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let of_run = format!("{run}-");
+        while let Some(folder) = folders.next_entry().await? {
+            if folder.file_name().as_encoded_bytes().starts_with(of_run.as_bytes()) {
+                Workspace::discard(&folder.path()).await.map_err(io::Error::other)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes away what attempts have left that nobody carries out any more: all but these, when the server starts.
     pub async fn sweep(&self, needed: &[(RunId, u32)]) {
         let needed: HashSet<PathBuf> = needed.iter().map(|(run, attempt)| self.of(run, *attempt)).collect();

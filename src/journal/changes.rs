@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use super::sync::{Mutex, MutexGuard, watch};
-use crate::model::Run;
+use crate::model::{Listed, RunId};
 use crate::store::{RunKey, Store, StoreError};
 
 /// How many runs are remembered as changed. A reader that lags by more different ones is told so.
@@ -22,6 +22,19 @@ pub struct Changes {
     /// Held for a look-up, never across an await.
     recent: Mutex<Recent>,
     doorbell: watch::Sender<u64>,
+    /// Counts what may let go of runs.
+    ends: watch::Sender<u64>,
+}
+
+/// What changed of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Something that the list shows.
+    Changed(RunKey),
+    /// The same, and it may be that runs go now.
+    Ended(RunKey),
+    /// It was deleted: then only this knows its id.
+    Deleted(RunKey, RunId),
 }
 
 /// The runs that changed last, each at its last change. Pure.
@@ -33,6 +46,8 @@ struct Recent {
     forgotten: u64,
     by_version: BTreeMap<u64, RunKey>,
     of_run: HashMap<RunKey, u64>,
+    /// Those of them that were deleted.
+    deleted: HashMap<RunKey, RunId>,
 }
 
 impl Recent {
@@ -45,6 +60,7 @@ impl Recent {
         while self.by_version.len() > MEMORY {
             let Some((version, run)) = self.by_version.pop_first() else { break };
             self.of_run.remove(&run);
+            self.deleted.remove(&run);
             self.forgotten = version;
         }
     }
@@ -63,13 +79,41 @@ impl Recent {
 
 impl Changes {
     /// Hears of runs that are as they now are in the store. Called by the writer alone, after the commit.
-    pub fn publish(&self, runs: impl Iterator<Item = RunKey>) {
+    pub fn publish(&self, news: impl Iterator<Item = News>) {
+        let mut ends = 0;
         let version = {
             let mut recent = self.lock();
-            runs.for_each(|run| recent.note(run));
+            for news in news {
+                let (run, ended) = match news {
+                    News::Changed(run) => (run, false),
+                    News::Ended(run) => (run, true),
+                    News::Deleted(run, id) => {
+                        recent.deleted.insert(run, id);
+                        (run, true)
+                    }
+                };
+                ends += u64::from(ended);
+                recent.note(run);
+            }
             recent.version
         };
         self.doorbell.send_if_modified(|known| version > std::mem::replace(known, version));
+        if ends > 0 {
+            self.ends.send_if_modified(|known| {
+                *known += ends;
+                true
+            });
+        }
+    }
+
+    /// Rings when runs may go.
+    pub fn watch_ends(&self) -> watch::Receiver<u64> {
+        self.ends.subscribe()
+    }
+
+    /// The id of a run that was deleted lately.
+    fn deleted(&self, run: RunKey) -> Option<RunId> {
+        self.lock().deleted.get(&run).cloned()
     }
 
     /// The lock, even after a panic elsewhere: what it guards is valid between any two calls.
@@ -89,8 +133,8 @@ pub struct ListReader {
 /// What a reader of the list gets next.
 #[derive(Debug, PartialEq)]
 pub enum ListStep {
-    /// Runs that have changed.
-    Runs(Vec<Run>),
+    /// Runs that have changed, or are gone.
+    Runs(Vec<Listed>),
     /// So many runs changed that the reader missed some: it has to read the list again.
     Lagged,
 }
@@ -118,7 +162,10 @@ impl ListReader {
                 let Some((keys, last)) = found else { return Ok(ListStep::Lagged) };
                 let mut runs = Vec::with_capacity(keys.len());
                 for key in keys {
-                    runs.extend(self.store.run(key).await?);
+                    runs.extend(match self.store.run(key).await? {
+                        Some(run) => Some(Listed::Is(Box::new(run))),
+                        None => self.changes.deleted(key).map(Listed::deleted),
+                    });
                 }
                 self.cursor = last;
                 return Ok(ListStep::Runs(runs));

@@ -21,13 +21,14 @@ mod writer;
 
 use std::sync::Arc;
 
-use crate::store::{Committed, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
+use crate::store::{Clearing, Committed, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
 
 use changes::Changes;
 pub use changes::{ListReader, ListStep};
 pub use crowd::{Crowd, Offered, Outlet, Seat};
 pub use reader::{Reader, Step};
 pub use ring::Form;
+use sync::watch;
 use tail::Tails;
 pub use writer::{GroupCommit, WriterTask};
 
@@ -49,6 +50,9 @@ pub enum WriteError {
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyConflict,
+    /// The idempotency key was used for this request, and its run was deleted since.
+    #[error("the run that was started with this idempotency key was deleted")]
+    KeyOfDeleted,
     /// The database did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,12 +73,13 @@ impl Journal {
     /// Creates a pending run. Returns its key, and whether it is new (an idempotency key may name an earlier one).
     ///
     /// # Errors
-    /// [`WriteError::KeyConflict`], [`WriteError::Store`], [`WriteError::Closed`].
+    /// [`WriteError::KeyConflict`], [`WriteError::KeyOfDeleted`], [`WriteError::Store`], [`WriteError::Closed`].
     pub async fn create(&self, run: NewRun) -> Result<(RunKey, bool), WriteError> {
         match self.writer.carry_out(Op::Create(run)).await? {
             Outcome::Created { run, new } => Ok((run, new)),
             Outcome::KeyConflict => Err(WriteError::KeyConflict),
-            Outcome::Committed(_) | Outcome::Refused => Err(WriteError::Refused),
+            Outcome::KeyOfDeleted => Err(WriteError::KeyOfDeleted),
+            Outcome::Committed(_) | Outcome::Cleared { .. } | Outcome::Refused => Err(WriteError::Refused),
         }
     }
 
@@ -85,7 +90,22 @@ impl Journal {
     pub async fn write(&self, write: Write) -> Result<Committed, WriteError> {
         match self.writer.carry_out(Op::Write(write)).await? {
             Outcome::Committed(committed) => Ok(committed),
-            Outcome::Created { .. } | Outcome::KeyConflict | Outcome::Refused => Err(WriteError::Refused),
+            Outcome::Created { .. }
+            | Outcome::KeyConflict
+            | Outcome::KeyOfDeleted
+            | Outcome::Cleared { .. }
+            | Outcome::Refused => Err(WriteError::Refused),
+        }
+    }
+
+    /// Takes a little of what deleted runs have left away. Returns whether there may be more of it.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] if the run is not deleted or has gone, [`WriteError::Store`], [`WriteError::Closed`].
+    pub async fn clear(&self, clearing: Clearing) -> Result<bool, WriteError> {
+        match self.writer.carry_out(Op::Clear(clearing)).await? {
+            Outcome::Cleared { more } => Ok(more),
+            _ => Err(WriteError::Refused),
         }
     }
 
@@ -103,6 +123,11 @@ impl Journal {
         // Only now, when every later commit is heard of: see Tails::attach.
         tail.advance(self.store.pulse(run).await?);
         Ok(Reader::new(Arc::clone(&self.store), tail, run, cursor, form))
+    }
+
+    /// A bell that rings after runs have ended, were unpinned, or were deleted: others may go now.
+    pub fn watch_ends(&self) -> watch::Receiver<u64> {
+        self.changes.watch_ends()
     }
 
     /// A reader of the changes of the list, from now on.

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::ring::{Encoded, Form, encode};
 use super::sync::watch;
-use super::tail::Tail;
+use super::tail::{Bell, Tail};
 use crate::store::{Pulse, RunKey, Store, StoreError};
 
 /// How many frames are read from the store at a time: little enough that the read is short and its bytes are few.
@@ -21,7 +21,7 @@ pub(super) const PAGE: u32 = if cfg!(test) { 2 } else { 512 };
 pub struct Reader {
     store: Arc<dyn Store>,
     tail: Arc<Tail>,
-    doorbell: watch::Receiver<Pulse>,
+    doorbell: watch::Receiver<Bell>,
     run: RunKey,
     cursor: u64,
     form: Form,
@@ -89,7 +89,7 @@ impl Reader {
 
     /// Where the journal stands, as far as the doorbell has said.
     pub fn pulse(&self) -> Pulse {
-        *self.doorbell.borrow()
+        self.doorbell.borrow().pulse
     }
 
     /// All that waits after the cursor (from the store: a page of it), or else waits for more.
@@ -97,11 +97,14 @@ impl Reader {
     /// Cancel safe: the cursor moves only when frames are given, and what was being read is read on by the next call.
     ///
     /// # Errors
-    /// The store could not be read. The cursor stands; the call may be repeated.
+    /// The store could not be read. The cursor stands; the call may be repeated. [`StoreError::Gone`] if the run was deleted.
     pub async fn next(&mut self) -> Result<Step, StoreError> {
         loop {
             // Looked at before the read: a commit after this rings again, and `changed` below then returns at once.
-            let pulse = *self.doorbell.borrow_and_update();
+            let Bell { pulse, gone } = *self.doorbell.borrow_and_update();
+            if gone {
+                return Err(StoreError::Gone);
+            }
             if self.cursor < pulse.head {
                 let found = match self.tail.after(self.cursor, &self.form) {
                     Some(found) => Ok(found),

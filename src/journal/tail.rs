@@ -17,12 +17,21 @@ pub struct Tail {
     ring: Mutex<Ring>,
     /// The doorbell: how far the journal goes, never what it says. A `watch` keeps only the newest, so ringing it costs
     /// the same for a reader that sleeps and for one that lags.
-    doorbell: watch::Sender<Pulse>,
+    doorbell: watch::Sender<Bell>,
+}
+
+/// What the doorbell says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bell {
+    /// How far the journal goes.
+    pub pulse: Pulse,
+    /// Whether the run was deleted: then there is nothing more to read.
+    pub gone: bool,
 }
 
 impl Tail {
     fn new(pulse: Pulse) -> Self {
-        Self { ring: Mutex::new(Ring::new(MEMORY)), doorbell: watch::Sender::new(pulse) }
+        Self { ring: Mutex::new(Ring::new(MEMORY)), doorbell: watch::Sender::new(Bell { pulse, gone: false }) }
     }
 
     /// Hears of a commit. Frames first, then the doorbell: who hears it finds them.
@@ -34,16 +43,22 @@ impl Tail {
     /// Rings the doorbell if `pulse` is newer than what is known.
     pub fn advance(&self, pulse: Pulse) {
         self.doorbell.send_if_modified(|known| {
-            let newer = pulse.head > known.head;
+            let newer = pulse.head > known.pulse.head;
             if newer {
-                *known = pulse;
+                known.pulse = pulse;
             }
             newer
         });
     }
 
+    /// The run was deleted. What is remembered of it goes first: who hears the bell finds nothing.
+    fn close(&self) {
+        *lock(&self.ring) = Ring::new(MEMORY);
+        self.doorbell.send_if_modified(|known| !std::mem::replace(&mut known.gone, true));
+    }
+
     /// A doorbell of one's own, which says at once how far the journal goes.
-    pub fn listen(&self) -> watch::Receiver<Pulse> {
+    pub fn listen(&self) -> watch::Receiver<Bell> {
         self.doorbell.subscribe()
     }
 
@@ -84,6 +99,14 @@ impl Tails {
         let tail = lock(&self.live).get(&committed.run).and_then(Weak::upgrade);
         if let Some(tail) = tail {
             tail.publish(committed);
+        }
+    }
+
+    /// Tells a run's readers that it was deleted. Called by the writer alone, after the commit.
+    pub fn close(&self, run: RunKey) {
+        let tail = lock(&self.live).remove(&run).and_then(|tail| tail.upgrade());
+        if let Some(tail) = tail {
+            tail.close();
         }
     }
 }

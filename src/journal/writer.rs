@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::WriteError;
-use super::changes::Changes;
+use super::changes::{Changes, News};
 use super::sync::time::{self, Instant};
 use super::tail::Tails;
-use crate::store::{Change, Op, Outcome, RunKey, Store, StoreError};
+use crate::store::{Change, Op, Outcome, Store, StoreError, Write};
 
 /// How writes are put together.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +105,7 @@ impl WriterTask {
 
     /// `first`, what already waits, and, while that is little, what comes until then; up to a size.
     async fn collect(&mut self, first: Job, until: Option<Instant>) -> Vec<Job> {
-        let mut size = weight(&first.op);
+        let mut size = self.weight(&first.op);
         let mut jobs = vec![first];
         while size < self.group.size {
             let next = match (self.jobs.try_recv(), until) {
@@ -116,10 +116,20 @@ impl WriterTask {
                 (Err(_), _) => None,
             };
             let Some(job) = next else { break };
-            size += weight(&job.op);
+            size += self.weight(&job.op);
             jobs.push(job);
         }
         jobs
+    }
+
+    /// About how many bytes of a transaction it takes.
+    fn weight(&self, op: &Op) -> usize {
+        match op {
+            Op::Create(_) => 1024,
+            Op::Write(write) => 256 + write.frames.iter().map(crate::store::NewFrame::size).sum::<usize>(),
+            // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction besides.
+            Op::Clear(_) => self.group.size,
+        }
     }
 
     async fn commit(&self, jobs: Vec<Job>) {
@@ -160,12 +170,15 @@ impl WriterTask {
             }
         };
         self.written.commits.fetch_add(1, Ordering::Relaxed);
-        for outcome in &outcomes {
-            match outcome {
+        for (op, outcome) in ops.iter().zip(&outcomes) {
+            match (op, outcome) {
                 // A heartbeat extends a lease without a frame; there is nothing to tell.
-                Outcome::Committed(committed) if !committed.frames.is_empty() => {
+                (_, Outcome::Committed(committed)) if !committed.frames.is_empty() => {
                     self.written.frames.fetch_add(committed.frames.len() as u64, Ordering::Relaxed);
                     self.tails.publish(committed);
+                }
+                (Op::Write(Write { run, change: Change::Delete { .. }, .. }), Outcome::Committed(_)) => {
+                    self.tails.close(*run);
                 }
                 _ => {}
             }
@@ -175,31 +188,27 @@ impl WriterTask {
     }
 }
 
-/// The run, if the list shows something of what was done.
-fn listed(op: &Op, outcome: &Outcome) -> Option<RunKey> {
+/// What the list shows of what was done, if it does.
+fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
     match (op, outcome) {
-        (_, Outcome::Created { run, new }) => new.then_some(*run),
+        (_, Outcome::Created { run, new }) => new.then_some(News::Changed(*run)),
         (Op::Write(write), Outcome::Committed(committed)) => {
-            let shown = match write.change {
-                Change::None | Change::Extend { .. } | Change::AskCancel { .. } => !write.phases.is_empty(),
+            let run = committed.run;
+            match &write.change {
+                Change::None | Change::Extend { .. } | Change::AskCancel { .. } => {
+                    (!write.phases.is_empty()).then_some(News::Changed(run))
+                }
                 Change::Claim { .. }
                 | Change::Enter { .. }
                 | Change::Ask { .. }
                 | Change::Answer(_)
                 | Change::Resume { .. }
-                | Change::Finish { .. }
-                | Change::Interrupt { .. }
-                | Change::Queue { .. } => true,
-            };
-            shown.then_some(committed.run)
+                | Change::Queue { .. } => Some(News::Changed(run)),
+                Change::Finish { .. } | Change::Interrupt { .. } | Change::Pin { .. } => Some(News::Ended(run)),
+                Change::Delete { id } => Some(News::Deleted(run, id.clone())),
+            }
         }
-        (Op::Create(_), Outcome::Committed(_)) | (_, Outcome::KeyConflict | Outcome::Refused) => None,
-    }
-}
-
-fn weight(op: &Op) -> usize {
-    match op {
-        Op::Create(_) => 1024,
-        Op::Write(write) => 256 + write.frames.iter().map(crate::store::NewFrame::size).sum::<usize>(),
+        (Op::Create(_) | Op::Clear(_), Outcome::Committed(_))
+        | (_, Outcome::KeyConflict | Outcome::KeyOfDeleted | Outcome::Cleared { .. } | Outcome::Refused) => None,
     }
 }

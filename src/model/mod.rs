@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod problem;
 pub mod queue;
+pub mod retention;
 pub mod review;
 pub mod run;
 pub mod sse;
@@ -26,6 +27,7 @@ pub use pipeline::{
     PipelineFault,
 };
 pub use problem::{Code, Problem};
-pub use run::{Answer, FramePage, Phase, Question, Run, RunFilter, RunId, RunPage, RunView};
+pub use retention::{DatabaseSize, DatabaseUse, Retention};
+pub use run::{Answer, FramePage, Listed, Phase, Pin, Question, Run, RunFilter, RunId, RunPage, RunView};
 pub use status::Status;
 pub use time::Timestamp;

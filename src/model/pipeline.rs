@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Retention;
 use super::plan::{Condition, Retries};
 use super::queue::Concurrency;
 
@@ -26,6 +27,9 @@ pub struct Pipeline {
     /// What becomes of a run whose worker went away.
     #[serde(default)]
     pub on_interrupt: OnInterrupt,
+    /// How long its finished runs are kept, if it has a rule of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// Whether its phases only make sense together, since they leave things to each other that end with the attempt: then no
     /// attempt goes on where another one failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -38,6 +38,10 @@ pub enum Code {
     NotWaiting,
     /// Another run of its group is active, and the pipeline refuses runs meanwhile.
     GroupBusy,
+    /// The run is pinned, so it is not deleted.
+    RunPinned,
+    /// The run that this `Idempotency-Key` has started was deleted.
+    RunDeleted,
     /// The same `Idempotency-Key` came with another body before.
     IdempotencyConflict,
     /// The `Host` is not one that this server serves.
@@ -75,7 +79,9 @@ impl Code {
             | Self::NotWaiting
             | Self::NothingFailed
             | Self::GroupBusy
+            | Self::RunPinned
             | Self::IdempotencyConflict => 409,
+            Self::RunDeleted => 410,
             Self::BodyTooLarge => 413,
             Self::WrongHost => 421,
             Self::InvalidParams => 422,
@@ -103,6 +109,8 @@ impl Code {
             Self::NothingFailed => "No phase has failed",
             Self::NotWaiting => "The run does not wait for this answer",
             Self::GroupBusy => "Another run of the group is active",
+            Self::RunPinned => "The run is pinned",
+            Self::RunDeleted => "The run was deleted",
             Self::IdempotencyConflict => "The idempotency key was used for another request",
             Self::WrongHost => "This server does not serve that host",
             Self::ForeignOrigin => "Refused: the request comes from another site",

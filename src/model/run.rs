@@ -115,6 +115,41 @@ pub struct Run {
     /// What a person is asked, while the run waits for the answer. Its status is `running` then.
     #[serde(default)]
     pub approval: Option<Question>,
+    /// Whether it stays whatever the rules of retention say: `pinned` and `pins` in JSON.
+    #[serde(flatten)]
+    pub pin: Pin,
+}
+
+/// Whether a run is pinned. That is no frame, so it counts its changes itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pin {
+    /// Whether it is.
+    pub pinned: bool,
+    /// How often that has changed.
+    pub pins: u64,
+}
+
+/// What the stream of the list tells of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Listed {
+    /// The run is gone.
+    Deleted {
+        /// Its id.
+        id: RunId,
+        /// Always true.
+        deleted: bool,
+    },
+    /// The run is now so.
+    Is(Box<Run>),
+}
+
+impl Listed {
+    /// This run is gone.
+    pub const fn deleted(id: RunId) -> Self {
+        Self::Deleted { id, deleted: true }
+    }
 }
 
 /// What a person is asked before a phase.
@@ -140,9 +175,9 @@ pub struct Answer {
 
 impl Run {
     /// Whether this tells something that `known`, of the same run, does not. What is told by several ways may come late: the
-    /// head never goes back, and every change of status is a frame.
+    /// head never goes back, and every change of status is a frame; changes of the pin are counted.
     pub fn is_news_to(&self, known: &Self) -> bool {
-        self.head >= known.head && self != known
+        self.head >= known.head && self.pin.pins >= known.pin.pins && self != known
     }
 }
 
@@ -187,6 +222,9 @@ pub struct FramePage {
     pub status: Status,
     /// Whether more frames may come by themselves.
     pub active: bool,
+    /// Whether the run is pinned: `pinned` and `pins` in JSON.
+    #[serde(flatten)]
+    pub pin: Pin,
 }
 
 /// Everything a run's page shows first: the run, and the newest frames of its journal, read in one transaction.
@@ -229,6 +267,27 @@ mod tests {
         let newer = Run { status: Status::Pending, attempt: 2, head: 10, ..known.clone() };
         assert!(known.is_news_to(&late) && newer.is_news_to(&known));
         assert!(!late.is_news_to(&known) && !known.is_news_to(&known));
+        let pinned = Run { pin: Pin { pinned: true, pins: 1 }, ..known.clone() };
+        assert!(pinned.is_news_to(&known) && !known.is_news_to(&pinned), "told late, the run before is no news");
+        assert!(!late.is_news_to(&pinned) && Run { pin: pinned.pin, ..newer }.is_news_to(&pinned));
+    }
+
+    #[test]
+    fn the_list_tells_runs_and_that_they_are_gone() {
+        let json = serde_json::json!({
+            "id": "01939f1c-8f2a-7c3e-9d5b-0123456789ab", "pipeline": "p", "status": "completed", "phase": null, "attempt": 1,
+            "params": {}, "created_at": "2026-11-21T10:00:00.000Z", "started_at": null, "finished_at": null, "head": 9,
+            "phases": [], "error": null, "approval": null, "pinned": true, "pins": 3,
+        });
+        let run: Run = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(run.pin, Pin { pinned: true, pins: 3 });
+        assert_eq!(serde_json::to_value(&run).unwrap(), json);
+        let gone = Listed::deleted(run.id.clone());
+        assert_eq!(serde_json::to_value(&gone).unwrap(), serde_json::json!({ "id": run.id, "deleted": true }));
+        for listed in [Listed::Is(Box::new(run)), gone] {
+            let text = serde_json::to_string(&listed).unwrap();
+            assert_eq!(serde_json::from_str::<Listed>(&text).unwrap(), listed);
+        }
     }
 
     #[cfg(feature = "ssr")]

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, Record, Run, RunId, Status};
+use super::{Listed, Problem, Record, RunId, Status};
 
 /// Appends a frame: `id` is its seq, and there is no `event` line, so that a plain `onmessage` gets it.
 pub fn write_frame(out: &mut String, record: &Record) {
@@ -89,8 +89,8 @@ pub fn end_of(run: &RunId, status: Status, head: u64) -> String {
     format!("event: end\ndata: {{\"run\":\"{run}\",\"status\":\"{status}\",\"head\":{head}}}\n\n")
 }
 
-/// A run of the list has changed: the run as it is now.
-pub fn list(run: &Run) -> String {
+/// A run of the list has changed: the run as it is now, or that it is gone.
+pub fn list(run: &Listed) -> String {
     format!("event: list\ndata: {}\n\n", serde_json::json!(run))
 }
 

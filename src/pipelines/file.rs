@@ -9,6 +9,7 @@ use toml::{Spanned, Value};
 
 use super::concurrency::{self, RawConcurrency, check_priority};
 use super::phase::{RawPhase, check_timeout};
+use super::retention::{RawRetention, check_retention};
 use crate::codemod::{self, Linter};
 use crate::model::pipeline::OnInterrupt;
 use crate::model::{Param, ParamKind, ParamValue, Pipeline, PipelineFault};
@@ -96,6 +97,7 @@ struct RawPipeline {
     params: Vec<Spanned<RawParam>>,
     phases: Option<Spanned<Vec<Spanned<RawPhase>>>>,
     linters: Option<Spanned<Vec<Spanned<RawLinter>>>>,
+    retention: Option<Spanned<RawRetention>>,
 }
 
 /// A program that prints findings as SARIF.
@@ -135,6 +137,7 @@ impl RawPipeline {
 
         let priority = self.priority.as_ref().map(check_priority).transpose()?.unwrap_or_default();
 
+        let retention = self.retention.as_ref().map(check_retention).transpose()?;
         if let Some(base) = self.extends {
             let parts = Extension { params: self.params, phases: self.phases, linters: self.linters };
             let base = parts.extend(&base)?;
@@ -146,6 +149,7 @@ impl RawPipeline {
                 on_interrupt: self.on_interrupt.unwrap_or(base.on_interrupt),
                 concurrency,
                 priority,
+                retention,
                 ..base
             });
         }
@@ -179,6 +183,7 @@ impl RawPipeline {
             name,
             description: self.description.unwrap_or_default(),
             on_interrupt: self.on_interrupt.unwrap_or_default(),
+            retention,
             whole: false,
             concurrency,
             priority,

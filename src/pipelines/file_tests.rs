@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::plan::{Condition, Retries};
 use crate::model::queue::{Concurrency, WhenBusy};
-use crate::model::{Gate, Params, PhaseState};
+use crate::model::{Gate, Params, PhaseState, Retention};
 
 const FULL: &str = r#"name = "nightly-2"
 title = "Nightly checks"
@@ -65,6 +65,18 @@ fn a_full_file_says_all_of_it() {
     let phases: Vec<_> = pipeline.phases.iter().map(|phase| (phase.name.as_str(), phase.timeout_ms)).collect();
     assert_eq!(phases, [("lint_1", Some(5_400_000)), ("test", None)]);
     assert_eq!(pipeline.phases[1].run, "set -e\nmake test\n");
+}
+
+#[test]
+fn a_pipeline_may_say_how_long_its_runs_are_kept() {
+    let rule = |lines: &str| read(&format!("{FULL}\n{lines}")).unwrap().retention;
+    assert_eq!(rule(""), None);
+    let both = Retention { age_ms: Some(30 * 24 * 60 * 60 * 1000), count: Some(100) };
+    assert_eq!(rule("[retention]\nage = '30d'\ncount = 100\n"), Some(both));
+    assert_eq!(rule("[retention]\nage = '2s'\n"), Some(Retention { age_ms: Some(2000), count: None }));
+    assert_eq!(rule("[retention]\ncount = 1\n"), Some(Retention { age_ms: None, count: Some(1) }));
+    let extending = read(&extended("[retention]\ncount = 5\n")).unwrap();
+    assert_eq!(extending.retention, Some(Retention { age_ms: None, count: Some(5) }));
 }
 
 #[test]
@@ -266,6 +278,15 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("approval unknown", with("approval = { params = 'ask' }\n"), 5, "`approval` is true, false, or a table"),
         ("approval of nothing", with("approval = { param = 'ask' }\n"), 5, "no parameter `ask` of type \"boolean\""),
         ("question for nobody", with("question = 'Sure?'\n"), 5, "Only a phase with `approval`"),
+        ("no retention", with("[retention]\n"), 5, "`retention` says how long"),
+        ("age bare", with("[retention]\nage = 30\n"), 6, "`age` is a duration in quotes, such as \"30d\""),
+        ("age unknown", with("[retention]\nage = 'soon'\n"), 6, "`age` is a duration such as"),
+        ("age zero", with("[retention]\nage = '0s'\n"), 6, "at least 1ms"),
+        ("age too long", with("[retention]\nage = '900000000000y'\n"), 6, "`age` is"),
+        ("count zero", with("[retention]\ncount = 0\n"), 6, "`count` is how many"),
+        ("count less", with("[retention]\ncount = -1\n"), 6, "`count` is how many"),
+        ("count text", with("[retention]\ncount = '5'\n"), 6, "nvalid type"),
+        ("retention unknown", with("[retention]\nsize = '1g'\n"), 6, "nknown field `size`"),
         ("blank question", with("approval = true\nquestion = ' '\n"), 6, "`question` is blank"),
     ];
     for (what, text, line, reason) in cases {

@@ -10,6 +10,7 @@ mod file;
 mod folder;
 mod phase;
 pub mod project;
+mod retention;
 mod watch;
 
 pub use catalog::{Catalog, CatalogError};

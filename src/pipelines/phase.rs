@@ -213,7 +213,7 @@ pub(super) fn check_timeout(timeout: &Spanned<Value>) -> Result<u64, Refusal> {
 }
 
 /// A duration, in milliseconds.
-fn check_duration(name: &str, given: &Spanned<Value>, such_as: &str) -> Result<u64, Refusal> {
+pub(super) fn check_duration(name: &str, given: &Spanned<Value>, such_as: &str) -> Result<u64, Refusal> {
     let Value::String(text) = given.get_ref() else {
         return refuse(given, format!("`{name}` is a duration in quotes, such as \"{such_as}\" or \"1h 30m\"."));
     };
@@ -225,6 +225,6 @@ fn check_duration(name: &str, given: &Spanned<Value>, such_as: &str) -> Result<u
     };
     match u64::try_from(duration.as_millis()) {
         Ok(milliseconds) => Ok(milliseconds),
-        Err(_) => refuse(given, format!("`{name}` is too long. Leave it out for a phase without one.")),
+        Err(_) => refuse(given, format!("`{name}` is too long. Leave it out if there is to be none.")),
     }
 }

@@ -16,7 +16,7 @@ use crate::model::attempt::AttemptPage;
 use crate::model::compare::Comparison;
 use crate::model::pipeline::Given;
 use crate::model::queue::Queue;
-use crate::model::{self, Code, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
+use crate::model::{self, Code, DatabaseUse, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
 use crate::service::{Begin, frame_page_json};
 
 /// How many frames the log is read by at a time.
@@ -169,13 +169,34 @@ async fn answer(
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 
+/// `DELETE /api/v1/runs/{id}`
+pub async fn delete(State(app): State<App>, RunPath(id): RunPath) -> Answer<StatusCode> {
+    app.service.delete(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/runs/{id}/pin`
+pub async fn pin(State(app): State<App>, RunPath(id): RunPath) -> Answer<Json<Run>> {
+    app.service.pin(&id, true).await.map(Json)
+}
+
+/// `POST /api/v1/runs/{id}/unpin`
+pub async fn unpin(State(app): State<App>, RunPath(id): RunPath) -> Answer<Json<Run>> {
+    app.service.pin(&id, false).await.map(Json)
+}
+
+/// `GET /api/v1/database`
+pub async fn database(State(app): State<App>) -> Answer<Json<DatabaseUse>> {
+    app.service.database().await.map(Json)
+}
+
 /// `GET /api/v1/runs/{id}/frames`
 pub async fn frames(State(app): State<App>, RunPath(id): RunPath, query: QueryMap) -> Answer<Response> {
     let mut query = read_query(query)?;
     let limit = read_limit(query.remove("limit"))?;
-    let (frames, pulse) = app.service.frames(&id, query.get("after").map(String::as_str), limit).await?;
+    let (frames, pulse, pin) = app.service.frames(&id, query.get("after").map(String::as_str), limit).await?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, frame_page_json(&frames, pulse)).into_response())
+    Ok((headers, frame_page_json(&frames, pulse, pin)).into_response())
 }
 
 /// `GET /api/v1/runs/{id}/log`: the text of all log frames up to now, page by page, so that a long one takes no memory.
@@ -213,7 +234,7 @@ impl LogText {
             return Ok(None);
         }
         let after = self.cursor.to_string();
-        let (frames, _) = self.app.service.frames(&self.id, Some(&after), Some(LOG_PAGE)).await?;
+        let (frames, ..) = self.app.service.frames(&self.id, Some(&after), Some(LOG_PAGE)).await?;
         let mut text = String::new();
         for frame in frames.iter().filter(|frame| frame.seq <= self.head) {
             self.cursor = frame.seq;

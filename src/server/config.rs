@@ -1,13 +1,26 @@
 //! The flags of `runtrail serve`, each also an environment variable (CONTRACT.md, "The program").
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::model::Retention;
 use crate::store::Durability;
+
+/// Where the data is.
+#[derive(Args, Clone, Debug)]
+pub struct DataArgs {
+    /// Folder for the database and the runs' scratch folders [default: the platform's data folder].
+    #[arg(long, env = "RUNTRAIL_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Database, as sqlite://FILE [default: runtrail.db in the data folder].
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+}
 
 /// Serve the dashboard and carry out runs.
 #[derive(Args, Clone, Debug)]
@@ -16,13 +29,9 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_ADDR", default_value = "127.0.0.1:3000")]
     pub addr: SocketAddr,
 
-    /// Folder for the database and the runs' scratch folders [default: the platform's data folder].
-    #[arg(long, env = "RUNTRAIL_DATA_DIR", value_name = "FOLDER")]
-    pub data_dir: Option<PathBuf>,
-
-    /// Database, as sqlite://FILE [default: runtrail.db in the data folder].
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    /// Where the data is.
+    #[command(flatten)]
+    pub data: DataArgs,
 
     /// Folder of pipeline files (*.toml), read again when they change.
     #[arg(long, env = "RUNTRAIL_PIPELINES", value_name = "FOLDER")]
@@ -52,6 +61,14 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_POLL_INTERVAL", value_name = "DURATION", default_value = "3s", value_parser = duration)]
     pub poll_interval: Duration,
 
+    /// How long finished runs are kept, if their pipeline has no rule of its own; for ever if not given. Pinned runs stay.
+    #[arg(long, env = "RUNTRAIL_KEEP_AGE", value_name = "DURATION", value_parser = duration)]
+    pub keep_age: Option<Duration>,
+
+    /// How many finished runs of a pipeline are kept, if it has no rule of its own; all if not given. Pinned runs stay besides.
+    #[arg(long, env = "RUNTRAIL_KEEP_COUNT", value_name = "NUMBER")]
+    pub keep_count: Option<NonZeroU32>,
+
     /// What a commit survives.
     #[arg(long, env = "RUNTRAIL_DURABILITY", default_value = "full")]
     pub durability: Durability,
@@ -63,6 +80,14 @@ pub struct ServeArgs {
     /// Name that the server is reached by, beside its address and localhost; repeat it, or separate by commas, for several.
     #[arg(long, env = "RUNTRAIL_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     pub allow_host: Vec<String>,
+}
+
+impl ServeArgs {
+    /// The rule for pipelines that have none of their own.
+    pub fn usual_retention(&self) -> Retention {
+        let milliseconds = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        Retention { age_ms: self.keep_age.map(milliseconds), count: self.keep_count.map(NonZeroU32::get) }
+    }
 }
 
 /// A duration such as `15s`, `500ms` or `10m`; longer than nothing.

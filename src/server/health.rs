@@ -39,6 +39,10 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
         Ok(counts) => counts,
         Err(error) => return Problem::from(error).into_response(),
     };
+    let size = match app.service.store.size().await {
+        Ok(size) => size,
+        Err(error) => return Problem::from(error).into_response(),
+    };
     let mut registry = Registry::with_prefix("runtrail");
     let runs = Family::<[(&str, &str); 1], Gauge<u64, AtomicU64>>::default();
     for status in crate::model::Status::ALL {
@@ -52,6 +56,9 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     let (commits, frames) = app.service.journal.written();
     registry.register("journal_commits", "Transactions of the journal", ConstCounter::new(commits));
     registry.register("journal_frames", "Frames journaled", ConstCounter::new(frames));
+    registry.register("database_bytes", "Bytes of the database", ConstGauge::new(size.bytes));
+    registry.register("database_free_bytes", "Bytes inside it that hold nothing", ConstGauge::new(size.free_bytes));
+    registry.register("database_wal_bytes", "Bytes of its write-ahead log", ConstGauge::new(size.wal_bytes));
     let mut text = String::new();
     if encode(&mut text, &registry).is_err() {
         return Problem::new(Code::Internal, "The numbers cannot be written.").into_response();

@@ -15,6 +15,7 @@ mod pages;
 mod problem;
 mod router;
 mod stream;
+pub mod vacuum;
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,7 @@ use crate::codemod;
 use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
 use crate::journal::{GroupCommit, Journal};
 use crate::pipelines::{Catalog, Projects};
+use crate::retention::{RetentionOptions, RetentionTask};
 use crate::service::Service;
 use crate::store::{SqliteStore, Store};
 use config::ServeArgs;
@@ -40,6 +42,9 @@ const BACKLOG: u32 = 4096;
 
 /// Past the grace time of the runs, how long connections may take to end before the program exits without them.
 const CLOSE: Duration = Duration::from_secs(2);
+
+/// The database's file in the data folder.
+const DATABASE: &str = "runtrail.db";
 
 /// Why the server did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +126,7 @@ pub fn actor(through: &str, peer: Option<IpAddr>) -> String {
 /// [`StartError`]: it did not start.
 pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     guard::bind::check(args.addr, args.token.as_deref()).map_err(guard::GuardError::from)?;
-    let data_dir = data_dir(args.data_dir.as_deref())?;
+    let data_dir = data_dir(args.data.data_dir.as_deref())?;
     let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
     // As long as it serves: what is in the folder besides the database has one server, too.
     let _lock = lock(&data_dir)?;
@@ -134,20 +139,25 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let open_files = limits::raise_open_files();
     let stop = CancellationToken::new();
     let (journal, writer) = Journal::new(Arc::clone(&store), GroupCommit::default());
+    let (scratch, workspaces) = (data_dir.join("scratch"), Workspaces::new(data_dir.join("workspaces")));
+    let retention =
+        RetentionOptions { usual: args.usual_retention(), scratch: scratch.clone(), workspaces: workspaces.clone() };
     let options = EngineOptions {
         owner: format!("worker {}@{addr}", std::process::id()),
         workers: args.workers.get(),
         lease: args.lease,
         grace: args.grace,
         projects: Arc::clone(&projects),
-        scratch: data_dir.join("scratch"),
-        workspaces: Workspaces::new(data_dir.join("workspaces")),
+        scratch,
+        workspaces,
         program: program.clone(),
         commands: Arc::new(Processes { program, open_files }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     tokio::spawn(writer.run());
     let engine_task = tokio::spawn(engine_task.run());
+    let retention = RetentionTask::new(Arc::clone(&store), journal.clone(), catalog.clone(), retention, stop.clone());
+    tokio::spawn(retention.run());
 
     let app = App {
         service: Service { store, journal, engine, catalog, projects },
@@ -190,11 +200,16 @@ fn own_program() -> std::io::Result<PathBuf> {
     if link.exists() { Ok(link) } else { std::env::current_exe() }
 }
 
+/// The data folder, whether it is there or not.
+fn named_data_dir(given: Option<&std::path::Path>) -> Result<PathBuf, StartError> {
+    match given {
+        Some(folder) => Ok(folder.to_owned()),
+        None => Ok(dirs::data_dir().ok_or(StartError::NoDataDir)?.join("runtrail")),
+    }
+}
+
 fn data_dir(given: Option<&std::path::Path>) -> Result<PathBuf, StartError> {
-    let folder = match given {
-        Some(folder) => folder.to_owned(),
-        None => dirs::data_dir().ok_or(StartError::NoDataDir)?.join("runtrail"),
-    };
+    let folder = named_data_dir(given)?;
     std::fs::create_dir_all(&folder)
         .and_then(|()| folder.canonicalize())
         .map_err(|source| StartError::DataDir { folder, source })
@@ -210,19 +225,21 @@ fn lock(folder: &std::path::Path) -> Result<std::fs::File, StartError> {
 }
 
 async fn open_store(args: &ServeArgs, data_dir: &std::path::Path) -> Result<SqliteStore, StartError> {
-    let (place, opened) = match &args.database_url {
+    let (place, opened) = match &args.data.database_url {
         None => {
-            let file = data_dir.join("runtrail.db");
+            let file = data_dir.join(DATABASE);
             (file.display().to_string(), SqliteStore::open(&file, args.durability).await)
         }
         Some(url) if url.starts_with("sqlite:") => (url.clone(), SqliteStore::open_url(url, args.durability).await),
-        Some(url) => {
-            // Without what may be a password.
-            let shown = url.split_once("://").map_or("", |(scheme, _)| scheme);
-            return Err(StartError::DatabaseUrl(format!("{shown}://…")));
-        }
+        Some(url) => return Err(unknown_database(url)),
     };
     opened.map_err(|source| StartError::Database { place, source })
+}
+
+fn unknown_database(url: &str) -> StartError {
+    // Without what may be a password.
+    let shown = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    StartError::DatabaseUrl(format!("{shown}://…"))
 }
 
 /// Waits for SIGTERM or Ctrl-C.

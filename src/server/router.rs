@@ -13,10 +13,13 @@ use crate::model::{Code, Problem};
 /// Everything the server answers, before the guard.
 pub fn router(app: App, addr: SocketAddr) -> Router {
     let api = Router::new()
+        .route("/database", get(api::database))
         .route("/pipelines", get(api::pipelines))
         .route("/queue", get(api::queue))
         .route("/runs", get(api::list).post(api::start))
-        .route("/runs/{id}", get(api::show))
+        .route("/runs/{id}", get(api::show).delete(api::delete))
+        .route("/runs/{id}/pin", post(api::pin))
+        .route("/runs/{id}/unpin", post(api::unpin))
         .route("/runs/{id}/attempts", get(api::attempts))
         .route("/runs/{id}/compare", get(api::compare))
         .route("/runs/{id}/rerun", post(api::rerun))

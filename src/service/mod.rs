@@ -5,6 +5,7 @@ mod approval;
 mod attempts;
 mod compare;
 mod queue;
+mod retention;
 mod review;
 mod start;
 
@@ -14,7 +15,9 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::journal::{Form, Journal, Reader, WriteError};
-use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
+use crate::model::{
+    Code, Cursor, Offer, Pin, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status,
+};
 use crate::pipelines::{Catalog, Projects};
 use crate::store::{Change, Guard, Pulse, RunKey, Store, StoreError, View, Write};
 
@@ -47,6 +50,9 @@ pub struct Service {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Gone) {
+            return Self::new(Code::RunNotFound, "The run was deleted.");
+        }
         tracing::error!(%error, "the database did not do as asked");
         if error.is_retryable() {
             return Self::new(Code::DatabaseUnavailable, "The database is busy or away. Try again in a moment.");
@@ -64,6 +70,10 @@ impl From<WriteError> for Problem {
             WriteError::KeyConflict => Self::new(
                 Code::IdempotencyConflict,
                 "This Idempotency-Key came with another request before. Use a new key for a new request.",
+            ),
+            WriteError::KeyOfDeleted => Self::new(
+                Code::RunDeleted,
+                "The run that this Idempotency-Key has started was deleted. Use a new key to start another one.",
             ),
             WriteError::Refused => {
                 let detail = "The run changed several times while the request was carried out. Try again.";
@@ -156,13 +166,14 @@ impl Service {
         id: &str,
         after: Option<&str>,
         limit: Option<u32>,
-    ) -> Result<(Vec<Record>, Pulse), Problem> {
+    ) -> Result<(Vec<Record>, Pulse, Pin), Problem> {
         let cursor = Cursor::of_stream(None, after)?;
         let limit = bounded(limit, POLL)?;
         let (key, _) = self.find(id).await?;
         let (frames, pulse) = self.store.frames(key, cursor.0, limit).await?;
         cursor.within(pulse.head)?;
-        Ok((frames, pulse))
+        let pin = self.store.pin(key).await?.ok_or_else(|| no_run(id))?;
+        Ok((frames, pulse, pin))
     }
 
     /// A reader of a run's journal that gives frames in this form, and where the journal stood. Starts nothing.
@@ -231,7 +242,7 @@ fn write(run: RunKey, pulse: Pulse, change: Change) -> Write {
 }
 
 /// The answer to a poll as JSON, built from stored text: replaying a journal parses nothing.
-pub fn frame_page_json(frames: &[Record], pulse: Pulse) -> String {
+pub fn frame_page_json(frames: &[Record], pulse: Pulse, pin: Pin) -> String {
     let mut out = String::with_capacity(64 + frames.iter().map(|frame| frame.data.len() + 128).sum::<usize>());
     out.push_str("{\"frames\":[");
     for (index, frame) in frames.iter().enumerate() {
@@ -241,7 +252,10 @@ pub fn frame_page_json(frames: &[Record], pulse: Pulse) -> String {
         frame.write_json(&mut out);
     }
     let Pulse { head, status, .. } = pulse;
-    out.push_str(&format!("],\"head\":{head},\"status\":\"{status}\",\"active\":{}}}", status.is_active()));
+    let (active, Pin { pinned, pins }) = (status.is_active(), pin);
+    out.push_str(&format!(
+        "],\"head\":{head},\"status\":\"{status}\",\"active\":{active},\"pinned\":{pinned},\"pins\":{pins}}}"
+    ));
     out
 }
 
@@ -264,9 +278,11 @@ mod tests {
         let pulse = Pulse { head: 9, status: Status::Running, attempt: 1 };
         for count in 0..3 {
             let frames: Vec<Record> = (1..=count).map(frame).collect();
-            let page: FramePage = serde_json::from_str(&frame_page_json(&frames, pulse)).unwrap();
+            let page: FramePage =
+                serde_json::from_str(&frame_page_json(&frames, pulse, Pin { pinned: true, pins: 3 })).unwrap();
             assert_eq!(page.frames, frames.iter().map(Record::to_frame).collect::<Vec<_>>());
             assert_eq!((page.head, page.status, page.active), (9, Status::Running, true));
+            assert_eq!(page.pin, Pin { pinned: true, pins: 3 });
         }
     }
 }

@@ -30,8 +30,8 @@ impl Service {
     /// Asks for a new run. Returns it, and whether it is new: the same key with the same request is the same run.
     ///
     /// # Errors
-    /// [`Code::PipelineNotFound`], [`Code::InvalidParams`], [`Code::IdempotencyConflict`], [`Code::BadRequest`] for a key
-    /// or a priority that is none, [`Code::GroupBusy`]; the database's own.
+    /// [`Code::PipelineNotFound`], [`Code::InvalidParams`], [`Code::IdempotencyConflict`], [`Code::RunDeleted`] if the key's run
+    /// was, [`Code::BadRequest`] for a key or a priority that is none, [`Code::GroupBusy`]; the database's own.
     pub async fn start(
         &self,
         pipeline: &str,
@@ -52,7 +52,12 @@ impl Service {
             if known != *digest {
                 return Err(WriteError::KeyConflict.into());
             }
-            return Ok((self.store.run(run).await?.ok_or_else(|| no_run("of this key"))?, false));
+            // Deleted before this was asked, or since.
+            let run = match run {
+                Some(run) => self.store.run(run).await?,
+                None => None,
+            };
+            return Ok((run.ok_or(WriteError::KeyOfDeleted)?, false));
         }
         let pipeline = self.pipeline(pipeline)?;
         let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;

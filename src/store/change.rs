@@ -18,6 +18,19 @@ pub enum Op {
     Create(NewRun),
     /// A change of a run and its frames.
     Write(Write),
+    /// Some of what deleted runs have left is taken away.
+    Clear(Clearing),
+}
+
+/// A little of what is to be taken away: so little that it takes a few milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clearing {
+    /// The next of a deleted run's frames and attempts.
+    Contents(RunKey),
+    /// The rest of a deleted run that has neither any more.
+    Rest(RunKey),
+    /// Pages that hold nothing are given back to the system, beyond those that the database keeps for what comes.
+    Pages,
 }
 
 /// A new pending run.
@@ -62,6 +75,8 @@ pub enum Guard {
     Asked(u32, u64),
     /// The run waited in this attempt, and was answered or is to be cancelled.
     Answered(u32),
+    /// The run is there.
+    There,
 }
 
 /// What changes of a run, beside what its frames say.
@@ -131,6 +146,17 @@ pub enum Change {
     AskCancel {
         /// Who.
         by: String,
+    },
+    /// The run stays whatever the rules of retention say, or no longer does.
+    Pin {
+        /// Whether it stays.
+        pinned: bool,
+    },
+    /// The run is there for nobody any more, if it is finished, not pinned, and does not go on by itself. What it has goes afterwards, see
+    /// [`Clearing`].
+    Delete {
+        /// Its id, for those who have to be told.
+        id: RunId,
     },
 }
 
@@ -274,6 +300,13 @@ pub enum Outcome {
     },
     /// The idempotency key was used for something else.
     KeyConflict,
+    /// The idempotency key was used for the same, and the run was deleted since.
+    KeyOfDeleted,
+    /// Something was taken away.
+    Cleared {
+        /// Whether there may be more of it.
+        more: bool,
+    },
     /// The write was accepted.
     Committed(Committed),
     /// The guard does not hold; nothing was written.

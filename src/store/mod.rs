@@ -1,7 +1,9 @@
 //! SQL, and nothing else that knows it.
 //!
-//! Four traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
-//! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through, [`AttemptStore`] for attempts beside each other. All changes go through [`JournalStore::commit`], in transactions that the journal's
+//! Traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
+//! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through, [`AttemptStore`] for
+//! attempts beside each other, [`RetentionStore`] for what may go.
+//! All changes go through [`JournalStore::commit`], in transactions that the journal's
 //! one writer puts together. This module knows no engine, no journal and no HTTP.
 
 mod change;
@@ -16,10 +18,10 @@ use crate::model::attempt::{Attempt, Mark};
 use crate::model::kinds::{Finding, Patch};
 use crate::model::queue::Waiting;
 use crate::model::review::{FindingFilter, Tally};
-use crate::model::{Answer, Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp};
+use crate::model::{Answer, DatabaseSize, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
 
-pub use change::{Change, Committed, Guard, Lease, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
-pub use sqlite::{Durability, SqliteStore};
+pub use change::{Change, Clearing, Committed, Guard, Lease, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
+pub use sqlite::{Durability, SqliteStore, VacuumError, Vacuumed, vacuum};
 
 /// A run's key inside the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +74,9 @@ pub enum StoreError {
     /// Another server has it: its file is locked.
     #[error("another server uses this database; stop that one, or give this one another --data-dir")]
     InUse,
+    /// The run that is asked about is not there, or not any more.
+    #[error("the run is not there any more")]
+    Gone,
     /// It refused, or what it holds cannot be read. Trying again does not help.
     #[error("the database failed: {0}")]
     Failed(Arc<dyn std::error::Error + Send + Sync>),
@@ -90,8 +95,11 @@ pub trait RunStore: Send + Sync {
     /// A run's key and where its journal stands.
     async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError>;
 
-    /// The run that was created with this idempotency key, and the digest of what was asked for.
-    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError>;
+    /// The run that was created with this idempotency key (`None` if it was deleted), and the digest of what was asked for.
+    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError>;
+
+    /// Whether a run is pinned. `None` if it is not there.
+    async fn pin(&self, key: RunKey) -> Result<Option<Pin>, StoreError>;
 
     /// A run by its key.
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError>;
@@ -155,7 +163,7 @@ pub trait JournalStore: Send + Sync {
     /// Where a run's journal stands.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] with `RowNotFound` if the run is gone, here and below.
+    /// [`StoreError::Gone`] if the run is, here and below.
     async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError>;
 
     /// Frames after `after`, in order, and where the journal stood when they were read: up to `limit`, fewer if they are
@@ -202,6 +210,50 @@ pub trait AttemptStore: Send + Sync {
     ) -> Result<(Vec<Record>, u64), StoreError>;
 }
 
+/// What of the finished runs may go, and how much room they take.
+#[async_trait]
+pub trait RetentionStore: Send + Sync {
+    /// The pipelines, by name, that have runs which may go at some time: finished, not pinned, and not about to go on by themselves.
+    async fn kept(&self) -> Result<Vec<Kept>, StoreError>;
+
+    /// Up to `limit` of a pipeline's runs that the rule lets go of now, the oldest first.
+    async fn outdated(
+        &self,
+        pipeline: &str,
+        rule: Retention,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Outdated>, StoreError>;
+
+    /// Up to `limit` runs that are deleted and have left something, by key, those after this one.
+    async fn deleted(&self, after: RunKey, limit: u32) -> Result<Vec<(RunKey, RunId)>, StoreError>;
+
+    /// How large the database is. Costs the same whatever it holds.
+    async fn size(&self) -> Result<DatabaseSize, StoreError>;
+}
+
+/// See [`RetentionStore::kept`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// When the first of those runs ended.
+    pub oldest: Timestamp,
+}
+
+/// See [`RetentionStore::outdated`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outdated {
+    /// The run.
+    pub run: RunKey,
+    /// Its id.
+    pub id: RunId,
+    /// Where it stands.
+    pub status: Status,
+    /// Its attempt.
+    pub attempt: u32,
+}
+
 /// See [`ReviewStore::findings`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
@@ -229,6 +281,6 @@ pub struct PatchRow {
 }
 
 /// A whole database.
-pub trait Store: RunStore + JournalStore + ReviewStore + AttemptStore {}
+pub trait Store: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore {}
 
-impl<T: RunStore + JournalStore + ReviewStore + AttemptStore> Store for T {}
+impl<T: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore> Store for T {}

@@ -73,6 +73,22 @@ fn written(at: Timestamp, offset: i32, form: &str) -> String {
         .map_or_else(|_| "?".to_owned(), |at| zone.to_datetime(at).strftime(form).to_string())
 }
 
+/// An amount of data, to two places: `512 B`, `4.1 kB`, `340 MB`, `1.2 GB`.
+pub fn bytes(bytes: u64) -> String {
+    let (mut unit, mut whole) = (1u64, 0);
+    while bytes / unit >= 1000 && whole < UNITS.len() - 1 {
+        unit *= 1000;
+        whole += 1;
+    }
+    let name = UNITS[whole];
+    match bytes / unit {
+        number @ 0..10 if unit > 1 => format!("{number}.{} {name}", bytes % unit / (unit / 10)),
+        number => format!("{number} {name}"),
+    }
+}
+
+const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+
 /// A count with its thousands apart: `20,000`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -109,6 +125,23 @@ pub fn one_line(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_of_data_have_two_places() {
+        for (number, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (4096, "4.0 kB"),
+            (9_999, "9.9 kB"),
+            (10_000, "10 kB"),
+            (340_900_000, "340 MB"),
+            (1_290_000_000, "1.2 GB"),
+            (u64::MAX, "18446 PB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+    }
 
     #[test]
     fn durations_have_two_places() {

@@ -9,10 +9,10 @@ use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step, WriteError};
 use runtrail::model::kinds::Patch;
 use runtrail::model::review::FindingFilter;
 use runtrail::model::sse::Parser;
-use runtrail::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
+use runtrail::model::{DatabaseSize, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
 use runtrail::store::{
-    Assignment, AttemptStore, Change, Durability, Findings, Guard, JournalStore, Lease, Op, Outcome, PatchRow, Pulse,
-    ReviewStore, RunKey, RunStore, SqliteStore, Store, StoreError, View,
+    Assignment, AttemptStore, Change, Durability, Findings, Guard, JournalStore, Kept, Lease, Op, Outcome, Outdated,
+    PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store, StoreError, View,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -61,8 +61,11 @@ impl RunStore for Paused {
     async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {
         self.inner.find(id).await
     }
-    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
+    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError> {
         self.inner.by_idempotency_key(key).await
+    }
+    async fn pin(&self, key: RunKey) -> Result<Option<Pin>, StoreError> {
+        self.inner.pin(key).await
     }
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
         self.inner.run(key).await
@@ -131,6 +134,28 @@ impl AttemptStore for Paused {
         until: u64,
     ) -> Result<(Vec<Record>, u64), StoreError> {
         self.inner.log_of(run, phase, after, until).await
+    }
+}
+
+#[async_trait]
+impl RetentionStore for Paused {
+    async fn kept(&self) -> Result<Vec<Kept>, StoreError> {
+        self.inner.kept().await
+    }
+    async fn outdated(
+        &self,
+        pipeline: &str,
+        rule: Retention,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Outdated>, StoreError> {
+        self.inner.outdated(pipeline, rule, now, limit).await
+    }
+    async fn deleted(&self, after: RunKey, limit: u32) -> Result<Vec<(RunKey, RunId)>, StoreError> {
+        self.inner.deleted(after, limit).await
+    }
+    async fn size(&self) -> Result<DatabaseSize, StoreError> {
+        self.inner.size().await
     }
 }
 
@@ -412,5 +437,5 @@ async fn an_idempotency_key_is_forgotten_after_a_day() {
     assert!(new && other != old);
     let (again, new) = journal.create(at(0)).await.unwrap();
     assert_eq!((again, new), (other, false));
-    assert_eq!(store.by_idempotency_key("key").await.unwrap().map(|(run, _)| run), Some(other));
+    assert_eq!(store.by_idempotency_key("key").await.unwrap().map(|(run, _)| run), Some(Some(other)));
 }

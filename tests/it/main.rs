@@ -20,6 +20,7 @@ mod phases;
 mod queue;
 mod restarts;
 mod resume;
+mod retention;
 mod sse;
 mod stop;
 mod stream;

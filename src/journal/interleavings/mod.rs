@@ -21,10 +21,11 @@ use shuttle::future::{block_on, spawn, spawn_local};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplayScheduler};
 
+use super::changes::News;
 use super::sync::time::{Instant, timeout_at};
 use super::{Form, GroupCommit, Journal, ListStep, Reader, Step};
 use crate::model::sse::Parser;
-use crate::model::{Body, Log, LogStream, Params, Pipeline, RunId, Status, Timestamp};
+use crate::model::{Body, Listed, Log, LogStream, Params, Pipeline, RunId, Status, Timestamp};
 use crate::store::RunStore as _;
 use crate::store::{
     Change, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, StoreError, Write,
@@ -186,9 +187,9 @@ async fn watch(world: World) {
     let mut run = world.memory.run(world.run).await.unwrap().unwrap();
     while !run.status.is_finished() {
         let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-        let told = runs.into_iter().next().unwrap();
+        let Some(Listed::Is(told)) = runs.into_iter().next() else { panic!("gone") };
         assert!(told.head >= run.head, "the list goes back");
-        run = told;
+        run = *told;
     }
 }
 
@@ -297,7 +298,7 @@ fn opens_the_list_while_the_run_ends<F: Future<Output = ()> + 'static>(open: fn(
         let world = claimed().await;
         let page = spawn_local(open(world.clone()));
         finish(&world).await;
-        world.journal.changes.publish(std::iter::once(world.run));
+        world.journal.changes.publish(std::iter::once(News::Changed(world.run)));
         page.await.unwrap();
     });
 }
@@ -339,6 +340,37 @@ fn a_reader_that_attaches_gets_the_last_frame_in_every_order_of_steps() {
     check_all(|| {
         attaches_while_the_run_ends(async |world, looked_up| {
             world.journal.read(world.run, 1, looked_up, Form::Plain).await.unwrap()
+        });
+    });
+}
+
+/// A run is deleted while a reader has not come to its end: that ends it, wherever it is, and nobody reads the run from then on.
+#[test]
+fn a_reader_of_a_run_that_is_deleted_ends_in_every_order_of_steps() {
+    check_all(|| {
+        block_on(async {
+            let world = claimed().await;
+            finish(&world).await;
+            let pulse = world.memory.pulse(world.run).await.unwrap();
+            let mut late = world.attach(0, Form::Plain).await;
+            let mut reader = world.attach(0, Form::Plain).await;
+            let reading = spawn(async move {
+                loop {
+                    match reader.next().await {
+                        Ok(Step::Frames(_)) => {}
+                        Ok(Step::End(_)) => break,
+                        Err(error) => break assert!(matches!(error, StoreError::Gone), "{error}"),
+                    }
+                }
+            });
+            let delete = Write::new(world.run, Guard::Standing(Status::Completed, 1), Change::Delete { id: id() });
+            let outcomes = world.memory.commit(&[Op::Write(delete)]).await.unwrap();
+            assert!(matches!(outcomes[..], [Outcome::Committed(_)]));
+            world.journal.tails.close(world.run);
+            assert!(matches!(late.next().await, Err(StoreError::Gone)), "it is told what was deleted");
+            let attached = world.journal.read(world.run, 0, pulse, Form::Plain).await;
+            assert!(matches!(attached.err(), Some(StoreError::Gone)));
+            reading.await.unwrap();
         });
     });
 }

@@ -53,7 +53,7 @@ async fn reads_before_it_looks(world: World) {
             seen.take(Ok(Step::Frames(pieces)));
             continue;
         }
-        let pulse = *doorbell.borrow_and_update();
+        let pulse = doorbell.borrow_and_update().pulse;
         if pulse.status.is_finished() && pulse.head == seen.cursor {
             return;
         }
@@ -109,7 +109,8 @@ async fn reads_the_list_before_it_watches(world: World) {
     let mut list = world.journal.watch_list();
     while !run.status.is_finished() {
         let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-        run = runs.into_iter().next().unwrap();
+        let Some(Listed::Is(told)) = runs.into_iter().next() else { panic!("gone") };
+        run = *told;
     }
 }
 

@@ -12,10 +12,10 @@ use crate::journal::tail::Tails;
 use crate::model::kinds::Patch;
 use crate::model::queue::Waiting;
 use crate::model::review::FindingFilter;
-use crate::model::{Params, Record, Run, RunFilter, RunId, Status, Timestamp};
+use crate::model::{DatabaseSize, Params, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{
-    Assignment, AttemptStore, Change, Committed, Findings, Guard, JournalStore, Op, Outcome, PatchRow, Pulse,
-    ReviewStore, RunKey, RunStore, StoreError, View, Write,
+    Assignment, AttemptStore, Change, Committed, Findings, Guard, JournalStore, Kept, Op, Outcome, Outdated, PatchRow,
+    Pulse, RetentionStore, ReviewStore, RunKey, RunStore, StoreError, View, Write,
 };
 
 type Runs = BTreeMap<RunKey, Row>;
@@ -68,7 +68,7 @@ impl Memory {
     }
 
     fn with<T>(&self, key: RunKey, read: impl FnOnce(&Row) -> T) -> Result<T, StoreError> {
-        lock(&self.runs).get(&key).map(read).ok_or_else(|| StoreError::Failed(Arc::new(sqlx::Error::RowNotFound)))
+        lock(&self.runs).get(&key).map(read).ok_or(StoreError::Gone)
     }
 
     /// The last committed seq.
@@ -85,7 +85,14 @@ fn carry_out(runs: &mut Runs, op: &Op) -> Outcome {
             runs.insert(run, Row { pulse, token: 0, frames: Vec::new() });
             Outcome::Created { run, new: true }
         }
-        Op::Write(write) => runs.get_mut(&write.run).map_or(Outcome::Refused, |row| change(row, write)),
+        Op::Write(write) => {
+            let outcome = runs.get_mut(&write.run).map_or(Outcome::Refused, |row| change(row, write));
+            if let (Change::Delete { .. }, Outcome::Committed(_)) = (&write.change, &outcome) {
+                runs.remove(&write.run);
+            }
+            outcome
+        }
+        Op::Clear(_) => Outcome::Refused,
     }
 }
 
@@ -94,6 +101,7 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
     let holds = match write.guard {
         Guard::Lease(lease) => (status, attempt, row.token) == (Status::Running, lease.attempt, lease.token),
         Guard::Standing(at, of) => (status, attempt) == (at, of),
+        Guard::There => true,
         Guard::Lapsed(..) | Guard::Asked(..) | Guard::Answered(_) => false,
     };
     if !holds {
@@ -184,13 +192,17 @@ impl RunStore for Memory {
             phases: Vec::new(),
             error: None,
             approval: None,
+            pin: Pin::default(),
         }))
     }
 
     async fn find(&self, _: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {
         unreachable!()
     }
-    async fn by_idempotency_key(&self, _: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
+    async fn by_idempotency_key(&self, _: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError> {
+        unreachable!()
+    }
+    async fn pin(&self, _: RunKey) -> Result<Option<Pin>, StoreError> {
         unreachable!()
     }
     async fn view(&self, _: &RunId, _: u32) -> Result<Option<View>, StoreError> {
@@ -261,6 +273,22 @@ impl AttemptStore for Memory {
         unreachable!()
     }
     async fn log_of(&self, _: RunKey, _: Arc<str>, _: u64, _: u64) -> Result<(Vec<Record>, u64), StoreError> {
+        unreachable!()
+    }
+}
+
+#[async_trait]
+impl RetentionStore for Memory {
+    async fn kept(&self) -> Result<Vec<Kept>, StoreError> {
+        unreachable!()
+    }
+    async fn outdated(&self, _: &str, _: Retention, _: Timestamp, _: u32) -> Result<Vec<Outdated>, StoreError> {
+        unreachable!()
+    }
+    async fn deleted(&self, _: RunKey, _: u32) -> Result<Vec<(RunKey, RunId)>, StoreError> {
+        unreachable!()
+    }
+    async fn size(&self) -> Result<DatabaseSize, StoreError> {
         unreachable!()
     }
 }

@@ -51,7 +51,9 @@ pub(super) fn keep(tx: &Connection, write: &Write, attempt: u32) -> rusqlite::Re
         | Change::Ask { .. }
         | Change::Answer(_)
         | Change::Resume { .. }
-        | Change::AskCancel { .. } => Ok(()),
+        | Change::AskCancel { .. }
+        | Change::Pin { .. }
+        | Change::Delete { .. } => Ok(()),
     }
 }
 
@@ -113,7 +115,7 @@ impl AttemptStore for SqliteStore {
         detached(async move {
             let query = format!(
                 "SELECT {ATTEMPT} FROM attempts JOIN runs ON runs.key = attempts.run
-                 WHERE attempts.run = ?1 AND (?2 IS NULL OR attempts.attempt < ?2) ORDER BY attempts.attempt DESC LIMIT ?3"
+                 WHERE attempts.run = ?1 AND runs.deleted_at IS NULL AND (?2 IS NULL OR attempts.attempt < ?2) ORDER BY attempts.attempt DESC LIMIT ?3"
             );
             // Safe: all parts are literals of this module.
             let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(run.0).bind(before).bind(limit);

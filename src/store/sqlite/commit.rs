@@ -11,6 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
 
 use super::attempts::{first_of, keep};
+use super::clear::clear;
 use super::read::frames_after;
 use super::{SqliteStore, classify, detached, rows};
 use crate::model::queue::{Group, WhenBusy};
@@ -44,7 +45,7 @@ const GROUP_IS_IDLE: &str = " AND NOT EXISTS (SELECT 1 FROM runs AS other \
 const ANSWERED_IN_ATTEMPT: &str = "gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND attempt = ?";
 
 /// Where a run's journal stands.
-const PULSE: &str = "SELECT status, attempt, head FROM runs WHERE key = ?";
+const PULSE: &str = "SELECT status, attempt, head FROM runs WHERE key = ? AND deleted_at IS NULL";
 
 #[async_trait]
 impl JournalStore for SqliteStore {
@@ -62,16 +63,16 @@ impl JournalStore for SqliteStore {
     }
 
     async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError> {
-        let row = sqlx::query(PULSE).bind(key.0).fetch_one(&self.reads).await.map_err(classify)?;
-        rows::pulse(&row).map_err(classify)
+        let row = sqlx::query(PULSE).bind(key.0).fetch_optional(&self.reads).await.map_err(classify)?;
+        rows::pulse(&row.ok_or(StoreError::Gone)?).map_err(classify)
     }
 
     async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError> {
         let reads = self.reads.clone();
         detached(async move {
             let mut tx = reads.begin().await.map_err(classify)?;
-            let row = sqlx::query(PULSE).bind(key.0).fetch_one(&mut *tx).await.map_err(classify)?;
-            let pulse = rows::pulse(&row).map_err(classify)?;
+            let row = sqlx::query(PULSE).bind(key.0).fetch_optional(&mut *tx).await.map_err(classify)?;
+            let pulse = rows::pulse(&row.ok_or(StoreError::Gone)?).map_err(classify)?;
             let frames = frames_after(&mut tx, key.0, after, limit, PAGE_BYTES).await?;
             Ok((frames, pulse))
         })
@@ -94,6 +95,7 @@ fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<Vec<Out
     let outcomes = ops.iter().map(|op| match op {
         Op::Create(new) => create(&tx, new),
         Op::Write(write) => change(&tx, write),
+        Op::Clear(clearing) => clear(&tx, *clearing),
     });
     let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
     insert(&tx, &outcomes)?;
@@ -114,12 +116,18 @@ fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
     if let Some((key, digest)) = &new.idempotency {
         tx.prepare_cached("DELETE FROM idempotency_keys WHERE created_at <= ?")?.execute([new.at.0 - KEPT])?;
         let known = tx
-            .prepare_cached("SELECT run, digest FROM idempotency_keys WHERE key = ?")?
-            .query_row([key], |row| Ok((RunKey(row.get(0)?), row.get::<_, Vec<u8>>(1)?)))
+            .prepare_cached(
+                "SELECT runs.key, digest FROM idempotency_keys AS known
+                 LEFT JOIN runs ON runs.key = known.run AND runs.deleted_at IS NULL WHERE known.key = ?",
+            )?
+            .query_row([key], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Vec<u8>>(1)?)))
             .optional()?;
         if let Some((run, known)) = known {
-            let same = known == *digest;
-            return Ok(if same { Outcome::Created { run, new: false } } else { Outcome::KeyConflict });
+            return Ok(match run {
+                _ if known != *digest => Outcome::KeyConflict,
+                Some(run) => Outcome::Created { run: RunKey(run), new: false },
+                None => Outcome::KeyOfDeleted,
+            });
         }
     }
     let group = new.pipeline.group(&new.params);
@@ -230,6 +238,14 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             values.push(text(by));
             ", cancel_by = coalesce(cancel_by, ?)"
         }
+        Change::Pin { pinned } => {
+            values.extend([number((*pinned).into()), number((*pinned).into())]);
+            ", pins = pins + (pinned <> ?), pinned = ?"
+        }
+        Change::Delete { .. } => {
+            values.push(number(write.at.0));
+            ", deleted_at = ?"
+        }
     };
     values.push(number(write.run.0));
     let guard = match write.guard {
@@ -239,8 +255,9 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         }
         Guard::Standing(status, attempt) => {
             values.extend([text(status.as_str()), number(attempt.into())]);
-            "status = ? AND attempt = ?"
+            "status = ? AND attempt = ? AND deleted_at IS NULL"
         }
+        Guard::There => "deleted_at IS NULL",
         Guard::Lapsed(attempt, now, head) => {
             values.extend([number(attempt.into()), number(now.0), number(signed(head))]);
             "status = 'running' AND attempt = ? AND lease_until < ? AND head = ?"
@@ -264,6 +281,9 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
                 also.push_str(GROUP_IS_IDLE);
                 values.push(text(&key));
             }
+        }
+        Change::Delete { .. } => {
+            also.push_str(" AND status NOT IN ('pending', 'running') AND resume = 0 AND pinned = 0")
         }
         _ => {}
     }

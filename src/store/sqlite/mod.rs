@@ -4,22 +4,29 @@
 //! shrinking. `synchronous=FULL`: what was committed survives a power loss.
 
 mod attempts;
+mod clear;
 mod commit;
 mod queue;
 mod read;
+mod retention;
 mod review;
 mod rows;
+mod vacuum;
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+};
 use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
+
+pub use vacuum::{VacuumError, Vacuumed, vacuum};
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,6 +36,9 @@ const READERS: u32 = 4;
 
 /// After a checkpoint the log is cut back to this many bytes; between them it may grow.
 const JOURNAL_SIZE_LIMIT: u32 = 64 << 20;
+
+/// What `PRAGMA auto_vacuum` says of a database that gives back what is empty when it is asked to.
+const INCREMENTAL: i64 = 2;
 
 /// What a commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -54,6 +64,7 @@ pub struct SqliteStore {
     reads: SqlitePool,
     /// The one writing connection. Held for one transaction; only the journal's writer asks for it, so nobody waits.
     write: Arc<Mutex<rusqlite::Connection>>,
+    file: PathBuf,
     /// Locked as long as this store is there, by whatever end.
     _lock: File,
 }
@@ -75,9 +86,19 @@ impl SqliteStore {
         Self::with(SqliteConnectOptions::from_str(url).map_err(classify)?, durability).await
     }
 
+    /// The file that an address such as `sqlite:///var/lib/runtrail/runtrail.db` names.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn file_of(url: &str) -> Result<PathBuf, StoreError> {
+        Ok(SqliteConnectOptions::from_str(url).map_err(classify)?.get_filename().to_owned())
+    }
+
     async fn with(options: SqliteConnectOptions, durability: Durability) -> Result<Self, StoreError> {
         let options = options
             .create_if_missing(true)
+            // Only of a new file; an older one learns it by `runtrail vacuum`.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .pragma("synchronous", durability.synchronous())
             .foreign_keys(true)
@@ -93,13 +114,14 @@ impl SqliteStore {
         // Before it is closed there is another, so the log stays.
         let write = writing(options.get_filename(), durability).map_err(|error| StoreError::Failed(Arc::new(error)))?;
         migrate.close().await.map_err(classify)?;
+        let file = options.get_filename().to_owned();
         let reads = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(classify)?;
-        Ok(Self { reads, write: Arc::new(Mutex::new(write)), _lock: lock })
+        Ok(Self { reads, write: Arc::new(Mutex::new(write)), file, _lock: lock })
     }
 }
 

@@ -10,7 +10,7 @@ use super::review::tally;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
 use crate::model::queue::Waiting;
-use crate::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
+use crate::model::{Pin, Record, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{Assignment, Outputs, Pulse, RunKey, RunStore, StoreError, View};
 
 /// `SELECT` with the columns of a run, then this.
@@ -22,7 +22,7 @@ fn select_run(rest: &str) -> AssertSqlSafe<String> {
 #[async_trait]
 impl RunStore for SqliteStore {
     async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {
-        let row = sqlx::query("SELECT key, status, attempt, head FROM runs WHERE id = ?")
+        let row = sqlx::query("SELECT key, status, attempt, head FROM runs WHERE id = ? AND deleted_at IS NULL")
             .bind(id.as_str())
             .fetch_optional(&self.reads)
             .await
@@ -31,21 +31,36 @@ impl RunStore for SqliteStore {
         found.map_err(classify)
     }
 
-    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
-        let row = sqlx::query("SELECT run, digest FROM idempotency_keys WHERE key = ? AND created_at > ?")
-            .bind(key)
-            .bind(Timestamp::now().0 - KEPT)
+    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT runs.key AS run, digest FROM idempotency_keys AS known
+             LEFT JOIN runs ON runs.key = known.run AND runs.deleted_at IS NULL
+             WHERE known.key = ? AND known.created_at > ?",
+        )
+        .bind(key)
+        .bind(Timestamp::now().0 - KEPT)
+        .fetch_optional(&self.reads)
+        .await
+        .map_err(classify)?;
+        let read = |row: sqlx::sqlite::SqliteRow| {
+            Ok((row.try_get::<Option<i64>, _>("run")?.map(RunKey), row.try_get("digest")?))
+        };
+        row.map(read).transpose().map_err(classify)
+    }
+
+    async fn pin(&self, key: RunKey) -> Result<Option<Pin>, StoreError> {
+        let row = sqlx::query("SELECT pinned, pins FROM runs WHERE key = ? AND deleted_at IS NULL")
+            .bind(key.0)
             .fetch_optional(&self.reads)
             .await
             .map_err(classify)?;
-        let read = |row: sqlx::sqlite::SqliteRow| Ok((RunKey(row.try_get("run")?), row.try_get("digest")?));
-        row.map(read).transpose().map_err(classify)
+        row.as_ref().map(rows::pin).transpose().map_err(classify)
     }
 
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
         let reads = self.reads.clone();
         detached(async move {
-            let query = sqlx::query(select_run("WHERE key = ?")).bind(key.0);
+            let query = sqlx::query(select_run("WHERE key = ? AND deleted_at IS NULL")).bind(key.0);
             let row = query.fetch_optional(&reads).await.map_err(classify)?;
             row.as_ref().map(rows::run).transpose().map_err(classify)
         })
@@ -54,7 +69,7 @@ impl RunStore for SqliteStore {
 
     async fn view(&self, id: &RunId, tail: u32) -> Result<Option<View>, StoreError> {
         let mut tx = self.reads.begin().await.map_err(classify)?;
-        let row = sqlx::query(select_run("WHERE id = ?"))
+        let row = sqlx::query(select_run("WHERE id = ? AND deleted_at IS NULL"))
             .bind(id.as_str())
             .fetch_optional(&mut *tx)
             .await
@@ -78,12 +93,16 @@ impl RunStore for SqliteStore {
     ) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
         let like = filter.q.as_deref().filter(|q| !q.is_empty()).map(rows::containing);
         let found = sqlx::query(select_run(
-            r#"WHERE (?1 IS NULL OR status = ?1)
+            r#"WHERE deleted_at IS NULL
+                AND (?1 IS NULL OR status = ?1)
                 AND (?2 IS NULL OR pipeline = ?2)
                 AND (?3 IS NULL OR id LIKE ?3 ESCAPE '\' OR pipeline LIKE ?3 ESCAPE '\'
                      -- As the list shows them: name=value.
                      OR replace(replace(params, '":', '='), '"', '') LIKE ?3 ESCAPE '\')
-                AND (?4 IS NULL OR key < (SELECT key FROM runs WHERE id = ?4))
+                -- The run of that id may be deleted: then those go on that were asked for before it.
+                AND (?4 IS NULL OR key < coalesce(
+                    (SELECT key FROM runs WHERE id = ?4),
+                    (SELECT key + 1 FROM runs WHERE id < ?4 ORDER BY id DESC LIMIT 1)))
               ORDER BY key DESC LIMIT ?5"#,
         ))
         .bind(filter.status.map(Status::as_str))
@@ -104,7 +123,8 @@ impl RunStore for SqliteStore {
     async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
             "SELECT {RUN}, runs.answer, attempts.pipeline AS recipe FROM runs
-             JOIN attempts ON attempts.run = runs.key AND attempts.attempt = runs.attempt WHERE runs.key = ?"
+             JOIN attempts ON attempts.run = runs.key AND attempts.attempt = runs.attempt
+             WHERE runs.key = ? AND runs.deleted_at IS NULL"
         )))
         .bind(key.0)
         .fetch_optional(&self.reads)
@@ -192,10 +212,15 @@ impl RunStore for SqliteStore {
     }
 
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
-        let found = sqlx::query("SELECT status, count(*) AS runs, 0 AS head, 1 AS attempt FROM runs GROUP BY status")
-            .fetch_all(&self.reads)
-            .await
-            .map_err(classify)?;
+        // From two indexes, without a row of the table.
+        let found = sqlx::query(
+            "SELECT status, 0 AS head, 1 AS attempt, count(*) - (
+                SELECT count(*) FROM runs AS gone WHERE gone.deleted_at IS NOT NULL AND gone.status = runs.status
+             ) AS runs FROM runs GROUP BY status",
+        )
+        .fetch_all(&self.reads)
+        .await
+        .map_err(classify)?;
         let read = |row| Ok((rows::pulse(row)?.status, rows::count(row, "runs")?));
         found.iter().map(read).collect::<Result<_, _>>().map_err(classify)
     }

@@ -10,8 +10,9 @@ use crate::model::review::{FindingFilter, Tally};
 use crate::store::{Findings, PatchRow, ReviewStore, RunKey, StoreError};
 
 /// The frames of an attempt of one kind. By name, since SQLite takes the index of all frames if it is not told otherwise; the last
-/// term is that of the index.
-const OF_ATTEMPT: &str = "FROM frames INDEXED BY frames_review WHERE run = ?1 AND attempt = ?2 AND kind = ?3 AND kind IN ('finding', 'patch')";
+/// term is that of the index. Of a deleted run there are none: it may have lost some already.
+const OF_ATTEMPT: &str = "FROM frames INDEXED BY frames_review WHERE run = ?1 AND attempt = ?2 AND kind = ?3 AND kind IN ('finding', 'patch') \
+     AND EXISTS (SELECT 1 FROM runs WHERE key = ?1 AND deleted_at IS NULL)";
 
 /// How many rules or severities are told apart.
 const WORDS: u32 = 500;
@@ -20,7 +21,8 @@ const WORDS: u32 = 500;
 pub async fn tally(connection: &mut sqlx::SqliteConnection, run: i64, attempt: u32) -> Result<Tally, StoreError> {
     let query = "SELECT count(*) FILTER (WHERE kind = 'finding') AS findings,
                         count(*) FILTER (WHERE kind = 'patch') AS patches
-                 FROM frames INDEXED BY frames_review WHERE run = ? AND attempt = ? AND kind IN ('finding', 'patch')";
+                 FROM frames INDEXED BY frames_review WHERE run = ?1 AND attempt = ?2 AND kind IN ('finding', 'patch')
+                     AND EXISTS (SELECT 1 FROM runs WHERE key = ?1 AND deleted_at IS NULL)";
     let row = sqlx::query(query).bind(run).bind(attempt).fetch_one(connection).await.map_err(classify)?;
     let read = || Ok(Tally { findings: rows::count(&row, "findings")?, patches: rows::count(&row, "patches")? });
     read().map_err(classify)
@@ -106,7 +108,8 @@ impl ReviewStore for SqliteStore {
     async fn patch(&self, run: RunKey, seq: u64) -> Result<Option<Patch>, StoreError> {
         let reads = self.reads.clone();
         detached(async move {
-            let query = "SELECT data FROM frames WHERE run = ? AND seq = ? AND kind = 'patch'";
+            let query = "SELECT data FROM frames WHERE run = ?1 AND seq = ?2 AND kind = 'patch'
+                AND EXISTS (SELECT 1 FROM runs WHERE key = ?1 AND deleted_at IS NULL)";
             let query = sqlx::query(query).bind(run.0).bind(i64::try_from(seq).unwrap_or(i64::MAX));
             let found = query.fetch_optional(&reads).await.map_err(classify)?;
             let read = |row: &sqlx::sqlite::SqliteRow| rows::json(row.try_get("data")?, "data");

@@ -6,12 +6,13 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::model::run::Phase;
-use crate::model::{PhaseState, Question, Record, Run, RunId, Status, Timestamp};
+use crate::model::{PhaseState, Pin, Question, Record, Run, RunId, Status, Timestamp};
 use crate::store::{Pulse, RunKey};
 
 /// The columns that [`run`] reads. The phases come along as JSON, so that a list of runs is one statement.
 pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase, runs.attempt, runs.params, runs.priority, \
      runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, runs.gate, runs.cancel_by, runs.asked, runs.question, \
+     runs.pinned, runs.pins, \
      (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM \
         (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position) \
      ) AS phases";
@@ -103,7 +104,13 @@ pub fn run(row: &SqliteRow) -> Result<Run, sqlx::Error> {
             .collect(),
         error: row.try_get("error")?,
         approval: waits.then(question).transpose()?,
+        pin: pin(row)?,
     })
+}
+
+/// `pinned` and `pins`.
+pub fn pin(row: &SqliteRow) -> Result<Pin, sqlx::Error> {
+    Ok(Pin { pinned: row.try_get("pinned")?, pins: count(row, "pins")? })
 }
 
 /// `seq`, `ts`, `attempt`, `phase`, `kind` and `data`.

@@ -13,7 +13,7 @@ use leptos::task::spawn_local;
 use super::{BOUND, Follow, MOST, past};
 use crate::activity::{Action, Applied, Event};
 use crate::browser::{NoAnswer, PageEvent, Timer, fetch_frames, is_visible, steady};
-use crate::model::{Cursor, Frame, RunId};
+use crate::model::{Cursor, Frame, Pin, RunId};
 use crate::ui::connect::{Driver, Line, Said, Topic};
 
 /// How long one turn may take, in milliseconds: half of what a screen allows, so that there is time to draw.
@@ -33,6 +33,7 @@ enum Waiting {
     Polled {
         head: u64,
         active: bool,
+        pin: Pin,
     },
     PollFailed(NoAnswer),
 }
@@ -157,7 +158,8 @@ impl Engine {
             let answer = fetch_frames(&run, cursor, LIMIT).await;
             with(&weak, |engine| match answer {
                 Ok(answer) => {
-                    let polled = Waiting::Polled { head: answer.head, active: answer.status.is_active() };
+                    let (head, active, pin) = (answer.head, answer.status.is_active(), answer.pin);
+                    let polled = Waiting::Polled { head, active, pin };
                     engine.push(answer.frames.into_iter().map(Waiting::Frame).chain([polled]));
                 }
                 Err(no_answer) => engine.push([Waiting::PollFailed(no_answer)]),
@@ -196,12 +198,13 @@ impl Engine {
             match next {
                 Waiting::Frame(json) => missing |= self.take_frame(&json),
                 Waiting::Said(number, said) => self.take_said(number, said),
-                Waiting::Polled { head, active } => {
+                Waiting::Polled { head, active, pin } => {
                     self.active.set(active);
+                    self.follow.learn_pin(pin);
                     self.feed(Event::Polled { active, behind: head > self.cursor().0 });
                 }
                 Waiting::PollFailed(NoAnswer::Failed { floor }) => self.feed(Event::PollFailed { floor }),
-                Waiting::PollFailed(NoAnswer::Gone) => self.feed(Event::Gone),
+                Waiting::PollFailed(NoAnswer::Gone) => self.follow.vanish(),
                 Waiting::PollFailed(NoAnswer::Ahead) => {
                     self.feed(Event::Left);
                     (self.replaced)();

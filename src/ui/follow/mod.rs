@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use crate::activity::tabs::Role;
 use crate::activity::{Connection, Journal, Link, Numbers, RunState, Settings};
 use crate::model::attempt::Attempt;
-use crate::model::{Frame, RunView};
+use crate::model::{Frame, Pin, RunView};
 
 /// The most frames that are held while more come. A journal of no more is fetched whole; of a longer one the page has its end,
 /// and what is older when it is scrolled to.
@@ -38,6 +38,10 @@ pub struct Follow {
     pub link: RwSignal<Link>,
     /// The tab's part in the browser's one connection.
     pub role: RwSignal<Role>,
+    /// Whether the run is pinned. No frame tells it.
+    pub pin: RwSignal<Pin>,
+    /// Whether the run was deleted.
+    pub gone: RwSignal<bool>,
     #[cfg(feature = "hydrate")]
     engine: StoredValue<Option<std::rc::Rc<engine::Engine>>, LocalStorage>,
 }
@@ -45,7 +49,7 @@ pub struct Follow {
 impl Follow {
     /// What the server rendered, not live yet.
     pub fn new(view: RunView) -> Self {
-        let active = view.run.status.is_active();
+        let (active, pin) = (view.run.status.is_active(), view.run.pin);
         let journal = Journal::of(view);
         Self {
             version: RwSignal::new(0),
@@ -53,6 +57,8 @@ impl Follow {
             state: RwSignal::new(journal.state().clone()),
             link: RwSignal::new(Connection::new(Settings::default(), active).link()),
             role: RwSignal::new(Role::Solo),
+            pin: RwSignal::new(pin),
+            gone: RwSignal::new(false),
             journal: StoredValue::new(journal),
             #[cfg(feature = "hydrate")]
             engine: StoredValue::new_local(None),
@@ -111,6 +117,22 @@ impl Follow {
         });
         if let Some(state) = learned {
             self.state.try_set(state);
+        }
+    }
+
+    /// Takes what was said of the pin, unless something newer is known.
+    pub fn learn_pin(&self, pin: Pin) {
+        if self.pin.try_get_untracked().is_some_and(|known| pin.pins > known.pins) {
+            self.pin.try_set(pin);
+        }
+    }
+
+    /// The run was deleted: nothing more is asked for.
+    pub fn vanish(&self) {
+        self.gone.try_set(true);
+        #[cfg(feature = "hydrate")]
+        if let Some(engine) = self.engine.try_get_value().flatten() {
+            engine.feed(crate::activity::Event::Gone);
         }
     }
 

@@ -8,6 +8,7 @@ use leptos_router::hooks::use_query_map;
 use crate::browser::{PageEvent, PageEvents};
 use crate::calls::{list_runs, read_offer};
 use crate::model::{Offer, PipelineFault};
+use crate::ui::components::database::DatabaseLine;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::ProblemNotice;
 use crate::ui::components::runs::{Filters, RunTable, filter_of};
@@ -73,6 +74,7 @@ pub fn HomePage() -> impl IntoView {
                     <div class="min-w-0 flex-1 basis-full sm:basis-72"><Filters filter offer/></div>
                 </div>
                 <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{list}</Transition>
+                <DatabaseLine/>
             </section>
         </div>
     }

@@ -16,6 +16,7 @@ use crate::ui::components::activity::ActivityPanel;
 use crate::ui::components::attempts::{AttemptNote, AttemptTabs, EditDialog, ShownAttempt, edit_address, number};
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
+use crate::ui::components::keep::{DeleteButton, DeletedNotice, PinButton};
 use crate::ui::components::outcome::OutcomeSummary;
 use crate::ui::components::params::ParamList;
 use crate::ui::components::phases::PhaseList;
@@ -169,14 +170,17 @@ fn Shown(
                         <CopyButton text=id.to_string() label="Copy the run's id"/>
                     </span>
                     <span class="text-xs text-soft empty:hidden"><PendingPlace id=id.clone() status/></span>
-                    <div class="flex flex-wrap gap-2 sm:ml-auto">
+                    <div class="relative flex flex-wrap gap-2 max-sm:w-full sm:static sm:ml-auto" class:hidden=follow.gone>
                         <RunActions id=id.clone() status attempt unfinished edit earlier=shown.earlier follow problem/>
+                        <PinButton id=id.clone() follow problem/>
+                        <DeleteButton id=id.clone() status follow problem/>
                     </div>
                 </div>
                 <AttemptTabs id=id.clone() state shown tab/>
                 <AttemptNote id=id.clone() state shown tab/>
                 <Facts shown/>
             </div>
+            <DeletedNotice follow/>
             <ActionProblem problem/>
             {form}
             <Failure state=shown.state/>

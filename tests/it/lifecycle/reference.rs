@@ -53,6 +53,8 @@ impl Machine {
         match op {
             Op::Create(new) => self.create(new, outcome),
             Op::Write(write) => self.write(write, outcome),
+            // Nothing is deleted here: see `retention.rs`.
+            Op::Clear(clearing) => panic!("{clearing:?} of runs that are there"),
             #[allow(unreachable_patterns)]
             _ => {}
         }
@@ -108,6 +110,7 @@ impl Machine {
                 run.status == Status::Running && run.attempt == attempt && run.token == token
             }
             Guard::Standing(status, attempt) => run.status == status && run.attempt == attempt,
+            Guard::There => true,
             Guard::Lapsed(attempt, now, head) => {
                 run.attempt == attempt
                     && run.head == head
@@ -226,6 +229,7 @@ fn change(run: &mut Run, write: &Write) {
                 phase.1 = PhaseState::Pending;
             }
         }
+        Change::Pin { .. } | Change::Delete { .. } => panic!("nobody asks for {:?}", write.change),
         Change::AskCancel { by } => {
             run.cancelled_by.get_or_insert(by.clone());
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use runtrail::model::queue::Waiting;
 use runtrail::model::review::{FindingFilter, Tally};
-use runtrail::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
+use runtrail::model::{DatabaseSize, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
 use runtrail::store::*;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
@@ -124,7 +124,10 @@ impl RunStore for Noted {
         self.ask(async move |inner| inner.to_resume().await).await
     }
     // Nobody asks for these here.
-    async fn by_idempotency_key(&self, _: &str) -> Result<Option<(RunKey, Vec<u8>)>, StoreError> {
+    async fn by_idempotency_key(&self, _: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError> {
+        unreachable!()
+    }
+    async fn pin(&self, _: RunKey) -> Result<Option<Pin>, StoreError> {
         unreachable!()
     }
     async fn view(&self, _: &RunId, _: u32) -> Result<Option<View>, StoreError> {
@@ -153,6 +156,37 @@ impl ReviewStore for Noted {
         unreachable!()
     }
     async fn patch(&self, _: RunKey, _: u64) -> Result<Option<runtrail::model::kinds::Patch>, StoreError> {
+        unreachable!()
+    }
+}
+
+#[async_trait]
+impl RetentionStore for Noted {
+    async fn kept(&self) -> Result<Vec<Kept>, StoreError> {
+        unreachable!()
+    }
+    async fn outdated(&self, _: &str, _: Retention, _: Timestamp, _: u32) -> Result<Vec<Outdated>, StoreError> {
+        unreachable!()
+    }
+    async fn deleted(&self, _: RunKey, _: u32) -> Result<Vec<(RunKey, RunId)>, StoreError> {
+        unreachable!()
+    }
+    async fn size(&self) -> Result<DatabaseSize, StoreError> {
+        unreachable!()
+    }
+}
+
+#[async_trait]
+impl AttemptStore for Noted {
+    async fn attempts(
+        &self,
+        _: RunKey,
+        _: Option<u32>,
+        _: u32,
+    ) -> Result<Vec<runtrail::model::attempt::Attempt>, StoreError> {
+        unreachable!()
+    }
+    async fn log_of(&self, _: RunKey, _: Arc<str>, _: u64, _: u64) -> Result<(Vec<Record>, u64), StoreError> {
         unreachable!()
     }
 }

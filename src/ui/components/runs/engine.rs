@@ -1,6 +1,7 @@
 //! Keeps the list up to date without a reload: by the stream of changes, by polls while there is none.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::{Rc, Weak};
 
 use leptos::prelude::*;
@@ -10,7 +11,7 @@ use super::live::LiveRuns;
 use crate::activity::{Action, Event};
 use crate::browser::Timer;
 use crate::calls::list_runs;
-use crate::model::{Run, RunFilter, RunPage};
+use crate::model::{Listed, Run, RunFilter, RunId, RunPage};
 use crate::ui::connect::{Driver, Line, Said, Topic};
 
 /// How long a change waits for others like it before the list is asked for, in milliseconds.
@@ -23,6 +24,8 @@ pub(super) struct Engine {
     runs: LiveRuns,
     driver: Rc<Driver>,
     soon: RefCell<Option<Timer>>,
+    /// Runs that were deleted while this list is shown: an answer that is on its way may still have them.
+    gone: RefCell<HashSet<RunId>>,
 }
 
 impl Engine {
@@ -33,7 +36,8 @@ impl Engine {
             let line = Line::new(Topic::List, runs.role, || 0, hear, || false);
             let of = weak.clone();
             let act = move |action| with(&of, |engine| engine.act(action));
-            Self { runs, driver: Rc::new(Driver::new(true, runs.link, line, act)), soon: RefCell::default() }
+            let driver = Rc::new(Driver::new(true, runs.link, line, act));
+            Self { runs, driver, soon: RefCell::default(), gone: RefCell::default() }
         });
         runs.engine.set_value(Some(Rc::clone(&engine)));
         on_cleanup(move || {
@@ -63,8 +67,11 @@ impl Engine {
             }
             Said::Available => self.driver.feed(Event::Available),
             Said::Listed(json) => {
-                if let Ok(run) = serde_json::from_str(&json) {
-                    self.changed(run);
+                match serde_json::from_str(&json) {
+                    Ok(Listed::Is(run)) => self.changed(*run),
+                    Ok(Listed::Deleted { id, .. }) => self.deleted(id),
+                    // Of another version of the server; a poll tells it.
+                    Err(_) => {}
                 }
                 self.driver.feed(Event::Heard);
             }
@@ -94,6 +101,15 @@ impl Engine {
                 && rows.last().is_some_and(|last| last.with_untracked(|last| run.id < last.id)) => {}
             None | Some(_) => self.refresh_soon(),
         }
+    }
+
+    fn deleted(&self, id: RunId) {
+        let _ = self.runs.rows.try_maybe_update(|rows| {
+            let shown = rows.len();
+            rows.retain(|row| row.with_untracked(|row| row.id != id));
+            (rows.len() < shown, ())
+        });
+        self.gone.borrow_mut().insert(id);
     }
 
     fn refresh_soon(self: &Rc<Self>) {
@@ -130,9 +146,10 @@ impl Engine {
     }
 
     /// Takes the newest runs; those that are shown below them stay.
-    fn merge(&self, page: RunPage) {
+    fn merge(&self, mut page: RunPage) {
         let runs = self.runs;
         runs.problem.set(None);
+        page.runs.retain(|run| !self.gone.borrow().contains(&run.id));
         let rows = runs.rows.get_untracked();
         let place = |run: &Run| rows.iter().position(|row| row.with_untracked(|row| row.id == run.id));
         let below = match page.runs.last() {

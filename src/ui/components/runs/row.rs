@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 
 use crate::model::{Offer, Phase, PhaseState, Run, Status};
+use crate::ui::components::icon::Icon;
 use crate::ui::components::params;
 use crate::ui::components::queue::{LiveQueue, QueuePlace};
 use crate::ui::components::status::StatusBadge;
@@ -32,6 +33,7 @@ pub fn RunRow(
     let asked = Memo::new(move |_| run.with(|run| Some(run.started_at.unwrap_or(run.created_at))));
     let phases = Memo::new(move |_| run.with(|run| run.phases.clone()));
     let phase = Memo::new(move |_| run.with(|run| run.phase.clone()));
+    let pinned = Memo::new(move |_| run.with(|run| run.pin.pinned));
     let (short, waiting) = (id.short().to_owned(), id.clone());
     view! {
         <li
@@ -39,6 +41,7 @@ pub fn RunRow(
             data-testid="run-row"
             data-run-id=id.to_string()
             data-status=move || status.get().as_str()
+            data-pinned=move || pinned.get().to_string()
         >
             <div class="max-md:order-2"><StatusBadge status asks/></div>
             <div class="min-w-0 max-md:order-1">
@@ -49,6 +52,10 @@ pub fn RunRow(
                     >
                         {title}
                     </A>
+                    <span class="text-faint [&>svg]:size-3.5 [&>svg]:fill-current" class:hidden=move || !pinned.get() title="Pinned">
+                        {Icon::Pin.draw()}
+                        <span class="sr-only">"Pinned"</span>
+                    </span>
                     {move || (attempt.get() > 1).then(|| {
                         view! { <span class="tag">{format!("attempt {}", attempt.get())}</span> }
                     })}

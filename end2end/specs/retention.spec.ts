@@ -1,0 +1,165 @@
+// Runs that stay and runs that go: the pin, the deletion, and what other tabs see of both.
+import { join } from 'node:path';
+import { waitFor } from '../support/project.ts';
+import { ListPage, RunPage, sameDocument } from '../support/pages.ts';
+import { expect, test } from '../support/test.ts';
+
+const SHOTS = join(import.meta.dirname, '../test-results/shots');
+
+test.use({ serverOptions: { pollInterval: '500ms' } });
+
+test('a pinned run shows its pin in the list and in other tabs, and is not deleted', async ({
+  server,
+  api,
+  list,
+  page,
+  context,
+}) => {
+  await server.pipeline({ name: 'quick', phases: { only: 'echo done' } });
+  const id = await server.run('quick');
+  await api.reaches(id, 'completed');
+  await list.open();
+  await expect(list.row(id)).toHaveAttribute('data-pinned', 'false');
+  await expect(page.getByTestId('database-size')).toHaveText(/^Database \d[\d.]* [kMG]?B( · \d[\d.]* [kMG]?B free inside)?$/);
+  const check = await sameDocument(page);
+
+  const one = new RunPage(await context.newPage(), server.base);
+  await one.open(id);
+  const two = new RunPage(await context.newPage(), server.base);
+  await two.open(id);
+  const pin = (tab: RunPage) => tab.page.getByTestId('pin');
+  await expect(pin(one)).toHaveAttribute('aria-pressed', 'false');
+  await one.page.getByRole('button', { name: 'Pin', exact: true }).click();
+  for (const tab of [one, two]) await expect(pin(tab)).toHaveAttribute('aria-pressed', 'true');
+  await expect(list.row(id)).toHaveAttribute('data-pinned', 'true');
+  await expect(list.row(id).getByText('Pinned')).toBeAttached();
+  expect((await api.run(id)).pinned).toBe(true);
+
+  // It says why it stays, and the button that would delete it is not there.
+  await one.page.getByTestId('delete').click();
+  await expect(one.page.getByText('Unpin it first')).toBeVisible();
+  await expect(one.page.getByTestId('delete-confirm')).toBeHidden();
+  await one.page.keyboard.press('Escape');
+  await expect(one.page.getByText('Unpin it first')).toBeHidden();
+
+  await pin(two).click();
+  for (const tab of [one, two]) await expect(pin(tab)).toHaveAttribute('aria-pressed', 'false');
+  await expect(list.row(id)).toHaveAttribute('data-pinned', 'false');
+  await check();
+});
+
+test('a run that is deleted leaves an open list, and its other tabs say that it is gone', async ({
+  server,
+  project,
+  api,
+  list,
+  page,
+  context,
+  complaints,
+}) => {
+  await server.pipeline({ name: 'quick', phases: { only: 'echo done' } });
+  await server.pipeline({ name: 'held', phases: { only: waitFor('end') } });
+  const stays = await server.run('quick');
+  const goes = await server.run('quick');
+  const active = await server.run('held');
+  for (const id of [stays, goes]) await api.reaches(id, 'completed');
+  await api.reaches(active, 'running');
+  await list.open();
+  await expect(list.rows).toHaveCount(3);
+  const check = await sameDocument(page);
+  const other = new RunPage(await context.newPage(), server.base);
+  await other.open(goes);
+  await other.says('ended');
+
+  const tab = new RunPage(await context.newPage(), server.base);
+  await tab.open(active);
+  await expect(tab.page.getByTestId('delete')).toBeHidden();
+  await tab.open(goes);
+  await tab.page.getByTestId('delete').click();
+  await expect(tab.page.getByText('There is no way back')).toBeVisible();
+  await tab.page.getByRole('button', { name: 'Keep it' }).click();
+  await expect(tab.page.getByTestId('delete-confirm')).toBeHidden();
+  await tab.page.getByTestId('delete').click();
+  await tab.page.getByTestId('delete-confirm').click();
+  await tab.page.waitForURL(`${server.base}/`);
+  const again = new ListPage(tab.page, server.base);
+  await expect(again.rows).toHaveCount(2);
+  await expect(again.row(goes)).toHaveCount(0);
+
+  await expect(list.row(goes)).toHaveCount(0);
+  await list.shows(stays, 'completed');
+  await list.shows(active, 'running');
+  await check();
+
+  // The poll that finds nothing is the last one.
+  complaints.expect(/404/);
+  await expect(other.page.getByTestId('deleted')).toBeVisible();
+  await expect(other.page.getByTestId('delete')).toBeHidden();
+  await expect(other.rerun).toBeHidden();
+  await expect(other.frames.filter({ hasText: 'done' })).toBeVisible();
+  const asked: string[] = [];
+  other.page.on('request', (request) => asked.push(request.url()));
+  await other.page.waitForTimeout(1500);
+  expect(asked, 'nothing more is asked of a run that is gone').toEqual([]);
+  await other.page.getByTestId('deleted').getByRole('link', { name: 'All runs' }).click();
+  await expect(new ListPage(other.page, server.base).rows).toHaveCount(2);
+  project.release('end');
+});
+
+test.describe('where no script runs', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('a run is pinned and deleted by plain forms', async ({ server, api, page }) => {
+    await server.pipeline({ name: 'quick', phases: { only: 'echo done' } });
+    const id = await server.run('quick');
+    await api.reaches(id, 'completed');
+    await page.goto(`${server.base}/runs/${id}`);
+    await page.getByTestId('pin').click();
+    await expect(page.getByTestId('pin')).toHaveAttribute('aria-pressed', 'true');
+    await page.getByTestId('pin').click();
+    await expect(page.getByTestId('pin')).toHaveAttribute('aria-pressed', 'false');
+    await page.getByTestId('delete').click();
+    await page.getByTestId('delete-confirm').click();
+    await page.waitForURL(`${server.base}/`);
+    await expect(page.getByText('No runs yet')).toBeVisible();
+    expect((await page.goto(`${server.base}/runs/${id}`))!.status()).toBe(404);
+  });
+});
+
+for (const [screen, viewport] of [
+  ['desktop', { width: 1280, height: 800 }],
+  ['phone', { width: 390, height: 844 }],
+] as const) {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test.describe(`${screen}, ${colorScheme}`, () => {
+      test.use({ viewport, colorScheme, timezoneId: 'UTC' });
+
+      test('the pin, the question and the line fit', async ({ server, api, list, run, page, complaints }) => {
+        await server.pipeline({ name: 'quick', title: 'Nightly checks', phases: { only: 'echo done; exit 3' } });
+        const [first, second] = [await server.run('quick'), await server.run('quick')];
+        for (const id of [first, second]) await api.reaches(id, 'failed');
+        const seen = async (name: string) => {
+          const width = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+          expect(width[0], 'the page does not scroll sideways').toBeLessThanOrEqual(width[1]!);
+          await page.screenshot({ path: join(SHOTS, `${name}-${screen}-${colorScheme}.png`), animations: 'disabled' });
+        };
+        await run.open(first);
+        await page.getByTestId('pin').click();
+        await expect(page.getByTestId('pin')).toHaveAttribute('aria-pressed', 'true');
+        await seen('run-pinned');
+        await run.open(second);
+        await page.getByTestId('delete').click();
+        await expect(page.getByTestId('delete-confirm')).toBeInViewport({ ratio: 1 });
+        await seen('run-delete');
+        await list.open();
+        await expect(page.getByTestId('database-size')).toBeVisible();
+        await seen('list-pinned');
+        await run.open(second);
+        complaints.expect(/404/);
+        await fetch(`${server.base}/api/v1/runs/${second}`, { method: 'DELETE' });
+        await expect(page.getByTestId('deleted')).toBeVisible();
+        await seen('run-gone');
+      });
+    });
+  }
+}

@@ -1,0 +1,153 @@
+//! The whole database written anew, without what is empty: while no server has it.
+
+use std::path::{Path, PathBuf};
+
+use nix::sys::statvfs::statvfs;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{BUSY_TIMEOUT, INCREMENTAL, lock};
+use crate::store::StoreError;
+
+/// What came of it, in bytes of the database and its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vacuumed {
+    /// Before.
+    pub before: u64,
+    /// Now.
+    pub after: u64,
+}
+
+/// Why it was not done. The database is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum VacuumError {
+    /// Nothing is there.
+    #[error("there is no database {}; name its folder with --data-dir, or its file with --database-url", .0.display())]
+    NotThere(PathBuf),
+    /// The file is something else.
+    #[error("{} is no database of runs; nothing was changed", .0.display())]
+    NotOurs(PathBuf),
+    /// A server has it.
+    #[error("a server uses this database; stop it first. A running server gives room back by itself, little by little")]
+    InUse,
+    /// Something else has it.
+    #[error("another program has this database open; close it first")]
+    Busy,
+    /// It is written to another place first, and then to its own.
+    #[error(
+        "there is too little room on the disk of {}: about {} are needed and {} are free. Make room first", .folder.display(), mib(*.needed), mib(*.free)
+    )]
+    NoRoom {
+        /// Where.
+        folder: PathBuf,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        free: u64,
+    },
+    /// The disk was full before the end.
+    #[error("the disk became full; the database is as it was. Make room first")]
+    Full,
+    /// The lock or the database.
+    #[error("the database cannot be vacuumed: {0}")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<rusqlite::Error> for VacuumError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Failed(error.into()),
+        }
+    }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+/// Writes the database anew, without what is empty, and has it give back by itself what becomes empty later. Blocks for as long as
+/// that takes.
+///
+/// # Errors
+/// [`VacuumError`]; the database is as it was.
+pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
+    if !file.is_file() {
+        return Err(VacuumError::NotThere(file.to_owned()));
+    }
+    let _lock = lock(file).map_err(|error| match error {
+        StoreError::InUse => VacuumError::InUse,
+        error => VacuumError::Failed(error.into()),
+    })?;
+    let before = bytes_of(file);
+    // Never made here.
+    let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    database.busy_timeout(BUSY_TIMEOUT)?;
+    let ours = database.query_row(
+        "SELECT count(*) = 2 FROM sqlite_schema WHERE type = 'table' AND name IN ('runs', 'frames')",
+        [],
+        |row| row.get(0),
+    );
+    match ours {
+        Ok(true) => {}
+        Ok(false) => return Err(VacuumError::NotOurs(file.to_owned())),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            return Err(VacuumError::NotOurs(file.to_owned()));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let number = |pragma: &str| database.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
+    let full = (number("page_count")? - number("freelist_count")?) * number("page_size")?;
+    has_room(file, full.unsigned_abs())?;
+    database.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
+    database.execute_batch("VACUUM")?;
+    // Not as a batch: it answers with a row, which says whether somebody was in the way.
+    let busy = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+    if busy {
+        return Err(VacuumError::Busy);
+    }
+    database.close().map_err(|(_, error)| VacuumError::from(error))?;
+    Ok(Vacuumed { before, after: bytes_of(file) })
+}
+
+/// Of the file and its log.
+fn bytes_of(file: &Path) -> u64 {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    [file.as_os_str(), &log].iter().filter_map(|file| std::fs::metadata(file).ok()).map(|file| file.len()).sum()
+}
+
+/// SQLite writes the new database to a temporary file and from there to the log, before it takes the place of the old one.
+fn has_room(file: &Path, needed: u64) -> Result<(), VacuumError> {
+    use std::os::unix::fs::MetadataExt;
+    let failed = |error: std::io::Error| VacuumError::Failed(error.into());
+    let own = file.canonicalize().map_err(failed)?.parent().unwrap_or(Path::new("/")).to_owned();
+    let temporary = temporary();
+    let device = |folder: &Path| std::fs::metadata(folder).map(|folder| folder.dev()).map_err(failed);
+    let places = if device(&own)? == device(&temporary)? {
+        vec![(own, needed * 2)]
+    } else {
+        vec![(own, needed), (temporary, needed)]
+    };
+    for (folder, needed) in places {
+        let disk = statvfs(&folder).map_err(|error| failed(error.into()))?;
+        // Of other widths on other systems.
+        #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+        let free = (disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64);
+        if free < needed {
+            return Err(VacuumError::NoRoom { folder, needed, free });
+        }
+    }
+    Ok(())
+}
+
+/// Where SQLite has its temporary files (sqlite.org/tempfiles.html, 5).
+fn temporary() -> PathBuf {
+    let named = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let usual = ["/var/tmp", "/usr/tmp", "/tmp"].into_iter().map(PathBuf::from);
+    let usable = |folder: &PathBuf| {
+        use nix::unistd::{AccessFlags, access};
+        folder.is_dir() && access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+    };
+    named.chain(usual).find(usable).unwrap_or_else(|| PathBuf::from("."))
+}
