@@ -193,13 +193,15 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<RunKey> {
             };
             shown.then_some(committed.run)
         }
-        (Op::Create(_), Outcome::Committed(_)) | (_, Outcome::KeyConflict | Outcome::Refused) => None,
+        (Op::Create(_) | Op::Mark(_), Outcome::Committed(_))
+        | (_, Outcome::KeyConflict | Outcome::Marked | Outcome::Refused) => None,
     }
 }
 
 fn weight(op: &Op) -> usize {
     match op {
         Op::Create(_) => 1024,
+        Op::Mark(_) => 256,
         Op::Write(write) => 256 + write.frames.iter().map(crate::store::NewFrame::size).sum::<usize>(),
     }
 }

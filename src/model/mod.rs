@@ -4,6 +4,7 @@
 
 pub mod cursor;
 pub mod frame;
+pub mod hook;
 pub mod kinds;
 pub mod pipeline;
 pub mod plan;
@@ -11,6 +12,7 @@ pub mod problem;
 pub mod queue;
 pub mod review;
 pub mod run;
+pub mod schedule;
 pub mod sse;
 pub mod status;
 pub mod time;
@@ -18,6 +20,7 @@ pub mod view;
 
 pub use cursor::{Cursor, CursorError};
 pub use frame::{Body, Frame, Record};
+pub use hook::Hook;
 pub use kinds::{Log, LogStream, PhaseState};
 pub use pipeline::{
     Conditions, Gate, Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline,
@@ -25,5 +28,6 @@ pub use pipeline::{
 };
 pub use problem::{Code, Problem};
 pub use run::{Answer, FramePage, Phase, Question, Run, RunFilter, RunId, RunPage, RunView};
+pub use schedule::{Missed, Schedule, Upcoming};
 pub use status::Status;
 pub use time::Timestamp;

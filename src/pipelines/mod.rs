@@ -8,8 +8,12 @@ pub mod catalog;
 mod concurrency;
 mod file;
 mod folder;
+mod hook;
 mod phase;
 pub mod project;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 mod watch;
 
 pub use catalog::{Catalog, CatalogError};

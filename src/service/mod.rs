@@ -2,10 +2,14 @@
 //! thin layers over this; it knows no HTTP.
 
 mod approval;
+mod hooks;
 mod queue;
 mod review;
+mod schedules;
 mod start;
 
+pub use hooks::HookAnswer;
+pub use schedules::ScheduleTask;
 pub use start::Begin;
 
 use std::sync::Arc;
@@ -63,7 +67,7 @@ impl From<WriteError> for Problem {
                 Code::IdempotencyConflict,
                 "This Idempotency-Key came with another request before. Use a new key for a new request.",
             ),
-            WriteError::Refused => {
+            WriteError::Refused | WriteError::Busy => {
                 let detail = "The run changed several times while the request was carried out. Try again.";
                 Self { retryable: true, ..Self::new(Code::RunActive, detail) }
             }
@@ -100,10 +104,14 @@ impl Service {
     /// # Errors
     /// None yet.
     pub fn offer(&self) -> Result<Offer, Problem> {
+        let mut faults = self.catalog.faults();
+        faults.extend(self.schedule_faults());
+        faults.extend(self.hook_faults());
         Ok(Offer {
             pipelines: self.catalog.all(),
-            faults: self.catalog.faults(),
+            faults,
             projects: self.projects.roots().to_vec(),
+            upcoming: self.upcoming(),
         })
     }
 

@@ -18,6 +18,22 @@ pub enum Op {
     Create(NewRun),
     /// A change of a run and its frames.
     Write(Write),
+    /// How far a schedule is done.
+    Mark(Mark),
+}
+
+/// A move of the mark that says how far a schedule is done. Refused if the mark is not where it was believed to be: so whoever
+/// starts a run for a due time does so once, however many look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Which of its schedules.
+    pub schedule: String,
+    /// Where it is; `None` if there is none.
+    pub from: Option<Timestamp>,
+    /// Where it is to be; `None` to forget it.
+    pub to: Option<Timestamp>,
 }
 
 /// A new pending run.
@@ -35,6 +51,10 @@ pub struct NewRun {
     pub at: Timestamp,
     /// The caller's key and a digest of what it asked for: the same again is the same run.
     pub idempotency: Option<(String, Vec<u8>)>,
+    /// The journal's first frame, if something else than a person or a program asked for it.
+    pub origin: Option<NewFrame>,
+    /// The schedule's mark that moves with it. If it cannot move, there is no run.
+    pub mark: Option<Mark>,
 }
 
 /// A worker's claim on an attempt.
@@ -276,6 +296,8 @@ pub enum Outcome {
     KeyConflict,
     /// The write was accepted.
     Committed(Committed),
+    /// The mark was moved.
+    Marked,
     /// The guard does not hold; nothing was written.
     Refused,
 }

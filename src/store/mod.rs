@@ -17,7 +17,7 @@ use crate::model::queue::Waiting;
 use crate::model::review::{FindingFilter, Tally};
 use crate::model::{Answer, Pipeline, Record, Run, RunFilter, RunId, Status, Timestamp};
 
-pub use change::{Change, Committed, Guard, Lease, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
+pub use change::{Change, Committed, Guard, Lease, Mark, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
 pub use sqlite::{Durability, SqliteStore};
 
 /// A run's key inside the database.
@@ -135,6 +135,9 @@ pub trait RunStore: Send + Sync {
 
     /// Interrupted runs that go on by themselves.
     async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError>;
+
+    /// How far every schedule is done, by its pipeline and which of its schedules it is.
+    async fn marks(&self) -> Result<BTreeMap<(String, String), Timestamp>, StoreError>;
 
     /// How many runs stand where.
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError>;

@@ -86,6 +86,7 @@ fn carry_out(runs: &mut Runs, op: &Op) -> Outcome {
             Outcome::Created { run, new: true }
         }
         Op::Write(write) => runs.get_mut(&write.run).map_or(Outcome::Refused, |row| change(row, write)),
+        Op::Mark(_) => unreachable!("no schedules here"),
     }
 }
 
@@ -227,6 +228,9 @@ impl RunStore for Memory {
         unreachable!()
     }
     async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
+        unreachable!()
+    }
+    async fn marks(&self) -> Result<std::collections::BTreeMap<(String, String), Timestamp>, StoreError> {
         unreachable!()
     }
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
