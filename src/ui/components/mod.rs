@@ -15,3 +15,4 @@ pub mod start;
 pub mod status;
 pub mod time;
 pub mod top_bar;
+pub mod upcoming;
