@@ -268,3 +268,31 @@ async fn a_schedule_whose_project_is_gone_is_told_and_stops_no_other() {
     .await;
     assert_eq!(faults(&server).await, [] as [Value; 0]);
 }
+
+/// A group that refuses runs while it is busy refuses those of schedules too; their due times are done all the same.
+#[tokio::test]
+async fn a_due_time_that_a_busy_group_refuses_is_done() {
+    let world = World::new();
+    let text = "name = \"alone\"\nconcurrency = { per = \"pipeline\", when_busy = \"refuse\" }\n\
+                [[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"hold\"\n\
+                run = \"cd $RUNTRAIL_PARAM_PROJECT; while [ ! -e go ]; do sleep 0.02; done\"\n[[schedules]]\n";
+    let params = format!("params = {{ project = \"{}\" }}\n", world.project().display());
+    world.toml("alone", &format!("{text}cron = \"* * * * * *\"\nmissed = \"once\"\n{params}"));
+    let server = world.serve();
+    let first = until_within(LIMIT, "a run holds the group", async || {
+        runs(&server, "alone").await.into_iter().find(|run| run["status"] == "running")
+    })
+    .await;
+    let held = due_of(&server, &first).await;
+    // Those that are due meanwhile move the mark.
+    let done = || -> i64 { database(&world).query_row("SELECT done FROM schedules", [], |row| row.get(0)).unwrap() };
+    until_within(LIMIT, "two more are done", async || (done() >= held.0 + 2000).then_some(())).await;
+    assert_eq!(runs(&server, "alone").await.len(), 1);
+    std::fs::write(world.file("go"), "").unwrap();
+    let next = until_within(LIMIT, "the group is free", async || {
+        Some(runs(&server, "alone").await).filter(|runs| runs.len() >= 2)
+    })
+    .await;
+    let second = due_of(&server, &next[next.len() - 2]).await;
+    assert!(second.0 > held.0 + 2000, "{second} after {held}");
+}
