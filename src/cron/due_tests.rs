@@ -23,14 +23,17 @@ fn all(rule: &Rule, missed: Missed, mut look: Look) -> (Vec<Timestamp>, Due) {
     }
 }
 
+/// A rule, how far it is done, since when somebody looks, and what time it is; then what is started if missed times are skipped,
+/// and what if they are made up for.
+type Case<'a> = (&'a Rule, &'a str, &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
+
 #[test]
 fn what_is_due_is_started_and_what_was_missed_is_forgotten_or_made_up_for_once() {
     let berlin = Rule::read("30 2 * * *", "Europe/Berlin").unwrap();
     let five = Rule::read("*/5 * * * *", "UTC").unwrap();
     let seconds = Rule::read("* * * * * *", "UTC").unwrap();
-    // The rule, how far it is done, since when somebody looks, what time it is; started if missed times are skipped, and if not.
     let boot = "2025-01-01T00:00:00Z";
-    let cases: &[(&Rule, &str, &str, &str, &[&str], &[&str])] = &[
+    let cases: &[Case<'_>] = &[
         // Not yet, exactly then, and a little late.
         (&five, "2026-11-21T10:00:00Z", boot, "2026-11-21T10:04:59.999Z", &[], &[]),
         (&five, "2026-11-21T10:00:00Z", boot, "2026-11-21T10:05:00Z", &["10:05:00"], &["10:05:00"]),

@@ -97,7 +97,7 @@ fn a_request_is_one_guess() {
 #[test]
 fn a_standard_signature_has_its_time_its_id_and_perhaps_several_keys() {
     let two = format!("v1,{} v1a,abc {STANDARD_SIGNATURE}", "A".repeat(44));
-    let ten = format!("{} {STANDARD_SIGNATURE}", vec!["v1,A"; MOST].join(" "));
+    let ten = format!("{} {STANDARD_SIGNATURE}", ["v1,A"; MOST].join(" "));
     let timestamp = STANDARD_TIME.to_string();
     let now = STANDARD_TIME;
     for (id, timestamp, signatures, now, right) in [
