@@ -43,22 +43,18 @@ pub fn ago(milliseconds: u64) -> Option<String> {
     }
 }
 
-/// How long it is until something: `in 40 s`, `in 5 min`, `in 3 h 20 min`, `in 2 days`. `None` from a week on: a date says more.
-pub fn ahead(milliseconds: u64) -> Option<String> {
+/// How long it is until something: `in 40 s`, `in 5 min`, `in 3 h 20 min`, `in 2 days`.
+pub fn ahead(milliseconds: u64) -> String {
     let seconds = milliseconds.div_ceil(1000);
     match seconds {
-        0 => Some("now".to_owned()),
-        1..60 => Some(format!("in {seconds} s")),
-        60..3600 => Some(format!("in {} min", seconds / 60)),
-        3600..86_400 => Some(match seconds / 60 % 60 {
+        0 => "now".to_owned(),
+        1..60 => format!("in {seconds} s"),
+        60..3600 => format!("in {} min", seconds / 60),
+        3600..86_400 => match seconds / 60 % 60 {
             0 => format!("in {} h", seconds / 3600),
             minutes => format!("in {} h {minutes} min", seconds / 3600),
-        }),
-        86_400..604_800 => Some(match seconds / 86_400 {
-            1 => "in a day".to_owned(),
-            days => format!("in {days} days"),
-        }),
-        _ => None,
+        },
+        _ => format!("in {}", counted(seconds / 86_400, "day")),
     }
 }
 
@@ -158,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_far_ahead_has_a_date() {
+    fn what_is_ahead_is_counted_down() {
         for (milliseconds, text) in [
             (0, "now"),
             (1, "in 1 s"),
@@ -167,12 +163,11 @@ mod tests {
             (3_599_000, "in 59 min"),
             (3_600_000, "in 1 h"),
             (12_000_000, "in 3 h 20 min"),
-            (86_400_000, "in a day"),
+            (86_400_000, "in 1 day"),
             (187_200_000, "in 2 days"),
         ] {
-            assert_eq!(ahead(milliseconds).as_deref(), Some(text));
+            assert_eq!(ahead(milliseconds), text);
         }
-        assert_eq!(ahead(604_800_000), None);
     }
 
     #[test]

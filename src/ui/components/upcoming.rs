@@ -8,7 +8,7 @@ use crate::ui::components::icon::Icon;
 use crate::ui::format;
 
 /// How many are shown; the others come later.
-const SHOWN: usize = 5;
+const SHOWN: usize = 3;
 
 /// The next due times of schedules, as a card. Nothing if there are none.
 #[component]
@@ -23,7 +23,7 @@ pub fn UpcomingCard(
     let others = move || upcoming.with(Vec::len).saturating_sub(SHOWN) as u64;
     view! {
         <Show when=move || !upcoming.with(Vec::is_empty)>
-            <details class="card fold mt-4" id="upcoming" data-testid="upcoming">
+            <details class="card fold mt-4 lg:order-first lg:mt-0 lg:mb-4" id="upcoming" data-testid="upcoming">
                 <summary class="flex list-none items-center justify-between gap-3 px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
                     "Upcoming"
                     <span class="flex items-center gap-2 font-normal text-faint lg:hidden">
@@ -53,19 +53,15 @@ fn UpcomingRow(at: Upcoming) -> impl IntoView {
     let Upcoming { pipeline, title, name, cron, timezone, next, local } = at;
     let place = format!("{local} in {timezone} ({cron})");
     let on_hover = move || format!("{place}\n{}", clock.exact(next));
-    let when = local.clone();
     view! {
         <li class="min-w-0" data-testid="schedule" data-pipeline=pipeline>
             <div class="flex items-baseline justify-between gap-3">
                 <span class="min-w-0 truncate text-sm font-medium" title=title.clone()>{title.clone()}</span>
-                <time class="shrink-0 text-xs text-soft tabular-nums" datetime=next.to_string() title=on_hover>
-                    {move || ahead(clock, next).unwrap_or_else(|| when.clone())}
-                </time>
+                <span class="shrink-0 text-xs text-soft tabular-nums" data-testid="countdown">{move || ahead(clock, next)}</span>
             </div>
             <p class="truncate text-xs text-faint">
                 {(!name.is_empty()).then(|| format!("{name} · "))}
-                {local}
-                {format!(" {}", place_of(&timezone))}
+                <time datetime=next.to_string() title=on_hover>{format!("{local} {}", place_of(&timezone))}</time>
             </p>
         </li>
     }
@@ -73,7 +69,7 @@ fn UpcomingRow(at: Upcoming) -> impl IntoView {
 
 /// How long it is until then, once the page is alive.
 fn ahead(clock: Clock, next: Timestamp) -> Option<String> {
-    clock.until(next).and_then(format::ahead)
+    clock.until(next).map(format::ahead)
 }
 
 /// What people call a time zone: `Berlin`.

@@ -67,7 +67,7 @@ pub fn HomePage() -> impl IntoView {
     view! {
         <Title text="Runs"/>
         <div class="mx-auto grid w-full max-w-[88rem] items-start gap-x-6 gap-y-4 px-4 py-5 lg:grid-cols-[minmax(0,1fr)_21rem] lg:px-6">
-            <aside class="min-w-0 lg:sticky lg:top-17 lg:order-2">
+            <aside class="flex min-w-0 flex-col lg:sticky lg:top-17 lg:order-2">
                 <details class="card fold" id="start">
                     <summary class="flex list-none items-center justify-between px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
                         "Start a run"
