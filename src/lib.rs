@@ -12,9 +12,13 @@ pub mod calls;
 #[cfg(feature = "ssr")]
 pub mod codemod;
 #[cfg(feature = "ssr")]
+pub mod cron;
+#[cfg(feature = "ssr")]
 pub mod diffview;
 #[cfg(feature = "ssr")]
 pub mod engine;
+#[cfg(feature = "ssr")]
+pub mod hooks;
 #[cfg(feature = "ssr")]
 pub mod journal;
 pub mod model;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::attempt::{Attempt, AttemptView, Mark};
+use crate::model::attempt::{Attempt, AttemptMark, AttemptView};
 use crate::model::kinds::{ApprovalState, Outcome, PhaseChange, Progress, StatusChange};
 use crate::model::review::Tally;
 use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timestamp};
@@ -21,7 +21,7 @@ pub struct RunState {
     /// The paths of the patches of the current attempt that a person has left out.
     pub excluded: Vec<String>,
     /// The attempts before the current one, oldest first, as far as they are known.
-    pub earlier: Vec<Mark>,
+    pub earlier: Vec<AttemptMark>,
     /// The phases of the attempt before, if the page saw it end: what is carried over of them.
     pub(super) before: Vec<Phase>,
 }
@@ -95,6 +95,7 @@ impl RunState {
             | Body::Token(_)
             | Body::Reasoning(_)
             | Body::Output(_)
+            | Body::Origin(_)
             | Body::Other(_) => {}
         }
     }
@@ -118,7 +119,7 @@ impl RunState {
         let &StatusChange { from, to, ref reason } = change;
         let run = &mut self.run;
         if let Some(attempt) = frame.attempt.checked_sub(1).filter(|&attempt| attempt == run.attempt) {
-            self.earlier.push(Mark { attempt, status: from });
+            self.earlier.push(AttemptMark { attempt, status: from });
         }
         run.status = to;
         run.attempt = frame.attempt;
@@ -297,7 +298,7 @@ pub(super) mod tests {
         let mut frames = first_attempt();
         frames.push(status(7, 2, Status::Failed, Status::Pending));
         let mut state = fed(&frames);
-        let mark = |attempt, status| Mark { attempt, status };
+        let mark = |attempt, status| AttemptMark { attempt, status };
         assert_eq!(state.earlier, [mark(1, Status::Failed)]);
         state.apply(&status(8, 2, Status::Pending, Status::Cancelled));
         state.apply(&status(9, 3, Status::Cancelled, Status::Pending));

@@ -21,7 +21,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use crate::store::{Clearing, Committed, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
+use crate::store::{Clearing, Committed, Mark, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
 
 use changes::Changes;
 pub use changes::{ListReader, ListStep};
@@ -47,6 +47,9 @@ pub enum WriteError {
     /// The run is not, or no longer, as the writer believed. For a worker: its lease is gone.
     #[error("the run has changed in the meantime")]
     Refused,
+    /// The new run's concurrency group is busy and refuses it; its schedule's mark has moved all the same.
+    #[error("the run's concurrency group is busy")]
+    Busy,
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyConflict,
@@ -73,12 +76,14 @@ impl Journal {
     /// Creates a pending run. Returns its key, and whether it is new (an idempotency key may name an earlier one).
     ///
     /// # Errors
-    /// [`WriteError::KeyConflict`], [`WriteError::KeyOfDeleted`], [`WriteError::Store`], [`WriteError::Closed`].
+    /// [`WriteError::KeyConflict`], [`WriteError::KeyOfDeleted`], [`WriteError::Refused`] if its schedule's mark cannot move or its
+    /// group is busy, [`WriteError::Busy`] if its schedule's mark moved all the same, [`WriteError::Store`], [`WriteError::Closed`].
     pub async fn create(&self, run: NewRun) -> Result<(RunKey, bool), WriteError> {
         match self.writer.carry_out(Op::Create(run)).await? {
             Outcome::Created { run, new } => Ok((run, new)),
             Outcome::KeyConflict => Err(WriteError::KeyConflict),
             Outcome::KeyOfDeleted => Err(WriteError::KeyOfDeleted),
+            Outcome::Marked => Err(WriteError::Busy),
             Outcome::Committed(_) | Outcome::Cleared { .. } | Outcome::Refused => Err(WriteError::Refused),
         }
     }
@@ -90,11 +95,7 @@ impl Journal {
     pub async fn write(&self, write: Write) -> Result<Committed, WriteError> {
         match self.writer.carry_out(Op::Write(write)).await? {
             Outcome::Committed(committed) => Ok(committed),
-            Outcome::Created { .. }
-            | Outcome::KeyConflict
-            | Outcome::KeyOfDeleted
-            | Outcome::Cleared { .. }
-            | Outcome::Refused => Err(WriteError::Refused),
+            _ => Err(WriteError::Refused),
         }
     }
 
@@ -105,6 +106,17 @@ impl Journal {
     pub async fn clear(&self, clearing: Clearing) -> Result<bool, WriteError> {
         match self.writer.carry_out(Op::Clear(clearing)).await? {
             Outcome::Cleared { more } => Ok(more),
+            _ => Err(WriteError::Refused),
+        }
+    }
+
+    /// Moves a schedule's mark.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] if it is not where it was believed to be, [`WriteError::Store`], [`WriteError::Closed`].
+    pub async fn mark(&self, mark: Mark) -> Result<(), WriteError> {
+        match self.writer.carry_out(Op::Mark(mark)).await? {
+            Outcome::Marked => Ok(()),
             _ => Err(WriteError::Refused),
         }
     }

@@ -126,6 +126,7 @@ impl WriterTask {
     fn weight(&self, op: &Op) -> usize {
         match op {
             Op::Create(_) => 1024,
+            Op::Mark(_) => 256,
             Op::Write(write) => 256 + write.frames.iter().map(crate::store::NewFrame::size).sum::<usize>(),
             // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction besides.
             Op::Clear(_) => self.group.size,
@@ -208,7 +209,10 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
                 Change::Delete { id } => Some(News::Deleted(run, id.clone())),
             }
         }
-        (Op::Create(_) | Op::Clear(_), Outcome::Committed(_))
-        | (_, Outcome::KeyConflict | Outcome::KeyOfDeleted | Outcome::Cleared { .. } | Outcome::Refused) => None,
+        (Op::Create(_) | Op::Clear(_) | Op::Mark(_), Outcome::Committed(_))
+        | (
+            _,
+            Outcome::KeyConflict | Outcome::KeyOfDeleted | Outcome::Cleared { .. } | Outcome::Marked | Outcome::Refused,
+        ) => None,
     }
 }

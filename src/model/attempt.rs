@@ -52,7 +52,7 @@ pub struct AttemptPhase {
 
 /// An attempt in few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct AttemptMark {
     /// Its number.
     pub attempt: u32,
     /// What became of it.

@@ -271,6 +271,13 @@ impl Output {
     }
 }
 
+/// `origin`: who or what asked for the run, if it was no person and no program through the API (issue 4). Its first frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// A schedule with the time that was due, or a hook with its delivery.
+    pub by: String,
+}
+
 /// A kind, or a shape of data, that this version does not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unknown {

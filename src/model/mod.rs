@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod compare;
 pub mod cursor;
 pub mod frame;
+pub mod hook;
 pub mod kinds;
 pub mod pipeline;
 pub mod plan;
@@ -14,6 +15,7 @@ pub mod queue;
 pub mod retention;
 pub mod review;
 pub mod run;
+pub mod schedule;
 pub mod sse;
 pub mod status;
 pub mod time;
@@ -21,6 +23,7 @@ pub mod view;
 
 pub use cursor::{Cursor, CursorError};
 pub use frame::{Body, Frame, Record};
+pub use hook::Hook;
 pub use kinds::{Log, LogStream, PhaseState};
 pub use pipeline::{
     Conditions, Gate, Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline,
@@ -29,5 +32,6 @@ pub use pipeline::{
 pub use problem::{Code, Problem};
 pub use retention::{DatabaseSize, DatabaseUse, Retention};
 pub use run::{Answer, FramePage, Listed, Phase, Pin, Question, Run, RunFilter, RunId, RunPage, RunView};
+pub use schedule::{Missed, Schedule, Upcoming};
 pub use status::Status;
 pub use time::Timestamp;

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Retention;
+use super::hook::Hook;
 use super::plan::{Condition, Retries};
 use super::queue::Concurrency;
+use super::schedule::{Schedule, Upcoming};
 
 /// The parameter that, if it is a path, is the folder a run works in.
 pub const PROJECT: &str = "project";
@@ -45,6 +47,12 @@ pub struct Pipeline {
     pub params: Vec<Param>,
     /// What a run of it does, in order. At least one.
     pub phases: Vec<PhaseSpec>,
+    /// When runs of it start by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<Schedule>,
+    /// How a forge starts runs of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Hook>,
 }
 
 /// What becomes of a run whose worker went away.
@@ -345,6 +353,9 @@ pub struct Offer {
     pub faults: Vec<PipelineFault>,
     /// The folders that runs may work in; the first one fills in a path.
     pub projects: Vec<String>,
+    /// The next time that each schedule is due, the soonest first.
+    #[serde(default)]
+    pub upcoming: Vec<Upcoming>,
 }
 
 #[cfg(test)]

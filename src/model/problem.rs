@@ -22,6 +22,12 @@ pub enum Code {
     RunNotFound,
     /// No pipeline has this name.
     PipelineNotFound,
+    /// No pipeline of this name has a hook.
+    HookNotFound,
+    /// The request is not signed with the hook's secret.
+    BadSignature,
+    /// The server does not find the hook's secret.
+    HookSecretMissing,
     /// Nothing is served at this address.
     NotFound,
     /// The address is served, but not with this method.
@@ -69,9 +75,9 @@ impl Code {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest | Self::InvalidBody | Self::BadCursor => 400,
-            Self::Unauthorized => 401,
+            Self::Unauthorized | Self::BadSignature => 401,
             Self::ForeignOrigin => 403,
-            Self::RunNotFound | Self::PipelineNotFound | Self::NotFound => 404,
+            Self::RunNotFound | Self::PipelineNotFound | Self::HookNotFound | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::CursorAhead
             | Self::RunActive
@@ -87,7 +93,11 @@ impl Code {
             Self::InvalidParams => 422,
             Self::TooManyAttempts => 429,
             Self::Internal => 500,
-            Self::DatabaseUnavailable | Self::Lagged | Self::ShuttingDown | Self::Unreachable => 503,
+            Self::HookSecretMissing
+            | Self::DatabaseUnavailable
+            | Self::Lagged
+            | Self::ShuttingDown
+            | Self::Unreachable => 503,
         }
     }
 
@@ -101,6 +111,9 @@ impl Code {
             Self::CursorAhead => "The cursor is ahead of the journal",
             Self::RunNotFound => "No such run",
             Self::PipelineNotFound => "No such pipeline",
+            Self::HookNotFound => "No such hook",
+            Self::BadSignature => "The signature does not hold",
+            Self::HookSecretMissing => "The hook has no secret",
             Self::NotFound => "Nothing here",
             Self::MethodNotAllowed => "Not with this method",
             Self::InvalidParams => "The parameters do not fit the pipeline",
@@ -129,6 +142,7 @@ impl Code {
         matches!(
             self,
             Self::GroupBusy
+                | Self::HookSecretMissing
                 | Self::TooManyAttempts
                 | Self::DatabaseUnavailable
                 | Self::Lagged

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::Mark;
+use super::attempt::AttemptMark;
 use super::review::Tally;
 use super::{Frame, Params, PhaseState, Status, Timestamp};
 
@@ -238,7 +238,7 @@ pub struct RunView {
     pub tally: Tally,
     /// The attempts before its current one, oldest first: the newest of them if there are many.
     #[serde(default)]
-    pub earlier: Vec<Mark>,
+    pub earlier: Vec<AttemptMark>,
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Catalog {
     /// A catalog of these pipelines that never changes.
     pub fn fixed(pipelines: impl IntoIterator<Item = Pipeline>) -> Self {
         let pipelines = pipelines.into_iter().map(|pipeline| (pipeline.name.clone(), Arc::new(pipeline))).collect();
-        let snapshot = Arc::new(Snapshot { pipelines, faults: Vec::new() });
+        let snapshot = Arc::new(Snapshot { pipelines, ..Snapshot::default() });
         Self::of(Arc::new(Shared { snapshot: watch::Sender::new(snapshot), bell: None }))
     }
 

@@ -8,8 +8,10 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::concurrency::{self, RawConcurrency, check_priority};
+use super::hook::RawHook;
 use super::phase::{RawPhase, check_timeout};
 use super::retention::{RawRetention, check_retention};
+use super::schedule::RawSchedule;
 use crate::codemod::{self, Linter};
 use crate::model::pipeline::OnInterrupt;
 use crate::model::{Param, ParamKind, ParamValue, Pipeline, PipelineFault};
@@ -42,7 +44,7 @@ pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Parsed, PipelineFault> {
     let raw = RawPipeline::deserialize(toml::Deserializer::from(table))
         .map_err(|error| fault(Refusal::from_toml("", &error)))?;
     let name_line = line_of(bytes, raw.name.span().start);
-    let pipeline = raw.check().map_err(fault)?;
+    let pipeline = raw.check(&|at| line_of(bytes, at)).map_err(fault)?;
     Ok(Parsed { pipeline, name_line })
 }
 
@@ -98,6 +100,9 @@ struct RawPipeline {
     phases: Option<Spanned<Vec<Spanned<RawPhase>>>>,
     linters: Option<Spanned<Vec<Spanned<RawLinter>>>>,
     retention: Option<Spanned<RawRetention>>,
+    #[serde(default)]
+    schedules: Vec<Spanned<RawSchedule>>,
+    hook: Option<Spanned<RawHook>>,
 }
 
 /// A program that prints findings as SARIF.
@@ -123,7 +128,25 @@ struct RawParam {
 }
 
 impl RawPipeline {
-    fn check(self) -> Result<Pipeline, Refusal> {
+    /// The pipeline, given how to tell the line of a byte.
+    fn check(mut self, line_of: &dyn Fn(usize) -> usize) -> Result<Pipeline, Refusal> {
+        let (schedules, hook) = (std::mem::take(&mut self.schedules), self.hook.take());
+        let mut pipeline = self.check_recipe()?;
+        let mut seen = HashSet::new();
+        for schedule in schedules {
+            let line = line_of(schedule.span().start);
+            let schedule = RawSchedule::check(schedule, line, &mut seen, &pipeline)?;
+            pipeline.schedules.push(schedule);
+        }
+        if let Some(hook) = hook {
+            let line = line_of(hook.span().start);
+            pipeline.hook = Some(RawHook::check(hook, line, &pipeline)?);
+        }
+        Ok(pipeline)
+    }
+
+    /// All of it but what starts its runs.
+    fn check_recipe(self) -> Result<Pipeline, Refusal> {
         let name = self.name.get_ref().clone();
         if !is_made_of(&name, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
             return refuse(&self.name, "A pipeline's name is made of a to z, 0 to 9 and `-`, and is not empty.");
@@ -189,6 +212,7 @@ impl RawPipeline {
             priority,
             params,
             phases,
+            ..Pipeline::default()
         })
     }
 }

@@ -1,6 +1,6 @@
 //! All pipeline files of a folder, read once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -18,6 +18,8 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 pub struct Snapshot {
     /// The pipelines, by name.
     pub pipelines: BTreeMap<String, Arc<Pipeline>>,
+    /// The file that each pipeline is from, by the pipeline's name.
+    pub files: BTreeMap<String, String>,
     /// The files that are refused, by file name.
     pub faults: Vec<PipelineFault>,
 }
@@ -37,17 +39,16 @@ pub(super) fn read(folder: &Path) -> io::Result<Snapshot> {
     files.sort();
 
     let mut snapshot = Snapshot::default();
-    let mut named_by = HashMap::new();
     for path in files {
         let file = name_of(&path);
         match read_file(&path, &file) {
             Ok(Some(parsed)) => {
                 let name = parsed.pipeline.name.clone();
-                if let Some(first) = named_by.get(&name) {
+                if let Some(first) = snapshot.files.get(&name) {
                     let reason = format!("The name `{name}` is taken by {first}. Give one of them another name.");
                     snapshot.faults.push(PipelineFault { file, line: parsed.name_line, reason });
                 } else {
-                    named_by.insert(name.clone(), file);
+                    snapshot.files.insert(name.clone(), file);
                     snapshot.pipelines.insert(name, Arc::new(parsed.pipeline));
                 }
             }

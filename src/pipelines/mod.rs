@@ -8,9 +8,13 @@ pub mod catalog;
 mod concurrency;
 mod file;
 mod folder;
+mod hook;
 mod phase;
 pub mod project;
 mod retention;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 mod watch;
 
 pub use catalog::{Catalog, CatalogError};

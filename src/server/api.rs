@@ -62,7 +62,7 @@ struct RerunBody {
 
 /// `GET /api/v1/pipelines`
 pub async fn pipelines(State(app): State<App>) -> Json<Vec<Pipeline>> {
-    Json(app.service.catalog.all())
+    Json(app.service.pipelines())
 }
 
 /// `GET /api/v1/queue`

@@ -12,29 +12,37 @@ use crate::model::{Code, Problem};
 /// The largest body a valid request can have, with room to spare.
 const MAX_BODY: usize = 256 * 1024;
 
-/// How much of a body is read at all.
+/// How much of a body that is too large is read and forgotten.
 const MOST_READ: usize = 8 << 20;
 
-/// The whole body. One that is too large is read on all the same, up to [`MOST_READ`]: a client that is cut off while it still
-/// sends never sees the answer.
+/// The whole body of a call.
+///
+/// # Errors
+/// As [`read_up_to`].
+pub async fn read(body: Body) -> Result<Bytes, Problem> {
+    read_up_to(body, MAX_BODY).await
+}
+
+/// The whole body, if it has at most so many bytes. One that is larger is read on all the same for [`MOST_READ`]: a client that
+/// is cut off while it still sends never sees the answer.
 ///
 /// # Errors
 /// [`Code::BodyTooLarge`]; [`Code::InvalidBody`] if it did not arrive whole.
-pub async fn read(body: Body) -> Result<Bytes, Problem> {
+pub async fn read_up_to(body: Body, most: usize) -> Result<Bytes, Problem> {
     let mut bytes = Vec::new();
     let mut size = 0;
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|_| Problem::new(Code::InvalidBody, "The body did not arrive whole."))?;
         size += piece.len();
-        if size <= MAX_BODY {
+        if size <= most {
             bytes.extend_from_slice(&piece);
-        } else if size > MOST_READ {
+        } else if size - most > MOST_READ {
             break;
         }
     }
-    if size > MAX_BODY {
-        return Err(Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_BODY} bytes.")));
+    if size > most {
+        return Err(Problem::new(Code::BodyTooLarge, format!("A body has at most {most} bytes.")));
     }
     Ok(bytes.into())
 }

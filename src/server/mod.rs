@@ -10,6 +10,7 @@ pub mod config;
 mod connections;
 pub mod guard;
 mod health;
+mod hooks;
 mod limits;
 mod pages;
 mod problem;
@@ -32,7 +33,7 @@ use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
 use crate::journal::{GroupCommit, Journal};
 use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
-use crate::service::Service;
+use crate::service::{ScheduleTask, Service};
 use crate::store::{SqliteStore, Store};
 use config::ServeArgs;
 
@@ -110,6 +111,8 @@ pub struct App {
     pub streams: Arc<AtomicU64>,
     /// The readers that are told together.
     pub crowds: stream::Crowds,
+    /// What calls of hooks share.
+    pub hooks: Arc<hooks::Door>,
 }
 
 /// Who asks, as the journal names it.
@@ -166,9 +169,14 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         poll_interval: args.poll_interval,
         streams: Arc::default(),
         crowds: stream::Crowds::default(),
+        hooks: Arc::default(),
     };
+    let schedules = ScheduleTask::new(app.service.clone(), stop.clone());
     let guard = guard::Guard::new(guard::GuardConfig { addr, allow_hosts: args.allow_host, token: args.token })?;
     let router = guard::protect(router::router(app, addr), Arc::new(guard));
+
+    // Not before it is sure that this server serves.
+    tokio::spawn(schedules.run());
 
     // The one line a script may wait for. A closed standard output is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "Runtrail serves http://{addr}");

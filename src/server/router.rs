@@ -7,7 +7,7 @@ use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 
-use super::{App, api, assets, health, pages, stream};
+use super::{App, api, assets, health, hooks, pages, stream};
 use crate::model::{Code, Problem};
 
 /// Everything the server answers, before the guard.
@@ -28,6 +28,7 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         .route("/runs/{id}/reject", post(api::reject))
         .route("/runs/{id}/frames", get(api::frames))
         .route("/runs/{id}/log", get(api::log))
+        .route("/hooks/{pipeline}", post(hooks::hook))
         .fallback(no_such_call)
         .method_not_allowed_fallback(wrong_method);
     let rest = Router::new()

@@ -4,11 +4,15 @@
 mod approval;
 mod attempts;
 mod compare;
+mod hooks;
 mod queue;
 mod retention;
 mod review;
+mod schedules;
 mod start;
 
+pub use hooks::HookAnswer;
+pub use schedules::ScheduleTask;
 pub use start::Begin;
 
 use std::sync::Arc;
@@ -75,7 +79,7 @@ impl From<WriteError> for Problem {
                 Code::RunDeleted,
                 "The run that this Idempotency-Key has started was deleted. Use a new key to start another one.",
             ),
-            WriteError::Refused => {
+            WriteError::Refused | WriteError::Busy => {
                 let detail = "The run changed several times while the request was carried out. Try again.";
                 Self { retryable: true, ..Self::new(Code::RunActive, detail) }
             }
@@ -112,10 +116,14 @@ impl Service {
     /// # Errors
     /// None yet.
     pub fn offer(&self) -> Result<Offer, Problem> {
+        let mut faults = self.catalog.faults();
+        faults.extend(self.schedule_faults());
+        faults.extend(self.hook_faults());
         Ok(Offer {
             pipelines: self.catalog.all(),
-            faults: self.catalog.faults(),
+            faults,
             projects: self.projects.roots().to_vec(),
+            upcoming: self.upcoming(),
         })
     }
 

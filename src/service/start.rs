@@ -8,9 +8,9 @@ use super::queue::check_priority;
 use super::{Service, TRIES, no_run};
 use crate::journal::WriteError;
 use crate::model::pipeline::Given;
-use crate::model::{Code, Problem, Run, RunId, Timestamp, plan};
+use crate::model::{Code, Pipeline, Problem, Run, RunId, Timestamp, plan};
 use crate::pipelines::check_params;
-use crate::store::{NewRun, Write};
+use crate::store::{NewFrame, NewRun, Write};
 
 /// The longest `Idempotency-Key`, in bytes: enough for any UUID, digest or URL.
 const MAX_KEY: usize = 255;
@@ -44,25 +44,39 @@ impl Service {
             return Err(Problem::new(Code::BadRequest, detail));
         }
         let idempotency = key.map(|key| (key.to_owned(), digest(pipeline, &given, priority)));
-        // A request that was carried out before is answered as before, even if the pipeline has changed since. Two that come
-        // at once are told apart later, inside the transaction.
-        if let Some((key, digest)) = &idempotency
-            && let Some((run, known)) = self.store.by_idempotency_key(key).await?
-        {
-            if known != *digest {
-                return Err(WriteError::KeyConflict.into());
-            }
-            // Deleted before this was asked, or since.
-            let run = match run {
-                Some(run) => self.store.run(run).await?,
-                None => None,
-            };
-            return Ok((run.ok_or(WriteError::KeyOfDeleted)?, false));
+        if let Some(run) = self.known(idempotency.as_ref()).await? {
+            return Ok((run, false));
         }
         let pipeline = self.pipeline(pipeline)?;
-        let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
-        let priority = priority.map(check_priority).transpose()?.unwrap_or(pipeline.priority);
-        let new = NewRun { id: RunId::generate(), pipeline, params, priority, at: Timestamp::now(), idempotency };
+        let priority = priority.map(check_priority).transpose()?;
+        self.ask(pipeline, &given, priority, idempotency, None).await
+    }
+
+    /// The run that this key and this digest asked for before, if they have. A request that was carried out before is answered
+    /// as before, even if the pipeline has changed since. Two that come at once are told apart later, inside the transaction.
+    pub(super) async fn known(&self, idempotency: Option<&(String, Vec<u8>)>) -> Result<Option<Run>, Problem> {
+        let Some((key, digest)) = idempotency else { return Ok(None) };
+        match self.store.by_idempotency_key(key).await? {
+            None => Ok(None),
+            Some((_, known)) if known != *digest => Err(WriteError::KeyConflict.into()),
+            // Deleted before this was asked, or since.
+            Some((None, _)) => Err(WriteError::KeyOfDeleted.into()),
+            Some((Some(run), _)) => Ok(Some(self.store.run(run).await?.ok_or(WriteError::KeyOfDeleted)?)),
+        }
+    }
+
+    /// Asks for a new run of this pipeline, if what is given fits it: with its own priority if none is given.
+    pub(super) async fn ask(
+        &self,
+        pipeline: Arc<Pipeline>,
+        given: &Given,
+        priority: Option<i32>,
+        idempotency: Option<(String, Vec<u8>)>,
+        origin: Option<NewFrame>,
+    ) -> Result<(Run, bool), Problem> {
+        let params = check_params(&pipeline, given, &self.projects).map_err(Problem::params)?;
+        let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
+        let new = NewRun { id: RunId::generate(), pipeline, params, priority, at, idempotency, origin, mark: None };
         let id = new.id.clone();
         let (run, is_new) = self.create(new).await?;
         self.engine.wake();

@@ -20,6 +20,8 @@ pub enum Op {
     Write(Write),
     /// Some of what deleted runs have left is taken away.
     Clear(Clearing),
+    /// How far a schedule is done.
+    Mark(Mark),
 }
 
 /// A little of what is to be taken away: so little that it takes a few milliseconds.
@@ -31,6 +33,20 @@ pub enum Clearing {
     Rest(RunKey),
     /// Pages that hold nothing are given back to the system, beyond those that the database keeps for what comes.
     Pages,
+}
+
+/// A move of the mark that says how far a schedule is done. Refused if the mark is not where it was believed to be: so whoever
+/// starts a run for a due time does so once, however many look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Which of its schedules.
+    pub schedule: String,
+    /// Where it is; `None` if there is none.
+    pub from: Option<Timestamp>,
+    /// Where it is to be; `None` to forget it.
+    pub to: Option<Timestamp>,
 }
 
 /// A new pending run.
@@ -48,6 +64,10 @@ pub struct NewRun {
     pub at: Timestamp,
     /// The caller's key and a digest of what it asked for: the same again is the same run.
     pub idempotency: Option<(String, Vec<u8>)>,
+    /// The journal's first frame, if something else than a person or a program asked for it.
+    pub origin: Option<NewFrame>,
+    /// The schedule's mark that moves with it. If it cannot move, there is no run.
+    pub mark: Option<Mark>,
 }
 
 /// A worker's claim on an attempt.
@@ -309,6 +329,8 @@ pub enum Outcome {
     },
     /// The write was accepted.
     Committed(Committed),
+    /// The mark was moved.
+    Marked,
     /// The guard does not hold; nothing was written.
     Refused,
 }

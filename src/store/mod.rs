@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::attempt::{Attempt, Mark};
+use crate::model::attempt::{Attempt, AttemptMark};
 use crate::model::kinds::{Finding, Patch};
 use crate::model::queue::Waiting;
 use crate::model::review::{FindingFilter, Tally};
 use crate::model::{Answer, DatabaseSize, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
 
-pub use change::{Change, Clearing, Committed, Guard, Lease, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
+pub use change::{Change, Clearing, Committed, Guard, Lease, Mark, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
 pub use sqlite::{Durability, SqliteStore, VacuumError, Vacuumed, vacuum};
 
 /// A run's key inside the database.
@@ -62,7 +62,7 @@ pub struct View {
     /// How many findings and patches its attempt has.
     pub tally: Tally,
     /// The attempts before its current one, oldest first: the newest of them if there are many.
-    pub earlier: Vec<Mark>,
+    pub earlier: Vec<AttemptMark>,
 }
 
 /// Why the database did not do as asked.
@@ -146,6 +146,9 @@ pub trait RunStore: Send + Sync {
 
     /// Interrupted runs that go on by themselves.
     async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError>;
+
+    /// How far every schedule is done, by its pipeline and which of its schedules it is.
+    async fn marks(&self) -> Result<BTreeMap<(String, String), Timestamp>, StoreError>;
 
     /// How many runs stand where.
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError>;

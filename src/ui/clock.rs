@@ -43,6 +43,16 @@ impl Clock {
         self.now.get().map(|now| now.since(at))
     }
 
+    /// How long it is until a moment, in milliseconds, as time goes by; 0 when it has come. `None` until the page is alive.
+    pub fn until(&self, at: Timestamp) -> Option<u64> {
+        self.now.get().map(|now| at.since(now))
+    }
+
+    /// The moment now. `None` until the page is alive.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.now.get()
+    }
+
     /// Whether times are the reader's own.
     pub fn is_local(&self) -> bool {
         self.local.get()

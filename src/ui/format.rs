@@ -43,6 +43,21 @@ pub fn ago(milliseconds: u64) -> Option<String> {
     }
 }
 
+/// How long it is until something: `in 40 s`, `in 5 min`, `in 3 h 20 min`, `in 2 days`.
+pub fn ahead(milliseconds: u64) -> String {
+    let seconds = milliseconds.div_ceil(1000);
+    match seconds {
+        0 => "now".to_owned(),
+        1..60 => format!("in {seconds} s"),
+        60..3600 => format!("in {} min", seconds / 60),
+        3600..86_400 => match seconds / 60 % 60 {
+            0 => format!("in {} h", seconds / 3600),
+            minutes => format!("in {} h {minutes} min", seconds / 3600),
+        },
+        _ => format!("in {}", counted(seconds / 86_400, "day")),
+    }
+}
+
 /// The time of day at so many minutes ahead of UTC: `10:00:00.123`.
 pub fn clock(at: Timestamp, offset: i32) -> String {
     written(at, offset, "%H:%M:%S%.3f")
@@ -169,6 +184,23 @@ mod tests {
         assert_eq!(ago(61_000).as_deref(), Some("1 min ago"));
         assert_eq!(ago(86_400_000).as_deref(), Some("yesterday"));
         assert_eq!(ago(700_000_000), None);
+    }
+
+    #[test]
+    fn what_is_ahead_is_counted_down() {
+        for (milliseconds, text) in [
+            (0, "now"),
+            (1, "in 1 s"),
+            (59_000, "in 59 s"),
+            (59_001, "in 1 min"),
+            (3_599_000, "in 59 min"),
+            (3_600_000, "in 1 h"),
+            (12_000_000, "in 3 h 20 min"),
+            (86_400_000, "in 1 day"),
+            (187_200_000, "in 2 days"),
+        ] {
+            assert_eq!(ahead(milliseconds), text);
+        }
     }
 
     #[test]

@@ -111,6 +111,9 @@ impl RunStore for Paused {
     async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
         self.inner.to_resume().await
     }
+    async fn marks(&self) -> Result<std::collections::BTreeMap<(String, String), Timestamp>, StoreError> {
+        self.inner.marks().await
+    }
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         self.inner.counts().await
     }

@@ -67,8 +67,16 @@ fn any_form() -> Form {
 
 fn new_run() -> NewRun {
     let pipeline = Pipeline { name: "p".into(), title: "P".into(), ..Pipeline::default() };
-    let (params, priority) = (Params::new(), 0);
-    NewRun { id: id(), pipeline: Arc::new(pipeline), params, priority, at: Timestamp(0), idempotency: None }
+    NewRun {
+        id: id(),
+        pipeline: Arc::new(pipeline),
+        params: Params::new(),
+        priority: 0,
+        at: Timestamp(0),
+        idempotency: None,
+        origin: None,
+        mark: None,
+    }
 }
 
 /// A write of frames that all say the same: only their seq tells them apart.

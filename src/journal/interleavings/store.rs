@@ -93,6 +93,7 @@ fn carry_out(runs: &mut Runs, op: &Op) -> Outcome {
             outcome
         }
         Op::Clear(_) => Outcome::Refused,
+        Op::Mark(_) => unreachable!("no schedules here"),
     }
 }
 
@@ -239,6 +240,9 @@ impl RunStore for Memory {
         unreachable!()
     }
     async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
+        unreachable!()
+    }
+    async fn marks(&self) -> Result<std::collections::BTreeMap<(String, String), Timestamp>, StoreError> {
         unreachable!()
     }
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {

@@ -28,7 +28,9 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 
 pub use bind::BindError;
+pub use client::Client;
 pub use host::BadHost;
+pub use slow::{Slowdown, Verdict};
 
 /// What the guard is made from.
 pub struct GuardConfig {

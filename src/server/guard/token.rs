@@ -1,6 +1,7 @@
 //! The token rule: with `--token`, every request shows it or the cookie that a login sets (CONTRACT.md, "Who may come in").
 //!
-//! Open without it is only what says nothing about runs: the two health checks, the login page, and what that page loads.
+//! Open without it is only what says nothing about runs: the two health checks, the login page, and what that page loads; and
+//! calls of hooks, which show something else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +123,7 @@ impl Want {
             "/logout" => Self::Logout,
             "/healthz" | "/readyz" | "/favicon.ico" | "/favicon.svg" if reads => Self::Open,
             _ if reads && is_stylesheet(path) => Self::Open,
+            _ if *request.method() == Method::POST && is_hook(path) => Self::Open,
             _ if reads && !is_call(path) && accepts_html(request.headers()) => Self::Page,
             _ => Self::Call,
         }
@@ -132,6 +134,13 @@ impl Want {
 fn is_stylesheet(path: &str) -> bool {
     let name = path.strip_prefix("/pkg/").and_then(|file| file.strip_suffix(".css"));
     name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)))
+}
+
+/// `/api/v1/hooks/name`, which a forge on another machine calls: its signature stands for the token (`server/hooks.rs`). Nothing
+/// that could be a way around: no further slash, no `%`.
+fn is_hook(path: &str) -> bool {
+    let name = path.strip_prefix("/api/v1/hooks/");
+    name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'))
 }
 
 /// What programs read, even when it is typed into an address bar.

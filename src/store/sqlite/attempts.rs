@@ -8,7 +8,7 @@ use sqlx::Row;
 
 use super::rows;
 use super::{SqliteStore, classify, detached};
-use crate::model::attempt::{Attempt, AttemptPhase, Mark};
+use crate::model::attempt::{Attempt, AttemptMark, AttemptPhase};
 use crate::model::{Phase, Record, Status, Timestamp};
 use crate::store::{AttemptStore, Change, Pulse, RunKey, StoreError, Write};
 
@@ -67,13 +67,13 @@ pub(super) async fn earlier(
     connection: &mut sqlx::SqliteConnection,
     run: i64,
     attempt: u32,
-) -> Result<Vec<Mark>, StoreError> {
+) -> Result<Vec<AttemptMark>, StoreError> {
     if attempt <= 1 {
         return Ok(Vec::new());
     }
     let query = "SELECT attempt, status FROM attempts WHERE run = ? AND attempt < ? ORDER BY attempt DESC LIMIT ?";
     let found = sqlx::query(query).bind(run).bind(attempt).bind(MARKS).fetch_all(connection).await.map_err(classify)?;
-    let read = |row| Ok(Mark { attempt: sqlx::Row::try_get(row, "attempt")?, status: rows::status(row)? });
+    let read = |row| Ok(AttemptMark { attempt: sqlx::Row::try_get(row, "attempt")?, status: rows::status(row)? });
     found.iter().rev().map(read).collect::<Result<_, _>>().map_err(classify)
 }
 

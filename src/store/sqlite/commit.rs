@@ -17,8 +17,8 @@ use super::{SqliteStore, classify, detached, rows};
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Pipeline, Record, Timestamp};
 use crate::store::{
-    Change, Committed, Guard, JournalStore, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError,
-    Write,
+    Change, Committed, Guard, JournalStore, Mark, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Pulse, RunKey,
+    StoreError, Write,
 };
 
 /// About how many bytes of frames are read at a time: what a reader that does not take them may cost.
@@ -96,6 +96,7 @@ fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<Vec<Out
         Op::Create(new) => create(&tx, new),
         Op::Write(write) => change(&tx, write),
         Op::Clear(clearing) => clear(&tx, *clearing),
+        Op::Mark(mark) => Ok(if move_mark(&tx, mark)? { Outcome::Marked } else { Outcome::Refused }),
     });
     let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
     insert(&tx, &outcomes)?;
@@ -134,8 +135,15 @@ fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
     if let Some(Group { key, when_busy: WhenBusy::Refuse }) = &group {
         let busy = "SELECT 1 FROM runs WHERE concurrency_group = ? AND status IN ('pending', 'running')";
         if tx.prepare_cached(busy)?.exists([key])? {
-            return Ok(Outcome::Refused);
+            // A due time whose run is refused is done.
+            let due = new.mark.as_ref().map(|mark| move_mark(tx, mark)).transpose()?.unwrap_or_default();
+            return Ok(if due { Outcome::Marked } else { Outcome::Refused });
         }
+    }
+    if let Some(mark) = &new.mark
+        && !move_mark(tx, mark)?
+    {
+        return Ok(Outcome::Refused);
     }
     let params = json(&new.params)?;
     let (group, supersedes) = group_columns(group);
@@ -146,6 +154,9 @@ fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
     .execute(params![new.id.as_str(), new.pipeline.name, params, new.at.0, new.priority, group, supersedes])?;
     let run = RunKey(tx.last_insert_rowid());
     add_attempt(tx, run, 1, 1, &new.pipeline, &params, new.at)?;
+    if let Some(origin) = &new.origin {
+        tell_origin(tx, run, origin)?;
+    }
     if let Some((key, digest)) = &new.idempotency {
         tx.prepare_cached("INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES (?, ?, ?, ?)")?
             .execute(params![key, digest, run.0, new.at.0])?;
@@ -156,6 +167,32 @@ fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
 /// `concurrency_group` and `supersedes`.
 fn group_columns(group: Option<Group>) -> (Option<String>, bool) {
     group.map_or((None, false), |Group { key, when_busy }| (Some(key), when_busy == WhenBusy::CancelPrevious))
+}
+
+/// The first frame of a run that is not there for anyone yet, so nobody is to be told of it.
+fn tell_origin(tx: &Connection, run: RunKey, frame: &NewFrame) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE runs SET head = 1 WHERE key = ?")?.execute([run.0])?;
+    tx.prepare_cached("INSERT INTO frames (run, seq, ts, attempt, phase, kind, data) VALUES (?, 1, ?, 1, ?, ?, ?)")?
+        .execute(params![run.0, frame.ts.0, frame.phase.as_deref(), frame.kind.as_ref(), frame.data.as_ref()])?;
+    Ok(())
+}
+
+/// Whether the mark was where it was believed to be, and is now where it is to be.
+fn move_mark(tx: &Connection, mark: &Mark) -> rusqlite::Result<bool> {
+    let Mark { pipeline, schedule, from, to } = mark;
+    let moved = match (from, to) {
+        (None, None) => 0,
+        (None, Some(to)) => tx
+            .prepare_cached("INSERT OR IGNORE INTO schedules (pipeline, schedule, done) VALUES (?, ?, ?)")?
+            .execute(params![pipeline, schedule, to.0])?,
+        (Some(from), Some(to)) => tx
+            .prepare_cached("UPDATE schedules SET done = ? WHERE pipeline = ? AND schedule = ? AND done = ?")?
+            .execute(params![to.0, pipeline, schedule, from.0])?,
+        (Some(from), None) => tx
+            .prepare_cached("DELETE FROM schedules WHERE pipeline = ? AND schedule = ? AND done = ?")?
+            .execute(params![pipeline, schedule, from.0])?,
+    };
+    Ok(moved == 1)
 }
 
 fn add_attempt(

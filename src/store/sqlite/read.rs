@@ -1,5 +1,7 @@
 //! What is read: short transactions on connections that cannot write.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
@@ -209,6 +211,14 @@ impl RunStore for SqliteStore {
             .await
             .map_err(classify)?;
         Ok(found.into_iter().map(RunKey).collect())
+    }
+
+    async fn marks(&self) -> Result<BTreeMap<(String, String), Timestamp>, StoreError> {
+        let rows = sqlx::query("SELECT pipeline, schedule, done FROM schedules").fetch_all(&self.reads).await;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            Ok(((row.try_get("pipeline")?, row.try_get("schedule")?), Timestamp(row.try_get("done")?)))
+        };
+        rows.and_then(|rows| rows.iter().map(read).collect()).map_err(classify)
     }
 
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {

@@ -19,3 +19,4 @@ pub mod start;
 pub mod status;
 pub mod time;
 pub mod top_bar;
+pub mod upcoming;

@@ -7,12 +7,17 @@ use leptos_router::hooks::use_query_map;
 
 use crate::browser::{PageEvent, PageEvents};
 use crate::calls::{list_runs, read_offer};
-use crate::model::{Offer, PipelineFault};
+use crate::model::{Offer, PipelineFault, Timestamp, Upcoming};
+use crate::ui::clock::Clock;
 use crate::ui::components::database::DatabaseLine;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::ProblemNotice;
 use crate::ui::components::runs::{Filters, RunTable, filter_of};
 use crate::ui::components::start::StartForm;
+use crate::ui::components::upcoming::UpcomingCard;
+
+/// When something was due, how long until it is looked at again whether there is something new, in milliseconds.
+const LOOK_AGAIN: u64 = 3000;
 
 /// The first page.
 #[component]
@@ -22,14 +27,15 @@ pub fn HomePage() -> impl IntoView {
     let offered = Resource::new_blocking(|| (), |()| read_offer());
     let runs = Resource::new_blocking(move || filter.get(), list_runs);
     let offer = RwSignal::new(Offer::default());
-    keep_current(offer);
+    let upcoming = RwSignal::new(Vec::new());
+    keep_current(offer, upcoming);
 
-    // Both parts need the offer; whichever is rendered first takes it.
+    // All parts need the offer; whichever is rendered first takes it.
     let take = move |answer: &Result<Offer, _>| {
         if let Ok(known) = answer
             && offer.with_untracked(|offer| offer.pipelines.is_empty() && offer.faults.is_empty())
         {
-            offer.set(known.clone());
+            accept(offer, upcoming, known.clone());
         }
     };
     let list = move || {
@@ -53,10 +59,16 @@ pub fn HomePage() -> impl IntoView {
             }
         })
     };
+    let schedules = move || {
+        Suspend::new(async move {
+            take(&offered.await);
+            view! { <UpcomingCard upcoming/> }
+        })
+    };
     view! {
         <Title text="Runs"/>
         <div class="mx-auto grid w-full max-w-[88rem] items-start gap-x-6 gap-y-4 px-4 py-5 lg:grid-cols-[minmax(0,1fr)_21rem] lg:px-6">
-            <aside class="min-w-0 lg:sticky lg:top-17 lg:order-2">
+            <aside class="flex min-w-0 flex-col lg:sticky lg:top-17 lg:order-2">
                 <details class="card fold" id="start">
                     <summary class="flex list-none items-center justify-between px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
                         "Start a run"
@@ -66,6 +78,7 @@ pub fn HomePage() -> impl IntoView {
                         <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{form}</Transition>
                     </div>
                 </details>
+                <Transition>{schedules}</Transition>
                 <Faults offer/>
             </aside>
             <section class="flex min-w-0 flex-col gap-3" aria-labelledby="runs-title">
@@ -80,25 +93,50 @@ pub fn HomePage() -> impl IntoView {
     }
 }
 
-/// Looks again at what can be started whenever somebody comes back to the page: pipelines are read again when they change.
-fn keep_current(offer: RwSignal<Offer>) {
+/// Takes what is offered now. Due times have a signal of their own: each that passes changes them, and nothing else.
+fn accept(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>, mut now: Offer) {
+    let next = std::mem::take(&mut now.upcoming);
+    if upcoming.try_with_untracked(|known| *known != next) == Some(true) {
+        upcoming.try_set(next);
+    }
+    if offer.try_with_untracked(|known| *known != now) == Some(true) {
+        offer.try_set(now);
+    }
+}
+
+/// Looks again at what can be started whenever somebody comes back to the page, since pipelines are read again when they
+/// change, and when something was due.
+fn keep_current(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>) {
+    let look = move || {
+        spawn_local(async move {
+            if let Ok(now) = read_offer().await {
+                accept(offer, upcoming, now);
+            }
+        });
+    };
     Effect::new(move |_| {
         let listening = PageEvents::listen(move |event| {
             if event == PageEvent::Visible {
-                spawn_local(async move {
-                    if let Ok(now) = read_offer().await
-                        && offer.try_with_untracked(|known| *known != now) == Some(true)
-                    {
-                        offer.try_set(now);
-                    }
-                });
+                look();
             }
         });
         StoredValue::new_local(listening);
     });
+    let clock = Clock::of_page();
+    // When it was looked at last: this browser's clock may be ahead of the server's, which then has nothing new.
+    Effect::new(move |looked: Option<Option<Timestamp>>| {
+        let looked = looked.flatten();
+        let rests = looked.and_then(|at| clock.since(at)).is_some_and(|since| since < LOOK_AGAIN);
+        let soonest = upcoming.with(|all| all.first().map(|first| first.next));
+        if !rests && soonest.is_some_and(|next| clock.until(next) == Some(0)) {
+            look();
+            return clock.now();
+        }
+        looked
+    });
 }
 
-/// The pipeline files that are refused, and why.
+/// The pipeline files that are refused, schedules and hooks that cannot start a run, and why.
 #[component]
 fn Faults(offer: RwSignal<Offer>) -> impl IntoView {
     let faults = Memo::new(move |_| offer.with(|offer| offer.faults.clone()));
@@ -115,7 +153,7 @@ fn Faults(offer: RwSignal<Offer>) -> impl IntoView {
             <section class="mt-4 rounded-lg bg-warn-wash px-4 py-3" aria-labelledby="faults-title">
                 <h2 id="faults-title" class="flex items-center gap-2 text-sm font-semibold text-warn">
                     {Icon::Warning.draw()}
-                    "Refused pipeline files"
+                    "Faults in pipeline files"
                 </h2>
                 <ul class="mt-2 flex flex-col gap-2">{move || faults.get().into_iter().map(item).collect_view()}</ul>
             </section>

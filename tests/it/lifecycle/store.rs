@@ -139,6 +139,9 @@ impl RunStore for Noted {
     async fn queue(&self, _: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
         unreachable!()
     }
+    async fn marks(&self) -> Result<std::collections::BTreeMap<(String, String), Timestamp>, StoreError> {
+        unreachable!()
+    }
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
         unreachable!()
     }

@@ -9,8 +9,16 @@ use runtrail::store::{Change, Guard, NewFrame, NewRun, RunKey, Write};
 pub fn new_run() -> NewRun {
     let phase = PhaseSpec { name: "a".into(), run: "true".into(), ..PhaseSpec::default() };
     let pipeline = Pipeline { name: "p".into(), title: "P".into(), phases: vec![phase], ..Pipeline::default() };
-    let pipeline = Arc::new(pipeline);
-    NewRun { id: RunId::generate(), pipeline, params: Params::new(), priority: 0, at: Timestamp(0), idempotency: None }
+    NewRun {
+        id: RunId::generate(),
+        pipeline: Arc::new(pipeline),
+        params: Params::new(),
+        priority: 0,
+        at: Timestamp(0),
+        idempotency: None,
+        origin: None,
+        mark: None,
+    }
 }
 
 /// A line that a command printed at the beginning of time, so that equal lines are equal frames.

@@ -106,6 +106,7 @@ fn plain(body: &Body) -> String {
         },
         Body::Outcome(outcome) => outcome_text(outcome),
         Body::Output(output) => format!("{} = {}", output.name, output.value),
+        Body::Origin(origin) => format!("Asked for by {}", origin.by),
         Body::Other(unknown) => unknown.data.to_string(),
     }
 }

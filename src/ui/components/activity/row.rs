@@ -99,6 +99,14 @@ fn text(frame: &Frame) -> AnyView {
             view! { <span class="tag">"output"</span>" "<span class="text-accent">{output.name.clone()}</span>" = "{value} }
                 .into_any()
         }
+        Body::Origin(origin) => view! {
+            <span class="row-event">
+                <span class="text-soft">{Icon::Waiting.draw()}</span>
+                <b>"Asked for"</b>
+                <span>{format!("by {}", format::one_line(&origin.by, MOST))}</span>
+            </span>
+        }
+        .into_any(),
         Body::Other(unknown) => {
             let data = format::one_line(&unknown.data.to_string(), MOST);
             view! { <span class="tag">{unknown.kind.clone()}</span>" "<span class="text-soft">{data}</span> }.into_any()

@@ -1,0 +1,95 @@
+//! When a pipeline's runs start by themselves.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Given, Timestamp};
+
+/// A schedule of a pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Unique in its pipeline among those with the same expression and time zone; mostly empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// A cron expression: five fields, or six with seconds first.
+    pub cron: String,
+    /// The time zone that the expression is in, by its IANA name.
+    pub timezone: String,
+    /// What becomes of times that passed while no server ran.
+    #[serde(default)]
+    pub missed: Missed,
+    /// What its runs are given.
+    #[serde(default)]
+    pub params: Given,
+    /// When it is due next. Only in answers: a file says nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Timestamp>,
+    /// The line of its file where it begins, from 1.
+    #[serde(skip)]
+    pub line: usize,
+}
+
+/// What becomes of times that passed while no server ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missed {
+    /// They are forgotten.
+    #[default]
+    Skip,
+    /// One run makes up for all of them.
+    Once,
+}
+
+impl Schedule {
+    /// Which schedule of its pipeline this is. With another name, expression or time zone it is another one, which begins when
+    /// it is first seen; with other parameters it is the same.
+    pub fn identity(&self) -> String {
+        [self.name.as_str(), &self.cron, &self.timezone].join("|")
+    }
+
+    /// What asked for a run, as its journal says it.
+    pub fn asks(&self, due: Timestamp) -> String {
+        let name = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
+        format!("schedule {name}{} ({}), due {due}", self.cron, self.timezone)
+    }
+}
+
+/// A due time that is to come, as the first page shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upcoming {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// What people call the pipeline.
+    pub title: String,
+    /// The schedule's name; mostly empty.
+    #[serde(default)]
+    pub name: String,
+    /// See [`Schedule::cron`].
+    pub cron: String,
+    /// See [`Schedule::timezone`].
+    pub timezone: String,
+    /// When it is due.
+    pub next: Timestamp,
+    /// The same on the clocks of its time zone: `Mon 23 Nov, 02:30`.
+    pub local: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_is_known_by_what_it_says_of_time() {
+        let one = Schedule { cron: "30 2 * * *".into(), timezone: "UTC".into(), ..Schedule::default() };
+        let given = Schedule { params: [("x".to_owned(), 1.into())].into(), missed: Missed::Once, ..one.clone() };
+        assert_eq!(one.identity(), given.identity());
+        for other in [
+            Schedule { name: "a".into(), ..one.clone() },
+            Schedule { cron: "31 2 * * *".into(), ..one.clone() },
+            Schedule { timezone: "Europe/Berlin".into(), ..one.clone() },
+        ] {
+            assert_ne!(one.identity(), other.identity());
+        }
+        let due = Timestamp(1_795_255_200_000);
+        assert_eq!(one.asks(due), "schedule 30 2 * * * (UTC), due 2026-11-21T10:00:00.000Z");
+    }
+}

@@ -1,0 +1,146 @@
+//! `[hook]` in a pipeline file: what it may say, and the first fault with its place otherwise.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+use super::file::{Refusal, is_made_of, refuse};
+use super::schedule::check_value;
+use crate::model::hook::{FromPayload, HookParam, SecretPlace, is_pointer};
+use crate::model::{Hook, Pipeline};
+
+/// A hook as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHook {
+    secret_env: Option<Spanned<String>>,
+    secret_file: Option<Spanned<String>>,
+    events: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    params: BTreeMap<Spanned<String>, Spanned<RawParam>>,
+    #[serde(default)]
+    r#if: BTreeMap<Spanned<String>, Spanned<Value>>,
+}
+
+/// A parameter: a value, or where it is in the payload.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a parameter is a value, or a table such as { from = \"/ref\" }")]
+enum RawParam {
+    Payload(RawFrom),
+    Fixed(Value),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFrom {
+    from: String,
+    #[serde(default)]
+    strip_prefix: String,
+    default: Option<Value>,
+}
+
+impl RawHook {
+    /// The hook that begins at this line, of this pipeline.
+    pub(super) fn check(raw: Spanned<Self>, line: usize, pipeline: &Pipeline) -> Result<Hook, Refusal> {
+        let header = Spanned::new(raw.span(), ());
+        let Self { secret_env, secret_file, events, params, r#if } = raw.into_inner();
+        let secret = match (secret_env, secret_file) {
+            (Some(name), None) => check_variable(name)?,
+            (None, Some(file)) => check_file(file)?,
+            (None, None) => {
+                return refuse(&header, "A hook needs `secret_env` or `secret_file`, which say where its secret is.");
+            }
+            (Some(_), Some(file)) => return refuse(&file, "A hook has one secret: `secret_env` or `secret_file`."),
+        };
+        if let Some(events) = &events
+            && (events.get_ref().is_empty() || events.get_ref().iter().any(|event| event.trim().is_empty()))
+        {
+            return refuse(events, "`events` lists names such as \"push\". Leave it out to take all of them.");
+        }
+        let mut checked = BTreeMap::new();
+        for (name, param) in params {
+            let span = param.span();
+            let param = match param.into_inner() {
+                RawParam::Fixed(Value::Table(_)) => {
+                    let reason = "A parameter is a value, or a table such as { from = \"/ref\", strip_prefix = \"refs/heads/\" }.";
+                    return refuse(&Spanned::new(span, ()), reason);
+                }
+                RawParam::Fixed(value) => HookParam::Fixed(check_value(&name, &Spanned::new(span, value), pipeline)?),
+                RawParam::Payload(RawFrom { from, strip_prefix, default }) => {
+                    if !pipeline.params.iter().any(|param| param.name == *name.get_ref()) {
+                        return refuse(&name, format!("The pipeline has no parameter `{}`.", name.get_ref()));
+                    }
+                    if !is_pointer(&from) {
+                        return refuse(&Spanned::new(span, ()), not_a_pointer(&from));
+                    }
+                    let default = default.map(|default| check_value(&name, &Spanned::new(span, default), pipeline));
+                    HookParam::Payload(FromPayload { from, strip_prefix, default: default.transpose()? })
+                }
+            };
+            checked.insert(name.into_inner(), param);
+        }
+        let missing = |param: &&crate::model::Param| {
+            param.required && param.default.is_none() && !checked.contains_key(&param.name)
+        };
+        if let Some(param) = pipeline.params.iter().find(missing) {
+            return refuse(&header, format!("The hook's `params` do not say `{}`, which is required.", param.name));
+        }
+        let mut conditions = BTreeMap::new();
+        for (pointer, values) in r#if {
+            if !is_pointer(pointer.get_ref()) {
+                return refuse(&pointer, not_a_pointer(pointer.get_ref()));
+            }
+            conditions.insert(pointer.into_inner(), check_values(&values)?);
+        }
+        Ok(Hook {
+            secret,
+            line,
+            events: events.map(Spanned::into_inner).unwrap_or_default(),
+            conditions,
+            params: checked,
+        })
+    }
+}
+
+fn not_a_pointer(text: &str) -> String {
+    format!("`{text}` is no JSON Pointer. Write one as \"/repository/name\".")
+}
+
+fn check_variable(name: Spanned<String>) -> Result<SecretPlace, Refusal> {
+    if !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
+        return refuse(
+            &name,
+            "`secret_env` is the name of a variable, such as \"NIGHTLY_SECRET\": not the secret itself.",
+        );
+    }
+    Ok(SecretPlace::Env(name.into_inner()))
+}
+
+fn check_file(file: Spanned<String>) -> Result<SecretPlace, Refusal> {
+    if !file.get_ref().starts_with('/') || file.get_ref().contains('\0') {
+        return refuse(&file, "`secret_file` is the absolute path of a file that has the secret.");
+    }
+    Ok(SecretPlace::File(PathBuf::from(file.into_inner())))
+}
+
+/// One value of those that a payload may have at a place, or several.
+fn check_values(given: &Spanned<Value>) -> Result<Vec<serde_json::Value>, Refusal> {
+    let one = |value: &Value| -> Option<serde_json::Value> {
+        match value {
+            Value::String(text) => Some(text.clone().into()),
+            Value::Integer(number) => Some((*number).into()),
+            Value::Boolean(flag) => Some((*flag).into()),
+            Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+        }
+    };
+    let values = match given.get_ref() {
+        Value::Array(values) => values.iter().map(one).collect::<Option<Vec<_>>>().filter(|values| !values.is_empty()),
+        value => one(value).map(|value| vec![value]),
+    };
+    match values {
+        Some(values) => Ok(values),
+        None => refuse(given, "A condition is a text, a whole number, true or false, or a list of them."),
+    }
+}

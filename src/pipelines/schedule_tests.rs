@@ -1,0 +1,122 @@
+//! What files may say of schedules and hooks.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::file::parse;
+use crate::model::hook::{FromPayload, HookParam, SecretPlace};
+use crate::model::{Missed, Pipeline, PipelineFault};
+
+fn read(text: &str) -> Result<Pipeline, PipelineFault> {
+    parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
+}
+
+/// A file that is good but for these lines, which begin at line 11.
+fn with(lines: &str) -> String {
+    let params = "[[params]]\nname = 'project'\ntype = 'path'\n[[params]]\nname = 'level'\ntype = 'integer'\n";
+    format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{params}{lines}")
+}
+
+fn schedule(lines: &str) -> String {
+    with(&format!("[[schedules]]\n{lines}"))
+}
+
+fn hook(lines: &str) -> String {
+    with(&format!("[hook]\n{lines}"))
+}
+
+#[test]
+fn a_file_may_say_when_runs_start() {
+    let pipeline = read(&schedule(
+        "cron = ' 30  2 * * 1-5'\n[[schedules]]\nname = 'late'\ncron = '*/10 * * * * *'\ntimezone = 'Europe/Berlin'\n\
+         missed = 'once'\nparams = { project = '/srv/app', level = 3 }\n",
+    ))
+    .unwrap();
+    let [plain, full] = pipeline.schedules.as_slice() else { panic!("two schedules") };
+    assert_eq!((plain.cron.as_str(), plain.timezone.as_str(), plain.missed), ("30 2 * * 1-5", "UTC", Missed::Skip));
+    assert_eq!((plain.line, full.line, full.name.as_str()), (11, 13, "late"));
+    assert_eq!((full.timezone.as_str(), full.missed), ("Europe/Berlin", Missed::Once));
+    assert_eq!(json!(full.params), json!({"project": "/srv/app", "level": 3}));
+    assert_eq!(serde_json::to_value(plain).unwrap().get("next"), None, "nothing of now is kept with an attempt");
+}
+
+#[test]
+fn a_file_may_say_how_a_forge_starts_runs() {
+    let pipeline = read(&hook(
+        "secret_env = 'NIGHTLY'\nevents = ['push']\nif = { '/ref' = 'refs/heads/main', '/n' = [1, true] }\n\
+         params = { project = '/srv/app', level = { from = '/a~1b', strip_prefix = 'v', default = 2 } }\n",
+    ))
+    .unwrap();
+    let hook = pipeline.hook.clone().unwrap();
+    assert_eq!((hook.secret.clone(), hook.line), (SecretPlace::Env("NIGHTLY".into()), 11));
+    assert_eq!(hook.events, ["push"]);
+    let place = FromPayload { from: "/a~1b".into(), strip_prefix: "v".into(), default: Some(json!(2)) };
+    let params = BTreeMap::from([
+        ("project".to_owned(), HookParam::Fixed(json!("/srv/app"))),
+        ("level".to_owned(), HookParam::Payload(place)),
+    ]);
+    assert_eq!(hook.params, params);
+    assert_eq!(json!(hook.conditions), json!({"/ref": ["refs/heads/main"], "/n": [1, true]}));
+    let file = read(&self::hook("secret_file = '/run/secrets/nightly'\n")).unwrap().hook.unwrap();
+    assert_eq!(file.secret, SecretPlace::File("/run/secrets/nightly".into()));
+    // What is told, and what an attempt keeps.
+    let told = serde_json::to_string(&pipeline).unwrap();
+    assert!(!told.contains("NIGHTLY") && told.contains("/a~1b"), "{told}");
+}
+
+#[test]
+fn both_may_extend_autofix() {
+    let text = "name = 'p'\nextends = 'autofix'\n[[linters]]\nname = 'ruff'\nrun = 'x'\n[[schedules]]\ncron = '@daily'\n\
+                params = { project = '/srv/app' }\n[hook]\nsecret_env = 'A'\nparams = { project = { from = '/x' } }\n";
+    let pipeline = read(text).unwrap();
+    assert!(pipeline.schedules.len() == 1 && pipeline.hook.is_some());
+    let fault = read(&text.replace("params = { project = '/srv/app' }\n", "")).unwrap_err();
+    assert!(fault.line == 6 && fault.reason.contains("required"), "{fault}");
+}
+
+#[test]
+fn each_bad_one_is_refused_with_its_line_and_reason() {
+    let daily = |lines: &str| schedule(&format!("cron = '@daily'\n{lines}"));
+    let signed = |lines: &str| hook(&format!("secret_env = 'A'\n{lines}"));
+    let required = |lines: &str| with(lines).replace("'integer'\n", "'integer'\nrequired = true\n");
+    let cases: &[(&str, String, usize, &str)] = &[
+        ("no cron", schedule("name = 'x'\n"), 11, "Missing field `cron`."),
+        ("unknown key", daily("cronn = 1\n"), 13, "Unknown field `cronn`"),
+        ("four fields", schedule("cron = '* * * *'\n"), 12, "five fields, minute hour day month weekday"),
+        ("out of range", schedule("\ncron = '61 * * * *'\n"), 13, "five fields"),
+        ("never", schedule("cron = '0 0 30 2 *'\n"), 12, "never comes"),
+        ("zone", daily("timezone = 'Mars/Olympus'\n"), 13, "IANA name of a time zone"),
+        ("missed", daily("missed = 'all'\n"), 13, "`skip` or `once`"),
+        ("blank name", daily("name = ' '\n"), 13, "A schedule's name"),
+        ("name over lines", daily("name = \"a\\nb\"\n"), 13, "A schedule's name"),
+        ("twice", daily("[[schedules]]\ntimezone = 'UTC'\ncron = '@daily'\n"), 15, "a `name` of its own"),
+        ("unknown param", daily("params = { more = 1 }\n"), 13, "no parameter `more`"),
+        ("wrong type", daily("params = { level = 'high' }\n"), 13, "must be a whole number"),
+        ("a list", daily("[schedules.params]\n\nlevel = [1]\n"), 15, "text, a whole number"),
+        ("relative path", daily("params = { project = 'app' }\n"), 13, "absolute path"),
+        ("missing param", required("[[schedules]]\ncron = '@daily'\n"), 12, "level is required"),
+        ("no secret", hook("events = ['push']\n"), 11, "needs `secret_env` or `secret_file`"),
+        ("two secrets", signed("secret_file = '/a'\n"), 13, "one secret"),
+        ("the secret itself", hook("secret_env = 'hunter-2!'\n"), 12, "not the secret itself"),
+        ("secret in the file", hook("secret = 'x'\n"), 12, "Unknown field `secret`"),
+        ("relative secret", hook("secret_file = 'a'\n"), 12, "absolute path of a file"),
+        ("no events", signed("events = []\n"), 13, "Leave it out"),
+        ("blank event", signed("events = ['']\n"), 13, "names such as"),
+        ("pointer", signed("params = { level = { from = 'ref' } }\n"), 13, "no JSON Pointer"),
+        ("unknown from", signed("params = { level = { form = '/ref' } }\n"), 13, "a table such as { from"),
+        ("unknown hook param", signed("params = { more = { from = '/ref' } }\n"), 13, "no parameter `more`"),
+        ("fixed type", signed("params = { level = 'x' }\n"), 13, "must be a whole number"),
+        ("default type", signed("params = { level = { from = '/x', default = 'x' } }\n"), 13, "must be a whole number"),
+        ("missing hook param", required("[hook]\nsecret_env = 'A'\n"), 12, "do not say `level`"),
+        ("condition place", signed("if = { ref = 'x' }\n"), 13, "no JSON Pointer"),
+        ("condition value", signed("if = { '/ref' = [] }\n"), 13, "a list of them"),
+    ];
+    for (what, text, line, reason) in cases {
+        let fault = read(text).expect_err(what);
+        assert!(fault.reason.contains(reason), "{what}: {fault}");
+        assert_eq!(fault.line, *line, "{what}: {fault}");
+        assert!(fault.reason.ends_with('.') && !fault.reason.contains('\n'), "{what}: {fault}");
+        assert!(!fault.reason.contains("hunter"), "{what}: {fault}");
+    }
+}

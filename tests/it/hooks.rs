@@ -1,0 +1,378 @@
+//! Hooks: a forge starts runs, and nobody else does.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::future::join_all;
+use hmac::{Hmac, Mac};
+use reqwest::{Response, StatusCode};
+use runtrail::model::Timestamp;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::support::{Server, World, until};
+
+const SECRET: &str = "a secret that only the forge knows";
+const PUSH: &str = r#"{"ref": "refs/heads/main", "repository": {"name": "app"}, "number": 7}"#;
+
+/// A pipeline with a hook, whose secret is in a file, and the rest of its table.
+fn hooked(world: &World, name: &str, lines: &str) {
+    std::fs::write(world.data().join("secret"), format!("{SECRET}\n")).unwrap();
+    let text = format!(
+        "name = \"{name}\"\n[[params]]\nname = \"project\"\ntype = \"path\"\nrequired = true\n\
+         [[params]]\nname = \"branch\"\ntype = \"string\"\n[[params]]\nname = \"number\"\ntype = \"integer\"\n\
+         [[phases]]\nname = \"a\"\nrun = 'echo \"branch $RUNTRAIL_PARAM_BRANCH\"'\n\
+         [hook]\nsecret_file = \"{}\"\n{lines}\n[hook.params]\nproject = \"{}\"\n\
+         branch = {{ from = \"/ref\", strip_prefix = \"refs/heads/\" }}\nnumber = {{ from = \"/number\" }}\n",
+        world.data().join("secret").display(),
+        world.project().display(),
+    );
+    world.toml(name, &text);
+}
+
+fn mac(key: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn hex(secret: &str, body: &str) -> String {
+    mac(secret.as_bytes(), body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn github(secret: &str, body: &str, delivery: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("x-github-event", "push".into()),
+        ("x-github-delivery", delivery.into()),
+        ("x-hub-signature-256", format!("sha256={}", hex(secret, body))),
+    ]
+}
+
+fn standard(key: &[u8], id: &str, seconds: i64, body: &str) -> Vec<(&'static str, String)> {
+    let signature = STANDARD.encode(mac(key, &format!("{id}.{seconds}.{body}")));
+    vec![
+        ("webhook-id", id.into()),
+        ("webhook-timestamp", seconds.to_string()),
+        ("webhook-signature", format!("v1,{signature}")),
+    ]
+}
+
+async fn call(server: &Server, pipeline: &str, headers: &[(&str, String)], body: &str) -> Response {
+    let mut request = server.client.post(format!("{}/api/v1/hooks/{pipeline}", server.url)).body(body.to_owned());
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    request.send().await.unwrap()
+}
+
+async fn answer(response: Response) -> (u16, Value) {
+    (response.status().as_u16(), response.json().await.unwrap_or_default())
+}
+
+async fn code(response: Response) -> (u16, String) {
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let (status, body) = answer(response).await;
+    (status, body["code"].as_str().unwrap().to_owned())
+}
+
+async fn count(server: &Server) -> usize {
+    server.get_json("/api/v1/runs?limit=200").await["runs"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn each_forge_starts_a_run_with_what_its_payload_says() {
+    let world = World::new();
+    hooked(&world, "p", "");
+    let server = world.serve();
+    let plain = hex(SECRET, PUSH);
+    let now = Timestamp::now().0 / 1000;
+    let mut signed = standard(SECRET.as_bytes(), "msg_1", now, PUSH);
+    signed.push(("x-gitlab-event", "Push Hook".into()));
+    let cases = [
+        (github(SECRET, PUSH, "d-1"), "hook of github, push, delivery d-1"),
+        (
+            vec![
+                ("x-gitea-event", "push".into()),
+                ("x-gitea-delivery", "d-2".into()),
+                ("x-gitea-signature", plain.clone()),
+            ],
+            "hook of gitea, push, delivery d-2",
+        ),
+        (
+            vec![
+                ("x-forgejo-event", "push".into()),
+                ("x-forgejo-delivery", "d-3".into()),
+                ("x-forgejo-signature", plain.clone()),
+            ],
+            "hook of forgejo, push, delivery d-3",
+        ),
+        (
+            vec![("x-event-key", "repo:push".into()), ("x-hub-signature", format!("sha256={plain}"))],
+            "hook of bitbucket, repo:push",
+        ),
+        (
+            vec![
+                ("x-gitlab-event", "Push Hook".into()),
+                ("idempotency-key", "d-5".into()),
+                ("x-gitlab-token", SECRET.into()),
+            ],
+            "hook of gitlab, Push Hook, delivery d-5",
+        ),
+        (signed, "hook of gitlab, Push Hook, delivery msg_1"),
+        (standard(SECRET.as_bytes(), "msg_2", now, PUSH), "hook of a webhook, delivery msg_2"),
+    ];
+    for (headers, by) in cases {
+        let response = call(&server, "p", &headers, PUSH).await;
+        let location = response.headers().get("location").map(|at| at.to_str().unwrap().to_owned());
+        let (status, run) = answer(response).await;
+        assert_eq!(status, 201, "{by}: {run}");
+        let id = run["id"].as_str().unwrap();
+        assert_eq!(location, Some(format!("/api/v1/runs/{id}")));
+        assert_eq!(run["params"], json!({"project": world.project(), "branch": "main", "number": 7}));
+        let first = server.frames(id).await[0].clone();
+        assert_eq!((&first["kind"], &first["data"]["by"]), (&json!("origin"), &json!(by)));
+    }
+    let id = server.get_json("/api/v1/runs").await["runs"][0]["id"].as_str().unwrap().to_owned();
+    server.until_status(&id, "completed").await;
+    assert_eq!(server.lines(&id).await, ["branch main"]);
+}
+
+#[tokio::test]
+async fn who_does_not_know_the_secret_starts_nothing_and_waits() {
+    let world = World::new();
+    hooked(&world, "p", "");
+    let server = world.serve();
+    let now = Timestamp::now().0 / 1000;
+    let tampered = PUSH.replace("main", "evil");
+    let wrong: [(Vec<(&str, String)>, &str); 4] = [
+        (github("another secret", PUSH, "d"), PUSH),
+        (github(SECRET, PUSH, "d"), &tampered),
+        (standard(SECRET.as_bytes(), "msg", now - 600, PUSH), PUSH),
+        (vec![("x-gitlab-event", "Push Hook".into()), ("x-gitlab-token", "guess".into())], PUSH),
+    ];
+    let asked = std::time::Instant::now();
+    let refused = join_all(wrong.iter().map(|(headers, body)| async {
+        let response = call(&server, "p", headers, body).await;
+        assert_eq!(response.headers().contains_key("www-authenticate"), response.status() == StatusCode::UNAUTHORIZED);
+        code(response).await
+    }));
+    // While they wait, no further guess is looked at, not even a right one.
+    let further = async {
+        until("guesses are not looked at", async || {
+            let response = call(&server, "p", &[], PUSH).await;
+            (response.status() == StatusCode::TOO_MANY_REQUESTS).then_some(response)
+        })
+        .await
+    };
+    let (refused, further) = tokio::join!(refused, further);
+    let late = refused.iter().filter(|refused| **refused == (429, "too_many_attempts".into())).count();
+    let told = refused.iter().filter(|refused| **refused == (401, "bad_signature".into())).count();
+    assert!(late + told == 4 && told >= 1, "{refused:?}");
+    assert!(further.headers().contains_key("retry-after"));
+    assert!(asked.elapsed().as_millis() >= 250);
+    assert_eq!(count(&server).await, 0);
+    until("the forge comes in again", async || {
+        let response = call(&server, "p", &github(SECRET, PUSH, "d"), PUSH).await;
+        (response.status() == StatusCode::CREATED).then_some(())
+    })
+    .await;
+}
+
+/// One by one, so that each is looked at.
+#[tokio::test]
+async fn each_wrong_signature_is_refused_for_itself() {
+    let world = World::new();
+    hooked(&world, "p", "");
+    let server = world.serve();
+    let now = Timestamp::now().0 / 1000;
+    let mut renamed = standard(SECRET.as_bytes(), "msg", now, PUSH);
+    renamed[0].1 = "msg_other".into();
+    let mut bearer = github("wrong", PUSH, "d");
+    bearer.push(("authorization", format!("Bearer {SECRET}")));
+    for headers in [Vec::new(), renamed, bearer] {
+        assert_eq!(code(call(&server, "p", &headers, PUSH).await).await, (401, "bad_signature".into()), "{headers:?}");
+    }
+    assert_eq!(count(&server).await, 0);
+}
+
+#[tokio::test]
+async fn a_delivery_that_comes_again_is_the_same_run() {
+    let world = World::new();
+    hooked(&world, "p", "");
+    hooked(&world, "q", "");
+    let server = world.serve();
+    let first = github(SECRET, PUSH, "d-1");
+    let (status, run) = answer(call(&server, "p", &first, PUSH).await).await;
+    assert_eq!(status, 201, "{run}");
+    let again = join_all((0..5).map(|_| async { answer(call(&server, "p", &first, PUSH).await).await })).await;
+    assert!(again.iter().all(|(status, known)| *status == 200 && known["id"] == run["id"]), "{again:?}");
+    // Another delivery, another pipeline, and a caller with the same word as its own key.
+    for (pipeline, delivery) in [("p", "d-2"), ("q", "d-1")] {
+        let (status, other) = answer(call(&server, pipeline, &github(SECRET, PUSH, delivery), PUSH).await).await;
+        assert!(status == 201 && other["id"] != run["id"], "{other}");
+    }
+    for key in ["d-1", "hook→p→d-1"] {
+        let own = server.client.post(format!("{}/api/v1/runs", server.url)).header("Idempotency-Key", key);
+        let own = own.json(&json!({"pipeline": "p", "params": {"project": world.project()}})).send().await.unwrap();
+        assert_eq!(own.status().as_u16(), if key.is_ascii() { 201 } else { 400 }, "{key}");
+    }
+    assert_eq!(count(&server).await, 4);
+    // It is the same after the file has changed, and after a restart.
+    server.kill();
+    hooked(&world, "p", "events = [\"push\", \"create\"]");
+    let server = world.serve();
+    let (status, known) = answer(call(&server, "p", &first, PUSH).await).await;
+    assert_eq!((status, &known["id"]), (200, &run["id"]));
+}
+
+#[tokio::test]
+async fn what_the_hook_does_not_take_starts_nothing() {
+    let world = World::new();
+    hooked(&world, "p", "events = [\"push\"]\nif = { \"/ref\" = [\"refs/heads/main\", \"refs/heads/next\"] }");
+    hooked(&world, "all", "");
+    let server = world.serve();
+    let named = |event: &str, body: &str| {
+        let mut headers = github(SECRET, body, event);
+        headers[0].1 = event.into();
+        headers
+    };
+    let other = PUSH.replace("main", "feature");
+    let next = PUSH.replace("main", "next");
+    for (pipeline, event, body, expected) in [
+        ("p", "issues", PUSH, 202),
+        ("p", "ping", "not looked at", 202),
+        ("p", "push", other.as_str(), 202),
+        ("p", "push", &next, 201),
+        ("all", "ping", PUSH, 202),
+        ("all", "issues", &other, 201),
+    ] {
+        let (status, said) = answer(call(&server, pipeline, &named(event, body), body).await).await;
+        assert_eq!(status, expected, "{pipeline} {event} {body}: {said}");
+        assert_eq!(said["ignored"].is_string(), expected == 202, "{said}");
+    }
+    assert_eq!(count(&server).await, 2);
+}
+
+#[tokio::test]
+async fn a_payload_that_does_not_fit_is_refused() {
+    let world = World::new();
+    hooked(&world, "p", "");
+    let server = world.serve();
+    let send = async |body: &str| call(&server, "p", &github(SECRET, body, "d"), body).await;
+    let response = send(r#"{"ref": {"not": "text"}, "number": "many"}"#).await;
+    let (status, body) = answer(response).await;
+    assert_eq!((status, &body["code"]), (422, &json!("invalid_params")), "{body}");
+    let params: Vec<&Value> = body["errors"].as_array().unwrap().iter().map(|error| &error["param"]).collect();
+    assert_eq!(params, ["branch", "number"]);
+    for bad in ["", "{", "payload=%7B%7D", "\u{0}"] {
+        assert_eq!(code(send(bad).await).await, (400, "invalid_body".into()), "{bad:?}");
+    }
+    let form = "payload=%7B%22ref%22%3A%22refs%2Fheads%2Fa%2Bb%22%7D";
+    let mut headers = github(SECRET, form, "form");
+    headers.push(("content-type", "application/x-www-form-urlencoded".into()));
+    let (status, run) = answer(call(&server, "p", &headers, form).await).await;
+    assert_eq!((status, &run["params"]["branch"]), (201, &json!("a+b")), "{run}");
+    // Larger than any other call's, and too large for this one.
+    let large = format!("{{\"ref\": \"main\", \"pad\": \"{}\"}}", "x".repeat(2 << 20));
+    assert_eq!(send(&large).await.status(), StatusCode::CREATED);
+    let larger = "x".repeat((25 << 20) + 1);
+    assert_eq!(code(send(&larger).await).await, (413, "body_too_large".into()));
+    assert_eq!(count(&server).await, 2);
+}
+
+#[tokio::test]
+async fn a_pipeline_without_a_hook_is_like_one_that_is_not_there() {
+    let world = World::new();
+    hooked(&world, "p", "");
+    world.pipeline("plain", &["true"]);
+    let server = world.serve();
+    let mut answers = Vec::new();
+    for name in ["plain", "unknown", "autofix", "%ff"] {
+        let (status, mut body) = answer(call(&server, name, &github(SECRET, PUSH, "d"), PUSH).await).await;
+        assert_eq!((status, &body["code"]), (404, &json!("hook_not_found")), "{name}");
+        body["detail"] = body["detail"].as_str().unwrap().replace(name, "NAME").into();
+        answers.push(body);
+    }
+    assert_eq!((&answers[0], &answers[0]), (&answers[1], &answers[2]));
+    let get = server.get("/api/v1/hooks/p").await;
+    assert_eq!(code(get).await, (405, "method_not_allowed".into()));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_is_told_and_one_that_is_there_to_nobody() {
+    let world = World::new();
+    hooked(&world, "p", "");
+    let file = world.data().join("secret");
+    let env = "name = \"env\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n[hook]\nsecret_env = ";
+    world.toml("env", &format!("{env}\"CARGO_PKG_NAME\"\n"));
+    world.toml("unset", &format!("{env}\"RUNTRAIL_TEST_NOT_SET\"\n").replace("\"env\"", "\"unset\""));
+    std::fs::remove_file(&file).unwrap();
+    let server = world.serve();
+    let faults = async || server.get_json("/fn/offer").await["faults"].as_array().unwrap().clone();
+    for name in ["p", "unset"] {
+        let missing = call(&server, name, &github("", PUSH, "d"), PUSH).await;
+        assert_eq!(code(missing).await, (503, "hook_secret_missing".into()), "{name}");
+    }
+    let told = faults().await;
+    let told: Vec<(&str, bool)> = told
+        .iter()
+        .map(|fault| (fault["file"].as_str().unwrap(), fault["reason"].as_str().unwrap().contains("no secret")))
+        .collect();
+    assert_eq!(told, [("p.toml", true), ("unset.toml", true)]);
+    assert!(server.get("/").await.text().await.unwrap().contains("unset.toml:5"));
+    // From a variable of the server's environment, which it has from this test.
+    let from_env = call(&server, "env", &github("runtrail", PUSH, "d"), PUSH).await;
+    assert_eq!(from_env.status(), StatusCode::CREATED);
+
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    assert_eq!(faults().await.len(), 1);
+    let (status, run) = answer(call(&server, "p", &github(SECRET, PUSH, "d"), PUSH).await).await;
+    assert_eq!(status, 201, "{run}");
+    server.until_status(run["id"].as_str().unwrap(), "completed").await;
+    let token = [("x-gitlab-token", SECRET.to_owned()), ("x-gitlab-event", "Push Hook".to_owned())];
+    assert_eq!(call(&server, "p", &token, PUSH).await.status(), StatusCode::CREATED);
+    let pipelines = server.get("/api/v1/pipelines").await.text().await.unwrap();
+    assert!(pipelines.contains("strip_prefix") && !pipelines.contains("secret"), "{pipelines}");
+    assert!(!server.get("/").await.text().await.unwrap().contains(SECRET));
+    assert_eq!(server.terminate().await, Some(0));
+    std::fs::remove_file(&file).unwrap();
+    for entry in
+        std::fs::read_dir(world.data()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+    {
+        let bytes = std::fs::read(&entry).unwrap();
+        assert!(!bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "{}", entry.display());
+    }
+}
+
+/// Hooks come from other machines, without the token. All else of the guard stays.
+#[tokio::test]
+async fn the_signature_stands_for_the_token_and_for_nothing_else() {
+    let world = World::new();
+    hooked(&world, "p", "");
+    let server = world.serve_with(&["--token", "correct horse battery staple", "--allow-host", "runs.example"]);
+    let right = github(SECRET, PUSH, "d-1");
+    let with = |name: &'static str, value: &str| {
+        let mut headers = github(SECRET, PUSH, "d-2");
+        headers.push((name, value.to_owned()));
+        headers
+    };
+    assert_eq!(call(&server, "p", &right, PUSH).await.status(), StatusCode::CREATED);
+    assert_eq!(call(&server, "p", &with("host", "runs.example"), PUSH).await.status(), StatusCode::CREATED);
+    for (headers, expected) in [
+        (with("host", "evil.example"), (421, "wrong_host")),
+        (with("origin", "https://evil.example"), (403, "foreign_origin")),
+        (with("sec-fetch-site", "cross-site"), (403, "foreign_origin")),
+        // The token is no signature.
+        (vec![("authorization", "Bearer correct horse battery staple".to_owned())], (401, "bad_signature")),
+    ] {
+        let (status, code) = code(call(&server, "p", &headers, PUSH).await).await;
+        assert_eq!((status, code.as_str()), expected, "{headers:?}");
+    }
+    let mut start = server.client.post(format!("{}/api/v1/runs", server.url)).body(PUSH);
+    for (name, value) in &right {
+        start = start.header(*name, value);
+    }
+    assert_eq!(code(start.send().await.unwrap()).await, (401, "unauthorized".into()));
+    let list = server.client.get(format!("{}/api/v1/runs", server.url)).bearer_auth("correct horse battery staple");
+    let list: Value = list.send().await.unwrap().json().await.unwrap();
+    assert_eq!(list["runs"].as_array().unwrap().len(), 2);
+}
