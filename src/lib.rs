@@ -19,6 +19,8 @@ pub mod engine;
 pub mod journal;
 pub mod model;
 #[cfg(feature = "ssr")]
+pub mod notify;
+#[cfg(feature = "ssr")]
 pub mod pipelines;
 #[cfg(feature = "ssr")]
 pub mod server;

@@ -45,6 +45,8 @@ export interface PipelineSpec {
   params?: ParamSpec[];
   /** Name and shell command of each phase, in order. */
   phases: Record<string, string>;
+  /** Addresses that are told of its runs' ends. */
+  notify?: string[];
 }
 
 const PROJECT_PARAM: ParamSpec = { name: 'project', type: 'path', required: true };
@@ -60,6 +62,7 @@ export function toml(spec: PipelineSpec): string {
     if (run.includes("'''")) throw new Error(`the command of ${name} cannot be written as a TOML literal`);
     out.push('', '[[phases]]', `name = ${JSON.stringify(name)}`, `run = '''\n${run}\n'''`);
   }
+  for (const url of spec.notify ?? []) out.push('', '[[notify]]', `url = ${JSON.stringify(url)}`);
   return `${out.join('\n')}\n`;
 }
 

@@ -65,6 +65,7 @@ impl RunState {
             | Body::Token(_)
             | Body::Reasoning(_)
             | Body::Output(_)
+            | Body::Notification(_)
             | Body::Other(_) => {}
         }
     }

@@ -44,6 +44,9 @@ impl Commands for Processes {
         for secret in SECRETS {
             start.env_remove(secret);
         }
+        for secret in options.catalog.secrets() {
+            start.env_remove(secret);
+        }
         start
             .arg(command)
             .current_dir(folder)

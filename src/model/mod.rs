@@ -5,6 +5,7 @@
 pub mod cursor;
 pub mod frame;
 pub mod kinds;
+pub mod notify;
 pub mod pipeline;
 pub mod plan;
 pub mod problem;
@@ -19,6 +20,7 @@ pub mod view;
 pub use cursor::{Cursor, CursorError};
 pub use frame::{Body, Frame, Record};
 pub use kinds::{Log, LogStream, PhaseState};
+pub use notify::Notify;
 pub use pipeline::{
     Conditions, Gate, Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline,
     PipelineFault,

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::notify::Notify;
 use super::plan::{Condition, Retries};
 use super::queue::Concurrency;
 
@@ -36,11 +37,22 @@ pub struct Pipeline {
     /// Runs with a larger one are carried out first; from [`-MAX_PRIORITY`](super::queue::MAX_PRIORITY) to it.
     #[serde(default)]
     pub priority: i32,
+    /// Who is told of its runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
     /// What a run of it is given.
     #[serde(default)]
     pub params: Vec<Param>,
     /// What a run of it does, in order. At least one.
     pub phases: Vec<PhaseSpec>,
+}
+
+impl Pipeline {
+    /// The same as everybody may see it: without what may be a secret.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        Self { notify: self.notify.iter().map(Notify::shown).collect(), ..self.clone() }
+    }
 }
 
 /// What becomes of a run whose worker went away.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::concurrency::{self, RawConcurrency, check_priority};
+use super::notify::{RawNotify, check_receivers};
 use super::phase::{RawPhase, check_timeout};
 use crate::codemod::{self, Linter};
 use crate::model::pipeline::OnInterrupt;
@@ -96,6 +97,8 @@ struct RawPipeline {
     params: Vec<Spanned<RawParam>>,
     phases: Option<Spanned<Vec<Spanned<RawPhase>>>>,
     linters: Option<Spanned<Vec<Spanned<RawLinter>>>>,
+    #[serde(default)]
+    notify: Vec<Spanned<RawNotify>>,
 }
 
 /// A program that prints findings as SARIF.
@@ -135,6 +138,7 @@ impl RawPipeline {
 
         let priority = self.priority.as_ref().map(check_priority).transpose()?.unwrap_or_default();
 
+        let notify = check_receivers(self.notify)?;
         if let Some(base) = self.extends {
             let parts = Extension { params: self.params, phases: self.phases, linters: self.linters };
             let base = parts.extend(&base)?;
@@ -146,6 +150,7 @@ impl RawPipeline {
                 on_interrupt: self.on_interrupt.unwrap_or(base.on_interrupt),
                 concurrency,
                 priority,
+                notify,
                 ..base
             });
         }
@@ -182,6 +187,7 @@ impl RawPipeline {
             whole: false,
             concurrency,
             priority,
+            notify,
             params,
             phases,
         })

@@ -8,6 +8,7 @@ pub mod catalog;
 mod concurrency;
 mod file;
 mod folder;
+mod notify;
 mod phase;
 pub mod project;
 mod watch;

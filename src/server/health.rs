@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
@@ -52,6 +52,11 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     let (commits, frames) = app.service.journal.written();
     registry.register("journal_commits", "Transactions of the journal", ConstCounter::new(commits));
     registry.register("journal_frames", "Frames journaled", ConstCounter::new(frames));
+    let deliveries = Family::<[(&str, &str); 1], Counter>::default();
+    for (outcome, count) in app.deliveries.all() {
+        deliveries.get_or_create(&[("outcome", outcome)]).inc_by(count);
+    }
+    registry.register("deliveries", "Tries to deliver a notification by outcome", deliveries);
     let mut text = String::new();
     if encode(&mut text, &registry).is_err() {
         return Problem::new(Code::Internal, "The numbers cannot be written.").into_response();

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::codemod;
 use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
 use crate::journal::{GroupCommit, Journal};
+use crate::notify::{Counts, NotifyTask};
 use crate::pipelines::{Catalog, Projects};
 use crate::service::Service;
 use crate::store::{SqliteStore, Store};
@@ -85,6 +86,9 @@ pub enum StartError {
     /// A project folder cannot be used.
     #[error(transparent)]
     Projects(#[from] crate::pipelines::ProjectsError),
+    /// Notifications cannot be sent.
+    #[error("cannot prepare to send notifications: {0}")]
+    Notify(#[from] reqwest::Error),
     /// The program cannot be found again to watch over commands.
     #[error("cannot find this program's own file: {0}")]
     OwnFile(std::io::Error),
@@ -105,6 +109,8 @@ pub struct App {
     pub streams: Arc<AtomicU64>,
     /// The readers that are told together.
     pub crowds: stream::Crowds,
+    /// What became of notifications.
+    pub deliveries: Arc<Counts>,
 }
 
 /// Who asks, as the journal names it.
@@ -140,13 +146,18 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         lease: args.lease,
         grace: args.grace,
         projects: Arc::clone(&projects),
+        catalog: catalog.clone(),
         scratch: data_dir.join("scratch"),
         workspaces: Workspaces::new(data_dir.join("workspaces")),
         program: program.clone(),
         commands: Arc::new(Processes { program, open_files }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
+    let notify_task = NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), stop.clone())?;
+    let deliveries = notify_task.counts();
     tokio::spawn(writer.run());
+    // Not waited for at the end: what is under way then is made again by the next server.
+    tokio::spawn(notify_task.run());
     let engine_task = tokio::spawn(engine_task.run());
 
     let app = App {
@@ -156,6 +167,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         poll_interval: args.poll_interval,
         streams: Arc::default(),
         crowds: stream::Crowds::default(),
+        deliveries,
     };
     let guard = guard::Guard::new(guard::GuardConfig { addr, allow_hosts: args.allow_host, token: args.token })?;
     let router = guard::protect(router::router(app, addr), Arc::new(guard));

@@ -11,8 +11,8 @@ use runtrail::model::review::FindingFilter;
 use runtrail::model::sse::Parser;
 use runtrail::model::{Record, Run, RunFilter, RunId, Status, Timestamp};
 use runtrail::store::{
-    Assignment, Change, Durability, Findings, Guard, JournalStore, Lease, Op, Outcome, PatchRow, Pulse, ReviewStore,
-    RunKey, RunStore, SqliteStore, Store, StoreError, View,
+    Assignment, Change, Delivery, Durability, Findings, Guard, JournalStore, Lease, Op, OutboxStore, Outcome, PatchRow,
+    Pulse, ReviewStore, RunKey, RunStore, SqliteStore, Store, StoreError, View,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -132,6 +132,16 @@ impl ReviewStore for Paused {
     }
     async fn patch(&self, run: RunKey, seq: u64) -> Result<Option<Patch>, StoreError> {
         self.inner.patch(run, seq).await
+    }
+}
+
+#[async_trait]
+impl OutboxStore for Paused {
+    async fn due(&self, now: Timestamp, each: u32, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        self.inner.due(now, each, limit).await
+    }
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.next_due(now).await
     }
 }
 

@@ -15,6 +15,7 @@ mod load;
 mod locked;
 mod machine;
 mod many;
+mod notify;
 mod phases;
 mod queue;
 mod resume;

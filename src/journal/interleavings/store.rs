@@ -14,8 +14,8 @@ use crate::model::queue::Waiting;
 use crate::model::review::FindingFilter;
 use crate::model::{Params, Record, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{
-    Assignment, Change, Committed, Findings, Guard, JournalStore, Op, Outcome, PatchRow, Pulse, ReviewStore, RunKey,
-    RunStore, StoreError, View, Write,
+    Assignment, Change, Committed, Delivery, Findings, Guard, JournalStore, Op, OutboxStore, Outcome, PatchRow, Pulse,
+    ReviewStore, RunKey, RunStore, StoreError, View, Write,
 };
 
 type Runs = BTreeMap<RunKey, Row>;
@@ -94,7 +94,7 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
     let holds = match write.guard {
         Guard::Lease(lease) => (status, attempt, row.token) == (Status::Running, lease.attempt, lease.token),
         Guard::Standing(at, of) => (status, attempt) == (at, of),
-        Guard::Lapsed(..) | Guard::Asked(..) | Guard::Answered(_) => false,
+        Guard::Lapsed(..) | Guard::Asked(..) | Guard::Answered(_) | Guard::Delivery(..) => false,
     };
     if !holds {
         return Outcome::Refused;
@@ -115,7 +115,14 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
     let frames: Vec<Record> = frames.collect();
     row.pulse.head += frames.len() as u64;
     row.frames.extend(frames.iter().cloned());
-    Outcome::Committed(Committed { run: write.run, pulse: row.pulse, token: row.token, cancel_by: None, frames })
+    Outcome::Committed(Committed {
+        run: write.run,
+        pulse: row.pulse,
+        token: row.token,
+        cancel_by: None,
+        deliveries: 0,
+        frames,
+    })
 }
 
 fn committed(outcomes: &[Outcome]) -> impl Iterator<Item = &Committed> {
@@ -246,6 +253,16 @@ impl ReviewStore for Memory {
         unreachable!()
     }
     async fn patch(&self, _: RunKey, _: u64) -> Result<Option<Patch>, StoreError> {
+        unreachable!()
+    }
+}
+
+#[async_trait]
+impl OutboxStore for Memory {
+    async fn due(&self, _: Timestamp, _: u32, _: u32) -> Result<Vec<Delivery>, StoreError> {
+        unreachable!()
+    }
+    async fn next_due(&self, _: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         unreachable!()
     }
 }

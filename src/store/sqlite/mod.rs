@@ -4,6 +4,7 @@
 //! shrinking. `synchronous=FULL`: what was committed survives a power loss.
 
 mod commit;
+mod outbox;
 mod queue;
 mod read;
 mod review;

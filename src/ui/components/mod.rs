@@ -6,6 +6,7 @@ pub mod connection;
 pub mod copy;
 pub mod icon;
 pub mod notice;
+pub mod notify_toggle;
 pub mod outcome;
 pub mod params;
 pub mod phases;

@@ -12,6 +12,7 @@ use crate::browser::Timer;
 use crate::calls::list_runs;
 use crate::model::{Run, RunFilter, RunPage};
 use crate::ui::connect::{Driver, Line, Said, Topic};
+use crate::ui::news;
 
 /// How long a change waits for others like it before the list is asked for, in milliseconds.
 const GATHER: u64 = 200;
@@ -35,6 +36,7 @@ impl Engine {
             let act = move |action| with(&of, |engine| engine.act(action));
             Self { runs, driver: Rc::new(Driver::new(true, runs.link, line, act)), soon: RefCell::default() }
         });
+        runs.rows.with_untracked(|rows| rows.iter().for_each(|row| row.with_untracked(news::know)));
         runs.engine.set_value(Some(Rc::clone(&engine)));
         on_cleanup(move || {
             if let Some(engine) = runs.engine.try_update_value(Option::take).flatten() {
@@ -76,6 +78,7 @@ impl Engine {
 
     /// A run is now so. One that is shown shows it at once; whether it is to be shown, and where, the server knows.
     fn changed(self: &Rc<Self>, run: Run) {
+        news::see(&run);
         let Some(rows) = self.runs.rows.try_get_untracked() else { return };
         let RunFilter { status, pipeline, q, .. } = self.runs.filter.get_value();
         let shown = rows.iter().find(|row| row.with_untracked(|row| row.id == run.id));
@@ -141,6 +144,7 @@ impl Engine {
         };
         let mut merged = Vec::with_capacity(page.runs.len() + below);
         for run in page.runs {
+            news::see(&run);
             match place(&run) {
                 Some(place) => {
                     let row = &rows[place];
