@@ -16,12 +16,19 @@ interface Shown {
   tag: string;
 }
 
-/** Notes every notification that a page of this context shows, in that page; the browser shows it all the same. */
+/** Notes every notification that a page of this context shows, in that page; the browser shows it all the same. And see {@link sight}. */
 async function record(context: BrowserContext): Promise<void> {
   await context.addInitScript(() => {
     const shown: { title: string; body: string; tag: string; note: Notification }[] = [];
     const Real = window.Notification;
-    Object.assign(window, { shown });
+    let visible = true;
+    Object.defineProperty(document, 'visibilityState', { get: () => (visible ? 'visible' : 'hidden') });
+    Object.defineProperty(document, 'hidden', { get: () => !visible });
+    const sight = (now: boolean) => {
+      visible = now;
+      document.dispatchEvent(new Event('visibilitychange'));
+    };
+    Object.assign(window, { shown, sight });
     window.Notification = class extends Real {
       constructor(title: string, options: NotificationOptions = {}) {
         super(title, options);
@@ -41,30 +48,11 @@ async function shownBy(pages: Page[]): Promise<Shown[]> {
   return (await Promise.all(each)).flat();
 }
 
-/**
- * Lets the pages of this context be out of sight when another one is in front, as they are for people: the test driver makes the
- * browser believe that all are looked at.
- */
-async function naturally(page: Page): Promise<void> {
-  const devtools = await page.context().newCDPSession(page);
-  await devtools.send('Emulation.setFocusEmulationEnabled', { enabled: false });
-}
-
-/** Puts the pages out of sight, behind a page that is none of ours. */
-async function lookElsewhere(context: BrowserContext, pages: Page[]): Promise<Page> {
-  for (const page of pages) await naturally(page);
-  const elsewhere = await context.newPage();
-  await naturally(elsewhere);
-  await elsewhere.bringToFront();
+/** Puts the pages out of sight, or in sight again. The browser of a test takes all its pages for visible, so they are told. */
+async function sight(pages: Page[], visible: boolean): Promise<void> {
   for (const page of pages) {
-    await expect.poll(() => page.evaluate(() => document.visibilityState), { message: 'it is out of sight' }).toBe('hidden');
+    await page.evaluate((visible) => (window as unknown as { sight: (visible: boolean) => void }).sight(visible), visible);
   }
-  return elsewhere;
-}
-
-async function lookAt(page: Page): Promise<void> {
-  await page.bringToFront();
-  await expect.poll(() => page.evaluate(() => document.visibilityState)).toBe('visible');
 }
 
 /** A receiver of notifications that answers with this status. */
@@ -105,7 +93,7 @@ test('two tabs show one notification when a run ends, and each counts in its tit
   await list.shows(other, 'running');
 
   const pages = [page, tab.page];
-  await lookElsewhere(context, pages);
+  await sight(pages, false);
   project.release('end');
   await api.reaches(id, 'failed');
   await expect(tab.page).toHaveTitle(/^\(1\) Failed · Nightly/);
@@ -120,7 +108,7 @@ test('two tabs show one notification when a run ends, and each counts in its tit
   await expect(tab.page, 'this tab knows of its own run only').toHaveTitle(/^\(1\) Failed/);
 
   // Each number goes when its tab is looked at.
-  await lookAt(page);
+  await sight([page], true);
   await expect(page).toHaveTitle(/^Runs/);
   await expect(tab.page).toHaveTitle(/^\(1\) /);
   // Somebody looks: nothing is shown, neither here nor there.
@@ -138,7 +126,7 @@ test('a run that asks is told, and who clicks on that gets to its page', async (
   await list.open();
   await bell(page).click();
   await expect(bell(page)).toHaveAttribute('aria-pressed', 'true');
-  await lookElsewhere(context, [page]);
+  await sight([page], false);
   const params = { language: 'rust', pattern: 'old($A)', rewrite: 'new($A)', approval: true };
   const id = await server.run('refactor', params);
   const expected = [

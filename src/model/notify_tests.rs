@@ -17,6 +17,7 @@ fn run(status: Status) -> Run {
         phase: None,
         attempt: 1,
         params: Params::new(),
+        priority: 0,
         created_at: Timestamp(0),
         started_at: Some(Timestamp(1_000)),
         finished_at: Some(Timestamp(63_500)),

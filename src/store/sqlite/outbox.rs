@@ -123,6 +123,7 @@ fn run(tx: &Connection, key: RunKey) -> rusqlite::Result<Run> {
             phase: row.get("phase")?,
             attempt: row.get("attempt")?,
             params: serde_json::from_str(&text("params")?).map_err(|error| corrupt(error.into()))?,
+            priority: row.get("priority")?,
             created_at: Timestamp(row.get("created_at")?),
             started_at: moment("started_at")?,
             finished_at: moment("finished_at")?,

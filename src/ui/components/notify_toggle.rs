@@ -42,7 +42,8 @@ impl Bell {
 
     const fn icon(self) -> Icon {
         match self {
-            Self::Off | Self::On => Icon::Bell,
+            Self::Off => Icon::Bell,
+            Self::On => Icon::BellOn,
             Self::Denied | Self::Absent => Icon::BellOff,
         }
     }

@@ -229,7 +229,7 @@ fn notified(notification: &Notification) -> impl IntoView + use<> {
         <span class="tag" data-tone=tone>{words}</span>
         " "
         <span class="text-accent">{format::one_line(&notification.url, 300)}</span>
-        {error.map(|error| view! { " "<span>{error}</span> })}
+        {error.map(|error| view! { " "<span class="text-soft">{error}</span> })}
         {next.map(|next| view! { <span class="text-faint">"  "{next}</span> })}
     }
 }
