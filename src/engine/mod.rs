@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
-use crate::pipelines::{Catalog, Projects};
+use crate::pipelines::Projects;
 use crate::store::{RunKey, Store};
 
 pub use commands::{Commands, Outputs, RunningCommand, Variables};
@@ -48,8 +48,6 @@ pub struct EngineOptions {
     pub grace: Duration,
     /// The folders that runs may work in.
     pub projects: Arc<Projects>,
-    /// The pipelines there are, which name the variables that hold secrets.
-    pub catalog: Catalog,
     /// Where runs without a project work, each in a folder of its own.
     pub scratch: PathBuf,
     /// Where each attempt has a folder of its own while it is carried out. Nobody else's: what is there at start is removed.

@@ -146,11 +146,10 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         lease: args.lease,
         grace: args.grace,
         projects: Arc::clone(&projects),
-        catalog: catalog.clone(),
         scratch: data_dir.join("scratch"),
         workspaces: Workspaces::new(data_dir.join("workspaces")),
         program: program.clone(),
-        commands: Arc::new(Processes { program, open_files }),
+        commands: Arc::new(Processes { program, open_files, catalog: catalog.clone() }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     let notify_task = NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), stop.clone())?;

@@ -204,7 +204,6 @@ impl Server {
                 lease: Duration::from_millis(LEASE),
                 grace: Duration::from_millis(GRACE),
                 projects: Arc::clone(&projects),
-                catalog: Catalog::fixed(pipelines()),
                 scratch: folder.join("scratch"),
                 // Of each its own: a server takes away what it does not know.
                 workspaces: Workspaces::new(folder.join(&name)),
