@@ -23,6 +23,8 @@ pub mod hooks;
 pub mod journal;
 pub mod model;
 #[cfg(feature = "ssr")]
+pub mod notify;
+#[cfg(feature = "ssr")]
 pub mod pipelines;
 #[cfg(feature = "ssr")]
 pub mod retention;

@@ -47,6 +47,8 @@ export interface PipelineSpec {
   phases: Record<string, string>;
   /** Further lines at the end of the file. */
   more?: string;
+  /** Addresses that are told of its runs' ends. */
+  notify?: string[];
 }
 
 const PROJECT_PARAM: ParamSpec = { name: 'project', type: 'path', required: true };
@@ -63,6 +65,7 @@ export function toml(spec: PipelineSpec): string {
     out.push('', '[[phases]]', `name = ${JSON.stringify(name)}`, `run = '''\n${run}\n'''`);
   }
   if (spec.more) out.push('', spec.more);
+  for (const url of spec.notify ?? []) out.push('', '[[notify]]', `url = ${JSON.stringify(url)}`);
   return `${out.join('\n')}\n`;
 }
 

@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod connection;
 pub mod held;
 pub mod journal;
+pub mod news;
 pub mod state;
 pub mod tabs;
 pub mod window;

@@ -96,6 +96,7 @@ impl RunState {
             | Body::Reasoning(_)
             | Body::Output(_)
             | Body::Origin(_)
+            | Body::Notification(_)
             | Body::Other(_) => {}
         }
     }

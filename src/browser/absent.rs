@@ -116,3 +116,21 @@ pub fn stored_theme() -> Option<String> {
 
 /// See `browser/theme.rs`.
 pub fn apply_theme(_: Option<&str>) {}
+
+/// See `browser/notifications.rs`.
+pub fn permission() -> super::Permission {
+    super::Permission::Absent
+}
+
+/// See `browser/notifications.rs`.
+pub async fn ask_permission() -> super::Permission {
+    super::Permission::Absent
+}
+
+/// See `browser/notifications.rs`.
+pub fn wants_notifications() -> bool {
+    false
+}
+
+/// See `browser/notifications.rs`.
+pub fn want_notifications(_: bool) {}

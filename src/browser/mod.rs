@@ -21,6 +21,8 @@ mod location;
 #[cfg(feature = "hydrate")]
 mod lock;
 #[cfg(feature = "hydrate")]
+mod notifications;
+#[cfg(feature = "hydrate")]
 mod page;
 #[cfg(feature = "hydrate")]
 mod random;
@@ -43,6 +45,7 @@ pub use self::{
     listener::Listener,
     location::{hash, reload, root_data, set_hash, set_root_data},
     lock::{Lock, LockNews, has_locks, held_locks},
+    notifications::{ask_permission, permission, show_notification, want_notifications, wants_notifications},
     page::{PageEvent, PageEvents, is_visible},
     random::{key, random},
     session::{remember, remembered},
@@ -50,6 +53,19 @@ pub use self::{
     theme::{apply_theme, stored_theme},
     timer::{Timer, pause},
 };
+
+/// Whether the browser shows notifications of this page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// It does.
+    Granted,
+    /// The reader, or the browser, has refused it.
+    Denied,
+    /// Nobody has asked the reader.
+    NotAsked,
+    /// There are none: the browser has none, or none for pages that come over plain HTTP from another machine.
+    Absent,
+}
 
 #[cfg(not(feature = "hydrate"))]
 mod absent;

@@ -123,6 +123,7 @@ fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, give
         title: title.to_owned(),
         description: description.to_owned(),
         whole: true,
+        notify: Vec::new(),
         params,
         phases: PHASES.map(phase).to_vec(),
         ..Pipeline::default()

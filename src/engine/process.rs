@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use super::commands::{Commands, Outputs, RunningCommand, Variables};
 use super::supervisor;
+use crate::pipelines::Catalog;
 
 /// What the server knows and a command must not.
 const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
@@ -25,6 +26,8 @@ pub struct Processes {
     pub program: PathBuf,
     /// The limit of open files that commands get, if it is not this program's own.
     pub open_files: Option<u64>,
+    /// The pipelines there are, which name the variables that hold their secrets.
+    pub catalog: Catalog,
 }
 
 impl Commands for Processes {
@@ -42,6 +45,9 @@ impl Commands for Processes {
         }
         // The server's own, not what a phase sets.
         for secret in SECRETS {
+            start.env_remove(secret);
+        }
+        for secret in self.catalog.secrets() {
             start.env_remove(secret);
         }
         start

@@ -38,6 +38,8 @@ pub struct Journal {
     store: Arc<dyn Store>,
     tails: Arc<Tails>,
     changes: Arc<Changes>,
+    /// How many notifications were put down to be delivered: a doorbell, as the others are.
+    outbox: Arc<watch::Sender<u64>>,
     writer: writer::Handle,
 }
 
@@ -69,8 +71,10 @@ impl Journal {
     pub fn new(store: Arc<dyn Store>, group: GroupCommit) -> (Self, WriterTask) {
         let tails = Arc::new(Tails::default());
         let changes = Arc::new(Changes::default());
-        let (writer, task) = writer::new(Arc::clone(&store), Arc::clone(&tails), Arc::clone(&changes), group);
-        (Self { store, tails, changes, writer }, task)
+        let outbox = Arc::new(watch::Sender::new(0));
+        let (writer, task) =
+            writer::new(Arc::clone(&store), Arc::clone(&tails), Arc::clone(&changes), Arc::clone(&outbox), group);
+        (Self { store, tails, changes, outbox, writer }, task)
     }
 
     /// Creates a pending run. Returns its key, and whether it is new (an idempotency key may name an earlier one).
@@ -140,6 +144,11 @@ impl Journal {
     /// A bell that rings after runs have ended, were unpinned, or were deleted: others may go now.
     pub fn watch_ends(&self) -> watch::Receiver<u64> {
         self.changes.watch_ends()
+    }
+
+    /// Rings when notifications wait to be delivered.
+    pub fn outbox(&self) -> watch::Receiver<u64> {
+        self.outbox.subscribe()
     }
 
     /// A reader of the changes of the list, from now on.

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::WriteError;
 use super::changes::{Changes, News};
 use super::sync::time::{self, Instant};
+use super::sync::watch;
 use super::tail::Tails;
 use crate::store::{Change, Op, Outcome, Store, StoreError, Write};
 
@@ -75,6 +76,8 @@ pub struct WriterTask {
     store: Arc<dyn Store>,
     tails: Arc<Tails>,
     changes: Arc<Changes>,
+    /// Rung for notifications that are to be delivered.
+    outbox: Arc<watch::Sender<u64>>,
     group: GroupCommit,
     jobs: mpsc::Receiver<Job>,
     written: Arc<Written>,
@@ -84,11 +87,15 @@ pub fn new(
     store: Arc<dyn Store>,
     tails: Arc<Tails>,
     changes: Arc<Changes>,
+    outbox: Arc<watch::Sender<u64>>,
     group: GroupCommit,
 ) -> (Handle, WriterTask) {
     let (sender, jobs) = mpsc::channel(WAITING);
     let written = Arc::<Written>::default();
-    (Handle { jobs: sender, written: Arc::clone(&written) }, WriterTask { store, tails, changes, group, jobs, written })
+    (
+        Handle { jobs: sender, written: Arc::clone(&written) },
+        WriterTask { store, tails, changes, outbox, group, jobs, written },
+    )
 }
 
 impl WriterTask {
@@ -184,9 +191,20 @@ impl WriterTask {
                 _ => {}
             }
         }
+        let deliveries: usize = outcomes.iter().map(deliveries).sum();
+        if deliveries > 0 {
+            self.outbox.send_if_modified(|count| {
+                *count += deliveries as u64;
+                true
+            });
+        }
         self.changes.publish(ops.iter().zip(&outcomes).filter_map(|(op, outcome)| listed(op, outcome)));
         Ok(outcomes)
     }
+}
+
+fn deliveries(outcome: &Outcome) -> usize {
+    if let Outcome::Committed(committed) = outcome { committed.deliveries } else { 0 }
 }
 
 /// What the list shows of what was done, if it does.
@@ -196,9 +214,11 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
         (Op::Write(write), Outcome::Committed(committed)) => {
             let run = committed.run;
             match &write.change {
-                Change::None | Change::Extend { .. } | Change::AskCancel { .. } => {
-                    (!write.phases.is_empty()).then_some(News::Changed(run))
-                }
+                Change::None
+                | Change::Extend { .. }
+                | Change::AskCancel { .. }
+                | Change::Try { .. }
+                | Change::Tried { .. } => (!write.phases.is_empty()).then_some(News::Changed(run)),
                 Change::Claim { .. }
                 | Change::Enter { .. }
                 | Change::Ask { .. }

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::Timestamp;
 use super::kinds::{
-    Approval, Failure, Finding, Log, Origin, Outcome, Output, Patch, PhaseChange, Progress, StatusChange, Text, Tool,
-    ToolResult, Unknown,
+    Approval, Failure, Finding, Log, Notification, Origin, Outcome, Output, Patch, PhaseChange, Progress, StatusChange,
+    Text, Tool, ToolResult, Unknown,
 };
 
 /// One journaled piece of activity of a run.
@@ -66,6 +66,8 @@ pub enum Body {
     Output(Output),
     /// What asked for the run.
     Origin(Origin),
+    /// A receiver was told of the run, or could not be.
+    Notification(Notification),
     /// A kind, or a shape of data, that this version does not know. Kept, so that an older page shows a newer journal
     /// without a gap.
     #[serde(untagged)]
@@ -91,6 +93,7 @@ impl Body {
             Self::Outcome(_) => "outcome",
             Self::Output(_) => "output",
             Self::Origin(_) => "origin",
+            Self::Notification(_) => "notification",
             Self::Other(unknown) => &unknown.kind,
         }
     }
@@ -112,6 +115,7 @@ impl Body {
             Self::Outcome(data) => serde_json::to_string(data),
             Self::Output(data) => serde_json::to_string(data),
             Self::Origin(data) => serde_json::to_string(data),
+            Self::Notification(data) => serde_json::to_string(data),
             Self::Other(unknown) => serde_json::to_string(&unknown.data),
         };
         // Only maps with keys that are no text and failing writers make serde_json fail; there are none here.
@@ -139,6 +143,7 @@ impl Body {
             "outcome" => read(data).map(Self::Outcome),
             "output" => read(data).filter(Output::is_valid).map(Self::Output),
             "origin" => read(data).map(Self::Origin),
+            "notification" => read(data).map(Self::Notification),
             _ => None,
         }
     }
@@ -152,7 +157,7 @@ impl Body {
     /// fields of the data stand beside `kind`, or in an object `data`.
     ///
     /// `None`, and so a log line as it stands, if it is no such object, and for the kinds that only the engine may say
-    /// (`status`, `phase`, `approval`, `origin`): a command must not be able to forge the state of its run.
+    /// (`status`, `phase`, `approval`, `origin`, `notification`): a command must not be able to forge the state of its run.
     ///
     /// Or a value for later phases, by `::output name=value` (issue 4).
     pub fn reported(line: &str) -> Option<Self> {
@@ -163,7 +168,7 @@ impl Body {
         let text = line.strip_prefix("::frame ")?;
         let Value::Object(mut fields) = serde_json::from_str(text).ok()? else { return None };
         let Value::String(kind) = fields.remove("kind")? else { return None };
-        if matches!(kind.as_str(), "status" | "phase" | "approval" | "origin") {
+        if matches!(kind.as_str(), "status" | "phase" | "approval" | "origin" | "notification") {
             return None;
         }
         let data = match fields.remove("data") {
@@ -320,7 +325,9 @@ mod tests {
         #[test]
         fn whatever_a_command_prints_never_panics_nor_forges(line in "::frame .*") {
             if let Some(body) = Body::reported(&line) {
-                prop_assert!(!matches!(body, Body::Status(_) | Body::Phase(_) | Body::Approval(_) | Body::Other(_)));
+                let is_the_engines =
+                    matches!(body, Body::Status(_) | Body::Phase(_) | Body::Approval(_) | Body::Notification(_));
+                prop_assert!(!is_the_engines && !matches!(body, Body::Other(_)));
             }
         }
     }
@@ -376,6 +383,7 @@ mod tests {
             r#"::frame {"kind":"status","from":"running","to":"completed","reason":"forged"}"#,
             r#"::frame {"kind":"phase","name":"x","state":"completed"}"#,
             r#"::frame {"kind":"approval","question":"?","state":"approved"}"#,
+            r#"::frame {"kind":"notification","url":"http://a/","event":"run.finished","state":"delivered","try":1}"#,
         ] {
             assert_eq!(Body::reported(line), None, "{line}");
         }

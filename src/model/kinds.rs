@@ -278,6 +278,41 @@ pub struct Origin {
     pub by: String,
 }
 
+/// Where the delivery of a notification stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// The receiver has it.
+    Delivered,
+    /// It does not, and is tried again.
+    Retrying,
+    /// It does not, and is not tried again.
+    Failed,
+}
+
+/// `notification`: a receiver was told of the run, or could not be (issue 4). It comes after what it tells of, so also behind the end
+/// of the attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// The receiver, without what may be a secret.
+    pub url: String,
+    /// What it was told: `run.finished` or `run.waiting`.
+    pub event: String,
+    /// Where the delivery stands.
+    pub state: DeliveryState,
+    /// Which try this was, from 1.
+    pub r#try: u32,
+    /// The status that the receiver answered with, if it did.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Why it was not delivered, in a sentence.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// In how many milliseconds it is tried again.
+    #[serde(default)]
+    pub next_ms: Option<u64>,
+}
+
 /// A kind, or a shape of data, that this version does not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unknown {

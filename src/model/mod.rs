@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod frame;
 pub mod hook;
 pub mod kinds;
+pub mod notify;
 pub mod pipeline;
 pub mod plan;
 pub mod problem;
@@ -25,6 +26,7 @@ pub use cursor::{Cursor, CursorError};
 pub use frame::{Body, Frame, Record};
 pub use hook::Hook;
 pub use kinds::{Log, LogStream, PhaseState};
+pub use notify::Notify;
 pub use pipeline::{
     Conditions, Gate, Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline,
     PipelineFault,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Retention;
 use super::hook::Hook;
+use super::notify::Notify;
 use super::plan::{Condition, Retries};
 use super::queue::Concurrency;
 use super::schedule::{Schedule, Upcoming};
@@ -42,6 +43,9 @@ pub struct Pipeline {
     /// Runs with a larger one are carried out first; from [`-MAX_PRIORITY`](super::queue::MAX_PRIORITY) to it.
     #[serde(default)]
     pub priority: i32,
+    /// Who is told of its runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
     /// What a run of it is given.
     #[serde(default)]
     pub params: Vec<Param>,
@@ -53,6 +57,14 @@ pub struct Pipeline {
     /// How a forge starts runs of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<Hook>,
+}
+
+impl Pipeline {
+    /// The same as everybody may see it: without what may be a secret.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        Self { notify: self.notify.iter().map(Notify::shown).collect(), ..self.clone() }
+    }
 }
 
 /// What becomes of a run whose worker went away.

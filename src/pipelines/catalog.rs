@@ -92,13 +92,20 @@ impl Catalog {
         built_in.cloned().or_else(|| self.shared.snapshot.borrow().pipelines.get(name).cloned())
     }
 
-    /// All pipelines, by title.
+    /// All pipelines, by title, as everybody may see them.
     pub fn all(&self) -> Vec<Pipeline> {
         let snapshot = self.snapshot();
         let all = self.built_in.iter().chain(snapshot.pipelines.values());
-        let mut all: Vec<Pipeline> = all.map(|pipeline| Pipeline::clone(pipeline)).collect();
+        let mut all: Vec<Pipeline> = all.map(|pipeline| pipeline.shown()).collect();
         all.sort_by_cached_key(|pipeline| (pipeline.title.to_lowercase(), pipeline.name.clone()));
         all
+    }
+
+    /// The server's variables that hold secrets of pipelines. No command is to see them.
+    pub fn secrets(&self) -> Vec<String> {
+        let snapshot = self.snapshot();
+        let receivers = snapshot.pipelines.values().flat_map(|pipeline| &pipeline.notify);
+        receivers.flat_map(|receiver| receiver.variables().map(str::to_owned)).collect()
     }
 
     /// The files that are refused, by file name.

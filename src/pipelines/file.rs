@@ -9,6 +9,7 @@ use toml::{Spanned, Value};
 
 use super::concurrency::{self, RawConcurrency, check_priority};
 use super::hook::RawHook;
+use super::notify::{RawNotify, check_receivers};
 use super::phase::{RawPhase, check_timeout};
 use super::retention::{RawRetention, check_retention};
 use super::schedule::RawSchedule;
@@ -103,6 +104,8 @@ struct RawPipeline {
     #[serde(default)]
     schedules: Vec<Spanned<RawSchedule>>,
     hook: Option<Spanned<RawHook>>,
+    #[serde(default)]
+    notify: Vec<Spanned<RawNotify>>,
 }
 
 /// A program that prints findings as SARIF.
@@ -161,6 +164,7 @@ impl RawPipeline {
         let priority = self.priority.as_ref().map(check_priority).transpose()?.unwrap_or_default();
 
         let retention = self.retention.as_ref().map(check_retention).transpose()?;
+        let notify = check_receivers(self.notify)?;
         if let Some(base) = self.extends {
             let parts = Extension { params: self.params, phases: self.phases, linters: self.linters };
             let base = parts.extend(&base)?;
@@ -173,6 +177,7 @@ impl RawPipeline {
                 concurrency,
                 priority,
                 retention,
+                notify,
                 ..base
             });
         }
@@ -210,6 +215,7 @@ impl RawPipeline {
             whole: false,
             concurrency,
             priority,
+            notify,
             params,
             phases,
             ..Pipeline::default()

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::notify::{Address, Occasion};
 use crate::model::plan::{Condition, Retries};
 use crate::model::queue::{Concurrency, WhenBusy};
 use crate::model::{Gate, Params, PhaseState, Retention};
@@ -95,6 +96,22 @@ fn a_phase_may_wait_for_a_person() {
     {
         let params = value.map(|value| ("ask".to_owned(), ParamValue::Boolean(value))).into_iter().collect();
         assert_eq!(gate.is_closed(&params, patches), closed, "{value:?}, {patches} patches");
+    }
+}
+
+#[test]
+fn a_pipeline_names_who_is_told_of_its_runs() {
+    let text = "[[notify]]\nurl = 'https://u:p@chat.example/hook?key=s'\nsecret_env = 'SECRET'\n\
+                [[notify]]\nurl_env = 'HOOK'\non = ['failed', 'waiting']\n";
+    for text in [with(text), format!("{}{text}", extended(""))] {
+        let pipeline = read(&text).unwrap();
+        let [first, second] = pipeline.notify.as_slice() else { panic!("{:?}", pipeline.notify) };
+        assert_eq!(first.to, Address::Url("https://u:p@chat.example/hook?key=s".into()));
+        assert_eq!((first.secret_env.as_deref(), first.on.as_slice()), (Some("SECRET"), &[][..]));
+        assert_eq!(second.to, Address::UrlEnv("HOOK".into()));
+        assert_eq!(second.on, [Occasion::Failed, Occasion::Waiting]);
+        let shown = serde_json::to_string(&pipeline.shown()).unwrap();
+        assert!(shown.contains("https://chat.example/hook\"") && !shown.contains("u:p"), "{shown}");
     }
 }
 
@@ -274,6 +291,28 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("linter blank", extended("").replace("'ruff check'", "' '"), 5, "neither blank"),
         ("linter timeout", extended("timeout = 5\n"), 6, "in quotes, such as"),
         ("linter unknown", extended("format = 'json'\n"), 6, "Unknown field `format`"),
+        ("notify of nobody", with("[[notify]]\n"), 5, "needs `url`, or `url_env`"),
+        ("notify of two", with("[[notify]]\nurl = 'http://a/'\nurl_env = 'A'\n"), 7, "not both"),
+        ("notify by mail", with("[[notify]]\nurl = 'mailto:secret@a'\n"), 6, "neither http:// nor https://"),
+        ("notify no host", with("[[notify]]\nurl = 'https:///secret'\n"), 6, "names no host"),
+        ("notify no port", with("[[notify]]\nurl = 'https://a:secret/'\n"), 6, "invalid port"),
+        (
+            "notify secret",
+            with("[[notify]]\nurl = 'http://a/'\nsecret_env = 'whsec_a+b='\n"),
+            7,
+            "never the secret itself",
+        ),
+        ("notify own variable", with("[[notify]]\nurl_env = 'RUNTRAIL_TOKEN'\n"), 6, "the server's own"),
+        ("notify on nothing", with("[[notify]]\nurl = 'http://a/'\non = []\n"), 7, "told of nothing"),
+        (
+            "notify on what",
+            with("[[notify]]\nurl = 'http://a/'\non = ['failed',\n'done']\n"),
+            8,
+            "completed, failed, cancelled",
+        ),
+        ("notify on twice", with("[[notify]]\nurl = 'http://a/'\non = ['failed', 'failed']\n"), 7, "is there twice"),
+        ("notify unknown", with("[[notify]]\nurl = 'http://a/'\nsecret = 'x'\n"), 7, "Unknown field `secret`"),
+        ("notify many", with(&"[[notify]]\nurl = 'http://a/'\n".repeat(11)), 25, "at most 10 receivers"),
         ("approval word", with("\napproval = 'yes'\n"), 6, "`approval` is true, false, or a table"),
         ("approval unknown", with("approval = { params = 'ask' }\n"), 5, "`approval` is true, false, or a table"),
         ("approval of nothing", with("approval = { param = 'ask' }\n"), 5, "no parameter `ask` of type \"boolean\""),

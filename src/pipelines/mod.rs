@@ -9,6 +9,7 @@ mod concurrency;
 mod file;
 mod folder;
 mod hook;
+mod notify;
 mod phase;
 pub mod project;
 mod retention;

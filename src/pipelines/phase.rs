@@ -16,7 +16,7 @@ const MOST_RETRIES: i64 = 100;
 const RETRY_DELAY: u64 = 10_000;
 
 /// The beginning of the names of variables that are the server's own.
-const OWN: &str = "RUNTRAIL_";
+pub(super) const OWN: &str = "RUNTRAIL_";
 
 /// A phase as it is written.
 #[derive(Deserialize)]

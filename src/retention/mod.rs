@@ -141,8 +141,12 @@ impl RetentionTask {
             }
             if let Some(age) = rule.age_ms {
                 let oldest = if went { self.oldest(&kept.pipeline).await? } else { Some(kept.oldest) };
-                let left = oldest.map(|oldest| age.saturating_sub(Timestamp::now().since(oldest)).max(1));
-                next = left.map_or(next, |left| next.min(Duration::from_millis(left)));
+                next = match oldest.map(|oldest| age.saturating_sub(now.since(oldest))) {
+                    None => next,
+                    // It stays for now: a receiver is still to be told of it.
+                    Some(0) => next.min(AGAIN),
+                    Some(left) => next.min(Duration::from_millis(left)),
+                };
             }
         }
         while self.step(Clearing::Pages).await? {}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::model::Retention;
+use crate::model::notify::check_address;
 use crate::store::Durability;
 
 /// Where the data is.
@@ -77,6 +78,10 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_TOKEN", value_name = "SECRET", hide_env_values = true)]
     pub token: Option<String>,
 
+    /// Address that people reach the server at, such as https://ci.example; notifications link to it.
+    #[arg(long, env = "RUNTRAIL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<String>,
+
     /// Name that the server is reached by, beside its address and localhost; repeat it, or separate by commas, for several.
     #[arg(long, env = "RUNTRAIL_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     pub allow_host: Vec<String>,
@@ -99,9 +104,27 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// An address without a slash at the end.
+fn public_url(text: &str) -> Result<String, String> {
+    check_address(text).map_err(|reason| format!("the address {reason}"))?;
+    if text.contains(['?', '#', '@']) {
+        return Err("must be an address such as https://ci.example, without name, query and fragment".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_public_address_is_one_to_put_a_path_behind() {
+        assert_eq!(public_url("https://ci.example/"), Ok("https://ci.example".to_owned()));
+        assert_eq!(public_url("http://host:3000/runtrail"), Ok("http://host:3000/runtrail".to_owned()));
+        for bad in ["", "ci.example", "ftp://a", "https://", "https://a?b", "https://u:p@a"] {
+            assert!(public_url(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn durations_are_written_with_their_unit() {

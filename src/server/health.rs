@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
@@ -59,6 +59,11 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     registry.register("database_bytes", "Bytes of the database", ConstGauge::new(size.bytes));
     registry.register("database_free_bytes", "Bytes inside it that hold nothing", ConstGauge::new(size.free_bytes));
     registry.register("database_wal_bytes", "Bytes of its write-ahead log", ConstGauge::new(size.wal_bytes));
+    let deliveries = Family::<[(&str, &str); 1], Counter>::default();
+    for (outcome, count) in app.deliveries.all() {
+        deliveries.get_or_create(&[("outcome", outcome)]).inc_by(count);
+    }
+    registry.register("deliveries", "Tries to deliver a notification by outcome", deliveries);
     let mut text = String::new();
     if encode(&mut text, &registry).is_err() {
         return Problem::new(Code::Internal, "The numbers cannot be written.").into_response();

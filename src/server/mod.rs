@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::codemod;
 use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
 use crate::journal::{GroupCommit, Journal};
+use crate::notify::{Counts, NotifyTask};
 use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
 use crate::service::{ScheduleTask, Service};
@@ -91,6 +92,9 @@ pub enum StartError {
     /// A project folder cannot be used.
     #[error(transparent)]
     Projects(#[from] crate::pipelines::ProjectsError),
+    /// Notifications cannot be sent.
+    #[error("cannot prepare to send notifications: {0}")]
+    Notify(#[from] reqwest::Error),
     /// The program cannot be found again to watch over commands.
     #[error("cannot find this program's own file: {0}")]
     OwnFile(std::io::Error),
@@ -113,6 +117,8 @@ pub struct App {
     pub crowds: stream::Crowds,
     /// What calls of hooks share.
     pub hooks: Arc<hooks::Door>,
+    /// What became of notifications.
+    pub deliveries: Arc<Counts>,
 }
 
 /// Who asks, as the journal names it.
@@ -154,10 +160,14 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         scratch,
         workspaces,
         program: program.clone(),
-        commands: Arc::new(Processes { program, open_files }),
+        commands: Arc::new(Processes { program, open_files, catalog: catalog.clone() }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
+    let notify_task = NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), stop.clone())?;
+    let deliveries = notify_task.counts();
     tokio::spawn(writer.run());
+    // Not waited for at the end: what is under way then is made again by the next server.
+    tokio::spawn(notify_task.run());
     let engine_task = tokio::spawn(engine_task.run());
     let retention = RetentionTask::new(Arc::clone(&store), journal.clone(), catalog.clone(), retention, stop.clone());
     tokio::spawn(retention.run());
@@ -170,6 +180,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         streams: Arc::default(),
         crowds: stream::Crowds::default(),
         hooks: Arc::default(),
+        deliveries,
     };
     let schedules = ScheduleTask::new(app.service.clone(), stop.clone());
     let guard = guard::Guard::new(guard::GuardConfig { addr, allow_hosts: args.allow_host, token: args.token })?;

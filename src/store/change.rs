@@ -97,6 +97,8 @@ pub enum Guard {
     Answered(u32),
     /// The run is there.
     There,
+    /// This delivery of the run's is there, and so many tries of it were begun.
+    Delivery(i64, i64),
 }
 
 /// What changes of a run, beside what its frames say.
@@ -161,6 +163,18 @@ pub enum Change {
         from: usize,
         /// Whether nobody asked for it: it goes on after an interruption.
         by_itself: bool,
+    },
+    /// A try of the delivery of the guard begins. Nobody else makes one before this moment.
+    Try {
+        /// When the try is given up for lost.
+        until: Timestamp,
+    },
+    /// A try has ended. The frames are of the attempt that the delivery tells of, whatever the run does by now.
+    Tried {
+        /// That attempt.
+        attempt: u32,
+        /// When the next try is due. `None` if this was the last.
+        next: Option<Timestamp>,
     },
     /// Someone asks for the end of a running run. The first one counts.
     AskCancel {
@@ -346,6 +360,8 @@ pub struct Committed {
     pub token: i64,
     /// Who asked for the run's end, if anyone has.
     pub cancel_by: Option<String>,
+    /// How many notifications are to be delivered because of it.
+    pub deliveries: usize,
     /// The frames with their seqs.
     pub frames: Vec<Record>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
 //! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through, [`AttemptStore`] for
-//! attempts beside each other, [`RetentionStore`] for what may go.
+//! attempts beside each other, [`RetentionStore`] for what may go, [`OutboxStore`] for notifications.
 //! All changes go through [`JournalStore::commit`], in transactions that the journal's
 //! one writer puts together. This module knows no engine, no journal and no HTTP.
 
@@ -18,7 +18,9 @@ use crate::model::attempt::{Attempt, AttemptMark};
 use crate::model::kinds::{Finding, Patch};
 use crate::model::queue::Waiting;
 use crate::model::review::{FindingFilter, Tally};
-use crate::model::{Answer, DatabaseSize, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
+use crate::model::{
+    Answer, DatabaseSize, Notify, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Status, Timestamp,
+};
 
 pub use change::{Change, Clearing, Committed, Guard, Lease, Mark, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
 pub use sqlite::{Durability, SqliteStore, VacuumError, Vacuumed, vacuum};
@@ -283,7 +285,45 @@ pub struct PatchRow {
     pub removed: u64,
 }
 
-/// A whole database.
-pub trait Store: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore {}
+/// Notifications that are to be delivered.
+#[async_trait]
+pub trait OutboxStore: Send + Sync {
+    /// Up to `limit` deliveries that are due, the longest waiting first: up to `each` for one address, so that many for one that does
+    /// not answer leave room for the others'.
+    async fn due(&self, now: Timestamp, each: u32, limit: u32) -> Result<Vec<Delivery>, StoreError>;
 
-impl<T: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore> Store for T {}
+    /// When the next one is due of those that are not.
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+}
+
+/// A notification that is to be delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Its own key.
+    pub key: i64,
+    /// The run.
+    pub run: RunKey,
+    /// The attempt it tells of.
+    pub attempt: u32,
+    /// The run's head with what it tells.
+    pub seq: u64,
+    /// Which of the pipeline's receivers it is for.
+    pub position: u32,
+    /// `run.finished` or `run.waiting`.
+    pub event: String,
+    /// The receiver.
+    pub receiver: Notify,
+    /// The pipeline's title.
+    pub title: String,
+    /// The run as it was then.
+    pub snapshot: Run,
+    /// How many tries have ended.
+    pub tries: u32,
+    /// How many were begun.
+    pub token: i64,
+}
+
+/// A whole database.
+pub trait Store: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore {}
+
+impl<T: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore> Store for T {}

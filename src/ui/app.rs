@@ -7,6 +7,7 @@ use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 use super::clock::Clock;
 use super::components::top_bar::TopBar;
+use super::news::Badge;
 use super::pages::{ComparePage, HomePage, NotFound, RunPage};
 
 /// The app.
@@ -14,9 +15,13 @@ use super::pages::{ComparePage, HomePage, NotFound, RunPage};
 pub fn App() -> impl IntoView {
     provide_meta_context();
     Clock::provide();
+    let badge = Badge::of_page();
+    let title = move |title: String| {
+        badge.title(&if title.is_empty() { "Runtrail".to_owned() } else { format!("{title} · Runtrail") })
+    };
     // Whole pages at once: a page must be readable where no script runs.
     view! {
-        <Title formatter=|title: String| if title.is_empty() { "Runtrail".to_owned() } else { format!("{title} · Runtrail") }/>
+        <Title formatter=title/>
         <Router>
             <div class="flex min-h-dvh flex-col">
                 <TopBar/>

@@ -10,6 +10,7 @@ mod components;
 mod connect;
 mod follow;
 mod format;
+mod news;
 mod pages;
 #[cfg(feature = "ssr")]
 mod shell;

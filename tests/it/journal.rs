@@ -11,8 +11,9 @@ use runtrail::model::review::FindingFilter;
 use runtrail::model::sse::Parser;
 use runtrail::model::{DatabaseSize, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
 use runtrail::store::{
-    Assignment, AttemptStore, Change, Durability, Findings, Guard, JournalStore, Kept, Lease, Op, Outcome, Outdated,
-    PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store, StoreError, View,
+    Assignment, AttemptStore, Change, Delivery, Durability, Findings, Guard, JournalStore, Kept, Lease, Op,
+    OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,
+    StoreError, View,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -181,6 +182,16 @@ impl ReviewStore for Paused {
     }
     async fn patch(&self, run: RunKey, seq: u64) -> Result<Option<Patch>, StoreError> {
         self.inner.patch(run, seq).await
+    }
+}
+
+#[async_trait]
+impl OutboxStore for Paused {
+    async fn due(&self, now: Timestamp, each: u32, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        self.inner.due(now, each, limit).await
+    }
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.next_due(now).await
     }
 }
 

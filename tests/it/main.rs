@@ -17,6 +17,7 @@ mod load;
 mod locked;
 mod machine;
 mod many;
+mod notify;
 mod phases;
 mod queue;
 mod restarts;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Want;
+use crate::activity::news::News;
 use crate::model::{RunId, Status};
 
 /// A message, and who sent it.
@@ -87,6 +88,11 @@ pub enum Message {
         /// Whether it tells of the list.
         list: bool,
     },
+    /// Something happened to a run that this tab shows, and nobody looks at it.
+    News {
+        /// What.
+        news: News,
+    },
     /// The stream is away.
     Lost,
 }
@@ -94,7 +100,7 @@ pub enum Message {
 impl Message {
     /// Whether only a leader says this.
     pub const fn leads(&self) -> bool {
-        !matches!(self, Self::Ask | Self::Want { .. })
+        !matches!(self, Self::Ask | Self::Want { .. } | Self::News { .. })
     }
 }
 
@@ -127,12 +133,20 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activity::news::What;
 
     #[test]
     fn what_is_written_reads_back() {
         let run: RunId = "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap();
         let want = Want { runs: [(run.clone(), 7)].into(), list: true };
         let open = Open { run: run.clone(), after: 3, head: 9, status: Status::Running };
+        let news = News {
+            run: run.clone(),
+            pipeline: "p".into(),
+            attempt: 2,
+            what: What::Ended(Status::Failed),
+            words: "a\nb".into(),
+        };
         let frames = vec![r#"{"seq":1,"data":{"line":"a\nb"}}"#.to_owned(), r#"{"seq":2}"#.to_owned()];
         for message in [
             Message::Lead,
@@ -146,6 +160,7 @@ mod tests {
             Message::Beat { heads: [(run.clone(), 4)].into(), list: true },
             Message::End { run },
             Message::List { run: "{\"id\":1}".to_owned() },
+            Message::News { news },
             Message::Lost,
         ] {
             let told = Told { from: "me".to_owned(), count: 7, message };

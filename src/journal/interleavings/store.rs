@@ -14,8 +14,8 @@ use crate::model::queue::Waiting;
 use crate::model::review::FindingFilter;
 use crate::model::{DatabaseSize, Params, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{
-    Assignment, AttemptStore, Change, Committed, Findings, Guard, JournalStore, Kept, Op, Outcome, Outdated, PatchRow,
-    Pulse, RetentionStore, ReviewStore, RunKey, RunStore, StoreError, View, Write,
+    Assignment, AttemptStore, Change, Committed, Delivery, Findings, Guard, JournalStore, Kept, Op, OutboxStore,
+    Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, StoreError, View, Write,
 };
 
 type Runs = BTreeMap<RunKey, Row>;
@@ -103,7 +103,7 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
         Guard::Lease(lease) => (status, attempt, row.token) == (Status::Running, lease.attempt, lease.token),
         Guard::Standing(at, of) => (status, attempt) == (at, of),
         Guard::There => true,
-        Guard::Lapsed(..) | Guard::Asked(..) | Guard::Answered(_) => false,
+        Guard::Lapsed(..) | Guard::Asked(..) | Guard::Answered(_) | Guard::Delivery(..) => false,
     };
     if !holds {
         return Outcome::Refused;
@@ -124,7 +124,14 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
     let frames: Vec<Record> = frames.collect();
     row.pulse.head += frames.len() as u64;
     row.frames.extend(frames.iter().cloned());
-    Outcome::Committed(Committed { run: write.run, pulse: row.pulse, token: row.token, cancel_by: None, frames })
+    Outcome::Committed(Committed {
+        run: write.run,
+        pulse: row.pulse,
+        token: row.token,
+        cancel_by: None,
+        deliveries: 0,
+        frames,
+    })
 }
 
 fn committed(outcomes: &[Outcome]) -> impl Iterator<Item = &Committed> {
@@ -293,6 +300,16 @@ impl RetentionStore for Memory {
         unreachable!()
     }
     async fn size(&self) -> Result<DatabaseSize, StoreError> {
+        unreachable!()
+    }
+}
+
+#[async_trait]
+impl OutboxStore for Memory {
+    async fn due(&self, _: Timestamp, _: u32, _: u32) -> Result<Vec<Delivery>, StoreError> {
+        unreachable!()
+    }
+    async fn next_due(&self, _: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         unreachable!()
     }
 }

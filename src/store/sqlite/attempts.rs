@@ -52,6 +52,8 @@ pub(super) fn keep(tx: &Connection, write: &Write, attempt: u32) -> rusqlite::Re
         | Change::Answer(_)
         | Change::Resume { .. }
         | Change::AskCancel { .. }
+        | Change::Try { .. }
+        | Change::Tried { .. }
         | Change::Pin { .. }
         | Change::Delete { .. } => Ok(()),
     }

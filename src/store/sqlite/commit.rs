@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, 
 
 use super::attempts::{first_of, keep};
 use super::clear::clear;
+use super::outbox;
 use super::read::frames_after;
 use super::{SqliteStore, classify, detached, rows};
 use crate::model::queue::{Group, WhenBusy};
@@ -105,11 +106,11 @@ fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<Vec<Out
 }
 
 /// A number that SQLite keeps as a signed one.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
@@ -221,7 +222,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
     let number = Value::Integer;
     let mut values = vec![number(signed(write.frames.len() as u64))];
     let set = match &write.change {
-        Change::None => "",
+        Change::None | Change::Try { .. } | Change::Tried { .. } => "",
         Change::Claim { owner, until } => {
             values.extend([number(write.at.0), text(owner), number(until.0)]);
             ", status = 'running', started_at = ?, lease_owner = ?, lease_until = ?, lease_token = lease_token + 1"
@@ -307,6 +308,10 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             values.push(number(attempt.into()));
             ANSWERED_IN_ATTEMPT
         }
+        Guard::Delivery(delivery, token) => {
+            values.extend([number(delivery), number(token)]);
+            "deleted_at IS NULL AND EXISTS (SELECT 1 FROM deliveries WHERE run = runs.key AND deliveries.key = ? AND token = ?)"
+        }
     };
     let mut also = String::new();
     match &write.change {
@@ -333,6 +338,10 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         .query_row(params_from_iter(values), |row| Ok((pulse(row)?, row.get(3)?, row.get(4)?)))
         .optional()?;
     let Some((pulse, token, cancel_by)) = moved else { return Ok(Outcome::Refused) };
+    if let Change::Delete { .. } = write.change {
+        // Nobody is told of what is not there any more.
+        tx.prepare_cached("DELETE FROM deliveries WHERE run = ?")?.execute([write.run.0])?;
+    }
     let first = first_of(write, &pulse);
     keep(tx, write, pulse.attempt)?;
     if let Change::Queue { pipeline, params, from, .. } = &write.change {
@@ -346,18 +355,43 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         )?
         .execute(params![write.run.0, pulse.attempt, signed(*from as u64)])?;
     }
+    if let Guard::Delivery(delivery, _) = write.guard {
+        move_delivery(tx, &write.change, delivery)?;
+    }
     for update in &write.phases {
         update_phase(tx, write, &pulse, update)?;
     }
+    let deliveries = outbox::put(tx, write, pulse)?;
+    let attempt = match write.change {
+        Change::Tried { attempt, .. } => attempt,
+        _ => pulse.attempt,
+    };
     let frames = (first..).zip(&write.frames).map(|(seq, frame)| Record {
         seq,
         ts: frame.ts,
-        attempt: pulse.attempt,
+        attempt,
         phase: frame.phase.clone(),
         kind: Arc::clone(&frame.kind),
         data: Arc::clone(&frame.data),
     });
-    Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, frames: frames.collect() }))
+    Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, deliveries, frames: frames.collect() }))
+}
+
+/// A try of a delivery begins or has ended.
+fn move_delivery(tx: &Connection, change: &Change, delivery: i64) -> rusqlite::Result<()> {
+    match change {
+        Change::Try { until } => tx
+            .prepare_cached("UPDATE deliveries SET token = token + 1, due_at = ? WHERE key = ?")?
+            .execute(params![until.0, delivery]),
+        Change::Tried { next: Some(next), .. } => tx
+            .prepare_cached("UPDATE deliveries SET tries = tries + 1, due_at = ? WHERE key = ?")?
+            .execute(params![next.0, delivery]),
+        Change::Tried { next: None, .. } => {
+            tx.prepare_cached("DELETE FROM deliveries WHERE key = ?")?.execute([delivery])
+        }
+        _ => Ok(0),
+    }
+    .map(drop)
 }
 
 /// `status`, `attempt` and `head`.

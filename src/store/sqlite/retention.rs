@@ -57,7 +57,9 @@ impl RetentionStore for SqliteStore {
         let Some((ended, key)) = by_age.max(by_count) else { return Ok(Vec::new()) };
         let found = sqlx::query(AssertSqlSafe(format!(
             "SELECT key, id, status, attempt, head FROM runs
-             WHERE {MAY_GO} AND pipeline = ? AND (finished_at, key) <= (?, ?) ORDER BY finished_at, key LIMIT ?"
+             WHERE {MAY_GO} AND pipeline = ? AND (finished_at, key) <= (?, ?)
+                AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.run = runs.key)
+             ORDER BY finished_at, key LIMIT ?"
         )));
         let found =
             found.bind(pipeline).bind(ended).bind(key).bind(limit).fetch_all(&mut *tx).await.map_err(classify)?;

@@ -9,6 +9,7 @@ pub mod database;
 pub mod icon;
 pub mod keep;
 pub mod notice;
+pub mod notify_toggle;
 pub mod outcome;
 pub mod params;
 pub mod phases;

@@ -4,9 +4,10 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 
 use super::icon::Icon;
+use super::notify_toggle::NotifyToggle;
 use crate::browser;
 
-/// The name, which leads home, and the theme.
+/// The name, which leads home, the bell, and the theme.
 #[component]
 pub fn TopBar() -> impl IntoView {
     view! {
@@ -26,7 +27,10 @@ pub fn TopBar() -> impl IntoView {
                     </svg>
                     "Runtrail"
                 </A>
-                <ThemeButton/>
+                <div class="flex items-center gap-1">
+                    <NotifyToggle/>
+                    <ThemeButton/>
+                </div>
             </div>
         </header>
     }

@@ -15,6 +15,7 @@ use crate::activity::{Action, Applied, Event};
 use crate::browser::{NoAnswer, PageEvent, Timer, fetch_frames, is_visible, steady};
 use crate::model::{Cursor, Frame, Pin, RunId};
 use crate::ui::connect::{Driver, Line, Said, Topic};
+use crate::ui::news;
 
 /// How long one turn may take, in milliseconds: half of what a screen allows, so that there is time to draw.
 const TURN: u64 = 8;
@@ -59,6 +60,7 @@ impl Engine {
     pub(super) fn begin(follow: Follow, replaced: impl Fn() + 'static) {
         let state = follow.state.get_untracked();
         let active = state.run.status.is_active();
+        news::know(&state.run);
         let engine = Rc::new_cyclic(|weak: &Weak<Self>| {
             let line = Self::new_line(weak, follow, &state.run.id);
             let of = weak.clone();
@@ -299,6 +301,7 @@ impl Engine {
         });
         let Some((numbers, state)) = changed.flatten() else { return };
         if let Some(state) = state {
+            news::see(&state.run);
             follow.state.try_set(state);
         }
         follow.numbers.try_set(numbers);

@@ -123,6 +123,7 @@ impl Machine {
                 let ends = run.cancelled_by.is_some() && matches!(run.held, Some(Held::Asks(_)));
                 run.attempt == attempt && (ends || run.held == Some(Held::Answered))
             }
+            Guard::Delivery(..) => false,
         }
     }
 
@@ -182,7 +183,8 @@ impl Machine {
 /// What a change makes of a run.
 fn change(run: &mut Run, write: &Write) {
     match &write.change {
-        Change::None | Change::Enter { .. } => {}
+        // Deliveries are none of this machine's.
+        Change::None | Change::Enter { .. } | Change::Try { .. } | Change::Tried { .. } => {}
         Change::Claim { owner, until } => {
             run.status = Status::Running;
             run.token += 1;

@@ -193,3 +193,14 @@ impl AttemptStore for Noted {
         unreachable!()
     }
 }
+
+/// The pipelines of a simulation have no receivers, so nothing is ever to be delivered.
+#[async_trait]
+impl OutboxStore for Noted {
+    async fn due(&self, _: Timestamp, _: u32, _: u32) -> Result<Vec<Delivery>, StoreError> {
+        unreachable!()
+    }
+    async fn next_due(&self, _: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        unreachable!()
+    }
+}

@@ -107,6 +107,20 @@ impl World {
         self.start(shell, &self.data(), flags)
     }
 
+    /// A server with variables of its own, whose log is kept ([`Self::log`]).
+    pub fn serve_logged(&self, variables: &[(&str, &str)], flags: &[&str]) -> Server {
+        let mut shell = Command::new("sh");
+        let script = format!("exec \"$0\" \"$@\" 2>>'{}'", self.folder.path().join("server.log").display());
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_runtrail"), "serve"]);
+        shell.envs(variables.iter().copied());
+        self.start(shell, &self.data(), flags)
+    }
+
+    /// What servers of [`Self::serve_logged`] have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+    }
+
     /// A server whose workspaces are on a disk of their own, of this size. `None` where the system lets nobody mount one.
     pub fn serve_on_small_disk(&self, kib: usize) -> Option<Server> {
         let disk = self.data().join("workspaces");

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use super::row::{place, styled};
 use super::scroll::Scroll;
 use crate::activity::ansi;
-use crate::model::kinds::Outcome;
+use crate::model::kinds::{DeliveryState, Notification, Outcome};
 use crate::model::{Body, Frame, LogStream};
 use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
@@ -107,6 +107,7 @@ fn plain(body: &Body) -> String {
         Body::Outcome(outcome) => outcome_text(outcome),
         Body::Output(output) => format!("{} = {}", output.name, output.value),
         Body::Origin(origin) => format!("Asked for by {}", origin.by),
+        Body::Notification(notification) => notification_text(notification),
         Body::Other(unknown) => unknown.data.to_string(),
     }
 }
@@ -118,6 +119,26 @@ fn outcome_text(outcome: &Outcome) -> String {
         if let Some(value) = value {
             text.push_str(&format!("\n{what} {value}"));
         }
+    }
+    text
+}
+
+fn notification_text(notification: &Notification) -> String {
+    let Notification { url, event, state, r#try, status, error, next_ms } = notification;
+    let state = match state {
+        DeliveryState::Delivered => "delivered",
+        DeliveryState::Retrying => "not delivered yet",
+        DeliveryState::Failed => "not delivered",
+    };
+    let mut text = format!("{event} to {url}: {state}, try {}", r#try);
+    if let Some(status) = status {
+        text.push_str(&format!("\nanswered with status {status}"));
+    }
+    if let Some(error) = error {
+        text.push_str(&format!("\n{error}"));
+    }
+    if let Some(wait) = next_ms {
+        text.push_str(&format!("\nnext try in {}", format::duration(*wait)));
     }
     text
 }

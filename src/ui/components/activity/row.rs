@@ -6,7 +6,9 @@ use leptos::either::EitherOf3;
 use leptos::prelude::*;
 
 use crate::activity::ansi;
-use crate::model::kinds::{ApprovalState, Finding, Patch, PhaseChange, Progress, StatusChange};
+use crate::model::kinds::{
+    ApprovalState, DeliveryState, Finding, Notification, Patch, PhaseChange, Progress, StatusChange,
+};
 use crate::model::{Body, Frame, Log, LogStream, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
@@ -107,6 +109,7 @@ fn text(frame: &Frame) -> AnyView {
             </span>
         }
         .into_any(),
+        Body::Notification(notification) => notified(notification).into_any(),
         Body::Other(unknown) => {
             let data = format::one_line(&unknown.data.to_string(), MOST);
             view! { <span class="tag">{unknown.kind.clone()}</span>" "<span class="text-soft">{data}</span> }.into_any()
@@ -219,6 +222,23 @@ fn patched(patch: &Patch) -> impl IntoView + use<> {
         <span class="text-ok">{format!("+{}", patch.added)}</span>
         " "
         <span class="text-bad">{format!("−{}", patch.removed)}</span>
+    }
+}
+
+fn notified(notification: &Notification) -> impl IntoView + use<> {
+    let (words, tone) = match notification.state {
+        DeliveryState::Delivered => ("notified", "ok"),
+        DeliveryState::Retrying => ("not notified yet", "warn"),
+        DeliveryState::Failed => ("not notified", "bad"),
+    };
+    let error = notification.error.as_ref().map(|error| format::one_line(error, 300));
+    let next = notification.next_ms.map(|wait| format!("try {} in {}", notification.r#try + 1, format::duration(wait)));
+    view! {
+        <span class="tag" data-tone=tone>{words}</span>
+        " "
+        <span class="text-accent">{format::one_line(&notification.url, 300)}</span>
+        {error.map(|error| view! { " "<span class="text-soft">{error}</span> })}
+        {next.map(|next| view! { <span class="text-faint">"  "{next}</span> })}
     }
 }
 

@@ -13,6 +13,7 @@ use crate::browser::Timer;
 use crate::calls::list_runs;
 use crate::model::{Listed, Run, RunFilter, RunId, RunPage};
 use crate::ui::connect::{Driver, Line, Said, Topic};
+use crate::ui::news;
 
 /// How long a change waits for others like it before the list is asked for, in milliseconds.
 const GATHER: u64 = 200;
@@ -39,6 +40,7 @@ impl Engine {
             let driver = Rc::new(Driver::new(true, runs.link, line, act));
             Self { runs, driver, soon: RefCell::default(), gone: RefCell::default() }
         });
+        runs.rows.with_untracked(|rows| rows.iter().for_each(|row| row.with_untracked(news::know)));
         runs.engine.set_value(Some(Rc::clone(&engine)));
         on_cleanup(move || {
             if let Some(engine) = runs.engine.try_update_value(Option::take).flatten() {
@@ -83,6 +85,7 @@ impl Engine {
 
     /// A run is now so. One that is shown shows it at once; whether it is to be shown, and where, the server knows.
     fn changed(self: &Rc<Self>, run: Run) {
+        news::see(&run);
         let Some(rows) = self.runs.rows.try_get_untracked() else { return };
         let RunFilter { status, pipeline, q, .. } = self.runs.filter.get_value();
         let shown = rows.iter().find(|row| row.with_untracked(|row| row.id == run.id));
@@ -158,6 +161,7 @@ impl Engine {
         };
         let mut merged = Vec::with_capacity(page.runs.len() + below);
         for run in page.runs {
+            news::see(&run);
             match place(&run) {
                 Some(place) => {
                     let row = &rows[place];

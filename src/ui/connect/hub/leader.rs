@@ -247,6 +247,7 @@ impl Hub {
                 }
                 self.serve(ask);
             }
+            Message::News { news } => self.notify(news),
             // Another one thinks that it leads: it was frozen, and is about to learn that it does not. Or this one is.
             Message::Lead
             | Message::Here

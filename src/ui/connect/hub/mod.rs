@@ -1,10 +1,11 @@
 //! The tab's hub: its lines on one side, the browser's one connection on the other, be it this tab's or another's.
 //!
 //! Here is who leads and what the lines want; [`leader`] holds the connection, [`others`] hears and tells other tabs, [`lines`]
-//! tells the tab's own.
+//! tells the tab's own, [`news`] tells the reader who looks elsewhere.
 
 mod leader;
 mod lines;
+mod news;
 mod others;
 
 use std::cell::{Cell, RefCell};
@@ -15,6 +16,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::line::{State, Topic};
+use crate::activity::news::Told as ToldNews;
 use crate::activity::tabs::{Act, Election, Following, Happening, Message, Role, Upstream, Want, Wants};
 use crate::browser::{
     Channel, Lock, LockNews, PageEvent, PageEvents, Stream, Timer, has_locks, is_visible, key, steady,
@@ -45,6 +47,10 @@ pub struct Hub {
     missed: RefCell<BTreeSet<String>>,
     lock: RefCell<Option<Lock>>,
     presence: RefCell<Option<Lock>>,
+    /// Held while somebody may look at this tab.
+    seen: RefCell<Option<Lock>>,
+    /// What the reader was told on the desktop.
+    told_news: RefCell<ToldNews>,
     channel: RefCell<Option<Channel>>,
     alarm: RefCell<Option<Timer>>,
     /// When the lines were told last that the stream lives.
@@ -77,6 +83,8 @@ impl Hub {
             missed: RefCell::default(),
             lock: RefCell::default(),
             presence: RefCell::default(),
+            seen: RefCell::default(),
+            told_news: RefCell::default(),
             channel: RefCell::default(),
             alarm: RefCell::default(),
             beaten: Cell::new(0),
@@ -112,6 +120,7 @@ impl Hub {
         if has_locks() {
             self.channel.replace(Channel::open(CHANNEL, self.with(|hub, text: String| hub.told(&text))));
             self.presence.replace(Lock::request(&format!("{TAB}{}", self.id), false, |_| {}));
+            self.show_whether_seen();
         }
         let shared = self.channel.borrow().is_some();
         self.happen(Happening::Begin { shared });
@@ -120,13 +129,17 @@ impl Hub {
     fn page_event(&self, event: PageEvent) {
         match event {
             PageEvent::Visible | PageEvent::Online => {
+                self.show_whether_seen();
                 self.happen(Happening::Visible);
                 self.upstream.borrow_mut().hurry(steady());
                 self.look();
                 self.serve(false);
                 self.catch_up();
             }
-            PageEvent::Hidden => self.happen(Happening::Hidden),
+            PageEvent::Hidden => {
+                self.show_whether_seen();
+                self.happen(Happening::Hidden);
+            }
             PageEvent::Left => {
                 self.post(Message::Want { want: Want::default(), ask: false });
                 self.happen(Happening::Left);
@@ -169,6 +182,7 @@ impl Hub {
             Act::Release => {
                 self.lock.take();
                 self.presence.take();
+                self.seen.take();
                 self.channel.take();
             }
             Act::Lead => {

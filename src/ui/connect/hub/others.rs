@@ -63,7 +63,7 @@ impl Hub {
                 }
             }
             Message::Lost => self.away(),
-            Message::Ask | Message::Here => {}
+            Message::Ask | Message::Here | Message::News { .. } => {}
         }
     }
 }

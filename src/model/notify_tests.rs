@@ -1,0 +1,170 @@
+//! Who is told of what, and when again.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{Params, Pin, Question, Timestamp};
+
+fn receiver(to: Address, on: &[Occasion]) -> Notify {
+    Notify { to, secret_env: Some("SECRET".into()), on: on.to_vec() }
+}
+
+fn run(status: Status) -> Run {
+    Run {
+        id: "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap(),
+        pipeline: "nightly".into(),
+        status,
+        phase: None,
+        attempt: 1,
+        params: Params::new(),
+        priority: 0,
+        created_at: Timestamp(0),
+        started_at: Some(Timestamp(1_000)),
+        finished_at: Some(Timestamp(63_500)),
+        head: 9,
+        phases: Vec::new(),
+        error: None,
+        approval: None,
+        pin: Pin::default(),
+    }
+}
+
+#[test]
+fn every_end_is_told_and_a_question_only_if_it_is_named() {
+    let all = receiver(Address::Url("http://a/".into()), &[]);
+    let some = receiver(Address::Url("http://a/".into()), &[Occasion::Failed, Occasion::Waiting]);
+    let wanted = |notify: &Notify| Occasion::ALL.map(|occasion| notify.wants(occasion));
+    assert_eq!(wanted(&all), [true, true, true, true, false]);
+    assert_eq!(wanted(&some), [false, true, false, false, true]);
+    for status in Status::ALL {
+        assert_eq!(Occasion::of_end(status).is_some(), status.is_finished(), "{status}");
+        assert!(Occasion::of_end(status).is_none_or(|occasion| occasion.as_str() == status.as_str()));
+    }
+}
+
+#[test]
+fn an_address_is_shown_without_what_may_be_a_secret() {
+    for (url, shown, host_only) in [
+        ("https://chat.example/hook", "https://chat.example/hook", "https://chat.example/…"),
+        (
+            "https://me:pw@chat.example:8443/a/b?token=s#x",
+            "https://chat.example:8443/a/b",
+            "https://chat.example:8443/…",
+        ),
+        ("http://chat.example?key=a/b", "http://chat.example", "http://chat.example/…"),
+        ("http://chat.example", "http://chat.example", "http://chat.example/…"),
+        ("http://[::1]:80/x", "http://[::1]:80/x", "http://[::1]:80/…"),
+        ("http://a@b@c/@d", "http://c/@d", "http://c/…"),
+    ] {
+        let plain = receiver(Address::Url(url.into()), &[]);
+        assert_eq!((plain.words(None), plain.words(Some(url))), (shown.to_owned(), shown.to_owned()), "{url}");
+        assert_eq!(plain.shown().to, Address::Url(shown.into()), "{url}");
+        let secret = receiver(Address::UrlEnv("HOOK".into()), &[]);
+        assert_eq!((secret.words(None), secret.words(Some(url))), ("$HOOK".to_owned(), host_only.to_owned()), "{url}");
+    }
+    let variables = |to| receiver(to, &[]).variables().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(variables(Address::Url("http://a/".into())), ["SECRET"]);
+    assert_eq!(variables(Address::UrlEnv("HOOK".into())), ["HOOK", "SECRET"]);
+}
+
+#[test]
+fn an_address_is_one_of_http() {
+    for good in ["http://a", "https://a:1/b?c", "https://u:p@a/", "http://[::1]:3000/x"] {
+        assert_eq!(check_address(good), Ok(()), "{good}");
+    }
+    for bad in [
+        "",
+        "a",
+        "ftp://a/",
+        "https:/a",
+        "https://",
+        "https:///a",
+        "https://:80/",
+        "http://u@/x",
+        "http://a b",
+        "HTTP:a",
+    ] {
+        assert!(check_address(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn it_is_kept_as_it_is_written() {
+    let notify = receiver(Address::UrlEnv("HOOK".into()), &[Occasion::Waiting]);
+    let text = serde_json::to_string(&notify).unwrap();
+    assert_eq!(text, r#"{"url_env":"HOOK","secret_env":"SECRET","on":["waiting"]}"#);
+    assert_eq!(serde_json::from_str::<Notify>(&text).unwrap(), notify);
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    use Verdict::{Again, Delivered, Never};
+    for (status, verdict) in [
+        (Some(200), Delivered),
+        (Some(204), Delivered),
+        (Some(301), Never),
+        (Some(307), Never),
+        (Some(400), Never),
+        (Some(404), Never),
+        (Some(408), Again),
+        (Some(410), Never),
+        (Some(425), Again),
+        (Some(429), Again),
+        (Some(500), Again),
+        (Some(503), Again),
+        (None, Again),
+    ] {
+        assert_eq!(Verdict::of(status), verdict, "{status:?}");
+    }
+}
+
+#[test]
+fn the_waits_grow_and_end() {
+    let middle: Vec<_> = (1..=TRIES).map(|tries| wait(tries, 0.5, 0)).collect();
+    let seconds = [2, 10, 60, 300, 1200, 3600, 7200].map(|seconds| Some(seconds * 1000));
+    assert_eq!((&middle[..7], middle[7]), (&seconds[..], None));
+    assert_eq!((wait(1, 0.0, 0), wait(1, 1.0, 0)), (Some(1_600), Some(2_400)));
+    assert_eq!(wait(1, f64::NAN, 0), Some(2_000));
+    assert_eq!(wait(1, 0.5, 45_000), Some(45_000), "the receiver knows better");
+    assert_eq!(wait(0, 0.5, 0), None);
+}
+
+#[test]
+fn a_sentence_says_what_became_of_the_run() {
+    assert_eq!(sentence("Nightly", &run(Status::Completed), None), "Nightly completed after 1 min 2 s");
+    let failed = Run { error: Some("phase test\nfailed".into()), attempt: 3, ..run(Status::Failed) };
+    assert_eq!(
+        sentence("Nightly", &failed, Some("https://ci.example/runs/x?a&b")),
+        "Nightly failed after 1 min 2 s: phase test failed (attempt 3) https://ci.example/runs/x?a&b"
+    );
+    let question = Question { seq: 3, question: "Deploy <!channel> & @here?".into() };
+    let asks = Run { approval: Some(question), finished_at: None, ..run(Status::Running) };
+    assert_eq!(
+        sentence("Nightly", &asks, None),
+        "Nightly waits for a person: Deploy &lt;!channel&gt; &amp; @\u{200b}here?"
+    );
+    let long = Run { error: Some("é".repeat(5000)), started_at: None, ..run(Status::Failed) };
+    assert_eq!(sentence("N", &long, None), format!("N failed: {}…", "é".repeat(REASON)));
+}
+
+proptest! {
+    #[test]
+    fn a_wait_is_near_its_place_in_the_row(tries in 0u32..20, random in any::<f64>(), asked in 0u64..10_000_000) {
+        match wait(tries, random, asked) {
+            Some(wait) => {
+                let usual = WAITS[tries as usize - 1];
+                prop_assert!(wait >= asked && wait >= usual * 4 / 5 && wait <= (usual * 6 / 5).max(asked));
+            }
+            None => prop_assert!(tries == 0 || tries >= TRIES),
+        }
+    }
+
+    /// Whatever stands there: nothing of name, password and query is shown.
+    #[test]
+    fn nothing_secret_is_shown(path in "[a-z/]{0,8}", at in "[?#]", secret in "[A-Z]{4,8}", tail in "[a-z/@:?#]{0,9}") {
+        let url = format!("https://{secret}:{secret}@chat.example/{path}{at}{secret}{tail}");
+        prop_assert!(!without_secrets(&url).contains(&secret), "{}", without_secrets(&url));
+        let bare = format!("https://chat.example{at}{secret}{tail}");
+        prop_assert!(!without_secrets(&bare).contains(&secret), "{}", without_secrets(&bare));
+    }
+}

@@ -1,0 +1,79 @@
+//! One try of one delivery: won, made, and journaled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Shared;
+use super::request::{self, Answer};
+use crate::journal::WriteError;
+use crate::model::kinds::{DeliveryState, Notification};
+use crate::model::notify::{Verdict, wait};
+use crate::model::{Body, Timestamp};
+use crate::store::{Change, Delivery, Guard, NewFrame, Write};
+
+/// When a try is given up for lost that nobody says anything of: its server is gone.
+const LEASE: Duration = Duration::from_secs(20);
+
+/// Makes the try, unless another server does.
+pub(super) async fn make(shared: Arc<Shared>, delivery: Delivery) {
+    match try_once(&shared, &delivery).await {
+        // Another server makes it, or the run is gone.
+        Ok(()) | Err(WriteError::Refused) => {}
+        Err(error) => {
+            // It is made again when the try is given up for lost.
+            tracing::warn!(run = delivery.run.0, %error, "cannot write down what became of a notification");
+        }
+    }
+}
+
+async fn try_once(shared: &Shared, delivery: &Delivery) -> Result<(), WriteError> {
+    let until = after(Timestamp::now(), LEASE.as_millis());
+    let begun = Guard::Delivery(delivery.key, delivery.token);
+    shared.journal.write(Write::new(delivery.run, begun, Change::Try { until })).await?;
+    let answer = request::send(&shared.client, delivery, shared.public_url.as_deref()).await;
+    let tried = notification(delivery, &answer, random());
+    let now = Timestamp::now();
+    let next = tried.next_ms.map(|wait| after(now, wait.into()));
+    let guard = Guard::Delivery(delivery.key, delivery.token + 1);
+    let mut write = Write::new(delivery.run, guard, Change::Tried { attempt: delivery.attempt, next });
+    let state = tried.state;
+    write.frames.push(NewFrame::now(None, &Body::Notification(tried)));
+    shared.journal.write(write).await?;
+    shared.counts.count(state);
+    Ok(())
+}
+
+/// What the journal says of a try that was answered so.
+fn notification(delivery: &Delivery, answer: &Answer, random: f64) -> Notification {
+    let Answer { url, status, error, asked, hopeless } = answer;
+    let tries = delivery.tries.saturating_add(1);
+    let verdict = if *hopeless { Verdict::Never } else { Verdict::of(*status) };
+    let next_ms = match verdict {
+        Verdict::Again => wait(tries, random, asked.unwrap_or_default()),
+        Verdict::Delivered | Verdict::Never => None,
+    };
+    let state = match (verdict, next_ms) {
+        (Verdict::Delivered, _) => DeliveryState::Delivered,
+        (_, Some(_)) => DeliveryState::Retrying,
+        (_, None) => DeliveryState::Failed,
+    };
+    let error = (state != DeliveryState::Delivered).then(|| error.clone()).flatten();
+    Notification {
+        url: url.clone(),
+        event: delivery.event.clone(),
+        state,
+        r#try: tries,
+        status: *status,
+        error,
+        next_ms,
+    }
+}
+
+fn after(now: Timestamp, milliseconds: u128) -> Timestamp {
+    Timestamp(now.0.saturating_add(i64::try_from(milliseconds).unwrap_or(i64::MAX)))
+}
+
+/// From 0 to 1. Without randomness the waits are the usual ones.
+fn random() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+}

@@ -1,0 +1,97 @@
+//! A receiver of notifications in a pipeline file: what it may say, and the first fault with its place otherwise.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::file::{Refusal, is_made_of, refuse};
+use super::phase::OWN;
+use crate::model::notify::{Address, Notify, Occasion};
+
+/// The most receivers of a pipeline.
+const MOST: usize = 10;
+
+/// A receiver as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNotify {
+    url: Option<Spanned<String>>,
+    url_env: Option<Spanned<String>>,
+    secret_env: Option<Spanned<String>>,
+    on: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// The receivers of a pipeline.
+pub(super) fn check_receivers(given: Vec<Spanned<RawNotify>>) -> Result<Vec<Notify>, Refusal> {
+    if let Some(one_more) = given.get(MOST) {
+        return refuse(one_more, format!("A pipeline has at most {MOST} receivers of notifications."));
+    }
+    given.into_iter().map(RawNotify::check).collect()
+}
+
+impl RawNotify {
+    fn check(raw: Spanned<Self>) -> Result<Notify, Refusal> {
+        let header = Spanned::new(raw.span(), ());
+        let Self { url, url_env, secret_env, on } = raw.into_inner();
+        let to = match (url, url_env) {
+            (Some(url), None) => Address::Url(check_url(url)?),
+            (None, Some(name)) => Address::UrlEnv(check_variable(name)?),
+            (Some(_), Some(name)) => return refuse(&name, "A receiver has `url` or `url_env`, not both."),
+            (None, None) => {
+                return refuse(
+                    &header,
+                    "A receiver needs `url`, or `url_env` with the name of a variable that has it.",
+                );
+            }
+        };
+        let secret_env = secret_env.map(check_variable).transpose()?;
+        let on = on.map(check_occasions).transpose()?.unwrap_or_default();
+        Ok(Notify { to, secret_env, on })
+    }
+}
+
+/// What is wrong with it is said without it: it may hold a secret.
+fn check_url(url: Spanned<String>) -> Result<String, Refusal> {
+    if let Err(reason) = crate::model::notify::check_address(url.get_ref()) {
+        return refuse(&url, format!("`url` {reason}."));
+    }
+    if let Err(error) = reqwest::Url::parse(url.get_ref()) {
+        return refuse(&url, format!("`url` cannot be used: {error}."));
+    }
+    Ok(url.into_inner())
+}
+
+fn check_variable(name: Spanned<String>) -> Result<String, Refusal> {
+    let starts_well = name.get_ref().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if !starts_well || !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
+        return refuse(
+            &name,
+            "This is the name of a variable of the server's (letters, digits and `_`), never the secret itself.",
+        );
+    }
+    if name.get_ref().starts_with(OWN) {
+        return refuse(&name, format!("Variables that begin with `{OWN}` are the server's own. Choose another name."));
+    }
+    Ok(name.into_inner())
+}
+
+fn check_occasions(given: Spanned<Vec<Spanned<String>>>) -> Result<Vec<Occasion>, Refusal> {
+    let words = || Occasion::ALL.map(Occasion::as_str).join(", ");
+    if given.get_ref().is_empty() {
+        return refuse(
+            &given,
+            "`on` is empty: the receiver would be told of nothing. Leave it out for every end of a run.",
+        );
+    }
+    let mut on = Vec::new();
+    for word in given.into_inner() {
+        let known = Occasion::ALL.into_iter().find(|occasion| occasion.as_str() == word.get_ref());
+        let Some(occasion) = known else {
+            return refuse(&word, format!("`on` lists some of: {}.", words()));
+        };
+        if on.contains(&occasion) {
+            return refuse(&word, format!("`{}` is there twice.", occasion.as_str()));
+        }
+        on.push(occasion);
+    }
+    Ok(on)
+}

@@ -1,0 +1,146 @@
+//! Notifications that are to be delivered: put down in the transaction that ends an attempt or asks a person, whoever does it, so
+//! that each is there once and outlives every server.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+use sqlx::Row;
+
+use super::commit::{json, signed};
+use super::rows::{self, RUN};
+use super::{SqliteStore, classify};
+use crate::model::notify::{Notify, Occasion};
+use crate::model::run::Phase;
+use crate::model::{PhaseState, Pin, Question, Run, Timestamp};
+use crate::store::{Change, Delivery, OutboxStore, Pulse, RunKey, StoreError, Write};
+
+#[async_trait]
+impl OutboxStore for SqliteStore {
+    async fn due(&self, now: Timestamp, each: u32, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        let query = sqlx::query(
+            "SELECT deliveries.* FROM (
+                SELECT key, row_number() OVER (
+                    PARTITION BY receiver ->> '$.url', receiver ->> '$.url_env' ORDER BY due_at, key
+                ) AS place
+                FROM deliveries WHERE due_at <= ?
+             ) AS due JOIN deliveries USING (key) WHERE place <= ? ORDER BY due_at, key LIMIT ?",
+        );
+        let found = query.bind(now.0).bind(each).bind(limit).fetch_all(&self.reads).await.map_err(classify)?;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            Ok(Delivery {
+                key: row.try_get("key")?,
+                run: RunKey(row.try_get("run")?),
+                attempt: row.try_get("attempt")?,
+                seq: rows::count(row, "seq")?,
+                position: row.try_get("position")?,
+                event: row.try_get("event")?,
+                receiver: rows::json(row.try_get("receiver")?, "receiver")?,
+                title: row.try_get("title")?,
+                snapshot: rows::json(row.try_get("snapshot")?, "snapshot")?,
+                tries: row.try_get("tries")?,
+                token: row.try_get("token")?,
+            })
+        };
+        found.iter().map(read).collect::<Result<_, _>>().map_err(classify)
+    }
+
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let query = sqlx::query("SELECT min(due_at) AS at FROM deliveries WHERE due_at > ?").bind(now.0);
+        let row = query.fetch_one(&self.reads).await.map_err(classify)?;
+        row.try_get::<Option<i64>, _>("at").map(|at| at.map(Timestamp)).map_err(classify)
+    }
+}
+
+/// Puts down what this write, which was accepted and has brought the run there, is to be told of. How many there are.
+pub(super) fn put(tx: &Connection, write: &Write, pulse: Pulse) -> rusqlite::Result<usize> {
+    let occasion = match write.change {
+        Change::Finish { to, .. } => Occasion::of_end(to),
+        Change::Interrupt { .. } => Some(Occasion::Interrupted),
+        Change::Ask { .. } => Some(Occasion::Waiting),
+        _ => None,
+    };
+    let Some(occasion) = occasion else { return Ok(0) };
+    // A run that goes on by itself has not come to its end, and nobody is asked about one that is to be cancelled.
+    let asked = tx
+        .prepare_cached(
+            "SELECT attempts.pipeline ->> '$.notify', attempts.pipeline ->> '$.title'
+             FROM attempts JOIN runs ON runs.key = attempts.run
+             WHERE attempts.run = ? AND attempts.attempt = ? AND runs.resume = 0
+                AND (runs.gate IS NULL OR runs.cancel_by IS NULL)",
+        )?
+        .query_row(params![write.run.0, pulse.attempt], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+        })
+        .optional()?;
+    let Some((Some(receivers), title)) = asked else { return Ok(0) };
+    let corrupt = |error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error));
+    let receivers: Vec<Notify> = serde_json::from_str(&receivers).map_err(corrupt)?;
+    let told: Vec<_> = (0i64..).zip(&receivers).filter(|(_, receiver)| receiver.wants(occasion)).collect();
+    if told.is_empty() {
+        return Ok(0);
+    }
+    let snapshot = json(&run(tx, write.run)?)?;
+    let mut put = tx.prepare_cached(
+        "INSERT INTO deliveries (run, attempt, seq, position, event, receiver, title, snapshot, due_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    for (position, receiver) in &told {
+        put.execute(params![
+            write.run.0,
+            pulse.attempt,
+            signed(pulse.head),
+            position,
+            occasion.event(),
+            json(receiver)?,
+            title.as_deref().unwrap_or_default(),
+            snapshot,
+            write.at.0
+        ])?;
+    }
+    Ok(told.len())
+}
+
+/// The run as this transaction leaves it: what is told is what it was then, whatever becomes of it until it is told.
+fn run(tx: &Connection, key: RunKey) -> rusqlite::Result<Run> {
+    type PhaseColumns = (String, PhaseState, Option<i32>, Option<i64>, Option<i64>);
+    let statement = format!("SELECT {RUN} FROM runs WHERE runs.key = ?");
+    tx.prepare_cached(&statement)?.query_row([key.0], |row| {
+        let corrupt = |error: Box<dyn std::error::Error + Send + Sync>| {
+            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error)
+        };
+        let text = |column| row.get::<_, String>(column);
+        let moment = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(Timestamp));
+        let count = |column| u64::try_from(row.get::<_, i64>(column)?).map_err(|error| corrupt(error.into()));
+        let phases: Vec<PhaseColumns> =
+            serde_json::from_str(&text("phases")?).map_err(|error| corrupt(error.into()))?;
+        let waits = row.get::<_, Option<String>>("gate")?.as_deref() == Some("waiting");
+        let question = || Ok::<_, rusqlite::Error>(Question { seq: count("asked")?, question: text("question")? });
+        Ok(Run {
+            id: text("id")?.parse().map_err(|error: crate::model::run::NotARunId| corrupt(error.into()))?,
+            pipeline: text("pipeline")?,
+            status: text("status")?
+                .parse()
+                .map_err(|error: crate::model::status::UnknownStatus| corrupt(error.into()))?,
+            phase: row.get("phase")?,
+            attempt: row.get("attempt")?,
+            params: serde_json::from_str(&text("params")?).map_err(|error| corrupt(error.into()))?,
+            priority: row.get("priority")?,
+            created_at: Timestamp(row.get("created_at")?),
+            started_at: moment("started_at")?,
+            finished_at: moment("finished_at")?,
+            head: count("head")?,
+            phases: phases
+                .into_iter()
+                .map(|(name, state, exit_code, started_at, finished_at)| Phase {
+                    name,
+                    state,
+                    exit_code,
+                    started_at: started_at.map(Timestamp),
+                    finished_at: finished_at.map(Timestamp),
+                })
+                .collect(),
+            error: row.get("error")?,
+            approval: waits.then(question).transpose()?,
+            pin: Pin { pinned: row.get("pinned")?, pins: count("pins")? },
+        })
+    })
+}
