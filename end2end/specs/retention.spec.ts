@@ -109,7 +109,7 @@ test('a run that is deleted leaves an open list, and its other tabs say that it 
 test.describe('where no script runs', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a run is pinned and deleted by plain forms', async ({ server, api, page }) => {
+  test('a run is pinned and deleted by plain forms', async ({ server, api, page, complaints }) => {
     await server.pipeline({ name: 'quick', phases: { only: 'echo done' } });
     const id = await server.run('quick');
     await api.reaches(id, 'completed');
@@ -122,6 +122,8 @@ test.describe('where no script runs', () => {
     await page.getByTestId('delete-confirm').click();
     await page.waitForURL(`${server.base}/`);
     await expect(page.getByText('No runs yet')).toBeVisible();
+    // The browser complains of the page that is not there any more.
+    complaints.expect(/404/);
     expect((await page.goto(`${server.base}/runs/${id}`))!.status()).toBe(404);
   });
 });
