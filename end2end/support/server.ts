@@ -45,6 +45,8 @@ export interface PipelineSpec {
   params?: ParamSpec[];
   /** Name and shell command of each phase, in order. */
   phases: Record<string, string>;
+  /** Further lines at the beginning, of the pipeline itself. */
+  head?: string;
   /** Further lines at the end of the file. */
   more?: string;
   /** Addresses that are told of its runs' ends. */
@@ -56,6 +58,7 @@ const PROJECT_PARAM: ParamSpec = { name: 'project', type: 'path', required: true
 /** The pipeline in the contract's TOML. JSON's strings, numbers and lists of strings are TOML's too. */
 export function toml(spec: PipelineSpec): string {
   const out = [`name = ${JSON.stringify(spec.name)}`, `title = ${JSON.stringify(spec.title ?? spec.name)}`];
+  if (spec.head) out.push(spec.head);
   for (const param of spec.params ?? [PROJECT_PARAM]) {
     out.push('', '[[params]]');
     for (const [key, value] of Object.entries(param)) out.push(`${key} = ${JSON.stringify(value)}`);

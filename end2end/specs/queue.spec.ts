@@ -1,0 +1,59 @@
+// Who waits for a worker sees for how long, in the list and on the run's page, without a reload.
+import { waitFor } from '../support/project.ts';
+import { RunPage } from '../support/pages.ts';
+import { expect, test } from '../support/test.ts';
+
+test.use({ serverOptions: { workers: 1 } });
+
+test('the place in the queue is shown and changes as others go', async ({ server, project, api, list, context }) => {
+  await server.pipeline({ name: 'one', phases: { wait: waitFor('one') } });
+  await server.pipeline({ name: 'later', phases: { wait: waitFor('later') } });
+  await server.pipeline({ name: 'urgent', head: 'priority = 5', phases: { wait: waitFor('urgent') } });
+  const one = await server.run('one');
+  await api.reaches(one, 'running');
+  const first = await server.run('later');
+  const second = await server.run('later');
+  await list.open();
+  const inList = (id: string) => list.row(id).getByTestId('queue-position');
+  await expect(inList(first)).toHaveText('Next in the queue');
+  await expect(inList(second)).toHaveText('Number 2 in the queue');
+
+  const page = new RunPage(await context.newPage(), server.base);
+  await page.open(second);
+  const place = page.page.getByTestId('queue-position');
+  await expect(place).toHaveAttribute('data-position', '2');
+  // A run that goes first comes in between.
+  const urgent = await server.run('urgent');
+  await expect(place).toHaveAttribute('data-position', '3');
+  await expect(inList(urgent)).toHaveAttribute('data-position', '1');
+  await api.cancel(first);
+  await expect(place).toHaveAttribute('data-position', '2');
+  project.release('one');
+  await api.reaches(urgent, 'running');
+  await expect(place).toHaveText('Next in the queue');
+  await expect(inList(urgent)).toHaveCount(0);
+  project.release('urgent');
+  await page.isAt('running', 1);
+  await expect(place).toHaveCount(0);
+  await expect(inList(second)).toHaveCount(0);
+  project.release('later');
+  await api.reaches(second, 'completed');
+});
+
+test.describe('of a group', () => {
+  test.use({ serverOptions: { workers: 3 } });
+
+  test('a run that waits names the run that it waits for', async ({ server, project, api, run, page }) => {
+    await server.pipeline({ name: 'alone', head: 'concurrency = "per project"', phases: { wait: waitFor('go') } });
+    const one = await server.run('alone');
+    await api.reaches(one, 'running');
+    const two = await server.run('alone');
+    await run.open(two);
+    const place = page.getByTestId('queue-position');
+    await expect(place).toHaveText(/^Next in the queue, waits for /);
+    await expect(place.getByRole('link')).toHaveAttribute('href', `/runs/${one}`);
+    project.release('go');
+    await run.isAt('completed', 1);
+    await expect(place).toHaveCount(0);
+  });
+});
