@@ -121,7 +121,7 @@ mod tests {
             .unwrap();
             db.execute(
                 "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100)
-                 INSERT INTO attempts SELECT ?1, n, '{}', '{}', 0 FROM n",
+                 INSERT INTO attempts (run, attempt, params, pipeline, queued_at) SELECT ?1, n, '{}', '{}', 0 FROM n",
                 [key],
             )
             .unwrap();
