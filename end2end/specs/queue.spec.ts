@@ -15,8 +15,8 @@ test('the place in the queue is shown and changes as others go', async ({ server
   const second = await server.run('later');
   await list.open();
   const inList = (id: string) => list.row(id).getByTestId('queue-position');
-  await expect(inList(first)).toHaveText('Next in the queue');
-  await expect(inList(second)).toHaveText('Number 2 in the queue');
+  await expect(inList(first)).toHaveText('Next in queue');
+  await expect(inList(second)).toHaveText('#2 in queue');
 
   const page = new RunPage(await context.newPage(), server.base);
   await page.open(second);
@@ -30,7 +30,7 @@ test('the place in the queue is shown and changes as others go', async ({ server
   await expect(place).toHaveAttribute('data-position', '2');
   project.release('one');
   await api.reaches(urgent, 'running');
-  await expect(place).toHaveText('Next in the queue');
+  await expect(place).toHaveText('Next in queue');
   await expect(inList(urgent)).toHaveCount(0);
   project.release('urgent');
   await page.isAt('running', 1);
@@ -43,15 +43,19 @@ test('the place in the queue is shown and changes as others go', async ({ server
 test.describe('of a group', () => {
   test.use({ serverOptions: { workers: 3 } });
 
-  test('a run that waits names the run that it waits for', async ({ server, project, api, run, page }) => {
+  test('a run that waits names the run that it waits for', async ({ server, project, api, run, list, page }) => {
     await server.pipeline({ name: 'alone', head: 'concurrency = "per project"', phases: { wait: waitFor('go') } });
     const one = await server.run('alone');
     await api.reaches(one, 'running');
     const two = await server.run('alone');
     await run.open(two);
     const place = page.getByTestId('queue-position');
-    await expect(place).toHaveText(/^Next in the queue, waits for /);
+    await expect(place).toHaveText(/^Waits for /);
     await expect(place.getByRole('link')).toHaveAttribute('href', `/runs/${one}`);
+    const three = await server.run('alone');
+    await list.open();
+    await expect(list.row(three).getByTestId('queue-position')).toHaveText(/^#2 after /);
+    await run.open(two);
     project.release('go');
     await run.isAt('completed', 1);
     await expect(place).toHaveCount(0);

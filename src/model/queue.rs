@@ -77,7 +77,7 @@ pub struct Queue {
 pub struct Waiting {
     /// The run.
     pub id: RunId,
-    /// Its place in the queue, from 1.
+    /// Its place, from 1: among those that wait for the same run, or else among those that wait for a free worker only.
     pub position: u64,
     /// Larger ones go first.
     pub priority: i32,

@@ -1,5 +1,7 @@
 //! What waits for a worker, and which runs of a group are in each other's way (`model/queue.rs`).
 
+use std::collections::HashMap;
+
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -41,8 +43,13 @@ impl SqliteStore {
         .fetch_all(&mut *tx)
         .await
         .map_err(classify)?;
-        let read = |(position, row): (u64, &SqliteRow)| {
+        // Those that are held by others keep nobody else waiting.
+        let mut before: HashMap<Option<RunId>, u64> = HashMap::new();
+        let mut read = |row: &SqliteRow| {
             let held_by = row.try_get::<Option<&str>, _>("held_by")?.map(|id| rows::id(id, "held_by")).transpose()?;
+            let position = before.entry(held_by.clone()).or_default();
+            *position += 1;
+            let position = *position;
             Ok(Waiting {
                 id: rows::id(row.try_get("id")?, "id")?,
                 position,
@@ -50,7 +57,7 @@ impl SqliteStore {
                 held_by,
             })
         };
-        let waiting = (1..).zip(&found).map(read).collect::<Result<_, _>>().map_err(classify)?;
+        let waiting = found.iter().map(&mut read).collect::<Result<_, _>>().map_err(classify)?;
         Ok((u64::try_from(total).unwrap_or_default(), waiting))
     }
 

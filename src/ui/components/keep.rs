@@ -108,7 +108,7 @@ pub fn DeleteButton(
         >
             <summary class="button w-fit list-none [&::-webkit-details-marker]:hidden" data-testid="delete">
                 {Icon::Bin.draw()}
-                "Delete"
+                <span class="max-sm:sr-only">"Delete"</span>
             </summary>
             <div class="card absolute inset-x-0 top-full z-30 mt-1.5 p-3 text-sm shadow-lg sm:left-auto sm:w-72">
                 <p class:hidden=pinned>

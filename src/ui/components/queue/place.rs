@@ -33,17 +33,18 @@ pub fn QueuePlace(
     let place = Memo::new(move |_| queue.place(&id));
     move || {
         let Waiting { position, held_by, .. } = place.get()?;
-        let first = match position {
-            1 => "Next in the queue".to_owned(),
-            position => format!("Number {position} in the queue"),
+        let words = match (position, held_by.is_some()) {
+            (1, false) => "Next in queue".to_owned(),
+            (_, false) => format!("#{position} in queue"),
+            (1, true) => "Waits for ".to_owned(),
+            (_, true) => format!("#{position} after "),
         };
         let held = held_by.map(|run| {
             let short = run.short().to_owned();
             view! {
-                ", waits for "
                 <A href=format!("/runs/{run}") attr:class="link relative font-mono" attr:title=run.to_string()>{short}</A>
             }
         });
-        Some(view! { <span data-testid="queue-position" data-position=position.to_string()>{first}{held}</span> })
+        Some(view! { <span data-testid="queue-position" data-position=position.to_string()>{words}{held}</span> })
     }
 }
