@@ -370,8 +370,10 @@ impl World {
         }
         let end = self.time + PATIENCE;
         loop {
+            // In this order: to ask takes time, in which a run may be resumed.
+            let resting = self.nothing_resumes();
             self.check(machine);
-            if machine.active() == 0 && self.nothing_resumes() {
+            if resting && machine.active() == 0 {
                 return;
             }
             assert!(self.time < end, "runs that do not end: {machine:?}");
