@@ -370,10 +370,9 @@ impl World {
         }
         let end = self.time + PATIENCE;
         loop {
-            // In this order: to ask takes time, in which a run may be resumed.
-            let resting = self.nothing_resumes();
             self.check(machine);
-            if resting && machine.active() == 0 {
+            // To ask takes time, in which something may happen.
+            if machine.active() == 0 && self.nothing_resumes() && self.check(machine) == 0 {
                 return;
             }
             assert!(self.time < end, "runs that do not end: {machine:?}");
@@ -388,10 +387,11 @@ impl World {
         self.servers[0].as_ref().unwrap().ask(async |service| service.store.to_resume().await).unwrap().is_empty()
     }
 
-    fn check(&self, machine: &mut Machine) {
-        for (op, outcome) in self.store.history.blocking_lock().drain(..) {
-            machine.take(&op, &outcome);
-        }
+    /// Returns how much has happened since the last time.
+    fn check(&self, machine: &mut Machine) -> usize {
+        let history = std::mem::take(&mut *self.store.history.blocking_lock());
+        history.iter().for_each(|(op, outcome)| machine.take(op, outcome));
+        history.len()
     }
 }
 
