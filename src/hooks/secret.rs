@@ -22,6 +22,16 @@ pub struct Secret {
     key: Vec<u8>,
 }
 
+/// So many bytes cannot be guessed over a network.
+const STRONG: usize = 16;
+
+impl Secret {
+    /// Whether it is too long to be guessed.
+    pub fn is_strong(&self) -> bool {
+        self.key.len() >= STRONG
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")

@@ -117,7 +117,7 @@ impl Code {
             Self::NotFound => "Nothing here",
             Self::MethodNotAllowed => "Not with this method",
             Self::InvalidParams => "The parameters do not fit the pipeline",
-            Self::RunActive => "The run is still active",
+            Self::RunActive => "The run cannot do that now",
             Self::RunFinished => "The run is finished",
             Self::NothingFailed => "No phase has failed",
             Self::NotWaiting => "The run does not wait for this answer",

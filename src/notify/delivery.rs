@@ -14,14 +14,18 @@ use crate::store::{Change, Delivery, Guard, NewFrame, Write};
 /// When a try is given up for lost that nobody says anything of: its server is gone.
 const LEASE: Duration = Duration::from_secs(20);
 
+/// How long a try keeps its place after what became of it could not be written down.
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// Makes the try, unless another server does.
 pub(super) async fn make(shared: Arc<Shared>, delivery: Delivery) {
     match try_once(&shared, &delivery).await {
         // Another server makes it, or the run is gone.
         Ok(()) | Err(WriteError::Refused) => {}
         Err(error) => {
-            // It is made again when the try is given up for lost.
+            // It is made again, at the latest when the try is given up for lost. Not at once: a disk stays full for a while.
             tracing::warn!(run = delivery.run.0, %error, "cannot write down what became of a notification");
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

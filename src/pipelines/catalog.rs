@@ -103,9 +103,7 @@ impl Catalog {
 
     /// The server's variables that hold secrets of pipelines. No command is to see them.
     pub fn secrets(&self) -> Vec<String> {
-        let snapshot = self.snapshot();
-        let receivers = snapshot.pipelines.values().flat_map(|pipeline| &pipeline.notify);
-        receivers.flat_map(|receiver| receiver.variables().map(str::to_owned)).collect()
+        self.snapshot().secrets.iter().cloned().collect()
     }
 
     /// The files that are refused, by file name.
@@ -152,10 +150,12 @@ fn keep_in_step(path: &Path, mut watch: FolderWatch, ear: &Receiver<()>, shared:
         let Some(shared) = shared.upgrade() else { return };
         watch.renew();
         let last = shared.snapshot.borrow().clone();
-        let next = folder::read(path)
+        let mut next = folder::read(path)
             .unwrap_or_else(|error| Snapshot { faults: vec![folder::gone(path, &error)], ..Snapshot::clone(&last) });
         if next != *last {
             report(&last, &next);
+            // A file that is moved away has its secrets all the same.
+            next.secrets.extend(last.secrets.iter().cloned());
             shared.snapshot.send_replace(Arc::new(next));
         }
     }

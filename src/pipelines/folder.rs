@@ -1,6 +1,6 @@
 //! All pipeline files of a folder, read once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -22,6 +22,26 @@ pub struct Snapshot {
     pub files: BTreeMap<String, String>,
     /// The files that are refused, by file name.
     pub faults: Vec<PipelineFault>,
+    /// Every variable that any file names as one with a secret, also a file that is refused, or was there before.
+    pub secrets: BTreeSet<String>,
+}
+
+/// The keys whose values name variables of the server with secrets in them.
+const SECRET_KEYS: [&str; 2] = ["secret_env", "url_env"];
+
+/// The variables that a file names as secrets. Read by line and not as TOML: a file with a mistake has its secrets all the same.
+fn secrets(text: &str) -> impl Iterator<Item = String> {
+    let named =
+        move |key: &'static str| text.match_indices(key).filter_map(move |(at, _)| named_by(&text[at + key.len()..]));
+    SECRET_KEYS.into_iter().flat_map(named)
+}
+
+/// The name in `= "NAME"`, of which the quotes may be others or missing.
+fn named_by(rest: &str) -> Option<String> {
+    let value = rest.trim_start_matches(['"', '\'', ' ', '\t']).strip_prefix('=')?;
+    let value = value.trim_start_matches(['"', '\'', ' ', '\t']);
+    let name: String = value.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    (!name.is_empty()).then_some(name)
 }
 
 /// Reads each `*.toml` of the folder, in the order of their names. Hidden files (editors keep their own there) are left out.
@@ -41,7 +61,7 @@ pub(super) fn read(folder: &Path) -> io::Result<Snapshot> {
     let mut snapshot = Snapshot::default();
     for path in files {
         let file = name_of(&path);
-        match read_file(&path, &file) {
+        match read_file(&path, &file, &mut snapshot.secrets) {
             Ok(Some(parsed)) => {
                 let name = parsed.pipeline.name.clone();
                 if let Some(first) = snapshot.files.get(&name) {
@@ -72,13 +92,16 @@ fn name_of(path: &Path) -> String {
 }
 
 /// `Ok(None)` if the file went away after the folder was listed.
-fn read_file(path: &PathBuf, file: &str) -> Result<Option<file::Parsed>, PipelineFault> {
+fn read_file(path: &PathBuf, file: &str, named: &mut BTreeSet<String>) -> Result<Option<file::Parsed>, PipelineFault> {
     let fault = |reason: String| PipelineFault { file: file.to_owned(), line: 1, reason };
     match read_bytes(path) {
         Ok(bytes) if bytes.len() as u64 > LARGEST_FILE => {
             Err(fault("The file is larger than 1 MiB. That is no pipeline; move it away.".into()))
         }
-        Ok(bytes) => file::parse(file, &bytes).map(Some),
+        Ok(bytes) => {
+            named.extend(secrets(&String::from_utf8_lossy(&bytes)));
+            file::parse(file, &bytes).map(Some)
+        }
         Err(_) if fs::symlink_metadata(path).is_err() => Ok(None),
         Err(error) => Err(fault(format!("The file cannot be read: {error}."))),
     }
@@ -102,6 +125,20 @@ mod tests {
 
     fn pipeline(name: &str) -> String {
         format!("\nname = '{name}'\n[[phases]]\nname = 'a'\nrun = 'true'\n")
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_names_whatever_else_a_file_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("a.toml", &format!("{}[[notify]]\nurl_env = \"HOOK_URL\"\nsecret_env='NOTIFY_SECRET'\n", pipeline("a")));
+        write("b.toml", "not TOML [ hook = { \"secret_env\" = \"FORGE\" }\nsecret_env = BARE\nsecret_env =\n");
+        let read = read(folder.path()).unwrap();
+        assert_eq!(read.faults.len(), 1);
+        assert_eq!(
+            read.secrets.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["BARE", "FORGE", "HOOK_URL", "NOTIFY_SECRET"]
+        );
     }
 
     #[test]

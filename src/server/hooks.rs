@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::App;
@@ -24,25 +24,23 @@ use crate::service::HookAnswer;
 /// The largest body that is taken: GitHub sends none that is larger (docs.github.com, "Webhook events and payloads").
 const MAX_BODY: usize = 25 << 20;
 
-/// Bodies up to this many bytes are read at once; of larger ones, [`LARGE_AT_ONCE`].
-const SMALL_BODY: u64 = 1 << 20;
+/// How many KiB all bodies together may take: what people who prove nothing may fill the memory with.
+const ROOM: usize = 64 << 10;
 
-/// Large bodies that are read at the same time: what people who prove nothing may fill the memory with.
-const LARGE_AT_ONCE: usize = 4;
-
-/// How long a body may take. Forges give up sooner.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a body may take. Forges wait no longer for their answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What all hooks share.
 #[derive(Debug)]
 pub struct Door {
     slowdown: Slowdown,
-    large: Semaphore,
+    /// In KiB.
+    room: Semaphore,
 }
 
 impl Default for Door {
     fn default() -> Self {
-        Self { slowdown: Slowdown::default(), large: Semaphore::new(LARGE_AT_ONCE) }
+        Self { slowdown: Slowdown::default(), room: Semaphore::new(ROOM) }
     }
 }
 
@@ -67,12 +65,21 @@ pub async fn hook(
     if judged == Some(false) {
         refuse(false).await?;
     }
-    let body = read(&app.hooks, &headers, body).await.map_err(Problem::into_response)?;
+    let (mut body, _room) = read(&app.hooks, &headers, body).await.map_err(Problem::into_response)?;
+    let strong = secret.is_strong();
     if judged.is_none() {
-        let (headers, body) = (Arc::clone(&headers), body.clone());
+        let (headers, given) = (Arc::clone(&headers), body.clone());
         // Some time for a body of many megabytes: not on a thread that others wait for.
-        let judged = tokio::task::spawn_blocking(move || judge(&headers, &secret, Some(&body)));
-        refuse(judged.await.is_ok_and(|judged| judged == Some(true))).await?;
+        let judged = tokio::task::spawn_blocking(move || judge(&headers, &secret, Some(&given)));
+        let right = judged.await.is_ok_and(|judged| judged == Some(true));
+        if !right {
+            // Not kept while its sender waits.
+            body = Bytes::new();
+        }
+        // A signature by a strong secret cannot be guessed: who fails at the forge's address does not lock it out.
+        if !(right && strong) {
+            refuse(right).await?;
+        }
     } else {
         refuse(true).await?;
     }
@@ -133,13 +140,17 @@ async fn refuse_unless(door: &Door, client: Client, right: bool, name: &str) -> 
     }
 }
 
-async fn read(door: &Door, headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes, Problem> {
+async fn read<'a>(
+    door: &'a Door,
+    headers: &HeaderMap,
+    body: axum::body::Body,
+) -> Result<(Bytes, Option<SemaphorePermit<'a>>), Problem> {
     let size = one(headers, "content-length").and_then(|size| size.parse::<u64>().ok());
     let reading = async {
-        // Without a length it may be any.
-        let large = size.is_none_or(|size| size > SMALL_BODY);
-        let _turn = if large { door.large.acquire().await.ok() } else { None };
-        read_up_to(body, MAX_BODY).await
+        // Without a length it may be any; one that is too large is refused when it is read.
+        let most = size.unwrap_or(u64::MAX).min(MAX_BODY as u64);
+        let room = door.room.acquire_many(u32::try_from(most / 1024 + 1).unwrap_or(u32::MAX)).await.ok();
+        Ok((read_up_to(body, MAX_BODY).await?, room))
     };
     let late = |_| Problem::new(Code::InvalidBody, "The body did not arrive in time.");
     tokio::time::timeout(PATIENCE, reading).await.map_err(late)?

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Service;
@@ -24,6 +25,9 @@ const LOOK: Duration = Duration::from_secs(30);
 /// How long to wait before another try when the database did not answer, or somebody else was faster.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long a schedule has to be away before its mark is forgotten.
+const SETTLED: Duration = Duration::from_secs(60);
+
 /// How many upcoming times are shown.
 const SHOWN: usize = 20;
 
@@ -31,6 +35,8 @@ const SHOWN: usize = 20;
 pub struct ScheduleTask {
     service: Service,
     stop: CancellationToken,
+    /// Marks whose schedules are not there, each with when that was seen first.
+    missing: BTreeMap<(String, String), Instant>,
     /// Since when it looks. Never later than now, also when the clock is set back.
     since: Timestamp,
 }
@@ -38,7 +44,7 @@ pub struct ScheduleTask {
 impl ScheduleTask {
     /// A task that looks until the signal comes.
     pub fn new(service: Service, stop: CancellationToken) -> Self {
-        Self { service, stop, since: Timestamp::now() }
+        Self { service, stop, missing: BTreeMap::new(), since: Timestamp::now() }
     }
 
     /// Looks whenever something is due or the pipelines change.
@@ -79,9 +85,14 @@ impl ScheduleTask {
                 next = [next, at].into_iter().flatten().min();
             }
         }
-        // Those that are left belong to schedules that are gone. A file that is refused may have them: they wait for it.
+        // Those that are left belong to schedules that are gone. A file that is refused, or is being moved, may have them.
+        self.missing.retain(|key, _| marks.contains_key(key));
         if snapshot.faults.is_empty() {
-            for ((pipeline, schedule), done) in marks {
+            for (key, done) in marks {
+                if self.missing.entry(key.clone()).or_insert_with(Instant::now).elapsed() < SETTLED {
+                    continue;
+                }
+                let (pipeline, schedule) = key;
                 tracing::info!(pipeline, schedule, "forgot a schedule that is gone");
                 match self.service.journal.mark(Mark { pipeline, schedule, from: Some(done), to: None }).await {
                     Ok(()) | Err(WriteError::Refused) => {}

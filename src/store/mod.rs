@@ -127,7 +127,7 @@ pub trait RunStore: Send + Sync {
     /// How many runs wait for a worker, and the first `limit` of them in the order in which they are taken.
     async fn queue(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError>;
 
-    /// An active run of the group with this key.
+    /// A run of the group with this key that is active, or goes on by itself.
     async fn active_in(&self, group: &str) -> Result<Option<RunId>, StoreError>;
 
     /// Active runs that nobody has asked the end of, whose place a later run of their group takes, each with that run.

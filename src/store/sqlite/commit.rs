@@ -38,9 +38,11 @@ const RESUMES: i64 = 10;
 const GROUP_IS_FREE: &str = " AND NOT EXISTS (SELECT 1 FROM runs AS other \
      WHERE other.concurrency_group = runs.concurrency_group AND other.status = 'running')";
 
-/// No run of the group with this key is active.
+/// No other run of the group with this key is active, or goes on by itself.
 const GROUP_IS_IDLE: &str = " AND NOT EXISTS (SELECT 1 FROM runs AS other \
-     WHERE other.concurrency_group = ? AND other.status IN ('pending', 'running'))";
+     WHERE other.concurrency_group = ? AND other.status IN ('pending', 'running')) \
+     AND NOT EXISTS (SELECT 1 FROM runs AS other INDEXED BY runs_resume \
+     WHERE other.resume = 1 AND other.concurrency_group = ? AND other.key <> runs.key)";
 
 /// A run that a worker may take up again, in one attempt.
 const ANSWERED_IN_ATTEMPT: &str = "gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND attempt = ?";
@@ -134,7 +136,8 @@ fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
     }
     let group = new.pipeline.group(&new.params);
     if let Some(Group { key, when_busy: WhenBusy::Refuse }) = &group {
-        let busy = "SELECT 1 FROM runs WHERE concurrency_group = ? AND status IN ('pending', 'running')";
+        let busy = "SELECT 1 FROM runs WHERE concurrency_group = ?1 AND status IN ('pending', 'running')
+             UNION ALL SELECT 1 FROM runs INDEXED BY runs_resume WHERE resume = 1 AND concurrency_group = ?1";
         if tx.prepare_cached(busy)?.exists([key])? {
             // A due time whose run is refused is done.
             let due = new.mark.as_ref().map(|mark| move_mark(tx, mark)).transpose()?.unwrap_or_default();
@@ -319,9 +322,10 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         Change::Queue { pipeline, params, by_itself, .. } => {
             // What goes on by itself does so once, whoever has asked for what meanwhile.
             also.push_str(if *by_itself { " AND resume = 1" } else { "" });
-            if let Some(Group { key, when_busy: WhenBusy::Refuse }) = pipeline.group(params) {
+            // It never gave its place up.
+            if let Some(Group { key, when_busy: WhenBusy::Refuse }) = pipeline.group(params).filter(|_| !by_itself) {
                 also.push_str(GROUP_IS_IDLE);
-                values.push(text(&key));
+                values.extend([text(&key), text(&key)]);
             }
         }
         Change::Delete { .. } => {

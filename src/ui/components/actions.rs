@@ -27,8 +27,8 @@ pub fn RunActions(
     unfinished: Signal<Option<String>>,
     /// Where the parameters can be edited, if the pipeline is there.
     edit: Signal<Option<String>>,
-    /// The attempt that is looked at, if it is an earlier one.
-    earlier: Memo<Option<u32>>,
+    /// The attempt that the address names, if it names one.
+    attempt_named: Memo<Option<u32>>,
     /// The page, which is told what came of it.
     follow: Follow,
     /// What went wrong last.
@@ -42,7 +42,7 @@ pub fn RunActions(
             problem.set(None);
             follow.heard(run.status.is_active());
             // What was asked for is to be seen.
-            if run.status.is_active() && earlier.get_untracked().is_some() {
+            if run.status.is_active() && attempt_named.get_untracked().is_some() {
                 navigate(&format!("/runs/{}", run.id), NavigateOptions::default());
             }
         }

@@ -129,7 +129,7 @@ fn Shown(
         let id = id.clone();
         move || {
             let dialog = || view! { <EditDialog id=id.clone() pipeline offer shown state unfinished home/> };
-            editing.get().then(dialog)
+            (editing.get() && !follow.gone.get()).then(dialog)
         }
     };
     let reviewing = move || tab.get() != Tab::Activity;
@@ -171,7 +171,7 @@ fn Shown(
                     </span>
                     <span class="text-xs text-soft empty:hidden"><PendingPlace id=id.clone() status/></span>
                     <div class="relative flex flex-wrap gap-2 max-sm:w-full sm:static sm:ml-auto" class:hidden=follow.gone>
-                        <RunActions id=id.clone() status attempt unfinished edit earlier=shown.earlier follow problem/>
+                        <RunActions id=id.clone() status attempt unfinished edit attempt_named=wanted follow problem/>
                         <PinButton id=id.clone() follow problem/>
                         <DeleteButton id=id.clone() status follow problem/>
                     </div>

@@ -74,11 +74,18 @@ impl Machine {
         self.runs.iter().any(|(key, run)| Some(*key) != but && run.group.as_deref() == Some(group) && at(run.status))
     }
 
+    /// Whether a group has a run, beside this one, that is active or goes on by itself.
+    fn taken(&self, group: &str, but: Option<RunKey>) -> bool {
+        let resumes =
+            |(key, run): (&RunKey, &Run)| Some(*key) != but && run.resumes && run.group.as_deref() == Some(group);
+        self.busy(group, but, Status::is_active) || self.runs.iter().any(resumes)
+    }
+
     fn create(&mut self, new: &NewRun, outcome: &Outcome) {
         let group = new.pipeline.group(&new.params);
         let refuses = group.as_ref().is_some_and(|group| group.when_busy == WhenBusy::Refuse);
         let group = group.map(|group| group.key);
-        let refused = refuses && self.busy(group.as_ref().unwrap(), None, Status::is_active);
+        let refused = refuses && self.taken(group.as_ref().unwrap(), None);
         match outcome {
             Outcome::Refused => assert!(refused, "a run is refused while its group is idle"),
             Outcome::Created { run, new: true } => {
@@ -135,8 +142,8 @@ impl Machine {
             }
             Change::Queue { pipeline, params, by_itself, .. } => {
                 let refusing = pipeline.group(params).filter(|group| group.when_busy == WhenBusy::Refuse);
-                let idle = refusing.is_none_or(|group| !self.busy(&group.key, Some(write.run), Status::is_active));
-                idle && (!by_itself || run.resumes)
+                let idle = || refusing.is_none_or(|group| !self.taken(&group.key, Some(write.run)));
+                if *by_itself { run.resumes } else { idle() }
             }
             _ => true,
         };

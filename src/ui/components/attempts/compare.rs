@@ -167,7 +167,7 @@ fn phase(id: &RunId, pair: PhasePair, (a, b): (u32, u32), longest: u64) -> impl 
 }
 
 fn phase_side(attempt: u32, phase: Option<AttemptPhase>, longest: u64) -> AnyView {
-    let label = view! { <span class="w-16 shrink-0 text-faint sm:sr-only">{format!("Attempt {attempt}")}</span> };
+    let label = view! { <span class="w-20 whitespace-nowrap shrink-0 text-faint sm:sr-only">{format!("Attempt {attempt}")}</span> };
     let Some(phase) = phase else {
         return view! { <div class="flex items-center gap-2 text-xs text-faint">{label}"has no such phase"</div> }
             .into_any();

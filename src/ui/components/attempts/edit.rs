@@ -49,7 +49,9 @@ pub fn EditDialog(
     let rerun = ServerAction::<RerunEdited>::new();
     let problem = Memo::new(move |_| rerun.value().get().and_then(Result::err));
     let errors = Signal::derive(move || problem.get().map(|problem| problem.errors).unwrap_or_default());
-    let seen = state.with_untracked(|state| state.run.attempt);
+    // The newest attempt that the operator can see: another one may come, and end, while the form is filled in.
+    let seen = Memo::new(move |_| state.with(|state| state.run.attempt));
+    let opened_at = seen.get_untracked();
     let active = Memo::new(move |_| state.with(|state| state.run.status.is_active()));
 
     let dialog = NodeRef::<html::Dialog>::new();
@@ -91,7 +93,13 @@ pub fn EditDialog(
         let failed = data.get("failed").as_string().as_deref() == Some("true");
         let params = values(&pipeline, &data);
         // The server's answer leads to the new attempt.
-        rerun.dispatch(RerunEdited { id: run.clone(), attempt: seen, failed, params, boxes: String::new() });
+        rerun.dispatch(RerunEdited {
+            id: run.clone(),
+            attempt: seen.get_untracked(),
+            failed,
+            params,
+            boxes: String::new(),
+        });
     };
     let navigate = use_navigate();
     let closed = move |_| {
@@ -145,9 +153,15 @@ pub fn EditDialog(
             }
         })
     };
-    let filled = move || {
-        let attempt = shown.state.with(|state| state.run.attempt);
-        format!("Filled in with the parameters of attempt {attempt}. What was before stays: this is a new attempt.")
+    let attempt = shown.state.with_untracked(|state| state.run.attempt);
+    let filled =
+        format!("Filled in with the parameters of attempt {attempt}. What was before stays: this is a new attempt.");
+    let newer = move || {
+        let now = seen.get();
+        let told = format!(
+            "Attempt {now} has begun since. What you typed stays; what differs is told from attempt {opened_at}."
+        );
+        (now != opened_at).then_some(told)
     };
     view! {
         <dialog
@@ -191,6 +205,7 @@ pub fn EditDialog(
                 </div>
                 <footer class="flex shrink-0 flex-col gap-3 border-t border-line px-5 py-3.5">
                     {move || problem.get().and_then(general).map(|problem| view! { <ProblemNotice problem/> })}
+                    <p class="text-xs text-soft empty:hidden" role="status">{newer}</p>
                     <p class="text-xs text-warn" role="status" class:hidden=move || !active.get()>
                         "The run is active. When it has ended, it can be run again."
                     </p>

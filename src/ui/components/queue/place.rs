@@ -32,7 +32,8 @@ pub fn QueuePlace(
 ) -> impl IntoView {
     let place = Memo::new(move |_| queue.place(&id));
     move || {
-        let Waiting { position, held_by, .. } = place.get()?;
+        // As the server renders it, and until the queue is known.
+        let Some(Waiting { position, held_by, .. }) = place.get() else { return "In the queue".into_any() };
         let words = match (position, held_by.is_some()) {
             (1, false) => "Next in queue".to_owned(),
             (_, false) => format!("#{position} in queue"),
@@ -45,6 +46,6 @@ pub fn QueuePlace(
                 <A href=format!("/runs/{run}") attr:class="link relative font-mono" attr:title=run.to_string()>{short}</A>
             }
         });
-        Some(view! { <span data-testid="queue-position" data-position=position.to_string()>{words}{held}</span> })
+        view! { <span data-testid="queue-position" data-position=position.to_string()>{words}{held}</span> }.into_any()
     }
 }
