@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How long a schedule has to be away before its mark is forgotten.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_secs(20);
 
 /// How many upcoming times are shown.
 const SHOWN: usize = 20;
@@ -89,7 +89,9 @@ impl ScheduleTask {
         self.missing.retain(|key, _| marks.contains_key(key));
         if snapshot.faults.is_empty() {
             for (key, done) in marks {
-                if self.missing.entry(key.clone()).or_insert_with(Instant::now).elapsed() < SETTLED {
+                let away = self.missing.entry(key.clone()).or_insert_with(Instant::now).elapsed();
+                if away < SETTLED {
+                    next = [next, Some(later(Timestamp::now(), SETTLED - away))].into_iter().flatten().min();
                     continue;
                 }
                 let (pipeline, schedule) = key;
