@@ -8,28 +8,29 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, params_from_iter};
 
 use super::attempts::{first_of, keep};
 use super::clear::clear;
+use super::create::{add_attempt, create, group_columns, move_mark};
 use super::outbox;
 use super::read::frames_after;
 use super::{SqliteStore, classify, detached, rows};
+use crate::model::Record;
 use crate::model::queue::{Group, WhenBusy};
-use crate::model::{Pipeline, Record, Timestamp};
 use crate::store::{
-    Change, Committed, Guard, JournalStore, Mark, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Pulse, RunKey,
-    StoreError, Write,
+    Change, Committed, Guard, JournalStore, NewFrame, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
 };
 
 /// About how many bytes of frames are read at a time: what a reader that does not take them may cost.
 const PAGE_BYTES: usize = 1 << 20;
 
+/// A frame.
+pub(super) const INSERT_FRAME: &str =
+    "INSERT INTO frames (run, seq, ts, attempt, phase, kind, data) VALUES (?, ?, ?, ?, ?, ?, ?)";
+
 /// The lease of a run that waits for a person does not run out.
 const NEVER: i64 = i64::MAX;
-
-/// How long an Idempotency-Key is kept, in milliseconds: a day (issue 4).
-pub const KEPT: i64 = 24 * 60 * 60 * 1000;
 
 /// How many attempts in a row nobody has asked for: a run that ends its server each time is not begun for ever.
 const RESUMES: i64 = 10;
@@ -114,109 +115,6 @@ pub(super) fn signed(number: u64) -> i64 {
 
 pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-}
-
-fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
-    if let Some((key, digest)) = &new.idempotency {
-        tx.prepare_cached("DELETE FROM idempotency_keys WHERE created_at <= ?")?.execute([new.at.0 - KEPT])?;
-        let known = tx
-            .prepare_cached(
-                "SELECT runs.key, digest FROM idempotency_keys AS known
-                 LEFT JOIN runs ON runs.key = known.run AND runs.deleted_at IS NULL WHERE known.key = ?",
-            )?
-            .query_row([key], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Vec<u8>>(1)?)))
-            .optional()?;
-        if let Some((run, known)) = known {
-            return Ok(match run {
-                _ if known != *digest => Outcome::KeyConflict,
-                Some(run) => Outcome::Created { run: RunKey(run), new: false },
-                None => Outcome::KeyOfDeleted,
-            });
-        }
-    }
-    let group = new.pipeline.group(&new.params);
-    if let Some(Group { key, when_busy: WhenBusy::Refuse }) = &group {
-        let busy = "SELECT 1 FROM runs WHERE concurrency_group = ?1 AND status IN ('pending', 'running')
-             UNION ALL SELECT 1 FROM runs INDEXED BY runs_resume WHERE resume = 1 AND concurrency_group = ?1";
-        if tx.prepare_cached(busy)?.exists([key])? {
-            // A due time whose run is refused is done.
-            let due = new.mark.as_ref().map(|mark| move_mark(tx, mark)).transpose()?.unwrap_or_default();
-            return Ok(if due { Outcome::Marked } else { Outcome::Refused });
-        }
-    }
-    if let Some(mark) = &new.mark
-        && !move_mark(tx, mark)?
-    {
-        return Ok(Outcome::Refused);
-    }
-    let params = json(&new.params)?;
-    let (group, supersedes) = group_columns(group);
-    tx.prepare_cached(
-        "INSERT INTO runs (id, pipeline, params, created_at, queued_at, priority, concurrency_group, supersedes)
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![new.id.as_str(), new.pipeline.name, params, new.at.0, new.priority, group, supersedes])?;
-    let run = RunKey(tx.last_insert_rowid());
-    add_attempt(tx, run, 1, 1, &new.pipeline, &params, new.at)?;
-    if let Some(origin) = &new.origin {
-        tell_origin(tx, run, origin)?;
-    }
-    if let Some((key, digest)) = &new.idempotency {
-        tx.prepare_cached("INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES (?, ?, ?, ?)")?
-            .execute(params![key, digest, run.0, new.at.0])?;
-    }
-    Ok(Outcome::Created { run, new: true })
-}
-
-/// `concurrency_group` and `supersedes`.
-fn group_columns(group: Option<Group>) -> (Option<String>, bool) {
-    group.map_or((None, false), |Group { key, when_busy }| (Some(key), when_busy == WhenBusy::CancelPrevious))
-}
-
-/// The first frame of a run that is not there for anyone yet, so nobody is to be told of it.
-fn tell_origin(tx: &Connection, run: RunKey, frame: &NewFrame) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE runs SET head = 1 WHERE key = ?")?.execute([run.0])?;
-    tx.prepare_cached("INSERT INTO frames (run, seq, ts, attempt, phase, kind, data) VALUES (?, 1, ?, 1, ?, ?, ?)")?
-        .execute(params![run.0, frame.ts.0, frame.phase.as_deref(), frame.kind.as_ref(), frame.data.as_ref()])?;
-    Ok(())
-}
-
-/// Whether the mark was where it was believed to be, and is now where it is to be.
-fn move_mark(tx: &Connection, mark: &Mark) -> rusqlite::Result<bool> {
-    let Mark { pipeline, schedule, from, to } = mark;
-    let moved = match (from, to) {
-        (None, None) => 0,
-        (None, Some(to)) => tx
-            .prepare_cached("INSERT OR IGNORE INTO schedules (pipeline, schedule, done) VALUES (?, ?, ?)")?
-            .execute(params![pipeline, schedule, to.0])?,
-        (Some(from), Some(to)) => tx
-            .prepare_cached("UPDATE schedules SET done = ? WHERE pipeline = ? AND schedule = ? AND done = ?")?
-            .execute(params![to.0, pipeline, schedule, from.0])?,
-        (Some(from), None) => tx
-            .prepare_cached("DELETE FROM schedules WHERE pipeline = ? AND schedule = ? AND done = ?")?
-            .execute(params![pipeline, schedule, from.0])?,
-    };
-    Ok(moved == 1)
-}
-
-fn add_attempt(
-    tx: &Connection,
-    run: RunKey,
-    attempt: u32,
-    first: u64,
-    pipeline: &Pipeline,
-    params: &str,
-    at: Timestamp,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "INSERT INTO attempts (run, attempt, first, params, pipeline, queued_at) VALUES (?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![run.0, attempt, signed(first), params, json(pipeline)?, at.0])?;
-    let mut add = tx.prepare_cached("INSERT INTO phases (run, attempt, position, name) VALUES (?, ?, ?, ?)")?;
-    for (position, phase) in (0i64..).zip(&pipeline.phases) {
-        add.execute(params![run.0, attempt, position, phase.name])?;
-    }
-    Ok(())
 }
 
 /// One statement moves the run, under its guard, and makes room for the frames: `head` is taken and given in one step.
@@ -339,7 +237,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
     );
     let moved = tx
         .prepare_cached(&statement)?
-        .query_row(params_from_iter(values), |row| Ok((pulse(row)?, row.get(3)?, row.get(4)?)))
+        .query_row(params_from_iter(values), |row| Ok((rows::pulse(row)?, row.get(3)?, row.get(4)?)))
         .optional()?;
     let Some((pulse, token, cancel_by)) = moved else { return Ok(Outcome::Refused) };
     if let Change::Delete { .. } = write.change {
@@ -360,7 +258,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         .execute(params![write.run.0, pulse.attempt, signed(*from as u64)])?;
     }
     if let Guard::Delivery(delivery, _) = write.guard {
-        move_delivery(tx, &write.change, delivery)?;
+        outbox::follow(tx, &write.change, delivery)?;
     }
     for update in &write.phases {
         update_phase(tx, write, &pulse, update)?;
@@ -379,33 +277,6 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         data: Arc::clone(&frame.data),
     });
     Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, deliveries, frames: frames.collect() }))
-}
-
-/// A try of a delivery begins or has ended.
-fn move_delivery(tx: &Connection, change: &Change, delivery: i64) -> rusqlite::Result<()> {
-    match change {
-        Change::Try { until } => tx
-            .prepare_cached("UPDATE deliveries SET token = token + 1, due_at = ? WHERE key = ?")?
-            .execute(params![until.0, delivery]),
-        Change::Tried { next: Some(next), .. } => tx
-            .prepare_cached("UPDATE deliveries SET tries = tries + 1, due_at = ? WHERE key = ?")?
-            .execute(params![next.0, delivery]),
-        Change::Tried { next: None, .. } => {
-            tx.prepare_cached("DELETE FROM deliveries WHERE key = ?")?.execute([delivery])
-        }
-        _ => Ok(0),
-    }
-    .map(drop)
-}
-
-/// `status`, `attempt` and `head`.
-fn pulse(row: &Row<'_>) -> rusqlite::Result<Pulse> {
-    let corrupt = |column, error: Box<dyn std::error::Error + Send + Sync>| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Null, error)
-    };
-    let status = row.get_ref(0)?.as_str()?.parse().map_err(|error| corrupt(0, Box::new(error)))?;
-    let head = u64::try_from(row.get::<_, i64>(2)?).map_err(|error| corrupt(2, Box::new(error)))?;
-    Ok(Pulse { head, status, attempt: row.get(1)? })
 }
 
 fn update_phase(tx: &Connection, write: &Write, pulse: &Pulse, update: &PhaseUpdate) -> rusqlite::Result<()> {
@@ -441,8 +312,7 @@ fn update_phase(tx: &Connection, write: &Write, pulse: &Pulse, update: &PhaseUpd
 
 /// All frames of the transaction.
 fn insert(tx: &Connection, outcomes: &[Outcome]) -> rusqlite::Result<()> {
-    let mut insert = tx
-        .prepare_cached("INSERT INTO frames (run, seq, ts, attempt, phase, kind, data) VALUES (?, ?, ?, ?, ?, ?, ?)")?;
+    let mut insert = tx.prepare_cached(INSERT_FRAME)?;
     for outcome in outcomes {
         let Outcome::Committed(committed) = outcome else { continue };
         for frame in &committed.frames {

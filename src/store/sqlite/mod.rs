@@ -6,6 +6,7 @@
 mod attempts;
 mod clear;
 mod commit;
+mod create;
 mod outbox;
 mod queue;
 mod read;

@@ -9,8 +9,7 @@ use super::commit::{json, signed};
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify};
 use crate::model::notify::{Notify, Occasion};
-use crate::model::run::Phase;
-use crate::model::{PhaseState, Pin, Question, Run, Timestamp};
+use crate::model::{Run, Timestamp};
 use crate::store::{Change, Delivery, OutboxStore, Pulse, RunKey, StoreError, Write};
 
 #[async_trait]
@@ -101,46 +100,23 @@ pub(super) fn put(tx: &Connection, write: &Write, pulse: Pulse) -> rusqlite::Res
 
 /// The run as this transaction leaves it: what is told is what it was then, whatever becomes of it until it is told.
 fn run(tx: &Connection, key: RunKey) -> rusqlite::Result<Run> {
-    type PhaseColumns = (String, PhaseState, Option<i32>, Option<i64>, Option<i64>);
     let statement = format!("SELECT {RUN} FROM runs WHERE runs.key = ?");
-    tx.prepare_cached(&statement)?.query_row([key.0], |row| {
-        let corrupt = |error: Box<dyn std::error::Error + Send + Sync>| {
-            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error)
-        };
-        let text = |column| row.get::<_, String>(column);
-        let moment = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(Timestamp));
-        let count = |column| u64::try_from(row.get::<_, i64>(column)?).map_err(|error| corrupt(error.into()));
-        let phases: Vec<PhaseColumns> =
-            serde_json::from_str(&text("phases")?).map_err(|error| corrupt(error.into()))?;
-        let waits = row.get::<_, Option<String>>("gate")?.as_deref() == Some("waiting");
-        let question = || Ok::<_, rusqlite::Error>(Question { seq: count("asked")?, question: text("question")? });
-        Ok(Run {
-            id: text("id")?.parse().map_err(|error: crate::model::run::NotARunId| corrupt(error.into()))?,
-            pipeline: text("pipeline")?,
-            status: text("status")?
-                .parse()
-                .map_err(|error: crate::model::status::UnknownStatus| corrupt(error.into()))?,
-            phase: row.get("phase")?,
-            attempt: row.get("attempt")?,
-            params: serde_json::from_str(&text("params")?).map_err(|error| corrupt(error.into()))?,
-            priority: row.get("priority")?,
-            created_at: Timestamp(row.get("created_at")?),
-            started_at: moment("started_at")?,
-            finished_at: moment("finished_at")?,
-            head: count("head")?,
-            phases: phases
-                .into_iter()
-                .map(|(name, state, exit_code, started_at, finished_at)| Phase {
-                    name,
-                    state,
-                    exit_code,
-                    started_at: started_at.map(Timestamp),
-                    finished_at: finished_at.map(Timestamp),
-                })
-                .collect(),
-            error: row.get("error")?,
-            approval: waits.then(question).transpose()?,
-            pin: Pin { pinned: row.get("pinned")?, pins: count("pins")? },
-        })
-    })
+    tx.prepare_cached(&statement)?.query_row([key.0], |row| rows::run(row))
+}
+
+/// A try of a delivery begins or has ended.
+pub(super) fn follow(tx: &Connection, change: &Change, delivery: i64) -> rusqlite::Result<()> {
+    match change {
+        Change::Try { until } => tx
+            .prepare_cached("UPDATE deliveries SET token = token + 1, due_at = ? WHERE key = ?")?
+            .execute(params![until.0, delivery]),
+        Change::Tried { next: Some(next), .. } => tx
+            .prepare_cached("UPDATE deliveries SET tries = tries + 1, due_at = ? WHERE key = ?")?
+            .execute(params![next.0, delivery]),
+        Change::Tried { next: None, .. } => {
+            tx.prepare_cached("DELETE FROM deliveries WHERE key = ?")?.execute([delivery])
+        }
+        _ => Ok(0),
+    }
+    .map(drop)
 }

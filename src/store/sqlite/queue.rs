@@ -16,7 +16,7 @@ const ORDER: &str = "ORDER BY priority DESC, queued_at, key LIMIT ?";
 impl SqliteStore {
     pub(super) async fn claimable(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
         let found = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT key, attempt FROM runs WHERE status = 'pending' AND NOT EXISTS (
+            "SELECT key, attempt FROM runs INDEXED BY runs_pending WHERE status = 'pending' AND NOT EXISTS (
                 SELECT 1 FROM runs AS other
                 WHERE other.concurrency_group = runs.concurrency_group AND other.status = 'running') {ORDER}"
         )))
@@ -37,7 +37,7 @@ impl SqliteStore {
             "SELECT id, priority, (
                 SELECT id FROM runs AS other
                 WHERE other.concurrency_group = runs.concurrency_group AND other.status = 'running') AS held_by
-             FROM runs WHERE status = 'pending' {ORDER}"
+             FROM runs INDEXED BY runs_pending WHERE status = 'pending' {ORDER}"
         )))
         .bind(limit)
         .fetch_all(&mut *tx)

@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::attempts::earlier;
-use super::commit::KEPT;
+use super::create::KEPT;
 use super::review::tally;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};

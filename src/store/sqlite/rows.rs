@@ -17,29 +17,94 @@ pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase
         (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position) \
      ) AS phases";
 
-/// What a column holds is not what was put there: another program wrote to the file.
-fn corrupt(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) }
+/// A row, of whichever library has read it: sqlx for what is asked, rusqlite inside of the writer's transactions.
+pub trait Columns {
+    /// Why a column cannot be read.
+    type Error;
+
+    /// What a column holds is not what was put there: another program wrote to the file.
+    fn corrupt(column: &str, error: Box<dyn std::error::Error + Send + Sync>) -> Self::Error;
+
+    /// The text in a column.
+    fn text(&self, column: &str) -> Result<Option<String>, Self::Error>;
+
+    /// The number in a column.
+    fn number(&self, column: &str) -> Result<Option<i64>, Self::Error>;
+}
+
+impl Columns for SqliteRow {
+    type Error = sqlx::Error;
+
+    fn corrupt(column: &str, source: Box<dyn std::error::Error + Send + Sync>) -> sqlx::Error {
+        sqlx::Error::ColumnDecode { index: column.to_owned(), source }
+    }
+
+    fn text(&self, column: &str) -> Result<Option<String>, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn number(&self, column: &str) -> Result<Option<i64>, sqlx::Error> {
+        self.try_get(column)
+    }
+}
+
+impl Columns for rusqlite::Row<'_> {
+    type Error = rusqlite::Error;
+
+    fn corrupt(column: &str, error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
+        let error = format!("{column}: {error}").into();
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, error)
+    }
+
+    fn text(&self, column: &str) -> rusqlite::Result<Option<String>> {
+        self.get(column)
+    }
+
+    fn number(&self, column: &str) -> rusqlite::Result<Option<i64>> {
+        self.get(column)
+    }
+}
+
+/// A text that is always there.
+fn text<R: Columns>(row: &R, column: &str) -> Result<String, R::Error> {
+    row.text(column)?.ok_or_else(|| R::corrupt(column, "is NULL".into()))
+}
+
+/// A whole number that is always there, and fits.
+fn number<R: Columns, N: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>>(
+    row: &R,
+    column: &str,
+) -> Result<N, R::Error> {
+    let number = row.number(column)?.ok_or_else(|| R::corrupt(column, "is NULL".into()))?;
+    N::try_from(number).map_err(|error| R::corrupt(column, error.into()))
+}
+
+/// What a text says, one way or another.
+fn read<R: Columns, T, E: std::error::Error + Send + Sync + 'static>(
+    column: &str,
+    said: Result<T, E>,
+) -> Result<T, R::Error> {
+    said.map_err(|error| R::corrupt(column, error.into()))
 }
 
 /// A seq or another count that the database keeps as a signed number.
-pub fn count(row: &SqliteRow, column: &str) -> Result<u64, sqlx::Error> {
-    u64::try_from(row.try_get::<i64, _>(column)?).map_err(|error| corrupt(column, error))
+pub fn count<R: Columns>(row: &R, column: &str) -> Result<u64, R::Error> {
+    number(row, column)
 }
 
 /// `status`.
-pub fn status(row: &SqliteRow) -> Result<Status, sqlx::Error> {
-    row.try_get::<&str, _>("status")?.parse().map_err(|error| corrupt("status", error))
+pub fn status<R: Columns>(row: &R) -> Result<Status, R::Error> {
+    read::<R, _, _>("status", text(row, "status")?.parse())
 }
 
 /// `status`, `attempt` and `head`.
-pub fn pulse(row: &SqliteRow) -> Result<Pulse, sqlx::Error> {
-    Ok(Pulse { head: count(row, "head")?, status: status(row)?, attempt: row.try_get("attempt")? })
+pub fn pulse<R: Columns>(row: &R) -> Result<Pulse, R::Error> {
+    Ok(Pulse { head: count(row, "head")?, status: status(row)?, attempt: number(row, "attempt")? })
 }
 
 /// What a column holds as a run's id.
 pub fn id(text: &str, column: &str) -> Result<RunId, sqlx::Error> {
-    text.parse().map_err(|error| corrupt(column, error))
+    read::<SqliteRow, _, _>(column, text.parse())
 }
 
 /// `id` and `attempt`.
@@ -49,7 +114,7 @@ pub fn id_and_attempt(row: &SqliteRow) -> Result<(RunId, u32), sqlx::Error> {
 
 /// What a column holds as JSON.
 pub fn json<T: serde::de::DeserializeOwned>(text: &str, column: &str) -> Result<T, sqlx::Error> {
-    serde_json::from_str(text).map_err(|error| corrupt(column, error))
+    read::<SqliteRow, _, _>(column, serde_json::from_str(text))
 }
 
 /// A pattern for `LIKE … ESCAPE '\'`: texts that have this one in them.
@@ -64,31 +129,26 @@ pub fn key_and_attempt(row: &SqliteRow) -> Result<(RunKey, u32), sqlx::Error> {
 }
 
 /// A time that may not have come yet.
-pub fn moment(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
-    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp))
-}
-
-fn text_of<'a>(row: &'a SqliteRow, column: &str) -> Result<Option<&'a str>, sqlx::Error> {
-    row.try_get(column)
+pub fn moment<R: Columns>(row: &R, column: &str) -> Result<Option<Timestamp>, R::Error> {
+    Ok(row.number(column)?.map(Timestamp))
 }
 
 /// The columns of [`RUN`].
-pub fn run(row: &SqliteRow) -> Result<Run, sqlx::Error> {
+pub fn run<R: Columns>(row: &R) -> Result<Run, R::Error> {
     type PhaseColumns = (String, PhaseState, Option<i32>, Option<i64>, Option<i64>);
-    let text = |column| row.try_get::<&str, _>(column);
-    let phases: Vec<PhaseColumns> = json(text("phases")?, "phases")?;
+    let phases: Vec<PhaseColumns> = read::<R, _, _>("phases", serde_json::from_str(&text(row, "phases")?))?;
     // Nobody is asked any more about a run that is to be cancelled.
-    let waits = row.try_get::<Option<&str>, _>("gate")? == Some("waiting") && text_of(row, "cancel_by")?.is_none();
-    let question = || Ok::<_, sqlx::Error>(Question { seq: count(row, "asked")?, question: row.try_get("question")? });
+    let waits = row.text("gate")?.as_deref() == Some("waiting") && row.text("cancel_by")?.is_none();
+    let question = || Ok::<_, R::Error>(Question { seq: count(row, "asked")?, question: text(row, "question")? });
     Ok(Run {
-        id: id(text("id")?, "id")?,
-        pipeline: row.try_get("pipeline")?,
+        id: read::<R, _, _>("id", text(row, "id")?.parse())?,
+        pipeline: text(row, "pipeline")?,
         status: status(row)?,
-        phase: row.try_get("phase")?,
-        attempt: row.try_get("attempt")?,
-        params: json(text("params")?, "params")?,
-        priority: row.try_get("priority")?,
-        created_at: Timestamp(row.try_get("created_at")?),
+        phase: row.text("phase")?,
+        attempt: number(row, "attempt")?,
+        params: read::<R, _, _>("params", serde_json::from_str(&text(row, "params")?))?,
+        priority: number(row, "priority")?,
+        created_at: Timestamp(number(row, "created_at")?),
         started_at: moment(row, "started_at")?,
         finished_at: moment(row, "finished_at")?,
         head: count(row, "head")?,
@@ -102,15 +162,15 @@ pub fn run(row: &SqliteRow) -> Result<Run, sqlx::Error> {
                 finished_at: finished_at.map(Timestamp),
             })
             .collect(),
-        error: row.try_get("error")?,
+        error: row.text("error")?,
         approval: waits.then(question).transpose()?,
         pin: pin(row)?,
     })
 }
 
 /// `pinned` and `pins`.
-pub fn pin(row: &SqliteRow) -> Result<Pin, sqlx::Error> {
-    Ok(Pin { pinned: row.try_get("pinned")?, pins: count(row, "pins")? })
+pub fn pin<R: Columns>(row: &R) -> Result<Pin, R::Error> {
+    Ok(Pin { pinned: number::<R, i64>(row, "pinned")? != 0, pins: count(row, "pins")? })
 }
 
 /// `seq`, `ts`, `attempt`, `phase`, `kind` and `data`.

@@ -1,0 +1,123 @@
+//! New runs and attempts, and the marks that say how far schedules are done: a due time's run is made with the move of its mark.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::commit::{INSERT_FRAME, json, signed};
+use crate::model::queue::{Group, WhenBusy};
+use crate::model::{Pipeline, Timestamp};
+use crate::store::{Mark, NewFrame, NewRun, Outcome, RunKey};
+
+/// How long an Idempotency-Key is kept, in milliseconds: a day (issue 4).
+pub(super) const KEPT: i64 = 24 * 60 * 60 * 1000;
+
+/// A new pending run, unless its key, its schedule's mark or its group refuses it.
+pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
+    if let Some((key, digest)) = &new.idempotency {
+        tx.prepare_cached("DELETE FROM idempotency_keys WHERE created_at <= ?")?.execute([new.at.0 - KEPT])?;
+        let known = tx
+            .prepare_cached(
+                "SELECT runs.key, digest FROM idempotency_keys AS known
+                 LEFT JOIN runs ON runs.key = known.run AND runs.deleted_at IS NULL WHERE known.key = ?",
+            )?
+            .query_row([key], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Vec<u8>>(1)?)))
+            .optional()?;
+        if let Some((run, known)) = known {
+            return Ok(match run {
+                _ if known != *digest => Outcome::KeyConflict,
+                Some(run) => Outcome::Created { run: RunKey(run), new: false },
+                None => Outcome::KeyOfDeleted,
+            });
+        }
+    }
+    let group = new.pipeline.group(&new.params);
+    if let Some(Group { key, when_busy: WhenBusy::Refuse }) = &group {
+        let busy = "SELECT 1 FROM runs WHERE concurrency_group = ?1 AND status IN ('pending', 'running')
+             UNION ALL SELECT 1 FROM runs INDEXED BY runs_resume WHERE resume = 1 AND concurrency_group = ?1";
+        if tx.prepare_cached(busy)?.exists([key])? {
+            // A due time whose run is refused is done.
+            let due = new.mark.as_ref().map(|mark| move_mark(tx, mark)).transpose()?.unwrap_or_default();
+            return Ok(if due { Outcome::Marked } else { Outcome::Refused });
+        }
+    }
+    if let Some(mark) = &new.mark
+        && !move_mark(tx, mark)?
+    {
+        return Ok(Outcome::Refused);
+    }
+    let params = json(&new.params)?;
+    let (group, supersedes) = group_columns(group);
+    tx.prepare_cached(
+        "INSERT INTO runs (id, pipeline, params, created_at, queued_at, priority, concurrency_group, supersedes)
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![new.id.as_str(), new.pipeline.name, params, new.at.0, new.priority, group, supersedes])?;
+    let run = RunKey(tx.last_insert_rowid());
+    add_attempt(tx, run, 1, 1, &new.pipeline, &params, new.at)?;
+    if let Some(origin) = &new.origin {
+        tell_origin(tx, run, origin)?;
+    }
+    if let Some((key, digest)) = &new.idempotency {
+        tx.prepare_cached("INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES (?, ?, ?, ?)")?
+            .execute(params![key, digest, run.0, new.at.0])?;
+    }
+    Ok(Outcome::Created { run, new: true })
+}
+
+/// `concurrency_group` and `supersedes`.
+pub(super) fn group_columns(group: Option<Group>) -> (Option<String>, bool) {
+    group.map_or((None, false), |Group { key, when_busy }| (Some(key), when_busy == WhenBusy::CancelPrevious))
+}
+
+/// The first frame of a run that is not there for anyone yet, so nobody is to be told of it.
+fn tell_origin(tx: &Connection, run: RunKey, frame: &NewFrame) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE runs SET head = 1 WHERE key = ?")?.execute([run.0])?;
+    tx.prepare_cached(INSERT_FRAME)?.execute(params![
+        run.0,
+        1,
+        frame.ts.0,
+        1,
+        frame.phase.as_deref(),
+        frame.kind.as_ref(),
+        frame.data.as_ref()
+    ])?;
+    Ok(())
+}
+
+/// Whether the mark was where it was believed to be, and is now where it is to be.
+pub(super) fn move_mark(tx: &Connection, mark: &Mark) -> rusqlite::Result<bool> {
+    let Mark { pipeline, schedule, from, to } = mark;
+    let moved = match (from, to) {
+        (None, None) => 0,
+        (None, Some(to)) => tx
+            .prepare_cached("INSERT OR IGNORE INTO schedules (pipeline, schedule, done) VALUES (?, ?, ?)")?
+            .execute(params![pipeline, schedule, to.0])?,
+        (Some(from), Some(to)) => tx
+            .prepare_cached("UPDATE schedules SET done = ? WHERE pipeline = ? AND schedule = ? AND done = ?")?
+            .execute(params![to.0, pipeline, schedule, from.0])?,
+        (Some(from), None) => tx
+            .prepare_cached("DELETE FROM schedules WHERE pipeline = ? AND schedule = ? AND done = ?")?
+            .execute(params![pipeline, schedule, from.0])?,
+    };
+    Ok(moved == 1)
+}
+
+/// The rows of a new attempt and its phases, which have not begun.
+pub(super) fn add_attempt(
+    tx: &Connection,
+    run: RunKey,
+    attempt: u32,
+    first: u64,
+    pipeline: &Pipeline,
+    params: &str,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO attempts (run, attempt, first, params, pipeline, queued_at) VALUES (?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![run.0, attempt, signed(first), params, json(pipeline)?, at.0])?;
+    let mut add = tx.prepare_cached("INSERT INTO phases (run, attempt, position, name) VALUES (?, ?, ?, ?)")?;
+    for (position, phase) in (0i64..).zip(&pipeline.phases) {
+        add.execute(params![run.0, attempt, position, phase.name])?;
+    }
+    Ok(())
+}
