@@ -18,7 +18,7 @@ impl Worker {
     /// Carries the phases out, up to the end of the last one: all of them, or those that are left after a person has answered.
     /// `None` if the run now waits for a person.
     pub(super) async fn phases<'a>(&self, assignment: &'a Assignment) -> Result<Option<Finished<'a>>, WriteError> {
-        let Assignment { run, pipeline, answer } = assignment;
+        let Assignment { run, pipeline, answer, .. } = assignment;
         let first = run.phases.iter().position(|phase| phase.state == PhaseState::Pending).unwrap_or(0);
         let not_begun = |verdict, index: usize| {
             let rest = pipeline.phases.get(index..).unwrap_or_default();

@@ -7,14 +7,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::interruption::lapsed;
 use super::sweep::sweep;
 use super::worker::Worker;
 use super::workspace::discard;
 use crate::journal::WriteError;
-use crate::model::kinds::PhaseChange;
-use crate::model::pipeline::OnInterrupt;
-use crate::model::{PhaseState, Pipeline, Run, Status, Timestamp, plan};
-use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
+use crate::model::{Status, Timestamp};
+use crate::store::{Change, Guard, RunKey, Write};
 
 /// How often the engine looks by itself for runs that wait or that nobody holds, at the most.
 const LOOK: Duration = Duration::from_secs(1);
@@ -47,9 +46,6 @@ impl EngineTask {
         while !self.stop.is_cancelled() {
             if let Err(error) = self.recover().await {
                 tracing::warn!(%error, "cannot look for runs whose worker went away");
-            }
-            if let Err(error) = self.resume().await {
-                tracing::warn!(%error, "cannot look for runs that go on by themselves");
             }
             if let Err(error) = self.supersede().await {
                 tracing::warn!(%error, "cannot look for runs whose place others take");
@@ -111,17 +107,15 @@ impl EngineTask {
         });
     }
 
-    /// Ends runs whose lease ran out as interrupted. Each is taken once, whoever else looks: the guard sees to it.
+    /// Ends attempts whose lease ran out as interrupted. Each is taken once, whoever else looks: the guard sees to it.
     async fn recover(&self) -> Result<(), WriteError> {
         let now = Timestamp::now();
         for (run, attempt) in self.shared.store.lapsed(now).await? {
-            let Some(Assignment { run: lapsed, pipeline, .. }) = self.shared.store.assignment(run).await? else {
-                continue;
-            };
-            match self.shared.journal.write(interruption(run, attempt, &lapsed, &pipeline, now)).await {
+            let Some(assignment) = self.shared.store.assignment(run).await? else { continue };
+            match self.shared.journal.write(lapsed(run, attempt, &assignment, now)).await {
                 Ok(_) => {
                     tracing::warn!(run = run.0, attempt, "recovered a run whose worker went away");
-                    discard(&self.shared.options.workspaces.of(&lapsed.id, attempt)).await;
+                    discard(&self.shared.options.workspaces.of(&assignment.run.id, attempt)).await;
                 }
                 Err(WriteError::Refused) => {}
                 Err(error) => return Err(error),
@@ -157,46 +151,6 @@ impl EngineTask {
         }
         Ok(())
     }
-
-    /// Asks for the new attempts of interrupted runs that go on by themselves. Each is asked for once, whoever else looks.
-    async fn resume(&self) -> Result<(), WriteError> {
-        for key in self.shared.store.to_resume().await? {
-            let Some(Assignment { run, pipeline, .. }) = self.shared.store.assignment(key).await? else { continue };
-            // All may have ended well, and only the last word been missing.
-            let from =
-                plan::first_unfinished(&run.phases, run.status, &pipeline).min(pipeline.phases.len().saturating_sub(1));
-            let phase = pipeline.phases.get(from).map_or("", |spec| spec.name.as_str());
-            let reason = format!("resumed by {} with phase {phase}", self.shared.options.owner);
-            let params = run.params.clone();
-            let queue = Write::queue(key, &run, Arc::new(pipeline.clone()), params, from, true, reason);
-            // Somebody has asked for it meanwhile.
-            let Some(queue) = queue else { continue };
-            match self.shared.journal.write(queue).await {
-                Ok(_) => tracing::info!(run = key.0, from, "resumed an interrupted run"),
-                Err(WriteError::Refused) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The write that ends a lapsed run: the phase it was in, the phases it did not reach, the status.
-fn interruption(key: RunKey, attempt: u32, run: &Run, pipeline: &Pipeline, now: Timestamp) -> Write {
-    let reason = "its worker went away: the lease ran out".to_owned();
-    let resume = pipeline.on_interrupt == OnInterrupt::Resume;
-    let mut write =
-        Write::new(key, Guard::Lapsed(attempt, now, run.head), Change::Interrupt { error: reason.clone(), resume });
-    for phase in &run.phases {
-        let (state, duration_ms) = match phase.state {
-            PhaseState::Started => (PhaseState::Failed, phase.started_at.map(|at| now.since(at))),
-            PhaseState::Pending => (PhaseState::Skipped, None),
-            PhaseState::Completed | PhaseState::Failed | PhaseState::Skipped => continue,
-        };
-        write.add_phase(PhaseChange { name: phase.name.clone(), state, exit_code: None, duration_ms, carried: false });
-    }
-    write.frames.push(NewFrame::status(Status::Running, Status::Interrupted, reason));
-    write
 }
 
 /// Takes a run from the list of those carried out here when dropped, and rings for the next.

@@ -1,12 +1,14 @@
 //! The engine: the only place where a run's work starts, and only by winning the change `pending` to `running`.
 //!
 //! [`dispatch`] claims runs that wait, up to a number at once, and recovers those whose worker went away; [`worker`] holds one
-//! attempt, [`attempt`] carries its phases out and [`tries`] a phase's command; [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no
-//! child outlives the server. All that happens is journaled. Knows no HTTP.
+//! attempt, [`attempt`] carries its phases out and [`tries`] a phase's command; [`interruption`] says what becomes of a run whose worker
+//! goes away. [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no child outlives the server. All that
+//! happens is journaled. Knows no HTTP.
 
 mod attempt;
 mod commands;
 mod dispatch;
+mod interruption;
 mod lines;
 mod output;
 mod places;

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::interruption::interrupt;
 use super::verdict::{Finished, Verdict};
 use super::workspace::discard;
 use crate::journal::WriteError;
 use crate::model::kinds::PhaseChange;
-use crate::model::pipeline::OnInterrupt;
 use crate::model::{Body, PhaseSpec, Status, Timestamp};
 use crate::store::{Change, Guard, Lease, NewFrame, RunKey, Write};
 
@@ -132,27 +132,23 @@ impl Worker {
         let Some(Finished { verdict, end, rest }) = self.phases(&assignment).await? else { return Ok(()) };
         // Before the run is finished, so that whoever sees that finds nothing of it left.
         discard(&self.shared.options.workspaces.of(&assignment.run.id, assignment.run.attempt)).await;
-        let resume = assignment.pipeline.on_interrupt == OnInterrupt::Resume;
-        self.finish(verdict, end, rest, resume).await
+        self.finish(verdict, end, rest).await
     }
 
     /// Ends the attempt in one transaction: the phase that ended it, the phases that will not run, the error, the status.
-    async fn finish(
-        &self,
-        verdict: Verdict,
-        end: Option<PhaseChange>,
-        rest: &[PhaseSpec],
-        resume: bool,
-    ) -> Result<(), WriteError> {
+    async fn finish(&self, verdict: Verdict, end: Option<PhaseChange>, rest: &[PhaseSpec]) -> Result<(), WriteError> {
         let Verdict { to, reason, error } = verdict;
-        let change = match (to, &error) {
-            (Status::Interrupted, _) => Change::Interrupt { error: reason.clone(), resume },
-            (_, error) => Change::Finish { to, error: error.as_ref().map(|error| error.message.clone()) },
-        };
-        let mut write = self.write(change);
+        let mut write = self.write(Change::Finish { to, error: error.as_ref().map(|error| error.message.clone()) });
         let skipped = rest.iter().map(|spec| PhaseChange::skipped(spec.name.clone()));
         for phase in end.into_iter().chain(skipped) {
             write.add_phase(phase);
+        }
+        if to == Status::Interrupted {
+            // As the phases stand by now.
+            let Some(assignment) = self.shared.store.assignment(self.lease.run).await? else {
+                return Err(WriteError::Refused);
+            };
+            return self.shared.journal.write(interrupt(write, &assignment, reason)).await.map(drop);
         }
         write.frames.extend(error.map(|error| NewFrame::now(None, &Body::Error(error))));
         write.frames.push(NewFrame::status(Status::Running, to, reason));

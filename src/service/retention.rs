@@ -23,7 +23,7 @@ impl Service {
     /// Deletes a finished run. When this returns nobody sees it any more, though what it has takes a while to go.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`]; [`Code::RunActive`], also of one that is about to go on by itself; [`Code::RunPinned`]; the database's own.
+    /// [`Code::RunNotFound`]; [`Code::RunActive`]; [`Code::RunPinned`]; the database's own.
     pub async fn delete(&self, id: &str) -> Result<(), Problem> {
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;

@@ -150,8 +150,9 @@ pub enum Change {
     Interrupt {
         /// Why, in a sentence.
         error: String,
-        /// Whether a new attempt goes on by itself, unless too many in a row have.
-        resume: bool,
+        /// The attempt that goes on by itself, asked for in the same transaction: nobody sees the run as ended in between. Left out
+        /// if somebody has asked for the run's end, or rejected it.
+        next: Option<Box<Write>>,
     },
     /// A new attempt waits.
     Queue {
@@ -186,8 +187,7 @@ pub enum Change {
         /// Whether it stays.
         pinned: bool,
     },
-    /// The run is there for nobody any more, if it is finished, not pinned, and does not go on by itself. What it has goes afterwards, see
-    /// [`Clearing`].
+    /// The run is there for nobody any more, if it is finished and not pinned. What it has goes afterwards, see [`Clearing`].
     Delete {
         /// Its id, for those who have to be told.
         id: RunId,

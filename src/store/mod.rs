@@ -49,6 +49,8 @@ pub struct Assignment {
     pub pipeline: Pipeline,
     /// What a person answered last in this attempt, if one was asked.
     pub answer: Option<Answer>,
+    /// How many attempts up to this one nobody has asked for: each went on after an interruption.
+    pub resumed: u32,
 }
 
 /// A phase's name, and what it has given to later ones, by name.
@@ -127,7 +129,7 @@ pub trait RunStore: Send + Sync {
     /// How many runs wait for a worker, and the first `limit` of them in the order in which they are taken.
     async fn queue(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError>;
 
-    /// A run of the group with this key that is active, or goes on by itself.
+    /// A run of the group with this key that is active.
     async fn active_in(&self, group: &str) -> Result<Option<RunId>, StoreError>;
 
     /// Active runs that nobody has asked the end of, whose place a later run of their group takes, each with that run.
@@ -145,9 +147,6 @@ pub trait RunStore: Send + Sync {
 
     /// Runs whose lease ran out before `now`, each with its attempt.
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError>;
-
-    /// Interrupted runs that go on by themselves.
-    async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError>;
 
     /// How far every schedule is done, by its pipeline and which of its schedules it is.
     async fn marks(&self) -> Result<BTreeMap<(String, String), Timestamp>, StoreError>;

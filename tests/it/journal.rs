@@ -109,9 +109,6 @@ impl RunStore for Paused {
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.inner.lapsed(now).await
     }
-    async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
-        self.inner.to_resume().await
-    }
     async fn marks(&self) -> Result<std::collections::BTreeMap<(String, String), Timestamp>, StoreError> {
         self.inner.marks().await
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Server, World, until_within};
+use crate::support::{Events, Server, World, until_within};
 
 /// Three phases that note when they run. The second stands until it is let go, and then ends as it is told to.
 fn pipeline(world: &World, on_interrupt: &str) {
@@ -111,6 +111,32 @@ async fn an_interrupted_run_resumes_with_the_unfinished_phase() {
     assert_eq!(moves[9..], [("pending", "running"), ("running", "completed")]);
 }
 
+/// Whoever follows the run over an interruption hears of it, and of what comes after: the stream ends with the run, not before.
+#[tokio::test]
+async fn a_stream_goes_on_with_the_run() {
+    let world = World::new();
+    pipeline(&world, "resume");
+    let server = world.serve();
+    let id = server.start(&world, "p").await;
+    until_phase(&server, &id, 1, "hold").await;
+    server.kill();
+    let server = world.serve();
+    // The lease of the server that is gone still holds.
+    assert_eq!((&server.run(&id).await["status"], &server.run(&id).await["attempt"]), (&json!("running"), &json!(1)));
+    let stream = Events::open(&server, &format!("/runs/{id}/events")).await;
+    let heard = tokio::spawn(stream.all());
+    until_phase(&server, &id, 2, "hold").await;
+    std::fs::write(world.file("go"), "").unwrap();
+    let heard = heard.await.unwrap();
+    let (end, frames) = heard.split_last().unwrap();
+    assert_eq!(end.event, "end");
+    assert_eq!(frames.iter().filter(|event| event.event == "end").count(), 0);
+    let moves: Vec<_> = heard.iter().filter(|event| event.data.contains("\"from\":\"interrupted\"")).collect();
+    assert_eq!(moves.len(), 1, "{heard:?}");
+    let run = server.run(&id).await;
+    assert_eq!((&run["status"], &run["attempt"]), (&json!("completed"), &json!(2)));
+}
+
 /// One that ends its server each time is not begun for ever, and one that nobody wants resumed stays as it is.
 #[tokio::test]
 async fn resuming_comes_to_an_end() {
@@ -138,6 +164,7 @@ async fn resuming_comes_to_an_end() {
     }
     let run = server.until_status(&id, "interrupted").await;
     assert_eq!(run["attempt"], 11, "the first one, and ten that nobody asked for");
+    assert!(run["error"].as_str().unwrap().ends_with("10 times in a row, and now waits to be re-run"), "{run}");
     let stays = server.until_status(&stays, "interrupted").await;
     assert_eq!((&stays["attempt"], states(&stays)), (&json!(1), vec!["completed", "failed", "skipped"]));
     // It is over only for the engine: a person may ask for it again.

@@ -246,9 +246,6 @@ impl RunStore for Memory {
     async fn lapsed(&self, _: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         unreachable!()
     }
-    async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
-        unreachable!()
-    }
     async fn marks(&self) -> Result<std::collections::BTreeMap<(String, String), Timestamp>, StoreError> {
         unreachable!()
     }

@@ -16,8 +16,8 @@ use super::create::{add_attempt, create, group_columns, move_mark};
 use super::outbox;
 use super::read::frames_after;
 use super::{SqliteStore, classify, detached, rows};
-use crate::model::Record;
 use crate::model::queue::{Group, WhenBusy};
+use crate::model::{Record, Status};
 use crate::store::{
     Change, Committed, Guard, JournalStore, NewFrame, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
 };
@@ -32,18 +32,21 @@ pub(super) const INSERT_FRAME: &str =
 /// The lease of a run that waits for a person does not run out.
 const NEVER: i64 = i64::MAX;
 
-/// How many attempts in a row nobody has asked for: a run that ends its server each time is not begun for ever.
-const RESUMES: i64 = 10;
-
 /// No run of the same group is carried out. Also an index of the database (`runs_group_running`).
 const GROUP_IS_FREE: &str = " AND NOT EXISTS (SELECT 1 FROM runs AS other \
      WHERE other.concurrency_group = runs.concurrency_group AND other.status = 'running')";
 
-/// No other run of the group with this key is active, or goes on by itself.
+/// No run of the group with this key is active.
 const GROUP_IS_IDLE: &str = " AND NOT EXISTS (SELECT 1 FROM runs AS other \
-     WHERE other.concurrency_group = ? AND other.status IN ('pending', 'running')) \
-     AND NOT EXISTS (SELECT 1 FROM runs AS other INDEXED BY runs_resume \
-     WHERE other.resume = 1 AND other.concurrency_group = ? AND other.key <> runs.key)";
+     WHERE other.concurrency_group = ? AND other.status IN ('pending', 'running'))";
+
+/// Nobody has asked for the run's end, or rejected it: that counts, also if its server goes away before it comes.
+const MAY_GO_ON: &str =
+    "SELECT 1 FROM runs WHERE key = ? AND cancel_by IS NULL AND coalesce(json_extract(answer, '$.approved'), 1)";
+
+/// The attempt is over: with the status, the moment and the error.
+const FINISH: &str = ", status = ?, finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, \
+     lease_until = NULL, gate = NULL, asked = NULL, question = NULL, answer = NULL";
 
 /// A run that a worker may take up again, in one attempt.
 const ANSWERED_IN_ATTEMPT: &str = "gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND attempt = ?";
@@ -119,6 +122,12 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
 
 /// One statement moves the run, under its guard, and makes room for the frames: `head` is taken and given in one step.
 fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
+    let next = match &write.change {
+        Change::Interrupt { next: Some(next), .. } if tx.prepare_cached(MAY_GO_ON)?.exists([write.run.0])? => {
+            Some(next)
+        }
+        _ => None,
+    };
     let text = |text: &str| Value::Text(text.to_owned());
     let number = Value::Integer;
     let mut values = vec![number(signed(write.frames.len() as u64))];
@@ -153,15 +162,11 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         }
         Change::Finish { to, error } => {
             values.extend([text(to.as_str()), number(write.at.0), error.clone().into()]);
-            ", status = ?, finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, lease_until = NULL, \
-              gate = NULL, asked = NULL, question = NULL, answer = NULL"
+            FINISH
         }
-        Change::Interrupt { error, resume } => {
-            values.extend([number(write.at.0), text(error), number(i64::from(*resume)), number(RESUMES)]);
-            // What somebody has cancelled or rejected does not go on by itself because its server went away meanwhile.
-            ", status = 'interrupted', finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, \
-              lease_until = NULL, gate = NULL, asked = NULL, question = NULL, answer = NULL, \
-              resume = ? AND resumes < ? AND cancel_by IS NULL AND coalesce(json_extract(answer, '$.approved'), 1)"
+        Change::Interrupt { error, .. } => {
+            values.extend([text(Status::Interrupted.as_str()), number(write.at.0), text(error)]);
+            FINISH
         }
         Change::Queue { pipeline, params, by_itself, .. } => {
             let (group, supersedes) = group_columns(pipeline.group(params));
@@ -171,7 +176,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             values.extend([again.clone(), number(write.at.0), again]);
             ", status = 'pending', attempt = attempt + 1, params = ?, concurrency_group = ?, supersedes = ?, \
               queued_at = iif(?, queued_at, ?), \
-              started_at = NULL, finished_at = NULL, error = NULL, resume = 0, resumes = (resumes + 1) * ?"
+              started_at = NULL, finished_at = NULL, error = NULL, resumes = (resumes + 1) * ?"
         }
         Change::AskCancel { by } => {
             values.push(text(by));
@@ -218,17 +223,13 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
     match &write.change {
         Change::Claim { .. } => also.push_str(GROUP_IS_FREE),
         Change::Queue { pipeline, params, by_itself, .. } => {
-            // What goes on by itself does so once, whoever has asked for what meanwhile.
-            also.push_str(if *by_itself { " AND resume = 1" } else { "" });
-            // It never gave its place up.
+            // What goes on by itself never gave its place up.
             if let Some(Group { key, when_busy: WhenBusy::Refuse }) = pipeline.group(params).filter(|_| !by_itself) {
                 also.push_str(GROUP_IS_IDLE);
-                values.extend([text(&key), text(&key)]);
+                values.push(text(&key));
             }
         }
-        Change::Delete { .. } => {
-            also.push_str(" AND status NOT IN ('pending', 'running') AND resume = 0 AND pinned = 0")
-        }
+        Change::Delete { .. } => also.push_str(" AND status NOT IN ('pending', 'running') AND pinned = 0"),
         _ => {}
     }
     let statement = format!(
@@ -263,20 +264,30 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
     for update in &write.phases {
         update_phase(tx, write, &pulse, update)?;
     }
-    let deliveries = outbox::put(tx, write, pulse)?;
+    let next = next.map(|next| change(tx, next)).transpose()?;
+    let next = next.and_then(|next| if let Outcome::Committed(next) = next { Some(next) } else { None });
+    // A run that goes on by itself has not come to its end.
+    let deliveries = if next.is_none() { outbox::put(tx, write, pulse)? } else { 0 };
     let attempt = match write.change {
         Change::Tried { attempt, .. } => attempt,
         _ => pulse.attempt,
     };
-    let frames = (first..).zip(&write.frames).map(|(seq, frame)| Record {
-        seq,
-        ts: frame.ts,
-        attempt,
-        phase: frame.phase.clone(),
-        kind: Arc::clone(&frame.kind),
-        data: Arc::clone(&frame.data),
+    let mut frames: Vec<_> = (first..)
+        .zip(&write.frames)
+        .map(|(seq, frame)| Record {
+            seq,
+            ts: frame.ts,
+            attempt,
+            phase: frame.phase.clone(),
+            kind: Arc::clone(&frame.kind),
+            data: Arc::clone(&frame.data),
+        })
+        .collect();
+    let pulse = next.map_or(pulse, |next| {
+        frames.extend(next.frames);
+        next.pulse
     });
-    Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, deliveries, frames: frames.collect() }))
+    Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, deliveries, frames }))
 }
 
 fn update_phase(tx: &Connection, write: &Write, pulse: &Pulse, update: &PhaseUpdate) -> rusqlite::Result<()> {

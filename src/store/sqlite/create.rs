@@ -31,8 +31,7 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
     }
     let group = new.pipeline.group(&new.params);
     if let Some(Group { key, when_busy: WhenBusy::Refuse }) = &group {
-        let busy = "SELECT 1 FROM runs WHERE concurrency_group = ?1 AND status IN ('pending', 'running')
-             UNION ALL SELECT 1 FROM runs INDEXED BY runs_resume WHERE resume = 1 AND concurrency_group = ?1";
+        let busy = "SELECT 1 FROM runs WHERE concurrency_group = ? AND status IN ('pending', 'running')";
         if tx.prepare_cached(busy)?.exists([key])? {
             // A due time whose run is refused is done.
             let due = new.mark.as_ref().map(|mark| move_mark(tx, mark)).transpose()?.unwrap_or_default();

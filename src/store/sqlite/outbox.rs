@@ -58,13 +58,12 @@ pub(super) fn put(tx: &Connection, write: &Write, pulse: Pulse) -> rusqlite::Res
         _ => None,
     };
     let Some(occasion) = occasion else { return Ok(0) };
-    // A run that goes on by itself has not come to its end, and nobody is asked about one that is to be cancelled.
+    // Nobody is asked about a run that is to be cancelled.
     let asked = tx
         .prepare_cached(
             "SELECT attempts.pipeline ->> '$.notify', attempts.pipeline ->> '$.title'
              FROM attempts JOIN runs ON runs.key = attempts.run
-             WHERE attempts.run = ? AND attempts.attempt = ? AND runs.resume = 0
-                AND (runs.gate IS NULL OR runs.cancel_by IS NULL)",
+             WHERE attempts.run = ? AND attempts.attempt = ? AND (runs.gate IS NULL OR runs.cancel_by IS NULL)",
         )?
         .query_row(params![write.run.0, pulse.attempt], |row| {
             Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))

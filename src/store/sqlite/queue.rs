@@ -63,8 +63,7 @@ impl SqliteStore {
 
     pub(super) async fn first_active_in(&self, group: &str) -> Result<Option<RunId>, StoreError> {
         let found: Option<String> = sqlx::query_scalar(
-            "SELECT id FROM runs WHERE concurrency_group = ?1 AND status IN ('pending', 'running')
-             UNION ALL SELECT id FROM runs INDEXED BY runs_resume WHERE resume = 1 AND concurrency_group = ?1 LIMIT 1",
+            "SELECT id FROM runs WHERE concurrency_group = ? AND status IN ('pending', 'running') LIMIT 1",
         )
         .bind(group)
         .fetch_optional(&self.reads)

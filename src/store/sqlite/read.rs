@@ -124,7 +124,7 @@ impl RunStore for SqliteStore {
 
     async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {RUN}, runs.answer, attempts.pipeline AS recipe FROM runs
+            "SELECT {RUN}, runs.answer, runs.resumes, attempts.pipeline AS recipe FROM runs
              JOIN attempts ON attempts.run = runs.key AND attempts.attempt = runs.attempt
              WHERE runs.key = ? AND runs.deleted_at IS NULL"
         )))
@@ -137,7 +137,7 @@ impl RunStore for SqliteStore {
             let pipeline = rows::json(row.try_get("recipe")?, "attempts.pipeline")?;
             let answer = row.try_get::<Option<&str>, _>("answer")?;
             let answer = answer.map(|answer| rows::json(answer, "answer")).transpose()?;
-            Ok(Assignment { run: rows::run(&row)?, pipeline, answer })
+            Ok(Assignment { run: rows::run(&row)?, pipeline, answer, resumed: row.try_get("resumes")? })
         };
         read().map(Some).map_err(classify)
     }
@@ -203,14 +203,6 @@ impl RunStore for SqliteStore {
             .await
             .map_err(classify)?;
         found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
-    }
-
-    async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
-        let found = sqlx::query_scalar("SELECT key FROM runs WHERE resume = 1 ORDER BY key")
-            .fetch_all(&self.reads)
-            .await
-            .map_err(classify)?;
-        Ok(found.into_iter().map(RunKey).collect())
     }
 
     async fn marks(&self) -> Result<BTreeMap<(String, String), Timestamp>, StoreError> {

@@ -8,7 +8,7 @@ use crate::model::{DatabaseSize, Retention, RunId, Timestamp};
 use crate::store::{Kept, Outdated, RetentionStore, RunKey, StoreError};
 
 /// Runs that may go: the terms of the index `runs_kept`, which has them in the order in which they do.
-const MAY_GO: &str = "finished_at IS NOT NULL AND resume = 0 AND pinned = 0 AND deleted_at IS NULL";
+const MAY_GO: &str = "finished_at IS NOT NULL AND pinned = 0 AND deleted_at IS NULL";
 
 #[async_trait]
 impl RetentionStore for SqliteStore {
@@ -118,7 +118,6 @@ mod tests {
         status: Status,
         finished_at: Option<i64>,
         pinned: bool,
-        resume: bool,
         deleted: bool,
     }
 
@@ -126,22 +125,20 @@ mod tests {
         let pipeline = prop::sample::select(vec!["a", "b"]);
         let status = prop::sample::select(Status::ALL.to_vec());
         // Few moments, so that many runs end at the same.
-        (pipeline, status, 0i64..20, prop::bool::weighted(0.2), prop::bool::weighted(0.3), prop::bool::weighted(0.1))
-            .prop_map(|(pipeline, status, at, pinned, resume, deleted)| {
-                let resume = resume && status == Status::Interrupted;
-                let deleted = deleted && status.is_finished() && !pinned && !resume;
-                Seen { pipeline, status, finished_at: status.is_finished().then_some(at), pinned, resume, deleted }
-            })
+        (pipeline, status, 0i64..20, prop::bool::weighted(0.2), prop::bool::weighted(0.1)).prop_map(
+            |(pipeline, status, at, pinned, deleted)| {
+                let deleted = deleted && status.is_finished() && !pinned;
+                Seen { pipeline, status, finished_at: status.is_finished().then_some(at), pinned, deleted }
+            },
+        )
     }
 
-    /// The rule in plain words: of the runs of a pipeline that are finished, not pinned, not about to go on and not gone already, the
-    /// newest first, those beyond the count go, and those that ended so long ago.
+    /// The rule in plain words: of the runs of a pipeline that are finished, not pinned and not gone already, the newest
+    /// first, those beyond the count go, and those that ended so long ago.
     fn list_model(runs: &[Seen], pipeline: &str, rule: Retention, now: i64) -> Vec<i64> {
         let mut may_go: Vec<(i64, i64)> = (1..)
             .zip(runs)
-            .filter(|(_, run)| {
-                run.pipeline == pipeline && run.status.is_finished() && !run.pinned && !run.resume && !run.deleted
-            })
+            .filter(|(_, run)| run.pipeline == pipeline && run.status.is_finished() && !run.pinned && !run.deleted)
             .map(|(key, run)| (run.finished_at.unwrap(), key))
             .collect();
         may_go.sort_unstable();
@@ -171,15 +168,14 @@ mod tests {
         let db = rusqlite::Connection::open(&file).unwrap();
         for run in runs {
             db.execute(
-                "INSERT INTO runs (id, pipeline, status, params, created_at, queued_at, finished_at, pinned, resume, deleted_at, lease_until)
-                 VALUES (?1, ?2, ?3, '{}', 0, 0, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO runs (id, pipeline, status, params, created_at, queued_at, finished_at, pinned, deleted_at, lease_until)
+                 VALUES (?1, ?2, ?3, '{}', 0, 0, ?4, ?5, ?6, ?7)",
                 rusqlite::params![
                     RunId::generate().as_str(),
                     run.pipeline,
                     run.status.as_str(),
                     run.finished_at,
                     run.pinned,
-                    run.resume,
                     run.deleted.then_some(1),
                     (run.status == Status::Running).then_some(1),
                 ],

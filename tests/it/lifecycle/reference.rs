@@ -31,11 +31,9 @@ struct Run {
     cancelled_by: Option<String>,
     rejected: bool,
     head: u64,
-    /// It goes on by itself.
-    resumes: bool,
+    /// How many attempts up to this one went on by themselves.
     resumed: u32,
     group: Option<String>,
-    refuses: bool,
     phases: Vec<(String, PhaseState)>,
 }
 
@@ -70,22 +68,15 @@ impl Machine {
         self.runs.values().filter(|run| run.status.is_active()).count()
     }
 
-    fn busy(&self, group: &str, but: Option<RunKey>, at: impl Fn(Status) -> bool) -> bool {
-        self.runs.iter().any(|(key, run)| Some(*key) != but && run.group.as_deref() == Some(group) && at(run.status))
-    }
-
-    /// Whether a group has a run, beside this one, that is active or goes on by itself.
-    fn taken(&self, group: &str, but: Option<RunKey>) -> bool {
-        let resumes =
-            |(key, run): (&RunKey, &Run)| Some(*key) != but && run.resumes && run.group.as_deref() == Some(group);
-        self.busy(group, but, Status::is_active) || self.runs.iter().any(resumes)
+    fn busy(&self, group: &str, at: impl Fn(Status) -> bool) -> bool {
+        self.runs.values().any(|run| run.group.as_deref() == Some(group) && at(run.status))
     }
 
     fn create(&mut self, new: &NewRun, outcome: &Outcome) {
         let group = new.pipeline.group(&new.params);
         let refuses = group.as_ref().is_some_and(|group| group.when_busy == WhenBusy::Refuse);
         let group = group.map(|group| group.key);
-        let refused = refuses && self.taken(group.as_ref().unwrap(), None);
+        let refused = refuses && self.busy(group.as_ref().unwrap(), Status::is_active);
         match outcome {
             Outcome::Refused => assert!(refused, "a run is refused while its group is idle"),
             Outcome::Created { run, new: true } => {
@@ -99,10 +90,8 @@ impl Machine {
                     cancelled_by: None,
                     rejected: false,
                     head: 0,
-                    resumes: false,
                     resumed: 0,
                     group,
-                    refuses,
                     phases,
                 };
                 assert!(self.runs.insert(*run, created).is_none());
@@ -138,12 +127,12 @@ impl Machine {
         let run = &self.runs[&write.run];
         let free = match &write.change {
             Change::Claim { .. } => {
-                run.group.as_ref().is_none_or(|group| !self.busy(group, None, |at| at == Status::Running))
+                run.group.as_ref().is_none_or(|group| !self.busy(group, |at| at == Status::Running))
             }
             Change::Queue { pipeline, params, by_itself, .. } => {
+                assert!(!by_itself, "what goes on by itself does so in the transaction that interrupts it");
                 let refusing = pipeline.group(params).filter(|group| group.when_busy == WhenBusy::Refuse);
-                let idle = || refusing.is_none_or(|group| !self.taken(&group.key, Some(write.run)));
-                if *by_itself { run.resumes } else { idle() }
+                refusing.is_none_or(|group| !self.busy(&group.key, Status::is_active))
             }
             _ => true,
         };
@@ -161,30 +150,43 @@ impl Machine {
             assert!(self.claimed.insert((write.run, run.attempt)), "one winner for each attempt: {write:?}");
         }
         let run = self.runs.get_mut(&write.run).unwrap();
-        let before = run.clone();
-        change(run, write);
-        for update in &write.phases {
-            let phase = run.phases.iter_mut().find(|(name, _)| *name == *update.name).unwrap();
-            let known = (phase.1, update.state);
-            use PhaseState::{Completed, Failed, Pending, Skipped, Started};
-            let follows = matches!(known, (Pending, Started | Skipped | Failed) | (Started, Completed | Failed));
-            assert!(follows, "phase {} goes from {:?} to {:?}", phase.0, known.0, known.1);
-            phase.1 = update.state;
-        }
-        run.head += write.frames.len() as u64;
-        told(&before, run, write);
-        if run.status.is_finished() && before.status.is_active() {
-            let open = |(_, state): &(String, PhaseState)| matches!(state, PhaseState::Pending | PhaseState::Started);
-            assert!(!run.phases.iter().any(open), "an attempt ends with all of its phases: {:?}", run.phases);
+        let next = match &write.change {
+            Change::Interrupt { next: Some(next), .. } if run.cancelled_by.is_none() && !run.rejected => Some(next),
+            _ => None,
+        };
+        let mut told = step(run, write);
+        if let Some(next) = next {
+            assert!(Self::holds(run, &next.guard), "it goes on from where it was interrupted: {next:?} to {run:?}");
+            assert!(run.resumed < RESUMES, "it goes on too often");
+            told.extend(step(run, next));
         }
         let pulse = committed.pulse;
         assert_eq!((pulse.status, pulse.attempt, pulse.head), (run.status, run.attempt, run.head));
         assert_eq!((committed.token, &committed.cancel_by), (run.token, &run.cancelled_by));
-        assert_eq!(committed.frames.len(), write.frames.len());
-        for (frame, seq) in committed.frames.iter().zip(before.head + 1..) {
-            assert_eq!((frame.seq, frame.attempt), (seq, run.attempt), "dense, and of its attempt");
-        }
+        let frames: Vec<_> = committed.frames.iter().map(|frame| (frame.seq, frame.attempt)).collect();
+        assert_eq!(frames, told, "dense, and of its attempt");
     }
+}
+
+/// One change of a run, with what becomes of phases and what the journal says of it: the seq and the attempt of each frame.
+fn step(run: &mut Run, write: &Write) -> Vec<(u64, u32)> {
+    let before = run.clone();
+    change(run, write);
+    for update in &write.phases {
+        let phase = run.phases.iter_mut().find(|(name, _)| *name == *update.name).unwrap();
+        let known = (phase.1, update.state);
+        use PhaseState::{Completed, Failed, Pending, Skipped, Started};
+        let follows = matches!(known, (Pending, Started | Skipped | Failed) | (Started, Completed | Failed));
+        assert!(follows, "phase {} goes from {:?} to {:?}", phase.0, known.0, known.1);
+        phase.1 = update.state;
+    }
+    run.head += write.frames.len() as u64;
+    told(&before, run, write);
+    if run.status.is_finished() && before.status.is_active() {
+        let open = |(_, state): &(String, PhaseState)| matches!(state, PhaseState::Pending | PhaseState::Started);
+        assert!(!run.phases.iter().any(open), "an attempt ends with all of its phases: {:?}", run.phases);
+    }
+    (before.head + 1..=run.head).map(|seq| (seq, run.attempt)).collect()
 }
 
 /// What a change makes of a run.
@@ -219,21 +221,17 @@ fn change(run: &mut Run, write: &Write) {
             run.rejected = false;
             run.cancelled_by = None;
         }
-        Change::Interrupt { resume, .. } => {
+        Change::Interrupt { .. } => {
             run.status = Status::Interrupted;
             run.held = None;
-            run.resumes = *resume && run.resumed < RESUMES && run.cancelled_by.is_none() && !run.rejected;
             run.rejected = false;
             run.cancelled_by = None;
         }
         Change::Queue { pipeline, params, from, by_itself } => {
             run.status = Status::Pending;
             run.attempt += 1;
-            run.resumes = false;
             run.resumed = if *by_itself { run.resumed + 1 } else { 0 };
-            let group = pipeline.group(params);
-            run.refuses = group.as_ref().is_some_and(|group| group.when_busy == WhenBusy::Refuse);
-            run.group = group.map(|group| group.key);
+            run.group = pipeline.group(params).map(|group| group.key);
             for phase in run.phases.iter_mut().skip(*from) {
                 phase.1 = PhaseState::Pending;
             }

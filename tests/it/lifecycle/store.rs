@@ -120,9 +120,6 @@ impl RunStore for Noted {
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.ask(async move |inner| inner.lapsed(now).await).await
     }
-    async fn to_resume(&self) -> Result<Vec<RunKey>, StoreError> {
-        self.ask(async move |inner| inner.to_resume().await).await
-    }
     // Nobody asks for these here.
     async fn by_idempotency_key(&self, _: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError> {
         unreachable!()

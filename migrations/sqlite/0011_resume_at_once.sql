@@ -1,0 +1,8 @@
+-- A run that goes on by itself is asked to in the transaction that interrupts it, so none waits for that any more; one that did stays
+-- interrupted, and may be re-run. The column `resume` stays at 0: the checks of other columns name it, so SQLite does not let it go.
+UPDATE runs SET resume = 0 WHERE resume = 1;
+DROP INDEX runs_resume;
+
+DROP INDEX runs_kept;
+CREATE INDEX runs_kept ON runs (pipeline, finished_at, key)
+    WHERE finished_at IS NOT NULL AND pinned = 0 AND deleted_at IS NULL;
