@@ -93,3 +93,47 @@ test('an open list catches up after the restart, too', async ({ server, api, lis
   await expect(list.row(id)).toHaveAttribute('data-status', 'interrupted', { timeout: 40_000 });
   await unchanged();
 });
+
+test.describe('a run that goes on by itself', () => {
+  // Long enough for the page to be there again before the run goes on.
+  test.use({ serverOptions: { lease: '8s' } });
+
+  test('goes on in the open page, which never takes it for ended', async ({ server, project, api, run, page, complaints }) => {
+    complaints.expectNetworkErrors();
+    await server.pipeline({
+      name: 'goes-on',
+      head: 'on_interrupt = "resume"',
+      phases: { make: `${noteStart}; echo made`, hold: `${noteStart}; echo "attempt $RUNTRAIL_ATTEMPT"; ${waitFor('go')}` },
+    });
+    const id = await server.run('goes-on');
+    await api.printed(id, 'attempt 1');
+    await run.open(id);
+    await run.says('live');
+    const unchanged = await sameDocument(page);
+    const said = await run.connection.evaluate((chip) => {
+      const said: (string | null)[] = [];
+      new MutationObserver(() => said.push(chip.getAttribute('data-state'))).observe(chip, { attributes: true });
+      return Object.assign(window, { said }).said;
+    });
+    expect(said).toEqual([]);
+    await server.kill9();
+    await server.restart();
+    await run.says('live');
+    expect((await api.run(id)).attempt, 'the page is there before the run goes on').toBe(1);
+
+    await run.isAt('running', 2);
+    await api.printed(id, 'attempt 2');
+    const first = page.locator('[data-testid="attempt"][data-attempt="1"]');
+    await expect(first).toHaveAttribute('data-status', 'interrupted');
+    await expect(run.phase('make')).toHaveAttribute('data-state', 'completed');
+    await expect(run.phase('hold')).toHaveAttribute('data-state', 'started');
+    await run.says('live');
+    expect(await page.evaluate(() => (window as unknown as { said: string[] }).said)).not.toContain('ended');
+    project.release('go');
+    await run.isAt('completed', 2);
+    await run.says('ended');
+    await run.showsAll(await api.frames(id));
+    expect(project.lines('starts')).toEqual(['1 make', '1 hold', '2 hold']);
+    await unchanged();
+  });
+});

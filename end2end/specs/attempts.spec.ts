@@ -340,6 +340,16 @@ for (const screen of [
         await run.open(id);
         await run.isAt('failed', 12).catch(() => run.isAt('completed', 12));
         await seen('attempts');
+        const menu = page.locator('details:has([data-testid="more-attempts"])');
+        await page.getByTestId('more-attempts').click();
+        await expect(menu).toHaveAttribute('open', '');
+        await attempt(page, 3).focus();
+        await page.keyboard.press('Escape');
+        await expect(menu).not.toHaveAttribute('open');
+        await expect(page.getByTestId('more-attempts')).toBeFocused();
+        await page.getByTestId('more-attempts').click();
+        await page.getByRole('heading', { level: 1 }).click();
+        await expect(menu, 'a click elsewhere closes it').not.toHaveAttribute('open');
         await page.getByTestId('more-attempts').click();
         await seen('attempts-menu');
         await attempt(page, 3).click();

@@ -99,6 +99,7 @@ test('a run that is deleted leaves an open list, and its other tabs say that it 
   await expect(other.frames.filter({ hasText: 'done' })).toBeVisible();
   const asked: string[] = [];
   other.page.on('request', (request) => asked.push(request.url()));
+  // Three of its polls would fit in: to hear nothing takes time.
   await other.page.waitForTimeout(1500);
   expect(asked, 'nothing more is asked of a run that is gone').toEqual([]);
   await other.page.getByTestId('deleted').getByRole('link', { name: 'All runs' }).click();

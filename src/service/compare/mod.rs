@@ -46,6 +46,8 @@ impl Service {
             let log = self.compare_logs(run, (&a, in_a), (&b, in_b)).await?;
             pair.log = Some(log);
         }
+        // Of a run that was deleted meanwhile there may have been less to read than there was.
+        self.find(id).await?;
         Ok(Comparison { params: params(&a.params, &b.params), phases, a, b })
     }
 

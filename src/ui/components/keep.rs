@@ -1,11 +1,11 @@
 //! Whether a run stays: the pin, and its end for good.
 
-use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use super::icon::Icon;
+use super::popover::dismissible;
 use crate::calls::{DeleteRun, PinRun};
 use crate::model::{Code, Problem, RunId, Status};
 use crate::ui::follow::Follow;
@@ -78,6 +78,7 @@ pub fn DeleteButton(
 ) -> impl IntoView {
     let delete = ServerAction::<DeleteRun>::new();
     let fold = NodeRef::<html::Details>::new();
+    dismissible(fold);
     let close = move || {
         if let Some(fold) = fold.get_untracked() {
             fold.set_open(false);
@@ -100,11 +101,6 @@ pub fn DeleteButton(
             class="sm:relative"
             class:hidden=move || status.get().is_active()
             node_ref=fold
-            on:keydown=move |event: KeyboardEvent| {
-                if event.key() == "Escape" {
-                    close();
-                }
-            }
         >
             <summary class="button w-fit list-none [&::-webkit-details-marker]:hidden" data-testid="delete">
                 {Icon::Bin.draw()}

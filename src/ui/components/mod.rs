@@ -13,6 +13,7 @@ pub mod notify_toggle;
 pub mod outcome;
 pub mod params;
 pub mod phases;
+pub mod popover;
 pub mod queue;
 pub mod review;
 pub mod runs;

@@ -59,9 +59,11 @@ fn UpcomingRow(at: Upcoming) -> impl IntoView {
                 <span class="min-w-0 truncate text-sm font-medium" title=title.clone()>{title.clone()}</span>
                 <span class="shrink-0 text-xs text-soft tabular-nums" data-testid="countdown">{move || ahead(clock, next)}</span>
             </div>
-            <p class="truncate text-xs text-faint">
-                {(!name.is_empty()).then(|| format!("{name} · "))}
-                <time datetime=next.to_string() title=on_hover>{format!("{local} {}", place_of(&timezone))}</time>
+            <p class="flex gap-1 text-xs text-faint">
+                <time class="shrink-0" datetime=next.to_string() title=on_hover>
+                    {format!("{local} {}", place_of(&timezone))}
+                </time>
+                {(!name.is_empty()).then(|| view! { <span class="min-w-0 truncate" title=name.clone()>{format!("· {name}")}</span> })}
             </p>
         </li>
     }

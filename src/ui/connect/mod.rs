@@ -8,7 +8,9 @@
 mod driver;
 mod hub;
 mod line;
+mod watch;
 
 pub use driver::Driver;
 pub use hub::Hub;
 pub use line::{Line, Said, Topic};
+pub use watch::{ListView, ListWatch};

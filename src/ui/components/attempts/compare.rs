@@ -173,9 +173,7 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, longest: u64) -> AnyVie
             .into_any();
     };
     let AttemptPhase { phase: inner, carried, .. } = &phase;
-    let exit = inner.exit_code.filter(|&code| code != 0).map(|code| {
-        view! { <span class="shrink-0 font-medium text-bad">{format!("exit {code}")}</span> }
-    });
+    let exit = inner.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
     let words = match inner.state {
         PhaseState::Pending => "waiting".to_owned(),
         PhaseState::Started => "running".to_owned(),
@@ -197,7 +195,8 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, longest: u64) -> AnyVie
             <span class="w-14 shrink-0 tabular-nums">{words}</span>
             {ran.then(|| bar(phase.took(), longest))}
             {carried}
-            {exit}
+            // Its place is kept, so that the lengths are of one scale.
+            {ran.then(|| view! { <span class="w-14 shrink-0 font-medium text-bad">{exit}</span> })}
         </div>
     }
     .into_any()

@@ -8,6 +8,7 @@ use crate::activity::RunState;
 use crate::model::attempt::AttemptMark;
 use crate::model::{RunId, Status};
 use crate::ui::components::icon::Icon;
+use crate::ui::components::popover::dismissible;
 use crate::ui::components::review::Tab;
 use crate::ui::components::status::{self, StatusBadge};
 
@@ -79,6 +80,7 @@ pub fn AttemptTabs(
         id.with_value(|id| format!("/runs/{id}/compare?a={a}&b={b}"))
     };
     let menu = NodeRef::<html::Details>::new();
+    dismissible(menu);
     let fold = move |_| {
         if let Some(menu) = menu.get_untracked() {
             menu.set_open(false);

@@ -1,58 +1,65 @@
-//! The queue as the page knows it. What keeps it up to date is `engine.rs`.
+//! The queue as the page knows it, looked at again whenever a run comes into it or leaves it.
 
 use leptos::prelude::*;
 
-#[cfg(feature = "hydrate")]
-use crate::activity::{Connection, Link, Settings, tabs::Role};
 use crate::model::RunId;
 use crate::model::queue::{Queue, Waiting};
+#[cfg(feature = "hydrate")]
+use crate::{
+    activity::tabs::Role,
+    activity::{Connection, Settings},
+    calls::read_queue,
+    model::{Problem, Run, Status},
+    ui::connect::{ListView, ListWatch},
+};
 
 /// The runs that wait, in their order.
 #[derive(Clone, Copy)]
 pub struct LiveQueue {
     queue: RwSignal<Queue>,
-    #[cfg(feature = "hydrate")]
-    pub(super) link: RwSignal<Link>,
-    #[cfg(feature = "hydrate")]
-    pub(super) role: RwSignal<Role>,
-    #[cfg(feature = "hydrate")]
-    pub(super) engine: StoredValue<Option<std::rc::Rc<super::engine::Engine>>, LocalStorage>,
 }
 
 impl LiveQueue {
     /// Nothing is known yet.
     pub fn new() -> Self {
-        Self {
-            queue: RwSignal::default(),
-            #[cfg(feature = "hydrate")]
-            link: RwSignal::new(Connection::new(Settings::default(), true).link()),
-            #[cfg(feature = "hydrate")]
-            role: RwSignal::new(Role::Solo),
-            #[cfg(feature = "hydrate")]
-            engine: StoredValue::new_local(None),
-        }
+        Self { queue: RwSignal::default() }
     }
 
     /// Goes live, until the owner is gone.
     pub fn begin(self) {
+        // The page tells of a server that is away elsewhere.
         #[cfg(feature = "hydrate")]
-        super::engine::Engine::begin(self);
+        ListWatch::begin(
+            self,
+            RwSignal::new(Connection::new(Settings::default(), true).link()),
+            RwSignal::new(Role::Solo),
+        );
     }
 
     /// The place of a run, if it is known to wait. Tracks the queue.
     pub fn place(&self, run: &RunId) -> Option<Waiting> {
         self.queue.with(|queue| queue.waiting.iter().find(|waiting| waiting.id == *run).cloned())
     }
+}
 
-    #[cfg(feature = "hydrate")]
-    pub(super) fn knows(&self, run: &RunId) -> bool {
-        self.queue.try_with_untracked(|queue| queue.waiting.iter().any(|waiting| waiting.id == *run)).unwrap_or(false)
+#[cfg(feature = "hydrate")]
+impl ListView for LiveQueue {
+    type Answer = Queue;
+
+    fn listed(&self, json: &str) -> bool {
+        let knows = |run: &Run| self.queue.with_untracked(|queue| queue.waiting.iter().any(|known| known.id == run.id));
+        serde_json::from_str(json).is_ok_and(|run: Run| run.status == Status::Pending || knows(&run))
     }
 
-    #[cfg(feature = "hydrate")]
-    pub(super) fn set(&self, now: Queue) {
-        if self.queue.try_with_untracked(|known| *known != now) == Some(true) {
-            self.queue.try_set(now);
+    fn ask(&self) -> impl Future<Output = Result<Queue, Problem>> + 'static {
+        read_queue()
+    }
+
+    fn show(&self, now: Queue) {
+        if self.queue.with_untracked(|known| *known != now) {
+            self.queue.set(now);
         }
     }
+
+    fn failed(&self, _: Problem) {}
 }

@@ -1,7 +1,5 @@
 //! The place of a run that waits for a worker.
 
-#[cfg(feature = "hydrate")]
-mod engine;
 mod live;
 mod place;
 

@@ -1,4 +1,4 @@
-//! The runs that are shown. What keeps them up to date without a reload is `engine.rs`.
+//! The runs that are shown. What keeps them up to date without a reload is `watched.rs`.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -24,8 +24,6 @@ pub struct LiveRuns {
     pub link: RwSignal<Link>,
     /// The tab's part in the browser's one connection.
     pub role: RwSignal<Role>,
-    #[cfg(feature = "hydrate")]
-    pub(super) engine: StoredValue<Option<std::rc::Rc<super::engine::Engine>>, LocalStorage>,
 }
 
 impl LiveRuns {
@@ -39,15 +37,13 @@ impl LiveRuns {
             loading: RwSignal::new(false),
             link: RwSignal::new(Connection::new(Settings::default(), true).link()),
             role: RwSignal::new(Role::Solo),
-            #[cfg(feature = "hydrate")]
-            engine: StoredValue::new_local(None),
         }
     }
 
     /// Goes live, until the list is gone.
     pub fn begin(self) {
         #[cfg(feature = "hydrate")]
-        super::engine::Engine::begin(self);
+        super::watched::begin(self);
     }
 
     /// Fetches the page after the last run shown.

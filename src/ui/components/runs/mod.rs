@@ -1,11 +1,11 @@
 //! The list of runs.
 
-#[cfg(feature = "hydrate")]
-mod engine;
 mod filters;
 mod live;
 mod row;
 mod table;
+#[cfg(feature = "hydrate")]
+mod watched;
 
 pub use filters::{Filters, filter_of};
 pub use table::RunTable;
