@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::worker::Worker;
-use crate::model::pipeline::PROJECT;
+use crate::model::param::PROJECT;
 use crate::model::{Answer, Param, ParamKind, ParamValue, Pipeline, Run};
 
 impl Worker {

@@ -9,6 +9,7 @@ pub mod frame;
 pub mod hook;
 pub mod kinds;
 pub mod notify;
+pub mod param;
 pub mod pipeline;
 pub mod plan;
 pub mod problem;
@@ -27,10 +28,8 @@ pub use frame::{Body, Frame, Record};
 pub use hook::Hook;
 pub use kinds::{Log, LogStream, PhaseState};
 pub use notify::Notify;
-pub use pipeline::{
-    Conditions, Gate, Given, Offer, Param, ParamError, ParamKind, ParamValue, Params, PhaseSpec, Pipeline,
-    PipelineFault,
-};
+pub use param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
+pub use pipeline::{Conditions, Gate, Offer, PhaseSpec, Pipeline, PipelineFault};
 pub use problem::{Code, Problem};
 pub use retention::{DatabaseSize, DatabaseUse, Retention};
 pub use run::{Answer, FramePage, Listed, Phase, Pin, Question, Run, RunFilter, RunId, RunPage, RunView};

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pipeline::{Params, Pipeline};
 use super::run::RunId;
+use super::{Params, Pipeline};
 
 /// The largest priority; the smallest is as far below zero.
 pub const MAX_PRIORITY: i32 = 100;

@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use super::App;
 use super::body::read_json;
+use crate::model::Given;
 use crate::model::attempt::AttemptPage;
 use crate::model::compare::Comparison;
-use crate::model::pipeline::Given;
 use crate::model::queue::Queue;
 use crate::model::{self, Code, DatabaseUse, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
 use crate::service::{Begin, frame_page_json};

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::queue::check_priority;
 use super::{Service, TRIES, no_run};
 use crate::journal::WriteError;
-use crate::model::pipeline::Given;
+use crate::model::Given;
 use crate::model::{Code, Pipeline, Problem, Run, RunId, Timestamp, plan};
 use crate::pipelines::check_params;
 use crate::store::{NewFrame, NewRun, Write};

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::model::Params;
-use crate::model::pipeline::PROJECT;
+use crate::model::param::PROJECT;
 
 /// The parameters of a run: names and values side by side. The project comes first.
 #[component]

@@ -147,6 +147,8 @@ fn Shown(
             class="mx-auto flex w-full max-w-[88rem] flex-none flex-col gap-4 px-4 py-4 min-h-[38rem] h-[calc(100dvh-3.0625rem)] lg:px-6"
             // A phone has no room for a list inside of the page.
             class=("max-lg:h-auto", reviewing)
+            // Without scripts the form is a part of the page.
+            class=("noscript:h-auto", editing)
         >
             <div class="flex flex-col gap-2">
                 <nav aria-label="Breadcrumb" class="text-xs">

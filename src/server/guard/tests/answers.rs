@@ -1,0 +1,74 @@
+//! What every answer is, whatever was asked.
+
+use super::*;
+
+#[tokio::test]
+async fn every_answer_is_dressed() {
+    let router = guarded(Some(TOKEN));
+    let bearer = format!("Bearer {TOKEN}");
+    for (status, lines, path) in [
+        (200, &[("authorization", bearer.as_str())][..], "/api/v1/runs"),
+        (404, &[("authorization", &bearer)], "/nowhere"),
+        (405, &[("authorization", &bearer)], "/fn/x"),
+        (401, &[], "/api/v1/runs"),
+        (421, &[("host", "evil.example")], "/"),
+        (400, &[("host", "")], "/"),
+        (200, &[], "/login"),
+        (303, &[("accept", HTML)], "/"),
+    ] {
+        let answer = ask(&router, "GET", path, lines).await;
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(answer.headers()[header::CONTENT_SECURITY_POLICY], headers::csp(None), "{status}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "same-origin"),
+            ("x-frame-options", "DENY"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.headers()[name], value, "{status}");
+        }
+        assert!(answer.headers()["permissions-policy"].to_str().unwrap().contains("camera=()"));
+    }
+    // A page keeps the policy that names its nonce, and has no second one.
+    let page = ask(&router, "GET", "/", &[("authorization", &bearer)]).await;
+    let policies: Vec<_> = page.headers().get_all(header::CONTENT_SECURITY_POLICY).iter().collect();
+    assert_eq!(policies, [&headers::csp(Some("abc"))]);
+}
+
+/// Bytes of a header as a client may send them, often near to what the rules look for.
+fn value() -> impl Strategy<Value = HeaderValue> {
+    let near =
+        "(Bearer |runtrail_session=|; |https?://|localhost|:|\\[|\\]|null|same-site|text/html|,|[a-z0-9.@/ ]){0,6}";
+    let bytes = prop_oneof![proptest::collection::vec(any::<u8>(), 0..64), near.prop_map(String::into_bytes)];
+    bytes.prop_filter_map("not a header", |bytes| HeaderValue::from_bytes(&bytes).ok())
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_sent_is_answered_and_comes_in_only_with_the_token(
+        method in "GET|HEAD|POST|DELETE|OPTIONS",
+        path in "/(login|logout|runs/1|api/v1/runs|pkg/a\\.css)?(\\?next=[!-~]{0,12})?",
+        lines in proptest::collection::vec(
+            (prop::sample::select(vec![
+                "host", "origin", "sec-fetch-site", "authorization", "cookie", "accept", "x-forwarded-proto", "content-type",
+            ]), value()),
+            0..6,
+        ),
+        body in proptest::collection::vec(any::<u8>(), 0..64),
+    ) {
+        prop_assume!(path.parse::<axum::http::Uri>().is_ok());
+        let mut request = Request::builder().method(method.as_str()).uri(&path).body(Body::from(body)).unwrap();
+        for (name, value) in lines {
+            request.headers_mut().append(name, value);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let inside = runtime.block_on(async {
+            let answer = send(&guarded(Some(TOKEN)), request).await;
+            (answer.status(), text(answer).await)
+        });
+        let open = path.starts_with("/pkg/");
+        prop_assert!(open || !matches!(inside.1.as_str(), "inside" | "page"), "{inside:?}");
+        prop_assert!(inside.0 != StatusCode::INTERNAL_SERVER_ERROR, "{inside:?}");
+    }
+}

@@ -1,0 +1,110 @@
+//! The token, and who guesses it.
+
+use super::*;
+
+#[tokio::test]
+async fn without_the_token_only_the_door_is_open() {
+    let router = guarded(Some(TOKEN));
+    for path in ["/healthz", "/readyz", "/login", "/pkg/runtrail.css", "/favicon.svg"] {
+        assert_eq!(ask(&router, "GET", path, &[]).await.status(), 200, "{path}");
+    }
+    for (method, path) in [
+        ("GET", "/api/v1/runs"),
+        ("POST", "/api/v1/runs"),
+        ("POST", "/fn/start"),
+        ("GET", "/runs/1/events"),
+        ("GET", "/events"),
+        ("GET", "/metrics"),
+        ("GET", "/"),
+        ("GET", "/pkg/runtrail.js"),
+        ("GET", "/nowhere"),
+        ("OPTIONS", "/api/v1/runs"),
+    ] {
+        let answer = ask(&router, method, path, &[]).await;
+        assert!(answer.headers()[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer"), "{path}");
+        assert_problem(answer, 401, "unauthorized").await;
+    }
+}
+
+#[tokio::test]
+async fn the_token_opens() {
+    let router = guarded(Some(TOKEN));
+    let bearer = format!("Bearer {TOKEN}");
+    for (method, path) in
+        [("GET", "/"), ("POST", "/api/v1/runs"), ("POST", "/fn/start"), ("GET", "/events"), ("GET", "/metrics")]
+    {
+        assert_eq!(ask(&router, method, path, &[("authorization", &bearer)]).await.status(), 200, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_tokens_wait_longer_and_longer_and_right_ones_never() {
+    let router = guarded(Some(TOKEN));
+    let right = format!("Bearer {TOKEN}");
+    let wrong: [(&str, &str); 3] =
+        [("authorization", "Bearer wrong"), ("cookie", "runtrail_session=wrong"), ("authorization", "bearer x")];
+    for (index, expected) in [250, 500, 1000, 2000, 4000, 5000, 5000].into_iter().enumerate() {
+        let begun = Instant::now();
+        let answer = if index == 3 {
+            log_in(&router, "wrong", "/").await
+        } else {
+            ask(&router, "GET", "/api/v1/runs", &[wrong[index % 3]]).await
+        };
+        assert_eq!(answer.status(), 401);
+        let waited = begun.elapsed();
+        // Tokio's clock has steps of a millisecond.
+        assert!(waited.abs_diff(Duration::from_millis(expected)) <= Duration::from_millis(2), "{index}: {waited:?}");
+
+        let begun = Instant::now();
+        let answer = ask(&router, "GET", "/api/v1/runs", &[("authorization", &right)]).await;
+        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::OK, Duration::ZERO));
+    }
+    // No token at all is no guess.
+    let begun = Instant::now();
+    assert_eq!(ask(&router, "GET", "/api/v1/runs", &[]).await.status(), 401);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn guesses_at_once_are_refused_and_hanging_up_wins_nothing() {
+    let router = guarded(Some(TOKEN));
+    let guess = |ip| {
+        let lines = [("authorization", "Bearer wrong")];
+        send(&router, from(ip, request("GET", "/api/v1/runs", &lines, "")))
+    };
+    let answers = join_all((0..10).map(|_| guess("10.0.0.1"))).await;
+    let count = |status: u16| answers.iter().filter(|answer| answer.status() == status).count();
+    assert_eq!((count(401), count(429)), (4, 6));
+
+    // Whoever hangs up before the answer has used up the wait all the same.
+    let router = guarded(Some(TOKEN));
+    let guess = |ip, token: &str| {
+        let bearer = format!("Bearer {token}");
+        let sent = send(&router, from(ip, request("GET", "/api/v1/runs", &[("authorization", &bearer)], "")));
+        async { tokio::time::timeout(Duration::from_millis(10), sent).await }
+    };
+    for _ in 0..4 {
+        assert!(guess("10.0.0.1", "wrong").await.is_err());
+    }
+    for token in ["wrong", TOKEN] {
+        let answer = guess("10.0.0.1", token).await.unwrap();
+        assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
+        assert_problem(answer, 429, "too_many_attempts").await;
+    }
+    assert_eq!(guess("10.0.0.2", TOKEN).await.unwrap().status(), 200);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(guess("10.0.0.1", TOKEN).await.unwrap().status(), 200);
+}
+
+#[test]
+fn no_guard_where_none_should_serve() {
+    let guard = |addr: &str, host: &str, token: Option<&str>| {
+        let addr = addr.parse().unwrap();
+        Guard::new(GuardConfig { addr, allow_hosts: vec![host.to_owned()], token: token.map(str::to_owned) })
+    };
+    assert!(guard("127.0.0.1:0", "a", None).is_ok());
+    assert!(guard("0.0.0.0:0", "a", Some("short")).is_ok());
+    assert!(matches!(guard("0.0.0.0:0", "a", None), Err(GuardError::Bind(BindError::Open(_)))));
+    assert!(matches!(guard("127.0.0.1:0", "a", Some(" ")), Err(GuardError::Bind(BindError::EmptyToken))));
+    assert!(matches!(guard("127.0.0.1:0", "http://a", None), Err(GuardError::Host(_))));
+}
