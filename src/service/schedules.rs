@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Service;
-use crate::cron::{Due, Look, Rule, due};
+use crate::cron::{Due, Look, Missing, Rule, due};
 use crate::journal::WriteError;
 use crate::model::kinds::Origin;
 use crate::model::{Body, Pipeline, PipelineFault, RunId, Schedule, Timestamp, Upcoming};
@@ -25,9 +24,6 @@ const LOOK: Duration = Duration::from_secs(30);
 /// How long to wait before another try when the database did not answer, or somebody else was faster.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long a schedule has to be away before its mark is forgotten.
-const SETTLED: Duration = Duration::from_secs(20);
-
 /// How many upcoming times are shown.
 const SHOWN: usize = 20;
 
@@ -35,8 +31,8 @@ const SHOWN: usize = 20;
 pub struct ScheduleTask {
     service: Service,
     stop: CancellationToken,
-    /// Marks whose schedules are not there, each with when that was seen first.
-    missing: BTreeMap<(String, String), Instant>,
+    /// Marks whose schedules are not there.
+    missing: Missing,
     /// Since when it looks. Never later than now, also when the clock is set back.
     since: Timestamp,
 }
@@ -44,7 +40,7 @@ pub struct ScheduleTask {
 impl ScheduleTask {
     /// A task that looks until the signal comes.
     pub fn new(service: Service, stop: CancellationToken) -> Self {
-        Self { service, stop, missing: BTreeMap::new(), since: Timestamp::now() }
+        Self { service, stop, missing: Missing::default(), since: Timestamp::now() }
     }
 
     /// Looks whenever something is due or the pipelines change.
@@ -85,24 +81,16 @@ impl ScheduleTask {
                 next = [next, at].into_iter().flatten().min();
             }
         }
-        // Those that are left belong to schedules that are gone. A file that is refused, or is being moved, may have them.
-        self.missing.retain(|key, _| marks.contains_key(key));
-        if snapshot.faults.is_empty() {
-            for (key, done) in marks {
-                let away = self.missing.entry(key.clone()).or_insert_with(Instant::now).elapsed();
-                if away < SETTLED {
-                    next = [next, Some(later(Timestamp::now(), SETTLED - away))].into_iter().flatten().min();
-                    continue;
-                }
-                let (pipeline, schedule) = key;
-                tracing::info!(pipeline, schedule, "forgot a schedule that is gone");
-                match self.service.journal.mark(Mark { pipeline, schedule, from: Some(done), to: None }).await {
-                    Ok(()) | Err(WriteError::Refused) => {}
-                    Err(error) => return Err(error),
-                }
+        // Those that are left belong to schedules that are gone.
+        let (gone, again) = self.missing.forget(marks, snapshot.faults.is_empty(), Instant::now());
+        for ((pipeline, schedule), done) in gone {
+            tracing::info!(pipeline, schedule, "forgot a schedule that is gone");
+            match self.service.journal.mark(Mark { pipeline, schedule, from: Some(done), to: None }).await {
+                Ok(()) | Err(WriteError::Refused) => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(next)
+        Ok([next, again.map(|wait| later(Timestamp::now(), wait))].into_iter().flatten().min())
     }
 
     /// Asks for what is due of one schedule. Returns when it is due next.

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use runtrail::journal::{GroupCommit, Journal, WriteError};
 use runtrail::model::Timestamp;
 use runtrail::store::{Durability, Mark, NewRun, RunStore, SqliteStore, Store};
+use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 
 use crate::support::rng::{Rng, fresh_seed};
@@ -60,6 +61,13 @@ fn database(world: &World) -> rusqlite::Connection {
 fn age(world: &World, days: i64) {
     let moved = database(world).execute("UPDATE schedules SET done = done - ?", [days * 24 * 60 * 60 * 1000]).unwrap();
     assert!(moved > 0);
+}
+
+/// How far a pipeline's schedule is done.
+fn done(world: &World, pipeline: &str) -> Option<i64> {
+    let found =
+        database(world).query_row("SELECT done FROM schedules WHERE pipeline = ?", [pipeline], |row| row.get(0));
+    found.optional().unwrap()
 }
 
 fn marks(world: &World) -> Vec<String> {
@@ -254,6 +262,9 @@ async fn a_schedule_whose_project_is_gone_is_told_and_stops_no_other() {
     let server = world.serve();
     until_within(LIMIT, "the other one runs", async || (runs(&server, "fine").await.len() >= 2).then_some(())).await;
     assert_eq!(runs(&server, "a-lost").await.len(), 0);
+    // Its due times pass all the same: they are not made up for when it can run again.
+    let before = until_within(LIMIT, "its mark is there", async || done(&world, "a-lost")).await;
+    until_within(LIMIT, "its mark moves", async || (done(&world, "a-lost") > Some(before)).then_some(())).await;
     let told = faults(&server).await;
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((&told[0]["file"], &told[0]["line"]), (&json!("a-lost.toml"), &json!(9)));
