@@ -18,6 +18,7 @@ mod locked;
 mod machine;
 mod many;
 mod notify;
+mod outbox;
 mod phases;
 mod queue;
 mod restarts;
