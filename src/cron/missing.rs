@@ -17,10 +17,11 @@ impl Missing {
     /// Of the marks whose schedules are not there: those that are forgotten now, and in how long to look again for the others.
     /// None while not `all` files could be read, since a file that is refused may have them.
     pub fn forget<T>(&mut self, marks: BTreeMap<Key, T>, all: bool, now: Instant) -> (Vec<(Key, T)>, Option<Duration>) {
-        self.0.retain(|key, _| marks.contains_key(key));
         if !all {
+            self.0.clear();
             return (Vec::new(), None);
         }
+        self.0.retain(|key, _| marks.contains_key(key));
         let mut next: Option<Duration> = None;
         let mut gone = Vec::new();
         for (key, mark) in marks {
@@ -82,10 +83,11 @@ mod tests {
     fn nothing_is_forgotten_while_a_file_cannot_be_read() {
         let (mut missing, first) = (Missing::default(), Instant::now());
         let mut look = |after, names: &[&str], all| look(&mut missing, first, after, names, all);
-        for after in [0, 30, 3600] {
+        assert_eq!(look(0, &["a"], true), (Vec::new(), Some(20)));
+        for after in [5, 30, 3600] {
             assert_eq!(look(after, &["a"], false), (Vec::new(), None));
         }
-        // And the time does not count.
+        // And the time does not count, nor the one before it.
         assert_eq!(look(3601, &["a"], true), (Vec::new(), Some(20)));
         assert_eq!(look(3621, &["a"], true).0, ["a"]);
     }

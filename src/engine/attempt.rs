@@ -11,7 +11,7 @@ use super::worker::Worker;
 use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState, Output, PhaseChange};
 use crate::model::plan::{self, Outcome};
-use crate::model::{Answer, Body, Gate, PhaseSpec, PhaseState, Pipeline, Run, Status};
+use crate::model::{Answer, Body, End, Gate, PhaseSpec, PhaseState, Pipeline, Run};
 use crate::store::{Assignment, Change, NewFrame};
 
 impl Worker {
@@ -134,12 +134,12 @@ impl Worker {
     async fn stopped(&self) -> Result<Verdict, WriteError> {
         if !self.cancel.is_cancelled() {
             let reason = format!("{} is stopping", self.shared.options.owner);
-            return Ok(Verdict { to: Status::Interrupted, reason, error: None });
+            return Ok(Verdict { to: End::Interrupted, reason, error: None });
         }
         // Who asked stands in the database; a write without a change reads it there, inside a transaction.
         let asked = self.shared.journal.write(self.write(Change::None)).await?;
         let by = asked.cancel_by.unwrap_or_else(|| "an operator".to_owned());
-        Ok(Verdict { to: Status::Cancelled, reason: format!("cancelled by {by}"), error: None })
+        Ok(Verdict { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None })
     }
 
     async fn begin(&self, name: &Arc<str>) -> Result<Instant, WriteError> {

@@ -68,7 +68,7 @@ impl EngineTask {
         let (shared, store) = (&self.shared, &self.shared.store);
         for (run, attempt, goes_on) in store.answered(ANSWERED).await? {
             // To end a run takes no worker's time, so it waits for none.
-            if goes_on && self.free(workers).is_none() {
+            if self.stop.is_cancelled() || goes_on && self.free(workers).is_none() {
                 break;
             }
             let resumed = Worker::resume(shared, run, attempt, self.stop.clone()).await?;
@@ -78,6 +78,10 @@ impl EngineTask {
         while let Some(free) = self.free(workers) {
             let mut claimed = 0;
             for (run, attempt) in store.waiting(free).await? {
+                // A run that goes on after this stop is another server's.
+                if self.stop.is_cancelled() {
+                    return Ok(());
+                }
                 let Some(worker) = Worker::claim(shared, run, attempt, self.stop.clone()).await? else { continue };
                 self.employ(workers, run, worker);
                 claimed += 1;
@@ -113,8 +117,9 @@ impl EngineTask {
         for (run, attempt) in self.shared.store.lapsed(now).await? {
             let Some(assignment) = self.shared.store.assignment(run).await? else { continue };
             match self.shared.journal.write(lapsed(run, attempt, &assignment, now)).await {
-                Ok(_) => {
-                    tracing::warn!(run = run.0, attempt, "recovered a run whose worker went away");
+                Ok(recovered) => {
+                    let goes_on = recovered.pulse.status.is_active();
+                    tracing::warn!(run = run.0, attempt, goes_on, "recovered a run whose worker went away");
                     discard(&self.shared.options.workspaces.of(&assignment.run.id, attempt)).await;
                 }
                 Err(WriteError::Refused) => {}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::kinds::PhaseChange;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{PhaseState, Run, Status, Timestamp, plan};
+use crate::model::{End, PhaseState, Run, Status, Timestamp, Transition, plan};
 use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
 
 /// How many attempts in a row nobody has asked for: a run that ends its server each time is not begun for ever.
@@ -25,16 +25,16 @@ pub(super) fn lapsed(key: RunKey, attempt: u32, assignment: &Assignment, now: Ti
     interrupt(write, assignment, "its worker went away: the lease ran out".to_owned())
 }
 
-/// Makes a write that says how the phases end into one that ends the attempt, for this reason. `assignment` is how the run stood
-/// before it.
+/// Makes a write that says how the phases end into one that ends the attempt, for this reason; and goes on with the next attempt if the
+/// pipeline is of that kind. `assignment` is how the run stands before it.
 pub(super) fn interrupt(mut write: Write, assignment: &Assignment, mut reason: String) -> Write {
     let resumes = assignment.pipeline.on_interrupt == OnInterrupt::Resume;
     if resumes && assignment.resumed >= RESUMES {
-        reason += &format!("; the run went on by itself {RESUMES} times in a row, and now waits to be re-run");
+        reason += &format!("; {RESUMES} times in a row are enough, so it does not go on by itself again");
     }
-    write.frames.push(NewFrame::status(Status::Running, Status::Interrupted, reason.clone()));
+    write.frames.push(NewFrame::status(Transition::Finish(End::Interrupted), reason.clone()));
     let next = if resumes && assignment.resumed < RESUMES { next(&write, assignment) } else { None };
-    write.change = Change::Interrupt { error: reason, next: next.map(Box::new) };
+    write.change = Change::Finish { to: End::Interrupted, error: Some(reason), next: next.map(Box::new) };
     write
 }
 

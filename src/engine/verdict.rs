@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::model::kinds::{Failure, PhaseChange};
-use crate::model::{PhaseSpec, Status};
+use crate::model::{Body, End, PhaseSpec, Transition};
+use crate::store::{Change, NewFrame, Write};
 
 /// How a phase ended.
 pub(super) enum Ended {
@@ -62,20 +63,32 @@ pub(super) struct Finished<'a> {
 
 /// How the attempt ends, and the sentence that says why.
 pub(super) struct Verdict {
-    pub(super) to: Status,
+    pub(super) to: End,
     pub(super) reason: String,
     pub(super) error: Option<Failure>,
 }
 
+impl Verdict {
+    /// Makes a write that says how the phases end into one that ends the attempt.
+    pub(super) fn finish(self, mut write: Write) -> Write {
+        let Self { to, reason, error } = self;
+        let message = error.as_ref().map(|error| error.message.clone());
+        write.change = Change::Finish { to, error: message, next: None };
+        write.frames.extend(error.map(|error| NewFrame::now(None, &Body::Error(error))));
+        write.frames.push(NewFrame::status(Transition::Finish(to), reason));
+        write
+    }
+}
+
 pub(super) fn rejected(by: &str) -> Verdict {
-    Verdict { to: Status::Cancelled, reason: format!("rejected by {by}"), error: None }
+    Verdict { to: End::Cancelled, reason: format!("rejected by {by}"), error: None }
 }
 
 pub(super) fn completed() -> Verdict {
-    Verdict { to: Status::Completed, reason: "every phase completed".to_owned(), error: None }
+    Verdict { to: End::Completed, reason: "every phase completed".to_owned(), error: None }
 }
 
 pub(super) fn failed(code: &str, message: String) -> Verdict {
     let error = Failure { code: code.to_owned(), message: message.clone(), retryable: false };
-    Verdict { to: Status::Failed, reason: message, error: Some(error) }
+    Verdict { to: End::Failed, reason: message, error: Some(error) }
 }

@@ -10,12 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::interruption::interrupt;
-use super::verdict::{Finished, Verdict};
+use super::verdict::Finished;
 use super::workspace::discard;
 use crate::journal::WriteError;
 use crate::model::kinds::PhaseChange;
-use crate::model::{Body, PhaseSpec, Status, Timestamp};
-use crate::store::{Change, Guard, Lease, NewFrame, RunKey, Write};
+use crate::model::{End, Status, Timestamp, Transition};
+use crate::store::{Assignment, Change, Guard, Lease, NewFrame, RunKey, Write};
+
+/// How long a worker waits before it asks a database again that did not answer.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// A claimed attempt.
 pub struct Worker {
@@ -39,7 +42,7 @@ impl Worker {
         let reason = format!("claimed by {owner}");
         let change = Change::Claim { owner, until: later(Timestamp::now(), shared.options.lease) };
         let mut claim = Write::new(run, Guard::Standing(Status::Pending, attempt), change);
-        claim.frames.push(NewFrame::status(Status::Pending, Status::Running, reason));
+        claim.frames.push(NewFrame::status(Transition::Claim, reason));
         match shared.journal.write(claim).await {
             Ok(won) => Ok(Some(Self {
                 shared: Arc::clone(shared),
@@ -124,35 +127,33 @@ impl Worker {
     }
 
     async fn carry_out(&self) -> Result<(), WriteError> {
-        let store = &self.shared.store;
-        let Some(assignment) = store.assignment(self.lease.run).await? else {
-            return Err(WriteError::Refused);
-        };
+        let assignment = self.assignment().await?;
         // If the lease is gone, recovery takes what is left.
         let Some(Finished { verdict, end, rest }) = self.phases(&assignment).await? else { return Ok(()) };
-        // Before the run is finished, so that whoever sees that finds nothing of it left.
-        discard(&self.shared.options.workspaces.of(&assignment.run.id, assignment.run.attempt)).await;
-        self.finish(verdict, end, rest).await
-    }
-
-    /// Ends the attempt in one transaction: the phase that ended it, the phases that will not run, the error, the status.
-    async fn finish(&self, verdict: Verdict, end: Option<PhaseChange>, rest: &[PhaseSpec]) -> Result<(), WriteError> {
-        let Verdict { to, reason, error } = verdict;
-        let mut write = self.write(Change::Finish { to, error: error.as_ref().map(|error| error.message.clone()) });
+        let mut write = self.write(Change::None);
         let skipped = rest.iter().map(|spec| PhaseChange::skipped(spec.name.clone()));
         for phase in end.into_iter().chain(skipped) {
             write.add_phase(phase);
         }
-        if to == Status::Interrupted {
-            // As the phases stand by now.
-            let Some(assignment) = self.shared.store.assignment(self.lease.run).await? else {
-                return Err(WriteError::Refused);
-            };
-            return self.shared.journal.write(interrupt(write, &assignment, reason)).await.map(drop);
-        }
-        write.frames.extend(error.map(|error| NewFrame::now(None, &Body::Error(error))));
-        write.frames.push(NewFrame::status(Status::Running, to, reason));
+        let write = match verdict.to {
+            // As the phases stand by now: those that ended well may be carried over.
+            End::Interrupted => interrupt(write, &self.assignment().await?, verdict.reason),
+            _ => verdict.finish(write),
+        };
+        // Before the run is finished, so that whoever sees that finds nothing of it left.
+        discard(&self.shared.options.workspaces.of(&assignment.run.id, assignment.run.attempt)).await;
         self.shared.journal.write(write).await.map(drop)
+    }
+
+    /// What is to be done, and how it stands. Asked for until the database answers, or the lease is lost.
+    async fn assignment(&self) -> Result<Assignment, WriteError> {
+        loop {
+            match self.shared.store.assignment(self.lease.run).await {
+                Ok(assignment) => return assignment.ok_or(WriteError::Refused),
+                Err(error) if error.is_retryable() => tokio::time::sleep(RETRY).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     pub(super) fn write(&self, change: Change) -> Write {

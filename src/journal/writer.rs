@@ -134,7 +134,7 @@ impl WriterTask {
         match op {
             Op::Create(_) => 1024,
             Op::Mark(_) => 256,
-            Op::Write(write) => 256 + write.frames.iter().map(crate::store::NewFrame::size).sum::<usize>(),
+            Op::Write(write) => write.size(),
             // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction besides.
             Op::Clear(_) => self.group.size,
         }
@@ -225,7 +225,8 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
                 | Change::Answer(_)
                 | Change::Resume { .. }
                 | Change::Queue { .. } => Some(News::Changed(run)),
-                Change::Finish { .. } | Change::Interrupt { .. } | Change::Pin { .. } => Some(News::Ended(run)),
+                Change::Finish { .. } if committed.pulse.status.is_active() => Some(News::Changed(run)),
+                Change::Finish { .. } | Change::Withdraw | Change::Pin { .. } => Some(News::Ended(run)),
                 Change::Delete { id } => Some(News::Deleted(run, id.clone())),
             }
         }

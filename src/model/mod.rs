@@ -34,5 +34,5 @@ pub use problem::{Code, Problem};
 pub use retention::{DatabaseSize, DatabaseUse, Retention};
 pub use run::{Answer, FramePage, Listed, Phase, Pin, Question, Run, RunFilter, RunId, RunPage, RunView};
 pub use schedule::{Missed, Schedule, Upcoming};
-pub use status::Status;
+pub use status::{End, Status, Transition};
 pub use time::Timestamp;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Run, Status};
+use super::{End, Run, Status};
 
 /// How often a delivery is tried at the most.
 pub const TRIES: u32 = 8;
@@ -58,14 +58,13 @@ impl Occasion {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Completed, Self::Failed, Self::Cancelled, Self::Interrupted, Self::Waiting];
 
-    /// The end of an attempt with this status. `None` if it is not one of the last.
-    pub const fn of_end(status: Status) -> Option<Self> {
-        match status {
-            Status::Completed => Some(Self::Completed),
-            Status::Failed => Some(Self::Failed),
-            Status::Cancelled => Some(Self::Cancelled),
-            Status::Interrupted => Some(Self::Interrupted),
-            Status::Pending | Status::Running => None,
+    /// The end of an attempt.
+    pub const fn of_end(end: End) -> Self {
+        match end {
+            End::Completed => Self::Completed,
+            End::Failed => Self::Failed,
+            End::Cancelled => Self::Cancelled,
+            End::Interrupted => Self::Interrupted,
         }
     }
 

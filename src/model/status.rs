@@ -41,12 +41,14 @@ impl Status {
         !self.is_active()
     }
 
-    /// Whether a run may go from here to `to`. No other change is possible.
-    pub const fn may_become(self, to: Status) -> bool {
+    /// How the attempt ended, if it is over.
+    pub const fn end(self) -> Option<End> {
         match self {
-            Self::Pending => matches!(to, Self::Running | Self::Cancelled),
-            Self::Running => matches!(to, Self::Completed | Self::Failed | Self::Cancelled | Self::Interrupted),
-            Self::Completed | Self::Failed | Self::Cancelled | Self::Interrupted => matches!(to, Self::Pending),
+            Self::Pending | Self::Running => None,
+            Self::Completed => Some(End::Completed),
+            Self::Failed => Some(End::Failed),
+            Self::Cancelled => Some(End::Cancelled),
+            Self::Interrupted => Some(End::Interrupted),
         }
     }
 
@@ -82,9 +84,78 @@ impl FromStr for Status {
     }
 }
 
+/// How an attempt ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every phase ended well.
+    Completed,
+    /// A phase ended badly, or the run could not be carried out.
+    Failed,
+    /// A person ended it.
+    Cancelled,
+    /// Its worker went away before the end.
+    Interrupted,
+}
+
+impl End {
+    /// Every end.
+    pub const ALL: [End; 4] = [Self::Completed, Self::Failed, Self::Cancelled, Self::Interrupted];
+
+    /// The status of a run that ended so.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Completed => Status::Completed,
+            Self::Failed => Status::Failed,
+            Self::Cancelled => Status::Cancelled,
+            Self::Interrupted => Status::Interrupted,
+        }
+    }
+}
+
+/// A move from one status to another. Only those of the contract can be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// `pending` to `running`: a worker has won it.
+    Claim,
+    /// `pending` to `cancelled`: nobody wants it any more.
+    Withdraw,
+    /// `running` to the end of the attempt.
+    Finish(End),
+    /// From the end of an attempt to `pending`: another one is asked for.
+    Queue(End),
+}
+
+impl Transition {
+    /// Where it leads from.
+    pub const fn from(self) -> Status {
+        match self {
+            Self::Claim | Self::Withdraw => Status::Pending,
+            Self::Finish(_) => Status::Running,
+            Self::Queue(end) => end.status(),
+        }
+    }
+
+    /// Where it leads to.
+    pub const fn to(self) -> Status {
+        match self {
+            Self::Claim => Status::Running,
+            Self::Withdraw => Status::Cancelled,
+            Self::Finish(end) => end.status(),
+            Self::Queue(_) => Status::Pending,
+        }
+    }
+
+    /// Every transition.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let ends = |make: fn(End) -> Self| End::ALL.into_iter().map(make);
+        [Self::Claim, Self::Withdraw].into_iter().chain(ends(Self::Finish)).chain(ends(Self::Queue))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Status::{self, *};
+    use super::Transition;
 
     /// The contract's sentence, pair by pair.
     const ALLOWED: [(Status, Status); 10] = [
@@ -102,18 +173,16 @@ mod tests {
 
     #[test]
     fn only_the_contracts_moves_are_possible() {
-        for from in Status::ALL {
-            for to in Status::ALL {
-                assert_eq!(from.may_become(to), ALLOWED.contains(&(from, to)), "{from} to {to}");
-            }
-        }
+        let moves: Vec<_> = Transition::all().map(|moved| (moved.from(), moved.to())).collect();
+        assert_eq!(moves, ALLOWED);
     }
 
     #[test]
     fn a_finished_run_only_goes_back_to_pending() {
         for status in Status::ALL {
             assert_ne!(status.is_active(), status.is_finished());
-            assert_eq!(status.is_finished(), status.may_become(Pending));
+            assert_eq!(status.is_finished(), status.end().is_some());
+            assert!(status.end().is_none_or(|end| end.status() == status));
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::kinds::{PhaseChange, PhaseState, StatusChange};
-use crate::model::{Answer, Body, Params, Pipeline, Record, Run, RunId, Status, Timestamp};
+use crate::model::{Answer, Body, End, Params, Pipeline, Record, Run, RunId, Status, Timestamp, Transition};
 
 use super::{Pulse, RunKey};
 
@@ -139,22 +139,19 @@ pub enum Change {
         /// When the lease runs out.
         until: Timestamp,
     },
-    /// The attempt is over.
+    /// `pending` to `cancelled`.
+    Withdraw,
+    /// `running` to the end of the attempt.
     Finish {
-        /// Where the run stands now.
-        to: Status,
+        /// How it ended.
+        to: End,
         /// Why it failed or was interrupted, in a sentence.
         error: Option<String>,
-    },
-    /// The attempt is over: its worker went away, or its server stops.
-    Interrupt {
-        /// Why, in a sentence.
-        error: String,
-        /// The attempt that goes on by itself, asked for in the same transaction: nobody sees the run as ended in between. Left out
-        /// if somebody has asked for the run's end, or rejected it.
+        /// The run's next attempt, if it goes on by itself. It is asked for in the same transaction, so nobody sees the run as
+        /// ended; unless somebody has asked for its end, or rejected it.
         next: Option<Box<Write>>,
     },
-    /// A new attempt waits.
+    /// The end of an attempt to `pending`: another one waits.
     Queue {
         /// The pipeline as it stands now.
         pipeline: Arc<Pipeline>,
@@ -227,8 +224,8 @@ impl NewFrame {
     }
 
     /// The frame of a change of status, now.
-    pub fn status(from: Status, to: Status, reason: String) -> Self {
-        Self::now(None, &Body::Status(StatusChange { from, to, reason }))
+    pub fn status(moved: Transition, reason: String) -> Self {
+        Self::now(None, &Body::Status(StatusChange { from: moved.from(), to: moved.to(), reason }))
     }
 
     /// About how many bytes it takes.
@@ -266,12 +263,10 @@ impl Write {
         by_itself: bool,
         reason: String,
     ) -> Option<Self> {
-        if run.status.is_active() {
-            return None;
-        }
+        let end = run.status.end()?;
         let change = Change::Queue { pipeline, params, from, by_itself };
         let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), change);
-        write.frames.push(NewFrame::status(run.status, Status::Pending, reason));
+        write.frames.push(NewFrame::status(Transition::Queue(end), reason));
         for phase in run.phases.iter().take(from) {
             let took = phase.started_at.zip(phase.finished_at).map(|(from, to)| to.since(from));
             let change = PhaseChange {
@@ -293,19 +288,24 @@ impl Write {
         if run.status != Status::Pending {
             return None;
         }
-        let change = Change::Finish { to: Status::Cancelled, error: None };
-        let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), change);
+        let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), Change::Withdraw);
         // Not those that were carried over from an earlier attempt.
         for phase in run.phases.iter().filter(|phase| phase.state == PhaseState::Pending) {
             write.add_phase(PhaseChange::skipped(phase.name.clone()));
         }
-        write.frames.push(NewFrame::status(Status::Pending, Status::Cancelled, format!("cancelled by {by}")));
+        write.frames.push(NewFrame::status(Transition::Withdraw, format!("cancelled by {by}")));
         Some(write)
     }
 
     /// A change of a run, now, that says nothing yet.
     pub fn new(run: RunKey, guard: Guard, change: Change) -> Self {
         Self { run, guard, at: Timestamp::now(), change, phases: Vec::new(), frames: Vec::new() }
+    }
+
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        let next = if let Change::Finish { next: Some(next), .. } = &self.change { next.size() } else { 0 };
+        256 + self.frames.iter().map(NewFrame::size).sum::<usize>() + next
     }
 
     /// What became of a phase, both as its state and as a frame.

@@ -217,7 +217,7 @@ pub trait AttemptStore: Send + Sync {
 /// What of the finished runs may go, and how much room they take.
 #[async_trait]
 pub trait RetentionStore: Send + Sync {
-    /// The pipelines, by name, that have runs which may go at some time: finished, not pinned, and not about to go on by themselves.
+    /// The pipelines, by name, that have runs which may go at some time: finished and not pinned.
     async fn kept(&self) -> Result<Vec<Kept>, StoreError>;
 
     /// Up to `limit` of a pipeline's runs that the rule lets go of now, the oldest first.

@@ -9,7 +9,9 @@ use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step, WriteError};
 use runtrail::model::kinds::Patch;
 use runtrail::model::review::FindingFilter;
 use runtrail::model::sse::Parser;
-use runtrail::model::{DatabaseSize, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
+use runtrail::model::{
+    DatabaseSize, End, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp, Transition,
+};
 use runtrail::store::{
     Assignment, AttemptStore, Change, Delivery, Durability, Findings, Guard, JournalStore, Kept, Lease, Op,
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,
@@ -306,7 +308,7 @@ async fn an_end_between_look_up_and_attach_is_not_missed() {
     let (run, _) = journal.create(new_run()).await.unwrap();
     let token = journal.write(claim(run, 1)).await.unwrap().token;
     let looked_up = store.pulse(run).await.unwrap();
-    let finish = Change::Finish { to: Status::Completed, error: None };
+    let finish = Change::Finish { to: End::Completed, error: None, next: None };
     let lease = Guard::Lease(Lease { run, attempt: 1, token });
     journal.write(write(run, lease, finish, &["done"])).await.unwrap();
 
@@ -337,23 +339,53 @@ async fn a_worker_that_lost_its_lease_cannot_write() {
 }
 
 /// A move that the contract does not know is refused by the database itself, and only that write.
+/// What no change can say, the database does not take either: nobody but the contract says where a run may go.
 #[tokio::test]
 async fn the_database_refuses_moves_that_do_not_exist() {
+    let (folder, _store) = sqlite().await;
+    let db = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+    let set = |run: i64, status: Status, again: bool| {
+        let lease = (status == Status::Running).then_some(1);
+        let change = "UPDATE runs SET status = ?, lease_until = ?, attempt = attempt + ? WHERE key = ?";
+        db.execute(change, rusqlite::params![status.as_str(), lease, again, run])
+    };
+    for from in Status::ALL {
+        for to in Status::ALL {
+            let lease = (from == Status::Running).then_some(1);
+            let stands = "INSERT INTO runs (id, pipeline, status, params, created_at, queued_at, lease_until) VALUES (?, 'p', ?, '{}', 0, 0, ?)";
+            db.execute(stands, rusqlite::params![RunId::generate().as_str(), from.as_str(), lease]).unwrap();
+            let run = db.last_insert_rowid();
+            let possible = Transition::all().any(|moved| (moved.from(), moved.to()) == (from, to));
+            if to == Status::Pending {
+                let same = set(run, to, false).expect_err("pending again is another attempt").to_string();
+                assert!(same.contains("no such change of status"), "{same}");
+            }
+            match set(run, to, to == Status::Pending) {
+                Ok(_) => assert!(possible, "{from} to {to}"),
+                Err(error) => {
+                    assert!(
+                        !possible && error.to_string().contains("no such change of status"),
+                        "{from} to {to}: {error}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_database_refuses_takes_nothing_else_with_it() {
     let (_folder, store) = sqlite().await;
     let store: Arc<dyn Store> = Arc::new(store);
     let journal = journal_on(Arc::clone(&store));
-    for to in [Status::Completed, Status::Failed, Status::Interrupted] {
-        let (run, _) = journal.create(new_run()).await.unwrap();
-        let (other, _) = journal.create(new_run()).await.unwrap();
-        let finish = Change::Finish { to, error: None };
-        let bad = journal.write(write(run, Guard::Standing(Status::Pending, 1), finish, &["no"]));
-        let good = journal.write(claim(other, 1));
-        let (bad, good) = tokio::join!(bad, good);
-        assert!(matches!(bad, Err(WriteError::Store(_))), "pending to {to}");
-        assert!(good.is_ok(), "another run in the same transaction does not suffer");
-        let pulse = store.pulse(run).await.unwrap();
-        assert_eq!((pulse.status, pulse.head), (Status::Pending, 0), "and nothing of it is left");
-    }
+    let first = new_run();
+    let (run, _) = journal.create(first.clone()).await.unwrap();
+    // An id that is taken, in one transaction with what is well.
+    let (bad, good) = tokio::join!(journal.create(first), journal.write(claim(run, 1)));
+    assert!(matches!(bad, Err(WriteError::Store(_))), "{bad:?}");
+    assert!(good.is_ok());
+    let pulse = store.pulse(run).await.unwrap();
+    assert_eq!((pulse.status, pulse.head), (Status::Running, 1));
 }
 
 /// Many writers, many readers that come at any time, slow ones among them; groups and pages of all sizes.
@@ -394,7 +426,7 @@ async fn every_reader_reads_the_same_journal() {
             for group in 0..120usize {
                 journal.write(write(run, guard, Change::None, &lines[..group % 40])).await.unwrap();
             }
-            let finish = Change::Finish { to: Status::Completed, error: None };
+            let finish = Change::Finish { to: End::Completed, error: None, next: None };
             journal.write(write(run, guard, finish, &["end"])).await.unwrap().pulse.head
         }));
     }

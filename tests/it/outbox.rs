@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runtrail::journal::{GroupCommit, Journal, WriteError};
 use runtrail::model::notify::{Address, Notify};
-use runtrail::model::{Pipeline, Status, Timestamp};
+use runtrail::model::{End, Pipeline, Timestamp};
 use runtrail::store::{
     Change, Delivery, Durability, Guard, Lease, NewRun, OutboxStore, RunKey, RunStore, SqliteStore, Store, Write,
 };
@@ -19,7 +19,7 @@ async fn finished(journal: &Journal) -> RunKey {
     let (key, _) = journal.create(NewRun { pipeline, ..run }).await.unwrap();
     let claimed = journal.write(claim(key, 1)).await.unwrap();
     let guard = Guard::Lease(Lease { run: key, attempt: 1, token: claimed.token });
-    let finish = Change::Finish { to: Status::Completed, error: None };
+    let finish = Change::Finish { to: End::Completed, error: None, next: None };
     assert_eq!(journal.write(write(key, guard, finish, &["done"])).await.unwrap().deliveries, 1);
     key
 }

@@ -25,7 +25,7 @@ use super::changes::News;
 use super::sync::time::{Instant, timeout_at};
 use super::{Form, GroupCommit, Journal, ListStep, Reader, Step};
 use crate::model::sse::Parser;
-use crate::model::{Body, Listed, Log, LogStream, Params, Pipeline, RunId, Status, Timestamp};
+use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, RunId, Status, Timestamp};
 use crate::store::RunStore as _;
 use crate::store::{
     Change, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, StoreError, Write,
@@ -95,7 +95,7 @@ fn claim(run: RunKey) -> Write {
 fn writes(lease: Lease) -> impl Iterator<Item = Write> {
     WRITES.into_iter().enumerate().map(move |(index, frames)| {
         let change = match index + 1 == WRITES.len() {
-            true => Change::Finish { to: Status::Completed, error: None },
+            true => Change::Finish { to: End::Completed, error: None, next: None },
             false => Change::None,
         };
         write(lease.run, Guard::Lease(lease), change, frames)
@@ -265,7 +265,7 @@ async fn claimed() -> World {
 
 /// The run's second and last frame: committed, and then told.
 async fn finish(world: &World) {
-    go_on(world, Change::Finish { to: Status::Completed, error: None }).await;
+    go_on(world, Change::Finish { to: End::Completed, error: None, next: None }).await;
 }
 
 /// The run's second frame: committed, and then told.

@@ -110,7 +110,7 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
     }
     match &write.change {
         Change::Claim { .. } => (row.pulse.status, row.token) = (Status::Running, row.token + 1),
-        Change::Finish { to, .. } => row.pulse.status = *to,
+        Change::Finish { to, .. } => row.pulse.status = to.status(),
         _ => {}
     }
     let frames = (row.pulse.head + 1..).zip(&write.frames).map(|(seq, frame)| Record {

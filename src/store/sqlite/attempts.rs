@@ -31,9 +31,9 @@ const ATTEMPT: &str = "attempts.attempt, attempts.status, attempts.params, attem
 /// Lets the attempt's own row say what its run says. Part of the write that changes the run; not for those that only add frames.
 pub(super) fn keep(tx: &Connection, write: &Write, attempt: u32) -> rusqlite::Result<()> {
     let (run, at) = (write.run.0, write.at.0);
-    let over = |status: &str, error: Option<&str>| {
+    let over = |status: Status, error: Option<&str>| {
         tx.prepare_cached("UPDATE attempts SET status = ?, finished_at = ?, error = ? WHERE run = ? AND attempt = ?")?
-            .execute(params![status, at, error, run, attempt])
+            .execute(params![status.as_str(), at, error, run, attempt])
             .map(drop)
     };
     match &write.change {
@@ -41,8 +41,8 @@ pub(super) fn keep(tx: &Connection, write: &Write, attempt: u32) -> rusqlite::Re
             .prepare_cached("UPDATE attempts SET status = 'running', started_at = ? WHERE run = ? AND attempt = ?")?
             .execute(params![at, run, attempt])
             .map(drop),
-        Change::Finish { to, error } => over(to.as_str(), error.as_deref()),
-        Change::Interrupt { error, .. } => over(Status::Interrupted.as_str(), Some(error)),
+        Change::Finish { to, error, .. } => over(to.status(), error.as_deref()),
+        Change::Withdraw => over(Status::Cancelled, None),
         // A new attempt has a row of its own.
         Change::Queue { .. }
         | Change::None

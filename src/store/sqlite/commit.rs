@@ -123,9 +123,7 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
 /// One statement moves the run, under its guard, and makes room for the frames: `head` is taken and given in one step.
 fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
     let next = match &write.change {
-        Change::Interrupt { next: Some(next), .. } if tx.prepare_cached(MAY_GO_ON)?.exists([write.run.0])? => {
-            Some(next)
-        }
+        Change::Finish { next: Some(next), .. } if tx.prepare_cached(MAY_GO_ON)?.exists([write.run.0])? => Some(next),
         _ => None,
     };
     let text = |text: &str| Value::Text(text.to_owned());
@@ -160,12 +158,12 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             ", lease_owner = ?, lease_until = ?, lease_token = lease_token + 1, \
               gate = NULL, asked = NULL, question = NULL"
         }
-        Change::Finish { to, error } => {
-            values.extend([text(to.as_str()), number(write.at.0), error.clone().into()]);
+        Change::Finish { to, error, .. } => {
+            values.extend([text(to.status().as_str()), number(write.at.0), error.clone().into()]);
             FINISH
         }
-        Change::Interrupt { error, .. } => {
-            values.extend([text(Status::Interrupted.as_str()), number(write.at.0), text(error)]);
+        Change::Withdraw => {
+            values.extend([text(Status::Cancelled.as_str()), number(write.at.0), Value::Null]);
             FINISH
         }
         Change::Queue { pipeline, params, by_itself, .. } => {
@@ -219,10 +217,14 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             "deleted_at IS NULL AND EXISTS (SELECT 1 FROM deliveries WHERE run = runs.key AND deliveries.key = ? AND token = ?)"
         }
     };
+    // Where the change leads from, whatever the guard says; and what other runs have to do with it.
     let mut also = String::new();
     match &write.change {
-        Change::Claim { .. } => also.push_str(GROUP_IS_FREE),
+        Change::Claim { .. } => also.extend([" AND status = 'pending'", GROUP_IS_FREE]),
+        Change::Withdraw => also.push_str(" AND status = 'pending'"),
+        Change::Finish { .. } => also.push_str(" AND status = 'running'"),
         Change::Queue { pipeline, params, by_itself, .. } => {
+            also.push_str(" AND status NOT IN ('pending', 'running')");
             // What goes on by itself never gave its place up.
             if let Some(Group { key, when_busy: WhenBusy::Refuse }) = pipeline.group(params).filter(|_| !by_itself) {
                 also.push_str(GROUP_IS_IDLE);

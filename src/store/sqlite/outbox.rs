@@ -53,11 +53,10 @@ impl OutboxStore for SqliteStore {
 pub(super) fn put(tx: &Connection, write: &Write, pulse: Pulse) -> rusqlite::Result<usize> {
     let occasion = match write.change {
         Change::Finish { to, .. } => Occasion::of_end(to),
-        Change::Interrupt { .. } => Some(Occasion::Interrupted),
-        Change::Ask { .. } => Some(Occasion::Waiting),
-        _ => None,
+        Change::Withdraw => Occasion::Cancelled,
+        Change::Ask { .. } => Occasion::Waiting,
+        _ => return Ok(0),
     };
-    let Some(occasion) = occasion else { return Ok(0) };
     // Nobody is asked about a run that is to be cancelled.
     let asked = tx
         .prepare_cached(

@@ -1,11 +1,10 @@
 //! Whether a run stays: the pin, and its end for good.
 
-use leptos::html;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use super::icon::Icon;
-use super::popover::dismissible;
+use super::popover::Popover;
 use crate::calls::{DeleteRun, PinRun};
 use crate::model::{Code, Problem, RunId, Status};
 use crate::ui::follow::Follow;
@@ -77,17 +76,11 @@ pub fn DeleteButton(
     problem: RwSignal<Option<Problem>>,
 ) -> impl IntoView {
     let delete = ServerAction::<DeleteRun>::new();
-    let fold = NodeRef::<html::Details>::new();
-    dismissible(fold);
-    let close = move || {
-        if let Some(fold) = fold.get_untracked() {
-            fold.set_open(false);
-        }
-    };
+    let popover = Popover::new();
     // The server's answer leads to the list.
     Effect::new(move |_| {
         if let Some(Err(failed)) = delete.value().get() {
-            close();
+            popover.close();
             follow.failed(failed, problem);
         }
     });
@@ -100,7 +93,7 @@ pub fn DeleteButton(
         <details
             class="sm:relative"
             class:hidden=move || status.get().is_active()
-            node_ref=fold
+            node_ref=popover.fold
         >
             <summary class="button w-fit list-none [&::-webkit-details-marker]:hidden" data-testid="delete">
                 {Icon::Bin.draw()}
@@ -112,7 +105,7 @@ pub fn DeleteButton(
                 </p>
                 <p class:hidden=move || !pinned.get()>"It is pinned, so it stays. Unpin it first."</p>
                 <div class="mt-3 flex justify-end gap-2">
-                    <button type="button" class="button button-small noscript:hidden" on:click=move |_| close()>
+                    <button type="button" class="button button-small noscript:hidden" on:click=move |_| popover.close()>
                         "Keep it"
                     </button>
                     <form

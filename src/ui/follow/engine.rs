@@ -229,6 +229,10 @@ impl Engine {
             return;
         }
         let active = self.follow.state.try_with_untracked(|state| state.run.status.is_active()).unwrap_or(false);
+        // An end that the server has not said is not the last word: what comes next may be the attempt that goes on by itself.
+        if active || !self.active.get() {
+            self.follow.state.try_with_untracked(|state| news::see(&state.run));
+        }
         if active != self.active.replace(active) {
             self.feed(Event::Active(active));
         }
@@ -301,7 +305,6 @@ impl Engine {
         });
         let Some((numbers, state)) = changed.flatten() else { return };
         if let Some(state) = state {
-            news::see(&state.run);
             follow.state.try_set(state);
         }
         follow.numbers.try_set(numbers);

@@ -29,7 +29,7 @@ use runtrail::model::{
 };
 use runtrail::pipelines::{Catalog, Projects};
 use runtrail::service::{Begin, Service};
-use runtrail::store::Store;
+use runtrail::store::{Change, Op, Outcome, Store};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -178,6 +178,7 @@ fn clock() -> Timestamp {
 
 /// A server, without its HTTP.
 struct Server {
+    name: String,
     runtime: Runtime,
     origin: (Instant, u64),
     service: Service,
@@ -208,14 +209,14 @@ impl Server {
                 // Of each its own: a server takes away what it does not know.
                 workspaces: Workspaces::new(folder.join(&name)),
                 program: "runtrail".into(),
-                commands: Arc::new(Simulated { server: name }),
+                commands: Arc::new(Simulated { server: name.clone() }),
             };
             let stop = CancellationToken::new();
             let (engine, task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
             let service = Service { store, journal, engine, catalog: Catalog::fixed(pipelines()), projects };
             (origin, service, stop, tokio::spawn(task.run()))
         });
-        Self { runtime, origin, service, stop, engine, stalled: false, time }
+        Self { name, runtime, origin, service, stop, engine, stalled: false, time }
     }
 
     fn at(&self, time: u64) -> Instant {
@@ -348,7 +349,11 @@ impl World {
                         stopped.wake(self.time);
                     }
                     stopped.stop.cancel();
+                    let before = self.claims(&stopped.name);
                     stopped.run(self.time + GRACE + 8 * LEASE);
+                    // What was asked of the database before it heard of the stop.
+                    let claimed = self.claims(&stopped.name) - before;
+                    assert!(claimed <= 1, "{} claims {claimed} runs although it is to stop", stopped.name);
                     let away = self.store.away.load(Ordering::Relaxed);
                     assert!(away || stopped.engine.is_finished(), "it stops within its grace time");
                 }
@@ -356,6 +361,18 @@ impl World {
             },
             Step::Away(away) => self.store.away.store(away, Ordering::Relaxed),
         }
+    }
+
+    /// How many runs this server has claimed or taken up, of what is not checked yet.
+    fn claims(&self, server: &str) -> usize {
+        let of_server = |(op, outcome): &&(Op, Outcome)| match (op, outcome) {
+            (Op::Write(write), Outcome::Committed(_)) => match &write.change {
+                Change::Claim { owner, .. } | Change::Resume { owner, .. } => owner == server,
+                _ => false,
+            },
+            _ => false,
+        };
+        self.store.history.blocking_lock().iter().filter(of_server).count()
     }
 
     /// Everything is well again, and nobody keeps a run waiting.

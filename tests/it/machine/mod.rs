@@ -12,7 +12,7 @@ use proptest::test_runner::Config;
 use proptest_state_machine::{StateMachineTest, prop_state_machine};
 use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step};
 use runtrail::model::sse::Parser;
-use runtrail::model::{Record, RunId, Status};
+use runtrail::model::{End, Record, RunId, Status};
 use runtrail::store::{Change, Committed, Durability, Guard, Lease, NewRun, RunKey, SqliteStore, Store, Write};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -176,7 +176,7 @@ impl World {
     }
 
     fn finish(&mut self, run: usize) {
-        let change = Change::Finish { to: Status::Completed, error: None };
+        let change = Change::Finish { to: End::Completed, error: None, next: None };
         let finish = write(self.runs[run].key, self.runs[run].guard(), change, &["done"]);
         self.carry_out(run, finish);
         self.runs[run].finished = true;

@@ -196,7 +196,7 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, longest: u64) -> AnyVie
             {ran.then(|| bar(phase.took(), longest))}
             {carried}
             // Its place is kept, so that the lengths are of one scale.
-            {ran.then(|| view! { <span class="w-14 shrink-0 font-medium text-bad">{exit}</span> })}
+            {(ran || exit.is_some()).then(|| view! { <span class="w-14 shrink-0 font-medium text-bad">{exit}</span> })}
         </div>
     }
     .into_any()

@@ -1,6 +1,5 @@
 //! A run's attempts as tabs, the newest first. The address says which one is shown, so that links and the back button work.
 
-use leptos::html;
 use leptos::prelude::*;
 
 use super::ShownAttempt;
@@ -8,7 +7,7 @@ use crate::activity::RunState;
 use crate::model::attempt::AttemptMark;
 use crate::model::{RunId, Status};
 use crate::ui::components::icon::Icon;
-use crate::ui::components::popover::dismissible;
+use crate::ui::components::popover::Popover;
 use crate::ui::components::review::Tab;
 use crate::ui::components::status::{self, StatusBadge};
 
@@ -79,13 +78,7 @@ pub fn AttemptTabs(
         let (a, b) = if current.get() > 1 { (before, current.get()) } else { (1, newest.get()) };
         id.with_value(|id| format!("/runs/{id}/compare?a={a}&b={b}"))
     };
-    let menu = NodeRef::<html::Details>::new();
-    dismissible(menu);
-    let fold = move |_| {
-        if let Some(menu) = menu.get_untracked() {
-            menu.set_open(false);
-        }
-    };
+    let menu = Popover::new();
     let none_in_menu = Memo::new(move |_| in_menu().is_empty());
     view! {
         <nav
@@ -98,12 +91,12 @@ pub fn AttemptTabs(
             <For each=in_row key=|attempt| *attempt let:attempt>
                 {link(attempt, "tab tab-small")}
             </For>
-            <details class="sm:relative" class:hidden=move || none_in_menu.get() node_ref=menu>
+            <details class="sm:relative" class:hidden=move || none_in_menu.get() node_ref=menu.fold>
                 <summary class="tab tab-small list-none [&::-webkit-details-marker]:hidden" data-testid="more-attempts">
                     "Earlier"
                     {Icon::Fold.draw()}
                 </summary>
-                <div class="scrollbar-thin absolute top-full left-0 z-20 mt-1 grid max-h-64 w-max grid-cols-3 gap-0.5 overflow-auto rounded-lg border border-line bg-panel p-1.5 shadow-lg max-sm:max-w-full" on:click=fold>
+                <div class="scrollbar-thin absolute top-full left-0 z-20 mt-1 grid max-h-64 w-max grid-cols-3 gap-0.5 overflow-auto rounded-lg border border-line bg-panel p-1.5 shadow-lg max-sm:max-w-full" on:click=move |_| menu.close()>
                     <For each=in_menu key=|attempt| *attempt let:attempt>
                         {link(attempt, "tab tab-small")}
                     </For>
