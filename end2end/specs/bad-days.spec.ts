@@ -153,3 +153,23 @@ test('a clock that jumps is no silence', async ({ server, project, api, page, ru
   await api.reaches(id, 'completed');
   await run.showsAll(await api.frames(id));
 });
+
+// A tab behind another window or another tab may go on saying that it is visible.
+test('a page that is visible and not drawn shows what comes all the same', async ({ server, project, api, page, run, list }) => {
+  await page.addInitScript(() => {
+    window.requestAnimationFrame = () => 1;
+  });
+  const id = await server.talk('first', 'end');
+  await run.open(id);
+  await run.says('live');
+  project.release('first');
+  await api.printed(id, 'first 10');
+  await run.holds((await api.run(id)).head);
+  project.release('end');
+  await api.reaches(id, 'completed');
+  await run.isAt('completed', 1);
+  await run.says('ended');
+  await run.holds((await api.frames(id)).length);
+  await list.open();
+  await list.shows(id, 'completed');
+});

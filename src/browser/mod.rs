@@ -51,7 +51,7 @@ pub use self::{
     session::{remember, remembered},
     stream::{Stream, StreamSaid},
     theme::{apply_theme, stored_theme},
-    timer::{Timer, pause},
+    timer::{Timer, UNDRAWN, pause},
 };
 
 /// Whether the browser shows notifications of this page.

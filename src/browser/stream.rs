@@ -15,13 +15,10 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache, RequestInit, Response};
 
 use super::is_visible;
-use super::timer::next_frame_or;
+use super::timer::{UNDRAWN, next_frame_or};
 use crate::activity::backoff::retry_after;
 use crate::model::sse::{Event, Parser, Standing};
 use crate::model::{Code, RunId};
-
-/// How long the next piece waits for the page to be drawn, in milliseconds: a page that was just hidden is drawn no more.
-const UNDRAWN: u64 = 50;
 
 /// What the stream said (CONTRACT.md, "Many runs over one connection").
 #[derive(Clone, Debug, PartialEq, Eq)]

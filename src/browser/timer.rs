@@ -8,8 +8,8 @@ use wasm_bindgen_futures::JsFuture;
 /// A call that is to come; dropping it calls it off.
 #[derive(Debug)]
 pub struct Timer {
-    id: i32,
-    kind: Kind,
+    /// What may make the call; the first that does, if there are several.
+    by: Vec<(Kind, i32)>,
     _call: Closure<dyn FnMut()>,
 }
 
@@ -20,36 +20,42 @@ enum Kind {
     Frame,
 }
 
+/// How long what waits for the page to be drawn does so, in milliseconds. A page that was just hidden is drawn no more, and one behind
+/// another window or tab may go on saying that it is visible.
+pub const UNDRAWN: u64 = 50;
+
 /// The longest time a browser's timer takes.
 const LONGEST: u64 = i32::MAX as u64;
 
 impl Timer {
     /// Calls once after so many milliseconds, or later: browsers hold timers of hidden pages back.
     pub fn after(milliseconds: u64, call: impl FnOnce() + 'static) -> Self {
-        Self::new(Kind::Timeout, once(call), milliseconds)
+        Self::new(&[Kind::Timeout], once(call), milliseconds)
     }
 
     /// Calls every so many milliseconds.
     pub fn every(milliseconds: u64, call: impl Fn() + 'static) -> Self {
-        Self::new(Kind::Interval, Closure::new(call), milliseconds)
+        Self::new(&[Kind::Interval], Closure::new(call), milliseconds)
     }
 
-    /// Calls once before the page is drawn next. Never while the page is hidden.
-    pub fn next_frame(call: impl FnOnce() + 'static) -> Self {
-        Self::new(Kind::Frame, once(call), 0)
+    /// Calls once before the page is drawn next, or after so many milliseconds if it is not.
+    pub fn next_frame_or(milliseconds: u64, call: impl FnOnce() + 'static) -> Self {
+        Self::new(&[Kind::Frame, Kind::Timeout], once(call), milliseconds)
     }
 
-    fn new(kind: Kind, call: Closure<dyn FnMut()>, milliseconds: u64) -> Self {
+    fn new(kinds: &[Kind], call: Closure<dyn FnMut()>, milliseconds: u64) -> Self {
         let function: &Function = call.as_ref().unchecked_ref();
         let milliseconds = i32::try_from(milliseconds.min(LONGEST)).unwrap_or(i32::MAX);
-        let id = web_sys::window().and_then(|window| match kind {
-            Kind::Timeout => window.set_timeout_with_callback_and_timeout_and_arguments_0(function, milliseconds).ok(),
-            Kind::Interval => {
-                window.set_interval_with_callback_and_timeout_and_arguments_0(function, milliseconds).ok()
-            }
-            Kind::Frame => window.request_animation_frame(function).ok(),
-        });
-        Self { id: id.unwrap_or(0), kind, _call: call }
+        let set = |kind| {
+            let window = web_sys::window()?;
+            let id = match kind {
+                Kind::Timeout => window.set_timeout_with_callback_and_timeout_and_arguments_0(function, milliseconds),
+                Kind::Interval => window.set_interval_with_callback_and_timeout_and_arguments_0(function, milliseconds),
+                Kind::Frame => window.request_animation_frame(function),
+            };
+            Some((kind, id.ok()?))
+        };
+        Self { by: kinds.iter().copied().filter_map(set).collect(), _call: call }
     }
 }
 
@@ -65,11 +71,13 @@ fn once(call: impl FnOnce() + 'static) -> Closure<dyn FnMut()> {
 impl Drop for Timer {
     fn drop(&mut self) {
         let Some(window) = web_sys::window() else { return };
-        match self.kind {
-            Kind::Timeout => window.clear_timeout_with_handle(self.id),
-            Kind::Interval => window.clear_interval_with_handle(self.id),
-            Kind::Frame => {
-                let _ = window.cancel_animation_frame(self.id);
+        for &(kind, id) in &self.by {
+            match kind {
+                Kind::Timeout => window.clear_timeout_with_handle(id),
+                Kind::Interval => window.clear_interval_with_handle(id),
+                Kind::Frame => {
+                    let _ = window.cancel_animation_frame(id);
+                }
             }
         }
     }
@@ -86,7 +94,7 @@ pub async fn pause(milliseconds: u64) {
     let _ = JsFuture::from(promise).await;
 }
 
-/// Waits until the page is drawn next, or so many milliseconds pass: a hidden page is not drawn.
+/// Waits until the page is drawn next, or so many milliseconds pass.
 pub async fn next_frame_or(milliseconds: u64) {
     let milliseconds = i32::try_from(milliseconds.min(LONGEST)).unwrap_or(i32::MAX);
     let promise = Promise::new(&mut |resolve, _| {

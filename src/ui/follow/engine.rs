@@ -12,7 +12,7 @@ use leptos::task::spawn_local;
 
 use super::{BOUND, Follow, MOST, past};
 use crate::activity::{Action, Applied, Event};
-use crate::browser::{NoAnswer, PageEvent, Timer, fetch_frames, is_visible, steady};
+use crate::browser::{NoAnswer, PageEvent, Timer, UNDRAWN, fetch_frames, is_visible, steady};
 use crate::model::{Cursor, Frame, Pin, RunId};
 use crate::ui::connect::{Driver, Line, Said, Topic};
 use crate::ui::news;
@@ -185,7 +185,7 @@ impl Engine {
         }
         let weak = Rc::downgrade(self);
         let call = move || with(&weak, Self::take_turn);
-        let timer = if is_visible() { Timer::next_frame(call) } else { Timer::after(0, call) };
+        let timer = if is_visible() { Timer::next_frame_or(UNDRAWN, call) } else { Timer::after(0, call) };
         self.turn.replace(Some(timer));
     }
 
