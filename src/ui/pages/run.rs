@@ -8,7 +8,7 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::not_found::Nowhere;
 use crate::activity::RunState;
-use crate::calls::{read_offer, view_attempt, view_run};
+use crate::calls::{RerunEdited, read_offer, view_attempt, view_run};
 use crate::model::attempt::AttemptView;
 use crate::model::{Offer, Problem, RunView, plan};
 use crate::ui::components::actions::{ActionProblem, RunActions};
@@ -125,10 +125,17 @@ fn Shown(
         let id = id.clone();
         Signal::derive(move || tab.get().address(&id, shown.earlier.get()))
     };
+    let edited = ServerAction::<RerunEdited>::new();
+    Effect::new(move |_| {
+        if let Some(Ok(run)) = edited.value().get() {
+            follow.heard(run.status.is_active());
+        }
+    });
     let form = {
         let id = id.clone();
         move || {
-            let dialog = || view! { <EditDialog id=id.clone() pipeline offer shown state unfinished home/> };
+            let dialog =
+                || view! { <EditDialog id=id.clone() pipeline offer shown state unfinished home rerun=edited/> };
             (editing.get() && !follow.gone.get()).then(dialog)
         }
     };

@@ -45,8 +45,13 @@ pub fn EditDialog(
     unfinished: Memo<Option<String>>,
     /// The page without the form.
     home: Signal<String>,
+    /// What the form does. It is the page's: the answer leads to a page without the form.
+    rerun: ServerAction<RerunEdited>,
 ) -> impl IntoView {
-    let rerun = ServerAction::<RerunEdited>::new();
+    // What was refused is not when the form is opened again.
+    on_cleanup(move || {
+        rerun.value().try_set(None);
+    });
     let problem = Memo::new(move |_| rerun.value().get().and_then(Result::err));
     let errors = Signal::derive(move || problem.get().map(|problem| problem.errors).unwrap_or_default());
     // The newest attempt that the operator can see: another one may come, and end, while the form is filled in.
