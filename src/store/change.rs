@@ -302,6 +302,19 @@ impl Write {
         Self { run, guard, at: Timestamp::now(), change, phases: Vec::new(), frames: Vec::new() }
     }
 
+    /// The frames as the journal has them, from this seq on and of this attempt.
+    pub fn records(&self, first: u64, attempt: u32) -> Vec<Record> {
+        let record = |(seq, frame): (u64, &NewFrame)| Record {
+            seq,
+            ts: frame.ts,
+            attempt,
+            phase: frame.phase.clone(),
+            kind: Arc::clone(&frame.kind),
+            data: Arc::clone(&frame.data),
+        };
+        (first..).zip(&self.frames).map(record).collect()
+    }
+
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
         let next = if let Change::Finish { next: Some(next), .. } = &self.change { next.size() } else { 0 };

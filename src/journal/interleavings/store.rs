@@ -113,15 +113,7 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
         Change::Finish { to, .. } => row.pulse.status = to.status(),
         _ => {}
     }
-    let frames = (row.pulse.head + 1..).zip(&write.frames).map(|(seq, frame)| Record {
-        seq,
-        ts: frame.ts,
-        attempt,
-        phase: frame.phase.clone(),
-        kind: Arc::clone(&frame.kind),
-        data: Arc::clone(&frame.data),
-    });
-    let frames: Vec<Record> = frames.collect();
+    let frames = write.records(row.pulse.head + 1, attempt);
     row.pulse.head += frames.len() as u64;
     row.frames.extend(frames.iter().cloned());
     Outcome::Committed(Committed {

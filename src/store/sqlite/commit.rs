@@ -274,17 +274,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         Change::Tried { attempt, .. } => attempt,
         _ => pulse.attempt,
     };
-    let mut frames: Vec<_> = (first..)
-        .zip(&write.frames)
-        .map(|(seq, frame)| Record {
-            seq,
-            ts: frame.ts,
-            attempt,
-            phase: frame.phase.clone(),
-            kind: Arc::clone(&frame.kind),
-            data: Arc::clone(&frame.data),
-        })
-        .collect();
+    let mut frames = write.records(first, attempt);
     let pulse = next.map_or(pulse, |next| {
         frames.extend(next.frames);
         next.pulse
