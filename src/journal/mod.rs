@@ -21,7 +21,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use crate::store::{Clearing, Committed, Mark, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
+use crate::store::{Clearing, Committed, Created, Mark, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
 
 use changes::Changes;
 pub use changes::{ListReader, ListStep};
@@ -77,14 +77,14 @@ impl Journal {
         (Self { store, tails, changes, outbox, writer }, task)
     }
 
-    /// Creates a pending run. Returns its key, and whether it is new (an idempotency key may name an earlier one).
+    /// Creates a pending run, or finds the one that its idempotency key names.
     ///
     /// # Errors
     /// [`WriteError::KeyConflict`], [`WriteError::KeyOfDeleted`], [`WriteError::Refused`] if its schedule's mark cannot move or its
     /// group is busy, [`WriteError::Busy`] if its schedule's mark moved all the same, [`WriteError::Store`], [`WriteError::Closed`].
-    pub async fn create(&self, run: NewRun) -> Result<(RunKey, bool), WriteError> {
+    pub async fn create(&self, run: NewRun) -> Result<Created, WriteError> {
         match self.writer.carry_out(Op::Create(run)).await? {
-            Outcome::Created { run, new } => Ok((run, new)),
+            Outcome::Created(created) => Ok(created),
             Outcome::KeyConflict => Err(WriteError::KeyConflict),
             Outcome::KeyOfDeleted => Err(WriteError::KeyOfDeleted),
             Outcome::Marked => Err(WriteError::Busy),

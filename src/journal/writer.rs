@@ -210,7 +210,7 @@ fn deliveries(outcome: &Outcome) -> usize {
 /// What the list shows of what was done, if it does.
 fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
     match (op, outcome) {
-        (_, Outcome::Created { run, new }) => new.then_some(News::Changed(*run)),
+        (_, Outcome::Created(created)) => created.new.then_some(News::Changed(created.key)),
         (Op::Write(write), Outcome::Committed(committed)) => {
             let run = committed.run;
             match &write.change {

@@ -1,6 +1,6 @@
 //! Answering a run that waits for a person. What follows from the answer is the engine's.
 
-use super::{Service, TRIES};
+use super::{Service, TRIES, left};
 use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState};
 use crate::model::{Answer, Body, Code, Problem, Question, Run};
@@ -58,9 +58,9 @@ impl Service {
                 // Someone else was faster; look again whether anything is asked.
                 Err(WriteError::Refused) => continue,
                 Err(error) => return Err(error.into()),
-                Ok(_) => {
+                Ok(committed) => {
                     self.engine.wake();
-                    return self.show(id).await;
+                    return left(committed, id);
                 }
             }
         }

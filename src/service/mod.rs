@@ -23,7 +23,7 @@ use crate::model::{
     Code, Cursor, Offer, Pin, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status,
 };
 use crate::pipelines::{Catalog, Projects};
-use crate::store::{Change, Guard, Pulse, RunKey, Store, StoreError, View, Write};
+use crate::store::{Change, Committed, Guard, Pulse, RunKey, Store, StoreError, View, Write};
 
 /// Runs a page of the list holds if nothing else is asked for, and the most that may be asked for.
 const LIST: (u32, u32) = (50, 200);
@@ -221,9 +221,9 @@ impl Service {
             match done {
                 Err(WriteError::Refused) => continue,
                 Err(error) => return Err(error.into()),
-                Ok(_) => {
+                Ok(committed) => {
                     self.engine.cancel(key);
-                    return self.show(id).await;
+                    return left(committed, id);
                 }
             }
         }
@@ -242,6 +242,11 @@ impl Service {
             Problem::new(Code::PipelineNotFound, format!("There is no pipeline `{name}`; known: {known}."))
         })
     }
+}
+
+/// The answer to who asked for a write: the run as it left it. Looked at again, it could be gone by a rule of retention.
+fn left(committed: Committed, id: &str) -> Result<Run, Problem> {
+    committed.left.map(|run| *run).ok_or_else(|| no_run(id))
 }
 
 /// A change of a run that stands where `pulse` says.

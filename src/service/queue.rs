@@ -4,7 +4,7 @@ use super::{Service, TRIES};
 use crate::journal::WriteError;
 use crate::model::queue::{Group, MAX_PRIORITY, Queue, WhenBusy};
 use crate::model::{Code, Problem, RunId};
-use crate::store::NewRun;
+use crate::store::{Created, NewRun};
 
 /// How many runs of the queue are told.
 const MOST: u32 = 1000;
@@ -20,7 +20,7 @@ impl Service {
     }
 
     /// Writes a new run, unless its group is busy and refuses it.
-    pub(super) async fn create(&self, new: NewRun) -> Result<(crate::store::RunKey, bool), Problem> {
+    pub(super) async fn create(&self, new: NewRun) -> Result<Created, Problem> {
         for _ in 0..TRIES {
             match self.journal.create(new.clone()).await {
                 Err(WriteError::Refused) => self.check_group(new.pipeline.group(&new.params)).await?,

@@ -1,6 +1,6 @@
 //! Runs that stay, runs that go, and how much room all of them take.
 
-use super::{Service, TRIES, no_run};
+use super::{Service, TRIES, left, no_run};
 use crate::journal::WriteError;
 use crate::model::{Code, DatabaseUse, Problem, Run};
 use crate::store::{Change, Guard, Write};
@@ -16,7 +16,7 @@ impl Service {
             // It was deleted meanwhile.
             Err(WriteError::Refused) => Err(no_run(id)),
             Err(error) => Err(error.into()),
-            Ok(_) => self.show(id).await,
+            Ok(committed) => left(committed, id),
         }
     }
 

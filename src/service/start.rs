@@ -5,12 +5,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::queue::check_priority;
-use super::{Service, TRIES, no_run};
+use super::{Service, TRIES, left, no_run};
 use crate::journal::WriteError;
 use crate::model::Given;
 use crate::model::{Code, Pipeline, Problem, Run, RunId, Timestamp, plan};
 use crate::pipelines::check_params;
-use crate::store::{NewFrame, NewRun, Write};
+use crate::store::{Created, NewFrame, NewRun, Write};
 
 /// The longest `Idempotency-Key`, in bytes: enough for any UUID, digest or URL.
 const MAX_KEY: usize = 255;
@@ -77,11 +77,9 @@ impl Service {
         let params = check_params(&pipeline, given, &self.projects).map_err(Problem::params)?;
         let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
         let new = NewRun { id: RunId::generate(), pipeline, params, priority, at, idempotency, origin, mark: None };
-        let id = new.id.clone();
-        let (run, is_new) = self.create(new).await?;
+        let Created { new, run, .. } = self.create(new).await?;
         self.engine.wake();
-        let run = self.store.run(run).await?.ok_or_else(|| no_run(id.as_str()))?;
-        Ok((run, is_new))
+        Ok((*run, new))
     }
 
     /// Asks for a new attempt of a finished run, with the pipeline as it stands now. Its journal continues. With `given`,
@@ -139,9 +137,9 @@ impl Service {
                 // Someone else was faster; look again what there is to do.
                 Err(WriteError::Refused) => continue,
                 Err(error) => return Err(error.into()),
-                Ok(_) => {
+                Ok(committed) => {
                     self.engine.wake();
-                    return self.show(id).await;
+                    return left(committed, id);
                 }
             }
         }

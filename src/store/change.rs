@@ -191,6 +191,26 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whether it is what somebody asks for, and waits to see done.
+    pub fn is_asked(&self) -> bool {
+        match self {
+            Self::Answer(_) | Self::Withdraw | Self::AskCancel { .. } | Self::Pin { .. } => true,
+            Self::Queue { by_itself, .. } => !by_itself,
+            Self::None
+            | Self::Claim { .. }
+            | Self::Extend { .. }
+            | Self::Enter { .. }
+            | Self::Ask { .. }
+            | Self::Resume { .. }
+            | Self::Finish { .. }
+            | Self::Try { .. }
+            | Self::Tried { .. }
+            | Self::Delete { .. } => false,
+        }
+    }
+}
+
 /// What became of a phase.
 #[derive(Clone, Debug)]
 pub struct PhaseUpdate {
@@ -339,12 +359,7 @@ impl Write {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// A new run was created, or, with a known idempotency key, found.
-    Created {
-        /// Its key.
-        run: RunKey,
-        /// Whether it is new.
-        new: bool,
-    },
+    Created(Created),
     /// The idempotency key was used for something else.
     KeyConflict,
     /// The idempotency key was used for the same, and the run was deleted since.
@@ -362,6 +377,17 @@ pub enum Outcome {
     Refused,
 }
 
+/// A run that was asked for.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// Its key.
+    pub key: RunKey,
+    /// Whether it is new.
+    pub new: bool,
+    /// As it stands in that transaction.
+    pub run: Box<Run>,
+}
+
 /// A write that was accepted.
 #[derive(Clone, Debug)]
 pub struct Committed {
@@ -377,4 +403,7 @@ pub struct Committed {
     pub deliveries: usize,
     /// The frames with their seqs.
     pub frames: Vec<Record>,
+    /// The run as this write leaves it, if [somebody asked](Change::is_asked) for it: what they are told. Looked at after the
+    /// transaction, it could have moved on, or be gone.
+    pub left: Option<Box<Run>>,
 }

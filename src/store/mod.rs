@@ -22,7 +22,9 @@ use crate::model::{
     Answer, DatabaseSize, Notify, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Status, Timestamp,
 };
 
-pub use change::{Change, Clearing, Committed, Guard, Lease, Mark, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write};
+pub use change::{
+    Change, Clearing, Committed, Created, Guard, Lease, Mark, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write,
+};
 pub use sqlite::{Durability, SqliteStore, VacuumError, Vacuumed, vacuum};
 
 /// A run's key inside the database.

@@ -15,7 +15,7 @@ use runtrail::model::{
 use runtrail::store::{
     Assignment, AttemptStore, Change, Delivery, Durability, Findings, Guard, JournalStore, Kept, Lease, Op,
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,
-    StoreError, View,
+    StoreError, View, Write,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -228,7 +228,7 @@ async fn unread() -> (TempDir, Arc<Paused>, Arc<dyn Store>, Journal, RunKey) {
     let paused = Paused::new(inner, 9, 0);
     let store: Arc<dyn Store> = Arc::clone(&paused) as _;
     let journal = journal_on(Arc::clone(&store));
-    let (run, _) = journal.create(new_run()).await.unwrap();
+    let run = journal.create(new_run()).await.unwrap().key;
     journal.write(claim(run, 1)).await.unwrap();
     (folder, paused, store, journal, run)
 }
@@ -268,7 +268,7 @@ async fn a_frame_committed_during_the_attach_is_given_once() {
     let paused = Paused::new(inner, 2, 9);
     let store: Arc<dyn Store> = Arc::clone(&paused) as _;
     let journal = journal_on(Arc::clone(&store));
-    let (run, _) = journal.create(new_run()).await.unwrap();
+    let run = journal.create(new_run()).await.unwrap().key;
     let lease = Lease { run, attempt: 1, token: journal.write(claim(run, 1)).await.unwrap().token };
     paused.committed.acquire_many(2).await.unwrap().forget();
 
@@ -305,7 +305,7 @@ async fn an_end_between_look_up_and_attach_is_not_missed() {
     let (_folder, store) = sqlite().await;
     let store: Arc<dyn Store> = Arc::new(store);
     let journal = journal_on(Arc::clone(&store));
-    let (run, _) = journal.create(new_run()).await.unwrap();
+    let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
     let looked_up = store.pulse(run).await.unwrap();
     let finish = Change::Finish { to: End::Completed, error: None, next: None };
@@ -323,7 +323,7 @@ async fn an_end_between_look_up_and_attach_is_not_missed() {
 async fn a_worker_that_lost_its_lease_cannot_write() {
     let (_folder, store) = sqlite().await;
     let journal = journal_on(Arc::new(store));
-    let (run, _) = journal.create(new_run()).await.unwrap();
+    let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
     let refused = async |write| matches!(journal.write(write).await, Err(WriteError::Refused));
     assert!(refused(claim(run, 1)).await, "a run is claimed once");
@@ -379,7 +379,7 @@ async fn what_the_database_refuses_takes_nothing_else_with_it() {
     let store: Arc<dyn Store> = Arc::new(store);
     let journal = journal_on(Arc::clone(&store));
     let first = new_run();
-    let (run, _) = journal.create(first.clone()).await.unwrap();
+    let run = journal.create(first.clone()).await.unwrap().key;
     // An id that is taken, in one transaction with what is well.
     let (bad, good) = tokio::join!(journal.create(first), journal.write(claim(run, 1)));
     assert!(matches!(bad, Err(WriteError::Store(_))), "{bad:?}");
@@ -396,7 +396,7 @@ async fn every_reader_reads_the_same_journal() {
     let journal = journal_on(Arc::clone(&store));
     let mut tasks = Vec::new();
     for _ in 0..4 {
-        let (run, _) = journal.create(new_run()).await.unwrap();
+        let run = journal.create(new_run()).await.unwrap().key;
         let token = journal.write(claim(run, 1)).await.unwrap().token;
         let guard = Guard::Lease(Lease { run, attempt: 1, token });
         for reader in 0..8u64 {
@@ -440,7 +440,7 @@ async fn a_page_of_large_frames_has_fewer_of_them() {
     let (_folder, store) = sqlite().await;
     let store: Arc<dyn Store> = Arc::new(store);
     let journal = journal_on(Arc::clone(&store));
-    let (run, _) = journal.create(new_run()).await.unwrap();
+    let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
     let line = "x".repeat(60_000);
     let lines = [line.as_str(); 100];
@@ -462,6 +462,31 @@ async fn a_page_of_large_frames_has_fewer_of_them() {
 }
 
 /// A key is kept for a day: then the same request is another one.
+/// Retention may take an unpinned run away at once; who unpinned it is told of the run all the same.
+#[tokio::test]
+async fn who_asks_for_a_write_is_told_how_it_left_the_run() {
+    let (_folder, store) = sqlite().await;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let journal = journal_on(Arc::clone(&store));
+    let created = journal.create(new_run()).await.unwrap();
+    let (run, id) = (created.key, created.run.id.clone());
+    assert_eq!((created.run.status, created.run.attempt), (Status::Pending, 1));
+    let there = |change| Op::Write(Write::new(run, Guard::There, change));
+    let ops = [
+        there(Change::Withdraw),
+        there(Change::Pin { pinned: true }),
+        there(Change::Pin { pinned: false }),
+        there(Change::Delete { id }),
+    ];
+    let left = store.commit(&ops).await.unwrap().into_iter().map(|outcome| match outcome {
+        Outcome::Committed(committed) => committed.left.map(|run| (run.status, run.pin)),
+        other => panic!("{other:?}"),
+    });
+    let told = |pinned, pins| Some((Status::Cancelled, Pin { pinned, pins }));
+    assert_eq!(left.collect::<Vec<_>>(), [told(false, 0), told(true, 1), told(false, 2), None]);
+    assert!(store.run(run).await.unwrap().is_none(), "and it is gone");
+}
+
 #[tokio::test]
 async fn an_idempotency_key_is_forgotten_after_a_day() {
     let (_folder, store) = sqlite().await;
@@ -473,12 +498,12 @@ async fn an_idempotency_key_is_forgotten_after_a_day() {
         let idempotency = Some(("key".to_owned(), b"asked".to_vec()));
         runtrail::store::NewRun { at: Timestamp(now.0 - ago), idempotency, ..new_run() }
     };
-    let (old, new) = journal.create(at(day + 1000)).await.unwrap();
-    assert!(new);
+    let old = journal.create(at(day + 1000)).await.unwrap();
+    assert!(old.new);
     assert_eq!(store.by_idempotency_key("key").await.unwrap(), None, "it is too old to count");
-    let (other, new) = journal.create(at(0)).await.unwrap();
-    assert!(new && other != old);
-    let (again, new) = journal.create(at(0)).await.unwrap();
-    assert_eq!((again, new), (other, false));
-    assert_eq!(store.by_idempotency_key("key").await.unwrap().map(|(run, _)| run), Some(Some(other)));
+    let other = journal.create(at(0)).await.unwrap();
+    assert!(other.new && other.key != old.key);
+    let again = journal.create(at(0)).await.unwrap();
+    assert_eq!((again.key, again.new, &again.run), (other.key, false, &other.run));
+    assert_eq!(store.by_idempotency_key("key").await.unwrap().map(|(run, _)| run), Some(Some(other.key)));
 }

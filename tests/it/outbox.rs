@@ -16,7 +16,7 @@ async fn finished(journal: &Journal) -> RunKey {
     let run = new_run();
     let notify = vec![Notify { to: Address::Url("http://localhost/".into()), secret_env: None, on: Vec::new() }];
     let pipeline = Arc::new(Pipeline { notify, ..Pipeline::clone(&run.pipeline) });
-    let (key, _) = journal.create(NewRun { pipeline, ..run }).await.unwrap();
+    let key = journal.create(NewRun { pipeline, ..run }).await.unwrap().key;
     let claimed = journal.write(claim(key, 1)).await.unwrap();
     let guard = Guard::Lease(Lease { run: key, attempt: 1, token: claimed.token });
     let finish = Change::Finish { to: End::Completed, error: None, next: None };

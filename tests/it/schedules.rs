@@ -174,7 +174,7 @@ async fn of_many_that_ask_for_a_due_time_one_gets_it() {
         let mut won = 0;
         for asked in asked.collect::<Vec<_>>() {
             match asked.await.unwrap() {
-                Ok((_, new)) => won += u32::from(new),
+                Ok(created) => won += u32::from(created.new),
                 Err(error) => assert!(matches!(error, WriteError::Refused), "{error}"),
             }
         }

@@ -214,7 +214,7 @@ where
         let memory = Arc::new(memory);
         let (journal, writer) = Journal::new(Arc::clone(&memory) as _, GroupCommit::default());
         let writer = spawn(writer.run());
-        let (run, _) = journal.create(new_run()).await.unwrap();
+        let run = journal.create(new_run()).await.unwrap().key;
         let world = World { memory, journal, run };
         let readers: Vec<_> = readers(&world).into_iter().map(spawn).collect();
         let token = world.journal.write(claim(run)).await.unwrap().token;

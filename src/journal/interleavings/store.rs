@@ -14,8 +14,9 @@ use crate::model::queue::Waiting;
 use crate::model::review::FindingFilter;
 use crate::model::{DatabaseSize, Params, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{
-    Assignment, AttemptStore, Change, Committed, Delivery, Findings, Guard, JournalStore, Kept, Op, OutboxStore,
-    Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, StoreError, View, Write,
+    Assignment, AttemptStore, Change, Committed, Created, Delivery, Findings, Guard, JournalStore, Kept, Op,
+    OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, StoreError, View,
+    Write,
 };
 
 type Runs = BTreeMap<RunKey, Row>;
@@ -77,13 +78,33 @@ impl Memory {
     }
 }
 
+fn run(Pulse { head, status, attempt }: Pulse) -> Run {
+    Run {
+        id: super::id(),
+        pipeline: "p".into(),
+        status,
+        phase: None,
+        attempt,
+        params: Params::new(),
+        priority: 0,
+        created_at: Timestamp(0),
+        started_at: None,
+        finished_at: None,
+        head,
+        phases: Vec::new(),
+        error: None,
+        approval: None,
+        pin: Pin::default(),
+    }
+}
+
 fn carry_out(runs: &mut Runs, op: &Op) -> Outcome {
     match op {
         Op::Create(_) => {
-            let run = RunKey(runs.len() as i64 + 1);
+            let key = RunKey(runs.len() as i64 + 1);
             let pulse = Pulse { head: 0, status: Status::Pending, attempt: 1 };
-            runs.insert(run, Row { pulse, token: 0, frames: Vec::new() });
-            Outcome::Created { run, new: true }
+            runs.insert(key, Row { pulse, token: 0, frames: Vec::new() });
+            Outcome::Created(Created { key, new: true, run: Box::new(run(pulse)) })
         }
         Op::Write(write) => {
             let outcome = runs.get_mut(&write.run).map_or(Outcome::Refused, |row| change(row, write));
@@ -123,6 +144,7 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
         cancel_by: None,
         deliveries: 0,
         frames,
+        left: write.change.is_asked().then(|| Box::new(run(row.pulse))),
     })
 }
 
@@ -176,24 +198,7 @@ impl JournalStore for Memory {
 #[async_trait]
 impl RunStore for Memory {
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
-        let Pulse { head, status, attempt } = self.pulse(key).await?;
-        Ok(Some(Run {
-            id: super::id(),
-            pipeline: "p".into(),
-            status,
-            phase: None,
-            attempt,
-            params: Params::new(),
-            priority: 0,
-            created_at: Timestamp(0),
-            started_at: None,
-            finished_at: None,
-            head,
-            phases: Vec::new(),
-            error: None,
-            approval: None,
-            pin: Pin::default(),
-        }))
+        Ok(Some(run(self.pulse(key).await?)))
     }
 
     async fn find(&self, _: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, param
 
 use super::attempts::{first_of, keep};
 use super::clear::clear;
-use super::create::{add_attempt, create, group_columns, move_mark};
+use super::create::{add_attempt, create, group_columns, move_mark, run};
 use super::outbox;
 use super::read::frames_after;
 use super::{SqliteStore, classify, detached, rows};
@@ -274,12 +274,13 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         Change::Tried { attempt, .. } => attempt,
         _ => pulse.attempt,
     };
+    let left = write.change.is_asked().then(|| run(tx, write.run)).transpose()?;
     let mut frames = write.records(first, attempt);
     let pulse = next.map_or(pulse, |next| {
         frames.extend(next.frames);
         next.pulse
     });
-    Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, deliveries, frames }))
+    Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, deliveries, frames, left }))
 }
 
 fn update_phase(tx: &Connection, write: &Write, pulse: &Pulse, update: &PhaseUpdate) -> rusqlite::Result<()> {

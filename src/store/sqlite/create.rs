@@ -3,9 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::commit::{INSERT_FRAME, json, signed};
+use super::rows;
 use crate::model::queue::{Group, WhenBusy};
-use crate::model::{Pipeline, Timestamp};
-use crate::store::{Mark, NewFrame, NewRun, Outcome, RunKey};
+use crate::model::{Pipeline, Run, Timestamp};
+use crate::store::{Created, Mark, NewFrame, NewRun, Outcome, RunKey};
 
 /// How long an Idempotency-Key is kept, in milliseconds: a day (issue 4).
 pub(super) const KEPT: i64 = 24 * 60 * 60 * 1000;
@@ -24,7 +25,7 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
         if let Some((run, known)) = known {
             return Ok(match run {
                 _ if known != *digest => Outcome::KeyConflict,
-                Some(run) => Outcome::Created { run: RunKey(run), new: false },
+                Some(run) => created(tx, RunKey(run), false)?,
                 None => Outcome::KeyOfDeleted,
             });
         }
@@ -59,7 +60,18 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
         tx.prepare_cached("INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES (?, ?, ?, ?)")?
             .execute(params![key, digest, run.0, new.at.0])?;
     }
-    Ok(Outcome::Created { run, new: true })
+    created(tx, run, true)
+}
+
+fn created(tx: &Connection, key: RunKey, new: bool) -> rusqlite::Result<Outcome> {
+    Ok(Outcome::Created(Created { key, new, run: run(tx, key)? }))
+}
+
+/// A run as it stands in this transaction.
+pub(super) fn run(tx: &Connection, key: RunKey) -> rusqlite::Result<Box<Run>> {
+    tx.prepare_cached(&format!("SELECT {} FROM runs WHERE key = ?", rows::RUN))?
+        .query_row([key.0], |row| rows::run(row))
+        .map(Box::new)
 }
 
 /// `concurrency_group` and `supersedes`.

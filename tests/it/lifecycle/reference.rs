@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use runtrail::model::queue::WhenBusy;
 use runtrail::model::{PhaseState, Status};
-use runtrail::store::{Change, Guard, Lease, NewRun, Op, Outcome, RunKey, Write};
+use runtrail::store::{Change, Created, Guard, Lease, NewRun, Op, Outcome, RunKey, Write};
 use serde_json::Value;
 
 /// How many attempts in a row nobody has asked for.
@@ -79,7 +79,7 @@ impl Machine {
         let refused = refuses && self.busy(group.as_ref().unwrap(), Status::is_active);
         match outcome {
             Outcome::Refused => assert!(refused, "a run is refused while its group is idle"),
-            Outcome::Created { run, new: true } => {
+            Outcome::Created(Created { key, new: true, .. }) => {
                 assert!(!refused, "a run is taken while its group is busy");
                 let phases = new.pipeline.phases.iter().map(|spec| (spec.name.clone(), PhaseState::Pending)).collect();
                 let created = Run {
@@ -94,7 +94,7 @@ impl Machine {
                     group,
                     phases,
                 };
-                assert!(self.runs.insert(*run, created).is_none());
+                assert!(self.runs.insert(*key, created).is_none());
             }
             other => panic!("a new run is {other:?}"),
         }

@@ -153,7 +153,7 @@ impl World {
         let server = self.server();
         let new = new_run();
         let id = new.id.clone();
-        let (key, _) = server.block_on(server.journal.create(new)).unwrap();
+        let key = server.block_on(server.journal.create(new)).unwrap().key;
         self.runs.push(Run { id, key, attempt: 1, token: 0, finished: false, frames: Vec::new() });
         self.claim(self.runs.len() - 1);
     }
