@@ -12,9 +12,9 @@ test_rust() {
   use_samples
   # Those that need the samples are left out by a plain cargo test.
   if cargo nextest --version >/dev/null 2>&1; then
-    timed "Rust tests" cargo nextest run --features ssr --run-ignored all "$@"
+    timed "Rust tests" cargo nextest run --no-fail-fast --features ssr --run-ignored all "$@"
   else
-    timed "Rust tests" cargo test --features ssr "$@" -- --include-ignored
+    timed "Rust tests" cargo test --no-fail-fast --features ssr "$@" -- --include-ignored
   fi
 }
 
