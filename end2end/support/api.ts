@@ -16,6 +16,7 @@ export interface Run {
   attempt: number;
   params: Record<string, unknown>;
   created_at: string;
+  queued_at: string;
   started_at: string | null;
   finished_at: string | null;
   head: number;

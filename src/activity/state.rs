@@ -53,6 +53,7 @@ impl RunState {
             return;
         }
         self.run.params.clone_from(&attempt.params);
+        self.run.queued_at = attempt.queued_at;
         let told = std::mem::take(&mut self.run.phases);
         let phases = attempt.phases.iter().map(|phase| {
             let told = told.iter().find(|told| told.name == phase.phase.name).cloned();
@@ -126,6 +127,7 @@ impl RunState {
         run.attempt = frame.attempt;
         match to {
             Status::Pending => {
+                run.queued_at = frame.ts;
                 run.started_at = None;
                 run.finished_at = None;
                 run.error = None;
@@ -214,6 +216,7 @@ pub(super) mod tests {
             params: Params::new(),
             priority: 0,
             created_at: Timestamp(0),
+            queued_at: Timestamp(0),
             started_at: None,
             finished_at: None,
             head: 0,
@@ -287,6 +290,7 @@ pub(super) mod tests {
         let state = fed(&frames);
         assert_eq!((state.run.status, state.run.attempt), (Status::Pending, 2));
         assert_eq!((state.run.started_at, state.run.finished_at), (None, None));
+        assert_eq!((state.run.created_at, state.run.queued_at), (Timestamp(0), frames[6].ts));
         assert_eq!(state.run.error, None);
         assert!(state.progress.is_empty());
         assert!(state.run.phases.iter().all(|phase| phase.state == Pending && phase.exit_code.is_none()));

@@ -94,7 +94,7 @@ impl Attempt {
             phase: self.phase,
             attempt: self.attempt,
             params: self.params,
-            created_at: self.queued_at,
+            queued_at: self.queued_at,
             started_at: self.started_at,
             finished_at: self.finished_at,
             phases: self.phases.into_iter().map(|phase| phase.phase).collect(),

@@ -19,6 +19,7 @@ fn run(status: Status) -> Run {
         params: Params::new(),
         priority: 0,
         created_at: Timestamp(0),
+        queued_at: Timestamp(0),
         started_at: Some(Timestamp(1_000)),
         finished_at: Some(Timestamp(63_500)),
         head: 9,

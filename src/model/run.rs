@@ -102,6 +102,8 @@ pub struct Run {
     pub priority: i32,
     /// When it was first asked for.
     pub created_at: Timestamp,
+    /// When the current attempt was asked for.
+    pub queued_at: Timestamp,
     /// When the current attempt was claimed by a worker.
     pub started_at: Option<Timestamp>,
     /// When the current attempt ended.
@@ -259,8 +261,8 @@ mod tests {
     fn what_comes_late_is_no_news() {
         let known: Run = serde_json::from_value(serde_json::json!({
             "id": "01939f1c-8f2a-7c3e-9d5b-0123456789ab", "pipeline": "p", "status": "completed", "phase": null, "attempt": 1,
-            "params": {}, "created_at": "2026-11-21T10:00:00.000Z", "started_at": null, "finished_at": null, "head": 9,
-            "phases": [], "error": null,
+            "params": {}, "created_at": "2026-11-21T10:00:00.000Z", "queued_at": "2026-11-21T10:00:00.000Z", "started_at": null,
+            "finished_at": null, "head": 9, "phases": [], "error": null,
         }))
         .unwrap();
         let late = Run { status: Status::Running, head: 5, ..known.clone() };
@@ -276,8 +278,8 @@ mod tests {
     fn the_list_tells_runs_and_that_they_are_gone() {
         let json = serde_json::json!({
             "id": "01939f1c-8f2a-7c3e-9d5b-0123456789ab", "pipeline": "p", "status": "completed", "phase": null, "attempt": 1,
-            "params": {}, "created_at": "2026-11-21T10:00:00.000Z", "started_at": null, "finished_at": null, "head": 9,
-            "phases": [], "error": null, "pinned": true, "pins": 3,
+            "params": {}, "created_at": "2026-11-21T10:00:00.000Z", "queued_at": "2026-11-21T10:00:00.000Z", "started_at": null,
+            "finished_at": null, "head": 9, "phases": [], "error": null, "pinned": true, "pins": 3,
         });
         let run: Run = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(run.pin, Pin { pinned: true, pins: 3 });

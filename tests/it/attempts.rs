@@ -64,7 +64,7 @@ async fn check(server: &Server, id: &str) -> Vec<Value> {
         }
     }
     let newest = attempts.last().unwrap();
-    for field in ["attempt", "status", "phase", "params", "started_at", "finished_at", "error"] {
+    for field in ["attempt", "status", "phase", "params", "queued_at", "started_at", "finished_at", "error"] {
         assert_eq!(newest[field], run[field], "{field}");
     }
     for (phase, known) in newest["phases"].as_array().unwrap().iter().zip(run["phases"].as_array().unwrap()) {

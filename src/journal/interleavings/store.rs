@@ -88,6 +88,7 @@ fn run(Pulse { head, status, attempt }: Pulse) -> Run {
         params: Params::new(),
         priority: 0,
         created_at: Timestamp(0),
+        queued_at: Timestamp(0),
         started_at: None,
         finished_at: None,
         head,

@@ -12,12 +12,12 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, param
 
 use super::attempts::{first_of, keep};
 use super::clear::clear;
-use super::create::{add_attempt, create, group_columns, move_mark, run};
+use super::create::{add_attempt, create, group_columns, move_mark};
 use super::outbox;
 use super::read::frames_after;
 use super::{SqliteStore, classify, detached, rows};
 use crate::model::queue::{Group, WhenBusy};
-use crate::model::{Record, Status};
+use crate::model::{Record, Run, Status};
 use crate::store::{
     Change, Committed, Guard, JournalStore, NewFrame, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
 };
@@ -118,6 +118,12 @@ pub(super) fn signed(number: u64) -> i64 {
 
 pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// The run as this transaction leaves it: what somebody is told of it, whatever becomes of it until they are.
+pub(super) fn run(tx: &Connection, key: RunKey) -> rusqlite::Result<Run> {
+    tx.prepare_cached(&format!("SELECT {} FROM runs WHERE key = ?", rows::RUN))?
+        .query_row([key.0], |row| rows::run(row))
 }
 
 /// One statement moves the run, under its guard, and makes room for the frames: `head` is taken and given in one step.
@@ -274,7 +280,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         Change::Tried { attempt, .. } => attempt,
         _ => pulse.attempt,
     };
-    let left = write.change.is_asked().then(|| run(tx, write.run)).transpose()?;
+    let left = write.change.is_asked().then(|| run(tx, write.run).map(Box::new)).transpose()?;
     let mut frames = write.records(first, attempt);
     let pulse = next.map_or(pulse, |next| {
         frames.extend(next.frames);

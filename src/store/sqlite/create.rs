@@ -2,10 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::commit::{INSERT_FRAME, json, signed};
-use super::rows;
+use super::commit::{INSERT_FRAME, json, run, signed};
 use crate::model::queue::{Group, WhenBusy};
-use crate::model::{Pipeline, Run, Timestamp};
+use crate::model::{Pipeline, Timestamp};
 use crate::store::{Created, Mark, NewFrame, NewRun, Outcome, RunKey};
 
 /// How long an Idempotency-Key is kept, in milliseconds: a day (issue 4).
@@ -64,14 +63,7 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
 }
 
 fn created(tx: &Connection, key: RunKey, new: bool) -> rusqlite::Result<Outcome> {
-    Ok(Outcome::Created(Created { key, new, run: run(tx, key)? }))
-}
-
-/// A run as it stands in this transaction.
-pub(super) fn run(tx: &Connection, key: RunKey) -> rusqlite::Result<Box<Run>> {
-    tx.prepare_cached(&format!("SELECT {} FROM runs WHERE key = ?", rows::RUN))?
-        .query_row([key.0], |row| rows::run(row))
-        .map(Box::new)
+    Ok(Outcome::Created(Created { key, new, run: Box::new(run(tx, key)?) }))
 }
 
 /// `concurrency_group` and `supersedes`.

@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use sqlx::Row;
 
-use super::commit::{json, signed};
-use super::rows::{self, RUN};
+use super::commit::{json, run, signed};
+use super::rows;
 use super::{SqliteStore, classify};
+use crate::model::Timestamp;
 use crate::model::notify::{Notify, Occasion};
-use crate::model::{Run, Timestamp};
 use crate::store::{Change, Delivery, OutboxStore, Pulse, RunKey, StoreError, Write};
 
 #[async_trait]
@@ -94,12 +94,6 @@ pub(super) fn put(tx: &Connection, write: &Write, pulse: Pulse) -> rusqlite::Res
         ])?;
     }
     Ok(told.len())
-}
-
-/// The run as this transaction leaves it: what is told is what it was then, whatever becomes of it until it is told.
-fn run(tx: &Connection, key: RunKey) -> rusqlite::Result<Run> {
-    let statement = format!("SELECT {RUN} FROM runs WHERE runs.key = ?");
-    tx.prepare_cached(&statement)?.query_row([key.0], |row| rows::run(row))
 }
 
 /// A try of a delivery begins or has ended.

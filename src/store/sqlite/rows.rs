@@ -13,6 +13,7 @@ use crate::store::{Pulse, RunKey};
 pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase, runs.attempt, runs.params, runs.priority, \
      runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, runs.gate, runs.cancel_by, runs.asked, runs.question, \
      runs.pinned, runs.pins, \
+     (SELECT queued_at FROM attempts WHERE attempts.run = runs.key AND attempts.attempt = runs.attempt) AS asked_at, \
      (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM \
         (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position) \
      ) AS phases";
@@ -149,6 +150,7 @@ pub fn run<R: Columns>(row: &R) -> Result<Run, R::Error> {
         params: read::<R, _, _>("params", serde_json::from_str(&text(row, "params")?))?,
         priority: number(row, "priority")?,
         created_at: Timestamp(number(row, "created_at")?),
+        queued_at: moment(row, "asked_at")?.map_or_else(|| number(row, "created_at").map(Timestamp), Ok)?,
         started_at: moment(row, "started_at")?,
         finished_at: moment(row, "finished_at")?,
         head: count(row, "head")?,

@@ -227,7 +227,7 @@ fn Facts(shown: ShownAttempt) -> impl IntoView {
     let state = shown.state;
     let from = Memo::new(move |_| state.with(|state| state.run.started_at));
     let to = Memo::new(move |_| state.with(|state| state.run.finished_at));
-    let asked = Memo::new(move |_| state.with(|state| Some(state.run.started_at.unwrap_or(state.run.created_at))));
+    let asked = Memo::new(move |_| state.with(|state| Some(state.run.started_at.unwrap_or(state.run.queued_at))));
     let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
     let params = Memo::new(move |_| state.with(|state| state.run.params.clone()));
     view! {

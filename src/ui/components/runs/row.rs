@@ -30,7 +30,7 @@ pub fn RunRow(
     let summary = Memo::new(move |_| run.with(|run| params::summary(&run.params)));
     let from = Memo::new(move |_| run.with(|run| run.started_at));
     let to = Memo::new(move |_| run.with(|run| run.finished_at));
-    let asked = Memo::new(move |_| run.with(|run| Some(run.started_at.unwrap_or(run.created_at))));
+    let asked = Memo::new(move |_| run.with(|run| Some(run.started_at.unwrap_or(run.queued_at))));
     let phases = Memo::new(move |_| run.with(|run| run.phases.clone()));
     let phase = Memo::new(move |_| run.with(|run| run.phase.clone()));
     let pinned = Memo::new(move |_| run.with(|run| run.pin.pinned));
