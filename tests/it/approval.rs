@@ -68,7 +68,7 @@ fn conflict(code: &str) -> (u16, String) {
 #[tokio::test]
 async fn a_run_waits_for_a_person_and_keeps_no_worker() {
     let world = world();
-    let server = world.serve_with(&["--workers", "1", "--lease", "1s"]);
+    let server = world.serve_with(&["--workers", "1"]);
     let id = start(&server).await;
     let run = server.until_asked(&id).await;
     assert_eq!((&run["status"], &run["phase"]), (&json!("running"), &json!("deploy")));
@@ -162,11 +162,11 @@ async fn of_many_answers_one_counts() {
 #[tokio::test]
 async fn it_waits_over_kills_and_stops_and_goes_on_from_there() {
     let world = world();
-    let flags = ["--lease", "1s", "--workers", "1"];
+    let flags = ["--workers", "1"];
     let server = world.serve_with(&flags);
     let id = start(&server).await;
     let asked = server.until_asked(&id).await;
-    server.kill();
+    server.kill_and_lapse();
     let server = world.serve_with(&flags);
     // Long enough for every look that the engine takes at leases.
     let other = server.start(&world, "plain").await;
@@ -181,7 +181,7 @@ async fn it_waits_over_kills_and_stops_and_goes_on_from_there() {
     assert_eq!(answer(&server, &id, "approve", json!({})).await, yes());
     let answered = server.run(&id).await;
     assert_eq!((&answered["status"], &answered["approval"]), (&json!("running"), &Value::Null));
-    server.kill();
+    server.kill_and_lapse();
 
     let server = world.serve_with(&flags);
     let run = server.until_status(&id, "completed").await;

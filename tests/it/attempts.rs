@@ -97,7 +97,7 @@ async fn eventful(world: &World) -> (Server, String) {
     assert_eq!(statuses(&check(&server, &id).await), ["failed", "completed", "pending"]);
     server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
     server.until_status(&id, "cancelled").await;
-    server.kill();
+    server.kill_and_lapse();
     let server = world.serve();
     server.until_status(&busy, "interrupted").await;
     let attempts = check(&server, &busy).await;

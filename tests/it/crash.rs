@@ -38,7 +38,7 @@ async fn a_killed_server_leaves_no_child_and_its_run_is_recovered() {
     let children =
         until("all three run", async || Some(pids(&world.file("pids"))).filter(|pids| pids.len() == 3)).await;
     let shown = server.frames(&id).await;
-    server.kill();
+    server.kill_and_lapse();
 
     until("every child has died", async || children.iter().all(|pid| !alive(*pid)).then_some(())).await;
 

@@ -75,7 +75,7 @@ async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
 async fn a_lock_that_outlasts_the_lease_ends_the_command_and_the_run_says_why() {
     let world = World::new();
     world.fed();
-    let server = world.serve_with(&["--lease", "500ms"]);
+    let server = world.serve_with(&["--lease", "5s"]);
     let mut feed = Feed::start(&world, &server).await;
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;

@@ -439,7 +439,7 @@ async fn an_interruption_is_told_unless_the_run_goes_on_by_itself() {
     for id in [&ends, &goes_on] {
         server.until_status(id, "running").await;
     }
-    server.kill();
+    server.kill_and_lapse();
     let server = world.serve();
     until_journaled(&server, &ends, 1).await;
     let told = well.got()[0].json();

@@ -224,7 +224,7 @@ async fn order_and_groups_outlive_the_server() {
     let one = start(&server, body(&world, "queued", "one", "x", None)).await;
     let two = start(&server, body(&world, "queued", "two", "x", None)).await;
     until_noted(&world, &["+one"]).await;
-    server.kill();
+    server.kill_and_lapse();
     let server = world.serve();
     until_noted(&world, &["+one", "+one"]).await;
     assert_eq!(queue(&server).await, [(two.clone(), Some(one.clone()))]);
@@ -243,6 +243,7 @@ async fn order_and_groups_outlive_the_server() {
     // Nobody has it, and it would go on by itself; but its place is taken.
     let server = world.serve();
     let two = start(&server, body(&world, "p", "two", "x", None)).await;
+    server.lapse();
     let_go(&world, "all");
     server.until_status(&two, "completed").await;
     let ended = server.run(&one).await;

@@ -79,7 +79,7 @@ fn ends(frames: &[Value]) -> Vec<Status> {
 async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
     let world = World::new();
     pipelines(&world);
-    let flags = ["--workers", "64", "--lease", "500ms"];
+    let flags = ["--workers", "64"];
     let mut server = world.serve_with(&flags);
     let mut runs: HashMap<String, (&str, usize)> = HashMap::new();
     let (mut asking, mut standing): (Vec<String>, Vec<(String, &str, usize)>) = Default::default();
@@ -126,7 +126,7 @@ async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
             }
         }
         let children = pids(&world.file("pids"));
-        server.kill();
+        server.kill_and_lapse();
         server = world.serve_with(&flags);
         until("every child of the server before has died", async || {
             children.iter().all(|pid| !alive(*pid)).then_some(())

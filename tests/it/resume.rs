@@ -88,7 +88,7 @@ async fn an_interrupted_run_resumes_with_the_unfinished_phase() {
         .await;
         match attempt {
             3 => assert_eq!(server.terminate().await, Some(0)),
-            _ => server.kill(),
+            _ => server.kill_and_lapse(),
         }
         server = world.serve();
     }
@@ -125,6 +125,7 @@ async fn a_stream_goes_on_with_the_run() {
     assert_eq!((&server.run(&id).await["status"], &server.run(&id).await["attempt"]), (&json!("running"), &json!(1)));
     let stream = Events::open(&server, &format!("/runs/{id}/events")).await;
     let heard = tokio::spawn(stream.all());
+    server.lapse();
     until_phase(&server, &id, 2, "hold").await;
     std::fs::write(world.file("go"), "").unwrap();
     let heard = heard.await.unwrap();
@@ -148,7 +149,7 @@ async fn resuming_comes_to_an_end() {
         "deadly",
         &format!("{head}run = \"read pid name state parent rest < /proc/$PPID/stat; kill -9 $parent\"\n"),
     );
-    let mut server = world.serve_with(&["--lease", "300ms"]);
+    let mut server = world.serve();
     let stays = server.start(&world, "p").await;
     until_phase(&server, &stays, 1, "hold").await;
     let started = server.post("/api/v1/runs", json!({ "pipeline": "deadly" })).await;
@@ -159,8 +160,8 @@ async fn resuming_comes_to_an_end() {
             gone.then_some(())
         })
         .await;
-        drop(server);
-        server = world.serve_with(&["--lease", "300ms"]);
+        server.kill_and_lapse();
+        server = world.serve();
     }
     let run = server.until_status(&id, "interrupted").await;
     assert_eq!(run["attempt"], 11, "the first one, and ten that nobody asked for");
@@ -186,7 +187,7 @@ async fn a_phase_that_may_fail_is_resumed_too() {
     let server = world.serve();
     let id = server.start(&world, "p").await;
     until_phase(&server, &id, 1, "hold").await;
-    server.kill();
+    server.kill_and_lapse();
     let server = world.serve();
     let run = until_phase(&server, &id, 2, "hold").await;
     assert_eq!(states(&run), ["completed", "started", "pending"]);
@@ -204,7 +205,7 @@ async fn a_run_that_is_to_be_cancelled_is_not_resumed() {
     server.until_line(&id, "deaf").await;
     let asked = server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
     assert_eq!(asked.status(), StatusCode::ACCEPTED);
-    server.kill();
+    server.kill_and_lapse();
     let server = world.serve();
     assert_eq!(server.until_status(&id, "interrupted").await["attempt"], 1);
 }

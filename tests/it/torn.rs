@@ -137,7 +137,7 @@ async fn torn(copied: bool) {
     let seed = rng::number("RUNTRAIL_SEED").unwrap_or(1);
     let mut rng = Rng::new(seed);
 
-    let server = world.serve_with(&["--workers", "5"]);
+    let server = world.serve_with(&["--workers", "5", "--lease", "5s"]);
     let mut prints = Vec::new();
     for _ in 0..3 {
         prints.push(server.start(&world, "print").await);

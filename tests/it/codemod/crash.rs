@@ -32,9 +32,9 @@ async fn a_server_killed_in_any_phase_leaves_nothing_half_made() {
             (run["phase"] == phase || run["status"] == "completed").then_some(run)
         })
         .await;
-        killed.kill();
+        killed.kill_and_lapse();
         until("everything has ended", async || world.processes().is_empty().then_some(())).await;
-        let next = world.serve_with(&["--lease", "3s"]);
+        let next = world.serve();
         let run = finished(&next, &id).await;
         assert_eq!((&run["status"], &run["attempt"]), (&json!("interrupted"), &json!(attempt)), "{seen}");
         // If the kill came just after the branch was made, it is there, and whole.

@@ -139,7 +139,8 @@ impl World {
         let mut child = program
             // As variables, so that a test's flags win.
             .env("RUNTRAIL_ADDR", "127.0.0.1:0")
-            .env("RUNTRAIL_LEASE", "1s")
+            // Longer than any machine stands still. What waits for the end of a lease has it lapse: Server::kill_and_lapse.
+            .env("RUNTRAIL_LEASE", "60s")
             .env("RUNTRAIL_GRACE", "2s")
             .arg("--data-dir")
             .arg(data)
@@ -155,8 +156,18 @@ impl World {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().rsplit(' ').next().unwrap().to_owned();
         assert!(url.starts_with("http://127.0.0.1:"), "{line:?}");
-        Server { child, url, client: Client::builder().timeout(LIMIT).build().unwrap() }
+        let database = data.join("runtrail.db");
+        Server { child, url, database, client: Client::builder().timeout(LIMIT).build().unwrap() }
     }
+}
+
+/// Leases of runs that wait for a person do not run out.
+fn lapse(database: &Path) {
+    let database = rusqlite::Connection::open(database).unwrap();
+    database.busy_timeout(LIMIT).unwrap();
+    // The next server finds the log as the one before has left it.
+    database.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    database.execute("UPDATE runs SET lease_until = 1 WHERE status = 'running' AND gate IS NULL", []).unwrap();
 }
 
 /// A port that can be listened on twice, one time after the other: below those that systems give to connections.
@@ -170,6 +181,7 @@ pub fn steady_port() -> u16 {
 pub struct Server {
     child: Child,
     pub url: String,
+    database: PathBuf,
     pub client: Client,
 }
 
@@ -186,6 +198,18 @@ impl Server {
         // Harmless if it has ended already.
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// kill -9, so long ago that the leases of its workers have run out.
+    pub fn kill_and_lapse(self) {
+        let database = self.database.clone();
+        self.kill();
+        lapse(&database);
+    }
+
+    /// As if all leases had run out by now.
+    pub fn lapse(&self) {
+        lapse(&self.database);
     }
 
     pub fn pid(&self) -> u32 {
