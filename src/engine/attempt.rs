@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::places::variables;
-use super::verdict::{Ended, Finished, Verdict, completed, failed, rejected};
+use super::verdict::{Ended, Finished, PhaseEnd, Verdict, cancelled, completed, failed, rejected};
 use super::worker::Worker;
 use crate::journal::WriteError;
-use crate::model::kinds::{Approval, ApprovalState, Output, PhaseChange};
+use crate::model::kinds::{Approval, ApprovalState, Failure, Output, PhaseChange};
 use crate::model::plan::{self, Outcome};
 use crate::model::{Answer, Body, End, Gate, PhaseSpec, PhaseState, Pipeline, Run};
-use crate::store::{Assignment, Change, NewFrame};
+use crate::store::{Assignment, Change, Lease, NewFrame};
 
 impl Worker {
     /// Carries the phases out, up to the end of the last one: all of them, or those that are left after a person has answered.
@@ -39,7 +39,8 @@ impl Worker {
             Ok(places) => places,
             Err(error) => {
                 let message = format!("the run has no folder to work in: {error}");
-                return not_begun(failed("no_folder", message), first);
+                let failure = Failure { code: "no_folder".to_owned(), message, retryable: false };
+                return not_begun(failed(failure), first);
             }
         };
         let mut earlier = ended_before(run, pipeline, first);
@@ -47,7 +48,7 @@ impl Worker {
         // What was carried over from another attempt, and not what ran in this one before somebody was asked.
         let carried = first > 0 && answer.is_none();
         // Why the attempt fails, from the phase that failed first.
-        let mut failure = failed_before(run, &earlier);
+        let mut failure = self.failed_before(run, &earlier).await?;
         for (index, spec) in pipeline.phases.iter().enumerate().skip(first) {
             let rest = &pipeline.phases[index + 1..];
             if self.cancel.is_cancelled() {
@@ -57,7 +58,8 @@ impl Worker {
                 earlier.push(Outcome { spec, state: PhaseState::Skipped });
                 // The last ones are skipped by what ends the attempt.
                 if plan::any_runs(rest, &earlier) {
-                    self.end_phase(PhaseChange::skipped(spec.name.clone()), BTreeMap::new()).await?;
+                    let change = PhaseChange::skipped(spec.name.clone());
+                    self.end_phase(PhaseEnd { change, failure: None }, BTreeMap::new()).await?;
                     continue;
                 }
                 return not_begun(failure.unwrap_or_else(completed), index);
@@ -71,23 +73,28 @@ impl Worker {
             let mut variables = variables(run, &name, &workspace, &self.shared.options.program);
             variables.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.into())));
             variables.extend(outputs.iter().map(|(name, value)| (name.clone(), value.into())));
-            let (ended, told) = self.tries(spec, &name, variables, &folder).await?;
+            let given = outputs.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let (ended, told) = self.tries(spec, &name, variables, &folder, given).await?;
             outputs.extend(told.outputs.iter().map(|(name, value)| (Output::variable(name), value.clone())));
-            let end = |state, exit_code| {
-                let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-                PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms, carried: false }
-            };
             let state = if ended.is_good() { PhaseState::Completed } else { PhaseState::Failed };
-            let end = end(state, ended.exit_code());
+            let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+            let exit_code = ended.exit_code();
+            let change = PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms, carried: false };
+            let mut end = PhaseEnd { change, failure: None };
             if matches!(ended, Ended::Stopped) {
                 return Ok(Some(Finished { verdict: self.stopped().await?, end: Some(end), rest }));
             }
             earlier.push(Outcome { spec, state });
-            if state == PhaseState::Failed && !spec.continue_on_error && failure.is_none() {
-                let (code, message) = ended.reason(spec, told.error.as_deref());
-                failure = Some(failed(code, message));
+            let decides = state == PhaseState::Failed && !spec.continue_on_error && failure.is_none();
+            if state == PhaseState::Failed {
+                end.failure = Some(ended.failure(spec, told.error.as_deref()));
+            }
+            if decides {
+                failure = end.failure.clone().map(failed);
             }
             if !plan::any_runs(rest, &earlier) {
+                // The last frames of the attempt say it, if this is what ends it.
+                end.failure.take_if(|_| decides);
                 let verdict = failure.unwrap_or_else(completed);
                 return Ok(Some(Finished { verdict, end: Some(end), rest }));
             }
@@ -138,8 +145,7 @@ impl Worker {
         }
         // Who asked stands in the database; a write without a change reads it there, inside a transaction.
         let asked = self.shared.journal.write(self.write(Change::None)).await?;
-        let by = asked.cancel_by.unwrap_or_else(|| "an operator".to_owned());
-        Ok(Verdict { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None })
+        Ok(cancelled(asked.cancel_by.as_deref().unwrap_or("an operator")))
     }
 
     async fn begin(&self, name: &Arc<str>) -> Result<Instant, WriteError> {
@@ -155,10 +161,30 @@ impl Worker {
         Ok(Instant::now())
     }
 
-    async fn end_phase(&self, end: PhaseChange, outputs: BTreeMap<String, String>) -> Result<(), WriteError> {
+    async fn end_phase(&self, end: PhaseEnd, outputs: BTreeMap<String, String>) -> Result<(), WriteError> {
         let mut write = self.write(Change::None);
-        write.add_ended_phase(end, outputs);
+        end.tell(&mut write, outputs);
         self.shared.journal.write(write).await.map(drop)
+    }
+
+    /// Why the attempt fails, if a phase has failed before somebody was asked: as the journal has it.
+    async fn failed_before(&self, run: &Run, earlier: &[Outcome<'_>]) -> Result<Option<Verdict>, WriteError> {
+        let fails = |outcome: &Outcome<'_>| plan::has_failed(std::slice::from_ref(outcome));
+        let Some(place) = earlier.iter().position(fails) else { return Ok(None) };
+        let (spec, phase) = (earlier[place].spec, &run.phases[place]);
+        let (store, Lease { run, attempt, .. }) = (&self.shared.store, self.lease);
+        let attempts = store.attempts(run, attempt.checked_add(1), 1).await?;
+        let told = attempts.first().and_then(|attempt| attempt.phases.get(place)?.last);
+        let after = match told {
+            Some(seq) => store.frames(run, seq, 1).await?.0.pop(),
+            None => None,
+        };
+        let said = after.filter(|frame| frame.phase.as_deref() == Some(&spec.name)).map(|frame| frame.to_frame().body);
+        Ok(Some(failed(match said {
+            Some(Body::Error(failure)) => failure,
+            // It was journaled by an earlier build.
+            _ => Ended::Exited(phase.exit_code).failure(spec, None),
+        })))
     }
 }
 
@@ -166,13 +192,4 @@ impl Worker {
 fn ended_before<'a>(run: &Run, pipeline: &'a Pipeline, first: usize) -> Vec<Outcome<'a>> {
     let states = run.phases.iter().map(|phase| phase.state);
     pipeline.phases.iter().zip(states).take(first).map(|(spec, state)| Outcome { spec, state }).collect()
-}
-
-/// Why the attempt fails, if a phase has failed before somebody was asked.
-fn failed_before(run: &Run, earlier: &[Outcome<'_>]) -> Option<Verdict> {
-    let phases = earlier.iter().zip(&run.phases);
-    let mut failed_ones = phases.filter(|(outcome, _)| plan::has_failed(std::slice::from_ref(outcome)));
-    let (Outcome { spec, .. }, phase) = failed_ones.next()?;
-    let (code, message) = Ended::Exited(phase.exit_code).reason(spec, None);
-    Some(failed(code, message))
 }

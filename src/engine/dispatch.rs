@@ -7,12 +7,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::interruption::lapsed;
-use super::sweep::sweep;
+use super::interruption::{lapsed, lost};
+use super::sweep::{sweep, sweep_attempt};
 use super::worker::Worker;
 use super::workspace::discard;
 use crate::journal::WriteError;
-use crate::model::{Status, Timestamp};
+use crate::model::{RunId, Status, Timestamp};
 use crate::store::{Change, Guard, RunKey, Write};
 
 /// How often the engine looks by itself for runs that wait or that nobody holds, at the most.
@@ -71,8 +71,8 @@ impl EngineTask {
             if self.stop.is_cancelled() || goes_on && self.free(workers).is_none() {
                 break;
             }
-            let resumed = Worker::resume(shared, run, attempt, self.stop.clone()).await?;
-            resumed.into_iter().for_each(|worker| self.employ(workers, run, worker));
+            let resumed = skip_fault(run, Worker::resume(shared, run, attempt, self.stop.clone()).await)?;
+            resumed.flatten().into_iter().for_each(|worker| self.employ(workers, run, worker));
         }
         // Of several that wait for the same group one is claimed; then those behind them are looked at.
         while let Some(free) = self.free(workers) {
@@ -82,7 +82,8 @@ impl EngineTask {
                 if self.stop.is_cancelled() {
                     return Ok(());
                 }
-                let Some(worker) = Worker::claim(shared, run, attempt, self.stop.clone()).await? else { continue };
+                let won = skip_fault(run, Worker::claim(shared, run, attempt, self.stop.clone()).await)?;
+                let Some(worker) = won.flatten() else { continue };
                 self.employ(workers, run, worker);
                 claimed += 1;
             }
@@ -111,22 +112,55 @@ impl EngineTask {
         });
     }
 
-    /// Ends attempts whose lease ran out as interrupted. Each is taken once, whoever else looks: the guard sees to it.
+    /// Ends attempts whose lease ran out. Each is taken once, whoever else looks: the guard sees to it.
     async fn recover(&self) -> Result<(), WriteError> {
         let now = Timestamp::now();
-        for (run, attempt) in self.shared.store.lapsed(now).await? {
-            let Some(assignment) = self.shared.store.assignment(run).await? else { continue };
-            match self.shared.journal.write(lapsed(run, attempt, &assignment, now)).await {
-                Ok(recovered) => {
-                    let goes_on = recovered.pulse.status.is_active();
-                    tracing::warn!(run = run.0, attempt, goes_on, "recovered a run whose worker went away");
-                    discard(&self.shared.options.workspaces.of(&assignment.run.id, attempt)).await;
-                }
-                Err(WriteError::Refused) => {}
-                Err(error) => return Err(error),
-            }
+        for (key, _) in self.shared.store.lapsed(now).await? {
+            skip_fault(key, self.take(key, now).await)?;
         }
         Ok(())
+    }
+
+    /// Ends an attempt whose lease ran out.
+    async fn take(&self, key: RunKey, now: Timestamp) -> Result<(), WriteError> {
+        let (store, options) = (&self.shared.store, &self.shared.options);
+        let (run, write) = match store.assignment(key).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(assignment)) => {
+                let write = lapsed(key, &assignment, now);
+                (assignment.run, write)
+            }
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            // A later version has written it, or another program. It is not to stay active for ever.
+            Err(error) => {
+                let Some(run) = store.run(key).await? else { return Ok(()) };
+                tracing::error!(run = key.0, %error, "cannot read what a run was to do");
+                let write = lost(key, &run, now, "what it was to do cannot be read");
+                (run, write)
+            }
+        };
+        let recovered = match self.shared.journal.write(write).await {
+            // Its worker has come back, or somebody else was faster.
+            Err(WriteError::Refused) => return Ok(()),
+            recovered => recovered?,
+        };
+        let goes_on = recovered.pulse.status.is_active();
+        tracing::warn!(run = key.0, attempt = run.attempt, goes_on, "recovered a run whose worker went away");
+        let workspace = options.workspaces.of(&run.id, run.attempt);
+        sweep_attempt(&workspace).await;
+        discard(&workspace).await;
+        Ok(())
+    }
+}
+
+/// What goes wrong with one run holds no other one up; but a database that does not answer will not answer for the next one either.
+fn skip_fault<T>(run: RunKey, done: Result<T, WriteError>) -> Result<Option<T>, WriteError> {
+    match done {
+        Err(WriteError::Store(error)) if !error.is_retryable() => {
+            tracing::error!(run = run.0, %error, "the database cannot do this with a run; the others go on");
+            Ok(None)
+        }
+        done => done.map(Some),
     }
 }
 
@@ -135,26 +169,32 @@ impl EngineTask {
     /// is lost if a server ends in between.
     async fn supersede(&self) -> Result<(), WriteError> {
         for (key, by) in self.shared.store.superseded().await? {
-            let Some(run) = self.shared.store.run(key).await? else { continue };
-            let by = format!("run {by}, which takes its place");
-            let write = match run.status {
-                Status::Running => Write::new(key, Guard::Standing(run.status, run.attempt), Change::AskCancel { by }),
-                _ => match Write::cancel_waiting(key, &run, &by) {
-                    Some(write) => write,
-                    // It has ended.
-                    None => continue,
-                },
-            };
-            match self.shared.journal.write(write).await {
-                Ok(_) => {
-                    self.shared.cancel(key);
-                }
-                // It went on meanwhile: it is found again.
-                Err(WriteError::Refused) => {}
-                Err(error) => return Err(error),
-            }
+            skip_fault(key, self.displace(key, &by).await)?;
         }
         Ok(())
+    }
+
+    /// Asks for the end of a run whose place this one takes.
+    async fn displace(&self, key: RunKey, by: &RunId) -> Result<(), WriteError> {
+        let Some(run) = self.shared.store.run(key).await? else { return Ok(()) };
+        let by = format!("run {by}, which takes its place");
+        let write = match run.status {
+            Status::Running => Write::new(key, Guard::Standing(run.status, run.attempt), Change::AskCancel { by }),
+            _ => match Write::cancel_waiting(key, &run, &by) {
+                Some(write) => write,
+                // It has ended.
+                None => return Ok(()),
+            },
+        };
+        match self.shared.journal.write(write).await {
+            Ok(_) => {
+                self.shared.cancel(key);
+                Ok(())
+            }
+            // It went on meanwhile: it is found again.
+            Err(WriteError::Refused) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -2,18 +2,49 @@
 
 use std::sync::Arc;
 
+use super::verdict::{Verdict, cancelled, rejected};
 use crate::model::kinds::PhaseChange;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{End, PhaseState, Run, Status, Timestamp, Transition, plan};
+use crate::model::{End, PhaseState, Pipeline, Run, Status, Timestamp, Transition, plan};
 use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
 
-/// How many attempts in a row nobody has asked for: a run that ends its server each time is not begun for ever.
-const RESUMES: u32 = 10;
+/// How many attempts in a row nobody has asked for, if none comes further than the one before: a run that ends its server each time is
+/// not begun for ever.
+const RESUMES: u32 = 100;
 
-/// Ends a lapsed attempt: the phase it was in, the phases it did not reach, the status.
-pub(super) fn lapsed(key: RunKey, attempt: u32, assignment: &Assignment, now: Timestamp) -> Write {
-    let run = &assignment.run;
-    let mut write = Write::new(key, Guard::Lapsed(attempt, now, run.head), Change::None);
+/// Why a run is recovered.
+const LAPSED: &str = "its worker went away: the lease ran out";
+
+/// How a worker's attempt is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Its worker went away.
+    Lapse,
+    /// Its server is stopped in order. That can go on for ever, if somebody wants it.
+    Stop,
+}
+
+/// Ends a lapsed attempt. Whoever has asked for its end, or rejected it, gets that.
+pub(super) fn lapsed(key: RunKey, assignment: &Assignment, now: Timestamp) -> Write {
+    let Assignment { run, answer, cancel_by, .. } = assignment;
+    let write = cut_off(key, run, Some(cancel_by.is_some()), now);
+    let late = |verdict: Verdict| Verdict { reason: format!("{}; {LAPSED}", verdict.reason), ..verdict };
+    match (cancel_by, answer) {
+        (Some(by), _) => late(cancelled(by)).finish(write),
+        (None, Some(answer)) if !answer.approved => late(rejected(&answer.by)).finish(write),
+        _ => interrupt(write, assignment, LAPSED.to_owned(), Cut::Lapse),
+    }
+}
+
+/// Ends a lapsed attempt of which nobody can tell how it would go on, for this reason.
+pub(super) fn lost(key: RunKey, run: &Run, now: Timestamp, why: &str) -> Write {
+    end(cut_off(key, run, None, now), format!("{LAPSED}; {why}"), None)
+}
+
+/// What becomes of the phases: the one it was in, and those that it did not reach.
+fn cut_off(key: RunKey, run: &Run, cancelled: Option<bool>, now: Timestamp) -> Write {
+    let guard = Guard::Lapsed { attempt: run.attempt, now, head: run.head, cancelled };
+    let mut write = Write::new(key, guard, Change::None);
     for phase in &run.phases {
         let (state, duration_ms) = match phase.state {
             PhaseState::Started => (PhaseState::Failed, phase.started_at.map(|at| now.since(at))),
@@ -22,35 +53,65 @@ pub(super) fn lapsed(key: RunKey, attempt: u32, assignment: &Assignment, now: Ti
         };
         write.add_phase(PhaseChange { name: phase.name.clone(), state, exit_code: None, duration_ms, carried: false });
     }
-    interrupt(write, assignment, "its worker went away: the lease ran out".to_owned())
+    write
 }
 
 /// Makes a write that says how the phases end into one that ends the attempt, for this reason; and goes on with the next attempt if the
 /// pipeline is of that kind. `assignment` is how the run stands before it.
-pub(super) fn interrupt(mut write: Write, assignment: &Assignment, mut reason: String) -> Write {
-    let resumes = assignment.pipeline.on_interrupt == OnInterrupt::Resume;
-    if resumes && assignment.resumed >= RESUMES {
-        reason += &format!("; {RESUMES} times in a row are enough, so it does not go on by itself again");
+pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: String, cut: Cut) -> Write {
+    if assignment.pipeline.on_interrupt != OnInterrupt::Resume {
+        return end(write, reason, None);
     }
+    let ended = ended(&write, &assignment.run);
+    let from = goes_on_at(&ended, &assignment.pipeline);
+    let resumed = in_a_row(assignment, from, cut);
+    if resumed > RESUMES {
+        reason += &format!("; {RESUMES} times in a row are enough, so it does not go on by itself again");
+        return end(write, reason, None);
+    }
+    let next = next(write.run, &ended, &assignment.pipeline, from, resumed);
+    end(write, reason, next)
+}
+
+fn end(mut write: Write, reason: String, next: Option<Write>) -> Write {
     write.frames.push(NewFrame::status(Transition::Finish(End::Interrupted), reason.clone()));
-    let next = if resumes && assignment.resumed < RESUMES { next(&write, assignment) } else { None };
     write.change = Change::Finish { to: End::Interrupted, error: Some(reason), next: next.map(Box::new) };
     write
 }
 
-/// The attempt that goes on with the first phase that this write leaves unfinished.
-fn next(write: &Write, Assignment { run, pipeline, .. }: &Assignment) -> Option<Write> {
+/// The run as it is interrupted by this write.
+fn ended(write: &Write, run: &Run) -> Run {
     let mut ended = Run { status: Status::Interrupted, ..run.clone() };
     for update in &write.phases {
         for phase in ended.phases.iter_mut().filter(|phase| phase.name == *update.name) {
             phase.state = update.state;
         }
     }
+    ended
+}
+
+/// The first phase that was left unfinished.
+fn goes_on_at(ended: &Run, pipeline: &Pipeline) -> usize {
     // All may have ended well, and only the last word been missing.
     let last = pipeline.phases.len().saturating_sub(1);
-    let from = plan::first_unfinished(&ended.phases, ended.status, pipeline).min(last);
+    plan::first_unfinished(&ended.phases, ended.status, pipeline).min(last)
+}
+
+/// How many attempts in a row nobody will have asked for, with the next one, which begins with this phase.
+fn in_a_row(Assignment { run, resumed, .. }: &Assignment, from: usize, cut: Cut) -> u32 {
+    // What was carried over ended before this attempt began.
+    let here = |ended| run.started_at.is_some_and(|began| ended >= began);
+    let came_further = run.phases.iter().take(from).any(|phase| phase.finished_at.is_some_and(here));
+    match cut {
+        _ if came_further => 1,
+        Cut::Stop => *resumed,
+        Cut::Lapse => resumed + 1,
+    }
+}
+
+/// The attempt that goes on.
+fn next(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumed: u32) -> Option<Write> {
     let phase = pipeline.phases.get(from).map_or("", |spec| spec.name.as_str());
     let reason = format!("the run goes on by itself with phase {phase}");
-    let params = ended.params.clone();
-    Write::queue(write.run, &ended, Arc::new(pipeline.clone()), params, from, true, reason)
+    Write::queue(key, ended, Arc::new(pipeline.clone()), ended.params.clone(), from, Some(resumed), reason)
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::commands::Outputs;
 use super::lines::{Line, Splitter, split};
 use crate::journal::{Journal, WriteError};
-use crate::model::kinds::Output;
+use crate::model::kinds::{Failure, Output};
 use crate::model::{Body, Log, LogStream};
 use crate::store::{Change, Guard, Lease, NewFrame, Write};
 
@@ -31,25 +31,30 @@ const WAITING: usize = 2 * GROUP;
 /// What a command reported that the engine itself heeds.
 #[derive(Debug, Default)]
 pub struct Told {
+    /// How many bytes earlier phases have given to later ones.
+    pub given: usize,
     /// The message of the last error.
     pub error: Option<String>,
     /// Values for later phases, by name.
     pub outputs: BTreeMap<String, String>,
 }
 
-/// The most bytes that a phase gives to later ones: what fits into the environment of a command, with room for the rest.
+/// The most bytes that the phases of an attempt give to later ones: what fits into the environment of a command, with room for the rest.
 const GIVEN: usize = 1 << 20;
 
 impl Told {
-    /// Takes a value, unless all of them would be more than a command can be given.
-    fn take(&mut self, output: &Output) -> bool {
+    /// Takes a value, unless all of them would be more than a command can be given. Says so then.
+    fn take(&mut self, output: &Output) -> Result<(), Failure> {
         let others = self.outputs.iter().filter(|(name, _)| **name != output.name);
-        let size = others.map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        let fits = size + output.name.len() + output.value.len() <= GIVEN;
-        if fits {
-            self.outputs.insert(output.name.clone(), output.value.clone());
+        let size = others.map(|(name, value)| Output::variable(name).len() + value.len()).sum::<usize>();
+        if self.given + size + Output::variable(&output.name).len() + output.value.len() > GIVEN {
+            let name = &output.name;
+            let message =
+                format!("the output {name} is not passed on: all outputs of a run together take {GIVEN} bytes at most");
+            return Err(Failure { code: "output_too_large".to_owned(), message, retryable: false });
         }
-        fits
+        self.outputs.insert(output.name.clone(), output.value.clone());
+        Ok(())
     }
 }
 
@@ -170,19 +175,20 @@ fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>, reporte
             && let Some(body) = Body::reported(&text)
         {
             let mut told = reported.lock().unwrap_or_else(PoisonError::into_inner);
-            let heard = match &body {
+            let refused = match &body {
                 Body::Error(failure) => {
                     told.error = Some(failure.message.clone());
-                    true
+                    None
                 }
-                Body::Output(output) => told.take(output),
-                _ => true,
+                Body::Output(output) => told.take(output).err(),
+                _ => None,
             };
             drop(told);
-            if heard {
+            let Some(refused) = refused else {
                 frames.push(frame(&body));
                 continue;
-            }
+            };
+            frames.push(frame(&Body::Error(refused)));
         }
         let mut pieces = Vec::with_capacity(1);
         split(text, cont, &mut pieces);

@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use super::commands::{Commands, Outputs, RunningCommand, Variables};
 use super::supervisor;
+use super::sweep::{VARIABLE, sweep_attempt};
 use crate::pipelines::Catalog;
 
 /// What the server knows and a command must not.
@@ -18,6 +19,8 @@ const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE
 struct Process {
     supervisor: Child,
     leash: ChildStdin,
+    /// The workspace of its attempt, by which its children are found if the supervisor is killed.
+    workspace: Option<PathBuf>,
 }
 
 /// Carries commands out as processes.
@@ -38,6 +41,7 @@ impl Commands for Processes {
         folder: &Path,
         variables: Variables,
     ) -> std::io::Result<(Box<dyn RunningCommand>, Outputs)> {
+        let workspace = variables.get(VARIABLE).map(PathBuf::from);
         let mut start = Command::new(&self.program);
         start.arg("supervise");
         if let Some(limit) = self.open_files {
@@ -65,7 +69,7 @@ impl Commands for Processes {
             return Err(std::io::Error::other("the command's pipes are missing"));
         };
         let outputs = Outputs { stdout: Box::new(stdout), stderr: Box::new(stderr) };
-        Ok((Box::new(Process { supervisor, leash }), outputs))
+        Ok((Box::new(Process { supervisor, leash, workspace }), outputs))
     }
 }
 
@@ -82,6 +86,13 @@ impl RunningCommand for Process {
 
     async fn ended(&mut self) -> Option<i32> {
         // Child::wait would close the leash, which means "kill"; it is not the child's stdin any more, so it stays open.
-        self.supervisor.wait().await.ok().and_then(supervisor::exit_code)
+        let code = self.supervisor.wait().await.ok().and_then(supervisor::exit_code);
+        // Killed itself, it has left all but the shell behind. Only one command of an attempt runs at a time.
+        if code.is_none()
+            && let Some(workspace) = &self.workspace
+        {
+            sweep_attempt(workspace).await;
+        }
+        code
     }
 }

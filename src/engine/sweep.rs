@@ -1,5 +1,5 @@
-//! Ends what runs of an earlier server have left: commands that escaped their leash (both it and the server were killed at once,
-//! and they had a session of their own by then). They still have the variables that every command gets.
+//! Ends what has escaped its leash: commands whose supervisor was killed, with the server or alone, before it could end them. They
+//! still have the variables that every command gets.
 
 use std::path::Path;
 
@@ -7,6 +7,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The variable that names the folder of a command's attempt, below that of the server's data.
+pub const VARIABLE: &str = "RUNTRAIL_WORKSPACE";
+
+/// How it begins among the variables of a process.
 const MARKER: &str = "RUNTRAIL_WORKSPACE=";
 
 /// How often is looked: one that starts others meanwhile leaves them to the next look.
@@ -16,12 +19,23 @@ const LOOKS: usize = 10;
 /// yet. Does nothing where there is no /proc.
 pub fn sweep(workspaces: &Path) {
     let mark = [MARKER.as_bytes(), workspaces.as_os_str().as_encoded_bytes(), b"/"].concat();
+    end_all(|variable| variable.starts_with(&mark));
+}
+
+/// Kills every process of the attempt that has this workspace, when nobody carries it out any more, or nothing of it is to be left.
+pub async fn sweep_attempt(workspace: &Path) {
+    let mark = [MARKER.as_bytes(), workspace.as_os_str().as_encoded_bytes()].concat();
+    // It cannot fail, but with the runtime.
+    let _ = tokio::task::spawn_blocking(move || end_all(|variable| variable == mark)).await;
+}
+
+fn end_all(is_mark: impl Fn(&[u8]) -> bool) {
     for _ in 0..LOOKS {
-        let left = marked(&mark);
+        let left = marked(&is_mark);
         if left.is_empty() {
             return;
         }
-        tracing::warn!(?left, "ending processes that an earlier server has left");
+        tracing::warn!(?left, "ending processes that nobody watches over any more");
         for pid in left {
             // One that has ended by itself is as good.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
@@ -29,15 +43,15 @@ pub fn sweep(workspaces: &Path) {
     }
 }
 
-/// The processes that have the mark among their variables.
-fn marked(mark: &[u8]) -> Vec<i32> {
+/// The processes that have such a mark among their variables.
+fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let own = i32::try_from(std::process::id()).ok();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let has_mark = |pid: &i32| {
         // Those of others cannot be read, and are not ours.
         std::fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|variables| variables.split(|byte| *byte == 0).any(|variable| variable.starts_with(mark)))
+            .is_ok_and(|variables| variables.split(|byte| *byte == 0).any(&is_mark))
     };
     pids.filter(|pid| Some(*pid) != own).filter(has_mark).collect()
 }

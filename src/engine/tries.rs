@@ -10,7 +10,6 @@ use super::places::enter;
 use super::verdict::Ended;
 use super::worker::Worker;
 use crate::journal::WriteError;
-use crate::model::kinds::Failure;
 use crate::model::{Body, PhaseSpec};
 use crate::store::{Change, NewFrame};
 
@@ -19,13 +18,14 @@ const OUTPUTS_CLOSE: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// Runs one phase's command, again and again if it fails and is to be tried again. With how it ended comes what it told the
-    /// last time.
+    /// last time. `given`: how many bytes earlier phases have given to later ones.
     pub(super) async fn tries(
         &self,
         spec: &PhaseSpec,
         name: &Arc<str>,
         mut variables: Variables,
         folder: &Path,
+        given: usize,
     ) -> Result<(Ended, Told), WriteError> {
         let folder = match enter(folder, &spec.dir).await {
             Ok(folder) => folder,
@@ -35,16 +35,15 @@ impl Worker {
         loop {
             tries += 1;
             variables.insert("RUNTRAIL_TRY".to_owned(), tries.to_string().into());
-            let (ended, told) = self.phase(spec, name, variables.clone(), &folder).await?;
+            let (ended, told) = self.phase(spec, name, variables.clone(), &folder, given).await?;
             if ended.is_good() || matches!(ended, Ended::Stopped) {
                 return Ok((ended, told));
             }
             let Some(wait) = spec.retries.after(tries, ended.exit_code()) else { return Ok((ended, told)) };
-            let (code, message) = ended.reason(spec, told.error.as_deref());
-            let left = spec.retries.times + 1 - tries;
-            let next = humantime::format_duration(wait);
-            let message = format!("{message}; try {tries} of {}, the next in {next}", tries + left);
-            let failure = Failure { code: code.to_owned(), message, retryable: true };
+            let mut failure = ended.failure(spec, told.error.as_deref());
+            let (all, next) = (spec.retries.times + 1, humantime::format_duration(wait));
+            failure.message += &format!("; try {tries} of {all}, the next in {next}");
+            failure.retryable = true;
             let mut write = self.write(Change::None);
             write.frames.push(NewFrame::now(Some(Arc::clone(name)), &Body::Error(failure)));
             self.shared.journal.write(write).await?;
@@ -63,6 +62,7 @@ impl Worker {
         name: &Arc<str>,
         variables: Variables,
         folder: &Path,
+        given: usize,
     ) -> Result<(Ended, Told), WriteError> {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {
             return Ok((Ended::Stopped, Told::default()));
@@ -72,7 +72,7 @@ impl Worker {
             Ok(started) => started,
             Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
         };
-        let reported = Reported::default();
+        let reported = Reported::new(Told { given, ..Told::default() });
         let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported);
         tokio::pin!(journaled);
         let timeout = async {

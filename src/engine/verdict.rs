@@ -1,5 +1,6 @@
 //! How phases and attempts end, and the sentences that say why.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::kinds::{Failure, PhaseChange};
@@ -30,8 +31,14 @@ impl Ended {
         }
     }
 
-    /// Why the phase failed: a word for programs and a sentence, with the last error that it reported itself.
-    pub(super) fn reason(&self, spec: &PhaseSpec, said: Option<&str>) -> (&'static str, String) {
+    /// Why the phase failed: with the last error that it reported itself.
+    pub(super) fn failure(&self, spec: &PhaseSpec, said: Option<&str>) -> Failure {
+        let (code, message) = self.reason(spec, said);
+        Failure { code: code.to_owned(), message, retryable: false }
+    }
+
+    /// The same as a word for programs and a sentence.
+    fn reason(&self, spec: &PhaseSpec, said: Option<&str>) -> (&'static str, String) {
         let name = &spec.name;
         match self {
             Self::Exited(Some(code)) => {
@@ -56,9 +63,27 @@ impl Ended {
 pub(super) struct Finished<'a> {
     pub(super) verdict: Verdict,
     /// The phase that ended it.
-    pub(super) end: Option<PhaseChange>,
+    pub(super) end: Option<PhaseEnd>,
     /// The phases that do not run.
     pub(super) rest: &'a [PhaseSpec],
+}
+
+/// What became of a phase that has run.
+pub(super) struct PhaseEnd {
+    pub(super) change: PhaseChange,
+    /// Why it failed, if the attempt's end does not say it.
+    pub(super) failure: Option<Failure>,
+}
+
+impl PhaseEnd {
+    /// Says it, right after each other: who is asked later for the reason looks there ([`Worker::failed_before`]).
+    ///
+    /// [`Worker::failed_before`]: super::worker::Worker
+    pub(super) fn tell(self, write: &mut Write, outputs: BTreeMap<String, String>) {
+        let name = self.change.name.as_str().into();
+        write.add_ended_phase(self.change, outputs);
+        write.frames.extend(self.failure.map(|failure| NewFrame::now(Some(name), &Body::Error(failure))));
+    }
 }
 
 /// How the attempt ends, and the sentence that says why.
@@ -80,6 +105,10 @@ impl Verdict {
     }
 }
 
+pub(super) fn cancelled(by: &str) -> Verdict {
+    Verdict { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None }
+}
+
 pub(super) fn rejected(by: &str) -> Verdict {
     Verdict { to: End::Cancelled, reason: format!("rejected by {by}"), error: None }
 }
@@ -88,7 +117,6 @@ pub(super) fn completed() -> Verdict {
     Verdict { to: End::Completed, reason: "every phase completed".to_owned(), error: None }
 }
 
-pub(super) fn failed(code: &str, message: String) -> Verdict {
-    let error = Failure { code: code.to_owned(), message: message.clone(), retryable: false };
-    Verdict { to: End::Failed, reason: message, error: Some(error) }
+pub(super) fn failed(error: Failure) -> Verdict {
+    Verdict { to: End::Failed, reason: error.message.clone(), error: Some(error) }
 }

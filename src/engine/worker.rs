@@ -2,6 +2,7 @@
 //!
 //! Every write carries the lease: once it is gone, the journal refuses, and the worker ends what it started and says no more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::interruption::interrupt;
+use super::interruption::{Cut, interrupt};
 use super::verdict::Finished;
 use super::workspace::discard;
 use crate::journal::WriteError;
@@ -132,12 +133,13 @@ impl Worker {
         let Some(Finished { verdict, end, rest }) = self.phases(&assignment).await? else { return Ok(()) };
         let mut write = self.write(Change::None);
         let skipped = rest.iter().map(|spec| PhaseChange::skipped(spec.name.clone()));
-        for phase in end.into_iter().chain(skipped) {
-            write.add_phase(phase);
+        if let Some(end) = end {
+            end.tell(&mut write, BTreeMap::new());
         }
+        skipped.for_each(|phase| write.add_phase(phase));
         let write = match verdict.to {
             // As the phases stand by now: those that ended well may be carried over.
-            End::Interrupted => interrupt(write, &self.assignment().await?, verdict.reason),
+            End::Interrupted => interrupt(write, &self.assignment().await?, verdict.reason, Cut::Stop),
             _ => verdict.finish(write),
         };
         // Before the run is finished, so that whoever sees that finds nothing of it left.

@@ -131,7 +131,7 @@ impl Service {
                 None => format!("re-run by {by}"),
             };
             // Someone else may have been faster; then look again what there is to do.
-            let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, false, reason);
+            let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, None, reason);
             let Some(queue) = queue else { continue };
             match self.journal.write(queue).await {
                 // Someone else was faster; look again what there is to do.

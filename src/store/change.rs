@@ -88,9 +88,17 @@ pub enum Guard {
     Lease(Lease),
     /// The run stands there.
     Standing(Status, u32),
-    /// The run is `running` in this attempt, its lease ran out before that moment, and its journal has this head: its worker
-    /// may go on late, up to the moment when someone else takes the run.
-    Lapsed(u32, Timestamp, u64),
+    /// The run is nobody's any more, and stands as whoever recovers it believes.
+    Lapsed {
+        /// It is `running` in this attempt.
+        attempt: u32,
+        /// Its lease ran out before this moment.
+        now: Timestamp,
+        /// Its journal has this head: its worker may go on late, up to the moment when someone else takes the run.
+        head: u64,
+        /// Whether somebody has asked for its end, if that matters.
+        cancelled: Option<bool>,
+    },
     /// The run waits in this attempt for the answer to the question of this seq.
     Asked(u32, u64),
     /// The run waited in this attempt, and was answered or is to be cancelled.
@@ -159,8 +167,8 @@ pub enum Change {
         params: Params,
         /// The phase that it begins with, from 0. What became of those before it is carried over.
         from: usize,
-        /// Whether nobody asked for it: it goes on after an interruption.
-        by_itself: bool,
+        /// If nobody asked for it, since it goes on after an interruption: how many attempts in a row have, with this one.
+        resumed: Option<u32>,
     },
     /// A try of the delivery of the guard begins. Nobody else makes one before this moment.
     Try {
@@ -196,7 +204,7 @@ impl Change {
     pub fn is_asked(&self) -> bool {
         match self {
             Self::Answer(_) | Self::Withdraw | Self::AskCancel { .. } | Self::Pin { .. } => true,
-            Self::Queue { by_itself, .. } => !by_itself,
+            Self::Queue { resumed, .. } => resumed.is_none(),
             Self::None
             | Self::Claim { .. }
             | Self::Extend { .. }
@@ -280,11 +288,11 @@ impl Write {
         pipeline: Arc<Pipeline>,
         params: Params,
         from: usize,
-        by_itself: bool,
+        resumed: Option<u32>,
         reason: String,
     ) -> Option<Self> {
         let end = run.status.end()?;
-        let change = Change::Queue { pipeline, params, from, by_itself };
+        let change = Change::Queue { pipeline, params, from, resumed };
         let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), change);
         write.frames.push(NewFrame::status(Transition::Queue(end), reason));
         for phase in run.phases.iter().take(from) {

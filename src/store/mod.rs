@@ -51,8 +51,10 @@ pub struct Assignment {
     pub pipeline: Pipeline,
     /// What a person answered last in this attempt, if one was asked.
     pub answer: Option<Answer>,
-    /// How many attempts up to this one nobody has asked for: each went on after an interruption.
+    /// How many attempts in a row, up to this one, nobody has asked for: each went on after an interruption, and none came further.
     pub resumed: u32,
+    /// Who asked for its end, if anyone has.
+    pub cancel_by: Option<String>,
 }
 
 /// A phase's name, and what it has given to later ones, by name.

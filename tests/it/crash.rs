@@ -302,6 +302,35 @@ async fn a_second_server_on_the_same_data_is_refused() {
     world.serve();
 }
 
+/// As when memory runs out and the system picks it: the next try does not run beside what the last one has left.
+#[tokio::test]
+async fn what_is_left_by_a_supervisor_that_is_killed_ends_before_the_next_try() {
+    let world = World::new();
+    let command = "for pid in $(cat tries); do kill -0 $pid && echo beside; done; setsid sleep 1000 & echo $! >> tries
+        sleep 1000 & echo $! >> tries; echo $PPID > leash; sleep 1000 & echo $! >> tries; [ $RUNTRAIL_TRY = 3 ] || wait";
+    let params = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
+    let phase = format!("[[phases]]\nname = \"a\"\nretries = 2\nrun = '''\n: >> tries; {command}\n'''\n");
+    world.toml("p", &format!("name = \"p\"\n{params}{phase}"));
+    let server = world.serve();
+    let id = server.start(&world, "p").await;
+    for tries in 1..=2 {
+        let leash = until("all are noted", async || {
+            let leash = pids(&world.file("leash"));
+            (pids(&world.file("tries")).len() == tries * 3 && leash.len() == 1).then(|| leash[0])
+        })
+        .await;
+        std::fs::remove_file(world.file("leash")).unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(leash), nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+    server.until_status(&id, "completed").await;
+    assert_eq!(server.lines(&id).await.iter().filter(|line| *line == "beside").count(), 0);
+    let started = pids(&world.file("tries"));
+    assert_eq!(started.len(), 9);
+    assert!(started.into_iter().all(|pid| !alive(pid)));
+    let killed = server.frames(&id).await.into_iter().filter(|frame| frame["data"]["code"] == "phase_killed").count();
+    assert_eq!(killed, 2);
+}
+
 /// Killed together, server and leash cannot end what has a session of its own by then. The next server does.
 #[tokio::test]
 async fn what_escapes_with_a_session_of_its_own_is_ended_by_the_next_server() {

@@ -223,3 +223,75 @@ async fn a_phases_environment_is_its_own() {
     ended(&server, &id, "completed").await;
     assert_eq!(server.lines(&id).await, ["its own", "/nowhere:/usr/bin:/bin", "0"]);
 }
+
+/// Also of those that do not decide how the run ends.
+#[tokio::test]
+async fn why_a_phase_has_failed_is_journaled() {
+    let world = World::new();
+    let all = [
+        phase("slow", "sleep 1000", "continue_on_error = true\ntimeout = \"50ms\""),
+        phase("lost", "true", "continue_on_error = true\ndir = \"nowhere\""),
+        phase("broken", "exit 3", ""),
+        phase("late", "exit 4", "if = \"always\""),
+    ];
+    let (server, id) = start(&world, &all.concat()).await;
+    ended(&server, &id, "failed").await;
+    let frames = server.frames(&id).await;
+    let told: Vec<(&Value, &Value, &str)> = frames
+        .iter()
+        .filter(|frame| frame["kind"] == "error")
+        .map(|frame| (&frame["phase"], &frame["data"]["code"], frame["data"]["message"].as_str().unwrap()))
+        .collect();
+    let of = |index: usize| (told[index].0.as_str(), told[index].1.as_str().unwrap(), told[index].2);
+    assert_eq!(of(0), (Some("slow"), "phase_timeout", "phase slow took longer than 50ms"));
+    assert_eq!((of(1).0, of(1).1), (Some("lost"), "phase_not_started"));
+    assert!(of(1).2.starts_with("phase lost could not be started: No such file"), "{told:?}");
+    assert_eq!(of(2), (Some("broken"), "phase_failed", "phase broken ended with exit code 3"));
+    assert_eq!(of(3), (Some("late"), "phase_failed", "phase late ended with exit code 4"));
+    assert_eq!(of(4), (None, "phase_failed", "phase broken ended with exit code 3"), "why the run failed");
+    assert_eq!(told.len(), 5);
+}
+
+/// Whatever it was, and over a restart.
+#[tokio::test]
+async fn the_reason_of_a_failure_is_not_forgotten_over_an_approval() {
+    let said = "echo '::frame {\"kind\":\"error\",\"code\":\"disk\",\"message\":\"disk is full\"}'; exit 1";
+    for (run, more, code, message) in [
+        ("sleep 1000", "timeout = \"50ms\"", "phase_timeout", "phase a took longer than 50ms"),
+        ("true", "dir = \"nowhere\"", "phase_not_started", "phase a could not be started: No such file"),
+        (said, "", "phase_failed", "phase a failed: disk is full"),
+    ] {
+        let world = World::new();
+        let ask = phase("ask", "true", "if = \"failure\"\napproval = true");
+        let (server, id) = start(&world, &[phase("a", run, more), ask].concat()).await;
+        server.until_asked(&id).await;
+        server.kill();
+        let server = world.serve();
+        server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
+        let (run, _) = ended(&server, &id, "failed").await;
+        assert!(run["error"].as_str().unwrap().starts_with(message), "{run}");
+        let frames = server.frames(&id).await;
+        let last = frames.iter().rfind(|frame| frame["kind"] == "error").unwrap();
+        assert_eq!((&last["phase"], &last["data"]["code"]), (&Value::Null, &json!(code)));
+    }
+}
+
+/// Each alone fits into a command's environment; together they would keep every later phase from being started.
+#[tokio::test]
+async fn values_of_many_phases_leave_room_for_a_command() {
+    let world = World::new();
+    let many = "big=$(head -c 40000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 26 ]; do echo \"::output $RUNTRAIL_PHASE$i=$big\"; i=$((i+1)); done";
+    let all = ["a", "b", "c"].map(|name| phase(name, &many.replace('\\', "\\\\").replace('"', "\\\""), ""));
+    let (server, id) = start(&world, &[all.concat(), phase("last", "echo fine", "")].concat()).await;
+    ended(&server, &id, "completed").await;
+    let frames = server.frames(&id).await;
+    assert_eq!(frames.iter().filter(|frame| frame["data"]["line"] == "fine").count(), 1);
+    let of = |kind: &str| frames.iter().filter(|frame| frame["kind"] == kind).collect::<Vec<_>>();
+    assert_eq!(of("output").len(), 26, "a megabyte");
+    let refused = of("error");
+    assert_eq!(
+        (refused.len(), &refused[0]["data"]["code"], &refused[0]["phase"]),
+        (52, &json!("output_too_large"), &json!("b"))
+    );
+    assert!(refused[0]["data"]["message"].as_str().unwrap().starts_with("the output b0 is not passed on"));
+}

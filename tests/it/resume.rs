@@ -138,6 +138,15 @@ async fn a_stream_goes_on_with_the_run() {
     assert_eq!((&run["status"], &run["attempt"]), (&json!("completed"), &json!(2)));
 }
 
+/// How many attempts in a row nobody has asked for, as the database has it.
+fn resumes(world: &World, id: &str, set: Option<u32>) -> u32 {
+    let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
+    if let Some(set) = set {
+        assert_eq!(database.execute("UPDATE runs SET resumes = ? WHERE id = ?", (set, id)).unwrap(), 1);
+    }
+    database.query_row("SELECT resumes FROM runs WHERE id = ?", [id], |row| row.get(0)).unwrap()
+}
+
 /// One that ends its server each time is not begun for ever, and one that nobody wants resumed stays as it is.
 #[tokio::test]
 async fn resuming_comes_to_an_end() {
@@ -154,19 +163,24 @@ async fn resuming_comes_to_an_end() {
     until_phase(&server, &stays, 1, "hold").await;
     let started = server.post("/api/v1/runs", json!({ "pipeline": "deadly" })).await;
     let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
-    for attempt in 1..=11 {
+    for attempt in 1..=4 {
         until_within(Duration::from_secs(30), &format!("attempt {attempt} has ended the server"), async || {
             let gone = server.client.get(format!("{}/healthz", server.url)).send().await.is_err();
             gone.then_some(())
         })
         .await;
         server.kill_and_lapse();
+        assert_eq!(resumes(&world, &id, None), [0, 1, 99, 100][attempt - 1]);
+        // Most of the hundred are as the first ones.
+        if attempt == 2 {
+            resumes(&world, &id, Some(98));
+        }
         server = world.serve();
     }
     let run = server.until_status(&id, "interrupted").await;
-    assert_eq!(run["attempt"], 11, "the first one, and ten that nobody asked for");
+    assert_eq!(run["attempt"], 4);
     assert!(
-        run["error"].as_str().unwrap().ends_with("10 times in a row are enough, so it does not go on by itself again"),
+        run["error"].as_str().unwrap().ends_with("100 times in a row are enough, so it does not go on by itself again"),
         "{run}"
     );
     let stays = server.until_status(&stays, "interrupted").await;
@@ -174,6 +188,43 @@ async fn resuming_comes_to_an_end() {
     // It is over only for the engine: a person may ask for it again.
     let again = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
     assert_eq!(again.status(), StatusCode::ACCEPTED);
+}
+
+/// Whoever comes further each time, or is stopped in order, may go on as often as it takes.
+#[tokio::test]
+async fn what_comes_further_may_go_on() {
+    let world = World::new();
+    let phases: String = (1..=4)
+        .map(|number| {
+            let hold = format!("while [ ! -e $RUNTRAIL_PARAM_PROJECT/go{number} ]; do sleep 0.02; done");
+            format!("[[phases]]\nname = \"p{number}\"\nrun = \"{hold}\"\n")
+        })
+        .collect();
+    let params = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
+    world.toml("p", &format!("name = \"p\"\non_interrupt = \"resume\"\n{params}{phases}"));
+    let mut server = world.serve_with(&["--grace", "5s"]);
+    let id = server.start(&world, "p").await;
+    let go_on = |number: u32| std::fs::write(world.file(&format!("go{number}")), "").unwrap();
+    until_phase(&server, &id, 1, "p1").await;
+    let mut counted = Vec::new();
+    // Killed in p1, then in p2 and p3, each time after the one before has ended; then twice in p3, once in order.
+    for (attempt, kill, to) in [(1, true, 1), (2, true, 2), (3, true, 3), (4, false, 3), (5, true, 3)] {
+        if to > 1 {
+            go_on(to - 1);
+        }
+        until_phase(&server, &id, attempt, &format!("p{to}")).await;
+        if kill {
+            server.kill_and_lapse();
+        } else {
+            assert_eq!(server.terminate().await, Some(0));
+        }
+        server = world.serve_with(&["--grace", "5s"]);
+        until_phase(&server, &id, attempt + 1, &format!("p{to}")).await;
+        counted.push(resumes(&world, &id, None));
+    }
+    assert_eq!(counted, [1, 1, 1, 1, 2]);
+    (3..=4).for_each(go_on);
+    assert_eq!(server.until_status(&id, "completed").await["attempt"], 6);
 }
 
 /// One that may fail, but was cut off, has not come to its end.
@@ -193,21 +244,54 @@ async fn a_phase_that_may_fail_is_resumed_too() {
     assert_eq!(states(&run), ["completed", "started", "pending"]);
 }
 
-/// Whoever has asked for the end gets it, also if the server goes away before it comes.
+/// Whoever has asked for the end gets it, and it says who: also if the server goes away before it comes, or has gone before.
 #[tokio::test]
 async fn a_run_that_is_to_be_cancelled_is_not_resumed() {
+    for server_is_gone in [false, true] {
+        let world = World::new();
+        let head = "name = \"deaf\"\non_interrupt = \"resume\"\n[[phases]]\nname = \"hold\"\n";
+        world.toml("deaf", &format!("{head}run = \"trap '' TERM; echo deaf; while :; do sleep 0.1; done\"\n"));
+        let mut server = world.serve_with(&["--grace", "60s"]);
+        let started = server.post("/api/v1/runs", json!({ "pipeline": "deaf" })).await;
+        let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+        server.until_line(&id, "deaf").await;
+        if server_is_gone {
+            server.kill();
+            server = world.serve();
+        }
+        let asked = server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
+        assert_eq!(asked.status(), StatusCode::ACCEPTED);
+        server.kill_and_lapse();
+        let server = world.serve();
+        let run = server.until_status(&id, "cancelled").await;
+        assert_eq!((&run["attempt"], states(&run)), (&json!(1), vec!["failed"]));
+        let last = server.frames(&id).await.pop().unwrap();
+        let reason = last["data"]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("cancelled by the operator at 127.0.0.1, through the API; its worker"), "{reason}");
+    }
+}
+
+/// What one run was to do cannot be read, as after a downgrade: it ends, and holds no other one up.
+#[tokio::test]
+async fn a_run_that_cannot_be_read_is_recovered_too() {
     let world = World::new();
-    let head = "name = \"deaf\"\non_interrupt = \"resume\"\n[[phases]]\nname = \"hold\"\n";
-    world.toml("deaf", &format!("{head}run = \"trap '' TERM; echo deaf; while :; do sleep 0.1; done\"\n"));
-    let server = world.serve_with(&["--grace", "60s"]);
-    let started = server.post("/api/v1/runs", json!({ "pipeline": "deaf" })).await;
-    let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
-    server.until_line(&id, "deaf").await;
-    let asked = server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
-    assert_eq!(asked.status(), StatusCode::ACCEPTED);
-    server.kill_and_lapse();
+    pipeline(&world, "resume");
     let server = world.serve();
-    assert_eq!(server.until_status(&id, "interrupted").await["attempt"], 1);
+    let (odd, other) = (server.start(&world, "p").await, server.start(&world, "p").await);
+    for id in [&odd, &other] {
+        until_phase(&server, id, 1, "hold").await;
+    }
+    server.kill_and_lapse();
+    let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
+    let later = "UPDATE attempts SET pipeline = json_set(pipeline, '$.on_interrupt', 'later')
+        WHERE run = (SELECT key FROM runs WHERE id = ?)";
+    assert_eq!(database.execute(later, [&odd]).unwrap(), 1);
+    drop(database);
+    let server = world.serve();
+    until_phase(&server, &other, 2, "hold").await;
+    let run = server.until_status(&odd, "interrupted").await;
+    assert_eq!(states(&run), ["completed", "failed", "skipped"]);
+    assert!(run["error"].as_str().unwrap().ends_with("what it was to do cannot be read"), "{run}");
 }
 
 /// A gate that is for patches asks, whichever attempt has shown them; what was carried over stays when the new attempt is cancelled.

@@ -125,7 +125,7 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
         Guard::Lease(lease) => (status, attempt, row.token) == (Status::Running, lease.attempt, lease.token),
         Guard::Standing(at, of) => (status, attempt) == (at, of),
         Guard::There => true,
-        Guard::Lapsed(..) | Guard::Asked(..) | Guard::Answered(_) | Guard::Delivery(..) => false,
+        Guard::Lapsed { .. } | Guard::Asked(..) | Guard::Answered(_) | Guard::Delivery(..) => false,
     };
     if !holds {
         return Outcome::Refused;

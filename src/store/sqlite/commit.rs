@@ -172,15 +172,14 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             values.extend([text(Status::Cancelled.as_str()), number(write.at.0), Value::Null]);
             FINISH
         }
-        Change::Queue { pipeline, params, by_itself, .. } => {
+        Change::Queue { pipeline, params, resumed, .. } => {
             let (group, supersedes) = group_columns(pipeline.group(params));
             values.extend([text(&json(params)?), group.into(), number(i64::from(supersedes))]);
             // A run that goes on by itself keeps its place: what was asked for since comes after it.
-            let again = number(i64::from(*by_itself));
-            values.extend([again.clone(), number(write.at.0), again]);
+            values.extend([resumed.is_some().into(), number(write.at.0), number(resumed.unwrap_or(0).into())]);
             ", status = 'pending', attempt = attempt + 1, params = ?, concurrency_group = ?, supersedes = ?, \
               queued_at = iif(?, queued_at, ?), \
-              started_at = NULL, finished_at = NULL, error = NULL, resumes = (resumes + 1) * ?"
+              started_at = NULL, finished_at = NULL, error = NULL, resumes = ?"
         }
         Change::AskCancel { by } => {
             values.push(text(by));
@@ -206,9 +205,14 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
             "status = ? AND attempt = ? AND deleted_at IS NULL"
         }
         Guard::There => "deleted_at IS NULL",
-        Guard::Lapsed(attempt, now, head) => {
-            values.extend([number(attempt.into()), number(now.0), number(signed(head))]);
-            "status = 'running' AND attempt = ? AND lease_until < ? AND head = ?"
+        Guard::Lapsed { attempt, now, head, cancelled } => {
+            values.extend([
+                number(attempt.into()),
+                number(now.0),
+                number(signed(head)),
+                cancelled.map(i64::from).into(),
+            ]);
+            "status = 'running' AND attempt = ? AND lease_until < ? AND head = ? AND coalesce((cancel_by IS NOT NULL) = ?, 1)"
         }
         Guard::Asked(attempt, seq) => {
             values.extend([number(attempt.into()), number(signed(seq))]);
@@ -229,10 +233,12 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         Change::Claim { .. } => also.extend([" AND status = 'pending'", GROUP_IS_FREE]),
         Change::Withdraw => also.push_str(" AND status = 'pending'"),
         Change::Finish { .. } => also.push_str(" AND status = 'running'"),
-        Change::Queue { pipeline, params, by_itself, .. } => {
+        Change::Queue { pipeline, params, resumed, .. } => {
             also.push_str(" AND status NOT IN ('pending', 'running')");
             // What goes on by itself never gave its place up.
-            if let Some(Group { key, when_busy: WhenBusy::Refuse }) = pipeline.group(params).filter(|_| !by_itself) {
+            if let Some(Group { key, when_busy: WhenBusy::Refuse }) =
+                pipeline.group(params).filter(|_| resumed.is_none())
+            {
                 also.push_str(GROUP_IS_IDLE);
                 values.push(text(&key));
             }

@@ -137,7 +137,8 @@ impl RunStore for SqliteStore {
             let pipeline = rows::json(row.try_get("recipe")?, "attempts.pipeline")?;
             let answer = row.try_get::<Option<&str>, _>("answer")?;
             let answer = answer.map(|answer| rows::json(answer, "answer")).transpose()?;
-            Ok(Assignment { run: rows::run(&row)?, pipeline, answer, resumed: row.try_get("resumes")? })
+            let cancel_by = row.try_get("cancel_by")?;
+            Ok(Assignment { run: rows::run(&row)?, pipeline, answer, resumed: row.try_get("resumes")?, cancel_by })
         };
         read().map(Some).map_err(classify)
     }

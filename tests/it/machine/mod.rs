@@ -184,7 +184,7 @@ impl World {
 
     fn rerun(&mut self, run: usize) {
         let NewRun { pipeline, params, .. } = new_run();
-        let change = Change::Queue { pipeline, params, from: 0, by_itself: false };
+        let change = Change::Queue { pipeline, params, from: 0, resumed: None };
         let guard = Guard::Standing(Status::Completed, self.runs[run].attempt);
         self.carry_out(run, write(self.runs[run].key, guard, change, &["again"]));
         self.runs[run].attempt += 1;
