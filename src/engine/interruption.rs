@@ -115,3 +115,57 @@ fn next(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumed: u32
     let reason = format!("the run goes on by itself with phase {phase}");
     Write::queue(key, ended, Arc::new(pipeline.clone()), ended.params.clone(), from, Some(resumed), reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PhaseSpec;
+
+    /// A running attempt that began at 100, with two phases that have ended and one that has not.
+    fn assignment(ended: [i64; 2], resumed: u32, whole: bool) -> Assignment {
+        let at = |at: i64| Timestamp(at).to_string();
+        let phase = |name: &str, state: &str, ended: Option<i64>| serde_json::json!({ "name": name, "state": state, "exit_code": null, "started_at": null, "finished_at": ended.map(at) });
+        let [one, two] = ended;
+        let phases = [phase("a", "completed", Some(one)), phase("b", "failed", Some(two)), phase("c", "started", None)];
+        let run = serde_json::json!({
+            "id": "01939f1c-8f2a-7c3e-9d5b-0123456789ab", "pipeline": "p", "status": "running", "phase": "c", "attempt": 3,
+            "params": {}, "created_at": at(0), "queued_at": at(90), "started_at": at(100), "finished_at": null, "head": 9,
+            "phases": phases, "error": null,
+        });
+        let spec = |name: &str| PhaseSpec { name: name.into(), continue_on_error: true, ..PhaseSpec::default() };
+        let phases = ["a", "b", "c"].map(spec).to_vec();
+        let pipeline = Pipeline { phases, whole, on_interrupt: OnInterrupt::Resume, ..Pipeline::default() };
+        let run = serde_json::from_value(run).unwrap();
+        Assignment { run, pipeline, answer: None, resumed, cancel_by: None }
+    }
+
+    /// What the next attempt counts, if there is one.
+    fn counted(assignment: &Assignment, cut: Cut) -> Option<u32> {
+        let write = Write::new(RunKey(1), Guard::There, Change::None);
+        let Change::Finish { next, .. } = interrupt(write, assignment, "why".to_owned(), cut).change else { panic!() };
+        next.map(|next| match next.change {
+            Change::Queue { resumed: Some(resumed), .. } => resumed,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn what_comes_no_further_is_counted() {
+        for (ended, whole, lapse, stop) in [
+            // Both were carried over.
+            ([40, 50], false, Some(8), Some(7)),
+            ([40, 150], false, Some(1), Some(1)),
+            ([100, 150], false, Some(1), Some(1)),
+            // Whatever has ended is done again.
+            ([140, 150], true, Some(8), Some(7)),
+        ] {
+            let assignment = assignment(ended, 7, whole);
+            assert_eq!(counted(&assignment, Cut::Lapse), lapse, "{ended:?} {whole}");
+            assert_eq!(counted(&assignment, Cut::Stop), stop, "{ended:?} {whole}");
+        }
+        assert_eq!(counted(&assignment([40, 50], RESUMES - 1, false), Cut::Lapse), Some(RESUMES));
+        assert_eq!(counted(&assignment([40, 50], RESUMES, false), Cut::Lapse), None);
+        assert_eq!(counted(&assignment([40, 150], RESUMES, false), Cut::Lapse), Some(1));
+        assert_eq!(counted(&assignment([40, 50], RESUMES, false), Cut::Stop), Some(RESUMES));
+    }
+}
