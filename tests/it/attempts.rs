@@ -162,6 +162,13 @@ async fn attempts_of_an_older_database_are_told_by_its_frames() {
     let compared = server.get_json(&format!("/api/v1/runs/{id}/compare?a=1&b=2")).await;
     assert_eq!(server.terminate().await, Some(0));
     let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
+    // Nor had it triggers that name what it had not.
+    let newer = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('attempts', 'phases')";
+    let triggers: Vec<String> =
+        database.prepare(newer).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    for trigger in triggers {
+        database.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+    }
     for (table, columns) in [
         ("attempts", vec!["status", "started_at", "finished_at", "error", "first"]),
         ("phases", vec!["carried", "first", "last"]),

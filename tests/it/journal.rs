@@ -338,39 +338,250 @@ async fn a_worker_that_lost_its_lease_cannot_write() {
     assert!(matches!(bad, Err(WriteError::Refused)));
 }
 
-/// A move that the contract does not know is refused by the database itself, and only that write.
-/// What no change can say, the database does not take either: nobody but the contract says where a run may go.
+/// A run by hand, at its beginning.
+fn begin(db: &rusqlite::Connection) -> i64 {
+    let id = RunId::generate();
+    let begins = "INSERT INTO runs (id, pipeline, params, created_at, queued_at) VALUES (?, 'p', '{}', 0, 0)";
+    db.execute(begins, [id.as_str()]).unwrap();
+    let run = db.last_insert_rowid();
+    db.execute("INSERT INTO attempts (run, attempt, params, pipeline, queued_at) VALUES (?, 1, '{}', '{}', 0)", [run])
+        .unwrap();
+    run
+}
+
+/// One move of a run by hand.
+fn set(db: &rusqlite::Connection, run: i64, status: Status, again: u32) -> rusqlite::Result<usize> {
+    let lease = (status == Status::Running).then_some(1);
+    let change = "UPDATE runs SET status = ?, lease_until = ?, attempt = attempt + ? WHERE key = ?";
+    db.execute(change, rusqlite::params![status.as_str(), lease, again, run])
+}
+
+/// The steps that lead there from the beginning.
+fn way(to: Status) -> &'static [Status] {
+    match to {
+        Status::Pending => &[],
+        Status::Running => &[Status::Running],
+        Status::Completed => &[Status::Running, Status::Completed],
+        Status::Failed => &[Status::Running, Status::Failed],
+        Status::Cancelled => &[Status::Cancelled],
+        Status::Interrupted => &[Status::Running, Status::Interrupted],
+    }
+}
+
+/// A run by hand that stands there.
+fn standing(db: &rusqlite::Connection, status: Status) -> i64 {
+    let run = begin(db);
+    for step in way(status) {
+        set(db, run, *step, 0).unwrap();
+    }
+    run
+}
+
+fn refuses(db: &rusqlite::Connection, statement: &str, why: &str) {
+    let error = db.execute(statement, []).expect_err(statement).to_string();
+    assert!(error.contains(why), "{statement}: {error}");
+}
+
+/// What no change can say, the database does not take either: nobody but the contract says where a run may go. All moves there could be,
+/// each with the attempt as it is, with the next one and with the one after that.
 #[tokio::test]
 async fn the_database_refuses_moves_that_do_not_exist() {
     let (folder, _store) = sqlite().await;
     let db = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
-    let set = |run: i64, status: Status, again: bool| {
-        let lease = (status == Status::Running).then_some(1);
-        let change = "UPDATE runs SET status = ?, lease_until = ?, attempt = attempt + ? WHERE key = ?";
-        db.execute(change, rusqlite::params![status.as_str(), lease, again, run])
-    };
-    for from in Status::ALL {
-        for to in Status::ALL {
-            let lease = (from == Status::Running).then_some(1);
-            let stands = "INSERT INTO runs (id, pipeline, status, params, created_at, queued_at, lease_until) VALUES (?, 'p', ?, '{}', 0, 0, ?)";
-            db.execute(stands, rusqlite::params![RunId::generate().as_str(), from.as_str(), lease]).unwrap();
-            let run = db.last_insert_rowid();
-            let possible = Transition::all().any(|moved| (moved.from(), moved.to()) == (from, to));
-            if to == Status::Pending {
-                let same = set(run, to, false).expect_err("pending again is another attempt").to_string();
-                assert!(same.contains("no such change of status"), "{same}");
-            }
-            match set(run, to, to == Status::Pending) {
-                Ok(_) => assert!(possible, "{from} to {to}"),
+    for (from, to) in Status::ALL.into_iter().flat_map(|from| Status::ALL.map(|to| (from, to))) {
+        for again in 0..=2 {
+            let exists = Transition::all().any(|moved| (moved.from(), moved.to()) == (from, to));
+            let possible = exists && again == u32::from(to == Status::Pending);
+            match set(&db, standing(&db, from), to, again) {
+                Ok(_) => assert!(possible, "{from} to {to}, {again} attempts on"),
                 Err(error) => {
-                    assert!(
-                        !possible && error.to_string().contains("no such change of status"),
-                        "{from} to {to}: {error}"
-                    );
+                    let refused = error.to_string().contains("no such change of status");
+                    assert!(!possible && refused, "{from} to {to}, {again} attempts on: {error}");
                 }
             }
         }
+        // An attempt's own row follows its run. Another attempt has another row.
+        let run = begin(&db);
+        let follow = |status: Status| {
+            db.execute("UPDATE attempts SET status = ? WHERE run = ?", rusqlite::params![status.as_str(), run])
+        };
+        for step in way(from) {
+            follow(*step).unwrap();
+        }
+        let exists = Transition::all().any(|moved| (moved.from(), moved.to()) == (from, to) && to != Status::Pending);
+        match follow(to) {
+            Ok(_) => assert!(exists, "{from} to {to}"),
+            Err(error) => {
+                assert!(
+                    !exists && error.to_string().contains("no such change of an attempt"),
+                    "{from} to {to}: {error}"
+                );
+            }
+        }
     }
+}
+
+/// The same of phases: what became of one does not change, unless it is carried over into a new attempt.
+#[tokio::test]
+async fn the_database_refuses_moves_of_phases_that_do_not_exist() {
+    use runtrail::model::PhaseState::{self, Completed, Failed, Pending, Skipped, Started};
+    let (folder, _store) = sqlite().await;
+    let db = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+    let run = begin(&db);
+    let states = [Pending, Started, Completed, Failed, Skipped];
+    let set = |position: i64, state: PhaseState, carried: bool| {
+        let change = "UPDATE phases SET state = ?, carried = ? WHERE run = ? AND attempt = 1 AND position = ?";
+        db.execute(change, rusqlite::params![state.as_str(), carried, run, position])
+    };
+    let cases = states.into_iter().flat_map(|from| states.map(|to| [(from, to, false), (from, to, true)])).flatten();
+    for (position, (from, to, carried)) in (0..).zip(cases) {
+        db.execute("INSERT INTO phases (run, attempt, position, name) VALUES (?, 1, ?, 'x')", [run, position]).unwrap();
+        let way: &[PhaseState] = match from {
+            Pending => &[],
+            Started => &[Started],
+            Completed => &[Started, Completed],
+            Failed => &[Started, Failed],
+            Skipped => &[Skipped],
+        };
+        for step in way {
+            set(position, *step, false).unwrap();
+        }
+        let possible = match (from, to) {
+            (Pending, Skipped) => true,
+            (Pending, Started) | (Started, Completed | Failed) => !carried,
+            (Pending, Completed | Failed) => carried,
+            _ => false,
+        };
+        match set(position, to, carried) {
+            Ok(_) => assert!(possible, "{from:?} to {to:?}, carried over: {carried}"),
+            Err(error) => {
+                let refused = error.to_string().contains("no such change of a phase");
+                assert!(!possible && refused, "{from:?} to {to:?}, carried over: {carried}: {error}");
+            }
+        }
+    }
+}
+
+/// There is no way round the moves: not by writing a row anew, nor by one that begins where it should end, nor by a number that goes back.
+#[tokio::test]
+async fn the_database_is_not_talked_round() {
+    let (folder, _store) = sqlite().await;
+    let file = folder.path().join("test.db");
+    let db = rusqlite::Connection::open(&file).unwrap();
+    // As a shell of SQLite has it: nothing that this program sets holds here.
+    db.pragma_update(None, "foreign_keys", "OFF").unwrap();
+    let (done, waits) = (standing(&db, Status::Completed), standing(&db, Status::Pending));
+    let taken: String = db.query_row("SELECT id FROM runs WHERE key = ?", [done], |row| row.get(0)).unwrap();
+    db.execute("UPDATE runs SET head = 7, lease_token = 3, attempt = 2, status = 'pending' WHERE key = ?", [done])
+        .unwrap();
+    set(&db, done, Status::Cancelled, 0).unwrap();
+    db.execute("INSERT INTO frames VALUES (?, 7, 0, 1, NULL, 'log', '{}')", [done]).unwrap();
+    db.execute("INSERT INTO phases (run, attempt, position, name) VALUES (?, 1, 0, 'x'), (?, 1, 1, 'y')", [done, done])
+        .unwrap();
+    for word in ["", "OR REPLACE ", "OR IGNORE ", "OR FAIL ", "OR ROLLBACK "] {
+        let run = |columns: &str, values: &str| {
+            format!(
+                "INSERT {word}INTO runs (pipeline, params, created_at, queued_at, {columns}) VALUES ('p', '{{}}', 0, 0, {values})"
+            )
+        };
+        for (columns, values) in [
+            ("id, status", "'new', 'completed'".to_owned()),
+            ("id, status, lease_until", "'new', 'running', 1".to_owned()),
+            ("id, status", "'new', NULL".to_owned()),
+            ("id, attempt", "'new', 2".to_owned()),
+            ("id, head", "'new', 1".to_owned()),
+            ("key, id", format!("{done}, '{taken}'")),
+            ("key, id", format!("{done}, 'new'")),
+            ("rowid, id", format!("{done}, 'new'")),
+            ("id", format!("'{taken}'")),
+        ] {
+            refuses(&db, &run(columns, &values), "begins");
+        }
+        for (what, why) in [
+            (
+                format!(
+                    "INSERT {word}INTO attempts (run, attempt, params, pipeline, queued_at) VALUES ({done}, 1, '', '', 0)"
+                ),
+                "begins",
+            ),
+            (
+                format!(
+                    "INSERT {word}INTO attempts (run, attempt, params, pipeline, queued_at, status) VALUES ({done}, 2, '', '', 0, 'failed')"
+                ),
+                "begins",
+            ),
+            (format!("INSERT {word}INTO phases (run, attempt, position, name) VALUES ({done}, 1, 0, 'x')"), "begins"),
+            (
+                format!(
+                    "INSERT {word}INTO phases (run, attempt, position, name, state) VALUES ({done}, 1, 9, 'x', 'completed')"
+                ),
+                "begins",
+            ),
+        ] {
+            refuses(&db, &what, why);
+        }
+        for (table, change, why) in [
+            ("runs", "attempt = attempt + 1", "no such change of status"),
+            ("runs", "attempt = 1", "no such change of status"),
+            ("runs", "attempt = NULL", "no such change of status"),
+            ("runs", "status = NULL", "no such change of status"),
+            ("runs", "status = 'pending', attempt = attempt + 2", "no such change of status"),
+            ("runs", "head = head - 1", "does not become shorter"),
+            ("runs", "head = NULL", "does not become shorter"),
+            ("runs", "lease_token = lease_token - 1", "larger number"),
+            ("runs", "lease_token = NULL", "larger number"),
+            ("runs", "id = 'other'", "keeps its key"),
+            ("runs", "key = key + 100", "keeps its key"),
+            ("runs", "rowid = rowid + 100", "keeps its key"),
+            ("runs", "oid = oid + 100", "keeps its key"),
+            ("runs", "_rowid_ = _rowid_ + 100", "keeps its key"),
+            ("frames", "seq = 8", "does not change"),
+            ("frames", "data = ''", "does not change"),
+            ("attempts", "status = NULL", "no such change of an attempt"),
+            ("attempts", "attempt = 5", "keeps its place"),
+            ("phases", "state = NULL", "no such change of a phase"),
+            ("phases", "position = position + 1", "keeps its place"),
+            ("phases", "name = 'z'", "keeps its place"),
+        ] {
+            let whose = if table == "runs" { "key" } else { "run" };
+            refuses(&db, &format!("UPDATE {word}{table} SET {change} WHERE {whose} = {done}"), why);
+        }
+        refuses(&db, &format!("UPDATE {word}runs SET key = {done} WHERE key = {waits}"), "keeps its key");
+        refuses(&db, &format!("UPDATE {word}runs SET id = '{taken}' WHERE key = {waits}"), "keeps its key");
+    }
+    for table in ["frames", "attempts", "phases"] {
+        refuses(&db, &format!("DELETE FROM {table} WHERE run = {done}"), "stays as long as its run");
+    }
+    // All is as it was.
+    let now = db.query_row(
+        "SELECT status || attempt || head || lease_token || (SELECT count(*) FROM runs) || (SELECT count(*) FROM frames)
+            || (SELECT count(*) FROM attempts) || (SELECT count(*) FROM phases) FROM runs WHERE key = ?",
+        [done],
+        |row| row.get::<_, String>(0),
+    );
+    assert_eq!(now.unwrap(), "cancelled2732122");
+}
+
+/// Nor does one that runs go because another one of its group is to run.
+#[tokio::test]
+async fn two_runs_of_a_group_do_not_run_whatever_is_written() {
+    let (folder, _store) = sqlite().await;
+    let db = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+    let [first, second, third] = [(); 3].map(|()| begin(&db));
+    db.execute("UPDATE runs SET concurrency_group = 'g' WHERE key <> ?", [third]).unwrap();
+    set(&db, first, Status::Running, 0).unwrap();
+    set(&db, third, Status::Running, 0).unwrap();
+    for word in ["", "OR REPLACE "] {
+        let claim = format!("UPDATE {word}runs SET status = 'running', lease_until = 1 WHERE key = {second}");
+        refuses(&db, &claim, "one run of a group");
+        refuses(
+            &db,
+            &format!("UPDATE {word}runs SET concurrency_group = 'g' WHERE key = {third}"),
+            "one run of a group",
+        );
+    }
+    set(&db, first, Status::Failed, 0).unwrap();
+    set(&db, second, Status::Running, 0).unwrap();
 }
 
 #[tokio::test]

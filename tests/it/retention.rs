@@ -338,13 +338,9 @@ async fn one_wins() {
 fn add_large_run(world: &World, frames: u64) -> String {
     let database = Connection::open(world.data().join("runtrail.db")).unwrap();
     let id = runtrail::model::RunId::generate();
-    let columns = "pipeline, status, params, created_at, queued_at, started_at, finished_at";
-    database
-        .execute(
-            &format!("INSERT INTO runs (id, head, {columns}) SELECT ?, ?, {columns} FROM runs LIMIT 1"),
-            (id.as_str(), frames as i64),
-        )
-        .unwrap();
+    let columns = "pipeline, params, created_at, queued_at";
+    let insert = format!("INSERT INTO runs (id, {columns}) SELECT ?, {columns} FROM runs LIMIT 1");
+    database.execute(&insert, [id.as_str()]).unwrap();
     let key = database.last_insert_rowid();
     database
         .execute(
@@ -353,6 +349,13 @@ fn add_large_run(world: &World, frames: u64) -> String {
             (key, frames as i64),
         )
         .unwrap();
+    for step in [
+        "status = 'running', started_at = created_at, lease_until = 1",
+        "status = 'completed', finished_at = created_at, lease_until = NULL",
+    ] {
+        let change = format!("UPDATE runs SET {step}, head = ?2 WHERE key = ?1");
+        database.execute(&change, (key, frames as i64)).unwrap();
+    }
     id.as_str().to_owned()
 }
 

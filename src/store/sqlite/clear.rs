@@ -97,7 +97,8 @@ fn pages(tx: &Connection) -> rusqlite::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::{Durability, SqliteStore};
+    use crate::model::Status;
+    use crate::store::sqlite::{Durability, SqliteStore, by_hand};
 
     /// A database with a deleted run and one that stays, each with so many frames of so many bytes.
     async fn database(folder: &std::path::Path, frames: i64, bytes: i64) -> Connection {
@@ -106,13 +107,9 @@ mod tests {
         let db = Connection::open(file).unwrap();
         db.pragma_update(None, "foreign_keys", "ON").unwrap();
         for (key, deleted) in [(1, Some(9)), (2, None)] {
-            let id = crate::model::RunId::generate();
-            db.execute(
-                "INSERT INTO runs (key, id, pipeline, status, params, created_at, queued_at, finished_at, head, deleted_at)
-                 VALUES (?1, ?2, 'p', 'failed', '{}', 0, 0, 0, ?3, ?4)",
-                params![key, id.as_str(), frames, deleted],
-            )
-            .unwrap();
+            assert_eq!(by_hand::run(&db, "p", Status::Failed, 0), key);
+            db.execute("UPDATE runs SET head = ?2, deleted_at = ?3 WHERE key = ?1", params![key, frames, deleted])
+                .unwrap();
             db.execute(
                 "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
                  INSERT INTO frames SELECT ?1, n, 0, 1, NULL, 'finding', json_object('x', printf('%.*c', ?3, 'y')) FROM n",

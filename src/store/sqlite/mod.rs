@@ -4,6 +4,8 @@
 //! shrinking. `synchronous=FULL`: what was committed survives a power loss.
 
 mod attempts;
+#[cfg(test)]
+mod by_hand;
 mod clear;
 mod commit;
 mod create;

@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::model::Status;
-    use crate::store::sqlite::Durability;
+    use crate::store::sqlite::{Durability, by_hand};
 
     /// A run as the rule sees it.
     #[derive(Clone, Debug)]
@@ -167,20 +167,9 @@ mod tests {
         std::fs::copy(empty, &file).unwrap();
         let db = rusqlite::Connection::open(&file).unwrap();
         for run in runs {
-            db.execute(
-                "INSERT INTO runs (id, pipeline, status, params, created_at, queued_at, finished_at, pinned, deleted_at, lease_until)
-                 VALUES (?1, ?2, ?3, '{}', 0, 0, ?4, ?5, ?6, ?7)",
-                rusqlite::params![
-                    RunId::generate().as_str(),
-                    run.pipeline,
-                    run.status.as_str(),
-                    run.finished_at,
-                    run.pinned,
-                    run.deleted.then_some(1),
-                    (run.status == Status::Running).then_some(1),
-                ],
-            )
-            .unwrap();
+            let key = by_hand::run(&db, run.pipeline, run.status, run.finished_at.unwrap_or_default());
+            let change = "UPDATE runs SET pinned = ?2, deleted_at = ?3 WHERE key = ?1";
+            db.execute(change, rusqlite::params![key, run.pinned, run.deleted.then_some(1)]).unwrap();
         }
         drop(db);
         (folder, SqliteStore::open(&file, Durability::Normal).await.unwrap())
