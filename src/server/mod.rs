@@ -18,7 +18,8 @@ mod router;
 mod stream;
 pub mod vacuum;
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::codemod;
 use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
+use crate::file_lock;
 use crate::journal::{GroupCommit, Journal};
 use crate::notify::{Counts, NotifyTask};
 use crate::pipelines::{Catalog, Projects};
@@ -234,13 +236,27 @@ fn data_dir(given: Option<&std::path::Path>) -> Result<PathBuf, StartError> {
         .map_err(|source| StartError::DataDir { folder, source })
 }
 
-fn lock(folder: &std::path::Path) -> Result<std::fs::File, StartError> {
+/// What has to stay open. A file in the folder, and the folder itself, since the file may be taken away. Blocks, for a moment if somebody
+/// has it.
+fn lock(folder: &std::path::Path) -> Result<[Option<File>; 2], StartError> {
     let failed = |source| StartError::DataDir { folder: folder.to_owned(), source };
-    let file = std::fs::File::options().create(true).truncate(false).write(true).open(folder.join("server.lock"));
-    let file = file.map_err(failed)?;
-    let in_use = || std::io::Error::other("another server uses it");
-    file.try_lock().map_err(|_| failed(in_use()))?;
-    Ok(file)
+    let taken = |file: File| match file_lock::take(&file)? {
+        true => Ok(file),
+        false => Err(std::io::Error::from(ErrorKind::WouldBlock)),
+    };
+    let in_use = |error: std::io::Error| match error.kind() {
+        ErrorKind::WouldBlock => failed(std::io::Error::other("another server uses it")),
+        _ => failed(error),
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join("server.lock"));
+    let file = file.and_then(taken).map_err(in_use)?;
+    let itself = match File::open(folder).and_then(taken) {
+        Ok(folder) => Some(folder),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(in_use(error)),
+        // Some file systems lock no folders.
+        Err(_) => None,
+    };
+    Ok([Some(file), itself])
 }
 
 async fn open_store(args: &ServeArgs, data_dir: &std::path::Path) -> Result<SqliteStore, StartError> {

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use super::config::DataArgs;
-use super::{DATABASE, StartError, lock, named_data_dir, unknown_database};
+use super::{DATABASE, StartError, named_data_dir, unknown_database};
 use crate::store::{SqliteStore, VacuumError, Vacuumed};
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// What was given names no database, or a server has the data folder.
+    /// What was given names no database.
     #[error(transparent)]
     Start(#[from] StartError),
     /// See [`VacuumError`].
@@ -33,19 +33,12 @@ impl fmt::Display for Done {
 /// # Errors
 /// [`Failure`]; the database is as it was.
 pub fn vacuum(args: &DataArgs) -> Result<Done, Failure> {
-    let (file, _lock) = match &args.database_url {
-        None => {
-            let folder = named_data_dir(args.data_dir.as_deref())?;
-            let file = folder.join(DATABASE);
-            // Before anything is made there.
-            if !file.is_file() {
-                return Err(VacuumError::NotThere(file).into());
-            }
-            (file, Some(lock(&folder).map_err(|_| VacuumError::InUse)?))
-        }
+    let file = match &args.database_url {
+        // Nothing else in the folder is touched, so its database is all that has to be nobody's.
+        None => named_data_dir(args.data_dir.as_deref())?.join(DATABASE),
         Some(url) if url.starts_with("sqlite:") => {
             let opened = |source| StartError::Database { place: url.clone(), source };
-            (SqliteStore::file_of(url).map_err(opened)?, None)
+            SqliteStore::file_of(url).map_err(opened)?
         }
         Some(url) => return Err(unknown_database(url).into()),
     };

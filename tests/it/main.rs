@@ -18,6 +18,7 @@ mod locked;
 mod machine;
 mod many;
 mod notify;
+mod one_server;
 mod outbox;
 mod phases;
 mod queue;

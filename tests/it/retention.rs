@@ -484,6 +484,43 @@ async fn a_folder_that_stays_is_tried_again() {
     until("the rest goes", async || (count(&look, "runs") == 0).then_some(())).await;
 }
 
+/// What a server that was killed has not taken away is gone as well.
+#[tokio::test]
+async fn vacuum_finishes_what_a_killed_server_has_begun() {
+    const FRAMES: u64 = 100_000;
+    let world = World::new();
+    world.toml("p", &toml("p", ""));
+    let server = world.serve();
+    let stays = completed(&server, "p").await;
+    let before = server.frames(&stays).await;
+    assert_eq!(server.terminate().await, Some(0));
+    let id = add_large_run(&world, FRAMES);
+    let scratch = world.data().join("scratch").join(&id);
+    std::fs::create_dir_all(&scratch).unwrap();
+    let server = world.serve();
+    assert_eq!(delete(&server, &id).await, StatusCode::NO_CONTENT);
+    server.kill();
+    let left = count(&look(&world), "frames");
+    assert!(left > FRAMES as i64 / 2, "it was killed in the middle: {left}");
+
+    let data = world.data();
+    let (code, text) = said(&vacuum(&["--data-dir", data.to_str().unwrap()]));
+    assert_eq!(code, Some(0), "{text}");
+    let look = look(&world);
+    assert_eq!(count(&look, "frames"), before.len() as i64);
+    assert_eq!(count(&look, "attempts WHERE run <> (SELECT min(key) FROM runs)"), 0);
+    assert_eq!(count(&look, "pragma_freelist_count WHERE freelist_count > 0"), 0);
+    let size = std::fs::metadata(data.join("runtrail.db")).unwrap().len();
+    assert!(size < 1 << 20, "{size} bytes");
+    is_sound(&look);
+    // Folders are the server's, and its row is the note of them.
+    assert!(scratch.exists() && count(&look, "runs") == 2);
+    let server = world.serve();
+    until("the rest of it goes", async || (count(&look, "runs") == 1).then_some(())).await;
+    assert!(!scratch.exists());
+    assert_eq!(server.frames(&stays).await, before);
+}
+
 fn vacuum(flags: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_runtrail")).arg("vacuum").args(flags).output().unwrap()
 }

@@ -9,6 +9,7 @@ mod by_hand;
 mod clear;
 mod commit;
 mod create;
+mod lock;
 mod outbox;
 mod queue;
 mod read;
@@ -17,7 +18,6 @@ mod review;
 mod rows;
 mod vacuum;
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
+use lock::Lock;
 
 pub use vacuum::{VacuumError, Vacuumed, vacuum};
 
@@ -70,7 +71,7 @@ pub struct SqliteStore {
     write: Arc<Mutex<rusqlite::Connection>>,
     file: PathBuf,
     /// Locked as long as this store is there, by whatever end.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl SqliteStore {
@@ -109,7 +110,10 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT.to_string())
             .disable_statement_logging();
-        let lock = lock(options.get_filename())?;
+        let given = options.get_filename().to_owned();
+        let lock = tokio::task::spawn_blocking(move || Lock::take(&given, true)).await;
+        let lock = lock.map_err(|error| StoreError::Failed(Arc::new(error)))??;
+        let options = options.filename(lock.file());
         let mut migrate = SqliteConnection::connect_with(&options).await.map_err(classify)?;
         sqlx::migrate!("migrations/sqlite")
             .run_direct(None, &mut migrate, false)
@@ -139,19 +143,6 @@ fn writing(file: &Path, durability: Durability) -> rusqlite::Result<rusqlite::Co
     // Every statement of this program's; each stays prepared.
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
-}
-
-/// One server a file: its readers hear of commits by a doorbell that rings inside one program only.
-fn lock(database: &Path) -> Result<File, StoreError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let failed = |error: std::io::Error| StoreError::Failed(Arc::new(error));
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
 }
 
 /// Runs a read to its end whether or not its caller goes on asking for it. A stream stops wherever its client stops reading,

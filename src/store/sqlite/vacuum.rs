@@ -1,12 +1,14 @@
-//! The whole database written anew, without what is empty: while no server has it.
+//! The whole database written anew, without what is empty and what deleted runs have left: while no server has it.
 
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{BUSY_TIMEOUT, INCREMENTAL, lock};
-use crate::store::StoreError;
+use super::clear::clear;
+use super::lock::Lock;
+use super::{BUSY_TIMEOUT, INCREMENTAL};
+use crate::store::{Clearing, Outcome, RunKey, StoreError};
 
 /// What came of it, in bytes of the database and its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub struct Vacuumed {
     pub after: u64,
 }
 
-/// Why it was not done. The database is as it was.
+/// Why it was not done. All that anybody sees of the database is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum VacuumError {
     /// Nothing is there.
@@ -66,22 +68,23 @@ fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
-/// Writes the database anew, without what is empty, and has it give back by itself what becomes empty later. Blocks for as long as
-/// that takes.
+/// Takes away what deleted runs have left, writes the database anew, without what is empty, and has it give back by itself what becomes
+/// empty later. Blocks for as long as that takes.
 ///
 /// # Errors
-/// [`VacuumError`]; the database is as it was.
+/// [`VacuumError`]; all that anybody sees of the database is as it was.
 pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
     if !file.is_file() {
         return Err(VacuumError::NotThere(file.to_owned()));
     }
-    let _lock = lock(file).map_err(|error| match error {
+    let lock = Lock::take(file, false).map_err(|error| match error {
         StoreError::InUse => VacuumError::InUse,
         error => VacuumError::Failed(error.into()),
     })?;
+    let file = lock.file();
     let before = bytes_of(file);
     // Never made here.
-    let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let mut database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     database.busy_timeout(BUSY_TIMEOUT)?;
     let ours = database.query_row(
         "SELECT count(*) = 2 FROM sqlite_schema WHERE type = 'table' AND name IN ('runs', 'frames')",
@@ -96,6 +99,7 @@ pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
         }
         Err(error) => return Err(error.into()),
     }
+    finish(&mut database)?;
     let number = |pragma: &str| database.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let full = (number("page_count")? - number("freelist_count")?) * number("page_size")?;
     has_room(file, full.unsigned_abs())?;
@@ -108,6 +112,33 @@ pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
     }
     database.close().map_err(|(_, error)| VacuumError::from(error))?;
     Ok(Vacuumed { before, after: bytes_of(file) })
+}
+
+/// Takes away what deleted runs have left, as a server would by and by. Their own rows stay: they are the notes of the folders that are
+/// still to go, which are the server's.
+fn finish(database: &mut Connection) -> rusqlite::Result<()> {
+    let known = "SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'deleted_at'";
+    if database.query_row(known, [], |row| row.get::<_, i64>(0))? == 0 {
+        // Of a version that deleted none.
+        return Ok(());
+    }
+    // It waits for the disk once, at the end: what a power loss brings back is still marked.
+    database.pragma_update(None, "synchronous", "NORMAL")?;
+    let deleted: Vec<i64> = {
+        let mut deleted = database.prepare("SELECT key FROM runs WHERE deleted_at IS NOT NULL")?;
+        deleted.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    for run in deleted {
+        loop {
+            let tx = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let outcome = clear(&tx, Clearing::Contents(RunKey(run)))?;
+            tx.commit()?;
+            if !matches!(outcome, Outcome::Cleared { more: true }) {
+                break;
+            }
+        }
+    }
+    database.pragma_update(None, "synchronous", "FULL")
 }
 
 /// Of the file and its log.

@@ -1,0 +1,220 @@
+//! One server a database: its readers hear of commits by a doorbell that rings inside one program only.
+//!
+//! Two locks say so. One is on a file beside the database, whose name is that of the database itself, whatever link it was reached by. The
+//! other one is on the database, for a hard link has another name and the file beside it may be taken away.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::file_lock;
+use crate::store::StoreError;
+
+/// A database that no other server has, until this is dropped.
+pub(super) struct Lock {
+    file: PathBuf,
+    _beside: File,
+    _itself: itself::Held,
+}
+
+impl Lock {
+    /// Locks a database. One that is not there is made, empty, if it is to be. Blocks, for a moment if somebody has it.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], or the file cannot be opened or locked.
+    pub(super) fn take(database: &Path, make: bool) -> Result<Self, StoreError> {
+        Self::try_take(database, make)
+            .map_err(|error| StoreError::Failed(Arc::new(error)))
+            .and_then(|lock| lock.ok_or(StoreError::InUse))
+    }
+
+    /// The database by its own name: SQLite is to know it by no other, since it keeps its log beside it.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    fn try_take(database: &Path, make: bool) -> io::Result<Option<Self>> {
+        if make && !database.exists() {
+            // Also where a link leads. Another program may make it at the same time, and then it is the same file; SQLite makes a
+            // database of an empty one.
+            File::options().create(true).truncate(false).write(true).mode(0o644).open(database)?;
+        }
+        let file = database.canonicalize()?;
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(".lock");
+        let beside = File::options().create(true).truncate(false).write(true).open(beside)?;
+        if !file_lock::take(&beside)? {
+            return Ok(None);
+        }
+        Ok(itself::Held::take(&file)?.map(|itself| Self { file, _beside: beside, _itself: itself }))
+    }
+}
+
+/// A file as the system knows it, whatever its names: its device, and its number there.
+type Identity = (u64, u64);
+
+fn identity(file: &std::fs::Metadata) -> Identity {
+    (file.dev(), file.ino())
+}
+
+/// The lock on the database itself. Linux knows two kinds that do not see each other: this is by `flock`, SQLite's are by `fcntl`.
+#[cfg(target_os = "linux")]
+mod itself {
+    use std::collections::BTreeMap;
+    use std::collections::btree_map::Entry;
+    use std::fs::{File, TryLockError};
+    use std::io;
+    use std::os::fd::IntoRawFd;
+    use std::path::Path;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use nix::sys::statfs::{FsType, NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, fstatfs};
+
+    use super::{Identity, file_lock, identity};
+
+    /// Shares of Windows by newer versions of the protocol, and of a host by its guest (linux/magic.h).
+    const OTHER_SHARES: [i64; 3] = [0xFF53_4D42, 0xFE53_4D42, 0x0102_1997];
+
+    /// Every database that this program has ever locked, open, and whether it has the lock now.
+    ///
+    /// They are not closed before the program ends. When a program closes a file, all locks of the kind that SQLite takes are gone that
+    /// this program has on it, whoever in it has them (sqlite.org/howtocorrupt.html, 2.2); and nobody tells when SQLite has closed its
+    /// last one. A server has one database.
+    static DATABASES: Mutex<BTreeMap<Identity, (File, bool)>> = Mutex::new(BTreeMap::new());
+
+    fn databases() -> MutexGuard<'static, BTreeMap<Identity, (File, bool)>> {
+        DATABASES.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock, until this is dropped.
+    pub(super) struct Held(Identity);
+
+    impl Held {
+        /// `None` if somebody else has it.
+        pub(super) fn take(file: &Path) -> io::Result<Option<Self>> {
+            let identity = open(file)?;
+            let taken = file_lock::patiently(|| match databases().get_mut(&identity) {
+                // Somebody else in this program.
+                None | Some((_, true)) => Ok(false),
+                Some((file, held)) => {
+                    *held = is_shared(file) || try_lock(file)?;
+                    Ok(*held)
+                }
+            })?;
+            Ok(taken.then_some(Self(identity)))
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            if let Some((file, held)) = databases().get_mut(&self.0) {
+                *held = false;
+                // It fails for no file that is open; and if it did, the lock would be gone with the program.
+                let _ = file.unlock();
+            }
+        }
+    }
+
+    /// Opens it, unless it is.
+    fn open(file: &Path) -> io::Result<Identity> {
+        let mut databases = databases();
+        let known = identity(&file.metadata()?);
+        if databases.contains_key(&known) {
+            return Ok(known);
+        }
+        let opened = File::options().read(true).write(true).open(file)?;
+        // Another file may have got the name meanwhile.
+        let known = identity(&opened.metadata()?);
+        match databases.entry(known) {
+            Entry::Vacant(place) => {
+                place.insert((opened, false));
+            }
+            // Not closed, as said above.
+            Entry::Occupied(_) => {
+                let _ = opened.into_raw_fd();
+            }
+        }
+        Ok(known)
+    }
+
+    fn try_lock(file: &File) -> io::Result<bool> {
+        match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Whether the file is another machine's. There both kinds of lock are one, so this one would keep SQLite out; SQLite's log does not
+    /// work for more than one machine anyway (sqlite.org/wal.html).
+    #[allow(clippy::unnecessary_cast, reason = "of another width on other machines")]
+    fn is_shared(file: &File) -> bool {
+        fstatfs(file).is_ok_and(|system| {
+            let FsType(kind) = system.filesystem_type();
+            system.filesystem_type() == NFS_SUPER_MAGIC
+                || system.filesystem_type() == SMB_SUPER_MAGIC
+                || OTHER_SHARES.contains(&(kind as i64))
+        })
+    }
+}
+
+/// Elsewhere the two kinds of lock may be one, so there is none on the database itself.
+#[cfg(not(target_os = "linux"))]
+mod itself {
+    pub(super) struct Held;
+
+    impl Held {
+        pub(super) fn take(_: &std::path::Path) -> std::io::Result<Option<Self>> {
+            Ok(Some(Self))
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::{Durability, SqliteStore};
+
+    /// Locks that SQLite has on the file, as the system tells.
+    fn locks_of_sqlite(file: &Path) -> usize {
+        let (pid, end) = (std::process::id().to_string(), format!(":{}", file.metadata().unwrap().ino()));
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        let words = locks.lines().map(|lock| lock.split_whitespace().collect::<Vec<_>>());
+        words.filter(|words| words[1] == "POSIX" && words[4] == pid && words[5].ends_with(&end)).count()
+    }
+
+    /// Also inside one program: who is refused leaves the other one all its locks, those of SQLite too.
+    #[tokio::test]
+    async fn who_is_refused_takes_no_lock_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.db");
+        let store = SqliteStore::open(&file, Durability::Normal).await.unwrap();
+        let locks = locks_of_sqlite(&file);
+        assert!(locks > 0);
+        let hard = folder.path().join("hard.db");
+        std::fs::hard_link(&file, &hard).unwrap();
+        for name in [&file, &hard] {
+            let refused = SqliteStore::open(name, Durability::Normal).await;
+            assert!(matches!(refused, Err(StoreError::InUse)), "{}", name.display());
+            assert_eq!(locks_of_sqlite(&file), locks);
+        }
+        drop(store);
+        drop(SqliteStore::open(&hard, Durability::Normal).await.unwrap());
+        SqliteStore::open(&file, Durability::Normal).await.unwrap();
+    }
+
+    /// A link that leads to no file yet leads to the database that is made.
+    #[tokio::test]
+    async fn a_database_is_made_where_a_link_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("deep.db"), folder.path().join("link.db"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        drop(SqliteStore::open(&link, Durability::Normal).await.unwrap());
+        assert!(file.is_file() && link.is_symlink());
+        assert!(!folder.path().join("link.db.lock").exists() && folder.path().join("deep.db.lock").exists());
+        let nowhere = SqliteStore::open(&folder.path().join("none/x.db"), Durability::Normal).await;
+        assert!(matches!(nowhere, Err(StoreError::Failed(_))));
+    }
+}
