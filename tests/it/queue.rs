@@ -247,6 +247,6 @@ async fn order_and_groups_outlive_the_server() {
     let_go(&world, "all");
     server.until_status(&two, "completed").await;
     let ended = server.run(&one).await;
-    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("interrupted"), &json!(1)));
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("cancelled"), &json!(1)));
     assert_eq!(notes(&world), ["+one", "+two", "-two"]);
 }
