@@ -172,7 +172,8 @@ mod itself {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::sqlite::{Durability, SqliteStore};
