@@ -332,9 +332,13 @@ async fn the_server_says_how_it_is() {
     assert_eq!(server.get("/readyz").await.status(), StatusCode::OK);
     let id = server.start(&world, "ok").await;
     server.until_status(&id, "completed").await;
-    let metrics = server.get("/metrics").await.text().await.unwrap();
-    assert!(metrics.contains("runtrail_runs{status=\"completed\"} 1"), "{metrics}");
-    assert!(metrics.contains("runtrail_journal_frames_total 5"), "{metrics}");
+    // They are counted when they are there to be read, or a moment later.
+    let counted = ["runtrail_runs{status=\"completed\"} 1\n", "runtrail_journal_frames_total 5\n"];
+    until("they are counted", async || {
+        let metrics = server.get("/metrics").await.text().await.unwrap();
+        counted.iter().all(|line| metrics.contains(line)).then_some(())
+    })
+    .await;
     let kind = server.get("/metrics").await.headers()["content-type"].to_str().unwrap().to_owned();
     assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
 }

@@ -1,12 +1,10 @@
 //! HTTP/1.1 on plain sockets: what becomes of a connection whose answer is an event stream (`server/connections/`).
 
-use std::time::Duration;
-
 use runtrail::model::sse::Parser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Server, World, until};
+use crate::support::{LIMIT, Server, World, until};
 
 /// One answer of a connection.
 struct Answer {
@@ -62,7 +60,7 @@ async fn talk(server: &Server, requests: &str) -> Vec<u8> {
     let mut socket = TcpStream::connect(server.addr()).await.unwrap();
     socket.write_all(requests.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
-    let all = tokio::time::timeout(Duration::from_secs(30), socket.read_to_end(&mut bytes));
+    let all = tokio::time::timeout(LIMIT, socket.read_to_end(&mut bytes));
     all.await.expect("the server closes").unwrap();
     bytes
 }

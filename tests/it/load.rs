@@ -15,7 +15,7 @@ use crate::support::http::{self, Answer, Version};
 use crate::support::proxy::{Fault, Proxy, Then};
 use crate::support::reader::{Habits, Kind, Reader};
 use crate::support::rng::{self, Rng};
-use crate::support::{Server, World, until};
+use crate::support::{LIMIT, Server, World, open_files, until};
 
 /// How many lines are printed if nothing else is asked for.
 const LINES: u64 = 200_000;
@@ -47,7 +47,7 @@ async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
          head -c 3000000 /dev/urandom; echo; echo the end"
     );
     world.pipeline("flood", &[&flood]);
-    let server = world.serve_with(&["--lease", "30s"]);
+    let server = world.serve();
     let id = server.start(&world, "flood").await;
     server.until_status(&id, "running").await;
     // Half of them from the start, the others while it floods.
@@ -135,7 +135,7 @@ async fn viewers_of_a_byte_a_second_are_noticed_by_nobody() {
 async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
     let world = World::new();
     world.pipeline("flood", &["exec yes 'a line that follows on itself without end'"]).pipeline("short", &["echo one"]);
-    let server = world.serve_with(&["--lease", "30s"]);
+    let server = world.serve();
     let flood = server.start(&world, "flood").await;
     server.until_status(&flood, "running").await;
     let path = format!("/events?run={flood}:0&list=1");
@@ -156,7 +156,7 @@ async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
             }
         }
     };
-    let told = tokio::time::timeout(Duration::from_secs(30), told).await;
+    let told = tokio::time::timeout(LIMIT, told).await;
     assert!(told.is_ok(), "not told that these have completed: {waiting:?}");
     assert_eq!(server.run(&flood).await["status"], "running");
 }
@@ -167,12 +167,13 @@ async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
 async fn a_crowd_that_comes_at_once_is_kept_at_the_door() {
     let most: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
     let crowd = most.min(600);
+    open_files(crowd as u64);
     let world = World::new();
     let server = world.serve();
     // So busy that it accepts nobody.
     nix::sys::signal::kill(server.unix_pid(), nix::sys::signal::Signal::SIGSTOP).unwrap();
     let crowd = (0..crowd).map(|_| tokio::net::TcpStream::connect(server.addr()));
-    let connected = tokio::time::timeout(Duration::from_secs(10), futures::future::join_all(crowd)).await;
+    let connected = tokio::time::timeout(LIMIT / 2, futures::future::join_all(crowd)).await;
     nix::sys::signal::kill(server.unix_pid(), nix::sys::signal::Signal::SIGCONT).unwrap();
     assert!(connected.expect("all are let in, none is turned away").iter().all(Result::is_ok));
     assert_eq!(server.get("/healthz").await.status(), reqwest::StatusCode::OK);

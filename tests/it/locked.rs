@@ -27,7 +27,7 @@ async fn lock(world: &World) -> SqliteConnection {
 async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
-    let server = world.serve_with(&["--lease", "30s"]);
+    let server = world.serve();
     let mut feed = Feed::start(&world, &server).await;
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;
@@ -107,7 +107,7 @@ async fn a_lock_that_outlasts_the_lease_ends_the_command_and_the_run_says_why() 
 async fn a_server_is_stopped_in_its_grace_time_even_if_the_database_is_locked() {
     let world = World::new();
     world.fed();
-    let server = world.serve_with(&["--lease", "30s", "--grace", "300ms"]);
+    let server = world.serve_with(&["--grace", "300ms"]);
     let mut feed = Feed::start(&world, &server).await;
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;

@@ -1,12 +1,10 @@
 //! Who is carried out when: priorities, and groups of which one run at a time is.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Server, World, until, until_within};
+use crate::support::{Server, World, until};
 
 /// A pipeline whose runs note that they begin and end, and stand until the file of their name is there.
 fn pipeline(world: &World, name: &str, head: &str) {
@@ -136,7 +134,7 @@ async fn a_run_may_take_the_place_of_those_before_it() {
     let_go(&world, "all");
     let mut completed = Vec::new();
     for id in &asked {
-        let run = until_within(Duration::from_secs(30), "it has ended", async || {
+        let run = until("it has ended", async || {
             let run = server.run(id).await;
             (run["finished_at"] != Value::Null).then_some(run)
         })

@@ -1,11 +1,9 @@
 //! Attempts that go on where another one of their run came to: asked for by a person, or by nobody after an interruption.
 
-use std::time::Duration;
-
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Events, Server, World, until_within};
+use crate::support::{Events, Server, World, until};
 
 /// Three phases that note when they run. The second stands until it is let go, and then ends as it is told to.
 fn pipeline(world: &World, on_interrupt: &str) {
@@ -26,7 +24,7 @@ fn notes(world: &World) -> Vec<String> {
 }
 
 async fn until_phase(server: &Server, id: &str, attempt: u32, phase: &str) -> Value {
-    until_within(Duration::from_secs(30), &format!("attempt {attempt} is in {phase}"), async || {
+    until(&format!("attempt {attempt} is in {phase}"), async || {
         let run = server.run(id).await;
         (run["attempt"] == attempt && run["phase"] == phase).then_some(run)
     })
@@ -82,10 +80,7 @@ async fn an_interrupted_run_resumes_with_the_unfinished_phase() {
     for attempt in 1..=3 {
         until_phase(&server, &id, attempt, "hold").await;
         let noted = format!("{attempt} hold 1");
-        until_within(Duration::from_secs(30), "its command runs", async || {
-            notes(&world).contains(&noted).then_some(())
-        })
-        .await;
+        until("its command runs", async || notes(&world).contains(&noted).then_some(())).await;
         match attempt {
             3 => assert_eq!(server.terminate().await, Some(0)),
             _ => server.kill_and_lapse(),
@@ -164,7 +159,7 @@ async fn resuming_comes_to_an_end() {
     let started = server.post("/api/v1/runs", json!({ "pipeline": "deadly" })).await;
     let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
     for attempt in 1..=4 {
-        until_within(Duration::from_secs(30), &format!("attempt {attempt} has ended the server"), async || {
+        until(&format!("attempt {attempt} has ended the server"), async || {
             let gone = server.client.get(format!("{}/healthz", server.url)).send().await.is_err();
             gone.then_some(())
         })

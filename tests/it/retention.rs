@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::feed::Feed;
 use crate::support::http::{self, Version};
-use crate::support::{Events, Server, World, until, until_within};
+use crate::support::{Events, LIMIT, Server, World, until};
 
 /// A pipeline without a project that says one line, with this besides.
 fn toml(name: &str, besides: &str) -> String {
@@ -59,7 +59,7 @@ async fn code(server: &Server, path: &str) -> (StatusCode, Value) {
 fn look(world: &World) -> Connection {
     let file = world.data().join("runtrail.db");
     let look = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    look.busy_timeout(Duration::from_secs(5)).unwrap();
+    look.busy_timeout(LIMIT).unwrap();
     look
 }
 
@@ -111,17 +111,26 @@ async fn the_newest_runs_of_a_pipeline_stay_and_those_that_are_pinned() {
 #[tokio::test]
 async fn old_runs_go_by_themselves_and_active_ones_do_not() {
     let world = World::new();
-    world.toml("old", &toml("old", "[retention]\nage = \"2s\""));
-    let hold = "[[phases]]\nname = \"a\"\nrun = \"while [ ! -e $RUNTRAIL_PARAM_PROJECT/go ]; do sleep 0.05; done\"\n";
-    let project = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
-    world.toml("held", &format!("name = \"held\"\n{project}{hold}[retention]\nage = \"1ms\"\n"));
+    // Each waits for a file of its own, and then writes down when it ends.
+    let held = |name: &str, age: &str| {
+        let project = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
+        let run = "while [ ! -e $RUNTRAIL_RUN_ID ]; do sleep 0.05; done; date +%s%3N > ended";
+        let phase = format!("[[phases]]\nname = \"a\"\nrun = \"{run}\"\n");
+        world.toml(name, &format!("name = \"{name}\"\n{project}{phase}[retention]\nage = \"{age}\"\n"));
+    };
+    held("old", "2s");
+    held("held", "1ms");
     let server = world.serve();
+    let let_go = |id: &str| std::fs::write(world.file(id), "").unwrap();
     let active = server.start(&world, "held").await;
-    let pinned = completed(&server, "old").await;
+    server.until_status(&active, "running").await;
+    let pinned = server.start(&world, "old").await;
     pin(&server, &pinned, "pin").await;
+    let_go(&pinned);
+    server.until_status(&pinned, "completed").await;
     let mut list = Events::open(&server, "/events?list=1").await;
-    let goes = completed(&server, "old").await;
-    let ended = server.run(&goes).await["finished_at"].as_str().unwrap().parse::<runtrail::model::Timestamp>().unwrap();
+    let goes = server.start(&world, "old").await;
+    let_go(&goes);
     loop {
         let event = list.next().await.unwrap();
         if event.event == "list" && event.data.contains("deleted") {
@@ -129,11 +138,12 @@ async fn old_runs_go_by_themselves_and_active_ones_do_not() {
             break;
         }
     }
-    let stayed = runtrail::model::Timestamp::now().since(ended);
+    let ended: i64 = std::fs::read_to_string(world.file("ended")).unwrap().trim().parse().unwrap();
+    let stayed = runtrail::model::Timestamp::now().0 - ended;
     assert!(stayed >= 2000, "it went after {stayed} ms");
     assert_eq!(listed(&server).await, [pinned, active.clone()]);
     assert_eq!(server.run(&active).await["status"], "running");
-    std::fs::write(world.file("go"), "").unwrap();
+    let_go(&active);
     until("it goes when it has ended", async || (!listed(&server).await.contains(&active)).then_some(())).await;
 }
 
@@ -375,16 +385,17 @@ async fn a_deletion_outlives_its_server() {
     let mut server = world.serve();
     assert_eq!(server.run(&id).await["head"], FRAMES);
     assert_eq!(delete(&server, &id).await, StatusCode::NO_CONTENT);
-    let large = FRAMES as i64 + before.len() as i64;
-    let mut left = large;
-    for _ in 0..3 {
+    let mut left = FRAMES as i64;
+    let mut in_the_middle = 0;
+    // Between two looks all that is left may go.
+    while in_the_middle < 3 && left > 0 {
         let look = look(&world);
         left = until("some more of it is gone", async || {
-            let now = count(&look, "frames");
-            (now < left - 5000).then_some(now)
+            let now = count(&look, "frames") - before.len() as i64;
+            (now == 0 || now < left - 5000).then_some(now)
         })
         .await;
-        assert!(left > before.len() as i64, "it is in the middle");
+        in_the_middle += i32::from(left > 0);
         server.kill();
         server = world.serve();
         assert_eq!(
@@ -394,13 +405,13 @@ async fn a_deletion_outlives_its_server() {
         assert_eq!(listed(&server).await, std::slice::from_ref(&stays));
         assert_eq!(delete(&server, &id).await, StatusCode::NOT_FOUND);
     }
-    let limit = Duration::from_secs(60);
-    until_within(limit, "all of it is gone", async || (count(&look(&world), "runs") == 1).then_some(())).await;
+    assert!(in_the_middle > 0, "it was in the middle");
+    until("all of it is gone", async || (count(&look(&world), "runs") == 1).then_some(())).await;
     assert!(!scratch.exists());
     assert_eq!(server.frames(&stays).await, before);
     assert_eq!(count(&look(&world), "frames"), before.len() as i64);
     // And then the file shrinks, though the server runs.
-    until_within(limit, "room is given back", async || {
+    until("room is given back", async || {
         let size = server.get_json("/api/v1/database").await;
         (size["free_bytes"].as_u64().unwrap() <= 4 << 20 && size["bytes"].as_u64().unwrap() < 8 << 20).then_some(())
     })
@@ -453,12 +464,12 @@ async fn a_deletion_lets_runs_write() {
         beside.len()
     );
     assert!(beside.len() > 50, "it was measured while the run went: {}", beside.len());
-    // Loose, since other tests run meanwhile: one transaction for all of it takes seconds.
+    // Loose, since other tests run meanwhile: one transaction for all of it takes seconds, and lets few lines through.
     assert!(
-        at(&beside, 90) < at(&alone, 90) * 3 + Duration::from_millis(100),
+        at(&beside, 50) < at(&alone, 50) * 3 + Duration::from_millis(500),
         "{:?} {:?}",
-        at(&alone, 90),
-        at(&beside, 90)
+        at(&alone, 50),
+        at(&beside, 50)
     );
 }
 

@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use runtrail::model::sse::{Event, Parser};
 use serde_json::Value;
 
+use crate::support::http::{self, Version};
 use crate::support::{Events, World, until};
 
 fn seqs(events: &[Event]) -> Vec<u64> {
@@ -86,8 +87,8 @@ async fn silence_is_filled_with_heartbeats_that_do_not_move_the_cursor() {
 #[tokio::test]
 async fn heartbeats_come_in_silence_only() {
     let world = World::new();
-    world.pipeline("drip", &["for i in $(seq 30); do echo $i; sleep 0.05; done"]);
-    let server = world.serve_with(&["--heartbeat", "400ms"]);
+    world.pipeline("drip", &["for i in $(seq 120); do echo $i; sleep 0.05; done"]);
+    let server = world.serve_with(&["--heartbeat", "2s"]);
     let id = server.start(&world, "drip").await;
     let events = Events::open(&server, &format!("/runs/{id}/events")).await.all().await;
     let told_at = |event: &Event| {
@@ -100,7 +101,7 @@ async fn heartbeats_come_in_silence_only() {
     });
     // A machine that stands still for a while makes a silence of its own. By the clock alone there would be three.
     assert!(unfounded.count() < 2);
-    assert!(events.len() > 30);
+    assert!(events.len() > 120);
 }
 
 /// Readers that come at any moment while the run prints all get the same frames, each once.
@@ -155,13 +156,17 @@ async fn a_reader_who_does_not_read_holds_nobody_up() {
     world.pipeline("flood", &["yes 0123456789012345678901234567890123456789 | head -n 100000"]);
     let server = world.serve();
     let id = server.start(&world, "flood").await;
-    // Takes the head of the answer and nothing more, so that the connection fills.
-    let stalled = server.get(&format!("/runs/{id}/events")).await;
+    // Takes the head of the answer and nothing more, so that the connection fills. However long that takes.
+    let (host, path) = (server.addr(), format!("/runs/{id}/events"));
+    let mut stalled = http::get(host, host, &path, None, Version::Http11, 16 * 1024).await.unwrap();
     server.until_status(&id, "completed").await;
     assert_eq!(server.lines(&id).await.len(), 100_000);
     // And it still gets everything, when it likes to.
-    let body = stalled.bytes().await.unwrap();
-    assert_eq!(seqs(&Parser::new("").push(&body)).len(), 100_004);
+    let (mut parser, mut events) = (Parser::new(""), Vec::new());
+    while let Some(piece) = stalled.piece().await.unwrap() {
+        events.extend(parser.push(&piece));
+    }
+    assert_eq!(seqs(&events), (1..=100_004).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -29,8 +29,11 @@ async fn start_with(server: &Server, pipeline: &str, mut params: Value, more: Va
     body["id"].as_str().unwrap().to_owned()
 }
 
+/// How long a run over many files may take. Only reached when a test fails.
+const LONG: Duration = Duration::from_secs(300);
+
 async fn finished(server: &Server, id: &str) -> Value {
-    until_within(Duration::from_secs(300), "the run ends", async || {
+    until_within(LONG, "the run ends", async || {
         let run = server.run(id).await;
         (run["status"] != "pending" && run["status"] != "running").then_some(run)
     })

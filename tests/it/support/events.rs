@@ -1,12 +1,10 @@
 //! A client of the streams.
 
-use std::time::Duration;
-
 use futures::StreamExt;
 use reqwest::StatusCode;
 use runtrail::model::sse::{Event, Parser};
 
-use super::Server;
+use super::{LIMIT, Server};
 
 /// A client that reads events as they come.
 pub struct Events {
@@ -29,8 +27,7 @@ impl Events {
 
     pub async fn next(&mut self) -> Option<Event> {
         while self.waiting.is_empty() {
-            let piece =
-                tokio::time::timeout(Duration::from_secs(30), self.body.next()).await.expect("an event in time")?;
+            let piece = tokio::time::timeout(LIMIT, self.body.next()).await.expect("an event in time")?;
             self.waiting.extend(self.parser.push(&piece.expect("a clean end")));
         }
         self.waiting.pop_front()

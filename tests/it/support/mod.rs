@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 pub use events::Events;
 
 /// How long anything may take that a test waits for. Only reached when the test fails.
-const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// A folder with pipelines, a project and the data of a server.
 pub struct World {
@@ -141,7 +142,8 @@ impl World {
             .env("RUNTRAIL_ADDR", "127.0.0.1:0")
             // Longer than any machine stands still. What waits for the end of a lease has it lapse: Server::kill_and_lapse.
             .env("RUNTRAIL_LEASE", "60s")
-            .env("RUNTRAIL_GRACE", "2s")
+            // Longer than any command needs that ends when it is asked to. What tests the kill sets its own.
+            .env("RUNTRAIL_GRACE", "30s")
             .arg("--data-dir")
             .arg(data)
             .arg("--pipelines")
@@ -168,6 +170,32 @@ fn lapse(database: &Path) {
     // The next server finds the log as the one before has left it.
     database.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
     database.execute("UPDATE runs SET lease_until = 1 WHERE status = 'running' AND gate IS NULL", []).unwrap();
+}
+
+/// Lets this process have as many files open as the system allows it.
+///
+/// # Panics
+/// Those are not as many as the test needs.
+pub fn open_files(needed: u64) {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    assert!(most > needed + 100, "this test needs {needed} open files; `ulimit -Hn` says {most}");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+}
+
+/// Whether something that takes its time is done within `limit`. A machine may stand still for a while, so it is measured up to
+/// three times: what is slow by itself is so each time.
+///
+/// # Panics
+/// It never is.
+pub async fn within(limit: Duration, what: &str, mut measure: impl AsyncFnMut() -> Duration) {
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        took.push(measure().await);
+        if took.last() < Some(&limit) {
+            return;
+        }
+    }
+    panic!("{what}: it took {took:?}");
 }
 
 /// A port that can be listened on twice, one time after the other: below those that systems give to connections.
