@@ -35,7 +35,7 @@ impl Service {
         answer.exclude.sort_unstable();
         answer.exclude.dedup();
         for _ in 0..TRIES {
-            let (key, pulse) = self.find(id).await?;
+            let (key, _) = self.find(id).await?;
             let run = self.show(id).await?;
             let Some(Question { seq, question }) = run.approval else {
                 let detail = format!("The run is {} and waits for no answer.", run.status);
@@ -45,7 +45,7 @@ impl Service {
                 let detail = format!("The run does not ask that (any more). It asks, by the seq {seq}: {question}");
                 return Err(Problem::new(Code::NotWaiting, detail));
             }
-            let patches = self.store.patches(key, pulse.attempt).await?;
+            let patches = self.store.patches(key, run.attempt).await?;
             if let Some(path) = answer.exclude.iter().find(|path| !patches.iter().any(|patch| patch.path == **path)) {
                 return Err(Problem::new(Code::BadRequest, format!("The run has no patch of `{path}` to leave out.")));
             }

@@ -17,6 +17,8 @@ impl Service {
         let limit = bounded(limit, ATTEMPTS)?;
         let (run, _) = self.find(id).await?;
         let attempts = self.store.attempts(run, before, limit).await?;
+        // Of a run that was deleted meanwhile there may have been fewer to read than there were.
+        self.find(id).await?;
         // They are numbered from 1 without gaps.
         let next = attempts.first().map(|attempt| attempt.attempt).filter(|&first| first > 1);
         Ok(AttemptPage { attempts, next })
@@ -28,7 +30,7 @@ impl Service {
     /// [`Code::RunNotFound`], [`Code::NotFound`] if the run has no such attempt; the database's own.
     pub async fn attempt(&self, id: &str, attempt: u32) -> Result<AttemptView, Problem> {
         let (run, _) = self.find(id).await?;
-        let attempt = self.attempt_of(run, attempt).await?;
+        let attempt = self.attempt_of(id, run, attempt).await?;
         let tally = self.store.tally(run, attempt.attempt).await?;
         let after = attempt.last.saturating_sub(TAIL.into()).max(attempt.first - 1);
         let (frames, _) = self.store.frames(run, after, TAIL).await?;
@@ -43,12 +45,23 @@ impl Service {
                 _ => {}
             }
         }
+        // As above.
+        self.find(id).await?;
         Ok(AttemptView { attempt, tally, outcome, excluded })
     }
 
-    pub(super) async fn attempt_of(&self, run: RunKey, attempt: u32) -> Result<Attempt, Problem> {
+    /// An attempt of the run with this id, which was found by this key.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`] if it was deleted meanwhile, [`Code::NotFound`] if it has no such attempt; the database's own.
+    pub(super) async fn attempt_of(&self, id: &str, run: RunKey, attempt: u32) -> Result<Attempt, Problem> {
         let found = self.store.attempts(run, attempt.checked_add(1), 1).await?.pop();
-        let none = || Problem::new(Code::NotFound, format!("The run has no attempt {attempt}."));
-        found.filter(|found| found.attempt == attempt).ok_or_else(none)
+        match found.filter(|found| found.attempt == attempt) {
+            Some(found) => Ok(found),
+            None => {
+                self.find(id).await?;
+                Err(Problem::new(Code::NotFound, format!("The run has no attempt {attempt}.")))
+            }
+        }
     }
 }

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::FutureExt;
+use runtrail::engine::{Engine, EngineOptions, Processes, Workspaces};
 use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step, WriteError};
 use runtrail::model::kinds::Patch;
 use runtrail::model::review::FindingFilter;
 use runtrail::model::sse::Parser;
 use runtrail::model::{
-    DatabaseSize, End, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp, Transition,
+    Code, DatabaseSize, End, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp, Transition,
 };
+use runtrail::pipelines::{Catalog, Projects};
+use runtrail::service::Service;
 use runtrail::store::{
     Assignment, AttemptStore, Change, Delivery, Durability, Findings, Guard, JournalStore, Kept, Lease, Op,
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,
@@ -21,6 +24,7 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use crate::support::writes::{claim, new_run, write};
+use crate::support::{LIMIT, until};
 
 /// A real store whose commits are durable at once but answered only when the test lets them: the writer is paused
 /// between commit and publish. Frames are read when the test lets them be.
@@ -313,8 +317,7 @@ async fn an_end_between_look_up_and_attach_is_not_missed() {
     journal.write(write(run, lease, finish, &["done"])).await.unwrap();
 
     let mut reader = journal.read(run, 1, looked_up, Form::Plain).await.unwrap();
-    let step =
-        tokio::time::timeout(std::time::Duration::from_secs(10), reader.next()).await.expect("not to wait for ever");
+    let step = tokio::time::timeout(LIMIT, reader.next()).await.expect("not to wait for ever");
     assert_eq!(seqs(step.unwrap()), [2]);
     assert!(matches!(reader.next().await.unwrap(), Step::End(pulse) if pulse.status == Status::Completed));
 }
@@ -672,7 +675,6 @@ async fn a_page_of_large_frames_has_fewer_of_them() {
     assert!((1..101).contains(&page.len()), "{} frames", page.len());
 }
 
-/// A key is kept for a day: then the same request is another one.
 /// Retention may take an unpinned run away at once; who unpinned it is told of the run all the same.
 #[tokio::test]
 async fn who_asks_for_a_write_is_told_how_it_left_the_run() {
@@ -698,6 +700,39 @@ async fn who_asks_for_a_write_is_told_how_it_left_the_run() {
     assert!(store.run(run).await.unwrap().is_none(), "and it is gone");
 }
 
+/// Of what was deleted while it was read there may have been less to read than there was.
+#[tokio::test]
+async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
+    let (folder, paused, store, journal, run) = unread().await;
+    let finish = Change::Finish { to: End::Completed, error: None, next: None };
+    journal.write(write(run, Guard::There, finish, &["done"])).await.unwrap();
+    let id = store.run(run).await.unwrap().unwrap().id;
+    let (catalog, projects) = (Catalog::fixed(Vec::new()), Arc::<Projects>::default());
+    let options = EngineOptions {
+        owner: "test".into(),
+        workers: 1,
+        lease: LIMIT,
+        grace: LIMIT,
+        projects: Arc::clone(&projects),
+        scratch: folder.path().join("scratch"),
+        workspaces: Workspaces::new(folder.path().join("workspaces")),
+        program: "runtrail".into(),
+        commands: Arc::new(Processes { program: "runtrail".into(), open_files: None, catalog: catalog.clone() }),
+    };
+    let (engine, _idle) = Engine::new(Arc::clone(&store), journal.clone(), options, Default::default());
+    let service = Service { store, journal: journal.clone(), engine, catalog, projects };
+    let asked = tokio::spawn({
+        let (service, id) = (service.clone(), id.clone());
+        async move { service.attempt(id.as_str(), 1).await }
+    });
+    until("its frames are read", async || (paused.reads.load(Ordering::Relaxed) == 1).then_some(())).await;
+    journal.write(Write::new(run, Guard::There, Change::Delete { id: id.clone() })).await.unwrap();
+    paused.read_on.add_permits(1);
+    assert_eq!(asked.await.unwrap().unwrap_err().code, Code::RunNotFound);
+    assert_eq!(service.attempts(id.as_str(), None, None).await.unwrap_err().code, Code::RunNotFound);
+}
+
+/// A key is kept for a day: then the same request is another one.
 #[tokio::test]
 async fn an_idempotency_key_is_forgotten_after_a_day() {
     let (_folder, store) = sqlite().await;

@@ -39,7 +39,7 @@ impl Service {
                 return Err(Problem::new(Code::NotFound, detail));
             }
         };
-        let (a, b) = (self.attempt_of(run, a).await?, self.attempt_of(run, b).await?);
+        let (a, b) = (self.attempt_of(id, run, a).await?, self.attempt_of(id, run, b).await?);
         let mut phases = phases(&a.phases, &b.phases);
         for pair in &mut phases {
             let Some((in_a, in_b)) = pair.ran() else { continue };
