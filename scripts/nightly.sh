@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change: the tests with chance in them, for longer and with other seeds each night.
 #
-#   scripts/nightly.sh [crash|torn|faults|load|fuzz]…     all of them if none is named
+#   scripts/nightly.sh [chance|crash|torn|faults|load|fuzz]…     all of them if none is named
 #
 # RUNTRAIL_NIGHT takes another night's seeds again. A failing test names its seed and how to repeat it alone.
 set -euo pipefail
@@ -14,6 +14,17 @@ NIGHT=${RUNTRAIL_NIGHT:-$(date -u +%Y%m%d)}
 export NEXTEST_SUCCESS_OUTPUT=immediate RUST_TEST_NOCAPTURE=1
 # Room for one long test, where a runner has a limit of its own.
 export NEXTEST_TEST_THREADS=1
+
+# Properties in twenty times as many cases as a test tries, and other orders of steps, lives of servers and moments of kills
+night_chance() {
+  local times=${RUNTRAIL_TIMES:-20} property
+  local -x PROPTEST_RNG_SEED=$NIGHT SHUTTLE_RANDOM_SEED=$NIGHT
+  PROPTEST_CASES=$((256 * times)) scripts/test.sh rust --lib
+  for property in lifecycle:: machine:: sse::; do
+    RUNTRAIL_TIMES=$times scripts/test.sh rust "$property"
+  done
+  RUNTRAIL_SEED=$NIGHT scripts/test.sh rust a_due_time_has_one_run
+}
 
 # kill -9 of the program at 200 random moments
 night_crash() {
@@ -44,10 +55,10 @@ night_fuzz() {
   scripts/fuzz.sh "${TIME:-600}"
 }
 
-[ $# -gt 0 ] || set -- crash torn faults load fuzz
+[ $# -gt 0 ] || set -- chance crash torn faults load fuzz
 for part in "$@"; do
   case $part in
-    crash | torn | faults | load | fuzz) timed "tonight: $part" "night_$part" ;;
-    *) fail "scripts/nightly.sh knows no part '$part': name crash, torn, faults, load or fuzz." ;;
+    chance | crash | torn | faults | load | fuzz) timed "tonight: $part" "night_$part" ;;
+    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load or fuzz." ;;
   esac
 done

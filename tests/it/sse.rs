@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use runtrail::model::sse::{Parser, write_frame};
 use runtrail::model::{Body, Frame, Log, LogStream, Record, Timestamp};
 
+use crate::support::rng::cases;
+
 #[test]
 fn every_seed_of_the_fuzz_target_holds() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/sse");
@@ -50,7 +52,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(2000), ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_hold(bytes in bytes()) {

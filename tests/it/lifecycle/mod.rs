@@ -34,6 +34,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::rng::cases;
 use commands::Simulated;
 use reference::Machine;
 use store::Noted;
@@ -433,7 +434,7 @@ fn live(steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(64), max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn every_run_ends_by_the_rules_whatever_becomes_of_the_servers(steps in steps()) {

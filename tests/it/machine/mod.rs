@@ -18,11 +18,12 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
+use crate::support::rng::cases;
 use crate::support::writes::{claim, log, new_run, write};
 use steps::{Crash, Lines, Move, Standing};
 
 /// Only reached when a test fails: a reader was not woken, or a write not answered.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What is known of a run.
 struct Run {
@@ -337,7 +338,7 @@ impl StateMachineTest for World {
 }
 
 prop_state_machine! {
-    #![proptest_config(Config { cases: 48, max_shrink_iters: 400, ..Config::default() })]
+    #![proptest_config(Config { cases: cases(48), max_shrink_iters: 400, ..Config::default() })]
 
     #[test]
     fn any_order_of_writes_reads_crashes_and_starts(sequential 1..40 => World);

@@ -56,6 +56,11 @@ pub fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a whole number, not {text:?}")))
 }
 
+/// How many cases a property has that is tried so often if nothing else is asked for: RUNTRAIL_TIMES as many.
+pub fn cases(usual: u32) -> u32 {
+    usual * number("RUNTRAIL_TIMES").map_or(1, |times| u32::try_from(times).unwrap())
+}
+
 /// A seed that no run before had.
 pub fn fresh_seed() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
