@@ -5,8 +5,6 @@ import { plain, sameDocument } from '../support/pages.ts';
 import { lineOf } from '../support/api.ts';
 import { expect, test } from '../support/test.ts';
 
-test.use({ serverOptions: { lease: '2s' } });
-
 test('after kill -9 and a restart everything shown is there, the run is interrupted, and runs again', async ({
   server,
   project,
@@ -52,7 +50,8 @@ test('after kill -9 and a restart everything shown is there, the run is interrup
   expect(await run.status.getAttribute('data-status'), 'the page does not make up an end').toBe('running');
 
   await server.restart();
-  const interrupted = await api.reaches(id, 'interrupted');
+  // When its lease has run out.
+  const interrupted = await api.reaches(id, 'interrupted', 60_000);
   expect(interrupted.attempt).toBe(1);
   const journal = await api.frames(id);
   expect(journal.length, 'the journal has at least what was shown').toBeGreaterThanOrEqual(last);
@@ -63,7 +62,7 @@ test('after kill -9 and a restart everything shown is there, the run is interrup
   }
 
   // The open page finds out by itself.
-  await expect(run.status).toHaveAttribute('data-status', 'interrupted', { timeout: 40_000 });
+  await expect(run.status).toHaveAttribute('data-status', 'interrupted', { timeout: 60_000 });
   await run.says('ended');
   const after = await run.showsAll(journal);
   for (const [seq, frame] of shown) expect(after.get(seq)).toEqual(frame);
@@ -90,13 +89,13 @@ test('an open list catches up after the restart, too', async ({ server, api, lis
   await server.kill9();
   await expect.poll(() => server.children()).toEqual([]);
   await server.restart();
-  await expect(list.row(id)).toHaveAttribute('data-status', 'interrupted', { timeout: 40_000 });
+  await expect(list.row(id)).toHaveAttribute('data-status', 'interrupted', { timeout: 60_000 });
   await unchanged();
 });
 
 test.describe('a run that goes on by itself', () => {
   // Long enough for the page to be there again before the run goes on.
-  test.use({ serverOptions: { lease: '8s' } });
+  test.use({ serverOptions: { lease: '20s' } });
 
   test('goes on in the open page, which never takes it for ended', async ({ server, project, api, run, page, complaints }) => {
     complaints.expectNetworkErrors();
@@ -121,6 +120,7 @@ test.describe('a run that goes on by itself', () => {
     await run.says('live');
     expect((await api.run(id)).attempt, 'the page is there before the run goes on').toBe(1);
 
+    await expect(run.status).toHaveAttribute('data-attempt', '2', { timeout: 60_000 });
     await run.isAt('running', 2);
     await api.printed(id, 'attempt 2');
     const first = page.locator('[data-testid="attempt"][data-attempt="1"]');

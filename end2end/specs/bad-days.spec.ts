@@ -66,7 +66,8 @@ test('a proxy that refuses everything for ten seconds is waited for', async ({
     .toBeGreaterThan(10_000);
   await run.says('retrying');
   faults.unblock();
-  await run.says('live');
+  // The longest wait between two tries is eight seconds.
+  await expect(run.connection).toHaveAttribute('data-state', 'live', { timeout: 40_000 });
   await run.holds((await api.run(id)).head);
   project.release('end');
   await api.reaches(id, 'completed');

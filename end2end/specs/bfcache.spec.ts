@@ -35,7 +35,7 @@ test('back to a page that was kept: it goes on where it was', async ({ server, p
   await run.says('live');
   await run.holds((await api.run(id)).head);
   await expect(run.connection).toHaveAttribute('data-role', 'follower');
-  expect(await streamsAt(server.base)).toBe(1);
+  await expect.poll(() => streamsAt(server.base)).toBe(1);
   project.release('end');
   await api.reaches(id, 'completed');
   const journal = await api.frames(id);

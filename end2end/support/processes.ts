@@ -42,7 +42,9 @@ export function processesWith(name: string, value: string): Process[] {
       const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
       if (!environment.includes(`${name}=${value}`) || !alive(pid)) continue;
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim();
-      found.push({ pid, group: stat(pid)?.group ?? 0, command });
+      const group = stat(pid)?.group;
+      // Undefined if it ended while we looked.
+      if (group !== undefined) found.push({ pid, group, command });
     } catch {
       // It ended while we looked, or is not ours to look at.
     }

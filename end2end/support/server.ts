@@ -1,6 +1,8 @@
 // The real program, served from its release build on a free port, with folders of its own.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -78,6 +80,19 @@ export function addressIn(line: string): { host: string; port: number } | undefi
   return found ? { host: found[1]!, port: Number(found[2]) } : undefined;
 }
 
+/** A port that can be listened on twice, one time after the other: below those that systems give to connections. */
+async function steadyPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const free = await new Promise<boolean>((done) => {
+      const listener = createServer();
+      listener.once('error', () => done(false));
+      listener.listen(port, '127.0.0.1', () => listener.close(() => done(true)));
+    });
+    if (free) return port;
+  }
+}
+
 export class Server {
   readonly root = mkdtempSync(join(tmpdir(), 'runtrail-end2end-'));
   readonly project = new Project(join(this.root, 'project'));
@@ -95,6 +110,7 @@ export class Server {
   static async start(options: ServerOptions = {}): Promise<Server> {
     const server = new Server(options);
     try {
+      server.#port = await steadyPort();
       await server.restart();
     } catch (error) {
       await server.dispose();
@@ -172,10 +188,7 @@ export class Server {
         failed(new Error(`${BINARY} ended at once (${code ?? signal}). It printed:\n${this.log}`));
       });
     });
-    if (this.#port !== 0 && address.port !== this.#port) {
-      throw new Error(`asked for port ${this.#port}, serves ${address.port}`);
-    }
-    this.#port = address.port;
+    if (address.port !== this.#port) throw new Error(`asked for port ${this.#port}, serves ${address.port}`);
   }
 
   /** Ends it as an operator does; it must be gone soon. */
@@ -240,7 +253,7 @@ export class Server {
       await this.stop();
       let left: Process[] = [];
       await expect
-        .poll(() => (left = this.children()).length, { timeout: 5_000 })
+        .poll(() => (left = this.children()).length, { timeout: 20_000 })
         .toBe(0)
         .catch(() => left.forEach(({ pid }) => alive(pid) && process.kill(pid, 'SIGKILL')));
       return left;
