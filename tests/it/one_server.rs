@@ -8,10 +8,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::support::{Server, World, until};
-
-/// How long a program may take to say that it does not start.
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::support::{LIMIT, Server, World, until};
 
 fn database(world: &World) -> PathBuf {
     world.data().join("runtrail.db")

@@ -197,7 +197,7 @@ async fn what_comes_further_may_go_on() {
         .collect();
     let params = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
     world.toml("p", &format!("name = \"p\"\non_interrupt = \"resume\"\n{params}{phases}"));
-    let mut server = world.serve_with(&["--grace", "5s"]);
+    let mut server = world.serve();
     let id = server.start(&world, "p").await;
     let go_on = |number: u32| std::fs::write(world.file(&format!("go{number}")), "").unwrap();
     until_phase(&server, &id, 1, "p1").await;
@@ -213,7 +213,7 @@ async fn what_comes_further_may_go_on() {
         } else {
             assert_eq!(server.terminate().await, Some(0));
         }
-        server = world.serve_with(&["--grace", "5s"]);
+        server = world.serve();
         until_phase(&server, &id, attempt + 1, &format!("p{to}")).await;
         counted.push(resumes(&world, &id, None));
     }

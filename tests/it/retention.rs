@@ -512,7 +512,7 @@ async fn vacuum_finishes_what_a_killed_server_has_begun() {
     assert_eq!(delete(&server, &id).await, StatusCode::NO_CONTENT);
     server.kill();
     let left = count(&look(&world), "frames");
-    assert!(left > FRAMES as i64 / 2, "it was killed in the middle: {left}");
+    assert!(left > before.len() as i64, "it was killed in the middle");
 
     let data = world.data();
     let (code, text) = said(&vacuum(&["--data-dir", data.to_str().unwrap()]));
