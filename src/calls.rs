@@ -19,6 +19,15 @@ impl FromServerFnError for Problem {
     type Encoder = JsonEncoding;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        // What comes back and cannot be read is not the server's answer, but that of something on the way to it.
+        #[cfg(feature = "hydrate")]
+        if matches!(
+            error,
+            ServerFnErrorErr::Request(_) | ServerFnErrorErr::Response(_) | ServerFnErrorErr::Deserialization(_)
+        ) {
+            leptos::logging::warn!("{error}");
+            return Self::new(Code::Unreachable, UNREACHABLE);
+        }
         let code = match &error {
             ServerFnErrorErr::Request(_) => Code::Unreachable,
             ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
@@ -32,6 +41,10 @@ impl FromServerFnError for Problem {
         problem
     }
 }
+
+/// What is said of a question that the server has not answered.
+#[cfg(feature = "hydrate")]
+const UNREACHABLE: &str = "The server does not answer. The page keeps trying.";
 
 /// What the start form is made from.
 ///

@@ -214,7 +214,7 @@ test('an attempt with edited parameters: what differs is shown, what is wrong is
   await field('word').fill('');
   await field('loud').check();
   await field('level').selectOption('quick');
-  await expect(page.getByTestId('differs')).toHaveText([/was: bad/, /was: thorough/, /was: not ticked/]);
+  await expect(page.getByTestId('differs')).toHaveText([/had: bad/, /had: thorough/, /had: not ticked/]);
   await page.getByTestId('differs').filter({ hasText: 'thorough' }).getByRole('button', { name: 'Reset' }).click();
   await expect(field('level')).toHaveValue('thorough');
   await expect(page.getByTestId('differs')).toHaveCount(2);
@@ -240,7 +240,7 @@ test('an attempt with edited parameters: what differs is shown, what is wrong is
   await expect(page.getByTestId('attempt-shown')).toBeVisible();
   await page.getByTestId('rerun-edit').click();
   await expect(field('word')).toHaveValue('bad');
-  await expect(page.getByTestId('differs')).toHaveText([/was: good/, /was: ticked/]);
+  await expect(page.getByTestId('differs')).toHaveText([/had: good/, /had: ticked/]);
   // Somebody else is first: that is said, and what was typed stays for another press.
   await api.rerun(id);
   await api.reaches(id, 'completed');
@@ -270,7 +270,7 @@ test('a pipeline that has other parameters by now', async ({ server, api, run, p
   await expect(page.getByTestId('param-rounds')).toHaveValue('3');
   await expect(page.getByTestId('param-word')).toHaveCount(0);
   await expect(page.getByTestId('gone')).toContainText('loud, word');
-  await expect(page.getByTestId('differs').filter({ hasText: 'was: thorough' })).toBeVisible();
+  await expect(page.getByTestId('differs').filter({ hasText: 'Attempt 1 had: thorough' })).toBeVisible();
   await page.getByTestId('param-level').selectOption('slow');
   await page.getByTestId('rerun-edited').click();
   await expect.poll(async () => (await api.run(id)).params['rounds']).toBe(3);
@@ -297,7 +297,7 @@ test.describe('without scripts', () => {
     await run.holds((await api.run(id)).head);
 
     await page.getByTestId('rerun-edit').click();
-    await expect(page.getByTestId('differs')).toHaveText(/was: good/);
+    await expect(page.getByTestId('differs')).toHaveText(/had: good/);
     await page.screenshot({ path: join(SHOTS, 'attempts-edit-without-scripts.png') });
     await page.getByTestId('param-word').fill('better');
     await page.getByTestId('param-loud').uncheck();

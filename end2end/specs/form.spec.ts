@@ -1,6 +1,8 @@
 // The start form: what the server refuses is said at its field, and nothing has started.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { noteStart } from '../support/project.ts';
-import { sameDocument } from '../support/pages.ts';
+import { hydrated, sameDocument } from '../support/pages.ts';
 import type { PipelineSpec } from '../support/server.ts';
 import { expect, test } from '../support/test.ts';
 
@@ -113,4 +115,84 @@ test('a pipeline that is changed on disk is offered as it is now', async ({ serv
     await list.form.choose('changes');
     await expect(list.form.param('later')).toBeVisible({ timeout: 1_000 });
   }).toPass({ timeout: 15_000 });
+});
+
+test('what is typed for one pipeline is not found in the fields of another one', async ({ server, project, list, page }) => {
+  const path = { name: 'project', type: 'path', required: true } as const;
+  await server.pipeline({
+    name: 'one',
+    params: [path, { name: 'secret', type: 'string' }, { name: 'sure', type: 'boolean' }],
+    phases: { only: 'true' },
+  });
+  const two = {
+    name: 'two',
+    params: [path, { name: 'branch', type: 'string', default: 'main' }, { name: 'force', type: 'boolean', default: false }],
+    phases: { only: 'true' },
+  } satisfies PipelineSpec;
+  await server.pipeline(two);
+  await list.open();
+  const { form } = list;
+  await form.choose('one');
+  await form.param('project').fill('/somewhere/else');
+  await form.param('secret').fill('typed for one');
+  await form.param('sure').check();
+  await form.choose('two');
+  await expect(form.param('project')).toHaveValue(project.path);
+  await expect(form.param('branch')).toHaveValue('main');
+  await expect(form.param('force')).not.toBeChecked();
+
+  // What is typed stays while the pipelines are read again, as long as its parameter does.
+  await form.param('branch').fill('mine');
+  await form.param('force').check();
+  const lookAgain = () => page.evaluate(() => window.dispatchEvent(new Event('focus')));
+  await server.pipeline({ ...two, head: 'description = "What two is for."', params: [...two.params, { name: 'later', type: 'string' }] });
+  await expect(async () => {
+    await lookAgain();
+    await expect(form.param('later')).toBeVisible({ timeout: 500 });
+  }).toPass({ timeout: 15_000 });
+  await expect(page.getByText('What two is for.')).toBeVisible();
+  await expect(form.param('branch')).toHaveValue('mine');
+  await expect(form.param('force')).toBeChecked();
+});
+
+test('what is typed before the page is alive stays', async ({ server, list, page }) => {
+  await server.pipeline(pipeline);
+  let letThrough = () => {};
+  const held = new Promise<void>((done) => (letThrough = done));
+  await page.route(/\.wasm$/, async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(`${server.base}/?pipeline=form`, { waitUntil: 'commit' });
+  await list.form.param('word').fill('typed early');
+  await list.form.param('loud').check();
+  letThrough();
+  await hydrated(page);
+  await expect(list.form.param('word')).toHaveValue('typed early');
+  await expect(list.form.param('loud')).toBeChecked();
+});
+
+test('the button that starts a run is in reach, however much stands beside the list', async ({ server, list, page }) => {
+  const params = Array.from({ length: 14 }, (_, at) => ({ name: `field_${String.fromCharCode(97 + at)}`, type: 'string' as const }));
+  await server.pipeline({
+    name: 'much',
+    params,
+    phases: { only: 'true' },
+    more: [1, 2, 3, 4].map((hour) => `[[schedules]]\nname = "at ${hour}"\ncron = "0 ${hour} * * *"\n`).join('\n'),
+  });
+  for (const name of ['bad', 'worse', 'worst']) writeFileSync(join(server.root, 'pipelines', `${name}.toml`), 'name = [\n');
+  await expect(async () => {
+    await list.open();
+    await expect(page.getByText('worst.toml')).toBeAttached({ timeout: 1_000 });
+  }).toPass({ timeout: 15_000 });
+  await list.form.choose('much');
+  await expect(list.form.submit).toBeInViewport({ ratio: 1 });
+  const last = list.form.param('field_n');
+  await last.focus();
+  const [field, button] = [(await last.boundingBox())!, (await list.form.submit.boundingBox())!];
+  expect(field.y + field.height, 'the button does not lie upon the field').toBeLessThanOrEqual(button.y);
+  await page.getByText('worst.toml').scrollIntoViewIfNeeded();
+  await expect(page.getByText('worst.toml')).toBeInViewport({ ratio: 1 });
+  await page.getByTestId('upcoming').getByTestId('schedule').last().scrollIntoViewIfNeeded();
+  await expect(page.getByTestId('upcoming').getByTestId('schedule').last()).toBeInViewport({ ratio: 1 });
 });

@@ -109,6 +109,28 @@ test('a run that is deleted leaves an open list, and its other tabs say that it 
   project.release('end');
 });
 
+test('the page of a run that is gone asks for nothing more', async ({ server, api, page, context, complaints }) => {
+  complaints.expect(/404/);
+  await server.pipeline({ name: 'quick', phases: { only: 'echo done' } });
+  const [goes, stays] = [await server.run('quick'), await server.run('quick')];
+  for (const id of [goes, stays]) await api.reaches(id, 'completed');
+  const run = new RunPage(page, server.base);
+  await run.open(goes);
+  await run.says('ended');
+  const gone = await fetch(`${server.base}/api/v1/runs/${goes}`, { method: 'DELETE' });
+  expect(gone.ok).toBe(true);
+  await expect(page.getByTestId('deleted')).toBeVisible();
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(request.url()));
+  // So long that a page that asks has asked several times.
+  const other = new RunPage(await context.newPage(), server.base);
+  let polls = 0;
+  other.page.on('request', (request) => (polls += Number(request.url().includes('/frames'))));
+  await other.open(stays);
+  await expect.poll(() => polls).toBeGreaterThan(5);
+  expect(asked).toEqual([]);
+});
+
 test.describe('where no script runs', () => {
   test.use({ javaScriptEnabled: false });
 

@@ -57,6 +57,11 @@ impl Link {
             Self::Offline => "offline",
         }
     }
+
+    /// Whether the page has what the server has, as far as it knows.
+    pub const fn is_connected(self) -> bool {
+        matches!(self, Self::Live | Self::Polling | Self::Ended)
+    }
 }
 
 /// What happened.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::attempt::{Attempt, AttemptMark, AttemptView};
 use crate::model::kinds::{ApprovalState, Outcome, PhaseChange, Progress, StatusChange};
 use crate::model::review::Tally;
-use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timestamp};
+use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timestamp, plan};
 
 /// The run as of the page's cursor.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,10 @@ pub struct RunState {
     pub tally: Tally,
     /// The paths of the patches of the current attempt that a person has left out.
     pub excluded: Vec<String>,
+    /// How long the phases of the current attempt ran, in milliseconds, by name, as far as its frames are known.
+    pub took: BTreeMap<String, u64>,
+    /// Who or what ended the attempts that were cancelled, by the attempt's number, as far as their frames are known.
+    pub cancelled_by: BTreeMap<u32, String>,
     /// The attempts before the current one, oldest first, as far as they are known.
     pub earlier: Vec<AttemptMark>,
     /// The phases of the attempt before, if the page saw it end: what is carried over of them.
@@ -32,6 +36,8 @@ impl RunState {
         Self {
             run,
             progress: BTreeMap::new(),
+            took: BTreeMap::new(),
+            cancelled_by: BTreeMap::new(),
             outcome: None,
             tally: Tally { findings: 0, patches: 0 },
             excluded: Vec::new(),
@@ -104,6 +110,9 @@ impl RunState {
 
     /// What a frame tells that is older than all seen so far, where nothing newer said so: how far a phase is, what was done.
     pub fn learn_older(&mut self, frame: &Frame) {
+        if let Body::Status(change) = &frame.body {
+            self.learn_end(change, frame.attempt);
+        }
         if frame.attempt != self.run.attempt {
             return;
         }
@@ -111,14 +120,42 @@ impl RunState {
             (Body::Progress(progress), Some(phase)) if !self.progress.contains_key(&**phase) => {
                 self.progress.insert(phase.to_string(), progress.clone());
             }
+            (Body::Phase(change), _) => self.learn_took(change),
             (Body::Approval(asked), _) if self.excluded.is_empty() => self.excluded.clone_from(&asked.exclude),
             (Body::Outcome(outcome), _) if self.outcome.is_none() => self.outcome = Some(outcome.clone()),
             _ => {}
         }
     }
 
+    /// Whether this end of a phase, of that attempt, came with the end of the attempt, and not by itself.
+    pub fn is_cut_off(&self, change: &PhaseChange, attempt: u32) -> bool {
+        let run = &self.run;
+        if attempt == run.attempt {
+            let cut_off = plan::cut_off(&run.phases, run.status).and_then(|at| run.phases.get(at));
+            return change.state == PhaseState::Failed && cut_off.is_some_and(|phase| phase.name == change.name);
+        }
+        let ended = self.earlier.iter().find(|mark| mark.attempt == attempt).map(|mark| mark.status);
+        let stopped = matches!(ended, Some(Status::Cancelled | Status::Interrupted));
+        stopped && change.state == PhaseState::Failed && change.exit_code.is_none() && !change.carried
+    }
+
+    /// Who or what has cancelled an attempt, no frame but this one tells.
+    fn learn_end(&mut self, change: &StatusChange, attempt: u32) {
+        if change.to == Status::Cancelled {
+            self.cancelled_by.insert(attempt, change.reason.clone());
+        }
+    }
+
+    /// The last try counts: a newer frame is known already.
+    fn learn_took(&mut self, change: &PhaseChange) {
+        if let Some(took) = change.duration_ms.filter(|_| !change.carried) {
+            self.took.entry(change.name.clone()).or_insert(took);
+        }
+    }
+
     fn turn(&mut self, change: &StatusChange, frame: &Frame) {
         let &StatusChange { from, to, ref reason } = change;
+        self.learn_end(change, frame.attempt);
         let run = &mut self.run;
         if let Some(attempt) = frame.attempt.checked_sub(1).filter(|&attempt| attempt == run.attempt) {
             self.earlier.push(AttemptMark { attempt, status: from });
@@ -137,6 +174,7 @@ impl RunState {
                     *phase = pending(std::mem::take(&mut phase.name));
                 }
                 self.progress.clear();
+                self.took.clear();
                 self.outcome = None;
                 self.tally = Tally::default();
                 self.excluded.clear();
@@ -174,12 +212,15 @@ impl RunState {
         match change.state {
             PhaseState::Pending => {}
             PhaseState::Started => {
+                self.took.remove(&change.name);
                 phase.started_at = Some(at);
                 phase.finished_at = None;
                 phase.exit_code = None;
                 run.phase = Some(change.name.clone());
             }
             PhaseState::Completed | PhaseState::Failed => {
+                let told = change.duration_ms.filter(|_| !change.carried);
+                self.took.extend(told.map(|took| (change.name.clone(), took)));
                 phase.finished_at = Some(at);
                 phase.exit_code = change.exit_code;
                 let took = change.duration_ms.and_then(|took| i64::try_from(took).ok());

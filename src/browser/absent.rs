@@ -34,6 +34,10 @@ impl Resized {
 pub enum PageEvent {
     /// Somebody looks at the page.
     Visible,
+    /// The page was kept and is shown again.
+    Returned,
+    /// The browser has network again.
+    Online,
     /// The part of the address after `#` changed.
     Hash,
 }

@@ -14,7 +14,7 @@ pub const PROJECT: &str = "project";
 pub const MAX_VALUE: usize = 100_000;
 
 /// One parameter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Param {
     /// Unique in its pipeline, of `[a-z_]`. A command finds the value in `RUNTRAIL_PARAM_NAME`.
     pub name: String,
@@ -39,7 +39,7 @@ pub struct Param {
 }
 
 /// What values a parameter takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParamKind {
     /// A folder inside those the server allows (`--projects`).
@@ -55,7 +55,7 @@ pub enum ParamKind {
 }
 
 /// A value that fits its parameter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ParamValue {
     /// Of a [`ParamKind::Boolean`].

@@ -138,6 +138,27 @@ pub fn first_unfinished(before: &[Phase], ended: Status, pipeline: &Pipeline) ->
     before[..reached].iter().zip(&pipeline.phases).enumerate().take_while(ended_well).count()
 }
 
+/// The phase that runs first in an attempt that begins at `first` after another one: those before it may be left out by their own
+/// condition, as in the attempt before. `None` if none runs. For words; the attempt looks itself.
+pub fn goes_on_with<'a>(before: &[Phase], first: usize, pipeline: &'a Pipeline) -> Option<&'a PhaseSpec> {
+    let kept = before.iter().zip(&pipeline.phases).take(first);
+    let mut earlier: Vec<_> = kept.map(|(phase, spec)| Outcome { spec, state: phase.state }).collect();
+    pipeline.phases.get(first..)?.iter().find(|spec| {
+        let runs = runs(spec, &earlier);
+        earlier.push(Outcome { spec, state: PhaseState::Skipped });
+        runs
+    })
+}
+
+/// The place of the phase that ended because the attempt did, and not by itself: the last one that began, if it has no exit code and
+/// the attempt ended so.
+pub fn cut_off(phases: &[Phase], ended: Status) -> Option<usize> {
+    let last = phases.iter().rposition(|phase| !matches!(phase.state, PhaseState::Skipped | PhaseState::Pending))?;
+    let phase = phases.get(last)?;
+    let from_outside = phase.state == PhaseState::Failed && phase.exit_code.is_none();
+    (from_outside && matches!(ended, Status::Interrupted | Status::Cancelled)).then_some(last)
+}
+
 /// How often a phase is tried again, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -253,6 +274,74 @@ mod tests {
         assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &other), 1);
         let whole = Pipeline { whole: true, ..pipeline };
         assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &whole), 0);
+    }
+
+    #[test]
+    fn the_phase_that_an_attempt_goes_on_with_is_one_that_runs() {
+        use PhaseState::{Completed as C, Failed as F, Skipped as S};
+        let phase = |name: &str, state| Phase {
+            name: name.to_owned(),
+            state,
+            exit_code: None,
+            started_at: None,
+            finished_at: None,
+        };
+        let phases = vec![
+            spec("build", &[], false),
+            spec("tell", &["failure"], false),
+            spec("deploy", &[], false),
+            spec("clean", &["always"], false),
+        ];
+        let pipeline = Pipeline { phases, ..Pipeline::default() };
+        let named = |states: [PhaseState; 4], ended| {
+            let before: Vec<_> = ["build", "tell", "deploy", "clean"]
+                .into_iter()
+                .zip(states)
+                .map(|(name, state)| phase(name, state))
+                .collect();
+            let first = first_unfinished(&before, ended, &pipeline);
+            goes_on_with(&before, first, &pipeline).map(|spec| spec.name.as_str())
+        };
+        // Rejected before `deploy`: `tell` was left out by its own condition, and is again.
+        assert_eq!(named([C, S, S, S], Status::Cancelled), Some("deploy"));
+        assert_eq!(named([C, S, F, C], Status::Failed), Some("deploy"));
+        assert_eq!(named([C, S, C, F], Status::Failed), Some("clean"));
+        assert_eq!(named([F, C, S, C], Status::Failed), Some("build"));
+        // All of them have ended well.
+        assert_eq!(named([C, S, C, C], Status::Completed), None);
+        let last = Pipeline {
+            phases: vec![spec("build", &[], false), spec("tell", &["failure"], false)],
+            ..Pipeline::default()
+        };
+        let before = [phase("build", C), phase("tell", S)];
+        assert_eq!(goes_on_with(&before, first_unfinished(&before, Status::Completed, &last), &last), None);
+    }
+
+    #[test]
+    fn the_phase_that_was_cut_off_did_not_end_by_itself() {
+        use PhaseState::{Completed as C, Failed as F, Pending as P, Skipped as S, Started};
+        let phases = |states: &[(PhaseState, Option<i32>)]| -> Vec<Phase> {
+            let phase = |&(state, exit_code): &(PhaseState, _)| Phase {
+                name: String::new(),
+                state,
+                exit_code,
+                started_at: None,
+                finished_at: None,
+            };
+            states.iter().map(phase).collect()
+        };
+        let cut = [(C, Some(0)), (F, None), (S, None)];
+        assert_eq!(cut_off(&phases(&cut), Status::Cancelled), Some(1));
+        assert_eq!(cut_off(&phases(&cut), Status::Interrupted), Some(1));
+        assert_eq!(cut_off(&phases(&cut), Status::Failed), None, "it took too long, or was killed");
+        assert_eq!(cut_off(&phases(&[(F, Some(3)), (S, None)]), Status::Cancelled), None, "it failed by itself");
+        assert_eq!(
+            cut_off(&phases(&[(F, None), (C, Some(0)), (S, None)]), Status::Cancelled),
+            None,
+            "and the run went on"
+        );
+        assert_eq!(cut_off(&phases(&[(C, Some(0)), (Started, None), (P, None)]), Status::Running), None);
+        assert_eq!(cut_off(&[], Status::Cancelled), None);
     }
 
     #[test]

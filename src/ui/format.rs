@@ -127,6 +127,16 @@ pub fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{plural}", count(number))
 }
 
+/// A reason as the journal has it as a sentence: with a capital letter at its beginning and a full stop at its end.
+pub fn sentence(reason: &str) -> String {
+    let mut letters = reason.trim().chars();
+    let mut sentence: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    if !sentence.is_empty() && !sentence.ends_with(['.', '!', '?', '…']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
 /// The beginning of a text, on one line.
 pub fn one_line(text: &str, most: usize) -> String {
     let cut = text.char_indices().nth(most).map_or(text.len(), |(place, _)| place);
@@ -220,6 +230,19 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(counted(1, "line"), "1 line");
         assert_eq!(counted(0, "line"), "0 lines");
+    }
+
+    #[test]
+    fn a_reason_becomes_a_sentence() {
+        for (reason, expected) in [
+            ("rejected by the page", "Rejected by the page."),
+            ("Done.", "Done."),
+            ("why? ", "Why?"),
+            ("über", "Über."),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(reason), expected);
+        }
     }
 
     #[test]

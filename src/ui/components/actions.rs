@@ -6,7 +6,7 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 
 use super::icon::Icon;
-use super::notice::ProblemNotice;
+use super::notice::{NOT_KNOWN, ProblemNotice, of_action};
 use crate::calls::{Cancel, Rerun};
 use crate::model::{Code, Problem, Run, RunId, Status};
 use crate::ui::follow::Follow;
@@ -51,7 +51,7 @@ pub fn RunActions(
             problem.set(None);
             follow.heard(true);
         }
-        Some(Err(failed)) => problem.set(Some(failed)),
+        Some(Err(failed)) => problem.set(Some(of_action(failed, NOT_KNOWN))),
         None => {}
     };
     let heard = hear.clone();
@@ -75,8 +75,8 @@ pub fn RunActions(
     view! {
         <RerunForm rerun id=again.clone() attempt failed=true test="rerun-failed" hidden=goes_nowhere>
             {Icon::Start.draw()}
-            "Go on with "
-            {move || goes_on.get()}
+            "Go on "
+            <span class="max-sm:sr-only">"with "{move || goes_on.get()}</span>
         </RerunForm>
         <RerunForm rerun id=again.clone() attempt failed=false test="rerun" hidden=is_active>
             {Icon::Again.draw()}
@@ -85,7 +85,7 @@ pub fn RunActions(
         {move || edit.get().map(|href| view! {
             <a class="button" href=href data-noscroll data-testid="rerun-edit" class:hidden=is_active>
                 {Icon::Edit.draw()}
-                "Edit and re-run"
+                <span class="max-sm:sr-only">"Edit and re-run"</span>
             </a>
         })}
         <form
@@ -152,11 +152,21 @@ fn RerunForm(
     }
 }
 
-/// What went wrong with the last action.
+/// What went wrong with the last action, until it is sent away. That the server cannot be reached is not true any more once it was.
 #[component]
 pub fn ActionProblem(
+    /// The page, which knows when the server is reached.
+    follow: Follow,
     /// See [`RunActions`].
     problem: RwSignal<Option<Problem>>,
 ) -> impl IntoView {
-    move || problem.get().map(|problem| view! { <ProblemNotice problem/> })
+    Effect::new(move |before: Option<u32>| {
+        let now = follow.answered.get();
+        if before.is_some_and(|before| before != now) {
+            problem.maybe_update(|problem| problem.take_if(|problem| problem.code == Code::Unreachable).is_some());
+        }
+        now
+    });
+    let dismiss = Callback::new(move |()| problem.set(None));
+    move || problem.get().map(|problem| view! { <ProblemNotice problem dismiss/> })
 }

@@ -12,7 +12,7 @@ const fn word(link: Link) -> &'static str {
         Link::Live => "Live",
         Link::Retrying => "Reconnecting",
         Link::Polling => "Polling",
-        Link::Ended => "Complete",
+        Link::Ended => "Ended",
         Link::Offline => "Offline",
     }
 }
@@ -32,8 +32,8 @@ const fn meaning(link: Link) -> &'static str {
 
 const fn part(role: Role) -> &'static str {
     match role {
-        Role::Leader => "This tab holds the connection for all of this browser's tabs.",
-        Role::Follower => "Another tab of this browser holds the connection.",
+        Role::Leader => " This tab holds the connection for all of this browser's tabs.",
+        Role::Follower => " Another tab of this browser holds the connection.",
         Role::Solo => "",
     }
 }

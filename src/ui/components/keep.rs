@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use super::icon::Icon;
+use super::notice::{NOT_KNOWN, of_action};
 use super::popover::Popover;
 use crate::calls::{DeleteRun, PinRun};
 use crate::model::{Code, Problem, RunId, Status};
@@ -168,7 +169,7 @@ impl Follow {
             problem.set(None);
             self.vanish();
         } else {
-            problem.set(Some(failed));
+            problem.set(Some(of_action(failed, NOT_KNOWN)));
         }
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod actions;
 pub mod activity;
+pub mod again;
 pub mod attempts;
+pub mod code;
 pub mod connection;
 pub mod copy;
 pub mod database;

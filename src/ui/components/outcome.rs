@@ -56,15 +56,19 @@ fn summary(outcome: Outcome, from: Memo<Option<Timestamp>>, to: Memo<Option<Time
             aria-label="What was done"
             data-testid="outcome"
         >
-            <span class="text-ok">{Icon::of_phase(PhaseState::Completed).draw()}</span>
-            {said}
-            <dl class="flex flex-wrap gap-x-4 gap-y-1">
-                {numbers.map(number)}
-                <div class="flex items-baseline gap-1">
-                    <dt class="text-xs text-soft">"took"</dt>
-                    <dd class="text-sm font-semibold"><Elapsed from to/></dd>
+            <div class="flex min-w-0 items-start gap-3">
+                <span class="flex h-5 items-center text-ok">{Icon::of_phase(PhaseState::Completed).draw()}</span>
+                <div class="flex min-w-0 flex-wrap items-center gap-x-5 gap-y-1">
+                    {said}
+                    <dl class="flex flex-wrap gap-x-4 gap-y-1">
+                        {numbers.map(number)}
+                        <div class="flex items-baseline gap-1">
+                            <dt class="text-xs text-soft">"took"</dt>
+                            <dd class="text-sm font-semibold"><Elapsed from to/></dd>
+                        </div>
+                    </dl>
                 </div>
-            </dl>
+            </div>
             {branch}
         </section>
     }

@@ -6,11 +6,37 @@ use super::icon::Icon;
 use super::time::Elapsed;
 use crate::activity::RunState;
 use crate::model::kinds::Progress;
-use crate::model::{Phase, PhaseState};
+use crate::model::{Phase, PhaseState, Timestamp, plan};
 use crate::ui::format;
 
+/// How a phase is drawn: what became of it, and whether it ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// What became of it.
+    pub state: PhaseState,
+    /// Whether it ended because its attempt did, which is no fault of its own. Its state says that it failed.
+    pub cut_off: bool,
+}
+
+impl Looks {
+    /// Its icon.
+    pub const fn icon(self) -> Icon {
+        if self.cut_off { Icon::Stopped } else { Icon::of_phase(self.state) }
+    }
+
+    /// Its colour.
+    pub const fn colour(self) -> &'static str {
+        if self.cut_off { "text-soft" } else { colour(self.state) }
+    }
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        if self.cut_off { "stopped" } else { self.state.as_str() }
+    }
+}
+
 /// The colour of a phase's state.
-pub const fn colour(state: PhaseState) -> &'static str {
+const fn colour(state: PhaseState) -> &'static str {
     match state {
         PhaseState::Pending | PhaseState::Skipped => "text-faint",
         PhaseState::Started => "text-info",
@@ -49,8 +75,21 @@ fn PhaseItem(state: Signal<RunState>, name: String) -> impl IntoView {
     });
     let progress = Memo::new(move |_| state.with(|state| key.with_value(|name| state.progress.get(name).cloned())));
     let what = Memo::new(move |_| phase.with(|phase| phase.as_ref().map_or(PhaseState::Pending, |phase| phase.state)));
+    let cut_off = Memo::new(move |_| {
+        state.with(|state| {
+            let cut_off = plan::cut_off(&state.run.phases, state.run.status).and_then(|at| state.run.phases.get(at));
+            cut_off.is_some_and(|phase| key.with_value(|name| phase.name == *name))
+        })
+    });
+    let looks = move || Looks { state: what.get(), cut_off: cut_off.get() };
     let from = Signal::derive(move || phase.with(|phase| phase.as_ref().and_then(|phase| phase.started_at)));
-    let to = Signal::derive(move || phase.with(|phase| phase.as_ref().and_then(|phase| phase.finished_at)));
+    // As long as its frame says: the two times also have what it takes to write them down.
+    let took = Memo::new(move |_| state.with(|state| key.with_value(|name| state.took.get(name).copied())));
+    let to = Signal::derive(move || {
+        let ended = phase.with(|phase| phase.as_ref().and_then(|phase| phase.finished_at))?;
+        let told = from.get().zip(took.get()).map(|(from, took)| Timestamp(from.0.saturating_add_unsigned(took)));
+        Some(told.unwrap_or(ended))
+    });
     let exit = move || {
         let code = phase.with(|phase| phase.as_ref().and_then(|phase| phase.exit_code));
         code.filter(|&code| code != 0).map(|code| format!("exit {code}"))
@@ -73,9 +112,7 @@ fn PhaseItem(state: Signal<RunState>, name: String) -> impl IntoView {
                 class="absolute top-5 bottom-0 left-[0.4375rem] w-px bg-line group-last:hidden"
                 aria-hidden="true"
             ></span>
-            <span class=move || format!("mt-0.5 {}", colour(what.get()))>
-                {move || Icon::of_phase(what.get()).draw()}
-            </span>
+            <span class=move || format!("mt-0.5 {}", looks().colour())>{move || looks().icon().draw()}</span>
             <div class="min-w-0 flex-1">
                 <div class="flex items-baseline justify-between gap-3">
                     <span class="min-w-0 truncate text-sm font-medium">{name.clone()}</span>
@@ -92,7 +129,8 @@ fn PhaseItem(state: Signal<RunState>, name: String) -> impl IntoView {
                         }}
                     </span>
                 </div>
-                <span class="sr-only">{move || what.get().as_str()}</span>
+                {move || cut_off.get().then(|| view! { <p class="text-xs text-soft">"stopped"</p> })}
+                <span class="sr-only">{move || if cut_off.get() { "" } else { what.get().as_str() }}</span>
                 {move || exit().map(|exit| view! { <p class="text-xs font-medium text-bad">{exit}</p> })}
                 {move || progress.get().filter(|_| running()).map(meter)}
             </div>

@@ -23,7 +23,7 @@ pub fn UpcomingCard(
     let others = move || upcoming.with(Vec::len).saturating_sub(SHOWN) as u64;
     view! {
         <Show when=move || !upcoming.with(Vec::is_empty)>
-            <details class="card fold mt-4 lg:order-first lg:mt-0 lg:mb-4" id="upcoming" data-testid="upcoming">
+            <details class="card fold mt-4 shrink-0" id="upcoming" data-testid="upcoming">
                 <summary class="flex list-none items-center justify-between gap-3 px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
                     "Upcoming"
                     <span class="flex items-center gap-2 font-normal text-faint lg:hidden">

@@ -41,8 +41,8 @@ pub struct ListWatch<V> {
 }
 
 impl<V: ListView> ListWatch<V> {
-    /// Begins. `link` and `role` are kept to how the view is connected.
-    pub fn begin(view: V, link: RwSignal<Link>, role: RwSignal<Role>) {
+    /// Begins. `link` and `role` are kept to how the view is connected. What comes back asks at once: for who wants something else.
+    pub fn begin(view: V, link: RwSignal<Link>, role: RwSignal<Role>) -> impl Fn() + 'static {
         let watch = Rc::new_cyclic(|weak: &Weak<Self>| {
             let of = weak.clone();
             let hear = move |said| with(&of, |watch| watch.hear(said));
@@ -51,7 +51,7 @@ impl<V: ListView> ListWatch<V> {
             let act = move |action| with(&of, |watch| watch.act(action));
             Self { view, driver: Rc::new(Driver::new(true, link, line, act)), soon: RefCell::default() }
         });
-        let of = Rc::downgrade(&watch);
+        let (of, asker) = (Rc::downgrade(&watch), Rc::downgrade(&watch));
         Driver::begin(move || Some(Rc::clone(&of.upgrade()?.driver)), |_| {});
         let kept = StoredValue::new_local(Some(watch));
         on_cleanup(move || {
@@ -59,6 +59,7 @@ impl<V: ListView> ListWatch<V> {
                 watch.driver.stop();
             }
         });
+        move || with(&asker, |watch| watch.driver.feed(Event::Missing))
     }
 
     fn act(self: &Rc<Self>, action: Action) {

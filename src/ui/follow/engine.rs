@@ -203,6 +203,7 @@ impl Engine {
                 Waiting::Polled { head, active, pin } => {
                     self.active.set(active);
                     self.follow.learn_pin(pin);
+                    self.follow.answered.try_update(|answered| *answered += 1);
                     self.feed(Event::Polled { active, behind: head > self.cursor().0 });
                 }
                 Waiting::PollFailed(NoAnswer::Failed { floor }) => self.feed(Event::PollFailed { floor }),
@@ -267,6 +268,7 @@ impl Engine {
         match said {
             Said::Ready { after, head, active } => {
                 self.active.set(active);
+                self.follow.answered.try_update(|answered| *answered += 1);
                 self.feed(Event::Ready { active, behind: head > self.cursor().0 });
                 self.lack(after);
             }

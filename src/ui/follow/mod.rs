@@ -42,6 +42,8 @@ pub struct Follow {
     pub pin: RwSignal<Pin>,
     /// Whether the run was deleted.
     pub gone: RwSignal<bool>,
+    /// Counts the times that the server has said where the run stands: at a poll, and when a stream opens.
+    pub answered: RwSignal<u32>,
     #[cfg(feature = "hydrate")]
     engine: StoredValue<Option<std::rc::Rc<engine::Engine>>, LocalStorage>,
 }
@@ -59,6 +61,7 @@ impl Follow {
             role: RwSignal::new(Role::Solo),
             pin: RwSignal::new(pin),
             gone: RwSignal::new(false),
+            answered: RwSignal::new(0),
             journal: StoredValue::new(journal),
             #[cfg(feature = "hydrate")]
             engine: StoredValue::new_local(None),

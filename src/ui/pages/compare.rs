@@ -5,7 +5,7 @@ use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use super::not_found::Nowhere;
+use super::not_found::Unread;
 use crate::calls::{compare_attempts, view_run};
 use crate::model::{Problem, Run};
 use crate::ui::components::attempts::{ComparisonView, number};
@@ -26,15 +26,17 @@ pub fn ComparePage() -> impl IntoView {
         move || (id.get(), wanted.get()),
         |(id, (a, b))| async move {
             let run = view_run(id.clone()).await?.run;
-            Ok::<_, Problem>((run, compare_attempts(id, a, b).await))
+            match compare_attempts(id, a, b).await {
+                Err(problem) if problem.retryable => Err(problem),
+                compared => Ok::<_, Problem>((run, compared)),
+            }
         },
     );
+    let again = Callback::new(move |()| answer.refetch());
     let page = move || {
         Suspend::new(async move {
             match answer.await {
-                Err(Problem { title, detail, .. }) => {
-                    view! { <Title text=title.clone()/> <Nowhere title detail/> }.into_any()
-                }
+                Err(problem) => view! { <Unread problem again/> }.into_any(),
                 Ok((run, compared)) => {
                     let chosen = match &compared {
                         Ok(comparison) => (comparison.a.attempt, comparison.b.attempt),

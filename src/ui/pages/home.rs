@@ -5,10 +5,13 @@ use leptos::task::spawn_local;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
+use crate::activity::{Connection, Settings};
 use crate::browser::{PageEvent, PageEvents};
 use crate::calls::{list_runs, read_offer};
 use crate::model::{Offer, PipelineFault, Timestamp, Upcoming};
 use crate::ui::clock::Clock;
+use crate::ui::components::again::{Unanswered, ask_again};
+use crate::ui::components::code::Words;
 use crate::ui::components::database::DatabaseLine;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::ProblemNotice;
@@ -25,10 +28,16 @@ pub fn HomePage() -> impl IntoView {
     let query = use_query_map();
     let filter = Memo::new(move |_| filter_of(&query.get()));
     let offered = Resource::new_blocking(|| (), |()| read_offer());
-    let runs = Resource::new_blocking(move || filter.get(), list_runs);
+    // Those that the page begins with; the list itself asks for others when the filter changes, and has these until they come.
+    let runs = Resource::new_blocking(|| (), move |()| list_runs(filter.get_untracked()));
     let offer = RwSignal::new(Offer::default());
     let upcoming = RwSignal::new(Vec::new());
+    let link = RwSignal::new(Connection::new(Settings::default(), true).link());
     keep_current(offer, upcoming);
+    let again = Callback::new(move |()| {
+        offered.refetch();
+        runs.refetch();
+    });
 
     // All parts need the offer; whichever is rendered first takes it.
     let take = move |answer: &Result<Offer, _>| {
@@ -41,10 +50,9 @@ pub fn HomePage() -> impl IntoView {
     let list = move || {
         Suspend::new(async move {
             take(&offered.await);
-            let asked = filter.get_untracked();
             match runs.await {
-                Ok(page) => view! { <RunTable filter=asked page offer/> }.into_any(),
-                Err(problem) => view! { <ProblemNotice problem/> }.into_any(),
+                Ok(page) => view! { <RunTable filter page offer link/> }.into_any(),
+                Err(problem) => view! { <Unanswered problem again/> }.into_any(),
             }
         })
     };
@@ -54,8 +62,14 @@ pub fn HomePage() -> impl IntoView {
             take(&answer);
             let wanted = query.with_untracked(|query| query.get("pipeline"));
             match answer {
-                Ok(_) => view! { <StartForm offer wanted/> }.into_any(),
-                Err(problem) => view! { <ProblemNotice problem/> }.into_any(),
+                Ok(_) => view! { <StartForm offer wanted link/> }.into_any(),
+                // The list's place has the button.
+                Err(problem) => {
+                    if problem.retryable {
+                        ask_again(again);
+                    }
+                    view! { <ProblemNotice problem/> }.into_any()
+                }
             }
         })
     };
@@ -68,18 +82,19 @@ pub fn HomePage() -> impl IntoView {
     view! {
         <Title text="Runs"/>
         <div class="mx-auto grid w-full max-w-[88rem] items-start gap-x-6 gap-y-4 px-4 py-5 lg:grid-cols-[minmax(0,1fr)_21rem] lg:px-6">
-            <aside class="flex min-w-0 flex-col lg:sticky lg:top-17 lg:order-2">
-                <details class="card fold" id="start">
+            // As high as the window at most, so that its end can be reached however long the list beside it is.
+            <aside class="scrollbar-thin flex min-w-0 flex-col lg:sticky lg:top-17 lg:order-2 lg:max-h-[calc(100dvh-5.25rem)] lg:overflow-y-auto lg:pb-1">
+                <details class="card fold shrink-0" id="start">
                     <summary class="flex list-none items-center justify-between px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
                         "Start a run"
                         <span class="fold-mark text-faint transition-transform">{Icon::Fold.draw()}</span>
                     </summary>
-                    <div class="px-4 pb-4">
+                    <div class="px-4 pb-4 lg:pb-0">
                         <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{form}</Transition>
                     </div>
                 </details>
-                <Transition>{schedules}</Transition>
                 <Faults offer/>
+                <Transition>{schedules}</Transition>
             </aside>
             <section class="flex min-w-0 flex-col gap-3" aria-labelledby="runs-title">
                 <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
@@ -144,13 +159,13 @@ fn Faults(offer: RwSignal<Offer>) -> impl IntoView {
         view! {
             <li class="min-w-0">
                 <p class="truncate font-mono text-xs font-medium">{format!("{}:{}", fault.file, fault.line)}</p>
-                <p class="text-xs break-words text-soft">{fault.reason}</p>
+                <p class="text-xs break-words text-soft"><Words text=fault.reason/></p>
             </li>
         }
     };
     view! {
         <Show when=move || !faults.with(Vec::is_empty)>
-            <section class="mt-4 rounded-lg bg-warn-wash px-4 py-3" aria-labelledby="faults-title">
+            <section class="mt-4 shrink-0 rounded-lg bg-warn-wash px-4 py-3" aria-labelledby="faults-title">
                 <h2 id="faults-title" class="flex items-center gap-2 text-sm font-semibold text-warn">
                     {Icon::Warning.draw()}
                     "Faults in pipeline files"

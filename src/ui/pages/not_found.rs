@@ -4,6 +4,10 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
 
+use crate::model::Problem;
+use crate::ui::components::again::{TryAgain, ask_again};
+use crate::ui::components::code::Words;
+
 /// Says that there is nothing, with the status that says so to programs.
 #[component]
 pub fn NotFound() -> impl IntoView {
@@ -26,12 +30,36 @@ pub fn Nowhere(
     /// What it means.
     #[prop(into)]
     detail: String,
+    /// Asks again for what is not there, if it may come.
+    #[prop(optional_no_strip)]
+    again: Option<Callback<()>>,
 ) -> impl IntoView {
+    if let Some(again) = again {
+        ask_again(again);
+    }
     view! {
         <div class="m-auto flex max-w-md flex-col items-center px-6 py-24 text-center">
             <h1 class="text-xl font-semibold tracking-tight">{title}</h1>
-            <p class="mt-2 text-sm break-words text-soft">{detail}</p>
-            <A href="/" attr:class="button mt-6">"All runs"</A>
+            <p class="mt-2 text-sm break-words text-soft"><Words text=detail/></p>
+            <div class="mt-6 flex gap-2">
+                {again.map(|again| view! { <TryAgain again/> })}
+                <A href="/" attr:class="button">"All runs"</A>
+            </div>
         </div>
+    }
+}
+
+/// A page that could not be read. What may pass is asked for again, until the page is there.
+#[component]
+pub fn Unread(
+    /// Why.
+    problem: Problem,
+    /// Asks again.
+    again: Callback<()>,
+) -> impl IntoView {
+    let Problem { title, detail, retryable, .. } = problem;
+    view! {
+        <Title text=title.clone()/>
+        <Nowhere title detail again=retryable.then_some(again)/>
     }
 }

@@ -6,14 +6,15 @@ use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use super::not_found::Nowhere;
-use crate::activity::RunState;
+use super::not_found::Unread;
 use crate::calls::{RerunEdited, read_offer, view_attempt, view_run};
 use crate::model::attempt::AttemptView;
-use crate::model::{Offer, Problem, RunView, plan};
+use crate::model::{Offer, Problem, RunView, Status, plan};
+use crate::ui::clock::Clock;
 use crate::ui::components::actions::{ActionProblem, RunActions};
 use crate::ui::components::activity::ActivityPanel;
 use crate::ui::components::attempts::{AttemptNote, AttemptTabs, EditDialog, ShownAttempt, edit_address, number};
+use crate::ui::components::code::Words;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::keep::{DeleteButton, DeletedNotice, PinButton};
@@ -25,6 +26,7 @@ use crate::ui::components::review::{ApprovalBanner, LeftOut, ReviewPanel, Tab, T
 use crate::ui::components::status::{self, StatusBadge};
 use crate::ui::components::time::{Elapsed, Moment};
 use crate::ui::follow::Follow;
+use crate::ui::format;
 
 /// A run's page.
 #[component]
@@ -49,6 +51,10 @@ pub fn RunPage() -> impl IntoView {
         },
     );
     let offer = Resource::new_blocking(|| (), |()| read_offer());
+    let again = Callback::new(move |()| {
+        run.refetch();
+        offer.refetch();
+    });
     let page = move || {
         Suspend::new(async move {
             let title = |name: &str, offer: &Offer| {
@@ -62,9 +68,7 @@ pub fn RunPage() -> impl IntoView {
                     let title = title(&view.run.pipeline, &offer);
                     view! { <Shown view earlier title offer again=Callback::new(move |()| run.refetch())/> }.into_any()
                 }
-                Err(Problem { title, detail, .. }) => {
-                    view! { <Title text=title.clone()/> <Nowhere title detail/> }.into_any()
-                }
+                Err(problem) => view! { <Unread problem again/> }.into_any(),
             }
         })
     };
@@ -93,8 +97,11 @@ fn Shown(
     // Where a re-run may go on, if that is not the beginning.
     let unfinished = Memo::new(move |_| {
         let pipeline = pipeline.get()?;
-        let first = state.with(|state| plan::first_unfinished(&state.run.phases, state.run.status, &pipeline));
-        pipeline.phases.get(first).filter(|_| first > 0).map(|phase| phase.name.clone())
+        state.with(|state| {
+            let phases = &state.run.phases;
+            let first = plan::first_unfinished(phases, state.run.status, &pipeline);
+            plan::goes_on_with(phases, first, &pipeline).filter(|_| first > 0).map(|phase| phase.name.clone())
+        })
     });
     let problem = RwSignal::new(None::<Problem>);
     let query = use_query_map();
@@ -165,7 +172,7 @@ fn Shown(
                     </A>
                 </nav>
                 <div class="flex flex-wrap items-center gap-x-3 gap-y-2">
-                    <h1 class="min-w-0 truncate text-lg font-semibold tracking-tight">{title}</h1>
+                    <h1 class="line-clamp-2 min-w-0 text-lg leading-snug font-semibold tracking-tight break-words">{title}</h1>
                     <span
                         role="status"
                         data-testid="run-status"
@@ -179,20 +186,23 @@ fn Shown(
                         <CopyButton text=id.to_string() label="Copy the run's id"/>
                     </span>
                     <span class="text-xs text-soft empty:hidden"><PendingPlace id=id.clone() status/></span>
+                    // Where Cancel was, and may be pressed once more, is never anything that it takes effort to undo.
                     <div class="relative flex flex-wrap gap-2 max-sm:w-full sm:static sm:ml-auto" class:hidden=follow.gone>
-                        <RunActions id=id.clone() status attempt unfinished edit attempt_named=wanted follow problem/>
                         <PinButton id=id.clone() follow problem/>
                         <DeleteButton id=id.clone() status follow problem/>
+                        <div class="ml-auto flex flex-wrap justify-end gap-2">
+                            <RunActions id=id.clone() status attempt unfinished edit attempt_named=wanted follow problem/>
+                        </div>
                     </div>
                 </div>
                 <AttemptTabs id=id.clone() state shown tab/>
                 <AttemptNote id=id.clone() state shown tab/>
-                <Facts shown/>
+                <Facts shown follow/>
             </div>
             <DeletedNotice follow/>
-            <ActionProblem problem/>
+            <ActionProblem follow problem/>
             {form}
-            <Failure state=shown.state/>
+            <Ending shown follow/>
             <ApprovalBanner id=id.clone() follow left_out problem/>
             <OutcomeSummary state=shown.state/>
             <div class="flex min-h-0 flex-1 flex-col gap-4 lg:flex-row">
@@ -223,40 +233,81 @@ fn Shown(
 
 /// When, how long, which attempt, with what.
 #[component]
-fn Facts(shown: ShownAttempt) -> impl IntoView {
+fn Facts(shown: ShownAttempt, follow: Follow) -> impl IntoView {
     let state = shown.state;
     let from = Memo::new(move |_| state.with(|state| state.run.started_at));
     let to = Memo::new(move |_| state.with(|state| state.run.finished_at));
     let asked = Memo::new(move |_| state.with(|state| Some(state.run.started_at.unwrap_or(state.run.queued_at))));
     let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
     let params = Memo::new(move |_| state.with(|state| state.run.params.clone()));
+    let question = Memo::new(move |_| state.with(|state| state.run.approval.as_ref().map(|asked| asked.seq)));
+    // When it was asked: the frame that asks is among the last ones.
+    let since = Memo::new(move |_| question.get().and_then(|seq| follow.frame(seq)).map(|frame| frame.ts));
+    let running = move || from.get().is_some() && to.get().is_none();
+    let length = move || match (question.get(), to.get()) {
+        (Some(_), _) if since.get().is_some() => "Waiting for you for ",
+        (Some(_), _) => "Waiting for you",
+        (None, Some(_)) => "Took ",
+        (None, None) => "Running for ",
+    };
+    let clock = Clock::of_page();
     view! {
         <div class="flex flex-wrap items-baseline gap-x-5 gap-y-1 text-xs text-soft">
-            <span>
+            // While it runs, how long it has says the same.
+            <span class:hidden=move || running() && question.get().is_none()>
                 {move || if from.get().is_some() { "Started " } else { "Asked for " }}
                 <Moment at=asked/>
             </span>
-            <span class:hidden=move || from.get().is_none()>
-                {move || if to.get().is_some() { "Took " } else { "Running for " }}
-                <Elapsed from to/>
+            <span class:hidden=move || from.get().is_none() title=move || from.get().map(|at| clock.exact(at))>
+                {length}
+                {move || match question.get() {
+                    Some(_) => since.get().map(|_| view! { <Elapsed from=since to=Signal::stored(None)/> }.into_any()),
+                    None => Some(view! { <Elapsed from to/> }.into_any()),
+                }}
             </span>
             <span>{move || format!("Attempt {}", attempt.get())}</span>
-            <ParamList params/>
+            <div class="min-w-0 max-sm:basis-full"><ParamList params/></div>
         </div>
     }
 }
 
-/// Why the attempt failed or was interrupted.
+/// Why the attempt failed, was interrupted or was cancelled.
 #[component]
-fn Failure(state: Memo<RunState>) -> impl IntoView {
-    let error =
-        Memo::new(move |_| state.with(|state| state.run.error.clone().filter(|_| state.run.status.is_finished())));
+fn Ending(shown: ShownAttempt, follow: Follow) -> impl IntoView {
+    let ended = Memo::new(move |_| {
+        shown.state.with(|state| {
+            let run = &state.run;
+            // Frames tell it, of which the page keeps all that it knows.
+            let by = || follow.state.with(|now| now.cancelled_by.get(&run.attempt).cloned());
+            let reason = match run.status {
+                Status::Failed | Status::Interrupted => run.error.clone(),
+                Status::Cancelled => by(),
+                Status::Pending | Status::Running | Status::Completed => None,
+            };
+            Some((run.status, reason?))
+        })
+    });
     move || {
-        error.get().map(|error| {
+        ended.get().map(|(status, reason)| {
+            let (wash, lead, reason) = match status {
+                Status::Interrupted => {
+                    let lead = "The server stopped while this run was going on. ";
+                    ("bg-warn-wash [&>svg]:text-warn", Some(lead), format::sentence(&reason))
+                }
+                Status::Cancelled => ("bg-raised [&>svg]:text-soft", None, format::sentence(&reason)),
+                _ => ("bg-bad-wash [&>svg]:text-bad", None, reason),
+            };
             view! {
-                <div class="flex gap-2 rounded-lg bg-bad-wash px-3 py-2 text-sm [&>svg]:mt-0.5 [&>svg]:text-bad">
-                    {Icon::Failed.draw()}
-                    <p class="min-w-0 break-words">{error}</p>
+                <div
+                    class=format!("flex gap-2 rounded-lg px-3 py-2 text-sm [&>svg]:mt-0.5 {wash}")
+                    data-testid="ending"
+                    data-status=status.as_str()
+                >
+                    {Icon::of_status(status).draw()}
+                    <p class="min-w-0 break-words">
+                        {lead.map(|lead| view! { <strong class="font-semibold">{lead}</strong> })}
+                        <Words text=reason/>
+                    </p>
                 </div>
             }
         })

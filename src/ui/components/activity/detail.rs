@@ -50,15 +50,16 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
         other => other.kind(),
     }
     .to_owned();
-    let phase = frame.phase.as_ref().map(|phase| format!("{phase} · "));
+    let phase = frame.phase.as_ref().map(|phase| format!(" · {phase}"));
     view! {
         <aside class="flex max-h-[45%] shrink-0 flex-col border-t border-line bg-raised" aria-label="Marked frame">
-            <header class="flex items-center gap-2 py-1.5 pr-2 pl-4 text-xs text-soft">
+            <header class="flex items-center gap-2 py-1.5 pr-2 pl-4 text-xs text-soft max-sm:items-start">
                 <strong class="font-semibold text-ink tabular-nums">{format!("#{}", frame.seq)}</strong>
                 <span class="tag">{stream}</span>
-                <span class="min-w-0 truncate">
-                    {phase}{format!("attempt {} · ", frame.attempt)}
-                    <time datetime=at.to_string()>{move || clock.exact(at)}</time>
+                // A phone shows no other place with the time.
+                <span class="min-w-0 break-words">
+                    <time class="tabular-nums" datetime=at.to_string()>{move || clock.exact(at)}</time>
+                    {phase}{format!(" · attempt {}", frame.attempt)}
                 </span>
                 <span class="ml-auto flex gap-1">
                     <CopyButton text=full label="Copy this text"/>

@@ -97,7 +97,7 @@ pub fn FrameList(
                         key=|(frame, local)| (frame.seq, *local)
                         let((frame, _))
                     >
-                        <FrameRow frame marked=scroll.marked/>
+                        <FrameRow frame marked=scroll.marked follow/>
                     </For>
                 </div>
             </div>

@@ -12,8 +12,9 @@ use crate::model::kinds::{
 use crate::model::{Body, Frame, Log, LogStream, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::phases::colour;
+use crate::ui::components::phases::Looks;
 use crate::ui::components::status;
+use crate::ui::follow::Follow;
 use crate::ui::format;
 
 /// So many characters of a line are drawn; the row's detail has all of it.
@@ -26,6 +27,8 @@ pub fn FrameRow(
     frame: Arc<Frame>,
     /// The frame that is marked.
     marked: RwSignal<Option<u64>>,
+    /// The run's page.
+    follow: Follow,
 ) -> impl IntoView {
     let clock = Clock::of_page();
     let seq = frame.seq;
@@ -48,16 +51,16 @@ pub fn FrameRow(
                 <a class="row-number" href=format!("#f{seq}") tabindex="-1">{seq}</a>
                 <span class="row-time">{format::clock(frame.ts, offset)}</span>
             </span>
-            <span class="row-text">{text(&frame)}</span>
+            <span class="row-text">{text(&frame, follow)}</span>
         </div>
     }
 }
 
-fn text(frame: &Frame) -> AnyView {
+fn text(frame: &Frame, follow: Follow) -> AnyView {
     match &frame.body {
         Body::Log(log) => line(log).into_any(),
         Body::Status(change) => status_change(change, frame.attempt).into_any(),
-        Body::Phase(change) => phase_change(change).into_any(),
+        Body::Phase(change) => phase_change(change, frame.attempt, follow).into_any(),
         Body::Finding(finding) => found(finding).into_any(),
         Body::Patch(patch) => patched(patch).into_any(),
         Body::Tool(tool) => {
@@ -159,24 +162,24 @@ fn status_change(change: &StatusChange, attempt: u32) -> impl IntoView + use<> {
     }
 }
 
-fn phase_change(change: &PhaseChange) -> impl IntoView + use<> {
+fn phase_change(change: &PhaseChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
     let exit = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
     let took = change.duration_ms.map(|took| format!("in {}", format::duration(took)));
-    let tone = colour(change.state);
-    // What has begun is past here: nothing turns in a journal.
-    let icon = if change.state == PhaseState::Started { Icon::Start } else { Icon::of_phase(change.state) };
-    let word = match change.state {
-        PhaseState::Pending => "waits",
-        PhaseState::Started => "started",
-        PhaseState::Completed => "completed",
-        PhaseState::Failed => "failed",
-        PhaseState::Skipped => "skipped",
+    let state = change.state;
+    // Whether it came with the attempt's end is known when that is told.
+    let cut_off = {
+        let change = change.clone();
+        let may_be = state == PhaseState::Failed && change.exit_code.is_none();
+        Memo::new(move |_| may_be && follow.state.with(|state| state.is_cut_off(&change, attempt)))
     };
+    let looks = move || Looks { state, cut_off: cut_off.get() };
+    // What has begun is past here: nothing turns in a journal.
+    let icon = move || if state == PhaseState::Started { Icon::Start } else { looks().icon() };
     view! {
         <span class="row-event">
-            <span class=tone>{icon.draw()}</span>
+            <span class=move || looks().colour()>{move || icon().draw()}</span>
             <b>{change.name.clone()}</b>
-            <span>{word}</span>
+            <span>{move || looks().word()}</span>
             {took.map(|took| view! { <span>{took}</span> })}
             {exit.map(|exit| view! { <span class="text-bad">{exit}</span> })}
         </span>

@@ -5,10 +5,9 @@ use leptos::prelude::*;
 use crate::activity::ansi;
 use crate::model::attempt::{Attempt, AttemptPhase};
 use crate::model::compare::{Comparison, Difference, LogComparison, LogLine, ParamDifference, PhasePair};
-use crate::model::{LogStream, ParamValue, PhaseState, RunId};
+use crate::model::{LogStream, ParamValue, PhaseState, RunId, plan};
 use crate::ui::components::activity::row::styled;
-use crate::ui::components::icon::Icon;
-use crate::ui::components::phases::colour;
+use crate::ui::components::phases::Looks;
 use crate::ui::components::review::Tab;
 use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::Moment;
@@ -35,8 +34,9 @@ pub fn ComparisonView(
     let active = a.status.is_active() || b.status.is_active();
     let params = params_that_differ(params, numbers);
     let change = difference(a.took(), b.took());
+    let cut_off = [&a, &b].map(cut_off);
     let sides = [a, b].map(|attempt| side(&id, attempt, newest, longest));
-    let phases = phases.into_iter().map(|pair| phase(&id, pair, numbers, longest_phase)).collect_view();
+    let phases = phases.into_iter().map(|pair| phase(&id, pair, numbers, &cut_off, longest_phase)).collect_view();
     view! {
         <section class=format!("card grid gap-x-6 gap-y-4 px-5 py-4 {COLUMNS}") aria-labelledby="compare-all">
             <h2 id="compare-all" class="text-sm font-semibold max-sm:sr-only">"The whole attempt"</h2>
@@ -55,6 +55,12 @@ pub fn ComparisonView(
             {phases}
         </section>
     }
+}
+
+/// The phase that ended because the attempt did.
+fn cut_off(attempt: &Attempt) -> Option<String> {
+    let phases: Vec<_> = attempt.phases.iter().map(|phase| phase.phase.clone()).collect();
+    plan::cut_off(&phases, attempt.status).and_then(|at| phases.get(at)).map(|phase| phase.name.clone())
 }
 
 fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoView + use<> {
@@ -138,7 +144,13 @@ fn params_that_differ(params: Vec<ParamDifference>, (a, b): (u32, u32)) -> AnyVi
     .into_any()
 }
 
-fn phase(id: &RunId, pair: PhasePair, (a, b): (u32, u32), longest: u64) -> impl IntoView + use<> {
+fn phase(
+    id: &RunId,
+    pair: PhasePair,
+    (a, b): (u32, u32),
+    cut_off: &[Option<String>; 2],
+    longest: u64,
+) -> impl IntoView + use<> {
     let PhasePair { name, a: in_a, b: in_b, log } = pair;
     let change = match (took(in_a.as_ref()), took(in_b.as_ref())) {
         (Some(a), Some(b)) => Some(difference(Some(a), Some(b))),
@@ -150,7 +162,10 @@ fn phase(id: &RunId, pair: PhasePair, (a, b): (u32, u32), longest: u64) -> impl 
         Some(LogComparison::Differs(_)) => "differs",
         Some(LogComparison::Unknown { .. }) => "unknown",
     };
-    let sides = [(a, in_a), (b, in_b)].map(|(attempt, phase)| phase_side(attempt, phase, longest));
+    let cut_off = cut_off.each_ref().map(|cut_off| cut_off.as_ref() == Some(&name));
+    let [cut_a, cut_b] = cut_off;
+    let sides =
+        [(a, in_a, cut_a), (b, in_b, cut_b)].map(|(attempt, phase, cut)| phase_side(attempt, phase, cut, longest));
     let log = log.map(|log| compared(id, log, (a, b)));
     view! {
         <article class="card overflow-hidden" data-testid="compare-phase" data-phase=name.clone() data-log=word>
@@ -166,13 +181,14 @@ fn phase(id: &RunId, pair: PhasePair, (a, b): (u32, u32), longest: u64) -> impl 
     }
 }
 
-fn phase_side(attempt: u32, phase: Option<AttemptPhase>, longest: u64) -> AnyView {
+fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off: bool, longest: u64) -> AnyView {
     let label = view! { <span class="w-20 whitespace-nowrap shrink-0 text-faint sm:sr-only">{format!("Attempt {attempt}")}</span> };
     let Some(phase) = phase else {
         return view! { <div class="flex items-center gap-2 text-xs text-faint">{label}"has no such phase"</div> }
             .into_any();
     };
     let AttemptPhase { phase: inner, carried, .. } = &phase;
+    let looks = Looks { state: inner.state, cut_off: cut_off && !carried };
     let exit = inner.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
     let words = match inner.state {
         PhaseState::Pending => "waiting".to_owned(),
@@ -190,8 +206,8 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, longest: u64) -> AnyVie
             data-state=inner.state.as_str()
         >
             {label}
-            <span class=colour(inner.state)>{Icon::of_phase(inner.state).draw()}</span>
-            <span class="sr-only">{inner.state.as_str()}</span>
+            <span class=looks.colour()>{looks.icon().draw()}</span>
+            <span class="sr-only">{looks.word()}</span>
             <span class="w-14 shrink-0 tabular-nums">{words}</span>
             {ran.then(|| bar(phase.took(), longest))}
             {carried}

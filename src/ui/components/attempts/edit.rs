@@ -15,9 +15,9 @@ use leptos_router::hooks::use_navigate;
 use super::ShownAttempt;
 use crate::activity::RunState;
 use crate::calls::{RerunEdited, read_offer};
-use crate::model::{Offer, ParamKind, Params, Pipeline, RunId};
+use crate::model::{Offer, Param, ParamError, ParamKind, Params, Pipeline, RunId};
 use crate::ui::components::icon::Icon;
-use crate::ui::components::notice::ProblemNotice;
+use crate::ui::components::notice::{NOT_KNOWN, ProblemNotice, of_action};
 use crate::ui::components::review::Tab;
 use crate::ui::components::start::{Edited, ParamField, focus, general, values};
 
@@ -118,15 +118,10 @@ pub fn EditDialog(
             dialog.close();
         }
     };
-    let fields = move || {
-        pipeline.get().map(|pipeline| {
-            let boxes = pipeline.params.iter().filter(|param| param.kind == ParamKind::Boolean);
-            let boxes = boxes.map(|param| param.name.as_str()).collect::<Vec<_>>().join(",");
-            view! {
-                <input type="hidden" name="boxes" value=boxes/>
-                <Fields pipeline offer shown state errors/>
-            }
-        })
+    let boxes = move || {
+        let params = pipeline.get().map(|pipeline| pipeline.params).unwrap_or_default();
+        let boxes = params.iter().filter(|param| param.kind == ParamKind::Boolean);
+        boxes.map(|param| param.name.as_str()).collect::<Vec<_>>().join(",")
     };
     let from = move || {
         unfinished.get().map(|phase| {
@@ -205,11 +200,15 @@ pub fn EditDialog(
                 <div class="scrollbar-thin flex min-h-0 flex-1 flex-col gap-3.5 overflow-y-auto px-5 py-4">
                     <input type="hidden" name="id" value=id.to_string()/>
                     <input type="hidden" name="attempt" value=seen/>
-                    {fields}
+                    <input type="hidden" name="boxes" value=boxes/>
+                    <Fields pipeline offer shown state errors/>
                     {from}
                 </div>
                 <footer class="flex shrink-0 flex-col gap-3 border-t border-line px-5 py-3.5">
-                    {move || problem.get().and_then(general).map(|problem| view! { <ProblemNotice problem/> })}
+                    {move || problem.get().and_then(general).map(|problem| {
+                        let dismiss = Callback::new(move |()| rerun.value().set(None));
+                        view! { <ProblemNotice problem=of_action(problem, NOT_KNOWN) dismiss/> }
+                    })}
                     <p class="text-xs text-soft empty:hidden" role="status">{newer}</p>
                     <p class="text-xs text-warn" role="status" class:hidden=move || !active.get()>
                         "The run is active. When it has ended, it can be run again."
@@ -234,35 +233,43 @@ pub fn EditDialog(
 /// The fields of what the pipeline asks for now; and what it asked for earlier and does not any more.
 #[component]
 fn Fields(
-    pipeline: Pipeline,
+    pipeline: Memo<Option<Pipeline>>,
     offer: RwSignal<Offer>,
     shown: ShownAttempt,
     state: RwSignal<RunState>,
-    errors: Signal<Vec<crate::model::ParamError>>,
+    errors: Signal<Vec<ParamError>>,
 ) -> impl IntoView {
-    let projects = offer.with_untracked(|offer| offer.projects.clone());
     let given = shown.state.with_untracked(|state| state.run.params.clone());
-    let last = state.with_untracked(|state| state.run.params.clone());
-    let gone = no_longer(&pipeline, &given);
-    let gone = (!gone.is_empty()).then(|| {
-        view! {
-            <p class="text-xs text-soft" data-testid="gone">
-                {format!("The pipeline does not ask for {} any more.", gone.join(", "))}
-            </p>
+    let (newest, last) = state.with_untracked(|state| (state.run.attempt, state.run.params.clone()));
+    let params = Memo::new(move |_| pipeline.with(|pipeline| pipeline.as_ref().map(|now| now.params.clone())));
+    let gone = {
+        let given = given.clone();
+        move || {
+            let gone = params.with(|params| no_longer(params.as_deref()?, &given));
+            let words = gone.map(|gone| format!("The pipeline does not ask for {gone} any more."));
+            words.map(|words| view! { <p class="text-xs text-soft" data-testid="gone">{words}</p> })
         }
-    });
-    let fields = pipeline.params.iter().map(|param| {
-        let edited = Edited::new(param, &given, &last);
-        view! { <ParamField param=param.clone() projects=projects.clone() errors edited/> }
-    });
-    let none = pipeline.params.is_empty().then(|| {
-        view! { <p class="text-sm text-soft">"This pipeline has no parameters."</p> }
-    });
-    view! { {fields.collect_view()} {none} {gone} }
+    };
+    let none = move || {
+        let none = params.with(|params| params.as_ref().is_some_and(Vec::is_empty));
+        none.then(|| view! { <p class="text-sm text-soft">"This pipeline has no parameters."</p> })
+    };
+    // Each with elements of its own: what is typed into one stays when the pipeline changes, if this one does not.
+    let field = move |param: Param| {
+        let edited = Edited::new(&param, &given, &last, newest);
+        let projects = offer.with_untracked(|offer| offer.projects.clone());
+        view! { <ParamField param projects errors edited/> }
+    };
+    view! {
+        <For each=move || params.get().unwrap_or_default() key=Clone::clone children=field/>
+        {none}
+        {gone}
+    }
 }
 
-/// The names of parameters that the pipeline does not have now.
-fn no_longer(pipeline: &Pipeline, given: &Params) -> Vec<String> {
-    let known = |name: &String| pipeline.params.iter().any(|param| param.name == *name);
-    given.keys().filter(|name| !known(name)).cloned().collect()
+/// The names of parameters that the pipeline does not have now, if there are any.
+fn no_longer(params: &[Param], given: &Params) -> Option<String> {
+    let known = |name: &String| params.iter().any(|param| param.name == *name);
+    let gone: Vec<&str> = given.keys().filter(|name| !known(name)).map(String::as_str).collect();
+    (!gone.is_empty()).then(|| gone.join(", "))
 }

@@ -36,7 +36,19 @@ impl ShownAttempt {
         let newest = Memo::new(move |_| follow.state.with(|state| state.run.attempt));
         let earlier = Memo::new(move |_| wanted.get().filter(|&wanted| wanted < newest.get()));
         let known = RwSignal::new(first);
+        // The attempt that the server has not answered for. It is asked for again when the server is reached.
+        let unread = RwSignal::new(None::<u32>);
+        let again = RwSignal::new(());
+        Effect::new(move |before: Option<u32>| {
+            let now = follow.answered.get();
+            if before.is_some_and(|before| before != now) && unread.get_untracked().is_some() {
+                unread.set(None);
+                again.set(());
+            }
+            now
+        });
         Effect::new(move |_| {
+            again.track();
             let Some(attempt) = earlier.get() else { return };
             if known.with_untracked(|known| known.as_ref().is_some_and(|known| known.attempt.attempt == attempt)) {
                 return;
@@ -50,7 +62,10 @@ impl ShownAttempt {
                 }
                 match answer {
                     Ok(view) => drop(known.try_set(Some(view))),
-                    Err(failed) => drop(problem.try_set(Some(failed))),
+                    Err(failed) => {
+                        unread.try_set(Some(attempt).filter(|_| failed.retryable));
+                        problem.try_set(Some(failed));
+                    }
                 }
             });
         });

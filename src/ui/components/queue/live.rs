@@ -29,11 +29,11 @@ impl LiveQueue {
     pub fn begin(self) {
         // The page tells of a server that is away elsewhere.
         #[cfg(feature = "hydrate")]
-        ListWatch::begin(
+        drop(ListWatch::begin(
             self,
             RwSignal::new(Connection::new(Settings::default(), true).link()),
             RwSignal::new(Role::Solo),
-        );
+        ));
     }
 
     /// The place of a run, if it is known to wait. Tracks the queue.

@@ -38,12 +38,12 @@ pub fn QueuePlace(
             (1, false) => "Next in queue".to_owned(),
             (_, false) => format!("#{position} in queue"),
             (1, true) => "Waits for ".to_owned(),
-            (_, true) => format!("#{position} after "),
+            (_, true) => format!("#{position} in queue, after "),
         };
         let held = held_by.map(|run| {
             let short = run.short().to_owned();
             view! {
-                <A href=format!("/runs/{run}") attr:class="link relative font-mono" attr:title=run.to_string()>{short}</A>
+                <A href=format!("/runs/{run}") attr:class="relative font-mono text-accent underline-offset-2 hover:underline" attr:title=run.to_string()>{short}</A>
             }
         });
         view! { <span data-testid="queue-position" data-position=position.to_string()>{words}{held}</span> }.into_any()

@@ -8,6 +8,7 @@ use super::{LeftOut, Tab};
 use crate::calls::{Approve, Reject};
 use crate::model::{Code, Problem, Question, Run, RunId};
 use crate::ui::components::icon::Icon;
+use crate::ui::components::notice::{NOT_KNOWN, of_action};
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
@@ -35,7 +36,7 @@ pub fn ApprovalBanner(
             problem.set(None);
             follow.heard(true);
         }
-        Some(Err(failed)) => problem.set(Some(failed)),
+        Some(Err(failed)) => problem.set(Some(of_action(failed, NOT_KNOWN))),
         None => {}
     };
     Effect::new(move |_| hear(approve.value().get()));

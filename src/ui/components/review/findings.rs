@@ -9,8 +9,9 @@ use crate::calls::read_findings;
 use crate::model::RunId;
 use crate::model::review::{FindingFilter, FindingPage, Found};
 use crate::ui::components::activity::row::{place, severity_tone};
+use crate::ui::components::again::Unanswered;
+use crate::ui::components::code::Words;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::notice::ProblemNotice;
 use crate::ui::format;
 use crate::ui::slot::Slot;
 
@@ -49,7 +50,10 @@ pub fn FindingList(
                     words.set((page.rules.clone(), page.severities.clone()));
                     view! { <Table id=id.get_value() earlier=earlier.get_untracked() page limit/> }.into_any()
                 }
-                Err(problem) => view! { <div class="p-4"><ProblemNotice problem/></div> }.into_any(),
+                Err(problem) => {
+                    let again = Callback::new(move |()| findings.refetch());
+                    view! { <div class="p-4"><Unanswered problem again/></div> }.into_any()
+                }
             }
         })
     };
@@ -185,7 +189,7 @@ fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> 
             <td class="font-mono">
                 {place}
             </td>
-            <td class="findings-what">{format::one_line(&finding.message, 500)}</td>
+            <td class="findings-what"><Words text=format::one_line(&finding.message, 500)/></td>
             <td class="text-soft">{finding.rule}</td>
             <td class="text-ok">{fix}</td>
         </tr>

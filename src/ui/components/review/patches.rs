@@ -12,8 +12,8 @@ use crate::browser::{Timer, show_element};
 use crate::calls::{read_patch, read_patches};
 use crate::model::review::{PatchEntry, ShownPatch};
 use crate::model::{Problem, RunId};
+use crate::ui::components::again::Unanswered;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::notice::ProblemNotice;
 use crate::ui::format;
 use crate::ui::slot::Slot;
 
@@ -68,7 +68,10 @@ pub fn PatchList(
         Suspend::new(async move {
             match patches.await {
                 Ok(patches) => view! { <Patches id=id.get_value() patches look/> }.into_any(),
-                Err(problem) => view! { <div class="p-4"><ProblemNotice problem/></div> }.into_any(),
+                Err(problem) => {
+                    let again = Callback::new(move |()| patches.refetch());
+                    view! { <div class="p-4"><Unanswered problem again/></div> }.into_any()
+                }
             }
         })
     };
@@ -173,6 +176,10 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
             content.try_set(Some(read_patch(id, seq).await));
         });
     });
+    let again = Callback::new(move |()| {
+        asked.set_value(false);
+        content.set(None);
+    });
     // The line that a link leads to, once it is drawn.
     let soon = Slot::new();
     let marked = Memo::new(move |_| {
@@ -198,7 +205,7 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
     let body = move || match content.get() {
         _ if !open.get() => ().into_any(),
         None => view! { <p class="px-4 py-3 text-xs text-faint">"Loading…"</p> }.into_any(),
-        Some(Err(problem)) => view! { <div class="p-3"><ProblemNotice problem/></div> }.into_any(),
+        Some(Err(problem)) => view! { <div class="p-3"><Unanswered problem again/></div> }.into_any(),
         Some(Ok(ShownPatch::Text(text))) => {
             view! { <pre class="overflow-x-auto px-4 py-3 font-mono text-xs">{text}</pre> }.into_any()
         }

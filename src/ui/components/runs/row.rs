@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::components::A;
 
-use crate::model::{Offer, Phase, PhaseState, Run, Status};
+use crate::model::{Offer, Phase, PhaseState, Run, Status, plan};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::params;
 use crate::ui::components::queue::{LiveQueue, QueuePlace};
@@ -37,7 +37,7 @@ pub fn RunRow(
     let (short, waiting) = (id.short().to_owned(), id.clone());
     view! {
         <li
-            class="relative grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 border-b border-line px-4 py-2.5 transition-colors last:border-b-0 hover:bg-hover md:grid-cols-[7.5rem_minmax(0,1fr)_8rem_6.5rem_4rem] md:py-2"
+            class="relative grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 border-b border-line px-4 py-2.5 transition-colors last:border-b-0 hover:bg-hover md:gap-x-3 md:grid-cols-[6.75rem_minmax(0,1fr)_5rem_5.5rem_3.25rem] xl:gap-x-4 xl:grid-cols-[7.5rem_minmax(0,1fr)_8rem_6.5rem_4rem] md:py-2"
             data-testid="run-row"
             data-run-id=id.to_string()
             data-status=move || status.get().as_str()
@@ -66,7 +66,7 @@ pub fn RunRow(
                 </p>
             </div>
             <div class="min-w-0 max-md:order-5 max-md:col-span-2">
-                <PhaseBar phases/>
+                <PhaseBar phases status/>
                 <p class="truncate pt-1 text-xs text-soft empty:hidden">
                     {move || phase.get()}
                     {move || (status.get() == Status::Pending).then(|| view! { <QueuePlace id=waiting.clone() queue/> })}
@@ -85,13 +85,14 @@ pub fn title_of(offer: &Offer, name: &str) -> String {
 
 /// The phases as a bar of pieces.
 #[component]
-fn PhaseBar(phases: Memo<Vec<Phase>>) -> impl IntoView {
+fn PhaseBar(phases: Memo<Vec<Phase>>, status: Memo<Status>) -> impl IntoView {
     let words = move || {
         let done = phases.with(|phases| phases.iter().filter(|phase| phase.state == PhaseState::Completed).count());
         format!("{done} of {} phases completed", phases.with(Vec::len))
     };
-    let piece = |phase: Phase| {
+    let piece = |(phase, cut_off): (Phase, bool)| {
         let colour = match phase.state {
+            PhaseState::Failed if cut_off => "bg-faint",
             PhaseState::Pending | PhaseState::Skipped => "bg-line",
             PhaseState::Started => "bg-info motion-safe:animate-pulse",
             PhaseState::Completed => "bg-ok",
@@ -101,7 +102,11 @@ fn PhaseBar(phases: Memo<Vec<Phase>>) -> impl IntoView {
     };
     view! {
         <div class="flex gap-0.5" role="img" aria-label=words title=words>
-            {move || phases.get().into_iter().map(piece).collect_view()}
+            {move || {
+                let phases = phases.get();
+                let cut_off = plan::cut_off(&phases, status.get());
+                phases.into_iter().enumerate().map(|(at, phase)| piece((phase, cut_off == Some(at)))).collect_view()
+            }}
         </div>
     }
 }

@@ -3,42 +3,58 @@
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use leptos::web_sys::HtmlElement;
+use leptos_router::components::A;
 
 use super::live::LiveRuns;
 use super::row::RunRow;
-use crate::model::{Offer, RunFilter, RunPage};
+use crate::activity::Link;
+use crate::model::{Code, Offer, RunFilter, RunPage};
 use crate::ui::components::connection::ConnectionChip;
-use crate::ui::components::notice::ProblemNotice;
+use crate::ui::components::notice::{ProblemNotice, of_action};
 use crate::ui::components::queue::LiveQueue;
 use crate::ui::format;
 
 /// The runs, newest first, kept up to date.
 #[component]
 pub fn RunTable(
-    /// Which runs these are.
-    filter: RunFilter,
+    /// Which runs are wanted.
+    filter: Memo<RunFilter>,
     /// What the server has found.
     page: RunPage,
     /// The pipelines, for their titles.
     offer: RwSignal<Offer>,
+    /// Kept to how the list is connected.
+    link: RwSignal<Link>,
 ) -> impl IntoView {
-    let narrowed = filter != RunFilter { limit: filter.limit, ..RunFilter::default() };
-    let older = filter.clone();
-    let live = LiveRuns::new(filter, page);
+    let live = LiveRuns::new(filter.get_untracked(), page, link);
     Effect::new(move |_| live.begin());
+    Effect::new(move |_| live.want(filter.get()));
+    let narrowed =
+        Memo::new(move |_| live.shown.with(|shown| *shown != RunFilter { limit: shown.limit, ..RunFilter::default() }));
+    let lags = Memo::new(move |_| live.problem.with(Option::is_some) && live.wanted.get() != live.shown.get());
+    // That the server is away the chip says already.
+    let problem = move || live.problem.get().filter(|problem| problem.code != Code::Unreachable);
     let queue = LiveQueue::new();
     Effect::new(move |_| queue.begin());
     let empty = Memo::new(move |_| live.rows.with(Vec::is_empty));
     view! {
-        {move || live.problem.get().map(|problem| view! { <ProblemNotice problem/> })}
+        {move || problem().map(|problem| view! { <ProblemNotice problem/> })}
         <div class="-mb-1 flex items-center justify-between gap-3 text-xs text-faint">
-            <p class="tabular-nums">{move || counted(live.rows.with(Vec::len), live.next.get().is_some())}</p>
+            <p class="min-w-0 truncate tabular-nums">
+                {move || counted(live.rows.with(Vec::len), live.next.get().is_some())}
+                {move || lags.get().then_some(" · what you chose waits for the server")}
+            </p>
             <span class="-mr-2"><ConnectionChip link=live.link role=live.role/></span>
         </div>
         <div class="card overflow-hidden">
             <Show when=move || empty.get()>
-                {if narrowed {
-                    view! { <p class="px-6 py-16 text-center text-sm text-soft">"No run matches these filters."</p> }
+                {move || if narrowed.get() {
+                    view! {
+                        <div class="flex flex-col items-center px-6 py-16 text-center text-sm text-soft">
+                            <p>"No run matches these filters."</p>
+                            <A href="/" scroll=false attr:class="button mt-4">"Clear filters"</A>
+                        </div>
+                    }
                         .into_any()
                 } else {
                     view! { <Welcome/> }.into_any()
@@ -51,9 +67,12 @@ pub fn RunTable(
             </ul>
         </div>
         {move || live.next.get().map(|next| {
-            let address = address(&older, &next);
+            let address = live.shown.with(|shown| address(shown, &next));
             view! {
-                <div class="flex justify-center">
+                <div class="flex flex-col items-center gap-2">
+                    {move || live.no_more.get().map(|problem| {
+                        view! { <p class="text-xs text-bad" role="alert">{problem.title.clone()}". "{of_action(problem, MORE).detail}</p> }
+                    })}
                     <a
                         class="button button-small"
                         href=address
@@ -70,6 +89,9 @@ pub fn RunTable(
         })}
     }
 }
+
+/// What is said where older runs could not be fetched.
+const MORE: &str = "Press again.";
 
 /// How many runs are shown, and whether there are more.
 fn counted(shown: usize, more: bool) -> String {

@@ -17,7 +17,8 @@ const MOST: usize = 200;
 /// Begins, until the list is gone.
 pub(super) fn begin(runs: LiveRuns) {
     runs.rows.with_untracked(|rows| rows.iter().for_each(|row| row.with_untracked(news::know)));
-    ListWatch::begin(Watched { runs, gone: RefCell::default() }, runs.link, runs.role);
+    let ask = ListWatch::begin(Watched { runs, gone: RefCell::default() }, runs.link, runs.role);
+    runs.ask.set_value(Some(Box::new(ask)));
 }
 
 /// The list while it is watched.
@@ -28,7 +29,8 @@ struct Watched {
 }
 
 impl ListView for Watched {
-    type Answer = RunPage;
+    /// What was found, and what was asked for.
+    type Answer = (RunFilter, RunPage);
 
     fn listed(&self, json: &str) -> bool {
         match serde_json::from_str(json) {
@@ -42,14 +44,20 @@ impl ListView for Watched {
         }
     }
 
-    fn ask(&self) -> impl Future<Output = Result<RunPage, Problem>> + 'static {
+    fn ask(&self) -> impl Future<Output = Result<Self::Answer, Problem>> + 'static {
+        let wanted = self.runs.wanted.get_untracked();
+        let same = self.runs.shown.with_untracked(|shown| *shown == wanted);
         let shown = self.runs.rows.with_untracked(Vec::len);
-        let limit = u32::try_from(shown.clamp(50, MOST)).ok();
-        list_runs(RunFilter { limit, ..self.runs.filter.get_value() })
+        let limit = u32::try_from(shown.clamp(50, MOST)).ok().filter(|_| same);
+        let asked = list_runs(RunFilter { limit, ..wanted.clone() });
+        async move { Ok((wanted, asked.await?)) }
     }
 
-    fn show(&self, page: RunPage) {
-        self.merge(page);
+    fn show(&self, (asked, page): Self::Answer) {
+        // Others are wanted by now: they have been asked for, too.
+        if self.runs.wanted.with_untracked(|wanted| *wanted == asked) {
+            self.merge(asked, page);
+        }
     }
 
     fn failed(&self, problem: Problem) {
@@ -63,7 +71,7 @@ impl Watched {
     fn changed(&self, run: Run) -> bool {
         news::see(&run);
         let rows = self.runs.rows.get_untracked();
-        let RunFilter { status, pipeline, q, .. } = self.runs.filter.get_value();
+        let RunFilter { status, pipeline, q, .. } = self.runs.wanted.get_untracked();
         let shown = rows.iter().find(|row| row.with_untracked(|row| row.id == run.id));
         match shown {
             // An answer to a question may have overtaken it.
@@ -95,15 +103,20 @@ impl Watched {
         self.gone.borrow_mut().insert(id);
     }
 
-    /// Takes the newest runs; those that are shown below them stay.
-    fn merge(&self, mut page: RunPage) {
+    /// Takes the newest runs; those that are shown below them stay, if they are of the same kind.
+    fn merge(&self, asked: RunFilter, mut page: RunPage) {
         let runs = self.runs;
         runs.problem.set(None);
+        let same = runs.shown.with_untracked(|shown| *shown == asked);
+        if !same {
+            // What was not shown so far is no news.
+            page.runs.iter().for_each(news::know);
+        }
         page.runs.retain(|run| !self.gone.borrow().contains(&run.id));
         let rows = runs.rows.get_untracked();
         let place = |run: &Run| rows.iter().position(|row| row.with_untracked(|row| row.id == run.id));
         let below = match page.runs.last() {
-            Some(last) if page.next.is_some() => place(last).map_or(0, |place| rows.len() - place - 1),
+            Some(last) if same && page.next.is_some() => place(last).map_or(0, |place| rows.len() - place - 1),
             _ => 0,
         };
         let mut merged = Vec::with_capacity(page.runs.len() + below);
@@ -130,6 +143,10 @@ impl Watched {
         };
         if ids(&merged) != ids(&rows) {
             runs.rows.set(merged);
+        }
+        if !same {
+            runs.no_more.set(None);
+            runs.shown.set(asked);
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct Edited {
     /// What is in the field now.
     pub value: RwSignal<String>,
     was: String,
+    /// The last attempt's number.
+    attempt: u32,
     id: String,
     kind: ParamKind,
     /// Whether the field can have what was: a choice may be none any more.
@@ -20,9 +22,9 @@ pub struct Edited {
 }
 
 impl Edited {
-    /// A parameter's field, filled in from `given`; the last attempt had `last`. A parameter that is in neither is new, or was left
+    /// A parameter's field, filled in from `given`; the last attempt, of this number, had `last`. A parameter that is in neither is new, or was left
     /// out: then the field has its default.
-    pub fn new(param: &Param, given: &Params, last: &Params) -> Self {
+    pub fn new(param: &Param, given: &Params, last: &Params, attempt: u32) -> Self {
         let nothing = if param.kind == ParamKind::Boolean { "false" } else { "" };
         let text = |params: &Params| params.get(&param.name).map(ToString::to_string);
         let was = text(last).unwrap_or_else(|| nothing.to_owned());
@@ -32,7 +34,7 @@ impl Edited {
             |value: &String| param.kind != ParamKind::Choice || value.is_empty() || param.choices.contains(value);
         let value = text(given).filter(possible).or(default).unwrap_or_else(|| nothing.to_owned());
         let id = format!("param-{}", param.name);
-        Self { value: RwSignal::new(value), id, kind: param.kind, possible: possible(&was), was }
+        Self { value: RwSignal::new(value), id, kind: param.kind, possible: possible(&was), was, attempt }
     }
 
     /// Whether it is not what the last attempt had.
@@ -47,6 +49,10 @@ impl Edited {
 
     /// What the last attempt had, for people.
     pub fn was(&self) -> String {
+        format!("Attempt {} had: {}", self.attempt, self.value_then())
+    }
+
+    fn value_then(&self) -> String {
         match (self.kind, self.was.as_str()) {
             (ParamKind::Boolean, "true") => "ticked".to_owned(),
             (ParamKind::Boolean, _) => "not ticked".to_owned(),
@@ -118,11 +124,11 @@ mod tests {
             (ParamKind::Boolean, None, none(), with(ParamValue::Boolean(true)), "false", Some("ticked")),
         ];
         for (kind, default, given, last, value, was) in table {
-            let edited = Edited::new(&param(kind, default), &given, &last);
+            let edited = Edited::new(&param(kind, default), &given, &last, 3);
             assert_eq!(edited.value.get_untracked(), value, "{kind:?}");
             assert_eq!(
-                untrack(|| edited.differs()).then(|| edited.was()).as_deref(),
-                was,
+                untrack(|| edited.differs()).then(|| edited.was()),
+                was.map(|was| format!("Attempt 3 had: {was}")),
                 "{kind:?} {given:?} {last:?}"
             );
         }

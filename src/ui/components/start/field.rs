@@ -80,7 +80,7 @@ fn difference(edited: Edited) -> impl IntoView {
             let again = edited.clone();
             view! {
                 <p class="mt-1 flex min-w-0 items-baseline gap-2 text-xs text-info" data-testid="differs">
-                    <span class="min-w-0 break-all">"was: " {edited.was()}</span>
+                    <span class="min-w-0 break-all">{edited.was()}</span>
                     <button
                         type="button"
                         class="shrink-0 rounded text-accent underline underline-offset-2 noscript:hidden"

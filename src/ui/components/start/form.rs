@@ -9,11 +9,13 @@ use leptos::server_fn::ServerFn;
 use leptos::web_sys::FormData;
 
 use super::field::{ParamField, field_name};
+use crate::activity::Link;
 use crate::browser;
 use crate::calls::StartRun;
-use crate::model::{Code, Offer, ParamError, ParamKind, Pipeline, Problem};
+use crate::model::{Code, Offer, Param, ParamKind, Pipeline, Problem};
+use crate::ui::components::code::Words;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::notice::ProblemNotice;
+use crate::ui::components::notice::{ProblemNotice, of_action};
 
 /// The start form.
 #[component]
@@ -22,6 +24,8 @@ pub fn StartForm(
     offer: RwSignal<Offer>,
     /// The pipeline that is chosen at first, if there is one of this name.
     wanted: Option<String>,
+    /// How the page is connected.
+    link: RwSignal<Link>,
 ) -> impl IntoView {
     let first = offer.with_untracked(|offer| {
         let wanted = wanted.filter(|wanted| offer.pipelines.iter().any(|pipeline| pipeline.name == *wanted));
@@ -61,6 +65,7 @@ pub fn StartForm(
             focus(&format!("param-{}", error.param));
         }
     });
+    forget_when_back(link, problem, move || start.value().set(None));
     // What was chosen before the page was alive is chosen.
     let select = NodeRef::<html::Select>::new();
     Effect::new(move |_| {
@@ -111,38 +116,70 @@ pub fn StartForm(
                     "Show its fields"
                 </button>
             </div>
-            {move || pipeline.get().map(|pipeline| view! { <Fields pipeline offer errors/> })}
-            {move || problem.get().and_then(general).map(|problem| view! { <ProblemNotice problem/> })}
-            <button
-                class="button button-primary"
-                data-testid="start-run"
-                disabled=move || start.pending().get() || pipeline.with(Option::is_none)
-            >
-                {move || if start.pending().get() { Icon::Busy } else { Icon::Start }.draw()}
-                "Start run"
-            </button>
+            {move || pipeline.get().map(|pipeline| view! { <About pipeline/> })}
+            // Each with elements of its own: what is typed into one is not found in another one's, and stays as long as this one does.
+            <For each=move || pipeline.get().map(fields).unwrap_or_default() key=Clone::clone let:field>
+                <ParamField param=field.param projects=offer.with_untracked(|offer| offer.projects.clone()) errors/>
+            </For>
+            // In view however many fields there are.
+            <div class="flex flex-col gap-3 lg:sticky lg:bottom-0 lg:-mx-4 lg:rounded-b-[0.625rem] lg:bg-panel lg:px-4 lg:pt-1 lg:pb-4">
+                {move || problem.get().and_then(general).map(|problem| {
+                    let dismiss = move |()| start.value().set(None);
+                    view! { <ProblemNotice problem=of_action(problem, SAFE) dismiss=Callback::new(dismiss)/> }
+                })}
+                <button
+                    class="button button-primary"
+                    data-testid="start-run"
+                    disabled=move || start.pending().get() || pipeline.with(Option::is_none)
+                >
+                    {move || if start.pending().get() { Icon::Busy } else { Icon::Start }.draw()}
+                    "Start run"
+                </button>
+            </div>
         </form>
     }
 }
 
-/// What is said of a pipeline, its phases and its fields.
+/// What is said where the server has not answered: the form's key is still the same.
+const SAFE: &str = "The server does not answer. Press again: it will not start twice.";
+
+/// A parameter of a pipeline. Two are the same if nothing of them differs.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Field {
+    pipeline: String,
+    param: Param,
+}
+
+fn fields(Pipeline { name, params, .. }: Pipeline) -> Vec<Field> {
+    params.into_iter().map(|param| Field { pipeline: name.clone(), param }).collect()
+}
+
+/// What is said of a pipeline, and its phases.
 #[component]
-fn Fields(pipeline: Pipeline, offer: RwSignal<Offer>, errors: Signal<Vec<ParamError>>) -> impl IntoView {
-    let projects = offer.with_untracked(|offer| offer.projects.clone());
+fn About(pipeline: Pipeline) -> impl IntoView {
     let phases: Vec<&str> = pipeline.phases.iter().map(|phase| phase.name.as_str()).collect();
     let description = (!pipeline.description.is_empty())
-        .then(|| view! { <p class="text-sm text-soft">{pipeline.description.clone()}</p> });
-    let fields = pipeline.params.iter().map(|param| {
-        view! { <ParamField param=param.clone() projects=projects.clone() errors/> }
-    });
+        .then(|| view! { <p class="text-sm text-soft"><Words text=pipeline.description.clone()/></p> });
     view! {
         {description}
         <p class="flex flex-wrap gap-x-1.5 text-xs text-faint">
             <span class="sr-only">"Phases: "</span>
             {phases.join(" → ")}
         </p>
-        {fields.collect_view()}
     }
+}
+
+/// When the page is connected again, that the server could not be reached is not true any more.
+fn forget_when_back(link: RwSignal<Link>, problem: Memo<Option<Problem>>, forget: impl Fn() + 'static) {
+    Effect::new(move |before: Option<Link>| {
+        let now = link.get();
+        let unreachable =
+            problem.with_untracked(|problem| problem.as_ref().is_some_and(|p| p.code == Code::Unreachable));
+        if before.is_some_and(|before| before != now) && now.is_connected() && unreachable {
+            forget();
+        }
+        now
+    });
 }
 
 /// The values in the form. A box that is not ticked is `false`, which a form by itself does not say.
