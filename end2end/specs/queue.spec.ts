@@ -54,7 +54,7 @@ test.describe('of a group', () => {
     await expect(place.getByRole('link')).toHaveAttribute('href', `/runs/${one}`);
     const three = await server.run('alone');
     await list.open();
-    await expect(list.row(three).getByTestId('queue-position')).toHaveText(/^#2 after /);
+    await expect(list.row(three).getByTestId('queue-position')).toHaveText(/^#2 in queue, after /);
     await run.open(two);
     project.release('go');
     await run.isAt('completed', 1);
