@@ -340,6 +340,44 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn frames_in_any_order_tell_who_cancelled_an_attempt_and_how_long_its_phases_ran() {
+        let frames = [
+            status(1, 1, Status::Pending, Status::Running),
+            phase(2, 1, "lint", Started, None),
+            phase(3, 1, "lint", Completed, Some(0)),
+            phase(4, 1, "test", Started, None),
+            phase(5, 1, "test", Failed, None),
+            status(6, 1, Status::Running, Status::Cancelled),
+        ];
+        let mut state = fed(&frames);
+        let mut older = RunState::of(state.run.clone());
+        frames.iter().rev().for_each(|frame| older.learn_older(frame));
+        for state in [&state, &older] {
+            assert_eq!(state.took, BTreeMap::from([("lint".to_owned(), 500)]));
+            assert_eq!(state.cancelled_by, BTreeMap::from([(1, "the reason".to_owned())]));
+        }
+        let cut_off = |state: &RunState| {
+            let ends = frames.iter().filter_map(|frame| match &frame.body {
+                Body::Phase(change) if change.state != Started => {
+                    Some((change.name.clone(), state.is_cut_off(change, 1)))
+                }
+                _ => None,
+            });
+            ends.collect::<Vec<_>>()
+        };
+        let expected = [("lint".to_owned(), false), ("test".to_owned(), true)];
+        assert_eq!(
+            cut_off(&fed(&frames[..5])),
+            [expected[0].clone(), ("test".to_owned(), false)],
+            "that is not known yet"
+        );
+        assert_eq!(cut_off(&state), expected);
+        state.apply(&status(7, 2, Status::Cancelled, Status::Pending));
+        assert_eq!(cut_off(&state), expected);
+        assert!(state.took.is_empty() && state.cancelled_by.contains_key(&1));
+    }
+
+    #[test]
     fn each_rerun_leaves_its_mark() {
         let mut frames = first_attempt();
         frames.push(status(7, 2, Status::Failed, Status::Pending));

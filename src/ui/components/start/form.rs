@@ -122,7 +122,7 @@ pub fn StartForm(
                 <ParamField param=field.param projects=offer.with_untracked(|offer| offer.projects.clone()) errors/>
             </For>
             // In view however many fields there are.
-            <div class="flex flex-col gap-3 lg:sticky lg:bottom-0 lg:-mx-4 lg:rounded-b-[0.625rem] lg:bg-panel lg:px-4 lg:pt-1 lg:pb-4">
+            <div class="flex flex-col gap-3 lg:sticky lg:-bottom-1 lg:-mx-4 lg:rounded-b-[0.625rem] lg:border-t lg:border-line lg:bg-panel lg:px-4 lg:pt-3 lg:pb-5">
                 {move || problem.get().and_then(general).map(|problem| {
                     let dismiss = move |()| start.value().set(None);
                     view! { <ProblemNotice problem=of_action(problem, SAFE) dismiss=Callback::new(dismiss)/> }
