@@ -200,8 +200,11 @@ pub async fn rerun_edited(
 pub async fn cancel(
     /// The run's id.
     id: String,
+    /// Whether what runs is killed at once, without the time to end by itself.
+    kill: bool,
 ) -> Result<Run, Problem> {
-    server::answer_action(server::service()?.cancel(&id, &server::operator()).await)
+    let kill = if kill { Kill::AtOnce } else { Kill::AfterGrace };
+    server::answer_action(server::service()?.cancel(&id, &server::operator(), kill).await)
 }
 
 /// Has a run stay whatever the rules of retention say, or has it stay no longer.
@@ -327,7 +330,7 @@ pub async fn read_patch(
 #[cfg(feature = "ssr")]
 use crate::model::Answer;
 #[cfg(feature = "ssr")]
-use crate::service::Begin;
+use crate::service::{Begin, Kill};
 
 #[cfg(feature = "ssr")]
 mod server {

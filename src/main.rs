@@ -35,13 +35,7 @@ enum Command {
     Vacuum(DataArgs),
     /// The leash of one phase's command; the server starts it by itself.
     #[command(hide = true)]
-    Supervise {
-        /// Its limit of open files.
-        #[arg(long)]
-        open_files: Option<u64>,
-        /// Given to `sh -c`.
-        command: String,
-    },
+    Supervise(supervisor::SuperviseArgs),
     /// A phase of a built-in pipeline; a run starts it by itself.
     #[command(hide = true)]
     Work {
@@ -55,7 +49,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         // Before any runtime is there: the leash is one plain process.
-        Command::Supervise { open_files, command } => supervisor::supervise(&command, open_files),
+        Command::Supervise(args) => supervisor::supervise(&args),
         Command::Work { pipeline, phase } => work(&pipeline, &phase),
         Command::Serve(args) => serve(*args),
         Command::Vacuum(args) => match vacuum(&args) {

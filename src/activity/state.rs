@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::attempt::{Attempt, AttemptMark, AttemptView};
-use crate::model::kinds::{ApprovalState, Outcome, PhaseChange, Progress, StatusChange};
+use crate::model::kinds::{ApprovalState, CancelRequest, Outcome, PhaseChange, Progress, StatusChange};
 use crate::model::review::Tally;
+use crate::model::run::Cancel;
 use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timestamp, plan};
 
 /// The run as of the page's cursor.
@@ -22,6 +23,8 @@ pub struct RunState {
     pub excluded: Vec<String>,
     /// How long the phases of the current attempt ran, in milliseconds, by name, as far as its frames are known.
     pub took: BTreeMap<String, u64>,
+    /// The signals that ended the commands of phases of the current attempt, by the phase's name, as far as their frames are known.
+    pub signals: BTreeMap<String, String>,
     /// Who or what ended the attempts that were cancelled, by the attempt's number, as far as their frames are known.
     pub cancelled_by: BTreeMap<u32, String>,
     /// The attempts before the current one, oldest first, as far as they are known.
@@ -37,6 +40,7 @@ impl RunState {
             run,
             progress: BTreeMap::new(),
             took: BTreeMap::new(),
+            signals: BTreeMap::new(),
             cancelled_by: BTreeMap::new(),
             outcome: None,
             tally: Tally { findings: 0, patches: 0 },
@@ -91,6 +95,12 @@ impl RunState {
                     self.run.phase = Some(phase.to_string());
                 }
             }
+            Body::Cancel(request) => {
+                let CancelRequest { by, kill_at, force } = request.clone();
+                self.run.cancel = Some(Cancel { by, at: frame.ts, kill_at, force });
+                // Nobody is asked any more.
+                self.run.approval = None;
+            }
             // Why the run failed is said of the run, at its end; commands report errors of their own.
             Body::Error(_) if frame.phase.is_some() => {}
             Body::Error(failure) => self.run.error = Some(failure.message.clone()),
@@ -104,6 +114,7 @@ impl RunState {
             | Body::Output(_)
             | Body::Origin(_)
             | Body::Notification(_)
+            | Body::Notice(_)
             | Body::Other(_) => {}
         }
     }
@@ -120,7 +131,10 @@ impl RunState {
             (Body::Progress(progress), Some(phase)) if !self.progress.contains_key(&**phase) => {
                 self.progress.insert(phase.to_string(), progress.clone());
             }
-            (Body::Phase(change), _) => self.learn_took(change),
+            (Body::Phase(change), _) => {
+                self.learn_took(change);
+                self.learn_signal(change);
+            }
             (Body::Approval(asked), _) if self.excluded.is_empty() => self.excluded.clone_from(&asked.exclude),
             (Body::Outcome(outcome), _) if self.outcome.is_none() => self.outcome = Some(outcome.clone()),
             _ => {}
@@ -153,6 +167,16 @@ impl RunState {
         }
     }
 
+    /// Only of a phase whose last end was told by no newer frame.
+    fn learn_signal(&mut self, change: &PhaseChange) {
+        let is_current = |phase: &Phase| phase.name == change.name && phase.exit_code == change.exit_code;
+        if let Some(signal) = &change.signal
+            && self.run.phases.iter().any(is_current)
+        {
+            self.signals.entry(change.name.clone()).or_insert_with(|| signal.clone());
+        }
+    }
+
     fn turn(&mut self, change: &StatusChange, frame: &Frame) {
         let &StatusChange { from, to, ref reason } = change;
         self.learn_end(change, frame.attempt);
@@ -162,6 +186,7 @@ impl RunState {
         }
         run.status = to;
         run.attempt = frame.attempt;
+        run.cancel = None;
         match to {
             Status::Pending => {
                 run.queued_at = frame.ts;
@@ -175,6 +200,7 @@ impl RunState {
                 }
                 self.progress.clear();
                 self.took.clear();
+                self.signals.clear();
                 self.outcome = None;
                 self.tally = Tally::default();
                 self.excluded.clear();
@@ -213,6 +239,7 @@ impl RunState {
             PhaseState::Pending => {}
             PhaseState::Started => {
                 self.took.remove(&change.name);
+                self.signals.remove(&change.name);
                 phase.started_at = Some(at);
                 phase.finished_at = None;
                 phase.exit_code = None;
@@ -221,6 +248,7 @@ impl RunState {
             PhaseState::Completed | PhaseState::Failed => {
                 let told = change.duration_ms.filter(|_| !change.carried);
                 self.took.extend(told.map(|took| (change.name.clone(), took)));
+                self.signals.extend(change.signal.clone().map(|signal| (change.name.clone(), signal)));
                 phase.finished_at = Some(at);
                 phase.exit_code = change.exit_code;
                 let took = change.duration_ms.and_then(|took| i64::try_from(took).ok());
@@ -264,6 +292,7 @@ pub(super) mod tests {
             phases: vec![phase("lint"), phase("test")],
             error: None,
             approval: None,
+            cancel: None,
             pin: Pin::default(),
         }
     }
@@ -283,7 +312,7 @@ pub(super) mod tests {
 
     fn phase(seq: u64, attempt: u32, name: &str, state: PhaseState, exit_code: Option<i32>) -> Frame {
         let duration_ms = exit_code.map(|_| 500);
-        let change = PhaseChange { name: name.into(), state, exit_code, duration_ms, carried: false };
+        let change = PhaseChange { name: name.into(), state, exit_code, signal: None, duration_ms, carried: false };
         frame(seq, attempt, Some(name), Body::Phase(change))
     }
 

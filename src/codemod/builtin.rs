@@ -5,7 +5,7 @@ use super::analysis::Severity;
 use super::autofix::{ALL, NONE, PROJECT};
 use super::linters::{self, Linter};
 use super::rules::PACKS;
-use crate::model::{Conditions, Gate, Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
+use crate::model::{Conditions, Gate, OutputMode, Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
 
 /// The phases of both (CONTRACT.md, "Words").
 const PHASES: [&str; 4] = ["scanning", "analyzing", "generating", "applying"];
@@ -115,6 +115,8 @@ fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, give
             run: format!("{given}exec \"$RUNTRAIL_PROGRAM\" work {name} {phase}"),
             approval,
             question: question.to_owned(),
+            // Its reports are long lines that take several writes; what git says must not fall in between.
+            output: OutputMode::Separate,
             ..PhaseSpec::default()
         }
     };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::places::variables;
-use super::verdict::{Ended, Finished, PhaseEnd, Verdict, cancelled, completed, failed, rejected};
+use super::report::Exit;
+use super::verdict::{Ended, Finished, PhaseEnd, Verdict, cancelled, completed, failed, rejected, service_signalled};
 use super::worker::Worker;
 use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState, Failure, Output, PhaseChange};
@@ -78,11 +79,17 @@ impl Worker {
             outputs.extend(told.outputs.iter().map(|(name, value)| (Output::variable(name), value.clone())));
             let state = if ended.is_good() { PhaseState::Completed } else { PhaseState::Failed };
             let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-            let exit_code = ended.exit_code();
-            let change = PhaseChange { name: spec.name.clone(), state, exit_code, duration_ms, carried: false };
+            let (exit_code, signal) = (ended.exit_code(), ended.signal());
+            let change = PhaseChange { name: spec.name.clone(), state, exit_code, signal, duration_ms, carried: false };
             let mut end = PhaseEnd { change, failure: None };
-            if matches!(ended, Ended::Stopped) {
-                return Ok(Some(Finished { verdict: self.stopped().await?, end: Some(end), rest }));
+            match &ended {
+                Ended::Stopped => {
+                    return Ok(Some(Finished { verdict: self.stopped().await?, end: Some(end), rest }));
+                }
+                Ended::Signalled(signalled) => {
+                    return Ok(Some(Finished { verdict: service_signalled(signalled), end: Some(end), rest }));
+                }
+                _ => {}
             }
             earlier.push(Outcome { spec, state });
             let decides = state == PhaseState::Failed && !spec.continue_on_error && failure.is_none();
@@ -129,6 +136,8 @@ impl Worker {
 
     /// Asks a person, and lets go of the run.
     async fn ask(&self, spec: &PhaseSpec, phase: Arc<str>) -> Result<(), WriteError> {
+        // Nobody would watch over them while nobody carries the run out.
+        self.end_background().await?;
         let question = spec.asks();
         let asked =
             Approval { question: question.clone(), state: ApprovalState::Waiting, by: None, exclude: Vec::new() };
@@ -154,6 +163,7 @@ impl Worker {
             name: name.to_string(),
             state: PhaseState::Started,
             exit_code: None,
+            signal: None,
             duration_ms: None,
             carried: false,
         });
@@ -183,7 +193,7 @@ impl Worker {
         Ok(Some(failed(match said {
             Some(Body::Error(failure)) => failure,
             // It was journaled by an earlier build.
-            _ => Ended::Exited(phase.exit_code).failure(spec, None),
+            _ => Ended::Exited(phase.exit_code.map(Exit::with_code)).failure(spec, None),
         })))
     }
 }

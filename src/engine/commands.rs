@@ -8,42 +8,74 @@ use std::path::Path;
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
+use super::report::{Exit, Processes, Signalled};
+use crate::model::{LogStream, OutputMode};
+
 /// Variables of a command's environment, by name.
 pub type Variables = HashMap<String, OsString>;
 
 /// Carries commands out.
 pub trait Commands: Send + Sync {
-    /// Starts a command in `folder`, with these variables beside the server's own.
+    /// Starts a command.
     ///
     /// # Errors
     /// It cannot be started: no such program or folder, no memory, too many processes.
-    fn start(
-        &self,
-        command: &str,
-        folder: &Path,
-        variables: Variables,
-    ) -> std::io::Result<(Box<dyn RunningCommand>, Outputs)>;
+    fn start(&self, command: CommandSpec<'_>) -> std::io::Result<(Box<dyn RunningCommand>, Outputs)>;
+}
+
+/// What to start.
+#[derive(Debug)]
+pub struct CommandSpec<'a> {
+    /// Given to `sh -c`.
+    pub run: &'a str,
+    /// The folder it runs in.
+    pub folder: &'a Path,
+    /// Its variables, beside the server's own.
+    pub variables: Variables,
+    /// How it prints.
+    pub output: OutputMode,
+    /// Whether what it leaves behind is kept, if it ends with exit code 0.
+    pub background: bool,
 }
 
 /// A command that runs. Dropping it ends everything it started.
 #[async_trait]
 pub trait RunningCommand: Send {
-    /// Asks it to end.
+    /// Asks it, and all it started, to end. Repeating it is harmless.
     async fn terminate(&mut self);
 
     /// Ends it and all it started.
     async fn kill(&mut self);
 
-    /// Waits until it and all it started have ended; its exit code, `None` if it was ended from outside.
+    /// Waits for what happens next to it. After [`CommandEvent::Gone`] nothing does, and that is said again.
     ///
     /// Cancel safe.
-    async fn ended(&mut self) -> Option<i32>;
+    async fn next_event(&mut self) -> CommandEvent;
+
+    /// The outputs of what it has left behind, once it has ended and that is kept; those it was started with end.
+    fn outputs_left(&mut self) -> Outputs;
 }
 
-/// The two outputs of a command.
-pub struct Outputs {
-    /// Standard output.
-    pub stdout: Box<dyn AsyncRead + Send + Unpin>,
-    /// Standard error.
-    pub stderr: Box<dyn AsyncRead + Send + Unpin>,
+/// What happens to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandEvent {
+    /// It could not be started, for this reason.
+    NotStarted(String),
+    /// It has ended. Others that it started may still be there.
+    Ended(Exit),
+    /// The whole service was sent a signal that asks it to end, and so was the command.
+    Signalled(Signalled),
+    /// It has left these processes behind, which were asked to end.
+    Left(Processes),
+    /// These processes could not be ended.
+    Stuck(Processes),
+    /// It and all it started have ended, but for those that are stuck.
+    Gone,
 }
+
+/// The outputs of a command, each with the name that its lines get.
+pub type Outputs = Vec<(LogStream, Output)>;
+
+/// One output of a command. It ends when everything was read that was printed before all processes of the command had ended,
+/// whoever else holds it open.
+pub type Output = Box<dyn AsyncRead + Send + Unpin>;

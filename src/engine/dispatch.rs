@@ -13,7 +13,7 @@ use super::worker::Worker;
 use super::workspace::discard;
 use crate::journal::WriteError;
 use crate::model::{RunId, Status, Timestamp};
-use crate::store::{Change, Guard, RunKey, Write};
+use crate::store::{RunKey, Write};
 
 /// How often the engine looks by itself for runs that wait or that nobody holds, at the most.
 const LOOK: Duration = Duration::from_secs(1);
@@ -179,7 +179,7 @@ impl EngineTask {
         let Some(run) = self.shared.store.run(key).await? else { return Ok(()) };
         let by = format!("run {by}, which takes its place");
         let write = match run.status {
-            Status::Running => Write::new(key, Guard::Standing(run.status, run.attempt), Change::AskCancel { by }),
+            Status::Running => Write::ask_cancel(key, &run, by, self.shared.options.grace, false),
             _ => match Write::cancel_waiting(key, &run, &by) {
                 Some(write) => write,
                 // It has ended.
@@ -188,7 +188,7 @@ impl EngineTask {
         };
         match self.shared.journal.write(write).await {
             Ok(_) => {
-                self.shared.cancel(key);
+                self.shared.cancel(key, false);
                 Ok(())
             }
             // It went on meanwhile: it is found again.

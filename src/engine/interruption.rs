@@ -51,7 +51,14 @@ fn cut_off(key: RunKey, run: &Run, cancelled: Option<bool>, now: Timestamp) -> W
             PhaseState::Pending => (PhaseState::Skipped, None),
             PhaseState::Completed | PhaseState::Failed | PhaseState::Skipped => continue,
         };
-        write.add_phase(PhaseChange { name: phase.name.clone(), state, exit_code: None, duration_ms, carried: false });
+        write.add_phase(PhaseChange {
+            name: phase.name.clone(),
+            state,
+            exit_code: None,
+            signal: None,
+            duration_ms,
+            carried: false,
+        });
     }
     write
 }

@@ -6,13 +6,19 @@
 //! happens is journaled. Knows no HTTP.
 
 mod attempt;
+mod background;
 mod commands;
 mod dispatch;
+mod ending;
 mod interruption;
 mod lines;
+mod memory;
 mod output;
+mod pipe;
 mod places;
 mod process;
+mod process_table;
+mod report;
 pub mod supervisor;
 mod sweep;
 mod tries;
@@ -32,9 +38,10 @@ use crate::journal::Journal;
 use crate::pipelines::Projects;
 use crate::store::{RunKey, Store};
 
-pub use commands::{Commands, Outputs, RunningCommand, Variables};
+pub use commands::{CommandEvent, CommandSpec, Commands, Output, Outputs, RunningCommand, Variables};
 pub use dispatch::EngineTask;
 pub use process::Processes;
+pub use report::{Exit, Processes as NamedProcesses, Signalled};
 pub use workspace::Workspaces;
 
 /// How the engine works.
@@ -96,12 +103,17 @@ impl Engine {
     }
 
     /// Ends a run that is carried out here; that someone asked for it stands in the database. Elsewhere, its worker hears
-    /// of it with its next heartbeat.
-    pub fn cancel(&self, run: RunKey) {
-        if !self.shared.cancel(run) {
+    /// of it with its next heartbeat. With `force`, what it runs is killed at once.
+    pub fn cancel(&self, run: RunKey, force: bool) {
+        if !self.shared.cancel(run, force) {
             // It may wait for a person: then nobody has it, and a worker is to end it.
             self.wake();
         }
+    }
+
+    /// How long a command may take to end after it was asked to.
+    pub fn grace(&self) -> Duration {
+        self.shared.options.grace
     }
 
     /// How many runs are carried out here at once.
@@ -115,14 +127,32 @@ impl Engine {
     }
 }
 
-type Running = HashMap<RunKey, (i64, CancellationToken)>;
+type Running = HashMap<RunKey, (i64, CancelSignal)>;
+
+/// How a worker hears that somebody wants its run to end.
+#[derive(Clone, Debug, Default)]
+struct CancelSignal {
+    /// What runs is asked to end, and killed after the grace time.
+    asked: CancellationToken,
+    /// It is killed at once.
+    forced: CancellationToken,
+}
+
+impl CancelSignal {
+    fn cancel(&self, force: bool) {
+        if force {
+            self.forced.cancel();
+        }
+        self.asked.cancel();
+    }
+}
 
 impl Shared {
     /// Tells a run's worker to end it. Whether there is one here.
-    fn cancel(&self, run: RunKey) -> bool {
+    fn cancel(&self, run: RunKey, force: bool) -> bool {
         let running = self.running();
         let signal = running.get(&run).map(|(_, signal)| signal);
-        signal.inspect(|signal| signal.cancel()).is_some()
+        signal.inspect(|signal| signal.cancel(force)).is_some()
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Running> {

@@ -61,7 +61,7 @@ impl Told {
 /// Heard while it is read.
 pub type Reported = Mutex<Told>;
 
-/// Journals everything both outputs carry until they end.
+/// Journals everything these outputs carry until they end.
 ///
 /// # Errors
 /// The journal refused: the lease is gone, or the database is.
@@ -74,8 +74,12 @@ pub async fn journal_all(
 ) -> Result<(), WriteError> {
     let (sender, mut waiting) = mpsc::unbounded_channel();
     let queue = Queue { groups: sender, room: Arc::new(Semaphore::new(WAITING)) };
-    let stdout = read(outputs.stdout, LogStream::Stdout, Arc::clone(phase), reported, queue.clone());
-    let stderr = read(outputs.stderr, LogStream::Stderr, Arc::clone(phase), reported, queue);
+    let readers = outputs.into_iter().map(|(stream, pipe)| {
+        // The last one to end drops the last way to the journal.
+        read(pipe, stream, Arc::clone(phase), reported, queue.clone())
+    });
+    let readers = futures::future::join_all(readers);
+    drop(queue);
     let write = async {
         while let Some(Group { mut frames, mut room }) = waiting.recv().await {
             while room.num_permits() < GROUP
@@ -90,13 +94,12 @@ pub async fn journal_all(
         }
         Ok(())
     };
-    // The readers end with their pipes; the writer when both have ended, or at once if the journal refuses.
-    let both = async { tokio::join!(stdout, stderr) };
-    tokio::pin!(both);
+    // The readers end with their pipes; the writer when all have ended, or at once if the journal refuses.
+    tokio::pin!(readers);
     tokio::pin!(write);
     tokio::select! {
         result = &mut write => result,
-        _ = &mut both => write.await,
+        _ = &mut readers => write.await,
     }
 }
 
@@ -169,8 +172,8 @@ fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>, reporte
     let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
     let mut frames = Vec::with_capacity(lines.len());
     for Line { text, cont } in lines.drain(..) {
-        // Only standard output reports, and only with a whole line.
-        if stream == LogStream::Stdout
+        // Standard error never reports, and only a whole line does.
+        if stream.may_report()
             && !cont
             && let Some(body) = Body::reported(&text)
         {

@@ -47,8 +47,18 @@ pub(super) async fn enter(folder: &Path, below: &str) -> std::io::Result<PathBuf
     if below.is_empty() {
         return Ok(folder.to_owned());
     }
-    let top = tokio::fs::canonicalize(folder).await?;
-    let folder = tokio::fs::canonicalize(folder.join(below)).await?;
+    let find = async |folder: &Path, remedy: &str| {
+        let missing = |error: std::io::Error| {
+            let what = match error.kind() {
+                std::io::ErrorKind::NotFound => format!("does not exist; {remedy}"),
+                _ => format!("cannot be entered: {error}"),
+            };
+            std::io::Error::new(error.kind(), format!("its folder {} {what}", folder.display()))
+        };
+        tokio::fs::canonicalize(folder).await.map_err(missing)
+    };
+    let top = find(folder, "make it again, and then run it again").await?;
+    let folder = find(&folder.join(below), "make it in an earlier phase, or correct `dir`").await?;
     let outside = || std::io::Error::other(format!("its folder {below} leads out of that of the run"));
     if folder.starts_with(top) { Ok(folder) } else { Err(outside()) }
 }

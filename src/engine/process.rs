@@ -1,26 +1,43 @@
 //! Commands as processes, each on a leash. Dropping one ends everything it started.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use async_trait::async_trait;
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
 
-use super::commands::{Commands, Outputs, RunningCommand, Variables};
+use super::commands::{CommandEvent, CommandSpec, Commands, Outputs, RunningCommand};
+use super::pipe::{Ends, Left, TERMINAL_TYPE, open_outputs};
+use super::report::Report;
 use super::supervisor;
 use super::sweep::{VARIABLE, sweep_attempt};
+use crate::model::OutputMode;
 use crate::pipelines::Catalog;
 
 /// What the server knows and a command must not.
 const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
 
+/// The longest report: a supervisor bounds what it names.
+const LONGEST_REPORT: usize = 64 * 1024;
+
 /// A running command, on its leash.
 struct Process {
     supervisor: Child,
-    leash: ChildStdin,
+    leash: UnixStream,
+    /// What was read of reports that are not complete.
+    heard: Vec<u8>,
     /// The workspace of its attempt, by which its children are found if the supervisor is killed.
     workspace: Option<PathBuf>,
+    /// Cancelled when nobody is left who could print.
+    ended: CancellationToken,
+    /// The outputs of what it leaves behind.
+    left: Vec<Left>,
+    is_gone: bool,
 }
 
 /// Carries commands out as processes.
@@ -35,17 +52,19 @@ pub struct Processes {
 
 impl Commands for Processes {
     /// Starts `sh -c command`.
-    fn start(
-        &self,
-        command: &str,
-        folder: &Path,
-        variables: Variables,
-    ) -> std::io::Result<(Box<dyn RunningCommand>, Outputs)> {
+    fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
+        let CommandSpec { run, folder, variables, output, background } = command;
         let workspace = variables.get(VARIABLE).map(PathBuf::from);
         let mut start = Command::new(&self.program);
         start.arg("supervise");
         if let Some(limit) = self.open_files {
             start.args(["--open-files", &limit.to_string()]);
+        }
+        if background {
+            start.arg("--keep");
+        }
+        if output == OutputMode::Tty {
+            start.arg("--terminal").env("TERM", TERMINAL_TYPE);
         }
         // The server's own, not what a phase sets.
         for secret in SECRETS {
@@ -54,23 +73,46 @@ impl Commands for Processes {
         for secret in self.catalog.secrets() {
             start.env_remove(secret);
         }
+        let ended = CancellationToken::new();
+        let (outputs, left, Ends { stdout, stderr }) = open_outputs(output, background, &ended)?;
+        let (leash, its_leash) = std::os::unix::net::UnixStream::pair()?;
+        leash.set_nonblocking(true)?;
         start
-            .arg(command)
+            .arg("--")
+            .arg(run)
             .current_dir(folder)
             .envs(variables)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdin(Stdio::from(OwnedFd::from(its_leash)))
+            .stdout(stdout)
+            .stderr(stderr)
             // A Ctrl-C at the server's terminal is for the server, which then ends its runs in order.
             .process_group(0);
-        let mut supervisor = start.spawn()?;
-        let parts = (supervisor.stdin.take(), supervisor.stdout.take(), supervisor.stderr.take());
-        let (Some(leash), Some(stdout), Some(stderr)) = parts else {
-            return Err(std::io::Error::other("the command's pipes are missing"));
-        };
-        let outputs = Outputs { stdout: Box::new(stdout), stderr: Box::new(stderr) };
-        Ok((Box::new(Process { supervisor, leash, workspace }), outputs))
+        let supervisor = start.spawn().map_err(|error| explain(error, folder, &self.program))?;
+        let leash = UnixStream::from_std(leash)?;
+        let process = Process { supervisor, leash, heard: Vec::new(), workspace, ended, left, is_gone: false };
+        Ok((Box::new(process), outputs))
     }
+}
+
+/// Names what is missing: the system only says that something is.
+fn explain(error: io::Error, folder: &Path, program: &Path) -> io::Error {
+    let kind = error.kind();
+    if !matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied) {
+        return error;
+    }
+    let shown = folder.display();
+    let message = match std::fs::metadata(folder) {
+        Err(lost) if lost.kind() == io::ErrorKind::NotFound => {
+            format!("its folder {shown} does not exist any more; make it again, and then run it again")
+        }
+        Err(lost) => format!("its folder {shown} cannot be entered: {lost}"),
+        Ok(found) if !found.is_dir() => format!("{shown} is not a folder any more; make it one, and then run it again"),
+        Ok(_) if kind == io::ErrorKind::PermissionDenied => {
+            format!("the server may not enter its folder {shown}, or start {}: {error}", program.display())
+        }
+        Ok(_) => format!("Runtrail's own program {} is missing; restart the server", program.display()),
+    };
+    io::Error::new(kind, message)
 }
 
 #[async_trait]
@@ -84,15 +126,58 @@ impl RunningCommand for Process {
         let _ = self.leash.write_all(&[supervisor::KILL]).await;
     }
 
-    async fn ended(&mut self) -> Option<i32> {
-        // Child::wait would close the leash, which means "kill"; it is not the child's stdin any more, so it stays open.
-        let code = self.supervisor.wait().await.ok().and_then(supervisor::exit_code);
-        // Killed itself, it has left all but the shell behind. Only one command of an attempt runs at a time.
-        if code.is_none()
-            && let Some(workspace) = &self.workspace
-        {
+    async fn next_event(&mut self) -> CommandEvent {
+        while !self.is_gone {
+            if let Some(end) = self.heard.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.heard.drain(..=end).collect();
+                match serde_json::from_slice(&line) {
+                    Ok(report) => return self.heed(report),
+                    Err(error) => tracing::warn!(%error, "a supervisor reports what cannot be read"),
+                }
+                continue;
+            }
+            match self.leash.read_buf(&mut self.heard).await {
+                Ok(count) if count > 0 && self.heard.len() < LONGEST_REPORT => {}
+                _ => self.bury().await,
+            }
+        }
+        CommandEvent::Gone
+    }
+
+    fn outputs_left(&mut self) -> Outputs {
+        // What is left has an end of its own.
+        self.ended = CancellationToken::new();
+        std::mem::take(&mut self.left).into_iter().filter_map(|left| left.open(&self.ended).ok()).collect()
+    }
+}
+
+impl Process {
+    fn heed(&mut self, report: Report) -> CommandEvent {
+        match report {
+            Report::NotStarted(reason) => CommandEvent::NotStarted(reason),
+            Report::Ended(exit) => {
+                if !self.left.is_empty() && exit.code == 0 {
+                    // What it has printed itself is read to its end; what it leaves behind goes on printing.
+                    self.ended.cancel();
+                }
+                CommandEvent::Ended(exit)
+            }
+            Report::Signalled(signalled) => CommandEvent::Signalled(signalled),
+            Report::Left(left) => CommandEvent::Left(left),
+            Report::Stuck(stuck) => CommandEvent::Stuck(stuck),
+        }
+    }
+
+    /// The supervisor says no more: it has ended, or ends now.
+    async fn bury(&mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.supervisor.wait().await;
+        // Killed itself, it has left all but the shell behind. What other commands of the attempt keep in the background goes with it.
+        let was_killed = status.map_or(true, |status| status.signal().is_some());
+        if was_killed && let Some(workspace) = &self.workspace {
             sweep_attempt(workspace).await;
         }
-        code
+        self.ended.cancel();
+        self.is_gone = true;
     }
 }

@@ -1,25 +1,34 @@
 //! `runtrail supervise`: the leash of one phase's command. A program of its own, between the server and the command.
 //!
-//! It holds one end of a pipe from the server (its standard input) and starts the command in a process group. When the
-//! server goes away, in whatever way, the pipe closes and everything the command ever started is killed. It is the
-//! *subreaper* of its descendants (prctl(2), `PR_SET_CHILD_SUBREAPER`), so it also finds those that left the process group
-//! or lost their parent. Should it be killed itself, the command dies by its parent-death signal.
+//! Its standard input is a socket to the server, which closes when the server goes away, in whatever way; then everything the
+//! command ever started is killed. It is the *subreaper* of its descendants (prctl(2), `PR_SET_CHILD_SUBREAPER`), so it also finds
+//! those that left the process group or the session, or lost their parent. Should it be killed itself, the command dies by its
+//! parent-death signal.
 //!
-//! No threads of a runtime, no output of its own: the command writes straight into the server's pipes.
+//! One thread that waits for three things: words of the server, signals, and the time at which [`Ending`] wants to look again.
+//! It prints nothing: the command writes straight into the server's pipes.
 
-use std::io::Read;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, WaitOptions, wait};
 
-/// Byte from the server: ask the process group to end (SIGTERM).
+use super::ending::{Ending, Request, Then};
+use super::memory::killed_for_lack_of_memory;
+use super::process_table::{ProcessInfo, Sent, descendants, look_up, send};
+use super::report::{Exit, Processes, Report, Signalled};
+use crate::model::kinds::ProcessName;
+
+/// Byte from the server: ask all processes to end (SIGTERM).
 pub const TERMINATE: u8 = b't';
 /// Byte from the server: end everything now (SIGKILL).
 pub const KILL: u8 = b'k';
@@ -27,123 +36,275 @@ pub const KILL: u8 = b'k';
 /// The exit code when the command could not be started, as shells have it.
 const NOT_STARTED: u8 = 127;
 
-/// The command runs; what it leaves behind is killed as soon as it ends.
-const RUN: u8 = 0;
-/// The command was asked to end; what it leaves behind may take its time.
-const ENDING: u8 = 1;
-/// Everything must end.
-const KILLED: u8 = 2;
+/// Signals that ask a whole service to end. The command may get one a moment before its supervisor does.
+const REQUESTS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// Runs `sh -c command` until everything it started has ended. Returns the command's exit code; 128 + n if signal n ended it.
-/// With `open_files`, its limit of open files is that again, after the server has raised its own.
-pub fn supervise(command: &str, open_files: Option<u64>) -> ExitCode {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
-        eprintln!("runtrail: cannot watch over the command's descendants: {error}");
-        return ExitCode::from(NOT_STARTED);
-    }
-    if let Some(limit) = open_files
-        && let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
-    {
-        // Lower than what it is now, so nothing forbids it.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, limit.min(most), most);
-    }
-    // By its place: a phase may have a PATH of its own.
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", command]).stdin(Stdio::null()).process_group(0);
-    die_with_parent(&mut shell);
-    let main = match shell.spawn() {
-        Ok(child) => Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)),
-        Err(error) => {
-            eprintln!("runtrail: cannot start sh: {error}");
-            return ExitCode::from(NOT_STARTED);
-        }
-    };
-    let mode = Arc::new(AtomicU8::new(RUN));
-    {
-        let mode = Arc::clone(&mode);
-        std::thread::spawn(move || listen(main, &mode));
-    }
-    let code = reap(main, &mode);
-    ExitCode::from(code)
+/// How long is waited for such a signal after a command has failed, which it may have done because of it.
+const SIGNAL_FOLLOWS: Duration = Duration::from_millis(100);
+
+/// What to supervise.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SuperviseArgs {
+    /// Its limit of open files, after the server has raised its own.
+    #[arg(long)]
+    open_files: Option<u64>,
+    /// Its standard output is a terminal that becomes its controlling one.
+    #[arg(long)]
+    terminal: bool,
+    /// What it leaves behind is kept, if it ends with exit code 0, until the server asks for the end.
+    #[arg(long)]
+    keep: bool,
+    /// Given to `sh -c`.
+    command: String,
 }
 
-/// Does as the server says, until it says nothing more because it is gone.
-fn listen(main: Pid, mode: &AtomicU8) {
-    let mut byte = [0];
-    loop {
-        match std::io::stdin().read(&mut byte) {
-            Ok(1) if byte[0] == TERMINATE => {
-                mode.fetch_max(ENDING, Ordering::SeqCst);
-                // Already gone is as good as ended.
-                let _ = killpg(main, Signal::SIGTERM);
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            // KILL, an unknown byte, the end, or a broken pipe: nobody wants this command any more.
-            _ => {
-                mode.store(KILLED, Ordering::SeqCst);
-                kill_all(main);
-                return;
-            }
+/// Runs `sh -c command` until everything it started has ended.
+pub fn supervise(args: &SuperviseArgs) -> ExitCode {
+    // The socket is the standard input; a copy of it may be written to.
+    let Ok(leash) = std::io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::from(NOT_STARTED) };
+    let mut leash = UnixStream::from(leash);
+    match Supervisor::start(args, &leash) {
+        Ok(mut supervisor) => {
+            supervisor.watch();
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            tell(&mut leash, &Report::NotStarted(reason));
+            ExitCode::from(NOT_STARTED)
         }
     }
 }
 
-/// Waits until no descendant is left, the command first. Returns the command's exit code.
-fn reap(main: Pid, mode: &AtomicU8) -> u8 {
-    let mut code = NOT_STARTED;
-    loop {
-        match waitpid(None, None) {
-            Ok(WaitStatus::Exited(pid, status)) if pid == main => code = u8::try_from(status & 0xff).unwrap_or(u8::MAX),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == main => {
-                code = 128u8.saturating_add(u8::try_from(signal as i32).unwrap_or(0));
-            }
-            Ok(_) => {
-                // A descendant ended; its own children are ours now.
-                if mode.load(Ordering::SeqCst) == KILLED {
-                    kill_all(main);
-                }
-                continue;
-            }
-            Err(Errno::EINTR) => continue,
-            // ECHILD: nobody is left.
-            Err(_) => return code,
-        }
-        // The command itself has ended. What it left in the background ends with it.
-        let left_alone = mode.compare_exchange(RUN, KILLED, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        if left_alone || mode.load(Ordering::SeqCst) == KILLED {
-            kill_all(main);
-        }
+/// Whoever does not hear it is gone, which is heard next.
+fn tell(leash: &mut UnixStream, report: &Report) {
+    if let Ok(mut line) = serde_json::to_vec(report) {
+        line.push(b'\n');
+        let _ = leash.write_all(&line);
     }
 }
 
-/// Kills the process group and every descendant. One that forks meanwhile leaves children to us: `reap` calls again.
-fn kill_all(main: Pid) {
-    let _ = killpg(main, Signal::SIGKILL);
-    for pid in descendants() {
-        let _ = kill(pid, Signal::SIGKILL);
-    }
+struct Supervisor {
+    leash: UnixStream,
+    /// Whether the server is still there.
+    is_held: bool,
+    signals: SignalFd,
+    main: Option<Pid>,
+    /// How the command ended, if it did and that was not reported yet.
+    exit: Option<Exit>,
+    keep: bool,
+    is_signalled: bool,
+    ending: Ending,
+    has_children: bool,
+    began: Instant,
+    killed_before: u64,
 }
 
-/// All descendants of this process, from /proc; none where there is no /proc.
-fn descendants() -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let parents: Vec<(i32, i32)> = entries
-        .filter_map(|entry| {
-            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // `pid (name) state ppid …`; the name may hold anything, so look behind its last parenthesis.
-            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-            Some((pid, parent))
+impl Supervisor {
+    fn start(args: &SuperviseArgs, leash: &UnixStream) -> Result<Self, String> {
+        #[cfg(target_os = "linux")]
+        nix::sys::prctl::set_child_subreaper(true)
+            .map_err(|error| format!("cannot watch over the command's descendants: {error}"))?;
+        // Signals are read, and so never end this process. The command gets them as they were.
+        let mut watched = SigSet::empty();
+        REQUESTS.into_iter().chain([Signal::SIGCHLD]).for_each(|signal| watched.add(signal));
+        let before = watched
+            .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
+            .map_err(|error| format!("cannot block signals: {error}"))?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let signals = SignalFd::with_flags(&watched, flags).map_err(|error| format!("cannot read signals: {error}"))?;
+        let leash = leash.try_clone().map_err(|error| format!("cannot hold the leash: {error}"))?;
+        if let Some(limit) = args.open_files
+            && let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+        {
+            // Lower than what it is now, so nothing forbids it.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, limit.min(most), most);
+        }
+        let killed_before = killed_for_lack_of_memory();
+        // By its place: a phase may have a PATH of its own.
+        let mut shell = Command::new(SHELL);
+        shell.args(["-c", &args.command]).stdin(Stdio::null());
+        in_own_session(&mut shell, args.terminal, before);
+        die_with_parent(&mut shell);
+        let child = shell.spawn().map_err(|error| not_started(&error))?;
+        Ok(Self {
+            leash,
+            is_held: true,
+            signals,
+            main: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
+            exit: None,
+            keep: args.keep,
+            is_signalled: false,
+            ending: Ending::new(),
+            has_children: true,
+            began: Instant::now(),
+            killed_before,
         })
-        .collect();
-    let mut found = vec![i32::try_from(std::process::id()).unwrap_or(0)];
-    let mut next = 0;
-    while let Some(&parent) = found.get(next) {
-        found.extend(parents.iter().filter(|(_, ppid)| *ppid == parent).map(|(pid, _)| *pid));
-        next += 1;
     }
-    found.into_iter().skip(1).map(Pid::from_raw).collect()
+
+    /// Watches until all have ended, or the rest is given up.
+    fn watch(&mut self) {
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        loop {
+            self.reap();
+            self.command_ended();
+            let processes = if self.ending.needs_processes() { descendants(own) } else { Vec::new() };
+            let step = self.ending.next(self.began.elapsed(), &processes, self.has_children);
+            for (process, request) in step.requests {
+                if send(process, signal_of(request)) == Sent::Refused {
+                    self.ending.refused(process);
+                }
+            }
+            if !step.left.is_empty() {
+                self.tell(&Report::Left(named(&step.left)));
+            }
+            match step.then {
+                Then::Now => {}
+                Then::Wait => self.wait(None),
+                Then::Until(at) => self.wait(Some(at.saturating_sub(self.began.elapsed()))),
+                Then::Done(stuck) => {
+                    if !stuck.is_empty() {
+                        self.tell(&Report::Stuck(named(&stuck)));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Asks how children have ended: without that they stay, as zombies.
+    fn reap(&mut self) {
+        loop {
+            let (pid, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some(ended)) => ended,
+                Ok(None) => return,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_nobody_is_left) => {
+                    self.has_children = false;
+                    return;
+                }
+            };
+            if Some(pid) == self.main {
+                let signal = status.terminating_signal();
+                let code = signal.map(|signal| 128 + signal).or(status.exit_status());
+                self.exit = code.map(|code| Exit { signal, ..Exit::with_code(code) });
+            }
+        }
+    }
+
+    /// Reports the end of the command itself, once.
+    fn command_ended(&mut self) {
+        let Some(exit) = self.exit.take() else { return };
+        if exit.code != 0 && !self.ending.needs_processes() {
+            // It may have failed because of a signal to the whole service, of which this process has its own next.
+            let until = self.began.elapsed() + SIGNAL_FOLLOWS;
+            while !self.ending.needs_processes()
+                && let Some(left) = until.checked_sub(self.began.elapsed())
+            {
+                self.wait(Some(left));
+            }
+        }
+        let out_of_memory = killed_for_lack_of_memory().saturating_sub(self.killed_before);
+        self.tell(&Report::Ended(Exit { out_of_memory, ..exit }));
+        self.ending.command_ended(self.keep && exit.code == 0);
+    }
+
+    /// Waits for the next word or signal.
+    fn wait(&mut self, limit: Option<Duration>) {
+        let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        let mut waits = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        if self.is_held {
+            waits.push(PollFd::new(&self.leash, PollFlags::IN));
+        }
+        // Interrupted, it is looked again.
+        let _ = poll(&mut waits, timeout.as_ref());
+        let is_ready = |wait: &PollFd<'_>| !wait.revents().is_empty();
+        let (signalled, spoken) = (waits.first().is_some_and(is_ready), waits.get(1).is_some_and(is_ready));
+        if signalled {
+            self.take_signals();
+        }
+        if spoken {
+            self.listen();
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            let Some(signal) = REQUESTS.into_iter().find(|signal| *signal as u32 == info.ssi_signo) else { continue };
+            if !std::mem::replace(&mut self.is_signalled, true) {
+                let by = sender(info.ssi_pid);
+                self.tell(&Report::Signalled(Signalled { signal: signal.as_str().to_owned(), by }));
+            }
+            self.ending.terminate();
+        }
+    }
+
+    /// Does as the server says.
+    fn listen(&mut self) {
+        let mut byte = [0];
+        match self.leash.read(&mut byte) {
+            Ok(1) if byte[0] == TERMINATE => self.ending.terminate(),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Ok(1) if byte[0] == KILL => self.ending.kill(self.began.elapsed()),
+            // An unknown byte, the end, or a broken socket: nobody wants this command any more.
+            _ => {
+                self.is_held = false;
+                self.ending.kill(self.began.elapsed());
+            }
+        }
+    }
+
+    fn tell(&mut self, report: &Report) {
+        tell(&mut self.leash, report);
+    }
+}
+
+/// The shell that carries commands out.
+const SHELL: &str = "/bin/sh";
+
+fn not_started(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("the shell {SHELL} is missing: install it"),
+        _ => format!("the shell {SHELL} cannot be started: {error}"),
+    }
+}
+
+fn named(processes: &[ProcessInfo]) -> Processes {
+    Processes::of(processes.iter().map(|process| ProcessName { pid: process.id.pid, name: process.name.clone() }))
+}
+
+/// Who has sent a signal.
+fn sender(pid: u32) -> String {
+    let name = i32::try_from(pid).ok().filter(|pid| *pid > 0).and_then(look_up).map(|process| process.name);
+    match (pid, name) {
+        (0, _) => "the system".to_owned(),
+        (pid, Some(name)) => format!("{name} (pid {pid})"),
+        (pid, None) => format!("pid {pid}"),
+    }
+}
+
+const fn signal_of(request: Request) -> rustix::process::Signal {
+    match request {
+        Request::Stop => rustix::process::Signal::STOP,
+        Request::Terminate => rustix::process::Signal::TERM,
+        Request::Continue => rustix::process::Signal::CONT,
+        Request::Kill => rustix::process::Signal::KILL,
+    }
+}
+
+/// The command leads a session, and so a process group, of its own. No terminal controls it: not even the one of whoever
+/// started the server; with `terminal`, the one that is its standard output does. Signals are blocked as they were before.
+#[allow(unsafe_code)]
+fn in_own_session(shell: &mut Command, terminal: bool, mask: SigSet) {
+    // SAFETY: between fork and exec only async-signal-safe calls are made: setsid(2), ioctl(2) and pthread_sigmask(3).
+    unsafe {
+        shell.pre_exec(move || {
+            rustix::process::setsid()?;
+            if terminal {
+                rustix::process::ioctl_tiocsctty(rustix::stdio::stdout())?;
+            }
+            Ok(mask.thread_set_mask()?)
+        });
+    }
 }
 
 /// The command gets SIGKILL when this process is gone, however that happens.
@@ -163,8 +324,3 @@ fn die_with_parent(shell: &mut Command) {
 
 #[cfg(not(target_os = "linux"))]
 fn die_with_parent(_: &mut Command) {}
-
-/// The exit code of a phase, from how its supervisor ended. `None` if someone killed the supervisor itself.
-pub fn exit_code(status: std::process::ExitStatus) -> Option<i32> {
-    status.code().filter(|_| status.signal().is_none())
-}

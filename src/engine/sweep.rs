@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use rustix::process::Signal;
+
+use super::process_table::{ProcessInfo, look_up, send};
 
 /// The variable that names the folder of a command's attempt, below that of the server's data.
 pub const VARIABLE: &str = "RUNTRAIL_WORKSPACE";
@@ -36,15 +37,15 @@ fn end_all(is_mark: impl Fn(&[u8]) -> bool) {
             return;
         }
         tracing::warn!(?left, "ending processes that nobody watches over any more");
-        for pid in left {
+        for process in left {
             // One that has ended by itself is as good.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            send(process.id, Signal::KILL);
         }
     }
 }
 
 /// The processes that have such a mark among their variables.
-fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Vec<i32> {
+fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Vec<ProcessInfo> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let own = i32::try_from(std::process::id()).ok();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
@@ -53,5 +54,6 @@ fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Vec<i32> {
         std::fs::read(format!("/proc/{pid}/environ"))
             .is_ok_and(|variables| variables.split(|byte| *byte == 0).any(&is_mark))
     };
-    pids.filter(|pid| Some(*pid) != own).filter(has_mark).collect()
+    // Which process it is is known before it is looked at: its number may be another one's afterwards.
+    pids.filter(|pid| Some(*pid) != own).filter_map(look_up).filter(|process| has_mark(&process.id.pid)).collect()
 }

@@ -1,20 +1,22 @@
 //! One phase's command: run, journaled as it prints, ended if it takes too long or somebody asks for it, and tried again.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use super::commands::Variables;
+use tokio::time::Instant;
+
+use super::commands::{CommandEvent, CommandSpec, RunningCommand, Variables};
 use super::output::{Reported, Told, journal_all};
 use super::places::enter;
+use super::report::{Exit, Processes};
 use super::verdict::Ended;
 use super::worker::Worker;
 use crate::journal::WriteError;
+use crate::model::kinds::Notice;
 use crate::model::{Body, PhaseSpec};
 use crate::store::{Change, NewFrame};
-
-/// How long outputs may stay open after everything that could hold them has ended.
-const OUTPUTS_CLOSE: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// Runs one phase's command, again and again if it fails and is to be tried again. With how it ended comes what it told the
@@ -36,7 +38,7 @@ impl Worker {
             tries += 1;
             variables.insert("RUNTRAIL_TRY".to_owned(), tries.to_string().into());
             let (ended, told) = self.phase(spec, name, variables.clone(), &folder, given).await?;
-            if ended.is_good() || matches!(ended, Ended::Stopped) {
+            if ended.is_good() || matches!(ended, Ended::Stopped | Ended::Signalled(_)) {
                 return Ok((ended, told));
             }
             let Some(wait) = spec.retries.after(tries, ended.exit_code()) else { return Ok((ended, told)) };
@@ -67,7 +69,13 @@ impl Worker {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {
             return Ok((Ended::Stopped, Told::default()));
         }
-        let started = self.shared.options.commands.start(&spec.run, folder, variables);
+        let started = self.shared.options.commands.start(CommandSpec {
+            run: &spec.run,
+            folder,
+            variables,
+            output: spec.output,
+            background: spec.background,
+        });
         let (mut process, outputs) = match started {
             Ok(started) => started,
             Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
@@ -75,6 +83,34 @@ impl Worker {
         let reported = Reported::new(Told { given, ..Told::default() });
         let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported);
         tokio::pin!(journaled);
+        let mut journaled = Journaled::Reading(journaled);
+        let mut course = Course::default();
+        let early = self.run_to_end(spec, &mut *process, &mut course, &mut journaled).await?;
+        if early.is_some() {
+            self.end_command(&mut *process, &mut course, &mut journaled).await?;
+        }
+        // Everything that could print has ended, or is journaled by itself from here.
+        journaled.wait().await?;
+        let ended = early.unwrap_or_else(|| match course.not_started.take() {
+            Some(reason) => Ended::NotStarted(std::io::Error::other(reason)),
+            None => Ended::Exited(course.exit),
+        });
+        self.tell_processes(name, course.left.take().map(notice_of_left), course.stuck.take()).await?;
+        if ended.is_good() && spec.background {
+            self.keep(name, process).await;
+        }
+        let told = std::mem::take(&mut *reported.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok((ended, told))
+    }
+
+    /// Follows a command until it has ended, with all it left behind that is not kept. What it returns cuts the command off.
+    async fn run_to_end(
+        &self,
+        spec: &PhaseSpec,
+        process: &mut dyn RunningCommand,
+        course: &mut Course,
+        journaled: &mut Journaled<'_, impl Future<Output = Result<(), WriteError>>>,
+    ) -> Result<Option<Ended>, WriteError> {
         let timeout = async {
             match spec.timeout_ms {
                 Some(limit) => tokio::time::sleep(Duration::from_millis(limit)).await,
@@ -82,54 +118,108 @@ impl Worker {
             }
         };
         tokio::pin!(timeout);
-        let mut outputs_done = None;
-        let early = loop {
+        loop {
+            // Once it has ended, that counts; what it left behind is ended within a moment.
+            let runs = course.exit.is_none();
             tokio::select! {
-                code = process.ended() => break Ok(code),
-                result = &mut journaled, if outputs_done.is_none() => {
-                    // Both outputs may be closed long before the command ends. A refusal ends the command (by dropping it).
-                    result?;
-                    outputs_done = Some(());
-                }
-                () = &mut timeout => break Err(Ended::TimedOut),
-                () = self.cancel.cancelled() => break Err(Ended::Stopped),
-                () = self.stop.cancelled() => break Err(Ended::Stopped),
-            }
-        };
-        let ended = match early {
-            Ok(code) => Ended::Exited(code),
-            Err(why) => {
-                process.terminate().await;
-                let grace = tokio::time::sleep(self.shared.options.grace);
-                tokio::pin!(grace);
-                let mut killed = false;
-                loop {
-                    tokio::select! {
-                        _ = process.ended() => break,
-                        result = &mut journaled, if outputs_done.is_none() => {
-                            result?;
-                            outputs_done = Some(());
-                        }
-                        () = &mut grace, if !killed => {
-                            killed = true;
-                            process.kill().await;
+                event = process.next_event() => match event {
+                    CommandEvent::Gone => return Ok(None),
+                    CommandEvent::Signalled(signalled) if runs => return Ok(Some(Ended::Signalled(signalled))),
+                    event => {
+                        course.heed(event);
+                        if spec.background && course.exit.is_some_and(|exit| exit.code == 0) {
+                            return Ok(None);
                         }
                     }
-                }
-                why
+                },
+                // Outputs may be closed long before the command ends. A refusal ends the command (by dropping it).
+                result = journaled.wait(), if journaled.is_reading() => result?,
+                () = &mut timeout, if runs => return Ok(Some(Ended::TimedOut)),
+                () = self.cancel.cancelled(), if runs => return Ok(Some(Ended::Stopped)),
+                () = self.stop.cancelled(), if runs => return Ok(Some(Ended::Stopped)),
             }
-        };
-        if outputs_done.is_none() {
-            // Everything that could print has ended, so the pipes close now; the limit is for a descriptor that was
-            // handed to a process which is none of ours.
-            match tokio::time::timeout(OUTPUTS_CLOSE, journaled).await {
-                Ok(result) => result?,
-                Err(_) => {
-                    tracing::warn!(run = self.lease.run.0, phase = %name, "a foreign process holds the outputs open")
+        }
+    }
+
+    /// Asks a command to end, and kills it after the grace time.
+    async fn end_command(
+        &self,
+        process: &mut dyn RunningCommand,
+        course: &mut Course,
+        journaled: &mut Journaled<'_, impl Future<Output = Result<(), WriteError>>>,
+    ) -> Result<(), WriteError> {
+        process.terminate().await;
+        if self.cancel.is_cancelled() || self.stop.is_cancelled() {
+            self.ask_background().await;
+        }
+        let kill_at = Instant::now() + self.shared.options.grace;
+        let mut is_killed = false;
+        loop {
+            tokio::select! {
+                event = process.next_event() => match event {
+                    CommandEvent::Gone => return Ok(()),
+                    event => course.heed(event),
+                },
+                result = journaled.wait(), if journaled.is_reading() => result?,
+                () = self.grace_ends(kill_at), if !is_killed => {
+                    is_killed = true;
+                    process.kill().await;
                 }
             }
         }
-        let told = std::mem::take(&mut *reported.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok((ended, told))
     }
+}
+
+/// What has happened to a command.
+#[derive(Debug, Default)]
+struct Course {
+    not_started: Option<String>,
+    exit: Option<Exit>,
+    left: Option<Processes>,
+    stuck: Option<Processes>,
+}
+
+impl Course {
+    fn heed(&mut self, event: CommandEvent) {
+        match event {
+            CommandEvent::NotStarted(reason) => self.not_started = Some(reason),
+            CommandEvent::Ended(exit) => self.exit = Some(exit),
+            CommandEvent::Left(left) => self.left = Some(left),
+            CommandEvent::Stuck(stuck) => self.stuck = Some(stuck),
+            // It is ended already.
+            CommandEvent::Signalled(_) | CommandEvent::Gone => {}
+        }
+    }
+}
+
+/// The journaling of a command's outputs, which ends once.
+enum Journaled<'a, F> {
+    Reading(Pin<&'a mut F>),
+    Done,
+}
+
+impl<F: Future<Output = Result<(), WriteError>>> Journaled<'_, F> {
+    const fn is_reading(&self) -> bool {
+        matches!(self, Self::Reading(_))
+    }
+
+    /// Waits until the outputs have ended and all of them is journaled. Cancel safe.
+    async fn wait(&mut self) -> Result<(), WriteError> {
+        let Self::Reading(reading) = self else { return Ok(()) };
+        let done = reading.as_mut().await;
+        *self = Self::Done;
+        done
+    }
+}
+
+/// What is said of processes that a command left behind.
+fn notice_of_left(left: Processes) -> Notice {
+    let (were, such) = match left.count {
+        1 => ("1 process that the command left behind was".to_owned(), "such a process"),
+        count => (format!("{count} processes that the command left behind were"), "such processes"),
+    };
+    let listed = left.listed();
+    let message =
+        format!("{were} ended: {listed}. With `background = true` the phase keeps {such} until the attempt ends");
+    Notice { code: "processes_left".to_owned(), message, processes: left.named }
 }

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
+use super::report::{Exit, Signalled};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::{Body, End, PhaseSpec, Transition};
 use crate::store::{Change, NewFrame, Write};
 
 /// How a phase ended.
 pub(super) enum Ended {
-    /// By itself, with this exit code (`None`: something killed it from outside).
-    Exited(Option<i32>),
+    /// By itself (`None`: something killed its supervisor from outside).
+    Exited(Option<Exit>),
+    /// The whole service was sent a signal that asks it to end.
+    Signalled(Signalled),
     /// It took longer than it may.
     TimedOut,
     /// It was ended because someone asked for it, or the server stops.
@@ -21,13 +26,21 @@ pub(super) enum Ended {
 
 impl Ended {
     pub(super) fn is_good(&self) -> bool {
-        matches!(self, Self::Exited(Some(0)))
+        self.exit_code() == Some(0)
     }
 
     pub(super) fn exit_code(&self) -> Option<i32> {
         match self {
-            Self::Exited(code) => *code,
-            Self::TimedOut | Self::Stopped | Self::NotStarted(_) => None,
+            Self::Exited(exit) => exit.map(|exit| exit.code),
+            Self::Signalled(_) | Self::TimedOut | Self::Stopped | Self::NotStarted(_) => None,
+        }
+    }
+
+    /// The signal that ended it, by name.
+    pub(super) fn signal(&self) -> Option<String> {
+        match self {
+            Self::Exited(exit) => exit.as_ref().and_then(Exit::signal_name),
+            Self::Signalled(_) | Self::TimedOut | Self::Stopped | Self::NotStarted(_) => None,
         }
     }
 
@@ -41,13 +54,8 @@ impl Ended {
     fn reason(&self, spec: &PhaseSpec, said: Option<&str>) -> (&'static str, String) {
         let name = &spec.name;
         match self {
-            Self::Exited(Some(code)) => {
-                let message = match said {
-                    Some(said) => format!("phase {name} failed: {said}"),
-                    None => format!("phase {name} ended with exit code {code}"),
-                };
-                ("phase_failed", message)
-            }
+            Self::Exited(Some(exit)) => exited(name, exit, said),
+            Self::Signalled(signalled) => ("phase_stopped", format!("phase {name}: {}", stopped_by(signalled))),
             Self::Exited(None) => ("phase_killed", format!("phase {name} was killed from outside")),
             Self::TimedOut => {
                 let limit = Duration::from_millis(spec.timeout_ms.unwrap_or_default());
@@ -57,6 +65,61 @@ impl Ended {
             Self::Stopped => ("phase_stopped", format!("phase {name} was stopped")),
         }
     }
+}
+
+/// Why a phase failed whose command ended like this.
+fn exited(name: &str, exit: &Exit, said: Option<&str>) -> (&'static str, String) {
+    let (code, mut message) = match (exit.signal_name(), said) {
+        (Some(signal), _) => {
+            let code = if exit.out_of_memory > 0 && exit.signal == Some(Signal::SIGKILL as i32) {
+                "phase_out_of_memory"
+            } else {
+                "phase_signal"
+            };
+            let cause = cause(exit);
+            (code, format!("phase {name} was ended by {signal} ({}){cause}", exit.code))
+        }
+        (None, Some(said)) => ("phase_failed", format!("phase {name} failed: {said}")),
+        (None, None) => {
+            let hint = match exit.code {
+                127 => ": the shell did not find a command, which its last lines name",
+                126 => ": the shell could not run a command, which its last lines name",
+                _ => "",
+            };
+            ("phase_failed", format!("phase {name} ended with exit code {}{hint}", exit.code))
+        }
+    };
+    if exit.signal.is_some()
+        && let Some(said) = said
+    {
+        message += &format!("; it reported before: {said}");
+    }
+    if exit.signal.is_none() && exit.out_of_memory > 0 {
+        message += "; while it ran, the kernel killed a process for lack of memory";
+    }
+    (code, message)
+}
+
+/// What likely caused the signal that ended a command.
+fn cause(exit: &Exit) -> &'static str {
+    match exit.signal.and_then(|signal| Signal::try_from(signal).ok()) {
+        Some(Signal::SIGKILL) if exit.out_of_memory > 0 => ": out of memory, the kernel killed it",
+        Some(Signal::SIGKILL) => "; often: out of memory, or somebody killed it",
+        Some(
+            Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGFPE | Signal::SIGABRT | Signal::SIGTRAP,
+        ) => ": it crashed",
+        Some(Signal::SIGSYS) => ": it made a system call that is forbidden to it",
+        Some(Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP | Signal::SIGQUIT) => "; something asked it to end",
+        Some(Signal::SIGPIPE) => ": it wrote to a program that had ended",
+        Some(Signal::SIGXCPU) => ": it used more processor time than `ulimit -t` allows",
+        Some(Signal::SIGXFSZ) => ": it wrote a larger file than `ulimit -f` allows",
+        _ => "",
+    }
+}
+
+fn stopped_by(signalled: &Signalled) -> String {
+    let Signalled { signal, by } = signalled;
+    format!("the service was sent {signal} by {by}")
 }
 
 /// What the attempt's last write says.
@@ -107,6 +170,11 @@ impl Verdict {
 
 pub(super) fn cancelled(by: &str) -> Verdict {
     Verdict { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None }
+}
+
+/// The attempt is interrupted, since the whole service was sent a signal.
+pub(super) fn service_signalled(signalled: &Signalled) -> Verdict {
+    Verdict { to: End::Interrupted, reason: stopped_by(signalled), error: None }
 }
 
 pub(super) fn rejected(by: &str) -> Verdict {

@@ -3,16 +3,18 @@
 //! Every write carries the lease: once it is gone, the journal refuses, and the worker ends what it started and says no more.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::background::Background;
 use super::interruption::{Cut, interrupt};
+use super::report::Processes;
 use super::verdict::Finished;
 use super::workspace::discard;
+use super::{CancelSignal, Shared};
 use crate::journal::WriteError;
 use crate::model::kinds::PhaseChange;
 use crate::model::{End, Status, Timestamp, Transition};
@@ -27,11 +29,23 @@ pub struct Worker {
     pub(super) lease: Lease,
     /// Someone asked for the end of this run.
     pub(super) cancel: CancellationToken,
+    /// Someone asked for it again: nothing is waited for any more.
+    pub(super) force: CancellationToken,
     /// The server is stopping.
     pub(super) stop: CancellationToken,
+    /// What phases have left running in the background.
+    pub(super) background: Background,
+    /// Processes that could not be ended.
+    pub(super) stuck: Mutex<Vec<Processes>>,
 }
 
 impl Worker {
+    fn new(shared: &Arc<Shared>, lease: Lease, stop: CancellationToken) -> Self {
+        let CancelSignal { asked: cancel, forced: force } = CancelSignal::default();
+        let (background, stuck) = (Background::default(), Mutex::default());
+        Self { shared: Arc::clone(shared), lease, cancel, force, stop, background, stuck }
+    }
+
     /// Tries to win the change `pending` to `running`. `None` if someone else has won.
     pub async fn claim(
         shared: &Arc<Shared>,
@@ -45,12 +59,7 @@ impl Worker {
         let mut claim = Write::new(run, Guard::Standing(Status::Pending, attempt), change);
         claim.frames.push(NewFrame::status(Transition::Claim, reason));
         match shared.journal.write(claim).await {
-            Ok(won) => Ok(Some(Self {
-                shared: Arc::clone(shared),
-                lease: Lease { run, attempt, token: won.token },
-                cancel: CancellationToken::new(),
-                stop,
-            })),
+            Ok(won) => Ok(Some(Self::new(shared, Lease { run, attempt, token: won.token }, stop))),
             Err(WriteError::Refused) => Ok(None),
             Err(error) => Err(error),
         }
@@ -67,12 +76,7 @@ impl Worker {
         let change = Change::Resume { owner: shared.options.owner.clone(), until };
         match shared.journal.write(Write::new(run, Guard::Answered(attempt), change)).await {
             Ok(won) => {
-                let worker = Self {
-                    shared: Arc::clone(shared),
-                    lease: Lease { run, attempt, token: won.token },
-                    cancel: CancellationToken::new(),
-                    stop,
-                };
+                let worker = Self::new(shared, Lease { run, attempt, token: won.token }, stop);
                 if won.cancel_by.is_some() {
                     worker.cancel.cancel();
                 }
@@ -89,8 +93,8 @@ impl Worker {
     }
 
     /// The signal that ends the run because someone asked for it.
-    pub fn cancel_signal(&self) -> CancellationToken {
-        self.cancel.clone()
+    pub(super) fn cancel_signal(&self) -> CancelSignal {
+        CancelSignal { asked: self.cancel.clone(), forced: self.force.clone() }
     }
 
     /// Carries the attempt out.
@@ -129,8 +133,15 @@ impl Worker {
 
     async fn carry_out(&self) -> Result<(), WriteError> {
         let assignment = self.assignment().await?;
+        // Asked for since the claim, and before this worker could be told.
+        if assignment.cancel_by.is_some() {
+            let force = assignment.run.cancel.as_ref().is_some_and(|cancel| cancel.force);
+            self.cancel_signal().cancel(force);
+        }
         // If the lease is gone, recovery takes what is left.
         let Some(Finished { verdict, end, rest }) = self.phases(&assignment).await? else { return Ok(()) };
+        self.end_background().await?;
+        let verdict = self.name_stuck(verdict);
         let mut write = self.write(Change::None);
         let skipped = rest.iter().map(|spec| PhaseChange::skipped(spec.name.clone()));
         if let Some(end) = end {

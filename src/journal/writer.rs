@@ -214,15 +214,14 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
         (Op::Write(write), Outcome::Committed(committed)) => {
             let run = committed.run;
             match &write.change {
-                Change::None
-                | Change::Extend { .. }
-                | Change::AskCancel { .. }
-                | Change::Try { .. }
-                | Change::Tried { .. } => (!write.phases.is_empty()).then_some(News::Changed(run)),
+                Change::None | Change::Extend { .. } | Change::Try { .. } | Change::Tried { .. } => {
+                    (!write.phases.is_empty()).then_some(News::Changed(run))
+                }
                 Change::Claim { .. }
                 | Change::Enter { .. }
                 | Change::Ask { .. }
                 | Change::Answer(_)
+                | Change::AskCancel(_)
                 | Change::Resume { .. }
                 | Change::Queue { .. } => Some(News::Changed(run)),
                 Change::Finish { .. } if committed.pulse.status.is_active() => Some(News::Changed(run)),

@@ -101,6 +101,7 @@ impl Attempt {
             error: self.error,
             // Only the newest attempt of a run asks, and only as it stands now.
             approval: None,
+            cancel: None,
             ..run.clone()
         }
     }

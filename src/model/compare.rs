@@ -42,20 +42,20 @@ pub struct PhasePair {
     pub log: Option<LogComparison>,
 }
 
-/// How two logs of a phase differ. Each of the two outputs is compared by itself: how they mix is chance, as is when lines came.
+/// How two logs of a phase differ. Each output is compared by itself: how separate ones mix is chance, as is when lines came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum LogComparison {
     /// Not at all.
     Same {
-        /// How many lines each has, of both outputs.
+        /// How many lines each has, of all outputs.
         lines: u64,
     },
     /// From this line on.
     Differs(Difference),
     /// They are the same as far as was looked, and there is more.
     Unknown {
-        /// How many lines were looked at, of both outputs.
+        /// How many lines were looked at, of all outputs.
         lines: u64,
     },
 }

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::Timestamp;
 use super::kinds::{
-    Approval, Failure, Finding, Log, Notification, Origin, Outcome, Output, Patch, PhaseChange, Progress, StatusChange,
-    Text, Tool, ToolResult, Unknown,
+    Approval, CancelRequest, Failure, Finding, Log, Notice, Notification, Origin, Outcome, Output, Patch, PhaseChange,
+    Progress, StatusChange, Text, Tool, ToolResult, Unknown,
 };
 
 /// One journaled piece of activity of a run.
@@ -68,6 +68,10 @@ pub enum Body {
     Origin(Origin),
     /// A receiver was told of the run, or could not be.
     Notification(Notification),
+    /// Somebody asked for the end of the run.
+    Cancel(CancelRequest),
+    /// Something that people should know of.
+    Notice(Notice),
     /// A kind, or a shape of data, that this version does not know. Kept, so that an older page shows a newer journal
     /// without a gap.
     #[serde(untagged)]
@@ -94,6 +98,8 @@ impl Body {
             Self::Output(_) => "output",
             Self::Origin(_) => "origin",
             Self::Notification(_) => "notification",
+            Self::Cancel(_) => "cancel",
+            Self::Notice(_) => "notice",
             Self::Other(unknown) => &unknown.kind,
         }
     }
@@ -116,6 +122,8 @@ impl Body {
             Self::Output(data) => serde_json::to_string(data),
             Self::Origin(data) => serde_json::to_string(data),
             Self::Notification(data) => serde_json::to_string(data),
+            Self::Cancel(data) => serde_json::to_string(data),
+            Self::Notice(data) => serde_json::to_string(data),
             Self::Other(unknown) => serde_json::to_string(&unknown.data),
         };
         // Only maps with keys that are no text and failing writers make serde_json fail; there are none here.
@@ -144,6 +152,8 @@ impl Body {
             "output" => read(data).filter(Output::is_valid).map(Self::Output),
             "origin" => read(data).map(Self::Origin),
             "notification" => read(data).map(Self::Notification),
+            "cancel" => read(data).map(Self::Cancel),
+            "notice" => read(data).map(Self::Notice),
             _ => None,
         }
     }
@@ -168,7 +178,7 @@ impl Body {
         let text = line.strip_prefix("::frame ")?;
         let Value::Object(mut fields) = serde_json::from_str(text).ok()? else { return None };
         let Value::String(kind) = fields.remove("kind")? else { return None };
-        if matches!(kind.as_str(), "status" | "phase" | "approval" | "origin" | "notification") {
+        if matches!(kind.as_str(), "status" | "phase" | "approval" | "origin" | "notification" | "cancel" | "notice") {
             return None;
         }
         let data = match fields.remove("data") {
@@ -271,7 +281,14 @@ mod tests {
         prop_oneof![
             (text(), any::<bool>()).prop_map(|(line, cont)| Body::Log(Log { stream: LogStream::Stderr, line, cont })),
             (text(), any::<Option<i32>>(), any::<Option<u64>>()).prop_map(|(name, exit_code, duration_ms)| {
-                Body::Phase(PhaseChange { name, state: PhaseState::Failed, exit_code, duration_ms, carried: false })
+                Body::Phase(PhaseChange {
+                    name,
+                    state: PhaseState::Failed,
+                    exit_code,
+                    signal: None,
+                    duration_ms,
+                    carried: false,
+                })
             }),
             (text(), text(), any::<Option<u64>>(), any::<bool>()).prop_map(|(path, message, line, fixable)| {
                 Body::Finding(Finding {

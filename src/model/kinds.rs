@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Status;
+use super::{Status, Timestamp};
 
 /// The longest `line` of a [`Log`] frame, in bytes of UTF-8. Longer lines are split.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -58,6 +58,9 @@ pub struct PhaseChange {
     /// The command's exit code; `None` while it runs and if it was ended from outside.
     #[serde(default)]
     pub exit_code: Option<i32>,
+    /// The signal that ended the command, by name: `SIGKILL`. The exit code is 128 and its number then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
     /// How long it ran; `None` while it runs and if that is not known.
     #[serde(default)]
     pub duration_ms: Option<u64>,
@@ -69,11 +72,11 @@ pub struct PhaseChange {
 impl PhaseChange {
     /// A phase that did not run.
     pub fn skipped(name: String) -> Self {
-        Self { name, state: PhaseState::Skipped, exit_code: None, duration_ms: None, carried: false }
+        Self { name, state: PhaseState::Skipped, exit_code: None, signal: None, duration_ms: None, carried: false }
     }
 }
 
-/// Which of a command's two outputs a line came from.
+/// Which of a command's outputs a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogStream {
@@ -81,6 +84,30 @@ pub enum LogStream {
     Stdout,
     /// Standard error.
     Stderr,
+    /// Both, in the order in which they were written ([`OutputMode::Merged`] and [`OutputMode::Tty`]).
+    ///
+    /// [`OutputMode::Merged`]: super::OutputMode::Merged
+    /// [`OutputMode::Tty`]: super::OutputMode::Tty
+    Output,
+}
+
+impl LogStream {
+    /// The word as a frame has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Output => "output",
+        }
+    }
+
+    /// Whether a line that begins with `::frame` or `::output` is a report here.
+    pub const fn may_report(self) -> bool {
+        match self {
+            Self::Stdout | Self::Output => true,
+            Self::Stderr => false,
+        }
+    }
 }
 
 /// `log`: a line a command printed, at most [`MAX_LINE`] bytes, ANSI colours kept.
@@ -311,6 +338,40 @@ pub struct Notification {
     /// In how many milliseconds it is tried again.
     #[serde(default)]
     pub next_ms: Option<u64>,
+}
+
+/// `cancel`: somebody asked for the end of a run that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelRequest {
+    /// Who.
+    pub by: String,
+    /// When what still runs is killed; `None` if nothing runs, since the run waits for a person.
+    #[serde(default)]
+    pub kill_at: Option<Timestamp>,
+    /// Whether it is killed at once, without the grace time.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// `notice`: something that people should know of, and that is no fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// A stable word for programs: `processes_left`, `background_ended`.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+    /// The processes it is about, the first of them if they are many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<ProcessName>,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessName {
+    /// Its number.
+    pub pid: i32,
+    /// The name of its program.
+    pub name: String,
 }
 
 /// A kind, or a shape of data, that this version does not know.

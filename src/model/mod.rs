@@ -29,7 +29,7 @@ pub use hook::Hook;
 pub use kinds::{Log, LogStream, PhaseState};
 pub use notify::Notify;
 pub use param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
-pub use pipeline::{Conditions, Gate, Offer, PhaseSpec, Pipeline, PipelineFault};
+pub use pipeline::{Conditions, Gate, Offer, OutputMode, PhaseSpec, Pipeline, PipelineFault};
 pub use problem::{Code, Problem};
 pub use retention::{DatabaseSize, DatabaseUse, Retention};
 pub use run::{Answer, FramePage, Listed, Phase, Pin, Question, Run, RunFilter, RunId, RunPage, RunView};

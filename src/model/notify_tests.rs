@@ -26,6 +26,7 @@ fn run(status: Status) -> Run {
         phases: Vec::new(),
         error: None,
         approval: None,
+        cancel: None,
         pin: Pin::default(),
     }
 }

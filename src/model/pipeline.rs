@@ -99,12 +99,37 @@ pub struct PhaseSpec {
     /// Variables that its command finds besides the others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Whether what its command leaves running is kept until the attempt ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
+    /// How its two outputs are read.
+    #[serde(default, skip_serializing_if = "OutputMode::is_default")]
+    pub output: OutputMode,
     /// Where it runs, below the run's folder; there if empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub dir: String,
     /// What that person is asked; a usual question if empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub question: String,
+}
+
+/// How the two outputs of a phase's command are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputMode {
+    /// Through one pipe: lines of both are in the order in which they were written.
+    #[default]
+    Merged,
+    /// Through a pipe each: lines of standard error are marked, and their order relative to standard output is lost.
+    Separate,
+    /// Through a pseudo-terminal of a fixed size.
+    Tty,
+}
+
+impl OutputMode {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl PhaseSpec {

@@ -118,7 +118,8 @@ pub fn any_runs<'a>(rest: &'a [PhaseSpec], earlier: &[Outcome<'a>]) -> bool {
 }
 
 /// Where an attempt begins that goes on after another one of this run: at the first phase that has not ended well. The number of
-/// phases if all have; the first one if the pipeline has other phases by now, or they only make sense together. `ended` is how
+/// phases if all have; the first one if the pipeline has other phases by now, or they only make sense together; the first one that keeps processes in the
+/// background, if that is before it. `ended` is how
 /// the run stands: the phase in which it was interrupted or cancelled has not ended well, even if it may fail.
 pub fn first_unfinished(before: &[Phase], ended: Status, pipeline: &Pipeline) -> usize {
     if pipeline.whole {
@@ -135,7 +136,10 @@ pub fn first_unfinished(before: &[Phase], ended: Status, pipeline: &Pipeline) ->
         };
         well && phase.name == spec.name
     };
-    before[..reached].iter().zip(&pipeline.phases).enumerate().take_while(ended_well).count()
+    let unfinished = before[..reached].iter().zip(&pipeline.phases).enumerate().take_while(ended_well).count();
+    // What a phase keeps in the background has ended with the attempt: it is started again.
+    let in_background = pipeline.phases.iter().take(unfinished).position(|spec| spec.background);
+    in_background.unwrap_or(unfinished)
 }
 
 /// The phase that runs first in an attempt that begins at `first` after another one: those before it may be left out by their own

@@ -117,9 +117,32 @@ pub struct Run {
     /// What a person is asked, while the run waits for the answer. Its status is `running` then.
     #[serde(default)]
     pub approval: Option<Question>,
+    /// The request for its end, from when somebody asks until it has ended.
+    #[serde(default)]
+    pub cancel: Option<Cancel>,
     /// Whether it stays whatever the rules of retention say: `pinned` and `pins` in JSON.
     #[serde(flatten)]
     pub pin: Pin,
+}
+
+/// A request for the end of a run that runs. The newest one, if there are several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Who asked.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// When what still runs is killed; `None` if nothing runs, since the run waits for a person.
+    pub kill_at: Option<Timestamp>,
+    /// Whether it is killed at once, without the grace time: somebody asked twice.
+    pub force: bool,
+}
+
+impl Cancel {
+    /// Whether somebody may still ask for the end at once: something runs that has the grace time.
+    pub const fn can_be_forced(&self) -> bool {
+        !self.force && self.kill_at.is_some()
+    }
 }
 
 /// Whether a run is pinned. That is no frame, so it counts its changes itself.

@@ -241,6 +241,8 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("choice twice", param("type = 'choice'\nchoices = [\n'a',\n'a']\n"), 10, "\"a\" is there twice"),
         ("choice default", param("type = 'choice'\nchoices = ['a', 'b']\ndefault = 'c'\n"), 9, "choices: a, b."),
         ("choices of a string", param("type = 'string'\nchoices = ['a']\n"), 8, "Only a parameter of type \"choice\""),
+        ("output", with("output = 'both'\n"), 5, "\"merged\" (the default), \"separate\" or \"tty\""),
+        ("output's type", with("output = true\n"), 5, "string"),
         ("phase name", with("[[phases]]\nname = 'A'\nrun = 'x'\n"), 6, "`-` and `_`"),
         ("phase twice", with("[[phases]]\nrun = 'x'\nname = 'a'\n"), 7, "`a` is there twice"),
         ("blank run", with("[[phases]]\nname = 'b'\nrun = ' \\n'\n").replace('\'', "\""), 7, "blank"),

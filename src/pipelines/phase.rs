@@ -7,7 +7,7 @@ use toml::{Spanned, Value};
 
 use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
 use crate::model::plan::{Condition, Retries};
-use crate::model::{Conditions, Gate, Param, ParamKind, PhaseSpec};
+use crate::model::{Conditions, Gate, OutputMode, Param, ParamKind, PhaseSpec};
 
 /// The most often a phase is tried again.
 const MOST_RETRIES: i64 = 100;
@@ -34,6 +34,9 @@ pub(super) struct RawPhase {
     #[serde(default)]
     env: BTreeMap<Spanned<String>, Spanned<String>>,
     dir: Option<Spanned<String>>,
+    output: Option<Spanned<String>>,
+    #[serde(default)]
+    background: bool,
     approval: Option<Spanned<Gate>>,
     question: Option<Spanned<String>>,
 }
@@ -94,6 +97,8 @@ impl RawPhase {
                 .transpose()?
                 .unwrap_or_default(),
             env: check_env(self.env)?,
+            background: self.background,
+            output: self.output.as_ref().map(check_output).transpose()?.unwrap_or_default(),
             dir: self.dir.map(check_dir).transpose()?.unwrap_or_default(),
             approval,
             question: self.question.map(Spanned::into_inner).unwrap_or_default(),
@@ -191,6 +196,17 @@ fn check_dir(dir: Spanned<String>) -> Result<String, Refusal> {
         return refuse(&dir, "`dir` is a folder below that of the run, such as \"web\": relative, without `..`.");
     }
     Ok(dir.into_inner())
+}
+
+fn check_output(output: &Spanned<String>) -> Result<OutputMode, Refusal> {
+    match output.get_ref().as_str() {
+        "merged" => Ok(OutputMode::Merged),
+        "separate" => Ok(OutputMode::Separate),
+        "tty" => Ok(OutputMode::Tty),
+        other => {
+            refuse(output, format!("`output` is \"merged\" (the default), \"separate\" or \"tty\", not \"{other}\"."))
+        }
+    }
 }
 
 /// A gate that depends on a parameter depends on one that is there and is ticked.

@@ -17,7 +17,7 @@ use crate::model::attempt::AttemptPage;
 use crate::model::compare::Comparison;
 use crate::model::queue::Queue;
 use crate::model::{self, Code, DatabaseUse, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
-use crate::service::{Begin, frame_page_json};
+use crate::service::{Begin, Kill, frame_page_json};
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
@@ -128,7 +128,7 @@ pub async fn rerun(State(app): State<App>, RunPath(id): RunPath, peer: Peer, req
 /// `POST /api/v1/runs/{id}/cancel`
 pub async fn cancel(State(app): State<App>, RunPath(id): RunPath, peer: Peer) -> Answer<Response> {
     let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
-    let run = app.service.cancel(&id, &by).await?;
+    let run = app.service.cancel(&id, &by, Kill::IfAskedBefore).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 

@@ -11,3 +11,11 @@ pub fn raise_open_files() -> Option<u64> {
     }
     Some(soft)
 }
+
+/// Whether this program was started with SIGHUP ignored, as by `nohup`: it is to outlive its terminal.
+pub fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGHUP is the first signal, and so the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}

@@ -277,10 +277,21 @@ fn unknown_database(url: &str) -> StartError {
     StartError::DatabaseUrl(format!("{shown}://…"))
 }
 
-/// Waits for SIGTERM or Ctrl-C.
+/// Waits for SIGTERM, Ctrl-C, or the end of the terminal it was started from (SIGHUP), unless it is to outlive that (`nohup`).
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let interrupt = async { tokio::signal::ctrl_c().await.ok() };
+    let hangup = async {
+        match signal(SignalKind::hangup()) {
+            Ok(mut hangup) => hangup.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let interrupt = async {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = hangup, if !limits::ignores_hangup() => {}
+        }
+    };
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {
             tokio::select! {

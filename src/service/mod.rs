@@ -16,6 +16,7 @@ pub use schedules::ScheduleTask;
 pub use start::Begin;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::journal::{Form, Journal, Reader, WriteError};
@@ -33,6 +34,27 @@ const POLL: (u32, u32) = (1000, 5000);
 
 /// How many of the newest frames a run's page shows first.
 const TAIL: u32 = 200;
+
+/// When what runs is killed, of a run that is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// When it was asked to end and has not for the grace time.
+    AfterGrace,
+    /// The same; but at once if somebody has asked for the end before.
+    IfAskedBefore,
+    /// At once.
+    AtOnce,
+}
+
+impl Kill {
+    const fn is_forced(self, is_asked: bool) -> bool {
+        match self {
+            Self::AfterGrace => false,
+            Self::IfAskedBefore => is_asked,
+            Self::AtOnce => true,
+        }
+    }
+}
 
 /// How often a change is tried anew when the run changed in between.
 const TRIES: usize = 5;
@@ -196,13 +218,15 @@ impl Service {
         Ok((reader, pulse))
     }
 
-    /// Asks for the end of an active run. Repeating it is harmless.
+    /// Asks for the end of an active run: what runs gets SIGTERM, and SIGKILL after the grace time, or at once if it was asked for
+    /// before.
     ///
     /// # Errors
     /// [`Code::RunNotFound`], [`Code::RunFinished`]; the database's own.
-    pub async fn cancel(&self, id: &str, by: &str) -> Result<Run, Problem> {
+    pub async fn cancel(&self, id: &str, by: &str, kill: Kill) -> Result<Run, Problem> {
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
+            let mut force = false;
             let done = match pulse.status {
                 Status::Pending => {
                     let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
@@ -210,8 +234,15 @@ impl Service {
                     self.journal.write(cancel).await
                 }
                 Status::Running => {
-                    let change = Change::AskCancel { by: by.to_owned() };
-                    self.journal.write(write(key, pulse, change)).await
+                    let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
+                    force = kill.is_forced(run.cancel.is_some());
+                    if run.cancel.as_ref().is_some_and(|cancel| !force || !cancel.can_be_forced()) {
+                        // What is asked for is happening.
+                        self.engine.cancel(key, force);
+                        return Ok(run);
+                    }
+                    let grace = if force { Duration::ZERO } else { self.engine.grace() };
+                    self.journal.write(Write::ask_cancel(key, &run, by.to_owned(), grace, force)).await
                 }
                 Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
                     let detail = format!("The run is {} already; there is nothing to cancel.", pulse.status);
@@ -222,7 +253,7 @@ impl Service {
                 Err(WriteError::Refused) => continue,
                 Err(error) => return Err(error.into()),
                 Ok(committed) => {
-                    self.engine.cancel(key);
+                    self.engine.cancel(key, force);
                     return left(committed, id);
                 }
             }

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::model::kinds::{PhaseChange, PhaseState, StatusChange};
+use crate::model::kinds::{CancelRequest, PhaseChange, PhaseState, StatusChange};
+use crate::model::run::Cancel;
 use crate::model::{Answer, Body, End, Params, Pipeline, Record, Run, RunId, Status, Timestamp, Transition};
 
 use super::{Pulse, RunKey};
@@ -182,11 +184,8 @@ pub enum Change {
         /// When the next try is due. `None` if this was the last.
         next: Option<Timestamp>,
     },
-    /// Someone asks for the end of a running run. The first one counts.
-    AskCancel {
-        /// Who.
-        by: String,
-    },
+    /// Someone asks for the end of a running run. The first one is named when it has ended.
+    AskCancel(Cancel),
     /// The run stays whatever the rules of retention say, or no longer does.
     Pin {
         /// Whether it stays.
@@ -203,7 +202,7 @@ impl Change {
     /// Whether it is what somebody asks for, and waits to see done.
     pub fn is_asked(&self) -> bool {
         match self {
-            Self::Answer(_) | Self::Withdraw | Self::AskCancel { .. } | Self::Pin { .. } => true,
+            Self::Answer(_) | Self::Withdraw | Self::AskCancel(_) | Self::Pin { .. } => true,
             Self::Queue { resumed, .. } => resumed.is_none(),
             Self::None
             | Self::Claim { .. }
@@ -301,6 +300,7 @@ impl Write {
                 name: phase.name.clone(),
                 state: phase.state,
                 exit_code: phase.exit_code,
+                signal: None,
                 duration_ms: took,
                 carried: true,
             };
@@ -323,6 +323,21 @@ impl Write {
         }
         write.frames.push(NewFrame::status(Transition::Withdraw, format!("cancelled by {by}")));
         Some(write)
+    }
+
+    /// Asks for the end of a running run: what runs is killed after this time, or without being asked first.
+    pub fn ask_cancel(key: RunKey, run: &Run, by: String, grace: Duration, force: bool) -> Self {
+        let at = Timestamp::now();
+        let kill_at = Timestamp(at.0.saturating_add(i64::try_from(grace.as_millis()).unwrap_or(i64::MAX)));
+        // Nothing runs while a person is asked.
+        let kill_at = run.approval.is_none().then_some(kill_at);
+        let request = CancelRequest { by: by.clone(), kill_at, force };
+        let change = Change::AskCancel(Cancel { by, at, kill_at, force });
+        let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), change);
+        write
+            .frames
+            .push(NewFrame { ts: at, ..NewFrame::now(run.phase.as_deref().map(Into::into), &Body::Cancel(request)) });
+        write
     }
 
     /// A change of a run, now, that says nothing yet.

@@ -95,6 +95,7 @@ fn run(Pulse { head, status, attempt }: Pulse) -> Run {
         phases: Vec::new(),
         error: None,
         approval: None,
+        cancel: None,
         pin: Pin::default(),
     }
 }

@@ -64,8 +64,12 @@ impl Service {
             output_of(Arc::clone(&self.store), run, phase.phase.name.as_str().into(), output, after, last)
         };
         let compare = async |stream| first_difference(output(a, in_a, stream), output(b, in_b, stream), LIMITS).await;
-        let (out, err) = (compare(LogStream::Stdout).await?, compare(LogStream::Stderr).await?);
-        Ok(earlier(out, err, (first(a, in_a), first(b, in_b))))
+        let begin = (first(a, in_a), first(b, in_b));
+        let mut found = compare(LogStream::Output).await?;
+        for stream in [LogStream::Stdout, LogStream::Stderr] {
+            found = earlier(found, compare(stream).await?, begin);
+        }
+        Ok(found)
     }
 }
 

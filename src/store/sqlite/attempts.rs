@@ -51,7 +51,7 @@ pub(super) fn keep(tx: &Connection, write: &Write, attempt: u32) -> rusqlite::Re
         | Change::Ask { .. }
         | Change::Answer(_)
         | Change::Resume { .. }
-        | Change::AskCancel { .. }
+        | Change::AskCancel(_)
         | Change::Try { .. }
         | Change::Tried { .. }
         | Change::Pin { .. }

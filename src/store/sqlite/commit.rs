@@ -45,7 +45,7 @@ const MAY_GO_ON: &str =
     "SELECT 1 FROM runs WHERE key = ? AND cancel_by IS NULL AND coalesce(json_extract(answer, '$.approved'), 1)";
 
 /// The attempt is over: with the status, the moment and the error.
-const FINISH: &str = ", status = ?, finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, lease_owner = NULL, \
+const FINISH: &str = ", status = ?, finished_at = ?, error = ?, phase = NULL, cancel_by = NULL, cancel = NULL, lease_owner = NULL, \
      lease_until = NULL, gate = NULL, asked = NULL, question = NULL, answer = NULL";
 
 /// A run that a worker may take up again, in one attempt.
@@ -181,9 +181,9 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
               queued_at = iif(?, queued_at, ?), \
               started_at = NULL, finished_at = NULL, error = NULL, resumes = ?"
         }
-        Change::AskCancel { by } => {
-            values.push(text(by));
-            ", cancel_by = coalesce(cancel_by, ?)"
+        Change::AskCancel(cancel) => {
+            values.extend([text(&cancel.by), text(&json(cancel)?)]);
+            ", cancel_by = coalesce(cancel_by, ?), cancel = ?"
         }
         Change::Pin { pinned } => {
             values.extend([number((*pinned).into()), number((*pinned).into())]);

@@ -11,7 +11,7 @@ use crate::store::{Pulse, RunKey};
 
 /// The columns that [`run`] reads. The phases come along as JSON, so that a list of runs is one statement.
 pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase, runs.attempt, runs.params, runs.priority, \
-     runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, runs.gate, runs.cancel_by, runs.asked, runs.question, \
+     runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, runs.gate, runs.cancel_by, runs.cancel, runs.asked, runs.question, \
      runs.pinned, runs.pins, \
      (SELECT queued_at FROM attempts WHERE attempts.run = runs.key AND attempts.attempt = runs.attempt) AS asked_at, \
      (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM \
@@ -166,6 +166,10 @@ pub fn run<R: Columns>(row: &R) -> Result<Run, R::Error> {
             .collect(),
         error: row.text("error")?,
         approval: waits.then(question).transpose()?,
+        cancel: match row.text("cancel")? {
+            Some(cancel) => Some(read::<R, _, _>("cancel", serde_json::from_str(&cancel))?),
+            None => None,
+        },
         pin: pin(row)?,
     })
 }

@@ -8,7 +8,7 @@ use leptos_router::hooks::use_navigate;
 use super::icon::Icon;
 use super::notice::{NOT_KNOWN, ProblemNotice, of_action};
 use crate::calls::{Cancel, Rerun};
-use crate::model::{Code, Problem, Run, RunId, Status};
+use crate::model::{Code, Problem, Run, RunId, Status, run};
 use crate::ui::follow::Follow;
 
 /// The buttons. One that the status forbids is hidden and disabled.
@@ -19,6 +19,9 @@ pub fn RunActions(
     /// Where it stands.
     #[prop(into)]
     status: Signal<Status>,
+    /// The request for its end, while it has not ended.
+    #[prop(into)]
+    cancel: Signal<Option<run::Cancel>>,
     /// The attempt that is shown: two presses on one attempt are one re-run.
     #[prop(into)]
     attempt: Signal<u32>,
@@ -35,7 +38,7 @@ pub fn RunActions(
     problem: RwSignal<Option<Problem>>,
 ) -> impl IntoView {
     let rerun = ServerAction::<Rerun>::new();
-    let cancel = ServerAction::<Cancel>::new();
+    let stopping = ServerAction::<Cancel>::new();
     let navigate = use_navigate();
     let hear = move |answer: Option<Result<Run, Problem>>| match answer {
         Some(Ok(run)) => {
@@ -56,19 +59,16 @@ pub fn RunActions(
     };
     let heard = hear.clone();
     Effect::new(move |_| hear(rerun.value().get()));
-    Effect::new(move |_| heard(cancel.value().get()));
+    Effect::new(move |_| heard(stopping.value().get()));
     // A form that came back with its failure, where no script runs.
-    problem.set(rerun.value().get_untracked().or_else(|| cancel.value().get_untracked()).and_then(Result::err));
+    problem.set(rerun.value().get_untracked().or_else(|| stopping.value().get_untracked()).and_then(Result::err));
 
     // Cancelling takes as long as the command takes to end: asked is asked.
-    let asked = RwSignal::new(false);
-    Effect::new(move |_| {
-        if status.get().is_finished() {
-            asked.set(false);
-        }
-    });
+    let is_asked = Memo::new(move |_| cancel.with(Option::is_some));
+    let can_kill = Memo::new(move |_| cancel.with(|cancel| cancel.as_ref().is_some_and(run::Cancel::can_be_forced)));
     let again = id.to_string();
     let stop = id.to_string();
+    let kill = stop.clone();
     let goes_on = Memo::new(move |_| unfinished.get().filter(|_| status.get().is_finished()));
     let is_active = Memo::new(move |_| status.get().is_active());
     let goes_nowhere = Memo::new(move |_| goes_on.get().is_none());
@@ -88,6 +88,31 @@ pub fn RunActions(
                 <span class="max-sm:sr-only">"Edit and re-run"</span>
             </a>
         })}
+        // Beside Cancel and not in its place: who presses that twice is not to kill what may end by itself.
+        <form
+            method="post"
+            action=Cancel::url()
+            class:hidden=move || !can_kill.get()
+            on:submit={
+                let id = kill.clone();
+                move |event| {
+                    event.prevent_default();
+                    stopping.dispatch(Cancel { id: id.clone(), kill: true });
+                }
+            }
+        >
+            <input type="hidden" name="id" value=kill.clone()/>
+            <input type="hidden" name="kill" value="true"/>
+            <button
+                class="button button-danger"
+                data-testid="kill-now"
+                title="Ends what still runs at once, without the time to end by itself"
+                disabled=move || !can_kill.get() || stopping.pending().get()
+            >
+                {Icon::Close.draw()}
+                "Kill now"
+            </button>
+        </form>
         <form
             method="post"
             action=Cancel::url()
@@ -96,19 +121,19 @@ pub fn RunActions(
                 let id = stop.clone();
                 move |event| {
                     event.prevent_default();
-                    asked.set(true);
-                    cancel.dispatch(Cancel { id: id.clone() });
+                    stopping.dispatch(Cancel { id: id.clone(), kill: false });
                 }
             }
         >
             <input type="hidden" name="id" value=stop.clone()/>
+            <input type="hidden" name="kill" value="false"/>
             <button
                 class="button button-danger"
                 data-testid="cancel"
-                disabled=move || status.get().is_finished() || cancel.pending().get()
+                disabled=move || status.get().is_finished() || is_asked.get() || stopping.pending().get()
             >
                 {Icon::Stop.draw()}
-                {move || if asked.get() && problem.with(Option::is_none) { "Cancelling…" } else { "Cancel" }}
+                {move || if is_asked.get() || stopping.pending().get() { "Cancelling…" } else { "Cancel" }}
             </button>
         </form>
     }

@@ -4,6 +4,7 @@ pub mod actions;
 pub mod activity;
 pub mod again;
 pub mod attempts;
+pub mod cancelling;
 pub mod code;
 pub mod connection;
 pub mod copy;

@@ -92,7 +92,8 @@ fn PhaseItem(state: Signal<RunState>, name: String) -> impl IntoView {
     });
     let exit = move || {
         let code = phase.with(|phase| phase.as_ref().and_then(|phase| phase.exit_code));
-        code.filter(|&code| code != 0).map(|code| format!("exit {code}"))
+        let signal = state.with(|state| key.with_value(|name| state.signals.get(name).cloned()));
+        code.filter(|&code| code != 0).map(|code| signal.unwrap_or_else(|| format!("exit {code}")))
     };
     let asks = Memo::new(move |_| {
         state.with(|state| {

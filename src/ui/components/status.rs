@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::cancelling::CANCELLING;
 use super::icon::Icon;
 use crate::model::Status;
 
@@ -40,10 +41,14 @@ pub fn StatusBadge(
     /// Whether the run waits for a person: then nothing runs, whatever the status is.
     #[prop(into)]
     asks: Signal<bool>,
+    /// Whether somebody has asked for its end.
+    #[prop(into)]
+    cancels: Signal<bool>,
 ) -> impl IntoView {
-    let draw = move || match asks.get() {
-        true => (Icon::Waiting.draw(), ASKS),
-        false => (Icon::of_status(status.get()).draw(), word(status.get())),
+    let draw = move || match (cancels.get(), asks.get()) {
+        (true, _) => (Icon::Stopped.draw(), CANCELLING),
+        (false, true) => (Icon::Waiting.draw(), ASKS),
+        (false, false) => (Icon::of_status(status.get()).draw(), word(status.get())),
     };
     view! {
         <span class="badge" data-status=move || if asks.get() { "asks" } else { status.get().as_str() }>

@@ -14,6 +14,7 @@ use crate::ui::clock::Clock;
 use crate::ui::components::actions::{ActionProblem, RunActions};
 use crate::ui::components::activity::ActivityPanel;
 use crate::ui::components::attempts::{AttemptNote, AttemptTabs, EditDialog, ShownAttempt, edit_address, number};
+use crate::ui::components::cancelling::{CANCELLING, Cancelling};
 use crate::ui::components::code::Words;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
@@ -94,6 +95,8 @@ fn Shown(
     let status = Memo::new(move |_| state.with(|state| state.run.status));
     let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
     let asks = Memo::new(move |_| state.with(|state| state.run.approval.is_some()));
+    let cancel = Memo::new(move |_| state.with(|state| state.run.cancel.clone()));
+    let cancels = Memo::new(move |_| cancel.with(Option::is_some));
     // Where a re-run may go on, if that is not the beginning.
     let unfinished = Memo::new(move |_| {
         let pipeline = pipeline.get()?;
@@ -151,7 +154,11 @@ fn Shown(
     let page_title = {
         let title = title.clone();
         move || {
-            let word = if asks.get() { status::ASKS } else { status::word(status.get()) };
+            let word = match (cancels.get(), asks.get()) {
+                (true, _) => CANCELLING,
+                (false, true) => status::ASKS,
+                (false, false) => status::word(status.get()),
+            };
             format!("{word} · {title}")
         }
     };
@@ -179,19 +186,20 @@ fn Shown(
                         data-status=move || status.get().as_str()
                         data-attempt=move || attempt.get()
                     >
-                        <StatusBadge status asks/>
+                        <StatusBadge status asks cancels/>
                     </span>
                     <span class="flex items-center text-xs text-faint">
                         <span class="font-mono" title=id.to_string()>{id.short().to_owned()}</span>
                         <CopyButton text=id.to_string() label="Copy the run's id"/>
                     </span>
                     <span class="text-xs text-soft empty:hidden"><PendingPlace id=id.clone() status/></span>
+                    <span class="text-xs text-soft empty:hidden"><Cancelling request=cancel/></span>
                     // Where Cancel was, and may be pressed once more, is never anything that it takes effort to undo.
                     <div class="relative flex flex-wrap gap-2 max-sm:w-full sm:static sm:ml-auto" class:hidden=follow.gone>
                         <PinButton id=id.clone() follow problem/>
                         <DeleteButton id=id.clone() status follow problem/>
                         <div class="ml-auto flex flex-wrap justify-end gap-2">
-                            <RunActions id=id.clone() status attempt unfinished edit attempt_named=wanted follow problem/>
+                            <RunActions id=id.clone() status cancel attempt unfinished edit attempt_named=wanted follow problem/>
                         </div>
                     </div>
                 </div>

@@ -1,11 +1,11 @@
 //! Commands as steps of a simulation: they take time of its clock, print whose they are, and end as they are told to.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runtrail::engine::{Commands, Outputs, RunningCommand, Variables};
+use runtrail::engine::{CommandEvent, CommandSpec, Commands, Exit, Outputs, RunningCommand};
+use runtrail::model::LogStream;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -55,8 +55,9 @@ enum Signal {
 }
 
 impl Commands for Simulated {
-    fn start(&self, command: &str, _: &Path, variables: Variables) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
-        let mut script = Script::of(command);
+    fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
+        let CommandSpec { run, variables, .. } = command;
+        let mut script = Script::of(run);
         let this: u64 = variables["RUNTRAIL_TRY"].to_str().unwrap().parse().unwrap();
         if script.tries != 0 {
             script.code = i32::from(this < script.tries);
@@ -77,16 +78,16 @@ impl Commands for Simulated {
                 _ = signalled.wait_for(|signal| *signal == Signal::Kill || *signal == Signal::Terminate && !script.stubborn) => None,
             }
         });
-        let outputs = Outputs { stdout: Box::new(stdout), stderr: Box::new(tokio::io::empty()) };
-        Ok((Box::new(Command { work, signal, code: None }), outputs))
+        let outputs = Outputs::from([(LogStream::Output, Box::new(stdout) as _)]);
+        Ok((Box::new(Command { work, signal, has_ended: false }), outputs))
     }
 }
 
 struct Command {
     work: JoinHandle<Option<i32>>,
     signal: watch::Sender<Signal>,
-    /// How it ended, once that was heard.
-    code: Option<Option<i32>>,
+    /// Whether that was told.
+    has_ended: bool,
 }
 
 #[async_trait]
@@ -99,11 +100,17 @@ impl RunningCommand for Command {
         self.signal.send_replace(Signal::Kill);
     }
 
-    async fn ended(&mut self) -> Option<i32> {
-        if self.code.is_none() {
-            self.code = Some((&mut self.work).await.unwrap_or(None));
+    async fn next_event(&mut self) -> CommandEvent {
+        if self.has_ended {
+            return CommandEvent::Gone;
         }
-        self.code.flatten()
+        let code = (&mut self.work).await.unwrap_or(None);
+        self.has_ended = true;
+        code.map_or(CommandEvent::Gone, |code| CommandEvent::Ended(Exit::with_code(code)))
+    }
+
+    fn outputs_left(&mut self) -> Outputs {
+        Outputs::new()
     }
 }
 

@@ -235,8 +235,8 @@ fn change(run: &mut Run, write: &Write) {
             }
         }
         Change::Pin { .. } | Change::Delete { .. } => panic!("nobody asks for {:?}", write.change),
-        Change::AskCancel { by } => {
-            run.cancelled_by.get_or_insert(by.clone());
+        Change::AskCancel(cancel) => {
+            run.cancelled_by.get_or_insert(cancel.by.clone());
         }
     }
 }

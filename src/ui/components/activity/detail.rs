@@ -8,7 +8,7 @@ use super::row::{place, styled};
 use super::scroll::Scroll;
 use crate::activity::ansi;
 use crate::model::kinds::{DeliveryState, Notification, Outcome};
-use crate::model::{Body, Frame, LogStream};
+use crate::model::{Body, Frame};
 use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
@@ -45,8 +45,7 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
         _ => full.clone().into_any(),
     };
     let stream = match &frame.body {
-        Body::Log(log) if log.stream == LogStream::Stderr => "stderr",
-        Body::Log(_) => "stdout",
+        Body::Log(log) => log.stream.as_str(),
         other => other.kind(),
     }
     .to_owned();
@@ -87,7 +86,8 @@ fn plain(body: &Body) -> String {
         Body::Log(log) => ansi::plain(&log.line),
         Body::Status(change) => format!("{} → {}: {}", change.from, change.to, change.reason),
         Body::Phase(change) => {
-            let exit = change.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
+            let signal = change.signal.as_ref().map(|signal| format!(" ({signal})")).unwrap_or_default();
+            let exit = change.exit_code.map(|code| format!(", exit code {code}{signal}")).unwrap_or_default();
             let took = change.duration_ms.map(|took| format!(", took {}", format::duration(took))).unwrap_or_default();
             format!("{} {}{exit}{took}", change.name, change.state.as_str())
         }
@@ -109,6 +109,12 @@ fn plain(body: &Body) -> String {
         Body::Output(output) => format!("{} = {}", output.name, output.value),
         Body::Origin(origin) => format!("Asked for by {}", origin.by),
         Body::Notification(notification) => notification_text(notification),
+        Body::Cancel(request) => {
+            let kill = request.kill_at.map(|at| format!("\nWhat still runs is killed at {at}.")).unwrap_or_default();
+            let what = if request.force { "The end at once" } else { "The end" };
+            format!("{what} was asked for by {}.{kill}", request.by)
+        }
+        Body::Notice(notice) => format!("{}: {}", notice.code, notice.message),
         Body::Other(unknown) => unknown.data.to_string(),
     }
 }

@@ -113,6 +113,23 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
         }
         .into_any(),
         Body::Notification(notification) => notified(notification).into_any(),
+        Body::Cancel(request) => {
+            let what = if request.force { "Kill now" } else { "Cancel" };
+            view! {
+                <span class="row-event">
+                    <span class="text-soft">{Icon::Stop.draw()}</span>
+                    <b>{what}</b>
+                    <span>{format!("asked for by {}", format::one_line(&request.by, MOST))}</span>
+                </span>
+            }
+            .into_any()
+        }
+        Body::Notice(notice) => view! {
+            <span class="tag" data-tone="info">{notice.code.clone()}</span>
+            " "
+            {format::one_line(&notice.message, MOST)}
+        }
+        .into_any(),
         Body::Other(unknown) => {
             let data = format::one_line(&unknown.data.to_string(), MOST);
             view! { <span class="tag">{unknown.kind.clone()}</span>" "<span class="text-soft">{data}</span> }.into_any()
@@ -163,7 +180,8 @@ fn status_change(change: &StatusChange, attempt: u32) -> impl IntoView + use<> {
 }
 
 fn phase_change(change: &PhaseChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
-    let exit = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
+    let code = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
+    let exit = change.signal.as_ref().map(|signal| format!("by {signal}")).or(code);
     let took = change.duration_ms.map(|took| format!("in {}", format::duration(took)));
     let state = change.state;
     // Whether it came with the attempt's end is known when that is told.

@@ -76,7 +76,7 @@ fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoVie
         <div class="flex min-w-0 flex-col items-start gap-1.5" data-testid="compare-side" data-attempt=number data-status=status.as_str()>
             <div class="flex flex-wrap items-center gap-2">
                 <a href=href class="text-sm font-semibold underline-offset-2 hover:underline">{format!("Attempt {number}")}</a>
-                <StatusBadge status=Signal::stored(status) asks=Signal::stored(false)/>
+                <StatusBadge status=Signal::stored(status) asks=Signal::stored(false) cancels=Signal::stored(false)/>
             </div>
             <div class="flex items-baseline gap-3 text-xs text-soft">
                 <span class="tabular-nums">{took.map_or_else(|| "–".to_owned(), format::duration)}</span>
@@ -234,7 +234,8 @@ fn compared(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView {
         LogComparison::Differs(Difference { line, a: in_a, b: in_b }) => {
             let output = match in_a.as_ref().or(in_b.as_ref()).map(|line| line.stream) {
                 Some(LogStream::Stderr) => "Standard error",
-                _ => "Standard output",
+                Some(LogStream::Stdout) => "Standard output",
+                Some(LogStream::Output) | None => "The output",
             };
             let before = match line {
                 1 => format!("{output} differs from its first line on."),

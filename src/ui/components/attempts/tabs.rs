@@ -134,7 +134,7 @@ pub fn AttemptNote(
             data-attempt=move || shown.state.with(|state| state.run.attempt)
             data-status=move || status.get().as_str()
         >
-            <StatusBadge status asks=Signal::stored(false)/>
+            <StatusBadge status asks=Signal::stored(false) cancels=Signal::stored(false)/>
             <span class="font-medium">{words}</span>
             <a
                 href=move || tab.get().address(&id, None)

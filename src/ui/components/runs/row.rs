@@ -27,6 +27,7 @@ pub fn RunRow(
     let status = Memo::new(move |_| run.with(|run| run.status));
     let attempt = Memo::new(move |_| run.with(|run| run.attempt));
     let asks = Memo::new(move |_| run.with(|run| run.approval.is_some()));
+    let cancels = Memo::new(move |_| run.with(|run| run.cancel.is_some()));
     let summary = Memo::new(move |_| run.with(|run| params::summary(&run.params)));
     let from = Memo::new(move |_| run.with(|run| run.started_at));
     let to = Memo::new(move |_| run.with(|run| run.finished_at));
@@ -41,9 +42,10 @@ pub fn RunRow(
             data-testid="run-row"
             data-run-id=id.to_string()
             data-status=move || status.get().as_str()
+            data-cancelling=move || cancels.get().then_some("")
             data-pinned=move || pinned.get().to_string()
         >
-            <div class="max-md:order-2"><StatusBadge status asks/></div>
+            <div class="max-md:order-2"><StatusBadge status asks cancels/></div>
             <div class="min-w-0 max-md:order-1">
                 <div class="flex items-center gap-2">
                     <A
