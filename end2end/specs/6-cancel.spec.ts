@@ -1,7 +1,7 @@
 // 6. Cancel ends the whole process group, and the journal says who and when.
 import { alive } from '../support/processes.ts';
 import { noteStart, waitFor } from '../support/project.ts';
-import { sameDocument } from '../support/pages.ts';
+import { ListPage, RunPage, sameDocument } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
 
 test('cancel mid-phase ends every process of the phase, and the journal says who and when', async ({
@@ -74,6 +74,54 @@ test('cancel mid-phase ends every process of the phase, and the journal says who
   expect(alive(bystander), 'the run beside it goes on').toBe(true);
   project.release('beside');
   await api.reaches(beside, 'completed');
+});
+
+test.describe('with a long grace time', () => {
+  test.use({ serverOptions: { grace: '10m' } });
+
+  test('every tab shows a cancel and when it kills, after a reload too, and can kill now', async ({
+    server,
+    api,
+    run,
+    page,
+    context,
+  }) => {
+    await server.pipeline({
+      name: 'stubborn',
+      phases: { stubborn: "trap '' TERM; echo ready; while :; do sleep 0.1; done" },
+    });
+    const id = await server.run('stubborn');
+    await api.printed(id, 'ready');
+    await run.open(id);
+    const other = new RunPage(await context.newPage(), server.base);
+    await other.open(id);
+    const list = new ListPage(await context.newPage(), server.base);
+    await list.page.goto(server.base);
+    await expect(run.killNow, 'nothing to kill before somebody asks for the end').toBeHidden();
+    await expect(run.cancelling).toHaveCount(0);
+
+    await run.cancel.click();
+    for (const tab of [run, other]) {
+      await expect(tab.cancelling).toContainText(/Cancelling, will be killed in \d/);
+      await expect(tab.cancel).toBeDisabled();
+      await expect(tab.killNow).toBeVisible();
+      await tab.isAt('running', 1);
+    }
+    await expect(list.row(id)).toContainText('Cancelling');
+    await page.reload();
+    await expect(run.cancelling).toContainText(/Cancelling, will be killed/);
+    await expect(run.cancelling).toHaveAttribute('data-kill-at', /^\d{4}-/);
+    await expect(run.cancel).toBeDisabled();
+
+    await other.killNow.click();
+    for (const tab of [run, other]) {
+      await tab.isAt('cancelled', 1);
+      await expect(tab.cancelling).toHaveCount(0);
+      await expect(tab.killNow).toBeHidden();
+    }
+    const requests = (await api.frames(id)).filter((frame) => frame.kind === 'cancel');
+    expect(requests.map((frame) => frame.data['force'])).toEqual([false, true]);
+  });
 });
 
 test.describe('with one worker', () => {

@@ -150,6 +150,16 @@ export class RunPage {
     return this.page.getByTestId('cancel');
   }
 
+  /** Ends what still runs of a run that is being cancelled. */
+  get killNow(): Locator {
+    return this.page.getByTestId('kill-now');
+  }
+
+  /** What is said while a run is being cancelled. */
+  get cancelling(): Locator {
+    return this.page.getByTestId('cancelling');
+  }
+
   frame(seq: number): Locator {
     return this.page.locator(`[data-testid="frame"][data-frame-id="${seq}"]`);
   }

@@ -28,6 +28,8 @@ export interface ServerOptions {
   pollInterval?: string;
   /** What who comes in must know. */
   token?: string;
+  /** How long a command may take to end before it is killed. */
+  grace?: string;
 }
 
 /** One parameter of a pipeline. */
@@ -139,7 +141,7 @@ export class Server {
   /** Starts it again: the same port, the same data. */
   async restart(): Promise<void> {
     if (this.#process) throw new Error('the server runs already');
-    const { workers = 4, lease = '10s', pollInterval = '500ms', heartbeat = '15s' } = this.#options;
+    const { workers = 4, lease = '10s', pollInterval = '500ms', heartbeat = '15s', grace = '2s' } = this.#options;
     // What is set around the tests must not reach into them.
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
@@ -157,7 +159,7 @@ export class Server {
         ...['--lease', lease],
         ...['--poll-interval', pollInterval],
         ...['--heartbeat', heartbeat],
-        ...['--grace', '2s'],
+        ...['--grace', grace],
       ],
       { cwd: this.root, env, stdio: ['ignore', 'pipe', 'pipe'] },
     );

@@ -238,7 +238,7 @@ async fn two_attempts_are_compared_to_the_first_line_that_differs() {
     let frames = server.frames(&id).await;
     for (side, attempt, text) in [("a", 1, "one"), ("b", 2, "two")] {
         let found = &log[side];
-        assert_eq!((&found["text"], &found["stream"]), (&json!(text), &json!("stdout")));
+        assert_eq!((&found["text"], &found["stream"]), (&json!(text), &json!("output")));
         let frame = &frames[found["seq"].as_u64().unwrap() as usize - 1];
         assert_eq!(
             (&frame["data"]["line"], &frame["attempt"], &frame["phase"]),

@@ -5,6 +5,7 @@
 mod api;
 mod approval;
 mod attempts;
+mod cancel;
 mod codemod;
 mod commands;
 mod connections;
@@ -21,6 +22,7 @@ mod notify;
 mod one_server;
 mod outbox;
 mod phases;
+mod processes;
 mod queue;
 mod restarts;
 mod resume;

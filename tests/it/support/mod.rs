@@ -10,6 +10,8 @@ pub mod rng;
 pub mod writes;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -23,6 +25,9 @@ pub use events::Events;
 
 /// How long anything may take that a test waits for. Only reached when the test fails.
 pub const LIMIT: Duration = Duration::from_secs(120);
+
+/// A user that may do nothing in particular.
+const NOBODY: u32 = 65534;
 
 /// A folder with pipelines, a project and the data of a server.
 pub struct World {
@@ -46,6 +51,13 @@ impl World {
             .enumerate()
             .map(|(index, command)| format!("[[phases]]\nname = \"phase{}\"\nrun = '''\n{command}\n'''\n", index + 1));
         self.toml(name, &format!("name = \"{name}\"\n{project}{}", phases.collect::<String>()))
+    }
+
+    /// Writes a pipeline of one phase, `phase1`, with these keys besides `run`.
+    pub fn phase(&self, name: &str, command: &str, keys: &str) -> &Self {
+        let project = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
+        let phase = format!("[[phases]]\nname = \"phase1\"\nrun = '''\n{command}\n'''\n{keys}\n");
+        self.toml(name, &format!("name = \"{name}\"\n{project}{phase}"))
     }
 
     pub fn toml(&self, name: &str, text: &str) -> &Self {
@@ -134,6 +146,20 @@ impl World {
         let mount = format!("mount -t tmpfs -o size={kib}k tmpfs '{}' && exec \"$0\" \"$@\"", disk.display());
         shell.args(private).args(["sh", "-c", &mount, env!("CARGO_BIN_EXE_runtrail"), "serve"]);
         Some(self.start(shell, &self.data(), &[]))
+    }
+
+    /// A server that an ordinary user has started. Only root can do that.
+    pub fn serve_as_nobody(&self, flags: &[&str]) -> Server {
+        let program = self.folder.path().join("runtrail");
+        // Where that user can read it, whatever the folders above are like.
+        std::fs::copy(env!("CARGO_BIN_EXE_runtrail"), &program).unwrap();
+        for folder in ["", "pipelines", "project", "data"] {
+            let folder = self.folder.path().join(folder);
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        let mut program = Command::new(program);
+        program.arg("serve").uid(NOBODY).gid(NOBODY);
+        self.start(program, &self.data(), flags)
     }
 
     fn start(&self, mut program: Command, data: &Path, flags: &[&str]) -> Server {
@@ -249,8 +275,13 @@ impl Server {
     }
 
     /// SIGTERM; returns the exit code.
-    pub async fn terminate(mut self) -> Option<i32> {
+    pub async fn terminate(self) -> Option<i32> {
         nix::sys::signal::kill(self.unix_pid(), nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself; returns the exit code.
+    pub async fn ended(mut self) -> Option<i32> {
         until("the server ends", async || self.child.try_wait().unwrap()).await.code()
     }
 

@@ -1,0 +1,380 @@
+//! The processes of a phase: what they print in which order, what they leave behind, how they end.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Server, World, alive, pids, steady_port, until, within};
+
+/// The lines of a run's log, each with its output.
+async fn log(server: &Server, id: &str) -> Vec<(String, String)> {
+    let frames = server.frames(id).await;
+    let logs = frames.iter().filter(|frame| frame["kind"] == "log");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    logs.map(|frame| (text(&frame["data"]["stream"]), text(&frame["data"]["line"]))).collect()
+}
+
+/// FIELD.md A7.
+#[tokio::test]
+async fn merged_output_keeps_the_order_of_both_outputs() {
+    let world = World::new();
+    world.phase("order", "i=0; while [ $i -lt 300 ]; do echo \"out $i\"; echo \"err $i\" >&2; i=$((i+1)); done", "");
+    let server = world.serve();
+    let expected: Vec<_> = (0..300)
+        .flat_map(|number| ["out", "err"].map(|which| ("output".to_owned(), format!("{which} {number}"))))
+        .collect();
+    for _ in 0..5 {
+        let id = server.start(&world, "order").await;
+        server.until_status(&id, "completed").await;
+        assert_eq!(log(&server, &id).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn separate_output_marks_standard_error() {
+    let world = World::new();
+    world.phase("apart", "echo one; echo two >&2", "output = \"separate\"");
+    let server = world.serve();
+    let id = server.start(&world, "apart").await;
+    server.until_status(&id, "completed").await;
+    let mut lines = log(&server, &id).await;
+    lines.sort();
+    assert_eq!(lines, [("stderr".into(), "two".into()), ("stdout".into(), "one".into())]);
+    let phases = server.get_json("/api/v1/pipelines").await;
+    assert!(phases.to_string().contains(r#""output":"separate""#), "{phases}");
+}
+
+#[tokio::test]
+async fn tty_output_is_a_terminal_of_a_fixed_size() {
+    let world = World::new();
+    let command = r#"
+test -t 1 && test -t 2 && echo terminal; test -t 0 || echo no input
+stty size < /dev/tty; echo "$TERM"
+printf 'one\ntwo\n'; echo three >&2; printf 'a\rb\n'; printf 'crlf\r\n'
+read -r line || echo end of input
+"#;
+    world.phase("tty", command, "output = \"tty\"");
+    let server = world.serve();
+    let id = server.start(&world, "tty").await;
+    server.until_status(&id, "completed").await;
+    let lines = log(&server, &id).await;
+    assert!(lines.iter().all(|(stream, _)| stream == "output"), "{lines:?}");
+    let lines: Vec<_> = lines.iter().map(|(_, line)| line.as_str()).collect();
+    let expected = ["terminal", "no input", "40 120", "xterm-256color", "one", "two", "three"];
+    assert_eq!(lines[..expected.len()], expected, "{lines:?}");
+    assert_eq!(lines.last(), Some(&"end of input"));
+}
+
+/// The end of a terminal's output is not lost when its last process ends.
+#[tokio::test]
+async fn tty_output_is_complete() {
+    let world = World::new();
+    world.phase("much", "seq 1 20000; printf 'the end'", "output = \"tty\"");
+    let server = world.serve();
+    let id = server.start(&world, "much").await;
+    server.until_status(&id, "completed").await;
+    let lines = server.lines(&id).await;
+    assert_eq!((lines.len(), lines.last().map(String::as_str)), (20_001, Some("the end")));
+}
+
+#[tokio::test]
+async fn commands_have_no_controlling_terminal() {
+    let world = World::new();
+    // A process without one cannot open it, whoever started the server.
+    world.phase("none", "(: < /dev/tty) 2>/dev/null && echo terminal || echo none", "");
+    let server = world.serve();
+    let id = server.start(&world, "none").await;
+    server.until_status(&id, "completed").await;
+    assert_eq!(log(&server, &id).await, [("output".into(), "none".into())]);
+}
+
+/// A report is a report on either output, if both are one.
+#[tokio::test]
+async fn merged_output_takes_reports_from_both() {
+    let world = World::new();
+    let report = r#"::frame {"kind":"token","text":"x"}"#;
+    world.phase("both", &format!("echo '{report}'; echo '{report}' >&2"), "");
+    let server = world.serve();
+    let id = server.start(&world, "both").await;
+    server.until_status(&id, "completed").await;
+    let frames = server.frames(&id).await;
+    let told: Vec<_> = frames.iter().filter(|frame| frame["kind"] == "token").map(|frame| &frame["data"]).collect();
+    assert_eq!(told, [&json!({"text": "x"}), &json!({"text": "x"})]);
+}
+
+/// The notices of a run with this code.
+async fn notices(server: &Server, id: &str, code: &str) -> Vec<Value> {
+    let frames = server.frames(id).await;
+    let data = frames.into_iter().filter(|frame| frame["kind"] == "notice").map(|mut frame| frame["data"].take());
+    data.filter(|notice| notice["code"] == code).collect()
+}
+
+fn named(notice: &Value) -> Vec<i32> {
+    let processes = notice["processes"].as_array().unwrap().iter();
+    processes.map(|process| i32::try_from(process["pid"].as_i64().unwrap()).unwrap()).collect()
+}
+
+/// FIELD.md B4.
+#[tokio::test]
+async fn processes_left_behind_are_ended_and_named() {
+    let world = World::new();
+    world.phase("left", "(sleep 300; echo late) & nohup sleep 300 & setsid sleep 300 & echo started", "");
+    let server = world.serve();
+    let mut ids = Vec::new();
+    within(Duration::from_secs(1), "a phase with processes left behind", async || {
+        let id = server.start(&world, "left").await;
+        let run = server.until_status(&id, "completed").await;
+        let moment = |of: &str| run[of].as_str().unwrap().parse::<runtrail::model::Timestamp>().unwrap();
+        ids.push(id);
+        Duration::from_millis(moment("finished_at").since(moment("started_at")))
+    })
+    .await;
+    let id = ids.last().unwrap();
+    assert_eq!(server.lines(id).await, ["started"]);
+    let left = notices(&server, id, "processes_left").await;
+    assert_eq!(left.len(), 1);
+    let pids = named(&left[0]);
+    assert!(pids.len() >= 3, "{left:?}");
+    assert!(pids.iter().all(|pid| !alive(*pid)));
+    let message = left[0]["message"].as_str().unwrap();
+    assert!(message.contains("left behind") && message.contains("background = true"), "{message}");
+    until("nothing is left", async || world.processes().is_empty().then_some(())).await;
+}
+
+/// One that ignores SIGTERM is killed all the same, and what it prints until then is there.
+#[tokio::test]
+async fn a_stubborn_process_left_behind_is_killed() {
+    let world = World::new();
+    let stubborn = "sh -c 'trap \"\" TERM; echo up; : > up; while :; do sleep 0.05; done' & while [ ! -e up ]; do sleep 0.02; done";
+    world.phase("stubborn", stubborn, "");
+    let server = world.serve();
+    let id = server.start(&world, "stubborn").await;
+    server.until_status(&id, "completed").await;
+    assert_eq!(server.lines(&id).await, ["up"]);
+    let left = notices(&server, &id, "processes_left").await;
+    assert!(named(&left[0]).iter().all(|pid| !alive(*pid)), "{left:?}");
+}
+
+fn two_phases(name: &str, up: &str, with: &str, then: &str) -> String {
+    format!(
+        "name = \"{name}\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n
+         [[phases]]\nname = \"up\"\nrun = '''\n{up}\n'''\n{with}\n[[phases]]\nname = \"use\"\nrun = '''\n{then}\n'''\n"
+    )
+}
+
+/// FIELD.md B5: what a phase starts is there in the next one, if it is to be.
+#[tokio::test]
+async fn a_background_phase_keeps_its_server_until_the_attempt_ends() {
+    let world = World::new();
+    let port = steady_port();
+    let up = format!("python3 -m http.server {port} > web.log 2>&1 &");
+    let then = format!("until curl -sf localhost:{port} > /dev/null; do sleep 0.1; done; echo reached");
+    world.toml("kept", &two_phases("kept", &up, "background = true", &then));
+    world.toml("ended", &two_phases("ended", &up, "", "echo done"));
+    let server = world.serve();
+    let id = server.start(&world, "kept").await;
+    server.until_status(&id, "completed").await;
+    assert_eq!(server.lines(&id).await, ["reached"]);
+    let ended = notices(&server, &id, "background_ended").await;
+    assert_eq!(ended.len(), 1);
+    assert!(ended[0]["message"].as_str().unwrap().contains("python"), "{ended:?}");
+    assert!(named(&ended[0]).iter().all(|pid| !alive(*pid)), "gone when the run has ended");
+    // Otherwise it is said.
+    let id = server.start(&world, "ended").await;
+    server.until_status(&id, "completed").await;
+    assert_eq!(notices(&server, &id, "processes_left").await.len(), 1);
+}
+
+/// What a kept process prints is journaled as its phase's, behind the end of the phase too.
+#[tokio::test]
+async fn a_background_process_prints_on() {
+    let world = World::new();
+    let up = "(while [ ! -e go ]; do sleep 0.02; done; echo late; sleep 1000) & echo first";
+    world.toml(
+        "prints",
+        &two_phases("prints", up, "background = true", ": > go; while [ ! -e stop ]; do sleep 0.02; done"),
+    );
+    let server = world.serve();
+    let id = server.start(&world, "prints").await;
+    server.until_line(&id, "late").await;
+    std::fs::write(world.file("stop"), "").unwrap();
+    server.until_status(&id, "completed").await;
+    let frames = server.frames(&id).await;
+    let place = |wanted: &dyn Fn(&Value) -> bool| frames.iter().position(wanted).unwrap();
+    let first = place(&|frame| frame["data"]["line"] == "first");
+    let ended = place(&|frame| frame["kind"] == "phase" && frame["data"]["state"] == "completed");
+    let late = place(&|frame| frame["data"]["line"] == "late");
+    assert!(first < ended && ended < late);
+    assert_eq!(frames[late]["phase"], "up");
+}
+
+/// It is ended by all that ends the attempt, and when nobody carries the run out while a person is asked.
+#[tokio::test]
+async fn a_background_process_ends_with_a_cancel_a_question_and_a_failure() {
+    let world = World::new();
+    let up = "sleep 1000 & echo $! > pid";
+    let kept = "background = true";
+    world.toml("cancelled", &two_phases("cancelled", up, kept, "echo ready; sleep 1000"));
+    let asks = two_phases("asks", up, kept, "echo never");
+    world.toml("asks", &format!("{asks}approval = true\n"));
+    world.toml("fails", &two_phases("fails", &format!("{up}; exit 3"), kept, "echo never"));
+    let server = world.serve();
+
+    let id = server.start(&world, "cancelled").await;
+    server.until_line(&id, "ready").await;
+    let pid = pids(&world.file("pid"))[0];
+    assert!(alive(pid));
+    server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
+    server.until_status(&id, "cancelled").await;
+    assert!(!alive(pid));
+    assert_eq!(notices(&server, &id, "background_ended").await.len(), 1);
+
+    let id = server.start(&world, "asks").await;
+    server.until_asked(&id).await;
+    assert!(!alive(pids(&world.file("pid"))[0]));
+    assert_eq!(notices(&server, &id, "background_ended").await.len(), 1);
+
+    let id = server.start(&world, "fails").await;
+    server.until_status(&id, "failed").await;
+    assert!(!alive(pids(&world.file("pid"))[0]));
+    assert_eq!(notices(&server, &id, "processes_left").await.len(), 1);
+}
+
+/// FIELD.md B8: three ends that look alike to a shell.
+#[tokio::test]
+async fn death_by_signal_is_not_an_exit_code() {
+    let world = World::new();
+    world.pipeline("killed", &["kill -9 $$"]).pipeline("crashed", &["kill -SEGV $$"]).pipeline("code", &["exit 137"]);
+    let server = world.serve();
+    for (pipeline, code, signal, says) in [
+        ("killed", 137, json!("SIGKILL"), "ended by SIGKILL (137); often: out of memory"),
+        ("crashed", 139, json!("SIGSEGV"), "ended by SIGSEGV (139): it crashed"),
+        ("code", 137, Value::Null, "ended with exit code 137"),
+    ] {
+        let id = server.start(&world, pipeline).await;
+        let run = server.until_status(&id, "failed").await;
+        let error = run["error"].as_str().unwrap();
+        assert!(error.contains(says), "{error}");
+        assert_eq!(error.contains("SIG"), !signal.is_null(), "{error}");
+        let frames = server.frames(&id).await;
+        let ended = frames.iter().rfind(|frame| frame["kind"] == "phase").unwrap();
+        assert_eq!((&ended["data"]["exit_code"], &ended["data"]["signal"]), (&json!(code), &signal));
+        let page = server.get(&format!("/runs/{id}")).await.text().await.unwrap();
+        assert!(page.contains(says), "the page says so");
+    }
+}
+
+/// FIELD.md C6.
+#[tokio::test]
+async fn the_last_line_before_a_death_is_there() {
+    let world = World::new();
+    let command = "seq 1 20000; printf 'the reason stands here'";
+    for (name, more) in [("dies", ""), ("closes", "; exec 1>&-")] {
+        world.pipeline(name, &[&format!("{command}{more}; kill -9 $$")]);
+    }
+    let server = world.serve();
+    for name in ["dies", "closes"].repeat(3) {
+        let id = server.start(&world, name).await;
+        server.until_status(&id, "failed").await;
+        let log = server.get(&format!("/api/v1/runs/{id}/log")).await.text().await.unwrap();
+        assert!(log.ends_with("\n20000\nthe reason stands here\n"), "{name}: {:?}", &log[log.len() - 100..]);
+    }
+}
+
+/// FIELD.md C3.
+#[tokio::test]
+async fn a_phase_whose_folder_is_gone_names_it() {
+    let world = World::new();
+    let (project, again) = (world.project(), world.data().join("again"));
+    let first = format!(
+        "echo ready; [ -e '{}' ] || while [ -e '{}' ]; do sleep 0.02; done",
+        again.display(),
+        project.display()
+    );
+    world.pipeline("loses", &[&first, "ls"]);
+    world.phase("nowhere", "ls", "dir = \"web/app\"");
+    let server = world.serve();
+    let id = server.start(&world, "loses").await;
+    server.until_line(&id, "ready").await;
+    std::fs::remove_dir_all(&project).unwrap();
+    let run = server.until_status(&id, "failed").await;
+    let error = run["error"].as_str().unwrap();
+    assert!(error.contains(project.to_str().unwrap()) && error.contains("does not exist any more"), "{error}");
+    assert!(!error.contains("os error"), "{error}");
+    // There again, the run may be run again.
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(again, "").unwrap();
+    server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
+    server.until_status(&id, "completed").await;
+
+    let id = server.start(&world, "nowhere").await;
+    let run = server.until_status(&id, "failed").await;
+    let error = run["error"].as_str().unwrap();
+    assert!(error.contains(project.join("web/app").to_str().unwrap()) && error.contains("`dir`"), "{error}");
+}
+
+/// FIELD.md B11.
+#[tokio::test]
+async fn commands_have_the_signals_and_limits_of_a_shell() {
+    let world = World::new();
+    world.pipeline("plain", &["yes | head -n 1; grep -E 'Sig(Ign|Blk)' /proc/self/status"]);
+    let server = world.serve();
+    let id = server.start(&world, "plain").await;
+    server.until_status(&id, "completed").await;
+    let lines = server.lines(&id).await;
+    let mask = |name: &str| {
+        let line = lines.iter().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    assert_eq!(lines[0], "y");
+    assert_eq!(mask("SigBlk:"), 0, "the supervisor blocks signals, the command does not");
+    assert_eq!(mask("SigIgn:") & (1 << 12), 0, "SIGPIPE is not ignored");
+}
+
+/// FIELD.md B10.
+#[tokio::test]
+async fn large_outputs_do_not_keep_the_next_phase_from_starting() {
+    let world = World::new();
+    let give = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do printf '::output v%s=' $i; head -c 99000 /dev/zero | tr '\\0' x; echo; done";
+    world.pipeline("large", &[give, "env | wc -c; /bin/echo $(seq 1 20000) | wc -c"]);
+    let server = world.serve();
+    let id = server.start(&world, "large").await;
+    server.until_status(&id, "completed").await;
+    let frames = server.frames(&id).await;
+    let refused = frames.iter().filter(|frame| frame["data"]["code"] == "output_too_large").count();
+    assert_eq!((refused, server.lines(&id).await.len()), (2, 2));
+}
+
+/// FIELD.md B6: what belongs to somebody else, as behind `sudo`, cannot be ended; it is named, and the worker is free.
+#[tokio::test]
+async fn a_process_of_somebody_else_is_named_and_blocks_no_worker() {
+    let world = World::new();
+    let become_root = world.file("become-root");
+    // As sudo does it: a program that the system starts as root, whoever starts it.
+    if !rustix::process::geteuid().is_root() || std::fs::copy("/usr/bin/setpriv", &become_root).is_err() {
+        println!("skipped: only root can set up a process that others cannot end");
+        return;
+    }
+    std::fs::set_permissions(&become_root, std::fs::Permissions::from_mode(0o4755)).unwrap();
+    let root = "./become-root --reuid 0 --regid 0 --clear-groups";
+    let stubborn = format!("{root} sh -c 'trap \"\" TERM HUP; echo root; while :; do sleep 0.1; done'; echo x");
+    world.pipeline("foreign", &[&stubborn]).pipeline("next", &["echo next"]);
+    let server = world.serve_as_nobody(&["--workers", "1", "--grace", "1s"]);
+    let id = server.start(&world, "foreign").await;
+    server.until_line(&id, "root").await;
+    server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
+    let run = server.until_status(&id, "cancelled").await;
+    let frames = server.frames(&id).await;
+    let stuck = frames.iter().find(|frame| frame["data"]["code"] == "process_stuck").unwrap();
+    let message = stuck["data"]["message"].as_str().unwrap();
+    let pid: i32 = message.strip_prefix("could not end pid ").unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(message.contains("(sh)") && alive(pid), "{message}");
+    let reason = frames.iter().rfind(|frame| frame["kind"] == "status").unwrap();
+    assert!(reason["data"]["reason"].as_str().unwrap().contains(&format!("could not end pid {pid} (sh)")));
+    assert!(run["error"].as_str().unwrap().contains(&format!("could not end pid {pid}")), "{run}");
+    // The worker is free, though the process still holds the output open.
+    let next = server.start(&world, "next").await;
+    server.until_status(&next, "completed").await;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+}
