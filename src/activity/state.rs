@@ -354,6 +354,44 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_cancel_is_shown_until_the_attempt_ends() {
+        let request = |seq, force| {
+            let kill_at = Some(Timestamp(90_000));
+            frame(seq, 1, Some("lint"), Body::Cancel(CancelRequest { by: "ann".into(), kill_at, force }))
+        };
+        let mut state = fed(&[
+            status(1, 1, Status::Pending, Status::Running),
+            phase(2, 1, "lint", Started, None),
+            request(3, false),
+        ]);
+        let cancel = state.run.cancel.clone().unwrap();
+        assert_eq!((cancel.at, cancel.kill_at, cancel.force), (Timestamp(3000), Some(Timestamp(90_000)), false));
+        assert!(cancel.can_be_forced());
+        state.apply(&request(4, true));
+        assert!(!state.run.cancel.as_ref().unwrap().can_be_forced());
+        state.apply(&status(5, 1, Status::Running, Status::Cancelled));
+        assert_eq!(state.run.cancel, None);
+    }
+
+    #[test]
+    fn a_phase_says_which_signal_ended_it() {
+        let begins = [status(1, 1, Status::Pending, Status::Running), phase(2, 1, "lint", Started, None)];
+        let mut killed = phase(3, 1, "lint", Failed, Some(137));
+        if let Body::Phase(change) = &mut killed.body {
+            change.signal = Some("SIGKILL".into());
+        }
+        let mut state = fed(&begins);
+        state.apply(&killed);
+        assert_eq!(state.signals["lint"], "SIGKILL");
+        // A page that begins later learns it from older frames, unless a newer end is known.
+        let mut later = RunState::of(state.run.clone());
+        later.learn_older(&killed);
+        assert_eq!(later.signals["lint"], "SIGKILL");
+        state.apply(&phase(4, 1, "lint", Started, None));
+        assert!(state.signals.is_empty());
+    }
+
+    #[test]
     fn a_rerun_starts_from_a_clean_sheet() {
         let mut frames = first_attempt();
         frames.push(status(7, 2, Status::Failed, Status::Pending));

@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use super::process_table::{ProcessId, ProcessInfo};
 
+/// How long processes that a command has left behind may take to end by themselves: one that was about to, such as `tee` behind a
+/// shell's `>(tee log)`, is not left behind.
+pub const SETTLE: Duration = Duration::from_millis(100);
+
 /// How long processes that a command has left behind may take to end, once they were asked to.
 pub const LEFT_BEHIND_GRACE: Duration = Duration::from_millis(500);
 
@@ -65,6 +69,8 @@ pub struct Step {
 enum Mode {
     /// The command runs, or what it has left is kept.
     Running,
+    /// The command has ended; until this time, what it has left may end by itself.
+    Settling { until: Duration },
     /// All are stopped.
     Stopping { stopped: Vec<ProcessInfo>, passes: u32 },
     /// All were asked to end.
@@ -91,17 +97,17 @@ impl Ending {
     }
 
     /// The command itself has ended; `keep` what it left behind until somebody asks for the end.
-    pub fn command_ended(&mut self, keep: bool) {
+    pub fn command_ended(&mut self, now: Duration, keep: bool) {
         self.has_ended = true;
         if self.mode == Mode::Running && !keep {
             self.hurry = true;
-            self.terminate();
+            self.mode = Mode::Settling { until: now + SETTLE };
         }
     }
 
     /// Somebody asks for the end.
     pub fn terminate(&mut self) {
-        if self.mode == Mode::Running {
+        if !self.needs_processes() {
             self.mode = Mode::Stopping { stopped: Vec::new(), passes: 0 };
         }
     }
@@ -115,7 +121,7 @@ impl Ending {
 
     /// Whether [`Self::next`] needs to know the processes.
     pub fn needs_processes(&self) -> bool {
-        self.mode != Mode::Running
+        !matches!(self.mode, Mode::Running | Mode::Settling { .. })
     }
 
     /// Nobody but its owner may signal this process.
@@ -134,6 +140,11 @@ impl Ending {
         }
         match &mut self.mode {
             Mode::Running => {}
+            Mode::Settling { until } if now < *until => step.then = Then::Until(*until),
+            Mode::Settling { .. } => {
+                self.terminate();
+                step.then = Then::Now;
+            }
             Mode::Stopping { stopped, passes } => {
                 let is_new = |process: &&ProcessInfo| !stopped.iter().any(|known| known.id == process.id);
                 let new: Vec<ProcessInfo> = processes.iter().filter(is_new).cloned().collect();

@@ -51,18 +51,23 @@ fn termination_stops_until_a_pass_finds_nothing_new() {
 #[test]
 fn left_processes_are_named_and_killed_after_a_short_grace() {
     let mut ending = Ending::new();
-    ending.command_ended(false);
-    ending.next(at(0), &[process(5)], true);
-    let step = ending.next(at(1), &[process(5)], true);
-    assert_eq!((pids(&step.left), step.then), (vec![5], Then::Until(at(1) + LEFT_BEHIND_GRACE)));
-    assert_eq!(ending.next(at(2) + LEFT_BEHIND_GRACE, &[process(5)], true).then, Then::Now);
-    assert_eq!(sent(&ending.next(at(3) + LEFT_BEHIND_GRACE, &[process(5)], true), Request::Kill), [5]);
+    ending.command_ended(at(0), false);
+    // It may be about to end by itself.
+    assert_eq!(ending.next(at(0), &[], true).then, Then::Until(SETTLE));
+    assert_eq!(ending.clone().next(SETTLE, &[], false).then, Then::Done(Vec::new()));
+    assert_eq!(ending.next(SETTLE, &[], true).then, Then::Now);
+    ending.next(SETTLE, &[process(5)], true);
+    let step = ending.next(SETTLE, &[process(5)], true);
+    let kill_at = SETTLE + LEFT_BEHIND_GRACE;
+    assert_eq!((pids(&step.left), step.then), (vec![5], Then::Until(kill_at)));
+    assert_eq!(ending.next(kill_at, &[process(5)], true).then, Then::Now);
+    assert_eq!(sent(&ending.next(kill_at, &[process(5)], true), Request::Kill), [5]);
 }
 
 #[test]
 fn kept_processes_run_until_somebody_asks_for_the_end() {
     let mut ending = Ending::new();
-    ending.command_ended(true);
+    ending.command_ended(at(0), true);
     assert_eq!(ending.next(at(0), &[process(5)], true).then, Then::Wait);
     ending.terminate();
     ending.next(at(1), &[process(5)], true);
@@ -125,7 +130,7 @@ proptest! {
             let until = match event {
                 Event::Terminate => { ending.terminate(); now }
                 Event::Kill => { ending.kill(now); now }
-                Event::CommandEnds { keep } => { ending.command_ended(keep); now }
+                Event::CommandEnds { keep } => { ending.command_ended(now, keep); now }
                 Event::Fork if stopped.is_empty() => { alive.insert(next_pid, process(next_pid)); next_pid += 1; now }
                 Event::Fork => now,
                 Event::Passes(ms) => now + at(ms),

@@ -49,11 +49,14 @@ pub(super) async fn enter(folder: &Path, below: &str) -> std::io::Result<PathBuf
     }
     let find = async |folder: &Path, remedy: &str| {
         let missing = |error: std::io::Error| {
-            let what = match error.kind() {
-                std::io::ErrorKind::NotFound => format!("does not exist; {remedy}"),
-                _ => format!("cannot be entered: {error}"),
+            let shown = folder.display();
+            let message = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!("No such file or directory: its folder {shown} is missing; {remedy}")
+                }
+                _ => format!("its folder {shown} cannot be entered: {error}"),
             };
-            std::io::Error::new(error.kind(), format!("its folder {} {what}", folder.display()))
+            std::io::Error::new(error.kind(), message)
         };
         tokio::fs::canonicalize(folder).await.map_err(missing)
     };

@@ -103,7 +103,7 @@ fn explain(error: io::Error, folder: &Path, program: &Path) -> io::Error {
     let shown = folder.display();
     let message = match std::fs::metadata(folder) {
         Err(lost) if lost.kind() == io::ErrorKind::NotFound => {
-            format!("its folder {shown} does not exist any more; make it again, and then run it again")
+            format!("No such file or directory: its folder {shown} is missing; make it again, and then run it again")
         }
         Err(lost) => format!("its folder {shown} cannot be entered: {lost}"),
         Ok(found) if !found.is_dir() => format!("{shown} is not a folder any more; make it one, and then run it again"),

@@ -205,7 +205,7 @@ impl Supervisor {
         }
         let out_of_memory = killed_for_lack_of_memory().saturating_sub(self.killed_before);
         self.tell(&Report::Ended(Exit { out_of_memory, ..exit }));
-        self.ending.command_ended(self.keep && exit.code == 0);
+        self.ending.command_ended(self.began.elapsed(), self.keep && exit.code == 0);
     }
 
     /// Waits for the next word or signal.

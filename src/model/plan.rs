@@ -276,6 +276,11 @@ mod tests {
         assert_eq!(first_unfinished(&phases([C, F, S, S]), Status::Failed, &pipeline), 2);
         let other = Pipeline { phases: vec![spec("a", &[], false), spec("x", &[], false)], ..Pipeline::default() };
         assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &other), 1);
+        // What a phase kept in the background is gone.
+        let mut kept = pipeline.clone();
+        kept.phases[1].background = true;
+        assert_eq!(first_unfinished(&phases([C, C, S, F]), Status::Failed, &kept), 1);
+        assert_eq!(first_unfinished(&phases([F, S, S, S]), Status::Failed, &kept), 0);
         let whole = Pipeline { whole: true, ..pipeline };
         assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &whole), 0);
     }

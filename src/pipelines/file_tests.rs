@@ -6,7 +6,7 @@ use super::*;
 use crate::model::notify::{Address, Occasion};
 use crate::model::plan::{Condition, Retries};
 use crate::model::queue::{Concurrency, WhenBusy};
-use crate::model::{Gate, Params, PhaseState, Retention};
+use crate::model::{Gate, OutputMode, Params, PhaseSpec, PhaseState, Retention};
 
 const FULL: &str = r#"name = "nightly-2"
 title = "Nightly checks"
@@ -126,6 +126,20 @@ fn what_may_be_left_out_has_its_default() {
 /// A file that is good but for these lines, which begin at line 5.
 fn with(lines: &str) -> String {
     format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}")
+}
+
+#[test]
+fn a_phase_may_say_how_it_prints_and_whether_it_keeps_processes() {
+    let phase = |lines: &str| read(&with(lines)).unwrap().phases.remove(0);
+    let usual = phase("");
+    assert_eq!((usual.output, usual.background), (OutputMode::Merged, false));
+    for (text, output) in [("merged", OutputMode::Merged), ("separate", OutputMode::Separate), ("tty", OutputMode::Tty)]
+    {
+        let phase = phase(&format!("output = '{text}'\nbackground = true\n"));
+        assert_eq!((phase.output, phase.background), (output, true));
+        let read_back: PhaseSpec = serde_json::from_str(&serde_json::to_string(&phase).unwrap()).unwrap();
+        assert_eq!(read_back, phase);
+    }
 }
 
 #[test]

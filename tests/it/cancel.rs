@@ -97,7 +97,7 @@ async fn a_second_cancel_kills_at_once() {
     let frames = of_kind(&server, &id, "cancel").await;
     assert_eq!(frames.len(), 2);
     assert_eq!(frames[1]["data"]["force"], true);
-    until("nothing is left", async || world.processes().is_empty().then_some(())).await;
+    until("nothing is left", async || world.commands(&server).is_empty().then_some(())).await;
 }
 
 /// A page that does not know yet that somebody has asked does not kill.
@@ -181,11 +181,8 @@ async fn a_signal_to_the_whole_service_interrupts_its_runs() {
         let supervisors = supervisors(&server);
         assert_eq!(supervisors.len(), 2);
         // The commands first, which is the worst order: they fail, and nobody knows yet why.
-        let commands: Vec<i32> = world
-            .processes()
-            .into_iter()
-            .filter(|pid| !supervisors.contains(pid) && *pid != i32::try_from(server.pid()).unwrap())
-            .collect();
+        let all = world.commands(&server).into_iter();
+        let commands: Vec<i32> = all.filter(|pid| !supervisors.contains(pid)).collect();
         signal_all(&commands, signal);
         signal_all(&supervisors, signal);
         signal_all(&[i32::try_from(server.pid()).unwrap()], signal);
@@ -217,7 +214,7 @@ async fn a_signal_to_a_supervisor_interrupts_its_run() {
     let run = server.until_status(&id, "interrupted").await;
     let error = run["error"].as_str().unwrap();
     assert!(error.contains("the service was sent SIGTERM by"), "{error}");
-    until("nothing is left", async || world.processes().is_empty().then_some(())).await;
+    until("nothing is left", async || world.commands(&server).is_empty().then_some(())).await;
 
     let id = server.start(&world, "resumes").await;
     server.until_line(&id, "try").await;
@@ -238,12 +235,12 @@ async fn no_process_and_no_zombie_outlives_a_cancel_or_its_supervisor() {
     server.until_line(&id, "ready").await;
     cancel(&server, &id).await;
     server.until_status(&id, "cancelled").await;
-    until("nothing is left of the one", async || world.processes().is_empty().then_some(())).await;
+    until("nothing is left of the one", async || world.commands(&server).is_empty().then_some(())).await;
     let id = server.start(&world, "many").await;
     server.until_line(&id, "ready").await;
     signal_all(&supervisors(&server), Signal::SIGKILL);
     let run = server.until_status(&id, "failed").await;
     assert!(run["error"].as_str().unwrap().contains("was killed from outside"), "{run}");
-    until("nothing is left of the other", async || world.processes().is_empty().then_some(())).await;
+    until("nothing is left of the other", async || world.commands(&server).is_empty().then_some(())).await;
     assert_eq!(supervisors(&server), Vec::<i32>::new(), "nor a zombie");
 }

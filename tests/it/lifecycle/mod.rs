@@ -28,7 +28,7 @@ use runtrail::model::{
     Answer, Gate, Given, Param, ParamKind, PhaseSpec, Pipeline, Problem, Run, RunId, Status, Timestamp,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::service::{Begin, Service};
+use runtrail::service::{Begin, Kill, Service};
 use runtrail::store::{Change, Op, Outcome, Store};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -323,7 +323,7 @@ impl World {
             }
             Step::Cancel(index) => {
                 let Some(id) = run(index) else { return };
-                self.ask(async |service| service.cancel(id.as_str(), "a person").await);
+                self.ask(async |service| service.cancel(id.as_str(), "a person", Kill::IfAskedBefore).await);
             }
             Step::Rerun { run: index, failed } => {
                 let Some(id) = run(index) else { return };

@@ -97,6 +97,12 @@ impl World {
             .collect()
     }
 
+    /// The same without the server.
+    pub fn commands(&self, server: &Server) -> Vec<i32> {
+        let server = server.unix_pid().as_raw();
+        self.processes().into_iter().filter(|pid| *pid != server).collect()
+    }
+
     pub fn serve(&self) -> Server {
         self.serve_with(&[])
     }
