@@ -325,4 +325,20 @@ mod tests {
             assert!(severe.len() < rules.len() && severe.iter().all(|rule| rule.severity == Level::Error));
         }
     }
+
+    #[test]
+    fn docs_list_every_rule_with_its_severity_and_fix() {
+        let docs = include_str!("../../docs/autofix.md");
+        for (name, _) in PACKS {
+            for rule in pack(name, Severity::Hint).unwrap() {
+                let fix = match fix_safety(&rule) {
+                    Some(FixSafety::Safe) => "safe",
+                    Some(FixSafety::Review) => "review",
+                    None => "none",
+                };
+                let row = format!("| `{}` | {} | {fix} |", rule.id, severity(&rule.severity).as_str());
+                assert!(docs.contains(&row), "docs/autofix.md lacks the row {row}");
+            }
+        }
+    }
 }
