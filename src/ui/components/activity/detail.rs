@@ -94,7 +94,9 @@ fn plain(body: &Body) -> String {
         Body::Finding(finding) => {
             let fixable = match (finding.fixable, finding.fix) {
                 (false, _) => "",
-                (true, Some(FixSafety::Review)) => "\nIt can be fixed automatically, but the fix needs a check or a review.",
+                (true, Some(FixSafety::Review)) => {
+                    "\nIt can be fixed automatically, but the fix needs a check or a review."
+                }
                 (true, _) => "\nIt can be fixed automatically.",
             };
             format!("{}\n{} {}\n{}{fixable}", place(finding), finding.severity, finding.rule, finding.message)
