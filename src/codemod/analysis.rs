@@ -15,12 +15,15 @@ use super::patches::{InFile, Made, Rewritten, rewrite};
 use super::report::{Report, count};
 use super::{PhaseError, Task};
 use crate::model::Answer;
-use crate::model::kinds::{Finding, Outcome};
+use crate::model::kinds::{Finding, FixSafety, Outcome};
 
 /// What a phase leaves to the next, by name.
 const FILES: &str = "files.json";
 const FOUND: &str = "found.json";
 const PATCHES: &str = "patches.json";
+
+/// What to do about fixes that were left out.
+const NEEDS_REVIEW: &str = "a fix marked review needs a check, or \"Ask before applying\"";
 
 /// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,12 +41,31 @@ pub struct Found {
     /// What fixes it, all of it together, in the order of places; empty if nothing does.
     #[serde(default)]
     pub edits: Vec<Edit>,
+    /// How far its fix can be trusted. Without meaning if nothing fixes it.
+    #[serde(default)]
+    pub safety: FixSafety,
+    /// Whether its fix is left out of this run, because nothing would verify it.
+    #[serde(default)]
+    pub is_withheld: bool,
 }
 
 impl Found {
     /// Whether there is something that fixes it.
     pub fn is_fixable(&self) -> bool {
         !self.edits.is_empty()
+    }
+
+    /// Drops the fix if it needs a review: for runs in which neither a check nor a person looks at it.
+    pub fn withhold_unverified(&mut self) {
+        if self.is_fixable() && self.safety == FixSafety::Review {
+            self.edits.clear();
+            self.is_withheld = true;
+        }
+    }
+
+    /// The safety of its fix, if it has one.
+    fn fix(&self) -> Option<FixSafety> {
+        (self.is_fixable() || self.is_withheld).then_some(self.safety)
     }
 
     /// Whether both say the same of the same place, in the same words or with the same fix.
@@ -195,12 +217,17 @@ pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Re
             rule: found.rule.clone(),
             severity: found.severity.as_str().to_owned(),
             message: found.message.clone(),
-            fixable: found.is_fixable(),
+            fixable: found.fix().is_some(),
+            fix: found.fix(),
         })?;
     }
-    let fixable = ranked.iter().filter(|(_, found)| found.is_fixable()).count();
+    let fixable = ranked.iter().filter(|(_, found)| found.fix().is_some()).count();
+    let withheld = ranked.iter().filter(|(_, found)| found.is_withheld).count();
     let (findings, files) = (count(ranked.len(), "finding"), count(paths.len(), "file"));
     report.line(&format!("{findings} in {} of {files}, {fixable} of them fixable", all.len()))?;
+    if withheld > 0 {
+        report.line(&format!("left out {}: {NEEDS_REVIEW}", count(withheld, "fix")))?;
+    }
     Ok(task.workspace.save(FOUND, &all)?)
 }
 
@@ -291,6 +318,7 @@ pub async fn applying(
     let found: Vec<InFile> = task.workspace.load(FOUND)?;
     let findings = found.iter().map(|file| file.found.len()).sum::<usize>();
     let fixed = patches.iter().map(|patch| patch.fixed).sum::<usize>();
+    let withheld = found.iter().flat_map(|file| &file.found).filter(|found| found.is_withheld).count();
     let mut outcome = Outcome {
         message: String::new(),
         files: files as u64,
@@ -323,6 +351,9 @@ pub async fn applying(
         let (findings, files) = (count(findings, "finding"), count(patches.len(), "file"));
         outcome.message = format!("{fixed} of {findings} fixed in {files}, on branch {branch}.");
         (outcome.branch, outcome.commit) = (Some(branch), Some(commit));
+    }
+    if withheld > 0 {
+        outcome.message += &format!(" {} left out: {NEEDS_REVIEW}.", count(withheld, "fix"));
     }
     Ok(report.outcome(outcome)?)
 }

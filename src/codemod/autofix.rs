@@ -24,6 +24,8 @@ pub struct AutoFix {
     floor: Severity,
     check: Option<String>,
     dry_run: bool,
+    /// Whether a check, or a person before anything is committed, verifies the patches.
+    is_verified: bool,
     wanted: Wanted,
     /// Known when the project is.
     rules: Option<Rules>,
@@ -42,11 +44,14 @@ impl AutoFix {
             _ => Severity::Hint,
         };
         let text = |name: &str| Some(task.param(name).trim().to_owned()).filter(|text| !text.is_empty());
+        let check = text("check");
+        let dry_run = task.param("dry_run") == "true";
         Ok(Self {
             set: text("rules").unwrap_or_else(|| ALL.to_owned()),
             floor,
-            check: text("check"),
-            dry_run: task.param("dry_run") == "true",
+            is_verified: check.is_some() || dry_run || task.param("approval") == "true",
+            check,
+            dry_run,
             wanted: Wanted::new(task.param("include"), task.param("exclude"))?,
             rules: None,
         })
@@ -89,7 +94,11 @@ impl Analysis for AutoFix {
     }
 
     fn look(&self, grammar: Grammar, path: &str, text: &str) -> Vec<Found> {
-        self.rules.as_ref().map(|rules| rules.look(grammar, path, text)).unwrap_or_default()
+        let mut found = self.rules.as_ref().map(|rules| rules.look(grammar, path, text)).unwrap_or_default();
+        if !self.is_verified {
+            found.iter_mut().for_each(Found::withhold_unverified);
+        }
+        found
     }
 
     fn message(&self, fixed: usize, files: usize) -> String {

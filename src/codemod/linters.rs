@@ -17,6 +17,7 @@ use super::patches::InFile;
 use super::report::{self, count};
 use super::sarif::{self, BadSarif};
 use super::workspace::Tree;
+use crate::model::kinds::FixSafety;
 
 /// The variable that tells the phases of their linters.
 const VARIABLE: &str = "RUNTRAIL_LINTERS";
@@ -165,7 +166,7 @@ impl Linter {
         let named = severe.map(|found| {
             let rule = format!("{}/{}", self.name, found.rule);
             let sarif::Reported { path, line, column, severity, message, edits, .. } = found;
-            (path, Found { line, column, rule, severity, message, edits })
+            (path, Found { line, column, rule, severity, message, edits, safety: FixSafety::Safe, is_withheld: false })
         });
         Ok(Report { reported: named.collect(), skipped, changed })
     }

@@ -6,6 +6,7 @@ use super::language::{self, Grammar};
 use super::report::count;
 use super::search::Search;
 use super::{PhaseError, Task};
+use crate::model::kinds::FixSafety;
 
 /// The rule that findings name.
 const RULE: &str = "pattern";
@@ -51,6 +52,9 @@ impl Analysis for Refactor {
             severity: Severity::Info,
             message: snippet,
             edits: Vec::from_iter(edit),
+            // The person who started the run wrote the rewrite.
+            safety: FixSafety::Safe,
+            is_withheld: false,
         };
         let matches = self.search.matches(text).into_iter();
         matches.map(|place| found((place.line, place.column, place.snippet, place.edit))).collect()

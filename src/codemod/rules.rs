@@ -17,6 +17,7 @@ use super::code::Code;
 use super::edits::Edit;
 use super::files;
 use super::language::{self, Grammar};
+use crate::model::kinds::FixSafety;
 
 /// The packs' files.
 #[derive(RustEmbed)]
@@ -87,6 +88,7 @@ impl Rules {
         let scan = CombinedScan::new(rules);
         let mut found = Vec::new();
         for (rule, matches) in scan.scan(&root, false).matches {
+            let safety = fix_safety(rule).unwrap_or_default();
             for node in matches {
                 let edit = rule.fixer.first().map(|fixer| {
                     let edit = node.make_edit(&rule.matcher, fixer);
@@ -103,6 +105,8 @@ impl Rules {
                     severity: severity(&rule.severity),
                     message: rule.get_message(&node),
                     edits: Vec::from_iter(edit),
+                    safety,
+                    is_withheld: false,
                 };
                 found.push((place.start, place.end, one));
             }
@@ -112,6 +116,13 @@ impl Rules {
         found.dedup_by(|(c, d, y), (a, b, x)| (a, b) == (c, d) && x.rule == y.rule);
         found.into_iter().map(|(_, _, found)| found).collect()
     }
+}
+
+/// What a rule says of its fix (`metadata: {fix: safe | review}`). A rule of the project that says nothing is trusted: its
+/// authors wrote it for this code. `None` if it says neither.
+fn fix_safety(rule: &Rule) -> Option<FixSafety> {
+    let metadata = serde_json::to_value(rule.metadata.as_ref()?).ok()?;
+    serde_json::from_value(metadata.get("fix")?.clone()).ok()
 }
 
 fn severity(level: &Level) -> Severity {
@@ -307,10 +318,27 @@ mod tests {
                 assert!(of_it >= 12, "{name} has {of_it} for {grammar}");
             }
             for rule in &rules {
+                assert_eq!(rule.fix.is_some(), fix_safety(rule).is_some(), "{}: is its fix safe?", rule.id);
                 assert!(!rule.message.is_empty() && rule.note.is_some(), "{} says nothing", rule.id);
             }
             let severe = pack(name, Severity::Error).unwrap();
             assert!(severe.len() < rules.len() && severe.iter().all(|rule| rule.severity == Level::Error));
+        }
+    }
+
+    #[test]
+    fn docs_list_every_rule_with_its_severity_and_fix() {
+        let docs = include_str!("../../docs/autofix.md");
+        for (name, _) in PACKS {
+            for rule in pack(name, Severity::Hint).unwrap() {
+                let fix = match fix_safety(&rule) {
+                    Some(FixSafety::Safe) => "safe",
+                    Some(FixSafety::Review) => "review",
+                    None => "none",
+                };
+                let row = format!("| `{}` | {} | {fix} |", rule.id, severity(&rule.severity).as_str());
+                assert!(docs.contains(&row), "docs/autofix.md lacks the row {row}");
+            }
         }
     }
 }

@@ -274,7 +274,7 @@ mod tests {
 
     use super::*;
     use crate::model::Status;
-    use crate::model::kinds::{LogStream, PhaseState};
+    use crate::model::kinds::{FixSafety, LogStream, PhaseState};
 
     fn bodies() -> impl Strategy<Value = Body> {
         let text = || any::<String>();
@@ -299,6 +299,7 @@ mod tests {
                     severity: "error".into(),
                     message,
                     fixable,
+                    fix: fixable.then_some(FixSafety::Review),
                 })
             }),
             text().prop_map(|text| Body::Token(Text { text })),

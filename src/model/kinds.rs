@@ -145,6 +145,20 @@ pub struct Finding {
     /// Whether the tool can fix it.
     #[serde(default)]
     pub fixable: bool,
+    /// How far the fix can be trusted, if the tool says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<FixSafety>,
+}
+
+/// How far a fix can be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FixSafety {
+    /// The file alone proves that the fixed code does the same, or its author vouches for it.
+    #[default]
+    Safe,
+    /// The fix may change what the code does, so a check or a person must verify it.
+    Review,
 }
 
 /// `patch`: a change of one file.

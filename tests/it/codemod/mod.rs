@@ -7,6 +7,7 @@ mod linters;
 mod real;
 mod refactor;
 mod repository;
+mod safety;
 
 use std::time::Duration;
 

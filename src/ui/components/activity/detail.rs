@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use super::row::{place, styled};
 use super::scroll::Scroll;
 use crate::activity::ansi;
-use crate::model::kinds::{DeliveryState, Notification, Outcome};
+use crate::model::kinds::{DeliveryState, FixSafety, Notification, Outcome};
 use crate::model::{Body, Frame};
 use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
@@ -92,7 +92,13 @@ fn plain(body: &Body) -> String {
             format!("{} {}{exit}{took}", change.name, change.state.as_str())
         }
         Body::Finding(finding) => {
-            let fixable = if finding.fixable { "\nIt can be fixed automatically." } else { "" };
+            let fixable = match (finding.fixable, finding.fix) {
+                (false, _) => "",
+                (true, Some(FixSafety::Review)) => {
+                    "\nIt can be fixed automatically, but the fix needs a check or a review."
+                }
+                (true, _) => "\nIt can be fixed automatically.",
+            };
             format!("{}\n{} {}\n{}{fixable}", place(finding), finding.severity, finding.rule, finding.message)
         }
         Body::Patch(patch) => patch.diff.clone(),

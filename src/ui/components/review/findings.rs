@@ -7,6 +7,7 @@ use super::Tab;
 use crate::browser::Timer;
 use crate::calls::read_findings;
 use crate::model::RunId;
+use crate::model::kinds::FixSafety;
 use crate::model::review::{FindingFilter, FindingPage, Found};
 use crate::ui::components::activity::row::{place, severity_tone};
 use crate::ui::components::again::Unanswered;
@@ -181,7 +182,12 @@ fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> 
         // Past the router, which does not tell the panel of another frame.
         None => view! { <a href=format!("/runs/{id}#f{seq}") rel="external" class=link>{place}</a> }.into_any(),
     };
-    let fix = if finding.fixable { "fixable" } else { "" };
+    let (fix, fix_tone) = match (finding.fixable, finding.fix) {
+        (false, _) => ("", ""),
+        (true, None) => ("fixable", "text-ok"),
+        (true, Some(FixSafety::Safe)) => ("safe", "text-ok"),
+        (true, Some(FixSafety::Review)) => ("review", "text-warn"),
+    };
     let (word, rule) = (severity.clone(), finding.rule.clone());
     view! {
         <tr data-testid="finding" data-severity=word data-rule=rule>
@@ -191,7 +197,7 @@ fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> 
             </td>
             <td class="findings-what"><Words text=format::one_line(&finding.message, 500)/></td>
             <td class="text-soft">{finding.rule}</td>
-            <td class="text-ok">{fix}</td>
+            <td class=fix_tone data-fix=fix>{fix}</td>
         </tr>
     }
 }
