@@ -30,6 +30,8 @@ export interface ServerOptions {
   token?: string;
   /** How long a command may take to end before it is killed. */
   grace?: string;
+  /** The address that people reach it at. */
+  publicUrl?: string;
 }
 
 /** One parameter of a pipeline. */
@@ -83,7 +85,7 @@ export function addressIn(line: string): { host: string; port: number } | undefi
 }
 
 /** A port that can be listened on twice, one time after the other: below those that systems give to connections. */
-async function steadyPort(): Promise<number> {
+export async function steadyPort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 32_000);
     const free = await new Promise<boolean>((done) => {
@@ -146,6 +148,7 @@ export class Server {
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
     );
+    const { publicUrl } = this.#options;
     if (this.#options.token !== undefined) env['RUNTRAIL_TOKEN'] = this.#options.token;
     const child = spawn(
       BINARY,
@@ -160,6 +163,7 @@ export class Server {
         ...['--poll-interval', pollInterval],
         ...['--heartbeat', heartbeat],
         ...['--grace', grace],
+        ...(publicUrl === undefined ? [] : ['--public-url', publicUrl]),
       ],
       { cwd: this.root, env, stdio: ['ignore', 'pipe', 'pipe'] },
     );

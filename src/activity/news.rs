@@ -10,6 +10,12 @@ use crate::model::{Run, RunId, Status};
 /// How many pieces of news are remembered as told.
 const REMEMBERED: usize = 500;
 
+/// How many finished runs a tab knows besides the newest one. Of an older one nothing is known, as of one that was never shown.
+const FINISHED: usize = 500;
+
+/// How many active runs a tab knows. One beyond is known again when it is told of next.
+const ACTIVE: usize = 5000;
+
 /// How many characters of a reason are told.
 const REASON: usize = 200;
 
@@ -87,6 +93,8 @@ impl Known {
 #[derive(Clone, Debug, Default)]
 pub struct Watched {
     runs: BTreeMap<RunId, Known>,
+    /// How many of them are finished.
+    finished: usize,
     /// The newest run there was: ids sort by time.
     newest: Option<RunId>,
 }
@@ -95,9 +103,28 @@ impl Watched {
     /// It stands there, and that is no news.
     pub fn know(&mut self, run: &Run) {
         if self.runs.get(&run.id).is_none_or(|known| run.head >= known.head) {
-            self.runs.insert(run.id.clone(), Known::of(run));
+            let known = Known::of(run);
+            let before = self.runs.insert(run.id.clone(), known);
+            self.finished -= usize::from(before.is_some_and(|before| before.finished));
+            self.finished += usize::from(known.finished);
         }
         self.newest = self.newest.take().max(Some(run.id.clone()));
+        self.shrink();
+    }
+
+    /// Forgets the oldest finished runs and the newest active ones, which are told of again when they begin.
+    fn shrink(&mut self) {
+        while self.finished > FINISHED {
+            let oldest = self.runs.iter().find(|(_, known)| known.finished).map(|(id, _)| id.clone());
+            let Some(oldest) = oldest else { break };
+            self.runs.remove(&oldest);
+            self.finished -= 1;
+        }
+        while self.runs.len() - self.finished > ACTIVE {
+            let newest = self.runs.iter().rev().find(|(_, known)| !known.finished).map(|(id, _)| id.clone());
+            let Some(newest) = newest else { break };
+            self.runs.remove(&newest);
+        }
     }
 
     /// It stands there now: what of it is news?
@@ -226,6 +253,29 @@ mod tests {
         assert_eq!(watched.see(&asks(6, 5, 4)), None);
         assert_eq!(watched.see(&run(3, 9, 1, Failed)), None, "an old run that was not shown");
         assert_eq!(what(watched.see(&run(7, 9, 1, Failed))), Some(What::Ended(Failed)), "began and ended since");
+    }
+
+    #[test]
+    fn a_tab_left_open_knows_a_bounded_number_of_runs() {
+        let mut watched = Watched::default();
+        let all = 4 * FINISHED as u32;
+        for n in 0..all {
+            watched.see(&run(n, 2, 1, Running));
+            assert_eq!(what(watched.see(&run(n, 9, 1, Failed))), Some(What::Ended(Failed)));
+        }
+        assert_eq!(watched.runs.len(), FINISHED);
+        // What is forgotten is no news when it is told again, and a re-run of it is.
+        assert_eq!(watched.see(&run(1, 9, 1, Failed)), None);
+        assert_eq!(watched.see(&run(2, 11, 2, Running)), None);
+        assert_eq!(what(watched.see(&run(2, 20, 2, Completed))), Some(What::Ended(Completed)));
+        assert_eq!(watched.see(&run(all - 1, 9, 1, Failed)), None);
+        for n in 0..ACTIVE as u32 + 10 {
+            watched.know(&run(all + n, 1, 1, Pending));
+        }
+        assert_eq!(watched.runs.len(), FINISHED + ACTIVE);
+        let last = all + ACTIVE as u32 + 9;
+        assert_eq!(watched.see(&run(last, 2, 1, Running)), None);
+        assert_eq!(what(watched.see(&run(last, 3, 1, Failed))), Some(What::Ended(Failed)));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub enum StreamSaid {
         /// The last seq of each run.
         heads: BTreeMap<RunId, u64>,
     },
-    /// This run is finished and all of it is delivered.
+    /// This run is finished and all of it is delivered, or it was deleted.
     End(RunId),
     /// A run of the list, as JSON.
     List(String),
@@ -88,6 +88,8 @@ struct End {
 #[derive(Deserialize)]
 struct Problem {
     code: Code,
+    /// Given if the problem is this run's alone: it was deleted.
+    run: Option<RunId>,
 }
 
 /// What an event says; `None` for one that is not of the form its name promises, or that this version does not know.
@@ -102,7 +104,11 @@ fn said(event: Event) -> Option<StreamSaid> {
         "end" => serde_json::from_str(data).ok().map(|End { run }| StreamSaid::End(run)),
         "list" => Some(StreamSaid::List(event.data)),
         "ready" => serde_json::from_str(data).ok().map(|Ready { runs, list }| StreamSaid::Ready { runs, list }),
-        "problem" => serde_json::from_str(data).ok().map(|Problem { code }| StreamSaid::Problem(code)),
+        "problem" => serde_json::from_str(data).ok().map(|Problem { code, run }| match run {
+            // Its page asks once more and learns why.
+            Some(run) => StreamSaid::End(run),
+            None => StreamSaid::Problem(code),
+        }),
         _ => None,
     }
 }

@@ -1,10 +1,14 @@
 //! Which runs changed lately, for readers of the list.
 //!
 //! The same idea as the journal's: a reader is a cursor, and the doorbell carries no data. What a run looks like is read from
-//! the store when it is told, so a run that changes ten times while a reader is slow is told once, as it is then.
+//! the store when it is told, so a run that changes ten times while a reader is slow is told once, as it is then. Readers that
+//! want the same run at the same version share one read of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 
 use super::sync::{Mutex, MutexGuard, watch};
 use crate::model::{Listed, RunId};
@@ -16,11 +20,19 @@ const MEMORY: usize = 1024;
 /// How many runs are told at a time.
 const PAGE: usize = 64;
 
+/// How many reads are kept for the readers that have not taken them yet.
+const READS: usize = 2 * PAGE;
+
+/// A read of one run, shared by all readers of the list. Any of them may drive it, so one that stops keeps nobody waiting.
+type SharedRead = Shared<BoxFuture<'static, Result<Option<Arc<Listed>>, StoreError>>>;
+
 /// The list's live end.
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Held for a look-up, never across an await.
     recent: Mutex<Recent>,
+    /// The latest reads, oldest first. Held for a look-up, never across an await.
+    reads: Mutex<Reads>,
     doorbell: watch::Sender<u64>,
     /// Counts what may let go of runs.
     ends: watch::Sender<u64>,
@@ -50,6 +62,38 @@ struct Recent {
     deleted: HashMap<RunKey, RunId>,
 }
 
+/// The latest shared reads, each with the version of its run when it was made.
+#[derive(Default)]
+struct Reads(VecDeque<(RunKey, u64, SharedRead)>);
+
+impl std::fmt::Debug for Reads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reads({})", self.0.len())
+    }
+}
+
+impl Reads {
+    /// The read of this run at this version or a later one; `make` makes it if there is none. It begins when it is polled, so
+    /// it sees every change that was published before this call.
+    fn share(&mut self, run: RunKey, version: u64, make: impl FnOnce() -> SharedRead) -> SharedRead {
+        if let Some((_, _, read)) = self.0.iter().find(|(known, at, _)| *known == run && *at >= version) {
+            return read.clone();
+        }
+        let read = make();
+        self.0.retain(|(known, ..)| *known != run);
+        self.0.push_back((run, version, read.clone()));
+        while self.0.len() > READS {
+            self.0.pop_front();
+        }
+        read
+    }
+
+    /// Drops a read that failed, so that the next reader tries again.
+    fn forget(&mut self, failed: &SharedRead) {
+        self.0.retain(|(.., read)| !read.ptr_eq(failed));
+    }
+}
+
 impl Recent {
     fn note(&mut self, run: RunKey) {
         self.version += 1;
@@ -65,15 +109,16 @@ impl Recent {
         }
     }
 
-    /// The first runs of those that changed after `cursor`, and the cursor after them. `None` if some are forgotten.
-    fn after(&self, cursor: u64) -> Option<(Vec<RunKey>, u64)> {
+    /// The first runs of those that changed after `cursor`, each with its version, and the cursor after them. `None` if some
+    /// are forgotten.
+    fn after(&self, cursor: u64) -> Option<(Vec<(RunKey, u64)>, u64)> {
         if cursor < self.forgotten {
             return None;
         }
-        let page: Vec<(u64, RunKey)> =
-            self.by_version.range(cursor + 1..).take(PAGE).map(|(&version, &run)| (version, run)).collect();
-        let last = page.last().map_or(cursor, |(version, _)| *version);
-        Some((page.into_iter().map(|(_, run)| run).collect(), last))
+        let page: Vec<(RunKey, u64)> =
+            self.by_version.range(cursor + 1..).take(PAGE).map(|(&version, &run)| (run, version)).collect();
+        let last = page.last().map_or(cursor, |(_, version)| *version);
+        Some((page, last))
     }
 }
 
@@ -106,9 +151,48 @@ impl Changes {
         }
     }
 
+    /// How many runs are remembered as changed, and how many reads are kept.
+    pub fn count(&self) -> (usize, usize) {
+        let (runs, reads) = (self.lock().of_run.len(), self.lock_reads().0.len());
+        (runs, reads)
+    }
+
     /// Rings when runs may go.
     pub fn watch_ends(&self) -> watch::Receiver<u64> {
         self.ends.subscribe()
+    }
+
+    /// The run as it is at this version or later; `None` if it is gone and nothing is known of it.
+    ///
+    /// # Errors
+    /// The store could not be read. The next call reads again.
+    async fn read(
+        self: &Arc<Self>,
+        store: &Arc<dyn Store>,
+        run: RunKey,
+        version: u64,
+    ) -> Result<Option<Arc<Listed>>, StoreError> {
+        let read = self.lock_reads().share(run, version, || {
+            let (store, changes) = (Arc::clone(store), Arc::downgrade(self));
+            let read = async move {
+                Ok(match store.run(run).await? {
+                    Some(run) => Some(Arc::new(Listed::Is(Box::new(run)))),
+                    None => {
+                        changes.upgrade().and_then(|changes| changes.deleted(run)).map(Listed::deleted).map(Arc::new)
+                    }
+                })
+            };
+            read.boxed().shared()
+        });
+        let found = read.clone().await;
+        if found.is_err() {
+            self.lock_reads().forget(&read);
+        }
+        found
+    }
+
+    fn lock_reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The id of a run that was deleted lately.
@@ -134,7 +218,7 @@ pub struct ListReader {
 #[derive(Debug, PartialEq)]
 pub enum ListStep {
     /// Runs that have changed, or are gone.
-    Runs(Vec<Listed>),
+    Runs(Vec<Arc<Listed>>),
     /// So many runs changed that the reader missed some: it has to read the list again.
     Lagged,
 }
@@ -161,11 +245,8 @@ impl ListReader {
                 let found = self.changes.lock().after(self.cursor);
                 let Some((keys, last)) = found else { return Ok(ListStep::Lagged) };
                 let mut runs = Vec::with_capacity(keys.len());
-                for key in keys {
-                    runs.extend(match self.store.run(key).await? {
-                        Some(run) => Some(Listed::Is(Box::new(run))),
-                        None => self.changes.deleted(key).map(Listed::deleted),
-                    });
+                for (run, version) in keys {
+                    runs.extend(self.changes.read(&self.store, run, version).await?);
                 }
                 self.cursor = last;
                 return Ok(ListStep::Runs(runs));
@@ -202,7 +283,7 @@ mod tests {
             let mut read = |recent: &Recent, now: usize| {
                 let (runs, last) = recent.after(cursor).unwrap();
                 cursor = last;
-                runs.into_iter().for_each(|run| { told.insert(run, now); });
+                runs.into_iter().for_each(|(run, _)| { told.insert(run, now); });
                 last
             };
             for (now, &(run, reads)) in changes.iter().enumerate() {

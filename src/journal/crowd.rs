@@ -77,7 +77,7 @@ impl<O> Clone for Crowd<O> {
 }
 
 impl<O: Outlet> Crowd<O> {
-    /// The crowd that hears what this reader reads, and the task that tells it. The task ends with the run; who drops it earlier
+    /// The crowd that hears what this reader reads, and the task that tells it. The task ends with the run, also if it is deleted; who drops it earlier
     /// sends everyone back to read alone.
     pub fn new(reader: Reader) -> (Self, impl Future<Output = ()> + Send) {
         let room = Room { told: reader.cursor(), seats: Vec::new(), sweep_at: SWEEP_AT, closed: false };
@@ -220,7 +220,7 @@ impl<O: Outlet> Teller<O> {
             match self.reader.next().await {
                 Ok(Step::Frames(pieces)) => self.tell(from, &pieces).await,
                 // Each hears of it from its own reader.
-                Ok(Step::End(_)) => return,
+                Ok(Step::End(_)) | Err(StoreError::Gone) => return,
                 Err(_) => self.start_again(),
             }
             // A run may go on without pause, and there is always something to read then.

@@ -14,6 +14,8 @@ pub enum Code {
     InvalidBody,
     /// The body is larger than any valid request.
     BodyTooLarge,
+    /// The body did not arrive in time.
+    RequestTimeout,
     /// The cursor is not a number.
     BadCursor,
     /// The cursor is larger than the journal's head.
@@ -79,6 +81,7 @@ impl Code {
             Self::ForeignOrigin => 403,
             Self::RunNotFound | Self::PipelineNotFound | Self::HookNotFound | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
             Self::CursorAhead
             | Self::RunActive
             | Self::RunFinished
@@ -107,6 +110,7 @@ impl Code {
             Self::BadRequest => "The request cannot be read",
             Self::InvalidBody => "The body cannot be read",
             Self::BodyTooLarge => "The body is too large",
+            Self::RequestTimeout => "The request took too long",
             Self::BadCursor => "The cursor is not a number",
             Self::CursorAhead => "The cursor is ahead of the journal",
             Self::RunNotFound => "No such run",
@@ -143,6 +147,7 @@ impl Code {
             self,
             Self::GroupBusy
                 | Self::HookSecretMissing
+                | Self::RequestTimeout
                 | Self::TooManyAttempts
                 | Self::DatabaseUnavailable
                 | Self::Lagged

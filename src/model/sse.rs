@@ -102,6 +102,14 @@ pub fn problem(problem: &Problem) -> String {
     format!("event: problem\ndata: {data}\n\n")
 }
 
+/// One run of a stream of many cannot be told any further; the stream goes on with the others.
+pub fn problem_of(run: &RunId, problem: &Problem) -> String {
+    let data = serde_json::json!({
+        "run": run, "code": problem.code, "message": problem.detail, "retryable": problem.retryable,
+    });
+    format!("event: problem\ndata: {data}\n\n")
+}
+
 /// When to come back, in milliseconds: sent before the server goes away.
 pub fn retry(milliseconds: u64) -> String {
     format!("retry: {milliseconds}\n\n")

@@ -115,7 +115,8 @@ pub trait RunStore: Send + Sync {
     /// A run and the last `tail` frames of its journal.
     async fn view(&self, id: &RunId, tail: u32) -> Result<Option<View>, StoreError>;
 
-    /// Runs, newest first, and the id after which the next page begins. `limit` and `before` are taken from the filter.
+    /// Runs, newest first, and the id after which the next page begins; `limit` and `before` are not taken from the filter. A page
+    /// of a search for text may have fewer runs than `limit` although there is a next one.
     async fn list(
         &self,
         filter: &RunFilter,

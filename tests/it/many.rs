@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
-use crate::support::{Events, World, until};
+use crate::support::{Events, World, http, until};
 
 fn data(event: &Event) -> Value {
     serde_json::from_str(&event.data).unwrap()
@@ -192,4 +192,56 @@ async fn what_cannot_be_streamed_is_refused() {
         metrics.contains("runtrail_streams 0").then_some(())
     })
     .await;
+}
+
+/// A deleted run ends its own part of a shared stream; the others are told to their ends.
+#[tokio::test]
+async fn a_deleted_run_leaves_the_stream_to_the_others() {
+    let world = World::new();
+    world.pipeline("much", &["yes 'a line that is longer than it would have to be, to fill buffers' | head -n 60000"]);
+    world.pipeline("waits", &["while [ ! -e go ]; do sleep 0.01; done; echo done"]);
+    let server = world.serve_with(&["--workers", "4"]);
+    let goes = server.start(&world, "much").await;
+    server.until_status(&goes, "completed").await;
+    for list in [0, 1] {
+        let _ = std::fs::remove_file(world.file("go"));
+        let goes = if list == 0 {
+            goes.clone()
+        } else {
+            let goes = server.start(&world, "much").await;
+            server.until_status(&goes, "completed").await;
+            goes
+        };
+        let stays = server.start(&world, "waits").await;
+        server.until_status(&stays, "running").await;
+        // Read by hand, so that the server cannot be done with the run before it is deleted.
+        let path = format!("/events?run={goes}:0&run={stays}:0&list={list}");
+        let mut answer =
+            http::get(server.addr(), server.addr(), &path, None, http::Version::Http11, 16 * 1024).await.unwrap();
+        let mut bytes = answer.piece().await.unwrap().unwrap();
+        let deleted = server.client.delete(format!("{}/api/v1/runs/{goes}", server.url)).send().await.unwrap();
+        assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+        let has = |bytes: &[u8], what: &str| String::from_utf8_lossy(bytes).contains(what);
+        while !has(&bytes[bytes.len().saturating_sub(64 << 10)..], "event: problem") {
+            bytes.extend(answer.piece().await.unwrap().expect("the stream goes on after the problem"));
+        }
+        std::fs::write(world.file("go"), "").unwrap();
+        while !has(&bytes[bytes.len().saturating_sub(64 << 10)..], "event: end") {
+            bytes.extend(answer.piece().await.unwrap().expect("the stream goes on to the other run's end"));
+        }
+        let events = runtrail::model::sse::Parser::new("").push(&bytes);
+        let told = |event: &str| {
+            let of = events.iter().filter(|told| told.event == event).map(data).collect::<Vec<_>>();
+            let [one] = &of[..] else { panic!("{event}: {of:?}") };
+            one.clone()
+        };
+        let problem = told("problem");
+        assert_eq!((&problem["run"], &problem["code"]), (&json!(goes), &json!("run_not_found")));
+        assert_eq!(problem["retryable"], false);
+        let end = told("end");
+        assert_eq!((&end["run"], &end["status"]), (&json!(stays), &json!("completed")));
+        if list == 0 {
+            assert!(answer.piece().await.unwrap().is_none(), "nothing is left to tell");
+        }
+    }
 }

@@ -279,7 +279,7 @@ async fn a_stream_of_a_deleted_run_ends_with_the_problem() {
     let id = server.start(&world, "much").await;
     server.until_status(&id, "completed").await;
     let mut answers = Vec::new();
-    for path in [format!("/runs/{id}/events"), format!("/events?run={id}:0&list=1")] {
+    for path in [format!("/runs/{id}/events"), format!("/events?run={id}:0")] {
         let mut answer =
             http::get(server.addr(), server.addr(), &path, None, Version::Http11, 16 * 1024).await.unwrap();
         let first = answer.piece().await.unwrap().unwrap();

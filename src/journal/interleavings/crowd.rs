@@ -249,3 +249,36 @@ pub(super) fn sits_down_while_the_run_goes_on(blindly: bool) {
 fn a_reader_that_sits_down_misses_nothing() {
     check(|| sits_down_while_the_run_goes_on(false), 10_000);
 }
+
+/// The task of a crowd ends when its run is deleted, whether or not it has told the run's end before; and those who sit there get up.
+#[test]
+fn the_task_of_a_crowd_ends_when_its_run_is_deleted() {
+    check(
+        || {
+            block_on(async {
+                let world = claimed().await;
+                let mut reader = world.attach(1, Form::Plain).await;
+                let (crowd, teller) = Crowd::new(reader.at_head());
+                let telling = spawn(teller);
+                let seat = Seat::new(Arc::new(Inbox(Mutex::new(1))), 1);
+                let reading = spawn(async move {
+                    loop {
+                        match crowd.next(&mut reader, &seat).await {
+                            Ok(Step::Frames(_)) => {}
+                            Ok(Step::End(_)) => break,
+                            Err(error) => break assert!(matches!(error, StoreError::Gone), "{error}"),
+                        }
+                    }
+                });
+                finish(&world).await;
+                let delete = Write::new(world.run, Guard::Standing(Status::Completed, 1), Change::Delete { id: id() });
+                let outcomes = world.memory.commit(&[Op::Write(delete)]).await.unwrap();
+                assert!(matches!(outcomes[..], [Outcome::Committed(_)]));
+                world.journal.tails.close(world.run);
+                telling.await.unwrap();
+                reading.await.unwrap();
+            });
+        },
+        500,
+    );
+}

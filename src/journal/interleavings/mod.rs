@@ -25,7 +25,7 @@ use super::changes::News;
 use super::sync::time::{Instant, timeout_at};
 use super::{Form, GroupCommit, Journal, ListStep, Reader, Step};
 use crate::model::sse::Parser;
-use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, RunId, Status, Timestamp};
+use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, Run, RunId, Status, Timestamp};
 use crate::store::RunStore as _;
 use crate::store::{
     Change, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, StoreError, Write,
@@ -198,10 +198,40 @@ async fn watch(world: World) {
     let mut run = world.memory.run(world.run).await.unwrap().unwrap();
     while !run.status.is_finished() {
         let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-        let Some(Listed::Is(told)) = runs.into_iter().next() else { panic!("gone") };
+        let Some(Listed::Is(told)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
         assert!(told.head >= run.head, "the list goes back");
-        run = *told;
+        run = Run::clone(told);
     }
+}
+
+/// However many readers of the list wait for a change, its run is read once for all of them.
+#[test]
+fn readers_of_the_list_share_one_read_of_each_change() {
+    check(
+        || {
+            block_on(async {
+                let world = claimed().await;
+                let lists: Vec<_> = (0..4).map(|_| world.journal.watch_list()).collect();
+                let before = world.memory.runs_read.load(Ordering::Relaxed);
+                let readers: Vec<_> = lists
+                    .into_iter()
+                    .map(|mut list| {
+                        spawn(async move {
+                            let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
+                            assert!(matches!(*runs[0], Listed::Is(ref run) if run.status.is_finished()), "{runs:?}");
+                        })
+                    })
+                    .collect();
+                finish(&world).await;
+                world.journal.changes.publish(std::iter::once(News::Changed(world.run)));
+                for reader in readers {
+                    reader.await.unwrap();
+                }
+                assert_eq!(world.memory.runs_read.load(Ordering::Relaxed) - before, 1);
+            });
+        },
+        500,
+    );
 }
 
 /// Pages read from the store in all scenes of a test.

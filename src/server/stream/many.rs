@@ -149,14 +149,16 @@ impl Many {
     fn told(&mut self, (index, cursor, step): One) -> Result<Told, StoreError> {
         let Some(Head { run, told, .. }) = self.heads.get_mut(index) else { return Ok(Told::Events(Vec::new())) };
         *told = cursor;
-        Ok(match step? {
-            Step::Frames(pieces) => Told::Events(pieces),
-            Step::End(pulse) => {
-                let end = sse::end_of(run, pulse.status, pulse.head);
-                self.live -= 1;
-                if self.live == 0 && self.list.is_none() { Told::Last(end) } else { Told::Events(vec![end.into()]) }
-            }
-        })
+        let last_of_run = match step {
+            Ok(Step::Frames(pieces)) => return Ok(Told::Events(pieces)),
+            Ok(Step::End(pulse)) => sse::end_of(run, pulse.status, pulse.head),
+            // A deleted run is no reason to end the streams of the others.
+            Err(StoreError::Gone) => sse::problem_of(run, &StoreError::Gone.into()),
+            Err(error) => return Err(error),
+        };
+        self.live -= 1;
+        let is_last = self.live == 0 && self.list.is_none();
+        Ok(if is_last { Told::Last(last_of_run) } else { Told::Events(vec![last_of_run.into()]) })
     }
 }
 

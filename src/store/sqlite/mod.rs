@@ -9,8 +9,11 @@ mod by_hand;
 mod clear;
 mod commit;
 mod create;
+mod list;
 mod lock;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod queue;
 mod read;
 mod retention;

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::attempts::earlier;
 use super::create::KEPT;
+use super::list;
 use super::review::tally;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
@@ -93,33 +94,7 @@ impl RunStore for SqliteStore {
         limit: u32,
         before: Option<&RunId>,
     ) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
-        let like = filter.q.as_deref().filter(|q| !q.is_empty()).map(rows::containing);
-        let found = sqlx::query(select_run(
-            r#"WHERE deleted_at IS NULL
-                AND (?1 IS NULL OR status = ?1)
-                AND (?2 IS NULL OR pipeline = ?2)
-                AND (?3 IS NULL OR id LIKE ?3 ESCAPE '\' OR pipeline LIKE ?3 ESCAPE '\'
-                     -- As the list shows them: name=value.
-                     OR replace(replace(params, '":', '='), '"', '') LIKE ?3 ESCAPE '\')
-                -- The run of that id may be deleted: then those go on that were asked for before it.
-                AND (?4 IS NULL OR key < coalesce(
-                    (SELECT key FROM runs WHERE id = ?4),
-                    (SELECT key + 1 FROM runs WHERE id < ?4 ORDER BY id DESC LIMIT 1)))
-              ORDER BY key DESC LIMIT ?5"#,
-        ))
-        .bind(filter.status.map(Status::as_str))
-        .bind(filter.pipeline.as_deref().filter(|name| !name.is_empty()))
-        .bind(like)
-        .bind(before.map(RunId::as_str))
-        .bind(i64::from(limit) + 1)
-        .fetch_all(&self.reads)
-        .await
-        .map_err(classify)?;
-        let mut runs = found.iter().map(rows::run).collect::<Result<Vec<_>, _>>().map_err(classify)?;
-        let more = runs.len() > limit as usize;
-        runs.truncate(limit as usize);
-        let next = runs.last().filter(|_| more).map(|run| run.id.clone());
-        Ok((runs, next))
+        list::page(&self.reads, filter, limit, before).await
     }
 
     async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError> {
@@ -215,16 +190,9 @@ impl RunStore for SqliteStore {
     }
 
     async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
-        // From two indexes, without a row of the table.
-        let found = sqlx::query(
-            "SELECT status, 0 AS head, 1 AS attempt, count(*) - (
-                SELECT count(*) FROM runs AS gone WHERE gone.deleted_at IS NOT NULL AND gone.status = runs.status
-             ) AS runs FROM runs GROUP BY status",
-        )
-        .fetch_all(&self.reads)
-        .await
-        .map_err(classify)?;
-        let read = |row| Ok((rows::pulse(row)?.status, rows::count(row, "runs")?));
+        let found = sqlx::query("SELECT status, runs FROM run_counts WHERE runs > 0").fetch_all(&self.reads).await;
+        let found = found.map_err(classify)?;
+        let read = |row| Ok((rows::status(row)?, rows::count(row, "runs")?));
         found.iter().map(read).collect::<Result<_, _>>().map_err(classify)
     }
 }

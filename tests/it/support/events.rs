@@ -15,7 +15,11 @@ pub struct Events {
 
 impl Events {
     pub async fn open(server: &Server, path: &str) -> Self {
-        let response = server.get(path).await;
+        Self::of(server.get(path).await, path)
+    }
+
+    /// The events of this answer.
+    pub fn of(response: reqwest::Response, path: &str) -> Self {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let headers = response.headers();
         assert_eq!(headers["content-type"], "text/event-stream");
