@@ -24,6 +24,7 @@ mod outbox;
 mod phases;
 mod processes;
 mod queue;
+mod reference_terminal;
 mod restarts;
 mod resume;
 mod retention;
