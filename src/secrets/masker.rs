@@ -87,7 +87,11 @@ impl<P: Borrow<Patterns>> Masker<P> {
         for (&byte, place) in bytes.iter().zip(from..) {
             self.step(byte, place);
         }
-        let first = self.candidates.iter().map(|candidate| candidate.start).min();
+        // A line is given when it ends, unless what it ends with is most likely a secret in base64.
+        let waits = |candidate: &&Candidate| {
+            candidate.letter >= SURE_LETTERS || !matches!(candidate.at, At::Wrapped(_) | At::Cr)
+        };
+        let first = self.candidates.iter().filter(waits).map(|candidate| candidate.start).min();
         self.give(first.unwrap_or(u64::MAX), out);
     }
 
