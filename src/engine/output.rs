@@ -13,9 +13,11 @@ use tokio::time::Instant;
 
 use super::commands::Outputs;
 use super::lines::{Line, Splitter, split};
+use super::masking::{Masking, Pieces};
 use crate::journal::{Journal, WriteError};
 use crate::model::kinds::{Failure, Output};
 use crate::model::{Body, Log, LogStream};
+use crate::secrets::Patterns;
 use crate::store::{Change, Guard, Lease, NewFrame, Write};
 
 /// How long a line without its end is held back.
@@ -74,8 +76,9 @@ pub async fn journal_all(
 ) -> Result<(), WriteError> {
     let (sender, mut waiting) = mpsc::unbounded_channel();
     let queue = Queue { groups: sender, room: Arc::new(Semaphore::new(WAITING)) };
-    let stdout = read(outputs.stdout, LogStream::Stdout, Arc::clone(phase), reported, queue.clone());
-    let stderr = read(outputs.stderr, LogStream::Stderr, Arc::clone(phase), reported, queue);
+    let secrets = journal.masked(lease.run);
+    let stdout = read(outputs.stdout, LogStream::Stdout, Arc::clone(phase), reported, secrets.clone(), queue.clone());
+    let stderr = read(outputs.stderr, LogStream::Stderr, Arc::clone(phase), reported, secrets, queue);
     let write = async {
         while let Some(Group { mut frames, mut room }) = waiting.recv().await {
             while room.num_permits() < GROUP
@@ -124,8 +127,17 @@ impl Queue {
     }
 }
 
-/// Reads one output to its end.
-async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<str>, reported: &Reported, queue: Queue) {
+/// Reads one output to its end, and masks these secrets in it.
+async fn read(
+    mut pipe: impl AsyncRead + Unpin,
+    stream: LogStream,
+    phase: Arc<str>,
+    reported: &Reported,
+    secrets: Option<Arc<Patterns>>,
+    queue: Queue,
+) {
+    let mut masking = Masking::new(secrets.clone());
+    let mut pieces = Pieces::new(secrets);
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; 64 * 1024];
     let mut lines = Vec::new();
@@ -136,9 +148,12 @@ async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<st
             Some(since) => match tokio::time::timeout_at(since + PARTIAL, pipe.read(&mut buffer)).await {
                 Ok(count) => count,
                 Err(_) => {
+                    splitter.push(masking.flush(), &mut lines);
                     splitter.flush(&mut lines);
                     held_since = None;
-                    if !queue.take(to_frames(&mut lines, stream, &phase, reported)).await {
+                    let mut frames = to_frames(&mut lines, stream, &phase, reported, &mut pieces);
+                    frames.extend(pieces.flush().map(|body| NewFrame::now(Some(Arc::clone(&phase)), &body)));
+                    if !queue.take(frames).await {
                         return;
                     }
                     continue;
@@ -148,24 +163,37 @@ async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<st
         match count {
             // A pipe that fails has ended.
             Ok(0) | Err(_) => break,
-            Ok(count) => splitter.push(&buffer[..count], &mut lines),
+            Ok(count) => splitter.push(masking.push(&buffer[..count]), &mut lines),
         }
-        held_since = if splitter.holds() { Some(held_since.unwrap_or_else(Instant::now)) } else { None };
+        let holds = splitter.holds() || masking.holds() || pieces.holds();
+        held_since = if holds { Some(held_since.unwrap_or_else(Instant::now)) } else { None };
         if !lines.is_empty() {
             // What is held now is what came last.
             held_since = held_since.map(|_| Instant::now());
-            if !queue.take(to_frames(&mut lines, stream, &phase, reported)).await {
+            if !queue.take(to_frames(&mut lines, stream, &phase, reported, &mut pieces)).await {
                 return;
+            }
+            if pieces.holds() {
+                held_since = held_since.or_else(|| Some(Instant::now()));
             }
         }
     }
+    splitter.push(masking.finish(), &mut lines);
     splitter.finish(&mut lines);
-    if !lines.is_empty() {
-        queue.take(to_frames(&mut lines, stream, &phase, reported)).await;
+    let mut frames = to_frames(&mut lines, stream, &phase, reported, &mut pieces);
+    frames.extend(pieces.finish().map(|body| NewFrame::now(Some(Arc::clone(&phase)), &body)));
+    if !frames.is_empty() {
+        queue.take(frames).await;
     }
 }
 
-fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>, reported: &Reported) -> Vec<NewFrame> {
+fn to_frames(
+    lines: &mut Vec<Line>,
+    stream: LogStream,
+    phase: &Arc<str>,
+    reported: &Reported,
+    pieces: &mut Pieces,
+) -> Vec<NewFrame> {
     let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
     let mut frames = Vec::with_capacity(lines.len());
     for Line { text, cont } in lines.drain(..) {
@@ -185,7 +213,7 @@ fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>, reporte
             };
             drop(told);
             let Some(refused) = refused else {
-                frames.push(frame(&body));
+                frames.extend(pieces.take(body).iter().map(frame));
                 continue;
             };
             frames.push(frame(&Body::Error(refused)));

@@ -13,7 +13,7 @@ use super::sweep::{VARIABLE, sweep_attempt};
 use crate::pipelines::Catalog;
 
 /// What the server knows and a command must not.
-const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
+pub(super) const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
 
 /// A running command, on its leash.
 struct Process {

@@ -3,7 +3,7 @@
 //! Every write carries the lease: once it is gone, the journal refuses, and the worker ends what it started and says no more.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use super::Shared;
 use super::interruption::{Cut, interrupt};
 use super::verdict::Finished;
 use super::workspace::discard;
-use crate::journal::WriteError;
+use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::PhaseChange;
 use crate::model::{End, Status, Timestamp, Transition};
 use crate::store::{Assignment, Change, Guard, Lease, NewFrame, RunKey, Write};
@@ -29,6 +29,8 @@ pub struct Worker {
     pub(super) cancel: CancellationToken,
     /// The server is stopping.
     pub(super) stop: CancellationToken,
+    /// Has the attempt's secrets masked, once they are known.
+    pub(super) mask: OnceLock<MaskGuard>,
 }
 
 impl Worker {
@@ -50,6 +52,7 @@ impl Worker {
                 lease: Lease { run, attempt, token: won.token },
                 cancel: CancellationToken::new(),
                 stop,
+                mask: OnceLock::new(),
             })),
             Err(WriteError::Refused) => Ok(None),
             Err(error) => Err(error),
@@ -72,6 +75,7 @@ impl Worker {
                     lease: Lease { run, attempt, token: won.token },
                     cancel: CancellationToken::new(),
                     stop,
+                    mask: OnceLock::new(),
                 };
                 if won.cancel_by.is_some() {
                     worker.cancel.cancel();

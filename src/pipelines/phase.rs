@@ -36,6 +36,8 @@ pub(super) struct RawPhase {
     dir: Option<Spanned<String>>,
     approval: Option<Spanned<Gate>>,
     question: Option<Spanned<String>>,
+    /// Checked with the pipeline's, see `secrets.rs`.
+    pub(super) secrets: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// A text, or some.
@@ -96,6 +98,7 @@ impl RawPhase {
             env: check_env(self.env)?,
             dir: self.dir.map(check_dir).transpose()?.unwrap_or_default(),
             approval,
+            secrets: None,
             question: self.question.map(Spanned::into_inner).unwrap_or_default(),
             name: self.name.into_inner(),
             run: self.run.into_inner(),
