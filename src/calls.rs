@@ -135,13 +135,32 @@ pub async fn start_run(
     /// The form's own key: sending it twice starts one run.
     #[server(default)]
     key: String,
+    /// The names of the form's boxes, with commas between them: one that is not ticked is false, which a form does not say.
+    #[server(default)]
+    boxes: String,
 ) -> Result<Run, Problem> {
-    let given = params.into_iter().map(|(name, value)| (name, value.into())).collect();
     let key = Some(key).filter(|key| !key.is_empty());
-    let started = server::service()?.start(&pipeline, given, None, key.as_deref()).await;
+    let form = SentForm { fields: params, boxes };
+    let started = server::service()?.start_form(&pipeline, form, key.as_deref()).await;
     let (run, _) = server::answer_action(started)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)
+}
+
+/// Leads to the start form with the fields of this pipeline. Where no script runs, the form is sent here: by POST, so that nothing that was
+/// typed stands in an address.
+///
+/// # Errors
+/// None.
+#[server(prefix = "/fn", endpoint = "show_fields")]
+pub async fn show_fields(
+    /// The pipeline's name.
+    pipeline: String,
+) -> Result<(), Problem> {
+    // A name that no pipeline can have is left out of the address.
+    let is_name = pipeline.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    leptos_axum::redirect(&if is_name { format!("/?pipeline={pipeline}") } else { "/".to_owned() });
+    Ok(())
 }
 
 /// Asks for a new attempt of a finished run.
@@ -159,7 +178,8 @@ pub async fn rerun(
     failed: bool,
 ) -> Result<Run, Problem> {
     let from = if failed { Begin::Failed } else { Begin::Start };
-    server::answer_action(server::service()?.rerun(&id, from, None, Some(attempt), &server::operator()).await)
+    let asked = Asked { seen: Some(attempt), ..Asked::default() };
+    server::answer_action(server::service()?.rerun(&id, from, asked, &server::operator()).await)
 }
 
 /// Asks for a new attempt of a finished run with these parameters, and leads to it.
@@ -181,12 +201,13 @@ pub async fn rerun_edited(
     /// The names of the form's boxes, with commas between them: one that is not ticked is false, which a form does not say.
     #[server(default)]
     boxes: String,
+    /// The attempt whose values filled the form.
+    #[server(default)]
+    shown: Option<u32>,
 ) -> Result<Run, Problem> {
     let from = if failed { Begin::Failed } else { Begin::Start };
-    let unticked = boxes.split(',').filter(|name| !name.is_empty()).map(|name| (name.to_owned(), false.into()));
-    let given = params.into_iter().map(|(name, value)| (name, value.into()));
-    let given = Some(unticked.chain(given).collect());
-    let again = server::service()?.rerun(&id, from, given, Some(attempt), &server::operator()).await;
+    let form = SentForm { fields: params, boxes };
+    let again = server::service()?.rerun_form(&id, from, form, shown, attempt, &server::operator()).await;
     let run = server::answer_action(again)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)
@@ -330,7 +351,7 @@ pub async fn read_patch(
 #[cfg(feature = "ssr")]
 use crate::model::Answer;
 #[cfg(feature = "ssr")]
-use crate::service::{Begin, Kill};
+use crate::service::{Asked, Begin, Kill, SentForm};
 
 #[cfg(feature = "ssr")]
 mod server {

@@ -37,7 +37,7 @@ export interface ServerOptions {
 /** One parameter of a pipeline. */
 export interface ParamSpec {
   name: string;
-  type: 'path' | 'string' | 'integer' | 'boolean' | 'choice';
+  type: 'path' | 'string' | 'text' | 'secret' | 'integer' | 'boolean' | 'choice';
   required?: boolean;
   default?: string | number | boolean;
   choices?: string[];

@@ -28,7 +28,8 @@ impl Refactor {
     pub fn read(task: &Task) -> Result<Self, PhaseError> {
         let grammar = language::find(task.param("language"))?;
         let pattern = task.param("pattern").to_owned();
-        let rewrite = Some(task.param("rewrite")).filter(|rewrite| !rewrite.is_empty()).map(str::to_owned);
+        // An empty rewrite takes matches away; a missing one only lists them.
+        let rewrite = task.params.get("rewrite").cloned();
         let search = Search::new(grammar, &pattern, rewrite.as_deref())?;
         let wanted = Wanted::new(task.param("include"), task.param("exclude"))?;
         Ok(Self { grammar, pattern, rewrite, search, wanted })

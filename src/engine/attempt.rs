@@ -44,6 +44,13 @@ impl Worker {
                 return not_begun(failed(failure), first);
             }
         };
+        let secrets = match self.secrets(run, pipeline, &workspace).await? {
+            Ok(secrets) => secrets,
+            Err(_) if self.cancel.is_cancelled() || self.stop.is_cancelled() => {
+                return not_begun(self.stopped().await?, first);
+            }
+            Err(failure) => return not_begun(failed(failure), first),
+        };
         let mut earlier = ended_before(run, pipeline, first);
         let mut outputs = self.outputs(&earlier).await?;
         // What was carried over from another attempt, and not what ran in this one before somebody was asked.
@@ -74,6 +81,7 @@ impl Worker {
             let mut variables = variables(run, &name, &workspace, &self.shared.options.program);
             variables.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.into())));
             variables.extend(outputs.iter().map(|(name, value)| (name.clone(), value.into())));
+            variables.extend(secrets.variables(spec));
             let given = outputs.iter().map(|(name, value)| name.len() + value.len()).sum();
             let (ended, told) = self.tries(spec, &name, variables, &folder, given).await?;
             outputs.extend(told.outputs.iter().map(|(name, value)| (Output::variable(name), value.clone())));

@@ -12,11 +12,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::commands::Outputs;
+use super::masking::{Masking, Pieces};
 use super::redraw::{Item, Rows};
 use crate::journal::{Journal, WriteError};
 use crate::model::kinds::MAX_LINE;
 use crate::model::kinds::{Failure, Output};
 use crate::model::{Body, Log, LogStream};
+use crate::secrets::Patterns;
 use crate::store::{Change, Guard, Lease, NewFrame, Write};
 use crate::terminal::{Event, Lines};
 
@@ -85,9 +87,10 @@ pub async fn journal_all(
 ) -> Result<(), WriteError> {
     let (sender, mut waiting) = mpsc::unbounded_channel();
     let queue = Queue { groups: sender, room: Arc::new(Semaphore::new(WAITING)) };
+    let secrets = journal.masked(lease.run);
     let readers = outputs.into_iter().map(|(stream, pipe)| {
         // The last one to end drops the last way to the journal.
-        read(pipe, stream, Arc::clone(phase), reported, queue.clone())
+        read(pipe, stream, Arc::clone(phase), reported, secrets.clone(), queue.clone())
     });
     let readers = futures::future::join_all(readers);
     drop(queue);
@@ -159,12 +162,14 @@ impl Pace {
         held.into_iter().chain(redraw).min()
     }
 
-    /// Gives what is due now.
-    fn give(&mut self, lines: &mut Lines, events: &mut Vec<Event>) {
+    /// Gives what is due now. Returns whether nothing was printed for so long that all that is held is due.
+    fn give(&mut self, lines: &mut Lines, masking: &mut Masking, events: &mut Vec<Event>) -> bool {
         let now = Instant::now();
         let before = events.len();
-        if self.held_since.is_some_and(|since| since + PARTIAL <= now) {
+        let is_paused = self.held_since.is_some_and(|since| since + PARTIAL <= now);
+        if is_paused {
             self.held_since = None;
+            lines.push(masking.flush(), events);
             lines.flush(events);
         }
         if lines.has_redraws() && self.next_redraw.is_none_or(|next| next <= now) {
@@ -175,15 +180,26 @@ impl Pace {
             let wait = REDRAW.mul_f64((size as f64 / REDRAW_BYTES as f64).max(1.0));
             self.next_redraw = Some(now + wait.min(REDRAW_LIMIT));
         }
+        is_paused
     }
 }
 
-/// Reads one output to its end.
-async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<str>, reported: &Reported, queue: Queue) {
+/// Reads one output to its end, and masks these secrets in it.
+async fn read(
+    mut pipe: impl AsyncRead + Unpin,
+    stream: LogStream,
+    phase: Arc<str>,
+    reported: &Reported,
+    secrets: Option<Arc<Patterns>>,
+    queue: Queue,
+) {
+    let mut masking = Masking::new(secrets.clone());
+    let mut pieces = Pieces::new(secrets);
     let mut lines = Lines::new(stream.may_report());
     let mut buffer = vec![0; 64 * 1024];
     let mut events = Vec::new();
     let mut pace = Pace::default();
+    let frame = |body: Body| Item::Frame(NewFrame::now(Some(Arc::clone(&phase)), &body));
     loop {
         let read = match pace.due(&lines) {
             None => Some(pipe.read(&mut buffer).await),
@@ -193,25 +209,41 @@ async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<st
             // A pipe that fails has ended.
             Some(Ok(0) | Err(_)) => break,
             Some(Ok(count)) => {
-                lines.push(&buffer[..count], &mut events);
+                lines.push(masking.push(&buffer[..count]), &mut events);
                 // What is held now is what came last.
                 let since = pace.held_since.filter(|_| events.is_empty());
-                pace.held_since = lines.has_new().then(|| since.unwrap_or_else(Instant::now));
+                let is_held = lines.has_new() || masking.holds() || pieces.holds();
+                pace.held_since = is_held.then(|| since.unwrap_or_else(Instant::now));
             }
             None => {}
         }
-        pace.give(&mut lines, &mut events);
-        if !events.is_empty() && !queue.take(to_items(&mut events, stream, &phase, reported)).await {
+        let is_paused = pace.give(&mut lines, &mut masking, &mut events);
+        let mut items = to_items(&mut events, stream, &phase, reported, &mut pieces);
+        if is_paused {
+            items.extend(pieces.flush().map(frame));
+        } else if pieces.holds() {
+            pace.held_since.get_or_insert_with(Instant::now);
+        }
+        if !items.is_empty() && !queue.take(items).await {
             return;
         }
     }
+    lines.push(masking.finish(), &mut events);
     lines.finish(&mut events);
-    if !events.is_empty() {
-        queue.take(to_items(&mut events, stream, &phase, reported)).await;
+    let mut items = to_items(&mut events, stream, &phase, reported, &mut pieces);
+    items.extend(pieces.finish().map(frame));
+    if !items.is_empty() {
+        queue.take(items).await;
     }
 }
 
-fn to_items(events: &mut Vec<Event>, stream: LogStream, phase: &Arc<str>, reported: &Reported) -> Vec<Item> {
+fn to_items(
+    events: &mut Vec<Event>,
+    stream: LogStream,
+    phase: &Arc<str>,
+    reported: &Reported,
+    pieces: &mut Pieces,
+) -> Vec<Item> {
     let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
     let log = |line, cont| Log { stream, line, cont, replaces: None };
     let mut items = Vec::with_capacity(events.len());
@@ -222,7 +254,7 @@ fn to_items(events: &mut Vec<Event>, stream: LogStream, phase: &Arc<str>, report
             Event::Report(line) => {
                 let Some(body) = Body::reported(&line) else { continue };
                 match heed(&body, reported) {
-                    Ok(()) => items.push(Item::Frame(frame(&body))),
+                    Ok(()) => items.extend(pieces.take(body).iter().map(|body| Item::Frame(frame(body)))),
                     Err(refused) => {
                         items.push(Item::Frame(frame(&Body::Error(refused))));
                         items

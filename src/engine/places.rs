@@ -30,6 +30,7 @@ impl Worker {
         let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
         if pipeline.params.iter().any(is_project)
             && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
+            && !project.is_empty()
         {
             return self.shared.options.projects.resolve(project).map_err(|refusal| refusal.to_string());
         }

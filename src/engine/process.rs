@@ -20,7 +20,7 @@ use crate::model::OutputMode;
 use crate::pipelines::Catalog;
 
 /// What the server knows and a command must not.
-const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
+pub(super) const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
 
 /// The longest report: a supervisor bounds what it names.
 const LONGEST_REPORT: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 //! Every write carries the lease: once it is gone, the journal refuses, and the worker ends what it started and says no more.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use super::report::Processes;
 use super::verdict::Finished;
 use super::workspace::discard;
 use super::{CancelSignal, Shared};
-use crate::journal::WriteError;
+use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::PhaseChange;
 use crate::model::{End, Status, Timestamp, Transition};
 use crate::store::{Assignment, Change, Guard, Lease, NewFrame, RunKey, Write};
@@ -37,13 +37,15 @@ pub struct Worker {
     pub(super) background: Background,
     /// Processes that could not be ended.
     pub(super) stuck: Mutex<Vec<Processes>>,
+    /// Has the attempt's secrets masked, once they are known.
+    pub(super) mask: OnceLock<MaskGuard>,
 }
 
 impl Worker {
     fn new(shared: &Arc<Shared>, lease: Lease, stop: CancellationToken) -> Self {
         let CancelSignal { asked: cancel, forced: force } = CancelSignal::default();
         let (background, stuck) = (Background::default(), Mutex::default());
-        Self { shared: Arc::clone(shared), lease, cancel, force, stop, background, stuck }
+        Self { shared: Arc::clone(shared), lease, cancel, force, stop, background, stuck, mask: OnceLock::new() }
     }
 
     /// Tries to win the change `pending` to `running`. `None` if someone else has won.

@@ -13,6 +13,7 @@ mod changes;
 mod crowd;
 #[cfg(test)]
 mod interleavings;
+mod masks;
 mod reader;
 mod ring;
 mod sync;
@@ -21,11 +22,14 @@ mod writer;
 
 use std::sync::Arc;
 
+use crate::secrets::Patterns;
 use crate::store::{Clearing, Committed, Created, Mark, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
 
 use changes::Changes;
 pub use changes::{ListReader, ListStep};
 pub use crowd::{Crowd, Offered, Outlet, Seat};
+pub use masks::MaskGuard;
+use masks::Masks;
 pub use reader::{Reader, Step};
 pub use ring::Form;
 use sync::watch;
@@ -40,6 +44,8 @@ pub struct Journal {
     changes: Arc<Changes>,
     /// How many notifications were put down to be delivered: a doorbell, as the others are.
     outbox: Arc<watch::Sender<u64>>,
+    /// The secrets of runs that are carried out here.
+    masks: Masks,
     writer: writer::Handle,
 }
 
@@ -74,7 +80,7 @@ impl Journal {
         let outbox = Arc::new(watch::Sender::new(0));
         let (writer, task) =
             writer::new(Arc::clone(&store), Arc::clone(&tails), Arc::clone(&changes), Arc::clone(&outbox), group);
-        (Self { store, tails, changes, outbox, writer }, task)
+        (Self { store, tails, changes, outbox, masks: Masks::default(), writer }, task)
     }
 
     /// Creates a pending run, or finds the one that its idempotency key names.
@@ -92,12 +98,22 @@ impl Journal {
         }
     }
 
-    /// Carries out a write. When this returns, it is durable and readers hear of it.
+    /// Masks these secrets in everything that is written of the run, until what this returns is dropped.
+    pub fn mask(&self, run: RunKey, secrets: Arc<Patterns>) -> MaskGuard {
+        self.masks.add(run, secrets)
+    }
+
+    /// What is masked in everything that is written of the run.
+    pub fn masked(&self, run: RunKey) -> Option<Arc<Patterns>> {
+        self.masks.of(run)
+    }
+
+    /// Carries out a write, secrets masked. When this returns, it is durable and readers hear of it.
     ///
     /// # Errors
     /// [`WriteError::Refused`] if its guard does not hold, [`WriteError::Store`], [`WriteError::Closed`].
     pub async fn write(&self, write: Write) -> Result<Committed, WriteError> {
-        match self.writer.carry_out(Op::Write(write)).await? {
+        match self.writer.carry_out(Op::Write(self.masks.apply(write))).await? {
             Outcome::Committed(committed) => Ok(committed),
             _ => Err(WriteError::Refused),
         }

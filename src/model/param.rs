@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::secret::MIN_SECRET;
+
 /// The parameter that, if it is a path, is the folder a run works in.
 pub const PROJECT: &str = "project";
 
@@ -44,8 +46,12 @@ pub struct Param {
 pub enum ParamKind {
     /// A folder inside those the server allows (`--projects`).
     Path,
-    /// Any text.
+    /// Any text, usually of one line.
     String,
+    /// Any text, shown in a field of several lines.
+    Text,
+    /// Text that is never shown: kept apart from the other values, masked in all output, and removed when the run ends.
+    Secret,
     /// A whole number.
     Integer,
     /// Yes or no.
@@ -62,7 +68,7 @@ pub enum ParamValue {
     Boolean(bool),
     /// Of a [`ParamKind::Integer`].
     Integer(i64),
-    /// Of any other kind.
+    /// Of any other kind; and the empty value of an integer.
     Text(String),
 }
 
@@ -87,7 +93,7 @@ pub type Given = BTreeMap<String, Value>;
 pub struct ParamError {
     /// The parameter's name, as it was given.
     pub param: String,
-    /// A stable word for programs: `missing`, `unknown`, `wrong_type`, `too_long`, `not_a_choice`, `invalid_path`.
+    /// A stable word for programs: `missing`, `unknown`, `wrong_type`, `too_long`, `too_short`, `not_a_choice`, `invalid_path`.
     pub code: String,
     /// What is wrong and what to do, in a sentence.
     pub message: String,
@@ -106,51 +112,118 @@ impl Param {
         if self.title.is_empty() { &self.name } else { &self.title }
     }
 
-    /// The value as this parameter takes it. `Ok(None)` if nothing was given: `null`, or the empty text of a form's field.
+    /// The value as this parameter takes it, byte for byte. `Ok(None)` for `null`, which is a missing value.
     ///
-    /// Text is read as the kind it stands for, since a form only has text.
+    /// An empty text is a value: it is not missing, and no default takes its place. A parameter that is required refuses it. Text is read
+    /// as the kind it stands for, since a form only has text.
     ///
     /// # Errors
-    /// The value is of another kind, or no choice.
+    /// The value is of another kind, no choice, or empty where one is required.
     pub fn read(&self, given: &Value) -> Result<Option<ParamValue>, ParamError> {
-        let wrong =
-            |what: &str| Err(ParamError::new(&self.name, "wrong_type", format!("{} must be {what}.", self.label())));
-        if given.is_null() || given.as_str().is_some_and(|text| text.trim().is_empty()) {
-            return Ok(None);
+        match given {
+            Value::Null => Ok(None),
+            Value::String(text) => self.read_text(text).map(Some),
+            Value::Number(number) if self.kind == ParamKind::Integer => match number.as_i64() {
+                Some(value) => Ok(Some(ParamValue::Integer(value))),
+                None => Err(self.wrong_type()),
+            },
+            Value::Bool(value) if self.kind == ParamKind::Boolean => Ok(Some(ParamValue::Boolean(*value))),
+            _ if self.kind == ParamKind::Choice => Err(self.not_a_choice()),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Err(self.wrong_type()),
         }
-        let value = match (self.kind, given) {
-            (_, Value::String(text)) if text.contains('\0') => return wrong("text without NUL characters"),
-            (_, Value::String(text)) if text.len() > MAX_VALUE => {
-                let message = format!("{} may have at most {MAX_VALUE} bytes.", self.label());
-                return Err(ParamError::new(&self.name, "too_long", message));
-            }
-            (ParamKind::Path | ParamKind::String, Value::String(text)) => ParamValue::Text(text.clone()),
-            (ParamKind::Path, _) => return wrong("the path of a folder"),
-            (ParamKind::String, _) => return wrong("text"),
-            (ParamKind::Integer, Value::Number(number)) => match number.as_i64() {
-                Some(value) => ParamValue::Integer(value),
-                None => return wrong("a whole number"),
-            },
-            (ParamKind::Integer, Value::String(text)) => match text.trim().parse() {
-                Ok(value) => ParamValue::Integer(value),
-                Err(_) => return wrong("a whole number"),
-            },
-            (ParamKind::Integer, _) => return wrong("a whole number"),
-            (ParamKind::Boolean, Value::Bool(value)) => ParamValue::Boolean(*value),
-            (ParamKind::Boolean, Value::String(text)) => match text.as_str() {
-                "true" | "on" => ParamValue::Boolean(true),
-                "false" | "off" => ParamValue::Boolean(false),
-                _ => return wrong("true or false"),
-            },
-            (ParamKind::Boolean, _) => return wrong("true or false"),
-            (ParamKind::Choice, Value::String(text)) if self.choices.contains(text) => ParamValue::Text(text.clone()),
-            (ParamKind::Choice, _) => {
-                let message = format!("{} must be one of {}.", self.label(), self.choices.join(", "));
-                return Err(ParamError::new(&self.name, "not_a_choice", message));
-            }
-        };
-        Ok(Some(value))
     }
+
+    fn read_text(&self, text: &str) -> Result<ParamValue, ParamError> {
+        if text.contains('\0') {
+            let message = format!("{} must be text without NUL characters.", self.label());
+            return Err(ParamError::new(&self.name, "wrong_type", message));
+        }
+        if text.len() > MAX_VALUE {
+            let message = format!("{} may have at most {MAX_VALUE} bytes.", self.label());
+            return Err(ParamError::new(&self.name, "too_long", message));
+        }
+        match self.kind {
+            // A box is ticked or not.
+            ParamKind::Boolean => match text {
+                "true" | "on" => Ok(ParamValue::Boolean(true)),
+                "false" | "off" => Ok(ParamValue::Boolean(false)),
+                _ => Err(self.wrong_type()),
+            },
+            _ if text.is_empty() && self.required => {
+                let message = format!("{} is required: it must not be empty.", self.label());
+                Err(ParamError::new(&self.name, "missing", message))
+            }
+            _ if text.is_empty() => Ok(ParamValue::Text(String::new())),
+            ParamKind::Secret if text.trim().len() < MIN_SECRET => {
+                let message = format!(
+                    "{} must have at least {MIN_SECRET} bytes besides white space: a shorter secret cannot be masked.",
+                    self.label()
+                );
+                Err(ParamError::new(&self.name, "too_short", message))
+            }
+            ParamKind::Path | ParamKind::String | ParamKind::Text | ParamKind::Secret => {
+                Ok(ParamValue::Text(text.to_owned()))
+            }
+            ParamKind::Integer => text.parse().map(ParamValue::Integer).map_err(|_| self.wrong_type()),
+            ParamKind::Choice if self.choices.iter().any(|choice| choice == text) => {
+                Ok(ParamValue::Text(text.to_owned()))
+            }
+            ParamKind::Choice => Err(self.not_a_choice()),
+        }
+    }
+
+    /// The value of a payload as this parameter takes it: a number or a boolean is also text, and the text of a number or a boolean is
+    /// also that, where nothing of it is lost.
+    ///
+    /// # Errors
+    /// The value cannot be converted exactly; the message names what it is.
+    pub fn convert(&self, given: Value) -> Result<Value, ParamError> {
+        let is_text = match self.kind {
+            ParamKind::Integer | ParamKind::Boolean => false,
+            ParamKind::Path | ParamKind::String | ParamKind::Text | ParamKind::Secret | ParamKind::Choice => true,
+        };
+        let what = match &given {
+            Value::Null | Value::String(_) => return Ok(given),
+            Value::Bool(_) | Value::Number(_) if !is_text => return Ok(given),
+            Value::Bool(value) => return Ok(value.to_string().into()),
+            Value::Number(number) if is_exact(number) => return Ok(number.to_string().into()),
+            Value::Number(_) => "a number with more digits than can be read exactly",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        let message = format!("{} must be {}, and the payload has {what}.", self.label(), self.wanted());
+        Err(ParamError::new(&self.name, "wrong_type", message))
+    }
+
+    /// What it takes, in a few words.
+    fn wanted(&self) -> &'static str {
+        match self.kind {
+            ParamKind::Path => "the path of a folder",
+            ParamKind::String | ParamKind::Text | ParamKind::Secret => "text",
+            ParamKind::Integer => "a whole number",
+            ParamKind::Boolean => "true or false",
+            ParamKind::Choice => "one of the choices",
+        }
+    }
+
+    fn wrong_type(&self) -> ParamError {
+        ParamError::new(&self.name, "wrong_type", format!("{} must be {}.", self.label(), self.wanted()))
+    }
+
+    fn not_a_choice(&self) -> ParamError {
+        let message = format!("{} must be one of {}.", self.label(), self.choices.join(", "));
+        ParamError::new(&self.name, "not_a_choice", message)
+    }
+}
+
+/// Whether the number is what the JSON text said. Whole numbers beyond 64 bits, and fractions with more than 15 digits, were rounded.
+fn is_exact(number: &serde_json::Number) -> bool {
+    if number.is_i64() || number.is_u64() {
+        return true;
+    }
+    let digits =
+        number.to_string().split(['e', 'E']).next().unwrap_or_default().bytes().filter(u8::is_ascii_digit).count();
+    digits <= 15 && number.as_f64().is_some_and(|value| value.abs() < 1e15)
 }
 
 #[cfg(test)]
@@ -177,7 +250,14 @@ mod tests {
         let text = |text: &str| Some(Text(text.into()));
         let cases = [
             (ParamKind::String, json!("a b"), Ok(text("a b"))),
-            (ParamKind::String, json!(""), Ok(None)),
+            (ParamKind::String, json!(""), Ok(text(""))),
+            (ParamKind::String, json!(" \t"), Ok(text(" \t"))),
+            (ParamKind::String, json!(" a\r\n\n"), Ok(text(" a\r\n\n"))),
+            (ParamKind::Text, json!("\na\n"), Ok(text("\na\n"))),
+            (ParamKind::Secret, json!(" four "), Ok(text(" four "))),
+            (ParamKind::Secret, json!(" abc "), Err("too_short")),
+            (ParamKind::String, json!(null), Ok(None)),
+            (ParamKind::String, json!({"a": 1}), Err("wrong_type")),
             (ParamKind::String, json!("a\0b"), Err("wrong_type")),
             (ParamKind::String, json!(5), Err("wrong_type")),
             (ParamKind::String, json!("x".repeat(MAX_VALUE + 1)), Err("too_long")),
@@ -185,6 +265,13 @@ mod tests {
             (ParamKind::Path, json!(["/x"]), Err("wrong_type")),
             (ParamKind::Integer, json!(-5), Ok(Some(Integer(-5)))),
             (ParamKind::Integer, json!("42"), Ok(Some(Integer(42)))),
+            (ParamKind::Integer, json!("9007199254740993"), Ok(Some(Integer(9_007_199_254_740_993)))),
+            (ParamKind::Integer, json!(i64::MIN), Ok(Some(Integer(i64::MIN)))),
+            (ParamKind::Integer, json!("007"), Ok(Some(Integer(7)))),
+            (ParamKind::Integer, json!(1.0), Err("wrong_type")),
+            (ParamKind::Integer, json!("9223372036854775808"), Err("wrong_type")),
+            (ParamKind::Integer, json!(""), Ok(text(""))),
+            (ParamKind::Integer, json!(" 42"), Err("wrong_type")),
             (ParamKind::Integer, json!(1.5), Err("wrong_type")),
             (ParamKind::Integer, json!(18446744073709551615u64), Err("wrong_type")),
             (ParamKind::Integer, json!("x"), Err("wrong_type")),
@@ -192,15 +279,57 @@ mod tests {
             (ParamKind::Boolean, json!(false), Ok(Some(Boolean(false)))),
             (ParamKind::Boolean, json!("on"), Ok(Some(Boolean(true)))),
             (ParamKind::Boolean, json!("yes"), Err("wrong_type")),
+            (ParamKind::Boolean, json!(""), Err("wrong_type")),
             (ParamKind::Boolean, json!(1), Err("wrong_type")),
             (ParamKind::Choice, json!("red"), Ok(text("red"))),
             (ParamKind::Choice, json!("blue"), Err("not_a_choice")),
             (ParamKind::Choice, json!(1), Err("not_a_choice")),
             (ParamKind::Choice, json!(null), Ok(None)),
+            (ParamKind::Choice, json!(""), Ok(text(""))),
+            (ParamKind::Choice, json!(" "), Err("not_a_choice")),
+            (ParamKind::Choice, json!([1]), Err("not_a_choice")),
         ];
         for (kind, given, expected) in cases {
             let read = param("x", kind).read(&given).map_err(|error| error.code);
             assert_eq!(read, expected.map_err(str::to_owned), "{kind:?} {given}");
+        }
+    }
+
+    #[test]
+    fn required_parameter_refuses_empty_text_and_keeps_blanks() {
+        for kind in [ParamKind::String, ParamKind::Text, ParamKind::Secret, ParamKind::Path, ParamKind::Integer] {
+            let needed = Param { required: true, ..param("x", kind) };
+            assert_eq!(needed.read(&json!("")).map_err(|error| error.code), Err("missing".to_owned()), "{kind:?}");
+        }
+        let needed = Param { required: true, ..param("x", ParamKind::String) };
+        assert_eq!(needed.read(&json!("  ")), Ok(Some(ParamValue::Text("  ".into()))));
+    }
+
+    #[test]
+    fn payload_values_convert_only_where_nothing_is_lost() {
+        let cases = [
+            (ParamKind::String, json!(17), Ok(json!("17"))),
+            (ParamKind::Text, json!(false), Ok(json!("false"))),
+            (ParamKind::Choice, json!(-1), Ok(json!("-1"))),
+            (ParamKind::String, json!(u64::MAX), Ok(json!("18446744073709551615"))),
+            (ParamKind::String, json!(0.5), Ok(json!("0.5"))),
+            (ParamKind::String, serde_json::from_str("123456789012345678901234567890").unwrap(), Err("digits")),
+            (ParamKind::String, serde_json::from_str("0.1234567890123456789").unwrap(), Err("digits")),
+            (ParamKind::String, json!("a"), Ok(json!("a"))),
+            (ParamKind::String, json!(null), Ok(json!(null))),
+            (ParamKind::String, json!([1]), Err("a list")),
+            (ParamKind::Integer, json!({"a": 1}), Err("an object")),
+            (ParamKind::Integer, json!("12"), Ok(json!("12"))),
+            (ParamKind::Boolean, json!(true), Ok(json!(true))),
+        ];
+        for (kind, given, expected) in cases {
+            match (param("pr", kind).convert(given.clone()), expected) {
+                (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{kind:?} {given}"),
+                (Err(error), Err(what)) => {
+                    assert!(error.message.starts_with("pr must be") && error.message.contains(what), "{error:?}");
+                }
+                (result, _) => panic!("{kind:?} {given}: {result:?}"),
+            }
         }
     }
 }

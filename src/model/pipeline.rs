@@ -1,6 +1,7 @@
 //! A pipeline: a named recipe of parameters and an ordered list of phases (CONTRACT.md, "Pipelines in TOML").
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,10 +9,11 @@ use serde_json::Value;
 use super::Retention;
 use super::hook::Hook;
 use super::notify::Notify;
-use super::param::{Given, Param, ParamError, ParamValue, Params};
+use super::param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
 use super::plan::{Condition, Retries};
 use super::queue::Concurrency;
 use super::schedule::{Schedule, Upcoming};
+use super::secret::Secrets;
 
 /// A named recipe.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,9 @@ pub struct Pipeline {
     /// Who is told of its runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<Notify>,
+    /// What its commands are given as secrets, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<PipelineSecret>,
     /// What a run of it is given.
     #[serde(default)]
     pub params: Vec<Param>,
@@ -59,8 +64,31 @@ impl Pipeline {
     /// The same as everybody may see it: without what may be a secret.
     #[must_use]
     pub fn shown(&self) -> Self {
-        Self { notify: self.notify.iter().map(Notify::shown).collect(), ..self.clone() }
+        let secrets = self.secrets.iter().map(|secret| PipelineSecret { source: None, ..secret.clone() });
+        Self { notify: self.notify.iter().map(Notify::shown).collect(), secrets: secrets.collect(), ..self.clone() }
     }
+}
+
+/// A secret that the server reads when an attempt begins, and gives to commands as the variable of this name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipelineSecret {
+    /// The variable.
+    pub name: String,
+    /// Where the server finds it. Told to nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SecretSource>,
+}
+
+/// Where the server finds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretSource {
+    /// In this variable of its own environment, which no command has.
+    Env(String),
+    /// In this file, without line ends at its end.
+    File(PathBuf),
+    /// On the standard output of this command, without line ends at its end.
+    Command(String),
 }
 
 /// What becomes of a run whose worker went away.
@@ -111,6 +139,9 @@ pub struct PhaseSpec {
     /// What that person is asked; a usual question if empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub question: String,
+    /// Which of the pipeline's secrets its command is given; all of them if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<String>>,
 }
 
 /// How the two outputs of a phase's command are read.
@@ -186,7 +217,8 @@ impl Gate {
 }
 
 impl Pipeline {
-    /// The values a run has when these were given: each read by its parameter, defaults filled in.
+    /// The values a run has when these were given: each read by its parameter, defaults where none was given. Secrets are checked like
+    /// the others and are not among them; see [`Self::secrets_in`].
     ///
     /// Whether a path exists and may be used is not looked at; that needs a file system.
     ///
@@ -197,6 +229,7 @@ impl Pipeline {
         let mut errors = Vec::new();
         for param in &self.params {
             match param.read(given.get(&param.name).unwrap_or(&Value::Null)) {
+                Ok(Some(_)) if param.kind == ParamKind::Secret => {}
                 Ok(Some(value)) => {
                     params.insert(param.name.clone(), value);
                 }
@@ -218,6 +251,40 @@ impl Pipeline {
             errors.push(ParamError::new(name, "unknown", message));
         }
         if errors.is_empty() { Ok(params) } else { Err(errors) }
+    }
+
+    /// Whether the parameter of this name is a secret.
+    pub fn is_secret(&self, name: &str) -> bool {
+        self.params.iter().any(|param| param.name == name && param.kind == ParamKind::Secret)
+    }
+
+    /// The secrets that were given. Those that do not fit are left out: [`Self::check`] refuses them.
+    pub fn secrets_in(&self, given: &Given) -> Secrets {
+        let mut secrets = Secrets::new();
+        for param in self.params.iter().filter(|param| param.kind == ParamKind::Secret) {
+            if let Some(Ok(Some(ParamValue::Text(text)))) = given.get(&param.name).map(|value| param.read(value)) {
+                secrets.insert(&param.name, text);
+            }
+        }
+        secrets
+    }
+
+    /// What a payload gives, each value converted to what its parameter takes ([`Param::convert`]), and an entry for each that cannot be:
+    /// that one stays as it is, and [`Self::check`] refuses it.
+    pub fn convert(&self, given: Given) -> (Given, Vec<ParamError>) {
+        let mut errors = Vec::new();
+        let convert = |(name, value): (String, Value)| {
+            let param = self.params.iter().find(|param| param.name == name);
+            match param.map(|param| param.convert(value.clone())) {
+                Some(Ok(converted)) => (name, converted),
+                Some(Err(error)) => {
+                    errors.push(error);
+                    (name, value)
+                }
+                None => (name, value),
+            }
+        };
+        (given.into_iter().map(convert).collect(), errors)
     }
 }
 
@@ -253,7 +320,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::param::ParamKind;
 
     fn param(name: &str, kind: ParamKind) -> Param {
         let choices = vec!["red".into(), "green".into()];
@@ -282,6 +348,41 @@ mod tests {
         let params = pipeline.check(&given).unwrap();
         assert_eq!(params.get("level"), Some(&ParamValue::Integer(3)));
         assert_eq!(params.get("color"), None);
+    }
+
+    #[test]
+    fn default_is_for_a_missing_value_only() {
+        let mut word = param("word", ParamKind::String);
+        word.default = Some(ParamValue::Text("usual".into()));
+        let mut level = param("level", ParamKind::Integer);
+        level.default = Some(ParamValue::Integer(3));
+        let pipeline = pipeline(vec![word, level, param("note", ParamKind::String)]);
+        let with = |given| pipeline.check(&serde_json::from_value(given).unwrap()).unwrap();
+        let cases = [
+            (json!({}), json!({"word": "usual", "level": 3})),
+            (json!({"word": null, "note": null}), json!({"word": "usual", "level": 3})),
+            (json!({"word": "", "level": "", "note": ""}), json!({"word": "", "level": "", "note": ""})),
+            (json!({"word": "  ", "level": 0}), json!({"word": "  ", "level": 0})),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(json!(with(given.clone())), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_checked_and_kept_apart() {
+        let mut password = param("password", ParamKind::Secret);
+        password.required = true;
+        let pipeline = pipeline(vec![password, param("word", ParamKind::String)]);
+        let given = Given::from([("password".into(), json!("hunter-2")), ("word".into(), json!("x"))]);
+        assert_eq!(json!(pipeline.check(&given).unwrap()), json!({"word": "x"}));
+        assert_eq!(pipeline.secrets_in(&given).iter().collect::<Vec<_>>(), [("password", "hunter-2")]);
+        for (given, code) in
+            [(json!({}), "missing"), (json!({"password": ""}), "missing"), (json!({"password": " abc\n"}), "too_short")]
+        {
+            let errors = pipeline.check(&serde_json::from_value(given).unwrap()).unwrap_err();
+            assert_eq!((errors[0].param.as_str(), errors[0].code.as_str()), ("password", code));
+        }
     }
 
     proptest! {

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::file::{Refusal, refuse};
-use crate::model::Param;
 use crate::model::queue::{Concurrency, MAX_PRIORITY, PIPELINE, WhenBusy};
+use crate::model::{Param, ParamKind};
 
 /// `concurrency` as it is written: `"per project"`, or a table.
 #[derive(Deserialize)]
@@ -40,6 +40,11 @@ pub(super) fn check(raw: Spanned<RawConcurrency>, params: &[Param]) -> Result<Co
             }
         },
     };
+    if params.iter().any(|param| param.name == concurrency.per && param.kind == ParamKind::Secret) {
+        let reason =
+            format!("`{}` is a secret; a group of runs is told apart by a value that may be seen.", concurrency.per);
+        return refuse(&place, reason);
+    }
     let is_param = params.iter().any(|param| param.name == concurrency.per);
     match (concurrency.per.as_str(), is_param) {
         (PIPELINE, true) => {

@@ -13,7 +13,9 @@ use super::notify::{RawNotify, check_receivers};
 use super::phase::{RawPhase, check_timeout};
 use super::retention::{RawRetention, check_retention};
 use super::schedule::RawSchedule;
+use super::secrets::{self, RawSecrets};
 use crate::codemod::{self, Linter};
+use crate::model::param::PROJECT;
 use crate::model::pipeline::OnInterrupt;
 use crate::model::{Param, ParamKind, ParamValue, Pipeline, PipelineFault};
 
@@ -106,6 +108,8 @@ struct RawPipeline {
     hook: Option<Spanned<RawHook>>,
     #[serde(default)]
     notify: Vec<Spanned<RawNotify>>,
+    #[serde(default)]
+    secrets: RawSecrets,
 }
 
 /// A program that prints findings as SARIF.
@@ -165,6 +169,7 @@ impl RawPipeline {
 
         let retention = self.retention.as_ref().map(check_retention).transpose()?;
         let notify = check_receivers(self.notify)?;
+        let secrets = secrets::check(self.secrets)?;
         if let Some(base) = self.extends {
             let parts = Extension { params: self.params, phases: self.phases, linters: self.linters };
             let base = parts.extend(&base)?;
@@ -178,6 +183,7 @@ impl RawPipeline {
                 priority,
                 retention,
                 notify,
+                secrets,
                 ..base
             });
         }
@@ -202,7 +208,10 @@ impl RawPipeline {
         let mut seen = HashSet::new();
         let mut phases = Vec::new();
         for phase in raw.into_inner() {
-            let phase = phase.into_inner().check(&mut seen, &params, &phases)?;
+            let mut phase = phase.into_inner();
+            let named = phase.secrets.take();
+            let mut phase = phase.check(&mut seen, &params, &phases)?;
+            secrets::check_phase(&mut phase, named, &secrets)?;
             phases.push(phase);
         }
 
@@ -216,6 +225,7 @@ impl RawPipeline {
             concurrency,
             priority,
             notify,
+            secrets,
             params,
             phases,
             ..Pipeline::default()
@@ -290,6 +300,12 @@ impl RawParam {
         if !seen.insert(name.get_ref().clone()) {
             return refuse(&name, format!("The parameter `{}` is there twice.", name.get_ref()));
         }
+        if kind == ParamKind::Secret && name.get_ref() == PROJECT {
+            return refuse(
+                &name,
+                "The project is a folder that everybody may see, so it cannot be a secret. Rename the parameter.",
+            );
+        }
         let choices = match (kind, choices) {
             (ParamKind::Choice, Some(choices)) => check_choices(choices)?,
             (ParamKind::Choice, None) => {
@@ -335,11 +351,15 @@ fn check_default(kind: ParamKind, choices: &[String], default: &Spanned<Value>) 
         (ParamKind::Integer, _) => refuse(default, "The default of an integer is a whole number, without quotes."),
         (ParamKind::Boolean, Value::Boolean(value)) => Ok(ParamValue::Boolean(*value)),
         (ParamKind::Boolean, _) => refuse(default, "The default of a boolean is true or false, without quotes."),
-        (ParamKind::String | ParamKind::Path, Value::String(text)) if text.contains('\0') => {
+        (ParamKind::Secret, _) => refuse(
+            default,
+            "A secret has no default: everybody who may see the pipelines would see it. Say in [secrets] where the server finds it.",
+        ),
+        (ParamKind::String | ParamKind::Text | ParamKind::Path, Value::String(text)) if text.contains('\0') => {
             refuse(default, "The default has a NUL character, which no command can be given.")
         }
-        (ParamKind::String, Value::String(text)) => Ok(ParamValue::Text(text.clone())),
-        (ParamKind::String, _) => refuse(default, "The default of a string is text, in quotes."),
+        (ParamKind::String | ParamKind::Text, Value::String(text)) => Ok(ParamValue::Text(text.clone())),
+        (ParamKind::String | ParamKind::Text, _) => refuse(default, "The default of a string is text, in quotes."),
         (ParamKind::Path, Value::String(text)) if text.starts_with('/') => Ok(ParamValue::Text(text.clone())),
         (ParamKind::Path, _) => refuse(default, "The default of a path is an absolute path, in quotes."),
         (ParamKind::Choice, Value::String(text)) if choices.contains(text) => Ok(ParamValue::Text(text.clone())),

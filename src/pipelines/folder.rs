@@ -31,9 +31,12 @@ const SECRET_KEYS: [&str; 2] = ["secret_env", "url_env"];
 
 /// The variables that a file names as secrets. Read by line and not as TOML: a file with a mistake has its secrets all the same.
 fn secrets(text: &str) -> impl Iterator<Item = String> {
-    let named =
-        move |key: &'static str| text.match_indices(key).filter_map(move |(at, _)| named_by(&text[at + key.len()..]));
-    SECRET_KEYS.into_iter().flat_map(named)
+    SECRET_KEYS.into_iter().flat_map(move |key| named(text, key)).chain(super::secrets::variables(text))
+}
+
+/// The names that this key has as its values in a text.
+pub(super) fn named<'a>(text: &'a str, key: &'static str) -> impl Iterator<Item = String> + 'a {
+    text.match_indices(key).filter_map(move |(at, _)| named_by(&text[at + key.len()..]))
 }
 
 /// The name in `= "NAME"`, of which the quotes may be others or missing.

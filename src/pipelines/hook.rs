@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::file::{Refusal, is_made_of, refuse};
-use super::schedule::check_value;
+use super::schedule::{check_value, secret_is_required};
 use crate::model::hook::{FromPayload, HookParam, SecretPlace, is_pointer};
 use crate::model::{Hook, Pipeline};
 
@@ -72,6 +72,14 @@ impl RawHook {
                     if !pipeline.params.iter().any(|param| param.name == *name.get_ref()) {
                         return refuse(&name, format!("The pipeline has no parameter `{}`.", name.get_ref()));
                     }
+                    if pipeline.is_secret(name.get_ref()) {
+                        let reason = format!(
+                            "A payload is kept by the forge that sends it, so it cannot give the secret `{}`. Say in [secrets] where the \
+                             server finds it.",
+                            name.get_ref()
+                        );
+                        return refuse(&name, reason);
+                    }
                     if !is_pointer(&from) {
                         return refuse(&Spanned::new(span, ()), not_a_pointer(&from));
                     }
@@ -85,6 +93,9 @@ impl RawHook {
             param.required && param.default.is_none() && !checked.contains_key(&param.name)
         };
         if let Some(param) = pipeline.params.iter().find(missing) {
+            if pipeline.is_secret(&param.name) {
+                return refuse(&header, secret_is_required("hook"));
+            }
             return refuse(&header, format!("The hook's `params` do not say `{}`, which is required.", param.name));
         }
         let mut conditions = BTreeMap::new();

@@ -16,6 +16,7 @@ mod retention;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
+mod secrets;
 mod watch;
 
 pub use catalog::{Catalog, CatalogError};

@@ -39,6 +39,8 @@ pub(super) struct RawPhase {
     background: bool,
     approval: Option<Spanned<Gate>>,
     question: Option<Spanned<String>>,
+    /// Checked with the pipeline's, see `secrets.rs`.
+    pub(super) secrets: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// A text, or some.
@@ -101,6 +103,7 @@ impl RawPhase {
             output: self.output.as_ref().map(check_output).transpose()?.unwrap_or_default(),
             dir: self.dir.map(check_dir).transpose()?.unwrap_or_default(),
             approval,
+            secrets: None,
             question: self.question.map(Spanned::into_inner).unwrap_or_default(),
             name: self.name.into_inner(),
             run: self.run.into_inner(),

@@ -165,6 +165,10 @@ pub fn check_params(pipeline: &Pipeline, given: &Given, projects: &Projects) -> 
     for param in pipeline.params.iter().filter(|param| param.kind == ParamKind::Path) {
         let Ok(read) = param.read(given.get(&param.name).unwrap_or(&Value::Null)) else { continue };
         let Some(ParamValue::Text(text)) = read.or_else(|| param.default.clone()) else { continue };
+        // An empty path is given and leads nowhere.
+        if text.is_empty() {
+            continue;
+        }
         match projects.resolve(&text) {
             Ok(path) => {
                 let path = path.to_string_lossy().into_owned();

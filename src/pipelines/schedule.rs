@@ -79,11 +79,22 @@ fn check_params(
     }
     match pipeline.check(&given) {
         Ok(_) => Ok(given),
+        Err(errors) if errors.iter().any(|error| pipeline.is_secret(&error.param)) => {
+            refuse(header, secret_is_required("schedule"))
+        }
         Err(errors) => {
             let reason = errors.first().map(|error| error.message.clone()).unwrap_or_default();
             refuse(header, format!("The schedule's `params` do not fit the pipeline: {reason}"))
         }
     }
+}
+
+/// Why a file cannot start runs that need a secret.
+pub(super) fn secret_is_required(what: &str) -> String {
+    format!(
+        "A {what} cannot give a secret, and this pipeline requires one as a parameter. Make that optional, and say in [secrets] where the \
+         server finds it."
+    )
 }
 
 /// A value that a file gives for a parameter of this name.
@@ -95,8 +106,15 @@ pub(super) fn check_value(
     let Some(param) = pipeline.params.iter().find(|param| param.name == *name.get_ref()) else {
         return refuse(name, format!("The pipeline has no parameter `{}`.", name.get_ref()));
     };
+    if param.kind == ParamKind::Secret {
+        let reason = format!(
+            "{} is a secret, which cannot stand in a file. Say in [secrets] where the server finds it, and use the variable of that name.",
+            param.label()
+        );
+        return refuse(value, reason);
+    }
     let json: serde_json::Value = match value.get_ref() {
-        Value::String(text) if param.kind == ParamKind::Path && !text.starts_with('/') => {
+        Value::String(text) if param.kind == ParamKind::Path && !text.is_empty() && !text.starts_with('/') => {
             return refuse(value, format!("{} is an absolute path.", param.label()));
         }
         Value::String(text) => text.clone().into(),

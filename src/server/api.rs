@@ -17,7 +17,7 @@ use crate::model::attempt::AttemptPage;
 use crate::model::compare::Comparison;
 use crate::model::queue::Queue;
 use crate::model::{self, Code, DatabaseUse, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
-use crate::service::{Begin, Kill, frame_page_json};
+use crate::service::{Asked, Begin, Kill, frame_page_json};
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
@@ -58,6 +58,8 @@ struct StartBody {
 struct RerunBody {
     from: Begin,
     params: Option<Given>,
+    /// Secrets that are given again, whatever the parameters are.
+    secrets: Given,
 }
 
 /// `GET /api/v1/pipelines`
@@ -119,9 +121,9 @@ pub async fn compare(State(app): State<App>, RunPath(id): RunPath, query: QueryM
 
 /// `POST /api/v1/runs/{id}/rerun`
 pub async fn rerun(State(app): State<App>, RunPath(id): RunPath, peer: Peer, request: Request) -> Answer<Response> {
-    let RerunBody { from, params } = read_json(request.into_body()).await?.unwrap_or_default();
+    let RerunBody { from, params, secrets } = read_json(request.into_body()).await?.unwrap_or_default();
     let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
-    let run = app.service.rerun(&id, from, params, None, &by).await?;
+    let run = app.service.rerun(&id, from, Asked { params, secrets, seen: None }, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 

@@ -6,7 +6,8 @@ use super::Service;
 use super::schedules::fault;
 use crate::hooks::{Delivery, Secret};
 use crate::model::kinds::Origin;
-use crate::model::{Body, Code, Hook, Pipeline, PipelineFault, Problem, Run};
+use crate::model::{Body, Code, Hook, Pipeline, PipelineFault, Problem, Run, Secrets};
+use crate::pipelines::check_params;
 use crate::store::NewFrame;
 
 /// What became of a delivery.
@@ -54,7 +55,7 @@ impl Service {
             return Ok(HookAnswer::Ignored(why));
         }
         let key = delivery.key(&pipeline.name, body);
-        if let Some(run) = self.known(key.as_ref()).await? {
+        if let Some(run) = self.known(key.as_ref(), &Secrets::new()).await? {
             return Ok(HookAnswer::Run(Box::new(run), false));
         }
         let payload = payload()?;
@@ -62,7 +63,16 @@ impl Service {
             return Ok(HookAnswer::Ignored(why));
         }
         let origin = NewFrame::now(None, &Body::Origin(Origin { by: delivery.asks() }));
-        let (run, new) = self.ask(pipeline, &hook.given(&payload), None, key, Some(origin)).await?;
+        let (given, odd) = pipeline.convert(hook.given(&payload));
+        if !odd.is_empty() {
+            // All that is wrong, and of these what the payload has.
+            let mut errors = check_params(&pipeline, &given, &self.projects).err().unwrap_or_default();
+            errors.retain(|error| odd.iter().all(|other| other.param != error.param));
+            errors.extend(odd);
+            errors.sort_by(|one, other| one.param.cmp(&other.param));
+            return Err(Problem::params(errors));
+        }
+        let (run, new) = self.ask(pipeline, &given, None, key, Some(origin)).await?;
         Ok(HookAnswer::Run(Box::new(run), new))
     }
 

@@ -4,16 +4,19 @@
 mod approval;
 mod attempts;
 mod compare;
+mod forms;
 mod hooks;
 mod queue;
 mod retention;
 mod review;
 mod schedules;
+mod secrets;
 mod start;
 
+pub use forms::SentForm;
 pub use hooks::HookAnswer;
 pub use schedules::ScheduleTask;
-pub use start::Begin;
+pub use start::{Asked, Begin};
 
 use std::sync::Arc;
 use std::time::Duration;

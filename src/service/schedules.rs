@@ -13,7 +13,7 @@ use super::Service;
 use crate::cron::{Due, Look, Missing, Rule, due};
 use crate::journal::WriteError;
 use crate::model::kinds::Origin;
-use crate::model::{Body, Pipeline, PipelineFault, RunId, Schedule, Timestamp, Upcoming};
+use crate::model::{Body, Pipeline, PipelineFault, RunId, Schedule, Secrets, Timestamp, Upcoming};
 use crate::pipelines::{Snapshot, check_params};
 use crate::store::{Mark, NewFrame, NewRun};
 
@@ -158,6 +158,8 @@ impl ScheduleTask {
             id: RunId::generate(),
             pipeline: Arc::clone(pipeline),
             params,
+            // A file cannot give any.
+            secrets: Secrets::new(),
             priority: pipeline.priority,
             at: Timestamp::now(),
             idempotency: None,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::queue::check_priority;
 use super::{Service, TRIES, left, no_run};
 use crate::journal::WriteError;
-use crate::model::Given;
-use crate::model::{Code, Pipeline, Problem, Run, RunId, Timestamp, plan};
+use crate::model::{Code, Given, ParamError, Pipeline, Problem, Run, RunId, Secrets, Timestamp, plan};
 use crate::pipelines::check_params;
 use crate::store::{Created, NewFrame, NewRun, Write};
 
@@ -24,6 +24,17 @@ pub enum Begin {
     Start,
     /// With the first phase that has not ended well; what became of those before it is carried over.
     Failed,
+}
+
+/// What a re-run is asked for with, besides where it begins.
+#[derive(Clone, Default)]
+pub struct Asked {
+    /// Its parameters; those of the attempt before if `None`.
+    pub params: Option<Given>,
+    /// Secrets, whatever the parameters are: those of the attempt before were removed when it ended.
+    pub secrets: Given,
+    /// The attempt that the asker saw end. If another has begun since, the re-run is refused: two presses are one re-run.
+    pub seen: Option<u32>,
 }
 
 impl Service {
@@ -43,24 +54,32 @@ impl Service {
             let detail = format!("An Idempotency-Key is 1 to {MAX_KEY} ASCII characters.");
             return Err(Problem::new(Code::BadRequest, detail));
         }
-        let idempotency = key.map(|key| (key.to_owned(), digest(pipeline, &given, priority)));
-        if let Some(run) = self.known(idempotency.as_ref()).await? {
+        // The digest is kept for a day, and a weak secret could be guessed by it: it is not part of it.
+        let found = self.pipeline(pipeline);
+        let secrets = found.as_ref().map(|found| found.secrets_in(&given)).unwrap_or_default();
+        let idempotency = key.map(|key| (key.to_owned(), digest(pipeline, &given, &secrets, priority)));
+        if let Some(run) = self.known(idempotency.as_ref(), &secrets).await? {
             return Ok((run, false));
         }
-        let pipeline = self.pipeline(pipeline)?;
+        let pipeline = found?;
         let priority = priority.map(check_priority).transpose()?;
         self.ask(pipeline, &given, priority, idempotency, None).await
     }
 
     /// The run that this key and this digest asked for before, if they have. A request that was carried out before is answered
     /// as before, even if the pipeline has changed since. Two that come at once are told apart later, inside the transaction.
-    pub(super) async fn known(&self, idempotency: Option<&(String, Vec<u8>)>) -> Result<Option<Run>, Problem> {
+    pub(super) async fn known(
+        &self,
+        idempotency: Option<&(String, Vec<u8>)>,
+        secrets: &Secrets,
+    ) -> Result<Option<Run>, Problem> {
         let Some((key, digest)) = idempotency else { return Ok(None) };
         match self.store.by_idempotency_key(key).await? {
             None => Ok(None),
             Some((_, known)) if known != *digest => Err(WriteError::KeyConflict.into()),
             // Deleted before this was asked, or since.
             Some((None, _)) => Err(WriteError::KeyOfDeleted.into()),
+            Some((Some(run), _)) if !self.had_secrets(run, secrets).await? => Err(WriteError::KeyConflict.into()),
             Some((Some(run), _)) => Ok(Some(self.store.run(run).await?.ok_or(WriteError::KeyOfDeleted)?)),
         }
     }
@@ -76,34 +95,27 @@ impl Service {
     ) -> Result<(Run, bool), Problem> {
         let params = check_params(&pipeline, given, &self.projects).map_err(Problem::params)?;
         let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
-        let new = NewRun { id: RunId::generate(), pipeline, params, priority, at, idempotency, origin, mark: None };
+        let secrets = pipeline.secrets_in(given);
+        let id = RunId::generate();
+        let new = NewRun { id, pipeline, params, secrets, priority, at, idempotency, origin, mark: None };
         let Created { new, run, .. } = self.create(new).await?;
         self.engine.wake();
         Ok((*run, new))
     }
 
-    /// Asks for a new attempt of a finished run, with the pipeline as it stands now. Its journal continues. With `given`,
-    /// the attempt has these parameters, else those of the attempt before. With `seen`, the attempt that the asker saw end,
-    /// it is refused if another has begun since: two presses are one re-run.
+    /// Asks for a new attempt of a finished run, with the pipeline as it stands now. Its journal continues.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`], [`Code::RunActive`], [`Code::PipelineNotFound`], [`Code::InvalidParams`], [`Code::GroupBusy`];
-    /// the database's own.
-    pub async fn rerun(
-        &self,
-        id: &str,
-        from: Begin,
-        given: Option<Given>,
-        seen: Option<u32>,
-        by: &str,
-    ) -> Result<Run, Problem> {
+    /// [`Code::RunNotFound`], [`Code::RunActive`], [`Code::PipelineNotFound`], [`Code::InvalidParams`], also if a secret of the attempt
+    /// before is not given again, [`Code::GroupBusy`]; the database's own.
+    pub async fn rerun(&self, id: &str, from: Begin, asked: Asked, by: &str) -> Result<Run, Problem> {
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             if pulse.status.is_active() {
                 let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
                 return Err(Problem::new(Code::RunActive, detail));
             }
-            if seen.is_some_and(|seen| seen != pulse.attempt) {
+            if asked.seen.is_some_and(|seen| seen != pulse.attempt) {
                 let detail = format!("The run was re-run already; it is at attempt {}.", pulse.attempt);
                 return Err(Problem::new(Code::RunActive, detail));
             }
@@ -112,11 +124,14 @@ impl Service {
                 continue;
             }
             let pipeline = self.pipeline(&run.pipeline)?;
-            let given = given.clone().unwrap_or_else(|| {
-                let value = |value| serde_json::to_value(value).unwrap_or_default();
-                run.params.iter().map(|(name, param)| (name.clone(), value(param))).collect()
-            });
-            let params = check_params(&pipeline, &given, &self.projects).map_err(Problem::params)?;
+            let again = self.given_again(key, &run, &pipeline, &asked).await?;
+            let params = check_params(&pipeline, &again.given, &self.projects);
+            let params = again.refuse(params).map_err(|errors| {
+                let told = asked.params.is_none().then(|| sentences(&errors));
+                let problem = Problem::params(errors);
+                // Where nothing was filled in there is no field to say it at.
+                Problem { detail: told.unwrap_or_else(|| problem.detail.clone()), ..problem }
+            })?;
             self.check_group(pipeline.group(&params)).await?;
             let first = match from {
                 Begin::Start => 0,
@@ -133,6 +148,7 @@ impl Service {
             // Someone else may have been faster; then look again what there is to do.
             let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, None, reason);
             let Some(queue) = queue else { continue };
+            let queue = Write { secrets: pipeline.secrets_in(&again.given), ..queue };
             match self.journal.write(queue).await {
                 // Someone else was faster; look again what there is to do.
                 Err(WriteError::Refused) => continue,
@@ -147,8 +163,15 @@ impl Service {
     }
 }
 
-/// What was asked for, in few bytes. The order of the parameters does not matter: they are kept sorted.
-fn digest(pipeline: &str, given: &Given, priority: Option<i32>) -> Vec<u8> {
+/// What is wrong with each parameter.
+fn sentences(errors: &[ParamError]) -> String {
+    errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// What was asked for, in few bytes. The order of the parameters does not matter: they are kept sorted. Of secrets only their names count.
+fn digest(pipeline: &str, given: &Given, secrets: &Secrets, priority: Option<i32>) -> Vec<u8> {
+    let shown = |name: &String, value: &Value| if secrets.get(name).is_some() { Value::Null } else { value.clone() };
+    let given: Given = given.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect();
     let mut asked = serde_json::json!({ "pipeline": pipeline, "params": given });
     if let Some(priority) = priority {
         asked["priority"] = priority.into();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::model::kinds::{CancelRequest, PhaseChange, PhaseState, StatusChange};
 use crate::model::run::Cancel;
-use crate::model::{Answer, Body, End, Params, Pipeline, Record, Run, RunId, Status, Timestamp, Transition};
+use crate::model::{Answer, Body, End, Params, Pipeline, Record, Run, RunId, Secrets, Status, Timestamp, Transition};
 
 use super::{Pulse, RunKey};
 
@@ -60,6 +60,8 @@ pub struct NewRun {
     pub pipeline: Arc<Pipeline>,
     /// Values that fit it.
     pub params: Params,
+    /// Secrets, which are kept apart from them until the run ends.
+    pub secrets: Secrets,
     /// Of the runs that wait, those with a larger one are carried out first.
     pub priority: i32,
     /// When it was asked for.
@@ -276,6 +278,8 @@ pub struct Write {
     pub phases: Vec<PhaseUpdate>,
     /// What the journal says of it.
     pub frames: Vec<NewFrame>,
+    /// The secrets of an attempt that somebody asks for. One that goes on by itself has those of the attempt before.
+    pub secrets: Secrets,
 }
 
 impl Write {
@@ -342,7 +346,15 @@ impl Write {
 
     /// A change of a run, now, that says nothing yet.
     pub fn new(run: RunKey, guard: Guard, change: Change) -> Self {
-        Self { run, guard, at: Timestamp::now(), change, phases: Vec::new(), frames: Vec::new() }
+        Self {
+            run,
+            guard,
+            at: Timestamp::now(),
+            change,
+            phases: Vec::new(),
+            frames: Vec::new(),
+            secrets: Secrets::new(),
+        }
     }
 
     /// The frames as the journal has them, from this seq on and of this attempt.

@@ -19,7 +19,7 @@ use crate::model::kinds::{Finding, Patch};
 use crate::model::queue::Waiting;
 use crate::model::review::{FindingFilter, Tally};
 use crate::model::{
-    Answer, DatabaseSize, Notify, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Status, Timestamp,
+    Answer, DatabaseSize, Notify, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Secrets, Status, Timestamp,
 };
 
 pub use change::{
@@ -59,6 +59,15 @@ pub struct Assignment {
 
 /// A phase's name, and what it has given to later ones, by name.
 pub type Outputs = (String, BTreeMap<String, String>);
+
+/// The secrets of a run. They are there until it has ended; then only their names are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredSecrets {
+    /// Those that are there.
+    pub values: Secrets,
+    /// The names of those that were removed when the run ended.
+    pub removed: Vec<String>,
+}
 
 /// What a run's page shows first, all of one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,6 +158,9 @@ pub trait RunStore: Send + Sync {
 
     /// What the phases of an attempt have given to later ones, in the order of the phases.
     async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<Outputs>, StoreError>;
+
+    /// The secrets that a run was asked for with.
+    async fn secrets(&self, key: RunKey) -> Result<StoredSecrets, StoreError>;
 
     /// Runs whose lease ran out before `now`, each with its attempt.
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError>;

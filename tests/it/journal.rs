@@ -112,6 +112,9 @@ impl RunStore for Paused {
     async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<runtrail::store::Outputs>, StoreError> {
         self.inner.outputs(key, attempt).await
     }
+    async fn secrets(&self, key: RunKey) -> Result<runtrail::store::StoredSecrets, StoreError> {
+        self.inner.secrets(key).await
+    }
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.inner.lapsed(now).await
     }

@@ -25,7 +25,7 @@ use super::changes::News;
 use super::sync::time::{Instant, timeout_at};
 use super::{Form, GroupCommit, Journal, ListStep, Reader, Step};
 use crate::model::sse::Parser;
-use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, Run, RunId, Status, Timestamp};
+use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, Run, RunId, Secrets, Status, Timestamp};
 use crate::store::RunStore as _;
 use crate::store::{
     Change, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, StoreError, Write,
@@ -74,6 +74,7 @@ fn new_run() -> NewRun {
         id: id(),
         pipeline: Arc::new(pipeline),
         params: Params::new(),
+        secrets: Secrets::new(),
         priority: 0,
         at: Timestamp(0),
         idempotency: None,
@@ -86,7 +87,15 @@ fn new_run() -> NewRun {
 fn write(run: RunKey, guard: Guard, change: Change, frames: usize) -> Write {
     let body = Body::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
     let frame = NewFrame { ts: Timestamp(0), phase: None, kind: body.kind().into(), data: body.data().into() };
-    Write { run, guard, at: Timestamp(0), change, phases: Vec::new(), frames: vec![frame; frames] }
+    Write {
+        run,
+        guard,
+        at: Timestamp(0),
+        change,
+        phases: Vec::new(),
+        frames: vec![frame; frames],
+        secrets: Secrets::new(),
+    }
 }
 
 fn claim(run: RunKey) -> Write {

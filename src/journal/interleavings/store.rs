@@ -250,6 +250,9 @@ impl RunStore for Memory {
     async fn outputs(&self, _: RunKey, _: u32) -> Result<Vec<crate::store::Outputs>, StoreError> {
         unreachable!()
     }
+    async fn secrets(&self, _: RunKey) -> Result<crate::store::StoredSecrets, StoreError> {
+        unreachable!()
+    }
     async fn lapsed(&self, _: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         unreachable!()
     }

@@ -28,6 +28,9 @@ pub fn clear(tx: &Connection, clearing: Clearing) -> rusqlite::Result<Outcome> {
         Clearing::Contents(run) if !is_deleted(tx, run)? => Ok(Outcome::Refused),
         Clearing::Contents(run) => Ok(Outcome::Cleared { more: frames(tx, run)? || attempts(tx, run)? }),
         Clearing::Rest(run) => {
+            if is_deleted(tx, run)? {
+                tx.prepare_cached("DELETE FROM run_secrets WHERE run = ?")?.execute([run.0])?;
+            }
             // Refused by the database itself if a frame is left.
             let rest =
                 tx.prepare_cached("DELETE FROM runs WHERE key = ? AND deleted_at IS NOT NULL")?.execute([run.0])?;

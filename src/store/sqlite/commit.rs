@@ -15,7 +15,7 @@ use super::clear::clear;
 use super::create::{add_attempt, create, group_columns, move_mark};
 use super::outbox;
 use super::read::frames_after;
-use super::{SqliteStore, classify, detached, rows};
+use super::{SqliteStore, classify, detached, rows, secrets};
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Record, Run, Status};
 use crate::store::{
@@ -60,8 +60,13 @@ impl JournalStore for SqliteStore {
         let (connection, ops) = (Arc::clone(&self.write), ops.to_vec());
         let committed = tokio::task::spawn_blocking(move || {
             // A panic in here rolled its transaction back when it passed.
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            transact(&mut connection, &ops)
+            let done = transact(&mut connection.lock().unwrap_or_else(PoisonError::into_inner), &ops);
+            done.map(|(outcomes, erased)| {
+                if erased {
+                    secrets::cut_log(&connection);
+                }
+                outcomes
+            })
         });
         match committed.await {
             Ok(committed) => committed.map_err(classify_write),
@@ -96,7 +101,8 @@ fn classify_write(error: rusqlite::Error) -> StoreError {
     }
 }
 
-fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<Vec<Outcome>> {
+/// What became of each, and whether secrets were removed.
+fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<(Vec<Outcome>, bool)> {
     // Dropped before its end, it is rolled back.
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let outcomes = ops.iter().map(|op| match op {
@@ -107,8 +113,9 @@ fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<Vec<Out
     });
     let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
     insert(&tx, &outcomes)?;
+    let erased = secrets::erased(&tx, ops, &outcomes)?;
     tx.commit()?;
-    Ok(outcomes)
+    Ok((outcomes, erased))
 }
 
 /// A number that SQLite keeps as a signed one.
@@ -261,7 +268,10 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
     }
     let first = first_of(write, &pulse);
     keep(tx, write, pulse.attempt)?;
-    if let Change::Queue { pipeline, params, from, .. } = &write.change {
+    if let Change::Queue { pipeline, params, from, resumed } = &write.change {
+        if resumed.is_none() {
+            secrets::put(tx, write.run, &write.secrets)?;
+        }
         add_attempt(tx, write.run, pulse.attempt, first, pipeline, &json(params)?, write.at)?;
         tx.prepare_cached(
             "UPDATE phases SET (carried, state, exit_code, started_at, finished_at, outputs) = (
@@ -280,6 +290,10 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
     }
     let next = next.map(|next| change(tx, next)).transpose()?;
     let next = next.and_then(|next| if let Outcome::Committed(next) = next { Some(next) } else { None });
+    // A run that goes on by itself needs its secrets.
+    if next.is_none() && matches!(write.change, Change::Finish { .. } | Change::Withdraw) {
+        secrets::erase(tx, write.run)?;
+    }
     // A run that goes on by itself has not come to its end.
     let deliveries = if next.is_none() { outbox::put(tx, write, pulse)? } else { 0 };
     let attempt = match write.change {

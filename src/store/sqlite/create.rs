@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::commit::{INSERT_FRAME, json, run, signed};
+use super::secrets;
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Pipeline, Timestamp};
 use crate::store::{Created, Mark, NewFrame, NewRun, Outcome, RunKey};
@@ -52,6 +53,9 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
     .execute(params![new.id.as_str(), new.pipeline.name, params, new.at.0, new.priority, group, supersedes])?;
     let run = RunKey(tx.last_insert_rowid());
     add_attempt(tx, run, 1, 1, &new.pipeline, &params, new.at)?;
+    if !new.secrets.is_empty() {
+        secrets::put(tx, run, &new.secrets)?;
+    }
     if let Some(origin) = &new.origin {
         tell_origin(tx, run, origin)?;
     }

@@ -19,6 +19,7 @@ mod read;
 mod retention;
 mod review;
 mod rows;
+mod secrets;
 mod vacuum;
 
 use std::path::{Path, PathBuf};
@@ -123,7 +124,10 @@ impl SqliteStore {
             .await
             .map_err(|error| StoreError::Failed(Arc::new(error)))?;
         // Before it is closed there is another, so the log stays.
-        let write = writing(options.get_filename(), durability).map_err(|error| StoreError::Failed(Arc::new(error)))?;
+        let mut write =
+            writing(options.get_filename(), durability).map_err(|error| StoreError::Failed(Arc::new(error)))?;
+        // A server that was killed may have left secrets in it.
+        secrets::try_cut(&mut write);
         migrate.close().await.map_err(classify)?;
         let file = options.get_filename().to_owned();
         let reads = SqlitePoolOptions::new()
@@ -143,6 +147,8 @@ fn writing(file: &Path, durability: Durability) -> rusqlite::Result<rusqlite::Co
     connection.pragma_update(None, "synchronous", durability.synchronous())?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
+    // What is taken out of a page that is written anyway is overwritten there: it may be a secret.
+    connection.pragma_update(None, "secure_delete", "FAST")?;
     // Every statement of this program's; each stays prepared.
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

@@ -14,7 +14,7 @@ use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
 use crate::model::queue::Waiting;
 use crate::model::{Pin, Record, Run, RunFilter, RunId, Status, Timestamp};
-use crate::store::{Assignment, Outputs, Pulse, RunKey, RunStore, StoreError, View};
+use crate::store::{Assignment, Outputs, Pulse, RunKey, RunStore, StoreError, StoredSecrets, View};
 
 /// `SELECT` with the columns of a run, then this.
 fn select_run(rest: &str) -> AssertSqlSafe<String> {
@@ -170,6 +170,10 @@ impl RunStore for SqliteStore {
         let read =
             |row: &sqlx::sqlite::SqliteRow| Ok((row.try_get("name")?, rows::json(row.try_get("outputs")?, "outputs")?));
         found.iter().map(read).collect::<Result<_, _>>().map_err(classify)
+    }
+
+    async fn secrets(&self, key: RunKey) -> Result<StoredSecrets, StoreError> {
+        self.stored_secrets(key).await
     }
 
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {

@@ -28,7 +28,7 @@ use runtrail::model::{
     Answer, Gate, Given, Param, ParamKind, PhaseSpec, Pipeline, Problem, Run, RunId, Status, Timestamp,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::service::{Begin, Kill, Service};
+use runtrail::service::{Asked, Begin, Kill, Service};
 use runtrail::store::{Change, Op, Outcome, Store};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -328,7 +328,7 @@ impl World {
             Step::Rerun { run: index, failed } => {
                 let Some(id) = run(index) else { return };
                 let from = if failed { Begin::Failed } else { Begin::Start };
-                self.ask(async |service| service.rerun(id.as_str(), from, None, None, "a person").await);
+                self.ask(async |service| service.rerun(id.as_str(), from, Asked::default(), "a person").await);
             }
             Step::Answer { run: index, approved } => {
                 if let Some(id) = run(index) {

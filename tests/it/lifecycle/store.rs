@@ -120,6 +120,9 @@ impl RunStore for Noted {
     async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.ask(async move |inner| inner.lapsed(now).await).await
     }
+    async fn secrets(&self, key: RunKey) -> Result<runtrail::store::StoredSecrets, StoreError> {
+        self.ask(async move |inner| inner.secrets(key).await).await
+    }
     // Nobody asks for these here.
     async fn by_idempotency_key(&self, _: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError> {
         unreachable!()

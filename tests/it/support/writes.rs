@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtrail::model::{Body, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Status, Timestamp};
+use runtrail::model::{Body, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Secrets, Status, Timestamp};
 use runtrail::store::{Change, Guard, NewFrame, NewRun, RunKey, Write};
 
 /// A run of one phase.
@@ -13,6 +13,7 @@ pub fn new_run() -> NewRun {
         id: RunId::generate(),
         pipeline: Arc::new(pipeline),
         params: Params::new(),
+        secrets: Secrets::new(),
         priority: 0,
         at: Timestamp(0),
         idempotency: None,

@@ -16,11 +16,11 @@ use super::ShownAttempt;
 use crate::activity::RunState;
 use crate::base;
 use crate::calls::{RerunEdited, read_offer};
-use crate::model::{Offer, Param, ParamError, ParamKind, Params, Pipeline, RunId};
+use crate::model::{Offer, Param, ParamError, Params, Pipeline, RunId};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{NOT_KNOWN, ProblemNotice, of_action};
 use crate::ui::components::review::Tab;
-use crate::ui::components::start::{Edited, ParamField, focus, general, values};
+use crate::ui::components::start::{Edited, ParamField, boxes, focus, general, values};
 
 /// The address of a run's page with the form.
 pub fn edit_address(run: &RunId, attempt: Option<u32>, tab: Tab) -> String {
@@ -87,6 +87,7 @@ pub fn EditDialog(
         }
     });
 
+    let attempt = shown.state.with_untracked(|state| state.run.attempt);
     let form = NodeRef::<html::Form>::new();
     let run = id.to_string();
     let on_submit = move |event: SubmitEvent| {
@@ -105,6 +106,7 @@ pub fn EditDialog(
             failed,
             params,
             boxes: String::new(),
+            shown: Some(attempt),
         });
     };
     let navigate = use_navigate();
@@ -119,11 +121,7 @@ pub fn EditDialog(
             dialog.close();
         }
     };
-    let boxes = move || {
-        let params = pipeline.get().map(|pipeline| pipeline.params).unwrap_or_default();
-        let boxes = params.iter().filter(|param| param.kind == ParamKind::Boolean);
-        boxes.map(|param| param.name.as_str()).collect::<Vec<_>>().join(",")
-    };
+    let boxes = move || pipeline.with(|pipeline| boxes(pipeline.as_ref()));
     let from = move || {
         unfinished.get().map(|phase| {
             view! {
@@ -154,7 +152,6 @@ pub fn EditDialog(
             }
         })
     };
-    let attempt = shown.state.with_untracked(|state| state.run.attempt);
     let filled =
         format!("Filled in with the parameters of attempt {attempt}. What was before stays: this is a new attempt.");
     let newer = move || {
@@ -202,6 +199,7 @@ pub fn EditDialog(
                     <input type="hidden" name="id" value=id.to_string()/>
                     <input type="hidden" name="attempt" value=seen/>
                     <input type="hidden" name="boxes" value=boxes/>
+                    <input type="hidden" name="shown" value=attempt/>
                     <Fields pipeline offer shown state errors/>
                     {from}
                 </div>

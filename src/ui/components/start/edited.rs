@@ -3,9 +3,11 @@
 use leptos::ev::Event;
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
-use leptos::web_sys::{HtmlInputElement, HtmlSelectElement};
+use leptos::web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 
-use crate::model::{Param, ParamKind, Params};
+use super::lines::has_lines;
+use crate::model::form::lines_with_lf;
+use crate::model::{Filled, Param, ParamKind, ParamValue, Params};
 
 /// What a field has, and what the last attempt had. As text, which is all that fields have.
 #[derive(Clone)]
@@ -19,6 +21,7 @@ pub struct Edited {
     kind: ParamKind,
     /// Whether the field can have what was: a choice may be none any more.
     possible: bool,
+    has_lines: bool,
 }
 
 impl Edited {
@@ -26,20 +29,33 @@ impl Edited {
     /// out: then the field has its default.
     pub fn new(param: &Param, given: &Params, last: &Params, attempt: u32) -> Self {
         let nothing = if param.kind == ParamKind::Boolean { "false" } else { "" };
-        let text = |params: &Params| params.get(&param.name).map(ToString::to_string);
-        let was = text(last).unwrap_or_else(|| nothing.to_owned());
-        let new = !given.contains_key(&param.name) && !last.contains_key(&param.name);
-        let default = param.default.as_ref().filter(|_| new).map(ToString::to_string);
+        // As fields have it.
+        let text = |value: &ParamValue| lines_with_lf(&value.to_string());
+        let was = last.get(&param.name).map_or_else(|| nothing.to_owned(), text);
         let possible =
             |value: &String| param.kind != ParamKind::Choice || value.is_empty() || param.choices.contains(value);
-        let value = text(given).filter(possible).or(default).unwrap_or_else(|| nothing.to_owned());
-        let id = format!("param-{}", param.name);
-        Self { value: RwSignal::new(value), id, kind: param.kind, possible: possible(&was), was, attempt }
+        let filled = Filled::Attempt { shown: given, last }.value(param);
+        let value = filled.as_ref().map(text).filter(possible).unwrap_or_else(|| nothing.to_owned());
+        Self {
+            has_lines: has_lines(param, [Some(&value), Some(&was)]),
+            value: RwSignal::new(value),
+            id: format!("param-{}", param.name),
+            kind: param.kind,
+            possible: possible(&was),
+            was,
+            attempt,
+        }
+    }
+
+    /// Whether the field has several lines.
+    pub const fn has_lines(&self) -> bool {
+        self.has_lines
     }
 
     /// Whether it is not what the last attempt had.
     pub fn differs(&self) -> bool {
-        self.value.with(|value| *value != self.was)
+        // Nothing is known of an earlier secret.
+        self.kind != ParamKind::Secret && self.value.with(|value| *value != self.was)
     }
 
     /// Whether the field can have what the last attempt had.
@@ -66,7 +82,7 @@ impl Edited {
     pub fn hear(&self, event: &Event) {
         self.value.set(match self.kind {
             ParamKind::Boolean => event_target_checked(event).to_string(),
-            ParamKind::Path | ParamKind::String | ParamKind::Integer | ParamKind::Choice => event_target_value(event),
+            _ => event_target_value(event),
         });
     }
 
@@ -76,11 +92,12 @@ impl Edited {
         if let Some(input) = field.dyn_ref::<HtmlInputElement>() {
             match self.kind {
                 ParamKind::Boolean => input.set_checked(self.was == "true"),
-                ParamKind::Path | ParamKind::String | ParamKind::Integer | ParamKind::Choice => {
-                    input.set_value(&self.was)
-                }
+                _ => input.set_value(&self.was),
             }
             let _ = input.focus();
+        } else if let Some(area) = field.dyn_ref::<HtmlTextAreaElement>() {
+            area.set_value(&self.was);
+            let _ = area.focus();
         } else if let Some(select) = field.dyn_ref::<HtmlSelectElement>() {
             select.set_value(&self.was);
             let _ = select.focus();
@@ -92,7 +109,6 @@ impl Edited {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ParamValue;
 
     #[test]
     fn a_field_has_what_was_given_and_knows_what_differs() {
@@ -119,6 +135,9 @@ mod tests {
             (ParamKind::Integer, None, with(ParamValue::Integer(7)), none(), "7", Some("nothing")),
             (ParamKind::Choice, None, text("a"), text("b"), "a", Some("b, which is no choice any more")),
             (ParamKind::Choice, Some("a"), text("b"), text("b"), "", Some("b, which is no choice any more")),
+            (ParamKind::String, Some("d"), text(""), text(""), "", None),
+            (ParamKind::Text, None, text("a\r\nb"), text("a\nb"), "a\nb", None),
+            (ParamKind::Secret, None, none(), none(), "", None),
             (ParamKind::Boolean, None, none(), none(), "false", None),
             (ParamKind::Boolean, None, with(ParamValue::Boolean(true)), none(), "true", Some("not ticked")),
             (ParamKind::Boolean, None, none(), with(ParamValue::Boolean(true)), "false", Some("ticked")),

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::Edited;
+use super::lines::{content, has_lines, rows};
 use crate::model::{Param, ParamError, ParamKind};
 
 /// The name under which the form sends a parameter.
@@ -46,11 +47,14 @@ pub fn ParamField(
         .then(|| view! { <span class="font-normal text-faint">"optional"</span> });
     let label = param.label().to_owned();
     let given = edited.as_ref().map(|edited| edited.value.get_untracked());
-    let control = control(&param, &id, &projects, given, described, invalid);
+    let lines = edited.as_ref().is_some_and(Edited::has_lines);
+    let control = control(&param, &id, &projects, given, lines, described, invalid);
     let heard = edited.clone();
-    let difference = edited.map(difference);
     let text = (!param.help.is_empty()).then(|| {
         view! { <p id=help_id class="mt-1 text-xs text-faint">{param.help.clone()}</p> }
+    });
+    let again = (param.kind == ParamKind::Secret && edited.is_some()).then(|| {
+        view! { <p class="mt-1 text-xs text-faint">"Secrets are removed when a run ends. Enter it again."</p> }
     });
     view! {
         <div on:input=move |event| heard.iter().for_each(|edited| edited.hear(&event))>
@@ -67,7 +71,8 @@ pub fn ParamField(
                 .into_any()
             }}
             <p id=error_id class="mt-1 text-xs font-medium text-bad empty:hidden">{move || error.get()}</p>
-            {difference}
+            {edited.map(difference)}
+            {again}
             {text}
         </div>
     }
@@ -100,6 +105,7 @@ fn control(
     id: &str,
     projects: &[String],
     given: Option<String>,
+    lines: bool,
     described: impl Fn() -> Option<String> + Send + Sync + 'static,
     invalid: impl Fn() -> Option<&'static str> + Send + Sync + 'static,
 ) -> AnyView {
@@ -146,7 +152,27 @@ fn control(
             }
             .into_any()
         }
-        ParamKind::Path | ParamKind::String | ParamKind::Integer => {
+        _ if lines || has_lines(param, [default.as_deref(), None]) => {
+            let value = default.unwrap_or_default();
+            view! {
+                <textarea
+                    class=if param.kind == ParamKind::Secret { "field field-secret" } else { "field" }
+                    id=id
+                    data-testid=test
+                    name=name
+                    rows=rows(param, &value)
+                    inner_html=content(&value)
+                    autocomplete="off"
+                    autocapitalize="off"
+                    spellcheck="false"
+                    aria-required=required
+                    aria-describedby=described
+                    aria-invalid=invalid
+                ></textarea>
+            }
+            .into_any()
+        }
+        ParamKind::Path | ParamKind::String | ParamKind::Text | ParamKind::Secret | ParamKind::Integer => {
             let is_path = param.kind == ParamKind::Path;
             let list = (is_path && projects.len() > 1).then(|| format!("{id}-choices"));
             let value = default.or_else(|| projects.first().filter(|_| is_path && !is_given).cloned());

@@ -12,7 +12,7 @@ use super::field::{ParamField, field_name};
 use crate::activity::Link;
 use crate::base;
 use crate::browser;
-use crate::calls::StartRun;
+use crate::calls::{ShowFields, StartRun};
 use crate::model::{Code, Offer, Param, ParamKind, Pipeline, Problem};
 use crate::ui::components::code::Words;
 use crate::ui::components::icon::Icon;
@@ -54,7 +54,7 @@ pub fn StartForm(
         }
         let Ok(data) = FormData::new_with_form(&form) else { return };
         let params = values(&pipeline, &data);
-        start.dispatch(StartRun { pipeline: pipeline.name, params, key: key.get_value() });
+        start.dispatch(StartRun { pipeline: pipeline.name, params, key: key.get_value(), boxes: String::new() });
     };
     // The server's answer leads to the run's page; a failure leaves the form as it is, and is at its first field.
     Effect::new(move |_| {
@@ -113,10 +113,12 @@ pub fn StartForm(
                         </option>
                     </For>
                 </select>
-                <button class="button button-small mt-2 hidden noscript:inline-flex" formmethod="get" formaction=base::path("/")>
+                // By POST: what is in the fields, secrets too, is not to stand in an address.
+                <button class="button button-small mt-2 hidden noscript:inline-flex" formaction=base::path(ShowFields::url())>
                     "Show its fields"
                 </button>
             </div>
+            <input type="hidden" name="boxes" value=move || pipeline.with(|pipeline| boxes(pipeline.as_ref()))/>
             {move || pipeline.get().map(|pipeline| view! { <About pipeline/> })}
             // Each with elements of its own: what is typed into one is not found in another one's, and stays as long as this one does.
             <For each=move || pipeline.get().map(fields).unwrap_or_default() key=Clone::clone let:field>
@@ -187,11 +189,16 @@ fn forget_when_back(link: RwSignal<Link>, problem: Memo<Option<Problem>>, forget
 pub fn values(pipeline: &Pipeline, data: &FormData) -> BTreeMap<String, String> {
     let value = |kind: ParamKind, name: &str| match kind {
         ParamKind::Boolean => data.has(name).to_string(),
-        ParamKind::Path | ParamKind::String | ParamKind::Integer | ParamKind::Choice => {
-            data.get(name).as_string().unwrap_or_default()
-        }
+        _ => data.get(name).as_string().unwrap_or_default(),
     };
     pipeline.params.iter().map(|param| (param.name.clone(), value(param.kind, &field_name(&param.name)))).collect()
+}
+
+/// The names of a pipeline's boxes, with commas between them: a form does not mention those that are not ticked.
+pub fn boxes(pipeline: Option<&Pipeline>) -> String {
+    let params = pipeline.map(|pipeline| pipeline.params.as_slice()).unwrap_or_default();
+    let boxes = params.iter().filter(|param| param.kind == ParamKind::Boolean);
+    boxes.map(|param| param.name.as_str()).collect::<Vec<_>>().join(",")
 }
 
 /// The problem, unless all of it is shown at fields.

@@ -3,7 +3,8 @@
 mod edited;
 mod field;
 mod form;
+mod lines;
 
 pub use edited::Edited;
 pub use field::ParamField;
-pub use form::{StartForm, focus, general, values};
+pub use form::{StartForm, boxes, focus, general, values};

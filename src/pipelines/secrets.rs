@@ -1,0 +1,193 @@
+//! `[secrets]` in a pipeline file: where the server finds what its commands are given, and the first fault with its place otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
+use super::phase::OWN;
+use crate::model::PhaseSpec;
+use crate::model::pipeline::{PipelineSecret, SecretSource};
+
+/// The table as it is written.
+pub(super) type RawSecrets = BTreeMap<Spanned<String>, Spanned<RawSource>>;
+
+/// Where a secret is, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSource {
+    env: Option<Spanned<String>>,
+    file: Option<Spanned<String>>,
+    command: Option<Spanned<String>>,
+}
+
+/// The secrets of a file, by name.
+pub(super) fn check(raw: RawSecrets) -> Result<Vec<PipelineSecret>, Refusal> {
+    let mut secrets = Vec::new();
+    for (name, source) in raw {
+        let starts_well = name.get_ref().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if !starts_well || !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
+            let reason = "A secret's name is that of its variable: letters, digits and `_`, and no digit first.";
+            return refuse(&name, reason);
+        }
+        if name.get_ref().starts_with(OWN) {
+            return refuse(&name, format!("Variables that begin with `{OWN}` are the server's own."));
+        }
+        secrets.push(PipelineSecret { name: name.into_inner(), source: Some(check_source(source)?) });
+    }
+    Ok(secrets)
+}
+
+fn check_source(raw: Spanned<RawSource>) -> Result<SecretSource, Refusal> {
+    let header = Spanned::new(raw.span(), ());
+    match raw.into_inner() {
+        RawSource { env: Some(name), file: None, command: None } => {
+            if !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
+                let reason =
+                    "`env` is the name of a variable of the server, such as \"NPM_TOKEN\": not the secret itself.";
+                return refuse(&name, reason);
+            }
+            Ok(SecretSource::Env(name.into_inner()))
+        }
+        RawSource { env: None, file: Some(file), command: None } => {
+            if !file.get_ref().starts_with('/') || file.get_ref().contains('\0') {
+                return refuse(&file, "`file` is the absolute path of a file that has the secret.");
+            }
+            Ok(SecretSource::File(PathBuf::from(file.into_inner())))
+        }
+        RawSource { env: None, file: None, command: Some(command) } => {
+            let text = command.get_ref();
+            if text.trim().is_empty() || text.contains('\0') || text.len() > LONGEST_RUN {
+                let reason = "`command` prints the secret: it is not blank, has no NUL character and at most 128 KiB.";
+                return refuse(&command, reason);
+            }
+            Ok(SecretSource::Command(command.into_inner()))
+        }
+        _ => {
+            let reason =
+                "A secret is in one place: { env = \"VARIABLE\" }, { file = \"/path\" } or { command = \"…\" }.";
+            refuse(&header, reason)
+        }
+    }
+}
+
+/// Which secrets a phase is given: all of them if it names none.
+pub(super) fn check_phase(
+    phase: &mut PhaseSpec,
+    named: Option<Spanned<Vec<Spanned<String>>>>,
+    secrets: &[PipelineSecret],
+) -> Result<(), Refusal> {
+    let is_known = |name: &str| secrets.iter().any(|secret| secret.name == name);
+    let Some(named) = named else { return Ok(()) };
+    let mut names = Vec::new();
+    for name in named.into_inner() {
+        if !is_known(name.get_ref()) {
+            return refuse(&name, format!("There is no secret `{}` in [secrets].", name.get_ref()));
+        }
+        names.push(name.into_inner());
+    }
+    phase.secrets = Some(names);
+    Ok(())
+}
+
+/// The variables of the server that a file's `[secrets]` name, also if the file is refused: of text that is no TOML, whatever looks like one
+/// of them in that table.
+pub(super) fn variables(text: &str) -> BTreeSet<String> {
+    let Ok(table) = text.parse::<toml::Table>() else { return variables_by_line(text) };
+    let secrets = table.get("secrets").and_then(Value::as_table);
+    let variable = |source: &Value| source.get("env").and_then(Value::as_str).map(str::to_owned);
+    secrets.into_iter().flat_map(|secrets| secrets.values().filter_map(variable)).collect()
+}
+
+fn variables_by_line(text: &str) -> BTreeSet<String> {
+    let mut inside = false;
+    let mut found = BTreeSet::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            inside = line.starts_with("[secrets");
+        }
+        if inside || line.starts_with("secrets") {
+            found.extend(super::folder::named(line, "env"));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_secrets_are_known_whatever_else_a_file_says() {
+        let names = |text: &str| variables(text).into_iter().collect::<Vec<_>>();
+        let table = "[secrets]\nA = { env = \"ONE\" }\nB = { file = \"/x\" }\n[secrets.C]\nenv = 'TWO'\n";
+        assert_eq!(names(table), ["ONE", "TWO"]);
+        assert_eq!(
+            names(&format!("{table}[[phases]]\nenv = {{ X = \"y\" }}\nrun = 'env=HOME true'\n")),
+            ["ONE", "TWO"]
+        );
+        // It does not parse.
+        assert_eq!(names(&format!("{table}[[phases]]\nrun = 'env=HOME true\n")), ["ONE", "TWO"]);
+        assert_eq!(names("secrets = { A = { env = \"ONE\" } }\n["), ["ONE"]);
+    }
+
+    fn read(lines: &str) -> Result<crate::model::Pipeline, crate::model::PipelineFault> {
+        let text = format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}");
+        super::super::file::parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
+    }
+
+    #[test]
+    fn file_says_where_secrets_are_and_nobody_is_told() {
+        let pipeline = read(
+            "secrets = ['B']\n[secrets]\nA = { env = 'CI_A' }\nB = { file = '/run/b' }\nC_1 = { command = 'pass show c' }\n",
+        )
+        .unwrap();
+        let sources: Vec<_> = pipeline.secrets.iter().map(|secret| secret.source.clone().unwrap()).collect();
+        let command = SecretSource::Command("pass show c".into());
+        assert_eq!(sources, [SecretSource::Env("CI_A".into()), SecretSource::File("/run/b".into()), command]);
+        assert_eq!(pipeline.phases[0].secrets, Some(vec!["B".to_owned()]));
+        let told = serde_json::to_string(&pipeline.shown()).unwrap();
+        assert!(
+            told.contains("C_1") && !told.contains("CI_A") && !told.contains("/run") && !told.contains("pass"),
+            "{told}"
+        );
+        // What an attempt keeps has all of it.
+        let kept = serde_json::to_string(&pipeline).unwrap();
+        assert_eq!(serde_json::from_str::<crate::model::Pipeline>(&kept).unwrap(), pipeline);
+    }
+
+    #[test]
+    fn each_bad_secret_is_refused_with_its_line_and_reason() {
+        let param = |lines: &str| format!("[[params]]\nname = 'key'\ntype = 'secret'\n{lines}");
+        let cases = [
+            ("[secrets]\n1A = { env = 'X' }\n".to_owned(), 6, "no digit first"),
+            ("[secrets]\nRUNTRAIL_X = { env = 'X' }\n".to_owned(), 6, "the server's own"),
+            ("[secrets]\nA = { env = 'X', file = '/x' }\n".to_owned(), 6, "in one place"),
+            ("[secrets]\nA = {}\n".to_owned(), 6, "in one place"),
+            ("[secrets]\nA = 'hunter-2'\n".to_owned(), 6, "expected"),
+            ("[secrets]\nA = { value = 'hunter-2' }\n".to_owned(), 6, "Unknown field `value`"),
+            ("[secrets]\nA = { env = 'hunter-2!' }\n".to_owned(), 6, "not the secret itself"),
+            ("[secrets]\nA = { file = 'x' }\n".to_owned(), 6, "absolute path"),
+            ("[secrets]\nA = { command = ' ' }\n".to_owned(), 6, "not blank"),
+            ("secrets = ['A']\n".to_owned(), 5, "no secret `A` in [secrets]"),
+            (param("default = 'hunter-2'\n"), 8, "no default"),
+            ("[[params]]\nname = 'project'\ntype = 'secret'\n".to_owned(), 6, "cannot be a secret"),
+            (param("required = true\n[[schedules]]\ncron = '@daily'\n"), 9, "[secrets]"),
+            (param("[[schedules]]\ncron = '@daily'\nparams = { key = 'hunter-2' }\n"), 10, "[secrets]"),
+            (param("required = true\n[hook]\nsecret_env = 'A'\n"), 9, "[secrets]"),
+            (param("[hook]\nsecret_env = 'A'\nparams = { key = 'hunter-2' }\n"), 10, "[secrets]"),
+            (param("[hook]\nsecret_env = 'A'\nparams = { key = { from = '/x' } }\n"), 10, "[secrets]"),
+        ];
+        for (lines, line, reason) in cases {
+            let fault = read(&lines).expect_err(&lines);
+            assert!(fault.reason.contains(reason), "{lines}: {fault}");
+            assert_eq!(fault.line, line, "{lines}: {fault}");
+            assert!(!fault.reason.contains("hunter"), "{fault}");
+        }
+        let group = "name = 'p'\nconcurrency = 'per key'\n[[params]]\nname = 'key'\ntype = 'secret'\n[[phases]]\nname = 'a'\nrun = 'true'\n";
+        let fault = super::super::file::parse("x.toml", group.as_bytes()).unwrap_err();
+        assert!(fault.line == 2 && fault.reason.contains("is a secret"), "{fault}");
+    }
+}

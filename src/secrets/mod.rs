@@ -1,0 +1,9 @@
+//! Secrets in what commands print: they are masked before anything is journaled.
+//!
+//! [`Patterns`] knows every spelling of the secrets of a run; a [`Masker`] replaces them in a stream of bytes. Pure.
+
+mod masker;
+mod patterns;
+
+pub use masker::{MASK, Masker};
+pub use patterns::Patterns;
