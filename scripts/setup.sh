@@ -13,6 +13,7 @@ set -euo pipefail
 . scripts/setup/chromium.sh
 . scripts/setup/samples.sh
 . scripts/setup/proxies.sh
+. scripts/setup/system.sh
 
 setup() {
   local part
@@ -42,6 +43,7 @@ setup() {
         setup_chromium
         setup_samples
         setup_proxies
+        setup_system
         ;;
       fuzz) setup_fuzz ;;
       *) fail "scripts/setup.sh knows no part '$part': name rust, lint, wasm, build, test or fuzz." ;;

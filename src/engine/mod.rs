@@ -7,10 +7,12 @@
 
 mod attempt;
 mod background;
+mod clock;
 mod commands;
 mod dispatch;
 mod ending;
 mod interruption;
+mod lease;
 mod masking;
 mod memory;
 mod output;
@@ -21,6 +23,7 @@ mod process_table;
 mod redraw;
 mod report;
 mod secrets;
+mod shortage;
 pub mod supervisor;
 mod sweep;
 mod tries;

@@ -11,6 +11,7 @@ use super::commands::{CommandEvent, CommandSpec, RunningCommand, Variables};
 use super::output::{Reported, Told, journal_all};
 use super::places::enter;
 use super::report::{Exit, Processes};
+use super::shortage::Waited;
 use super::verdict::Ended;
 use super::worker::Worker;
 use crate::journal::WriteError;
@@ -69,16 +70,19 @@ impl Worker {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {
             return Ok((Ended::Stopped, Told::default()));
         }
-        let started = self.shared.options.commands.start(CommandSpec {
-            run: &spec.run,
-            folder,
-            variables,
-            output: spec.output,
-            background: spec.background,
-        });
-        let (mut process, outputs) = match started {
-            Ok(started) => started,
-            Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
+        let start = || {
+            std::future::ready(self.shared.options.commands.start(CommandSpec {
+                run: &spec.run,
+                folder,
+                variables: variables.clone(),
+                output: spec.output,
+                background: spec.background,
+            }))
+        };
+        let (mut process, outputs) = match self.when_it_can(Some(name), "the phase waits to be started", start).await? {
+            Waited::Done(Ok(started)) => started,
+            Waited::Done(Err(error)) => return Ok((Ended::NotStarted(error), Told::default())),
+            Waited::Stopped => return Ok((Ended::Stopped, Told::default())),
         };
         let reported = Reported::new(Told { given, ..Told::default() });
         let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported);

@@ -11,6 +11,7 @@ pub mod frame;
 pub mod hook;
 pub mod kinds;
 pub mod notify;
+pub mod outage;
 pub mod param;
 pub mod pipeline;
 pub mod plan;
@@ -33,6 +34,7 @@ pub use frame::{Body, Frame, Record};
 pub use hook::Hook;
 pub use kinds::{Log, LogStream, PhaseState};
 pub use notify::Notify;
+pub use outage::{DatabaseHealth, Outage, OutageKind};
 pub use param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
 pub use pipeline::{Conditions, Gate, Offer, OutputMode, PhaseSpec, Pipeline, PipelineFault};
 pub use problem::{Code, Problem};
@@ -41,4 +43,6 @@ pub use run::{Answer, FramePage, Listed, Phase, Pin, Question, Run, RunFilter, R
 pub use schedule::{Missed, Schedule, Upcoming};
 pub use secret::Secrets;
 pub use status::{End, Status, Transition};
+#[cfg(not(target_arch = "wasm32"))]
+pub use time::SteadyClock;
 pub use time::Timestamp;
