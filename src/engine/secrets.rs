@@ -3,21 +3,19 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
 
-use super::commands::Variables;
+use super::commands::{CommandEvent, CommandSpec, Variables};
 use super::process::SECRETS;
 use super::worker::Worker;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
 use crate::model::pipeline::SecretSource;
 use crate::model::secret::MIN_SECRET;
-use crate::model::{ParamKind, PhaseSpec, Pipeline, Run, Secrets};
+use crate::model::{LogStream, OutputMode, ParamKind, PhaseSpec, Pipeline, Run, Secrets};
 use crate::secrets::Patterns;
 
 /// The longest secret that is read, in bytes: what fits into a variable.
@@ -78,7 +76,7 @@ impl Worker {
         }
         for secret in &pipeline.secrets {
             let Some(source) = &secret.source else { continue };
-            match self.read(source, run, workspace).await {
+            match self.read_secret(source, run, workspace).await {
                 Ok(value) => known.named.insert(&secret.name, value),
                 Err(error) => {
                     let message = format!("the secret {} cannot be used: {error}", secret.name);
@@ -96,7 +94,7 @@ impl Worker {
         Ok(Ok(known))
     }
 
-    async fn read(&self, source: &SecretSource, run: &Run, workspace: &Path) -> Result<String, BadSecret> {
+    async fn read_secret(&self, source: &SecretSource, run: &Run, workspace: &Path) -> Result<String, BadSecret> {
         let bytes = match source {
             SecretSource::Env(name) => std::env::var_os(name)
                 .ok_or_else(|| BadSecret::NotSet(name.clone()))?
@@ -145,32 +143,54 @@ impl Worker {
     /// It is no phase: nothing of it is journaled, and it has the server's variables that phases do not have.
     async fn print(&self, command: &str, run: &Run, workspace: &Path) -> Result<Vec<u8>, BadSecret> {
         let failed = |error: std::io::Error| BadSecret::Command(format!("could not be run ({error})"));
-        let mut start = Command::new(&self.shared.options.program);
-        start.arg("supervise").arg(command).current_dir(workspace);
-        for secret in SECRETS {
-            start.env_remove(secret);
-        }
-        start
-            .env("RUNTRAIL_RUN_ID", run.id.as_str())
-            .env("RUNTRAIL_ATTEMPT", run.attempt.to_string())
-            .env(super::sweep::VARIABLE, workspace)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0);
-        let mut supervisor = start.spawn().map_err(failed)?;
-        // Closed, it ends the command; waiting for the process would close it.
-        let leash = supervisor.stdin.take();
-        let Some(stdout) = supervisor.stdout.take() else { return Err(BadSecret::Command("has no output".to_owned())) };
-        let printed = read_bounded(stdout).await.map_err(failed)?;
+        let mut variables: Variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| !SECRETS.contains(&name.as_str()))
+            .collect();
+        variables.insert("RUNTRAIL_RUN_ID".to_owned(), run.id.as_str().into());
+        variables.insert("RUNTRAIL_ATTEMPT".to_owned(), run.attempt.to_string().into());
+        variables.insert(super::sweep::VARIABLE.to_owned(), workspace.into());
+        let started = self.shared.options.commands.start(CommandSpec {
+            run: command,
+            folder: workspace,
+            variables,
+            output: OutputMode::Separate,
+            background: false,
+        });
+        let (mut process, outputs) = started.map_err(failed)?;
+        let mut printed = Vec::new();
+        let read = async {
+            for (stream, pipe) in outputs {
+                if stream == LogStream::Stdout {
+                    printed = read_bounded(pipe).await?;
+                } else {
+                    // In a task of its own, so that a command that prints much there is not held up.
+                    tokio::spawn(async move {
+                        let mut pipe = pipe;
+                        tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await
+                    });
+                }
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        let ended = async {
+            let mut exit = None;
+            loop {
+                match process.next_event().await {
+                    CommandEvent::Gone => return Ok(exit),
+                    CommandEvent::Ended(ended) => exit = Some(ended),
+                    CommandEvent::NotStarted(reason) => return Err(std::io::Error::other(reason)),
+                    CommandEvent::Signalled(_) | CommandEvent::Left(_) | CommandEvent::Stuck(_) => {}
+                }
+            }
+        };
+        let ((), exit) = tokio::try_join!(read, ended).map_err(failed)?;
         if printed.len() as u64 > MAX_SECRET {
             return Err(BadSecret::TooLong);
         }
-        let status = supervisor.wait().await.map_err(failed)?;
-        drop(leash);
-        match super::supervisor::exit_code(status) {
-            Some(0) => Ok(printed),
-            Some(code) => Err(BadSecret::Command(format!("ended with exit code {code}"))),
+        match exit {
+            Some(exit) if exit.code == 0 => Ok(printed),
+            Some(exit) => Err(BadSecret::Command(format!("ended with exit code {}", exit.code))),
             None => Err(BadSecret::Command("was killed".to_owned())),
         }
     }

@@ -97,6 +97,7 @@ mod tests {
                 name: "a".into(),
                 state: PhaseState::Completed,
                 exit_code: Some(0),
+                signal: None,
                 duration_ms: None,
                 carried: false,
             };

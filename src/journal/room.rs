@@ -168,6 +168,11 @@ mod tests {
         })
     }
 
+    fn asked() -> Change {
+        let at = Timestamp(0);
+        Change::AskCancel(crate::model::run::Cancel { by: "a".into(), at, kill_at: None, force: false })
+    }
+
     fn finish() -> Change {
         Change::Finish { to: End::Completed, error: None, next: None }
     }
@@ -182,7 +187,7 @@ mod tests {
         for (op, expected) in [
             (write(1, Change::None, &[]), Need::Urgent),
             (write(1, finish(), &[10]), Need::Urgent),
-            (write(1, Change::AskCancel { by: "a".into() }, &[]), Need::Urgent),
+            (write(1, asked(), &[]), Need::Urgent),
             (write(1, Change::Claim { owner: "a".into(), until: Timestamp(1) }, &[10]), Need::New),
             (write(1, Change::Extend { until: Timestamp(1) }, &[]), Need::Held),
             (Op::Clear(crate::store::Clearing::Contents(run)), Need::Urgent),
@@ -209,7 +214,7 @@ mod tests {
     #[test]
     fn run_that_is_to_end_says_its_last_words_and_no_more() {
         let mut shares = Shares::default();
-        shares.note(&write(1, Change::AskCancel { by: "a".into() }, &[]), &committed(1, true));
+        shares.note(&write(1, asked(), &[]), &committed(1, true));
         let half = write(1, Change::None, &[LAST_BYTES / 2 - 64]);
         assert_eq!([(); 3].map(|()| shares.need(&half)), [Need::Urgent, Need::Urgent, Need::Held]);
         assert_eq!(shares.wait(&half, HOUR), Some(Duration::ZERO));
