@@ -42,6 +42,9 @@ const REQUESTS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, 
 /// How long is waited for such a signal after a command has failed, which it may have done because of it.
 const SIGNAL_FOLLOWS: Duration = Duration::from_millis(100);
 
+/// The same after a command that such a signal has ended: it hardly had another reason.
+const SIGNAL_FOLLOWS_ANOTHER: Duration = Duration::from_secs(1);
+
 /// What to supervise.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SuperviseArgs {
@@ -196,7 +199,8 @@ impl Supervisor {
         let Some(exit) = self.exit.take() else { return };
         if exit.code != 0 && !self.ending.needs_processes() {
             // It may have failed because of a signal to the whole service, of which this process has its own next.
-            let until = self.began.elapsed() + SIGNAL_FOLLOWS;
+            let by_request = REQUESTS.into_iter().any(|signal| exit.code == 128 + signal as i32);
+            let until = self.began.elapsed() + if by_request { SIGNAL_FOLLOWS_ANOTHER } else { SIGNAL_FOLLOWS };
             while !self.ending.needs_processes()
                 && let Some(left) = until.checked_sub(self.began.elapsed())
             {
