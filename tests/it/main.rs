@@ -31,4 +31,5 @@ mod sse;
 mod stop;
 mod stream;
 mod support;
+mod terminal;
 mod torn;
