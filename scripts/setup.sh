@@ -14,6 +14,7 @@ set -euo pipefail
 . scripts/setup/samples.sh
 . scripts/setup/proxies.sh
 . scripts/setup/system.sh
+. scripts/setup/terminal.sh
 
 setup() {
   local part
@@ -44,6 +45,7 @@ setup() {
         setup_samples
         setup_proxies
         setup_system
+        setup_terminal
         ;;
       fuzz) setup_fuzz ;;
       *) fail "scripts/setup.sh knows no part '$part': name rust, lint, wasm, build, test or fuzz." ;;

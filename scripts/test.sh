@@ -12,6 +12,8 @@ test_rust() {
   use_samples
   setup_proxies
   use_proxies
+  setup_terminal
+  use_terminal
   # The same cases each time, so that a change is not judged by those of others; scripts/nightly.sh looks for new ones.
   export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
   # Those that need the samples are left out by a plain cargo test.

@@ -7,9 +7,11 @@ pub mod backoff;
 pub mod connection;
 pub mod held;
 pub mod journal;
+pub mod links;
 pub mod news;
 pub mod state;
 pub mod tabs;
+pub mod visible;
 pub mod window;
 
 pub use connection::{Action, Connection, Event, Link, Settings};

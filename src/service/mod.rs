@@ -6,6 +6,7 @@ mod attempts;
 mod compare;
 mod forms;
 mod hooks;
+mod log;
 mod queue;
 mod retention;
 mod review;

@@ -38,5 +38,6 @@ mod stop;
 mod stream;
 mod subpath;
 mod support;
+mod terminal;
 mod torn;
 mod values;

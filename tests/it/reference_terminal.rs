@@ -10,8 +10,8 @@ use proptest::test_runner::{Config, TestRunner};
 use runtrail::terminal::{Event, Lines, ROWS};
 use serde_json::{Value, json};
 
-/// How many scripts are compared.
-const SCRIPTS: u32 = 3000;
+/// How many scripts are compared; so many times that at night.
+const SCRIPTS: u32 = 2000;
 
 /// The process that runs pyte.
 struct Reference {
@@ -133,9 +133,11 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
+#[ignore = "needs the terminal of scripts/test.sh"]
 fn lines_are_what_a_terminal_shows() {
     let reference = RefCell::new(Reference::start());
-    let mut runner = TestRunner::new(Config { cases: SCRIPTS, failure_persistence: None, ..Config::default() });
+    let times: u32 = std::env::var("RUNTRAIL_TIMES").map_or(1, |times| times.parse().unwrap());
+    let mut runner = TestRunner::new(Config { cases: SCRIPTS * times, failure_persistence: None, ..Config::default() });
     let cases = (script(), prop::collection::vec(1usize..20, 1..12), prop::collection::vec(any::<bool>(), 1..20));
     let ran = runner.run(&cases, |(script, steps, pauses)| {
         let lines = lines_of(&script, &steps, &pauses);
@@ -149,6 +151,7 @@ fn lines_are_what_a_terminal_shows() {
 }
 
 #[test]
+#[ignore = "needs the terminal of scripts/test.sh"]
 fn reference_finds_a_wrong_line() {
     let mut reference = Reference::start();
     let script = b"10%\r\x1b[31m20%\x1b[0m\nend";
