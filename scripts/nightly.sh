@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change: the tests with chance in them, for longer and with other seeds each night.
 #
-#   scripts/nightly.sh [chance|crash|torn|faults|load|fuzz]…     all of them if none is named
+#   scripts/nightly.sh [chance|crash|torn|faults|load|soak|fuzz]…     all of them if none is named
 #
 # RUNTRAIL_NIGHT takes another night's seeds again. A failing test names its seed and how to repeat it alone.
 set -euo pipefail
@@ -50,15 +50,20 @@ night_load() {
   RUNTRAIL_LINES=${RUNTRAIL_LINES:-1000000} scripts/test.sh rust load::
 }
 
+# 50,000 runs with readers that come and go: what is left of them in memory
+night_soak() {
+  RUNTRAIL_SOAK_RUNS=${RUNTRAIL_SOAK_RUNS:-50000} scripts/test.sh rust soak::
+}
+
 # Ten minutes of any bytes for those that read server-sent events
 night_fuzz() {
   scripts/fuzz.sh "${TIME:-600}"
 }
 
-[ $# -gt 0 ] || set -- chance crash torn faults load fuzz
+[ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz
 for part in "$@"; do
   case $part in
-    chance | crash | torn | faults | load | fuzz) timed "tonight: $part" "night_$part" ;;
-    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load or fuzz." ;;
+    chance | crash | torn | faults | load | soak | fuzz) timed "tonight: $part" "night_$part" ;;
+    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load, soak or fuzz." ;;
   esac
 done

@@ -151,6 +151,12 @@ impl Changes {
         }
     }
 
+    /// How many runs are remembered as changed, and how many reads are kept.
+    pub fn count(&self) -> (usize, usize) {
+        let (runs, reads) = (self.lock().of_run.len(), self.lock_reads().0.len());
+        (runs, reads)
+    }
+
     /// Rings when runs may go.
     pub fn watch_ends(&self) -> watch::Receiver<u64> {
         self.ends.subscribe()

@@ -151,6 +151,12 @@ impl Journal {
         self.outbox.subscribe()
     }
 
+    /// How much is kept in memory for readers: what, and how many.
+    pub fn kept(&self) -> [(&'static str, usize); 3] {
+        let (runs, reads) = self.changes.count();
+        [("tails", self.tails.count()), ("changes", runs), ("reads", reads)]
+    }
+
     /// A reader of the changes of the list, from now on.
     pub fn watch_list(&self) -> ListReader {
         ListReader::new(Arc::clone(&self.store), Arc::clone(&self.changes))

@@ -94,6 +94,11 @@ impl Tails {
         tail
     }
 
+    /// How many tails are known, those that nobody reads any more and that are not forgotten yet among them.
+    pub fn count(&self) -> usize {
+        lock(&self.live).len()
+    }
+
     /// Tells a run's readers of a commit. Called by the writer alone, in the order of commits.
     pub fn publish(&self, committed: &Committed) {
         let tail = lock(&self.live).get(&committed.run).and_then(Weak::upgrade);

@@ -24,6 +24,11 @@ struct Led {
 }
 
 impl Crowds {
+    /// How many crowds are known, those that nobody is in any more and that are not forgotten yet among them.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The crowd of this reader's run and form.
     fn of(&self, run: &RunId, reader: &Reader) -> Arc<Led> {
         let mut live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
