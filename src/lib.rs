@@ -7,6 +7,7 @@
 #![recursion_limit = "512"]
 
 pub mod activity;
+pub mod base;
 pub mod browser;
 pub mod calls;
 #[cfg(feature = "ssr")]
@@ -43,5 +44,10 @@ pub mod ui;
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(ui::App);
+    let base = browser::root_data("data-base").and_then(|base| model::BasePath::parse(&base).ok()).unwrap_or_default();
+    base::set(base);
+    let base = base::current().as_str();
+    // Nobody has set it before: this is the first thing that runs.
+    let _ = leptos::server_fn::client::try_set_server_url(base);
+    leptos::mount::hydrate_body(move || leptos::view! { <ui::App base=base/> });
 }

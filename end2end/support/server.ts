@@ -28,6 +28,8 @@ export interface ServerOptions {
   pollInterval?: string;
   /** What who comes in must know. */
   token?: string;
+  /** The address that people reach it at. */
+  publicUrl?: string;
 }
 
 /** One parameter of a pipeline. */
@@ -81,7 +83,7 @@ export function addressIn(line: string): { host: string; port: number } | undefi
 }
 
 /** A port that can be listened on twice, one time after the other: below those that systems give to connections. */
-async function steadyPort(): Promise<number> {
+export async function steadyPort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 32_000);
     const free = await new Promise<boolean>((done) => {
@@ -144,6 +146,7 @@ export class Server {
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
     );
+    const { publicUrl } = this.#options;
     if (this.#options.token !== undefined) env['RUNTRAIL_TOKEN'] = this.#options.token;
     const child = spawn(
       BINARY,
@@ -158,6 +161,7 @@ export class Server {
         ...['--poll-interval', pollInterval],
         ...['--heartbeat', heartbeat],
         ...['--grace', '2s'],
+        ...(publicUrl === undefined ? [] : ['--public-url', publicUrl]),
       ],
       { cwd: this.root, env, stdio: ['ignore', 'pipe', 'pipe'] },
     );

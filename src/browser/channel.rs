@@ -4,6 +4,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use super::Listener;
+use crate::base;
 
 /// Takes part in a channel until dropped.
 ///
@@ -17,9 +18,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Opens the channel of this name; each text that is posted goes to `heard`. `None` if the browser has no channels.
+    /// Opens the channel of this name, which the pages of this server share; each text that is posted goes to `heard`. `None` if the browser has no channels.
     pub fn open(name: &str, heard: impl Fn(String) + 'static) -> Option<Self> {
-        let (mouth, ear) = (BroadcastChannel::new(name).ok()?, BroadcastChannel::new(name).ok()?);
+        let name = base::name(name);
+        let (mouth, ear) = (BroadcastChannel::new(&name).ok()?, BroadcastChannel::new(&name).ok()?);
         let listener = Listener::on(&ear, "message", move |event| {
             if let Some(text) = event.dyn_ref::<MessageEvent>().and_then(|event| event.data().as_string()) {
                 heard(text);

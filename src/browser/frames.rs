@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use web_sys::AbortSignal;
 
 use crate::activity::backoff::retry_after;
+use crate::base;
 use crate::model::{Code, Cursor, Pin, Problem, RunId, Status};
 
 /// A poll that takes longer has failed.
@@ -53,7 +54,7 @@ struct Page {
 
 /// The frames after the cursor, at most `limit`.
 pub async fn fetch_frames(run: &RunId, after: Cursor, limit: u64) -> Result<Answer, NoAnswer> {
-    let url = format!("/api/v1/runs/{run}/frames?after={}&limit={limit}", after.0);
+    let url = base::path(&format!("/api/v1/runs/{run}/frames?after={}&limit={limit}", after.0));
     let failed = NoAnswer::Failed { floor: 0 };
     let signal = AbortSignal::timeout_with_u32(PATIENCE);
     let response = Request::get(&url).abort_signal(Some(&signal)).send().await.map_err(|_| failed)?;

@@ -12,6 +12,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
+use crate::base;
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockNews {
@@ -54,7 +56,12 @@ pub async fn held_locks() -> Option<Vec<String>> {
     let query: Function = Reflect::get(&manager, &"query".into()).ok()?.dyn_into().ok()?;
     let snapshot = JsFuture::from(query.call0(&manager).ok()?.dyn_into::<Promise>().ok()?).await.ok()?;
     let held: Array = Reflect::get(&snapshot, &"held".into()).ok()?.dyn_into().ok()?;
-    let name = |lock: JsValue| Reflect::get(&lock, &"name".into()).ok()?.as_string();
+    // Servers below other paths of the host have locks, too.
+    let ours = base::name("");
+    let name = |lock: JsValue| {
+        let name = Reflect::get(&lock, &"name".into()).ok()?.as_string()?;
+        name.strip_prefix(&ours).map(str::to_owned)
+    };
     Some(held.iter().filter_map(name).collect())
 }
 
@@ -91,7 +98,8 @@ impl Lock {
                 kept
             })
         };
-        let asked = request.call3(&manager, &name.into(), &options, &granted).ok()?.dyn_into::<Promise>().ok()?;
+        let asked =
+            request.call3(&manager, &base::name(name).into(), &options, &granted).ok()?.dyn_into::<Promise>().ok()?;
         let watched = Rc::clone(&state);
         spawn_local(async move {
             if JsFuture::from(asked).await.is_err() && !watched.dropped.get() {

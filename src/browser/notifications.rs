@@ -8,6 +8,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Notification, NotificationOptions, NotificationPermission};
 
 use super::Permission;
+use crate::base;
 
 /// Where the wish is kept.
 const KEY: &str = "runtrail-notify";
@@ -41,14 +42,14 @@ pub async fn ask_permission() -> Permission {
 /// Whether the reader wants notifications.
 pub fn wants_notifications() -> bool {
     let storage = web_sys::window().and_then(|window| window.local_storage().ok()?);
-    storage.and_then(|storage| storage.get_item(KEY).ok()?).is_some()
+    storage.and_then(|storage| storage.get_item(&base::name(KEY)).ok()?).is_some()
 }
 
 /// Keeps whether the reader wants notifications.
 pub fn want_notifications(wants: bool) {
     // A browser may refuse storage; then there are no notifications.
     if let Some(Ok(Some(storage))) = web_sys::window().map(|window| window.local_storage()) {
-        let _ = if wants { storage.set_item(KEY, "on") } else { storage.remove_item(KEY) };
+        let _ = if wants { storage.set_item(&base::name(KEY), "on") } else { storage.remove_item(&base::name(KEY)) };
     }
 }
 
@@ -57,7 +58,7 @@ pub fn show_notification(title: &str, body: &str, tag: &str, path: &str) {
     let options = NotificationOptions::new();
     options.set_body(body);
     options.set_tag(tag);
-    options.set_icon("/favicon.svg");
+    options.set_icon(&base::path("/favicon.svg"));
     // Phones show none without a service worker; there it stays with the number in the title.
     let Ok(notification) = Notification::new_with_options(title, &options) else { return };
     let path = path.to_owned();

@@ -1,11 +1,13 @@
 //! Light or dark: as the system has it, or as the reader chose. The choice is kept in this browser.
 
+use crate::base;
+
 /// Where the choice is kept. The script in the page's head reads it too, before anything is drawn (`ui/shell.rs`).
 const KEY: &str = "runtrail-theme";
 
 /// The reader's choice, if there is one.
 pub fn stored_theme() -> Option<String> {
-    web_sys::window()?.local_storage().ok()??.get_item(KEY).ok()?
+    web_sys::window()?.local_storage().ok()??.get_item(&base::name(KEY)).ok()?
 }
 
 /// Shows the page in this theme from now on; as the system has it if `None`.
@@ -14,8 +16,8 @@ pub fn apply_theme(theme: Option<&str>) {
     // A browser may refuse storage; the choice then lasts as long as the page.
     if let Ok(Some(storage)) = window.local_storage() {
         let _ = match theme {
-            Some(theme) => storage.set_item(KEY, theme),
-            None => storage.remove_item(KEY),
+            Some(theme) => storage.set_item(&base::name(KEY), theme),
+            None => storage.remove_item(&base::name(KEY)),
         };
     }
     if let Some(root) = window.document().and_then(|document| document.document_element()) {

@@ -3,6 +3,7 @@
 //! Pure: knows neither tokio nor wasm nor SQL nor HTTP, and nothing else of this crate. Server and browser share it.
 
 pub mod attempt;
+pub mod base;
 pub mod compare;
 pub mod cursor;
 pub mod frame;
@@ -23,6 +24,7 @@ pub mod status;
 pub mod time;
 pub mod view;
 
+pub use base::{BasePath, BasePathError};
 pub use cursor::{Cursor, CursorError};
 pub use frame::{Body, Frame, Record};
 pub use hook::Hook;

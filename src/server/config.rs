@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::model::Retention;
 use crate::model::notify::check_address;
+use crate::model::{BasePath, Retention};
 use crate::store::Durability;
 
 /// Where the data is.
@@ -78,7 +78,8 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_TOKEN", value_name = "SECRET", hide_env_values = true)]
     pub token: Option<String>,
 
-    /// Address that people reach the server at, such as https://ci.example; notifications link to it.
+    /// Address that people reach the server at, such as https://ci.example, or https://ci.example/rt behind a proxy that serves it
+    /// below a path. Notifications link to it, and its host is allowed.
     #[arg(long, env = "RUNTRAIL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
 
@@ -110,7 +111,14 @@ fn public_url(text: &str) -> Result<String, String> {
     if text.contains(['?', '#', '@']) {
         return Err("must be an address such as https://ci.example, without name, query and fragment".to_owned());
     }
+    BasePath::of_url(text).map_err(|error| error.to_string())?;
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// The host of an address, with its port if it has one.
+pub(super) fn host_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -121,9 +129,17 @@ mod tests {
     fn the_public_address_is_one_to_put_a_path_behind() {
         assert_eq!(public_url("https://ci.example/"), Ok("https://ci.example".to_owned()));
         assert_eq!(public_url("http://host:3000/runtrail"), Ok("http://host:3000/runtrail".to_owned()));
-        for bad in ["", "ci.example", "ftp://a", "https://", "https://a?b", "https://u:p@a"] {
+        for bad in
+            ["", "ci.example", "ftp://a", "https://", "https://a?b", "https://u:p@a", "https://a/b//c", "https://a/api"]
+        {
             assert!(public_url(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_public_host_has_its_port() {
+        assert_eq!(host_of("https://ci.example"), "ci.example");
+        assert_eq!(host_of("http://[::1]:3000/rt"), "[::1]:3000");
     }
 
     #[test]

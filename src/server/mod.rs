@@ -12,6 +12,7 @@ pub mod guard;
 mod health;
 mod hooks;
 mod limits;
+mod mount;
 mod pages;
 mod problem;
 mod router;
@@ -29,10 +30,12 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
+use crate::base;
 use crate::codemod;
 use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
 use crate::file_lock;
 use crate::journal::{GroupCommit, Journal};
+use crate::model::{BasePath, BasePathError};
 use crate::notify::{Counts, NotifyTask};
 use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
@@ -56,6 +59,9 @@ pub enum StartError {
     /// See [`guard`].
     #[error(transparent)]
     Guard(#[from] guard::GuardError),
+    /// See [`BasePath`].
+    #[error("cannot serve below --public-url: {0}")]
+    BasePath(#[from] BasePathError),
     /// The address is in use, or not this machine's.
     #[error("cannot listen on {addr}: {source}")]
     Listen {
@@ -185,8 +191,16 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         deliveries,
     };
     let schedules = ScheduleTask::new(app.service.clone(), stop.clone());
-    let guard = guard::Guard::new(guard::GuardConfig { addr, allow_hosts: args.allow_host, token: args.token })?;
-    let router = guard::protect(router::router(app, addr), Arc::new(guard));
+    let public = args.public_url.as_deref();
+    base::set(public.map(BasePath::of_url).transpose()?.unwrap_or_default());
+    let guard = guard::GuardConfig {
+        addr,
+        allow_hosts: args.allow_host.into_iter().chain(public.map(config::host_of)).collect(),
+        token: args.token,
+        secure: public.is_some_and(|url| url.starts_with("https://")),
+    };
+    let router = guard::protect(router::router(app, addr), Arc::new(guard::Guard::new(guard)?));
+    let router = mount::below(base::current(), router);
 
     // Not before it is sure that this server serves.
     tokio::spawn(schedules.run());

@@ -5,16 +5,19 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{Request, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
-use leptos::prelude::{provide_context, use_context};
+use leptos::prelude::{provide_context, use_context, view};
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
+use leptos_router::location::RequestUrl;
 
 use super::guard::headers::csp;
 use super::{App, body};
+use crate::base;
 use crate::ui::{self, PageSettings, shell};
 
 /// The pages, the server functions, and the page for addresses that lead nowhere.
@@ -23,6 +26,10 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
     let page = PageSettings { poll_ms: millis(app.poll_interval), heartbeat_ms: millis(app.heartbeat) };
     let context = move || {
         provide_context(app.service.clone());
+        // As the browser has it: the pages' router is told of the base path.
+        if let Some(request) = use_context::<Parts>() {
+            provide_context(RequestUrl::new(&format!("http://localhost{}", base::path(&request.uri.to_string()))));
+        }
         // The policy names the nonce that Leptos gives its own scripts; nothing else inline may run.
         if let Some(response) = use_context::<ResponseOptions>() {
             let nonce = use_nonce();
@@ -36,8 +43,10 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         let context = context.clone();
         move |State(options): State<LeptosOptions>, request: Request<Body>| not_found(context, render(options), request)
     };
+    // The base path is taken away before the routes are looked at.
+    let routes = generate_route_list(|| view! { <ui::App base=""/> });
     Router::new()
-        .leptos_routes_with_context(&options, generate_route_list(ui::App), context, render(options.clone()))
+        .leptos_routes_with_context(&options, routes, context, render(options.clone()))
         .fallback(nowhere)
         .layer(from_fn(body::bounded))
         .with_state(options)

@@ -12,7 +12,10 @@ use super::pages::{ComparePage, HomePage, NotFound, RunPage};
 
 /// The app.
 #[component]
-pub fn App() -> impl IntoView {
+pub fn App(
+    /// The path below which all addresses are; empty if the server has its host to itself.
+    base: &'static str,
+) -> impl IntoView {
     provide_meta_context();
     Clock::provide();
     let badge = Badge::of_page();
@@ -22,7 +25,7 @@ pub fn App() -> impl IntoView {
     // Whole pages at once: a page must be readable where no script runs.
     view! {
         <Title formatter=title/>
-        <Router>
+        <Router base>
             <div class="flex min-h-dvh flex-col">
                 <TopBar/>
                 <main class="flex min-h-0 flex-1 flex-col">

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use leptos_meta::MetaTags;
 
 use super::App;
+use crate::base;
 
 /// What the server tells every page about its rhythm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,28 +17,32 @@ pub struct PageSettings {
     pub heartbeat_ms: u32,
 }
 
-/// Shows the reader's choice of theme before anything is drawn (the key is that of `browser/theme.rs`).
-const THEME: &str =
-    "try{let t=localStorage.getItem('runtrail-theme');if(t)document.documentElement.dataset.theme=t}catch{}";
+/// Shows the reader's choice of theme before anything is drawn (the key is that of `browser/theme.rs`). A base path has no
+/// character that means something here.
+fn theme() -> String {
+    let key = base::name("runtrail-theme");
+    format!("try{{let t=localStorage.getItem('{key}');if(t)document.documentElement.dataset.theme=t}}catch{{}}")
+}
 
 /// The document.
 pub fn shell(options: LeptosOptions, page: PageSettings) -> impl IntoView {
+    let base = base::current().as_str();
     view! {
         <!DOCTYPE html>
-        <html lang="en" data-poll-ms=page.poll_ms data-heartbeat-ms=page.heartbeat_ms>
+        <html lang="en" data-base=base data-poll-ms=page.poll_ms data-heartbeat-ms=page.heartbeat_ms>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
-                <script nonce=use_nonce() inner_html=THEME></script>
-                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <link rel="stylesheet" id="leptos" href="/pkg/runtrail.css"/>
+                <script nonce=use_nonce() inner_html=theme()></script>
+                <link rel="icon" href=base::path("/favicon.svg") type="image/svg+xml"/>
+                <link rel="stylesheet" id="leptos" href=base::path("/pkg/runtrail.css")/>
                 <AutoReload options=options.clone()/>
-                <HydrationScripts options/>
+                <HydrationScripts options root=base/>
                 <MetaTags/>
             </head>
             <body>
-                <App/>
+                <App base/>
             </body>
         </html>
     }

@@ -9,10 +9,12 @@ use http_body_util::Limited;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::Guard;
 use super::client::{Client, over_tls};
 use super::landing;
-use super::slow::{Slowdown, Verdict};
-use super::token::{COOKIE, Later, Shown, Token, see_other};
+use super::slow::Verdict;
+use super::token::{Later, Shown, Token, cookie_name, see_other};
+use crate::base;
 use crate::model::{Code, Problem};
 
 /// Room for any token and any `next`.
@@ -35,30 +37,30 @@ struct Filled {
 }
 
 /// Answers `/login`.
-pub async fn login(slowdown: &Slowdown, token: &Token, request: Request) -> Response {
+pub async fn login(guard: &Guard, token: &Token, request: Request) -> Response {
     match *request.method() {
         Method::GET | Method::HEAD => {
             let asked = Query::<Asked>::try_from_uri(request.uri());
             let next = asked.map(|Query(asked)| asked.next).unwrap_or_default();
             form(StatusCode::OK, landing::local(&next), None)
         }
-        Method::POST => submit(slowdown, token, request).await,
+        Method::POST => submit(guard, token, request).await,
         _ => wrong_method("GET, HEAD, POST"),
     }
 }
 
 /// Answers `/logout`.
-pub fn logout(request: &Request) -> Response {
+pub fn logout(guard: &Guard, request: &Request) -> Response {
     if request.method() != Method::POST {
         return wrong_method("POST");
     }
     let mut answer = see_other("/login");
-    answer.headers_mut().append(header::SET_COOKIE, cookie("", over_tls(request)));
+    answer.headers_mut().append(header::SET_COOKIE, cookie("", guard.secure || over_tls(request)));
     answer
 }
 
-async fn submit(slowdown: &Slowdown, token: &Token, request: Request) -> Response {
-    let (client, tls) = (Client::of(&request), over_tls(&request));
+async fn submit(guard: &Guard, token: &Token, request: Request) -> Response {
+    let (client, tls) = (Client::of(&request), guard.secure || over_tls(&request));
     let limited = request.map(|body| Body::new(Limited::new(body, MAX_BODY)));
     let filled = match Form::<Filled>::from_request(limited, &()).await {
         Ok(Form(filled)) => filled,
@@ -74,7 +76,7 @@ async fn submit(slowdown: &Slowdown, token: &Token, request: Request) -> Respons
     let next = landing::local(&filled.next);
     // As with the header, which cannot carry spaces at its ends.
     let right = token.admits(&Shown::Token(filled.token.trim().as_bytes()));
-    match slowdown.judge(client, right, Instant::now()) {
+    match guard.slowdown.judge(client, right, Instant::now()) {
         Verdict::Right => {
             let mut answer = see_other(next);
             answer.headers_mut().append(header::SET_COOKIE, cookie(token.session(), tls));
@@ -99,7 +101,9 @@ async fn submit(slowdown: &Slowdown, token: &Token, request: Request) -> Respons
 pub fn cookie(session: &str, tls: bool) -> HeaderValue {
     let age = if session.is_empty() { 0 } else { MAX_AGE };
     let secure = if tls { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={session}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+    let (name, path) = (cookie_name(), base::current());
+    let path = if path.is_root() { "/" } else { path.as_str() };
+    let text = format!("{name}={session}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
     // Hexadecimal digits and the above are always a header.
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("runtrail_session=; Path=/; Max-Age=0"))
 }
@@ -120,10 +124,11 @@ fn form(status: StatusCode, next: &str, error: Option<&str>) -> Response {
         ),
         None => (" aria-describedby=\"token-help\"", String::new()),
     };
+    let action = base::path("/login");
     let body = format!(
         "<main class=\"login-box\">
 <h1>Log in to Runtrail</h1>
-<form class=\"login-form\" method=\"post\" action=\"/login\">
+<form class=\"login-form\" method=\"post\" action=\"{action}\">
 <input type=\"hidden\" name=\"next\" value=\"{next}\">
 <label class=\"login-label\" for=\"token\">Token</label>
 <input class=\"login-input\" id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" spellcheck=\"false\" \
@@ -151,6 +156,7 @@ pub fn once_more(next: &str) -> Response {
 }
 
 fn page(title: &str, head: &str, body: &str) -> Html<String> {
+    let (icon, style) = (base::path("/favicon.svg"), base::path("/pkg/runtrail.css"));
     Html(format!(
         "<!DOCTYPE html>
 <html lang=\"en\">
@@ -158,8 +164,8 @@ fn page(title: &str, head: &str, body: &str) -> Html<String> {
 <meta charset=\"utf-8\">
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <title>{title}</title>
-{head}<link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\">
-<link rel=\"stylesheet\" href=\"/pkg/runtrail.css\">
+{head}<link rel=\"icon\" href=\"{icon}\" type=\"image/svg+xml\">
+<link rel=\"stylesheet\" href=\"{style}\">
 </head>
 <body class=\"login\">
 {body}

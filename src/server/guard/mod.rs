@@ -40,6 +40,8 @@ pub struct GuardConfig {
     pub allow_hosts: Vec<String>,
     /// `--token`: the secret, if there is one.
     pub token: Option<String>,
+    /// Whether people reach the server over TLS only, so that its cookies are always `Secure`.
+    pub secure: bool,
 }
 
 /// Why there is no guard, and so must be no server. Each says what to do.
@@ -59,6 +61,7 @@ pub struct Guard {
     hosts: host::Hosts,
     token: Option<token::Token>,
     slowdown: slow::Slowdown,
+    secure: bool,
 }
 
 impl Guard {
@@ -77,7 +80,12 @@ impl Guard {
                 bind::SHORT_TOKEN
             );
         }
-        Ok(Self { hosts, token: secret.map(token::Token::new), slowdown: slow::Slowdown::default() })
+        Ok(Self {
+            hosts,
+            token: secret.map(token::Token::new),
+            slowdown: slow::Slowdown::default(),
+            secure: config.secure,
+        })
     }
 }
 

@@ -18,10 +18,13 @@ use super::client::{Client, over_tls};
 use super::origin::SEC_FETCH_SITE;
 use super::slow::Verdict;
 use super::{Guard, landing, login};
+use crate::base;
 use crate::model::{Code, Problem};
 
-/// The cookie's name.
-pub const COOKIE: &str = "runtrail_session";
+/// The cookie's name. Servers below other paths of the host have others, since a browser sends the root's to all of them.
+pub fn cookie_name() -> String {
+    format!("runtrail_session{}", base::current().as_str().replace('/', "_"))
+}
 
 /// What a token and what a session is hashed with: a digest of one kind is never one of the other.
 const FOR_TOKEN: &str = "runtrail token v1\0";
@@ -97,7 +100,8 @@ fn bearer(value: &HeaderValue) -> Option<&[u8]> {
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    let ours = cookie_name();
+    pairs.filter(move |(name, _)| *name == ours).map(|(_, value)| value)
 }
 
 /// What a request wants of the door.
@@ -163,8 +167,8 @@ pub async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next
     };
     match want {
         Want::Open => return next.run(request).await,
-        Want::Login => return login::login(&guard.slowdown, token, request).await,
-        Want::Logout => return login::logout(&request),
+        Want::Login => return login::login(&guard, token, request).await,
+        Want::Logout => return login::logout(&guard, &request),
         Want::Page | Want::Call => {}
     }
     let client = Client::of(&request);
@@ -184,14 +188,14 @@ pub async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next
     };
     // An old login's cookie would be a wrong token with every request, and each of them would wait.
     if by_cookie {
-        answer.headers_mut().append(header::SET_COOKIE, login::cookie("", over_tls(&request)));
+        answer.headers_mut().append(header::SET_COOKIE, login::cookie("", guard.secure || over_tls(&request)));
     }
     answer
 }
 
 /// A problem for a program, with the challenge that RFC 9110, section 15.5.2 wants, in RFC 6750's form.
 fn ask_program(what: &str) -> Response {
-    let how = "Send it as `Authorization: Bearer TOKEN`, or log in at /login.";
+    let how = format!("Send it as `Authorization: Bearer TOKEN`, or log in at {}.", base::path("/login"));
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"runtrail\"")];
     (challenge, Problem::new(Code::Unauthorized, format!("{what} {how}"))).into_response()
 }
@@ -203,7 +207,7 @@ fn ask_person(request: &Request) -> Response {
     // A link on another site, in a chat or a mail: browsers hold a SameSite=Strict cookie back, so a logged-in person seems
     // not to be. Our own page asks again, and now the cookie comes; the browser's word tells the second time from the first.
     if matches!(site, Some(b"cross-site" | b"same-site")) && cookies(request.headers()).next().is_none() {
-        return login::once_more(landing::local(here));
+        return login::once_more(&base::path(landing::local(here)));
     }
     see_other(&landing::login_url(here))
 }

@@ -7,6 +7,7 @@ use leptos_router::hooks::use_navigate;
 
 use super::icon::Icon;
 use super::notice::{NOT_KNOWN, ProblemNotice, of_action};
+use crate::base;
 use crate::calls::{Cancel, Rerun};
 use crate::model::{Code, Problem, Run, RunId, Status};
 use crate::ui::follow::Follow;
@@ -43,7 +44,8 @@ pub fn RunActions(
             follow.heard(run.status.is_active());
             // What was asked for is to be seen.
             if run.status.is_active() && attempt_named.get_untracked().is_some() {
-                navigate(&format!("/runs/{}", run.id), NavigateOptions::default());
+                let there = base::path(&format!("/runs/{}", run.id));
+                navigate(&there, NavigateOptions { resolve: false, ..NavigateOptions::default() });
             }
         }
         // Another tab was first: what was asked for is happening.
@@ -90,7 +92,7 @@ pub fn RunActions(
         })}
         <form
             method="post"
-            action=Cancel::url()
+            action=base::path(Cancel::url())
             class:hidden=move || status.get().is_finished()
             on:submit={
                 let id = stop.clone();
@@ -133,7 +135,7 @@ fn RerunForm(
     view! {
         <form
             method="post"
-            action=Rerun::url()
+            action=base::path(Rerun::url())
             class:hidden=hidden
             on:submit=move |event| {
                 event.prevent_default();

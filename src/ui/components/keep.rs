@@ -6,6 +6,7 @@ use leptos::server_fn::ServerFn;
 use super::icon::Icon;
 use super::notice::{NOT_KNOWN, of_action};
 use super::popover::Popover;
+use crate::base;
 use crate::calls::{DeleteRun, PinRun};
 use crate::model::{Code, Problem, RunId, Status};
 use crate::ui::follow::Follow;
@@ -39,7 +40,7 @@ pub fn PinButton(
     view! {
         <form
             method="post"
-            action=PinRun::url()
+            action=base::path(PinRun::url())
             on:submit=move |event| {
                 event.prevent_default();
                 if !pin.pending().get_untracked() {
@@ -111,7 +112,7 @@ pub fn DeleteButton(
                     </button>
                     <form
                         method="post"
-                        action=DeleteRun::url()
+                        action=base::path(DeleteRun::url())
                         class:hidden=pinned
                         on:submit=move |event| {
                             event.prevent_default();
@@ -153,7 +154,7 @@ pub fn DeletedNotice(
                     <p class="min-w-0">
                         <strong class="font-semibold">"This run was deleted. "</strong>
                         "What you see is what this page had of it; a reload finds nothing. "
-                        <a class="whitespace-nowrap underline underline-offset-2 hover:text-accent" href="/">"All runs"</a>
+                        <a class="whitespace-nowrap underline underline-offset-2 hover:text-accent" href=base::path("/")>"All runs"</a>
                     </p>
                 </div>
             }

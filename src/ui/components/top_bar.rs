@@ -1,10 +1,10 @@
 //! The bar at the top of every page.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 use super::icon::Icon;
 use super::notify_toggle::NotifyToggle;
+use crate::base;
 use crate::browser;
 
 /// The name, which leads home, the bell, and the theme.
@@ -13,7 +13,7 @@ pub fn TopBar() -> impl IntoView {
     view! {
         <header class="sticky top-0 z-20 border-b border-line bg-panel/85 backdrop-blur">
             <div class="mx-auto flex h-12 w-full max-w-[88rem] items-center justify-between px-4 lg:px-6">
-                <A href="/" attr:class="-mx-1 flex items-center gap-2 rounded px-1 font-semibold tracking-tight">
+                <a href=base::path("/") class="-mx-1 flex items-center gap-2 rounded px-1 font-semibold tracking-tight">
                     <svg class="size-5 text-accent" viewBox="0 0 20 20" fill="none" aria-hidden="true">
                         <rect width="20" height="20" rx="5.5" fill="currentColor"></rect>
                         <path
@@ -26,7 +26,7 @@ pub fn TopBar() -> impl IntoView {
                         ></path>
                     </svg>
                     "Runtrail"
-                </A>
+                </a>
                 <div class="flex items-center gap-1">
                     <NotifyToggle/>
                     <ThemeButton/>

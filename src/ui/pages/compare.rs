@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::components::A;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::not_found::Unread;
+use crate::base;
 use crate::calls::{compare_attempts, view_run};
 use crate::model::{Problem, Run};
 use crate::ui::components::attempts::{ComparisonView, number};
@@ -85,10 +85,10 @@ fn Head(run: Run, chosen: (u32, u32)) -> impl IntoView {
     view! {
         <div class="flex flex-col gap-2">
             <nav aria-label="Breadcrumb" class="text-xs">
-                <A href=format!("/runs/{}", run.id) attr:class=link>
+                <a href=base::path(&format!("/runs/{}", run.id)) class=link>
                     {Icon::Back.draw()}
                     {format!("Run {}", run.id.short())}
-                </A>
+                </a>
             </nav>
             <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
                 <h1 class="text-lg font-semibold tracking-tight">"Two attempts compared"</h1>

@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::components::A;
 
+use crate::base;
 use crate::model::Problem;
 use crate::ui::components::again::{TryAgain, ask_again};
 use crate::ui::components::code::Words;
@@ -43,7 +43,7 @@ pub fn Nowhere(
             <p class="mt-2 text-sm break-words text-soft"><Words text=detail/></p>
             <div class="mt-6 flex gap-2">
                 {again.map(|again| view! { <TryAgain again/> })}
-                <A href="/" attr:class="button">"All runs"</A>
+                <a href=base::path("/") class="button">"All runs"</a>
             </div>
         </div>
     }

@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_meta::Title;
-use leptos_router::components::A;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::not_found::Unread;
+use crate::base;
 use crate::calls::{RerunEdited, read_offer, view_attempt, view_run};
 use crate::model::attempt::AttemptView;
 use crate::model::{Offer, Problem, RunView, Status, plan};
@@ -166,10 +166,10 @@ fn Shown(
         >
             <div class="flex flex-col gap-2">
                 <nav aria-label="Breadcrumb" class="text-xs">
-                    <A href="/" attr:class="-ml-1 inline-flex items-center gap-0.5 rounded pr-1 text-soft hover:text-ink">
+                    <a href=base::path("/") class="-ml-1 inline-flex items-center gap-0.5 rounded pr-1 text-soft hover:text-ink">
                         {Icon::Back.draw()}
                         "Runs"
-                    </A>
+                    </a>
                 </nav>
                 <div class="flex flex-wrap items-center gap-x-3 gap-y-2">
                     <h1 class="line-clamp-2 min-w-0 text-lg leading-snug font-semibold tracking-tight break-words">{title}</h1>

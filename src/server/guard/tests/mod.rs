@@ -45,6 +45,7 @@ fn guarded(token: Option<&str>) -> Router {
         addr: "127.0.0.1:3000".parse().unwrap(),
         allow_hosts: vec!["runs.example".to_owned()],
         token: token.map(str::to_owned),
+        secure: false,
     };
     protect(router, Arc::new(Guard::new(config).unwrap()))
 }

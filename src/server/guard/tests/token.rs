@@ -100,7 +100,12 @@ async fn guesses_at_once_are_refused_and_hanging_up_wins_nothing() {
 fn no_guard_where_none_should_serve() {
     let guard = |addr: &str, host: &str, token: Option<&str>| {
         let addr = addr.parse().unwrap();
-        Guard::new(GuardConfig { addr, allow_hosts: vec![host.to_owned()], token: token.map(str::to_owned) })
+        Guard::new(GuardConfig {
+            addr,
+            allow_hosts: vec![host.to_owned()],
+            token: token.map(str::to_owned),
+            secure: false,
+        })
     };
     assert!(guard("127.0.0.1:0", "a", None).is_ok());
     assert!(guard("0.0.0.0:0", "a", Some("short")).is_ok());

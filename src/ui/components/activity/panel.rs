@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::detail::FrameDetail;
 use super::list::FrameList;
 use super::scroll::Scroll;
+use crate::base;
 use crate::model::RunId;
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::icon::Icon;
@@ -54,7 +55,7 @@ pub fn ActivityPanel(
                     <ConnectionChip link=follow.link role=follow.role/>
                     <a
                         class="button button-icon button-small"
-                        href=format!("/api/v1/runs/{id}/log")
+                        href=base::path(&format!("/api/v1/runs/{id}/log"))
                         rel="external"
                         title="The whole log as text"
                         aria-label="The whole log as text"

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::activity::ansi;
+use crate::base;
 use crate::model::attempt::{Attempt, AttemptPhase};
 use crate::model::compare::{Comparison, Difference, LogComparison, LogLine, ParamDifference, PhasePair};
 use crate::model::{LogStream, ParamValue, PhaseState, RunId, plan};
@@ -264,7 +265,7 @@ fn line_of(id: &RunId, attempt: u32, line: u64, found: Option<LogLine>) -> impl 
                 <div class="flex items-baseline gap-2 px-3 pt-1.5 text-xs">
                     // Past the router, which does not tell the panel of another frame.
                     <a
-                        href=format!("/runs/{id}#f{seq}")
+                        href=base::path(&format!("/runs/{id}#f{seq}"))
                         rel="external"
                         class="text-accent underline-offset-2 hover:underline"
                         data-testid="difference-frame"

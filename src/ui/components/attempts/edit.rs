@@ -14,6 +14,7 @@ use leptos_router::hooks::use_navigate;
 
 use super::ShownAttempt;
 use crate::activity::RunState;
+use crate::base;
 use crate::calls::{RerunEdited, read_offer};
 use crate::model::{Offer, Param, ParamError, ParamKind, Params, Pipeline, RunId};
 use crate::ui::components::icon::Icon;
@@ -108,7 +109,7 @@ pub fn EditDialog(
     };
     let navigate = use_navigate();
     let closed = move |_| {
-        let there = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
+        let there = NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() };
         navigate(&home.get_untracked(), there);
     };
     // Closed as Escape closes it: what had the focus before has it again.
@@ -174,7 +175,7 @@ pub fn EditDialog(
         >
             <form
                 method="post"
-                action=RerunEdited::url()
+                action=base::path(RerunEdited::url())
                 class="flex max-h-[calc(100dvh-3rem)] flex-col"
                 autocomplete="off"
                 novalidate

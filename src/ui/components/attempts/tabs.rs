@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::ShownAttempt;
 use crate::activity::RunState;
+use crate::base;
 use crate::model::attempt::AttemptMark;
 use crate::model::{RunId, Status};
 use crate::ui::components::icon::Icon;
@@ -76,7 +77,7 @@ pub fn AttemptTabs(
     let compare = move || {
         let before = current.get().saturating_sub(1).max(1);
         let (a, b) = if current.get() > 1 { (before, current.get()) } else { (1, newest.get()) };
-        id.with_value(|id| format!("/runs/{id}/compare?a={a}&b={b}"))
+        id.with_value(|id| base::path(&format!("/runs/{id}/compare?a={a}&b={b}")))
     };
     let menu = Popover::new();
     let none_in_menu = Memo::new(move |_| in_menu().is_empty());

@@ -1,9 +1,9 @@
 //! Where a run stands in the queue, in words.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 use super::LiveQueue;
+use crate::base;
 use crate::model::queue::Waiting;
 use crate::model::{RunId, Status};
 
@@ -43,7 +43,7 @@ pub fn QueuePlace(
         let held = held_by.map(|run| {
             let short = run.short().to_owned();
             view! {
-                <A href=format!("/runs/{run}") attr:class="relative font-mono text-accent underline-offset-2 hover:underline" attr:title=run.to_string()>{short}</A>
+                <a href=base::path(&format!("/runs/{run}")) class="relative font-mono text-accent underline-offset-2 hover:underline" title=run.to_string()>{short}</a>
             }
         });
         view! { <span data-testid="queue-position" data-position=position.to_string()>{words}{held}</span> }.into_any()

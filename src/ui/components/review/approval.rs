@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
-use leptos_router::components::A;
 
 use super::{LeftOut, Tab};
+use crate::base;
 use crate::calls::{Approve, Reject};
 use crate::model::{Code, Problem, Question, Run, RunId};
 use crate::ui::components::icon::Icon;
@@ -67,15 +67,15 @@ pub fn ApprovalBanner(
                             let out = (out > 0).then(|| format!(", {} left out", format::count(out)));
                             format!("{}{}. ", format::counted(patches.get(), "patch"), out.unwrap_or_default())
                         }}
-                        <A href=look.clone() scroll=false attr:class="text-accent underline-offset-2 hover:underline">
+                        <a href=look.clone() data-noscroll class="text-accent underline-offset-2 hover:underline">
                             "Look at the changes"
-                        </A>
+                        </a>
                     </p>
                 </div>
                 <div class="flex gap-2 max-sm:w-full [&>form]:max-sm:flex-1 [&_button]:max-sm:w-full">
                     <form
                         method="post"
-                        action=Reject::url()
+                        action=base::path(Reject::url())
                         on:submit={
                             let id = no.clone();
                             move |event| {
@@ -95,7 +95,7 @@ pub fn ApprovalBanner(
                     </form>
                     <form
                         method="post"
-                        action=Approve::url()
+                        action=base::path(Approve::url())
                         on:submit={
                             let id = yes.clone();
                             move |event| {

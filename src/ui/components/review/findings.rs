@@ -1,9 +1,9 @@
 //! The findings of an attempt as a table, narrowed by rule, severity and file.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 use super::Tab;
+use crate::base;
 use crate::browser::Timer;
 use crate::calls::read_findings;
 use crate::model::RunId;
@@ -176,10 +176,12 @@ fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> 
     let place = match patch {
         Some(patch) => {
             let href = format!("{}&at={patch}:{}", Tab::Changes.address(id, earlier), finding.line.unwrap_or(1));
-            view! { <A href=href scroll=false attr:class=link>{place}</A> }.into_any()
+            view! { <a href=href data-noscroll class=link>{place}</a> }.into_any()
         }
         // Past the router, which does not tell the panel of another frame.
-        None => view! { <a href=format!("/runs/{id}#f{seq}") rel="external" class=link>{place}</a> }.into_any(),
+        None => {
+            view! { <a href=base::path(&format!("/runs/{id}#f{seq}")) rel="external" class=link>{place}</a> }.into_any()
+        }
     };
     let fix = if finding.fixable { "fixable" } else { "" };
     let (word, rule) = (severity.clone(), finding.rule.clone());

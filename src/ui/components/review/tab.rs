@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::activity::RunState;
+use crate::base;
 use crate::model::RunId;
 use crate::ui::format;
 
@@ -51,7 +52,8 @@ impl Tab {
         };
         let attempt = attempt.map(|attempt| format!("attempt={attempt}"));
         let query = attempt.into_iter().chain(tab).collect::<Vec<_>>().join("&");
-        if query.is_empty() { format!("/runs/{run}") } else { format!("/runs/{run}?{query}") }
+        let page = base::path(&format!("/runs/{run}"));
+        if query.is_empty() { page } else { format!("{page}?{query}") }
     }
 }
 

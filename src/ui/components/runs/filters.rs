@@ -7,6 +7,7 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 use leptos_router::params::ParamsMap;
 
+use crate::base;
 use crate::browser::Timer;
 use crate::model::{Offer, RunFilter, Status};
 use crate::ui::components::icon::Icon;
@@ -32,7 +33,7 @@ fn address(data: &FormData) -> String {
         .filter_map(|name| Some((name.to_owned(), data.get(name).as_string()?)))
         .filter(|(_, value)| !value.trim().is_empty())
         .collect();
-    format!("/{}", params.to_query_string())
+    base::path(&format!("/{}", params.to_query_string()))
 }
 
 /// The filters: a plain form, which scripts send by themselves.
@@ -48,7 +49,10 @@ pub fn Filters(
     let go = move || {
         let data = form.get_untracked().and_then(|form| FormData::new_with_form(&form).ok());
         if let Some(data) = data {
-            navigate(&address(&data), NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() });
+            navigate(
+                &address(&data),
+                NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() },
+            );
         }
     };
     // The address may change by itself: back, forward, a link.
@@ -81,7 +85,7 @@ pub fn Filters(
     view! {
         <form
             method="get"
-            action="/"
+            action=base::path("/")
             role="search"
             aria-label="Runs"
             class="flex flex-wrap items-center gap-2"

@@ -1,8 +1,8 @@
 //! A run in the list.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
+use crate::base;
 use crate::model::{Offer, Phase, PhaseState, Run, Status, plan};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::params;
@@ -46,12 +46,12 @@ pub fn RunRow(
             <div class="max-md:order-2"><StatusBadge status asks/></div>
             <div class="min-w-0 max-md:order-1">
                 <div class="flex items-center gap-2">
-                    <A
-                        href=format!("/runs/{id}")
-                        attr:class="truncate text-sm font-medium after:absolute after:inset-0 focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:-outline-offset-2 focus-visible:after:outline-accent"
+                    <a
+                        href=base::path(&format!("/runs/{id}"))
+                        class="truncate text-sm font-medium after:absolute after:inset-0 focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:-outline-offset-2 focus-visible:after:outline-accent"
                     >
                         {title}
-                    </A>
+                    </a>
                     <span class="text-faint [&>svg]:size-3.5 [&>svg]:fill-current" class:hidden=move || !pinned.get() title="Pinned">
                         {Icon::Pin.draw()}
                         <span class="sr-only">"Pinned"</span>

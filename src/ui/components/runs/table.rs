@@ -3,11 +3,11 @@
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use leptos::web_sys::HtmlElement;
-use leptos_router::components::A;
 
 use super::live::LiveRuns;
 use super::row::RunRow;
 use crate::activity::Link;
+use crate::base;
 use crate::model::{Code, Offer, RunFilter, RunPage};
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::notice::{ProblemNotice, of_action};
@@ -51,8 +51,14 @@ pub fn RunTable(
                 {move || if narrowed.get() {
                     view! {
                         <div class="flex flex-col items-center px-6 py-16 text-center text-sm text-soft">
-                            <p>"No run matches these filters."</p>
-                            <A href="/" scroll=false attr:class="button mt-4">"Clear filters"</A>
+                            <p>
+                                {move || match live.next.get() {
+                                    // A search looks through so many runs at a time.
+                                    Some(_) => "None of the newest runs matches these filters. Load more to search older ones.",
+                                    None => "No run matches these filters.",
+                                }}
+                            </p>
+                            <a href=base::path("/") data-noscroll class="button mt-4">"Clear filters"</a>
                         </div>
                     }
                         .into_any()
@@ -110,7 +116,7 @@ fn address(filter: &RunFilter, before: &str) -> String {
         }
     }
     params.insert("before", before.to_owned());
-    format!("/{}", params.to_query_string())
+    base::path(&format!("/{}", params.to_query_string()))
 }
 
 /// What is shown before there is any run.

@@ -10,6 +10,7 @@ use leptos::web_sys::FormData;
 
 use super::field::{ParamField, field_name};
 use crate::activity::Link;
+use crate::base;
 use crate::browser;
 use crate::calls::StartRun;
 use crate::model::{Code, Offer, Param, ParamKind, Pipeline, Problem};
@@ -80,7 +81,7 @@ pub fn StartForm(
     view! {
         <form
             method="post"
-            action=StartRun::url()
+            action=base::path(StartRun::url())
             class="flex flex-col gap-3.5"
             autocomplete="off"
             novalidate
@@ -112,7 +113,7 @@ pub fn StartForm(
                         </option>
                     </For>
                 </select>
-                <button class="button button-small mt-2 hidden noscript:inline-flex" formmethod="get" formaction="/">
+                <button class="button button-small mt-2 hidden noscript:inline-flex" formmethod="get" formaction=base::path("/")>
                     "Show its fields"
                 </button>
             </div>

@@ -8,6 +8,7 @@ use super::super::driver::settings;
 use super::super::line::Said;
 use super::{Hub, TAB};
 use crate::activity::tabs::{GATHER, Health, Message, Open, Plan, Role};
+use crate::base;
 use crate::browser::{Stream, StreamSaid, held_locks, is_visible, random, reload, steady};
 use crate::model::{Code, RunId};
 
@@ -59,7 +60,7 @@ impl Hub {
         let heard = self.with(move |hub, said| hub.heard(number, said));
         let me = self.me.clone();
         let busy = move || me.upgrade().is_some_and(|hub| hub.lines().iter().any(|line| (line.busy)()));
-        match Stream::open(&want.url(), heard, busy) {
+        match Stream::open(&base::path(&want.url()), heard, busy) {
             Some(stream) => {
                 self.upstream.borrow_mut().open(&want, stream, steady());
                 self.look();

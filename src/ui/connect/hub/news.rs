@@ -6,6 +6,7 @@ use leptos::task::spawn_local;
 use super::Hub;
 use crate::activity::news::News;
 use crate::activity::tabs::Message;
+use crate::base;
 use crate::browser::{Lock, Permission, held_locks, is_visible, permission, show_notification, wants_notifications};
 
 /// With a tab's id: the lock that a tab holds while somebody may look at it.
@@ -30,7 +31,12 @@ impl Hub {
         spawn_local(async move {
             let held = held_locks().await.unwrap_or_default();
             if !is_visible() && !held.iter().any(|name| name.starts_with(SEEN)) {
-                show_notification(&news.headline(), &news.detail(), &news.tag(), &format!("/runs/{}", news.run));
+                show_notification(
+                    &news.headline(),
+                    &news.detail(),
+                    &news.tag(),
+                    &base::path(&format!("/runs/{}", news.run)),
+                );
             }
         });
     }
