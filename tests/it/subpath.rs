@@ -46,7 +46,8 @@ fn program(variable: &str, name: &str, folder: &str) -> PathBuf {
     if let Some(named) = std::env::var_os(variable) {
         return named.into();
     }
-    let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap()).map(|folder| folder.join(name));
+    let path = std::env::var_os("PATH").unwrap();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join(name));
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache"));
     let tools = std::env::var_os("RUNTRAIL_TOOLS").map_or_else(|| cache.join("runtrail/tools"), PathBuf::from);

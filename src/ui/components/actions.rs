@@ -93,7 +93,7 @@ pub fn RunActions(
         // Beside Cancel and not in its place: who presses that twice is not to kill what may end by itself.
         <form
             method="post"
-            action=Cancel::url()
+            action=base::path(Cancel::url())
             class:hidden=move || !can_kill.get()
             on:submit={
                 let id = kill.clone();

@@ -15,16 +15,17 @@ pub struct Events {
 
 impl Events {
     pub async fn open(server: &Server, path: &str) -> Self {
-        Self::of(server.get(path).await, path)
+        let response = server.get(path).await;
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
+        Self::of(response, path)
     }
 
-    /// The events of this answer.
+    /// The events of this answer, which may have come through a proxy.
     pub fn of(response: reqwest::Response, path: &str) -> Self {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let headers = response.headers();
         assert_eq!(headers["content-type"], "text/event-stream");
         assert_eq!(headers["cache-control"], "no-cache, no-transform");
-        assert_eq!(headers["x-accel-buffering"], "no");
         assert!(!headers.contains_key("content-encoding"));
         Self { body: Box::pin(response.bytes_stream()), parser: Parser::new(""), waiting: Default::default() }
     }
