@@ -28,7 +28,8 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         provide_context(app.service.clone());
         // As the browser has it: the pages' router is told of the base path.
         if let Some(request) = use_context::<Parts>() {
-            provide_context(RequestUrl::new(&format!("http://localhost{}", base::path(&request.uri.to_string()))));
+            let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
+            provide_context(RequestUrl::new(&format!("http://localhost{}", base::path(path))));
         }
         // The policy names the nonce that Leptos gives its own scripts; nothing else inline may run.
         if let Some(response) = use_context::<ResponseOptions>() {

@@ -316,8 +316,8 @@ async fn every_page_leads_only_below_the_base_path() {
     world.toml(
         "asks",
         "name = \"asks\"\n[[phases]]\nname = \"find\"\nrun = '''\n\
-         echo '::frame {\"kind\":\"finding\",\"path\":\"a.rs\",\"line\":7,\"rule\":\"r\",\"severity\":\"error\",\"message\":\"m\"}'\n\
-         echo '::frame {\"kind\":\"patch\",\"path\":\"a.rs\",\"diff\":\"--- a/a.rs\\n+++ b/a.rs\\n@@ -7 +7 @@\\n-a\\n+b\\n\",\"added\":1,\"removed\":1}'\n\
+         printf '%s\\n' '::frame {\"kind\":\"finding\",\"path\":\"a.rs\",\"line\":7,\"rule\":\"r\",\"severity\":\"error\",\"message\":\"m\"}'\n\
+         printf '%s\\n' '::frame {\"kind\":\"patch\",\"path\":\"a.rs\",\"diff\":\"--- a/a.rs\\n+++ b/a.rs\\n@@ -7 +7 @@\\n-a\\n+b\\n\",\"added\":1,\"removed\":1}'\n\
          '''\n[[phases]]\nname = \"apply\"\nrun = 'true'\napproval = true\n",
     );
     world.toml(
@@ -345,7 +345,7 @@ async fn every_page_leads_only_below_the_base_path() {
     }
     let answer = front.server.post(&format!("/api/v1/runs/{asks}/reject"), json!({})).await;
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
-    front.server.until_status(&asks, "failed").await;
+    front.server.until_status(&asks, "cancelled").await;
     front.page(&format!("/rt/runs/{asks}?edit=1"), StatusCode::OK).await;
     let answer = front.server.post(&format!("/api/v1/runs/{asks}/rerun"), json!({ "from": "start" })).await;
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
