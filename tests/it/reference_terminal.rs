@@ -10,6 +10,8 @@ use proptest::test_runner::{Config, TestRunner};
 use runtrail::terminal::{Event, Lines, ROWS};
 use serde_json::{Value, json};
 
+use crate::support::rng::cases;
+
 /// How many scripts are compared; so many times that at night.
 const SCRIPTS: u32 = 2000;
 
@@ -136,10 +138,9 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 #[ignore = "needs the terminal of scripts/test.sh"]
 fn lines_are_what_a_terminal_shows() {
     let reference = RefCell::new(Reference::start());
-    let times: u32 = std::env::var("RUNTRAIL_TIMES").map_or(1, |times| times.parse().unwrap());
-    let mut runner = TestRunner::new(Config { cases: SCRIPTS * times, failure_persistence: None, ..Config::default() });
-    let cases = (script(), prop::collection::vec(1usize..20, 1..12), prop::collection::vec(any::<bool>(), 1..20));
-    let ran = runner.run(&cases, |(script, steps, pauses)| {
+    let mut runner = TestRunner::new(Config { cases: cases(SCRIPTS), failure_persistence: None, ..Config::default() });
+    let scripts = (script(), prop::collection::vec(1usize..20, 1..12), prop::collection::vec(any::<bool>(), 1..20));
+    let ran = runner.run(&scripts, |(script, steps, pauses)| {
         let lines = lines_of(&script, &steps, &pauses);
         let difference = reference.borrow_mut().difference(&script, &lines);
         prop_assert!(difference.is_none(), "{difference:?}\nof {:?}", String::from_utf8_lossy(&script));
