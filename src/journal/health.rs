@@ -11,28 +11,41 @@ use crate::store::StoreError;
 /// How long the database is waited for before that is called an outage: short locks are everyday.
 const OUTAGE_AFTER: Duration = Duration::from_secs(2);
 
+/// How long a call is under way before it is taken for one that hangs.
+const HANGS_AFTER: Duration = Duration::from_secs(3);
+
 /// Where the database stands, by what its calls came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Condition {
     /// What the writer waits for, and since when it has waited without a break.
     waiting: Option<(OutageKind, Duration)>,
+    /// Since when a call is under way: a file system that hangs answers none.
+    calling: Option<Duration>,
 }
 
 impl Condition {
+    /// A call begins.
+    pub(super) fn began(&mut self, now: Duration) {
+        self.calling = Some(now);
+    }
+
     /// A call failed, and may succeed later.
     pub(super) fn failed(&mut self, kind: OutageKind, now: Duration) {
+        self.calling = None;
         let since = self.waiting.map_or(now, |(_, since)| since);
         self.waiting = Some((kind, since));
     }
 
     /// A call succeeded.
     pub(super) fn succeeded(&mut self) {
-        self.waiting = None;
+        *self = Self::default();
     }
 
     /// How long the writer has waited.
     pub(super) fn waited(&self, now: Duration) -> Option<(OutageKind, Duration)> {
-        self.waiting.map(|(kind, since)| (kind, now.saturating_sub(since)))
+        let hangs = self.calling.filter(|began| now.saturating_sub(*began) >= HANGS_AFTER);
+        let waiting = self.waiting.or(hangs.map(|began| (OutageKind::Unavailable, began)));
+        waiting.map(|(kind, since)| (kind, now.saturating_sub(since)))
     }
 
     /// What is wrong, and for how long. A full disk is told of at once: it does not pass by itself.
@@ -70,6 +83,12 @@ impl Health {
 
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A call begins.
+    pub(super) fn began(&self) {
+        let now = self.now();
+        self.with(|state| state.condition.began(now));
     }
 
     /// A call failed, and may succeed later.
@@ -157,13 +176,14 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Call {
+        Begins,
         Fails(OutageKind),
         Succeeds,
     }
 
     fn calls() -> impl Strategy<Value = Vec<(Call, u64)>> {
         let kind = prop_oneof![Just(OutageKind::Locked), Just(OutageKind::Unavailable), Just(OutageKind::DiskFull)];
-        let call = prop_oneof![3 => kind.prop_map(Call::Fails), 1 => Just(Call::Succeeds)];
+        let call = prop_oneof![3 => kind.prop_map(Call::Fails), 1 => Just(Call::Succeeds), 3 => Just(Call::Begins)];
         prop::collection::vec((call, 0..5000u64), 1..60)
     }
 
@@ -175,20 +195,27 @@ mod tests {
             let mut condition = Condition::default();
             let mut now = Duration::from_secs(1);
             let mut expected: Option<(OutageKind, Duration)> = None;
+            let mut began = None;
             for (call, pause) in calls {
                 now += Duration::from_millis(pause);
                 match call {
+                    Call::Begins => {
+                        condition.began(now);
+                        began = Some(now);
+                    }
                     Call::Fails(kind) => {
+                        began = None;
                         condition.failed(kind, now);
                         expected = Some((kind, expected.map_or(now, |(_, since)| since)));
                     }
                     Call::Succeeds => {
                         condition.succeeded();
-                        expected = None;
+                        (expected, began) = (None, None);
                     }
                 }
                 let then = now + Duration::from_millis(later);
-                let told = expected.map(|(kind, since)| (kind, then - since));
+                let hangs = began.filter(|began| then - *began >= HANGS_AFTER).map(|began| (OutageKind::Unavailable, began));
+                let told = expected.or(hangs).map(|(kind, since)| (kind, then - since));
                 prop_assert_eq!(condition.waited(then), told);
                 let outage = told.filter(|(kind, waited)| *kind == OutageKind::DiskFull || *waited >= OUTAGE_AFTER);
                 prop_assert_eq!(condition.outage(then), outage);

@@ -4,24 +4,28 @@
 //! memory is bounded, and in the end the command that prints waits too. Who asked with [patience](Handle::with_patience) may withdraw
 //! meanwhile, between two tries; then it never happens. While the disk is full, [`room`](super::room) says what is written all the same.
 
+mod full_disk;
+mod job;
+
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::WriteError;
 use super::changes::{Changes, News};
 use super::health::Health;
-use super::room::{Need, Shares, activity};
+use super::room::{Shares, activity};
 use super::sync::time::{self, Instant};
 use super::sync::watch;
 use super::tail::Tails;
 use crate::model::kinds::Failure;
 use crate::model::{Body, OutageKind};
 use crate::store::{Change, NewFrame, Op, Outcome, Store, StoreError, Write};
+
+pub use job::Handle;
+use job::{Job, WAITING, Written, back, split};
 
 /// How writes are put together.
 #[derive(Clone, Copy, Debug)]
@@ -45,145 +49,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest of these waits.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// How often it is looked whether a full disk has room again.
-const LOOK_FOR_ROOM: Duration = Duration::from_millis(500);
-
 /// How long activity waits for the database before its journal says so.
 const NOTE_AFTER: Duration = Duration::from_secs(5);
-
-/// How long one who withdraws waits for the end of the try that is under way.
-const WITHDRAW_AGAIN: Duration = Duration::from_millis(20);
 
 impl Default for GroupCommit {
     fn default() -> Self {
         Self { interval: Duration::from_millis(1), enough: 64 << 10, size: 1 << 20, disk_wait: DISK_WAIT }
-    }
-}
-
-/// How many writes may wait for the writer. Who comes then waits in turn, and so in the end does the child that prints.
-const WAITING: usize = 256;
-
-struct Job {
-    op: Op,
-    asker: Asker,
-}
-
-/// Who asked for a job and waits for the answer.
-struct Asker {
-    turn: Arc<Turn>,
-    answer: oneshot::Sender<Result<Outcome, WriteError>>,
-}
-
-impl Asker {
-    fn answer(self, result: Result<Outcome, WriteError>) {
-        // Who asked may be gone; what was written stays written.
-        let _ = self.answer.send(result);
-    }
-}
-
-impl Job {
-    fn answer(self, result: Result<Outcome, WriteError>) {
-        self.asker.answer(result);
-    }
-
-    /// A commit begins. `false` if it was withdrawn.
-    fn begin(&self) -> bool {
-        self.asker.turn.begin()
-    }
-}
-
-fn split(jobs: Vec<Job>) -> (Vec<Op>, Vec<Asker>) {
-    jobs.into_iter().map(|Job { op, asker }| (op, asker)).unzip()
-}
-
-/// The jobs of a commit that was not made.
-fn back(ops: Vec<Op>, askers: Vec<Asker>) -> Vec<Job> {
-    askers.iter().for_each(|asker| asker.turn.end());
-    ops.into_iter().zip(askers).map(|(op, asker)| Job { op, asker }).collect()
-}
-
-/// Whether a job may be withdrawn: not while a commit of it is under way, of which nobody knows yet what comes.
-#[derive(Default)]
-struct Turn(AtomicU8);
-
-impl Turn {
-    const WAITING: u8 = 0;
-    const COMMITTING: u8 = 1;
-    const WITHDRAWN: u8 = 2;
-
-    fn leave_waiting(&self, to: u8) -> bool {
-        self.0.compare_exchange(Self::WAITING, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-    }
-
-    /// A commit begins. `false` if it was withdrawn.
-    fn begin(&self) -> bool {
-        self.leave_waiting(Self::COMMITTING)
-    }
-
-    /// The commit was not made.
-    fn end(&self) {
-        self.0.store(Self::WAITING, Ordering::SeqCst);
-    }
-
-    /// Withdraws the job for good, unless a commit of it is under way.
-    fn withdraw(&self) -> bool {
-        self.leave_waiting(Self::WITHDRAWN)
-    }
-}
-
-/// How much was written since the start.
-#[derive(Default)]
-struct Written {
-    commits: AtomicU64,
-    frames: AtomicU64,
-}
-
-/// The way to the writer.
-#[derive(Clone)]
-pub struct Handle {
-    jobs: mpsc::Sender<Job>,
-    written: Arc<Written>,
-    pub(super) health: Arc<Health>,
-    /// How long the database is waited for. `None` for as long as it takes.
-    patience: Option<Duration>,
-}
-
-impl Handle {
-    /// The way for who wants an answer within about this time: what is not written by then is withdrawn, and never happens.
-    pub fn with_patience(&self, patience: Duration) -> Self {
-        Self { patience: Some(patience), ..self.clone() }
-    }
-
-    /// Carries out `op`. When this returns, it is durable and readers have heard of it.
-    ///
-    /// # Errors
-    /// The database did not take it, or not in time, or the journal is closed. Then it never happens.
-    pub async fn carry_out(&self, op: Op) -> Result<Outcome, WriteError> {
-        let (answer, answered) = oneshot::channel();
-        let turn = Arc::<Turn>::default();
-        let job = Job { op, asker: Asker { turn: Arc::clone(&turn), answer } };
-        let Some(patience) = self.patience else {
-            self.jobs.send(job).await.map_err(|_| WriteError::Closed)?;
-            return answered.await.map_err(|_| WriteError::Closed)?;
-        };
-        let mut until = Instant::now() + patience;
-        match time::timeout_at(until, self.jobs.reserve()).await {
-            Ok(place) => place.map_err(|_| WriteError::Closed)?.send(job),
-            Err(_) => return Err(self.health.error().into()),
-        }
-        let mut answered = pin!(answered);
-        loop {
-            match time::timeout_at(until, answered.as_mut()).await {
-                Ok(answer) => return answer.map_err(|_| WriteError::Closed)?,
-                Err(_) if turn.withdraw() => return Err(self.health.error().into()),
-                Err(_) => until = Instant::now() + WITHDRAW_AGAIN,
-            }
-        }
-    }
-
-    /// How many transactions and how many frames were written since the start.
-    pub fn written(&self) -> (u64, u64) {
-        (self.written.commits.load(Ordering::Relaxed), self.written.frames.load(Ordering::Relaxed))
     }
 }
 
@@ -311,6 +182,7 @@ impl WriterTask {
             }
             let note = self.health.waited().and_then(|(kind, waited)| outage_note(kind, waited));
             let (ops, askers) = split(jobs);
+            self.health.began();
             let written = match &note {
                 None => self.store.commit(&ops).await,
                 Some(note) => self.store.commit(&ops.iter().map(|op| noted(op, note)).collect::<Vec<_>>()).await,
@@ -326,6 +198,7 @@ impl WriterTask {
             };
             jobs = back(ops, askers);
             if !error.is_retryable() {
+                self.health.succeeded();
                 return Err(Waits::Unfit(jobs, error));
             }
             self.health.failed(&error);
@@ -334,95 +207,6 @@ impl WriterTask {
             }
             time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
-    /// Writes what a full disk takes, refuses what is new, and holds the rest back until there is room.
-    async fn wait_for_room(&mut self, jobs: Vec<Job>) {
-        self.store.release_reserve().await;
-        let (mut held, mut urgent) = (VecDeque::new(), Vec::new());
-        let mut look = Instant::now() + LOOK_FOR_ROOM;
-        let mut arrived = jobs;
-        loop {
-            for job in arrived.drain(..) {
-                match self.shares.need(&job.op) {
-                    Need::Urgent => urgent.push(job),
-                    Need::Held => held.push_back((job, Instant::now())),
-                    Need::New => {
-                        // Withdrawn ones have their answer.
-                        if job.begin() {
-                            job.answer(Err(self.health.error().into()));
-                        }
-                    }
-                }
-            }
-            urgent = self.commit_urgent(urgent).await;
-            self.give_up(&mut held);
-            if Instant::now() >= look {
-                if self.store.restore_reserve().await {
-                    break;
-                }
-                look = Instant::now() + LOOK_FOR_ROOM;
-            }
-            match time::timeout_at(look, self.jobs.recv()).await {
-                Ok(Some(job)) => {
-                    arrived.push(job);
-                    arrived.extend(std::iter::from_fn(|| self.jobs.try_recv().ok()));
-                }
-                // Nobody is left who would hear of it.
-                Ok(None) => return,
-                Err(_) => {}
-            }
-        }
-        // In the order in which they came, as far as it matters: a run's own jobs come one after the other.
-        self.held.extend(urgent);
-        self.held.extend(held.into_iter().map(|(job, _)| job));
-        if self.held.is_empty() {
-            self.health.succeeded();
-        }
-    }
-
-    /// Commits what a full disk takes. Returns what it did not take, or not yet.
-    async fn commit_urgent(&mut self, mut jobs: Vec<Job>) -> Vec<Job> {
-        jobs.retain(Job::begin);
-        if jobs.is_empty() {
-            return jobs;
-        }
-        let (ops, askers) = split(jobs);
-        let error = match self.store.commit(&ops).await {
-            Ok(outcomes) => {
-                self.tell(&ops, &outcomes);
-                askers.into_iter().zip(outcomes).for_each(|(asker, outcome)| asker.answer(Ok(outcome)));
-                return Vec::new();
-            }
-            Err(error) => error,
-        };
-        let jobs = back(ops, askers);
-        if error.is_retryable() {
-            return jobs;
-        }
-        if jobs.len() == 1 {
-            jobs.into_iter().for_each(|job| job.answer(Err(error.clone().into())));
-            return Vec::new();
-        }
-        let mut left = Vec::new();
-        for job in jobs {
-            left.extend(Box::pin(self.commit_urgent(vec![job])).await);
-        }
-        left
-    }
-
-    /// Ends the wait of activity that has waited for room for as long as its run may.
-    fn give_up(&self, held: &mut VecDeque<(Job, Instant)>) {
-        let is_over = |job: &Job, since: &Instant| {
-            self.shares.wait(&job.op, self.group.disk_wait).is_some_and(|wait| since.elapsed() >= wait)
-        };
-        for (job, since) in std::mem::take(held) {
-            match is_over(&job, &since) {
-                false => held.push_back((job, since)),
-                true if job.begin() => job.answer(Err(self.health.error().into())),
-                true => {}
-            }
         }
     }
 

@@ -3,7 +3,6 @@
 //! A change and its frames are one: both are there after the commit, or neither. A guard that does not hold refuses
 //! just its own write, not those of other runs in the same transaction.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,25 +203,6 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether the write's own time is kept with the run, and not only those of its frames.
-    pub fn is_timed(&self) -> bool {
-        match self {
-            Self::Claim { .. } | Self::Withdraw | Self::Finish { .. } | Self::Queue { .. } | Self::Delete { .. } => {
-                true
-            }
-            Self::None
-            | Self::Extend { .. }
-            | Self::Enter { .. }
-            | Self::Ask { .. }
-            | Self::Answer(_)
-            | Self::Resume { .. }
-            | Self::Try { .. }
-            | Self::Tried { .. }
-            | Self::AskCancel { .. }
-            | Self::Pin { .. } => false,
-        }
-    }
-
     /// Whether it is what somebody asks for, and waits to see done.
     pub fn is_asked(&self) -> bool {
         match self {
@@ -377,26 +357,6 @@ impl Write {
             frames: Vec::new(),
             secrets: Secrets::new(),
         }
-    }
-
-    /// The write with times that are not earlier than what the run has, each not earlier than the one before; and the latest of
-    /// them. The machine's clock may have been set back.
-    pub fn not_before(&self, clock: Timestamp) -> (Cow<'_, Self>, Timestamp) {
-        let mut steady = Cow::Borrowed(self);
-        let mut latest = clock;
-        if self.change.is_timed() || !self.phases.is_empty() {
-            if self.at < latest {
-                steady.to_mut().at = latest;
-            }
-            latest = steady.at;
-        }
-        for (index, frame) in self.frames.iter().enumerate() {
-            if frame.ts < latest {
-                steady.to_mut().frames[index].ts = latest;
-            }
-            latest = latest.max(frame.ts);
-        }
-        (steady, latest)
     }
 
     /// The frames as the journal has them, from this seq on and of this attempt.

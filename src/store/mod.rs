@@ -8,6 +8,7 @@
 
 mod change;
 mod sqlite;
+mod steady;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
