@@ -12,7 +12,7 @@ use crate::model::attempt::AttemptView;
 use crate::model::compare::Comparison;
 use crate::model::queue::Queue;
 use crate::model::review::{FindingFilter, FindingPage, PatchEntry, ShownPatch};
-use crate::model::{Code, DatabaseUse, Offer, Problem, Run, RunFilter, RunPage, RunView};
+use crate::model::{Code, DatabaseHealth, DatabaseUse, Offer, Problem, Run, RunFilter, RunPage, RunView};
 
 /// A failure on the way keeps its meaning: what the service answered stays what it is, all else is told apart by who failed.
 impl FromServerFnError for Problem {
@@ -239,6 +239,15 @@ pub async fn delete_run(
 #[server(prefix = "/fn", endpoint = "database", input = GetUrl)]
 pub async fn read_database() -> Result<DatabaseUse, Problem> {
     server::service()?.database().await
+}
+
+/// Whether the database takes what is written.
+///
+/// # Errors
+/// Only failures on the way.
+#[server(prefix = "/fn", endpoint = "database_health", input = GetUrl)]
+pub async fn read_database_health() -> Result<DatabaseHealth, Problem> {
+    Ok(server::service()?.health())
 }
 
 /// Lets a run that waits for a person go on.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::places::variables;
+use super::places::{NoPlace, variables};
+use super::shortage::Waited;
 use super::verdict::{Ended, Finished, PhaseEnd, Verdict, cancelled, completed, failed, rejected};
 use super::worker::Worker;
 use crate::journal::WriteError;
@@ -31,13 +32,14 @@ impl Worker {
         if let Some(Answer { approved: false, by, .. }) = answer {
             return not_begun(rejected(by), first);
         }
-        let places = async {
+        let places = || async {
             let folder = self.folder(run, pipeline, first == 0).await?;
-            Ok::<_, String>((folder, self.workspace(run, answer.as_ref()).await?))
+            Ok::<_, NoPlace>((folder, self.workspace(run, answer.as_ref()).await?))
         };
-        let (folder, workspace) = match places.await {
-            Ok(places) => places,
-            Err(error) => {
+        let (folder, workspace) = match self.when_it_can(None, "the run waits for a folder to work in", places).await? {
+            Waited::Done(Ok(places)) => places,
+            Waited::Stopped => return not_begun(self.stopped().await?, first),
+            Waited::Done(Err(error)) => {
                 let message = format!("the run has no folder to work in: {error}");
                 let failure = Failure { code: "no_folder".to_owned(), message, retryable: false };
                 return not_begun(failed(failure), first);
@@ -109,7 +111,7 @@ impl Worker {
         if earlier.is_empty() {
             return Ok(HashMap::new());
         }
-        let all = self.shared.store.outputs(self.lease.run, self.lease.attempt).await?;
+        let all = self.read(|| self.shared.store.outputs(self.lease.run, self.lease.attempt)).await?;
         let given = all.into_iter().flat_map(|(_, outputs)| outputs);
         Ok(given.map(|(name, value)| (Output::variable(&name), value)).collect())
     }
@@ -121,7 +123,7 @@ impl Worker {
             // Phases that were carried over have shown theirs in an earlier attempt. Better asked once more than not at all.
             let from = if carried { 1 } else { self.lease.attempt };
             for attempt in from..=self.lease.attempt {
-                patches += self.shared.store.tally(self.lease.run, attempt).await?.patches;
+                patches += self.read(|| self.shared.store.tally(self.lease.run, attempt)).await?.patches;
             }
         }
         Ok(spec.approval.is_closed(&run.params, patches))
@@ -157,7 +159,9 @@ impl Worker {
             duration_ms: None,
             carried: false,
         });
-        self.shared.journal.write(write).await?;
+        // Somebody may have asked for the end after the claim, before this worker could be told.
+        let begun = self.shared.journal.write(write).await?;
+        self.hear_cancel(&begun);
         Ok(Instant::now())
     }
 
@@ -173,10 +177,10 @@ impl Worker {
         let Some(place) = earlier.iter().position(fails) else { return Ok(None) };
         let (spec, phase) = (earlier[place].spec, &run.phases[place]);
         let (store, Lease { run, attempt, .. }) = (&self.shared.store, self.lease);
-        let attempts = store.attempts(run, attempt.checked_add(1), 1).await?;
+        let attempts = self.read(|| store.attempts(run, attempt.checked_add(1), 1)).await?;
         let told = attempts.first().and_then(|attempt| attempt.phases.get(place)?.last);
         let after = match told {
-            Some(seq) => store.frames(run, seq, 1).await?.0.pop(),
+            Some(seq) => self.read(|| store.frames(run, seq, 1)).await?.0.pop(),
             None => None,
         };
         let said = after.filter(|frame| frame.phase.as_deref() == Some(&spec.name)).map(|frame| frame.to_frame().body);

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::interruption::{lapsed, lost};
+use super::interruption::{Loss, Lost, lapsed, unreadable};
 use super::sweep::{sweep, sweep_attempt};
 use super::worker::Worker;
 use super::workspace::discard;
@@ -43,15 +43,18 @@ impl EngineTask {
             Ok(asked) => self.shared.options.workspaces.sweep(&asked).await,
             Err(error) => tracing::warn!(%error, "cannot look for workspaces that nobody needs"),
         }
+        let mut loss = if self.shared.store.is_exclusive() { Loss::Server } else { Loss::Lease };
         while !self.stop.is_cancelled() {
-            if let Err(error) = self.recover().await {
-                tracing::warn!(%error, "cannot look for runs whose worker went away");
+            match self.recover(loss).await {
+                Ok(()) if loss == Loss::Server => loss = Loss::Worker,
+                Ok(()) => {}
+                Err(error) => report(&error, "cannot look for runs whose worker went away"),
             }
             if let Err(error) = self.supersede().await {
-                tracing::warn!(%error, "cannot look for runs whose place others take");
+                report(&error, "cannot look for runs whose place others take");
             }
             if let Err(error) = self.claim(&mut workers).await {
-                tracing::warn!(%error, "cannot look for runs that wait");
+                report(&error, "cannot look for runs that wait");
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
@@ -112,22 +115,31 @@ impl EngineTask {
         });
     }
 
-    /// Ends attempts whose lease ran out. Each is taken once, whoever else looks: the guard sees to it.
-    async fn recover(&self) -> Result<(), WriteError> {
-        let now = Timestamp::now();
-        for (key, _) in self.shared.store.lapsed(now).await? {
-            skip_fault(key, self.take(key, now).await)?;
+    /// Ends attempts that nobody carries out. Each is taken once, whoever else looks: the guard sees to it.
+    ///
+    /// What is carried out here is left alone whatever its lease says: its worker lets go of it by itself, by a clock that nobody sets.
+    async fn recover(&self, loss: Loss) -> Result<(), WriteError> {
+        let now = Timestamp::wall();
+        let before = match loss {
+            Loss::Lease => now,
+            // Nobody else can carry a run out, so no lease counts; only the one that never ends, of a run that waits for a person.
+            Loss::Server | Loss::Worker => Timestamp(i64::MAX),
+        };
+        for (run, _) in self.shared.store.lapsed(before).await? {
+            if !self.shared.running().contains_key(&run) {
+                skip_fault(run, self.take(Lost { run, loss, before, now }).await)?;
+            }
         }
         Ok(())
     }
 
-    /// Ends an attempt whose lease ran out.
-    async fn take(&self, key: RunKey, now: Timestamp) -> Result<(), WriteError> {
-        let (store, options) = (&self.shared.store, &self.shared.options);
+    /// Ends an attempt that nobody carries out.
+    async fn take(&self, lost: Lost) -> Result<(), WriteError> {
+        let (key, store, options) = (lost.run, &self.shared.store, &self.shared.options);
         let (run, write) = match store.assignment(key).await {
             Ok(None) => return Ok(()),
             Ok(Some(assignment)) => {
-                let write = lapsed(key, &assignment, now);
+                let write = lapsed(lost, &assignment);
                 (assignment.run, write)
             }
             Err(error) if error.is_retryable() => return Err(error.into()),
@@ -135,7 +147,7 @@ impl EngineTask {
             Err(error) => {
                 let Some(run) = store.run(key).await? else { return Ok(()) };
                 tracing::error!(run = key.0, %error, "cannot read what a run was to do");
-                let write = lost(key, &run, now, "what it was to do cannot be read");
+                let write = unreadable(lost, &run, "what it was to do cannot be read");
                 (run, write)
             }
         };
@@ -150,6 +162,14 @@ impl EngineTask {
         sweep_attempt(&workspace).await;
         discard(&workspace).await;
         Ok(())
+    }
+}
+
+/// Logs what went wrong. What the database cannot do just now is reported by the journal's writer, once.
+fn report(error: &WriteError, what: &str) {
+    match error {
+        WriteError::Store(error) if error.is_retryable() => tracing::debug!(%error, "{what}"),
+        error => tracing::warn!(%error, "{what}"),
     }
 }
 

@@ -12,8 +12,39 @@ use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
 /// not begun for ever.
 const RESUMES: u32 = 100;
 
-/// Why a run is recovered.
-const LAPSED: &str = "its worker went away: the lease ran out";
+/// Why a run is recovered: its worker is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// Where several servers share the database, nobody has extended its lease in time.
+    Lease,
+    /// The server that carried it out is gone, and this one has started since.
+    Server,
+    /// This server carried it out and could not go on.
+    Worker,
+}
+
+impl Loss {
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Lease => "its worker went away: the lease ran out",
+            Self::Server => "its worker went away: the server that held its lease was stopped or killed",
+            Self::Worker => "its worker went away: it could not go on, and the server's log says why",
+        }
+    }
+}
+
+/// A run that nobody carries out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    /// The run.
+    pub(super) run: RunKey,
+    /// Why.
+    pub(super) loss: Loss,
+    /// Its lease ends before this moment.
+    pub(super) before: Timestamp,
+    /// When it was found.
+    pub(super) now: Timestamp,
+}
 
 /// How a worker's attempt is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,27 +55,33 @@ pub(super) enum Cut {
     Stop,
 }
 
-/// Ends a lapsed attempt. Whoever has asked for its end, or rejected it, gets that.
-pub(super) fn lapsed(key: RunKey, assignment: &Assignment, now: Timestamp) -> Write {
+/// Ends an attempt that nobody carries out. Whoever has asked for its end, or rejected it, gets that.
+pub(super) fn lapsed(lost: Lost, assignment: &Assignment) -> Write {
     let Assignment { run, answer, cancel_by, .. } = assignment;
-    let write = cut_off(key, run, Some(cancel_by.is_some()), now);
-    let late = |verdict: Verdict| Verdict { reason: format!("{}; {LAPSED}", verdict.reason), ..verdict };
+    let write = cut_off(lost, run, Some(cancel_by.is_some()));
+    let why = lost.loss.reason();
+    let late = |verdict: Verdict| Verdict { reason: format!("{}; {why}", verdict.reason), ..verdict };
     match (cancel_by, answer) {
         (Some(by), _) => late(cancelled(by)).finish(write),
         (None, Some(answer)) if !answer.approved => late(rejected(&answer.by)).finish(write),
-        _ => interrupt(write, assignment, LAPSED.to_owned(), Cut::Lapse),
+        _ => interrupt(write, assignment, why.to_owned(), Cut::Lapse),
     }
 }
 
-/// Ends a lapsed attempt of which nobody can tell how it would go on, for this reason.
-pub(super) fn lost(key: RunKey, run: &Run, now: Timestamp, why: &str) -> Write {
-    end(cut_off(key, run, None, now), format!("{LAPSED}; {why}"), None)
+/// Ends an attempt that nobody carries out, and of which nobody can tell how it would go on, for this reason.
+pub(super) fn unreadable(lost: Lost, run: &Run, why: &str) -> Write {
+    end(cut_off(lost, run, None), format!("{}; {why}", lost.loss.reason()), None)
 }
 
-/// What becomes of the phases: the one it was in, and those that it did not reach.
-fn cut_off(key: RunKey, run: &Run, cancelled: Option<bool>, now: Timestamp) -> Write {
-    let guard = Guard::Lapsed { attempt: run.attempt, now, head: run.head, cancelled };
-    let mut write = Write::new(key, guard, Change::None);
+fn cut_off(lost: Lost, run: &Run, cancelled: Option<bool>) -> Write {
+    let guard = Guard::Lapsed { attempt: run.attempt, now: lost.before, head: run.head, cancelled };
+    let mut write = Write::new(lost.run, guard, Change::None);
+    close_phases(&mut write, run, lost.now);
+    write
+}
+
+/// Says what becomes of the phases of an attempt that ends now: the one it was in has failed, and those after it are skipped.
+pub(super) fn close_phases(write: &mut Write, run: &Run, now: Timestamp) {
     for phase in &run.phases {
         let (state, duration_ms) = match phase.state {
             PhaseState::Started => (PhaseState::Failed, phase.started_at.map(|at| now.since(at))),
@@ -53,7 +90,6 @@ fn cut_off(key: RunKey, run: &Run, cancelled: Option<bool>, now: Timestamp) -> W
         };
         write.add_phase(PhaseChange { name: phase.name.clone(), state, exit_code: None, duration_ms, carried: false });
     }
-    write
 }
 
 /// Makes a write that says how the phases end into one that ends the attempt, for this reason; and goes on with the next attempt if the

@@ -6,13 +6,16 @@
 //! happens is journaled. Knows no HTTP.
 
 mod attempt;
+mod clock;
 mod commands;
 mod dispatch;
 mod interruption;
+mod lease;
 mod lines;
 mod output;
 mod places;
 mod process;
+mod shortage;
 pub mod supervisor;
 mod sweep;
 mod tries;

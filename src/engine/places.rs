@@ -4,13 +4,39 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::shortage::MayPass;
 use super::worker::Worker;
 use crate::model::param::PROJECT;
 use crate::model::{Answer, Param, ParamKind, ParamValue, Pipeline, Run};
 
+/// Why a run has no place to work in.
+#[derive(Debug)]
+pub(super) struct NoPlace {
+    message: String,
+    may_pass: bool,
+}
+
+impl NoPlace {
+    fn of_disk(what: &str, error: &std::io::Error) -> Self {
+        Self { message: format!("{what}: {error}"), may_pass: error.may_pass() }
+    }
+}
+
+impl std::fmt::Display for NoPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl MayPass for NoPlace {
+    fn may_pass(&self) -> bool {
+        self.may_pass
+    }
+}
+
 impl Worker {
     /// What the attempt keeps between its phases, and what a person has answered: there for commands to read.
-    pub(super) async fn workspace(&self, run: &Run, answer: Option<&Answer>) -> Result<PathBuf, String> {
+    pub(super) async fn workspace(&self, run: &Run, answer: Option<&Answer>) -> Result<PathBuf, NoPlace> {
         let made = async {
             let folder = self.shared.options.workspaces.make(&run.id, run.attempt).await?;
             if let Some(answer) = answer {
@@ -18,26 +44,28 @@ impl Worker {
             }
             Ok::<_, std::io::Error>(folder)
         };
-        made.await.map_err(|error| format!("cannot make its workspace: {error}"))
+        made.await.map_err(|error| NoPlace::of_disk("cannot make its workspace", &error))
     }
 
     /// Where the run works: its project, or a folder of its own, which is empty when the attempt begins.
     ///
     /// # Errors
-    /// A sentence: the project is no longer where it may be (since it was asked for, a link may have taken its place), or
+    /// The project is no longer where it may be (since it was asked for, a link may have taken its place), or
     /// the folder cannot be made.
-    pub(super) async fn folder(&self, run: &Run, pipeline: &Pipeline, begins: bool) -> Result<PathBuf, String> {
+    pub(super) async fn folder(&self, run: &Run, pipeline: &Pipeline, begins: bool) -> Result<PathBuf, NoPlace> {
         let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
         if pipeline.params.iter().any(is_project)
             && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
         {
-            return self.shared.options.projects.resolve(project).map_err(|refusal| refusal.to_string());
+            let refused = |message: String| NoPlace { message, may_pass: false };
+            return self.shared.options.projects.resolve(project).map_err(|refusal| refused(refusal.to_string()));
         }
         let folder = self.shared.options.scratch.join(run.id.as_str());
         if !begins {
             return Ok(folder);
         }
-        empty(&folder).await.map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        let what = format!("cannot make {}", folder.display());
+        empty(&folder).await.map_err(|error| NoPlace::of_disk(&what, &error))?;
         Ok(folder)
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::commands::Variables;
 use super::output::{Reported, Told, journal_all};
 use super::places::enter;
+use super::shortage::Waited;
 use super::verdict::Ended;
 use super::worker::Worker;
 use crate::journal::WriteError;
@@ -67,10 +68,11 @@ impl Worker {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {
             return Ok((Ended::Stopped, Told::default()));
         }
-        let started = self.shared.options.commands.start(&spec.run, folder, variables);
-        let (mut process, outputs) = match started {
-            Ok(started) => started,
-            Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
+        let start = || std::future::ready(self.shared.options.commands.start(&spec.run, folder, variables.clone()));
+        let (mut process, outputs) = match self.when_it_can(Some(name), "the phase waits to be started", start).await? {
+            Waited::Done(Ok(started)) => started,
+            Waited::Done(Err(error)) => return Ok((Ended::NotStarted(error), Told::default())),
+            Waited::Stopped => return Ok((Ended::Stopped, Told::default())),
         };
         let reported = Reported::new(Told { given, ..Told::default() });
         let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported);
@@ -122,10 +124,15 @@ impl Worker {
         if outputs_done.is_none() {
             // Everything that could print has ended, so the pipes close now; the limit is for a descriptor that was
             // handed to a process which is none of ours.
-            match tokio::time::timeout(OUTPUTS_CLOSE, journaled).await {
-                Ok(result) => result?,
-                Err(_) => {
-                    tracing::warn!(run = self.lease.run.0, phase = %name, "a foreign process holds the outputs open")
+            loop {
+                match tokio::time::timeout(OUTPUTS_CLOSE, &mut journaled).await {
+                    Ok(result) => break result?,
+                    // What was printed waits for the database, and is not lost.
+                    Err(_) if self.shared.journal.health().is_waiting() => {}
+                    Err(_) => {
+                        tracing::warn!(run = self.lease.run.0, phase = %name, "a foreign process holds the outputs open");
+                        break;
+                    }
                 }
             }
         }

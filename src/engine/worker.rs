@@ -10,13 +10,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::interruption::{Cut, interrupt};
-use super::verdict::Finished;
+use super::clock::{self, Timed};
+use super::interruption::{Cut, close_phases, interrupt};
+use super::lease::{Answer, LeaseKeeper};
+use super::sweep::sweep_attempt;
+use super::verdict::{Finished, cancelled, failed};
 use super::workspace::discard;
 use crate::journal::WriteError;
-use crate::model::kinds::PhaseChange;
+use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::{End, Status, Timestamp, Transition};
-use crate::store::{Assignment, Change, Guard, Lease, NewFrame, RunKey, Write};
+use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, RunKey, StoreError, Write};
 
 /// How long a worker waits before it asks a database again that did not answer.
 const RETRY: Duration = Duration::from_millis(200);
@@ -25,6 +28,8 @@ const RETRY: Duration = Duration::from_millis(200);
 pub struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) lease: Lease,
+    /// The latest time that the run had when it was claimed.
+    latest: Timestamp,
     /// Someone asked for the end of this run.
     pub(super) cancel: CancellationToken,
     /// The server is stopping.
@@ -41,16 +46,11 @@ impl Worker {
     ) -> Result<Option<Self>, WriteError> {
         let owner = shared.options.owner.clone();
         let reason = format!("claimed by {owner}");
-        let change = Change::Claim { owner, until: later(Timestamp::now(), shared.options.lease) };
+        let change = Change::Claim { owner, until: later(Timestamp::wall(), shared.options.lease) };
         let mut claim = Write::new(run, Guard::Standing(Status::Pending, attempt), change);
         claim.frames.push(NewFrame::status(Transition::Claim, reason));
         match shared.journal.write(claim).await {
-            Ok(won) => Ok(Some(Self {
-                shared: Arc::clone(shared),
-                lease: Lease { run, attempt, token: won.token },
-                cancel: CancellationToken::new(),
-                stop,
-            })),
+            Ok(won) => Ok(Some(Self::new(shared, attempt, &won, stop))),
             Err(WriteError::Refused) => Ok(None),
             Err(error) => Err(error),
         }
@@ -63,24 +63,25 @@ impl Worker {
         attempt: u32,
         stop: CancellationToken,
     ) -> Result<Option<Self>, WriteError> {
-        let until = later(Timestamp::now(), shared.options.lease);
+        let until = later(Timestamp::wall(), shared.options.lease);
         let change = Change::Resume { owner: shared.options.owner.clone(), until };
         match shared.journal.write(Write::new(run, Guard::Answered(attempt), change)).await {
-            Ok(won) => {
-                let worker = Self {
-                    shared: Arc::clone(shared),
-                    lease: Lease { run, attempt, token: won.token },
-                    cancel: CancellationToken::new(),
-                    stop,
-                };
-                if won.cancel_by.is_some() {
-                    worker.cancel.cancel();
-                }
-                Ok(Some(worker))
-            }
+            Ok(won) => Ok(Some(Self::new(shared, attempt, &won, stop))),
             Err(WriteError::Refused) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn new(shared: &Arc<Shared>, attempt: u32, won: &Committed, stop: CancellationToken) -> Self {
+        let worker = Self {
+            shared: Arc::clone(shared),
+            lease: Lease { run: won.run, attempt, token: won.token },
+            latest: won.clock,
+            cancel: CancellationToken::new(),
+            stop,
+        };
+        worker.hear_cancel(won);
+        worker
     }
 
     /// The claim that this worker has won.
@@ -95,9 +96,18 @@ impl Worker {
 
     /// Carries the attempt out.
     pub async fn work(self) {
+        let clock = clock::of_attempt(self.latest);
+        Timed::new(clock, self.work_to_the_end()).await;
+    }
+
+    async fn work_to_the_end(&self) {
         let done = tokio::select! {
             done = self.carry_out() => done,
             () = self.keep_lease() => Err(WriteError::Refused),
+        };
+        let done = match done {
+            Err(WriteError::Store(StoreError::Full(_))) => self.end_without_room().await,
+            done => done,
         };
         if let Err(error) = done {
             // The lease is gone or the database is: recovery will say what became of the run.
@@ -108,23 +118,57 @@ impl Worker {
     /// Extends the lease until it is lost. Hears, too, whether someone asked for the end through another instance.
     async fn keep_lease(&self) {
         let lease = self.shared.options.lease;
-        let mut valid_until = Instant::now() + lease;
+        let mut keeper = LeaseKeeper::new(lease, self.shared.store.is_exclusive());
+        let claimed = Instant::now();
         loop {
-            tokio::time::sleep(lease / 3).await;
-            let asked = Instant::now();
-            let extend = self.write(Change::Extend { until: later(Timestamp::now(), lease) });
-            match tokio::time::timeout_at(valid_until, self.shared.journal.write(extend)).await {
-                Ok(Ok(extended)) => {
-                    valid_until = asked + lease;
-                    if extended.cancel_by.is_some() {
-                        self.cancel.cancel();
-                    }
+            tokio::time::sleep(keeper.pause()).await;
+            let asked = claimed.elapsed();
+            let extend =
+                self.shared.journal.write(self.write(Change::Extend { until: later(Timestamp::wall(), lease) }));
+            let answer = match keeper.answer_by() {
+                Some(by) => tokio::time::timeout_at(claimed + by, extend).await.ok(),
+                None => Some(extend.await),
+            };
+            let answer = match answer {
+                Some(Ok(extended)) => {
+                    self.hear_cancel(&extended);
+                    Answer::Extended
                 }
-                Ok(Err(WriteError::Store(error))) if error.is_retryable() && Instant::now() < valid_until => {}
-                // Refused, or no answer in time: by now another worker may hold the run.
-                _ => return,
+                Some(Err(WriteError::Store(error))) if error.is_retryable() => Answer::Unavailable,
+                Some(Err(WriteError::Store(_))) | None => Answer::None,
+                Some(Err(_)) => Answer::Refused,
+            };
+            if !keeper.hear(answer, asked, claimed.elapsed()) {
+                return;
             }
         }
+    }
+
+    /// Ends the run if a write says that someone asked for it.
+    pub(super) fn hear_cancel(&self, committed: &Committed) {
+        if committed.cancel_by.is_some() {
+            self.cancel.cancel();
+        }
+    }
+
+    /// Ends an attempt whose activity the journal does not wait to write any longer, since the disk is full. Its command is ended by now.
+    async fn end_without_room(&self) -> Result<(), WriteError> {
+        let assignment = self.assignment().await?;
+        let mut write = self.write(Change::None);
+        close_phases(&mut write, &assignment.run, Timestamp::now());
+        let verdict = match &assignment.cancel_by {
+            Some(by) => cancelled(by),
+            None => failed(Failure {
+                code: "disk_full".to_owned(),
+                message: "the disk is full: there was no room for what the run reports. Make room and run it again"
+                    .to_owned(),
+                retryable: true,
+            }),
+        };
+        let workspace = self.shared.options.workspaces.of(&assignment.run.id, assignment.run.attempt);
+        sweep_attempt(&workspace).await;
+        discard(&workspace).await;
+        self.shared.journal.write(verdict.finish(write)).await.map(drop)
     }
 
     async fn carry_out(&self) -> Result<(), WriteError> {
@@ -149,11 +193,18 @@ impl Worker {
 
     /// What is to be done, and how it stands. Asked for until the database answers, or the lease is lost.
     async fn assignment(&self) -> Result<Assignment, WriteError> {
+        self.read(|| self.shared.store.assignment(self.lease.run)).await?.ok_or(WriteError::Refused)
+    }
+
+    /// Asks the database until it answers, or the lease is lost.
+    pub(super) async fn read<T, F>(&self, ask: impl Fn() -> F) -> Result<T, WriteError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         loop {
-            match self.shared.store.assignment(self.lease.run).await {
-                Ok(assignment) => return assignment.ok_or(WriteError::Refused),
+            match ask().await {
                 Err(error) if error.is_retryable() => tokio::time::sleep(RETRY).await,
-                Err(error) => return Err(error.into()),
+                answer => return Ok(answer?),
             }
         }
     }

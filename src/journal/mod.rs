@@ -11,21 +11,25 @@
 
 mod changes;
 mod crowd;
+mod health;
 #[cfg(test)]
 mod interleavings;
 mod reader;
 mod ring;
+mod room;
 mod sync;
 mod tail;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::store::{Clearing, Committed, Created, Mark, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
 
 use changes::Changes;
 pub use changes::{ListReader, ListStep};
 pub use crowd::{Crowd, Offered, Outlet, Seat};
+pub use health::Health;
 pub use reader::{Reader, Step};
 pub use ring::Form;
 use sync::watch;
@@ -77,6 +81,25 @@ impl Journal {
         (Self { store, tails, changes, outbox, writer }, task)
     }
 
+    /// The same journal for who wants an answer within about this time: a write that the database has not taken by then is refused
+    /// as retryable, and never happens. All others wait for as long as it takes.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { writer: self.writer.with_patience(patience), ..self.clone() }
+    }
+
+    /// Whether the database takes what is written.
+    pub fn health(&self) -> &Health {
+        &self.writer.health
+    }
+
+    /// Writes nothing, to find out whether the database takes anything.
+    ///
+    /// # Errors
+    /// [`WriteError::Store`], [`WriteError::Closed`].
+    pub async fn probe(&self) -> Result<(), WriteError> {
+        self.writer.carry_out(Op::Probe).await.map(drop)
+    }
+
     /// Creates a pending run, or finds the one that its idempotency key names.
     ///
     /// # Errors
@@ -88,7 +111,9 @@ impl Journal {
             Outcome::KeyConflict => Err(WriteError::KeyConflict),
             Outcome::KeyOfDeleted => Err(WriteError::KeyOfDeleted),
             Outcome::Marked => Err(WriteError::Busy),
-            Outcome::Committed(_) | Outcome::Cleared { .. } | Outcome::Refused => Err(WriteError::Refused),
+            Outcome::Committed(_) | Outcome::Cleared { .. } | Outcome::Nothing | Outcome::Refused => {
+                Err(WriteError::Refused)
+            }
         }
     }
 

@@ -1,17 +1,31 @@
 //! The writer: one task that owns all writing. Collect, commit, and only then tell.
+//!
+//! What the database does not take for a reason that passes is tried again, in order, until it is taken: the jobs behind it wait, so
+//! memory is bounded, and in the end the command that prints waits too. Who asked with [patience](Handle::with_patience) may withdraw
+//! meanwhile, between two tries; then it never happens. While the disk is full, [`room`](super::room) says what is written all the same.
 
+mod full_disk;
+mod job;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::WriteError;
 use super::changes::{Changes, News};
+use super::health::Health;
+use super::room::{Shares, activity};
 use super::sync::time::{self, Instant};
 use super::sync::watch;
 use super::tail::Tails;
-use crate::store::{Change, Op, Outcome, Store, StoreError, Write};
+use crate::model::kinds::Failure;
+use crate::model::{Body, OutageKind};
+use crate::store::{Change, NewFrame, Op, Outcome, Store, StoreError, Write};
+
+pub use job::Handle;
+use job::{Job, WAITING, Written, back, split};
 
 /// How writes are put together.
 #[derive(Clone, Copy, Debug)]
@@ -22,52 +36,25 @@ pub struct GroupCommit {
     pub enough: usize,
     /// About how many bytes of frames one transaction takes.
     pub size: usize,
-    /// How long a commit is tried while the database is busy or away.
-    pub patience: Duration,
+    /// How long a run waits for room on a full disk before it is ended.
+    pub disk_wait: Duration,
 }
+
+/// How long a run waits for room on a full disk, if nothing else is said.
+const DISK_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// The wait before a commit is tried again; each is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest of these waits.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long activity waits for the database before its journal says so.
+const NOTE_AFTER: Duration = Duration::from_secs(5);
 
 impl Default for GroupCommit {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(1), enough: 64 << 10, size: 1 << 20, patience: Duration::from_secs(30) }
-    }
-}
-
-/// How many writes may wait for the writer. Who comes then waits in turn, and so in the end does the child that prints.
-const WAITING: usize = 256;
-
-struct Job {
-    op: Op,
-    answer: oneshot::Sender<Result<Outcome, WriteError>>,
-}
-
-/// How much was written since the start.
-#[derive(Default)]
-struct Written {
-    commits: AtomicU64,
-    frames: AtomicU64,
-}
-
-/// The way to the writer.
-#[derive(Clone)]
-pub struct Handle {
-    jobs: mpsc::Sender<Job>,
-    written: Arc<Written>,
-}
-
-impl Handle {
-    /// Carries out `op`. When this returns, it is durable and readers have heard of it.
-    ///
-    /// # Errors
-    /// The database did not take it, or the journal is closed.
-    pub async fn carry_out(&self, op: Op) -> Result<Outcome, WriteError> {
-        let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { op, answer }).await.map_err(|_| WriteError::Closed)?;
-        answered.await.map_err(|_| WriteError::Closed)?
-    }
-
-    /// How many transactions and how many frames were written since the start.
-    pub fn written(&self) -> (u64, u64) {
-        (self.written.commits.load(Ordering::Relaxed), self.written.frames.load(Ordering::Relaxed))
+        Self { interval: Duration::from_millis(1), enough: 64 << 10, size: 1 << 20, disk_wait: DISK_WAIT }
     }
 }
 
@@ -80,6 +67,10 @@ pub struct WriterTask {
     outbox: Arc<watch::Sender<u64>>,
     group: GroupCommit,
     jobs: mpsc::Receiver<Job>,
+    /// What was held back while the disk was full; it goes before what comes.
+    held: VecDeque<Job>,
+    shares: Shares,
+    health: Arc<Health>,
     written: Arc<Written>,
 }
 
@@ -91,22 +82,36 @@ pub fn new(
     group: GroupCommit,
 ) -> (Handle, WriterTask) {
     let (sender, jobs) = mpsc::channel(WAITING);
-    let written = Arc::<Written>::default();
-    (
-        Handle { jobs: sender, written: Arc::clone(&written) },
-        WriterTask { store, tails, changes, outbox, group, jobs, written },
-    )
+    let (written, health) = (Arc::<Written>::default(), Arc::<Health>::default());
+    let handle = Handle { jobs: sender, written: Arc::clone(&written), health: Arc::clone(&health), patience: None };
+    let (held, shares) = (VecDeque::new(), Shares::default());
+    (handle, WriterTask { store, tails, changes, outbox, group, jobs, held, shares, health, written })
+}
+
+/// Why a batch was not written yet.
+enum Waits {
+    /// The disk is full.
+    ForRoom(Vec<Job>),
+    /// One of it does not fit the database.
+    Unfit(Vec<Job>, StoreError),
 }
 
 impl WriterTask {
     /// Writes until there is nobody left to write for.
     pub async fn run(mut self) {
         let mut last_commit: Option<Instant> = None;
-        while let Some(first) = self.jobs.recv().await {
+        while let Some(first) = self.next().await {
             let until = last_commit.map(|at| at + self.group.interval);
             let jobs = self.collect(first, until).await;
             last_commit = Some(Instant::now());
             self.commit(jobs).await;
+        }
+    }
+
+    async fn next(&mut self) -> Option<Job> {
+        match self.held.pop_front() {
+            Some(job) => Some(job),
+            None => self.jobs.recv().await,
         }
     }
 
@@ -115,12 +120,13 @@ impl WriterTask {
         let mut size = self.weight(&first.op);
         let mut jobs = vec![first];
         while size < self.group.size {
-            let next = match (self.jobs.try_recv(), until) {
-                (Ok(job), _) => Some(job),
-                (Err(_), Some(until)) if size < self.group.enough => {
+            let waiting = self.held.pop_front().or_else(|| self.jobs.try_recv().ok());
+            let next = match (waiting, until) {
+                (Some(job), _) => Some(job),
+                (None, Some(until)) if size < self.group.enough => {
                     time::timeout_at(until, self.jobs.recv()).await.ok().flatten()
                 }
-                (Err(_), _) => None,
+                (None, _) => None,
             };
             let Some(job) = next else { break };
             size += self.weight(&job.op);
@@ -133,52 +139,84 @@ impl WriterTask {
     fn weight(&self, op: &Op) -> usize {
         match op {
             Op::Create(_) => 1024,
-            Op::Mark(_) => 256,
+            Op::Mark(_) | Op::Probe => 256,
             Op::Write(write) => write.size(),
             // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction besides.
             Op::Clear(_) => self.group.size,
         }
     }
 
-    async fn commit(&self, jobs: Vec<Job>) {
-        let (ops, answers): (Vec<Op>, Vec<_>) = jobs.into_iter().map(|job| (job.op, job.answer)).unzip();
-        let results = match self.try_commit(&ops).await {
-            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            Err(error) if error.is_retryable() || ops.len() == 1 => vec![Err(WriteError::Store(error)); ops.len()],
-            // One of them does not fit the database; the others must not suffer for it.
-            Err(_) => {
-                let mut results = Vec::with_capacity(ops.len());
-                for op in &ops {
-                    let outcome = self.try_commit(std::slice::from_ref(op)).await;
-                    results.push(
-                        outcome.map_err(WriteError::Store).and_then(|mut one| one.pop().ok_or(WriteError::Closed)),
-                    );
-                }
-                results
+    async fn commit(&mut self, jobs: Vec<Job>) {
+        match self.commit_all(jobs).await {
+            Ok(()) => {}
+            Err(Waits::ForRoom(jobs)) => self.wait_for_room(jobs).await,
+            Err(Waits::Unfit(jobs, error)) if jobs.len() == 1 => {
+                jobs.into_iter().for_each(|job| job.answer(Err(error.clone().into())));
             }
-        };
-        for (answer, result) in answers.into_iter().zip(results) {
-            // Who asked may be gone; what was written stays written.
-            let _ = answer.send(result);
+            // The others must not suffer for it.
+            Err(Waits::Unfit(jobs, _)) => {
+                let mut jobs = VecDeque::from(jobs);
+                while let Some(job) = jobs.pop_front() {
+                    match self.commit_all(vec![job]).await {
+                        Ok(()) => {}
+                        Err(Waits::Unfit(jobs, error)) => {
+                            jobs.into_iter().for_each(|job| job.answer(Err(error.clone().into())));
+                        }
+                        Err(Waits::ForRoom(mut waits)) => {
+                            waits.extend(jobs);
+                            return self.wait_for_room(waits).await;
+                        }
+                    }
+                }
+            }
         }
     }
 
-    /// Commits, again and again while the database is busy, and then tells the readers.
-    async fn try_commit(&self, ops: &[Op]) -> Result<Vec<Outcome>, StoreError> {
-        let give_up = Instant::now() + self.group.patience;
-        let mut pause = Duration::from_millis(10);
-        let outcomes = loop {
-            match self.store.commit(ops).await {
-                Err(error) if error.is_retryable() && Instant::now() + pause < give_up => {
-                    tracing::warn!(%error, "the journal waits for the database");
-                    time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(1));
-                }
-                result => break result?,
+    /// Commits and answers, again and again while the database is locked or away. Those that are withdrawn meanwhile are left out.
+    async fn commit_all(&mut self, mut jobs: Vec<Job>) -> Result<(), Waits> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            jobs.retain(Job::begin);
+            if jobs.is_empty() {
+                return Ok(());
             }
-        };
-        self.written.commits.fetch_add(1, Ordering::Relaxed);
-        for (op, outcome) in ops.iter().zip(&outcomes) {
+            let note = self.health.waited().and_then(|(kind, waited)| outage_note(kind, waited));
+            let (ops, askers) = split(jobs);
+            self.health.began();
+            let written = match &note {
+                None => self.store.commit(&ops).await,
+                Some(note) => self.store.commit(&ops.iter().map(|op| noted(op, note)).collect::<Vec<_>>()).await,
+            };
+            let error = match written {
+                Ok(outcomes) => {
+                    self.health.succeeded();
+                    self.tell(&ops, &outcomes);
+                    askers.into_iter().zip(outcomes).for_each(|(asker, outcome)| asker.answer(Ok(outcome)));
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            jobs = back(ops, askers);
+            if !error.is_retryable() {
+                self.health.succeeded();
+                return Err(Waits::Unfit(jobs, error));
+            }
+            self.health.failed(&error);
+            if matches!(error, StoreError::Full(_)) {
+                return Err(Waits::ForRoom(jobs));
+            }
+            time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Tells the readers what was written.
+    fn tell(&mut self, ops: &[Op], outcomes: &[Outcome]) {
+        if ops.iter().any(|op| !matches!(op, Op::Probe)) {
+            self.written.commits.fetch_add(1, Ordering::Relaxed);
+        }
+        for (op, outcome) in ops.iter().zip(outcomes) {
+            self.shares.note(op, outcome);
             match (op, outcome) {
                 // A heartbeat extends a lease without a frame; there is nothing to tell.
                 (_, Outcome::Committed(committed)) if !committed.frames.is_empty() => {
@@ -198,9 +236,41 @@ impl WriterTask {
                 true
             });
         }
-        self.changes.publish(ops.iter().zip(&outcomes).filter_map(|(op, outcome)| listed(op, outcome)));
-        Ok(outcomes)
+        self.changes.publish(ops.iter().zip(outcomes).filter_map(|(op, outcome)| listed(op, outcome)));
     }
+}
+
+/// What the journals of runs say of an outage, once it has lasted for a while.
+fn outage_note(kind: OutageKind, waited: Duration) -> Option<Body> {
+    if waited < NOTE_AFTER {
+        return None;
+    }
+    let seconds = waited.as_secs();
+    let (code, message) = match kind {
+        OutageKind::DiskFull => {
+            ("disk_full", format!("the disk of the database was full: activity was held back for {seconds} s"))
+        }
+        OutageKind::Locked => (
+            "database_unavailable",
+            format!("another program had locked the database: activity waited for {seconds} s"),
+        ),
+        OutageKind::Unavailable => {
+            ("database_unavailable", format!("the database was not available: activity waited for {seconds} s"))
+        }
+    };
+    Some(Body::Error(Failure { code: code.to_owned(), message, retryable: true }))
+}
+
+/// The op, with a note at its end if it is activity that has waited: its lines were printed before.
+fn noted(op: &Op, note: &Body) -> Op {
+    let mut op = op.clone();
+    if let (Some(_), Op::Write(write)) = (activity(&op), &mut op)
+        && let Some(last) = write.frames.last()
+    {
+        let (ts, phase) = (last.ts, last.phase.clone());
+        write.frames.push(NewFrame { ts, phase, kind: note.kind().into(), data: note.data().into() });
+    }
+    op
 }
 
 fn deliveries(outcome: &Outcome) -> usize {
@@ -230,10 +300,15 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
                 Change::Delete { id } => Some(News::Deleted(run, id.clone())),
             }
         }
-        (Op::Create(_) | Op::Clear(_) | Op::Mark(_), Outcome::Committed(_))
+        (Op::Create(_) | Op::Clear(_) | Op::Mark(_) | Op::Probe, Outcome::Committed(_))
         | (
             _,
-            Outcome::KeyConflict | Outcome::KeyOfDeleted | Outcome::Cleared { .. } | Outcome::Marked | Outcome::Refused,
+            Outcome::KeyConflict
+            | Outcome::KeyOfDeleted
+            | Outcome::Cleared { .. }
+            | Outcome::Marked
+            | Outcome::Nothing
+            | Outcome::Refused,
         ) => None,
     }
 }

@@ -60,6 +60,8 @@ pub enum Code {
     TooManyAttempts,
     /// The database did not answer in time, or is busy.
     DatabaseUnavailable,
+    /// The disk of the database is full.
+    DiskFull,
     /// The reader was so slow that what it missed is not told any more; it has to read anew.
     Lagged,
     /// The server is stopping.
@@ -98,6 +100,7 @@ impl Code {
             | Self::Lagged
             | Self::ShuttingDown
             | Self::Unreachable => 503,
+            Self::DiskFull => 507,
         }
     }
 
@@ -130,6 +133,7 @@ impl Code {
             Self::Unauthorized => "A token is needed",
             Self::TooManyAttempts => "Too many wrong tokens",
             Self::DatabaseUnavailable => "The database is not available",
+            Self::DiskFull => "The disk is full",
             Self::Lagged => "Too much has changed",
             Self::ShuttingDown => "The server is stopping",
             Self::Internal => "The server made a mistake",
@@ -145,6 +149,7 @@ impl Code {
                 | Self::HookSecretMissing
                 | Self::TooManyAttempts
                 | Self::DatabaseUnavailable
+                | Self::DiskFull
                 | Self::Lagged
                 | Self::ShuttingDown
                 | Self::Unreachable

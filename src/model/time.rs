@@ -13,16 +13,64 @@ pub struct Timestamp(pub i64);
 thread_local! {
     /// The clock of a simulation that runs on this thread.
     static SIMULATED: std::cell::Cell<Option<fn() -> Timestamp>> = const { std::cell::Cell::new(None) };
+    /// The steady clock of the work that this thread does now.
+    static STEADY: std::cell::Cell<Option<SteadyClock>> = const { std::cell::Cell::new(None) };
+}
+
+/// A clock that nobody sets: it began at a moment and goes on by the machine's uptime. What happens in one piece of work is timed by
+/// one of these, so that its durations are true also if the machine's clock is set meanwhile.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Clone, Copy, Debug)]
+pub struct SteadyClock {
+    /// Milliseconds that the machine is up, suspends included.
+    uptime_ms: fn() -> i64,
+    /// What to add to them.
+    offset_ms: i64,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl SteadyClock {
+    /// A clock at which it is `at` now, and which goes on by this uptime in milliseconds.
+    pub fn starting_at(at: Timestamp, uptime_ms: fn() -> i64) -> Self {
+        Self { uptime_ms, offset_ms: at.0.saturating_sub(uptime_ms()) }
+    }
+
+    /// The moment now, by this clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp((self.uptime_ms)().saturating_add(self.offset_ms))
+    }
+
+    /// Does something on this thread for which it is this clock's time.
+    pub fn during<T>(self, work: impl FnOnce() -> T) -> T {
+        /// Puts the clock before back, also if the work panics.
+        struct Restore(Option<SteadyClock>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                STEADY.set(self.0);
+            }
+        }
+        let _restore = Restore(STEADY.replace(Some(self)));
+        work()
+    }
 }
 
 impl Timestamp {
-    /// The moment now, by this machine's clock.
+    /// The moment now: by the steady clock of the work that this thread does ([`SteadyClock::during`]), else by the machine's.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn now() -> Self {
-        SIMULATED.with(|simulated| match simulated.get() {
+        match (SIMULATED.get(), STEADY.get()) {
+            (None, Some(clock)) => clock.now(),
+            _ => Self::wall(),
+        }
+    }
+
+    /// The moment now, by this machine's clock, which people and programs set.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn wall() -> Self {
+        match SIMULATED.get() {
             None => Self(jiff::Timestamp::now().as_millisecond()),
             Some(clock) => clock(),
-        })
+        }
     }
 
     /// Takes another clock for this thread: that of a simulation.
@@ -81,6 +129,21 @@ mod tests {
         for ms in [-62_135_596_800_000, -1, 0, 1, 999, 1_795_255_200_123] {
             assert_eq!(Timestamp(ms).to_string().parse::<Timestamp>().ok(), Some(Timestamp(ms)));
         }
+    }
+
+    #[test]
+    fn steady_clock_counts_uptime_from_its_beginning_and_only_while_it_is_used() {
+        use std::sync::atomic::{AtomicI64, Ordering};
+        static UPTIME: AtomicI64 = AtomicI64::new(5000);
+        let clock = SteadyClock::starting_at(Timestamp(70), || UPTIME.load(Ordering::Relaxed));
+        assert_eq!(clock.during(Timestamp::now), Timestamp(70));
+        UPTIME.store(5030, Ordering::Relaxed);
+        let inner = SteadyClock::starting_at(Timestamp(1), || UPTIME.load(Ordering::Relaxed));
+        let seen = clock.during(|| (inner.during(Timestamp::now), Timestamp::now(), Timestamp::wall()));
+        assert_eq!((seen.0, seen.1), (Timestamp(1), Timestamp(100)));
+        assert!(seen.2 > Timestamp(1_000_000) && Timestamp::now() >= seen.2);
+        let panicked = std::panic::catch_unwind(|| clock.during(|| panic!("as work may")));
+        assert!(panicked.is_err() && Timestamp::now() >= seen.2);
     }
 
     #[test]

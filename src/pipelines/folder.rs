@@ -44,9 +44,13 @@ fn named_by(rest: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
+/// Too many open files, of this program or of the whole system.
+const EMFILE: i32 = nix::errno::Errno::EMFILE as i32;
+const ENFILE: i32 = nix::errno::Errno::ENFILE as i32;
+
 /// Reads each `*.toml` of the folder, in the order of their names. Hidden files (editors keep their own there) are left out.
 ///
-/// A bad file is a fault of the snapshot; only a folder that cannot be listed is an error.
+/// A bad file is a fault of the snapshot; an error is a folder that cannot be listed, or a system without descriptors.
 pub(super) fn read(folder: &Path) -> io::Result<Snapshot> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -61,7 +65,14 @@ pub(super) fn read(folder: &Path) -> io::Result<Snapshot> {
     let mut snapshot = Snapshot::default();
     for path in files {
         let file = name_of(&path);
-        match read_file(&path, &file, &mut snapshot.secrets) {
+        let bytes = match read_bytes(&path) {
+            // The system has no descriptor for it just now: that says nothing about the file.
+            Err(error) if matches!(error.raw_os_error(), Some(code) if code == EMFILE || code == ENFILE) => {
+                return Err(error);
+            }
+            bytes => bytes,
+        };
+        match read_file(&path, &file, bytes, &mut snapshot.secrets) {
             Ok(Some(parsed)) => {
                 let name = parsed.pipeline.name.clone();
                 if let Some(first) = snapshot.files.get(&name) {
@@ -92,9 +103,14 @@ fn name_of(path: &Path) -> String {
 }
 
 /// `Ok(None)` if the file went away after the folder was listed.
-fn read_file(path: &PathBuf, file: &str, named: &mut BTreeSet<String>) -> Result<Option<file::Parsed>, PipelineFault> {
+fn read_file(
+    path: &Path,
+    file: &str,
+    bytes: io::Result<Vec<u8>>,
+    named: &mut BTreeSet<String>,
+) -> Result<Option<file::Parsed>, PipelineFault> {
     let fault = |reason: String| PipelineFault { file: file.to_owned(), line: 1, reason };
-    match read_bytes(path) {
+    match bytes {
         Ok(bytes) if bytes.len() as u64 > LARGEST_FILE => {
             Err(fault("The file is larger than 1 MiB. That is no pipeline; move it away.".into()))
         }

@@ -62,6 +62,10 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_POLL_INTERVAL", value_name = "DURATION", default_value = "3s", value_parser = duration)]
     pub poll_interval: Duration,
 
+    /// How long a run waits for room when the disk of the database is full, before it is ended.
+    #[arg(long, env = "RUNTRAIL_DISK_WAIT", value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub disk_wait: Duration,
+
     /// How long finished runs are kept, if their pipeline has no rule of its own; for ever if not given. Pinned runs stay.
     #[arg(long, env = "RUNTRAIL_KEEP_AGE", value_name = "DURATION", value_parser = duration)]
     pub keep_age: Option<Duration>,

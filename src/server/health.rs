@@ -1,7 +1,10 @@
 //! For those who watch the server: is it alive, is it ready, and numbers in Prometheus' text form.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -11,22 +14,54 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
+use tokio_util::sync::CancellationToken;
+
 use super::App;
-use crate::model::{Code, Problem};
+use crate::journal::Journal;
+use crate::model::{Code, DatabaseHealth, Problem};
+use crate::store::Store;
 
 /// The program runs and answers.
 pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The server takes work: the database answers, and it is not stopping.
+/// How long nothing is written before the database is asked whether it takes anything.
+const PROBE_AFTER: Duration = Duration::from_secs(2);
+
+/// The server takes work: the database answers and takes what is written, and the server is not stopping.
 pub async fn ready(State(app): State<App>) -> Response {
     if app.stop.is_cancelled() {
         return Problem::new(Code::ShuttingDown, "The server is stopping.").into_response();
     }
-    match app.service.store.counts().await {
-        Ok(_) => "ready\n".into_response(),
-        Err(error) => Problem::from(error).into_response(),
+    if let Some(outage) = app.service.journal.health().outage() {
+        // Whoever watches the server takes 503 for "not now", whatever the reason.
+        return Problem { status: 503, ..Problem::from(&outage) }.into_response();
+    }
+    match app.service.store.ping().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(error) => Problem { status: 503, ..Problem::from(error) }.into_response(),
+    }
+}
+
+/// Whether the database takes what is written: what the page asks every few seconds.
+pub async fn database(State(app): State<App>) -> Json<DatabaseHealth> {
+    Json(app.service.health())
+}
+
+/// Looks every few seconds whether the database takes what is written, so that an outage is known also while no run writes; and sets
+/// room aside for a full disk, where there was none.
+pub async fn watch(store: Arc<dyn Store>, journal: Journal, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PROBE_AFTER) => {}
+        }
+        if journal.health().outage().is_none() {
+            store.restore_reserve().await;
+        }
+        // What is wrong is known by then; and without a writer there is nothing to know.
+        let _ = journal.probe().await;
     }
 }
 

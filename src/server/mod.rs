@@ -47,6 +47,9 @@ const BACKLOG: u32 = 4096;
 /// Past the grace time of the runs, how long connections may take to end before the program exits without them.
 const CLOSE: Duration = Duration::from_secs(2);
 
+/// How long a request waits for a database that does not take what is written. Runs wait for as long as it takes.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(4);
+
 /// The database's file in the data folder.
 const DATABASE: &str = "runtrail.db";
 
@@ -149,7 +152,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
 
     let open_files = limits::raise_open_files();
     let stop = CancellationToken::new();
-    let (journal, writer) = Journal::new(Arc::clone(&store), GroupCommit::default());
+    let group = GroupCommit { disk_wait: args.disk_wait, ..GroupCommit::default() };
+    let (journal, writer) = Journal::new(Arc::clone(&store), group);
     let (scratch, workspaces) = (data_dir.join("scratch"), Workspaces::new(data_dir.join("workspaces")));
     let retention =
         RetentionOptions { usual: args.usual_retention(), scratch: scratch.clone(), workspaces: workspaces.clone() };
@@ -168,6 +172,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let notify_task = NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), stop.clone())?;
     let deliveries = notify_task.counts();
     tokio::spawn(writer.run());
+    tokio::spawn(health::watch(Arc::clone(&store), journal.clone(), stop.clone()));
     // Not waited for at the end: what is under way then is made again by the next server.
     tokio::spawn(notify_task.run());
     let engine_task = tokio::spawn(engine_task.run());
@@ -175,7 +180,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     tokio::spawn(retention.run());
 
     let app = App {
-        service: Service { store, journal, engine, catalog, projects },
+        service: Service { store, journal: journal.with_patience(REQUEST_PATIENCE), engine, catalog, projects },
         stop: stop.clone(),
         heartbeat: args.heartbeat,
         poll_interval: args.poll_interval,

@@ -14,6 +14,7 @@ use crate::model::{Code, Problem};
 pub fn router(app: App, addr: SocketAddr) -> Router {
     let api = Router::new()
         .route("/database", get(api::database))
+        .route("/database/health", get(health::database))
         .route("/pipelines", get(api::pipelines))
         .route("/queue", get(api::queue))
         .route("/runs", get(api::list).post(api::start))

@@ -57,9 +57,21 @@ impl From<StoreError> for Problem {
         if matches!(error, StoreError::Gone) {
             return Self::new(Code::RunNotFound, "The run was deleted.");
         }
-        tracing::error!(%error, "the database did not do as asked");
+        match error {
+            StoreError::Full(_) => {
+                let detail =
+                    "There is no room for it on the disk of the database. Free some, or delete runs, and try again.";
+                return Self::new(Code::DiskFull, detail);
+            }
+            StoreError::Locked(_) => {
+                let detail = "Another program has locked the database. Nothing was done. Try again in a moment.";
+                return Self::new(Code::DatabaseUnavailable, detail);
+            }
+            _ => tracing::error!(%error, "the database did not do as asked"),
+        }
         if error.is_retryable() {
-            return Self::new(Code::DatabaseUnavailable, "The database is busy or away. Try again in a moment.");
+            let detail = "The database is busy or away. Nothing was done. Try again in a moment.";
+            return Self::new(Code::DatabaseUnavailable, detail);
         }
         // What went wrong inside is for the server's log, not for the reader.
         Self::new(Code::Internal, "The database failed. The server's log says more.")

@@ -2,7 +2,7 @@
 
 use super::{Service, TRIES, left, no_run};
 use crate::journal::WriteError;
-use crate::model::{Code, DatabaseUse, Problem, Run};
+use crate::model::{Code, DatabaseHealth, DatabaseUse, Problem, Run};
 use crate::store::{Change, Guard, Write};
 
 impl Service {
@@ -43,6 +43,11 @@ impl Service {
             }
         }
         Err(WriteError::Refused.into())
+    }
+
+    /// Whether the database takes what is written, by what is known: asks nothing of it.
+    pub fn health(&self) -> DatabaseHealth {
+        DatabaseHealth { outage: self.journal.health().outage() }
     }
 
     /// How large the database is.

@@ -22,6 +22,8 @@ pub enum Op {
     Clear(Clearing),
     /// How far a schedule is done.
     Mark(Mark),
+    /// Nothing: whether the database takes anything.
+    Probe,
 }
 
 /// A little of what is to be taken away: so little that it takes a few milliseconds.
@@ -381,6 +383,8 @@ pub enum Outcome {
     Committed(Committed),
     /// The mark was moved.
     Marked,
+    /// There was nothing to do.
+    Nothing,
     /// The guard does not hold; nothing was written.
     Refused,
 }
@@ -411,6 +415,8 @@ pub struct Committed {
     pub deliveries: usize,
     /// The frames with their seqs.
     pub frames: Vec<Record>,
+    /// The latest time that the run has: nothing of it is earlier from now on.
+    pub clock: Timestamp,
     /// The run as this write leaves it, if [somebody asked](Change::is_asked) for it: what they are told. Looked at after the
     /// transaction, it could have moved on, or be gone.
     pub left: Option<Box<Run>>,

@@ -8,6 +8,7 @@
 
 mod change;
 mod sqlite;
+mod steady;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,9 +77,15 @@ pub struct View {
 /// Why the database did not do as asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It is busy or away; the same call may succeed later.
+    /// It is away; the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(Arc<dyn std::error::Error + Send + Sync>),
+    /// Another program has locked it; the same call may succeed later.
+    #[error("the database is locked by another program: {0}")]
+    Locked(Arc<dyn std::error::Error + Send + Sync>),
+    /// Its disk is full; the same call may succeed later.
+    #[error("the disk of the database is full: {0}")]
+    Full(Arc<dyn std::error::Error + Send + Sync>),
     /// Another server has it: its file is locked.
     #[error("another server uses this database; stop that one, or give this one another --data-dir")]
     InUse,
@@ -93,13 +100,23 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Locked(_) | Self::Full(_))
     }
 }
 
 /// What is asked about runs. Each call is one read transaction.
 #[async_trait]
 pub trait RunStore: Send + Sync {
+    /// Whether no other server can have this database open. Then a run whose worker is not here has none.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+
+    /// Whether the database answers. Costs the same whatever it holds.
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.waiting(1).await.map(drop)
+    }
+
     /// A run's key and where its journal stands.
     async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError>;
 
@@ -167,6 +184,16 @@ pub trait JournalStore: Send + Sync {
     /// # Errors
     /// Nothing at all was done.
     async fn commit(&self, ops: &[Op]) -> Result<Vec<Outcome>, StoreError>;
+
+    /// Gives back the room that is set aside for a full disk. Returns whether there was any.
+    async fn release_reserve(&self) -> bool {
+        false
+    }
+
+    /// Sets room aside for a full disk, if the disk has it. Returns whether it is set aside; always, where there is no such thing.
+    async fn restore_reserve(&self) -> bool {
+        true
+    }
 
     /// Where a run's journal stands.
     ///

@@ -114,6 +114,7 @@ fn carry_out(runs: &mut Runs, op: &Op) -> Outcome {
             }
             outcome
         }
+        Op::Probe => Outcome::Nothing,
         Op::Clear(_) => Outcome::Refused,
         Op::Mark(_) => unreachable!("no schedules here"),
     }
@@ -144,6 +145,7 @@ fn change(row: &mut Row, write: &Write) -> Outcome {
         token: row.token,
         cancel_by: None,
         deliveries: 0,
+        clock: write.at,
         frames,
         left: write.change.is_asked().then(|| Box::new(run(row.pulse))),
     })

@@ -13,11 +13,12 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, param
 use super::attempts::{first_of, keep};
 use super::clear::clear;
 use super::create::{add_attempt, create, group_columns, move_mark};
+use super::fault::classify_write;
 use super::outbox;
 use super::read::frames_after;
 use super::{SqliteStore, classify, detached, rows};
 use crate::model::queue::{Group, WhenBusy};
-use crate::model::{Record, Run, Status};
+use crate::model::{Record, Run, Status, Timestamp};
 use crate::store::{
     Change, Committed, Guard, JournalStore, NewFrame, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
 };
@@ -51,6 +52,9 @@ const FINISH: &str = ", status = ?, finished_at = ?, error = ?, phase = NULL, ca
 /// A run that a worker may take up again, in one attempt.
 const ANSWERED_IN_ATTEMPT: &str = "gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND attempt = ?";
 
+/// The latest time that a run has.
+const CLOCK: &str = "SELECT clock FROM runs WHERE key = ?";
+
 /// Where a run's journal stands.
 const PULSE: &str = "SELECT status, attempt, head FROM runs WHERE key = ? AND deleted_at IS NULL";
 
@@ -67,6 +71,16 @@ impl JournalStore for SqliteStore {
             Ok(committed) => committed.map_err(classify_write),
             Err(error) => Err(StoreError::Failed(Arc::new(error))),
         }
+    }
+
+    async fn release_reserve(&self) -> bool {
+        let reserve = Arc::clone(&self.reserve);
+        tokio::task::spawn_blocking(move || reserve.release()).await.unwrap_or(false)
+    }
+
+    async fn restore_reserve(&self) -> bool {
+        let reserve = Arc::clone(&self.reserve);
+        tokio::task::spawn_blocking(move || reserve.restore()).await.unwrap_or(false)
     }
 
     async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError> {
@@ -87,15 +101,6 @@ impl JournalStore for SqliteStore {
     }
 }
 
-/// Tells what may pass by itself (locks) from what will not.
-fn classify_write(error: rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
-    match error.sqlite_error_code() {
-        Some(DatabaseBusy | DatabaseLocked) => StoreError::Unavailable(Arc::new(error)),
-        _ => StoreError::Failed(Arc::new(error)),
-    }
-}
-
 fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<Vec<Outcome>> {
     // Dropped before its end, it is rolled back.
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -103,6 +108,7 @@ fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<Vec<Out
         Op::Create(new) => create(&tx, new),
         Op::Write(write) => change(&tx, write),
         Op::Clear(clearing) => clear(&tx, *clearing),
+        Op::Probe => Ok(Outcome::Nothing),
         Op::Mark(mark) => Ok(if move_mark(&tx, mark)? { Outcome::Marked } else { Outcome::Refused }),
     });
     let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
@@ -128,13 +134,16 @@ pub(super) fn run(tx: &Connection, key: RunKey) -> rusqlite::Result<Run> {
 
 /// One statement moves the run, under its guard, and makes room for the frames: `head` is taken and given in one step.
 fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
+    let known = tx.prepare_cached(CLOCK)?.query_row([write.run.0], |row| row.get(0)).optional()?;
+    let (steady, clock) = write.not_before(Timestamp(known.unwrap_or(0)));
+    let write: &Write = &steady;
     let next = match &write.change {
         Change::Finish { next: Some(next), .. } if tx.prepare_cached(MAY_GO_ON)?.exists([write.run.0])? => Some(next),
         _ => None,
     };
     let text = |text: &str| Value::Text(text.to_owned());
     let number = Value::Integer;
-    let mut values = vec![number(signed(write.frames.len() as u64))];
+    let mut values = vec![number(signed(write.frames.len() as u64)), number(clock.0)];
     let set = match &write.change {
         Change::None | Change::Try { .. } | Change::Tried { .. } => "",
         Change::Claim { owner, until } => {
@@ -247,7 +256,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         _ => {}
     }
     let statement = format!(
-        "UPDATE runs SET head = head + ?{set} WHERE key = ? AND {guard}{also}
+        "UPDATE runs SET head = head + ?, clock = ?{set} WHERE key = ? AND {guard}{also}
          RETURNING status, attempt, head, lease_token, cancel_by"
     );
     let moved = tx
@@ -288,11 +297,11 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
     };
     let left = write.change.is_asked().then(|| run(tx, write.run).map(Box::new)).transpose()?;
     let mut frames = write.records(first, attempt);
-    let pulse = next.map_or(pulse, |next| {
+    let (pulse, clock) = next.map_or((pulse, clock), |next| {
         frames.extend(next.frames);
-        next.pulse
+        (next.pulse, next.clock)
     });
-    Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, deliveries, frames, left }))
+    Ok(Outcome::Committed(Committed { run: write.run, pulse, token, cancel_by, deliveries, clock, frames, left }))
 }
 
 fn update_phase(tx: &Connection, write: &Write, pulse: &Pulse, update: &PhaseUpdate) -> rusqlite::Result<()> {

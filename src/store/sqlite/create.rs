@@ -45,15 +45,25 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
     }
     let params = json(&new.params)?;
     let (group, supersedes) = group_columns(group);
+    let clock = new.origin.as_ref().map_or(new.at, |origin| origin.ts.max(new.at));
     tx.prepare_cached(
-        "INSERT INTO runs (id, pipeline, params, created_at, queued_at, priority, concurrency_group, supersedes)
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7)",
+        "INSERT INTO runs (id, pipeline, params, created_at, queued_at, priority, concurrency_group, supersedes, clock)
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8)",
     )?
-    .execute(params![new.id.as_str(), new.pipeline.name, params, new.at.0, new.priority, group, supersedes])?;
+    .execute(params![
+        new.id.as_str(),
+        new.pipeline.name,
+        params,
+        new.at.0,
+        new.priority,
+        group,
+        supersedes,
+        clock.0
+    ])?;
     let run = RunKey(tx.last_insert_rowid());
     add_attempt(tx, run, 1, 1, &new.pipeline, &params, new.at)?;
     if let Some(origin) = &new.origin {
-        tell_origin(tx, run, origin)?;
+        tell_origin(tx, run, origin, clock)?;
     }
     if let Some((key, digest)) = &new.idempotency {
         tx.prepare_cached("INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES (?, ?, ?, ?)")?
@@ -72,12 +82,12 @@ pub(super) fn group_columns(group: Option<Group>) -> (Option<String>, bool) {
 }
 
 /// The first frame of a run that is not there for anyone yet, so nobody is to be told of it.
-fn tell_origin(tx: &Connection, run: RunKey, frame: &NewFrame) -> rusqlite::Result<()> {
+fn tell_origin(tx: &Connection, run: RunKey, frame: &NewFrame, at: Timestamp) -> rusqlite::Result<()> {
     tx.prepare_cached("UPDATE runs SET head = 1 WHERE key = ?")?.execute([run.0])?;
     tx.prepare_cached(INSERT_FRAME)?.execute(params![
         run.0,
         1,
-        frame.ts.0,
+        at.0,
         1,
         frame.phase.as_deref(),
         frame.kind.as_ref(),

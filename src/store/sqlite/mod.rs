@@ -9,10 +9,12 @@ mod by_hand;
 mod clear;
 mod commit;
 mod create;
+mod fault;
 mod lock;
 mod outbox;
 mod queue;
 mod read;
+mod reserve;
 mod retention;
 mod review;
 mod rows;
@@ -29,12 +31,17 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
+use fault::{classify, classify_write};
 use lock::Lock;
+use reserve::Reserve;
 
 pub use vacuum::{VacuumError, Vacuumed, vacuum};
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a transaction of the writer does: it comes again by itself, and who asked it may want an answer before.
+const WRITE_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How many reads run at once. Reads are short and mostly from the page cache; more would only wait for a core.
 const READERS: u32 = 4;
@@ -70,6 +77,7 @@ pub struct SqliteStore {
     /// The one writing connection. Held for one transaction; only the journal's writer asks for it, so nobody waits.
     write: Arc<Mutex<rusqlite::Connection>>,
     file: PathBuf,
+    reserve: Arc<Reserve>,
     /// Locked as long as this store is there, by whatever end.
     _lock: Lock,
 }
@@ -120,23 +128,32 @@ impl SqliteStore {
             .await
             .map_err(|error| StoreError::Failed(Arc::new(error)))?;
         // Before it is closed there is another, so the log stays.
-        let write = writing(options.get_filename(), durability).map_err(|error| StoreError::Failed(Arc::new(error)))?;
+        let write = writing(options.get_filename(), durability).map_err(classify_write)?;
         migrate.close().await.map_err(classify)?;
         let file = options.get_filename().to_owned();
         let reads = SqlitePoolOptions::new()
             .max_connections(READERS)
+            // Opened once: later there may be no descriptor for another one.
+            .min_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .acquire_timeout(BUSY_TIMEOUT)
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(classify)?;
-        Ok(Self { reads, write: Arc::new(Mutex::new(write)), file, _lock: lock })
+        let beside = file.clone();
+        let reserve = tokio::task::spawn_blocking(move || Reserve::open(&beside)).await;
+        let reserve = Arc::new(reserve.map_err(|error| StoreError::Failed(Arc::new(error)))?);
+        Ok(Self { reads, write: Arc::new(Mutex::new(write)), file, reserve, _lock: lock })
     }
 }
 
 /// The connection that writes; see [`commit`].
 fn writing(file: &Path, durability: Durability) -> rusqlite::Result<rusqlite::Connection> {
     let connection = rusqlite::Connection::open(file)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_timeout(WRITE_BUSY_TIMEOUT)?;
+    // A temporary file would need a descriptor, and room on another disk.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "synchronous", durability.synchronous())?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
@@ -151,19 +168,4 @@ async fn detached<T: Send + 'static>(
     read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::spawn(read).await.unwrap_or_else(|error| Err(StoreError::Failed(Arc::new(error))))
-}
-
-/// Tells what may pass by itself (locks, a full pool) from what will not.
-fn classify(error: sqlx::Error) -> StoreError {
-    let passing = match &error {
-        sqlx::Error::PoolTimedOut => true,
-        sqlx::Error::Database(database) => {
-            // The primary result code is in the low byte: 5 is SQLITE_BUSY, 6 SQLITE_LOCKED (sqlite.org/rescode.html).
-            let code = database.code().and_then(|code| code.parse::<u32>().ok());
-            matches!(code.map(|code| code & 0xff), Some(5 | 6))
-        }
-        _ => false,
-    };
-    let error = Arc::new(error);
-    if passing { StoreError::Unavailable(error) } else { StoreError::Failed(error) }
 }

@@ -23,6 +23,15 @@ fn select_run(rest: &str) -> AssertSqlSafe<String> {
 
 #[async_trait]
 impl RunStore for SqliteStore {
+    fn is_exclusive(&self) -> bool {
+        // The file is locked: see `lock`.
+        true
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1 FROM runs LIMIT 1").fetch_optional(&self.reads).await.map(drop).map_err(classify)
+    }
+
     async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {
         let row = sqlx::query("SELECT key, status, attempt, head FROM runs WHERE id = ? AND deleted_at IS NULL")
             .bind(id.as_str())

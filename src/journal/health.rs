@@ -1,0 +1,243 @@
+//! Whether the database takes what the journal writes, and since when it does not.
+//!
+//! [`Condition`] is the rule, pure: moments are durations since any fixed one. [`Health`] is what the writer tells and everybody asks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::{Code, Outage, OutageKind, Problem, Timestamp};
+use crate::store::StoreError;
+
+/// How long the database is waited for before that is called an outage: short locks are everyday.
+const OUTAGE_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a call is under way before it is taken for one that hangs.
+const HANGS_AFTER: Duration = Duration::from_secs(3);
+
+/// Where the database stands, by what its calls came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Condition {
+    /// What the writer waits for, and since when it has waited without a break.
+    waiting: Option<(OutageKind, Duration)>,
+    /// Since when a call is under way: a file system that hangs answers none.
+    calling: Option<Duration>,
+}
+
+impl Condition {
+    /// A call begins.
+    pub(super) fn began(&mut self, now: Duration) {
+        self.calling = Some(now);
+    }
+
+    /// A call failed, and may succeed later.
+    pub(super) fn failed(&mut self, kind: OutageKind, now: Duration) {
+        self.calling = None;
+        let since = self.waiting.map_or(now, |(_, since)| since);
+        self.waiting = Some((kind, since));
+    }
+
+    /// A call succeeded.
+    pub(super) fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// How long the writer has waited.
+    pub(super) fn waited(&self, now: Duration) -> Option<(OutageKind, Duration)> {
+        let hangs = self.calling.filter(|began| now.saturating_sub(*began) >= HANGS_AFTER);
+        let waiting = self.waiting.or(hangs.map(|began| (OutageKind::Unavailable, began)));
+        waiting.map(|(kind, since)| (kind, now.saturating_sub(since)))
+    }
+
+    /// What is wrong, and for how long. A full disk is told of at once: it does not pass by itself.
+    pub(super) fn outage(&self, now: Duration) -> Option<(OutageKind, Duration)> {
+        self.waited(now).filter(|(kind, waited)| *kind == OutageKind::DiskFull || *waited >= OUTAGE_AFTER)
+    }
+}
+
+/// The health of the database, as all parts of a server know it.
+#[derive(Debug)]
+pub struct Health {
+    /// What moments are counted from.
+    origin: Instant,
+    /// Held for a copy.
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    condition: Condition,
+    /// What the last failed call said.
+    error: Option<StoreError>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { origin: Instant::now(), state: Mutex::default() }
+    }
+}
+
+impl Health {
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A call begins.
+    pub(super) fn began(&self) {
+        let now = self.now();
+        self.with(|state| state.condition.began(now));
+    }
+
+    /// A call failed, and may succeed later.
+    pub(super) fn failed(&self, error: &StoreError) {
+        let kind = match error {
+            StoreError::Full(_) => OutageKind::DiskFull,
+            StoreError::Locked(_) => OutageKind::Locked,
+            _ => OutageKind::Unavailable,
+        };
+        let now = self.now();
+        let was_known = self.with(|state| {
+            let was_known = state.condition.outage(now).is_some();
+            state.condition.failed(kind, now);
+            state.error = Some(error.clone());
+            was_known
+        });
+        if !was_known && let Some(outage) = self.outage() {
+            tracing::warn!(%error, "{outage}");
+        }
+    }
+
+    /// A call succeeded.
+    pub(super) fn succeeded(&self) {
+        let now = self.now();
+        let ended = self.with(|state| {
+            let ended = state.condition.outage(now);
+            state.condition.succeeded();
+            ended
+        });
+        if let Some((_, waited)) = ended {
+            tracing::info!(seconds = waited.as_secs(), "the database takes writes again");
+        }
+    }
+
+    /// What the writer waits for, and for how long it has.
+    pub(super) fn waited(&self) -> Option<(OutageKind, Duration)> {
+        let now = self.now();
+        self.with(|state| state.condition.waited(now))
+    }
+
+    /// Whether the writer waits for the database, be it for a moment.
+    pub fn is_waiting(&self) -> bool {
+        self.waited().is_some()
+    }
+
+    /// Why a write that was withdrawn was not made.
+    pub(super) fn error(&self) -> StoreError {
+        let known = self.with(|state| state.error.clone().filter(|_| state.condition.waiting.is_some()));
+        known.unwrap_or_else(|| StoreError::Unavailable(Arc::new(NoAnswer)))
+    }
+
+    /// What is wrong with the database now, if anything is.
+    pub fn outage(&self) -> Option<Outage> {
+        let now = self.now();
+        let (kind, waited) = self.with(|state| state.condition.outage(now))?;
+        let waited_ms = i64::try_from(waited.as_millis()).unwrap_or(i64::MAX);
+        Some(Outage {
+            kind,
+            since: Timestamp(Timestamp::wall().0.saturating_sub(waited_ms)),
+            seconds: waited.as_secs(),
+        })
+    }
+}
+
+/// The database did not answer in time, and has said nothing yet.
+#[derive(Debug, thiserror::Error)]
+#[error("it did not answer in time")]
+struct NoAnswer;
+
+impl From<&Outage> for Problem {
+    fn from(outage: &Outage) -> Self {
+        let code = match outage.kind {
+            OutageKind::DiskFull => Code::DiskFull,
+            OutageKind::Locked | OutageKind::Unavailable => Code::DatabaseUnavailable,
+        };
+        Self::new(code, outage.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Call {
+        Begins,
+        Fails(OutageKind),
+        Succeeds,
+    }
+
+    fn calls() -> impl Strategy<Value = Vec<(Call, u64)>> {
+        let kind = prop_oneof![Just(OutageKind::Locked), Just(OutageKind::Unavailable), Just(OutageKind::DiskFull)];
+        let call = prop_oneof![3 => kind.prop_map(Call::Fails), 1 => Just(Call::Succeeds), 3 => Just(Call::Begins)];
+        prop::collection::vec((call, 0..5000u64), 1..60)
+    }
+
+    proptest! {
+        /// An outage is what has failed since the last success: of the last failure's kind, told at once of a full disk and after a
+        /// while of everything else; and a success ends it.
+        #[test]
+        fn outage_is_what_failed_since_the_last_success(calls in calls(), later in 0..5000u64) {
+            let mut condition = Condition::default();
+            let mut now = Duration::from_secs(1);
+            let mut expected: Option<(OutageKind, Duration)> = None;
+            let mut began = None;
+            for (call, pause) in calls {
+                now += Duration::from_millis(pause);
+                match call {
+                    Call::Begins => {
+                        condition.began(now);
+                        began = Some(now);
+                    }
+                    Call::Fails(kind) => {
+                        began = None;
+                        condition.failed(kind, now);
+                        expected = Some((kind, expected.map_or(now, |(_, since)| since)));
+                    }
+                    Call::Succeeds => {
+                        condition.succeeded();
+                        (expected, began) = (None, None);
+                    }
+                }
+                let then = now + Duration::from_millis(later);
+                let hangs = began.filter(|began| then - *began >= HANGS_AFTER).map(|began| (OutageKind::Unavailable, began));
+                let told = expected.or(hangs).map(|(kind, since)| (kind, then - since));
+                prop_assert_eq!(condition.waited(then), told);
+                let outage = told.filter(|(kind, waited)| *kind == OutageKind::DiskFull || *waited >= OUTAGE_AFTER);
+                prop_assert_eq!(condition.outage(then), outage);
+            }
+        }
+    }
+
+    #[test]
+    fn outage_names_what_is_wrong_and_since_when() {
+        let health = Health::default();
+        assert_eq!(health.outage(), None);
+        assert!(matches!(health.error(), StoreError::Unavailable(_)));
+        health.failed(&StoreError::Full(Arc::new(NoAnswer)));
+        let outage = health.outage().unwrap();
+        assert_eq!(outage.kind, OutageKind::DiskFull);
+        let problem = Problem::from(&outage);
+        assert_eq!((problem.status, problem.retryable), (507, true));
+        assert!(matches!(health.error(), StoreError::Full(_)));
+        health.succeeded();
+        assert_eq!(health.outage(), None);
+        assert!(matches!(health.error(), StoreError::Unavailable(_)), "what is over is no reason any more");
+        health.failed(&StoreError::Locked(Arc::new(NoAnswer)));
+        assert_eq!(health.outage(), None, "a short lock is no outage");
+    }
+}
