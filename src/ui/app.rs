@@ -6,6 +6,7 @@ use leptos_router::components::{Route, Router, Routes};
 use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 use super::clock::Clock;
+use super::components::outage::OutageBanner;
 use super::components::top_bar::TopBar;
 use super::news::Badge;
 use super::pages::{ComparePage, HomePage, NotFound, RunPage};
@@ -25,6 +26,7 @@ pub fn App() -> impl IntoView {
         <Router>
             <div class="flex min-h-dvh flex-col">
                 <TopBar/>
+                <OutageBanner/>
                 <main class="flex min-h-0 flex-1 flex-col">
                     <Routes fallback=NotFound>
                         <Route path=StaticSegment("") view=HomePage ssr=SsrMode::Async/>

@@ -12,6 +12,7 @@ pub mod icon;
 pub mod keep;
 pub mod notice;
 pub mod notify_toggle;
+pub mod outage;
 pub mod outcome;
 pub mod params;
 pub mod phases;
