@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# Set-up: small programs of the system that tests use. Sourced by scripts/setup.sh.
+
+# A clock that a file sets, for one program (tests/it/clock.rs).
+find_faketime() {
+  local file
+  for file in /usr/lib/*/faketime/libfaketimeMT.so.1; do
+    if [ -e "$file" ]; then return; fi
+  done
+  return 1
+}
+
+setup_system() {
+  find_faketime || apt_install "libfaketime" faketime
+  find_faketime || fail "faketime was installed, but /usr/lib/*/faketime/libfaketimeMT.so.1 is not there: install Debian's package faketime and try again."
+}
