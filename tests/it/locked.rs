@@ -1,33 +1,50 @@
-//! Another program holds the database's write lock: nothing is lost, reading goes on, and a run either goes on after it or
-//! ends with a reason.
+//! Another program holds the database's write lock: nothing is lost, reading goes on, runs wait and go on after it, and what was
+//! refused meanwhile never happens.
 
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::feed::Feed;
 use crate::support::history::History;
 use crate::support::reader::{Habits, Kind, Reader};
-use crate::support::{World, until};
+use crate::support::{Server, World, until};
 
-/// Longer than one statement waits for a lock, so that the writer has to come back.
+/// Longer than leases of one second, than one statement waits for a lock, and than requests wait for an answer.
 const LONG: Duration = Duration::from_millis(6500);
 
 /// Takes the write lock, as a backup or a curious operator would. It is free again when this is dropped.
 async fn lock(world: &World) -> SqliteConnection {
     let url = format!("sqlite://{}", world.data().join("runtrail.db").display());
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
     connection
+}
+
+/// An answer that says: nothing was done, try again.
+async fn assert_refused(response: reqwest::Response) {
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!((&problem["code"], &problem["retryable"]), (&json!("database_unavailable"), &json!(true)), "{problem}");
+}
+
+async fn until_outage(server: &Server) -> Value {
+    until("the server says that it waits for the database", async || {
+        let response = server.get("/readyz").await;
+        let waits = response.status() == StatusCode::SERVICE_UNAVAILABLE;
+        let text = response.text().await.unwrap();
+        waits.then(|| serde_json::from_str(&text).unwrap())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
-    let server = world.serve();
+    let server = world.serve_with(&["--lease", "1s"]);
     let mut feed = Feed::start(&world, &server).await;
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;
@@ -43,21 +60,34 @@ async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
     for number in 0..50 {
         feed.print(format!("during {number}\n").as_bytes()).await;
     }
-    let waits = async {
-        let params = json!({ "project": world.project() });
-        let response = server.post("/api/v1/runs", json!({ "pipeline": "short", "params": params })).await;
-        assert_eq!(response.status(), StatusCode::CREATED);
-        response.json::<serde_json::Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
-    };
-    let frees = async {
-        tokio::time::sleep(LONG).await;
-        // Who only reads was answered all the time, and was shown nothing that is not committed.
-        assert_eq!(server.run(&feed.id).await["head"], head);
-        assert_eq!(server.get("/readyz").await.status(), StatusCode::OK);
-        locked.close().await.unwrap();
-    };
-    let (created, ()) = tokio::join!(waits, frees);
+    let began = std::time::Instant::now();
+    let problem = until_outage(&server).await;
+    assert_eq!(problem["code"], "database_unavailable", "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("locked the database for"), "{problem}");
+    for path in ["/".to_owned(), format!("/runs/{}", feed.id)] {
+        let page = server.get(&path).await.text().await.unwrap();
+        assert!(
+            page.contains(r#"data-testid="outage""#) && page.contains("Waiting for the database"),
+            "{path}: {page}"
+        );
+    }
+    // What people ask for is answered soon, and never happens.
+    let params = json!({ "project": world.project() });
+    assert_refused(server.post("/api/v1/runs", json!({ "pipeline": "short", "params": params })).await).await;
+    assert_refused(server.post(&format!("/api/v1/runs/{}/cancel", feed.id), json!({})).await).await;
+    tokio::time::sleep(LONG.saturating_sub(began.elapsed())).await;
+    // Who only reads was answered all the time, and was shown nothing that is not committed.
+    assert_eq!(server.run(&feed.id).await["head"], head);
+    locked.close().await.unwrap();
+    let created = server.start(&world, "short").await;
     server.until_status(&created, "completed").await;
+    until("the server is ready", async || (server.get("/readyz").await.status() == StatusCode::OK).then_some(())).await;
+    assert!(!server.get("/").await.text().await.unwrap().contains(r#"data-testid="outage""#));
+    assert_eq!(
+        server.get_json("/api/v1/runs").await["runs"].as_array().unwrap().len(),
+        2,
+        "what was refused is not there"
+    );
 
     feed.print(b"after\n").await;
     let id = feed.id.clone();
@@ -72,35 +102,52 @@ async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_lock_that_outlasts_the_lease_ends_the_command_and_the_run_says_why() {
+async fn last_lines_of_a_command_that_ends_during_a_lock_are_kept() {
     let world = World::new();
-    world.fed();
-    let server = world.serve_with(&["--lease", "5s"]);
-    let mut feed = Feed::start(&world, &server).await;
-    feed.print(b"before\n").await;
-    server.until_line(&feed.id, "before").await;
-    let id = feed.id.clone();
-    let shown = History::of(&server, &id).await.frames;
-
+    // More than waits in memory, and then the end.
+    world
+        .pipeline("ends", &["until [ -e go ]; do sleep 0.05; done; seq 1 200000; echo the reason stands here; exit 3"]);
+    let server = world.serve_with(&["--lease", "1s"]);
+    let id = server.start(&world, "ends").await;
+    until("the phase has begun", async || (server.run(&id).await["phase"] == "phase1").then_some(())).await;
     let locked = lock(&world).await;
-    feed.print(b"during\n").await;
-    // By now another worker may hold the run, so this one must not go on.
-    let own = i32::try_from(server.pid()).unwrap();
-    until("the command is ended", async || (world.processes() == [own]).then_some(())).await;
-    assert_eq!(server.run(&id).await["status"], "running", "as long as nobody can write anything else");
+    std::fs::write(world.file("go"), "").unwrap();
+    until_outage(&server).await;
+    tokio::time::sleep(LONG).await;
+    assert_eq!(server.run(&id).await["status"], "running");
     locked.close().await.unwrap();
+    let run = server.until_status(&id, "failed").await;
+    assert!(run["error"].as_str().unwrap().contains("exit code 3"), "{run}");
+    let lines = server.lines(&id).await;
+    assert_eq!(lines.len(), 200_001);
+    assert!(lines.iter().zip(1..).take(200_000).all(|(line, number)| line.parse() == Ok(number)));
+    assert_eq!(lines.last().unwrap(), "the reason stands here");
+    // The journal says why nothing happened for so long.
+    let frames = server.frames(&id).await;
+    assert!(frames.iter().any(|frame| frame["data"]["code"] == "database_unavailable"));
+}
 
-    let run = server.until_status(&id, "interrupted").await;
-    assert!(run["error"].as_str().unwrap().contains("lease"), "{run}");
-    History::of(&server, &id).await.must_begin_with(&shown);
-    let rerun = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
-    assert_eq!(rerun.status(), StatusCode::ACCEPTED);
-    let mut feed = Feed::attach(&world, id.clone(), 2).await;
-    feed.print(b"again\n").await;
-    drop(feed);
+#[tokio::test]
+async fn answer_that_was_refused_during_a_lock_is_not_given_later() {
+    let world = World::new();
+    world.toml("asks", "name = \"asks\"\n[[phases]]\nname = \"a\"\napproval = true\nrun = \"echo a\"\n");
+    world.pipeline("short", &["echo here"]);
+    let server = world.serve();
+    let response = server.post("/api/v1/runs", json!({ "pipeline": "asks", "params": {} })).await;
+    let id = response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    server.until_asked(&id).await;
+    let locked = lock(&world).await;
+    // Also while no run writes anything, the lock is noticed.
+    until_outage(&server).await;
+    for call in ["approve", "reject", "cancel"] {
+        assert_refused(server.post(&format!("/api/v1/runs/{id}/{call}"), json!({})).await).await;
+    }
+    locked.close().await.unwrap();
+    let short = server.start(&world, "short").await;
+    server.until_status(&short, "completed").await;
+    assert!(server.run(&id).await["approval"].is_object(), "it still asks");
+    assert_eq!(server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await.status(), StatusCode::ACCEPTED);
     server.until_status(&id, "completed").await;
-    assert_eq!(server.lines(&id).await.last().unwrap(), "again");
-    History::of(&server, &id).await.must_begin_with(&shown);
 }
 
 #[tokio::test]
@@ -118,9 +165,8 @@ async fn a_server_is_stopped_in_its_grace_time_even_if_the_database_is_locked() 
     until("nothing that was started is left", async || world.processes().is_empty().then_some(())).await;
     locked.close().await.unwrap();
 
-    // The run was not handed back, so it waits for its lease; nothing that was shown is missing.
+    // The run was not handed back, so the next server says what became of it; nothing that was shown is missing.
     let server = world.serve();
-    let history = History::of(&server, &feed.id).await;
-    history.must_begin_with(&shown);
-    assert_eq!(history.status(), "running");
+    server.until_status(&feed.id, "interrupted").await;
+    History::of(&server, &feed.id).await.must_begin_with(&shown);
 }

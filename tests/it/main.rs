@@ -5,10 +5,12 @@
 mod api;
 mod approval;
 mod attempts;
+mod clock;
 mod codemod;
 mod commands;
 mod connections;
 mod crash;
+mod disk;
 mod faults;
 mod hooks;
 mod journal;

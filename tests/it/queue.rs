@@ -238,13 +238,14 @@ async fn order_and_groups_outlive_the_server() {
     let one = start(&server, body(&world, "p", "one", "x", None)).await;
     until_noted(&world, &["+one"]).await;
     server.kill();
-    // Nobody has it, and it would go on by itself; but its place is taken.
+    // It goes on by itself, until its place is taken.
     let server = world.serve();
+    until_noted(&world, &["+one", "+one"]).await;
     let two = start(&server, body(&world, "p", "two", "x", None)).await;
-    server.lapse();
+    until("the first one is cancelled", async || (server.run(&one).await["status"] == "cancelled").then_some(())).await;
     let_go(&world, "all");
     server.until_status(&two, "completed").await;
     let ended = server.run(&one).await;
-    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("cancelled"), &json!(1)));
-    assert_eq!(notes(&world), ["+one", "+two", "-two"]);
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("cancelled"), &json!(2)));
+    assert_eq!(notes(&world), ["+one", "+one", "+two", "-two"]);
 }
