@@ -9,7 +9,7 @@ use super::checkout::{Checkout, blob};
 use super::code::{Code, Entry};
 use super::edits::Edit;
 use super::files::{self, Wanted};
-use super::git::parts;
+use super::git::{GitError, parts};
 use super::language::{self, Grammar};
 use super::linters;
 use super::parallel::in_order;
@@ -195,11 +195,24 @@ async fn check_out(task: &Task, tree: &Tree, report: &mut Report) -> Result<(), 
     }
     report.line("checking all files out for the check and the linters")?;
     report.flush()?;
-    let checkout = Checkout::make(&task.workspace, tree).await?;
+    let checkout = match Checkout::make(&task.workspace, tree).await {
+        Err(PhaseError::Git(error)) => return Err(damaged(tree, &list, error)),
+        checkout => checkout?,
+    };
     for missing in &checkout.missing {
         report.line(&format!("the checkout lacks {}: {}", missing.path, missing.reason))?;
     }
     Ok(report.flush()?)
+}
+
+/// What git says of a checkout that it could not make, with the file whose object it names.
+fn damaged(tree: &Tree, list: &[u8], error: GitError) -> PhaseError {
+    let message = error.to_string();
+    let named = parts(list).find(|line| blob(line).is_some_and(|object| message.contains(object)));
+    let Some(path) = named.and_then(|line| line.splitn(2, |byte| *byte == b'\t').nth(1)) else { return error.into() };
+    let said = message.lines().last().unwrap_or_default();
+    let first = format!("{}: {said}", String::from_utf8_lossy(path));
+    PhaseError::Lost(Lost::Damaged { files: 1, first, folder: tree.repository.top.clone() })
 }
 
 /// That git could read all files that it was asked for.

@@ -119,7 +119,7 @@ impl Check {
                 failed(format!("it took longer than {limit} and was ended"), &said)
             }
             // The end of the output is kept, however much there is.
-            Err(Stopped::TooMuch(_)) => failed("it printed too much".to_owned(), &[]),
+            Err(Stopped::TooMuch) => failed("it printed too much".to_owned(), &[]),
             Err(Stopped::NotStarted(error) | Stopped::Lost(error)) => Err(named(&root, error).into()),
         }
     }

@@ -72,7 +72,7 @@ pub enum Stopped {
     /// It ran into its time limit; the output so far.
     TooLong(Vec<u8>),
     /// It printed more than it may.
-    TooMuch(usize),
+    TooMuch,
     /// It could not be waited for.
     Lost(io::Error),
 }
@@ -210,12 +210,11 @@ pub async fn run(
         ended
     };
     let stdout = out.into_bytes();
-    match (ended, limits.output) {
-        (Err(_), _) => Err(Stopped::TooLong(stdout)),
-        (Ok(Err(error)), _) => Err(Stopped::Lost(error)),
-        (_, Output::AtMost(most)) if !is_within => Err(Stopped::TooMuch(most)),
-        (Ok(Ok(Some(status))), _) => Ok(Exited { status, stdout, stderr: err.into_bytes(), left }),
-        (Ok(Ok(None)), _) => Err(Stopped::TooMuch(stdout.len())),
+    match ended {
+        Err(_) => Err(Stopped::TooLong(stdout)),
+        Ok(Err(error)) => Err(Stopped::Lost(error)),
+        Ok(Ok(Some(status))) if is_within => Ok(Exited { status, stdout, stderr: err.into_bytes(), left }),
+        Ok(Ok(_)) => Err(Stopped::TooMuch),
     }
 }
 
@@ -310,7 +309,7 @@ mod tests {
         let limits = Limits { time: LONG, output: Output::AtMost(1000) };
         let done = run(shell("printf %01000d 0"), None, limits, false).await.unwrap();
         assert_eq!(done.stdout.len(), 1000);
-        assert!(matches!(run(shell("yes"), None, limits, false).await, Err(Stopped::TooMuch(1000))));
+        assert!(matches!(run(shell("yes"), None, limits, false).await, Err(Stopped::TooMuch)));
         let limits = Limits { time: LONG, output: Output::Tail(4) };
         let done = run(shell("seq 100000; echo err >&2; exit 3"), None, limits, false).await.unwrap();
         assert_eq!((done.stdout.as_slice(), done.stderr.as_slice()), (&b"000\n"[..], &b"err\n"[..]));

@@ -260,7 +260,7 @@ pub async fn run(call: &str, git: Command, input: Option<&[u8]>) -> Result<Exite
         Ok(exited) => exited,
         Err(Stopped::NotStarted(error)) => return Err(GitError::Missing(error)),
         Err(Stopped::TooLong(_)) => return Err(GitError::TooLong(call.to_owned())),
-        Err(Stopped::TooMuch(_)) => return Err(GitError::TooMuch(call.to_owned())),
+        Err(Stopped::TooMuch) => return Err(GitError::TooMuch(call.to_owned())),
         Err(Stopped::Lost(error)) => return Err(failed(error.to_string())),
     };
     if exited.status.success() {

@@ -40,20 +40,24 @@ pub fn step(text: &str, indentation: &str) -> Option<String> {
         tabs += usize::from(blanks.starts_with('\t'));
         spaces += usize::from(blanks.starts_with("  "));
     }
-    if indentation.contains('\t') || (indentation.is_empty() && tabs > spaces) {
+    if indentation.contains('\t') || (indentation.is_empty() && tabs > 0 && tabs >= spaces) {
         return Some("\t".to_owned());
     }
-    let mut seen = [0_usize; *STEPS.end() + 1];
-    let mut before = 0;
-    for (blanks, _) in indented().filter(|(blanks, _)| !blanks.contains('\t')) {
-        let deeper = blanks.len().saturating_sub(before);
+    // Behind what begins a block stands a step more. Where nothing does, any line that is deeper than the one before says.
+    let mut seen = [[0_usize; *STEPS.end() + 1]; 2];
+    let mut before = (0, false);
+    for (blanks, line) in indented().filter(|(blanks, _)| !blanks.contains('\t')) {
+        let deeper = blanks.len().saturating_sub(before.0);
         if STEPS.contains(&deeper) {
-            seen[deeper] += 1;
+            seen[usize::from(!before.1)][deeper] += 1;
         }
-        before = blanks.len();
+        before = (blanks.len(), line.trim_end().ends_with([':', '{', '(', '[']));
     }
-    let (step, count) = seen.iter().enumerate().rev().max_by_key(|(_, count)| **count)?;
-    (*count > 0).then(|| " ".repeat(step))
+    let most = |seen: &[usize]| {
+        let (step, count) = seen.iter().enumerate().rev().max_by_key(|(_, count)| **count)?;
+        (*count > 0).then(|| " ".repeat(step))
+    };
+    most(&seen[0]).or_else(|| most(&seen[1]))
 }
 
 /// The indentation of a line of somebody else's (a template) by these steps: `own` blanks are one of its steps.
@@ -139,6 +143,7 @@ mod tests {
         assert_eq!(of("a\n\tb\n\t\tc\n").unwrap(), "\t");
         assert_eq!(of("a\n  b\n    c\n  d\ne\n  f\n").unwrap(), "  ");
         assert_eq!(of("a\n    b\n        c\n    d\n").unwrap(), "    ");
+        assert_eq!(of("if a:\n    f(1,\n      2,\n)\n    f(3,\n      4)\n").unwrap(), "    ");
         assert_eq!(step("a\n    b\n    c\n\td\n", "\t").unwrap(), "\t");
         assert_eq!(step("a\n\tb\n\tc\n    d\n", "    ").unwrap(), "    ");
     }

@@ -37,6 +37,9 @@ impl Large {
         if state(&self.place).is_ok_and(|now| now == self.state) {
             return Ok(false);
         }
+        if let Some(folder) = self.place.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| named(folder, error))?;
+        }
         copy(&self.source, &self.place, None)?;
         Ok(true)
     }
@@ -91,7 +94,9 @@ fn copy(source: &Path, place: &Path, oid: Option<&str>) -> io::Result<()> {
     new.push(".runtrail-new");
     let new = PathBuf::from(new);
     let write = || {
-        let (mut from, mut to) = (File::open(source)?, File::create(&new)?);
+        // One that somebody has put there may be a link.
+        let _ = std::fs::remove_file(&new);
+        let (mut from, mut to) = (File::open(source)?, File::create_new(&new)?);
         let (mut digest, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
         loop {
             let read = from.read(&mut buffer)?;

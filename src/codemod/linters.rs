@@ -169,7 +169,7 @@ impl Linter {
         let done = match command::run(shell, None, limits, true).await {
             Ok(done) => done,
             Err(Stopped::TooLong(_)) => return Err(BadLinter::TooLong(self.name.clone(), limit).into()),
-            Err(Stopped::TooMuch(_)) => return Err(BadLinter::TooMuch(self.name.clone()).into()),
+            Err(Stopped::TooMuch) => return Err(BadLinter::TooMuch(self.name.clone()).into()),
             Err(Stopped::NotStarted(error) | Stopped::Lost(error)) => return Err(named(&root, error).into()),
         };
         // What it reports are places in the files as they were.

@@ -11,7 +11,7 @@ use super::diff::patch;
 use super::language;
 use super::linters::{self, Linter};
 use super::parallel::in_order;
-use super::patches::{InFile, Made, Own, rewrite};
+use super::patches::{InFile, Made, Own, is_own, matched, rewrite};
 use super::report::{Report, count};
 use super::trial::{Changed, Trial};
 use super::{PhaseError, Task};
@@ -39,6 +39,8 @@ struct State {
     left: Option<Counts>,
     /// What fixes have made, which their own rules are not asked to fix again.
     own: Vec<Own>,
+    /// What was found to be so: rule, what its fix would replace.
+    ended: BTreeSet<(String, String)>,
     /// What the last pass that changed it has left, in sentences.
     notes: Vec<String>,
     /// Nothing more is tried.
@@ -227,16 +229,26 @@ impl Passes<'_> {
                 // It reports what was there before, or what it has kept: its places are not those of the files.
                 report.line("the linters report the same as before the fixes, so their fixes are made no more")?;
                 self.linters.clear();
+                let mut unfixable = reported.clone();
+                unfixable.iter_mut().flat_map(|file| &mut file.found).for_each(|found| found.edits.clear());
+                linters::merge(&mut found, unfixable);
             } else {
                 linters::merge(&mut found, reported.clone());
-                self.reported = reported;
             }
+            self.reported = reported;
         }
         for file in &mut found {
             let state = self.states.entry(file.path.clone()).or_default();
             state.left = Some(counts(file));
             for found in &mut file.found {
-                if found.is_fixable() && state.own.iter().any(|own| own.has_made(&state.text, found)) {
+                let is_ended = |state: &State| {
+                    let key = (found.rule.clone(), matched(&state.text, found));
+                    (state.ended.contains(&key) || is_own(&state.own, &state.text, found)).then_some(key)
+                };
+                if found.is_fixable()
+                    && let Some(key) = is_ended(state)
+                {
+                    state.ended.insert(key);
                     found.edits.clear();
                 }
             }

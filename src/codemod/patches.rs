@@ -37,7 +37,7 @@ pub struct Rewritten {
     pub fixed: usize,
 }
 
-/// What a fix has made, and its rule is not asked to fix again: it may find that for ever.
+/// What a fix has made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Own {
     rule: String,
@@ -47,16 +47,24 @@ pub struct Own {
     inside: Vec<String>,
 }
 
-impl Own {
-    /// Whether a finding in this text is what the fix of its own rule has made.
-    pub fn has_made(&self, text: &str, found: &Found) -> bool {
-        let touches = |edit: &Edit| edit.range.start <= self.range.end && self.range.start <= edit.range.end;
-        self.rule == found.rule && found.edits.iter().any(touches) && !self.inside.contains(&matched(text, found))
-    }
+/// Whether a finding in this text is what the fix of its own rule has made, so that it would be found for ever. `own` is what fixes
+/// have made, the earliest first.
+pub fn is_own(own: &[Own], text: &str, found: &Found) -> bool {
+    let touches = |made: &Own| {
+        found.edits.iter().any(|edit| edit.range.start <= made.range.end && made.range.start <= edit.range.end)
+    };
+    let matched = matched(text, found);
+    let is_made_by = |made: &Own| made.rule == found.rule && touches(made) && !made.inside.contains(&matched);
+    let Some(at) = own.iter().rposition(is_made_by) else { return false };
+    // A later fix of another rule may have made it.
+    let has_all = |made: &Own| {
+        found.edits.iter().all(|edit| made.range.start <= edit.range.start && edit.range.end <= made.range.end)
+    };
+    !own[at + 1..].iter().any(|made| made.rule != found.rule && has_all(made))
 }
 
 /// What a finding's fix replaces, without blanks: those change with its place.
-fn matched(text: &str, found: &Found) -> String {
+pub fn matched(text: &str, found: &Found) -> String {
     let parts = found.edits.iter().filter_map(|edit| text.get(edit.range.clone()));
     parts.flat_map(|part| part.chars().filter(|c| !c.is_whitespace())).collect()
 }

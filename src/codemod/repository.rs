@@ -93,7 +93,8 @@ impl Repository {
 
     /// The folder that was asked for.
     pub fn folder(&self) -> PathBuf {
-        self.top.join(&self.prefix)
+        // Joined with nothing, a path would end with a slash.
+        if self.prefix.as_os_str().is_empty() { self.top.clone() } else { self.top.join(&self.prefix) }
     }
 
     /// The folder of its objects.

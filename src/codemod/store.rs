@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::git::{Git, GitError, parts, run, text};
 use super::repository::Repository;
-use super::workspace::WorkspaceError;
+use super::workspace::{WorkspaceError, named};
 
 /// See the module's comment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -188,7 +188,12 @@ pub fn index_info<'a>(entries: impl Iterator<Item = (&'a str, &'a str, &'a Path)
 pub async fn init(mut call: Command, folder: &Path, format: &str) -> Result<(), WorkspaceError> {
     std::fs::create_dir_all(folder)?;
     call.arg(format!("--object-format={format}"));
-    Ok(run("init", call, None).await.map(drop)?)
+    let Err(error) = run("init", call, None).await else { return Ok(()) };
+    // Git does not say why it cannot write.
+    let probe = folder.join("probe");
+    std::fs::write(&probe, [0; 4096]).map_err(|error| named(folder, error))?;
+    std::fs::remove_file(&probe)?;
+    Err(error.into())
 }
 
 /// Lets a repository use the objects of another one.

@@ -74,7 +74,7 @@ impl Root {
             paths.extend(decode(&path));
             paths.push(path);
         }
-        if scheme(&whole).is_some() {
+        if scheme(&whole).is_some_and(|scheme| !scheme.eq_ignore_ascii_case("file")) {
             paths.push(whole);
         }
         paths.dedup();

@@ -62,10 +62,12 @@ async fn one_damaged_file_among_many_fails_the_run_and_is_named() {
     let id = start_with(&server, "autofix", project(), json!({ "dry_run": true })).await;
     assert_eq!(finished(&server, &id).await["status"], "completed");
     source.write("d3/f3.py", "changed = 1\n");
-    let id = start_with(&server, "autofix", project(), json!({ "dry_run": true })).await;
-    let run = finished(&server, &id).await;
-    assert_eq!(run["status"], "failed", "{run}");
-    let error = told(&server, &id, "error").await.remove(0);
-    assert_eq!(error["code"], "unreadable_files");
-    assert!(error["message"].as_str().unwrap().contains("d3/f3.py"), "{error}");
+    for check in ["", "true"] {
+        let id = start_with(&server, "autofix", project(), json!({ "dry_run": true, "check": check })).await;
+        let run = finished(&server, &id).await;
+        assert_eq!(run["status"], "failed", "{run}");
+        let error = told(&server, &id, "error").await.remove(0);
+        assert_eq!(error["code"], "unreadable_files");
+        assert!(error["message"].as_str().unwrap().contains("d3/f3.py: "), "{error}");
+    }
 }

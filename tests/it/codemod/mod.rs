@@ -64,7 +64,7 @@ fn with_rules(world: &World, rules: &str, files: &[(&str, &str)]) -> Repository 
 
 /// AutoFix with the project's own rules, to its end.
 async fn autofix(server: &Server, repository: &Repository, params: Value) -> (String, Value) {
-    let project = json!({ "project": repository.path(), "rules": "project" });
+    let project = json!({ "project": repository.path(), "rules": "project", "severity": "hint" });
     let id = start_with(server, "autofix", project, params).await;
     let run = finished(server, &id).await;
     (id, run)
