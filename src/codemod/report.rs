@@ -74,7 +74,7 @@ impl Report {
 pub fn count(count: usize, thing: &str) -> String {
     let plural = match thing {
         _ if count == 1 => "",
-        "fix" | "match" | "patch" => "es",
+        "fix" | "more fix" | "match" | "patch" => "es",
         _ => "s",
     };
     format!("{count} {thing}{plural}")
