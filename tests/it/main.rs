@@ -10,6 +10,7 @@ mod commands;
 mod connections;
 mod crash;
 mod faults;
+mod first_view;
 mod hooks;
 mod journal;
 mod lifecycle;

@@ -14,7 +14,7 @@ use super::attempts::{first_of, keep};
 use super::clear::clear;
 use super::create::{add_attempt, create, group_columns, move_mark};
 use super::outbox;
-use super::read::frames_after;
+use super::pages::frames_after;
 use super::{SqliteStore, classify, detached, rows};
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Record, Run, Status};

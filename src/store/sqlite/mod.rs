@@ -11,6 +11,7 @@ mod commit;
 mod create;
 mod lock;
 mod outbox;
+mod pages;
 mod queue;
 mod read;
 mod retention;
