@@ -36,6 +36,8 @@ pub mod server;
 pub mod service;
 #[cfg(feature = "ssr")]
 pub mod store;
+#[cfg(feature = "ssr")]
+pub mod terminal;
 pub mod ui;
 
 /// The browser's entry point: brings the page that the server rendered to life.

@@ -25,7 +25,7 @@ fn reads_as_the_standard_says(stream: &[u8], step: usize) {
 /// A frame, a problem and what follows them read back as they were written, whatever the text in them.
 fn carries_text(text: &str, step: usize) {
     let bodies = [
-        Body::Log(Log { stream: LogStream::Stdout, line: text.to_owned(), cont: true }),
+        Body::Log(Log { stream: LogStream::Stdout, line: text.to_owned(), cont: true, replaces: None }),
         Body::of(text, serde_json::json!({ text: text })),
     ];
     let records = bodies.iter().zip(1..).map(|(body, seq)| Record {

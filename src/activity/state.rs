@@ -317,7 +317,12 @@ pub(super) mod tests {
 
     /// A line of the first attempt.
     pub fn log(seq: u64) -> Frame {
-        frame(seq, 1, Some("lint"), Body::Log(Log { stream: LogStream::Stdout, line: "x".into(), cont: false }))
+        frame(
+            seq,
+            1,
+            Some("lint"),
+            Body::Log(Log { stream: LogStream::Stdout, line: "x".into(), cont: false, replaces: None }),
+        )
     }
 
     fn status(seq: u64, attempt: u32, from: Status, to: Status) -> Frame {

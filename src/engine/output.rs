@@ -12,14 +12,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::commands::Outputs;
-use super::lines::{Line, Splitter, split};
+use super::redraw::{Item, Rows};
 use crate::journal::{Journal, WriteError};
+use crate::model::kinds::MAX_LINE;
 use crate::model::kinds::{Failure, Output};
 use crate::model::{Body, Log, LogStream};
 use crate::store::{Change, Guard, Lease, NewFrame, Write};
+use crate::terminal::{Event, Lines};
 
 /// How long a line without its end is held back.
 const PARTIAL: Duration = Duration::from_millis(200);
+
+/// The least time from one redraw to the next.
+const REDRAW: Duration = Duration::from_secs(1);
+
+/// About how many bytes of redraws are journaled in [`REDRAW`]: long rows are drawn anew less often.
+const REDRAW_BYTES: usize = 4096;
+
+/// The most time from one redraw to the next.
+const REDRAW_LIMIT: Duration = Duration::from_secs(4);
 
 /// About how many bytes of frames one write carries.
 const GROUP: usize = 256 * 1024;
@@ -77,16 +88,20 @@ pub async fn journal_all(
     let stdout = read(outputs.stdout, LogStream::Stdout, Arc::clone(phase), reported, queue.clone());
     let stderr = read(outputs.stderr, LogStream::Stderr, Arc::clone(phase), reported, queue);
     let write = async {
-        while let Some(Group { mut frames, mut room }) = waiting.recv().await {
+        let mut rows = Rows::default();
+        while let Some(Group { mut items, mut room }) = waiting.recv().await {
             while room.num_permits() < GROUP
                 && let Ok(more) = waiting.try_recv()
             {
                 room.merge(more.room);
-                frames.extend(more.frames);
+                items.extend(more.items);
             }
             let mut write = Write::new(lease.run, Guard::Lease(lease), Change::None);
-            write.frames = frames;
-            journal.write(write).await?;
+            write.frames = rows.frames(items, phase);
+            let committed = journal.write(write).await?;
+            if let Some(first) = committed.frames.first() {
+                rows.committed(first.seq);
+            }
         }
         Ok(())
     };
@@ -100,9 +115,9 @@ pub async fn journal_all(
     }
 }
 
-/// Frames that wait to be journaled, and the room they take until they are.
+/// Items that wait to be journaled, and the room they take until they are.
 struct Group {
-    frames: Vec<NewFrame>,
+    items: Vec<Item>,
     room: OwnedSemaphorePermit,
 }
 
@@ -114,86 +129,128 @@ struct Queue {
 }
 
 impl Queue {
-    /// Takes frames. Whether anybody still journals them: nobody does once the journal has refused.
-    async fn take(&self, frames: Vec<NewFrame>) -> bool {
-        let size = frames.iter().map(NewFrame::size).sum::<usize>().min(WAITING);
+    /// Takes items. Whether anybody still journals them: nobody does once the journal has refused.
+    async fn take(&self, items: Vec<Item>) -> bool {
+        let size = items.iter().map(Item::size).sum::<usize>().min(WAITING);
         let room = Arc::clone(&self.room).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
         // Never closed.
         let Ok(room) = room else { return false };
-        self.groups.send(Group { frames, room }).is_ok()
+        self.groups.send(Group { items, room }).is_ok()
+    }
+}
+
+/// When what is held back is due.
+#[derive(Default)]
+struct Pace {
+    /// Since when a line without its end is held back.
+    held_since: Option<Instant>,
+    /// Before this moment no row is drawn anew.
+    next_redraw: Option<Instant>,
+}
+
+impl Pace {
+    /// When something is to be given, if nothing more is printed.
+    fn due(&self, lines: &Lines) -> Option<Instant> {
+        let held = self.held_since.map(|since| since + PARTIAL);
+        let redraw = lines.has_redraws().then(|| self.next_redraw.unwrap_or_else(Instant::now));
+        held.into_iter().chain(redraw).min()
+    }
+
+    /// Gives what is due now.
+    fn give(&mut self, lines: &mut Lines, events: &mut Vec<Event>) {
+        let now = Instant::now();
+        let before = events.len();
+        if self.held_since.is_some_and(|since| since + PARTIAL <= now) {
+            self.held_since = None;
+            lines.flush(events);
+        }
+        if lines.has_redraws() && self.next_redraw.is_none_or(|next| next <= now) {
+            lines.redraw(events);
+        }
+        if events.len() > before {
+            let size = events[before..].iter().map(Event::size).sum::<usize>();
+            let wait = REDRAW.mul_f64((size as f64 / REDRAW_BYTES as f64).max(1.0));
+            self.next_redraw = Some(now + wait.min(REDRAW_LIMIT));
+        }
     }
 }
 
 /// Reads one output to its end.
 async fn read(mut pipe: impl AsyncRead + Unpin, stream: LogStream, phase: Arc<str>, reported: &Reported, queue: Queue) {
-    let mut splitter = Splitter::default();
+    let mut lines = Lines::new(stream != LogStream::Stderr);
     let mut buffer = vec![0; 64 * 1024];
-    let mut lines = Vec::new();
-    let mut held_since: Option<Instant> = None;
+    let mut events = Vec::new();
+    let mut pace = Pace::default();
     loop {
-        let count = match held_since {
-            None => pipe.read(&mut buffer).await,
-            Some(since) => match tokio::time::timeout_at(since + PARTIAL, pipe.read(&mut buffer)).await {
-                Ok(count) => count,
-                Err(_) => {
-                    splitter.flush(&mut lines);
-                    held_since = None;
-                    if !queue.take(to_frames(&mut lines, stream, &phase, reported)).await {
-                        return;
-                    }
-                    continue;
-                }
-            },
+        let read = match pace.due(&lines) {
+            None => Some(pipe.read(&mut buffer).await),
+            Some(due) => tokio::time::timeout_at(due, pipe.read(&mut buffer)).await.ok(),
         };
-        match count {
+        match read {
             // A pipe that fails has ended.
-            Ok(0) | Err(_) => break,
-            Ok(count) => splitter.push(&buffer[..count], &mut lines),
-        }
-        held_since = if splitter.holds() { Some(held_since.unwrap_or_else(Instant::now)) } else { None };
-        if !lines.is_empty() {
-            // What is held now is what came last.
-            held_since = held_since.map(|_| Instant::now());
-            if !queue.take(to_frames(&mut lines, stream, &phase, reported)).await {
-                return;
+            Some(Ok(0) | Err(_)) => break,
+            Some(Ok(count)) => {
+                lines.push(&buffer[..count], &mut events);
+                // What is held now is what came last.
+                let since = pace.held_since.filter(|_| events.is_empty());
+                pace.held_since = lines.has_new().then(|| since.unwrap_or_else(Instant::now));
             }
+            None => {}
+        }
+        pace.give(&mut lines, &mut events);
+        if !events.is_empty() && !queue.take(to_items(&mut events, stream, &phase, reported)).await {
+            return;
         }
     }
-    splitter.finish(&mut lines);
-    if !lines.is_empty() {
-        queue.take(to_frames(&mut lines, stream, &phase, reported)).await;
+    lines.finish(&mut events);
+    if !events.is_empty() {
+        queue.take(to_items(&mut events, stream, &phase, reported)).await;
     }
 }
 
-fn to_frames(lines: &mut Vec<Line>, stream: LogStream, phase: &Arc<str>, reported: &Reported) -> Vec<NewFrame> {
+fn to_items(events: &mut Vec<Event>, stream: LogStream, phase: &Arc<str>, reported: &Reported) -> Vec<Item> {
     let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
-    let mut frames = Vec::with_capacity(lines.len());
-    for Line { text, cont } in lines.drain(..) {
-        // Only standard output reports, and only with a whole line.
-        if stream == LogStream::Stdout
-            && !cont
-            && let Some(body) = Body::reported(&text)
-        {
-            let mut told = reported.lock().unwrap_or_else(PoisonError::into_inner);
-            let refused = match &body {
-                Body::Error(failure) => {
-                    told.error = Some(failure.message.clone());
-                    None
+    let log = |line, cont| Log { stream, line, cont, replaces: None };
+    let mut items = Vec::with_capacity(events.len());
+    for event in events.drain(..) {
+        match event {
+            Event::Row { text, cont } => items.push(Item::Row(stream, frame(&Body::Log(log(text, cont))))),
+            Event::Redraw { row, text, cont } => items.push(Item::Redraw(row, log(text, cont))),
+            Event::Report(line) => {
+                let Some(body) = Body::reported(&line) else { continue };
+                match heed(&body, reported) {
+                    Ok(()) => items.push(Item::Frame(frame(&body))),
+                    Err(refused) => {
+                        items.push(Item::Frame(frame(&Body::Error(refused))));
+                        items
+                            .extend(split(&line).map(|(piece, cont)| Item::Frame(frame(&Body::Log(log(piece, cont))))));
+                    }
                 }
-                Body::Output(output) => told.take(output).err(),
-                _ => None,
-            };
-            drop(told);
-            let Some(refused) = refused else {
-                frames.push(frame(&body));
-                continue;
-            };
-            frames.push(frame(&Body::Error(refused)));
+            }
         }
-        let mut pieces = Vec::with_capacity(1);
-        split(text, cont, &mut pieces);
-        let log = |Line { text, cont }| frame(&Body::Log(Log { stream, line: text, cont }));
-        frames.extend(pieces.into_iter().map(log));
     }
-    frames
+    items
+}
+
+/// Heeds a report. The failure to journal in its place, if it is refused.
+fn heed(body: &Body, reported: &Reported) -> Result<(), Failure> {
+    let mut told = reported.lock().unwrap_or_else(PoisonError::into_inner);
+    match body {
+        Body::Error(failure) => told.error = Some(failure.message.clone()),
+        Body::Output(output) => told.take(output)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A line in pieces that fit into frames, and whether each continues the one before.
+fn split(line: &str) -> impl Iterator<Item = (String, bool)> {
+    let mut rest = Some(line);
+    let mut cont = false;
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let (piece, after) = text.split_at(text.floor_char_boundary(MAX_LINE));
+        rest = Some(after).filter(|after| !after.is_empty());
+        Some((piece.to_owned(), std::mem::replace(&mut cont, true)))
+    })
 }

@@ -269,7 +269,12 @@ mod tests {
     fn bodies() -> impl Strategy<Value = Body> {
         let text = || any::<String>();
         prop_oneof![
-            (text(), any::<bool>()).prop_map(|(line, cont)| Body::Log(Log { stream: LogStream::Stderr, line, cont })),
+            (text(), any::<bool>()).prop_map(|(line, cont)| Body::Log(Log {
+                stream: LogStream::Stderr,
+                line,
+                cont,
+                replaces: None
+            })),
             (text(), any::<Option<i32>>(), any::<Option<u64>>()).prop_map(|(name, exit_code, duration_ms)| {
                 Body::Phase(PhaseChange { name, state: PhaseState::Failed, exit_code, duration_ms, carried: false })
             }),
@@ -339,7 +344,10 @@ mod tests {
                 "data": {"stream": "stdout", "line": "hello"}}"#,
         )
         .unwrap();
-        assert_eq!(frame.body, Body::Log(Log { stream: LogStream::Stdout, line: "hello".into(), cont: false }));
+        assert_eq!(
+            frame.body,
+            Body::Log(Log { stream: LogStream::Stdout, line: "hello".into(), cont: false, replaces: None })
+        );
     }
 
     #[test]

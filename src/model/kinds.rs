@@ -94,6 +94,10 @@ pub struct Log {
     /// before its end had come.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cont: bool,
+    /// The seq of the frame that this one replaces: its row was drawn anew. It is always the row's first frame, of the same phase
+    /// and output, so that the row keeps its place; of several frames that replace one, the last is the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<u64>,
 }
 
 /// `finding`: something a scan found.

@@ -216,7 +216,7 @@ mod tests {
     use crate::model::{Body, Code, Log, LogStream, Timestamp};
 
     fn record(seq: u64, line: &str) -> Record {
-        let body = Body::Log(Log { stream: LogStream::Stdout, line: line.into(), cont: false });
+        let body = Body::Log(Log { stream: LogStream::Stdout, line: line.into(), cont: false, replaces: None });
         Record { seq, ts: Timestamp(0), attempt: 1, phase: None, kind: body.kind().into(), data: body.data().into() }
     }
 

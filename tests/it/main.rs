@@ -23,6 +23,7 @@ mod one_server;
 mod outbox;
 mod phases;
 mod queue;
+mod reference_terminal;
 mod restarts;
 mod resume;
 mod retention;

@@ -64,7 +64,7 @@ proptest! {
 #[test]
 fn a_line_of_ten_megabytes_holds() {
     let line = "\r\n\0\u{feff}data: \"\\é\u{1F9E8}".repeat(10_000_000 / 20);
-    let body = Body::Log(Log { stream: LogStream::Stdout, line, cont: false });
+    let body = Body::Log(Log { stream: LogStream::Stdout, line, cont: false, replaces: None });
     let (kind, data) = (body.kind().into(), body.data().into());
     let record = Record { seq: 1, ts: Timestamp(0), attempt: 1, phase: None, kind, data };
     let mut stream = String::new();

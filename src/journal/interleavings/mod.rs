@@ -84,7 +84,7 @@ fn new_run() -> NewRun {
 
 /// A write of frames that all say the same: only their seq tells them apart.
 fn write(run: RunKey, guard: Guard, change: Change, frames: usize) -> Write {
-    let body = Body::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false });
+    let body = Body::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
     let frame = NewFrame { ts: Timestamp(0), phase: None, kind: body.kind().into(), data: body.data().into() };
     Write { run, guard, at: Timestamp(0), change, phases: Vec::new(), frames: vec![frame; frames] }
 }

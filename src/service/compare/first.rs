@@ -37,7 +37,7 @@ impl Piece {
     /// The piece in a log frame.
     pub fn of(frame: &Record) -> Self {
         // No other data is in a log frame of ours; if it is, then it is compared as it stands.
-        let odd = |_| Log { stream: LogStream::Stdout, line: frame.data.to_string(), cont: false };
+        let odd = |_| Log { stream: LogStream::Stdout, line: frame.data.to_string(), cont: false, replaces: None };
         Self { seq: frame.seq, log: serde_json::from_str(&frame.data).unwrap_or_else(odd) }
     }
 }
@@ -205,7 +205,7 @@ mod tests {
                 let end = (every.max(4)..rest.len()).find(|&end| rest.is_char_boundary(end)).unwrap_or(rest.len());
                 let (piece, after) = rest.split_at(end);
                 let seq = pieces.len() as u64 + 1;
-                pieces.push(Piece { seq, log: Log { stream, line: piece.to_owned(), cont } });
+                pieces.push(Piece { seq, log: Log { stream, line: piece.to_owned(), cont, replaces: None } });
                 (rest, cont) = (after, true);
                 if rest.is_empty() {
                     break;

@@ -23,7 +23,7 @@ pub fn new_run() -> NewRun {
 
 /// A line that a command printed at the beginning of time, so that equal lines are equal frames.
 pub fn log(line: &str) -> NewFrame {
-    let body = Body::Log(Log { stream: LogStream::Stdout, line: line.to_owned(), cont: false });
+    let body = Body::Log(Log { stream: LogStream::Stdout, line: line.to_owned(), cont: false, replaces: None });
     NewFrame { ts: Timestamp(0), ..NewFrame::now(None, &body) }
 }
 

@@ -1,0 +1,334 @@
+//! One row: text that grows at its end, or cells once something is written elsewhere.
+
+use unicode_width::UnicodeWidthChar;
+
+use super::pen::Pen;
+use crate::model::kinds::MAX_LINE;
+
+/// Beyond this column nothing is written by moving the cursor, so that a row of cells fits into a frame.
+pub const MAX_COLUMNS: usize = MAX_LINE / 4;
+
+/// How far tab stops are apart.
+const TAB: usize = 8;
+
+/// The most bytes of characters without a width that a cell takes.
+const MAX_MARKS: usize = 64;
+
+/// In a cell that the character before it (a wide one, a tab) takes up.
+const REST: char = '\0';
+
+/// How many columns a character takes: 0 for those that combine, and for control characters, which do not move the cursor.
+pub fn width(char: char) -> usize {
+    char.width().unwrap_or(0)
+}
+
+/// The next tab stop after this column.
+pub const fn next_stop(column: usize) -> usize {
+    (column / TAB + 1) * TAB
+}
+
+#[derive(Clone, Debug)]
+struct Cell {
+    char: char,
+    /// Characters without a width that follow.
+    marks: String,
+    pen: Pen,
+}
+
+impl Cell {
+    fn new(char: char, pen: &Pen) -> Self {
+        Self { char, marks: String::new(), pen: pen.clone() }
+    }
+
+    fn blank() -> Self {
+        Self::new(' ', &Pen::default())
+    }
+
+    fn length(&self) -> usize {
+        if self.char == REST { 0 } else { self.char.len_utf8() + self.marks.len() }
+    }
+}
+
+/// A row.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    /// What is written so far, with sequences, while there are no cells.
+    text: String,
+    /// The pen at the end of the text.
+    pen: Pen,
+    cells: Option<Vec<Cell>>,
+    /// Characters without a width before the first cell.
+    lead: String,
+    /// Whether it continues the row before, which has grown too long.
+    pub cont: bool,
+}
+
+impl Row {
+    /// Whether nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.cells.as_ref().map_or(self.text.is_empty(), Vec::is_empty) && self.lead.is_empty()
+    }
+
+    /// Whether it has only grown at its end.
+    pub const fn is_text(&self) -> bool {
+        self.cells.is_none()
+    }
+
+    /// The text so far with its sequences, of a row that has only grown at its end, and the pen at its end.
+    pub fn written(&self) -> (&str, &Pen) {
+        (&self.text, &self.pen)
+    }
+
+    /// About how many bytes it takes.
+    pub fn weight(&self) -> usize {
+        self.text.len() + self.cells.as_ref().map_or(0, |cells| cells.len() * size_of::<Cell>())
+    }
+
+    /// Becomes empty, and keeps its memory if that is little.
+    pub fn reset(&mut self) {
+        let mut text = std::mem::take(&mut self.text);
+        if text.capacity() > 4096 {
+            text = String::new();
+        }
+        text.clear();
+        *self = Self { text, ..Self::default() };
+    }
+
+    /// Becomes a line without any sequence.
+    pub fn set_plain(&mut self, line: &str) {
+        self.text.push_str(line);
+    }
+
+    /// Writes at the end of a row that has only grown there: as much as it takes. Returns how many bytes that is.
+    pub fn append(&mut self, text: &str, pen: &Pen) -> usize {
+        let length = self.text.len();
+        if self.pen != *pen {
+            pen.write_change(&self.pen, &mut self.text);
+        }
+        let room = MAX_LINE.saturating_sub(self.text.len() + pen.end_length());
+        let taken = text.floor_char_boundary(room);
+        if taken == 0 {
+            self.text.truncate(length);
+            return 0;
+        }
+        self.text.push_str(&text[..taken]);
+        if self.pen != *pen {
+            self.pen = pen.clone();
+        }
+        taken
+    }
+
+    /// The whole row as text that stands for itself, at most [`MAX_LINE`] bytes.
+    pub fn render(&self) -> String {
+        let (mut text, pen) = match &self.cells {
+            None => (self.text.clone(), self.pen.clone()),
+            Some(cells) => serialize(&self.lead, cells),
+        };
+        pen.write_end(&mut text);
+        text
+    }
+
+    /// Becomes text again, to take less memory.
+    pub fn settle(&mut self) {
+        if let Some(cells) = self.cells.take() {
+            (self.text, self.pen) = serialize(&self.lead, &cells);
+            self.lead.clear();
+        }
+    }
+
+    /// How many columns it has. The row becomes cells.
+    pub fn columns(&mut self) -> usize {
+        self.cells().len()
+    }
+
+    /// Writes a character that takes one or two columns.
+    pub fn put(&mut self, column: usize, char: char, columns: usize, pen: &Pen) {
+        let cells = self.cells();
+        pad(cells, column);
+        for place in column..column + columns {
+            split(cells, place);
+        }
+        split(cells, column + columns);
+        for place in column..column + columns {
+            let cell = Cell::new(if place == column { char } else { REST }, pen);
+            match cells.get_mut(place) {
+                Some(there) => *there = cell,
+                None => cells.push(cell),
+            }
+        }
+    }
+
+    /// Adds a character without a width to the cell before this column.
+    pub fn mark(&mut self, column: usize, char: char) {
+        let cells = self.cells();
+        if column == 0 {
+            // At the beginning of a row that is drawn again it was added already.
+            if (cells.is_empty() || self.lead.is_empty()) && self.lead.len() < MAX_MARKS {
+                self.lead.push(char);
+            }
+            return;
+        }
+        pad(cells, column);
+        let place = (0..column).rev().find(|&place| cells[place].char != REST);
+        if let Some(cell) = place.and_then(|place| cells.get_mut(place))
+            && cell.marks.len() + char.len_utf8() <= MAX_MARKS
+        {
+            cell.marks.push(char);
+        }
+    }
+
+    /// A tab at this column: it stays one where nothing is written. Returns the column it leads to.
+    pub fn tab(&mut self, column: usize, pen: &Pen) -> usize {
+        let stop = next_stop(column).min(MAX_COLUMNS);
+        let cells = self.cells();
+        if column == cells.len() && column < stop {
+            cells.push(Cell::new('\t', pen));
+            cells.resize_with(stop, || Cell::new(REST, pen));
+        }
+        stop.max(column)
+    }
+
+    /// Erases these columns.
+    pub fn erase(&mut self, from: usize, until: usize) {
+        if from == 0 {
+            self.lead.clear();
+        }
+        let cells = self.cells();
+        split(cells, from);
+        split(cells, until);
+        if until >= cells.len() {
+            cells.truncate(from);
+        } else if from < until {
+            cells[from..until].fill_with(Cell::blank);
+        }
+    }
+
+    /// Puts blanks in before this column.
+    pub fn insert(&mut self, column: usize, count: usize) {
+        let cells = self.cells();
+        split(cells, column);
+        if column < cells.len() {
+            flatten_tabs(&mut cells[column..]);
+            cells.splice(column..column, std::iter::repeat_with(Cell::blank).take(count));
+            cells.truncate(MAX_LINE);
+            split_end(cells);
+        }
+    }
+
+    /// Takes columns out; those after them move to the left.
+    pub fn delete(&mut self, column: usize, count: usize) {
+        let cells = self.cells();
+        split(cells, column);
+        split(cells, column + count);
+        if column < cells.len() {
+            flatten_tabs(&mut cells[column..]);
+            cells.drain(column..(column + count).min(cells.len()));
+        }
+    }
+
+    fn cells(&mut self) -> &mut Vec<Cell> {
+        if self.cells.is_none() {
+            let text = std::mem::take(&mut self.text);
+            let (lead, cells) = read(&text);
+            (self.lead, self.pen) = (lead, Pen::default());
+            return self.cells.insert(cells);
+        }
+        self.cells.get_or_insert_default()
+    }
+}
+
+/// The cells of text with the sequences that [`Row::append`] writes, and what comes before the first.
+fn read(text: &str) -> (String, Vec<Cell>) {
+    let (mut row, mut pen) = (Row { cells: Some(Vec::with_capacity(text.len())), ..Row::default() }, Pen::default());
+    let mut rest = text;
+    while let Some(char) = rest.chars().next() {
+        let sequence = rest.strip_prefix("\x1b[").and_then(|rest| rest.split_once('m'));
+        if let Some((codes, after)) = sequence {
+            pen.set(codes);
+            rest = after;
+            continue;
+        }
+        if let Some((string, after)) = rest.strip_prefix("\x1b]").and_then(|rest| rest.split_once("\x1b\\")) {
+            pen.set_link(string.as_bytes());
+            rest = after;
+            continue;
+        }
+        rest = &rest[char.len_utf8()..];
+        let column = row.columns();
+        match (char, width(char)) {
+            ('\t', _) => drop(row.tab(column, &pen)),
+            (_, 0) => row.mark(column, char),
+            (_, columns) => row.put(column, char, columns, &pen),
+        }
+    }
+    (row.lead, row.cells.unwrap_or_default())
+}
+
+/// Cells as text with sequences, and the pen at its end. Where all sequences would be too much for a frame, those at the end are
+/// left out.
+fn serialize(lead: &str, cells: &[Cell]) -> (String, Pen) {
+    let mut left = cells.iter().map(Cell::length).sum::<usize>();
+    let mut text = String::with_capacity(lead.len() + left);
+    text.push_str(lead);
+    let default = Pen::default();
+    let mut pen = &default;
+    for cell in cells.iter().filter(|cell| cell.char != REST) {
+        if cell.pen != *pen {
+            let length = text.len();
+            cell.pen.write_change(pen, &mut text);
+            if text.len() + left + cell.pen.end_length() <= MAX_LINE {
+                pen = &cell.pen;
+            } else {
+                text.truncate(length);
+                pen.write_end(&mut text);
+                pen = &default;
+            }
+        }
+        let room = MAX_LINE.saturating_sub(text.len() + pen.end_length());
+        if cell.char.len_utf8() > room {
+            break;
+        }
+        text.push(cell.char);
+        if cell.length() <= room {
+            text.push_str(&cell.marks);
+        }
+        left -= cell.length();
+    }
+    (text, pen.clone())
+}
+
+fn pad(cells: &mut Vec<Cell>, column: usize) {
+    if cells.len() < column {
+        cells.resize_with(column, Cell::blank);
+    }
+}
+
+/// Makes what lies across the left edge of this column blank: half of a wide character, a part of a tab.
+fn split(cells: &mut [Cell], column: usize) {
+    if cells.get(column).is_none_or(|cell| cell.char != REST) {
+        return;
+    }
+    let start = (0..column).rev().find(|&place| cells[place].char != REST).unwrap_or(0);
+    let end = (column..cells.len()).find(|&place| cells[place].char != REST).unwrap_or(cells.len());
+    let pen = cells[start].pen.clone();
+    cells[start..end].fill_with(|| Cell::new(' ', &pen));
+}
+
+/// Makes tabs blanks: moved to another column, they would be of another width.
+fn flatten_tabs(cells: &mut [Cell]) {
+    let mut in_tab = false;
+    for cell in cells {
+        in_tab = cell.char == '\t' || in_tab && cell.char == REST;
+        if in_tab {
+            cell.char = ' ';
+        }
+    }
+}
+
+/// The same as [`split`] at the end of a row that was cut off.
+fn split_end(cells: &mut [Cell]) {
+    let is_cut = cells.last().is_some_and(|cell| cell.char != REST && width(cell.char) == 2);
+    if is_cut && let Some(last) = cells.last_mut() {
+        *last = Cell::blank();
+    }
+}
