@@ -19,6 +19,8 @@ mod viewport;
 mod viewport_tests;
 mod weight;
 mod windows;
+#[cfg(test)]
+mod windows_tests;
 
 pub use heights::Heights;
 pub use loads::{LoadState, Loads, MAX_LOAD_ROWS, NEAR_ROWS};

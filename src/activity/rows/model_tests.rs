@@ -42,10 +42,17 @@ struct Tab {
     now_ms: u64,
 }
 
-/// The frame that the server has at a seq: each fiftieth thousand is a re-run.
+/// The frame that the server has at a seq. Each fifty thousandth is a re-run; of each thousand, a hundred and more draw one row
+/// anew.
 fn frame(seq: u64) -> Frame {
     if !seq.is_multiple_of(50_000) {
-        return Frame { attempt: 1 + (seq / 50_000) as u32, ..log(seq) };
+        let mut frame = Frame { attempt: 1 + (seq / 50_000) as u32, ..log(seq) };
+        if let Body::Log(log) = &mut frame.body
+            && (301..450).contains(&(seq % 1000))
+        {
+            log.replaces = Some(seq - seq % 1000 + 300);
+        }
+        return frame;
     }
     let change = StatusChange { from: Status::Failed, to: Status::Pending, reason: "again".into() };
     let attempt = 1 + (seq / 50_000) as u32;
@@ -77,6 +84,10 @@ impl Tab {
     /// As the page does after each change.
     fn update(&mut self) {
         self.viewport.set_rows(self.journal.cursor().0);
+        for (window, rows) in self.journal.take_changed_rows() {
+            let heights = rows.into_iter().map(|has_height| if has_height { 20.0 } else { 0.0 });
+            self.viewport.heights().set(window, heights.collect());
+        }
         let layout = self.viewport.layout();
         if let Some(scroll) = layout.scroll {
             self.scroll = scroll;
@@ -208,6 +219,8 @@ proptest! {
         prop_assert_eq!(tab.loads.state(windows, &tab.visible, head), LoadState::Complete);
         for seq in tab.visible.clone() {
             prop_assert_eq!(windows.get(seq).map(|held| held.seq), Some(seq));
+            let is_hidden = windows.row_of(seq) != seq;
+            prop_assert_eq!(tab.viewport.heights().of(seq), if is_hidden { 0.0 } else { 20.0 });
         }
         prop_assert_eq!(tab.journal.numbers().last, head);
         prop_assert_eq!(tab.journal.state().run.attempt, 1 + (head / 50_000) as u32);

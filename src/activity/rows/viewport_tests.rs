@@ -22,7 +22,7 @@ impl Page {
         viewport.resize(view);
         let layout = viewport.layout();
         let mut page = Self { viewport, rows, view, content: 0.0, scroll: 0.0, layout };
-        page.apply();
+        page.draw();
         page
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::redraws::Redraws;
 use super::weight::{self, MAX_FRAME_BYTES};
-use crate::model::Frame;
+use crate::model::{Body, Frame};
 
 /// Rows of a window. Window 0 has the seqs 1 to 500.
 pub const WINDOW_ROWS: u64 = 500;
@@ -274,8 +274,11 @@ impl Windows {
 }
 
 /// The frame in whose row this one shows.
-const fn replaced_by(_: &Frame) -> Option<u64> {
-    None
+const fn replaced_by(frame: &Frame) -> Option<u64> {
+    match &frame.body {
+        Body::Log(log) => log.replaces,
+        _ => None,
+    }
 }
 
 /// The window of a row.
@@ -287,85 +290,4 @@ const fn window_of(seq: u64) -> u64 {
 fn place_of(seq: u64) -> Option<(u64, usize)> {
     let row = seq.checked_sub(1)?;
     Some((row / WINDOW_ROWS, (row % WINDOW_ROWS) as usize))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
-    use super::super::super::state::tests::log;
-    use super::*;
-
-    fn windows(seqs: impl IntoIterator<Item = u64>) -> Windows {
-        let mut windows = Windows::default();
-        seqs.into_iter().for_each(|seq| drop(windows.insert(log(seq))));
-        windows
-    }
-
-    #[test]
-    fn windows_hold_each_seq_once() {
-        let mut held = windows([3, 700, 1]);
-        assert!(!held.insert(log(3)) && !held.insert(log(0)));
-        assert_eq!((held.len(), held.first()), (3, Some(1)));
-        assert_eq!(held.range(1..1000).map(|frame| frame.seq).collect::<Vec<_>>(), [1, 3, 700]);
-        assert_eq!(held.range(2..700).map(|frame| frame.seq).collect::<Vec<_>>(), [3]);
-        assert_eq!(held.get(2), None);
-    }
-
-    #[test]
-    fn windows_far_from_the_view_are_dropped_first() {
-        let mut held = windows(1..=5000);
-        held.trim(&(2100..2140), Budget { rows: 1500, bytes: usize::MAX });
-        let seqs: Vec<_> = held.range(1..6000).map(|frame| frame.seq).collect();
-        assert_eq!((seqs.first(), seqs.last(), seqs.len()), (Some(&1501), Some(&3000), 1500));
-        held.trim(&(4990..5000), Budget { rows: 10, bytes: usize::MAX });
-        assert!(held.is_empty(), "the view's own rows are not held, so nothing is worth keeping");
-    }
-
-    #[test]
-    fn rows_around_the_view_are_dropped_when_they_alone_are_too_large() {
-        let mut held = windows(1..=1000);
-        held.trim(&(490..511), Budget { rows: usize::MAX, bytes: 10 });
-        assert_eq!(held.range(1..2000).map(|frame| frame.seq).collect::<Vec<_>>(), (490..511).collect::<Vec<_>>());
-    }
-
-    proptest! {
-        /// Against a set of seqs.
-        #[test]
-        fn windows_know_what_is_missing(
-            steps in prop::collection::vec((1u64..2600, 1u64..700, any::<bool>()), 1..12),
-            from in 0u64..2600, length in 0u64..2600, rows in 1usize..3000,
-        ) {
-            let (mut held, mut known) = (Windows::default(), BTreeSet::new());
-            for (start, count, trims) in steps {
-                for seq in start..start + count {
-                    prop_assert_eq!(held.insert(log(seq)), known.insert(seq));
-                }
-                if trims {
-                    let keep = start..start + 10;
-                    held.trim(&keep, Budget { rows, bytes: usize::MAX });
-                    prop_assert!(held.len() <= rows.max(2 * WINDOW_ROWS as usize));
-                    let left: BTreeSet<_> = held.range(0..u64::MAX).map(|frame| frame.seq).collect();
-                    prop_assert!(left.is_subset(&known));
-                    prop_assert!(keep.clone().all(|seq| left.contains(&seq)));
-                    known = left;
-                }
-            }
-            prop_assert_eq!(held.len(), known.len());
-            prop_assert_eq!(held.first(), known.first().copied());
-            let asked = from..from + length;
-            let missing: Vec<_> = asked.clone().filter(|seq| *seq > 0 && !known.contains(seq)).collect();
-            let first = held.first_missing(asked.clone());
-            let last = held.last_missing(asked.clone());
-            prop_assert_eq!(first.as_ref().map(|run| run.start), missing.first().copied());
-            prop_assert_eq!(last.as_ref().map(|run| run.end - 1), missing.last().copied());
-            for run in [first, last].into_iter().flatten() {
-                prop_assert!(run.clone().all(|seq| missing.contains(&seq)));
-                prop_assert!(run.start == asked.start.max(1) || known.contains(&(run.start - 1)));
-                prop_assert!(run.end == asked.end || known.contains(&run.end));
-            }
-        }
-    }
 }

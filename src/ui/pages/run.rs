@@ -109,7 +109,7 @@ fn Shown(
     let tab = Memo::new(move |_| Tab::of(query.with(|query| query.get("tab"))));
     let wanted = Memo::new(move |_| number(query.with(|query| query.get("attempt"))));
     let linked = Memo::new(move |_| seq(query.with(|query| query.get("at"))));
-    let links = FrameLinks::new();
+    let links = FrameLinks::new(tab);
     provide_context(links);
     let editing = Memo::new(move |_| query.with(|query| query.get("edit").is_some()));
     let shown = ShownAttempt::new(follow, wanted, earlier, problem);

@@ -1,8 +1,9 @@
 //! Links to frames. With scripts the list goes there; without, the server renders the page with the frames around it.
 
+use leptos::ev;
 use leptos::prelude::*;
-use leptos_router::components::A;
 
+use crate::browser;
 use crate::model::RunId;
 use crate::ui::components::review::Tab;
 
@@ -16,12 +17,14 @@ pub fn seq(word: Option<String>) -> Option<u64> {
 pub struct FrameLinks {
     /// The seq of the frame.
     pub pressed: RwSignal<Option<u64>>,
+    /// Which part of the page is shown. If it is the list, the page need not change for a link.
+    tab: Memo<Tab>,
 }
 
 impl FrameLinks {
     /// No link was pressed.
-    pub fn new() -> Self {
-        Self { pressed: RwSignal::new(None) }
+    pub fn new(tab: Memo<Tab>) -> Self {
+        Self { pressed: RwSignal::new(None), tab }
     }
 
     /// Those of the run's page, where there is one.
@@ -52,14 +55,19 @@ pub fn FrameLink(
     children: Children,
 ) -> impl IntoView {
     let links = FrameLinks::of_page();
-    let on_click = move |_| {
-        if let Some(links) = links {
-            links.pressed.set(Some(seq));
+    let on_click = move |event: ev::MouseEvent| {
+        let modified = event.ctrl_key() || event.meta_key() || event.shift_key();
+        let Some(links) = links.filter(|_| !modified) else { return };
+        if links.tab.get_untracked() == Tab::Activity {
+            event.prevent_default();
+            browser::set_hash(&format!("f{seq}"));
         }
+        links.pressed.set(Some(seq));
     };
     view! {
-        <A href=address(&run, attempt, seq) scroll=false attr:class=class on:click=on_click>
+        // The router's own link takes every address of this page for the current one.
+        <a href=address(&run, attempt, seq) data-noscroll class=class on:click=on_click>
             {children()}
-        </A>
+        </a>
     }
 }
