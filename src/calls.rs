@@ -77,7 +77,7 @@ pub async fn read_queue() -> Result<Queue, Problem> {
     server::answer(server::service()?.queue().await)
 }
 
-/// A run and the newest frames of its journal: what its page shows first.
+/// A run and a part of its journal: what its page shows first.
 ///
 /// # Errors
 /// There is no such run, or the database is not available.
@@ -85,8 +85,11 @@ pub async fn read_queue() -> Result<Queue, Problem> {
 pub async fn view_run(
     /// The run's id.
     id: String,
+    /// The frames around this seq, if there is such a frame; the newest, if nothing is said.
+    #[server(default)]
+    at: Option<u64>,
 ) -> Result<RunView, Problem> {
-    server::answer(server::service()?.view(&id).await)
+    server::answer(server::service()?.view(&id, at).await)
 }
 
 /// An attempt of a run: what was asked of it and what became of it.

@@ -1,8 +1,10 @@
-//! The reducer: whatever brings frames (the rendered page, the stream, the poll, another tab) brings them here.
+//! The reducer: whatever brings frames (the rendered page, the stream, the poll, another tab, a window of older rows) brings
+//! them here.
 
-use std::sync::Arc;
+use std::ops::Range;
 
-use super::{Held, RunState};
+use super::RunState;
+use super::rows::{Budget, Windows};
 use crate::model::attempt::Attempt;
 use crate::model::{Cursor, Frame, RunView};
 
@@ -17,11 +19,11 @@ pub enum Applied {
     Gap(Cursor),
 }
 
-/// Older frames that do not end right before the first one held. Nothing was taken.
+/// Loaded frames that are not the first of the rows that were asked for. None was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("older frames must end at seq {wanted}")]
+#[error("the frames must be those from seq {wanted} on, without a gap")]
 pub struct OutOfPlace {
-    /// Where they would have to end.
+    /// The first row that was asked for.
     pub wanted: u64,
 }
 
@@ -36,44 +38,42 @@ pub struct Numbers {
     pub last: u64,
     /// Frames that came again and were thrown away.
     pub dropped: u64,
-    /// Missing seqs between the first and the last frame held.
+    /// Seqs that the cursor went past without their frame. Rows that were not loaded, or were let go, are none.
     pub gaps: u64,
 }
 
-/// A run as this page has it: frames, and the state they tell.
+/// A run as this page has it: the frames it holds, and the state they tell.
+///
+/// The cursor begins at the head that the server rendered, and only the next frame moves it. So a long journal is not
+/// streamed from its beginning: its rows are loaded where the reader looks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Journal {
-    held: Held,
+    windows: Windows,
     state: RunState,
+    cursor: Cursor,
+    /// The cursor that the page began with, and how many frames have moved it since.
+    began: Cursor,
+    appended: u64,
     dropped: u64,
 }
 
 impl Journal {
-    /// What the server rendered: the cursor starts at the last frame it shows.
+    /// What the server rendered: the cursor starts at the run's head.
     pub fn of(view: RunView) -> Self {
-        let RunView { run, frames, tally, earlier } = view;
-        let cursor = frames.last().map_or(run.head, |frame| frame.seq);
-        let mut held = Held::after(Cursor(cursor));
-        let mut progress = Vec::new();
-        for frame in frames.into_iter().rev() {
-            // What is not contiguous with the newest is older than a gap: it is fetched again in its place.
-            if frame.seq + 1 != held.first() {
-                break;
-            }
-            let frame = Arc::new(frame);
-            progress.push(Arc::clone(&frame));
-            held.push_older(frame);
+        let RunView { run, frames, at: _, tally, earlier, starts } = view;
+        let cursor = Cursor(run.head);
+        let mut state = RunState { tally, earlier, starts, ..RunState::of(run) };
+        let mut windows = Windows::default();
+        for frame in frames.into_iter().filter(|frame| frame.seq <= cursor.0) {
+            state.learn(&frame);
+            windows.insert(frame);
         }
-        let mut state = RunState { tally, earlier, ..RunState::of(run) };
-        for frame in progress {
-            state.learn_older(&frame);
-        }
-        Self { held, state, dropped: 0 }
+        Self { windows, state, cursor, began: cursor, appended: 0, dropped: 0 }
     }
 
     /// Takes a frame if it is the next one.
     pub fn apply(&mut self, frame: Frame) -> Applied {
-        let cursor = self.held.cursor();
+        let cursor = self.cursor;
         if frame.seq <= cursor.0 {
             self.dropped += 1;
             return Applied::Duplicate;
@@ -81,42 +81,45 @@ impl Journal {
         if frame.seq > cursor.0 + 1 {
             return Applied::Gap(cursor);
         }
+        self.cursor = Cursor(frame.seq);
+        self.appended += 1;
         self.state.apply(&frame);
-        self.held.push(Arc::new(frame));
+        self.windows.insert(frame);
         Applied::Appended
     }
 
-    /// Takes older frames, in order, that end right before the first one held. Those that are held already are dropped
-    /// and counted.
+    /// Takes rows that were asked for: frames from the first of these seqs on, as many as there are. Those that are held
+    /// already are dropped and counted.
     ///
     /// # Errors
-    /// They do not end there, or are not contiguous.
-    pub fn prepend(&mut self, mut page: Vec<Frame>) -> Result<usize, OutOfPlace> {
-        let first = self.held.first();
-        let duplicates = page.len() - page.partition_point(|frame| frame.seq < first);
-        page.truncate(page.len() - duplicates);
-        let contiguous = page.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq);
-        let in_place = page.last().is_none_or(|last| last.seq + 1 == first);
-        if !contiguous || !in_place {
-            return Err(OutOfPlace { wanted: first.saturating_sub(1) });
+    /// They do not begin there, are not contiguous, or go beyond.
+    pub fn insert(&mut self, seqs: &Range<u64>, frames: Vec<Frame>) -> Result<usize, OutOfPlace> {
+        let end = seqs.end.min(self.cursor.0 + 1);
+        let in_place = (seqs.start..).zip(&frames).all(|(seq, frame)| frame.seq == seq && seq < end);
+        if !in_place {
+            return Err(OutOfPlace { wanted: seqs.start });
         }
-        self.dropped += duplicates as u64;
-        let taken = page.len();
-        for frame in page.into_iter().rev() {
-            self.state.learn_older(&frame);
-            self.held.push_older(Arc::new(frame));
+        let mut taken = 0;
+        for frame in frames {
+            self.state.learn(&frame);
+            if self.windows.insert(frame) { taken += 1 } else { self.dropped += 1 }
         }
         Ok(taken)
     }
 
-    /// Lets go of the oldest frames until at most `most` are held; they can be fetched again.
-    pub fn keep_newest(&mut self, most: usize) {
-        self.held.keep_newest(most);
+    /// Drops frames far from these seqs until the rest is within the page's budget; they can be loaded again.
+    pub fn trim(&mut self, keep: &Range<u64>) {
+        self.windows.trim(keep, Budget::of_journal(self.cursor.0));
+    }
+
+    /// See [`Windows::take_changed_rows`].
+    pub fn take_changed_rows(&mut self) -> Vec<(u64, Vec<bool>)> {
+        self.windows.take_changed_rows()
     }
 
     /// The frames held.
-    pub const fn held(&self) -> &Held {
-        &self.held
+    pub const fn windows(&self) -> &Windows {
+        &self.windows
     }
 
     /// The run's state as of the cursor.
@@ -126,7 +129,7 @@ impl Journal {
 
     /// The last seq this page has.
     pub const fn cursor(&self) -> Cursor {
-        self.held.cursor()
+        self.cursor
     }
 
     /// See [`RunState::learn_attempt`].
@@ -137,11 +140,11 @@ impl Journal {
     /// The numbers for the hooks.
     pub fn numbers(&self) -> Numbers {
         Numbers {
-            frames: self.held.len(),
-            first: self.held.first(),
-            last: self.held.cursor().0,
+            frames: self.windows.len(),
+            first: self.windows.first().unwrap_or(self.cursor.0 + 1),
+            last: self.cursor.0,
             dropped: self.dropped,
-            gaps: self.held.gaps(),
+            gaps: (self.cursor.0 - self.began.0).saturating_sub(self.appended),
         }
     }
 }
@@ -154,19 +157,18 @@ mod tests {
     use super::*;
     use crate::model::review::Tally;
 
-    fn journal(first: u64, head: u64) -> Journal {
+    pub fn view(head: u64, frames: Vec<Frame>) -> RunView {
         let mut run = run();
         run.head = head;
-        Journal::of(RunView {
-            run,
-            frames: (first..=head).map(log).collect(),
-            tally: Tally::default(),
-            earlier: Vec::new(),
-        })
+        RunView { run, frames, at: None, tally: Tally::default(), earlier: Vec::new(), starts: Default::default() }
+    }
+
+    fn journal(first: u64, head: u64) -> Journal {
+        Journal::of(view(head, (first..=head).map(log).collect()))
     }
 
     fn seqs(journal: &Journal) -> Vec<u64> {
-        journal.held().slice(0..usize::MAX).map(|frame| frame.seq).collect()
+        journal.windows().range(0..u64::MAX).map(|frame| frame.seq).collect()
     }
 
     #[test]
@@ -196,47 +198,43 @@ mod tests {
         assert_eq!(seqs(&journal), [1, 2, 3]);
         assert_eq!(journal.apply(log(4)), Applied::Appended);
         assert_eq!(journal.apply(log(5)), Applied::Appended);
-        assert_eq!(journal.held().gaps(), 0);
+        assert_eq!(journal.numbers().gaps, 0);
     }
 
     #[test]
-    fn a_rendered_page_with_a_hole_keeps_what_is_contiguous_with_its_end() {
-        let mut run = run();
-        run.head = 9;
-        let journal = Journal::of(RunView {
-            run,
-            frames: [1, 2, 7, 8, 9].map(log).into(),
-            tally: Tally::default(),
-            earlier: Vec::new(),
-        });
-        assert_eq!(seqs(&journal), [7, 8, 9]);
+    fn page_of_a_place_streams_from_the_head() {
+        let mut journal = Journal::of(view(1_000_000, (500..700).map(log).collect()));
+        assert_eq!((journal.cursor(), seqs(&journal).len()), (Cursor(1_000_000), 200));
+        assert_eq!(journal.apply(log(1_000_001)), Applied::Appended);
+        let numbers = journal.numbers();
+        assert_eq!(numbers, Numbers { frames: 201, first: 500, last: 1_000_001, dropped: 0, gaps: 0 });
     }
 
     #[test]
-    fn older_frames_must_fit() {
+    fn rows_that_were_not_asked_for_are_not_taken() {
         let mut journal = journal(8, 10);
         let page = |range: std::ops::RangeInclusive<u64>| range.map(log).collect::<Vec<_>>();
-        assert_eq!(journal.prepend(page(1..=5)), Err(OutOfPlace { wanted: 7 }));
-        assert_eq!(journal.prepend([4, 6, 7].map(log).into()), Err(OutOfPlace { wanted: 7 }));
-        assert_eq!(journal.prepend(vec![]), Ok(0));
-        assert_eq!(journal.prepend(page(5..=9)), Ok(3));
-        assert_eq!(journal.numbers(), Numbers { frames: 6, first: 5, last: 10, dropped: 2, gaps: 0 });
-        assert_eq!(journal.prepend(page(1..=4)), Ok(4));
-        assert_eq!(seqs(&journal), (1..=10).collect::<Vec<_>>());
+        assert_eq!(journal.insert(&(2..8), page(1..=5)), Err(OutOfPlace { wanted: 2 }));
+        assert_eq!(journal.insert(&(4..8), [4, 6, 7].map(log).into()), Err(OutOfPlace { wanted: 4 }));
+        assert_eq!(journal.insert(&(4..6), page(4..=7)), Err(OutOfPlace { wanted: 4 }));
+        assert_eq!(journal.insert(&(9..20), page(9..=12)), Err(OutOfPlace { wanted: 9 }), "beyond the cursor");
+        assert_eq!(seqs(&journal), [8, 9, 10]);
+        assert_eq!(journal.insert(&(4..8), vec![]), Ok(0));
+        assert_eq!(journal.insert(&(2..8), page(2..=4)), Ok(3), "large rows come fewer at a time");
+        assert_eq!(journal.insert(&(4..10), page(4..=9)), Ok(3));
+        assert_eq!(journal.numbers(), Numbers { frames: 9, first: 2, last: 10, dropped: 3, gaps: 0 });
     }
 
     #[test]
     fn what_was_let_go_can_come_back() {
-        let mut journal = journal(1, 10);
-        journal.keep_newest(4);
-        assert_eq!(seqs(&journal), [7, 8, 9, 10]);
-        assert_eq!(journal.held().get(6), None);
-        assert_eq!(journal.held().get(7).map(|frame| frame.seq), Some(7));
-        assert_eq!(journal.prepend((1..=6).map(log).collect()), Ok(6));
-        assert_eq!(seqs(&journal), (1..=10).collect::<Vec<_>>());
-        journal.keep_newest(0);
-        assert_eq!((journal.cursor(), journal.numbers().first), (Cursor(10), 11));
-        assert_eq!(journal.apply(log(11)), Applied::Appended);
+        let mut journal = journal(1, 60_000);
+        journal.trim(&(59_000..59_040));
+        let first = journal.numbers().first;
+        assert!((40_001..45_000).contains(&first) && journal.windows().get(1).is_none());
+        assert_eq!(journal.numbers().gaps, 0);
+        assert_eq!(journal.insert(&(1..101), (1..101).map(log).collect()), Ok(100));
+        assert!(journal.windows().get(1).is_some());
+        assert_eq!(journal.apply(log(60_001)), Applied::Appended);
     }
 
     /// One thing that reaches the reducer.
@@ -244,22 +242,20 @@ mod tests {
     enum Arrival {
         Single(u64),
         Page(u64, u64),
-        Older(u64),
-        Forget(usize),
+        Rows(u64, u64),
     }
 
     fn arrivals(n: u64) -> impl Strategy<Value = Vec<Arrival>> {
         let one = prop_oneof![
             4 => (1..=n).prop_map(Arrival::Single),
             4 => (0..n, 1..20u64).prop_map(move |(after, count)| Arrival::Page(after + 1, (after + count).min(n))),
-            2 => (1..30u64).prop_map(Arrival::Older),
-            1 => (0..40usize).prop_map(Arrival::Forget),
+            2 => (1..n, 1..30u64).prop_map(|(first, count)| Arrival::Rows(first, first + count)),
         ];
         prop::collection::vec(one, 0..120)
     }
 
     proptest! {
-        /// Two sources, in any order, with repeats, with gaps: each frame is held once, in order, and nothing is lost.
+        /// Several sources, in any order, with repeats, with gaps: each frame is held once, and nothing is lost.
         #[test]
         fn any_interleaving_ends_with_exactly_1_to_n(
             n in 1u64..120,
@@ -269,43 +265,45 @@ mod tests {
         ) {
             let head = rendered.index(n as usize + 1) as u64;
             let mut journal = journal(head.saturating_sub(shown) + 1, head);
-            let (mut offered, mut appended) = (0u64, 0u64);
+            let (mut repeated, mut appended) = (0u64, 0u64);
             let mut offer = |journal: &mut Journal, seq: u64| {
                 let before = journal.cursor().0;
                 let applied = journal.apply(log(seq));
                 match applied {
                     Applied::Appended => appended += 1,
-                    Applied::Duplicate => offered += 1,
+                    Applied::Duplicate => repeated += 1,
                     Applied::Gap(cursor) => assert_eq!(cursor, Cursor(before)),
                 }
                 assert_eq!(applied == Applied::Appended, seq == before + 1);
                 assert_eq!(applied == Applied::Duplicate, seq <= before);
             };
+            let mut held_again = 0;
             for arrival in stream {
                 match arrival {
                     Arrival::Single(seq) if seq <= n => offer(&mut journal, seq),
                     Arrival::Page(from, to) => (from..=to.min(n)).for_each(|seq| offer(&mut journal, seq)),
-                    Arrival::Older(count) => {
-                        let first = journal.numbers().first;
-                        let page = (first.saturating_sub(count).max(1)..first).map(log).collect();
-                        prop_assert!(journal.prepend(page).is_ok());
+                    Arrival::Rows(first, end) => {
+                        let end = end.min(journal.cursor().0 + 1).max(first);
+                        let asked = first..end;
+                        if asked.end <= journal.cursor().0 + 1 {
+                            let taken = journal.insert(&asked, asked.clone().map(log).collect());
+                            held_again += (end - first) - taken.unwrap() as u64;
+                        }
                     }
-                    Arrival::Forget(most) => journal.keep_newest(most),
                     Arrival::Single(_) => {}
                 }
-                let held = seqs(&journal);
-                prop_assert!(held.windows(2).all(|pair| pair[0] + 1 == pair[1]));
-                prop_assert_eq!(held.last().copied().unwrap_or(journal.cursor().0), journal.cursor().0);
                 prop_assert_eq!(journal.numbers().gaps, 0);
                 prop_assert_eq!(journal.state().run.head, journal.cursor().0);
+                prop_assert!(seqs(&journal).is_sorted());
             }
             // The refetch from the cursor, and the past.
             (journal.cursor().0 + 1..=n).for_each(|seq| offer(&mut journal, seq));
-            let older = (1..journal.numbers().first).map(log).collect();
-            prop_assert!(journal.prepend(older).is_ok());
+            while let Some(missing) = journal.windows().first_missing(1..n + 1) {
+                prop_assert!(journal.insert(&missing, missing.clone().map(log).collect()).is_ok());
+            }
             prop_assert_eq!(seqs(&journal), (1..=n).collect::<Vec<_>>());
             let numbers = journal.numbers();
-            prop_assert_eq!((numbers.gaps, numbers.dropped, numbers.last), (0, offered, n));
+            prop_assert_eq!((numbers.gaps, numbers.dropped, numbers.last), (0, repeated + held_again, n));
             prop_assert_eq!(appended, n - head);
         }
     }

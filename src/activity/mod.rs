@@ -5,16 +5,14 @@
 pub mod ansi;
 pub mod backoff;
 pub mod connection;
-pub mod held;
 pub mod journal;
 pub mod links;
 pub mod news;
+pub mod rows;
 pub mod state;
 pub mod tabs;
 pub mod visible;
-pub mod window;
 
 pub use connection::{Action, Connection, Event, Link, Settings};
-pub use held::Held;
 pub use journal::{Applied, Journal, Numbers, OutOfPlace};
 pub use state::RunState;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::attempt::{Attempt, AttemptMark, AttemptView};
+use crate::model::attempt::{Attempt, AttemptMark, AttemptPhase, AttemptView};
 use crate::model::kinds::{ApprovalState, CancelRequest, Outcome, PhaseChange, Progress, StatusChange};
 use crate::model::review::Tally;
 use crate::model::run::Cancel;
@@ -29,8 +29,23 @@ pub struct RunState {
     pub cancelled_by: BTreeMap<u32, String>,
     /// The attempts before the current one, oldest first, as far as they are known.
     pub earlier: Vec<AttemptMark>,
+    /// The seq of the frame that tells the begin of each phase of the current attempt, by name.
+    pub starts: BTreeMap<String, u64>,
+    /// When the question was asked that the run waits with, as far as its frame is known.
+    pub asked_at: Option<Timestamp>,
     /// The phases of the attempt before, if the page saw it end: what is carried over of them.
     pub(super) before: Vec<Phase>,
+    /// Which frame tells what is known of the current attempt. Frames are loaded in any order, and the newest counts.
+    told_by: BTreeMap<Fact, u64>,
+}
+
+/// What a frame may tell that an earlier or a later one of the same attempt tells too.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fact {
+    Progress(String),
+    Took(String),
+    Excluded,
+    Outcome,
 }
 
 impl RunState {
@@ -46,14 +61,19 @@ impl RunState {
             tally: Tally { findings: 0, patches: 0 },
             excluded: Vec::new(),
             earlier: Vec::new(),
+            starts: BTreeMap::new(),
+            asked_at: None,
             before: Vec::new(),
+            told_by: BTreeMap::new(),
         }
     }
 
     /// How the run stood in one of its earlier attempts.
     pub fn of_attempt(view: AttemptView, run: &Run) -> Self {
         let AttemptView { attempt, tally, outcome, excluded } = view;
-        Self { tally, outcome, excluded, ..Self::of(attempt.of_run(run)) }
+        let start = |phase: &AttemptPhase| Some((phase.phase.name.clone(), phase.first?));
+        let starts = attempt.phases.iter().filter_map(start).collect();
+        Self { tally, outcome, excluded, starts, ..Self::of(attempt.of_run(run)) }
     }
 
     /// What frames do not tell of the current attempt: its parameters, and all phases that it is to have. What became of them
@@ -80,20 +100,14 @@ impl RunState {
         match &frame.body {
             Body::Status(change) => self.turn(change, frame),
             _ if frame.attempt != self.run.attempt => {}
-            Body::Phase(change) => self.phase(change, frame.ts),
-            Body::Progress(progress) => {
-                if let Some(phase) = &frame.phase {
-                    self.progress.insert(phase.to_string(), progress.clone());
-                }
-            }
-            Body::Outcome(outcome) => self.outcome = Some(outcome.clone()),
+            Body::Phase(change) => self.phase(change, frame),
             Body::Approval(asked) => {
                 let waits = asked.state == ApprovalState::Waiting;
-                self.excluded.clone_from(&asked.exclude);
                 self.run.approval = waits.then(|| Question { seq: frame.seq, question: asked.question.clone() });
                 if waits && let Some(phase) = &frame.phase {
                     self.run.phase = Some(phase.to_string());
                 }
+                self.learn(frame);
             }
             Body::Cancel(request) => {
                 let CancelRequest { by, kill_at, force } = request.clone();
@@ -106,6 +120,7 @@ impl RunState {
             Body::Error(failure) => self.run.error = Some(failure.message.clone()),
             Body::Finding(_) => self.tally.findings += 1,
             Body::Patch(_) => self.tally.patches += 1,
+            Body::Progress(_) | Body::Outcome(_) => self.learn(frame),
             Body::Log(_)
             | Body::Tool(_)
             | Body::ToolResult(_)
@@ -119,8 +134,9 @@ impl RunState {
         }
     }
 
-    /// What a frame tells that is older than all seen so far, where nothing newer said so: how far a phase is, what was done.
-    pub fn learn_older(&mut self, frame: &Frame) {
+    /// What a frame tells that the run itself does not: how far a phase is, what was done. Frames may come in any order, and
+    /// only those that are loaded come at all; of those that tell the same, the newest counts.
+    pub fn learn(&mut self, frame: &Frame) {
         if let Body::Status(change) = &frame.body {
             self.learn_end(change, frame.attempt);
         }
@@ -128,17 +144,37 @@ impl RunState {
             return;
         }
         match (&frame.body, &frame.phase) {
-            (Body::Progress(progress), Some(phase)) if !self.progress.contains_key(&**phase) => {
-                self.progress.insert(phase.to_string(), progress.clone());
+            (Body::Progress(progress), Some(phase)) => {
+                let phase = phase.to_string();
+                if self.is_newest(Fact::Progress(phase.clone()), frame.seq) {
+                    self.progress.insert(phase, progress.clone());
+                }
             }
             (Body::Phase(change), _) => {
-                self.learn_took(change);
+                self.learn_took(change, frame.seq);
                 self.learn_signal(change);
             }
-            (Body::Approval(asked), _) if self.excluded.is_empty() => self.excluded.clone_from(&asked.exclude),
-            (Body::Outcome(outcome), _) if self.outcome.is_none() => self.outcome = Some(outcome.clone()),
+            (Body::Approval(asked), _) => {
+                if self.is_newest(Fact::Excluded, frame.seq) {
+                    self.excluded.clone_from(&asked.exclude);
+                }
+                if self.run.approval.as_ref().is_some_and(|question| question.seq == frame.seq) {
+                    self.asked_at = Some(frame.ts);
+                }
+            }
+            (Body::Outcome(outcome), _) if self.is_newest(Fact::Outcome, frame.seq) => {
+                self.outcome = Some(outcome.clone());
+            }
             _ => {}
         }
+    }
+
+    /// Whether no newer frame has told this. If so, this one has.
+    fn is_newest(&mut self, fact: Fact, seq: u64) -> bool {
+        let known = self.told_by.entry(fact).or_insert(seq);
+        let is_newest = seq >= *known;
+        *known = seq.max(*known);
+        is_newest
     }
 
     /// Whether this end of a phase, of that attempt, came with the end of the attempt, and not by itself.
@@ -160,10 +196,14 @@ impl RunState {
         }
     }
 
-    /// The last try counts: a newer frame is known already.
-    fn learn_took(&mut self, change: &PhaseChange) {
-        if let Some(took) = change.duration_ms.filter(|_| !change.carried) {
-            self.took.entry(change.name.clone()).or_insert(took);
+    /// The last try counts, which may not have ended.
+    fn learn_took(&mut self, change: &PhaseChange, seq: u64) {
+        if change.carried || !self.is_newest(Fact::Took(change.name.clone()), seq) {
+            return;
+        }
+        match change.duration_ms {
+            Some(took) => drop(self.took.insert(change.name.clone(), took)),
+            None => drop(self.took.remove(&change.name)),
         }
     }
 
@@ -204,6 +244,8 @@ impl RunState {
                 self.outcome = None;
                 self.tally = Tally::default();
                 self.excluded.clear();
+                self.starts.clear();
+                self.told_by.clear();
             }
             Status::Running => run.started_at = Some(frame.ts),
             Status::Completed | Status::Cancelled | Status::Failed | Status::Interrupted => {
@@ -220,7 +262,8 @@ impl RunState {
         }
     }
 
-    fn phase(&mut self, change: &PhaseChange, at: Timestamp) {
+    fn phase(&mut self, change: &PhaseChange, frame: &Frame) {
+        let at = frame.ts;
         let run = &mut self.run;
         let place = run.phases.iter().position(|phase| phase.name == change.name).unwrap_or_else(|| {
             run.phases.push(pending(change.name.clone()));
@@ -238,16 +281,15 @@ impl RunState {
         match change.state {
             PhaseState::Pending => {}
             PhaseState::Started => {
-                self.took.remove(&change.name);
                 self.signals.remove(&change.name);
+                self.starts.entry(change.name.clone()).or_insert(frame.seq);
                 phase.started_at = Some(at);
                 phase.finished_at = None;
                 phase.exit_code = None;
                 run.phase = Some(change.name.clone());
+                self.learn_took(change, frame.seq);
             }
             PhaseState::Completed | PhaseState::Failed => {
-                let told = change.duration_ms.filter(|_| !change.carried);
-                self.took.extend(told.map(|took| (change.name.clone(), took)));
                 self.signals.extend(change.signal.clone().map(|signal| (change.name.clone(), signal)));
                 phase.finished_at = Some(at);
                 phase.exit_code = change.exit_code;
@@ -255,6 +297,7 @@ impl RunState {
                 if let (None, Some(took)) = (phase.started_at, took) {
                     phase.started_at = Some(Timestamp(at.0.saturating_sub(took)));
                 }
+                self.learn_took(change, frame.seq);
             }
             PhaseState::Skipped => {}
         }
@@ -423,7 +466,7 @@ pub(super) mod tests {
         ];
         let mut state = fed(&frames);
         let mut older = RunState::of(state.run.clone());
-        frames.iter().rev().for_each(|frame| older.learn_older(frame));
+        frames.iter().rev().for_each(|frame| older.learn(frame));
         for state in [&state, &older] {
             assert_eq!(state.took, BTreeMap::from([("lint".to_owned(), 500)]));
             assert_eq!(state.cancelled_by, BTreeMap::from([(1, "the reason".to_owned())]));
@@ -523,7 +566,7 @@ pub(super) mod tests {
         let mut state = fed(&frames);
         let before = state.clone();
         state.apply(&phase(8, 1, "lint", Completed, Some(0)));
-        state.learn_older(&progress(3, 1, 5));
+        state.learn(&progress(3, 1, 5));
         assert_eq!((state.run.phases, state.progress), (before.run.phases, before.progress));
     }
 
@@ -570,11 +613,11 @@ pub(super) mod tests {
     #[test]
     fn newer_progress_wins_over_older() {
         let mut state = fed(&[progress(9, 1, 9)]);
-        state.learn_older(&progress(4, 1, 4));
+        state.learn(&progress(4, 1, 4));
         assert_eq!(state.progress["lint"].done, 9);
         let mut state = fed(&[]);
-        state.learn_older(&progress(4, 1, 4));
-        state.learn_older(&progress(3, 1, 3));
+        state.learn(&progress(4, 1, 4));
+        state.learn(&progress(3, 1, 3));
         assert_eq!(state.progress["lint"].done, 4);
     }
 }

@@ -1,5 +1,6 @@
 //! A run as the API and the page know it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -252,18 +253,24 @@ pub struct FramePage {
     pub pin: Pin,
 }
 
-/// Everything a run's page shows first: the run, and the newest frames of its journal, read in one transaction.
+/// Everything a run's page shows first: the run, and a part of its journal, read in one transaction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunView {
-    /// The run. Its `head` is the seq of the last frame in `frames`.
+    /// The run.
     pub run: Run,
-    /// The newest frames, in order.
+    /// Frames without gaps, in order: the newest, or those around `at`. None if the one in question is too large for a page.
     pub frames: Vec<Frame>,
+    /// The seq of the frame that was asked for.
+    #[serde(default)]
+    pub at: Option<u64>,
     /// How many findings and patches its attempt has.
     pub tally: Tally,
     /// The attempts before its current one, oldest first: the newest of them if there are many.
     #[serde(default)]
     pub earlier: Vec<AttemptMark>,
+    /// The seq of the frame that tells the begin of each phase of its attempt, for those that have begun in it.
+    #[serde(default)]
+    pub starts: BTreeMap<String, u64>,
 }
 
 #[cfg(test)]

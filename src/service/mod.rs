@@ -28,7 +28,7 @@ use crate::model::{
     Code, Cursor, Offer, Pin, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status,
 };
 use crate::pipelines::{Catalog, Projects};
-use crate::store::{Change, Committed, Guard, Pulse, RunKey, Store, StoreError, View, Write};
+use crate::store::{Change, Committed, Guard, Pulse, RunKey, Store, StoreError, View, ViewPart, Write};
 
 /// Runs a page of the list holds if nothing else is asked for, and the most that may be asked for.
 const LIST: (u32, u32) = (50, 200);
@@ -36,8 +36,11 @@ const LIST: (u32, u32) = (50, 200);
 /// Frames a poll brings if nothing else is asked for, and the most that may be asked for.
 const POLL: (u32, u32) = (1000, 5000);
 
-/// How many of the newest frames a run's page shows first.
+/// How many frames a run's page shows first.
 const TAIL: u32 = 200;
+
+/// The most bytes of frames that a run's page shows first. The page has them twice: as rows, and as data for the browser.
+const VIEW_BYTES: usize = 256 * 1024;
 
 /// When what runs is killed, of a run that is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,15 +194,17 @@ impl Service {
         self.store.run(key).await?.ok_or_else(|| no_run(id))
     }
 
-    /// A run and the newest frames of its journal.
+    /// A run and the newest frames of its journal, or those around the frame `at`, if there is one.
     ///
     /// # Errors
     /// [`Code::RunNotFound`]; the database's own.
-    pub async fn view(&self, id: &str) -> Result<RunView, Problem> {
+    pub async fn view(&self, id: &str, at: Option<u64>) -> Result<RunView, Problem> {
         let id = run_id(id)?;
-        let View { run, frames, tally, earlier } =
-            self.store.view(&id, TAIL).await?.ok_or_else(|| no_run(id.as_str()))?;
-        Ok(RunView { run, frames: frames.iter().map(Record::to_frame).collect(), tally, earlier })
+        let part = ViewPart { rows: TAIL, bytes: VIEW_BYTES, at };
+        let View { run, frames, tally, earlier, starts } =
+            self.store.view(&id, &part).await?.ok_or_else(|| no_run(id.as_str()))?;
+        let frames = frames.iter().map(Record::to_frame).collect();
+        Ok(RunView { run, frames, at, tally, earlier, starts })
     }
 
     /// The poll: frames after a cursor. Changes nothing.

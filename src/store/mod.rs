@@ -70,13 +70,27 @@ pub struct StoredSecrets {
     pub removed: Vec<String>,
 }
 
+/// Which part of a journal a run's page shows first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ViewPart {
+    /// The most frames.
+    pub rows: u32,
+    /// The most bytes of their data. A frame that alone is larger is left out, with all beyond it.
+    pub bytes: usize,
+    /// The frames around this seq, if there is such a frame. Else the newest.
+    pub at: Option<u64>,
+}
+
 /// What a run's page shows first, all of one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// The run; its head is the last frame's seq.
+    /// The run.
     pub run: Run,
-    /// The newest frames, in order.
+    /// Frames without gaps, in order: those around a place, or the newest, whose last one has the run's head as its seq.
+    /// None if the one in question is too large.
     pub frames: Vec<Record>,
+    /// The seq of the frame that tells the begin of each phase of the run's attempt, for those that have begun in it.
+    pub starts: BTreeMap<String, u64>,
     /// How many findings and patches its attempt has.
     pub tally: Tally,
     /// The attempts before its current one, oldest first: the newest of them if there are many.
@@ -138,8 +152,8 @@ pub trait RunStore: Send + Sync {
     /// A run by its key.
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError>;
 
-    /// A run and the last `tail` frames of its journal.
-    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<View>, StoreError>;
+    /// A run and a part of its journal.
+    async fn view(&self, id: &RunId, part: &ViewPart) -> Result<Option<View>, StoreError>;
 
     /// Runs, newest first, and the id after which the next page begins; `limit` and `before` are not taken from the filter. A page
     /// of a search for text may have fewer runs than `limit` although there is a next one.

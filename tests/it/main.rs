@@ -13,6 +13,7 @@ mod connections;
 mod crash;
 mod disk;
 mod faults;
+mod first_view;
 mod hooks;
 mod journal;
 mod lifecycle;

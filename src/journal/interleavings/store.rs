@@ -16,7 +16,7 @@ use crate::model::{DatabaseSize, Params, Pin, Record, Retention, Run, RunFilter,
 use crate::store::{
     Assignment, AttemptStore, Change, Committed, Created, Delivery, Findings, Guard, JournalStore, Kept, Op,
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, StoreError, View,
-    Write,
+    ViewPart, Write,
 };
 
 type Runs = BTreeMap<RunKey, Row>;
@@ -222,7 +222,7 @@ impl RunStore for Memory {
     async fn pin(&self, _: RunKey) -> Result<Option<Pin>, StoreError> {
         unreachable!()
     }
-    async fn view(&self, _: &RunId, _: u32) -> Result<Option<View>, StoreError> {
+    async fn view(&self, _: &RunId, _: &ViewPart) -> Result<Option<View>, StoreError> {
         unreachable!()
     }
     async fn list(&self, _: &RunFilter, _: u32, _: Option<&RunId>) -> Result<(Vec<Run>, Option<RunId>), StoreError> {

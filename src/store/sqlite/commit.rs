@@ -15,7 +15,7 @@ use super::clear::clear;
 use super::create::{add_attempt, create, group_columns, move_mark};
 use super::fault::classify_write;
 use super::outbox;
-use super::read::frames_after;
+use super::pages::frames_after;
 use super::{SqliteStore, classify, detached, rows, secrets};
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Record, Run, Status, Timestamp};

@@ -13,6 +13,7 @@ mod fault;
 mod list;
 mod lock;
 mod outbox;
+mod pages;
 #[cfg(test)]
 mod plans;
 mod queue;

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::attempts::earlier;
 use super::create::KEPT;
 use super::list;
+use super::pages::{first_frames, phase_starts};
 use super::review::tally;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
 use crate::model::queue::Waiting;
-use crate::model::{Pin, Record, Run, RunFilter, RunId, Status, Timestamp};
-use crate::store::{Assignment, Outputs, Pulse, RunKey, RunStore, StoreError, StoredSecrets, View};
+use crate::model::{Pin, Run, RunFilter, RunId, Status, Timestamp};
+use crate::store::{Assignment, Outputs, Pulse, RunKey, RunStore, StoreError, StoredSecrets, View, ViewPart};
 
 /// `SELECT` with the columns of a run, then this.
 fn select_run(rest: &str) -> AssertSqlSafe<String> {
@@ -79,7 +79,7 @@ impl RunStore for SqliteStore {
         .await
     }
 
-    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<View>, StoreError> {
+    async fn view(&self, id: &RunId, part: &ViewPart) -> Result<Option<View>, StoreError> {
         let mut tx = self.reads.begin().await.map_err(classify)?;
         let row = sqlx::query(select_run("WHERE id = ? AND deleted_at IS NULL"))
             .bind(id.as_str())
@@ -88,13 +88,12 @@ impl RunStore for SqliteStore {
             .map_err(classify)?;
         let Some(row) = row else { return Ok(None) };
         let run = rows::run(&row).map_err(classify)?;
-        let after = run.head.saturating_sub(tail.into());
-        // All of them: the last one has to be the head.
         let key = row.try_get("key").map_err(classify)?;
-        let frames = frames_after(&mut tx, key, after, tail, usize::MAX).await?;
+        let frames = first_frames(&mut tx, key, run.head, part).await?;
         let tally = tally(&mut tx, key, run.attempt).await?;
         let earlier = earlier(&mut tx, key, run.attempt).await?;
-        Ok(Some(View { run, frames, tally, earlier }))
+        let starts = phase_starts(&mut tx, key, run.attempt).await?;
+        Ok(Some(View { run, frames, tally, earlier, starts }))
     }
 
     async fn list(
@@ -208,31 +207,4 @@ impl RunStore for SqliteStore {
         let read = |row| Ok((rows::status(row)?, rows::count(row, "runs")?));
         found.iter().map(read).collect::<Result<_, _>>().map_err(classify)
     }
-}
-
-/// A page of a run's journal, as the caller's transaction sees it: up to `limit` frames, and not many more than `bytes` of
-/// them, but at least one.
-pub async fn frames_after(
-    connection: &mut sqlx::SqliteConnection,
-    key: i64,
-    after: u64,
-    limit: u32,
-    bytes: usize,
-) -> Result<Vec<Record>, StoreError> {
-    let mut found = sqlx::query(
-        "SELECT seq, ts, attempt, phase, kind, data FROM frames WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?",
-    )
-    .bind(key)
-    .bind(i64::try_from(after).unwrap_or(i64::MAX))
-    .bind(limit)
-    .fetch(connection);
-    let (mut frames, mut size) = (Vec::new(), 0);
-    while size < bytes
-        && let Some(row) = found.try_next().await.map_err(classify)?
-    {
-        let frame = rows::record(&row).map_err(classify)?;
-        size += frame.data.len();
-        frames.push(frame);
-    }
-    Ok(frames)
 }

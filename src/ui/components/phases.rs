@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::activity::FrameLink;
 use super::icon::Icon;
 use super::time::Elapsed;
 use crate::activity::RunState;
@@ -51,6 +52,8 @@ pub fn PhaseList(
     /// The run's state in the attempt that is shown.
     #[prop(into)]
     state: Signal<RunState>,
+    /// The attempt, if it is an earlier one.
+    earlier: Memo<Option<u32>>,
 ) -> impl IntoView {
     let names = Memo::new(move |_| {
         state.with(|state| state.run.phases.iter().map(|phase| phase.name.clone()).collect::<Vec<_>>())
@@ -58,15 +61,31 @@ pub fn PhaseList(
     view! {
         <ol class="flex flex-col" aria-label="Phases">
             <For each=move || names.get() key=Clone::clone let:name>
-                <PhaseItem state name/>
+                <PhaseItem state earlier name/>
             </For>
         </ol>
     }
 }
 
 #[component]
-fn PhaseItem(state: Signal<RunState>, name: String) -> impl IntoView {
+fn PhaseItem(state: Signal<RunState>, earlier: Memo<Option<u32>>, name: String) -> impl IntoView {
     let key = StoredValue::new(name.clone());
+    let start = Memo::new(move |_| state.with(|state| key.with_value(|name| state.starts.get(name).copied())));
+    let run = state.with_untracked(|state| state.run.id.clone());
+    let title = {
+        let name = name.clone();
+        move || {
+            let (run, name) = (run.clone(), name.clone());
+            match start.get() {
+                Some(seq) => {
+                    let attempt = earlier.get();
+                    view! { <FrameLink run attempt seq class="underline-offset-2 hover:underline">{name}</FrameLink> }
+                        .into_any()
+                }
+                None => name.into_any(),
+            }
+        }
+    };
     let phase = Memo::new(move |_| {
         state.with(|state| {
             let named = |phase: &&Phase| key.with_value(|name| phase.name == *name);
@@ -116,7 +135,7 @@ fn PhaseItem(state: Signal<RunState>, name: String) -> impl IntoView {
             <span class=move || format!("mt-0.5 {}", looks().colour())>{move || looks().icon().draw()}</span>
             <div class="min-w-0 flex-1">
                 <div class="flex items-baseline justify-between gap-3">
-                    <span class="min-w-0 truncate text-sm font-medium">{name.clone()}</span>
+                    <span class="min-w-0 truncate text-sm font-medium">{title}</span>
                     <span class="shrink-0 text-xs text-soft">
                         {move || match what.get() {
                             PhaseState::Pending if asks.get() => {

@@ -10,7 +10,8 @@ use std::rc::{Rc, Weak};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::{BOUND, Follow, MOST, past};
+use super::{Follow, rows};
+use crate::activity::rows::LoadState;
 use crate::activity::{Action, Applied, Event};
 use crate::browser::{NoAnswer, PageEvent, Timer, UNDRAWN, fetch_frames, is_visible, steady};
 use crate::model::{Cursor, Frame, Pin, RunId};
@@ -43,7 +44,7 @@ enum Waiting {
 pub(super) struct Engine {
     pub(super) follow: Follow,
     pub(super) run: RunId,
-    pub(super) past: past::Past,
+    pub(super) rows: rows::Rows,
     driver: Rc<Driver>,
     line: RefCell<VecDeque<Waiting>>,
     /// What the machine asked for while the line was not empty: the cursor is not there yet.
@@ -68,7 +69,7 @@ impl Engine {
             Self {
                 follow,
                 run: state.run.id,
-                past: past::Past::default(),
+                rows: rows::Rows::of(follow.looked_at.get_value()),
                 driver: Rc::new(Driver::new(active, follow.link, line, act)),
                 line: RefCell::default(),
                 postponed: RefCell::default(),
@@ -91,7 +92,7 @@ impl Engine {
             move || Some(Rc::clone(&of.upgrade()?.driver)),
             move |event| with(&weak, |engine| engine.page_event(event)),
         );
-        past::fill(&engine);
+        engine.load();
     }
 
     fn new_line(weak: &Weak<Self>, follow: Follow, run: &RunId) -> Line {
@@ -203,7 +204,7 @@ impl Engine {
                 Waiting::Polled { head, active, pin } => {
                     self.active.set(active);
                     self.follow.learn_pin(pin);
-                    self.follow.answered.try_update(|answered| *answered += 1);
+                    self.server_answered();
                     self.feed(Event::Polled { active, behind: head > self.cursor().0 });
                 }
                 Waiting::PollFailed(NoAnswer::Failed { floor }) => self.feed(Event::PollFailed { floor }),
@@ -268,7 +269,7 @@ impl Engine {
         match said {
             Said::Ready { after, head, active } => {
                 self.active.set(active);
-                self.follow.answered.try_update(|answered| *answered += 1);
+                self.server_answered();
                 self.feed(Event::Ready { active, behind: head > self.cursor().0 });
                 self.lack(after);
             }
@@ -284,6 +285,13 @@ impl Engine {
         }
     }
 
+    fn server_answered(self: &Rc<Self>) {
+        self.follow.answered.try_update(|answered| *answered += 1);
+        if self.follow.loads.try_get_untracked() == Some(LoadState::Failed) {
+            self.retry_loads();
+        }
+    }
+
     /// The line goes on after this seq: what lies before it is to be fetched.
     fn lack(&self, after: u64) {
         if after > self.cursor().0 {
@@ -295,21 +303,22 @@ impl Engine {
     pub(super) fn show(&self) {
         let follow = self.follow;
         let changed = follow.journal.try_update_value(|journal| {
-            // The reader may look at old frames: they stay for as long as there is room.
-            let most = if self.past.reading() { MOST } else { BOUND };
-            if journal.held().len() > most + most / 10 {
-                journal.keep_newest(most);
-            }
+            journal.trim(&self.rows.kept());
             let numbers = journal.numbers();
+            let revision = journal.windows().revision();
+            let is_new = revision != self.rows.revision.replace(revision);
             let known = follow.numbers.try_get_untracked();
             let state = follow.state.try_with_untracked(|state| state != journal.state()).unwrap_or(false);
-            (known != Some(numbers)).then_some((numbers, state.then(|| journal.state().clone())))
+            let changed = is_new || known != Some(numbers);
+            changed.then_some((numbers, state.then(|| journal.state().clone())))
         });
         let Some((numbers, state)) = changed.flatten() else { return };
         if let Some(state) = state {
             follow.state.try_set(state);
         }
-        follow.numbers.try_set(numbers);
+        if follow.numbers.try_get_untracked() != Some(numbers) {
+            follow.numbers.try_set(numbers);
+        }
         follow.version.try_update(|version| *version += 1);
     }
 }

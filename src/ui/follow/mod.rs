@@ -3,30 +3,32 @@
 #[cfg(feature = "hydrate")]
 mod engine;
 #[cfg(feature = "hydrate")]
-mod past;
+mod rows;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use leptos::prelude::*;
 
+use crate::activity::rows::LoadState;
 use crate::activity::tabs::Role;
 use crate::activity::{Connection, Journal, Link, Numbers, RunState, Settings};
 use crate::model::attempt::Attempt;
 use crate::model::{Frame, Pin, RunView};
 
-/// The most frames that are held while more come. A journal of no more is fetched whole; of a longer one the page has its end,
-/// and what is older when it is scrolled to.
-#[cfg(feature = "hydrate")]
-pub const BOUND: usize = 50_000;
-
-/// The most frames held at all.
-#[cfg(feature = "hydrate")]
-pub const MOST: usize = 200_000;
+/// A row of the list: its seq, and the frame that shows in it, if that is loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The seq.
+    pub seq: u64,
+    /// The frame. It has another seq than the row if the row was drawn anew.
+    pub frame: Option<Arc<Frame>>,
+}
 
 /// A run's page, live.
 #[derive(Clone, Copy)]
 pub struct Follow {
-    /// The frames. Read it by [`Follow::frames`], which knows when it changed.
+    /// The frames. Read it by [`Follow::rows`], which knows when it changed.
     journal: StoredValue<Journal>,
     /// Counts the changes of the journal: one for each batch of frames, however many there are in it.
     version: RwSignal<u64>,
@@ -42,16 +44,33 @@ pub struct Follow {
     pub pin: RwSignal<Pin>,
     /// Whether the run was deleted.
     pub gone: RwSignal<bool>,
+    /// Whether the rows in view are there.
+    pub loads: RwSignal<LoadState>,
+    /// The seqs that the server has rendered: the first, and the one after the last.
+    pub rendered: (u64, u64),
     /// Counts the times that the server has said where the run stands: at a poll, and when a stream opens.
     pub answered: RwSignal<u32>,
+    /// The rows that the reader looks at.
+    looked_at: StoredValue<Range<u64>>,
     #[cfg(feature = "hydrate")]
     engine: StoredValue<Option<std::rc::Rc<engine::Engine>>, LocalStorage>,
+}
+
+impl Row {
+    /// What tells this row from others, and from what it was before: a frame never changes.
+    pub fn key(&self) -> (u64, Option<u64>) {
+        (self.seq, self.frame.as_ref().map(|frame| frame.seq))
+    }
 }
 
 impl Follow {
     /// What the server rendered, not live yet.
     pub fn new(view: RunView) -> Self {
         let (active, pin) = (view.run.status.is_active(), view.run.pin);
+        let rendered = match (view.frames.first(), view.frames.last()) {
+            (Some(first), Some(last)) => (first.seq, last.seq + 1),
+            _ => (view.run.head + 1, view.run.head + 1),
+        };
         let journal = Journal::of(view);
         Self {
             version: RwSignal::new(0),
@@ -62,27 +81,49 @@ impl Follow {
             pin: RwSignal::new(pin),
             gone: RwSignal::new(false),
             answered: RwSignal::new(0),
+            loads: RwSignal::new(LoadState::Complete),
+            rendered,
+            looked_at: StoredValue::new(rendered.0..rendered.1),
             journal: StoredValue::new(journal),
             #[cfg(feature = "hydrate")]
             engine: StoredValue::new_local(None),
         }
     }
 
-    /// The frames at these places. Tracks changes of the journal.
-    pub fn frames(&self, places: std::ops::Range<usize>) -> Vec<Arc<Frame>> {
+    /// Tracks changes of the journal.
+    pub fn track(&self) {
         self.version.track();
-        self.journal.with_value(|journal| journal.held().slice(places).cloned().collect())
     }
 
-    /// The frame of this seq, if it is held. Tracks changes of the journal.
-    pub fn frame(&self, seq: u64) -> Option<Arc<Frame>> {
+    /// The rows of these seqs that have a height, loaded or not. Tracks changes of the journal.
+    pub fn rows(&self, seqs: Range<u64>) -> Vec<Row> {
         self.version.track();
-        self.journal.with_value(|journal| journal.held().get(seq).cloned())
+        self.journal.with_value(|journal| {
+            let windows = journal.windows();
+            let seqs = seqs.filter(|&seq| windows.row_of(seq) == seq);
+            seqs.map(|seq| Row { seq, frame: windows.shown_in(seq).cloned() }).collect()
+        })
     }
 
-    /// Where the frame of this seq stands among those held. Tracks nothing.
-    pub fn place_of(&self, seq: u64) -> Option<usize> {
-        self.journal.with_value(|journal| journal.held().index_of(seq))
+    /// The row in which the frame of this seq shows: that of an earlier one, if it was drawn anew there.
+    pub fn row_of(&self, seq: u64) -> u64 {
+        self.journal.with_value(|journal| journal.windows().row_of(seq))
+    }
+
+    /// The windows in which rows have or lost their height since this was asked last: see
+    /// [`Windows::take_changed_rows`](crate::activity::rows::Windows::take_changed_rows).
+    pub fn take_changed_rows(&self) -> Vec<(u64, Vec<bool>)> {
+        self.journal.try_update_value(crate::activity::Journal::take_changed_rows).unwrap_or_default()
+    }
+
+    /// The frame that shows in this row, if it is loaded, and whether that is all of it: large texts are cut to what a row shows.
+    /// Tracks changes of the journal.
+    pub fn frame(&self, seq: u64) -> Option<(Arc<Frame>, bool)> {
+        self.version.track();
+        self.journal.with_value(|journal| {
+            let windows = journal.windows();
+            windows.shown_in(seq).map(|frame| (Arc::clone(frame), !windows.is_abridged(frame.seq)))
+        })
     }
 
     /// Goes live: opens the stream, fetches the past, until the owner is gone. `replaced` is called when the server has
@@ -94,22 +135,32 @@ impl Follow {
         drop(replaced);
     }
 
-    /// Fetches a page of frames older than those held, if there are any.
-    pub fn load_older(&self) {
+    /// The reader looks at these rows now: what is missing of them is loaded, and what is far from them may be dropped.
+    pub fn look_at(&self, seqs: Range<u64>) {
+        // The list may be laid out before the page goes live.
+        self.looked_at.try_set_value(seqs.clone());
         #[cfg(feature = "hydrate")]
         if let Some(engine) = self.engine.try_get_value().flatten() {
-            past::load_page(&engine);
+            engine.look_at(seqs);
         }
     }
 
-    /// Whether the reader looks at what came before, so that it should stay however much comes.
-    pub fn reading(&self, reading: bool) {
+    /// Asks at once for rows that could not be loaded.
+    pub fn retry_loads(&self) {
         #[cfg(feature = "hydrate")]
         if let Some(engine) = self.engine.try_get_value().flatten() {
-            engine.past.set_reading(reading);
+            engine.retry_loads();
+        }
+    }
+
+    /// Fetches a frame with all its texts. It is given to `frame`, if that still has the same frame then.
+    pub fn fetch_whole(&self, seq: u64, frame: RwSignal<Option<Arc<Frame>>>) {
+        #[cfg(feature = "hydrate")]
+        if let Some(engine) = self.engine.try_get_value().flatten() {
+            rows::fetch_whole(&engine, seq, frame);
         }
         #[cfg(not(feature = "hydrate"))]
-        let _ = reading;
+        let _ = (seq, frame);
     }
 
     /// Takes what frames do not tell of the current attempt.

@@ -25,7 +25,7 @@ pub fn ComparePage() -> impl IntoView {
     let answer = Resource::new_blocking(
         move || (id.get(), wanted.get()),
         |(id, (a, b))| async move {
-            let run = view_run(id.clone()).await?.run;
+            let run = view_run(id.clone(), None).await?.run;
             match compare_attempts(id, a, b).await {
                 Err(problem) if problem.retryable => Err(problem),
                 compared => Ok::<_, Problem>((run, compared)),

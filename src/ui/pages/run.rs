@@ -12,7 +12,7 @@ use crate::model::attempt::AttemptView;
 use crate::model::{Offer, Problem, RunView, Status, plan};
 use crate::ui::clock::Clock;
 use crate::ui::components::actions::{ActionProblem, RunActions};
-use crate::ui::components::activity::ActivityPanel;
+use crate::ui::components::activity::{ActivityPanel, FrameLinks, seq};
 use crate::ui::components::attempts::{AttemptNote, AttemptTabs, EditDialog, ShownAttempt, edit_address, number};
 use crate::ui::components::cancelling::{CANCELLING, Cancelling};
 use crate::ui::components::code::Words;
@@ -40,8 +40,9 @@ pub fn RunPage() -> impl IntoView {
         move || id.get(),
         move |id| {
             let attempt = query.with_untracked(|query| number(query.get("attempt")));
+            let at = query.with_untracked(|query| seq(query.get("at")));
             async move {
-                let view = view_run(id.clone()).await?;
+                let view = view_run(id.clone(), at).await?;
                 let attempt = attempt.filter(|&attempt| attempt < view.run.attempt);
                 let earlier = match attempt {
                     Some(attempt) => Some(view_attempt(id, attempt).await?),
@@ -110,6 +111,9 @@ fn Shown(
     let query = use_query_map();
     let tab = Memo::new(move |_| Tab::of(query.with(|query| query.get("tab"))));
     let wanted = Memo::new(move |_| number(query.with(|query| query.get("attempt"))));
+    let linked = Memo::new(move |_| seq(query.with(|query| query.get("at"))));
+    let links = FrameLinks::new(tab);
+    provide_context(links);
     let editing = Memo::new(move |_| query.with(|query| query.get("edit").is_some()));
     let shown = ShownAttempt::new(follow, wanted, earlier, problem);
     // Frames do not tell an attempt's parameters, nor the phases that it is to have if the pipeline has changed since.
@@ -216,7 +220,7 @@ fn Shown(
             <div class="flex min-h-0 flex-1 flex-col gap-4 lg:flex-row">
                 <section class="card shrink-0 overflow-auto px-4 py-3.5 max-lg:max-h-52 lg:max-h-full lg:w-64 lg:self-start xl:w-72" aria-labelledby="phases-title">
                     <h2 id="phases-title" class="mb-3 text-xs font-semibold text-soft">"Phases"</h2>
-                    <PhaseList state=shown.state/>
+                    <PhaseList state=shown.state earlier=shown.earlier/>
                 </section>
                 <div class="flex min-h-0 min-w-0 flex-1 flex-col gap-2">
                     <Tabs id=id.clone() state=shown.state attempt=shown.earlier tab/>
@@ -229,7 +233,7 @@ fn Shown(
                             class=("max-lg:h-80", reviewing)
                             class=("max-lg:w-full", reviewing)
                         >
-                            <ActivityPanel id=id.clone() follow at=shown.first/>
+                            <ActivityPanel id=id.clone() follow at=shown.first linked links/>
                         </div>
                         <ReviewPanel id=id.clone() state=shown.state earlier=shown.earlier tab left_out/>
                     </div>
@@ -249,8 +253,7 @@ fn Facts(shown: ShownAttempt, follow: Follow) -> impl IntoView {
     let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
     let params = Memo::new(move |_| state.with(|state| state.run.params.clone()));
     let question = Memo::new(move |_| state.with(|state| state.run.approval.as_ref().map(|asked| asked.seq)));
-    // When it was asked: the frame that asks is among the last ones.
-    let since = Memo::new(move |_| question.get().and_then(|seq| follow.frame(seq)).map(|frame| frame.ts));
+    let since = Memo::new(move |_| question.get().and_then(|_| follow.state.with(|state| state.asked_at)));
     let running = move || from.get().is_some() && to.get().is_none();
     let length = move || match (question.get(), to.get()) {
         (Some(_), _) if since.get().is_some() => "Waiting for you for ",

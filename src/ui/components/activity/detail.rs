@@ -25,14 +25,25 @@ pub fn FrameDetail(
     /// The list's state.
     scroll: Scroll,
 ) -> impl IntoView {
-    // A frame never changes: only another one is news.
-    let frame = ArcMemo::new_with_compare(
-        move |_| scroll.marked.get().and_then(|seq| follow.frame(seq)),
-        |before, now| {
-            before.as_ref().map(|before| before.as_ref().map(|frame| frame.seq))
-                != now.as_ref().map(|now| now.as_ref().map(|frame| frame.seq))
-        },
-    );
+    // It stays when its row is let go. Texts that are larger than a row shows are fetched.
+    let frame = RwSignal::new(None::<Arc<Frame>>);
+    Effect::new(move |before: Option<Option<u64>>| {
+        let marked = scroll.marked.get();
+        let Some((found, is_whole)) = marked.and_then(|row| follow.frame(row)) else {
+            if before != Some(marked) {
+                frame.set(None);
+            }
+            return marked;
+        };
+        let seq = found.seq;
+        if frame.with_untracked(|shown| shown.as_ref().map(|shown| shown.seq)) != Some(seq) {
+            frame.set(Some(found));
+            if !is_whole {
+                follow.fetch_whole(seq, frame);
+            }
+        }
+        marked
+    });
     move || frame.get().map(|frame| view! { <Detail frame scroll/> })
 }
 

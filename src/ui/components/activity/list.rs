@@ -1,11 +1,12 @@
 //! The list of frames: only the rows in view are drawn.
 
+use leptos::either::Either;
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use leptos::web_sys::Element;
 
-use super::row::FrameRow;
+use super::row::{AbsentRow, FrameRow};
 use super::scroll::Scroll;
 use crate::browser::{self, PageEvent, PageEvents};
 use crate::ui::clock::Clock;
@@ -23,6 +24,7 @@ pub fn FrameList(
     Effect::new(move |_| scroll.mounted());
     Effect::new(move |_| {
         follow.numbers.track();
+        follow.track();
         scroll.layout();
     });
     Effect::new(move |_| {
@@ -56,17 +58,23 @@ pub fn FrameList(
         scroll.mark(seq.filter(|_| !again));
     };
     let on_key = move |event: ev::KeyboardEvent| {
+        let modified = event.ctrl_key() || event.meta_key() || event.alt_key() || event.shift_key();
         let handled = match event.key().as_str() {
+            _ if modified => false,
             "ArrowDown" if scroll.marked.get_untracked().is_some() => {
-                scroll.mark_next(1);
+                scroll.mark_next(true);
                 true
             }
             "ArrowUp" if scroll.marked.get_untracked().is_some() => {
-                scroll.mark_next(-1);
+                scroll.mark_next(false);
                 true
             }
             "Escape" if scroll.marked.get_untracked().is_some() => {
                 scroll.mark(None);
+                true
+            }
+            "Home" => {
+                scroll.to_first();
                 true
             }
             "End" => {
@@ -96,12 +104,15 @@ pub fn FrameList(
                     <For
                         each=move || {
                             let local = clock.is_local();
-                            scroll.drawn.get().into_iter().map(move |frame| (frame, local))
+                            scroll.drawn.get().into_iter().map(move |row| (row, local))
                         }
-                        key=|(frame, local)| (frame.seq, *local)
-                        let((frame, _))
+                        key=|(row, local)| (row.key(), *local)
+                        let((row, _))
                     >
-                        <FrameRow frame marked=scroll.marked follow/>
+                        {match row.frame {
+                            Some(frame) => Either::Left(view! { <FrameRow seq=row.seq frame marked=scroll.marked follow/> }),
+                            None => Either::Right(view! { <AbsentRow seq=row.seq marked=scroll.marked/> }),
+                        }}
                     </For>
                 </div>
             </div>

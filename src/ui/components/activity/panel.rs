@@ -3,14 +3,19 @@
 use leptos::prelude::*;
 
 use super::detail::FrameDetail;
+use super::link::FrameLinks;
 use super::list::FrameList;
-use super::scroll::Scroll;
+use super::scroll::{Scroll, hash_seq};
+use crate::activity::rows::LoadState;
 use crate::base;
 use crate::model::RunId;
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::icon::Icon;
 use crate::ui::follow::Follow;
 use crate::ui::format;
+
+/// The lines that the server renders.
+const PAGE: u64 = 200;
 
 /// The Activity panel.
 #[component]
@@ -21,13 +26,31 @@ pub fn ActivityPanel(
     follow: Follow,
     /// The frame that the list is to begin with, if one looks at an earlier attempt.
     at: Memo<Option<u64>>,
+    /// The frame that the address asks for.
+    linked: Memo<Option<u64>>,
+    /// Links to frames elsewhere on the page.
+    links: FrameLinks,
 ) -> impl IntoView {
     let scroll = Scroll::new(follow);
+    Effect::new(move |before: Option<Option<u64>>| {
+        let linked = linked.get();
+        // The part after `#` names the marked row, which may be another one by now.
+        let is_news = before.map_or_else(|| hash_seq().is_none(), |before| before != linked);
+        if let Some(seq) = linked.filter(|_| is_news) {
+            scroll.open(seq);
+        }
+        linked
+    });
+    Effect::new(move |_| {
+        if let Some(seq) = links.pressed.get() {
+            scroll.open(seq);
+        }
+    });
     Effect::new(move |before: Option<Option<u64>>| {
         let at = at.get();
         match at {
             Some(seq) if before != Some(at) => scroll.begin_with(seq),
-            None if before.flatten().is_some() => scroll.to_newest(),
+            None if before.flatten().is_some() && linked.get_untracked().is_none() => scroll.to_newest(),
             _ => {}
         }
         at
@@ -35,7 +58,6 @@ pub fn ActivityPanel(
     let numbers = follow.numbers;
     let count = Memo::new(move |_| numbers.get().last);
     let newer = move || numbers.get().last.saturating_sub(scroll.seen.get());
-    let older = Memo::new(move |_| numbers.get().first > 1);
     view! {
         <section
             class="card relative flex min-h-[20rem] min-w-0 flex-1 flex-col overflow-hidden"
@@ -64,16 +86,30 @@ pub fn ActivityPanel(
                     </a>
                 </div>
             </header>
-            <p class="hidden border-b border-line bg-raised px-4 py-1.5 text-xs text-soft noscript:block">
-                {move || if older.get() { "These are the newest lines. " } else { "" }}
-                "Without scripts this page stays as it is; load it again to see what is new."
-            </p>
+            <StaticNote id=id.clone() follow/>
             <div class="relative flex min-h-0 flex-1 flex-col">
                 <FrameList follow scroll/>
                 <Show when=move || count.get() == 0>
                     <p class="pointer-events-none absolute inset-x-0 top-1/3 px-6 text-center text-sm text-faint">
                         "Nothing yet. The first lines appear here as soon as a worker takes the run."
                     </p>
+                </Show>
+                <Show when=move || follow.loads.get() == LoadState::Failed>
+                    <div
+                        class="absolute inset-x-0 top-3 z-10 mx-auto flex w-fit max-w-[90%] items-center gap-3 rounded-lg border border-line bg-panel py-1.5 pr-1.5 pl-3 text-sm shadow-lg"
+                        role="alert"
+                        data-testid="rows-failed"
+                    >
+                        "These lines could not be loaded."
+                        <button
+                            type="button"
+                            class="button button-small"
+                            data-testid="rows-retry"
+                            on:click=move |_| follow.retry_loads()
+                        >
+                            "Try again"
+                        </button>
+                    </div>
                 </Show>
                 <Show when=move || !scroll.following.get()>
                     <button
@@ -91,5 +127,33 @@ pub fn ActivityPanel(
             </div>
             <FrameDetail follow scroll/>
         </section>
+    }
+}
+
+/// What a reader without scripts can do: go through the lines a page at a time.
+#[component]
+fn StaticNote(id: RunId, follow: Follow) -> impl IntoView {
+    let last = follow.numbers.with_untracked(|numbers| numbers.last);
+    let (first, end) = follow.rendered;
+    let page = |at: u64, words: &'static str| {
+        view! { <a class="text-accent underline underline-offset-2" href=base::path(&format!("/runs/{id}?at={at}"))>{words}</a>" " }
+    };
+    // As the server renders: a quarter of the lines come before the one that is asked for.
+    let older = (first > 1 && end > first).then(|| page(first.saturating_sub(PAGE * 3 / 4).max(1), "Older lines"));
+    let newer = (end <= last && end > first).then(|| page(end + PAGE / 4, "Newer lines"));
+    let which = match end.saturating_sub(first) {
+        0 if last > 0 => "The newest lines are too large for this page: see the whole log as text. ".to_owned(),
+        shown if shown < last => {
+            format!("Lines {} to {} of {}. ", format::count(first), format::count(end - 1), format::count(last))
+        }
+        _ => String::new(),
+    };
+    view! {
+        <p class="hidden border-b border-line bg-raised px-4 py-1.5 text-xs text-soft noscript:block">
+            {which}
+            {older}
+            {newer}
+            "Without scripts this page stays as it is; load it again to see what is new."
+        </p>
     }
 }

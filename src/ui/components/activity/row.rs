@@ -25,7 +25,9 @@ const MOST: usize = 1500;
 /// A row.
 #[component]
 pub fn FrameRow(
-    /// The frame.
+    /// The row's seq.
+    seq: u64,
+    /// The frame that shows in it.
     frame: Arc<Frame>,
     /// The frame that is marked.
     marked: RwSignal<Option<u64>>,
@@ -33,7 +35,6 @@ pub fn FrameRow(
     follow: Follow,
 ) -> impl IntoView {
     let clock = Clock::of_page();
-    let seq = frame.seq;
     let stream = match &frame.body {
         Body::Log(Log { stream: LogStream::Stderr, .. }) => Some("stderr"),
         _ => None,
@@ -54,6 +55,30 @@ pub fn FrameRow(
                 <span class="row-time">{format::clock(frame.ts, offset)}</span>
             </span>
             <span class="row-text">{text(&frame, follow)}</span>
+        </div>
+    }
+}
+
+/// A row whose frame is not loaded.
+#[component]
+pub fn AbsentRow(
+    /// Its seq.
+    seq: u64,
+    /// The frame that is marked.
+    marked: RwSignal<Option<u64>>,
+) -> impl IntoView {
+    view! {
+        <div
+            class="row"
+            data-testid="absent-row"
+            data-seq=seq
+            data-marked=move || (marked.get() == Some(seq)).then_some("")
+            aria-hidden="true"
+        >
+            <span class="row-gutter">
+                <span class="row-number">{seq}</span>
+            </span>
+            <span class="row-absent"></span>
         </div>
     }
 }

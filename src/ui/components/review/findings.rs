@@ -10,6 +10,7 @@ use crate::calls::read_findings;
 use crate::model::RunId;
 use crate::model::kinds::FixSafety;
 use crate::model::review::{FindingFilter, FindingPage, Found};
+use crate::ui::components::activity::FrameLink;
 use crate::ui::components::activity::row::{place, severity_tone};
 use crate::ui::components::again::Unanswered;
 use crate::ui::components::code::Words;
@@ -181,10 +182,7 @@ fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> 
             let href = format!("{}&at={patch}:{}", Tab::Changes.address(id, earlier), finding.line.unwrap_or(1));
             view! { <a href=href data-noscroll class=link>{place}</a> }.into_any()
         }
-        // Past the router, which does not tell the panel of another frame.
-        None => {
-            view! { <a href=base::path(&format!("/runs/{id}#f{seq}")) rel="external" class=link>{place}</a> }.into_any()
-        }
+        None => view! { <FrameLink run=id.clone() attempt=earlier seq class=link>{place}</FrameLink> }.into_any(),
     };
     let (fix, fix_tone) = match (finding.fixable, finding.fix) {
         (false, _) => ("", ""),

@@ -1,0 +1,183 @@
+//! How large a frame is, and what is kept of one that is larger than a row can show.
+
+use serde_json::Value;
+
+use crate::model::{Body, Frame};
+
+/// A frame with more bytes of text than this is abridged. More than the longest log line, which is shown in full when marked.
+pub const MAX_FRAME_BYTES: usize = 128 * 1024;
+
+/// Bytes of each text that an abridged frame keeps. More than a row draws.
+const KEPT_BYTES: usize = 8 * 1024;
+
+/// What a frame takes besides its texts, about.
+const FRAME_BYTES: usize = 160;
+
+/// How many bytes a frame takes, about.
+pub fn of(frame: &Frame) -> usize {
+    let mut bytes = FRAME_BYTES + frame.phase.as_ref().map_or(0, |phase| phase.len());
+    let mut count = |text: &str| bytes += text.len();
+    match &frame.body {
+        Body::Status(change) => count(&change.reason),
+        Body::Phase(change) => count(&change.name),
+        Body::Log(log) => count(&log.line),
+        Body::Finding(finding) => {
+            [&finding.path, &finding.rule, &finding.severity, &finding.message]
+                .into_iter()
+                .for_each(|text| count(text));
+        }
+        Body::Patch(patch) => [&patch.path, &patch.diff].into_iter().for_each(|text| count(text)),
+        Body::Tool(tool) => [&tool.call, &tool.name, &tool.preview].into_iter().for_each(|text| count(text)),
+        Body::ToolResult(result) => [&result.call, &result.preview].into_iter().for_each(|text| count(text)),
+        Body::Token(piece) | Body::Reasoning(piece) => count(&piece.text),
+        Body::Approval(approval) => {
+            count(&approval.question);
+            approval.by.iter().chain(&approval.exclude).for_each(|text| count(text));
+        }
+        Body::Error(failure) => [&failure.code, &failure.message].into_iter().for_each(|text| count(text)),
+        Body::Progress(progress) => count(&progress.unit),
+        Body::Outcome(outcome) => {
+            count(&outcome.message);
+            [&outcome.branch, &outcome.commit, &outcome.base].into_iter().flatten().for_each(|text| count(text));
+        }
+        Body::Output(output) => [&output.name, &output.value].into_iter().for_each(|text| count(text)),
+        Body::Origin(origin) => count(&origin.by),
+        Body::Notification(notification) => {
+            [&notification.url, &notification.event].into_iter().for_each(|text| count(text));
+            notification.error.iter().for_each(|error| count(error));
+        }
+        Body::Other(unknown) => bytes += value_bytes(&unknown.data),
+    }
+    bytes
+}
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 16,
+        Value::String(text) => 32 + text.len(),
+        Value::Array(values) => 32 + values.iter().map(value_bytes).sum::<usize>(),
+        Value::Object(fields) => 32 + fields.iter().map(|(name, value)| name.len() + value_bytes(value)).sum::<usize>(),
+    }
+}
+
+/// The frame with its texts cut to what a row shows.
+pub fn abridge(mut frame: Frame) -> Frame {
+    match &mut frame.body {
+        Body::Status(change) => cut(&mut change.reason),
+        Body::Phase(change) => cut(&mut change.name),
+        Body::Log(log) => cut(&mut log.line),
+        Body::Finding(finding) => {
+            cut(&mut finding.path);
+            cut(&mut finding.rule);
+            cut(&mut finding.severity);
+            cut(&mut finding.message);
+        }
+        Body::Patch(patch) => {
+            cut(&mut patch.path);
+            cut(&mut patch.diff);
+        }
+        Body::Tool(tool) => {
+            cut(&mut tool.call);
+            cut(&mut tool.name);
+            cut(&mut tool.preview);
+        }
+        Body::ToolResult(result) => {
+            cut(&mut result.call);
+            cut(&mut result.preview);
+        }
+        Body::Token(piece) | Body::Reasoning(piece) => cut(&mut piece.text),
+        Body::Approval(approval) => {
+            cut(&mut approval.question);
+            approval.by.iter_mut().for_each(cut);
+            approval.exclude = Vec::new();
+        }
+        Body::Error(failure) => {
+            cut(&mut failure.code);
+            cut(&mut failure.message);
+        }
+        Body::Progress(progress) => cut(&mut progress.unit),
+        Body::Outcome(outcome) => {
+            cut(&mut outcome.message);
+            [&mut outcome.branch, &mut outcome.commit, &mut outcome.base].into_iter().flatten().for_each(cut);
+        }
+        Body::Output(output) => {
+            cut(&mut output.name);
+            cut(&mut output.value);
+        }
+        Body::Origin(origin) => cut(&mut origin.by),
+        Body::Notification(notification) => {
+            cut(&mut notification.url);
+            cut(&mut notification.event);
+            notification.error.iter_mut().for_each(cut);
+        }
+        Body::Other(unknown) => {
+            let mut text = unknown.data.to_string();
+            cut(&mut text);
+            unknown.data = Value::String(text);
+        }
+    }
+    frame
+}
+
+fn cut(text: &mut String) {
+    if text.len() > KEPT_BYTES {
+        text.truncate(text.floor_char_boundary(KEPT_BYTES));
+        text.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn abridged_frames_of_all_kinds_are_small_and_keep_their_beginning() {
+        let long = "é".repeat(1 << 20);
+        let fields = [
+            "reason", "name", "line", "path", "message", "diff", "call", "preview", "text", "question", "code", "unit",
+            "by", "branch", "error",
+        ];
+        let kinds = [
+            "status",
+            "phase",
+            "log",
+            "finding",
+            "patch",
+            "tool",
+            "tool_result",
+            "token",
+            "reasoning",
+            "approval",
+            "error",
+            "progress",
+            "outcome",
+            "output",
+            "origin",
+            "notification",
+            "unheard of",
+        ];
+        for kind in kinds {
+            let mut data = serde_json::json!({
+                "from": "pending", "to": "running", "state": "started", "stream": "stdout", "ok": true, "retryable": false,
+                "done": 1, "value": long, "url": long, "event": "run.finished", "try": 1, "files": 0, "findings": 0,
+                "fixed": 0, "left": 0,
+            });
+            fields.iter().for_each(|field| data[*field] = long.clone().into());
+            match kind {
+                "approval" => data["state"] = "waiting".into(),
+                "notification" => data["state"] = "delivered".into(),
+                _ => {}
+            }
+            let json = serde_json::json!({
+                "seq": 1, "ts": Timestamp(0), "attempt": 1, "phase": null, "kind": kind, "data": data,
+            });
+            let frame: Frame = serde_json::from_value(json).unwrap();
+            assert_eq!(frame.body.kind(), kind);
+            assert!(of(&frame) > MAX_FRAME_BYTES, "{kind} is weighed");
+            let frame = abridge(frame);
+            assert!(of(&frame) < MAX_FRAME_BYTES, "{kind} is {} bytes", of(&frame));
+            assert_eq!(frame.body.kind(), kind);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The frames a page holds: any parts of a run's journal, in windows of rows that are loaded and dropped.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::redraws::Redraws;
+use super::weight::{self, MAX_FRAME_BYTES};
+use crate::model::{Body, Frame};
+
+/// Rows of a window. Window 0 has the seqs 1 to 500.
+pub const WINDOW_ROWS: u64 = 500;
+
+/// How much a page may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Frames.
+    pub rows: usize,
+    /// Bytes of their texts, about.
+    pub bytes: usize,
+}
+
+impl Budget {
+    /// A journal of at most this many frames is held whole.
+    pub const WHOLE_ROWS: usize = 50_000;
+    /// The most frames that are held of a longer journal.
+    const PART_ROWS: usize = 20_000;
+    /// The most bytes that are held of any journal.
+    const BYTES: usize = 32 << 20;
+
+    /// What may be held of a journal with this head.
+    pub const fn of_journal(head: u64) -> Self {
+        let whole = head <= Self::WHOLE_ROWS as u64;
+        Self { rows: if whole { Self::WHOLE_ROWS } else { Self::PART_ROWS }, bytes: Self::BYTES }
+    }
+}
+
+/// A frame that is held.
+#[derive(Clone, Debug, PartialEq)]
+struct Slot {
+    frame: Arc<Frame>,
+    bytes: usize,
+    is_abridged: bool,
+}
+
+/// The frames of [`WINDOW_ROWS`] rows, as far as they are held.
+#[derive(Clone, Debug, PartialEq)]
+struct Window {
+    slots: Vec<Option<Slot>>,
+    held: usize,
+    bytes: usize,
+}
+
+impl Window {
+    fn new() -> Self {
+        Self { slots: vec![None; WINDOW_ROWS as usize], held: 0, bytes: 0 }
+    }
+
+    /// Lets a frame go, if there is one.
+    fn remove(&mut self, place: usize) -> Option<Slot> {
+        let slot = self.slots.get_mut(place)?.take()?;
+        self.held -= 1;
+        self.bytes -= slot.bytes;
+        Some(slot)
+    }
+}
+
+/// The frames that are held. Each is the frame of its seq, whatever order they came in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Windows {
+    windows: BTreeMap<u64, Window>,
+    held: usize,
+    bytes: usize,
+    revision: u64,
+    redraws: Redraws,
+}
+
+impl Windows {
+    /// Counts the changes of what is held.
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// How many frames are held.
+    pub const fn len(&self) -> usize {
+        self.held
+    }
+
+    /// Whether no frame is held.
+    pub const fn is_empty(&self) -> bool {
+        self.held == 0
+    }
+
+    /// How many bytes their texts have, about.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The lowest seq that is held.
+    pub fn first(&self) -> Option<u64> {
+        let (index, window) = self.windows.first_key_value()?;
+        let place = window.slots.iter().position(Option::is_some)?;
+        Some(index * WINDOW_ROWS + place as u64 + 1)
+    }
+
+    /// The frame of this seq, if it is held. Its texts may be cut: see [`Windows::is_abridged`].
+    pub fn get(&self, seq: u64) -> Option<&Arc<Frame>> {
+        self.slot(seq).map(|slot| &slot.frame)
+    }
+
+    /// Whether the frame of this seq is held with its texts cut, because they are larger than a row shows.
+    pub fn is_abridged(&self, seq: u64) -> bool {
+        self.slot(seq).is_some_and(|slot| slot.is_abridged)
+    }
+
+    fn slot(&self, seq: u64) -> Option<&Slot> {
+        let (index, place) = place_of(seq)?;
+        self.windows.get(&index)?.slots.get(place)?.as_ref()
+    }
+
+    /// The frames that are held of these seqs, in order.
+    pub fn range(&self, seqs: Range<u64>) -> impl Iterator<Item = &Arc<Frame>> {
+        let windows = if seqs.start < seqs.end { window_of(seqs.start)..window_of(seqs.end - 1) + 1 } else { 0..0 };
+        let slots = self.windows.range(windows).flat_map(|(_, window)| window.slots.iter().flatten());
+        slots.map(|slot| &slot.frame).filter(move |frame| seqs.contains(&frame.seq))
+    }
+
+    /// The frame that shows in a row: of those that were drawn anew there, the last one that is held. `None` if none is held.
+    pub fn shown_in(&self, row: u64) -> Option<&Arc<Frame>> {
+        self.get(self.redraws.shown_in(row).unwrap_or(row))
+    }
+
+    /// The row in which the frame of this seq shows.
+    pub fn row_of(&self, seq: u64) -> u64 {
+        self.redraws.row_of(seq)
+    }
+
+    /// The windows in which rows have, or may have, another height since this was asked last, each with its rows: whether they
+    /// have a height at all.
+    pub fn take_changed_rows(&mut self) -> Vec<(u64, Vec<bool>)> {
+        let changed = self.redraws.take_changed();
+        let rows = |window: u64| {
+            let first = window * WINDOW_ROWS + 1;
+            let mut rows = vec![true; WINDOW_ROWS as usize];
+            for seq in self.redraws.hidden(first..first + WINDOW_ROWS) {
+                rows[(seq - first) as usize] = false;
+            }
+            (window, rows)
+        };
+        changed.into_iter().map(rows).collect()
+    }
+
+    /// Holds a frame. `false` if its seq is held already, or is none.
+    pub fn insert(&mut self, frame: Frame) -> bool {
+        let Some((index, place)) = place_of(frame.seq) else { return false };
+        let window = self.windows.entry(index).or_insert_with(Window::new);
+        let Some(slot) = window.slots.get_mut(place).filter(|slot| slot.is_none()) else { return false };
+        let (seq, replaced) = (frame.seq, replaced_by(&frame));
+        let bytes = weight::of(&frame);
+        let is_abridged = bytes > MAX_FRAME_BYTES;
+        let frame = if is_abridged { weight::abridge(frame) } else { frame };
+        let bytes = if is_abridged { weight::of(&frame) } else { bytes };
+        *slot = Some(Slot { frame: Arc::new(frame), bytes, is_abridged });
+        window.held += 1;
+        window.bytes += bytes;
+        self.held += 1;
+        self.bytes += bytes;
+        self.revision += 1;
+        self.redraws.set_loaded(seq, true);
+        if let Some(replaced) = replaced {
+            self.redraws.insert(seq, replaced, self.is_held(replaced));
+        }
+        true
+    }
+
+    /// The first stretch of these seqs that is not held.
+    pub fn first_missing(&self, seqs: Range<u64>) -> Option<Range<u64>> {
+        let mut seq = seqs.start.max(1);
+        while seq < seqs.end && self.is_held(seq) {
+            seq = self.skip_forward(seq);
+        }
+        if seq >= seqs.end {
+            return None;
+        }
+        let start = seq;
+        while seq < seqs.end && !self.is_held(seq) {
+            seq = self.skip_forward(seq);
+        }
+        Some(start..seq.min(seqs.end))
+    }
+
+    /// The last stretch of these seqs that is not held.
+    pub fn last_missing(&self, seqs: Range<u64>) -> Option<Range<u64>> {
+        let start = seqs.start.max(1);
+        let mut end = seqs.end;
+        while end > start && self.is_held(end - 1) {
+            end = self.skip_back(end);
+        }
+        if end <= start {
+            return None;
+        }
+        let last = end;
+        while end > start && !self.is_held(end - 1) {
+            end = self.skip_back(end);
+        }
+        Some(end.max(start)..last)
+    }
+
+    fn is_held(&self, seq: u64) -> bool {
+        self.slot(seq).is_some()
+    }
+
+    /// The next seq that may differ from this one in being held: that of the next window, if this one is all the same.
+    fn skip_forward(&self, seq: u64) -> u64 {
+        let index = window_of(seq);
+        if self.is_uniform(index) { (index + 1) * WINDOW_ROWS + 1 } else { seq + 1 }
+    }
+
+    /// As [`Windows::skip_forward`], for the end of a range, downward.
+    fn skip_back(&self, end: u64) -> u64 {
+        let index = window_of(end - 1);
+        if self.is_uniform(index) { index * WINDOW_ROWS + 1 } else { end - 1 }
+    }
+
+    fn is_uniform(&self, index: u64) -> bool {
+        self.windows.get(&index).is_none_or(|window| window.held == 0 || window.held == WINDOW_ROWS as usize)
+    }
+
+    /// Drops what is farthest from these seqs until the rest is within the budget. The frames of `keep` stay.
+    pub fn trim(&mut self, keep: &Range<u64>, budget: Budget) {
+        let keep = keep.start.max(1)..keep.end.max(keep.start.max(1) + 1);
+        let near = window_of(keep.start)..=window_of(keep.end - 1);
+        while self.is_over(budget) {
+            let (Some((&first, _)), Some((&last, _))) = (self.windows.first_key_value(), self.windows.last_key_value())
+            else {
+                return;
+            };
+            let (before, after) = (near.start().saturating_sub(first), last.saturating_sub(*near.end()));
+            let farthest = if before > after { first } else { last };
+            if near.contains(&farthest) {
+                break;
+            }
+            if let Some(window) = self.windows.remove(&farthest) {
+                self.held -= window.held;
+                self.bytes -= window.bytes;
+                self.revision += 1;
+                window.slots.iter().flatten().for_each(|slot| self.redraws.remove(slot.frame.seq));
+            }
+        }
+        if self.is_over(budget) {
+            self.trim_rows(&keep);
+        }
+    }
+
+    const fn is_over(&self, budget: Budget) -> bool {
+        self.held > budget.rows || self.bytes > budget.bytes
+    }
+
+    /// Drops all frames but these.
+    fn trim_rows(&mut self, keep: &Range<u64>) {
+        for (index, window) in &mut self.windows {
+            for place in 0..WINDOW_ROWS {
+                let seq = index * WINDOW_ROWS + place + 1;
+                if !keep.contains(&seq) && window.remove(place as usize).is_some() {
+                    self.redraws.remove(seq);
+                }
+            }
+        }
+        self.windows.retain(|_, window| window.held > 0);
+        self.revision += 1;
+        self.held = self.windows.values().map(|window| window.held).sum();
+        self.bytes = self.windows.values().map(|window| window.bytes).sum();
+    }
+}
+
+/// The frame in whose row this one shows.
+const fn replaced_by(frame: &Frame) -> Option<u64> {
+    match &frame.body {
+        Body::Log(log) => log.replaces,
+        _ => None,
+    }
+}
+
+/// The window of a row.
+const fn window_of(seq: u64) -> u64 {
+    seq.saturating_sub(1) / WINDOW_ROWS
+}
+
+/// The window of a row, and the row's place there. `None` for seq 0, which no frame has.
+fn place_of(seq: u64) -> Option<(u64, usize)> {
+    let row = seq.checked_sub(1)?;
+    Some((row / WINDOW_ROWS, (row % WINDOW_ROWS) as usize))
+}
