@@ -10,7 +10,7 @@ use crate::model::{Body, Frame};
 
 fn windows(seqs: impl IntoIterator<Item = u64>) -> Windows {
     let mut windows = Windows::default();
-    seqs.into_iter().for_each(|seq| drop(windows.insert(log(seq))));
+    seqs.into_iter().for_each(|seq| assert!(windows.insert(log(seq))));
     windows
 }
 
