@@ -20,7 +20,7 @@ night_chance() {
   local times=${RUNTRAIL_TIMES:-20} property
   local -x PROPTEST_RNG_SEED=$NIGHT SHUTTLE_RANDOM_SEED=$NIGHT
   PROPTEST_CASES=$((256 * times)) scripts/test.sh rust --lib
-  for property in lifecycle:: machine:: sse::; do
+  for property in lifecycle:: machine:: reference_terminal:: sse::; do
     RUNTRAIL_TIMES=$times scripts/test.sh rust "$property"
   done
   RUNTRAIL_SEED=$NIGHT scripts/test.sh rust a_due_time_has_one_run

@@ -12,6 +12,7 @@ set -euo pipefail
 . scripts/setup/npm.sh
 . scripts/setup/chromium.sh
 . scripts/setup/samples.sh
+. scripts/setup/terminal.sh
 
 setup() {
   local part
@@ -40,6 +41,7 @@ setup() {
         setup_end2end
         setup_chromium
         setup_samples
+        setup_terminal
         ;;
       fuzz) setup_fuzz ;;
       *) fail "scripts/setup.sh knows no part '$part': name rust, lint, wasm, build, test or fuzz." ;;

@@ -10,6 +10,8 @@ test_rust() {
   setup rust
   setup_samples
   use_samples
+  setup_terminal
+  use_terminal
   # The same cases each time, so that a change is not judged by those of others; scripts/nightly.sh looks for new ones.
   export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
   # Those that need the samples are left out by a plain cargo test.

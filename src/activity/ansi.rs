@@ -1,7 +1,9 @@
-//! What a command printed, as text with styles: colours and the like (SGR) are kept, all other escape sequences dropped.
+//! A line of a log as text with styles: colours and the like (SGR) and links (OSC 8) are kept, all other escape sequences dropped.
 //!
-//! Each line stands for itself: a colour that a line leaves on does not reach the next, which may belong to another
-//! command. The result is text and class names, never markup.
+//! Each line stands for itself: the engine journals it with the style in force at its beginning (`terminal`). Control characters
+//! stay in the text, to be shown as marks ([`super::visible`]). The result is text, class names and addresses, never markup.
+
+use super::links;
 
 /// How a piece of text looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,10 +29,12 @@ pub struct Style {
 /// A piece of text of one style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span<'a> {
-    /// The text, without control characters but for tabs.
+    /// The text, without escape sequences. Other control characters are in it.
     pub text: &'a str,
     /// Its style.
     pub style: Style,
+    /// Where it leads to, if that is a web page.
+    pub link: Option<&'a str>,
 }
 
 impl Style {
@@ -136,23 +140,58 @@ fn nearest<'a>(parts: impl Iterator<Item = &'a str>) -> Option<u8> {
 pub fn spans(line: &str) -> Vec<Span<'_>> {
     let mut spans: Vec<Span<'_>> = Vec::new();
     let mut style = Style::default();
+    let mut link = None;
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
-        let plain = rest.find(|c: char| c.is_control() && c != '\t').unwrap_or(rest.len());
+        let plain = rest.find(['\u{1b}', '\r']).unwrap_or(rest.len());
         if plain > 0 {
-            spans.push(Span { text: &rest[..plain], style });
+            push(&mut spans, &rest[..plain], style, link);
             rest = &rest[plain..];
             continue;
         }
         rest = &rest[first.len_utf8()..];
         match first {
-            '\u{1b}' => rest = escape(rest, &mut style),
-            // As on a terminal, what follows is written over what was there.
+            '\u{1b}' => rest = escape(rest, &mut style, &mut link),
+            // In journals of earlier versions: what follows is written over what was there.
             '\r' if !rest.is_empty() => spans.clear(),
             _ => {}
         }
     }
     spans
+}
+
+/// Adds text, its addresses as links of their own.
+fn push<'a>(spans: &mut Vec<Span<'a>>, text: &'a str, style: Style, link: Option<&'a str>) {
+    let found = if link.is_some() { Vec::new() } else { links::find(text) };
+    let mut from = 0;
+    for place in found {
+        if place.start > from {
+            spans.push(Span { text: &text[from..place.start], style, link: None });
+        }
+        from = place.end;
+        let text = &text[place];
+        spans.push(Span { text, style, link: Some(text) });
+    }
+    if from < text.len() {
+        spans.push(Span { text: &text[from..], style, link });
+    }
+}
+
+/// The first `most` characters of a line's pieces, and how many characters are left out.
+pub fn cut<'a>(mut spans: Vec<Span<'a>>, most: usize) -> (Vec<Span<'a>>, u64) {
+    let mut left = most;
+    for place in 0..spans.len() {
+        let text = spans[place].text;
+        if let Some((end, _)) = text.char_indices().nth(left) {
+            let hidden: usize = text[end..].chars().count()
+                + spans[place + 1..].iter().map(|span| span.text.chars().count()).sum::<usize>();
+            spans[place].text = &text[..end];
+            spans.truncate(place + usize::from(end > 0));
+            return (spans, hidden as u64);
+        }
+        left -= text.chars().count();
+    }
+    (spans, 0)
 }
 
 /// A line as text, without any escape sequence.
@@ -161,7 +200,7 @@ pub fn plain(line: &str) -> String {
 }
 
 /// Reads an escape sequence whose ESC is read already; gives what comes after it.
-fn escape<'a>(text: &'a str, style: &mut Style) -> &'a str {
+fn escape<'a>(text: &'a str, style: &mut Style, link: &mut Option<&'a str>) -> &'a str {
     let Some(first) = text.chars().next() else { return text };
     let after = &text[first.len_utf8()..];
     match first {
@@ -180,10 +219,14 @@ fn escape<'a>(text: &'a str, style: &mut Style) -> &'a str {
                 _ => rest,
             }
         }
-        // Strings for the terminal (titles, links): dropped with their end. Without an end it is text.
+        // Strings for the terminal (links, titles): links are heeded, all are dropped with their end. Without an end it is text.
         ']' | 'P' | 'X' | '^' | '_' => match after.find(['\u{07}', '\u{1b}', '\u{9c}']) {
             Some(end) => {
                 let rest = &after[end..];
+                let address = after[..end].strip_prefix("8;").and_then(|link| link.split_once(';'));
+                if let (']', Some((_, address))) = (first, address) {
+                    *link = Some(address).filter(|address| links::is_safe(address));
+                }
                 rest.strip_prefix("\u{1b}\\")
                     .or_else(|| rest.strip_prefix('\u{07}'))
                     .or_else(|| rest.strip_prefix('\u{9c}'))
@@ -286,7 +329,7 @@ mod tests {
             ("\u{1b}(Ba", "a"),
             ("\u{1b}7a\u{1b}8", "a"),
             ("\u{1b}Pq#0\u{1b}\\a", "a"),
-            ("a\u{8}\u{0}b\u{7f}", "ab"),
+            ("a\u{8}\u{0}b\u{7f}\u{85}", "a\u{8}\u{0}b\u{7f}\u{85}"),
             ("a\u{1b}", "a"),
             ("a\u{1b}[31", "a"),
             ("a\u{1b}[3é", "aé"),
@@ -301,6 +344,46 @@ mod tests {
     }
 
     #[test]
+    fn links_lead_to_web_pages_only() {
+        fn links(line: &str) -> Vec<(&str, Option<&str>)> {
+            spans(line).into_iter().map(|span| (span.text, span.link)).collect()
+        }
+        let open = |address: &str| format!("\u{1b}]8;;{address}\u{1b}\\PR 12\u{1b}]8;;\u{7} ok");
+        let line = open("https://ci.test/r/12");
+        assert_eq!(links(&line), [("PR 12", Some("https://ci.test/r/12")), (" ok", None)]);
+        for address in
+            ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "//a.test", "https://a\u{202e}"]
+        {
+            let line = open(address);
+            assert_eq!(links(&line), [("PR 12", None), (" ok", None)], "{address}");
+        }
+        let plain = "see https://a.test/x, or \u{1b}[1mhttp://b.test\u{1b}[0m.";
+        let a = Some("https://a.test/x");
+        let expected = [
+            ("see ", None),
+            ("https://a.test/x", a),
+            (", or ", None),
+            ("http://b.test", Some("http://b.test")),
+            (".", None),
+        ];
+        assert_eq!(links(plain), expected);
+    }
+
+    #[test]
+    fn cut_counts_what_is_seen() {
+        let line = "\u{1b}[31mab\u{1b}[0mcdé";
+        let cut = |most| {
+            let (spans, hidden) = cut(spans(line), most);
+            (spans.into_iter().map(|span| span.text).collect::<Vec<_>>(), hidden)
+        };
+        assert_eq!(cut(9), (vec!["ab", "cdé"], 0));
+        assert_eq!(cut(5), (vec!["ab", "cdé"], 0));
+        assert_eq!(cut(4), (vec!["ab", "cd"], 1));
+        assert_eq!(cut(2), (vec!["ab"], 3));
+        assert_eq!(cut(0), (vec![], 5));
+    }
+
+    #[test]
     fn nothing_leaks_over_lines() {
         assert_eq!(classes("\u{1b}[31m"), []);
         assert_eq!(classes("plain"), [("plain".into(), String::new())]);
@@ -308,13 +391,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_and_shows_no_control_character(line in prop_oneof![
+        fn never_panics_and_shows_no_escape_sequence(line in prop_oneof![
             any::<String>(),
             "(\u{1b}\\[[0-9;:?]{0,12}[a-zA-Zé]?|[ -~]|\u{1b}[\\]P(_#]|\u{7}|\r|é|\u{9b}){0,40}",
         ]) {
             for span in spans(&line) {
                 prop_assert!(!span.text.is_empty());
-                prop_assert!(!span.text.contains(|c: char| c.is_control() && c != '\t'));
+                prop_assert!(!span.text.contains(['\x1b', '\r']));
+                prop_assert!(span.link.is_none_or(links::is_safe));
                 prop_assert!(!span.style.classes().contains(['"', '<', '>']));
             }
         }

@@ -6,10 +6,12 @@ pub mod ansi;
 pub mod backoff;
 pub mod connection;
 pub mod journal;
+pub mod links;
 pub mod news;
 pub mod rows;
 pub mod state;
 pub mod tabs;
+pub mod visible;
 
 pub use connection::{Action, Connection, Event, Link, Settings};
 pub use journal::{Applied, Journal, Numbers, OutOfPlace};

@@ -240,6 +240,17 @@ impl Record {
         out
     }
 
+    /// The seq of the frame that this log frame replaces, if it does. Reads no JSON: it stands at the data's end.
+    pub fn replaces(&self) -> Option<u64> {
+        if &*self.kind != "log" {
+            return None;
+        }
+        let data = self.data.strip_suffix('}')?;
+        let number = data.len() - data.bytes().rev().take_while(u8::is_ascii_digit).count();
+        // A line that says so itself ends with its quotation mark.
+        data[..number].ends_with(",\"replaces\":").then(|| data[number..].parse().ok()).flatten()
+    }
+
     /// The frame, its data read. [`Body::Other`] with `null` for data that is no JSON, which no writer of ours stores.
     pub fn to_frame(&self) -> Frame {
         let data = serde_json::from_str(&self.data).unwrap_or(Value::Null);
@@ -348,6 +359,24 @@ mod tests {
             frame.body,
             Body::Log(Log { stream: LogStream::Stdout, line: "hello".into(), cont: false, replaces: None })
         );
+    }
+
+    #[test]
+    fn record_knows_what_it_replaces() {
+        let record = |line: &str, cont, replaces| {
+            let body = Body::Log(Log { stream: LogStream::Stdout, line: line.into(), cont, replaces });
+            let (kind, data) = (body.kind().into(), body.data().into());
+            Record { seq: 9, ts: Timestamp(0), attempt: 1, phase: None, kind, data }
+        };
+        for line in ["", "12", ",\"replaces\":7", "\\\",\"replaces\":7"] {
+            for cont in [false, true] {
+                assert_eq!(record(line, cont, None).replaces(), None, "{line}");
+                assert_eq!(record(line, cont, Some(12)).replaces(), Some(12), "{line}");
+            }
+        }
+        let mut other = record("", false, Some(3));
+        other.kind = "token".into();
+        assert_eq!(other.replaces(), None);
     }
 
     #[test]

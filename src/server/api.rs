@@ -233,11 +233,9 @@ impl LogText {
         if self.done {
             return Ok(None);
         }
-        let after = self.cursor.to_string();
-        let (frames, ..) = self.app.service.frames(&self.id, Some(&after), Some(LOG_PAGE)).await?;
+        let (frames, reached) = self.app.service.settled(&self.id, self.cursor, LOG_PAGE).await?;
         let mut text = String::new();
         for frame in frames.iter().filter(|frame| frame.seq <= self.head) {
-            self.cursor = frame.seq;
             let Log(log) = frame.to_frame().body else { continue };
             if self.open.is_some() && !(log.cont && self.open == Some(log.stream)) {
                 text.push('\n');
@@ -245,7 +243,8 @@ impl LogText {
             text.push_str(&log.line);
             self.open = Some(log.stream);
         }
-        self.done = frames.is_empty() || self.cursor >= self.head;
+        self.done = reached == self.cursor || reached >= self.head;
+        self.cursor = reached;
         if self.done && self.open.is_some() {
             text.push('\n');
         }

@@ -5,6 +5,7 @@ mod approval;
 mod attempts;
 mod compare;
 mod hooks;
+mod log;
 mod queue;
 mod retention;
 mod review;

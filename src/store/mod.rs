@@ -230,6 +230,10 @@ pub trait AttemptStore: Send + Sync {
         after: u64,
         until: u64,
     ) -> Result<(Vec<Record>, u64), StoreError>;
+
+    /// The rows of a run's log that were drawn anew, whose first frames have a seq after `after`, up to `until`: each row's seq and
+    /// the frame that it is now. And up to which seq these are all: fewer if they are large.
+    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, Record)>, u64), StoreError>;
 }
 
 /// What of the finished runs may go, and how much room they take.

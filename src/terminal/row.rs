@@ -5,8 +5,8 @@ use unicode_width::UnicodeWidthChar;
 use super::pen::Pen;
 use crate::model::kinds::MAX_LINE;
 
-/// Beyond this column nothing is written by moving the cursor, so that a row of cells fits into a frame.
-pub const MAX_COLUMNS: usize = MAX_LINE / 4;
+/// How many columns the cursor can move over. A row that is written over is broken there, so that its cells take little memory.
+pub const MAX_COLUMNS: usize = 4096;
 
 /// How far tab stops are apart.
 const TAB: usize = 8;

@@ -543,7 +543,13 @@ impl Screen {
     }
 
     fn go(&mut self, y: usize, column: usize) {
-        self.y = y.min(ROWS - 1);
+        let y = y.min(ROWS - 1);
+        if y != self.y
+            && let Some(slot) = self.slots.get_mut(self.y)
+        {
+            slot.row.settle();
+        }
+        self.y = y;
         let is_free =
             column == 0 && self.row_is_empty(self.y) && self.slots.get(self.y).is_none_or(|slot| slot.row.is_text());
         self.column = if is_free { Column::End } else { Column::At(column.min(MAX_COLUMNS - 1)) };

@@ -142,6 +142,9 @@ impl AttemptStore for Paused {
     ) -> Result<(Vec<Record>, u64), StoreError> {
         self.inner.log_of(run, phase, after, until).await
     }
+    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, Record)>, u64), StoreError> {
+        self.inner.redrawn(run, after, until).await
+    }
 }
 
 #[async_trait]

@@ -32,4 +32,5 @@ mod sse;
 mod stop;
 mod stream;
 mod support;
+mod terminal;
 mod torn;

@@ -10,8 +10,10 @@ use proptest::test_runner::{Config, TestRunner};
 use runtrail::terminal::{Event, Lines, ROWS};
 use serde_json::{Value, json};
 
-/// How many scripts are compared.
-const SCRIPTS: u32 = 3000;
+use crate::support::rng::cases;
+
+/// How many scripts are compared; so many times that at night.
+const SCRIPTS: u32 = 2000;
 
 /// The process that runs pyte.
 struct Reference {
@@ -22,7 +24,8 @@ struct Reference {
 
 impl Reference {
     fn start() -> Self {
-        let python = std::env::var("RUNTRAIL_PYTE").expect("RUNTRAIL_PYTE names a Python that has pyte: see scripts/setup");
+        let python =
+            std::env::var("RUNTRAIL_PYTE").expect("RUNTRAIL_PYTE names a Python that has pyte: see scripts/setup");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/terminal/reference.py");
         let mut command = Command::new(python);
         command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -90,11 +93,13 @@ fn lines_of(script: &[u8], steps: &[usize], pauses: &[bool]) -> Vec<String> {
 /// Text and sequences, whole, broken and cut off: all that pyte reads as terminals do. It does not know subparameters (`4:3`), HPA, strings
 /// without an end, an ESC or a letter beyond ASCII within a sequence; tests/terminal/reference.py has where else it differs.
 fn script() -> impl Strategy<Value = Vec<u8>> {
-    let word = || prop_oneof![
-        6 => "[a-zA-Z0-9 .%=#-]{1,9}",
-        1 => prop::sample::select(vec!["é", "日本", "한", "\u{1F600}", "e\u{301}", "o\u{308}\u{323}", "ﬁ", "…", "█▌"])
-            .prop_map(str::to_owned),
-    ];
+    let word = || {
+        prop_oneof![
+            6 => "[a-zA-Z0-9 .%=#-]{1,9}",
+            1 => prop::sample::select(vec!["é", "日本", "한", "\u{1F600}", "e\u{301}", "o\u{308}\u{323}", "ﬁ", "…", "█▌"])
+                .prop_map(str::to_owned),
+        ]
+    };
     let text = |text: String| text.into_bytes();
     let token = prop_oneof![
         12 => word().prop_map(text),
@@ -130,11 +135,12 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
+#[ignore = "needs the terminal of scripts/test.sh"]
 fn lines_are_what_a_terminal_shows() {
     let reference = RefCell::new(Reference::start());
-    let mut runner = TestRunner::new(Config { cases: SCRIPTS, failure_persistence: None, ..Config::default() });
-    let cases = (script(), prop::collection::vec(1usize..20, 1..12), prop::collection::vec(any::<bool>(), 1..20));
-    let ran = runner.run(&cases, |(script, steps, pauses)| {
+    let mut runner = TestRunner::new(Config { cases: cases(SCRIPTS), failure_persistence: None, ..Config::default() });
+    let scripts = (script(), prop::collection::vec(1usize..20, 1..12), prop::collection::vec(any::<bool>(), 1..20));
+    let ran = runner.run(&scripts, |(script, steps, pauses)| {
         let lines = lines_of(&script, &steps, &pauses);
         let difference = reference.borrow_mut().difference(&script, &lines);
         prop_assert!(difference.is_none(), "{difference:?}\nof {:?}", String::from_utf8_lossy(&script));
@@ -146,6 +152,7 @@ fn lines_are_what_a_terminal_shows() {
 }
 
 #[test]
+#[ignore = "needs the terminal of scripts/test.sh"]
 fn reference_finds_a_wrong_line() {
     let mut reference = Reference::start();
     let script = b"10%\r\x1b[31m20%\x1b[0m\nend";

@@ -9,6 +9,7 @@ use futures::stream::{self, Stream, TryStreamExt};
 use first::{Limits, Piece, earlier, first_difference};
 
 use super::Service;
+use super::log::settle;
 use crate::model::attempt::{Attempt, AttemptPhase};
 use crate::model::compare::{Comparison, LogComparison, params, phases};
 use crate::model::{Code, LogStream, Problem};
@@ -86,6 +87,7 @@ fn output_of(
             }
             let until = last.min(after + WINDOW);
             let (frames, reached) = store.log_of(run, phase, after, until).await?;
+            let (frames, reached) = settle(&*store, run, frames, after, reached).await?;
             let pieces = frames.iter().map(Piece::of).filter(|piece| piece.log.stream == output);
             let pieces = pieces.map(Ok).collect::<Vec<_>>();
             Ok(Some((stream::iter(pieces), reached)))

@@ -110,6 +110,11 @@ fn attempt(row: &sqlx::sqlite::SqliteRow) -> Result<Attempt, sqlx::Error> {
     })
 }
 
+/// Rows that were drawn anew, with their frames.
+const REDRAWN: &str = "SELECT redraws.row AS row, frames.seq, ts, attempt, phase, kind, data
+     FROM redraws JOIN frames ON frames.run = redraws.run AND frames.seq = redraws.seq
+     WHERE redraws.run = ? AND row > ? AND row <= ? ORDER BY row";
+
 #[async_trait]
 impl AttemptStore for SqliteStore {
     async fn attempts(&self, run: RunKey, before: Option<u32>, limit: u32) -> Result<Vec<Attempt>, StoreError> {
@@ -153,6 +158,28 @@ impl AttemptStore for SqliteStore {
                 }
             }
             Ok((frames, until))
+        })
+        .await
+    }
+
+    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, Record)>, u64), StoreError> {
+        let reads = self.reads.clone();
+        detached(async move {
+            let signed = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
+            let query = sqlx::query(REDRAWN).bind(run.0).bind(signed(after)).bind(signed(until));
+            let mut connection = reads.acquire().await.map_err(classify)?;
+            let mut found = query.fetch(&mut *connection);
+            let (mut rows, mut size) = (Vec::new(), 0);
+            while let Some(row) = futures::TryStreamExt::try_next(&mut found).await.map_err(classify)? {
+                let (first, frame) =
+                    (rows::count(&row, "row").map_err(classify)?, rows::record(&row).map_err(classify)?);
+                size += frame.data.len();
+                rows.push((first, frame));
+                if size >= LOG_BYTES {
+                    return Ok((rows, first));
+                }
+            }
+            Ok((rows, until))
         })
         .await
     }

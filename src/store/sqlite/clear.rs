@@ -61,6 +61,7 @@ fn frames(tx: &Connection, run: RunKey) -> rusqlite::Result<bool> {
     drop(found);
     let Some(last) = last else { return Ok(false) };
     tx.prepare_cached("DELETE FROM frames WHERE run = ? AND seq <= ?")?.execute([run.0, last])?;
+    tx.prepare_cached("DELETE FROM redraws WHERE run = ? AND row <= ?")?.execute([run.0, last])?;
     Ok(true)
 }
 

@@ -29,6 +29,10 @@ const PAGE_BYTES: usize = 1 << 20;
 pub(super) const INSERT_FRAME: &str =
     "INSERT INTO frames (run, seq, ts, attempt, phase, kind, data) VALUES (?, ?, ?, ?, ?, ?, ?)";
 
+/// A row of a log was drawn anew.
+const REDRAW: &str = "INSERT INTO redraws (run, row, seq) VALUES (?, ?, ?) \
+     ON CONFLICT (run, row) DO UPDATE SET seq = excluded.seq";
+
 /// The lease of a run that waits for a person does not run out.
 const NEVER: i64 = i64::MAX;
 
@@ -329,6 +333,7 @@ fn update_phase(tx: &Connection, write: &Write, pulse: &Pulse, update: &PhaseUpd
 /// All frames of the transaction.
 fn insert(tx: &Connection, outcomes: &[Outcome]) -> rusqlite::Result<()> {
     let mut insert = tx.prepare_cached(INSERT_FRAME)?;
+    let mut redraw = tx.prepare_cached(REDRAW)?;
     for outcome in outcomes {
         let Outcome::Committed(committed) = outcome else { continue };
         for frame in &committed.frames {
@@ -341,6 +346,9 @@ fn insert(tx: &Connection, outcomes: &[Outcome]) -> rusqlite::Result<()> {
                 frame.kind.as_ref(),
                 frame.data.as_ref()
             ])?;
+            if let Some(row) = frame.replaces() {
+                redraw.execute(params![committed.run.0, signed(row), signed(frame.seq)])?;
+            }
         }
     }
     Ok(())

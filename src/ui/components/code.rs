@@ -3,6 +3,8 @@
 use leptos::either::Either;
 use leptos::prelude::*;
 
+use super::visible::visible;
+
 /// A sentence; what stands between two backticks is drawn as code, without them.
 #[component]
 pub fn Words(
@@ -13,8 +15,8 @@ pub fn Words(
     pieces(&text)
         .into_iter()
         .map(|(code, piece)| match code {
-            true => Either::Left(view! { <code class="font-mono text-[0.92em] break-words">{piece}</code> }),
-            false => Either::Right(piece),
+            true => Either::Left(view! { <code class="font-mono text-[0.92em] break-words">{visible(&piece)}</code> }),
+            false => Either::Right(visible(&piece)),
         })
         .collect_view()
 }

@@ -24,3 +24,4 @@ pub mod status;
 pub mod time;
 pub mod top_bar;
 pub mod upcoming;
+pub mod visible;

@@ -5,7 +5,9 @@ use leptos::prelude::*;
 use super::copy::CopyButton;
 use super::icon::Icon;
 use super::time::Elapsed;
+use super::visible::visible;
 use crate::activity::RunState;
+use crate::activity::visible::plain;
 use crate::model::kinds::Outcome;
 use crate::model::{PhaseState, Timestamp};
 use crate::ui::format;
@@ -35,18 +37,18 @@ fn summary(outcome: Outcome, from: Memo<Option<Timestamp>>, to: Memo<Option<Time
         }
     };
     // Whoever has the branch's name needs no more; the sentence is for runs without one.
-    let said = branch.is_none().then(|| view! { <p class="min-w-0 text-sm break-words">{message}</p> });
+    let said = branch.is_none().then(|| view! { <p class="min-w-0 text-sm break-words">{visible(&message)}</p> });
     let branch = branch.map(|branch| {
         let commit = commit.unwrap_or_default();
         let short: String = commit.chars().take(12).collect();
         view! {
             <div class="flex min-w-0 items-center gap-1 text-xs text-soft">
                 <span class="shrink-0">"on branch"</span>
-                <code class="min-w-0 truncate font-mono text-ink" data-testid="branch" title=branch.clone()>
-                    {branch.clone()}
+                <code class="min-w-0 truncate font-mono text-ink" data-testid="branch" title=plain(&branch)>
+                    {visible(&branch)}
                 </code>
                 <CopyButton text=branch label="Copy the branch's name"/>
-                <code class="font-mono max-sm:hidden" title=commit>{short}</code>
+                <code class="font-mono max-sm:hidden" title=plain(&commit)>{visible(&short)}</code>
             </div>
         }
     });

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use super::visible::visible;
+use crate::activity::visible::plain;
 use crate::model::Params;
 use crate::model::param::PROJECT;
 
@@ -20,7 +22,7 @@ pub fn ParamList(
             view! {
                 <div class="flex min-w-0 items-baseline gap-1.5">
                     <dt class="text-faint">{name}</dt>
-                    <dd class="min-w-0 truncate font-mono text-xs text-soft" title=value.clone()>{value.clone()}</dd>
+                    <dd class="min-w-0 truncate font-mono text-xs text-soft" title=plain(&value)>{visible(&value)}</dd>
                 </div>
             }
         };

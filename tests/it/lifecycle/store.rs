@@ -189,6 +189,9 @@ impl AttemptStore for Noted {
     async fn log_of(&self, _: RunKey, _: Arc<str>, _: u64, _: u64) -> Result<(Vec<Record>, u64), StoreError> {
         unreachable!()
     }
+    async fn redrawn(&self, _: RunKey, _: u64, _: u64) -> Result<(Vec<(u64, Record)>, u64), StoreError> {
+        unreachable!()
+    }
 }
 
 /// The pipelines of a simulation have no receivers, so nothing is ever to be delivered.

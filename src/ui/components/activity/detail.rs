@@ -7,11 +7,13 @@ use leptos::prelude::*;
 use super::row::{place, styled};
 use super::scroll::Scroll;
 use crate::activity::ansi;
+use crate::activity::visible::directions;
 use crate::model::kinds::{DeliveryState, Notification, Outcome};
 use crate::model::{Body, Frame, LogStream};
 use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
+use crate::ui::components::visible::{direction_warning, visible};
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
@@ -53,7 +55,11 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
     let text = match &frame.body {
         Body::Log(log) => styled(&ansi::spans(&log.line)).into_any(),
         Body::Patch(patch) => diff(&patch.diff).into_any(),
-        _ => full.clone().into_any(),
+        _ => visible(&full).into_any(),
+    };
+    let warning = match &frame.body {
+        Body::Patch(patch) => direction_warning(directions([patch.diff.as_str(), patch.path.as_str()])),
+        _ => None,
     };
     let stream = match &frame.body {
         Body::Log(log) if log.stream == LogStream::Stderr => "stderr",
@@ -85,6 +91,7 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
                     </button>
                 </span>
             </header>
+            {warning}
             <pre class="scrollbar-thin min-h-0 overflow-auto px-4 pb-3 font-mono text-xs break-words whitespace-pre-wrap">
                 {text}
             </pre>
@@ -164,7 +171,7 @@ fn diff(diff: &str) -> Vec<impl IntoView + use<>> {
             Some(b'@') => "text-info",
             _ => "text-soft",
         };
-        view! { <span class=class>{format!("{line}\n")}</span> }
+        view! { <span class=class>{visible(line)}{"\n"}</span> }
     };
     diff.lines().map(line).collect()
 }

@@ -41,6 +41,10 @@ pub fn FrameList(
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         let row = target.as_ref().and_then(|target| target.closest("[data-frame-id]").ok().flatten());
         let seq = row.and_then(|row| row.get_attribute("data-frame-id")?.parse::<u64>().ok());
+        // A link that a command has printed leads away.
+        if target.as_ref().is_some_and(|target| target.closest(".log-link").is_ok_and(|link| link.is_some())) {
+            return;
+        }
         let modified = event.ctrl_key() || event.meta_key() || event.shift_key();
         if seq.is_none() || modified {
             return;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use leptos::either::EitherOf3;
+use leptos::either::{Either, EitherOf3};
 use leptos::prelude::*;
 
 use crate::activity::ansi;
+use crate::activity::visible::plain;
 use crate::model::kinds::{
     ApprovalState, DeliveryState, Finding, Notification, Patch, PhaseChange, Progress, StatusChange,
 };
@@ -14,6 +15,7 @@ use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::phases::Looks;
 use crate::ui::components::status;
+use crate::ui::components::visible::visible;
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
@@ -89,87 +91,107 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
         Body::Finding(finding) => found(finding).into_any(),
         Body::Patch(patch) => patched(patch).into_any(),
         Body::Tool(tool) => {
-            let preview = format::one_line(&tool.preview, MOST);
-            view! { <span class="tag" data-tone="info">{tool.name.clone()}</span>" "<span>{preview}</span> }.into_any()
+            let preview = short(&tool.preview);
+            view! { <span class="tag" data-tone="info">{visible(&tool.name)}</span>" "<span>{preview}</span> }
+                .into_any()
         }
         Body::ToolResult(result) => {
             let (word, tone) = if result.ok { ("ok", "ok") } else { ("failed", "bad") };
             let took = result.duration_ms.map(|took| format!(" {}", format::duration(took)));
-            let preview = format!(" {}", format::one_line(&result.preview, MOST));
-            view! { <span class="tag" data-tone=tone>{word}</span><span class="text-faint">{took}</span>{preview} }
+            let preview = short(&result.preview);
+            view! { <span class="tag" data-tone=tone>{word}</span><span class="text-faint">{took}</span>" "{preview} }
                 .into_any()
         }
-        Body::Token(piece) => format::one_line(&piece.text, MOST).into_any(),
-        Body::Reasoning(piece) => {
-            view! { <span class="text-soft italic">{format::one_line(&piece.text, MOST)}</span> }.into_any()
-        }
+        Body::Token(piece) => short(&piece.text).into_any(),
+        Body::Reasoning(piece) => view! { <span class="text-soft italic">{short(&piece.text)}</span> }.into_any(),
         Body::Approval(approval) => {
             let (word, tone) = match approval.state {
                 ApprovalState::Waiting => ("waiting for a person", "warn"),
                 ApprovalState::Approved => ("approved", "ok"),
                 ApprovalState::Rejected => ("rejected", "bad"),
             };
-            let by = approval.by.as_ref().map(|by| format!(" by {by}"));
-            view! { <span class="tag" data-tone=tone>{word}{by}</span>" "{format::one_line(&approval.question, MOST)} }
-                .into_any()
+            let by = approval.by.as_ref().map(|by| visible(&format!(" by {by}")));
+            view! { <span class="tag" data-tone=tone>{word}{by}</span>" "{short(&approval.question)} }.into_any()
         }
         Body::Error(failure) => view! {
-            <span class="tag" data-tone="bad">{failure.code.clone()}</span>
+            <span class="tag" data-tone="bad">{visible(&failure.code)}</span>
             " "
-            <span class="text-bad">{format::one_line(&failure.message, MOST)}</span>
+            <span class="text-bad">{short(&failure.message)}</span>
         }
         .into_any(),
         Body::Progress(progress) => progressed(progress).into_any(),
         Body::Outcome(outcome) => {
             let branch = outcome.branch.as_ref().map(|_| view! { <span class="tag" data-tone="ok">"branch"</span>" " });
-            view! { {branch}{format::one_line(&outcome.message, MOST)} }.into_any()
+            view! { {branch}{short(&outcome.message)} }.into_any()
         }
         Body::Output(output) => {
-            let value = format::one_line(&output.value, MOST);
-            view! { <span class="tag">"output"</span>" "<span class="text-accent">{output.name.clone()}</span>" = "{value} }
+            let value = short(&output.value);
+            view! { <span class="tag">"output"</span>" "<span class="text-accent">{visible(&output.name)}</span>" = "{value} }
                 .into_any()
         }
         Body::Origin(origin) => view! {
             <span class="row-event">
                 <span class="text-soft">{Icon::Waiting.draw()}</span>
                 <b>"Asked for"</b>
-                <span>{format!("by {}", format::one_line(&origin.by, MOST))}</span>
+                <span>"by "{short(&origin.by)}</span>
             </span>
         }
         .into_any(),
         Body::Notification(notification) => notified(notification).into_any(),
         Body::Other(unknown) => {
-            let data = format::one_line(&unknown.data.to_string(), MOST);
-            view! { <span class="tag">{unknown.kind.clone()}</span>" "<span class="text-soft">{data}</span> }.into_any()
+            let data = short(&unknown.data.to_string());
+            view! { <span class="tag">{visible(&unknown.kind)}</span>" "<span class="text-soft">{data}</span> }
+                .into_any()
         }
     }
 }
 
 fn line(log: &Log) -> impl IntoView + use<> {
-    let end = log.line.char_indices().nth(MOST).map_or(log.line.len(), |(place, _)| place);
-    let hidden = (log.line.len() - end) as u64;
-    let more = (hidden > 0)
-        .then(|| view! { <span class="text-faint">{format!(" … {} more bytes", format::count(hidden))}</span> });
+    let (pieces, hidden) = ansi::cut(ansi::spans(&log.line), MOST);
+    let more = (hidden > 0).then(
+        || view! { <span class="text-faint">{format!(" … {} more", format::counted(hidden, "character"))}</span> },
+    );
     let said = (log.stream == LogStream::Stderr).then(|| view! { <span class="sr-only">"stderr: "</span> });
     let cont = log.cont.then(|| view! { <span class="text-faint" title="Continues the line before">"↳ "</span> });
-    let pieces = ansi::spans(&log.line[..end]);
     let text = match pieces.as_slice() {
         [] => EitherOf3::A(()),
-        [only] if only.style == ansi::Style::default() => EitherOf3::B(only.text.to_owned()),
+        [only] if only.style == ansi::Style::default() && only.link.is_none() => EitherOf3::B(visible(only.text)),
         pieces => EitherOf3::C(styled(pieces)),
     };
     view! { {said}{cont}{text}{more} }
 }
 
-/// Pieces of text with styles.
+/// Pieces of text with styles and links.
 pub fn styled(pieces: &[ansi::Span<'_>]) -> Vec<impl IntoView + use<>> {
     pieces
         .iter()
         .map(|piece| {
             let class = piece.style.classes();
-            view! { <span class=(!class.is_empty()).then_some(class)>{piece.text.to_owned()}</span> }
+            let text = visible(piece.text);
+            match piece.link {
+                // Another page, which does not learn where the link stands, and cannot reach this one.
+                Some(address) => Either::Left(view! {
+                    <a
+                        class=format!("log-link {class}")
+                        href=address.to_owned()
+                        title=plain(address)
+                        target="_blank"
+                        rel="external noopener noreferrer"
+                        referrerpolicy="no-referrer"
+                        data-testid="log-link"
+                    >
+                        {text}
+                    </a>
+                }),
+                None => Either::Right(view! { <span class=(!class.is_empty()).then_some(class)>{text}</span> }),
+            }
         })
         .collect()
+}
+
+/// The beginning of a text on one line.
+fn short(text: &str) -> impl IntoView + use<> {
+    visible(&format::one_line(text, MOST))
 }
 
 fn status_change(change: &StatusChange, attempt: u32) -> impl IntoView + use<> {
@@ -182,7 +204,7 @@ fn status_change(change: &StatusChange, attempt: u32) -> impl IntoView + use<> {
         <span class="row-event">
             <span class=status::colour(change.to)>{icon.draw()}</span>
             <b>{words}</b>
-            <span>{format::one_line(&change.reason, 300)}</span>
+            <span>{short(&change.reason)}</span>
         </span>
     }
 }
@@ -203,7 +225,7 @@ fn phase_change(change: &PhaseChange, attempt: u32, follow: Follow) -> impl Into
     view! {
         <span class="row-event">
             <span class=move || looks().colour()>{move || icon().draw()}</span>
-            <b>{change.name.clone()}</b>
+            <b>{visible(&change.name)}</b>
             <span>{move || looks().word()}</span>
             {took.map(|took| view! { <span>{took}</span> })}
             {exit.map(|exit| view! { <span class="text-bad">{exit}</span> })}
@@ -225,12 +247,12 @@ fn found(finding: &Finding) -> impl IntoView + use<> {
     let tone = severity_tone(&finding.severity);
     let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
     view! {
-        <span class="tag" data-tone=tone>{severity}</span>
+        <span class="tag" data-tone=tone>{visible(&severity)}</span>
         " "
-        <span class="text-accent">{place(finding)}</span>
+        <span class="text-accent">{visible(&place(finding))}</span>
         " "
-        {format::one_line(&finding.message, MOST)}
-        <span class="text-faint">{(!finding.rule.is_empty()).then(|| format!("  {}", finding.rule))}</span>
+        {short(&finding.message)}
+        <span class="text-faint">{(!finding.rule.is_empty()).then(|| visible(&format!("  {}", finding.rule)))}</span>
     }
 }
 
@@ -245,7 +267,7 @@ fn patched(patch: &Patch) -> impl IntoView + use<> {
     view! {
         <span class="tag">"patch"</span>
         " "
-        <span class="text-accent">{patch.path.clone()}</span>
+        <span class="text-accent">{visible(&patch.path)}</span>
         " "
         <span class="text-ok">{format!("+{}", patch.added)}</span>
         " "
@@ -259,19 +281,19 @@ fn notified(notification: &Notification) -> impl IntoView + use<> {
         DeliveryState::Retrying => ("not notified yet", "warn"),
         DeliveryState::Failed => ("not notified", "bad"),
     };
-    let error = notification.error.as_ref().map(|error| format::one_line(error, 300));
+    let error = notification.error.as_ref().map(|error| short(error));
     let next = notification.next_ms.map(|wait| format!("try {} in {}", notification.r#try + 1, format::duration(wait)));
     view! {
         <span class="tag" data-tone=tone>{words}</span>
         " "
-        <span class="text-accent">{format::one_line(&notification.url, 300)}</span>
+        <span class="text-accent">{short(&notification.url)}</span>
         {error.map(|error| view! { " "<span class="text-soft">{error}</span> })}
         {next.map(|next| view! { <span class="text-faint">"  "{next}</span> })}
     }
 }
 
 fn progressed(progress: &Progress) -> impl IntoView + use<> {
-    let unit = &progress.unit;
+    let unit = plain(&progress.unit);
     let words = match progress.total {
         Some(total) => format!("{} of {} {unit}", format::count(progress.done), format::count(total)),
         None => format!("{} {unit}", format::count(progress.done)),

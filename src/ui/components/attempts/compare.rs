@@ -11,6 +11,7 @@ use crate::ui::components::phases::Looks;
 use crate::ui::components::review::Tab;
 use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::Moment;
+use crate::ui::components::visible::visible;
 use crate::ui::format;
 
 /// The columns of all that is compared: what it is, the one, the other, the difference. `.compare` in the style sheet has them too.
@@ -114,7 +115,9 @@ fn params_that_differ(params: Vec<ParamDifference>, (a, b): (u32, u32)) -> AnyVi
             .into_any();
     }
     let value = |value: Option<ParamValue>| match value {
-        Some(value) => view! { <span class="font-mono text-xs break-all">{value.to_string()}</span> }.into_any(),
+        Some(value) => {
+            view! { <span class="font-mono text-xs break-all">{visible(&value.to_string())}</span> }.into_any()
+        }
         None => view! { <span class="text-xs text-faint">"nothing"</span> }.into_any(),
     };
     let rows = params.into_iter().map(|ParamDifference { name, a, b }| {

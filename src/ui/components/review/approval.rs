@@ -9,6 +9,7 @@ use crate::calls::{Approve, Reject};
 use crate::model::{Code, Problem, Question, Run, RunId};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{NOT_KNOWN, of_action};
+use crate::ui::components::visible::visible;
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
@@ -60,7 +61,7 @@ pub fn ApprovalBanner(
             >
                 <span class="text-warn">{Icon::Warning.draw()}</span>
                 <div class="min-w-0 flex-1 basis-52">
-                    <p class="text-sm font-semibold break-words">{question}</p>
+                    <p class="text-sm font-semibold break-words">{visible(&question)}</p>
                     <p class="text-xs text-soft" class:hidden=move || patches.get() == 0>
                         {move || {
                             let out = left_out.count();

@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 
+use crate::activity::visible::plain;
 use crate::model::view::{Change, Hunk, Line, PatchView, Piece, Token, side_by_side};
+use crate::ui::components::visible::visible;
 
 /// The first `most` lines of a patch. Rows of the file before have ids, so that a finding leads to its line: see [`row_id`].
 pub fn draw(seq: u64, patch: &PatchView, split: bool, most: usize) -> impl IntoView + use<> {
@@ -16,7 +18,7 @@ pub fn draw(seq: u64, patch: &PatchView, split: bool, most: usize) -> impl IntoV
             break;
         }
     }
-    let name = format!("Changes of {}", patch.path);
+    let name = plain(&format!("Changes of {}", patch.path));
     // The first row, a heading, says nothing of the columns.
     let columns = split.then(|| {
         let side = || view! { <col class="diff-column-number"/><col class="diff-column-sign"/><col/> };
@@ -38,7 +40,7 @@ pub fn nearest(patch: &PatchView, line: u64) -> Option<u64> {
 
 fn head(hunk: &Hunk, columns: &'static str) -> impl IntoView + use<> {
     let place = format!("Line {}", hunk.old_start.max(1));
-    let title = hunk.title.clone();
+    let title = visible(&hunk.title);
     view! {
         <tr class="diff-head">
             <td colspan=columns>{place}<code class="pl-3">{title}</code></td>
@@ -109,12 +111,12 @@ fn piece(piece: &Piece) -> impl IntoView + use<> {
     let text = piece.text.replace('\r', if piece.changed { "␍" } else { "" });
     let token = piece.token.map(class);
     let class = match (token, piece.changed) {
-        (None, false) => return text.into_any(),
+        (None, false) => return visible(&text).into_any(),
         (Some(token), false) => token.to_owned(),
         (None, true) => "diff-word".to_owned(),
         (Some(token), true) => format!("{token} diff-word"),
     };
-    view! { <span class=class>{text}</span> }.into_any()
+    view! { <span class=class>{visible(&text)}</span> }.into_any()
 }
 
 const fn class(token: Token) -> &'static str {

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 
 use super::Tab;
+use crate::activity::visible::plain;
 use crate::browser::Timer;
 use crate::calls::read_findings;
 use crate::model::RunId;
@@ -13,6 +14,7 @@ use crate::ui::components::activity::row::{place, severity_tone};
 use crate::ui::components::again::Unanswered;
 use crate::ui::components::code::Words;
 use crate::ui::components::icon::Icon;
+use crate::ui::components::visible::visible;
 use crate::ui::format;
 use crate::ui::slot::Slot;
 
@@ -124,7 +126,7 @@ fn Options(words: Memo<Vec<(String, u64)>>, chosen: Signal<String>) -> impl Into
                 let times = move || {
                     words.with(|words| words.iter().find(|(word, _)| *word == counted).map_or(0, |(_, times)| *times))
                 };
-                let text = { let word = value.clone(); move || format!("{word} ({})", times()) };
+                let text = { let word = plain(&value); move || format!("{word} ({})", times()) };
                 view! { <option value=value selected=move || is_chosen.get() prop:selected=move || is_chosen.get()>{text}</option> }
             }
         </For>
@@ -171,7 +173,7 @@ fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> 
     let Found { seq, finding, patch } = found;
     let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
     let tone = severity_tone(&finding.severity);
-    let place = place(&finding);
+    let place = visible(&place(&finding));
     // To its place in the diff, or to its frame.
     let link = "text-accent underline-offset-2 hover:underline";
     let place = match patch {
@@ -185,12 +187,12 @@ fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> 
     let (word, rule) = (severity.clone(), finding.rule.clone());
     view! {
         <tr data-testid="finding" data-severity=word data-rule=rule>
-            <td><span class="tag" data-tone=tone>{severity}</span></td>
+            <td><span class="tag" data-tone=tone>{visible(&severity)}</span></td>
             <td class="font-mono">
                 {place}
             </td>
             <td class="findings-what"><Words text=format::one_line(&finding.message, 500)/></td>
-            <td class="text-soft">{finding.rule}</td>
+            <td class="text-soft">{visible(&finding.rule)}</td>
             <td class="text-ok">{fix}</td>
         </tr>
     }

@@ -8,12 +8,14 @@ use leptos_router::hooks::use_query_map;
 
 use super::{LeftOut, diff};
 use crate::activity::RunState;
+use crate::activity::visible::{directions, plain};
 use crate::browser::{Timer, show_element};
 use crate::calls::{read_patch, read_patches};
 use crate::model::review::{PatchEntry, ShownPatch};
 use crate::model::{Problem, RunId};
 use crate::ui::components::again::Unanswered;
 use crate::ui::components::icon::Icon;
+use crate::ui::components::visible::{direction_warning, visible};
 use crate::ui::format;
 use crate::ui::slot::Slot;
 
@@ -207,7 +209,9 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
         None => view! { <p class="px-4 py-3 text-xs text-faint">"Loading…"</p> }.into_any(),
         Some(Err(problem)) => view! { <div class="p-3"><Unanswered problem again/></div> }.into_any(),
         Some(Ok(ShownPatch::Text(text))) => {
-            view! { <pre class="overflow-x-auto px-4 py-3 font-mono text-xs">{text}</pre> }.into_any()
+            let warning = direction_warning(directions([text.as_str()]));
+            view! { {warning}<pre class="overflow-x-auto px-4 py-3 font-mono text-xs">{visible(&text)}</pre> }
+                .into_any()
         }
         Some(Ok(ShownPatch::View(view))) => {
             // A link into what is not drawn draws all of it.
@@ -215,7 +219,11 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
             let lines = view.hunks.iter().map(|hunk| hunk.lines.len()).sum::<usize>();
             let whole = most >= lines;
             let words = format!("Show all {}", format::counted(lines as u64, "line"));
+            let pieces = view.hunks.iter().flat_map(|hunk| &hunk.lines).flat_map(|line| &line.pieces);
+            let warning =
+                direction_warning(directions(pieces.map(|piece| piece.text.as_str()).chain([view.path.as_str()])));
             view! {
+                {warning}
                 <div class="overflow-x-auto">{diff::draw(seq, &view, look.split.get(), most)}</div>
                 <button
                     type="button"
@@ -261,9 +269,9 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
                     <span class="shrink-0 text-faint transition-transform" class=("-rotate-90", move || !open.get())>
                         {Icon::Fold.draw()}
                     </span>
-                    <span class="min-w-0 truncate font-mono" title=path.clone()>
-                        <span class="text-soft">{folder}</span>
-                        <span class="font-semibold">{file}</span>
+                    <span class="min-w-0 truncate font-mono" title=plain(&path)>
+                        <span class="text-soft">{visible(&folder)}</span>
+                        <span class="font-semibold">{visible(&file)}</span>
                     </span>
                 </button>
                 <span class="shrink-0 tabular-nums">
@@ -281,7 +289,7 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
                         type="checkbox"
                         class="check"
                         data-testid="include"
-                        aria-label=format!("Apply the patch of {path}")
+                        aria-label=format!("Apply the patch of {}", plain(&path))
                         disabled=move || !ready.get()
                         checked=!out.get_untracked()
                         prop:checked=move || !out.get()

@@ -9,6 +9,7 @@ use crate::ui::components::params;
 use crate::ui::components::queue::{LiveQueue, QueuePlace};
 use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::{Elapsed, Moment};
+use crate::ui::components::visible::visible;
 
 /// A row.
 #[component]
@@ -62,7 +63,7 @@ pub fn RunRow(
                 </div>
                 <p class="truncate text-xs text-faint">
                     <span class="font-mono">{short}</span>
-                    {move || summary.with(|summary| (!summary.is_empty()).then(|| format!(" · {summary}")))}
+                    {move || summary.with(|summary| (!summary.is_empty()).then(|| visible(&format!(" · {summary}"))))}
                 </p>
             </div>
             <div class="min-w-0 max-md:order-5 max-md:col-span-2">

@@ -1,0 +1,44 @@
+//! Text that others have written, for people: what cannot be seen in it is drawn as a mark.
+
+use std::collections::BTreeSet;
+
+use leptos::either::Either;
+use leptos::prelude::*;
+
+use crate::activity::visible::{Piece, is_directional, name, pieces, symbol};
+
+/// A text, its invisible characters as marks that name them.
+pub fn visible(text: &str) -> impl IntoView + use<> {
+    let pieces: Vec<_> = pieces(text).collect();
+    if let [Piece::Text(only)] = pieces.as_slice() {
+        return Either::Left((*only).to_owned());
+    }
+    let draw = |piece: Piece<'_>| match piece {
+        Piece::Text(text) => Either::Left(text.to_owned()),
+        Piece::Mark(char) => Either::Right(mark(char)),
+    };
+    Either::Right(pieces.into_iter().map(draw).collect_view())
+}
+
+fn mark(char: char) -> impl IntoView + use<> {
+    let name = name(char);
+    let tone = is_directional(char).then_some("bad");
+    view! {
+        <span class="char-mark" role="img" title=name.clone() aria-label=name data-testid="char-mark" data-tone=tone>
+            {symbol(char)}
+        </span>
+    }
+}
+
+/// The warning on a patch that has these characters, which change the direction of what is read; nothing if there are none.
+pub fn direction_warning(found: BTreeSet<char>) -> Option<impl IntoView + use<>> {
+    let names = found.into_iter().map(name).collect::<Vec<_>>().join("; ");
+    (!names.is_empty()).then(|| {
+        view! {
+            <p class="border-b border-line bg-bad-wash px-4 py-2 text-xs text-bad" role="alert" data-testid="direction-warning">
+                <strong class="font-semibold">"This patch has characters that change the direction of text. "</strong>
+                {format!("Elsewhere it may read otherwise than it is; here they are marked: {names}.")}
+            </p>
+        }
+    })
+}
