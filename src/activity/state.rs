@@ -36,12 +36,12 @@ pub struct RunState {
     /// The phases of the attempt before, if the page saw it end: what is carried over of them.
     pub(super) before: Vec<Phase>,
     /// Which frame tells what is known of the current attempt. Frames are loaded in any order, and the newest counts.
-    told_by: BTreeMap<Fact, u64>,
+    pub(super) told_by: BTreeMap<Fact, u64>,
 }
 
 /// What a frame may tell that an earlier or a later one of the same attempt tells too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fact {
+pub(super) enum Fact {
     Progress(String),
     Took(String),
     Excluded,

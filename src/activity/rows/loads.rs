@@ -178,7 +178,7 @@ mod tests {
 
     fn held(seqs: Range<u64>) -> Windows {
         let mut windows = Windows::default();
-        seqs.for_each(|seq| drop(windows.insert(log(seq))));
+        seqs.for_each(|seq| assert!(windows.insert(log(seq))));
         windows
     }
 
@@ -199,7 +199,7 @@ mod tests {
                 assert_eq!(loads.state(&windows, &visible, LONG), LoadState::Loading);
                 assert_eq!(loads.next(&windows, &visible, LONG, 0), None, "it is on its way");
                 loads.succeed(&seqs, seqs.end - seqs.start);
-                seqs.for_each(|seq| drop(windows.insert(log(seq))));
+                seqs.for_each(|seq| assert!(windows.insert(log(seq))));
             }
             assert_eq!(loads.state(&windows, &visible, LONG), LoadState::Complete);
             assert_eq!(loads.next(&windows, &visible, LONG, 0), None, "nothing else is wanted");
@@ -215,7 +215,7 @@ mod tests {
         let first = loads.next(&windows, &visible, LONG, 0).unwrap();
         // The answer has fewer rows than asked for, as those of some MiB do.
         loads.succeed(&first, 2);
-        (first.start..first.start + 2).for_each(|seq| drop(windows.insert(log(seq))));
+        (first.start..first.start + 2).for_each(|seq| assert!(windows.insert(log(seq))));
         assert_eq!(loads.next(&windows, &visible, LONG, 0).unwrap().start, 5000);
     }
 
@@ -248,7 +248,7 @@ mod tests {
         while let Some(seqs) = loads.next(&windows, &visible, 50_000, 0) {
             requests += 1;
             loads.succeed(&seqs, seqs.end - seqs.start);
-            seqs.for_each(|seq| drop(windows.insert(log(seq))));
+            seqs.for_each(|seq| assert!(windows.insert(log(seq))));
         }
         assert_eq!((windows.len(), requests), (50_000, 50));
         assert_eq!(

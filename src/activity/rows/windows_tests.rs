@@ -10,7 +10,7 @@ use crate::model::{Body, Frame};
 
 fn windows(seqs: impl IntoIterator<Item = u64>) -> Windows {
     let mut windows = Windows::default();
-    seqs.into_iter().for_each(|seq| drop(windows.insert(log(seq))));
+    seqs.into_iter().for_each(|seq| assert!(windows.insert(log(seq))));
     windows
 }
 
@@ -84,7 +84,7 @@ proptest! {
                 prop_assert_eq!(held.insert(log(seq)), known.insert(seq));
             }
             if trims {
-                let keep = start..start + 10;
+                let keep = start..start + count.min(10);
                 held.trim(&keep, Budget { rows, bytes: usize::MAX });
                 prop_assert!(held.len() <= rows.max(2 * WINDOW_ROWS as usize));
                 let left: BTreeSet<_> = held.range(0..u64::MAX).map(|frame| frame.seq).collect();

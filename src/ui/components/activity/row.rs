@@ -46,6 +46,7 @@ pub fn FrameRow(
             id=format!("f{seq}")
             data-testid="frame"
             data-frame-id=seq
+            data-shown-id=(frame.seq != seq).then_some(frame.seq)
             data-kind=frame.body.kind().to_owned()
             data-stream=stream
             data-marked=move || (marked.get() == Some(seq)).then_some("")
