@@ -4,6 +4,7 @@
 
 pub mod attempt;
 pub mod compare;
+pub mod condition;
 pub mod cursor;
 pub mod frame;
 pub mod hook;

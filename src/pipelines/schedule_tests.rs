@@ -66,6 +66,19 @@ fn a_file_may_say_how_a_forge_starts_runs() {
 }
 
 #[test]
+fn conditions_combine_in_files() {
+    let text = "secret_env = 'A'\n[hook.if]\n'/ref' = { pattern = 'refs/heads/.*', not = 'refs/heads/wip' }\n\
+                '/deleted' = { not = true }\n[[hook.if.any]]\n'/n' = [1, 2]\n[[hook.if.any]]\n'/push/changes/0/new'.exists = true\n";
+    let conditions = read(&hook(text)).unwrap().hook.unwrap().conditions;
+    let expected = json!({
+        "/ref": {"pattern": "refs/heads/.*", "not": ["refs/heads/wip"]},
+        "/deleted": {"not": [true]},
+        "any": [{"/n": [1, 2]}, {"/push/changes/0/new": {"exists": true}}],
+    });
+    assert_eq!(json!(conditions), expected);
+}
+
+#[test]
 fn both_may_extend_autofix() {
     let text = "name = 'p'\nextends = 'autofix'\n[[linters]]\nname = 'ruff'\nrun = 'x'\n[[schedules]]\ncron = '@daily'\n\
                 params = { project = '/srv/app' }\n[hook]\nsecret_env = 'A'\nparams = { project = { from = '/x' } }\n";
@@ -117,6 +130,19 @@ fn each_bad_one_is_refused_with_its_line_and_reason() {
         ("missing hook param", required("[hook]\nsecret_env = 'A'\n"), 12, "do not say `level`"),
         ("condition place", signed("if = { ref = 'x' }\n"), 13, "no JSON Pointer"),
         ("condition value", signed("if = { '/ref' = [] }\n"), 13, "a list of them"),
+        ("no table", signed("if = ['/ref']\n"), 13, "A condition is a table"),
+        ("unknown test", signed("[hook.if]\n'/a' = 1\n'/ref' = { equal = 1 }\n"), 15, "`equal` is not known"),
+        ("bad pattern", signed("[hook.if]\n\n'/ref' = { pattern = '(' }\n"), 15, "unclosed group"),
+        ("glob", signed("if = { '/ref' = { pattern = 'refs/heads/*' } }\n"), 13, "write `/.*`"),
+        (
+            "nested pointer",
+            signed("[hook.if]\nany = [\n  { '/a' = 1 },\n  { not = { ref = 'x' } },\n]\n"),
+            16,
+            "`ref` is no JSON Pointer",
+        ),
+        ("exists", signed("[[hook.if.all]]\n'/a' = 1\n[[hook.if.all]]\n'/b'.exists = 'no'\n"), 16, "without quotes"),
+        ("fraction", signed("if = { '/n' = 1.5 }\n"), 13, "a list of them"),
+        ("date", signed("if = { '/n' = 2026-01-01 }\n"), 13, ""),
     ];
     for (what, text, line, reason) in cases {
         let fault = read(text).expect_err(what);

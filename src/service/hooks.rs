@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Service;
 use super::schedules::fault;
-use crate::hooks::{Delivery, Secret};
+use crate::hooks::{Delivery, Secret, condition};
 use crate::model::kinds::Origin;
 use crate::model::{Body, Code, Hook, Pipeline, PipelineFault, Problem, Run};
 use crate::store::NewFrame;
@@ -58,7 +58,7 @@ impl Service {
             return Ok(HookAnswer::Run(Box::new(run), false));
         }
         let payload = payload()?;
-        if let Some(why) = hook.ignores_payload(&payload) {
+        if let Some(why) = condition::unmet(&hook.conditions, &payload) {
             return Ok(HookAnswer::Ignored(why));
         }
         let origin = NewFrame::now(None, &Body::Origin(Origin { by: delivery.asks() }));
