@@ -330,7 +330,7 @@ use crate::model::Answer;
 use crate::service::Begin;
 
 #[cfg(feature = "ssr")]
-mod server {
+pub(crate) mod server {
     use std::net::SocketAddr;
 
     use axum::extract::ConnectInfo;

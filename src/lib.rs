@@ -36,6 +36,7 @@ pub mod server;
 pub mod service;
 #[cfg(feature = "ssr")]
 pub mod store;
+pub mod trigger_calls;
 pub mod ui;
 
 /// The browser's entry point: brings the page that the server rendered to life.

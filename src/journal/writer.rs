@@ -134,6 +134,7 @@ impl WriterTask {
         match op {
             Op::Create(_) => 1024,
             Op::Mark(_) => 256,
+            Op::Trigger(op) => op.size(),
             Op::Write(write) => write.size(),
             // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction besides.
             Op::Clear(_) => self.group.size,
@@ -230,10 +231,16 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
                 Change::Delete { id } => Some(News::Deleted(run, id.clone())),
             }
         }
-        (Op::Create(_) | Op::Clear(_) | Op::Mark(_), Outcome::Committed(_))
+        (Op::Create(_) | Op::Clear(_) | Op::Mark(_) | Op::Trigger(_), Outcome::Committed(_))
         | (
             _,
-            Outcome::KeyConflict | Outcome::KeyOfDeleted | Outcome::Cleared { .. } | Outcome::Marked | Outcome::Refused,
+            Outcome::KeyConflict
+            | Outcome::KeyOfDeleted
+            | Outcome::Cleared { .. }
+            | Outcome::Marked
+            | Outcome::Skipped(_)
+            | Outcome::Triggered
+            | Outcome::Refused,
         ) => None,
     }
 }

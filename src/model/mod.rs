@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod sse;
 pub mod status;
 pub mod time;
+pub mod trigger;
 pub mod view;
 
 pub use cursor::{Cursor, CursorError};
@@ -34,6 +35,6 @@ pub use pipeline::{Conditions, Gate, Offer, PhaseSpec, Pipeline, PipelineFault};
 pub use problem::{Code, Problem};
 pub use retention::{DatabaseSize, DatabaseUse, Retention};
 pub use run::{Answer, FramePage, Listed, Phase, Pin, Question, Run, RunFilter, RunId, RunPage, RunView};
-pub use schedule::{Missed, Schedule, Upcoming};
+pub use schedule::{Missed, Overlap, Schedule, Upcoming};
 pub use status::{End, Status, Transition};
 pub use time::Timestamp;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::file::parse;
 use crate::model::hook::{FromPayload, HookParam, SecretPlace};
-use crate::model::{Missed, Pipeline, PipelineFault};
+use crate::model::{Missed, Overlap, Pipeline, PipelineFault};
 
 fn read(text: &str) -> Result<Pipeline, PipelineFault> {
     parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
@@ -30,13 +30,14 @@ fn hook(lines: &str) -> String {
 fn a_file_may_say_when_runs_start() {
     let pipeline = read(&schedule(
         "cron = ' 30  2 * * 1-5'\n[[schedules]]\nname = 'late'\ncron = '*/10 * * * * *'\ntimezone = 'Europe/Berlin'\n\
-         missed = 'once'\nparams = { project = '/srv/app', level = 3 }\n",
+         missed = 'once'\noverlap = 'one'\nparams = { project = '/srv/app', level = 3 }\n",
     ))
     .unwrap();
     let [plain, full] = pipeline.schedules.as_slice() else { panic!("two schedules") };
     assert_eq!((plain.cron.as_str(), plain.timezone.as_str(), plain.missed), ("30 2 * * 1-5", "UTC", Missed::Skip));
     assert_eq!((plain.line, full.line, full.name.as_str()), (11, 13, "late"));
     assert_eq!((full.timezone.as_str(), full.missed), ("Europe/Berlin", Missed::Once));
+    assert_eq!((plain.overlap, full.overlap), (Overlap::Skip, Overlap::One));
     assert_eq!(json!(full.params), json!({"project": "/srv/app", "level": 3}));
     assert_eq!(serde_json::to_value(plain).unwrap().get("next"), None, "nothing of now is kept with an attempt");
 }
@@ -107,6 +108,7 @@ fn each_bad_one_is_refused_with_its_line_and_reason() {
         ("never", schedule("cron = '0 0 30 2 *'\n"), 12, "never comes"),
         ("zone", daily("timezone = 'Mars/Olympus'\n"), 13, "IANA name of a time zone"),
         ("missed", daily("missed = 'all'\n"), 13, "`skip` or `once`"),
+        ("overlap", daily("overlap = 'all'\n"), 13, "`skip`, `one`"),
         ("blank name", daily("name = ' '\n"), 13, "A schedule's name"),
         ("name over lines", daily("name = \"a\\nb\"\n"), 13, "A schedule's name"),
         ("twice", daily("[[schedules]]\ntimezone = 'UTC'\ncron = '@daily'\n"), 15, "a `name` of its own"),

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use crate::model::kinds::{PhaseChange, PhaseState, StatusChange};
 use crate::model::{Answer, Body, End, Params, Pipeline, Record, Run, RunId, Status, Timestamp, Transition};
 
+use super::trigger::{RunTrigger, TriggerOp};
 use super::{Pulse, RunKey};
+use crate::model::trigger::SkipKind;
 
 /// One thing to do in a transaction.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub enum Op {
     Clear(Clearing),
     /// How far a schedule is done.
     Mark(Mark),
+    /// What concerns no run: skipped due times, pauses, deliveries of hooks.
+    Trigger(TriggerOp),
 }
 
 /// A little of what is to be taken away: so little that it takes a few milliseconds.
@@ -68,6 +72,8 @@ pub struct NewRun {
     pub origin: Option<NewFrame>,
     /// The schedule's mark that moves with it. If it cannot move, there is no run.
     pub mark: Option<Mark>,
+    /// The schedule or the delivery that asks for it, which is told in the same transaction.
+    pub trigger: Option<RunTrigger>,
 }
 
 /// A worker's claim on an attempt.
@@ -381,6 +387,10 @@ pub enum Outcome {
     Committed(Committed),
     /// The mark was moved.
     Marked,
+    /// The mark was moved, and there is no run for the due time, for this reason.
+    Skipped(SkipKind),
+    /// A [`TriggerOp`] was carried out.
+    Triggered,
     /// The guard does not hold; nothing was written.
     Refused,
 }

@@ -6,15 +6,18 @@ use leptos_router::components::{Route, Router, Routes};
 use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 use super::clock::Clock;
+use super::components::paused::PausedBanner;
 use super::components::top_bar::TopBar;
 use super::news::Badge;
-use super::pages::{ComparePage, HomePage, NotFound, RunPage};
+use super::pages::{ComparePage, DeliveriesPage, HomePage, NotFound, RunPage, SchedulesPage};
+use super::triggers::Triggers;
 
 /// The app.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
     Clock::provide();
+    Triggers::provide();
     let badge = Badge::of_page();
     let title = move |title: String| {
         badge.title(&if title.is_empty() { "Runtrail".to_owned() } else { format!("{title} · Runtrail") })
@@ -25,9 +28,12 @@ pub fn App() -> impl IntoView {
         <Router>
             <div class="flex min-h-dvh flex-col">
                 <TopBar/>
+                <PausedBanner/>
                 <main class="flex min-h-0 flex-1 flex-col">
                     <Routes fallback=NotFound>
                         <Route path=StaticSegment("") view=HomePage ssr=SsrMode::Async/>
+                        <Route path=StaticSegment("schedules") view=SchedulesPage ssr=SsrMode::Async/>
+                        <Route path=StaticSegment("deliveries") view=DeliveriesPage ssr=SsrMode::Async/>
                         <Route path=(StaticSegment("runs"), ParamSegment("id")) view=RunPage ssr=SsrMode::Async/>
                         <Route path=(StaticSegment("runs"), ParamSegment("id"), StaticSegment("compare")) view=ComparePage ssr=SsrMode::Async/>
                     </Routes>

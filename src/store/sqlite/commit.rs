@@ -15,6 +15,7 @@ use super::clear::clear;
 use super::create::{add_attempt, create, group_columns, move_mark};
 use super::outbox;
 use super::read::frames_after;
+use super::triggers;
 use super::{SqliteStore, classify, detached, rows};
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Record, Run, Status};
@@ -104,6 +105,7 @@ fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<Vec<Out
         Op::Write(write) => change(&tx, write),
         Op::Clear(clearing) => clear(&tx, *clearing),
         Op::Mark(mark) => Ok(if move_mark(&tx, mark)? { Outcome::Marked } else { Outcome::Refused }),
+        Op::Trigger(op) => triggers::carry_out(&tx, op),
     });
     let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
     insert(&tx, &outcomes)?;

@@ -16,6 +16,7 @@ mod read;
 mod retention;
 mod review;
 mod rows;
+mod triggers;
 mod vacuum;
 
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ pub fn new_run() -> NewRun {
         idempotency: None,
         origin: None,
         mark: None,
+        trigger: None,
     }
 }
 
