@@ -366,7 +366,7 @@ use crate::model::Answer;
 use crate::service::{Asked, Begin, Kill, SentForm};
 
 #[cfg(feature = "ssr")]
-mod server {
+pub(crate) mod server {
     use std::net::SocketAddr;
 
     use axum::extract::ConnectInfo;

@@ -41,6 +41,7 @@ pub mod service;
 pub mod store;
 #[cfg(feature = "ssr")]
 pub mod terminal;
+pub mod trigger_calls;
 pub mod ui;
 
 /// The browser's entry point: brings the page that the server rendered to life.

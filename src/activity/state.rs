@@ -433,7 +433,7 @@ pub(super) mod tests {
         assert_eq!(state.signals["lint"], "SIGKILL");
         // A page that begins later learns it from older frames, unless a newer end is known.
         let mut later = RunState::of(state.run.clone());
-        later.learn_older(&killed);
+        later.learn(&killed);
         assert_eq!(later.signals["lint"], "SIGKILL");
         state.apply(&phase(4, 1, "lint", Started, None));
         assert!(state.signals.is_empty());

@@ -3,12 +3,16 @@
 //! By the crate croner, whose rules for changes of the clock are those of Vixie cron: a fixed time that does not exist (02:30
 //! on the day in spring) is due when the clock has changed, once; one that exists twice is due the first time only. What
 //! repeats (`*`, `*/5` in seconds, minutes or hours) follows the clock: it is due in both passes and not in a gap.
+//!
+//! If both day fields are restricted, a day is due when either matches; if one of them begins with `*`, both must match, also for
+//! `*/2`. That is Vixie cron's rule; see [`super::fields`].
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
+use super::fields;
 use crate::model::Timestamp;
 
 /// Some moment from which an expression must come again: 2024-01-01. With it, reading a rule does not depend on the clock.
@@ -24,10 +28,8 @@ pub struct Rule {
 /// Why something is no rule. Each is a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRule {
-    /// It is not an expression.
-    #[error(
-        "`cron` has five fields, minute hour day month weekday, such as \"30 2 * * 1-5\", or six with seconds first: {0}."
-    )]
+    /// It is not an expression: which field, why, and what to write instead.
+    #[error("{0}")]
     Expression(String),
     /// No date fits it.
     #[error("`cron` means a time that never comes.")]
@@ -45,11 +47,13 @@ impl Rule {
     /// # Errors
     /// [`BadRule`]
     pub fn read(cron: &str, zone: &str) -> Result<Self, BadRule> {
-        let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-        let cron = parser.parse(cron).map_err(|error| {
+        let expression = fields::read(cron).map_err(BadRule::Expression)?;
+        let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed);
+        let parsed = parser.dom_and_dow(expression.both_days).build().parse(&expression.text);
+        let cron = parsed.map_err(|error| {
             let text = error.to_string();
             let text = text.split_once(": ").map_or(text.as_str(), |(_, text)| text);
-            BadRule::Expression(text.trim_end_matches('.').to_owned())
+            BadRule::Expression(format!("`cron` cannot be read: {}.", text.trim_end_matches('.')))
         })?;
         let zone = TimeZone::get(zone).map_err(|_| BadRule::Zone(zone.to_owned()))?;
         let rule = Self { cron, zone };

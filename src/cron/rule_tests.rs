@@ -59,6 +59,15 @@ fn the_times_that_are_meant() {
         ("0 0 L * *", "UTC", "2026-02-01T00:00:00Z", &["2026-02-28T00:00:00Z"]),
         // Day of month or weekday, as cron has it.
         ("0 0 13 * 5", "UTC", "2026-11-01T00:00:00Z", &["2026-11-06T00:00:00Z", "2026-11-13T00:00:00Z"]),
+        // A star with a step is a star: both must match (Wednesdays with an odd date).
+        ("0 0 */2 * 3", "UTC", "2026-11-30T12:00:00Z", &["2026-12-09T00:00:00Z", "2026-12-23T00:00:00Z"]),
+        ("0 0 1-7 * */7", "UTC", "2026-11-30T12:00:00Z", &["2026-12-06T00:00:00Z", "2027-01-03T00:00:00Z"]),
+        ("0 0 1-7 * 1", "UTC", "2026-11-30T12:00:00Z", &["2026-12-01T00:00:00Z", "2026-12-02T00:00:00Z"]),
+        ("0 0 13 * +5", "UTC", "2026-11-30T12:00:00Z", &["2027-08-13T00:00:00Z"]),
+        ("0 3 * * 7L", "UTC", "2026-11-30T12:00:00Z", &["2026-12-27T03:00:00Z"]),
+        ("0 3 * * SUN#5", "UTC", "2026-11-30T12:00:00Z", &["2027-01-31T03:00:00Z"]),
+        ("0 3 15W * *", "UTC", "2026-11-01T00:00:00Z", &["2026-11-16T03:00:00Z", "2026-12-15T03:00:00Z"]),
+        ("0 3 L * *", "UTC", "2026-11-01T00:00:00Z", &["2026-11-30T03:00:00Z"]),
         ("0 0 * * SUN", "UTC", "2026-11-21T00:00:00Z", &["2026-11-22T00:00:00Z"]),
         ("0 0 * * 7", "UTC", "2026-11-21T00:00:00Z", &["2026-11-22T00:00:00Z"]),
         // Six fields have seconds.
@@ -119,5 +128,98 @@ proptest! {
         prop_assert_eq!(rule.last(first), Some(first));
         prop_assert_eq!(rule.last(Timestamp(second.0 - 1000)), Some(first));
         prop_assert!(rule.last(start).is_none_or(|last| last <= start));
+    }
+}
+
+/// Another reader of expressions: the set of a field's values, and whether it begins with a star. Knows lists, ranges and steps.
+fn values(field: &str, min: u32, max: u32) -> (Vec<u32>, bool) {
+    let mut values = Vec::new();
+    for element in field.split(',') {
+        let (range, step) = element.split_once('/').unwrap_or((element, "1"));
+        let (from, to) = match range.split_once('-') {
+            Some((from, to)) => (from.parse().unwrap(), to.parse().unwrap()),
+            None if range == "*" => (min, max),
+            None => (range.parse().unwrap(), range.parse().unwrap()),
+        };
+        values.extend((from..=to).step_by(step.parse().unwrap()));
+    }
+    (values, field.starts_with('*'))
+}
+
+/// Every minute of these days (in UTC, from a midnight on) that an expression of five fields means, by looking at each.
+fn minute_by_minute(expression: &str, first: jiff::civil::Date, days: u32) -> Vec<Timestamp> {
+    let fields: Vec<&str> = expression.split(' ').collect();
+    let (minutes, _) = values(fields[0], 0, 59);
+    let (hours, _) = values(fields[1], 0, 23);
+    let (dates, any_date) = values(fields[2], 1, 31);
+    let (months, _) = values(fields[3], 1, 12);
+    let (weekdays, any_weekday) = values(fields[4], 0, 7);
+    let mut found = Vec::new();
+    let midnight = first.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_millisecond();
+    for day in 0..days {
+        let date = first.checked_add(jiff::Span::new().days(i64::from(day))).unwrap();
+        let weekday = u32::from(date.weekday().to_sunday_zero_offset() as u8);
+        let on_date = dates.contains(&u32::from(date.day() as u8));
+        let on_weekday = weekdays.iter().any(|known| known % 7 == weekday);
+        let is_due = if any_date || any_weekday { on_date && on_weekday } else { on_date || on_weekday };
+        if !is_due || !months.contains(&u32::from(date.month() as u8)) {
+            continue;
+        }
+        for minute in 0..24 * 60 {
+            if hours.contains(&(minute / 60)) && minutes.contains(&(minute % 60)) {
+                found.push(Timestamp(midnight + i64::from(day * 24 * 60 + minute) * 60_000));
+            }
+        }
+    }
+    found
+}
+
+/// A field of an expression: a star, a step, or a list of values and ranges.
+fn field(min: u32, max: u32) -> impl Strategy<Value = String> {
+    let value = move || min..=max;
+    let step = 1..=max.min(20);
+    let element = prop_oneof![
+        3 => value().prop_map(|value| value.to_string()),
+        2 => (value(), value()).prop_map(|(a, b)| format!("{}-{}", a.min(b), a.max(b))),
+        1 => (value(), value(), step.clone()).prop_map(|(a, b, step)| format!("{}-{}/{step}", a.min(b), a.max(b))),
+        1 => step.clone().prop_map(|step| format!("*/{step}")),
+    ];
+    prop_oneof![
+        2 => Just("*".to_owned()),
+        1 => step.prop_map(|step| format!("*/{step}")),
+        4 => prop::collection::vec(element, 1..3).prop_map(|elements| elements.join(",")),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    /// The due times of seven weeks are those that looking at each minute finds.
+    #[test]
+    fn due_times_are_those_of_an_independent_evaluator(
+        // Few minutes and hours, so that a case is quick.
+        minute in prop_oneof![field(0, 59), Just("0".to_owned()), Just("17,48".to_owned())],
+        hour in field(0, 23),
+        date in field(1, 31),
+        month in prop_oneof![3 => Just("*".to_owned()), 1 => field(1, 12)],
+        weekday in field(0, 7),
+        first in 0i64..1500,
+    ) {
+        let expression = [minute, hour, date, month, weekday].join(" ");
+        let first = jiff::civil::date(2025, 1, 1).checked_add(jiff::Span::new().days(first)).unwrap();
+        let expected = minute_by_minute(&expression, first, 49);
+        let rule = match Rule::read(&expression, "UTC") {
+            Ok(rule) => rule,
+            Err(BadRule::Never) => return if expected.is_empty() { Ok(()) } else { Err(TestCaseError::fail("never")) },
+            Err(error) => return Err(TestCaseError::fail(format!("{expression}: {error}"))),
+        };
+        let midnight = first.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_millisecond();
+        let (mut at, end) = (Timestamp(midnight - 1), Timestamp(midnight + 49 * 24 * 60 * 60_000));
+        let mut found = Vec::new();
+        while let Some(next) = rule.next(at).filter(|next| *next < end) {
+            found.push(next);
+            at = next;
+        }
+        prop_assert!(found == expected, "{expression} from {first}: {} and {} times", found.len(), expected.len());
     }
 }

@@ -2,8 +2,9 @@
 //! the operator put a secret. Knows the words, and nothing of HTTP beyond names and values of headers.
 //!
 //! A request is believed only by [`signature`], over the body as it came; [`delivery`] names the event and the delivery, which
-//! are headers that nobody has signed, and [`payload`] reads the body after that.
+//! are headers that nobody has signed, and [`payload`] reads the body after that. [`condition`] says whether it starts a run.
 
+pub mod condition;
 pub mod delivery;
 pub mod payload;
 pub mod secret;

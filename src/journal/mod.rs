@@ -25,8 +25,11 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::trigger::SkipKind;
 use crate::secrets::Patterns;
-use crate::store::{Clearing, Committed, Created, Mark, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, Write};
+use crate::store::{
+    Clearing, Committed, Created, Mark, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, TriggerOp, Write,
+};
 
 use changes::Changes;
 pub use changes::{ListReader, ListStep};
@@ -59,9 +62,9 @@ pub enum WriteError {
     /// The run is not, or no longer, as the writer believed. For a worker: its lease is gone.
     #[error("the run has changed in the meantime")]
     Refused,
-    /// The new run's concurrency group is busy and refuses it; its schedule's mark has moved all the same.
-    #[error("the run's concurrency group is busy")]
-    Busy,
+    /// The due time has no run, for this reason; its schedule's mark has moved all the same.
+    #[error("the due time was skipped: {}", .0.reason(""))]
+    Skipped(SkipKind),
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyConflict,
@@ -110,16 +113,19 @@ impl Journal {
     ///
     /// # Errors
     /// [`WriteError::KeyConflict`], [`WriteError::KeyOfDeleted`], [`WriteError::Refused`] if its schedule's mark cannot move or its
-    /// group is busy, [`WriteError::Busy`] if its schedule's mark moved all the same, [`WriteError::Store`], [`WriteError::Closed`].
+    /// group is busy, [`WriteError::Skipped`] if its schedule's mark moved all the same, [`WriteError::Store`], [`WriteError::Closed`].
     pub async fn create(&self, run: NewRun) -> Result<Created, WriteError> {
         match self.writer.carry_out(Op::Create(run)).await? {
             Outcome::Created(created) => Ok(created),
             Outcome::KeyConflict => Err(WriteError::KeyConflict),
             Outcome::KeyOfDeleted => Err(WriteError::KeyOfDeleted),
-            Outcome::Marked => Err(WriteError::Busy),
-            Outcome::Committed(_) | Outcome::Cleared { .. } | Outcome::Nothing | Outcome::Refused => {
-                Err(WriteError::Refused)
-            }
+            Outcome::Skipped(kind) => Err(WriteError::Skipped(kind)),
+            Outcome::Committed(_)
+            | Outcome::Cleared { .. }
+            | Outcome::Marked
+            | Outcome::Nothing
+            | Outcome::Triggered
+            | Outcome::Refused => Err(WriteError::Refused),
         }
     }
 
@@ -162,6 +168,17 @@ impl Journal {
     pub async fn mark(&self, mark: Mark) -> Result<(), WriteError> {
         match self.writer.carry_out(Op::Mark(mark)).await? {
             Outcome::Marked => Ok(()),
+            _ => Err(WriteError::Refused),
+        }
+    }
+
+    /// Writes down a skipped due time, a pause, its end, or the delivery of a hook.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] if a mark is not where it was believed to be, [`WriteError::Store`], [`WriteError::Closed`].
+    pub async fn trigger(&self, op: TriggerOp) -> Result<(), WriteError> {
+        match self.writer.carry_out(Op::Trigger(op)).await? {
+            Outcome::Triggered | Outcome::Skipped(_) => Ok(()),
             _ => Err(WriteError::Refused),
         }
     }

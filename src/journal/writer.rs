@@ -140,6 +140,7 @@ impl WriterTask {
         match op {
             Op::Create(_) => 1024,
             Op::Mark(_) | Op::Probe => 256,
+            Op::Trigger(op) => op.size(),
             Op::Write(write) => write.size(),
             // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction besides.
             Op::Clear(_) => self.group.size,
@@ -299,7 +300,7 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
                 Change::Delete { id } => Some(News::Deleted(run, id.clone())),
             }
         }
-        (Op::Create(_) | Op::Clear(_) | Op::Mark(_) | Op::Probe, Outcome::Committed(_))
+        (Op::Create(_) | Op::Clear(_) | Op::Mark(_) | Op::Probe | Op::Trigger(_), Outcome::Committed(_))
         | (
             _,
             Outcome::KeyConflict
@@ -307,6 +308,8 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
             | Outcome::Cleared { .. }
             | Outcome::Marked
             | Outcome::Nothing
+            | Outcome::Skipped(_)
+            | Outcome::Triggered
             | Outcome::Refused,
         ) => None,
     }

@@ -5,6 +5,7 @@
 pub mod attempt;
 pub mod base;
 pub mod compare;
+pub mod condition;
 pub mod cursor;
 pub mod form;
 pub mod frame;
@@ -25,6 +26,7 @@ pub mod secret;
 pub mod sse;
 pub mod status;
 pub mod time;
+pub mod trigger;
 pub mod view;
 
 pub use base::{BasePath, BasePathError};
@@ -40,7 +42,7 @@ pub use pipeline::{Conditions, Gate, Offer, OutputMode, PhaseSpec, Pipeline, Pip
 pub use problem::{Code, Problem};
 pub use retention::{DatabaseSize, DatabaseUse, Retention};
 pub use run::{Answer, FramePage, Listed, Phase, Pin, Question, Run, RunFilter, RunId, RunPage, RunView};
-pub use schedule::{Missed, Schedule, Upcoming};
+pub use schedule::{Missed, Overlap, Schedule, Upcoming};
 pub use secret::Secrets;
 pub use status::{End, Status, Transition};
 #[cfg(not(target_arch = "wasm32"))]

@@ -24,6 +24,8 @@ pub enum Code {
     RunNotFound,
     /// No pipeline has this name.
     PipelineNotFound,
+    /// The pipeline has no schedule of this name.
+    ScheduleNotFound,
     /// No pipeline of this name has a hook.
     HookNotFound,
     /// The request is not signed with the hook's secret.
@@ -81,7 +83,11 @@ impl Code {
             Self::BadRequest | Self::InvalidBody | Self::BadCursor => 400,
             Self::Unauthorized | Self::BadSignature => 401,
             Self::ForeignOrigin => 403,
-            Self::RunNotFound | Self::PipelineNotFound | Self::HookNotFound | Self::NotFound => 404,
+            Self::RunNotFound
+            | Self::PipelineNotFound
+            | Self::ScheduleNotFound
+            | Self::HookNotFound
+            | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
             Self::CursorAhead
@@ -118,6 +124,7 @@ impl Code {
             Self::CursorAhead => "The cursor is ahead of the journal",
             Self::RunNotFound => "No such run",
             Self::PipelineNotFound => "No such pipeline",
+            Self::ScheduleNotFound => "No such schedule",
             Self::HookNotFound => "No such hook",
             Self::BadSignature => "The signature does not hold",
             Self::HookSecretMissing => "The hook has no secret",

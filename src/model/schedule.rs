@@ -17,6 +17,9 @@ pub struct Schedule {
     /// What becomes of times that passed while no server ran.
     #[serde(default)]
     pub missed: Missed,
+    /// What becomes of a due time while an earlier run of the schedule is active.
+    #[serde(default)]
+    pub overlap: Overlap,
     /// What its runs are given.
     #[serde(default)]
     pub params: Given,
@@ -39,6 +42,48 @@ pub enum Missed {
     Once,
 }
 
+/// What becomes of a due time while an earlier run of the same schedule is active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// It is skipped while a run waits or runs.
+    #[default]
+    Skip,
+    /// It is skipped while a run waits: at most one waits behind one that runs.
+    One,
+    /// It has its run, however many wait.
+    Queue,
+}
+
+impl Overlap {
+    /// The word in files and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::One => "one",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+/// What calls name a schedule by that has no name, if its pipeline has no other such one.
+const NAMELESS: &str = "default";
+
+/// What calls name each schedule of a pipeline by, in their order: its name, or `default` for the only one without a name. With
+/// these a pause stays when an expression is edited. Where several would have the same, it is all that tells them apart.
+pub fn handles(schedules: &[Schedule]) -> Vec<String> {
+    let short = |schedule: &Schedule| match schedule.name.as_str() {
+        "" => NAMELESS.to_owned(),
+        name => name.to_owned(),
+    };
+    let unique = |name: &str| schedules.iter().filter(|other| short(other) == name).count() == 1;
+    let handle = |schedule: &Schedule| {
+        let short = short(schedule);
+        if unique(&short) { short } else { [short.as_str(), &schedule.cron, &schedule.timezone].join("|") }
+    };
+    schedules.iter().map(handle).collect()
+}
+
 impl Schedule {
     /// Which schedule of its pipeline this is. With another name, expression or time zone it is another one, which begins when
     /// it is first seen; with other parameters it is the same.
@@ -50,6 +95,12 @@ impl Schedule {
     pub fn asks(&self, due: Timestamp) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
         format!("schedule {name}{} ({}), due {due}", self.cron, self.timezone)
+    }
+
+    /// What asked for a run that somebody started by hand, as its journal says it.
+    pub fn asks_by_hand(&self, by: &str) -> String {
+        let name = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
+        format!("schedule {name}{} ({}), run now by {by}", self.cron, self.timezone)
     }
 }
 
@@ -76,6 +127,20 @@ pub struct Upcoming {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn handle_is_the_shortest_that_tells_schedules_apart() {
+        let one = |name: &str, cron: &str| Schedule {
+            name: name.into(),
+            cron: cron.into(),
+            timezone: "UTC".into(),
+            ..Schedule::default()
+        };
+        assert_eq!(handles(&[one("", "1"), one("late", "2")]), ["default", "late"]);
+        assert_eq!(handles(&[one("", "1"), one("default", "2")]), ["default|1|UTC", "default|2|UTC"]);
+        assert_eq!(handles(&[one("a", "1"), one("a", "2"), one("", "3")]), ["a|1|UTC", "a|2|UTC", "default"]);
+        assert_eq!(handles(&[]), [] as [String; 0]);
+    }
 
     #[test]
     fn a_schedule_is_known_by_what_it_says_of_time() {

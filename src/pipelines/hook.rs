@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use super::condition::{RawNode, check_conditions};
 use super::file::{Refusal, is_made_of, refuse};
 use super::schedule::{check_value, secret_is_required};
 use crate::model::hook::{FromPayload, HookParam, SecretPlace, is_pointer};
@@ -20,8 +21,7 @@ pub(super) struct RawHook {
     events: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     params: BTreeMap<Spanned<String>, Spanned<RawParam>>,
-    #[serde(default)]
-    r#if: BTreeMap<Spanned<String>, Spanned<Value>>,
+    r#if: Option<Spanned<RawNode>>,
 }
 
 /// A parameter: a value, or where it is in the payload.
@@ -98,13 +98,7 @@ impl RawHook {
             }
             return refuse(&header, format!("The hook's `params` do not say `{}`, which is required.", param.name));
         }
-        let mut conditions = BTreeMap::new();
-        for (pointer, values) in r#if {
-            if !is_pointer(pointer.get_ref()) {
-                return refuse(&pointer, not_a_pointer(pointer.get_ref()));
-            }
-            conditions.insert(pointer.into_inner(), check_values(&values)?);
-        }
+        let conditions = r#if.map(check_conditions).transpose()?.unwrap_or_default();
         Ok(Hook {
             secret,
             line,
@@ -134,24 +128,4 @@ fn check_file(file: Spanned<String>) -> Result<SecretPlace, Refusal> {
         return refuse(&file, "`secret_file` is the absolute path of a file that has the secret.");
     }
     Ok(SecretPlace::File(PathBuf::from(file.into_inner())))
-}
-
-/// One value of those that a payload may have at a place, or several.
-fn check_values(given: &Spanned<Value>) -> Result<Vec<serde_json::Value>, Refusal> {
-    let one = |value: &Value| -> Option<serde_json::Value> {
-        match value {
-            Value::String(text) => Some(text.clone().into()),
-            Value::Integer(number) => Some((*number).into()),
-            Value::Boolean(flag) => Some((*flag).into()),
-            Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
-        }
-    };
-    let values = match given.get_ref() {
-        Value::Array(values) => values.iter().map(one).collect::<Option<Vec<_>>>().filter(|values| !values.is_empty()),
-        value => one(value).map(|value| vec![value]),
-    };
-    match values {
-        Some(values) => Ok(values),
-        None => refuse(given, "A condition is a text, a whole number, true or false, or a list of them."),
-    }
 }

@@ -6,6 +6,7 @@
 
 pub mod catalog;
 mod concurrency;
+mod condition;
 mod file;
 mod folder;
 mod hook;

@@ -7,7 +7,7 @@ use toml::{Spanned, Value};
 
 use super::file::{Refusal, refuse};
 use crate::cron::{BadRule, Rule};
-use crate::model::{Given, Missed, ParamKind, Pipeline, Schedule};
+use crate::model::{Given, Missed, Overlap, ParamKind, Pipeline, Schedule};
 
 /// The longest name of a schedule, in characters.
 const LONGEST_NAME: usize = 100;
@@ -20,6 +20,7 @@ pub(super) struct RawSchedule {
     cron: Spanned<String>,
     timezone: Option<Spanned<String>>,
     missed: Option<Missed>,
+    overlap: Option<Overlap>,
     #[serde(default)]
     params: BTreeMap<Spanned<String>, Spanned<Value>>,
 }
@@ -33,7 +34,7 @@ impl RawSchedule {
         pipeline: &Pipeline,
     ) -> Result<Schedule, Refusal> {
         let header = Spanned::new(raw.span(), ());
-        let Self { name, cron, timezone, missed, params } = raw.into_inner();
+        let Self { name, cron, timezone, missed, overlap, params } = raw.into_inner();
         if let Some(name) = &name
             && (name.get_ref().trim().is_empty()
                 || name.get_ref().chars().count() > LONGEST_NAME
@@ -56,6 +57,7 @@ impl RawSchedule {
             cron: expression,
             timezone: zone.to_owned(),
             missed: missed.unwrap_or_default(),
+            overlap: overlap.unwrap_or_default(),
             params: check_params(&header, params, pipeline)?,
             next: None,
             line,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::file::parse;
 use crate::model::hook::{FromPayload, HookParam, SecretPlace};
-use crate::model::{Missed, Pipeline, PipelineFault};
+use crate::model::{Missed, Overlap, Pipeline, PipelineFault};
 
 fn read(text: &str) -> Result<Pipeline, PipelineFault> {
     parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
@@ -30,13 +30,14 @@ fn hook(lines: &str) -> String {
 fn a_file_may_say_when_runs_start() {
     let pipeline = read(&schedule(
         "cron = ' 30  2 * * 1-5'\n[[schedules]]\nname = 'late'\ncron = '*/10 * * * * *'\ntimezone = 'Europe/Berlin'\n\
-         missed = 'once'\nparams = { project = '/srv/app', level = 3 }\n",
+         missed = 'once'\noverlap = 'one'\nparams = { project = '/srv/app', level = 3 }\n",
     ))
     .unwrap();
     let [plain, full] = pipeline.schedules.as_slice() else { panic!("two schedules") };
     assert_eq!((plain.cron.as_str(), plain.timezone.as_str(), plain.missed), ("30 2 * * 1-5", "UTC", Missed::Skip));
     assert_eq!((plain.line, full.line, full.name.as_str()), (11, 13, "late"));
     assert_eq!((full.timezone.as_str(), full.missed), ("Europe/Berlin", Missed::Once));
+    assert_eq!((plain.overlap, full.overlap), (Overlap::Skip, Overlap::One));
     assert_eq!(json!(full.params), json!({"project": "/srv/app", "level": 3}));
     assert_eq!(serde_json::to_value(plain).unwrap().get("next"), None, "nothing of now is kept with an attempt");
 }
@@ -66,6 +67,19 @@ fn a_file_may_say_how_a_forge_starts_runs() {
 }
 
 #[test]
+fn conditions_combine_in_files() {
+    let text = "secret_env = 'A'\n[hook.if]\n'/ref' = { pattern = 'refs/heads/.*', not = 'refs/heads/wip' }\n\
+                '/deleted' = { not = true }\n[[hook.if.any]]\n'/n' = [1, 2]\n[[hook.if.any]]\n'/push/changes/0/new'.exists = true\n";
+    let conditions = read(&hook(text)).unwrap().hook.unwrap().conditions;
+    let expected = json!({
+        "/ref": {"pattern": "refs/heads/.*", "not": ["refs/heads/wip"]},
+        "/deleted": {"not": [true]},
+        "any": [{"/n": [1, 2]}, {"/push/changes/0/new": {"exists": true}}],
+    });
+    assert_eq!(json!(conditions), expected);
+}
+
+#[test]
 fn both_may_extend_autofix() {
     let text = "name = 'p'\nextends = 'autofix'\n[[linters]]\nname = 'ruff'\nrun = 'x'\n[[schedules]]\ncron = '@daily'\n\
                 params = { project = '/srv/app' }\n[hook]\nsecret_env = 'A'\nparams = { project = { from = '/x' } }\n";
@@ -84,10 +98,17 @@ fn each_bad_one_is_refused_with_its_line_and_reason() {
         ("no cron", schedule("name = 'x'\n"), 11, "Missing field `cron`."),
         ("unknown key", daily("cronn = 1\n"), 13, "Unknown field `cronn`"),
         ("four fields", schedule("cron = '* * * *'\n"), 12, "five fields, minute hour day month weekday"),
-        ("out of range", schedule("\ncron = '61 * * * *'\n"), 13, "five fields"),
+        ("out of range", schedule("\ncron = '61 * * * *'\n"), 13, "The minute 61 is out of range"),
+        ("no expression", schedule("cron = ''\n"), 12, "`cron` is empty"),
+        ("a year", schedule("\n\ncron = '0 0 12 * * ? *'\n"), 14, "the year"),
+        ("backward", schedule("cron = '0 3 * * FRI-MON'\n"), 12, "Write `FRI-SUN,MON`."),
+        ("reboot", schedule("cron = '@reboot'\n"), 12, "`@reboot` is no time"),
+        ("zone before", schedule("cron = 'TZ=UTC 0 3 * * *'\n"), 12, "`timezone = \"UTC\"`"),
+        ("question mark", schedule("cron = '0 3 ? * 1'\n"), 12, "day of month field has `?`"),
         ("never", schedule("cron = '0 0 30 2 *'\n"), 12, "never comes"),
         ("zone", daily("timezone = 'Mars/Olympus'\n"), 13, "IANA name of a time zone"),
         ("missed", daily("missed = 'all'\n"), 13, "`skip` or `once`"),
+        ("overlap", daily("overlap = 'all'\n"), 13, "`skip`, `one`"),
         ("blank name", daily("name = ' '\n"), 13, "A schedule's name"),
         ("name over lines", daily("name = \"a\\nb\"\n"), 13, "A schedule's name"),
         ("twice", daily("[[schedules]]\ntimezone = 'UTC'\ncron = '@daily'\n"), 15, "a `name` of its own"),
@@ -111,6 +132,19 @@ fn each_bad_one_is_refused_with_its_line_and_reason() {
         ("missing hook param", required("[hook]\nsecret_env = 'A'\n"), 12, "do not say `level`"),
         ("condition place", signed("if = { ref = 'x' }\n"), 13, "no JSON Pointer"),
         ("condition value", signed("if = { '/ref' = [] }\n"), 13, "a list of them"),
+        ("no table", signed("if = ['/ref']\n"), 13, "A condition is a table"),
+        ("unknown test", signed("[hook.if]\n'/a' = 1\n'/ref' = { equal = 1 }\n"), 15, "`equal` is not known"),
+        ("bad pattern", signed("[hook.if]\n\n'/ref' = { pattern = '(' }\n"), 15, "unclosed group"),
+        ("glob", signed("if = { '/ref' = { pattern = 'refs/heads/*' } }\n"), 13, "write `/.*`"),
+        (
+            "nested pointer",
+            signed("[hook.if]\nany = [\n  { '/a' = 1 },\n  { not = { ref = 'x' } },\n]\n"),
+            16,
+            "`ref` is no JSON Pointer",
+        ),
+        ("exists", signed("[[hook.if.all]]\n'/a' = 1\n[[hook.if.all]]\n'/b'.exists = 'no'\n"), 16, "without quotes"),
+        ("fraction", signed("if = { '/n' = 1.5 }\n"), 13, "a list of them"),
+        ("date", signed("if = { '/n' = 2026-01-01 }\n"), 13, ""),
     ];
     for (what, text, line, reason) in cases {
         let fault = read(text).expect_err(what);

@@ -22,10 +22,10 @@ use crate::service::{Asked, Begin, Kill, frame_page_json};
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
 
-type Answer<T> = Result<T, Problem>;
+pub(super) type Answer<T> = Result<T, Problem>;
 /// Who is at the other end.
-type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
-type QueryMap = Result<Query<HashMap<String, String>>, axum::extract::rejection::QueryRejection>;
+pub(super) type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
+pub(super) type QueryMap = Result<Query<HashMap<String, String>>, axum::extract::rejection::QueryRejection>;
 
 /// The run's id in an address, whatever it looks like.
 pub struct RunPath(pub String);
@@ -254,7 +254,7 @@ impl LogText {
     }
 }
 
-fn read_query(query: QueryMap) -> Answer<HashMap<String, String>> {
+pub(super) fn read_query(query: QueryMap) -> Answer<HashMap<String, String>> {
     query.map(|Query(query)| query).map_err(|error| Problem::new(Code::BadRequest, error.body_text()))
 }
 
@@ -264,7 +264,7 @@ fn read_attempt(given: Option<String>) -> Answer<Option<u32>> {
     given.filter(|text| !text.is_empty()).map(|text| read(&text).ok_or_else(|| fault(&text))).transpose()
 }
 
-fn read_limit(given: Option<String>) -> Answer<Option<u32>> {
+pub(super) fn read_limit(given: Option<String>) -> Answer<Option<u32>> {
     let fault = |text: &str| Problem::new(Code::BadRequest, format!("The limit `{text}` is not a whole number."));
     given.map(|text| text.parse().map_err(|_| fault(&text))).transpose()
 }

@@ -1,47 +1,60 @@
 //! `POST /api/v1/hooks/{pipeline}`: a forge asks for a run. The only call that needs no token: its signature stands for it.
 //!
 //! The guard's other rules hold: the host must be ours, and a page of another site is refused before it comes here. What is
-//! read of somebody who has proved nothing yet is bounded in size and time, and large bodies come one after the other.
+//! read of somebody who has proved nothing yet is bounded in size and time (`hook_body.rs`). Every call has its place in the list
+//! of deliveries: those without the secret are counted (`refusals.rs`), the others are written down by the service.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::App;
-use super::body::read_up_to;
 use super::guard::{Client, Slowdown, Verdict};
+use super::hook_body::{BodyRoom, Held, Sender};
+use super::refusals::Refusals;
 use crate::hooks::{Delivery, Secret, Signature, payload};
-use crate::model::{Code, Problem, Timestamp};
-use crate::service::HookAnswer;
-
-/// The largest body that is taken: GitHub sends none that is larger (docs.github.com, "Webhook events and payloads").
-const MAX_BODY: usize = 25 << 20;
-
-/// How many KiB all bodies together may take: what people who prove nothing may fill the memory with.
-const ROOM: usize = 64 << 10;
-
-/// How long a body may take. Forges wait no longer for their answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::model::{Code, Hook, Pipeline, Problem, Run, Timestamp};
+use crate::service::{HookAnswer, told_again};
+use crate::store::Trust;
 
 /// What all hooks share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Door {
     slowdown: Slowdown,
-    /// In KiB.
-    room: Semaphore,
+    room: BodyRoom,
+    refusals: Arc<Refusals>,
 }
 
-impl Default for Door {
-    fn default() -> Self {
-        Self { slowdown: Slowdown::default(), room: Semaphore::new(ROOM) }
+impl Door {
+    fn sender(&self, client: Client) -> Sender {
+        if self.slowdown.is_proven(client) {
+            Sender::Known
+        } else if self.slowdown.is_busy(client, Instant::now()) {
+            Sender::Suspect
+        } else {
+            Sender::Stranger
+        }
     }
+}
+
+/// A run that was asked for before by the same delivery.
+#[derive(Serialize)]
+struct Again {
+    #[serde(flatten)]
+    run: Run,
+    /// What became of it, and how to run it again.
+    message: String,
+    /// The run's page.
+    page: String,
+    /// The call that runs it again, if it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerun: Option<String>,
 }
 
 /// `POST /api/v1/hooks/{pipeline}`
@@ -54,51 +67,132 @@ pub async fn hook(
         let problem = Problem::new(Code::HookNotFound, "There is no such hook: its name is not UTF-8.");
         return Err(problem.into_response());
     };
-    let (pipeline, hook, secret) = app.service.hook(&name).map_err(Problem::into_response)?;
     let client = Client::of(&request);
     let (parts, body) = request.into_parts();
     let headers = Arc::new(parts.headers);
-    let refuse = |right: bool| refuse_unless(&app.hooks, client, right, &name);
+    let delivery = Delivery::of(&|name| one(&headers, name));
+    let call = Call { app: &app, client, name: &name, delivery: &delivery };
+    let (pipeline, hook, secret) = app.service.hook(&name).map_err(|problem| {
+        let trust = if problem.code == Code::HookNotFound { Trust::Unknown } else { Trust::Unsigned };
+        call.note(trust, &problem);
+        problem.into_response()
+    })?;
+    let (body, _held) = call.prove(&headers, secret, body).await?;
+    call.deliver(&headers, pipeline, &hook, &body).await.map_err(Problem::into_response)
+}
 
-    // What shows nothing, or a wrong secret, is not read.
-    let judged = judge(&headers, &secret, None);
-    if judged == Some(false) {
-        refuse(false).await?;
+/// One call of a hook.
+struct Call<'a> {
+    app: &'a App,
+    client: Client,
+    name: &'a str,
+    delivery: &'a Delivery,
+}
+
+impl<'a> Call<'a> {
+    fn note(&self, trust: Trust, problem: &Problem) {
+        self.app.hooks.refusals.note(&self.app.service, trust, self.name, self.delivery, problem);
     }
-    let (mut body, _room) = read(&app.hooks, &headers, body).await.map_err(Problem::into_response)?;
-    let strong = secret.is_strong();
-    if judged.is_none() {
-        let (headers, given) = (Arc::clone(&headers), body.clone());
+
+    /// The body of a call whose sender knows the secret, and what it takes of the room.
+    async fn prove(
+        &self,
+        headers: &Arc<HeaderMap>,
+        secret: Secret,
+        body: axum::body::Body,
+    ) -> Result<(Bytes, Held<'a>), Response> {
+        let door = &self.app.hooks;
+        // What shows nothing, or a wrong secret, is not read.
+        let judged = judge(headers, &secret, None);
+        if judged == Some(false) {
+            return Err(self.refuse(false).await.err().unwrap_or_else(|| bad_signature().into_response()));
+        }
+        if judged == Some(true) {
+            self.refuse(true).await?;
+        }
+        let sender = if judged == Some(true) { Sender::Known } else { door.sender(self.client) };
+        let size = one(headers, "content-length").and_then(|size| size.parse::<u64>().ok());
+        let read = door.room.read(sender, size, body).await;
+        let (body, held) = read.map_err(|problem| {
+            self.note(Trust::Unsigned, &problem);
+            problem.into_response()
+        })?;
+        if judged == Some(true) {
+            return Ok((body, held));
+        }
+        let (headers, given, is_strong) = (Arc::clone(headers), body.clone(), secret.is_strong());
         // Some time for a body of many megabytes: not on a thread that others wait for.
         let judged = tokio::task::spawn_blocking(move || judge(&headers, &secret, Some(&given)));
         let right = judged.await.is_ok_and(|judged| judged == Some(true));
-        if !right {
-            // Not kept while its sender waits.
-            body = Bytes::new();
+        if right && is_strong {
+            // A signature by a strong secret cannot be guessed: who fails at the forge's address does not lock it out.
+            door.slowdown.prove(self.client, Instant::now());
+        } else if right {
+            self.refuse(true).await?;
+        } else {
+            // Neither is kept while the sender waits.
+            drop((body, held));
+            return Err(self.refuse(false).await.err().unwrap_or_else(|| bad_signature().into_response()));
         }
-        // A signature by a strong secret cannot be guessed: who fails at the forge's address does not lock it out.
-        if !(right && strong) {
-            refuse(right).await?;
-        }
-    } else {
-        refuse(true).await?;
+        Ok((body, held))
     }
 
-    let delivery = Delivery::of(&|name| one(&headers, name));
-    let payload = || {
-        payload::read(one(&headers, "content-type"), &body)
-            .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
-    };
-    match app.service.deliver(pipeline, &hook, &delivery, &body, payload).await.map_err(Problem::into_response)? {
-        HookAnswer::Ignored(why) => {
-            Ok((StatusCode::ACCEPTED, Json(serde_json::json!({ "ignored": why }))).into_response())
-        }
-        HookAnswer::Run(run, new) => {
-            let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
-            let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-            Ok((status, location, Json(run)).into_response())
+    /// Lets a right signature pass; says of a wrong one that it is, later each time, as of wrong tokens.
+    async fn refuse(&self, right: bool) -> Result<(), Response> {
+        let (client, name) = (self.client, self.name);
+        match self.app.hooks.slowdown.judge(client, right, Instant::now()) {
+            Verdict::Right => Ok(()),
+            Verdict::Wrong(wait) => {
+                tracing::warn!(%client, pipeline = name, "a call of a hook with a wrong signature or none");
+                let problem = bad_signature();
+                self.note(Trust::Unsigned, &problem);
+                tokio::time::sleep(wait).await;
+                let challenge = [(header::WWW_AUTHENTICATE, "Signature realm=\"runtrail hooks\"")];
+                Err((challenge, problem).into_response())
+            }
+            Verdict::Busy(wait) => {
+                let seconds = wait.as_secs() + 1;
+                let detail = format!("Too many wrong signatures came from your address. Try again in {seconds} s.");
+                let later = [(header::RETRY_AFTER, seconds.to_string())];
+                let problem = Problem::new(Code::TooManyAttempts, detail);
+                self.note(Trust::Unsigned, &problem);
+                Err((later, problem).into_response())
+            }
         }
     }
+
+    async fn deliver(
+        &self,
+        headers: &HeaderMap,
+        pipeline: Arc<Pipeline>,
+        hook: &Hook,
+        body: &Bytes,
+    ) -> Result<Response, Problem> {
+        let payload = || {
+            payload::read(one(headers, "content-type"), body)
+                .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
+        };
+        match self.app.service.deliver(pipeline, hook, self.delivery, body, payload).await? {
+            HookAnswer::Ignored(why) => {
+                Ok((StatusCode::ACCEPTED, Json(serde_json::json!({ "ignored": why }))).into_response())
+            }
+            HookAnswer::Run(run, is_new) => {
+                let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
+                if is_new {
+                    return Ok((StatusCode::CREATED, location, Json(run)).into_response());
+                }
+                let rerun = run.status.is_finished().then(|| format!("/api/v1/runs/{}/rerun", run.id));
+                let again = Again { message: told_again(&run), page: format!("/runs/{}", run.id), rerun, run: *run };
+                Ok((StatusCode::OK, location, Json(again)).into_response())
+            }
+        }
+    }
+}
+
+fn bad_signature() -> Problem {
+    let detail = "Sign the request with the hook's secret: `X-Hub-Signature-256`, `X-Gitea-Signature`, `X-Gitlab-Token` \
+                  or `webhook-signature`.";
+    Problem::new(Code::BadSignature, detail)
 }
 
 /// The value of a header that is there once and is text.
@@ -117,41 +211,4 @@ fn judge(headers: &HeaderMap, secret: &Secret, body: Option<&[u8]>) -> Option<bo
         (Some(signature), None) if !signature.is_token() => None,
         (Some(signature), body) => Some(signature.proves(secret, body.unwrap_or_default(), Timestamp::now())),
     }
-}
-
-/// Lets a right signature pass; says of a wrong one that it is, later each time, as of wrong tokens.
-async fn refuse_unless(door: &Door, client: Client, right: bool, name: &str) -> Result<(), Response> {
-    match door.slowdown.judge(client, right, Instant::now()) {
-        Verdict::Right => Ok(()),
-        Verdict::Wrong(wait) => {
-            tracing::warn!(%client, pipeline = name, "a call of a hook with a wrong signature or none");
-            tokio::time::sleep(wait).await;
-            let detail = "Sign the request with the hook's secret: `X-Hub-Signature-256`, `X-Gitea-Signature`, `X-Gitlab-Token` \
-                          or `webhook-signature`.";
-            let challenge = [(header::WWW_AUTHENTICATE, "Signature realm=\"runtrail hooks\"")];
-            Err((challenge, Problem::new(Code::BadSignature, detail)).into_response())
-        }
-        Verdict::Busy(wait) => {
-            let seconds = wait.as_secs() + 1;
-            let detail = format!("Too many wrong signatures came from your address. Try again in {seconds} s.");
-            let later = [(header::RETRY_AFTER, seconds.to_string())];
-            Err((later, Problem::new(Code::TooManyAttempts, detail)).into_response())
-        }
-    }
-}
-
-async fn read<'a>(
-    door: &'a Door,
-    headers: &HeaderMap,
-    body: axum::body::Body,
-) -> Result<(Bytes, Option<SemaphorePermit<'a>>), Problem> {
-    let size = one(headers, "content-length").and_then(|size| size.parse::<u64>().ok());
-    let reading = async {
-        // Without a length it may be any; one that is too large is refused when it is read.
-        let most = size.unwrap_or(u64::MAX).min(MAX_BODY as u64);
-        let room = door.room.acquire_many(u32::try_from(most / 1024 + 1).unwrap_or(u32::MAX)).await.ok();
-        Ok((read_up_to(body, MAX_BODY).await?, room))
-    };
-    let late = |_| Problem::new(Code::InvalidBody, "The body did not arrive in time.");
-    tokio::time::timeout(PATIENCE, reading).await.map_err(late)?
 }

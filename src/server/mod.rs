@@ -10,13 +10,16 @@ pub mod config;
 mod connections;
 pub mod guard;
 mod health;
+mod hook_body;
 mod hooks;
 mod limits;
 mod mount;
 mod pages;
 mod problem;
+mod refusals;
 mod router;
 mod stream;
+mod triggers;
 pub mod vacuum;
 
 use std::fs::File;

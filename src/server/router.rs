@@ -7,7 +7,7 @@ use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 
-use super::{App, api, assets, health, hooks, pages, stream};
+use super::{App, api, assets, health, hooks, pages, stream, triggers};
 use crate::model::{Code, Problem};
 
 /// Everything the server answers, before the guard.
@@ -30,6 +30,13 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         .route("/runs/{id}/frames", get(api::frames))
         .route("/runs/{id}/log", get(api::log))
         .route("/hooks/{pipeline}", post(hooks::hook))
+        .route("/deliveries", get(triggers::deliveries))
+        .route("/schedules", get(triggers::schedules))
+        .route("/schedules/pause", post(triggers::pause_all))
+        .route("/schedules/resume", post(triggers::resume_all))
+        .route("/schedules/{pipeline}/{name}/pause", post(triggers::pause))
+        .route("/schedules/{pipeline}/{name}/resume", post(triggers::resume))
+        .route("/schedules/{pipeline}/{name}/run", post(triggers::run))
         .fallback(no_such_call)
         .method_not_allowed_fallback(wrong_method);
     let rest = Router::new()

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::Service;
 use super::schedules::fault;
-use crate::hooks::{Delivery, Secret};
+use crate::hooks::{Delivery, Secret, condition};
 use crate::model::kinds::Origin;
-use crate::model::{Body, Code, Hook, Pipeline, PipelineFault, Problem, Run, Secrets};
+use crate::model::trigger::DeliveryResult;
+use crate::model::{Body, Code, Hook, Pipeline, PipelineFault, Problem, Run, Secrets, Status, Timestamp};
 use crate::pipelines::check_params;
-use crate::store::NewFrame;
+use crate::store::{NewDelivery, NewFrame, RunTrigger, TriggerOp, Trust};
 
 /// What became of a delivery.
 pub enum HookAnswer {
@@ -16,6 +17,52 @@ pub enum HookAnswer {
     Ignored(String),
     /// A run, and whether it is new: a delivery that comes again is the same run.
     Run(Box<Run>, bool),
+}
+
+/// A delivery that starts a run, as it is written down.
+fn new_delivery(pipeline: &str, delivery: &Delivery) -> NewDelivery {
+    NewDelivery {
+        at: Timestamp::now(),
+        calls: 1,
+        trust: Trust::Signed,
+        pipeline: pipeline.to_owned(),
+        forge: delivery.forge.to_owned(),
+        event: delivery.event.clone(),
+        delivery: delivery.id.clone(),
+        result: DeliveryResult::Started,
+        code: None,
+        reason: None,
+        run: None,
+    }
+}
+
+/// What is said of a delivery that came before: what became of its run, and how to run it again.
+pub fn told_again(run: &Run) -> String {
+    let became = match run.status {
+        Status::Pending => "waits",
+        Status::Running => "is running",
+        Status::Completed => "has completed",
+        Status::Failed => "has failed",
+        Status::Cancelled => "was cancelled",
+        Status::Interrupted => "was interrupted",
+    };
+    let before = format!("This delivery came before, and its run {became}.");
+    if run.status.is_active() {
+        return before;
+    }
+    format!(
+        "{before} The same delivery starts no second run. To run it again, use \"Run again\" on its page, or POST /api/v1/runs/{}/rerun.",
+        run.id
+    )
+}
+
+/// Why a delivery was refused, with the parameters by name.
+fn why_refused(problem: &Problem) -> String {
+    if problem.errors.is_empty() {
+        return problem.detail.clone();
+    }
+    let errors = problem.errors.iter().map(|error| format!("`{}`: {}", error.param, error.message));
+    format!("{}. {}", problem.title, errors.collect::<Vec<_>>().join(" "))
 }
 
 impl Service {
@@ -51,6 +98,48 @@ impl Service {
         body: &[u8],
         payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
     ) -> Result<HookAnswer, Problem> {
+        let name = pipeline.name.clone();
+        let answer = self.answer_delivery(pipeline, hook, delivery, body, payload).await;
+        let told =
+            |result, reason: String| NewDelivery { result, reason: Some(reason), ..new_delivery(&name, delivery) };
+        let told = match &answer {
+            // Written down with the run.
+            Ok(HookAnswer::Run(_, true)) => None,
+            Ok(HookAnswer::Run(run, false)) => {
+                Some(NewDelivery { run: Some(run.id.clone()), ..told(DeliveryResult::Duplicate, told_again(run)) })
+            }
+            Ok(HookAnswer::Ignored(why)) => Some(told(DeliveryResult::Ignored, why.clone())),
+            // Nor would this be written.
+            Err(problem) if matches!(problem.code, Code::DatabaseUnavailable | Code::ShuttingDown | Code::Internal) => {
+                None
+            }
+            Err(problem) => {
+                let code = serde_json::to_value(problem.code).ok();
+                let code = code.and_then(|code| code.as_str().map(str::to_owned));
+                Some(NewDelivery { code, ..told(DeliveryResult::Refused, why_refused(problem)) })
+            }
+        };
+        if let Some(told) = told {
+            self.note_delivery(told).await;
+        }
+        answer
+    }
+
+    /// Writes a delivery down. Who sent it has its answer all the same if that fails.
+    pub async fn note_delivery(&self, delivery: NewDelivery) {
+        if let Err(error) = self.journal.trigger(TriggerOp::Deliver(delivery)).await {
+            tracing::warn!(%error, "a delivery of a hook is missing in the list");
+        }
+    }
+
+    async fn answer_delivery(
+        &self,
+        pipeline: Arc<Pipeline>,
+        hook: &Hook,
+        delivery: &Delivery,
+        body: &[u8],
+        payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
+    ) -> Result<HookAnswer, Problem> {
         if let Some(why) = hook.ignores_event(delivery.event.as_deref()) {
             return Ok(HookAnswer::Ignored(why));
         }
@@ -59,7 +148,7 @@ impl Service {
             return Ok(HookAnswer::Run(Box::new(run), false));
         }
         let payload = payload()?;
-        if let Some(why) = hook.ignores_payload(&payload) {
+        if let Some(why) = condition::unmet(&hook.conditions, &payload) {
             return Ok(HookAnswer::Ignored(why));
         }
         let origin = NewFrame::now(None, &Body::Origin(Origin { by: delivery.asks() }));
@@ -72,7 +161,8 @@ impl Service {
             errors.sort_by(|one, other| one.param.cmp(&other.param));
             return Err(Problem::params(errors));
         }
-        let (run, new) = self.ask(pipeline, &given, None, key, Some(origin)).await?;
+        let trigger = RunTrigger::Delivery(new_delivery(&pipeline.name, delivery));
+        let (run, new) = self.ask(pipeline, &given, None, key, Some(origin), Some(trigger)).await?;
         Ok(HookAnswer::Run(Box::new(run), new))
     }
 

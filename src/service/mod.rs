@@ -13,9 +13,10 @@ mod review;
 mod schedules;
 mod secrets;
 mod start;
+mod triggers;
 
 pub use forms::SentForm;
-pub use hooks::HookAnswer;
+pub use hooks::{HookAnswer, told_again};
 pub use schedules::ScheduleTask;
 pub use start::{Asked, Begin};
 
@@ -120,7 +121,7 @@ impl From<WriteError> for Problem {
                 Code::RunDeleted,
                 "The run that this Idempotency-Key has started was deleted. Use a new key to start another one.",
             ),
-            WriteError::Refused | WriteError::Busy => {
+            WriteError::Refused | WriteError::Skipped(_) => {
                 let detail = "The run changed several times while the request was carried out. Try again.";
                 Self { retryable: true, ..Self::new(Code::RunActive, detail) }
             }

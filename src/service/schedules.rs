@@ -13,9 +13,11 @@ use super::Service;
 use crate::cron::{Due, Look, Missing, Rule, due};
 use crate::journal::WriteError;
 use crate::model::kinds::Origin;
+use crate::model::schedule::handles;
+use crate::model::trigger::SkipKind;
 use crate::model::{Body, Pipeline, PipelineFault, RunId, Schedule, Secrets, Timestamp, Upcoming};
 use crate::pipelines::{Snapshot, check_params};
-use crate::store::{Mark, NewFrame, NewRun};
+use crate::store::{Mark, NewFrame, NewRun, RunTrigger, ScheduleSlot, TriggerOp};
 
 /// The longest time between two looks. What is waited for is a moment of a clock that may be set, on a machine that may sleep:
 /// a timer hears of neither.
@@ -71,9 +73,9 @@ impl ScheduleTask {
         let mut marks = self.service.store.marks().await?;
         let mut next: Option<Timestamp> = None;
         for pipeline in snapshot.pipelines.values() {
-            for schedule in &pipeline.schedules {
+            for (schedule, name) in pipeline.schedules.iter().zip(handles(&pipeline.schedules)) {
                 let done = marks.remove(&(pipeline.name.clone(), schedule.identity()));
-                let at = match self.keep(pipeline, schedule, done).await {
+                let at = match self.keep(pipeline, schedule, &name, done).await {
                     // Somebody else has moved the mark: look again where it is now.
                     Err(WriteError::Refused) => Some(later(Timestamp::now(), RETRY)),
                     other => other?,
@@ -98,6 +100,7 @@ impl ScheduleTask {
         &mut self,
         pipeline: &Arc<Pipeline>,
         schedule: &Schedule,
+        name: &str,
         done: Option<Timestamp>,
     ) -> Result<Option<Timestamp>, WriteError> {
         // It was read before when its file was; only a zone that has gone from the system since makes it fail.
@@ -130,18 +133,20 @@ impl ScheduleTask {
                     done = now;
                 }
                 Due::Start(at) => {
-                    self.start(pipeline, schedule, at, mark(Some(done), at)).await?;
+                    self.start(pipeline, schedule, name, at, mark(Some(done), at)).await?;
                     done = at;
                 }
             }
         }
     }
 
-    /// Asks for the run of a due time, and moves the mark. If what the schedule gives does not fit any more, there is no run.
+    /// Asks for the run of a due time, and moves the mark. There is none while the schedule is paused, while an earlier one is in its
+    /// way, or if what the schedule gives does not fit any more.
     async fn start(
         &self,
         pipeline: &Arc<Pipeline>,
         schedule: &Schedule,
+        name: &str,
         due: Timestamp,
         mark: Mark,
     ) -> Result<(), WriteError> {
@@ -151,9 +156,11 @@ impl ScheduleTask {
             Err(errors) => {
                 let why = errors.first().map(|error| error.message.as_str()).unwrap_or_default();
                 tracing::error!(pipeline = pipeline.name, by, why, "a scheduled run cannot start");
-                return self.service.journal.mark(mark).await;
+                return self.service.journal.trigger(TriggerOp::Skip(mark, SkipKind::Params, why.to_owned())).await;
             }
         };
+        let (identity, name) = (schedule.identity(), name.to_owned());
+        let slot = ScheduleSlot { schedule: identity, name, overlap: schedule.overlap, by_hand: false };
         let new = NewRun {
             id: RunId::generate(),
             pipeline: Arc::clone(pipeline),
@@ -165,15 +172,13 @@ impl ScheduleTask {
             idempotency: None,
             origin: Some(NewFrame::now(None, &Body::Origin(Origin { by: by.clone() }))),
             mark: Some(mark),
+            trigger: Some(RunTrigger::Schedule(slot)),
         };
         let id = new.id.clone();
         match self.service.journal.create(new).await {
-            Err(WriteError::Busy) => {
-                tracing::warn!(
-                    pipeline = pipeline.name,
-                    by,
-                    "a scheduled run was refused: its concurrency group is busy"
-                );
+            Err(WriteError::Skipped(kind)) => {
+                // The page of schedules tells it.
+                tracing::debug!(pipeline = pipeline.name, by, why = kind.as_str(), "a due time was skipped");
                 return Ok(());
             }
             created => created?,

@@ -10,7 +10,7 @@ use super::{Service, TRIES, left, no_run};
 use crate::journal::WriteError;
 use crate::model::{Code, Given, ParamError, Pipeline, Problem, Run, RunId, Secrets, Timestamp, plan};
 use crate::pipelines::check_params;
-use crate::store::{Created, NewFrame, NewRun, Write};
+use crate::store::{Created, NewFrame, NewRun, RunTrigger, Write};
 
 /// The longest `Idempotency-Key`, in bytes: enough for any UUID, digest or URL.
 const MAX_KEY: usize = 255;
@@ -63,7 +63,7 @@ impl Service {
         }
         let pipeline = found?;
         let priority = priority.map(check_priority).transpose()?;
-        self.ask(pipeline, &given, priority, idempotency, None).await
+        self.ask(pipeline, &given, priority, idempotency, None, None).await
     }
 
     /// The run that this key and this digest asked for before, if they have. A request that was carried out before is answered
@@ -92,12 +92,13 @@ impl Service {
         priority: Option<i32>,
         idempotency: Option<(String, Vec<u8>)>,
         origin: Option<NewFrame>,
+        trigger: Option<RunTrigger>,
     ) -> Result<(Run, bool), Problem> {
         let params = check_params(&pipeline, given, &self.projects).map_err(Problem::params)?;
         let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
         let secrets = pipeline.secrets_in(given);
         let id = RunId::generate();
-        let new = NewRun { id, pipeline, params, secrets, priority, at, idempotency, origin, mark: None };
+        let new = NewRun { id, pipeline, params, secrets, priority, at, idempotency, origin, mark: None, trigger };
         let Created { new, run, .. } = self.create(new).await?;
         self.engine.wake();
         Ok((*run, new))

@@ -11,7 +11,9 @@ use crate::model::kinds::{CancelRequest, PhaseChange, PhaseState, StatusChange};
 use crate::model::run::Cancel;
 use crate::model::{Answer, Body, End, Params, Pipeline, Record, Run, RunId, Secrets, Status, Timestamp, Transition};
 
+use super::trigger::{RunTrigger, TriggerOp};
 use super::{Pulse, RunKey};
+use crate::model::trigger::SkipKind;
 
 /// One thing to do in a transaction.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub enum Op {
     Mark(Mark),
     /// Nothing: whether the database takes anything.
     Probe,
+    /// What concerns no run: skipped due times, pauses, deliveries of hooks.
+    Trigger(TriggerOp),
 }
 
 /// A little of what is to be taken away: so little that it takes a few milliseconds.
@@ -74,6 +78,8 @@ pub struct NewRun {
     pub origin: Option<NewFrame>,
     /// The schedule's mark that moves with it. If it cannot move, there is no run.
     pub mark: Option<Mark>,
+    /// The schedule or the delivery that asks for it, which is told in the same transaction.
+    pub trigger: Option<RunTrigger>,
 }
 
 /// A worker's claim on an attempt.
@@ -412,6 +418,10 @@ pub enum Outcome {
     Marked,
     /// There was nothing to do.
     Nothing,
+    /// The mark was moved, and there is no run for the due time, for this reason.
+    Skipped(SkipKind),
+    /// A [`TriggerOp`] was carried out.
+    Triggered,
     /// The guard does not hold; nothing was written.
     Refused,
 }

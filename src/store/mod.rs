@@ -2,13 +2,15 @@
 //!
 //! Traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
 //! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through, [`AttemptStore`] for
-//! attempts beside each other, [`RetentionStore`] for what may go, [`OutboxStore`] for notifications.
+//! attempts beside each other, [`RetentionStore`] for what may go, [`OutboxStore`] for notifications, [`TriggerStore`] for schedules
+//! and deliveries of hooks.
 //! All changes go through [`JournalStore::commit`], in transactions that the journal's
 //! one writer puts together. This module knows no engine, no journal and no HTTP.
 
 mod change;
 mod sqlite;
 mod steady;
+mod trigger;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +29,9 @@ pub use change::{
     Change, Clearing, Committed, Created, Guard, Lease, Mark, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write,
 };
 pub use sqlite::{Durability, SqliteStore, VacuumError, Vacuumed, vacuum};
+pub use trigger::{
+    NewDelivery, NewPause, Place, RunTrigger, ScheduleSlot, ScheduleState, TriggerOp, TriggerStore, Trust,
+};
 
 /// A run's key inside the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -385,6 +390,12 @@ pub struct Delivery {
 }
 
 /// A whole database.
-pub trait Store: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore {}
+pub trait Store:
+    RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore + TriggerStore
+{
+}
 
-impl<T: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore> Store for T {}
+impl<T: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore + TriggerStore> Store
+    for T
+{
+}

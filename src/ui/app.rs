@@ -7,9 +7,11 @@ use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 use super::clock::Clock;
 use super::components::outage::OutageBanner;
+use super::components::paused::PausedBanner;
 use super::components::top_bar::TopBar;
 use super::news::Badge;
-use super::pages::{ComparePage, HomePage, NotFound, RunPage};
+use super::pages::{ComparePage, DeliveriesPage, HomePage, NotFound, RunPage, SchedulesPage};
+use super::triggers::Triggers;
 
 /// The app.
 #[component]
@@ -19,6 +21,7 @@ pub fn App(
 ) -> impl IntoView {
     provide_meta_context();
     Clock::provide();
+    Triggers::provide();
     let badge = Badge::of_page();
     let title = move |title: String| {
         badge.title(&if title.is_empty() { "Runtrail".to_owned() } else { format!("{title} · Runtrail") })
@@ -30,9 +33,12 @@ pub fn App(
             <div class="flex min-h-dvh flex-col">
                 <TopBar/>
                 <OutageBanner/>
+                <PausedBanner/>
                 <main class="flex min-h-0 flex-1 flex-col">
                     <Routes fallback=NotFound>
                         <Route path=StaticSegment("") view=HomePage ssr=SsrMode::Async/>
+                        <Route path=StaticSegment("schedules") view=SchedulesPage ssr=SsrMode::Async/>
+                        <Route path=StaticSegment("deliveries") view=DeliveriesPage ssr=SsrMode::Async/>
                         <Route path=(StaticSegment("runs"), ParamSegment("id")) view=RunPage ssr=SsrMode::Async/>
                         <Route path=(StaticSegment("runs"), ParamSegment("id"), StaticSegment("compare")) view=ComparePage ssr=SsrMode::Async/>
                     </Routes>

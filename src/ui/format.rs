@@ -122,6 +122,7 @@ pub fn counted(number: u64, one: &str) -> String {
     let plural = match number {
         1 => "",
         _ if one.ends_with("ch") => "es",
+        _ if one.ends_with('y') => return format!("{} {}ies", count(number), &one[..one.len() - 1]),
         _ => "s",
     };
     format!("{} {one}{plural}", count(number))
@@ -230,6 +231,7 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(counted(1, "line"), "1 line");
         assert_eq!(counted(0, "line"), "0 lines");
+        assert_eq!((counted(1, "delivery"), counted(2, "delivery")), ("1 delivery".into(), "2 deliveries".into()));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod pages;
 #[cfg(feature = "ssr")]
 mod shell;
 mod slot;
+mod triggers;
 
 pub use app::App;
 #[cfg(feature = "ssr")]

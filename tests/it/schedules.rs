@@ -24,7 +24,7 @@ fn scheduled_in(world: &World, name: &str, project: &str, lines: &str) {
     let text = format!(
         "name = \"{name}\"\n[[params]]\nname = \"project\"\ntype = \"path\"\nrequired = true\n\
          [[phases]]\nname = \"a\"\nrun = \"true\"\n\
-         [[schedules]]\nparams = {{ project = \"{project}\" }}\n{lines}\n"
+         [[schedules]]\noverlap = \"queue\"\nparams = {{ project = \"{project}\" }}\n{lines}\n"
     );
     world.toml(name, &text);
 }
@@ -303,7 +303,7 @@ async fn a_due_time_that_a_busy_group_refuses_is_done() {
                 [[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"hold\"\n\
                 run = \"cd $RUNTRAIL_PARAM_PROJECT; while [ ! -e go ]; do sleep 0.02; done\"\n[[schedules]]\n";
     let params = format!("params = {{ project = \"{}\" }}\n", world.project().display());
-    world.toml("alone", &format!("{text}cron = \"* * * * * *\"\nmissed = \"once\"\n{params}"));
+    world.toml("alone", &format!("{text}cron = \"* * * * * *\"\noverlap = \"queue\"\nmissed = \"once\"\n{params}"));
     let server = world.serve();
     let first = until("a run holds the group", async || {
         runs(&server, "alone").await.into_iter().find(|run| run["status"] == "running")
@@ -314,6 +314,8 @@ async fn a_due_time_that_a_busy_group_refuses_is_done() {
     let done = || -> i64 { database(&world).query_row("SELECT done FROM schedules", [], |row| row.get(0)).unwrap() };
     until("two more are done", async || (done() >= held.0 + 2000).then_some(())).await;
     assert_eq!(runs(&server, "alone").await.len(), 1);
+    let skipped = server.get_json("/api/v1/schedules").await["schedules"][0]["skipped"].clone();
+    assert!(skipped["kind"] == "group_busy" && skipped["count"].as_u64() >= Some(2), "{skipped}");
     std::fs::write(world.file("go"), "").unwrap();
     let next =
         until("the group is free", async || Some(runs(&server, "alone").await).filter(|runs| runs.len() >= 2)).await;

@@ -46,6 +46,11 @@ pub fn of(frame: &Frame) -> usize {
             [&notification.url, &notification.event].into_iter().for_each(|text| count(text));
             notification.error.iter().for_each(|error| count(error));
         }
+        Body::Cancel(request) => count(&request.by),
+        Body::Notice(notice) => {
+            [&notice.code, &notice.message].into_iter().for_each(|text| count(text));
+            notice.processes.iter().for_each(|process| count(&process.name));
+        }
         Body::Other(unknown) => bytes += value_bytes(&unknown.data),
     }
     bytes
@@ -105,6 +110,8 @@ pub fn abridge(mut frame: Frame) -> Frame {
             cut(&mut output.value);
         }
         Body::Origin(origin) => cut(&mut origin.by),
+        Body::Cancel(request) => cut(&mut request.by),
+        Body::Notice(notice) => cut(&mut notice.message),
         Body::Notification(notification) => {
             cut(&mut notification.url);
             cut(&mut notification.event);

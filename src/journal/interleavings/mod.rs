@@ -80,6 +80,7 @@ fn new_run() -> NewRun {
         idempotency: None,
         origin: None,
         mark: None,
+        trigger: None,
     }
 }
 

@@ -119,7 +119,7 @@ fn carry_out(runs: &mut Runs, op: &Op) -> Outcome {
         }
         Op::Probe => Outcome::Nothing,
         Op::Clear(_) => Outcome::Refused,
-        Op::Mark(_) => unreachable!("no schedules here"),
+        Op::Mark(_) | Op::Trigger(_) => unreachable!("no schedules here"),
     }
 }
 
@@ -315,6 +315,8 @@ impl RetentionStore for Memory {
         unreachable!()
     }
 }
+
+impl crate::store::TriggerStore for Memory {}
 
 #[async_trait]
 impl OutboxStore for Memory {

@@ -56,22 +56,48 @@ struct Past {
     seen: Instant,
 }
 
+impl Past {
+    fn new(now: Instant) -> Self {
+        Self { wrong: 0, wrong_at: now, waits: Vec::new(), proven: false, seen: now }
+    }
+}
+
+/// Forgets the client that was quiet the longest, if there is no room for this one.
+fn make_room(clients: &mut HashMap<Client, Past>, client: Client) {
+    if clients.len() >= CLIENTS && !clients.contains_key(&client) {
+        let quiet = clients.iter().min_by_key(|(_, past)| past.seen).map(|(client, _)| *client);
+        quiet.map(|quiet| clients.remove(&quiet));
+    }
+}
+
 impl Slowdown {
+    /// Whether so many wrong tokens of this client wait that the next one is not looked at. Never of one that was right before.
+    pub fn is_busy(&self, client: Client, now: Instant) -> bool {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |past: &Past| past.waits.iter().filter(|end| **end > now).count();
+        clients.get(&client).is_some_and(|past| !past.proven && waits(past) >= AT_ONCE)
+    }
+
+    /// Whether this client was right before.
+    pub fn is_proven(&self, client: Client) -> bool {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.get(&client).is_some_and(|past| past.proven)
+    }
+
+    /// This client was right, by something that cannot be guessed.
+    pub fn prove(&self, client: Client, now: Instant) {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        make_room(&mut clients, client);
+        let past = clients.entry(client).or_insert_with(|| Past::new(now));
+        (past.proven, past.seen) = (true, now);
+    }
+
     /// What to do about a token that this client shows now.
     pub fn judge(&self, client: Client, right: bool, now: Instant) -> Verdict {
         // Nothing in here panics half-way, so a poisoned lock guards sound data.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if clients.len() >= CLIENTS && !clients.contains_key(&client) {
-            let quiet = clients.iter().min_by_key(|(_, past)| past.seen).map(|(client, _)| *client);
-            quiet.map(|quiet| clients.remove(&quiet));
-        }
-        let past = clients.entry(client).or_insert(Past {
-            wrong: 0,
-            wrong_at: now,
-            waits: Vec::new(),
-            proven: false,
-            seen: now,
-        });
+        make_room(&mut clients, client);
+        let past = clients.entry(client).or_insert_with(|| Past::new(now));
         past.seen = now;
         past.waits.retain(|end| *end > now);
         if let Some(end) = past.waits.iter().min()

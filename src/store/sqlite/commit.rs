@@ -16,6 +16,7 @@ use super::create::{add_attempt, create, group_columns, move_mark};
 use super::fault::classify_write;
 use super::outbox;
 use super::pages::frames_after;
+use super::triggers;
 use super::{SqliteStore, classify, detached, rows, secrets};
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Record, Run, Status, Timestamp};
@@ -120,6 +121,7 @@ fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<(Vec<Ou
         Op::Clear(clearing) => clear(&tx, *clearing),
         Op::Probe => Ok(Outcome::Nothing),
         Op::Mark(mark) => Ok(if move_mark(&tx, mark)? { Outcome::Marked } else { Outcome::Refused }),
+        Op::Trigger(op) => triggers::carry_out(&tx, op),
     });
     let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
     insert(&tx, &outcomes)?;

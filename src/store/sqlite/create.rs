@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::commit::{INSERT_FRAME, json, run, signed};
-use super::secrets;
+use super::{secrets, triggers};
 use crate::model::queue::{Group, WhenBusy};
+use crate::model::trigger::SkipKind;
 use crate::model::{Pipeline, Timestamp};
 use crate::store::{Created, Mark, NewFrame, NewRun, Outcome, RunKey};
 
@@ -30,13 +31,15 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
             });
         }
     }
+    if let Some(decided) = triggers::decide(tx, new)? {
+        return Ok(decided);
+    }
     let group = new.pipeline.group(&new.params);
     if let Some(Group { key, when_busy: WhenBusy::Refuse }) = &group {
         let busy = "SELECT 1 FROM runs WHERE concurrency_group = ? AND status IN ('pending', 'running')";
         if tx.prepare_cached(busy)?.exists([key])? {
             // A due time whose run is refused is done.
-            let due = new.mark.as_ref().map(|mark| move_mark(tx, mark)).transpose()?.unwrap_or_default();
-            return Ok(if due { Outcome::Marked } else { Outcome::Refused });
+            return triggers::skip(tx, new.mark.as_ref(), SkipKind::GroupBusy, "");
         }
     }
     if let Some(mark) = &new.mark
@@ -48,8 +51,9 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
     let (group, supersedes) = group_columns(group);
     let clock = new.origin.as_ref().map_or(new.at, |origin| origin.ts.max(new.at));
     tx.prepare_cached(
-        "INSERT INTO runs (id, pipeline, params, created_at, queued_at, priority, concurrency_group, supersedes, clock)
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO runs
+             (id, pipeline, params, created_at, queued_at, priority, concurrency_group, supersedes, clock, schedule)
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         new.id.as_str(),
@@ -59,7 +63,8 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
         new.priority,
         group,
         supersedes,
-        clock.0
+        clock.0,
+        triggers::schedule_of(new)
     ])?;
     let run = RunKey(tx.last_insert_rowid());
     add_attempt(tx, run, 1, 1, &new.pipeline, &params, new.at)?;
@@ -73,10 +78,11 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
         tx.prepare_cached("INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES (?, ?, ?, ?)")?
             .execute(params![key, digest, run.0, new.at.0])?;
     }
+    triggers::tell(tx, new)?;
     created(tx, run, true)
 }
 
-fn created(tx: &Connection, key: RunKey, new: bool) -> rusqlite::Result<Outcome> {
+pub(super) fn created(tx: &Connection, key: RunKey, new: bool) -> rusqlite::Result<Outcome> {
     Ok(Outcome::Created(Created { key, new, run: Box::new(run(tx, key)?) }))
 }
 

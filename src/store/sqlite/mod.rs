@@ -23,6 +23,7 @@ mod retention;
 mod review;
 mod rows;
 mod secrets;
+mod triggers;
 mod vacuum;
 
 use std::path::{Path, PathBuf};

@@ -1,11 +1,15 @@
 //! The pages, one a file.
 
 mod compare;
+mod deliveries;
 mod home;
 mod not_found;
 mod run;
+mod schedules;
 
 pub use compare::ComparePage;
+pub use deliveries::DeliveriesPage;
 pub use home::HomePage;
 pub use not_found::NotFound;
 pub use run::RunPage;
+pub use schedules::SchedulesPage;

@@ -197,6 +197,8 @@ impl AttemptStore for Noted {
     }
 }
 
+impl runtrail::store::TriggerStore for Noted {}
+
 /// The pipelines of a simulation have no receivers, so nothing is ever to be delivered.
 #[async_trait]
 impl OutboxStore for Noted {

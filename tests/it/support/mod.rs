@@ -2,6 +2,7 @@
 
 mod events;
 pub mod feed;
+pub mod forge;
 pub mod history;
 pub mod http;
 pub mod proxy;

@@ -19,6 +19,7 @@ pub fn new_run() -> NewRun {
         idempotency: None,
         origin: None,
         mark: None,
+        trigger: None,
     }
 }
 

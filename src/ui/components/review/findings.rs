@@ -4,7 +4,6 @@ use leptos::prelude::*;
 
 use super::Tab;
 use crate::activity::visible::plain;
-use crate::base;
 use crate::browser::Timer;
 use crate::calls::read_findings;
 use crate::model::RunId;

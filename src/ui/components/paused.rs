@@ -1,0 +1,71 @@
+//! Says on every page that schedules are paused.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+use super::icon::Icon;
+use super::time::Moment;
+use crate::model::trigger::{Pause, Paused};
+use crate::ui::format;
+use crate::ui::triggers::Triggers;
+
+/// The banner, if any schedule is paused.
+#[component]
+pub fn PausedBanner() -> impl IntoView {
+    let Some(triggers) = Triggers::of_page() else { return ().into_any() };
+    let banner = move || {
+        Suspend::new(async move {
+            let news = triggers.known().await;
+            move || news().paused.map(|paused| view! { <Banner paused/> })
+        })
+    };
+    view! { <Transition>{banner}</Transition> }.into_any()
+}
+
+#[component]
+fn Banner(paused: Paused) -> impl IntoView {
+    let what = words(&paused);
+    let Paused { first: Pause { at, by, reason, .. }, differs, .. } = paused;
+    let reason = (!reason.is_empty()).then(|| format!(": {reason}"));
+    view! {
+        <div role="status" class="border-b border-line bg-warn-wash text-sm" data-testid="paused-banner">
+            <div class="mx-auto flex w-full max-w-[88rem] gap-2 px-4 py-2 lg:px-6 [&>svg]:mt-0.5 [&>svg]:text-warn">
+                {Icon::Stopped.draw()}
+                <p class="min-w-0 break-words">
+                    <strong class="font-semibold">{what}</strong>
+                    " since "
+                    <Moment at=Signal::stored(Some(at))/>
+                    {format!(" by {by}")}
+                    {reason}
+                    {differs.then_some(", and others")}
+                    ". "
+                    <A href="/schedules" attr:class="whitespace-nowrap underline underline-offset-2 hover:text-accent">"Schedules"</A>
+                </p>
+            </div>
+        </div>
+    }
+}
+
+/// How many are paused: `3 schedules are paused`.
+fn words(paused: &Paused) -> String {
+    match paused {
+        Paused { first: Pause { all: true, .. }, .. } => "All schedules are paused".to_owned(),
+        Paused { count: 1, .. } => "1 schedule is paused".to_owned(),
+        Paused { count, .. } => format!("{} are paused", format::counted(*count, "schedule")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn banner_counts_schedules() {
+        let pause = |all| Pause { at: Timestamp(0), by: "me".into(), reason: String::new(), all };
+        let paused = |count, all| words(&Paused { count, of: 5, first: pause(all), differs: false });
+        assert_eq!(paused(1, false), "1 schedule is paused");
+        assert_eq!(paused(3, false), "3 schedules are paused");
+        assert_eq!(paused(5, true), "All schedules are paused");
+    }
+}

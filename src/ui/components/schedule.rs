@@ -1,0 +1,255 @@
+//! A schedule on its page, and what can be done with it. Forms, so that it works where no script runs.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+use leptos_router::components::A;
+
+use super::icon::Icon;
+use super::notice::{NOT_KNOWN, of_action};
+use super::status::{StatusBadge, word};
+use super::time::Moment;
+use crate::model::Problem;
+use crate::model::trigger::{LastRun, Pause, ScheduleView, Skipped};
+use crate::trigger_calls::{PauseSchedules, ResumeSchedules, RunSchedule};
+use crate::ui::clock::Clock;
+use crate::ui::format;
+
+/// Pause, resume and run now.
+#[derive(Clone, Copy)]
+pub struct ScheduleActions {
+    pause: ServerAction<PauseSchedules>,
+    resume: ServerAction<ResumeSchedules>,
+    run: ServerAction<RunSchedule>,
+}
+
+impl ScheduleActions {
+    /// Nothing was done yet.
+    pub fn new() -> Self {
+        Self { pause: ServerAction::new(), resume: ServerAction::new(), run: ServerAction::new() }
+    }
+
+    /// How often something was done. Tracked.
+    pub fn done(self) -> usize {
+        let answered = |version: RwSignal<usize>| version.get();
+        [self.pause.version(), self.resume.version(), self.run.version()].into_iter().map(answered).sum()
+    }
+
+    /// What went wrong last. Tracked.
+    pub fn problem(self) -> Option<Problem> {
+        let paused = self.pause.value().get().and_then(Result::err);
+        let resumed = self.resume.value().get().and_then(Result::err);
+        let ran = self.run.value().get().and_then(Result::err);
+        paused.or(resumed).or(ran).map(|problem| of_action(problem, NOT_KNOWN))
+    }
+
+    fn forget(self) {
+        self.pause.clear();
+        self.resume.clear();
+        self.run.clear();
+    }
+
+    /// The form that pauses a schedule, or all of them if none is named: folded, with a field for the reason.
+    pub fn pause(self, pipeline: &str, name: &str) -> impl IntoView + use<> {
+        let reason = NodeRef::<leptos::html::Input>::new();
+        let (pipeline, name) = (pipeline.to_owned(), name.to_owned());
+        let is_all = pipeline.is_empty();
+        let given = (pipeline.clone(), name.clone());
+        let submit = move |event: leptos::ev::SubmitEvent| {
+            event.prevent_default();
+            if !self.pause.pending().get_untracked() {
+                self.forget();
+                let reason = reason.get_untracked().map(|field| field.value()).unwrap_or_default();
+                let (pipeline, name) = given.clone();
+                self.pause.dispatch(PauseSchedules { pipeline, name, reason });
+            }
+        };
+        view! {
+            <details class="relative">
+                <summary
+                    class="button button-small w-fit list-none [&::-webkit-details-marker]:hidden"
+                    data-testid=if is_all { "pause-all" } else { "pause-schedule" }
+                >
+                    {if is_all { "Pause all" } else { "Pause" }}
+                </summary>
+                <form
+                    method="post"
+                    action=PauseSchedules::url()
+                    on:submit=submit
+                    class="card absolute top-full right-0 z-30 mt-1.5 flex w-72 max-w-[calc(100vw-2rem)] flex-col gap-2 p-3 text-sm shadow-lg"
+                >
+                    <input type="hidden" name="pipeline" value=pipeline/>
+                    <input type="hidden" name="name" value=name/>
+                    <label class="flex flex-col gap-1">
+                        <span class="text-xs text-soft">"Why? Everybody sees it. (optional)"</span>
+                        <input class="field field-small" name="reason" maxlength="500" autocomplete="off" data-testid="pause-reason" node_ref=reason/>
+                    </label>
+                    <p class="text-xs text-faint">"Due times that pass meanwhile are not made up for."</p>
+                    <button class="button button-small self-end" data-testid="pause-confirm" disabled=move || self.pause.pending().get()>
+                        {if is_all { "Pause all schedules" } else { "Pause the schedule" }}
+                    </button>
+                </form>
+            </details>
+        }
+    }
+
+    /// The form that lets a schedule go on, or all of them if none is named.
+    pub fn resume(self, pipeline: &str, name: &str) -> impl IntoView + use<> {
+        let (pipeline, name) = (pipeline.to_owned(), name.to_owned());
+        let is_all = pipeline.is_empty();
+        let given = (pipeline.clone(), name.clone());
+        let submit = move |event: leptos::ev::SubmitEvent| {
+            event.prevent_default();
+            if !self.resume.pending().get_untracked() {
+                self.forget();
+                let (pipeline, name) = given.clone();
+                self.resume.dispatch(ResumeSchedules { pipeline, name });
+            }
+        };
+        view! {
+            <form method="post" action=ResumeSchedules::url() on:submit=submit>
+                <input type="hidden" name="pipeline" value=pipeline/>
+                <input type="hidden" name="name" value=name/>
+                <button
+                    class="button button-small"
+                    data-testid=if is_all { "resume-all" } else { "resume-schedule" }
+                    disabled=move || self.resume.pending().get()
+                >
+                    {if is_all { "Resume all" } else { "Resume" }}
+                </button>
+            </form>
+        }
+    }
+
+    fn run_now(self, pipeline: &str, name: &str) -> impl IntoView + use<> {
+        let (pipeline, name) = (pipeline.to_owned(), name.to_owned());
+        let given = (pipeline.clone(), name.clone());
+        let submit = move |event: leptos::ev::SubmitEvent| {
+            event.prevent_default();
+            if !self.run.pending().get_untracked() {
+                self.forget();
+                let (pipeline, name) = given.clone();
+                self.run.dispatch(RunSchedule { pipeline, name });
+            }
+        };
+        view! {
+            <form method="post" action=RunSchedule::url() on:submit=submit>
+                <input type="hidden" name="pipeline" value=pipeline/>
+                <input type="hidden" name="name" value=name/>
+                <button class="button button-small" data-testid="run-schedule" disabled=move || self.run.pending().get()>
+                    {Icon::Start.draw()}
+                    "Run now"
+                </button>
+            </form>
+        }
+    }
+}
+
+impl Default for ScheduleActions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One schedule.
+#[component]
+pub fn ScheduleRow(
+    /// The schedule as it is now. Another name, expression or time zone, or a pause, is another row.
+    schedule: Memo<ScheduleView>,
+    /// What can be done with it.
+    actions: ScheduleActions,
+) -> impl IntoView {
+    let ScheduleView { pipeline, title, name, cron, timezone, overlap, paused, .. } = schedule.get_untracked();
+    let clock = Clock::of_page();
+    let is_paused = paused.is_some();
+    let pause_or_resume = match is_paused {
+        true => actions.resume(&pipeline, &name).into_any(),
+        false => actions.pause(&pipeline, &name).into_any(),
+    };
+    let run_now = actions.run_now(&pipeline, &name);
+    let next = Memo::new(move |_| schedule.with(|now| (now.next, now.local.clone())));
+    let last = Memo::new(move |_| schedule.with(|now| now.last.clone()));
+    let skipped = Memo::new(move |_| schedule.with(|now| now.skipped.clone()));
+    let due = move || {
+        let (Some(next), local) = next.get() else { return "–".into_any() };
+        let ahead = move || clock.until(next).map(|left| format!("{} · ", format::ahead(left)));
+        let exact = move || clock.exact(next);
+        view! { <time datetime=next.to_string() title=exact data-testid="schedule-next">{ahead}{local}</time> }
+            .into_any()
+    };
+    let last_run = move || match last.get() {
+        Some(last) => view! { <LastRunLink last/> }.into_any(),
+        None => "–".into_any(),
+    };
+    view! {
+        <li
+            class="card flex flex-col gap-2 px-4 py-3"
+            data-testid="schedule-row"
+            data-pipeline=pipeline
+            data-name=name.clone()
+            data-paused=is_paused.to_string()
+        >
+            <div class="flex flex-wrap items-start justify-between gap-x-4 gap-y-2">
+                <div class="min-w-0">
+                    <h2 class="text-sm font-semibold break-words">
+                        {title}
+                        <span class="ml-2 font-normal text-soft">{name.clone()}</span>
+                    </h2>
+                    <p class="text-xs break-words text-faint">
+                        <code class="font-mono">{cron}</code>
+                        {format!(" · {timezone} · overlap: {}", overlap.as_str())}
+                    </p>
+                </div>
+                <div class="flex gap-2">{run_now}{pause_or_resume}</div>
+            </div>
+            <dl class="grid grid-cols-[max-content_minmax(0,1fr)] gap-x-4 gap-y-1 text-xs [&_dt]:text-faint">
+                <dt>"Next"</dt>
+                <dd class:text-faint=is_paused>{due}{is_paused.then_some(" (paused)")}</dd>
+                <dt>"Last run"</dt>
+                <dd class="min-w-0">{last_run}</dd>
+                {move || skipped.get().map(|skipped| view! {
+                    <dt>"Skipped"</dt>
+                    <dd class="break-words" data-testid="schedule-skipped"><SkippedWords skipped/></dd>
+                })}
+                {paused.map(|paused| view! {
+                    <dt>"Paused"</dt>
+                    <dd class="break-words text-warn" data-testid="schedule-paused"><PauseWords paused/></dd>
+                })}
+            </dl>
+        </li>
+    }
+}
+
+#[component]
+fn LastRunLink(last: LastRun) -> impl IntoView {
+    let LastRun { id, status, at } = last;
+    view! {
+        <span class="inline-flex flex-wrap items-center gap-x-2 gap-y-1">
+            <StatusBadge status=Signal::stored(status) asks=Signal::stored(false)/>
+            <A href=format!("/runs/{id}") attr:class="underline underline-offset-2 hover:text-accent" attr:aria-label=format!("The last run: {}", word(status))>
+                <Moment at=Signal::stored(Some(at))/>
+            </A>
+        </span>
+    }
+}
+
+#[component]
+fn SkippedWords(skipped: Skipped) -> impl IntoView {
+    let Skipped { count, last, reason, .. } = skipped;
+    view! {
+        {format::counted(count, "due time")}
+        ", the last "
+        <Moment at=Signal::stored(Some(last))/>
+        {format!(": {reason}.")}
+    }
+}
+
+#[component]
+fn PauseWords(paused: Pause) -> impl IntoView {
+    let Pause { at, by, reason, all } = paused;
+    view! {
+        <Moment at=Signal::stored(Some(at))/>
+        {format!(" by {by}")}
+        {all.then_some(", with all schedules")}
+        {(!reason.is_empty()).then(|| format!(": {reason}"))}
+    }
+}
