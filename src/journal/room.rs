@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::store::{Change, Committed, Guard, NewFrame, Op, Outcome, RunKey, Write};
+use crate::store::{Change, Committed, Guard, NewFrame, Op, Outcome, RunKey, TriggerOp, Write};
 
 /// How long a run that filled the disk waits for room, at the most.
 const FILLER_WAIT: Duration = Duration::from_secs(30);
@@ -30,7 +30,8 @@ pub(super) enum Need {
 
 fn need(op: &Op) -> Need {
     let write = match op {
-        Op::Create(_) | Op::Mark(_) => return Need::New,
+        Op::Trigger(TriggerOp::Pause(_) | TriggerOp::Resume(..)) => return Need::Urgent,
+        Op::Create(_) | Op::Mark(_) | Op::Trigger(_) => return Need::New,
         Op::Clear(_) | Op::Probe => return Need::Urgent,
         Op::Write(write) => write,
     };

@@ -1,10 +1,10 @@
 //! Says on every page that schedules are paused.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 use super::icon::Icon;
 use super::time::Moment;
+use crate::base;
 use crate::model::trigger::{Pause, Paused};
 use crate::ui::format;
 use crate::ui::triggers::Triggers;
@@ -39,7 +39,7 @@ fn Banner(paused: Paused) -> impl IntoView {
                     {reason}
                     {differs.then_some(", and others")}
                     ". "
-                    <A href="/schedules" attr:class="whitespace-nowrap underline underline-offset-2 hover:text-accent">"Schedules"</A>
+                    <a href=base::path("/schedules") class="whitespace-nowrap underline underline-offset-2 hover:text-accent">"Schedules"</a>
                 </p>
             </div>
         </div>

@@ -1,11 +1,11 @@
 //! Links to what starts runs, and notices of deliveries that were refused and due times that were skipped.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 use super::code::Words;
 use super::icon::Icon;
 use super::time::Moment;
+use crate::base;
 use crate::model::trigger::{RefusedDeliveries, SkippedLately};
 use crate::ui::format;
 use crate::ui::triggers::Triggers;
@@ -33,8 +33,8 @@ pub fn TriggerLinks() -> impl IntoView {
     view! {
         {notice}
         <nav class="mt-3 flex shrink-0 gap-4 px-1 text-xs text-soft" aria-label="Triggers">
-            <A href="/schedules" attr:class=link>"Schedules"</A>
-            <A href="/deliveries" attr:class=link>"Deliveries of hooks"</A>
+            <a href=base::path("/schedules") class=link>"Schedules"</a>
+            <a href=base::path("/deliveries") class=link>"Deliveries of hooks"</a>
         </nav>
     }
 }
@@ -59,9 +59,9 @@ fn RefusedNotice(refused: RefusedDeliveries) -> impl IntoView {
                 ": "
                 <Words text=last.reason.unwrap_or_default()/>
                 " "
-                <A href="/deliveries?result=refused" attr:class="whitespace-nowrap underline underline-offset-2 hover:text-accent">
+                <a href=base::path("/deliveries?result=refused") class="whitespace-nowrap underline underline-offset-2 hover:text-accent">
                     "All of them"
-                </A>
+                </a>
             </p>
         </section>
     }

@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
-use leptos_router::components::A;
 
 use super::icon::Icon;
 use super::notice::{NOT_KNOWN, of_action};
 use super::status::{StatusBadge, word};
 use super::time::Moment;
+use crate::base;
 use crate::model::Problem;
 use crate::model::trigger::{LastRun, Pause, ScheduleView, Skipped};
 use crate::trigger_calls::{PauseSchedules, ResumeSchedules, RunSchedule};
@@ -73,7 +73,7 @@ impl ScheduleActions {
                 </summary>
                 <form
                     method="post"
-                    action=PauseSchedules::url()
+                    action=base::path(PauseSchedules::url())
                     on:submit=submit
                     class="card absolute top-full right-0 z-30 mt-1.5 flex w-72 max-w-[calc(100vw-2rem)] flex-col gap-2 p-3 text-sm shadow-lg"
                 >
@@ -106,7 +106,7 @@ impl ScheduleActions {
             }
         };
         view! {
-            <form method="post" action=ResumeSchedules::url() on:submit=submit>
+            <form method="post" action=base::path(ResumeSchedules::url()) on:submit=submit>
                 <input type="hidden" name="pipeline" value=pipeline/>
                 <input type="hidden" name="name" value=name/>
                 <button
@@ -132,7 +132,7 @@ impl ScheduleActions {
             }
         };
         view! {
-            <form method="post" action=RunSchedule::url() on:submit=submit>
+            <form method="post" action=base::path(RunSchedule::url()) on:submit=submit>
                 <input type="hidden" name="pipeline" value=pipeline/>
                 <input type="hidden" name="name" value=name/>
                 <button class="button button-small" data-testid="run-schedule" disabled=move || self.run.pending().get()>
@@ -224,10 +224,10 @@ fn LastRunLink(last: LastRun) -> impl IntoView {
     let LastRun { id, status, at } = last;
     view! {
         <span class="inline-flex flex-wrap items-center gap-x-2 gap-y-1">
-            <StatusBadge status=Signal::stored(status) asks=Signal::stored(false)/>
-            <A href=format!("/runs/{id}") attr:class="underline underline-offset-2 hover:text-accent" attr:aria-label=format!("The last run: {}", word(status))>
+            <StatusBadge status=Signal::stored(status) asks=Signal::stored(false) cancels=Signal::stored(false)/>
+            <a href=base::path(&format!("/runs/{id}")) class="underline underline-offset-2 hover:text-accent" aria-label=format!("The last run: {}", word(status))>
                 <Moment at=Signal::stored(Some(at))/>
-            </A>
+            </a>
         </span>
     }
 }

@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
 
+use crate::base;
 use crate::browser::{Timer, is_visible};
 use crate::model::trigger::{DeliveryFilter, DeliveryPage, DeliveryResult, HookDelivery};
 use crate::trigger_calls::list_deliveries;
@@ -91,7 +91,7 @@ fn Choose(filter: DeliveryFilter) -> impl IntoView {
         view! { <option value=result.as_str() selected=selected>{word(result)}</option> }
     });
     view! {
-        <form method="get" action="/deliveries" class="flex flex-wrap gap-2">
+        <form method="get" action=base::path("/deliveries") class="flex flex-wrap gap-2">
             <input
                 class="field field-small !w-40"
                 name="pipeline"
@@ -122,8 +122,8 @@ fn List(page: DeliveryPage, filter: DeliveryFilter) -> impl IntoView {
             params.insert("result", result.as_str().to_owned());
         }
         params.insert("before", next);
-        let href = format!("/deliveries{}", params.to_query_string());
-        view! { <A href attr:class="button button-small self-center" attr:data-testid="deliveries-older">"Older"</A> }
+        let href = base::path(&format!("/deliveries{}", params.to_query_string()));
+        view! { <a href=href class="button button-small self-center" data-testid="deliveries-older">"Older"</a> }
     });
     view! {
         {is_empty.then(|| view! {
@@ -159,9 +159,9 @@ fn Row(delivery: HookDelivery) -> impl IntoView {
                     <span class="text-soft">{format!(" · {named}")}</span>
                     {run.map(|run| view! {
                         " "
-                        <A href=format!("/runs/{run}") attr:class="underline underline-offset-2 hover:text-accent">
+                        <a href=base::path(&format!("/runs/{run}")) class="underline underline-offset-2 hover:text-accent">
                             {format!("Run {}", run.short())}
-                        </A>
+                        </a>
                     })}
                 </p>
                 <p class="text-xs break-words text-soft empty:hidden">{reason.map(|reason| view! { <Words text=reason/> })}</p>
