@@ -18,7 +18,7 @@ use runtrail::service::Service;
 use runtrail::store::{
     Assignment, AttemptStore, Change, Delivery, Durability, Findings, Guard, JournalStore, Kept, Lease, Op,
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,
-    StoreError, View, Write,
+    StoreError, View, ViewPart, Write,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -77,8 +77,8 @@ impl RunStore for Paused {
     async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
         self.inner.run(key).await
     }
-    async fn view(&self, id: &RunId, tail: u32) -> Result<Option<View>, StoreError> {
-        self.inner.view(id, tail).await
+    async fn view(&self, id: &RunId, part: &ViewPart) -> Result<Option<View>, StoreError> {
+        self.inner.view(id, part).await
     }
     async fn list(
         &self,
