@@ -127,7 +127,7 @@ impl RunStore for Noted {
     async fn pin(&self, _: RunKey) -> Result<Option<Pin>, StoreError> {
         unreachable!()
     }
-    async fn view(&self, _: &RunId, _: &ViewPart) -> Result<Option<View, ViewPart>, StoreError> {
+    async fn view(&self, _: &RunId, _: &ViewPart) -> Result<Option<View>, StoreError> {
         unreachable!()
     }
     async fn list(&self, _: &RunFilter, _: u32, _: Option<&RunId>) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
