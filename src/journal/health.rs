@@ -195,7 +195,7 @@ mod tests {
             let mut condition = Condition::default();
             let mut now = Duration::from_secs(1);
             let mut expected: Option<(OutageKind, Duration)> = None;
-            let mut began = None;
+            let mut began: Option<Duration> = None;
             for (call, pause) in calls {
                 now += Duration::from_millis(pause);
                 match call {
