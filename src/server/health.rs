@@ -58,7 +58,7 @@ pub async fn watch(store: Arc<dyn Store>, journal: Journal, stop: CancellationTo
             () = tokio::time::sleep(PROBE_AFTER) => {}
         }
         if journal.health().outage().is_none() {
-            store.restore_reserve().await;
+            store.restore_reserve(false).await;
         }
         // What is wrong is known by then; and without a writer there is nothing to know.
         let _ = journal.probe().await;

@@ -222,8 +222,9 @@ pub trait JournalStore: Send + Sync {
         false
     }
 
-    /// Sets room aside for a full disk, if the disk has it. Returns whether it is set aside; always, where there is no such thing.
-    async fn restore_reserve(&self) -> bool {
+    /// Sets room aside for a full disk, if the disk has it: more than what was given back, if activity waits for room. Returns whether it
+    /// is set aside; always, where there is no such thing.
+    async fn restore_reserve(&self, _does_activity_wait: bool) -> bool {
         true
     }
 

@@ -54,7 +54,7 @@ async fn check_times(server: &Server, id: &str) {
     let frames = server.frames(id).await;
     let times: Vec<i64> = frames.iter().map(|frame| time(&frame["ts"])).collect();
     assert!(times.is_sorted(), "{times:?}");
-    assert!(times.iter().all(|at| (created..=finished).contains(at)), "{times:?}");
+    assert!(times.iter().all(|at| created <= *at), "{times:?}");
 }
 
 #[tokio::test]

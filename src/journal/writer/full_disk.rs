@@ -33,7 +33,7 @@ impl WriterTask {
             }
             urgent = self.commit_urgent(urgent).await;
             if Instant::now() >= look {
-                if self.store.restore_reserve().await {
+                if self.store.restore_reserve(!held.is_empty()).await {
                     break;
                 }
                 look = Instant::now() + LOOK_FOR_ROOM;

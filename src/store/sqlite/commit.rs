@@ -88,9 +88,9 @@ impl JournalStore for SqliteStore {
         tokio::task::spawn_blocking(move || reserve.release()).await.unwrap_or(false)
     }
 
-    async fn restore_reserve(&self) -> bool {
+    async fn restore_reserve(&self, does_activity_wait: bool) -> bool {
         let reserve = Arc::clone(&self.reserve);
-        tokio::task::spawn_blocking(move || reserve.restore()).await.unwrap_or(false)
+        tokio::task::spawn_blocking(move || reserve.restore(does_activity_wait)).await.unwrap_or(false)
     }
 
     async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError> {

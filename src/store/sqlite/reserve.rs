@@ -25,7 +25,14 @@ pub(super) struct Reserve {
     /// `None` if the file cannot be made: then there is no reserve.
     file: Option<File>,
     /// Held for a write of the file.
-    is_held: Mutex<bool>,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    is_held: bool,
+    /// How many bytes were given back last.
+    released: u64,
 }
 
 impl Reserve {
@@ -35,16 +42,17 @@ impl Reserve {
         path.push(".reserve");
         let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
         let file = file.inspect_err(|error| tracing::warn!(%error, "no room is set aside for a full disk")).ok();
-        let reserve = Self { file, is_held: Mutex::new(false) };
-        reserve.restore();
+        let reserve = Self { file, state: Mutex::default() };
+        reserve.restore(false);
         reserve
     }
 
     /// Gives the room back. Returns whether there was any. Blocks.
     pub(super) fn release(&self) -> bool {
-        let mut is_held = self.is_held.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = self.file.as_ref().filter(|_| *is_held) else { return false };
-        *is_held = false;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = self.file.as_ref().filter(|_| state.is_held) else { return false };
+        state.is_held = false;
+        state.released = file.metadata().map_or(SIZE, |file| file.len());
         match file.set_len(0) {
             Ok(()) => true,
             Err(error) => {
@@ -54,33 +62,34 @@ impl Reserve {
         }
     }
 
-    /// Takes the room up again, if the disk has twice as much. Returns whether it is taken up, or never can be. Blocks.
-    pub(super) fn restore(&self) -> bool {
-        let mut is_held = self.is_held.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = self.file.as_ref().filter(|_| !*is_held) else { return true };
-        *is_held = fill(file).unwrap_or_else(|error| {
+    /// Takes the room up again, if the disk has it and as much besides. While activity waits for room, that is more than what was given
+    /// back, which it would use up. Returns whether the room is taken up, or never can be. Blocks.
+    pub(super) fn restore(&self, does_activity_wait: bool) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = self.file.as_ref().filter(|_| !state.is_held) else { return true };
+        let least = if does_activity_wait { state.released + 2 * LEAST } else { 2 * LEAST };
+        state.is_held = fill(file, least).unwrap_or_else(|error| {
             tracing::debug!(%error, "the disk has no room to set aside");
             // Half of it is no reserve, and the room is needed.
             let _ = file.set_len(0);
             false
         });
-        *is_held
+        state.is_held
     }
 }
 
-/// Fills the file. Returns whether the disk has room for that.
-fn fill(file: &File) -> io::Result<bool> {
+/// Fills the file, if the disk has at least so many bytes of room. Returns whether it has.
+fn fill(file: &File, least: u64) -> io::Result<bool> {
     let known = file.metadata()?;
     let taken = known.len().min(known.blocks() * 512);
     if taken >= LEAST {
         return Ok(true);
     }
     let free = free_bytes(file)? + taken;
-    let size = match free {
-        free if free >= 2 * SIZE => SIZE,
-        free if free >= 2 * LEAST => LEAST,
-        _ => return Ok(false),
-    };
+    if free < least {
+        return Ok(false);
+    }
+    let size = if free >= 2 * SIZE { SIZE } else { LEAST };
     // Written and not only asked for, and not all the same: file systems keep no room for what is empty or can be compressed.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut chunk = Vec::with_capacity(CHUNK);
@@ -117,9 +126,9 @@ mod tests {
         assert!(reserve.release());
         assert_eq!(taken(), 0);
         assert!(!reserve.release(), "there is nothing left to give back");
-        assert!(reserve.restore());
+        assert!(reserve.restore(true));
         assert_eq!(taken(), SIZE);
-        assert!(reserve.restore());
+        assert!(reserve.restore(false));
         drop(reserve);
         // The next server finds it.
         assert!(Reserve::open(&folder.path().join("x.db")).release());
@@ -129,6 +138,6 @@ mod tests {
     fn reserve_that_cannot_be_made_is_none() {
         let reserve = Reserve::open(Path::new("/nowhere/x.db"));
         assert!(!reserve.release());
-        assert!(reserve.restore(), "nothing waits for what can never be");
+        assert!(reserve.restore(true), "nothing waits for what can never be");
     }
 }

@@ -268,11 +268,6 @@ impl Server {
         lapse(&database);
     }
 
-    /// As if all leases had run out by now.
-    pub fn lapse(&self) {
-        lapse(&self.database);
-    }
-
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
