@@ -1,26 +1,37 @@
 //! What the built-in pipelines have in common: the four phases. They differ in what they look for.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
 use serde::{Deserialize, Serialize};
 
-use super::code::Code;
+use super::checkout::{Checkout, blob};
+use super::code::{Code, Entry};
 use super::edits::Edit;
 use super::files::{self, Wanted};
-use super::git::Repository;
+use super::git::{GitError, parts};
 use super::language::{self, Grammar};
 use super::linters;
 use super::parallel::in_order;
-use super::patches::{InFile, Made, Rewritten, rewrite};
+use super::patches::{InFile, Made, Rewritten};
 use super::report::{Report, count};
-use super::{PhaseError, Task};
+use super::repository::Repository;
+use super::trial::Trial;
+use super::workspace::Tree;
+use super::{Lost, PhaseError, Task};
 use crate::model::Answer;
 use crate::model::kinds::{Finding, Outcome};
 
 /// What a phase leaves to the next, by name.
 const FILES: &str = "files.json";
-const FOUND: &str = "found.json";
+pub const FOUND: &str = "found.json";
+
+/// What the linters alone have found.
+pub const REPORTED: &str = "reported.json";
 const PATCHES: &str = "patches.json";
+
+/// Files that cannot be read are named up to this many, and no more are tried.
+const MOST_LOST: usize = 10;
 
 /// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +124,16 @@ pub trait Analysis: Sync {
     fn only_shows(&self) -> bool {
         false
     }
+
+    /// Whether it may make a commit.
+    fn commits(&self) -> bool {
+        !self.only_shows()
+    }
+
+    /// Whether what its fixes have made is looked at again, until nothing is left to fix.
+    fn repeats(&self) -> bool {
+        false
+    }
 }
 
 /// Lists the files.
@@ -130,10 +151,14 @@ pub async fn scanning(
     let at = branch.map_or_else(|| "a detached head".to_owned(), |branch| format!("branch {branch}"));
     report.line(&format!("{}: commit {} ({at})", repository.top.display(), short(&repository.head)))?;
     report.flush()?;
-    let made = async { Ok(task.workspace.make_tree(repository.clone(), files_needed).await?) };
-    let looked = async { Ok::<_, PhaseError>(tokio::try_join!(repository.changed(), Code::of(&repository))?) };
-    let ((changed, code), _) = tokio::try_join!(looked, made)?;
-    if changed > 0 {
+    if analysis.commits() {
+        // Nobody looks through patches for half an hour that cannot be committed.
+        repository.check_branch(&task.branch()).await?;
+    }
+    let tree = task.workspace.make_tree(repository).await?;
+    let code = Code::of(&tree).await?;
+    // An index that git reads in no repository but its own says nothing.
+    if let Ok(changed @ 1..) = tree.store.changed(&tree.repository).await {
         let files = count(changed, "file");
         report.line(&format!("the commit is worked on, without changes in {files} that are not committed"))?;
     }
@@ -142,11 +167,77 @@ pub async fn scanning(
     }
     analysis.prepare(&code, Some(report))?;
     let found = files::find(&code, &analysis.grammars(), analysis.wanted());
+    fail_if_lost(&code)?;
+    let missing = code.missing(found.files.iter().map(String::as_str)).await?;
+    fail_if_missing(&tree, missing).await?;
     for (path, reason) in &found.skipped {
         report.line(&format!("skipped {path}: {reason}"))?;
     }
+    if files_needed {
+        check_out(task, &tree, report).await?;
+    }
     report.progress(found.files.len(), found.files.len(), "files")?;
     Ok(task.workspace.save(FILES, &found.files)?)
+}
+
+/// Makes the checkout, and tells what it lacks.
+async fn check_out(task: &Task, tree: &Tree, report: &mut Report) -> Result<(), PhaseError> {
+    let list = tree.store.list("".as_ref()).await?;
+    let lost = tree.store.missing(parts(&list).filter_map(blob)).await?;
+    if !lost.is_empty() {
+        let lost: std::collections::HashSet<String> = lost.into_iter().collect();
+        let path = |line: &[u8]| {
+            let path = line.splitn(2, |byte| *byte == b'\t').nth(1).unwrap_or_default();
+            String::from_utf8_lossy(path).into_owned()
+        };
+        let lines = parts(&list).filter(|line| blob(line).is_some_and(|object| lost.contains(object)));
+        fail_if_missing(tree, lines.map(path).collect()).await?;
+    }
+    report.line("checking all files out for the check and the linters")?;
+    report.flush()?;
+    let checkout = match Checkout::make(&task.workspace, tree).await {
+        Err(PhaseError::Git(error)) => return Err(damaged(tree, &list, error)),
+        checkout => checkout?,
+    };
+    for missing in &checkout.missing {
+        report.line(&format!("the checkout lacks {}: {}", missing.path, missing.reason))?;
+    }
+    Ok(report.flush()?)
+}
+
+/// What git says of a checkout that it could not make, with the file whose object it names.
+fn damaged(tree: &Tree, list: &[u8], error: GitError) -> PhaseError {
+    let message = error.to_string();
+    let named = parts(list).find(|line| blob(line).is_some_and(|object| message.contains(object)));
+    let Some(path) = named.and_then(|line| line.splitn(2, |byte| *byte == b'\t').nth(1)) else { return error.into() };
+    let said = message.lines().last().unwrap_or_default();
+    let first = format!("{}: {said}", String::from_utf8_lossy(path));
+    PhaseError::Lost(Lost::Damaged { files: 1, first, folder: tree.repository.top.clone() })
+}
+
+/// That git could read all files that it was asked for.
+///
+/// # Errors
+/// [`PhaseError::Lost`].
+pub fn fail_if_lost(code: &Code) -> Result<(), PhaseError> {
+    let lost = code.lost();
+    let Some((path, reason)) = lost.first() else { return Ok(()) };
+    let first = format!("{path}: {reason}");
+    Err(PhaseError::Lost(Lost::Damaged { files: lost.len(), first, folder: code.folder().to_owned() }))
+}
+
+/// That all these files are there.
+async fn fail_if_missing(tree: &Tree, paths: Vec<String>) -> Result<(), PhaseError> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let folder = tree.repository.top.clone();
+    let commit = short(&tree.repository.head).to_owned();
+    let lost = match tree.repository.is_partial().await {
+        true => Lost::Partial { paths, commit, folder },
+        false => Lost::Missing { paths, commit, folder },
+    };
+    Err(PhaseError::Lost(lost))
 }
 
 /// Finds everything.
@@ -155,7 +246,7 @@ pub async fn scanning(
 /// [`PhaseError`].
 pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Report) -> Result<(), PhaseError> {
     let tree = task.workspace.tree()?;
-    let code = Code::of(&tree.repository).await?;
+    let code = Code::of(&tree).await?;
     analysis.prepare(&code, None)?;
     let analysis = &*analysis;
     let mut paths: Vec<String> = task.workspace.load(FILES)?;
@@ -164,17 +255,30 @@ pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Re
         let text = code.text(path)?;
         Ok(language::of(path).map_or_else(Vec::new, |grammar| analysis.look(grammar, path, &text)))
     };
-    in_order(&paths, each, |done, path, found: Result<_, files::Skip>| {
+    let mut lost = 0;
+    let looked = in_order(&paths, each, |done, path, found: Result<_, files::Skip>| {
         match found {
+            Err(files::Skip::Unreadable(_)) => {
+                lost += 1;
+                // The rest would be the same.
+                if lost == MOST_LOST {
+                    return Err(ErrorKind::Interrupted.into());
+                }
+            }
             Err(reason) => report.line(&format!("skipped {path}: {reason}"))?,
             Ok(found) if found.is_empty() => {}
             Ok(found) => all.push(InFile { path: path.clone(), found }),
         }
         report.progress(done, paths.len(), "files")
-    })?;
+    });
+    fail_if_lost(&code)?;
+    looked?;
     let linters = linters::told()?;
     if !linters.is_empty() {
-        linters::add(&linters, &tree, &code, analysis, &mut all, report).await?;
+        let trial = Trial::open(&task.workspace, &tree, &code).await?;
+        let reported = linters::look(&linters, &trial, &code, &BTreeMap::new(), analysis, report).await?;
+        task.workspace.save(REPORTED, &reported)?;
+        linters::merge(&mut all, reported);
         // They look at more than our rules do.
         paths.extend(all.iter().map(|file| file.path.clone()));
         paths.sort_unstable();
@@ -202,39 +306,6 @@ pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Re
     let (findings, files) = (count(ranked.len(), "finding"), count(paths.len(), "file"));
     report.line(&format!("{findings} in {} of {files}, {fixable} of them fixable", all.len()))?;
     Ok(task.workspace.save(FOUND, &all)?)
-}
-
-/// Makes one patch a file.
-///
-/// # Errors
-/// [`PhaseError`].
-pub async fn generating(task: &Task, report: &mut Report) -> Result<Vec<Made>, PhaseError> {
-    let code = Code::of(&task.workspace.tree()?.repository).await?;
-    let mut all: Vec<InFile> = task.workspace.load(FOUND)?;
-    all.retain(|file| file.found.iter().any(|found| found.is_fixable()));
-    let each = |file: &InFile| {
-        let text = code.text(&file.path).map_err(|skip| skip.to_string())?;
-        rewrite(language::of(&file.path), &text, file)
-    };
-    let mut patches = Vec::new();
-    in_order(&all, each, |done, file, made| {
-        let path = &file.path;
-        match made {
-            Err(reason) => report.line(&format!("left {path} as it is: {reason}"))?,
-            Ok(made) => {
-                for (left, kept) in &made.dropped {
-                    let why = format!("{left} overlaps with {kept}, which is rewritten");
-                    report.line(&format!("left a match in {path} as it is: {why}"))?;
-                }
-                for left in &made.broke {
-                    report.line(&format!("left a match in {path} as it is: {left} would not parse any more"))?;
-                }
-                patches.push(made);
-            }
-        }
-        report.progress(done, all.len(), "files")
-    })?;
-    Ok(patches)
 }
 
 /// Shows the patches, and leaves them to the next phase.
@@ -313,12 +384,13 @@ pub async fn applying(
     } else {
         let trailers = format!("Runtrail-Run: {}\nRuntrail-Attempt: {}\n", task.run, task.attempt);
         let message = format!("{}\n\n{trailers}", analysis.message(fixed, patches.len()));
-        let code = Code::of(&tree.repository).await?;
-        let mode = |path: &str| code.entry(path).map_or("100644", |entry| entry.mode.as_str());
+        let code = Code::of(&tree).await?;
+        let mode = |path: &str| code.entry(path).map_or("100644", |entry: &Entry| entry.mode.as_str());
+        let path = |path: &str| tree.repository.prefix.join(path);
         let files: Vec<_> =
-            patches.iter().map(|patch| (mode(&patch.path), patch.path.as_str(), patch.text.as_str())).collect();
-        let commit = tree.repository.commit(&tree.worktree, &files, &message).await?;
-        let branch = format!("runtrail/{}-{}", task.run, task.attempt);
+            patches.iter().map(|patch| (mode(&patch.path), path(&patch.path), patch.text.as_str())).collect();
+        let commit = tree.store.commit(&tree.repository, &files, &message).await?;
+        let branch = task.branch();
         tree.repository.add_branch(&branch, &commit).await?;
         let (findings, files) = (count(findings, "finding"), count(patches.len(), "file"));
         outcome.message = format!("{fixed} of {findings} fixed in {files}, on branch {branch}.");

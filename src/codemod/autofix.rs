@@ -1,7 +1,9 @@
 //! The pipeline `autofix`: rules are looked for in all files that they are for, and what can be fixed is.
 
+use std::time::Duration;
+
 use super::analysis::{Analysis, Found, Severity};
-use super::check::Check;
+use super::check::{Check, LIMIT};
 use super::code::Code;
 use super::files::Wanted;
 use super::language::Grammar;
@@ -23,6 +25,7 @@ pub struct AutoFix {
     set: String,
     floor: Severity,
     check: Option<String>,
+    check_limit: Duration,
     dry_run: bool,
     wanted: Wanted,
     /// Known when the project is.
@@ -46,6 +49,9 @@ impl AutoFix {
             set: text("rules").unwrap_or_else(|| ALL.to_owned()),
             floor,
             check: text("check"),
+            check_limit: text("check_timeout").map_or(Ok(LIMIT), |limit| {
+                humantime::parse_duration(&limit).map_err(|error| PhaseError::Limit(limit, error))
+            })?,
             dry_run: task.param("dry_run") == "true",
             wanted: Wanted::new(task.param("include"), task.param("exclude"))?,
             rules: None,
@@ -54,7 +60,7 @@ impl AutoFix {
 
     /// The command that patches are proved with, if there is one.
     pub fn check(&self) -> Option<Check> {
-        self.check.clone().map(Check::new)
+        self.check.clone().map(|command| Check::new(command, self.check_limit))
     }
 }
 
@@ -110,5 +116,9 @@ impl Analysis for AutoFix {
 
     fn only_shows(&self) -> bool {
         self.dry_run
+    }
+
+    fn repeats(&self) -> bool {
+        true
     }
 }

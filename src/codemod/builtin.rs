@@ -29,6 +29,8 @@ pub fn autofix_with(linters: &[Linter]) -> Pipeline {
     let severities = severities.map(|severity| severity.as_str().to_owned()).to_vec();
     let rules = "Which rules are looked for: those of a language, the project's own, or all.";
     let check = "A command that fails on bad code, such as cargo check. Patches that it fails with are left out.";
+    let limit =
+        "How long one try of the check may take, such as 90s, 15m or 2h. One that takes longer is ended and fails.";
     let text = |text: &str| Some(ParamValue::Text(text.to_owned()));
     let choice = |name: &str, title: &str, help: &str| param(name, title, help, ParamKind::Choice);
     let [include, exclude] = globs();
@@ -45,6 +47,10 @@ pub fn autofix_with(linters: &[Linter]) -> Pipeline {
                 ..choice("severity", "From severity", "Findings that are less severe are left out.")
             },
             param("check", "Check", check, ParamKind::String),
+            Param {
+                default: text("1h"),
+                ..param("check_timeout", "Time limit of the check", limit, ParamKind::String)
+            },
             ask(),
             Param {
                 default: Some(ParamValue::Boolean(false)),

@@ -1,21 +1,26 @@
 //! A command of the operator's that says whether code is good (its tests, a compiler), and which patches it is against.
 
-use std::path::Path;
 use std::process::Stdio;
-
-use tokio::process::Command;
+use std::time::Duration;
 
 use super::PhaseError;
+use super::command::{self, Exited, Limits, Output, Stopped};
 use super::patches::Rewritten;
 use super::report::Report;
-use super::workspace::Tree;
+use super::trial::{Changed, Trial};
+use super::workspace::named;
 
 /// How much of what a check prints is told, in bytes: its end, where the reason stands.
 const TOLD: usize = 4000;
 
-/// The command, given to `sh -c` in the project's folder of our worktree.
+/// How long one try of a check may take if nothing is said.
+pub const LIMIT: Duration = Duration::from_secs(3600);
+
+/// The command, given to `sh -c` in the project's folder of the checkout.
+#[derive(Clone)]
 pub struct Check {
     command: String,
+    limit: Duration,
 }
 
 /// How a check went.
@@ -25,37 +30,52 @@ struct Failed {
 }
 
 impl Check {
-    /// This command.
-    pub fn new(command: String) -> Self {
-        Self { command }
+    /// This command, each try of which may take so long.
+    pub fn new(command: String, limit: Duration) -> Self {
+        Self { command, limit }
     }
 
-    /// The patches with which the check passes, all together. Those that it is against are told with what it printed.
+    /// That the check passes with the files as they are.
     ///
     /// # Errors
-    /// It fails without any patch; the disk.
+    /// It does not, so it cannot tell good patches from bad ones; the disk.
+    pub async fn passes_before(&self, trial: &Trial<'_>, report: &mut Report) -> Result<(), PhaseError> {
+        report.line(&format!("check: {}", self.command))?;
+        report.flush()?;
+        match self.run(trial, report).await? {
+            Ok(()) => Ok(()),
+            Err(Failed { how, said }) => {
+                let lacks = trial.checkout.lacks().map(|lacks| format!("\nThe checkout lacks:\n{lacks}"));
+                Err(PhaseError::Check { how, said, lacks: lacks.unwrap_or_default() })
+            }
+        }
+    }
+
+    /// The patches with which the check passes, all together and on top of `accepted`, to which they are added. Those that it is
+    /// against are told with what it printed.
+    ///
+    /// # Errors
+    /// The disk, or git.
     pub async fn prove<P: AsRef<Rewritten>>(
         &self,
-        tree: &Tree,
+        trial: &mut Trial<'_>,
+        accepted: &mut Changed,
         patches: Vec<P>,
         report: &mut Report,
     ) -> Result<Vec<P>, PhaseError> {
-        let root = tree.root();
-        report.line(&format!("check: {}", self.command))?;
-        report.flush()?;
-        if let Err(Failed { how, said }) = self.run(&root).await? {
-            return Err(PhaseError::Check { how, said });
-        }
         let files: Vec<&Rewritten> = patches.iter().map(P::as_ref).collect();
-        let before = files.iter().map(|file| std::fs::read_to_string(root.join(&file.path)));
-        let before = before.collect::<Result<Vec<_>, _>>()?;
+        let objects = trial.keep(files.iter().map(|file| file.text.as_str())).await?;
+        let with = |chosen: &[usize]| {
+            let mut wanted = accepted.clone();
+            let chosen = chosen.iter().filter_map(|at| Some((files.get(*at)?.path.clone(), objects.get(*at)?.clone())));
+            wanted.extend(chosen);
+            wanted
+        };
         let mut tried = 0;
         let passes = async |chosen: &[usize]| {
-            for (index, (file, before)) in files.iter().zip(&before).enumerate() {
-                let text = if chosen.contains(&index) { &file.text } else { before };
-                std::fs::write(root.join(&file.path), text)?;
-            }
-            let went = self.run(&root).await?;
+            trial.restore().await?;
+            trial.show(with(chosen)).await?;
+            let went = self.run(trial, report).await?;
             tried += 1;
             let word = if went.is_ok() { "passes" } else { "fails" };
             report.line(&format!("check {tried}: {word} with {} of {} patches", chosen.len(), files.len()))?;
@@ -67,27 +87,41 @@ impl Check {
             report.line(&format!("left {} as it is: with its patch the check fails ({how}):", files[index].path))?;
             said.lines().try_for_each(|line| report.line(&format!("  {line}")))?;
         }
-        for (file, before) in files.iter().zip(&before) {
-            std::fs::write(root.join(&file.path), before)?;
-        }
+        let proved = with(&good);
+        trial.restore().await?;
+        trial.show(proved.clone()).await?;
+        *accepted = proved;
         let kept = patches.into_iter().enumerate().filter(|(index, _)| good.contains(index));
         Ok(kept.map(|(_, patch)| patch).collect())
     }
 
-    async fn run(&self, root: &Path) -> Result<Result<(), Failed>, PhaseError> {
-        let mut shell = Command::new("sh");
+    async fn run(&self, trial: &Trial<'_>, report: &mut Report) -> Result<Result<(), Failed>, PhaseError> {
+        let root = trial.root();
         // Both into one pipe, so that lines stand as they came.
-        shell.arg("-c").arg(format!("exec 2>&1\n{}", self.command)).current_dir(root).kill_on_drop(true);
-        let done = shell.stdin(Stdio::null()).stderr(Stdio::inherit()).output().await?;
-        if done.status.success() {
-            return Ok(Ok(()));
+        let script = format!("exec 2>&1\n{}", self.command);
+        let mut shell = command::shell(&script, &root, trial.top().parent().unwrap_or(trial.top()));
+        shell.stderr(Stdio::inherit());
+        let limits = Limits { time: self.limit, output: Output::Tail(TOLD) };
+        let failed = |how: String, said: &[u8]| {
+            // The first character may be cut.
+            let said = String::from_utf8_lossy(said).trim_start_matches('\u{fffd}').trim().to_owned();
+            Ok(Err(Failed { how, said }))
+        };
+        match command::run(shell, None, limits, true).await {
+            Ok(Exited { status, stdout, left, .. }) => {
+                if !left.is_empty() {
+                    report.line(&format!("check: ended what it left running: {}", left.join(", ")))?;
+                }
+                if status.success() { Ok(Ok(())) } else { failed(status.to_string(), &stdout) }
+            }
+            Err(Stopped::TooLong(said)) => {
+                let limit = humantime::format_duration(self.limit);
+                failed(format!("it took longer than {limit} and was ended"), &said)
+            }
+            // The end of the output is kept, however much there is.
+            Err(Stopped::TooMuch) => failed("it printed too much".to_owned(), &[]),
+            Err(Stopped::NotStarted(error) | Stopped::Lost(error)) => Err(named(&root, error).into()),
         }
-        let said = String::from_utf8_lossy(&done.stdout);
-        let mut from = said.len().saturating_sub(TOLD);
-        while !said.is_char_boundary(from) {
-            from += 1;
-        }
-        Ok(Err(Failed { how: done.status.to_string(), said: said[from..].trim().to_owned() }))
     }
 }
 

@@ -5,14 +5,25 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout};
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use super::command::Running;
 use super::files::{LARGEST, Skip};
-use super::git::{GitError, Repository};
+use super::git::{GitError, TIME_LIMIT};
+use super::store::Store;
+use super::workspace::Tree;
+
+/// How much is read of what git says of an object that it cannot read, in bytes.
+const SAID: u64 = 1000;
 
 /// A file of the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +57,11 @@ pub struct Code {
     entries: BTreeMap<String, Entry>,
     /// The paths that are not UTF-8, with what is none replaced.
     unnamed: Vec<String>,
-    repository: Repository,
+    store: Store,
+    /// The folder in the user's working tree.
+    folder: PathBuf,
+    /// Files that could not be read, with the reason.
+    lost: Mutex<Vec<(String, String)>>,
     /// Processes of git that wait to be asked for contents. Held to take one or give it back.
     idle: Mutex<Vec<Batch>>,
 }
@@ -56,9 +71,11 @@ impl Code {
     ///
     /// # Errors
     /// [`GitError`].
-    pub async fn of(repository: &Repository) -> Result<Self, GitError> {
+    pub async fn of(tree: &Tree) -> Result<Self, GitError> {
         let (mut entries, mut unnamed) = (BTreeMap::new(), Vec::new());
-        for line in repository.list().await?.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        for line in
+            tree.store.list(&tree.repository.prefix).await?.split(|byte| *byte == 0).filter(|line| !line.is_empty())
+        {
             let bad = || GitError::Unreadable("ls-tree".to_owned());
             let at = line.iter().position(|byte| *byte == b'\t').ok_or_else(bad)?;
             let (facts, path) = (std::str::from_utf8(&line[..at]).map_err(|_| bad())?, &line[at + 1..]);
@@ -72,7 +89,8 @@ impl Code {
                 Err(_) => unnamed.push(String::from_utf8_lossy(path).into_owned()),
             }
         }
-        Ok(Self { entries, unnamed, repository: repository.clone(), idle: Mutex::default() })
+        let (store, folder) = (tree.store.clone(), tree.repository.folder());
+        Ok(Self { entries, unnamed, store, folder, lost: Mutex::default(), idle: Mutex::default() })
     }
 
     /// Every file with its path, sorted.
@@ -83,6 +101,11 @@ impl Code {
     /// The file at a path.
     pub fn entry(&self, path: &str) -> Option<&Entry> {
         self.entries.get(path)
+    }
+
+    /// The folder in the user's working tree.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Paths that are not UTF-8.
@@ -102,15 +125,43 @@ impl Code {
         if let Some(bytes) = self.as_it_lies(path, entry) {
             return String::from_utf8(bytes).map_err(|_| Skip::Text);
         }
-        match self.read(&entry.object).map_err(|error| Skip::Unreadable(error.to_string()))? {
-            Content::Bytes(bytes) => String::from_utf8(bytes).map_err(|_| Skip::Text),
-            Content::Large(size) => Err(Skip::Large(size)),
+        match self.read(&entry.object) {
+            Ok(Content::Bytes(bytes)) => String::from_utf8(bytes).map_err(|_| Skip::Text),
+            Ok(Content::Large(size)) => Err(Skip::Large(size)),
+            Err(error) => {
+                let reason = error.to_string();
+                let lock = self.lost.lock();
+                lock.unwrap_or_else(PoisonError::into_inner).push((path.to_owned(), reason.clone()));
+                Err(Skip::Unreadable(reason))
+            }
         }
+    }
+
+    /// The files that git could not read so far, with its reasons: its objects are missing or damaged.
+    pub fn lost(&self) -> Vec<(String, String)> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which of these files are neither among git's objects nor in the user's working tree.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn missing(&self, paths: impl Iterator<Item = &str>) -> Result<Vec<String>, GitError> {
+        let named: Vec<(&str, &Entry)> = paths.filter_map(|path| Some((path, self.entry(path)?))).collect();
+        let objects = named.iter().map(|(_, entry)| entry.object.as_str());
+        let gone: std::collections::HashSet<String> = self.store.missing(objects).await?.into_iter().collect();
+        let mut missing = Vec::new();
+        for (path, entry) in named.into_iter().filter(|(_, entry)| gone.contains(&entry.object)) {
+            if self.as_it_lies(path, entry).is_none() {
+                missing.push(path.to_owned());
+            }
+        }
+        Ok(missing)
     }
 
     /// The file in the user's working tree, if it is what was committed.
     fn as_it_lies(&self, path: &str, entry: &Entry) -> Option<Vec<u8>> {
-        let place = self.repository.folder().join(path);
+        let place = self.folder.join(path);
         let facts = place.symlink_metadata().ok()?;
         if !facts.is_file() || facts.len() > LARGEST {
             return None;
@@ -122,7 +173,7 @@ impl Code {
     fn read(&self, object: &str) -> io::Result<Content> {
         let lock = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = lock().pop();
-        let mut batch = idle.map_or_else(|| Batch::start(&self.repository), Ok)?;
+        let mut batch = idle.map_or_else(|| Batch::start(&self.store), Ok)?;
         let content = batch.read(object)?;
         // One that failed is not asked again.
         lock().push(batch);
@@ -139,7 +190,7 @@ enum Content {
 }
 
 /// Git's name of a content, of so many digits: SHA-1 has 40, SHA-256 64 (gitformat-pack(5), hash-function-transition).
-fn name_of(bytes: &[u8], digits: usize) -> String {
+pub fn name_of(bytes: &[u8], digits: usize) -> String {
     let head = format!("blob {}\0", bytes.len());
     let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     match digits {
@@ -148,23 +199,50 @@ fn name_of(bytes: &[u8], digits: usize) -> String {
     }
 }
 
-/// A `git cat-file --batch`: an object's name in, its content out.
+/// A `git cat-file --batch`: an object's name in, its content out. It is ended if an answer takes too long.
 struct Batch {
     git: Child,
     /// Closed to make it end.
     ask: Option<ChildStdin>,
     answer: BufReader<ChildStdout>,
+    errors: Option<ChildStderr>,
+    /// Told when a question is asked and when it is answered.
+    watch: mpsc::Sender<()>,
+    _running: Running,
 }
 
 impl Batch {
-    fn start(repository: &Repository) -> io::Result<Self> {
-        let mut git = repository.cat_file()?;
+    fn start(store: &Store) -> io::Result<Self> {
+        let mut command = store.cat_file();
+        let command = command.as_std_mut().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut git = command.spawn()?;
         let missing = || io::Error::other("git has no pipes");
+        let running = Running::new(git.id());
         let (ask, answer) = (git.stdin.take(), git.stdout.take().ok_or_else(missing)?);
-        Ok(Self { git, ask, answer: BufReader::with_capacity(64 << 10, answer) })
+        let errors = git.stderr.take();
+        let pid = Pid::from_raw(i32::try_from(git.id()).unwrap_or(i32::MAX));
+        let (watch, told) = mpsc::channel();
+        thread::spawn(move || {
+            while told.recv().is_ok() {
+                if told.recv_timeout(TIME_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    // It is not waited for before the watch is dropped, so its process id is still its own.
+                    let _ = kill(pid, Signal::SIGKILL);
+                }
+            }
+        });
+        let answer = BufReader::with_capacity(64 << 10, answer);
+        Ok(Self { git, ask, answer, errors, watch, _running: running })
     }
 
     fn read(&mut self, object: &str) -> io::Result<Content> {
+        // Nobody listens if the thread could not be started.
+        let _ = self.watch.send(());
+        let read = self.ask_and_read(object);
+        let _ = self.watch.send(());
+        read.map_err(|error| self.explain(object, error))
+    }
+
+    fn ask_and_read(&mut self, object: &str) -> io::Result<Content> {
         if let Some(ask) = &mut self.ask {
             ask.write_all(format!("{object}\n").as_bytes())?;
         }
@@ -172,7 +250,7 @@ impl Batch {
         let mut head = String::new();
         self.answer.read_line(&mut head)?;
         let size = head.trim_end().rsplit_once(" blob ").and_then(|(_, size)| size.parse::<u64>().ok());
-        let size = size.ok_or_else(|| io::Error::other(format!("git cat-file answered: {}", head.trim_end())))?;
+        let size = size.ok_or_else(|| io::Error::other(head.trim_end().to_owned()))?;
         // With the line end behind it.
         let mut answer = (&mut self.answer).take(size + 1);
         if size > LARGEST {
@@ -185,6 +263,19 @@ impl Batch {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(Content::Bytes(bytes))
+    }
+
+    /// An error with what git says of it. The process is not asked again.
+    fn explain(&mut self, object: &str, error: io::Error) -> io::Error {
+        self.ask = None;
+        let _ = self.git.kill();
+        let mut said = Vec::new();
+        if let Some(errors) = self.errors.take() {
+            let _ = errors.take(SAID).read_to_end(&mut said);
+        }
+        let said = String::from_utf8_lossy(&said).trim().replace('\n', "; ");
+        let said = if said.is_empty() { error.to_string() } else { said };
+        io::Error::other(format!("git cannot read its object {object}: {said}"))
     }
 }
 

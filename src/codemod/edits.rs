@@ -60,6 +60,29 @@ impl Edits {
         self.kept.values()
     }
 
+    /// Where a range of the text before is in the text after: what an edit replaces is where its text is.
+    pub fn moved(&self, range: &Range<usize>) -> Range<usize> {
+        let (mut start, mut end) = (range.start, range.end);
+        // What is added and taken away before the place that is looked at.
+        let (mut added, mut removed) = (0, 0);
+        for edit in self.kept() {
+            let (from, to) = (edit.range.start + added - removed, edit.range.start + added - removed + edit.text.len());
+            if edit.range.end <= range.start && edit.range != *range {
+                start = range.start + added + edit.text.len() - removed - edit.range.len();
+            } else if edit.range.start < range.start {
+                start = from;
+            }
+            if edit.range.end <= range.end {
+                end = range.end + added + edit.text.len() - removed - edit.range.len();
+            } else if edit.range.start < range.end {
+                end = to;
+            }
+            added += edit.text.len();
+            removed += edit.range.len();
+        }
+        start..end.max(start)
+    }
+
     /// The text after the edits that are kept. `None` if one of them is not within the text, or cuts a character.
     pub fn apply(&self, text: &str) -> Option<String> {
         let added: usize = self.kept().map(|edit| edit.text.len()).sum();
@@ -133,6 +156,18 @@ mod tests {
     fn what_is_not_in_the_text_is_not_applied() {
         assert_eq!(choose(vec![edit(1..2, "x")]).apply("ä"), None);
         assert_eq!(choose(vec![edit(1..9, "x")]).apply("ab"), None);
+    }
+
+    #[test]
+    fn ranges_move_with_the_text() {
+        let edits = choose(vec![edit(2..4, "LONG"), edit(6..6, "I"), edit(8..9, "")]);
+        // 01LONG45I67 9
+        assert_eq!(edits.apply("0123456789").unwrap(), "01LONG45I679");
+        for (range, moved) in
+            [(0..1, 0..1), (2..4, 2..6), (3..5, 2..7), (4..6, 6..9), (5..8, 7..11), (9..10, 11..12), (8..9, 11..11)]
+        {
+            assert_eq!(edits.moved(&range), moved, "{range:?}");
+        }
     }
 
     proptest! {

@@ -1,39 +1,42 @@
-//! Git, by its command line: what the built-in pipelines need of a repository, each call with a limit of time.
-//!
-//! Nothing here touches the user's working tree, index or current branch. Hooks do not run.
+//! Git, by its command line. Each call names the repository it works on, has a limit of time and output, and runs nothing that a
+//! configuration or the environment names: no hooks, no filters, no transports, no file system monitor.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::workspace::WorkspaceError;
+use super::command::{self, Exited, Limits, Output, Stopped};
 
 /// How long one call may take. A checkout of a large repository takes the longest.
-const LIMIT: Duration = Duration::from_secs(600);
+pub const TIME_LIMIT: Duration = Duration::from_secs(600);
 
-/// What is set for every call, whatever the user's configuration says: nothing of the user's runs, nothing is tidied up, and files
-/// have the line ends that their commit has.
-const SETTINGS: [&str; 7] = [
+/// How much one call may print, in bytes. The list of a million files has a tenth of that.
+const OUTPUT_LIMIT: usize = 1 << 30;
+
+/// What is set for every call, whatever the user's configuration says.
+const SETTINGS: [&str; 14] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.autocrlf=false",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.pager=cat",
+    "protocol.allow=never",
+    "safe.bareRepository=explicit",
+    "submodule.recurse=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "commit.gpgSign=false",
+    "i18n.commitEncoding=UTF-8",
     "advice.detachedHead=false",
 ];
 
-/// Variables that would make git work on another repository than the one it is called in.
-const FOREIGN: [&str; 6] =
-    ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"];
-
-/// Who commits where nobody has told git a name.
-const COMMITTER: (&str, &str) = ("Runtrail", "runtrail@localhost");
+/// Which variables of git a call inherits: who commits, and where a user's own settings are.
+const INHERITED: [&str; 4] = ["GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG", "GIT_EXEC_PATH"];
 
 /// Why git did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +45,11 @@ pub enum GitError {
     #[error("git is not installed, or not in the server's PATH: {0}")]
     Missing(std::io::Error),
     /// It did not end.
-    #[error("git {0} took longer than {limit} and was ended", limit = humantime::format_duration(LIMIT))]
+    #[error("git {0} took longer than {limit} and was ended", limit = humantime::format_duration(TIME_LIMIT))]
     TooLong(String),
+    /// It printed far more than it should.
+    #[error("git {0} printed more than {limit} MiB and was ended", limit = OUTPUT_LIMIT >> 20)]
+    TooMuch(String),
     /// It said no.
     #[error("git {call} failed: {message}")]
     Failed {
@@ -64,250 +70,203 @@ pub enum GitError {
     /// Its answer cannot be understood.
     #[error("git {0} answered something that cannot be read")]
     Unreadable(String),
+    /// The branch cannot be made.
+    #[error("the branch {name} cannot be made: {reason}")]
+    Branch {
+        /// Its name.
+        name: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The repository cannot be written.
+    #[error("{folder} cannot be written ({reason}), so no branch can be made; {remedy}")]
+    ReadOnly {
+        /// Where.
+        folder: PathBuf,
+        /// What the system says.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
 }
 
-/// A folder of a repository with a commit to begin at.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Repository {
-    /// The top of its working tree.
-    pub top: PathBuf,
-    /// The folder that was asked for, below the top; empty if it is the top.
-    pub prefix: PathBuf,
-    /// The commit that is worked on: the one that is checked out.
-    pub head: String,
-    /// The current branch; `None` if the head is detached.
-    pub branch: Option<String>,
+/// The repository that calls work on.
+#[derive(Clone, Debug)]
+pub struct Git {
+    folder: PathBuf,
+    repository: Named,
+    index: Option<PathBuf>,
 }
 
-impl Repository {
-    /// The repository that this folder is in.
-    ///
-    /// # Errors
-    /// [`GitError`], each with what to do.
-    pub async fn open(folder: &Path) -> Result<Self, GitError> {
-        let asked = ["--is-bare-repository", "--is-inside-work-tree", "--show-prefix"];
-        let facts = match git(folder, "rev-parse", asked).await {
-            Err(GitError::Failed { message, .. }) if message.contains("not a git repository") => {
-                return Err(GitError::NoRepository(folder.to_owned()));
+/// How the repository of a call is named.
+#[derive(Clone, Debug)]
+enum Named {
+    /// It is the one that the folder is in. Only to find it.
+    Search,
+    /// The user's own, with the user's configuration.
+    Users(PathBuf),
+    /// One that Runtrail has made, without any configuration but its own.
+    Own(PathBuf, Option<PathBuf>),
+}
+
+impl Git {
+    /// Finds the repository that a folder is in.
+    pub fn search(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), repository: Named::Search, index: None }
+    }
+
+    /// The user's repository: calls that only read or write references and objects.
+    pub fn users(git_dir: &Path) -> Self {
+        Self { folder: git_dir.to_owned(), repository: Named::Users(git_dir.to_owned()), index: None }
+    }
+
+    /// A repository of Runtrail's own, without files.
+    pub fn own(git_dir: &Path) -> Self {
+        Self { folder: git_dir.to_owned(), repository: Named::Own(git_dir.to_owned(), None), index: None }
+    }
+
+    /// A repository of Runtrail's own whose files are in this folder.
+    pub fn own_with_files(git_dir: &Path, files: &Path) -> Self {
+        let repository = Named::Own(git_dir.to_owned(), Some(files.to_owned()));
+        Self { folder: files.to_owned(), repository, index: None }
+    }
+
+    /// The same with another index.
+    pub fn with_index(mut self, index: &Path) -> Self {
+        self.index = Some(index.to_owned());
+        self
+    }
+
+    /// A call that is not started yet.
+    pub fn command<A: AsRef<OsStr>>(&self, call: &str, args: impl IntoIterator<Item = A>) -> Command {
+        let mut git = Command::new("git");
+        for setting in SETTINGS {
+            git.args(["-c", setting]);
+        }
+        for (variable, _) in std::env::vars_os() {
+            let name = variable.to_string_lossy();
+            let is_own = matches!(self.repository, Named::Own(..));
+            let is_inherited =
+                INHERITED.iter().any(|known| name.starts_with(known) && !(is_own && *known == "GIT_CONFIG"));
+            if name.starts_with("GIT_") && !is_inherited {
+                git.env_remove(&variable);
             }
-            facts => text("rev-parse", facts?)?,
-        };
-        let mut facts = facts.lines();
-        let (bare, inside) = (facts.next() == Some("true"), facts.next() == Some("true"));
-        if bare || !inside {
-            return Err(GitError::Bare(folder.to_owned()));
         }
-        let prefix = PathBuf::from(facts.next().unwrap_or_default());
-        let top = text("rev-parse", git(folder, "rev-parse", ["--show-toplevel"]).await?)?;
-        let head = match git(folder, "rev-parse", ["--verify", "--quiet", "HEAD^{commit}"]).await {
-            Err(GitError::Failed { .. }) => return Err(GitError::NoCommits(folder.to_owned())),
-            head => text("rev-parse", head?)?,
-        };
-        let branch = match git(folder, "symbolic-ref", ["--quiet", "--short", "HEAD"]).await {
-            Err(GitError::Failed { .. }) => None,
-            branch => Some(text("symbolic-ref", branch?)?.trim_end().to_owned()),
-        };
-        Ok(Self { top: PathBuf::from(top.trim_end_matches('\n')), prefix, head: head.trim_end().to_owned(), branch })
-    }
-
-    /// How many tracked files differ from the commit.
-    ///
-    /// # Errors
-    /// [`GitError`].
-    pub async fn changed(&self) -> Result<usize, GitError> {
-        let status = git(&self.top, "status", ["--porcelain=v1", "-z", "--untracked-files=no", "--no-renames"]).await?;
-        Ok(status.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).count())
-    }
-
-    /// The folder that was asked for.
-    pub fn folder(&self) -> PathBuf {
-        self.top.join(&self.prefix)
-    }
-
-    /// What the commit has below the folder that was asked for: `git ls-tree -r -z`.
-    ///
-    /// # Errors
-    /// [`GitError`].
-    pub async fn list(&self) -> Result<Vec<u8>, GitError> {
-        let mut tree = OsString::from(format!("{}:", self.head));
-        tree.push(&self.prefix);
-        let args: [&OsStr; 4] = ["-r".as_ref(), "-z".as_ref(), "--full-tree".as_ref(), &tree];
-        git(&self.top, "ls-tree", args).await
-    }
-
-    /// A `git cat-file --batch` that waits for names of objects.
-    ///
-    /// # Errors
-    /// It cannot be started.
-    pub fn cat_file(&self) -> io::Result<std::process::Child> {
-        let mut git = command(&self.top, "cat-file", ["--batch"]);
-        let git = git.as_std_mut().stdin(Stdio::piped()).stdout(Stdio::piped());
-        git.spawn()
-    }
-
-    /// Makes a linked worktree at the commit, on no branch, with or without its files. The last part of the folder's path must be
-    /// unique: git names the worktree after it.
-    ///
-    /// # Errors
-    /// [`GitError`]: the folder is there already, the disk is full.
-    pub async fn add_worktree(&self, folder: &Path, files: bool) -> Result<(), GitError> {
-        let files = if files { "--checkout" } else { "--no-checkout" };
-        let args: [&OsStr; 5] =
-            ["add".as_ref(), "--detach".as_ref(), files.as_ref(), folder.as_ref(), self.head.as_ref()];
-        git(&self.top, "worktree", args).await.map(drop)
-    }
-
-    /// Takes a linked worktree away, whatever is in it. That it is not there is as good.
-    ///
-    /// # Errors
-    /// The disk, or [`GitError`]. It may be called again.
-    pub async fn remove_worktree(&self, folder: &Path) -> Result<(), WorkspaceError> {
-        // The files first: git refuses a worktree that is half made, and takes one away that is gone. `git worktree prune` would
-        // take the user's own ones away whose disk is not mounted.
-        match tokio::fs::remove_dir_all(folder).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let args: [&OsStr; 4] = ["remove".as_ref(), "--force".as_ref(), "--force".as_ref(), folder.as_ref()];
-        match git(&self.top, "worktree", args).await {
-            // The user may have taken the repository away meanwhile, and git's note of the worktree with it.
-            Err(GitError::Failed { message, .. })
-                if message.contains("is not a working tree") || message.contains("not a git repository") =>
-            {
-                Ok(())
+        match &self.repository {
+            Named::Search => {}
+            Named::Users(git_dir) => {
+                git.arg("--git-dir").arg(git_dir);
             }
-            removed => Ok(removed.map(drop)?),
+            Named::Own(git_dir, files) => {
+                git.arg("--git-dir").arg(git_dir);
+                if let Some(files) = files {
+                    git.arg("--work-tree").arg(files);
+                }
+                git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+                git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_ATTR_NOSYSTEM", "1");
+            }
         }
+        if let Some(index) = &self.index {
+            git.env("GIT_INDEX_FILE", index);
+        }
+        git.arg(call).args(args).current_dir(&self.folder);
+        // Nobody is there to answer; nothing is fetched; nothing is written but what is asked for; messages are read here, in
+        // English; paths are names and no patterns.
+        git.env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_LITERAL_PATHSPECS", "1")
+            .env("LC_ALL", "C");
+        git.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        git
     }
 
-    /// Makes a commit on top of the one that is worked on, in which these files (mode, path below the folder that was asked for,
-    /// text) are so; its name. The texts are what git keeps, whatever it would make of files with such texts.
+    /// What a call prints.
     ///
     /// # Errors
     /// [`GitError`].
-    pub async fn commit(
+    pub async fn call<A: AsRef<OsStr>>(
         &self,
-        worktree: &Path,
-        files: &[(&str, &str, &str)],
-        message: &str,
+        call: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<u8>, GitError> {
+        run(call, self.command(call, args), None).await.map(|exited| exited.stdout)
+    }
+
+    /// What a call prints that reads this.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn call_with<A: AsRef<OsStr>>(
+        &self,
+        call: &str,
+        args: impl IntoIterator<Item = A>,
+        input: &[u8],
+    ) -> Result<Vec<u8>, GitError> {
+        run(call, self.command(call, args), Some(input)).await.map(|exited| exited.stdout)
+    }
+
+    /// One line that a call prints.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn line<A: AsRef<OsStr>>(
+        &self,
+        call: &str,
+        args: impl IntoIterator<Item = A>,
     ) -> Result<String, GitError> {
-        let objects = self.keep(worktree, files.iter().map(|(_, _, text)| text.as_bytes())).await?;
-        // The worktree's own index, not the user's.
-        git(worktree, "read-tree", [&self.head]).await?;
-        let mut changes = Vec::new();
-        for ((mode, path, _), object) in files.iter().zip(objects) {
-            changes.extend_from_slice(format!("{mode} {object}\t").as_bytes());
-            changes.extend_from_slice(self.prefix.join(path).as_os_str().as_encoded_bytes());
-            changes.push(0);
-        }
-        run("update-index", command(worktree, "update-index", ["-z", "--index-info"]), Some(&changes)).await?;
-        let tree = text("write-tree", git::<&str>(worktree, "write-tree", []).await?)?;
-        let mut commit = command(worktree, "commit-tree", ["-p", self.head.as_str(), "-F", "-", tree.trim_end()]);
-        if git(worktree, "var", ["GIT_COMMITTER_IDENT"]).await.is_err()
-            || git(worktree, "config", ["user.email"]).await.is_err()
-        {
-            let (name, email) = COMMITTER;
-            for (variable, value) in [("NAME", name), ("EMAIL", email)] {
-                commit.env(format!("GIT_AUTHOR_{variable}"), value).env(format!("GIT_COMMITTER_{variable}"), value);
-            }
-        }
-        let commit = run("commit-tree", commit, Some(message.as_bytes())).await?;
-        Ok(text("commit-tree", commit)?.trim_end().to_owned())
+        Ok(text(call, self.call(call, args).await?)?.trim_end().to_owned())
     }
 
-    /// Puts contents among git's objects; their names, in order. By one process, however many there are.
-    async fn keep<'a>(
-        &self,
-        worktree: &Path,
-        contents: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<Vec<String>, GitError> {
-        let mut stream = Vec::new();
-        for (at, bytes) in contents.enumerate() {
-            stream.extend_from_slice(format!("blob\nmark :{}\ndata {}\n", at + 1, bytes.len()).as_bytes());
-            stream.extend_from_slice(bytes);
-            stream.push(b'\n');
-            // Answered by the name of the object.
-            stream.extend_from_slice(format!("get-mark :{}\n", at + 1).as_bytes());
-        }
-        stream.extend_from_slice(b"done\n");
-        let names = run("fast-import", command(worktree, "fast-import", ["--quiet", "--done"]), Some(&stream)).await?;
-        Ok(text("fast-import", names)?.lines().map(str::to_owned).collect())
-    }
-
-    /// Makes the files of a linked worktree again what its commit has, where somebody has changed them; how many those were.
+    /// A path that a call prints. It may hold line ends, and need not be UTF-8.
     ///
     /// # Errors
     /// [`GitError`].
-    pub async fn restore(&self, worktree: &Path) -> Result<usize, GitError> {
-        let changed = git(worktree, "diff", ["--name-only", "-z", "HEAD"]).await?;
-        let changed = changed.iter().filter(|byte| **byte == 0).count();
-        if changed > 0 {
-            git(worktree, "reset", ["--quiet", "--hard", "HEAD"]).await?;
+    pub async fn path<A: AsRef<OsStr>>(
+        &self,
+        call: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<PathBuf, GitError> {
+        let mut bytes = self.call(call, args).await?;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
         }
-        Ok(changed)
-    }
-
-    /// Makes a branch at a commit, in one step: it is there with all of its commit, or it is not.
-    ///
-    /// # Errors
-    /// [`GitError`]: a branch of that name is there, or one whose name is a part of it.
-    pub async fn add_branch(&self, name: &str, commit: &str) -> Result<(), GitError> {
-        const NONE: &str = "";
-        git(&self.top, "update-ref", [&format!("refs/heads/{name}"), commit, NONE]).await.map(drop)
+        Ok(PathBuf::from(OsString::from_vec(bytes)))
     }
 }
 
-fn text(call: &str, bytes: Vec<u8>) -> Result<String, GitError> {
+/// What a call printed, as text.
+///
+/// # Errors
+/// It is not UTF-8.
+pub fn text(call: &str, bytes: Vec<u8>) -> Result<String, GitError> {
     String::from_utf8(bytes).map_err(|_| GitError::Unreadable(call.to_owned()))
 }
 
-/// What a call prints.
-async fn git<A: AsRef<OsStr>>(
-    folder: &Path,
-    call: &str,
-    args: impl IntoIterator<Item = A>,
-) -> Result<Vec<u8>, GitError> {
-    run(call, command(folder, call, args), None).await
+/// The parts of an answer that end with NUL.
+pub fn parts(answer: &[u8]) -> impl Iterator<Item = &[u8]> {
+    answer.split(|byte| *byte == 0).filter(|part| !part.is_empty())
 }
 
-fn command<A: AsRef<OsStr>>(folder: &Path, call: &str, args: impl IntoIterator<Item = A>) -> Command {
-    let mut git = Command::new("git");
-    for setting in SETTINGS {
-        git.args(["-c", setting]);
-    }
-    for variable in FOREIGN {
-        git.env_remove(variable);
-    }
-    git.arg(call).args(args).current_dir(folder);
-    // Nobody is there to answer; nothing is written but what is asked for; messages are read here, in English.
-    git.env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .env("GIT_LFS_SKIP_SMUDGE", "1")
-        .env("LC_ALL", "C");
-    git
-}
-
-async fn run(call: &str, mut git: Command, input: Option<&[u8]>) -> Result<Vec<u8>, GitError> {
-    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
-    git.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+/// Runs a call to its end.
+///
+/// # Errors
+/// [`GitError`].
+pub async fn run(call: &str, git: Command, input: Option<&[u8]>) -> Result<Exited, GitError> {
     let failed = |message: String| GitError::Failed { call: call.to_owned(), message };
-    let mut child = git.spawn().map_err(GitError::Missing)?;
-    let stdin = child.stdin.take();
-    let talk = async {
-        let say = async {
-            if let (Some(mut stdin), Some(input)) = (stdin, input) {
-                // A git that does not listen says why when it ends.
-                let _ = stdin.write_all(input).await;
-            }
-        };
-        tokio::join!(say, child.wait_with_output()).1
+    let limits = Limits { time: TIME_LIMIT, output: Output::AtMost(OUTPUT_LIMIT) };
+    let exited = match command::run(git, input, limits, false).await {
+        Ok(exited) => exited,
+        Err(Stopped::NotStarted(error)) => return Err(GitError::Missing(error)),
+        Err(Stopped::TooLong(_)) => return Err(GitError::TooLong(call.to_owned())),
+        Err(Stopped::TooMuch) => return Err(GitError::TooMuch(call.to_owned())),
+        Err(Stopped::Lost(error)) => return Err(failed(error.to_string())),
     };
-    let done = tokio::time::timeout(LIMIT, talk).await.map_err(|_| GitError::TooLong(call.to_owned()))?;
-    let done = done.map_err(|error| failed(error.to_string()))?;
-    if done.status.success() {
-        return Ok(done.stdout);
+    if exited.status.success() {
+        return Ok(exited);
     }
-    let said = String::from_utf8_lossy(&done.stderr);
+    let said = String::from_utf8_lossy(&exited.stderr);
     let said = said.trim();
-    Err(failed(if said.is_empty() { done.status.to_string() } else { said.to_owned() }))
+    Err(failed(if said.is_empty() { exited.status.to_string() } else { said.to_owned() }))
 }

@@ -56,6 +56,10 @@ impl Analysis for Refactor {
         matches.map(|place| found((place.line, place.column, place.snippet, place.edit))).collect()
     }
 
+    fn commits(&self) -> bool {
+        self.rewrite.is_some()
+    }
+
     fn message(&self, fixed: usize, files: usize) -> String {
         let rewrite = self.rewrite.as_deref().unwrap_or_default();
         let (places, files) = (count(fixed, "place"), count(files, "file"));

@@ -74,7 +74,7 @@ impl Report {
 pub fn count(count: usize, thing: &str) -> String {
     let plural = match thing {
         _ if count == 1 => "",
-        "match" | "patch" => "es",
+        "match" | "patch" | "more fix" => "es",
         _ => "s",
     };
     format!("{count} {thing}{plural}")

@@ -1,12 +1,14 @@
 //! A pattern, looked for in the text of one file, and what its rewrite makes of each place. Pure.
 
+use ast_grep_core::Matcher;
 use ast_grep_core::matcher::{Pattern, PatternError};
-use ast_grep_core::replacer::{TemplateFix, TemplateFixError};
 use ast_grep_core::tree_sitter::{LanguageExt, StrDoc};
 use ast_grep_core::{AstGrep, Language};
 
 use super::edits::Edit;
 use super::language::Grammar;
+use super::python;
+use super::template::Template;
 
 /// The longest snippet of a finding, in characters.
 const SNIPPET: usize = 200;
@@ -15,7 +17,7 @@ const SNIPPET: usize = 200;
 pub struct Search {
     grammar: Grammar,
     pattern: Pattern,
-    rewrite: Option<TemplateFix>,
+    rewrite: Option<Template>,
 }
 
 /// A place where the pattern was found.
@@ -49,9 +51,6 @@ pub enum BadSearch {
     /// The pattern parses, and cannot be looked for.
     #[error("the pattern cannot be looked for: {0}")]
     Unfit(#[from] PatternError),
-    /// The rewrite cannot be read.
-    #[error("the rewrite cannot be used: {0}")]
-    Rewrite(#[from] TemplateFixError),
     /// The rewrite wants what the pattern does not find.
     #[error("the rewrite uses ${variable}, which the pattern does not have; it has {known}")]
     Variable {
@@ -70,10 +69,10 @@ impl Search {
     pub fn new(grammar: Grammar, pattern: &str, rewrite: Option<&str>) -> Result<Self, BadSearch> {
         check_syntax(grammar, pattern)?;
         let read = Pattern::try_new(pattern, grammar)?;
-        let rewrite = rewrite.map(|rewrite| TemplateFix::try_new(rewrite, &grammar)).transpose()?;
+        let rewrite = rewrite.map(|rewrite| Template::new(rewrite, grammar, &[]));
         if let Some(rewrite) = &rewrite {
             let known = read.defined_vars();
-            if let Some(variable) = rewrite.used_vars().into_iter().find(|used| !known.contains(used)) {
+            if let Some(variable) = rewrite.used().into_iter().find(|used| !known.contains(used)) {
                 let mut known: Vec<String> = known.iter().map(|name| format!("${name}")).collect();
                 known.sort();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -94,10 +93,12 @@ impl Search {
         let top = root.root();
         let found = top.find_all(&self.pattern).map(|found| {
             let edit = self.rewrite.as_ref().map(|rewrite| {
-                let edit = found.make_edit(&self.pattern, rewrite);
-                // Made of parts of a text, and of a template that is one.
-                let text = String::from_utf8_lossy(&edit.inserted_text).into_owned();
-                Edit { range: edit.position..edit.position + edit.deleted_length, text }
+                let mut range = found.range();
+                // A pattern without a last `;`, say, ends before its node does.
+                if let Some(length) = self.pattern.get_match_len(found.get_node().clone()) {
+                    range.end = range.start + length;
+                }
+                Edit { text: rewrite.fill(text, &found, &range), range }
             });
             let start = found.start_pos();
             let snippet: String = found.text().lines().next().unwrap_or_default().chars().take(SNIPPET).collect();
@@ -107,10 +108,37 @@ impl Search {
     }
 }
 
-/// How many places of a text its grammar does not understand.
-pub fn faults(grammar: Grammar, text: &str) -> usize {
-    let root = grammar.ast_grep(text);
-    root.root().dfs().filter(|node| node.is_error() || node.is_missing()).count()
+/// What of a text its language does not understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Faults {
+    /// In how many places.
+    pub count: usize,
+    /// How much of it is in such places, in bytes.
+    bytes: usize,
+    /// How long it is, in bytes.
+    length: usize,
+}
+
+impl Faults {
+    /// Those of a text.
+    pub fn of(grammar: Grammar, text: &str) -> Self {
+        let root = grammar.ast_grep(text);
+        let (mut count, mut bytes) = (0, 0);
+        for node in root.root().dfs().filter(|node| node.is_error() || node.is_missing()) {
+            count += 1;
+            bytes += node.range().len();
+        }
+        if grammar == Grammar::Python {
+            count += python::indentation_faults(text);
+        }
+        Self { count, bytes, length: text.len() }
+    }
+
+    /// Whether a text with these parses worse than one with those did: in more places, or with more of it in them than was added.
+    pub fn is_worse_than(&self, before: &Self) -> bool {
+        let added = self.length.saturating_sub(before.length);
+        self.count > before.count || self.bytes > before.bytes + added || (before.bytes == 0 && self.bytes > 0)
+    }
 }
 
 /// That the pattern is code.
@@ -193,8 +221,12 @@ mod tests {
 
     #[test]
     fn counts_what_a_grammar_does_not_understand() {
-        assert_eq!(faults(Grammar::Rust, "fn f() {}"), 0);
-        assert_ne!(faults(Grammar::Rust, "fn f( {}"), 0);
-        assert_ne!(faults(Grammar::Python, "def f(:\n  x"), 0);
+        assert_eq!(Faults::of(Grammar::Rust, "fn f() {}").count, 0);
+        assert_ne!(Faults::of(Grammar::Rust, "fn f( {}").count, 0);
+        assert_ne!(Faults::of(Grammar::Python, "def f(:\n  x").count, 0);
+        // Which the grammar alone takes.
+        let [before, after] =
+            ["class A:\n\tx\n", "class A:\n\tx\ny\n\tz\n"].map(|text| Faults::of(Grammar::Python, text));
+        assert!(after.is_worse_than(&before) && !before.is_worse_than(&after));
     }
 }

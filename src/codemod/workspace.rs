@@ -1,4 +1,4 @@
-//! The folder of one attempt of a built-in pipeline: its linked worktree, and what one phase leaves to the next.
+//! The folder of one attempt of a built-in pipeline: Runtrail's own repository and checkout, and what one phase leaves to the next.
 
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -6,10 +6,18 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::git::{GitError, Repository};
+use super::git::GitError;
+use super::repository::Repository;
+use super::store::Store;
 
-/// Which repository the worktree belongs to. Written before the worktree is made, so that it is found whatever happens.
+/// What the first phase has set up.
 const REPOSITORY: &str = "repository.json";
+
+/// Our repository.
+const STORE: &str = "store.git";
+
+/// Our checkout. Few programs have a folder of that name, and logs show it.
+const FILES: &str = "checkout";
 
 /// See the module's comment.
 #[derive(Clone, Debug)]
@@ -22,15 +30,8 @@ pub struct Workspace {
 pub struct Tree {
     /// The user's repository.
     pub repository: Repository,
-    /// Our worktree of it.
-    pub worktree: PathBuf,
-}
-
-impl Tree {
-    /// The folder that is searched: in our worktree what the project is in the user's.
-    pub fn root(&self) -> PathBuf {
-        self.worktree.join(&self.repository.prefix)
-    }
+    /// Ours, at the same commit.
+    pub store: Store,
 }
 
 impl Workspace {
@@ -39,16 +40,16 @@ impl Workspace {
         Self { folder }
     }
 
-    /// Makes a worktree of the repository's commit: with its files if they are needed, which takes far longer than to search them.
+    /// Makes our repository of the commit.
     ///
     /// # Errors
     /// The disk, or [`GitError`].
-    pub async fn make_tree(&self, repository: Repository, files: bool) -> Result<Tree, WorkspaceError> {
-        // Git names a worktree after the last part of its path, and that must be unique in the repository.
-        let name = self.folder.file_name().unwrap_or_default();
-        let tree = Tree { repository, worktree: self.folder.join(name) };
+    pub async fn make_tree(&self, repository: Repository) -> Result<Tree, WorkspaceError> {
+        let shallow = repository.common_dir.join("shallow");
+        let (objects, format) = (repository.objects(), repository.format.as_str());
+        let store = Store::make(&self.folder.join(STORE), &objects, Some(&shallow), format, &repository.head).await?;
+        let tree = Tree { repository, store };
         self.save(REPOSITORY, &tree)?;
-        tree.repository.add_worktree(&tree.worktree, files).await?;
         Ok(tree)
     }
 
@@ -60,16 +61,29 @@ impl Workspace {
         self.load(REPOSITORY)
     }
 
+    /// Where the files of the checkout are, if it has been made.
+    pub fn files(&self) -> PathBuf {
+        self.folder.join(FILES)
+    }
+
+    /// Where the repositories of submodules are.
+    pub fn module(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("module-{number}.git"))
+    }
+
     /// Leaves something for a later phase. It is on the disk, or the earlier one of that name is.
     ///
     /// # Errors
     /// The disk.
     pub fn save(&self, name: &str, what: &impl Serialize) -> io::Result<()> {
-        let new = self.folder.join(format!("{name}.new"));
-        let mut out = BufWriter::new(std::fs::File::create(&new)?);
-        serde_json::to_writer(&mut out, what)?;
-        out.flush()?;
-        std::fs::rename(new, self.folder.join(name))
+        let (new, path) = (self.folder.join(format!("{name}.new")), self.folder.join(name));
+        let write = || {
+            let mut out = BufWriter::new(std::fs::File::create(&new)?);
+            serde_json::to_writer(&mut out, what)?;
+            out.flush()?;
+            std::fs::rename(&new, &path)
+        };
+        write().map_err(|error| named(&path, error))
     }
 
     /// What an earlier phase has left.
@@ -77,28 +91,26 @@ impl Workspace {
     /// # Errors
     /// The disk, or it is not there.
     pub fn load<T: DeserializeOwned>(&self, name: &str) -> io::Result<T> {
-        let file = std::fs::File::open(self.folder.join(name))?;
-        Ok(serde_json::from_reader(BufReader::new(file))?)
+        let path = self.folder.join(name);
+        let read = || Ok(serde_json::from_reader(BufReader::new(std::fs::File::open(&path)?))?);
+        read().map_err(|error| named(&path, error))
     }
 
-    /// Takes away what this attempt has left: the worktree, then the folder. Nothing there is as good.
+    /// Takes away what this attempt has left. Nothing there is as good.
     ///
     /// # Errors
-    /// The disk, or [`GitError`]. It may be called again.
+    /// The disk. It may be called again.
     pub async fn discard(folder: &Path) -> Result<(), WorkspaceError> {
-        match Self::new(folder.to_owned()).tree() {
-            // The user may have taken the repository away meanwhile, and git's note of the worktree with it.
-            Ok(tree) if tree.repository.top.exists() => tree.repository.remove_worktree(&tree.worktree).await?,
-            Ok(_) => {}
-            // It may be any pipeline's.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
-        }
         match tokio::fs::remove_dir_all(folder).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(folder, error).into()),
             _ => Ok(()),
         }
     }
+}
+
+/// The same error, with the file that it is about.
+pub fn named(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Why a workspace cannot be made or taken away.

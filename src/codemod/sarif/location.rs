@@ -19,20 +19,47 @@ pub enum Elsewhere {
     Foreign(String),
 }
 
-/// The folder of the project.
-pub struct Root(Vec<String>);
+/// Which folder a path is relative to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Base {
+    /// The project's, where the linter runs.
+    Project,
+    /// The repository's top.
+    Top,
+    /// None: it is absolute.
+    None,
+}
+
+/// A file that a location may mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The path relative to the repository's top; `None` if it is outside.
+    pub in_top: Option<String>,
+    /// The path relative to the project's folder; `None` if it is outside.
+    pub in_project: Option<String>,
+    /// How its path is understood.
+    pub base: Base,
+}
+
+/// The folder of the project, and the top of the repository that it is in.
+pub struct Root {
+    project: Vec<String>,
+    top: Vec<String>,
+}
 
 impl Root {
-    /// A folder, which is absolute.
-    pub fn new(folder: &Path) -> Self {
-        Self(parts(Vec::new(), &folder.to_string_lossy()))
+    /// These folders, which are absolute.
+    pub fn new(project: &Path, top: &Path) -> Self {
+        let of = |folder: &Path| parts(Vec::new(), &folder.to_string_lossy());
+        Self { project: of(project), top: of(top) }
     }
 
-    /// The paths that a location may mean, relative to this folder, what it means most likely first.
+    /// The files that a location may mean: by each way to read its text, what it means most likely first; of each, by what it may
+    /// be relative to.
     ///
     /// # Errors
     /// [`Elsewhere`].
-    pub fn paths(&self, location: &ArtifactLocation, run: &Run) -> Result<Vec<String>, Elsewhere> {
+    pub fn files(&self, location: &ArtifactLocation, run: &Run) -> Result<Vec<Vec<Candidate>>, Elsewhere> {
         let named = some(&location.uri).map(|uri| (location, uri));
         // Tools that write the index 0 for none have a URI (§3.4.5), so that comes first.
         let listed = || {
@@ -41,22 +68,45 @@ impl Root {
         };
         let (location, uri) = named.or_else(listed).ok_or(Elsewhere::Unnamed)?;
         let whole = resolve(uri, some(&location.uri_base_id), run.original_uri_base_ids.as_ref());
-        let path = on_disk(&whole).ok_or_else(|| Elsewhere::Foreign(uri.to_owned()))?;
-        // Many tools write a path where a URI should be, and then a percent sign is one.
-        let decoded = decode(&path);
-        let mut paths: Vec<String> = decoded.iter().filter_map(|path| self.inside(path)).collect();
-        if decoded.as_ref() != Some(&path) {
-            paths.extend(self.inside(&path));
+        let mut paths = Vec::new();
+        // Many tools write a path where a URI should be, and then a percent sign is one, and a colon too.
+        if let Some(path) = on_disk(&whole) {
+            paths.extend(decode(&path));
+            paths.push(path);
         }
-        if paths.is_empty() { Err(Elsewhere::Outside(uri.to_owned())) } else { Ok(paths) }
+        if scheme(&whole).is_some_and(|scheme| !scheme.eq_ignore_ascii_case("file")) {
+            paths.push(whole);
+        }
+        paths.dedup();
+        Ok(paths.iter().map(|path| self.readings(path)).collect())
     }
 
-    /// A path below this folder, relative to it.
-    fn inside(&self, path: &str) -> Option<String> {
-        let from = if path.starts_with('/') { Vec::new() } else { self.0.clone() };
-        let parts = parts(from, path);
-        let below = parts.strip_prefix(self.0.as_slice())?;
-        (!below.is_empty()).then(|| below.join("/"))
+    /// What the location says, if no file is meant.
+    pub fn elsewhere(&self, location: &ArtifactLocation, run: &Run) -> Elsewhere {
+        let listed = || some(&at(&run.artifacts, location.index)?.location.as_ref()?.uri);
+        let Some(uri) = some(&location.uri).or_else(listed) else { return Elsewhere::Unnamed };
+        let whole = resolve(uri, some(&location.uri_base_id), run.original_uri_base_ids.as_ref());
+        match on_disk(&whole) {
+            None => Elsewhere::Foreign(uri.to_owned()),
+            Some(_) => Elsewhere::Outside(uri.to_owned()),
+        }
+    }
+
+    fn readings(&self, path: &str) -> Vec<Candidate> {
+        let bases = match path.starts_with('/') {
+            true => vec![(Base::None, Vec::new())],
+            false if self.project == self.top => vec![(Base::Project, self.project.clone())],
+            false => vec![(Base::Project, self.project.clone()), (Base::Top, self.top.clone())],
+        };
+        let candidate = |(base, from)| {
+            let parts = parts(from, path);
+            let below = |folder: &[String]| {
+                let below = parts.strip_prefix(folder)?;
+                (!below.is_empty()).then(|| below.join("/"))
+            };
+            Candidate { in_top: below(&self.top), in_project: below(&self.project), base }
+        };
+        bases.into_iter().map(candidate).collect()
     }
 }
 

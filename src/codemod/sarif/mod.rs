@@ -70,18 +70,42 @@ pub enum BadSarif {
     Version(String),
 }
 
-/// The findings in a log, in its order, and sentences on what of it is left out. `root` is absolute; `source` has the text of a
-/// file by its path relative to that, or `None` if it is no file that is looked at.
+/// Where the files are that a log is about.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    /// The project's folder, where the linter runs; absolute.
+    pub root: &'a Path,
+    /// The top of the repository that it is in; absolute.
+    pub top: &'a Path,
+    /// Whether a path relative to the top is a file. Without it, those are that have a text.
+    pub exists: Option<&'a dyn Fn(&str) -> bool>,
+}
+
+/// The same for a project that is a whole repository.
 ///
 /// # Errors
 /// [`BadSarif`].
-pub fn read(
+#[cfg(test)]
+fn read(
     text: &str,
     root: &Path,
     source: impl FnMut(&str) -> Option<String>,
 ) -> Result<(Vec<Reported>, Vec<String>), BadSarif> {
+    read_in(text, Places { root, top: root, exists: None }, source)
+}
+
+/// The findings in a log, in its order, and sentences on what of it is left out. `source` has the text of a file by its path
+/// relative to the project's folder, or `None` if it is no file that is looked at.
+///
+/// # Errors
+/// [`BadSarif`].
+pub fn read_in(
+    text: &str,
+    places: Places<'_>,
+    source: impl FnMut(&str) -> Option<String>,
+) -> Result<(Vec<Reported>, Vec<String>), BadSarif> {
     let log = parse(text)?;
-    let mut reader = Reader::new(root, source);
+    let mut reader = Reader::new(places, source);
     for run in log.runs.iter().flatten() {
         reader.run(run);
     }

@@ -1,22 +1,28 @@
 //! Reads runs: which results are findings, where they are, and what fixes them.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use super::super::edits::Edit;
-use super::location::Root;
+use super::location::{Base, Candidate, Root};
 use super::region::{Counting, Text};
 use super::rule::Rules;
 use super::shape::{ArtifactChange, ArtifactLocation, Finding, Fix, Location, Notification, Region, Run, some};
-use super::{Reported, TOLD, plain};
+use super::{Places, Reported, TOLD, plain};
 
 /// How long what a linter says may be in a sentence, in characters.
 const SAID: usize = 300;
 
+/// Tools that name files relative to the repository's top wherever they run, by the beginning of their names: they ask git.
+const TOP_TOOLS: [&str; 6] =
+    ["gitleaks", "trufflehog", "megalinter", "super-linter", "templateanalyzer", "template analyzer"];
+
 /// What is known while a log is read.
-pub struct Reader<S> {
+pub struct Reader<'a, S> {
     root: Root,
+    exists: Option<&'a dyn Fn(&str) -> bool>,
     source: S,
+    /// What paths are relative to that may be read in two ways.
+    habit: Base,
     /// How the lines of the texts are counted.
     counting: Counting,
     /// Those asked for; `None` is not looked at.
@@ -27,11 +33,13 @@ pub struct Reader<S> {
     pub skipped: Vec<String>,
 }
 
-impl<S: FnMut(&str) -> Option<String>> Reader<S> {
+impl<'a, S: FnMut(&str) -> Option<String>> Reader<'a, S> {
     /// One that has read nothing.
-    pub fn new(root: &Path, source: S) -> Self {
+    pub fn new(places: Places<'a>, source: S) -> Self {
+        let (root, exists) = (Root::new(places.root, places.top), places.exists);
         let counting = Counting::of(&Run::default());
-        Self { root: Root::new(root), source, counting, texts: HashMap::new(), found: Vec::new(), skipped: Vec::new() }
+        let (texts, found, skipped) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { root, exists, source, habit: Base::Project, counting, texts, found, skipped }
     }
 
     /// Reads a run.
@@ -42,6 +50,7 @@ impl<S: FnMut(&str) -> Option<String>> Reader<S> {
         }
         self.counting = counting;
         let rules = Rules::new(run);
+        self.habit = self.habit_of(run, rules.tool());
         self.incomplete(run, rules.tool());
         for result in run.results.iter().flatten() {
             // One that is absent was found in an earlier run (§3.27.24).
@@ -119,11 +128,65 @@ impl<S: FnMut(&str) -> Option<String>> Reader<S> {
         Some(Reported { path, line, column, rule: id, severity, message, edits })
     }
 
+    /// What the tool's paths are relative to where that is not certain: what they are where it is, or else what is known of it.
+    fn habit_of(&mut self, run: &Run, tool: &str) -> Base {
+        let mut votes = HashMap::new();
+        let results = run.results.iter().flatten().flat_map(|result| result.locations.iter().flatten());
+        for location in results.filter_map(|location| location.physical_location.as_ref()?.artifact_location.as_ref()) {
+            let Ok(readings) = self.root.files(location, run) else { continue };
+            let there = readings.into_iter().map(|reading| self.existing(reading)).find(|there| !there.is_empty());
+            if let Some([only]) = there.as_deref() {
+                *votes.entry(only.base).or_insert(0_usize) += 1;
+            }
+        }
+        let count = |base| votes.get(&base).copied().unwrap_or(0);
+        let tool = tool.to_ascii_lowercase();
+        match count(Base::Top).cmp(&count(Base::Project)) {
+            std::cmp::Ordering::Greater => Base::Top,
+            std::cmp::Ordering::Equal if TOP_TOOLS.iter().any(|known| tool.starts_with(known)) => Base::Top,
+            _ => Base::Project,
+        }
+    }
+
+    /// Those that are files.
+    fn existing(&mut self, candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let is_there = |one: &Candidate| match (self.exists, &one.in_top, &one.in_project) {
+            (Some(exists), Some(path), _) => exists(path),
+            (None, _, Some(path)) => self.text(path).is_some(),
+            _ => false,
+        };
+        candidates.into_iter().filter(is_there).collect()
+    }
+
     /// The file that a location is, of those that are looked at; or why there is none, for people.
     fn locate(&mut self, location: &ArtifactLocation, run: &Run) -> Result<String, String> {
-        let paths = self.root.paths(location, run).map_err(|why| plain(&why.to_string(), SAID))?;
-        let path = paths.iter().find(|path| self.text(path).is_some());
-        path.cloned().ok_or_else(|| format!("{} is no file that is looked at", plain(&paths[0], SAID)))
+        let readings = self.root.files(location, run).map_err(|why| plain(&why.to_string(), SAID))?;
+        let elsewhere = |this: &Self| plain(&this.root.elsewhere(location, run).to_string(), SAID);
+        for reading in readings.clone() {
+            let there = self.existing(reading);
+            let by_habit = there.iter().find(|one| one.base == self.habit).or(there.first());
+            match by_habit.map(|one| one.in_project.clone()) {
+                None => {}
+                // It is a file of the repository, and not of the project.
+                Some(None) => return Err(elsewhere(self)),
+                Some(Some(path)) if self.text(&path).is_some() => return Ok(path),
+                Some(Some(path)) => return Err(format!("{} is no file that is looked at", plain(&path, SAID))),
+            }
+        }
+        // A scheme that is not a file's is one, if there is no file of that name.
+        let why = self.root.elsewhere(location, run);
+        if matches!(why, super::location::Elsewhere::Foreign(_)) {
+            return Err(plain(&why.to_string(), SAID));
+        }
+        let first = readings.iter().flatten().find(|one| one.in_project.is_some());
+        let Some(path) = first.and_then(|one| one.in_project.as_deref()) else { return Err(elsewhere(self)) };
+        let path = plain(path, SAID);
+        match readings.iter().flatten().any(|one| one.base == Base::Top) {
+            true => {
+                Err(format!("{path} is no file that is looked at, relative to the project or to the repository's top"))
+            }
+            false => Err(format!("{path} is no file that is looked at")),
+        }
     }
 
     fn text(&mut self, path: &str) -> Option<&Text> {

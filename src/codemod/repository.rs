@@ -1,0 +1,247 @@
+//! The user's repository: found once, then named in each call. Only references and objects are read and written there, by
+//! commands that run nothing; all other work is done in a [`Store`](super::store::Store).
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::AccessFlags;
+use serde::{Deserialize, Serialize};
+
+use super::git::{Git, GitError, text};
+
+/// Who commits where nobody has told git a name.
+const COMMITTER: (&str, &str) = ("Runtrail", "runtrail@localhost");
+
+/// More new objects than this are kept as one pack, as `fastimport.unpackLimit` has it.
+const UNPACK_LIMIT: usize = 100;
+
+/// A folder of a repository with a commit to begin at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Repository {
+    /// The top of its working tree.
+    #[serde(with = "path_bytes")]
+    pub top: PathBuf,
+    /// The folder that was asked for, below the top; empty if it is the top.
+    #[serde(with = "path_bytes")]
+    pub prefix: PathBuf,
+    /// What belongs to this working tree alone: its index, its head.
+    #[serde(with = "path_bytes")]
+    pub git_dir: PathBuf,
+    /// What all working trees share: objects, branches.
+    #[serde(with = "path_bytes")]
+    pub common_dir: PathBuf,
+    /// `sha1` or `sha256`.
+    pub format: String,
+    /// The commit that is worked on: the one that is checked out.
+    pub head: String,
+    /// The current branch; `None` if the head is detached.
+    pub branch: Option<String>,
+}
+
+/// Paths in JSON, whatever their bytes are.
+mod path_bytes {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        path.as_os_str().as_bytes().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        Vec::<u8>::deserialize(from).map(|bytes| PathBuf::from(OsString::from_vec(bytes)))
+    }
+}
+
+impl Repository {
+    /// The repository that this folder is in.
+    ///
+    /// # Errors
+    /// [`GitError`], each with what to do.
+    pub async fn open(folder: &Path) -> Result<Self, GitError> {
+        let search = Git::search(folder);
+        let facts = match search.call("rev-parse", ["--is-bare-repository", "--is-inside-work-tree"]).await {
+            Err(GitError::Failed { message, .. }) if message.contains("not a git repository") => {
+                return Err(GitError::NoRepository(folder.to_owned()));
+            }
+            Err(GitError::Failed { message, .. }) if message.contains("cannot use bare repository") => {
+                return Err(GitError::Bare(folder.to_owned()));
+            }
+            facts => text("rev-parse", facts?)?,
+        };
+        if facts.lines().collect::<Vec<_>>() != ["false", "true"] {
+            return Err(GitError::Bare(folder.to_owned()));
+        }
+        let path = |what: &'static str| search.path("rev-parse", ["--path-format=absolute", what]);
+        let prefix = search.path("rev-parse", ["--show-prefix"]);
+        let (top, prefix, git_dir, common_dir) =
+            tokio::try_join!(path("--show-toplevel"), prefix, path("--git-dir"), path("--git-common-dir"))?;
+        let users = Git::users(&git_dir);
+        let format = users.line("rev-parse", ["--show-object-format"]).await?;
+        let head = match users.line("rev-parse", ["--verify", "--quiet", "HEAD^{commit}"]).await {
+            Err(GitError::Failed { .. }) => return Err(GitError::NoCommits(folder.to_owned())),
+            head => head?,
+        };
+        let branch = match users.line("symbolic-ref", ["--quiet", "--short", "HEAD"]).await {
+            Err(GitError::Failed { .. }) => None,
+            branch => Some(branch?),
+        };
+        Ok(Self { top, prefix, git_dir, common_dir, format, head, branch })
+    }
+
+    /// The folder that was asked for.
+    pub fn folder(&self) -> PathBuf {
+        // Joined with nothing, a path would end with a slash.
+        if self.prefix.as_os_str().is_empty() { self.top.clone() } else { self.top.join(&self.prefix) }
+    }
+
+    /// The folder of its objects.
+    pub fn objects(&self) -> PathBuf {
+        self.common_dir.join("objects")
+    }
+
+    /// Every reference with its object, as `packed-refs` has them.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn references(&self) -> Result<Vec<u8>, GitError> {
+        Git::users(&self.git_dir).call("for-each-ref", ["--format=%(objectname) %(refname)"]).await
+    }
+
+    /// Whether it was cloned without some of its objects.
+    pub async fn is_partial(&self) -> bool {
+        let partial = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$";
+        Git::users(&self.git_dir).call("config", ["--get-regexp", partial]).await.is_ok()
+    }
+
+    /// Who commits: variables for `git commit-tree`.
+    pub async fn committer(&self) -> Vec<(&'static str, String)> {
+        let users = Git::users(&self.git_dir);
+        let is_named =
+            users.call("config", ["user.email"]).await.is_ok() || std::env::var_os("GIT_COMMITTER_EMAIL").is_some();
+        let mut variables = Vec::new();
+        for (ident, names) in [
+            ("GIT_AUTHOR_IDENT", ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"]),
+            ("GIT_COMMITTER_IDENT", ["GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]),
+        ] {
+            // `name <email> seconds zone`
+            let said = if is_named { users.line("var", [ident]).await.ok() } else { None };
+            let named = said.as_deref().and_then(|said| {
+                let (name, rest) = said.split_once(" <")?;
+                Some((name.to_owned(), rest.split_once('>')?.0.to_owned()))
+            });
+            let (name, email) = named.unwrap_or_else(|| (COMMITTER.0.to_owned(), COMMITTER.1.to_owned()));
+            variables.extend(names.into_iter().zip([name, email]));
+        }
+        variables
+    }
+
+    /// Takes these new objects, as a pack.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn take(&self, pack: &[u8], objects: usize) -> Result<(), GitError> {
+        let users = Git::users(&self.git_dir);
+        match objects {
+            ..=UNPACK_LIMIT => users.call_with("unpack-objects", ["-q"], pack).await.map(drop),
+            _ => users.call_with("index-pack", ["--stdin", "--fix-thin"], pack).await.map(drop),
+        }
+    }
+
+    /// Makes a branch at a commit, in one step: it is there with all of its commit, or it is not.
+    ///
+    /// # Errors
+    /// [`GitError`]: a branch of that name is there, or one whose name is a part of it.
+    pub async fn add_branch(&self, name: &str, commit: &str) -> Result<(), GitError> {
+        const NONE: &str = "";
+        let made = Git::users(&self.git_dir).call("update-ref", [&format!("refs/heads/{name}"), commit, NONE]).await;
+        made.map(drop).map_err(|error| branch_error(name, error))
+    }
+
+    /// That [`Self::take`] and [`Self::add_branch`] would work now. Nothing stays that was not there.
+    ///
+    /// # Errors
+    /// [`GitError`], each with what to do.
+    pub async fn check_branch(&self, name: &str) -> Result<(), GitError> {
+        self.check_writable(name)?;
+        // Takes the locks that the branch needs, and gives them back.
+        let (reference, head) = (format!("refs/heads/{name}"), &self.head);
+        let steps = format!("start\ncreate {reference} {head}\nprepare\nabort\n");
+        let tried = Git::users(&self.git_dir).call_with("update-ref", ["--stdin"], steps.as_bytes()).await;
+        // The folder of the lock, if nothing else is in it.
+        if let Some((folder, _)) = reference.rsplit_once('/') {
+            let _ = std::fs::remove_dir(self.common_dir.join(folder));
+        }
+        tried.map(drop).map_err(|error| branch_error(name, error))
+    }
+
+    /// That this process may write where objects, references and their logs are.
+    fn check_writable(&self, name: &str) -> Result<(), GitError> {
+        let objects = self.objects();
+        let mut folders = vec![objects.clone(), objects.join("pack")];
+        // One that another user has made, by a command run as root, is enough.
+        folders.extend((0..=255).map(|byte| objects.join(format!("{byte:02x}"))));
+        for root in ["", "refs/heads", "logs/refs/heads"] {
+            let mut below = self.common_dir.join(root);
+            folders.push(below.clone());
+            for part in name.split('/').take(name.matches('/').count()) {
+                below.push(part);
+                folders.push(below.clone());
+            }
+        }
+        for folder in folders.iter().filter(|folder| folder.is_dir()) {
+            nix::unistd::access(folder, AccessFlags::W_OK | AccessFlags::X_OK)
+                .map_err(|error| read_only(folder, &error.into()))?;
+        }
+        // Room, quotas and odd file systems are only found by writing.
+        let probe = objects.join(format!("tmp_obj_runtrail_{}", std::process::id()));
+        let wrote = std::fs::write(&probe, [0; 4096]);
+        let _ = std::fs::remove_file(&probe);
+        wrote.map_err(|error| read_only(&objects, &error))
+    }
+}
+
+fn read_only(folder: &Path, error: &io::Error) -> GitError {
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => "give the server's user write access to the repository",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on its disk",
+        ErrorKind::ReadOnlyFilesystem => "give a clone on a disk that can be written",
+        _ => "see to it, then start the run again",
+    };
+    GitError::ReadOnly { folder: folder.to_owned(), reason: error.to_string(), remedy }
+}
+
+/// What git says of a branch that it cannot make, with what to do.
+fn branch_error(name: &str, error: GitError) -> GitError {
+    let GitError::Failed { message, .. } = error else { return error };
+    let said = message.lines().last().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
+    let branch = |reference: &str| reference.trim_start_matches("refs/heads/").to_owned();
+    let quoted: Vec<&str> = message.split('\'').skip(1).step_by(2).collect();
+    let reason = if message.contains("exists; cannot create") {
+        // 'refs/heads/runtrail' exists; cannot create 'refs/heads/runtrail/…'
+        let blocks = quoted.iter().rev().nth(1).map_or_else(String::new, |reference| branch(reference));
+        if blocks.starts_with(&format!("{name}/")) {
+            format!("there is a branch {blocks} below that name; rename it: `git branch -m {blocks} NEW-NAME`")
+        } else {
+            format!(
+                "there is a branch {blocks}, and git keeps no branches below another one; rename it: `git branch -m {blocks} NEW-NAME`"
+            )
+        }
+    } else if message.contains("reference already exists") {
+        format!("there is one of that name; delete or rename it: `git branch -m {name} NEW-NAME`")
+    } else if message.contains(".lock': File exists") {
+        let lock = quoted.iter().find(|path| path.ends_with(".lock")).copied().unwrap_or_default();
+        format!(
+            "{lock} is there: another git command is at work in the repository; wait for it, or delete the file if none is"
+        )
+    } else if message.contains("non-directory in the way") {
+        format!("{said}; see what that file is, and move it away")
+    } else if message.contains("Permission denied") {
+        format!("{said}; give the server's user write access to the repository")
+    } else {
+        said
+    };
+    GitError::Branch { name: name.to_owned(), reason }
+}

@@ -1,0 +1,232 @@
+//! Runtrail's own repository of one attempt: bare, with the objects of the user's repository for alternates (gitrepository-layout(5),
+//! `objects/info/alternates`) and no configuration of theirs. Files are checked out and commits made here, so no filter, hook or
+//! transport of theirs is ever found. What it makes goes to the user's repository as a pack, at the very end.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use super::git::{Git, GitError, parts, run, text};
+use super::repository::Repository;
+use super::workspace::{WorkspaceError, named};
+
+/// See the module's comment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Store {
+    git_dir: PathBuf,
+    /// The commit that is worked on.
+    pub head: String,
+}
+
+impl Store {
+    /// Makes one in this folder, which is not there yet, for a commit whose objects are in `objects`. `shallow` names the commits
+    /// whose parents are missing.
+    ///
+    /// # Errors
+    /// The disk, or [`GitError`].
+    pub async fn make(
+        git_dir: &Path,
+        objects: &Path,
+        shallow: Option<&Path>,
+        format: &str,
+        head: &str,
+    ) -> Result<Self, WorkspaceError> {
+        init(Git::own(git_dir).command("init", ["--quiet", "--bare", "--template="]), git_dir, format).await?;
+        borrow_objects(git_dir, objects, shallow)?;
+        Ok(Self { git_dir: git_dir.to_owned(), head: head.to_owned() })
+    }
+
+    /// Calls on it without files.
+    pub fn git(&self) -> Git {
+        Git::own(&self.git_dir)
+    }
+
+    /// Calls on it with its files in this folder.
+    pub fn git_in(&self, files: &Path) -> Git {
+        Git::own_with_files(&self.git_dir, files)
+    }
+
+    /// Where the index of its files is.
+    pub fn index(&self) -> PathBuf {
+        self.git_dir.join("index")
+    }
+
+    /// What the commit has below a folder: `git ls-tree -r -z`.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn list(&self, folder: &Path) -> Result<Vec<u8>, GitError> {
+        let mut tree = OsString::from(format!("{}:", self.head));
+        tree.push(folder);
+        let args: [&OsStr; 4] = ["-r".as_ref(), "-z".as_ref(), "--full-tree".as_ref(), &tree];
+        self.git().call("ls-tree", args).await
+    }
+
+    /// A `git cat-file --batch` that waits for names of objects.
+    pub fn cat_file(&self) -> Command {
+        self.git().command("cat-file", ["--batch"])
+    }
+
+    /// Which of these objects are not there.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn missing<'a>(&self, objects: impl Iterator<Item = &'a str>) -> Result<Vec<String>, GitError> {
+        let names: String = objects.flat_map(|object| [object, "\n"]).collect();
+        let args = ["--batch-check=%(objectname)", "--buffer"];
+        let answer = text("cat-file", self.git().call_with("cat-file", args, names.as_bytes()).await?)?;
+        Ok(answer.lines().filter_map(|line| line.strip_suffix(" missing")).map(str::to_owned).collect())
+    }
+
+    /// The content of a small file of the commit, if it is there.
+    pub async fn file(&self, path: &str) -> Option<Vec<u8>> {
+        self.git().call("cat-file", ["blob", &format!("{}:{path}", self.head)]).await.ok()
+    }
+
+    /// How many tracked files of the user's working tree differ from the commit, by the user's index and without the user's filters.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn changed(&self, repository: &Repository) -> Result<usize, GitError> {
+        let git = self.git_in(&repository.top).with_index(&repository.git_dir.join("index"));
+        let args = ["--raw", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", &self.head];
+        let answer = git.call("diff-index", args).await?;
+        let mut answer = parts(&answer);
+        let mut changed = 0;
+        while let (Some(facts), Some(path)) = (answer.next(), answer.next()) {
+            // `:mode mode object object status`. No second object: only that the file has been touched is known.
+            let facts = String::from_utf8_lossy(facts).into_owned();
+            let facts: Vec<&str> = facts.split(' ').collect();
+            let is_same = match facts.as_slice() {
+                [before, after, object, unknown, _] if before[1..] == **after && unknown.bytes().all(|b| b == b'0') => {
+                    let bytes = std::fs::read(repository.top.join(OsStr::from_bytes(path)));
+                    bytes.is_ok_and(|bytes| super::code::name_of(&bytes, object.len()) == *object)
+                }
+                _ => false,
+            };
+            changed += usize::from(!is_same);
+        }
+        Ok(changed)
+    }
+
+    /// Puts contents among the objects; their names, in order. By one process, however many there are.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn keep<'a>(&self, contents: impl Iterator<Item = &'a [u8]>) -> Result<Vec<String>, GitError> {
+        let mut stream = Vec::new();
+        for (at, bytes) in contents.enumerate() {
+            stream.extend_from_slice(format!("blob\nmark :{}\ndata {}\n", at + 1, bytes.len()).as_bytes());
+            stream.extend_from_slice(bytes);
+            stream.push(b'\n');
+            // Answered by the name of the object.
+            stream.extend_from_slice(format!("get-mark :{}\n", at + 1).as_bytes());
+        }
+        stream.extend_from_slice(b"done\n");
+        let names = self.git().call_with("fast-import", ["--quiet", "--done"], &stream).await?;
+        Ok(text("fast-import", names)?.lines().map(str::to_owned).collect())
+    }
+
+    /// Makes a commit on top of the one that is worked on, in which these files (mode, path below the repository's top, text) are
+    /// so, and gives it to the user's repository; its name. The texts are what git keeps, whatever it would make of files with
+    /// such texts.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn commit(
+        &self,
+        repository: &Repository,
+        files: &[(&str, PathBuf, &str)],
+        message: &str,
+    ) -> Result<String, GitError> {
+        let objects = self.keep(files.iter().map(|(_, _, text)| text.as_bytes())).await?;
+        let git = self.git().with_index(&self.git_dir.join("commit-index"));
+        git.call("read-tree", [&self.head]).await?;
+        let entries =
+            files.iter().zip(&objects).map(|((mode, path, _), object)| (*mode, object.as_str(), path.as_path()));
+        git.call_with("update-index", ["-z", "--index-info"], &index_info(entries)).await?;
+        let tree = git.line::<&str>("write-tree", []).await?;
+        let mut commit = git.command("commit-tree", ["-p", self.head.as_str(), "-F", "-", tree.as_str()]);
+        commit.envs(repository.committer().await);
+        let commit = run("commit-tree", commit, Some(message.as_bytes())).await?.stdout;
+        let commit = text("commit-tree", commit)?.trim_end().to_owned();
+
+        // What is new: the blobs, the folders on the way to them, the commit.
+        let args = ["-r", "-t", "-z", "--raw", "--no-renames", self.head.as_str(), commit.as_str()];
+        let changes = git.call("diff-tree", args).await?;
+        let facts = parts(&changes).step_by(2).filter_map(|facts| std::str::from_utf8(facts).ok());
+        let mut new: Vec<&str> = facts.filter_map(|facts| facts.split(' ').nth(3)).collect();
+        new.extend([tree.as_str(), commit.as_str()]);
+        new.sort_unstable();
+        new.dedup();
+        let names: String = new.iter().flat_map(|name| [*name, "\n"]).collect();
+        let pack = git.call_with("pack-objects", ["--stdout", "-q"], names.as_bytes()).await?;
+        repository.take(&pack, new.len()).await?;
+        Ok(commit)
+    }
+}
+
+/// Entries of an index (mode, object, path), as `git update-index -z --index-info` reads them.
+pub fn index_info<'a>(entries: impl Iterator<Item = (&'a str, &'a str, &'a Path)>) -> Vec<u8> {
+    let mut info = Vec::new();
+    for (mode, object, path) in entries {
+        info.extend_from_slice(format!("{mode} {object}\t").as_bytes());
+        info.extend_from_slice(path.as_os_str().as_bytes());
+        info.push(0);
+    }
+    info
+}
+
+/// Makes a repository by this call of `git init`.
+///
+/// # Errors
+/// The disk, or [`GitError`].
+pub async fn init(mut call: Command, folder: &Path, format: &str) -> Result<(), WorkspaceError> {
+    std::fs::create_dir_all(folder)?;
+    call.arg(format!("--object-format={format}"));
+    let Err(error) = run("init", call, None).await else { return Ok(()) };
+    // Git does not say why it cannot write.
+    let probe = folder.join("probe");
+    std::fs::write(&probe, [0; 4096]).map_err(|error| named(folder, error))?;
+    std::fs::remove_file(&probe)?;
+    Err(error.into())
+}
+
+/// Lets a repository use the objects of another one.
+///
+/// # Errors
+/// The disk.
+pub fn borrow_objects(git_dir: &Path, objects: &Path, shallow: Option<&Path>) -> io::Result<()> {
+    let info = git_dir.join("objects/info");
+    std::fs::create_dir_all(&info)?;
+    std::fs::write(info.join("alternates"), quoted(objects.as_os_str().as_bytes()))?;
+    match shallow.map(|shallow| std::fs::copy(shallow, git_dir.join("shallow"))) {
+        Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A path as git reads it in `alternates`: in quotes, with escapes, if it has a byte that would be mistaken.
+fn quoted(path: &[u8]) -> Vec<u8> {
+    let is_odd = |byte: &u8| byte.is_ascii_control() || matches!(byte, b'"' | b'\\' | b'#');
+    let mut out = Vec::with_capacity(path.len() + 3);
+    if path.iter().any(is_odd) {
+        out.push(b'"');
+        for byte in path {
+            match byte {
+                b'"' | b'\\' => out.extend([b'\\', *byte]),
+                byte if byte.is_ascii_control() => out.extend(format!("\\{byte:03o}").bytes()),
+                byte => out.push(*byte),
+            }
+        }
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(path);
+    }
+    out.push(b'\n');
+    out
+}
