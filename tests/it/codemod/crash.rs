@@ -106,10 +106,10 @@ async fn two_runs_on_a_repository_do_not_disturb_each_other() {
     before.assert_untouched(&repository, &[&branches[0], &branches[1]]);
 }
 
-/// A crash in the middle of a checkout leaves a worktree that git knows and that is not whole. Only ours goes: the user may have
+/// A crash in the middle of a checkout leaves a workspace that is not whole. It goes, and nothing of the user's does: they may have
 /// worktrees whose folders are not there now, on a disk that is not mounted.
 #[tokio::test]
-async fn a_half_made_worktree_is_taken_away_and_no_other() {
+async fn a_half_made_workspace_is_taken_away_and_nothing_else() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() {}\n")]);
@@ -119,14 +119,12 @@ async fn a_half_made_worktree_is_taken_away_and_no_other() {
     let before = Snapshot::of(&repository);
 
     let workspace = world.data().join("workspaces/run-1");
-    let worktree = workspace.join("run-1");
-    std::fs::create_dir_all(&workspace).unwrap();
-    let head = repository.git(&["rev-parse", "HEAD"]);
-    let of = json!({ "top": repository.path(), "prefix": "", "head": head.trim(), "branch": "main" });
-    let tree = json!({ "repository": of, "worktree": worktree });
+    std::fs::create_dir_all(workspace.join("checkout/d")).unwrap();
+    std::fs::create_dir_all(workspace.join("store.git/objects")).unwrap();
+    std::os::unix::fs::symlink(repository.path(), workspace.join("checkout/link")).unwrap();
+    // What a phase has left is no order to the server.
+    let tree = json!({ "repository": { "top": repository.path(), "prefix": "" }, "worktree": repository.path() });
     std::fs::write(workspace.join("repository.json"), tree.to_string()).unwrap();
-    repository.git(&["worktree", "add", "--quiet", "--detach", worktree.to_str().unwrap()]);
-    std::fs::remove_file(worktree.join(".git")).unwrap();
 
     let _server = world.serve();
     until("nothing of ours is left", async || world.workspaces().is_empty().then_some(())).await;

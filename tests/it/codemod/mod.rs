@@ -2,11 +2,18 @@
 
 mod autofix;
 mod bad_input;
+mod blocked;
+mod bounds;
+mod checkout;
 mod crash;
+mod indentation;
 mod linters;
+mod lost;
+mod passes;
 mod real;
 mod refactor;
 mod repository;
+mod sarif_paths;
 
 use std::time::Duration;
 
@@ -44,4 +51,33 @@ async fn finished(server: &Server, id: &str) -> Value {
 async fn told(server: &Server, id: &str, kind: &str) -> Vec<Value> {
     let frames = server.frames(id).await.into_iter();
     frames.filter(|frame| frame["kind"] == kind).map(|frame| frame["data"].clone()).collect()
+}
+
+/// A repository with rules of its own and these files.
+fn with_rules(world: &World, rules: &str, files: &[(&str, &str)]) -> Repository {
+    let repository = Repository::new(world, "app");
+    repository.write("sgconfig.yml", "ruleDirs: [rules]\n");
+    repository.write("rules/own.yml", rules);
+    repository.commit(files);
+    repository
+}
+
+/// AutoFix with the project's own rules, to its end.
+async fn autofix(server: &Server, repository: &Repository, params: Value) -> (String, Value) {
+    let project = json!({ "project": repository.path(), "rules": "project", "severity": "hint" });
+    let id = start_with(server, "autofix", project, params).await;
+    let run = finished(server, &id).await;
+    (id, run)
+}
+
+/// A pipeline with one linter that runs this.
+fn linter(world: &World, name: &str, run: &str, more: &str) {
+    let text =
+        format!("name = \"{name}\"\nextends = \"autofix\"\n[[linters]]\nname = \"own\"\nrun = '''\n{run}\n'''\n{more}");
+    world.toml(name, &text);
+}
+
+/// The text of a file on the branch of a run's first attempt.
+fn on_branch(repository: &Repository, id: &str, path: &str) -> String {
+    repository.git(&["cat-file", "blob", &format!("runtrail/{id}-1:{path}")])
 }

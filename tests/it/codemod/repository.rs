@@ -26,6 +26,11 @@ impl Repository {
         repository
     }
 
+    /// The one that is there, or will be.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
