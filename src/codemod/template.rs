@@ -58,11 +58,11 @@ impl Part {
 }
 
 impl Line {
-    /// Whether it begins with blanks that a rule has made for it.
-    fn indents_itself(&self, found: &NodeMatch<'_, Doc>) -> bool {
+    /// Whether it begins with the indentation of its place, which a rule has made for it: ast-grep itself has none with tabs.
+    fn indents_itself(&self, found: &NodeMatch<'_, Doc>, base: &str) -> bool {
         let Some(Part::Made(name)) = self.parts.first() else { return false };
-        let made = found.get_env().get_transformed(name);
-        made.is_some_and(|made| !made.is_empty() && made.iter().all(|byte| matches!(byte, b' ' | b'\t')))
+        base.contains('\t')
+            && found.get_env().get_transformed(name).is_some_and(|made| made.starts_with(base.as_bytes()))
     }
 }
 
@@ -105,7 +105,9 @@ impl Template {
                 indentation.push_str(&converted(&line.blanks, self.step, file_step.as_deref()));
                 // An empty line stays so, unless the text goes on in it.
                 let is_last = number + 1 == self.lines.len();
-                if !line.is_verbatim && !line.indents_itself(found) && (!line.parts.is_empty() || (is_last && goes_on))
+                if !line.is_verbatim
+                    && !line.indents_itself(found, base)
+                    && (!line.parts.is_empty() || (is_last && goes_on))
                 {
                     out.push_str(&indentation);
                 }
