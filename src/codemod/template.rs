@@ -139,6 +139,11 @@ impl Template {
                 let made = String::from_utf8_lossy(bytes);
                 // ast-grep has taken the blanks away that the code had, but not the tabs.
                 let base = indentation_at(text, found.range().start);
+                if base.contains('\t') && to == base && made.contains(&format!("\n{base}")) {
+                    // It is indented as its place is already, and what is inside its strings stays as it is.
+                    out.push_str(&made);
+                    return;
+                }
                 let lines = || made.split('\n').skip(1).filter(|line| !line.trim().is_empty());
                 let from = if base.contains('\t') && lines().all(|line| line.starts_with(base)) { base } else { "" };
                 put_lines(&made, from, to, |_| false, out);

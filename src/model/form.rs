@@ -109,7 +109,7 @@ mod tests {
         let filled =
             [("word", " "), ("note", " x "), ("level", "3"), ("key", "a\r\nb"), ("loud", "true"), ("odd", "1")];
         let given = pipeline.read_form(fields(&filled), "loud", Filled::Defaults);
-        let expected = json!({"word": " ", "note": " x ", "level": 3, "key": "a\nb", "loud": "true", "odd": "1"});
+        let expected = json!({"word": " ", "note": " x ", "level": 3, "key": "a\nb", "loud": true, "odd": "1"});
         assert_eq!(json!(given), expected);
     }
 

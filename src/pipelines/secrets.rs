@@ -1,9 +1,12 @@
 //! `[secrets]` in a pipeline file: where the server finds what its commands are given, and the first fault with its place otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::{Spanned, Value};
 
 use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
@@ -17,10 +20,51 @@ pub(super) type RawSecrets = BTreeMap<Spanned<String>, Spanned<RawSource>>;
 /// Where a secret is, as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawSource {
+struct Places {
     env: Option<Spanned<String>>,
     file: Option<Spanned<String>>,
     command: Option<Spanned<String>>,
+}
+
+/// See [`Places`]. Read by hand, because serde would quote a secret that is written where a table is expected.
+pub(super) struct RawSource(Places);
+
+impl<'de> Deserialize<'de> for RawSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("Places", &["env", "file", "command"], SourceVisitor)
+    }
+}
+
+struct SourceVisitor;
+
+impl SourceVisitor {
+    fn refuse<E: de::Error>() -> Result<RawSource, E> {
+        Err(E::custom("A secret does not stand in the file: expected { env = … }, { file = … } or { command = … }"))
+    }
+}
+
+impl<'de> Visitor<'de> for SourceVisitor {
+    type Value = RawSource;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("{ env = … }, { file = … } or { command = … }")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawSource, A::Error> {
+        Places::deserialize(MapAccessDeserializer::new(map)).map(RawSource)
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<RawSource, E> {
+        Self::refuse()
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<RawSource, E> {
+        Self::refuse()
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<RawSource, E> {
+        Self::refuse()
+    }
 }
 
 /// The secrets of a file, by name.
@@ -42,8 +86,8 @@ pub(super) fn check(raw: RawSecrets) -> Result<Vec<PipelineSecret>, Refusal> {
 
 fn check_source(raw: Spanned<RawSource>) -> Result<SecretSource, Refusal> {
     let header = Spanned::new(raw.span(), ());
-    match raw.into_inner() {
-        RawSource { env: Some(name), file: None, command: None } => {
+    match raw.into_inner().0 {
+        Places { env: Some(name), file: None, command: None } => {
             if !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
                 let reason =
                     "`env` is the name of a variable of the server, such as \"NPM_TOKEN\": not the secret itself.";
@@ -51,13 +95,13 @@ fn check_source(raw: Spanned<RawSource>) -> Result<SecretSource, Refusal> {
             }
             Ok(SecretSource::Env(name.into_inner()))
         }
-        RawSource { env: None, file: Some(file), command: None } => {
+        Places { env: None, file: Some(file), command: None } => {
             if !file.get_ref().starts_with('/') || file.get_ref().contains('\0') {
                 return refuse(&file, "`file` is the absolute path of a file that has the secret.");
             }
             Ok(SecretSource::File(PathBuf::from(file.into_inner())))
         }
-        RawSource { env: None, file: None, command: Some(command) } => {
+        Places { env: None, file: None, command: Some(command) } => {
             let text = command.get_ref();
             if text.trim().is_empty() || text.contains('\0') || text.len() > LONGEST_RUN {
                 let reason = "`command` prints the secret: it is not blank, has no NUL character and at most 128 KiB.";

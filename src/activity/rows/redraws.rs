@@ -73,7 +73,9 @@ impl Redraws {
             return None;
         }
         let replaced = self.replaced.get(&row).copied().unwrap_or(row);
-        let last = self.rows.get(&replaced).and_then(|(_, frames)| frames.last().copied());
+        // A row that is not loaded shows nothing: its redraws show in the first of theirs.
+        let group = self.rows.get(&replaced).filter(|(is_loaded, _)| *is_loaded || row != replaced);
+        let last = group.and_then(|(_, frames)| frames.last().copied());
         Some(last.unwrap_or(row))
     }
 
