@@ -195,24 +195,24 @@ mod tests {
             let mut condition = Condition::default();
             let mut now = Duration::from_secs(1);
             let mut expected: Option<(OutageKind, Duration)> = None;
-            let mut began: Option<Duration> = None;
             for (call, pause) in calls {
                 now += Duration::from_millis(pause);
-                match call {
+                let began = match call {
                     Call::Begins => {
                         condition.began(now);
-                        began = Some(now);
+                        Some(now)
                     }
                     Call::Fails(kind) => {
-                        began = None;
                         condition.failed(kind, now);
                         expected = Some((kind, expected.map_or(now, |(_, since)| since)));
+                        None
                     }
                     Call::Succeeds => {
                         condition.succeeded();
-                        (expected, began) = (None, None);
+                        expected = None;
+                        None
                     }
-                }
+                };
                 let then = now + Duration::from_millis(later);
                 let hangs = began.filter(|began| then - *began >= HANGS_AFTER).map(|began| (OutageKind::Unavailable, began));
                 let told = expected.or(hangs).map(|(kind, since)| (kind, then - since));
