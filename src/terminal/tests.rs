@@ -233,7 +233,8 @@ fn a_progress_bar_is_one_row() {
 
 #[test]
 fn reports_are_given_whole_and_raw() {
-    let given = format!("::output a={}\x1b[31m\t\x01", "x".repeat(3 * MAX_LINE));
+    // Longer than a line, and not longer than a value.
+    let given = format!("::output a={}\x1b[31m\t\x01", "x".repeat(MAX_LINE + 1000));
     for step in [1000, 7, usize::MAX] {
         let bytes = format!("50%\r{given}\n60%\n::output no report\n::frames\n");
         let pieces: Vec<&[u8]> = bytes.as_bytes().chunks(step.min(bytes.len())).collect();

@@ -122,7 +122,9 @@ pub fn counted(number: u64, one: &str) -> String {
     let plural = match number {
         1 => "",
         _ if one.ends_with("ch") => "es",
-        _ if one.ends_with('y') => return format!("{} {}ies", count(number), &one[..one.len() - 1]),
+        _ if one.ends_with('y') && !one.ends_with("ay") => {
+            return format!("{} {}ies", count(number), &one[..one.len() - 1]);
+        }
         _ => "s",
     };
     format!("{} {one}{plural}", count(number))
