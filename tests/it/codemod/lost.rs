@@ -41,7 +41,13 @@ async fn a_partial_clone_without_its_files_says_how_to_get_them() {
     // What it says helps.
     std::fs::rename(&away, source.path()).unwrap();
     clone.git(&["fetch", "--quiet", "--refetch", "--no-filter"]);
-    let id = start_with(&server, "autofix", json!({ "project": clone.path(), "rules": "python" }), json!({})).await;
+    let id = start_with(
+        &server,
+        "autofix",
+        json!({ "project": clone.path(), "rules": "python" }),
+        json!({ "check": "true" }),
+    )
+    .await;
     assert_eq!(finished(&server, &id).await["status"], "completed");
     assert_eq!(told(&server, &id, "patch").await.len(), 300);
 }
