@@ -18,6 +18,7 @@ use super::App;
 use super::guard::{Client, Slowdown, Verdict};
 use super::hook_body::{BodyRoom, Held, Sender};
 use super::refusals::Refusals;
+use crate::base;
 use crate::hooks::{Delivery, Secret, Signature, payload};
 use crate::model::{Code, Hook, Pipeline, Problem, Run, Timestamp};
 use crate::service::{HookAnswer, told_again};
@@ -181,8 +182,9 @@ impl<'a> Call<'a> {
                 if is_new {
                     return Ok((StatusCode::CREATED, location, Json(run)).into_response());
                 }
-                let rerun = run.status.is_finished().then(|| format!("/api/v1/runs/{}/rerun", run.id));
-                let again = Again { message: told_again(&run), page: format!("/runs/{}", run.id), rerun, run: *run };
+                let rerun = run.status.is_finished().then(|| base::path(&format!("/api/v1/runs/{}/rerun", run.id)));
+                let page = base::path(&format!("/runs/{}", run.id));
+                let again = Again { message: told_again(&run), page, rerun, run: *run };
                 Ok((StatusCode::OK, location, Json(again)).into_response())
             }
         }
