@@ -257,6 +257,10 @@ impl Service {
                 }
                 Status::Running => {
                     let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
+                    // It may have ended since: then nothing may be asked of it any more.
+                    if run.status != Status::Running {
+                        continue;
+                    }
                     force = kill.is_forced(run.cancel.is_some());
                     if run.cancel.as_ref().is_some_and(|cancel| !force || !cancel.can_be_forced()) {
                         // What is asked for is happening.
