@@ -167,7 +167,6 @@ async fn run_is_cancelled_and_ends_while_the_disk_is_full() {
         assert_eq!(cancel.status(), StatusCode::ACCEPTED);
         server.until_status(id, "cancelled").await;
     }
-    assert_eq!(until_full(&server).await["code"], "disk_full", "it is full all the time");
 }
 
 #[tokio::test]
