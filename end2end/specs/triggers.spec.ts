@@ -54,7 +54,7 @@ test('all schedules are paused at once, and one is run now', async ({ server, pr
     });
   }
   await list.open();
-  await page.goto(`${server.url}/schedules`);
+  await page.goto(`${server.base}/schedules`);
   await page.getByTestId('pause-all').click();
   const form = page.locator('form').filter({ has: page.getByRole('button', { name: 'Pause all schedules' }) });
   await form.getByTestId('pause-confirm').click();
@@ -65,7 +65,7 @@ test('all schedules are paused at once, and one is run now', async ({ server, pr
   await expect(page).toHaveURL(/\/runs\//);
   await expect(page.getByText(/run now by the operator/).first()).toBeVisible();
 
-  await page.goto(`${server.url}/schedules`);
+  await page.goto(`${server.base}/schedules`);
   await expect(row(page, 'one').getByRole('link', { name: /The last run/ })).toBeVisible();
   await page.getByTestId('resume-all').click();
   await expect(page.getByTestId('paused-banner')).toHaveCount(0);
@@ -88,7 +88,7 @@ test('deliveries are listed, and the first page tells of those that were refused
   const send = async (event: string, body: string) => {
     const signature = createHmac('sha256', SECRET).update(body).digest('hex');
     const headers = { 'X-GitHub-Event': event, 'X-Hub-Signature-256': `sha256=${signature}` };
-    return (await fetch(`${server.url}/api/v1/hooks/hooked`, { method: 'POST', headers, body })).status;
+    return (await fetch(`${server.base}/api/v1/hooks/hooked`, { method: 'POST', headers, body })).status;
   };
   expect(await send('push', '{}')).toBe(201);
   expect(await send('issues', '{}')).toBe(202);
@@ -120,7 +120,7 @@ test.describe('on a phone', () => {
     });
     await list.open();
     for (const path of ['/schedules', '/deliveries']) {
-      await page.goto(`${server.url}${path}`);
+      await page.goto(`${server.base}${path}`);
       await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
       const [scroll, client] = await page.evaluate(() => [
         document.documentElement.scrollWidth,
