@@ -73,8 +73,11 @@ async fn silence_is_filled_with_heartbeats_that_do_not_move_the_cursor() {
         let event = events.next().await.unwrap();
         if event.event == "heartbeat" {
             assert_eq!(event.last_event_id, last);
-            assert_eq!(serde_json::from_str::<Value>(&event.data).unwrap()["head"].to_string(), last);
-            break;
+            // One that says that there is more may come before it.
+            if serde_json::from_str::<Value>(&event.data).unwrap()["head"].to_string() == last {
+                break;
+            }
+            continue;
         }
         last = event.last_event_id;
     }
