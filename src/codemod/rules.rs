@@ -2,6 +2,7 @@
 //!
 //! A pack is a folder of `rules/`, a rule a file: an ast-grep rule, and behind `---` its cases, which the tests hold it to.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use ast_grep_config::{
@@ -54,6 +55,25 @@ pub enum BadRules {
 /// Rules that are looked for together.
 pub struct Rules {
     collection: RuleCollection<Grammar>,
+    /// What the fix of each rule is made of, by the address of the rule in the collection.
+    fixes: HashMap<usize, Fix>,
+}
+
+/// What is known of a rule's fix before it is used.
+struct Fix {
+    template: Option<Template>,
+    safety: FixSafety,
+}
+
+impl Fix {
+    fn of(rule: &Rule) -> Self {
+        Self { template: template(rule), safety: fix_safety(rule).unwrap_or_default() }
+    }
+}
+
+/// A rule stays where it is as long as its collection lives.
+fn address(rule: &Rule) -> usize {
+    std::ptr::from_ref(rule).addr()
 }
 
 /// A rule and the files it is for.
@@ -66,7 +86,9 @@ impl Rules {
     /// A glob of one of them cannot be read.
     pub fn new(rules: Vec<Rule>) -> Result<Self, BadRules> {
         let collection = RuleCollection::try_new(rules).map_err(|error| BadRules::Together(error.to_string()))?;
-        Ok(Self { collection })
+        let mut fixes = HashMap::new();
+        collection.for_each_rule(|rule| drop(fixes.insert(address(rule), Fix::of(rule))));
+        Ok(Self { collection, fixes })
     }
 
     /// The languages that there are rules for.
@@ -90,8 +112,7 @@ impl Rules {
         let scan = CombinedScan::new(rules);
         let mut found = Vec::new();
         for (rule, matches) in scan.scan(&root, false).matches {
-            let template = template(rule);
-            let safety = fix_safety(rule).unwrap_or_default();
+            let Some(Fix { template, safety }) = self.fixes.get(&address(rule)) else { continue };
             for node in matches {
                 let edit = rule.fixer.first().zip(template.as_ref()).map(|(fixer, template)| {
                     let range = fixer.get_replaced_range(&node, &rule.matcher);
@@ -106,7 +127,7 @@ impl Rules {
                     severity: severity(&rule.severity),
                     message: rule.get_message(&node),
                     edits: Vec::from_iter(edit),
-                    safety,
+                    safety: *safety,
                     is_withheld: false,
                 };
                 found.push((place.start, place.end, one));
@@ -253,8 +274,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::super::edits::Edits;
     use super::super::search::Faults;
     use super::*;

@@ -17,6 +17,7 @@ use crate::model::trigger::SkipKind;
 
 /// One thing to do in a transaction.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "few of them are alive at a time, and most are the large ones")]
 pub enum Op {
     /// A new pending run.
     Create(NewRun),

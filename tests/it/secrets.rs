@@ -258,7 +258,7 @@ run = 'echo "${{FROM_ENV-none}} from-the-env"; cat all'
         pipelines.contains("FROM_ENV") && !pipelines.contains("from-%s") && !pipelines.contains("\"CI_SECRET\""),
         "{pipelines}"
     );
-    assert!(!in_database(&world, b"from-the-env"));
+    assert!(!in_database(&world, b"from-a-file"));
 }
 
 #[tokio::test]
