@@ -78,7 +78,7 @@ impl Kind {
             )
         };
         let caddy = |site: &str| {
-            format!("{{\nadmin off\nauto_https off\npersist_config off\n}}\nhttp://{HOST}:{port} {{\n{site}\n}}\n")
+            format!("{{\nadmin off\nauto_https off\n}}\nhttp://{HOST}:{port} {{\n{site}\n}}\n")
         };
         let text = match self {
             Self::NginxTakesAway => nginx(&format!("location /rt/ {{ proxy_pass http://{server}/; }}")),
