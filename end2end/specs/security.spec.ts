@@ -50,7 +50,7 @@ test('what a command prints is text, live and from the server, and so are parame
     const journal = await api.frames(id);
     for (const line of [...MARKUP, text]) {
       const { seq } = journal.find((frame) => frame.data['line'] === line)!;
-      await expect(run.frame(seq)).toContainText(line.replace(/\s+/g, ' '));
+      await expect(run.frame(seq)).toContainText(line.replace('\u2028', ' U+2028 ').replace(/\s+/g, ' '));
       await expect(run.frame(seq).locator('script, img, svg[onload], b, a[href^="javascript:"]')).toHaveCount(0);
     }
     expect(await page.evaluate(() => 'taken' in window)).toBe(false);
