@@ -77,9 +77,7 @@ impl Kind {
                  http {{ access_log off; {temp}\nserver {{ listen 127.0.0.1:{port};\n{location}\n}} }}\n"
             )
         };
-        let caddy = |site: &str| {
-            format!("{{\nadmin off\nauto_https off\n}}\nhttp://{HOST}:{port} {{\n{site}\n}}\n")
-        };
+        let caddy = |site: &str| format!("{{\nadmin off\nauto_https off\n}}\nhttp://{HOST}:{port} {{\n{site}\n}}\n");
         let text = match self {
             Self::NginxTakesAway => nginx(&format!("location /rt/ {{ proxy_pass http://{server}/; }}")),
             Self::NginxPassesOn => nginx(&format!("location /rt/ {{ proxy_pass http://{server}; }}")),

@@ -98,7 +98,8 @@ async fn names_that_look_like_uris_are_names_if_there_are_such_files() {
     let server = world.serve();
     let (mut paths, lines) = fixed(&server, repository.path()).await;
     let mut expected: Vec<String> = names.map(str::to_owned).to_vec();
-    (paths.sort(), expected.sort());
+    paths.sort();
+    expected.sort();
     assert_eq!(paths, expected, "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("https://x/y.py is no file")), "{lines:#?}");
 }
