@@ -27,7 +27,9 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
     let context = move || {
         provide_context(app.service.clone());
         // As the browser has it: the pages' router is told of the base path.
+        let mut is_call = false;
         if let Some(request) = use_context::<Parts>() {
+            is_call = request.uri.path().starts_with("/fn/");
             let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
             provide_context(RequestUrl::new(&format!("http://localhost{}", base::path(path))));
         }
@@ -35,8 +37,10 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         if let Some(response) = use_context::<ResponseOptions>() {
             let nonce = use_nonce();
             response.insert_header(header::CONTENT_SECURITY_POLICY, csp(nonce.as_deref()));
-            // What a page shows is of its moment; a copy from a cache would be stale without saying so.
-            response.insert_header(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+            // What a page shows is of its moment; a copy from a cache would be stale without saying so. A page that has called what
+            // must not be stored is not kept for the way back by browsers, so calls are checked for news instead.
+            let keeps = if is_call { "no-cache" } else { "no-store" };
+            response.insert_header(header::CACHE_CONTROL, header::HeaderValue::from_static(keeps));
         }
     };
     let render = move |options: LeptosOptions| move || shell(options.clone(), page);

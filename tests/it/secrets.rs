@@ -173,6 +173,7 @@ async fn run_that_goes_on_after_a_crash_has_its_secrets() {
     let server = world.serve();
     let id = started(start(&server, "p", json!({"password": "hunter-22", "word": world.project()})).await).await;
     until("it has begun", async || world.file("begun").exists().then_some(())).await;
+    server.until_line(&id, "attempt 1 has ***, 9 long").await;
     server.kill_and_lapse();
     let server = world.serve();
     let run = server.until_status(&id, "completed").await;
