@@ -11,6 +11,7 @@ mod change;
 mod sqlite;
 mod steady;
 mod trigger;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,13 +26,12 @@ use crate::model::{
     Answer, DatabaseSize, Notify, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Secrets, Status, Timestamp,
 };
 
-pub use change::{
-    Change, Clearing, Committed, Created, Guard, Lease, Mark, NewFrame, NewRun, Op, Outcome, PhaseUpdate, Write,
-};
+pub use change::{Change, Clearing, Committed, Created, Guard, Lease, Mark, NewRun, Op, Outcome, PhaseUpdate};
 pub use sqlite::{Durability, SqliteStore, VacuumError, Vacuumed, vacuum};
 pub use trigger::{
     NewDelivery, NewPause, Place, RunTrigger, ScheduleSlot, ScheduleState, TriggerOp, TriggerStore, Trust,
 };
+pub use write::{NewFrame, Write};
 
 /// A run's key inside the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
