@@ -69,7 +69,9 @@ impl JournalStore for SqliteStore {
         let (connection, ops) = (Arc::clone(&self.write), ops.to_vec());
         let committed = tokio::task::spawn_blocking(move || {
             // A panic in here rolled its transaction back when it passed.
-            let done = transact(&mut connection.lock().unwrap_or_else(PoisonError::into_inner), &ops);
+            let mut held = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let done = transact(&mut held, &ops).map_err(|error| classify_write(&held, error));
+            drop(held);
             done.map(|(outcomes, erased)| {
                 if erased {
                     secrets::cut_log(&connection);
@@ -78,7 +80,7 @@ impl JournalStore for SqliteStore {
             })
         });
         match committed.await {
-            Ok(committed) => committed.map_err(classify_write),
+            Ok(committed) => committed,
             Err(error) => Err(StoreError::Failed(Arc::new(error))),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use nix::errno::Errno;
+
 use crate::store::StoreError;
 
 /// Primary result codes (sqlite.org/rescode.html); they are the low byte of the extended ones.
@@ -32,6 +34,15 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// What an extended result code says, with the system's error behind it. SQLite knows a full disk; a quota that is used up is
+    /// an I/O error for it.
+    fn of_codes(code: i32, system: i32) -> Self {
+        match Self::of_code(code) {
+            Self::Away if code & 0xff == IOERR && system == Errno::EDQUOT as i32 => Self::Full,
+            fault => fault,
+        }
+    }
+
     /// What an extended result code says.
     pub(super) fn of_code(code: i32) -> Self {
         match code {
@@ -69,15 +80,44 @@ pub(super) fn classify(error: sqlx::Error) -> StoreError {
     fault.error(Arc::new(error))
 }
 
-/// What a write's error says.
-pub(super) fn classify_write(error: rusqlite::Error) -> StoreError {
+/// What a write's error says, which is the last one of this connection.
+pub(super) fn classify_write(connection: &rusqlite::Connection, error: rusqlite::Error) -> StoreError {
+    let system = system_error(connection);
+    let fault = error.sqlite_error().map_or(Fault::Lasting, |error| Fault::of_codes(error.extended_code, system));
+    fault.error(Arc::new(error))
+}
+
+/// What an error while a connection was opened says.
+pub(super) fn classify_open(error: rusqlite::Error) -> StoreError {
     let fault = error.sqlite_error().map_or(Fault::Lasting, |error| Fault::of_code(error.extended_code));
     fault.error(Arc::new(error))
+}
+
+/// The system's error number behind the last I/O error of a connection (sqlite.org/c3ref/system_errno.html).
+#[allow(unsafe_code)]
+fn system_error(connection: &rusqlite::Connection) -> i32 {
+    // SAFETY: the handle is open as long as the connection is borrowed, and this reads one number of it.
+    unsafe { rusqlite::ffi::sqlite3_system_errno(connection.handle()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quota_that_is_used_up_is_a_full_disk() {
+        let quota = Errno::EDQUOT as i32;
+        // IOERR_WRITE, IOERR_FSYNC, IOERR_TRUNCATE.
+        for code in [778, 1034, 1546] {
+            assert_eq!(
+                (Fault::of_codes(code, quota), Fault::of_codes(code, Errno::EIO as i32)),
+                (Fault::Full, Fault::Away)
+            );
+        }
+        for code in [5, 14, 11, IOERR_DATA] {
+            assert_eq!(Fault::of_codes(code, quota), Fault::of_code(code), "{code} has no such error behind it");
+        }
+    }
 
     #[test]
     fn codes_that_may_pass_are_told_from_those_that_last() {

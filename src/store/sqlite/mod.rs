@@ -29,15 +29,16 @@ mod vacuum;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
 };
 use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
-use fault::{classify, classify_write};
+use fault::{classify, classify_open};
 use lock::Lock;
 use reserve::Reserve;
 
@@ -54,6 +55,12 @@ const READERS: u32 = 4;
 
 /// After a checkpoint the log is cut back to this many bytes; between them it may grow.
 const JOURNAL_SIZE_LIMIT: u32 = 64 << 20;
+
+/// How long to wait before a database that could not be opened is tried again.
+const OPEN_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often the log tells of a database that cannot be opened.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
 
 /// What `PRAGMA auto_vacuum` says of a database that gives back what is empty when it is asked to.
 const INCREMENTAL: i64 = 2;
@@ -128,31 +135,60 @@ impl SqliteStore {
         let lock = tokio::task::spawn_blocking(move || Lock::take(&given, true)).await;
         let lock = lock.map_err(|error| StoreError::Failed(Arc::new(error)))??;
         let options = options.filename(lock.file());
-        let mut migrate = SqliteConnection::connect_with(&options).await.map_err(classify)?;
-        sqlx::migrate!("migrations/sqlite")
-            .run_direct(None, &mut migrate, false)
-            .await
-            .map_err(|error| StoreError::Failed(Arc::new(error)))?;
-        // Before it is closed there is another, so the log stays.
-        let mut write = writing(options.get_filename(), durability).map_err(classify_write)?;
-        // A server that was killed may have left secrets in it.
-        secrets::try_cut(&mut write);
-        migrate.close().await.map_err(classify)?;
+        let (reads, write) = when_it_can(options.get_filename(), || connect(&options, durability)).await?;
         let file = options.get_filename().to_owned();
-        let reads = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            // Opened once: later there may be no descriptor for another one.
-            .min_connections(READERS)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .connect_with(options.pragma("query_only", "ON"))
-            .await
-            .map_err(classify)?;
         let beside = file.clone();
         let reserve = tokio::task::spawn_blocking(move || Reserve::open(&beside)).await;
         let reserve = Arc::new(reserve.map_err(|error| StoreError::Failed(Arc::new(error)))?);
         Ok(Self { reads, write: Arc::new(Mutex::new(write)), file, reserve, _lock: lock })
+    }
+}
+
+/// Brings the tables up to date, and opens the connections: those that read, and the one that writes.
+async fn connect(
+    options: &SqliteConnectOptions,
+    durability: Durability,
+) -> Result<(SqlitePool, rusqlite::Connection), StoreError> {
+    let mut migrate = SqliteConnection::connect_with(options).await.map_err(classify)?;
+    let migrated = sqlx::migrate!("migrations/sqlite").run_direct(None, &mut migrate, false).await;
+    migrated.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => classify(error),
+        error => StoreError::Failed(Arc::new(error)),
+    })?;
+    // Before it is closed there is another, so the log stays.
+    let mut write = writing(options.get_filename(), durability).map_err(classify_open)?;
+    // A server that was killed may have left secrets in it.
+    secrets::try_cut(&mut write);
+    migrate.close().await.map_err(classify)?;
+    let reads = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        // Opened once: later there may be no descriptor for another one.
+        .min_connections(READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .connect_with(options.clone().pragma("query_only", "ON"))
+        .await
+        .map_err(classify)?;
+    Ok((reads, write))
+}
+
+/// Opens a database as soon as no other program has it locked, such as a backup, and there is room on its disk.
+async fn when_it_can<T, F>(file: &Path, open: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut told = None;
+    loop {
+        let error = match open().await {
+            Err(error @ (StoreError::Locked(_) | StoreError::Full(_))) => error,
+            opened => return opened,
+        };
+        if told.is_none_or(|told: Instant| told.elapsed() >= TELL_AGAIN) {
+            told = Some(Instant::now());
+            tracing::warn!(file = %file.display(), %error, "the server starts as soon as its database can be opened");
+        }
+        tokio::time::sleep(OPEN_AGAIN).await;
     }
 }
 
