@@ -60,7 +60,7 @@ pub struct Journal {
 impl Journal {
     /// What the server rendered: the cursor starts at the run's head.
     pub fn of(view: RunView) -> Self {
-        let RunView { run, frames, at: _, tally, earlier, starts } = view;
+        let RunView { run, frames, redraws, at: _, tally, earlier, starts } = view;
         let cursor = Cursor(run.head);
         let mut state = RunState { tally, earlier, starts, ..RunState::of(run) };
         let mut windows = Windows::default();
@@ -68,6 +68,7 @@ impl Journal {
             state.learn(&frame);
             windows.insert(frame);
         }
+        redraws.into_iter().for_each(|frame| windows.learn_redraw(frame));
         Self { windows, state, cursor, began: cursor, appended: 0, dropped: 0 }
     }
 
@@ -105,6 +106,11 @@ impl Journal {
             if self.windows.insert(frame) { taken += 1 } else { self.dropped += 1 }
         }
         Ok(taken)
+    }
+
+    /// Learns how rows that were asked for were drawn last, by frames that come after them.
+    pub fn learn_redraws(&mut self, frames: Vec<Frame>) {
+        frames.into_iter().for_each(|frame| self.windows.learn_redraw(frame));
     }
 
     /// Drops frames far from these seqs until the rest is within the page's budget; they can be loaded again.
@@ -160,7 +166,15 @@ mod tests {
     pub fn view(head: u64, frames: Vec<Frame>) -> RunView {
         let mut run = run();
         run.head = head;
-        RunView { run, frames, at: None, tally: Tally::default(), earlier: Vec::new(), starts: Default::default() }
+        RunView {
+            run,
+            frames,
+            redraws: Vec::new(),
+            at: None,
+            tally: Tally::default(),
+            earlier: Vec::new(),
+            starts: Default::default(),
+        }
     }
 
     fn journal(first: u64, head: u64) -> Journal {

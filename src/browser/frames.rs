@@ -17,6 +17,8 @@ const PATIENCE: u32 = 15_000;
 pub struct Answer {
     /// Each frame's JSON, in order.
     pub frames: Vec<String>,
+    /// The JSON of frames after these that rows among them show now.
+    pub redraws: Vec<String>,
     /// The last seq there is.
     pub head: u64,
     /// Where the run stands.
@@ -43,6 +45,8 @@ pub enum NoAnswer {
 #[derive(Deserialize)]
 struct Page {
     frames: Vec<Box<RawValue>>,
+    #[serde(default)]
+    redraws: Vec<Box<RawValue>>,
     head: u64,
     status: Status,
     // Not flattened: what is would be read before the frames are left as text.
@@ -61,9 +65,9 @@ pub async fn fetch_frames(run: &RunId, after: Cursor, limit: u64) -> Result<Answ
     let floor = response.headers().get("Retry-After").and_then(|header| retry_after(&header)).unwrap_or(0);
     let text = response.text().await.map_err(|_| failed)?;
     if response.ok() {
-        let Page { frames, head, status, pinned, pins } = serde_json::from_str(&text).map_err(|_| failed)?;
-        let frames = frames.iter().map(|frame| frame.get().to_owned()).collect();
-        return Ok(Answer { frames, head, status, pin: Pin { pinned, pins } });
+        let Page { frames, redraws, head, status, pinned, pins } = serde_json::from_str(&text).map_err(|_| failed)?;
+        let owned = |frames: Vec<Box<RawValue>>| frames.iter().map(|frame| frame.get().to_owned()).collect();
+        return Ok(Answer { frames: owned(frames), redraws: owned(redraws), head, status, pin: Pin { pinned, pins } });
     }
     match serde_json::from_str::<Problem>(&text).map(|problem| problem.code) {
         Ok(Code::CursorAhead) => Err(NoAnswer::Ahead),

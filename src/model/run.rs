@@ -237,11 +237,14 @@ pub struct RunFilter {
     pub before: Option<String>,
 }
 
-/// What a poll answers (CONTRACT.md, `GET /api/v1/runs/{id}/frames`). All of it is read in one transaction.
+/// What a poll answers (CONTRACT.md, `GET /api/v1/runs/{id}/frames`). All but `redraws` is read in one transaction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FramePage {
     /// Frames after the cursor, in order.
     pub frames: Vec<Frame>,
+    /// How rows of the log among these frames were drawn last, if a frame after this page does it: those frames.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redraws: Vec<Frame>,
     /// The last seq there is.
     pub head: u64,
     /// Where the run stands.
@@ -260,6 +263,9 @@ pub struct RunView {
     pub run: Run,
     /// Frames without gaps, in order: the newest, or those around `at`. None if the one in question is too large for a page.
     pub frames: Vec<Frame>,
+    /// How rows of the log among these frames were drawn last, if a frame after them does it: those frames.
+    #[serde(default)]
+    pub redraws: Vec<Frame>,
     /// The seq of the frame that was asked for.
     #[serde(default)]
     pub at: Option<u64>,

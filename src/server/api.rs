@@ -17,7 +17,7 @@ use crate::model::attempt::AttemptPage;
 use crate::model::compare::Comparison;
 use crate::model::queue::Queue;
 use crate::model::{self, Code, DatabaseUse, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
-use crate::service::{Asked, Begin, Kill, frame_page_json};
+use crate::service::{Asked, Begin, Kill};
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
@@ -196,9 +196,9 @@ pub async fn database(State(app): State<App>) -> Answer<Json<DatabaseUse>> {
 pub async fn frames(State(app): State<App>, RunPath(id): RunPath, query: QueryMap) -> Answer<Response> {
     let mut query = read_query(query)?;
     let limit = read_limit(query.remove("limit"))?;
-    let (frames, pulse, pin) = app.service.frames(&id, query.get("after").map(String::as_str), limit).await?;
+    let page = app.service.frames(&id, query.get("after").map(String::as_str), limit).await?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, frame_page_json(&frames, pulse, pin)).into_response())
+    Ok((headers, page.to_json()).into_response())
 }
 
 /// `GET /api/v1/runs/{id}/log`: the text of all log frames up to now, page by page, so that a long one takes no memory.

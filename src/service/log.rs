@@ -14,8 +14,7 @@ impl Service {
     /// # Errors
     /// As [`Service::frames`].
     pub async fn settled(&self, id: &str, after: u64, limit: u32) -> Result<(Vec<Record>, u64), Problem> {
-        let (run, _) = self.find(id).await?;
-        let (frames, ..) = self.frames(id, Some(&after.to_string()), Some(limit)).await?;
+        let (run, frames, _) = self.frames_after(id, Some(&after.to_string()), Some(limit)).await?;
         let until = frames.last().map_or(after, |frame| frame.seq);
         Ok(settle(&*self.store, run, frames, after, until).await?)
     }

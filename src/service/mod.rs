@@ -7,6 +7,7 @@ mod compare;
 mod forms;
 mod hooks;
 mod log;
+mod page;
 mod queue;
 mod retention;
 mod review;
@@ -25,11 +26,12 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::journal::{Form, Journal, Reader, WriteError};
-use crate::model::{
-    Code, Cursor, Offer, Pin, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status,
-};
+use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
 use crate::pipelines::{Catalog, Projects};
 use crate::store::{Change, Committed, Guard, Pulse, RunKey, Store, StoreError, View, ViewPart, Write};
+
+pub use page::Page;
+use page::last_redraws;
 
 /// Runs a page of the list holds if nothing else is asked for, and the most that may be asked for.
 const LIST: (u32, u32) = (50, 200);
@@ -204,28 +206,10 @@ impl Service {
         let part = ViewPart { rows: TAIL, bytes: VIEW_BYTES, at };
         let View { run, frames, tally, earlier, starts } =
             self.store.view(&id, &part).await?.ok_or_else(|| no_run(id.as_str()))?;
-        let frames = frames.iter().map(Record::to_frame).collect();
-        Ok(RunView { run, frames, at, tally, earlier, starts })
-    }
-
-    /// The poll: frames after a cursor. Changes nothing.
-    ///
-    /// # Errors
-    /// [`Code::RunNotFound`], [`Code::BadCursor`], [`Code::CursorAhead`], [`Code::BadRequest`] for a limit out of bounds;
-    /// the database's own.
-    pub async fn frames(
-        &self,
-        id: &str,
-        after: Option<&str>,
-        limit: Option<u32>,
-    ) -> Result<(Vec<Record>, Pulse, Pin), Problem> {
-        let cursor = Cursor::of_stream(None, after)?;
-        let limit = bounded(limit, POLL)?;
-        let (key, _) = self.find(id).await?;
-        let (frames, pulse) = self.store.frames(key, cursor.0, limit).await?;
-        cursor.within(pulse.head)?;
-        let pin = self.store.pin(key).await?.ok_or_else(|| no_run(id))?;
-        Ok((frames, pulse, pin))
+        let (key, _) = self.find(run.id.as_str()).await?;
+        let (frames, redraws) = last_redraws(&*self.store, key, frames).await?;
+        let read = |records: Vec<Record>| records.iter().map(Record::to_frame).collect();
+        Ok(RunView { run, frames: read(frames), redraws: read(redraws), at, tally, earlier, starts })
     }
 
     /// A reader of a run's journal that gives frames in this form, and where the journal stood. Starts nothing.
@@ -309,50 +293,4 @@ fn left(committed: Committed, id: &str) -> Result<Run, Problem> {
 /// A change of a run that stands where `pulse` says.
 fn write(run: RunKey, pulse: Pulse, change: Change) -> Write {
     Write::new(run, Guard::Standing(pulse.status, pulse.attempt), change)
-}
-
-/// The answer to a poll as JSON, built from stored text: replaying a journal parses nothing.
-pub fn frame_page_json(frames: &[Record], pulse: Pulse, pin: Pin) -> String {
-    let mut out = String::with_capacity(64 + frames.iter().map(|frame| frame.data.len() + 128).sum::<usize>());
-    out.push_str("{\"frames\":[");
-    for (index, frame) in frames.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        frame.write_json(&mut out);
-    }
-    let Pulse { head, status, .. } = pulse;
-    let (active, Pin { pinned, pins }) = (status.is_active(), pin);
-    out.push_str(&format!(
-        "],\"head\":{head},\"status\":\"{status}\",\"active\":{active},\"pinned\":{pinned},\"pins\":{pins}}}"
-    ));
-    out
-}
-
-/// That [`frame_page_json`] writes what [`FramePage`] reads.
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{FramePage, Timestamp};
-
-    #[test]
-    fn the_polls_answer_reads_as_the_model_has_it() {
-        let frame = |seq| Record {
-            seq,
-            ts: Timestamp(0),
-            attempt: 1,
-            phase: Some("scanning".into()),
-            kind: "token".into(),
-            data: r#"{"text":"a\"\n"}"#.into(),
-        };
-        let pulse = Pulse { head: 9, status: Status::Running, attempt: 1 };
-        for count in 0..3 {
-            let frames: Vec<Record> = (1..=count).map(frame).collect();
-            let page: FramePage =
-                serde_json::from_str(&frame_page_json(&frames, pulse, Pin { pinned: true, pins: 3 })).unwrap();
-            assert_eq!(page.frames, frames.iter().map(Record::to_frame).collect::<Vec<_>>());
-            assert_eq!((page.head, page.status, page.active), (9, Status::Running, true));
-            assert_eq!(page.pin, Pin { pinned: true, pins: 3 });
-        }
-    }
 }

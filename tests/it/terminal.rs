@@ -270,3 +270,23 @@ async fn redraws_do_not_slow_other_output_down() {
     assert!(frames < 100_030, "{frames} frames");
     tokio::time::timeout(Duration::from_secs(60), server.get(&format!("/runs/{id}"))).await.unwrap();
 }
+
+#[tokio::test]
+async fn page_of_frames_has_the_last_redraws_of_its_rows() {
+    let world = World::new();
+    world.phase("bar", "printf '10%%'; until [ -e go ]; do sleep 0.05; done; printf '\\r20%%\\n'; echo next", "");
+    let server = world.serve();
+    let id = server.start(&world, "bar").await;
+    server.until_line(&id, "10%").await;
+    std::fs::write(world.project().join("go"), "").unwrap();
+    server.until_status(&id, "completed").await;
+    let frames = server.frames(&id).await;
+    let of = |line: &str| frames.iter().find(|frame| frame["data"]["line"] == line).unwrap();
+    let (row, redraw) = (of("10%"), of("20%"));
+    assert_eq!(redraw["data"]["replaces"], row["seq"]);
+    let path = format!("/api/v1/runs/{id}/frames?after={}&limit=1", row["seq"].as_u64().unwrap() - 1);
+    let page = server.get_json(&path).await;
+    assert_eq!((&page["frames"][0], &page["redraws"][0]), (row, redraw), "{page}");
+    let whole = server.get_json(&format!("/api/v1/runs/{id}/frames?after=0")).await;
+    assert_eq!(whole.get("redraws"), None, "they are among the frames: {whole}");
+}

@@ -65,7 +65,15 @@ impl Tab {
         (run.head, run.attempt) = (head, 1 + (head / 50_000) as u32);
         let frames = (head.saturating_sub(199).max(1)..=head).map(frame).collect();
         let tally = Default::default();
-        let view = RunView { run, frames, at: None, tally, earlier: Vec::new(), starts: Default::default() };
+        let view = RunView {
+            run,
+            frames,
+            redraws: Vec::new(),
+            at: None,
+            tally,
+            earlier: Vec::new(),
+            starts: Default::default(),
+        };
         let mut viewport = Viewport::new(METRICS, head);
         viewport.resize(VIEW);
         let mut tab = Self {

@@ -43,6 +43,17 @@ struct Slot {
     is_abridged: bool,
 }
 
+impl Slot {
+    fn of(frame: Frame) -> Self {
+        let bytes = weight::of(&frame);
+        if bytes <= MAX_FRAME_BYTES {
+            return Self { frame: Arc::new(frame), bytes, is_abridged: false };
+        }
+        let frame = weight::abridge(frame);
+        Self { bytes: weight::of(&frame), frame: Arc::new(frame), is_abridged: true }
+    }
+}
+
 /// The frames of [`WINDOW_ROWS`] rows, as far as they are held.
 #[derive(Clone, Debug, PartialEq)]
 struct Window {
@@ -73,6 +84,8 @@ pub struct Windows {
     bytes: usize,
     revision: u64,
     redraws: Redraws,
+    /// The newest redraw that is known of a held row, by the row's seq. Its own window may be far away, and not held.
+    latest: BTreeMap<u64, Slot>,
 }
 
 impl Windows {
@@ -103,14 +116,14 @@ impl Windows {
         Some(index * WINDOW_ROWS + place as u64 + 1)
     }
 
-    /// The frame of this seq, if it is held. Its texts may be cut: see [`Windows::is_abridged`].
+    /// The frame of this seq, if it is held. Its texts may be cut.
     pub fn get(&self, seq: u64) -> Option<&Arc<Frame>> {
         self.slot(seq).map(|slot| &slot.frame)
     }
 
-    /// Whether the frame of this seq is held with its texts cut, because they are larger than a row shows.
-    pub fn is_abridged(&self, seq: u64) -> bool {
-        self.slot(seq).is_some_and(|slot| slot.is_abridged)
+    /// Whether a row shows a frame with its texts cut, because they are larger than a row shows.
+    pub fn is_abridged(&self, row: u64) -> bool {
+        self.slot_shown_in(row).is_some_and(|slot| slot.is_abridged)
     }
 
     fn slot(&self, seq: u64) -> Option<&Slot> {
@@ -125,9 +138,31 @@ impl Windows {
         slots.map(|slot| &slot.frame).filter(move |frame| seqs.contains(&frame.seq))
     }
 
-    /// The frame that shows in a row: of those that were drawn anew there, the last one that is held. `None` if none is held.
+    /// The frame that shows in a row: of those that were drawn anew there, the last one that is known. `None` if the row is not held.
+    /// Its texts may be cut: see [`Windows::is_abridged`].
     pub fn shown_in(&self, row: u64) -> Option<&Arc<Frame>> {
-        self.get(self.redraws.shown_in(row).unwrap_or(row))
+        self.slot_shown_in(row).map(|slot| &slot.frame)
+    }
+
+    fn slot_shown_in(&self, row: u64) -> Option<&Slot> {
+        let held = self.slot(self.redraws.shown_in(row).unwrap_or(row))?;
+        let latest = self.latest.get(&row).filter(|latest| latest.frame.seq > held.frame.seq);
+        Some(latest.unwrap_or(held))
+    }
+
+    /// Learns how a held row was drawn last, by a frame that need not be held itself.
+    pub fn learn_redraw(&mut self, frame: Frame) {
+        if let Some(row) = replaced_by(&frame) {
+            self.note_redraw(row, &Slot::of(frame));
+        }
+    }
+
+    fn note_redraw(&mut self, row: u64, slot: &Slot) {
+        let is_newer = self.latest.get(&row).is_none_or(|known| known.frame.seq < slot.frame.seq);
+        if is_newer && self.is_held(row) {
+            self.latest.insert(row, slot.clone());
+            self.revision += 1;
+        }
     }
 
     /// The row in which the frame of this seq shows.
@@ -156,11 +191,9 @@ impl Windows {
         let window = self.windows.entry(index).or_insert_with(Window::new);
         let Some(slot) = window.slots.get_mut(place).filter(|slot| slot.is_none()) else { return false };
         let (seq, replaced) = (frame.seq, replaced_by(&frame));
-        let bytes = weight::of(&frame);
-        let is_abridged = bytes > MAX_FRAME_BYTES;
-        let frame = if is_abridged { weight::abridge(frame) } else { frame };
-        let bytes = if is_abridged { weight::of(&frame) } else { bytes };
-        *slot = Some(Slot { frame: Arc::new(frame), bytes, is_abridged });
+        let taken = Slot::of(frame);
+        let bytes = taken.bytes;
+        *slot = Some(taken.clone());
         window.held += 1;
         window.bytes += bytes;
         self.held += 1;
@@ -169,6 +202,11 @@ impl Windows {
         self.redraws.set_loaded(seq, true);
         if let Some(replaced) = replaced {
             self.redraws.insert(seq, replaced, self.is_held(replaced));
+            self.note_redraw(replaced, &taken);
+        } else if let Some(last) = self.redraws.shown_in(seq).filter(|last| *last != seq)
+            && let Some(last) = self.slot(last).cloned()
+        {
+            self.note_redraw(seq, &last);
         }
         true
     }
@@ -244,7 +282,10 @@ impl Windows {
                 self.held -= window.held;
                 self.bytes -= window.bytes;
                 self.revision += 1;
-                window.slots.iter().flatten().for_each(|slot| self.redraws.remove(slot.frame.seq));
+                for slot in window.slots.iter().flatten() {
+                    self.redraws.remove(slot.frame.seq);
+                    self.latest.remove(&slot.frame.seq);
+                }
             }
         }
         if self.is_over(budget) {
@@ -263,6 +304,7 @@ impl Windows {
                 let seq = index * WINDOW_ROWS + place + 1;
                 if !keep.contains(&seq) && window.remove(place as usize).is_some() {
                     self.redraws.remove(seq);
+                    self.latest.remove(&seq);
                 }
             }
         }

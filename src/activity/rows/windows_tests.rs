@@ -55,6 +55,28 @@ fn redrawn_rows_show_their_last_frame_and_take_no_more_rows() {
 }
 
 #[test]
+fn row_shows_its_newest_redraw_though_that_is_far_away() {
+    let shown = |held: &Windows, row| held.shown_in(row).map(|frame| frame.seq);
+    let mut held = windows(1..=20);
+    held.learn_redraw(redraw(90_000, 5));
+    assert_eq!((shown(&held, 5), held.len(), held.get(90_000)), (Some(90_000), 20, None));
+    held.learn_redraw(redraw(80_000, 5));
+    assert_eq!(shown(&held, 5), Some(90_000), "an older one changes nothing");
+    held.insert(redraw(25, 5));
+    assert_eq!((shown(&held, 5), held.row_of(25)), (Some(90_000), 5), "nor does an older one that is held");
+    held.insert(redraw(95_000, 5));
+    held.trim(&(1..20), Budget { rows: 21, bytes: usize::MAX });
+    assert_eq!((held.get(95_000), shown(&held, 5)), (None, Some(95_000)), "known, though it was let go");
+    // Rows that are let go forget it; they are told again when they are loaded.
+    held.trim(&(10..20), Budget { rows: 10, bytes: usize::MAX });
+    assert_eq!(shown(&held, 5), None);
+    held.insert(log(5));
+    assert_eq!(shown(&held, 5), Some(5));
+    held.learn_redraw(redraw(95_000, 6));
+    assert_eq!(shown(&held, 6), None, "of a row that is not held nothing is known");
+}
+
+#[test]
 fn windows_far_from_the_view_are_dropped_first() {
     let mut held = windows(1..=5000);
     held.trim(&(2100..2140), Budget { rows: 1500, bytes: usize::MAX });

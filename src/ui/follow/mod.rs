@@ -122,7 +122,7 @@ impl Follow {
         self.version.track();
         self.journal.with_value(|journal| {
             let windows = journal.windows();
-            windows.shown_in(seq).map(|frame| (Arc::clone(frame), !windows.is_abridged(frame.seq)))
+            windows.shown_in(seq).map(|frame| (Arc::clone(frame), !windows.is_abridged(seq)))
         })
     }
 

@@ -116,13 +116,16 @@ impl Engine {
     }
 
     /// Takes the frames that a request brought.
-    fn take_rows(&self, seqs: &Range<u64>, frames: Option<Vec<Frame>>, floor_ms: u64) {
+    fn take_rows(&self, seqs: &Range<u64>, frames: Option<Vec<Frame>>, redraws: Vec<Frame>, floor_ms: u64) {
         let count = frames.as_ref().map_or(0, |frames| frames.len() as u64);
         let taken = frames.filter(|frames| !frames.is_empty()).and_then(|frames| {
             self.follow.journal.try_update_value(|journal| journal.insert(seqs, frames)).and_then(Result::ok)
         });
         match taken {
-            Some(_) => self.rows.loads.borrow_mut().succeed(seqs, count),
+            Some(_) => {
+                self.follow.journal.try_update_value(|journal| journal.learn_redraws(redraws));
+                self.rows.loads.borrow_mut().succeed(seqs, count);
+            }
             None => self.rows.loads.borrow_mut().fail(seqs, steady(), floor_ms),
         }
     }
@@ -131,14 +134,14 @@ impl Engine {
 async fn fetch(weak: &Weak<Engine>, seqs: Range<u64>) {
     let Some(run) = weak.upgrade().map(|engine| engine.run.clone()) else { return };
     let answer = fetch_frames(&run, Cursor(seqs.start - 1), seqs.end - seqs.start).await;
-    let (frames, floor_ms) = match answer {
-        Ok(answer) => (read(answer.frames).await, 0),
-        Err(NoAnswer::Failed { floor }) => (None, floor),
+    let (frames, redraws, floor_ms) = match answer {
+        Ok(answer) => (read(answer.frames).await, read(answer.redraws).await, 0),
+        Err(NoAnswer::Failed { floor }) => (None, None, floor),
         // The live side sees the same and deals with it.
-        Err(NoAnswer::Ahead | NoAnswer::Gone) => (None, 0),
+        Err(NoAnswer::Ahead | NoAnswer::Gone) => (None, None, 0),
     };
     let Some(engine) = weak.upgrade() else { return };
-    engine.take_rows(&seqs, frames, floor_ms);
+    engine.take_rows(&seqs, frames, redraws.unwrap_or_default(), floor_ms);
     engine.show();
     engine.load();
 }
