@@ -83,7 +83,10 @@ impl Worker {
                     CommandEvent::Gone => return (left, stuck),
                     CommandEvent::Left(processes) => left = Some(processes),
                     CommandEvent::Stuck(processes) => stuck = Some(processes),
-                    CommandEvent::NotStarted(_) | CommandEvent::Ended(_) | CommandEvent::Signalled(_) => {}
+                    CommandEvent::NotStarted(_)
+                    | CommandEvent::Waits(_)
+                    | CommandEvent::Ended(_)
+                    | CommandEvent::Signalled(_) => {}
                 },
                 () = self.grace_ends(kill_at), if !is_killed => {
                     is_killed = true;

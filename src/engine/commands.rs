@@ -61,6 +61,8 @@ pub trait RunningCommand: Send {
 pub enum CommandEvent {
     /// It could not be started, for this reason.
     NotStarted(String),
+    /// It is not started yet: the system is short of something, as this says.
+    Waits(String),
     /// It has ended. Others that it started may still be there.
     Ended(Exit),
     /// The whole service was sent a signal that asks it to end, and so was the command.

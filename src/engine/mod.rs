@@ -24,6 +24,7 @@ mod redraw;
 mod report;
 mod secrets;
 mod shortage;
+mod spawn;
 pub mod supervisor;
 mod sweep;
 mod tries;

@@ -16,8 +16,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::commands::{Output, Outputs};
 use crate::model::{LogStream, OutputMode};
 
-/// The size of every pseudo-terminal, in characters. Fixed, so that the same command prints the same lines each time.
-pub const TERMINAL_SIZE: (u16, u16) = (120, 40);
+/// The size of every pseudo-terminal, in characters: as many rows as the screen has that reads it, so that both agree where a row is. Fixed, so
+/// that the same command prints the same lines each time.
+pub const TERMINAL_SIZE: (u16, u16) = (120, crate::terminal::ROWS as u16);
 
 /// What a command on a pseudo-terminal finds in `TERM`.
 pub const TERMINAL_TYPE: &str = "xterm-256color";

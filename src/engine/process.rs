@@ -155,6 +155,7 @@ impl Process {
     fn heed(&mut self, report: Report) -> CommandEvent {
         match report {
             Report::NotStarted(reason) => CommandEvent::NotStarted(reason),
+            Report::Waits(reason) => CommandEvent::Waits(reason),
             Report::Ended(exit) => {
                 if !self.left.is_empty() && exit.code == 0 {
                     // What it has printed itself is read to its end; what it leaves behind goes on printing.

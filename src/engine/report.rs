@@ -13,6 +13,8 @@ const NAMED: usize = 20;
 pub enum Report {
     /// The command could not be started, for this reason.
     NotStarted(String),
+    /// The command is not started yet: the system is short of something, as this says.
+    Waits(String),
     /// The command itself has ended. Others that it started may still be there.
     Ended(Exit),
     /// The supervisor got a signal that asks for the end: somebody stops the whole service.

@@ -180,7 +180,10 @@ impl Worker {
                     CommandEvent::Gone => return Ok(exit),
                     CommandEvent::Ended(ended) => exit = Some(ended),
                     CommandEvent::NotStarted(reason) => return Err(std::io::Error::other(reason)),
-                    CommandEvent::Signalled(_) | CommandEvent::Left(_) | CommandEvent::Stuck(_) => {}
+                    CommandEvent::Waits(_)
+                    | CommandEvent::Signalled(_)
+                    | CommandEvent::Left(_)
+                    | CommandEvent::Stuck(_) => {}
                 }
             }
         };

@@ -16,13 +16,13 @@ use crate::model::kinds::Failure;
 use crate::store::{Change, NewFrame};
 
 /// How long to wait before the second try; each wait is twice the one before.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// The longest wait between two tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a shortage lasts before the journal tells of it.
-const TELL_AFTER: Duration = Duration::from_secs(1);
+pub(super) const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// An error that may be one of the system's shortages.
 pub(super) trait MayPass: Display {
@@ -73,12 +73,7 @@ impl Worker {
             };
             if !is_told && began.elapsed() >= TELL_AFTER {
                 is_told = true;
-                tracing::warn!(run = self.lease.run.0, %error, "{what}");
-                let message = format!("{what}: {error}. It goes on as soon as the system has what it needs");
-                let failure = Failure { code: "system_shortage".to_owned(), message, retryable: true };
-                let mut write = self.write(Change::None);
-                write.frames.push(NewFrame::now(phase.cloned(), &Body::Error(failure)));
-                self.shared.journal.write(write).await?;
+                self.tell_shortage(phase, what, &error.to_string()).await?;
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -87,5 +82,20 @@ impl Worker {
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
+    }
+
+    /// Journals that something waits for the system. `what` says what waits.
+    pub(super) async fn tell_shortage(
+        &self,
+        phase: Option<&Arc<str>>,
+        what: &str,
+        error: &str,
+    ) -> Result<(), WriteError> {
+        tracing::warn!(run = self.lease.run.0, %error, "{what}");
+        let message = format!("{what}: {error}. It goes on as soon as the system has what it needs");
+        let failure = Failure { code: "system_shortage".to_owned(), message, retryable: true };
+        let mut write = self.write(Change::None);
+        write.frames.push(NewFrame::now(phase.cloned(), &Body::Error(failure)));
+        self.shared.journal.write(write).await.map(drop)
     }
 }

@@ -26,6 +26,7 @@ use super::ending::{Ending, Request, Then};
 use super::memory::killed_for_lack_of_memory;
 use super::process_table::{ProcessInfo, Sent, descendants, look_up, send};
 use super::report::{Exit, Processes, Report, Signalled};
+use super::spawn::{NotSpawned, spawn_when_it_can};
 use crate::model::kinds::ProcessName;
 
 /// Byte from the server: ask all processes to end (SIGTERM).
@@ -115,7 +116,7 @@ impl Supervisor {
             .map_err(|error| format!("cannot block signals: {error}"))?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let signals = SignalFd::with_flags(&watched, flags).map_err(|error| format!("cannot read signals: {error}"))?;
-        let leash = leash.try_clone().map_err(|error| format!("cannot hold the leash: {error}"))?;
+        let mut leash = leash.try_clone().map_err(|error| format!("cannot hold the leash: {error}"))?;
         if let Some(limit) = args.open_files
             && let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
         {
@@ -128,7 +129,11 @@ impl Supervisor {
         shell.args(["-c", &args.command]).stdin(Stdio::null());
         in_own_session(&mut shell, args.terminal, before);
         die_with_parent(&mut shell);
-        let child = shell.spawn().map_err(|error| not_started(&error))?;
+        let short = |leash: &mut UnixStream, error: &std::io::Error| tell(leash, &Report::Waits(not_started(error)));
+        let child = spawn_when_it_can(&mut leash, || shell.spawn(), short).map_err(|error| match error {
+            NotSpawned::Failed(error) => not_started(&error),
+            NotSpawned::Unwanted => "its end was asked for before the system could start it".to_owned(),
+        })?;
         Ok(Self {
             leash,
             is_held: true,

@@ -14,7 +14,7 @@ use super::report::{Exit, Processes};
 use super::shortage::Waited;
 use super::verdict::Ended;
 use super::worker::Worker;
-use crate::journal::WriteError;
+use crate::journal::{Health, WriteError};
 use crate::model::kinds::Notice;
 use crate::model::{Body, PhaseSpec};
 use crate::store::{Change, NewFrame};
@@ -79,7 +79,7 @@ impl Worker {
                 background: spec.background,
             }))
         };
-        let (mut process, outputs) = match self.when_it_can(Some(name), "the phase waits to be started", start).await? {
+        let (mut process, outputs) = match self.when_it_can(Some(name), STARTS_LATER, start).await? {
             Waited::Done(Ok(started)) => started,
             Waited::Done(Err(error)) => return Ok((Ended::NotStarted(error), Told::default())),
             Waited::Stopped => return Ok((Ended::Stopped, Told::default())),
@@ -89,7 +89,7 @@ impl Worker {
         tokio::pin!(journaled);
         let mut journaled = Journaled::Reading(journaled);
         let mut course = Course::default();
-        let early = self.run_to_end(spec, &mut *process, &mut course, &mut journaled).await?;
+        let early = self.run_to_end(spec, name, &mut *process, &mut course, &mut journaled).await?;
         if early.is_some() {
             self.end_command(&mut *process, &mut course, &mut journaled).await?;
         }
@@ -111,16 +111,12 @@ impl Worker {
     async fn run_to_end(
         &self,
         spec: &PhaseSpec,
+        name: &Arc<str>,
         process: &mut dyn RunningCommand,
         course: &mut Course,
         journaled: &mut Journaled<'_, impl Future<Output = Result<(), WriteError>>>,
     ) -> Result<Option<Ended>, WriteError> {
-        let timeout = async {
-            match spec.timeout_ms {
-                Some(limit) => tokio::time::sleep(Duration::from_millis(limit)).await,
-                None => std::future::pending().await,
-            }
-        };
+        let timeout = time_is_up(spec.timeout_ms.map(Duration::from_millis), self.shared.journal.health());
         tokio::pin!(timeout);
         loop {
             // Once it has ended, that counts; what it left behind is ended within a moment.
@@ -129,6 +125,7 @@ impl Worker {
                 event = process.next_event() => match event {
                     CommandEvent::Gone => return Ok(None),
                     CommandEvent::Signalled(signalled) if runs => return Ok(Some(Ended::Signalled(signalled))),
+                    CommandEvent::Waits(reason) => self.tell_shortage(Some(name), STARTS_LATER, &reason).await?,
                     event => {
                         course.heed(event);
                         if spec.background && course.exit.is_some_and(|exit| exit.code == 0) {
@@ -174,6 +171,24 @@ impl Worker {
     }
 }
 
+/// What the journal says of a command that the system cannot start yet.
+const STARTS_LATER: &str = "the phase waits to be started";
+
+/// How often a phase with a time limit looks whether the database takes writes.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Waits until a phase has run for as long as it may. Time in which the database takes no writes does not count: the command may
+/// stand still all that time, since nobody takes what it prints.
+async fn time_is_up(limit: Option<Duration>, health: &Health) {
+    let Some(mut left) = limit else { return std::future::pending().await };
+    while !left.is_zero() {
+        let began = Instant::now();
+        tokio::time::sleep(left.min(LOOK)).await;
+        let waited = health.waited().map_or(Duration::ZERO, |(_, waited)| waited);
+        left = left.saturating_sub(began.elapsed().saturating_sub(waited));
+    }
+}
+
 /// What has happened to a command.
 #[derive(Debug, Default)]
 struct Course {
@@ -191,7 +206,7 @@ impl Course {
             CommandEvent::Left(left) => self.left = Some(left),
             CommandEvent::Stuck(stuck) => self.stuck = Some(stuck),
             // It is ended already.
-            CommandEvent::Signalled(_) | CommandEvent::Gone => {}
+            CommandEvent::Waits(_) | CommandEvent::Signalled(_) | CommandEvent::Gone => {}
         }
     }
 }

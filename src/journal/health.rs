@@ -124,7 +124,7 @@ impl Health {
     }
 
     /// What the writer waits for, and for how long it has.
-    pub(super) fn waited(&self) -> Option<(OutageKind, Duration)> {
+    pub(crate) fn waited(&self) -> Option<(OutageKind, Duration)> {
         let now = self.now();
         self.with(|state| state.condition.waited(now))
     }

@@ -106,6 +106,45 @@ async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
 }
 
 #[tokio::test]
+async fn server_starts_once_its_database_is_unlocked() {
+    let world = World::new();
+    world.pipeline("short", &["echo here"]);
+    world.serve().terminate().await;
+    let locked = lock(&world).await;
+    let server = std::thread::scope(|scope| {
+        // It says where it serves, and is waited for, only once it has its database.
+        let starts = scope.spawn(|| world.serve_logged(&[], &[]));
+        while !world.log().contains("as soon as its database can be opened") {
+            assert!(!starts.is_finished(), "{}", world.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(!starts.is_finished());
+        drop(locked);
+        starts.join().unwrap()
+    });
+    let id = server.start(&world, "short").await;
+    server.until_status(&id, "completed").await;
+}
+
+#[tokio::test]
+async fn phase_that_waits_for_the_database_does_not_time_out() {
+    let world = World::new();
+    // More than waits in memory: the command stands still while nobody takes what it prints.
+    let command = "until [ -e go ]; do sleep 0.05; done; for i in $(seq 1 64); do head -c 32000 /dev/zero | tr '\\0' x; echo; done";
+    world.phase("slow", command, "timeout = \"10s\"");
+    let server = world.serve();
+    let id = server.start(&world, "slow").await;
+    until("the phase has begun", async || (server.run(&id).await["phase"] == "phase1").then_some(())).await;
+    let locked = lock(&world).await;
+    std::fs::write(world.file("go"), "").unwrap();
+    until_outage(&server).await;
+    tokio::time::sleep(LONG).await;
+    locked.close().await.unwrap();
+    server.until_status(&id, "completed").await;
+    assert_eq!(server.lines(&id).await.len(), 64);
+}
+
+#[tokio::test]
 async fn last_lines_of_a_command_that_ends_during_a_lock_are_kept() {
     let world = World::new();
     // More than waits in memory, and then the end.

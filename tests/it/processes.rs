@@ -1,5 +1,6 @@
 //! The processes of a phase: what they print in which order, what they leave behind, how they end.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ read -r line || echo end of input
     let lines = log(&server, &id).await;
     assert!(lines.iter().all(|(stream, _)| stream == "output"), "{lines:?}");
     let lines: Vec<_> = lines.iter().map(|(_, line)| line.as_str()).collect();
-    let expected = ["terminal", "no input", "40 120", "xterm-256color", "one", "two", "three"];
+    let expected = ["terminal", "no input", "50 120", "xterm-256color", "one", "two", "three"];
     assert_eq!(lines[..expected.len()], expected, "{lines:?}");
     assert_eq!(lines.last(), Some(&"end of input"));
 }
@@ -383,4 +384,37 @@ async fn a_process_of_somebody_else_is_named_and_blocks_no_worker() {
     let next = server.start(&world, "next").await;
     server.until_status(&next, "completed").await;
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+/// A user of the machine who has no process but the one that the test starts.
+const LONELY: &str = "54321";
+
+/// FIELD.md C: what the system has too little of for a moment delays a phase and does not fail it.
+#[tokio::test]
+async fn shell_that_the_system_has_no_process_for_is_started_later() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can become a user with a limit of one process");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Where that user can read it, whatever the folders above are like.
+    let program = folder.path().join("runtrail");
+    std::fs::copy(env!("CARGO_BIN_EXE_runtrail"), &program).unwrap();
+    let (leash, its_leash) = std::os::unix::net::UnixStream::pair().unwrap();
+    leash.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let mut supervisor = std::process::Command::new("prlimit");
+    supervisor.args(["--nproc=1:", "setpriv", "--reuid", LONELY, "--regid", LONELY, "--clear-groups"]);
+    supervisor.arg(&program).args(["supervise", "--", "echo started"]).current_dir("/");
+    supervisor.stdin(std::os::fd::OwnedFd::from(its_leash)).stdout(std::process::Stdio::piped());
+    let supervisor = supervisor.spawn().unwrap();
+    let mut reports = BufReader::new(leash).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let waits = reports.next().unwrap();
+    assert!(waits["waits"].as_str().unwrap().contains("Resource temporarily unavailable"), "{waits}");
+    // The limits of a user's processes are that user's to raise, also where root may not.
+    let mut more = std::process::Command::new("setpriv");
+    more.args(["--reuid", LONELY, "--regid", LONELY, "--clear-groups", "prlimit", "--nproc=100:"]);
+    assert!(more.args(["--pid", &supervisor.id().to_string()]).status().unwrap().success());
+    assert_eq!(reports.next().unwrap()["ended"]["code"], 0);
+    assert_eq!(supervisor.wait_with_output().unwrap().stdout, b"started\n");
 }
