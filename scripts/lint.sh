@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Looks the code over without running it; warnings are errors.
 #
-#   scripts/lint.sh [scripts|format|server|page]…     all of them if none is named
+#   scripts/lint.sh [scripts|format|server|page|supply]…     all of them if none is named
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -35,10 +35,39 @@ lint_page() (
   cargo clippy --features hydrate --lib --target "$WASM" -- -D warnings
 )
 
-[ $# -gt 0 ] || set -- scripts format server page
+# Advisories, licenses, sources and bans of the crates, and the advisories of the npm packages.
+lint_supply() {
+  setup lint
+  setup_supply
+  "$(find_tool cargo-deny "$CARGO_DENY")/cargo-deny" --log-level warn check --disable-fetch --hide-inclusion-graph
+  local folder
+  for folder in end2end style tests/samples; do
+    audit_npm "$folder"
+  done
+}
+
+# audit_npm FOLDER: asks the registry for advisories of high severity about what the folder installs. That a registry knows none is said.
+audit_npm() {
+  local copy answer
+  copy=$(mktemp -d)
+  cp "$1"/package*.json "$copy"
+  if [ ! -e "$copy/package-lock.json" ]; then
+    npm install --prefix "$copy" --package-lock-only --ignore-scripts --silent || true
+  fi
+  if ! answer=$(npm audit --prefix "$copy" --audit-level=high 2>&1); then
+    if grep -q '^Severity: ' <<<"$answer"; then
+      printf '%s\n' "$answer" >&2
+      fail "npm packages of $1 have known faults: update them."
+    fi
+    say "npm packages of $1: not audited, the registry does not answer"
+  fi
+  rm -rf "$copy"
+}
+
+[ $# -gt 0 ] || set -- scripts format server page supply
 for part in "$@"; do
   case $part in
-    scripts | format | server | page) timed "lint: $part" "lint_$part" ;;
-    *) fail "scripts/lint.sh knows no part '$part': name scripts, format, server or page." ;;
+    scripts | format | server | page | supply) timed "lint: $part" "lint_$part" ;;
+    *) fail "scripts/lint.sh knows no part '$part': name scripts, format, server, page or supply." ;;
   esac
 done

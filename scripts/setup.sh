@@ -12,6 +12,7 @@ set -euo pipefail
 . scripts/setup/npm.sh
 . scripts/setup/chromium.sh
 . scripts/setup/samples.sh
+. scripts/setup/supply.sh
 . scripts/setup/proxies.sh
 . scripts/setup/system.sh
 . scripts/setup/terminal.sh
