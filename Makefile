@@ -1,6 +1,6 @@
 # Each target does all the set-up it needs and skips what is there; what it does is in scripts/.
 
-.PHONY: help run build test bench fuzz nightly lint fmt setup clean-data
+.PHONY: help run build release test bench fuzz nightly lint fmt setup clean-data
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -10,6 +10,9 @@ run: ## Serve the dashboard with a sample project on 127.0.0.1:3000 (or ADDR)
 
 build: ## Build the one self-contained program, target/release/runtrail
 	@scripts/build.sh
+
+release: ## Make a release in target/dist: program, SBOM, checksums, signature by RELEASE_KEY
+	@scripts/release.sh
 
 test: ## Run every test: Rust's, then the browser's over the release build
 	@scripts/test.sh

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::security_txt::contact;
 use crate::model::notify::check_address;
 use crate::model::{BasePath, Retention};
 use crate::store::Durability;
@@ -90,6 +91,11 @@ pub struct ServeArgs {
     /// Name that the server is reached by, beside its address and localhost; repeat it, or separate by commas, for several.
     #[arg(long, env = "RUNTRAIL_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     pub allow_host: Vec<String>,
+
+    /// Where to report a fault in security, such as mailto:security@example.com: served as /.well-known/security.txt. Repeat it, or
+    /// separate by commas, for several.
+    #[arg(long, env = "RUNTRAIL_SECURITY_CONTACT", value_name = "URI", value_delimiter = ',', value_parser = contact)]
+    pub security_contact: Vec<String>,
 }
 
 impl ServeArgs {

@@ -18,6 +18,7 @@ mod pages;
 mod problem;
 mod refusals;
 mod router;
+mod security_txt;
 mod stream;
 mod triggers;
 pub mod vacuum;
@@ -207,7 +208,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         token: args.token,
         secure: public.is_some_and(|url| url.starts_with("https://")),
     };
-    let router = guard::protect(router::router(app, addr), Arc::new(guard::Guard::new(guard)?));
+    let security_txt = security_txt::routes(args.security_contact, args.public_url.clone());
+    let router = router::router(app, addr).merge(security_txt);
+    let router = guard::protect(router, Arc::new(guard::Guard::new(guard)?));
     let router = mount::below(base::current(), router);
 
     // Not before it is sure that this server serves.

@@ -342,3 +342,17 @@ async fn the_server_says_how_it_is() {
     let kind = server.get("/metrics").await.headers()["content-type"].to_str().unwrap().to_owned();
     assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
 }
+
+#[tokio::test]
+async fn security_contact_is_served_without_a_token() {
+    let world = World::new();
+    let server =
+        world.serve_with(&["--token", "a-token-of-some-length", "--security-contact", "mailto:security@example.com"]);
+    let response = server.get("/.well-known/security.txt").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let text = response.text().await.unwrap();
+    assert!(text.starts_with("Contact: mailto:security@example.com\nExpires: 2"), "{text}");
+    server.terminate().await;
+    let server = world.serve();
+    assert_eq!(problem(server.get("/.well-known/security.txt").await).await, (404, "not_found".to_owned()));
+}

@@ -20,6 +20,7 @@ use super::slow::Verdict;
 use super::{Guard, landing, login};
 use crate::base;
 use crate::model::{Code, Problem};
+use crate::server::security_txt;
 
 /// The cookie's name. Servers below other paths of the host have others, since a browser sends the root's to all of them.
 pub fn cookie_name() -> String {
@@ -125,7 +126,7 @@ impl Want {
         match path {
             "/login" => Self::Login,
             "/logout" => Self::Logout,
-            "/healthz" | "/readyz" | "/favicon.ico" | "/favicon.svg" if reads => Self::Open,
+            "/healthz" | "/readyz" | "/favicon.ico" | "/favicon.svg" | security_txt::PATH if reads => Self::Open,
             _ if reads && is_stylesheet(path) => Self::Open,
             _ if *request.method() == Method::POST && is_hook(path) => Self::Open,
             _ if reads && !is_call(path) && accepts_html(request.headers()) => Self::Page,
@@ -316,6 +317,8 @@ mod tests {
             ("GET", "/healthz", "*/*", Want::Open),
             ("GET", "/readyz", "*/*", Want::Open),
             ("POST", "/healthz", "*/*", Want::Call),
+            ("GET", "/.well-known/security.txt", "*/*", Want::Open),
+            ("GET", "/.well-known/", "*/*", Want::Call),
             ("GET", "/favicon.svg", "*/*", Want::Open),
             ("GET", "/pkg/runtrail.css", "text/css", Want::Open),
             ("POST", "/pkg/runtrail.css", "text/css", Want::Call),

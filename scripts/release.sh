@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Makes what a release consists of, in target/dist: the program, its parts list (SBOM), their checksums, and a signature.
+#
+#   RELEASE_KEY=FILE scripts/release.sh     FILE is a minisign secret key ('minisign -G' makes one); without it nothing is signed
+#
+# Whoever downloads a release checks it with 'minisign -Vm SHA256SUMS -p runtrail.pub' and 'sha256sum --check SHA256SUMS'.
+set -euo pipefail
+# shellcheck source=scripts/setup.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+
+CARGO_CYCLONEDX=0.5.9
+DIST=target/dist
+
+[ -z "$(git status --porcelain)" ] || fail "the work tree has changes: commit them, so that the release is what its commit says."
+[ -z "${RELEASE_KEY:-}" ] || [ -r "$RELEASE_KEY" ] || fail "the key $RELEASE_KEY cannot be read: give RELEASE_KEY a minisign secret key."
+
+scripts/build.sh
+setup lint
+setup_supply
+[ -z "${RELEASE_KEY:-}" ] || have minisign || apt_install "minisign" minisign
+find_tool cargo-cyclonedx "$CARGO_CYCLONEDX" >/dev/null || build_tool cargo-cyclonedx cargo-cyclonedx "$CARGO_CYCLONEDX" --locked
+
+version=$(cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"name":"runtrail","version":"\([^"]*\)".*/\1/')
+host=$(rustc -vV | sed -n 's/^host: //p')
+name=runtrail-$version-$host
+# The time of the commit, so that the same commit gives the same list.
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+
+rm -rf "$DIST" && mkdir -p "$DIST"
+cp target/release/runtrail "$DIST/$name"
+"$(find_tool cargo-cyclonedx "$CARGO_CYCLONEDX")/cargo-cyclonedx" cyclonedx --format json --features ssr --target "$host" \
+  --spec-version 1.5 --override-filename "$name.cdx" --quiet
+mv "$name.cdx.json" "$DIST/"
+cp LICENSE "$DIST/"
+(cd "$DIST" && sha256sum -- "$name" "$name.cdx.json" LICENSE >SHA256SUMS)
+if [ -n "${RELEASE_KEY:-}" ]; then
+  minisign -S -s "$RELEASE_KEY" -m "$DIST/SHA256SUMS" -t "runtrail $version, commit $(git rev-parse HEAD)"
+else
+  say "not signed: name a minisign secret key in RELEASE_KEY"
+fi
+say "the release is in $DIST"
