@@ -46,6 +46,8 @@ pub struct Processes {
     pub program: PathBuf,
     /// The limit of open files that commands get, if it is not this program's own.
     pub open_files: Option<u64>,
+    /// The umask that commands get, if it is not this program's own.
+    pub umask: Option<u32>,
     /// The pipelines there are, which name the variables that hold their secrets.
     pub catalog: Catalog,
 }
@@ -59,6 +61,9 @@ impl Commands for Processes {
         start.arg("supervise");
         if let Some(limit) = self.open_files {
             start.args(["--open-files", &limit.to_string()]);
+        }
+        if let Some(umask) = self.umask {
+            start.args(["--umask", &umask.to_string()]);
         }
         if background {
             start.arg("--keep");

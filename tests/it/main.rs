@@ -23,6 +23,7 @@ mod load;
 mod locked;
 mod machine;
 mod many;
+mod modes;
 mod notify;
 mod one_server;
 mod outbox;

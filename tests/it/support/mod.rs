@@ -127,6 +127,13 @@ impl World {
         self.start(shell, &self.data(), flags)
     }
 
+    /// A server on other data that is started with a umask.
+    pub fn serve_with_umask(&self, umask: &str, data: &Path) -> Server {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("umask {umask} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_runtrail"), "serve"]);
+        self.start(shell, data, &[])
+    }
+
     /// A server with variables of its own, whose log is kept ([`Self::log`]).
     pub fn serve_logged(&self, variables: &[(&str, &str)], flags: &[&str]) -> Server {
         let mut shell = Command::new("sh");
