@@ -47,7 +47,7 @@ pub use commands::{CommandEvent, CommandSpec, Commands, Output, Outputs, Running
 pub use dispatch::EngineTask;
 pub use process::Processes;
 pub use report::{Exit, Processes as NamedProcesses, Signalled};
-pub use workspace::Workspaces;
+pub use workspace::{Workspaces, blocking, private_folder, remove};
 
 /// How the engine works.
 #[derive(Clone)]

@@ -85,14 +85,14 @@ impl Commands for Processes {
         start
             .arg("--")
             .arg(run)
-            .current_dir(folder)
+            .current_dir(folder.as_child_sees_it())
             .envs(variables)
             .stdin(Stdio::from(OwnedFd::from(its_leash)))
             .stdout(stdout)
             .stderr(stderr)
             // A Ctrl-C at the server's terminal is for the server, which then ends its runs in order.
             .process_group(0);
-        let supervisor = start.spawn().map_err(|error| explain(error, folder, &self.program))?;
+        let supervisor = start.spawn().map_err(|error| explain(error, folder.path(), &self.program))?;
         let leash = UnixStream::from_std(leash)?;
         let process = Process { supervisor, leash, heard: Vec::new(), workspace, ended, left, is_gone: false };
         Ok((Box::new(process), outputs))

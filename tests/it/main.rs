@@ -18,6 +18,7 @@ mod first_view;
 mod forges;
 mod hooks;
 mod journal;
+mod leftovers;
 mod lifecycle;
 mod load;
 mod locked;

@@ -148,9 +148,9 @@ impl World {
         std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
-    /// A server whose workspaces are on a disk of their own, of this size. `None` where the system lets nobody mount one.
+    /// A server whose notes of attempts are on a disk of their own, of this size. `None` where the system lets nobody mount one.
     pub fn serve_on_small_disk(&self, kib: usize) -> Option<Server> {
-        let disk = self.data().join("workspaces");
+        let disk = self.data().join("attempts");
         std::fs::create_dir_all(&disk).unwrap();
         let private = ["--map-root-user", "--mount"];
         if !Command::new("unshare").args(private).arg("true").status().is_ok_and(|done| done.success()) {
