@@ -9,6 +9,8 @@
 //!
 //! [`git`], [`repository`], [`files`] and [`workspace`] look at the world; [`search`], [`template`], [`edits`] and [`diff`] are pure.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod allowed;
 mod analysis;
 mod autofix;

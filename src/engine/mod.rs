@@ -5,6 +5,8 @@
 //! goes away. [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no child outlives the server. All that
 //! happens is journaled. Knows no HTTP.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod attempt;
 mod background;
 mod clock;
