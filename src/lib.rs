@@ -8,6 +8,8 @@
 
 pub mod activity;
 pub mod base;
+#[cfg(feature = "ssr")]
+pub mod beneath;
 pub mod browser;
 pub mod calls;
 #[cfg(feature = "ssr")]

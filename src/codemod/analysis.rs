@@ -19,7 +19,6 @@ use super::repository::Repository;
 use super::trial::Trial;
 use super::workspace::Tree;
 use super::{Lost, PhaseError, Task};
-use crate::model::Answer;
 use crate::model::kinds::{Finding, FixSafety, Outcome};
 
 /// What a phase leaves to the next, by name.
@@ -167,10 +166,10 @@ pub async fn scanning(
     files_needed: bool,
     report: &mut Report,
 ) -> Result<(), PhaseError> {
-    let repository = Repository::open(&task.project).await?;
+    let repository = Repository::open(&task.project, task.workspace.allowed()).await?;
     let branch = repository.branch.as_deref();
     let at = branch.map_or_else(|| "a detached head".to_owned(), |branch| format!("branch {branch}"));
-    report.line(&format!("{}: commit {} ({at})", repository.top.display(), short(&repository.head)))?;
+    report.line(&format!("{}: commit {} ({at})", repository.top.path().display(), short(&repository.head)))?;
     report.flush()?;
     if analysis.commits() {
         // Nobody looks through patches for half an hour that cannot be committed.
@@ -233,7 +232,7 @@ fn damaged(tree: &Tree, list: &[u8], error: GitError) -> PhaseError {
     let Some(path) = named.and_then(|line| line.splitn(2, |byte| *byte == b'\t').nth(1)) else { return error.into() };
     let said = message.lines().last().unwrap_or_default();
     let first = format!("{}: {said}", String::from_utf8_lossy(path));
-    PhaseError::Lost(Lost::Damaged { files: 1, first, folder: tree.repository.top.clone() })
+    PhaseError::Lost(Lost::Damaged { files: 1, first, folder: tree.repository.top.path().to_owned() })
 }
 
 /// That git could read all files that it was asked for.
@@ -252,7 +251,7 @@ async fn fail_if_missing(tree: &Tree, paths: Vec<String>) -> Result<(), PhaseErr
     if paths.is_empty() {
         return Ok(());
     }
-    let folder = tree.repository.top.clone();
+    let folder = tree.repository.top.path().to_owned();
     let commit = short(&tree.repository.head).to_owned();
     let lost = match tree.repository.is_partial().await {
         true => Lost::Partial { paths, commit, folder },
@@ -360,12 +359,8 @@ pub fn shown(task: &Task) -> Result<Vec<Rewritten>, PhaseError> {
 /// # Errors
 /// [`PhaseError`].
 pub fn leave_out(task: &Task, patches: &mut Vec<Rewritten>, report: &mut Report) -> Result<bool, PhaseError> {
-    let exclude = match task.workspace.load::<Answer>(Answer::FILE) {
-        Ok(answer) => answer.exclude,
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    for path in &exclude {
+    let exclude = task.workspace.answer().map_or(&[][..], |answer| &answer.exclude);
+    for path in exclude {
         report.line(&format!("left {path} as it is: its patch was left out"))?;
     }
     patches.retain(|patch| !exclude.contains(&patch.path));

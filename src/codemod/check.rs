@@ -96,10 +96,10 @@ impl Check {
     }
 
     async fn run(&self, trial: &Trial<'_>, report: &mut Report) -> Result<Result<(), Failed>, PhaseError> {
-        let root = trial.root();
+        let (root, top) = (trial.root()?, trial.top()?);
         // Both into one pipe, so that lines stand as they came.
         let script = format!("exec 2>&1\n{}", self.command);
-        let mut shell = command::shell(&script, &root, trial.top().parent().unwrap_or(trial.top()));
+        let mut shell = command::shell(&script, &root, top.path());
         shell.stderr(Stdio::inherit());
         let limits = Limits { time: self.limit, output: Output::Tail(TOLD) };
         let failed = |how: String, said: &[u8]| {
@@ -120,7 +120,7 @@ impl Check {
             }
             // The end of the output is kept, however much there is.
             Err(Stopped::TooMuch) => failed("it printed too much".to_owned(), &[]),
-            Err(Stopped::NotStarted(error) | Stopped::Lost(error)) => Err(named(&root, error).into()),
+            Err(Stopped::NotStarted(error) | Stopped::Lost(error)) => Err(named(root.path(), error).into()),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::lfs::{self, Large};
 use super::store::{Store, borrow_objects, index_info, init};
 use super::submodules;
 use super::workspace::{Tree, Workspace, named};
+use crate::beneath::Folder;
 
 /// What the first phase leaves to the later ones.
 const CHECKOUT: &str = "checkout.json";
@@ -37,8 +38,8 @@ pub struct Checkout {
 #[derive(Debug, Serialize, Deserialize)]
 struct Part {
     store: Store,
-    /// Where they are.
-    folder: PathBuf,
+    /// Where they are, below the checkout.
+    below: PathBuf,
     /// Those that git does not know the content of.
     large: Vec<Large>,
 }
@@ -58,13 +59,14 @@ impl Checkout {
     /// # Errors
     /// The disk, or [`GitError`].
     pub async fn make(workspace: &Workspace, tree: &Tree) -> Result<Self, PhaseError> {
-        let files = workspace.files();
+        let (files, allowed) = (workspace.files()?, workspace.allowed());
         let mut all = Self { parts: Vec::new(), missing: Vec::new() };
         let repository = &tree.repository;
-        let stores = [repository.common_dir.join("lfs/objects")];
+        let large_of = |git_dir: &Folder| git_dir.join(Path::new("lfs/objects"));
+        let stores = [large_of(&repository.common_dir)];
         let large = all.fill(&tree.store, &files, "", &stores).await?;
-        all.parts.push(Part { store: tree.store.clone(), folder: files.clone(), large });
-        let mut due = submodules::of(&tree.store, repository, &files, "").await?;
+        all.parts.push(Part { store: tree.store.clone(), below: PathBuf::new(), large });
+        let mut due = submodules::of(&tree.store, repository, allowed, "").await?;
         let mut number = 0;
         while let Some(module) = due.pop() {
             number += 1;
@@ -75,14 +77,17 @@ impl Checkout {
                     continue;
                 }
             };
-            if leads_elsewhere(&files, &module.folder) {
+            let below = PathBuf::from(&module.path);
+            // One of the commit's own.
+            let Ok(folder) = files.make_folder(&below) else {
                 let reason = "a submodule in the place of a link, which is not followed".to_owned();
                 all.missing.push(Missing { path: module.path, reason });
                 continue;
-            }
-            let (objects, shallow) = (found.git_dir.join("objects"), found.git_dir.join("shallow"));
+            };
+            let objects = found.git_dir.join(Path::new("objects"));
             let git_dir = workspace.module(number);
-            let store = Store::make(&git_dir, &objects, Some(&shallow), &repository.format, &module.commit).await?;
+            let store =
+                Store::make(&git_dir, &objects, Some(&found.git_dir), &repository.format, &module.commit).await?;
             let is_there = store.git().call("cat-file", ["-e", &format!("{}^{{tree}}", module.commit)]).await.is_ok();
             let entries = if is_there { store.list(Path::new("")).await? } else { Vec::new() };
             let blobs = parts(&entries).filter_map(blob);
@@ -94,10 +99,10 @@ impl Checkout {
                 all.missing.push(Missing { path: module.path, reason });
                 continue;
             }
-            let stores = [found.git_dir.join("lfs/objects"), repository.common_dir.join("lfs/objects")];
-            let large = all.fill(&store, &module.folder, &module.path, &stores).await?;
-            due.extend(submodules::nested(&store, &found, &module.folder, &module.path).await?);
-            all.parts.push(Part { store, folder: module.folder, large });
+            let stores = [large_of(&found.git_dir), large_of(&repository.common_dir)];
+            let large = all.fill(&store, &folder, &module.path, &stores).await?;
+            due.extend(submodules::nested(&store, &found, allowed, &module.path).await?);
+            all.parts.push(Part { store, below, large });
         }
         all.missing.sort_by(|a, b| a.path.cmp(&b.path));
         show_repository(tree, &files, &all.parts[0].large).await?;
@@ -117,11 +122,10 @@ impl Checkout {
     async fn fill(
         &mut self,
         store: &Store,
-        folder: &Path,
+        folder: &Folder,
         prefix: &str,
         large_stores: &[PathBuf],
     ) -> Result<Vec<Large>, PhaseError> {
-        std::fs::create_dir_all(folder).map_err(|error| named(folder, error))?;
         let git = store.git_in(folder);
         git.call("read-tree", [&store.head]).await?;
         let said = run("checkout-index", git.command("checkout-index", ["-a", "-f", "-u", "-q"]), None).await?.stderr;
@@ -138,12 +142,12 @@ impl Checkout {
         }
         let mut large = Vec::new();
         for (path, attribute, value) in attributes(&git).await? {
-            let place = folder.join(OsStr::from_bytes(&path));
+            let place = PathBuf::from(OsStr::from_bytes(&path));
             let path = String::from_utf8_lossy(&path).into_owned();
             match (attribute.as_str(), value.as_str()) {
                 // Git has converted it, or said that it cannot.
                 ("working-tree-encoding", _) => {}
-                ("filter", "lfs") => match lfs::provide(&place, large_stores) {
+                ("filter", "lfs") => match lfs::provide(folder, &place, large_stores) {
                     Ok(Some(provided)) => large.push(provided),
                     // No pointer: its content is committed.
                     Ok(None) => {}
@@ -157,9 +161,8 @@ impl Checkout {
         }
         if !large.is_empty() {
             // Git would take what is there now for a change.
-            let gone = large.iter().filter_map(|large| large.place.strip_prefix(folder).ok());
             let none = "0".repeat(store.head.len());
-            let gone = index_info(gone.map(|path| ("0", none.as_str(), path)));
+            let gone = index_info(large.iter().map(|large| ("0", none.as_str(), large.place.as_path())));
             git.call_with("update-index", ["-z", "--index-info"], &gone).await?;
         }
         Ok(large)
@@ -170,11 +173,11 @@ impl Checkout {
     ///
     /// # Errors
     /// The disk, or [`GitError`].
-    pub async fn restore(&self) -> Result<usize, PhaseError> {
+    pub async fn restore(&self, files: &Folder) -> Result<usize, PhaseError> {
         let mut changed = 0;
         for part in &self.parts {
-            make_folder(&part.folder)?;
-            let git = part.store.git_in(&part.folder);
+            let folder = files.clear_folder(&part.below).map_err(|error| named(&files.join(&part.below), error))?;
+            let git = part.store.git_in(&folder);
             let differ =
                 git.call("diff-files", ["--name-only", "-z", "--no-ext-diff", "--ignore-submodules=all"]).await?;
             let differ = parts(&differ).count();
@@ -183,11 +186,7 @@ impl Checkout {
             }
             changed += differ;
             for large in &part.large {
-                if let Some(folder) = large.place.parent().filter(|parent| leads_elsewhere(&part.folder, parent)) {
-                    let error = io::Error::other("a link has been put in its place");
-                    return Err(named(folder, error).into());
-                }
-                changed += usize::from(large.restore()?);
+                changed += usize::from(large.restore(&folder)?);
             }
         }
         Ok(changed)
@@ -197,12 +196,11 @@ impl Checkout {
     ///
     /// # Errors
     /// [`GitError`]; it names the file.
-    pub async fn set(&self, files: &[(&str, &str, PathBuf)]) -> Result<(), GitError> {
+    pub async fn set(&self, folder: &Folder, files: &[(&str, &str, PathBuf)]) -> Result<(), GitError> {
         if files.is_empty() {
             return Ok(());
         }
-        let part = &self.parts[0];
-        let git = part.store.git_in(&part.folder);
+        let git = self.parts[0].store.git_in(folder);
         let entries = files.iter().map(|(mode, object, path)| (*mode, *object, path.as_path()));
         git.call_with("update-index", ["-z", "--index-info"], &index_info(entries)).await?;
         let paths: Vec<u8> =
@@ -232,22 +230,6 @@ pub fn blob(line: &[u8]) -> Option<&str> {
     (kind == "blob").then_some(object)
 }
 
-/// Whether there is a link on the way to a folder of the checkout.
-fn leads_elsewhere(files: &Path, folder: &Path) -> bool {
-    let on_the_way = folder.ancestors().take_while(|part| *part != files);
-    on_the_way.into_iter().any(|part| part.symlink_metadata().is_ok_and(|facts| facts.is_symlink()))
-}
-
-/// The folder of a checkout, and no link to another one that somebody has put there.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    match folder.symlink_metadata() {
-        Ok(facts) if facts.is_dir() => return Ok(()),
-        Ok(_) => std::fs::remove_file(folder).map_err(|error| named(folder, error))?,
-        Err(_) => {}
-    }
-    std::fs::create_dir_all(folder).map_err(|error| named(folder, error))
-}
-
 /// The attributes of files that change what a checkout makes of them: path, attribute, value.
 async fn attributes(git: &Git) -> Result<Vec<(Vec<u8>, String, String)>, GitError> {
     let paths = git.call("ls-files", ["-z"]).await?;
@@ -266,12 +248,16 @@ async fn attributes(git: &Git) -> Result<Vec<(Vec<u8>, String, String)>, GitErro
 
 /// Puts a repository into the checkout for programs that ask for one: at the commit, with the user's references and objects to
 /// read, and with nothing else of theirs. Runtrail itself never asks it.
-async fn show_repository(tree: &Tree, files: &Path, large: &[Large]) -> Result<(), PhaseError> {
-    let git_dir = files.join(".git");
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no command has run in the checkout yet, and no commit has an entry `.git`"
+)]
+async fn show_repository(tree: &Tree, files: &Folder, large: &[Large]) -> Result<(), PhaseError> {
+    let (git_dir, files) = (files.join(Path::new(".git")), files.path());
     let repository = &tree.repository;
-    let git = Git::own_with_files(&git_dir, files);
+    let git = Git::new_with_files(&git_dir, files);
     init(git.command("init", ["--quiet", "--template="]), &git_dir, &repository.format).await?;
-    borrow_objects(&git_dir, &repository.objects(), Some(&repository.common_dir.join("shallow")))?;
+    borrow_objects(&git_dir, repository.objects(), Some(&repository.common_dir))?;
     std::fs::write(git_dir.join("packed-refs"), repository.references().await?)?;
     std::fs::write(git_dir.join("HEAD"), format!("{}\n", repository.head))?;
     if large.is_empty() {
@@ -286,8 +272,8 @@ async fn show_repository(tree: &Tree, files: &Path, large: &[Large]) -> Result<(
     {
         return Err(error.into());
     }
-    let paths = large.iter().filter_map(|large| large.place.strip_prefix(files).ok());
-    let paths: Vec<u8> = paths.flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
+    let paths = large.iter().map(|large| large.place.as_os_str().as_bytes());
+    let paths: Vec<u8> = paths.flat_map(|path| [path, b"\0"].concat()).collect();
     git.call_with("update-index", ["--assume-unchanged", "-z", "--stdin"], &paths).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -21,6 +21,7 @@ use super::files::{LARGEST, Skip};
 use super::git::{GitError, TIME_LIMIT};
 use super::store::Store;
 use super::workspace::Tree;
+use crate::beneath::Folder;
 
 /// How much is read of what git says of an object that it cannot read, in bytes.
 const SAID: u64 = 1000;
@@ -60,6 +61,8 @@ pub struct Code {
     store: Store,
     /// The folder in the user's working tree.
     folder: PathBuf,
+    /// The same, if it is there.
+    files: Option<Folder>,
     /// Files that could not be read, with the reason.
     lost: Mutex<Vec<(String, String)>>,
     /// Processes of git that wait to be asked for contents. Held to take one or give it back.
@@ -90,7 +93,8 @@ impl Code {
             }
         }
         let (store, folder) = (tree.store.clone(), tree.repository.folder());
-        Ok(Self { entries, unnamed, store, folder, lost: Mutex::default(), idle: Mutex::default() })
+        let files = tree.repository.top.folder(&tree.repository.prefix).ok();
+        Ok(Self { entries, unnamed, store, folder, files, lost: Mutex::default(), idle: Mutex::default() })
     }
 
     /// Every file with its path, sorted.
@@ -161,12 +165,7 @@ impl Code {
 
     /// The file in the user's working tree, if it is what was committed.
     fn as_it_lies(&self, path: &str, entry: &Entry) -> Option<Vec<u8>> {
-        let place = self.folder.join(path);
-        let facts = place.symlink_metadata().ok()?;
-        if !facts.is_file() || facts.len() > LARGEST {
-            return None;
-        }
-        let bytes = std::fs::read(place).ok()?;
+        let bytes = self.files.as_ref()?.read(Path::new(path), LARGEST).ok()?;
         (name_of(&bytes, entry.object.len()) == entry.object).then_some(bytes)
     }
 
@@ -213,9 +212,7 @@ struct Batch {
 
 impl Batch {
     fn start(store: &Store) -> io::Result<Self> {
-        let mut command = store.cat_file();
-        let command = command.as_std_mut().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut git = command.spawn()?;
+        let mut git = store.cat_file().start()?;
         let missing = || io::Error::other("git has no pipes");
         let running = Running::new(git.id());
         let (ask, answer) = (git.stdin.take(), git.stdout.take().ok_or_else(missing)?);

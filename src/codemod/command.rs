@@ -15,6 +15,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
+use crate::beneath::Folder;
+
 /// How much of a program's standard error is kept, in bytes: its end.
 const STDERR_TAIL: usize = 64 << 10;
 
@@ -107,11 +109,13 @@ pub fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
-/// A command of the operator's for `sh -c` in a folder of the checkout, which lies in the workspace. Git finds no repository around
-/// that, and none that the environment names.
-pub fn shell(script: &str, folder: &Path, workspace: &Path) -> Command {
+/// A command of the operator's for `sh -c` in a folder of the checkout, which must be held until it is started. Git finds no
+/// repository around the checkout, and none that the environment names.
+pub fn shell(script: &str, folder: &Folder, checkout: &Path) -> Command {
     let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg(script).current_dir(folder).env("GIT_CEILING_DIRECTORIES", workspace);
+    shell.arg("-c").arg(script).current_dir(folder.as_child_sees_it());
+    // A ceiling is itself not looked at.
+    shell.env("GIT_CEILING_DIRECTORIES", checkout.parent().unwrap_or(checkout));
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"] {
         shell.env_remove(variable);
     }
@@ -275,6 +279,7 @@ fn leftovers() -> Vec<(i32, String)> {
 }
 
 /// All processes; none where there is no `/proc`.
+#[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
 fn processes() -> Vec<Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let read = |entry: io::Result<std::fs::DirEntry>| {
@@ -297,8 +302,8 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Command {
-        let mut command = super::shell(script, Path::new("/"), Path::new("/"));
-        command.stderr(Stdio::piped());
+        let mut command = super::shell(script, &Folder::current().unwrap(), Path::new("/"));
+        command.stderr(Stdio::piped()).current_dir("/");
         command
     }
 

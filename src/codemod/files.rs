@@ -1,13 +1,16 @@
 //! Which files of a commit are looked at, and why others are not.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use ignore::overrides::{Override, OverrideBuilder};
+use rustix::io::Errno;
 
 use super::code::Code;
 use super::ignored::{self, Ignored};
 use super::language::{self, Grammar};
+use crate::beneath::Folder;
 
 /// Larger files are not looked at, in bytes: no one writes them by hand, and their patches could not be shown.
 pub const LARGEST: u64 = 5 << 20;
@@ -149,18 +152,17 @@ pub fn rules(code: &Code, folder: &Path) -> Vec<String> {
 ///
 /// # Errors
 /// [`Skip`]: it has none that can be looked at.
-pub fn read(folder: &Path, path: &str) -> Result<String, Skip> {
-    let unreadable = |error: std::io::Error| Skip::Unreadable(error.to_string());
-    let mut place = folder.to_path_buf();
-    for part in Path::new(path).components() {
-        place.push(part);
-        if place.symlink_metadata().map_err(unreadable)?.is_symlink() {
-            return Err(Skip::Link);
-        }
-    }
-    let size = place.metadata().map_err(unreadable)?.len();
+pub fn read(folder: &Folder, path: &str) -> Result<String, Skip> {
+    let unreadable = |error: io::Error| match error.raw_os_error() {
+        Some(code) if code == Errno::LOOP.raw_os_error() || code == Errno::NOTDIR.raw_os_error() => Skip::Link,
+        _ => Skip::Unreadable(error.to_string()),
+    };
+    let mut file = folder.open_file(Path::new(path)).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
     if size > LARGEST {
         return Err(Skip::Large(size));
     }
-    String::from_utf8(std::fs::read(&place).map_err(unreadable)?).map_err(|_| Skip::Text)
+    let mut bytes = Vec::new();
+    (&mut file).take(LARGEST).read_to_end(&mut bytes).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|_| Skip::Text)
 }

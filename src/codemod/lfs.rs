@@ -1,7 +1,6 @@
 //! Files of Git LFS: what is committed is a pointer to their content, which is in a store of its own beside git's objects
 //! (github.com/git-lfs/git-lfs, docs/spec.md). They are taken from the local store; `git-lfs` is not run and nothing is fetched.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::workspace::named;
+use crate::beneath::Folder;
 
 /// A pointer is shorter than this, in bytes.
 const LONGEST_POINTER: u64 = 1024;
@@ -20,27 +20,27 @@ const VERSION: &str = "version https://git-lfs.github.com/spec/v1";
 /// A pointer's place, which holds its content now.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Large {
-    /// Where, absolute.
+    /// Where, below the folder of its repository's files.
     pub place: PathBuf,
     /// Where its content comes from.
     source: PathBuf,
+    /// Its permissions.
+    mode: u32,
     /// How it was when it was written.
     state: (u64, i64, i64, u64),
 }
 
 impl Large {
-    /// Writes it again if somebody has changed it; whether that was so.
+    /// Writes it again below this folder if somebody has changed it; whether that was so.
     ///
     /// # Errors
     /// The disk.
-    pub fn restore(&self) -> io::Result<bool> {
-        if state(&self.place).is_ok_and(|now| now == self.state) {
+    pub fn restore(&self, folder: &Folder) -> io::Result<bool> {
+        if state(folder, &self.place).is_ok_and(|now| now == self.state) {
             return Ok(false);
         }
-        if let Some(folder) = self.place.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| named(folder, error))?;
-        }
-        copy(&self.source, &self.place, None)?;
+        folder.clear_folder(self.place.parent().unwrap_or(Path::new("")))?;
+        copy(&self.source, folder, &self.place, self.mode, None)?;
         Ok(true)
     }
 }
@@ -49,25 +49,23 @@ impl Large {
 ///
 /// # Errors
 /// A sentence: why its content cannot be had.
-pub fn provide(place: &Path, stores: &[PathBuf]) -> Result<Option<Large>, String> {
-    let Some((oid, size)) = read_pointer(place) else { return Ok(None) };
+pub fn provide(folder: &Folder, place: &Path, stores: &[PathBuf]) -> Result<Option<Large>, String> {
+    let Some((oid, size)) = read_pointer(folder, place) else { return Ok(None) };
     let paths = stores.iter().map(|store| store.join(&oid[..2]).join(&oid[2..4]).join(&oid));
-    let Some(source) = paths.into_iter().find(|path| path.metadata().is_ok_and(|facts| facts.len() == size)) else {
+    let is_it = |path: &PathBuf| path.metadata().is_ok_and(|facts| facts.is_file() && facts.len() == size);
+    let Some(source) = paths.into_iter().find(is_it) else {
         return Err("a Git LFS pointer whose content is not in the local clone; run `git lfs fetch`".to_owned());
     };
-    copy(&source, place, Some(&oid))
-        .map_err(|error| format!("a Git LFS pointer whose content cannot be read: {error}"))?;
-    let state = state(place).map_err(|error| error.to_string())?;
-    Ok(Some(Large { place: place.to_owned(), source, state }))
+    let cannot = |error: io::Error| format!("a Git LFS pointer whose content cannot be read: {error}");
+    let mode = folder.open_file(place).and_then(|file| Ok(file.metadata()?.mode() & 0o777)).map_err(cannot)?;
+    copy(&source, folder, place, mode, Some(&oid)).map_err(cannot)?;
+    let state = state(folder, place).map_err(|error| error.to_string())?;
+    Ok(Some(Large { place: place.to_owned(), source, mode, state }))
 }
 
 /// The digest and the size in bytes that a pointer names.
-fn read_pointer(place: &Path) -> Option<(String, u64)> {
-    let facts = place.symlink_metadata().ok()?;
-    if !facts.is_file() || facts.len() > LONGEST_POINTER {
-        return None;
-    }
-    parse(&std::fs::read_to_string(place).ok()?)
+fn read_pointer(folder: &Folder, place: &Path) -> Option<(String, u64)> {
+    parse(&String::from_utf8(folder.read(place, LONGEST_POINTER).ok()?).ok()?)
 }
 
 fn parse(text: &str) -> Option<(String, u64)> {
@@ -88,41 +86,34 @@ fn parse(text: &str) -> Option<(String, u64)> {
 }
 
 /// Puts a copy in a file's place, in one step, whatever is there; checked against its digest if that is given.
-fn copy(source: &Path, place: &Path, oid: Option<&str>) -> io::Result<()> {
-    let mode = place.symlink_metadata().ok().filter(std::fs::Metadata::is_file).map(|facts| facts.permissions());
-    let mut new = place.as_os_str().to_owned();
-    new.push(".runtrail-new");
-    let new = PathBuf::from(new);
+fn copy(source: &Path, folder: &Folder, place: &Path, mode: u32, oid: Option<&str>) -> io::Result<()> {
+    let (parent, name) = (source.parent().unwrap_or(source), source.file_name().unwrap_or_default());
     let write = || {
-        // One that somebody has put there may be a link.
-        let _ = std::fs::remove_file(&new);
-        let (mut from, mut to) = (File::open(source)?, File::create_new(&new)?);
-        let (mut digest, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
-        loop {
-            let read = from.read(&mut buffer)?;
-            if read == 0 {
-                break;
+        let mut from = Folder::open(parent)?.open_file(Path::new(name))?;
+        folder.write_with(place, mode, |to| {
+            let (mut digest, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
+            loop {
+                let read = from.read(&mut buffer)?;
+                if read == 0 {
+                    break;
+                }
+                digest.update(&buffer[..read]);
+                to.write_all(&buffer[..read])?;
             }
-            digest.update(&buffer[..read]);
-            to.write_all(&buffer[..read])?;
-        }
-        let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        if oid.is_some_and(|oid| !oid.eq_ignore_ascii_case(&found)) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "its content is another one; run `git lfs fsck`"));
-        }
-        if let Some(mode) = mode {
-            to.set_permissions(mode)?;
-        }
-        std::fs::rename(&new, place)
+            let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            match oid {
+                Some(oid) if !oid.eq_ignore_ascii_case(&found) => {
+                    Err(io::Error::new(io::ErrorKind::InvalidData, "its content is another one; run `git lfs fsck`"))
+                }
+                _ => Ok(()),
+            }
+        })
     };
-    write().map_err(|error| {
-        let _ = std::fs::remove_file(&new);
-        named(source, error)
-    })
+    write().map_err(|error| named(source, error))
 }
 
-fn state(place: &Path) -> io::Result<(u64, i64, i64, u64)> {
-    let facts = place.symlink_metadata()?;
+fn state(folder: &Folder, place: &Path) -> io::Result<(u64, i64, i64, u64)> {
+    let facts = folder.open_file(place)?.metadata()?;
     Ok((facts.len(), facts.mtime(), facts.mtime_nsec(), facts.ino()))
 }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use super::analysis::{Analysis, Found};
 use super::code::{Code, Entry};
 use super::command::{self, Limits, Output, Stopped};
 use super::edits::Edit;
-use super::files::{self, Skip};
+use super::files::{self as text_files, Skip};
 use super::indent::is_crlf;
 use super::patches::InFile;
 use super::report::{self, count};
 use super::sarif::{self, BadSarif, Places};
 use super::trial::Trial;
 use super::workspace::named;
+use crate::beneath::Folder;
 use crate::model::kinds::FixSafety;
 
 /// The longest report, in bytes. It is held in memory, and read as a whole.
@@ -159,10 +161,10 @@ impl Linter {
         analysis: &dyn Analysis,
     ) -> Result<Report, PhaseError> {
         // As linters print it, who ask the system where they are.
-        let root = trial.root();
-        let root = root.canonicalize().map_err(|error| named(&root, error))?;
-        let top = trial.top().canonicalize().map_err(|error| named(trial.top(), error))?;
-        let mut shell = command::shell(&self.run, &root, top.parent().unwrap_or(&top));
+        let canonical = |folder: &Folder| folder.path().canonicalize().map_err(|error| named(folder.path(), error));
+        let (folder, files) = (trial.root()?, trial.top()?);
+        let (root, top) = (canonical(&folder)?, canonical(&files)?);
+        let mut shell = command::shell(&self.run, &folder, &top);
         // What it says besides its report is for the journal.
         shell.stderr(Stdio::inherit());
         let limit = self.timeout_ms.map_or(LIMIT, Duration::from_millis);
@@ -175,17 +177,19 @@ impl Linter {
         };
         // What it reports are places in the files as they were.
         let changed = trial.restore().await?;
+        // It may have put others in their place.
+        let (folder, files) = (trial.root()?, trial.top()?);
         let said = String::from_utf8_lossy(&done.stdout);
         let kept = |path: &str| texts.get(path).cloned().or_else(|| code.text(path).ok());
         let is_there = |path: &str| code.entry(path).is_some_and(Entry::is_file) && analysis.wanted().has(path);
-        let text = |path: &str| match files::read(&root, path) {
+        let text = |path: &str| match text_files::read(&folder, path) {
             _ if !is_there(path) => None,
             Ok(text) => Some(text),
             // It is checked out in another encoding, and has the same lines there.
             Err(Skip::Text) => kept(path),
             Err(_) => None,
         };
-        let exists = |path: &str| top.join(path).symlink_metadata().is_ok_and(|facts| facts.is_file());
+        let exists = |path: &str| files.has_file(Path::new(path));
         let places = Places { root: &root, top: &top, exists: Some(&exists) };
         let (mut reported, mut skipped) = sarif::read_in(&said, places, text).map_err(|error| {
             let how = done.status.to_string();
@@ -194,7 +198,8 @@ impl Linter {
         let mut forms = HashMap::new();
         for found in reported.iter_mut().filter(|found| !found.edits.is_empty()) {
             let path = &found.path;
-            let form = forms.entry(path.clone()).or_insert_with(|| Form::of(kept(path), files::read(&root, path).ok()));
+            let form =
+                forms.entry(path.clone()).or_insert_with(|| Form::of(kept(path), text_files::read(&folder, path).ok()));
             if !form.adapt(&mut found.edits) {
                 skipped.push(format!("made no fix in {path}: git checks it out with another text than is committed"));
             }

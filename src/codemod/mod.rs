@@ -9,6 +9,9 @@
 //!
 //! [`git`], [`repository`], [`files`] and [`workspace`] look at the world; [`search`], [`template`], [`edits`] and [`diff`] are pure.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
+mod allowed;
 mod analysis;
 mod autofix;
 mod builtin;
@@ -25,6 +28,7 @@ mod indent;
 mod language;
 mod lfs;
 mod linters;
+mod notes;
 mod parallel;
 mod passes;
 mod patches;
@@ -43,7 +47,7 @@ mod workspace;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use analysis::Analysis;
@@ -59,18 +63,20 @@ use report::{Report, count};
 use rules::BadRules;
 use search::BadSearch;
 use trial::{Changed, Trial};
-use workspace::WorkspaceError;
+use workspace::{Workspace, WorkspaceError};
+
+use crate::beneath::Folder;
 
 pub use builtin::autofix_with;
 pub use builtin::pipelines;
 pub use language::LANGUAGES;
 pub use linters::Linter;
-pub use workspace::Workspace;
+pub use notes::Notes;
 
 /// What a phase is given: the variables of every command (CONTRACT.md, "Pipelines in TOML").
 pub struct Task {
     /// The folder it is started in.
-    project: PathBuf,
+    project: Folder,
     workspace: Workspace,
     run: String,
     attempt: String,
@@ -86,8 +92,8 @@ impl Task {
             Some((name, value.into_string().ok()?))
         };
         Ok(Self {
-            project: std::env::current_dir()?,
-            workspace: Workspace::new(variable("RUNTRAIL_WORKSPACE")?.into()),
+            project: Folder::current()?,
+            workspace: Workspace::open(Path::new(&variable("RUNTRAIL_WORKSPACE")?))?,
             run: variable("RUNTRAIL_RUN_ID")?,
             attempt: variable("RUNTRAIL_ATTEMPT")?,
             params: std::env::vars_os().filter_map(param).collect(),
@@ -232,6 +238,8 @@ impl PhaseError {
             Self::Git(GitError::Branch { .. }) => "branch_blocked",
             Self::Git(GitError::ReadOnly { .. }) => "no_write_access",
             Self::Git(GitError::NoRepository(_)) => "no_repository",
+            Self::Git(GitError::Outside { .. }) => "repository_outside",
+            Self::Git(GitError::Exchanged(_)) => "repository_exchanged",
             Self::Git(GitError::Bare(_)) => "bare_repository",
             Self::Git(GitError::NoCommits(_)) => "no_commits",
             Self::Git(_) => "git_failed",

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
 
+use super::allowed::{Allowed, Outside};
 use super::git::{Git, GitError, text};
+use crate::beneath::{Folder, Identity};
 
 /// Who commits where nobody has told git a name.
 const COMMITTER: (&str, &str) = ("Runtrail", "runtrail@localhost");
@@ -15,27 +17,58 @@ const COMMITTER: (&str, &str) = ("Runtrail", "runtrail@localhost");
 /// More new objects than this are kept as one pack, as `fastimport.unpackLimit` has it.
 const UNPACK_LIMIT: usize = 100;
 
-/// A folder of a repository with a commit to begin at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A folder of a repository with a commit to begin at. Its folders are held open, so that no rename leads calls elsewhere.
+#[derive(Clone, Debug)]
 pub struct Repository {
     /// The top of its working tree.
-    #[serde(with = "path_bytes")]
-    pub top: PathBuf,
+    pub top: Folder,
     /// The folder that was asked for, below the top; empty if it is the top.
-    #[serde(with = "path_bytes")]
     pub prefix: PathBuf,
     /// What belongs to this working tree alone: its index, its head.
-    #[serde(with = "path_bytes")]
-    pub git_dir: PathBuf,
+    pub git_dir: Folder,
     /// What all working trees share: objects, branches.
-    #[serde(with = "path_bytes")]
-    pub common_dir: PathBuf,
+    pub common_dir: Folder,
+    /// The folder of its objects.
+    objects: Folder,
     /// `sha1` or `sha256`.
     pub format: String,
     /// The commit that is worked on: the one that is checked out.
     pub head: String,
     /// The current branch; `None` if the head is detached.
     pub branch: Option<String>,
+}
+
+/// What a later phase opens the same repository by.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Saved {
+    top: SavedFolder,
+    #[serde(with = "path_bytes")]
+    prefix: PathBuf,
+    git_dir: SavedFolder,
+    common_dir: SavedFolder,
+    objects: SavedFolder,
+    format: String,
+    head: String,
+    branch: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedFolder {
+    #[serde(with = "path_bytes")]
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl SavedFolder {
+    fn of(folder: &Folder) -> io::Result<Self> {
+        Ok(Self { path: folder.path().to_owned(), identity: folder.identity()? })
+    }
+
+    fn open(&self, allowed: &Allowed) -> Result<Folder, GitError> {
+        let exchanged = || GitError::Exchanged(self.path.clone());
+        let folder = allowed.open(&self.path).map_err(|_| exchanged())?.map_err(|_| exchanged())?;
+        if folder.identity().is_ok_and(|identity| identity == self.identity) { Ok(folder) } else { Err(exchanged()) }
+    }
 }
 
 /// Paths in JSON, whatever their bytes are.
@@ -56,50 +89,113 @@ mod path_bytes {
 }
 
 impl Repository {
-    /// The repository that this folder is in.
+    /// The repository that this folder is in. All of it must be where runs may work.
     ///
     /// # Errors
     /// [`GitError`], each with what to do.
-    pub async fn open(folder: &Path) -> Result<Self, GitError> {
-        let search = Git::search(folder);
+    pub async fn open(folder: &Folder, allowed: &Allowed) -> Result<Self, GitError> {
+        let search = Git::search(folder, allowed.roots());
+        let shown = || folder.path().to_owned();
         let facts = match search.call("rev-parse", ["--is-bare-repository", "--is-inside-work-tree"]).await {
             Err(GitError::Failed { message, .. }) if message.contains("not a git repository") => {
-                return Err(GitError::NoRepository(folder.to_owned()));
+                return Err(repository_above(folder.path(), allowed));
             }
             Err(GitError::Failed { message, .. }) if message.contains("cannot use bare repository") => {
-                return Err(GitError::Bare(folder.to_owned()));
+                return Err(GitError::Bare(shown()));
             }
             facts => text("rev-parse", facts?)?,
         };
         if facts.lines().collect::<Vec<_>>() != ["false", "true"] {
-            return Err(GitError::Bare(folder.to_owned()));
+            return Err(GitError::Bare(shown()));
         }
         let path = |what: &'static str| search.path("rev-parse", ["--path-format=absolute", what]);
         let prefix = search.path("rev-parse", ["--show-prefix"]);
         let (top, prefix, git_dir, common_dir) =
             tokio::try_join!(path("--show-toplevel"), prefix, path("--git-dir"), path("--git-common-dir"))?;
-        let users = Git::users(&git_dir);
+        let outside = |what: &'static str, path: PathBuf| {
+            let remedy = match what {
+                "working tree" | "git directory" | "common directory" => format!(
+                    "start the server with `--projects {}`, or give a clone that is inside as a whole",
+                    path.parent().unwrap_or(&path).display()
+                ),
+                _ => format!(
+                    "start the server with `--projects {}`, or give a clone that has all of its objects itself: `git clone --no-local`",
+                    path.display()
+                ),
+            };
+            GitError::Outside { folder: shown(), what, path, remedy }
+        };
+        let opened = |what: &'static str, path: &Path| match allowed.open(path) {
+            Ok(Ok(folder)) => Ok(folder),
+            Ok(Err(_)) => Err(GitError::Exchanged(path.to_owned())),
+            Err(path) => Err(outside(what, path)),
+        };
+        let (top, git_dir) = (opened("working tree", &top)?, opened("git directory", &git_dir)?);
+        let common_dir = opened("common directory", &common_dir)?;
+        let objects = opened("objects", &common_dir.join(Path::new("objects")))?;
+        let checked = allowed.check_parts(git_dir.path()).and_then(|()| allowed.check_parts(common_dir.path()));
+        let checked = checked.and_then(|()| allowed.check_objects(objects.path()));
+        checked.map_err(|Outside { what, path }| outside(what, path))?;
+        // The folder that git was asked in is the one that the paths lead to.
+        let asked = top.folder(&prefix).and_then(|below| Ok(below.identity()? == folder.identity()?));
+        if !asked.is_ok_and(|is_same| is_same) {
+            return Err(GitError::Exchanged(shown()));
+        }
+        let (users, head_of) = (Git::users(&common_dir), Git::users(&git_dir));
         let format = users.line("rev-parse", ["--show-object-format"]).await?;
-        let head = match users.line("rev-parse", ["--verify", "--quiet", "HEAD^{commit}"]).await {
-            Err(GitError::Failed { .. }) => return Err(GitError::NoCommits(folder.to_owned())),
+        let head = match head_of.line("rev-parse", ["--verify", "--quiet", "HEAD^{commit}"]).await {
+            Err(GitError::Failed { .. }) => return Err(GitError::NoCommits(shown())),
             head => head?,
         };
-        let branch = match users.line("symbolic-ref", ["--quiet", "--short", "HEAD"]).await {
+        let branch = match head_of.line("symbolic-ref", ["--quiet", "--short", "HEAD"]).await {
             Err(GitError::Failed { .. }) => None,
             branch => Some(branch?),
         };
-        Ok(Self { top, prefix, git_dir, common_dir, format, head, branch })
+        Ok(Self { top, prefix, git_dir, common_dir, objects, format, head, branch })
+    }
+
+    /// What a later phase opens it by.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn saved(&self) -> io::Result<Saved> {
+        Ok(Saved {
+            top: SavedFolder::of(&self.top)?,
+            prefix: self.prefix.clone(),
+            git_dir: SavedFolder::of(&self.git_dir)?,
+            common_dir: SavedFolder::of(&self.common_dir)?,
+            objects: SavedFolder::of(&self.objects)?,
+            format: self.format.clone(),
+            head: self.head.clone(),
+            branch: self.branch.clone(),
+        })
+    }
+
+    /// The one that an earlier phase has opened.
+    ///
+    /// # Errors
+    /// [`GitError::Exchanged`]: other folders are there now.
+    pub fn open_again(saved: Saved, allowed: &Allowed) -> Result<Self, GitError> {
+        Ok(Self {
+            top: saved.top.open(allowed)?,
+            git_dir: saved.git_dir.open(allowed)?,
+            common_dir: saved.common_dir.open(allowed)?,
+            objects: saved.objects.open(allowed)?,
+            prefix: saved.prefix,
+            format: saved.format,
+            head: saved.head,
+            branch: saved.branch,
+        })
     }
 
     /// The folder that was asked for.
     pub fn folder(&self) -> PathBuf {
-        // Joined with nothing, a path would end with a slash.
-        if self.prefix.as_os_str().is_empty() { self.top.clone() } else { self.top.join(&self.prefix) }
+        self.top.join(&self.prefix)
     }
 
     /// The folder of its objects.
-    pub fn objects(&self) -> PathBuf {
-        self.common_dir.join("objects")
+    pub fn objects(&self) -> &Path {
+        self.objects.path()
     }
 
     /// Every reference with its object, as `packed-refs` has them.
@@ -107,18 +203,18 @@ impl Repository {
     /// # Errors
     /// [`GitError`].
     pub async fn references(&self) -> Result<Vec<u8>, GitError> {
-        Git::users(&self.git_dir).call("for-each-ref", ["--format=%(objectname) %(refname)"]).await
+        Git::users(&self.common_dir).call("for-each-ref", ["--format=%(objectname) %(refname)"]).await
     }
 
     /// Whether it was cloned without some of its objects.
     pub async fn is_partial(&self) -> bool {
         let partial = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$";
-        Git::users(&self.git_dir).call("config", ["--get-regexp", partial]).await.is_ok()
+        Git::users(&self.common_dir).call("config", ["--get-regexp", partial]).await.is_ok()
     }
 
     /// Who commits: variables for `git commit-tree`.
     pub async fn committer(&self) -> Vec<(&'static str, String)> {
-        let users = Git::users(&self.git_dir);
+        let users = Git::users(&self.common_dir);
         let is_named =
             users.call("config", ["user.email"]).await.is_ok() || std::env::var_os("GIT_COMMITTER_EMAIL").is_some();
         let mut variables = Vec::new();
@@ -143,7 +239,7 @@ impl Repository {
     /// # Errors
     /// [`GitError`].
     pub async fn take(&self, pack: &[u8], objects: usize) -> Result<(), GitError> {
-        let users = Git::users(&self.git_dir);
+        let users = Git::users(&self.common_dir);
         match objects {
             ..=UNPACK_LIMIT => users.call_with("unpack-objects", ["-q"], pack).await.map(drop),
             _ => users.call_with("index-pack", ["--stdin", "--fix-thin"], pack).await.map(drop),
@@ -156,7 +252,7 @@ impl Repository {
     /// [`GitError`]: a branch of that name is there, or one whose name is a part of it.
     pub async fn add_branch(&self, name: &str, commit: &str) -> Result<(), GitError> {
         const NONE: &str = "";
-        let made = Git::users(&self.git_dir).call("update-ref", [&format!("refs/heads/{name}"), commit, NONE]).await;
+        let made = Git::users(&self.common_dir).call("update-ref", [&format!("refs/heads/{name}"), commit, NONE]).await;
         made.map(drop).map_err(|error| branch_error(name, error))
     }
 
@@ -169,10 +265,10 @@ impl Repository {
         // Takes the locks that the branch needs, and gives them back.
         let (reference, head) = (format!("refs/heads/{name}"), &self.head);
         let steps = format!("start\ncreate {reference} {head}\nprepare\nabort\n");
-        let tried = Git::users(&self.git_dir).call_with("update-ref", ["--stdin"], steps.as_bytes()).await;
+        let tried = Git::users(&self.common_dir).call_with("update-ref", ["--stdin"], steps.as_bytes()).await;
         // The folder of the lock, if nothing else is in it.
         if let Some((folder, _)) = reference.rsplit_once('/') {
-            let _ = std::fs::remove_dir(self.common_dir.join(folder));
+            let _ = self.common_dir.remove_empty(Path::new(folder));
         }
         tried.map(drop).map_err(|error| branch_error(name, error))
     }
@@ -180,11 +276,11 @@ impl Repository {
     /// That this process may write where objects, references and their logs are.
     fn check_writable(&self, name: &str) -> Result<(), GitError> {
         let objects = self.objects();
-        let mut folders = vec![objects.clone(), objects.join("pack")];
+        let mut folders = vec![objects.to_owned(), objects.join("pack")];
         // One that another user has made, by a command run as root, is enough.
         folders.extend((0..=255).map(|byte| objects.join(format!("{byte:02x}"))));
         for root in ["", "refs/heads", "logs/refs/heads"] {
-            let mut below = self.common_dir.join(root);
+            let mut below = self.common_dir.join(Path::new(root));
             folders.push(below.clone());
             for part in name.split('/').take(name.matches('/').count()) {
                 below.push(part);
@@ -196,10 +292,23 @@ impl Repository {
                 .map_err(|error| read_only(folder, &error.into()))?;
         }
         // Room, quotas and odd file systems are only found by writing.
-        let probe = objects.join(format!("tmp_obj_runtrail_{}", std::process::id()));
-        let wrote = std::fs::write(&probe, [0; 4096]);
-        let _ = std::fs::remove_file(&probe);
-        wrote.map_err(|error| read_only(&objects, &error))
+        let probe = PathBuf::from(format!("tmp_obj_runtrail_{}", std::process::id()));
+        self.objects.try_to_write(&probe, 4096).map_err(|error| read_only(objects, &error))
+    }
+}
+
+/// Why there is no repository: there is one, but it begins above what is allowed; or there is none.
+fn repository_above(folder: &Path, allowed: &Allowed) -> GitError {
+    let roots = allowed.roots().iter().filter(|root| folder.starts_with(root));
+    let above = roots.min_by_key(|root| root.as_os_str().len()).into_iter().flat_map(|root| root.ancestors().skip(1));
+    match above.into_iter().find(|above| above.join(".git").symlink_metadata().is_ok()) {
+        None => GitError::NoRepository(folder.to_owned()),
+        Some(top) => GitError::Outside {
+            folder: folder.to_owned(),
+            what: "working tree",
+            path: top.to_owned(),
+            remedy: format!("start the server with `--projects {}`", top.display()),
+        },
     }
 }
 

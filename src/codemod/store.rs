@@ -7,12 +7,17 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use tokio::process::Command;
-
-use super::git::{Git, GitError, parts, run, text};
+use super::git::{Call, Git, GitError, parts, run, text};
 use super::repository::Repository;
 use super::workspace::{WorkspaceError, named};
+use crate::beneath::Folder;
+use serde::{Deserialize, Serialize};
+
+/// A file that has been touched and is larger than this counts as changed, in bytes.
+const LARGEST_CHANGED: u64 = 1 << 30;
+
+/// The longest list of commits without parents, in bytes: one a tag of a shallow clone.
+const LONGEST_SHALLOW: u64 = 64 << 20;
 
 /// See the module's comment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,15 +28,15 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes one in this folder, which is not there yet, for a commit whose objects are in `objects`. `shallow` names the commits
-    /// whose parents are missing.
+    /// Makes one in this folder, which is not there yet, for a commit whose objects are in `objects`. `shallow` is the repository
+    /// that knows of which commits the parents are missing.
     ///
     /// # Errors
     /// The disk, or [`GitError`].
     pub async fn make(
         git_dir: &Path,
         objects: &Path,
-        shallow: Option<&Path>,
+        shallow: Option<&Folder>,
         format: &str,
         head: &str,
     ) -> Result<Self, WorkspaceError> {
@@ -46,7 +51,7 @@ impl Store {
     }
 
     /// Calls on it with its files in this folder.
-    pub fn git_in(&self, files: &Path) -> Git {
+    pub fn git_in(&self, files: &Folder) -> Git {
         Git::own_with_files(&self.git_dir, files)
     }
 
@@ -67,7 +72,7 @@ impl Store {
     }
 
     /// A `git cat-file --batch` that waits for names of objects.
-    pub fn cat_file(&self) -> Command {
+    pub fn cat_file(&self) -> Call {
         self.git().command("cat-file", ["--batch"])
     }
 
@@ -82,17 +87,12 @@ impl Store {
         Ok(answer.lines().filter_map(|line| line.strip_suffix(" missing")).map(str::to_owned).collect())
     }
 
-    /// The content of a small file of the commit, if it is there.
-    pub async fn file(&self, path: &str) -> Option<Vec<u8>> {
-        self.git().call("cat-file", ["blob", &format!("{}:{path}", self.head)]).await.ok()
-    }
-
     /// How many tracked files of the user's working tree differ from the commit, by the user's index and without the user's filters.
     ///
     /// # Errors
     /// [`GitError`].
     pub async fn changed(&self, repository: &Repository) -> Result<usize, GitError> {
-        let git = self.git_in(&repository.top).with_index(&repository.git_dir.join("index"));
+        let git = self.git_in(&repository.top).with_index(&repository.git_dir.join(Path::new("index")));
         let args = ["--raw", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", &self.head];
         let answer = git.call("diff-index", args).await?;
         let mut answer = parts(&answer);
@@ -103,7 +103,7 @@ impl Store {
             let facts: Vec<&str> = facts.split(' ').collect();
             let is_same = match facts.as_slice() {
                 [before, after, object, unknown, _] if before[1..] == **after && unknown.bytes().all(|b| b == b'0') => {
-                    let bytes = std::fs::read(repository.top.join(OsStr::from_bytes(path)));
+                    let bytes = repository.top.read(Path::new(OsStr::from_bytes(path)), LARGEST_CHANGED);
                     bytes.is_ok_and(|bytes| super::code::name_of(&bytes, object.len()) == *object)
                 }
                 _ => false,
@@ -150,8 +150,8 @@ impl Store {
             files.iter().zip(&objects).map(|((mode, path, _), object)| (*mode, object.as_str(), path.as_path()));
         git.call_with("update-index", ["-z", "--index-info"], &index_info(entries)).await?;
         let tree = git.line::<&str>("write-tree", []).await?;
-        let mut commit = git.command("commit-tree", ["-p", self.head.as_str(), "-F", "-", tree.as_str()]);
-        commit.envs(repository.committer().await);
+        let commit = git.command("commit-tree", ["-p", self.head.as_str(), "-F", "-", tree.as_str()]);
+        let commit = commit.envs(repository.committer().await);
         let commit = run("commit-tree", commit, Some(message.as_bytes())).await?.stdout;
         let commit = text("commit-tree", commit)?.trim_end().to_owned();
 
@@ -185,9 +185,10 @@ pub fn index_info<'a>(entries: impl Iterator<Item = (&'a str, &'a str, &'a Path)
 ///
 /// # Errors
 /// The disk, or [`GitError`].
-pub async fn init(mut call: Command, folder: &Path, format: &str) -> Result<(), WorkspaceError> {
+#[expect(clippy::disallowed_methods, reason = "the repository is Runtrail's own")]
+pub async fn init(call: Call, folder: &Path, format: &str) -> Result<(), WorkspaceError> {
     std::fs::create_dir_all(folder)?;
-    call.arg(format!("--object-format={format}"));
+    let call = call.arg(format!("--object-format={format}"));
     let Err(error) = run("init", call, None).await else { return Ok(()) };
     // Git does not say why it cannot write.
     let probe = folder.join("probe");
@@ -200,12 +201,14 @@ pub async fn init(mut call: Command, folder: &Path, format: &str) -> Result<(), 
 ///
 /// # Errors
 /// The disk.
-pub fn borrow_objects(git_dir: &Path, objects: &Path, shallow: Option<&Path>) -> io::Result<()> {
+#[expect(clippy::disallowed_methods, reason = "the repository is Runtrail's own")]
+pub fn borrow_objects(git_dir: &Path, objects: &Path, shallow: Option<&Folder>) -> io::Result<()> {
     let info = git_dir.join("objects/info");
     std::fs::create_dir_all(&info)?;
     std::fs::write(info.join("alternates"), quoted(objects.as_os_str().as_bytes()))?;
-    match shallow.map(|shallow| std::fs::copy(shallow, git_dir.join("shallow"))) {
+    match shallow.map(|repository| repository.read(Path::new("shallow"), LONGEST_SHALLOW)) {
         Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Some(Ok(shallow)) => std::fs::write(git_dir.join("shallow"), shallow),
         _ => Ok(()),
     }
 }

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
+use super::allowed::Allowed;
 use super::git::{GitError, parts, text};
 use super::repository::Repository;
 use super::store::Store;
+use crate::beneath::Folder;
 
 /// A submodule at the commit that is recorded for it.
 #[derive(Debug)]
 pub struct Submodule {
     /// Where it is, relative to the top of the outermost repository.
     pub path: String,
-    /// Where its files go, absolute.
-    pub folder: PathBuf,
     /// The commit.
     pub commit: String,
     /// Where its objects are; or a sentence why that is not known.
@@ -24,7 +24,7 @@ pub struct Submodule {
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Its repository.
-    pub git_dir: PathBuf,
+    pub git_dir: Folder,
     /// Its working tree, if it is known.
     files: Option<PathBuf>,
 }
@@ -36,27 +36,32 @@ pub struct Source {
 pub async fn of(
     store: &Store,
     repository: &Repository,
-    folder: &Path,
+    allowed: &Allowed,
     prefix: &str,
 ) -> Result<Vec<Submodule>, GitError> {
-    let mut holders = vec![repository.git_dir.clone(), repository.common_dir.clone()];
+    let mut holders = vec![repository.git_dir.path().to_owned(), repository.common_dir.path().to_owned()];
     holders.dedup();
-    find(store, &holders, Some(&repository.top), folder, prefix).await
+    find(store, &holders, Some(repository.top.path()), allowed, prefix).await
 }
 
 /// Those of a submodule.
 ///
 /// # Errors
 /// [`GitError`].
-pub async fn nested(store: &Store, source: &Source, folder: &Path, prefix: &str) -> Result<Vec<Submodule>, GitError> {
-    find(store, std::slice::from_ref(&source.git_dir), source.files.as_deref(), folder, prefix).await
+pub async fn nested(
+    store: &Store,
+    source: &Source,
+    allowed: &Allowed,
+    prefix: &str,
+) -> Result<Vec<Submodule>, GitError> {
+    find(store, &[source.git_dir.path().to_owned()], source.files.as_deref(), allowed, prefix).await
 }
 
 async fn find(
     store: &Store,
     holders: &[PathBuf],
     files: Option<&Path>,
-    folder: &Path,
+    allowed: &Allowed,
     prefix: &str,
 ) -> Result<Vec<Submodule>, GitError> {
     let list = store.list(Path::new("")).await?;
@@ -76,13 +81,26 @@ async fn find(
             .find(|git_dir| {
                 git_dir.join("objects").is_dir() && git_dir.symlink_metadata().is_ok_and(|facts| facts.is_dir())
             });
-        let source = source.map(|git_dir| Source { git_dir, files: place }).ok_or_else(|| {
-            "a submodule that is not in the local clone; run `git submodule update --init --recursive`".to_owned()
-        });
-        let full = if prefix.is_empty() { path.clone() } else { format!("{prefix}/{path}") };
-        Submodule { path: full, folder: folder.join(&path), commit, source }
+        let none =
+            || "a submodule that is not in the local clone; run `git submodule update --init --recursive`".to_owned();
+        let source = source.ok_or_else(none).and_then(|git_dir| inside(&git_dir, place, allowed));
+        let full = if prefix.is_empty() { path } else { format!("{prefix}/{path}") };
+        Submodule { path: full, commit, source }
     };
     Ok(links.into_iter().map(module).collect())
+}
+
+/// The clone in this folder, if all of it is where runs may work.
+fn inside(git_dir: &Path, files: Option<PathBuf>, allowed: &Allowed) -> Result<Source, String> {
+    let outside = |path: &Path| {
+        let path = path.display();
+        format!("a submodule whose repository is partly at {path}, outside the folders that runs may work in")
+    };
+    let git_dir = allowed.open(git_dir).map_err(|path| outside(&path))?.map_err(|error| error.to_string())?;
+    let objects = allowed.open(&git_dir.join(Path::new("objects"))).map_err(|path| outside(&path))?;
+    let objects = objects.map_err(|error| error.to_string())?;
+    allowed.check_objects(objects.path()).map_err(|found| outside(&found.path))?;
+    Ok(Source { git_dir, files })
 }
 
 /// Path and commit of a line of `git ls-tree`, if it is a submodule.

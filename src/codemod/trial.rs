@@ -1,13 +1,15 @@
 //! The checkout while checks and linters work in it: which files differ from the commit, and how they become so.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::PhaseError;
 use super::checkout::Checkout;
 use super::code::Code;
 use super::git::parts;
-use super::workspace::{Tree, Workspace};
+use super::workspace::{Tree, Workspace, named};
+use crate::beneath::Folder;
 
 /// Files that differ from the commit: path below the folder that is searched, object.
 pub type Changed = BTreeMap<String, String>;
@@ -18,7 +20,7 @@ pub struct Trial<'a> {
     pub checkout: Checkout,
     tree: &'a Tree,
     code: &'a Code,
-    files: PathBuf,
+    workspace: &'a Workspace,
     now: Changed,
 }
 
@@ -27,8 +29,8 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     /// The disk, or git.
-    pub async fn open(workspace: &Workspace, tree: &'a Tree, code: &'a Code) -> Result<Self, PhaseError> {
-        let (checkout, files) = (Checkout::load(workspace)?, workspace.files());
+    pub async fn open(workspace: &'a Workspace, tree: &'a Tree, code: &'a Code) -> Result<Self, PhaseError> {
+        let (checkout, files) = (Checkout::load(workspace)?, workspace.files()?);
         let args = ["--cached", "--raw", "-z", "--no-renames", &tree.store.head];
         let answer = tree.store.git_in(&files).call("diff-index", args).await?;
         let mut answer = parts(&answer);
@@ -42,17 +44,24 @@ impl<'a> Trial<'a> {
                 now.insert(path.to_owned(), (*object).to_owned());
             }
         }
-        Ok(Self { checkout, tree, code, files, now })
+        Ok(Self { checkout, tree, code, workspace, now })
     }
 
-    /// The folder that is searched.
-    pub fn root(&self) -> PathBuf {
-        self.files.join(&self.tree.repository.prefix)
+    /// The folder that is searched, as it is now.
+    ///
+    /// # Errors
+    /// It is not there, or a link is in its place.
+    pub fn root(&self) -> io::Result<Folder> {
+        let (files, prefix) = (self.workspace.files()?, &self.tree.repository.prefix);
+        files.folder(prefix).map_err(|error| named(&files.join(prefix), error))
     }
 
     /// The top of the checkout.
-    pub fn top(&self) -> &Path {
-        &self.files
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn top(&self) -> io::Result<Folder> {
+        self.workspace.files()
     }
 
     /// Puts texts among git's objects; their names, in order.
@@ -68,7 +77,7 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// The disk, or git.
     pub async fn restore(&self) -> Result<usize, PhaseError> {
-        self.checkout.restore().await
+        self.checkout.restore(&self.workspace.files()?).await
     }
 
     /// Makes the files so: these differ from the commit, and no others do. What is so already is not written again.
@@ -88,7 +97,7 @@ impl<'a> Trial<'a> {
             Some((committed(path)?.mode.as_str(), object, self.tree.repository.prefix.join(path)))
         });
         let files: Vec<(&str, &str, PathBuf)> = files.collect();
-        self.checkout.set(&files).await?;
+        self.checkout.set(&self.workspace.files()?, &files).await?;
         self.now = wanted;
         Ok(())
     }

@@ -1,4 +1,6 @@
-//! The folder of one attempt of a built-in pipeline: Runtrail's own repository and checkout, and what one phase leaves to the next.
+//! The folders of one attempt of a built-in pipeline. The one that every command gets has the checkout. Runtrail's own repository, and
+//! what one phase leaves to the next, are beside it (see [`Notes`]): nothing is read from where commands write but files of the
+//! checkout.
 
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -6,9 +8,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::allowed::Allowed;
 use super::git::GitError;
-use super::repository::Repository;
+use super::notes::Notes;
+use super::repository::{Repository, Saved};
 use super::store::Store;
+use crate::beneath::Folder;
+use crate::model::Answer;
 
 /// What the first phase has set up.
 const REPOSITORY: &str = "repository.json";
@@ -22,11 +28,18 @@ const FILES: &str = "checkout";
 /// See the module's comment.
 #[derive(Clone, Debug)]
 pub struct Workspace {
-    folder: PathBuf,
+    /// Where commands may leave anything.
+    commands: Folder,
+    /// Where phases leave what later ones go by, which no command is told of.
+    own: PathBuf,
+    /// Where runs may work.
+    allowed: Allowed,
+    /// What a person has answered.
+    answer: Option<Answer>,
 }
 
 /// What the first phase has set up.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Debug)]
 pub struct Tree {
     /// The user's repository.
     pub repository: Repository,
@@ -34,10 +47,36 @@ pub struct Tree {
     pub store: Store,
 }
 
+/// The same for later phases.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct SavedTree {
+    repository: Saved,
+    store: Store,
+}
+
 impl Workspace {
-    /// The workspace in this folder.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    /// That of the attempt with this workspace.
+    ///
+    /// # Errors
+    /// The disk, or the server has made no such attempt.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let none = || io::Error::new(io::ErrorKind::NotFound, "this is no workspace of a run");
+        let own = Notes::folder(folder).ok_or_else(none)?;
+        let (root, name) = folder.parent().zip(folder.file_name()).ok_or_else(none)?;
+        let commands = Folder::open(root).and_then(|root| root.folder(Path::new(name)));
+        let commands = commands.map_err(|error| named(folder, error))?;
+        let Notes { projects, answer } = load(&own.join(Notes::FILE))?;
+        Ok(Self { commands, own, allowed: Allowed::new(projects), answer })
+    }
+
+    /// Where runs may work.
+    pub fn allowed(&self) -> &Allowed {
+        &self.allowed
+    }
+
+    /// What a person has answered, if one was asked.
+    pub fn answer(&self) -> Option<&Answer> {
+        self.answer.as_ref()
     }
 
     /// Makes our repository of the commit.
@@ -45,38 +84,44 @@ impl Workspace {
     /// # Errors
     /// The disk, or [`GitError`].
     pub async fn make_tree(&self, repository: Repository) -> Result<Tree, WorkspaceError> {
-        let shallow = repository.common_dir.join("shallow");
         let (objects, format) = (repository.objects(), repository.format.as_str());
-        let store = Store::make(&self.folder.join(STORE), &objects, Some(&shallow), format, &repository.head).await?;
-        let tree = Tree { repository, store };
-        self.save(REPOSITORY, &tree)?;
-        Ok(tree)
+        let shallow = Some(&repository.common_dir);
+        let store = Store::make(&self.own.join(STORE), objects, shallow, format, &repository.head).await?;
+        self.save(REPOSITORY, &SavedTree { repository: repository.saved()?, store: store.clone() })?;
+        Ok(Tree { repository, store })
     }
 
     /// What [`Self::make_tree`] made.
     ///
     /// # Errors
-    /// The disk.
-    pub fn tree(&self) -> io::Result<Tree> {
-        self.load(REPOSITORY)
+    /// The disk, or the repository is not the same any more.
+    pub fn tree(&self) -> Result<Tree, WorkspaceError> {
+        let SavedTree { repository, store } = self.load(REPOSITORY)?;
+        Ok(Tree { repository: Repository::open_again(repository, &self.allowed)?, store })
     }
 
-    /// Where the files of the checkout are, if it has been made.
-    pub fn files(&self) -> PathBuf {
-        self.folder.join(FILES)
+    /// The files of the checkout, in a folder that commands can write to. If they have put something else in its place, that goes.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn files(&self) -> io::Result<Folder> {
+        self.commands
+            .clear_folder(Path::new(FILES))
+            .map_err(|error| named(&self.commands.join(Path::new(FILES)), error))
     }
 
     /// Where the repositories of submodules are.
     pub fn module(&self, number: usize) -> PathBuf {
-        self.folder.join(format!("module-{number}.git"))
+        self.own.join(format!("module-{number}.git"))
     }
 
     /// Leaves something for a later phase. It is on the disk, or the earlier one of that name is.
     ///
     /// # Errors
     /// The disk.
+    #[expect(clippy::disallowed_methods, reason = "the folder is Runtrail's own")]
     pub fn save(&self, name: &str, what: &impl Serialize) -> io::Result<()> {
-        let (new, path) = (self.folder.join(format!("{name}.new")), self.folder.join(name));
+        let (new, path) = (self.own.join(format!("{name}.new")), self.own.join(name));
         let write = || {
             let mut out = BufWriter::new(std::fs::File::create(&new)?);
             serde_json::to_writer(&mut out, what)?;
@@ -91,21 +136,14 @@ impl Workspace {
     /// # Errors
     /// The disk, or it is not there.
     pub fn load<T: DeserializeOwned>(&self, name: &str) -> io::Result<T> {
-        let path = self.folder.join(name);
-        let read = || Ok(serde_json::from_reader(BufReader::new(std::fs::File::open(&path)?))?);
-        read().map_err(|error| named(&path, error))
+        load(&self.own.join(name))
     }
+}
 
-    /// Takes away what this attempt has left. Nothing there is as good.
-    ///
-    /// # Errors
-    /// The disk. It may be called again.
-    pub async fn discard(folder: &Path) -> Result<(), WorkspaceError> {
-        match tokio::fs::remove_dir_all(folder).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(folder, error).into()),
-            _ => Ok(()),
-        }
-    }
+#[expect(clippy::disallowed_methods, reason = "the folder is Runtrail's own")]
+fn load<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    let read = || Ok(serde_json::from_reader(BufReader::new(std::fs::File::open(path)?))?);
+    read().map_err(|error| named(path, error))
 }
 
 /// The same error, with the file that it is about.

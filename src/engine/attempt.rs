@@ -34,10 +34,10 @@ impl Worker {
             return not_begun(rejected(by), first);
         }
         let places = || async {
-            let folder = self.folder(run, pipeline, first == 0).await?;
-            Ok::<_, NoPlace>((folder, self.workspace(run, answer.as_ref()).await?))
+            let place = self.place(run, pipeline, first == 0).await?;
+            Ok::<_, NoPlace>((place, self.workspace(run, answer.as_ref()).await?))
         };
-        let (folder, workspace) = match self.when_it_can(None, "the run waits for a folder to work in", places).await? {
+        let (place, workspace) = match self.when_it_can(None, "the run waits for a folder to work in", places).await? {
             Waited::Done(Ok(places)) => places,
             Waited::Stopped => return not_begun(self.stopped().await?, first),
             Waited::Done(Err(error)) => {
@@ -80,12 +80,12 @@ impl Worker {
                 return self.ask(spec, name).await.map(|()| None);
             }
             let began = self.begin(&name).await?;
-            let mut variables = variables(run, &name, &workspace, &self.shared.options.program);
+            let mut variables = variables(run, &name, &place, workspace.path(), &self.shared.options.program);
             variables.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.into())));
             variables.extend(outputs.iter().map(|(name, value)| (name.clone(), value.into())));
             variables.extend(secrets.variables(spec));
             let given = outputs.iter().map(|(name, value)| name.len() + value.len()).sum();
-            let (ended, told) = self.tries(spec, &name, variables, &folder, given).await?;
+            let (ended, told) = self.tries(spec, &name, variables, &place, given).await?;
             outputs.extend(told.outputs.iter().map(|(name, value)| (Output::variable(name), value.clone())));
             let state = if ended.is_good() { PhaseState::Completed } else { PhaseState::Failed };
             let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::Path;
 
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
 use super::report::{Exit, Processes, Signalled};
+use crate::beneath::Folder;
 use crate::model::{LogStream, OutputMode};
 
 /// Variables of a command's environment, by name.
@@ -29,7 +29,7 @@ pub struct CommandSpec<'a> {
     /// Given to `sh -c`.
     pub run: &'a str,
     /// The folder it runs in.
-    pub folder: &'a Path,
+    pub folder: &'a Folder,
     /// Its variables, beside the server's own.
     pub variables: Variables,
     /// How it prints.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 /// That number so far; 0 where it cannot be told. The group's other processes count too, so a difference is a likely cause and no proof.
+#[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
 pub fn killed_for_lack_of_memory() -> u64 {
     std::fs::read_to_string("/proc/self/cgroup")
         .ok()
@@ -11,6 +12,7 @@ pub fn killed_for_lack_of_memory() -> u64 {
 }
 
 /// The same for a process of these control groups (`/proc/PID/cgroup`), which are mounted here.
+#[expect(clippy::disallowed_methods, reason = "control groups are the system's own")]
 fn count_of(groups: &str, mounted: &Path) -> Option<u64> {
     groups.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);

@@ -5,6 +5,8 @@
 //! goes away. [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no child outlives the server. All that
 //! happens is journaled. Knows no HTTP.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod attempt;
 mod background;
 mod clock;
@@ -48,7 +50,7 @@ pub use commands::{CommandEvent, CommandSpec, Commands, Output, Outputs, Running
 pub use dispatch::EngineTask;
 pub use process::Processes;
 pub use report::{Exit, Processes as NamedProcesses, Signalled};
-pub use workspace::Workspaces;
+pub use workspace::{Workspaces, blocking, private_folder, remove};
 
 /// How the engine works.
 #[derive(Clone)]

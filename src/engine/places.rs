@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::shortage::MayPass;
 use super::worker::Worker;
+use super::workspace::{blocking, private_folder};
+use crate::beneath::Folder;
+use crate::codemod::Notes;
 use crate::model::param::PROJECT;
 use crate::model::{Answer, Param, ParamKind, ParamValue, Pipeline, Run};
+use crate::pipelines::{PathRefusal, Projects};
 
 /// Why a run has no place to work in.
 #[derive(Debug)]
@@ -34,16 +40,82 @@ impl MayPass for NoPlace {
     }
 }
 
+/// Where a run works. It is opened for each phase, so that it may be moved away and made again between two of them.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// A folder that the operator allows.
+    Project { projects: Arc<Projects>, path: String },
+    /// A folder of the run's own.
+    Scratch { root: PathBuf, name: String },
+}
+
+impl Place {
+    /// Opens it, and what is below it. Wherever links lead, it stays below. Blocks.
+    ///
+    /// # Errors
+    /// It is not there, is no folder, or leads elsewhere.
+    fn open(&self, below: &str) -> io::Result<Folder> {
+        let top = match self {
+            Self::Project { projects, path } => projects.enter(path).map_err(|refusal| match refusal {
+                // It was inside when the attempt began.
+                _ if Path::new(path).symlink_metadata().is_err_and(|lost| lost.kind() == io::ErrorKind::NotFound) => {
+                    missing(Path::new(path), MAKE_AGAIN)
+                }
+                PathRefusal::NotAFolder(_) => {
+                    let message = format!("{path} is not a folder any more; make it one, and then run it again");
+                    io::Error::new(io::ErrorKind::NotADirectory, message)
+                }
+                refusal => io::Error::other(refusal.to_string()),
+            })?,
+            Self::Scratch { root, name } => Folder::open(root)
+                .and_then(|root| root.folder(Path::new(name)))
+                .map_err(|error| cannot_enter(&root.join(name), error, MAKE_AGAIN))?,
+        };
+        if below.is_empty() {
+            return Ok(top);
+        }
+        let remedy = "make it in an earlier phase, or correct `dir`";
+        let path = top.join(Path::new(below));
+        let found = path.canonicalize().map_err(|error| cannot_enter(&path, error, remedy))?;
+        let outside = || io::Error::other(format!("its folder {below} leads out of that of the run"));
+        let below = found.strip_prefix(top.path().canonicalize()?).map_err(|_| outside())?;
+        // No link may have come there since.
+        top.folder(below).map_err(|error| cannot_enter(&path, error, remedy))
+    }
+
+    /// The folder in which git looks for no repository, if that is not the operator's choice: the data folder may lie in one.
+    fn ceiling(&self) -> Option<&Path> {
+        match self {
+            Self::Project { .. } => None,
+            Self::Scratch { root, .. } => Some(root),
+        }
+    }
+}
+
+/// The variable that names folders in which git looks for no repository.
+const CEILINGS: &str = "GIT_CEILING_DIRECTORIES";
+
+/// What to do about a folder that is gone.
+const MAKE_AGAIN: &str = "make it again, and then run it again";
+
+fn missing(folder: &Path, remedy: &str) -> io::Error {
+    let message = format!("No such file or directory: its folder {} is missing; {remedy}", folder.display());
+    io::Error::new(io::ErrorKind::NotFound, message)
+}
+
+fn cannot_enter(folder: &Path, error: io::Error, remedy: &str) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => missing(folder, remedy),
+        kind => io::Error::new(kind, format!("its folder {} cannot be entered: {error}", folder.display())),
+    }
+}
+
 impl Worker {
     /// What the attempt keeps between its phases, and what a person has answered: there for commands to read.
-    pub(super) async fn workspace(&self, run: &Run, answer: Option<&Answer>) -> Result<PathBuf, NoPlace> {
-        let made = async {
-            let folder = self.shared.options.workspaces.make(&run.id, run.attempt).await?;
-            if let Some(answer) = answer {
-                tokio::fs::write(folder.join(Answer::FILE), serde_json::to_vec(answer)?).await?;
-            }
-            Ok::<_, std::io::Error>(folder)
-        };
+    pub(super) async fn workspace(&self, run: &Run, answer: Option<&Answer>) -> Result<Folder, NoPlace> {
+        let options = &self.shared.options;
+        let projects = options.projects.roots().iter().map(PathBuf::from).collect();
+        let made = options.workspaces.make(&run.id, run.attempt, Notes { projects, answer: answer.cloned() });
         made.await.map_err(|error| NoPlace::of_disk("cannot make its workspace", &error))
     }
 
@@ -52,59 +124,58 @@ impl Worker {
     /// # Errors
     /// The project is no longer where it may be (since it was asked for, a link may have taken its place), or
     /// the folder cannot be made.
-    pub(super) async fn folder(&self, run: &Run, pipeline: &Pipeline, begins: bool) -> Result<PathBuf, NoPlace> {
+    pub(super) async fn place(&self, run: &Run, pipeline: &Pipeline, begins: bool) -> Result<Place, NoPlace> {
         let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
         if pipeline.params.iter().any(is_project)
             && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
             && !project.is_empty()
         {
-            let refused = |message: String| NoPlace { message, may_pass: false };
-            return self.shared.options.projects.resolve(project).map_err(|refusal| refused(refusal.to_string()));
-        }
-        let folder = self.shared.options.scratch.join(run.id.as_str());
-        if !begins {
-            return Ok(folder);
-        }
-        let what = format!("cannot make {}", folder.display());
-        empty(&folder).await.map_err(|error| NoPlace::of_disk(&what, &error))?;
-        Ok(folder)
-    }
-}
-
-/// The folder below the run's, wherever links lead: it must stay below.
-pub(super) async fn enter(folder: &Path, below: &str) -> std::io::Result<PathBuf> {
-    if below.is_empty() {
-        return Ok(folder.to_owned());
-    }
-    let find = async |folder: &Path, remedy: &str| {
-        let missing = |error: std::io::Error| {
-            let shown = folder.display();
-            let message = match error.kind() {
-                std::io::ErrorKind::NotFound => {
-                    format!("No such file or directory: its folder {shown} is missing; {remedy}")
-                }
-                _ => format!("its folder {shown} cannot be entered: {error}"),
+            let (projects, path) = (Arc::clone(&self.shared.options.projects), project.clone());
+            let place = Place::Project { projects: Arc::clone(&projects), path: path.clone() };
+            let entered = blocking(move || Ok(projects.enter(&path)));
+            return match entered.await {
+                Ok(Ok(_)) => Ok(place),
+                Ok(Err(refusal)) => Err(NoPlace { message: refusal.to_string(), may_pass: false }),
+                Err(error) => Err(NoPlace::of_disk("cannot open its project", &error)),
             };
-            std::io::Error::new(error.kind(), message)
-        };
-        tokio::fs::canonicalize(folder).await.map_err(missing)
-    };
-    let top = find(folder, "make it again, and then run it again").await?;
-    let folder = find(&folder.join(below), "make it in an earlier phase, or correct `dir`").await?;
-    let outside = || std::io::Error::other(format!("its folder {below} leads out of that of the run"));
-    if folder.starts_with(top) { Ok(folder) } else { Err(outside()) }
+        }
+        let (root, name) = (self.shared.options.scratch.clone(), run.id.to_string());
+        let place = Place::Scratch { root: root.clone(), name: name.clone() };
+        if !begins {
+            return Ok(place);
+        }
+        let what = format!("cannot make {}", root.join(&name).display());
+        let made = blocking(move || {
+            let root = private_folder(&root)?;
+            root.remove_tree(Path::new(&name))?;
+            root.make_folder(Path::new(&name))
+        });
+        made.await.map(|_| place).map_err(|error| NoPlace::of_disk(&what, &error))
+    }
 }
 
-/// Makes the folder, empty.
-async fn empty(folder: &Path) -> std::io::Result<()> {
-    match tokio::fs::remove_dir_all(folder).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => tokio::fs::create_dir_all(folder).await,
-    }
+/// Opens the folder below the run's in which a phase works.
+pub(super) async fn enter(place: &Place, below: &str) -> io::Result<Folder> {
+    let (place, below) = (place.clone(), below.to_owned());
+    blocking(move || place.open(&below)).await
 }
 
 /// What a command finds in its environment (CONTRACT.md, "Pipelines in TOML").
-pub(super) fn variables(run: &Run, phase: &str, workspace: &Path, program: &Path) -> HashMap<String, OsString> {
+pub(super) fn variables(
+    run: &Run,
+    phase: &str,
+    place: &Place,
+    workspace: &Path,
+    program: &Path,
+) -> HashMap<String, OsString> {
+    let ceiling = place.ceiling().map(|folder| {
+        let mut folders = folder.as_os_str().to_owned();
+        if let Some(others) = std::env::var_os(CEILINGS) {
+            folders.push(":");
+            folders.push(others);
+        }
+        (CEILINGS.to_owned(), folders)
+    });
     let params =
         run.params.iter().map(|(name, value)| (format!("PARAM_{}", name.to_uppercase()), value.to_string().into()));
     let own = [
@@ -115,5 +186,5 @@ pub(super) fn variables(run: &Run, phase: &str, workspace: &Path, program: &Path
         ("PROGRAM", program.into()),
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value));
-    params.chain(own).map(|(name, value)| (format!("RUNTRAIL_{name}"), value)).collect()
+    params.chain(own).map(|(name, value)| (format!("RUNTRAIL_{name}"), value)).chain(ceiling).collect()
 }

@@ -46,6 +46,8 @@ pub struct Processes {
     pub program: PathBuf,
     /// The limit of open files that commands get, if it is not this program's own.
     pub open_files: Option<u64>,
+    /// The umask that commands get, if it is not this program's own.
+    pub umask: Option<u32>,
     /// The pipelines there are, which name the variables that hold their secrets.
     pub catalog: Catalog,
 }
@@ -59,6 +61,9 @@ impl Commands for Processes {
         start.arg("supervise");
         if let Some(limit) = self.open_files {
             start.args(["--open-files", &limit.to_string()]);
+        }
+        if let Some(umask) = self.umask {
+            start.args(["--umask", &umask.to_string()]);
         }
         if background {
             start.arg("--keep");
@@ -80,14 +85,14 @@ impl Commands for Processes {
         start
             .arg("--")
             .arg(run)
-            .current_dir(folder)
+            .current_dir(folder.as_child_sees_it())
             .envs(variables)
             .stdin(Stdio::from(OwnedFd::from(its_leash)))
             .stdout(stdout)
             .stderr(stderr)
             // A Ctrl-C at the server's terminal is for the server, which then ends its runs in order.
             .process_group(0);
-        let supervisor = start.spawn().map_err(|error| explain(error, folder, &self.program))?;
+        let supervisor = start.spawn().map_err(|error| explain(error, folder.path(), &self.program))?;
         let leash = UnixStream::from_std(leash)?;
         let process = Process { supervisor, leash, heard: Vec::new(), workspace, ended, left, is_gone: false };
         Ok((Box::new(process), outputs))

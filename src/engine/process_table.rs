@@ -39,6 +39,7 @@ pub enum Sent {
 }
 
 /// All descendants of a process that have not ended, oldest generation first. None where there is no /proc.
+#[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
 pub fn descendants(of: i32) -> Vec<ProcessInfo> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
@@ -62,6 +63,7 @@ fn descendants_in(table: Vec<ProcessInfo>, of: i32) -> Vec<ProcessInfo> {
 }
 
 /// A process by its number.
+#[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
 pub fn look_up(pid: i32) -> Option<ProcessInfo> {
     parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }

@@ -2,7 +2,6 @@
 //! All of them are masked in what the attempt writes.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::commands::{CommandEvent, CommandSpec, Variables};
 use super::process::SECRETS;
 use super::worker::Worker;
+use crate::beneath::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
 use crate::model::pipeline::SecretSource;
@@ -68,7 +68,7 @@ impl Worker {
         &self,
         run: &Run,
         pipeline: &Pipeline,
-        workspace: &Path,
+        workspace: &Folder,
     ) -> Result<Result<Known, Failure>, WriteError> {
         let mut known = Known::default();
         if pipeline.params.iter().any(|param| param.kind == ParamKind::Secret) {
@@ -94,7 +94,8 @@ impl Worker {
         Ok(Ok(known))
     }
 
-    async fn read_secret(&self, source: &SecretSource, run: &Run, workspace: &Path) -> Result<String, BadSecret> {
+    #[expect(clippy::disallowed_methods, reason = "the operator names the file")]
+    async fn read_secret(&self, source: &SecretSource, run: &Run, workspace: &Folder) -> Result<String, BadSecret> {
         let bytes = match source {
             SecretSource::Env(name) => std::env::var_os(name)
                 .ok_or_else(|| BadSecret::NotSet(name.clone()))?
@@ -141,7 +142,7 @@ impl Worker {
     /// What a secret's command prints on its standard output. Dropped before its end, it ends the command and all that it started.
     ///
     /// It is no phase: nothing of it is journaled, and it has the server's variables that phases do not have.
-    async fn print(&self, command: &str, run: &Run, workspace: &Path) -> Result<Vec<u8>, BadSecret> {
+    async fn print(&self, command: &str, run: &Run, workspace: &Folder) -> Result<Vec<u8>, BadSecret> {
         let failed = |error: std::io::Error| BadSecret::Command(format!("could not be run ({error})"));
         let mut variables: Variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
@@ -149,7 +150,7 @@ impl Worker {
             .collect();
         variables.insert("RUNTRAIL_RUN_ID".to_owned(), run.id.as_str().into());
         variables.insert("RUNTRAIL_ATTEMPT".to_owned(), run.attempt.to_string().into());
-        variables.insert(super::sweep::VARIABLE.to_owned(), workspace.into());
+        variables.insert(super::sweep::VARIABLE.to_owned(), workspace.path().into());
         let started = self.shared.options.commands.start(CommandSpec {
             run: command,
             folder: workspace,

@@ -52,6 +52,9 @@ pub struct SuperviseArgs {
     /// Its limit of open files, after the server has raised its own.
     #[arg(long)]
     open_files: Option<u64>,
+    /// Its umask, in decimal, after the server has restricted its own.
+    #[arg(long)]
+    umask: Option<u32>,
     /// Its standard output is a terminal that becomes its controlling one.
     #[arg(long)]
     terminal: bool,
@@ -122,6 +125,9 @@ impl Supervisor {
         {
             // Lower than what it is now, so nothing forbids it.
             let _ = setrlimit(Resource::RLIMIT_NOFILE, limit.min(most), most);
+        }
+        if let Some(umask) = args.umask {
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         }
         let killed_before = killed_for_lack_of_memory();
         // By its place: a phase may have a PATH of its own.

@@ -45,6 +45,7 @@ fn end_all(is_mark: impl Fn(&[u8]) -> bool) {
 }
 
 /// The processes that have such a mark among their variables.
+#[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
 fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Vec<ProcessInfo> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let own = i32::try_from(std::process::id()).ok();

@@ -1,6 +1,5 @@
 //! One phase's command: run, journaled as it prints, ended if it takes too long or somebody asks for it, and tried again.
 
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -9,11 +8,12 @@ use tokio::time::Instant;
 
 use super::commands::{CommandEvent, CommandSpec, RunningCommand, Variables};
 use super::output::{Reported, Told, journal_all};
-use super::places::enter;
+use super::places::{Place, enter};
 use super::report::{Exit, Processes};
 use super::shortage::Waited;
 use super::verdict::Ended;
 use super::worker::Worker;
+use crate::beneath::Folder;
 use crate::journal::{Health, WriteError};
 use crate::model::kinds::Notice;
 use crate::model::{Body, PhaseSpec};
@@ -27,10 +27,10 @@ impl Worker {
         spec: &PhaseSpec,
         name: &Arc<str>,
         mut variables: Variables,
-        folder: &Path,
+        place: &Place,
         given: usize,
     ) -> Result<(Ended, Told), WriteError> {
-        let folder = match enter(folder, &spec.dir).await {
+        let folder = match enter(place, &spec.dir).await {
             Ok(folder) => folder,
             Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
         };
@@ -64,7 +64,7 @@ impl Worker {
         spec: &PhaseSpec,
         name: &Arc<str>,
         variables: Variables,
-        folder: &Path,
+        folder: &Folder,
         given: usize,
     ) -> Result<(Ended, Told), WriteError> {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {

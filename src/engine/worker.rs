@@ -16,7 +16,6 @@ use super::lease::{Answer, LeaseKeeper};
 use super::report::Processes;
 use super::sweep::sweep_attempt;
 use super::verdict::{Finished, cancelled, failed};
-use super::workspace::discard;
 use super::{CancelSignal, Shared};
 use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::{Failure, PhaseChange};
@@ -180,9 +179,9 @@ impl Worker {
                 retryable: true,
             }),
         };
-        let workspace = self.shared.options.workspaces.of(&assignment.run.id, assignment.run.attempt);
-        sweep_attempt(&workspace).await;
-        discard(&workspace).await;
+        let (run, workspaces) = (&assignment.run, &self.shared.options.workspaces);
+        sweep_attempt(&workspaces.of(&run.id, run.attempt)).await;
+        workspaces.discard(&run.id, run.attempt).await;
         self.shared.journal.write(verdict.finish(write)).await.map(drop)
     }
 
@@ -209,7 +208,7 @@ impl Worker {
             _ => verdict.finish(write),
         };
         // Before the run is finished, so that whoever sees that finds nothing of it left.
-        discard(&self.shared.options.workspaces.of(&assignment.run.id, assignment.run.attempt)).await;
+        self.shared.options.workspaces.discard(&assignment.run.id, assignment.run.attempt).await;
         self.shared.journal.write(write).await.map(drop)
     }
 

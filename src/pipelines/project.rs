@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::beneath::Folder;
 use crate::model::{Given, ParamError, ParamKind, ParamValue, Params, Pipeline};
 
 /// The folders that runs may work in. Cheap to clone.
@@ -128,6 +129,26 @@ impl Projects {
             return Err(PathRefusal::NotUtf8(text.to_owned()));
         }
         Ok(canonical)
+    }
+
+    /// Opens an existing folder inside an allowed one, and holds it: what is renamed meanwhile, or becomes a link, leads nowhere else.
+    /// Blocks for a moment.
+    ///
+    /// # Errors
+    /// The path may not be used; the refusal says why and what to do.
+    pub fn enter(&self, text: &str) -> Result<Folder, PathRefusal> {
+        let canonical = self.resolve(text)?;
+        let root = self.roots.iter().find(|root| canonical.starts_with(root)).ok_or_else(|| self.outside(text))?;
+        let below = canonical.strip_prefix(root).map_err(|_| self.outside(text))?;
+        let opened = Folder::open_canonical(Path::new(root)).and_then(|root| root.folder(below));
+        opened.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => PathRefusal::Missing(text.to_owned()),
+            io::ErrorKind::PermissionDenied => {
+                PathRefusal::Unreadable { path: text.to_owned(), reason: error.to_string() }
+            }
+            // A link has taken its place, or that of a folder on the way, since it was looked at.
+            _ => self.outside(text),
+        })
     }
 
     fn contains(&self, canonical: &Path) -> bool {

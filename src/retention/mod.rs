@@ -5,6 +5,8 @@
 //! ([`folders`]), then the last of it. The mark is the note of what is still to be done, so whatever ends the server in between, the next
 //! one goes on. At last the database gives back what is empty, in steps as small.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod folders;
 
 use std::path::PathBuf;

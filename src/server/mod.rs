@@ -13,6 +13,7 @@ mod health;
 mod hook_body;
 mod hooks;
 mod limits;
+mod modes;
 mod mount;
 mod pages;
 mod problem;
@@ -150,6 +151,7 @@ pub fn actor(through: &str, peer: Option<IpAddr>) -> String {
 /// [`StartError`]: it did not start.
 pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     guard::bind::check(args.addr, args.token.as_deref()).map_err(guard::GuardError::from)?;
+    let umask = modes::restrict_umask();
     let data_dir = data_dir(args.data.data_dir.as_deref())?;
     let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
     // As long as it serves: what is in the folder besides the database has one server, too.
@@ -176,7 +178,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         scratch,
         workspaces,
         program: program.clone(),
-        commands: Arc::new(Processes { program, open_files, catalog: catalog.clone() }),
+        commands: Arc::new(Processes { program, open_files, umask: Some(umask), catalog: catalog.clone() }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     let notify_task = NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), stop.clone())?;
@@ -257,6 +259,7 @@ fn named_data_dir(given: Option<&std::path::Path>) -> Result<PathBuf, StartError
 fn data_dir(given: Option<&std::path::Path>) -> Result<PathBuf, StartError> {
     let folder = named_data_dir(given)?;
     std::fs::create_dir_all(&folder)
+        .and_then(|()| modes::tighten(&folder))
         .and_then(|()| folder.canonicalize())
         .map_err(|source| StartError::DataDir { folder, source })
 }

@@ -725,7 +725,12 @@ async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
         scratch: folder.path().join("scratch"),
         workspaces: Workspaces::new(folder.path().join("workspaces")),
         program: "runtrail".into(),
-        commands: Arc::new(Processes { program: "runtrail".into(), open_files: None, catalog: catalog.clone() }),
+        commands: Arc::new(Processes {
+            program: "runtrail".into(),
+            open_files: None,
+            umask: None,
+            catalog: catalog.clone(),
+        }),
     };
     let (engine, _idle) = Engine::new(Arc::clone(&store), journal.clone(), options, Default::default());
     let service = Service { store, journal: journal.clone(), engine, catalog, projects };

@@ -99,7 +99,7 @@ async fn what_cannot_be_read_is_skipped_with_a_reason_and_the_rest_is_done() {
     assert_eq!(std::fs::read_to_string(world.file("outside.rs")).unwrap(), code);
 }
 
-/// Full where the worktree is made, or at what one phase leaves to the next.
+/// Full where Runtrail's own repository is made, or at what one phase leaves to the next.
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_leaves_nothing() {
     let world = World::new();
@@ -112,7 +112,7 @@ async fn a_full_disk_is_an_error_and_leaves_nothing() {
     let before = Snapshot::of(&repository);
     let rewrite = json!({ "pattern": "x($A, $B)", "rewrite": "a_longer_name($B, $A)" });
     let mut phases = std::collections::BTreeSet::new();
-    for kib in [4, 500, 2000, 2400, 2800] {
+    for kib in [8, 504, 2004, 2404, 2804] {
         let Some(server) = world.serve_on_small_disk(kib) else {
             eprintln!("left out: this system lets nobody mount a disk");
             return;
@@ -128,7 +128,7 @@ async fn a_full_disk_is_an_error_and_leaves_nothing() {
             phases.insert(phase["name"].as_str().unwrap().to_owned());
             before.assert_untouched(&repository, &[]);
         }
-        let disk = format!("/proc/{}/root{}", server.pid(), world.data().join("workspaces").display());
+        let disk = format!("/proc/{}/root{}", server.pid(), world.data().join("attempts").display());
         assert_eq!(std::fs::read_dir(disk).unwrap().count(), 0, "nothing is left on the disk of {kib} KiB");
         drop(server);
         // What of it worked is a branch that this test does not look at.

@@ -9,6 +9,7 @@ mod crash;
 mod indentation;
 mod linters;
 mod lost;
+mod machine;
 mod passes;
 mod real;
 mod refactor;

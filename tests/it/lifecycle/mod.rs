@@ -208,7 +208,7 @@ impl Server {
                 projects: Arc::clone(&projects),
                 scratch: folder.join("scratch"),
                 // Of each its own: a server takes away what it does not know.
-                workspaces: Workspaces::new(folder.join(&name)),
+                workspaces: Workspaces::new(folder.join(&name).join("workspaces")),
                 program: "runtrail".into(),
                 commands: Arc::new(Simulated { server: name.clone() }),
             };

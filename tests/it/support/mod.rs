@@ -127,6 +127,13 @@ impl World {
         self.start(shell, &self.data(), flags)
     }
 
+    /// A server on other data that is started with a umask.
+    pub fn serve_with_umask(&self, umask: &str, data: &Path) -> Server {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("umask {umask} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_runtrail"), "serve"]);
+        self.start(shell, data, &[])
+    }
+
     /// A server with variables of its own, whose log is kept ([`Self::log`]).
     pub fn serve_logged(&self, variables: &[(&str, &str)], flags: &[&str]) -> Server {
         let mut shell = Command::new("sh");
@@ -141,9 +148,9 @@ impl World {
         std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
-    /// A server whose workspaces are on a disk of their own, of this size. `None` where the system lets nobody mount one.
+    /// A server whose notes of attempts are on a disk of their own, of this size. `None` where the system lets nobody mount one.
     pub fn serve_on_small_disk(&self, kib: usize) -> Option<Server> {
-        let disk = self.data().join("workspaces");
+        let disk = self.data().join("attempts");
         std::fs::create_dir_all(&disk).unwrap();
         let private = ["--map-root-user", "--mount"];
         if !Command::new("unshare").args(private).arg("true").status().is_ok_and(|done| done.success()) {
