@@ -32,8 +32,8 @@ fn Banner(paused: Paused) -> impl IntoView {
             <div class="mx-auto flex w-full max-w-[88rem] gap-2 px-4 py-2 lg:px-6 [&>svg]:mt-0.5 [&>svg]:text-warn">
                 {Icon::Stopped.draw()}
                 <p class="min-w-0 break-words">
-                    <strong class="font-semibold">{what}</strong>
-                    " since "
+                    <strong class="font-semibold">{what}"."</strong>
+                    " Paused "
                     <Moment at=Signal::stored(Some(at))/>
                     {format!(" by {by}")}
                     {reason}

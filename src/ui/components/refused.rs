@@ -1,4 +1,4 @@
-//! Links to what starts runs, and notices of deliveries that were refused and due times that were skipped.
+//! Notices of deliveries that were refused and of due times that were skipped.
 
 use leptos::prelude::*;
 
@@ -10,33 +10,24 @@ use crate::model::trigger::{RefusedDeliveries, SkippedLately};
 use crate::ui::format;
 use crate::ui::triggers::Triggers;
 
-/// The links, and notices if deliveries were refused or due times skipped in the last day.
+/// Notices, if deliveries were refused or due times skipped in the last day.
 #[component]
-pub fn TriggerLinks() -> impl IntoView {
-    let link = "underline-offset-2 hover:text-ink hover:underline";
-    let notice = Triggers::of_page().map(|triggers| {
-        // The page may have been away from here for a while.
-        Effect::new(move |_| triggers.look());
-        let notice = move || {
-            Suspend::new(async move {
-                let news = triggers.known().await;
-                move || {
-                    let news = news();
-                    let refused = news.refused.map(|refused| view! { <RefusedNotice refused/> });
-                    let skipped = news.skipped.map(|skipped| view! { <SkippedNotice skipped/> });
-                    (refused, skipped)
-                }
-            })
-        };
-        view! { <Transition>{notice}</Transition> }
-    });
-    view! {
-        {notice}
-        <nav class="mt-3 flex shrink-0 gap-4 px-1 text-xs text-soft" aria-label="Triggers">
-            <a href=base::path("/schedules") class=link>"Schedules"</a>
-            <a href=base::path("/deliveries") class=link>"Deliveries of hooks"</a>
-        </nav>
-    }
+pub fn TriggerNotices() -> impl IntoView {
+    let Some(triggers) = Triggers::of_page() else { return ().into_any() };
+    // The page may have been away from here for a while.
+    Effect::new(move |_| triggers.look());
+    let notices = move || {
+        Suspend::new(async move {
+            let news = triggers.known().await;
+            move || {
+                let news = news();
+                let refused = news.refused.map(|refused| view! { <RefusedNotice refused/> });
+                let skipped = news.skipped.map(|skipped| view! { <SkippedNotice skipped/> });
+                (refused, skipped)
+            }
+        })
+    };
+    view! { <Transition>{notices}</Transition> }.into_any()
 }
 
 #[component]

@@ -1,13 +1,14 @@
 //! The bar at the top of every page.
 
 use leptos::prelude::*;
+use leptos_router::hooks::use_location;
 
 use super::icon::Icon;
 use super::notify_toggle::NotifyToggle;
 use crate::base;
 use crate::browser;
 
-/// The name, which leads home, the bell, and the theme.
+/// The name, which leads home, the other pages, the bell, and the theme.
 #[component]
 pub fn TopBar() -> impl IntoView {
     view! {
@@ -27,12 +28,36 @@ pub fn TopBar() -> impl IntoView {
                     </svg>
                     "Runtrail"
                 </a>
+                <nav class="mr-auto ml-4 flex gap-1 text-sm sm:ml-6" aria-label="Pages">
+                    <PageLink path="/schedules" text="Schedules"/>
+                    <PageLink path="/deliveries" text="Deliveries"/>
+                </nav>
                 <div class="flex items-center gap-1">
                     <NotifyToggle/>
                     <ThemeButton/>
                 </div>
             </div>
         </header>
+    }
+}
+
+/// A link to a page, which says whether that is the one shown.
+#[component]
+fn PageLink(path: &'static str, text: &'static str) -> impl IntoView {
+    let (pathname, href) = (use_location().pathname, base::path(path));
+    let is_current = {
+        let href = href.clone();
+        // The server sees its own paths, the browser those below the base path.
+        move || pathname.with(|shown| *shown == href || shown == path)
+    };
+    view! {
+        <a
+            href=href
+            class="rounded px-2 py-1.5 text-soft hover:text-ink aria-[current]:font-medium aria-[current]:text-ink"
+            aria-current=move || is_current().then_some("page")
+        >
+            {text}
+        </a>
     }
 }
 

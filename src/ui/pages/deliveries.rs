@@ -47,7 +47,7 @@ pub fn DeliveriesPage() -> impl IntoView {
         <Title text="Deliveries"/>
         <div class="mx-auto flex w-full max-w-[72rem] flex-col gap-4 px-4 py-5 lg:px-6">
             <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
-                <h1 class="text-lg font-semibold tracking-tight">"Deliveries of hooks"</h1>
+                <h1 class="text-lg font-semibold tracking-tight">"Deliveries"</h1>
                 <div class="min-w-0 sm:ml-auto">{move || view! { <Choose filter=filter.get()/> }}</div>
             </div>
             <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{list}</Transition>
@@ -91,9 +91,9 @@ fn Choose(filter: DeliveryFilter) -> impl IntoView {
         view! { <option value=result.as_str() selected=selected>{word(result)}</option> }
     });
     view! {
-        <form method="get" action=base::path("/deliveries") class="flex flex-wrap gap-2">
+        <form method="get" action=base::path("/deliveries") class="flex gap-2">
             <input
-                class="field field-small !w-40"
+                class="field field-small min-w-0 sm:!w-40"
                 name="pipeline"
                 placeholder="Any pipeline"
                 aria-label="Pipeline"
@@ -104,7 +104,7 @@ fn Choose(filter: DeliveryFilter) -> impl IntoView {
                 <option value="">"Any result"</option>
                 {options.into_iter().collect_view()}
             </select>
-            <button class="button button-small" data-testid="deliveries-show">"Show"</button>
+            <button class="button button-small self-stretch" data-testid="deliveries-show">"Show"</button>
         </form>
     }
 }
@@ -136,11 +136,23 @@ fn List(page: DeliveryPage, filter: DeliveryFilter) -> impl IntoView {
     }
 }
 
+/// A forge as it calls itself.
+fn forge_name(forge: String) -> String {
+    match forge.as_str() {
+        "github" => "GitHub".to_owned(),
+        "gitlab" => "GitLab".to_owned(),
+        "gitea" => "Gitea".to_owned(),
+        "forgejo" => "Forgejo".to_owned(),
+        "bitbucket" => "Bitbucket".to_owned(),
+        _ => forge,
+    }
+}
+
 #[component]
 fn Row(delivery: HookDelivery) -> impl IntoView {
     let HookDelivery { at, calls, pipeline, forge, event, delivery: id, result, code, reason, run, .. } = delivery;
     let (colour, icon) = look(result);
-    let named = [Some(forge), event].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let named = [Some(forge_name(forge)), event].into_iter().flatten().collect::<Vec<_>>().join(" · ");
     view! {
         <li
             class="grid grid-cols-[minmax(0,1fr)_auto] gap-x-4 gap-y-1 px-4 py-2.5 text-sm sm:grid-cols-[7.5rem_minmax(0,1fr)_auto]"

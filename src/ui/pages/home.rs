@@ -15,7 +15,7 @@ use crate::ui::components::code::Words;
 use crate::ui::components::database::DatabaseLine;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::ProblemNotice;
-use crate::ui::components::refused::TriggerLinks;
+use crate::ui::components::refused::TriggerNotices;
 use crate::ui::components::runs::{Filters, RunTable, filter_of};
 use crate::ui::components::start::StartForm;
 use crate::ui::components::upcoming::UpcomingCard;
@@ -96,7 +96,7 @@ pub fn HomePage() -> impl IntoView {
                 </details>
                 <Faults offer/>
                 <Transition>{schedules}</Transition>
-                <TriggerLinks/>
+                <TriggerNotices/>
             </aside>
             <section class="flex min-w-0 flex-col gap-3" aria-labelledby="runs-title">
                 <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
