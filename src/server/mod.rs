@@ -45,6 +45,7 @@ use crate::retention::{RetentionOptions, RetentionTask};
 use crate::service::{ScheduleTask, Service};
 use crate::store::{SqliteStore, Store};
 use config::ServeArgs;
+pub use router::addresses;
 
 /// How many connections may wait to be accepted; the system may allow fewer. After a restart all readers come back within
 /// seconds, and one that finds no room is not told so: it tries again after a second, then after three.

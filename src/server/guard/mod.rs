@@ -5,6 +5,8 @@
 //! forgery), [`token`] everyone without the secret, if there is one; [`login`] gives people a form for it and [`slow`]
 //! makes guessing it hopeless. [`bind`] sees to it that without a secret only this machine is served.
 //!
+//! Between them, [`body::bound`] bounds what any of them, or of the routes, reads of a body.
+//!
 //! Knows axum and the words, nothing of runs. Each rule is a pure decision with its table of cases, and a thin layer.
 
 mod authority;
@@ -26,6 +28,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+
+use super::body;
 
 pub use bind::BindError;
 pub use client::Client;
@@ -95,6 +99,7 @@ pub fn protect(router: Router, guard: Arc<Guard>) -> Router {
     router
         .layer(from_fn_with_state(Arc::clone(&guard), token::check))
         .layer(from_fn_with_state(Arc::clone(&guard), origin::check))
-        .layer(from_fn_with_state(guard, host::check))
+        .layer(from_fn_with_state(Arc::clone(&guard), host::check))
+        .layer(from_fn(body::bound))
         .layer(from_fn(headers::add))
 }
