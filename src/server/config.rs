@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::connections::ConnectionLimits;
+use super::limits;
 use crate::model::notify::check_address;
 use crate::model::{BasePath, Retention};
 use crate::store::Durability;
@@ -74,6 +76,14 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_KEEP_COUNT", value_name = "NUMBER")]
     pub keep_count: Option<NonZeroU32>,
 
+    /// Connections that may be open at once [default: as many as the limit of open files allows, less a reserve for runs].
+    #[arg(long, env = "RUNTRAIL_MAX_CONNECTIONS", value_name = "NUMBER")]
+    pub max_connections: Option<NonZeroUsize>,
+
+    /// Connections that may be open at once from one address, except for this machine's own.
+    #[arg(long, env = "RUNTRAIL_CONNECTIONS_PER_CLIENT", value_name = "NUMBER", default_value = "256")]
+    pub connections_per_client: NonZeroUsize,
+
     /// What a commit survives.
     #[arg(long, env = "RUNTRAIL_DURABILITY", default_value = "full")]
     pub durability: Durability,
@@ -93,6 +103,22 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// How many connections there may be, once the limit of open files is as high as it gets.
+    pub(super) fn connections(&self) -> ConnectionLimits {
+        let possible = limits::connections(self.workers.get()).unwrap_or(usize::MAX);
+        let total = self.max_connections.map_or(possible, |asked| {
+            if asked.get() > possible {
+                tracing::warn!(
+                    asked,
+                    possible,
+                    "--max-connections is more than the limit of open files allows; raise that, too"
+                );
+            }
+            asked.get().min(possible)
+        });
+        ConnectionLimits { total: total.max(1), per_client: self.connections_per_client.get() }
+    }
+
     /// The rule for pipelines that have none of their own.
     pub fn usual_retention(&self) -> Retention {
         let milliseconds = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);

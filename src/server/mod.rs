@@ -134,6 +134,8 @@ pub struct App {
     pub hooks: Arc<hooks::Door>,
     /// What became of notifications.
     pub deliveries: Arc<Counts>,
+    /// The connections there are.
+    pub connections: Arc<connections::Register>,
 }
 
 /// Who asks, as the journal names it.
@@ -189,6 +191,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let retention = RetentionTask::new(Arc::clone(&store), journal.clone(), catalog.clone(), retention, stop.clone());
     tokio::spawn(retention.run());
 
+    let register = Arc::new(connections::Register::new(args.connections()));
     let app = App {
         service: Service { store, journal: journal.with_patience(REQUEST_PATIENCE), engine, catalog, projects },
         stop: stop.clone(),
@@ -198,6 +201,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         crowds: stream::Crowds::default(),
         hooks: Arc::default(),
         deliveries,
+        connections: Arc::clone(&register),
     };
     let schedules = ScheduleTask::new(app.service.clone(), stop.clone());
     let public = args.public_url.as_deref();
@@ -216,7 +220,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
 
     // The one line a script may wait for. A closed standard output is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "Runtrail serves http://{addr}");
-    let served = tokio::spawn(connections::serve(listener, router, stop.clone()));
+    let served = tokio::spawn(connections::serve(listener, router, register, stop.clone()));
     stop_signal().await;
     tracing::info!("stopping: streams end now, runs within the grace time");
     stop.cancel();

@@ -35,6 +35,7 @@ mod resume;
 mod retention;
 mod schedules;
 mod secrets;
+mod slow_clients;
 mod soak;
 mod sse;
 mod stop;
