@@ -19,6 +19,7 @@ mod forges;
 mod hooks;
 mod journal;
 mod lifecycle;
+mod limits;
 mod load;
 mod locked;
 mod machine;
