@@ -76,6 +76,10 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_KEEP_COUNT", value_name = "NUMBER")]
     pub keep_count: Option<NonZeroU32>,
 
+    /// Runs that may wait for a worker; what asks for more is refused, and schedules leave their due times out.
+    #[arg(long, env = "RUNTRAIL_MAX_QUEUED", value_name = "NUMBER", default_value = "1000")]
+    pub max_queued: NonZeroU32,
+
     /// Connections that may be open at once [default: as many as the limit of open files allows, less a reserve for runs].
     #[arg(long, env = "RUNTRAIL_MAX_CONNECTIONS", value_name = "NUMBER")]
     pub max_connections: Option<NonZeroUsize>,

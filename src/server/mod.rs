@@ -193,7 +193,14 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
 
     let register = Arc::new(connections::Register::new(args.connections()));
     let app = App {
-        service: Service { store, journal: journal.with_patience(REQUEST_PATIENCE), engine, catalog, projects },
+        service: Service {
+            store,
+            journal: journal.with_patience(REQUEST_PATIENCE),
+            engine,
+            catalog,
+            projects,
+            max_queued: args.max_queued.get(),
+        },
         stop: stop.clone(),
         heartbeat: args.heartbeat,
         poll_interval: args.poll_interval,

@@ -220,6 +220,7 @@ impl Server {
                 engine,
                 catalog: Catalog::fixed(pipelines()),
                 projects,
+                max_queued: 1000,
             };
             (origin, service, stop, tokio::spawn(task.run()))
         });
