@@ -1,7 +1,7 @@
 //! Who may come in (CONTRACT.md). The server runs commands, so any website open in the operator's browser is an attacker.
 //!
 //! Four rules around the whole router, from the outside in: [`headers`] dresses every answer, also a refusal; [`host`]
-//! refuses names that are not ours (DNS rebinding), [`origin`] changes that another site's page asks for (request
+//! refuses names that are not ours (DNS rebinding), [`origin`] what another site's page asks for but pages (request
 //! forgery), [`token`] everyone without the secret, if there is one; [`login`] gives people a form for it and [`slow`]
 //! makes guessing it hopeless. [`bind`] sees to it that without a secret only this machine is served.
 //!
@@ -101,5 +101,5 @@ pub fn protect(router: Router, guard: Arc<Guard>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&guard), origin::check))
         .layer(from_fn_with_state(Arc::clone(&guard), host::check))
         .layer(from_fn(body::bound))
-        .layer(from_fn(headers::add))
+        .layer(from_fn_with_state(guard, headers::add))
 }
