@@ -11,6 +11,8 @@ use super::connections::ConnectionLimits;
 use super::limits;
 use crate::model::notify::check_address;
 use crate::model::{BasePath, Retention};
+use crate::notify::Egress;
+use crate::notify::egress::Network;
 use crate::store::Durability;
 
 /// Where the data is.
@@ -101,6 +103,18 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
 
+    /// Network that notifications may go to, besides others that are named: `public`, or such as 10.1.0.0/16 [default: any].
+    #[arg(long, env = "RUNTRAIL_ALLOW_EGRESS", value_name = "NETWORK", value_delimiter = ',')]
+    pub allow_egress: Vec<Network>,
+
+    /// Send no notifications at all.
+    #[arg(long, env = "RUNTRAIL_DENY_EGRESS", conflicts_with = "allow_egress")]
+    pub deny_egress: bool,
+
+    /// Proxy for notifications. HTTP_PROXY and HTTPS_PROXY are for commands and not used by the server itself.
+    #[arg(long, env = "RUNTRAIL_NOTIFY_PROXY", value_name = "URL", hide_env_values = true, value_parser = proxy)]
+    pub notify_proxy: Option<reqwest::Url>,
+
     /// Name that the server is reached by, beside its address and localhost; repeat it, or separate by commas, for several.
     #[arg(long, env = "RUNTRAIL_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     pub allow_host: Vec<String>,
@@ -123,6 +137,19 @@ impl ServeArgs {
         ConnectionLimits { total: total.max(1), per_client: self.connections_per_client.get() }
     }
 
+    /// Where notifications may go.
+    pub(super) fn egress(&self) -> Egress {
+        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let variables = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        if self.notify_proxy.is_none()
+            && let Some(variable) = variables.into_iter().find(is_set)
+        {
+            tracing::info!(variable, "the server's notifications go by no proxy; --notify-proxy names one");
+        }
+        let allowed = (self.deny_egress || !self.allow_egress.is_empty()).then(|| self.allow_egress.clone());
+        Egress { allowed, proxy: self.notify_proxy.clone() }
+    }
+
     /// The rule for pipelines that have none of their own.
     pub fn usual_retention(&self) -> Retention {
         let milliseconds = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
@@ -137,6 +164,12 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(_) => Err("must be at least 1ms".to_owned()),
         Err(_) => Err("must be a duration such as 15s, 500ms or 10m".to_owned()),
     }
+}
+
+/// The address of a proxy.
+fn proxy(text: &str) -> Result<reqwest::Url, String> {
+    check_address(text).map_err(|reason| format!("the address {reason}"))?;
+    reqwest::Url::parse(text).map_err(|error| error.to_string())
 }
 
 /// An address without a slash at the end.

@@ -181,7 +181,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         commands: Arc::new(Processes { program, open_files, catalog: catalog.clone() }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
-    let notify_task = NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), stop.clone())?;
+    let notify_task =
+        NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), args.egress(), stop.clone())?;
     let deliveries = notify_task.counts();
     tokio::spawn(writer.run());
     tokio::spawn(health::watch(Arc::clone(&store), journal.clone(), stop.clone()));
