@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::connections::ConnectionLimits;
+use super::guard::Authority;
 use super::limits;
 use crate::model::notify::check_address;
 use crate::model::{BasePath, Retention};
@@ -137,6 +138,12 @@ impl ServeArgs {
         ConnectionLimits { total: total.max(1), per_client: self.connections_per_client.get() }
     }
 
+    /// Whether people, or forges, reach the server from other machines: directly, or through a proxy on this one.
+    pub(super) fn is_exposed(&self) -> bool {
+        let names = self.allow_host.iter().cloned().chain(self.public_url.as_deref().map(host_of));
+        !self.addr.ip().to_canonical().is_loopback() || names.into_iter().any(|name| !is_loopback(&name))
+    }
+
     /// Where notifications may go.
     pub(super) fn egress(&self) -> Egress {
         let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -164,6 +171,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(_) => Err("must be at least 1ms".to_owned()),
         Err(_) => Err("must be a duration such as 15s, 500ms or 10m".to_owned()),
     }
+}
+
+/// Whether a host, perhaps with a port, is this machine's alone.
+fn is_loopback(host: &str) -> bool {
+    Authority::parse(host).is_some_and(|authority| authority.name.is_loopback())
 }
 
 /// The address of a proxy.
@@ -207,6 +219,20 @@ mod tests {
     fn the_public_host_has_its_port() {
         assert_eq!(host_of("https://ci.example"), "ci.example");
         assert_eq!(host_of("http://[::1]:3000/rt"), "[::1]:3000");
+    }
+
+    #[test]
+    fn what_has_a_public_name_is_reached_from_elsewhere() {
+        for (host, loopback) in [
+            ("localhost:3000", true),
+            ("127.0.0.2", true),
+            ("[::1]:80", true),
+            ("runs.example", false),
+            ("10.0.0.1:80", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(host), loopback, "{host}");
+        }
     }
 
     #[test]

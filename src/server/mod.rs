@@ -201,6 +201,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
             catalog,
             projects,
             max_queued: args.max_queued.get(),
+            is_exposed: args.is_exposed(),
         },
         stop: stop.clone(),
         heartbeat: args.heartbeat,
@@ -211,6 +212,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         deliveries,
         connections: Arc::clone(&register),
     };
+    let secrets = app.service.clone();
     let schedules = ScheduleTask::new(app.service.clone(), stop.clone());
     let public = args.public_url.as_deref();
     base::set(public.map(BasePath::of_url).transpose()?.unwrap_or_default());
@@ -225,6 +227,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
 
     // Not before it is sure that this server serves.
     tokio::spawn(schedules.run());
+    tokio::spawn(secrets.watch_secrets(stop.clone()));
 
     // The one line a script may wait for. A closed standard output is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "Runtrail serves http://{addr}");

@@ -82,6 +82,8 @@ pub struct Service {
     pub projects: Arc<Projects>,
     /// How many runs may wait for a worker.
     pub max_queued: u32,
+    /// Whether hooks can be called from other machines.
+    pub is_exposed: bool,
 }
 
 impl From<StoreError> for Problem {

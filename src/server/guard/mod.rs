@@ -31,6 +31,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 
 use super::body;
 
+pub use authority::Authority;
 pub use bind::BindError;
 pub use client::Client;
 pub use host::BadHost;

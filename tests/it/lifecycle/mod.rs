@@ -221,6 +221,7 @@ impl Server {
                 catalog: Catalog::fixed(pipelines()),
                 projects,
                 max_queued: 1000,
+                is_exposed: false,
             };
             (origin, service, stop, tokio::spawn(task.run()))
         });
