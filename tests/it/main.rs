@@ -4,6 +4,7 @@
 
 mod api;
 mod approval;
+mod attacks;
 mod attempts;
 mod cancel;
 mod clock;
