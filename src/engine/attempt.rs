@@ -1,13 +1,16 @@
 //! The phases of one attempt: which run, who is asked before them, and what is journaled of them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::disk_use::DiskWatch;
 use super::places::{NoPlace, variables};
 use super::report::Exit;
 use super::shortage::Waited;
+use super::usage::Meter;
 use super::verdict::{Ended, Finished, PhaseEnd, Verdict, cancelled, completed, failed, rejected, service_signalled};
 use super::worker::Worker;
 use crate::journal::WriteError;
@@ -46,6 +49,8 @@ impl Worker {
                 return not_begun(failed(failure), first);
             }
         };
+        self.meter.get_or_init(|| Arc::new(Meter::new(pipeline.limits)));
+        let _watch = self.watch_disk(run, pipeline, &workspace);
         let secrets = match self.secrets(run, pipeline, &workspace).await? {
             Ok(secrets) => secrets,
             Err(_) if self.cancel.is_cancelled() || self.stop.is_cancelled() => {
@@ -99,6 +104,11 @@ impl Worker {
                 Ended::Signalled(signalled) => {
                     return Ok(Some(Finished { verdict: service_signalled(signalled), end: Some(end), rest }));
                 }
+                // There is nothing left for the phases after it to use.
+                Ended::Limited(..) => {
+                    let verdict = failed(ended.failure(spec, None));
+                    return Ok(Some(Finished { verdict, end: Some(end), rest }));
+                }
                 _ => {}
             }
             earlier.push(Outcome { spec, state });
@@ -119,6 +129,13 @@ impl Worker {
         }
         // Only a pipeline without phases comes here, and files without phases are refused.
         Ok(Some(Finished { verdict: completed(), end: None, rest: &[] }))
+    }
+
+    /// Watches how much the attempt takes on the disk, if that is limited. A project is the user's, and so is what is in it.
+    fn watch_disk(&self, run: &Run, pipeline: &Pipeline, workspace: &Path) -> Option<DiskWatch> {
+        let most = pipeline.limits.scratch?;
+        let folders = vec![self.shared.options.scratch.join(run.id.as_str()), workspace.to_owned()];
+        Some(DiskWatch::start(folders, most, Arc::clone(self.meter())))
     }
 
     /// The variables of what earlier phases have given, if the attempt does not begin with its first one.

@@ -38,9 +38,10 @@ impl Worker {
     pub(super) async fn keep(&self, phase: &Arc<str>, mut command: Box<dyn RunningCommand>) {
         let outputs = command.outputs_left();
         let (journal, lease, name) = (self.shared.journal.clone(), self.lease, Arc::clone(phase));
+        let meter = Arc::clone(self.meter());
         let journal = tokio::spawn(async move {
             // What it reports is journaled; its phase has ended, so it decides nothing any more. A refusal means that the attempt is over.
-            let _ = journal_all(outputs, &journal, lease, &name, &Reported::default()).await;
+            let _ = journal_all(outputs, &journal, lease, &name, &Reported::default(), &meter).await;
         });
         let kept = Kept { phase: Arc::clone(phase), command, journal, asked: None };
         self.background.kept.lock().await.push(kept);

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::commands::Outputs;
 use super::masking::{Masking, Pieces};
 use super::redraw::{Item, Rows};
+use super::usage::Meter;
 use crate::journal::{Journal, WriteError};
 use crate::model::kinds::MAX_LINE;
 use crate::model::kinds::{Failure, Output};
@@ -74,7 +75,7 @@ impl Told {
 /// Heard while it is read.
 pub type Reported = Mutex<Told>;
 
-/// Journals everything these outputs carry until they end.
+/// Journals everything these outputs carry until they end, as far as it is within the attempt's limits.
 ///
 /// # Errors
 /// The journal refused: the lease is gone, or the database is.
@@ -84,13 +85,14 @@ pub async fn journal_all(
     lease: Lease,
     phase: &Arc<str>,
     reported: &Reported,
+    meter: &Meter,
 ) -> Result<(), WriteError> {
     let (sender, mut waiting) = mpsc::unbounded_channel();
     let queue = Queue { groups: sender, room: Arc::new(Semaphore::new(WAITING)) };
     let secrets = journal.masked(lease.run);
     let readers = outputs.into_iter().map(|(stream, pipe)| {
         // The last one to end drops the last way to the journal.
-        read(pipe, stream, Arc::clone(phase), reported, secrets.clone(), queue.clone())
+        read(pipe, stream, Arc::clone(phase), Heard { reported, meter }, secrets.clone(), queue.clone())
     });
     let readers = futures::future::join_all(readers);
     drop(queue);
@@ -184,12 +186,19 @@ impl Pace {
     }
 }
 
+/// What is heeded of what is read.
+#[derive(Clone, Copy)]
+struct Heard<'a> {
+    reported: &'a Reported,
+    meter: &'a Meter,
+}
+
 /// Reads one output to its end, and masks these secrets in it.
 async fn read(
     mut pipe: impl AsyncRead + Unpin,
     stream: LogStream,
     phase: Arc<str>,
-    reported: &Reported,
+    Heard { reported, meter }: Heard<'_>,
     secrets: Option<Arc<Patterns>>,
     queue: Queue,
 ) {
@@ -209,6 +218,8 @@ async fn read(
             // A pipe that fails has ended.
             Some(Ok(0) | Err(_)) => break,
             Some(Ok(count)) => {
+                // What is beyond the limit is read, so that the command does not hang while it is asked to end, and forgotten.
+                let count = meter.print(count);
                 lines.push(masking.push(&buffer[..count]), &mut events);
                 // What is held now is what came last.
                 let since = pace.held_since.filter(|_| events.is_empty());
@@ -224,6 +235,7 @@ async fn read(
         } else if pieces.holds() {
             pace.held_since.get_or_insert_with(Instant::now);
         }
+        items.truncate(meter.make(items.len()));
         if !items.is_empty() && !queue.take(items).await {
             return;
         }
@@ -232,6 +244,7 @@ async fn read(
     lines.finish(&mut events);
     let mut items = to_items(&mut events, stream, &phase, reported, &mut pieces);
     items.extend(pieces.finish().map(frame));
+    items.truncate(meter.make(items.len()));
     if !items.is_empty() {
         queue.take(items).await;
     }

@@ -16,6 +16,7 @@ use super::worker::Worker;
 use crate::beneath::Folder;
 use crate::journal::{Health, WriteError};
 use crate::model::kinds::Notice;
+use crate::model::limits::Limit;
 use crate::model::{Body, PhaseSpec};
 use crate::store::{Change, NewFrame};
 
@@ -39,7 +40,7 @@ impl Worker {
             tries += 1;
             variables.insert("RUNTRAIL_TRY".to_owned(), tries.to_string().into());
             let (ended, told) = self.phase(spec, name, variables.clone(), &folder, given).await?;
-            if ended.is_good() || matches!(ended, Ended::Stopped | Ended::Signalled(_)) {
+            if ended.is_good() || matches!(ended, Ended::Stopped | Ended::Signalled(_) | Ended::Limited(..)) {
                 return Ok((ended, told));
             }
             let Some(wait) = spec.retries.after(tries, ended.exit_code()) else { return Ok((ended, told)) };
@@ -52,6 +53,7 @@ impl Worker {
             self.shared.journal.write(write).await?;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                limit = self.meter().reached() => return Ok((self.limited(limit), told)),
                 () = self.cancel.cancelled() => return Ok((Ended::Stopped, told)),
                 () = self.stop.cancelled() => return Ok((Ended::Stopped, told)),
             }
@@ -85,20 +87,24 @@ impl Worker {
             Waited::Stopped => return Ok((Ended::Stopped, Told::default())),
         };
         let reported = Reported::new(Told { given, ..Told::default() });
-        let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported);
+        let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported, self.meter());
         tokio::pin!(journaled);
         let mut journaled = Journaled::Reading(journaled);
         let mut course = Course::default();
         let early = self.run_to_end(spec, name, &mut *process, &mut course, &mut journaled).await?;
-        if early.is_some() {
+        if let Some(ended) = &early {
+            self.tell_limit(name, ended).await?;
             self.end_command(&mut *process, &mut course, &mut journaled).await?;
         }
         // Everything that could print has ended, or is journaled by itself from here.
         journaled.wait().await?;
-        let ended = early.unwrap_or_else(|| match course.not_started.take() {
-            Some(reason) => Ended::NotStarted(std::io::Error::other(reason)),
-            None => Ended::Exited(course.exit),
-        });
+        let by_itself = |course: &mut Course| match (course.not_started.take(), self.meter().limit()) {
+            (Some(reason), _) => Ended::NotStarted(std::io::Error::other(reason)),
+            // Reached with the last that it printed.
+            (None, Some(limit)) => self.limited(limit),
+            (None, None) => Ended::Exited(course.exit),
+        };
+        let ended = early.unwrap_or_else(|| by_itself(&mut course));
         self.tell_processes(name, course.left.take().map(notice_of_left), course.stuck.take()).await?;
         if ended.is_good() && spec.background {
             self.keep(name, process).await;
@@ -136,10 +142,24 @@ impl Worker {
                 // Outputs may be closed long before the command ends. A refusal ends the command (by dropping it).
                 result = journaled.wait(), if journaled.is_reading() => result?,
                 () = &mut timeout, if runs => return Ok(Some(Ended::TimedOut)),
+                limit = self.meter().reached(), if runs => return Ok(Some(self.limited(limit))),
                 () = self.cancel.cancelled(), if runs => return Ok(Some(Ended::Stopped)),
                 () = self.stop.cancelled(), if runs => return Ok(Some(Ended::Stopped)),
             }
         }
+    }
+
+    /// How a phase ended that has reached this limit of its attempt.
+    fn limited(&self, limit: Limit) -> Ended {
+        Ended::Limited(limit, self.meter().sentence(limit))
+    }
+
+    /// Journals at once that a limit was reached: the command may take its time to end.
+    async fn tell_limit(&self, phase: &Arc<str>, ended: &Ended) -> Result<(), WriteError> {
+        let Ended::Limited(limit, sentence) = ended else { return Ok(()) };
+        let message = format!("ending phase {phase}: {sentence}");
+        let notice = Notice { code: limit.code().to_owned(), message, processes: Vec::new() };
+        self.tell_processes(phase, Some(notice), None).await
     }
 
     /// Asks a command to end, and kills it after the grace time.

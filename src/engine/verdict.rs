@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::report::{Exit, Signalled};
 use crate::model::kinds::{Failure, PhaseChange};
+use crate::model::limits::Limit;
 use crate::model::{Body, End, PhaseSpec, Transition};
 use crate::store::{Change, NewFrame, Write};
 
@@ -18,6 +19,8 @@ pub(super) enum Ended {
     Signalled(Signalled),
     /// It took longer than it may.
     TimedOut,
+    /// Its attempt has reached this limit: a sentence says so.
+    Limited(Limit, String),
     /// It was ended because someone asked for it, or the server stops.
     Stopped,
     /// Its command could not be started.
@@ -32,7 +35,7 @@ impl Ended {
     pub(super) fn exit_code(&self) -> Option<i32> {
         match self {
             Self::Exited(exit) => exit.map(|exit| exit.code),
-            Self::Signalled(_) | Self::TimedOut | Self::Stopped | Self::NotStarted(_) => None,
+            Self::Signalled(_) | Self::TimedOut | Self::Limited(..) | Self::Stopped | Self::NotStarted(_) => None,
         }
     }
 
@@ -40,7 +43,7 @@ impl Ended {
     pub(super) fn signal(&self) -> Option<String> {
         match self {
             Self::Exited(exit) => exit.as_ref().and_then(Exit::signal_name),
-            Self::Signalled(_) | Self::TimedOut | Self::Stopped | Self::NotStarted(_) => None,
+            Self::Signalled(_) | Self::TimedOut | Self::Limited(..) | Self::Stopped | Self::NotStarted(_) => None,
         }
     }
 
@@ -61,6 +64,7 @@ impl Ended {
                 let limit = Duration::from_millis(spec.timeout_ms.unwrap_or_default());
                 ("phase_timeout", format!("phase {name} took longer than {}", humantime::format_duration(limit)))
             }
+            Self::Limited(limit, sentence) => (limit.code(), format!("phase {name} was ended: {sentence}")),
             Self::NotStarted(error) => ("phase_not_started", format!("phase {name} could not be started: {error}")),
             Self::Stopped => ("phase_stopped", format!("phase {name} was stopped")),
         }

@@ -15,10 +15,12 @@ use super::interruption::{Cut, close_phases, interrupt};
 use super::lease::{Answer, LeaseKeeper};
 use super::report::Processes;
 use super::sweep::sweep_attempt;
+use super::usage::Meter;
 use super::verdict::{Finished, cancelled, failed};
 use super::{CancelSignal, Shared};
 use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::{Failure, PhaseChange};
+use crate::model::limits::Limits;
 use crate::model::{End, Status, Timestamp, Transition};
 use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, RunKey, StoreError, Write};
 
@@ -43,6 +45,8 @@ pub struct Worker {
     pub(super) stuck: Mutex<Vec<Processes>>,
     /// Has the attempt's secrets masked, once they are known.
     pub(super) mask: OnceLock<MaskGuard>,
+    /// Counts what the attempt uses, once its limits are known.
+    pub(super) meter: OnceLock<Arc<Meter>>,
 }
 
 impl Worker {
@@ -93,6 +97,7 @@ impl Worker {
             background: Background::default(),
             stuck: Mutex::default(),
             mask: OnceLock::new(),
+            meter: OnceLock::new(),
         };
         worker.hear_cancel(won);
         worker
@@ -101,6 +106,11 @@ impl Worker {
     /// The claim that this worker has won.
     pub fn lease(&self) -> Lease {
         self.lease
+    }
+
+    /// Counts what the attempt uses.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        self.meter.get_or_init(|| Arc::new(Meter::new(Limits::default())))
     }
 
     /// The signal that ends the run because someone asked for it.

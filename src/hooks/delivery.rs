@@ -32,6 +32,15 @@ pub struct Delivery {
     pub id: Option<String>,
 }
 
+/// What two deliveries have in common that are the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyBy {
+    /// Their id, and the body. Without an id each is another one.
+    Id,
+    /// The body alone: the id is not signed, so whoever has a delivery could send it again with another id, or with none.
+    Body,
+}
+
 impl Delivery {
     /// Reads the headers. What is no short ASCII text there is not there.
     pub fn of(header: Header<'_>) -> Self {
@@ -65,10 +74,14 @@ impl Delivery {
 
     /// The idempotency key of this delivery to this pipeline, and the digest of what was sent. No caller of the API has the
     /// same key, since those are ASCII. A delivery with another body is another one.
-    pub fn key(&self, pipeline: &str, body: &[u8]) -> Option<(String, Vec<u8>)> {
-        let id = self.id.as_ref()?;
+    pub fn key(&self, pipeline: &str, body: &[u8], by: KeyBy) -> Option<(String, Vec<u8>)> {
         let digest = Sha256::digest(body).to_vec();
-        Some((format!("hook→{pipeline}→{id}→{}", hex(&digest[..8])), digest))
+        let key = match (by, &self.id) {
+            (KeyBy::Body, _) => format!("hook→{pipeline}→→{}", hex(&digest)),
+            (KeyBy::Id, Some(id)) => format!("hook→{pipeline}→{id}→{}", hex(&digest[..8])),
+            (KeyBy::Id, None) => return None,
+        };
+        Some((key, digest))
     }
 }
 
@@ -109,11 +122,16 @@ mod tests {
     #[test]
     fn a_delivery_is_the_same_only_with_its_pipeline_and_its_body() {
         let one = delivery(&[("webhook-id", "msg_1")]);
-        let key = |pipeline: &str, body: &str| one.key(pipeline, body.as_bytes()).unwrap();
+        let key = |pipeline: &str, body: &str| one.key(pipeline, body.as_bytes(), KeyBy::Id).unwrap();
         assert_eq!(key("p", "{}"), key("p", "{}"));
         assert_ne!(key("p", "{}").0, key("q", "{}").0);
         assert_ne!(key("p", "{}").0, key("p", "[]").0);
         assert!(!key("p", "{}").0.is_ascii(), "no caller's key is like it");
-        assert_eq!(delivery(&[]).key("p", b"{}"), None);
+        assert_eq!(delivery(&[]).key("p", b"{}", KeyBy::Id), None);
+        let by_body = |id: &str, body: &[u8]| delivery(&[("webhook-id", id)]).key("p", body, KeyBy::Body).unwrap();
+        assert_eq!(by_body("msg_1", b"{}"), by_body("msg_2", b"{}"));
+        assert_eq!(by_body("msg_1", b"{}"), delivery(&[]).key("p", b"{}", KeyBy::Body).unwrap());
+        assert_ne!(by_body("msg_1", b"{}").0, by_body("msg_1", b"[]").0);
+        assert!(!by_body("msg_1", b"{}").0.is_ascii());
     }
 }

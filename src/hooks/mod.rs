@@ -10,7 +10,7 @@ pub mod payload;
 pub mod secret;
 pub mod signature;
 
-pub use delivery::Delivery;
+pub use delivery::{Delivery, KeyBy};
 pub use secret::{BadSecret, Secret};
 pub use signature::Signature;
 

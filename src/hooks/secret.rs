@@ -55,6 +55,12 @@ pub enum BadSecret {
     /// There is nothing in it, or no text.
     #[error("The hook has no secret: {0} is empty, larger than 64 KiB, or no text.")]
     Empty(String),
+    /// It is so short that it can be guessed, and the hook can be called from other machines.
+    #[error(
+        "The hook's secret in {0} is shorter than {STRONG} bytes, so it can be guessed. Use a longer one here and at the forge, such as \
+         `openssl rand -hex 16` prints."
+    )]
+    Short(String),
     /// It begins as those of Standard Webhooks do and goes on otherwise.
     #[error("The hook's secret in {0} begins with `whsec_`, but what follows is not base64. Copy it again.")]
     NotBase64(String),
@@ -84,6 +90,29 @@ impl Secret {
                 Self::of(std::str::from_utf8(&bytes).unwrap_or_default(), &shown)
             }
         }
+    }
+
+    /// The same, unless it can be guessed.
+    ///
+    /// # Errors
+    /// [`BadSecret`]
+    pub fn read_strong(place: &SecretPlace) -> Result<Self, BadSecret> {
+        let secret = Self::read(place)?;
+        if secret.is_strong() {
+            return Ok(secret);
+        }
+        Err(BadSecret::Short(match place {
+            SecretPlace::Env(name) => name.clone(),
+            SecretPlace::File(path) => path.display().to_string(),
+        }))
+    }
+
+    /// One that nobody knows, for hooks that are not there.
+    pub fn unknown() -> Self {
+        let mut key = vec![0; 32];
+        // Without randomness it is zeros, which prove nothing either: nobody is let in by it.
+        let _ = getrandom::fill(&mut key);
+        Self { text: super::signature::hex(&key), key }
     }
 
     /// The secret in this text, which is from there.

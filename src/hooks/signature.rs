@@ -64,6 +64,11 @@ impl<'a> Signature<'a> {
         hex.map(Self::Hex).or_else(|| header("x-gitlab-token").map(Self::Token))
     }
 
+    /// Whether it is over the body and nothing else: then whoever has a delivery can send it again under another name.
+    pub const fn is_of_body(&self) -> bool {
+        matches!(self, Self::Hex(_))
+    }
+
     /// Whether it can be judged without the body.
     pub fn is_token(&self) -> bool {
         matches!(self, Self::Token(_))

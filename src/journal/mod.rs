@@ -65,6 +65,9 @@ pub enum WriteError {
     /// The due time has no run, for this reason; its schedule's mark has moved all the same.
     #[error("the due time was skipped: {}", .0.reason(""))]
     Skipped(SkipKind),
+    /// As many runs wait for a worker as may.
+    #[error("too many runs wait for a worker")]
+    QueueFull,
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyConflict,
@@ -113,13 +116,14 @@ impl Journal {
     ///
     /// # Errors
     /// [`WriteError::KeyConflict`], [`WriteError::KeyOfDeleted`], [`WriteError::Refused`] if its schedule's mark cannot move or its
-    /// group is busy, [`WriteError::Skipped`] if its schedule's mark moved all the same, [`WriteError::Store`], [`WriteError::Closed`].
+    /// group is busy, [`WriteError::QueueFull`], [`WriteError::Skipped`] if its schedule's mark moved all the same, [`WriteError::Store`], [`WriteError::Closed`].
     pub async fn create(&self, run: NewRun) -> Result<Created, WriteError> {
         match self.writer.carry_out(Op::Create(run)).await? {
             Outcome::Created(created) => Ok(created),
             Outcome::KeyConflict => Err(WriteError::KeyConflict),
             Outcome::KeyOfDeleted => Err(WriteError::KeyOfDeleted),
             Outcome::Skipped(kind) => Err(WriteError::Skipped(kind)),
+            Outcome::QueueFull => Err(WriteError::QueueFull),
             Outcome::Committed(_)
             | Outcome::Cleared { .. }
             | Outcome::Marked

@@ -305,6 +305,7 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
             _,
             Outcome::KeyConflict
             | Outcome::KeyOfDeleted
+            | Outcome::QueueFull
             | Outcome::Cleared { .. }
             | Outcome::Marked
             | Outcome::Nothing

@@ -21,6 +21,9 @@ pub struct Hook {
     /// The events that start a run, as the forge calls them; all but pings if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
+    /// Whether the same body may start a run again, if it comes as another delivery: for senders whose bodies have nothing unique.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
     /// Only payloads that meet this condition.
     #[serde(default, rename = "if", skip_serializing_if = "Condition::is_empty")]
     pub conditions: Condition,

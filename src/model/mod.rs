@@ -11,6 +11,7 @@ pub mod form;
 pub mod frame;
 pub mod hook;
 pub mod kinds;
+pub mod limits;
 pub mod notify;
 pub mod outage;
 pub mod param;

@@ -133,11 +133,12 @@ fn host(url: &str) -> String {
     format!("{scheme}://{host}")
 }
 
-/// An address without name, password, query and fragment.
+/// An address as everybody may see it: scheme, host and port. What follows may be a secret, as in those of many chat systems.
 pub fn without_secrets(url: &str) -> String {
+    let host = host(url);
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let behind = rest.find(['/', '?', '#', '\\']).and_then(|start| rest.get(start..)).unwrap_or_default();
-    format!("{}{}", host(url), behind.split(['?', '#']).next().unwrap_or_default())
+    let has_more = rest.find(['/', '?', '#', '\\']).is_some_and(|at| rest.len() > at + 1);
+    if has_more { format!("{host}/…") } else { host }
 }
 
 /// Whether deliveries can be sent there. Why not is said without the address.

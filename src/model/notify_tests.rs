@@ -46,16 +46,13 @@ fn every_end_is_told_and_a_question_only_if_it_is_named() {
 #[test]
 fn an_address_is_shown_without_what_may_be_a_secret() {
     for (url, shown, host_only) in [
-        ("https://chat.example/hook", "https://chat.example/hook", "https://chat.example/…"),
-        (
-            "https://me:pw@chat.example:8443/a/b?token=s#x",
-            "https://chat.example:8443/a/b",
-            "https://chat.example:8443/…",
-        ),
-        ("http://chat.example?key=a/b", "http://chat.example", "http://chat.example/…"),
+        ("https://chat.example/hook", "https://chat.example/…", "https://chat.example/…"),
+        ("https://me:pw@chat.example:8443/a/b?token=s#x", "https://chat.example:8443/…", "https://chat.example:8443/…"),
+        ("http://chat.example?key=a/b", "http://chat.example/…", "http://chat.example/…"),
         ("http://chat.example", "http://chat.example", "http://chat.example/…"),
-        ("http://[::1]:80/x", "http://[::1]:80/x", "http://[::1]:80/…"),
-        ("http://a@b@c/@d", "http://c/@d", "http://c/…"),
+        ("http://chat.example/", "http://chat.example", "http://chat.example/…"),
+        ("http://[::1]:80/x", "http://[::1]:80/…", "http://[::1]:80/…"),
+        ("http://a@b@c/@d", "http://c/…", "http://c/…"),
     ] {
         let plain = receiver(Address::Url(url.into()), &[]);
         assert_eq!((plain.words(None), plain.words(Some(url))), (shown.to_owned(), shown.to_owned()), "{url}");
@@ -160,11 +157,11 @@ proptest! {
         }
     }
 
-    /// Whatever stands there: nothing of name, password and query is shown.
+    /// Whatever stands there: nothing of name, password, path and query is shown.
     #[test]
-    fn nothing_secret_is_shown(path in "[a-z/]{0,8}", at in "[?#]", secret in "[A-Z]{4,8}", tail in "[a-z/@:?#]{0,9}") {
-        let url = format!("https://{secret}:{secret}@chat.example/{path}{at}{secret}{tail}");
-        prop_assert!(!without_secrets(&url).contains(&secret), "{}", without_secrets(&url));
+    fn nothing_secret_is_shown(at in "[/?#]", secret in "[A-Z]{4,8}", tail in "[a-z/@:?#]{0,9}") {
+        let url = format!("https://{secret}:{secret}@chat.example/{secret}{at}{secret}{tail}");
+        prop_assert_eq!(without_secrets(&url), "https://chat.example/…");
         let bare = format!("https://chat.example{at}{secret}{tail}");
         prop_assert!(!without_secrets(&bare).contains(&secret), "{}", without_secrets(&bare));
     }

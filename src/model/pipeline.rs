@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Retention;
 use super::hook::Hook;
+use super::limits::Limits;
 use super::notify::Notify;
 use super::param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
 use super::plan::{Condition, Retries};
@@ -41,6 +42,9 @@ pub struct Pipeline {
     /// Runs with a larger one are carried out first; from [`-MAX_PRIORITY`](super::queue::MAX_PRIORITY) to it.
     #[serde(default)]
     pub priority: i32,
+    /// What an attempt of its runs may use.
+    #[serde(default)]
+    pub limits: Limits,
     /// Who is told of its runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<Notify>,

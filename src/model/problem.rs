@@ -16,6 +16,12 @@ pub enum Code {
     BodyTooLarge,
     /// The body did not arrive in time.
     RequestTimeout,
+    /// The body is not said to be of the kind that the call takes.
+    UnsupportedMediaType,
+    /// The server, or the client's address, has as many connections as it may have.
+    TooManyConnections,
+    /// So many runs wait for a worker that no more are taken.
+    TooManyQueued,
     /// The cursor is not a number.
     BadCursor,
     /// The cursor is larger than the journal's head.
@@ -100,11 +106,13 @@ impl Code {
             | Self::IdempotencyConflict => 409,
             Self::RunDeleted => 410,
             Self::BodyTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
             Self::WrongHost => 421,
             Self::InvalidParams => 422,
-            Self::TooManyAttempts => 429,
+            Self::TooManyAttempts | Self::TooManyQueued => 429,
             Self::Internal => 500,
             Self::HookSecretMissing
+            | Self::TooManyConnections
             | Self::DatabaseUnavailable
             | Self::Lagged
             | Self::ShuttingDown
@@ -120,6 +128,9 @@ impl Code {
             Self::InvalidBody => "The body cannot be read",
             Self::BodyTooLarge => "The body is too large",
             Self::RequestTimeout => "The request took too long",
+            Self::UnsupportedMediaType => "The body is of another kind",
+            Self::TooManyConnections => "Too many connections",
+            Self::TooManyQueued => "Too many runs are waiting",
             Self::BadCursor => "The cursor is not a number",
             Self::CursorAhead => "The cursor is ahead of the journal",
             Self::RunNotFound => "No such run",
@@ -160,6 +171,8 @@ impl Code {
                 | Self::HookSecretMissing
                 | Self::RequestTimeout
                 | Self::TooManyAttempts
+                | Self::TooManyConnections
+                | Self::TooManyQueued
                 | Self::DatabaseUnavailable
                 | Self::DiskFull
                 | Self::Lagged

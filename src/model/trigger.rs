@@ -107,6 +107,8 @@ pub enum SkipKind {
     Overlap,
     /// The pipeline's concurrency group was busy, and refuses runs meanwhile.
     GroupBusy,
+    /// Too many runs waited for a worker.
+    QueueFull,
     /// The schedule was paused.
     Paused,
     /// What the schedule gives did not fit the pipeline.
@@ -119,6 +121,7 @@ impl SkipKind {
         match self {
             Self::Overlap => "overlap",
             Self::GroupBusy => "group_busy",
+            Self::QueueFull => "queue_full",
             Self::Paused => "paused",
             Self::Params => "params",
         }
@@ -126,7 +129,9 @@ impl SkipKind {
 
     /// The kind of this word.
     pub fn of(word: &str) -> Option<Self> {
-        [Self::Overlap, Self::GroupBusy, Self::Paused, Self::Params].into_iter().find(|kind| kind.as_str() == word)
+        [Self::Overlap, Self::GroupBusy, Self::QueueFull, Self::Paused, Self::Params]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
     }
 
     /// The reason, after "because".
@@ -134,6 +139,7 @@ impl SkipKind {
         match self {
             Self::Overlap => "a run of this schedule was still active".to_owned(),
             Self::GroupBusy => "the pipeline's concurrency group was busy and refuses runs meanwhile".to_owned(),
+            Self::QueueFull => "as many runs waited for a worker as may (--max-queued)".to_owned(),
             Self::Paused => "the schedule was paused".to_owned(),
             Self::Params => format!("the run could not start: {}", detail.trim_end_matches('.')),
         }

@@ -34,7 +34,7 @@ async fn try_once(shared: &Shared, delivery: &Delivery) -> Result<(), WriteError
     let until = after(Timestamp::now(), LEASE.as_millis());
     let begun = Guard::Delivery(delivery.key, delivery.token);
     shared.journal.write(Write::new(delivery.run, begun, Change::Try { until })).await?;
-    let answer = request::send(&shared.client, delivery, shared.public_url.as_deref()).await;
+    let answer = request::send(&shared.client, &shared.egress, delivery, shared.public_url.as_deref()).await;
     let tried = notification(delivery, &answer, random());
     let now = Timestamp::now();
     let next = tried.next_ms.map(|wait| after(now, wait.into()));

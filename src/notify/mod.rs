@@ -3,11 +3,13 @@
 //! They are put down in the transaction that ends an attempt (`store/sqlite/outbox.rs`), so none is lost and none is made twice
 //! whoever ended it. Here one task looks what is due, and each try is a task of its own, begun by winning it in the database, as
 //! runs are: so one server makes it, and one that dies leaves it to the next. At least once: who gets one twice knows it by its
-//! `webhook-id`. [`delivery`] is one try, [`request`] what is sent, [`signature`] how it is signed.
+//! `webhook-id`. [`delivery`] is one try, [`request`] what is sent, [`signature`] how it is
+//! signed, [`egress`] where it may go.
 //!
 //! Starts no runs, and knows nothing of the pages.
 
 mod delivery;
+pub mod egress;
 mod request;
 mod signature;
 
@@ -18,6 +20,8 @@ use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
+
+pub use egress::Egress;
 
 use crate::journal::Journal;
 use crate::model::Timestamp;
@@ -71,6 +75,8 @@ struct Shared {
     store: Arc<dyn Store>,
     journal: Journal,
     client: reqwest::Client,
+    /// Where they may go.
+    egress: Arc<Egress>,
     /// Where people reach the server, without a slash at the end.
     public_url: Option<String>,
     counts: Arc<Counts>,
@@ -91,9 +97,12 @@ impl NotifyTask {
         store: Arc<dyn Store>,
         journal: Journal,
         public_url: Option<String>,
+        egress: Egress,
         stop: CancellationToken,
     ) -> Result<Self, reqwest::Error> {
-        let shared = Shared { store, journal, client: request::client()?, public_url, counts: Arc::default() };
+        let egress = Arc::new(egress);
+        let client = request::client(&egress)?;
+        let shared = Shared { store, journal, client, egress, public_url, counts: Arc::default() };
         Ok(Self { shared: Arc::new(shared), stop })
     }
 

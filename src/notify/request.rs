@@ -4,12 +4,14 @@
 //! body is not even read, and a redirect is not followed: it could lead anywhere inside the operator's network.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, Proxy, Url, redirect};
 use serde::Serialize;
 
+use super::egress::{Denied, Egress, Resolver};
 use super::signature::{Signatures, sign};
 use crate::activity::backoff::retry_after;
 use crate::model::notify::{Address, check_address, sentence};
@@ -23,8 +25,14 @@ const LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The certificates of the system cannot be used.
-pub(super) fn client() -> Result<Client, reqwest::Error> {
-    Client::builder()
+pub(super) fn client(egress: &Arc<Egress>) -> Result<Client, reqwest::Error> {
+    // What HTTP_PROXY and its like say is for commands: a proxy for notifications is named.
+    let builder = Client::builder().no_proxy().dns_resolver(Arc::new(Resolver(Arc::clone(egress))));
+    let builder = match &egress.proxy {
+        Some(proxy) => builder.proxy(Proxy::all(proxy.clone())?),
+        None => builder,
+    };
+    builder
         .user_agent(concat!("runtrail/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .pool_max_idle_per_host(0)
@@ -60,7 +68,7 @@ struct Payload<'a> {
 }
 
 /// Sends it once.
-pub(super) async fn send(client: &Client, delivery: &Delivery, public_url: Option<&str>) -> Answer {
+pub(super) async fn send(client: &Client, egress: &Egress, delivery: &Delivery, public_url: Option<&str>) -> Answer {
     let receiver = &delivery.receiver;
     let address = match &receiver.to {
         Address::Url(url) => Ok(url.clone()),
@@ -73,6 +81,9 @@ pub(super) async fn send(client: &Client, delivery: &Delivery, public_url: Optio
         Ok(address) => address,
         Err(error) => return hopeless(error),
     };
+    if let Err(denied) = egress.check(&address) {
+        return hopeless(denied.to_string());
+    }
     let body = body(delivery, public_url);
     let id = message_id(delivery);
     let timestamp = Timestamp::now().0.div_euclid(1000);
@@ -98,6 +109,7 @@ pub(super) async fn send(client: &Client, delivery: &Delivery, public_url: Optio
             let error = (!status.is_success()).then(|| refusal(status));
             Answer { url: words, status: Some(status.as_u16()), error, asked, hopeless: false }
         }
+        Err(error) if is_denied(&error) => hopeless(failure(&error)),
         Err(error) => Answer { url: words, error: Some(failure(&error)), ..Answer::default() },
     }
 }
@@ -153,6 +165,12 @@ fn refusal(status: reqwest::StatusCode) -> String {
         return format!("it answered {}{word}: redirects are not followed; name the address itself", status.as_u16());
     }
     format!("it answered {}{word}", status.as_u16())
+}
+
+/// Whether its name led where notifications may not go.
+fn is_denied(error: &reqwest::Error) -> bool {
+    let inner = std::iter::successors(error.source(), |error| (*error).source());
+    inner.into_iter().any(|error| error.is::<Denied>())
 }
 
 /// Why there was no answer, by its innermost reason: the outer ones repeat the address.

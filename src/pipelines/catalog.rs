@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::folder::{self, Snapshot};
 use super::watch::{Bell, FolderWatch};
+use crate::model::limits::Limits;
 use crate::model::{Pipeline, PipelineFault};
 
 /// The pipelines there are now. Cheap to clone; all clones see the same.
@@ -83,7 +84,8 @@ impl Catalog {
     /// With these as well, whatever the folder has.
     #[must_use]
     pub fn with_built_in(self, pipelines: Vec<Pipeline>) -> Self {
-        Self { built_in: pipelines.into_iter().map(Arc::new).collect(), ..self }
+        let limited = |pipeline| Arc::new(Pipeline { limits: Limits::built_in(), ..pipeline });
+        Self { built_in: pipelines.into_iter().map(limited).collect(), ..self }
     }
 
     /// The pipeline of this name. It stays as it is for whoever holds it, also when its file changes.

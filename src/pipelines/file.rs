@@ -9,12 +9,14 @@ use toml::{Spanned, Value};
 
 use super::concurrency::{self, RawConcurrency, check_priority};
 use super::hook::RawHook;
+use super::limits::{RawLimits, check_limits};
 use super::notify::{RawNotify, check_receivers};
 use super::phase::{RawPhase, check_timeout};
 use super::retention::{RawRetention, check_retention};
 use super::schedule::RawSchedule;
 use super::secrets::{self, RawSecrets};
 use crate::codemod::{self, Linter};
+use crate::model::limits::Limits;
 use crate::model::param::PROJECT;
 use crate::model::pipeline::OnInterrupt;
 use crate::model::{Param, ParamKind, ParamValue, Pipeline, PipelineFault};
@@ -104,6 +106,8 @@ struct RawPipeline {
     linters: Option<Spanned<Vec<Spanned<RawLinter>>>>,
     retention: Option<Spanned<RawRetention>>,
     #[serde(default)]
+    limits: RawLimits,
+    #[serde(default)]
     schedules: Vec<Spanned<RawSchedule>>,
     hook: Option<Spanned<RawHook>>,
     #[serde(default)]
@@ -174,6 +178,7 @@ impl RawPipeline {
             let parts = Extension { params: self.params, phases: self.phases, linters: self.linters };
             let base = parts.extend(&base)?;
             let concurrency = self.concurrency.map(|raw| concurrency::check(raw, &base.params)).transpose()?;
+            let limits = check_limits(self.limits, Limits::built_in())?;
             return Ok(Pipeline {
                 title: self.title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| name.clone()),
                 name,
@@ -182,6 +187,7 @@ impl RawPipeline {
                 concurrency,
                 priority,
                 retention,
+                limits,
                 notify,
                 secrets,
                 ..base
@@ -215,12 +221,14 @@ impl RawPipeline {
             phases.push(phase);
         }
 
+        let limits = check_limits(self.limits, Limits::default())?;
         Ok(Pipeline {
             title: self.title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| name.clone()),
             name,
             description: self.description.unwrap_or_default(),
             on_interrupt: self.on_interrupt.unwrap_or_default(),
             retention,
+            limits,
             whole: false,
             concurrency,
             priority,

@@ -20,6 +20,8 @@ pub(super) struct RawHook {
     secret_file: Option<Spanned<String>>,
     events: Option<Spanned<Vec<String>>>,
     #[serde(default)]
+    repeat: bool,
+    #[serde(default)]
     params: BTreeMap<Spanned<String>, Spanned<RawParam>>,
     r#if: Option<Spanned<RawNode>>,
 }
@@ -45,7 +47,7 @@ impl RawHook {
     /// The hook that begins at this line, of this pipeline.
     pub(super) fn check(raw: Spanned<Self>, line: usize, pipeline: &Pipeline) -> Result<Hook, Refusal> {
         let header = Spanned::new(raw.span(), ());
-        let Self { secret_env, secret_file, events, params, r#if } = raw.into_inner();
+        let Self { secret_env, secret_file, events, repeat, params, r#if } = raw.into_inner();
         let secret = match (secret_env, secret_file) {
             (Some(name), None) => check_variable(name)?,
             (None, Some(file)) => check_file(file)?,
@@ -103,6 +105,7 @@ impl RawHook {
             secret,
             line,
             events: events.map(Spanned::into_inner).unwrap_or_default(),
+            repeat,
             conditions,
             params: checked,
         })

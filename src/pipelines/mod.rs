@@ -10,6 +10,7 @@ mod condition;
 mod file;
 mod folder;
 mod hook;
+mod limits;
 mod notify;
 mod phase;
 pub mod project;

@@ -80,7 +80,7 @@ pub async fn start(State(app): State<App>, headers: HeaderMap, request: Request)
         Some(Err(_)) => return Err(Problem::new(Code::BadRequest, "The Idempotency-Key is not ASCII text.")),
     };
     let nothing = || Problem::new(Code::InvalidBody, "The body is empty; give {\"pipeline\": …, \"params\": {…}}.");
-    let StartBody { pipeline, params, priority } = read_json(request.into_body()).await?.ok_or_else(nothing)?;
+    let StartBody { pipeline, params, priority } = read_json(request).await?.ok_or_else(nothing)?;
     let (run, new) = app.service.start(&pipeline, params, priority, key).await?;
     let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
@@ -121,7 +121,7 @@ pub async fn compare(State(app): State<App>, RunPath(id): RunPath, query: QueryM
 
 /// `POST /api/v1/runs/{id}/rerun`
 pub async fn rerun(State(app): State<App>, RunPath(id): RunPath, peer: Peer, request: Request) -> Answer<Response> {
-    let RerunBody { from, params, secrets } = read_json(request.into_body()).await?.unwrap_or_default();
+    let RerunBody { from, params, secrets } = read_json(request).await?.unwrap_or_default();
     let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
     let run = app.service.rerun(&id, from, Asked { params, secrets, seen: None }, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
@@ -161,7 +161,7 @@ async fn answer(
     request: Request,
     approved: bool,
 ) -> Answer<Response> {
-    let AnswerBody { exclude, seq } = read_json(request.into_body()).await?.unwrap_or_default();
+    let AnswerBody { exclude, seq } = read_json(request).await?.unwrap_or_default();
     if !approved && !exclude.is_empty() {
         let detail = "Nothing is applied after a rejection, so there is nothing to `exclude`.";
         return Err(Problem::new(Code::BadRequest, detail));

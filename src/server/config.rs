@@ -7,9 +7,14 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::connections::ConnectionLimits;
+use super::guard::Authority;
+use super::limits;
 use super::security_txt::contact;
 use crate::model::notify::check_address;
 use crate::model::{BasePath, Retention};
+use crate::notify::Egress;
+use crate::notify::egress::Network;
 use crate::store::Durability;
 
 /// Where the data is.
@@ -75,6 +80,18 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_KEEP_COUNT", value_name = "NUMBER")]
     pub keep_count: Option<NonZeroU32>,
 
+    /// Runs that may wait for a worker; what asks for more is refused, and schedules leave their due times out.
+    #[arg(long, env = "RUNTRAIL_MAX_QUEUED", value_name = "NUMBER", default_value = "1000")]
+    pub max_queued: NonZeroU32,
+
+    /// Connections that may be open at once [default: as many as the limit of open files allows, less a reserve for runs].
+    #[arg(long, env = "RUNTRAIL_MAX_CONNECTIONS", value_name = "NUMBER")]
+    pub max_connections: Option<NonZeroUsize>,
+
+    /// Connections that may be open at once from one address, except for this machine's own.
+    #[arg(long, env = "RUNTRAIL_CONNECTIONS_PER_CLIENT", value_name = "NUMBER", default_value = "256")]
+    pub connections_per_client: NonZeroUsize,
+
     /// What a commit survives.
     #[arg(long, env = "RUNTRAIL_DURABILITY", default_value = "full")]
     pub durability: Durability,
@@ -88,6 +105,18 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
 
+    /// Network that notifications may go to, besides others that are named: `public`, or such as 10.1.0.0/16 [default: any].
+    #[arg(long, env = "RUNTRAIL_ALLOW_EGRESS", value_name = "NETWORK", value_delimiter = ',')]
+    pub allow_egress: Vec<Network>,
+
+    /// Send no notifications at all.
+    #[arg(long, env = "RUNTRAIL_DENY_EGRESS", conflicts_with = "allow_egress")]
+    pub deny_egress: bool,
+
+    /// Proxy for notifications. HTTP_PROXY and HTTPS_PROXY are for commands and not used by the server itself.
+    #[arg(long, env = "RUNTRAIL_NOTIFY_PROXY", value_name = "URL", hide_env_values = true, value_parser = proxy)]
+    pub notify_proxy: Option<reqwest::Url>,
+
     /// Name that the server is reached by, beside its address and localhost; repeat it, or separate by commas, for several.
     #[arg(long, env = "RUNTRAIL_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     pub allow_host: Vec<String>,
@@ -99,6 +128,41 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// How many connections there may be, once the limit of open files is as high as it gets.
+    pub(super) fn connections(&self) -> ConnectionLimits {
+        let possible = limits::connections(self.workers.get()).unwrap_or(usize::MAX);
+        let total = self.max_connections.map_or(possible, |asked| {
+            if asked.get() > possible {
+                tracing::warn!(
+                    asked,
+                    possible,
+                    "--max-connections is more than the limit of open files allows; raise that, too"
+                );
+            }
+            asked.get().min(possible)
+        });
+        ConnectionLimits { total: total.max(1), per_client: self.connections_per_client.get() }
+    }
+
+    /// Whether people, or forges, reach the server from other machines: directly, or through a proxy on this one.
+    pub(super) fn is_exposed(&self) -> bool {
+        let names = self.allow_host.iter().cloned().chain(self.public_url.as_deref().map(host_of));
+        !self.addr.ip().to_canonical().is_loopback() || names.into_iter().any(|name| !is_loopback(&name))
+    }
+
+    /// Where notifications may go.
+    pub(super) fn egress(&self) -> Egress {
+        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let variables = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        if self.notify_proxy.is_none()
+            && let Some(variable) = variables.into_iter().find(is_set)
+        {
+            tracing::info!(variable, "the server's notifications go by no proxy; --notify-proxy names one");
+        }
+        let allowed = (self.deny_egress || !self.allow_egress.is_empty()).then(|| self.allow_egress.clone());
+        Egress { allowed, proxy: self.notify_proxy.clone() }
+    }
+
     /// The rule for pipelines that have none of their own.
     pub fn usual_retention(&self) -> Retention {
         let milliseconds = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
@@ -113,6 +177,17 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(_) => Err("must be at least 1ms".to_owned()),
         Err(_) => Err("must be a duration such as 15s, 500ms or 10m".to_owned()),
     }
+}
+
+/// Whether a host, perhaps with a port, is this machine's alone.
+fn is_loopback(host: &str) -> bool {
+    Authority::parse(host).is_some_and(|authority| authority.name.is_loopback())
+}
+
+/// The address of a proxy.
+fn proxy(text: &str) -> Result<reqwest::Url, String> {
+    check_address(text).map_err(|reason| format!("the address {reason}"))?;
+    reqwest::Url::parse(text).map_err(|error| error.to_string())
 }
 
 /// An address without a slash at the end.
@@ -150,6 +225,20 @@ mod tests {
     fn the_public_host_has_its_port() {
         assert_eq!(host_of("https://ci.example"), "ci.example");
         assert_eq!(host_of("http://[::1]:3000/rt"), "[::1]:3000");
+    }
+
+    #[test]
+    fn what_has_a_public_name_is_reached_from_elsewhere() {
+        for (host, loopback) in [
+            ("localhost:3000", true),
+            ("127.0.0.2", true),
+            ("[::1]:80", true),
+            ("runs.example", false),
+            ("10.0.0.1:80", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(host), loopback, "{host}");
+        }
     }
 
     #[test]

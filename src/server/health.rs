@@ -85,9 +85,16 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
         runs.get_or_create(&[("status", status.as_str())]).set(count);
     }
     registry.register("runs", "Runs by status", runs);
-    let busy = u64::try_from(app.service.engine.busy()).unwrap_or(u64::MAX);
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let busy = count(app.service.engine.busy());
     registry.register("workers_busy", "Runs carried out by this instance now", ConstGauge::new(busy));
     registry.register("streams", "Streams open now", ConstGauge::new(app.streams.load(Ordering::Relaxed)));
+    registry.register("connections", "Connections open now", ConstGauge::new(count(app.connections.count())));
+    let turned = Family::<[(&str, &str); 1], Counter>::default();
+    for (outcome, times) in app.connections.turned_away() {
+        turned.get_or_create(&[("outcome", outcome)]).inc_by(times);
+    }
+    registry.register("connections_over_limit", "Connections beyond a limit by what became of them", turned);
     let (commits, frames) = app.service.journal.written();
     registry.register("journal_commits", "Transactions of the journal", ConstCounter::new(commits));
     registry.register("journal_frames", "Frames journaled", ConstCounter::new(frames));

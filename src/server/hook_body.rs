@@ -10,10 +10,8 @@ use axum::body::{Body, Bytes};
 use futures::StreamExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::body::{MAX_HOOK, problem};
 use crate::model::{Code, Problem};
-
-/// The largest body that is taken: GitHub sends none that is larger (docs.github.com, "Webhook events and payloads").
-const MAX_BODY: usize = 25 << 20;
 
 /// A body up to this size takes no room.
 const SMALL_BODY: usize = 64 << 10;
@@ -24,14 +22,8 @@ const ROOM_KIB: usize = 32 << 10;
 /// How many KiB are taken at a time.
 const STEP_KIB: u32 = 256;
 
-/// How much of a body that is too large is read and forgotten, so that its sender sees the answer.
-const MOST_FORGOTTEN: usize = MAX_BODY + (8 << 20);
-
-/// How long a body may take. Forges wait no longer for their answer.
+/// How long a body may take with all it waits for. Forges wait no longer for their answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long a body may pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The memory for bodies.
 #[derive(Debug, Default)]
@@ -99,10 +91,10 @@ impl BodyRoom {
     /// Reads a body of this declared size, and what it takes of the room.
     ///
     /// # Errors
-    /// [`Code::BodyTooLarge`]; [`Code::InvalidBody`] if it does not arrive in time or whole; [`Code::TooManyAttempts`] for a
-    /// large body of a suspect.
+    /// [`Code::BodyTooLarge`]; [`Code::RequestTimeout`] if it does not arrive in time; [`Code::InvalidBody`] if it does not arrive
+    /// whole; [`Code::TooManyAttempts`] for a large body of a suspect.
     pub async fn read(&self, sender: Sender, size: Option<u64>, body: Body) -> Result<(Bytes, Held<'_>), Problem> {
-        let late = |_| Problem::new(Code::InvalidBody, "The body did not arrive in time.");
+        let late = |_| Problem::new(Code::RequestTimeout, "The body did not arrive in time.");
         tokio::time::timeout(PATIENCE, self.read_patiently(sender, size, body)).await.map_err(late)?
     }
 
@@ -116,34 +108,24 @@ impl BodyRoom {
         if sender == Sender::Suspect && declared > SMALL_BODY {
             return Err(suspect());
         }
+        let too_large = || Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_HOOK} bytes here."));
+        if declared > MAX_HOOK {
+            return Err(too_large());
+        }
         let pool = if sender == Sender::Known { &self.known } else { &self.strangers };
         let (mut bytes, mut held, mut size) = (Vec::new(), Held::default(), 0);
-        let mut too_large = declared > MAX_BODY;
         let mut pieces = body.into_data_stream();
-        loop {
-            let piece = tokio::time::timeout(LONGEST_PAUSE, pieces.next()).await;
-            let late = |_| Problem::new(Code::InvalidBody, "The body paused for too long.");
-            let Some(piece) = piece.map_err(late)? else { break };
-            let piece = piece.map_err(|_| Problem::new(Code::InvalidBody, "The body did not arrive whole."))?;
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| problem(&error))?;
             size += piece.len();
-            if size > MAX_BODY {
-                too_large = true;
-            }
-            if too_large {
-                (bytes, held) = (Vec::new(), Held::default());
-                if size > MOST_FORGOTTEN {
-                    break;
-                }
-                continue;
+            if size > MAX_HOOK {
+                return Err(too_large());
             }
             if sender == Sender::Suspect && size > SMALL_BODY {
                 return Err(suspect());
             }
             held.grow(pool, size).await;
             bytes.extend_from_slice(&piece);
-        }
-        if too_large {
-            return Err(Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_BODY} bytes.")));
         }
         Ok((bytes.into(), held))
     }
@@ -209,7 +191,7 @@ mod tests {
         }
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         let refused = room.read(Sender::Stranger, None, stalled(100)).await.unwrap_err();
-        assert_eq!(refused.code, Code::InvalidBody);
+        assert_eq!(refused.code, Code::RequestTimeout);
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ use super::guard::{Client, Slowdown, Verdict};
 use super::hook_body::{BodyRoom, Held, Sender};
 use super::refusals::Refusals;
 use crate::base;
-use crate::hooks::{Delivery, Secret, Signature, payload};
+use crate::hooks::{Delivery, KeyBy, Secret, Signature, payload};
 use crate::model::{Code, Hook, Pipeline, Problem, Run, Timestamp};
 use crate::service::{HookAnswer, told_again};
 use crate::store::Trust;
@@ -64,20 +64,27 @@ pub async fn hook(
     name: Result<Path<String>, axum::extract::rejection::PathRejection>,
     request: Request,
 ) -> Result<Response, Response> {
-    let Ok(Path(name)) = name else {
-        let problem = Problem::new(Code::HookNotFound, "There is no such hook: its name is not UTF-8.");
-        return Err(problem.into_response());
-    };
+    // A name that is not UTF-8 is no hook's.
+    let name = name.map(|Path(name)| name).unwrap_or_default();
     let client = Client::of(&request);
     let (parts, body) = request.into_parts();
     let headers = Arc::new(parts.headers);
     let delivery = Delivery::of(&|name| one(&headers, name));
-    let call = Call { app: &app, client, name: &name, delivery: &delivery };
-    let (pipeline, hook, secret) = app.service.hook(&name).map_err(|problem| {
-        let trust = if problem.code == Code::HookNotFound { Trust::Unknown } else { Trust::Unsigned };
-        call.note(trust, &problem);
-        problem.into_response()
-    })?;
+    let found = app.service.hook(&name);
+    let no_hook = found.as_ref().err().filter(|problem| problem.code == Code::HookNotFound).cloned();
+    let call = Call { app: &app, client, name: &name, delivery: &delivery, no_hook };
+    let (pipeline, hook, secret) = match found {
+        Ok(found) => found,
+        // Nobody without a secret finds out which hooks there are: answers, and how long they take, are the same.
+        Err(_) if call.no_hook.is_some() => {
+            let proved = call.prove(&headers, Secret::unknown(), body).await;
+            return Err(proved.err().unwrap_or_else(|| bad_signature().into_response()));
+        }
+        Err(problem) => {
+            call.note(&problem);
+            return Err(problem.into_response());
+        }
+    };
     let (body, _held) = call.prove(&headers, secret, body).await?;
     call.deliver(&headers, pipeline, &hook, &body).await.map_err(Problem::into_response)
 }
@@ -88,10 +95,17 @@ struct Call<'a> {
     client: Client,
     name: &'a str,
     delivery: &'a Delivery,
+    /// Set if there is no such hook: what the operator is told, and the caller is not.
+    no_hook: Option<Problem>,
 }
 
 impl<'a> Call<'a> {
-    fn note(&self, trust: Trust, problem: &Problem) {
+    /// Notes a call that proved nothing.
+    fn note(&self, problem: &Problem) {
+        let (trust, problem) = match &self.no_hook {
+            Some(no_hook) => (Trust::Unknown, no_hook),
+            None => (Trust::Unsigned, problem),
+        };
         self.app.hooks.refusals.note(&self.app.service, trust, self.name, self.delivery, problem);
     }
 
@@ -115,7 +129,7 @@ impl<'a> Call<'a> {
         let size = one(headers, "content-length").and_then(|size| size.parse::<u64>().ok());
         let read = door.room.read(sender, size, body).await;
         let (body, held) = read.map_err(|problem| {
-            self.note(Trust::Unsigned, &problem);
+            self.note(&problem);
             problem.into_response()
         })?;
         if judged == Some(true) {
@@ -146,7 +160,7 @@ impl<'a> Call<'a> {
             Verdict::Wrong(wait) => {
                 tracing::warn!(%client, pipeline = name, "a call of a hook with a wrong signature or none");
                 let problem = bad_signature();
-                self.note(Trust::Unsigned, &problem);
+                self.note(&problem);
                 tokio::time::sleep(wait).await;
                 let challenge = [(header::WWW_AUTHENTICATE, "Signature realm=\"runtrail hooks\"")];
                 Err((challenge, problem).into_response())
@@ -156,7 +170,7 @@ impl<'a> Call<'a> {
                 let detail = format!("Too many wrong signatures came from your address. Try again in {seconds} s.");
                 let later = [(header::RETRY_AFTER, seconds.to_string())];
                 let problem = Problem::new(Code::TooManyAttempts, detail);
-                self.note(Trust::Unsigned, &problem);
+                self.note(&problem);
                 Err((later, problem).into_response())
             }
         }
@@ -169,11 +183,13 @@ impl<'a> Call<'a> {
         hook: &Hook,
         body: &Bytes,
     ) -> Result<Response, Problem> {
+        let is_of_body = Signature::of(&|name| one(headers, name)).is_some_and(|signature| signature.is_of_body());
+        let key_by = if is_of_body { KeyBy::Body } else { KeyBy::Id };
         let payload = || {
             payload::read(one(headers, "content-type"), body)
                 .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
         };
-        match self.app.service.deliver(pipeline, hook, self.delivery, body, payload).await? {
+        match self.app.service.deliver(pipeline, hook, self.delivery, (body, key_by), payload).await? {
             HookAnswer::Ignored(why) => {
                 Ok((StatusCode::ACCEPTED, Json(serde_json::json!({ "ignored": why }))).into_response())
             }
@@ -192,8 +208,8 @@ impl<'a> Call<'a> {
 }
 
 fn bad_signature() -> Problem {
-    let detail = "Sign the request with the hook's secret: `X-Hub-Signature-256`, `X-Gitea-Signature`, `X-Gitlab-Token` \
-                  or `webhook-signature`.";
+    let detail = "There is no such hook, or the request does not prove that its sender knows the secret: by `X-Hub-Signature-256`, \
+                  `X-Gitea-Signature`, `X-Gitlab-Token` or `webhook-signature`. The server's page of deliveries says which.";
     Problem::new(Code::BadSignature, detail)
 }
 

@@ -19,3 +19,44 @@ pub fn ignores_hangup() -> bool {
     // SIGHUP is the first signal, and so the lowest bit.
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
+
+/// How many of the open files are left to the engine and the database, at least, if the limit is not small.
+const RESERVE: u64 = 256;
+
+/// How many open files a run takes that is carried out: the leash and the outputs of its command, and of what is being started.
+const PER_WORKER: u64 = 16;
+
+/// How many connections fit beside everything else the server has open.
+///
+/// # Errors
+/// The system does not say how many files may be open.
+pub fn connections(workers: usize) -> nix::Result<usize> {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(usize::try_from(beside_reserve(soft, workers as u64)).unwrap_or(usize::MAX))
+}
+
+/// The limit of open files without the reserve: a quarter of a small one.
+fn beside_reserve(open_files: u64, workers: u64) -> u64 {
+    let reserve = RESERVE.max(64 + PER_WORKER.saturating_mul(workers));
+    open_files - reserve.min(open_files.div_ceil(4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_keeps_a_reserve_of_open_files() {
+        for (open_files, workers, connections) in [
+            (512, 4, 384),
+            (1024, 4, 768),
+            (4096, 4, 3840),
+            (524_288, 4, 524_032),
+            (4096, 100, 3072),
+            (65_536, 100, 63_872),
+        ] {
+            assert_eq!(beside_reserve(open_files, workers), connections, "{open_files} {workers}");
+        }
+        assert_eq!((beside_reserve(0, 4), beside_reserve(1, 4), beside_reserve(64, 4)), (0, 0, 48));
+    }
+}

@@ -47,6 +47,7 @@ use crate::retention::{RetentionOptions, RetentionTask};
 use crate::service::{ScheduleTask, Service};
 use crate::store::{SqliteStore, Store};
 use config::ServeArgs;
+pub use router::addresses;
 
 /// How many connections may wait to be accepted; the system may allow fewer. After a restart all readers come back within
 /// seconds, and one that finds no room is not told so: it tries again after a second, then after three.
@@ -135,6 +136,8 @@ pub struct App {
     pub hooks: Arc<hooks::Door>,
     /// What became of notifications.
     pub deliveries: Arc<Counts>,
+    /// The connections there are.
+    pub connections: Arc<connections::Register>,
 }
 
 /// Who asks, as the journal names it.
@@ -181,7 +184,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         commands: Arc::new(Processes { program, open_files, umask: Some(umask), catalog: catalog.clone() }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
-    let notify_task = NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), stop.clone())?;
+    let notify_task =
+        NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), args.egress(), stop.clone())?;
     let deliveries = notify_task.counts();
     tokio::spawn(writer.run());
     tokio::spawn(health::watch(Arc::clone(&store), journal.clone(), stop.clone()));
@@ -191,8 +195,17 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let retention = RetentionTask::new(Arc::clone(&store), journal.clone(), catalog.clone(), retention, stop.clone());
     tokio::spawn(retention.run());
 
+    let register = Arc::new(connections::Register::new(args.connections()));
     let app = App {
-        service: Service { store, journal: journal.with_patience(REQUEST_PATIENCE), engine, catalog, projects },
+        service: Service {
+            store,
+            journal: journal.with_patience(REQUEST_PATIENCE),
+            engine,
+            catalog,
+            projects,
+            max_queued: args.max_queued.get(),
+            is_exposed: args.is_exposed(),
+        },
         stop: stop.clone(),
         heartbeat: args.heartbeat,
         poll_interval: args.poll_interval,
@@ -200,7 +213,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         crowds: stream::Crowds::default(),
         hooks: Arc::default(),
         deliveries,
+        connections: Arc::clone(&register),
     };
+    let secrets = app.service.clone();
     let schedules = ScheduleTask::new(app.service.clone(), stop.clone());
     let public = args.public_url.as_deref();
     base::set(public.map(BasePath::of_url).transpose()?.unwrap_or_default());
@@ -217,10 +232,11 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
 
     // Not before it is sure that this server serves.
     tokio::spawn(schedules.run());
+    tokio::spawn(secrets.watch_secrets(stop.clone()));
 
     // The one line a script may wait for. A closed standard output is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "Runtrail serves http://{addr}");
-    let served = tokio::spawn(connections::serve(listener, router, stop.clone()));
+    let served = tokio::spawn(connections::serve(listener, router, register, stop.clone()));
     stop_signal().await;
     tracing::info!("stopping: streams end now, runs within the grace time");
     stop.cancel();

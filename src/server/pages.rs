@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context, view};
+use leptos::server_fn::axum::server_fn_paths;
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 use leptos_router::location::RequestUrl;
 
@@ -53,8 +54,15 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
     Router::new()
         .leptos_routes_with_context(&options, routes, context, render(options.clone()))
         .fallback(nowhere)
-        .layer(from_fn(body::bounded))
+        .layer(from_fn(body::read_first))
         .with_state(options)
+}
+
+/// The paths of the pages and of the server functions.
+pub fn addresses() -> Vec<String> {
+    let pages = generate_route_list(|| view! { <ui::App base=""/> });
+    let pages = pages.iter().map(|page| page.path().to_owned());
+    pages.chain(server_fn_paths().map(|(path, _)| path.to_owned())).collect()
 }
 
 /// The app's own page for addresses that lead nowhere.

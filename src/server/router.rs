@@ -5,14 +5,31 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Redirect};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 
 use super::{App, api, assets, health, hooks, pages, stream, triggers};
 use crate::model::{Code, Problem};
 
-/// Everything the server answers, before the guard.
-pub fn router(app: App, addr: SocketAddr) -> Router {
-    let api = Router::new()
+/// Where the JSON API is.
+const API: &str = "/api/v1";
+
+/// Routes, and where they lead.
+#[derive(Default)]
+struct Routes {
+    router: Router<App>,
+    paths: Vec<&'static str>,
+}
+
+impl Routes {
+    fn route(mut self, path: &'static str, method: MethodRouter<App>) -> Self {
+        self.paths.push(path);
+        Self { router: self.router.route(path, method), ..self }
+    }
+}
+
+/// The JSON API, below [`API`].
+fn api() -> Routes {
+    Routes::default()
         .route("/database", get(api::database))
         .route("/database/health", get(health::database))
         .route("/pipelines", get(api::pipelines))
@@ -37,10 +54,11 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         .route("/schedules/{pipeline}/{name}/pause", post(triggers::pause))
         .route("/schedules/{pipeline}/{name}/resume", post(triggers::resume))
         .route("/schedules/{pipeline}/{name}/run", post(triggers::run))
-        .fallback(no_such_call)
-        .method_not_allowed_fallback(wrong_method);
-    let rest = Router::new()
-        .nest("/api/v1", api)
+}
+
+/// What is neither that nor a page.
+fn others() -> Routes {
+    Routes::default()
         .route("/runs/{id}/events", get(stream::events))
         .route("/events", get(stream::many))
         .route("/healthz", get(health::alive))
@@ -50,9 +68,20 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
         // Asked for by browsers that show what names no icon, such as a run's log.
         .route("/favicon.ico", get(async || Redirect::permanent("/favicon.svg")))
         .route("/pkg/{*path}", get(assets::file))
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(app.clone());
+}
+
+/// Everything the server answers, before the guard.
+pub fn router(app: App, addr: SocketAddr) -> Router {
+    let api = api().router.fallback(no_such_call).method_not_allowed_fallback(wrong_method);
+    let rest = others().router.nest(API, api).method_not_allowed_fallback(wrong_method).with_state(app.clone());
     pages::router(app, addr).merge(rest)
+}
+
+/// The paths of everything the server answers, the guard's own included; `{name}` stands for any part.
+pub fn addresses() -> Vec<String> {
+    let api = api().paths.into_iter().map(|path| format!("{API}{path}"));
+    let others = others().paths.into_iter().chain(["/login", "/logout"]).map(str::to_owned);
+    api.chain(others).chain(pages::addresses()).collect()
 }
 
 async fn no_such_call(OriginalUri(uri): OriginalUri) -> impl IntoResponse {

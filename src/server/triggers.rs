@@ -53,7 +53,7 @@ pub async fn schedules(State(app): State<App>) -> Answer<Json<ScheduleList>> {
 
 /// `POST /api/v1/schedules/pause`
 pub async fn pause_all(State(app): State<App>, peer: Peer, request: Request) -> Answer<Json<ScheduleList>> {
-    let PauseBody { reason } = read_json(request.into_body()).await?.unwrap_or_default();
+    let PauseBody { reason } = read_json(request).await?.unwrap_or_default();
     app.service.pause_schedules(&actor(peer), &reason).await.map(Json)
 }
 
@@ -70,7 +70,7 @@ pub async fn pause(
     request: Request,
 ) -> Answer<Json<ScheduleView>> {
     let (pipeline, name) = read_path(path)?;
-    let PauseBody { reason } = read_json(request.into_body()).await?.unwrap_or_default();
+    let PauseBody { reason } = read_json(request).await?.unwrap_or_default();
     app.service.pause_schedule(&pipeline, &name, &actor(peer), &reason).await.map(Json)
 }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Service;
 use super::schedules::fault;
-use crate::hooks::{Delivery, Secret, condition};
+use crate::hooks::{BadSecret, Delivery, KeyBy, Secret, condition};
 use crate::model::kinds::Origin;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{Body, Code, Hook, Pipeline, PipelineFault, Problem, Run, Secrets, Status, Timestamp};
@@ -46,12 +48,13 @@ pub fn told_again(run: &Run) -> String {
         Status::Cancelled => "was cancelled",
         Status::Interrupted => "was interrupted",
     };
-    let before = format!("This delivery came before, and its run {became}.");
+    let before = format!("A delivery with this body came before, and its run {became}.");
     if run.status.is_active() {
         return before;
     }
     format!(
-        "{before} The same delivery starts no second run. To run it again, use \"Run again\" on its page, or POST /api/v1/runs/{}/rerun.",
+        "{before} The same body starts no second run within a day. To run it again, use \"Run again\" on its page, or POST \
+         /api/v1/runs/{}/rerun. If bodies of this sender have nothing unique, say `repeat = true` in [hook].",
         run.id
     )
 }
@@ -75,18 +78,39 @@ impl Service {
         let found = self.catalog.get(name).and_then(|pipeline| Some((pipeline.hook.clone()?, pipeline)));
         let (hook, pipeline) =
             found.ok_or_else(|| Problem::new(Code::HookNotFound, format!("There is no hook `{name}`.")))?;
-        let secret = Secret::read(&hook.secret).map_err(|error| {
+        let secret = self.hook_secret(&hook).map_err(|error| {
             tracing::error!(pipeline = name, %error, "a hook was called");
             // Where it should be is the operator's affair: the first page says it.
-            Problem::new(
-                Code::HookSecretMissing,
-                "The server does not find the hook's secret; its first page says why.",
-            )
+            Problem::new(Code::HookSecretMissing, "The server cannot use the hook's secret; its first page says why.")
         })?;
         Ok((pipeline, hook, secret))
     }
 
-    /// Asks for the run of a delivery with this body, which `payload` reads if it is needed.
+    /// The secret of a hook. A short one is enough only where no other machine can guess at it.
+    fn hook_secret(&self, hook: &Hook) -> Result<Secret, BadSecret> {
+        if self.is_exposed { Secret::read_strong(&hook.secret) } else { Secret::read(&hook.secret) }
+    }
+
+    /// Warns of secrets that can be guessed, whenever the pipelines change.
+    pub async fn watch_secrets(self, stop: CancellationToken) {
+        let mut changes = self.catalog.subscribe();
+        loop {
+            let snapshot = changes.borrow_and_update().clone();
+            for (name, pipeline) in &snapshot.pipelines {
+                let Some(hook) = &pipeline.hook else { continue };
+                if let Err(error @ BadSecret::Short(_)) = Secret::read_strong(&hook.secret) {
+                    tracing::warn!(pipeline = name, %error, "the secret of a hook is weak");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Asks for the run of a delivery with this body, which `payload` reads if it is needed. A delivery that came before is known by
+    /// the second part of the pair.
     ///
     /// # Errors
     /// What `payload` says; [`Code::InvalidParams`]; the database's own.
@@ -95,11 +119,12 @@ impl Service {
         pipeline: Arc<Pipeline>,
         hook: &Hook,
         delivery: &Delivery,
-        body: &[u8],
+        (body, key_by): (&[u8], KeyBy),
         payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
     ) -> Result<HookAnswer, Problem> {
         let name = pipeline.name.clone();
-        let answer = self.answer_delivery(pipeline, hook, delivery, body, payload).await;
+        let key = delivery.key(&name, body, if hook.repeat { KeyBy::Id } else { key_by });
+        let answer = self.answer_delivery(pipeline, hook, delivery, key, payload).await;
         let told =
             |result, reason: String| NewDelivery { result, reason: Some(reason), ..new_delivery(&name, delivery) };
         let told = match &answer {
@@ -137,13 +162,12 @@ impl Service {
         pipeline: Arc<Pipeline>,
         hook: &Hook,
         delivery: &Delivery,
-        body: &[u8],
+        key: Option<(String, Vec<u8>)>,
         payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
     ) -> Result<HookAnswer, Problem> {
         if let Some(why) = hook.ignores_event(delivery.event.as_deref()) {
             return Ok(HookAnswer::Ignored(why));
         }
-        let key = delivery.key(&pipeline.name, body);
         if let Some(run) = self.known(key.as_ref(), &Secrets::new()).await? {
             return Ok(HookAnswer::Run(Box::new(run), false));
         }
@@ -166,12 +190,12 @@ impl Service {
         Ok(HookAnswer::Run(Box::new(run), new))
     }
 
-    /// Hooks whose secret is not there.
+    /// Hooks whose secret is not there, or too short.
     pub(super) fn hook_faults(&self) -> Vec<PipelineFault> {
         let snapshot = self.catalog.snapshot();
         let missing = snapshot.pipelines.values().filter_map(|pipeline| {
             let hook = pipeline.hook.as_ref()?;
-            let error = Secret::read(&hook.secret).err()?;
+            let error = self.hook_secret(hook).err()?;
             Some(fault(&snapshot.files, pipeline, hook.line, error.to_string()))
         });
         missing.collect()

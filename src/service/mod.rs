@@ -82,6 +82,10 @@ pub struct Service {
     pub catalog: Catalog,
     /// The folders they may work in.
     pub projects: Arc<Projects>,
+    /// How many runs may wait for a worker.
+    pub max_queued: u32,
+    /// Whether hooks can be called from other machines.
+    pub is_exposed: bool,
 }
 
 impl From<StoreError> for Problem {
@@ -118,6 +122,11 @@ impl From<WriteError> for Problem {
             WriteError::KeyConflict => Self::new(
                 Code::IdempotencyConflict,
                 "This Idempotency-Key came with another request before. Use a new key for a new request.",
+            ),
+            WriteError::QueueFull => Self::new(
+                Code::TooManyQueued,
+                "As many runs wait for a worker as may. Cancel some, or try again when some have begun; --max-queued says how many \
+                 may wait, and --workers how many are carried out at once.",
             ),
             WriteError::KeyOfDeleted => Self::new(
                 Code::RunDeleted,

@@ -19,7 +19,7 @@ impl Service {
         Ok(Queue { workers: self.engine.workers(), busy: self.engine.busy(), total, waiting })
     }
 
-    /// Writes a new run, unless its group is busy and refuses it.
+    /// Writes a new run, unless its group is busy and refuses it, or too many wait.
     pub(super) async fn create(&self, new: NewRun) -> Result<Created, Problem> {
         for _ in 0..TRIES {
             match self.journal.create(new.clone()).await {
@@ -29,6 +29,13 @@ impl Service {
             // What was in the way has ended meanwhile.
         }
         Err(WriteError::Refused.into())
+    }
+
+    /// # Errors
+    /// [`Code::TooManyQueued`], if no more runs may wait. Those that begin to at the same moment may be a few more.
+    pub(super) async fn check_queue(&self) -> Result<(), Problem> {
+        let (waiting, _) = self.store.queue(1).await?;
+        if waiting < u64::from(self.max_queued) { Ok(()) } else { Err(WriteError::QueueFull.into()) }
     }
 
     /// # Errors

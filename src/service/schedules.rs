@@ -173,6 +173,7 @@ impl ScheduleTask {
             origin: Some(NewFrame::now(None, &Body::Origin(Origin { by: by.clone() }))),
             mark: Some(mark),
             trigger: Some(RunTrigger::Schedule(slot)),
+            most_waiting: Some(self.service.max_queued),
         };
         let id = new.id.clone();
         match self.service.journal.create(new).await {

@@ -42,7 +42,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::PipelineNotFound`], [`Code::InvalidParams`], [`Code::IdempotencyConflict`], [`Code::RunDeleted`] if the key's run
-    /// was, [`Code::BadRequest`] for a key or a priority that is none, [`Code::GroupBusy`]; the database's own.
+    /// was, [`Code::BadRequest`] for a key or a priority that is none, [`Code::GroupBusy`], [`Code::TooManyQueued`]; the database's own.
     pub async fn start(
         &self,
         pipeline: &str,
@@ -97,8 +97,20 @@ impl Service {
         let params = check_params(&pipeline, given, &self.projects).map_err(Problem::params)?;
         let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
         let secrets = pipeline.secrets_in(given);
-        let id = RunId::generate();
-        let new = NewRun { id, pipeline, params, secrets, priority, at, idempotency, origin, mark: None, trigger };
+        let (id, most_waiting) = (RunId::generate(), Some(self.max_queued));
+        let new = NewRun {
+            id,
+            pipeline,
+            params,
+            secrets,
+            priority,
+            at,
+            idempotency,
+            origin,
+            mark: None,
+            trigger,
+            most_waiting,
+        };
         let Created { new, run, .. } = self.create(new).await?;
         self.engine.wake();
         Ok((*run, new))
@@ -108,7 +120,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::RunNotFound`], [`Code::RunActive`], [`Code::PipelineNotFound`], [`Code::InvalidParams`], also if a secret of the attempt
-    /// before is not given again, [`Code::GroupBusy`]; the database's own.
+    /// before is not given again, [`Code::GroupBusy`], [`Code::TooManyQueued`]; the database's own.
     pub async fn rerun(&self, id: &str, from: Begin, asked: Asked, by: &str) -> Result<Run, Problem> {
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
@@ -149,6 +161,7 @@ impl Service {
             // Someone else may have been faster; then look again what there is to do.
             let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, None, reason);
             let Some(queue) = queue else { continue };
+            self.check_queue().await?;
             let queue = Write { secrets: pipeline.secrets_in(&again.given), ..queue };
             match self.journal.write(queue).await {
                 // Someone else was faster; look again what there is to do.

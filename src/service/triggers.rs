@@ -158,7 +158,7 @@ impl Service {
     /// was asked for, unless the schedule queues all of its runs.
     ///
     /// # Errors
-    /// [`Code::ScheduleNotFound`], [`Code::InvalidParams`], [`Code::GroupBusy`]; the database's own.
+    /// [`Code::ScheduleNotFound`], [`Code::InvalidParams`], [`Code::GroupBusy`], [`Code::TooManyQueued`]; the database's own.
     pub async fn run_schedule(&self, pipeline: &str, name: &str, by: &str) -> Result<(Run, bool), Problem> {
         let Named { pipeline, schedule, name } = self.find_schedule(pipeline, name)?;
         let params = check_params(&pipeline, &schedule.params, &self.projects).map_err(Problem::params)?;
@@ -176,6 +176,7 @@ impl Service {
             origin: Some(origin),
             mark: None,
             trigger: Some(RunTrigger::Schedule(slot)),
+            most_waiting: Some(self.max_queued),
         };
         let Created { new, run, .. } = self.create(new).await?;
         self.engine.wake();

@@ -80,6 +80,8 @@ pub struct NewRun {
     pub mark: Option<Mark>,
     /// The schedule or the delivery that asks for it, which is told in the same transaction.
     pub trigger: Option<RunTrigger>,
+    /// There is no run if so many wait already.
+    pub most_waiting: Option<u32>,
 }
 
 /// A worker's claim on an attempt.
@@ -263,6 +265,8 @@ pub enum Outcome {
     Nothing,
     /// The mark was moved, and there is no run for the due time, for this reason.
     Skipped(SkipKind),
+    /// There is no run, since too many wait.
+    QueueFull,
     /// A [`TriggerOp`] was carried out.
     Triggered,
     /// The guard does not hold; nothing was written.

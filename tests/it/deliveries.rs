@@ -107,7 +107,7 @@ async fn calls_without_the_secret_are_counted() {
     assert_eq!((&told["result"], &told["code"]), (&json!("refused"), &json!("bad_signature")), "{told}");
     assert_eq!(
         (send(&server, "bare", &wrong, "{}").await.0, send(&server, "nigthly", &wrong, "{}").await.0),
-        (503, 404)
+        (503, 401)
     );
     let told = newest(&server, "pipeline=bare", |_| true).await;
     assert_eq!(told["code"], "hook_secret_missing", "{told}");
@@ -120,7 +120,7 @@ async fn calls_without_the_secret_are_counted() {
         faults.as_array().unwrap().iter().any(|fault| fault["file"] == "p.toml").then_some(())
     })
     .await;
-    assert_eq!(push(&server, "p", "d-9", "{}").await.0, 404);
+    assert_eq!(push(&server, "p", "d-9", "{}").await.0, 401);
     hooked(&world, "p", RECIPE, PARAMS);
     until("the delivery starts a run", async || (push(&server, "p", "d-9", "{}").await.0 == 201).then_some(())).await;
     // Nothing secret is in the list, and the first page tells of what was refused.
@@ -156,7 +156,7 @@ async fn delivery_to_a_busy_group_is_listed() {
     hooked(&world, "p", hold, "");
     let server = world.serve();
     assert_eq!(push(&server, "p", "d-1", "{}").await.0, 201);
-    assert_eq!(push(&server, "p", "d-2", "{}").await.0, 409);
+    assert_eq!(push(&server, "p", "d-2", "{ }").await.0, 409);
     let told = list(&server, "result=refused").await.remove(0);
     assert_eq!((&told["code"], &told["delivery"]), (&json!("group_busy"), &json!("d-2")), "{told}");
 }

@@ -81,7 +81,8 @@ async fn count(server: &Server) -> usize {
 #[tokio::test]
 async fn each_forge_starts_a_run_with_what_its_payload_says() {
     let world = World::new();
-    hooked(&world, "p", "");
+    // All of them send the same body.
+    hooked(&world, "p", "repeat = true");
     let server = world.serve();
     let plain = hex(SECRET, PUSH);
     let now = Timestamp::now().0 / 1000;
@@ -205,9 +206,21 @@ async fn a_delivery_that_comes_again_is_the_same_run() {
     assert_eq!(status, 201, "{run}");
     let again = join_all((0..5).map(|_| async { answer(call(&server, "p", &first, PUSH).await).await })).await;
     assert!(again.iter().all(|(status, known)| *status == 200 && known["id"] == run["id"]), "{again:?}");
-    // Another delivery, another pipeline, and a caller with the same word as its own key.
-    for (pipeline, delivery) in [("p", "d-2"), ("q", "d-1")] {
-        let (status, other) = answer(call(&server, pipeline, &github(SECRET, PUSH, delivery), PUSH).await).await;
+    // The id is not signed: another one, or none, makes no other delivery of it, nor does another event.
+    let mut replayed = github(SECRET, PUSH, "d-2");
+    let (status, known) = answer(call(&server, "p", &replayed, PUSH).await).await;
+    assert_eq!((status, &known["id"]), (200, &run["id"]), "{known}");
+    replayed.retain(|(name, _)| *name == "x-hub-signature-256");
+    let (status, known) = answer(call(&server, "p", &replayed, PUSH).await).await;
+    assert_eq!((status, &known["id"]), (200, &run["id"]), "{known}");
+    replayed.push(("x-github-event", "create".to_owned()));
+    let (status, known) = answer(call(&server, "p", &replayed, PUSH).await).await;
+    assert_eq!((status, &known["id"]), (200, &run["id"]), "{known}");
+    assert!(known["message"].as_str().unwrap().contains("with this body"), "{known}");
+    // Another body, another pipeline, and a caller with the same word as its own key.
+    let other_push = PUSH.replace("app", "site");
+    for (pipeline, body) in [("p", other_push.as_str()), ("q", PUSH)] {
+        let (status, other) = answer(call(&server, pipeline, &github(SECRET, body, "d-1"), body).await).await;
         assert!(status == 201 && other["id"] != run["id"], "{other}");
     }
     for key in ["d-1", "hook→p→d-1"] {
@@ -279,8 +292,51 @@ async fn a_payload_that_does_not_fit_is_refused() {
     assert_eq!(count(&server).await, 2);
 }
 
+/// A sender whose bodies have nothing unique can say so, and its deliveries are told apart by their ids again.
 #[tokio::test]
-async fn a_pipeline_without_a_hook_is_like_one_that_is_not_there() {
+async fn a_hook_may_take_the_same_body_again() {
+    let world = World::new();
+    hooked(&world, "p", "repeat = true");
+    let server = world.serve();
+    for (delivery, expected) in [("d-1", 201), ("d-1", 200), ("d-2", 201)] {
+        let (status, run) = answer(call(&server, "p", &github(SECRET, PUSH, delivery), PUSH).await).await;
+        assert_eq!(status, expected, "{delivery}: {run}");
+    }
+    let mut unnamed = github(SECRET, PUSH, "d");
+    unnamed.retain(|(name, _)| *name == "x-hub-signature-256");
+    for _ in 0..2 {
+        assert_eq!(answer(call(&server, "p", &unnamed, PUSH).await).await.0, 201);
+    }
+}
+
+/// What can be guessed is no secret, once others can guess.
+#[tokio::test]
+async fn a_short_secret_is_refused_where_the_server_has_a_public_name() {
+    let world = World::new();
+    hooked(&world, "p", "");
+    let (short, long) = ("fifteen letters", "sixteen letters!");
+    for (flags, secret, expected) in [
+        (&[][..], short, 201),
+        (&["--allow-host", "localhost"], short, 201),
+        (&["--allow-host", "runs.example"], short, 503),
+        (&["--public-url", "https://runs.example"], short, 503),
+        (&["--public-url", "https://runs.example"], long, 201),
+    ] {
+        std::fs::write(world.data().join("secret"), secret).unwrap();
+        let server = world.serve_logged(&[], flags);
+        // Each has its own body.
+        let body = json!({ "ref": "refs/heads/main", "number": 7, "flags": flags, "secret": secret }).to_string();
+        let (status, run) = answer(call(&server, "p", &github(secret, &body, "d"), &body).await).await;
+        assert_eq!(status, expected, "{flags:?} {secret}: {run}");
+        let faults = server.get_json("/fn/offer").await["faults"].to_string();
+        assert_eq!(faults.contains("shorter than 16 bytes"), expected == 503, "{faults}");
+        assert!(!faults.contains(secret));
+    }
+    assert!(world.log().contains("the secret of a hook is weak"), "{}", world.log());
+}
+
+#[tokio::test]
+async fn a_hook_that_is_not_there_is_like_one_whose_secret_is_another() {
     let world = World::new();
     hooked(&world, "p", "");
     world.pipeline("plain", &["true"]);
@@ -288,11 +344,13 @@ async fn a_pipeline_without_a_hook_is_like_one_that_is_not_there() {
     let mut answers = Vec::new();
     for name in ["plain", "unknown", "autofix", "%ff"] {
         let (status, mut body) = answer(call(&server, name, &github(SECRET, PUSH, "d"), PUSH).await).await;
-        assert_eq!((status, &body["code"]), (404, &json!("hook_not_found")), "{name}");
+        assert_eq!((status, &body["code"]), (401, &json!("bad_signature")), "{name}");
         body["detail"] = body["detail"].as_str().unwrap().replace(name, "NAME").into();
         answers.push(body);
     }
-    assert_eq!((&answers[0], &answers[0]), (&answers[1], &answers[2]));
+    let (status, wrong) = answer(call(&server, "p", &github("another secret", PUSH, "d"), PUSH).await).await;
+    assert_eq!((status, &wrong["code"]), (401, &json!("bad_signature")));
+    assert!(answers.iter().all(|answer| *answer == wrong), "{answers:?}");
     let get = server.get("/api/v1/hooks/p").await;
     assert_eq!(code(get).await, (405, "method_not_allowed".into()));
 }
@@ -347,7 +405,7 @@ async fn a_secret_that_is_missing_is_told_and_one_that_is_there_to_nobody() {
 #[tokio::test]
 async fn the_signature_stands_for_the_token_and_for_nothing_else() {
     let world = World::new();
-    hooked(&world, "p", "");
+    hooked(&world, "p", "repeat = true");
     let server = world.serve_with(&["--token", "correct horse battery staple", "--allow-host", "runs.example"]);
     let right = github(SECRET, PUSH, "d-1");
     let with = |name: &'static str, value: &str| {

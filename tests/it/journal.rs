@@ -733,7 +733,8 @@ async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
         }),
     };
     let (engine, _idle) = Engine::new(Arc::clone(&store), journal.clone(), options, Default::default());
-    let service = Service { store, journal: journal.clone(), engine, catalog, projects };
+    let service =
+        Service { store, journal: journal.clone(), engine, catalog, projects, max_queued: 1000, is_exposed: false };
     let asked = tokio::spawn({
         let (service, id) = (service.clone(), id.clone());
         async move { service.attempt(id.as_str(), 1).await }

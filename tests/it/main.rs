@@ -4,6 +4,7 @@
 
 mod api;
 mod approval;
+mod attacks;
 mod attempts;
 mod cancel;
 mod clock;
@@ -20,6 +21,7 @@ mod hooks;
 mod journal;
 mod leftovers;
 mod lifecycle;
+mod limits;
 mod load;
 mod locked;
 mod machine;
@@ -37,6 +39,7 @@ mod resume;
 mod retention;
 mod schedules;
 mod secrets;
+mod slow_clients;
 mod soak;
 mod sse;
 mod stop;

@@ -198,7 +198,7 @@ async fn the_end_of_a_run_is_told_signed_and_journaled_and_no_secret_with_it() {
     let frames = until_journaled(&server, &id, 2).await;
     let mut urls: Vec<_> = frames.iter().map(|frame| frame["data"]["url"].as_str().unwrap()).collect();
     urls.sort_unstable();
-    let mut expected = [plain.url("/hook"), hidden.url("/…")];
+    let mut expected = [plain.url("/…"), hidden.url("/…")];
     expected.sort_unstable();
     assert_eq!(urls, expected);
     for frame in &frames {
@@ -294,30 +294,34 @@ async fn what_may_pass_is_tried_again_and_what_will_not_is_given_up() {
     let taken = tokio::net::TcpSocket::new_v4().unwrap();
     taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let silent = taken.local_addr().unwrap().port();
+    let unsigned = Receiver::with(&[Reply::Status(200)]).await;
+    // As the journal shows them.
+    let [busy_one, gone_one, moved_one, unsigned_one] = [&busy, &gone, &moved, &unsigned].map(|one| one.url("/…"));
+    let away_one = format!("http://127.0.0.1:{silent}/…");
     let receivers = [
         receiver(&busy.url("/busy"), ""),
         receiver(&gone.url("/gone"), ""),
         receiver(&moved.url("/moved"), ""),
         receiver(&format!("http://127.0.0.1:{silent}/away"), ""),
-        receiver(&busy.url("/unsigned"), "secret_env = \"NOT_SET_ANYWHERE\""),
+        receiver(&unsigned.url("/unsigned"), "secret_env = \"NOT_SET_ANYWHERE\""),
     ];
     pipeline(&world, "p", "true", &receivers.concat());
     let server = world.serve();
     let id = server.start(&world, "p").await;
     server.until_status(&id, "completed").await;
-    let to = |frame: &Value, path: &str| frame["data"]["url"].as_str().unwrap().ends_with(path);
+    let to = |frame: &Value, url: &str| frame["data"]["url"] == url;
     let frames = until("the busy one has it, and all others were tried", async || {
         let frames = notifications(&server, &id).await;
         let delivered = frames.iter().any(|frame| frame["data"]["state"] == "delivered");
-        let tried = |path: &&str| frames.iter().any(|frame| to(frame, path));
-        (delivered && ["/gone", "/moved", "/away", "/unsigned"].iter().all(tried)).then_some(frames)
+        let tried = |url: &&String| frames.iter().any(|frame| to(frame, url));
+        (delivered && [&gone_one, &moved_one, &away_one, &unsigned_one].iter().all(tried)).then_some(frames)
     })
     .await;
-    let of = |path: &str| {
-        let with = frames.iter().filter(|frame| to(frame, path));
+    let of = |url: &str| {
+        let with = frames.iter().filter(|frame| to(frame, url));
         with.map(|frame| &frame["data"]).collect::<Vec<_>>()
     };
-    let [first, second] = of("/busy")[..] else { panic!("{frames:?}") };
+    let [first, second] = of(&busy_one)[..] else { panic!("{frames:?}") };
     assert_eq!((&first["state"], &first["status"], &first["try"]), (&json!("retrying"), &json!(503), &json!(1)));
     assert_eq!((&first["next_ms"], &first["error"]), (&json!(3000), &json!("it answered 503 Service Unavailable")));
     assert_eq!((&second["state"], &second["status"], &second["try"]), (&json!("delivered"), &json!(200), &json!(2)));
@@ -326,17 +330,17 @@ async fn what_may_pass_is_tried_again_and_what_will_not_is_given_up() {
     assert_eq!(tried.body, again.body);
     assert!(tried.header("webhook-timestamp") < again.header("webhook-timestamp"));
 
-    for (path, error) in [
-        ("/gone", "it answered 410 Gone"),
-        ("/moved", "it answered 302 Found: redirects are not followed; name the address itself"),
-        ("/unsigned", "the server has no variable $NOT_SET_ANYWHERE: set it where the server is started"),
+    for (url, error) in [
+        (&gone_one, "it answered 410 Gone"),
+        (&moved_one, "it answered 302 Found: redirects are not followed; name the address itself"),
+        (&unsigned_one, "the server has no variable $NOT_SET_ANYWHERE: set it where the server is started"),
     ] {
-        let [only] = of(path)[..] else { panic!("{path}: {frames:?}") };
+        let [only] = of(url)[..] else { panic!("{url}: {frames:?}") };
         assert_eq!((&only["state"], &only["error"], &only["next_ms"]), (&json!("failed"), &json!(error), &Value::Null));
     }
     assert_eq!(gone.got().len(), 1);
     assert!(moved.got().iter().all(|got| got.uri.path() == "/moved"));
-    let away = of("/away")[0];
+    let away = of(&away_one)[0];
     assert_eq!((&away["state"], &away["status"]), (&json!("retrying"), &Value::Null));
     assert!(away["error"].as_str().unwrap().starts_with("it cannot be reached: "), "{away}");
     assert!((1600..=2400).contains(&away["next_ms"].as_u64().unwrap()), "{away}");
@@ -512,4 +516,45 @@ async fn a_rerun_does_not_wait_for_the_notification_of_the_attempt_before() {
     std::fs::write(world.file("go"), "").unwrap();
     server.until_status(&id, "completed").await;
     assert_eq!(notifications(&server, &id).await.len(), 2, "it asked for failures only");
+}
+
+/// Receivers where notifications may not go are called by no one, whatever the environment says of proxies; the journal says why.
+#[tokio::test]
+async fn notifications_go_only_where_they_may() {
+    for (flags, proxied, error) in [
+        (&["--allow-egress", "public"][..], false, "notifications may not go to 127.0.0.1"),
+        (&["--deny-egress"], false, "notifications may not go to any address"),
+        (&["--allow-egress", "10.0.0.0/8,127.0.0.0/8"], false, ""),
+        (&[], false, ""),
+        (&["--notify-proxy", "PROXY"], true, ""),
+    ] {
+        let world = World::new();
+        let [direct, proxy] =
+            [Receiver::with(&[Reply::Status(200)]).await, Receiver::with(&[Reply::Status(200)]).await];
+        // A name is checked when it is resolved.
+        let named = direct.url("/named").replace("127.0.0.1", "localhost");
+        pipeline(&world, "p", "true", &[receiver(&direct.url("/hook"), ""), receiver(&named, "")].concat());
+        let flags: Vec<_> = flags.iter().map(|flag| flag.replace("PROXY", &proxy.url(""))).collect();
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        let elsewhere = proxy.url("");
+        let server = world.serve_logged(&[("HTTP_PROXY", &elsewhere), ("http_proxy", &elsewhere)], &flags);
+        let id = server.start(&world, "p").await;
+        server.until_status(&id, "completed").await;
+        let frames = until_journaled(&server, &id, 2).await;
+        for frame in &frames {
+            let said = frame["data"]["error"].as_str().unwrap_or_default();
+            let state = if error.is_empty() { "delivered" } else { "failed" };
+            assert_eq!(frame["data"]["state"], state, "{flags:?}: {frame}");
+            assert!(said.contains(error.trim_end_matches(" 127.0.0.1")), "{flags:?}: {frame}");
+        }
+        let expected = if !error.is_empty() {
+            (0, 0)
+        } else if proxied {
+            (0, 2)
+        } else {
+            (2, 0)
+        };
+        assert_eq!((direct.got().len(), proxy.got().len()), expected, "{flags:?}");
+        assert_eq!(world.log().contains("--notify-proxy names one"), !proxied);
+    }
 }

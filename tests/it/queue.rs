@@ -249,3 +249,71 @@ async fn order_and_groups_outlive_the_server() {
     assert_eq!((&ended["status"], &ended["attempt"]), (&json!("cancelled"), &json!(2)));
     assert_eq!(notes(&world), ["+one", "+one", "+two", "-two"]);
 }
+
+/// What asks for more is refused with the remedy, whoever asks; what waits is not disturbed, and what ends makes room.
+#[tokio::test]
+async fn no_more_runs_wait_than_may() {
+    let world = World::new();
+    let secret = "correct horse battery staple";
+    std::fs::write(world.data().join("secret"), secret).unwrap();
+    world.toml(
+        "p",
+        &format!(
+            "name = \"p\"\n[[phases]]\nname = \"a\"\nrun = \"sleep 1000\"\n[hook]\nsecret_file = '{}'\n\
+             [[schedules]]\ncron = \"* * * * * *\"\noverlap = \"queue\"\n",
+            world.data().join("secret").display()
+        ),
+    );
+    world.toml("short", "name = \"short\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n");
+    let server = world.serve_with(&["--workers", "1", "--max-queued", "5"]);
+    let ended = server.post("/api/v1/runs", json!({ "pipeline": "short" })).await.json::<Value>().await.unwrap();
+    let ended = ended["id"].as_str().unwrap().to_owned();
+    // Asked for first, or after some of the schedule's: it is cancelled if it waits.
+    server.post(&format!("/api/v1/runs/{ended}/cancel"), json!({})).await;
+    until("it has ended", async || (server.run(&ended).await["finished_at"] != Value::Null).then_some(())).await;
+    until("the queue is full", async || (server.get_json("/api/v1/queue").await["total"] == 5).then_some(())).await;
+    let keyed = |key: &'static str| {
+        let request = server.client.post(format!("{}/api/v1/runs", server.url)).header("idempotency-key", key);
+        request.json(&json!({ "pipeline": "short" })).send()
+    };
+    let body = "{}";
+    let mac = {
+        use hmac::Mac as _;
+        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let hook = server.client.post(format!("{}/api/v1/hooks/p", server.url)).body(body);
+    let hook = hook.header("x-hub-signature-256", format!("sha256={mac}")).header("content-type", "application/json");
+    for refused in [
+        server.post("/api/v1/runs", json!({ "pipeline": "short" })).await,
+        server.post(&format!("/api/v1/runs/{ended}/rerun"), json!({})).await,
+        keyed("k").await.unwrap(),
+        hook.send().await.unwrap(),
+    ] {
+        assert_eq!(
+            (refused.status(), &refused.headers()["retry-after"]),
+            (StatusCode::TOO_MANY_REQUESTS, &"30".parse().unwrap())
+        );
+        let problem: Value = refused.json().await.unwrap();
+        assert_eq!((&problem["code"], &problem["retryable"]), (&json!("too_many_queued"), &json!(true)), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("--max-queued"), "{problem}");
+    }
+    until("a due time is left out", async || {
+        let schedules = server.get_json("/api/v1/schedules").await;
+        let skipped = &schedules["schedules"][0]["skipped"];
+        (skipped["kind"] == "queue_full" && skipped["reason"].as_str().unwrap().contains("--max-queued")).then_some(())
+    })
+    .await;
+    assert_eq!(server.get_json("/api/v1/queue").await["total"], 5);
+    // Room for one: the key that was refused starts it.
+    server.post("/api/v1/schedules/pause", json!({})).await;
+    let waiting = server.get_json("/api/v1/queue").await["waiting"][0]["id"].as_str().unwrap().to_owned();
+    server.post(&format!("/api/v1/runs/{waiting}/cancel"), json!({})).await;
+    assert_eq!(keyed("k").await.unwrap().status(), StatusCode::CREATED);
+    assert_eq!(
+        keyed("k").await.unwrap().status(),
+        StatusCode::OK,
+        "the same request is the same run, also in a full queue"
+    );
+}

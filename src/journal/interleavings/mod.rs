@@ -81,6 +81,7 @@ fn new_run() -> NewRun {
         origin: None,
         mark: None,
         trigger: None,
+        most_waiting: None,
     }
 }
 

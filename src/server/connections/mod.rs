@@ -1,8 +1,13 @@
 //! Connections. hyper reads requests and writes answers; an event stream leaves hyper once its answer is known, and its bytes
-//! are written by [`stream`]. Knows no runs: whatever answers with `text/event-stream` is one.
+//! are written by [`stream`]. Knows no runs: whatever answers with `text/event-stream` is one. How many there may be says
+//! [`register`].
 
 mod lent;
+mod linger;
+mod refuse;
+mod register;
 mod stream;
+mod tracked;
 mod turn;
 mod watched;
 
@@ -28,20 +33,37 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 pub use lent::LentSocket;
+use linger::linger;
+use refuse::Refuser;
+pub use register::{ConnectionLimits, Register};
+use register::{Doing, Place};
 use stream::Stream;
+use tracked::Tracked;
 use turn::Turns;
 use watched::Watched;
 
+use super::guard::Client;
+
 /// How long a client may take to send the head of its request.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
+
+/// The longest head of a request, in bytes: a browser with all the cookies that a host may set sends less.
+const HEAD_SIZE: usize = 32 << 10;
+
+/// The most header lines of a request.
+const HEAD_LINES: usize = 64;
+
+/// The most bytes that hyper reads ahead, or holds back, of one connection.
+const BUFFER: usize = 64 << 10;
 
 /// When the system has no descriptor left for a connection, how long to wait for one.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then waits until every connection has ended.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, register: Arc<Register>, stop: CancellationToken) {
     let open = TaskTracker::new();
     let shared = Shared { router, stop: stop.clone(), open: open.clone(), turns: Turns::default() };
+    let mut refuser = Refuser::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -51,7 +73,10 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             Ok((socket, peer)) => {
                 // What is written is complete; it must not wait for what was written before to be acknowledged.
                 let _ = socket.set_nodelay(true);
-                open.spawn(connection(socket, peer, shared.clone()));
+                match register.enter(Client::at(Some(peer.ip()))).await {
+                    Ok(place) => drop(open.spawn(connection(socket, peer, place, shared.clone()))),
+                    Err(full) => refuser.refuse(socket, peer, full),
+                }
             }
             // Gone before it was accepted.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
@@ -76,12 +101,15 @@ struct Shared {
 }
 
 /// One connection, as long as hyper has it.
-async fn connection(socket: TcpStream, peer: SocketAddr, shared: Shared) {
+async fn connection(socket: TcpStream, peer: SocketAddr, place: Place, shared: Shared) {
     let Shared { router, stop, open, turns } = shared;
     let turn = tokio::select! {
         turn = turns.wait(&socket) => turn,
         () = stop.cancelled() => None,
+        () = place.has_to_leave() => None,
     };
+    let place = Arc::new(place);
+    let place_of_requests = Arc::clone(&place);
     let Some(turn) = turn else { return };
     let (take_over, mut streams) = mpsc::channel::<Response>(1);
     let lent = Arc::new(LentSocket::default());
@@ -90,7 +118,15 @@ async fn connection(socket: TcpStream, peer: SocketAddr, shared: Shared) {
         let may_stream = request.method() == Method::GET
             && request.version() == Version::HTTP_11
             && hyper::body::Body::is_end_stream(request.body());
-        let mut request = request.map(Body::new);
+        let place = Arc::clone(&place_of_requests);
+        let mut request = if hyper::body::Body::is_end_stream(request.body()) {
+            place.set(Doing::Busy);
+            request.map(Body::new)
+        } else {
+            place.set(Doing::Sending);
+            let place = Arc::clone(&place);
+            request.map(|body| Body::new(Tracked::new(body, move || place.has_sent())))
+        };
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(Arc::clone(&lent_of_requests));
         let answered = router.clone().call(request);
@@ -99,8 +135,13 @@ async fn connection(socket: TcpStream, peer: SocketAddr, shared: Shared) {
         async move {
             let response = answered.await?;
             turn.give_back();
-            if !(may_stream && is_stream(&response)) {
-                return Ok::<_, std::convert::Infallible>(response);
+            if !is_stream(&response) {
+                place.set(Doing::Busy);
+                let idle = move || place.set(Doing::Idle);
+                return Ok::<_, std::convert::Infallible>(response.map(|body| Body::new(Tracked::new(body, idle))));
+            }
+            if !may_stream {
+                return Ok(response);
             }
             match take_over.try_send(response) {
                 // From here on hyper has nothing to do, and is dropped.
@@ -113,6 +154,9 @@ async fn connection(socket: TcpStream, peer: SocketAddr, shared: Shared) {
     let mut hyper = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
+        .max_header_size(HEAD_SIZE)
+        .max_headers(HEAD_LINES)
+        .max_buf_size(BUFFER)
         .serve_connection(socket, answer);
     let taken_over = async move {
         let response = streams.recv().await;
@@ -122,15 +166,28 @@ async fn connection(socket: TcpStream, peer: SocketAddr, shared: Shared) {
         response
     };
     tokio::pin!(taken_over);
-    let mut stopping = false;
+    let mut closing = false;
     let response = loop {
         tokio::select! {
             biased;
-            // An error here is the client's going away, or no HTTP.
-            _ = &mut hyper => return,
+            ended = &mut hyper => {
+                let hears = ended.map_or_else(|error| error.is_parse(), |()| true);
+                if hears && !closing {
+                    let socket = hyper.into_parts().io.into_inner();
+                    open.spawn(last_words(socket, place, stop));
+                }
+                return;
+            }
             response = &mut taken_over => break response,
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
+            () = stop.cancelled(), if !closing => {
+                closing = true;
+                Pin::new(&mut hyper).graceful_shutdown();
+            }
+            () = place.has_to_leave(), if !closing => {
+                if !place.was_answered() {
+                    return;
+                }
+                closing = true;
                 Pin::new(&mut hyper).graceful_shutdown();
             }
         }
@@ -138,7 +195,20 @@ async fn connection(socket: TcpStream, peer: SocketAddr, shared: Shared) {
     if let Some(response) = response {
         let socket = hyper.into_parts().io.into_inner();
         // A task of its own, and the end of this one, which is much larger.
-        open.spawn(Stream::new(socket, lent, response).run(stop));
+        open.spawn(async move {
+            Stream::new(socket, lent, response).run(stop).await;
+            drop(place);
+        });
+    }
+}
+
+/// Waits for a client to close that may not have read its answer yet.
+async fn last_words(socket: TcpStream, place: Arc<Place>, stop: CancellationToken) {
+    place.set(Doing::Nothing);
+    tokio::select! {
+        () = linger(&socket) => {}
+        () = stop.cancelled() => {}
+        () = place.has_to_leave() => {}
     }
 }
 

@@ -31,6 +31,13 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Whether it is on this machine: a program, or a proxy with everybody's requests.
+    pub fn is_loopback(self) -> bool {
+        self.0.is_some_and(|ip| ip.is_loopback())
+    }
+}
+
 impl std::fmt::Display for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {

@@ -3,10 +3,14 @@
 //!
 //! Only headers: bodies pass untouched, so that a stream stays one.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
+
+use super::Guard;
 
 /// The Content-Security-Policy (CSP level 3) of a page whose inline scripts carry this nonce; without one, none may run.
 ///
@@ -43,10 +47,26 @@ const FIXED: [(HeaderName, &str); 6] = [
     ),
 ];
 
+/// How long browsers keep to TLS for a host that is reached over it (RFC 6797): a year.
+const HSTS: &str = "max-age=31536000";
+
+/// Whether what is answered there is of its moment, and for who asked alone.
+fn is_private(path: &str) -> bool {
+    path.starts_with("/api/") || path == "/metrics"
+}
+
 /// Adds the headers; a page that brought its own policy, with its nonce, keeps it.
-pub async fn add(request: Request, next: Next) -> Response {
+pub async fn add(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let is_private = is_private(request.uri().path());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if is_private {
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
+    // Only where --public-url says that people come over TLS: a client can claim it for itself, but not for the host.
+    if guard.secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+    }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| csp(None));
     for (name, value) in FIXED {
         headers.insert(name, HeaderValue::from_static(value));

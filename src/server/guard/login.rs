@@ -5,10 +5,10 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Query, Request};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use http_body_util::Limited;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::super::body;
 use super::Guard;
 use super::client::{Client, over_tls};
 use super::landing;
@@ -16,9 +16,6 @@ use super::slow::Verdict;
 use super::token::{Later, Shown, Token, cookie_name, see_other};
 use crate::base;
 use crate::model::{Code, Problem};
-
-/// Room for any token and any `next`.
-const MAX_BODY: usize = 8 * 1024;
 
 /// A month: long enough not to be a nuisance, and a lost laptop is noticed sooner.
 const MAX_AGE: u32 = 30 * 24 * 60 * 60;
@@ -61,17 +58,14 @@ pub fn logout(guard: &Guard, request: &Request) -> Response {
 
 async fn submit(guard: &Guard, token: &Token, request: Request) -> Response {
     let (client, tls) = (Client::of(&request), guard.secure || over_tls(&request));
-    let limited = request.map(|body| Body::new(Limited::new(body, MAX_BODY)));
-    let filled = match Form::<Filled>::from_request(limited, &()).await {
-        Ok(Form(filled)) => filled,
-        Err(rejection) => {
-            let code = match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
-                _ => Code::InvalidBody,
-            };
-            let detail = "Send a form (application/x-www-form-urlencoded) with the field `token`.";
-            return Problem::new(code, detail).into_response();
-        }
+    let (head, body) = request.into_parts();
+    let read = match body::read(body).await {
+        Ok(bytes) => Request::from_parts(head, Body::from(bytes)),
+        Err(problem) => return problem.into_response(),
+    };
+    let Ok(Form(filled)) = Form::<Filled>::from_request(read, &()).await else {
+        let detail = "Send a form (application/x-www-form-urlencoded) with the field `token`.";
+        return Problem::new(Code::InvalidBody, detail).into_response();
     };
     let next = landing::local(&filled.next);
     // As with the header, which cannot carry spaces at its ends.

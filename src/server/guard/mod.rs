@@ -1,9 +1,11 @@
 //! Who may come in (CONTRACT.md). The server runs commands, so any website open in the operator's browser is an attacker.
 //!
 //! Four rules around the whole router, from the outside in: [`headers`] dresses every answer, also a refusal; [`host`]
-//! refuses names that are not ours (DNS rebinding), [`origin`] changes that another site's page asks for (request
+//! refuses names that are not ours (DNS rebinding), [`origin`] what another site's page asks for but pages (request
 //! forgery), [`token`] everyone without the secret, if there is one; [`login`] gives people a form for it and [`slow`]
 //! makes guessing it hopeless. [`bind`] sees to it that without a secret only this machine is served.
+//!
+//! Between them, [`body::bound`] bounds what any of them, or of the routes, reads of a body.
 //!
 //! Knows axum and the words, nothing of runs. Each rule is a pure decision with its table of cases, and a thin layer.
 
@@ -27,6 +29,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 
+use super::body;
+
+pub use authority::Authority;
 pub use bind::BindError;
 pub use client::Client;
 pub use host::BadHost;
@@ -95,6 +100,7 @@ pub fn protect(router: Router, guard: Arc<Guard>) -> Router {
     router
         .layer(from_fn_with_state(Arc::clone(&guard), token::check))
         .layer(from_fn_with_state(Arc::clone(&guard), origin::check))
-        .layer(from_fn_with_state(guard, host::check))
-        .layer(from_fn(headers::add))
+        .layer(from_fn_with_state(Arc::clone(&guard), host::check))
+        .layer(from_fn(body::bound))
+        .layer(from_fn_with_state(guard, headers::add))
 }

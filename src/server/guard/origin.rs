@@ -1,6 +1,6 @@
-//! The origin rule: another site's page may not change anything here; 403 (CONTRACT.md, "Who may come in").
+//! The origin rule: another site's page may neither change anything here nor read data; 403 (CONTRACT.md, "Who may come in").
 //!
-//! It stops cross-site request forgery. A browser says where a request comes from in two headers that no page can forge:
+//! It stops cross-site request forgery, and pages that hold streams open. Links to pages, and to what a person opens by one, work. A browser says where a request comes from in two headers that no page can forge:
 //! `Origin` (Fetch standard, "Append a request `Origin` header": with every method but GET and HEAD) and `Sec-Fetch-Site`
 //! (Fetch Metadata; only to places the browser trusts, which plain HTTP to another machine is not). Programs send
 //! neither, and no site can make them send anything.
@@ -16,6 +16,7 @@ use super::Guard;
 use super::authority::Authority;
 use super::client::over_tls;
 use super::host::Hosts;
+use super::token::is_call;
 use crate::model::{Code, Problem};
 
 pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -32,15 +33,24 @@ pub struct Target<'a> {
     pub tls: bool,
     /// The names we answer to.
     pub hosts: &'a Hosts,
+    /// Whether it is no page and no part of one, but what programs and our own pages read: the API, streams, numbers.
+    pub is_call: bool,
 }
 
-/// Whether a request may change something.
+/// Whether a person opens it in a tab, by a link on another site: the log of a run, say. Such a page can read nothing of it.
+fn is_opened(headers: &HeaderMap) -> bool {
+    let is = |name, value| headers.get(name).is_some_and(|sent| sent == value);
+    is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
+}
+
+/// Whether a request may be carried out.
 ///
 /// # Errors
 /// [`Foreign`]: no, it comes from another site.
 pub fn decide(method: &Method, headers: &HeaderMap, target: &Target<'_>) -> Result<(), Foreign> {
     // By RFC 9110, section 9.2.1, these change nothing (and here they do not). TRACE is safe too, but nobody needs it.
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if *method == Method::OPTIONS || reads && (!target.is_call || is_opened(headers)) {
         return Ok(());
     }
     let site = one(headers, &SEC_FETCH_SITE)?;
@@ -117,14 +127,33 @@ impl Origin {
 }
 
 /// Lets requests pass that change nothing or come from no other site.
-pub async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let tls = over_tls(&request);
     // The host rule, before this one, has put it there; without it nothing is ours.
     let allowed = request.extensions().get::<Authority>().is_some_and(|own| {
-        let target = Target { own, tls, hosts: &guard.hosts };
+        let target = Target { own, tls, hosts: &guard.hosts, is_call: is_call(request.uri().path()) };
         decide(request.method(), request.headers(), &target).is_ok()
     });
-    if allowed { next.run(request).await } else { problem(request.headers()).into_response() }
+    if !allowed {
+        return problem(request.headers()).into_response();
+    }
+    let leads_away = request.extensions().get::<Authority>().is_some_and(|own| {
+        let referer = request.headers().get(header::REFERER);
+        referer.is_some_and(|referer| !is_own_page(referer.as_bytes(), own, &guard.hosts))
+    });
+    if leads_away {
+        // The answer to a form leads back to where it was sent from (Leptos), which must be one of our pages.
+        request.headers_mut().remove(header::REFERER);
+    }
+    next.run(request).await
+}
+
+/// Whether the address is that of a page of ours.
+fn is_own_page(referer: &[u8], own: &Authority, hosts: &Hosts) -> bool {
+    let Ok(referer) = std::str::from_utf8(referer) else { return false };
+    let host = referer.find("://").map_or(0, |at| at + 3);
+    let end = referer[host..].find(['/', '?', '#', '\\']).map_or(referer.len(), |at| host + at);
+    Origin::parse(&referer[..end]).is_some_and(|origin| origin.is_own(own) || origin.is_allowed(hosts, true))
 }
 
 fn problem(headers: &HeaderMap) -> Problem {
@@ -132,7 +161,7 @@ fn problem(headers: &HeaderMap) -> Problem {
     Problem::new(
         Code::ForeignOrigin,
         format!(
-            "The request comes from {origin}. Only this server's own pages may change something, and programs that send \
+            "The request comes from {origin}. Only this server's own pages may make it, and programs that send \
              no Origin. If the page is this server's own behind a proxy, start it with --allow-host and the page's host."
         ),
     )
@@ -144,6 +173,10 @@ mod tests {
 
     /// As in the tables below: `-` is "not sent".
     fn ask(method: &Method, host: &str, tls: bool, origin: &str, site: &str) -> bool {
+        ask_for(false, method, host, tls, origin, site)
+    }
+
+    fn ask_for(is_call: bool, method: &Method, host: &str, tls: bool, origin: &str, site: &str) -> bool {
         let allow = ["runs.example".to_owned(), "box.lan:8443".to_owned()];
         let hosts = Hosts::new("127.0.0.1:3000".parse().unwrap(), &allow).unwrap();
         let own = Authority::parse(host).unwrap();
@@ -153,7 +186,7 @@ mod tests {
                 headers.insert(name, value.parse().unwrap());
             }
         }
-        decide(method, &headers, &Target { own: &own, tls, hosts: &hosts }).is_ok()
+        decide(method, &headers, &Target { own: &own, tls, hosts: &hosts, is_call }).is_ok()
     }
 
     #[test]
@@ -240,7 +273,7 @@ mod tests {
     fn two_origins_are_none_of_ours() {
         let hosts = Hosts::new("127.0.0.1:3000".parse().unwrap(), &[]).unwrap();
         let own = Authority::parse("localhost").unwrap();
-        let target = Target { own: &own, tls: false, hosts: &hosts };
+        let target = Target { own: &own, tls: false, hosts: &hosts, is_call: false };
         for name in [header::ORIGIN, SEC_FETCH_SITE] {
             let value = if name == header::ORIGIN { "http://localhost" } else { "same-origin" };
             let mut headers = HeaderMap::new();
@@ -248,6 +281,50 @@ mod tests {
             assert_eq!(decide(&Method::POST, &headers, &target), Ok(()));
             headers.append(&name, value.parse().unwrap());
             assert_eq!(decide(&Method::POST, &headers, &target), Err(Foreign));
+        }
+    }
+
+    #[test]
+    fn another_site_reads_no_data() {
+        for (origin, site, allowed) in [
+            ("-", "-", true),
+            ("-", "none", true),
+            ("-", "same-origin", true),
+            ("http://localhost:3000", "-", true),
+            ("-", "cross-site", false),
+            ("-", "same-site", false),
+            ("http://evil.example", "-", false),
+            ("http://localhost:8080", "same-site", false),
+            ("null", "cross-site", false),
+        ] {
+            for method in [Method::GET, Method::HEAD] {
+                let call = ask_for(true, &method, "localhost:3000", false, origin, site);
+                assert_eq!(call, allowed, "{method} {origin} {site}");
+                assert!(ask_for(false, &method, "localhost:3000", false, origin, site), "a page: {origin} {site}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_leads_back_to_own_pages_only() {
+        let hosts = Hosts::new("127.0.0.1:3000".parse().unwrap(), &["runs.example".to_owned()]).unwrap();
+        let own = Authority::parse("localhost:3000").unwrap();
+        for (referer, is_ours) in [
+            ("http://localhost:3000/runs/1?a=b#c", true),
+            ("http://localhost:3000", true),
+            ("https://runs.example/rt/", true),
+            ("http://localhost:8080/", false),
+            ("http://evil.example/", false),
+            ("http://localhost:3000@evil.example/", false),
+            // By the URL standard a browser takes it for a slash.
+            ("http://localhost:3000\\@evil.example/", true),
+            ("//evil.example/", false),
+            ("/runs/1", false),
+            ("javascript:alert(1)", false),
+            ("", false),
+            ("http://é", false),
+        ] {
+            assert_eq!(is_own_page(referer.as_bytes(), &own, &hosts), is_ours, "{referer}");
         }
     }
 }

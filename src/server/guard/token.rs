@@ -149,7 +149,7 @@ fn is_hook(path: &str) -> bool {
 }
 
 /// What programs read, even when it is typed into an address bar.
-fn is_call(path: &str) -> bool {
+pub(super) fn is_call(path: &str) -> bool {
     path.starts_with("/api/") || path.starts_with("/fn/") || path.ends_with("/events") || path == "/metrics"
 }
 

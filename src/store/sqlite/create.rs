@@ -12,7 +12,7 @@ use crate::store::{Created, Mark, NewFrame, NewRun, Outcome, RunKey};
 /// How long an Idempotency-Key is kept, in milliseconds: a day (issue 4).
 pub(super) const KEPT: i64 = 24 * 60 * 60 * 1000;
 
-/// A new pending run, unless its key, its schedule's mark or its group refuses it.
+/// A new pending run, unless its key, its schedule's mark, its group or the length of the queue refuses it.
 pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome> {
     if let Some((key, digest)) = &new.idempotency {
         tx.prepare_cached("DELETE FROM idempotency_keys WHERE created_at <= ?")?.execute([new.at.0 - KEPT])?;
@@ -41,6 +41,14 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
             // A due time whose run is refused is done.
             return triggers::skip(tx, new.mark.as_ref(), SkipKind::GroupBusy, "");
         }
+    }
+    if let Some(most) = new.most_waiting
+        && is_full(tx, most)?
+    {
+        return match &new.mark {
+            Some(mark) => triggers::skip(tx, Some(mark), SkipKind::QueueFull, ""),
+            None => Ok(Outcome::QueueFull),
+        };
     }
     if let Some(mark) = &new.mark
         && !move_mark(tx, mark)?
@@ -80,6 +88,12 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
     }
     triggers::tell(tx, new)?;
     created(tx, run, true)
+}
+
+/// Whether so many runs wait for a worker. Looks at no more than that.
+fn is_full(tx: &Connection, most: u32) -> rusqlite::Result<bool> {
+    let last = "SELECT 1 FROM runs INDEXED BY runs_pending WHERE status = 'pending' LIMIT 1 OFFSET ?";
+    tx.prepare_cached(last)?.exists([i64::from(most) - 1])
 }
 
 pub(super) fn created(tx: &Connection, key: RunKey, new: bool) -> rusqlite::Result<Outcome> {

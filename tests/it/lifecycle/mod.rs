@@ -214,7 +214,15 @@ impl Server {
             };
             let stop = CancellationToken::new();
             let (engine, task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
-            let service = Service { store, journal, engine, catalog: Catalog::fixed(pipelines()), projects };
+            let service = Service {
+                store,
+                journal,
+                engine,
+                catalog: Catalog::fixed(pipelines()),
+                projects,
+                max_queued: 1000,
+                is_exposed: false,
+            };
             (origin, service, stop, tokio::spawn(task.run()))
         });
         Self { name, runtime, origin, service, stop, engine, stalled: false, time }

@@ -127,6 +127,14 @@ impl World {
         self.start(shell, &self.data(), flags)
     }
 
+    /// A server that can never have more open files than this.
+    pub fn serve_with_few_files(&self, open_files: u32, flags: &[&str]) -> Server {
+        let mut shell = Command::new("sh");
+        let limited = format!("ulimit -n {open_files} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_runtrail"), "serve"]);
+        self.start(shell, &self.data(), flags)
+    }
+
     /// A server on other data that is started with a umask.
     pub fn serve_with_umask(&self, umask: &str, data: &Path) -> Server {
         let mut shell = Command::new("sh");

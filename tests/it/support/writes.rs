@@ -20,6 +20,7 @@ pub fn new_run() -> NewRun {
         origin: None,
         mark: None,
         trigger: None,
+        most_waiting: None,
     }
 }
 

@@ -36,6 +36,44 @@ async fn every_answer_is_dressed() {
     assert_eq!(policies, [&headers::csp(Some("abc"))]);
 }
 
+#[tokio::test]
+async fn what_programs_read_is_stored_nowhere() {
+    let router = guarded(None);
+    for (path, stored) in [("/api/v1/runs", false), ("/api/v1/nothing", false), ("/metrics", false), ("/healthz", true)]
+    {
+        let answer = ask(&router, "GET", path, &[]).await;
+        let kept = answer.headers().get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store");
+        assert_eq!(kept, stored, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn browsers_keep_to_tls_where_the_public_address_has_it() {
+    for (secure, sent) in [(false, None), (true, Some("max-age=31536000"))] {
+        let router = guarded_at(Some(TOKEN), secure);
+        for path in ["/", "/login", "/healthz", "/api/v1/runs"] {
+            // What a client claims of itself changes nothing.
+            let answer = ask(&router, "GET", path, &[("x-forwarded-proto", "https")]).await;
+            let header = answer.headers().get(header::STRICT_TRANSPORT_SECURITY);
+            assert_eq!(header.and_then(|value| value.to_str().ok()), sent, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn forms_lead_back_to_own_pages_only() {
+    let router = guarded(None);
+    for (referer, seen) in [
+        ("http://localhost:3000/runs/1", "http://localhost:3000/runs/1"),
+        ("https://runs.example/", "https://runs.example/"),
+        ("http://evil.example/", "inside"),
+        ("http://localhost:8080/", "inside"),
+    ] {
+        let answer = ask(&router, "POST", "/fn/x", &[("referer", referer)]).await;
+        assert_eq!(text(answer).await, seen, "{referer}");
+    }
+}
+
 /// Bytes of a header as a client may send them, often near to what the rules look for.
 fn value() -> impl Strategy<Value = HeaderValue> {
     let near =

@@ -25,7 +25,16 @@ const TOKEN: &str = "correct horse battery staple";
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
 fn guarded(token: Option<&str>) -> Router {
+    guarded_at(token, false)
+}
+
+/// The same, and whether people come over TLS only.
+fn guarded_at(token: Option<&str>, secure: bool) -> Router {
     let inside = || async { "inside" };
+    let referer = |headers: axum::http::HeaderMap| async move {
+        let referer = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok());
+        referer.unwrap_or("inside").to_owned()
+    };
     let page = || async { ([(header::CONTENT_SECURITY_POLICY, headers::csp(Some("abc")))], "page") };
     let router = Router::new()
         .route("/", get(page))
@@ -34,7 +43,7 @@ fn guarded(token: Option<&str>) -> Router {
         .route("/events", get(inside))
         .route("/api/v1/runs", get(inside).post(inside))
         .route("/api/v1/hooks/{pipeline}", post(inside))
-        .route("/fn/{name}", post(inside))
+        .route("/fn/{name}", post(referer))
         .route("/healthz", get(inside))
         .route("/readyz", get(inside))
         .route("/metrics", get(inside))
@@ -45,7 +54,7 @@ fn guarded(token: Option<&str>) -> Router {
         addr: "127.0.0.1:3000".parse().unwrap(),
         allow_hosts: vec!["runs.example".to_owned()],
         token: token.map(str::to_owned),
-        secure: false,
+        secure,
     };
     protect(router, Arc::new(Guard::new(config).unwrap()))
 }

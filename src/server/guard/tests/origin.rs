@@ -66,7 +66,15 @@ async fn another_site_changes_nothing() {
         for path in ["/api/v1/runs", "/fn/start", "/nowhere"] {
             assert_problem(ask(&router, "POST", path, &[line]).await, 403, "foreign_origin").await;
         }
-        assert_eq!(ask(&router, "GET", "/api/v1/runs", &[line]).await.status(), 200, "{line:?}");
+        for path in ["/api/v1/runs", "/events", "/runs/1/events", "/metrics"] {
+            assert_problem(ask(&router, "GET", path, &[line]).await, 403, "foreign_origin").await;
+            // A link that a person follows.
+            let opened = [line, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+            assert_eq!(ask(&router, "GET", path, &opened).await.status(), 200, "{line:?}");
+            let framed = [line, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
+            assert_problem(ask(&router, "GET", path, &framed).await, 403, "foreign_origin").await;
+        }
+        assert_eq!(ask(&router, "GET", "/", &[line]).await.status(), 200, "{line:?}");
     }
     for lines in [&[][..], &[("origin", "http://localhost:3000"), ("sec-fetch-site", "same-origin")]] {
         assert_eq!(ask(&router, "POST", "/api/v1/runs", lines).await.status(), 200, "{lines:?}");

@@ -1,0 +1,53 @@
+//! A body that says when it has ended, or is dropped.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::HttpBody;
+use hyper::body::{Frame, SizeHint};
+
+/// See the module's comment. Else it is as the body inside.
+pub(super) struct Tracked<B, F: FnOnce()> {
+    body: B,
+    then: Option<F>,
+}
+
+impl<B, F: FnOnce()> Tracked<B, F> {
+    /// The same body, with what is to be done at its end.
+    pub(super) fn new(body: B, then: F) -> Self {
+        Self { body, then: Some(then) }
+    }
+
+    fn end(&mut self) {
+        if let Some(then) = self.then.take() {
+            then();
+        }
+    }
+}
+
+impl<B: HttpBody + Unpin, F: FnOnce() + Unpin> HttpBody for Tracked<B, F> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
+            self.end();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B, F: FnOnce()> Drop for Tracked<B, F> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
