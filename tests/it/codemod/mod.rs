@@ -10,11 +10,13 @@ mod indentation;
 mod linters;
 mod lost;
 mod passes;
+mod proof;
 mod real;
 mod refactor;
 mod repository;
 mod safety;
 mod sarif_paths;
+mod suite;
 
 use std::time::Duration;
 
