@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change: the tests with chance in them, for longer and with other seeds each night.
 #
-#   scripts/nightly.sh [chance|crash|torn|faults|load|soak|fuzz]…     all of them if none is named
+#   scripts/nightly.sh [chance|crash|torn|faults|load|soak|fuzz|packs]…     all of them if none is named
 #
 # RUNTRAIL_NIGHT takes another night's seeds again. A failing test names its seed and how to repeat it alone.
 set -euo pipefail
@@ -60,10 +60,23 @@ night_fuzz() {
   scripts/fuzz.sh "${TIME:-600}"
 }
 
-[ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz
+# The rule packs on well-known projects: what their tests say before and after AutoFix (docs/autofix.md). RUNTRAIL_PROOF_ONLY
+# names some of tests/proof/projects.toml. The table and all findings are left in target/proof.
+night_packs() {
+  scripts/setup.sh proof
+  (
+    # shellcheck source=scripts/setup.sh
+    . scripts/setup.sh
+    use_proof
+    scripts/test.sh rust every_pack_leaves_the_tests_of_real_projects_as_they_are
+  )
+  cat target/proof/table.md
+}
+
+[ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz packs
 for part in "$@"; do
   case $part in
-    chance | crash | torn | faults | load | soak | fuzz) timed "tonight: $part" "night_$part" ;;
-    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load, soak or fuzz." ;;
+    chance | crash | torn | faults | load | soak | fuzz | packs) timed "tonight: $part" "night_$part" ;;
+    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load, soak, fuzz or packs." ;;
   esac
 done

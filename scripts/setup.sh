@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets what the project needs and this machine lacks; says what it does, and nothing when all is there.
 #
-#   scripts/setup.sh [rust|lint|wasm|build|test|fuzz]…     all but the last if none is named
+#   scripts/setup.sh [rust|lint|wasm|build|test|fuzz|proof]…     all but the last two if none is named
 #
 # Other scripts source it and call setup themselves, then use_… in the process that needs the tools on its PATH.
 set -euo pipefail
@@ -10,6 +10,7 @@ set -euo pipefail
 . scripts/setup/rust.sh
 . scripts/setup/cargo-tools.sh
 . scripts/setup/npm.sh
+. scripts/setup/proof.sh
 . scripts/setup/chromium.sh
 . scripts/setup/samples.sh
 . scripts/setup/supply.sh
@@ -49,7 +50,8 @@ setup() {
         setup_terminal
         ;;
       fuzz) setup_fuzz ;;
-      *) fail "scripts/setup.sh knows no part '$part': name rust, lint, wasm, build, test or fuzz." ;;
+      proof) setup_proof ;;
+      *) fail "scripts/setup.sh knows no part '$part': name rust, lint, wasm, build, test, fuzz or proof." ;;
     esac
   done
 }

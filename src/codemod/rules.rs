@@ -341,6 +341,21 @@ mod tests {
     }
 
     #[test]
+    fn tests_may_connect_without_a_certificate() {
+        let go = "package p\n\nvar c = &tls.Config{InsecureSkipVerify: true}\n";
+        let js = "get(url, { rejectUnauthorized: false });\n";
+        for (pack_name, grammar, code, path, test) in [
+            ("go", Grammar::Go, go, "net/client.go", "net/client_test.go"),
+            ("javascript", Grammar::JavaScript, js, "lib/client.js", "test/client.js"),
+            ("javascript", Grammar::JavaScript, js, "client.js", "src/client.spec.js"),
+        ] {
+            let rules = Rules::new(pack(pack_name, Severity::Error).unwrap()).unwrap();
+            assert_eq!(rules.look(grammar, path, code).len(), 1, "{path}");
+            assert_eq!(rules.look(grammar, test, code), [], "{test}");
+        }
+    }
+
+    #[test]
     fn every_pack_has_at_least_twelve_rules_that_say_what_is_wrong() {
         for (name, grammars) in PACKS {
             let rules = pack(name, Severity::Hint).unwrap();

@@ -11,11 +11,13 @@ mod linters;
 mod lost;
 mod machine;
 mod passes;
+mod proof;
 mod real;
 mod refactor;
 mod repository;
 mod safety;
 mod sarif_paths;
+mod suite;
 
 use std::time::Duration;
 
