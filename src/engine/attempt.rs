@@ -50,7 +50,7 @@ impl Worker {
             }
         };
         self.meter.get_or_init(|| Arc::new(Meter::new(pipeline.limits)));
-        let _watch = self.watch_disk(run, pipeline, &workspace);
+        let _watch = self.watch_disk(run, pipeline, workspace.path());
         let secrets = match self.secrets(run, pipeline, &workspace).await? {
             Ok(secrets) => secrets,
             Err(_) if self.cancel.is_cancelled() || self.stop.is_cancelled() => {
