@@ -64,9 +64,14 @@ impl Found {
         !self.edits.is_empty()
     }
 
+    /// Whether it has a fix that a check or a person must verify.
+    pub fn needs_review(&self) -> bool {
+        self.is_fixable() && self.safety == FixSafety::Review
+    }
+
     /// Drops the fix if it needs a review: for runs in which neither a check nor a person looks at it.
     pub fn withhold_unverified(&mut self) {
-        if self.is_fixable() && self.safety == FixSafety::Review {
+        if self.needs_review() {
             self.edits.clear();
             self.is_withheld = true;
         }
@@ -138,6 +143,11 @@ pub trait Analysis: Sync {
     /// Findings that are less severe are left out.
     fn floor(&self) -> Severity {
         Severity::Hint
+    }
+
+    /// Whether a check, or a person before anything is committed, verifies the patches.
+    fn is_verified(&self) -> bool {
+        true
     }
 
     /// Whether the patches are only shown.

@@ -123,6 +123,10 @@ impl Analysis for AutoFix {
         self.floor
     }
 
+    fn is_verified(&self) -> bool {
+        self.is_verified
+    }
+
     fn only_shows(&self) -> bool {
         self.dry_run
     }

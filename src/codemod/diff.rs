@@ -38,7 +38,7 @@ pub fn patch(path: &str, old: &str, new: &str) -> Patch {
             }
         }
     }
-    Patch { path: path.to_owned(), diff, added, removed }
+    Patch { path: path.to_owned(), diff, added, removed, fix: None }
 }
 
 /// The path as git writes it in a diff's header: in quotes, with escapes, if it has a character that would be mistaken

@@ -42,6 +42,13 @@ pub struct Linter {
     /// How long it may run, in milliseconds; ten minutes if `None`.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// How far its fixes can be trusted, in the words of whoever wrote the pipeline file.
+    #[serde(default, skip_serializing_if = "is_safe")]
+    pub fixes: FixSafety,
+}
+
+fn is_safe(fixes: &FixSafety) -> bool {
+    *fixes == FixSafety::Safe
 }
 
 /// Why a linter's findings cannot be had.
@@ -209,7 +216,12 @@ impl Linter {
         let named = severe.map(|found| {
             let rule = format!("{}/{}", self.name, found.rule);
             let sarif::Reported { path, line, column, severity, message, edits, .. } = found;
-            (path, Found { line, column, rule, severity, message, edits, safety: FixSafety::Safe, is_withheld: false })
+            let safety = self.fixes;
+            let mut found = Found { line, column, rule, severity, message, edits, safety, is_withheld: false };
+            if !analysis.is_verified() {
+                found.withhold_unverified();
+            }
+            (path, found)
         });
         Ok(Report { reported: named.collect(), skipped, changed, left: done.left })
     }
@@ -281,7 +293,8 @@ mod tests {
 
     #[test]
     fn the_shell_hands_them_over_as_they_are() {
-        let linter = |run: &str| Linter { name: "x".into(), run: run.into(), timeout_ms: Some(5) };
+        let linter =
+            |run: &str| Linter { name: "x".into(), run: run.into(), timeout_ms: Some(5), fixes: FixSafety::Review };
         for run in ["true", "echo 'a b' | sed \"s/'/x/\"", "printf '\\n\\\\' $HOME `id`\nnext \"$(x)\"", "'", "ü''ß"]
         {
             let command = format!("{}printf %s \"${VARIABLE}\"", given(&[linter(run)]));

@@ -15,6 +15,7 @@ use super::patches::{InFile, Made, Own, is_own, matched, rewrite};
 use super::report::{Report, count};
 use super::trial::{Changed, Trial};
 use super::{PhaseError, Task};
+use crate::model::kinds::FixSafety;
 
 /// How many passes are made at most.
 const MOST: usize = 10;
@@ -35,6 +36,8 @@ struct State {
     found: Counts,
     /// What has been fixed.
     fixed: Counts,
+    /// Whether one of the fixes needs a review.
+    needs_review: bool,
     /// What they find now, if that is known.
     left: Option<Counts>,
     /// What fixes have made, which their own rules are not asked to fix again.
@@ -190,6 +193,7 @@ impl Passes<'_> {
             for rule in one.fixed {
                 *state.fixed.entry(rule).or_default() += 1;
             }
+            state.needs_review |= one.needs_review;
             (state.text, state.own, state.left) = (one.rewritten.text, one.own, None);
             changed.push(path);
         }
@@ -271,7 +275,9 @@ impl Passes<'_> {
             }
             if state.text != state.base {
                 let fixed = state.fixed();
-                all.push(Made::new(patch(&path, &state.base, &state.text), state.text, fixed));
+                let mut patch = patch(&path, &state.base, &state.text);
+                patch.fix = state.needs_review.then_some(FixSafety::Review);
+                all.push(Made::new(patch, state.text, fixed));
             }
         }
         Ok(all)

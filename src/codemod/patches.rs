@@ -77,6 +77,8 @@ pub struct Made {
     broke: Vec<String>,
     /// The rules of what is fixed, once for each finding.
     pub fixed: Vec<String>,
+    /// Whether one of its fixes needs a review.
+    pub needs_review: bool,
     /// What its fixes have made, and those before.
     pub own: Vec<Own>,
     /// What people are shown.
@@ -89,7 +91,15 @@ impl Made {
     /// The end of several passes: this patch, which makes this text and fixes so many findings.
     pub fn new(patch: Patch, text: String, fixed: usize) -> Self {
         let rewritten = Rewritten { path: patch.path.clone(), text, fixed };
-        Self { dropped: Vec::new(), broke: Vec::new(), fixed: Vec::new(), own: Vec::new(), patch, rewritten }
+        Self {
+            dropped: Vec::new(),
+            broke: Vec::new(),
+            fixed: Vec::new(),
+            needs_review: false,
+            own: Vec::new(),
+            patch,
+            rewritten,
+        }
     }
 
     /// What is left of what was found, in sentences: `match …`, and why.
@@ -169,8 +179,9 @@ pub fn rewrite(grammar: Option<Grammar>, base: &str, text: &str, file: &InFile, 
     }
     let own = made_by(&fixed, &fixes, text, &edits, own);
     let rewritten = Rewritten { path: file.path.clone(), text: new, fixed: fixed.len() };
+    let needs_review = fixed.iter().any(|found| found.needs_review());
     let fixed = fixed.iter().map(|found| found.rule.clone()).collect();
-    Ok(Made { dropped, broke, fixed, own, patch, rewritten })
+    Ok(Made { dropped, broke, fixed, needs_review, own, patch, rewritten })
 }
 
 /// What these fixes make, and where that is which earlier ones have made.

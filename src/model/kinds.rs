@@ -178,6 +178,9 @@ pub struct Patch {
     /// Lines removed.
     #[serde(default)]
     pub removed: u64,
+    /// `review` if one of its fixes needs a review.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<FixSafety>,
 }
 
 /// `tool`: an agent called a tool.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kinds::Finding;
+use super::kinds::{Finding, FixSafety};
 use super::view::PatchView;
 
 /// How much there is to look at in a run's current attempt.
@@ -61,6 +61,9 @@ pub struct PatchEntry {
     pub added: u64,
     /// Lines removed.
     pub removed: u64,
+    /// `review` if one of its fixes needs a review.
+    #[serde(default)]
+    pub fix: Option<FixSafety>,
     /// The patch itself, for the first ones: later ones are asked for when they are looked at.
     pub shown: Option<ShownPatch>,
 }

@@ -16,6 +16,7 @@ use super::retention::{RawRetention, check_retention};
 use super::schedule::RawSchedule;
 use super::secrets::{self, RawSecrets};
 use crate::codemod::{self, Linter};
+use crate::model::kinds::FixSafety;
 use crate::model::limits::Limits;
 use crate::model::param::PROJECT;
 use crate::model::pipeline::OnInterrupt;
@@ -123,6 +124,8 @@ struct RawLinter {
     name: Spanned<String>,
     run: Spanned<String>,
     timeout: Option<Spanned<Value>>,
+    #[serde(default)]
+    fixes: FixSafety,
 }
 
 #[derive(Deserialize)]
@@ -286,7 +289,7 @@ impl Extension {
 
 impl RawLinter {
     fn check(self) -> Result<Linter, Refusal> {
-        let Self { name, run, timeout } = self;
+        let Self { name, run, timeout, fixes } = self;
         if !is_made_of(name.get_ref(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_') {
             return refuse(&name, "A linter's name is made of a to z, 0 to 9, `-` and `_`, and is not empty.");
         }
@@ -294,7 +297,7 @@ impl RawLinter {
             return refuse(&run, "`run` is the linter's command: it is neither blank nor has a NUL character.");
         }
         let timeout_ms = timeout.as_ref().map(check_timeout).transpose()?;
-        Ok(Linter { name: name.into_inner(), run: run.into_inner(), timeout_ms })
+        Ok(Linter { name: name.into_inner(), run: run.into_inner(), timeout_ms, fixes })
     }
 }
 

@@ -172,6 +172,8 @@ fn a_file_may_give_autofix_linters() {
     assert_eq!(names(&pipeline), names(&base));
     let given = r#"'[{"name":"ruff","run":"ruff check","timeout_ms":90000}]'"#;
     assert!(pipeline.phases[1].run.contains(given), "{}", pipeline.phases[1].run);
+    let reviewed = read(&extended("fixes = 'review'\n")).unwrap();
+    assert!(reviewed.phases[1].run.contains(r#""fixes":"review""#), "{}", reviewed.phases[1].run);
     let rules =
         |pipeline: &Pipeline| pipeline.params.iter().find(|param| param.name == "rules").unwrap().choices.clone();
     assert!(rules(&pipeline).contains(&"none".to_owned()) && !rules(&base).contains(&"none".to_owned()));
@@ -302,6 +304,7 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
             6,
             "The parameters are",
         ),
+        ("linter's fixes", extended("fixes = 'unsafe'\n"), 6, "expected `safe` or `review`"),
         ("linter twice", format!("{}[[linters]]\nname = 'ruff'\nrun = 'x'\n", extended("")), 7, "is there twice"),
         ("linter name", extended("").replace("'ruff'", "'Ruff'"), 4, "A linter's name"),
         ("linter blank", extended("").replace("'ruff check'", "' '"), 5, "neither blank"),

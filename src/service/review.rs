@@ -47,7 +47,7 @@ impl Service {
         let (run, _) = self.find(id).await?;
         let mut entries = Vec::new();
         let mut size = 0;
-        for PatchRow { seq, path, added, removed } in self.store.patches(run, attempt).await? {
+        for PatchRow { seq, path, added, removed, fix } in self.store.patches(run, attempt).await? {
             let mut shown = None;
             if size < SHOWN
                 && let Some(patch) = self.store.patch(run, seq).await?
@@ -57,7 +57,7 @@ impl Service {
                     shown = Some(show(patch).await?);
                 }
             }
-            entries.push(PatchEntry { seq, path, added, removed, shown });
+            entries.push(PatchEntry { seq, path, added, removed, fix, shown });
         }
         Ok(entries)
     }
@@ -77,7 +77,7 @@ impl Service {
 async fn show(patch: Patch) -> Result<ShownPatch, Problem> {
     // A large one takes a core for a moment, which streams are not to wait for.
     let shown = tokio::task::spawn_blocking(move || {
-        let Patch { path, diff, added, removed } = patch;
+        let Patch { path, diff, added, removed, .. } = patch;
         match diffview::view(&path, &diff, added, removed) {
             Ok(view) => ShownPatch::View(view),
             Err(_) => ShownPatch::Text(diff),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::model::attempt::{Attempt, AttemptMark};
-use crate::model::kinds::{Finding, Patch};
+use crate::model::kinds::{Finding, FixSafety, Patch};
 use crate::model::queue::Waiting;
 use crate::model::review::{FindingFilter, Tally};
 use crate::model::{
@@ -350,6 +350,8 @@ pub struct PatchRow {
     pub added: u64,
     /// Lines removed.
     pub removed: u64,
+    /// `review` if one of its fixes needs a review.
+    pub fix: Option<FixSafety>,
 }
 
 /// Notifications that are to be delivered.

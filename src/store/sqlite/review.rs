@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::rows;
 use super::{SqliteStore, classify, detached};
-use crate::model::kinds::{Finding, Patch};
+use crate::model::kinds::{Finding, FixSafety, Patch};
 use crate::model::review::{FindingFilter, Tally};
 use crate::store::{Findings, PatchRow, ReviewStore, RunKey, StoreError};
 
@@ -92,12 +92,17 @@ impl ReviewStore for SqliteStore {
         detached(async move {
             let query = format!(
                 "SELECT seq, data ->> 'path' AS path, CAST(coalesce(data ->> 'added', 0) AS INTEGER) AS added,
-                        CAST(coalesce(data ->> 'removed', 0) AS INTEGER) AS removed {OF_ATTEMPT} ORDER BY seq"
+                        CAST(coalesce(data ->> 'removed', 0) AS INTEGER) AS removed,
+                        data ->> 'fix' AS fix {OF_ATTEMPT} ORDER BY seq"
             );
             let query = sqlx::query(AssertSqlSafe(query)).bind(run.0).bind(attempt).bind("patch");
             let read = |row: &sqlx::sqlite::SqliteRow| {
                 let (added, removed) = (rows::count(row, "added")?, rows::count(row, "removed")?);
-                Ok(PatchRow { seq: rows::count(row, "seq")?, path: row.try_get("path")?, added, removed })
+                let fix = match row.try_get::<Option<&str>, _>("fix")? {
+                    Some("review") => Some(FixSafety::Review),
+                    _ => None,
+                };
+                Ok(PatchRow { seq: rows::count(row, "seq")?, path: row.try_get("path")?, added, removed, fix })
             };
             let found = query.fetch_all(&reads).await.map_err(classify)?;
             found.iter().map(read).collect::<Result<_, _>>().map_err(classify)

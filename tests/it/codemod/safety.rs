@@ -38,6 +38,8 @@ async fn autofix_leaves_out_fixes_to_review_that_nothing_verifies() {
     let branch = outcome["branch"].as_str().unwrap();
     let fixed = repository.git(&["show", &format!("{branch}:a.py")]);
     assert_eq!(fixed, MIXED.replace("not a in b", "a not in b"));
+    let id = branch.trim_start_matches("runtrail/").trim_end_matches("-1");
+    assert_eq!(told(&server, id, "patch").await[0]["fix"], Value::Null);
 
     for verified in [json!({ "check": "true" }), json!({ "dry_run": true })] {
         let (outcome, _) = fix(&server, &repository, verified.clone()).await;
@@ -46,6 +48,55 @@ async fn autofix_leaves_out_fixes_to_review_that_nothing_verifies() {
         assert!(
             message(&outcome).contains("2 of 2") && (message(&outcome).contains(both) || verified["dry_run"] == true)
         );
+    }
+}
+
+#[tokio::test]
+async fn a_patch_says_before_approval_that_it_has_fixes_to_review() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    let safe = "def f(a, b):\n    return not a in b\n";
+    repository.commit(&[("mixed.py", MIXED), ("safe.py", safe)]);
+    let server = world.serve();
+    let params = json!({ "project": repository.path(), "rules": "python", "approval": true });
+    let id = start_with(&server, "autofix", params, json!({})).await;
+    server.until_asked(&id).await;
+    let patches = told(&server, &id, "patch").await;
+    let stated: Vec<_> = patches.iter().map(|patch| (&patch["path"], &patch["fix"])).collect();
+    assert_eq!(stated, [(&json!("mixed.py"), &json!("review")), (&json!("safe.py"), &Value::Null)]);
+    let listed = server.get_json(&format!("/fn/patches?id={id}&attempt=1")).await;
+    let listed: Vec<_> = listed.as_array().unwrap().iter().map(|patch| (&patch["path"], &patch["fix"])).collect();
+    assert_eq!(listed, stated);
+}
+
+#[tokio::test]
+async fn fixes_of_a_linter_to_review_wait_for_a_check_or_a_person() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    repository.commit(&[("a.txt", "old\n")]);
+    let place = json!({ "startLine": 1, "startColumn": 1, "endColumn": 4 });
+    let change = json!({ "artifactLocation": { "uri": "a.txt" }, "replacements": [
+        { "deletedRegion": place, "insertedContent": { "text": "new" } }
+    ] });
+    let result = json!({ "ruleId": "r", "message": { "text": "old" }, "fixes": [{ "artifactChanges": [change] }],
+        "locations": [{ "physicalLocation": { "artifactLocation": { "uri": "a.txt" }, "region": place } }] });
+    let sarif =
+        json!({ "version": "2.1.0", "runs": [{ "tool": { "driver": { "name": "own" } }, "results": [result] }] });
+    linter(
+        &world,
+        "lint",
+        &format!("grep -q old a.txt && echo '{sarif}' || echo '{{\"version\":\"2.1.0\",\"runs\":[]}}'"),
+        "fixes = \"review\"\n",
+    );
+    let server = world.serve();
+    for (more, fixed) in [(json!({}), 0), (json!({ "check": "true" }), 1)] {
+        let params = json!({ "project": repository.path(), "rules": "none" });
+        let id = start_with(&server, "lint", params, more).await;
+        let run = finished(&server, &id).await;
+        assert_eq!(run["status"], "completed", "{run}");
+        let (outcome, findings) = (told(&server, &id, "outcome").await.remove(0), told(&server, &id, "finding").await);
+        assert_eq!((&outcome["fixed"], &findings[0]["fix"]), (&json!(fixed), &json!("review")), "{outcome}");
+        assert_eq!(message(&outcome).contains("1 fix left out"), fixed == 0, "{outcome}");
     }
 }
 

@@ -11,6 +11,7 @@ use crate::activity::RunState;
 use crate::activity::visible::{directions, plain};
 use crate::browser::{Timer, show_element};
 use crate::calls::{read_patch, read_patches};
+use crate::model::kinds::FixSafety;
 use crate::model::review::{PatchEntry, ShownPatch};
 use crate::model::{Problem, RunId};
 use crate::ui::components::again::Unanswered;
@@ -158,7 +159,7 @@ fn Patches(id: RunId, patches: Vec<PatchEntry>, look: Look) -> impl IntoView {
 
 #[component]
 fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
-    let PatchEntry { seq, path, added, removed, shown } = patch;
+    let PatchEntry { seq, path, added, removed, fix, shown } = patch;
     let linked = Memo::new(move |_| look.at.get().filter(|(at, _)| *at == seq).map(|(_, line)| line));
     let open = RwSignal::new(shown.is_some() || linked.get_untracked().is_some());
     let content = RwSignal::new(shown.map(Ok::<_, Problem>));
@@ -274,6 +275,7 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
                         <span class="font-semibold">{visible(&file)}</span>
                     </span>
                 </button>
+                {(fix == Some(FixSafety::Review)).then(|| view! { <span class="tag" data-tone="warn" data-testid="patch-fix">"review"</span> })}
                 <span class="shrink-0 tabular-nums">
                     <span class="text-ok">{format!("+{added}")}</span>
                     " "
