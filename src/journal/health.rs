@@ -31,8 +31,9 @@ impl Condition {
 
     /// A call failed, and may succeed later.
     pub(super) fn failed(&mut self, kind: OutageKind, now: Duration) {
-        self.calling = None;
-        let since = self.waiting.map_or(now, |(_, since)| since);
+        // The call has waited in vain from its begin on.
+        let began = self.calling.take().unwrap_or(now);
+        let since = self.waiting.map_or(began, |(_, since)| since);
         self.waiting = Some((kind, since));
     }
 
@@ -195,24 +196,24 @@ mod tests {
             let mut condition = Condition::default();
             let mut now = Duration::from_secs(1);
             let mut expected: Option<(OutageKind, Duration)> = None;
+            let mut began = None;
             for (call, pause) in calls {
                 now += Duration::from_millis(pause);
-                let began = match call {
+                match call {
                     Call::Begins => {
                         condition.began(now);
-                        Some(now)
+                        began = Some(now);
                     }
                     Call::Fails(kind) => {
                         condition.failed(kind, now);
-                        expected = Some((kind, expected.map_or(now, |(_, since)| since)));
-                        None
+                        let since = began.take().unwrap_or(now);
+                        expected = Some((kind, expected.map_or(since, |(_, since)| since)));
                     }
                     Call::Succeeds => {
                         condition.succeeded();
-                        expected = None;
-                        None
+                        (expected, began) = (None, None);
                     }
-                };
+                }
                 let then = now + Duration::from_millis(later);
                 let hangs = began.filter(|began| then - *began >= HANGS_AFTER).map(|began| (OutageKind::Unavailable, began));
                 let told = expected.or(hangs).map(|(kind, since)| (kind, then - since));
@@ -221,6 +222,15 @@ mod tests {
                 prop_assert_eq!(condition.outage(then), outage);
             }
         }
+    }
+
+    #[test]
+    fn call_that_hangs_and_then_fails_is_one_outage() {
+        let (mut condition, second) = (Condition::default(), Duration::from_secs);
+        condition.began(second(10));
+        assert_eq!(condition.outage(second(14)), Some((OutageKind::Unavailable, second(4))));
+        condition.failed(OutageKind::Locked, second(15));
+        assert_eq!(condition.outage(second(15)), Some((OutageKind::Locked, second(5))), "and never over in between");
     }
 
     #[test]

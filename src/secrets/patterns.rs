@@ -244,6 +244,10 @@ fn spellings(letter: char) -> Letter {
     if letter.is_ascii_punctuation() {
         texts.push(format!("\\{letter}"));
     }
+    // A text in JSON that is a text in JSON itself, as in logs of what was sent: each back slash and quote is escaped again.
+    let again = |text: &String| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let nested: Vec<_> = texts.iter().filter(|text| text.contains('\\')).map(again).collect();
+    texts.extend(nested);
     texts.sort();
     texts.dedup();
     texts.into_iter().map(|text| text.into_bytes().into_boxed_slice()).collect()

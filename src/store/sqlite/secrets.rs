@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 use sqlx::Row;
 
-use super::{BUSY_TIMEOUT, SqliteStore, classify};
+use super::{SqliteStore, WRITE_BUSY_TIMEOUT, classify};
 use crate::model::Secrets;
 use crate::store::{Change, Committed, Op, Outcome, RunKey, StoreError, StoredSecrets};
 
@@ -81,7 +81,7 @@ pub(super) fn try_cut(connection: &mut Connection) -> bool {
         Ok::<_, rusqlite::Error>(busy == 0)
     };
     let done = cut();
-    if let Err(error) = connection.busy_timeout(BUSY_TIMEOUT) {
+    if let Err(error) = connection.busy_timeout(WRITE_BUSY_TIMEOUT) {
         tracing::warn!(%error, "cannot set the time that a statement waits");
     }
     match done {

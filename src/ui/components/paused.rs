@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::icon::Icon;
 use super::time::Moment;
+use crate::activity::visible::plain;
 use crate::base;
 use crate::model::trigger::{Pause, Paused};
 use crate::ui::format;
@@ -26,7 +27,7 @@ pub fn PausedBanner() -> impl IntoView {
 fn Banner(paused: Paused) -> impl IntoView {
     let what = words(&paused);
     let Paused { first: Pause { at, by, reason, .. }, differs, .. } = paused;
-    let reason = (!reason.is_empty()).then(|| format!(": {reason}"));
+    let reason = (!reason.is_empty()).then(|| plain(&format!(": {reason}")));
     view! {
         <div role="status" class="border-b border-line bg-warn-wash text-sm" data-testid="paused-banner">
             <div class="mx-auto flex w-full max-w-[88rem] gap-2 px-4 py-2 lg:px-6 [&>svg]:mt-0.5 [&>svg]:text-warn">

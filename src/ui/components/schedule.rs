@@ -7,6 +7,7 @@ use super::icon::Icon;
 use super::notice::{NOT_KNOWN, of_action};
 use super::status::{StatusBadge, word};
 use super::time::Moment;
+use crate::activity::visible::plain;
 use crate::base;
 use crate::model::Problem;
 use crate::model::trigger::{LastRun, Pause, ScheduleView, Skipped};
@@ -191,7 +192,7 @@ pub fn ScheduleRow(
             <div class="flex flex-wrap items-start justify-between gap-x-4 gap-y-2">
                 <div class="min-w-0">
                     <h2 class="text-sm font-semibold break-words">
-                        {title}
+                        {plain(&title)}
                         <span class="ml-2 font-normal text-soft">{name.clone()}</span>
                     </h2>
                     <p class="text-xs break-words text-faint">
@@ -248,8 +249,8 @@ fn PauseWords(paused: Pause) -> impl IntoView {
     let Pause { at, by, reason, all } = paused;
     view! {
         <Moment at=Signal::stored(Some(at))/>
-        {format!(" by {by}")}
+        {plain(&format!(" by {by}"))}
         {all.then_some(", with all schedules")}
-        {(!reason.is_empty()).then(|| format!(": {reason}"))}
+        {(!reason.is_empty()).then(|| plain(&format!(": {reason}")))}
     }
 }

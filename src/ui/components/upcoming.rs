@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use crate::activity::visible::plain;
 use crate::model::{Timestamp, Upcoming};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
@@ -51,6 +52,7 @@ pub fn UpcomingCard(
 fn UpcomingRow(at: Upcoming) -> impl IntoView {
     let clock = Clock::of_page();
     let Upcoming { pipeline, title, name, cron, timezone, next, local } = at;
+    let title = plain(&title);
     let place = format!("{local} in {timezone} ({cron})");
     let on_hover = move || format!("{place}\n{}", clock.exact(next));
     view! {

@@ -6,6 +6,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::not_found::Unread;
+use crate::activity::visible::plain;
 use crate::base;
 use crate::calls::{RerunEdited, read_offer, view_attempt, view_run};
 use crate::model::attempt::AttemptView;
@@ -61,7 +62,7 @@ pub fn RunPage() -> impl IntoView {
         Suspend::new(async move {
             let title = |name: &str, offer: &Offer| {
                 let known = offer.pipelines.iter().find(|pipeline| pipeline.name == name);
-                known.map_or_else(|| name.to_owned(), |pipeline| pipeline.title.clone())
+                known.map_or_else(|| name.to_owned(), |pipeline| plain(&pipeline.title))
             };
             let answer = run.await;
             let offer = offer.await.unwrap_or_default();

@@ -7,6 +7,7 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 use leptos_router::params::ParamsMap;
 
+use crate::activity::visible::plain;
 use crate::base;
 use crate::browser::Timer;
 use crate::model::{Offer, RunFilter, Status};
@@ -123,7 +124,7 @@ pub fn Filters(
                         let selected = move || filter.with(|filter| filter.pipeline.as_ref() == Some(&name));
                         view! {
                             <option value=pipeline.name.clone() selected=selected.clone() prop:selected=selected>
-                                {pipeline.title.clone()}
+                                {plain(&pipeline.title)}
                             </option>
                         }
                     }

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use crate::activity::visible::plain;
 use crate::base;
 use crate::model::{Offer, Phase, PhaseState, Run, Status, plan};
 use crate::ui::components::icon::Icon;
@@ -83,7 +84,7 @@ pub fn RunRow(
 
 /// A pipeline's title, or its name if it is not there any more.
 pub fn title_of(offer: &Offer, name: &str) -> String {
-    offer.pipelines.iter().find(|pipeline| pipeline.name == name).map_or(name, |pipeline| &pipeline.title).to_owned()
+    plain(offer.pipelines.iter().find(|pipeline| pipeline.name == name).map_or(name, |pipeline| &pipeline.title))
 }
 
 /// The phases as a bar of pieces.

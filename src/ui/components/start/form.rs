@@ -10,6 +10,7 @@ use leptos::web_sys::FormData;
 
 use super::field::{ParamField, field_name};
 use crate::activity::Link;
+use crate::activity::visible::plain;
 use crate::base;
 use crate::browser;
 use crate::calls::{ShowFields, StartRun};
@@ -109,7 +110,7 @@ pub fn StartForm(
                             value=pipeline.name.clone()
                             selected=chosen.with_untracked(|chosen| *chosen == pipeline.name)
                         >
-                            {pipeline.title.clone()}
+                            {plain(&pipeline.title)}
                         </option>
                     </For>
                 </select>
