@@ -41,7 +41,7 @@ async fn start_with(server: &Server, pipeline: &str, mut params: Value, more: Va
 }
 
 /// How long a run over many files may take. Only reached when a test fails.
-const LONG: Duration = Duration::from_secs(300);
+const LONG: Duration = Duration::from_secs(900);
 
 async fn finished(server: &Server, id: &str) -> Value {
     until_within(LONG, "the run ends", async || {
