@@ -123,6 +123,9 @@ impl RunStore for Noted {
     async fn secrets(&self, key: RunKey) -> Result<runtrail::store::StoredSecrets, StoreError> {
         self.ask(async move |inner| inner.secrets(key).await).await
     }
+    async fn queue(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
+        self.ask(async move |inner| inner.queue(limit).await).await
+    }
     // Nobody asks for these here.
     async fn by_idempotency_key(&self, _: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError> {
         unreachable!()
@@ -134,9 +137,6 @@ impl RunStore for Noted {
         unreachable!()
     }
     async fn list(&self, _: &RunFilter, _: u32, _: Option<&RunId>) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
-        unreachable!()
-    }
-    async fn queue(&self, _: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
         unreachable!()
     }
     async fn marks(&self) -> Result<std::collections::BTreeMap<(String, String), Timestamp>, StoreError> {
