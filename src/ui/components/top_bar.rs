@@ -29,8 +29,8 @@ pub fn TopBar() -> impl IntoView {
                     "Runtrail"
                 </a>
                 <nav class="mr-auto ml-4 flex gap-1 text-sm sm:ml-6" aria-label="Pages">
-                    <PageLink path="/schedules" text="Schedules"/>
-                    <PageLink path="/deliveries" text="Deliveries"/>
+                    <PageLink name="schedules" text="Schedules"/>
+                    <PageLink name="deliveries" text="Deliveries"/>
                 </nav>
                 <div class="flex items-center gap-1">
                     <NotifyToggle/>
@@ -43,12 +43,12 @@ pub fn TopBar() -> impl IntoView {
 
 /// A link to a page, which says whether that is the one shown.
 #[component]
-fn PageLink(path: &'static str, text: &'static str) -> impl IntoView {
-    let (pathname, href) = (use_location().pathname, base::path(path));
+fn PageLink(name: &'static str, text: &'static str) -> impl IntoView {
+    let (pathname, href) = (use_location().pathname, base::path(&format!("/{name}")));
     let is_current = {
         let href = href.clone();
         // The server sees its own paths, the browser those below the base path.
-        move || pathname.with(|shown| *shown == href || shown == path)
+        move || pathname.with(|shown| *shown == href || shown.strip_prefix('/') == Some(name))
     };
     view! {
         <a
