@@ -1,6 +1,6 @@
 // A real nginx in front of the server, with its usual settings, which serves it below a path.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from '@playwright/test';
@@ -20,6 +20,8 @@ export class Nginx {
     readonly port: number,
     locations: Record<string, string>,
   ) {
+    // Started by root, its workers are another user, who keeps there what a browser does not take fast enough.
+    chmodSync(this.#folder, 0o755);
     const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${this.#folder}/${kind};`);
     const places = Object.entries(locations).map(([path, to]) => `location ${path} { proxy_pass ${to}; }`);
     const file = join(this.#folder, 'nginx.conf');

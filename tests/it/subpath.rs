@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -67,6 +68,8 @@ impl Kind {
 
     fn start(self, port: u16, server: SocketAddr) -> Proxy {
         let folder = tempfile::tempdir().unwrap();
+        // Started by root, nginx's workers are another user, who keeps there what a client does not take fast enough.
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let file = folder.path().join("proxy.conf");
         let nginx = |location: &str| {
             let folder = folder.path().display();
