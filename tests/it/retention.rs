@@ -481,15 +481,18 @@ async fn a_folder_that_stays_is_tried_again() {
     let server = world.serve();
     let id = completed(&server, "p").await;
     let scratch = world.data().join("scratch").join(&id);
-    // A file is no folder, and cannot be taken away as one.
-    std::fs::remove_dir_all(&scratch).unwrap();
-    std::fs::write(&scratch, "").unwrap();
+    // A mounted file system is left alone.
+    let mount = std::process::Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&scratch).status();
+    if !mount.is_ok_and(|done| done.success()) {
+        println!("skipped: only root can mount something");
+        return;
+    }
     assert_eq!(delete(&server, &id).await, StatusCode::NO_CONTENT);
     let look = look(&world);
     until("its frames go", async || (count(&look, "frames") == 0).then_some(())).await;
     assert_eq!(listed(&server).await, Vec::<String>::new());
     assert_eq!(count(&look, "runs"), 1);
-    std::fs::remove_file(&scratch).unwrap();
+    assert!(std::process::Command::new("umount").arg(&scratch).status().unwrap().success());
     server.kill();
     let _server = world.serve();
     until("the rest goes", async || (count(&look, "runs") == 0).then_some(())).await;
