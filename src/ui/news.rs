@@ -23,7 +23,8 @@ impl Badge {
 
     /// The title as it is shown. Tracks the number.
     pub fn title(self, title: &str) -> String {
-        with_count(self.0.get(), title)
+        // On the server the page's signals may be gone by the time its title is written, and there the number is 0.
+        with_count(self.0.try_get().unwrap_or_default(), title)
     }
 }
 
