@@ -67,6 +67,9 @@ fn encodings(secret: &str) -> Vec<String> {
         // A backslash before a letter of several bytes or a line end is no way to write it.
         all.remove(11);
     }
+    // JSON as a text in JSON, as logs quote what was sent.
+    all.push(json(&json(secret)));
+    all.push(json(&json(secret).chars().map(ascii).collect::<String>()));
     all
 }
 
