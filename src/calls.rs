@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::{GetUrl, JsonEncoding};
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 
+use crate::keyed_client::KeyedClient;
 use crate::model::attempt::AttemptView;
 use crate::model::compare::Comparison;
 use crate::model::queue::Queue;
@@ -128,7 +129,7 @@ pub async fn compare_attempts(
 ///
 /// # Errors
 /// There is no such pipeline, the values do not fit it (one entry per parameter in `errors`), or the database is not available.
-#[server(prefix = "/fn", endpoint = "start_run")]
+#[server(prefix = "/fn", endpoint = "start_run", client = KeyedClient)]
 pub async fn start_run(
     /// The pipeline's name.
     pipeline: String,
@@ -144,7 +145,7 @@ pub async fn start_run(
 ) -> Result<Run, Problem> {
     let key = Some(key).filter(|key| !key.is_empty());
     let form = SentForm { fields: params, boxes };
-    let started = server::service()?.start_form(&pipeline, form, key.as_deref()).await;
+    let started = server::service()?.start_form(&pipeline, form, key.as_deref(), &server::actor()?).await;
     let (run, _) = server::answer_action(started)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)
@@ -155,7 +156,7 @@ pub async fn start_run(
 ///
 /// # Errors
 /// None.
-#[server(prefix = "/fn", endpoint = "show_fields")]
+#[server(prefix = "/fn", endpoint = "show_fields", client = KeyedClient)]
 pub async fn show_fields(
     /// The pipeline's name.
     pipeline: String,
@@ -170,7 +171,7 @@ pub async fn show_fields(
 ///
 /// # Errors
 /// There is no such run, it is active again, its pipeline is gone, or the database is not available.
-#[server(prefix = "/fn", endpoint = "rerun")]
+#[server(prefix = "/fn", endpoint = "rerun", client = KeyedClient)]
 pub async fn rerun(
     /// The run's id.
     id: String,
@@ -182,14 +183,14 @@ pub async fn rerun(
 ) -> Result<Run, Problem> {
     let from = if failed { Begin::Failed } else { Begin::Start };
     let asked = Asked { seen: Some(attempt), ..Asked::default() };
-    server::answer_action(server::service()?.rerun(&id, from, asked, &server::operator()).await)
+    server::answer_action(server::service()?.rerun(&id, from, asked, &server::actor()?).await)
 }
 
 /// Asks for a new attempt of a finished run with these parameters, and leads to it.
 ///
 /// # Errors
 /// As [`rerun`], and the values do not fit the pipeline (one entry per parameter in `errors`).
-#[server(prefix = "/fn", endpoint = "rerun_edited")]
+#[server(prefix = "/fn", endpoint = "rerun_edited", client = KeyedClient)]
 pub async fn rerun_edited(
     /// The run's id.
     id: String,
@@ -210,7 +211,7 @@ pub async fn rerun_edited(
 ) -> Result<Run, Problem> {
     let from = if failed { Begin::Failed } else { Begin::Start };
     let form = SentForm { fields: params, boxes };
-    let again = server::service()?.rerun_form(&id, from, form, shown, attempt, &server::operator()).await;
+    let again = server::service()?.rerun_form(&id, from, form, shown, attempt, &server::actor()?).await;
     let run = server::answer_action(again)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)
@@ -220,7 +221,7 @@ pub async fn rerun_edited(
 ///
 /// # Errors
 /// There is no such run, it is finished, or the database is not available.
-#[server(prefix = "/fn", endpoint = "cancel")]
+#[server(prefix = "/fn", endpoint = "cancel", client = KeyedClient)]
 pub async fn cancel(
     /// The run's id.
     id: String,
@@ -228,33 +229,33 @@ pub async fn cancel(
     kill: bool,
 ) -> Result<Run, Problem> {
     let kill = if kill { Kill::AtOnce } else { Kill::AfterGrace };
-    server::answer_action(server::service()?.cancel(&id, &server::operator(), kill).await)
+    server::answer_action(server::service()?.cancel(&id, &server::actor()?, kill).await)
 }
 
 /// Has a run stay whatever the rules of retention say, or has it stay no longer.
 ///
 /// # Errors
 /// There is no such run, or the database is not available.
-#[server(prefix = "/fn", endpoint = "pin_run")]
+#[server(prefix = "/fn", endpoint = "pin_run", client = KeyedClient)]
 pub async fn pin_run(
     /// The run's id.
     id: String,
     /// Whether it stays.
     pinned: bool,
 ) -> Result<Run, Problem> {
-    server::answer_action(server::service()?.pin(&id, pinned).await)
+    server::answer_action(server::service()?.pin(&id, pinned, &server::actor()?).await)
 }
 
 /// Deletes a finished run, and leads to the list.
 ///
 /// # Errors
 /// There is no such run, it is active or pinned, or the database is not available.
-#[server(prefix = "/fn", endpoint = "delete_run")]
+#[server(prefix = "/fn", endpoint = "delete_run", client = KeyedClient)]
 pub async fn delete_run(
     /// The run's id.
     id: String,
 ) -> Result<(), Problem> {
-    server::answer_action(server::service()?.delete(&id).await)?;
+    server::answer_action(server::service()?.delete(&id, &server::actor()?).await)?;
     leptos_axum::redirect("/");
     Ok(())
 }
@@ -281,7 +282,7 @@ pub async fn read_database_health() -> Result<DatabaseHealth, Problem> {
 ///
 /// # Errors
 /// There is no such run, it does not wait with this question, or the database is not available.
-#[server(prefix = "/fn", endpoint = "approve")]
+#[server(prefix = "/fn", endpoint = "approve", client = KeyedClient)]
 pub async fn approve(
     /// The run's id.
     id: String,
@@ -290,26 +291,32 @@ pub async fn approve(
     /// The seqs of the patches that are left out, with commas between them.
     #[server(default)]
     exclude: String,
+    /// Why, in the words of who answers.
+    #[server(default)]
+    note: String,
 ) -> Result<Run, Problem> {
     let service = server::service()?;
     let exclude = server::answer_action(service.paths_of(&id, &exclude).await)?;
-    let answer = Answer { approved: true, by: server::operator(), exclude };
-    server::answer_action(service.answer(&id, Some(seq), answer).await)
+    let reply = Reply { approved: true, exclude, note: Some(note) };
+    server::answer_action(service.answer(&id, Some(seq), reply, &server::actor()?).await)
 }
 
 /// Ends a run that waits for a person.
 ///
 /// # Errors
 /// As [`approve`].
-#[server(prefix = "/fn", endpoint = "reject")]
+#[server(prefix = "/fn", endpoint = "reject", client = KeyedClient)]
 pub async fn reject(
     /// The run's id.
     id: String,
     /// The question that the operator saw.
     seq: u64,
+    /// Why, in the words of who answers.
+    #[server(default)]
+    note: String,
 ) -> Result<Run, Problem> {
-    let answer = Answer { approved: false, by: server::operator(), exclude: Vec::new() };
-    server::answer_action(server::service()?.answer(&id, Some(seq), answer).await)
+    let reply = Reply { approved: false, exclude: Vec::new(), note: Some(note) };
+    server::answer_action(server::service()?.answer(&id, Some(seq), reply, &server::actor()?).await)
 }
 
 /// Findings of an attempt.
@@ -361,9 +368,7 @@ pub async fn read_patch(
 
 /// What a server function needs of the request it serves.
 #[cfg(feature = "ssr")]
-use crate::model::Answer;
-#[cfg(feature = "ssr")]
-use crate::service::{Asked, Begin, Kill, SentForm};
+use crate::service::{Asked, Begin, Kill, Reply, SentForm};
 
 #[cfg(feature = "ssr")]
 pub(crate) mod server {
@@ -374,19 +379,34 @@ pub(crate) mod server {
     use leptos::prelude::use_context;
     use leptos_axum::ResponseOptions;
 
-    use crate::model::{Code, Problem};
-    use crate::service::Service;
+    use crate::access::Granted;
+    use crate::model::{Code, Problem, Role};
+    use crate::server::guard::forbidden;
+    use crate::service::{Actor, Service};
 
     /// The service, which the router provides to every page and call.
     pub fn service() -> Result<Service, Problem> {
         use_context().ok_or_else(|| Problem::new(Code::Internal, "The page was rendered without its service."))
     }
 
-    /// Who asks, as the journal names it.
-    pub fn operator() -> String {
+    /// Who makes the request.
+    pub fn granted() -> Result<Granted, Problem> {
+        let granted = use_context::<Parts>().and_then(|parts| parts.extensions.get::<Granted>().cloned());
+        granted.ok_or_else(|| Problem::new(Code::Internal, "The page was rendered past the guard."))
+    }
+
+    /// Who makes the request, as journals name them.
+    pub fn actor() -> Result<Actor, Problem> {
         let parts = use_context::<Parts>();
-        let peer = parts.and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
-        crate::server::actor("the page", peer)
+        let peer = parts.and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0));
+        Ok(granted()?.actor("the page", peer))
+    }
+
+    /// # Errors
+    /// [`Code::Forbidden`], if the request is of somebody with a weaker role.
+    pub fn require(needed: Role) -> Result<Actor, Problem> {
+        let granted = granted()?;
+        if granted.role.allows(needed) { actor() } else { Err(forbidden(&granted, needed)) }
     }
 
     /// Gives the page or the call the problem's status, if there is one.

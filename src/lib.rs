@@ -6,12 +6,17 @@
 // The type of a whole page is deep: every element is in it.
 #![recursion_limit = "512"]
 
+#[cfg(feature = "ssr")]
+pub mod access;
+pub mod access_calls;
 pub mod activity;
 pub mod base;
 #[cfg(feature = "ssr")]
 pub mod beneath;
 pub mod browser;
 pub mod calls;
+#[cfg(feature = "ssr")]
+pub mod cli;
 #[cfg(feature = "ssr")]
 pub mod codemod;
 #[cfg(feature = "ssr")]
@@ -26,6 +31,7 @@ mod file_lock;
 pub mod hooks;
 #[cfg(feature = "ssr")]
 pub mod journal;
+mod keyed_client;
 pub mod model;
 #[cfg(feature = "ssr")]
 pub mod notify;

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use runtrail::cli::{self, CallError, LoginArgs, TokenArgs};
 use runtrail::codemod;
 use runtrail::engine::supervisor;
 use runtrail::server::{
@@ -33,6 +34,10 @@ enum Command {
     /// Needs about the database's size of free room, twice if temporary files are on the same disk. A running server gives room back by
     /// itself, little by little; this also has a database of an earlier version do so.
     Vacuum(DataArgs),
+    /// Print a link that logs one browser in, once and within 15 minutes.
+    Login(LoginArgs),
+    /// Create, list and revoke tokens.
+    Token(TokenArgs),
     /// The leash of one phase's command; the server starts it by itself.
     #[command(hide = true)]
     Supervise(supervisor::SuperviseArgs),
@@ -52,6 +57,8 @@ fn main() -> ExitCode {
         Command::Supervise(args) => supervisor::supervise(&args),
         Command::Work { pipeline, phase } => work(&pipeline, &phase),
         Command::Serve(args) => serve(*args),
+        Command::Login(args) => call(cli::login(&args)),
+        Command::Token(args) => call(cli::token(&args)),
         Command::Vacuum(args) => match vacuum(&args) {
             Ok(done) => {
                 println!("{done}");
@@ -66,6 +73,21 @@ fn work(pipeline: &str, phase: &str) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(codemod::work(pipeline, phase)),
         Err(error) => fail(&format!("cannot start: {error}")),
+    }
+}
+
+/// Carries a command out that asks a server, and prints what it says.
+fn call(command: impl Future<Output = Result<String, CallError>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}")),
+    };
+    match runtime.block_on(command) {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@ use leptos::server_fn::codec::GetUrl;
 
 #[cfg(feature = "ssr")]
 use crate::calls::server;
+use crate::keyed_client::KeyedClient;
 use crate::model::trigger::{DeliveryFilter, DeliveryPage, ScheduleList, TriggerNews};
 use crate::model::{Problem, Run};
 
@@ -43,7 +44,7 @@ pub async fn list_deliveries(
 ///
 /// # Errors
 /// There is no such schedule, the reason is too long, or the database is not available.
-#[server(prefix = "/fn", endpoint = "pause_schedules")]
+#[server(prefix = "/fn", endpoint = "pause_schedules", client = KeyedClient)]
 pub async fn pause_schedules(
     /// The pipeline's name; empty for all schedules.
     #[server(default)]
@@ -55,7 +56,7 @@ pub async fn pause_schedules(
     #[server(default)]
     reason: String,
 ) -> Result<(), Problem> {
-    let (service, by) = (server::service()?, server::operator());
+    let (service, by) = (server::service()?, server::actor()?);
     let paused = match pipeline.as_str() {
         "" => service.pause_schedules(&by, &reason).await.map(|_| ()),
         pipeline => service.pause_schedule(pipeline, &name, &by, &reason).await.map(|_| ()),
@@ -67,7 +68,7 @@ pub async fn pause_schedules(
 ///
 /// # Errors
 /// There is no such schedule, or the database is not available.
-#[server(prefix = "/fn", endpoint = "resume_schedules")]
+#[server(prefix = "/fn", endpoint = "resume_schedules", client = KeyedClient)]
 pub async fn resume_schedules(
     /// The pipeline's name; empty for all schedules.
     #[server(default)]
@@ -76,7 +77,7 @@ pub async fn resume_schedules(
     #[server(default)]
     name: String,
 ) -> Result<(), Problem> {
-    let (service, by) = (server::service()?, server::operator());
+    let (service, by) = (server::service()?, server::actor()?);
     let resumed = match pipeline.as_str() {
         "" => service.resume_schedules(&by).await.map(|_| ()),
         pipeline => service.resume_schedule(pipeline, &name, &by).await.map(|_| ()),
@@ -88,14 +89,14 @@ pub async fn resume_schedules(
 ///
 /// # Errors
 /// There is no such schedule, what it gives does not fit its pipeline, or the database is not available.
-#[server(prefix = "/fn", endpoint = "run_schedule")]
+#[server(prefix = "/fn", endpoint = "run_schedule", client = KeyedClient)]
 pub async fn run_schedule(
     /// The pipeline's name.
     pipeline: String,
     /// The schedule's name.
     name: String,
 ) -> Result<Run, Problem> {
-    let started = server::service()?.run_schedule(&pipeline, &name, &server::operator()).await;
+    let started = server::service()?.run_schedule(&pipeline, &name, &server::actor()?).await;
     let (run, _) = server::answer_action(started)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)

@@ -149,7 +149,8 @@ export class Server {
       Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
     );
     const { publicUrl } = this.#options;
-    if (this.#options.token !== undefined) env['RUNTRAIL_TOKEN'] = this.#options.token;
+    if (this.#options.token === undefined) env['RUNTRAIL_NO_TOKEN'] = '1';
+    else env['RUNTRAIL_TOKEN'] = this.#options.token;
     const child = spawn(
       BINARY,
       [

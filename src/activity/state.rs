@@ -84,6 +84,7 @@ impl RunState {
         }
         self.run.params.clone_from(&attempt.params);
         self.run.queued_at = attempt.queued_at;
+        self.run.origin.clone_from(&attempt.origin);
         let told = std::mem::take(&mut self.run.phases);
         let phases = attempt.phases.iter().map(|phase| {
             let told = told.iter().find(|told| told.name == phase.phase.name).cloned();

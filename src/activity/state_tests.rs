@@ -25,6 +25,7 @@ pub fn run() -> Run {
         error: None,
         approval: None,
         cancel: None,
+        origin: None,
         pin: Pin::default(),
     }
 }
@@ -223,6 +224,7 @@ fn an_attempt_may_have_other_phases_and_parameters_than_the_one_before() {
         first: 7,
         last: 20,
         phases: vec![now("lint", Completed, true), now("build", Completed, false), now("deploy", Completed, false)],
+        origin: None,
     };
     let mut frames = first_attempt();
     frames.push(status(7, 2, Status::Failed, Status::Pending));
@@ -277,7 +279,12 @@ fn an_error_says_more_than_the_status() {
 fn a_run_asks_until_it_is_answered_or_ends() {
     let asked = |seq, state| {
         let question = "Deploy?".to_owned();
-        frame(seq, 1, Some("test"), Body::Approval(Approval { question, state, by: None, exclude: Vec::new() }))
+        frame(
+            seq,
+            1,
+            Some("test"),
+            Body::Approval(Approval { question, state, by: None, exclude: Vec::new(), note: None }),
+        )
     };
     let waiting = [status(1, 1, Status::Pending, Status::Running), asked(2, ApprovalState::Waiting)];
     let mut state = fed(&waiting);

@@ -138,3 +138,8 @@ pub fn wants_notifications() -> bool {
 
 /// See `browser/notifications.rs`.
 pub fn want_notifications(_: bool) {}
+
+/// On the server there is none.
+pub const fn login_key() -> Option<String> {
+    None
+}

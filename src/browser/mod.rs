@@ -15,6 +15,8 @@ mod element;
 #[cfg(feature = "hydrate")]
 mod frames;
 #[cfg(feature = "hydrate")]
+mod key;
+#[cfg(feature = "hydrate")]
 mod listener;
 #[cfg(feature = "hydrate")]
 mod location;
@@ -42,6 +44,7 @@ pub use self::{
     clock::{now, steady, utc_offset},
     element::{Resized, has_selection, set_style, show_element},
     frames::{Answer, NoAnswer, fetch_frames},
+    key::login_key,
     listener::Listener,
     location::{hash, reload, root_data, set_hash, set_root_data},
     lock::{Lock, LockNews, has_locks, held_locks},

@@ -47,7 +47,7 @@ impl AutoFix {
             _ => Severity::Hint,
         };
         let text = |name: &str| Some(task.param(name).trim().to_owned()).filter(|text| !text.is_empty());
-        let check = text("check");
+        let check = text("check").map(super::checks::command);
         let dry_run = task.param("dry_run") == "true";
         Ok(Self {
             set: text("rules").unwrap_or_else(|| ALL.to_owned()),

@@ -3,6 +3,7 @@
 use super::LANGUAGES;
 use super::analysis::Severity;
 use super::autofix::{ALL, NONE, PROJECT};
+use super::checks::{self, NamedCheck};
 use super::linters::{self, Linter};
 use super::rules::PACKS;
 use crate::model::{Conditions, Gate, OutputMode, Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
@@ -18,17 +19,16 @@ const ASK: &str = "approval";
 
 /// All of them.
 pub fn pipelines() -> Vec<Pipeline> {
-    vec![autofix_with(&[]), refactor()]
+    vec![autofix_with(&[], &[]), refactor()]
 }
 
-/// The pipeline `autofix` that also takes what these linters find.
-pub fn autofix_with(linters: &[Linter]) -> Pipeline {
+/// The pipeline `autofix` that also takes what these linters find, and may be proved by these checks besides the server's.
+pub fn autofix_with(linters: &[Linter], checks: &[NamedCheck]) -> Pipeline {
     let sets = [ALL].into_iter().chain(PACKS.iter().map(|(name, _)| *name)).chain([PROJECT]);
     let sets = sets.chain((!linters.is_empty()).then_some(NONE)).map(str::to_owned);
     let severities = [Severity::Hint, Severity::Info, Severity::Warning, Severity::Error];
     let severities = severities.map(|severity| severity.as_str().to_owned()).to_vec();
     let rules = "Which rules are looked for: those of a language, the project's own, or all.";
-    let check = "A command that fails on bad code, such as cargo check. Patches that it fails with are left out.";
     let limit =
         "How long one try of the check may take, such as 90s, 15m or 2h. One that takes longer is ended and fails.";
     let text = |text: &str| Some(ParamValue::Text(text.to_owned()));
@@ -46,7 +46,7 @@ pub fn autofix_with(linters: &[Linter]) -> Pipeline {
                 default: text("info"),
                 ..choice("severity", "From severity", "Findings that are less severe are left out.")
             },
-            param("check", "Check", check, ParamKind::String),
+            checks::param(checks),
             Param {
                 default: text("1h"),
                 ..param("check_timeout", "Time limit of the check", limit, ParamKind::String)
@@ -59,7 +59,7 @@ pub fn autofix_with(linters: &[Linter]) -> Pipeline {
             include,
             exclude,
         ],
-        linters::given(linters),
+        format!("{}{}", linters::given(linters), checks::given(checks)),
     )
 }
 

@@ -17,6 +17,7 @@ mod autofix;
 mod builtin;
 mod check;
 mod checkout;
+pub mod checks;
 mod code;
 mod command;
 mod diff;
@@ -69,6 +70,7 @@ use crate::beneath::Folder;
 
 pub use builtin::autofix_with;
 pub use builtin::pipelines;
+pub use checks::{Checks, ChecksError, NamedCheck};
 pub use language::LANGUAGES;
 pub use linters::Linter;
 pub use notes::Notes;

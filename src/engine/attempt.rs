@@ -166,8 +166,13 @@ impl Worker {
         // Nobody would watch over them while nobody carries the run out.
         self.end_background().await?;
         let question = spec.asks();
-        let asked =
-            Approval { question: question.clone(), state: ApprovalState::Waiting, by: None, exclude: Vec::new() };
+        let asked = Approval {
+            question: question.clone(),
+            state: ApprovalState::Waiting,
+            by: None,
+            exclude: Vec::new(),
+            note: None,
+        };
         let mut write = self.write(Change::Ask { phase: Arc::clone(&phase), question });
         write.frames.push(NewFrame::now(Some(phase), &Body::Approval(asked)));
         self.shared.journal.write(write).await.map(drop)

@@ -28,7 +28,8 @@ use std::time::Duration;
 use crate::model::trigger::SkipKind;
 use crate::secrets::Patterns;
 use crate::store::{
-    Clearing, Committed, Created, Mark, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError, TriggerOp, Write,
+    AccessOp, Clearing, Committed, Created, Mark, NewAudit, NewRun, Op, Outcome, Pulse, RunKey, Store, StoreError,
+    TriggerOp, Write,
 };
 
 use changes::Changes;
@@ -181,8 +182,27 @@ impl Journal {
     /// # Errors
     /// [`WriteError::Refused`] if a mark is not where it was believed to be, [`WriteError::Store`], [`WriteError::Closed`].
     pub async fn trigger(&self, op: TriggerOp) -> Result<(), WriteError> {
-        match self.writer.carry_out(Op::Trigger(op)).await? {
+        self.trigger_by(op, None).await
+    }
+
+    /// The same for what somebody asks for, with its line of the audit log.
+    ///
+    /// # Errors
+    /// As [`Self::trigger`].
+    pub async fn trigger_by(&self, op: TriggerOp, note: Option<NewAudit>) -> Result<(), WriteError> {
+        match self.writer.carry_out(Op::Trigger(op, note)).await? {
             Outcome::Triggered | Outcome::Skipped(_) => Ok(()),
+            _ => Err(WriteError::Refused),
+        }
+    }
+
+    /// Writes who may use the server, and the line of the audit log that says so.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] as [`AccessOp`] says, [`WriteError::Store`], [`WriteError::Closed`].
+    pub async fn access(&self, op: AccessOp, note: Option<NewAudit>) -> Result<(), WriteError> {
+        match self.writer.carry_out(Op::Access(op, note)).await? {
+            Outcome::Triggered => Ok(()),
             _ => Err(WriteError::Refused),
         }
     }

@@ -30,9 +30,9 @@ pub(super) enum Need {
 
 fn need(op: &Op) -> Need {
     let write = match op {
-        Op::Trigger(TriggerOp::Pause(_) | TriggerOp::Resume(..)) => return Need::Urgent,
-        Op::Create(_) | Op::Mark(_) | Op::Trigger(_) => return Need::New,
-        Op::Clear(_) | Op::Probe => return Need::Urgent,
+        Op::Trigger(TriggerOp::Pause(_) | TriggerOp::Resume(..), _) => return Need::Urgent,
+        Op::Create(_) | Op::Mark(_) | Op::Trigger(..) => return Need::New,
+        Op::Clear(_) | Op::Probe | Op::Access(..) => return Need::Urgent,
         Op::Write(write) => write,
     };
     match &write.change {

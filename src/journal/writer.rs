@@ -140,7 +140,8 @@ impl WriterTask {
         match op {
             Op::Create(_) => 1024,
             Op::Mark(_) | Op::Probe => 256,
-            Op::Trigger(op) => op.size(),
+            Op::Trigger(op, _) => op.size(),
+            Op::Access(..) => 1024,
             Op::Write(write) => write.size(),
             // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction besides.
             Op::Clear(_) => self.group.size,
@@ -300,7 +301,10 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
                 Change::Delete { id } => Some(News::Deleted(run, id.clone())),
             }
         }
-        (Op::Create(_) | Op::Clear(_) | Op::Mark(_) | Op::Probe | Op::Trigger(_), Outcome::Committed(_))
+        (
+            Op::Create(_) | Op::Clear(_) | Op::Mark(_) | Op::Probe | Op::Trigger(..) | Op::Access(..),
+            Outcome::Committed(_),
+        )
         | (
             _,
             Outcome::KeyConflict

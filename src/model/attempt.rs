@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kinds::Outcome;
 use super::review::Tally;
-use super::{Params, Phase, Run, Status, Timestamp};
+use super::{Params, Phase, Run, RunOrigin, Status, Timestamp};
 
 /// One execution of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Attempt {
     pub last: u64,
     /// Its phases in order.
     pub phases: Vec<AttemptPhase>,
+    /// Who or what asked for it. Attempts of earlier versions have none.
+    #[serde(default)]
+    pub origin: Option<RunOrigin>,
 }
 
 /// A phase of an attempt.
@@ -99,6 +102,7 @@ impl Attempt {
             finished_at: self.finished_at,
             phases: self.phases.into_iter().map(|phase| phase.phase).collect(),
             error: self.error,
+            origin: self.origin,
             // Only the newest attempt of a run asks, and only as it stands now.
             approval: None,
             cancel: None,

@@ -242,6 +242,9 @@ pub struct Approval {
     /// The paths of the patches that whoever approved has left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Why, in the words of who answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// `error`: something went wrong in carrying out the run.

@@ -2,7 +2,9 @@
 //!
 //! Pure: knows neither tokio nor wasm nor SQL nor HTTP, and nothing else of this crate. Server and browser share it.
 
+pub mod access;
 pub mod attempt;
+pub mod audit;
 pub mod base;
 pub mod compare;
 pub mod condition;
@@ -10,9 +12,11 @@ pub mod cursor;
 pub mod form;
 pub mod frame;
 pub mod hook;
+pub mod identity;
 pub mod kinds;
 pub mod limits;
 pub mod notify;
+pub mod origin;
 pub mod outage;
 pub mod param;
 pub mod pipeline;
@@ -35,8 +39,10 @@ pub use cursor::{Cursor, CursorError};
 pub use form::Filled;
 pub use frame::{Body, Frame, Record};
 pub use hook::Hook;
+pub use identity::{Me, Role, Via};
 pub use kinds::{Log, LogStream, PhaseState};
 pub use notify::Notify;
+pub use origin::{OriginKind, RunOrigin};
 pub use outage::{DatabaseHealth, Outage, OutageKind};
 pub use param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
 pub use pipeline::{Conditions, Gate, Offer, OutputMode, PhaseSpec, Pipeline, PipelineFault};

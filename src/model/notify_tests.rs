@@ -27,6 +27,7 @@ fn run(status: Status) -> Run {
         error: None,
         approval: None,
         cancel: None,
+        origin: None,
         pin: Pin::default(),
     }
 }

@@ -211,7 +211,11 @@ impl Param {
     }
 
     fn not_a_choice(&self) -> ParamError {
-        let message = format!("{} must be one of {}.", self.label(), self.choices.join(", "));
+        let message = match self.choices.as_slice() {
+            // Then the help says why.
+            [] => format!("{} has no choices. {}", self.label(), self.help),
+            choices => format!("{} must be one of {}.", self.label(), choices.join(", ")),
+        };
         ParamError::new(&self.name, "not_a_choice", message)
     }
 }

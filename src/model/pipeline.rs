@@ -143,9 +143,29 @@ pub struct PhaseSpec {
     /// What that person is asked; a usual question if empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub question: String,
+    /// Who may answer.
+    #[serde(default, skip_serializing_if = "Approvers::is_default")]
+    pub approvers: Approvers,
     /// Which of the pipeline's secrets its command is given; all of them if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<String>>,
+}
+
+/// Who may answer the question before a phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approvers {
+    /// Everybody with the role.
+    #[default]
+    Anyone,
+    /// Everybody with the role but who asked for the attempt.
+    Other,
+}
+
+impl Approvers {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How the two outputs of a phase's command are read.

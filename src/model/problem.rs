@@ -66,6 +66,18 @@ pub enum Code {
     ForeignOrigin,
     /// A token is needed, and none or a wrong one was given.
     Unauthorized,
+    /// The role of whoever asks does not allow it.
+    Forbidden,
+    /// Only a person who has logged in may do that.
+    PersonRequired,
+    /// Somebody else than who asked for the attempt must answer.
+    SecondPersonRequired,
+    /// The request carries a login's cookie, but not the value that its pages send with changes.
+    SessionKeyMissing,
+    /// There is no such token or session.
+    AccessNotFound,
+    /// A token of this name is there already.
+    NameTaken,
     /// Too many wrong tokens came from this address; this one was not looked at.
     TooManyAttempts,
     /// The database did not answer in time, or is busy.
@@ -88,11 +100,16 @@ impl Code {
         match self {
             Self::BadRequest | Self::InvalidBody | Self::BadCursor => 400,
             Self::Unauthorized | Self::BadSignature => 401,
-            Self::ForeignOrigin => 403,
+            Self::ForeignOrigin
+            | Self::Forbidden
+            | Self::PersonRequired
+            | Self::SecondPersonRequired
+            | Self::SessionKeyMissing => 403,
             Self::RunNotFound
             | Self::PipelineNotFound
             | Self::ScheduleNotFound
             | Self::HookNotFound
+            | Self::AccessNotFound
             | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
@@ -102,6 +119,7 @@ impl Code {
             | Self::NotWaiting
             | Self::NothingFailed
             | Self::GroupBusy
+            | Self::NameTaken
             | Self::RunPinned
             | Self::IdempotencyConflict => 409,
             Self::RunDeleted => 410,
@@ -153,6 +171,12 @@ impl Code {
             Self::WrongHost => "This server does not serve that host",
             Self::ForeignOrigin => "Refused: the request comes from another site",
             Self::Unauthorized => "A token is needed",
+            Self::Forbidden => "Your role does not allow that",
+            Self::PersonRequired => "A person must do that",
+            Self::SecondPersonRequired => "Somebody else must answer",
+            Self::SessionKeyMissing => "The request is not from a page of this login",
+            Self::AccessNotFound => "No such token or session",
+            Self::NameTaken => "The name is taken",
             Self::TooManyAttempts => "Too many wrong tokens",
             Self::DatabaseUnavailable => "The database is not available",
             Self::DiskFull => "The disk is full",

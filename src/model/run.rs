@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::AttemptMark;
 use super::review::Tally;
-use super::{Frame, Params, PhaseState, Status, Timestamp};
+use super::{Frame, Params, PhaseState, RunOrigin, Status, Timestamp};
 
 /// A run's id: a UUIDv7 in its usual text form, lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,6 +121,9 @@ pub struct Run {
     /// The request for its end, from when somebody asks until it has ended.
     #[serde(default)]
     pub cancel: Option<Cancel>,
+    /// Who or what asked for the current attempt. Runs of earlier versions have none.
+    #[serde(default)]
+    pub origin: Option<RunOrigin>,
     /// Whether it stays whatever the rules of retention say: `pinned` and `pins` in JSON.
     #[serde(flatten)]
     pub pin: Pin,
@@ -197,6 +200,9 @@ pub struct Answer {
     /// The paths of the patches that are left out.
     #[serde(default)]
     pub exclude: Vec<String>,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl Run {

@@ -15,7 +15,7 @@ use super::phase::{RawPhase, check_timeout};
 use super::retention::{RawRetention, check_retention};
 use super::schedule::RawSchedule;
 use super::secrets::{self, RawSecrets};
-use crate::codemod::{self, Linter};
+use crate::codemod::{self, Linter, NamedCheck};
 use crate::model::kinds::FixSafety;
 use crate::model::limits::Limits;
 use crate::model::param::PROJECT;
@@ -105,6 +105,7 @@ struct RawPipeline {
     params: Vec<Spanned<RawParam>>,
     phases: Option<Spanned<Vec<Spanned<RawPhase>>>>,
     linters: Option<Spanned<Vec<Spanned<RawLinter>>>>,
+    checks: Option<Spanned<Vec<Spanned<RawCheck>>>>,
     retention: Option<Spanned<RawRetention>>,
     #[serde(default)]
     limits: RawLimits,
@@ -126,6 +127,14 @@ struct RawLinter {
     timeout: Option<Spanned<Value>>,
     #[serde(default)]
     fixes: FixSafety,
+}
+
+/// A command that fails on bad code.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCheck {
+    name: Spanned<String>,
+    run: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -178,7 +187,8 @@ impl RawPipeline {
         let notify = check_receivers(self.notify)?;
         let secrets = secrets::check(self.secrets)?;
         if let Some(base) = self.extends {
-            let parts = Extension { params: self.params, phases: self.phases, linters: self.linters };
+            let parts =
+                Extension { params: self.params, phases: self.phases, linters: self.linters, checks: self.checks };
             let base = parts.extend(&base)?;
             let concurrency = self.concurrency.map(|raw| concurrency::check(raw, &base.params)).transpose()?;
             let limits = check_limits(self.limits, Limits::built_in())?;
@@ -198,6 +208,9 @@ impl RawPipeline {
         }
         if let Some(linters) = self.linters {
             return refuse(&linters, "Only a pipeline with `extends = \"autofix\"` has `linters`.");
+        }
+        if let Some(checks) = self.checks {
+            return refuse(&checks, "Only a pipeline with `extends = \"autofix\"` has `checks`.");
         }
 
         let mut seen = HashSet::new();
@@ -249,6 +262,7 @@ struct Extension {
     params: Vec<Spanned<RawParam>>,
     phases: Option<Spanned<Vec<Spanned<RawPhase>>>>,
     linters: Option<Spanned<Vec<Spanned<RawLinter>>>>,
+    checks: Option<Spanned<Vec<Spanned<RawCheck>>>>,
 }
 
 impl Extension {
@@ -262,28 +276,50 @@ impl Extension {
         if let Some(phases) = self.phases {
             return refuse(&phases, format!("The phases are those of `{EXTENSIBLE}`; there are no others."));
         }
-        let Some(linters) = self.linters.filter(|linters| !linters.get_ref().is_empty()) else {
+        let linters = self.linters.map(Spanned::into_inner).unwrap_or_default();
+        let checks = self.checks.map(Spanned::into_inner).unwrap_or_default();
+        if linters.is_empty() && checks.is_empty() {
             return refuse(
                 base,
-                format!("A pipeline that extends `{EXTENSIBLE}` names `[[linters]]`; there are none."),
+                format!("A pipeline that extends `{EXTENSIBLE}` names `[[linters]]` or `[[checks]]`; there are none."),
             );
-        };
-        let place = linters.span();
+        }
+        let mut named: Vec<NamedCheck> = Vec::new();
+        for check in checks {
+            let check = check.into_inner();
+            if named.iter().any(|other| other.name == *check.name.get_ref()) {
+                return refuse(&check.name, format!("The check `{}` is there twice.", check.name.get_ref()));
+            }
+            named.push(check.check()?);
+        }
         let mut checked: Vec<Linter> = Vec::new();
-        for linter in linters.into_inner() {
+        for linter in linters {
             let linter = linter.into_inner();
             if checked.iter().any(|other| other.name == *linter.name.get_ref()) {
                 return refuse(&linter.name, format!("The linter `{}` is there twice.", linter.name.get_ref()));
             }
             checked.push(linter.check()?);
         }
-        let extended = codemod::autofix_with(&checked);
+        let extended = codemod::autofix_with(&checked, &named);
         if extended.phases.iter().any(|phase| phase.run.len() > LONGEST_RUN) {
             let reason =
-                "The linters are longer than the 128 KiB a shell can be given. Put them into scripts.".to_owned();
-            return Err(Refusal { at: place.start, reason });
+                "The linters and checks are longer than the 128 KiB a shell can be given. Put them into scripts.";
+            return refuse(base, reason);
         }
         Ok(extended)
+    }
+}
+
+impl RawCheck {
+    fn check(self) -> Result<NamedCheck, Refusal> {
+        let Self { name, run } = self;
+        if !codemod::checks::is_name(name.get_ref()) {
+            return refuse(&name, "A check's name is made of a to z, 0 to 9, `-` and `_`, and is not empty.");
+        }
+        if run.get_ref().trim().is_empty() || run.get_ref().contains('\0') {
+            return refuse(&run, "`run` is the check's command: it is neither blank nor has a NUL character.");
+        }
+        Ok(NamedCheck { name: name.into_inner(), run: run.into_inner() })
     }
 }
 

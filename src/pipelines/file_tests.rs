@@ -163,7 +163,7 @@ fn extended(lines: &str) -> String {
 
 #[test]
 fn a_file_may_give_autofix_linters() {
-    let base = codemod::autofix_with(&[]);
+    let base = codemod::autofix_with(&[], &[]);
     let text = extended("timeout = '90s'\n").replace("'p'\n", "'p'\ntitle = 'Python'\n");
     let pipeline = read(&text).unwrap();
     assert_eq!((pipeline.name.as_str(), pipeline.title.as_str()), ("p", "Python"));

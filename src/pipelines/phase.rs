@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
+use crate::model::pipeline::Approvers;
 use crate::model::plan::{Condition, Retries};
 use crate::model::{Conditions, Gate, OutputMode, Param, ParamKind, PhaseSpec};
 
@@ -39,6 +40,7 @@ pub(super) struct RawPhase {
     background: bool,
     approval: Option<Spanned<Gate>>,
     question: Option<Spanned<String>>,
+    approvers: Option<Spanned<Approvers>>,
     /// Checked with the pipeline's, see `secrets.rs`.
     pub(super) secrets: Option<Spanned<Vec<Spanned<String>>>>,
 }
@@ -80,6 +82,9 @@ impl RawPhase {
             None => Gate::default(),
             Some(gate) => check_gate(gate, params)?,
         };
+        if let Some(approvers) = self.approvers.as_ref().filter(|_| approval == Gate::Fixed(false)) {
+            return refuse(approvers, "Only a phase with `approval` has `approvers`.");
+        }
         match &self.question {
             Some(question) if approval == Gate::Fixed(false) => {
                 return refuse(question, "Only a phase with `approval` has a `question`.");
@@ -105,6 +110,7 @@ impl RawPhase {
             approval,
             secrets: None,
             question: self.question.map(Spanned::into_inner).unwrap_or_default(),
+            approvers: self.approvers.map(Spanned::into_inner).unwrap_or_default(),
             name: self.name.into_inner(),
             run: self.run.into_inner(),
         })

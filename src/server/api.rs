@@ -12,19 +12,18 @@ use serde::Deserialize;
 
 use super::App;
 use super::body::read_json;
+use crate::access::Granted;
 use crate::model::Given;
 use crate::model::attempt::AttemptPage;
 use crate::model::compare::Comparison;
 use crate::model::queue::Queue;
-use crate::model::{self, Code, DatabaseUse, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
-use crate::service::{Asked, Begin, Kill};
+use crate::model::{Code, DatabaseUse, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
+use crate::service::{Actor, Asked, Begin, Kill, Reply};
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
 
 pub(super) type Answer<T> = Result<T, Problem>;
-/// Who is at the other end.
-pub(super) type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
 pub(super) type QueryMap = Result<Query<HashMap<String, String>>, axum::extract::rejection::QueryRejection>;
 
 /// The run's id in an address, whatever it looks like.
@@ -38,6 +37,21 @@ impl<S: Send + Sync> FromRequestParts<S> for RunPath {
             .await
             .map_err(|_| Problem::new(Code::RunNotFound, "There is no such run: its id is not UTF-8."))?;
         Ok(Self(id))
+    }
+}
+
+/// Who makes a request through the API.
+pub struct Caller(pub Actor);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Answer<Self> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+        // Every request passes the guard first.
+        let granted = parts.extensions.get::<Granted>();
+        let granted = granted.ok_or_else(|| Problem::new(Code::Internal, "The request came past the guard."))?;
+        Ok(Self(granted.actor("the API", peer)))
     }
 }
 
@@ -73,7 +87,12 @@ pub async fn queue(State(app): State<App>) -> Answer<Json<Queue>> {
 }
 
 /// `POST /api/v1/runs`
-pub async fn start(State(app): State<App>, headers: HeaderMap, request: Request) -> Answer<Response> {
+pub async fn start(
+    State(app): State<App>,
+    Caller(by): Caller,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer<Response> {
     let key = match headers.get("idempotency-key").map(|key| key.to_str()) {
         None => None,
         Some(Ok(key)) => Some(key),
@@ -81,7 +100,7 @@ pub async fn start(State(app): State<App>, headers: HeaderMap, request: Request)
     };
     let nothing = || Problem::new(Code::InvalidBody, "The body is empty; give {\"pipeline\": …, \"params\": {…}}.");
     let StartBody { pipeline, params, priority } = read_json(request).await?.ok_or_else(nothing)?;
-    let (run, new) = app.service.start(&pipeline, params, priority, key).await?;
+    let (run, new) = app.service.start(&pipeline, params, priority, key, &by).await?;
     let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, location, Json(run)).into_response())
@@ -120,16 +139,19 @@ pub async fn compare(State(app): State<App>, RunPath(id): RunPath, query: QueryM
 }
 
 /// `POST /api/v1/runs/{id}/rerun`
-pub async fn rerun(State(app): State<App>, RunPath(id): RunPath, peer: Peer, request: Request) -> Answer<Response> {
+pub async fn rerun(
+    State(app): State<App>,
+    RunPath(id): RunPath,
+    Caller(by): Caller,
+    request: Request,
+) -> Answer<Response> {
     let RerunBody { from, params, secrets } = read_json(request).await?.unwrap_or_default();
-    let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
     let run = app.service.rerun(&id, from, Asked { params, secrets, seen: None }, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 
 /// `POST /api/v1/runs/{id}/cancel`
-pub async fn cancel(State(app): State<App>, RunPath(id): RunPath, peer: Peer) -> Answer<Response> {
-    let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
+pub async fn cancel(State(app): State<App>, RunPath(id): RunPath, Caller(by): Caller) -> Answer<Response> {
     let run = app.service.cancel(&id, &by, Kill::IfAskedBefore).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
@@ -142,49 +164,50 @@ struct AnswerBody {
     exclude: Vec<String>,
     /// The seq of the question that is answered: `approval.seq` of the run.
     seq: Option<u64>,
+    /// Why, in the words of who answers.
+    note: Option<String>,
 }
 
 /// `POST /api/v1/runs/{id}/approve`
-pub async fn approve(app: State<App>, id: RunPath, peer: Peer, request: Request) -> Answer<Response> {
-    answer(app, id, peer, request, true).await
+pub async fn approve(app: State<App>, id: RunPath, by: Caller, request: Request) -> Answer<Response> {
+    answer(app, id, by, request, true).await
 }
 
 /// `POST /api/v1/runs/{id}/reject`
-pub async fn reject(app: State<App>, id: RunPath, peer: Peer, request: Request) -> Answer<Response> {
-    answer(app, id, peer, request, false).await
+pub async fn reject(app: State<App>, id: RunPath, by: Caller, request: Request) -> Answer<Response> {
+    answer(app, id, by, request, false).await
 }
 
 async fn answer(
     State(app): State<App>,
     RunPath(id): RunPath,
-    peer: Peer,
+    Caller(by): Caller,
     request: Request,
     approved: bool,
 ) -> Answer<Response> {
-    let AnswerBody { exclude, seq } = read_json(request).await?.unwrap_or_default();
+    let AnswerBody { exclude, seq, note } = read_json(request).await?.unwrap_or_default();
     if !approved && !exclude.is_empty() {
         let detail = "Nothing is applied after a rejection, so there is nothing to `exclude`.";
         return Err(Problem::new(Code::BadRequest, detail));
     }
-    let by = super::actor("the API", peer.map(|peer| peer.0.0.ip()));
-    let run = app.service.answer(&id, seq, model::Answer { approved, by, exclude }).await?;
+    let run = app.service.answer(&id, seq, Reply { approved, exclude, note }, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 
 /// `DELETE /api/v1/runs/{id}`
-pub async fn delete(State(app): State<App>, RunPath(id): RunPath) -> Answer<StatusCode> {
-    app.service.delete(&id).await?;
+pub async fn delete(State(app): State<App>, RunPath(id): RunPath, Caller(by): Caller) -> Answer<StatusCode> {
+    app.service.delete(&id, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `POST /api/v1/runs/{id}/pin`
-pub async fn pin(State(app): State<App>, RunPath(id): RunPath) -> Answer<Json<Run>> {
-    app.service.pin(&id, true).await.map(Json)
+pub async fn pin(State(app): State<App>, RunPath(id): RunPath, Caller(by): Caller) -> Answer<Json<Run>> {
+    app.service.pin(&id, true, &by).await.map(Json)
 }
 
 /// `POST /api/v1/runs/{id}/unpin`
-pub async fn unpin(State(app): State<App>, RunPath(id): RunPath) -> Answer<Json<Run>> {
-    app.service.pin(&id, false).await.map(Json)
+pub async fn unpin(State(app): State<App>, RunPath(id): RunPath, Caller(by): Caller) -> Answer<Json<Run>> {
+    app.service.pin(&id, false, &by).await.map(Json)
 }
 
 /// `GET /api/v1/database`

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 use super::connections::ConnectionLimits;
-use super::guard::Authority;
+use super::guard::{Authority, Proxies, UserRole};
 use super::limits;
 use super::security_txt::contact;
 use crate::model::notify::check_address;
@@ -32,7 +33,7 @@ pub struct DataArgs {
 /// Serve the dashboard and carry out runs.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
-    /// Address to listen on; port 0 picks a free one. Other than loopback needs --token.
+    /// Address to listen on; port 0 picks a free one. Other than loopback needs --token-file or --token.
     #[arg(long, env = "RUNTRAIL_ADDR", default_value = "127.0.0.1:3000")]
     pub addr: SocketAddr,
 
@@ -96,9 +97,48 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_DURABILITY", default_value = "full")]
     pub durability: Durability,
 
-    /// Secret that clients must show; without it only loopback is served.
+    /// Secret that clients must show; better --token-file, since others see a command line. Without either, the server makes a token
+    /// at its first start, keeps it in the data folder, and serves loopback only.
     #[arg(long, env = "RUNTRAIL_TOKEN", value_name = "SECRET", hide_env_values = true)]
     pub token: Option<String>,
+
+    /// File with the secret that clients must show. Only its owner may be able to read it.
+    #[arg(long, env = "RUNTRAIL_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
+    pub token_file: Option<PathBuf>,
+
+    /// Ask nobody for a token: every program and every account of this machine may do everything. Serves loopback only.
+    #[arg(long, env = "RUNTRAIL_NO_TOKEN", value_parser = FalseyValueParser::new(), conflicts_with_all = ["token", "token_file"])]
+    pub no_token: bool,
+
+    /// Network of proxies whose X-Forwarded-For is believed, such as 127.0.0.1 or 10.0.0.0/24; repeat it, or separate by commas.
+    #[arg(long, env = "RUNTRAIL_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxy: Vec<ipnet::IpNet>,
+
+    /// Header in which a trusted proxy names the user who has logged in there, such as X-Forwarded-User.
+    #[arg(long, env = "RUNTRAIL_USER_HEADER", value_name = "HEADER", requires = "trusted_proxy")]
+    pub user_header: Option<axum::http::HeaderName>,
+
+    /// Role of a user of --user-header, as USER=ROLE; the user * is everybody else. Repeat it, or separate by commas.
+    #[arg(
+        long,
+        env = "RUNTRAIL_USER_ROLE",
+        value_name = "USER=ROLE",
+        value_delimiter = ',',
+        default_value = "*=viewer"
+    )]
+    pub user_role: Vec<UserRole>,
+
+    /// File of the checks that AutoFix runs may choose from: [[checks]] with name and run.
+    #[arg(long, env = "RUNTRAIL_CHECKS_FILE", value_name = "FILE")]
+    pub checks_file: Option<PathBuf>,
+
+    /// Let AutoFix runs give any command as their check: whoever may start a run may then run anything. So it is with --no-token.
+    #[arg(long, env = "RUNTRAIL_FREE_CHECKS", value_parser = FalseyValueParser::new())]
+    pub free_checks: bool,
+
+    /// File that each line of the audit log is written to, as JSON.
+    #[arg(long, env = "RUNTRAIL_AUDIT_LOG", value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
 
     /// Address that people reach the server at, such as https://ci.example, or https://ci.example/rt behind a proxy that serves it
     /// below a path. Notifications link to it, and its host is allowed.
@@ -110,7 +150,7 @@ pub struct ServeArgs {
     pub allow_egress: Vec<Network>,
 
     /// Send no notifications at all.
-    #[arg(long, env = "RUNTRAIL_DENY_EGRESS", conflicts_with = "allow_egress")]
+    #[arg(long, env = "RUNTRAIL_DENY_EGRESS", value_parser = FalseyValueParser::new(), conflicts_with = "allow_egress")]
     pub deny_egress: bool,
 
     /// Proxy for notifications. HTTP_PROXY and HTTPS_PROXY are for commands and not used by the server itself.
@@ -150,6 +190,15 @@ impl ServeArgs {
         !self.addr.ip().to_canonical().is_loopback() || names.into_iter().any(|name| !is_loopback(&name))
     }
 
+    /// The proxies that are trusted.
+    pub(super) fn proxies(&self) -> Proxies {
+        Proxies {
+            networks: self.trusted_proxy.clone(),
+            user_header: self.user_header.clone(),
+            roles: self.user_role.clone(),
+        }
+    }
+
     /// Where notifications may go.
     pub(super) fn egress(&self) -> Egress {
         let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -182,6 +231,12 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// Whether a host, perhaps with a port, is this machine's alone.
 fn is_loopback(host: &str) -> bool {
     Authority::parse(host).is_some_and(|authority| authority.name.is_loopback())
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<ipnet::IpNet, String> {
+    let net = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from));
+    net.map_err(|_| "must be an address such as 127.0.0.1, or a network such as 10.0.0.0/24".to_owned())
 }
 
 /// The address of a proxy.

@@ -155,7 +155,7 @@ impl<'a> Call<'a> {
     /// Lets a right signature pass; says of a wrong one that it is, later each time, as of wrong tokens.
     async fn refuse(&self, right: bool) -> Result<(), Response> {
         let (client, name) = (self.client, self.name);
-        match self.app.hooks.slowdown.judge(client, right, Instant::now()) {
+        match self.app.hooks.slowdown.judge(client, right, false, Instant::now()) {
             Verdict::Right => Ok(()),
             Verdict::Wrong(wait) => {
                 tracing::warn!(%client, pipeline = name, "a call of a hook with a wrong signature or none");

@@ -3,6 +3,7 @@
 //! [`router`] puts the parts together and [`connections`] serves it; [`api`] is the JSON API, [`stream`] tells live journals,
 //! [`pages`] is the dashboard, [`guard`] decides who may come in. None of them starts work: they ask the service.
 
+mod access_api;
 mod api;
 mod assets;
 mod body;
@@ -26,7 +27,7 @@ pub mod vacuum;
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{self, Access, AuditFile};
 use crate::base;
 use crate::codemod;
 use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
@@ -46,6 +48,7 @@ use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
 use crate::service::{ScheduleTask, Service};
 use crate::store::{SqliteStore, Store};
+pub use access_api::lasts_ms;
 use config::ServeArgs;
 pub use router::addresses;
 
@@ -65,9 +68,21 @@ const DATABASE: &str = "runtrail.db";
 /// Why the server did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// See [`guard`].
+    /// The address must not be served like this.
     #[error(transparent)]
-    Guard(#[from] guard::GuardError),
+    Bind(#[from] guard::bind::BindError),
+    /// An `--allow-host` is no host.
+    #[error(transparent)]
+    Host(#[from] guard::BadHost),
+    /// There is no token.
+    #[error(transparent)]
+    Token(#[from] access::TokenFileError),
+    /// The file of checks cannot be used.
+    #[error(transparent)]
+    Checks(#[from] codemod::ChecksError),
+    /// The audit log cannot be written.
+    #[error(transparent)]
+    Audit(#[from] access::AuditFileError),
     /// See [`BasePath`].
     #[error("cannot serve below --public-url: {0}")]
     BasePath(#[from] BasePathError),
@@ -138,14 +153,10 @@ pub struct App {
     pub deliveries: Arc<Counts>,
     /// The connections there are.
     pub connections: Arc<connections::Register>,
-}
-
-/// Who asks, as the journal names it.
-pub fn actor(through: &str, peer: Option<IpAddr>) -> String {
-    match peer {
-        Some(peer) => format!("the operator at {peer}, through {through}"),
-        None => format!("the operator, through {through}"),
-    }
+    /// Who may use the server; everybody if `None`.
+    pub access: Option<Access>,
+    /// The address of the login page.
+    pub login_url: Arc<str>,
 }
 
 /// Serves until SIGTERM or Ctrl-C, then ends in order: streams at once, runs within the grace time.
@@ -153,12 +164,18 @@ pub fn actor(through: &str, peer: Option<IpAddr>) -> String {
 /// # Errors
 /// [`StartError`]: it did not start.
 pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
-    guard::bind::check(args.addr, args.token.as_deref()).map_err(guard::GuardError::from)?;
+    let given = match &args.token_file {
+        Some(file) => Some(access::read_token_file(file)?),
+        None => args.token.clone(),
+    };
+    guard::bind::check(args.addr, args.is_exposed(), given.as_deref())?;
     let umask = modes::restrict_umask();
     let data_dir = data_dir(args.data.data_dir.as_deref())?;
     let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
     // As long as it serves: what is in the folder besides the database has one server, too.
     let _lock = lock(&data_dir)?;
+    let named = args.checks_file.as_deref().map(codemod::checks::read).transpose()?.unwrap_or_default();
+    codemod::checks::set(codemod::Checks { named, free: args.free_checks || args.no_token });
     let catalog = Catalog::open(args.pipelines.clone())?.with_built_in(codemod::pipelines());
     let projects = Arc::new(Projects::open(&args.projects)?);
     let program = own_program().map_err(StartError::OwnFile)?;
@@ -195,11 +212,24 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let retention = RetentionTask::new(Arc::clone(&store), journal.clone(), catalog.clone(), retention, stop.clone());
     tokio::spawn(retention.run());
 
+    let journal = journal.with_patience(REQUEST_PATIENCE);
+    let is_own_token = given.is_none();
+    let (access, is_strong) = match token(given, args.no_token, &data_dir)? {
+        None => (None, true),
+        Some(token) => {
+            let access = Access::new(&token, Arc::clone(&store) as _, Arc::new(journal.clone()), &stop);
+            tokio::spawn(access.clone().watch(stop.clone()));
+            (Some(access), guard::bind::is_strong(&token))
+        }
+    };
+    if let Some(file) = &args.audit_log {
+        tokio::spawn(AuditFile::open(file, Arc::clone(&store) as _)?.run(stop.clone()));
+    }
     let register = Arc::new(connections::Register::new(args.connections()));
     let app = App {
         service: Service {
             store,
-            journal: journal.with_patience(REQUEST_PATIENCE),
+            journal,
             engine,
             catalog,
             projects,
@@ -214,6 +244,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         hooks: Arc::default(),
         deliveries,
         connections: Arc::clone(&register),
+        access: access.clone(),
+        login_url: format!("{}/login", args.public_url.clone().unwrap_or_else(|| format!("http://{addr}"))).into(),
     };
     let secrets = app.service.clone();
     let schedules = ScheduleTask::new(app.service.clone(), stop.clone());
@@ -221,11 +253,15 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     base::set(public.map(BasePath::of_url).transpose()?.unwrap_or_default());
     let guard = guard::GuardConfig {
         addr,
-        allow_hosts: args.allow_host.into_iter().chain(public.map(config::host_of)).collect(),
-        token: args.token,
+        allow_hosts: args.allow_host.iter().cloned().chain(public.map(config::host_of)).collect(),
+        access: access.clone(),
+        is_strong,
+        proxies: args.proxies(),
+        stop: stop.clone(),
         secure: public.is_some_and(|url| url.starts_with("https://")),
     };
-    let security_txt = security_txt::routes(args.security_contact, args.public_url.clone());
+    let security_txt = security_txt::routes(args.security_contact.clone(), args.public_url.clone());
+    let login_url = Arc::clone(&app.login_url);
     let router = router::router(app, addr).merge(security_txt);
     let router = guard::protect(router, Arc::new(guard::Guard::new(guard)?));
     let router = mount::below(base::current(), router);
@@ -236,6 +272,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
 
     // The one line a script may wait for. A closed standard output is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "Runtrail serves http://{addr}");
+    if let Some(access) = access.filter(|_| is_own_token) {
+        tokio::spawn(print_login_link(access, login_url));
+    }
     let served = tokio::spawn(connections::serve(listener, router, register, stop.clone()));
     stop_signal().await;
     tracing::info!("stopping: streams end now, runs within the grace time");
@@ -247,6 +286,34 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         () = tokio::time::sleep(args.grace + CLOSE) => {}
     }
     Ok(())
+}
+
+/// The server's own token: what the operator gave, or else the one in the data folder. `None` if nobody is asked for one.
+fn token(given: Option<String>, no_token: bool, data_dir: &std::path::Path) -> Result<Option<String>, StartError> {
+    let token = match given {
+        Some(token) => token.trim().to_owned(),
+        None if no_token => {
+            tracing::warn!(
+                "--no-token: every program and every account of this machine may run commands as this user, and approve"
+            );
+            return Ok(None);
+        }
+        None => access::read_or_create_token(data_dir)?,
+    };
+    if !guard::bind::is_strong(&token) {
+        tracing::warn!("the token is short and can be guessed; a better one: `openssl rand -hex 16`");
+    }
+    Ok(Some(token))
+}
+
+/// Prints a link that logs one browser in: who reads the terminal, or the service's log, may use the server anyway.
+async fn print_login_link(access: Access, login_url: Arc<str>) {
+    match access.create_code(None).await {
+        Ok((code, _)) => {
+            let _ = writeln!(std::io::stdout(), "Log in, once and within 15 minutes: {login_url}#{code}");
+        }
+        Err(problem) => tracing::error!(%problem, "there is no login link; `runtrail login` makes one"),
+    }
 }
 
 fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {

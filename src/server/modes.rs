@@ -10,6 +10,9 @@ use rustix::fs::Mode;
 /// What the server itself puts into its data folder, by the beginning of the names.
 const OWN: [&str; 5] = ["runtrail.db", "server.lock", "scratch", "workspaces", "attempts"];
 
+/// The same, by the whole name: others may have a name that begins so.
+const OWN_FILES: [&str; 2] = ["token", "token.new"];
+
 /// Keeps new files from everybody else. Returns the umask that was set before, which commands get.
 pub fn restrict_umask() -> u32 {
     rustix::process::umask(Mode::RWXG | Mode::RWXO).as_raw_mode()
@@ -25,7 +28,8 @@ pub fn tighten(folder: &Path) -> io::Result<()> {
     for entry in read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        if !OWN.iter().any(|own| name.as_encoded_bytes().starts_with(own.as_bytes())) {
+        let is_ours = OWN.iter().any(|own| name.as_encoded_bytes().starts_with(own.as_bytes()));
+        if !is_ours && !OWN_FILES.iter().any(|own| name == *own) {
             is_own = false;
         } else if !entry.file_type()?.is_symlink() {
             restrict(&entry.path())?;

@@ -27,6 +27,9 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
     let page = PageSettings { poll_ms: millis(app.poll_interval), heartbeat_ms: millis(app.heartbeat) };
     let context = move || {
         provide_context(app.service.clone());
+        if let Some(access) = &app.access {
+            provide_context(access.clone());
+        }
         // As the browser has it: the pages' router is told of the base path.
         let mut is_call = false;
         if let Some(request) = use_context::<Parts>() {

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Redirect};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{App, api, assets, health, hooks, pages, stream, triggers};
+use super::{App, access_api, api, assets, health, hooks, pages, stream, triggers};
 use crate::model::{Code, Problem};
 
 /// Where the JSON API is.
@@ -54,6 +54,13 @@ fn api() -> Routes {
         .route("/schedules/{pipeline}/{name}/pause", post(triggers::pause))
         .route("/schedules/{pipeline}/{name}/resume", post(triggers::resume))
         .route("/schedules/{pipeline}/{name}/run", post(triggers::run))
+        .route("/me", get(access_api::me))
+        .route("/audit", get(access_api::audit))
+        .route("/tokens", get(access_api::tokens).post(access_api::create_token))
+        .route("/tokens/{token}", delete(access_api::revoke_token))
+        .route("/sessions", get(access_api::sessions))
+        .route("/sessions/{id}", delete(access_api::end_session))
+        .route("/login-links", post(access_api::login_link))
 }
 
 /// What is neither that nor a page.
@@ -80,7 +87,7 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
 /// The paths of everything the server answers, the guard's own included; `{name}` stands for any part.
 pub fn addresses() -> Vec<String> {
     let api = api().paths.into_iter().map(|path| format!("{API}{path}"));
-    let others = others().paths.into_iter().chain(["/login", "/logout"]).map(str::to_owned);
+    let others = others().paths.into_iter().chain(["/login", "/login.js", "/logout"]).map(str::to_owned);
     api.chain(others).chain(pages::addresses()).collect()
 }
 

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::App;
-use super::api::{Answer, Peer, QueryMap, read_limit, read_query};
+use super::api::{Answer, Caller, QueryMap, read_limit, read_query};
 use super::body::read_json;
 use crate::model::trigger::{DeliveryFilter, DeliveryPage, DeliveryResult, ScheduleList, ScheduleView};
 use crate::model::{Code, Problem};
@@ -26,10 +26,6 @@ struct PauseBody {
 fn read_path(path: SchedulePath) -> Answer<(String, String)> {
     let fault = |_| Problem::new(Code::ScheduleNotFound, "There is no such schedule: its name is not UTF-8.");
     path.map(|Path(path)| path).map_err(fault)
-}
-
-fn actor(peer: Peer) -> String {
-    super::actor("the API", peer.map(|peer| peer.0.0.ip()))
 }
 
 /// `GET /api/v1/deliveries`
@@ -52,38 +48,38 @@ pub async fn schedules(State(app): State<App>) -> Answer<Json<ScheduleList>> {
 }
 
 /// `POST /api/v1/schedules/pause`
-pub async fn pause_all(State(app): State<App>, peer: Peer, request: Request) -> Answer<Json<ScheduleList>> {
+pub async fn pause_all(State(app): State<App>, Caller(by): Caller, request: Request) -> Answer<Json<ScheduleList>> {
     let PauseBody { reason } = read_json(request).await?.unwrap_or_default();
-    app.service.pause_schedules(&actor(peer), &reason).await.map(Json)
+    app.service.pause_schedules(&by, &reason).await.map(Json)
 }
 
 /// `POST /api/v1/schedules/resume`
-pub async fn resume_all(State(app): State<App>, peer: Peer) -> Answer<Json<ScheduleList>> {
-    app.service.resume_schedules(&actor(peer)).await.map(Json)
+pub async fn resume_all(State(app): State<App>, Caller(by): Caller) -> Answer<Json<ScheduleList>> {
+    app.service.resume_schedules(&by).await.map(Json)
 }
 
 /// `POST /api/v1/schedules/{pipeline}/{name}/pause`
 pub async fn pause(
     State(app): State<App>,
     path: SchedulePath,
-    peer: Peer,
+    Caller(by): Caller,
     request: Request,
 ) -> Answer<Json<ScheduleView>> {
     let (pipeline, name) = read_path(path)?;
     let PauseBody { reason } = read_json(request).await?.unwrap_or_default();
-    app.service.pause_schedule(&pipeline, &name, &actor(peer), &reason).await.map(Json)
+    app.service.pause_schedule(&pipeline, &name, &by, &reason).await.map(Json)
 }
 
 /// `POST /api/v1/schedules/{pipeline}/{name}/resume`
-pub async fn resume(State(app): State<App>, path: SchedulePath, peer: Peer) -> Answer<Json<ScheduleView>> {
+pub async fn resume(State(app): State<App>, path: SchedulePath, Caller(by): Caller) -> Answer<Json<ScheduleView>> {
     let (pipeline, name) = read_path(path)?;
-    app.service.resume_schedule(&pipeline, &name, &actor(peer)).await.map(Json)
+    app.service.resume_schedule(&pipeline, &name, &by).await.map(Json)
 }
 
 /// `POST /api/v1/schedules/{pipeline}/{name}/run`
-pub async fn run(State(app): State<App>, path: SchedulePath, peer: Peer) -> Answer<Response> {
+pub async fn run(State(app): State<App>, path: SchedulePath, Caller(by): Caller) -> Answer<Response> {
     let (pipeline, name) = read_path(path)?;
-    let (run, is_new) = app.service.run_schedule(&pipeline, &name, &actor(peer)).await?;
+    let (run, is_new) = app.service.run_schedule(&pipeline, &name, &by).await?;
     let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, location, Json(run)).into_response())

@@ -1,12 +1,46 @@
 //! Answering a run that waits for a person. What follows from the answer is the engine's.
 
-use super::{Service, TRIES, left};
+use super::{Actor, Service, TRIES, left, run_id};
 use crate::journal::WriteError;
+use crate::model::audit::Action;
 use crate::model::kinds::{Approval, ApprovalState};
+use crate::model::pipeline::Approvers;
 use crate::model::{Answer, Body, Code, Problem, Question, Run};
-use crate::store::{Change, Guard, NewFrame, Write};
+use crate::store::{Change, Guard, NewFrame, RunKey, Write};
+
+/// The longest note of an answer, in characters.
+const LONGEST_NOTE: usize = 2000;
+
+/// What a person answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Whether the run goes on.
+    pub approved: bool,
+    /// The paths of the patches that are left out.
+    pub exclude: Vec<String>,
+    /// Why, in their words.
+    pub note: Option<String>,
+}
 
 impl Service {
+    /// # Errors
+    /// [`Code::SecondPersonRequired`], if the phase wants an answer of somebody else than who asked for the attempt.
+    async fn check_second_person(&self, key: RunKey, run: &Run, by: &Actor) -> Result<(), Problem> {
+        let assignment = self.store.assignment(key).await?;
+        let phase = assignment
+            .iter()
+            .flat_map(|found| &found.pipeline.phases)
+            .find(|phase| Some(&phase.name) == run.phase.as_ref());
+        let wants_other = phase.is_some_and(|phase| phase.approvers == Approvers::Other);
+        let is_same = run.origin.as_ref().is_some_and(|origin| *origin == by.origin());
+        if wants_other && is_same {
+            let detail =
+                format!("`{}` asked for this attempt, and the pipeline wants somebody else to answer.", by.name);
+            return Err(Problem::new(Code::SecondPersonRequired, detail));
+        }
+        Ok(())
+    }
+
     /// The paths of the patches with these seqs, which have commas between them.
     ///
     /// # Errors
@@ -31,13 +65,21 @@ impl Service {
     /// # Errors
     /// [`Code::RunNotFound`]; [`Code::NotWaiting`], also for a question that was answered before; [`Code::BadRequest`] for a
     /// path to leave out that no patch has; the database's own.
-    pub async fn answer(&self, id: &str, asked: Option<u64>, mut answer: Answer) -> Result<Run, Problem> {
+    pub async fn answer(&self, id: &str, asked: Option<u64>, reply: Reply, by: &Actor) -> Result<Run, Problem> {
+        let note = reply.note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
+        if note.as_ref().is_some_and(|note| note.chars().count() > LONGEST_NOTE) {
+            let detail = format!("A note has at most {LONGEST_NOTE} characters.");
+            return Err(Problem::new(Code::BadRequest, detail));
+        }
+        let mut answer = Answer { approved: reply.approved, by: by.to_string(), exclude: reply.exclude, note };
+        let action = if answer.approved { Action::RunApprove } else { Action::RunReject };
+        let audit = Some(Box::new(by.note(action, Some(run_id(id)?), answer.note.clone())));
         answer.exclude.sort_unstable();
         answer.exclude.dedup();
         for _ in 0..TRIES {
             let (key, _) = self.find(id).await?;
             let run = self.show(id).await?;
-            let Some(Question { seq, question }) = run.approval else {
+            let Some(Question { seq, question }) = run.approval.clone() else {
                 let detail = format!("The run is {} and waits for no answer.", run.status);
                 return Err(Problem::new(Code::NotWaiting, detail));
             };
@@ -45,14 +87,21 @@ impl Service {
                 let detail = format!("The run does not ask that (any more). It asks, by the seq {seq}: {question}");
                 return Err(Problem::new(Code::NotWaiting, detail));
             }
+            self.check_second_person(key, &run, by).await?;
             let patches = self.store.patches(key, run.attempt).await?;
             if let Some(path) = answer.exclude.iter().find(|path| !patches.iter().any(|patch| patch.path == **path)) {
                 return Err(Problem::new(Code::BadRequest, format!("The run has no patch of `{path}` to leave out.")));
             }
             let state = if answer.approved { ApprovalState::Approved } else { ApprovalState::Rejected };
-            let told = Approval { question, state, by: Some(answer.by.clone()), exclude: answer.exclude.clone() };
+            let told = Approval {
+                question,
+                state,
+                by: Some(answer.by.clone()),
+                exclude: answer.exclude.clone(),
+                note: answer.note.clone(),
+            };
             let guard = Guard::Asked(run.attempt, seq);
-            let mut write = Write::new(key, guard, Change::Answer(answer.clone()));
+            let mut write = Write { audit: audit.clone(), ..Write::new(key, guard, Change::Answer(answer.clone())) };
             write.frames.push(NewFrame::now(run.phase.map(Into::into), &Body::Approval(told)));
             match self.journal.write(write).await {
                 // Someone else was faster; look again whether anything is asked.

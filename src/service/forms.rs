@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Asked, Begin, Service, no_run};
+use super::{Actor, Asked, Begin, Service, no_run};
 use crate::model::{Filled, Problem, Run};
 
 /// What a form sends.
@@ -19,9 +19,15 @@ impl Service {
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn start_form(&self, pipeline: &str, form: SentForm, key: Option<&str>) -> Result<(Run, bool), Problem> {
+    pub async fn start_form(
+        &self,
+        pipeline: &str,
+        form: SentForm,
+        key: Option<&str>,
+        by: &Actor,
+    ) -> Result<(Run, bool), Problem> {
         let given = self.pipeline(pipeline)?.read_form(form.fields, &form.boxes, Filled::Defaults);
-        self.start(pipeline, given, None, key).await
+        self.start(pipeline, given, None, key, by).await
     }
 
     /// Asks for a new attempt with what the form of a re-run has, which was filled in with the values of the attempt `shown`. `seen`: the
@@ -36,7 +42,7 @@ impl Service {
         form: SentForm,
         shown: Option<u32>,
         seen: u32,
-        by: &str,
+        by: &Actor,
     ) -> Result<Run, Problem> {
         let (key, _) = self.find(id).await?;
         let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;

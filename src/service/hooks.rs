@@ -6,10 +6,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Service;
 use super::schedules::fault;
+use super::start::AskedBy;
 use crate::hooks::{BadSecret, Delivery, KeyBy, Secret, condition};
 use crate::model::kinds::Origin;
 use crate::model::trigger::DeliveryResult;
-use crate::model::{Body, Code, Hook, Pipeline, PipelineFault, Problem, Run, Secrets, Status, Timestamp};
+use crate::model::{
+    Body, Code, Hook, OriginKind, Pipeline, PipelineFault, Problem, Run, RunOrigin, Secrets, Status, Timestamp,
+};
 use crate::pipelines::check_params;
 use crate::store::{NewDelivery, NewFrame, RunTrigger, TriggerOp, Trust};
 
@@ -175,7 +178,8 @@ impl Service {
         if let Some(why) = condition::unmet(&hook.conditions, &payload) {
             return Ok(HookAnswer::Ignored(why));
         }
-        let origin = NewFrame::now(None, &Body::Origin(Origin { by: delivery.asks() }));
+        let origin = RunOrigin { kind: OriginKind::Hook, name: delivery.asks() };
+        let frame = Some(NewFrame::now(None, &Body::Origin(Origin { by: origin.name.clone() })));
         let (given, odd) = pipeline.convert(hook.given(&payload));
         if !odd.is_empty() {
             // All that is wrong, and of these what the payload has.
@@ -185,8 +189,9 @@ impl Service {
             errors.sort_by(|one, other| one.param.cmp(&other.param));
             return Err(Problem::params(errors));
         }
-        let trigger = RunTrigger::Delivery(new_delivery(&pipeline.name, delivery));
-        let (run, new) = self.ask(pipeline, &given, None, key, Some(origin), Some(trigger)).await?;
+        let trigger = Some(RunTrigger::Delivery(new_delivery(&pipeline.name, delivery)));
+        let asked = AskedBy { origin, frame, trigger, actor: None };
+        let (run, new) = self.ask(pipeline, &given, None, key, asked).await?;
         Ok(HookAnswer::Run(Box::new(run), new))
     }
 

@@ -1,6 +1,7 @@
 //! What can be asked for: start, re-run, cancel, list, read. The dashboard's server functions and the JSON API are both
 //! thin layers over this; it knows no HTTP.
 
+mod actor;
 mod approval;
 mod attempts;
 mod compare;
@@ -16,6 +17,8 @@ mod secrets;
 mod start;
 mod triggers;
 
+pub use actor::{Actor, DONE, refusal};
+pub use approval::Reply;
 pub use forms::SentForm;
 pub use hooks::{HookAnswer, told_again};
 pub use schedules::ScheduleTask;
@@ -26,6 +29,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::journal::{Form, Journal, Reader, WriteError};
+use crate::model::audit::Action;
 use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
 use crate::pipelines::{Catalog, Projects};
 use crate::store::{Change, Committed, Guard, Pulse, RunKey, Store, StoreError, View, ViewPart, Write};
@@ -238,15 +242,17 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::RunNotFound`], [`Code::RunFinished`]; the database's own.
-    pub async fn cancel(&self, id: &str, by: &str, kill: Kill) -> Result<Run, Problem> {
+    pub async fn cancel(&self, id: &str, by: &Actor, kill: Kill) -> Result<Run, Problem> {
+        let audit = Box::new(by.note(Action::RunCancel, Some(run_id(id)?), None));
+        let by = by.to_string();
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             let mut force = false;
             let done = match pulse.status {
                 Status::Pending => {
                     let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
-                    let Some(cancel) = Write::cancel_waiting(key, &run, by) else { continue };
-                    self.journal.write(cancel).await
+                    let Some(cancel) = Write::cancel_waiting(key, &run, &by) else { continue };
+                    self.journal.write(Write { audit: Some(audit.clone()), ..cancel }).await
                 }
                 Status::Running => {
                     let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
@@ -261,7 +267,8 @@ impl Service {
                         return Ok(run);
                     }
                     let grace = if force { Duration::ZERO } else { self.engine.grace() };
-                    self.journal.write(Write::ask_cancel(key, &run, by.to_owned(), grace, force)).await
+                    let ask = Write::ask_cancel(key, &run, by.clone(), grace, force);
+                    self.journal.write(Write { audit: Some(audit.clone()), ..ask }).await
                 }
                 Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
                     let detail = format!("The run is {} already; there is nothing to cancel.", pulse.status);

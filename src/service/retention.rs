@@ -1,7 +1,8 @@
 //! Runs that stay, runs that go, and how much room all of them take.
 
-use super::{Service, TRIES, left, no_run};
+use super::{Actor, Service, TRIES, left, no_run, run_id};
 use crate::journal::WriteError;
+use crate::model::audit::Action;
 use crate::model::{Code, DatabaseHealth, DatabaseUse, Problem, Run};
 use crate::store::{Change, Guard, Write};
 
@@ -10,9 +11,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::RunNotFound`]; the database's own.
-    pub async fn pin(&self, id: &str, pinned: bool) -> Result<Run, Problem> {
+    pub async fn pin(&self, id: &str, pinned: bool, by: &Actor) -> Result<Run, Problem> {
         let (key, _) = self.find(id).await?;
-        match self.journal.write(Write::new(key, Guard::There, Change::Pin { pinned })).await {
+        let action = if pinned { Action::RunPin } else { Action::RunUnpin };
+        let audit = Some(Box::new(by.note(action, Some(run_id(id)?), None)));
+        let pin = Write { audit, ..Write::new(key, Guard::There, Change::Pin { pinned }) };
+        match self.journal.write(pin).await {
             // It was deleted meanwhile.
             Err(WriteError::Refused) => Err(no_run(id)),
             Err(error) => Err(error.into()),
@@ -24,7 +28,10 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::RunNotFound`]; [`Code::RunActive`]; [`Code::RunPinned`]; the database's own.
-    pub async fn delete(&self, id: &str) -> Result<(), Problem> {
+    pub async fn delete(&self, id: &str, by: &Actor) -> Result<(), Problem> {
+        let run = run_id(id)?;
+        let pipeline = self.show(id).await?.pipeline;
+        let audit = Some(Box::new(by.note(Action::RunDelete, Some(run.clone()), Some(pipeline))));
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             if pulse.status.is_active() {
@@ -34,8 +41,9 @@ impl Service {
             if self.store.pin(key).await?.is_some_and(|pin| pin.pinned) {
                 return Err(Problem::new(Code::RunPinned, "A pinned run stays. Unpin it first."));
             }
-            let change = Change::Delete { id: id.parse().map_err(|_| no_run(id))? };
-            match self.journal.write(super::write(key, pulse, change)).await {
+            let change = Change::Delete { id: run.clone() };
+            let write = Write { audit: audit.clone(), ..super::write(key, pulse, change) };
+            match self.journal.write(write).await {
                 // It was run again, pinned or deleted meanwhile; look again.
                 Err(WriteError::Refused) => continue,
                 Err(error) => return Err(error.into()),

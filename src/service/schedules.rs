@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::Service;
+use super::actor::triggered;
 use crate::cron::{Due, Look, Missing, Rule, due};
 use crate::journal::WriteError;
 use crate::model::kinds::Origin;
 use crate::model::schedule::handles;
 use crate::model::trigger::SkipKind;
-use crate::model::{Body, Pipeline, PipelineFault, RunId, Schedule, Secrets, Timestamp, Upcoming};
+use crate::model::{
+    Body, OriginKind, Pipeline, PipelineFault, RunId, RunOrigin, Schedule, Secrets, Timestamp, Upcoming,
+};
 use crate::pipelines::{Snapshot, check_params};
 use crate::store::{Mark, NewFrame, NewRun, RunTrigger, ScheduleSlot, TriggerOp};
 
@@ -161,8 +164,9 @@ impl ScheduleTask {
         };
         let (identity, name) = (schedule.identity(), name.to_owned());
         let slot = ScheduleSlot { schedule: identity, name, overlap: schedule.overlap, by_hand: false };
+        let (id, origin) = (RunId::generate(), RunOrigin { kind: OriginKind::Schedule, name: by.clone() });
         let new = NewRun {
-            id: RunId::generate(),
+            id: id.clone(),
             pipeline: Arc::clone(pipeline),
             params,
             // A file cannot give any.
@@ -174,8 +178,9 @@ impl ScheduleTask {
             mark: Some(mark),
             trigger: Some(RunTrigger::Schedule(slot)),
             most_waiting: Some(self.service.max_queued),
+            audit: Some(triggered(&origin, "schedule", id.clone(), &pipeline.name)),
+            asked_by: Some(origin),
         };
-        let id = new.id.clone();
         match self.service.journal.create(new).await {
             Err(WriteError::Skipped(kind)) => {
                 // The page of schedules tells it.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::actor::triggered;
 use super::queue::check_priority;
-use super::{Service, TRIES, left, no_run};
+use super::{Actor, Service, TRIES, left, no_run, run_id};
 use crate::journal::WriteError;
-use crate::model::{Code, Given, ParamError, Pipeline, Problem, Run, RunId, Secrets, Timestamp, plan};
+use crate::model::audit::Action;
+use crate::model::{Code, Given, ParamError, Pipeline, Problem, Run, RunId, RunOrigin, Secrets, Timestamp, plan};
 use crate::pipelines::check_params;
 use crate::store::{Created, NewFrame, NewRun, RunTrigger, Write};
 
@@ -37,6 +39,18 @@ pub struct Asked {
     pub seen: Option<u32>,
 }
 
+/// Who or what asks for a new run.
+pub(super) struct AskedBy<'a> {
+    /// As the run keeps it.
+    pub origin: RunOrigin,
+    /// The journal's first frame, if no person and no program asks.
+    pub frame: Option<NewFrame>,
+    /// What is kept of the delivery that asks.
+    pub trigger: Option<RunTrigger>,
+    /// The person or program that asks.
+    pub actor: Option<&'a Actor>,
+}
+
 impl Service {
     /// Asks for a new run. Returns it, and whether it is new: the same key with the same request is the same run.
     ///
@@ -49,6 +63,7 @@ impl Service {
         given: Given,
         priority: Option<i32>,
         key: Option<&str>,
+        by: &Actor,
     ) -> Result<(Run, bool), Problem> {
         if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY || !key.is_ascii()) {
             let detail = format!("An Idempotency-Key is 1 to {MAX_KEY} ASCII characters.");
@@ -63,7 +78,8 @@ impl Service {
         }
         let pipeline = found?;
         let priority = priority.map(check_priority).transpose()?;
-        self.ask(pipeline, &given, priority, idempotency, None, None).await
+        let asked = AskedBy { origin: by.origin(), frame: None, trigger: None, actor: Some(by) };
+        self.ask(pipeline, &given, priority, idempotency, asked).await
     }
 
     /// The run that this key and this digest asked for before, if they have. A request that was carried out before is answered
@@ -91,13 +107,18 @@ impl Service {
         given: &Given,
         priority: Option<i32>,
         idempotency: Option<(String, Vec<u8>)>,
-        origin: Option<NewFrame>,
-        trigger: Option<RunTrigger>,
+        asked: AskedBy<'_>,
     ) -> Result<(Run, bool), Problem> {
         let params = check_params(&pipeline, given, &self.projects).map_err(Problem::params)?;
         let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
         let secrets = pipeline.secrets_in(given);
         let (id, most_waiting) = (RunId::generate(), Some(self.max_queued));
+        let AskedBy { origin, frame, trigger, actor } = asked;
+        let name = pipeline.name.clone();
+        let audit = match actor {
+            Some(actor) => actor.note(Action::RunStart, Some(id.clone()), Some(name)),
+            None => triggered(&origin, "hook", id.clone(), &name),
+        };
         let new = NewRun {
             id,
             pipeline,
@@ -106,10 +127,12 @@ impl Service {
             priority,
             at,
             idempotency,
-            origin,
+            origin: frame,
             mark: None,
             trigger,
             most_waiting,
+            asked_by: Some(origin),
+            audit: Some(audit),
         };
         let Created { new, run, .. } = self.create(new).await?;
         self.engine.wake();
@@ -121,7 +144,8 @@ impl Service {
     /// # Errors
     /// [`Code::RunNotFound`], [`Code::RunActive`], [`Code::PipelineNotFound`], [`Code::InvalidParams`], also if a secret of the attempt
     /// before is not given again, [`Code::GroupBusy`], [`Code::TooManyQueued`]; the database's own.
-    pub async fn rerun(&self, id: &str, from: Begin, asked: Asked, by: &str) -> Result<Run, Problem> {
+    pub async fn rerun(&self, id: &str, from: Begin, asked: Asked, by: &Actor) -> Result<Run, Problem> {
+        let audit = by.note(Action::RunRerun, Some(run_id(id)?), None);
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             if pulse.status.is_active() {
@@ -162,7 +186,8 @@ impl Service {
             let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, None, reason);
             let Some(queue) = queue else { continue };
             self.check_queue().await?;
-            let queue = Write { secrets: pipeline.secrets_in(&again.given), ..queue };
+            let secrets = pipeline.secrets_in(&again.given);
+            let queue = Write { secrets, asked_by: Some(by.origin()), audit: Some(Box::new(audit.clone())), ..queue };
             match self.journal.write(queue).await {
                 // Someone else was faster; look again what there is to do.
                 Err(WriteError::Refused) => continue,

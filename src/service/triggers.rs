@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Service, bounded};
+use super::{Actor, Service, bounded};
 use crate::cron::Rule;
+use crate::model::audit::Action;
 use crate::model::kinds::Origin;
 use crate::model::schedule::handles;
 use crate::model::trigger::{
@@ -114,7 +115,7 @@ impl Service {
         &self,
         pipeline: &str,
         name: &str,
-        by: &str,
+        by: &Actor,
         reason: &str,
     ) -> Result<ScheduleView, Problem> {
         let named = self.find_schedule(pipeline, name)?;
@@ -126,12 +127,13 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::ScheduleNotFound`]; the database's own.
-    pub async fn resume_schedule(&self, pipeline: &str, name: &str, by: &str) -> Result<ScheduleView, Problem> {
+    pub async fn resume_schedule(&self, pipeline: &str, name: &str, by: &Actor) -> Result<ScheduleView, Problem> {
         let named = self.find_schedule(pipeline, name)?;
         let others = self.named().into_iter().filter(|other| other.place() != named.place());
         let others = others.map(|other| (other.pipeline.name.clone(), other.name)).collect();
-        self.journal.trigger(TriggerOp::Resume(named.place(), others)).await?;
-        tracing::info!(pipeline, schedule = named.name, by, "a schedule goes on");
+        let note = by.note(Action::ScheduleResume, None, Some(format!("{pipeline}/{}", named.name)));
+        self.journal.trigger_by(TriggerOp::Resume(named.place(), others), Some(note)).await?;
+        tracing::info!(pipeline, schedule = named.name, %by, "a schedule goes on");
         self.schedule(&named).await
     }
 
@@ -139,7 +141,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::BadRequest`] for a reason that is too long; the database's own.
-    pub async fn pause_schedules(&self, by: &str, reason: &str) -> Result<ScheduleList, Problem> {
+    pub async fn pause_schedules(&self, by: &Actor, reason: &str) -> Result<ScheduleList, Problem> {
         self.pause(Place::All, by, reason).await?;
         self.schedules().await
     }
@@ -148,9 +150,10 @@ impl Service {
     ///
     /// # Errors
     /// The database's own.
-    pub async fn resume_schedules(&self, by: &str) -> Result<ScheduleList, Problem> {
-        self.journal.trigger(TriggerOp::Resume(Place::All, Vec::new())).await?;
-        tracing::info!(by, "all schedules go on");
+    pub async fn resume_schedules(&self, by: &Actor) -> Result<ScheduleList, Problem> {
+        let note = by.note(Action::ScheduleResume, None, Some("all".to_owned()));
+        self.journal.trigger_by(TriggerOp::Resume(Place::All, Vec::new()), Some(note)).await?;
+        tracing::info!(%by, "all schedules go on");
         self.schedules().await
     }
 
@@ -159,13 +162,15 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::ScheduleNotFound`], [`Code::InvalidParams`], [`Code::GroupBusy`], [`Code::TooManyQueued`]; the database's own.
-    pub async fn run_schedule(&self, pipeline: &str, name: &str, by: &str) -> Result<(Run, bool), Problem> {
+    pub async fn run_schedule(&self, pipeline: &str, name: &str, by: &Actor) -> Result<(Run, bool), Problem> {
         let Named { pipeline, schedule, name } = self.find_schedule(pipeline, name)?;
         let params = check_params(&pipeline, &schedule.params, &self.projects).map_err(Problem::params)?;
         let slot = ScheduleSlot { schedule: schedule.identity(), name, overlap: schedule.overlap, by_hand: true };
-        let origin = NewFrame::now(None, &Body::Origin(Origin { by: schedule.asks_by_hand(by) }));
+        let origin = NewFrame::now(None, &Body::Origin(Origin { by: schedule.asks_by_hand(&by.to_string()) }));
+        let id = RunId::generate();
+        let audit = by.note(Action::RunStart, Some(id.clone()), Some(pipeline.name.clone()));
         let new = NewRun {
-            id: RunId::generate(),
+            id,
             priority: pipeline.priority,
             pipeline,
             params,
@@ -177,21 +182,29 @@ impl Service {
             mark: None,
             trigger: Some(RunTrigger::Schedule(slot)),
             most_waiting: Some(self.max_queued),
+            asked_by: Some(by.origin()),
+            audit: Some(audit),
         };
         let Created { new, run, .. } = self.create(new).await?;
         self.engine.wake();
         Ok((*run, new))
     }
 
-    async fn pause(&self, place: Place, by: &str, reason: &str) -> Result<(), Problem> {
+    async fn pause(&self, place: Place, by: &Actor, reason: &str) -> Result<(), Problem> {
         let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
         if reason.chars().count() > LONGEST_REASON {
             let detail = format!("A reason has at most {LONGEST_REASON} characters.");
             return Err(Problem::new(Code::BadRequest, detail));
         }
-        tracing::info!(?place, by, reason, "schedules are paused");
-        let pause = Pause { at: Timestamp::now(), by: by.to_owned(), reason, all: place == Place::All };
-        Ok(self.journal.trigger(TriggerOp::Pause(NewPause { place, pause })).await?)
+        tracing::info!(?place, %by, reason, "schedules are paused");
+        let pause = Pause { at: Timestamp::now(), by: by.to_string(), reason, all: place == Place::All };
+        let what = match &place {
+            Place::All => "all".to_owned(),
+            Place::One(pipeline, name) => format!("{pipeline}/{name}"),
+        };
+        let what = if pause.reason.is_empty() { what } else { format!("{what}: {}", pause.reason) };
+        let note = by.note(Action::SchedulePause, None, Some(what));
+        Ok(self.journal.trigger_by(TriggerOp::Pause(NewPause { place, pause }), Some(note)).await?)
     }
 
     async fn schedule(&self, named: &Named) -> Result<ScheduleView, Problem> {

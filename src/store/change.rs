@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::model::kinds::PhaseState;
 use crate::model::run::Cancel;
-use crate::model::{Answer, End, Params, Pipeline, Record, Run, RunId, Secrets, Status, Timestamp};
+use crate::model::{Answer, End, Params, Pipeline, Record, Run, RunId, RunOrigin, Secrets, Status, Timestamp};
 
+use super::access::{AccessOp, NewAudit};
 use super::trigger::{RunTrigger, TriggerOp};
 use super::{NewFrame, Pulse, RunKey, Write};
 use crate::model::trigger::SkipKind;
@@ -29,7 +30,10 @@ pub enum Op {
     /// Nothing: whether the database takes anything.
     Probe,
     /// What concerns no run: skipped due times, pauses, deliveries of hooks.
-    Trigger(TriggerOp),
+    /// A person's also add a line to the audit log.
+    Trigger(TriggerOp, Option<NewAudit>),
+    /// Who may use the server; and the line of the audit log that says so.
+    Access(AccessOp, Option<NewAudit>),
 }
 
 /// A little of what is to be taken away: so little that it takes a few milliseconds.
@@ -82,6 +86,10 @@ pub struct NewRun {
     pub trigger: Option<RunTrigger>,
     /// There is no run if so many wait already.
     pub most_waiting: Option<u32>,
+    /// Who or what asks for it.
+    pub asked_by: Option<RunOrigin>,
+    /// The line of the audit log, if the run is new.
+    pub audit: Option<NewAudit>,
 }
 
 /// A worker's claim on an attempt.

@@ -3,10 +3,11 @@
 //! Traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
 //! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through, [`AttemptStore`] for
 //! attempts beside each other, [`RetentionStore`] for what may go, [`OutboxStore`] for notifications, [`TriggerStore`] for schedules
-//! and deliveries of hooks.
+//! and deliveries of hooks, [`AccessStore`] for who may use the server and the audit log.
 //! All changes go through [`JournalStore::commit`], in transactions that the journal's
 //! one writer puts together. This module knows no engine, no journal and no HTTP.
 
+pub mod access;
 mod change;
 mod sqlite;
 mod steady;
@@ -26,6 +27,7 @@ use crate::model::{
     Answer, DatabaseSize, Notify, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Secrets, Status, Timestamp,
 };
 
+pub use access::{AccessOp, AccessStore, NewAudit};
 pub use change::{Change, Clearing, Committed, Created, Guard, Lease, Mark, NewRun, Op, Outcome, PhaseUpdate};
 pub use sqlite::{Durability, SqliteStore, VacuumError, Vacuumed, vacuum};
 pub use trigger::{
@@ -394,11 +396,12 @@ pub struct Delivery {
 
 /// A whole database.
 pub trait Store:
-    RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore + TriggerStore
+    RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore + TriggerStore + AccessStore
 {
 }
 
-impl<T: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore + TriggerStore> Store
-    for T
+impl<
+    T: RunStore + JournalStore + ReviewStore + AttemptStore + RetentionStore + OutboxStore + TriggerStore + AccessStore,
+> Store for T
 {
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::NewAudit;
 use super::{Change, Guard, PhaseUpdate, RunKey};
 use crate::model::kinds::{CancelRequest, PhaseChange, PhaseState, StatusChange};
 use crate::model::run::Cancel;
-use crate::model::{Body, Params, Pipeline, Record, Run, Secrets, Status, Timestamp, Transition};
+use crate::model::{Body, Params, Pipeline, Record, Run, RunOrigin, Secrets, Status, Timestamp, Transition};
 
 /// A frame before it has its seq.
 #[derive(Clone, Debug)]
@@ -56,6 +57,10 @@ pub struct Write {
     pub frames: Vec<NewFrame>,
     /// The secrets of an attempt that somebody asks for. One that goes on by itself has those of the attempt before.
     pub secrets: Secrets,
+    /// Who asks for the attempt that it adds. `None`: whoever asked for the one before.
+    pub asked_by: Option<RunOrigin>,
+    /// The line of the audit log, if the write is accepted.
+    pub audit: Option<Box<NewAudit>>,
 }
 
 impl Write {
@@ -130,6 +135,8 @@ impl Write {
             phases: Vec::new(),
             frames: Vec::new(),
             secrets: Secrets::new(),
+            asked_by: None,
+            audit: None,
         }
     }
 

@@ -10,7 +10,7 @@ use super::components::outage::OutageBanner;
 use super::components::paused::PausedBanner;
 use super::components::top_bar::TopBar;
 use super::news::Badge;
-use super::pages::{ComparePage, DeliveriesPage, HomePage, NotFound, RunPage, SchedulesPage};
+use super::pages::{AccessPage, AuditLogPage, ComparePage, DeliveriesPage, HomePage, NotFound, RunPage, SchedulesPage};
 use super::triggers::Triggers;
 
 /// The app.
@@ -39,6 +39,8 @@ pub fn App(
                         <Route path=StaticSegment("") view=HomePage ssr=SsrMode::Async/>
                         <Route path=StaticSegment("schedules") view=SchedulesPage ssr=SsrMode::Async/>
                         <Route path=StaticSegment("deliveries") view=DeliveriesPage ssr=SsrMode::Async/>
+                        <Route path=StaticSegment("access") view=AccessPage ssr=SsrMode::Async/>
+                        <Route path=StaticSegment("audit") view=AuditLogPage ssr=SsrMode::Async/>
                         <Route path=(StaticSegment("runs"), ParamSegment("id")) view=RunPage ssr=SsrMode::Async/>
                         <Route path=(StaticSegment("runs"), ParamSegment("id"), StaticSegment("compare")) view=ComparePage ssr=SsrMode::Async/>
                     </Routes>

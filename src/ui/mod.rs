@@ -3,6 +3,7 @@
 //! Rules that keep the two alike: nothing rendered depends on time, chance or language; what does is set after mounting,
 //! in effects. The page's policy forbids styles in the markup, so lengths are set through the object model.
 
+mod account;
 mod app;
 mod clock;
 mod components;

@@ -5,7 +5,7 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_meta::MetaTags;
 
-use super::App;
+use super::{App, account};
 use crate::base;
 
 /// What the server tells every page about its rhythm.
@@ -24,17 +24,29 @@ fn theme() -> String {
     format!("try{{let t=localStorage.getItem('{key}');if(t)document.documentElement.dataset.theme=t}}catch{{}}")
 }
 
+/// Forms that are sent before the page has come to life have the key of the login in their address (the key is that of
+/// `browser/key.rs`, the parameter that of `server/guard/shown.rs`).
+fn key_of_forms() -> String {
+    let key = base::name("runtrail-key");
+    format!(
+        "addEventListener('submit',e=>{{let f=e.target;if(e.defaultPrevented||f.method!='post')return;try{{let \
+         k=localStorage.getItem('{key}');if(k){{let u=new URL(f.action);u.searchParams.set('_key',k);f.action=u}}}}catch{{}}}})"
+    )
+}
+
 /// The document.
 pub fn shell(options: LeptosOptions, page: PageSettings) -> impl IntoView {
     let base = base::current().as_str();
+    let me = serde_json::to_string(&account::me()).unwrap_or_default();
     view! {
         <!DOCTYPE html>
-        <html lang="en" data-base=base data-poll-ms=page.poll_ms data-heartbeat-ms=page.heartbeat_ms>
+        <html lang="en" data-base=base data-poll-ms=page.poll_ms data-heartbeat-ms=page.heartbeat_ms data-me=me>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <script nonce=use_nonce() inner_html=theme()></script>
+                <script nonce=use_nonce() inner_html=key_of_forms()></script>
                 <link rel="icon" href=base::path("/favicon.svg") type="image/svg+xml"/>
                 <link rel="stylesheet" id="leptos" href=base::path("/pkg/runtrail.css")/>
                 <AutoReload options=options.clone()/>

@@ -196,6 +196,8 @@ impl ReviewStore for Paused {
 
 impl runtrail::store::TriggerStore for Paused {}
 
+impl runtrail::store::AccessStore for Paused {}
+
 #[async_trait]
 impl OutboxStore for Paused {
     async fn due(&self, now: Timestamp, each: u32, limit: u32) -> Result<Vec<Delivery>, StoreError> {

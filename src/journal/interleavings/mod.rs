@@ -82,6 +82,8 @@ fn new_run() -> NewRun {
         mark: None,
         trigger: None,
         most_waiting: None,
+        asked_by: None,
+        audit: None,
     }
 }
 
@@ -97,6 +99,8 @@ fn write(run: RunKey, guard: Guard, change: Change, frames: usize) -> Write {
         phases: Vec::new(),
         frames: vec![frame; frames],
         secrets: Secrets::new(),
+        asked_by: None,
+        audit: None,
     }
 }
 

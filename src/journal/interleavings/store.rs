@@ -98,6 +98,7 @@ fn run(Pulse { head, status, attempt }: Pulse) -> Run {
         error: None,
         approval: None,
         cancel: None,
+        origin: None,
         pin: Pin::default(),
     }
 }
@@ -119,7 +120,7 @@ fn carry_out(runs: &mut Runs, op: &Op) -> Outcome {
         }
         Op::Probe => Outcome::Nothing,
         Op::Clear(_) => Outcome::Refused,
-        Op::Mark(_) | Op::Trigger(_) => unreachable!("no schedules here"),
+        Op::Mark(_) | Op::Trigger(..) | Op::Access(..) => unreachable!("no schedules here"),
     }
 }
 
@@ -317,6 +318,8 @@ impl RetentionStore for Memory {
 }
 
 impl crate::store::TriggerStore for Memory {}
+
+impl crate::store::AccessStore for Memory {}
 
 #[async_trait]
 impl OutboxStore for Memory {

@@ -16,7 +16,7 @@ use super::Guard;
 use super::authority::Authority;
 use super::client::over_tls;
 use super::host::Hosts;
-use super::token::is_call;
+use super::want::is_call;
 use crate::model::{Code, Problem};
 
 pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -78,6 +78,13 @@ impl Slowdown {
         clients.get(&client).is_some_and(|past| !past.proven && waits(past) >= AT_ONCE)
     }
 
+    /// How long it is until the next token of this client is looked at.
+    pub fn wait(&self, client: Client, now: Instant) -> Duration {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = clients.get(&client).into_iter().flat_map(|past| &past.waits).filter(|end| **end > now);
+        ends.min().map_or(Duration::ZERO, |end| *end - now)
+    }
+
     /// Whether this client was right before.
     pub fn is_proven(&self, client: Client) -> bool {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,13 +100,18 @@ impl Slowdown {
     }
 
     /// What to do about a token that this client shows now.
-    pub fn judge(&self, client: Client, right: bool, now: Instant) -> Verdict {
+    /// Where every token is too long to be guessed (`is_strong`), a right one never waits: nothing is found out by who waits.
+    pub fn judge(&self, client: Client, right: bool, is_strong: bool, now: Instant) -> Verdict {
         // Nothing in here panics half-way, so a poisoned lock guards sound data.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         make_room(&mut clients, client);
         let past = clients.entry(client).or_insert_with(|| Past::new(now));
         past.seen = now;
         past.waits.retain(|end| *end > now);
+        if right && is_strong {
+            past.proven = true;
+            return Verdict::Right;
+        }
         if let Some(end) = past.waits.iter().min()
             && past.waits.len() >= AT_ONCE
             && !(right && past.proven)
@@ -133,7 +145,7 @@ mod tests {
 
     /// Shows a wrong token, and waits to the end.
     fn wrong(slow: &Slowdown, client: Client, now: &mut Instant) -> u128 {
-        let Verdict::Wrong(wait) = slow.judge(client, false, *now) else { panic!("{slow:?}") };
+        let Verdict::Wrong(wait) = slow.judge(client, false, false, *now) else { panic!("{slow:?}") };
         *now += wait;
         wait.as_millis()
     }
@@ -159,7 +171,7 @@ mod tests {
         for _ in 0..7 {
             wrong(&slow, client(1), &mut now);
         }
-        assert_eq!(slow.judge(client(1), true, now), Verdict::Right);
+        assert_eq!(slow.judge(client(1), true, false, now), Verdict::Right);
         // And wins nothing for whoever guesses on.
         assert_eq!(wrong(&slow, client(1), &mut now), 5000);
     }
@@ -168,35 +180,46 @@ mod tests {
     fn guesses_at_once_are_not_looked_at_so_refusals_tell_nothing() {
         let (slow, now) = (Slowdown::default(), Instant::now());
         for _ in 0..AT_ONCE {
-            assert!(matches!(slow.judge(client(1), false, now), Verdict::Wrong(_)));
+            assert!(matches!(slow.judge(client(1), false, false, now), Verdict::Wrong(_)));
         }
         for right in [false, true, false] {
-            assert_eq!(slow.judge(client(1), right, now), Verdict::Busy(FIRST), "{right}");
+            assert_eq!(slow.judge(client(1), right, false, now), Verdict::Busy(FIRST), "{right}");
         }
         // Someone else is someone else.
-        assert_eq!(slow.judge(client(2), true, now), Verdict::Right);
+        assert_eq!(slow.judge(client(2), true, false, now), Verdict::Right);
         // The first wait ends.
-        assert_eq!(slow.judge(client(1), true, now + FIRST), Verdict::Right);
+        assert_eq!(slow.judge(client(1), true, false, now + FIRST), Verdict::Right);
     }
 
     #[test]
     fn who_was_right_before_is_not_locked_out_by_a_neighbour() {
         let (slow, now) = (Slowdown::default(), Instant::now());
-        assert_eq!(slow.judge(client(1), true, now), Verdict::Right);
+        assert_eq!(slow.judge(client(1), true, false, now), Verdict::Right);
         for _ in 0..AT_ONCE {
-            slow.judge(client(1), false, now);
+            slow.judge(client(1), false, false, now);
         }
-        assert!(matches!(slow.judge(client(1), false, now), Verdict::Busy(_)));
-        assert_eq!(slow.judge(client(1), true, now), Verdict::Right);
+        assert!(matches!(slow.judge(client(1), false, false, now), Verdict::Busy(_)));
+        assert_eq!(slow.judge(client(1), true, false, now), Verdict::Right);
     }
 
     #[test]
     fn at_most_one_guess_in_about_a_second_gets_an_answer_however_it_is_tried() {
         let (slow, start) = (Slowdown::default(), Instant::now());
-        let answered = (0..60_000)
-            .filter(|ms| matches!(slow.judge(client(1), false, start + Duration::from_millis(*ms)), Verdict::Wrong(_)));
+        let answered = (0..60_000).filter(|ms| {
+            matches!(slow.judge(client(1), false, false, start + Duration::from_millis(*ms)), Verdict::Wrong(_))
+        });
         let answered = answered.count();
         assert!((12..=60).contains(&answered), "{answered}");
+    }
+
+    #[test]
+    fn long_token_that_is_right_never_waits() {
+        let (slow, now) = (Slowdown::default(), Instant::now());
+        for _ in 0..AT_ONCE {
+            assert!(matches!(slow.judge(client(1), false, true, now), Verdict::Wrong(_)));
+        }
+        assert!(matches!(slow.judge(client(1), false, true, now), Verdict::Busy(_)));
+        assert_eq!(slow.judge(client(1), true, true, now), Verdict::Right);
     }
 
     #[test]
@@ -204,7 +227,7 @@ mod tests {
         let (slow, start) = (Slowdown::default(), Instant::now());
         let clients = u32::try_from(CLIENTS).unwrap();
         for number in 0..=clients {
-            slow.judge(client(number), false, start + Duration::from_millis(number.into()));
+            slow.judge(client(number), false, false, start + Duration::from_millis(number.into()));
         }
         let known = slow.clients.lock().unwrap();
         assert_eq!(known.len(), CLIENTS);

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::crowds::Listener;
 use super::{App, Source, Told, answer};
+use crate::access::Granted;
 use crate::journal::{Form, ListReader, ListStep, Seat, Step};
 use crate::model::sse::{MOST_RUNS, Standing};
 use crate::model::{Code, Cursor, Problem, RunId, sse};
@@ -28,6 +29,7 @@ pub async fn many(
     State(app): State<App>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
     Extension(socket): Extension<Arc<LentSocket>>,
+    Extension(granted): Extension<Granted>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
     let Wanted { runs, list } = Wanted::read(&query)?;
@@ -53,7 +55,7 @@ pub async fn many(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready_many(&standings, list.is_some());
-    Ok(answer(&app, socket, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
+    Ok(answer(&app, granted, socket, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
 }
 
 /// What a URL asks for.

@@ -22,6 +22,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::App;
 use super::connections::LentSocket;
+use crate::access::Granted;
 use crate::model::{Problem, sse};
 use crate::store::StoreError;
 
@@ -73,8 +74,8 @@ struct Stream<S> {
     _open: Open,
 }
 
-/// The answer that tells `ready` and then what the source tells.
-fn answer(app: &App, socket: Arc<LentSocket>, ready: String, source: impl Source) -> Response {
+/// The answer that tells `ready` and then what the source tells. It ends with the server, or when the reader's access does.
+fn answer(app: &App, granted: Granted, socket: Arc<LentSocket>, ready: String, source: impl Source) -> Response {
     let stream = Box::new(Stream {
         source,
         socket,
@@ -82,7 +83,7 @@ fn answer(app: &App, socket: Arc<LentSocket>, ready: String, source: impl Source
         heartbeat: app.heartbeat,
         quiet_since: Instant::now(),
         silence: Box::pin(tokio::time::sleep(app.heartbeat)),
-        stop: Box::pin(app.stop.clone().cancelled_owned()),
+        stop: Box::pin(granted.ends.cancelled_owned()),
         closing: false,
         _open: Open::new(&app.streams),
     });

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::crowds::Listener;
 use super::{App, Source, Told, answer};
+use crate::access::Granted;
 use crate::journal::{Form, Step};
 use crate::model::{Cursor, Problem, sse};
 use crate::server::api::RunPath;
@@ -25,6 +26,7 @@ pub async fn events(
     headers: HeaderMap,
     query: Result<Query<HashMap<String, String>>, QueryRejection>,
     Extension(socket): Extension<Arc<LentSocket>>,
+    Extension(granted): Extension<Granted>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
     // A header that is no text is no number either.
@@ -38,7 +40,7 @@ pub async fn events(
     }
     let ready = sse::ready(cursor.0, pulse.head, pulse.status, pulse.attempt);
     let listener = Listener::new(&app.crowds, &run, reader, &socket);
-    Ok(answer(&app, socket, ready, One(listener)))
+    Ok(answer(&app, granted, socket, ready, One(listener)))
 }
 
 struct One(Listener);

@@ -20,7 +20,7 @@ const LOG_BYTES: usize = 1 << 20;
 
 /// The columns of an attempt. What the current one has beyond its own row stands in its run.
 const ATTEMPT: &str = "attempts.attempt, attempts.status, attempts.params, attempts.queued_at, attempts.started_at, \
-     attempts.finished_at, attempts.error, attempts.first, \
+     attempts.finished_at, attempts.error, attempts.first, attempts.origin, \
      CASE WHEN attempts.attempt = runs.attempt THEN runs.phase END AS phase, \
      coalesce((SELECT later.first - 1 FROM attempts AS later \
         WHERE later.run = attempts.run AND later.attempt = attempts.attempt + 1), runs.head) AS last, \
@@ -107,6 +107,7 @@ fn attempt(row: &sqlx::sqlite::SqliteRow) -> Result<Attempt, sqlx::Error> {
         first: rows::count(row, "first")?,
         last: rows::count(row, "last")?,
         phases: phases.into_iter().map(phase).collect(),
+        origin: rows::origin(row)?,
     })
 }
 

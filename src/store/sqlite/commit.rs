@@ -17,7 +17,7 @@ use super::fault::classify_write;
 use super::outbox;
 use super::pages::frames_after;
 use super::triggers;
-use super::{SqliteStore, classify, detached, rows, secrets};
+use super::{SqliteStore, access, audit, classify, detached, rows, secrets};
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::{Record, Run, Status, Timestamp};
 use crate::store::{
@@ -123,7 +123,14 @@ fn transact(connection: &mut Connection, ops: &[Op]) -> rusqlite::Result<(Vec<Ou
         Op::Clear(clearing) => clear(&tx, *clearing),
         Op::Probe => Ok(Outcome::Nothing),
         Op::Mark(mark) => Ok(if move_mark(&tx, mark)? { Outcome::Marked } else { Outcome::Refused }),
-        Op::Trigger(op) => triggers::carry_out(&tx, op),
+        Op::Trigger(op, note) => {
+            let done = triggers::carry_out(&tx, op)?;
+            if let (Outcome::Triggered, Some(note)) = (&done, note) {
+                audit::add(&tx, note)?;
+            }
+            Ok(done)
+        }
+        Op::Access(op, note) => access::carry_out(&tx, op, note.as_ref()),
     });
     let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
     insert(&tx, &outcomes)?;
@@ -289,7 +296,8 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         if resumed.is_none() {
             secrets::put(tx, write.run, &write.secrets)?;
         }
-        add_attempt(tx, write.run, pulse.attempt, first, pipeline, &json(params)?, write.at)?;
+        let origin = write.asked_by.as_ref();
+        add_attempt(tx, write.run, (pulse.attempt, first), pipeline, &json(params)?, write.at, origin)?;
         tx.prepare_cached(
             "UPDATE phases SET (carried, state, exit_code, started_at, finished_at, outputs) = (
                 SELECT 1, state, exit_code, started_at, finished_at, outputs FROM phases AS earlier
@@ -317,6 +325,9 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         Change::Tried { attempt, .. } => attempt,
         _ => pulse.attempt,
     };
+    if let Some(line) = &write.audit {
+        audit::add(tx, line)?;
+    }
     let left = write.change.is_asked().then(|| run(tx, write.run).map(Box::new)).transpose()?;
     let mut frames = write.records(first, attempt);
     let (pulse, clock) = next.map_or((pulse, clock), |next| {

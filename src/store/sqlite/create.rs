@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::commit::{INSERT_FRAME, json, run, signed};
-use super::{secrets, triggers};
+use super::{audit, secrets, triggers};
 use crate::model::queue::{Group, WhenBusy};
 use crate::model::trigger::SkipKind;
-use crate::model::{Pipeline, Timestamp};
+use crate::model::{Pipeline, RunOrigin, Timestamp};
 use crate::store::{Created, Mark, NewFrame, NewRun, Outcome, RunKey};
 
 /// How long an Idempotency-Key is kept, in milliseconds: a day (issue 4).
@@ -75,7 +75,10 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
         triggers::schedule_of(new)
     ])?;
     let run = RunKey(tx.last_insert_rowid());
-    add_attempt(tx, run, 1, 1, &new.pipeline, &params, new.at)?;
+    add_attempt(tx, run, (1, 1), &new.pipeline, &params, new.at, new.asked_by.as_ref())?;
+    if let Some(line) = &new.audit {
+        audit::add(tx, line)?;
+    }
     if !new.secrets.is_empty() {
         secrets::put(tx, run, &new.secrets)?;
     }
@@ -138,20 +141,22 @@ pub(super) fn move_mark(tx: &Connection, mark: &Mark) -> rusqlite::Result<bool> 
     Ok(moved == 1)
 }
 
-/// The rows of a new attempt and its phases, which have not begun.
+/// The rows of a new attempt, with its number and the seq of its first frame, and of its phases, which have not begun.
 pub(super) fn add_attempt(
     tx: &Connection,
     run: RunKey,
-    attempt: u32,
-    first: u64,
+    (attempt, first): (u32, u64),
     pipeline: &Pipeline,
     params: &str,
     at: Timestamp,
+    origin: Option<&RunOrigin>,
 ) -> rusqlite::Result<()> {
+    let origin = origin.map(json).transpose()?;
     tx.prepare_cached(
-        "INSERT INTO attempts (run, attempt, first, params, pipeline, queued_at) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO attempts (run, attempt, first, params, pipeline, queued_at, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6,
+            coalesce(?7, (SELECT origin FROM attempts WHERE run = ?1 AND attempt = ?2 - 1)))",
     )?
-    .execute(params![run.0, attempt, signed(first), params, json(pipeline)?, at.0])?;
+    .execute(params![run.0, attempt, signed(first), params, json(pipeline)?, at.0, origin])?;
     let mut add = tx.prepare_cached("INSERT INTO phases (run, attempt, position, name) VALUES (?, ?, ?, ?)")?;
     for (position, phase) in (0i64..).zip(&pipeline.phases) {
         add.execute(params![run.0, attempt, position, phase.name])?;

@@ -3,7 +3,9 @@
 //! WAL, so that readers and the writer do not wait for each other; reads are short, since a long one stops the log from
 //! shrinking. `synchronous=FULL`: what was committed survives a power loss.
 
+mod access;
 mod attempts;
+mod audit;
 #[cfg(test)]
 mod by_hand;
 mod clear;

@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::model::run::Phase;
-use crate::model::{PhaseState, Pin, Question, Record, Run, RunId, Status, Timestamp};
+use crate::model::{PhaseState, Pin, Question, Record, Run, RunId, RunOrigin, Status, Timestamp};
 use crate::store::{Pulse, RunKey};
 
 /// The columns that [`run`] reads. The phases come along as JSON, so that a list of runs is one statement.
@@ -14,6 +14,7 @@ pub const RUN: &str = "runs.key, runs.id, runs.pipeline, runs.status, runs.phase
      runs.created_at, runs.started_at, runs.finished_at, runs.head, runs.error, runs.gate, runs.cancel_by, runs.cancel, runs.asked, runs.question, \
      runs.pinned, runs.pins, \
      (SELECT queued_at FROM attempts WHERE attempts.run = runs.key AND attempts.attempt = runs.attempt) AS asked_at, \
+     (SELECT origin FROM attempts WHERE attempts.run = runs.key AND attempts.attempt = runs.attempt) AS origin, \
      (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM \
         (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position) \
      ) AS phases";
@@ -170,8 +171,14 @@ pub fn run<R: Columns>(row: &R) -> Result<Run, R::Error> {
             Some(cancel) => Some(read::<R, _, _>("cancel", serde_json::from_str(&cancel))?),
             None => None,
         },
+        origin: origin(row)?,
         pin: pin(row)?,
     })
+}
+
+/// `origin`: attempts of earlier versions have none.
+pub fn origin<R: Columns>(row: &R) -> Result<Option<RunOrigin>, R::Error> {
+    row.text("origin")?.map(|origin| read::<R, _, _>("origin", serde_json::from_str(&origin))).transpose()
 }
 
 /// `pinned` and `pins`.

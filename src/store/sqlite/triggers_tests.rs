@@ -24,7 +24,7 @@ fn call(at: i64, trust: Trust, pipeline: &str) -> NewDelivery {
 }
 
 async fn put(store: &SqliteStore, calls: Vec<NewDelivery>) {
-    let ops: Vec<Op> = calls.into_iter().map(|call| Op::Trigger(TriggerOp::Deliver(call))).collect();
+    let ops: Vec<Op> = calls.into_iter().map(|call| Op::Trigger(TriggerOp::Deliver(call), None)).collect();
     store.commit(&ops).await.unwrap();
 }
 

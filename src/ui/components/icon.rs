@@ -63,6 +63,8 @@ pub enum Icon {
     BellOn,
     /// A bell with a stroke through it.
     BellOff,
+    /// A head and shoulders.
+    Person,
 }
 
 impl Icon {
@@ -130,6 +132,9 @@ impl Icon {
             }
             Self::BellOff => {
                 "M5.2 3.3A3.8 3.8 0 0 1 11.8 5.8c0 1.2.2 2.1.4 2.8M4.3 5.2c-.1 3.9-1.5 5.2-1.5 5.2-.3.3-.1.8.3.8h7.4M6.6 13.4a1.6 1.6 0 0 0 2.8 0M2 2l12 12"
+            }
+            Self::Person => {
+                "M8 8.2a2.9 2.9 0 1 0 0-5.8 2.9 2.9 0 0 0 0 5.8ZM2.6 14c.5-2.6 2.7-4 5.4-4s4.900 1.400 5.4 4"
             }
             Self::Back => "M9.8 3.5 5.3 8l4.5 4.5",
             Self::Edit => "m10.6 3 2.4 2.4-7.6 7.6-3 .6.6-3L10.6 3ZM9 4.6 11.4 7",

@@ -1,5 +1,6 @@
 //! The parts that pages are made of.
 
+pub mod account;
 pub mod actions;
 pub mod activity;
 pub mod again;

@@ -9,9 +9,10 @@ use super::status::{StatusBadge, word};
 use super::time::Moment;
 use crate::activity::visible::plain;
 use crate::base;
-use crate::model::Problem;
 use crate::model::trigger::{LastRun, Pause, ScheduleView, Skipped};
+use crate::model::{Problem, Role};
 use crate::trigger_calls::{PauseSchedules, ResumeSchedules, RunSchedule};
+use crate::ui::account::can;
 use crate::ui::clock::Clock;
 use crate::ui::format;
 
@@ -200,7 +201,7 @@ pub fn ScheduleRow(
                         {format!(" · {timezone} · overlap: {}", overlap.as_str())}
                     </p>
                 </div>
-                <div class="flex gap-2">{run_now}{pause_or_resume}</div>
+                <div class="flex gap-2" class:hidden=!can(Role::Operator)>{run_now}{pause_or_resume}</div>
             </div>
             <dl class="grid grid-cols-[max-content_minmax(0,1fr)] gap-x-4 gap-y-1 text-xs [&_dt]:text-faint">
                 <dt>"Next"</dt>

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
+use super::account::AccountMenu;
 use super::icon::Icon;
 use super::notify_toggle::NotifyToggle;
 use crate::base;
@@ -35,6 +36,7 @@ pub fn TopBar() -> impl IntoView {
                 <div class="flex items-center gap-1">
                     <NotifyToggle/>
                     <ThemeButton/>
+                    <AccountMenu/>
                 </div>
             </div>
         </header>

@@ -8,7 +8,8 @@ use leptos_router::hooks::use_query_map;
 use crate::activity::{Connection, Settings};
 use crate::browser::{PageEvent, PageEvents};
 use crate::calls::{list_runs, read_offer};
-use crate::model::{Offer, PipelineFault, Timestamp, Upcoming};
+use crate::model::{Offer, PipelineFault, Role, Timestamp, Upcoming};
+use crate::ui::account::can;
 use crate::ui::clock::Clock;
 use crate::ui::components::again::{Unanswered, ask_again};
 use crate::ui::components::code::Words;
@@ -85,7 +86,7 @@ pub fn HomePage() -> impl IntoView {
         <div class="mx-auto grid w-full max-w-[88rem] items-start gap-x-6 gap-y-4 px-4 py-5 lg:grid-cols-[minmax(0,1fr)_21rem] lg:px-6">
             // As high as the window at most, so that its end can be reached however long the list beside it is.
             <aside class="scrollbar-thin flex min-w-0 flex-col lg:sticky lg:top-17 lg:order-2 lg:max-h-[calc(100dvh-5.25rem)] lg:overflow-y-auto lg:pb-1">
-                <details class="card fold shrink-0" id="start">
+                <details class="card fold shrink-0" class:hidden=!can(Role::Operator) id="start">
                     <summary class="flex list-none items-center justify-between px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
                         "Start a run"
                         <span class="fold-mark text-faint transition-transform">{Icon::Fold.draw()}</span>

@@ -1,5 +1,7 @@
 //! The pages, one a file.
 
+mod access;
+mod audit;
 mod compare;
 mod deliveries;
 mod home;
@@ -7,6 +9,8 @@ mod not_found;
 mod run;
 mod schedules;
 
+pub use access::AccessPage;
+pub use audit::AuditLogPage;
 pub use compare::ComparePage;
 pub use deliveries::DeliveriesPage;
 pub use home::HomePage;

@@ -10,7 +10,8 @@ use crate::activity::visible::plain;
 use crate::base;
 use crate::calls::{RerunEdited, read_offer, view_attempt, view_run};
 use crate::model::attempt::AttemptView;
-use crate::model::{Offer, Problem, RunView, Status, plan};
+use crate::model::{Offer, Problem, Role, RunOrigin, RunView, Status, plan};
+use crate::ui::account::can;
 use crate::ui::clock::Clock;
 use crate::ui::components::actions::{ActionProblem, RunActions};
 use crate::ui::components::activity::{ActivityPanel, FrameLinks, seq};
@@ -154,6 +155,7 @@ fn Shown(
             (editing.get() && !follow.gone.get()).then(dialog)
         }
     };
+    let may_operate = can(Role::Operator);
     let reviewing = move || tab.get() != Tab::Activity;
     let left_out = LeftOut::of(state);
     let page_title = {
@@ -200,7 +202,10 @@ fn Shown(
                     <span class="text-xs text-soft empty:hidden"><PendingPlace id=id.clone() status/></span>
                     <span class="text-xs text-soft empty:hidden"><Cancelling request=cancel/></span>
                     // Where Cancel was, and may be pressed once more, is never anything that it takes effort to undo.
-                    <div class="relative flex flex-wrap gap-2 max-sm:w-full sm:static sm:ml-auto" class:hidden=follow.gone>
+                    <div
+                        class="relative flex flex-wrap gap-2 max-sm:w-full sm:static sm:ml-auto"
+                        class:hidden=move || follow.gone.get() || !may_operate
+                    >
                         <PinButton id=id.clone() follow problem/>
                         <DeleteButton id=id.clone() status follow problem/>
                         <div class="ml-auto flex flex-wrap justify-end gap-2">
@@ -244,7 +249,13 @@ fn Shown(
     }
 }
 
-/// When, how long, which attempt, with what.
+/// Who or what asked for the attempt.
+fn asked_by(origin: &RunOrigin, attempt: u32) -> String {
+    let asked = if attempt > 1 { "Re-run" } else { "Started" };
+    format!("{asked} by {}", plain(&origin.words()))
+}
+
+/// When, how long, which attempt, by whom, with what.
 #[component]
 fn Facts(shown: ShownAttempt, follow: Follow) -> impl IntoView {
     let state = shown.state;
@@ -252,6 +263,7 @@ fn Facts(shown: ShownAttempt, follow: Follow) -> impl IntoView {
     let to = Memo::new(move |_| state.with(|state| state.run.finished_at));
     let asked = Memo::new(move |_| state.with(|state| Some(state.run.started_at.unwrap_or(state.run.queued_at))));
     let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
+    let origin = Memo::new(move |_| state.with(|state| state.run.origin.clone()));
     let params = Memo::new(move |_| state.with(|state| state.run.params.clone()));
     let question = Memo::new(move |_| state.with(|state| state.run.approval.as_ref().map(|asked| asked.seq)));
     let since = Memo::new(move |_| question.get().and_then(|_| follow.state.with(|state| state.asked_at)));
@@ -278,6 +290,9 @@ fn Facts(shown: ShownAttempt, follow: Follow) -> impl IntoView {
                 }}
             </span>
             <span>{move || format!("Attempt {}", attempt.get())}</span>
+            <span data-testid="origin" class:hidden=move || origin.with(Option::is_none)>
+                {move || origin.with(|origin| origin.as_ref().map(|origin| asked_by(origin, attempt.get())))}
+            </span>
             <div class="min-w-0 max-sm:basis-full"><ParamList params/></div>
         </div>
     }

@@ -5,8 +5,10 @@ use leptos::task::spawn_local;
 use leptos_meta::Title;
 
 use crate::browser::{PageEvent, PageEvents, Timer, is_visible};
+use crate::model::Role;
 use crate::model::trigger::{ScheduleList, ScheduleView};
 use crate::trigger_calls::read_schedules;
+use crate::ui::account::can;
 use crate::ui::components::again::Unanswered;
 use crate::ui::components::notice::ProblemNotice;
 use crate::ui::components::schedule::{ScheduleActions, ScheduleRow};
@@ -99,7 +101,7 @@ fn List(list: RwSignal<Option<ScheduleList>>, actions: ScheduleActions) -> impl 
     view! {
         <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
             <h1 class="text-lg font-semibold tracking-tight">"Schedules"</h1>
-            <div class="ml-auto flex flex-wrap gap-2">
+            <div class="ml-auto flex flex-wrap gap-2" class:hidden=!can(Role::Operator)>
                 {move || any_active.get().then(|| actions.pause("", ""))}
                 {move || any_paused.get().then(|| actions.resume("", ""))}
             </div>

@@ -25,10 +25,10 @@ use runtrail::model::pipeline::OnInterrupt;
 use runtrail::model::plan::Retries;
 use runtrail::model::queue::{Concurrency, WhenBusy};
 use runtrail::model::{
-    Answer, Gate, Given, Param, ParamKind, PhaseSpec, Pipeline, Problem, Run, RunId, Status, Timestamp,
+    Gate, Given, Param, ParamKind, PhaseSpec, Pipeline, Problem, Role, Run, RunId, Status, Timestamp, Via,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::service::{Asked, Begin, Kill, Service};
+use runtrail::service::{Actor, Asked, Begin, Kill, Reply, Service};
 use runtrail::store::{Change, Op, Outcome, Store};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -262,6 +262,12 @@ impl Server {
     }
 }
 
+/// Whoever asks.
+fn person() -> Actor {
+    let name = "a person".to_owned();
+    Actor { name, role: Role::Admin, via: Via::Session, address: None, through: "a test" }
+}
+
 struct World {
     folder: tempfile::TempDir,
     store: Noted,
@@ -315,8 +321,8 @@ impl World {
 
     fn answer(&self, id: &RunId, approved: bool) {
         let Some(question) = self.show(id).and_then(|run| run.approval) else { return };
-        let answer = Answer { approved, by: "a person".into(), exclude: Vec::new() };
-        self.ask(async |service| service.answer(id.as_str(), Some(question.seq), answer).await);
+        let reply = Reply { approved, ..Reply::default() };
+        self.ask(async |service| service.answer(id.as_str(), Some(question.seq), reply, &person()).await);
     }
 
     fn step(&mut self, step: &Step) {
@@ -326,17 +332,18 @@ impl World {
             Step::Start { pipeline, group, priority } => {
                 let given: Given = [("group".to_owned(), if group { "x" } else { "y" }.into())].into();
                 let name = PIPELINES[pipeline];
-                let started = self.ask(async |service| service.start(name, given, Some(priority), None).await);
+                let started =
+                    self.ask(async |service| service.start(name, given, Some(priority), None, &person()).await);
                 self.runs.extend(started.map(|(run, _)| run.id));
             }
             Step::Cancel(index) => {
                 let Some(id) = run(index) else { return };
-                self.ask(async |service| service.cancel(id.as_str(), "a person", Kill::IfAskedBefore).await);
+                self.ask(async |service| service.cancel(id.as_str(), &person(), Kill::IfAskedBefore).await);
             }
             Step::Rerun { run: index, failed } => {
                 let Some(id) = run(index) else { return };
                 let from = if failed { Begin::Failed } else { Begin::Start };
-                self.ask(async |service| service.rerun(id.as_str(), from, Asked::default(), "a person").await);
+                self.ask(async |service| service.rerun(id.as_str(), from, Asked::default(), &person()).await);
             }
             Step::Answer { run: index, approved } => {
                 if let Some(id) = run(index) {

@@ -199,6 +199,8 @@ impl AttemptStore for Noted {
 
 impl runtrail::store::TriggerStore for Noted {}
 
+impl runtrail::store::AccessStore for Noted {}
+
 /// The pipelines of a simulation have no receivers, so nothing is ever to be delivered.
 #[async_trait]
 impl OutboxStore for Noted {

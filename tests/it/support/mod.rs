@@ -112,6 +112,13 @@ impl World {
         self.serve_on(&self.data(), flags)
     }
 
+    /// A server that asks for the token that it makes.
+    pub fn serve_guarded(&self, flags: &[&str]) -> Server {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));
+        program.arg("serve").env("RUNTRAIL_NO_TOKEN", "0");
+        self.start(program, &self.data(), flags)
+    }
+
     /// A server on other data.
     pub fn serve_on(&self, data: &Path, flags: &[&str]) -> Server {
         let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));
@@ -185,6 +192,10 @@ impl World {
     }
 
     fn start(&self, mut program: Command, data: &Path, flags: &[&str]) -> Server {
+        let is_said = program.get_envs().any(|(name, _)| name == "RUNTRAIL_NO_TOKEN");
+        if !is_said && !flags.contains(&"--token") {
+            program.env("RUNTRAIL_NO_TOKEN", "1");
+        }
         let mut child = program
             // As variables, so that a test's flags win.
             .env("RUNTRAIL_ADDR", "127.0.0.1:0")

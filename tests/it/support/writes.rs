@@ -21,6 +21,8 @@ pub fn new_run() -> NewRun {
         mark: None,
         trigger: None,
         most_waiting: None,
+        asked_by: None,
+        audit: None,
     }
 }
 

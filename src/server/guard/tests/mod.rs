@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::*;
+use crate::access::memory::Memory;
 
+mod admission;
 mod answers;
 mod hook;
 mod login;
@@ -50,13 +52,32 @@ fn guarded_at(token: Option<&str>, secure: bool) -> Router {
         .route("/favicon.svg", get(inside))
         .route("/pkg/{*file}", get(inside))
         .fallback(|| async { (StatusCode::NOT_FOUND, "nowhere").into_response() });
-    let config = GuardConfig {
+    let access = token.map(|token| access(token, &Arc::default()));
+    protect(router, Arc::new(Guard::new(config(access, secure)).unwrap()))
+}
+
+/// A guard with this access.
+fn protect_with(access: Access) -> Router {
+    let inside = || async { "inside" };
+    let router = Router::new().fallback(inside);
+    protect(router, Arc::new(Guard::new(config(Some(access), false)).unwrap()))
+}
+
+/// Access with this token, whose sessions are kept there.
+fn access(token: &str, memory: &Arc<Memory>) -> Access {
+    Access::new(token, memory.clone(), memory.clone(), &CancellationToken::new())
+}
+
+fn config(access: Option<Access>, secure: bool) -> GuardConfig {
+    GuardConfig {
         addr: "127.0.0.1:3000".parse().unwrap(),
         allow_hosts: vec!["runs.example".to_owned()],
-        token: token.map(str::to_owned),
+        access,
+        is_strong: true,
+        proxies: Proxies::default(),
+        stop: CancellationToken::new(),
         secure,
-    };
-    protect(router, Arc::new(Guard::new(config).unwrap()))
+    }
 }
 
 /// A request as a client of this server sends it; lines of the same name replace `Host`.

@@ -6,7 +6,8 @@ use leptos::server_fn::ServerFn;
 use super::{LeftOut, Tab};
 use crate::base;
 use crate::calls::{Approve, Reject};
-use crate::model::{Code, Problem, Question, Run, RunId};
+use crate::model::{Code, Problem, Question, Role, Run, RunId};
+use crate::ui::account::can;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{NOT_KNOWN, of_action};
 use crate::ui::components::visible::visible;
@@ -47,7 +48,9 @@ pub fn ApprovalBanner(
     if failed.is_some() {
         problem.set(failed);
     }
+    let (note, may_answer) = (RwSignal::new(String::new()), can(Role::Approver));
     let busy = Signal::derive(move || approve.pending().get() || reject.pending().get());
+    let forbidden = Signal::derive(move || busy.get() || !may_answer);
     let asked = Memo::new(move |_| follow.state.with(|state| state.run.approval.clone()));
     let patches = Memo::new(move |_| follow.state.with(|state| state.tally.patches));
     let banner = move |Question { seq, question }: Question| {
@@ -73,7 +76,27 @@ pub fn ApprovalBanner(
                         </a>
                     </p>
                 </div>
-                <div class="flex gap-2 max-sm:w-full [&>form]:max-sm:flex-1 [&_button]:max-sm:w-full">
+                {(!may_answer).then(|| view! {
+                    <p class="text-xs text-soft" data-testid="approval-role">"Somebody with the role approver answers this."</p>
+                })}
+                <label class="basis-56 text-sm max-sm:w-full" class:hidden=!may_answer>
+                    <span class="sr-only">"Note"</span>
+                    <input
+                        class="field field-small"
+                        name="note"
+                        form="approval-yes"
+                        maxlength="2000"
+                        placeholder="Note (optional)"
+                        autocomplete="off"
+                        data-testid="approval-note"
+                        prop:value=note
+                        on:input=move |event| note.set(event_target_value(&event))
+                    />
+                </label>
+                <div
+                    class="flex gap-2 max-sm:w-full [&>form]:max-sm:flex-1 [&_button]:max-sm:w-full"
+                    class:hidden=!may_answer
+                >
                     <form
                         method="post"
                         action=base::path(Reject::url())
@@ -82,19 +105,21 @@ pub fn ApprovalBanner(
                             move |event| {
                                 event.prevent_default();
                                 if !busy.get_untracked() {
-                                    reject.dispatch(Reject { id: id.clone(), seq });
+                                    let note = note.get_untracked();
+                                    reject.dispatch(Reject { id: id.clone(), seq, note });
                                 }
                             }
                         }
                     >
                         <input type="hidden" name="id" value=no.clone()/>
                         <input type="hidden" name="seq" value=seq/>
-                        <button class="button button-danger" data-testid="reject" disabled=busy>
+                        <button class="button button-danger" data-testid="reject" disabled=forbidden>
                             {Icon::Close.draw()}
                             "Reject"
                         </button>
                     </form>
                     <form
+                        id="approval-yes"
                         method="post"
                         action=base::path(Approve::url())
                         on:submit={
@@ -102,7 +127,8 @@ pub fn ApprovalBanner(
                             move |event| {
                                 event.prevent_default();
                                 if !busy.get_untracked() {
-                                    approve.dispatch(Approve { id: id.clone(), seq, exclude: left_out.text() });
+                                    let (exclude, note) = (left_out.text(), note.get_untracked());
+                                    approve.dispatch(Approve { id: id.clone(), seq, exclude, note });
                                 }
                             }
                         }
@@ -112,7 +138,7 @@ pub fn ApprovalBanner(
                         <button
                             class="button button-primary"
                             data-testid="approve"
-                            disabled=busy
+                            disabled=forbidden
                         >
                             {Icon::Tick.draw()}
                             {move || if busy.get() { "Answering…" } else { "Approve" }}

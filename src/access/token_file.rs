@@ -1,0 +1,123 @@
+//! The server's own token, in a file of the data folder that only the server's user can read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::secret::{self, NoRandomness};
+
+/// The file's name in the data folder.
+pub const NAME: &str = "token";
+
+/// A token is shorter than this, in bytes.
+const LONGEST: u64 = 4096;
+
+/// Why there is no token. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenFileError {
+    /// The file cannot be read or written.
+    #[error("cannot use the token file {}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others can read it, so it is no secret.
+    #[error("the token file {} can be read by other users; `chmod 600` it, and better write a new token into it", .0.display())]
+    Readable(PathBuf),
+    /// There is nothing in it.
+    #[error("the token file {} is empty; write a token into it, or delete it", .0.display())]
+    Empty(PathBuf),
+    /// See [`NoRandomness`].
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+/// The token in this file.
+///
+/// # Errors
+/// [`TokenFileError`].
+pub fn read(path: &Path) -> Result<String, TokenFileError> {
+    let failed = |source| TokenFileError::File { path: path.to_owned(), source };
+    // A pipe without a writer would keep the server from starting.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path).map_err(failed)?;
+    let facts = file.metadata().map_err(failed)?;
+    if !facts.is_file() {
+        return Err(failed(io::Error::new(ErrorKind::InvalidInput, "it is no regular file")));
+    }
+    if facts.mode() & 0o077 != 0 {
+        return Err(TokenFileError::Readable(path.to_owned()));
+    }
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text).map_err(failed)?;
+    match text.trim() {
+        "" => Err(TokenFileError::Empty(path.to_owned())),
+        token => Ok(token.to_owned()),
+    }
+}
+
+/// The token in the data folder. If there is none yet, a new one is written first.
+///
+/// # Errors
+/// [`TokenFileError`].
+pub fn read_or_create(data_dir: &Path) -> Result<String, TokenFileError> {
+    let path = data_dir.join(NAME);
+    match read(&path) {
+        Err(TokenFileError::File { source, .. }) if source.kind() == ErrorKind::NotFound => create(&path),
+        read => read,
+    }
+}
+
+/// A crash leaves either no file or a whole one: it is written under another name first.
+fn create(path: &Path) -> Result<String, TokenFileError> {
+    let failed = |source| TokenFileError::File { path: path.to_owned(), source };
+    let token = secret::generate()?;
+    let draft = path.with_extension("new");
+    let written = || -> io::Result<()> {
+        match std::fs::remove_file(&draft) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        writeln!(file, "{token}")?;
+        file.sync_all()?;
+        std::fs::rename(&draft, path)?;
+        File::open(path.parent().unwrap_or(path))?.sync_all()
+    };
+    written().map_err(failed)?;
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn token_is_made_once_and_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = read_or_create(folder.path()).unwrap();
+        assert_eq!(read_or_create(folder.path()).unwrap(), token);
+        assert_eq!(folder.path().join(NAME).metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn token_file_that_is_no_secret_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        std::fs::write(&path, "secret\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(read(&path), Err(TokenFileError::Readable(_))));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(read(&path).unwrap(), "secret");
+        std::fs::write(&path, " \n").unwrap();
+        assert!(matches!(read(&path), Err(TokenFileError::Empty(_))));
+        assert!(matches!(read(folder.path()), Err(TokenFileError::File { .. })));
+        assert!(matches!(read(&folder.path().join("none")), Err(TokenFileError::File { .. })));
+    }
+}

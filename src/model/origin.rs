@@ -1,0 +1,52 @@
+//! What asked for an attempt of a run.
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::Via;
+
+/// What asked for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginKind {
+    /// Somebody, on a server without a token.
+    Open,
+    /// A person who has logged in, or whom a proxy names.
+    Person,
+    /// A program with a token.
+    Token,
+    /// A schedule.
+    Schedule,
+    /// A call of a hook.
+    Hook,
+}
+
+impl From<Via> for OriginKind {
+    fn from(via: Via) -> Self {
+        match via {
+            Via::Open => Self::Open,
+            Via::Session | Via::Proxy => Self::Person,
+            Via::Token => Self::Token,
+        }
+    }
+}
+
+/// Who or what asked for an attempt of a run: for a re-run, who asked for that one. An attempt that goes on by itself after an
+/// interruption has the origin of the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOrigin {
+    /// What it is.
+    pub kind: OriginKind,
+    /// The name of the person or the token, the schedule with its due time, or the delivery.
+    pub name: String,
+}
+
+impl RunOrigin {
+    /// In words for people, such as "Anna" or "the token ci".
+    pub fn words(&self) -> String {
+        match self.kind {
+            OriginKind::Token => format!("the token {}", self.name),
+            OriginKind::Open => format!("the {}", self.name),
+            OriginKind::Person | OriginKind::Schedule | OriginKind::Hook => self.name.clone(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Who is logged in, what they may look at besides, and the way out.
+
+use leptos::prelude::*;
+
+use super::icon::Icon;
+use super::popover::Popover;
+use crate::base;
+use crate::model::{Role, Via};
+use crate::ui::account::me;
+
+/// The menu of whoever looks at the page. A fold underneath: it works where no script runs.
+#[component]
+pub fn AccountMenu() -> impl IntoView {
+    let me = me();
+    let popover = Popover::new();
+    let is_admin = me.role.allows(Role::Admin);
+    let has_tokens = me.via != Via::Open;
+    let who = match me.via {
+        Via::Open => "No token is needed".to_owned(),
+        Via::Session | Via::Token | Via::Proxy => me.name.clone(),
+    };
+    let link = |to: &'static str, text: &'static str| {
+        view! {
+            <a
+                href=base::path(to)
+                class="rounded px-3 py-1.5 hover:bg-raised"
+                data-testid=format!("account-{}", &to[1..])
+                on:click=move |_| popover.close()
+            >
+                {text}
+            </a>
+        }
+    };
+    view! {
+        <details class="relative" node_ref=popover.fold>
+            <summary
+                class="button button-icon list-none [&::-webkit-details-marker]:hidden"
+                aria-label="Account"
+                title=who.clone()
+                data-testid="account"
+            >
+                {Icon::Person.draw()}
+            </summary>
+            <div class="card absolute top-full right-0 z-30 mt-1.5 flex w-60 flex-col p-1.5 text-sm shadow-lg">
+                <p class="px-3 pt-1.5 pb-2">
+                    <span class="block truncate font-medium" data-testid="account-name">{who}</span>
+                    <span class="block text-xs text-soft">{role_words(me.role)}</span>
+                </p>
+                {(is_admin && has_tokens).then(|| link("/access", "Tokens and sessions"))}
+                {is_admin.then(|| link("/audit", "Audit log"))}
+                {(me.via == Via::Session).then(|| view! {
+                    <form method="post" action=base::path("/logout") class="mt-1 border-t border-line pt-1">
+                        <button class="w-full rounded px-3 py-1.5 text-left hover:bg-raised" data-testid="log-out">"Log out"</button>
+                    </form>
+                })}
+            </div>
+        </details>
+    }
+}
+
+/// What a role may do, in few words.
+pub fn role_words(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "Viewer: reads",
+        Role::Operator => "Operator: reads, starts and cancels",
+        Role::Approver => "Approver: operates and approves",
+        Role::Admin => "Admin: may do everything",
+    }
+}

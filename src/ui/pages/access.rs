@@ -1,0 +1,191 @@
+//! Tokens and sessions, for admins. Forms, so that it works where no script runs.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use crate::access_calls::{CreateToken, EndSession, RevokeToken, read_access};
+use crate::activity::visible::plain;
+use crate::model::Role;
+use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
+use crate::ui::components::again::Unanswered;
+use crate::ui::components::copy::CopyButton;
+use crate::ui::components::icon::Icon;
+use crate::ui::components::notice::{NOT_KNOWN, ProblemNotice, of_action};
+use crate::ui::components::time::Moment;
+
+/// The page.
+#[component]
+pub fn AccessPage() -> impl IntoView {
+    let create = ServerAction::<CreateToken>::new();
+    let revoke = ServerAction::<RevokeToken>::new();
+    let end = ServerAction::<EndSession>::new();
+    let done = move || (create.version().get(), revoke.version().get(), end.version().get());
+    let list = Resource::new_blocking(done, |_| read_access());
+    let again = Callback::new(move |()| list.refetch());
+    let problem = move || {
+        let created = create.value().get().and_then(Result::err);
+        let revoked = revoke.value().get().and_then(Result::err);
+        let ended = end.value().get().and_then(Result::err);
+        created.or(revoked).or(ended).map(|problem| of_action(problem, NOT_KNOWN))
+    };
+    let created = move || create.value().get().and_then(Result::ok);
+    let shown = move || {
+        Suspend::new(async move {
+            match list.await {
+                Ok(list) => view! { <Lists list revoke end/> }.into_any(),
+                Err(problem) => view! { <Unanswered problem again/> }.into_any(),
+            }
+        })
+    };
+    view! {
+        <Title text="Tokens and sessions"/>
+        <div class="mx-auto flex w-full max-w-[60rem] flex-col gap-5 px-4 py-5 lg:px-6">
+            <h1 class="text-lg font-semibold tracking-tight">"Tokens and sessions"</h1>
+            {move || problem().map(|problem| view! { <ProblemNotice problem/> })}
+            {move || created().map(|created| view! { <Secret created/> })}
+            <CreateForm create/>
+            <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{shown}</Transition>
+        </div>
+    }
+}
+
+/// A token that was just made. Its secret is never shown again.
+#[component]
+fn Secret(created: CreatedToken) -> impl IntoView {
+    let CreatedToken { view: TokenView { name, .. }, token } = created;
+    view! {
+        <section class="rounded-lg bg-ok-wash px-4 py-3 text-sm" data-testid="new-token">
+            <p>
+                "The token " <strong class="font-semibold">{plain(&name)}</strong> " was created. Copy it now: it is not shown again."
+            </p>
+            <p class="mt-1.5 flex items-center gap-1">
+                <code class="min-w-0 font-mono text-xs break-all select-all" data-testid="new-token-secret">{token.clone()}</code>
+                <CopyButton text=token label="Copy the token"/>
+            </p>
+        </section>
+    }
+}
+
+#[component]
+fn CreateForm(create: ServerAction<CreateToken>) -> impl IntoView {
+    let roles = Role::ALL.map(|role| {
+        let selected = role == Role::Operator;
+        view! { <option value=role.as_str() selected=selected>{role.as_str()}</option> }
+    });
+    view! {
+        <ActionForm action=create attr:class="card flex flex-wrap items-end gap-3 px-4 py-3 text-sm">
+            <label class="flex min-w-40 flex-1 flex-col gap-1">
+                <span class="text-xs text-soft">"Name"</span>
+                <input class="field field-small" name="name" required maxlength="100" autocomplete="off" placeholder="deploy-bot" data-testid="token-name"/>
+            </label>
+            <label class="flex flex-col gap-1">
+                <span class="text-xs text-soft">"Role"</span>
+                <select class="field field-small !w-auto" name="role" autocomplete="off" data-testid="token-role">
+                    {roles.into_iter().collect_view()}
+                </select>
+            </label>
+            <label class="flex flex-col gap-1">
+                <span class="text-xs text-soft">"Expires"</span>
+                <select class="field field-small !w-auto" name="expires_in" autocomplete="off" data-testid="token-expires">
+                    <option value="1d">"in a day"</option>
+                    <option value="30d">"in 30 days"</option>
+                    <option value="90d" selected=true>"in 90 days"</option>
+                    <option value="365d">"in a year"</option>
+                    <option value="">"never"</option>
+                </select>
+            </label>
+            <button class="button button-small button-primary self-end" data-testid="create-token" disabled=move || create.pending().get()>
+                "Create token"
+            </button>
+        </ActionForm>
+    }
+}
+
+#[component]
+fn Lists(list: AccessList, revoke: ServerAction<RevokeToken>, end: ServerAction<EndSession>) -> impl IntoView {
+    let AccessList { tokens, sessions } = list;
+    let no_token = tokens.is_empty();
+    view! {
+        <section class="flex flex-col gap-2">
+            <h2 class="text-sm font-semibold">"Tokens"</h2>
+            {no_token.then(|| view! {
+                <p class="text-sm text-soft">"There is none besides the server’s own. Programs use tokens; people log in with them."</p>
+            })}
+            <ul class="card divide-y divide-line empty:hidden">
+                {tokens.into_iter().map(|token| view! { <TokenRow token revoke/> }).collect_view()}
+            </ul>
+        </section>
+        <section class="flex flex-col gap-2">
+            <h2 class="text-sm font-semibold">"Sessions"</h2>
+            <ul class="card divide-y divide-line empty:hidden">
+                {sessions.into_iter().map(|session| view! { <SessionRow session end/> }).collect_view()}
+            </ul>
+        </section>
+    }
+}
+
+#[component]
+fn TokenRow(token: TokenView, revoke: ServerAction<RevokeToken>) -> impl IntoView {
+    let TokenView { id, name, role, created_at, created_by, expires_at, used_at } = token;
+    let label = format!("Revoke the token {}", plain(&name));
+    view! {
+        <li class="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-2.5 text-sm" data-testid="token" data-name=name.clone()>
+            <div class="min-w-0 flex-1 basis-56">
+                <p class="flex items-center gap-2">
+                    <span class="truncate font-medium">{plain(&name)}</span>
+                    <span class="tag">{role.as_str()}</span>
+                </p>
+                <p class="text-xs text-soft">
+                    "Created " <Moment at=Signal::stored(Some(created_at))/> " by " {plain(&created_by)} ". "
+                    {match used_at {
+                        Some(_) => view! { "Last used " <Moment at=Signal::stored(used_at)/> ". " }.into_any(),
+                        None => view! { "Never used. " }.into_any(),
+                    }}
+                    {match expires_at {
+                        Some(_) => view! { "Expires " <Moment at=Signal::stored(expires_at)/> "." }.into_any(),
+                        None => view! { "Does not expire." }.into_any(),
+                    }}
+                </p>
+            </div>
+            <ActionForm action=revoke>
+                <input type="hidden" name="id" value=id/>
+                <button class="button button-small button-danger" aria-label=label data-testid="revoke-token">{Icon::Bin.draw()} "Revoke"</button>
+            </ActionForm>
+        </li>
+    }
+}
+
+#[component]
+fn SessionRow(session: SessionView, end: ServerAction<EndSession>) -> impl IntoView {
+    let SessionView { id, name, role, address, agent, created_at, seen_at, current, .. } = session;
+    let browser = agent.as_deref().map(browser_of).unwrap_or_default();
+    let from = [Some(browser), address].into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+    view! {
+        <li class="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-2.5 text-sm" data-testid="session" data-current=current.to_string()>
+            <div class="min-w-0 flex-1 basis-56">
+                <p class="flex items-center gap-2">
+                    <span class="truncate font-medium">{plain(&name)}</span>
+                    <span class="tag">{role.as_str()}</span>
+                    {current.then(|| view! { <span class="tag" data-tone="ok">"this one"</span> })}
+                </p>
+                <p class="text-xs text-soft" title=agent>
+                    {from.join(", ")} ". Logged in " <Moment at=Signal::stored(Some(created_at))/> ", last here "
+                    <Moment at=Signal::stored(Some(seen_at))/> "."
+                </p>
+            </div>
+            <ActionForm action=end>
+                <input type="hidden" name="id" value=id/>
+                <button class="button button-small" data-testid="end-session">"End"</button>
+            </ActionForm>
+        </li>
+    }
+}
+
+/// The name of a browser, from what it calls itself; all of that if it is none of the usual ones.
+fn browser_of(agent: &str) -> String {
+    // Each also says the names of those after it.
+    let known =
+        [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("OPR/", "Opera"), ("Chrome/", "Chrome"), ("Safari/", "Safari")];
+    let found = known.into_iter().find(|(word, _)| agent.contains(word));
+    found.map_or_else(|| plain(agent).chars().take(40).collect(), |(_, name)| name.to_owned())
+}
