@@ -112,6 +112,10 @@ export class Api {
     await this.#call('POST', `/api/v1/runs/${id}/approve`, {});
   }
 
+  createToken(name: string, role: string): Promise<{ token: string }> {
+    return this.#call('POST', '/api/v1/tokens', { name, role });
+  }
+
   async cancel(id: string): Promise<void> {
     await this.#call('POST', `/api/v1/runs/${id}/cancel`, {});
   }

@@ -1,7 +1,7 @@
 // The real program, served from its release build on a free port, with folders of its own.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -28,6 +28,8 @@ export interface ServerOptions {
   pollInterval?: string;
   /** What who comes in must know. */
   token?: string;
+  /** Whether it asks for the token that it makes. */
+  guarded?: boolean;
   /** How long a command may take to end before it is killed. */
   grace?: string;
   /** The address that people reach it at. */
@@ -132,7 +134,20 @@ export class Server {
   }
 
   get api(): Api {
-    return new Api(this.base, this.#options.token);
+    const own = () => readFileSync(join(this.root, 'data', 'token'), 'utf8').trim();
+    return new Api(this.base, this.#options.guarded ? own() : this.#options.token);
+  }
+
+  /** The link that it has printed last. */
+  get loginLink(): string {
+    const printed = this.#log.filter((line) => line.includes('/login#')).at(-1);
+    if (!printed) throw new Error(`no login link was printed:\n${this.log}`);
+    return /http\S+$/.exec(printed)![0];
+  }
+
+  /** A token with this name and role. */
+  async createToken(name: string, role: string): Promise<string> {
+    return (await this.api.createToken(name, role)).token;
   }
 
   /** All that it has printed. */
@@ -149,8 +164,8 @@ export class Server {
       Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
     );
     const { publicUrl } = this.#options;
-    if (this.#options.token === undefined) env['RUNTRAIL_NO_TOKEN'] = '1';
-    else env['RUNTRAIL_TOKEN'] = this.#options.token;
+    if (this.#options.token !== undefined) env['RUNTRAIL_TOKEN'] = this.#options.token;
+    else if (!this.#options.guarded) env['RUNTRAIL_NO_TOKEN'] = '1';
     const child = spawn(
       BINARY,
       [

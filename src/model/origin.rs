@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::Via;
+use super::identity::{OWNER, Via};
 
 /// What asked for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,9 +44,10 @@ impl RunOrigin {
     /// In words for people, such as "Anna" or "the token ci".
     pub fn words(&self) -> String {
         match self.kind {
+            OriginKind::Token if self.name == OWNER => "the operator’s token".to_owned(),
+            OriginKind::Open | OriginKind::Person if self.name == OWNER => "the operator".to_owned(),
             OriginKind::Token => format!("the token {}", self.name),
-            OriginKind::Open => format!("the {}", self.name),
-            OriginKind::Person | OriginKind::Schedule | OriginKind::Hook => self.name.clone(),
+            OriginKind::Open | OriginKind::Person | OriginKind::Schedule | OriginKind::Hook => self.name.clone(),
         }
     }
 }
