@@ -65,7 +65,7 @@ impl Lines {
     }
 
     /// Whether rows have changed since they were given.
-    pub const fn has_redraws(&self) -> bool {
+    pub fn has_redraws(&self) -> bool {
         self.screen.has_redraws()
     }
 
@@ -83,8 +83,7 @@ impl Lines {
         if let Some(line) = self.report.take() {
             self.end_report(line, events);
         }
-        self.screen.give_redraws(events);
-        self.screen.give_new(events);
+        self.screen.finish(events);
     }
 
     fn decode(&mut self, bytes: &[u8], events: &mut Vec<Event>) {

@@ -1,5 +1,8 @@
 //! One row: text that grows at its end, or cells once something is written elsewhere.
 
+mod cells;
+
+use cells::{Cell, REST, flatten_tabs, pad, serialize, split, split_end};
 use unicode_width::UnicodeWidthChar;
 
 use super::pen::Pen;
@@ -9,13 +12,10 @@ use crate::model::kinds::MAX_LINE;
 pub const MAX_COLUMNS: usize = 4096;
 
 /// How far tab stops are apart.
-const TAB: usize = 8;
+pub const TAB: usize = 8;
 
 /// The most bytes of characters without a width that a cell takes.
 const MAX_MARKS: usize = 64;
-
-/// In a cell that the character before it (a wide one, a tab) takes up.
-const REST: char = '\0';
 
 /// How many columns a character takes: 0 for those that combine, and for control characters, which do not move the cursor.
 pub fn width(char: char) -> usize {
@@ -25,28 +25,6 @@ pub fn width(char: char) -> usize {
 /// The next tab stop after this column.
 pub const fn next_stop(column: usize) -> usize {
     (column / TAB + 1) * TAB
-}
-
-#[derive(Clone, Debug)]
-struct Cell {
-    char: char,
-    /// Characters without a width that follow.
-    marks: String,
-    pen: Pen,
-}
-
-impl Cell {
-    fn new(char: char, pen: &Pen) -> Self {
-        Self { char, marks: String::new(), pen: pen.clone() }
-    }
-
-    fn blank() -> Self {
-        Self::new(' ', &Pen::default())
-    }
-
-    fn length(&self) -> usize {
-        if self.char == REST { 0 } else { self.char.len_utf8() + self.marks.len() }
-    }
 }
 
 /// A row.
@@ -67,6 +45,17 @@ impl Row {
     /// Whether nothing is written.
     pub fn is_empty(&self) -> bool {
         self.cells.as_ref().map_or(self.text.is_empty(), Vec::is_empty) && self.lead.is_empty()
+    }
+
+    /// Whether nothing can be seen: it has blanks and control characters only.
+    pub fn is_blank(&self) -> bool {
+        let is_blank = |char: char| char == ' ' || char.is_control();
+        let Some(cells) = &self.cells else {
+            let (lead, cells) = read(&self.text);
+            return Self { cells: Some(cells), lead, ..Self::default() }.is_blank();
+        };
+        let mut marks = self.lead.chars().chain(cells.iter().flat_map(|cell| cell.marks.chars()));
+        cells.iter().all(|cell| is_blank(cell.char)) && marks.all(is_blank)
     }
 
     /// Whether it has only grown at its end.
@@ -203,26 +192,41 @@ impl Row {
         }
     }
 
-    /// Puts blanks in before this column.
+    /// Puts blanks in before this column. As much as that is lost at the right margin, which is [`MAX_COLUMNS`].
     pub fn insert(&mut self, column: usize, count: usize) {
         let cells = self.cells();
         split(cells, column);
-        if column < cells.len() {
-            flatten_tabs(&mut cells[column..]);
-            cells.splice(column..column, std::iter::repeat_with(Cell::blank).take(count));
-            cells.truncate(MAX_LINE);
-            split_end(cells);
+        let length = cells.len();
+        if column >= length.min(MAX_COLUMNS) {
+            return;
         }
+        split(cells, MAX_COLUMNS);
+        flatten_tabs(&mut cells[column..length.min(MAX_COLUMNS)]);
+        cells.resize_with((length + count).clamp(length, length.max(MAX_COLUMNS)), Cell::blank);
+        let cells = cells.get_mut(column..MAX_COLUMNS.min(length + count)).unwrap_or_default();
+        let count = count.min(cells.len());
+        cells.rotate_right(count);
+        cells[..count].fill_with(Cell::blank);
+        split_end(cells);
     }
 
-    /// Takes columns out; those after them move to the left.
+    /// Takes columns out; those after them, up to the right margin, move to the left.
     pub fn delete(&mut self, column: usize, count: usize) {
         let cells = self.cells();
         split(cells, column);
+        let end = cells.len().min(MAX_COLUMNS);
+        if column >= end {
+            return;
+        }
+        let count = count.min(end - column);
         split(cells, column + count);
-        if column < cells.len() {
-            flatten_tabs(&mut cells[column..]);
-            cells.drain(column..(column + count).min(cells.len()));
+        split(cells, MAX_COLUMNS);
+        flatten_tabs(&mut cells[column..end]);
+        cells[column..end].rotate_left(count);
+        if end == cells.len() {
+            cells.truncate(end - count);
+        } else {
+            cells[end - count..end].fill_with(Cell::blank);
         }
     }
 
@@ -262,73 +266,4 @@ fn read(text: &str) -> (String, Vec<Cell>) {
         }
     }
     (row.lead, row.cells.unwrap_or_default())
-}
-
-/// Cells as text with sequences, and the pen at its end. Where all sequences would be too much for a frame, those at the end are
-/// left out.
-fn serialize(lead: &str, cells: &[Cell]) -> (String, Pen) {
-    let mut left = cells.iter().map(Cell::length).sum::<usize>();
-    let mut text = String::with_capacity(lead.len() + left);
-    text.push_str(lead);
-    let default = Pen::default();
-    let mut pen = &default;
-    for cell in cells.iter().filter(|cell| cell.char != REST) {
-        if cell.pen != *pen {
-            let length = text.len();
-            cell.pen.write_change(pen, &mut text);
-            if text.len() + left + cell.pen.end_length() <= MAX_LINE {
-                pen = &cell.pen;
-            } else {
-                text.truncate(length);
-                pen.write_end(&mut text);
-                pen = &default;
-            }
-        }
-        let room = MAX_LINE.saturating_sub(text.len() + pen.end_length());
-        if cell.char.len_utf8() > room {
-            break;
-        }
-        text.push(cell.char);
-        if cell.length() <= room {
-            text.push_str(&cell.marks);
-        }
-        left -= cell.length();
-    }
-    (text, pen.clone())
-}
-
-fn pad(cells: &mut Vec<Cell>, column: usize) {
-    if cells.len() < column {
-        cells.resize_with(column, Cell::blank);
-    }
-}
-
-/// Makes what lies across the left edge of this column blank: half of a wide character, a part of a tab.
-fn split(cells: &mut [Cell], column: usize) {
-    if cells.get(column).is_none_or(|cell| cell.char != REST) {
-        return;
-    }
-    let start = (0..column).rev().find(|&place| cells[place].char != REST).unwrap_or(0);
-    let end = (column..cells.len()).find(|&place| cells[place].char != REST).unwrap_or(cells.len());
-    let pen = cells[start].pen.clone();
-    cells[start..end].fill_with(|| Cell::new(' ', &pen));
-}
-
-/// Makes tabs blanks: moved to another column, they would be of another width.
-fn flatten_tabs(cells: &mut [Cell]) {
-    let mut in_tab = false;
-    for cell in cells {
-        in_tab = cell.char == '\t' || in_tab && cell.char == REST;
-        if in_tab {
-            cell.char = ' ';
-        }
-    }
-}
-
-/// The same as [`split`] at the end of a row that was cut off.
-fn split_end(cells: &mut [Cell]) {
-    let is_cut = cells.last().is_some_and(|cell| cell.char != REST && width(cell.char) == 2);
-    if is_cut && let Some(last) = cells.last_mut() {
-        *last = Cell::blank();
-    }
 }

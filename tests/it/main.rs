@@ -18,6 +18,7 @@ mod disk;
 mod faults;
 mod first_view;
 mod forges;
+mod full_screen;
 mod hooks;
 mod journal;
 mod leftovers;

@@ -115,9 +115,19 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
         2 => "\x1b\\[(0|1|3|4|5|7|9|2[34579]|3[0-79]|4[0-79]|9[0-7]|38;5;(1[6-9]|[2-9][0-9]|2[0-4][0-9])|48;2;[0-9]{1,2};0;7)(;(1|4|3[0-7]))?m"
             .prop_map(text),
         1 => Just(b"\x1b[m".to_vec()),
-        1 => "\x1b[DEM]".prop_map(text),
+        2 => "\x1b[DEM78]".prop_map(text),
+        1 => "\x1b\\[[su]".prop_map(text),
         1 => word().prop_map(|word| format!("\x1b7{word}\x1b8").into_bytes()),
-        1 => prop::sample::select(vec!["\x1b(B", "\x1b[?25l", "\x1b[?2004h", "\x1b[6n", "\x1b[>c", "\x1b[1\x18", "\x1b[99z"])
+        // What apt does: a bar below the rows that scroll.
+        1 => word().prop_map(|word| format!("\x1b7\x1b[{ROWS};0f{word}\x1b8").into_bytes()),
+        1 => prop::collection::vec("[a-z]{1,3}\r?\n", 1..12).prop_map(|lines| lines.concat().into_bytes()),
+        2 => "\x1b\\[([0-9]{1,2})?(;[0-9]{0,2})?r".prop_map(text),
+        1 => "\x1b\\[[0-9]?[ST^]".prop_map(text),
+        1 => "\x1b\\[[1-9]?b".prop_map(text),
+        1 => "\x1b(\\[[012]?I|\\[[0-9]?Z|H|\\[[03]?g|\\[\\?5W)".prop_map(text),
+        1 => "\x1b\\[(4|\\?6)[hhl]".prop_map(text),
+        1 => "\x1b\\[\\?(47|104[789]|6;1049)[hll]".prop_map(text),
+        1 => prop::sample::select(vec!["\x1b(B", "\x1b[?25l", "\x1b[!p", "\x1bc", "\x1b[?2004h", "\x1b[6n", "\x1b[>c", "\x1b[1\x18", "\x1b[99z"])
             .prop_map(|text| text.as_bytes().to_vec()),
         1 => prop::sample::select(vec!["\x1b]0;a title\x07", "\x1b]2;é\x1b\\", "\x1b]8;;https://a.test/x\x1b\\", "\x1b]8;;\x07"])
             .prop_map(|text| text.as_bytes().to_vec()),

@@ -17,7 +17,7 @@ async fn ended(command: &str) -> (World, Server, String) {
     (world, server, id)
 }
 
-async fn finished(server: &Server, id: &str) -> Value {
+pub async fn finished(server: &Server, id: &str) -> Value {
     until_within(LIMIT, "the run ends", async || {
         let run = server.run(id).await;
         (run["status"] != "pending" && run["status"] != "running").then_some(run)
@@ -26,19 +26,19 @@ async fn finished(server: &Server, id: &str) -> Value {
 }
 
 /// The log as text, a line an entry.
-async fn log(server: &Server, id: &str) -> Vec<String> {
+pub async fn log(server: &Server, id: &str) -> Vec<String> {
     let text = server.get(&format!("/api/v1/runs/{id}/log")).await.text().await.unwrap();
     text.lines().map(str::to_owned).collect()
 }
 
 /// The data of all log frames, with their seqs.
-async fn frames(server: &Server, id: &str) -> Vec<(u64, Value)> {
+pub async fn frames(server: &Server, id: &str) -> Vec<(u64, Value)> {
     let frames = server.frames(id).await.into_iter().filter(|frame| frame["kind"] == "log");
     frames.map(|frame| (frame["seq"].as_u64().unwrap(), frame["data"].clone())).collect()
 }
 
 /// What a reader of the journal shows: each row once, in the place of its first frame, as its last frame has it.
-fn rows(frames: &[(u64, Value)]) -> Vec<String> {
+pub fn rows(frames: &[(u64, Value)]) -> Vec<String> {
     let mut rows = BTreeMap::new();
     for (seq, log) in frames {
         let row = log["replaces"].as_u64().unwrap_or(*seq);

@@ -1,14 +1,18 @@
-//! Control sequences: moves of the cursor, erasing, inserting and deleting.
+//! Control and escape sequences: which does what.
 
-use std::mem::take;
+use super::{Event, Margins, ROWS, Screen, Tabs};
+use crate::terminal::row::MAX_COLUMNS;
 
-use super::{Column, Event, ROWS, Screen, Slot};
-use crate::terminal::pen::Pen;
-use crate::terminal::row::Row;
+/// The most times that a character is repeated. No terminal has rows as long.
+const MAX_REPEAT: usize = 512;
 
 impl Screen {
     /// Carries a control sequence out: its parameters and its last byte.
     pub fn control(&mut self, parameters: &str, last: u8, events: &mut Vec<Event>) {
+        if (parameters, last) == ("!", b'p') {
+            self.reset_softly();
+            return;
+        }
         let (is_private, parameters) = match parameters.strip_prefix('?') {
             Some(rest) => (true, rest),
             None => (false, parameters),
@@ -25,29 +29,56 @@ impl Screen {
         let numbers =
             parameters.split(';').map(|text| text.parse::<usize>().unwrap_or(if text.is_empty() { 0 } else { 9999 }));
         let mut numbers = numbers.map(|number| number.min(9999));
+        if matches!(last, b'h' | b'l') {
+            numbers.for_each(|mode| self.set_mode(is_private, mode, last == b'h'));
+            return;
+        }
         let (first, second) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         let count = first.max(1);
         match last {
             b'J' => self.erase_display(first),
             b'K' => self.erase_line(first),
+            b'W' if is_private && first == 5 => self.tabs = Tabs::default(),
             _ if is_private => {}
-            b'A' => self.go_to_row(self.y.saturating_sub(count)),
-            b'B' | b'e' => self.go_to_row(self.y + count),
-            b'C' | b'a' => self.move_right(count),
+            b'A' => self.cursor_up(count),
+            b'B' => self.cursor_down(count),
+            b'C' | b'a' => self.cursor_right(count),
             b'D' => {
                 let column = self.column();
                 self.go(self.y, column.saturating_sub(count));
             }
-            b'E' => self.go((self.y + count).min(ROWS - 1), 0),
-            b'F' => self.go(self.y.saturating_sub(count), 0),
+            b'E' => {
+                self.cursor_down(count);
+                self.go(self.y, 0);
+            }
+            b'F' => {
+                self.cursor_up(count);
+                self.go(self.y, 0);
+            }
             b'G' | b'`' => self.go(self.y, count - 1),
-            b'H' | b'f' => self.go(count.min(ROWS) - 1, second.max(1) - 1),
-            b'd' => self.go_to_row(count - 1),
+            b'H' | b'f' => self.go_to(count - 1, second.max(1) - 1),
+            b'd' => {
+                let column = self.column();
+                self.go_to(count - 1, column);
+            }
+            b'e' => {
+                let bottom = if self.modes.has_origin { self.margins.bottom } else { ROWS - 1 };
+                let column = self.column();
+                self.go((self.y + count).min(bottom), column);
+            }
+            b'I' => self.next_tabs(count),
+            b'Z' => self.previous_tabs(count),
+            b'g' => self.clear_tabs(first),
             b'X' => self.change_row(|row, column| row.erase(column, column + count)),
             b'@' => self.change_row(|row, column| row.insert(column, count)),
             b'P' => self.change_row(|row, column| row.delete(column, count)),
             b'L' => self.insert_rows(count, events),
-            b'M' => self.delete_rows(count),
+            b'M' => self.delete_rows(count, events),
+            b'S' => self.scroll_up(count, events),
+            // With more numbers it is about the mouse.
+            b'T' | b'^' if !parameters.contains(';') => self.scroll_down(count, events),
+            b'b' => self.repeat(count, events),
+            b'r' => self.set_margins(first, second),
             b's' => self.save(),
             b'u' => self.restore(),
             _ => {}
@@ -65,125 +96,73 @@ impl Screen {
                 self.go(self.y, column);
             }
             (b"", b'E') => self.line_feed(events),
-            (b"", b'M') if self.y > 0 => self.go_to_row(self.y - 1),
-            (b"", b'M') => self.scroll_down(events),
-            (b"", b'c') => {
-                self.erase_display(2);
-                self.pen = Pen::default();
-                self.saved = None;
-                self.go(0, 0);
+            (b"", b'H') => {
+                let column = self.column();
+                self.tabs.set(column);
             }
+            (b"", b'M') if self.y == self.margins.top => self.scroll_down(1, events),
+            (b"", b'M') => self.cursor_up(1),
+            (b"", b'c') => self.reset(),
             _ => {}
         }
     }
 
-    pub(super) fn insert_rows(&mut self, count: usize, events: &mut Vec<Event>) {
-        let count = count.min(ROWS - self.y);
-        if self.y < self.slots.len() {
-            // Growth cannot be given any more once the row has another place.
-            self.give_growth(events);
-            for _ in 0..count {
-                if self.slots.len() < ROWS {
-                    self.slots.push_back(Slot::default());
-                }
-            }
-            self.move_rows(|rows, at| {
-                let length = rows.len();
-                rows.splice(at..at, std::iter::repeat_with(Row::default).take(count));
-                rows.truncate(length);
-            });
-        }
-        self.go(self.y, 0);
-    }
-
-    fn delete_rows(&mut self, count: usize) {
-        if self.y < self.slots.len() {
-            self.move_rows(|rows, at| {
-                let (length, end) = (rows.len(), (at + count).min(rows.len()));
-                rows.drain(at..end);
-                rows.resize_with(length, Row::default);
-            });
-        }
-        self.go(self.y, 0);
-    }
-
-    /// Moves rows from the cursor's on to other places. The places stay: what was given of them is then another row's.
-    fn move_rows(&mut self, change: impl FnOnce(&mut Vec<Row>, usize)) {
-        for y in self.y..self.slots.len() {
-            self.touch(y);
-        }
-        let mut rows = self.slots.iter_mut().map(|slot| take(&mut slot.row)).collect();
-        change(&mut rows, self.y);
-        for (slot, row) in self.slots.iter_mut().zip(rows) {
-            slot.row = row;
-        }
-    }
-
-    pub(super) fn erase_line(&mut self, how: usize) {
-        if self.y >= self.slots.len() {
-            return;
-        }
-        match how {
-            0 if self.column == Column::End => {}
-            0 => self.change_row(|row, column| row.erase(column, usize::MAX)),
-            1 => self.change_row(|row, column| row.erase(0, column + 1)),
-            2 => self.change_row(|row, _| row.erase(0, usize::MAX)),
-            _ => {}
-        }
-    }
-
-    pub(super) fn erase_display(&mut self, how: usize) {
-        let end = self.slots.len();
-        let rows = match how {
-            0 => (self.y + 1).min(end)..end,
-            1 => 0..self.y.min(end),
-            2 => 0..end,
-            _ => return,
-        };
+    /// Goes up, not over the top margin from below it.
+    fn cursor_up(&mut self, count: usize) {
+        let top = if self.y >= self.margins.top { self.margins.top } else { 0 };
         let column = self.column();
-        for y in rows {
-            if y != self.y && !self.row_is_empty(y) {
-                self.touch(y);
-                self.slots[y].row.erase(0, usize::MAX);
-            }
-        }
-        self.go(self.y, column);
-        self.erase_line(how);
+        self.go(self.y.saturating_sub(count).max(top), column);
     }
 
-    /// A row comes in at the top.
-    pub(super) fn scroll_down(&mut self, events: &mut Vec<Event>) {
-        let (y, column) = (self.y, self.column());
-        self.insert_rows(1, events);
-        self.go(y, column);
-    }
-
-    pub(super) fn change_row(&mut self, change: impl FnOnce(&mut Row, usize)) {
+    /// Goes down, not over the bottom margin from above it.
+    fn cursor_down(&mut self, count: usize) {
+        let bottom = if self.y <= self.margins.bottom { self.margins.bottom } else { ROWS - 1 };
         let column = self.column();
-        if self.y < self.slots.len() {
-            self.touch(self.y);
-            change(&mut self.slots[self.y].row, column);
-        }
-        self.column = Column::At(column);
+        self.go((self.y + count).min(bottom), column);
     }
 
-    fn save(&mut self) {
-        self.saved = Some((self.y, self.column(), self.pen.clone()));
-    }
-
-    fn restore(&mut self) {
-        let (y, column, pen) = self.saved.clone().unwrap_or_default();
-        self.pen = pen;
-        self.go(y, column);
-    }
-
-    fn move_right(&mut self, count: usize) {
+    fn cursor_right(&mut self, count: usize) {
         let column = self.column();
         self.go(self.y, column + count);
     }
 
-    fn go_to_row(&mut self, y: usize) {
-        let column = self.column();
-        self.go(y, column);
+    /// Goes to a row, counted from the top margin in origin mode, and a column.
+    pub(super) fn go_to(&mut self, row: usize, column: usize) {
+        let Margins { top, bottom } = self.margins;
+        self.go(if self.modes.has_origin { (top + row).min(bottom) } else { row }, column);
+    }
+
+    fn next_tabs(&mut self, count: usize) {
+        let mut column = self.column();
+        for _ in 0..count.min(MAX_COLUMNS) {
+            column = self.tabs.next(column);
+        }
+        self.go(self.y, column);
+    }
+
+    fn previous_tabs(&mut self, count: usize) {
+        let mut column = self.column();
+        for _ in 0..count.min(MAX_COLUMNS) {
+            column = self.tabs.previous(column);
+        }
+        self.go(self.y, column);
+    }
+
+    fn clear_tabs(&mut self, which: usize) {
+        match which {
+            0 => {
+                let column = self.column();
+                self.tabs.clear(column);
+            }
+            3 => self.tabs.clear_all(),
+            _ => {}
+        }
+    }
+
+    /// Prints the last character again.
+    fn repeat(&mut self, count: usize, events: &mut Vec<Event>) {
+        if let Some(char) = self.last {
+            self.print(&String::from(char).repeat(count.min(MAX_REPEAT)), events);
+        }
     }
 }

@@ -2,15 +2,58 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
-use super::{Event, MAX_PIECES, Screen, Slot};
+use super::grid::{Grid, Slot};
+use super::{Event, MAX_PIECES, ROWS, Screen};
 use crate::model::kinds::MAX_LINE;
 use crate::terminal::pen::Pen;
 
 impl Screen {
     /// Whether something was written that was not given: a line whose end has not come.
     pub fn has_new(&self) -> bool {
+        match &self.main {
+            Some(main) => main.grid.has_new(main.margins.bottom),
+            None => self.grid.has_new(self.margins.bottom),
+        }
+    }
+
+    /// Gives what was written and not given, but not what is below a region that scrolls: there programs keep a bar that they erase in
+    /// the end, and that would be in the way of the rows to come.
+    pub fn give_new(&mut self, events: &mut Vec<Event>) {
+        match &mut self.main {
+            Some(main) => main.grid.give_new(main.margins.bottom, events),
+            None => self.grid.give_new(self.margins.bottom, events),
+        }
+    }
+
+    /// Whether a row has changed since it was given.
+    pub fn has_redraws(&self) -> bool {
+        self.main.as_ref().map_or(&self.grid, |main| &main.grid).has_redraws()
+    }
+
+    /// Gives the rows that have changed since they were given.
+    pub fn give_redraws(&mut self, events: &mut Vec<Event>) {
+        self.main.as_mut().map_or(&mut self.grid, |main| &mut main.grid).give_redraws(events);
+    }
+
+    /// Gives all that is left. An alternate screen that is still shown comes after the main one: its program was ended, and may have
+    /// said there why.
+    pub fn finish(mut self, events: &mut Vec<Event>) {
+        if let Some(mut main) = self.main.take() {
+            main.grid.give_redraws(events);
+            main.grid.give_new(ROWS, events);
+            (self.grid.next, self.grid.is_alternate) = (main.grid.next, false);
+        }
+        self.grid.give_redraws(events);
+        self.grid.give_new(ROWS, events);
+    }
+}
+
+impl Grid {
+    /// Whether something was written in the rows up to `bottom` that was not given: a line whose end has not come.
+    pub fn has_new(&self, bottom: usize) -> bool {
         let grown = self.given.checked_sub(1).is_some_and(|last| self.slots[last].grows());
-        grown || self.slots.range(self.given.min(self.slots.len())..).any(|slot| !slot.row.is_empty())
+        let end = self.slots.len().min(bottom + 1);
+        grown || self.slots.range(self.given.min(end)..end).any(|slot| !slot.row.is_empty())
     }
 
     /// Whether a row has changed since it was given.
@@ -18,10 +61,11 @@ impl Screen {
         self.dirty > 0
     }
 
-    /// Gives what was written and not given.
-    pub fn give_new(&mut self, events: &mut Vec<Event>) {
+    /// Gives what was written in the rows up to `bottom` and not given.
+    pub fn give_new(&mut self, bottom: usize, events: &mut Vec<Event>) {
         self.give_growth(events);
-        if let Some(last) = self.slots.iter().rposition(|slot| !slot.row.is_empty()) {
+        let end = self.slots.len().min(bottom + 1);
+        if let Some(last) = self.slots.range(..end).rposition(|slot| !slot.row.is_empty()) {
             self.give_until(last, events);
         }
     }
@@ -81,6 +125,9 @@ impl Screen {
 
     /// Gives the rows up to this one.
     pub(super) fn give_until(&mut self, y: usize, events: &mut Vec<Event>) {
+        if self.is_alternate {
+            return;
+        }
         if self.given <= y {
             self.give_growth(events);
         }
@@ -118,6 +165,10 @@ impl Screen {
 }
 
 impl Slot {
+    pub(super) fn grows(&self) -> bool {
+        self.pieces > 0 && !self.is_redrawn && self.row.is_text() && self.row.written().0.len() > self.given
+    }
+
     /// Whether it has more text than was given.
     fn grows_beyond(&self) -> bool {
         self.row.is_text() && self.row.written().0.len() > self.given
