@@ -104,19 +104,21 @@ impl Lines {
     fn read(&mut self, mut text: &str, events: &mut Vec<Event>) {
         while !text.is_empty() {
             if let Some(line) = &mut self.report {
-                let (piece, rest, has_ended) = match memchr(b'\n', text.as_bytes()) {
-                    Some(end) => (&text[..end], &text[end + 1..], true),
-                    None => (text, "", false),
-                };
+                // One character at a time until it is clear what it is: what comes after another beginning is read like anything else.
+                let is_known = REPORTS.iter().any(|report| line.starts_with(report));
+                let most = if is_known { (MAX_REPORT + 1).saturating_sub(line.len()) } else { 1 };
+                let (piece, rest) = text.split_at(text.ceil_char_boundary(most));
+                let end = memchr(b'\n', piece.as_bytes());
+                let (piece, rest) = end.map_or((piece, rest), |end| (&text[..end], &text[end + 1..]));
                 line.push_str(piece);
                 text = rest;
                 if !may_be_report(line) || line.len() > MAX_REPORT {
                     let line = self.report.take().unwrap_or_default();
                     self.draw(&line, events);
-                    if has_ended {
+                    if end.is_some() {
                         self.draw("\n", events);
                     }
-                } else if has_ended {
+                } else if end.is_some() {
                     let line = self.report.take().unwrap_or_default();
                     self.end_report_line(line, events);
                 }

@@ -24,6 +24,11 @@ fn theme() -> String {
     format!("try{{let t=localStorage.getItem('{key}');if(t)document.documentElement.dataset.theme=t}}catch{{}}")
 }
 
+/// What may become markup in the page (Trusted Types): the templates of its own components, which have no scripts, no handlers and no
+/// frames. Which scripts may run is said by their nonce.
+const TRUSTED_TYPES: &str = "if(window.trustedTypes)trustedTypes.createPolicy('default',{createHTML:h=>\
+     /\\x3c(script|iframe|object|embed)|\\x3c[^>]*\\s(on\\w+|srcdoc)\\s*=|javascript:/i.test(h)?'':h,createScript:s=>s,createScriptURL:u=>u})";
+
 /// Forms that are sent before the page has come to life have the key of the login in their address (the key is that of
 /// `browser/key.rs`, the parameter that of `server/guard/shown.rs`).
 fn key_of_forms() -> String {
@@ -45,6 +50,7 @@ pub fn shell(options: LeptosOptions, page: PageSettings) -> impl IntoView {
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
+                <script nonce=use_nonce() inner_html=TRUSTED_TYPES></script>
                 <script nonce=use_nonce() inner_html=theme()></script>
                 <script nonce=use_nonce() inner_html=key_of_forms()></script>
                 <link rel="icon" href=base::path("/favicon.svg") type="image/svg+xml"/>

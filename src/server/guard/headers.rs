@@ -15,7 +15,8 @@ use super::Guard;
 /// The Content-Security-Policy (CSP level 3) of a page whose inline scripts carry this nonce; without one, none may run.
 ///
 /// `style-src` has no nonce: inline `style` attributes do not work, styles set by scripts do. `wasm-unsafe-eval` lets
-/// WebAssembly compile and, despite its name, no `eval`.
+/// WebAssembly compile and, despite its name, no `eval`. Trusted Types: text becomes markup only by the page's own policy
+/// (`ui/shell.rs`).
 pub fn csp(nonce: Option<&str>) -> HeaderValue {
     // The nonce is ours, but a stray quote or semicolon would be policy.
     let sound = |nonce: &&str| {
@@ -25,7 +26,7 @@ pub fn csp(nonce: Option<&str>) -> HeaderValue {
     let policy = format!(
         "default-src 'none'; script-src 'self'{nonce} 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
          connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
-         frame-ancestors 'none'"
+         frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default"
     );
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
@@ -84,7 +85,7 @@ mod tests {
             csp(Some("aGVsbG8+/w==")),
             "default-src 'none'; script-src 'self' 'nonce-aGVsbG8+/w==' 'wasm-unsafe-eval'; style-src 'self'; \
              img-src 'self' data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; \
-             form-action 'self'; frame-ancestors 'none'"
+             form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default"
         );
     }
 

@@ -26,6 +26,17 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 /// What ends every sequence and leaves the alternate screen: how many blank rows precede its rows at the end depends on the pauses.
 const ON_MAIN_SCREEN: &[u8] = b"\x18\x1b\\\x1b[?47l";
 
+/// What only begins like a report does not hide one that comes after it.
+#[test]
+fn report_may_follow_another_beginning() {
+    for bytes in ["::\r::output a=b\n", ":\r::output a=b\n", "::fr\x1b[K\r::output a=b\n"] {
+        let single: Vec<&[u8]> = bytes.as_bytes().chunks(1).collect();
+        for journal in [journal(&[bytes.as_bytes()], &[]), journal(&single, &[])] {
+            assert_eq!(journal.reports, ["::output a=b"], "{bytes:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn rows_are_the_same_however_the_bytes_come(

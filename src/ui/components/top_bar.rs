@@ -27,7 +27,7 @@ pub fn TopBar() -> impl IntoView {
                             stroke-linejoin="round"
                         ></path>
                     </svg>
-                    "Runtrail"
+                    <span class="max-sm:sr-only">"Runtrail"</span>
                 </a>
                 <nav class="mr-auto ml-4 flex gap-1 text-sm sm:ml-6" aria-label="Pages">
                     <PageLink name="schedules" text="Schedules"/>

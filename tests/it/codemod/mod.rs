@@ -5,6 +5,7 @@ mod bad_input;
 mod blocked;
 mod bounds;
 mod checkout;
+mod checks;
 mod crash;
 mod indentation;
 mod linters;
