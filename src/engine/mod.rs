@@ -19,6 +19,7 @@ mod lease;
 mod masking;
 mod memory;
 mod output;
+pub mod own_process;
 mod pipe;
 mod places;
 mod process;

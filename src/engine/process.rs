@@ -1,5 +1,6 @@
 //! Commands as processes, each on a leash. Dropping one ends everything it started.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use super::commands::{CommandEvent, CommandSpec, Commands, Outputs, RunningComma
 use super::pipe::{Ends, Left, TERMINAL_TYPE, open_outputs};
 use super::report::Report;
 use super::supervisor;
-use super::sweep::{VARIABLE, sweep_attempt};
+use super::sweep::{MARKER, VARIABLE, sweep_attempt};
 use crate::model::OutputMode;
 use crate::pipelines::Catalog;
 
@@ -64,6 +65,11 @@ impl Commands for Processes {
         }
         if let Some(umask) = self.umask {
             start.args(["--umask", &umask.to_string()]);
+        }
+        if let Some(workspace) = &workspace {
+            let mut mark = OsString::from(MARKER);
+            mark.push(workspace);
+            start.arg("--mark").arg(mark);
         }
         if background {
             start.arg("--keep");

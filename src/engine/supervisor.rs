@@ -8,6 +8,7 @@
 //! One thread that waits for three things: words of the server, signals, and the time at which [`Ending`] wants to look again.
 //! It prints nothing: the command writes straight into the server's pipes.
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -55,6 +56,9 @@ pub struct SuperviseArgs {
     /// Its umask, in decimal, after the server has restricted its own.
     #[arg(long)]
     umask: Option<u32>,
+    /// What it is found by if nobody holds its leash: the variable of its workspace.
+    #[arg(long)]
+    mark: Option<OsString>,
     /// Its standard output is a terminal that becomes its controlling one.
     #[arg(long)]
     terminal: bool,
@@ -70,6 +74,8 @@ pub fn supervise(args: &SuperviseArgs) -> ExitCode {
     // The socket is the standard input; a copy of it may be written to.
     let Ok(leash) = std::io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::from(NOT_STARTED) };
     let mut leash = UnixStream::from(leash);
+    // Others of the same user may not reach the command's variables, outputs and leash through this process. If the system cannot, so be it.
+    let _ = super::own_process::hide();
     match Supervisor::start(args, &leash) {
         Ok(mut supervisor) => {
             supervisor.watch();

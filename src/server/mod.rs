@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base;
 use crate::codemod;
-use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
+use crate::engine::{Engine, EngineOptions, Processes, Workspaces, own_process};
 use crate::file_lock;
 use crate::journal::{GroupCommit, Journal};
 use crate::model::{BasePath, BasePathError};
@@ -161,7 +161,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let _lock = lock(&data_dir)?;
     let catalog = Catalog::open(args.pipelines.clone())?.with_built_in(codemod::pipelines());
     let projects = Arc::new(Projects::open(&args.projects)?);
-    let program = own_program().map_err(StartError::OwnFile)?;
+    let supervisor = own_process::own_program().map_err(StartError::OwnFile)?;
+    // Commands cannot follow a link of a hidden process, so they get the path.
+    let program = std::env::current_exe().map_err(StartError::OwnFile)?;
     let listener = listen(args.addr).map_err(|source| StartError::Listen { addr: args.addr, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: args.addr, source })?;
 
@@ -180,8 +182,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         projects: Arc::clone(&projects),
         scratch,
         workspaces,
-        program: program.clone(),
-        commands: Arc::new(Processes { program, open_files, umask: Some(umask), catalog: catalog.clone() }),
+        program,
+        commands: Arc::new(Processes { program: supervisor, open_files, umask: Some(umask), catalog: catalog.clone() }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     let notify_task =
@@ -255,13 +257,6 @@ fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)
-}
-
-/// This program, to start it again. On Linux by the kernel's own link, which stays right when the file is replaced by a
-/// newer version while the server runs. It names this process, since those that it starts call it too.
-fn own_program() -> std::io::Result<PathBuf> {
-    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
-    if link.exists() { Ok(link) } else { std::env::current_exe() }
 }
 
 /// The data folder, whether it is there or not.

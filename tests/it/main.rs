@@ -18,6 +18,7 @@ mod faults;
 mod first_view;
 mod forges;
 mod hooks;
+mod isolation;
 mod journal;
 mod leftovers;
 mod lifecycle;
