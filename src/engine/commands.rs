@@ -30,7 +30,7 @@ pub struct CommandSpec<'a> {
     pub run: &'a str,
     /// The folder it runs in.
     pub folder: &'a Folder,
-    /// Its variables, beside the server's own.
+    /// Its variables, beside those of the server that every command gets.
     pub variables: Variables,
     /// How it prints.
     pub output: OutputMode,

@@ -3,7 +3,7 @@
 //! [`dispatch`] claims runs that wait, up to a number at once, and recovers those whose worker went away; [`worker`] holds one
 //! attempt, [`attempt`] carries its phases out and [`tries`] a phase's command; [`interruption`] says what becomes of a run whose worker
 //! goes away. [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no child outlives the server. All that
-//! happens is journaled. Knows no HTTP.
+//! happens is journaled. [`environment`] says which variables commands get. Knows no HTTP.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
@@ -14,6 +14,7 @@ mod commands;
 mod disk_use;
 mod dispatch;
 mod ending;
+pub mod environment;
 mod interruption;
 mod lease;
 mod masking;

@@ -13,15 +13,13 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use super::commands::{CommandEvent, CommandSpec, Commands, Outputs, RunningCommand};
+use super::environment::Passed;
 use super::pipe::{Ends, Left, TERMINAL_TYPE, open_outputs};
 use super::report::Report;
 use super::supervisor;
 use super::sweep::{MARKER, VARIABLE, sweep_attempt};
 use crate::model::OutputMode;
 use crate::pipelines::Catalog;
-
-/// What the server knows and a command must not.
-pub(super) const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
 
 /// The longest report: a supervisor bounds what it names.
 const LONGEST_REPORT: usize = 64 * 1024;
@@ -49,6 +47,8 @@ pub struct Processes {
     pub open_files: Option<u64>,
     /// The umask that commands get, if it is not this program's own.
     pub umask: Option<u32>,
+    /// Which variables of the server commands get.
+    pub passed: Passed,
     /// The pipelines there are, which name the variables that hold their secrets.
     pub catalog: Catalog,
 }
@@ -60,6 +60,8 @@ impl Commands for Processes {
         let workspace = variables.get(VARIABLE).map(PathBuf::from);
         let mut start = Command::new(&self.program);
         start.arg("supervise");
+        // Of the server's own only what commands need. What a phase sets comes last.
+        start.env_clear().envs(self.passed.variables(&self.catalog.secrets()));
         if let Some(limit) = self.open_files {
             start.args(["--open-files", &limit.to_string()]);
         }
@@ -76,13 +78,6 @@ impl Commands for Processes {
         }
         if output == OutputMode::Tty {
             start.arg("--terminal").env("TERM", TERMINAL_TYPE);
-        }
-        // The server's own, not what a phase sets.
-        for secret in SECRETS {
-            start.env_remove(secret);
-        }
-        for secret in self.catalog.secrets() {
-            start.env_remove(secret);
         }
         let ended = CancellationToken::new();
         let (outputs, left, Ends { stdout, stderr }) = open_outputs(output, background, &ended)?;

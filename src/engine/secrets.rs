@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::commands::{CommandEvent, CommandSpec, Variables};
-use super::process::SECRETS;
+use super::environment::SECRETS;
 use super::worker::Worker;
 use crate::beneath::Folder;
 use crate::journal::WriteError;

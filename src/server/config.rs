@@ -11,6 +11,7 @@ use super::connections::ConnectionLimits;
 use super::guard::Authority;
 use super::limits;
 use super::security_txt::contact;
+use crate::engine::environment::Pattern;
 use crate::model::notify::check_address;
 use crate::model::{BasePath, Retention};
 use crate::notify::Egress;
@@ -125,6 +126,11 @@ pub struct ServeArgs {
     /// separate by commas, for several.
     #[arg(long, env = "RUNTRAIL_SECURITY_CONTACT", value_name = "URI", value_delimiter = ',', value_parser = contact)]
     pub security_contact: Vec<String>,
+
+    /// Variable of the server that commands get, besides those that describe the machine and its tools: NAME, a beginning such as AWS_*, or
+    /// * for all. Repeat it, or separate by commas, for several.
+    #[arg(long, env = "RUNTRAIL_PASS_ENV", value_name = "NAME", value_delimiter = ',')]
+    pub pass_env: Vec<Pattern>,
 }
 
 impl ServeArgs {

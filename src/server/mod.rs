@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base;
 use crate::codemod;
+use crate::engine::environment::Passed;
 use crate::engine::{Engine, EngineOptions, Processes, Workspaces, own_process};
 use crate::file_lock;
 use crate::journal::{GroupCommit, Journal};
@@ -183,7 +184,13 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         scratch,
         workspaces,
         program,
-        commands: Arc::new(Processes { program: supervisor, open_files, umask: Some(umask), catalog: catalog.clone() }),
+        commands: Arc::new(Processes {
+            program: supervisor,
+            open_files,
+            umask: Some(umask),
+            passed: Passed::new(args.pass_env.clone()),
+            catalog: catalog.clone(),
+        }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     let notify_task =
