@@ -91,6 +91,8 @@ pub enum SecretSource {
     Env(String),
     /// In this file, without line ends at its end.
     File(PathBuf),
+    /// In the credential of this name that systemd gives to the server, without line ends at its end.
+    Credential(String),
     /// On the standard output of this command, without line ends at its end.
     Command(String),
 }

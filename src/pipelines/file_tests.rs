@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::hook::SecretPlace;
 use crate::model::notify::{Address, Occasion};
 use crate::model::plan::{Condition, Retries};
 use crate::model::queue::{Concurrency, WhenBusy};
@@ -107,11 +108,33 @@ fn a_pipeline_names_who_is_told_of_its_runs() {
         let pipeline = read(&text).unwrap();
         let [first, second] = pipeline.notify.as_slice() else { panic!("{:?}", pipeline.notify) };
         assert_eq!(first.to, Address::Url("https://u:p@chat.example/hook?key=s".into()));
-        assert_eq!((first.secret_env.as_deref(), first.on.as_slice()), (Some("SECRET"), &[][..]));
+        assert_eq!((first.secret.clone(), first.on.as_slice()), (Some(SecretPlace::Env("SECRET".into())), &[][..]));
         assert_eq!(second.to, Address::UrlEnv("HOOK".into()));
         assert_eq!(second.on, [Occasion::Failed, Occasion::Waiting]);
         let shown = serde_json::to_string(&pipeline.shown()).unwrap();
         assert!(shown.contains("https://chat.example/…\"") && !shown.contains("u:p"), "{shown}");
+    }
+}
+
+#[test]
+fn a_receiver_has_its_address_and_its_secret_in_one_place_each() {
+    let receiver =
+        |lines: &str| read(&with(&format!("[[notify]]\n{lines}\n"))).map(|pipeline| pipeline.notify[0].clone());
+    let of_files = receiver("url_file = '/run/url'\nsecret_file = '/run/secret'").unwrap();
+    assert_eq!(of_files.to, Address::UrlFile("/run/url".into()));
+    assert_eq!(of_files.secret, Some(SecretPlace::File("/run/secret".into())));
+    let of_credentials = receiver("url_credential = 'url'\nsecret_credential = 'secret'").unwrap();
+    assert_eq!(of_credentials.to, Address::UrlCredential("url".into()));
+    assert_eq!(of_credentials.secret, Some(SecretPlace::Credential("secret".into())));
+    for (lines, reason) in [
+        ("url = 'http://a/'\nurl_file = '/x'", "one of `url`"),
+        ("url = 'http://a/'\nsecret_env = 'A'\nsecret_credential = 'a'", "one of `secret_env`"),
+        ("url_file = 'x'", "absolute path"),
+        ("url_credential = '../x'", "no path"),
+        ("url = 'http://a/'\nsecret_file = 'hunter-2'", "absolute path"),
+    ] {
+        let fault = receiver(lines).unwrap_err();
+        assert!(fault.reason.contains(reason) && !fault.reason.contains("hunter"), "{lines}: {fault}");
     }
 }
 
@@ -311,7 +334,7 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("linter timeout", extended("timeout = 5\n"), 6, "in quotes, such as"),
         ("linter unknown", extended("format = 'json'\n"), 6, "Unknown field `format`"),
         ("notify of nobody", with("[[notify]]\n"), 5, "needs `url`, or `url_env`"),
-        ("notify of two", with("[[notify]]\nurl = 'http://a/'\nurl_env = 'A'\n"), 7, "not both"),
+        ("notify of two", with("[[notify]]\nurl = 'http://a/'\nurl_env = 'A'\n"), 7, "one of `url`"),
         ("notify by mail", with("[[notify]]\nurl = 'mailto:secret@a'\n"), 6, "neither http:// nor https://"),
         ("notify no host", with("[[notify]]\nurl = 'https:///secret'\n"), 6, "names no host"),
         ("notify no port", with("[[notify]]\nurl = 'https://a:secret/'\n"), 6, "invalid port"),

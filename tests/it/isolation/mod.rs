@@ -1,5 +1,6 @@
 //! What commands can do to the server, to each other and to the machine.
 
+mod credentials;
 mod environment;
 mod hidden;
 
