@@ -36,6 +36,8 @@ pub struct CommandSpec<'a> {
     pub output: OutputMode,
     /// Whether what it leaves behind is kept, if it ends with exit code 0.
     pub background: bool,
+    /// Whether programs that it starts may have more rights than it has itself, as `sudo` gives them.
+    pub gain_privileges: bool,
 }
 
 /// A command that runs. Dropping it ends everything it started.

@@ -56,7 +56,7 @@ pub struct Processes {
 impl Commands for Processes {
     /// Starts `sh -c command`.
     fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
-        let CommandSpec { run, folder, variables, output, background } = command;
+        let CommandSpec { run, folder, variables, output, background, gain_privileges } = command;
         let workspace = variables.get(VARIABLE).map(PathBuf::from);
         let mut start = Command::new(&self.program);
         start.arg("supervise");
@@ -75,6 +75,9 @@ impl Commands for Processes {
         }
         if background {
             start.arg("--keep");
+        }
+        if !gain_privileges {
+            start.arg("--no-new-privileges");
         }
         if output == OutputMode::Tty {
             start.arg("--terminal").env("TERM", TERMINAL_TYPE);

@@ -167,6 +167,8 @@ impl Worker {
             variables,
             output: OutputMode::Separate,
             background: false,
+            // What reads secrets may be a program that only its group can read them with.
+            gain_privileges: true,
         });
         let (mut process, outputs) = started.map_err(failed)?;
         let mut printed = Vec::new();

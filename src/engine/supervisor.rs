@@ -56,6 +56,9 @@ pub struct SuperviseArgs {
     /// Its umask, in decimal, after the server has restricted its own.
     #[arg(long)]
     umask: Option<u32>,
+    /// No program that it starts has more rights than it has itself.
+    #[arg(long)]
+    no_new_privileges: bool,
     /// What it is found by if nobody holds its leash: the variable of its workspace.
     #[arg(long)]
     mark: Option<OsString>,
@@ -141,6 +144,9 @@ impl Supervisor {
         shell.args(["-c", &args.command]).stdin(Stdio::null());
         in_own_session(&mut shell, args.terminal, before);
         die_with_parent(&mut shell);
+        if args.no_new_privileges {
+            gain_no_privileges(&mut shell);
+        }
         let short = |leash: &mut UnixStream, error: &std::io::Error| tell(leash, &Report::Waits(not_started(error)));
         let child = spawn_when_it_can(&mut leash, || shell.spawn(), short).map_err(|error| match error {
             NotSpawned::Failed(error) => not_started(&error),
@@ -345,3 +351,16 @@ fn die_with_parent(shell: &mut Command) {
 
 #[cfg(not(target_os = "linux"))]
 fn die_with_parent(_: &mut Command) {}
+
+/// Programs with the set-user-ID bit, such as sudo, have the command's own rights only (prctl(2), `PR_SET_NO_NEW_PRIVS`).
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn gain_no_privileges(shell: &mut Command) {
+    // SAFETY: between fork and exec only an async-signal-safe call is made: prctl(2).
+    unsafe {
+        shell.pre_exec(|| Ok(nix::sys::prctl::set_no_new_privs()?));
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn gain_no_privileges(_: &mut Command) {}

@@ -79,6 +79,7 @@ impl Worker {
                 variables: variables.clone(),
                 output: spec.output,
                 background: spec.background,
+                gain_privileges: spec.gain_privileges,
             }))
         };
         let (mut process, outputs) = match self.when_it_can(Some(name), STARTS_LATER, start).await? {

@@ -136,6 +136,9 @@ pub struct PhaseSpec {
     /// Whether what its command leaves running is kept until the attempt ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// Whether programs that its command starts may have more rights than it has itself, as `sudo` gives them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gain_privileges: bool,
     /// How its two outputs are read.
     #[serde(default, skip_serializing_if = "OutputMode::is_default")]
     pub output: OutputMode,

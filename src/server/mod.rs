@@ -156,6 +156,11 @@ pub fn actor(through: &str, peer: Option<IpAddr>) -> String {
 pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     guard::bind::check(args.addr, args.token.as_deref()).map_err(guard::GuardError::from)?;
     let umask = modes::restrict_umask();
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!(
+            "running as root, so commands may do anything on this machine; start the server as a user of its own"
+        );
+    }
     let data_dir = data_dir(args.data.data_dir.as_deref())?;
     let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
     // As long as it serves: what is in the folder besides the database has one server, too.

@@ -3,6 +3,7 @@
 mod credentials;
 mod environment;
 mod hidden;
+mod privileges;
 
 use crate::support::{Server, World};
 
