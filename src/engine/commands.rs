@@ -36,8 +36,19 @@ pub struct CommandSpec<'a> {
     pub output: OutputMode,
     /// Whether what it leaves behind is kept, if it ends with exit code 0.
     pub background: bool,
-    /// Whether programs that it starts may have more rights than it has itself, as `sudo` gives them.
-    pub gain_privileges: bool,
+    /// What it may do.
+    pub rights: Rights,
+}
+
+/// What a command may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// What the user may that commands run as.
+    Own,
+    /// The same, and programs that it starts may have more rights than it has itself, as `sudo` gives them.
+    MayGain,
+    /// What the server may: it is a part of the server, such as what reads a secret.
+    Servers,
 }
 
 /// A command that runs. Dropping it ends everything it started.

@@ -148,10 +148,12 @@ impl Passed {
         is_known && !name.starts_with(OWN) && !SECRETS.contains(&name)
     }
 
-    /// The variables themselves, without those that pipelines name as secrets.
-    pub(super) fn variables(&self, secrets: &[String]) -> impl Iterator<Item = (String, OsString)> {
+    /// The variables themselves, without those that pipelines name as secrets. `as_other`: the command has a user of its own, whose
+    /// folders are not the server's.
+    pub(super) fn variables(&self, secrets: &[String], as_other: bool) -> impl Iterator<Item = (String, OsString)> {
         let all = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        all.filter(|(name, _)| self.has(name) && !secrets.contains(name))
+        let is_folder = |name: &str| name.starts_with("XDG_") || name == "TMPDIR";
+        all.filter(move |(name, _)| self.has(name) && !secrets.contains(name) && !(as_other && is_folder(name)))
     }
 }
 

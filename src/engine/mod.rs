@@ -9,6 +9,7 @@
 
 mod attempt;
 mod background;
+mod child;
 mod clock;
 mod commands;
 mod disk_use;
@@ -27,6 +28,7 @@ mod process;
 mod process_table;
 mod redraw;
 mod report;
+pub mod run_as;
 mod secrets;
 mod shortage;
 mod spawn;
@@ -50,7 +52,7 @@ use crate::journal::Journal;
 use crate::pipelines::Projects;
 use crate::store::{RunKey, Store};
 
-pub use commands::{CommandEvent, CommandSpec, Commands, Output, Outputs, RunningCommand, Variables};
+pub use commands::{CommandEvent, CommandSpec, Commands, Output, Outputs, Rights, RunningCommand, Variables};
 pub use dispatch::EngineTask;
 pub use process::Processes;
 pub use report::{Exit, Processes as NamedProcesses, Signalled};

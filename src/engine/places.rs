@@ -145,10 +145,13 @@ impl Worker {
             return Ok(place);
         }
         let what = format!("cannot make {}", root.join(&name).display());
+        let workspaces = self.shared.options.workspaces.clone();
         let made = blocking(move || {
             let root = private_folder(&root)?;
             root.remove_tree(Path::new(&name))?;
-            root.make_folder(Path::new(&name))
+            let scratch = root.make_folder(Path::new(&name))?;
+            workspaces.give(&scratch)?;
+            Ok(scratch)
         });
         made.await.map(|_| place).map_err(|error| NoPlace::of_disk(&what, &error))
     }

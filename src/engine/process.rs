@@ -12,10 +12,11 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{CommandEvent, CommandSpec, Commands, Outputs, RunningCommand};
+use super::commands::{CommandEvent, CommandSpec, Commands, Outputs, Rights, RunningCommand};
 use super::environment::Passed;
 use super::pipe::{Ends, Left, TERMINAL_TYPE, open_outputs};
 use super::report::Report;
+use super::run_as::RunAs;
 use super::supervisor;
 use super::sweep::{MARKER, VARIABLE, sweep_attempt};
 use crate::model::OutputMode;
@@ -49,6 +50,8 @@ pub struct Processes {
     pub umask: Option<u32>,
     /// Which variables of the server commands get.
     pub passed: Passed,
+    /// The user that commands run as, if it is not this program's own.
+    pub run_as: Option<RunAs>,
     /// The pipelines there are, which name the variables that hold their secrets.
     pub catalog: Catalog,
 }
@@ -56,12 +59,13 @@ pub struct Processes {
 impl Commands for Processes {
     /// Starts `sh -c command`.
     fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
-        let CommandSpec { run, folder, variables, output, background, gain_privileges } = command;
+        let CommandSpec { run, folder, variables, output, background, rights } = command;
         let workspace = variables.get(VARIABLE).map(PathBuf::from);
         let mut start = Command::new(&self.program);
         start.arg("supervise");
         // Of the server's own only what commands need. What a phase sets comes last.
-        start.env_clear().envs(self.passed.variables(&self.catalog.secrets()));
+        let run_as = self.run_as.as_ref().filter(|_| rights != Rights::Servers);
+        start.env_clear().envs(self.passed.variables(&self.catalog.secrets(), run_as.is_some()));
         if let Some(limit) = self.open_files {
             start.args(["--open-files", &limit.to_string()]);
         }
@@ -76,8 +80,11 @@ impl Commands for Processes {
         if background {
             start.arg("--keep");
         }
-        if !gain_privileges {
+        if rights == Rights::Own {
             start.arg("--no-new-privileges");
+        }
+        if let Some(run_as) = run_as {
+            start.arg("--become").arg(run_as.ids().to_string()).envs(run_as.variables());
         }
         if output == OutputMode::Tty {
             start.arg("--terminal").env("TERM", TERMINAL_TYPE);

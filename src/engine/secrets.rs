@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::commands::{CommandEvent, CommandSpec, Variables};
+use super::commands::{CommandEvent, CommandSpec, Rights, Variables};
 use super::environment::SECRETS;
 use super::worker::Worker;
 use super::workspace::blocking;
@@ -167,8 +167,7 @@ impl Worker {
             variables,
             output: OutputMode::Separate,
             background: false,
-            // What reads secrets may be a program that only its group can read them with.
-            gain_privileges: true,
+            rights: Rights::Servers,
         });
         let (mut process, outputs) = started.map_err(failed)?;
         let mut printed = Vec::new();

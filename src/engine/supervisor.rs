@@ -12,17 +12,16 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, wait};
 
+use super::child::{Ids, become_user, die_with_parent, gain_no_privileges, give_outputs, in_own_session};
 use super::ending::{Ending, Request, Then};
 use super::memory::killed_for_lack_of_memory;
 use super::process_table::{ProcessInfo, Sent, descendants, look_up, send};
@@ -56,6 +55,9 @@ pub struct SuperviseArgs {
     /// Its umask, in decimal, after the server has restricted its own.
     #[arg(long)]
     umask: Option<u32>,
+    /// The user that it runs as, by numbers: `USER:GROUP:GROUPS`.
+    #[arg(long = "become")]
+    ids: Option<Ids>,
     /// No program that it starts has more rights than it has itself.
     #[arg(long)]
     no_new_privileges: bool,
@@ -143,6 +145,12 @@ impl Supervisor {
         let mut shell = Command::new(SHELL);
         shell.args(["-c", &args.command]).stdin(Stdio::null());
         in_own_session(&mut shell, args.terminal, before);
+        if let Some(ids) = &args.ids {
+            // Its outputs are its own, also when it opens them by their names in /dev.
+            give_outputs(ids);
+            become_user(&mut shell, ids);
+        }
+        // Whoever becomes another user has no such signal any more, so this comes behind it.
         die_with_parent(&mut shell);
         if args.no_new_privileges {
             gain_no_privileges(&mut shell);
@@ -317,50 +325,3 @@ const fn signal_of(request: Request) -> rustix::process::Signal {
         Request::Kill => rustix::process::Signal::KILL,
     }
 }
-
-/// The command leads a session, and so a process group, of its own. No terminal controls it: not even the one of whoever
-/// started the server; with `terminal`, the one that is its standard output does. Signals are blocked as they were before.
-#[allow(unsafe_code)]
-fn in_own_session(shell: &mut Command, terminal: bool, mask: SigSet) {
-    // SAFETY: between fork and exec only async-signal-safe calls are made: setsid(2), ioctl(2) and pthread_sigmask(3).
-    unsafe {
-        shell.pre_exec(move || {
-            rustix::process::setsid()?;
-            if terminal {
-                rustix::process::ioctl_tiocsctty(rustix::stdio::stdout())?;
-            }
-            Ok(mask.thread_set_mask()?)
-        });
-    }
-}
-
-/// The command gets SIGKILL when this process is gone, however that happens.
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
-fn die_with_parent(shell: &mut Command) {
-    let parent = nix::unistd::getpid();
-    // SAFETY: between fork and exec only async-signal-safe calls are made: prctl(2) and getppid(2).
-    unsafe {
-        shell.pre_exec(move || {
-            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-            // The parent may have gone before the line above.
-            if nix::unistd::getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
-        });
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn die_with_parent(_: &mut Command) {}
-
-/// Programs with the set-user-ID bit, such as sudo, have the command's own rights only (prctl(2), `PR_SET_NO_NEW_PRIVS`).
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
-fn gain_no_privileges(shell: &mut Command) {
-    // SAFETY: between fork and exec only an async-signal-safe call is made: prctl(2).
-    unsafe {
-        shell.pre_exec(|| Ok(nix::sys::prctl::set_no_new_privs()?));
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn gain_no_privileges(_: &mut Command) {}

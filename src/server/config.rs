@@ -131,6 +131,10 @@ pub struct ServeArgs {
     /// * for all. Repeat it, or separate by commas, for several.
     #[arg(long, env = "RUNTRAIL_PASS_ENV", value_name = "NAME", value_delimiter = ',')]
     pub pass_env: Vec<Pattern>,
+
+    /// User, by name or number, that commands run as; the server itself must be started by root [default: the server's user].
+    #[arg(long, env = "RUNTRAIL_RUN_AS", value_name = "USER")]
+    pub run_as: Option<String>,
 }
 
 impl ServeArgs {

@@ -38,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base;
 use crate::codemod;
 use crate::engine::environment::Passed;
+use crate::engine::run_as::{BadRunAs, RunAs};
 use crate::engine::{Engine, EngineOptions, Processes, Workspaces, own_process};
 use crate::file_lock;
 use crate::journal::{GroupCommit, Journal};
@@ -110,6 +111,9 @@ pub enum StartError {
     /// A project folder cannot be used.
     #[error(transparent)]
     Projects(#[from] crate::pipelines::ProjectsError),
+    /// Commands cannot run as somebody else.
+    #[error(transparent)]
+    RunAs(#[from] BadRunAs),
     /// Notifications cannot be sent.
     #[error("cannot prepare to send notifications: {0}")]
     Notify(#[from] reqwest::Error),
@@ -156,9 +160,10 @@ pub fn actor(through: &str, peer: Option<IpAddr>) -> String {
 pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     guard::bind::check(args.addr, args.token.as_deref()).map_err(guard::GuardError::from)?;
     let umask = modes::restrict_umask();
-    if rustix::process::geteuid().is_root() {
+    let run_as = args.run_as.as_deref().map(RunAs::find).transpose()?;
+    if run_as.is_none() && rustix::process::geteuid().is_root() {
         tracing::warn!(
-            "running as root, so commands may do anything on this machine; start the server as a user of its own"
+            "running as root, so commands may do anything on this machine; start the server as a user of its own, or name one with --run-as"
         );
     }
     let data_dir = data_dir(args.data.data_dir.as_deref())?;
@@ -178,6 +183,12 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let group = GroupCommit { disk_wait: args.disk_wait, ..GroupCommit::default() };
     let (journal, writer) = Journal::new(Arc::clone(&store), group);
     let (scratch, workspaces) = (data_dir.join("scratch"), Workspaces::new(data_dir.join("workspaces")));
+    let workspaces = workspaces.for_owner(run_as.as_ref().map(RunAs::owner));
+    if let Some(run_as) = &run_as {
+        let [first, second] = workspaces.roots();
+        run_as.open_way(&data_dir, &[scratch.clone(), first, second])?;
+        run_as.check_program(&program)?;
+    }
     let retention =
         RetentionOptions { usual: args.usual_retention(), scratch: scratch.clone(), workspaces: workspaces.clone() };
     let options = EngineOptions {
@@ -194,6 +205,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
             open_files,
             umask: Some(umask),
             passed: Passed::new(args.pass_env.clone()),
+            run_as,
             catalog: catalog.clone(),
         }),
     };

@@ -4,6 +4,7 @@ mod credentials;
 mod environment;
 mod hidden;
 mod privileges;
+mod run_as;
 
 use crate::support::{Server, World};
 
