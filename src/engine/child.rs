@@ -1,6 +1,7 @@
 //! What a command's process does between fork and exec, and whose it becomes.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use nix::errno::Errno;
@@ -69,6 +70,19 @@ pub(super) fn die_with_parent(shell: &mut Command) {
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn die_with_parent(_: &mut Command) {}
+
+/// The command joins this control group. As long as it is of the supervisor's user, who may do that.
+#[allow(unsafe_code)]
+pub(super) fn join_group(shell: &mut Command, group: &Path) -> std::io::Result<()> {
+    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
+    let members = rustix::fs::open(group.join("cgroup.procs"), flags, rustix::fs::Mode::empty())?;
+    // SAFETY: between fork and exec only an async-signal-safe call is made: write(2).
+    unsafe {
+        // 0 is the process that writes it.
+        shell.pre_exec(move || Ok(rustix::io::write(&members, b"0").map(drop)?));
+    }
+    Ok(())
+}
 
 /// Gives the command's outputs to its user. What is no pipe or terminal of its own, as in tests, stays as it is.
 pub(super) fn give_outputs(ids: &Ids) {

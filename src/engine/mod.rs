@@ -9,9 +9,11 @@
 
 mod attempt;
 mod background;
+pub mod cgroup;
 mod child;
 mod clock;
 mod commands;
+pub mod confinement;
 mod disk_use;
 mod dispatch;
 mod ending;
@@ -29,6 +31,7 @@ mod process_table;
 mod redraw;
 mod report;
 pub mod run_as;
+pub mod sandbox;
 mod secrets;
 mod shortage;
 mod spawn;

@@ -83,6 +83,14 @@ impl Place {
         top.folder(below).map_err(|error| cannot_enter(&path, error, remedy))
     }
 
+    /// The run's folder.
+    pub(super) fn folder(&self) -> PathBuf {
+        match self {
+            Self::Project { path, .. } => PathBuf::from(path),
+            Self::Scratch { root, name } => root.join(name),
+        }
+    }
+
     /// The folder in which git looks for no repository, if that is not the operator's choice: the data folder may lie in one.
     fn ceiling(&self) -> Option<&Path> {
         match self {

@@ -168,6 +168,7 @@ impl Worker {
             output: OutputMode::Separate,
             background: false,
             rights: Rights::Servers,
+            confined: None,
         });
         let (mut process, outputs) = started.map_err(failed)?;
         let mut printed = Vec::new();

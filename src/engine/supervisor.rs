@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, wait};
 
-use super::child::{Ids, become_user, die_with_parent, gain_no_privileges, give_outputs, in_own_session};
+use super::child::{Ids, become_user, die_with_parent, gain_no_privileges, give_outputs, in_own_session, join_group};
 use super::ending::{Ending, Request, Then};
 use super::memory::killed_for_lack_of_memory;
 use super::process_table::{ProcessInfo, Sent, descendants, look_up, send};
@@ -61,6 +62,12 @@ pub struct SuperviseArgs {
     /// No program that it starts has more rights than it has itself.
     #[arg(long)]
     no_new_privileges: bool,
+    /// The control group that it is put into.
+    #[arg(long)]
+    group: Option<PathBuf>,
+    /// A program that carries it out, such as one that makes a sandbox, and its arguments, one each.
+    #[arg(long, allow_hyphen_values = true)]
+    wrap: Vec<OsString>,
     /// What it is found by if nobody holds its leash: the variable of its workspace.
     #[arg(long)]
     mark: Option<OsString>,
@@ -110,6 +117,9 @@ struct Supervisor {
     /// How the command ended, if it did and that was not reported yet.
     exit: Option<Exit>,
     keep: bool,
+    group: Option<PathBuf>,
+    /// The command is the child of what carries it out.
+    is_wrapped: bool,
     is_signalled: bool,
     ending: Ending,
     has_children: bool,
@@ -140,11 +150,22 @@ impl Supervisor {
         if let Some(umask) = args.umask {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         }
-        let killed_before = killed_for_lack_of_memory();
+        let killed_before = killed_for_lack_of_memory(args.group.as_deref());
         // By its place: a phase may have a PATH of its own.
-        let mut shell = Command::new(SHELL);
+        let mut shell = match args.wrap.split_first() {
+            None => Command::new(SHELL),
+            Some((program, rest)) => {
+                let mut wrapped = Command::new(program);
+                wrapped.args(rest).args(["--", SHELL]);
+                wrapped
+            }
+        };
         shell.args(["-c", &args.command]).stdin(Stdio::null());
         in_own_session(&mut shell, args.terminal, before);
+        if let Some(group) = &args.group {
+            let joined = join_group(&mut shell, group);
+            joined.map_err(|error| format!("its control group {} cannot be joined: {error}", group.display()))?;
+        }
         if let Some(ids) = &args.ids {
             // Its outputs are its own, also when it opens them by their names in /dev.
             give_outputs(ids);
@@ -167,6 +188,8 @@ impl Supervisor {
             main: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
             exit: None,
             keep: args.keep,
+            group: args.group.clone(),
+            is_wrapped: !args.wrap.is_empty(),
             is_signalled: false,
             ending: Ending::new(),
             has_children: true,
@@ -184,6 +207,11 @@ impl Supervisor {
             let processes = if self.ending.needs_processes() { descendants(own) } else { Vec::new() };
             let step = self.ending.next(self.began.elapsed(), &processes, self.has_children);
             for (process, request) in step.requests {
+                // It ends when the command does, and would end that at once.
+                let is_wrapper = self.is_wrapped && self.main.is_some_and(|main| main.as_raw_pid() == process.pid);
+                if is_wrapper && request == Request::Terminate {
+                    continue;
+                }
                 if send(process, signal_of(request)) == Sent::Refused {
                     self.ending.refused(process);
                 }
@@ -238,7 +266,7 @@ impl Supervisor {
                 self.wait(Some(left));
             }
         }
-        let out_of_memory = killed_for_lack_of_memory().saturating_sub(self.killed_before);
+        let out_of_memory = killed_for_lack_of_memory(self.group.as_deref()).saturating_sub(self.killed_before);
         self.tell(&Report::Ended(Exit { out_of_memory, ..exit }));
         self.ending.command_ended(self.began.elapsed(), self.keep && exit.code == 0);
     }

@@ -79,6 +79,7 @@ impl Worker {
                 variables: variables.clone(),
                 output: spec.output,
                 background: spec.background,
+                confined: self.confined.get(),
                 rights: if spec.gain_privileges { Rights::MayGain } else { Rights::Own },
             }))
         };

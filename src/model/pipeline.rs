@@ -13,6 +13,7 @@ use super::notify::Notify;
 use super::param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
 use super::plan::{Condition, Retries};
 use super::queue::Concurrency;
+use super::sandbox::Sandbox;
 use super::schedule::{Schedule, Upcoming};
 use super::secret::Secrets;
 
@@ -45,6 +46,12 @@ pub struct Pipeline {
     /// What an attempt of its runs may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether its commands run in a sandbox.
+    #[serde(default, skip_serializing_if = "Sandbox::is_off")]
+    pub sandbox: Sandbox,
+    /// Whether they may use the network there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub network: bool,
     /// Who is told of its runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<Notify>,

@@ -7,6 +7,7 @@ use crate::model::hook::SecretPlace;
 use crate::model::notify::{Address, Occasion};
 use crate::model::plan::{Condition, Retries};
 use crate::model::queue::{Concurrency, WhenBusy};
+use crate::model::sandbox::Sandbox;
 use crate::model::{Gate, OutputMode, Params, PhaseSpec, PhaseState, Retention};
 
 const FULL: &str = r#"name = "nightly-2"
@@ -149,6 +150,29 @@ fn what_may_be_left_out_has_its_default() {
 /// A file that is good but for these lines, which begin at line 5.
 fn with(lines: &str) -> String {
     format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}")
+}
+
+fn sandboxed(sandbox: &str, lines: &str) -> String {
+    format!("sandbox = {sandbox}\n{}", with(lines))
+}
+
+#[test]
+fn a_pipeline_may_be_confined() {
+    let plain = read(&with("")).unwrap();
+    assert_eq!((plain.sandbox, plain.network, plain.phases[0].gain_privileges), (Sandbox::Off, false, false));
+    let text = serde_json::to_string(&plain).unwrap();
+    assert!(!text.contains("sandbox") && !text.contains("network") && !text.contains("gain_privileges"), "{text}");
+    let limited =
+        format!("network = true\n{}", sandboxed("'if-available'", "[limits]\nmemory = '2G'\nprocesses = 512\n"));
+    let confined = read(&limited).unwrap();
+    assert_eq!((confined.sandbox, confined.network), (Sandbox::IfAvailable, true));
+    assert_eq!((confined.limits.memory, confined.limits.processes), (Some(2 << 30), Some(512)));
+    let extended = read(&format!("sandbox = 'required'\n{}", extended(""))).unwrap();
+    assert_eq!((extended.sandbox, extended.network), (Sandbox::Required, false));
+    let kept = serde_json::to_string(&confined).unwrap();
+    assert_eq!(serde_json::from_str::<Pipeline>(&kept).unwrap(), confined);
+    assert!(read(&with("gain_privileges = true\n")).unwrap().phases[0].gain_privileges);
+    assert_eq!(read(&sandboxed("'off'", "background = true\n")).unwrap().sandbox, Sandbox::Off);
 }
 
 #[test]
@@ -369,6 +393,12 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("count text", with("[retention]\ncount = '5'\n"), 6, "nvalid type"),
         ("retention unknown", with("[retention]\nsize = '1g'\n"), 6, "nknown field `size`"),
         ("blank question", with("approval = true\nquestion = ' '\n"), 6, "`question` is blank"),
+        ("memory", with("[limits]\nmemory = 'much'\n"), 6, "`memory` is a size"),
+        ("processes", with("[limits]\nprocesses = 0\n"), 6, "`processes` is how many"),
+        ("sandbox", sandboxed("'always'", ""), 1, "nknown variant `always`"),
+        ("network without sandbox", format!("network = true\n{}", with("")), 1, "Without a `sandbox`"),
+        ("background in a sandbox", sandboxed("'required'", "background = true\n"), 1, "`a` has `background`"),
+        ("privileges in a sandbox", sandboxed("'if-available'", "gain_privileges = true\n"), 1, "`gain_privileges`"),
     ];
     for (what, text, line, reason) in cases {
         let fault = read(text).expect_err(what);

@@ -7,6 +7,7 @@ mod api;
 mod assets;
 mod body;
 pub mod config;
+mod confinement;
 mod connections;
 pub mod guard;
 mod health;
@@ -189,6 +190,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         run_as.open_way(&data_dir, &[scratch.clone(), first, second])?;
         run_as.check_program(&program)?;
     }
+    let confinement = Arc::new(confinement::prepare(&data_dir, &program, run_as));
     let retention =
         RetentionOptions { usual: args.usual_retention(), scratch: scratch.clone(), workspaces: workspaces.clone() };
     let options = EngineOptions {
@@ -205,7 +207,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
             open_files,
             umask: Some(umask),
             passed: Passed::new(args.pass_env.clone()),
-            run_as,
+            confinement,
             catalog: catalog.clone(),
         }),
     };

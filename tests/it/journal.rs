@@ -730,7 +730,7 @@ async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
             open_files: None,
             umask: None,
             passed: Default::default(),
-            run_as: None,
+            confinement: Default::default(),
             catalog: catalog.clone(),
         }),
     };

@@ -2,9 +2,11 @@
 
 mod credentials;
 mod environment;
+mod groups;
 mod hidden;
 mod privileges;
 mod run_as;
+mod sandbox;
 
 use crate::support::{Server, World};
 
