@@ -142,9 +142,9 @@ mod tests {
             "--tmpfs /data",
             "--ro-bind /run/current-system /run/current-system",
             "--bind /tmp/project /tmp/project",
+            "--tmpfs /tmp/project/data",
             "--ro-bind /data/bin/runtrail /data/bin/runtrail",
             "--bind /data/workspaces/a /data/workspaces/a",
-            "--tmpfs /tmp/project/data",
             "--bind /tmp/project/data/workspaces/a /tmp/project/data/workspaces/a",
         ]
         .map(place);
