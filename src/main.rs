@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use runtrail::cli::{self, CallError, LoginArgs, TokenArgs};
 use runtrail::codemod;
-use runtrail::engine::supervisor;
+use runtrail::engine::{own_process, supervisor};
 use runtrail::server::{
     self,
     config::{DataArgs, ServeArgs},
@@ -99,6 +99,10 @@ fn serve(args: ServeArgs) -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    // Before there is a command that could look.
+    if let Err(error) = own_process::hide() {
+        tracing::warn!(%error, "commands can look into the server's variables and files");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}")),

@@ -12,5 +12,7 @@ find_faketime() {
 
 setup_system() {
   find_faketime || apt_install "libfaketime" faketime
+  # Sandboxes; their tests are skipped where it does not work.
+  have bwrap || apt_install "bubblewrap" bubblewrap
   find_faketime || fail "faketime was installed, but /usr/lib/*/faketime/libfaketimeMT.so.1 is not there: install Debian's package faketime and try again."
 }

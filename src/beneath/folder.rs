@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, open, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, mkdirat, open, statat, unlinkat,
+};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,15 @@ pub(super) const HELD: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFla
 pub struct Identity {
     device: u64,
     number: u64,
+}
+
+/// Who something belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The user's number.
+    pub user: u32,
+    /// The group's number.
+    pub group: u32,
 }
 
 /// A folder that is held open. Cheap to clone.
@@ -111,6 +122,15 @@ impl Folder {
     pub fn remove_empty(&self, below: &Path) -> io::Result<()> {
         let (parent, name) = self.parent_of(below)?;
         Ok(unlinkat(&parent, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Gives the folder itself, and nothing in it, to somebody. Only root can.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn give_to(&self, owner: Owner) -> io::Result<()> {
+        let (user, group) = (Uid::from_raw(owner.user), Gid::from_raw(owner.group));
+        Ok(chownat(self, "", Some(user), Some(group), AtFlags::EMPTY_PATH)?)
     }
 
     /// Which folder it is.

@@ -15,4 +15,4 @@ mod remove;
 mod resolve;
 mod write;
 
-pub use folder::{Folder, Identity};
+pub use folder::{Folder, Identity, Owner};

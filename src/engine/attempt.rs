@@ -1,18 +1,22 @@
 //! The phases of one attempt: which run, who is asked before them, and what is journaled of them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::confinement::Request;
 use super::disk_use::DiskWatch;
-use super::places::{NoPlace, variables};
+use super::places::{NoPlace, Place, variables};
 use super::report::Exit;
+use super::sandbox::Needs;
 use super::shortage::Waited;
 use super::usage::Meter;
 use super::verdict::{Ended, Finished, PhaseEnd, Verdict, cancelled, completed, failed, rejected, service_signalled};
 use super::worker::Worker;
+use super::workspace::name_of;
+use crate::codemod::Notes;
 use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState, Failure, Output, PhaseChange};
 use crate::model::plan::{self, Outcome};
@@ -51,6 +55,9 @@ impl Worker {
         };
         self.meter.get_or_init(|| Arc::new(Meter::new(pipeline.limits)));
         let _watch = self.watch_disk(run, pipeline, workspace.path());
+        if let Some(failure) = self.confine(run, pipeline, &place, workspace.path()).await? {
+            return not_begun(failed(failure), first);
+        }
         let secrets = match self.secrets(run, pipeline, &workspace).await? {
             Ok(secrets) => secrets,
             Err(_) if self.cancel.is_cancelled() || self.stop.is_cancelled() => {
@@ -82,7 +89,7 @@ impl Worker {
             let name: Arc<str> = spec.name.as_str().into();
             // An answer is to the phase that the run goes on with.
             if !(index == first && answer.is_some()) && self.must_ask(spec, run, carried).await? {
-                return self.ask(spec, name).await.map(|()| None);
+                return self.ask(run, spec, name).await.map(|()| None);
             }
             let began = self.begin(&name).await?;
             let mut variables = variables(run, &name, &place, workspace.path(), &self.shared.options.program);
@@ -131,6 +138,43 @@ impl Worker {
         Ok(Some(Finished { verdict: completed(), end: None, rest: &[] }))
     }
 
+    /// Sets up what keeps the attempt's commands from everything else, and journals what of it cannot be done. A failure if the attempt
+    /// may not go on without.
+    async fn confine(
+        &self,
+        run: &Run,
+        pipeline: &Pipeline,
+        place: &Place,
+        workspace: &Path,
+    ) -> Result<Option<Failure>, WriteError> {
+        let options = &self.shared.options;
+        let mut writable = vec![workspace.to_owned()];
+        if pipeline.whole {
+            // What the phases leave to each other, and the repository, which may be above the folder that is worked on.
+            writable.extend(Notes::folder(workspace));
+            writable.extend(options.projects.roots().iter().map(PathBuf::from));
+        }
+        writable.push(place.folder());
+        let request = Request {
+            attempt: name_of(&run.id, run.attempt),
+            limits: pipeline.limits,
+            sandbox: pipeline.sandbox,
+            needs: Needs { writable, network: pipeline.network },
+        };
+        let (confined, notices) = match options.commands.prepare(request).await {
+            Ok(prepared) => prepared,
+            Err(failure) => return Ok(Some(failure)),
+        };
+        // An attempt is confined once.
+        let _ = self.confined.set(confined);
+        if !notices.is_empty() {
+            let mut write = self.write(Change::None);
+            write.frames.extend(notices.into_iter().map(|notice| NewFrame::now(None, &Body::Notice(notice))));
+            self.shared.journal.write(write).await?;
+        }
+        Ok(None)
+    }
+
     /// Watches how much the attempt takes on the disk, if that is limited. A project is the user's, and so is what is in it.
     fn watch_disk(&self, run: &Run, pipeline: &Pipeline, workspace: &Path) -> Option<DiskWatch> {
         let most = pipeline.limits.scratch?;
@@ -162,9 +206,10 @@ impl Worker {
     }
 
     /// Asks a person, and lets go of the run.
-    async fn ask(&self, spec: &PhaseSpec, phase: Arc<str>) -> Result<(), WriteError> {
+    async fn ask(&self, run: &Run, spec: &PhaseSpec, phase: Arc<str>) -> Result<(), WriteError> {
         // Nobody would watch over them while nobody carries the run out.
         self.end_background().await?;
+        self.end_attempt(run).await;
         let question = spec.asks();
         let asked = Approval {
             question: question.clone(),

@@ -2,25 +2,39 @@
 //! matter: as processes ([`super::process`]), or as steps of a simulation that has a clock of its own.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
+use super::confinement::{Confined, Request};
 use super::report::{Exit, Processes, Signalled};
 use crate::beneath::Folder;
+use crate::model::kinds::{Failure, Notice};
 use crate::model::{LogStream, OutputMode};
 
 /// Variables of a command's environment, by name.
 pub type Variables = HashMap<String, OsString>;
 
 /// Carries commands out.
+#[async_trait]
 pub trait Commands: Send + Sync {
     /// Starts a command.
     ///
     /// # Errors
     /// It cannot be started: no such program or folder, no memory, too many processes.
     fn start(&self, command: CommandSpec<'_>) -> std::io::Result<(Box<dyn RunningCommand>, Outputs)>;
+
+    /// Makes ready for the commands of an attempt. Comes with what is to be said of what cannot be done.
+    ///
+    /// # Errors
+    /// The attempt cannot be carried out as its pipeline wants it.
+    async fn prepare(&self, _: Request) -> Result<(Confined, Vec<Notice>), Failure> {
+        Ok((Confined::default(), Vec::new()))
+    }
+
+    /// Ends what the commands of an attempt have left, wherever it is now: the one whose folders have this name.
+    async fn end_attempt(&self, _: &OsStr) {}
 }
 
 /// What to start.
@@ -30,12 +44,27 @@ pub struct CommandSpec<'a> {
     pub run: &'a str,
     /// The folder it runs in.
     pub folder: &'a Folder,
-    /// Its variables, beside the server's own.
+    /// Its variables, beside those of the server that every command gets.
     pub variables: Variables,
     /// How it prints.
     pub output: OutputMode,
     /// Whether what it leaves behind is kept, if it ends with exit code 0.
     pub background: bool,
+    /// What it may do.
+    pub rights: Rights,
+    /// What keeps it from everything else.
+    pub confined: Option<&'a Confined>,
+}
+
+/// What a command may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// What the user may that commands run as.
+    Own,
+    /// The same, and programs that it starts may have more rights than it has itself, as `sudo` gives them.
+    MayGain,
+    /// What the server may: it is a part of the server, such as what reads a secret.
+    Servers,
 }
 
 /// A command that runs. Dropping it ends everything it started.

@@ -10,6 +10,7 @@ use super::Shared;
 use super::interruption::{Loss, Lost, lapsed, unreadable};
 use super::sweep::{sweep, sweep_attempt};
 use super::worker::Worker;
+use super::workspace::name_of;
 use crate::journal::WriteError;
 use crate::model::{RunId, Status, Timestamp};
 use crate::store::{RunKey, Write};
@@ -158,6 +159,7 @@ impl EngineTask {
         let goes_on = recovered.pulse.status.is_active();
         tracing::warn!(run = key.0, attempt = run.attempt, goes_on, "recovered a run whose worker went away");
         sweep_attempt(&options.workspaces.of(&run.id, run.attempt)).await;
+        options.commands.end_attempt(&name_of(&run.id, run.attempt)).await;
         options.workspaces.discard(&run.id, run.attempt).await;
         Ok(())
     }

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-/// That number so far; 0 where it cannot be told. The group's other processes count too, so a difference is a likely cause and no proof.
+/// That number so far, or that of a command's own group; 0 where it cannot be told. The group's other processes count too, so a difference
+/// is a likely cause and no proof.
 #[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
-pub fn killed_for_lack_of_memory() -> u64 {
+pub fn killed_for_lack_of_memory(group: Option<&Path>) -> u64 {
+    if let Some(killed) = group.and_then(|group| killed_in(&group.join("memory.events"))) {
+        return killed;
+    }
     std::fs::read_to_string("/proc/self/cgroup")
         .ok()
         .and_then(|groups| count_of(&groups, Path::new("/sys/fs/cgroup")))
@@ -12,7 +16,6 @@ pub fn killed_for_lack_of_memory() -> u64 {
 }
 
 /// The same for a process of these control groups (`/proc/PID/cgroup`), which are mounted here.
-#[expect(clippy::disallowed_methods, reason = "control groups are the system's own")]
 fn count_of(groups: &str, mounted: &Path) -> Option<u64> {
     groups.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
@@ -24,9 +27,14 @@ fn count_of(groups: &str, mounted: &Path) -> Option<u64> {
             }
             _ => return None,
         };
-        let events = std::fs::read_to_string(file).ok()?;
-        events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+        killed_in(&file)
     })
+}
+
+#[expect(clippy::disallowed_methods, reason = "control groups are the system's own")]
+fn killed_in(events: &Path) -> Option<u64> {
+    let events = std::fs::read_to_string(events).ok()?;
+    events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
 #[cfg(test)]

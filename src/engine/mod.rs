@@ -3,28 +3,35 @@
 //! [`dispatch`] claims runs that wait, up to a number at once, and recovers those whose worker went away; [`worker`] holds one
 //! attempt, [`attempt`] carries its phases out and [`tries`] a phase's command; [`interruption`] says what becomes of a run whose worker
 //! goes away. [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no child outlives the server. All that
-//! happens is journaled. Knows no HTTP.
+//! happens is journaled. [`environment`] says which variables commands get. Knows no HTTP.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod attempt;
 mod background;
+pub mod cgroup;
+mod child;
 mod clock;
 mod commands;
+pub mod confinement;
 mod disk_use;
 mod dispatch;
 mod ending;
+pub mod environment;
 mod interruption;
 mod lease;
 mod masking;
 mod memory;
 mod output;
+pub mod own_process;
 mod pipe;
 mod places;
 mod process;
 mod process_table;
 mod redraw;
 mod report;
+pub mod run_as;
+pub mod sandbox;
 mod secrets;
 mod shortage;
 mod spawn;
@@ -48,7 +55,7 @@ use crate::journal::Journal;
 use crate::pipelines::Projects;
 use crate::store::{RunKey, Store};
 
-pub use commands::{CommandEvent, CommandSpec, Commands, Output, Outputs, RunningCommand, Variables};
+pub use commands::{CommandEvent, CommandSpec, Commands, Output, Outputs, Rights, RunningCommand, Variables};
 pub use dispatch::EngineTask;
 pub use process::Processes;
 pub use report::{Exit, Processes as NamedProcesses, Signalled};

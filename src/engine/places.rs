@@ -83,6 +83,14 @@ impl Place {
         top.folder(below).map_err(|error| cannot_enter(&path, error, remedy))
     }
 
+    /// The run's folder.
+    pub(super) fn folder(&self) -> PathBuf {
+        match self {
+            Self::Project { path, .. } => PathBuf::from(path),
+            Self::Scratch { root, name } => root.join(name),
+        }
+    }
+
     /// The folder in which git looks for no repository, if that is not the operator's choice: the data folder may lie in one.
     fn ceiling(&self) -> Option<&Path> {
         match self {
@@ -145,10 +153,13 @@ impl Worker {
             return Ok(place);
         }
         let what = format!("cannot make {}", root.join(&name).display());
+        let workspaces = self.shared.options.workspaces.clone();
         let made = blocking(move || {
             let root = private_folder(&root)?;
             root.remove_tree(Path::new(&name))?;
-            root.make_folder(Path::new(&name))
+            let scratch = root.make_folder(Path::new(&name))?;
+            workspaces.give(&scratch)?;
+            Ok(scratch)
         });
         made.await.map(|_| place).map_err(|error| NoPlace::of_disk(&what, &error))
     }

@@ -1,9 +1,11 @@
 //! Commands as processes, each on a leash. Dropping one ends everything it started.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,16 +13,16 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{CommandEvent, CommandSpec, Commands, Outputs, RunningCommand};
+use super::commands::{CommandEvent, CommandSpec, Commands, Outputs, Rights, RunningCommand};
+use super::confinement::{Confined, Confinement, Request};
+use super::environment::Passed;
 use super::pipe::{Ends, Left, TERMINAL_TYPE, open_outputs};
 use super::report::Report;
 use super::supervisor;
-use super::sweep::{VARIABLE, sweep_attempt};
+use super::sweep::{MARKER, VARIABLE, sweep_attempt};
 use crate::model::OutputMode;
+use crate::model::kinds::{Failure, Notice};
 use crate::pipelines::Catalog;
-
-/// What the server knows and a command must not.
-pub(super) const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
 
 /// The longest report: a supervisor bounds what it names.
 const LONGEST_REPORT: usize = 64 * 1024;
@@ -48,35 +50,57 @@ pub struct Processes {
     pub open_files: Option<u64>,
     /// The umask that commands get, if it is not this program's own.
     pub umask: Option<u32>,
+    /// Which variables of the server commands get.
+    pub passed: Passed,
+    /// Who commands run as, and in what.
+    pub confinement: Arc<Confinement>,
     /// The pipelines there are, which name the variables that hold their secrets.
     pub catalog: Catalog,
 }
 
+#[async_trait]
 impl Commands for Processes {
     /// Starts `sh -c command`.
     fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
-        let CommandSpec { run, folder, variables, output, background } = command;
+        let CommandSpec { run, folder, variables, output, background, rights, confined } = command;
         let workspace = variables.get(VARIABLE).map(PathBuf::from);
         let mut start = Command::new(&self.program);
         start.arg("supervise");
+        // Of the server's own only what commands need. What a phase sets comes last.
+        let run_as = self.confinement.run_as().filter(|_| rights != Rights::Servers);
+        start.env_clear().envs(self.passed.variables(&self.catalog.secrets(), run_as.is_some()));
         if let Some(limit) = self.open_files {
             start.args(["--open-files", &limit.to_string()]);
         }
         if let Some(umask) = self.umask {
             start.args(["--umask", &umask.to_string()]);
         }
+        if let Some(workspace) = &workspace {
+            let mut mark = OsString::from(MARKER);
+            mark.push(workspace);
+            start.arg("--mark").arg(mark);
+        }
         if background {
             start.arg("--keep");
         }
+        let Confined { group, wrap } = confined.cloned().unwrap_or_default();
+        // What makes a sandbox sees to it itself, once it has made it.
+        if rights == Rights::Own && wrap.is_empty() {
+            start.arg("--no-new-privileges");
+        }
+        if let Some(group) = group {
+            start.arg("--group").arg(group);
+        }
+        if !wrap.is_empty() {
+            for word in wrap.into_iter().chain(["--chdir".into(), folder.path().into()]) {
+                start.arg("--wrap").arg(word);
+            }
+        }
+        if let Some(run_as) = run_as {
+            start.arg("--become").arg(run_as.ids().to_string()).envs(run_as.variables());
+        }
         if output == OutputMode::Tty {
             start.arg("--terminal").env("TERM", TERMINAL_TYPE);
-        }
-        // The server's own, not what a phase sets.
-        for secret in SECRETS {
-            start.env_remove(secret);
-        }
-        for secret in self.catalog.secrets() {
-            start.env_remove(secret);
         }
         let ended = CancellationToken::new();
         let (outputs, left, Ends { stdout, stderr }) = open_outputs(output, background, &ended)?;
@@ -96,6 +120,21 @@ impl Commands for Processes {
         let leash = UnixStream::from_std(leash)?;
         let process = Process { supervisor, leash, heard: Vec::new(), workspace, ended, left, is_gone: false };
         Ok((Box::new(process), outputs))
+    }
+
+    async fn prepare(&self, request: Request) -> Result<(Confined, Vec<Notice>), Failure> {
+        let confinement = Arc::clone(&self.confinement);
+        let prepared = tokio::task::spawn_blocking(move || confinement.prepare(&request)).await;
+        prepared.unwrap_or_else(|error| {
+            let message = format!("the sandbox cannot be made: {error}");
+            Err(Failure { code: "sandbox_unavailable".to_owned(), message, retryable: true })
+        })
+    }
+
+    async fn end_attempt(&self, attempt: &OsStr) {
+        let (confinement, attempt) = (Arc::clone(&self.confinement), attempt.to_owned());
+        // It cannot fail, but with the runtime.
+        let _ = tokio::task::spawn_blocking(move || confinement.end(&attempt)).await;
     }
 }
 

@@ -2,20 +2,23 @@
 //! All of them are masked in what the attempt writes.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::commands::{CommandEvent, CommandSpec, Variables};
-use super::process::SECRETS;
+use super::commands::{CommandEvent, CommandSpec, Rights, Variables};
+use super::environment::SECRETS;
 use super::worker::Worker;
+use super::workspace::blocking;
 use crate::beneath::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
 use crate::model::pipeline::SecretSource;
 use crate::model::secret::MIN_SECRET;
 use crate::model::{LogStream, OutputMode, ParamKind, PhaseSpec, Pipeline, Run, Secrets};
+use crate::secret_files;
 use crate::secrets::Patterns;
 
 /// The longest secret that is read, in bytes: what fits into a variable.
@@ -49,6 +52,8 @@ enum BadSecret {
     NotSet(String),
     #[error("the file {file} cannot be read ({reason}); create it or correct its path")]
     Unreadable { file: String, reason: String },
+    #[error("the credential {name} cannot be read ({reason}); name it with `LoadCredential=` in the service's unit")]
+    NoCredential { name: String, reason: String },
     #[error("its command {0}; run it as the server's user to see why")]
     Command(String),
     #[error("it is not text in UTF-8 without NUL characters")]
@@ -94,7 +99,6 @@ impl Worker {
         Ok(Ok(known))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the operator names the file")]
     async fn read_secret(&self, source: &SecretSource, run: &Run, workspace: &Folder) -> Result<String, BadSecret> {
         let bytes = match source {
             SecretSource::Env(name) => std::env::var_os(name)
@@ -103,14 +107,16 @@ impl Worker {
                 .map_err(|_| BadSecret::NotText)?
                 .into_bytes(),
             SecretSource::File(path) => {
-                let unreadable = |reason: String| BadSecret::Unreadable { file: path.display().to_string(), reason };
-                let meta = tokio::fs::metadata(path).await.map_err(|error| unreadable(error.to_string()))?;
-                // A named pipe would block.
-                if !meta.is_file() {
-                    return Err(unreadable("it is not a plain file".to_owned()));
-                }
-                let file = tokio::fs::File::open(path).await.map_err(|error| unreadable(error.to_string()))?;
-                read_bounded(file).await.map_err(|error| unreadable(error.to_string()))?
+                let unreadable = |error: std::io::Error| BadSecret::Unreadable {
+                    file: path.display().to_string(),
+                    reason: error.to_string(),
+                };
+                read_file(path.clone()).await.map_err(unreadable)?
+            }
+            SecretSource::Credential(name) => {
+                let unreadable = |reason: String| BadSecret::NoCredential { name: name.clone(), reason };
+                let path = secret_files::credential(name).map_err(|error| unreadable(error.to_string()))?;
+                read_file(path).await.map_err(|error| unreadable(error.to_string()))?
             }
             SecretSource::Command(command) => {
                 let printed = self.print(command, run, workspace);
@@ -134,7 +140,9 @@ impl Worker {
         // As a shell does it with what a command prints.
         let text = match source {
             SecretSource::Env(_) => text.as_str(),
-            SecretSource::File(_) | SecretSource::Command(_) => text.trim_end_matches(['\n', '\r']),
+            SecretSource::File(_) | SecretSource::Credential(_) | SecretSource::Command(_) => {
+                text.trim_end_matches(['\n', '\r'])
+            }
         };
         if text.trim().len() < MIN_SECRET { Err(BadSecret::TooShort) } else { Ok(text.to_owned()) }
     }
@@ -151,12 +159,16 @@ impl Worker {
         variables.insert("RUNTRAIL_RUN_ID".to_owned(), run.id.as_str().into());
         variables.insert("RUNTRAIL_ATTEMPT".to_owned(), run.attempt.to_string().into());
         variables.insert(super::sweep::VARIABLE.to_owned(), workspace.path().into());
+        // Not in the workspace: what phases leave there is not to decide what the server runs.
+        let top = Folder::open(Path::new("/")).map_err(failed)?;
         let started = self.shared.options.commands.start(CommandSpec {
             run: command,
-            folder: workspace,
+            folder: &top,
             variables,
             output: OutputMode::Separate,
             background: false,
+            rights: Rights::Servers,
+            confined: None,
         });
         let (mut process, outputs) = started.map_err(failed)?;
         let mut printed = Vec::new();
@@ -198,6 +210,11 @@ impl Worker {
             None => Err(BadSecret::Command("was killed".to_owned())),
         }
     }
+}
+
+/// A file that the operator names.
+async fn read_file(path: PathBuf) -> std::io::Result<Vec<u8>> {
+    blocking(move || secret_files::read(&path, MAX_SECRET)).await
 }
 
 /// All of it, or one byte more than a secret has at most.

@@ -8,20 +8,21 @@
 //! One thread that waits for three things: words of the server, signals, and the time at which [`Ending`] wants to look again.
 //! It prints nothing: the command writes straight into the server's pipes.
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, wait};
 
+use super::child::{Ids, become_user, die_with_parent, gain_no_privileges, give_outputs, in_own_session, join_group};
 use super::ending::{Ending, Request, Then};
 use super::memory::killed_for_lack_of_memory;
 use super::process_table::{ProcessInfo, Sent, descendants, look_up, send};
@@ -55,6 +56,21 @@ pub struct SuperviseArgs {
     /// Its umask, in decimal, after the server has restricted its own.
     #[arg(long)]
     umask: Option<u32>,
+    /// The user that it runs as, by numbers: `USER:GROUP:GROUPS`.
+    #[arg(long = "become")]
+    ids: Option<Ids>,
+    /// No program that it starts has more rights than it has itself.
+    #[arg(long)]
+    no_new_privileges: bool,
+    /// The control group that it is put into.
+    #[arg(long)]
+    group: Option<PathBuf>,
+    /// A program that carries it out, such as one that makes a sandbox, and its arguments, one each.
+    #[arg(long, allow_hyphen_values = true)]
+    wrap: Vec<OsString>,
+    /// What it is found by if nobody holds its leash: the variable of its workspace.
+    #[arg(long)]
+    mark: Option<OsString>,
     /// Its standard output is a terminal that becomes its controlling one.
     #[arg(long)]
     terminal: bool,
@@ -70,6 +86,8 @@ pub fn supervise(args: &SuperviseArgs) -> ExitCode {
     // The socket is the standard input; a copy of it may be written to.
     let Ok(leash) = std::io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::from(NOT_STARTED) };
     let mut leash = UnixStream::from(leash);
+    // Others of the same user may not reach the command's variables, outputs and leash through this process. If the system cannot, so be it.
+    let _ = super::own_process::hide();
     match Supervisor::start(args, &leash) {
         Ok(mut supervisor) => {
             supervisor.watch();
@@ -99,6 +117,9 @@ struct Supervisor {
     /// How the command ended, if it did and that was not reported yet.
     exit: Option<Exit>,
     keep: bool,
+    group: Option<PathBuf>,
+    /// The command is the child of what carries it out.
+    is_wrapped: bool,
     is_signalled: bool,
     ending: Ending,
     has_children: bool,
@@ -129,12 +150,32 @@ impl Supervisor {
         if let Some(umask) = args.umask {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         }
-        let killed_before = killed_for_lack_of_memory();
+        let killed_before = killed_for_lack_of_memory(args.group.as_deref());
         // By its place: a phase may have a PATH of its own.
-        let mut shell = Command::new(SHELL);
+        let mut shell = match args.wrap.split_first() {
+            None => Command::new(SHELL),
+            Some((program, rest)) => {
+                let mut wrapped = Command::new(program);
+                wrapped.args(rest).args(["--", SHELL]);
+                wrapped
+            }
+        };
         shell.args(["-c", &args.command]).stdin(Stdio::null());
         in_own_session(&mut shell, args.terminal, before);
+        if let Some(group) = &args.group {
+            let joined = join_group(&mut shell, group);
+            joined.map_err(|error| format!("its control group {} cannot be joined: {error}", group.display()))?;
+        }
+        if let Some(ids) = &args.ids {
+            // Its outputs are its own, also when it opens them by their names in /dev.
+            give_outputs(ids);
+            become_user(&mut shell, ids);
+        }
+        // Whoever becomes another user has no such signal any more, so this comes behind it.
         die_with_parent(&mut shell);
+        if args.no_new_privileges {
+            gain_no_privileges(&mut shell);
+        }
         let short = |leash: &mut UnixStream, error: &std::io::Error| tell(leash, &Report::Waits(not_started(error)));
         let child = spawn_when_it_can(&mut leash, || shell.spawn(), short).map_err(|error| match error {
             NotSpawned::Failed(error) => not_started(&error),
@@ -147,6 +188,8 @@ impl Supervisor {
             main: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
             exit: None,
             keep: args.keep,
+            group: args.group.clone(),
+            is_wrapped: !args.wrap.is_empty(),
             is_signalled: false,
             ending: Ending::new(),
             has_children: true,
@@ -164,6 +207,11 @@ impl Supervisor {
             let processes = if self.ending.needs_processes() { descendants(own) } else { Vec::new() };
             let step = self.ending.next(self.began.elapsed(), &processes, self.has_children);
             for (process, request) in step.requests {
+                // It ends when the command does, and would end that at once.
+                let is_wrapper = self.is_wrapped && self.main.is_some_and(|main| main.as_raw_pid() == process.pid);
+                if is_wrapper && request == Request::Terminate {
+                    continue;
+                }
                 if send(process, signal_of(request)) == Sent::Refused {
                     self.ending.refused(process);
                 }
@@ -218,7 +266,7 @@ impl Supervisor {
                 self.wait(Some(left));
             }
         }
-        let out_of_memory = killed_for_lack_of_memory().saturating_sub(self.killed_before);
+        let out_of_memory = killed_for_lack_of_memory(self.group.as_deref()).saturating_sub(self.killed_before);
         self.tell(&Report::Ended(Exit { out_of_memory, ..exit }));
         self.ending.command_ended(self.began.elapsed(), self.keep && exit.code == 0);
     }
@@ -305,37 +353,3 @@ const fn signal_of(request: Request) -> rustix::process::Signal {
         Request::Kill => rustix::process::Signal::KILL,
     }
 }
-
-/// The command leads a session, and so a process group, of its own. No terminal controls it: not even the one of whoever
-/// started the server; with `terminal`, the one that is its standard output does. Signals are blocked as they were before.
-#[allow(unsafe_code)]
-fn in_own_session(shell: &mut Command, terminal: bool, mask: SigSet) {
-    // SAFETY: between fork and exec only async-signal-safe calls are made: setsid(2), ioctl(2) and pthread_sigmask(3).
-    unsafe {
-        shell.pre_exec(move || {
-            rustix::process::setsid()?;
-            if terminal {
-                rustix::process::ioctl_tiocsctty(rustix::stdio::stdout())?;
-            }
-            Ok(mask.thread_set_mask()?)
-        });
-    }
-}
-
-/// The command gets SIGKILL when this process is gone, however that happens.
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
-fn die_with_parent(shell: &mut Command) {
-    let parent = nix::unistd::getpid();
-    // SAFETY: between fork and exec only async-signal-safe calls are made: prctl(2) and getppid(2).
-    unsafe {
-        shell.pre_exec(move || {
-            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-            // The parent may have gone before the line above.
-            if nix::unistd::getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
-        });
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn die_with_parent(_: &mut Command) {}

@@ -10,8 +10,8 @@ use super::process_table::{ProcessInfo, look_up, send};
 /// The variable that names the folder of a command's attempt, below that of the server's data.
 pub const VARIABLE: &str = "RUNTRAIL_WORKSPACE";
 
-/// How it begins among the variables of a process.
-const MARKER: &str = "RUNTRAIL_WORKSPACE=";
+/// How it begins among the variables of a process. Supervisors have it among their arguments as well.
+pub(super) const MARKER: &str = "RUNTRAIL_WORKSPACE=";
 
 /// How often is looked: one that starts others meanwhile leaves them to the next look.
 const LOOKS: usize = 10;
@@ -51,9 +51,10 @@ fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Vec<ProcessInfo> {
     let own = i32::try_from(std::process::id()).ok();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let has_mark = |pid: &i32| {
-        // Those of others cannot be read, and are not ours.
-        std::fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|variables| variables.split(|byte| *byte == 0).any(&is_mark))
+        // Those of supervisors cannot be read, unless by root: they are hidden (own_process.rs). Those of others cannot either, and are not ours.
+        let variables = std::fs::read(format!("/proc/{pid}/environ"));
+        let texts = variables.or_else(|_| std::fs::read(format!("/proc/{pid}/cmdline")));
+        texts.is_ok_and(|texts| texts.split(|byte| *byte == 0).any(&is_mark))
     };
     // Which process it is is known before it is looked at: its number may be another one's afterwards.
     pids.filter(|pid| Some(*pid) != own).filter_map(look_up).filter(|process| has_mark(&process.id.pid)).collect()

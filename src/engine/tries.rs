@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::commands::{CommandEvent, CommandSpec, RunningCommand, Variables};
+use super::commands::{CommandEvent, CommandSpec, Rights, RunningCommand, Variables};
 use super::output::{Reported, Told, journal_all};
 use super::places::{Place, enter};
 use super::report::{Exit, Processes};
@@ -79,6 +79,8 @@ impl Worker {
                 variables: variables.clone(),
                 output: spec.output,
                 background: spec.background,
+                confined: self.confined.get(),
+                rights: if spec.gain_privileges { Rights::MayGain } else { Rights::Own },
             }))
         };
         let (mut process, outputs) = match self.when_it_can(Some(name), STARTS_LATER, start).await? {

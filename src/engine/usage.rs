@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn meter(output: u64, frames: u64) -> Meter {
-        Meter::new(Limits { output, frames, duration_ms: Some(1000), scratch: Some(5) })
+        Meter::new(Limits { output, frames, duration_ms: Some(1000), scratch: Some(5), ..Limits::default() })
     }
 
     #[tokio::test]
@@ -174,8 +174,13 @@ mod tests {
 
     #[test]
     fn the_reason_names_the_limit_its_value_and_the_remedy() {
-        let meter =
-            Meter::new(Limits { output: 64 << 20, frames: 7, duration_ms: Some(5_400_000), scratch: Some(3 << 30) });
+        let meter = Meter::new(Limits {
+            output: 64 << 20,
+            frames: 7,
+            duration_ms: Some(5_400_000),
+            scratch: Some(3 << 30),
+            ..Limits::default()
+        });
         for (limit, words) in [
             (Limit::Output, ["64 MiB", "`output`"]),
             (Limit::Frames, ["7 frames", "`frames`"]),

@@ -11,17 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
 use super::clock::{self, Timed};
+use super::confinement::Confined;
 use super::interruption::{Cut, close_phases, interrupt};
 use super::lease::{Answer, LeaseKeeper};
 use super::report::Processes;
 use super::sweep::sweep_attempt;
 use super::usage::Meter;
 use super::verdict::{Finished, cancelled, failed};
+use super::workspace::name_of;
 use super::{CancelSignal, Shared};
 use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limits;
-use crate::model::{End, Status, Timestamp, Transition};
+use crate::model::{End, Run, Status, Timestamp, Transition};
 use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, RunKey, StoreError, Write};
 
 /// How long a worker waits before it asks a database again that did not answer.
@@ -47,6 +49,8 @@ pub struct Worker {
     pub(super) mask: OnceLock<MaskGuard>,
     /// Counts what the attempt uses, once its limits are known.
     pub(super) meter: OnceLock<Arc<Meter>>,
+    /// What keeps its commands from everything else, once that is set up.
+    pub(super) confined: OnceLock<Confined>,
 }
 
 impl Worker {
@@ -98,6 +102,7 @@ impl Worker {
             stuck: Mutex::default(),
             mask: OnceLock::new(),
             meter: OnceLock::new(),
+            confined: OnceLock::new(),
         };
         worker.hear_cancel(won);
         worker
@@ -191,6 +196,7 @@ impl Worker {
         };
         let (run, workspaces) = (&assignment.run, &self.shared.options.workspaces);
         sweep_attempt(&workspaces.of(&run.id, run.attempt)).await;
+        self.end_attempt(run).await;
         workspaces.discard(&run.id, run.attempt).await;
         self.shared.journal.write(verdict.finish(write)).await.map(drop)
     }
@@ -218,8 +224,14 @@ impl Worker {
             _ => verdict.finish(write),
         };
         // Before the run is finished, so that whoever sees that finds nothing of it left.
+        self.end_attempt(&assignment.run).await;
         self.shared.options.workspaces.discard(&assignment.run.id, assignment.run.attempt).await;
         self.shared.journal.write(write).await.map(drop)
+    }
+
+    /// Ends what the attempt's commands have left, wherever it is.
+    pub(super) async fn end_attempt(&self, run: &Run) {
+        self.shared.options.commands.end_attempt(&name_of(&run.id, run.attempt)).await;
     }
 
     /// What is to be done, and how it stands. Asked for until the database answers, or the lease is lost.

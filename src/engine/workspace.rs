@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, fchown};
 use std::path::{Path, PathBuf};
 
-use crate::beneath::Folder;
+use crate::beneath::{Folder, Owner};
 use crate::codemod::Notes;
 use crate::model::{Answer, RunId};
 
@@ -16,13 +16,31 @@ use crate::model::{Answer, RunId};
 pub struct Workspaces {
     root: PathBuf,
     notes: PathBuf,
+    /// Who commands run as, if it is not the server's user.
+    owner: Option<Owner>,
 }
 
 impl Workspaces {
     /// Those in this folder. Notes are in the folder `attempts` beside it.
     pub fn new(root: PathBuf) -> Self {
         let notes = Notes::root(&root);
-        Self { root, notes }
+        Self { root, notes, owner: None }
+    }
+
+    /// The same, for commands that run as somebody else.
+    #[must_use]
+    pub fn for_owner(self, owner: Option<Owner>) -> Self {
+        Self { owner, ..self }
+    }
+
+    /// The folders that the folders of attempts are in.
+    pub fn roots(&self) -> [PathBuf; 2] {
+        [self.root.clone(), self.notes.clone()]
+    }
+
+    /// Gives a folder to whom commands run as.
+    pub(super) fn give(&self, folder: &Folder) -> io::Result<()> {
+        self.owner.map_or(Ok(()), |owner| folder.give_to(owner))
     }
 
     /// The folder they are in.
@@ -50,13 +68,26 @@ impl Workspaces {
             }
             let workspace = workspaces.make_folder(&name)?;
             if let Some(answer) = &notes.answer {
-                workspace.write(Path::new(Answer::FILE), &serde_json::to_vec(answer)?, 0o644)?;
+                this.leave(&workspace, Answer::FILE, &serde_json::to_vec(answer)?)?;
             }
             let own = all_notes.make_folder(&name)?;
-            own.write(Path::new(Notes::FILE), &serde_json::to_vec(&notes)?, 0o600)?;
+            this.leave(&own, Notes::FILE, &serde_json::to_vec(&notes)?)?;
+            this.give(&workspace)?;
+            this.give(&own)?;
             Ok(workspace)
         })
         .await
+    }
+
+    /// Writes a file for commands to read.
+    fn leave(&self, folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let owner = self.owner;
+        folder.write_with(Path::new(name), 0o600, |file| {
+            if let Some(Owner { user, group }) = owner {
+                fchown(&*file, Some(user), Some(group))?;
+            }
+            file.write_all(bytes)
+        })
     }
 
     /// Removes the folders of an attempt. What cannot be removed is left for the next start.
@@ -112,7 +143,8 @@ impl Workspaces {
     }
 }
 
-fn name_of(run: &RunId, attempt: u32) -> OsString {
+/// The name of an attempt's folders.
+pub(super) fn name_of(run: &RunId, attempt: u32) -> OsString {
     format!("{run}-{attempt}").into()
 }
 

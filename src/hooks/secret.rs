@@ -1,13 +1,12 @@
 //! The secret that a hook and its forge share.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::model::hook::SecretPlace;
+use crate::secret_files;
 
 /// No secret is longer, in bytes. Keeps a wrong file from filling the memory.
 const LONGEST: u64 = 64 * 1024;
@@ -52,6 +51,16 @@ pub enum BadSecret {
         /// What the system says.
         reason: String,
     },
+    /// The credential cannot be read.
+    #[error(
+        "The hook has no secret: the credential {name} cannot be read ({reason}). Name it with `LoadCredential=` in the service's unit."
+    )]
+    NoCredential {
+        /// Its name.
+        name: String,
+        /// What the system says.
+        reason: String,
+    },
     /// There is nothing in it, or no text.
     #[error("The hook has no secret: {0} is empty, larger than 64 KiB, or no text.")]
     Empty(String),
@@ -81,13 +90,14 @@ impl Secret {
                 let shown = path.display().to_string();
                 let unreadable =
                     |error: std::io::Error| BadSecret::Unreadable { file: shown.clone(), reason: error.to_string() };
-                // A named pipe would block.
-                if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-                    return Err(BadSecret::Unreadable { file: shown, reason: "it is not a plain file".to_owned() });
-                }
-                let mut bytes = Vec::new();
-                File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+                let bytes = secret_files::read(path, LONGEST).map_err(unreadable)?;
                 Self::of(std::str::from_utf8(&bytes).unwrap_or_default(), &shown)
+            }
+            SecretPlace::Credential(name) => {
+                let missing = |reason: String| BadSecret::NoCredential { name: name.clone(), reason };
+                let path = secret_files::credential(name).map_err(|error| missing(error.to_string()))?;
+                let bytes = secret_files::read(&path, LONGEST).map_err(|error| missing(error.to_string()))?;
+                Self::of(std::str::from_utf8(&bytes).unwrap_or_default(), &shown(place))
             }
         }
     }
@@ -101,10 +111,7 @@ impl Secret {
         if secret.is_strong() {
             return Ok(secret);
         }
-        Err(BadSecret::Short(match place {
-            SecretPlace::Env(name) => name.clone(),
-            SecretPlace::File(path) => path.display().to_string(),
-        }))
+        Err(BadSecret::Short(shown(place)))
     }
 
     /// One that nobody knows, for hooks that are not there.
@@ -139,6 +146,15 @@ impl Secret {
     /// The key of a Standard Webhooks signature: behind `whsec_` it is written in base64.
     pub fn standard_key(&self) -> &[u8] {
         &self.key
+    }
+}
+
+/// The place in a few words.
+fn shown(place: &SecretPlace) -> String {
+    match place {
+        SecretPlace::Env(name) => name.clone(),
+        SecretPlace::File(path) => path.display().to_string(),
+        SecretPlace::Credential(name) => format!("the credential {name}"),
     }
 }
 

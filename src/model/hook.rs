@@ -32,13 +32,28 @@ pub struct Hook {
     pub params: BTreeMap<String, HookParam>,
 }
 
-/// Where the server finds a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where the server finds the secret of a hook or a receiver, without the white space around it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecretPlace {
     /// In this variable of its environment.
+    #[serde(rename = "secret_env")]
     Env(String),
-    /// In this file, without the white space around it.
+    /// In this file.
+    #[serde(rename = "secret_file")]
     File(PathBuf),
+    /// In the credential of this name that systemd gives to it.
+    #[serde(rename = "secret_credential")]
+    Credential(String),
+}
+
+impl SecretPlace {
+    /// The variable of the server that holds the secret, if one does.
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Env(name) => Some(name),
+            Self::File(_) | Self::Credential(_) => None,
+        }
+    }
 }
 
 impl Default for SecretPlace {

@@ -16,11 +16,17 @@ pub struct Limits {
     pub duration_ms: Option<u64>,
     /// How many bytes its scratch folder and its workspace may take on the disk; as many as there are if `None`.
     pub scratch: Option<u64>,
+    /// How many bytes of memory all its processes may use, where the system has control groups; as many as there are if `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// How many processes and threads it may have at once, where the system has control groups; as many as it likes if `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { output: 2 << 30, frames: 10_000_000, duration_ms: None, scratch: None }
+        Self { output: 2 << 30, frames: 10_000_000, duration_ms: None, scratch: None, memory: None, processes: None }
     }
 }
 

@@ -26,6 +26,7 @@ pub mod queue;
 pub mod retention;
 pub mod review;
 pub mod run;
+pub mod sandbox;
 pub mod schedule;
 pub mod secret;
 pub mod sse;

@@ -1,7 +1,10 @@
 //! Notifications out: whom a pipeline tells of its runs, of what, in which words, and when a delivery is tried again.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
+use super::hook::SecretPlace;
 use super::{End, Run, Status};
 
 /// How often a delivery is tried at the most.
@@ -20,9 +23,9 @@ pub struct Notify {
     /// Where it is.
     #[serde(flatten)]
     pub to: Address,
-    /// The server's variable that holds the secret by which deliveries are signed. Never the secret itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_env: Option<String>,
+    /// Where the server finds the secret by which deliveries are signed. Never the secret itself.
+    #[serde(flatten)]
+    pub secret: Option<SecretPlace>,
     /// What it is told of; every end of an attempt, if nothing is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<Occasion>,
@@ -36,6 +39,10 @@ pub enum Address {
     Url(String),
     /// Where this variable of the server's says: many chat systems put the secret into the address.
     UrlEnv(String),
+    /// Where this file says.
+    UrlFile(PathBuf),
+    /// Where the credential of this name says.
+    UrlCredential(String),
 }
 
 /// What a receiver may be told of.
@@ -99,7 +106,7 @@ impl Notify {
     pub fn shown(&self) -> Self {
         let to = match &self.to {
             Address::Url(url) => Address::Url(without_secrets(url)),
-            Address::UrlEnv(name) => Address::UrlEnv(name.clone()),
+            elsewhere => elsewhere.clone(),
         };
         Self { to, ..self.clone() }
     }
@@ -109,18 +116,20 @@ impl Notify {
         match (&self.to, url) {
             (Address::Url(url), _) => without_secrets(url),
             // Its path is the secret.
-            (Address::UrlEnv(_), Some(url)) => format!("{}/…", host(url)),
+            (_, Some(url)) => format!("{}/…", host(url)),
             (Address::UrlEnv(name), None) => format!("${name}"),
+            (Address::UrlFile(path), None) => path.display().to_string(),
+            (Address::UrlCredential(name), None) => format!("the credential {name}"),
         }
     }
 
     /// The variables that hold secrets of this receiver's.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         let address = match &self.to {
-            Address::Url(_) => None,
             Address::UrlEnv(name) => Some(name.as_str()),
+            Address::Url(_) | Address::UrlFile(_) | Address::UrlCredential(_) => None,
         };
-        address.into_iter().chain(self.secret_env.as_deref())
+        address.into_iter().chain(self.secret.as_ref().and_then(SecretPlace::variable))
     }
 }
 

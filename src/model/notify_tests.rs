@@ -6,7 +6,7 @@ use super::*;
 use crate::model::{Params, Pin, Question, Timestamp};
 
 fn receiver(to: Address, on: &[Occasion]) -> Notify {
-    Notify { to, secret_env: Some("SECRET".into()), on: on.to_vec() }
+    Notify { to, secret: Some(SecretPlace::Env("SECRET".into())), on: on.to_vec() }
 }
 
 fn run(status: Status) -> Run {
@@ -93,6 +93,11 @@ fn it_is_kept_as_it_is_written() {
     let text = serde_json::to_string(&notify).unwrap();
     assert_eq!(text, r#"{"url_env":"HOOK","secret_env":"SECRET","on":["waiting"]}"#);
     assert_eq!(serde_json::from_str::<Notify>(&text).unwrap(), notify);
+    for secret in [None, Some(SecretPlace::File("/a".into())), Some(SecretPlace::Credential("b".into()))] {
+        let notify = Notify { secret, to: Address::UrlCredential("c".into()), on: Vec::new() };
+        let text = serde_json::to_string(&notify).unwrap();
+        assert_eq!(serde_json::from_str::<Notify>(&text).unwrap(), notify, "{text}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::notify::Notify;
 use super::param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
 use super::plan::{Condition, Retries};
 use super::queue::Concurrency;
+use super::sandbox::Sandbox;
 use super::schedule::{Schedule, Upcoming};
 use super::secret::Secrets;
 
@@ -45,6 +46,12 @@ pub struct Pipeline {
     /// What an attempt of its runs may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether its commands run in a sandbox.
+    #[serde(default, skip_serializing_if = "Sandbox::is_off")]
+    pub sandbox: Sandbox,
+    /// Whether they may use the network there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub network: bool,
     /// Who is told of its runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<Notify>,
@@ -91,6 +98,8 @@ pub enum SecretSource {
     Env(String),
     /// In this file, without line ends at its end.
     File(PathBuf),
+    /// In the credential of this name that systemd gives to the server, without line ends at its end.
+    Credential(String),
     /// On the standard output of this command, without line ends at its end.
     Command(String),
 }
@@ -134,6 +143,9 @@ pub struct PhaseSpec {
     /// Whether what its command leaves running is kept until the attempt ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
+    /// Whether programs that its command starts may have more rights than it has itself, as `sudo` gives them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gain_privileges: bool,
     /// How its two outputs are read.
     #[serde(default, skip_serializing_if = "OutputMode::is_default")]
     pub output: OutputMode,

@@ -4,6 +4,7 @@
 //! body is not even read, and a redirect is not followed: it could lead anywhere inside the operator's network.
 
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use serde::Serialize;
 use super::egress::{Denied, Egress, Resolver};
 use super::signature::{Signatures, sign};
 use crate::activity::backoff::retry_after;
+use crate::model::hook::SecretPlace;
 use crate::model::notify::{Address, check_address, sentence};
 use crate::model::{Run, Status, Timestamp};
+use crate::secret_files;
 use crate::store::Delivery;
 
 /// How long a try may take.
@@ -39,6 +42,9 @@ pub(super) fn client(egress: &Arc<Egress>) -> Result<Client, reqwest::Error> {
         .timeout(LIMIT)
         .build()
 }
+
+/// The largest file with an address or a secret.
+const LONGEST: u64 = 64 * 1024;
 
 /// What came of a try.
 #[derive(Debug, Default)]
@@ -73,6 +79,8 @@ pub(super) async fn send(client: &Client, egress: &Egress, delivery: &Delivery, 
     let address = match &receiver.to {
         Address::Url(url) => Ok(url.clone()),
         Address::UrlEnv(name) => variable(name),
+        Address::UrlFile(path) => file(path),
+        Address::UrlCredential(name) => credential(name),
     };
     let parsed = address.and_then(|address| parse(receiver, &address));
     let words = receiver.words(parsed.as_ref().ok().map(Url::as_str));
@@ -92,9 +100,14 @@ pub(super) async fn send(client: &Client, egress: &Egress, delivery: &Delivery, 
         .header(CONTENT_TYPE, "application/json")
         .header("webhook-id", &id)
         .header("webhook-timestamp", timestamp);
-    if let Some(name) = &receiver.secret_env {
-        let signed = variable(name).and_then(|secret| {
-            sign(&secret, &id, timestamp, body.as_bytes()).map_err(|bad| format!("the secret in ${name} {bad}"))
+    if let Some(place) = &receiver.secret {
+        let (secret, shown) = match place {
+            SecretPlace::Env(name) => (variable(name), format!("${name}")),
+            SecretPlace::File(path) => (file(path), path.display().to_string()),
+            SecretPlace::Credential(name) => (credential(name), format!("the credential {name}")),
+        };
+        let signed = secret.and_then(|secret| {
+            sign(&secret, &id, timestamp, body.as_bytes()).map_err(|bad| format!("the secret in {shown} {bad}"))
         });
         let Signatures { standard, hub } = match signed {
             Ok(signed) => signed,
@@ -140,11 +153,32 @@ fn variable(name: &str) -> Result<String, String> {
     }
 }
 
+/// The text in this file.
+fn file(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    // So small that it holds nobody up.
+    let bytes =
+        secret_files::read(path, LONGEST).map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
+    match std::str::from_utf8(&bytes).map(str::trim) {
+        Ok(text) if !text.is_empty() && bytes.len() as u64 <= LONGEST => Ok(text.to_owned()),
+        _ => Err(format!("the file {shown} is empty, larger than 64 KiB, or no text")),
+    }
+}
+
+/// The text in the credential of this name.
+fn credential(name: &str) -> Result<String, String> {
+    let path =
+        secret_files::credential(name).map_err(|error| format!("the credential {name} is not there: {error}"))?;
+    file(&path)
+}
+
 /// The address, or why it is none, without it.
 fn parse(receiver: &crate::model::Notify, address: &str) -> Result<Url, String> {
     let what = match &receiver.to {
         Address::Url(_) => "its address".to_owned(),
         Address::UrlEnv(name) => format!("the address in ${name}"),
+        Address::UrlFile(path) => format!("the address in {}", path.display()),
+        Address::UrlCredential(name) => format!("the address in the credential {name}"),
     };
     check_address(address).map_err(|reason| format!("{what} {reason}"))?;
     Url::parse(address).map_err(|error| format!("{what} cannot be used: {error}"))

@@ -20,7 +20,8 @@ use crate::model::kinds::FixSafety;
 use crate::model::limits::Limits;
 use crate::model::param::PROJECT;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{Param, ParamKind, ParamValue, Pipeline, PipelineFault};
+use crate::model::sandbox::Sandbox;
+use crate::model::{Param, ParamKind, ParamValue, PhaseSpec, Pipeline, PipelineFault};
 
 /// Names that belong to the built-in pipelines.
 const RESERVED: [&str; 2] = ["autofix", "refactor"];
@@ -109,6 +110,8 @@ struct RawPipeline {
     retention: Option<Spanned<RawRetention>>,
     #[serde(default)]
     limits: RawLimits,
+    sandbox: Option<Spanned<Sandbox>>,
+    network: Option<Spanned<bool>>,
     #[serde(default)]
     schedules: Vec<Spanned<RawSchedule>>,
     hook: Option<Spanned<RawHook>>,
@@ -186,6 +189,11 @@ impl RawPipeline {
         let retention = self.retention.as_ref().map(check_retention).transpose()?;
         let notify = check_receivers(self.notify)?;
         let secrets = secrets::check(self.secrets)?;
+        let sandbox = self.sandbox.as_ref().map(|sandbox| *sandbox.get_ref()).unwrap_or_default();
+        if let Some(network) = self.network.as_ref().filter(|_| sandbox.is_off()) {
+            return refuse(network, "Without a `sandbox` commands have the network; leave `network` out.");
+        }
+        let network = self.network.is_some_and(|network| *network.get_ref());
         if let Some(base) = self.extends {
             let parts =
                 Extension { params: self.params, phases: self.phases, linters: self.linters, checks: self.checks };
@@ -201,6 +209,8 @@ impl RawPipeline {
                 priority,
                 retention,
                 limits,
+                sandbox,
+                network,
                 notify,
                 secrets,
                 ..base
@@ -234,6 +244,9 @@ impl RawPipeline {
             let named = phase.secrets.take();
             let mut phase = phase.check(&mut seen, &params, &phases)?;
             secrets::check_phase(&mut phase, named, &secrets)?;
+            if let Some(place) = self.sandbox.as_ref().filter(|_| !sandbox.is_off()) {
+                check_in_sandbox(place, &phase)?;
+            }
             phases.push(phase);
         }
 
@@ -245,6 +258,8 @@ impl RawPipeline {
             on_interrupt: self.on_interrupt.unwrap_or_default(),
             retention,
             limits,
+            sandbox,
+            network,
             whole: false,
             concurrency,
             priority,
@@ -255,6 +270,16 @@ impl RawPipeline {
             ..Pipeline::default()
         })
     }
+}
+
+/// A sandbox ends with the command in it, and nobody in it becomes somebody else.
+fn check_in_sandbox(place: &Spanned<Sandbox>, phase: &PhaseSpec) -> Result<(), Refusal> {
+    let key = match phase {
+        PhaseSpec { background: true, .. } => "background",
+        PhaseSpec { gain_privileges: true, .. } => "gain_privileges",
+        _ => return Ok(()),
+    };
+    refuse(place, format!("The phase `{}` has `{key}`, which a sandbox does not allow.", phase.name))
 }
 
 /// What a file may and may not say of a pipeline that extends a built-in one.

@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::hook::SecretPlace;
 use crate::model::notify::{Address, Occasion};
 use crate::model::plan::{Condition, Retries};
 use crate::model::queue::{Concurrency, WhenBusy};
+use crate::model::sandbox::Sandbox;
 use crate::model::{Gate, OutputMode, Params, PhaseSpec, PhaseState, Retention};
 
 const FULL: &str = r#"name = "nightly-2"
@@ -107,11 +109,33 @@ fn a_pipeline_names_who_is_told_of_its_runs() {
         let pipeline = read(&text).unwrap();
         let [first, second] = pipeline.notify.as_slice() else { panic!("{:?}", pipeline.notify) };
         assert_eq!(first.to, Address::Url("https://u:p@chat.example/hook?key=s".into()));
-        assert_eq!((first.secret_env.as_deref(), first.on.as_slice()), (Some("SECRET"), &[][..]));
+        assert_eq!((first.secret.clone(), first.on.as_slice()), (Some(SecretPlace::Env("SECRET".into())), &[][..]));
         assert_eq!(second.to, Address::UrlEnv("HOOK".into()));
         assert_eq!(second.on, [Occasion::Failed, Occasion::Waiting]);
         let shown = serde_json::to_string(&pipeline.shown()).unwrap();
         assert!(shown.contains("https://chat.example/…\"") && !shown.contains("u:p"), "{shown}");
+    }
+}
+
+#[test]
+fn a_receiver_has_its_address_and_its_secret_in_one_place_each() {
+    let receiver =
+        |lines: &str| read(&with(&format!("[[notify]]\n{lines}\n"))).map(|pipeline| pipeline.notify[0].clone());
+    let of_files = receiver("url_file = '/run/url'\nsecret_file = '/run/secret'").unwrap();
+    assert_eq!(of_files.to, Address::UrlFile("/run/url".into()));
+    assert_eq!(of_files.secret, Some(SecretPlace::File("/run/secret".into())));
+    let of_credentials = receiver("url_credential = 'url'\nsecret_credential = 'secret'").unwrap();
+    assert_eq!(of_credentials.to, Address::UrlCredential("url".into()));
+    assert_eq!(of_credentials.secret, Some(SecretPlace::Credential("secret".into())));
+    for (lines, reason) in [
+        ("url = 'http://a/'\nurl_file = '/x'", "one of `url`"),
+        ("url = 'http://a/'\nsecret_env = 'A'\nsecret_credential = 'a'", "one of `secret_env`"),
+        ("url_file = 'x'", "absolute path"),
+        ("url_credential = '../x'", "no path"),
+        ("url = 'http://a/'\nsecret_file = 'hunter-2'", "absolute path"),
+    ] {
+        let fault = receiver(lines).unwrap_err();
+        assert!(fault.reason.contains(reason) && !fault.reason.contains("hunter"), "{lines}: {fault}");
     }
 }
 
@@ -126,6 +150,29 @@ fn what_may_be_left_out_has_its_default() {
 /// A file that is good but for these lines, which begin at line 5.
 fn with(lines: &str) -> String {
     format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}")
+}
+
+fn sandboxed(sandbox: &str, lines: &str) -> String {
+    format!("sandbox = {sandbox}\n{}", with(lines))
+}
+
+#[test]
+fn a_pipeline_may_be_confined() {
+    let plain = read(&with("")).unwrap();
+    assert_eq!((plain.sandbox, plain.network, plain.phases[0].gain_privileges), (Sandbox::Off, false, false));
+    let text = serde_json::to_string(&plain).unwrap();
+    assert!(!text.contains("sandbox") && !text.contains("network") && !text.contains("gain_privileges"), "{text}");
+    let limited =
+        format!("network = true\n{}", sandboxed("'if-available'", "[limits]\nmemory = '2G'\nprocesses = 512\n"));
+    let confined = read(&limited).unwrap();
+    assert_eq!((confined.sandbox, confined.network), (Sandbox::IfAvailable, true));
+    assert_eq!((confined.limits.memory, confined.limits.processes), (Some(2 << 30), Some(512)));
+    let extended = read(&format!("sandbox = 'required'\n{}", extended(""))).unwrap();
+    assert_eq!((extended.sandbox, extended.network), (Sandbox::Required, false));
+    let kept = serde_json::to_string(&confined).unwrap();
+    assert_eq!(serde_json::from_str::<Pipeline>(&kept).unwrap(), confined);
+    assert!(read(&with("gain_privileges = true\n")).unwrap().phases[0].gain_privileges);
+    assert_eq!(read(&sandboxed("'off'", "background = true\n")).unwrap().sandbox, Sandbox::Off);
 }
 
 #[test]
@@ -311,7 +358,7 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("linter timeout", extended("timeout = 5\n"), 6, "in quotes, such as"),
         ("linter unknown", extended("format = 'json'\n"), 6, "Unknown field `format`"),
         ("notify of nobody", with("[[notify]]\n"), 5, "needs `url`, or `url_env`"),
-        ("notify of two", with("[[notify]]\nurl = 'http://a/'\nurl_env = 'A'\n"), 7, "not both"),
+        ("notify of two", with("[[notify]]\nurl = 'http://a/'\nurl_env = 'A'\n"), 7, "one of `url`"),
         ("notify by mail", with("[[notify]]\nurl = 'mailto:secret@a'\n"), 6, "neither http:// nor https://"),
         ("notify no host", with("[[notify]]\nurl = 'https:///secret'\n"), 6, "names no host"),
         ("notify no port", with("[[notify]]\nurl = 'https://a:secret/'\n"), 6, "invalid port"),
@@ -346,6 +393,12 @@ fn each_bad_file_is_refused_with_its_line_and_reason() {
         ("count text", with("[retention]\ncount = '5'\n"), 6, "nvalid type"),
         ("retention unknown", with("[retention]\nsize = '1g'\n"), 6, "nknown field `size`"),
         ("blank question", with("approval = true\nquestion = ' '\n"), 6, "`question` is blank"),
+        ("memory", with("[limits]\nmemory = 'much'\n"), 6, "`memory` is a size"),
+        ("processes", with("[limits]\nprocesses = 0\n"), 6, "`processes` is how many"),
+        ("sandbox", sandboxed("'always'", ""), 1, "nknown variant `always`"),
+        ("network without sandbox", format!("network = true\n{}", with("")), 1, "Without a `sandbox`"),
+        ("background in a sandbox", sandboxed("'required'", "background = true\n"), 1, "`a` has `background`"),
+        ("privileges in a sandbox", sandboxed("'if-available'", "gain_privileges = true\n"), 1, "`gain_privileges`"),
     ];
     for (what, text, line, reason) in cases {
         let fault = read(text).expect_err(what);

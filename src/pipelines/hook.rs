@@ -9,6 +9,7 @@ use toml::{Spanned, Value};
 use super::condition::{RawNode, check_conditions};
 use super::file::{Refusal, is_made_of, refuse};
 use super::schedule::{check_value, secret_is_required};
+use super::secrets::check_credential;
 use crate::model::hook::{FromPayload, HookParam, SecretPlace, is_pointer};
 use crate::model::{Hook, Pipeline};
 
@@ -18,6 +19,7 @@ use crate::model::{Hook, Pipeline};
 pub(super) struct RawHook {
     secret_env: Option<Spanned<String>>,
     secret_file: Option<Spanned<String>>,
+    secret_credential: Option<Spanned<String>>,
     events: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     repeat: bool,
@@ -47,14 +49,20 @@ impl RawHook {
     /// The hook that begins at this line, of this pipeline.
     pub(super) fn check(raw: Spanned<Self>, line: usize, pipeline: &Pipeline) -> Result<Hook, Refusal> {
         let header = Spanned::new(raw.span(), ());
-        let Self { secret_env, secret_file, events, repeat, params, r#if } = raw.into_inner();
-        let secret = match (secret_env, secret_file) {
-            (Some(name), None) => check_variable(name)?,
-            (None, Some(file)) => check_file(file)?,
-            (None, None) => {
-                return refuse(&header, "A hook needs `secret_env` or `secret_file`, which say where its secret is.");
+        let Self { secret_env, secret_file, secret_credential, events, repeat, params, r#if } = raw.into_inner();
+        let secret = match (secret_env, secret_file, secret_credential) {
+            (Some(name), None, None) => check_variable(name)?,
+            (None, Some(file), None) => check_file(file)?,
+            (None, None, Some(name)) => SecretPlace::Credential(check_credential(name)?),
+            (None, None, None) => {
+                return refuse(
+                    &header,
+                    "A hook needs `secret_env` or `secret_file` (or `secret_credential`), which say where its secret is.",
+                );
             }
-            (Some(_), Some(file)) => return refuse(&file, "A hook has one secret: `secret_env` or `secret_file`."),
+            (_, Some(other), _) | (_, None, Some(other)) => {
+                return refuse(&other, "A hook has one secret: `secret_env`, `secret_file` or `secret_credential`.");
+            }
         };
         if let Some(events) = &events
             && (events.get_ref().is_empty() || events.get_ref().iter().any(|event| event.trim().is_empty()))

@@ -1,4 +1,5 @@
-//! What an attempt may use, in a pipeline file: `[limits]` with `output`, `frames`, `duration` and `scratch`.
+//! What an attempt may use, in a pipeline file: `[limits]` with `output`, `frames`, `duration`, `scratch`, `memory` and
+//! `processes`.
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
@@ -15,11 +16,13 @@ pub(super) struct RawLimits {
     frames: Option<Spanned<i64>>,
     duration: Option<Spanned<Value>>,
     scratch: Option<Spanned<Value>>,
+    memory: Option<Spanned<Value>>,
+    processes: Option<Spanned<i64>>,
 }
 
 /// These limits; those that are left out are the usual ones.
 pub(super) fn check_limits(given: RawLimits, usual: Limits) -> Result<Limits, Refusal> {
-    let RawLimits { output, frames, duration, scratch } = given;
+    let RawLimits { output, frames, duration, scratch, memory, processes } = given;
     let mut limits = usual;
     if let Some(output) = output {
         limits.output = check_size("output", &output)?;
@@ -38,6 +41,20 @@ pub(super) fn check_limits(given: RawLimits, usual: Limits) -> Result<Limits, Re
     }
     if let Some(scratch) = scratch {
         limits.scratch = Some(check_size("scratch", &scratch)?);
+    }
+    if let Some(memory) = memory {
+        limits.memory = Some(check_size("memory", &memory)?);
+    }
+    if let Some(processes) = processes {
+        limits.processes = match u64::try_from(*processes.get_ref()) {
+            Ok(processes @ 1..) => Some(processes),
+            Ok(_) | Err(_) => {
+                return refuse(
+                    &processes,
+                    "`processes` is how many processes and threads an attempt may have: at least 1.",
+                );
+            }
+        };
     }
     Ok(limits)
 }

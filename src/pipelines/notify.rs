@@ -5,6 +5,8 @@ use toml::Spanned;
 
 use super::file::{Refusal, is_made_of, refuse};
 use super::phase::OWN;
+use super::secrets::{check_credential, check_secret_file};
+use crate::model::hook::SecretPlace;
 use crate::model::notify::{Address, Notify, Occasion};
 
 /// The most receivers of a pipeline.
@@ -16,7 +18,11 @@ const MOST: usize = 10;
 pub(super) struct RawNotify {
     url: Option<Spanned<String>>,
     url_env: Option<Spanned<String>>,
+    url_file: Option<Spanned<String>>,
+    url_credential: Option<Spanned<String>>,
     secret_env: Option<Spanned<String>>,
+    secret_file: Option<Spanned<String>>,
+    secret_credential: Option<Spanned<String>>,
     on: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
@@ -31,21 +37,33 @@ pub(super) fn check_receivers(given: Vec<Spanned<RawNotify>>) -> Result<Vec<Noti
 impl RawNotify {
     fn check(raw: Spanned<Self>) -> Result<Notify, Refusal> {
         let header = Spanned::new(raw.span(), ());
-        let Self { url, url_env, secret_env, on } = raw.into_inner();
-        let to = match (url, url_env) {
-            (Some(url), None) => Address::Url(check_url(url)?),
-            (None, Some(name)) => Address::UrlEnv(check_variable(name)?),
-            (Some(_), Some(name)) => return refuse(&name, "A receiver has `url` or `url_env`, not both."),
-            (None, None) => {
+        let raw = raw.into_inner();
+        let to = match (raw.url, raw.url_env, raw.url_file, raw.url_credential) {
+            (Some(url), None, None, None) => Address::Url(check_url(url)?),
+            (None, Some(name), None, None) => Address::UrlEnv(check_variable(name)?),
+            (None, None, Some(file), None) => Address::UrlFile(check_secret_file(file)?),
+            (None, None, None, Some(name)) => Address::UrlCredential(check_credential(name)?),
+            (None, None, None, None) => {
                 return refuse(
                     &header,
-                    "A receiver needs `url`, or `url_env` with the name of a variable that has it.",
+                    "A receiver needs `url`, or `url_env` with the name of a variable that has it (or `url_file`, `url_credential`).",
                 );
             }
+            (_, Some(other), _, _) | (_, None, Some(other), _) | (_, None, None, Some(other)) => {
+                return refuse(&other, "A receiver has one of `url`, `url_env`, `url_file` and `url_credential`.");
+            }
         };
-        let secret_env = secret_env.map(check_variable).transpose()?;
-        let on = on.map(check_occasions).transpose()?.unwrap_or_default();
-        Ok(Notify { to, secret_env, on })
+        let secret = match (raw.secret_env, raw.secret_file, raw.secret_credential) {
+            (None, None, None) => None,
+            (Some(name), None, None) => Some(SecretPlace::Env(check_variable(name)?)),
+            (None, Some(file), None) => Some(SecretPlace::File(check_secret_file(file)?)),
+            (None, None, Some(name)) => Some(SecretPlace::Credential(check_credential(name)?)),
+            (_, Some(other), _) | (_, None, Some(other)) => {
+                return refuse(&other, "A receiver has one of `secret_env`, `secret_file` and `secret_credential`.");
+            }
+        };
+        let on = raw.on.map(check_occasions).transpose()?.unwrap_or_default();
+        Ok(Notify { to, secret, on })
     }
 }
 

@@ -38,6 +38,8 @@ pub(super) struct RawPhase {
     output: Option<Spanned<String>>,
     #[serde(default)]
     background: bool,
+    #[serde(default)]
+    gain_privileges: bool,
     approval: Option<Spanned<Gate>>,
     question: Option<Spanned<String>>,
     approvers: Option<Spanned<Approvers>>,
@@ -105,6 +107,7 @@ impl RawPhase {
                 .unwrap_or_default(),
             env: check_env(self.env)?,
             background: self.background,
+            gain_privileges: self.gain_privileges,
             output: self.output.as_ref().map(check_output).transpose()?.unwrap_or_default(),
             dir: self.dir.map(check_dir).transpose()?.unwrap_or_default(),
             approval,

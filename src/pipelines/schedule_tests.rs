@@ -61,6 +61,8 @@ fn a_file_may_say_how_a_forge_starts_runs() {
     assert_eq!(json!(hook.conditions), json!({"/ref": ["refs/heads/main"], "/n": [1, true]}));
     let file = read(&self::hook("secret_file = '/run/secrets/nightly'\n")).unwrap().hook.unwrap();
     assert_eq!(file.secret, SecretPlace::File("/run/secrets/nightly".into()));
+    let credential = read(&self::hook("secret_credential = 'nightly'\n")).unwrap().hook.unwrap();
+    assert_eq!(credential.secret, SecretPlace::Credential("nightly".into()));
     // What is told, and what an attempt keeps.
     let told = serde_json::to_string(&pipeline).unwrap();
     assert!(!told.contains("NIGHTLY") && told.contains("/a~1b"), "{told}");

@@ -13,6 +13,7 @@ use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
 use super::phase::OWN;
 use crate::model::PhaseSpec;
 use crate::model::pipeline::{PipelineSecret, SecretSource};
+use crate::secret_files::is_credential;
 
 /// The table as it is written.
 pub(super) type RawSecrets = BTreeMap<Spanned<String>, Spanned<RawSource>>;
@@ -23,6 +24,7 @@ pub(super) type RawSecrets = BTreeMap<Spanned<String>, Spanned<RawSource>>;
 struct Places {
     env: Option<Spanned<String>>,
     file: Option<Spanned<String>>,
+    credential: Option<Spanned<String>>,
     command: Option<Spanned<String>>,
 }
 
@@ -31,7 +33,7 @@ pub(super) struct RawSource(Places);
 
 impl<'de> Deserialize<'de> for RawSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct("Places", &["env", "file", "command"], SourceVisitor)
+        deserializer.deserialize_struct("Places", &["env", "file", "credential", "command"], SourceVisitor)
     }
 }
 
@@ -39,7 +41,9 @@ struct SourceVisitor;
 
 impl SourceVisitor {
     fn refuse<E: de::Error>() -> Result<RawSource, E> {
-        Err(E::custom("A secret does not stand in the file: expected { env = … }, { file = … } or { command = … }"))
+        Err(E::custom(
+            "A secret does not stand in the file: expected { env = … }, { file = … }, { credential = … } or { command = … }",
+        ))
     }
 }
 
@@ -47,7 +51,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
     type Value = RawSource;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("{ env = … }, { file = … } or { command = … }")
+        formatter.write_str("{ env = … }, { file = … }, { credential = … } or { command = … }")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawSource, A::Error> {
@@ -87,7 +91,7 @@ pub(super) fn check(raw: RawSecrets) -> Result<Vec<PipelineSecret>, Refusal> {
 fn check_source(raw: Spanned<RawSource>) -> Result<SecretSource, Refusal> {
     let header = Spanned::new(raw.span(), ());
     match raw.into_inner().0 {
-        Places { env: Some(name), file: None, command: None } => {
+        Places { env: Some(name), file: None, credential: None, command: None } => {
             if !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
                 let reason =
                     "`env` is the name of a variable of the server, such as \"NPM_TOKEN\": not the secret itself.";
@@ -95,13 +99,16 @@ fn check_source(raw: Spanned<RawSource>) -> Result<SecretSource, Refusal> {
             }
             Ok(SecretSource::Env(name.into_inner()))
         }
-        Places { env: None, file: Some(file), command: None } => {
+        Places { env: None, file: Some(file), credential: None, command: None } => {
             if !file.get_ref().starts_with('/') || file.get_ref().contains('\0') {
                 return refuse(&file, "`file` is the absolute path of a file that has the secret.");
             }
             Ok(SecretSource::File(PathBuf::from(file.into_inner())))
         }
-        Places { env: None, file: None, command: Some(command) } => {
+        Places { env: None, file: None, credential: Some(name), command: None } => {
+            Ok(SecretSource::Credential(check_credential(name)?))
+        }
+        Places { env: None, file: None, credential: None, command: Some(command) } => {
             let text = command.get_ref();
             if text.trim().is_empty() || text.contains('\0') || text.len() > LONGEST_RUN {
                 let reason = "`command` prints the secret: it is not blank, has no NUL character and at most 128 KiB.";
@@ -110,11 +117,29 @@ fn check_source(raw: Spanned<RawSource>) -> Result<SecretSource, Refusal> {
             Ok(SecretSource::Command(command.into_inner()))
         }
         _ => {
-            let reason =
-                "A secret is in one place: { env = \"VARIABLE\" }, { file = \"/path\" } or { command = \"…\" }.";
+            let reason = "A secret is in one place: { env = \"VARIABLE\" }, { file = \"/path\" }, { credential = \"name\" } or { command = \"…\" }.";
             refuse(&header, reason)
         }
     }
+}
+
+/// The name of a credential that systemd gives to the server.
+pub(super) fn check_credential(name: Spanned<String>) -> Result<String, Refusal> {
+    if is_credential(name.get_ref()) {
+        return Ok(name.into_inner());
+    }
+    refuse(
+        &name,
+        "This is the name of a credential, as `LoadCredential=` in the service's unit has it, such as \"npm-token\": no path.",
+    )
+}
+
+/// The path of a file that has a secret.
+pub(super) fn check_secret_file(file: Spanned<String>) -> Result<PathBuf, Refusal> {
+    if !file.get_ref().starts_with('/') || file.get_ref().contains('\0') {
+        return refuse(&file, "This is the absolute path of a file that has the secret.");
+    }
+    Ok(PathBuf::from(file.into_inner()))
 }
 
 /// Which secrets a phase is given: all of them if it names none.
@@ -185,12 +210,20 @@ mod tests {
     #[test]
     fn file_says_where_secrets_are_and_nobody_is_told() {
         let pipeline = read(
-            "secrets = ['B']\n[secrets]\nA = { env = 'CI_A' }\nB = { file = '/run/b' }\nC_1 = { command = 'pass show c' }\n",
+            "secrets = ['B']\n[secrets]\nA = { env = 'CI_A' }\nB = { file = '/run/b' }\nC_1 = { command = 'pass show c' }\nD = { credential = 'npm-token' }\n",
         )
         .unwrap();
         let sources: Vec<_> = pipeline.secrets.iter().map(|secret| secret.source.clone().unwrap()).collect();
         let command = SecretSource::Command("pass show c".into());
-        assert_eq!(sources, [SecretSource::Env("CI_A".into()), SecretSource::File("/run/b".into()), command]);
+        assert_eq!(
+            sources,
+            [
+                SecretSource::Env("CI_A".into()),
+                SecretSource::File("/run/b".into()),
+                command,
+                SecretSource::Credential("npm-token".into())
+            ]
+        );
         assert_eq!(pipeline.phases[0].secrets, Some(vec!["B".to_owned()]));
         let told = serde_json::to_string(&pipeline.shown()).unwrap();
         assert!(
@@ -215,6 +248,8 @@ mod tests {
             ("[secrets]\nA = { env = 'hunter-2!' }\n".to_owned(), 6, "not the secret itself"),
             ("[secrets]\nA = { file = 'x' }\n".to_owned(), 6, "absolute path"),
             ("[secrets]\nA = { command = ' ' }\n".to_owned(), 6, "not blank"),
+            ("[secrets]\nA = { credential = '../x' }\n".to_owned(), 6, "no path"),
+            ("[secrets]\nA = { credential = 'a', env = 'X' }\n".to_owned(), 6, "in one place"),
             ("secrets = ['A']\n".to_owned(), 5, "no secret `A` in [secrets]"),
             (param("default = 'hunter-2'\n"), 8, "no default"),
             ("[[params]]\nname = 'project'\ntype = 'secret'\n".to_owned(), 6, "cannot be a secret"),

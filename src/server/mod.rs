@@ -8,6 +8,7 @@ mod api;
 mod assets;
 mod body;
 pub mod config;
+mod confinement;
 mod connections;
 pub mod guard;
 mod health;
@@ -39,7 +40,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{self, Access, AuditFile};
 use crate::base;
 use crate::codemod;
-use crate::engine::{Engine, EngineOptions, Processes, Workspaces};
+use crate::engine::environment::Passed;
+use crate::engine::run_as::{BadRunAs, RunAs};
+use crate::engine::{Engine, EngineOptions, Processes, Workspaces, own_process};
 use crate::file_lock;
 use crate::journal::{GroupCommit, Journal};
 use crate::model::{BasePath, BasePathError};
@@ -124,6 +127,9 @@ pub enum StartError {
     /// A project folder cannot be used.
     #[error(transparent)]
     Projects(#[from] crate::pipelines::ProjectsError),
+    /// Commands cannot run as somebody else.
+    #[error(transparent)]
+    RunAs(#[from] BadRunAs),
     /// Notifications cannot be sent.
     #[error("cannot prepare to send notifications: {0}")]
     Notify(#[from] reqwest::Error),
@@ -170,6 +176,12 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     };
     guard::bind::check(args.addr, args.is_exposed(), given.as_deref())?;
     let umask = modes::restrict_umask();
+    let run_as = args.run_as.as_deref().map(RunAs::find).transpose()?;
+    if run_as.is_none() && rustix::process::geteuid().is_root() {
+        tracing::warn!(
+            "running as root, so commands may do anything on this machine; start the server as a user of its own, or name one with --run-as"
+        );
+    }
     let data_dir = data_dir(args.data.data_dir.as_deref())?;
     let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
     // As long as it serves: what is in the folder besides the database has one server, too.
@@ -178,7 +190,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     codemod::checks::set(codemod::Checks { named, free: args.free_checks || args.no_token });
     let catalog = Catalog::open(args.pipelines.clone())?.with_built_in(codemod::pipelines());
     let projects = Arc::new(Projects::open(&args.projects)?);
-    let program = own_program().map_err(StartError::OwnFile)?;
+    let supervisor = own_process::own_program().map_err(StartError::OwnFile)?;
+    // Commands cannot follow a link of a hidden process, so they get the path.
+    let program = std::env::current_exe().map_err(StartError::OwnFile)?;
     let listener = listen(args.addr).map_err(|source| StartError::Listen { addr: args.addr, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: args.addr, source })?;
 
@@ -187,6 +201,13 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let group = GroupCommit { disk_wait: args.disk_wait, ..GroupCommit::default() };
     let (journal, writer) = Journal::new(Arc::clone(&store), group);
     let (scratch, workspaces) = (data_dir.join("scratch"), Workspaces::new(data_dir.join("workspaces")));
+    let workspaces = workspaces.for_owner(run_as.as_ref().map(RunAs::owner));
+    if let Some(run_as) = &run_as {
+        let [first, second] = workspaces.roots();
+        run_as.open_way(&data_dir, &[scratch.clone(), first, second])?;
+        run_as.check_program(&program)?;
+    }
+    let confinement = Arc::new(confinement::prepare(&data_dir, &program, run_as));
     let retention =
         RetentionOptions { usual: args.usual_retention(), scratch: scratch.clone(), workspaces: workspaces.clone() };
     let options = EngineOptions {
@@ -197,8 +218,15 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         projects: Arc::clone(&projects),
         scratch,
         workspaces,
-        program: program.clone(),
-        commands: Arc::new(Processes { program, open_files, umask: Some(umask), catalog: catalog.clone() }),
+        program,
+        commands: Arc::new(Processes {
+            program: supervisor,
+            open_files,
+            umask: Some(umask),
+            passed: Passed::new(args.pass_env.clone()),
+            confinement,
+            catalog: catalog.clone(),
+        }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     let notify_task =
@@ -322,13 +350,6 @@ fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)
-}
-
-/// This program, to start it again. On Linux by the kernel's own link, which stays right when the file is replaced by a
-/// newer version while the server runs. It names this process, since those that it starts call it too.
-fn own_program() -> std::io::Result<PathBuf> {
-    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
-    if link.exists() { Ok(link) } else { std::env::current_exe() }
 }
 
 /// The data folder, whether it is there or not.

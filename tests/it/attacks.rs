@@ -42,10 +42,11 @@ async fn runs(server: &Server) -> usize {
 #[tokio::test]
 async fn no_route_answers_other_sites_and_reading_changes_nothing() {
     let world = World::new();
-    world.pipeline("p", &["sleep 1000"]);
+    world.pipeline("p", &["echo up; sleep 1000"]);
     let server = world.serve();
     let id = server.start(&world, "p").await;
-    let before = server.until_status(&id, "running").await;
+    server.until_line(&id, "up").await;
+    let before = server.run(&id).await;
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(LIMIT).build().unwrap();
     for path in paths() {
         let path = path.replace("/runs/x", &format!("/runs/{id}")).replace("/events", "/events?after=999999");
@@ -266,7 +267,7 @@ async fn secrets_of_a_refused_file_stay_hidden() {
         server.until_status(&id, "completed").await;
         server.get(&format!("/api/v1/runs/{id}/log")).await.text().await.unwrap()
     };
-    let server = world.serve_logged(&variables, &[]);
+    let server = world.serve_logged(&variables, &["--pass-env", "*"]);
     assert!(!seen(&server).await.contains("A_HOOKS_SECRET"));
     world.toml("h", &format!("name = \"h\"\nwrong = 1\n[[phases]]\nname = \"a\"\nrun = \"true\"\n{hook}"));
     until("the file is refused", async || {
@@ -275,7 +276,7 @@ async fn secrets_of_a_refused_file_stay_hidden() {
     .await;
     assert!(!seen(&server).await.contains("A_HOOKS_SECRET"));
     assert_eq!(server.terminate().await, Some(0));
-    let server = world.serve_logged(&variables, &[]);
+    let server = world.serve_logged(&variables, &["--pass-env", "*"]);
     tokio::time::timeout(Duration::from_secs(60), async {
         assert!(!seen(&server).await.contains("A_HOOKS_SECRET"));
     })

@@ -731,6 +731,8 @@ async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
             program: "runtrail".into(),
             open_files: None,
             umask: None,
+            passed: Default::default(),
+            confinement: Default::default(),
             catalog: catalog.clone(),
         }),
     };

@@ -20,6 +20,7 @@ mod first_view;
 mod forges;
 mod full_screen;
 mod hooks;
+mod isolation;
 mod journal;
 mod leftovers;
 mod lifecycle;

@@ -161,7 +161,7 @@ async fn the_end_of_a_run_is_told_signed_and_journaled_and_no_secret_with_it() {
     let secret = format!("whsec_{}", STANDARD.encode(key));
     let hook = hidden.url("/services/PATHX");
     let variables = [("NOTIFY_SECRET", secret.as_str()), ("NOTIFY_HOOK", &hook), ("RUNTRAIL_LOG", "trace")];
-    let server = world.serve_logged(&variables, &["--public-url", "https://ci.example/"]);
+    let server = world.serve_logged(&variables, &["--public-url", "https://ci.example/", "--pass-env", "*"]);
     let id = server.start(&world, "bad").await;
     let run = server.until_status(&id, "failed").await;
 
@@ -557,4 +557,28 @@ async fn notifications_go_only_where_they_may() {
         assert_eq!((direct.got().len(), proxy.got().len()), expected, "{flags:?}");
         assert_eq!(world.log().contains("--notify-proxy names one"), !proxied);
     }
+}
+
+/// Address and secret of a receiver in files.
+#[tokio::test]
+async fn a_receiver_is_read_from_files() {
+    let world = World::new();
+    let receiver = Receiver::with(&[Reply::Status(200)]).await;
+    let (address, secret) = (world.file("address"), world.file("secret"));
+    std::fs::write(&address, format!("{}\n", receiver.url("/services/PATHX"))).unwrap();
+    std::fs::write(&secret, "a key of the receiver's own\n").unwrap();
+    let keys = format!("url_file = \"{}\"\nsecret_file = \"{}\"\n", address.display(), secret.display());
+    pipeline(&world, "bad", "exit 3", &format!("[[notify]]\n{keys}"));
+    let server = world.serve();
+    let id = server.start(&world, "bad").await;
+    let got = receiver.until(1).await.remove(0);
+    let hub: String = mac(b"a key of the receiver's own", &got.body).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(got.header("x-hub-signature-256"), format!("sha256={hub}"));
+    server.until_status(&id, "failed").await;
+    let journal = until("the delivery is journaled", async || {
+        let frames = server.frames(&id).await;
+        frames.iter().any(|frame| frame["kind"] == "notification").then(|| Value::from(frames).to_string())
+    })
+    .await;
+    assert!(!journal.contains("PATHX"), "{journal}");
 }

@@ -14,7 +14,7 @@ use crate::support::writes::{claim, new_run, write};
 /// A finished run whose end somebody is to be told of.
 async fn finished(journal: &Journal) -> RunKey {
     let run = new_run();
-    let notify = vec![Notify { to: Address::Url("http://localhost/".into()), secret_env: None, on: Vec::new() }];
+    let notify = vec![Notify { to: Address::Url("http://localhost/".into()), secret: None, on: Vec::new() }];
     let pipeline = Arc::new(Pipeline { notify, ..Pipeline::clone(&run.pipeline) });
     let key = journal.create(NewRun { pipeline, ..run }).await.unwrap().key;
     let claimed = journal.write(claim(key, 1)).await.unwrap();

@@ -366,7 +366,7 @@ async fn a_process_of_somebody_else_is_named_and_blocks_no_worker() {
     std::fs::set_permissions(&become_root, std::fs::Permissions::from_mode(0o4755)).unwrap();
     let root = "./become-root --reuid 0 --regid 0 --clear-groups";
     let stubborn = format!("{root} sh -c 'trap \"\" TERM HUP; echo root; while :; do sleep 0.1; done'; echo x");
-    world.pipeline("foreign", &[&stubborn]).pipeline("next", &["echo next"]);
+    world.phase("foreign", &stubborn, "gain_privileges = true").pipeline("next", &["echo next"]);
     let server = world.serve_as_nobody(&["--workers", "1", "--grace", "1s"]);
     let id = server.start(&world, "foreign").await;
     server.until_line(&id, "root").await;

@@ -168,3 +168,19 @@ async fn a_linter_that_changes_files_is_undone_before_its_report_is_read() {
     assert_eq!(run["status"], "completed", "{run}");
     assert_eq!(repository.git(&["show", &format!("runtrail/{id}-1:a.py")]), "one = 1\nTWO = 2\n");
 }
+
+/// A linter is a command like any other.
+#[tokio::test]
+async fn a_linter_gets_no_variables_of_the_server() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    repository.commit(&[("a.py", "x = 1\n")]);
+    let log = json!({ "version": "2.1.0", "runs": [{ "tool": { "driver": { "name": "own" } }, "results": [] }] });
+    let seen = world.file("seen");
+    pipeline(&world, &format!("env > '{}'; echo '{log}'", seen.display()), "");
+    let server = world.serve_logged(&[("A_PASSWORD", "hunter-2")], &[]);
+    let (_, run) = lint(&server, &repository, json!({})).await;
+    assert_eq!(run["status"], "completed", "{run}");
+    let seen = std::fs::read_to_string(seen).unwrap();
+    assert!(seen.contains("PATH=") && !seen.contains("A_PASSWORD") && !seen.contains("RUNTRAIL_ADDR"), "{seen}");
+}

@@ -15,7 +15,7 @@ mod passes;
 mod proof;
 mod real;
 mod refactor;
-mod repository;
+pub mod repository;
 mod safety;
 mod sarif_paths;
 mod suite;

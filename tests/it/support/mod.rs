@@ -177,15 +177,33 @@ impl World {
         Some(self.start(shell, &self.data(), &[]))
     }
 
-    /// A server that an ordinary user has started. Only root can do that.
-    pub fn serve_as_nobody(&self, flags: &[&str]) -> Server {
+    /// Lets other users work in its folders, but for the data. The program, which they can start wherever the usual one is.
+    pub fn open_to_others(&self) -> PathBuf {
         let program = self.folder.path().join("runtrail");
-        // Where that user can read it, whatever the folders above are like.
-        std::fs::copy(env!("CARGO_BIN_EXE_runtrail"), &program).unwrap();
-        for folder in ["", "pipelines", "project", "data"] {
+        // It may be running.
+        if !program.exists() {
+            std::fs::copy(env!("CARGO_BIN_EXE_runtrail"), &program).unwrap();
+        }
+        for folder in ["", "pipelines", "project"] {
             let folder = self.folder.path().join(folder);
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
         }
+        program
+    }
+
+    /// A server whose program and project are open to other users, with variables of its own. Its log is kept ([`Self::log`]).
+    pub fn serve_open(&self, variables: &[(&str, &str)], flags: &[&str]) -> Server {
+        let mut shell = Command::new("sh");
+        let script = format!("exec \"$0\" \"$@\" 2>>'{}'", self.folder.path().join("server.log").display());
+        shell.args(["-c", &script]).arg(self.open_to_others()).arg("serve");
+        shell.envs(variables.iter().copied());
+        self.start(shell, &self.data(), flags)
+    }
+
+    /// A server that an ordinary user has started. Only root can do that.
+    pub fn serve_as_nobody(&self, flags: &[&str]) -> Server {
+        let program = self.open_to_others();
+        std::fs::set_permissions(self.data(), std::fs::Permissions::from_mode(0o777)).unwrap();
         let mut program = Command::new(program);
         program.arg("serve").uid(NOBODY).gid(NOBODY);
         self.start(program, &self.data(), flags)

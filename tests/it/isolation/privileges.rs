@@ -1,0 +1,34 @@
+//! Commands gain no rights that they were not started with, unless their phase says so.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::{is_root, printed};
+use crate::support::World;
+
+#[tokio::test]
+async fn no_command_gains_privileges_unless_its_phase_may() {
+    if !is_root() {
+        return;
+    }
+    let world = World::new();
+    // As sudo does it: a program that the system starts as root, whoever starts it.
+    let become_root = world.file("become-root");
+    std::fs::copy("/usr/bin/setpriv", &become_root).unwrap();
+    std::fs::set_permissions(&become_root, PermissionsExt::from_mode(0o4755)).unwrap();
+    let script = "grep NoNewPrivs /proc/self/status | tr -dc 01; echo; ./become-root --reuid 0 id -u || echo refused";
+    world.phase("none", script, "").phase("gains", script, "gain_privileges = true");
+    let server = world.serve_as_nobody(&[]);
+    let none = printed(&world, &server, "none").await;
+    assert_eq!((none.first().unwrap().as_str(), none.last().unwrap().as_str()), ("1", "refused"), "{none:?}");
+    assert_eq!(printed(&world, &server, "gains").await, ["0", "0"]);
+}
+
+#[tokio::test]
+async fn a_server_that_root_starts_warns_of_it() {
+    if !is_root() {
+        return;
+    }
+    let world = World::new();
+    drop(world.serve_logged(&[], &[]));
+    assert!(world.log().contains("running as root"), "{}", world.log());
+}
