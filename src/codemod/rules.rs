@@ -36,6 +36,10 @@ pub const PACKS: [(&str, &[Grammar]); 4] = [
 ];
 
 /// A project's configuration of ast-grep.
+/// Why a rule that says nothing of its severity is left out.
+const HINT: &str =
+    "without a severity it is a hint, and this run leaves hints out: give it one (severity: warning), or ask for hints";
+
 const PROJECT: &str = "sgconfig.yml";
 
 /// Why rules cannot be used.
@@ -206,7 +210,7 @@ fn of_rule(rule: &str) -> Result<Option<Vec<Grammar>>, String> {
     names.map(|names| names.into_iter().map(find).collect()).transpose()
 }
 
-/// The rules that a project has for ast-grep itself, and what of them cannot be used.
+/// The rules that a project has for ast-grep itself, and which of them are left out, with the reason.
 ///
 /// # Errors
 /// Its `sgconfig.yml` cannot be read.
@@ -230,12 +234,15 @@ pub fn of_project(code: &Code, floor: Severity) -> Result<(Vec<Rule>, Vec<String
         for path in files::rules(code, folder) {
             let read = code.text(&path).map_err(|skip| skip.to_string());
             let read = read.and_then(|text| {
-                from_multiple::<SerializableRuleConfig<Grammar>>(&text).map_err(|error| error.to_string())
+                let rules =
+                    from_multiple::<SerializableRuleConfig<Grammar>>(&text).map_err(|error| error.to_string())?;
+                let heads = from_multiple::<Head>(&text).map_err(|error| error.to_string())?;
+                Ok(rules.into_iter().zip(heads))
             });
             match read {
                 Err(error) => faults.push(format!("{path}: {error}")),
                 Ok(all) => {
-                    for rule in all {
+                    for (rule, head) in all {
                         let id = rule.id.clone();
                         match usable(rule) {
                             Ok(rule) if rule.severity != Level::Off && severity(&rule.severity) >= floor => {
@@ -245,6 +252,11 @@ pub fn of_project(code: &Code, floor: Severity) -> Result<(Vec<Rule>, Vec<String
                             Err(error) => faults.push(format!("{path}: the rule {id}: {error}")),
                         }
                     }
+    /// What of a rule its own type does not tell: whether it has a severity.
+    #[derive(Deserialize)]
+    struct Head {
+        severity: Option<Level>,
+    }
                 }
             }
         }
@@ -275,6 +287,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::edits::Edits;
+                            Ok(_) if head.severity.is_none() => faults.push(format!("{path}: the rule {id}: {HINT}")),
     use super::super::search::Faults;
     use super::*;
 

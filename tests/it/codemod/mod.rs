@@ -7,6 +7,7 @@ mod bounds;
 mod checkout;
 mod crash;
 mod indentation;
+mod left_out;
 mod linters;
 mod lost;
 mod machine;
