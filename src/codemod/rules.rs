@@ -112,7 +112,8 @@ impl Rules {
         if rules.is_empty() {
             return Vec::new();
         }
-        let root = grammar.ast_grep(text);
+        let parsed = &*language::parsed(grammar, text);
+        let root = grammar.ast_grep(parsed);
         let scan = CombinedScan::new(rules);
         let mut found = Vec::new();
         for (rule, matches) in scan.scan(&root, false).matches {
@@ -120,7 +121,7 @@ impl Rules {
             for node in matches {
                 let edit = rule.fixer.first().zip(template.as_ref()).map(|(fixer, template)| {
                     let range = fixer.get_replaced_range(&node, &rule.matcher);
-                    Edit { text: template.fill(text, &node, &range), range }
+                    Edit { text: language::unparsed(text, template.fill(parsed, &node, &range)), range }
                 });
                 let start = node.start_pos();
                 let (place, column) = (node.range(), start.column(node.get_node()) as u64 + 1);

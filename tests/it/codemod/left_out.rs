@@ -44,3 +44,19 @@ async fn rule_without_a_severity_is_named_when_it_is_left_out() {
     assert_eq!(findings(&server, &id).await.len(), 2);
     assert!(!said(&server, &id, "severity").await);
 }
+
+#[tokio::test]
+async fn every_line_of_a_file_whose_lines_end_with_cr_is_looked_at() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    let python = "def f(a, b):\r    x = not a in b\r    if not a is b:\r        return x\r";
+    let javascript = "// first\rlet a = b ? true : false;\r// last\rlet c = d ? true : false;\r";
+    repository.commit(&[("a.py", python), ("a.js", javascript)]);
+    let server = world.serve();
+    let id = fixed(&server, &repository, "all", "info").await;
+    let lines: Vec<_> = told(&server, &id, "finding").await.iter().map(|found| found["line"].clone()).collect();
+    assert_eq!(lines, [2, 4, 2, 3]);
+    let python = "def f(a, b):\r    x = a not in b\r    if a is not b:\r        return x\r";
+    assert_eq!(on_branch(&repository, &id, "a.py"), python);
+    assert_eq!(on_branch(&repository, &id, "a.js"), "// first\rlet a = !!b;\r// last\rlet c = !!d;\r");
+}
