@@ -7,6 +7,7 @@ use super::check::{Check, LIMIT};
 use super::code::Code;
 use super::files::Wanted;
 use super::language::Grammar;
+use super::generated::is_generated;
 use super::report::{Report, count};
 use super::rules::{self, PACKS, Rules};
 use super::{PhaseError, Task};
@@ -112,7 +113,15 @@ impl Analysis for AutoFix {
         format!("AutoFix: {} in {}{proved}", count(fixed, "finding"), count(files, "file"))
     }
 
+    fn leaves_out(&self, grammar: Grammar, text: &str) -> bool {
+        is_generated(grammar, text)
+    }
+
     fn nothing(&self, files: usize, findings: usize) -> String {
+        // A linter may have fixed such a file, whose rules are then asked again.
+        if is_generated(grammar, text) {
+            return Vec::new();
+        }
         match findings {
             0 => format!("Nothing to do: no rule finds anything in {}.", count(files, "file")),
             _ => format!("Nothing to do: none of {} can be fixed.", count(findings, "finding")),

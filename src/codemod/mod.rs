@@ -23,6 +23,7 @@ mod diff;
 mod edits;
 mod files;
 mod git;
+mod generated;
 mod ignored;
 mod indent;
 mod language;
