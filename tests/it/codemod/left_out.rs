@@ -1,4 +1,4 @@
-//! What AutoFix leaves out and says so: rules without a severity, and generated files.
+//! What AutoFix leaves out and says so: rules without a severity, generated files, fixes that a supported version cannot have.
 
 use super::*;
 
@@ -62,6 +62,30 @@ async fn generated_files_are_left_out_and_counted() {
     let expected = [("hand.go", "replace-without-limit", true), ("hand.py", "negated-comparison", true)];
     assert_eq!(findings(&server, &id).await, expected.map(|(path, rule, fix)| (path.to_owned(), rule.to_owned(), fix)));
     assert!(said(&server, &id, "skipped 2 files: programs have written them").await);
+}
+
+#[tokio::test]
+async fn fix_that_a_supported_version_cannot_have_is_not_made() {
+    let world = World::new();
+    let repository = Repository::new(&world, "app");
+    let code = "pub fn f() -> u8 {\n    std::u8::MAX\n}\n";
+    repository.commit(&[
+        ("old/Cargo.toml", "[package]\nname = \"old\"\nrust-version = \"1.40\"\n"),
+        ("old/lib.rs", code),
+        ("new/Cargo.toml", "[package]\nname = \"new\"\nrust-version = \"1.43\"\n"),
+        ("new/lib.rs", code),
+    ]);
+    let server = world.serve();
+    let id = fixed(&server, &repository, "rust", "info").await;
+    let rule = || "legacy-numeric-limits".to_owned();
+    assert_eq!(
+        findings(&server, &id).await,
+        [("new/lib.rs".to_owned(), rule(), true), ("old/lib.rs".to_owned(), rule(), false)]
+    );
+    let line = "old/Cargo.toml supports Rust 1.40: no fix that needs a later one: legacy-numeric-limits (1.43), ";
+    assert!(said(&server, &id, line).await, "{:?}", server.lines(&id).await);
+    assert!(on_branch(&repository, &id, "new/lib.rs").contains(" u8::MAX"));
+    assert_eq!(on_branch(&repository, &id, "old/lib.rs"), code);
 }
 
 #[tokio::test]
