@@ -63,14 +63,16 @@ night_fuzz() {
 # The rule packs on well-known projects: what their tests say before and after AutoFix (docs/autofix.md). RUNTRAIL_PROOF_ONLY
 # names some of tests/proof/projects.toml. The table and all findings are left in target/proof.
 night_packs() {
+  local failed=0
   scripts/setup.sh proof
   (
     # shellcheck source=scripts/setup.sh
     . scripts/setup.sh
     use_proof
     scripts/test.sh rust every_pack_leaves_the_tests_of_real_projects_as_they_are
-  )
+  ) || failed=1
   cat target/proof/table.md
+  return $failed
 }
 
 [ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz packs

@@ -134,6 +134,11 @@ pub trait Analysis: Sync {
     /// What is there to find in a file, in the order of places.
     fn look(&self, grammar: Grammar, path: &str, text: &str) -> Vec<Found>;
 
+    /// Whether it looks for nothing in a file, because a program has written it.
+    fn leaves_out(&self, _grammar: Grammar, _text: &str) -> bool {
+        false
+    }
+
     /// The commit's message, for so many findings fixed in so many files.
     fn message(&self, fixed: usize, files: usize) -> String;
 
@@ -283,9 +288,13 @@ pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Re
     let mut all = Vec::new();
     let each = |path: &String| {
         let text = code.text(path)?;
-        Ok(language::of(path).map_or_else(Vec::new, |grammar| analysis.look(grammar, path, &text)))
+        let Some(grammar) = language::of(path) else { return Ok(Vec::new()) };
+        if analysis.leaves_out(grammar, &text) {
+            return Err(files::Skip::Generated);
+        }
+        Ok(analysis.look(grammar, path, &text))
     };
-    let mut lost = 0;
+    let (mut lost, mut generated) = (0, 0);
     let looked = in_order(&paths, each, |done, path, found: Result<_, files::Skip>| {
         match found {
             Err(files::Skip::Unreadable(_)) => {
@@ -295,6 +304,8 @@ pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Re
                     return Err(ErrorKind::Interrupted.into());
                 }
             }
+            // There may be thousands.
+            Err(files::Skip::Generated) => generated += 1,
             Err(reason) => report.line(&format!("skipped {path}: {reason}"))?,
             Ok(found) if found.is_empty() => {}
             Ok(found) => all.push(InFile { path: path.clone(), found }),
@@ -303,6 +314,12 @@ pub async fn analyzing(task: &Task, analysis: &mut dyn Analysis, report: &mut Re
     });
     fail_if_lost(&code)?;
     looked?;
+    if generated > 0 {
+        report.line(&format!(
+            "skipped {}: programs have written them, as their first comments say",
+            count(generated, "file")
+        ))?;
+    }
     let linters = linters::told()?;
     if !linters.is_empty() {
         let trial = Trial::open(&task.workspace, &tree, &code).await?;

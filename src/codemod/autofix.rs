@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::analysis::{Analysis, Found, Severity};
 use super::check::{Check, LIMIT};
 use super::code::Code;
+use super::declared::{Declared, Tool};
 use super::files::Wanted;
+use super::generated::is_generated;
 use super::language::Grammar;
 use super::report::{Report, count};
 use super::rules::{self, PACKS, Rules};
@@ -83,11 +85,23 @@ impl Analysis for AutoFix {
             all.extend(own);
         }
         let own = all.len() - packed;
-        self.rules = Some(Rules::new(all)?);
+        let rules = Rules::new(all)?;
+        let tools: Vec<Tool> = rules.grammars().into_iter().filter_map(Tool::of).collect();
+        let declared = Declared::read(&tools, code.entries().map(|(path, _)| path), |path| code.peek(path));
         if let Some(report) = report {
+            for (tool, version, path) in declared.all() {
+                let beyond = rules.beyond(tool, version).into_iter();
+                let beyond = beyond.map(|(rule, since)| format!("{rule} ({since})")).collect::<Vec<_>>().join(", ");
+                if !beyond.is_empty() {
+                    let tool = tool.name();
+                    report
+                        .line(&format!("{path} supports {tool} {version}: no fix that needs a later one: {beyond}"))?;
+                }
+            }
             faults.iter().try_for_each(|fault| report.line(&format!("skipped {fault}")))?;
             report.line(&format!("{} of Runtrail's, {own} of the project's own", count(packed, "rule")))?;
         }
+        self.rules = Some(rules.supporting(declared));
         Ok(())
     }
 
@@ -99,7 +113,15 @@ impl Analysis for AutoFix {
         &self.wanted
     }
 
+    fn leaves_out(&self, grammar: Grammar, text: &str) -> bool {
+        is_generated(grammar, text)
+    }
+
     fn look(&self, grammar: Grammar, path: &str, text: &str) -> Vec<Found> {
+        // A linter may have fixed such a file, whose rules are then asked again.
+        if is_generated(grammar, text) {
+            return Vec::new();
+        }
         let mut found = self.rules.as_ref().map(|rules| rules.look(grammar, path, text)).unwrap_or_default();
         if !self.is_verified {
             found.iter_mut().for_each(Found::withhold_unverified);

@@ -141,6 +141,16 @@ impl Code {
         }
     }
 
+    /// The text of a file that the work can do without: if it cannot be read, nothing is lost.
+    pub fn peek(&self, path: &str) -> Option<String> {
+        let entry = self.entry(path).filter(|entry| entry.is_file())?;
+        let bytes = self.as_it_lies(path, entry).or_else(|| match self.read(&entry.object) {
+            Ok(Content::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        })?;
+        String::from_utf8(bytes).ok()
+    }
+
     /// The files that git could not read so far, with its reasons: its objects are missing or damaged.
     pub fn lost(&self) -> Vec<(String, String)> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -43,6 +43,8 @@ pub enum Skip {
     Text,
     /// The system does not let it be read.
     Unreadable(String),
+    /// A program has written it.
+    Generated,
 }
 
 impl fmt::Display for Skip {
@@ -55,6 +57,7 @@ impl fmt::Display for Skip {
             Self::Name => f.write_str("its name is not UTF-8"),
             Self::Text => f.write_str("its text is not UTF-8"),
             Self::Unreadable(reason) => f.write_str(reason),
+            Self::Generated => f.write_str("a program has written it"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The languages that code is searched in: those whose grammars are in the program.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -28,6 +29,26 @@ pub fn is_known(grammar: Grammar) -> bool {
     LANGUAGES.iter().any(|(_, known)| *known == grammar)
 }
 
+/// A text as it is parsed. Python and JavaScript also end a line at a CR without LF, which their grammars do not know: it becomes a line
+/// feed here, so that all places stay.
+pub fn parsed(grammar: Grammar, text: &str) -> Cow<'_, str> {
+    let has_lines = matches!(grammar, Grammar::Python | Grammar::JavaScript | Grammar::TypeScript | Grammar::Tsx);
+    if !has_lines || !text.contains('\r') || text.matches('\r').count() == text.matches("\r\n").count() {
+        return Cow::Borrowed(text);
+    }
+    let mut rest = text.chars().peekable();
+    let mut parsed = String::with_capacity(text.len());
+    while let Some(c) = rest.next() {
+        parsed.push(if c == '\r' && rest.peek() != Some(&'\n') { '\n' } else { c });
+    }
+    Cow::Owned(parsed)
+}
+
+/// What goes into a text in place of code that was made for it as it is parsed: with its own line ends.
+pub fn unparsed(text: &str, made: String) -> String {
+    if text.contains('\n') || !text.contains('\r') { made } else { made.replace('\n', "\r") }
+}
+
 /// Not one of [`LANGUAGES`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The language `{0}` is unknown. Known are {list}.", list = Known)]
@@ -52,4 +73,20 @@ pub fn find(name: &str) -> Result<Grammar, UnknownLanguage> {
         .ok()
         .filter(|grammar| is_known(*grammar))
         .ok_or_else(|| UnknownLanguage(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lone_cr_ends_a_line_where_the_language_says_so() {
+        assert_eq!(parsed(Grammar::Python, "a\rb\r\nc\r"), "a\nb\r\nc\n");
+        assert_eq!(parsed(Grammar::JavaScript, "ä\r\rb"), "ä\n\nb");
+        assert_eq!(parsed(Grammar::Go, "a\rb"), "a\rb");
+        assert!(matches!(parsed(Grammar::Python, "a\r\nb\r\n"), Cow::Borrowed(_)));
+        assert_eq!(unparsed("a\rb", "x\ny".into()), "x\ry");
+        assert_eq!(unparsed("a\r\nb", "x\r\ny".into()), "x\r\ny");
+        assert_eq!(unparsed("a", "x\ny".into()), "x\ny");
+    }
 }

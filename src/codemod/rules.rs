@@ -2,7 +2,7 @@
 //!
 //! A pack is a folder of `rules/`, a rule a file: an ast-grep rule, and behind `---` its cases, which the tests hold it to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use ast_grep_config::{
@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use super::analysis::{Found, Severity};
 use super::code::Code;
+use super::declared::{Declared, Tool, Version};
 use super::edits::Edit;
 use super::files;
 use super::language::{self, Grammar};
@@ -34,6 +35,10 @@ pub const PACKS: [(&str, &[Grammar]); 4] = [
     ("javascript", &[Grammar::JavaScript, Grammar::TypeScript, Grammar::Tsx]),
     ("go", &[Grammar::Go]),
 ];
+
+/// Why a rule that says nothing of its severity is left out.
+const HINT: &str =
+    "without a severity it is a hint, and this run leaves hints out: give it one (severity: warning), or ask for hints";
 
 /// A project's configuration of ast-grep.
 const PROJECT: &str = "sgconfig.yml";
@@ -57,17 +62,21 @@ pub struct Rules {
     collection: RuleCollection<Grammar>,
     /// What the fix of each rule is made of, by the address of the rule in the collection.
     fixes: HashMap<usize, Fix>,
+    /// The versions that the project supports.
+    declared: Declared,
 }
 
 /// What is known of a rule's fix before it is used.
 struct Fix {
     template: Option<Template>,
     safety: FixSafety,
+    /// The first version of its language that has what it writes.
+    since: Option<Version>,
 }
 
 impl Fix {
     fn of(rule: &Rule) -> Self {
-        Self { template: template(rule), safety: fix_safety(rule).unwrap_or_default() }
+        Self { template: template(rule), safety: fix_safety(rule).unwrap_or_default(), since: since(rule) }
     }
 }
 
@@ -88,7 +97,26 @@ impl Rules {
         let collection = RuleCollection::try_new(rules).map_err(|error| BadRules::Together(error.to_string()))?;
         let mut fixes = HashMap::new();
         collection.for_each_rule(|rule| drop(fixes.insert(address(rule), Fix::of(rule))));
-        Ok(Self { collection, fixes })
+        Ok(Self { collection, fixes, declared: Declared::default() })
+    }
+
+    /// The same for a project that supports these versions: fixes that need a later one are not made.
+    pub fn supporting(self, declared: Declared) -> Self {
+        Self { declared, ..self }
+    }
+
+    /// The fixes that a version cannot have, by rule, each with the version that it needs.
+    pub fn beyond(&self, tool: Tool, version: Version) -> BTreeMap<String, Version> {
+        let mut beyond = BTreeMap::new();
+        self.collection.for_each_rule(|rule| {
+            let since = self.fixes.get(&address(rule)).and_then(|fix| fix.since);
+            if let Some(since) = since.filter(|since| *since > version)
+                && Tool::of(rule.language) == Some(tool)
+            {
+                beyond.insert(rule.id.clone(), since);
+            }
+        });
+        beyond
     }
 
     /// The languages that there are rules for.
@@ -108,15 +136,19 @@ impl Rules {
         if rules.is_empty() {
             return Vec::new();
         }
-        let root = grammar.ast_grep(text);
+        let parsed = &*language::parsed(grammar, text);
+        let root = grammar.ast_grep(parsed);
+        let supported = self.declared.of(grammar, path);
         let scan = CombinedScan::new(rules);
         let mut found = Vec::new();
         for (rule, matches) in scan.scan(&root, false).matches {
-            let Some(Fix { template, safety }) = self.fixes.get(&address(rule)) else { continue };
+            let Some(Fix { template, safety, since }) = self.fixes.get(&address(rule)) else { continue };
+            let is_supported = since.zip(supported).is_none_or(|(since, supported)| since <= supported);
+            let template = template.as_ref().filter(|_| is_supported);
             for node in matches {
-                let edit = rule.fixer.first().zip(template.as_ref()).map(|(fixer, template)| {
+                let edit = rule.fixer.first().zip(template).map(|(fixer, template)| {
                     let range = fixer.get_replaced_range(&node, &rule.matcher);
-                    Edit { text: template.fill(text, &node, &range), range }
+                    Edit { text: language::unparsed(text, template.fill(parsed, &node, &range)), range }
                 });
                 let start = node.start_pos();
                 let (place, column) = (node.range(), start.column(node.get_node()) as u64 + 1);
@@ -145,6 +177,12 @@ impl Rules {
 fn fix_safety(rule: &Rule) -> Option<FixSafety> {
     let metadata = serde_json::to_value(rule.metadata.as_ref()?).ok()?;
     serde_json::from_value(metadata.get("fix")?.clone()).ok()
+}
+
+/// The version of its language that the fix of a rule needs (`metadata: {since: "1.43"}`).
+fn since(rule: &Rule) -> Option<Version> {
+    let metadata = serde_json::to_value(rule.metadata.as_ref()?).ok()?;
+    Version::read(metadata.get("since")?.as_str()?)
 }
 
 /// What the fix of a rule makes of its matches.
@@ -206,11 +244,16 @@ fn of_rule(rule: &str) -> Result<Option<Vec<Grammar>>, String> {
     names.map(|names| names.into_iter().map(find).collect()).transpose()
 }
 
-/// The rules that a project has for ast-grep itself, and what of them cannot be used.
+/// The rules that a project has for ast-grep itself, and which of them are left out, with the reason.
 ///
 /// # Errors
 /// Its `sgconfig.yml` cannot be read.
 pub fn of_project(code: &Code, floor: Severity) -> Result<(Vec<Rule>, Vec<String>), BadRules> {
+    /// What of a rule its own type does not tell: whether it has a severity.
+    #[derive(Deserialize)]
+    struct Head {
+        severity: Option<Level>,
+    }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Project {
@@ -230,17 +273,21 @@ pub fn of_project(code: &Code, floor: Severity) -> Result<(Vec<Rule>, Vec<String
         for path in files::rules(code, folder) {
             let read = code.text(&path).map_err(|skip| skip.to_string());
             let read = read.and_then(|text| {
-                from_multiple::<SerializableRuleConfig<Grammar>>(&text).map_err(|error| error.to_string())
+                let rules =
+                    from_multiple::<SerializableRuleConfig<Grammar>>(&text).map_err(|error| error.to_string())?;
+                let heads = from_multiple::<Head>(&text).map_err(|error| error.to_string())?;
+                Ok(rules.into_iter().zip(heads))
             });
             match read {
                 Err(error) => faults.push(format!("{path}: {error}")),
                 Ok(all) => {
-                    for rule in all {
+                    for (rule, head) in all {
                         let id = rule.id.clone();
                         match usable(rule) {
                             Ok(rule) if rule.severity != Level::Off && severity(&rule.severity) >= floor => {
                                 rules.push(rule);
                             }
+                            Ok(_) if head.severity.is_none() => faults.push(format!("{path}: the rule {id}: {HINT}")),
                             Ok(_) => {}
                             Err(error) => faults.push(format!("{path}: the rule {id}: {error}")),
                         }
@@ -341,6 +388,26 @@ mod tests {
     }
 
     #[test]
+    fn fix_that_needs_a_later_version_than_the_project_supports_is_not_made() {
+        let code = "fn f() -> u8 {\n    std::u8::MAX\n}\n";
+        let fixes = |version: &str| {
+            let text = format!("[package]\nrust-version = \"{version}\"\n");
+            let declared = Declared::read(&[Tool::Rust], ["a/Cargo.toml"].into_iter(), |_| Some(text.clone()));
+            let rules = Rules::new(pack("rust", Severity::Info).unwrap()).unwrap().supporting(declared);
+            ["a/x.rs", "x.rs"].map(|path| {
+                let found = rules.look(Grammar::Rust, path, code);
+                assert_eq!(found.len(), 1, "{path}");
+                found[0].is_fixable()
+            })
+        };
+        assert_eq!(fixes("1.42"), [false, true]);
+        assert_eq!(fixes("1.43"), [true, true]);
+        let rules = Rules::new(pack("go", Severity::Info).unwrap()).unwrap();
+        let beyond = rules.beyond(Tool::Go, Version::read("1.11").unwrap());
+        assert_eq!(beyond, [("replace-without-limit".to_owned(), Version::read("1.12").unwrap())].into());
+    }
+
+    #[test]
     fn tests_may_connect_without_a_certificate() {
         let go = "package p\n\nvar c = &tls.Config{InsecureSkipVerify: true}\n";
         let js = "get(url, { rejectUnauthorized: false });\n";
@@ -365,6 +432,11 @@ mod tests {
             }
             for rule in &rules {
                 assert_eq!(rule.fix.is_some(), fix_safety(rule).is_some(), "{}: is its fix safe?", rule.id);
+                let says_since = rule
+                    .metadata
+                    .as_ref()
+                    .is_some_and(|metadata| serde_json::to_value(metadata).unwrap().get("since").is_some());
+                assert_eq!(says_since, since(rule).is_some(), "{}: which version does its fix need?", rule.id);
                 assert!(!rule.message.is_empty() && rule.note.is_some(), "{} says nothing", rule.id);
             }
             let severe = pack(name, Severity::Error).unwrap();
@@ -384,6 +456,10 @@ mod tests {
                 };
                 let row = format!("| `{}` | {} | {fix} |", rule.id, severity(&rule.severity).as_str());
                 assert!(docs.contains(&row), "docs/autofix.md lacks the row {row}");
+                if let Some(since) = since(&rule) {
+                    let version = format!("`{}` ({since})", rule.id);
+                    assert!(docs.contains(&version), "docs/autofix.md lacks {version}");
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use ast_grep_core::tree_sitter::{LanguageExt, StrDoc};
 use ast_grep_core::{AstGrep, Language};
 
 use super::edits::Edit;
-use super::language::Grammar;
+use super::language::{self, Grammar};
 use super::python;
 use super::template::Template;
 
@@ -89,7 +89,8 @@ impl Search {
         if !text.contains(&*self.pattern.fixed_string()) {
             return Vec::new();
         }
-        let root = self.grammar.ast_grep(text);
+        let parsed = &*language::parsed(self.grammar, text);
+        let root = self.grammar.ast_grep(parsed);
         let top = root.root();
         let found = top.find_all(&self.pattern).map(|found| {
             let edit = self.rewrite.as_ref().map(|rewrite| {
@@ -98,7 +99,7 @@ impl Search {
                 if let Some(length) = self.pattern.get_match_len(found.get_node().clone()) {
                     range.end = range.start + length;
                 }
-                Edit { text: rewrite.fill(text, &found, &range), range }
+                Edit { text: language::unparsed(text, rewrite.fill(parsed, &found, &range)), range }
             });
             let start = found.start_pos();
             let snippet: String = found.text().lines().next().unwrap_or_default().chars().take(SNIPPET).collect();
@@ -122,7 +123,7 @@ pub struct Faults {
 impl Faults {
     /// Those of a text.
     pub fn of(grammar: Grammar, text: &str) -> Self {
-        let root = grammar.ast_grep(text);
+        let root = grammar.ast_grep(language::parsed(grammar, text));
         let (mut count, mut bytes) = (0, 0);
         for node in root.root().dfs().filter(|node| node.is_error() || node.is_missing()) {
             count += 1;

@@ -47,6 +47,7 @@ impl Pipeline {
     ///
     /// - A field with the text that it showed keeps its value exactly.
     /// - An empty field is an empty value. It is missing only if it showed no value and the parameter has no default, or if it is a secret.
+    ///   A choice that has no default is missing too: nothing was chosen.
     /// - A box that was not sent is not ticked.
     pub fn read_form(&self, fields: BTreeMap<String, String>, boxes: &str, filled: Filled<'_>) -> Given {
         // The form may show the fields of another pipeline than it names.
@@ -61,7 +62,9 @@ impl Pipeline {
                 continue;
             };
             let shown = filled.value(param);
-            if text.is_empty() && (param.kind == ParamKind::Secret || (shown.is_none() && param.default.is_none())) {
+            let showed_none = shown.is_none() || (param.kind == ParamKind::Choice && !param.choices.contains(&text));
+            let is_missing = param.kind == ParamKind::Secret || (showed_none && param.default.is_none());
+            if text.is_empty() && is_missing {
                 continue;
             }
             let unchanged = shown.filter(|value| lines_with_lf(&value.to_string()) == text);
@@ -125,6 +128,12 @@ mod tests {
             let (shown, last) = (params(shown), params(last));
             json!(pipeline.read_form(fields(sent), "", Filled::Attempt { shown: &shown, last: &last }))
         };
+        // An attempt of an earlier version may have an empty choice, which is none.
+        let mut color = pipeline.clone();
+        color.params = vec![param("color", ParamKind::Choice, None)];
+        let shown = Params::from([("color".to_owned(), text(""))]);
+        let filled = Filled::Attempt { shown: &shown, last: &shown };
+        assert_eq!(json!(color.read_form(fields(&[("color", "")]), "", filled)), json!({}));
         // An empty value stays empty; one that was missing stays missing.
         assert_eq!(read(&[("note", "")], &[], &[("note", "")]), json!({"note": ""}));
         assert_eq!(read(&[], &[], &[("note", "")]), json!({}));

@@ -114,8 +114,8 @@ impl Param {
 
     /// The value as this parameter takes it, byte for byte. `Ok(None)` for `null`, which is a missing value.
     ///
-    /// An empty text is a value: it is not missing, and no default takes its place. A parameter that is required refuses it. Text is read
-    /// as the kind it stands for, since a form only has text.
+    /// An empty text is a value: it is not missing, and no default takes its place. A parameter that is required refuses it, and so does
+    /// a choice that does not have it. Text is read as the kind it stands for, since a form only has text.
     ///
     /// # Errors
     /// The value is of another kind, no choice, or empty where one is required.
@@ -153,7 +153,7 @@ impl Param {
                 let message = format!("{} is required: it must not be empty.", self.label());
                 Err(ParamError::new(&self.name, "missing", message))
             }
-            _ if text.is_empty() => Ok(ParamValue::Text(String::new())),
+            _ if text.is_empty() && self.kind != ParamKind::Choice => Ok(ParamValue::Text(String::new())),
             ParamKind::Secret if text.trim().len() < MIN_SECRET => {
                 let message = format!(
                     "{} must have at least {MIN_SECRET} bytes besides white space: a shorter secret cannot be masked.",
@@ -167,6 +167,11 @@ impl Param {
             ParamKind::Integer => text.parse().map(ParamValue::Integer).map_err(|_| self.wrong_type()),
             ParamKind::Choice if self.choices.iter().any(|choice| choice == text) => {
                 Ok(ParamValue::Text(text.to_owned()))
+            }
+            ParamKind::Choice if text.is_empty() => {
+                let choices = self.choices.join(", ");
+                let message = format!("{} must be one of {choices}. To choose none, leave it out.", self.label());
+                Err(ParamError::new(&self.name, "not_a_choice", message))
             }
             ParamKind::Choice => Err(self.not_a_choice()),
         }
@@ -289,7 +294,7 @@ mod tests {
             (ParamKind::Choice, json!("blue"), Err("not_a_choice")),
             (ParamKind::Choice, json!(1), Err("not_a_choice")),
             (ParamKind::Choice, json!(null), Ok(None)),
-            (ParamKind::Choice, json!(""), Ok(text(""))),
+            (ParamKind::Choice, json!(""), Err("not_a_choice")),
             (ParamKind::Choice, json!(" "), Err("not_a_choice")),
             (ParamKind::Choice, json!([1]), Err("not_a_choice")),
         ];
@@ -297,6 +302,17 @@ mod tests {
             let read = param("x", kind).read(&given).map_err(|error| error.code);
             assert_eq!(read, expected.map_err(str::to_owned), "{kind:?} {given}");
         }
+    }
+
+    #[test]
+    fn empty_choice_is_refused_with_the_choices_and_what_to_do_for_none() {
+        let error = param("color", ParamKind::Choice).read(&json!("")).unwrap_err();
+        assert_eq!(error.message, "color must be one of red, green. To choose none, leave it out.");
+        let needed = Param { required: true, ..param("color", ParamKind::Choice) };
+        assert_eq!(needed.read(&json!("")).unwrap_err().code, "missing");
+        // One of its values may be the empty one.
+        let listed = Param { choices: vec![String::new(), "red".into()], ..param("color", ParamKind::Choice) };
+        assert_eq!(listed.read(&json!("")), Ok(Some(ParamValue::Text(String::new()))));
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl Overlap {
 const NAMELESS: &str = "default";
 
 /// What calls name each schedule of a pipeline by, in their order: its name, or `default` for the only one without a name. With
-/// these a pause stays when an expression is edited. Where several would have the same, it is all that tells them apart.
+/// these a pause stays when an expression is edited. Where several would have the same, their expression and time zone follow, in
+/// characters that an address has unescaped: it does not change when schedules are added, removed or put in another order.
 pub fn handles(schedules: &[Schedule]) -> Vec<String> {
     let short = |schedule: &Schedule| match schedule.name.as_str() {
         "" => NAMELESS.to_owned(),
@@ -79,9 +80,27 @@ pub fn handles(schedules: &[Schedule]) -> Vec<String> {
     let unique = |name: &str| schedules.iter().filter(|other| short(other) == name).count() == 1;
     let handle = |schedule: &Schedule| {
         let short = short(schedule);
-        if unique(&short) { short } else { [short.as_str(), &schedule.cron, &schedule.timezone].join("|") }
+        match unique(&short) {
+            true => short,
+            false => format!("{short}~{}~{}", unescaped(&schedule.cron), unescaped(&schedule.timezone)),
+        }
     };
     schedules.iter().map(handle).collect()
+}
+
+/// An expression or a time zone without characters that an address has to escape. No two that mean something else become the same.
+/// Pauses are kept under it: a change needs a migration, as 0019.
+fn unescaped(text: &str) -> String {
+    let each = text.chars().map(|c| match c {
+        ' ' => "_".to_owned(),
+        '*' | '?' => "x".to_owned(),
+        '/' => ".".to_owned(),
+        ',' => "--".to_owned(),
+        '#' => "n".to_owned(),
+        '+' => "p".to_owned(),
+        c => c.to_string(),
+    });
+    each.collect()
 }
 
 impl Schedule {
@@ -137,9 +156,30 @@ mod tests {
             ..Schedule::default()
         };
         assert_eq!(handles(&[one("", "1"), one("late", "2")]), ["default", "late"]);
-        assert_eq!(handles(&[one("", "1"), one("default", "2")]), ["default|1|UTC", "default|2|UTC"]);
-        assert_eq!(handles(&[one("a", "1"), one("a", "2"), one("", "3")]), ["a|1|UTC", "a|2|UTC", "default"]);
+        assert_eq!(handles(&[one("", "1"), one("default", "2")]), ["default~1~UTC", "default~2~UTC"]);
+        assert_eq!(handles(&[one("a", "1"), one("a", "2"), one("", "3")]), ["a~1~UTC", "a~2~UTC", "default"]);
         assert_eq!(handles(&[]), [] as [String; 0]);
+    }
+
+    #[test]
+    fn handle_of_an_unnamed_schedule_needs_no_escaping_and_no_order() {
+        let one = |cron: &str, timezone: &str| Schedule {
+            cron: cron.into(),
+            timezone: timezone.into(),
+            ..Schedule::default()
+        };
+        let all = [
+            one("*/5 1,2 1-5 * MON#2", "Europe/Berlin"),
+            one("*/5 1-2 1-5 * MON", "Etc/GMT+5"),
+            one("*/5 1-2 1-5 ? MON", "Etc/GMT-5"),
+        ];
+        let names = handles(&all);
+        assert_eq!(names[0], "default~x.5_1--2_1-5_x_MONn2~Europe.Berlin");
+        assert_eq!(names[1..], ["default~x.5_1-2_1-5_x_MON~Etc.GMTp5", "default~x.5_1-2_1-5_x_MON~Etc.GMT-5"]);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+        assert!(names.iter().all(|name| name.chars().all(is_plain)));
+        let turned: Vec<Schedule> = all.into_iter().rev().collect();
+        assert!(handles(&turned).iter().eq(names.iter().rev()));
     }
 
     #[test]

@@ -217,9 +217,8 @@ impl Service {
     pub async fn view(&self, id: &str, at: Option<u64>) -> Result<RunView, Problem> {
         let id = run_id(id)?;
         let part = ViewPart { rows: TAIL, bytes: VIEW_BYTES, at };
-        let View { run, frames, tally, earlier, starts } =
+        let View { key, run, frames, tally, earlier, starts } =
             self.store.view(&id, &part).await?.ok_or_else(|| no_run(id.as_str()))?;
-        let (key, _) = self.find(run.id.as_str()).await?;
         let (frames, redraws) = last_redraws(&*self.store, key, frames).await?;
         let read = |records: Vec<Record>| records.iter().map(Record::to_frame).collect();
         Ok(RunView { run, frames: read(frames), redraws: read(redraws), at, tally, earlier, starts })

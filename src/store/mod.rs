@@ -91,6 +91,8 @@ pub struct ViewPart {
 /// What a run's page shows first, all of one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
+    /// The run's key.
+    pub key: RunKey,
     /// The run.
     pub run: Run,
     /// Frames without gaps, in order: those around a place, or the newest, whose last one has the run's head as its seq.

@@ -139,6 +139,29 @@ async fn paused_schedule_starts_nothing_until_it_is_resumed() {
 }
 
 #[tokio::test]
+async fn unnamed_schedules_are_named_in_addresses_by_their_expression() {
+    let world = World::new();
+    each_second(&world, "p", "[[schedules]]\ncron = \"0 0 1,2 */2 *\"\ntimezone = \"Europe/Berlin\"");
+    let server = world.serve();
+    let all = server.get_json("/api/v1/schedules").await["schedules"].as_array().unwrap().clone();
+    let names: Vec<&str> = all.iter().map(|schedule| schedule["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["default~x_x_x_x_x_x~UTC", "default~0_0_1--2_x.2_x~Europe.Berlin"]);
+    let path = format!("/api/v1/schedules/p/{}", names[1]);
+    assert_eq!(server.post(&format!("{path}/pause"), json!({})).await.status(), StatusCode::OK);
+    server.kill();
+    // As an earlier version has named it.
+    let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
+    let old = "default|0 0 1,2 */2 *|Europe/Berlin";
+    assert_eq!(database.execute("UPDATE schedule_pauses SET name = ?", [old]).unwrap(), 1);
+    database.execute("DELETE FROM _sqlx_migrations WHERE version = 19", []).unwrap();
+    drop(database);
+    let server = world.serve();
+    let all = server.get_json("/api/v1/schedules").await["schedules"].as_array().unwrap().clone();
+    assert!(all[0]["paused"].is_null() && all[1]["paused"]["by"].is_string(), "{all:?}");
+    assert_eq!(server.post(&format!("{path}/resume"), json!({})).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn all_schedules_are_paused_with_those_that_come_and_go_on_one_by_one() {
     let world = World::new();
     each_second(&world, "a", "");

@@ -90,9 +90,9 @@ async fn api_keeps_missing_empty_and_blank_apart() {
             [Some("usual"), None, Some("3"), Some("true"), None],
         ),
         (
-            json!({"word": "", "note": "", "level": "", "loud": false, "color": ""}),
-            json!({"word": "", "note": "", "level": "", "loud": false, "color": ""}),
-            [Some(""), Some(""), Some(""), Some("false"), Some("")],
+            json!({"word": "", "note": "", "level": "", "loud": false, "color": null}),
+            json!({"word": "", "note": "", "level": "", "loud": false}),
+            [Some(""), Some(""), Some(""), Some("false"), None],
         ),
         (
             json!({"word": " ", "note": "\n a\r\n\n", "level": null, "color": "red"}),
@@ -111,6 +111,11 @@ async fn api_keeps_missing_empty_and_blank_apart() {
             assert_eq!(server.until_status(&id, "completed").await["params"], params, "{given}");
         }
     }
+    let response = server.post("/api/v1/runs", json!({"pipeline": "values", "params": {"color": ""}})).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!(problem["errors"][0]["code"], "not_a_choice", "{problem}");
+    assert!(problem["errors"][0]["message"].as_str().unwrap().ends_with("To choose none, leave it out."), "{problem}");
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ impl RunStore for SqliteStore {
         let tally = tally(&mut tx, key, run.attempt).await?;
         let earlier = earlier(&mut tx, key, run.attempt).await?;
         let starts = phase_starts(&mut tx, key, run.attempt).await?;
-        Ok(Some(View { run, frames, tally, earlier, starts }))
+        Ok(Some(View { key: RunKey(key), run, frames, tally, earlier, starts }))
     }
 
     async fn list(

@@ -8,6 +8,7 @@ mod checkout;
 mod checks;
 mod crash;
 mod indentation;
+mod left_out;
 mod linters;
 mod lost;
 mod machine;

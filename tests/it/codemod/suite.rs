@@ -11,15 +11,21 @@ use serde_json::Value;
 pub struct Results(BTreeMap<String, [usize; 2]>);
 
 impl Results {
-    /// Runs the suite in this folder. It may fail as a whole: only its tests count.
-    pub fn of(command: &str, folder: &Path) -> Self {
-        let mut shell = Command::new("bash");
-        let done = shell.arg("-c").arg(format!("exec 2>&1\n{command}")).current_dir(folder).output().unwrap();
+    /// Runs the suite in this folder, for half an hour at most. It may fail as a whole: only its tests count.
+    ///
+    /// # Errors
+    /// No test passed: the command and the end of what it printed.
+    pub fn of(command: &str, folder: &Path) -> Result<Self, String> {
+        let mut shell = Command::new("timeout");
+        shell.args(["--kill-after=10", "1800", "bash", "-c"]).arg(format!("exec 2>&1\n{command}"));
+        let done = shell.current_dir(folder).output().unwrap();
         let results = Self::read(&String::from_utf8_lossy(&done.stdout));
+        if results.passed() > 0 {
+            return Ok(results);
+        }
         let end: Vec<_> = done.stdout.split(|byte| *byte == b'\n').rev().take(30).collect();
         let end = end.iter().rev().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n");
-        assert!(results.passed() > 0, "no test passed: {command}\n{end}");
-        results
+        Err(format!("no test passed: {}\n{end}", command.trim()))
     }
 
     /// What a runner prints: cargo test, go test -json, pytest -rA, or any that prints TAP.
@@ -119,4 +125,12 @@ fn the_outputs_of_runners_are_read() {
     let after =
         Results::read("     Running tests/a.rs (target/debug/deps/a-2)\ntest one ... ok\nok 1 same\nnot ok 2 same\n");
     assert_eq!(results.broken(&after), ["same", "tests/a.rs p.T", "tests/a.rs t.py::a[1"]);
+}
+
+#[test]
+fn a_suite_in_which_no_test_passes_is_an_error_with_the_end_of_its_output() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(Results::of("echo ok 1 one", folder).is_ok());
+    let error = Results::of("echo not ok 1 one; echo broken >&2; exit 1", folder).unwrap_err();
+    assert!(error.starts_with("no test passed: echo") && error.contains("not ok 1 one\nbroken"), "{error}");
 }
