@@ -13,4 +13,5 @@ exec target/release/runtrail serve \
   --data-dir .data/runtrail \
   --pipelines samples/pipelines \
   --projects .data/moorings \
+  --checks-file samples/checks.toml \
   "$@"
