@@ -72,7 +72,7 @@ night_packs() {
     scripts/test.sh rust every_pack_leaves_the_tests_of_real_projects_as_they_are
   ) || failed=1
   cat target/proof/table.md
-  return $failed
+  return "$failed"
 }
 
 [ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz packs
