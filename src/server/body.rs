@@ -4,12 +4,14 @@
 //! without a byte of it. Then its connection is closed (`connections/linger.rs`).
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
@@ -92,13 +94,15 @@ struct Bounded {
     begun: Instant,
     timer: Pin<Box<Sleep>>,
     size: usize,
+    /// Set when all of it has been read.
+    is_read: Arc<AtomicBool>,
 }
 
 impl Bounded {
-    fn new(body: Body, bounds: Bounds) -> Self {
+    fn new(body: Body, bounds: Bounds, is_read: Arc<AtomicBool>) -> Self {
         let begun = Instant::now();
         let timer = Box::pin(tokio::time::sleep_until(begun + bounds.first));
-        Self { body, bounds, begun, timer, size: 0 }
+        Self { body, bounds, begun, timer, size: 0, is_read }
     }
 }
 
@@ -121,10 +125,16 @@ impl HttpBody for Bounded {
                 if self.size > most {
                     return Poll::Ready(Some(Err(Fault::TooLarge(most))));
                 }
+                if self.body.is_end_stream() {
+                    self.is_read.store(true, Ordering::Relaxed);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Fault::Broken))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                self.is_read.store(true, Ordering::Relaxed);
+                Poll::Ready(None)
+            }
             Poll::Pending => {
                 let deadline = self.begun + self.bounds.time_limit(self.size);
                 if self.timer.deadline() != deadline {
@@ -145,13 +155,24 @@ impl HttpBody for Bounded {
     }
 }
 
-/// The layer: bounds the body of any request.
+/// A body that is larger is not read to its end only to keep its connection: what hyper reads at once, and no more.
+const KEPT: u64 = 16 << 10;
+
+/// The layer: bounds the body of any request. Where so much of one is left unread that its connection will be closed, the answer says so:
+/// else a client could send its next request there (RFC 9112, section 9.6).
 pub async fn bound(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
     let bounds = Bounds::of(request.uri().path());
-    next.run(request.map(|body| Body::new(Bounded::new(body, bounds)))).await
+    let is_large = request.body().size_hint().upper().is_none_or(|size| size > KEPT);
+    let is_read = Arc::new(AtomicBool::new(false));
+    let bounded = |body| Body::new(Bounded::new(body, bounds, Arc::clone(&is_read)));
+    let mut answer = next.run(request.map(bounded)).await;
+    if is_large && !is_read.load(Ordering::Relaxed) {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 /// What is answered to a body that could not be read.
@@ -254,7 +275,7 @@ mod tests {
     }
 
     async fn read_within(bounds: Bounds, body: Body) -> Result<Bytes, Problem> {
-        read(Body::new(Bounded::new(body, bounds))).await
+        read(Body::new(Bounded::new(body, bounds, Arc::default()))).await
     }
 
     const ALL: [Bounds; 3] = [Bounds::CALL, Bounds::LOGIN, Bounds::HOOK];

@@ -122,7 +122,10 @@ async fn bad_input_gets_its_problem_and_changes_nothing() {
     }
     let large = format!("{{\"pipeline\": \"{}\"}}", "x".repeat(1 << 20));
     let request = server.client.post(format!("{}/api/v1/runs", server.url)).body(large);
-    assert_eq!(problem(request.send().await.unwrap()).await, (413, "body_too_large".into()));
+    let refused = request.send().await.unwrap();
+    // Where a body is left unread, the client must not send its next request.
+    assert_eq!(refused.headers()["connection"], "close");
+    assert_eq!(problem(refused).await, (413, "body_too_large".into()));
     let form = server.client.post(format!("{}/fn/start_run", server.url));
     let form = form.header("content-type", "application/x-www-form-urlencoded").body("x".repeat(1 << 20));
     assert_eq!(problem(form.send().await.unwrap()).await, (413, "body_too_large".into()), "nor a server function");

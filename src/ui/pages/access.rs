@@ -94,7 +94,7 @@ fn CreateForm(create: ServerAction<CreateToken>) -> impl IntoView {
                     <option value="">"never"</option>
                 </select>
             </label>
-            <button class="button button-small button-primary self-end" data-testid="create-token" disabled=move || create.pending().get()>
+            <button class="button button-small button-primary !h-auto self-stretch max-sm:flex-1" data-testid="create-token" disabled=move || create.pending().get()>
                 "Create token"
             </button>
         </ActionForm>

@@ -64,7 +64,7 @@ fn Choose(filter: AuditFilter) -> impl IntoView {
                 <option value="">"Any action"</option>
                 {options.into_iter().collect_view()}
             </select>
-            <button class="button button-small self-stretch" data-testid="audit-show">"Show"</button>
+            <button class="button button-small !h-auto self-stretch" data-testid="audit-show">"Show"</button>
         </form>
     }
 }

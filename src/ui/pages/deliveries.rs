@@ -104,7 +104,7 @@ fn Choose(filter: DeliveryFilter) -> impl IntoView {
                 <option value="">"Any result"</option>
                 {options.into_iter().collect_view()}
             </select>
-            <button class="button button-small self-stretch" data-testid="deliveries-show">"Show"</button>
+            <button class="button button-small !h-auto self-stretch" data-testid="deliveries-show">"Show"</button>
         </form>
     }
 }
