@@ -199,3 +199,73 @@ impl Known {
         may
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Role;
+
+    fn session(seen_at: i64) -> Credential {
+        Credential::Session(StoredSession {
+            id: "s".into(),
+            name: "anna".into(),
+            role: Role::Viewer,
+            digest: [1; 32],
+            key_digest: None,
+            parent: "p".into(),
+            address: None,
+            agent: None,
+            created_at: Timestamp(0),
+            seen_at: Timestamp(seen_at),
+            expires_at: Timestamp(session::LONGEST_MS),
+        })
+    }
+
+    async fn find(known: &Known, now: i64, is_use: bool, read: Option<Credential>) -> Option<CancellationToken> {
+        let found = known.find(&[1; 32], (Timestamp(now), is_use), async || Ok(read)).await;
+        found.unwrap().map(|(_, ends)| ends)
+    }
+
+    #[tokio::test]
+    async fn only_use_keeps_a_session_from_being_idle() {
+        for (is_use, holds) in [(true, true), (false, false)] {
+            let known = Known::new(&CancellationToken::new());
+            let ends = find(&known, 1, true, Some(session(0))).await.unwrap();
+            assert!(find(&known, session::IDLE_MS - 1, is_use, Some(session(0))).await.is_some());
+            assert_eq!(find(&known, session::IDLE_MS + 5, true, Some(session(0))).await.is_some(), holds);
+            assert_eq!(ends.is_cancelled(), !holds);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_over_ends_its_streams_and_only_those() {
+        let known = Known::new(&CancellationToken::new());
+        let ends = find(&known, 1, true, Some(session(0))).await.unwrap();
+        known.forget("other");
+        known.forget_of("other");
+        assert!(!ends.is_cancelled());
+        known.forget_of("p");
+        assert!(ends.is_cancelled());
+        assert!(find(&known, 2, true, None).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn database_that_is_away_ends_no_login() {
+        let known = Known::new(&CancellationToken::new());
+        find(&known, 1, true, Some(session(0))).await.unwrap();
+        let away = || Err(StoreError::Gone);
+        let digest = [1; 32];
+        assert!(known.find(&digest, (Timestamp(2), true), async || away()).await.unwrap().is_some());
+        assert!(known.find(&[2; 32], (Timestamp(2), true), async || away()).await.is_err());
+    }
+
+    #[test]
+    fn last_use_is_written_once_a_minute_and_wrong_ones_once_a_second() {
+        let known = Known::new(&CancellationToken::new());
+        known.remember(&[1; 32], Some(session(0)));
+        let news = [0, 1, NEWS_MS - 1, NEWS_MS].map(|now| known.is_news(&[1; 32], Timestamp(now)));
+        assert_eq!(news, [true, false, false, true]);
+        let noted = [0, 1, WRONG_MS - 1, WRONG_MS].map(|now| known.may_note(Timestamp(now)));
+        assert_eq!(noted, [true, false, false, true]);
+    }
+}

@@ -318,6 +318,14 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
 
 /// The server's own token: what the operator gave, or else the one in the data folder. `None` if nobody is asked for one.
 fn token(given: Option<String>, no_token: bool, data_dir: &std::path::Path) -> Result<Option<String>, StartError> {
+    let is_flag = |argument: std::ffi::OsString| {
+        argument.as_encoded_bytes().split(|byte| *byte == b'=').next() == Some(b"--token")
+    };
+    if given.is_some() && std::env::args_os().any(is_flag) {
+        tracing::warn!(
+            "--token is on the command line, which other accounts can read; use --token-file or RUNTRAIL_TOKEN"
+        );
+    }
     let token = match given {
         Some(token) => token.trim().to_owned(),
         None if no_token => {
