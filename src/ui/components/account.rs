@@ -19,12 +19,12 @@ pub fn AccountMenu() -> impl IntoView {
         Via::Open => "No token is needed".to_owned(),
         Via::Session | Via::Token | Via::Proxy => me.name.clone(),
     };
-    let link = |to: &'static str, text: &'static str| {
+    let link = |page: &'static str, href: String, text: &'static str| {
         view! {
             <a
-                href=base::path(to)
+                href=href
                 class="rounded px-3 py-1.5 hover:bg-raised"
-                data-testid=format!("account-{}", &to[1..])
+                data-testid=format!("account-{page}")
                 on:click=move |_| popover.close()
             >
                 {text}
@@ -46,8 +46,8 @@ pub fn AccountMenu() -> impl IntoView {
                     <span class="block truncate font-medium" data-testid="account-name">{who}</span>
                     <span class="block text-xs text-soft">{role_words(me.role)}</span>
                 </p>
-                {(is_admin && has_tokens).then(|| link("/access", "Tokens and sessions"))}
-                {is_admin.then(|| link("/audit", "Audit log"))}
+                {(is_admin && has_tokens).then(|| link("access", base::path("/access"), "Tokens and sessions"))}
+                {is_admin.then(|| link("audit", base::path("/audit"), "Audit log"))}
                 {(me.via == Via::Session).then(|| view! {
                     <form method="post" action=base::path("/logout") class="mt-1 border-t border-line pt-1">
                         <button class="w-full rounded px-3 py-1.5 text-left hover:bg-raised" data-testid="log-out">"Log out"</button>

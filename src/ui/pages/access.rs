@@ -1,10 +1,14 @@
 //! Tokens and sessions, for admins. Forms, so that it works where no script runs.
 
+use leptos::ev::SubmitEvent;
+use leptos::html::{Input, Select};
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 
 use crate::access_calls::{CreateToken, EndSession, RevokeToken, read_access};
 use crate::activity::visible::plain;
+use crate::base;
 use crate::model::Role;
 use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
 use crate::ui::components::again::Unanswered;
@@ -43,6 +47,9 @@ pub fn AccessPage() -> impl IntoView {
             <h1 class="text-lg font-semibold tracking-tight">"Tokens and sessions"</h1>
             {move || problem().map(|problem| view! { <ProblemNotice problem/> })}
             {move || created().map(|created| view! { <Secret created/> })}
+            <p class="hidden text-sm text-soft noscript:block">
+                "A new token is shown once, which needs a script. Or run " <code class="font-mono text-[0.92em]">"runtrail token create"</code> "."
+            </p>
             <CreateForm create/>
             <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{shown}</Transition>
         </div>
@@ -68,25 +75,42 @@ fn Secret(created: CreatedToken) -> impl IntoView {
 
 #[component]
 fn CreateForm(create: ServerAction<CreateToken>) -> impl IntoView {
+    let (name, chosen, lasts) = (NodeRef::<Input>::new(), NodeRef::<Select>::new(), NodeRef::<Select>::new());
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        let (Some(name), Some(role), Some(lasts)) =
+            (name.get_untracked(), chosen.get_untracked(), lasts.get_untracked())
+        else {
+            return;
+        };
+        let (Ok(role), false) = (role.value().parse(), create.pending().get_untracked()) else { return };
+        create.dispatch(CreateToken { name: name.value(), role, expires_in: lasts.value() });
+        name.set_value("");
+    };
     let roles = Role::ALL.map(|role| {
         let selected = role == Role::Operator;
         view! { <option value=role.as_str() selected=selected>{role.as_str()}</option> }
     });
     view! {
-        <ActionForm action=create attr:class="card flex flex-wrap items-end gap-3 px-4 py-3 text-sm">
+        <form
+            method="post"
+            action=base::path(CreateToken::url())
+            class="card flex flex-wrap items-end gap-3 px-4 py-3 text-sm noscript:hidden"
+            on:submit=submit
+        >
             <label class="flex min-w-40 flex-1 flex-col gap-1">
                 <span class="text-xs text-soft">"Name"</span>
-                <input class="field field-small" name="name" required maxlength="100" autocomplete="off" placeholder="deploy-bot" data-testid="token-name"/>
+                <input class="field field-small" name="name" required maxlength="100" autocomplete="off" placeholder="deploy-bot" data-testid="token-name" node_ref=name/>
             </label>
             <label class="flex flex-col gap-1">
                 <span class="text-xs text-soft">"Role"</span>
-                <select class="field field-small !w-auto" name="role" autocomplete="off" data-testid="token-role">
+                <select class="field field-small !w-auto" name="role" autocomplete="off" data-testid="token-role" node_ref=chosen>
                     {roles.into_iter().collect_view()}
                 </select>
             </label>
             <label class="flex flex-col gap-1">
                 <span class="text-xs text-soft">"Expires"</span>
-                <select class="field field-small !w-auto" name="expires_in" autocomplete="off" data-testid="token-expires">
+                <select class="field field-small !w-auto" name="expires_in" autocomplete="off" data-testid="token-expires" node_ref=lasts>
                     <option value="1d">"in a day"</option>
                     <option value="30d">"in 30 days"</option>
                     <option value="90d" selected=true>"in 90 days"</option>
@@ -97,7 +121,7 @@ fn CreateForm(create: ServerAction<CreateToken>) -> impl IntoView {
             <button class="button button-small button-primary !h-auto self-stretch max-sm:flex-1" data-testid="create-token" disabled=move || create.pending().get()>
                 "Create token"
             </button>
-        </ActionForm>
+        </form>
     }
 }
 
@@ -128,6 +152,13 @@ fn Lists(list: AccessList, revoke: ServerAction<RevokeToken>, end: ServerAction<
 fn TokenRow(token: TokenView, revoke: ServerAction<RevokeToken>) -> impl IntoView {
     let TokenView { id, name, role, created_at, created_by, expires_at, used_at } = token;
     let label = format!("Revoke the token {}", plain(&name));
+    let given = id.clone();
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        if !revoke.pending().get_untracked() {
+            revoke.dispatch(RevokeToken { id: given.clone() });
+        }
+    };
     view! {
         <li class="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-2.5 text-sm" data-testid="token" data-name=name.clone()>
             <div class="min-w-0 flex-1 basis-56">
@@ -147,10 +178,10 @@ fn TokenRow(token: TokenView, revoke: ServerAction<RevokeToken>) -> impl IntoVie
                     }}
                 </p>
             </div>
-            <ActionForm action=revoke>
+            <form method="post" action=base::path(RevokeToken::url()) on:submit=submit>
                 <input type="hidden" name="id" value=id/>
                 <button class="button button-small button-danger" aria-label=label data-testid="revoke-token">{Icon::Bin.draw()} "Revoke"</button>
-            </ActionForm>
+            </form>
         </li>
     }
 }
@@ -158,6 +189,13 @@ fn TokenRow(token: TokenView, revoke: ServerAction<RevokeToken>) -> impl IntoVie
 #[component]
 fn SessionRow(session: SessionView, end: ServerAction<EndSession>) -> impl IntoView {
     let SessionView { id, name, role, address, agent, created_at, seen_at, current, .. } = session;
+    let given = id.clone();
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        if !end.pending().get_untracked() {
+            end.dispatch(EndSession { id: given.clone() });
+        }
+    };
     let browser = agent.as_deref().map(browser_of).unwrap_or_default();
     let from = [Some(browser), address].into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>();
     view! {
@@ -173,10 +211,10 @@ fn SessionRow(session: SessionView, end: ServerAction<EndSession>) -> impl IntoV
                     <Moment at=Signal::stored(Some(seen_at))/> "."
                 </p>
             </div>
-            <ActionForm action=end>
+            <form method="post" action=base::path(EndSession::url()) on:submit=submit>
                 <input type="hidden" name="id" value=id/>
                 <button class="button button-small" data-testid="end-session">"End"</button>
-            </ActionForm>
+            </form>
         </li>
     }
 }
