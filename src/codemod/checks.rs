@@ -73,6 +73,7 @@ pub fn is_name(name: &str) -> bool {
 ///
 /// # Errors
 /// [`ChecksError`].
+#[allow(clippy::disallowed_methods, reason = "the operator's own file, named on the command line")]
 pub fn read(path: &Path) -> Result<Vec<NamedCheck>, ChecksError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -103,7 +103,7 @@ mod tests {
             via: "session",
             address: None,
             action: [Action::RunStart, Action::Login, Action::Logout][number % 3],
-            run: (number % 5 == 0).then(|| "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap()),
+            run: number.is_multiple_of(5).then(|| "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap()),
             outcome: "done".to_owned(),
             detail: Some(number.to_string()),
         };
