@@ -108,7 +108,7 @@ pub fn NotifyToggle() -> impl IntoView {
             >
                 {move || bell.get().icon().draw()}
             </button>
-            <div role="status" class="absolute top-full right-0 z-30 mt-2">
+            <div role="status" class="absolute top-full right-0 z-30 mt-2 max-sm:-right-11">
                 {move || said().map(|words| view! { <p class="card w-72 px-3 py-2 text-xs text-soft shadow-lg">{words}</p> })}
             </div>
         </div>
