@@ -92,6 +92,7 @@ fn call(command: impl Future<Output = Result<String, CallError>>) -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> ExitCode {
+    server::keep_inherited_files();
     let filter = tracing_subscriber::EnvFilter::try_from_env("RUNTRAIL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()

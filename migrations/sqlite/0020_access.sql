@@ -29,6 +29,7 @@ CREATE TABLE login_codes (
     digest      BLOB    PRIMARY KEY,
     name        TEXT    NOT NULL,
     role        TEXT    NOT NULL,
+    parent      TEXT    NOT NULL,              -- that of the session it makes
     expires_at  INTEGER NOT NULL
 ) WITHOUT ROWID;
 
@@ -55,6 +56,12 @@ BEGIN
 END;
 
 CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+BEGIN
+    SELECT raise(ABORT, 'the audit log is append-only');
+END;
+
+CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit
+WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
 BEGIN
     SELECT raise(ABORT, 'the audit log is append-only');
 END;

@@ -57,7 +57,14 @@ impl AuditFile {
     /// [`AuditFileError`], also if its last line is no line of an audit log.
     pub fn open(path: &Path, store: Arc<dyn AccessStore>) -> Result<Self, AuditFileError> {
         let opened = || -> io::Result<Self> {
-            let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+            // A pipe without a reader would keep the server from starting.
+            let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+            let mut options = OpenOptions::new();
+            let mut file = options.create(true).read(true).append(true).mode(0o600).custom_flags(flags).open(path)?;
+            if !file.metadata()?.is_file() {
+                let what = "it is no regular file, and where it ends could not be known";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
             let last = last_line(&mut file)?;
             Ok(Self { file, last, store })
         };
@@ -72,6 +79,10 @@ impl AuditFile {
                 Ok(()) => LOOK,
                 Err(error) => {
                     tracing::error!(%error, "the audit log's file is behind; trying again in a moment");
+                    // A full disk may have cut a line.
+                    if let Ok(last) = last_line(&mut self.file) {
+                        self.last = last;
+                    }
                     RETRY
                 }
             };

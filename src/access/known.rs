@@ -74,12 +74,13 @@ pub struct Known {
     entries: Mutex<HashMap<Digest, Entry>>,
     stop: CancellationToken,
     noted: Mutex<Option<Timestamp>>,
+    noted_refused: Mutex<Option<Timestamp>>,
 }
 
 impl Known {
     /// Remembers nothing yet. Everything ends with `stop`.
     pub fn new(stop: &CancellationToken) -> Self {
-        Self { entries: Mutex::default(), stop: stop.clone(), noted: Mutex::default() }
+        Self { entries: Mutex::default(), stop: stop.clone(), noted: Mutex::default(), noted_refused: Mutex::default() }
     }
 
     /// What ends everything.
@@ -143,8 +144,14 @@ impl Known {
             return;
         }
         if entries.len() >= MOST {
-            // Streams that are open keep theirs.
-            entries.retain(|_, entry| entry.read_at.elapsed() < FRESH);
+            // Their streams end, and come back: what is not remembered could not be ended later.
+            entries.retain(|_, entry| {
+                let stays = entry.read_at.elapsed() < FRESH;
+                if !stays {
+                    entry.ends.cancel();
+                }
+                stays
+            });
         }
         let ends = self.stop.child_token();
         entries.insert(*digest, Entry { credential, read_at, written: None, ends });
@@ -191,13 +198,23 @@ impl Known {
 
     /// Whether a line about something wrong may be written now.
     pub fn may_note(&self, now: Timestamp) -> bool {
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = noted.is_none_or(|noted| now.0.saturating_sub(noted.0) >= WRONG_MS || now < noted);
-        if may {
-            *noted = Some(now);
-        }
-        may
+        may_note(&self.noted, now)
     }
+
+    /// Whether a line about a refused request may be written now.
+    pub fn may_note_refused(&self, now: Timestamp) -> bool {
+        may_note(&self.noted_refused, now)
+    }
+}
+
+/// At most once in [`WRONG_MS`].
+fn may_note(noted: &Mutex<Option<Timestamp>>, now: Timestamp) -> bool {
+    let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+    let may = noted.is_none_or(|noted| now.0.saturating_sub(noted.0) >= WRONG_MS || now < noted);
+    if may {
+        *noted = Some(now);
+    }
+    may
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use super::secret::{self, TOKEN_PREFIX};
 use super::session::holds;
 use super::{Access, CODE_MS, Purpose};
+use crate::activity::visible::plain;
 use crate::journal::WriteError;
 use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
 use crate::model::audit::{Action, AuditFilter, AuditPage};
-use crate::model::identity::is_name;
+use crate::model::identity::{OWNER, is_name};
 use crate::model::{Code, Problem, Role, Timestamp};
 use crate::service::Actor;
 use crate::store::access::{AccessOp, AccessStore, StoredCode, StoredSession, StoredToken};
@@ -15,7 +16,10 @@ use crate::store::access::{AccessOp, AccessStore, StoredCode, StoredSession, Sto
 const LINES: (u32, u32) = (50, 200);
 
 /// A token lasts at most this long, in milliseconds, unless it does not expire: ten years.
-const LONGEST_TOKEN_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
+const LONGEST_TOKEN_MS: i64 = 10 * 366 * 24 * 60 * 60 * 1000;
+
+/// Names that would be taken for somebody else.
+const RESERVED: [&str; 3] = [OWNER, "unknown", "*"];
 
 fn view_token(token: StoredToken) -> TokenView {
     let StoredToken { id, name, role, created_at, created_by, expires_at, used_at, digest: _ } = token;
@@ -43,7 +47,7 @@ impl Access {
         Ok(self.store.tokens().await?.into_iter().map(view_token).collect())
     }
 
-    /// The sessions that this person may see: their own, or all for admins. `current` is the one that asks.
+    /// The sessions that this person may see: those of the same token, or all for admins. `current` is the one that asks.
     ///
     /// # Errors
     /// The database's own.
@@ -73,8 +77,9 @@ impl Access {
         lasts_ms: Option<i64>,
         by: &Actor,
     ) -> Result<CreatedToken, Problem> {
-        if !is_name(name) {
-            let detail = "The name of a token is 1 to 100 bytes of text on one line, without blanks at its ends.";
+        if !is_name(name) || plain(name) != name || RESERVED.contains(&name) || uuid::Uuid::try_parse(name).is_ok() {
+            let detail = "The name of a token is 1 to 100 bytes of visible text on one line, without blanks at its ends; `operator`, \
+                 `unknown`, `*` and ids are no names.";
             return Err(Problem::new(Code::BadRequest, detail));
         }
         if lasts_ms.is_some_and(|lasts| !(1..=LONGEST_TOKEN_MS).contains(&lasts)) {
@@ -109,8 +114,10 @@ impl Access {
     /// [`Code::AccessNotFound`]; the database's own.
     pub async fn revoke_token(&self, token: &str, by: &Actor) -> Result<(), Problem> {
         let none = || Problem::new(Code::AccessNotFound, format!("There is no token `{token}`."));
-        let found = self.store.tokens().await?.into_iter().find(|known| known.id == token || known.name == token);
-        let StoredToken { id, name, .. } = found.ok_or_else(none)?;
+        let tokens = self.store.tokens().await?;
+        let found =
+            tokens.iter().find(|known| known.id == token).or_else(|| tokens.iter().find(|known| known.name == token));
+        let StoredToken { id, name, .. } = found.cloned().ok_or_else(none)?;
         let note = by.note(Action::TokenRevoke, None, Some(name));
         match self.writer.access(AccessOp::RevokeToken(id.clone()), Some(note)).await {
             Err(WriteError::Refused) => return Err(none()),
@@ -138,7 +145,7 @@ impl Access {
         Ok(())
     }
 
-    /// Makes a code that logs one browser in as the owner of the server, once. Returns it and when it stops working.
+    /// Makes a code that logs one browser in, once: as whoever asks, or as the owner of the server. Returns it and when it stops working.
     ///
     /// # Errors
     /// The system gives no random bytes; the database's own.
@@ -147,8 +154,9 @@ impl Access {
         let expires_at = Timestamp(Timestamp::now().0.saturating_add(CODE_MS));
         let stored = StoredCode {
             digest: Purpose::Code.digest(&code),
-            name: crate::model::identity::OWNER.to_owned(),
-            role: Role::Admin,
+            name: by.map_or_else(|| OWNER.to_owned(), |by| by.name.clone()),
+            role: by.map_or(Role::Admin, |by| by.role),
+            parent: by.and_then(|by| by.parent.clone()).unwrap_or_else(|| self.owner.name.clone()),
             expires_at,
         };
         let note = by.map(|by| by.note(Action::LoginLink, None, None));
@@ -159,7 +167,7 @@ impl Access {
 
 /// Whether somebody may see and end a session.
 fn may_end(by: &Actor, session: &StoredSession) -> bool {
-    by.role.allows(Role::Admin) || by.name == session.name
+    by.role.allows(Role::Admin) || by.parent.as_ref() == Some(&session.parent)
 }
 
 /// Lines of the audit log, newest first.

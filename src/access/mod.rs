@@ -40,6 +40,9 @@ const CODE_MS: i64 = 15 * 60 * 1000;
 /// How often it is looked whether logins and tokens are over whose streams are open.
 const LOOK: Duration = Duration::from_secs(15);
 
+/// The longest address of a refused request that is noted, in characters.
+const LONGEST_WHAT: usize = 200;
+
 /// The longest name of a browser that is kept, in characters.
 const LONGEST_AGENT: usize = 200;
 
@@ -94,6 +97,8 @@ pub struct Granted {
     pub via: Via,
     /// The session, if it is one.
     pub session: Option<Session>,
+    /// The token behind it: its id, or what stands for the server's own. `None` where there is none.
+    pub parent: Option<String>,
     /// Cancelled when they may no longer.
     pub ends: CancellationToken,
 }
@@ -186,13 +191,8 @@ impl Access {
         let digest = Purpose::Token.digest(secret);
         if digest.ct_eq(&self.owner.digest).into() {
             let ends = self.known.stop();
-            return Ok(Some(Granted {
-                name: OWNER.to_owned(),
-                role: Role::Admin,
-                via: Via::Token,
-                session: None,
-                ends,
-            }));
+            let (name, parent) = (OWNER.to_owned(), Some(self.owner.name.clone()));
+            return Ok(Some(Granted { name, role: Role::Admin, via: Via::Token, session: None, parent, ends }));
         }
         let now = Timestamp::now();
         let store = &self.store;
@@ -203,7 +203,8 @@ impl Access {
         if self.known.is_news(&digest, now) {
             self.write_later(AccessOp::UseToken(token.id.clone(), now));
         }
-        Ok(Some(Granted { name: token.name, role: token.role, via: Via::Token, session: None, ends }))
+        let parent = Some(token.id);
+        Ok(Some(Granted { name: token.name, role: token.role, via: Via::Token, session: None, parent, ends }))
     }
 
     /// Whoever has logged in with this cookie.
@@ -220,8 +221,9 @@ impl Access {
         if self.known.is_news(&digest, now) {
             self.write_later(AccessOp::SeeSession(session.id.clone(), now));
         }
-        let StoredSession { id, name, role, key_digest, .. } = session;
-        Ok(Some(Granted { name, role, via: Via::Session, session: Some(Session { id, key_digest }), ends }))
+        let StoredSession { id, name, role, key_digest, parent, .. } = session;
+        let session = Some(Session { id, key_digest });
+        Ok(Some(Granted { name, role, via: Via::Session, session, parent: Some(parent), ends }))
     }
 
     /// A session whose token still works.
@@ -254,7 +256,7 @@ impl Access {
             LoginWith::Code(code) => {
                 let digest = Purpose::Code.digest(code);
                 let code = self.store.code(&digest).await?.ok_or(LoginError::Wrong)?;
-                (code.name, code.role, self.owner.name.clone(), Some(digest))
+                (code.name, code.role, code.parent, Some(digest))
             }
         };
         let (cookie, key) = (secret::generate()?, browser.has_script.then(secret::generate).transpose()?);
@@ -311,9 +313,13 @@ impl Access {
         Ok(())
     }
 
-    /// Notes in the audit log that somebody was refused. Nothing waits for it.
+    /// Notes in the audit log that somebody was refused, at most once a second: nobody is to fill the disk. Nothing waits for it.
     pub fn note_refused(&self, actor: &Actor, what: &str, problem: &Problem) {
-        let note = NewAudit { outcome: refusal(problem), ..actor.note(Action::Refused, None, Some(what.to_owned())) };
+        if !self.known.may_note_refused(Timestamp::now()) {
+            return;
+        }
+        let what: String = what.chars().take(LONGEST_WHAT).collect();
+        let note = NewAudit { outcome: refusal(problem), ..actor.note(Action::Refused, None, Some(what)) };
         self.note_later(note);
     }
 

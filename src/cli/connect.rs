@@ -48,6 +48,9 @@ pub enum CallError {
         /// What went wrong.
         source: reqwest::Error,
     },
+    /// There is no such token.
+    #[error("there is no token `{0}`; `runtrail token list` names all of them")]
+    NoToken(String),
     /// The server has refused it.
     #[error("{}: {}", .0.title, .0.detail)]
     Refused(Problem),
@@ -78,7 +81,7 @@ impl Connection {
             Some(token) => token.trim().to_owned(),
             None => read_token_file(&token_file(args)?)?,
         };
-        if args.url.cannot_be_a_base() || args.url.host().is_none() {
+        if !matches!(args.url.scheme(), "http" | "https") || args.url.host().is_none() {
             return Err(CallError::Address(args.url.clone()));
         }
         Ok(Self { client: Client::new(), base: args.url.clone(), token })

@@ -71,8 +71,13 @@ pub async fn token(args: &TokenArgs) -> Result<String, CallError> {
             Ok(table(&tokens))
         }
         What::Revoke { token, connect } => {
-            Connection::new(connect)?.delete(&format!("/api/v1/tokens/{token}")).await?;
-            Ok(format!("The token {} is revoked.", plain(token)))
+            let connection = Connection::new(connect)?;
+            let tokens: Vec<TokenView> = connection.get("/api/v1/tokens").await?;
+            let by_id = tokens.iter().find(|known| known.id == *token);
+            let found = by_id.or_else(|| tokens.iter().find(|known| known.name == *token));
+            let found = found.ok_or_else(|| CallError::NoToken(plain(token)))?;
+            connection.delete(&format!("/api/v1/tokens/{}", found.id)).await?;
+            Ok(format!("The token {} is revoked.", plain(&found.name)))
         }
     }
 }

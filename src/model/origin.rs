@@ -41,6 +41,14 @@ pub struct RunOrigin {
 }
 
 impl RunOrigin {
+    /// Whether the person or program of this name asked for it.
+    pub fn is_by(&self, name: &str) -> bool {
+        match self.kind {
+            OriginKind::Open | OriginKind::Person | OriginKind::Token => self.name == name,
+            OriginKind::Schedule | OriginKind::Hook => false,
+        }
+    }
+
     /// In words for people, such as "Anna" or "the token ci".
     pub fn words(&self) -> String {
         match self.kind {

@@ -108,7 +108,7 @@ pub struct ServeArgs {
     pub token_file: Option<PathBuf>,
 
     /// Ask nobody for a token: every program and every account of this machine may do everything. Serves loopback only.
-    #[arg(long, env = "RUNTRAIL_NO_TOKEN", value_parser = FalseyValueParser::new(), conflicts_with_all = ["token", "token_file"])]
+    #[arg(long, env = "RUNTRAIL_NO_TOKEN", value_parser = FalseyValueParser::new(), conflicts_with_all = ["token", "token_file", "user_header"])]
     pub no_token: bool,
 
     /// Network of proxies whose X-Forwarded-For is believed, such as 127.0.0.1 or 10.0.0.0/24; repeat it, or separate by commas.

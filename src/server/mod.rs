@@ -14,6 +14,7 @@ pub mod guard;
 mod health;
 mod hook_body;
 mod hooks;
+mod inherited;
 mod limits;
 mod modes;
 mod mount;
@@ -53,6 +54,7 @@ use crate::service::{ScheduleTask, Service};
 use crate::store::{SqliteStore, Store};
 pub use access_api::lasts_ms;
 use config::ServeArgs;
+pub use inherited::keep_inherited_files;
 pub use router::addresses;
 
 /// How many connections may wait to be accepted; the system may allow fewer. After a restart all readers come back within

@@ -21,6 +21,8 @@ pub struct Actor {
     pub address: Option<IpAddr>,
     /// What they use: the page, or the API.
     pub through: &'static str,
+    /// The token behind them, if there is one.
+    pub parent: Option<String>,
 }
 
 impl fmt::Display for Actor {
@@ -104,6 +106,7 @@ mod tests {
             via,
             address: Some([10, 0, 0, 7].into()),
             through: "the API",
+            parent: None,
         };
         assert_eq!(actor(OWNER, Via::Open).to_string(), "the operator at 10.0.0.7, through the API");
         assert_eq!(actor("ci", Via::Token).to_string(), "the token ci at 10.0.0.7, through the API");

@@ -1,12 +1,12 @@
 //! Answering a run that waits for a person. What follows from the answer is the engine's.
 
-use super::{Actor, Service, TRIES, left, run_id};
+use super::{Actor, Service, TRIES, left, refusal, run_id};
 use crate::journal::WriteError;
 use crate::model::audit::Action;
 use crate::model::kinds::{Approval, ApprovalState};
 use crate::model::pipeline::Approvers;
 use crate::model::{Answer, Body, Code, Problem, Question, Run};
-use crate::store::{Change, Guard, NewFrame, RunKey, Write};
+use crate::store::{AccessOp, Change, Guard, NewAudit, NewFrame, RunKey, Write};
 
 /// The longest note of an answer, in characters.
 const LONGEST_NOTE: usize = 2000;
@@ -32,11 +32,16 @@ impl Service {
             .flat_map(|found| &found.pipeline.phases)
             .find(|phase| Some(&phase.name) == run.phase.as_ref());
         let wants_other = phase.is_some_and(|phase| phase.approvers == Approvers::Other);
-        let is_same = run.origin.as_ref().is_some_and(|origin| *origin == by.origin());
+        // A token and the session that was made with it are one person, whatever they are called by.
+        let is_same = run.origin.as_ref().is_some_and(|origin| origin.is_by(&by.name));
         if wants_other && is_same {
             let detail =
                 format!("`{}` asked for this attempt, and the pipeline wants somebody else to answer.", by.name);
-            return Err(Problem::new(Code::SecondPersonRequired, detail));
+            let problem = Problem::new(Code::SecondPersonRequired, detail);
+            let note = by.note(Action::Refused, Some(run.id.clone()), Some("answer".to_owned()));
+            // Refused it is in any case.
+            let _ = self.journal.access(AccessOp::Note, Some(NewAudit { outcome: refusal(&problem), ..note })).await;
+            return Err(problem);
         }
         Ok(())
     }

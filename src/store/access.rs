@@ -67,6 +67,8 @@ pub struct StoredCode {
     pub name: String,
     /// What that session may do.
     pub role: Role,
+    /// The token that session is made with.
+    pub parent: String,
     /// When it stops working.
     pub expires_at: Timestamp,
 }

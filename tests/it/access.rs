@@ -135,6 +135,39 @@ async fn login_link_opens_one_browser() {
 }
 
 #[tokio::test]
+async fn login_link_of_an_admin_is_theirs_and_ends_with_their_token() {
+    let world = World::new();
+    let server = world.serve_guarded(&[]);
+    let admin = printed(&ask_program(&world, &server, &["token", "create", "ada", "--role", "admin"]));
+    let link = json_of(post(&server, &admin, "/api/v1/login-links", json!({})).await, 201).await;
+    let code = link["url"].as_str().unwrap().split_once('#').unwrap().1;
+    let login = Login::with(&server, "code", code).await.unwrap_or_else(|answer| panic!("{answer:?}"));
+    let me = json_of(login.get(&server, "/api/v1/me").send().await.unwrap(), 200).await;
+    assert_eq!(me, json!({ "name": "ada", "role": "admin", "via": "session" }));
+    printed(&ask_program(&world, &server, &["token", "revoke", "ada"]));
+    assert_eq!(login.get(&server, "/api/v1/me").send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn nobody_else_is_called_like_the_owner_or_another_token() {
+    let world = World::new();
+    let server = world.serve_guarded(&[]);
+    let own = token(&world);
+    let ci = json_of(post(&server, &own, "/api/v1/tokens", json!({ "name": "ci", "role": "viewer" })).await, 201).await;
+    for name in ["operator", "unknown", "*", "an\u{200b}na", "a\u{202e}b", "", " a", ci["id"].as_str().unwrap()] {
+        let refused = post(&server, &own, "/api/v1/tokens", json!({ "name": name, "role": "viewer" })).await;
+        assert_eq!(json_of(refused, 400).await["code"], "bad_request", "{name:?}");
+    }
+    // Names are taken as they are written.
+    for name in ["ci%31", "a b/c", ".."] {
+        printed(&ask_program(&world, &server, &["token", "create", name, "--role", "viewer"]));
+        printed(&ask_program(&world, &server, &["token", "revoke", name]));
+    }
+    let left = json_of(get(&server, &own, "/api/v1/tokens").await, 200).await;
+    assert_eq!(left.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn token_of_a_role_does_what_the_role_may_until_it_is_revoked() {
     let world = World::new();
     world.pipeline("p", &["true"]);
@@ -241,8 +274,8 @@ async fn second_person_answers_where_the_pipeline_wants_it() {
     let server = world.serve_guarded(&[]);
     let own = token(&world);
     let create = |name| printed(&ask_program(&world, &server, &["token", "create", name, "--role", "approver"]));
-    let (anna, bob) = (create("anna"), create("bob"));
-    let anna = Login::with(&server, "token", &anna).await.unwrap_or_else(|answer| panic!("{answer:?}"));
+    let (anna_token, bob) = (create("anna"), create("bob"));
+    let anna = Login::with(&server, "token", &anna_token).await.unwrap_or_else(|answer| panic!("{answer:?}"));
     let bob = Login::with(&server, "token", &bob).await.unwrap_or_else(|answer| panic!("{answer:?}"));
     let body = json!({ "pipeline": "asks", "params": { "project": world.project() } });
     let run = json_of(anna.post(&server, "/api/v1/runs").json(&body).send().await.unwrap(), 201).await;
@@ -251,6 +284,12 @@ async fn second_person_answers_where_the_pipeline_wants_it() {
     until_asked(&server, &own, id).await;
     let approve = format!("/api/v1/runs/{id}/approve");
     let own_run = anna.post(&server, &approve).json(&json!({})).send().await.unwrap();
+    assert_eq!(json_of(own_run, 403).await["code"], "second_person_required");
+    // A token and its session are one person, and so is a re-run by it.
+    let by_token = start(&server, &anna_token, &world, "asks").await;
+    until_asked(&server, &own, &by_token).await;
+    let own_run =
+        anna.post(&server, &format!("/api/v1/runs/{by_token}/approve")).json(&json!({})).send().await.unwrap();
     assert_eq!(json_of(own_run, 403).await["code"], "second_person_required");
     assert_eq!(bob.post(&server, &approve).json(&json!({})).send().await.unwrap().status(), 202);
 }
@@ -308,7 +347,9 @@ async fn audit_log_says_who_did_what_and_outlives_the_runs() {
     assert!(of_run["next"].is_number());
     // Nobody changes it, not even who has the database.
     let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
-    for statement in ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit"] {
+    let replaced =
+        "REPLACE INTO audit (id, at, actor, via, action, outcome) VALUES (1, 0, 'nobody', 'none', 'login', 'done')";
+    for statement in ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit", replaced] {
         let refused = database.execute(statement, []).unwrap_err().to_string();
         assert!(refused.contains("append-only"), "{refused}");
     }
@@ -380,6 +421,7 @@ fn what_would_not_be_safe_is_refused_at_the_start() {
         (vec!["--user-header", "x-user"], "--trusted-proxy"),
         (vec!["--token-file", readable.to_str().unwrap()], "can be read by other users"),
         (vec!["--token-file", "/nowhere/token"], "cannot use the token file"),
+        (vec!["--addr", "127.0.0.1:0", "--audit-log", "/dev/full"], "no regular file"),
     ] {
         let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));
         program.args(["serve"]).args(&flags).arg("--data-dir").arg(world.file("other"));

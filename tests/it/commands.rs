@@ -247,3 +247,14 @@ async fn a_silent_phase_outlives_its_lease() {
     std::fs::write(world.file("go"), "").unwrap();
     server.until_status(&id, "completed").await;
 }
+
+#[tokio::test]
+async fn command_has_no_file_that_the_server_was_started_with() {
+    let world = World::new();
+    std::fs::write(world.file("secret"), "a secret\n").unwrap();
+    world.pipeline("read", &["(cat <&9) 2>/dev/null || echo nothing is open"]);
+    let server = world.serve_with_open_file(&world.file("secret"));
+    let id = server.start(&world, "read").await;
+    server.until_status(&id, "completed").await;
+    assert_eq!(server.lines(&id).await, ["nothing is open"]);
+}

@@ -31,13 +31,14 @@ use crate::service::Actor;
 impl Granted {
     /// Everybody, where no token is needed.
     pub(super) fn open(ends: CancellationToken) -> Self {
-        Self { name: OWNER.to_owned(), role: Role::Admin, via: Via::Open, session: None, ends }
+        Self { name: OWNER.to_owned(), role: Role::Admin, via: Via::Open, session: None, parent: None, ends }
     }
 
     /// Who makes a request, as journals name them.
     pub fn actor(&self, through: &'static str, peer: Option<SocketAddr>) -> Actor {
         let address = peer.map(|peer| peer.ip().to_canonical());
-        Actor { name: self.name.clone(), role: self.role, via: self.via, address, through }
+        let (name, parent) = (self.name.clone(), self.parent.clone());
+        Actor { name, role: self.role, via: self.via, address, through, parent }
     }
 }
 

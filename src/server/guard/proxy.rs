@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Guard;
 use crate::access::Granted;
-use crate::model::identity::is_name;
+use crate::model::identity::{OWNER, is_name};
 use crate::model::{Role, Via};
 
 /// The role of a user. `*` is everybody who is not named.
@@ -79,14 +79,15 @@ impl Proxies {
         // Two names are one too many: one of them may be the client's own.
         let (Some(name), None) = (lines.next(), lines.next()) else { return None };
         let name = std::str::from_utf8(name.as_bytes()).ok()?.trim();
-        is_name(name).then(|| ProxyUser(name.to_owned()))
+        // The owner has the server's own token, and no other name is theirs.
+        (is_name(name) && name != OWNER).then(|| ProxyUser(name.to_owned()))
     }
 
     /// What a user may do. `None` for one who has no role.
     pub fn admit(&self, user: &ProxyUser, ends: CancellationToken) -> Option<Granted> {
         let role = |name: &str| self.roles.iter().find(|known| known.user == name).map(|known| known.role);
         let role = role(&user.0).or_else(|| role("*"))?;
-        Some(Granted { name: user.0.clone(), role, via: Via::Proxy, session: None, ends })
+        Some(Granted { name: user.0.clone(), role, via: Via::Proxy, session: None, parent: None, ends })
     }
 }
 

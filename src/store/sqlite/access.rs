@@ -35,9 +35,9 @@ pub fn carry_out(tx: &Connection, op: &AccessOp, note: Option<&NewAudit>) -> rus
             let used = "UPDATE access_tokens SET used_at = max(coalesce(used_at, 0), ?) WHERE id = ?";
             tx.prepare_cached(used)?.execute(params![at.0, id])? == 1
         }
-        AccessOp::AddCode(StoredCode { digest, name, role, expires_at }) => {
-            let add = "INSERT INTO login_codes (digest, name, role, expires_at) VALUES (?, ?, ?, ?)";
-            tx.prepare_cached(add)?.execute(params![digest, name, role.as_str(), expires_at.0])? == 1
+        AccessOp::AddCode(StoredCode { digest, name, role, parent, expires_at }) => {
+            let add = "INSERT INTO login_codes (digest, name, role, parent, expires_at) VALUES (?, ?, ?, ?, ?)";
+            tx.prepare_cached(add)?.execute(params![digest, name, role.as_str(), parent, expires_at.0])? == 1
         }
     };
     if !is_done {
@@ -162,11 +162,12 @@ impl AccessStore for SqliteStore {
     }
 
     async fn code(&self, asked: &Digest) -> Result<Option<StoredCode>, StoreError> {
-        let sql = "SELECT name, role, expires_at FROM login_codes WHERE digest = ?";
+        let sql = "SELECT name, role, parent, expires_at FROM login_codes WHERE digest = ?";
         let row = sqlx::query(sql).bind(&asked[..]).fetch_optional(&self.reads).await.map_err(classify)?;
         let read = |row: SqliteRow| {
-            let (name, expires_at) = (row.try_get("name")?, Timestamp(row.try_get("expires_at")?));
-            Ok(StoredCode { digest: *asked, name, role: role(&row)?, expires_at })
+            let (name, parent) = (row.try_get("name")?, row.try_get("parent")?);
+            let expires_at = Timestamp(row.try_get("expires_at")?);
+            Ok(StoredCode { digest: *asked, name, role: role(&row)?, parent, expires_at })
         };
         row.map(read).transpose().map_err(classify)
     }

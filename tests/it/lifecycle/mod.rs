@@ -265,7 +265,7 @@ impl Server {
 /// Whoever asks.
 fn person() -> Actor {
     let name = "a person".to_owned();
-    Actor { name, role: Role::Admin, via: Via::Session, address: None, through: "a test" }
+    Actor { name, role: Role::Admin, via: Via::Session, address: None, through: "a test", parent: None }
 }
 
 struct World {

@@ -158,6 +158,14 @@ impl World {
         self.start(shell, &self.data(), flags)
     }
 
+    /// A server that is started with this file open as descriptor 9.
+    pub fn serve_with_open_file(&self, file: &Path) -> Server {
+        let mut shell = Command::new("sh");
+        let script = format!("exec \"$0\" \"$@\" 9<'{}'", file.display());
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_runtrail"), "serve"]);
+        self.start(shell, &self.data(), &[])
+    }
+
     /// What servers of [`Self::serve_logged`] have logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()

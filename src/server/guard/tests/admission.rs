@@ -13,6 +13,7 @@ async fn named(access: &Access, name: &str, role: Role) -> String {
         via: crate::model::Via::Token,
         address: None,
         through: "a test",
+        parent: None,
     };
     access.create_token(name, role, None, &by).await.unwrap().token
 }
@@ -125,6 +126,7 @@ async fn revoked_token_ends_its_sessions_and_streams() {
         via: crate::model::Via::Token,
         address: None,
         through: "a test",
+        parent: None,
     };
     access.revoke_token("ci", &by).await.unwrap();
     assert!(stream.is_cancelled());
