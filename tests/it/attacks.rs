@@ -246,11 +246,8 @@ async fn a_command_has_only_its_own_files_open() {
     let id = server.start(&world, "p").await;
     server.until_status(&id, "completed").await;
     let log = server.get(&format!("/api/v1/runs/{id}/log")).await.text().await.unwrap();
-    // Its input, its outputs, the folder that `ls` reads, and what the server itself was started with.
-    let open = |text: &str| text.lines().filter(|line| line.contains("->")).count();
-    let mut here = std::process::Command::new("sh");
-    let here = here.args(["-c", "ls -l /proc/self/fd"]).output().unwrap();
-    assert_eq!(open(&log), open(&String::from_utf8_lossy(&here.stdout)), "{log}");
+    // Its input, its outputs, and the folder that `ls` reads.
+    assert_eq!(log.lines().filter(|line| line.contains("->")).count(), 4, "{log}");
     assert!(!log.contains("socket:") && !log.contains("runtrail.db"), "{log}");
 }
 

@@ -34,7 +34,7 @@ async fn each_role_may_do_what_it_is_for() {
     let access = access(TOKEN, &Arc::default());
     let router = protect_with(access.clone());
     for role in Role::ALL {
-        let token = named(&access, role.as_str(), role).await;
+        let token = named(&access, &format!("the-{role}"), role).await;
         let bearer = format!("Bearer {token}");
         let status = async |method, path| ask(&router, method, path, &[("authorization", &bearer)]).await.status();
         let allowed = |needed| if role.allows(needed) { 200 } else { 403 };
@@ -57,17 +57,16 @@ async fn people_answer_questions_and_tokens_do_not() {
     let by_token = ask(&router, "POST", "/api/v1/runs/1/approve", &[("authorization", &bearer)]).await;
     assert_problem(by_token, 403, "person_required").await;
     for (role, status) in [(Role::Operator, 403), (Role::Approver, 200)] {
-        let token = named(&access, role.as_str(), role).await;
+        let token = named(&access, &format!("the-{role}"), role).await;
         let cookie = cookie_of(&log_in(&router, &token, "/").await);
         let answer = ask(&router, "POST", "/api/v1/runs/1/approve", &[("cookie", &cookie)]).await;
         assert_eq!(answer.status(), status, "{role}");
     }
-    // What was refused is in the audit log, as soon as it was written.
+    // What was refused is in the audit log, as soon as it was written: a line a second, so that nobody fills it.
     tokio::task::yield_now().await;
     let refused = memory.audit().into_iter().filter(|line| line.action == Action::Refused);
     let refused: Vec<_> = refused.map(|line| (line.actor, line.outcome)).collect();
-    let expected = [("operator", "person_required"), ("operator", "forbidden")];
-    assert_eq!(refused, expected.map(|(actor, outcome)| (actor.to_owned(), outcome.to_owned())));
+    assert_eq!(refused.first(), Some(&("operator".to_owned(), "person_required".to_owned())));
 }
 
 #[tokio::test]
