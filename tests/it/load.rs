@@ -44,10 +44,11 @@ async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
         "while [ ! -e go ]; do sleep 0.02; done
          yes 'a line of some length, as compilers and tests print them' | head -n {lines}
          head -c 10000000 /dev/zero | tr '\\0' x; echo
+         yes '' | head -n {rows}
          head -c 3000000 /dev/urandom
-         yes '' | head -n {}; echo the end",
-        // Random bytes may move the cursor up; so many line ends leave what they wrote behind.
-        runtrail::terminal::ROWS + 1
+         yes '' | head -n {rows}; echo the end",
+        // Random bytes may move the cursor up; so many line ends keep them from what was before, and what comes from them.
+        rows = runtrail::terminal::ROWS + 1
     );
     world.pipeline("flood", &[&flood]);
     let server = world.serve();
