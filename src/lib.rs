@@ -1,18 +1,14 @@
 //! Runtrail: a dashboard for long, multi-phase runs. The journal is the only source: see ARCHITECTURE.md.
 //!
 //! This library is what server and browser share, and the browser's entry point. Its rooms, in the order a click passes
-//! them: [`ui`], [`calls`], then on the server `service`, `engine`, `journal`, `store`; [`model`] is the words of all.
+//! them: [`ui`], [`calls`], then on the server `runs`, `engine`, `journal`, `store`; [`model`] is the words of all.
 
 // The type of a whole page is deep: every element is in it.
 #![recursion_limit = "512"]
 
 #[cfg(feature = "ssr")]
 pub mod access;
-pub mod access_calls;
-pub mod activity;
 pub mod base;
-#[cfg(feature = "ssr")]
-pub mod beneath;
 pub mod browser;
 pub mod calls;
 #[cfg(feature = "ssr")]
@@ -20,38 +16,37 @@ pub mod cli;
 #[cfg(feature = "ssr")]
 pub mod codemod;
 #[cfg(feature = "ssr")]
-pub mod cron;
-#[cfg(feature = "ssr")]
-pub mod diffview;
+pub mod confined_fs;
 #[cfg(feature = "ssr")]
 pub mod engine;
+pub mod feed;
 #[cfg(feature = "ssr")]
 mod file_lock;
 #[cfg(feature = "ssr")]
 pub mod hooks;
 #[cfg(feature = "ssr")]
+pub mod http;
+#[cfg(feature = "ssr")]
 pub mod journal;
-mod keyed_client;
 pub mod model;
 #[cfg(feature = "ssr")]
-pub mod notify;
+pub mod notifications;
+#[cfg(feature = "ssr")]
+pub mod patch;
 #[cfg(feature = "ssr")]
 pub mod pipelines;
 #[cfg(feature = "ssr")]
 pub mod retention;
 #[cfg(feature = "ssr")]
-mod secret_files;
+pub mod runs;
+#[cfg(feature = "ssr")]
+pub mod schedules;
 #[cfg(feature = "ssr")]
 pub mod secrets;
-#[cfg(feature = "ssr")]
-pub mod server;
-#[cfg(feature = "ssr")]
-pub mod service;
 #[cfg(feature = "ssr")]
 pub mod store;
 #[cfg(feature = "ssr")]
 pub mod terminal;
-pub mod trigger_calls;
 pub mod ui;
 
 /// The browser's entry point: brings the page that the server rendered to life.

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use runtrail::cli::{self, CallError, LoginArgs, TokenArgs};
 use runtrail::codemod;
 use runtrail::engine::{own_process, supervisor};
-use runtrail::server::{
+use runtrail::http::{
     self,
     config::{DataArgs, ServeArgs},
     vacuum::vacuum,
@@ -92,7 +92,7 @@ fn call(command: impl Future<Output = Result<String, CallError>>) -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> ExitCode {
-    server::keep_inherited_files();
+    http::keep_inherited_files();
     let filter = tracing_subscriber::EnvFilter::try_from_env("RUNTRAIL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -108,7 +108,7 @@ fn serve(args: ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}")),
     };
-    let served = runtime.block_on(server::serve(args));
+    let served = runtime.block_on(http::serve(args));
     // What still runs after an orderly end is past its time.
     runtime.shutdown_background();
     match served {

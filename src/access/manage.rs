@@ -3,13 +3,13 @@
 use super::secret::{self, TOKEN_PREFIX};
 use super::session::holds;
 use super::{Access, CODE_MS, Purpose};
-use crate::activity::visible::plain;
+use crate::feed::visible::plain;
 use crate::journal::WriteError;
 use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
 use crate::model::audit::{Action, AuditFilter, AuditPage};
 use crate::model::identity::{OWNER, is_name};
 use crate::model::{Code, Problem, Role, Timestamp};
-use crate::service::Actor;
+use crate::runs::Actor;
 use crate::store::access::{AccessOp, AccessStore, StoredCode, StoredSession, StoredToken};
 
 /// Lines a page of the audit log holds if nothing else is asked for, and the most that may be asked for.

@@ -23,7 +23,7 @@ use crate::journal::{Journal, WriteError};
 use crate::model::audit::Action;
 use crate::model::identity::OWNER;
 use crate::model::{Problem, Role, Timestamp, Via};
-use crate::service::{Actor, refusal};
+use crate::runs::{Actor, refusal};
 use crate::store::StoreError;
 use crate::store::access::{AccessOp, AccessStore, Digest, NewAudit, StoredSession};
 pub use audit_file::{AuditFile, AuditFileError};
@@ -281,7 +281,7 @@ impl Access {
             address: session.address.clone(),
             action: Action::Login,
             run: None,
-            outcome: crate::service::DONE.to_owned(),
+            outcome: crate::runs::DONE.to_owned(),
             detail: code.map(|_| "by a login link".to_owned()),
         };
         let op = match code {

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use web_sys::AbortSignal;
 
-use crate::activity::backoff::retry_after;
 use crate::base;
+use crate::feed::backoff::retry_after;
 use crate::model::{Code, Cursor, Pin, Problem, RunId, Status};
 
 /// A poll that takes longer has failed.

@@ -2,7 +2,7 @@
 
 use crate::base;
 
-/// Where the login page keeps it (`server/guard/login.js`).
+/// Where the login page keeps it (`http/guard/login.js`).
 const NAME: &str = "runtrail-key";
 
 /// The key of the login, if there is one.

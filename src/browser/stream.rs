@@ -16,7 +16,7 @@ use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache, Reques
 
 use super::is_visible;
 use super::timer::{UNDRAWN, next_frame_or};
-use crate::activity::backoff::retry_after;
+use crate::feed::backoff::retry_after;
 use crate::model::sse::{Event, Parser, Standing};
 use crate::model::{Code, RunId};
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::connect::Connection;
 use super::{CallError, ConnectArgs};
-use crate::activity::visible::plain;
+use crate::feed::visible::plain;
 use crate::model::Role;
 use crate::model::access::{CreatedToken, TokenView};
 

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 /// How many folders of borrowed objects are looked at.
 const MOST: usize = 1000;

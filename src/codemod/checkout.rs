@@ -17,7 +17,7 @@ use super::lfs::{self, Large};
 use super::store::{Store, borrow_objects, index_info, init};
 use super::submodules;
 use super::workspace::{Tree, Workspace, named};
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 /// What the first phase leaves to the later ones.
 const CHECKOUT: &str = "checkout.json";

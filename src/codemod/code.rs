@@ -21,7 +21,7 @@ use super::files::{LARGEST, Skip};
 use super::git::{GitError, TIME_LIMIT};
 use super::store::Store;
 use super::workspace::Tree;
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 /// How much is read of what git says of an object that it cannot read, in bytes.
 const SAID: u64 = 1000;

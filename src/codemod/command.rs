@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 /// How much of a program's standard error is kept, in bytes: its end.
 const STDERR_TAIL: usize = 64 << 10;

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::code::Code;
 use super::ignored::{self, Ignored};
 use super::language::{self, Grammar};
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 /// Larger files are not looked at, in bytes: no one writes them by hand, and their patches could not be shown.
 pub const LARGEST: u64 = 5 << 20;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 use super::command::{self, Exited, Limits, Output, Stopped};
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::workspace::named;
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 /// A pointer is shorter than this, in bytes.
 const LONGEST_POINTER: u64 = 1024;

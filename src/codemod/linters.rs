@@ -20,7 +20,7 @@ use super::report::{self, count};
 use super::sarif::{self, BadSarif, Places};
 use super::trial::Trial;
 use super::workspace::named;
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 use crate::model::kinds::FixSafety;
 
 /// The longest report, in bytes. It is held in memory, and read as a whole.

@@ -68,7 +68,7 @@ use search::BadSearch;
 use trial::{Changed, Trial};
 use workspace::{Workspace, WorkspaceError};
 
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 pub use builtin::autofix_with;
 pub use builtin::pipelines;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::allowed::{Allowed, Outside};
 use super::git::{Git, GitError, text};
-use crate::beneath::{Folder, Identity};
+use crate::confined_fs::{Folder, Identity};
 
 /// Who commits where nobody has told git a name.
 const COMMITTER: (&str, &str) = ("Runtrail", "runtrail@localhost");

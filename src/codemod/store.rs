@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::git::{Call, Git, GitError, parts, run, text};
 use super::repository::Repository;
 use super::workspace::{WorkspaceError, named};
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 use serde::{Deserialize, Serialize};
 
 /// A file that has been touched and is larger than this counts as changed, in bytes.

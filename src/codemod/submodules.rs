@@ -7,7 +7,7 @@ use super::allowed::Allowed;
 use super::git::{GitError, parts, text};
 use super::repository::Repository;
 use super::store::Store;
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 /// A submodule at the commit that is recorded for it.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use super::checkout::Checkout;
 use super::code::Code;
 use super::git::parts;
 use super::workspace::{Tree, Workspace, named};
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 
 /// Files that differ from the commit: path below the folder that is searched, object.
 pub type Changed = BTreeMap<String, String>;

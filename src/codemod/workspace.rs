@@ -13,7 +13,7 @@ use super::git::GitError;
 use super::notes::Notes;
 use super::repository::{Repository, Saved};
 use super::store::Store;
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 use crate::model::Answer;
 
 /// What the first phase has set up.

@@ -9,7 +9,7 @@ use tokio::io::AsyncRead;
 
 use super::confinement::{Confined, Request};
 use super::report::{Exit, Processes, Signalled};
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 use crate::model::kinds::{Failure, Notice};
 use crate::model::{LogStream, OutputMode};
 

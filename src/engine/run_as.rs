@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use nix::unistd::{Gid, Uid, User, getgrouplist};
 
 use super::child::Ids;
-use crate::beneath::Owner;
+use crate::confined_fs::Owner;
 
 /// A user of the machine.
 #[derive(Clone, Debug)]

@@ -12,14 +12,14 @@ use super::commands::{CommandEvent, CommandSpec, Rights, Variables};
 use super::environment::SECRETS;
 use super::worker::Worker;
 use super::workspace::blocking;
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
 use crate::model::pipeline::SecretSource;
 use crate::model::secret::MIN_SECRET;
 use crate::model::{LogStream, OutputMode, ParamKind, PhaseSpec, Pipeline, Run, Secrets};
-use crate::secret_files;
 use crate::secrets::Patterns;
+use crate::secrets::files;
 
 /// The longest secret that is read, in bytes: what fits into a variable.
 const MAX_SECRET: u64 = 100_000;
@@ -115,7 +115,7 @@ impl Worker {
             }
             SecretSource::Credential(name) => {
                 let unreadable = |reason: String| BadSecret::NoCredential { name: name.clone(), reason };
-                let path = secret_files::credential(name).map_err(|error| unreadable(error.to_string()))?;
+                let path = files::credential(name).map_err(|error| unreadable(error.to_string()))?;
                 read_file(path).await.map_err(|error| unreadable(error.to_string()))?
             }
             SecretSource::Command(command) => {
@@ -214,7 +214,7 @@ impl Worker {
 
 /// A file that the operator names.
 async fn read_file(path: PathBuf) -> std::io::Result<Vec<u8>> {
-    blocking(move || secret_files::read(&path, MAX_SECRET)).await
+    blocking(move || files::read(&path, MAX_SECRET)).await
 }
 
 /// All of it, or one byte more than a secret has at most.

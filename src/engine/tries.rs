@@ -13,7 +13,7 @@ use super::report::{Exit, Processes};
 use super::shortage::Waited;
 use super::verdict::Ended;
 use super::worker::Worker;
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 use crate::journal::{Health, WriteError};
 use crate::model::kinds::Notice;
 use crate::model::limits::Limit;

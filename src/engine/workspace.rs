@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, fchown};
 use std::path::{Path, PathBuf};
 
-use crate::beneath::{Folder, Owner};
 use crate::codemod::Notes;
+use crate::confined_fs::{Folder, Owner};
 use crate::model::{Answer, RunId};
 
 /// All workspaces.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::model::hook::SecretPlace;
-use crate::secret_files;
+use crate::secrets::files;
 
 /// No secret is longer, in bytes. Keeps a wrong file from filling the memory.
 const LONGEST: u64 = 64 * 1024;
@@ -90,13 +90,13 @@ impl Secret {
                 let shown = path.display().to_string();
                 let unreadable =
                     |error: std::io::Error| BadSecret::Unreadable { file: shown.clone(), reason: error.to_string() };
-                let bytes = secret_files::read(path, LONGEST).map_err(unreadable)?;
+                let bytes = files::read(path, LONGEST).map_err(unreadable)?;
                 Self::of(std::str::from_utf8(&bytes).unwrap_or_default(), &shown)
             }
             SecretPlace::Credential(name) => {
                 let missing = |reason: String| BadSecret::NoCredential { name: name.clone(), reason };
-                let path = secret_files::credential(name).map_err(|error| missing(error.to_string()))?;
-                let bytes = secret_files::read(&path, LONGEST).map_err(|error| missing(error.to_string()))?;
+                let path = files::credential(name).map_err(|error| missing(error.to_string()))?;
+                let bytes = files::read(&path, LONGEST).map_err(|error| missing(error.to_string()))?;
                 Self::of(std::str::from_utf8(&bytes).unwrap_or_default(), &shown(place))
             }
         }

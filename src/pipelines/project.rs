@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::beneath::Folder;
+use crate::confined_fs::Folder;
 use crate::model::{Given, ParamError, ParamKind, ParamValue, Params, Pipeline};
 
 /// The folders that runs may work in. Cheap to clone.

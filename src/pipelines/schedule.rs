@@ -6,8 +6,8 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::file::{Refusal, refuse};
-use crate::cron::{BadRule, Rule};
 use crate::model::{Given, Missed, Overlap, ParamKind, Pipeline, Schedule};
+use crate::schedules::{BadRule, Rule};
 
 /// The longest name of a schedule, in characters.
 const LONGEST_NAME: usize = 100;

@@ -13,7 +13,7 @@ use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
 use super::phase::OWN;
 use crate::model::PhaseSpec;
 use crate::model::pipeline::{PipelineSecret, SecretSource};
-use crate::secret_files::is_credential;
+use crate::secrets::files::is_credential;
 
 /// The table as it is written.
 pub(super) type RawSecrets = BTreeMap<Spanned<String>, Spanned<RawSource>>;

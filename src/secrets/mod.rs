@@ -2,6 +2,7 @@
 //!
 //! [`Patterns`] knows every spelling of the secrets of a run; a [`Masker`] replaces them in a stream of bytes. Pure.
 
+pub(crate) mod files;
 mod masker;
 mod patterns;
 

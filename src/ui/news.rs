@@ -4,7 +4,7 @@
 
 use leptos::prelude::*;
 
-use crate::activity::news::with_count;
+use crate::feed::news::with_count;
 
 /// The number before the title.
 #[derive(Clone, Copy)]
@@ -37,8 +37,8 @@ mod tab {
 
     use leptos::prelude::*;
 
-    use crate::activity::news::{Unseen, Watched};
     use crate::browser::{PageEvent, PageEvents, is_visible};
+    use crate::feed::news::{Unseen, Watched};
     use crate::model::Run;
     use crate::ui::connect::Hub;
 

@@ -5,9 +5,9 @@ use leptos::task::spawn_local;
 
 use super::slot::Slot;
 use crate::browser::{PageEvent, PageEvents, Timer, is_visible};
+use crate::calls::triggers::read_trigger_news;
 use crate::model::Problem;
 use crate::model::trigger::TriggerNews;
-use crate::trigger_calls::read_trigger_news;
 
 /// How often it is looked at again, in milliseconds.
 const AGAIN_MS: u64 = 30_000;

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on plain sockets: what becomes of a connection whose answer is an event stream (`server/connections/`).
+//! HTTP/1.1 on plain sockets: what becomes of a connection whose answer is an event stream (`http/connections/`).
 
 use runtrail::model::sse::Parser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -14,7 +14,7 @@ use runtrail::model::{
     Code, DatabaseSize, End, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp, Transition,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::service::Service;
+use runtrail::runs::Service;
 use runtrail::store::{
     Assignment, AttemptStore, Change, Delivery, Durability, Findings, Guard, JournalStore, Kept, Lease, Op,
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,

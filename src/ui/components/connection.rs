@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use crate::activity::Link;
-use crate::activity::tabs::Role;
+use crate::feed::Link;
+use crate::feed::tabs::Role;
 
 /// The word for people.
 const fn word(link: Link) -> &'static str {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::visible::visible;
-use crate::activity::visible::plain;
+use crate::feed::visible::plain;
 use crate::model::Params;
 use crate::model::param::PROJECT;
 

@@ -4,8 +4,8 @@ use leptos::prelude::*;
 
 use super::icon::Icon;
 use super::time::Moment;
-use crate::activity::visible::plain;
 use crate::base;
+use crate::feed::visible::plain;
 use crate::model::trigger::{Pause, Paused};
 use crate::ui::format;
 use crate::ui::triggers::Triggers;

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::activity::FrameLink;
 use super::icon::Icon;
 use super::time::Elapsed;
-use crate::activity::RunState;
+use crate::feed::RunState;
 use crate::model::kinds::Progress;
 use crate::model::{Phase, PhaseState, Timestamp, plan};
 use crate::ui::format;

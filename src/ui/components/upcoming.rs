@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::activity::visible::plain;
+use crate::feed::visible::plain;
 use crate::model::{Timestamp, Upcoming};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;

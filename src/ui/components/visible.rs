@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use leptos::either::Either;
 use leptos::prelude::*;
 
-use crate::activity::visible::{Piece, is_directional, name, pieces, symbol};
+use crate::feed::visible::{Piece, is_directional, name, pieces, symbol};
 
 /// A text, its invisible characters as marks that name them.
 pub fn visible(text: &str) -> impl IntoView + use<> {

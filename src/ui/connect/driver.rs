@@ -6,8 +6,8 @@ use std::rc::{Rc, Weak};
 use leptos::prelude::*;
 
 use super::Line;
-use crate::activity::{Action, Connection, Event, Link, Settings};
 use crate::browser::{PageEvent, PageEvents, Timer, is_visible, random, root_data, steady};
+use crate::feed::{Action, Connection, Event, Link, Settings};
 
 /// See the module's comment. Closes everything when it is dropped.
 pub struct Driver {

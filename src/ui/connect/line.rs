@@ -6,7 +6,7 @@ use std::rc::Rc;
 use leptos::prelude::*;
 
 use super::Hub;
-use crate::activity::tabs::Role;
+use crate::feed::tabs::Role;
 use crate::model::{RunId, Status};
 
 /// What a line carries.

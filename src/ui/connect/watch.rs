@@ -7,9 +7,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::{Driver, Line, Said, Topic};
-use crate::activity::tabs::Role;
-use crate::activity::{Action, Event, Link};
 use crate::browser::Timer;
+use crate::feed::tabs::Role;
+use crate::feed::{Action, Event, Link};
 use crate::model::Problem;
 
 /// How long a change waits for others like it before the server is asked, in milliseconds.

@@ -11,9 +11,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::{Follow, rows};
-use crate::activity::rows::LoadState;
-use crate::activity::{Action, Applied, Event};
 use crate::browser::{NoAnswer, PageEvent, Timer, UNDRAWN, fetch_frames, is_visible, steady};
+use crate::feed::rows::LoadState;
+use crate::feed::{Action, Applied, Event};
 use crate::model::{Cursor, Frame, Pin, RunId};
 use crate::ui::connect::{Driver, Line, Said, Topic};
 use crate::ui::news;

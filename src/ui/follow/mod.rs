@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 
-use crate::activity::rows::LoadState;
-use crate::activity::tabs::Role;
-use crate::activity::{Connection, Journal, Link, Numbers, RunState, Settings};
+use crate::feed::rows::LoadState;
+use crate::feed::tabs::Role;
+use crate::feed::{Connection, Journal, Link, Numbers, RunState, Settings};
 use crate::model::attempt::Attempt;
 use crate::model::{Frame, Pin, RunView};
 
@@ -111,9 +111,9 @@ impl Follow {
     }
 
     /// The windows in which rows have or lost their height since this was asked last: see
-    /// [`Windows::take_changed_rows`](crate::activity::rows::Windows::take_changed_rows).
+    /// [`Windows::take_changed_rows`](crate::feed::rows::Windows::take_changed_rows).
     pub fn take_changed_rows(&self) -> Vec<(u64, Vec<bool>)> {
-        self.journal.try_update_value(crate::activity::Journal::take_changed_rows).unwrap_or_default()
+        self.journal.try_update_value(crate::feed::Journal::take_changed_rows).unwrap_or_default()
     }
 
     /// The frame that shows in this row, if it is loaded, and whether that is all of it: large texts are cut to what a row shows.
@@ -186,7 +186,7 @@ impl Follow {
         self.gone.try_set(true);
         #[cfg(feature = "hydrate")]
         if let Some(engine) = self.engine.try_get_value().flatten() {
-            engine.feed(crate::activity::Event::Gone);
+            engine.feed(crate::feed::Event::Gone);
         }
     }
 
@@ -194,7 +194,7 @@ impl Follow {
     pub fn heard(&self, active: bool) {
         #[cfg(feature = "hydrate")]
         if let Some(engine) = self.engine.try_get_value().flatten() {
-            engine.feed(crate::activity::Event::Active(active));
+            engine.feed(crate::feed::Event::Active(active));
         }
         #[cfg(not(feature = "hydrate"))]
         let _ = active;

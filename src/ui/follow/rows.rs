@@ -1,4 +1,4 @@
-//! Loads the rows that the reader looks at. What to ask for is decided in `activity/rows/loads.rs`.
+//! Loads the rows that the reader looks at. What to ask for is decided in `feed/rows/loads.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -9,9 +9,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::engine::Engine;
-use crate::activity::Journal;
-use crate::activity::rows::{Loads, NEAR_ROWS};
 use crate::browser::{NoAnswer, Timer, fetch_frames, pause, steady};
+use crate::feed::Journal;
+use crate::feed::rows::{Loads, NEAR_ROWS};
 use crate::model::{Cursor, Frame};
 
 /// How long frames are read at a stretch, in milliseconds.

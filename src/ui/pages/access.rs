@@ -6,9 +6,9 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_meta::Title;
 
-use crate::access_calls::{CreateToken, EndSession, RevokeToken, read_access};
-use crate::activity::visible::plain;
 use crate::base;
+use crate::calls::access::{CreateToken, EndSession, RevokeToken, read_access};
+use crate::feed::visible::plain;
 use crate::model::Role;
 use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
 use crate::ui::components::again::Unanswered;

@@ -5,9 +5,9 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
 
-use crate::access_calls::read_audit;
-use crate::activity::visible::plain;
 use crate::base;
+use crate::calls::access::read_audit;
+use crate::feed::visible::plain;
 use crate::model::audit::{Action, AuditEntry, AuditFilter, AuditPage};
 use crate::ui::components::again::Unanswered;
 use crate::ui::components::time::Moment;

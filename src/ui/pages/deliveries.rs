@@ -7,8 +7,8 @@ use leptos_router::params::ParamsMap;
 
 use crate::base;
 use crate::browser::{Timer, is_visible};
+use crate::calls::triggers::list_deliveries;
 use crate::model::trigger::{DeliveryFilter, DeliveryPage, DeliveryResult, HookDelivery};
-use crate::trigger_calls::list_deliveries;
 use crate::ui::components::again::Unanswered;
 use crate::ui::components::code::Words;
 use crate::ui::components::icon::Icon;

@@ -5,9 +5,9 @@ use leptos::task::spawn_local;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
-use crate::activity::{Connection, Settings};
 use crate::browser::{PageEvent, PageEvents};
 use crate::calls::{list_runs, read_offer};
+use crate::feed::{Connection, Settings};
 use crate::model::{Offer, PipelineFault, Role, Timestamp, Upcoming};
 use crate::ui::account::can;
 use crate::ui::clock::Clock;

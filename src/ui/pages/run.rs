@@ -6,9 +6,9 @@ use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::not_found::Unread;
-use crate::activity::visible::plain;
 use crate::base;
 use crate::calls::{RerunEdited, read_offer, view_attempt, view_run};
+use crate::feed::visible::plain;
 use crate::model::attempt::AttemptView;
 use crate::model::{Offer, Problem, Role, RunOrigin, RunView, Status, plan};
 use crate::ui::account::can;

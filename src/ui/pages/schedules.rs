@@ -5,9 +5,9 @@ use leptos::task::spawn_local;
 use leptos_meta::Title;
 
 use crate::browser::{PageEvent, PageEvents, Timer, is_visible};
+use crate::calls::triggers::read_schedules;
 use crate::model::Role;
 use crate::model::trigger::{ScheduleList, ScheduleView};
-use crate::trigger_calls::read_schedules;
 use crate::ui::account::can;
 use crate::ui::components::again::Unanswered;
 use crate::ui::components::notice::ProblemNotice;

@@ -28,7 +28,7 @@ use runtrail::model::{
     Gate, Given, Param, ParamKind, PhaseSpec, Pipeline, Problem, Role, Run, RunId, Status, Timestamp, Via,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::service::{Actor, Asked, Begin, Kill, Reply, Service};
+use runtrail::runs::{Actor, Asked, Begin, Kill, Reply, Service};
 use runtrail::store::{Change, Op, Outcome, Store};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;

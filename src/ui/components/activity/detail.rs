@@ -6,8 +6,8 @@ use leptos::prelude::*;
 
 use super::row::{place, styled};
 use super::scroll::Scroll;
-use crate::activity::ansi;
-use crate::activity::visible::directions;
+use crate::feed::ansi;
+use crate::feed::visible::directions;
 use crate::model::kinds::{DeliveryState, FixSafety, Notification, Outcome};
 use crate::model::{Body, Frame};
 use crate::ui::clock::Clock;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use leptos::either::{Either, EitherOf3};
 use leptos::prelude::*;
 
-use crate::activity::ansi;
-use crate::activity::visible::plain;
+use crate::feed::ansi;
+use crate::feed::visible::plain;
 use crate::model::kinds::{
     ApprovalState, DeliveryState, Finding, Notification, Patch, PhaseChange, Progress, StatusChange,
 };

@@ -1,10 +1,10 @@
-//! Which rows are drawn and where: the list's hands on the page. The arithmetic is in `activity/rows/viewport.rs`.
+//! Which rows are drawn and where: the list's hands on the page. The arithmetic is in `feed/rows/viewport.rs`.
 
 use leptos::html;
 use leptos::prelude::*;
 
-use crate::activity::rows::{Metrics, Place, Viewport};
 use crate::browser::{self, Resized};
+use crate::feed::rows::{Metrics, Place, Viewport};
 use crate::ui::follow::{Follow, Row};
 use crate::ui::slot::Slot;
 

@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use crate::activity::ansi;
 use crate::base;
+use crate::feed::ansi;
 use crate::model::attempt::{Attempt, AttemptPhase};
 use crate::model::compare::{Comparison, Difference, LogComparison, LogLine, ParamDifference, PhasePair};
 use crate::model::{LogStream, ParamValue, PhaseState, RunId, plan};

@@ -13,9 +13,9 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 
 use super::ShownAttempt;
-use crate::activity::RunState;
 use crate::base;
 use crate::calls::{RerunEdited, read_offer};
+use crate::feed::RunState;
 use crate::model::{Offer, Param, ParamError, Params, Pipeline, RunId};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{NOT_KNOWN, ProblemNotice, of_action};

@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::activity::RunState;
 use crate::calls::view_attempt;
+use crate::feed::RunState;
 use crate::model::Problem;
 use crate::model::attempt::AttemptView;
 use crate::ui::follow::Follow;

@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 
 use super::ShownAttempt;
-use crate::activity::RunState;
 use crate::base;
+use crate::feed::RunState;
 use crate::model::attempt::AttemptMark;
 use crate::model::{RunId, Status};
 use crate::ui::components::icon::Icon;

@@ -6,9 +6,9 @@ use crate::model::RunId;
 use crate::model::queue::{Queue, Waiting};
 #[cfg(feature = "hydrate")]
 use crate::{
-    activity::tabs::Role,
-    activity::{Connection, Settings},
     calls::read_queue,
+    feed::tabs::Role,
+    feed::{Connection, Settings},
     model::{Problem, Run, Status},
     ui::connect::{ListView, ListWatch},
 };

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::activity::visible::plain;
+use crate::feed::visible::plain;
 use crate::model::view::{Change, Hunk, Line, PatchView, Piece, Token, side_by_side};
 use crate::ui::components::visible::visible;
 

@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 
 use super::Tab;
-use crate::activity::visible::plain;
 use crate::browser::Timer;
 use crate::calls::read_findings;
+use crate::feed::visible::plain;
 use crate::model::RunId;
 use crate::model::kinds::FixSafety;
 use crate::model::review::{FindingFilter, FindingPage, Found};

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use leptos::prelude::*;
 
-use crate::activity::RunState;
 use crate::browser::{remember, remembered};
+use crate::feed::RunState;
 
 /// The seqs of the patches that are left out.
 #[derive(Clone, Copy)]

@@ -9,8 +9,8 @@ mod tab;
 
 use leptos::prelude::*;
 
-use crate::activity::RunState;
 use crate::browser::Timer;
+use crate::feed::RunState;
 use crate::model::RunId;
 use crate::model::review::{FindingFilter, Tally};
 use crate::ui::slot::Slot;

@@ -7,10 +7,10 @@ use leptos::task::spawn_local;
 use leptos_router::hooks::use_query_map;
 
 use super::{LeftOut, diff};
-use crate::activity::RunState;
-use crate::activity::visible::{directions, plain};
 use crate::browser::{Timer, show_element};
 use crate::calls::{read_patch, read_patches};
+use crate::feed::RunState;
+use crate::feed::visible::{directions, plain};
 use crate::model::kinds::FixSafety;
 use crate::model::review::{PatchEntry, ShownPatch};
 use crate::model::{Problem, RunId};

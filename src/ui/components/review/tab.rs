@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use crate::activity::RunState;
 use crate::base;
+use crate::feed::RunState;
 use crate::model::RunId;
 use crate::ui::format;
 

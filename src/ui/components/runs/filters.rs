@@ -7,9 +7,9 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 use leptos_router::params::ParamsMap;
 
-use crate::activity::visible::plain;
 use crate::base;
 use crate::browser::Timer;
+use crate::feed::visible::plain;
 use crate::model::{Offer, RunFilter, Status};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::status;

@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::activity::Link;
-use crate::activity::tabs::Role;
 use crate::calls::list_runs;
+use crate::feed::Link;
+use crate::feed::tabs::Role;
 use crate::model::{Problem, Run, RunFilter, RunPage};
 
 /// The runs that are shown, each a signal of its own: what does not change is not drawn anew.

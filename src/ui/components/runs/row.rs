@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use crate::activity::visible::plain;
 use crate::base;
+use crate::feed::visible::plain;
 use crate::model::{Offer, Phase, PhaseState, Run, Status, plan};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::params;

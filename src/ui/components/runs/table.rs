@@ -6,8 +6,8 @@ use leptos::web_sys::HtmlElement;
 
 use super::live::LiveRuns;
 use super::row::RunRow;
-use crate::activity::Link;
 use crate::base;
+use crate::feed::Link;
 use crate::model::{Code, Offer, RunFilter, RunPage};
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::notice::{ProblemNotice, of_action};

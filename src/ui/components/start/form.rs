@@ -9,11 +9,11 @@ use leptos::server_fn::ServerFn;
 use leptos::web_sys::FormData;
 
 use super::field::{ParamField, field_name};
-use crate::activity::Link;
-use crate::activity::visible::plain;
 use crate::base;
 use crate::browser;
 use crate::calls::{ShowFields, StartRun};
+use crate::feed::Link;
+use crate::feed::visible::plain;
 use crate::model::{Code, Offer, Param, ParamKind, Pipeline, Problem};
 use crate::ui::components::code::Words;
 use crate::ui::components::icon::Icon;

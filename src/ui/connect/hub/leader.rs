@@ -7,9 +7,9 @@ use leptos::task::spawn_local;
 use super::super::driver::settings;
 use super::super::line::Said;
 use super::{Hub, TAB};
-use crate::activity::tabs::{GATHER, Health, Message, Open, Plan, Role};
 use crate::base;
 use crate::browser::{Stream, StreamSaid, held_locks, is_visible, random, reload, steady};
+use crate::feed::tabs::{GATHER, Health, Message, Open, Plan, Role};
 use crate::model::{Code, RunId};
 
 /// How many bytes of frames are told to other tabs at once, and per second. What is more they fetch, as fast as they can take

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::super::line::{Said, State, Topic};
 use super::Hub;
-use crate::activity::tabs::Open;
+use crate::feed::tabs::Open;
 use crate::model::RunId;
 
 impl Hub {

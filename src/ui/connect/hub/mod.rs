@@ -16,11 +16,11 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::line::{State, Topic};
-use crate::activity::news::Told as ToldNews;
-use crate::activity::tabs::{Act, Election, Following, Happening, Message, Role, Upstream, Want, Wants};
 use crate::browser::{
     Channel, Lock, LockNews, PageEvent, PageEvents, Stream, Timer, has_locks, is_visible, key, steady,
 };
+use crate::feed::news::Told as ToldNews;
+use crate::feed::tabs::{Act, Election, Following, Happening, Message, Role, Upstream, Want, Wants};
 use leader::BURST;
 
 /// The lock that the leader holds.

@@ -4,10 +4,10 @@
 use leptos::task::spawn_local;
 
 use super::Hub;
-use crate::activity::news::News;
-use crate::activity::tabs::Message;
 use crate::base;
 use crate::browser::{Lock, Permission, held_locks, is_visible, permission, show_notification, wants_notifications};
+use crate::feed::news::News;
+use crate::feed::tabs::Message;
 
 /// With a tab's id: the lock that a tab holds while somebody may look at it.
 const SEEN: &str = "runtrail-seen-";

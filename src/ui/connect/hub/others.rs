@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::line::{Said, State, Topic};
 use super::Hub;
-use crate::activity::tabs::{Happening, Message, Told, Word};
+use crate::feed::tabs::{Happening, Message, Told, Word};
 
 impl Hub {
     pub(super) fn post(&self, message: Message) {

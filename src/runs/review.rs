@@ -1,0 +1,87 @@
+//! What a person looks through: findings and patches. Changes nothing.
+
+use std::collections::HashMap;
+
+use super::{Service, bounded};
+use crate::model::kinds::Patch;
+use crate::model::review::{FindingFilter, FindingPage, Found, PatchEntry, ShownPatch};
+use crate::model::{Code, Problem};
+use crate::patch;
+use crate::store::{Findings, PatchRow};
+
+/// How many findings may be asked for: if nothing is said, and at most.
+const FINDINGS: (u32, u32) = (200, 5000);
+
+/// About how many bytes of diffs come with the list of patches.
+const SHOWN: usize = 96 * 1024;
+
+impl Service {
+    /// Findings of an attempt.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`], [`Code::BadRequest`] for a limit out of bounds; the database's own.
+    pub async fn findings(
+        &self,
+        id: &str,
+        attempt: u32,
+        filter: &FindingFilter,
+        limit: u32,
+    ) -> Result<FindingPage, Problem> {
+        let limit = bounded(Some(limit), FINDINGS)?;
+        let (run, _) = self.find(id).await?;
+        let Findings { found, total, rules, severities } = self.store.findings(run, attempt, filter, limit).await?;
+        let patches = self.store.patches(run, attempt).await?;
+        let patches: HashMap<&str, u64> = patches.iter().map(|patch| (patch.path.as_str(), patch.seq)).collect();
+        let found = found.into_iter().map(|(seq, finding)| {
+            let patch = patches.get(finding.path.as_str()).copied();
+            Found { seq, finding, patch }
+        });
+        Ok(FindingPage { findings: found.collect(), total, rules, severities })
+    }
+
+    /// The patches of an attempt; the first ones in full.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`]; the database's own.
+    pub async fn patches(&self, id: &str, attempt: u32) -> Result<Vec<PatchEntry>, Problem> {
+        let (run, _) = self.find(id).await?;
+        let mut entries = Vec::new();
+        let mut size = 0;
+        for PatchRow { seq, path, added, removed, fix } in self.store.patches(run, attempt).await? {
+            let mut shown = None;
+            if size < SHOWN
+                && let Some(patch) = self.store.patch(run, seq).await?
+            {
+                size += patch.diff.len();
+                if size < SHOWN {
+                    shown = Some(show(patch).await?);
+                }
+            }
+            entries.push(PatchEntry { seq, path, added, removed, fix, shown });
+        }
+        Ok(entries)
+    }
+
+    /// One patch.
+    ///
+    /// # Errors
+    /// [`Code::RunNotFound`], [`Code::NotFound`] if that frame is no patch; the database's own.
+    pub async fn patch(&self, id: &str, seq: u64) -> Result<ShownPatch, Problem> {
+        let (run, _) = self.find(id).await?;
+        let none = || Problem::new(Code::NotFound, format!("The run has no patch #{seq}."));
+        show(self.store.patch(run, seq).await?.ok_or_else(none)?).await
+    }
+}
+
+/// A patch for people. An agent may report what is no diff; then it is shown as it is.
+async fn show(patch: Patch) -> Result<ShownPatch, Problem> {
+    // A large one takes a core for a moment, which streams are not to wait for.
+    let shown = tokio::task::spawn_blocking(move || {
+        let Patch { path, diff, added, removed, .. } = patch;
+        match patch::view(&path, &diff, added, removed) {
+            Ok(view) => ShownPatch::View(view),
+            Err(_) => ShownPatch::Text(diff),
+        }
+    });
+    shown.await.map_err(|error| Problem::new(Code::Internal, error.to_string()))
+}
