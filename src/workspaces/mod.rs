@@ -1,6 +1,8 @@
 //! The folders that each attempt has while it is carried out, under the server's data: a workspace, in which commands may leave
 //! anything, and one beside it with the notes of the built-in phases ([`Notes`]). The server reads nothing of either.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -39,7 +41,7 @@ impl Workspaces {
     }
 
     /// Gives a folder to whom commands run as.
-    pub(super) fn give(&self, folder: &Folder) -> io::Result<()> {
+    pub(crate) fn give(&self, folder: &Folder) -> io::Result<()> {
         self.owner.map_or(Ok(()), |owner| folder.give_to(owner))
     }
 
@@ -144,7 +146,7 @@ impl Workspaces {
 }
 
 /// The name of an attempt's folders.
-pub(super) fn name_of(run: &RunId, attempt: u32) -> OsString {
+pub(crate) fn name_of(run: &RunId, attempt: u32) -> OsString {
     format!("{run}-{attempt}").into()
 }
 
