@@ -47,7 +47,7 @@ use crate::engine::{Engine, EngineOptions, Processes, own_process};
 use crate::file_lock;
 use crate::journal::{GroupCommit, Journal};
 use crate::model::{BasePath, BasePathError};
-use crate::notifications::{Counts, NotifyTask};
+use crate::notifications::{NotificationCounts, NotificationTask};
 use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
 use crate::runs::{ScheduleTask, Service};
@@ -159,7 +159,7 @@ pub struct App {
     /// What calls of hooks share.
     pub hooks: Arc<hooks::Door>,
     /// What became of notifications.
-    pub deliveries: Arc<Counts>,
+    pub deliveries: Arc<NotificationCounts>,
     /// The connections there are.
     pub connections: Arc<connections::Register>,
     /// Who may use the server; everybody if `None`.
@@ -233,7 +233,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
     let notify_task =
-        NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), args.egress(), stop.clone())?;
+        NotificationTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), args.egress(), stop.clone())?;
     let deliveries = notify_task.counts();
     tokio::spawn(writer.run());
     tokio::spawn(health::watch(Arc::clone(&store), journal.clone(), stop.clone()));
