@@ -8,6 +8,8 @@
 
 #[cfg(feature = "ssr")]
 pub mod access;
+#[cfg(feature = "ssr")]
+pub mod approvals;
 pub mod base;
 pub mod browser;
 pub mod calls;
@@ -22,6 +24,8 @@ pub mod engine;
 pub mod feed;
 #[cfg(feature = "ssr")]
 mod file_lock;
+#[cfg(feature = "ssr")]
+pub mod forms;
 #[cfg(feature = "ssr")]
 pub mod hooks;
 #[cfg(feature = "ssr")]

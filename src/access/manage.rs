@@ -98,7 +98,7 @@ impl Access {
             expires_at: lasts_ms.map(|lasts| Timestamp(now.0.saturating_add(lasts))),
             used_at: None,
         };
-        let note = by.note(Action::TokenCreate, None, Some(format!("{name} ({role})")));
+        let note = by.audit_entry(Action::TokenCreate, None, Some(format!("{name} ({role})")));
         match self.writer.access(AccessOp::AddToken(token.clone()), Some(note)).await {
             Err(WriteError::Refused) => {
                 let detail = format!("There is a token `{name}`. Choose another name, or revoke that one first.");
@@ -118,7 +118,7 @@ impl Access {
         let found =
             tokens.iter().find(|known| known.id == token).or_else(|| tokens.iter().find(|known| known.name == token));
         let StoredToken { id, name, .. } = found.cloned().ok_or_else(none)?;
-        let note = by.note(Action::TokenRevoke, None, Some(name));
+        let note = by.audit_entry(Action::TokenRevoke, None, Some(name));
         match self.writer.access(AccessOp::RevokeToken(id.clone()), Some(note)).await {
             Err(WriteError::Refused) => return Err(none()),
             done => done?,
@@ -136,7 +136,7 @@ impl Access {
         let none = || Problem::new(Code::AccessNotFound, format!("There is no session `{id}` of yours."));
         let sessions = self.store.sessions(Timestamp::now()).await?;
         let session = sessions.into_iter().find(|session| session.id == id && may_end(by, session)).ok_or_else(none)?;
-        let note = by.note(Action::SessionEnd, None, Some(session.name));
+        let note = by.audit_entry(Action::SessionEnd, None, Some(session.name));
         match self.writer.access(AccessOp::EndSession(id.to_owned()), Some(note)).await {
             Err(WriteError::Refused) => return Err(none()),
             done => done?,
@@ -159,7 +159,7 @@ impl Access {
             parent: by.and_then(|by| by.parent.clone()).unwrap_or_else(|| self.owner.name.clone()),
             expires_at,
         };
-        let note = by.map(|by| by.note(Action::LoginLink, None, None));
+        let note = by.map(|by| by.audit_entry(Action::LoginLink, None, None));
         self.writer.access(AccessOp::AddCode(stored), note).await?;
         Ok((code, expires_at))
     }

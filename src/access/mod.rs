@@ -23,7 +23,7 @@ use crate::journal::{Journal, WriteError};
 use crate::model::audit::Action;
 use crate::model::identity::OWNER;
 use crate::model::{Problem, Role, Timestamp, Via};
-use crate::runs::{Actor, refusal};
+use crate::runs::{Actor, audit_via, refused_outcome};
 use crate::store::StoreError;
 use crate::store::access::{AccessOp, AccessStore, Digest, NewAudit, StoredSession};
 pub use audit_file::{AuditFile, AuditFileError};
@@ -277,11 +277,11 @@ impl Access {
         let note = NewAudit {
             at: now,
             actor: session.name.clone(),
-            via: Via::Session.word(),
+            via: audit_via(Via::Session),
             address: session.address.clone(),
             action: Action::Login,
             run: None,
-            outcome: crate::runs::DONE.to_owned(),
+            outcome: crate::runs::OUTCOME_DONE.to_owned(),
             detail: code.map(|_| "by a login link".to_owned()),
         };
         let op = match code {
@@ -302,7 +302,7 @@ impl Access {
     pub async fn log_out(&self, session: &Session, by: &Actor) -> Result<(), WriteError> {
         match self
             .writer
-            .access(AccessOp::EndSession(session.id.clone()), Some(by.note(Action::Logout, None, None)))
+            .access(AccessOp::EndSession(session.id.clone()), Some(by.audit_entry(Action::Logout, None, None)))
             .await
         {
             // It is over already.
@@ -319,7 +319,8 @@ impl Access {
             return;
         }
         let what: String = what.chars().take(LONGEST_WHAT).collect();
-        let note = NewAudit { outcome: refusal(problem), ..actor.note(Action::Refused, None, Some(what)) };
+        let note =
+            NewAudit { outcome: refused_outcome(problem), ..actor.audit_entry(Action::Refused, None, Some(what)) };
         self.note_later(note);
     }
 

@@ -79,7 +79,7 @@ mod server {
     use leptos::prelude::use_context;
 
     use crate::access::{self, Access};
-    use crate::calls::server::{actor, granted, require, service};
+    use crate::calls::server::{actor, backend, granted, require};
     use crate::http::lasts_ms;
     use crate::model::access::{AccessList, CreatedToken};
     use crate::model::audit::{AuditFilter, AuditPage};
@@ -116,6 +116,6 @@ mod server {
 
     pub async fn audit(filter: &AuditFilter) -> Result<AuditPage, Problem> {
         require(Role::Admin)?;
-        access::read_audit(&*service()?.store, filter).await
+        access::read_audit(&*backend()?.store, filter).await
     }
 }

@@ -57,7 +57,7 @@ const UNREACHABLE: &str = "The server does not answer. The page keeps trying.";
 /// Only failures on the way.
 #[server(prefix = "/fn", endpoint = "offer", input = GetUrl)]
 pub async fn read_offer() -> Result<Offer, Problem> {
-    server::service()?.offer()
+    crate::forms::start_options(&server::backend()?)
 }
 
 /// Runs, newest first.
@@ -70,7 +70,7 @@ pub async fn list_runs(
     #[server(default)]
     filter: RunFilter,
 ) -> Result<RunPage, Problem> {
-    server::answer(server::service()?.list(&filter).await)
+    server::answer(crate::runs::list(&server::backend()?, &filter).await)
 }
 
 /// The runs that wait for a worker, in the order in which they are taken.
@@ -79,7 +79,7 @@ pub async fn list_runs(
 /// The database is not available.
 #[server(prefix = "/fn", endpoint = "queue", input = GetUrl)]
 pub async fn read_queue() -> Result<Queue, Problem> {
-    server::answer(server::service()?.queue().await)
+    server::answer(crate::runs::queue(&server::backend()?).await)
 }
 
 /// A run and a part of its journal: what its page shows first.
@@ -94,7 +94,7 @@ pub async fn view_run(
     #[server(default)]
     at: Option<u64>,
 ) -> Result<RunView, Problem> {
-    server::answer(server::service()?.view(&id, at).await)
+    server::answer(crate::runs::view(&server::backend()?, &id, at).await)
 }
 
 /// An attempt of a run: what was asked of it and what became of it.
@@ -108,7 +108,7 @@ pub async fn view_attempt(
     /// Which attempt.
     attempt: u32,
 ) -> Result<AttemptView, Problem> {
-    server::answer(server::service()?.attempt(&id, attempt).await)
+    server::answer(crate::runs::attempt(&server::backend()?, &id, attempt).await)
 }
 
 /// Two attempts of a run side by side.
@@ -126,7 +126,7 @@ pub async fn compare_attempts(
     #[server(default)]
     b: Option<u32>,
 ) -> Result<Comparison, Problem> {
-    server::answer(server::service()?.compare(&id, a, b).await)
+    server::answer(crate::runs::compare(&server::backend()?, &id, a, b).await)
 }
 
 /// Asks for a new run, and leads to its page.
@@ -148,8 +148,8 @@ pub async fn start_run(
     boxes: String,
 ) -> Result<Run, Problem> {
     let key = Some(key).filter(|key| !key.is_empty());
-    let form = SentForm { fields: params, boxes };
-    let started = server::service()?.start_form(&pipeline, form, key.as_deref(), &server::actor()?).await;
+    let form = FormInput { fields: params, boxes };
+    let started = crate::forms::start(&server::backend()?, &pipeline, form, key.as_deref(), &server::actor()?).await;
     let (run, _) = server::answer_action(started)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)
@@ -185,9 +185,9 @@ pub async fn rerun(
     #[server(default)]
     failed: bool,
 ) -> Result<Run, Problem> {
-    let from = if failed { Begin::Failed } else { Begin::Start };
-    let asked = Asked { seen: Some(attempt), ..Asked::default() };
-    server::answer_action(server::service()?.rerun(&id, from, asked, &server::actor()?).await)
+    let from = if failed { RerunFrom::Failed } else { RerunFrom::Start };
+    let asked = RerunRequest { expected_attempt: Some(attempt), ..RerunRequest::default() };
+    server::answer_action(crate::runs::rerun(&server::backend()?, &id, from, asked, &server::actor()?).await)
 }
 
 /// Asks for a new attempt of a finished run with these parameters, and leads to it.
@@ -213,9 +213,9 @@ pub async fn rerun_edited(
     #[server(default)]
     shown: Option<u32>,
 ) -> Result<Run, Problem> {
-    let from = if failed { Begin::Failed } else { Begin::Start };
-    let form = SentForm { fields: params, boxes };
-    let again = server::service()?.rerun_form(&id, from, form, shown, attempt, &server::actor()?).await;
+    let from = if failed { RerunFrom::Failed } else { RerunFrom::Start };
+    let form = FormInput { fields: params, boxes };
+    let again = crate::forms::rerun(&server::backend()?, &id, from, form, shown, attempt, &server::actor()?).await;
     let run = server::answer_action(again)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)
@@ -232,8 +232,8 @@ pub async fn cancel(
     /// Whether what runs is killed at once, without the time to end by itself.
     kill: bool,
 ) -> Result<Run, Problem> {
-    let kill = if kill { Kill::AtOnce } else { Kill::AfterGrace };
-    server::answer_action(server::service()?.cancel(&id, &server::actor()?, kill).await)
+    let kill = if kill { CancelMode::Force } else { CancelMode::Graceful };
+    server::answer_action(crate::runs::cancel(&server::backend()?, &id, &server::actor()?, kill).await)
 }
 
 /// Has a run stay whatever the rules of retention say, or has it stay no longer.
@@ -247,7 +247,7 @@ pub async fn pin_run(
     /// Whether it stays.
     pinned: bool,
 ) -> Result<Run, Problem> {
-    server::answer_action(server::service()?.pin(&id, pinned, &server::actor()?).await)
+    server::answer_action(crate::retention::pin(&server::backend()?, &id, pinned, &server::actor()?).await)
 }
 
 /// Deletes a finished run, and leads to the list.
@@ -259,7 +259,7 @@ pub async fn delete_run(
     /// The run's id.
     id: String,
 ) -> Result<(), Problem> {
-    server::answer_action(server::service()?.delete(&id, &server::actor()?).await)?;
+    server::answer_action(crate::retention::delete(&server::backend()?, &id, &server::actor()?).await)?;
     leptos_axum::redirect("/");
     Ok(())
 }
@@ -270,7 +270,7 @@ pub async fn delete_run(
 /// The database is not available.
 #[server(prefix = "/fn", endpoint = "database", input = GetUrl)]
 pub async fn read_database() -> Result<DatabaseUse, Problem> {
-    server::service()?.database().await
+    crate::retention::database_usage(&server::backend()?).await
 }
 
 /// Whether the database takes what is written.
@@ -279,7 +279,7 @@ pub async fn read_database() -> Result<DatabaseUse, Problem> {
 /// Only failures on the way.
 #[server(prefix = "/fn", endpoint = "database_health", input = GetUrl)]
 pub async fn read_database_health() -> Result<DatabaseHealth, Problem> {
-    Ok(server::service()?.health())
+    Ok(crate::retention::database_health(&server::backend()?))
 }
 
 /// Lets a run that waits for a person go on.
@@ -299,10 +299,10 @@ pub async fn approve(
     #[server(default)]
     note: String,
 ) -> Result<Run, Problem> {
-    let service = server::service()?;
-    let exclude = server::answer_action(service.paths_of(&id, &exclude).await)?;
-    let reply = Reply { approved: true, exclude, note: Some(note) };
-    server::answer_action(service.answer(&id, Some(seq), reply, &server::actor()?).await)
+    let backend = server::backend()?;
+    let exclude = server::answer_action(crate::approvals::excluded_paths(&backend, &id, &exclude).await)?;
+    let reply = DecisionRequest { approved: true, exclude, note: Some(note) };
+    server::answer_action(crate::approvals::decide(&backend, &id, Some(seq), reply, &server::actor()?).await)
 }
 
 /// Ends a run that waits for a person.
@@ -319,8 +319,8 @@ pub async fn reject(
     #[server(default)]
     note: String,
 ) -> Result<Run, Problem> {
-    let reply = Reply { approved: false, exclude: Vec::new(), note: Some(note) };
-    server::answer_action(server::service()?.answer(&id, Some(seq), reply, &server::actor()?).await)
+    let reply = DecisionRequest { approved: false, exclude: Vec::new(), note: Some(note) };
+    server::answer_action(crate::approvals::decide(&server::backend()?, &id, Some(seq), reply, &server::actor()?).await)
 }
 
 /// Findings of an attempt.
@@ -339,7 +339,7 @@ pub async fn read_findings(
     /// How many at most.
     limit: u32,
 ) -> Result<FindingPage, Problem> {
-    server::answer(server::service()?.findings(&id, attempt, &filter, limit).await)
+    server::answer(crate::runs::findings(&server::backend()?, &id, attempt, &filter, limit).await)
 }
 
 /// The patches of an attempt.
@@ -353,7 +353,7 @@ pub async fn read_patches(
     /// Which attempt.
     attempt: u32,
 ) -> Result<Vec<PatchEntry>, Problem> {
-    server::answer(server::service()?.patches(&id, attempt).await)
+    server::answer(crate::runs::patches(&server::backend()?, &id, attempt).await)
 }
 
 /// One patch.
@@ -367,12 +367,16 @@ pub async fn read_patch(
     /// The seq of its frame.
     seq: u64,
 ) -> Result<ShownPatch, Problem> {
-    server::answer(server::service()?.patch(&id, seq).await)
+    server::answer(crate::runs::patch(&server::backend()?, &id, seq).await)
 }
 
 /// What a server function needs of the request it serves.
 #[cfg(feature = "ssr")]
-use crate::runs::{Asked, Begin, Kill, Reply, SentForm};
+use crate::approvals::DecisionRequest;
+#[cfg(feature = "ssr")]
+use crate::forms::FormInput;
+#[cfg(feature = "ssr")]
+use crate::runs::{CancelMode, RerunFrom, RerunRequest};
 
 #[cfg(feature = "ssr")]
 pub(crate) mod server {
@@ -386,11 +390,11 @@ pub(crate) mod server {
     use crate::access::Granted;
     use crate::http::guard::forbidden;
     use crate::model::{Code, Problem, Role};
-    use crate::runs::{Actor, Service};
+    use crate::runs::{Actor, Backend};
 
-    /// The service, which the router provides to every page and call.
-    pub fn service() -> Result<Service, Problem> {
-        use_context().ok_or_else(|| Problem::new(Code::Internal, "The page was rendered without its service."))
+    /// The backend, which the router provides to every page and call.
+    pub fn backend() -> Result<Backend, Problem> {
+        use_context().ok_or_else(|| Problem::new(Code::Internal, "The page was rendered without its backend."))
     }
 
     /// Who makes the request.

@@ -13,7 +13,7 @@ use crate::model::{Problem, Run};
 /// The database is not available.
 #[server(prefix = "/fn", endpoint = "trigger_news", input = GetUrl)]
 pub async fn read_trigger_news() -> Result<TriggerNews, Problem> {
-    super::server::service()?.trigger_news().await
+    crate::schedules::trigger_alerts(&super::server::backend()?).await
 }
 
 /// All schedules and what is known of them.
@@ -22,7 +22,7 @@ pub async fn read_trigger_news() -> Result<TriggerNews, Problem> {
 /// The database is not available.
 #[server(prefix = "/fn", endpoint = "schedules", input = GetUrl)]
 pub async fn read_schedules() -> Result<ScheduleList, Problem> {
-    super::server::answer(super::server::service()?.schedules().await)
+    super::server::answer(crate::schedules::list(&super::server::backend()?).await)
 }
 
 /// Deliveries of hooks, newest first.
@@ -35,7 +35,7 @@ pub async fn list_deliveries(
     #[server(default)]
     filter: DeliveryFilter,
 ) -> Result<DeliveryPage, Problem> {
-    super::server::answer(super::server::service()?.deliveries(&filter).await)
+    super::server::answer(crate::hooks::list_deliveries(&super::server::backend()?, &filter).await)
 }
 
 /// Pauses a schedule, or all of them if none is named.
@@ -54,10 +54,10 @@ pub async fn pause_schedules(
     #[server(default)]
     reason: String,
 ) -> Result<(), Problem> {
-    let (service, by) = (super::server::service()?, super::server::actor()?);
+    let (backend, by) = (super::server::backend()?, super::server::actor()?);
     let paused = match pipeline.as_str() {
-        "" => service.pause_schedules(&by, &reason).await.map(|_| ()),
-        pipeline => service.pause_schedule(pipeline, &name, &by, &reason).await.map(|_| ()),
+        "" => crate::schedules::pause_all(&backend, &by, &reason).await.map(|_| ()),
+        pipeline => crate::schedules::pause(&backend, pipeline, &name, &by, &reason).await.map(|_| ()),
     };
     super::server::answer_action(paused)
 }
@@ -75,10 +75,10 @@ pub async fn resume_schedules(
     #[server(default)]
     name: String,
 ) -> Result<(), Problem> {
-    let (service, by) = (super::server::service()?, super::server::actor()?);
+    let (backend, by) = (super::server::backend()?, super::server::actor()?);
     let resumed = match pipeline.as_str() {
-        "" => service.resume_schedules(&by).await.map(|_| ()),
-        pipeline => service.resume_schedule(pipeline, &name, &by).await.map(|_| ()),
+        "" => crate::schedules::resume_all(&backend, &by).await.map(|_| ()),
+        pipeline => crate::schedules::resume(&backend, pipeline, &name, &by).await.map(|_| ()),
     };
     super::server::answer_action(resumed)
 }
@@ -94,7 +94,8 @@ pub async fn run_schedule(
     /// The schedule's name.
     name: String,
 ) -> Result<Run, Problem> {
-    let started = super::server::service()?.run_schedule(&pipeline, &name, &super::server::actor()?).await;
+    let started =
+        crate::schedules::run_now(&super::server::backend()?, &pipeline, &name, &super::server::actor()?).await;
     let (run, _) = super::server::answer_action(started)?;
     leptos_axum::redirect(&format!("/runs/{}", run.id));
     Ok(run)

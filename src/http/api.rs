@@ -13,12 +13,13 @@ use serde::Deserialize;
 use super::App;
 use super::body::read_json;
 use crate::access::Granted;
+use crate::approvals::DecisionRequest;
 use crate::model::Given;
 use crate::model::attempt::AttemptPage;
 use crate::model::compare::Comparison;
 use crate::model::queue::Queue;
 use crate::model::{Code, DatabaseUse, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
-use crate::runs::{Actor, Asked, Begin, Kill, Reply};
+use crate::runs::{Actor, CancelMode, RerunFrom, RerunRequest};
 
 /// How many frames the log is read by at a time.
 const LOG_PAGE: u32 = 2000;
@@ -70,7 +71,7 @@ struct StartBody {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RerunBody {
-    from: Begin,
+    from: RerunFrom,
     params: Option<Given>,
     /// Secrets that are given again, whatever the parameters are.
     secrets: Given,
@@ -78,12 +79,12 @@ struct RerunBody {
 
 /// `GET /api/v1/pipelines`
 pub async fn pipelines(State(app): State<App>) -> Json<Vec<Pipeline>> {
-    Json(app.service.pipelines())
+    Json(crate::schedules::pipelines(&app.backend))
 }
 
 /// `GET /api/v1/queue`
 pub async fn queue(State(app): State<App>) -> Answer<Json<Queue>> {
-    app.service.queue().await.map(Json)
+    crate::runs::queue(&app.backend).await.map(Json)
 }
 
 /// `POST /api/v1/runs`
@@ -100,7 +101,7 @@ pub async fn start(
     };
     let nothing = || Problem::new(Code::InvalidBody, "The body is empty; give {\"pipeline\": …, \"params\": {…}}.");
     let StartBody { pipeline, params, priority } = read_json(request).await?.ok_or_else(nothing)?;
-    let (run, new) = app.service.start(&pipeline, params, priority, key, &by).await?;
+    let (run, new) = crate::runs::start(&app.backend, &pipeline, params, priority, key, &by).await?;
     let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, location, Json(run)).into_response())
@@ -115,12 +116,12 @@ pub async fn list(State(app): State<App>, query: QueryMap) -> Answer<Json<RunPag
         .map_err(|error: crate::model::status::UnknownStatus| Problem::new(Code::BadRequest, error.to_string()))?;
     let limit = read_limit(take("limit"))?;
     let filter = RunFilter { status, pipeline: take("pipeline"), q: take("q"), limit, before: take("before") };
-    app.service.list(&filter).await.map(Json)
+    crate::runs::list(&app.backend, &filter).await.map(Json)
 }
 
 /// `GET /api/v1/runs/{id}`
 pub async fn show(State(app): State<App>, RunPath(id): RunPath) -> Answer<Json<Run>> {
-    app.service.show(&id).await.map(Json)
+    crate::runs::get(&app.backend, &id).await.map(Json)
 }
 
 /// `GET /api/v1/runs/{id}/attempts`
@@ -128,14 +129,14 @@ pub async fn attempts(State(app): State<App>, RunPath(id): RunPath, query: Query
     let mut query = read_query(query)?;
     let limit = read_limit(query.remove("limit"))?;
     let before = read_attempt(query.remove("before"))?;
-    app.service.attempts(&id, before, limit).await.map(Json)
+    crate::runs::attempts(&app.backend, &id, before, limit).await.map(Json)
 }
 
 /// `GET /api/v1/runs/{id}/compare`
 pub async fn compare(State(app): State<App>, RunPath(id): RunPath, query: QueryMap) -> Answer<Json<Comparison>> {
     let mut query = read_query(query)?;
     let (a, b) = (read_attempt(query.remove("a"))?, read_attempt(query.remove("b"))?);
-    app.service.compare(&id, a, b).await.map(Json)
+    crate::runs::compare(&app.backend, &id, a, b).await.map(Json)
 }
 
 /// `POST /api/v1/runs/{id}/rerun`
@@ -146,13 +147,15 @@ pub async fn rerun(
     request: Request,
 ) -> Answer<Response> {
     let RerunBody { from, params, secrets } = read_json(request).await?.unwrap_or_default();
-    let run = app.service.rerun(&id, from, Asked { params, secrets, seen: None }, &by).await?;
+    let run =
+        crate::runs::rerun(&app.backend, &id, from, RerunRequest { params, secrets, expected_attempt: None }, &by)
+            .await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 
 /// `POST /api/v1/runs/{id}/cancel`
 pub async fn cancel(State(app): State<App>, RunPath(id): RunPath, Caller(by): Caller) -> Answer<Response> {
-    let run = app.service.cancel(&id, &by, Kill::IfAskedBefore).await?;
+    let run = crate::runs::cancel(&app.backend, &id, &by, CancelMode::ForceOnSecondRequest).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 
@@ -190,36 +193,37 @@ async fn answer(
         let detail = "Nothing is applied after a rejection, so there is nothing to `exclude`.";
         return Err(Problem::new(Code::BadRequest, detail));
     }
-    let run = app.service.answer(&id, seq, Reply { approved, exclude, note }, &by).await?;
+    let run =
+        crate::approvals::decide(&app.backend, &id, seq, DecisionRequest { approved, exclude, note }, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 
 /// `DELETE /api/v1/runs/{id}`
 pub async fn delete(State(app): State<App>, RunPath(id): RunPath, Caller(by): Caller) -> Answer<StatusCode> {
-    app.service.delete(&id, &by).await?;
+    crate::retention::delete(&app.backend, &id, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `POST /api/v1/runs/{id}/pin`
 pub async fn pin(State(app): State<App>, RunPath(id): RunPath, Caller(by): Caller) -> Answer<Json<Run>> {
-    app.service.pin(&id, true, &by).await.map(Json)
+    crate::retention::pin(&app.backend, &id, true, &by).await.map(Json)
 }
 
 /// `POST /api/v1/runs/{id}/unpin`
 pub async fn unpin(State(app): State<App>, RunPath(id): RunPath, Caller(by): Caller) -> Answer<Json<Run>> {
-    app.service.pin(&id, false, &by).await.map(Json)
+    crate::retention::pin(&app.backend, &id, false, &by).await.map(Json)
 }
 
 /// `GET /api/v1/database`
 pub async fn database(State(app): State<App>) -> Answer<Json<DatabaseUse>> {
-    app.service.database().await.map(Json)
+    crate::retention::database_usage(&app.backend).await.map(Json)
 }
 
 /// `GET /api/v1/runs/{id}/frames`
 pub async fn frames(State(app): State<App>, RunPath(id): RunPath, query: QueryMap) -> Answer<Response> {
     let mut query = read_query(query)?;
     let limit = read_limit(query.remove("limit"))?;
-    let page = app.service.frames(&id, query.get("after").map(String::as_str), limit).await?;
+    let page = crate::runs::frames(&app.backend, &id, query.get("after").map(String::as_str), limit).await?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, page.to_json()).into_response())
 }
@@ -227,7 +231,7 @@ pub async fn frames(State(app): State<App>, RunPath(id): RunPath, query: QueryMa
 /// `GET /api/v1/runs/{id}/log`: the text of all log frames up to now, page by page, so that a long one takes no memory.
 pub async fn log(State(app): State<App>, RunPath(id): RunPath) -> Answer<Response> {
     // Asked once before the answer begins, so that an unknown run is a 404.
-    let head = app.service.show(&id).await?.head;
+    let head = crate::runs::get(&app.backend, &id).await?.head;
     let pages = futures::stream::try_unfold(LogText::new(app, id, head), LogText::next);
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
@@ -258,7 +262,7 @@ impl LogText {
         if self.done {
             return Ok(None);
         }
-        let (frames, reached) = self.app.service.settled(&self.id, self.cursor, LOG_PAGE).await?;
+        let (frames, reached) = crate::runs::final_log(&self.app.backend, &self.id, self.cursor, LOG_PAGE).await?;
         let mut text = String::new();
         for frame in frames.iter().filter(|frame| frame.seq <= self.head) {
             let Log(log) = frame.to_frame().body else { continue };

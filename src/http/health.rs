@@ -34,11 +34,11 @@ pub async fn ready(State(app): State<App>) -> Response {
     if app.stop.is_cancelled() {
         return Problem::new(Code::ShuttingDown, "The server is stopping.").into_response();
     }
-    if let Some(outage) = app.service.journal.health().outage() {
+    if let Some(outage) = app.backend.journal.health().outage() {
         // Whoever watches the server takes 503 for "not now", whatever the reason.
         return Problem { status: 503, ..Problem::from(&outage) }.into_response();
     }
-    match app.service.store.ping().await {
+    match app.backend.store.ping().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => Problem { status: 503, ..Problem::from(error) }.into_response(),
     }
@@ -46,7 +46,7 @@ pub async fn ready(State(app): State<App>) -> Response {
 
 /// Whether the database takes what is written: what the page asks every few seconds.
 pub async fn database(State(app): State<App>) -> Json<DatabaseHealth> {
-    Json(app.service.health())
+    Json(crate::retention::database_health(&app.backend))
 }
 
 /// Looks every few seconds whether the database takes what is written, so that an outage is known also while no run writes; and sets
@@ -70,11 +70,11 @@ pub async fn watch(store: Arc<dyn Store>, journal: Journal, stop: CancellationTo
 /// The same text is read as OpenMetrics by who asks for that, and as Prometheus' older form by everyone else, to whom its
 /// last line is a comment.
 pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
-    let counts = match app.service.store.counts().await {
+    let counts = match app.backend.store.counts().await {
         Ok(counts) => counts,
         Err(error) => return Problem::from(error).into_response(),
     };
-    let size = match app.service.store.size().await {
+    let size = match app.backend.store.size().await {
         Ok(size) => size,
         Err(error) => return Problem::from(error).into_response(),
     };
@@ -86,7 +86,7 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     }
     registry.register("runs", "Runs by status", runs);
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let busy = count(app.service.engine.busy());
+    let busy = count(app.backend.engine.busy());
     registry.register("workers_busy", "Runs carried out by this instance now", ConstGauge::new(busy));
     registry.register("streams", "Streams open now", ConstGauge::new(app.streams.load(Ordering::Relaxed)));
     registry.register("connections", "Connections open now", ConstGauge::new(count(app.connections.count())));
@@ -95,14 +95,14 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
         turned.get_or_create(&[("outcome", outcome)]).inc_by(times);
     }
     registry.register("connections_over_limit", "Connections beyond a limit by what became of them", turned);
-    let (commits, frames) = app.service.journal.written();
+    let (commits, frames) = app.backend.journal.written();
     registry.register("journal_commits", "Transactions of the journal", ConstCounter::new(commits));
     registry.register("journal_frames", "Frames journaled", ConstCounter::new(frames));
     registry.register("database_bytes", "Bytes of the database", ConstGauge::new(size.bytes));
     registry.register("database_free_bytes", "Bytes inside it that hold nothing", ConstGauge::new(size.free_bytes));
     registry.register("database_wal_bytes", "Bytes of its write-ahead log", ConstGauge::new(size.wal_bytes));
     let kept = Family::<[(&str, &str); 1], Gauge<u64, AtomicU64>>::default();
-    for (of, count) in app.service.journal.kept().into_iter().chain([("crowds", app.crowds.count())]) {
+    for (of, count) in app.backend.journal.kept().into_iter().chain([("crowds", app.crowds.count())]) {
         kept.get_or_create(&[("of", of)]).set(u64::try_from(count).unwrap_or(u64::MAX));
     }
     registry.register("memory_entries", "What is kept in memory for readers, by kind", kept);

@@ -20,8 +20,8 @@ use super::hook_body::{BodyRoom, Held, Sender};
 use super::refusals::Refusals;
 use crate::base;
 use crate::hooks::{Delivery, KeyBy, Secret, Signature, payload};
+use crate::hooks::{HookOutcome, duplicate_message};
 use crate::model::{Code, Hook, Pipeline, Problem, Run, Timestamp};
-use crate::runs::{HookAnswer, told_again};
 use crate::store::Trust;
 
 /// What all hooks share.
@@ -70,7 +70,7 @@ pub async fn hook(
     let (parts, body) = request.into_parts();
     let headers = Arc::new(parts.headers);
     let delivery = Delivery::of(&|name| one(&headers, name));
-    let found = app.service.hook(&name);
+    let found = crate::hooks::find_hook(&app.backend, &name);
     let no_hook = found.as_ref().err().filter(|problem| problem.code == Code::HookNotFound).cloned();
     let call = Call { app: &app, client, name: &name, delivery: &delivery, no_hook };
     let (pipeline, hook, secret) = match found {
@@ -106,7 +106,7 @@ impl<'a> Call<'a> {
             Some(no_hook) => (Trust::Unknown, no_hook),
             None => (Trust::Unsigned, problem),
         };
-        self.app.hooks.refusals.note(&self.app.service, trust, self.name, self.delivery, problem);
+        self.app.hooks.refusals.note(&self.app.backend, trust, self.name, self.delivery, problem);
     }
 
     /// The body of a call whose sender knows the secret, and what it takes of the room.
@@ -189,18 +189,18 @@ impl<'a> Call<'a> {
             payload::read(one(headers, "content-type"), body)
                 .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
         };
-        match self.app.service.deliver(pipeline, hook, self.delivery, (body, key_by), payload).await? {
-            HookAnswer::Ignored(why) => {
+        match crate::hooks::deliver(&self.app.backend, pipeline, hook, self.delivery, (body, key_by), payload).await? {
+            HookOutcome::Ignored(why) => {
                 Ok((StatusCode::ACCEPTED, Json(serde_json::json!({ "ignored": why }))).into_response())
             }
-            HookAnswer::Run(run, is_new) => {
+            HookOutcome::Run(run, is_new) => {
                 let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
                 if is_new {
                     return Ok((StatusCode::CREATED, location, Json(run)).into_response());
                 }
                 let rerun = run.status.is_finished().then(|| base::path(&format!("/api/v1/runs/{}/rerun", run.id)));
                 let page = base::path(&format!("/runs/{}", run.id));
-                let again = Again { message: told_again(&run), page, rerun, run: *run };
+                let again = Again { message: duplicate_message(&run), page, rerun, run: *run };
                 Ok((StatusCode::OK, location, Json(again)).into_response())
             }
         }

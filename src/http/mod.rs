@@ -50,7 +50,8 @@ use crate::model::{BasePath, BasePathError};
 use crate::notifications::{NotificationCounts, NotificationTask};
 use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
-use crate::runs::{ScheduleTask, Service};
+use crate::runs::Backend;
+use crate::schedules::ScheduleTask;
 use crate::store::{SqliteStore, Store};
 use crate::workspaces::Workspaces;
 pub use access_api::lasts_ms;
@@ -144,8 +145,8 @@ pub enum StartError {
 /// What every request can reach.
 #[derive(Clone)]
 pub struct App {
-    /// What can be asked for.
-    pub service: Service,
+    /// What use cases work on.
+    pub backend: Backend,
     /// Cancelled when the server stops; streams end then.
     pub stop: CancellationToken,
     /// After how much silence a stream says that it lives.
@@ -211,8 +212,11 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         run_as.check_program(&program)?;
     }
     let confinement = Arc::new(confinement::prepare(&data_dir, &program, run_as));
-    let retention =
-        RetentionOptions { usual: args.usual_retention(), scratch: scratch.clone(), workspaces: workspaces.clone() };
+    let retention = RetentionOptions {
+        default_rule: args.usual_retention(),
+        scratch: scratch.clone(),
+        workspaces: workspaces.clone(),
+    };
     let options = EngineOptions {
         owner: format!("worker {}@{addr}", std::process::id()),
         workers: args.workers.get(),
@@ -232,8 +236,13 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         }),
     };
     let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
-    let notify_task =
-        NotificationTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), args.egress(), stop.clone())?;
+    let notify_task = NotificationTask::new(
+        Arc::clone(&store),
+        journal.clone(),
+        args.public_url.clone(),
+        args.egress(),
+        stop.clone(),
+    )?;
     let deliveries = notify_task.counts();
     tokio::spawn(writer.run());
     tokio::spawn(health::watch(Arc::clone(&store), journal.clone(), stop.clone()));
@@ -258,7 +267,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     }
     let register = Arc::new(connections::Register::new(args.connections()));
     let app = App {
-        service: Service {
+        backend: Backend {
             store,
             journal,
             engine,
@@ -278,8 +287,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         access: access.clone(),
         login_url: format!("{}/login", args.public_url.clone().unwrap_or_else(|| format!("http://{addr}"))).into(),
     };
-    let secrets = app.service.clone();
-    let schedules = ScheduleTask::new(app.service.clone(), stop.clone());
+    let weak_secrets = crate::hooks::warn_of_weak_secrets(app.backend.catalog.clone(), stop.clone());
+    let schedules = ScheduleTask::new(app.backend.clone(), stop.clone());
     let public = args.public_url.as_deref();
     base::set(public.map(BasePath::of_url).transpose()?.unwrap_or_default());
     let guard = guard::GuardConfig {
@@ -299,7 +308,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
 
     // Not before it is sure that this server serves.
     tokio::spawn(schedules.run());
-    tokio::spawn(secrets.watch_secrets(stop.clone()));
+    tokio::spawn(weak_secrets);
 
     // The one line a script may wait for. A closed standard output is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "Runtrail serves http://{addr}");

@@ -26,7 +26,7 @@ pub fn router(app: App, addr: SocketAddr) -> Router {
     let options = LeptosOptions::builder().output_name("runtrail").site_pkg_dir("pkg").site_addr(addr).build();
     let page = PageSettings { poll_ms: millis(app.poll_interval), heartbeat_ms: millis(app.heartbeat) };
     let context = move || {
-        provide_context(app.service.clone());
+        provide_context(app.backend.clone());
         if let Some(access) = &app.access {
             provide_context(access.clone());
         }

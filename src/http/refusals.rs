@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::hooks::Delivery;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{Problem, Timestamp};
-use crate::runs::Service;
+use crate::runs::Backend;
 use crate::store::{NewDelivery, Trust};
 
 /// The least time between two writes.
@@ -54,7 +54,7 @@ impl Refusals {
     /// Counts a call to this pipeline that was answered with this problem.
     pub fn note(
         self: &Arc<Self>,
-        service: &Service,
+        backend: &Backend,
         trust: Trust,
         pipeline: &str,
         delivery: &Delivery,
@@ -78,12 +78,12 @@ impl Refusals {
         counted.add(call);
         if !counted.is_written {
             counted.is_written = true;
-            tokio::spawn(Arc::clone(self).write(service.clone()));
+            tokio::spawn(Arc::clone(self).write(backend.clone()));
         }
     }
 
     /// Writes what is counted, until nothing is.
-    async fn write(self: Arc<Self>, service: Service) {
+    async fn write(self: Arc<Self>, backend: Backend) {
         loop {
             let calls = {
                 let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +94,7 @@ impl Refusals {
                 std::mem::take(&mut counted.calls)
             };
             for call in calls.into_values() {
-                service.note_delivery(call).await;
+                crate::hooks::record_delivery(&backend, call).await;
             }
             tokio::time::sleep(REST).await;
         }

@@ -39,23 +39,23 @@ pub async fn deliveries(State(app): State<App>, query: QueryMap) -> Answer<Json<
     });
     let (result, limit) = (result.transpose()?, read_limit(take("limit"))?);
     let filter = DeliveryFilter { pipeline: take("pipeline"), result, limit, before: take("before") };
-    app.service.deliveries(&filter).await.map(Json)
+    crate::hooks::list_deliveries(&app.backend, &filter).await.map(Json)
 }
 
 /// `GET /api/v1/schedules`
 pub async fn schedules(State(app): State<App>) -> Answer<Json<ScheduleList>> {
-    app.service.schedules().await.map(Json)
+    crate::schedules::list(&app.backend).await.map(Json)
 }
 
 /// `POST /api/v1/schedules/pause`
 pub async fn pause_all(State(app): State<App>, Caller(by): Caller, request: Request) -> Answer<Json<ScheduleList>> {
     let PauseBody { reason } = read_json(request).await?.unwrap_or_default();
-    app.service.pause_schedules(&by, &reason).await.map(Json)
+    crate::schedules::pause_all(&app.backend, &by, &reason).await.map(Json)
 }
 
 /// `POST /api/v1/schedules/resume`
 pub async fn resume_all(State(app): State<App>, Caller(by): Caller) -> Answer<Json<ScheduleList>> {
-    app.service.resume_schedules(&by).await.map(Json)
+    crate::schedules::resume_all(&app.backend, &by).await.map(Json)
 }
 
 /// `POST /api/v1/schedules/{pipeline}/{name}/pause`
@@ -67,19 +67,19 @@ pub async fn pause(
 ) -> Answer<Json<ScheduleView>> {
     let (pipeline, name) = read_path(path)?;
     let PauseBody { reason } = read_json(request).await?.unwrap_or_default();
-    app.service.pause_schedule(&pipeline, &name, &by, &reason).await.map(Json)
+    crate::schedules::pause(&app.backend, &pipeline, &name, &by, &reason).await.map(Json)
 }
 
 /// `POST /api/v1/schedules/{pipeline}/{name}/resume`
 pub async fn resume(State(app): State<App>, path: SchedulePath, Caller(by): Caller) -> Answer<Json<ScheduleView>> {
     let (pipeline, name) = read_path(path)?;
-    app.service.resume_schedule(&pipeline, &name, &by).await.map(Json)
+    crate::schedules::resume(&app.backend, &pipeline, &name, &by).await.map(Json)
 }
 
 /// `POST /api/v1/schedules/{pipeline}/{name}/run`
 pub async fn run(State(app): State<App>, path: SchedulePath, Caller(by): Caller) -> Answer<Response> {
     let (pipeline, name) = read_path(path)?;
-    let (run, is_new) = app.service.run_schedule(&pipeline, &name, &by).await?;
+    let (run, is_new) = crate::schedules::run_now(&app.backend, &pipeline, &name, &by).await?;
     let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, location, Json(run)).into_response())

@@ -14,7 +14,7 @@ use runtrail::model::{
     Code, DatabaseSize, End, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp, Transition,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::runs::Service;
+use runtrail::runs::{self, Backend};
 use runtrail::store::{
     Assignment, AttemptStore, Change, Delivery, Durability, Findings, Guard, JournalStore, Kept, Lease, Op,
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,
@@ -738,17 +738,17 @@ async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
         }),
     };
     let (engine, _idle) = Engine::new(Arc::clone(&store), journal.clone(), options, Default::default());
-    let service =
-        Service { store, journal: journal.clone(), engine, catalog, projects, max_queued: 1000, is_exposed: false };
+    let backend =
+        Backend { store, journal: journal.clone(), engine, catalog, projects, max_queued: 1000, is_exposed: false };
     let asked = tokio::spawn({
-        let (service, id) = (service.clone(), id.clone());
-        async move { service.attempt(id.as_str(), 1).await }
+        let (backend, id) = (backend.clone(), id.clone());
+        async move { runs::attempt(&backend, id.as_str(), 1).await }
     });
     until("its frames are read", async || (paused.reads.load(Ordering::Relaxed) == 1).then_some(())).await;
     journal.write(Write::new(run, Guard::There, Change::Delete { id: id.clone() })).await.unwrap();
     paused.read_on.add_permits(1);
     assert_eq!(asked.await.unwrap().unwrap_err().code, Code::RunNotFound);
-    assert_eq!(service.attempts(id.as_str(), None, None).await.unwrap_err().code, Code::RunNotFound);
+    assert_eq!(runs::attempts(&backend, id.as_str(), None, None).await.unwrap_err().code, Code::RunNotFound);
 }
 
 /// A key is kept for a day: then the same request is another one.

@@ -34,7 +34,7 @@ pub async fn many(
     let query = query.map(|Query(query)| query).unwrap_or_default();
     let Wanted { runs, list } = Wanted::read(&query)?;
     // The list first: what changes from here on is told, whatever the runs' own streams take to begin.
-    let list = list.then(|| app.service.journal.watch_list());
+    let list = list.then(|| app.backend.journal.watch_list());
     let mut standings = Vec::with_capacity(runs.len());
     let mut readers = SelectAll::new();
     let mut heads = Vec::with_capacity(runs.len());
@@ -43,7 +43,7 @@ pub async fn many(
     let turns = Arc::new(Semaphore::new(1));
     for (run, cursor) in runs {
         let (reader, Pulse { head, status, attempt, .. }) =
-            app.service.read(&run, cursor, Form::Named(run.clone())).await?;
+            crate::runs::open_reader(&app.backend, &run, cursor, Form::Named(run.clone())).await?;
         let listener = Listener::new(&app.crowds, &run, reader.by_turns(&turns), &socket);
         over &= status.is_finished() && cursor.0 == head;
         standings.push(Standing { run: run.clone(), head, status, attempt });

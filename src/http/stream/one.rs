@@ -33,7 +33,7 @@ pub async fn events(
     let last_event_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
     let cursor = Cursor::of_stream(last_event_id, query.get("after").map(String::as_str))?;
     let run = run_id(&id)?;
-    let (reader, pulse) = app.service.read(&run, cursor, Form::Plain).await?;
+    let (reader, pulse) = crate::runs::open_reader(&app.backend, &run, cursor, Form::Plain).await?;
     if pulse.status.is_finished() && cursor.0 == pulse.head {
         // Tells EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());

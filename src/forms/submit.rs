@@ -1,0 +1,58 @@
+//! What forms submit. Their fields are compared with the values that they were filled with
+//! ([`Pipeline::read_form`](crate::model::Pipeline::read_form)).
+
+use std::collections::BTreeMap;
+
+use crate::model::{Filled, Problem, Run};
+use crate::runs::{self, Actor, Backend, RerunFrom, RerunRequest, find_attempt, run_not_found};
+
+/// The fields of a submitted form.
+#[derive(Clone, Default)]
+pub struct FormInput {
+    /// The text of each field, by the parameter's name.
+    pub fields: BTreeMap<String, String>,
+    /// The names of the form's checkboxes, separated by commas: a form does not submit those that are not checked.
+    pub boxes: String,
+}
+
+/// Starts a run with the values of the start form.
+///
+/// # Errors
+/// As [`runs::start`].
+pub async fn start(
+    backend: &Backend,
+    pipeline: &str,
+    form: FormInput,
+    key: Option<&str>,
+    actor: &Actor,
+) -> Result<(Run, bool), Problem> {
+    let input = backend.pipeline(pipeline)?.read_form(form.fields, &form.boxes, Filled::Defaults);
+    runs::start(backend, pipeline, input, None, key, actor).await
+}
+
+/// Re-runs a run with the values of a form that was filled with those of the attempt `shown`, by default the last one.
+/// `expected_attempt` is the last attempt that the page knows.
+///
+/// # Errors
+/// As [`runs::rerun`]; [`Code::NotFound`](crate::model::Code::NotFound) if there is no attempt `shown`.
+pub async fn rerun(
+    backend: &Backend,
+    id: &str,
+    from: RerunFrom,
+    form: FormInput,
+    shown: Option<u32>,
+    expected_attempt: u32,
+    actor: &Actor,
+) -> Result<Run, Problem> {
+    let (key, _) = backend.find(id).await?;
+    let run = backend.store.run(key).await?.ok_or_else(|| run_not_found(id))?;
+    let shown = match shown.filter(|shown| *shown != run.attempt) {
+        Some(attempt) => find_attempt(backend, id, key, attempt).await?.params,
+        None => run.params.clone(),
+    };
+    let filled = Filled::Attempt { shown: &shown, last: &run.params };
+    let input = backend.pipeline(&run.pipeline)?.read_form(form.fields, &form.boxes, filled);
+    let request =
+        RerunRequest { params: Some(input), expected_attempt: Some(expected_attempt), ..RerunRequest::default() };
+    runs::rerun(backend, id, from, request, actor).await
+}
