@@ -243,7 +243,8 @@ pub struct RunFilter {
     pub before: Option<String>,
 }
 
-/// What a poll answers (CONTRACT.md, `GET /api/v1/runs/{id}/frames`). All but `redraws` is read in one transaction.
+/// What a poll answers (CONTRACT.md, `GET /api/v1/runs/{id}/frames`). The frames, the head and the status are read in
+/// one transaction, the pin and the redraws after them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FramePage {
     /// Frames after the cursor, in order.
