@@ -1,11 +1,11 @@
-//! Approvals: a run that waits for a person survives restarts and continues once, as decided.
+//! Runs that wait for a person: they outlive the server, and go on once, as they were answered.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{Server, World, until};
 
-/// Three phases; the second needs an approval and prints the decision.
+/// Three phases; the second waits for a person, and prints what was answered.
 const GATED: &str = r#"
 name = "gated"
 
@@ -36,7 +36,7 @@ async fn start(server: &Server) -> String {
     started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
-/// The HTTP status, and the code of a problem.
+/// The status and the code, if it is a problem.
 async fn answer(server: &Server, id: &str, word: &str, body: Value) -> (u16, String) {
     let answered = server.post(&format!("/api/v1/runs/{id}/{word}"), body).await;
     let status = answered.status().as_u16();
@@ -66,7 +66,7 @@ fn conflict(code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn approval_frees_the_worker_while_it_waits() {
+async fn a_run_waits_for_a_person_and_keeps_no_worker() {
     let world = world();
     let server = world.serve_with(&["--workers", "1"]);
     let id = start(&server).await;
@@ -74,13 +74,13 @@ async fn approval_frees_the_worker_while_it_waits() {
     assert_eq!((&run["status"], &run["phase"]), (&json!("running"), &json!("deploy")));
     assert_eq!(phases(&run), ["completed", "pending", "pending"]);
     assert_eq!(run["approval"], json!({ "seq": run["head"], "question": "Deploy to production?" }));
-    // The only worker is free, also after the lease has expired.
+    // The one worker is free, and the lease may run out as often as it likes.
     for _ in 0..2 {
         let other = server.start(&world, "plain").await;
         server.until_status(&other, "completed").await;
     }
     assert_eq!(server.run(&id).await, run);
-    // A re-run and decisions about something else are refused.
+    // Neither a re-run nor an answer to something else.
     let rerun = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
     assert_eq!(rerun.status(), StatusCode::CONFLICT);
     assert_eq!(answer(&server, &id, "approve", json!({ "seq": 1 })).await, conflict("not_waiting"));
@@ -109,7 +109,7 @@ async fn approval_frees_the_worker_while_it_waits() {
     let approved = frames.iter().find(|frame| frame["data"]["state"] == "approved").unwrap();
     assert_eq!(approved["data"]["question"], "Deploy to production?");
     assert!(approved["data"]["by"].as_str().unwrap().ends_with("through the API"), "{approved}");
-    // The workspace is as the first phase left it, and contains the decision.
+    // Its folder is as the first phase left it, and it finds the answer.
     let lines = server.lines(&id).await;
     assert_eq!(lines[..2], ["built", "made"]);
     let found: Value = serde_json::from_str(&lines[2]).unwrap();
@@ -119,7 +119,7 @@ async fn approval_frees_the_worker_while_it_waits() {
 }
 
 #[tokio::test]
-async fn approval_rejected_or_cancelled_ends_the_run() {
+async fn rejected_or_cancelled_it_ends_there() {
     let world = world();
     let server = world.serve();
     for (word, reason) in [("reject", "rejected by the operator"), ("cancel", "cancelled by the operator")] {
@@ -131,7 +131,7 @@ async fn approval_rejected_or_cancelled_ends_the_run() {
         let last = server.frames(&id).await.pop().unwrap();
         assert!(last["data"]["reason"].as_str().unwrap().starts_with(reason), "{last}");
         assert_eq!(server.lines(&id).await, ["built"]);
-        // A re-run asks again.
+        // It can be run again, and asks again.
         let again = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
         assert_eq!(again.status(), StatusCode::ACCEPTED);
         assert_eq!(server.until_asked(&id).await["attempt"], 2);
@@ -139,7 +139,7 @@ async fn approval_rejected_or_cancelled_ends_the_run() {
 }
 
 #[tokio::test]
-async fn approval_accepts_one_of_many_decisions() {
+async fn of_many_answers_one_counts() {
     let world = world();
     let server = world.serve();
     let id = start(&server).await;
@@ -160,7 +160,7 @@ async fn approval_accepts_one_of_many_decisions() {
 }
 
 #[tokio::test]
-async fn approval_survives_kills_and_restarts() {
+async fn it_waits_over_kills_and_stops_and_goes_on_from_there() {
     let world = world();
     let flags = ["--workers", "1"];
     let server = world.serve_with(&flags);
@@ -168,13 +168,13 @@ async fn approval_survives_kills_and_restarts() {
     let asked = server.until_asked(&id).await;
     server.kill_and_lapse();
     let server = world.serve_with(&flags);
-    // Long enough for the engine to check leases.
+    // Long enough for every look that the engine takes at leases.
     let other = server.start(&world, "plain").await;
     server.until_status(&other, "completed").await;
     assert_eq!(server.run(&id).await, asked);
     assert_eq!(server.terminate().await, Some(0));
 
-    // Approved while the only worker is busy, and killed before the run resumes.
+    // Answered while the one worker is busy, and killed before it gets to it.
     let server = world.serve_with(&flags);
     let busy = server.start(&world, "long").await;
     server.until_status(&busy, "running").await;
@@ -191,9 +191,9 @@ async fn approval_survives_kills_and_restarts() {
     assert!(world.workspaces().is_empty());
 }
 
-/// Ending a run needs no worker.
+/// To end a run takes no worker. Whoever has cancelled is not asked any more.
 #[tokio::test]
-async fn approval_can_be_ended_while_workers_are_busy() {
+async fn it_can_be_ended_while_all_workers_are_busy() {
     let world = world();
     let server = world.serve_with(&["--workers", "1"]);
     let (cancelled, rejected) = (start(&server).await, start(&server).await);
@@ -209,9 +209,9 @@ async fn approval_can_be_ended_while_workers_are_busy() {
     assert_eq!(server.run(&busy).await["status"], "running");
 }
 
-/// Ending a run needs no project folder.
+/// What ends there needs no folder to work in.
 #[tokio::test]
-async fn approval_can_be_ended_without_its_project() {
+async fn it_can_be_ended_when_its_project_is_gone() {
     let world = World::new();
     let text = "name = \"gated\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\napproval = true\n";
     world.toml("gated", text);
@@ -230,9 +230,9 @@ async fn approval_can_be_ended_without_its_project() {
     }
 }
 
-/// The counts of the patch do not fit into a 64-bit signed integer.
+/// Numbers that no database keeps, from a command that nobody wrote with care.
 #[tokio::test]
-async fn patch_with_invalid_hunk_numbers_is_shown() {
+async fn a_patch_with_wild_numbers_does_no_harm() {
     let world = World::new();
     let patch =
         r#"::frame {"kind":"patch","path":"a","diff":"x","added":18446744073709551615,"removed":9223372036854775808}"#;

@@ -1,11 +1,11 @@
-//! The attempts of a run: how they are kept, and how they are compared.
+//! The attempts of a run: kept as they were, and compared.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{Server, World};
 
-/// Two phases: one prints many lines, the other prints the parameter `word` and fails if `bad` is set.
+/// Two phases: one prints many lines, the other prints a word and fails if it is told to.
 fn pipeline(world: &World) {
     let params = "[[params]]\nname = \"project\"\ntype = \"path\"\n[[params]]\nname = \"word\"\ntype = \"string\"\n\
          [[params]]\nname = \"bad\"\ntype = \"boolean\"\n";
@@ -40,8 +40,8 @@ async fn attempts(server: &Server, id: &str, query: &str) -> Vec<Value> {
     page["attempts"].as_array().unwrap().clone()
 }
 
-/// Checks what holds for the attempts of any run: they are numbered, their frames are the journal without gaps, and the
-/// newest one is in the state of the run.
+/// What is true of the attempts of any run: they are numbered, their frames are the journal without gaps, and the newest one is how
+/// the run stands.
 async fn check(server: &Server, id: &str) -> Vec<Value> {
     let (run, attempts) = (server.run(id).await, attempts(server, id, "").await);
     let frames = server.frames(id).await;
@@ -79,8 +79,7 @@ fn statuses(attempts: &[Value]) -> Vec<&str> {
     attempts.iter().map(|attempt| attempt["status"].as_str().unwrap()).collect()
 }
 
-/// A run that failed, was re-run from there and was cancelled while it was pending; another one was interrupted by a
-/// kill.
+/// A run that has failed, gone on from there, was interrupted by a kill and was cancelled while it waited.
 async fn eventful(world: &World) -> (Server, String) {
     pipeline(world);
     world.pipeline("long", &["echo begun; sleep 1000"]);
@@ -91,7 +90,7 @@ async fn eventful(world: &World) -> (Server, String) {
     rerun(&server, &id, json!({ "from": "failed", "params": params(world, "two", false) })).await;
     server.until_status(&id, "completed").await;
     check(&server, &id).await;
-    // The only worker is busy, so the next attempt stays pending.
+    // The only worker is busy, so the next attempt waits.
     let busy = server.start(world, "long").await;
     server.until_line(&busy, "begun").await;
     rerun(&server, &id, json!({})).await;
@@ -113,7 +112,7 @@ async fn eventful(world: &World) -> (Server, String) {
 }
 
 #[tokio::test]
-async fn attempts_keep_their_parameters_and_results() {
+async fn each_attempt_is_kept_as_it_was() {
     let world = World::new();
     let (server, id) = eventful(&world).await;
     let all = check(&server, &id).await;
@@ -128,7 +127,7 @@ async fn attempts_keep_their_parameters_and_results() {
     assert_eq!(all[1]["phases"][0]["started_at"], all[0]["phases"][0]["started_at"]);
     assert_eq!(all[1]["phases"][0]["first"], Value::Null, "it did not begin in this attempt");
 
-    // Page by page.
+    // In pages.
     let path = format!("/api/v1/runs/{id}/attempts");
     let page = server.get_json(&format!("{path}?limit=2")).await;
     assert_eq!((page["attempts"].as_array().unwrap(), &page["next"]), (&all[1..].to_vec(), &json!(2)));
@@ -145,7 +144,7 @@ async fn attempts_keep_their_parameters_and_results() {
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
 }
 
-/// Whether two times are about the same: those of a change and of its frame differ a little.
+/// Times of a change and of its frame are taken a moment apart.
 fn near(one: &Value, other: &Value) -> bool {
     let at = |value: &Value| value.as_str().map(|text| text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
     match (at(one), at(other)) {
@@ -154,16 +153,16 @@ fn near(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// In a database of an old version attempts have no rows; the migration derives them from the journals.
+/// A database from before attempts were kept: its journals tell what they were.
 #[tokio::test]
-async fn attempts_of_an_old_database_are_derived_from_frames() {
+async fn attempts_of_an_older_database_are_told_by_its_frames() {
     let world = World::new();
     let (server, id) = eventful(&world).await;
     let before = check(&server, &id).await;
     let compared = server.get_json(&format!("/api/v1/runs/{id}/compare?a=1&b=2")).await;
     assert_eq!(server.terminate().await, Some(0));
     let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
-    // The old version had no triggers on these columns.
+    // Nor had it triggers that name what it had not.
     let newer = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('attempts', 'phases')";
     let triggers: Vec<String> =
         database.prepare(newer).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
@@ -196,20 +195,20 @@ async fn attempts_of_an_old_database_are_derived_from_frames() {
             assert_eq!(new["first"], Value::Null);
         }
     }
-    // They can still be compared: the frames of each attempt are searched for the phase.
+    // Compared all the same, by looking through the whole of each attempt.
     let again = server.get_json(&format!("/api/v1/runs/{id}/compare?a=1&b=2")).await;
     let logs = |compared: &Value| -> Vec<Value> {
         compared["phases"].as_array().unwrap().iter().map(|pair| pair["log"].clone()).collect()
     };
     assert_eq!(logs(&compared), logs(&again));
-    // A re-run adds an attempt as usual.
+    // And it goes on as any other.
     rerun(&server, &id, json!({})).await;
     server.until_status(&id, "completed").await;
     assert_eq!(check(&server, &id).await.len(), 4);
 }
 
 #[tokio::test]
-async fn compare_finds_the_first_different_line() {
+async fn two_attempts_are_compared_to_the_first_line_that_differs() {
     let world = World::new();
     pipeline(&world);
     let server = world.serve();
@@ -231,7 +230,7 @@ async fn compare_finds_the_first_different_line() {
     assert_eq!(compared["params"], differ);
     let phases = &compared["phases"];
     assert_eq!((&phases[0]["name"], &phases[1]["name"]), (&json!("count"), &json!("say")));
-    // More lines than one read covers.
+    // More than one read has.
     assert_eq!(phases[0]["log"], json!({ "result": "same", "lines": 12_001 }));
     assert_eq!((&phases[1]["a"]["exit_code"], &phases[1]["b"]["exit_code"]), (&json!(0), &json!(1)));
     let log = &phases[1]["log"];
@@ -247,12 +246,12 @@ async fn compare_finds_the_first_different_line() {
         );
     }
 
-    // By default the newest two; a carried-over phase has no log of its own.
+    // The newest and the one before, if nothing is said; what was carried over has no log of its own.
     let compared = server.get_json(&path).await;
     assert_eq!((&compared["a"]["attempt"], &compared["b"]["attempt"]), (&json!(2), &json!(3)));
     assert_eq!((&compared["phases"][0]["b"]["carried"], &compared["phases"][0]["log"]), (&json!(true), &Value::Null));
     assert_eq!(compared["phases"][1]["log"], json!({ "result": "same", "lines": 3 }));
-    // The result is symmetric.
+    // The other way round it is the same.
     let there = server.get_json(&format!("{path}?a=1&b=3")).await;
     let back = server.get_json(&format!("{path}?a=3&b=1")).await;
     assert_eq!(there["phases"][1]["log"]["a"], back["phases"][1]["log"]["b"]);

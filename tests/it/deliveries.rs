@@ -1,4 +1,4 @@
-//! The list of deliveries: every call of a hook, and its outcome.
+//! The list of deliveries: every call of a hook and what became of it.
 
 use std::time::{Duration, Instant};
 
@@ -18,14 +18,14 @@ async fn list(server: &Server, query: &str) -> Vec<Value> {
     server.get_json(&format!("/api/v1/deliveries?{query}")).await["deliveries"].as_array().unwrap().clone()
 }
 
-/// Waits for a delivery with this text, and returns the newest one.
+/// The newest delivery, once there is one that says this.
 async fn newest(server: &Server, query: &str, is_it: impl Fn(&Value) -> bool) -> Value {
     until("the delivery is listed", async || list(server, query).await.into_iter().next().filter(|one| is_it(one)))
         .await
 }
 
 #[tokio::test]
-async fn delivery_is_listed_with_its_result() {
+async fn each_delivery_is_listed_with_its_result() {
     let world = World::new();
     let lines = format!(
         "events = [\"push\"]\nif = {{ \"/ref\" = {{ pattern = \"refs/heads/(main|release/.*)\" }} }}\n{PARAMS}"
@@ -84,7 +84,7 @@ async fn delivery_is_listed_with_its_result() {
         let answer = server.get(&format!("/api/v1/deliveries?{bad}")).await;
         assert_eq!(answer.status().as_u16(), 400, "{bad}");
     }
-    // The list's pages, without JavaScript.
+    // The pages, without a script.
     let page = server.get("/deliveries?result=refused").await.text().await.unwrap();
     assert!(page.contains("d-4") && page.contains("whole number") && !page.contains("d-3"), "{page}");
     let first = server.get("/").await.text().await.unwrap();
@@ -92,7 +92,7 @@ async fn delivery_is_listed_with_its_result() {
 }
 
 #[tokio::test]
-async fn deliveries_without_the_secret_are_counted() {
+async fn calls_without_the_secret_are_counted() {
     let world = World::new();
     hooked(&world, "p", RECIPE, PARAMS);
     hooked(&world, "bare", RECIPE, PARAMS);
@@ -113,7 +113,7 @@ async fn deliveries_without_the_secret_are_counted() {
     assert_eq!(told["code"], "hook_secret_missing", "{told}");
     let told = newest(&server, "pipeline=nigthly", |_| true).await;
     assert_eq!(told["code"], "hook_not_found", "{told}");
-    // A pipeline with a faulty file has no hook; once the file is fixed, the same delivery starts a run.
+    // A pipeline whose file is refused has no hook; when it is mended the same delivery starts a run.
     world.toml("p", "name = ");
     until("the file is refused", async || {
         let faults = server.get_json("/fn/offer").await["faults"].clone();
@@ -123,7 +123,7 @@ async fn deliveries_without_the_secret_are_counted() {
     assert_eq!(push(&server, "p", "d-9", "{}").await.0, 401);
     hooked(&world, "p", RECIPE, PARAMS);
     until("the delivery starts a run", async || (push(&server, "p", "d-9", "{}").await.0 == 201).then_some(())).await;
-    // The list contains no secret, and the home page shows refused deliveries.
+    // Nothing secret is in the list, and the first page tells of what was refused.
     let all = server.get("/api/v1/deliveries").await.text().await.unwrap();
     assert!(!all.contains(SECRET) && !all.contains("another secret") && !all.contains("sha256="), "{all}");
     assert!(server.get("/").await.text().await.unwrap().contains("were refused"));
@@ -147,7 +147,7 @@ async fn delivery_of_a_failed_run_says_how_to_run_it_again() {
     assert_eq!(server.post(rerun, json!({})).await.status().as_u16(), 202);
 }
 
-/// A delivery whose run the concurrency group refuses is listed as refused.
+/// A run that the concurrency group refuses is a delivery that was refused.
 #[tokio::test]
 async fn delivery_to_a_busy_group_is_listed() {
     let world = World::new();
@@ -161,9 +161,9 @@ async fn delivery_to_a_busy_group_is_listed() {
     assert_eq!((&told["code"], &told["delivery"]), (&json!("group_busy"), &json!("d-2")), "{told}");
 }
 
-/// Connections that announce large bodies with wrong signatures and send nothing do not block forges.
+/// Connections that promise large bodies with wrong signatures and send nothing are in the way of no forge.
 #[tokio::test]
-async fn delivery_is_not_blocked_by_missing_bodies() {
+async fn bodies_that_never_come_keep_no_delivery_waiting() {
     let world = World::new();
     hooked(&world, "p", RECIPE, PARAMS);
     let server = world.serve();
@@ -183,7 +183,7 @@ async fn delivery_is_not_blocked_by_missing_bodies() {
     within(Duration::from_secs(4), "a delivery beside bodies that never come", async || {
         delivery += 1;
         let begun = Instant::now();
-        // Six megabytes, like a push of many commits.
+        // Six megabytes, as of a push of many commits.
         let body = format!("{{\"pad\": \"{}\"}}", "x".repeat(6 << 20));
         let (status, answer) = push(&server, "p", &format!("d-{delivery}"), &body).await;
         assert_eq!(status, 201, "{answer}");

@@ -9,7 +9,7 @@ const README: &str = include_str!("../../README.md");
 const ZEROS: &str = "0000000000000000000000000000000000000000";
 const COMMIT: &str = "da1560886d4f094c3e6c9ef40349f7d38b5d27d7";
 
-/// A server with a pipeline that has this rule of the README.
+/// A server with a pipeline for this rule, which the README shows.
 fn server(rule: &str, branch: &str, prefix: &str) -> (World, Server) {
     assert!(README.contains(rule), "the README shows {rule}");
     let world = World::new();
@@ -20,7 +20,7 @@ fn server(rule: &str, branch: &str, prefix: &str) -> (World, Server) {
     (world, server)
 }
 
-/// The hook's responses to a push to a branch, and to the deletion of the branch.
+/// What the hook says of a push to a branch, and of the branch's end.
 async fn check(
     server: &Server,
     headers: &dyn Fn(&str) -> Vec<(&'static str, String)>,
@@ -39,7 +39,7 @@ async fn check(
 
 /// docs.github.com, "Webhook events and payloads", `push`.
 #[tokio::test]
-async fn github_branch_deletions_are_ignored() {
+async fn deleted_branches_of_github_are_ignored() {
     let (_world, server) = server(r#"if = { "/deleted" = { not = true } }"#, "/ref", "refs/heads/");
     let payload = |after: &str, deleted: bool| {
         let head = if deleted {
@@ -63,9 +63,9 @@ async fn github_branch_deletions_are_ignored() {
     check(&server, &headers, &payload("95790bf891e76fee5e1747ab589903a6a1f80f22", false), &payload(ZEROS, true)).await;
 }
 
-/// docs.gitlab.com, "Webhook events", "Push events": a deletion is a push without a commit to check out.
+/// docs.gitlab.com, "Webhook events", "Push events": the end of a branch is a push without a commit to check out.
 #[tokio::test]
-async fn gitlab_branch_deletions_are_ignored() {
+async fn deleted_branches_of_gitlab_are_ignored() {
     let (_world, server) = server(r#"if = { "/checkout_sha" = { exists = true } }"#, "/ref", "refs/heads/");
     let payload = |after: &str, checkout: Option<&str>| {
         json!({
@@ -79,9 +79,9 @@ async fn gitlab_branch_deletions_are_ignored() {
     check(&server, &headers, &payload(COMMIT, Some(COMMIT)), &payload(ZEROS, None)).await;
 }
 
-/// support.atlassian.com, "Event payloads", "Push": a deletion is a change without a new state.
+/// support.atlassian.com, "Event payloads", "Push": the end of a branch is a change without a new state.
 #[tokio::test]
-async fn bitbucket_branch_deletions_are_ignored() {
+async fn deleted_branches_of_bitbucket_are_ignored() {
     let (_world, server) =
         server(r#"if = { "/push/changes/0/new" = { exists = true } }"#, "/push/changes/0/new/name", "");
     let state = json!({"type": "branch", "name": "feature", "target": {"type": "commit", "hash": COMMIT}});
@@ -103,9 +103,9 @@ async fn bitbucket_branch_deletions_are_ignored() {
     check(&server, &headers, &payload(&state, &state), &payload(&state, &Value::Null)).await;
 }
 
-/// docs.gitea.com, "Webhooks": a deletion is the event `delete`; a push to a mirror may contain zeros too.
+/// docs.gitea.com, "Webhooks": the end of a branch is an event of its own, `delete`; a push to a mirror may have zeros too.
 #[tokio::test]
-async fn gitea_branch_deletions_are_ignored() {
+async fn deleted_branches_of_gitea_are_ignored() {
     let (_world, server) = server(r#"if = { "/after" = { not = { pattern = "0+" } } }"#, "/ref", "refs/heads/");
     let payload = |after: &str| {
         json!({

@@ -1,4 +1,4 @@
-//! Sends of a notification are claimed: one sender at a time, and none can write after its lease has expired.
+//! Who makes the tries of a delivery: one at a time, however many look, and one that was given up for lost says no more.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use runtrail::store::{
 
 use crate::support::writes::{claim, new_run, write};
 
-/// A finished run with a notification in the outbox.
+/// A finished run whose end somebody is to be told of.
 async fn finished(journal: &Journal) -> RunKey {
     let run = new_run();
     let notify = vec![Notify { to: Address::Url("http://localhost/".into()), secret: None, on: Vec::new() }];
@@ -29,7 +29,7 @@ async fn due(store: &SqliteStore, now: i64) -> Vec<Delivery> {
 }
 
 #[tokio::test]
-async fn outbox_delivery_has_one_sender() {
+async fn of_many_that_try_one_does_and_who_is_late_is_not_heard() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
     let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());
@@ -52,7 +52,7 @@ async fn outbox_delivery_has_one_sender() {
     assert!(begun.iter().all(|begun| matches!(begun, Ok(_) | Err(WriteError::Refused))));
     assert_eq!(due(&store, now + 999).await.len(), 0, "nobody else makes one meanwhile");
 
-    // The lease expires. The next sender can write its outcome; the late one cannot.
+    // It is given up for lost; whoever makes the next one is heard, and the late one is not.
     assert_eq!(due(&store, now + 1000).await[0].token, 1);
     begin(1, now + 2000).await.unwrap();
     assert!(matches!(end(1, None).await, Err(WriteError::Refused)));
@@ -62,7 +62,7 @@ async fn outbox_delivery_has_one_sender() {
     let again = &due(&store, now + 5000).await[0];
     assert_eq!((again.token, again.tries), (2, 1));
 
-    // After the final outcome nothing more can be written.
+    // Its last one: then nobody has anything to say of it.
     begin(2, now + 9000).await.unwrap();
     end(3, None).await.unwrap();
     assert_eq!(due(&store, i64::MAX).await.len(), 0);

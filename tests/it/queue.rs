@@ -60,7 +60,7 @@ fn last_reason(frames: &[Value]) -> &str {
 }
 
 #[tokio::test]
-async fn queue_orders_by_priority_then_age() {
+async fn the_larger_priority_goes_first_and_then_who_asked_first() {
     let world = World::new();
     pipeline(&world, "p", "");
     pipeline(&world, "urgent", "priority = 5");
@@ -95,7 +95,7 @@ async fn queue_orders_by_priority_then_age() {
 }
 
 #[tokio::test]
-async fn queue_runs_one_of_a_group_at_a_time() {
+async fn runs_of_a_group_are_carried_out_one_by_one_and_others_beside_them() {
     let world = World::new();
     pipeline(&world, "p", "concurrency = \"per branch\"");
     let server = world.serve_with(&["--workers", "2"]);
@@ -120,7 +120,7 @@ async fn queue_runs_one_of_a_group_at_a_time() {
 
 /// The one that runs, and all that wait.
 #[tokio::test]
-async fn queue_newer_run_can_cancel_older_ones() {
+async fn a_run_may_take_the_place_of_those_before_it() {
     let world = World::new();
     pipeline(&world, "p", "concurrency = { per = \"branch\", when_busy = \"cancel-previous\" }");
     let server = world.serve_with(&["--workers", "3"]);
@@ -155,7 +155,7 @@ async fn queue_newer_run_can_cancel_older_ones() {
 
 /// A person's answer is not waited for either.
 #[tokio::test]
-async fn queue_newer_run_replaces_one_that_waits_for_approval() {
+async fn a_run_that_waits_for_a_person_gives_its_place_up() {
     let world = World::new();
     let text = "name = \"p\"\nconcurrency = { per = \"pipeline\", when_busy = \"cancel-previous\" }
 [[phases]]\nname = \"a\"\nrun = \"true\"\napproval = true\n";
@@ -173,7 +173,7 @@ async fn queue_newer_run_replaces_one_that_waits_for_approval() {
 }
 
 #[tokio::test]
-async fn queue_busy_group_can_refuse_runs() {
+async fn a_busy_group_may_refuse() {
     let world = World::new();
     pipeline(&world, "p", "concurrency = { per = \"branch\", when_busy = \"refuse\" }");
     let server = world.serve();
@@ -215,7 +215,7 @@ async fn queue_busy_group_can_refuse_runs() {
 
 /// What was asked for before a crash keeps its order after it: the run that goes on by itself goes before the one that waits.
 #[tokio::test]
-async fn queue_order_and_groups_survive_a_crash() {
+async fn order_and_groups_outlive_the_server() {
     let world = World::new();
     pipeline(&world, "queued", "on_interrupt = \"resume\"\nconcurrency = \"per branch\"");
     let server = world.serve();
@@ -252,7 +252,7 @@ async fn queue_order_and_groups_survive_a_crash() {
 
 /// What asks for more is refused with the remedy, whoever asks; what waits is not disturbed, and what ends makes room.
 #[tokio::test]
-async fn queue_refuses_runs_beyond_the_limit() {
+async fn no_more_runs_wait_than_may() {
     let world = World::new();
     let secret = "correct horse battery staple";
     std::fs::write(world.data().join("secret"), secret).unwrap();

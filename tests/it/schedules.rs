@@ -1,4 +1,4 @@
-//! Schedules: each due time has one run. Expressions have six fields, so that a test takes seconds.
+//! Schedules: each due time has one run, whatever happens around it. With six fields, so that a test waits for seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::support::rng::{self, Rng};
 use crate::support::writes::new_run;
 use crate::support::{Server, World, until};
 
-/// A pipeline with these lines in its schedule, for the world's project.
+/// A pipeline with these lines about its schedule, in the world's project.
 fn scheduled(world: &World, name: &str, lines: &str) {
     scheduled_in(world, name, world.project().to_str().unwrap(), lines);
 }
@@ -36,7 +36,7 @@ async fn runs(server: &Server, pipeline: &str) -> Vec<Value> {
     page["runs"].as_array().unwrap().clone()
 }
 
-/// The origin of a run, from its first frame.
+/// What the first frame of a run says of who asked for it.
 async fn asked_by(server: &Server, run: &Value) -> String {
     let frames = server.frames(run["id"].as_str().unwrap()).await;
     assert_eq!(frames[0]["kind"], "origin", "{}", frames[0]);
@@ -55,13 +55,13 @@ fn database(world: &World) -> rusqlite::Connection {
     rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap()
 }
 
-/// Makes the database look as if no server had run for this many days.
+/// As if no server had run for so long.
 fn age(world: &World, days: i64) {
     let moved = database(world).execute("UPDATE schedules SET done = done - ?", [days * 24 * 60 * 60 * 1000]).unwrap();
     assert!(moved > 0);
 }
 
-/// The cursor of a pipeline's schedule.
+/// How far a pipeline's schedule is done.
 fn done(world: &World, pipeline: &str) -> Option<i64> {
     let found =
         database(world).query_row("SELECT done FROM schedules WHERE pipeline = ?", [pipeline], |row| row.get(0));
@@ -75,10 +75,10 @@ fn marks(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn schedule_starts_runs_and_shows_the_next_due_time() {
+async fn a_schedule_starts_runs_by_itself_and_says_when_the_next_is_due() {
     let world = World::new();
     let server = world.serve();
-    // The schedule begins when its file appears.
+    // While it runs: it begins when the file is there.
     scheduled(&world, "often", "name = \"busy\"\ncron = \"* * * * * *\"\ntimezone = \"Europe/Berlin\"");
     let done =
         until("three runs are there", async || Some(runs(&server, "often").await).filter(|runs| runs.len() >= 3)).await;
@@ -109,43 +109,43 @@ async fn schedule_starts_runs_and_shows_the_next_due_time() {
     assert_eq!((&offer["upcoming"][0]["pipeline"], &offer["faults"]), (&json!("often"), &json!([])));
 }
 
-/// The server is killed at random moments: no due time has two runs, and while a server runs, each has one, in order.
+/// Killed at any moment around due times, again and again: none has two runs, and while a server runs, each has one, in order.
 ///
-/// `RUNTRAIL_SEED` chooses other moments.
+/// RUNTRAIL_SEED takes other moments.
 #[tokio::test]
-async fn schedule_starts_one_run_per_due_time_over_crashes() {
+async fn a_due_time_has_one_run_however_often_the_server_is_killed() {
     let world = World::new();
     scheduled(&world, "skip", "cron = \"* * * * * *\"");
     scheduled(&world, "once", "cron = \"* * * * * *\"\nmissed = \"once\"");
     let seed = rng::number("RUNTRAIL_SEED").unwrap_or(1);
     let mut rng = Rng::new(seed);
-    // When each server was started, and when it was ready.
+    // When each server was started, and when it served.
     let mut lives = Vec::new();
     let mut serve = async || {
         let began = Timestamp::now();
         let server = world.serve();
-        // A schedule begins at the first check.
+        // A schedule begins when it is seen for the first time.
         until("both have begun", async || (marks_of(&world) == 2).then_some(())).await;
         lives.push((began, Timestamp::now()));
         server
     };
     for _ in 0..12 {
         let server = serve().await;
-        // The random moment of the kill.
+        // Not a wait for something: the moment of the kill is what is drawn.
         tokio::time::sleep(Duration::from_millis(rng.between(50, 2300))).await;
         server.kill();
     }
     let server = serve().await;
     let (_, last) = lives[lives.len() - 1];
     for pipeline in ["skip", "once"] {
-        // The last server lives until it has started some runs.
+        // The last one lives until it has started some.
         until("three more are due", async || {
             let newest = runs(&server, pipeline).await.into_iter().next()?;
             (due_of(&server, &newest).await.0 >= last.0 + 3000).then_some(())
         })
         .await;
         let mut counted: BTreeMap<Timestamp, u32> = BTreeMap::new();
-        // The due times that each server started on time, without those that it caught up on.
+        // The due times that each server has started runs for while they were due, not to make up for others.
         let mut started = vec![BTreeSet::new(); lives.len()];
         for run in runs(&server, pipeline).await {
             let due = due_of(&server, &run).await;
@@ -158,7 +158,7 @@ async fn schedule_starts_one_run_per_due_time_over_crashes() {
         }
         let twice: Vec<_> = counted.iter().filter(|(_, count)| **count > 1).collect();
         assert!(twice.is_empty(), "{pipeline}, seed {seed}: {twice:?}");
-        // Every due time up to the last one before the kill.
+        // Each one up to the last that it came to before it was killed.
         for (started, (_, from)) in started.iter().zip(&lives) {
             let first = (from.0 / 1000 + 1) * 1000;
             let expected = (first..).step_by(1000).take(started.len());
@@ -167,9 +167,9 @@ async fn schedule_starts_one_run_per_due_time_over_crashes() {
     }
 }
 
-/// Of several servers that advance a schedule cursor from the same place, one succeeds.
+/// Many that look at once, and one that looks again after it was told nothing: the mark moves for one of them.
 #[tokio::test]
-async fn schedule_starts_one_run_among_many_servers() {
+async fn of_many_that_ask_for_a_due_time_one_gets_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
     let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());
@@ -206,7 +206,7 @@ async fn schedule_starts_one_run_among_many_servers() {
 }
 
 #[tokio::test]
-async fn schedule_skips_or_catches_up_missed_due_times() {
+async fn times_that_passed_without_a_server_are_forgotten_or_made_up_for_by_one_run() {
     let world = World::new();
     scheduled(&world, "skip", "cron = \"0 0 1 * *\"");
     scheduled(&world, "once", "cron = \"0 0 1 * *\"\nmissed = \"once\"");
@@ -220,8 +220,7 @@ async fn schedule_skips_or_catches_up_missed_due_times() {
             Some(runs(&server, "once").await).filter(|runs| !runs.is_empty())
         })
         .await;
-        // Schedules are checked in order, and again when a file changes: the first run of the last one comes after all
-        // others.
+        // Looked at in the same order, and again when a file changes: the last schedule's first run is after all of that.
         scheduled(&world, "z", "cron = \"* * * * * *\"");
         let z = runs(&server, "z").await.len();
         until("it has looked again", async || (runs(&server, "z").await.len() > z).then_some(())).await;
@@ -239,7 +238,7 @@ fn marks_of(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn schedule_cursor_is_reset_on_change_and_removal() {
+async fn a_schedule_that_changed_begins_from_now_and_one_that_is_gone_is_forgotten() {
     let world = World::new();
     let monthly = |day: u32| format!("cron = \"0 0 {day} * *\"\nmissed = \"once\"");
     for name in ["changed", "gone", "broken"] {
@@ -253,7 +252,7 @@ async fn schedule_cursor_is_reset_on_change_and_removal() {
     world.toml("broken", "name = ");
     std::fs::remove_file(world.project().join("../pipelines/gone.toml")).unwrap();
     let server = world.serve();
-    // No cursor is deleted while a file cannot be read: the schedule may be in it.
+    // As long as a file cannot be read nothing is forgotten: it may be one of its.
     until("the changed one has begun", async || (marks_of(&world) == 4).then_some(())).await;
     scheduled(&world, "broken", &monthly(1));
     until("what was broken is made up for", async || {
@@ -263,14 +262,14 @@ async fn schedule_cursor_is_reset_on_change_and_removal() {
     until("what is gone is forgotten", async || (marks(&world) == ["|0 0 1 * *|UTC", "|0 0 2 * *|UTC"]).then_some(()))
         .await;
     assert_eq!(runs(&server, "changed").await.len(), 0, "it does not run for its past");
-    // A schedule that returns begins anew.
+    // Back again, it is a new one.
     scheduled(&world, "gone", &monthly(1));
     until("it begins", async || (marks_of(&world) == 3).then_some(())).await;
     assert_eq!(runs(&server, "gone").await.len(), 0);
 }
 
 #[tokio::test]
-async fn schedule_with_missing_project_does_not_stop_others() {
+async fn a_schedule_whose_project_is_gone_is_told_and_stops_no_other() {
     let world = World::new();
     let project = world.project().join("later");
     scheduled_in(&world, "a-lost", project.to_str().unwrap(), "cron = \"* * * * * *\"");
@@ -278,7 +277,7 @@ async fn schedule_with_missing_project_does_not_stop_others() {
     let server = world.serve();
     until("the other one runs", async || (runs(&server, "fine").await.len() >= 2).then_some(())).await;
     assert_eq!(runs(&server, "a-lost").await.len(), 0);
-    // Its due times are skipped, not caught up on later.
+    // Its due times pass all the same: they are not made up for when it can run again.
     let before = until("its mark is there", async || done(&world, "a-lost")).await;
     until("its mark moves", async || (done(&world, "a-lost") > Some(before)).then_some(())).await;
     let told = faults(&server).await;
@@ -296,9 +295,9 @@ async fn schedule_with_missing_project_does_not_stop_others() {
     assert_eq!(faults(&server).await, [] as [Value; 0]);
 }
 
-/// A due time whose run a busy concurrency group refuses is skipped.
+/// A group that refuses runs while it is busy refuses those of schedules too; their due times are done all the same.
 #[tokio::test]
-async fn schedule_skips_due_times_that_a_busy_group_refuses() {
+async fn a_due_time_that_a_busy_group_refuses_is_done() {
     let world = World::new();
     let text = "name = \"alone\"\nconcurrency = { per = \"pipeline\", when_busy = \"refuse\" }\n\
                 [[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"hold\"\n\
@@ -311,7 +310,7 @@ async fn schedule_skips_due_times_that_a_busy_group_refuses() {
     })
     .await;
     let held = due_of(&server, &first).await;
-    // Due times in between advance the cursor.
+    // Those that are due meanwhile move the mark.
     let done = || -> i64 { database(&world).query_row("SELECT done FROM schedules", [], |row| row.get(0)).unwrap() };
     until("two more are done", async || (done() >= held.0 + 2000).then_some(())).await;
     assert_eq!(runs(&server, "alone").await.len(), 1);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::writes::new_run;
 use crate::support::{Server, World, until};
 
-/// A pipeline that is due every second; its runs last until the file `go` exists.
+/// A pipeline that is due each second, whose runs last until the file `go` is there.
 fn each_second(world: &World, name: &str, lines: &str) {
     let text = format!(
         "name = \"{name}\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"hold\"\n\
@@ -39,7 +39,7 @@ async fn skipped(server: &Server, pipeline: &str) -> u64 {
     schedule(server, pipeline).await["skipped"]["count"].as_u64().unwrap_or_default()
 }
 
-/// Waits until this many more due times were skipped.
+/// Waits until so many more due times were skipped.
 async fn until_skipped(server: &Server, pipeline: &str, more: u64) {
     let before = skipped(server, pipeline).await;
     until("due times are skipped", async || (skipped(server, pipeline).await >= before + more).then_some(())).await;
@@ -50,7 +50,7 @@ async fn count(server: &Server, pipeline: &str, status: &str) -> usize {
 }
 
 #[tokio::test]
-async fn schedule_skips_overlapping_runs_and_reports_them() {
+async fn schedule_does_not_pile_up_and_says_what_it_skipped() {
     let world = World::new();
     each_second(&world, "p", "");
     let server = world.serve();
@@ -66,7 +66,7 @@ async fn schedule_skips_overlapping_runs_and_reports_them() {
     assert!(page.contains("a run of this schedule was still active"), "{page}");
     let first = server.get("/").await.text().await.unwrap();
     assert!(first.contains("skipped-due-times") && first.contains("still active"), "{first}");
-    // The same after a restart.
+    // The same after a restart, whatever becomes of the run.
     let before = skipped(&server, "p").await;
     server.kill();
     let server = world.serve();
@@ -76,12 +76,12 @@ async fn schedule_skips_overlapping_runs_and_reports_them() {
 }
 
 #[tokio::test]
-async fn schedule_with_overlap_one_queues_one_run() {
+async fn one_run_waits_at_most_if_a_schedule_lets_one_wait() {
     let world = World::new();
     let alone = "overlap = \"one\"\n";
     each_second(&world, "one", alone);
     each_second(&world, "all", "overlap = \"queue\"\n");
-    // The first run occupies the only worker.
+    // One worker: the first run holds it.
     let server = world.serve_with(&["--workers", "1"]);
     until("a run waits", async || (count(&server, "one", "pending").await == 1).then_some(())).await;
     until_skipped(&server, "one", 3).await;
@@ -91,7 +91,7 @@ async fn schedule_with_overlap_one_queues_one_run() {
 }
 
 #[tokio::test]
-async fn schedule_starts_nothing_while_paused() {
+async fn paused_schedule_starts_nothing_until_it_is_resumed() {
     let world = World::new();
     each_second(&world, "p", "overlap = \"queue\"\nmissed = \"once\"\nname = \"each/second\"");
     let server = world.serve();
@@ -104,7 +104,7 @@ async fn schedule_starts_nothing_while_paused() {
     assert!(by.contains("127.0.0.1") && reason == "the disk is full", "{paused}");
     let started = runs(&server, "p").await.len();
     until_skipped(&server, "p", 2).await;
-    // Pausing it again changes nothing.
+    // Whoever pauses it again changes nothing.
     let again: Value = server.post(&format!("{path}/pause"), json!({"reason": "other"})).await.json().await.unwrap();
     assert_eq!(again["paused"], paused["paused"]);
     for page in
@@ -113,7 +113,7 @@ async fn schedule_starts_nothing_while_paused() {
         let text = server.get(page).await.text().await.unwrap();
         assert!(text.contains("1 schedule is paused") && text.contains("the disk is full"), "{page}");
     }
-    // It stays paused after a restart, a reload of the file, and a change of its expression.
+    // It stays so after a restart, when the file is read again, and when its expression changes.
     server.kill();
     let server = world.serve();
     each_second(
@@ -126,7 +126,7 @@ async fn schedule_starts_nothing_while_paused() {
     until_skipped(&server, "p", 2).await;
     assert_eq!(runs(&server, "p").await.len(), started);
     assert_eq!(schedule(&server, "p").await["skipped"]["kind"], "paused");
-    // Due times during the pause are not caught up on.
+    // What passed is not made up for.
     let resumed = server.post(&format!("{path}/resume"), json!({})).await;
     let now = Timestamp::now();
     assert_eq!(resumed.json::<Value>().await.unwrap()["paused"], Value::Null);
@@ -139,7 +139,7 @@ async fn schedule_starts_nothing_while_paused() {
 }
 
 #[tokio::test]
-async fn schedule_without_name_is_addressed_by_expression() {
+async fn unnamed_schedules_are_named_in_addresses_by_their_expression() {
     let world = World::new();
     each_second(&world, "p", "[[schedules]]\ncron = \"0 0 1,2 */2 *\"\ntimezone = \"Europe/Berlin\"");
     let server = world.serve();
@@ -149,7 +149,7 @@ async fn schedule_without_name_is_addressed_by_expression() {
     let path = format!("/api/v1/schedules/p/{}", names[1]);
     assert_eq!(server.post(&format!("{path}/pause"), json!({})).await.status(), StatusCode::OK);
     server.kill();
-    // The name that an earlier version used.
+    // As an earlier version has named it.
     let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
     let old = "default|0 0 1,2 */2 *|Europe/Berlin";
     assert_eq!(database.execute("UPDATE schedule_pauses SET name = ?", [old]).unwrap(), 1);
@@ -162,7 +162,7 @@ async fn schedule_without_name_is_addressed_by_expression() {
 }
 
 #[tokio::test]
-async fn schedule_pause_of_all_includes_later_ones() {
+async fn all_schedules_are_paused_with_those_that_come_and_go_on_one_by_one() {
     let world = World::new();
     each_second(&world, "a", "");
     each_second(&world, "b", "");
@@ -186,7 +186,7 @@ async fn schedule_pause_of_all_includes_later_ones() {
 }
 
 #[tokio::test]
-async fn schedule_run_now_names_the_person() {
+async fn schedule_is_run_now_and_the_journal_names_who_asked() {
     let world = World::new();
     let text = format!(
         "name = \"p\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n\
@@ -196,7 +196,7 @@ async fn schedule_run_now_names_the_person() {
     );
     world.toml("p", &text);
     let server = world.serve();
-    // A person can start a run while the schedule is paused.
+    // Also while it is paused: a person asks.
     server.post("/api/v1/schedules/pause", json!({})).await;
     let asked = server.post("/api/v1/schedules/p/default/run", json!({})).await;
     assert_eq!(asked.status(), StatusCode::CREATED);
@@ -225,13 +225,13 @@ async fn schedule_run_now_names_the_person() {
     }
     let long = server.post("/api/v1/schedules/p/lost/pause", json!({"reason": "x".repeat(501)})).await;
     assert_eq!(long.status(), StatusCode::BAD_REQUEST);
-    // An unnamed schedule is addressed by its expression.
+    // By its expression, where it has no name.
     let by_expression = server.post("/api/v1/schedules/p/0%200%201%201%20*/pause", json!({})).await;
     assert_eq!(by_expression.status(), StatusCode::NOT_FOUND, "two have it");
 }
 
 #[tokio::test]
-async fn schedule_forms_work_without_script() {
+async fn forms_of_schedules_work_without_a_script() {
     let world = World::new();
     each_second(&world, "p", "");
     let server = world.serve();
@@ -260,9 +260,9 @@ fn form_urlencoded(fields: &[(&str, &str)]) -> String {
     fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// Also if several requests arrive at the same time.
+/// Of many that ask at once, in whatever order they come to the writer.
 #[tokio::test]
-async fn schedule_run_now_returns_the_pending_run() {
+async fn run_that_waits_is_the_one_that_was_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
     let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());
@@ -280,7 +280,7 @@ async fn schedule_run_now_returns_the_pending_run() {
         new
     };
     assert_eq!((ask(Overlap::Skip).await, ask(Overlap::One).await, ask(Overlap::Queue).await), (1, 0, 8));
-    // An existing pause stays unchanged.
+    // A pause that is there stays as it is.
     let pause = |reason: &str| runtrail::model::trigger::Pause {
         at: Timestamp(1),
         by: "me".into(),
