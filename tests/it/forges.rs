@@ -1,17 +1,17 @@
-//! The README's rules for "ignore deleted branches", each with payloads of its forge's shape.
+//! The rules of docs/triggers.md for "ignore deleted branches", each with payloads of its forge's shape.
 
 use serde_json::{Value, json};
 
 use crate::support::forge::{SECRET, hooked, send, signature};
 use crate::support::{Server, World};
 
-const README: &str = include_str!("../../README.md");
+const TRIGGERS: &str = include_str!("../../docs/triggers.md");
 const ZEROS: &str = "0000000000000000000000000000000000000000";
 const COMMIT: &str = "da1560886d4f094c3e6c9ef40349f7d38b5d27d7";
 
-/// A server with a pipeline for this rule, which the README shows.
+/// A server with a pipeline for this rule, which docs/triggers.md shows.
 fn server(rule: &str, branch: &str, prefix: &str) -> (World, Server) {
-    assert!(README.contains(rule), "the README shows {rule}");
+    assert!(TRIGGERS.contains(rule), "docs/triggers.md shows {rule}");
     let world = World::new();
     let recipe = "[[params]]\nname = \"branch\"\ntype = \"string\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n";
     let branch = format!("branch = {{ from = \"{branch}\", strip_prefix = \"{prefix}\" }}");
