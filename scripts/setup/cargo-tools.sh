@@ -23,10 +23,26 @@ find_tool() {
   return 1
 }
 
-# build_tool CRATE NAME VERSION FLAG…: builds it from the crates registry, for speed of building rather than of running.
+# download_tool CRATE NAME VERSION: takes the maintainers' program instead of building it, where cargo-binstall is installed and
+# reaches the network. Fails without a word otherwise: then the tool is built.
+download_tool() {
+  local crate=$1 name=$2 version=$3
+  cargo binstall -V >/dev/null 2>&1 || return 1
+  mkdir -p "$TOOLS/$name-$version/bin"
+  timeout 120 cargo binstall --no-confirm --force --no-track --disable-telemetry --disable-strategies compile \
+    --install-path "$TOOLS/$name-$version/bin" "$crate@$version" >/dev/null 2>&1 || return 1
+  # A program for another system is there, but does not run.
+  find_tool "$name" "$version" >/dev/null || return 1
+  say "$name $version: downloaded by cargo binstall into $TOOLS"
+}
+
+# build_tool CRATE NAME VERSION FLAG…: downloads it or builds it from the crates registry, for speed of building rather than of running.
 build_tool() {
   local crate=$1 name=$2 version=$3
   shift 3
+  if download_tool "$crate" "$name" "$version"; then
+    return
+  fi
   say "$name $version is missing: building it into $TOOLS (once per user, some minutes)"
   env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=0 \
     CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 CARGO_PROFILE_RELEASE_DEBUG=0 \
