@@ -29,7 +29,7 @@ async fn due(store: &SqliteStore, now: i64) -> Vec<Delivery> {
 }
 
 #[tokio::test]
-async fn of_many_that_try_one_does_and_who_is_late_is_not_heard() {
+async fn outbox_delivery_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
     let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());

@@ -12,7 +12,7 @@ fn seqs(events: &[Event]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_stream_says_where_it_stands_then_every_frame_then_the_end() {
+async fn stream_sends_ready_frames_and_end() {
     let world = World::new();
     world.pipeline("count", &["for i in 1 2 3 4 5; do echo $i; done"]);
     let server = world.serve();
@@ -61,7 +61,7 @@ async fn a_stream_says_where_it_stands_then_every_frame_then_the_end() {
 }
 
 #[tokio::test]
-async fn silence_is_filled_with_heartbeats_that_do_not_move_the_cursor() {
+async fn stream_heartbeats_keep_the_cursor() {
     let world = World::new();
     world.pipeline("hold", &["while [ ! -e go ]; do sleep 0.02; done"]);
     let server = world.serve_with(&["--heartbeat", "50ms"]);
@@ -89,7 +89,7 @@ async fn silence_is_filled_with_heartbeats_that_do_not_move_the_cursor() {
 
 /// What readers are told together counts as much as what each is told.
 #[tokio::test]
-async fn heartbeats_come_in_silence_only() {
+async fn stream_heartbeats_only_in_silence() {
     let world = World::new();
     world.pipeline("drip", &["for i in $(seq 120); do echo $i; sleep 0.05; done"]);
     let server = world.serve_with(&["--heartbeat", "2s"]);
@@ -110,7 +110,7 @@ async fn heartbeats_come_in_silence_only() {
 
 /// Readers that come at any moment while the run prints all get the same frames, each once.
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_that_join_at_any_moment_all_read_the_same() {
+async fn stream_readers_joining_anytime_agree() {
     let world = World::new();
     world.pipeline("many", &["i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo same; echo same"]);
     let server = world.serve();
@@ -155,7 +155,7 @@ async fn readers_that_join_at_any_moment_all_read_the_same() {
 }
 
 #[tokio::test]
-async fn a_reader_who_does_not_read_holds_nobody_up() {
+async fn stream_stalled_reader_blocks_nobody() {
     let world = World::new();
     world.pipeline("flood", &["yes 0123456789012345678901234567890123456789 | head -n 100000"]);
     let server = world.serve();
@@ -174,7 +174,7 @@ async fn a_reader_who_does_not_read_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_ends_streams_at_once_and_cleanly() {
+async fn stream_ends_cleanly_when_the_server_stops() {
     let world = World::new();
     world.pipeline("hold", &["echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done"]);
     let server = world.serve();

@@ -452,7 +452,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(64), max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_run_ends_by_the_rules_whatever_becomes_of_the_servers(steps in steps()) {
+    fn lifecycle_ends_every_run_by_the_rules(steps in steps()) {
         live(&steps);
     }
 }
