@@ -237,27 +237,10 @@ async fn crash_at_any_moment_loses_nothing_accepted() {
                 None => *id = Some(again),
             }
         }
-        let touched: Vec<String> = shown.runs().into_iter().chain(shown.shown.keys().cloned()).collect();
-        told.add(shown);
-        let dead = format!("worker {dead}@");
-        for run in touched {
-            let attempt = told.attempts.get(&run).copied().unwrap_or(1);
-            let what = format!("{run} is recovered");
-            let recovered = until(&what, async || {
-                let history = History::of(&server, &run).await;
-                let lost = history.claimed_by.as_ref().is_some_and(|by| by.starts_with(&dead));
-                (!lost || history.status() != "running").then_some((history, lost))
-            });
-            let (history, lost) = recovered.await;
-            if lost {
-                interrupted += u64::from(history.status() == "interrupted");
-            }
-            assert!(history.run["attempt"].as_u64().unwrap() >= attempt, "{run}: an acknowledged re-run is there");
-            history.must_begin_with(told.shown.get(&run).map_or(&[], Vec::as_slice));
-        }
+        interrupted += recovered(&server, &mut told, shown, dead).await;
     }
 
-    // All that waits is run, and nothing of any round has changed since.
+    // Everything pending is executed, and no round has changed what another one showed.
     let runs = told.runs();
     for run in &runs {
         let what = format!("{run} ends");
@@ -274,6 +257,30 @@ async fn crash_at_any_moment_loses_nothing_accepted() {
         began.elapsed().as_secs_f64()
     );
     assert!(rounds < 10 || interrupted > 0, "no kill met a run in progress: the test has lost its meaning");
+}
+
+/// Waits until each run of a round is recovered from its dead server, and adds what clients of the round saw. How many were interrupted.
+async fn recovered(server: &Server, told: &mut Told, shown: Told, dead: u32) -> u64 {
+    let mut interrupted = 0;
+    let touched: Vec<String> = shown.runs().into_iter().chain(shown.shown.keys().cloned()).collect();
+    told.add(shown);
+    let dead = format!("worker {dead}@");
+    for run in touched {
+        let attempt = told.attempts.get(&run).copied().unwrap_or(1);
+        let what = format!("{run} is recovered");
+        let recovered = until(&what, async || {
+            let history = History::of(server, &run).await;
+            let lost = history.claimed_by.as_ref().is_some_and(|by| by.starts_with(&dead));
+            (!lost || history.status() != "running").then_some((history, lost))
+        });
+        let (history, lost) = recovered.await;
+        if lost {
+            interrupted += u64::from(history.status() == "interrupted");
+        }
+        assert!(history.run["attempt"].as_u64().unwrap() >= attempt, "{run}: an acknowledged re-run is there");
+        history.must_begin_with(told.shown.get(&run).map_or(&[], Vec::as_slice));
+    }
+    interrupted
 }
 
 #[tokio::test]

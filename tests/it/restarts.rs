@@ -75,6 +75,33 @@ fn ends(frames: &[Value]) -> Vec<Status> {
     ends
 }
 
+/// SIGKILL to every supervisor.
+fn kill_supervisors(world: &World, server: &Server) {
+    for pid in world.commands(server) {
+        let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if cmdline.split(|byte| *byte == 0).nth(1) == Some(b"supervise") {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+}
+
+/// The final statuses of the attempts of a run that was started in this round.
+fn expected_ends(pipeline: &str, round: usize, last: Status) -> Vec<Status> {
+    match pipeline {
+        // Killed with its server in its first attempt, and never resumed.
+        "fail" => vec![Status::Interrupted],
+        // Interrupted by each crash since, up to the one after which it was allowed to end.
+        "resume" => {
+            let crashes = (ROUNDS - round).min(RESUMES);
+            [vec![Status::Interrupted; crashes], vec![Status::Completed]].concat()
+        }
+        // It may have been killed after the decision.
+        _ if last == Status::Interrupted => vec![Status::Interrupted],
+        _ if round % 2 == 1 && round < ROUNDS - ANSWERED_AFTER => vec![Status::Cancelled],
+        _ => vec![Status::Completed],
+    }
+}
+
 #[tokio::test]
 async fn restarts_leave_every_run_ended_by_its_rule() {
     let world = World::new();
@@ -116,15 +143,9 @@ async fn restarts_leave_every_run_ended_by_its_rule() {
             runs.insert(id.clone(), (pipeline, round));
         }
         asking.push(asks);
-        // Every third time with all that holds the leashes, as when memory runs out.
+        // Every third time together with the supervisors, as when memory runs out.
         if round % 3 == 2 {
-            let own = world.processes();
-            for pid in own.into_iter().filter(|pid| Some(*pid) != i32::try_from(server.pid()).ok()) {
-                let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                if cmdline.split(|byte| *byte == 0).nth(1) == Some(b"supervise") {
-                    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-                }
-            }
+            kill_supervisors(&world, &server);
         }
         let children = pids(&world.file("pids"));
         server.kill_and_lapse();
@@ -150,20 +171,7 @@ async fn restarts_leave_every_run_ended_by_its_rule() {
         let (last, before) = ends.split_last().unwrap();
         assert!(before.iter().all(|end| *end == Status::Interrupted));
         assert_eq!(run["status"], last.as_str());
-        let expected = match *pipeline {
-            // Killed with its server in its first attempt, and never begun again.
-            "fail" => vec![Status::Interrupted],
-            // Once for each crash since, up to the one after which it was let go.
-            "resume" => {
-                let crashes = (ROUNDS - round).min(RESUMES);
-                [vec![Status::Interrupted; crashes], vec![Status::Completed]].concat()
-            }
-            // It may have been killed on its way after the answer.
-            _ if *last == Status::Interrupted => vec![Status::Interrupted],
-            _ if *round % 2 == 1 && *round < ROUNDS - ANSWERED_AFTER => vec![Status::Cancelled],
-            _ => vec![Status::Completed],
-        };
-        assert_eq!(ends, expected, "{pipeline} of round {round}");
+        assert_eq!(ends, expected_ends(pipeline, *round, *last), "{pipeline} of round {round}");
     }
     assert!(pids(&world.file("pids")).into_iter().all(|pid| !alive(pid)));
     assert_eq!(world.workspaces(), [] as [std::path::PathBuf; 0]);

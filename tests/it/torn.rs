@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -99,6 +99,14 @@ enum Spoiled {
     OneBit,
 }
 
+/// Copies a database with its log and the log's index.
+fn copy_database(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for file in ["runtrail.db", "runtrail.db-wal", "runtrail.db-shm"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
 /// Copies a database whose log is good up to byte `end`.
 fn copy(from: &Path, to: &Path, end: u64, how: Spoiled, rng: &mut Rng) {
     std::fs::create_dir(to).unwrap();
@@ -172,10 +180,7 @@ async fn torn(copied: bool) {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: u64| folder.path().join(name.to_string());
     let base = folder.path().join("base");
-    std::fs::create_dir(&base).unwrap();
-    for file in ["runtrail.db", "runtrail.db-wal", "runtrail.db-shm"] {
-        std::fs::copy(data.join(file), base.join(file)).unwrap();
-    }
+    copy_database(&data, &base);
     // Not before: the last one to close a database tidies its log away.
     drop((held, index));
     // As it is, also in the middle of a change.
@@ -191,7 +196,6 @@ async fn torn(copied: bool) {
             assert!(whole[run].frames.len() as u64 >= *head, "{run}: what was shown before the kill is there");
         }
     }
-    let whole = Arc::new(whole);
 
     let cuts = rng::number("RUNTRAIL_CUTS").unwrap_or(CUTS);
     let mut checks = Vec::new();
@@ -210,29 +214,26 @@ async fn torn(copied: bool) {
         let safe = samples.iter().rev().find(|safe| safe.log.salt != log.salt || safe.log.pages <= pages);
         checks.push((cut, format!("{how:?} at byte {end} of {to}, seed {seed}"), safe));
     }
-    let checks = futures::stream::iter(checks).map(|(cut, what, safe)| {
-        let (whole, folder, world) = (&whole, place(cut), &world);
-        async move {
-            let before = Timestamp::now().to_string();
-            let found = histories(world, folder, Some(&what)).await;
-            for (run, head) in safe.iter().flat_map(|safe| &safe.heads) {
-                let has = found.get(run).map_or(0, |found| original(found, &whole[run]));
-                assert!(
-                    found.contains_key(run) && has >= *head,
-                    "{what}: {run} has {has} of {head} frames that were safe"
-                );
-            }
-            for (run, found) in &found {
-                let has = usize::try_from(original(found, &whole[run])).unwrap();
-                for new in &found.frames[has..] {
-                    let frame: Value = serde_json::from_str(new).unwrap();
-                    assert!(frame["ts"].as_str().unwrap() >= before.as_str(), "{what}: {run} never had {new}");
-                }
-            }
-        }
-    });
+    let checks = futures::stream::iter(checks).map(|(cut, what, safe)| check(&world, &whole, place(cut), what, safe));
     checks.buffer_unordered(4).collect::<Vec<()>>().await;
     println!("{cuts} torn logs of {} pages ({} copied), {} moments known", log.pages, log.copied, samples.len());
+}
+
+/// Starts a server on a spoiled copy: it has every frame that was safe, and none that the whole log does not have.
+async fn check(world: &World, whole: &BTreeMap<String, History>, folder: PathBuf, what: String, safe: Option<&Safe>) {
+    let before = Timestamp::now().to_string();
+    let found = histories(world, folder, Some(&what)).await;
+    for (run, head) in safe.iter().flat_map(|safe| &safe.heads) {
+        let has = found.get(run).map_or(0, |found| original(found, &whole[run]));
+        assert!(found.contains_key(run) && has >= *head, "{what}: {run} has {has} of {head} frames that were safe");
+    }
+    for (run, found) in &found {
+        let has = usize::try_from(original(found, &whole[run])).unwrap();
+        for new in &found.frames[has..] {
+            let frame: Value = serde_json::from_str(new).unwrap();
+            assert!(frame["ts"].as_str().unwrap() >= before.as_str(), "{what}: {run} never had {new}");
+        }
+    }
 }
 
 /// Has SQLite copy what there is of the log, as it does by itself when the log is long, and go on with the same log after
