@@ -1,6 +1,7 @@
 //! The rules that ARCHITECTURE.md states, checked against the source. Each failure names a file, a line and the rule.
 //!
-//! What may import what is in `architecture/layers.rs`; exceptions, with their reasons, are in `architecture/exceptions.rs`.
+//! What may import what is in `architecture/layers.rs`; exceptions, with their reasons, are in
+//! `architecture/exceptions.rs`.
 
 #![allow(clippy::unwrap_used)]
 

@@ -82,8 +82,8 @@ fn names_its_run(record: &Record) {
     assert_eq!(format!("{{{rest}"), record.to_json());
 }
 
-/// The events in a stream, the id in force after them and the reconnection time: WHATWG HTML 9.2.6 word for word, on the
-/// whole text at once.
+/// The events in a stream, the id in force after them and the reconnection time: WHATWG HTML 9.2.6 word for word, on
+/// the whole text at once.
 fn standard(stream: &[u8]) -> (Vec<Event>, String, Option<u64>) {
     let text = String::from_utf8_lossy(stream);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n").replace('\r', "\n");

@@ -108,7 +108,8 @@ fn routes_of_program() -> BTreeSet<String> {
     routes
 }
 
-/// Calls such as `.route("/runs/{id}", get(show).delete(remove))`. Those below the API's prefix are in a function named `api`.
+/// Calls such as `.route("/runs/{id}", get(show).delete(remove))`. Those below the API's prefix are in a function named
+/// `api`.
 fn collect_routes(tokens: TokenStream, routes: &mut BTreeSet<String>) {
     fn visit(tokens: TokenStream, is_api: bool, routes: &mut BTreeSet<String>) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();

@@ -1,4 +1,5 @@
-//! Every exception to the rules of `tests/architecture.rs`, with its reason. An exception that nothing needs fails, too.
+//! Every exception to the rules of `tests/architecture.rs`, with its reason. An exception that nothing needs fails,
+//! too.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

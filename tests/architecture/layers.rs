@@ -1,4 +1,5 @@
-//! What each top-level folder of `src` may import. A folder that is not named here has no place in the picture of ARCHITECTURE.md.
+//! What each top-level folder of `src` may import. A folder that is not named here has no place in the picture of
+//! ARCHITECTURE.md.
 
 /// Each folder with the folders that it may import.
 pub const LAYERS: &[(&str, &[&str])] = &[];

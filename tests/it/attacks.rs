@@ -1,5 +1,5 @@
-//! What held when the server was attacked, kept as tests: what each route answers to strangers, requests hidden in others, odd paths
-//! and files, and what commands find.
+//! What held when the server was attacked, kept as tests: what each route answers to strangers, requests hidden in
+//! others, odd paths and files, and what commands find.
 
 use std::time::Duration;
 
@@ -281,7 +281,8 @@ async fn pipeline_file_errors_hide_secrets() {
     .unwrap();
 }
 
-/// What the linker can do against faults of the program's own: position independent, with relocations that are read-only at once.
+/// What the linker can do against faults of the program's own: position independent, with relocations that are
+/// read-only at once.
 #[test]
 fn program_is_hardened() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_runtrail")).unwrap();

@@ -40,8 +40,8 @@ async fn attempts(server: &Server, id: &str, query: &str) -> Vec<Value> {
     page["attempts"].as_array().unwrap().clone()
 }
 
-/// What is true of the attempts of any run: they are numbered, their frames are the journal without gaps, and the newest one is how
-/// the run stands.
+/// What is true of the attempts of any run: they are numbered, their frames are the journal without gaps, and the
+/// newest one is how the run stands.
 async fn check(server: &Server, id: &str) -> Vec<Value> {
     let (run, attempts) = (server.run(id).await, attempts(server, id, "").await);
     let frames = server.frames(id).await;

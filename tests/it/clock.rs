@@ -68,7 +68,8 @@ async fn clock_changes_do_not_interrupt_runs() {
     let began = std::time::Instant::now();
     for (number, offset) in ["+30", "+3660", "-5400", "+86400", "-864000"].into_iter().enumerate() {
         set_clock(&clock, offset);
-        // The server lives by the new time: it says so of a run that begins now, and has looked for runs that nobody carries out.
+        // The server lives by the new time: it says so of a run that begins now, and has looked for runs that nobody
+        // carries out.
         let other = server.start(&world, "short").await;
         server.until_status(&other, "completed").await;
         check_times(&server, &other).await;

@@ -187,8 +187,8 @@ impl Client {
     }
 }
 
-/// What was shown is there after any kill, dense; what was acknowledged has happened; nothing that was started survives;
-/// and each run that was in progress is recovered by rule.
+/// What was shown is there after any kill, dense; what was acknowledged has happened; nothing that was started
+/// survives; and each run that was in progress is recovered by rule.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crash_at_any_moment_loses_nothing_accepted() {
     let world = World::new();
@@ -259,7 +259,8 @@ async fn crash_at_any_moment_loses_nothing_accepted() {
     assert!(rounds < 10 || interrupted > 0, "no kill met a run in progress: the test has lost its meaning");
 }
 
-/// Waits until each run of a round is recovered from its dead server, and adds what clients of the round saw. How many were interrupted.
+/// Waits until each run of a round is recovered from its dead server, and adds what clients of the round saw. How many
+/// were interrupted.
 async fn recovered(server: &Server, told: &mut Told, shown: Told, dead: u32) -> u64 {
     let mut interrupted = 0;
     let touched: Vec<String> = shown.runs().into_iter().chain(shown.shown.keys().cloned()).collect();

@@ -1,5 +1,5 @@
-//! Thousands of readers of one real server, each behind a proxy that spoils its connections. Whatever happens to these, each
-//! reader ends with the journal: every frame after its cursor exactly once, in order, byte for byte.
+//! Thousands of readers of one real server, each behind a proxy that spoils its connections. Whatever happens to these,
+//! each reader ends with the journal: every frame after its cursor exactly once, in order, byte for byte.
 //!
 //! A scenario is made from one number, its seed. The one that fails is named with the command that repeats it.
 //! RUNTRAIL_SCENARIOS says how many there are, RUNTRAIL_FIRST_SEED where they begin, RUNTRAIL_SEED takes one alone.
@@ -242,7 +242,8 @@ async fn faults_leave_every_reader_with_the_journal() {
     .await;
 }
 
-/// The checker finds what it looks for: an event that is missing, comes twice, comes too early or is not what was written.
+/// The checker finds what it looks for: an event that is missing, comes twice, comes too early or is not what was
+/// written.
 #[tokio::test]
 async fn faults_checker_detects_tampered_streams() {
     let world = World::new();
@@ -271,7 +272,8 @@ async fn faults_checker_detects_tampered_streams() {
     }
 }
 
-/// Cut at every single byte of an answer, in order or by a reset, the next connection goes on behind the last whole frame.
+/// Cut at every single byte of an answer, in order or by a reset, the next connection goes on behind the last whole
+/// frame.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_stream_cut_at_any_byte_resumes() {
     let world = World::new();

@@ -103,7 +103,8 @@ async fn forge_rule_of_bitbucket_ignores_deleted_branches() {
     check(&server, &headers, &payload(&state, &state), &payload(&state, &Value::Null)).await;
 }
 
-/// docs.gitea.com, "Webhooks": the end of a branch is an event of its own, `delete`; a push to a mirror may have zeros too.
+/// docs.gitea.com, "Webhooks": the end of a branch is an event of its own, `delete`; a push to a mirror may have zeros
+/// too.
 #[tokio::test]
 async fn forge_rule_of_gitea_ignores_deleted_branches() {
     let (_world, server) = server(r#"if = { "/after" = { not = { pattern = "0+" } } }"#, "/ref", "refs/heads/");

@@ -20,8 +20,9 @@ fn plain(lines: &[String]) -> Vec<String> {
     lines.iter().map(|line| line.replace("\u{1b}[0m", "")).collect()
 }
 
-/// What apt prints with `Dpkg::Progress-Fancy`, as `apt-get install` 2.6 was seen to: a scrolling area without the last row, where the bar is
-/// drawn again and again. The pauses are long enough for the bar to be journaled, if it were a row.
+/// What apt prints with `Dpkg::Progress-Fancy`, as `apt-get install` 2.6 was seen to: a scrolling area without the last
+/// row, where the bar is drawn again and again. The pauses are long enough for the bar to be journaled, if it were a
+/// row.
 const APT: &str = r##"
 rows=$(stty size < /dev/tty | cut -d ' ' -f 1)
 area() { printf '\n\0337\033[0;%dr\0338\033[1A' $(($1 - 1)); }

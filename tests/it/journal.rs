@@ -247,7 +247,8 @@ async fn unread() -> (TempDir, Arc<Paused>, Arc<dyn Store>, Journal, RunKey) {
     (folder, paused, store, journal, run)
 }
 
-/// A stream interrupts its reader for each heartbeat. If the store is slower than those, the reader must come on all the same.
+/// A stream interrupts its reader for each heartbeat. If the store is slower than those, the reader must come on all
+/// the same.
 #[tokio::test]
 async fn journal_reader_continues_after_an_interruption() {
     let (_folder, paused, store, journal, run) = unread().await;
@@ -274,8 +275,8 @@ async fn journal_readers_sharing_a_permit_hold_one_page() {
     assert_eq!(seqs(second.next().await.unwrap()), [1]);
 }
 
-/// A frame committed during the attach is shown once: whoever attaches before the commit, between commit and publish, or
-/// after it.
+/// A frame committed during the attach is shown once: whoever attaches before the commit, between commit and publish,
+/// or after it.
 #[tokio::test]
 async fn journal_frame_committed_while_subscribing_is_read_once() {
     let (_folder, inner) = sqlite().await;
@@ -395,8 +396,8 @@ fn refuses(db: &rusqlite::Connection, statement: &str, why: &str) {
     assert!(error.contains(why), "{statement}: {error}");
 }
 
-/// What no change can say, the database does not take either: nobody but the contract says where a run may go. All moves there could be,
-/// each with the attempt as it is, with the next one and with the one after that.
+/// What no change can say, the database does not take either: nobody but the contract says where a run may go. All
+/// moves there could be, each with the attempt as it is, with the next one and with the one after that.
 #[tokio::test]
 async fn triggers_reject_unknown_run_transitions() {
     let (folder, _store) = sqlite().await;
@@ -475,7 +476,8 @@ async fn triggers_reject_unknown_phase_transitions() {
     }
 }
 
-/// There is no way round the moves: not by writing a row anew, nor by one that begins where it should end, nor by a number that goes back.
+/// There is no way round the moves: not by writing a row anew, nor by one that begins where it should end, nor by a
+/// number that goes back.
 #[tokio::test]
 async fn triggers_reject_raw_sql_writes() {
     let (folder, _store) = sqlite().await;

@@ -98,7 +98,8 @@ async fn limits_end_the_attempt_with_a_reason() {
     }
 }
 
-/// One that ends by itself with the last it may print completes, one byte more fails it; another attempt begins to count anew.
+/// One that ends by itself with the last it may print completes, one byte more fails it; another attempt begins to
+/// count anew.
 #[tokio::test]
 async fn limits_are_exact_and_per_attempt() {
     let world = World::new();

@@ -1,4 +1,5 @@
-//! Much output, and viewers who do not keep up with it: memory stays bounded, and neither the run nor the others notice.
+//! Much output, and viewers who do not keep up with it: memory stays bounded, and neither the run nor the others
+//! notice.
 //!
 //! RUNTRAIL_LINES says how much is printed.
 
@@ -21,7 +22,8 @@ use crate::support::{LIMIT, Server, World, open_files, until};
 const LINES: u64 = 200_000;
 /// Viewers who attach and read nothing.
 const STALLED: usize = 40;
-/// How much more memory the server may take than before, in KiB: a megabyte for each viewer, and what the run itself needs.
+/// How much more memory the server may take than before, in KiB: a megabyte for each viewer, and what the run itself
+/// needs.
 const MORE: u64 = (STALLED as u64 + 64) * 1024;
 
 /// The most memory that a server has held so far, in KiB.
@@ -47,7 +49,8 @@ async fn load_of_a_flood_takes_little_memory() {
          yes '' | head -n {rows}
          head -c 3000000 /dev/urandom
          yes '' | head -n {rows}; echo the end",
-        // Random bytes may move the cursor up; so many line ends keep them from what was before, and what comes from them.
+        // Random bytes may move the cursor up; so many line ends keep them from what was before, and what comes from
+        // them.
         rows = runtrail::terminal::ROWS + 1
     );
     world.pipeline("flood", &[&flood]);
@@ -165,8 +168,8 @@ async fn list_stream_is_timely_beside_a_flood() {
     assert_eq!(server.run(&flood).await["status"], "running");
 }
 
-/// Readers of a server that was away come back together; while it is busy, the system keeps them waiting at its door. One that
-/// is turned away there hears nothing and tries again after a second, then after three.
+/// Readers of a server that was away come back together; while it is busy, the system keeps them waiting at its door.
+/// One that is turned away there hears nothing and tries again after a second, then after three.
 #[tokio::test]
 async fn load_of_simultaneous_connections_is_bounded() {
     let most: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();

@@ -1,5 +1,5 @@
-//! Another program holds the database's write lock: nothing is lost, reading goes on, runs wait and go on after it, and what was
-//! refused meanwhile never happens.
+//! Another program holds the database's write lock: nothing is lost, reading goes on, runs wait and go on after it, and
+//! what was refused meanwhile never happens.
 
 use std::time::Duration;
 

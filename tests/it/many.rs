@@ -133,7 +133,8 @@ async fn list_stream_reports_every_change() {
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
     wait("completed", Value::Null, 2).await;
     assert_eq!(seen.last().unwrap(), &server.run(&id).await, "the run as in the API");
-    // Two attempts of seven changes each. One that is told late may be told as it is after the next one, and that again.
+    // Two attempts of seven changes each. One that is told late may be told as it is after the next one, and that
+    // again.
     assert!(seen.len() < 60, "lines alone do not change the list, but it was told {} times", seen.len());
 }
 

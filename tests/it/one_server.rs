@@ -1,5 +1,5 @@
-//! One server a database, whatever name it is reached by and whatever became of the files beside it; and `runtrail vacuum` only while
-//! there is none.
+//! One server a database, whatever name it is reached by and whatever became of the files beside it; and `runtrail
+//! vacuum` only while there is none.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -93,7 +93,8 @@ async fn lock_holds_without_its_lock_file() {
     goes_on(&server, &world).await;
 }
 
-/// A server that was killed may have a child for a moment that has not yet become another program, and still holds its locks.
+/// A server that was killed may have a child for a moment that has not yet become another program, and still holds its
+/// locks.
 #[tokio::test]
 async fn lock_being_released_is_awaited() {
     let world = World::new();

@@ -1,4 +1,5 @@
-//! Who makes the tries of a delivery: one at a time, however many look, and one that was given up for lost says no more.
+//! Who makes the tries of a delivery: one at a time, however many look, and one that was given up for lost says no
+//! more.
 
 use std::sync::Arc;
 

@@ -213,7 +213,8 @@ async fn queue_busy_group_may_refuse() {
     server.until_status(one, "completed").await;
 }
 
-/// What was asked for before a crash keeps its order after it: the run that goes on by itself goes before the one that waits.
+/// What was asked for before a crash keeps its order after it: the run that goes on by itself goes before the one that
+/// waits.
 #[tokio::test]
 async fn queue_survives_restarts() {
     let world = World::new();

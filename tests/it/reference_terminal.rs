@@ -55,7 +55,8 @@ impl Drop for Reference {
     }
 }
 
-/// The lines of an output that comes in these pieces, with a pause after some of them, as a reader of the journal has them.
+/// The lines of an output that comes in these pieces, with a pause after some of them, as a reader of the journal has
+/// them.
 fn lines_of(script: &[u8], steps: &[usize], pauses: &[bool]) -> Vec<String> {
     let (mut lines, mut events) = (Lines::new(false), Vec::new());
     let (mut rest, mut pauses) = (script, pauses.iter().cycle());
@@ -90,8 +91,9 @@ fn lines_of(script: &[u8], steps: &[usize], pauses: &[bool]) -> Vec<String> {
     joined
 }
 
-/// Text and sequences, whole, broken and cut off: all that pyte reads as terminals do. It does not know subparameters (`4:3`), HPA, strings
-/// without an end, an ESC or a letter beyond ASCII within a sequence; tests/terminal/reference.py has where else it differs.
+/// Text and sequences, whole, broken and cut off: all that pyte reads as terminals do. It does not know subparameters
+/// (`4:3`), HPA, strings without an end, an ESC or a letter beyond ASCII within a sequence; tests/terminal/reference.py
+/// has where else it differs.
 fn script() -> impl Strategy<Value = Vec<u8>> {
     let word = || {
         prop_oneof![

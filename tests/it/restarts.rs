@@ -1,5 +1,5 @@
-//! Fifty times kill -9 and a new start, with runs in every phase and some that wait for a person: each run ends by its rule, no
-//! child survives, and the journals have no gap (issue 4).
+//! Fifty times kill -9 and a new start, with runs in every phase and some that wait for a person: each run ends by its
+//! rule, no child survives, and the journals have no gap (issue 4).
 
 use std::collections::{HashMap, VecDeque};
 use std::str::FromStr;
@@ -20,7 +20,8 @@ const ANSWERED_AFTER: usize = 3;
 /// How many crashes a run goes on over before it is let go.
 const RESUMES: usize = 10;
 
-/// Runs that stand in one phase, with children of which one leaves the session; and runs that ask before the second phase.
+/// Runs that stand in one phase, with children of which one leaves the session; and runs that ask before the second
+/// phase.
 fn pipelines(world: &World) {
     let stand = "cd $RUNTRAIL_PARAM_PROJECT
 if [ $RUNTRAIL_PHASE = $RUNTRAIL_PARAM_STAND ] && [ ! -e go ] && [ ! -e go-$RUNTRAIL_RUN_ID ]; then

@@ -1,4 +1,5 @@
-//! Attempts that go on where another one of their run came to: asked for by a person, or by nobody after an interruption.
+//! Attempts that go on where another one of their run came to: asked for by a person, or by nobody after an
+//! interruption.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -106,7 +107,8 @@ async fn resume_starts_at_the_unfinished_phase() {
     assert_eq!(moves[9..], [("pending", "running"), ("running", "completed")]);
 }
 
-/// Whoever follows the run over an interruption hears of it, and of what comes after: the stream ends with the run, not before.
+/// Whoever follows the run over an interruption hears of it, and of what comes after: the stream ends with the run, not
+/// before.
 #[tokio::test]
 async fn resume_keeps_streams_open() {
     let world = World::new();
@@ -236,7 +238,8 @@ async fn resume_includes_phases_that_may_fail() {
     assert_eq!(states(&run), ["completed", "started", "pending"]);
 }
 
-/// Whoever has asked for the end gets it, and it says who: also if the server goes away before it comes, or has gone before.
+/// Whoever has asked for the end gets it, and it says who: also if the server goes away before it comes, or has gone
+/// before.
 #[tokio::test]
 async fn resume_honors_a_cancel_request() {
     for server_is_gone in [false, true] {
@@ -288,7 +291,8 @@ async fn recovery_includes_unreadable_runs() {
     assert!(run["error"].as_str().unwrap().ends_with("what it was to do cannot be read"), "{run}");
 }
 
-/// A gate that is for patches asks, whichever attempt has shown them; what was carried over stays when the new attempt is cancelled.
+/// A gate that is for patches asks, whichever attempt has shown them; what was carried over stays when the new attempt
+/// is cancelled.
 #[tokio::test]
 async fn resume_carries_results_over() {
     let world = World::new();

@@ -109,7 +109,8 @@ async fn schedule_starts_runs_and_shows_the_next() {
     assert_eq!((&offer["upcoming"][0]["pipeline"], &offer["faults"]), (&json!("often"), &json!([])));
 }
 
-/// Killed at any moment around due times, again and again: none has two runs, and while a server runs, each has one, in order.
+/// Killed at any moment around due times, again and again: none has two runs, and while a server runs, each has one, in
+/// order.
 ///
 /// RUNTRAIL_SEED takes other moments.
 #[tokio::test]
@@ -220,7 +221,8 @@ async fn schedule_missed_times_are_skipped_or_run_once() {
             Some(runs(&server, "once").await).filter(|runs| !runs.is_empty())
         })
         .await;
-        // Looked at in the same order, and again when a file changes: the last schedule's first run is after all of that.
+        // Looked at in the same order, and again when a file changes: the last schedule's first run is after all of
+        // that.
         scheduled(&world, "z", "cron = \"* * * * * *\"");
         let z = runs(&server, "z").await.len();
         until("it has looked again", async || (runs(&server, "z").await.len() > z).then_some(())).await;

@@ -1,4 +1,5 @@
-//! Clients that send slowly, or hold connections, without having shown anything: they get nowhere, and nobody else waits for them.
+//! Clients that send slowly, or hold connections, without having shown anything: they get nowhere, and nobody else
+//! waits for them.
 
 use std::time::{Duration, Instant};
 

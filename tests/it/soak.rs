@@ -13,7 +13,8 @@ const WAVE: usize = 50;
 /// What may be kept of each kind, however many runs there were: what nobody reads any more is forgotten as others come.
 const KEPT: [(&str, u64); 4] = [("tails", 512), ("crowds", 512), ("changes", 1024), ("reads", 128)];
 
-/// How much the program may grow per finished run once its caches are full, and how much it may change by chance, in bytes.
+/// How much the program may grow per finished run once its caches are full, and how much it may change by chance, in
+/// bytes.
 const GROWTH: u64 = 64;
 const CHANCE: u64 = 6 << 20;
 

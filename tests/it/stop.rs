@@ -1,5 +1,5 @@
-//! SIGTERM with a thousand readers attached: all are told to come back, the program ends at once, and at the next instance
-//! each goes on exactly where it was.
+//! SIGTERM with a thousand readers attached: all are told to come back, the program ends at once, and at the next
+//! instance each goes on exactly where it was.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ use crate::support::rng::Rng;
 use crate::support::{World, open_files, steady_port, until, within};
 
 const READERS: usize = 1000;
-/// Far more than it takes and far less than the grace time: a slow machine passes, a stream that is waited for does not.
+/// Far more than it takes and far less than the grace time: a slow machine passes, a stream that is waited for does
+/// not.
 const AT_ONCE: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

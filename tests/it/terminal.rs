@@ -226,8 +226,8 @@ async fn terminal_directional_characters_are_marked() {
     assert_eq!(changes.matches("data-testid=\"direction-warning\"").count(), 2);
 }
 
-/// What stands before the first character in a page that people would read and not see. Not the data that the page's script starts
-/// from, and not the attributes that nobody reads.
+/// What stands before the first character in a page that people would read and not see. Not the data that the page's
+/// script starts from, and not the attributes that nobody reads.
 fn hidden_in(html: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = html;

@@ -1,8 +1,9 @@
-//! What a power cut leaves of the database: its write-ahead log, ended at any byte or spoiled from there on. The real server
-//! starts on it, and all that was safe at that point is there.
+//! What a power cut leaves of the database: its write-ahead log, ended at any byte or spoiled from there on. The real
+//! server starts on it, and all that was safe at that point is there.
 //!
-//! kill -9 cannot show this, since the system still writes what the program had given it. SQLite syncs the log before it
-//! copies any of it into the database file, so what a power cut can take is the log behind the copied part, and no more.
+//! kill -9 cannot show this, since the system still writes what the program had given it. SQLite syncs the log before
+//! it copies any of it into the database file, so what a power cut can take is the log behind the copied part, and no
+//! more.
 //!
 //! RUNTRAIL_CUTS says how many ends are tried, RUNTRAIL_SEED takes others.
 
@@ -236,8 +237,8 @@ async fn check(world: &World, whole: &BTreeMap<String, History>, folder: PathBuf
     }
 }
 
-/// Has SQLite copy what there is of the log, as it does by itself when the log is long, and go on with the same log after
-/// that, as it does when someone reads a moment of before.
+/// Has SQLite copy what there is of the log, as it does by itself when the log is long, and go on with the same log
+/// after that, as it does when someone reads a moment of before.
 async fn hold_back(data: &Path) -> sqlx::SqliteConnection {
     let url = format!("sqlite://{}", data.join("runtrail.db").display());
     let mut reader = sqlx::SqliteConnection::connect(&url).await.unwrap();

@@ -1,4 +1,5 @@
-//! What would keep the last phase from making the branch is said in the first one, with what to do. Nobody is asked before.
+//! What would keep the last phase from making the branch is said in the first one, with what to do. Nobody is asked
+//! before.
 
 use super::*;
 

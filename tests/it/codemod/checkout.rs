@@ -1,5 +1,5 @@
-//! The checkout that checks and linters get: whole, whatever the user's repository looks like, and made without running anything
-//! that its configuration names.
+//! The checkout that checks and linters get: whole, whatever the user's repository looks like, and made without running
+//! anything that its configuration names.
 
 use super::*;
 

@@ -106,8 +106,8 @@ async fn repository_allows_two_runs_at_once() {
     before.assert_untouched(&repository, &[&branches[0], &branches[1]]);
 }
 
-/// A crash in the middle of a checkout leaves a workspace that is not whole. It goes, and nothing of the user's does: they may have
-/// worktrees whose folders are not there now, on a disk that is not mounted.
+/// A crash in the middle of a checkout leaves a workspace that is not whole. It goes, and nothing of the user's does:
+/// they may have worktrees whose folders are not there now, on a disk that is not mounted.
 #[tokio::test]
 async fn crash_removes_half_made_workspaces_only() {
     let world = World::new();

@@ -23,8 +23,8 @@ async fn notification_to_a_silent_receiver_blocks_nothing() {
     for id in &ids {
         server.until_status(id, "completed").await;
     }
-    // Nothing that the silent one was sent has to end before the other one gets what is for it. Something may, of itself, on a
-    // machine that stands still for so long; then it is tried again.
+    // Nothing that the silent one was sent has to end before the other one gets what is for it. Something may, of
+    // itself, on a machine that stands still for so long; then it is tried again.
     let mut waited_for = Vec::new();
     while waited_for.last() != Some(&0) {
         assert!(waited_for.len() < 3, "others had to end before: {waited_for:?}");
@@ -73,8 +73,8 @@ async fn notification_attempt_times_out() {
     );
 }
 
-/// The delivery is put down with the end: a server that is killed at any moment after it has lost nothing, and nobody is told of an end
-/// that was none.
+/// The delivery is put down with the end: a server that is killed at any moment after it has lost nothing, and nobody
+/// is told of an end that was none.
 #[tokio::test]
 async fn notification_survives_crashes_once() {
     let world = World::new();

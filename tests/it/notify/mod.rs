@@ -1,4 +1,5 @@
-//! Notifications out: delivered once it is known what became of a run, signed, tried again, journaled, and lost by no crash.
+//! Notifications out: delivered once it is known what became of a run, signed, tried again, journaled, and lost by no
+//! crash.
 
 mod failures;
 mod rules;

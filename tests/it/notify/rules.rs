@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Receivers where notifications may not go are called by no one, whatever the environment says of proxies; the journal says why.
+/// Receivers where notifications may not go are called by no one, whatever the environment says of proxies; the journal
+/// says why.
 #[tokio::test]
 async fn notification_respects_egress_rules() {
     for (flags, proxied, error) in [

@@ -182,7 +182,8 @@ fn add_large_run(world: &World, frames: u64) -> String {
     id.as_str().to_owned()
 }
 
-/// Killed again and again while a large run goes: each next server goes on, nobody ever sees a part of it, and nothing else suffers.
+/// Killed again and again while a large run goes: each next server goes on, nobody ever sees a part of it, and nothing
+/// else suffers.
 #[tokio::test]
 async fn delete_is_finished_after_a_crash() {
     const FRAMES: u64 = 200_000;

@@ -150,8 +150,8 @@ async fn retention_deletes_old_finished_runs() {
     until("it goes when it has ended", async || (!listed(&server).await.contains(&active)).then_some(())).await;
 }
 
-/// Flags are for all pipelines that say nothing: built-in ones, and those whose file is gone. But not while a file is refused, which
-/// may be theirs.
+/// Flags are for all pipelines that say nothing: built-in ones, and those whose file is gone. But not while a file is
+/// refused, which may be theirs.
 #[tokio::test]
 async fn retention_flags_apply_without_a_rule() {
     let world = World::new();

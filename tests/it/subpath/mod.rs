@@ -1,4 +1,5 @@
-//! The server below a path of a host, behind real nginx and caddy with their usual settings, that take the path away or pass it on.
+//! The server below a path of a host, behind real nginx and caddy with their usual settings, that take the path away or
+//! pass it on.
 
 mod addresses;
 

@@ -173,7 +173,8 @@ impl World {
         std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
-    /// A server whose notes of attempts are on a disk of their own, of this size. `None` where the system lets nobody mount one.
+    /// A server whose notes of attempts are on a disk of their own, of this size. `None` where the system lets nobody
+    /// mount one.
     pub fn serve_on_small_disk(&self, kib: usize) -> Option<Server> {
         let disk = self.data().join("attempts");
         std::fs::create_dir_all(&disk).unwrap();
@@ -187,7 +188,8 @@ impl World {
         Some(self.start(shell, &self.data(), &[]))
     }
 
-    /// Lets other users work in its folders, but for the data. The program, which they can start wherever the usual one is.
+    /// Lets other users work in its folders, but for the data. The program, which they can start wherever the usual one
+    /// is.
     pub fn open_to_others(&self) -> PathBuf {
         let program = self.folder.path().join("runtrail");
         // It may be running.
@@ -201,7 +203,8 @@ impl World {
         program
     }
 
-    /// A server whose program and project are open to other users, with variables of its own. Its log is kept ([`Self::log`]).
+    /// A server whose program and project are open to other users, with variables of its own. Its log is kept
+    /// ([`Self::log`]).
     pub fn serve_open(&self, variables: &[(&str, &str)], flags: &[&str]) -> Server {
         let mut shell = Command::new("sh");
         let script = format!("exec \"$0\" \"$@\" 2>>'{}'", self.folder.path().join("server.log").display());
@@ -227,7 +230,8 @@ impl World {
         let mut child = program
             // As variables, so that a test's flags win.
             .env("RUNTRAIL_ADDR", "127.0.0.1:0")
-            // Longer than any machine stands still. What waits for the end of a lease has it lapse: Server::kill_and_lapse.
+            // Longer than any machine stands still. What waits for the end of a lease has it lapse:
+            // Server::kill_and_lapse.
             .env("RUNTRAIL_LEASE", "60s")
             // Longer than any command needs that ends when it is asked to. What tests the kill sets its own.
             .env("RUNTRAIL_GRACE", "30s")
@@ -260,8 +264,8 @@ pub fn open_files(needed: u64) {
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
 }
 
-/// Whether something that takes its time is done within `limit`. A machine may stand still for a while, so it is measured up to
-/// three times: what is slow by itself is so each time.
+/// Whether something that takes its time is done within `limit`. A machine may stand still for a while, so it is
+/// measured up to three times: what is slow by itself is so each time.
 ///
 /// # Panics
 /// It never is.

@@ -1,4 +1,5 @@
-//! What a repository, a check or a linter may try against the files of the user, and against folders that no run may work in.
+//! What a repository, a check or a linter may try against the files of the user, and against folders that no run may
+//! work in.
 
 mod exchanged;
 
