@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change: the tests with chance in them, for longer and with other seeds each night.
 #
-#   scripts/nightly.sh [chance|crash|torn|faults|load|soak|fuzz|packs]…     all of them if none is named
+#   scripts/nightly.sh [chance|crash|torn|faults|load|soak|fuzz|real|packs]…     all of them if none is named
 #
 # RUNTRAIL_NIGHT takes another night's seeds again. A failing test names its seed and how to repeat it alone.
 set -euo pipefail
@@ -23,12 +23,12 @@ night_chance() {
   for property in lifecycle:: machine:: reference_terminal:: sse::; do
     RUNTRAIL_TIMES=$times scripts/test.sh rust "$property"
   done
-  RUNTRAIL_SEED=$NIGHT scripts/test.sh rust a_due_time_has_one_run
+  RUNTRAIL_SEED=$NIGHT scripts/test.sh rust schedule_due_time_has_one_run
 }
 
 # kill -9 of the program at 200 random moments
 night_crash() {
-  RUNTRAIL_SEED=$NIGHT RUNTRAIL_ROUNDS=${RUNTRAIL_ROUNDS:-200} scripts/test.sh rust a_server_killed_at_any_moment
+  RUNTRAIL_SEED=$NIGHT RUNTRAIL_ROUNDS=${RUNTRAIL_ROUNDS:-200} scripts/test.sh rust crash_at_any_moment
 }
 
 # 200 torn write-ahead logs, of 5 servers
@@ -42,7 +42,7 @@ night_torn() {
 # 30,000 readers behind connections that fail
 night_faults() {
   RUNTRAIL_FIRST_SEED=${NIGHT}00000 RUNTRAIL_SCENARIOS=${RUNTRAIL_SCENARIOS:-30000} \
-    scripts/test.sh rust every_reader_ends_with_the_journal
+    scripts/test.sh rust faults_leave_every_reader
 }
 
 # A million lines
@@ -60,6 +60,11 @@ night_fuzz() {
   scripts/fuzz.sh "${TIME:-600}"
 }
 
+# Both pipelines on every sample, compared with the ast-grep command
+night_real() {
+  RUNTRAIL_SAMPLES_EVERY=1 scripts/test.sh rust codemod::real::
+}
+
 # The rule packs on well-known projects: what their tests say before and after AutoFix (docs/autofix.md). RUNTRAIL_PROOF_ONLY
 # names some of tests/proof/projects.toml. The table and all findings are left in target/proof.
 night_packs() {
@@ -75,10 +80,10 @@ night_packs() {
   return "$failed"
 }
 
-[ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz packs
+[ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz real packs
 for part in "$@"; do
   case $part in
-    chance | crash | torn | faults | load | soak | fuzz | packs) timed "tonight: $part" "night_$part" ;;
-    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load, soak, fuzz or packs." ;;
+    chance | crash | torn | faults | load | soak | fuzz | real | packs) timed "tonight: $part" "night_$part" ;;
+    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load, soak, fuzz, real or packs." ;;
   esac
 done
