@@ -224,7 +224,7 @@ async fn faults_leave_every_reader_with_the_journal() {
             if let Err(what) = result {
                 panic!(
                     "the scenario of seed {seed} failed: {what}\nTo repeat it: \
-                     RUNTRAIL_SEED={seed} cargo nextest run --features ssr -E 'test(every_reader_ends)'"
+                     RUNTRAIL_SEED={seed} cargo nextest run --features ssr -E 'test(faults_leave_every_reader)'"
                 );
             }
         }
