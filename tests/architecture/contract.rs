@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 
+use crate::imports::is_test_item;
 use crate::source::{self, program};
 
 const CONTRACT: &str = "docs/CONTRACT.md";
@@ -93,16 +94,27 @@ fn routes_of_contract() -> BTreeSet<String> {
     routes
 }
 
-/// The routes of the router and of the pages.
+/// Routes that layers around the router answer; each path is a literal of `src/http`.
+const LAYERS: [&str; 4] = ["GET /login", "POST /login", "POST /logout", "GET /.well-known/security.txt"];
+
+/// The routes of the router, of the layers around it, and of the pages.
 fn routes_of_program() -> BTreeSet<String> {
     let mut routes = BTreeSet::new();
     for file in program().iter().filter(|file| file.path.starts_with("src/http/") && !file.is_test()) {
-        collect_routes(file.syntax.to_token_stream(), &mut routes);
+        for item in file.syntax.items.iter().filter(|item| !is_test_item(item)) {
+            collect_routes(item.to_token_stream(), &mut routes);
+        }
     }
     for file in program().iter().filter(|file| file.path.starts_with("src/ui/")) {
         for path in page_paths(file.syntax.to_token_stream()) {
             routes.insert(format!("GET {}", unnamed(&path)));
         }
+    }
+    for route in LAYERS {
+        let literal = format!("\"{}\"", route.split(' ').nth(1).unwrap_or_default());
+        let is_served = program().iter().any(|file| file.folder() == "http" && file.text.contains(&literal));
+        assert!(is_served, "src/http does not name {literal}: remove it from tests/architecture/contract.rs");
+        routes.insert(route.to_owned());
     }
     routes.retain(|route| !INTERNAL.iter().any(|prefix| route.contains(prefix)));
     routes
@@ -147,22 +159,40 @@ fn add_route(arguments: TokenStream, is_api: bool, routes: &mut BTreeSet<String>
     }
 }
 
-/// The literals in `path!("…")`.
+/// The paths of `<Route path=(StaticSegment("runs"), ParamSegment("id")) …>`.
 fn page_paths(tokens: TokenStream) -> Vec<String> {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is = |at: usize, name: &str| matches!(tokens.get(at), Some(TokenTree::Ident(ident)) if ident == name);
     let mut paths = Vec::new();
     for (at, tree) in tokens.iter().enumerate() {
-        if let (TokenTree::Ident(name), Some(TokenTree::Group(group))) = (tree, tokens.get(at + 2))
-            && name == "path"
-            && let Some(TokenTree::Literal(path)) = group.stream().into_iter().next()
-        {
-            paths.push(path.to_string().trim_matches('"').to_owned());
+        if is(at, "Route") && is(at + 1, "path") {
+            let value =
+                tokens[at + 3..].iter().take_while(|tree| !matches!(tree, TokenTree::Ident(name) if name == "view"));
+            paths.push(format!("/{}", segments(value.cloned().collect()).join("/")));
         }
         if let TokenTree::Group(group) = tree {
             paths.extend(page_paths(group.stream()));
         }
     }
     paths
+}
+
+fn segments(tokens: TokenStream) -> Vec<String> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut segments = Vec::new();
+    for (at, tree) in tokens.iter().enumerate() {
+        match (tree, tokens.get(at + 1)) {
+            (TokenTree::Ident(name), Some(TokenTree::Group(value))) if name == "StaticSegment" => {
+                segments.push(value.stream().to_string().trim_matches('"').to_owned());
+            }
+            (TokenTree::Ident(name), Some(TokenTree::Group(_))) if name == "ParamSegment" => {
+                segments.push("{}".to_owned())
+            }
+            (TokenTree::Group(group), _) => segments.extend(self::segments(group.stream())),
+            _ => {}
+        }
+    }
+    segments
 }
 
 /// A path with each part that varies as `{}`, whatever its name.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 
-use crate::source::{SourceFile, program};
 use crate::exceptions::{Exceptions, IMPORTS};
+use crate::source::{SourceFile, program};
 use crate::{assert_none, layers};
 
 /// One use of another top-level folder.
@@ -99,7 +99,8 @@ fn imports(file: &SourceFile) -> Vec<Import> {
     found
 }
 
-fn is_test_item(item: &syn::Item) -> bool {
+/// Whether an item is compiled for tests only.
+pub fn is_test_item(item: &syn::Item) -> bool {
     let attrs = match item {
         syn::Item::Mod(item) => &item.attrs,
         syn::Item::Fn(item) => &item.attrs,

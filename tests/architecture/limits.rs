@@ -5,9 +5,9 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
-use crate::source::{everything, program};
 use crate::assert_none;
 use crate::exceptions::{Exceptions, LONG_FILES, LONG_FUNCTIONS, TEST_SWITCHES};
+use crate::source::{everything, program};
 
 const MAX_FILE_LINES: usize = 400;
 const MAX_FUNCTION_LINES: usize = 80;
