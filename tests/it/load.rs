@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runtrail::model::sse::Parser;
+use runtrail::model::sse::SseParser;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -151,7 +151,7 @@ async fn list_stream_is_timely_beside_a_flood() {
     for _ in 0..20 {
         waiting.insert(server.start(&world, "short").await);
     }
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     let told = async {
         while !waiting.is_empty() {
             let piece = answer.piece().await.unwrap().expect("the stream goes on");

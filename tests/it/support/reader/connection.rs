@@ -23,8 +23,8 @@ pub(super) enum Heard {
 /// One connection, which checks what it carries by itself: after its cursor, each frame exactly once, in order.
 pub(super) struct Connection {
     pub(super) answer: Answer,
-    pub(super) parser: Parser,
-    pub(super) waiting: VecDeque<Event>,
+    pub(super) parser: SseParser,
+    pub(super) waiting: VecDeque<SseEvent>,
     pub(super) kind: Kind,
     pub(super) cursors: BTreeMap<String, u64>,
     pub(super) ready: bool,
@@ -62,7 +62,7 @@ impl Connection {
         self.ended.len() == self.cursors.len()
     }
 
-    fn check(&mut self, event: Event) -> Result<Heard, Fail> {
+    fn check(&mut self, event: SseEvent) -> Result<Heard, Fail> {
         if !self.ready {
             self.ready = true;
             return if self.is_ready(&event) { Ok(Heard::Alive) } else { wrong(format!("it begins with {event:?}")) };
@@ -100,7 +100,7 @@ impl Connection {
     }
 
     /// Whether this is the first event that there must be.
-    fn is_ready(&self, event: &Event) -> bool {
+    fn is_ready(&self, event: &SseEvent) -> bool {
         let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
         let head = |run: &str| match self.kind {
             Kind::One => data["head"].as_u64(),
@@ -116,7 +116,7 @@ impl Connection {
     }
 
     /// A frame: the next one of its run, and none behind the end.
-    fn frame(&mut self, event: Event) -> Result<Heard, Fail> {
+    fn frame(&mut self, event: SseEvent) -> Result<Heard, Fail> {
         let (run, seq) = match self.kind {
             Kind::One => (self.cursors.keys().next().unwrap().clone(), event.last_event_id.as_str()),
             Kind::Many { .. } => match event.last_event_id.split_once(':') {

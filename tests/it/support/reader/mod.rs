@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use runtrail::model::sse::{Event, Parser};
+use runtrail::model::sse::{SseEvent, SseParser};
 use serde_json::Value;
 
 use super::http::{self, Answer, Version};
@@ -251,7 +251,7 @@ impl Reader {
             503 => return lost("503"),
             status => return wrong(format!("{path} with Last-Event-ID {id:?} is answered with {status}")),
         }
-        let parser = Parser::new(id.as_deref().unwrap_or_default());
+        let parser = SseParser::new(id.as_deref().unwrap_or_default());
         let open = self.held.iter().filter(|(_, held)| held.end.is_none());
         let cursors = open.map(|(run, held)| (run.clone(), held.cursor())).collect();
         let (waiting, ended, kind) = (VecDeque::new(), BTreeSet::new(), self.kind);
