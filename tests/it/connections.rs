@@ -1,6 +1,6 @@
 //! HTTP/1.1 on plain sockets: what becomes of a connection whose answer is an event stream (`http/connections/`).
 
-use runtrail::model::sse::Parser;
+use runtrail::model::sse::SseParser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -19,7 +19,7 @@ impl Answer {
     }
 
     fn seqs(&self) -> Vec<u64> {
-        let events = Parser::new("").push(&self.body);
+        let events = SseParser::new("").push(&self.body);
         let frames = events.iter().filter(|event| event.event == "message");
         frames.map(|event| event.last_event_id.parse().unwrap()).collect()
     }

@@ -9,9 +9,10 @@ use runtrail::engine::{Engine, EngineOptions, Processes, Workspaces};
 use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step, WriteError};
 use runtrail::model::kinds::Patch;
 use runtrail::model::review::FindingFilter;
-use runtrail::model::sse::Parser;
+use runtrail::model::sse::SseParser;
 use runtrail::model::{
-    Code, DatabaseSize, End, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp, Transition,
+    DatabaseSize, FinalStatus, FrameRecord, Pin, ProblemCode, Retention, Run, RunFilter, RunId, Status, Timestamp,
+    Transition,
 };
 use runtrail::pipelines::{Catalog, Projects};
 use runtrail::runs::Service;
@@ -56,7 +57,7 @@ impl JournalStore for Paused {
         self.inner.pulse(key).await
     }
 
-    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError> {
+    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, Pulse), StoreError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.read_on.acquire().await.unwrap().forget();
         self.inner.frames(key, after, limit).await
@@ -94,7 +95,7 @@ impl RunStore for Paused {
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
         self.inner.waiting(limit).await
     }
-    async fn queue(&self, limit: u32) -> Result<(u64, Vec<runtrail::model::queue::Waiting>), StoreError> {
+    async fn queue(&self, limit: u32) -> Result<(u64, Vec<runtrail::model::queue::QueuedRun>), StoreError> {
         self.inner.queue(limit).await
     }
     async fn active_in(&self, group: &str) -> Result<Option<RunId>, StoreError> {
@@ -142,10 +143,10 @@ impl AttemptStore for Paused {
         phase: Arc<str>,
         after: u64,
         until: u64,
-    ) -> Result<(Vec<Record>, u64), StoreError> {
+    ) -> Result<(Vec<FrameRecord>, u64), StoreError> {
         self.inner.log_of(run, phase, after, until).await
     }
-    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, Record)>, u64), StoreError> {
+    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, FrameRecord)>, u64), StoreError> {
         self.inner.redrawn(run, after, until).await
     }
 }
@@ -183,8 +184,12 @@ impl ReviewStore for Paused {
     ) -> Result<Findings, StoreError> {
         self.inner.findings(run, attempt, filter, limit).await
     }
-    async fn tally(&self, run: RunKey, attempt: u32) -> Result<runtrail::model::review::Tally, StoreError> {
-        self.inner.tally(run, attempt).await
+    async fn review_counts(
+        &self,
+        run: RunKey,
+        attempt: u32,
+    ) -> Result<runtrail::model::review::ReviewCounts, StoreError> {
+        self.inner.review_counts(run, attempt).await
     }
     async fn patches(&self, run: RunKey, attempt: u32) -> Result<Vec<PatchRow>, StoreError> {
         self.inner.patches(run, attempt).await
@@ -222,7 +227,7 @@ fn journal_on(store: Arc<dyn Store>) -> Journal {
 
 fn seqs(step: Step) -> Vec<u64> {
     let Step::Frames(pieces) = step else { panic!("frames, not {step:?}") };
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     let events: Vec<_> = pieces.iter().flat_map(|piece| parser.push(piece)).collect();
     events.iter().map(|event| event.last_event_id.parse().unwrap()).collect()
 }
@@ -322,7 +327,7 @@ async fn an_end_between_look_up_and_attach_is_not_missed() {
     let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
     let looked_up = store.pulse(run).await.unwrap();
-    let finish = Change::Finish { to: End::Completed, error: None, next: None };
+    let finish = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
     let lease = Guard::Lease(Lease { run, attempt: 1, token });
     journal.write(write(run, lease, finish, &["done"])).await.unwrap();
 
@@ -650,7 +655,7 @@ async fn every_reader_reads_the_same_journal() {
             for group in 0..120usize {
                 journal.write(write(run, guard, Change::None, &lines[..group % 40])).await.unwrap();
             }
-            let finish = Change::Finish { to: End::Completed, error: None, next: None };
+            let finish = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
             journal.write(write(run, guard, finish, &["end"])).await.unwrap().pulse.head
         }));
     }
@@ -714,7 +719,7 @@ async fn who_asks_for_a_write_is_told_how_it_left_the_run() {
 #[tokio::test]
 async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
     let (folder, paused, store, journal, run) = unread().await;
-    let finish = Change::Finish { to: End::Completed, error: None, next: None };
+    let finish = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
     journal.write(write(run, Guard::There, finish, &["done"])).await.unwrap();
     let id = store.run(run).await.unwrap().unwrap().id;
     let (catalog, projects) = (Catalog::fixed(Vec::new()), Arc::<Projects>::default());
@@ -746,8 +751,8 @@ async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
     until("its frames are read", async || (paused.reads.load(Ordering::Relaxed) == 1).then_some(())).await;
     journal.write(Write::new(run, Guard::There, Change::Delete { id: id.clone() })).await.unwrap();
     paused.read_on.add_permits(1);
-    assert_eq!(asked.await.unwrap().unwrap_err().code, Code::RunNotFound);
-    assert_eq!(service.attempts(id.as_str(), None, None).await.unwrap_err().code, Code::RunNotFound);
+    assert_eq!(asked.await.unwrap().unwrap_err().code, ProblemCode::RunNotFound);
+    assert_eq!(service.attempts(id.as_str(), None, None).await.unwrap_err().code, ProblemCode::RunNotFound);
 }
 
 /// A key is kept for a day: then the same request is another one.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runtrail::model::sse::Parser;
+use runtrail::model::sse::SseParser;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -148,7 +148,7 @@ async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
     for _ in 0..20 {
         waiting.insert(server.start(&world, "short").await);
     }
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     let told = async {
         while !waiting.is_empty() {
             let piece = answer.piece().await.unwrap().expect("the stream goes on");

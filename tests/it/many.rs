@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use reqwest::StatusCode;
-use runtrail::model::sse::Event;
+use runtrail::model::sse::SseEvent;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use crate::support::{Events, World, http, until};
 
-fn data(event: &Event) -> Value {
+fn data(event: &SseEvent) -> Value {
     serde_json::from_str(&event.data).unwrap()
 }
 
@@ -229,7 +229,7 @@ async fn a_deleted_run_leaves_the_stream_to_the_others() {
         while !has(&bytes[bytes.len().saturating_sub(64 << 10)..], "event: end") {
             bytes.extend(answer.piece().await.unwrap().expect("the stream goes on to the other run's end"));
         }
-        let events = runtrail::model::sse::Parser::new("").push(&bytes);
+        let events = runtrail::model::sse::SseParser::new("").push(&bytes);
         let told = |event: &str| {
             let of = events.iter().filter(|told| told.event == event).map(data).collect::<Vec<_>>();
             let [one] = &of[..] else { panic!("{event}: {of:?}") };

@@ -1,13 +1,13 @@
 //! A run's stream against CONTRACT.md, "The stream", over real connections.
 
 use reqwest::StatusCode;
-use runtrail::model::sse::{Event, Parser};
+use runtrail::model::sse::{SseEvent, SseParser};
 use serde_json::Value;
 
 use crate::support::http::{self, Version};
 use crate::support::{Events, World, until};
 
-fn seqs(events: &[Event]) -> Vec<u64> {
+fn seqs(events: &[SseEvent]) -> Vec<u64> {
     events.iter().filter(|event| event.event == "message").map(|event| event.last_event_id.parse().unwrap()).collect()
 }
 
@@ -43,7 +43,7 @@ async fn a_stream_says_where_it_stands_then_every_frame_then_the_end() {
     };
     let body = reconnect("1", &(head - 1).to_string()).await.unwrap().text().await.unwrap();
     assert!(body.starts_with(&format!("retry: 3000\nid: {}\nevent: ready\n", head - 1)), "{body}");
-    assert_eq!(seqs(&Parser::new("").push(body.as_bytes())), [head]);
+    assert_eq!(seqs(&SseParser::new("").push(body.as_bytes())), [head]);
     assert_eq!(reconnect("1", &head.to_string()).await.unwrap().status(), StatusCode::NO_CONTENT);
 
     // What cannot be.
@@ -95,7 +95,7 @@ async fn heartbeats_come_in_silence_only() {
     let server = world.serve_with(&["--heartbeat", "2s"]);
     let id = server.start(&world, "drip").await;
     let events = Events::open(&server, &format!("/runs/{id}/events")).await.all().await;
-    let told_at = |event: &Event| {
+    let told_at = |event: &SseEvent| {
         let ts = serde_json::from_str::<Value>(&event.data).unwrap()["ts"].as_str().map(str::to_owned);
         ts.map(|ts| ts.parse::<jiff::Timestamp>().unwrap())
     };
@@ -132,7 +132,7 @@ async fn readers_that_join_at_any_moment_all_read_the_same() {
                     let response = client.get(url).send().await.unwrap();
                     let status = response.status();
                     let body = response.bytes().await.unwrap();
-                    (after, status, seqs(&Parser::new("").push(&body)))
+                    (after, status, seqs(&SseParser::new("").push(&body)))
                 }));
             }
         }
@@ -166,7 +166,7 @@ async fn a_reader_who_does_not_read_holds_nobody_up() {
     server.until_status(&id, "completed").await;
     assert_eq!(server.lines(&id).await.len(), 100_000);
     // And it still gets everything, when it likes to.
-    let (mut parser, mut events) = (Parser::new(""), Vec::new());
+    let (mut parser, mut events) = (SseParser::new(""), Vec::new());
     while let Some(piece) = stalled.piece().await.unwrap() {
         events.extend(parser.push(&piece));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest::StatusCode;
 use runtrail::journal::{GroupCommit, Journal};
-use runtrail::model::{Overlap, Timestamp};
+use runtrail::model::{OverlapPolicy, Timestamp};
 use runtrail::store::{
     Durability, NewPause, NewRun, Place, RunStore, RunTrigger, ScheduleSlot, SqliteStore, Store, TriggerOp,
     TriggerStore,
@@ -267,7 +267,7 @@ async fn run_that_waits_is_the_one_that_was_asked_for() {
     let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
     let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());
     tokio::spawn(writer.run());
-    let ask = async |overlap: Overlap| {
+    let ask = async |overlap: OverlapPolicy| {
         let slot = ScheduleSlot { schedule: "s".into(), name: "default".into(), overlap, by_hand: true };
         let asked = (0..8).map(|_| {
             let (journal, trigger) = (journal.clone(), Some(RunTrigger::Schedule(slot.clone())));
@@ -279,9 +279,12 @@ async fn run_that_waits_is_the_one_that_was_asked_for() {
         }
         new
     };
-    assert_eq!((ask(Overlap::Skip).await, ask(Overlap::One).await, ask(Overlap::Queue).await), (1, 0, 8));
+    assert_eq!(
+        (ask(OverlapPolicy::Skip).await, ask(OverlapPolicy::One).await, ask(OverlapPolicy::Queue).await),
+        (1, 0, 8)
+    );
     // A pause that is there stays as it is.
-    let pause = |reason: &str| runtrail::model::trigger::Pause {
+    let pause = |reason: &str| runtrail::model::trigger::SchedulePause {
         at: Timestamp(1),
         by: "me".into(),
         reason: reason.into(),
