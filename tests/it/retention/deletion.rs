@@ -157,31 +157,6 @@ async fn one_wins() {
     is_sound(&look);
 }
 
-/// A run of so many frames, beside those that are there, as if a server had carried it out.
-fn add_large_run(world: &World, frames: u64) -> String {
-    let database = Connection::open(world.data().join("runtrail.db")).unwrap();
-    let id = runtrail::model::RunId::generate();
-    let columns = "pipeline, params, created_at, queued_at";
-    let insert = format!("INSERT INTO runs (id, {columns}) SELECT ?, {columns} FROM runs LIMIT 1");
-    database.execute(&insert, [id.as_str()]).unwrap();
-    let key = database.last_insert_rowid();
-    database
-        .execute(
-            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
-             INSERT INTO frames SELECT ?1, n, 0, 1, 'a', 'log', json_object('stream', 'stdout', 'line', 'line ' || n || printf('%.*c', 80, 'x')) FROM n",
-            (key, frames as i64),
-        )
-        .unwrap();
-    for step in [
-        "status = 'running', started_at = created_at, lease_until = 1",
-        "status = 'completed', finished_at = created_at, lease_until = NULL",
-    ] {
-        let change = format!("UPDATE runs SET {step}, head = ?2 WHERE key = ?1");
-        database.execute(&change, (key, frames as i64)).unwrap();
-    }
-    id.as_str().to_owned()
-}
-
 /// Killed again and again while a large run goes: each next server goes on, nobody ever sees a part of it, and nothing
 /// else suffers.
 #[tokio::test]
