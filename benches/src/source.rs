@@ -1,4 +1,5 @@
-//! Where lines come from, each a process of its own: a command that prints, as a run's phase, and one that posts, for peers.
+//! Where lines come from, each a process of its own: a command that prints, as a run's phase, and one that posts, for
+//! peers.
 
 use std::io::Write;
 use std::net::TcpStream;

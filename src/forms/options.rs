@@ -1,6 +1,6 @@
 //! What the start form offers.
 
-use crate::model::{Offer, Problem};
+use crate::model::{Problem, StartOptions};
 use crate::runs::Backend;
 use crate::{hooks, schedules};
 
@@ -8,11 +8,11 @@ use crate::{hooks, schedules};
 ///
 /// # Errors
 /// Never fails today; the result is that of a server function.
-pub fn start_options(backend: &Backend) -> Result<Offer, Problem> {
+pub fn start_options(backend: &Backend) -> Result<StartOptions, Problem> {
     let mut faults = backend.catalog.faults();
     faults.extend(schedules::faults(backend));
     faults.extend(hooks::faults(backend));
-    Ok(Offer {
+    Ok(StartOptions {
         pipelines: backend.catalog.all(),
         faults,
         projects: backend.projects.roots().to_vec(),

@@ -1,9 +1,9 @@
 //! What forms submit. Their fields are compared with the values that they were filled with
-//! ([`Pipeline::read_form`](crate::model::Pipeline::read_form)).
+//! ([`Pipeline::parse_form`](crate::model::Pipeline::parse_form)).
 
 use std::collections::BTreeMap;
 
-use crate::model::{Filled, Problem, Run};
+use crate::model::{FormPrefill, Problem, Run};
 use crate::runs::{self, Actor, Backend, RerunFrom, RerunRequest, find_attempt, run_not_found};
 
 /// The fields of a submitted form.
@@ -26,7 +26,7 @@ pub async fn start(
     key: Option<&str>,
     actor: &Actor,
 ) -> Result<(Run, bool), Problem> {
-    let input = backend.pipeline(pipeline)?.read_form(form.fields, &form.boxes, Filled::Defaults);
+    let input = backend.pipeline(pipeline)?.parse_form(form.fields, &form.boxes, FormPrefill::Defaults);
     runs::start(backend, pipeline, input, None, key, actor).await
 }
 
@@ -34,7 +34,7 @@ pub async fn start(
 /// `expected_attempt` is the last attempt that the page knows.
 ///
 /// # Errors
-/// As [`runs::rerun`]; [`Code::NotFound`](crate::model::Code::NotFound) if there is no attempt `shown`.
+/// As [`runs::rerun`]; [`Code::NotFound`](crate::model::ProblemCode::NotFound) if there is no attempt `shown`.
 pub async fn rerun(
     backend: &Backend,
     id: &str,
@@ -50,8 +50,8 @@ pub async fn rerun(
         Some(attempt) => find_attempt(backend, id, key, attempt).await?.params,
         None => run.params.clone(),
     };
-    let filled = Filled::Attempt { shown: &shown, last: &run.params };
-    let input = backend.pipeline(&run.pipeline)?.read_form(form.fields, &form.boxes, filled);
+    let filled = FormPrefill::Attempt { shown: &shown, last: &run.params };
+    let input = backend.pipeline(&run.pipeline)?.parse_form(form.fields, &form.boxes, filled);
     let request =
         RerunRequest { params: Some(input), expected_attempt: Some(expected_attempt), ..RerunRequest::default() };
     runs::rerun(backend, id, from, request, actor).await

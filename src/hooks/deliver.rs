@@ -6,7 +6,7 @@ use super::deliveries::{new_delivery, record_delivery};
 use super::{Delivery, KeyBy, condition};
 use crate::model::kinds::Origin;
 use crate::model::trigger::DeliveryResult;
-use crate::model::{Body, Code, Hook, OriginKind, Pipeline, Problem, Run, RunOrigin, Secrets, Status};
+use crate::model::{FramePayload, Hook, OriginKind, Pipeline, Problem, ProblemCode, Run, RunOrigin, Secrets, Status};
 use crate::pipelines::check_params;
 use crate::runs::{Backend, Starter, find_started, start_run};
 use crate::store::{NewDelivery, NewFrame, RunTrigger};
@@ -53,7 +53,7 @@ fn refusal_reason(problem: &Problem) -> String {
 /// called only if the payload is needed. `key_by` says what two deliveries have in common that are the same one.
 ///
 /// # Errors
-/// Those of `payload`; [`Code::InvalidParams`]; [`Code::GroupBusy`]; [`Code::TooManyQueued`]; [`Code::RunDeleted`] if
+/// Those of `payload`; [`ProblemCode::InvalidParams`]; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`]; [`ProblemCode::RunDeleted`] if
 /// the run of the first delivery was; the database's errors.
 pub async fn deliver(
     backend: &Backend,
@@ -75,7 +75,14 @@ pub async fn deliver(
         }
         Ok(HookOutcome::Ignored(why)) => Some(entry(DeliveryResult::Ignored, why.clone())),
         // The entry could not be written either.
-        Err(problem) if matches!(problem.code, Code::DatabaseUnavailable | Code::ShuttingDown | Code::Internal) => None,
+        Err(problem)
+            if matches!(
+                problem.code,
+                ProblemCode::DatabaseUnavailable | ProblemCode::ShuttingDown | ProblemCode::Internal
+            ) =>
+        {
+            None
+        }
         Err(problem) => {
             let code = serde_json::to_value(problem.code).ok();
             let code = code.and_then(|code| code.as_str().map(str::to_owned));
@@ -96,7 +103,7 @@ async fn start_for_delivery(
     key: Option<(String, Vec<u8>)>,
     payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
 ) -> Result<HookOutcome, Problem> {
-    if let Some(why) = hook.ignores_event(delivery.event.as_deref()) {
+    if let Some(why) = hook.ignore_reason(delivery.event.as_deref()) {
         return Ok(HookOutcome::Ignored(why));
     }
     if let Some(run) = find_started(backend, key.as_ref(), &Secrets::new()).await? {
@@ -107,8 +114,8 @@ async fn start_for_delivery(
         return Ok(HookOutcome::Ignored(why));
     }
     let origin = RunOrigin { kind: OriginKind::Hook, name: delivery.asks() };
-    let frame = Some(NewFrame::now(None, &Body::Origin(Origin { by: origin.name.clone() })));
-    let (input, invalid) = pipeline.convert(hook.given(&payload));
+    let frame = Some(NewFrame::now(None, &FramePayload::Origin(Origin { by: origin.name.clone() })));
+    let (input, invalid) = pipeline.convert(hook.param_input(&payload));
     if !invalid.is_empty() {
         // All errors: of a value that could not be converted only the conversion's own.
         let mut errors = check_params(&pipeline, &input, &backend.projects).err().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use super::Delivery;
 use crate::model::trigger::{DeliveryFilter, DeliveryPage, DeliveryResult};
-use crate::model::{Code, Problem, Timestamp};
+use crate::model::{Problem, ProblemCode, Timestamp};
 use crate::runs::{Backend, page_limit};
 use crate::store::{NewDelivery, TriggerOp, Trust};
 
@@ -12,10 +12,10 @@ const PAGE_DELIVERIES: (u32, u32) = (50, 200);
 /// A page of the deliveries that match the filter, newest first.
 ///
 /// # Errors
-/// [`Code::BadRequest`] for a limit out of bounds or an invalid `before`; the database's errors.
+/// [`ProblemCode::BadRequest`] for a limit out of bounds or an invalid `before`; the database's errors.
 pub async fn list_deliveries(backend: &Backend, filter: &DeliveryFilter) -> Result<DeliveryPage, Problem> {
     let limit = page_limit(filter.limit, PAGE_DELIVERIES)?;
-    let fault = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no place in the list."));
+    let fault = |text: &str| Problem::new(ProblemCode::BadRequest, format!("`{text}` is no place in the list."));
     let before = filter.before.as_deref().filter(|before| !before.is_empty());
     let before = before.map(|before| before.parse::<i64>().map_err(|_| fault(before))).transpose()?;
     let (deliveries, next) = backend.store.deliveries(filter, limit, before).await?;

@@ -15,8 +15,8 @@ use serde::Serialize;
 use super::egress::{Egress, EgressDenied, EgressResolver};
 use super::signature::{Signatures, sign};
 use crate::feed::backoff::retry_after;
-use crate::model::hook::SecretPlace;
-use crate::model::notify::{Address, check_address, sentence};
+use crate::model::hook::SecretLocation;
+use crate::model::notify::{ReceiverAddress, check_address, summary};
 use crate::model::{Run, Status, Timestamp};
 use crate::secrets::files;
 use crate::store::Delivery;
@@ -81,13 +81,13 @@ pub(super) async fn post(
 ) -> SendReport {
     let receiver = &delivery.receiver;
     let address = match &receiver.to {
-        Address::Url(url) => Ok(url.clone()),
-        Address::UrlEnv(name) => read_variable(name),
-        Address::UrlFile(path) => read_file(path),
-        Address::UrlCredential(name) => read_credential(name),
+        ReceiverAddress::Url(url) => Ok(url.clone()),
+        ReceiverAddress::UrlEnv(name) => read_variable(name),
+        ReceiverAddress::UrlFile(path) => read_file(path),
+        ReceiverAddress::UrlCredential(name) => read_credential(name),
     };
     let parsed = address.and_then(|address| parse_address(receiver, &address));
-    let shown_url = receiver.words(parsed.as_ref().ok().map(Url::as_str));
+    let shown_url = receiver.display_name(parsed.as_ref().ok().map(Url::as_str));
     let final_error =
         |error| SendReport { url: shown_url.clone(), error: Some(error), is_final: true, ..SendReport::default() };
     let address = match parsed {
@@ -107,9 +107,9 @@ pub(super) async fn post(
         .header("webhook-timestamp", timestamp);
     if let Some(place) = &receiver.secret {
         let (secret, shown) = match place {
-            SecretPlace::Env(name) => (read_variable(name), format!("${name}")),
-            SecretPlace::File(path) => (read_file(path), path.display().to_string()),
-            SecretPlace::Credential(name) => (read_credential(name), format!("the credential {name}")),
+            SecretLocation::Env(name) => (read_variable(name), format!("${name}")),
+            SecretLocation::File(path) => (read_file(path), path.display().to_string()),
+            SecretLocation::Credential(name) => (read_credential(name), format!("the credential {name}")),
         };
         let signed = secret.and_then(|secret| {
             sign(&secret, &id, timestamp, body.as_bytes()).map_err(|bad| format!("the secret in {shown} {bad}"))
@@ -142,7 +142,7 @@ fn body(delivery: &Delivery, public_url: Option<&str>) -> String {
     let Delivery { event, snapshot: run, attempt, title, .. } = delivery;
     let url = public_url.map(|server| format!("{server}/runs/{}", run.id));
     let title = if title.is_empty() { &run.pipeline } else { title };
-    let text = sentence(title, run, url.as_deref());
+    let text = summary(title, run, url.as_deref());
     let body = NotificationBody { event, run, attempt: *attempt, status: run.status, url: url.as_deref(), text };
     // Serializing maps with string keys, numbers and strings cannot fail.
     serde_json::to_string(&body).unwrap_or_default()
@@ -178,12 +178,12 @@ fn read_credential(name: &str) -> Result<String, String> {
 }
 
 /// Parses the receiver's address. An error does not contain it.
-fn parse_address(receiver: &crate::model::Notify, address: &str) -> Result<Url, String> {
+fn parse_address(receiver: &crate::model::NotifyTarget, address: &str) -> Result<Url, String> {
     let what = match &receiver.to {
-        Address::Url(_) => "its address".to_owned(),
-        Address::UrlEnv(name) => format!("the address in ${name}"),
-        Address::UrlFile(path) => format!("the address in {}", path.display()),
-        Address::UrlCredential(name) => format!("the address in the credential {name}"),
+        ReceiverAddress::Url(_) => "its address".to_owned(),
+        ReceiverAddress::UrlEnv(name) => format!("the address in ${name}"),
+        ReceiverAddress::UrlFile(path) => format!("the address in {}", path.display()),
+        ReceiverAddress::UrlCredential(name) => format!("the address in the credential {name}"),
     };
     check_address(address).map_err(|reason| format!("{what} {reason}"))?;
     Url::parse(address).map_err(|error| format!("{what} cannot be used: {error}"))

@@ -8,8 +8,8 @@ use super::egress::Egress;
 use super::request::{self, SendReport};
 use crate::journal::{Journal, WriteError};
 use crate::model::kinds::{DeliveryState, Notification};
-use crate::model::notify::{Verdict, wait};
-use crate::model::{Body, Timestamp};
+use crate::model::notify::{DeliveryOutcome, retry_delay_ms};
+use crate::model::{FramePayload, Timestamp};
 use crate::store::{Change, Delivery, Guard, NewFrame, Store, Write};
 
 /// The lease of a delivery in flight. When it expires, another server may send it again.
@@ -53,7 +53,7 @@ async fn send_once(sender: &Sender, delivery: &Delivery) -> Result<(), WriteErro
     let guard = Guard::Delivery(delivery.key, delivery.token + 1);
     let mut write = Write::new(delivery.run, guard, Change::Tried { attempt: delivery.attempt, next });
     let state = outcome.state;
-    write.frames.push(NewFrame::now(None, &Body::Notification(outcome)));
+    write.frames.push(NewFrame::now(None, &FramePayload::Notification(outcome)));
     sender.journal.write(write).await?;
     sender.counts.count(state);
     Ok(())
@@ -63,13 +63,13 @@ async fn send_once(sender: &Sender, delivery: &Delivery) -> Result<(), WriteErro
 fn notification(delivery: &Delivery, report: &SendReport, random: f64) -> Notification {
     let SendReport { url, status, error, retry_after_ms, is_final } = report;
     let sends = delivery.tries.saturating_add(1);
-    let verdict = if *is_final { Verdict::Never } else { Verdict::of(*status) };
+    let verdict = if *is_final { DeliveryOutcome::GiveUp } else { DeliveryOutcome::from_http_status(*status) };
     let next_ms = match verdict {
-        Verdict::Again => wait(sends, random, retry_after_ms.unwrap_or_default()),
-        Verdict::Delivered | Verdict::Never => None,
+        DeliveryOutcome::Retry => retry_delay_ms(sends, random, retry_after_ms.unwrap_or_default()),
+        DeliveryOutcome::Delivered | DeliveryOutcome::GiveUp => None,
     };
     let state = match (verdict, next_ms) {
-        (Verdict::Delivered, _) => DeliveryState::Delivered,
+        (DeliveryOutcome::Delivered, _) => DeliveryState::Delivered,
         (_, Some(_)) => DeliveryState::Retrying,
         (_, None) => DeliveryState::Failed,
     };

@@ -13,7 +13,7 @@ use super::request;
 use super::send::{Sender, send};
 use crate::journal::Journal;
 use crate::model::Timestamp;
-use crate::model::notify::Address;
+use crate::model::notify::ReceiverAddress;
 use crate::store::{Store, StoreError};
 
 /// The most sends at a time.
@@ -97,12 +97,12 @@ impl NotificationTask {
 struct SendsInFlight {
     tasks: JoinSet<()>,
     /// The receiver of each task.
-    receivers: HashMap<Id, Address>,
+    receivers: HashMap<Id, ReceiverAddress>,
 }
 
 impl SendsInFlight {
     /// How many go to this receiver.
-    fn to(&self, receiver: &Address) -> usize {
+    fn to(&self, receiver: &ReceiverAddress) -> usize {
         self.receivers.values().filter(|known| *known == receiver).count()
     }
 

@@ -1,6 +1,6 @@
 //! The size and the health of the database.
 
-use crate::model::{DatabaseHealth, DatabaseUse, Problem};
+use crate::model::{DatabaseHealth, DatabaseUsage, Problem};
 use crate::runs::Backend;
 
 /// Whether the database accepts writes, as the journal's writer last found: does not access the database.
@@ -12,7 +12,7 @@ pub fn database_health(backend: &Backend) -> DatabaseHealth {
 ///
 /// # Errors
 /// The database's errors.
-pub async fn database_usage(backend: &Backend) -> Result<DatabaseUse, Problem> {
+pub async fn database_usage(backend: &Backend) -> Result<DatabaseUsage, Problem> {
     let (size, counts) = (backend.store.size().await?, backend.store.counts().await?);
-    Ok(DatabaseUse { size, runs: counts.iter().map(|(_, runs)| runs).sum() })
+    Ok(DatabaseUsage { size, runs: counts.iter().map(|(_, runs)| runs).sum() })
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::model::identity::OWNER;
-use crate::model::{Problem, Role, RunId, RunOrigin, Timestamp, Via};
+use crate::model::{AuthMethod, Problem, Role, RunId, RunOrigin, Timestamp};
 use crate::store::NewAudit;
 
 /// The outcome in the audit log of a request that was not refused.
@@ -17,7 +17,7 @@ pub struct Actor {
     pub name: String,
     pub role: Role,
     /// How they were authenticated.
-    pub via: Via,
+    pub via: AuthMethod,
     /// The address of the request.
     pub address: Option<IpAddr>,
     /// `the page` or `the API`.
@@ -30,7 +30,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.name.as_str(), self.via) {
             (OWNER, _) => f.write_str("the operator")?,
-            (name, Via::Token) => write!(f, "the token {name}")?,
+            (name, AuthMethod::Token) => write!(f, "the token {name}")?,
             (name, _) => f.write_str(name)?,
         }
         if let Some(address) = self.address {
@@ -47,7 +47,7 @@ impl Actor {
     }
 
     /// The line of the audit log for a request of theirs that succeeds.
-    pub fn audit_entry(&self, action: Action, run: Option<RunId>, detail: Option<String>) -> NewAudit {
+    pub fn audit_entry(&self, action: AuditAction, run: Option<RunId>, detail: Option<String>) -> NewAudit {
         NewAudit {
             at: Timestamp::now(),
             actor: self.name.clone(),
@@ -62,12 +62,12 @@ impl Actor {
 }
 
 /// The audit log's word for a way to be authenticated.
-pub const fn audit_via(via: Via) -> &'static str {
+pub const fn audit_via(via: AuthMethod) -> &'static str {
     match via {
-        Via::Open => "open",
-        Via::Session => "session",
-        Via::Token => "token",
-        Via::Proxy => "proxy",
+        AuthMethod::Open => "open",
+        AuthMethod::Session => "session",
+        AuthMethod::Token => "token",
+        AuthMethod::Proxy => "proxy",
     }
 }
 
@@ -83,7 +83,7 @@ pub fn trigger_audit_entry(origin: &RunOrigin, via: &'static str, run: RunId, pi
         actor: origin.name.clone(),
         via,
         address: None,
-        action: Action::RunStart,
+        action: AuditAction::RunStart,
         run: Some(run),
         outcome: OUTCOME_DONE.to_owned(),
         detail: Some(pipeline.to_owned()),
@@ -104,10 +104,10 @@ mod tests {
             through: "the API",
             parent: None,
         };
-        assert_eq!(actor(OWNER, Via::Open).to_string(), "the operator at 10.0.0.7, through the API");
-        assert_eq!(actor("ci", Via::Token).to_string(), "the token ci at 10.0.0.7, through the API");
-        assert_eq!(actor("Anna", Via::Proxy).to_string(), "Anna at 10.0.0.7, through the API");
-        let unknown = Actor { address: None, through: "the page", ..actor("Anna", Via::Session) };
+        assert_eq!(actor(OWNER, AuthMethod::Open).to_string(), "the operator at 10.0.0.7, through the API");
+        assert_eq!(actor("ci", AuthMethod::Token).to_string(), "the token ci at 10.0.0.7, through the API");
+        assert_eq!(actor("Anna", AuthMethod::Proxy).to_string(), "Anna at 10.0.0.7, through the API");
+        let unknown = Actor { address: None, through: "the page", ..actor("Anna", AuthMethod::Session) };
         assert_eq!(unknown.to_string(), "Anna, through the page");
     }
 }

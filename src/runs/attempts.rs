@@ -3,7 +3,7 @@
 use super::view::VIEW_FRAMES;
 use super::{Backend, page_limit};
 use crate::model::attempt::{Attempt, AttemptPage, AttemptView};
-use crate::model::{Body, Code, Problem};
+use crate::model::{FramePayload, Problem, ProblemCode};
 use crate::store::RunKey;
 
 /// Attempts on a page: by default, and at most.
@@ -12,7 +12,7 @@ const PAGE_ATTEMPTS: (u32, u32) = (100, 200);
 /// A page of the attempts of a run, oldest first: the newest ones, or the newest before `before`.
 ///
 /// # Errors
-/// [`Code::RunNotFound`] for an unknown or deleted run, also if it was deleted during the read; [`Code::BadRequest`]
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run, also if it was deleted during the read; [`ProblemCode::BadRequest`]
 /// for a limit out of bounds; the database's errors.
 pub async fn attempts(
     backend: &Backend,
@@ -33,20 +33,20 @@ pub async fn attempts(
 /// What the page of an attempt shows besides its frames.
 ///
 /// # Errors
-/// [`Code::RunNotFound`] for an unknown or deleted run, also if it was deleted during the read; [`Code::NotFound`] if
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run, also if it was deleted during the read; [`ProblemCode::NotFound`] if
 /// the run has no such attempt; the database's errors.
 pub async fn attempt(backend: &Backend, id: &str, attempt: u32) -> Result<AttemptView, Problem> {
     let (run, _) = backend.find(id).await?;
     let attempt = find_attempt(backend, id, run, attempt).await?;
-    let tally = backend.store.tally(run, attempt.attempt).await?;
+    let review_counts = backend.store.review_counts(run, attempt.attempt).await?;
     let after = attempt.last.saturating_sub(VIEW_FRAMES.into()).max(attempt.first - 1);
     let (frames, _) = backend.store.frames(run, after, VIEW_FRAMES).await?;
     let (mut outcome, mut excluded) = (None, Vec::new());
     for frame in frames.iter().filter(|frame| frame.seq <= attempt.last) {
         match &*frame.kind {
-            "outcome" | "approval" => match frame.to_frame().body {
-                Body::Outcome(reported) => outcome = Some(reported),
-                Body::Approval(approval) => excluded = approval.exclude,
+            "outcome" | "approval" => match frame.to_frame().payload {
+                FramePayload::Outcome(reported) => outcome = Some(reported),
+                FramePayload::Approval(approval) => excluded = approval.exclude,
                 _ => {}
             },
             _ => {}
@@ -54,13 +54,13 @@ pub async fn attempt(backend: &Backend, id: &str, attempt: u32) -> Result<Attemp
     }
     // The frames of a run that was deleted during the read are incomplete.
     backend.find(id).await?;
-    Ok(AttemptView { attempt, tally, outcome, excluded })
+    Ok(AttemptView { attempt, review_counts, outcome, excluded })
 }
 
 /// An attempt of the run with this id and key.
 ///
 /// # Errors
-/// [`Code::RunNotFound`] if the run was deleted since its key was read; [`Code::NotFound`] if it has no such attempt;
+/// [`ProblemCode::RunNotFound`] if the run was deleted since its key was read; [`ProblemCode::NotFound`] if it has no such attempt;
 /// the database's errors.
 pub async fn find_attempt(backend: &Backend, id: &str, run: RunKey, attempt: u32) -> Result<Attempt, Problem> {
     let found = backend.store.attempts(run, attempt.checked_add(1), 1).await?.pop();
@@ -68,7 +68,7 @@ pub async fn find_attempt(backend: &Backend, id: &str, run: RunKey, attempt: u32
         Some(found) => Ok(found),
         None => {
             backend.find(id).await?;
-            Err(Problem::new(Code::NotFound, format!("The run has no attempt {attempt}.")))
+            Err(Problem::new(ProblemCode::NotFound, format!("The run has no attempt {attempt}.")))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::problems::{run_id, run_not_found};
 use crate::engine::Engine;
 use crate::journal::Journal;
-use crate::model::{Code, Pipeline, Problem};
+use crate::model::{Pipeline, Problem, ProblemCode};
 use crate::pipelines::{Catalog, Projects};
 use crate::store::{Pulse, RunKey, Store};
 
@@ -30,7 +30,7 @@ impl Backend {
     /// The key of a run and the head of its journal.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`] for an unknown or deleted run; the database's errors.
+    /// [`ProblemCode::RunNotFound`] for an unknown or deleted run; the database's errors.
     pub async fn find(&self, id: &str) -> Result<(RunKey, Pulse), Problem> {
         self.store.find(&run_id(id)?).await?.ok_or_else(|| run_not_found(id))
     }
@@ -38,12 +38,12 @@ impl Backend {
     /// The pipeline of this name, as its file is now.
     ///
     /// # Errors
-    /// [`Code::PipelineNotFound`], which lists the known names.
+    /// [`ProblemCode::PipelineNotFound`], which lists the known names.
     pub fn pipeline(&self, name: &str) -> Result<Arc<Pipeline>, Problem> {
         self.catalog.get(name).ok_or_else(|| {
             let known: Vec<String> = self.catalog.all().into_iter().map(|pipeline| pipeline.name).collect();
             let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
-            Problem::new(Code::PipelineNotFound, format!("There is no pipeline `{name}`; known: {known}."))
+            Problem::new(ProblemCode::PipelineNotFound, format!("There is no pipeline `{name}`; known: {known}."))
         })
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Actor, Backend, ChangeError, committed_run, retry_on_conflict, run_id, run_not_found};
-use crate::model::audit::Action;
-use crate::model::{Code, Problem, Run, Status};
+use crate::model::audit::AuditAction;
+use crate::model::{Problem, ProblemCode, Run, Status};
 use crate::store::{NewAudit, Write};
 
 /// When the processes of a cancelled run get SIGKILL.
@@ -32,9 +32,9 @@ impl CancelMode {
 /// SIGKILL as `mode` says. Repeating a request that is already in effect writes nothing.
 ///
 /// # Errors
-/// [`Code::RunNotFound`] for an unknown or deleted run; [`Code::RunFinished`]; the database's errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::RunFinished`]; the database's errors.
 pub async fn cancel(backend: &Backend, id: &str, actor: &Actor, mode: CancelMode) -> Result<Run, Problem> {
-    let audit = Box::new(actor.audit_entry(Action::RunCancel, Some(run_id(id)?), None));
+    let audit = Box::new(actor.audit_entry(AuditAction::RunCancel, Some(run_id(id)?), None));
     let by = actor.to_string();
     retry_on_conflict(|| cancel_once(backend, id, &by, &audit, mode)).await
 }
@@ -72,7 +72,7 @@ async fn cancel_once(
         }
         Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
             let detail = format!("The run is {} already; there is nothing to cancel.", pulse.status);
-            return Err(Problem::new(Code::RunFinished, detail).into());
+            return Err(Problem::new(ProblemCode::RunFinished, detail).into());
         }
     };
     backend.engine.cancel(key, force);

@@ -39,7 +39,7 @@ impl From<WriteError> for ChangeError {
 /// Makes a change that reads the run first; again after each conflict, a few times.
 ///
 /// # Errors
-/// The change's own problem; [`Code::RunActive`](crate::model::Code::RunActive), retryable, if every attempt met a
+/// The change's own problem; [`ProblemCode::RunActive`](crate::model::ProblemCode::RunActive), retryable, if every attempt met a
 /// conflict.
 pub async fn retry_on_conflict<T, F>(mut change: impl FnMut() -> F) -> Result<T, Problem>
 where
@@ -60,7 +60,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::model::Code;
+    use crate::model::ProblemCode;
 
     #[tokio::test]
     async fn change_is_retried_only_after_conflicts() {
@@ -73,12 +73,12 @@ mod tests {
         assert_eq!(retry_on_conflict(|| change(3)).await.unwrap(), 4);
         calls.set(0);
         let problem = retry_on_conflict(|| change(100)).await.unwrap_err();
-        assert_eq!((problem.code, problem.retryable, calls.get()), (Code::RunActive, true, MAX_ATTEMPTS));
+        assert_eq!((problem.code, problem.retryable, calls.get()), (ProblemCode::RunActive, true, MAX_ATTEMPTS));
         calls.set(0);
         let refused = || {
             calls.set(calls.get() + 1);
-            async { Err::<(), _>(Problem::new(Code::RunFinished, "").into()) }
+            async { Err::<(), _>(Problem::new(ProblemCode::RunFinished, "").into()) }
         };
-        assert_eq!((retry_on_conflict(refused).await.unwrap_err().code, calls.get()), (Code::RunFinished, 1));
+        assert_eq!((retry_on_conflict(refused).await.unwrap_err().code, calls.get()), (ProblemCode::RunFinished, 1));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Backend, page_limit, run_not_found};
 use crate::journal::{Form, Reader};
-use crate::model::{Cursor, Pin, Problem, Record, RunId};
+use crate::model::{Cursor, FrameRecord, Pin, Problem, RunId};
 use crate::store::{Pulse, RunKey, Store, StoreError};
 
 /// Frames on a page of the poll: by default, and at most.
@@ -12,9 +12,9 @@ const PAGE_FRAMES: (u32, u32) = (1000, 5000);
 /// one transaction, the pin and the redraws after them.
 #[derive(Clone, Debug)]
 pub struct RawFramePage {
-    pub frames: Vec<Record>,
+    pub frames: Vec<FrameRecord>,
     /// The last redraws of rows among `frames`, where they come after this page.
-    pub redraws: Vec<Record>,
+    pub redraws: Vec<FrameRecord>,
     pub pulse: Pulse,
     pub pin: Pin,
 }
@@ -39,7 +39,7 @@ impl RawFramePage {
     }
 }
 
-fn write_list(frames: &[Record], out: &mut String) {
+fn write_list(frames: &[FrameRecord], out: &mut String) {
     out.push('[');
     for (index, frame) in frames.iter().enumerate() {
         if index > 0 {
@@ -88,7 +88,7 @@ pub async fn open_reader(
     let (key, pulse) = backend.store.find(run).await?.ok_or_else(|| run_not_found(run.as_str()))?;
     let reader = backend.journal.read(key, cursor.0, pulse, form).await?;
     let pulse = reader.pulse();
-    cursor.within(pulse.head)?;
+    cursor.check_not_ahead(pulse.head)?;
     Ok((reader, pulse))
 }
 
@@ -98,12 +98,12 @@ pub(super) async fn read_after(
     id: &str,
     after: Option<&str>,
     limit: Option<u32>,
-) -> Result<(RunKey, Vec<Record>, Pulse), Problem> {
-    let cursor = Cursor::of_stream(None, after)?;
+) -> Result<(RunKey, Vec<FrameRecord>, Pulse), Problem> {
+    let cursor = Cursor::from_request(None, after)?;
     let limit = page_limit(limit, PAGE_FRAMES)?;
     let (key, _) = backend.find(id).await?;
     let (frames, pulse) = backend.store.frames(key, cursor.0, limit).await?;
-    cursor.within(pulse.head)?;
+    cursor.check_not_ahead(pulse.head)?;
     Ok((key, frames, pulse))
 }
 
@@ -112,8 +112,8 @@ pub(super) async fn read_after(
 pub(super) async fn load_redraws(
     store: &dyn Store,
     run: RunKey,
-    mut frames: Vec<Record>,
-) -> Result<(Vec<Record>, Vec<Record>), StoreError> {
+    mut frames: Vec<FrameRecord>,
+) -> Result<(Vec<FrameRecord>, Vec<FrameRecord>), StoreError> {
     let (Some(first), Some(last)) = (frames.first().map(|frame| frame.seq), frames.last().map(|frame| frame.seq))
     else {
         return Ok((frames, Vec::new()));
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn frame_page_json_parses_as_the_models_type() {
-        let frame = |seq| Record {
+        let frame = |seq| FrameRecord {
             seq,
             ts: Timestamp(0),
             attempt: 1,
@@ -141,14 +141,14 @@ mod tests {
         };
         let pulse = Pulse { head: 9, status: Status::Running, attempt: 1 };
         for count in 0..3 {
-            let (frames, redraws): (Vec<Record>, Vec<Record>) =
+            let (frames, redraws): (Vec<FrameRecord>, Vec<FrameRecord>) =
                 ((1..=count).map(frame).collect(), (7..7 + count).map(frame).collect());
             let pin = Pin { pinned: true, pins: 3 };
             let written = RawFramePage { frames: frames.clone(), redraws: redraws.clone(), pulse, pin }.to_json();
             assert_eq!(written.contains("redraws"), count > 0, "{written}");
             let page: FramePage = serde_json::from_str(&written).unwrap();
-            assert_eq!(page.frames, frames.iter().map(Record::to_frame).collect::<Vec<_>>());
-            assert_eq!(page.redraws, redraws.iter().map(Record::to_frame).collect::<Vec<_>>());
+            assert_eq!(page.frames, frames.iter().map(FrameRecord::to_frame).collect::<Vec<_>>());
+            assert_eq!(page.redraws, redraws.iter().map(FrameRecord::to_frame).collect::<Vec<_>>());
             assert_eq!((page.head, page.status, page.active), (9, Status::Running, true));
             assert_eq!(page.pin, Pin { pinned: true, pins: 3 });
         }

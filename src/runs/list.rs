@@ -1,7 +1,7 @@
 //! The list of runs.
 
 use super::{Backend, page_limit};
-use crate::model::{Code, Problem, RunFilter, RunPage};
+use crate::model::{Problem, ProblemCode, RunFilter, RunPage};
 
 /// Runs on a page of the list: by default, and at most.
 const PAGE_RUNS: (u32, u32) = (50, 200);
@@ -9,13 +9,13 @@ const PAGE_RUNS: (u32, u32) = (50, 200);
 /// A page of the runs that match the filter, newest first.
 ///
 /// # Errors
-/// [`Code::BadRequest`] for a limit out of bounds or a `before` that is not the id of a run; the database's errors.
+/// [`ProblemCode::BadRequest`] for a limit out of bounds or a `before` that is not the id of a run; the database's errors.
 pub async fn list(backend: &Backend, filter: &RunFilter) -> Result<RunPage, Problem> {
     let limit = page_limit(filter.limit, PAGE_RUNS)?;
     let before = match filter.before.as_deref().filter(|before| !before.is_empty()) {
         None => None,
         Some(before) => {
-            let fault = |_| Problem::new(Code::BadRequest, format!("`{before}` is no place in the list."));
+            let fault = |_| Problem::new(ProblemCode::BadRequest, format!("`{before}` is no place in the list."));
             Some(before.parse().map_err(fault)?)
         }
     };

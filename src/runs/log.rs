@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Backend;
 use super::frames::read_after;
-use crate::model::{Problem, Record};
+use crate::model::{FrameRecord, Problem};
 use crate::store::{RunKey, Store, StoreError};
 
 /// Frames after a cursor, each row of the log with its latest text, and the seq up to which they are complete. Redraws
@@ -13,7 +13,12 @@ use crate::store::{RunKey, Store, StoreError};
 ///
 /// # Errors
 /// As [`frames`](super::frames).
-pub async fn final_log(backend: &Backend, id: &str, after: u64, limit: u32) -> Result<(Vec<Record>, u64), Problem> {
+pub async fn final_log(
+    backend: &Backend,
+    id: &str,
+    after: u64,
+    limit: u32,
+) -> Result<(Vec<FrameRecord>, u64), Problem> {
     let (run, frames, _) = read_after(backend, id, Some(&after.to_string()), Some(limit)).await?;
     let until = frames.last().map_or(after, |frame| frame.seq);
     Ok(apply_redraws(&*backend.store, run, frames, after, until).await?)
@@ -25,12 +30,12 @@ pub async fn final_log(backend: &Backend, id: &str, after: u64, limit: u32) -> R
 pub async fn apply_redraws(
     store: &dyn Store,
     run: RunKey,
-    mut frames: Vec<Record>,
+    mut frames: Vec<FrameRecord>,
     after: u64,
     until: u64,
-) -> Result<(Vec<Record>, u64), StoreError> {
+) -> Result<(Vec<FrameRecord>, u64), StoreError> {
     let (redrawn, until) = store.redrawn(run, after, until).await?;
-    let redrawn: HashMap<u64, Record> = redrawn.into_iter().collect();
+    let redrawn: HashMap<u64, FrameRecord> = redrawn.into_iter().collect();
     frames.retain(|frame| frame.seq <= until && frame.replaces().is_none());
     for frame in &mut frames {
         if let Some(latest) = redrawn.get(&frame.seq) {

@@ -2,8 +2,8 @@
 
 use super::{Backend, ChangeError, retry_on_conflict};
 use crate::journal::WriteError;
-use crate::model::queue::{Group, MAX_PRIORITY, Queue, WhenBusy};
-use crate::model::{Code, Problem, RunId};
+use crate::model::queue::{BusyPolicy, ConcurrencyGroup, MAX_PRIORITY, Queue};
+use crate::model::{Problem, ProblemCode, RunId};
 use crate::store::{Created, NewRun};
 
 /// The most pending runs that are listed.
@@ -21,8 +21,8 @@ pub async fn queue(backend: &Backend) -> Result<Queue, Problem> {
 /// Creates a pending run.
 ///
 /// # Errors
-/// [`Code::GroupBusy`] if the pipeline refuses a second run of its group; [`Code::TooManyQueued`];
-/// [`Code::IdempotencyConflict`]; [`Code::RunDeleted`]; the database's errors.
+/// [`ProblemCode::GroupBusy`] if the pipeline refuses a second run of its group; [`ProblemCode::TooManyQueued`];
+/// [`ProblemCode::IdempotencyConflict`]; [`ProblemCode::RunDeleted`]; the database's errors.
 pub async fn create_run(backend: &Backend, new: NewRun) -> Result<Created, Problem> {
     retry_on_conflict(|| create_once(backend, &new)).await
 }
@@ -39,16 +39,16 @@ async fn create_once(backend: &Backend, new: &NewRun) -> Result<Created, ChangeE
 }
 
 /// # Errors
-/// [`Code::TooManyQueued`] if no more runs may be pending. Requests at the same moment may exceed the limit by a few.
+/// [`ProblemCode::TooManyQueued`] if no more runs may be pending. Requests at the same moment may exceed the limit by a few.
 pub(super) async fn check_queue(backend: &Backend) -> Result<(), Problem> {
     let (waiting, _) = backend.store.queue(1).await?;
     if waiting < u64::from(backend.max_queued) { Ok(()) } else { Err(WriteError::QueueFull.into()) }
 }
 
 /// # Errors
-/// [`Code::GroupBusy`] if a run of the group is active and the pipeline refuses another one.
-pub(super) async fn check_group(backend: &Backend, group: Option<Group>) -> Result<(), Problem> {
-    let Some(Group { key, when_busy: WhenBusy::Refuse }) = group else { return Ok(()) };
+/// [`ProblemCode::GroupBusy`] if a run of the group is active and the pipeline refuses another one.
+pub(super) async fn check_group(backend: &Backend, group: Option<ConcurrencyGroup>) -> Result<(), Problem> {
+    let Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) = group else { return Ok(()) };
     match backend.store.active_in(&key).await? {
         None => Ok(()),
         Some(run) => Err(group_busy(&run)),
@@ -59,15 +59,15 @@ fn group_busy(run: &RunId) -> Problem {
     let detail = format!(
         "The run {run} is active, and the pipeline refuses another one meanwhile. Wait for its end, or cancel it."
     );
-    Problem::new(Code::GroupBusy, detail)
+    Problem::new(ProblemCode::GroupBusy, detail)
 }
 
 /// # Errors
-/// [`Code::BadRequest`] if the priority is out of bounds.
+/// [`ProblemCode::BadRequest`] if the priority is out of bounds.
 pub(super) fn check_priority(priority: i32) -> Result<i32, Problem> {
     if (-MAX_PRIORITY..=MAX_PRIORITY).contains(&priority) {
         return Ok(priority);
     }
     let detail = format!("The priority {priority} is out of bounds; give -{MAX_PRIORITY} to {MAX_PRIORITY}.");
-    Err(Problem::new(Code::BadRequest, detail))
+    Err(Problem::new(ProblemCode::BadRequest, detail))
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::queue::{check_group, check_queue};
 use super::{Actor, Backend, ChangeError, committed_run, retry_on_conflict, run_id, run_not_found};
-use crate::model::audit::Action;
-use crate::model::{Code, Given, Param, ParamError, Params, Pipeline, Problem, Run, plan};
+use crate::model::audit::AuditAction;
+use crate::model::{Param, ParamError, ParamInput, Params, Pipeline, Problem, ProblemCode, Run, plan};
 use crate::pipelines::check_params;
 use crate::store::{NewAudit, RunKey, StoredSecrets, Write};
 
@@ -24,9 +24,9 @@ pub enum RerunFrom {
 #[derive(Clone, Default)]
 pub struct RerunRequest {
     /// Its parameters; those of the last attempt if `None`.
-    pub params: Option<Given>,
+    pub params: Option<ParamInput>,
     /// Secrets, whatever the parameters are: those of the last attempt were removed when the run ended.
-    pub secrets: Given,
+    pub secrets: ParamInput,
     /// The last attempt that the caller knows. The re-run is refused if there is a newer one, so two clicks are one
     /// re-run.
     pub expected_attempt: Option<u32>,
@@ -35,9 +35,9 @@ pub struct RerunRequest {
 /// Adds an attempt to a finished run, with the pipeline as its file is now. The journal continues.
 ///
 /// # Errors
-/// [`Code::RunNotFound`] for an unknown or deleted run; [`Code::RunActive`]; [`Code::PipelineNotFound`];
-/// [`Code::InvalidParams`], also if a secret of the last attempt is not given again; [`Code::NothingFailed`];
-/// [`Code::GroupBusy`]; [`Code::TooManyQueued`]; the database's errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::RunActive`]; [`ProblemCode::PipelineNotFound`];
+/// [`ProblemCode::InvalidParams`], also if a secret of the last attempt is not given again; [`ProblemCode::NothingFailed`];
+/// [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`]; the database's errors.
 pub async fn rerun(
     backend: &Backend,
     id: &str,
@@ -45,7 +45,7 @@ pub async fn rerun(
     request: RerunRequest,
     actor: &Actor,
 ) -> Result<Run, Problem> {
-    let audit = actor.audit_entry(Action::RunRerun, Some(run_id(id)?), None);
+    let audit = actor.audit_entry(AuditAction::RunRerun, Some(run_id(id)?), None);
     retry_on_conflict(|| rerun_once(backend, id, from, &request, actor, &audit)).await
 }
 
@@ -75,7 +75,7 @@ async fn rerun_once(
     let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, None, reason);
     let Some(queue) = queue else { return Err(ChangeError::Conflict) };
     check_queue(backend).await?;
-    let secrets = pipeline.secrets_in(&input.values);
+    let secrets = pipeline.extract_secrets(&input.values);
     let queue = Write { secrets, asked_by: Some(actor.origin()), audit: Some(Box::new(audit.clone())), ..queue };
     let committed = backend.journal.write(queue).await?;
     backend.engine.wake();
@@ -91,11 +91,11 @@ async fn finished_run(
     let (key, pulse) = backend.find(id).await?;
     if pulse.status.is_active() {
         let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
-        return Err(Problem::new(Code::RunActive, detail).into());
+        return Err(Problem::new(ProblemCode::RunActive, detail).into());
     }
     if expected_attempt.is_some_and(|expected| expected != pulse.attempt) {
         let detail = format!("The run was re-run already; it is at attempt {}.", pulse.attempt);
-        return Err(Problem::new(Code::RunActive, detail).into());
+        return Err(Problem::new(ProblemCode::RunActive, detail).into());
     }
     let run = backend.store.run(key).await?.ok_or_else(|| run_not_found(id))?;
     if run.attempt == pulse.attempt { Ok((key, run)) } else { Err(ChangeError::Conflict) }
@@ -109,7 +109,7 @@ fn first_phase(from: RerunFrom, run: &Run, pipeline: &Pipeline) -> Result<usize,
     };
     if first > 0 && first >= pipeline.phases.len() {
         let detail = "Every phase has ended well: there is none to go on with. Run it again from the start.";
-        return Err(Problem::new(Code::NothingFailed, detail));
+        return Err(Problem::new(ProblemCode::NothingFailed, detail));
     }
     Ok(first)
 }
@@ -121,7 +121,7 @@ fn join_messages(errors: &[ParamError]) -> String {
 /// The values of a re-run, and what is wrong with its secrets.
 struct RerunInput {
     /// Parameters and secrets.
-    values: Given,
+    values: ParamInput,
     secret_errors: Vec<ParamError>,
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{Backend, page_limit};
 use crate::model::kinds::Patch;
-use crate::model::review::{FindingFilter, FindingPage, Found, PatchEntry, ShownPatch};
-use crate::model::{Code, Problem};
+use crate::model::review::{FindingEntry, FindingFilter, FindingPage, PatchContent, PatchEntry};
+use crate::model::{Problem, ProblemCode};
 use crate::patch;
 use crate::store::{Findings, PatchRow};
 
@@ -18,7 +18,7 @@ const MAX_LISTED_DIFF_BYTES: usize = 96 * 1024;
 /// The findings of an attempt that match the filter; none for an attempt that the run does not have.
 ///
 /// # Errors
-/// [`Code::RunNotFound`] for an unknown or deleted run; [`Code::BadRequest`] for a limit out of bounds; the database's
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::BadRequest`] for a limit out of bounds; the database's
 /// errors.
 pub async fn findings(
     backend: &Backend,
@@ -34,7 +34,7 @@ pub async fn findings(
     let patches: HashMap<&str, u64> = patches.iter().map(|patch| (patch.path.as_str(), patch.seq)).collect();
     let found = found.into_iter().map(|(seq, finding)| {
         let patch = patches.get(finding.path.as_str()).copied();
-        Found { seq, finding, patch }
+        FindingEntry { seq, finding, patch }
     });
     Ok(FindingPage { findings: found.collect(), total, rules, severities })
 }
@@ -42,7 +42,7 @@ pub async fn findings(
 /// The patches of an attempt, the first ones with their diffs; none for an attempt that the run does not have.
 ///
 /// # Errors
-/// [`Code::RunNotFound`] for an unknown or deleted run; the database's errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; the database's errors.
 pub async fn patches(backend: &Backend, id: &str, attempt: u32) -> Result<Vec<PatchEntry>, Problem> {
     let (run, _) = backend.find(id).await?;
     let mut entries = Vec::new();
@@ -65,23 +65,23 @@ pub async fn patches(backend: &Backend, id: &str, attempt: u32) -> Result<Vec<Pa
 /// One patch, by the seq of its frame.
 ///
 /// # Errors
-/// [`Code::RunNotFound`] for an unknown or deleted run; [`Code::NotFound`] if that frame is not a patch; the database's
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::NotFound`] if that frame is not a patch; the database's
 /// errors.
-pub async fn patch(backend: &Backend, id: &str, seq: u64) -> Result<ShownPatch, Problem> {
+pub async fn patch(backend: &Backend, id: &str, seq: u64) -> Result<PatchContent, Problem> {
     let (run, _) = backend.find(id).await?;
-    let none = || Problem::new(Code::NotFound, format!("The run has no patch #{seq}."));
+    let none = || Problem::new(ProblemCode::NotFound, format!("The run has no patch #{seq}."));
     render(backend.store.patch(run, seq).await?.ok_or_else(none)?).await
 }
 
 /// Renders a patch. An agent may report a text that is not a diff; it is shown unchanged.
-async fn render(patch: Patch) -> Result<ShownPatch, Problem> {
+async fn render(patch: Patch) -> Result<PatchContent, Problem> {
     // A large diff takes a core for a moment, and must not block the threads that serve streams.
     let shown = tokio::task::spawn_blocking(move || {
         let Patch { path, diff, added, removed, .. } = patch;
         match patch::view(&path, &diff, added, removed) {
-            Ok(view) => ShownPatch::View(view),
-            Err(_) => ShownPatch::Text(diff),
+            Ok(view) => PatchContent::View(view),
+            Err(_) => PatchContent::Text(diff),
         }
     });
-    shown.await.map_err(|error| Problem::new(Code::Internal, error.to_string()))
+    shown.await.map_err(|error| Problem::new(ProblemCode::Internal, error.to_string()))
 }

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::queue::{check_priority, create_run};
 use super::{Actor, Backend, trigger_audit_entry};
 use crate::journal::WriteError;
-use crate::model::audit::Action;
-use crate::model::{Code, Given, Pipeline, Problem, Run, RunId, RunOrigin, Secrets, Timestamp};
+use crate::model::audit::AuditAction;
+use crate::model::{ParamInput, Pipeline, Problem, ProblemCode, Run, RunId, RunOrigin, Secrets, Timestamp};
 use crate::pipelines::check_params;
 use crate::store::{Created, NewFrame, NewRun, RunKey, RunTrigger, StoredSecrets};
 
@@ -31,23 +31,23 @@ pub struct Starter<'a> {
 /// same run.
 ///
 /// # Errors
-/// [`Code::PipelineNotFound`]; [`Code::InvalidParams`]; [`Code::IdempotencyConflict`]; [`Code::RunDeleted`] if the run
-/// of the key was; [`Code::BadRequest`] for an invalid key or priority; [`Code::GroupBusy`]; [`Code::TooManyQueued`];
+/// [`ProblemCode::PipelineNotFound`]; [`ProblemCode::InvalidParams`]; [`ProblemCode::IdempotencyConflict`]; [`ProblemCode::RunDeleted`] if the run
+/// of the key was; [`ProblemCode::BadRequest`] for an invalid key or priority; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`];
 /// the database's errors.
 pub async fn start(
     backend: &Backend,
     pipeline: &str,
-    input: Given,
+    input: ParamInput,
     priority: Option<i32>,
     key: Option<&str>,
     actor: &Actor,
 ) -> Result<(Run, bool), Problem> {
     if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES || !key.is_ascii()) {
         let detail = format!("An Idempotency-Key is 1 to {MAX_KEY_BYTES} ASCII characters.");
-        return Err(Problem::new(Code::BadRequest, detail));
+        return Err(Problem::new(ProblemCode::BadRequest, detail));
     }
     let found = backend.pipeline(pipeline);
-    let secrets = found.as_ref().map(|found| found.secrets_in(&input)).unwrap_or_default();
+    let secrets = found.as_ref().map(|found| found.extract_secrets(&input)).unwrap_or_default();
     let idempotency = key.map(|key| (key.to_owned(), digest(pipeline, &input, &secrets, priority)));
     if let Some(run) = find_started(backend, idempotency.as_ref(), &secrets).await? {
         return Ok((run, false));
@@ -63,7 +63,7 @@ pub async fn start(
 /// tells them apart.
 ///
 /// # Errors
-/// [`Code::IdempotencyConflict`] for another request with this key; [`Code::RunDeleted`]; the database's errors.
+/// [`ProblemCode::IdempotencyConflict`] for another request with this key; [`ProblemCode::RunDeleted`]; the database's errors.
 pub async fn find_started(
     backend: &Backend,
     idempotency: Option<&(String, Vec<u8>)>,
@@ -83,24 +83,24 @@ pub async fn find_started(
 /// Starts a run of this pipeline, with the pipeline's priority if none is given.
 ///
 /// # Errors
-/// [`Code::InvalidParams`]; [`Code::GroupBusy`]; [`Code::TooManyQueued`]; [`Code::IdempotencyConflict`] or
-/// [`Code::RunDeleted`] if another request with the key was faster; the database's errors.
+/// [`ProblemCode::InvalidParams`]; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`]; [`ProblemCode::IdempotencyConflict`] or
+/// [`ProblemCode::RunDeleted`] if another request with the key was faster; the database's errors.
 pub async fn start_run(
     backend: &Backend,
     pipeline: Arc<Pipeline>,
-    input: &Given,
+    input: &ParamInput,
     priority: Option<i32>,
     idempotency: Option<(String, Vec<u8>)>,
     starter: Starter<'_>,
 ) -> Result<(Run, bool), Problem> {
     let params = check_params(&pipeline, input, &backend.projects).map_err(Problem::params)?;
     let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
-    let secrets = pipeline.secrets_in(input);
+    let secrets = pipeline.extract_secrets(input);
     let (id, most_waiting) = (RunId::generate(), Some(backend.max_queued));
     let Starter { origin, frame, trigger, actor } = starter;
     let name = pipeline.name.clone();
     let audit = match actor {
-        Some(actor) => actor.audit_entry(Action::RunStart, Some(id.clone()), Some(name)),
+        Some(actor) => actor.audit_entry(AuditAction::RunStart, Some(id.clone()), Some(name)),
         None => trigger_audit_entry(&origin, "hook", id.clone(), &name),
     };
     let new = NewRun {
@@ -131,9 +131,9 @@ async fn has_same_secrets(backend: &Backend, key: RunKey, secrets: &Secrets) -> 
 
 /// A digest of a request. Parameters are sorted, so their order in the request does not matter. Only the names of
 /// secrets are part of it: it is stored for a day, and a weak secret could be guessed from it.
-fn digest(pipeline: &str, input: &Given, secrets: &Secrets, priority: Option<i32>) -> Vec<u8> {
+fn digest(pipeline: &str, input: &ParamInput, secrets: &Secrets, priority: Option<i32>) -> Vec<u8> {
     let shown = |name: &String, value: &Value| if secrets.get(name).is_some() { Value::Null } else { value.clone() };
-    let input: Given = input.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect();
+    let input: ParamInput = input.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect();
     let mut request = serde_json::json!({ "pipeline": pipeline, "params": input });
     if let Some(priority) = priority {
         request["priority"] = priority.into();

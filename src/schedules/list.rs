@@ -3,7 +3,7 @@
 use super::Rule;
 use super::named::{NamedSchedule, schedule_not_found};
 use crate::model::trigger::{ScheduleList, ScheduleView};
-use crate::model::{Pipeline, PipelineFault, Problem, Timestamp, Upcoming};
+use crate::model::{Pipeline, PipelineFileError, Problem, Timestamp, UpcomingRun};
 use crate::pipelines::check_params;
 use crate::runs::{Backend, pipeline_fault};
 use crate::store::Place;
@@ -62,14 +62,14 @@ pub fn pipelines(backend: &Backend) -> Vec<Pipeline> {
 }
 
 /// The next due time of each schedule, the soonest first.
-pub fn upcoming(backend: &Backend) -> Vec<Upcoming> {
+pub fn upcoming(backend: &Backend) -> Vec<UpcomingRun> {
     let now = Timestamp::now();
     let snapshot = backend.catalog.snapshot();
     let upcoming = snapshot.pipelines.values().flat_map(|pipeline| {
         pipeline.schedules.iter().filter_map(move |schedule| {
             let rule = Rule::read(&schedule.cron, &schedule.timezone).ok()?;
             let next = rule.next(now)?;
-            Some(Upcoming {
+            Some(UpcomingRun {
                 pipeline: pipeline.name.clone(),
                 title: pipeline.title.clone(),
                 name: schedule.name.clone(),
@@ -80,14 +80,14 @@ pub fn upcoming(backend: &Backend) -> Vec<Upcoming> {
             })
         })
     });
-    let mut upcoming: Vec<Upcoming> = upcoming.collect();
+    let mut upcoming: Vec<UpcomingRun> = upcoming.collect();
     upcoming.sort_by(|a, b| (a.next, &a.title, &a.name).cmp(&(b.next, &b.title, &b.name)));
     upcoming.truncate(MAX_UPCOMING);
     upcoming
 }
 
 /// Schedules whose runs could not start now, for example because their project folder is missing.
-pub fn faults(backend: &Backend) -> Vec<PipelineFault> {
+pub fn faults(backend: &Backend) -> Vec<PipelineFileError> {
     let snapshot = backend.catalog.snapshot();
     let mut faults = Vec::new();
     for pipeline in snapshot.pipelines.values() {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::schedule::handles;
-use crate::model::trigger::Pause;
-use crate::model::{Code, Pipeline, Problem, Schedule};
+use crate::model::trigger::SchedulePause;
+use crate::model::{Pipeline, Problem, ProblemCode, Schedule};
 use crate::runs::Backend;
 use crate::store::{Place, ScheduleState};
 
@@ -32,7 +32,7 @@ impl NamedSchedule {
     /// The schedule of this name; or the only one with this cron expression.
     ///
     /// # Errors
-    /// [`Code::ScheduleNotFound`].
+    /// [`ProblemCode::ScheduleNotFound`].
     pub fn find(backend: &Backend, pipeline: &str, name: &str) -> Result<Self, Problem> {
         let mut all = Self::all(backend);
         all.retain(|named| named.pipeline.name == pipeline);
@@ -51,7 +51,7 @@ impl NamedSchedule {
     }
 
     /// The pause of the schedule, or else that of all schedules.
-    pub fn pause(&self, pauses: &BTreeMap<Place, Pause>) -> Option<Pause> {
+    pub fn pause(&self, pauses: &BTreeMap<Place, SchedulePause>) -> Option<SchedulePause> {
         pauses.get(&self.place()).or_else(|| pauses.get(&Place::All)).cloned()
     }
 
@@ -63,5 +63,5 @@ impl NamedSchedule {
 pub(super) fn schedule_not_found(pipeline: &str, name: &str) -> Problem {
     let detail =
         format!("The pipeline `{pipeline}` has no schedule `{name}`. `GET /api/v1/schedules` names all of them.");
-    Problem::new(Code::ScheduleNotFound, detail)
+    Problem::new(ProblemCode::ScheduleNotFound, detail)
 }

@@ -1,9 +1,9 @@
 //! Starts a run of a schedule for a person, whatever its due times.
 
 use super::named::NamedSchedule;
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::model::kinds::Origin;
-use crate::model::{Body, Problem, Run, RunId, Secrets, Timestamp};
+use crate::model::{FramePayload, Problem, Run, RunId, Secrets, Timestamp};
 use crate::pipelines::check_params;
 use crate::runs::{Actor, Backend, create_run};
 use crate::store::{Created, NewFrame, NewRun, RunTrigger, ScheduleSlot};
@@ -23,9 +23,10 @@ pub async fn run_now(backend: &Backend, pipeline: &str, name: &str, actor: &Acto
     let NamedSchedule { pipeline, schedule, name } = NamedSchedule::find(backend, pipeline, name)?;
     let params = check_params(&pipeline, &schedule.params, &backend.projects).map_err(Problem::params)?;
     let slot = ScheduleSlot { schedule: schedule.identity(), name, overlap: schedule.overlap, by_hand: true };
-    let origin = NewFrame::now(None, &Body::Origin(Origin { by: schedule.asks_by_hand(&actor.to_string()) }));
+    let origin =
+        NewFrame::now(None, &FramePayload::Origin(Origin { by: schedule.describe_manual_origin(&actor.to_string()) }));
     let id = RunId::generate();
-    let audit = actor.audit_entry(Action::RunStart, Some(id.clone()), Some(pipeline.name.clone()));
+    let audit = actor.audit_entry(AuditAction::RunStart, Some(id.clone()), Some(pipeline.name.clone()));
     let new = NewRun {
         id,
         priority: pipeline.priority,

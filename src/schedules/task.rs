@@ -14,7 +14,7 @@ use crate::journal::WriteError;
 use crate::model::kinds::Origin;
 use crate::model::schedule::handles;
 use crate::model::trigger::SkipKind;
-use crate::model::{Body, OriginKind, Pipeline, RunId, RunOrigin, Schedule, Secrets, Timestamp};
+use crate::model::{FramePayload, OriginKind, Pipeline, RunId, RunOrigin, Schedule, Secrets, Timestamp};
 use crate::pipelines::{Snapshot, check_params};
 use crate::runs::{Backend, trigger_audit_entry};
 use crate::store::{Mark, NewFrame, NewRun, RunTrigger, ScheduleSlot, TriggerOp};
@@ -146,7 +146,7 @@ impl ScheduleTask {
         due: Timestamp,
         cursor: Mark,
     ) -> Result<(), WriteError> {
-        let by = schedule.asks(due);
+        let by = schedule.describe_origin(due);
         let params = match check_params(pipeline, &schedule.params, &self.backend.projects) {
             Ok(params) => params,
             Err(errors) => {
@@ -172,7 +172,7 @@ impl ScheduleTask {
             priority: pipeline.priority,
             at: Timestamp::now(),
             idempotency: None,
-            origin: Some(NewFrame::now(None, &Body::Origin(Origin { by: by.clone() }))),
+            origin: Some(NewFrame::now(None, &FramePayload::Origin(Origin { by: by.clone() }))),
             mark: Some(cursor),
             trigger: Some(RunTrigger::Schedule(slot)),
             most_waiting: Some(self.backend.max_queued),

@@ -13,7 +13,8 @@ const WAVE: usize = 50;
 /// What may be kept of each kind, however many runs there were: what nobody reads any more is forgotten as others come.
 const KEPT: [(&str, u64); 4] = [("tails", 512), ("crowds", 512), ("changes", 1024), ("reads", 128)];
 
-/// How much the program may grow per finished run once its caches are full, and how much it may change by chance, in bytes.
+/// How much the program may grow per finished run once its caches are full, and how much it may change by chance, in
+/// bytes.
 const GROWTH: u64 = 64;
 const CHANCE: u64 = 6 << 20;
 
@@ -56,7 +57,7 @@ async fn wave(server: &Server, lasting: usize) {
 }
 
 #[tokio::test]
-async fn finished_runs_leave_nothing_in_memory() {
+async fn soak_finished_runs_leave_no_memory() {
     let runs: usize = std::env::var("RUNTRAIL_SOAK_RUNS").map_or(1000, |runs| runs.parse().expect("a number of runs"));
     let world = World::new();
     world.toml("empty", "name = \"empty\"\n[[phases]]\nname = \"a\"\nif = [\"failure\"]\nrun = 'true'\n");

@@ -1,8 +1,9 @@
-//! What a power cut leaves of the database: its write-ahead log, ended at any byte or spoiled from there on. The real server
-//! starts on it, and all that was safe at that point is there.
+//! What a power cut leaves of the database: its write-ahead log, ended at any byte or spoiled from there on. The real
+//! server starts on it, and all that was safe at that point is there.
 //!
-//! kill -9 cannot show this, since the system still writes what the program had given it. SQLite syncs the log before it
-//! copies any of it into the database file, so what a power cut can take is the log behind the copied part, and no more.
+//! kill -9 cannot show this, since the system still writes what the program had given it. SQLite syncs the log before
+//! it copies any of it into the database file, so what a power cut can take is the log behind the copied part, and no
+//! more.
 //!
 //! RUNTRAIL_CUTS says how many ends are tried, RUNTRAIL_SEED takes others.
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -99,6 +100,14 @@ enum Spoiled {
     OneBit,
 }
 
+/// Copies a database with its log and the log's index.
+fn copy_database(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for file in ["runtrail.db", "runtrail.db-wal", "runtrail.db-shm"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
 /// Copies a database whose log is good up to byte `end`.
 fn copy(from: &Path, to: &Path, end: u64, how: Spoiled, rng: &mut Rng) {
     std::fs::create_dir(to).unwrap();
@@ -119,12 +128,12 @@ fn copy(from: &Path, to: &Path, end: u64, how: Spoiled, rng: &mut Rng) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_torn_log_loses_nothing_but_its_torn_end() {
+async fn torn_log_loses_only_its_end() {
     torn(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_torn_log_that_was_partly_copied_loses_nothing_but_its_torn_end() {
+async fn torn_log_after_a_checkpoint_loses_only_its_end() {
     torn(true).await;
 }
 
@@ -172,10 +181,7 @@ async fn torn(copied: bool) {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: u64| folder.path().join(name.to_string());
     let base = folder.path().join("base");
-    std::fs::create_dir(&base).unwrap();
-    for file in ["runtrail.db", "runtrail.db-wal", "runtrail.db-shm"] {
-        std::fs::copy(data.join(file), base.join(file)).unwrap();
-    }
+    copy_database(&data, &base);
     // Not before: the last one to close a database tidies its log away.
     drop((held, index));
     // As it is, also in the middle of a change.
@@ -191,7 +197,6 @@ async fn torn(copied: bool) {
             assert!(whole[run].frames.len() as u64 >= *head, "{run}: what was shown before the kill is there");
         }
     }
-    let whole = Arc::new(whole);
 
     let cuts = rng::number("RUNTRAIL_CUTS").unwrap_or(CUTS);
     let mut checks = Vec::new();
@@ -210,33 +215,30 @@ async fn torn(copied: bool) {
         let safe = samples.iter().rev().find(|safe| safe.log.salt != log.salt || safe.log.pages <= pages);
         checks.push((cut, format!("{how:?} at byte {end} of {to}, seed {seed}"), safe));
     }
-    let checks = futures::stream::iter(checks).map(|(cut, what, safe)| {
-        let (whole, folder, world) = (&whole, place(cut), &world);
-        async move {
-            let before = Timestamp::now().to_string();
-            let found = histories(world, folder, Some(&what)).await;
-            for (run, head) in safe.iter().flat_map(|safe| &safe.heads) {
-                let has = found.get(run).map_or(0, |found| original(found, &whole[run]));
-                assert!(
-                    found.contains_key(run) && has >= *head,
-                    "{what}: {run} has {has} of {head} frames that were safe"
-                );
-            }
-            for (run, found) in &found {
-                let has = usize::try_from(original(found, &whole[run])).unwrap();
-                for new in &found.frames[has..] {
-                    let frame: Value = serde_json::from_str(new).unwrap();
-                    assert!(frame["ts"].as_str().unwrap() >= before.as_str(), "{what}: {run} never had {new}");
-                }
-            }
-        }
-    });
+    let checks = futures::stream::iter(checks).map(|(cut, what, safe)| check(&world, &whole, place(cut), what, safe));
     checks.buffer_unordered(4).collect::<Vec<()>>().await;
     println!("{cuts} torn logs of {} pages ({} copied), {} moments known", log.pages, log.copied, samples.len());
 }
 
-/// Has SQLite copy what there is of the log, as it does by itself when the log is long, and go on with the same log after
-/// that, as it does when someone reads a moment of before.
+/// Starts a server on a spoiled copy: it has every frame that was safe, and none that the whole log does not have.
+async fn check(world: &World, whole: &BTreeMap<String, History>, folder: PathBuf, what: String, safe: Option<&Safe>) {
+    let before = Timestamp::now().to_string();
+    let found = histories(world, folder, Some(&what)).await;
+    for (run, head) in safe.iter().flat_map(|safe| &safe.heads) {
+        let has = found.get(run).map_or(0, |found| original(found, &whole[run]));
+        assert!(found.contains_key(run) && has >= *head, "{what}: {run} has {has} of {head} frames that were safe");
+    }
+    for (run, found) in &found {
+        let has = usize::try_from(original(found, &whole[run])).unwrap();
+        for new in &found.frames[has..] {
+            let frame: Value = serde_json::from_str(new).unwrap();
+            assert!(frame["ts"].as_str().unwrap() >= before.as_str(), "{what}: {run} never had {new}");
+        }
+    }
+}
+
+/// Has SQLite copy what there is of the log, as it does by itself when the log is long, and go on with the same log
+/// after that, as it does when someone reads a moment of before.
 async fn hold_back(data: &Path) -> sqlx::SqliteConnection {
     let url = format!("sqlite://{}", data.join("runtrail.db").display());
     let mut reader = sqlx::SqliteConnection::connect(&url).await.unwrap();

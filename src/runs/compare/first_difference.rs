@@ -5,8 +5,8 @@ use std::pin::{Pin, pin};
 use futures::stream::{Stream, TryStreamExt};
 use sha2::{Digest, Sha256};
 
-use crate::model::compare::{Difference, LogComparison, LogLine};
-use crate::model::{Log, LogStream, Record};
+use crate::model::compare::{LogComparison, LogDifference, LogLine};
+use crate::model::{FrameRecord, Log, LogStream};
 
 /// How many bytes of a line are held in memory. The rest is held as a digest.
 const MAX_HELD_BYTES: usize = 64 * 1024;
@@ -33,7 +33,7 @@ pub struct LogPart {
 }
 
 impl LogPart {
-    pub fn from_frame(frame: &Record) -> Self {
+    pub fn from_frame(frame: &FrameRecord) -> Self {
         // Log frames are always readable; if one is not, its stored text is compared.
         let unreadable =
             |_| Log { stream: LogStream::Stdout, line: frame.data.to_string(), cont: false, replaces: None };
@@ -159,7 +159,7 @@ pub async fn first_difference<E>(
             _ => {
                 let (a, b) = (one.as_ref(), other.as_ref());
                 let view = |line: Option<&WholeLine>, other| line.map(|line| line.to_log_line(other));
-                return Ok(LogComparison::Differs(Difference { line: lines + 1, a: view(a, b), b: view(b, a) }));
+                return Ok(LogComparison::Differs(LogDifference { line: lines + 1, a: view(a, b), b: view(b, a) }));
             }
         }
     }
@@ -169,7 +169,7 @@ pub async fn first_difference<E>(
 /// the first seq of the phase in each attempt.
 pub fn earlier(out: LogComparison, err: LogComparison, begin: (u64, u64)) -> LogComparison {
     use LogComparison::{Differs, Same, Unknown};
-    let position = |difference: &Difference| {
+    let position = |difference: &LogDifference| {
         let after = |line: &Option<LogLine>, begin: u64| line.as_ref().map(|line| line.seq.saturating_sub(begin));
         after(&difference.a, begin.0).into_iter().chain(after(&difference.b, begin.1)).min()
     };
@@ -232,7 +232,7 @@ mod tests {
     fn comparison_reports_both_sides_of_first_difference() {
         let (a, b) = (stdout_lines(&["x", "y", "z"]), stdout_lines(&["x", "Y", "z"]));
         let line = |seq, text: &str| Some(LogLine { seq, stream: LogStream::Stdout, text: text.into() });
-        let differs = |line, a, b| LogComparison::Differs(Difference { line, a, b });
+        let differs = |line, a, b| LogComparison::Differs(LogDifference { line, a, b });
         assert_eq!(compare(parts(&a, 9), parts(&b, 9), NO_LIMITS), differs(2, line(2, "y"), line(2, "Y")));
         assert_eq!(compare(parts(&a, 9), parts(&a[..2], 9), NO_LIMITS), differs(3, line(3, "z"), None));
         assert_eq!(compare(parts(&a, 9), parts(&a, 9), NO_LIMITS), LogComparison::Same { lines: 3 });
@@ -272,7 +272,7 @@ mod tests {
     fn comparison_shows_long_lines_around_the_difference() {
         let long = |end: &str| stdout_lines(&[&format!("{}{end}{}", "ä".repeat(100_000), "c".repeat(2000))]);
         let both = |a: &[PrintedLine], b: &[PrintedLine]| match compare(parts(a, 4096), parts(b, 5000), NO_LIMITS) {
-            LogComparison::Differs(Difference { line: 1, a: Some(a), b: Some(b) }) => (a.text, b.text),
+            LogComparison::Differs(LogDifference { line: 1, a: Some(a), b: Some(b) }) => (a.text, b.text),
             other => panic!("{other:?}"),
         };
         // Only the digests differ: the position of the difference is unknown.
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn earlier_difference_of_two_outputs_wins() {
         let line = |seq| Some(LogLine { seq, stream: LogStream::Stdout, text: String::new() });
-        let differs = |line, a, b| LogComparison::Differs(Difference { line, a, b });
+        let differs = |line, a, b| LogComparison::Differs(LogDifference { line, a, b });
         let (same, unknown) = (LogComparison::Same { lines: 3 }, LogComparison::Unknown { lines: 4 });
         // The phase begins at frame 10 of one attempt and at frame 100 of the other.
         let (late, soon, soonest) =
@@ -335,7 +335,7 @@ mod tests {
                     prop_assert_eq!(lines, most);
                     prop_assert!(alike as u64 >= most && a.len().max(b.len()) as u64 > most);
                 }
-                LogComparison::Differs(Difference { line, a: in_a, b: in_b }) => {
+                LogComparison::Differs(LogDifference { line, a: in_a, b: in_b }) => {
                     prop_assert!(line <= most);
                     prop_assert_eq!(line, alike as u64 + 1);
                     prop_assert_eq!(in_a.map(|line| line.text), text(&a));

@@ -11,8 +11,8 @@ use first_difference::{CompareLimits, LogPart, earlier, first_difference};
 use super::log::apply_redraws;
 use super::{Backend, find_attempt};
 use crate::model::attempt::{Attempt, AttemptPhase};
-use crate::model::compare::{Comparison, LogComparison, params, phases};
-use crate::model::{Code, LogStream, Problem};
+use crate::model::compare::{AttemptComparison, LogComparison, diff_params, pair_phases};
+use crate::model::{LogStream, Problem, ProblemCode};
 use crate::store::{RunKey, Store, StoreError};
 
 /// How much of each output of a phase is compared.
@@ -25,9 +25,14 @@ const WINDOW_FRAMES: u64 = 5000;
 /// page; dropping the future ends the comparison.
 ///
 /// # Errors
-/// [`Code::RunNotFound`] for an unknown or deleted run, also if it was deleted during the reads; [`Code::NotFound`] if
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run, also if it was deleted during the reads; [`ProblemCode::NotFound`] if
 /// the run has no such attempt, or only one; the database's errors.
-pub async fn compare(backend: &Backend, id: &str, a: Option<u32>, b: Option<u32>) -> Result<Comparison, Problem> {
+pub async fn compare(
+    backend: &Backend,
+    id: &str,
+    a: Option<u32>,
+    b: Option<u32>,
+) -> Result<AttemptComparison, Problem> {
     let (run, pulse) = backend.find(id).await?;
     let b = b.unwrap_or(pulse.attempt);
     let a = match a {
@@ -36,19 +41,19 @@ pub async fn compare(backend: &Backend, id: &str, a: Option<u32>, b: Option<u32>
         None if pulse.attempt > 1 => 2,
         None => {
             let detail = "The run has one attempt only: there is nothing to compare it with.";
-            return Err(Problem::new(Code::NotFound, detail));
+            return Err(Problem::new(ProblemCode::NotFound, detail));
         }
     };
     let (a, b) = (find_attempt(backend, id, run, a).await?, find_attempt(backend, id, run, b).await?);
-    let mut phases = phases(&a.phases, &b.phases);
+    let mut phases = pair_phases(&a.phases, &b.phases);
     for pair in &mut phases {
-        let Some((in_a, in_b)) = pair.ran() else { continue };
+        let Some((in_a, in_b)) = pair.ran_in_both() else { continue };
         let log = compare_logs(backend, run, (&a, in_a), (&b, in_b)).await?;
         pair.log = Some(log);
     }
     // The logs of a run that was deleted during the reads are incomplete.
     backend.find(id).await?;
-    Ok(Comparison { params: params(&a.params, &b.params), phases, a, b })
+    Ok(AttemptComparison { params: diff_params(&a.params, &b.params), phases, a, b })
 }
 
 async fn compare_logs(

@@ -58,7 +58,8 @@ async fn fix(server: &Server, repository: &Repository, pack: &str, review: bool)
     Ok(Fixed { branch, fixed: outcome["fixed"].as_u64().unwrap(), findings: told(server, &id, "finding").await })
 }
 
-/// The tests of a project with the fixes of this branch, and those that fail each time of two: some tests fail by chance.
+/// The tests of a project with the fixes of this branch, and those that fail each time of two: some tests fail by
+/// chance.
 fn tested(
     project: &Project,
     repository: &Repository,
@@ -145,7 +146,7 @@ async fn prove(project: &Project, sources: &Path) -> Result<Proof, String> {
 
 #[tokio::test]
 #[ignore = "needs the projects of scripts/nightly.sh packs, and an hour"]
-async fn every_pack_leaves_the_tests_of_real_projects_as_they_are() {
+async fn packs_break_no_tests_of_real_projects() {
     let Ok(folder) = std::env::var("RUNTRAIL_PROOF").map(PathBuf::from) else {
         return println!("RUNTRAIL_PROOF is {NEEDS}");
     };

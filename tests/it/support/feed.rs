@@ -43,8 +43,8 @@ impl Feed {
     }
 }
 
-/// Lines as commands print them, and some as they should not: long ones, other scripts, half characters, carriage returns,
-/// and text that looks like a stream's own.
+/// Lines as commands print them, and some as they should not: long ones, other scripts, half characters, carriage
+/// returns, and text that looks like a stream's own.
 pub fn line(rng: &mut Rng, number: u64) -> Vec<u8> {
     let mut line = match rng.below(16) {
         0 => b"the same line".to_vec(),

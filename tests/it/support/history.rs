@@ -1,5 +1,5 @@
-//! What a run's journal must say, whatever happened to the server: one way through the statuses, dense, and agreed with what
-//! the API says of the run.
+//! What a run's journal must say, whatever happened to the server: one way through the statuses, dense, and agreed with
+//! what the API says of the run.
 
 use serde_json::Value;
 

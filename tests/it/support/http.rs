@@ -1,5 +1,5 @@
-//! HTTP/1 over a plain TCP connection: what a client sees when bytes come late, in pieces or not at all. Tells an answer
-//! that ended from one that was cut, which a comfortable client hides.
+//! HTTP/1 over a plain TCP connection: what a client sees when bytes come late, in pieces or not at all. Tells an
+//! answer that ended from one that was cut, which a comfortable client hides.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;

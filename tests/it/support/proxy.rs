@@ -1,5 +1,5 @@
-//! A TCP proxy that does to connections what networks do: cuts at any byte, stalls, drips, forgets one side, resets, delays,
-//! lets a later connection go first. And, to prove that its users would notice, one that tampers with events.
+//! A TCP proxy that does to connections what networks do: cuts at any byte, stalls, drips, forgets one side, resets,
+//! delays, lets a later connection go first. And, to prove that its users would notice, one that tampers with events.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! A small seeded source of chance: the same seed makes the same choices on every machine, so that a failure can be replayed.
+//! A small seeded source of chance: the same seed makes the same choices on every machine, so that a failure can be
+//! replayed.
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 #[derive(Clone, Debug)]
