@@ -24,8 +24,8 @@ pub struct DecisionRequest {
 /// The paths of the patches with these seqs, which are separated by commas.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::BadRequest`] for a seq that is not one of a patch; the
-/// database's errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::BadRequest`] for a seq that is not one of
+/// a patch; the database's errors.
 pub async fn excluded_paths(backend: &Backend, id: &str, seqs: &str) -> Result<Vec<String>, Problem> {
     if seqs.is_empty() {
         return Ok(Vec::new());
@@ -43,9 +43,9 @@ pub async fn excluded_paths(backend: &Backend, id: &str, seqs: &str) -> Result<V
 /// Decides the question that a run waits for: if `seq` is given, only the question of that frame.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::NotWaiting`], also if the question was decided before;
-/// [`ProblemCode::SecondPersonRequired`]; [`ProblemCode::BadRequest`] for an excluded path without a patch or a note that is too
-/// long; the database's errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::NotWaiting`], also if the question was
+/// decided before; [`ProblemCode::SecondPersonRequired`]; [`ProblemCode::BadRequest`] for an excluded path without a
+/// patch or a note that is too long; the database's errors.
 pub async fn decide(
     backend: &Backend,
     id: &str,
@@ -116,8 +116,8 @@ fn open_question(run: &Run, expected_seq: Option<u64>) -> Result<ApprovalRequest
 }
 
 /// # Errors
-/// [`ProblemCode::SecondPersonRequired`], with a line in the audit log, if the phase must be approved by somebody else than
-/// the person who requested the attempt.
+/// [`ProblemCode::SecondPersonRequired`], with a line in the audit log, if the phase must be approved by somebody else
+/// than the person who requested the attempt.
 async fn check_second_person(backend: &Backend, key: RunKey, run: &Run, actor: &Actor) -> Result<(), Problem> {
     let assignment = backend.store.assignment(key).await?;
     let phase = assignment

@@ -59,7 +59,7 @@ const UNREACHABLE: &str = "The server does not answer. The page keeps trying.";
 /// Only failures on the way.
 #[server(prefix = "/fn", endpoint = "offer", input = GetUrl)]
 pub async fn read_offer() -> Result<StartOptions, Problem> {
-    crate::forms::start_options(&server::backend()?)
+    Ok(crate::forms::start_options(&server::backend()?))
 }
 
 /// Runs, newest first.

@@ -53,8 +53,8 @@ fn refusal_reason(problem: &Problem) -> String {
 /// called only if the payload is needed. `key_by` says what two deliveries have in common that are the same one.
 ///
 /// # Errors
-/// Those of `payload`; [`ProblemCode::InvalidParams`]; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`]; [`ProblemCode::RunDeleted`] if
-/// the run of the first delivery was; the database's errors.
+/// Those of `payload`; [`ProblemCode::InvalidParams`]; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`];
+/// [`ProblemCode::RunDeleted`] if the run of the first delivery was; the database's errors.
 pub async fn deliver(
     backend: &Backend,
     pipeline: Arc<Pipeline>,

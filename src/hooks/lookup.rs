@@ -9,7 +9,8 @@ use crate::runs::{Backend, pipeline_fault};
 /// The pipeline of this name, its hook, and the hook's secret.
 ///
 /// # Errors
-/// [`ProblemCode::HookNotFound`], the same for an unknown pipeline and for one without a hook; [`ProblemCode::HookSecretMissing`].
+/// [`ProblemCode::HookNotFound`], the same for an unknown pipeline and for one without a hook;
+/// [`ProblemCode::HookSecretMissing`].
 pub fn find_hook(backend: &Backend, name: &str) -> Result<(Arc<Pipeline>, Hook, Secret), Problem> {
     let found = backend.catalog.get(name).and_then(|pipeline| Some((pipeline.hook.clone()?, pipeline)));
     let (hook, pipeline) =

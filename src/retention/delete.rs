@@ -8,8 +8,8 @@ use crate::store::{Change, Guard, NewAudit, Write};
 /// Deletes a finished run. It is invisible when this returns; its data is removed later.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::RunActive`]; [`ProblemCode::RunPinned`]; the database's
-/// errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::RunActive`]; [`ProblemCode::RunPinned`];
+/// the database's errors.
 pub async fn delete(backend: &Backend, id: &str, actor: &Actor) -> Result<(), Problem> {
     let run = run_id(id)?;
     let pipeline = get(backend, id).await?.pipeline;

@@ -12,8 +12,8 @@ const PAGE_ATTEMPTS: (u32, u32) = (100, 200);
 /// A page of the attempts of a run, oldest first: the newest ones, or the newest before `before`.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] for an unknown or deleted run, also if it was deleted during the read; [`ProblemCode::BadRequest`]
-/// for a limit out of bounds; the database's errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run, also if it was deleted during the read;
+/// [`ProblemCode::BadRequest`] for a limit out of bounds; the database's errors.
 pub async fn attempts(
     backend: &Backend,
     id: &str,
@@ -33,8 +33,8 @@ pub async fn attempts(
 /// What the page of an attempt shows besides its frames.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] for an unknown or deleted run, also if it was deleted during the read; [`ProblemCode::NotFound`] if
-/// the run has no such attempt; the database's errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run, also if it was deleted during the read;
+/// [`ProblemCode::NotFound`] if the run has no such attempt; the database's errors.
 pub async fn attempt(backend: &Backend, id: &str, attempt: u32) -> Result<AttemptView, Problem> {
     let (run, _) = backend.find(id).await?;
     let attempt = find_attempt(backend, id, run, attempt).await?;
@@ -60,8 +60,8 @@ pub async fn attempt(backend: &Backend, id: &str, attempt: u32) -> Result<Attemp
 /// An attempt of the run with this id and key.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] if the run was deleted since its key was read; [`ProblemCode::NotFound`] if it has no such attempt;
-/// the database's errors.
+/// [`ProblemCode::RunNotFound`] if the run was deleted since its key was read; [`ProblemCode::NotFound`] if it has no
+/// such attempt; the database's errors.
 pub async fn find_attempt(backend: &Backend, id: &str, run: RunKey, attempt: u32) -> Result<Attempt, Problem> {
     let found = backend.store.attempts(run, attempt.checked_add(1), 1).await?.pop();
     match found.filter(|found| found.attempt == attempt) {

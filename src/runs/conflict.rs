@@ -4,8 +4,8 @@ use crate::journal::WriteError;
 use crate::model::Problem;
 use crate::store::StoreError;
 
-/// How often a change is made again after the run changed between its read and its write.
-const MAX_ATTEMPTS: usize = 5;
+/// How many times a change is made if the run changes between its read and its write.
+const MAX_ROUNDS: usize = 5;
 
 /// Why a change was not made.
 #[derive(Debug)]
@@ -39,13 +39,13 @@ impl From<WriteError> for ChangeError {
 /// Makes a change that reads the run first; again after each conflict, a few times.
 ///
 /// # Errors
-/// The change's own problem; [`ProblemCode::RunActive`](crate::model::ProblemCode::RunActive), retryable, if every attempt met a
-/// conflict.
+/// The change's own problem; [`ProblemCode::RunActive`](crate::model::ProblemCode::RunActive), retryable, if every
+/// round met a conflict.
 pub async fn retry_on_conflict<T, F>(mut change: impl FnMut() -> F) -> Result<T, Problem>
 where
     F: Future<Output = Result<T, ChangeError>>,
 {
-    for _ in 0..MAX_ATTEMPTS {
+    for _ in 0..MAX_ROUNDS {
         match change().await {
             Ok(done) => return Ok(done),
             Err(ChangeError::Problem(problem)) => return Err(problem),
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(retry_on_conflict(|| change(3)).await.unwrap(), 4);
         calls.set(0);
         let problem = retry_on_conflict(|| change(100)).await.unwrap_err();
-        assert_eq!((problem.code, problem.retryable, calls.get()), (ProblemCode::RunActive, true, MAX_ATTEMPTS));
+        assert_eq!((problem.code, problem.retryable, calls.get()), (ProblemCode::RunActive, true, MAX_ROUNDS));
         calls.set(0);
         let refused = || {
             calls.set(calls.get() + 1);

@@ -9,7 +9,8 @@ const PAGE_RUNS: (u32, u32) = (50, 200);
 /// A page of the runs that match the filter, newest first.
 ///
 /// # Errors
-/// [`ProblemCode::BadRequest`] for a limit out of bounds or a `before` that is not the id of a run; the database's errors.
+/// [`ProblemCode::BadRequest`] for a limit out of bounds or a `before` that is not the id of a run; the database's
+/// errors.
 pub async fn list(backend: &Backend, filter: &RunFilter) -> Result<RunPage, Problem> {
     let limit = page_limit(filter.limit, PAGE_RUNS)?;
     let before = match filter.before.as_deref().filter(|before| !before.is_empty()) {

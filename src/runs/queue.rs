@@ -39,7 +39,8 @@ async fn create_once(backend: &Backend, new: &NewRun) -> Result<Created, ChangeE
 }
 
 /// # Errors
-/// [`ProblemCode::TooManyQueued`] if no more runs may be pending. Requests at the same moment may exceed the limit by a few.
+/// [`ProblemCode::TooManyQueued`] if no more runs may be pending. Requests at the same moment may exceed the limit by a
+/// few.
 pub(super) async fn check_queue(backend: &Backend) -> Result<(), Problem> {
     let (waiting, _) = backend.store.queue(1).await?;
     if waiting < u64::from(backend.max_queued) { Ok(()) } else { Err(WriteError::QueueFull.into()) }

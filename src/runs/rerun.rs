@@ -35,9 +35,10 @@ pub struct RerunRequest {
 /// Adds an attempt to a finished run, with the pipeline as its file is now. The journal continues.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::RunActive`]; [`ProblemCode::PipelineNotFound`];
-/// [`ProblemCode::InvalidParams`], also if a secret of the last attempt is not given again; [`ProblemCode::NothingFailed`];
-/// [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`]; the database's errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::RunActive`];
+/// [`ProblemCode::PipelineNotFound`]; [`ProblemCode::InvalidParams`], also if a secret of the last attempt is not given
+/// again; [`ProblemCode::NothingFailed`]; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`]; the database's
+/// errors.
 pub async fn rerun(
     backend: &Backend,
     id: &str,

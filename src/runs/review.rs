@@ -18,8 +18,8 @@ const MAX_LISTED_DIFF_BYTES: usize = 96 * 1024;
 /// The findings of an attempt that match the filter; none for an attempt that the run does not have.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::BadRequest`] for a limit out of bounds; the database's
-/// errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::BadRequest`] for a limit out of bounds;
+/// the database's errors.
 pub async fn findings(
     backend: &Backend,
     id: &str,
@@ -65,8 +65,8 @@ pub async fn patches(backend: &Backend, id: &str, attempt: u32) -> Result<Vec<Pa
 /// One patch, by the seq of its frame.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::NotFound`] if that frame is not a patch; the database's
-/// errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::NotFound`] if that frame is not a patch;
+/// the database's errors.
 pub async fn patch(backend: &Backend, id: &str, seq: u64) -> Result<PatchContent, Problem> {
     let (run, _) = backend.find(id).await?;
     let none = || Problem::new(ProblemCode::NotFound, format!("The run has no patch #{seq}."));

@@ -31,9 +31,9 @@ pub struct Starter<'a> {
 /// same run.
 ///
 /// # Errors
-/// [`ProblemCode::PipelineNotFound`]; [`ProblemCode::InvalidParams`]; [`ProblemCode::IdempotencyConflict`]; [`ProblemCode::RunDeleted`] if the run
-/// of the key was; [`ProblemCode::BadRequest`] for an invalid key or priority; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`];
-/// the database's errors.
+/// [`ProblemCode::PipelineNotFound`]; [`ProblemCode::InvalidParams`]; [`ProblemCode::IdempotencyConflict`];
+/// [`ProblemCode::RunDeleted`] if the run of the key was; [`ProblemCode::BadRequest`] for an invalid key or priority;
+/// [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`]; the database's errors.
 pub async fn start(
     backend: &Backend,
     pipeline: &str,
@@ -63,7 +63,8 @@ pub async fn start(
 /// tells them apart.
 ///
 /// # Errors
-/// [`ProblemCode::IdempotencyConflict`] for another request with this key; [`ProblemCode::RunDeleted`]; the database's errors.
+/// [`ProblemCode::IdempotencyConflict`] for another request with this key; [`ProblemCode::RunDeleted`]; the database's
+/// errors.
 pub async fn find_started(
     backend: &Backend,
     idempotency: Option<&(String, Vec<u8>)>,
@@ -83,8 +84,9 @@ pub async fn find_started(
 /// Starts a run of this pipeline, with the pipeline's priority if none is given.
 ///
 /// # Errors
-/// [`ProblemCode::InvalidParams`]; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`]; [`ProblemCode::IdempotencyConflict`] or
-/// [`ProblemCode::RunDeleted`] if another request with the key was faster; the database's errors.
+/// [`ProblemCode::InvalidParams`]; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`];
+/// [`ProblemCode::IdempotencyConflict`] or [`ProblemCode::RunDeleted`] if another request with the key was faster; the
+/// database's errors.
 pub async fn start_run(
     backend: &Backend,
     pipeline: Arc<Pipeline>,

@@ -25,8 +25,8 @@ const WINDOW_FRAMES: u64 = 5000;
 /// page; dropping the future ends the comparison.
 ///
 /// # Errors
-/// [`ProblemCode::RunNotFound`] for an unknown or deleted run, also if it was deleted during the reads; [`ProblemCode::NotFound`] if
-/// the run has no such attempt, or only one; the database's errors.
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run, also if it was deleted during the reads;
+/// [`ProblemCode::NotFound`] if the run has no such attempt, or only one; the database's errors.
 pub async fn compare(
     backend: &Backend,
     id: &str,
