@@ -1,11 +1,11 @@
-//! Runs that wait for a person: they outlive the server, and go on once, as they were answered.
+//! Approvals: a waiting run survives the server and continues exactly once, as decided.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{Server, World, until};
 
-/// Three phases; the second waits for a person, and prints what was answered.
+/// Three phases; the second needs approval and prints the decision.
 const GATED: &str = r#"
 name = "gated"
 
@@ -168,7 +168,7 @@ async fn approval_survives_crashes_and_restarts() {
     let asked = server.until_asked(&id).await;
     server.kill_and_lapse();
     let server = world.serve_with(&flags);
-    // Long enough for every look that the engine takes at leases.
+    // Long enough for every check of leases by the engine.
     let other = server.start(&world, "plain").await;
     server.until_status(&other, "completed").await;
     assert_eq!(server.run(&id).await, asked);
@@ -191,7 +191,7 @@ async fn approval_survives_crashes_and_restarts() {
     assert!(world.workspaces().is_empty());
 }
 
-/// To end a run takes no worker. Whoever has cancelled is not asked any more.
+/// Cancelling needs no free worker, and a cancelled run is not asked again.
 #[tokio::test]
 async fn approval_can_be_cancelled_while_workers_are_busy() {
     let world = world();
@@ -209,7 +209,7 @@ async fn approval_can_be_cancelled_while_workers_are_busy() {
     assert_eq!(server.run(&busy).await["status"], "running");
 }
 
-/// What ends there needs no folder to work in.
+/// Ending the run needs no folder.
 #[tokio::test]
 async fn approval_can_be_rejected_without_the_project() {
     let world = World::new();
@@ -230,7 +230,7 @@ async fn approval_can_be_rejected_without_the_project() {
     }
 }
 
-/// Numbers that no database keeps, from a command that nobody wrote with care.
+/// Numbers outside the database's range, as a careless command may report them.
 #[tokio::test]
 async fn patch_with_wild_numbers_is_harmless() {
     let world = World::new();

@@ -38,7 +38,7 @@ type Whole = OnceCell<Vec<String>>;
 struct Stage {
     host: SocketAddr,
     finished: Vec<String>,
-    /// What is printing now; changes all the time.
+    /// The run that prints now; changes all the time.
     live: Mutex<Vec<String>>,
     /// Each run's journal up to a head: what readers must end with.
     journals: Mutex<HashMap<(String, u64), Arc<Whole>>>,
@@ -145,7 +145,7 @@ async fn finished(world: &World, server: &Server, lines: Vec<Vec<u8>>) -> String
     id
 }
 
-/// Starts runs one after another and feeds them, until nobody needs them any more.
+/// Starts runs one after another and feeds them, until they are not needed any more.
 async fn keep_live(world: &World, server: &Server, stage: &Stage, seed: u64, mut stop: watch::Receiver<bool>) {
     let mut rng = Rng::new(seed);
     let mut feed = Feed::start(world, server).await;
@@ -165,7 +165,7 @@ async fn keep_live(world: &World, server: &Server, stage: &Stage, seed: u64, mut
         }
         drop(feed);
         server.until_status(&id, "completed").await;
-        // Some go on as another attempt, with readers of the first one still there.
+        // Some resume as another attempt, while readers of the first one are still attached.
         let again = rng.one_in(3);
         if !again {
             stage.live.lock().unwrap().retain(|live| *live != id);
@@ -242,8 +242,7 @@ async fn faults_leave_every_reader_with_the_journal() {
     .await;
 }
 
-/// The checker finds what it looks for: an event that is missing, comes twice, comes too early or is not what was
-/// written.
+/// The checker detects an event that is missing, repeated, early or altered.
 #[tokio::test]
 async fn faults_checker_detects_tampered_streams() {
     let world = World::new();
@@ -272,7 +271,7 @@ async fn faults_checker_detects_tampered_streams() {
     }
 }
 
-/// Cut at every single byte of an answer, in order or by a reset, the next connection goes on behind the last whole
+/// After a cut at any byte of a response, orderly or by a reset, the next connection continues after the last whole
 /// frame.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_stream_cut_at_any_byte_resumes() {

@@ -1,4 +1,4 @@
-//! Phases that are tried again, that run on a condition, and what they give to each other.
+//! Phases that are retried, that run on conditions, and the values they pass on.
 
 use std::time::{Duration, Instant};
 
@@ -213,7 +213,7 @@ async fn phase_outputs_are_those_of_the_last_retry() {
     }
 }
 
-/// What a phase says of its own environment is so, also where the server has secrets of that name, or another PATH.
+/// A phase's own `env` wins, also over secrets of that name and over PATH.
 #[tokio::test]
 async fn phase_environment_is_its_own() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! Who may use the server: its own token, login links, named tokens, sessions, and what the audit log says of it.
+//! Access: the server's own token, login links, named tokens, sessions, and the audit log.
 
 mod audit;
 
@@ -116,7 +116,7 @@ async fn token_file_is_private() {
     assert_eq!(server.post("/api/v1/runs", body).await.status(), 401);
     let before = token(&world);
     start(&server, &before, &world, "p").await;
-    // It stays the same: what scripts and people have keeps working.
+    // A restart keeps the token, so scripts and logins keep working.
     assert_eq!(server.terminate().await, Some(0));
     let server = world.serve_guarded(&[]);
     assert_eq!(token(&world), before);

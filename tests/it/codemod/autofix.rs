@@ -1,4 +1,4 @@
-//! The pipeline `autofix`, with rules of a project's own, so that it is known what they find.
+//! The pipeline `autofix` with rules of the project's own, so that the findings are known.
 
 use super::*;
 
@@ -132,7 +132,7 @@ async fn autofix_leaves_out_patches_that_break_the_check() {
     before.assert_untouched(&repository, &[&branch]);
 }
 
-/// What is left after some patches were left out has not been proved without them.
+/// The rest was never checked without the deselected patches.
 #[tokio::test]
 async fn autofix_proves_the_rest_after_deselection() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! A running server, and what tests ask it.
+//! A running server, and requests to it.
 
 use super::*;
 
@@ -84,7 +84,7 @@ impl Server {
         self.get_json(&format!("/api/v1/runs/{id}")).await
     }
 
-    /// Waits until the run stands there.
+    /// Waits until the run has this status.
     pub async fn until_status(&self, id: &str, status: &str) -> Value {
         until(&format!("run {id} is {status}"), async || {
             let run = self.run(id).await;

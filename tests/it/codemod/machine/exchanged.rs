@@ -55,7 +55,7 @@ async fn repository_partly_outside_is_refused() {
     }
     before.assert_untouched(&other, &[]);
     drop(server);
-    // What is allowed begins inside of the repository.
+    // The allowed folder begins inside the repository.
     let server = world.serve_with(&["--projects", other.path().join("in").to_str().unwrap()]);
     let (code, message) = refused(&server, &other.path().join("in")).await;
     assert!(code == "repository_outside" && message.contains(other.path().to_str().unwrap()), "{code} {message}");

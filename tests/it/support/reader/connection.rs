@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a stream said.
+/// An event of a stream.
 #[derive(Debug)]
 pub(super) enum Heard {
     Frame {
@@ -14,13 +14,13 @@ pub(super) enum Heard {
         run: String,
         head: u64,
     },
-    /// Something that only says that the stream lives.
+    /// A sign of life.
     Alive,
-    /// The server closes and says when to come back.
+    /// The server closes and names a reconnection time.
     Closed,
 }
 
-/// One connection, which checks what it carries by itself: after its cursor, each frame exactly once, in order.
+/// One connection, which checks its own events: after its cursor, each frame exactly once, in order.
 pub(super) struct Connection {
     pub(super) answer: Answer,
     pub(super) parser: SseParser,
@@ -28,14 +28,14 @@ pub(super) struct Connection {
     pub(super) kind: Kind,
     pub(super) cursors: BTreeMap<String, u64>,
     pub(super) ready: bool,
-    /// The runs of which the end was told.
+    /// The runs whose end was received.
     pub(super) ended: BTreeSet<String>,
     /// The last two bytes that came.
     pub(super) last: [u8; 2],
 }
 
 impl Connection {
-    /// What comes next. Cancel safe.
+    /// The next event. Cancel safe.
     pub(super) async fn next(&mut self) -> Result<Heard, Fail> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -57,7 +57,7 @@ impl Connection {
         }
     }
 
-    /// Whether nothing more is to come.
+    /// Whether all runs have ended.
     pub(super) fn over(&self) -> bool {
         self.ended.len() == self.cursors.len()
     }
@@ -77,7 +77,7 @@ impl Connection {
         };
         let list = self.kind == Kind::Many { list: true };
         match event.event.as_str() {
-            // Of one run it tells how far the journal goes, of many how far the stream has come.
+            // For one run the head of the journal, for several the cursor of the stream.
             "heartbeat" if self.kind == Kind::One && of("").is_some() => Ok(Heard::Alive),
             "heartbeat" if self.cursors.iter().all(|(run, cursor)| of(run) == Some(*cursor)) => Ok(Heard::Alive),
             "end" => {
@@ -129,7 +129,7 @@ impl Connection {
         if seq != next.to_string() || self.ended.contains(&run) {
             return wrong(format!("frame {seq} of {run} came when {next} was due"));
         }
-        // As the journal has it: without the run's name.
+        // The frame as in the journal: without the run's name.
         let named = format!("{{\"run\":\"{run}\",");
         let text = match self.kind {
             Kind::One => Some(event.data),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// How a reader goes about it.
+/// How a reader behaves.
 #[derive(Clone, Debug)]
 pub struct Habits {
     /// Silence after which a stream is given up. Bytes that end no event are silence.
@@ -10,7 +10,7 @@ pub struct Habits {
     /// A stream's limit once this many connections were given up; then nothing is in the way any more.
     pub patience: (u32, Duration),
     pub version: Version,
-    /// How the cursor is told.
+    /// How the cursor is sent.
     pub told: Told,
     /// Polls once in so many failures.
     pub polls: u64,
@@ -18,16 +18,16 @@ pub struct Habits {
     pub page: u64,
     /// How many bytes are read at once.
     pub gulp: usize,
-    /// Does not close what it gives up, but reads it later.
+    /// Does not close an abandoned connection, but reads it later.
     pub keeps: bool,
 }
 
-/// How a reconnect tells the cursor.
+/// How a reconnect sends the cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     /// `?after=`, new each time.
     Url,
-    /// `Last-Event-ID`, with the URL of the first time: what `EventSource` does.
+    /// `Last-Event-ID`, with the first URL, as `EventSource` does.
     Header,
 }
 

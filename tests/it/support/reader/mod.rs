@@ -1,5 +1,5 @@
-//! A real client of the stream that owns its reconnect loop, as the page does: it comes back by its cursor, polls in
-//! between, and gives up what says nothing for a while. It believes nothing: each frame must be the next one.
+//! A real client of the stream that owns its reconnect loop, as the page does: it reconnects with its cursor, polls in
+//! between, and abandons silent connections. It trusts nothing: each frame must be the next one.
 
 mod connection;
 mod habits;
@@ -16,7 +16,7 @@ use super::rng::Rng;
 use connection::{Connection, Heard};
 pub use habits::{Habits, Told};
 
-/// What a stream is of.
+/// What a stream carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One run: `/runs/{id}/events`.
@@ -28,7 +28,7 @@ pub enum Kind {
     },
 }
 
-/// What a reader has of a run.
+/// A reader's frames of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     /// The cursor it began with.
@@ -62,9 +62,9 @@ impl Held {
 /// Why a connection is of no more use.
 #[derive(Debug)]
 pub enum Fail {
-    /// What happens to connections.
+    /// A connection failed, as expected here.
     Lost(String),
-    /// What must never happen.
+    /// The server did what it must never do.
     Wrong(String),
 }
 
@@ -86,16 +86,16 @@ pub struct Reader {
     kind: Kind,
     habits: Habits,
     rng: Rng,
-    /// What it has, by run.
+    /// Its frames, by run.
     pub held: BTreeMap<String, Held>,
-    /// The cursors its first URL told.
+    /// The cursors in its first URL.
     told: BTreeMap<String, u64>,
     kept: Vec<Connection>,
     failures: u32,
     last_loss: String,
     /// Some stream has begun.
     attached: bool,
-    /// When to come back, as the last stream said that was closed in order.
+    /// The reconnection time of the last stream that was closed in order.
     retry: Option<u64>,
 }
 
@@ -131,7 +131,7 @@ impl Reader {
         self.failures
     }
 
-    /// What it has of its one run.
+    /// Its frames of its one run.
     pub fn one(&self) -> &Held {
         self.held.values().next().unwrap()
     }
@@ -171,7 +171,7 @@ impl Reader {
                 Err(Fail::Lost(why)) if why == CLOSED => {
                     return self.retry.ok_or_else(|| "it does not say when to come back".into());
                 }
-                // Many connect at the same moment; the system may turn one away.
+                // Many connect at the same moment; the system may reject one.
                 Err(Fail::Lost(why)) if !self.attached => {
                     self.failures += 1;
                     self.last_loss = why;
@@ -300,7 +300,7 @@ impl Reader {
                 Err(_) => return lost("half a poll"),
             };
             let Some(Page { frames, head, active }) = Page::read(&text) else {
-                // Without a length in its head, an answer that was cut looks whole.
+                // Without a length in its header section, a truncated response looks complete.
                 return if self.habits.version == Version::Http10 { lost("half a poll") } else { wrong(text) };
             };
             if (frames.len() as u64) < page.min(head - cursor) {
@@ -320,12 +320,12 @@ impl Reader {
         Ok(())
     }
 
-    /// What the connections say that were given up and never closed: late, but nothing else than they should.
+    /// Events of abandoned connections that were never closed: late, but as they should be.
     async fn read_kept(&mut self) -> Result<(), String> {
         for mut connection in std::mem::take(&mut self.kept) {
             while let Ok(heard) = tokio::time::timeout(Duration::from_millis(20), connection.next()).await {
                 let checked = match heard {
-                    // What came after this reader had all it wanted is none of its business.
+                    // Events after everything that this reader wanted are ignored.
                     Ok(Heard::Frame { seq, ref run, .. }) if seq > self.held[run].cursor() => break,
                     Ok(Heard::Frame { run, seq, text }) => self.held.get_mut(&run).unwrap().take(seq, text),
                     Ok(Heard::Alive | Heard::End { .. }) => Ok(()),
