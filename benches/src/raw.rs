@@ -1,6 +1,6 @@
-//! The limit of fan-out: a program that does nothing but write each line, framed as Runtrail frames it, to every
-//! socket. What the measuring client sees of it is the client's own floor. If it commits each line before, it is the
-//! limit of all who keep what they tell in SQLite.
+//! The limit of fan-out: a program that only writes each line, framed as Runtrail frames it, to every socket. The
+//! client's figures for it are the client's own floor. With a commit before each line, it is the limit of every server
+//! that stores its frames in SQLite.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -254,7 +254,7 @@ async fn api_reading_starts_nothing() {
     for _ in 0..4 {
         waiting.push(server.start(&world, "note").await);
     }
-    // Whoever looks at a waiting run, as often as they like.
+    // Reading a waiting run starts nothing, however often it is read.
     for id in &waiting {
         let page = server.get(&format!("/runs/{id}")).await;
         assert_eq!(page.status(), StatusCode::OK);

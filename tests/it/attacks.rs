@@ -1,5 +1,5 @@
-//! What held when the server was attacked, kept as tests: what each route answers to strangers, requests hidden in
-//! others, odd paths and files, and what commands find.
+//! Attacks that the server withstood, kept as tests: what each route answers to strangers, smuggled requests, odd paths
+//! and files, and what commands can find.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn raw(server: &Server, text: &[u8]) -> String {
     let mut socket = TcpStream::connect(server.addr()).await.unwrap();
     // The server may close as soon as it has seen enough.
     let _ = socket.write_all(text).await;
-    // Whoever hangs up may get no answer, so a request that says when it ends waits for it.
+    // A client that hangs up may get no answer, so a request that announces its end waits for it.
     if !String::from_utf8_lossy(text).contains("Connection: close") {
         let _ = socket.shutdown().await;
     }
@@ -70,7 +70,7 @@ async fn routes_reject_other_sites_and_reads_change_nothing() {
     assert_eq!((runs(&server).await, &after["status"], &after["head"]), (1, &before["status"], &before["head"]));
 }
 
-/// What stands behind the first request is no request, or the server closes before it.
+/// What follows the first request is not parsed as a request, or the server closes before it.
 #[tokio::test]
 async fn requests_are_not_smuggled_in_bodies() {
     let world = World::new();
@@ -108,7 +108,7 @@ async fn requests_are_not_smuggled_in_bodies() {
     ] {
         let framing = framing.replace("LENGTH", &length.to_string());
         for sent in [&hidden, &chunked] {
-            // A call that takes no body, and one that does not look at it.
+            // A route that takes no body, and one that ignores it.
             for path in ["/healthz", "/api/v1/nothing"] {
                 let text = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{framing}\r\n{sent}");
                 let answer = raw(&server, text.as_bytes()).await;
@@ -150,7 +150,7 @@ async fn paths_are_not_reinterpreted() {
         assert!(["400", "401", "404", "303", "405"].contains(&status), "{path}: {answer}");
         assert!(!answer.contains("\"runs\"") && !answer.contains("root:"), "{path}: {answer}");
     }
-    // Names that a proxy may have been told, and forms in which a browser asks no server.
+    // Names that a proxy may use, and forms of request targets that browsers do not send to servers.
     let host = server.addr();
     for (text, expected) in [
         (format!("GET http://evil.example/healthz HTTP/1.1\r\nHost: {host}\r\n\r\n"), "4"),
@@ -204,7 +204,7 @@ async fn pipeline_folder_with_a_pipe_is_read() {
     assert_eq!(server.terminate().await, Some(0));
 }
 
-/// The run's own folder is what goes with it, and not where a link leads that has taken its place.
+/// Deleting a run removes its own folder, not the target of a link that replaced it.
 #[tokio::test]
 async fn scratch_folder_link_is_not_followed() {
     let world = World::new();
@@ -281,8 +281,8 @@ async fn pipeline_file_errors_hide_secrets() {
     .unwrap();
 }
 
-/// What the linker can do against faults of the program's own: position independent, with relocations that are
-/// read-only at once.
+/// What the linker can do against memory errors: position-independent code, and relocations that are read-only from the
+/// start.
 #[test]
 fn program_is_hardened() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_runtrail")).unwrap();

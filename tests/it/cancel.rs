@@ -34,7 +34,7 @@ async fn cancel_signals_every_process() {
         child("orphan"),
     );
     world.pipeline("wide", &[&command]);
-    // Nobody is killed: all of them end because they were asked.
+    // Nothing is killed: every process ends because of SIGTERM.
     let server = world.serve_with(&["--grace", "10m"]);
     let id = server.start(&world, "wide").await;
     let up = until("all are up", async || Some(pids(&world.file("up"))).filter(|pids| pids.len() == 3)).await;
@@ -47,7 +47,7 @@ async fn cancel_signals_every_process() {
     assert_eq!(asked, ["group", "main", "orphan", "session"]);
 }
 
-/// What a handler of SIGTERM starts is not ended by the signal that it answers.
+/// Processes that a SIGTERM handler starts do not get that signal.
 #[tokio::test]
 async fn cancel_lets_handlers_clean_up() {
     let world = World::new();
@@ -100,7 +100,7 @@ async fn cancel_twice_kills_at_once() {
     until("nothing is left", async || world.commands(&server).is_empty().then_some(())).await;
 }
 
-/// A page that does not know yet that somebody has asked does not kill.
+/// A page that does not know of a cancel request yet does not kill.
 #[tokio::test]
 async fn cancel_on_the_page_kills_only_by_kill_now() {
     let world = World::new();
@@ -130,12 +130,12 @@ async fn cancel_on_the_page_kills_only_by_kill_now() {
     server.until_status(&id, "cancelled").await;
 }
 
-/// As early as it may come: between the claim and the moment when the worker can be told.
+/// As early as possible: between the claim and the moment when the worker can be notified.
 #[tokio::test]
 async fn cancel_right_after_the_claim_works() {
     let world = World::new();
     world.pipeline("soon", &["sleep 1000"]);
-    // Its heartbeats would tell it, twenty seconds later.
+    // A lease renewal would notice, twenty seconds later.
     let server = world.serve_with(&["--lease", "60s", "--workers", "16"]);
     for _ in 0..20 {
         let id = server.start(&world, "soon").await;
@@ -180,7 +180,7 @@ async fn signal_to_the_service_interrupts_runs() {
         }
         let supervisors = supervisors(&server);
         assert_eq!(supervisors.len(), 2);
-        // The commands first, which is the worst order: they fail, and nobody knows yet why.
+        // The commands first, which is the worst order: they fail before anything knows why.
         let all = world.commands(&server).into_iter();
         let commands: Vec<i32> = all.filter(|pid| !supervisors.contains(pid)).collect();
         signal_all(&commands, signal);
@@ -195,7 +195,7 @@ async fn signal_to_the_service_interrupts_runs() {
     }
 }
 
-/// The server has not heard of it: its runs are interrupted all the same, and those that may go on do.
+/// The server did not get the signal: its runs are interrupted all the same, and resumable ones resume.
 #[tokio::test]
 async fn signal_to_a_supervisor_interrupts_its_run() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on plain sockets: what becomes of a connection whose answer is an event stream (`http/connections/`).
+//! HTTP/1.1 over plain sockets: what happens to a connection whose response is an event stream (`http/connections/`).
 
 use runtrail::model::sse::SseParser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +29,7 @@ fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// Takes an answer off the front of what came. `head_only`: it answers a HEAD.
+/// Splits the first response off. `head_only`: it answers a HEAD.
 fn take(bytes: &mut Vec<u8>, head_only: bool) -> Answer {
     let end = position(bytes, b"\r\n\r\n").expect("a whole head");
     let head = String::from_utf8(bytes.drain(..end + 4).collect()).unwrap().to_ascii_lowercase();
@@ -55,7 +55,7 @@ fn take(bytes: &mut Vec<u8>, head_only: bool) -> Answer {
     Answer { head, body }
 }
 
-/// Sends all of this at once and answers with everything that comes until the server closes.
+/// Sends everything at once and returns all bytes until the server closes.
 async fn talk(server: &Server, requests: &str) -> Vec<u8> {
     let mut socket = TcpStream::connect(server.addr()).await.unwrap();
     socket.write_all(requests.as_bytes()).await.unwrap();
@@ -211,7 +211,7 @@ async fn connection_closed_by_the_client_is_released() {
         sockets.push(socket);
     }
     streams("3").await;
-    // One closes, one resets; what the third says into its stream is not heard.
+    // One closes, one resets; what the third writes into its stream is ignored.
     drop(sockets.pop());
     let reset = sockets.pop().unwrap();
     reset.set_zero_linger().unwrap();

@@ -1,4 +1,4 @@
-//! The list of deliveries: every call of a hook and what became of it.
+//! The list of deliveries: every call of a hook and its result.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ async fn list(server: &Server, query: &str) -> Vec<Value> {
     server.get_json(&format!("/api/v1/deliveries?{query}")).await["deliveries"].as_array().unwrap().clone()
 }
 
-/// The newest delivery, once there is one that says this.
+/// The newest delivery, once its result is this one.
 async fn newest(server: &Server, query: &str, is_it: impl Fn(&Value) -> bool) -> Value {
     until("the delivery is listed", async || list(server, query).await.into_iter().next().filter(|one| is_it(one)))
         .await
@@ -123,7 +123,7 @@ async fn delivery_without_the_secret_is_only_counted() {
     assert_eq!(push(&server, "p", "d-9", "{}").await.0, 401);
     hooked(&world, "p", RECIPE, PARAMS);
     until("the delivery starts a run", async || (push(&server, "p", "d-9", "{}").await.0 == 201).then_some(())).await;
-    // Nothing secret is in the list, and the first page tells of what was refused.
+    // The list contains no secrets, and the first page reports what was refused.
     let all = server.get("/api/v1/deliveries").await.text().await.unwrap();
     assert!(!all.contains(SECRET) && !all.contains("another secret") && !all.contains("sha256="), "{all}");
     assert!(server.get("/").await.text().await.unwrap().contains("were refused"));

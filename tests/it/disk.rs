@@ -1,4 +1,5 @@
-//! The disk of the database is full for a while: everybody is told so, runs wait, and go on once there is room.
+//! The disk of the database is full for a while: it is reported everywhere, runs wait, and continue once there is
+//! space.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -104,7 +105,7 @@ async fn full_disk_delays_a_run() {
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;
     disk.fill();
-    // Until the log of the database has used what it has already.
+    // Until the database's log has used the space it already has.
     let mut printed = 0;
     let problem = loop {
         feed.print(format!("line {printed} {}\n", "x".repeat(2000)).as_bytes()).await;
@@ -116,7 +117,7 @@ async fn full_disk_delays_a_run() {
     };
     assert_eq!((&problem["code"], &problem["status"]), (&json!("disk_full"), &json!(503)), "{problem}");
 
-    // Everybody is told, and nothing that was refused happens later.
+    // It is reported everywhere, and nothing that was refused happens later.
     refused(&server, &world, "short").await;
     let id = feed.id.clone();
     for path in ["/".to_owned(), format!("/runs/{id}")] {
@@ -205,7 +206,7 @@ async fn phase_waits_for_a_free_descriptor() {
     let mut feed = Feed::start(&world, &server).await;
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;
-    // From now on it may open nothing beyond what it has, and a few connections.
+    // From now on it can open nothing beyond what it has, and a few connections.
     let Ok(files) = std::fs::read_dir(format!("/proc/{}/fd", server.pid())) else {
         println!("skipped: only root can look into the server");
         return;

@@ -20,7 +20,7 @@ fn server(rule: &str, branch: &str, prefix: &str) -> (World, Server) {
     (world, server)
 }
 
-/// What the hook says of a push to a branch, and of the branch's end.
+/// The hook's answers to a push to a branch and to the branch's deletion.
 async fn check(
     server: &Server,
     headers: &dyn Fn(&str) -> Vec<(&'static str, String)>,

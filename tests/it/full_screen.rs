@@ -20,7 +20,7 @@ fn plain(lines: &[String]) -> Vec<String> {
     lines.iter().map(|line| line.replace("\u{1b}[0m", "")).collect()
 }
 
-/// What apt prints with `Dpkg::Progress-Fancy`, as `apt-get install` 2.6 was seen to: a scrolling area without the last
+/// Output of apt with `Dpkg::Progress-Fancy`, recorded from `apt-get install` 2.6: a scrolling region without the last
 /// row, where the bar is drawn again and again. The pauses are long enough for the bar to be journaled, if it were a
 /// row.
 const APT: &str = r##"
@@ -57,7 +57,7 @@ async fn full_screen_bar_below_a_region_leaves_no_rows() {
     }
 }
 
-/// What terminfo has programs print for xterm-256color when they begin and end.
+/// The sequences that terminfo has for xterm-256color at the start and the end of a full-screen program.
 const PAGER: &str = r#"
 echo before; printf 'a prompt> '
 printf '\033[?1049h\033[22;0;0t\033[1;50r\033[H\033[2J'

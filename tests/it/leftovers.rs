@@ -1,4 +1,4 @@
-//! What commands leave in their workspaces is data: it gives no orders, holds nothing up and is removed.
+//! What commands leave in their workspaces is data: it gives no orders, blocks nothing and is removed.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, World, until, within};
 
-/// The files that Runtrail itself has had in a workspace, and some of today's.
+/// Files that Runtrail itself has written to workspaces, now and in earlier versions.
 const NAMES: &str = "repository.json checkout.json files.json patches.json attempt.json approval.json HEAD";
 
 async fn healthy(server: &Server) {
@@ -92,7 +92,7 @@ async fn workspace_files_are_not_trusted() {
     }
 }
 
-/// Runs a command before a question, answers it, and shows what the next phase finds.
+/// Runs a command before an approval, approves, and shows what the next phase finds.
 async fn asked(world: &World, server: &Server, before: &str) -> (String, Value) {
     let phases = format!(
         "[[phases]]\nname = \"before\"\nrun = '''\n{before}\n'''\n\
@@ -109,7 +109,7 @@ async fn asked(world: &World, server: &Server, before: &str) -> (String, Value) 
         Some(started.json::<Value>().await.unwrap()["id"].as_str()?.to_owned())
     })
     .await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     let run = until("the run ends", async || {
         let run = server.run(&id).await;
@@ -155,7 +155,7 @@ async fn workspace_link_is_not_followed() {
     }
 }
 
-/// Links, folders that nobody may enter, a deep tree: for an ordinary user, to whom permissions apply.
+/// Links, inaccessible folders, a deep tree: as an unprivileged user, to whom permissions apply.
 #[tokio::test]
 async fn workspace_trees_of_any_kind_are_removed() {
     if !rustix::process::geteuid().is_root() {
@@ -177,7 +177,7 @@ async fn workspace_trees_of_any_kind_are_removed() {
     server.until_status(&id, "completed").await;
     assert_eq!(server.lines(&id).await, ["made"]);
     assert!(world.workspaces().is_empty());
-    // A scratch folder is emptied for the next attempt, and goes with the run.
+    // A scratch folder is emptied for the next attempt, and removed with the run.
     let started = server.post("/api/v1/runs", json!({ "pipeline": "scratch" })).await;
     let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
     server.until_status(&id, "completed").await;

@@ -1,4 +1,4 @@
-//! `[limits]` of a pipeline: an attempt that uses more than it may is ended, and its journal says why.
+//! `[limits]` of a pipeline: an attempt that exceeds one is ended, and its journal says why.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ async fn start(server: &Server) -> String {
     response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
-/// Each would go on for ever. It is asked to end, tried no second time, and the run fails with the limit as the reason.
+/// Each would run forever. It gets SIGTERM, is not retried, and the run fails with the limit as its reason.
 #[tokio::test]
 async fn limits_end_the_attempt_with_a_reason() {
     let world = World::new();
@@ -98,8 +98,7 @@ async fn limits_end_the_attempt_with_a_reason() {
     }
 }
 
-/// One that ends by itself with the last it may print completes, one byte more fails it; another attempt begins to
-/// count anew.
+/// An attempt that ends exactly at its limit completes; one byte more fails it. Another attempt starts at zero.
 #[tokio::test]
 async fn limits_are_exact_and_per_attempt() {
     let world = World::new();
@@ -122,7 +121,7 @@ async fn limits_are_exact_and_per_attempt() {
     }
 }
 
-/// What a phase has left in the background counts, too.
+/// Output of background processes counts, too.
 #[tokio::test]
 async fn limits_include_background_processes() {
     let world = World::new();

@@ -14,15 +14,15 @@ use crate::support::feed::{self, Feed};
 use crate::support::history::History;
 use crate::support::http::{self, Answer, Version};
 use crate::support::proxy::{Fault, Proxy, Then};
-use crate::support::reader::{Habits, Kind, Reader};
+use crate::support::reader::{Kind, Reader, ReaderOptions};
 use crate::support::rng::{self, Rng};
 use crate::support::{LIMIT, Server, World, open_files, until};
 
 /// How many lines are printed if nothing else is asked for.
 const LINES: u64 = 200_000;
-/// Viewers who attach and read nothing.
+/// Viewers that attach and read nothing.
 const STALLED: usize = 40;
-/// How much more memory the server may take than before, in KiB: a megabyte for each viewer, and what the run itself
+/// How much more memory the server may use than before, in KiB: a megabyte for each viewer, and what the run itself
 /// needs.
 const MORE: u64 = (STALLED as u64 + 64) * 1024;
 
@@ -49,8 +49,7 @@ async fn load_of_a_flood_takes_little_memory() {
          yes '' | head -n {rows}
          head -c 3000000 /dev/urandom
          yes '' | head -n {rows}; echo the end",
-        // Random bytes may move the cursor up; so many line ends keep them from what was before, and what comes from
-        // them.
+        // Random bytes may move the cursor up; these line ends separate them from the lines before and after.
         rows = runtrail::terminal::ROWS + 1
     );
     world.pipeline("flood", &[&flood]);
@@ -70,7 +69,7 @@ async fn load_of_a_flood_takes_little_memory() {
         head = until("it prints more", async || {
             let run = server.run(&id).await;
             let now = run["head"].as_u64().unwrap();
-            // A fast server may have ended the flood before the last of them comes.
+            // A fast server may have ended the flood before the last of them connects.
             (now > head + more || run["status"] != "running").then_some(now)
         })
         .await;
@@ -114,7 +113,7 @@ async fn load_of_slow_viewers_affects_nobody() {
         slow.spawn(async move {
             let drip = move |_| Fault::then(number * 20, Then::Drip(Duration::from_secs(1)));
             let proxy = Proxy::start(host, drip).await;
-            Reader::new(host, proxy.addr, Kind::One, [(id, 0)].into(), Habits::plain(), number).follow().await
+            Reader::new(host, proxy.addr, Kind::One, [(id, 0)].into(), ReaderOptions::plain(), number).follow().await
         });
     }
     until("they are attached", async || {
@@ -122,7 +121,7 @@ async fn load_of_slow_viewers_affects_nobody() {
         numbers.lines().any(|line| line == "runtrail_streams 10").then_some(())
     })
     .await;
-    let mut healthy = Reader::new(host, host, Kind::One, [(id.clone(), 0)].into(), Habits::plain(), 0);
+    let mut healthy = Reader::new(host, host, Kind::One, [(id.clone(), 0)].into(), ReaderOptions::plain(), 0);
     let print = async {
         let mut rng = Rng::new(5);
         for number in 0..3000 {
@@ -137,7 +136,7 @@ async fn load_of_slow_viewers_affects_nobody() {
     assert!(slow.try_join_next().is_none(), "the slow ones are at it still");
 }
 
-/// A run that always has something to say does not keep the list from being told over the same connection.
+/// A run that prints without pause does not delay the list on the same connection.
 #[tokio::test]
 async fn list_stream_is_timely_beside_a_flood() {
     let world = World::new();
@@ -168,8 +167,8 @@ async fn list_stream_is_timely_beside_a_flood() {
     assert_eq!(server.run(&flood).await["status"], "running");
 }
 
-/// Readers of a server that was away come back together; while it is busy, the system keeps them waiting at its door.
-/// One that is turned away there hears nothing and tries again after a second, then after three.
+/// Readers of a restarted server reconnect together; while it is busy, the system queues their connections. One that is
+/// dropped there retries after a second, then after three.
 #[tokio::test]
 async fn load_of_simultaneous_connections_is_bounded() {
     let most: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
@@ -177,7 +176,7 @@ async fn load_of_simultaneous_connections_is_bounded() {
     open_files(crowd as u64);
     let world = World::new();
     let server = world.serve();
-    // So busy that it accepts nobody.
+    // So busy that it accepts no connections.
     nix::sys::signal::kill(server.unix_pid(), nix::sys::signal::Signal::SIGSTOP).unwrap();
     let crowd = (0..crowd).map(|_| tokio::net::TcpStream::connect(server.addr()));
     let connected = tokio::time::timeout(LIMIT / 2, futures::future::join_all(crowd)).await;

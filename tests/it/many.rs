@@ -63,7 +63,7 @@ async fn many_stream_delivers_each_frame_once() {
     for (id, after) in ids.iter().zip([0, 0, 1, 2]) {
         assert_eq!(got[id], server.frames(id).await[after..], "what the poll says, from the cursor on");
     }
-    // Nothing more to tell.
+    // Nothing more to report.
     let at_head: Vec<String> = ids.iter().map(|id| format!("run={id}:{}", got[id].last().unwrap()["seq"])).collect();
     let path = format!("/events?{}", at_head.join("&"));
     assert_eq!(server.get(&path).await.status(), StatusCode::NO_CONTENT);
@@ -93,7 +93,7 @@ async fn many_stream_stalled_reader_blocks_nothing() {
         assert_ne!(stream.read(&mut [0; 64]).await.unwrap(), 0);
         stalled.push(stream);
     }
-    // What was begun is stuck by then if it ever will be.
+    // A read that is stuck would be stuck by now.
     for _ in 0..20 {
         assert_eq!(server.get("/api/v1/runs").await.status(), StatusCode::OK);
         assert_eq!(server.frames(&ids[0]).await.len() as u64, server.run(&ids[0]).await["head"].as_u64().unwrap());
@@ -133,8 +133,7 @@ async fn list_stream_reports_every_change() {
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
     wait("completed", Value::Null, 2).await;
     assert_eq!(seen.last().unwrap(), &server.run(&id).await, "the run as in the API");
-    // Two attempts of seven changes each. One that is told late may be told as it is after the next one, and that
-    // again.
+    // Two attempts of seven changes each. A late event may already describe the next change, and so repeat it.
     assert!(seen.len() < 60, "lines alone do not change the list, but it was told {} times", seen.len());
 }
 
@@ -155,7 +154,7 @@ async fn list_stream_outlives_its_runs() {
         names.push(event.event);
     }
     assert_eq!(names, ["ready", "end", "heartbeat"]);
-    // Its end was told; another attempt is for another stream, and the list says that there is one.
+    // The end was sent; another attempt needs another stream, and the list reports it.
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
     loop {
         let event = events.next().await.unwrap();
@@ -195,7 +194,7 @@ async fn many_stream_rejects_bad_requests() {
     .await;
 }
 
-/// A deleted run ends its own part of a shared stream; the others are told to their ends.
+/// A deleted run ends its own part of a shared stream; the others continue to their ends.
 #[tokio::test]
 async fn many_stream_continues_after_a_deleted_run() {
     let world = World::new();

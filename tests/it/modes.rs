@@ -1,4 +1,4 @@
-//! Who may read what the server writes, whatever umask it was started with.
+//! File modes of what the server writes, whatever umask it was started with.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ async fn file_modes_are_private_and_umask_is_kept() {
         server.until_status(&scratch, "completed").await;
         let open: Vec<_> = modes(&data)
             .into_iter()
-            // What commands make is theirs, in a folder that is closed.
+            // What commands create belongs to them, in a private folder.
             .filter(|(path, mode)| mode & 0o077 != 0 && !path.ends_with("here"))
             .collect();
         assert!(open.is_empty(), "umask {umask}: {open:#?}");

@@ -18,7 +18,7 @@ fn url(file: &Path) -> String {
     format!("sqlite://{}", file.display())
 }
 
-/// What a program says that ends by itself, and how it ends. One that serves instead is ended.
+/// The output and exit code of a program that ends by itself. One that serves is ended.
 async fn said(flags: &[&str]) -> (Option<i32>, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));
     let ended = program.args(flags).kill_on_drop(true).output();
@@ -45,7 +45,7 @@ async fn refused(world: &World, names: &[PathBuf]) {
     futures::future::join_all(all).await;
 }
 
-/// The server is sound, and so is what it has written.
+/// The first server works, and its data is intact.
 async fn goes_on(server: &Server, world: &World) {
     let id = server.start(world, "short").await;
     server.until_status(&id, "completed").await;
@@ -84,7 +84,7 @@ async fn lock_holds_without_its_lock_file() {
     let server = world.serve();
     std::fs::remove_file(world.data().join("runtrail.db.lock")).unwrap();
     refused(&world, &[database(&world)]).await;
-    // Nor into what is beside the database.
+    // The same for the files beside the database.
     std::fs::remove_file(world.data().join("server.lock")).unwrap();
     let (data, other) = (world.data(), url(&world.file("other.db")));
     let data = data.to_str().unwrap();
@@ -111,7 +111,7 @@ async fn lock_being_released_is_awaited() {
     }
 }
 
-/// Whoever closes a file in a program takes SQLite's own locks on it away from that program: so nothing here does.
+/// Closing any descriptor of a file releases the process's SQLite locks on it, so the server never closes one.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn lock_of_sqlite_is_kept() {

@@ -1,4 +1,4 @@
-//! Who is carried out when: priorities, and groups of which one run at a time is.
+//! The order of runs: priorities, and groups with one running run at a time.
 
 use futures::future::join_all;
 use reqwest::StatusCode;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, World, until};
 
-/// A pipeline whose runs note that they begin and end, and stand until the file of their name is there.
+/// A pipeline whose runs record their start and end, and block until the file of their name exists.
 fn pipeline(world: &World, name: &str, head: &str) {
     let run = "cd $RUNTRAIL_PARAM_PROJECT; echo +$RUNTRAIL_PARAM_NAME >> notes
 while [ ! -e $RUNTRAIL_PARAM_NAME ] && [ ! -e all ]; do sleep 0.02; done; echo -$RUNTRAIL_PARAM_NAME >> notes";
@@ -38,7 +38,7 @@ async fn start(server: &Server, body: Value) -> String {
     answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
-/// The ids of the runs that wait, in order, and what each is held by.
+/// The ids of pending runs, in order, and what blocks each.
 async fn queue(server: &Server) -> Vec<(String, Option<String>)> {
     let queue = server.get_json("/api/v1/queue").await;
     let waiting = queue["waiting"].as_array().unwrap();
@@ -163,10 +163,10 @@ async fn queue_slot_is_free_during_approval() {
     let server = world.serve();
     let start = async || start(&server, json!({ "pipeline": "p" })).await;
     let one = start().await;
-    server.until_asked(&one).await;
+    server.until_awaiting_approval(&one).await;
     let two = start().await;
     server.until_status(&one, "cancelled").await;
-    server.until_asked(&two).await;
+    server.until_awaiting_approval(&two).await;
     let approved = server.post(&format!("/api/v1/runs/{two}/approve"), json!({})).await;
     assert_eq!(approved.status(), StatusCode::ACCEPTED);
     server.until_status(&two, "completed").await;
@@ -213,8 +213,7 @@ async fn queue_busy_group_may_refuse() {
     server.until_status(one, "completed").await;
 }
 
-/// What was asked for before a crash keeps its order after it: the run that goes on by itself goes before the one that
-/// waits.
+/// Runs keep their order after a crash: the one that resumes is ahead of the one that waits.
 #[tokio::test]
 async fn queue_survives_restarts() {
     let world = World::new();
@@ -239,7 +238,7 @@ async fn queue_survives_restarts() {
     let one = start(&server, body(&world, "p", "one", "x", None)).await;
     until_noted(&world, &["+one"]).await;
     server.kill();
-    // It goes on by itself, until its place is taken.
+    // It resumes, until it is superseded.
     let server = world.serve();
     until_noted(&world, &["+one", "+one"]).await;
     let two = start(&server, body(&world, "p", "two", "x", None)).await;
@@ -251,7 +250,8 @@ async fn queue_survives_restarts() {
     assert_eq!(notes(&world), ["+one", "+one", "+two", "-two"]);
 }
 
-/// What asks for more is refused with the remedy, whoever asks; what waits is not disturbed, and what ends makes room.
+/// Requests beyond the limit are refused with the remedy, whoever makes them; waiting runs are not affected, and a run
+/// that ends makes room.
 #[tokio::test]
 async fn queue_length_is_limited() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! What Runtrail makes of an output, against a terminal: pyte, in one process for thousands of generated scripts.
+//! Log lines compared with a terminal: pyte, in one process for thousands of generated scripts.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -55,8 +55,8 @@ impl Drop for Reference {
     }
 }
 
-/// The lines of an output that comes in these pieces, with a pause after some of them, as a reader of the journal has
-/// them.
+/// The lines of an output that arrives in these pieces, with a pause after some of them, as a reader of the journal
+/// gets them.
 fn lines_of(script: &[u8], steps: &[usize], pauses: &[bool]) -> Vec<String> {
     let (mut lines, mut events) = (Lines::new(false), Vec::new());
     let (mut rest, mut pauses) = (script, pauses.iter().cycle());
@@ -120,7 +120,7 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
         2 => "\x1b[DEM78]".prop_map(text),
         1 => "\x1b\\[[su]".prop_map(text),
         1 => word().prop_map(|word| format!("\x1b7{word}\x1b8").into_bytes()),
-        // What apt does: a bar below the rows that scroll.
+        // Like apt: a bar below the rows that scroll.
         1 => word().prop_map(|word| format!("\x1b7\x1b[{ROWS};0f{word}\x1b8").into_bytes()),
         1 => prop::collection::vec("[a-z]{1,3}\r?\n", 1..12).prop_map(|lines| lines.concat().into_bytes()),
         2 => "\x1b\\[([0-9]{1,2})?(;[0-9]{0,2})?r".prop_map(text),

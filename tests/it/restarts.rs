@@ -17,10 +17,10 @@ const PHASES: [&str; 4] = ["scanning", "analyzing", "generating", "applying"];
 /// How long an answer is kept back, in rounds.
 const ANSWERED_AFTER: usize = 3;
 
-/// How many crashes a run goes on over before it is let go.
+/// The number of crashes that a run survives before it may complete.
 const RESUMES: usize = 10;
 
-/// Runs that stand in one phase, with children of which one leaves the session; and runs that ask before the second
+/// Runs that block in one phase, with a child that leaves the session; and runs that need approval before the second
 /// phase.
 fn pipelines(world: &World) {
     let stand = "cd $RUNTRAIL_PARAM_PROJECT
@@ -50,7 +50,7 @@ async fn until_phase(server: &Server, id: &str, phase: &str) {
     until(&format!("{id} is in {phase}"), async || (server.run(id).await["phase"] == phase).then_some(())).await;
 }
 
-/// What the journal says became of each attempt. Every change is one that there is.
+/// The final status of each attempt by the journal. Every transition is a valid one.
 fn ends(frames: &[Value]) -> Vec<Status> {
     let (mut at, mut attempt, mut ends) = (Status::Pending, 1, Vec::new());
     for frame in frames {
@@ -119,7 +119,7 @@ async fn restarts_leave_every_run_ended_by_its_rule() {
         let asks = start(&server, "asks", json!({})).await;
         until_phase(&server, &failing, one).await;
         standing.push_back((resuming.clone(), other, round));
-        // Each that goes on by itself stands again before the next crash.
+        // Each run that resumes blocks again before the next crash.
         for (id, phase, since) in &standing {
             until(&format!("{id} stands in its next attempt"), async || {
                 let run = server.run(id).await;
@@ -131,7 +131,7 @@ async fn restarts_leave_every_run_ended_by_its_rule() {
             std::fs::write(world.file(&format!("go-{id}")), "").unwrap();
             server.until_status(&id, "completed").await;
         }
-        server.until_asked(&asks).await;
+        server.until_awaiting_approval(&asks).await;
         if let Some(earlier) = round.checked_sub(ANSWERED_AFTER) {
             let id = &asking[earlier];
             assert!(server.run(id).await["approval"].is_object(), "it waits through every crash");
@@ -157,10 +157,10 @@ async fn restarts_leave_every_run_ended_by_its_rule() {
         .await;
         std::fs::remove_file(world.file("pids")).ok();
     }
-    // Now they may come to their end.
+    // Now they may end.
     std::fs::write(world.file("go"), "").unwrap();
     for id in &asking[ROUNDS - ANSWERED_AFTER..] {
-        server.until_asked(id).await;
+        server.until_awaiting_approval(id).await;
         server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     }
     for (id, (pipeline, round)) in &runs {

@@ -36,7 +36,7 @@ async fn runs(server: &Server, pipeline: &str) -> Vec<Value> {
     page["runs"].as_array().unwrap().clone()
 }
 
-/// What the first frame of a run says of who asked for it.
+/// The origin in the first frame of a run.
 async fn asked_by(server: &Server, run: &Value) -> String {
     let frames = server.frames(run["id"].as_str().unwrap()).await;
     assert_eq!(frames[0]["kind"], "origin", "{}", frames[0]);
@@ -55,7 +55,7 @@ fn database(world: &World) -> rusqlite::Connection {
     rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap()
 }
 
-/// As if no server had run for so long.
+/// As if no server had run for this long.
 fn age(world: &World, days: i64) {
     let moved = database(world).execute("UPDATE schedules SET done = done - ?", [days * 24 * 60 * 60 * 1000]).unwrap();
     assert!(moved > 0);
@@ -132,7 +132,7 @@ async fn schedule_due_time_has_one_run_despite_crashes() {
     };
     for _ in 0..12 {
         let server = serve().await;
-        // Not a wait for something: the moment of the kill is what is drawn.
+        // Not a wait for an event: the moment of the kill is random.
         tokio::time::sleep(Duration::from_millis(rng.between(50, 2300))).await;
         server.kill();
     }
@@ -168,7 +168,7 @@ async fn schedule_due_time_has_one_run_despite_crashes() {
     }
 }
 
-/// Many that look at once, and one that looks again after it was told nothing: the mark moves for one of them.
+/// Of many that claim the same due time, and one that tries again after a refusal, one advances the schedule cursor.
 #[tokio::test]
 async fn schedule_due_time_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -221,8 +221,8 @@ async fn schedule_missed_times_are_skipped_or_run_once() {
             Some(runs(&server, "once").await).filter(|runs| !runs.is_empty())
         })
         .await;
-        // Looked at in the same order, and again when a file changes: the last schedule's first run is after all of
-        // that.
+        // Schedules are checked in the same order, and again when a file changes: the last schedule's first run comes
+        // after all of that.
         scheduled(&world, "z", "cron = \"* * * * * *\"");
         let z = runs(&server, "z").await.len();
         until("it has looked again", async || (runs(&server, "z").await.len() > z).then_some(())).await;
@@ -312,7 +312,7 @@ async fn schedule_due_time_refused_by_a_group_is_done() {
     })
     .await;
     let held = due_of(&server, &first).await;
-    // Those that are due meanwhile move the mark.
+    // Times that become due in between advance the schedule cursor.
     let done = || -> i64 { database(&world).query_row("SELECT done FROM schedules", [], |row| row.get(0)).unwrap() };
     until("two more are done", async || (done() >= held.0 + 2000).then_some(())).await;
     assert_eq!(runs(&server, "alone").await.len(), 1);

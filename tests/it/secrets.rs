@@ -1,4 +1,4 @@
-//! Secrets reach commands, and nothing and nobody else; and they are gone when the run has ended.
+//! Secrets reach commands and nothing else, and are erased when the run has ended.
 
 use std::path::Path;
 
@@ -154,7 +154,7 @@ async fn secret_is_requested_again_by_a_rerun() {
         let run = server.until_status(&id, "completed").await;
         assert_eq!(run["params"], json!({"word": "x"}), "{name}");
     }
-    // All parameters are given anew, and this one is not.
+    // All parameters are given again except this one.
     let id = server.get_json("/api/v1/runs?pipeline=o").await["runs"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(
         server.post(&format!("/api/v1/runs/{id}/rerun"), json!({"params": {}})).await.status(),
@@ -200,7 +200,7 @@ async fn secret_is_part_of_the_idempotency_key() {
     assert_eq!(post("hunter-3", &project).await.status(), StatusCode::CONFLICT);
     std::fs::write(world.file("go"), "").unwrap();
     server.until_status(&id, "completed").await;
-    // Nothing is left that it could be told by.
+    // Nothing identifies it any more.
     assert_eq!(post("hunter-3", &project).await.status(), StatusCode::OK);
     assert_eq!(post("hunter-2", Path::new("/elsewhere")).await.status(), StatusCode::CONFLICT);
 }

@@ -1,5 +1,4 @@
-//! Clients that send slowly, or hold connections, without having shown anything: they get nowhere, and nobody else
-//! waits for them.
+//! Clients that send slowly or hold connections without authenticating: they get nowhere and delay nobody.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use crate::support::{LIMIT, Server, World, until};
 
 const TOKEN: &str = "correct horse battery staple";
 
-/// How long the server may take to let go of a client that sends nothing more: its limit, and time for a slow machine.
+/// How long the server may take to drop a client that sends nothing more: its limit, and time for a slow machine.
 const GIVEN_UP: Duration = Duration::from_secs(25);
 
 /// A connection that has sent this.
@@ -244,7 +243,7 @@ async fn connections_beyond_the_limit_get_503() {
     timeout(LIMIT, refused.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 5\r\n"), "{answer}");
     assert!(answer.contains("too_many_connections"), "{answer}");
-    // One of them goes.
+    // One of them closes.
     streams.pop();
     until("there is room", async || {
         let mut socket = TcpStream::connect(server.addr()).await.unwrap();

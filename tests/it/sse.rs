@@ -1,4 +1,4 @@
-//! What the fuzz target checks, over its seeds and over arbitrary bytes.
+//! The properties of the fuzz target, over its seeds and over arbitrary bytes.
 
 #[path = "../../fuzz/src/sse.rs"]
 mod sse_checks;
@@ -60,7 +60,7 @@ proptest! {
     }
 }
 
-/// A line of 10 MB, of what has to be escaped and of what must not be cut.
+/// A line of 10 MB with characters to escape, which must not be cut.
 #[test]
 fn sse_line_of_ten_megabytes_holds() {
     let line = "\r\n\0\u{feff}data: \"\\é\u{1F9E8}".repeat(10_000_000 / 20);

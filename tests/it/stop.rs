@@ -1,5 +1,5 @@
-//! SIGTERM with a thousand readers attached: all are told to come back, the program ends at once, and at the next
-//! instance each goes on exactly where it was.
+//! SIGTERM with a thousand readers attached: all are told when to reconnect, the program ends at once, and each
+//! continues at the next instance.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::feed::{self, Feed};
-use crate::support::reader::{Habits, Kind, Reader, journal};
+use crate::support::reader::{Kind, Reader, ReaderOptions, journal};
 use crate::support::rng::Rng;
 use crate::support::{World, open_files, steady_port, until, within};
 
@@ -44,7 +44,7 @@ async fn stop_ends_a_thousand_streams_at_once() {
     let mut readers = JoinSet::new();
     for number in 0..READERS as u64 {
         let cursors = BTreeMap::from([(feed.id.clone(), rng.below(head + 1))]);
-        let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, Habits::plain(), number);
+        let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, ReaderOptions::plain(), number);
         readers.spawn(async move {
             let closed = reader.until_closed().await;
             (reader, closed)
@@ -56,7 +56,7 @@ async fn stop_ends_a_thousand_streams_at_once() {
     })
     .await;
     println!("{READERS} readers: attached in {} ms", attaching.elapsed().as_millis());
-    // Frames are on their way when the signal comes.
+    // Frames are being sent when the signal arrives.
     for number in 40..80 {
         feed.print(&feed::line(&mut rng, number)).await;
     }
@@ -99,7 +99,7 @@ async fn stop_ends_a_thousand_streams_at_once() {
     }
 }
 
-/// Readers that take nothing any more have no last word to hear, and are not waited for.
+/// Readers that do not read any more get no final event and are not waited for.
 #[tokio::test]
 async fn stop_is_not_delayed_by_stalled_readers() {
     // When it does not wait for connections any longer it has waited for two seconds.
@@ -124,7 +124,7 @@ async fn end_with_readers_that_do_not_read() -> Duration {
         let mut socket = TcpStream::connect(server.addr()).await.unwrap();
         let request = format!("GET /runs/{id}/events HTTP/1.1\r\nHost: {}\r\n\r\n", server.addr());
         socket.write_all(request.as_bytes()).await.unwrap();
-        // It is attached, and what is left is more than the system keeps for it.
+        // It is attached, and what is left to send exceeds the system's buffers.
         assert_ne!(socket.read(&mut [0; 1024]).await.unwrap(), 0);
         sockets.push(socket);
     }

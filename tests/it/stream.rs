@@ -46,7 +46,7 @@ async fn stream_sends_ready_frames_and_end() {
     assert_eq!(seqs(&SseParser::new("").push(body.as_bytes())), [head]);
     assert_eq!(reconnect("1", &head.to_string()).await.unwrap().status(), StatusCode::NO_CONTENT);
 
-    // What cannot be.
+    // Cursors that are refused.
     assert_eq!(server.get(&from(&head.to_string())).await.status(), StatusCode::NO_CONTENT);
     for (response, status, code) in [
         (server.get(&from(&(head + 1).to_string())).await, 409, "cursor_ahead"),
@@ -73,7 +73,7 @@ async fn stream_heartbeats_keep_the_cursor() {
         let event = events.next().await.unwrap();
         if event.event == "heartbeat" {
             assert_eq!(event.last_event_id, last);
-            // One that says that there is more may come before it.
+            // A heartbeat with the new head may precede it.
             let head = serde_json::from_str::<Value>(&event.data).unwrap()["head"].as_u64();
             if head == last.parse().ok() {
                 break;
@@ -87,7 +87,7 @@ async fn stream_heartbeats_keep_the_cursor() {
     assert_eq!(rest.last().unwrap().event, "end");
 }
 
-/// What readers are told together counts as much as what each is told.
+/// Frames sent by a broadcast group reset the heartbeat just as a stream's own do.
 #[tokio::test]
 async fn stream_heartbeats_only_in_silence() {
     let world = World::new();
@@ -103,12 +103,12 @@ async fn stream_heartbeats_only_in_silence() {
         let around = told_at(&events[0]).zip(told_at(&events[2]));
         events[1].event == "heartbeat" && around.is_some_and(|(a, b)| b.duration_since(a).as_millis() < 150)
     });
-    // A machine that stands still for a while makes a silence of its own. By the clock alone there would be three.
+    // A machine that pauses creates silence. By the clock alone there would be three.
     assert!(unfounded.count() < 2);
     assert!(events.len() > 120);
 }
 
-/// Readers that come at any moment while the run prints all get the same frames, each once.
+/// Readers that join at any moment while the run prints get the same frames, each once.
 #[tokio::test(flavor = "multi_thread")]
 async fn stream_readers_joining_anytime_agree() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! A log line is what a terminal would show: cases from reports against other tools, each with its own command.
+//! A log line is what a terminal would show: cases from issues of other tools, each with its own command.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub async fn frames(server: &Server, id: &str) -> Vec<(u64, Value)> {
     frames.map(|frame| (frame["seq"].as_u64().unwrap(), frame["data"].clone())).collect()
 }
 
-/// What a reader of the journal shows: each row once, in the place of its first frame, as its last frame has it.
+/// The rows that a reader of the journal shows: each once, in the place of its first frame, in its last state.
 pub fn rows(frames: &[(u64, Value)]) -> Vec<String> {
     let mut rows = BTreeMap::new();
     for (seq, log) in frames {
@@ -58,7 +58,7 @@ async fn terminal_progress_bar_is_one_line() {
     assert_eq!(log(&server, &id).await, [done.as_str()]);
     let frames = frames(&server, &id).await;
     assert_eq!(rows(&frames), [done]);
-    // A machine may stand still, which makes them fewer; it never makes them more.
+    // A machine that pauses makes them fewer, never more.
     assert!((2..=40).contains(&frames.len()), "{} frames", frames.len());
     // Another attempt with other moments in between is the same log.
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
@@ -184,7 +184,7 @@ async fn terminal_control_characters_are_kept() {
     }
 }
 
-/// Every place where a page shows what a command or a caller has said.
+/// Every place where a page shows text of commands or callers.
 #[tokio::test]
 async fn terminal_directional_characters_are_marked() {
     const ODD: &str = "x\u{202e}y\u{2066}z";
@@ -226,8 +226,8 @@ async fn terminal_directional_characters_are_marked() {
     assert_eq!(changes.matches("data-testid=\"direction-warning\"").count(), 2);
 }
 
-/// What stands before the first character in a page that people would read and not see. Not the data that the page's
-/// script starts from, and not the attributes that nobody reads.
+/// Text of a page that people would read without seeing these characters. Not the data for the page's script, and not
+/// attributes that are not read.
 fn hidden_in(html: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = html;

@@ -30,10 +30,10 @@ const CUTS: u64 = 16;
 const LOG_HEAD: u64 = 32;
 const PAGE_HEAD: u64 = 24;
 
-/// How far the log goes, as its index in shared memory has it (sqlite.org/walformat.html).
+/// The extent of the log by its index in shared memory (sqlite.org/walformat.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Log {
-    /// Changes each time the log begins anew.
+    /// Changes each time the log restarts.
     salt: u64,
     /// The pages of all commits.
     pages: u64,
@@ -43,7 +43,7 @@ struct Log {
 }
 
 impl Log {
-    /// `None` while the index is being changed: it has two copies of what changes.
+    /// `None` while the index is being changed: it has two copies of the changing part.
     fn read(index: &File) -> Option<Self> {
         let mut bytes = [0; 136];
         index.read_exact_at(&mut bytes, 0).ok()?;
@@ -64,7 +64,7 @@ impl Log {
     }
 }
 
-/// At some moment the server had shown this much, and the log went so far.
+/// What the server had shown, and the extent of the log, at one moment.
 struct Safe {
     log: Log,
     heads: BTreeMap<String, u64>,
@@ -77,9 +77,9 @@ async fn heads(server: &Server) -> Option<BTreeMap<String, u64>> {
     Some(runs.iter().map(|run| (run["id"].as_str().unwrap().to_owned(), run["head"].as_u64().unwrap())).collect())
 }
 
-/// Writes down again and again what is shown and how far the log goes, until the server is gone.
+/// Records what is shown and the extent of the log, until the server is dead.
 async fn sample(server: &Server, data: &Path, samples: &Mutex<Vec<Safe>>) -> File {
-    // Open until the end: closing it would take this process's locks on it away (fcntl(2)), see `hold_back`.
+    // Open until the end: closing it would release this process's locks on it (fcntl(2)), see `hold_back`.
     let index = File::open(data.join("runtrail.db-shm")).unwrap();
     // In this order: what is shown is in the log by then.
     while let Some(heads) = heads(server).await {
@@ -137,7 +137,7 @@ async fn torn_log_after_a_checkpoint_loses_only_its_end() {
     torn(true).await;
 }
 
-/// Kills a server and looks what it makes of its log with any end. With `copied`, a part of the log was copied into the
+/// Kills a server and starts others on its log with any end. With `copied`, a part of the log was copied into the
 /// database file before.
 async fn torn(copied: bool) {
     let world = World::new();
@@ -182,14 +182,14 @@ async fn torn(copied: bool) {
     let place = |name: u64| folder.path().join(name.to_string());
     let base = folder.path().join("base");
     copy_database(&data, &base);
-    // Not before: the last one to close a database tidies its log away.
+    // Not earlier: the last process to close a database checkpoints its log.
     drop((held, index));
     // As it is, also in the middle of a change.
     let log = Log::of(&std::fs::read(base.join("runtrail.db-shm")).unwrap());
     let samples = samples.into_inner().unwrap();
     assert!(!copied || log.copied > 0, "{log:?}");
 
-    // All of it, as it was: what every other copy must be the beginning of.
+    // The whole log: every other copy must be a prefix of it.
     copy(&base, &place(0), log.end(log.pages), Spoiled::Cut, &mut rng);
     let whole = histories(&world, place(0), None).await;
     for safe in &samples {
@@ -237,8 +237,8 @@ async fn check(world: &World, whole: &BTreeMap<String, History>, folder: PathBuf
     }
 }
 
-/// Has SQLite copy what there is of the log, as it does by itself when the log is long, and go on with the same log
-/// after that, as it does when someone reads a moment of before.
+/// Makes SQLite copy the log, as it does by itself when the log is long, and continue with the same log, as it does
+/// while a reader uses an older snapshot.
 async fn hold_back(data: &Path) -> sqlx::SqliteConnection {
     let url = format!("sqlite://{}", data.join("runtrail.db").display());
     let mut reader = sqlx::SqliteConnection::connect(&url).await.unwrap();
@@ -250,12 +250,12 @@ async fn hold_back(data: &Path) -> sqlx::SqliteConnection {
     reader
 }
 
-/// How many frames a run has that it had before the cut.
+/// The number of frames that a run kept from before the cut.
 fn original(found: &History, whole: &History) -> u64 {
     found.frames.iter().zip(&whole.frames).take_while(|(found, whole)| found == whole).count() as u64
 }
 
-/// Serves a copy until every run is recovered; what each has then. With `what`, checks the file itself as well.
+/// Serves a copy until every run is recovered, and returns the histories. With `what`, checks the file itself as well.
 async fn histories(world: &World, data: PathBuf, what: Option<&str>) -> BTreeMap<String, History> {
     let server = world.serve_on(&data, &["--lease", "300ms", "--workers", "1"]);
     let own = format!("worker {}@", server.pid());

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::writes::new_run;
 use crate::support::{Server, World, until};
 
-/// A pipeline that is due each second, whose runs last until the file `go` is there.
+/// A pipeline that is due each second, whose runs last until the file `go` exists.
 fn each_second(world: &World, name: &str, lines: &str) {
     let text = format!(
         "name = \"{name}\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"hold\"\n\
@@ -104,7 +104,7 @@ async fn schedule_paused_starts_nothing() {
     assert!(by.contains("127.0.0.1") && reason == "the disk is full", "{paused}");
     let started = runs(&server, "p").await.len();
     until_skipped(&server, "p", 2).await;
-    // Whoever pauses it again changes nothing.
+    // Pausing again changes nothing.
     let again: Value = server.post(&format!("{path}/pause"), json!({"reason": "other"})).await.json().await.unwrap();
     assert_eq!(again["paused"], paused["paused"]);
     for page in
@@ -126,7 +126,7 @@ async fn schedule_paused_starts_nothing() {
     until_skipped(&server, "p", 2).await;
     assert_eq!(runs(&server, "p").await.len(), started);
     assert_eq!(schedule(&server, "p").await["skipped"]["kind"], "paused");
-    // What passed is not made up for.
+    // Skipped times are not made up for.
     let resumed = server.post(&format!("{path}/resume"), json!({})).await;
     let now = Timestamp::now();
     assert_eq!(resumed.json::<Value>().await.unwrap()["paused"], Value::Null);
@@ -260,7 +260,7 @@ fn form_urlencoded(fields: &[(&str, &str)]) -> String {
     fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// Of many that ask at once, in whatever order they come to the writer.
+/// Many requests at once, in any order.
 #[tokio::test]
 async fn schedule_run_now_returns_the_waiting_run() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ for name in WORD NOTE LEVEL LOUD COLOR; do
     if [ "$set" ]; then echo "$name $(printf %s "$value" | od -An -v -tx1 | tr -d ' \n')"; else echo "$name is not set"; fi
 done"#;
 
-/// What that prints.
+/// The output of that command.
 fn shown(values: [Option<&str>; 5]) -> Vec<String> {
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let line = |(name, value): (&str, Option<&str>)| match value {
@@ -149,7 +149,7 @@ async fn values_of_a_form_without_scripts_are_explicit() {
     let id = id_in(&send(&server, "start_run", &fields).await);
     let run = server.until_status(&id, "completed").await;
     assert_eq!(run["params"], json!({"word": "", "note": "\n a\n", "level": "", "loud": true}));
-    // What is typed stands in no address.
+    // Typed values are in no address.
     let shown = send(&server, "show_fields", &[("pipeline", "values"), ("params[word]", "typed")]).await;
     assert_eq!(shown, "/?pipeline=values");
 }
@@ -229,7 +229,7 @@ async fn values_of_integers_are_exact_or_refused() {
             }
         }
     }
-    // The page's text fields have numbers as text; a program says what it means.
+    // Text fields of the page send numbers as text; programs send what they mean.
     let response = post("{\"pipeline\": \"values\", \"params\": {\"word\": 17}}").await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
 }

@@ -53,7 +53,7 @@ async fn audit_log_records_changes_and_outlives_runs() {
     let of_run = json_of(get(&server, &own, &format!("/api/v1/audit?run={id}&limit=2")).await, 200).await;
     assert_eq!(of_run["entries"].as_array().unwrap().len(), 2);
     assert!(of_run["next"].is_number());
-    // Nobody changes it, not even who has the database.
+    // The database rejects changes, even by its owner.
     let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
     let replaced =
         "REPLACE INTO audit (id, at, actor, via, action, outcome) VALUES (1, 0, 'nobody', 'none', 'login', 'done')";

@@ -1,4 +1,4 @@
-//! The pipeline `autofix`, with rules of a project's own, so that it is known what they find.
+//! The pipeline `autofix` with rules of the project's own, so that the findings are known.
 
 use super::*;
 
@@ -132,7 +132,7 @@ async fn autofix_leaves_out_patches_that_break_the_check() {
     before.assert_untouched(&repository, &[&branch]);
 }
 
-/// What is left after some patches were left out has not been proved without them.
+/// The rest was never checked without the deselected patches.
 #[tokio::test]
 async fn autofix_proves_the_rest_after_deselection() {
     let world = World::new();
@@ -143,7 +143,7 @@ async fn autofix_proves_the_rest_after_deselection() {
     let check = "test $(grep -l new *.rs | wc -l) -ne 1";
     let project = json!({ "project": repository.path(), "rules": "project", "check": check, "approval": true });
     let id = start_with(&server, "autofix", project, json!({})).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert_eq!(told(&server, &id, "patch").await.len(), 2);
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({ "exclude": ["a.rs"] })).await;
     assert_eq!(finished(&server, &id).await["status"], "completed");

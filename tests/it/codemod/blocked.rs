@@ -1,5 +1,5 @@
-//! What would keep the last phase from making the branch is said in the first one, with what to do. Nobody is asked
-//! before.
+//! What would keep the last phase from creating the branch is reported by the first one, with the remedy, before anyone
+//! is asked.
 
 use super::*;
 
@@ -64,7 +64,7 @@ async fn branch_lock_left_behind_is_named() {
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { old(1); }\n")]);
     let server = world.serve();
-    // A reader of references makes a file of the folder's name impossible, so it stands for any lock on the way.
+    // The folder of this name blocks the reference, as a lock would.
     let blocked = repository.path().join(".git/refs/heads/runtrail");
     std::fs::write(&blocked, "no reference\n").unwrap();
     let (code, message) = refused(&server, &repository).await;

@@ -1,4 +1,4 @@
-//! The checkout that checks and linters get: whole, whatever the user's repository looks like, and made without running
+//! The checkout for checks and linters: complete, whatever the state of the user's repository, and made without running
 //! anything that its configuration names.
 
 use super::*;
@@ -35,7 +35,7 @@ fn with_submodules(world: &World) -> Repository {
 async fn checkout_has_submodules_at_their_commits() {
     let world = World::new();
     let repository = with_submodules(&world);
-    // Another commit is checked out in the submodule, and its files are gone; neither matters.
+    // The submodule has another commit checked out and its files are deleted; neither matters.
     let lib = repository.path().join("lib");
     std::fs::remove_file(lib.join("ok")).unwrap();
     let before = Snapshot::of(&repository);
@@ -122,7 +122,7 @@ async fn checkout_ignores_sparse_patterns() {
     }
 }
 
-/// What a file is in the working tree is what the check reads, also after a patch; what git keeps is what is patched.
+/// Checks read what git writes to the working tree, also after a patch; patches apply to the stored content.
 #[tokio::test]
 async fn checkout_has_encodings_and_line_ends() {
     let world = World::new();
@@ -150,7 +150,7 @@ async fn checkout_has_encodings_and_line_ends() {
     assert!(lines.iter().any(|line| line.starts_with("the checkout lacks x.js: ")), "{lines:#?}");
 }
 
-/// A linter's places are those of the files that it sees, whose lines end otherwise than what git keeps.
+/// A linter's positions refer to the checked-out files, whose line ends differ from the stored ones.
 #[tokio::test]
 async fn checkout_with_crlf_is_fixed_in_the_repository() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! What may be run as a check: commands that the operator has named, unless they allow anything.
+//! What may be run as a check: commands that the operator has named, unless free checks are allowed.
 
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 
@@ -51,7 +51,7 @@ async fn check_is_chosen_by_name() {
     let outcome = told(&server, run["id"].as_str().unwrap(), "outcome").await.remove(0);
     assert_eq!((&outcome["fixed"], &outcome["left"]), (&json!(1), &json!(1)), "{outcome}");
 
-    // A pipeline has its own besides the server's, and the built-in one has not.
+    // A pipeline has its own checks besides the server's; the built-in one does not.
     let pipelines = server.get_json("/api/v1/pipelines").await;
     let choices = |name: &str| {
         let pipeline = pipelines.as_array().unwrap().iter().find(|pipeline| pipeline["name"] == name).unwrap();

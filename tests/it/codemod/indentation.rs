@@ -1,4 +1,4 @@
-//! New lines stand as the file's own do: its line ends, its tabs or blanks, and what was captured as deep as it was.
+//! New lines follow the file's own style: its line ends, its tabs or spaces, and captured blocks at their own depth.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! What AutoFix leaves out and says so: rules without a severity, generated files, fixes that a supported version
-//! cannot have.
+//! What AutoFix skips and reports: rules without a severity, generated files, fixes that a supported version cannot
+//! have.
 
 use super::*;
 

@@ -38,7 +38,7 @@ async fn repository_partial_clone_names_the_remedy() {
         assert!(message.contains("fetch --refetch --no-filter"), "{message}");
         assert!(server.lines(&id).await.len() < 20);
     }
-    // What it says helps.
+    // The command in the message helps.
     std::fs::rename(&away, source.path()).unwrap();
     clone.git(&["fetch", "--quiet", "--refetch", "--no-filter"]);
     let id = start_with(

@@ -1,4 +1,4 @@
-//! AutoFix goes on until nothing is left to fix.
+//! AutoFix repeats until nothing is left to fix.
 
 use super::*;
 
@@ -102,13 +102,13 @@ async fn passes_are_checked_one_by_one() {
     assert_eq!(on_branch(&repository, &id, "b.rs"), "fn b() { new(2); }\n");
 }
 
-/// The linter is run again on what its fixes have made.
+/// The linter runs again on the fixed files.
 #[tokio::test]
 async fn passes_rerun_linters_until_nothing_is_found() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.txt", "aaab\n"), ("b.txt", "b\n")]);
-    // Reports the first `a` of a line, with a fix that takes it away.
+    // Reports the first `a` of a line, with a fix that removes it.
     let script = r#"
 results=
 if grep -q a a.txt; then

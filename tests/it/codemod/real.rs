@@ -72,7 +72,7 @@ fn checked_out(world: &World, repository: &Repository, branch: &str) -> PathBuf 
     folder
 }
 
-/// Python says itself whether all of it still parses.
+/// Python itself confirms that everything still parses.
 fn assert_python_parses(folder: &Path) {
     let compiled = Command::new("python3").args(["-m", "compileall", "-q", "-j", "2"]).arg(folder).output().unwrap();
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
@@ -113,7 +113,7 @@ async fn real_refactor_agrees_with_ast_grep() {
         }
     }
     before.assert_untouched(&repository, &branches.iter().map(String::as_str).collect::<Vec<_>>());
-    // Python says itself whether all of it still parses.
+    // Python itself confirms that everything still parses.
     let folder = checked_out(&world, &repository, &branches[1]);
     assert_python_parses(&folder.join("python"));
 }
@@ -138,7 +138,7 @@ async fn real_autofix_branch_has_the_shown_patches() {
     assert_python_parses(&folder.join("python"));
 }
 
-/// A linter as operators have it: what it finds, and its fixes.
+/// A linter as operators use it: its findings and its fixes.
 #[tokio::test]
 #[ignore = "needs the samples of scripts/test.sh"]
 async fn real_ruff_findings_are_fixed() {
@@ -159,7 +159,7 @@ async fn real_ruff_findings_are_fixed() {
     let run = finished(&server, &id).await;
     assert_eq!(run["status"], "completed", "{run}");
 
-    // The same by its own format, what it says twice once.
+    // The same findings in its own format, without duplicates.
     let mut shell = Command::new("sh");
     let said = shell.arg("-c").arg(format!("{check} json .")).current_dir(repository.path()).output().unwrap().stdout;
     let said: BTreeSet<(String, [String; 3])> = serde_json::from_slice::<Vec<Value>>(&said)

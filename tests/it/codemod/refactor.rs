@@ -14,7 +14,7 @@ async fn refactor_rewrites_matches_on_a_new_branch() {
         ("notes.txt", "foo(1).unwrap()\n"),
         (".gitignore", "target\n"),
     ]);
-    // What is not committed is no part of it, and stays as it is.
+    // Uncommitted changes are not included and not touched.
     repository.write("src/other.rs", "fn other() { foo(3).unwrap(); }\n");
     repository.write("target/made.rs", "fn made() { foo(4).unwrap(); }\n");
     let before = Snapshot::of(&repository);
@@ -132,7 +132,7 @@ async fn refactor_honors_globs_and_subfolders() {
     assert_eq!(repository.git(&["diff", "--name-only", "HEAD", &format!("runtrail/{id}-1")]), "in/deep/b.rs\n");
 }
 
-/// Whoever is asked looks at the patches, and leaves some out. The worktree is there however long that takes.
+/// A person reviews the patches and deselects some. The worktree is kept however long that takes.
 #[tokio::test]
 async fn refactor_patches_can_be_deselected() {
     let world = World::new();
@@ -146,7 +146,7 @@ async fn refactor_patches_can_be_deselected() {
     let server = world.serve();
     let params = json!({ "pattern": "old($A)", "rewrite": "new($A)", "approval": true });
     let id = start(&server, &repository, params.clone()).await;
-    let run = server.until_asked(&id).await;
+    let run = server.until_awaiting_approval(&id).await;
     assert_eq!(
         (&run["phase"], &run["approval"]["question"]),
         (&json!("applying"), &json!("Commit these patches to a new branch?"))
@@ -169,9 +169,10 @@ async fn refactor_patches_can_be_deselected() {
     assert!(server.lines(&id).await.contains(&"left b.rs as it is: its patch was left out".to_owned()));
     before.assert_untouched(&repository, &[&branch]);
 
-    // All left out: nothing changes, and it says so. Rejected: no branch. Without patches nobody is asked.
+    // Everything deselected: nothing changes, and the outcome says so. Rejected: no branch. Without patches there is no
+    // question.
     let all = start(&server, &repository, params.clone()).await;
-    server.until_asked(&all).await;
+    server.until_awaiting_approval(&all).await;
     server.post(&format!("/api/v1/runs/{all}/approve"), json!({ "exclude": ["a.rs", "b.rs"] })).await;
     assert_eq!(finished(&server, &all).await["status"], "completed");
     let outcome = told(&server, &all, "outcome").await.remove(0);
@@ -180,7 +181,7 @@ async fn refactor_patches_can_be_deselected() {
         "Nothing changes: every patch was left out, or failed the check without the others."
     );
     let rejected = start(&server, &repository, params).await;
-    server.until_asked(&rejected).await;
+    server.until_awaiting_approval(&rejected).await;
     server.post(&format!("/api/v1/runs/{rejected}/reject"), json!({})).await;
     assert_eq!(finished(&server, &rejected).await["status"], "cancelled");
     let nothing = json!({ "pattern": "absent($A)", "rewrite": "new($A)", "approval": true });

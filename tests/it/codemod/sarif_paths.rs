@@ -54,7 +54,7 @@ async fn sarif_path_is_relative_to_where_it_exists() {
     assert_eq!(paths, ["b.py", "c/d.py"], "{lines:#?}");
 }
 
-/// `svc/a.py` and `a.py` exist both ways. What else the tool reports says which way it means them.
+/// `svc/a.py` and `a.py` exist both ways. The tool's other reports decide which one it means.
 #[tokio::test]
 async fn sarif_path_ambiguity_is_resolved_by_tool() {
     let world = World::new();

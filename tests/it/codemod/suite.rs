@@ -1,4 +1,4 @@
-//! The test suite of a project: how it is run, and what came of each test by its name.
+//! The test suite of a project: how it is run, and the result of each test by name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +28,7 @@ impl Results {
         Err(format!("no test passed: {}\n{end}", command.trim()))
     }
 
-    /// What a runner prints: cargo test, go test -json, pytest -rA, or any that prints TAP.
+    /// Output of a runner: cargo test, go test -json, pytest -rA, or any that prints TAP.
     pub fn read(output: &str) -> Self {
         let (mut results, mut binary) = (Self::default(), "");
         for line in output.lines().map(str::trim) {

@@ -1,4 +1,4 @@
-//! Hooks: a forge starts runs, and nobody else does.
+//! Hooks: forges start runs, and nothing without a signature does.
 
 mod secrets;
 
@@ -158,10 +158,10 @@ async fn hook_without_the_secret_is_refused_and_slowed() {
         assert_eq!(response.headers().contains_key("www-authenticate"), response.status() == StatusCode::UNAUTHORIZED);
         code(response).await
     }));
-    // While they wait, no further guess is looked at, not even a right one.
+    // While they wait, no further guess is checked, not even a right one.
     let further = async {
         until("guesses are not looked at", async || {
-            // At once, so that some come while another one waits.
+            // At once, so that some arrive while another one waits.
             let all = join_all((0..6).map(|_| call(&server, "p", &[], PUSH))).await;
             all.into_iter().find(|response| response.status() == StatusCode::TOO_MANY_REQUESTS)
         })
@@ -174,13 +174,13 @@ async fn hook_without_the_secret_is_refused_and_slowed() {
     assert!(further.headers().contains_key("retry-after"));
     assert!(asked.elapsed().as_millis() >= 250);
     assert_eq!(count(&server).await, 0);
-    // Who fails at the forge's address does not lock the forge out.
+    // Failed attempts from the forge's address do not lock the forge out.
     let wrong = join_all((0..6).map(|_| call(&server, "p", &[], PUSH)));
     let right = async { call(&server, "p", &github(SECRET, PUSH, "d"), PUSH).await.status() };
     assert_eq!(tokio::join!(wrong, right).1, StatusCode::CREATED);
 }
 
-/// One by one, so that each is looked at.
+/// One by one, so that each is checked.
 #[tokio::test]
 async fn hook_wrong_signatures_are_refused() {
     let world = World::new();
@@ -219,7 +219,7 @@ async fn hook_redelivery_is_the_same_run() {
     let (status, known) = answer(call(&server, "p", &replayed, PUSH).await).await;
     assert_eq!((status, &known["id"]), (200, &run["id"]), "{known}");
     assert!(known["message"].as_str().unwrap().contains("with this body"), "{known}");
-    // Another body, another pipeline, and a caller with the same word as its own key.
+    // Another body, another pipeline, and a caller with the same text as its own key.
     let other_push = PUSH.replace("app", "site");
     for (pipeline, body) in [("p", other_push.as_str()), ("q", PUSH)] {
         let (status, other) = answer(call(&server, pipeline, &github(SECRET, body, "d-1"), body).await).await;
@@ -294,7 +294,7 @@ async fn hook_payload_with_wrong_values_is_refused() {
     assert_eq!(count(&server).await, 2);
 }
 
-/// A sender whose bodies have nothing unique can say so, and its deliveries are told apart by their ids again.
+/// A sender whose bodies are not unique can declare it; its deliveries are then distinguished by their ids.
 #[tokio::test]
 async fn hook_repeat_takes_the_same_body_again() {
     let world = World::new();

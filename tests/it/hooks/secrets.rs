@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What can be guessed is no secret, once others can guess.
+/// A guessable secret is no secret once others can reach the server.
 #[tokio::test]
 async fn hook_short_secret_is_refused_on_public_servers() {
     let world = World::new();
@@ -94,7 +94,7 @@ async fn hook_missing_secret_is_reported_without_values() {
     }
 }
 
-/// Hooks come from other machines, without the token. All else of the guard stays.
+/// Hooks are called from other machines, without the token. The rest of the guard applies.
 #[tokio::test]
 async fn hook_signature_replaces_only_the_token() {
     let world = World::new();

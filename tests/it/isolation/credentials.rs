@@ -36,7 +36,7 @@ async fn credentials_provide_secrets_and_hooks() {
     assert!(world.log().contains("the credential not-there cannot be read"), "{}", world.log());
 }
 
-/// Without systemd it is said what is missing.
+/// Without systemd the message names what is missing.
 #[tokio::test]
 async fn credentials_that_are_missing_are_reported() {
     let world = World::new();

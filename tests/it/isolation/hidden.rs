@@ -28,7 +28,7 @@ async fn server_and_supervisor_are_hidden_from_commands() {
     let lines = printed(&world, &server, "look").await;
     let foreign: Vec<_> = lines.iter().filter(|line| !line.starts_with("own")).collect();
     assert_eq!(foreign, ["end"], "{lines:?}");
-    // The probe itself finds what there is.
+    // The probe works for a process that is not hidden.
     for seen in own {
         assert!(lines.iter().any(|line| line == seen), "{seen}: {lines:?}");
     }

@@ -1,4 +1,4 @@
-//! Commands gain no rights that they were not started with, unless their phase says so.
+//! Commands gain no privileges unless their phase allows it.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -11,7 +11,7 @@ async fn privileges_are_gained_only_with_gain_privileges() {
         return;
     }
     let world = World::new();
-    // As sudo does it: a program that the system starts as root, whoever starts it.
+    // Like sudo: a set-user-ID program of root.
     let become_root = world.file("become-root");
     std::fs::copy("/usr/bin/setpriv", &become_root).unwrap();
     std::fs::set_permissions(&become_root, PermissionsExt::from_mode(0o4755)).unwrap();

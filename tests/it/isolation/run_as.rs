@@ -10,7 +10,7 @@ use super::{is_root, printed};
 use crate::codemod::repository::Repository;
 use crate::support::{World, alive, pids, until};
 
-/// What a user is called that is on every system, and its number.
+/// The name and the id of a user that every system has.
 const NOBODY: (&str, u32) = ("nobody", 65534);
 
 fn owner(path: &Path) -> u32 {
@@ -70,7 +70,7 @@ async fn run_as_commands_are_ended() {
     server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
     server.until_status(&id, "cancelled").await;
     assert!(first.len() == 2 && first.iter().all(|pid| !alive(*pid)));
-    // Also when the server goes away.
+    // Also when the server dies.
     let id = server.start(&world, "stubborn").await;
     server.until_line(&id, "up").await;
     let second = pids(&world.file("pids"));
@@ -78,7 +78,8 @@ async fn run_as_commands_are_ended() {
     until("they have ended", async || second.iter().all(|pid| !alive(*pid)).then_some(())).await;
 }
 
-/// What reads a secret is the server's, and so is not open to commands; what a person has answered is there for them.
+/// The command that reads a secret runs as the server, so its file is closed to commands; the decision of an approval
+/// is readable to them.
 #[tokio::test]
 async fn run_as_commands_read_decisions_but_no_secret_files() {
     if !is_root() {
@@ -91,7 +92,7 @@ async fn run_as_commands_read_decisions_but_no_secret_files() {
     world.toml("p", &format!("{head}{first}{second}"));
     let server = world.serve_open(&[], &["--run-as", NOBODY.0]);
     let id = server.start(&world, "p").await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     server.until_status(&id, "completed").await;
     assert_eq!(server.lines(&id).await, ["server", "kept", "1"]);

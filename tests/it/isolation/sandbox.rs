@@ -56,7 +56,7 @@ async fn sandbox_reaches_only_its_folders() {
     assert_eq!(reached, ["writes project", "writes workspace", "writes private", "writes data", none[0], none[1]]);
     let processes: u32 = closed.iter().find_map(|line| line.strip_prefix("processes ")).unwrap().parse().unwrap();
     assert!(processes < 10, "it sees its own processes only: {closed:?}");
-    // What it wrote where the data is, is gone with the sandbox, and so is what it wrote to /tmp.
+    // What it wrote over the data folder and to /tmp is gone with the sandbox.
     assert!(!world.data().join("probe").exists() && !std::path::Path::new("/tmp/probe").exists());
     assert!(world.file("probe").exists());
     let online = printed(&world, &server, "online").await;

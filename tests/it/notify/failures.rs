@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// One that never answers holds up neither the others nor the end of the server, and the next server begins anew.
+/// A receiver that never answers delays neither the others nor the end of the server, and the next server starts
+/// afresh.
 #[tokio::test]
 async fn notification_to_a_silent_receiver_blocks_nothing() {
     let world = World::new();
@@ -23,8 +24,8 @@ async fn notification_to_a_silent_receiver_blocks_nothing() {
     for id in &ids {
         server.until_status(id, "completed").await;
     }
-    // Nothing that the silent one was sent has to end before the other one gets what is for it. Something may, of
-    // itself, on a machine that stands still for so long; then it is tried again.
+    // The other receiver gets its notification before any request to the silent one has ended. A request may time out
+    // by itself on a machine that pauses; then it is retried.
     let mut waited_for = Vec::new();
     while waited_for.last() != Some(&0) {
         assert!(waited_for.len() < 3, "others had to end before: {waited_for:?}");
@@ -33,7 +34,7 @@ async fn notification_to_a_silent_receiver_blocks_nothing() {
         ids.push(server.start(&world, "both").await);
         well.until(waited_for.len() + 1).await;
         waited_for.push(tries_that(&server, "retrying").await - ended);
-        // Those that have come, and of them those that have ended, or did so right after.
+        // Requests that arrived, and how many of them ended.
         let begun = silent.got().len();
         let at_once = begun - begun.min(tries_that(&server, "retrying").await);
         assert!(at_once <= 4, "{at_once} at once");
@@ -73,8 +74,8 @@ async fn notification_attempt_times_out() {
     );
 }
 
-/// The delivery is put down with the end: a server that is killed at any moment after it has lost nothing, and nobody
-/// is told of an end that was none.
+/// The delivery is stored with the end of the run: a server killed at any moment after it loses nothing, and no
+/// receiver hears of an end that did not happen.
 #[tokio::test]
 async fn notification_survives_crashes_once() {
     let world = World::new();
@@ -148,7 +149,7 @@ async fn notification_of_interruption_unless_resumed() {
     );
 }
 
-/// What is late of an attempt belongs to it, and tells of it as it was.
+/// A late notification belongs to its attempt and describes the run as it was then.
 #[tokio::test]
 async fn notification_does_not_delay_a_rerun() {
     let world = World::new();

@@ -1,5 +1,4 @@
-//! Notifications out: delivered once it is known what became of a run, signed, tried again, journaled, and lost by no
-//! crash.
+//! Notifications: sent once a run's end is committed, signed, retried, journaled, and lost by no crash.
 
 mod failures;
 mod rules;
@@ -20,7 +19,7 @@ use sha2::Sha256;
 
 use crate::support::{Server, World, until};
 
-/// What a receiver got.
+/// A request that a receiver got.
 #[derive(Clone, Debug)]
 struct Got {
     uri: Uri,
@@ -44,7 +43,7 @@ enum Reply {
     Status(u16),
     /// Busy for so many seconds.
     Later(u16, u32),
-    /// Go there instead.
+    /// A redirect.
     Moved,
     /// Nothing, ever.
     Silence,
@@ -283,7 +282,7 @@ async fn notification_follows_the_receivers_events() {
     assert_eq!((all.got().len(), some.got().len()), (1, 0));
 
     let asked = server.start(&world, "asks").await;
-    server.until_asked(&asked).await;
+    server.until_awaiting_approval(&asked).await;
     let told = some.until(1).await.remove(0).json();
     assert_eq!((&told["event"], &told["status"]), (&json!("run.waiting"), &json!("running")));
     assert_eq!(told["run"]["approval"]["question"], "Sure?");
@@ -297,7 +296,7 @@ async fn notification_follows_the_receivers_events() {
     assert_eq!(until_journaled(&server, &asked, 3).await.len(), 3);
     assert_eq!((all.got().len(), some.got().len()), (2, 2));
 
-    // One that no worker ever had.
+    // A run that no worker claimed.
     let busy = server.start(&world, "long").await;
     server.until_status(&busy, "running").await;
     let waits = server.start(&world, "well").await;
@@ -315,7 +314,7 @@ async fn notification_is_retried_only_if_useful() {
     let busy = Receiver::with(&[Reply::Later(503, 3), Reply::Status(200)]).await;
     let gone = Receiver::with(&[Reply::Status(410)]).await;
     let moved = Receiver::with(&[Reply::Moved]).await;
-    // Nobody listens there, and nobody else can.
+    // Nothing listens there, and nothing else can.
     let taken = tokio::net::TcpSocket::new_v4().unwrap();
     taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let silent = taken.local_addr().unwrap().port();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Receivers where notifications may not go are called by no one, whatever the environment says of proxies; the journal
+/// Receivers in networks that are not allowed are never called, whatever the environment's proxy settings; the journal
 /// says why.
 #[tokio::test]
 async fn notification_respects_egress_rules() {

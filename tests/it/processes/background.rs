@@ -9,7 +9,7 @@ fn two_phases(name: &str, up: &str, with: &str, then: &str) -> String {
     )
 }
 
-/// FIELD.md B5: what a phase starts is there in the next one, if it is to be.
+/// A background process of one phase is available in the next one.
 #[tokio::test]
 async fn background_process_runs_until_the_attempt_ends() {
     let world = World::new();
@@ -26,13 +26,13 @@ async fn background_process_runs_until_the_attempt_ends() {
     assert_eq!(ended.len(), 1);
     assert!(ended[0]["message"].as_str().unwrap().contains("python"), "{ended:?}");
     assert!(named(&ended[0]).iter().all(|pid| !alive(*pid)), "gone when the run has ended");
-    // Otherwise it is said.
+    // Without `background` a notice names it.
     let id = server.start(&world, "ended").await;
     server.until_status(&id, "completed").await;
     assert_eq!(notices(&server, &id, "processes_left").await.len(), 1);
 }
 
-/// What a kept process prints is journaled as its phase's, behind the end of the phase too.
+/// Output of a background process is journaled as its phase's, also after the end of the phase.
 #[tokio::test]
 async fn background_process_output_is_journaled() {
     let world = World::new();
@@ -55,7 +55,7 @@ async fn background_process_output_is_journaled() {
     assert_eq!(frames[late]["phase"], "up");
 }
 
-/// It is ended by all that ends the attempt, and when nobody carries the run out while a person is asked.
+/// It ends with everything that ends the attempt, and while the run awaits approval.
 #[tokio::test]
 async fn background_process_ends_on_cancel_approval_and_failure() {
     let world = World::new();
@@ -77,7 +77,7 @@ async fn background_process_ends_on_cancel_approval_and_failure() {
     assert_eq!(notices(&server, &id, "background_ended").await.len(), 1);
 
     let id = server.start(&world, "asks").await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert!(!alive(pids(&world.file("pid"))[0]));
     assert_eq!(notices(&server, &id, "background_ended").await.len(), 1);
 

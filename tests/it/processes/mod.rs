@@ -1,4 +1,4 @@
-//! The processes of a phase: what they print in which order, what they leave behind, how they end.
+//! The processes of a phase: the order of their output, what they leave behind, and how they end.
 
 mod background;
 
@@ -84,7 +84,7 @@ async fn output_tty_is_complete() {
 #[tokio::test]
 async fn command_has_no_controlling_terminal() {
     let world = World::new();
-    // A process without one cannot open it, whoever started the server.
+    // A process without a controlling terminal cannot open it, however the server was started.
     world.phase("none", "(: < /dev/tty) 2>/dev/null && echo terminal || echo none", "");
     let server = world.serve();
     let id = server.start(&world, "none").await;
@@ -145,7 +145,7 @@ async fn processes_left_behind_are_ended_and_named() {
     until("nothing is left", async || world.commands(&server).is_empty().then_some(())).await;
 }
 
-/// One that ignores SIGTERM is killed all the same, and what it prints until then is there.
+/// A process that ignores SIGTERM is killed, and its output until then is complete.
 #[tokio::test]
 async fn processes_left_behind_are_killed_if_stubborn() {
     let world = World::new();
@@ -159,7 +159,7 @@ async fn processes_left_behind_are_killed_if_stubborn() {
     assert!(named(&left[0]).iter().all(|pid| !alive(*pid)), "{left:?}");
 }
 
-/// FIELD.md B8: three ends that look alike to a shell.
+/// Three ends that look alike to a shell.
 #[tokio::test]
 async fn phase_frame_distinguishes_signal_and_exit_code() {
     let world = World::new();
@@ -270,12 +270,12 @@ async fn phase_starts_after_large_output_values() {
     );
 }
 
-/// FIELD.md B6: what belongs to somebody else, as behind `sudo`, cannot be ended; it is named, and the worker is free.
+/// A process of another user, as behind `sudo`, cannot be ended; it is named, and the worker becomes free.
 #[tokio::test]
 async fn processes_of_other_users_are_named_and_block_nothing() {
     let world = World::new();
     let become_root = world.file("become-root");
-    // As sudo does it: a program that the system starts as root, whoever starts it.
+    // Like sudo: a set-user-ID program of root.
     if !rustix::process::geteuid().is_root() || std::fs::copy("/usr/bin/setpriv", &become_root).is_err() {
         println!("skipped: only root can set up a process that others cannot end");
         return;
@@ -303,10 +303,10 @@ async fn processes_of_other_users_are_named_and_block_nothing() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
 }
 
-/// A user of the machine who has no process but the one that the test starts.
+/// A user of the machine without processes of its own.
 const LONELY: &str = "54321";
 
-/// FIELD.md C: what the system has too little of for a moment delays a phase and does not fail it.
+/// A temporary shortage of the system delays a phase and does not fail it.
 #[tokio::test]
 async fn phase_waits_for_a_free_process() {
     if !rustix::process::geteuid().is_root() {

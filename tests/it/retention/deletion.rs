@@ -80,7 +80,7 @@ async fn list_pages_continue_after_a_deleted_run() {
     }
 }
 
-/// A reader in the middle of a journal is told that there is no more of it, and not to come back.
+/// A reader in the middle of a journal gets a problem that is not retryable.
 #[tokio::test]
 async fn delete_ends_streams_with_a_problem() {
     let world = World::new();
@@ -116,7 +116,7 @@ async fn delete_ends_streams_with_a_problem() {
     }
 }
 
-/// Of a re-run and a deletion, of a pin and a deletion at the same moment one wins, and the other is told.
+/// Of a re-run or a pin and a deletion at the same moment one wins, and the other is refused.
 #[tokio::test]
 async fn one_wins() {
     let world = World::new();
@@ -138,7 +138,7 @@ async fn one_wins() {
         let is_there = server.get(&format!("/api/v1/runs/{id}")).await.status() == StatusCode::OK;
         match gone {
             StatusCode::NO_CONTENT => {
-                // A re-run or a pin may have come to its end before.
+                // A re-run or a pin may have completed before.
                 assert!(other == StatusCode::NOT_FOUND || other == done, "{other}");
                 assert!(!is_there);
                 deleted += 1;
@@ -157,8 +157,8 @@ async fn one_wins() {
     is_sound(&look);
 }
 
-/// Killed again and again while a large run goes: each next server goes on, nobody ever sees a part of it, and nothing
-/// else suffers.
+/// Killed repeatedly while a large run is purged: each next server continues, no reader sees a part of the run, and
+/// nothing else is affected.
 #[tokio::test]
 async fn delete_is_finished_after_a_crash() {
     const FRAMES: u64 = 200_000;
@@ -176,7 +176,7 @@ async fn delete_is_finished_after_a_crash() {
     assert_eq!(delete(&server, &id).await, StatusCode::NO_CONTENT);
     let mut left = FRAMES as i64;
     let mut in_the_middle = 0;
-    // Between two looks all that is left may go.
+    // Everything may be purged between two checks.
     while in_the_middle < 3 && left > 0 {
         let look = look(&world);
         left = until("some more of it is gone", async || {
@@ -209,7 +209,7 @@ async fn delete_is_finished_after_a_crash() {
     is_sound(&look(&world));
 }
 
-/// While a large run goes, another one's frames come as fast as ever, or nearly.
+/// While a large run is purged, another run's frames arrive about as fast as ever.
 #[tokio::test]
 async fn purge_does_not_block_writes() {
     let world = World::new();
@@ -253,7 +253,8 @@ async fn purge_does_not_block_writes() {
         beside.len()
     );
     assert!(beside.len() > 50, "it was measured while the run went: {}", beside.len());
-    // Loose, since other tests run meanwhile: one transaction for all of it takes seconds, and lets few lines through.
+    // A loose bound, since other tests run at the same time: one transaction for everything would take seconds and let
+    // few lines through.
     assert!(
         at(&beside, 50) < at(&alone, 50) * 3 + Duration::from_millis(500),
         "{:?} {:?}",
@@ -262,7 +263,7 @@ async fn purge_does_not_block_writes() {
     );
 }
 
-/// What cannot be taken away now is taken away later, and the run is gone all the same.
+/// What cannot be removed now is removed later, and the run is deleted all the same.
 #[tokio::test]
 async fn purge_retries_folders() {
     let world = World::new();

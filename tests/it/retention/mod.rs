@@ -1,4 +1,4 @@
-//! Runs that go: by rules, because someone deletes them, and whatever happens meanwhile.
+//! Retention: runs that rules or people delete.
 
 mod deletion;
 mod vacuum;
@@ -15,7 +15,7 @@ use crate::support::feed::Feed;
 use crate::support::http::{self, Version};
 use crate::support::{Events, LIMIT, Server, World, until};
 
-/// A pipeline without a project that says one line, with this besides.
+/// A pipeline without a project that prints one line, with these further keys.
 fn toml(name: &str, besides: &str) -> String {
     format!("name = \"{name}\"\n{besides}\n[[phases]]\nname = \"a\"\nrun = \"echo here > left; echo line\"\n")
 }
@@ -58,7 +58,7 @@ async fn code(server: &Server, path: &str) -> (StatusCode, Value) {
     (status, answer.json::<Value>().await.map_or(Value::Null, |problem| problem["code"].clone()))
 }
 
-/// The server's database, for a look.
+/// The server's database, read-only.
 fn look(world: &World) -> Connection {
     let file = world.data().join("runtrail.db");
     let look = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
@@ -101,7 +101,7 @@ async fn retention_keeps_newest_and_pinned_runs() {
         assert!(!scratch(gone).exists());
     }
     assert!(scratch(&few[3]).join("left").exists() && scratch(&first).join("left").exists());
-    // As soon as nothing keeps it, it goes: two newer ones are there.
+    // Once it is unpinned it is deleted: two newer ones exist.
     assert_eq!(pin(&server, &first, "unpin").await["pinned"], false);
     until_listed(&server, "the third goes", &[&few[3], &few[2], &other]).await;
     let look = look(&world);
@@ -150,7 +150,7 @@ async fn retention_deletes_old_finished_runs() {
     until("it goes when it has ended", async || (!listed(&server).await.contains(&active)).then_some(())).await;
 }
 
-/// Flags are for all pipelines that say nothing: built-in ones, and those whose file is gone. But not while a file is
+/// Flags apply to all pipelines without a rule: built-in ones, and those whose file is gone. But not while a file is
 /// refused, which may be theirs.
 #[tokio::test]
 async fn retention_flags_apply_without_a_rule() {
@@ -192,7 +192,7 @@ async fn retention_flags_apply_without_a_rule() {
     until_listed(&server, "by age", &[2, 1, 0].map(|run: usize| &runs[run])).await;
 }
 
-/// A run of so many frames, beside those that are there, as if a server had carried it out.
+/// A run with so many frames, as if a server had executed it.
 fn add_large_run(world: &World, frames: u64) -> String {
     let database = Connection::open(world.data().join("runtrail.db")).unwrap();
     let id = runtrail::model::RunId::generate();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a server that was killed has not taken away is gone as well.
+/// What a killed server has not purged is removed as well.
 #[tokio::test]
 async fn vacuum_finishes_interrupted_purges() {
     const FRAMES: u64 = 100_000;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Pages in all their states, so that no part of one leads away from the base path.
+/// Pages in all their states: no link leads outside the base path.
 #[tokio::test]
 async fn subpath_links_stay_below_it() {
     let world = World::new();
@@ -24,7 +24,7 @@ async fn subpath_links_stay_below_it() {
         answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
     };
     let asks = start("asks").await;
-    front.server.until_asked(&asks).await;
+    front.server.until_awaiting_approval(&asks).await;
     let (first, second) = (start("held").await, start("held").await);
     front.server.until_status(&first, "running").await;
     for path in ["/rt/", "/rt/?q=nothing+like+it", "/rt/?status=pending"] {
@@ -42,7 +42,7 @@ async fn subpath_links_stay_below_it() {
     front.page(&format!("/rt/runs/{asks}?edit=1"), StatusCode::OK).await;
     let answer = front.server.post(&format!("/api/v1/runs/{asks}/rerun"), json!({ "from": "start" })).await;
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
-    front.server.until_asked(&asks).await;
+    front.server.until_awaiting_approval(&asks).await;
     for path in ["", "?attempt=1", "?attempt=1&tab=findings", "/compare"] {
         front.page(&format!("/rt/runs/{asks}{path}"), StatusCode::OK).await;
     }
@@ -50,7 +50,7 @@ async fn subpath_links_stay_below_it() {
     front.page("/rt/nowhere", StatusCode::NOT_FOUND).await;
 }
 
-/// What the browser builds itself is made below the base path, too: no address in the page's source begins at the root.
+/// Addresses built in the browser are below the base path, too: no address in the page's source begins at the root.
 #[test]
 fn subpath_addresses_in_source_use_base_path() {
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -103,7 +103,7 @@ fn subpath_addresses_in_source_use_base_path() {
     assert!(through > 20, "{through} addresses");
 }
 
-/// What cannot be served is refused at the start, with the reason.
+/// A public URL that cannot be served is refused at start, with the reason.
 #[test]
 fn public_url_that_cannot_be_served_is_refused() {
     for (url, word) in

@@ -1,4 +1,4 @@
-//! The server below a path of a host, behind real nginx and caddy with their usual settings, that take the path away or
+//! The server below a path of a host, behind real nginx and caddy with their usual settings, which strip the path or
 //! pass it on.
 
 mod addresses;
@@ -34,7 +34,7 @@ impl Drop for Proxy {
     }
 }
 
-/// How a proxy is told to serve a server below `/rt`.
+/// Configurations that serve Runtrail below `/rt`.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     NginxTakesAway,
@@ -71,7 +71,7 @@ impl Kind {
 
     fn start(self, port: u16, server: SocketAddr) -> Proxy {
         let folder = tempfile::tempdir().unwrap();
-        // Started by root, nginx's workers are another user, who keeps there what a client does not take fast enough.
+        // Workers of an nginx started by root run as another user, who buffers slow responses there.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let file = folder.path().join("proxy.conf");
         let nginx = |location: &str| {
@@ -110,7 +110,7 @@ impl Kind {
     }
 }
 
-/// A proxy, the server behind it, and a browser's stand-in that knows the proxy by its name.
+/// A proxy, the server behind it, and a client that reaches the proxy by its name.
 struct Front {
     kind: Kind,
     _proxy: Proxy,
@@ -169,7 +169,7 @@ impl Front {
     }
 }
 
-/// What a page leads to or loads that begins with a slash.
+/// Links and resources of a page that begin with a slash.
 fn addresses(html: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for before in
@@ -233,7 +233,7 @@ async fn subpath_works_behind_every_proxy() {
         let id =
             location.strip_prefix("/rt/runs/").unwrap_or_else(|| panic!("{kind:?} leads to {location}")).to_owned();
 
-        // Each frame comes before the next one is made.
+        // Each frame arrives before the next one is printed.
         for path in [format!("/rt/runs/{id}/events"), format!("/rt/events?run={id}:0&list=1")] {
             let mut events = Events::of(front.client.get(front.url(&path)).send().await.unwrap(), &path);
             let until_line = async |events: &mut Events, line: &str| loop {
@@ -264,7 +264,7 @@ async fn subpath_works_behind_every_proxy() {
             (StatusCode::OK, &json!("steps"))
         );
 
-        // Both ways at once: whoever is on the machine may leave the path out.
+        // Directly, with and without the path.
         assert_eq!(server.get(&format!("/runs/{id}")).await.status(), StatusCode::OK);
         assert_eq!(server.get(&format!("/rt/runs/{id}")).await.status(), StatusCode::OK);
     }
@@ -296,7 +296,7 @@ async fn subpath_login_and_hooks_work_behind_every_proxy() {
         let cookie = headers["set-cookie"].to_str().unwrap();
         assert!(cookie.contains("; Path=/rt;") && cookie.starts_with("runtrail_session_rt="), "{cookie}");
         let cookie = cookie.split(';').next().unwrap();
-        // The cookie of another server at the root of the host comes along, and is no guess at this one's.
+        // The cookie of another server at the root of the host is sent too, and does not count as a failed attempt.
         let both = format!("runtrail_session=other; {cookie}");
         let home = front.client.get(front.url("/rt/")).header("cookie", both).send().await.unwrap();
         assert_eq!(home.status(), StatusCode::OK, "{kind:?}");

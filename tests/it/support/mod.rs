@@ -56,7 +56,7 @@ impl World {
         self.toml(name, &format!("name = \"{name}\"\n{project}{}", phases.collect::<String>()))
     }
 
-    /// Writes a pipeline of one phase, `phase1`, with these keys besides `run`.
+    /// Writes a pipeline with one phase, `phase1`, and further keys of that phase.
     pub fn phase(&self, name: &str, command: &str, keys: &str) -> &Self {
         let project = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
         let phase = format!("[[phases]]\nname = \"phase1\"\nrun = '''\n{command}\n'''\n{keys}\n");
@@ -81,7 +81,7 @@ impl World {
         self.folder.path().join("data")
     }
 
-    /// The folders of attempts that are carried out, or were and are not taken away.
+    /// The folders of attempts that are running or were not removed.
     pub fn workspaces(&self) -> Vec<PathBuf> {
         let folders = std::fs::read_dir(self.data().join("workspaces")).into_iter().flatten();
         folders.map(|folder| folder.unwrap().path()).collect()
@@ -91,7 +91,7 @@ impl World {
     pub fn processes(&self) -> Vec<i32> {
         let project = self.project().into_os_string().into_encoded_bytes();
         let names = |file: String| {
-            // A process may end while it is looked at.
+            // A process may end while it is inspected.
             std::fs::read(file).is_ok_and(|bytes| bytes.windows(project.len()).any(|part| part == project))
         };
         let pids = std::fs::read_dir("/proc").unwrap();
@@ -168,13 +168,13 @@ impl World {
         self.start(shell, &self.data(), &[])
     }
 
-    /// What servers of [`Self::serve_logged`] have logged.
+    /// The log of servers started by [`Self::serve_logged`].
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
-    /// A server whose notes of attempts are on a disk of their own, of this size. `None` where the system lets nobody
-    /// mount one.
+    /// A server whose own files of attempts are on a disk of this size. `None` where the system does not allow mounting
+    /// one.
     pub fn serve_on_small_disk(&self, kib: usize) -> Option<Server> {
         let disk = self.data().join("attempts");
         std::fs::create_dir_all(&disk).unwrap();
@@ -188,8 +188,7 @@ impl World {
         Some(self.start(shell, &self.data(), &[]))
     }
 
-    /// Lets other users work in its folders, but for the data. The program, which they can start wherever the usual one
-    /// is.
+    /// Opens its folders, except the data, to other users. Returns a copy of the program that they can execute.
     pub fn open_to_others(&self) -> PathBuf {
         let program = self.folder.path().join("runtrail");
         // It may be running.
@@ -230,10 +229,9 @@ impl World {
         let mut child = program
             // As variables, so that a test's flags win.
             .env("RUNTRAIL_ADDR", "127.0.0.1:0")
-            // Longer than any machine stands still. What waits for the end of a lease has it lapse:
-            // Server::kill_and_lapse.
+            // Longer than any test machine pauses. Tests expire leases explicitly: Server::kill_and_lapse.
             .env("RUNTRAIL_LEASE", "60s")
-            // Longer than any command needs that ends when it is asked to. What tests the kill sets its own.
+            // Longer than any command needs that ends on SIGTERM. Tests of SIGKILL set their own.
             .env("RUNTRAIL_GRACE", "30s")
             .arg("--data-dir")
             .arg(data)

@@ -1,4 +1,4 @@
-//! A running server, and what tests ask it.
+//! A running server, and requests to it.
 
 use super::*;
 
@@ -84,7 +84,7 @@ impl Server {
         self.get_json(&format!("/api/v1/runs/{id}")).await
     }
 
-    /// Waits until the run stands there.
+    /// Waits until the run has this status.
     pub async fn until_status(&self, id: &str, status: &str) -> Value {
         until(&format!("run {id} is {status}"), async || {
             let run = self.run(id).await;
@@ -94,7 +94,7 @@ impl Server {
     }
 
     /// Waits until the run asks a person.
-    pub async fn until_asked(&self, id: &str) -> Value {
+    pub async fn until_awaiting_approval(&self, id: &str) -> Value {
         until(&format!("run {id} asks"), async || {
             let run = self.run(id).await;
             run["approval"].is_object().then_some(run)

@@ -1,5 +1,4 @@
-//! What a repository, a check or a linter may try against the files of the user, and against folders that no run may
-//! work in.
+//! What a repository, a check or a linter may try against the user's files, and against folders that are not allowed.
 
 mod exchanged;
 
@@ -46,13 +45,13 @@ fn with_work(path: PathBuf) -> Repository {
     repository
 }
 
-/// The files of a repository that are the user's, without what the server keeps below it.
+/// The user's files in a repository, without what the server keeps below it.
 fn work(repository: &Repository) -> Vec<Vec<u8>> {
     let files = ["thesis.txt", "new.txt", "a.js", ".git/index", ".git/HEAD", ".git/refs/heads/main"];
     files.iter().map(|file| std::fs::read(repository.path().join(file)).unwrap()).collect()
 }
 
-/// What a check or a linter does to its checkout by accident.
+/// What a check or a linter may do to its checkout by accident.
 const ACCIDENTS: [&str; 4] =
     ["rm -rf .git", "rm -rf ../checkout", "rm -rf .git; echo 'gitdir: /' > .git", "rm -rf ../*; ln -s / ../checkout"];
 
@@ -245,7 +244,7 @@ async fn git_settings_start_no_program() {
     let repository = with_rules(&world, RULES, &[("a.js", "foo(1);\n"), (".gitattributes", attributes)]);
     let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add"];
     repository.git(&[&add[..], &["--name", "evil", lib.path().to_str().unwrap(), "lib"]].concat());
-    // A folder that looks like a bare repository, as a plain clone brings it.
+    // A folder that looks like a bare repository and is part of a plain clone.
     for (file, text) in [("HEAD", "ref: refs/heads/main\n"), ("objects/x", ""), ("refs/x", ""), ("b.js", "foo(3);\n")] {
         repository.write(&format!("bare/{file}"), text);
     }
@@ -285,7 +284,7 @@ async fn git_settings_start_no_program() {
             _ => assert_eq!(told(&server, &id, "error").await[0]["code"], "bare_repository", "{run}"),
         }
     }
-    // An object that is missing is asked of nobody.
+    // A missing object is not fetched.
     let object = repository.git(&["rev-parse", "HEAD:rules/own.yml"]);
     let object = object.trim();
     std::fs::remove_file(repository.path().join(".git/objects").join(&object[..2]).join(&object[2..])).unwrap();

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// What a stream said.
+/// An event of a stream.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum StreamEvent {
     Frame {
         run: String,
         seq: u64,
@@ -14,13 +14,13 @@ pub(super) enum Heard {
         run: String,
         head: u64,
     },
-    /// Something that only says that the stream lives.
+    /// A sign of life.
     Alive,
-    /// The server closes and says when to come back.
+    /// The server closes and names a reconnection time.
     Closed,
 }
 
-/// One connection, which checks what it carries by itself: after its cursor, each frame exactly once, in order.
+/// One connection, which checks its own events: after its cursor, each frame exactly once, in order.
 pub(super) struct Connection {
     pub(super) answer: Answer,
     pub(super) parser: SseParser,
@@ -28,15 +28,15 @@ pub(super) struct Connection {
     pub(super) kind: Kind,
     pub(super) cursors: BTreeMap<String, u64>,
     pub(super) ready: bool,
-    /// The runs of which the end was told.
+    /// The runs whose end was received.
     pub(super) ended: BTreeSet<String>,
     /// The last two bytes that came.
     pub(super) last: [u8; 2],
 }
 
 impl Connection {
-    /// What comes next. Cancel safe.
-    pub(super) async fn next(&mut self) -> Result<Heard, Fail> {
+    /// The next event. Cancel safe.
+    pub(super) async fn next(&mut self) -> Result<StreamEvent, Failure> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 return self.check(event);
@@ -51,21 +51,25 @@ impl Connection {
                 Ok(None) if self.answer.ends_visibly() && self.last != *b"\n\n" => {
                     return wrong("closed inside an event");
                 }
-                Ok(None) => return Ok(Heard::Closed),
+                Ok(None) => return Ok(StreamEvent::Closed),
                 Err(error) => return lost(error),
             }
         }
     }
 
-    /// Whether nothing more is to come.
+    /// Whether all runs have ended.
     pub(super) fn over(&self) -> bool {
         self.ended.len() == self.cursors.len()
     }
 
-    fn check(&mut self, event: SseEvent) -> Result<Heard, Fail> {
+    fn check(&mut self, event: SseEvent) -> Result<StreamEvent, Failure> {
         if !self.ready {
             self.ready = true;
-            return if self.is_ready(&event) { Ok(Heard::Alive) } else { wrong(format!("it begins with {event:?}")) };
+            return if self.is_ready(&event) {
+                Ok(StreamEvent::Alive)
+            } else {
+                wrong(format!("it begins with {event:?}"))
+            };
         }
         if event.event == "message" {
             return self.frame(event);
@@ -77,9 +81,9 @@ impl Connection {
         };
         let list = self.kind == Kind::Many { list: true };
         match event.event.as_str() {
-            // Of one run it tells how far the journal goes, of many how far the stream has come.
-            "heartbeat" if self.kind == Kind::One && of("").is_some() => Ok(Heard::Alive),
-            "heartbeat" if self.cursors.iter().all(|(run, cursor)| of(run) == Some(*cursor)) => Ok(Heard::Alive),
+            // For one run the head of the journal, for several the cursor of the stream.
+            "heartbeat" if self.kind == Kind::One && of("").is_some() => Ok(StreamEvent::Alive),
+            "heartbeat" if self.cursors.iter().all(|(run, cursor)| of(run) == Some(*cursor)) => Ok(StreamEvent::Alive),
             "end" => {
                 let run = match self.kind {
                     Kind::One => self.cursors.keys().next().cloned(),
@@ -88,12 +92,12 @@ impl Connection {
                 let known = run.and_then(|run| Some((self.cursors.get(&run).copied()?, run)));
                 match known {
                     Some((head, run)) if data["head"] == head && self.ended.insert(run.clone()) => {
-                        Ok(Heard::End { run, head })
+                        Ok(StreamEvent::End { run, head })
                     }
                     _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
                 }
             }
-            "list" if list && data["id"].is_string() => Ok(Heard::Alive),
+            "list" if list && data["id"].is_string() => Ok(StreamEvent::Alive),
             "problem" if data["retryable"] == true => lost(event.data),
             _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
         }
@@ -116,7 +120,7 @@ impl Connection {
     }
 
     /// A frame: the next one of its run, and none behind the end.
-    fn frame(&mut self, event: SseEvent) -> Result<Heard, Fail> {
+    fn frame(&mut self, event: SseEvent) -> Result<StreamEvent, Failure> {
         let (run, seq) = match self.kind {
             Kind::One => (self.cursors.keys().next().unwrap().clone(), event.last_event_id.as_str()),
             Kind::Many { .. } => match event.last_event_id.split_once(':') {
@@ -129,7 +133,7 @@ impl Connection {
         if seq != next.to_string() || self.ended.contains(&run) {
             return wrong(format!("frame {seq} of {run} came when {next} was due"));
         }
-        // As the journal has it: without the run's name.
+        // The frame as in the journal: without the run's name.
         let named = format!("{{\"run\":\"{run}\",");
         let text = match self.kind {
             Kind::One => Some(event.data),
@@ -138,7 +142,7 @@ impl Connection {
         match text {
             Some(text) if text.starts_with(&format!("{{\"seq\":{next},")) => {
                 *cursor = next;
-                Ok(Heard::Frame { run, seq: next, text })
+                Ok(StreamEvent::Frame { run, seq: next, text })
             }
             text => wrong(format!("frame {next} of {run} names another: {text:?}")),
         }
