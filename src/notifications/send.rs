@@ -19,7 +19,7 @@ const DELIVERY_LEASE: Duration = Duration::from_secs(20);
 const WRITE_ERROR_DELAY: Duration = Duration::from_secs(10);
 
 /// What every send uses.
-pub(super) struct Sender {
+pub(super) struct NotificationSender {
     pub store: Arc<dyn Store>,
     pub journal: Journal,
     pub client: reqwest::Client,
@@ -30,7 +30,7 @@ pub(super) struct Sender {
 }
 
 /// Sends a notification, unless another server does.
-pub(super) async fn send(sender: Arc<Sender>, delivery: Delivery) {
+pub(super) async fn send(sender: Arc<NotificationSender>, delivery: Delivery) {
     match send_once(&sender, &delivery).await {
         // Another server sends it, or the run was deleted.
         Ok(()) | Err(WriteError::Refused) => {}
@@ -42,7 +42,7 @@ pub(super) async fn send(sender: Arc<Sender>, delivery: Delivery) {
     }
 }
 
-async fn send_once(sender: &Sender, delivery: &Delivery) -> Result<(), WriteError> {
+async fn send_once(sender: &NotificationSender, delivery: &Delivery) -> Result<(), WriteError> {
     let until = after(Timestamp::now(), DELIVERY_LEASE.as_millis());
     let begun = Guard::Delivery(delivery.key, delivery.token);
     sender.journal.write(Write::new(delivery.run, begun, Change::Try { until })).await?;

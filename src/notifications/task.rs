@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::counts::NotificationCounts;
 use super::egress::Egress;
 use super::request;
-use super::send::{Sender, send};
+use super::send::{NotificationSender, send};
 use crate::journal::Journal;
 use crate::model::Timestamp;
 use crate::model::notify::ReceiverAddress;
@@ -29,7 +29,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(30);
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 pub struct NotificationTask {
-    sender: Arc<Sender>,
+    sender: Arc<NotificationSender>,
     stop: CancellationToken,
 }
 
@@ -47,7 +47,7 @@ impl NotificationTask {
     ) -> Result<Self, reqwest::Error> {
         let egress = Arc::new(egress);
         let client = request::client(&egress)?;
-        let sender = Sender { store, journal, client, egress, public_url, counts: Arc::default() };
+        let sender = NotificationSender { store, journal, client, egress, public_url, counts: Arc::default() };
         Ok(Self { sender: Arc::new(sender), stop })
     }
 
