@@ -18,7 +18,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::support::feed::{self, Feed};
 use crate::support::http::Version;
 use crate::support::proxy::{Fault, Proxy, Tamper, Then};
-use crate::support::reader::{Kind, Reader, ReaderOptions, Told, journal};
+use crate::support::reader::{Kind, Reader, ReaderOptions, CursorStyle, journal};
 use crate::support::rng::{self, Rng};
 use crate::support::{Server, World, open_files, until};
 
@@ -253,7 +253,7 @@ async fn faults_checker_detects_tampered_streams() {
     let head = journal_head(stage.host, &run).await;
     let read = async |fault: Fault, kind: Kind| {
         let proxy = Proxy::start(stage.host, move |_| fault.clone()).await;
-        let habits = ReaderOptions { version: Version::Http10, told: Told::Header, ..ReaderOptions::plain() };
+        let habits = ReaderOptions { version: Version::Http10, told: CursorStyle::Header, ..ReaderOptions::plain() };
         let cursors = BTreeMap::from([(run.clone(), 0)]);
         let mut reader = Reader::new(stage.host, proxy.addr, kind, cursors, habits, 0);
         reader.follow().await?;
