@@ -1,25 +1,31 @@
-//! Runtrail: a dashboard for long, multi-phase runs. The journal is the only source: see ARCHITECTURE.md.
+//! Runtrail: a dashboard for long, multi-phase runs. See ARCHITECTURE.md.
 //!
-//! This library is what server and browser share, and the browser's entry point. Its rooms, in the order a click passes
-//! them: [`ui`], [`calls`], then on the server `runs`, `engine`, `journal`, `store`; [`model`] is the words of all.
+//! The library has two entry points: [`cli::run`] for the program, and [`hydrate`] for the browser.
 
-// The type of a whole page is deep: every element is in it.
+// The type of a whole page contains the types of all its elements.
 #![recursion_limit = "512"]
 
-#[cfg(feature = "ssr")]
-pub mod access;
+// Used by server and browser.
 pub mod base;
 pub mod browser;
 pub mod calls;
+pub mod feed;
+pub mod model;
+pub mod ui;
+
+// The server.
+#[cfg(feature = "ssr")]
+pub mod access;
 #[cfg(feature = "ssr")]
 pub mod cli;
 #[cfg(feature = "ssr")]
 pub mod codemod;
 #[cfg(feature = "ssr")]
+mod config;
+#[cfg(feature = "ssr")]
 pub mod confined_fs;
 #[cfg(feature = "ssr")]
 pub mod engine;
-pub mod feed;
 #[cfg(feature = "ssr")]
 mod file_lock;
 #[cfg(feature = "ssr")]
@@ -28,7 +34,6 @@ pub mod hooks;
 pub mod http;
 #[cfg(feature = "ssr")]
 pub mod journal;
-pub mod model;
 #[cfg(feature = "ssr")]
 pub mod notifications;
 #[cfg(feature = "ssr")]
@@ -44,12 +49,13 @@ pub mod schedules;
 #[cfg(feature = "ssr")]
 pub mod secrets;
 #[cfg(feature = "ssr")]
+mod startup;
+#[cfg(feature = "ssr")]
 pub mod store;
 #[cfg(feature = "ssr")]
 pub mod terminal;
-pub mod ui;
 
-/// The browser's entry point: brings the page that the server rendered to life.
+/// The browser's entry point: hydrates the page that the server rendered.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
@@ -57,7 +63,7 @@ pub fn hydrate() {
     let base = browser::root_data("data-base").and_then(|base| model::BasePath::parse(&base).ok()).unwrap_or_default();
     base::set(base);
     let base = base::current().as_str();
-    // Nobody has set it before: this is the first thing that runs.
+    // Fails only if the URL was set before.
     let _ = leptos::server_fn::client::try_set_server_url(base);
     leptos::mount::hydrate_body(move || leptos::view! { <ui::App base=base/> });
 }

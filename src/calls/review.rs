@@ -1,0 +1,85 @@
+//! Server functions of findings, patches and approvals.
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+
+#[cfg(feature = "ssr")]
+use super::context;
+use super::keyed_client::KeyedClient;
+use crate::model::review::{FindingFilter, FindingPage, PatchEntry, ShownPatch};
+use crate::model::{Problem, Run};
+#[cfg(feature = "ssr")]
+use crate::runs::Reply;
+
+/// Approves the open question of a run.
+///
+/// # Errors
+/// There is no such run, this question is not open, or the database is unavailable.
+#[server(prefix = "/fn", endpoint = "approve", client = KeyedClient)]
+pub async fn approve(
+    id: String,
+    /// The seq of the question that the operator saw.
+    seq: u64,
+    /// The seqs of the patches to leave out, separated by commas.
+    #[server(default)]
+    exclude: String,
+    #[server(default)] note: String,
+) -> Result<Run, Problem> {
+    let service = context::service()?;
+    let exclude = context::respond_to_action(service.paths_of(&id, &exclude).await)?;
+    let reply = Reply { approved: true, exclude, note: Some(note) };
+    context::respond_to_action(service.answer(&id, Some(seq), reply, &context::actor()?).await)
+}
+
+/// Rejects the open question of a run.
+///
+/// # Errors
+/// As [`approve`].
+#[server(prefix = "/fn", endpoint = "reject", client = KeyedClient)]
+pub async fn reject(
+    id: String,
+    /// The seq of the question that the operator saw.
+    seq: u64,
+    #[server(default)] note: String,
+) -> Result<Run, Problem> {
+    let reply = Reply { approved: false, exclude: Vec::new(), note: Some(note) };
+    context::respond_to_action(context::service()?.answer(&id, Some(seq), reply, &context::actor()?).await)
+}
+
+/// Findings of an attempt.
+///
+/// # Errors
+/// There is no such run, or the database is unavailable.
+#[server(prefix = "/fn", endpoint = "findings", input = GetUrl)]
+pub async fn read_findings(
+    id: String,
+    attempt: u32,
+    /// Without it, all findings.
+    #[server(default)]
+    filter: FindingFilter,
+    limit: u32,
+) -> Result<FindingPage, Problem> {
+    context::respond(context::service()?.findings(&id, attempt, &filter, limit).await)
+}
+
+/// The patches of an attempt.
+///
+/// # Errors
+/// There is no such run, or the database is unavailable.
+#[server(prefix = "/fn", endpoint = "patches", input = GetUrl)]
+pub async fn read_patches(id: String, attempt: u32) -> Result<Vec<PatchEntry>, Problem> {
+    context::respond(context::service()?.patches(&id, attempt).await)
+}
+
+/// One patch.
+///
+/// # Errors
+/// There is no such run or patch, or the database is unavailable.
+#[server(prefix = "/fn", endpoint = "patch", input = GetUrl)]
+pub async fn read_patch(
+    id: String,
+    /// The seq of the patch's frame.
+    seq: u64,
+) -> Result<ShownPatch, Problem> {
+    context::respond(context::service()?.patch(&id, seq).await)
+}

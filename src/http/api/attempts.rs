@@ -1,0 +1,32 @@
+//! Attempts of a run (docs/CONTRACT.md, "Runs").
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::http::extract::{ApiResult, QueryParams, QueryResult, RunIdPath, parse_limit};
+use crate::http::state::AppState;
+use crate::model::attempt::AttemptPage;
+use crate::model::compare::Comparison;
+
+/// `GET /api/v1/runs/{id}/attempts`
+pub async fn list(
+    State(app): State<AppState>,
+    RunIdPath(id): RunIdPath,
+    query: QueryResult,
+) -> ApiResult<Json<AttemptPage>> {
+    let mut query = QueryParams::read(query)?;
+    let limit = parse_limit(query.take("limit"))?;
+    let before = query.take_attempt("before")?;
+    app.service.attempts(&id, before, limit).await.map(Json)
+}
+
+/// `GET /api/v1/runs/{id}/compare`
+pub async fn compare(
+    State(app): State<AppState>,
+    RunIdPath(id): RunIdPath,
+    query: QueryResult,
+) -> ApiResult<Json<Comparison>> {
+    let mut query = QueryParams::read(query)?;
+    let (a, b) = (query.take_attempt("a")?, query.take_attempt("b")?);
+    app.service.compare(&id, a, b).await.map(Json)
+}
