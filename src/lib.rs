@@ -1,59 +1,68 @@
 //! Runtrail: a dashboard for long, multi-phase runs. See ARCHITECTURE.md.
 //!
-//! The library has two entry points: [`cli::run`] for the program, and [`hydrate`] for the browser.
+//! The library has two entry points: [`cli::run`] for the program, and [`hydrate`] for the browser. Modules are public
+//! only where integration tests, benchmarks or fuzz targets use them, so that rustc reports dead code in the others.
 
 // The type of a whole page contains the types of all its elements.
 #![recursion_limit = "512"]
 
-// Used by server and browser.
-pub mod base;
-pub mod browser;
-pub mod calls;
-pub mod feed;
+// Used by server and browser. The server uses only a part of some, so their dead code is reported by the browser's build.
+mod base;
+#[cfg_attr(feature = "ssr", allow(dead_code))]
+mod browser;
+mod calls;
+#[cfg_attr(feature = "ssr", allow(dead_code, unused_imports))]
+mod feed;
 pub mod model;
-pub mod ui;
+mod ui;
 
 // The server.
 #[cfg(feature = "ssr")]
-pub mod access;
+mod access;
 #[cfg(feature = "ssr")]
 pub mod cli;
 #[cfg(feature = "ssr")]
-pub mod codemod;
+mod codemod;
 #[cfg(feature = "ssr")]
 mod config;
 #[cfg(feature = "ssr")]
-pub mod confined_fs;
+mod confined_fs;
 #[cfg(feature = "ssr")]
 pub mod engine;
 #[cfg(feature = "ssr")]
 mod file_lock;
 #[cfg(feature = "ssr")]
-pub mod hooks;
+mod hooks;
 #[cfg(feature = "ssr")]
-pub mod http;
+mod http;
 #[cfg(feature = "ssr")]
 pub mod journal;
 #[cfg(feature = "ssr")]
-pub mod notifications;
+mod notifications;
 #[cfg(feature = "ssr")]
-pub mod patch;
+mod patch;
 #[cfg(feature = "ssr")]
 pub mod pipelines;
 #[cfg(feature = "ssr")]
-pub mod retention;
+mod retention;
 #[cfg(feature = "ssr")]
 pub mod runs;
 #[cfg(feature = "ssr")]
-pub mod schedules;
+mod schedules;
 #[cfg(feature = "ssr")]
-pub mod secrets;
+mod secrets;
 #[cfg(feature = "ssr")]
 mod startup;
 #[cfg(feature = "ssr")]
 pub mod store;
 #[cfg(feature = "ssr")]
 pub mod terminal;
+
+/// What integration tests use besides the public modules.
+#[cfg(feature = "ssr")]
+pub mod testing {
+    pub use crate::http::route_paths;
+}
 
 /// The browser's entry point: hydrates the page that the server rendered.
 #[cfg(feature = "hydrate")]

@@ -56,7 +56,7 @@ async fn no_route_waits_for_a_body_for_long() {
         "name = \"x\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n[hook]\nsecret_env = \"PATH\"\n[[schedules]]\ncron = \"0 0 1 1 *\"\n",
     );
     let server = world.serve_with(&["--token", TOKEN]);
-    let mut paths = runtrail::http::route_paths();
+    let mut paths = runtrail::testing::route_paths();
     for known in ["/login", "/api/v1/runs", "/api/v1/hooks/{pipeline}", "/events", "/runs/{id}/events"] {
         assert!(paths.iter().any(|path| path == known), "{known} in {paths:?}");
     }
