@@ -152,7 +152,7 @@ impl Server {
             max_queued: args.max_queued.get(),
             is_exposed: args.is_exposed(),
         };
-        base::set(args.public_url.as_deref().map(BasePath::of_url).transpose()?.unwrap_or_default());
+        base::set(args.public_url.as_deref().map(BasePath::from_url).transpose()?.unwrap_or_default());
         let options = self.http_options(access.clone(), has_strong_token, notification_counts);
         let login_url = options.login_url.clone();
         let http = HttpServer::new(service.clone(), options)?;

@@ -9,9 +9,9 @@ use super::{AccessWriter, Purpose};
 use crate::feed::visible::plain;
 use crate::journal::WriteError;
 use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
-use crate::model::audit::{Action, AuditFilter, AuditPage};
+use crate::model::audit::{AuditAction, AuditFilter, AuditPage};
 use crate::model::identity::{OWNER, is_name};
-use crate::model::{Code, Problem, Role, Timestamp};
+use crate::model::{Problem, ProblemCode, Role, Timestamp};
 use crate::runs::Actor;
 use crate::store::access::{AccessOp, AccessStore, StoredCode, StoredSession, StoredToken};
 
@@ -43,7 +43,7 @@ fn view_session(session: StoredSession, current: Option<&str>) -> SessionView {
 
 impl From<secret::NoRandomness> for Problem {
     fn from(error: secret::NoRandomness) -> Self {
-        Self::new(Code::Internal, error.to_string())
+        Self::new(ProblemCode::Internal, error.to_string())
     }
 }
 
@@ -97,7 +97,7 @@ impl AccessAdmin {
     /// Creates a token. Without `lifetime_ms` it is valid until it is revoked.
     ///
     /// # Errors
-    /// [`Code::BadRequest`]: the name or lifetime is not allowed; [`Code::NameTaken`]; errors of the database.
+    /// [`ProblemCode::BadRequest`]: the name or lifetime is not allowed; [`ProblemCode::NameTaken`]; errors of the database.
     pub async fn create_token(
         &self,
         name: &str,
@@ -112,12 +112,12 @@ impl AccessAdmin {
         {
             let detail = "The name of a token is 1 to 100 bytes of visible text on one line, without blanks at its ends; `operator`, \
                  `unknown`, `*` and ids are no names.";
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(ProblemCode::BadRequest, detail));
         }
         if lifetime_ms.is_some_and(|lifetime| !(1..=MAX_TOKEN_LIFETIME_MS).contains(&lifetime)) {
             let detail =
                 "A token lasts from a moment up to ten years; leave the time out for one that does not expire.";
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(ProblemCode::BadRequest, detail));
         }
         let (secret, now) = (format!("{TOKEN_PREFIX}{}", secret::generate()?), Timestamp::now());
         let token = StoredToken {
@@ -130,11 +130,11 @@ impl AccessAdmin {
             expires_at: lifetime_ms.map(|lifetime| Timestamp(now.0.saturating_add(lifetime))),
             used_at: None,
         };
-        let audit = by.note(Action::TokenCreate, None, Some(format!("{name} ({role})")));
+        let audit = by.note(AuditAction::TokenCreate, None, Some(format!("{name} ({role})")));
         match self.writer.access(AccessOp::AddToken(token.clone()), Some(audit)).await {
             Err(WriteError::Refused) => {
                 let detail = format!("There is a token `{name}`. Choose another name, or revoke that one first.");
-                Err(Problem::new(Code::NameTaken, detail))
+                Err(Problem::new(ProblemCode::NameTaken, detail))
             }
             written => Ok(written.map(|()| CreatedToken { view: view_token(token), token: secret })?),
         }
@@ -144,14 +144,14 @@ impl AccessAdmin {
     /// them.
     ///
     /// # Errors
-    /// [`Code::AccessNotFound`]; errors of the database.
+    /// [`ProblemCode::AccessNotFound`]; errors of the database.
     pub async fn revoke_token(&self, token: &str, by: &Actor) -> Result<(), Problem> {
-        let not_found = || Problem::new(Code::AccessNotFound, format!("There is no token `{token}`."));
+        let not_found = || Problem::new(ProblemCode::AccessNotFound, format!("There is no token `{token}`."));
         let tokens = self.store.tokens().await?;
         let by_id = tokens.iter().find(|known| known.id == token);
         let found = by_id.or_else(|| tokens.iter().find(|known| known.name == token));
         let StoredToken { id, name, .. } = found.cloned().ok_or_else(not_found)?;
-        let audit = by.note(Action::TokenRevoke, None, Some(name));
+        let audit = by.note(AuditAction::TokenRevoke, None, Some(name));
         match self.writer.access(AccessOp::RevokeToken(id.clone()), Some(audit)).await {
             Err(WriteError::Refused) => return Err(not_found()),
             written => written?,
@@ -164,13 +164,13 @@ impl AccessAdmin {
     /// Ends a session and its streams. Only admins may end sessions of other tokens.
     ///
     /// # Errors
-    /// [`Code::AccessNotFound`], also for a session that `by` may not end; errors of the database.
+    /// [`ProblemCode::AccessNotFound`], also for a session that `by` may not end; errors of the database.
     pub async fn end_session(&self, id: &str, by: &Actor) -> Result<(), Problem> {
-        let not_found = || Problem::new(Code::AccessNotFound, format!("There is no session `{id}` of yours."));
+        let not_found = || Problem::new(ProblemCode::AccessNotFound, format!("There is no session `{id}` of yours."));
         let sessions = self.store.sessions(Timestamp::now()).await?;
         let session =
             sessions.into_iter().find(|session| session.id == id && may_end(by, session)).ok_or_else(not_found)?;
-        let audit = by.note(Action::SessionEnd, None, Some(session.name));
+        let audit = by.note(AuditAction::SessionEnd, None, Some(session.name));
         match self.writer.access(AccessOp::EndSession(id.to_owned()), Some(audit)).await {
             Err(WriteError::Refused) => return Err(not_found()),
             written => written?,
@@ -182,7 +182,7 @@ impl AccessAdmin {
     /// Creates a login code, which works once: as `by`, or as the owner of the server. Returns it and when it expires.
     ///
     /// # Errors
-    /// [`Code::Internal`]: the system has no random bytes; errors of the database.
+    /// [`ProblemCode::Internal`]: the system has no random bytes; errors of the database.
     pub async fn create_login_code(&self, by: Option<&Actor>) -> Result<(String, Timestamp), Problem> {
         let code = secret::generate()?;
         let expires_at = Timestamp(Timestamp::now().0.saturating_add(LOGIN_CODE_LIFETIME_MS));
@@ -193,7 +193,7 @@ impl AccessAdmin {
             parent: by.and_then(|by| by.parent.clone()).unwrap_or_else(|| self.owner_parent.clone()),
             expires_at,
         };
-        let audit = by.map(|by| by.note(Action::LoginLink, None, None));
+        let audit = by.map(|by| by.note(AuditAction::LoginLink, None, None));
         self.writer.access(AccessOp::AddCode(stored), audit).await?;
         Ok((code, expires_at))
     }
@@ -207,14 +207,14 @@ fn may_end(by: &Actor, session: &StoredSession) -> bool {
 /// Entries of the audit log, newest first.
 ///
 /// # Errors
-/// [`Code::BadRequest`]: the limit is out of bounds; errors of the database.
+/// [`ProblemCode::BadRequest`]: the limit is out of bounds; errors of the database.
 pub async fn read_audit(store: &dyn AccessStore, filter: &AuditFilter) -> Result<AuditPage, Problem> {
     let limit = match filter.limit {
         None => DEFAULT_AUDIT_ENTRIES,
         Some(limit) if (1..=MAX_AUDIT_ENTRIES).contains(&limit) => limit,
         Some(limit) => {
             let detail = format!("The limit {limit} is out of bounds; give 1 to {MAX_AUDIT_ENTRIES}.");
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(ProblemCode::BadRequest, detail));
         }
     };
     let mut entries = store.audit(filter, limit + 1).await?;
@@ -227,9 +227,9 @@ pub async fn read_audit(store: &dyn AccessStore, filter: &AuditFilter) -> Result
 /// The lifetime of a token, in milliseconds, from a duration such as `90d`.
 ///
 /// # Errors
-/// [`Code::BadRequest`]: the text is not a duration.
+/// [`ProblemCode::BadRequest`]: the text is not a duration.
 pub fn parse_lifetime_ms(text: &str) -> Result<i64, Problem> {
-    let error = || Problem::new(Code::BadRequest, format!("`{text}` is no duration; write 12h, 90d or 1y."));
+    let error = || Problem::new(ProblemCode::BadRequest, format!("`{text}` is no duration; write 12h, 90d or 1y."));
     let lifetime = humantime::parse_duration(text).map_err(|_| error())?;
     i64::try_from(lifetime.as_millis()).map_err(|_| error())
 }

@@ -21,9 +21,9 @@ use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{Journal, WriteError};
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::model::identity::OWNER;
-use crate::model::{Code, Problem, Role, Timestamp, Via};
+use crate::model::{AuthMethod, Problem, ProblemCode, Role, Timestamp};
 use crate::runs::{Actor, DONE, refusal};
 use crate::store::StoreError;
 use crate::store::access::{AccessOp, AccessStore, Digest, NewAudit, StoredSession};
@@ -69,7 +69,7 @@ pub struct NoAccessControl;
 
 impl From<NoAccessControl> for Problem {
     fn from(_: NoAccessControl) -> Self {
-        Self::new(Code::NotFound, "This server was started with --no-token: it has no tokens and no sessions.")
+        Self::new(ProblemCode::NotFound, "This server was started with --no-token: it has no tokens and no sessions.")
     }
 }
 
@@ -125,7 +125,14 @@ impl Access {
         if digest.ct_eq(&self.server_token.digest).into() {
             let (name, parent) = (OWNER.to_owned(), Some(self.server_token.parent.clone()));
             let revoked = self.cache.stop();
-            return Ok(Some(Principal { name, role: Role::Admin, via: Via::Token, session: None, parent, revoked }));
+            return Ok(Some(Principal {
+                name,
+                role: Role::Admin,
+                via: AuthMethod::Token,
+                session: None,
+                parent,
+                revoked,
+            }));
         }
         let now = Timestamp::now();
         let store = &self.store;
@@ -137,7 +144,14 @@ impl Access {
             self.write_in_background(AccessOp::UseToken(token.id.clone(), now));
         }
         let parent = Some(token.id);
-        Ok(Some(Principal { name: token.name, role: token.role, via: Via::Token, session: None, parent, revoked }))
+        Ok(Some(Principal {
+            name: token.name,
+            role: token.role,
+            via: AuthMethod::Token,
+            session: None,
+            parent,
+            revoked,
+        }))
     }
 
     /// The principal whose session has this cookie. `None` if no valid session matches.
@@ -157,7 +171,7 @@ impl Access {
         }
         let StoredSession { id, name, role, key_digest, parent, .. } = session;
         let session = Some(RequestSession::new(id, key_digest));
-        Ok(Some(Principal { name, role, via: Via::Session, session, parent: Some(parent), revoked }))
+        Ok(Some(Principal { name, role, via: AuthMethod::Session, session, parent: Some(parent), revoked }))
     }
 
     /// The session with this digest. `None` if the token that it was created with is no longer valid.
@@ -199,9 +213,9 @@ impl Access {
         let audit = NewAudit {
             at: now,
             actor: session.name.clone(),
-            via: Via::Session.word(),
+            via: AuthMethod::Session.word(),
             address: session.address.clone(),
-            action: Action::Login,
+            action: AuditAction::Login,
             run: None,
             outcome: DONE.to_owned(),
             detail: code.map(|_| "by a login link".to_owned()),
@@ -246,7 +260,7 @@ impl Access {
     /// # Errors
     /// The database did not accept the write.
     pub async fn log_out(&self, session: &RequestSession, by: &Actor) -> Result<(), WriteError> {
-        let audit = by.note(Action::Logout, None, None);
+        let audit = by.note(AuditAction::Logout, None, None);
         match self.writer.access(AccessOp::EndSession(session.id.clone()), Some(audit)).await {
             // Refused: the session has ended already.
             Ok(()) | Err(WriteError::Refused) => {}
@@ -264,7 +278,7 @@ impl Access {
         let target: String = target.chars().take(MAX_AUDIT_TARGET_CHARS).collect();
         self.write_audit_in_background(NewAudit {
             outcome: refusal(problem),
-            ..actor.note(Action::Refused, None, Some(target))
+            ..actor.note(AuditAction::Refused, None, Some(target))
         });
     }
 
@@ -278,7 +292,7 @@ impl Access {
             actor: "unknown".to_owned(),
             via: "none",
             address,
-            action: Action::LoginRefused,
+            action: AuditAction::LoginRefused,
             run: None,
             outcome: "unauthorized".to_owned(),
             detail: Some(what.to_owned()),

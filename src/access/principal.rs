@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Purpose;
 use crate::model::identity::OWNER;
-use crate::model::{Code, Me, Problem, Role, Via};
+use crate::model::{AuthMethod, CurrentUser, Problem, ProblemCode, Role};
 use crate::runs::Actor;
 use crate::store::access::Digest;
 
@@ -17,7 +17,7 @@ pub struct Principal {
     pub name: String,
     pub role: Role,
     /// How they were authenticated.
-    pub via: Via,
+    pub via: AuthMethod,
     pub session: Option<RequestSession>,
     /// The id of the token behind them, or a name for the server's own token.
     pub parent: Option<String>,
@@ -28,15 +28,15 @@ pub struct Principal {
 impl Principal {
     /// Everybody, with `--no-token`.
     pub fn anonymous_admin(revoked: CancellationToken) -> Self {
-        Self { name: OWNER.to_owned(), role: Role::Admin, via: Via::Open, session: None, parent: None, revoked }
+        Self { name: OWNER.to_owned(), role: Role::Admin, via: AuthMethod::Open, session: None, parent: None, revoked }
     }
 
     pub fn session_id(&self) -> Option<&str> {
         self.session.as_ref().map(|session| session.id.as_str())
     }
 
-    pub fn me(&self) -> Me {
-        Me { name: self.name.clone(), role: self.role, via: self.via }
+    pub fn me(&self) -> CurrentUser {
+        CurrentUser { name: self.name.clone(), role: self.role, via: self.via }
     }
 
     /// The actor that journals and the audit log name. `through`: the page or the API.
@@ -73,5 +73,5 @@ pub fn forbidden(principal: &Principal, needed: Role) -> Problem {
         "This needs the role {needed}; {} has the role {}. An admin can give another one.",
         principal.name, principal.role
     );
-    Problem::new(Code::Forbidden, detail)
+    Problem::new(ProblemCode::Forbidden, detail)
 }

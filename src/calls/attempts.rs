@@ -7,7 +7,7 @@ use leptos::server_fn::codec::GetUrl;
 use super::context;
 use crate::model::Problem;
 use crate::model::attempt::AttemptView;
-use crate::model::compare::Comparison;
+use crate::model::compare::AttemptComparison;
 
 /// An attempt of a run: its parameters, phases and result.
 ///
@@ -31,6 +31,6 @@ pub async fn compare_attempts(
     /// By default, the newest attempt.
     #[server(default)]
     b: Option<u32>,
-) -> Result<Comparison, Problem> {
+) -> Result<AttemptComparison, Problem> {
     context::respond(context::service()?.compare(&id, a, b).await)
 }

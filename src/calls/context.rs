@@ -7,7 +7,7 @@ use std::sync::Arc;
 use leptos::prelude::use_context;
 
 use crate::access::{Access, AccessAdmin, NoAccessControl, Principal, forbidden};
-use crate::model::{Code, Problem, Role};
+use crate::model::{Problem, ProblemCode, Role};
 use crate::runs::{Actor, Service};
 
 /// Changes the response to the current request.
@@ -37,14 +37,14 @@ fn current() -> Option<RequestContext> {
 }
 
 /// # Errors
-/// [`Code::Internal`]: there is no [`RequestContext`].
+/// [`ProblemCode::Internal`]: there is no [`RequestContext`].
 pub fn service() -> Result<Service, Problem> {
-    let missing = || Problem::new(Code::Internal, "The page was rendered without its service.");
+    let missing = || Problem::new(ProblemCode::Internal, "The page was rendered without its service.");
     current().map(|context| context.service).ok_or_else(missing)
 }
 
 /// # Errors
-/// [`Code::NotFound`] with `--no-token`.
+/// [`ProblemCode::NotFound`] with `--no-token`.
 pub fn access_admin() -> Result<AccessAdmin, Problem> {
     Ok(current().and_then(|context| context.access).ok_or(NoAccessControl)?.admin())
 }
@@ -52,9 +52,9 @@ pub fn access_admin() -> Result<AccessAdmin, Problem> {
 /// Who makes the request.
 ///
 /// # Errors
-/// [`Code::Internal`]: the request did not pass the guard.
+/// [`ProblemCode::Internal`]: the request did not pass the guard.
 pub fn principal() -> Result<Principal, Problem> {
-    let missing = || Problem::new(Code::Internal, "The page was rendered past the guard.");
+    let missing = || Problem::new(ProblemCode::Internal, "The page was rendered past the guard.");
     current().and_then(|context| context.principal).ok_or_else(missing)
 }
 
@@ -70,7 +70,7 @@ pub fn actor() -> Result<Actor, Problem> {
 /// The actor, if it has at least this role.
 ///
 /// # Errors
-/// [`Code::Forbidden`]; as [`principal`].
+/// [`ProblemCode::Forbidden`]; as [`principal`].
 pub fn require_role(needed: Role) -> Result<Actor, Problem> {
     let principal = principal()?;
     if principal.role.allows(needed) { actor() } else { Err(forbidden(&principal, needed)) }

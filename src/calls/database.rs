@@ -5,14 +5,14 @@ use leptos::server_fn::codec::GetUrl;
 
 #[cfg(feature = "ssr")]
 use super::context;
-use crate::model::{DatabaseHealth, DatabaseUse, Problem};
+use crate::model::{DatabaseHealth, DatabaseUsage, Problem};
 
 /// The size of the database.
 ///
 /// # Errors
 /// The database is unavailable.
 #[server(prefix = "/fn", endpoint = "database", input = GetUrl)]
-pub async fn read_database() -> Result<DatabaseUse, Problem> {
+pub async fn read_database() -> Result<DatabaseUsage, Problem> {
     context::service()?.database().await
 }
 

@@ -16,7 +16,7 @@ pub mod triggers;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 pub use attempts::*;
 pub use database::*;
@@ -36,14 +36,14 @@ impl FromServerFnError for Problem {
             ServerFnErrorErr::Request(_) | ServerFnErrorErr::Response(_) | ServerFnErrorErr::Deserialization(_)
         ) {
             leptos::logging::warn!("{error}");
-            return Self::new(Code::Unreachable, UNREACHABLE);
+            return Self::new(ProblemCode::Unreachable, UNREACHABLE);
         }
         let code = match &error {
-            ServerFnErrorErr::Request(_) => Code::Unreachable,
+            ServerFnErrorErr::Request(_) => ProblemCode::Unreachable,
             ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
-                Code::BadRequest
+                ProblemCode::BadRequest
             }
-            _ => Code::Internal,
+            _ => ProblemCode::Internal,
         };
         let problem = Self::new(code, error.to_string());
         #[cfg(feature = "ssr")]
@@ -52,6 +52,6 @@ impl FromServerFnError for Problem {
     }
 }
 
-/// The detail of [`Code::Unreachable`].
+/// The detail of [`ProblemCode::Unreachable`].
 #[cfg(feature = "hydrate")]
 const UNREACHABLE: &str = "The server does not answer. The page keeps trying.";

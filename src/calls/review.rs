@@ -6,7 +6,7 @@ use leptos::server_fn::codec::GetUrl;
 #[cfg(feature = "ssr")]
 use super::context;
 use super::keyed_client::KeyedClient;
-use crate::model::review::{FindingFilter, FindingPage, PatchEntry, ShownPatch};
+use crate::model::review::{FindingFilter, FindingPage, PatchContent, PatchEntry};
 use crate::model::{Problem, Run};
 #[cfg(feature = "ssr")]
 use crate::runs::Reply;
@@ -80,6 +80,6 @@ pub async fn read_patch(
     id: String,
     /// The seq of the patch's frame.
     seq: u64,
-) -> Result<ShownPatch, Problem> {
+) -> Result<PatchContent, Problem> {
     context::respond(context::service()?.patch(&id, seq).await)
 }

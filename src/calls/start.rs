@@ -8,7 +8,7 @@ use leptos::server_fn::codec::GetUrl;
 #[cfg(feature = "ssr")]
 use super::context;
 use super::keyed_client::KeyedClient;
-use crate::model::{Offer, Problem, Run};
+use crate::model::{Problem, Run, StartOptions};
 #[cfg(feature = "ssr")]
 use crate::runs::SentForm;
 
@@ -17,7 +17,7 @@ use crate::runs::SentForm;
 /// # Errors
 /// Only failures of the connection.
 #[server(prefix = "/fn", endpoint = "offer", input = GetUrl)]
-pub async fn read_offer() -> Result<Offer, Problem> {
+pub async fn read_offer() -> Result<StartOptions, Problem> {
     context::service()?.offer()
 }
 

@@ -6,7 +6,7 @@ use leptos::server_fn::codec::GetUrl;
 #[cfg(feature = "ssr")]
 use super::context;
 use super::keyed_client::KeyedClient;
-use crate::model::trigger::{DeliveryFilter, DeliveryPage, ScheduleList, TriggerNews};
+use crate::model::trigger::{DeliveryFilter, DeliveryPage, ScheduleList, TriggerAlerts};
 use crate::model::{Problem, Run};
 
 /// The news that every page shows: pauses, and deliveries that were refused lately.
@@ -14,7 +14,7 @@ use crate::model::{Problem, Run};
 /// # Errors
 /// The database is unavailable.
 #[server(prefix = "/fn", endpoint = "trigger_news", input = GetUrl)]
-pub async fn read_trigger_news() -> Result<TriggerNews, Problem> {
+pub async fn read_trigger_news() -> Result<TriggerAlerts, Problem> {
     context::service()?.trigger_news().await
 }
 

@@ -242,7 +242,7 @@ fn parse_public_url(text: &str) -> Result<String, String> {
     if text.contains(['?', '#', '@']) {
         return Err("must be an address such as https://ci.example, without user name, query and fragment".to_owned());
     }
-    BasePath::of_url(text).map_err(|error| error.to_string())?;
+    BasePath::from_url(text).map_err(|error| error.to_string())?;
     Ok(text.trim_end_matches('/').to_owned())
 }
 

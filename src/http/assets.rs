@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{Embed, EmbeddedFile};
 
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// The output of cargo-leptos. A debug build reads the folder at each request instead of embedding it.
 #[derive(Embed)]
@@ -18,7 +18,7 @@ struct SiteFiles;
 pub async fn file(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let Some(file) = SiteFiles::get(path) else {
-        return Problem::new(Code::NotFound, format!("There is no file {}.", uri.path())).into_response();
+        return Problem::new(ProblemCode::NotFound, format!("There is no file {}.", uri.path())).into_response();
     };
     let tag = etag(&file);
     let is_unchanged = headers.get_all(header::IF_NONE_MATCH).iter().any(|sent| sent == tag);

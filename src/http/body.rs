@@ -19,7 +19,7 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, Sleep};
 
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// The largest body of a hook: the limit of GitHub (docs.github.com, "Webhook events and payloads").
 pub const MAX_HOOK_BODY_BYTES: usize = 25 << 20;
@@ -89,11 +89,11 @@ enum BodyError {
 }
 
 impl BodyError {
-    const fn code(&self) -> Code {
+    const fn code(&self) -> ProblemCode {
         match self {
-            Self::TooLarge(_) => Code::BodyTooLarge,
-            Self::TooSlow { .. } => Code::RequestTimeout,
-            Self::Incomplete => Code::InvalidBody,
+            Self::TooLarge(_) => ProblemCode::BodyTooLarge,
+            Self::TooSlow { .. } => ProblemCode::RequestTimeout,
+            Self::Incomplete => ProblemCode::InvalidBody,
         }
     }
 }
@@ -196,13 +196,13 @@ pub fn problem(error: &axum::Error) -> Problem {
         }
         source = error.source();
     }
-    Problem::new(Code::InvalidBody, BodyError::Incomplete.to_string())
+    Problem::new(ProblemCode::InvalidBody, BodyError::Incomplete.to_string())
 }
 
 /// Reads the whole body, which [`limit`] has bounded.
 ///
 /// # Errors
-/// [`Code::BodyTooLarge`]; [`Code::InvalidBody`]: it is incomplete; [`Code::RequestTimeout`]: it was too slow.
+/// [`ProblemCode::BodyTooLarge`]; [`ProblemCode::InvalidBody`]: it is incomplete; [`ProblemCode::RequestTimeout`]: it was too slow.
 pub async fn read(body: Body) -> Result<Bytes, Problem> {
     let mut bytes = Vec::new();
     let mut chunks = body.into_data_stream();
@@ -215,7 +215,7 @@ pub async fn read(body: Body) -> Result<Bytes, Problem> {
 /// Reads the body as a JSON object. `None` if it is empty.
 ///
 /// # Errors
-/// As [`read`]; [`Code::UnsupportedMediaType`]: its type is not JSON; [`Code::InvalidBody`]: it is not the JSON object
+/// As [`read`]; [`ProblemCode::UnsupportedMediaType`]: its type is not JSON; [`ProblemCode::InvalidBody`]: it is not the JSON object
 /// that the call takes.
 pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Problem> {
     let (parts, body) = request.into_parts();
@@ -228,16 +228,17 @@ pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<Option<T
     }
     if !is_json(&parts.headers) {
         let detail = "Send the body as JSON, with the header `Content-Type: application/json`.";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
     let bytes = read(body).await?;
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let invalid = |error| Problem::new(Code::InvalidBody, format!("The body is not what this call takes: {error}."));
+    let invalid =
+        |error| Problem::new(ProblemCode::InvalidBody, format!("The body is not what this call takes: {error}."));
     let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(invalid)?;
     if !value.is_object() {
-        return Err(Problem::new(Code::InvalidBody, "The body is not a JSON object."));
+        return Err(Problem::new(ProblemCode::InvalidBody, "The body is not a JSON object."));
     }
     serde_json::from_value(value).map(Some).map_err(invalid)
 }
@@ -304,12 +305,12 @@ mod tests {
             ] {
                 let started_at = Instant::now();
                 let problem = read_within(limits, body).await.expect_err("the body times out");
-                assert_eq!((problem.code, problem.status, problem.retryable), (Code::RequestTimeout, 408, true));
+                assert_eq!((problem.code, problem.status, problem.retryable), (ProblemCode::RequestTimeout, 408, true));
                 assert!(started_at.elapsed() <= limit, "{:?}", started_at.elapsed());
             }
             // At a higher rate the size limit applies first.
             let read = read_within(limits, dripping(1 << 20, 10, None)).await;
-            assert_eq!(read.map_err(|problem| problem.code), Err(Code::BodyTooLarge));
+            assert_eq!(read.map_err(|problem| problem.code), Err(ProblemCode::BodyTooLarge));
         }
     }
 

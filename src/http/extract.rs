@@ -8,7 +8,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 
 use crate::access::Principal;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 use crate::runs::Actor;
 
 /// The result of a handler. A [`Problem`] becomes an `application/problem+json` response.
@@ -29,7 +29,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RunIdPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Self> {
         let Path(id) = Path::<String>::from_request_parts(parts, state)
             .await
-            .map_err(|_| Problem::new(Code::RunNotFound, "There is no such run: its id is not UTF-8."))?;
+            .map_err(|_| Problem::new(ProblemCode::RunNotFound, "There is no such run: its id is not UTF-8."))?;
         Ok(Self(id))
     }
 }
@@ -44,7 +44,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
         // The guard adds it to every request.
         let principal = parts.extensions.get::<Principal>();
-        let principal = principal.ok_or_else(|| Problem::new(Code::Internal, "The request came past the guard."))?;
+        let principal =
+            principal.ok_or_else(|| Problem::new(ProblemCode::Internal, "The request came past the guard."))?;
         Ok(Self(principal.actor("the API", peer)))
     }
 }
@@ -54,9 +55,9 @@ pub struct QueryParams(HashMap<String, String>);
 
 impl QueryParams {
     /// # Errors
-    /// [`Code::BadRequest`]: the query is malformed.
+    /// [`ProblemCode::BadRequest`]: the query is malformed.
     pub fn read(query: QueryResult) -> ApiResult<Self> {
-        let query = query.map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?;
+        let query = query.map_err(|error| Problem::new(ProblemCode::BadRequest, error.body_text()))?;
         Ok(Self(query.0))
     }
 
@@ -72,9 +73,10 @@ impl QueryParams {
     /// A parameter that is the number of an attempt.
     ///
     /// # Errors
-    /// [`Code::BadRequest`]: it is not a whole number of at least 1.
+    /// [`ProblemCode::BadRequest`]: it is not a whole number of at least 1.
     pub fn take_attempt(&mut self, name: &str) -> ApiResult<Option<u32>> {
-        let error = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no attempt; they count from 1."));
+        let error =
+            |text: &str| Problem::new(ProblemCode::BadRequest, format!("`{text}` is no attempt; they count from 1."));
         let read = |text: &str| text.parse().ok().filter(|&attempt| attempt > 0);
         self.take_non_empty(name).map(|text| read(&text).ok_or_else(|| error(&text))).transpose()
     }
@@ -83,8 +85,9 @@ impl QueryParams {
 /// Reads the parameter `limit`. Its bounds depend on the list, so the use cases check them.
 ///
 /// # Errors
-/// [`Code::BadRequest`]: it is not a whole number.
+/// [`ProblemCode::BadRequest`]: it is not a whole number.
 pub fn parse_limit(limit: Option<String>) -> ApiResult<Option<u32>> {
-    let error = |text: &str| Problem::new(Code::BadRequest, format!("The limit `{text}` is not a whole number."));
+    let error =
+        |text: &str| Problem::new(ProblemCode::BadRequest, format!("The limit `{text}` is not a whole number."));
     limit.map(|text| text.parse().map_err(|_| error(&text))).transpose()
 }

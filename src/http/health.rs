@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 use super::state::AppState;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// `GET /healthz`: the process is alive.
 pub async fn healthz() -> &'static str {
@@ -15,7 +15,7 @@ pub async fn healthz() -> &'static str {
 /// whatever status its problem has elsewhere, because load balancers expect that.
 pub async fn readyz(State(app): State<AppState>) -> Response {
     if app.stop.is_cancelled() {
-        return Problem::new(Code::ShuttingDown, "The server is stopping.").into_response();
+        return Problem::new(ProblemCode::ShuttingDown, "The server is stopping.").into_response();
     }
     if let Some(outage) = app.service.journal.health().outage() {
         return Problem { status: 503, ..Problem::from(&outage) }.into_response();

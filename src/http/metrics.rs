@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use super::state::AppState;
-use crate::model::{Code, Problem, Status};
+use crate::model::{Problem, ProblemCode, Status};
 use crate::store::StoreError;
 
 /// `GET /metrics`. The text is valid in both of Prometheus' formats: the last line of OpenMetrics is a comment in the
@@ -24,7 +24,7 @@ pub async fn metrics(State(app): State<AppState>, headers: HeaderMap) -> Respons
     };
     let mut text = String::new();
     if encode(&mut text, &registry).is_err() {
-        return Problem::new(Code::Internal, "The numbers cannot be written.").into_response();
+        return Problem::new(ProblemCode::Internal, "The numbers cannot be written.").into_response();
     }
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let content_type = if accept.contains("application/openmetrics-text") {

@@ -12,7 +12,7 @@ use super::api::{
 };
 use super::state::AppState;
 use super::{assets, health, hooks, metrics, pages, stream};
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// The prefix of the JSON API.
 const API: &str = "/api/v1";
@@ -97,9 +97,9 @@ pub fn route_paths() -> Vec<String> {
 }
 
 async fn unknown_path(OriginalUri(uri): OriginalUri) -> impl IntoResponse {
-    Problem::new(Code::NotFound, format!("There is no call {}.", uri.path()))
+    Problem::new(ProblemCode::NotFound, format!("There is no call {}.", uri.path()))
 }
 
 async fn wrong_method(OriginalUri(uri): OriginalUri) -> impl IntoResponse {
-    Problem::new(Code::MethodNotAllowed, format!("{} does not take this method.", uri.path()))
+    Problem::new(ProblemCode::MethodNotAllowed, format!("{} does not take this method.", uri.path()))
 }

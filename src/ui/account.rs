@@ -1,16 +1,16 @@
 //! Who looks at the page, and what they may do. The server says it with the page; what it answers to calls is what counts.
 
-use crate::model::{Me, Role};
+use crate::model::{CurrentUser, Role};
 
 /// Who looks at the page.
 #[cfg(not(feature = "ssr"))]
-pub fn me() -> Me {
+pub fn me() -> CurrentUser {
     crate::browser::root_data("data-me").and_then(|me| serde_json::from_str(&me).ok()).unwrap_or_default()
 }
 
 /// Who looks at the page.
 #[cfg(feature = "ssr")]
-pub fn me() -> Me {
+pub fn me() -> CurrentUser {
     let granted = crate::calls::context::principal();
     granted.map(|principal| principal.me()).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::http::body::read_json;
 use crate::http::extract::{ApiResult, Caller, RunIdPath};
 use crate::http::state::AppState;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 use crate::runs::Reply;
 
 #[derive(Default, Deserialize)]
@@ -42,7 +42,7 @@ async fn decide(
     let DecisionBody { exclude, seq, note } = read_json(request).await?.unwrap_or_default();
     if !approved && !exclude.is_empty() {
         let detail = "Nothing is applied after a rejection, so there is nothing to `exclude`.";
-        return Err(Problem::new(Code::BadRequest, detail));
+        return Err(Problem::new(ProblemCode::BadRequest, detail));
     }
     let run = app.service.answer(&id, seq, Reply { approved, exclude, note }, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())

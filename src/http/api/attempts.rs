@@ -6,7 +6,7 @@ use axum::extract::State;
 use crate::http::extract::{ApiResult, QueryParams, QueryResult, RunIdPath, parse_limit};
 use crate::http::state::AppState;
 use crate::model::attempt::AttemptPage;
-use crate::model::compare::Comparison;
+use crate::model::compare::AttemptComparison;
 
 /// `GET /api/v1/runs/{id}/attempts`
 pub async fn list(
@@ -25,7 +25,7 @@ pub async fn compare(
     State(app): State<AppState>,
     RunIdPath(id): RunIdPath,
     query: QueryResult,
-) -> ApiResult<Json<Comparison>> {
+) -> ApiResult<Json<AttemptComparison>> {
     let mut query = QueryParams::read(query)?;
     let (a, b) = (query.take_attempt("a")?, query.take_attempt("b")?);
     app.service.compare(&id, a, b).await.map(Json)

@@ -5,10 +5,10 @@ use axum::extract::State;
 
 use crate::http::extract::ApiResult;
 use crate::http::state::AppState;
-use crate::model::{DatabaseHealth, DatabaseUse};
+use crate::model::{DatabaseHealth, DatabaseUsage};
 
 /// `GET /api/v1/database`
-pub async fn size(State(app): State<AppState>) -> ApiResult<Json<DatabaseUse>> {
+pub async fn size(State(app): State<AppState>) -> ApiResult<Json<DatabaseUsage>> {
     app.service.database().await.map(Json)
 }
 

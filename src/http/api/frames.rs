@@ -52,14 +52,14 @@ impl LogWriter {
     }
 
     async fn next_page(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
-        use crate::model::Body::Log;
+        use crate::model::FramePayload::Log;
         if self.is_done {
             return Ok(None);
         }
         let (frames, reached) = self.app.service.settled(&self.id, self.cursor, LOG_PAGE_FRAMES).await?;
         let mut text = String::new();
         for frame in frames.iter().filter(|frame| frame.seq <= self.head) {
-            let Log(log) = frame.to_frame().body else { continue };
+            let Log(log) = frame.to_frame().payload else { continue };
             if self.unfinished_row.is_some() && !(log.cont && self.unfinished_row == Some(log.stream)) {
                 text.push('\n');
             }

@@ -11,7 +11,7 @@ use crate::http::body::read_json;
 use crate::http::extract::{ApiResult, Caller, QueryParams, QueryResult, RunIdPath, parse_limit};
 use crate::http::state::AppState;
 use crate::model::status::UnknownStatus;
-use crate::model::{Code, Given, Problem, Run, RunFilter, RunPage};
+use crate::model::{ParamInput, Problem, ProblemCode, Run, RunFilter, RunPage};
 use crate::runs::{Asked, Begin, Kill};
 
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ use crate::runs::{Asked, Begin, Kill};
 struct StartBody {
     pipeline: String,
     #[serde(default)]
-    params: Given,
+    params: ParamInput,
     #[serde(default)]
     priority: Option<i32>,
 }
@@ -29,9 +29,9 @@ struct StartBody {
 struct RerunBody {
     from: Begin,
     /// `None` keeps the parameters of the previous attempt.
-    params: Option<Given>,
+    params: Option<ParamInput>,
     /// The server does not keep secrets after an attempt, so they are sent again.
-    secrets: Given,
+    secrets: ParamInput,
 }
 
 /// `POST /api/v1/runs`
@@ -44,9 +44,10 @@ pub async fn start(
     let key = match headers.get("idempotency-key").map(|key| key.to_str()) {
         None => None,
         Some(Ok(key)) => Some(key),
-        Some(Err(_)) => return Err(Problem::new(Code::BadRequest, "The Idempotency-Key is not ASCII text.")),
+        Some(Err(_)) => return Err(Problem::new(ProblemCode::BadRequest, "The Idempotency-Key is not ASCII text.")),
     };
-    let empty = || Problem::new(Code::InvalidBody, "The body is empty; give {\"pipeline\": …, \"params\": {…}}.");
+    let empty =
+        || Problem::new(ProblemCode::InvalidBody, "The body is empty; give {\"pipeline\": …, \"params\": {…}}.");
     let StartBody { pipeline, params, priority } = read_json(request).await?.ok_or_else(empty)?;
     let (run, is_new) = app.service.start(&pipeline, params, priority, key, &by).await?;
     Ok(run_response(run, is_new))
@@ -56,7 +57,7 @@ pub async fn start(
 pub async fn list(State(app): State<AppState>, query: QueryResult) -> ApiResult<Json<RunPage>> {
     let mut query = QueryParams::read(query)?;
     let mut take = |name: &str| query.take_non_empty(name);
-    let unknown = |error: UnknownStatus| Problem::new(Code::BadRequest, error.to_string());
+    let unknown = |error: UnknownStatus| Problem::new(ProblemCode::BadRequest, error.to_string());
     let status = take("status").map(|word| word.parse()).transpose().map_err(unknown)?;
     let limit = parse_limit(take("limit"))?;
     let filter = RunFilter { status, pipeline: take("pipeline"), q: take("q"), limit, before: take("before") };

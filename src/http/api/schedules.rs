@@ -10,7 +10,7 @@ use crate::http::body::read_json;
 use crate::http::extract::{ApiResult, Caller, PathResult};
 use crate::http::state::AppState;
 use crate::model::trigger::{ScheduleList, ScheduleView};
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// A pipeline's name and the name of one of its schedules.
 type SchedulePath = PathResult<(String, String)>;
@@ -22,7 +22,7 @@ struct PauseBody {
 }
 
 fn read_path(path: SchedulePath) -> ApiResult<(String, String)> {
-    let error = |_| Problem::new(Code::ScheduleNotFound, "There is no such schedule: its name is not UTF-8.");
+    let error = |_| Problem::new(ProblemCode::ScheduleNotFound, "There is no such schedule: its name is not UTF-8.");
     path.map(|Path(path)| path).map_err(error)
 }
 

@@ -11,7 +11,7 @@ use crate::http::body::read_json;
 use crate::http::extract::{ApiResult, Caller, PathResult};
 use crate::http::state::AppState;
 use crate::model::access::{LoginCode, TokenView};
-use crate::model::{Code, Me, Problem, Role};
+use crate::model::{CurrentUser, Problem, ProblemCode, Role};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,18 +24,19 @@ struct CreateTokenBody {
 
 /// The name or id of a token or session in the path.
 pub(super) fn read_path(path: PathResult<String>) -> ApiResult<String> {
-    let error = |_| Problem::new(Code::AccessNotFound, "There is no such token or session: its name is not UTF-8.");
+    let error =
+        |_| Problem::new(ProblemCode::AccessNotFound, "There is no such token or session: its name is not UTF-8.");
     path.map(|Path(name)| name).map_err(error)
 }
 
 /// # Errors
-/// [`Code::NotFound`] with `--no-token`.
+/// [`ProblemCode::NotFound`] with `--no-token`.
 pub(super) fn access_admin(app: &AppState) -> ApiResult<AccessAdmin> {
     Ok(app.access.as_ref().ok_or(NoAccessControl)?.admin())
 }
 
 /// `GET /api/v1/me`
-pub async fn me(Extension(principal): Extension<Principal>) -> Json<Me> {
+pub async fn me(Extension(principal): Extension<Principal>) -> Json<CurrentUser> {
     Json(principal.me())
 }
 
@@ -46,7 +47,7 @@ pub async fn list(State(app): State<AppState>) -> ApiResult<Json<Vec<TokenView>>
 
 /// `POST /api/v1/tokens`
 pub async fn create(State(app): State<AppState>, Caller(by): Caller, request: Request) -> ApiResult<Response> {
-    let empty = || Problem::new(Code::InvalidBody, "The body is empty; give {\"name\": …, \"role\": …}.");
+    let empty = || Problem::new(ProblemCode::InvalidBody, "The body is empty; give {\"name\": …, \"role\": …}.");
     let CreateTokenBody { name, role, expires_in } = read_json(request).await?.ok_or_else(empty)?;
     let lifetime_ms = expires_in.as_deref().map(parse_lifetime_ms).transpose()?;
     let token = access_admin(&app)?.create_token(&name, role, lifetime_ms, &by).await?;

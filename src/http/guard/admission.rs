@@ -22,7 +22,7 @@ use super::route_class::RouteClass;
 use super::{Guard, login, return_path};
 use crate::access::{Access, Principal, forbidden, policy};
 use crate::base;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 use crate::store::StoreError;
 
 /// The address that a request comes from.
@@ -91,7 +91,7 @@ async fn authenticate(
     if let Some(user) = user {
         let detail = || format!("The user `{}` has no role here. --user-role gives one.", user.0);
         let principal = guard.proxies.principal(user, guard.stop.clone());
-        return principal.ok_or_else(|| Box::new(Problem::new(Code::Forbidden, detail()).into_response()));
+        return principal.ok_or_else(|| Box::new(Problem::new(ProblemCode::Forbidden, detail()).into_response()));
     }
     let unavailable = |error: StoreError| Box::new(Problem::from(error).into_response());
     match Credential::of(headers, is_tls) {
@@ -130,7 +130,7 @@ async fn authenticate(
 /// Whether the principal may make this request.
 ///
 /// # Errors
-/// [`Code::Forbidden`], [`Code::PersonRequired`], [`Code::SessionKeyMissing`].
+/// [`ProblemCode::Forbidden`], [`ProblemCode::PersonRequired`], [`ProblemCode::SessionKeyMissing`].
 fn authorize(principal: &Principal, request: &Request<()>) -> Result<(), Problem> {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let requirement = policy::requirement(is_read, request.uri().path());
@@ -139,7 +139,7 @@ fn authorize(principal: &Principal, request: &Request<()>) -> Result<(), Problem
     }
     if requirement.needs_person && !principal.via.is_person() {
         let detail = "Questions are answered by people who have logged in, not with a token. Open the run's page.";
-        return Err(Problem::new(Code::PersonRequired, detail));
+        return Err(Problem::new(ProblemCode::PersonRequired, detail));
     }
     let key = credential::session_key(request.headers(), request.uri());
     if !is_read && principal.session.as_ref().is_some_and(|session| !session.is_key_valid(key)) {
@@ -148,7 +148,7 @@ fn authorize(principal: &Principal, request: &Request<()>) -> Result<(), Problem
              in again at {}.",
             base::path("/login")
         );
-        return Err(Problem::new(Code::SessionKeyMissing, detail));
+        return Err(Problem::new(ProblemCode::SessionKeyMissing, detail));
     }
     Ok(())
 }
@@ -157,7 +157,7 @@ fn authorize(principal: &Principal, request: &Request<()>) -> Result<(), Problem
 fn unauthorized(reason: &str) -> Response {
     let remedy = format!("Send one as `Authorization: Bearer TOKEN`, or log in at {}.", base::path("/login"));
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"runtrail\"")];
-    (challenge, Problem::new(Code::Unauthorized, format!("{reason} {remedy}"))).into_response()
+    (challenge, Problem::new(ProblemCode::Unauthorized, format!("{reason} {remedy}"))).into_response()
 }
 
 /// The redirect to the login form for a person, which leads back here after the login.
@@ -192,7 +192,7 @@ impl RetryAfter {
 }
 
 fn too_many_attempts(retry_after: &RetryAfter) -> Response {
-    (retry_after.header(), Problem::new(Code::TooManyAttempts, retry_after.sentence())).into_response()
+    (retry_after.header(), Problem::new(ProblemCode::TooManyAttempts, retry_after.sentence())).into_response()
 }
 
 /// A 303 that is not cached, so that the browser follows with a GET and asks again the next time.

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Guard;
 use super::authority::{Authority, HostName};
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// An `--allow-host` is not a host name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,16 +109,16 @@ pub async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: 
 fn problem(error: &HostError, version: Version) -> Problem {
     match error {
         HostError::NotServed(host) => Problem::new(
-            Code::WrongHost,
+            ProblemCode::WrongHost,
             format!("This server does not answer to {host}. If that name is yours, start it with --allow-host {host}."),
         ),
         // "A server MUST respond with a 400" (RFC 9112, section 3.2). HTTP/1.0 requires no Host.
         HostError::Missing if version == Version::HTTP_11 => {
-            Problem::new(Code::BadRequest, "The request has no Host header, which HTTP/1.1 requires.")
+            Problem::new(ProblemCode::BadRequest, "The request has no Host header, which HTTP/1.1 requires.")
         }
-        HostError::Missing => Problem::new(Code::WrongHost, "The request does not say which host it is for."),
+        HostError::Missing => Problem::new(ProblemCode::WrongHost, "The request does not say which host it is for."),
         HostError::Malformed => {
-            Problem::new(Code::BadRequest, "The request's Host is not one name with an optional port.")
+            Problem::new(ProblemCode::BadRequest, "The request's Host is not one name with an optional port.")
         }
     }
 }

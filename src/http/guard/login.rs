@@ -17,7 +17,7 @@ use super::credential::cookie_name;
 use super::return_path;
 use crate::access::{Access, BrowserInfo, LoginCredential, LoginError, LoginSecrets, Principal};
 use crate::base;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// Where pages store the key of their session (`browser/key.rs`).
 pub const KEY_STORAGE_NAME: &str = "runtrail-key";
@@ -120,7 +120,7 @@ impl LoginResponder<'_> {
         response
     }
 
-    fn rejected(&self, status: StatusCode, code: Code, sentence: &str) -> Response {
+    fn rejected(&self, status: StatusCode, code: ProblemCode, sentence: &str) -> Response {
         match self.has_script {
             true => Problem::new(code, sentence).into_response(),
             false => form_page(status, self.next, Some(sentence)),
@@ -129,7 +129,7 @@ impl LoginResponder<'_> {
 
     fn throttled(&self, retry_after: &RetryAfter) -> Response {
         let sentence = retry_after.sentence();
-        let response = self.rejected(StatusCode::TOO_MANY_REQUESTS, Code::TooManyAttempts, &sentence);
+        let response = self.rejected(StatusCode::TOO_MANY_REQUESTS, ProblemCode::TooManyAttempts, &sentence);
         (retry_after.header(), response).into_response()
     }
 }
@@ -162,7 +162,7 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
         Err(LoginError::NoRandomness(error)) => return Problem::from(error).into_response(),
     };
     let wrong_token =
-        || responder.rejected(StatusCode::UNAUTHORIZED, Code::Unauthorized, "That is not this server’s token.");
+        || responder.rejected(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, "That is not this server’s token.");
     match (guard.check_attempt(client, secrets.is_some()), secrets) {
         (AttemptVerdict::Accept, Some(secrets)) => responder.logged_in(&secrets),
         (AttemptVerdict::Throttle(wait), _) => responder.throttled(&RetryAfter::no_earlier(wait)),
@@ -175,7 +175,7 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
                 return wrong_token();
             }
             let sentence = "The login link was used, or is too old. `runtrail login` makes another one.";
-            responder.rejected(StatusCode::UNAUTHORIZED, Code::Unauthorized, sentence)
+            responder.rejected(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, sentence)
         }
         (AttemptVerdict::Accept, None) => wrong_token(),
     }
@@ -191,7 +191,7 @@ async fn read_form(request: Request) -> Result<LoginForm, Problem> {
     let form = Form::<LoginForm>::from_request(Request::from_parts(head, Body::from(bytes)), &()).await.ok();
     let form = form.map(|Form(form)| form).filter(|form| !form.token.is_empty() || !form.code.is_empty());
     let detail = "Send a form (application/x-www-form-urlencoded) with the field `token`.";
-    form.ok_or_else(|| Problem::new(Code::InvalidBody, detail))
+    form.ok_or_else(|| Problem::new(ProblemCode::InvalidBody, detail))
 }
 
 /// The cookie of a session; an empty value deletes it. Scripts cannot read it, other sites' requests do not carry it,
@@ -207,7 +207,7 @@ pub fn cookie(session: &str, is_tls: bool) -> HeaderValue {
 }
 
 fn method_not_allowed(allowed: &'static str) -> Response {
-    let problem = Problem::new(Code::MethodNotAllowed, format!("This address takes {allowed}."));
+    let problem = Problem::new(ProblemCode::MethodNotAllowed, format!("This address takes {allowed}."));
     ([(header::ALLOW, allowed)], problem).into_response()
 }
 

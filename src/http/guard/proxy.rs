@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Guard;
 use crate::access::Principal;
 use crate::model::identity::{OWNER, is_name};
-use crate::model::{Role, Via};
+use crate::model::{AuthMethod, Role};
 
 /// A value of `--user-role`. The user `*` stands for all users that are not listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl TrustedProxies {
     pub fn principal(&self, user: &ProxyUser, revoked: CancellationToken) -> Option<Principal> {
         let role = |name: &str| self.roles.iter().find(|known| known.user == name).map(|known| known.role);
         let role = role(&user.0).or_else(|| role("*"))?;
-        Some(Principal { name: user.0.clone(), role, via: Via::Proxy, session: None, parent: None, revoked })
+        Some(Principal { name: user.0.clone(), role, via: AuthMethod::Proxy, session: None, parent: None, revoked })
     }
 }
 

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::http::body::{MAX_HOOK_BODY_BYTES, problem};
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// A body up to this size takes no permits.
 const SMALL_BODY_BYTES: usize = 64 << 10;
@@ -92,15 +92,15 @@ impl BodyBudget {
     /// Reads a body of this declared size.
     ///
     /// # Errors
-    /// [`Code::BodyTooLarge`]; [`Code::RequestTimeout`]; [`Code::InvalidBody`]: it is incomplete;
-    /// [`Code::TooManyAttempts`]: the sender is throttled, and the body is not small.
+    /// [`ProblemCode::BodyTooLarge`]; [`ProblemCode::RequestTimeout`]; [`ProblemCode::InvalidBody`]: it is incomplete;
+    /// [`ProblemCode::TooManyAttempts`]: the sender is throttled, and the body is not small.
     pub async fn read(
         &self,
         sender: SenderTrust,
         declared_size: Option<u64>,
         body: Body,
     ) -> Result<(Bytes, BudgetPermit<'_>), Problem> {
-        let timeout = |_| Problem::new(Code::RequestTimeout, "The body did not arrive in time.");
+        let timeout = |_| Problem::new(ProblemCode::RequestTimeout, "The body did not arrive in time.");
         tokio::time::timeout(READ_TIMEOUT, self.read_chunks(sender, declared_size, body)).await.map_err(timeout)?
     }
 
@@ -130,10 +130,13 @@ fn check_size(sender: SenderTrust, size: usize) -> Result<(), Problem> {
     if sender == SenderTrust::Throttled && size > SMALL_BODY_BYTES {
         let detail =
             "Wrong signatures from your address wait for their answers. Large bodies are read again after that.";
-        return Err(Problem::new(Code::TooManyAttempts, detail));
+        return Err(Problem::new(ProblemCode::TooManyAttempts, detail));
     }
     if size > MAX_HOOK_BODY_BYTES {
-        return Err(Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_HOOK_BODY_BYTES} bytes here.")));
+        return Err(Problem::new(
+            ProblemCode::BodyTooLarge,
+            format!("A body has at most {MAX_HOOK_BODY_BYTES} bytes here."),
+        ));
     }
     Ok(())
 }
@@ -193,7 +196,7 @@ mod tests {
         }
         assert!(started_at.elapsed() < Duration::from_secs(1), "{:?}", started_at.elapsed());
         let refused = budget.read(SenderTrust::Unproven, None, stalled(100)).await.unwrap_err();
-        assert_eq!(refused.code, Code::RequestTimeout);
+        assert_eq!(refused.code, ProblemCode::RequestTimeout);
     }
 
     #[tokio::test(start_paused = true)]
@@ -227,10 +230,10 @@ mod tests {
     async fn body_that_is_too_large_for_its_sender_is_rejected() {
         let budget = BodyBudget::default();
         for (sender, size, body, code) in [
-            (SenderTrust::Proven, None, body_of(26, 1 << 20), Code::BodyTooLarge),
-            (SenderTrust::Proven, Some(26 << 20), body_of(1, 10), Code::BodyTooLarge),
-            (SenderTrust::Throttled, Some(1 << 20), stalled(0), Code::TooManyAttempts),
-            (SenderTrust::Throttled, None, body_of(2, 64 << 10), Code::TooManyAttempts),
+            (SenderTrust::Proven, None, body_of(26, 1 << 20), ProblemCode::BodyTooLarge),
+            (SenderTrust::Proven, Some(26 << 20), body_of(1, 10), ProblemCode::BodyTooLarge),
+            (SenderTrust::Throttled, Some(1 << 20), stalled(0), ProblemCode::TooManyAttempts),
+            (SenderTrust::Throttled, None, body_of(2, 64 << 10), ProblemCode::TooManyAttempts),
         ] {
             assert_eq!(budget.read(sender, size, body).await.unwrap_err().code, code, "{sender:?} {size:?}");
         }

@@ -23,7 +23,7 @@ use super::guard::{AttemptLimiter, AttemptVerdict, Client};
 use super::state::AppState;
 use crate::base;
 use crate::hooks::{Delivery, KeyBy, Secret, Signature, payload};
-use crate::model::{Code, Hook, Pipeline, Problem, Run, Timestamp};
+use crate::model::{Hook, Pipeline, Problem, ProblemCode, Run, Timestamp};
 use crate::runs::{HookAnswer, told_again};
 use crate::store::Trust;
 use body_budget::{BodyBudget, BudgetPermit, SenderTrust};
@@ -75,7 +75,7 @@ pub async fn receive(
     let headers = Arc::new(parts.headers);
     let delivery = Delivery::of(&|name| single_header(&headers, name));
     let hook = app.service.hook(&name);
-    let not_found = hook.as_ref().err().filter(|problem| problem.code == Code::HookNotFound).cloned();
+    let not_found = hook.as_ref().err().filter(|problem| problem.code == ProblemCode::HookNotFound).cloned();
     let call = HookCall { app: &app, client, name: &name, delivery: &delivery, not_found };
     let (pipeline, hook, secret) = match hook {
         Ok(hook) => hook,
@@ -187,7 +187,7 @@ impl<'a> HookCall<'a> {
                 let seconds = wait.as_secs() + 1;
                 let detail = format!("Too many wrong signatures came from your address. Try again in {seconds} s.");
                 let retry_after = [(header::RETRY_AFTER, seconds.to_string())];
-                let problem = Problem::new(Code::TooManyAttempts, detail);
+                let problem = Problem::new(ProblemCode::TooManyAttempts, detail);
                 self.record_refusal(&problem);
                 Err((retry_after, problem).into_response())
             }
@@ -205,7 +205,7 @@ impl<'a> HookCall<'a> {
         let key_by = if is_of_body { KeyBy::Body } else { KeyBy::Id };
         let payload = || {
             payload::read(single_header(headers, "content-type"), body)
-                .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
+                .map_err(|error| Problem::new(ProblemCode::InvalidBody, error.to_string()))
         };
         match self.app.service.deliver(pipeline, hook, self.delivery, (body, key_by), payload).await? {
             HookAnswer::Ignored(why) => {
@@ -228,7 +228,7 @@ impl<'a> HookCall<'a> {
 fn bad_signature() -> Problem {
     let detail = "There is no such hook, or the request does not prove that its sender knows the secret: by `X-Hub-Signature-256`, \
                   `X-Gitea-Signature`, `X-Gitlab-Token` or `webhook-signature`. The server's page of deliveries says which.";
-    Problem::new(Code::BadSignature, detail)
+    Problem::new(ProblemCode::BadSignature, detail)
 }
 
 /// The value of a header that occurs exactly once and is text.

@@ -3,14 +3,14 @@
 use super::*;
 use crate::access::LoginCredential;
 use crate::model::Role;
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::runs::Actor;
 
 fn operator() -> Actor {
     Actor {
         name: "operator".into(),
         role: Role::Admin,
-        via: crate::model::Via::Token,
+        via: crate::model::AuthMethod::Token,
         address: None,
         through: "a test",
         parent: None,
@@ -67,7 +67,7 @@ async fn approval_needs_a_person_with_the_role() {
     }
     // Rejections are written to the audit log in the background, at most once a second.
     tokio::task::yield_now().await;
-    let refused = store.audit().into_iter().filter(|line| line.action == Action::Refused);
+    let refused = store.audit().into_iter().filter(|line| line.action == AuditAction::Refused);
     let refused: Vec<_> = refused.map(|line| (line.actor, line.outcome)).collect();
     assert_eq!(refused.first(), Some(&("operator".to_owned(), "person_required".to_owned())));
 }
