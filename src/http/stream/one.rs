@@ -10,10 +10,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::crowds::Listener;
-use super::{App, Source, Told, answer};
-use crate::access::Granted;
-use crate::http::api::RunPath;
+use super::{AppState, Source, Told, answer};
+use crate::access::Principal;
 use crate::http::connections::LentSocket;
+use crate::http::extract::RunIdPath;
 use crate::journal::{Form, Step};
 use crate::model::{Cursor, Problem, sse};
 use crate::runs::run_id;
@@ -21,12 +21,12 @@ use crate::store::StoreError;
 
 /// `GET /runs/{id}/events`
 pub async fn events(
-    State(app): State<App>,
-    RunPath(id): RunPath,
+    State(app): State<AppState>,
+    RunIdPath(id): RunIdPath,
     headers: HeaderMap,
     query: Result<Query<HashMap<String, String>>, QueryRejection>,
     Extension(socket): Extension<Arc<LentSocket>>,
-    Extension(granted): Extension<Granted>,
+    Extension(principal): Extension<Principal>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
     // A header that is no text is no number either.
@@ -40,7 +40,7 @@ pub async fn events(
     }
     let ready = sse::ready_event(cursor.0, pulse.head, pulse.status, pulse.attempt);
     let listener = Listener::new(&app.crowds, &run, reader, &socket);
-    Ok(answer(&app, granted, socket, ready, One(listener)))
+    Ok(answer(&app, principal, socket, ready, One(listener)))
 }
 
 struct One(Listener);
