@@ -19,6 +19,8 @@ mod ui;
 #[cfg(feature = "ssr")]
 mod access;
 #[cfg(feature = "ssr")]
+mod approvals;
+#[cfg(feature = "ssr")]
 pub mod cli;
 #[cfg(feature = "ssr")]
 mod codemod;
@@ -30,6 +32,8 @@ mod confined_fs;
 pub mod engine;
 #[cfg(feature = "ssr")]
 mod file_lock;
+#[cfg(feature = "ssr")]
+mod forms;
 #[cfg(feature = "ssr")]
 mod hooks;
 #[cfg(feature = "ssr")]
@@ -56,6 +60,8 @@ mod startup;
 pub mod store;
 #[cfg(feature = "ssr")]
 pub mod terminal;
+#[cfg(feature = "ssr")]
+mod workspaces;
 
 /// What integration tests use besides the public modules.
 #[cfg(feature = "ssr")]

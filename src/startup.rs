@@ -30,10 +30,11 @@ use crate::engine::{Engine, EngineOptions, EngineTask, Processes, Workspaces, ow
 use crate::http::{ConnectionLimits, HttpOptions, HttpServer};
 use crate::journal::{GroupCommit, Journal};
 use crate::model::BasePath;
-use crate::notifications::{Counts, NotifyTask};
+use crate::notifications::{NotificationCounts, NotificationTask};
 use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
-use crate::runs::{ScheduleTask, Backend};
+use crate::runs::Backend;
+use crate::schedules::ScheduleTask;
 use crate::store::{SqliteStore, Store};
 
 pub use error::StartError;
@@ -121,7 +122,7 @@ impl Server {
         let group = GroupCommit { disk_wait: args.disk_wait, ..GroupCommit::default() };
         let (journal, writer) = Journal::new(Arc::clone(&self.store), group);
         let (engine, engine_task, retention) = self.build_engine(&journal, commands, initial_open_files)?;
-        let notify_task = NotifyTask::new(
+        let notify_task = NotificationTask::new(
             Arc::clone(&self.store),
             journal.clone(),
             args.public_url.clone(),
@@ -143,7 +144,7 @@ impl Server {
         if let Some(file) = &args.audit_log {
             tokio::spawn(AuditFile::open(file, Arc::clone(&self.store) as _)?.run(stop.clone()));
         }
-        let service = Backend {
+        let backend = Backend {
             store: Arc::clone(&self.store),
             journal,
             engine,
@@ -155,11 +156,11 @@ impl Server {
         base::set(args.public_url.as_deref().map(BasePath::from_url).transpose()?.unwrap_or_default());
         let options = self.http_options(access.clone(), has_strong_token, notification_counts);
         let login_url = options.login_url.clone();
-        let http = HttpServer::new(service.clone(), options)?;
+        let http = HttpServer::new(backend.clone(), options)?;
 
         // Last, because nothing below fails: a server that does not start must not create runs.
-        tokio::spawn(ScheduleTask::new(service.clone(), stop.clone()).run());
-        tokio::spawn(crate::hooks::watch_secrets(&backend, stop.clone()));
+        tokio::spawn(ScheduleTask::new(backend.clone(), stop.clone()).run());
+        tokio::spawn(crate::hooks::warn_of_weak_secrets(backend.catalog.clone(), stop.clone()));
         // Scripts wait for this line. A closed standard output must not stop the server.
         let _ = writeln!(std::io::stdout(), "Runtrail serves http://{}", self.addr);
         if let Some(access) = access.filter(|_| has_generated_token) {

@@ -21,7 +21,7 @@ pub trait ResponseControl: Send + Sync {
 /// A request and the services that it may use.
 #[derive(Clone)]
 pub struct RequestContext {
-    pub service: Backend,
+    pub backend: Backend,
     /// `None` with `--no-token`.
     pub access: Option<Access>,
     /// The guard adds it to every request, so `None` is a bug.
@@ -39,8 +39,8 @@ fn current() -> Option<RequestContext> {
 /// # Errors
 /// [`ProblemCode::Internal`]: there is no [`RequestContext`].
 pub fn backend() -> Result<Backend, Problem> {
-    let missing = || Problem::new(ProblemCode::Internal, "The page was rendered without its service.");
-    current().map(|context| context.service).ok_or_else(missing)
+    let missing = || Problem::new(ProblemCode::Internal, "The page was rendered without its backend.");
+    current().map(|context| context.backend).ok_or_else(missing)
 }
 
 /// # Errors

@@ -25,7 +25,7 @@ pub async fn approve(
     exclude: String,
     #[server(default)] note: String,
 ) -> Result<Run, Problem> {
-    let service = context::backend()?;
+    let backend = context::backend()?;
     let exclude = context::respond_to_action(crate::approvals::excluded_paths(&backend, &id, &exclude).await)?;
     let reply = DecisionRequest { approved: true, exclude, note: Some(note) };
     context::respond_to_action(crate::approvals::decide(&backend, &id, Some(seq), reply, &context::actor()?).await)
@@ -43,7 +43,9 @@ pub async fn reject(
     #[server(default)] note: String,
 ) -> Result<Run, Problem> {
     let reply = DecisionRequest { approved: false, exclude: Vec::new(), note: Some(note) };
-    context::respond_to_action(crate::approvals::decide(&context::backend()?, &id, Some(seq), reply, &context::actor()?).await)
+    context::respond_to_action(
+        crate::approvals::decide(&context::backend()?, &id, Some(seq), reply, &context::actor()?).await,
+    )
 }
 
 /// Findings of an attempt.

@@ -11,7 +11,7 @@ use super::keyed_client::KeyedClient;
 use crate::model::queue::Queue;
 use crate::model::{Problem, Run, RunFilter, RunPage, RunView};
 #[cfg(feature = "ssr")]
-use crate::runs::{RerunRequest, RerunFrom, Kill, FormInput};
+use crate::runs::{FormInput, Kill, RerunFrom, RerunRequest};
 
 /// Runs, newest first.
 ///

@@ -52,7 +52,7 @@ pub async fn pause_schedules(
     #[server(default)] name: String,
     #[server(default)] reason: String,
 ) -> Result<(), Problem> {
-    let (service, by) = (context::backend()?, context::actor()?);
+    let (backend, by) = (context::backend()?, context::actor()?);
     let paused = match pipeline.as_str() {
         "" => crate::schedules::pause_all(&backend, &by, &reason).await.map(|_| ()),
         pipeline => crate::schedules::pause(&backend, pipeline, &name, &by, &reason).await.map(|_| ()),
@@ -71,7 +71,7 @@ pub async fn resume_schedules(
     pipeline: String,
     #[server(default)] name: String,
 ) -> Result<(), Problem> {
-    let (service, by) = (context::backend()?, context::actor()?);
+    let (backend, by) = (context::backend()?, context::actor()?);
     let resumed = match pipeline.as_str() {
         "" => crate::schedules::resume_all(&backend, &by).await.map(|_| ()),
         pipeline => crate::schedules::resume(&backend, pipeline, &name, &by).await.map(|_| ()),

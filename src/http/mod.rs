@@ -82,7 +82,7 @@ impl HttpServer {
     ///
     /// # Errors
     /// [`InvalidAllowHost`]: one of `allowed_hosts` is not a host name.
-    pub fn new(service: Backend, options: HttpOptions) -> Result<Self, InvalidAllowHost> {
+    pub fn new(backend: Backend, options: HttpOptions) -> Result<Self, InvalidAllowHost> {
         let guard = Guard::new(GuardConfig {
             addr: options.addr,
             allowed_hosts: options.allowed_hosts,
@@ -94,7 +94,7 @@ impl HttpServer {
         })?;
         let connections = Arc::new(connections::Register::new(options.connection_limits));
         let state = AppState {
-            service,
+            backend,
             stop: options.stop.clone(),
             heartbeat: options.heartbeat,
             poll_interval: options.poll_interval,

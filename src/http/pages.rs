@@ -60,7 +60,7 @@ fn provide_request_context(app: &AppState) {
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
     let accept = request.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     provide_context(RequestContext {
-        service: app.backend.clone(),
+        backend: app.backend.clone(),
         access: app.access.clone(),
         principal: request.extensions.get::<Principal>().cloned(),
         peer: request.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0),

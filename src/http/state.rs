@@ -16,7 +16,7 @@ use crate::runs::Backend;
 /// The state of the router. Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
-    pub service: Backend,
+    pub backend: Backend,
     /// Cancelled when the server stops; streams end then.
     pub stop: CancellationToken,
     /// How long a stream may be silent before it sends a heartbeat.

@@ -44,6 +44,7 @@ async fn decide(
         let detail = "Nothing is applied after a rejection, so there is nothing to `exclude`.";
         return Err(Problem::new(ProblemCode::BadRequest, detail));
     }
-    let run = crate::approvals::decide(&app.backend, &id, seq, DecisionRequest { approved, exclude, note }, &by).await?;
+    let run =
+        crate::approvals::decide(&app.backend, &id, seq, DecisionRequest { approved, exclude, note }, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }

@@ -56,7 +56,8 @@ impl LogWriter {
         if self.is_done {
             return Ok(None);
         }
-        let (frames, reached) = crate::runs::final_log(&self.app.backend, &self.id, self.cursor, LOG_PAGE_FRAMES).await?;
+        let (frames, reached) =
+            crate::runs::final_log(&self.app.backend, &self.id, self.cursor, LOG_PAGE_FRAMES).await?;
         let mut text = String::new();
         for frame in frames.iter().filter(|frame| frame.seq <= self.head) {
             let Log(log) = frame.to_frame().payload else { continue };

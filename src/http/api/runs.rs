@@ -12,7 +12,7 @@ use crate::http::extract::{ApiResult, Caller, QueryParams, QueryResult, RunIdPat
 use crate::http::state::AppState;
 use crate::model::status::UnknownStatus;
 use crate::model::{ParamInput, Problem, ProblemCode, Run, RunFilter, RunPage};
-use crate::runs::{RerunRequest, RerunFrom, Kill};
+use crate::runs::{Kill, RerunFrom, RerunRequest};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,7 +87,9 @@ pub async fn rerun(
     request: Request,
 ) -> ApiResult<Response> {
     let RerunBody { from, params, secrets } = read_json(request).await?.unwrap_or_default();
-    let run = crate::runs::rerun(&app.backend, &id, from, RerunRequest { params, secrets, expected_attempt: None }, &by).await?;
+    let run =
+        crate::runs::rerun(&app.backend, &id, from, RerunRequest { params, secrets, expected_attempt: None }, &by)
+            .await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
 }
 

@@ -53,7 +53,7 @@ impl RefusedCalls {
     /// Counts a call of this pipeline's hook that was answered with this problem.
     pub fn record(
         self: &Arc<Self>,
-        service: &Backend,
+        backend: &Backend,
         trust: Trust,
         pipeline: &str,
         delivery: &Delivery,
@@ -77,12 +77,12 @@ impl RefusedCalls {
         pending.add(call);
         if !pending.is_being_written {
             pending.is_being_written = true;
-            tokio::spawn(Arc::clone(self).write(service.clone()));
+            tokio::spawn(Arc::clone(self).write(backend.clone()));
         }
     }
 
     /// Writes the pending calls, until there are none.
-    async fn write(self: Arc<Self>, service: Backend) {
+    async fn write(self: Arc<Self>, backend: Backend) {
         loop {
             let calls = {
                 let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
