@@ -21,6 +21,6 @@ pub use due::{Due, Look, due};
 pub use list::{faults, list, pipelines, upcoming};
 pub use missing::Missing;
 pub use pause::{pause, pause_all, resume, resume_all};
-pub use rule::{BadRule, Rule};
+pub use rule::Rule;
 pub use run_now::run_now;
 pub use task::ScheduleTask;
