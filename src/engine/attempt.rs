@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::confinement::Request;
-use super::disk_use::DiskWatch;
-use super::places::{NoPlace, Place, variables};
+use super::confinement::ConfinementRequest;
+use super::disk_monitor::DiskMonitor;
+use super::meter::Meter;
+use super::outcome::{
+    AttemptOutcome, CommandOutcome, FinalWrite, PhaseResult, cancelled, completed, failed, rejected, service_signalled,
+};
 use super::report::Exit;
-use super::sandbox::Needs;
+use super::sandbox::SandboxAccess;
 use super::shortage::Waited;
-use super::usage::Meter;
-use super::verdict::{Ended, Finished, PhaseEnd, Verdict, cancelled, completed, failed, rejected, service_signalled};
+use super::work_folder::{WorkFolder, WorkFolderError, variables};
 use super::worker::Worker;
 use super::workspace::name_of;
 use crate::codemod::Notes;
@@ -26,12 +28,15 @@ use crate::store::{Assignment, Change, Lease, NewFrame};
 impl Worker {
     /// Carries the phases out, up to the end of the last one: all of them, or those that are left after a person has answered.
     /// `None` if the run now waits for a person.
-    pub(super) async fn phases<'a>(&self, assignment: &'a Assignment) -> Result<Option<Finished<'a>>, WriteError> {
+    pub(super) async fn run_phases<'a>(
+        &self,
+        assignment: &'a Assignment,
+    ) -> Result<Option<FinalWrite<'a>>, WriteError> {
         let Assignment { run, pipeline, answer, .. } = assignment;
         let first = run.phases.iter().position(|phase| phase.state == PhaseState::Pending).unwrap_or(0);
         let not_begun = |verdict, index: usize| {
             let rest = pipeline.phases.get(index..).unwrap_or_default();
-            Ok(Some(Finished { verdict, end: None, rest }))
+            Ok(Some(FinalWrite { verdict, end: None, rest }))
         };
         // Before anything else: what ends here needs no folder.
         if self.cancel.is_cancelled() {
@@ -42,7 +47,7 @@ impl Worker {
         }
         let places = || async {
             let place = self.place(run, pipeline, first == 0).await?;
-            Ok::<_, NoPlace>((place, self.workspace(run, answer.as_ref()).await?))
+            Ok::<_, WorkFolderError>((place, self.workspace(run, answer.as_ref()).await?))
         };
         let (place, workspace) = match self.when_it_can(None, "the run waits for a folder to work in", places).await? {
             Waited::Done(Ok(places)) => places,
@@ -81,7 +86,7 @@ impl Worker {
                 // The last ones are skipped by what ends the attempt.
                 if plan::any_runs(rest, &earlier) {
                     let change = PhaseChange::skipped(spec.name.clone());
-                    self.end_phase(PhaseEnd { change, failure: None }, BTreeMap::new()).await?;
+                    self.end_phase(PhaseResult { change, failure: None }, BTreeMap::new()).await?;
                     continue;
                 }
                 return not_begun(failure.unwrap_or_else(completed), index);
@@ -97,24 +102,24 @@ impl Worker {
             variables.extend(outputs.iter().map(|(name, value)| (name.clone(), value.into())));
             variables.extend(secrets.variables(spec));
             let given = outputs.iter().map(|(name, value)| name.len() + value.len()).sum();
-            let (ended, told) = self.tries(spec, &name, variables, &place, given).await?;
+            let (ended, told) = self.run_with_retries(spec, &name, variables, &place, given).await?;
             outputs.extend(told.outputs.iter().map(|(name, value)| (Output::variable(name), value.clone())));
             let state = if ended.is_good() { PhaseState::Completed } else { PhaseState::Failed };
             let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
             let (exit_code, signal) = (ended.exit_code(), ended.signal());
             let change = PhaseChange { name: spec.name.clone(), state, exit_code, signal, duration_ms, carried: false };
-            let mut end = PhaseEnd { change, failure: None };
+            let mut end = PhaseResult { change, failure: None };
             match &ended {
-                Ended::Stopped => {
-                    return Ok(Some(Finished { verdict: self.stopped().await?, end: Some(end), rest }));
+                CommandOutcome::Stopped => {
+                    return Ok(Some(FinalWrite { verdict: self.stopped().await?, end: Some(end), rest }));
                 }
-                Ended::Signalled(signalled) => {
-                    return Ok(Some(Finished { verdict: service_signalled(signalled), end: Some(end), rest }));
+                CommandOutcome::ServiceSignalled(signalled) => {
+                    return Ok(Some(FinalWrite { verdict: service_signalled(signalled), end: Some(end), rest }));
                 }
                 // There is nothing left for the phases after it to use.
-                Ended::Limited(..) => {
+                CommandOutcome::Limited(..) => {
                     let verdict = failed(ended.failure(spec, None));
-                    return Ok(Some(Finished { verdict, end: Some(end), rest }));
+                    return Ok(Some(FinalWrite { verdict, end: Some(end), rest }));
                 }
                 _ => {}
             }
@@ -130,12 +135,12 @@ impl Worker {
                 // The last frames of the attempt say it, if this is what ends it.
                 end.failure.take_if(|_| decides);
                 let verdict = failure.unwrap_or_else(completed);
-                return Ok(Some(Finished { verdict, end: Some(end), rest }));
+                return Ok(Some(FinalWrite { verdict, end: Some(end), rest }));
             }
             self.end_phase(end, told.outputs).await?;
         }
         // Only a pipeline without phases comes here, and files without phases are refused.
-        Ok(Some(Finished { verdict: completed(), end: None, rest: &[] }))
+        Ok(Some(FinalWrite { verdict: completed(), end: None, rest: &[] }))
     }
 
     /// Sets up what keeps the attempt's commands from everything else, and journals what of it cannot be done. A failure if the attempt
@@ -144,7 +149,7 @@ impl Worker {
         &self,
         run: &Run,
         pipeline: &Pipeline,
-        place: &Place,
+        place: &WorkFolder,
         workspace: &Path,
     ) -> Result<Option<Failure>, WriteError> {
         let options = &self.shared.options;
@@ -155,11 +160,11 @@ impl Worker {
             writable.extend(options.projects.roots().iter().map(PathBuf::from));
         }
         writable.push(place.folder());
-        let request = Request {
+        let request = ConfinementRequest {
             attempt: name_of(&run.id, run.attempt),
             limits: pipeline.limits,
             sandbox: pipeline.sandbox,
-            needs: Needs { writable, network: pipeline.network },
+            needs: SandboxAccess { writable, network: pipeline.network },
         };
         let (confined, notices) = match options.commands.prepare(request).await {
             Ok(prepared) => prepared,
@@ -176,10 +181,10 @@ impl Worker {
     }
 
     /// Watches how much the attempt takes on the disk, if that is limited. A project is the user's, and so is what is in it.
-    fn watch_disk(&self, run: &Run, pipeline: &Pipeline, workspace: &Path) -> Option<DiskWatch> {
+    fn watch_disk(&self, run: &Run, pipeline: &Pipeline, workspace: &Path) -> Option<DiskMonitor> {
         let most = pipeline.limits.scratch?;
         let folders = vec![self.shared.options.scratch.join(run.id.as_str()), workspace.to_owned()];
-        Some(DiskWatch::start(folders, most, Arc::clone(self.meter())))
+        Some(DiskMonitor::start(folders, most, Arc::clone(self.meter())))
     }
 
     /// The variables of what earlier phases have given, if the attempt does not begin with its first one.
@@ -224,10 +229,10 @@ impl Worker {
     }
 
     /// Why the run is ended: someone asked, or the server stops.
-    async fn stopped(&self) -> Result<Verdict, WriteError> {
+    async fn stopped(&self) -> Result<AttemptOutcome, WriteError> {
         if !self.cancel.is_cancelled() {
             let reason = format!("{} is stopping", self.shared.options.owner);
-            return Ok(Verdict { to: End::Interrupted, reason, error: None });
+            return Ok(AttemptOutcome { to: End::Interrupted, reason, error: None });
         }
         // Who asked stands in the database; a write without a change reads it there, inside a transaction.
         let asked = self.shared.journal.write(self.write(Change::None)).await?;
@@ -250,14 +255,14 @@ impl Worker {
         Ok(Instant::now())
     }
 
-    async fn end_phase(&self, end: PhaseEnd, outputs: BTreeMap<String, String>) -> Result<(), WriteError> {
+    async fn end_phase(&self, end: PhaseResult, outputs: BTreeMap<String, String>) -> Result<(), WriteError> {
         let mut write = self.write(Change::None);
         end.tell(&mut write, outputs);
         self.shared.journal.write(write).await.map(drop)
     }
 
     /// Why the attempt fails, if a phase has failed before somebody was asked: as the journal has it.
-    async fn failed_before(&self, run: &Run, earlier: &[Outcome<'_>]) -> Result<Option<Verdict>, WriteError> {
+    async fn failed_before(&self, run: &Run, earlier: &[Outcome<'_>]) -> Result<Option<AttemptOutcome>, WriteError> {
         let fails = |outcome: &Outcome<'_>| plan::has_failed(std::slice::from_ref(outcome));
         let Some(place) = earlier.iter().position(fails) else { return Ok(None) };
         let (spec, phase) = (earlier[place].spec, &run.phases[place]);
@@ -272,7 +277,7 @@ impl Worker {
         Ok(Some(failed(match said {
             Some(Body::Error(failure)) => failure,
             // It was journaled by an earlier build.
-            _ => Ended::Exited(phase.exit_code.map(Exit::with_code)).failure(spec, None),
+            _ => CommandOutcome::Exited(phase.exit_code.map(Exit::with_code)).failure(spec, None),
         })))
     }
 }

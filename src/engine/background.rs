@@ -8,9 +8,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::commands::{CommandEvent, RunningCommand};
-use super::output::{Reported, journal_all};
-use super::report::Processes;
-use super::verdict::Verdict;
+use super::outcome::AttemptOutcome;
+use super::output::{SharedReport, journal_outputs};
+use super::report::ProcessList;
 use super::worker::Worker;
 use crate::journal::WriteError;
 use crate::model::kinds::{Failure, Notice};
@@ -20,11 +20,11 @@ use crate::store::{Change, NewFrame};
 /// The commands of an attempt that have ended and left processes behind which are kept.
 #[derive(Default)]
 pub(super) struct Background {
-    kept: Mutex<Vec<Kept>>,
+    kept: Mutex<Vec<BackgroundCommand>>,
 }
 
 /// One of them.
-struct Kept {
+struct BackgroundCommand {
     phase: Arc<str>,
     command: Box<dyn RunningCommand>,
     /// Journals what its processes print.
@@ -36,14 +36,14 @@ struct Kept {
 impl Worker {
     /// Keeps what a phase has left running, and journals what it prints as the phase's.
     pub(super) async fn keep(&self, phase: &Arc<str>, mut command: Box<dyn RunningCommand>) {
-        let outputs = command.outputs_left();
+        let outputs = command.leftover_outputs();
         let (journal, lease, name) = (self.shared.journal.clone(), self.lease, Arc::clone(phase));
         let meter = Arc::clone(self.meter());
         let journal = tokio::spawn(async move {
             // What it reports is journaled; its phase has ended, so it decides nothing any more. A refusal means that the attempt is over.
-            let _ = journal_all(outputs, &journal, lease, &name, &Reported::default(), &meter).await;
+            let _ = journal_outputs(outputs, &journal, lease, &name, &SharedReport::default(), &meter).await;
         });
-        let kept = Kept { phase: Arc::clone(phase), command, journal, asked: None };
+        let kept = BackgroundCommand { phase: Arc::clone(phase), command, journal, asked: None };
         self.background.kept.lock().await.push(kept);
     }
 
@@ -75,19 +75,19 @@ impl Worker {
         Ok(())
     }
 
-    async fn end(&self, kept: &mut Kept) -> (Option<Processes>, Option<Processes>) {
+    async fn end(&self, kept: &mut BackgroundCommand) -> (Option<ProcessList>, Option<ProcessList>) {
         let (mut left, mut stuck, mut is_killed) = (None, None, false);
         let kill_at = kept.asked.unwrap_or_else(Instant::now) + self.shared.options.grace;
         loop {
             tokio::select! {
                 event = kept.command.next_event() => match event {
-                    CommandEvent::Gone => return (left, stuck),
-                    CommandEvent::Left(processes) => left = Some(processes),
+                    CommandEvent::Finished => return (left, stuck),
+                    CommandEvent::LeftBehind(processes) => left = Some(processes),
                     CommandEvent::Stuck(processes) => stuck = Some(processes),
                     CommandEvent::NotStarted(_)
-                    | CommandEvent::Waits(_)
-                    | CommandEvent::Ended(_)
-                    | CommandEvent::Signalled(_) => {}
+                    | CommandEvent::Delayed(_)
+                    | CommandEvent::Exited(_)
+                    | CommandEvent::ServiceSignalled(_) => {}
                 },
                 () = self.grace_ends(kill_at), if !is_killed => {
                     is_killed = true;
@@ -110,7 +110,7 @@ impl Worker {
         &self,
         phase: &Arc<str>,
         notice: Option<Notice>,
-        stuck: Option<Processes>,
+        stuck: Option<ProcessList>,
     ) -> Result<(), WriteError> {
         let mut write = self.write(Change::None);
         write.frames.extend(notice.map(|notice| NewFrame::now(Some(Arc::clone(phase)), &Body::Notice(notice))));
@@ -126,7 +126,7 @@ impl Worker {
     }
 
     /// Adds the processes that could not be ended to what is said of the attempt's end.
-    pub(super) fn name_stuck(&self, mut verdict: Verdict) -> Verdict {
+    pub(super) fn name_stuck(&self, mut verdict: AttemptOutcome) -> AttemptOutcome {
         for stuck in self.stuck.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let failure = could_not_end(stuck);
             verdict.reason += &format!("; {}", failure.message);
@@ -141,7 +141,7 @@ impl Worker {
     }
 }
 
-impl Kept {
+impl BackgroundCommand {
     async fn ask(&mut self) {
         if self.asked.is_none() {
             self.asked = Some(Instant::now());
@@ -150,14 +150,14 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for BackgroundCommand {
     fn drop(&mut self) {
         self.journal.abort();
     }
 }
 
 /// `could not end pid 12 (sleep)`.
-fn could_not_end(stuck: &Processes) -> Failure {
+fn could_not_end(stuck: &ProcessList) -> Failure {
     let named: Vec<String> =
         stuck.named.iter().map(|process| format!("pid {} ({})", process.pid, process.name)).collect();
     let more = match stuck.count.saturating_sub(named.len()) {

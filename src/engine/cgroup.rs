@@ -8,19 +8,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::process_table::look_up;
+use super::process_table::find_process;
 use crate::model::limits::Limits;
 
-/// How long the processes of a group may take to end after SIGKILL.
+/// MountKind long the processes of a group may take to end after SIGKILL.
 const KILL: Duration = Duration::from_secs(5);
 
-/// How often is looked whether they have ended.
-const LOOK: Duration = Duration::from_millis(10);
+/// MountKind often is looked whether they have ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What is distributed among groups.
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 
-/// How the names of groups of this module's begin.
+/// MountKind the names of groups of this module's begin.
 const OURS: &str = "runtrail-";
 
 /// The group of the server itself.
@@ -28,7 +28,7 @@ const SERVER: &str = "server";
 
 /// The groups of all attempts.
 #[derive(Clone, Debug)]
-pub struct Groups {
+pub struct AttemptCgroups {
     root: PathBuf,
     has_memory: bool,
     has_processes: bool,
@@ -36,7 +36,7 @@ pub struct Groups {
 
 /// Why there are none.
 #[derive(Debug, thiserror::Error)]
-pub enum NoGroups {
+pub enum CgroupError {
     /// They are not mounted.
     #[error("this system has no control groups of version 2")]
     None,
@@ -50,22 +50,22 @@ pub enum NoGroups {
     },
 }
 
-impl Groups {
-    /// Groups below that of this process. `name` tells those of several servers apart, of which no two have one at a time. What an earlier
+impl AttemptCgroups {
+    /// AttemptCgroups below that of this process. `name` tells those of several servers apart, of which no two have one at a time. What an earlier
     /// server of that name has left is ended.
     ///
     /// # Errors
-    /// [`NoGroups`].
+    /// [`CgroupError`].
     #[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
-    pub fn prepare(name: &str) -> Result<Self, NoGroups> {
+    pub fn prepare(name: &str) -> Result<Self, CgroupError> {
         let read = |file| std::fs::read_to_string(file).unwrap_or_default();
-        let own = own_group(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup")).ok_or(NoGroups::None)?;
+        let own = own_group(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup")).ok_or(CgroupError::None)?;
         Self::prepare_in(&own, name, std::process::id())
     }
 
-    fn prepare_in(own: &Path, name: &str, pid: u32) -> Result<Self, NoGroups> {
+    fn prepare_in(own: &Path, name: &str, pid: u32) -> Result<Self, CgroupError> {
         let root = own.join(format!("{OURS}{name}-{pid}"));
-        let refused = |source| NoGroups::Refused { folder: own.to_owned(), source };
+        let refused = |source| CgroupError::Refused { folder: own.to_owned(), source };
         make(&root).map_err(refused)?;
         let has = |controller: &str| words(&root.join("cgroup.controllers")).iter().any(|word| word == controller);
         let may_have = words(&own.join("cgroup.controllers")).iter().any(|word| CONTROLLERS.contains(&word.as_str()));
@@ -133,7 +133,7 @@ fn sweep(own: &Path, earlier: &str, root: &Path) {
         };
         if name.starts_with(earlier) {
             end(group);
-        } else if look_up(pid).is_none() {
+        } else if find_process(pid).is_none() {
             let _ = remove(group);
         }
     }
@@ -149,7 +149,7 @@ fn end(group: &Path) {
         if write(&group.join("cgroup.kill"), "1").is_err() {
             kill_each(group);
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
     if group.exists() {
         tracing::warn!(group = %group.display(), "cannot end what an attempt has left");
@@ -263,14 +263,14 @@ mod tests {
         let own = folder.path().join("own");
         group(&own, "cpu memory pids", "memory pids");
         group(&own.join("runtrail-x"), "memory pids", "memory pids");
-        let groups = Groups { root: own.join("runtrail-x"), has_memory: true, has_processes: true };
+        let groups = AttemptCgroups { root: own.join("runtrail-x"), has_memory: true, has_processes: true };
         let limits = Limits { memory: Some(1 << 20), processes: Some(7), ..Limits::default() };
         assert_eq!(groups.lacks(&limits), None);
         group(&own.join("runtrail-x/run-1"), "memory pids", "");
         let made = groups.make(Path::new("run-1"), &limits).unwrap();
         let text = |name: &str| std::fs::read_to_string(made.join(name)).unwrap();
         assert!(text("memory.max").starts_with("1048576") && text("pids.max").starts_with('7'));
-        let without = Groups { has_memory: false, ..groups };
+        let without = AttemptCgroups { has_memory: false, ..groups };
         assert!(without.lacks(&limits).is_some_and(|reason| reason.contains("Delegate=yes")));
         assert_eq!(without.lacks(&Limits::default()), None);
     }

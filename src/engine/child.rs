@@ -9,7 +9,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 /// A user, and all groups it is in, by numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ids {
+pub struct UserIds {
     /// The user.
     pub user: u32,
     /// Its own group.
@@ -18,14 +18,14 @@ pub struct Ids {
     pub groups: Vec<u32>,
 }
 
-impl std::fmt::Display for Ids {
+impl std::fmt::Display for UserIds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.user, self.group)?;
         self.groups.iter().try_for_each(|group| write!(f, ":{group}"))
     }
 }
 
-impl std::str::FromStr for Ids {
+impl std::str::FromStr for UserIds {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -85,7 +85,7 @@ pub(super) fn join_group(shell: &mut Command, group: &Path) -> std::io::Result<(
 }
 
 /// Gives the command's outputs to its user. What is no pipe or terminal of its own, as in tests, stays as it is.
-pub(super) fn give_outputs(ids: &Ids) {
+pub(super) fn give_outputs(ids: &UserIds) {
     let (user, group) = (rustix::fs::Uid::from_raw(ids.user), rustix::fs::Gid::from_raw(ids.group));
     for output in [rustix::stdio::stdout(), rustix::stdio::stderr()] {
         let is_own = rustix::fs::fstat(output).is_ok_and(|facts| {
@@ -100,7 +100,7 @@ pub(super) fn give_outputs(ids: &Ids) {
 
 /// The command becomes this user, for good.
 #[allow(unsafe_code)]
-pub(super) fn become_user(shell: &mut Command, ids: &Ids) {
+pub(super) fn become_user(shell: &mut Command, ids: &UserIds) {
     let (user, group) = (nix::unistd::Uid::from_raw(ids.user), nix::unistd::Gid::from_raw(ids.group));
     let groups: Vec<_> = ids.groups.iter().copied().map(nix::unistd::Gid::from_raw).collect();
     // SAFETY: between fork and exec only system calls are made, and nothing is allocated: setgroups(2), setgid(2) and setuid(2).

@@ -1,4 +1,4 @@
-//! What the engine knows of the commands of phases: start one, ask it to end, end it. How they are carried out is another
+//! What the engine knows of the commands of phases: start one, ask it to end, end it. MountKind they are carried out is another
 //! matter: as processes ([`super::process`]), or as steps of a simulation that has a clock of its own.
 
 use std::collections::HashMap;
@@ -7,8 +7,8 @@ use std::ffi::{OsStr, OsString};
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
-use super::confinement::{Confined, Request};
-use super::report::{Exit, Processes, Signalled};
+use super::confinement::{CommandConfinement, ConfinementRequest};
+use super::report::{Exit, ProcessList, ServiceSignal};
 use crate::confined_fs::Folder;
 use crate::model::kinds::{Failure, Notice};
 use crate::model::{LogStream, OutputMode};
@@ -18,7 +18,7 @@ pub type Variables = HashMap<String, OsString>;
 
 /// Carries commands out.
 #[async_trait]
-pub trait Commands: Send + Sync {
+pub trait CommandLauncher: Send + Sync {
     /// Starts a command.
     ///
     /// # Errors
@@ -29,8 +29,8 @@ pub trait Commands: Send + Sync {
     ///
     /// # Errors
     /// The attempt cannot be carried out as its pipeline wants it.
-    async fn prepare(&self, _: Request) -> Result<(Confined, Vec<Notice>), Failure> {
-        Ok((Confined::default(), Vec::new()))
+    async fn prepare(&self, _: ConfinementRequest) -> Result<(CommandConfinement, Vec<Notice>), Failure> {
+        Ok((CommandConfinement::default(), Vec::new()))
     }
 
     /// Ends what the commands of an attempt have left, wherever it is now: the one whose folders have this name.
@@ -46,25 +46,25 @@ pub struct CommandSpec<'a> {
     pub folder: &'a Folder,
     /// Its variables, beside those of the server that every command gets.
     pub variables: Variables,
-    /// How it prints.
+    /// MountKind it prints.
     pub output: OutputMode,
     /// Whether what it leaves behind is kept, if it ends with exit code 0.
     pub background: bool,
     /// What it may do.
-    pub rights: Rights,
+    pub rights: Privileges,
     /// What keeps it from everything else.
-    pub confined: Option<&'a Confined>,
+    pub confined: Option<&'a CommandConfinement>,
 }
 
 /// What a command may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rights {
+pub enum Privileges {
     /// What the user may that commands run as.
-    Own,
+    Restricted,
     /// The same, and programs that it starts may have more rights than it has itself, as `sudo` gives them.
     MayGain,
     /// What the server may: it is a part of the server, such as what reads a secret.
-    Servers,
+    Server,
 }
 
 /// A command that runs. Dropping it ends everything it started.
@@ -76,13 +76,13 @@ pub trait RunningCommand: Send {
     /// Ends it and all it started.
     async fn kill(&mut self);
 
-    /// Waits for what happens next to it. After [`CommandEvent::Gone`] nothing does, and that is said again.
+    /// Waits for what happens next to it. After [`CommandEvent::Finished`] nothing does, and that is said again.
     ///
     /// Cancel safe.
     async fn next_event(&mut self) -> CommandEvent;
 
     /// The outputs of what it has left behind, once it has ended and that is kept; those it was started with end.
-    fn outputs_left(&mut self) -> Outputs;
+    fn leftover_outputs(&mut self) -> Outputs;
 }
 
 /// What happens to a command.
@@ -91,17 +91,17 @@ pub enum CommandEvent {
     /// It could not be started, for this reason.
     NotStarted(String),
     /// It is not started yet: the system is short of something, as this says.
-    Waits(String),
+    Delayed(String),
     /// It has ended. Others that it started may still be there.
-    Ended(Exit),
+    Exited(Exit),
     /// The whole service was sent a signal that asks it to end, and so was the command.
-    Signalled(Signalled),
+    ServiceSignalled(ServiceSignal),
     /// It has left these processes behind, which were asked to end.
-    Left(Processes),
+    LeftBehind(ProcessList),
     /// These processes could not be ended.
-    Stuck(Processes),
+    Stuck(ProcessList),
     /// It and all it started have ended, but for those that are stuck.
-    Gone,
+    Finished,
 }
 
 /// The outputs of a command, each with the name that its lines get.

@@ -4,16 +4,16 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::cgroup::Groups;
+use super::cgroup::AttemptCgroups;
 use super::run_as::RunAs;
-use super::sandbox::{Needs, SandboxOptions, try_out};
+use super::sandbox::{SandboxAccess, SandboxOptions, try_out};
 use crate::model::kinds::{Failure, Notice};
 use crate::model::limits::Limits;
 use crate::model::sandbox::Sandbox;
 
 /// What an attempt asks for.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct ConfinementRequest {
     /// The name of its folders.
     pub attempt: OsString,
     /// What it may use.
@@ -21,12 +21,12 @@ pub struct Request {
     /// Whether its commands run in a sandbox.
     pub sandbox: Sandbox,
     /// What they need there.
-    pub needs: Needs,
+    pub needs: SandboxAccess,
 }
 
 /// What the commands of an attempt are started with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Confined {
+pub struct CommandConfinement {
     /// Their control group, if there is one.
     pub(super) group: Option<PathBuf>,
     /// The program that makes their sandbox, and its arguments; empty if there is none.
@@ -36,7 +36,7 @@ pub struct Confined {
 /// What this system can do.
 #[derive(Debug)]
 pub struct Confinement {
-    groups: Result<Groups, String>,
+    groups: Result<AttemptCgroups, String>,
     sandbox: SandboxOptions,
     run_as: Option<RunAs>,
     /// Whether a sandbox has worked.
@@ -52,7 +52,7 @@ impl Default for Confinement {
 
 impl Confinement {
     /// With these control groups, or the reason why there are none.
-    pub const fn new(groups: Result<Groups, String>, sandbox: SandboxOptions, run_as: Option<RunAs>) -> Self {
+    pub const fn new(groups: Result<AttemptCgroups, String>, sandbox: SandboxOptions, run_as: Option<RunAs>) -> Self {
         Self { groups, sandbox, run_as, works: Mutex::new(false) }
     }
 
@@ -65,7 +65,7 @@ impl Confinement {
     ///
     /// # Errors
     /// It must have a sandbox, and there is none.
-    pub(super) fn prepare(&self, request: &Request) -> Result<(Confined, Vec<Notice>), Failure> {
+    pub(super) fn prepare(&self, request: &ConfinementRequest) -> Result<(CommandConfinement, Vec<Notice>), Failure> {
         let mut notices = Vec::new();
         let wrap = match (request.sandbox, self.wrap(request)) {
             (Sandbox::Off, _) => Vec::new(),
@@ -95,10 +95,10 @@ impl Confinement {
                 None
             }
         };
-        Ok((Confined { group, wrap }, notices))
+        Ok((CommandConfinement { group, wrap }, notices))
     }
 
-    fn wrap(&self, request: &Request) -> Result<Vec<OsString>, String> {
+    fn wrap(&self, request: &ConfinementRequest) -> Result<Vec<OsString>, String> {
         if request.sandbox.is_off() {
             return Ok(Vec::new());
         }
@@ -140,9 +140,14 @@ mod tests {
 
     #[test]
     fn limits_that_do_not_hold_are_said() {
-        let request = |limits| Request { attempt: "a".into(), limits, sandbox: Sandbox::Off, needs: Needs::default() };
+        let request = |limits| ConfinementRequest {
+            attempt: "a".into(),
+            limits,
+            sandbox: Sandbox::Off,
+            needs: SandboxAccess::default(),
+        };
         let (confined, notices) = Confinement::default().prepare(&request(Limits::default())).unwrap();
-        assert_eq!((confined, notices.len()), (Confined::default(), 0));
+        assert_eq!((confined, notices.len()), (CommandConfinement::default(), 0));
         let limits = Limits { memory: Some(1), ..Limits::default() };
         let (_, notices) = Confinement::default().prepare(&request(limits)).unwrap();
         assert!(

@@ -7,18 +7,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::interruption::{Loss, Lost, lapsed, unreadable};
-use super::sweep::{sweep, sweep_attempt};
+use super::interruption::{LossCause, LostRun, lapsed, unreadable};
+use super::orphans::{kill_attempt_orphans, kill_orphans};
 use super::worker::Worker;
 use super::workspace::name_of;
 use crate::journal::WriteError;
 use crate::model::{RunId, Status, Timestamp};
 use crate::store::{RunKey, Write};
 
-/// How often the engine looks by itself for runs that wait or that nobody holds, at the most.
-const LOOK: Duration = Duration::from_secs(1);
+/// MountKind often the engine looks by itself for runs that wait or that nobody holds, at the most.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many answered runs are looked at together.
+/// MountKind many answered runs are looked at together.
 const ANSWERED: u32 = 100;
 
 /// The task that drives an engine.
@@ -37,30 +37,30 @@ impl EngineTask {
         let mut workers = JoinSet::new();
         // Nobody works here yet: what is there was left by a server that is gone, with all it started.
         let workspaces = self.shared.options.workspaces.root().to_owned();
-        let _ = tokio::task::spawn_blocking(move || sweep(&workspaces)).await;
+        let _ = tokio::task::spawn_blocking(move || kill_orphans(&workspaces)).await;
         // Only what waits for a person goes on from where it is.
         match self.shared.store.asked().await {
             Ok(asked) => self.shared.options.workspaces.sweep(&asked).await,
             Err(error) => tracing::warn!(%error, "cannot look for workspaces that nobody needs"),
         }
-        let mut loss = if self.shared.store.is_exclusive() { Loss::Server } else { Loss::Lease };
+        let mut loss = if self.shared.store.is_exclusive() { LossCause::ServerGone } else { LossCause::LeaseExpired };
         while !self.stop.is_cancelled() {
             match self.recover(loss).await {
-                Ok(()) if loss == Loss::Server => loss = Loss::Worker,
+                Ok(()) if loss == LossCause::ServerGone => loss = LossCause::WorkerFailed,
                 Ok(()) => {}
                 Err(error) => report(&error, "cannot look for runs whose worker went away"),
             }
             if let Err(error) = self.supersede().await {
-                report(&error, "cannot look for runs whose place others take");
+                report(&error, "cannot look for runs whose place others recover_run");
             }
             if let Err(error) = self.claim(&mut workers).await {
                 report(&error, "cannot look for runs that wait");
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                () = self.shared.bell.notified() => {}
+                () = self.shared.wake_up.notified() => {}
                 Some(_) = workers.join_next() => {}
-                () = tokio::time::sleep(LOOK.min(self.shared.options.lease / 3)) => {}
+                () = tokio::time::sleep(POLL_INTERVAL.min(self.shared.options.lease / 3)) => {}
             }
         }
         while workers.join_next().await.is_some() {}
@@ -74,8 +74,8 @@ impl EngineTask {
             if self.stop.is_cancelled() || goes_on && self.free(workers).is_none() {
                 break;
             }
-            let resumed = skip_fault(run, Worker::resume(shared, run, attempt, self.stop.clone()).await)?;
-            resumed.flatten().into_iter().for_each(|worker| self.employ(workers, run, worker));
+            let resumed = isolate_error(run, Worker::resume(shared, run, attempt, self.stop.clone()).await)?;
+            resumed.flatten().into_iter().for_each(|worker| self.spawn_worker(workers, run, worker));
         }
         // Of several that wait for the same group one is claimed; then those behind them are looked at.
         while let Some(free) = self.free(workers) {
@@ -85,9 +85,9 @@ impl EngineTask {
                 if self.stop.is_cancelled() {
                     return Ok(());
                 }
-                let won = skip_fault(run, Worker::claim(shared, run, attempt, self.stop.clone()).await)?;
+                let won = isolate_error(run, Worker::claim(shared, run, attempt, self.stop.clone()).await)?;
                 let Some(worker) = won.flatten() else { continue };
-                self.employ(workers, run, worker);
+                self.spawn_worker(workers, run, worker);
                 claimed += 1;
             }
             if claimed == 0 {
@@ -97,20 +97,20 @@ impl EngineTask {
         Ok(())
     }
 
-    /// How many workers more there may be. `None` for none.
+    /// MountKind many workers more there may be. `None` for none.
     fn free(&self, workers: &mut JoinSet<()>) -> Option<u32> {
         while workers.try_join_next().is_some() {}
         let free = self.shared.options.workers.saturating_sub(workers.len());
         (free > 0).then(|| u32::try_from(free).unwrap_or(u32::MAX))
     }
 
-    fn employ(&self, workers: &mut JoinSet<()>, run: RunKey, worker: Worker) {
+    fn spawn_worker(&self, workers: &mut JoinSet<()>, run: RunKey, worker: Worker) {
         let claim = worker.lease().token;
         self.shared.running().insert(run, (claim, worker.cancel_signal()));
         let shared = Arc::clone(&self.shared);
         workers.spawn(async move {
             // Whatever becomes of the worker, the run is no longer carried out here.
-            let _gone = Gone { shared, run, claim };
+            let _gone = RunningGuard { shared, run, claim };
             worker.work().await;
         });
     }
@@ -118,23 +118,23 @@ impl EngineTask {
     /// Ends attempts that nobody carries out. Each is taken once, whoever else looks: the guard sees to it.
     ///
     /// What is carried out here is left alone whatever its lease says: its worker lets go of it by itself, by a clock that nobody sets.
-    async fn recover(&self, loss: Loss) -> Result<(), WriteError> {
+    async fn recover(&self, loss: LossCause) -> Result<(), WriteError> {
         let now = Timestamp::wall();
         let before = match loss {
-            Loss::Lease => now,
+            LossCause::LeaseExpired => now,
             // Nobody else can carry a run out, so no lease counts; only the one that never ends, of a run that waits for a person.
-            Loss::Server | Loss::Worker => Timestamp(i64::MAX),
+            LossCause::ServerGone | LossCause::WorkerFailed => Timestamp(i64::MAX),
         };
         for (run, _) in self.shared.store.lapsed(before).await? {
             if !self.shared.running().contains_key(&run) {
-                skip_fault(run, self.take(Lost { run, loss, before, now }).await)?;
+                isolate_error(run, self.recover_run(LostRun { run, loss, before, now }).await)?;
             }
         }
         Ok(())
     }
 
     /// Ends an attempt that nobody carries out.
-    async fn take(&self, lost: Lost) -> Result<(), WriteError> {
+    async fn recover_run(&self, lost: LostRun) -> Result<(), WriteError> {
         let (key, store, options) = (lost.run, &self.shared.store, &self.shared.options);
         let (run, write) = match store.assignment(key).await {
             Ok(None) => return Ok(()),
@@ -158,7 +158,7 @@ impl EngineTask {
         };
         let goes_on = recovered.pulse.status.is_active();
         tracing::warn!(run = key.0, attempt = run.attempt, goes_on, "recovered a run whose worker went away");
-        sweep_attempt(&options.workspaces.of(&run.id, run.attempt)).await;
+        kill_attempt_orphans(&options.workspaces.of(&run.id, run.attempt)).await;
         options.commands.end_attempt(&name_of(&run.id, run.attempt)).await;
         options.workspaces.discard(&run.id, run.attempt).await;
         Ok(())
@@ -174,7 +174,7 @@ fn report(error: &WriteError, what: &str) {
 }
 
 /// What goes wrong with one run holds no other one up; but a database that does not answer will not answer for the next one either.
-fn skip_fault<T>(run: RunKey, done: Result<T, WriteError>) -> Result<Option<T>, WriteError> {
+fn isolate_error<T>(run: RunKey, done: Result<T, WriteError>) -> Result<Option<T>, WriteError> {
     match done {
         Err(WriteError::Store(error)) if !error.is_retryable() => {
             tracing::error!(run = run.0, %error, "the database cannot do this with a run; the others go on");
@@ -189,13 +189,13 @@ impl EngineTask {
     /// is lost if a server ends in between.
     async fn supersede(&self) -> Result<(), WriteError> {
         for (key, by) in self.shared.store.superseded().await? {
-            skip_fault(key, self.displace(key, &by).await)?;
+            isolate_error(key, self.cancel_superseded(key, &by).await)?;
         }
         Ok(())
     }
 
     /// Asks for the end of a run whose place this one takes.
-    async fn displace(&self, key: RunKey, by: &RunId) -> Result<(), WriteError> {
+    async fn cancel_superseded(&self, key: RunKey, by: &RunId) -> Result<(), WriteError> {
         let Some(run) = self.shared.store.run(key).await? else { return Ok(()) };
         let by = format!("run {by}, which takes its place");
         let write = match run.status {
@@ -219,13 +219,13 @@ impl EngineTask {
 }
 
 /// Takes a run from the list of those carried out here when dropped, and rings for the next.
-struct Gone {
+struct RunningGuard {
     shared: Arc<Shared>,
     run: RunKey,
     claim: i64,
 }
 
-impl Drop for Gone {
+impl Drop for RunningGuard {
     fn drop(&mut self) {
         let mut running = self.shared.running();
         // A run that was answered at once may have its next worker already.
@@ -233,6 +233,6 @@ impl Drop for Gone {
             running.remove(&self.run);
         }
         drop(running);
-        self.shared.bell.notify_one();
+        self.shared.wake_up.notify_one();
     }
 }

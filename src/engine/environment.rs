@@ -1,18 +1,18 @@
 //! Which variables of the server its commands get: those that describe the machine and its tools, and those that the operator names
-//! (`--pass-env`). Pure but for [`Passed::variables`].
+//! (`--pass-env`). Pure but for [`PassedVariables::variables`].
 
 use std::ffi::OsString;
 use std::str::FromStr;
 
 /// What the server knows and no command is to.
-pub(super) const SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
+pub(super) const SERVER_SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
 
 /// The beginning of the names of the server's own variables. A command has those that the engine sets, and no others.
 const OWN: &str = "RUNTRAIL_";
 
 /// Variables that every command gets. They say where things are and how people like them, and are no secrets (but for passwords of
 /// proxies, which what calls a proxy needs).
-const USUAL: [&str; 68] = [
+const DEFAULT_VARIABLES: [&str; 68] = [
     // Who and where.
     "PATH",
     "HOME",
@@ -25,7 +25,7 @@ const USUAL: [&str; 68] = [
     "XDG_DATA_HOME",
     "XDG_RUNTIME_DIR",
     "XDG_STATE_HOME",
-    // How texts and times look.
+    // MountKind texts and times look.
     "LANG",
     "LANGUAGE",
     "LC_*",
@@ -90,9 +90,9 @@ const USUAL: [&str; 68] = [
 
 /// A variable, or all whose names begin alike: `NAME`, `PREFIX_*` or `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(String);
+pub struct VariablePattern(String);
 
-impl Pattern {
+impl VariablePattern {
     fn fits(&self, name: &str) -> bool {
         fits(&self.0, name)
     }
@@ -107,7 +107,7 @@ fn fits(pattern: &str, name: &str) -> bool {
 
 /// Why a text names no variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadPattern {
+pub enum VariablePatternError {
     /// It has other characters.
     #[error("must be the name of a variable, a beginning such as AWS_*, or * for all")]
     NoName,
@@ -116,17 +116,17 @@ pub enum BadPattern {
     Own,
 }
 
-impl FromStr for Pattern {
-    type Err = BadPattern;
+impl FromStr for VariablePattern {
+    type Err = VariablePatternError;
 
-    fn from_str(text: &str) -> Result<Self, BadPattern> {
+    fn from_str(text: &str) -> Result<Self, VariablePatternError> {
         let name = text.strip_suffix('*').unwrap_or(text);
         let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if text.is_empty() || !is_name || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(BadPattern::NoName);
+            return Err(VariablePatternError::NoName);
         }
-        if name.starts_with(OWN) || SECRETS.contains(&text) {
-            return Err(BadPattern::Own);
+        if name.starts_with(OWN) || SERVER_SECRETS.contains(&text) {
+            return Err(VariablePatternError::Own);
         }
         Ok(Self(text.to_owned()))
     }
@@ -134,18 +134,19 @@ impl FromStr for Pattern {
 
 /// The variables that commands get of the server.
 #[derive(Clone, Debug, Default)]
-pub struct Passed(Vec<Pattern>);
+pub struct PassedVariables(Vec<VariablePattern>);
 
-impl Passed {
+impl PassedVariables {
     /// The usual ones, and these.
-    pub const fn new(more: Vec<Pattern>) -> Self {
+    pub const fn new(more: Vec<VariablePattern>) -> Self {
         Self(more)
     }
 
     /// Whether a command gets the variable of this name. Those of pipelines' secrets are looked at elsewhere.
     fn has(&self, name: &str) -> bool {
-        let is_known = USUAL.iter().any(|usual| fits(usual, name)) || self.0.iter().any(|pattern| pattern.fits(name));
-        is_known && !name.starts_with(OWN) && !SECRETS.contains(&name)
+        let is_known =
+            DEFAULT_VARIABLES.iter().any(|usual| fits(usual, name)) || self.0.iter().any(|pattern| pattern.fits(name));
+        is_known && !name.starts_with(OWN) && !SERVER_SECRETS.contains(&name)
     }
 
     /// The variables themselves, without those that pipelines name as secrets. `as_other`: the command has a user of its own, whose
@@ -161,8 +162,8 @@ impl Passed {
 mod tests {
     use super::*;
 
-    fn passed(patterns: &[&str]) -> Passed {
-        Passed::new(patterns.iter().map(|pattern| pattern.parse().unwrap()).collect())
+    fn passed(patterns: &[&str]) -> PassedVariables {
+        PassedVariables::new(patterns.iter().map(|pattern| pattern.parse().unwrap()).collect())
     }
 
     #[test]
@@ -192,17 +193,17 @@ mod tests {
     #[test]
     fn patterns_are_names_with_a_star_at_the_end() {
         for bad in ["", "A B", "A=B", "*_A", "A*B", "**", "1A"] {
-            assert_eq!(bad.parse::<Pattern>(), Err(BadPattern::NoName), "{bad}");
+            assert_eq!(bad.parse::<VariablePattern>(), Err(VariablePatternError::NoName), "{bad}");
         }
         for own in ["RUNTRAIL_TOKEN", "RUNTRAIL_*", "DATABASE_URL"] {
-            assert_eq!(own.parse::<Pattern>(), Err(BadPattern::Own), "{own}");
+            assert_eq!(own.parse::<VariablePattern>(), Err(VariablePatternError::Own), "{own}");
         }
     }
 
     #[test]
     fn the_usual_ones_are_patterns_too() {
-        for usual in USUAL {
-            assert!(usual.parse::<Pattern>().is_ok(), "{usual}");
+        for usual in DEFAULT_VARIABLES {
+            assert!(usual.parse::<VariablePattern>().is_ok(), "{usual}");
         }
     }
 }

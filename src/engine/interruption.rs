@@ -2,78 +2,78 @@
 
 use std::sync::Arc;
 
-use super::verdict::{Verdict, cancelled, rejected};
+use super::outcome::{AttemptOutcome, cancelled, rejected};
 use crate::model::kinds::PhaseChange;
 use crate::model::pipeline::OnInterrupt;
 use crate::model::{End, PhaseState, Pipeline, Run, Status, Timestamp, Transition, plan};
 use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
 
-/// How many attempts in a row nobody has asked for, if none comes further than the one before: a run that ends its server each time is
+/// MountKind many attempts in a row nobody has asked for, if none comes further than the one before: a run that ends its server each time is
 /// not begun for ever.
-const RESUMES: u32 = 100;
+const MAX_AUTOMATIC_RESUMES: u32 = 100;
 
 /// Why a run is recovered: its worker is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(super) enum LossCause {
     /// Where several servers share the database, nobody has extended its lease in time.
-    Lease,
+    LeaseExpired,
     /// The server that carried it out is gone, and this one has started since.
-    Server,
+    ServerGone,
     /// This server carried it out and could not go on.
-    Worker,
+    WorkerFailed,
 }
 
-impl Loss {
+impl LossCause {
     const fn reason(self) -> &'static str {
         match self {
-            Self::Lease => "its worker went away: the lease ran out",
-            Self::Server => "its worker went away: the server that held its lease was stopped or killed",
-            Self::Worker => "its worker went away: it could not go on, and the server's log says why",
+            Self::LeaseExpired => "its worker went away: the lease ran out",
+            Self::ServerGone => "its worker went away: the server that held its lease was stopped or killed",
+            Self::WorkerFailed => "its worker went away: it could not go on, and the server's log says why",
         }
     }
 }
 
 /// A run that nobody carries out.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lost {
+pub(super) struct LostRun {
     /// The run.
     pub(super) run: RunKey,
     /// Why.
-    pub(super) loss: Loss,
+    pub(super) loss: LossCause,
     /// Its lease ends before this moment.
     pub(super) before: Timestamp,
     /// When it was found.
     pub(super) now: Timestamp,
 }
 
-/// How a worker's attempt is cut off.
+/// MountKind a worker's attempt is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum InterruptCause {
     /// Its worker went away.
-    Lapse,
+    WorkerLost,
     /// Its server is stopped in order. That can go on for ever, if somebody wants it.
-    Stop,
+    Shutdown,
 }
 
 /// Ends an attempt that nobody carries out. Whoever has asked for its end, or rejected it, gets that.
-pub(super) fn lapsed(lost: Lost, assignment: &Assignment) -> Write {
+pub(super) fn lapsed(lost: LostRun, assignment: &Assignment) -> Write {
     let Assignment { run, answer, cancel_by, .. } = assignment;
     let write = cut_off(lost, run, Some(cancel_by.is_some()));
     let why = lost.loss.reason();
-    let late = |verdict: Verdict| Verdict { reason: format!("{}; {why}", verdict.reason), ..verdict };
+    let late = |verdict: AttemptOutcome| AttemptOutcome { reason: format!("{}; {why}", verdict.reason), ..verdict };
     match (cancel_by, answer) {
         (Some(by), _) => late(cancelled(by)).finish(write),
         (None, Some(answer)) if !answer.approved => late(rejected(&answer.by)).finish(write),
-        _ => interrupt(write, assignment, why.to_owned(), Cut::Lapse),
+        _ => interrupt(write, assignment, why.to_owned(), InterruptCause::WorkerLost),
     }
 }
 
 /// Ends an attempt that nobody carries out, and of which nobody can tell how it would go on, for this reason.
-pub(super) fn unreadable(lost: Lost, run: &Run, why: &str) -> Write {
+pub(super) fn unreadable(lost: LostRun, run: &Run, why: &str) -> Write {
     end(cut_off(lost, run, None), format!("{}; {why}", lost.loss.reason()), None)
 }
 
-fn cut_off(lost: Lost, run: &Run, cancelled: Option<bool>) -> Write {
+fn cut_off(lost: LostRun, run: &Run, cancelled: Option<bool>) -> Write {
     let guard = Guard::Lapsed { attempt: run.attempt, now: lost.before, head: run.head, cancelled };
     let mut write = Write::new(lost.run, guard, Change::None);
     close_phases(&mut write, run, lost.now);
@@ -101,15 +101,15 @@ pub(super) fn close_phases(write: &mut Write, run: &Run, now: Timestamp) {
 
 /// Makes a write that says how the phases end into one that ends the attempt, for this reason; and goes on with the next attempt if the
 /// pipeline is of that kind. `assignment` is how the run stands before it.
-pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: String, cut: Cut) -> Write {
+pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: String, cut: InterruptCause) -> Write {
     if assignment.pipeline.on_interrupt != OnInterrupt::Resume {
         return end(write, reason, None);
     }
     let ended = ended(&write, &assignment.run);
-    let from = goes_on_at(&ended, &assignment.pipeline);
-    let resumed = in_a_row(assignment, from, cut);
-    if resumed > RESUMES {
-        reason += &format!("; {RESUMES} times in a row are enough, so it does not go on by itself again");
+    let from = resume_index(&ended, &assignment.pipeline);
+    let resumed = consecutive_resumes(assignment, from, cut);
+    if resumed > MAX_AUTOMATIC_RESUMES {
+        reason += &format!("; {MAX_AUTOMATIC_RESUMES} times in a row are enough, so it does not go on by itself again");
         return end(write, reason, None);
     }
     let next = next(write.run, &ended, &assignment.pipeline, from, resumed);
@@ -134,21 +134,21 @@ fn ended(write: &Write, run: &Run) -> Run {
 }
 
 /// The first phase that was left unfinished.
-fn goes_on_at(ended: &Run, pipeline: &Pipeline) -> usize {
+fn resume_index(ended: &Run, pipeline: &Pipeline) -> usize {
     // All may have ended well, and only the last word been missing.
     let last = pipeline.phases.len().saturating_sub(1);
     plan::first_unfinished(&ended.phases, ended.status, pipeline).min(last)
 }
 
-/// How many attempts in a row nobody will have asked for, with the next one, which begins with this phase.
-fn in_a_row(Assignment { run, resumed, .. }: &Assignment, from: usize, cut: Cut) -> u32 {
+/// MountKind many attempts in a row nobody will have asked for, with the next one, which begins with this phase.
+fn consecutive_resumes(Assignment { run, resumed, .. }: &Assignment, from: usize, cut: InterruptCause) -> u32 {
     // What was carried over ended before this attempt began.
     let here = |ended| run.started_at.is_some_and(|began| ended >= began);
     let came_further = run.phases.iter().take(from).any(|phase| phase.finished_at.is_some_and(here));
     match cut {
         _ if came_further => 1,
-        Cut::Stop => *resumed,
-        Cut::Lapse => resumed + 1,
+        InterruptCause::Shutdown => *resumed,
+        InterruptCause::WorkerLost => resumed + 1,
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     /// What the next attempt counts, if there is one.
-    fn counted(assignment: &Assignment, cut: Cut) -> Option<u32> {
+    fn counted(assignment: &Assignment, cut: InterruptCause) -> Option<u32> {
         let write = Write::new(RunKey(1), Guard::There, Change::None);
         let Change::Finish { next, .. } = interrupt(write, assignment, "why".to_owned(), cut).change else { panic!() };
         next.map(|next| match next.change {
@@ -203,12 +203,18 @@ mod tests {
             ([140, 150], true, Some(8), Some(7)),
         ] {
             let assignment = assignment(ended, 7, whole);
-            assert_eq!(counted(&assignment, Cut::Lapse), lapse, "{ended:?} {whole}");
-            assert_eq!(counted(&assignment, Cut::Stop), stop, "{ended:?} {whole}");
+            assert_eq!(counted(&assignment, InterruptCause::WorkerLost), lapse, "{ended:?} {whole}");
+            assert_eq!(counted(&assignment, InterruptCause::Shutdown), stop, "{ended:?} {whole}");
         }
-        assert_eq!(counted(&assignment([40, 50], RESUMES - 1, false), Cut::Lapse), Some(RESUMES));
-        assert_eq!(counted(&assignment([40, 50], RESUMES, false), Cut::Lapse), None);
-        assert_eq!(counted(&assignment([40, 150], RESUMES, false), Cut::Lapse), Some(1));
-        assert_eq!(counted(&assignment([40, 50], RESUMES, false), Cut::Stop), Some(RESUMES));
+        assert_eq!(
+            counted(&assignment([40, 50], MAX_AUTOMATIC_RESUMES - 1, false), InterruptCause::WorkerLost),
+            Some(MAX_AUTOMATIC_RESUMES)
+        );
+        assert_eq!(counted(&assignment([40, 50], MAX_AUTOMATIC_RESUMES, false), InterruptCause::WorkerLost), None);
+        assert_eq!(counted(&assignment([40, 150], MAX_AUTOMATIC_RESUMES, false), InterruptCause::WorkerLost), Some(1));
+        assert_eq!(
+            counted(&assignment([40, 50], MAX_AUTOMATIC_RESUMES, false), InterruptCause::Shutdown),
+            Some(MAX_AUTOMATIC_RESUMES)
+        );
     }
 }

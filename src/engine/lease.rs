@@ -33,7 +33,7 @@ impl LeaseKeeper {
         Self { lease, valid_until: (!is_exclusive).then_some(lease) }
     }
 
-    /// How long to wait before the lease is extended.
+    /// MountKind long to wait before the lease is extended.
     pub(super) fn pause(&self) -> Duration {
         self.lease / 3
     }

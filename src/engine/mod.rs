@@ -2,7 +2,7 @@
 //!
 //! [`dispatch`] claims runs that wait, up to a number at once, and recovers those whose worker went away; [`worker`] holds one
 //! attempt, [`attempt`] carries its phases out and [`tries`] a phase's command; [`interruption`] says what becomes of a run whose worker
-//! goes away. [`process`] is a phase's command, which [`supervisor`] keeps on a leash, so that no child outlives the server. All that
+//! goes away. [`process`] is a phase's command, which [`supervisor`] keeps on a pipe, so that no child outlives the server. All that
 //! happens is journaled. [`environment`] says which variables commands get. Knows no HTTP.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -14,32 +14,32 @@ mod child;
 mod clock;
 mod commands;
 pub mod confinement;
-mod disk_use;
+mod disk_monitor;
 mod dispatch;
-mod ending;
 pub mod environment;
 mod interruption;
 mod lease;
-mod masking;
-mod memory;
+mod meter;
+mod oom;
+mod orphans;
+mod outcome;
 mod output;
+mod output_masker;
 pub mod own_process;
+mod phase_runner;
 mod pipe;
-mod places;
 mod process;
 mod process_table;
-mod redraw;
 mod report;
+mod row_frames;
 pub mod run_as;
 pub mod sandbox;
 mod secrets;
 mod shortage;
 mod spawn;
 pub mod supervisor;
-mod sweep;
-mod tries;
-mod usage;
-mod verdict;
+mod termination;
+mod work_folder;
 mod worker;
 mod workspace;
 
@@ -55,20 +55,22 @@ use crate::journal::Journal;
 use crate::pipelines::Projects;
 use crate::store::{RunKey, Store};
 
-pub use commands::{CommandEvent, CommandSpec, Commands, Output, Outputs, Rights, RunningCommand, Variables};
+pub use commands::{
+    CommandEvent, CommandLauncher, CommandSpec, Output, Outputs, Privileges, RunningCommand, Variables,
+};
 pub use dispatch::EngineTask;
-pub use process::Processes;
-pub use report::{Exit, Processes as NamedProcesses, Signalled};
+pub use process::ProcessLauncher;
+pub use report::{Exit, ProcessList, ServiceSignal};
 pub use workspace::{Workspaces, blocking, private_folder, remove};
 
-/// How the engine works.
+/// MountKind the engine works.
 #[derive(Clone)]
 pub struct EngineOptions {
     /// Who claims: a name for this instance, shown in the journal.
     pub owner: String,
     /// Runs at once.
     pub workers: usize,
-    /// How long a claim lasts without a heartbeat.
+    /// MountKind long a claim lasts without a heartbeat.
     pub lease: Duration,
     /// Time from SIGTERM to SIGKILL.
     pub grace: Duration,
@@ -81,7 +83,7 @@ pub struct EngineOptions {
     /// This program, which commands may call.
     pub program: PathBuf,
     /// What carries commands out.
-    pub commands: Arc<dyn Commands>,
+    pub commands: Arc<dyn CommandLauncher>,
 }
 
 /// The engine, as others see it. Cheap to clone.
@@ -95,7 +97,7 @@ struct Shared {
     store: Arc<dyn Store>,
     journal: Journal,
     /// Rung when a run may wait or a worker is free.
-    bell: Notify,
+    wake_up: Notify,
     /// The runs carried out here, each with the claim's number and the signal that ends it. Held for a look-up, never across
     /// an await.
     running: Mutex<Running>,
@@ -110,13 +112,13 @@ impl Engine {
         stop: CancellationToken,
     ) -> (Self, EngineTask) {
         let running = Mutex::default();
-        let shared = Arc::new(Shared { options, store, journal, bell: Notify::new(), running });
+        let shared = Arc::new(Shared { options, store, journal, wake_up: Notify::new(), running });
         (Self { shared: Arc::clone(&shared) }, EngineTask::new(shared, stop))
     }
 
     /// Says that a run waits. Nothing is lost if nobody says so: the engine also looks by itself.
     pub fn wake(&self) {
-        self.shared.bell.notify_one();
+        self.shared.wake_up.notify_one();
     }
 
     /// Ends a run that is carried out here; that someone asked for it stands in the database. Elsewhere, its worker hears
@@ -128,17 +130,17 @@ impl Engine {
         }
     }
 
-    /// How long a command may take to end after it was asked to.
+    /// MountKind long a command may take to end after it was asked to.
     pub fn grace(&self) -> Duration {
         self.shared.options.grace
     }
 
-    /// How many runs are carried out here at once.
+    /// MountKind many runs are carried out here at once.
     pub fn workers(&self) -> usize {
         self.shared.options.workers
     }
 
-    /// How many runs are carried out here now.
+    /// MountKind many runs are carried out here now.
     pub fn busy(&self) -> usize {
         self.shared.running().len()
     }
@@ -146,7 +148,7 @@ impl Engine {
 
 type Running = HashMap<RunKey, (i64, CancelSignal)>;
 
-/// How a worker hears that somebody wants its run to end.
+/// MountKind a worker hears that somebody wants its run to end.
 #[derive(Clone, Debug, Default)]
 struct CancelSignal {
     /// What runs is asked to end, and killed after the grace time.

@@ -12,9 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::commands::Outputs;
-use super::masking::{Masking, Pieces};
-use super::redraw::{Item, Rows};
-use super::usage::Meter;
+use super::meter::Meter;
+use super::output_masker::{OutputMasker, ReportMasker};
+use super::row_frames::{OutputItem, RowFrames};
 use crate::journal::{Journal, WriteError};
 use crate::model::kinds::MAX_LINE;
 use crate::model::kinds::{Failure, Output};
@@ -23,30 +23,30 @@ use crate::secrets::Patterns;
 use crate::store::{Change, Guard, Lease, NewFrame, Write};
 use crate::terminal::{Event, Lines};
 
-/// How long a line without its end is held back.
-const PARTIAL: Duration = Duration::from_millis(200);
+/// MountKind long a line without its end is held back.
+const PARTIAL_LINE_DELAY: Duration = Duration::from_millis(200);
 
 /// The least time from one redraw to the next.
-const REDRAW: Duration = Duration::from_secs(1);
+const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// About how many bytes of redraws are journaled in [`REDRAW`]: long rows are drawn anew less often.
-const REDRAW_BYTES: usize = 4096;
+/// About how many bytes of redraws are journaled in [`REDRAW_INTERVAL`]: long rows are drawn anew less often.
+const REDRAW_BYTES_PER_INTERVAL: usize = 4096;
 
 /// The most time from one redraw to the next.
-const REDRAW_LIMIT: Duration = Duration::from_secs(4);
+const MAX_REDRAW_INTERVAL: Duration = Duration::from_secs(4);
 
 /// About how many bytes of frames one write carries.
-const GROUP: usize = 256 * 1024;
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// About how many bytes of frames may wait to be journaled: enough that the next write is full when the last one is done.
 /// Counted in bytes, since a read brings what the pipe has, from a letter to 64 KiB.
-const WAITING: usize = 2 * GROUP;
+const MAX_QUEUED_BYTES: usize = 2 * WRITE_BYTES;
 
 /// What a command reported that the engine itself heeds.
 #[derive(Debug, Default)]
-pub struct Told {
-    /// How many bytes earlier phases have given to later ones.
-    pub given: usize,
+pub struct PhaseReport {
+    /// MountKind many bytes earlier phases have inherited_bytes to later ones.
+    pub inherited_bytes: usize,
     /// The message of the last error.
     pub error: Option<String>,
     /// Values for later phases, by name.
@@ -54,17 +54,18 @@ pub struct Told {
 }
 
 /// The most bytes that the phases of an attempt give to later ones: what fits into the environment of a command, with room for the rest.
-const GIVEN: usize = 1 << 20;
+const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
-impl Told {
-    /// Takes a value, unless all of them would be more than a command can be given. Says so then.
-    fn take(&mut self, output: &Output) -> Result<(), Failure> {
+impl PhaseReport {
+    /// Takes a value, unless all of them would be more than a command can be inherited_bytes. Says so then.
+    fn accept_output(&mut self, output: &Output) -> Result<(), Failure> {
         let others = self.outputs.iter().filter(|(name, _)| **name != output.name);
         let size = others.map(|(name, value)| Output::variable(name).len() + value.len()).sum::<usize>();
-        if self.given + size + Output::variable(&output.name).len() + output.value.len() > GIVEN {
+        if self.inherited_bytes + size + Output::variable(&output.name).len() + output.value.len() > MAX_OUTPUT_BYTES {
             let name = &output.name;
-            let message =
-                format!("the output {name} is not passed on: all outputs of a run together take {GIVEN} bytes at most");
+            let message = format!(
+                "the output {name} is not passed on: all outputs of a run together take {MAX_OUTPUT_BYTES} bytes at most"
+            );
             return Err(Failure { code: "output_too_large".to_owned(), message, retryable: false });
         }
         self.outputs.insert(output.name.clone(), output.value.clone());
@@ -72,34 +73,34 @@ impl Told {
     }
 }
 
-/// Heard while it is read.
-pub type Reported = Mutex<Told>;
+/// Accounting while it is read.
+pub type SharedReport = Mutex<PhaseReport>;
 
 /// Journals everything these outputs carry until they end, as far as it is within the attempt's limits.
 ///
 /// # Errors
 /// The journal refused: the lease is gone, or the database is.
-pub async fn journal_all(
+pub async fn journal_outputs(
     outputs: Outputs,
     journal: &Journal,
     lease: Lease,
     phase: &Arc<str>,
-    reported: &Reported,
+    reported: &SharedReport,
     meter: &Meter,
 ) -> Result<(), WriteError> {
     let (sender, mut waiting) = mpsc::unbounded_channel();
-    let queue = Queue { groups: sender, room: Arc::new(Semaphore::new(WAITING)) };
+    let queue = Queue { groups: sender, room: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)) };
     let secrets = journal.masked(lease.run);
     let readers = outputs.into_iter().map(|(stream, pipe)| {
         // The last one to end drops the last way to the journal.
-        read(pipe, stream, Arc::clone(phase), Heard { reported, meter }, secrets.clone(), queue.clone())
+        read(pipe, stream, Arc::clone(phase), Accounting { reported, meter }, secrets.clone(), queue.clone())
     });
     let readers = futures::future::join_all(readers);
     drop(queue);
     let write = async {
-        let mut rows = Rows::default();
+        let mut rows = RowFrames::default();
         while let Some(Group { mut items, mut room }) = waiting.recv().await {
-            while room.num_permits() < GROUP
+            while room.num_permits() < WRITE_BYTES
                 && let Ok(more) = waiting.try_recv()
             {
                 room.merge(more.room);
@@ -125,7 +126,7 @@ pub async fn journal_all(
 
 /// Items that wait to be journaled, and the room they take until they are.
 struct Group {
-    items: Vec<Item>,
+    items: Vec<OutputItem>,
     room: OwnedSemaphorePermit,
 }
 
@@ -138,8 +139,8 @@ struct Queue {
 
 impl Queue {
     /// Takes items. Whether anybody still journals them: nobody does once the journal has refused.
-    async fn take(&self, items: Vec<Item>) -> bool {
-        let size = items.iter().map(Item::size).sum::<usize>().min(WAITING);
+    async fn take(&self, items: Vec<OutputItem>) -> bool {
+        let size = items.iter().map(OutputItem::size).sum::<usize>().min(MAX_QUEUED_BYTES);
         let room = Arc::clone(&self.room).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
         // Never closed.
         let Ok(room) = room else { return false };
@@ -149,26 +150,26 @@ impl Queue {
 
 /// When what is held back is due.
 #[derive(Default)]
-struct Pace {
+struct FlushTimer {
     /// Since when a line without its end is held back.
     held_since: Option<Instant>,
     /// Before this moment no row is drawn anew.
     next_redraw: Option<Instant>,
 }
 
-impl Pace {
-    /// When something is to be given, if nothing more is printed.
+impl FlushTimer {
+    /// When something is to be inherited_bytes, if nothing more is printed.
     fn due(&self, lines: &Lines) -> Option<Instant> {
-        let held = self.held_since.map(|since| since + PARTIAL);
+        let held = self.held_since.map(|since| since + PARTIAL_LINE_DELAY);
         let redraw = lines.has_redraws().then(|| self.next_redraw.unwrap_or_else(Instant::now));
         held.into_iter().chain(redraw).min()
     }
 
     /// Gives what is due now. Returns whether nothing was printed for so long that all that is held is due.
-    fn give(&mut self, lines: &mut Lines, masking: &mut Masking, events: &mut Vec<Event>) -> bool {
+    fn give(&mut self, lines: &mut Lines, masking: &mut OutputMasker, events: &mut Vec<Event>) -> bool {
         let now = Instant::now();
         let before = events.len();
-        let is_paused = self.held_since.is_some_and(|since| since + PARTIAL <= now);
+        let is_paused = self.held_since.is_some_and(|since| since + PARTIAL_LINE_DELAY <= now);
         if is_paused {
             self.held_since = None;
             lines.push(masking.flush(), events);
@@ -179,8 +180,8 @@ impl Pace {
         }
         if events.len() > before {
             let size = events[before..].iter().map(Event::size).sum::<usize>();
-            let wait = REDRAW.mul_f64((size as f64 / REDRAW_BYTES as f64).max(1.0));
-            self.next_redraw = Some(now + wait.min(REDRAW_LIMIT));
+            let wait = REDRAW_INTERVAL.mul_f64((size as f64 / REDRAW_BYTES_PER_INTERVAL as f64).max(1.0));
+            self.next_redraw = Some(now + wait.min(MAX_REDRAW_INTERVAL));
         }
         is_paused
     }
@@ -188,8 +189,8 @@ impl Pace {
 
 /// What is heeded of what is read.
 #[derive(Clone, Copy)]
-struct Heard<'a> {
-    reported: &'a Reported,
+struct Accounting<'a> {
+    reported: &'a SharedReport,
     meter: &'a Meter,
 }
 
@@ -198,17 +199,17 @@ async fn read(
     mut pipe: impl AsyncRead + Unpin,
     stream: LogStream,
     phase: Arc<str>,
-    Heard { reported, meter }: Heard<'_>,
+    Accounting { reported, meter }: Accounting<'_>,
     secrets: Option<Arc<Patterns>>,
     queue: Queue,
 ) {
-    let mut masking = Masking::new(secrets.clone());
-    let mut pieces = Pieces::new(secrets);
+    let mut masking = OutputMasker::new(secrets.clone());
+    let mut pieces = ReportMasker::new(secrets);
     let mut lines = Lines::new(stream.may_report());
     let mut buffer = vec![0; 64 * 1024];
     let mut events = Vec::new();
-    let mut pace = Pace::default();
-    let frame = |body: Body| Item::Frame(NewFrame::now(Some(Arc::clone(&phase)), &body));
+    let mut pace = FlushTimer::default();
+    let frame = |body: Body| OutputItem::Frame(NewFrame::now(Some(Arc::clone(&phase)), &body));
     loop {
         let read = match pace.due(&lines) {
             None => Some(pipe.read(&mut buffer).await),
@@ -254,24 +255,25 @@ fn to_items(
     events: &mut Vec<Event>,
     stream: LogStream,
     phase: &Arc<str>,
-    reported: &Reported,
-    pieces: &mut Pieces,
-) -> Vec<Item> {
+    reported: &SharedReport,
+    pieces: &mut ReportMasker,
+) -> Vec<OutputItem> {
     let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
     let log = |line, cont| Log { stream, line, cont, replaces: None };
     let mut items = Vec::with_capacity(events.len());
     for event in events.drain(..) {
         match event {
-            Event::Row { text, cont } => items.push(Item::Row(stream, frame(&Body::Log(log(text, cont))))),
-            Event::Redraw { row, text, cont } => items.push(Item::Redraw(row, log(text, cont))),
+            Event::Row { text, cont } => items.push(OutputItem::Row(stream, frame(&Body::Log(log(text, cont))))),
+            Event::Redraw { row, text, cont } => items.push(OutputItem::Redraw(row, log(text, cont))),
             Event::Report(line) => {
                 let Some(body) = Body::reported(&line) else { continue };
-                match heed(&body, reported) {
-                    Ok(()) => items.extend(pieces.take(body).iter().map(|body| Item::Frame(frame(body)))),
+                match apply_report(&body, reported) {
+                    Ok(()) => items.extend(pieces.take(body).iter().map(|body| OutputItem::Frame(frame(body)))),
                     Err(refused) => {
-                        items.push(Item::Frame(frame(&Body::Error(refused))));
-                        items
-                            .extend(split(&line).map(|(piece, cont)| Item::Frame(frame(&Body::Log(log(piece, cont))))));
+                        items.push(OutputItem::Frame(frame(&Body::Error(refused))));
+                        items.extend(
+                            split(&line).map(|(piece, cont)| OutputItem::Frame(frame(&Body::Log(log(piece, cont))))),
+                        );
                     }
                 }
             }
@@ -281,11 +283,11 @@ fn to_items(
 }
 
 /// Heeds a report. The failure to journal in its place, if it is refused.
-fn heed(body: &Body, reported: &Reported) -> Result<(), Failure> {
-    let mut told = reported.lock().unwrap_or_else(PoisonError::into_inner);
+fn apply_report(body: &Body, reported: &SharedReport) -> Result<(), Failure> {
+    let mut report = reported.lock().unwrap_or_else(PoisonError::into_inner);
     match body {
-        Body::Error(failure) => told.error = Some(failure.message.clone()),
-        Body::Output(output) => told.take(output)?,
+        Body::Error(failure) => report.error = Some(failure.message.clone()),
+        Body::Output(output) => report.accept_output(output)?,
         _ => {}
     }
     Ok(())

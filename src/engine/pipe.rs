@@ -24,18 +24,18 @@ pub const TERMINAL_SIZE: (u16, u16) = (120, crate::terminal::ROWS as u16);
 pub const TERMINAL_TYPE: &str = "xterm-256color";
 
 /// The ends of a command's outputs that the command gets.
-pub struct Ends {
+pub struct CommandStdio {
     pub(super) stdout: Stdio,
     pub(super) stderr: Stdio,
 }
 
 /// The output of what a command may leave behind: the same that the command has.
-pub struct Left {
+pub struct LeftoverOutput {
     stream: LogStream,
     end: OwnedFd,
 }
 
-impl Left {
+impl LeftoverOutput {
     /// The output, which ends with this signal.
     ///
     /// # Errors
@@ -54,28 +54,28 @@ pub fn open_outputs(
     mode: OutputMode,
     background: bool,
     ended: &CancellationToken,
-) -> io::Result<(Outputs, Vec<Left>, Ends)> {
+) -> io::Result<(Outputs, Vec<LeftoverOutput>, CommandStdio)> {
     let (readers, ends) = match mode {
         OutputMode::Merged => {
             let (reader, writer) = io::pipe()?;
-            let ends = Ends { stdout: writer.try_clone()?.into(), stderr: writer.into() };
+            let ends = CommandStdio { stdout: writer.try_clone()?.into(), stderr: writer.into() };
             (vec![(LogStream::Output, OwnedFd::from(reader))], ends)
         }
         OutputMode::Separate => {
             let ((out, stdout), (err, stderr)) = (io::pipe()?, io::pipe()?);
             let readers = vec![(LogStream::Stdout, out.into()), (LogStream::Stderr, err.into())];
-            (readers, Ends { stdout: stdout.into(), stderr: stderr.into() })
+            (readers, CommandStdio { stdout: stdout.into(), stderr: stderr.into() })
         }
         OutputMode::Tty => {
             let (master, terminal) = open_terminal()?;
-            let ends = Ends { stdout: terminal.try_clone()?.into(), stderr: terminal.into() };
+            let ends = CommandStdio { stdout: terminal.try_clone()?.into(), stderr: terminal.into() };
             (vec![(LogStream::Output, master)], ends)
         }
     };
     let (mut outputs, mut left): (Outputs, _) = (Vec::new(), Vec::new());
     for (stream, end) in readers {
         if background {
-            left.push(Left { stream, end: end.try_clone()? });
+            left.push(LeftoverOutput { stream, end: end.try_clone()? });
         }
         outputs.push((stream, Box::new(OutputPipe::new(end, ended)?)));
     }
@@ -106,7 +106,7 @@ const LARGEST_PIPE: usize = 1 << 20;
 struct OutputPipe {
     pipe: Receiver,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// How many bytes may still be read, once it has ended.
+    /// MountKind many bytes may still be read, once it has ended.
     rest: Option<usize>,
 }
 

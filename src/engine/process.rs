@@ -1,4 +1,4 @@
-//! Commands as processes, each on a leash. Dropping one ends everything it started.
+//! CommandLauncher as processes, each on a pipe. Dropping one ends everything it started.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -13,13 +13,13 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{CommandEvent, CommandSpec, Commands, Outputs, Rights, RunningCommand};
-use super::confinement::{Confined, Confinement, Request};
-use super::environment::Passed;
-use super::pipe::{Ends, Left, TERMINAL_TYPE, open_outputs};
-use super::report::Report;
+use super::commands::{CommandEvent, CommandLauncher, CommandSpec, Outputs, Privileges, RunningCommand};
+use super::confinement::{CommandConfinement, Confinement, ConfinementRequest};
+use super::environment::PassedVariables;
+use super::orphans::{WORKSPACE_MARKER, WORKSPACE_VARIABLE, kill_attempt_orphans};
+use super::pipe::{CommandStdio, LeftoverOutput, TERMINAL_TYPE, open_outputs};
+use super::report::SupervisorReport;
 use super::supervisor;
-use super::sweep::{MARKER, VARIABLE, sweep_attempt};
 use crate::model::OutputMode;
 use crate::model::kinds::{Failure, Notice};
 use crate::pipelines::Catalog;
@@ -27,10 +27,10 @@ use crate::pipelines::Catalog;
 /// The longest report: a supervisor bounds what it names.
 const LONGEST_REPORT: usize = 64 * 1024;
 
-/// A running command, on its leash.
-struct Process {
+/// A running command, on its pipe.
+struct SupervisedCommand {
     supervisor: Child,
-    leash: UnixStream,
+    pipe: UnixStream,
     /// What was read of reports that are not complete.
     heard: Vec<u8>,
     /// The workspace of its attempt, by which its children are found if the supervisor is killed.
@@ -38,20 +38,20 @@ struct Process {
     /// Cancelled when nobody is left who could print.
     ended: CancellationToken,
     /// The outputs of what it leaves behind.
-    left: Vec<Left>,
+    left: Vec<LeftoverOutput>,
     is_gone: bool,
 }
 
 /// Carries commands out as processes.
-pub struct Processes {
-    /// This program: its `supervise` command holds the leash.
+pub struct ProcessLauncher {
+    /// This program: its `supervise` command holds the pipe.
     pub program: PathBuf,
     /// The limit of open files that commands get, if it is not this program's own.
     pub open_files: Option<u64>,
     /// The umask that commands get, if it is not this program's own.
     pub umask: Option<u32>,
     /// Which variables of the server commands get.
-    pub passed: Passed,
+    pub passed: PassedVariables,
     /// Who commands run as, and in what.
     pub confinement: Arc<Confinement>,
     /// The pipelines there are, which name the variables that hold their secrets.
@@ -59,15 +59,15 @@ pub struct Processes {
 }
 
 #[async_trait]
-impl Commands for Processes {
+impl CommandLauncher for ProcessLauncher {
     /// Starts `sh -c command`.
     fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
         let CommandSpec { run, folder, variables, output, background, rights, confined } = command;
-        let workspace = variables.get(VARIABLE).map(PathBuf::from);
+        let workspace = variables.get(WORKSPACE_VARIABLE).map(PathBuf::from);
         let mut start = Command::new(&self.program);
         start.arg("supervise");
         // Of the server's own only what commands need. What a phase sets comes last.
-        let run_as = self.confinement.run_as().filter(|_| rights != Rights::Servers);
+        let run_as = self.confinement.run_as().filter(|_| rights != Privileges::Server);
         start.env_clear().envs(self.passed.variables(&self.catalog.secrets(), run_as.is_some()));
         if let Some(limit) = self.open_files {
             start.args(["--open-files", &limit.to_string()]);
@@ -76,16 +76,16 @@ impl Commands for Processes {
             start.args(["--umask", &umask.to_string()]);
         }
         if let Some(workspace) = &workspace {
-            let mut mark = OsString::from(MARKER);
+            let mut mark = OsString::from(WORKSPACE_MARKER);
             mark.push(workspace);
             start.arg("--mark").arg(mark);
         }
         if background {
             start.arg("--keep");
         }
-        let Confined { group, wrap } = confined.cloned().unwrap_or_default();
+        let CommandConfinement { group, wrap } = confined.cloned().unwrap_or_default();
         // What makes a sandbox sees to it itself, once it has made it.
-        if rights == Rights::Own && wrap.is_empty() {
+        if rights == Privileges::Restricted && wrap.is_empty() {
             start.arg("--no-new-privileges");
         }
         if let Some(group) = group {
@@ -103,9 +103,9 @@ impl Commands for Processes {
             start.arg("--terminal").env("TERM", TERMINAL_TYPE);
         }
         let ended = CancellationToken::new();
-        let (outputs, left, Ends { stdout, stderr }) = open_outputs(output, background, &ended)?;
-        let (leash, its_leash) = std::os::unix::net::UnixStream::pair()?;
-        leash.set_nonblocking(true)?;
+        let (outputs, left, CommandStdio { stdout, stderr }) = open_outputs(output, background, &ended)?;
+        let (pipe, its_leash) = std::os::unix::net::UnixStream::pair()?;
+        pipe.set_nonblocking(true)?;
         start
             .arg("--")
             .arg(run)
@@ -117,12 +117,12 @@ impl Commands for Processes {
             // A Ctrl-C at the server's terminal is for the server, which then ends its runs in order.
             .process_group(0);
         let supervisor = start.spawn().map_err(|error| explain(error, folder.path(), &self.program))?;
-        let leash = UnixStream::from_std(leash)?;
-        let process = Process { supervisor, leash, heard: Vec::new(), workspace, ended, left, is_gone: false };
+        let pipe = UnixStream::from_std(pipe)?;
+        let process = SupervisedCommand { supervisor, pipe, heard: Vec::new(), workspace, ended, left, is_gone: false };
         Ok((Box::new(process), outputs))
     }
 
-    async fn prepare(&self, request: Request) -> Result<(Confined, Vec<Notice>), Failure> {
+    async fn prepare(&self, request: ConfinementRequest) -> Result<(CommandConfinement, Vec<Notice>), Failure> {
         let confinement = Arc::clone(&self.confinement);
         let prepared = tokio::task::spawn_blocking(move || confinement.prepare(&request)).await;
         prepared.unwrap_or_else(|error| {
@@ -160,14 +160,14 @@ fn explain(error: io::Error, folder: &Path, program: &Path) -> io::Error {
 }
 
 #[async_trait]
-impl RunningCommand for Process {
+impl RunningCommand for SupervisedCommand {
     async fn terminate(&mut self) {
         // If the supervisor is gone, so is the command.
-        let _ = self.leash.write_all(&[supervisor::TERMINATE]).await;
+        let _ = self.pipe.write_all(&[supervisor::TERMINATE]).await;
     }
 
     async fn kill(&mut self) {
-        let _ = self.leash.write_all(&[supervisor::KILL]).await;
+        let _ = self.pipe.write_all(&[supervisor::KILL]).await;
     }
 
     async fn next_event(&mut self) -> CommandEvent {
@@ -180,36 +180,36 @@ impl RunningCommand for Process {
                 }
                 continue;
             }
-            match self.leash.read_buf(&mut self.heard).await {
+            match self.pipe.read_buf(&mut self.heard).await {
                 Ok(count) if count > 0 && self.heard.len() < LONGEST_REPORT => {}
                 _ => self.bury().await,
             }
         }
-        CommandEvent::Gone
+        CommandEvent::Finished
     }
 
-    fn outputs_left(&mut self) -> Outputs {
+    fn leftover_outputs(&mut self) -> Outputs {
         // What is left has an end of its own.
         self.ended = CancellationToken::new();
         std::mem::take(&mut self.left).into_iter().filter_map(|left| left.open(&self.ended).ok()).collect()
     }
 }
 
-impl Process {
-    fn heed(&mut self, report: Report) -> CommandEvent {
+impl SupervisedCommand {
+    fn heed(&mut self, report: SupervisorReport) -> CommandEvent {
         match report {
-            Report::NotStarted(reason) => CommandEvent::NotStarted(reason),
-            Report::Waits(reason) => CommandEvent::Waits(reason),
-            Report::Ended(exit) => {
+            SupervisorReport::NotStarted(reason) => CommandEvent::NotStarted(reason),
+            SupervisorReport::Delayed(reason) => CommandEvent::Delayed(reason),
+            SupervisorReport::Exited(exit) => {
                 if !self.left.is_empty() && exit.code == 0 {
                     // What it has printed itself is read to its end; what it leaves behind goes on printing.
                     self.ended.cancel();
                 }
-                CommandEvent::Ended(exit)
+                CommandEvent::Exited(exit)
             }
-            Report::Signalled(signalled) => CommandEvent::Signalled(signalled),
-            Report::Left(left) => CommandEvent::Left(left),
-            Report::Stuck(stuck) => CommandEvent::Stuck(stuck),
+            SupervisorReport::ServiceSignalled(signalled) => CommandEvent::ServiceSignalled(signalled),
+            SupervisorReport::LeftBehind(left) => CommandEvent::LeftBehind(left),
+            SupervisorReport::Stuck(stuck) => CommandEvent::Stuck(stuck),
         }
     }
 
@@ -220,7 +220,7 @@ impl Process {
         // Killed itself, it has left all but the shell behind. What other commands of the attempt keep in the background goes with it.
         let was_killed = status.map_or(true, |status| status.signal().is_some());
         if was_killed && let Some(workspace) = &self.workspace {
-            sweep_attempt(workspace).await;
+            kill_attempt_orphans(workspace).await;
         }
         self.ended.cancel();
         self.is_gone = true;

@@ -1,4 +1,4 @@
-//! Processes as /proc has them: which descend from this one, and signals that reach no stranger.
+//! ProcessList as /proc has them: which descend from this one, and signals that reach no stranger.
 
 use std::collections::HashMap;
 use std::io;
@@ -29,11 +29,11 @@ pub struct ProcessInfo {
 
 /// What became of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
+pub enum SignalResult {
     /// It was delivered.
-    Yes,
+    Sent,
     /// The process has ended.
-    Gone,
+    NoProcess,
     /// The process belongs to somebody else.
     Refused,
 }
@@ -43,7 +43,7 @@ pub enum Sent {
 pub fn descendants(of: i32) -> Vec<ProcessInfo> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    descendants_in(pids.filter_map(look_up).collect(), of)
+    descendants_in(pids.filter_map(find_process).collect(), of)
 }
 
 /// The same in a table of processes.
@@ -64,7 +64,7 @@ fn descendants_in(table: Vec<ProcessInfo>, of: i32) -> Vec<ProcessInfo> {
 
 /// A process by its number.
 #[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
-pub fn look_up(pid: i32) -> Option<ProcessInfo> {
+pub fn find_process(pid: i32) -> Option<ProcessInfo> {
     parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
@@ -81,21 +81,21 @@ fn parse(pid: i32, stat: &str) -> Option<ProcessInfo> {
 }
 
 /// Sends a signal to exactly this process: its number may have been given to another one since it was looked up.
-pub fn send(to: ProcessId, signal: Signal) -> Sent {
-    let Some(pid) = Pid::from_raw(to.pid) else { return Sent::Gone };
-    let is_same = || look_up(to.pid).is_some_and(|process| process.id == to);
+pub fn send(to: ProcessId, signal: Signal) -> SignalResult {
+    let Some(pid) = Pid::from_raw(to.pid) else { return SignalResult::NoProcess };
+    let is_same = || find_process(to.pid).is_some_and(|process| process.id == to);
     // What is open stays the process it was when it was opened.
     let sent = match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(process) if is_same() => pidfd_send_signal(process, signal),
-        Ok(_) | Err(rustix::io::Errno::SRCH) => return Sent::Gone,
+        Ok(_) | Err(rustix::io::Errno::SRCH) => return SignalResult::NoProcess,
         // An older system, or no descriptor is left.
         Err(_) if is_same() => kill_process(pid, signal),
-        Err(_) => return Sent::Gone,
+        Err(_) => return SignalResult::NoProcess,
     };
     match sent.map_err(io::Error::from) {
-        Ok(()) => Sent::Yes,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Sent::Refused,
-        Err(_) => Sent::Gone,
+        Ok(()) => SignalResult::Sent,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => SignalResult::Refused,
+        Err(_) => SignalResult::NoProcess,
     }
 }
 
@@ -139,12 +139,12 @@ mod tests {
     #[test]
     fn a_signal_reaches_no_later_process_of_the_same_number() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        let found = look_up(i32::try_from(child.id()).unwrap()).unwrap().id;
+        let found = find_process(i32::try_from(child.id()).unwrap()).unwrap().id;
         let stranger = ProcessId { start: found.start + 1, ..found };
-        assert_eq!(send(stranger, Signal::KILL), Sent::Gone);
+        assert_eq!(send(stranger, Signal::KILL), SignalResult::NoProcess);
         assert_eq!(child.try_wait().unwrap(), None);
-        assert_eq!(send(found, Signal::KILL), Sent::Yes);
+        assert_eq!(send(found, Signal::KILL), SignalResult::Sent);
         assert!(!child.wait().unwrap().success());
-        assert_eq!(send(found, Signal::KILL), Sent::Gone);
+        assert_eq!(send(found, Signal::KILL), SignalResult::NoProcess);
     }
 }

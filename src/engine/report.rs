@@ -1,4 +1,4 @@
-//! What a command's supervisor reports to the server: a JSON object a line, over the socket that is its leash.
+//! What a command's supervisor reports to the server: a JSON object a line, over the socket that is its pipe.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,22 +10,22 @@ const NAMED: usize = 20;
 /// One report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Report {
+pub enum SupervisorReport {
     /// The command could not be started, for this reason.
     NotStarted(String),
     /// The command is not started yet: the system is short of something, as this says.
-    Waits(String),
+    Delayed(String),
     /// The command itself has ended. Others that it started may still be there.
-    Ended(Exit),
+    Exited(Exit),
     /// The supervisor got a signal that asks for the end: somebody stops the whole service.
-    Signalled(Signalled),
+    ServiceSignalled(ServiceSignal),
     /// The command has left these processes behind; they were asked to end.
-    Left(Processes),
+    LeftBehind(ProcessList),
     /// These processes could not be ended.
-    Stuck(Processes),
+    Stuck(ProcessList),
 }
 
-/// How a command ended.
+/// MountKind a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// Its exit code; 128 + n if signal n ended it.
@@ -33,7 +33,7 @@ pub struct Exit {
     /// The signal that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// How many processes the kernel has killed for lack of memory, while it ran, in its control group.
+    /// MountKind many processes the kernel has killed for lack of memory, while it ran, in its control group.
     #[serde(default)]
     pub out_of_memory: u64,
 }
@@ -54,7 +54,7 @@ impl Exit {
 
 /// A signal that the supervisor got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signalled {
+pub struct ServiceSignal {
     /// Its name.
     pub signal: String,
     /// The process that sent it, with its name if it was still there.
@@ -63,14 +63,14 @@ pub struct Signalled {
 
 /// Some processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Processes {
+pub struct ProcessList {
     /// The first of them.
     pub named: Vec<ProcessName>,
-    /// How many there are.
+    /// MountKind many there are.
     pub count: usize,
 }
 
-impl Processes {
+impl ProcessList {
     /// Those with these names.
     pub fn of(all: impl ExactSizeIterator<Item = ProcessName>) -> Self {
         Self { count: all.len(), named: all.take(NAMED).collect() }
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn many_processes_are_counted_and_the_first_are_named() {
         let name = |pid| ProcessName { pid, name: "sh".to_owned() };
-        let listed = |count: i32| Processes::of((1..=count).map(name).collect::<Vec<_>>().into_iter()).listed();
+        let listed = |count: i32| ProcessList::of((1..=count).map(name).collect::<Vec<_>>().into_iter()).listed();
         assert_eq!(listed(2), "sh (pid 1), sh (pid 2)");
         assert!(listed(25).ends_with("sh (pid 20) and 5 more"));
     }

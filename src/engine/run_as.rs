@@ -9,21 +9,21 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::{Gid, Uid, User, getgrouplist};
 
-use super::child::Ids;
+use super::child::UserIds;
 use crate::confined_fs::Owner;
 
 /// A user of the machine.
 #[derive(Clone, Debug)]
 pub struct RunAs {
     name: String,
-    ids: Ids,
+    ids: UserIds,
     home: PathBuf,
     shell: PathBuf,
 }
 
 /// Why commands cannot run as somebody.
 #[derive(Debug, thiserror::Error)]
-pub enum BadRunAs {
+pub enum RunAsError {
     /// The server is an ordinary user.
     #[error("--run-as needs a server that root has started: nobody else may start programs as another user")]
     NotRoot,
@@ -76,23 +76,23 @@ impl RunAs {
     /// The user of this name or number.
     ///
     /// # Errors
-    /// [`BadRunAs`].
-    pub fn find(text: &str) -> Result<Self, BadRunAs> {
+    /// [`RunAsError`].
+    pub fn find(text: &str) -> Result<Self, RunAsError> {
         if !rustix::process::geteuid().is_root() {
-            return Err(BadRunAs::NotRoot);
+            return Err(RunAsError::NotRoot);
         }
-        let look_up = |error: nix::Error| BadRunAs::LookUp { name: text.to_owned(), source: error.into() };
+        let find_process = |error: nix::Error| RunAsError::LookUp { name: text.to_owned(), source: error.into() };
         let user = match text.parse() {
             Ok(uid) => User::from_uid(Uid::from_raw(uid)),
             Err(_) => User::from_name(text),
         };
-        let user = user.map_err(look_up)?.ok_or_else(|| BadRunAs::Unknown(text.to_owned()))?;
+        let user = user.map_err(find_process)?.ok_or_else(|| RunAsError::Unknown(text.to_owned()))?;
         if user.uid.is_root() {
-            return Err(BadRunAs::Root(text.to_owned()));
+            return Err(RunAsError::Root(text.to_owned()));
         }
-        let name = CString::new(user.name.as_str()).map_err(|_| BadRunAs::Unknown(text.to_owned()))?;
-        let groups = getgrouplist(&name, user.gid).map_err(look_up)?;
-        let ids = Ids {
+        let name = CString::new(user.name.as_str()).map_err(|_| RunAsError::Unknown(text.to_owned()))?;
+        let groups = getgrouplist(&name, user.gid).map_err(find_process)?;
+        let ids = UserIds {
             user: user.uid.as_raw(),
             group: user.gid.as_raw(),
             groups: groups.into_iter().map(Gid::as_raw).collect(),
@@ -101,7 +101,7 @@ impl RunAs {
     }
 
     /// What the supervisor is to become for the command.
-    pub(super) const fn ids(&self) -> &Ids {
+    pub(super) const fn ids(&self) -> &UserIds {
         &self.ids
     }
 
@@ -120,15 +120,15 @@ impl RunAs {
     /// and read no file of the server's.
     ///
     /// # Errors
-    /// [`BadRunAs::Folder`], [`BadRunAs::Unreachable`].
-    pub fn open_way(&self, data: &Path, folders: &[PathBuf]) -> Result<(), BadRunAs> {
+    /// [`RunAsError::Folder`], [`RunAsError::Unreachable`].
+    pub fn open_way(&self, data: &Path, folders: &[PathBuf]) -> Result<(), RunAsError> {
         for folder in std::iter::once(&data.to_owned()).chain(folders) {
             let opened = super::private_folder(folder).map(drop).and_then(|()| self.let_through(folder));
-            opened.map_err(|source| BadRunAs::Folder { name: self.name.clone(), folder: folder.clone(), source })?;
+            opened.map_err(|source| RunAsError::Folder { name: self.name.clone(), folder: folder.clone(), source })?;
         }
         for folder in folders {
             if !self.can("cd -- \"$1\"", folder) {
-                return Err(BadRunAs::Unreachable { name: self.name.clone(), folder: folder.clone() });
+                return Err(RunAsError::Unreachable { name: self.name.clone(), folder: folder.clone() });
             }
         }
         Ok(())
@@ -137,12 +137,12 @@ impl RunAs {
     /// Whether the user can start this program.
     ///
     /// # Errors
-    /// [`BadRunAs::Program`].
-    pub fn check_program(&self, program: &Path) -> Result<(), BadRunAs> {
+    /// [`RunAsError::Program`].
+    pub fn check_program(&self, program: &Path) -> Result<(), RunAsError> {
         if self.can("test -x \"$1\"", program) {
             return Ok(());
         }
-        Err(BadRunAs::Program { name: self.name.clone(), program: program.to_owned() })
+        Err(RunAsError::Program { name: self.name.clone(), program: program.to_owned() })
     }
 
     /// The group of the user may enter a folder that was closed to all but its owner.

@@ -16,7 +16,7 @@ pub struct SandboxOptions {
 
 /// What an attempt needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct SandboxAccess {
     /// The folders that it may write to.
     pub writable: Vec<PathBuf>,
     /// Whether it may use the network.
@@ -44,35 +44,35 @@ impl SandboxOptions {
     ///
     /// # Errors
     /// A sentence with the remedy.
-    pub fn wrap(&self, needs: &Needs) -> Result<Vec<OsString>, String> {
+    pub fn wrap(&self, needs: &SandboxAccess) -> Result<Vec<OsString>, String> {
         let bwrap = find("bwrap", std::env::var_os("PATH").as_deref())
             .ok_or_else(|| "bubblewrap is not installed; install it (Debian: `apt install bubblewrap`)".to_owned())?;
         Ok(self.arguments(bwrap, needs, Path::exists))
     }
 
-    fn arguments(&self, bwrap: PathBuf, needs: &Needs, exists: impl Fn(&Path) -> bool) -> Vec<OsString> {
+    fn arguments(&self, bwrap: PathBuf, needs: &SandboxAccess, exists: impl Fn(&Path) -> bool) -> Vec<OsString> {
         let network = (!needs.network).then_some("--unshare-net");
         let fixed = NAMESPACES.into_iter().chain(network).chain(SYSTEM).map(OsString::from);
         let folders = self.folders(needs, exists).into_iter().flat_map(|(how, path)| {
             let path = path.into_os_string();
             match how {
-                How::Empty => vec!["--tmpfs".into(), path],
-                How::Readable => vec!["--ro-bind".into(), path.clone(), path],
-                How::Writable => vec!["--bind".into(), path.clone(), path],
+                MountKind::Empty => vec!["--tmpfs".into(), path],
+                MountKind::Readable => vec!["--ro-bind".into(), path.clone(), path],
+                MountKind::Writable => vec!["--bind".into(), path.clone(), path],
             }
         });
         std::iter::once(bwrap.into()).chain(fixed).chain(folders).collect()
     }
 
     /// The paths that are not as they are outside, outer ones first: the data folder may be in a project, and a project in /tmp.
-    fn folders(&self, needs: &Needs, exists: impl Fn(&Path) -> bool) -> Vec<(How, PathBuf)> {
+    fn folders(&self, needs: &SandboxAccess, exists: impl Fn(&Path) -> bool) -> Vec<(MountKind, PathBuf)> {
         let private = PRIVATE.into_iter().map(PathBuf::from).filter(|folder| exists(folder));
         let names = NAMES.into_iter().filter(|_| needs.network);
         let shown = PROGRAMS.into_iter().chain(names).map(PathBuf::from).chain([self.program.clone()]);
-        let mut all: Vec<(How, PathBuf)> =
-            private.chain(self.hidden.iter().cloned()).map(|folder| (How::Empty, folder)).collect();
-        all.extend(shown.filter(|path| exists(path)).map(|path| (How::Readable, path)));
-        all.extend(needs.writable.iter().map(|folder| (How::Writable, folder.clone())));
+        let mut all: Vec<(MountKind, PathBuf)> =
+            private.chain(self.hidden.iter().cloned()).map(|folder| (MountKind::Empty, folder)).collect();
+        all.extend(shown.filter(|path| exists(path)).map(|path| (MountKind::Readable, path)));
+        all.extend(needs.writable.iter().map(|folder| (MountKind::Writable, folder.clone())));
         all.sort_by_key(|(_, path)| path.components().count());
         all
     }
@@ -80,7 +80,7 @@ impl SandboxOptions {
 
 /// What a path is in a sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+enum MountKind {
     Empty,
     Readable,
     Writable,
@@ -117,7 +117,7 @@ fn find(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn line(needs: &Needs) -> String {
+    fn line(needs: &SandboxAccess) -> String {
         let options = SandboxOptions {
             hidden: vec!["/data".into(), "/tmp/project/data".into()],
             program: "/data/bin/runtrail".into(),
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn what_is_hidden_comes_before_what_is_shown() {
         let writable = ["/data/workspaces/a", "/tmp/project", "/tmp/project/data/workspaces/a"].map(PathBuf::from);
-        let line = line(&Needs { writable: writable.into(), network: false });
+        let line = line(&SandboxAccess { writable: writable.into(), network: false });
         let place = |words: &str| line.find(words).unwrap_or_else(|| panic!("{words}: {line}"));
         let order = [
             "--unshare-pid",
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_network_is_there_on_request() {
-        let line = line(&Needs { writable: Vec::new(), network: true });
+        let line = line(&SandboxAccess { writable: Vec::new(), network: true });
         assert!(!line.contains("--unshare-net") && line.contains("--ro-bind /run/systemd/resolve"), "{line}");
     }
 

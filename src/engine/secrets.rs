@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::commands::{CommandEvent, CommandSpec, Rights, Variables};
-use super::environment::SECRETS;
+use super::commands::{CommandEvent, CommandSpec, Privileges, Variables};
+use super::environment::SERVER_SECRETS;
 use super::worker::Worker;
 use super::workspace::blocking;
 use crate::confined_fs::Folder;
@@ -24,17 +24,17 @@ use crate::secrets::files;
 /// The longest secret that is read, in bytes: what fits into a variable.
 const MAX_SECRET: u64 = 100_000;
 
-/// How long the command of a secret may take.
+/// MountKind long the command of a secret may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
 /// The secrets of an attempt.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct AttemptSecrets {
     params: Secrets,
     named: Secrets,
 }
 
-impl Known {
+impl AttemptSecrets {
     /// The variables in which a phase's command finds its secrets.
     pub(super) fn variables(&self, spec: &PhaseSpec) -> Variables {
         let params = self.params.iter().map(|(name, value)| (format!("RUNTRAIL_PARAM_{}", name.to_uppercase()), value));
@@ -47,7 +47,7 @@ impl Known {
 
 /// Why a secret cannot be used. Each is the end of a sentence, and has nothing of the secret in it.
 #[derive(Debug, thiserror::Error)]
-enum BadSecret {
+enum SecretError {
     #[error("the server's variable {0} is not set; set it, and start the server again")]
     NotSet(String),
     #[error("the file {file} cannot be read ({reason}); create it or correct its path")]
@@ -74,8 +74,8 @@ impl Worker {
         run: &Run,
         pipeline: &Pipeline,
         workspace: &Folder,
-    ) -> Result<Result<Known, Failure>, WriteError> {
-        let mut known = Known::default();
+    ) -> Result<Result<AttemptSecrets, Failure>, WriteError> {
+        let mut known = AttemptSecrets::default();
         if pipeline.params.iter().any(|param| param.kind == ParamKind::Secret) {
             known.params = self.shared.store.secrets(self.lease.run).await?.values;
         }
@@ -99,22 +99,22 @@ impl Worker {
         Ok(Ok(known))
     }
 
-    async fn read_secret(&self, source: &SecretSource, run: &Run, workspace: &Folder) -> Result<String, BadSecret> {
+    async fn read_secret(&self, source: &SecretSource, run: &Run, workspace: &Folder) -> Result<String, SecretError> {
         let bytes = match source {
             SecretSource::Env(name) => std::env::var_os(name)
-                .ok_or_else(|| BadSecret::NotSet(name.clone()))?
+                .ok_or_else(|| SecretError::NotSet(name.clone()))?
                 .into_string()
-                .map_err(|_| BadSecret::NotText)?
+                .map_err(|_| SecretError::NotText)?
                 .into_bytes(),
             SecretSource::File(path) => {
-                let unreadable = |error: std::io::Error| BadSecret::Unreadable {
+                let unreadable = |error: std::io::Error| SecretError::Unreadable {
                     file: path.display().to_string(),
                     reason: error.to_string(),
                 };
                 read_file(path.clone()).await.map_err(unreadable)?
             }
             SecretSource::Credential(name) => {
-                let unreadable = |reason: String| BadSecret::NoCredential { name: name.clone(), reason };
+                let unreadable = |reason: String| SecretError::NoCredential { name: name.clone(), reason };
                 let path = files::credential(name).map_err(|error| unreadable(error.to_string()))?;
                 read_file(path).await.map_err(|error| unreadable(error.to_string()))?
             }
@@ -123,19 +123,19 @@ impl Worker {
                 tokio::select! {
                     printed = tokio::time::timeout(COMMAND_LIMIT, printed) => {
                         let limit = || format!("took longer than {}", humantime::format_duration(COMMAND_LIMIT));
-                        printed.unwrap_or_else(|_| Err(BadSecret::Command(limit())))?
+                        printed.unwrap_or_else(|_| Err(SecretError::Command(limit())))?
                     }
-                    () = self.cancel.cancelled() => return Err(BadSecret::Command("was stopped".to_owned())),
-                    () = self.stop.cancelled() => return Err(BadSecret::Command("was stopped".to_owned())),
+                    () = self.cancel.cancelled() => return Err(SecretError::Command("was stopped".to_owned())),
+                    () = self.stop.cancelled() => return Err(SecretError::Command("was stopped".to_owned())),
                 }
             }
         };
         if bytes.len() as u64 > MAX_SECRET {
-            return Err(BadSecret::TooLong);
+            return Err(SecretError::TooLong);
         }
-        let text = String::from_utf8(bytes).map_err(|_| BadSecret::NotText)?;
+        let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText)?;
         if text.contains('\0') {
-            return Err(BadSecret::NotText);
+            return Err(SecretError::NotText);
         }
         // As a shell does it with what a command prints.
         let text = match source {
@@ -144,21 +144,21 @@ impl Worker {
                 text.trim_end_matches(['\n', '\r'])
             }
         };
-        if text.trim().len() < MIN_SECRET { Err(BadSecret::TooShort) } else { Ok(text.to_owned()) }
+        if text.trim().len() < MIN_SECRET { Err(SecretError::TooShort) } else { Ok(text.to_owned()) }
     }
 
     /// What a secret's command prints on its standard output. Dropped before its end, it ends the command and all that it started.
     ///
     /// It is no phase: nothing of it is journaled, and it has the server's variables that phases do not have.
-    async fn print(&self, command: &str, run: &Run, workspace: &Folder) -> Result<Vec<u8>, BadSecret> {
-        let failed = |error: std::io::Error| BadSecret::Command(format!("could not be run ({error})"));
+    async fn print(&self, command: &str, run: &Run, workspace: &Folder) -> Result<Vec<u8>, SecretError> {
+        let failed = |error: std::io::Error| SecretError::Command(format!("could not be run ({error})"));
         let mut variables: Variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| !SECRETS.contains(&name.as_str()))
+            .filter(|(name, _)| !SERVER_SECRETS.contains(&name.as_str()))
             .collect();
         variables.insert("RUNTRAIL_RUN_ID".to_owned(), run.id.as_str().into());
         variables.insert("RUNTRAIL_ATTEMPT".to_owned(), run.attempt.to_string().into());
-        variables.insert(super::sweep::VARIABLE.to_owned(), workspace.path().into());
+        variables.insert(super::orphans::WORKSPACE_VARIABLE.to_owned(), workspace.path().into());
         // Not in the workspace: what phases leave there is not to decide what the server runs.
         let top = Folder::open(Path::new("/")).map_err(failed)?;
         let started = self.shared.options.commands.start(CommandSpec {
@@ -167,7 +167,7 @@ impl Worker {
             variables,
             output: OutputMode::Separate,
             background: false,
-            rights: Rights::Servers,
+            rights: Privileges::Server,
             confined: None,
         });
         let (mut process, outputs) = started.map_err(failed)?;
@@ -190,24 +190,24 @@ impl Worker {
             let mut exit = None;
             loop {
                 match process.next_event().await {
-                    CommandEvent::Gone => return Ok(exit),
-                    CommandEvent::Ended(ended) => exit = Some(ended),
+                    CommandEvent::Finished => return Ok(exit),
+                    CommandEvent::Exited(ended) => exit = Some(ended),
                     CommandEvent::NotStarted(reason) => return Err(std::io::Error::other(reason)),
-                    CommandEvent::Waits(_)
-                    | CommandEvent::Signalled(_)
-                    | CommandEvent::Left(_)
+                    CommandEvent::Delayed(_)
+                    | CommandEvent::ServiceSignalled(_)
+                    | CommandEvent::LeftBehind(_)
                     | CommandEvent::Stuck(_) => {}
                 }
             }
         };
         let ((), exit) = tokio::try_join!(read, ended).map_err(failed)?;
         if printed.len() as u64 > MAX_SECRET {
-            return Err(BadSecret::TooLong);
+            return Err(SecretError::TooLong);
         }
         match exit {
             Some(exit) if exit.code == 0 => Ok(printed),
-            Some(exit) => Err(BadSecret::Command(format!("ended with exit code {}", exit.code))),
-            None => Err(BadSecret::Command("was killed".to_owned())),
+            Some(exit) => Err(SecretError::Command(format!("ended with exit code {}", exit.code))),
+            None => Err(SecretError::Command("was killed".to_owned())),
         }
     }
 }

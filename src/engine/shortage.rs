@@ -15,23 +15,23 @@ use crate::model::Body;
 use crate::model::kinds::Failure;
 use crate::store::{Change, NewFrame};
 
-/// How long to wait before the second try; each wait is twice the one before.
+/// MountKind long to wait before the second try; each wait is twice the one before.
 pub(super) const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// The longest wait between two tries.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a shortage lasts before the journal tells of it.
+/// MountKind long a shortage lasts before the journal tells of it.
 pub(super) const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// An error that may be one of the system's shortages.
-pub(super) trait MayPass: Display {
+pub(super) trait Transient: Display {
     /// Whether the same may succeed in a moment.
-    fn may_pass(&self) -> bool;
+    fn is_transient(&self) -> bool;
 }
 
-impl MayPass for io::Error {
-    fn may_pass(&self) -> bool {
+impl Transient for io::Error {
+    fn is_transient(&self) -> bool {
         let short = [
             Errno::EMFILE,
             Errno::ENFILE,
@@ -56,7 +56,7 @@ pub(super) enum Waited<T, E> {
 
 impl Worker {
     /// Does something as soon as the system is not too short of what it needs. `what` says in the journal that it waits.
-    pub(super) async fn when_it_can<T, E: MayPass, F>(
+    pub(super) async fn when_it_can<T, E: Transient, F>(
         &self,
         phase: Option<&Arc<str>>,
         what: &str,
@@ -68,7 +68,7 @@ impl Worker {
         let (began, mut wait, mut is_told) = (Instant::now(), FIRST_WAIT, false);
         loop {
             let error = match attempt().await {
-                Err(error) if error.may_pass() => error,
+                Err(error) if error.is_transient() => error,
                 done => return Ok(Waited::Done(done)),
             };
             if !is_told && began.elapsed() >= TELL_AFTER {

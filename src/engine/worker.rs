@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
 use super::clock::{self, Timed};
-use super::confinement::Confined;
-use super::interruption::{Cut, close_phases, interrupt};
+use super::confinement::CommandConfinement;
+use super::interruption::{InterruptCause, close_phases, interrupt};
 use super::lease::{Answer, LeaseKeeper};
-use super::report::Processes;
-use super::sweep::sweep_attempt;
-use super::usage::Meter;
-use super::verdict::{Finished, cancelled, failed};
+use super::meter::Meter;
+use super::orphans::kill_attempt_orphans;
+use super::outcome::{FinalWrite, cancelled, failed};
+use super::report::ProcessList;
 use super::workspace::name_of;
 use super::{CancelSignal, Shared};
 use crate::journal::{MaskGuard, WriteError};
@@ -26,7 +26,7 @@ use crate::model::limits::Limits;
 use crate::model::{End, Run, Status, Timestamp, Transition};
 use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, RunKey, StoreError, Write};
 
-/// How long a worker waits before it asks a database again that did not answer.
+/// MountKind long a worker waits before it asks a database again that did not answer.
 const RETRY: Duration = Duration::from_millis(200);
 
 /// A claimed attempt.
@@ -43,14 +43,14 @@ pub struct Worker {
     pub(super) stop: CancellationToken,
     /// What phases have left running in the background.
     pub(super) background: Background,
-    /// Processes that could not be ended.
-    pub(super) stuck: Mutex<Vec<Processes>>,
+    /// ProcessList that could not be ended.
+    pub(super) stuck: Mutex<Vec<ProcessList>>,
     /// Has the attempt's secrets masked, once they are known.
     pub(super) mask: OnceLock<MaskGuard>,
     /// Counts what the attempt uses, once its limits are known.
     pub(super) meter: OnceLock<Arc<Meter>>,
     /// What keeps its commands from everything else, once that is set up.
-    pub(super) confined: OnceLock<Confined>,
+    pub(super) confined: OnceLock<CommandConfinement>,
 }
 
 impl Worker {
@@ -195,7 +195,7 @@ impl Worker {
             }),
         };
         let (run, workspaces) = (&assignment.run, &self.shared.options.workspaces);
-        sweep_attempt(&workspaces.of(&run.id, run.attempt)).await;
+        kill_attempt_orphans(&workspaces.of(&run.id, run.attempt)).await;
         self.end_attempt(run).await;
         workspaces.discard(&run.id, run.attempt).await;
         self.shared.journal.write(verdict.finish(write)).await.map(drop)
@@ -209,7 +209,7 @@ impl Worker {
             self.cancel_signal().cancel(force);
         }
         // If the lease is gone, recovery takes what is left.
-        let Some(Finished { verdict, end, rest }) = self.phases(&assignment).await? else { return Ok(()) };
+        let Some(FinalWrite { verdict, end, rest }) = self.run_phases(&assignment).await? else { return Ok(()) };
         self.end_background().await?;
         let verdict = self.name_stuck(verdict);
         let mut write = self.write(Change::None);
@@ -220,7 +220,7 @@ impl Worker {
         skipped.for_each(|phase| write.add_phase(phase));
         let write = match verdict.to {
             // As the phases stand by now: those that ended well may be carried over.
-            End::Interrupted => interrupt(write, &self.assignment().await?, verdict.reason, Cut::Stop),
+            End::Interrupted => interrupt(write, &self.assignment().await?, verdict.reason, InterruptCause::Shutdown),
             _ => verdict.finish(write),
         };
         // Before the run is finished, so that whoever sees that finds nothing of it left.

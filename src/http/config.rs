@@ -12,7 +12,7 @@ use super::connections::ConnectionLimits;
 use super::guard::{Authority, Proxies, UserRole};
 use super::limits;
 use super::security_txt::contact;
-use crate::engine::environment::Pattern;
+use crate::engine::environment::VariablePattern;
 use crate::model::notify::check_address;
 use crate::model::{BasePath, Retention};
 use crate::notifications::Egress;
@@ -170,7 +170,7 @@ pub struct ServeArgs {
     /// Variable of the server that commands get, besides those that describe the machine and its tools: NAME, a beginning such as AWS_*, or
     /// * for all. Repeat it, or separate by commas, for several.
     #[arg(long, env = "RUNTRAIL_PASS_ENV", value_name = "NAME", value_delimiter = ',')]
-    pub pass_env: Vec<Pattern>,
+    pub pass_env: Vec<VariablePattern>,
 
     /// User, by name or number, that commands run as; the server itself must be started by root [default: the server's user].
     #[arg(long, env = "RUNTRAIL_RUN_AS", value_name = "USER")]

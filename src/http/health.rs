@@ -102,7 +102,7 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     registry.register("database_free_bytes", "Bytes inside it that hold nothing", ConstGauge::new(size.free_bytes));
     registry.register("database_wal_bytes", "Bytes of its write-ahead log", ConstGauge::new(size.wal_bytes));
     let kept = Family::<[(&str, &str); 1], Gauge<u64, AtomicU64>>::default();
-    for (of, count) in app.service.journal.kept().into_iter().chain([("crowds", app.crowds.count())]) {
+    for (of, count) in app.service.journal.kept().into_iter().chain([("crowds", app.broadcasts.count())]) {
         kept.get_or_create(&[("of", of)]).set(u64::try_from(count).unwrap_or(u64::MAX));
     }
     registry.register("memory_entries", "What is kept in memory for readers, by kind", kept);

@@ -41,9 +41,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{self, Access, AuditFile};
 use crate::base;
 use crate::codemod;
-use crate::engine::environment::Passed;
-use crate::engine::run_as::{BadRunAs, RunAs};
-use crate::engine::{Engine, EngineOptions, Processes, Workspaces, own_process};
+use crate::engine::environment::PassedVariables;
+use crate::engine::run_as::{RunAs, RunAsError};
+use crate::engine::{Engine, EngineOptions, ProcessLauncher, Workspaces, own_process};
 use crate::file_lock;
 use crate::journal::{GroupCommit, Journal};
 use crate::model::{BasePath, BasePathError};
@@ -131,7 +131,7 @@ pub enum StartError {
     Projects(#[from] crate::pipelines::ProjectsError),
     /// Commands cannot run as somebody else.
     #[error(transparent)]
-    RunAs(#[from] BadRunAs),
+    RunAs(#[from] RunAsError),
     /// Notifications cannot be sent.
     #[error("cannot prepare to send notifications: {0}")]
     Notify(#[from] reqwest::Error),
@@ -154,13 +154,13 @@ pub struct App {
     /// How many streams are open.
     pub streams: Arc<AtomicU64>,
     /// The readers that are told together.
-    pub crowds: stream::Crowds,
+    pub broadcasts: stream::BroadcastRegistry,
     /// What calls of hooks share.
     pub hooks: Arc<hooks::Door>,
     /// What became of notifications.
     pub deliveries: Arc<Counts>,
     /// The connections there are.
-    pub connections: Arc<connections::Register>,
+    pub connections: Arc<connections::ConnectionRegistry>,
     /// Who may use the server; everybody if `None`.
     pub access: Option<Access>,
     /// The address of the login page.
@@ -221,11 +221,11 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         scratch,
         workspaces,
         program,
-        commands: Arc::new(Processes {
+        commands: Arc::new(ProcessLauncher {
             program: supervisor,
             open_files,
             umask: Some(umask),
-            passed: Passed::new(args.pass_env.clone()),
+            passed: PassedVariables::new(args.pass_env.clone()),
             confinement,
             catalog: catalog.clone(),
         }),
@@ -255,7 +255,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     if let Some(file) = &args.audit_log {
         tokio::spawn(AuditFile::open(file, Arc::clone(&store) as _)?.run(stop.clone()));
     }
-    let register = Arc::new(connections::Register::new(args.connections()));
+    let register = Arc::new(connections::ConnectionRegistry::new(args.connections()));
     let app = App {
         service: Service {
             store,
@@ -270,7 +270,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         heartbeat: args.heartbeat,
         poll_interval: args.poll_interval,
         streams: Arc::default(),
-        crowds: stream::Crowds::default(),
+        broadcasts: stream::BroadcastRegistry::default(),
         hooks: Arc::default(),
         deliveries,
         connections: Arc::clone(&register),

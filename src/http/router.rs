@@ -66,8 +66,8 @@ fn api() -> Routes {
 /// What is neither that nor a page.
 fn others() -> Routes {
     Routes::default()
-        .route("/runs/{id}/events", get(stream::events))
-        .route("/events", get(stream::many))
+        .route("/runs/{id}/events", get(stream::run_events))
+        .route("/events", get(stream::multiplexed_events))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::journal::{Form, Journal, Reader, WriteError};
+use crate::journal::{FrameEncoding, Journal, Reader, WriteError};
 use crate::model::audit::Action;
 use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
 use crate::pipelines::{Catalog, Projects};
@@ -228,7 +228,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::RunNotFound`], [`Code::CursorAhead`]; the database's own.
-    pub async fn read(&self, run: &RunId, cursor: Cursor, form: Form) -> Result<(Reader, Pulse), Problem> {
+    pub async fn read(&self, run: &RunId, cursor: Cursor, form: FrameEncoding) -> Result<(Reader, Pulse), Problem> {
         let (key, pulse) = self.store.find(run).await?.ok_or_else(|| no_run(run.as_str()))?;
         let reader = self.journal.read(key, cursor.0, pulse, form).await?;
         let pulse = reader.pulse();

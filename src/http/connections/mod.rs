@@ -2,14 +2,14 @@
 //! are written by [`stream`]. Knows no runs: whatever answers with `text/event-stream` is one. How many there may be says
 //! [`register`].
 
-mod lent;
+mod body_end;
+mod first_request_limiter;
 mod linger;
 mod refuse;
-mod register;
-mod stream;
-mod tracked;
-mod turn;
-mod watched;
+mod registry;
+mod shared_socket;
+mod stream_writer;
+mod write_tracker;
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -32,15 +32,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-pub use lent::LentSocket;
+use body_end::BodyWithEndHook;
+use first_request_limiter::FirstRequestLimiter;
 use linger::linger;
 use refuse::Refuser;
-pub use register::{ConnectionLimits, Register};
-use register::{Doing, Place};
-use stream::Stream;
-use tracked::Tracked;
-use turn::Turns;
-use watched::Watched;
+pub use registry::{ConnectionLimits, ConnectionRegistry};
+use registry::{ConnectionSlot, ConnectionState};
+pub use shared_socket::SharedSocket;
+use stream_writer::StreamWriter;
+use write_tracker::WriteTracker;
 
 use super::guard::Client;
 
@@ -60,9 +60,9 @@ const BUFFER: usize = 64 << 10;
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then waits until every connection has ended.
-pub async fn serve(listener: TcpListener, router: Router, register: Arc<Register>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, register: Arc<ConnectionRegistry>, stop: CancellationToken) {
     let open = TaskTracker::new();
-    let shared = Shared { router, stop: stop.clone(), open: open.clone(), turns: Turns::default() };
+    let shared = Shared { router, stop: stop.clone(), open: open.clone(), turns: FirstRequestLimiter::default() };
     let mut refuser = Refuser::default();
     loop {
         let accepted = tokio::select! {
@@ -73,8 +73,8 @@ pub async fn serve(listener: TcpListener, router: Router, register: Arc<Register
             Ok((socket, peer)) => {
                 // What is written is complete; it must not wait for what was written before to be acknowledged.
                 let _ = socket.set_nodelay(true);
-                match register.enter(Client::at(Some(peer.ip()))).await {
-                    Ok(place) => drop(open.spawn(connection(socket, peer, place, shared.clone()))),
+                match register.admit(Client::at(Some(peer.ip()))).await {
+                    Ok(slot) => drop(open.spawn(connection(socket, peer, slot, shared.clone()))),
                     Err(full) => refuser.refuse(socket, peer, full),
                 }
             }
@@ -97,35 +97,35 @@ struct Shared {
     router: Router,
     stop: CancellationToken,
     open: TaskTracker,
-    turns: Turns,
+    turns: FirstRequestLimiter,
 }
 
 /// One connection, as long as hyper has it.
-async fn connection(socket: TcpStream, peer: SocketAddr, place: Place, shared: Shared) {
+async fn connection(socket: TcpStream, peer: SocketAddr, slot: ConnectionSlot, shared: Shared) {
     let Shared { router, stop, open, turns } = shared;
     let turn = tokio::select! {
         turn = turns.wait(&socket) => turn,
         () = stop.cancelled() => None,
-        () = place.has_to_leave() => None,
+        () = slot.eviction() => None,
     };
-    let place = Arc::new(place);
-    let place_of_requests = Arc::clone(&place);
+    let slot = Arc::new(slot);
+    let request_slot = Arc::clone(&slot);
     let Some(turn) = turn else { return };
     let (take_over, mut streams) = mpsc::channel::<Response>(1);
-    let lent = Arc::new(LentSocket::default());
-    let lent_of_requests = Arc::clone(&lent);
+    let shared = Arc::new(SharedSocket::default());
+    let lent_of_requests = Arc::clone(&shared);
     let answer = service_fn(move |request: Request<Incoming>| {
         let may_stream = request.method() == Method::GET
             && request.version() == Version::HTTP_11
             && hyper::body::Body::is_end_stream(request.body());
-        let place = Arc::clone(&place_of_requests);
+        let slot = Arc::clone(&request_slot);
         let mut request = if hyper::body::Body::is_end_stream(request.body()) {
-            place.set(Doing::Busy);
+            slot.set(ConnectionState::Busy);
             request.map(Body::new)
         } else {
-            place.set(Doing::Sending);
-            let place = Arc::clone(&place);
-            request.map(|body| Body::new(Tracked::new(body, move || place.has_sent())))
+            slot.set(ConnectionState::ReceivingBody);
+            let slot = Arc::clone(&slot);
+            request.map(|body| Body::new(BodyWithEndHook::new(body, move || slot.body_received())))
         };
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(Arc::clone(&lent_of_requests));
@@ -134,11 +134,13 @@ async fn connection(socket: TcpStream, peer: SocketAddr, place: Place, shared: S
         let turn = turn.clone();
         async move {
             let response = answered.await?;
-            turn.give_back();
+            turn.release();
             if !is_stream(&response) {
-                place.set(Doing::Busy);
-                let idle = move || place.set(Doing::Idle);
-                return Ok::<_, std::convert::Infallible>(response.map(|body| Body::new(Tracked::new(body, idle))));
+                slot.set(ConnectionState::Busy);
+                let idle = move || slot.set(ConnectionState::Idle);
+                return Ok::<_, std::convert::Infallible>(
+                    response.map(|body| Body::new(BodyWithEndHook::new(body, idle))),
+                );
             }
             if !may_stream {
                 return Ok(response);
@@ -150,7 +152,7 @@ async fn connection(socket: TcpStream, peer: SocketAddr, place: Place, shared: S
             }
         }
     });
-    let (socket, held_back) = Watched::new(socket);
+    let (socket, held_back) = WriteTracker::new(socket);
     let mut hyper = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
@@ -174,7 +176,7 @@ async fn connection(socket: TcpStream, peer: SocketAddr, place: Place, shared: S
                 let hears = ended.map_or_else(|error| error.is_parse(), |()| true);
                 if hears && !closing {
                     let socket = hyper.into_parts().io.into_inner();
-                    open.spawn(last_words(socket, place, stop));
+                    open.spawn(last_words(socket, slot, stop));
                 }
                 return;
             }
@@ -183,8 +185,8 @@ async fn connection(socket: TcpStream, peer: SocketAddr, place: Place, shared: S
                 closing = true;
                 Pin::new(&mut hyper).graceful_shutdown();
             }
-            () = place.has_to_leave(), if !closing => {
-                if !place.was_answered() {
+            () = slot.eviction(), if !closing => {
+                if !slot.was_answered() {
                     return;
                 }
                 closing = true;
@@ -196,19 +198,19 @@ async fn connection(socket: TcpStream, peer: SocketAddr, place: Place, shared: S
         let socket = hyper.into_parts().io.into_inner();
         // A task of its own, and the end of this one, which is much larger.
         open.spawn(async move {
-            Stream::new(socket, lent, response).run(stop).await;
-            drop(place);
+            StreamWriter::new(socket, shared, response).run(stop).await;
+            drop(slot);
         });
     }
 }
 
 /// Waits for a client to close that may not have read its answer yet.
-async fn last_words(socket: TcpStream, place: Arc<Place>, stop: CancellationToken) {
-    place.set(Doing::Nothing);
+async fn last_words(socket: TcpStream, slot: Arc<ConnectionSlot>, stop: CancellationToken) {
+    slot.set(ConnectionState::AwaitingRequest);
     tokio::select! {
         () = linger(&socket) => {}
         () = stop.cancelled() => {}
-        () = place.has_to_leave() => {}
+        () = slot.eviction() => {}
     }
 }
 

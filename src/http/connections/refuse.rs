@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::linger::linger;
-use super::register::Full;
+use super::registry::AtCapacity;
 use crate::model::{Code, Problem};
 
 /// When a client may try again, in seconds.
@@ -35,12 +35,14 @@ impl Default for Refuser {
 }
 
 impl Refuser {
-    pub(super) fn refuse(&mut self, mut socket: TcpStream, peer: SocketAddr, full: Full) {
+    pub(super) fn refuse(&mut self, mut socket: TcpStream, peer: SocketAddr, full: AtCapacity) {
         if self.logged.is_none_or(|logged| logged.elapsed() > QUIET) {
             self.logged = Some(Instant::now());
             let why = match full {
-                Full::Server => "there are too many; raise the limit of open files, or --max-connections",
-                Full::Client => "there are too many from its address; --connections-per-client says how many may be",
+                AtCapacity::Server => "there are too many; raise the limit of open files, or --max-connections",
+                AtCapacity::Client => {
+                    "there are too many from its address; --connections-per-client says how many may be"
+                }
             };
             tracing::warn!(client = %peer.ip(), why, "a connection was refused");
         }
@@ -56,10 +58,10 @@ impl Refuser {
     }
 }
 
-fn answer(full: Full) -> String {
+fn answer(full: AtCapacity) -> String {
     let detail = match full {
-        Full::Server => "The server has as many connections as it can take. Try again in a few seconds.",
-        Full::Client => {
+        AtCapacity::Server => "The server has as many connections as it can take. Try again in a few seconds.",
+        AtCapacity::Client => {
             "Your address has as many connections as it may have. Close some, or try again in a few seconds."
         }
     };
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_refusal_is_a_whole_answer_that_says_when_to_come_back() {
-        for full in [Full::Server, Full::Client] {
+        for full in [AtCapacity::Server, AtCapacity::Client] {
             let answer = answer(full);
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nRetry-After: 5\r\n"), "{head}");

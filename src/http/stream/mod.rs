@@ -3,9 +3,9 @@
 //! [`one`] is a run's stream, [`many`] that of several runs and the list over one connection. What they have in common is
 //! here: an answer that is asked for more only when the client's connection takes more, so a slow client costs no memory.
 
-mod crowds;
-mod many;
-mod one;
+mod broadcast_registry;
+mod multiplexed_stream;
+mod run_stream;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -21,32 +21,32 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::App;
-use super::connections::LentSocket;
+use super::connections::SharedSocket;
 use crate::access::Granted;
 use crate::model::{Problem, sse};
 use crate::store::StoreError;
 
-pub use crowds::Crowds;
-pub use many::many;
-pub use one::events;
+pub use broadcast_registry::BroadcastRegistry;
+pub use multiplexed_stream::multiplexed_events;
+pub use run_stream::run_events;
 
 /// When clients come back after the server went away, in milliseconds: spread, so that they do not all come at once.
 const COME_BACK: std::ops::Range<u64> = 500..3000;
 
 /// What a stream tells, after its first event.
-trait Source: Send + 'static {
+trait EventSource: Send + 'static {
     /// What comes next. Cancel safe.
     ///
     /// # Errors
     /// The store could not be read.
-    fn next(&mut self) -> impl Future<Output = Result<Told, StoreError>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<EventBatch, StoreError>> + Send;
 
     /// What is said after a time of silence.
     fn heartbeat(&self) -> String;
 }
 
 /// What a source tells.
-enum Told {
+enum EventBatch {
     /// This, and more may follow.
     Events(Vec<Bytes>),
     /// This, and then nothing.
@@ -59,7 +59,7 @@ enum Told {
 struct Stream<S> {
     source: S,
     /// Where the source may have told something without a word.
-    socket: Arc<LentSocket>,
+    socket: Arc<SharedSocket>,
     /// Encoded, and not yet taken by the connection.
     waiting: VecDeque<Bytes>,
     heartbeat: Duration,
@@ -71,11 +71,11 @@ struct Stream<S> {
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     /// What waits is the last.
     closing: bool,
-    _open: Open,
+    _open: OpenStreamCount,
 }
 
 /// The answer that tells `ready` and then what the source tells. It ends with the server, or when the reader's access does.
-fn answer(app: &App, granted: Granted, socket: Arc<LentSocket>, ready: String, source: impl Source) -> Response {
+fn answer(app: &App, granted: Granted, socket: Arc<SharedSocket>, ready: String, source: impl EventSource) -> Response {
     let stream = Box::new(Stream {
         source,
         socket,
@@ -85,7 +85,7 @@ fn answer(app: &App, granted: Granted, socket: Arc<LentSocket>, ready: String, s
         silence: Box::pin(tokio::time::sleep(app.heartbeat)),
         stop: Box::pin(granted.ends.cancelled_owned()),
         closing: false,
-        _open: Open::new(&app.streams),
+        _open: OpenStreamCount::new(&app.streams),
     });
     let headers = [
         (header::CONTENT_TYPE.as_str(), "text/event-stream"),
@@ -96,7 +96,7 @@ fn answer(app: &App, granted: Granted, socket: Arc<LentSocket>, ready: String, s
     (headers, Body::from_stream(futures::stream::unfold(stream, Stream::next))).into_response()
 }
 
-impl<S: Source> Stream<S> {
+impl<S: EventSource> Stream<S> {
     /// Boxed, since it goes through here with each piece.
     async fn next(mut self: Box<Self>) -> Option<(Result<Bytes, std::convert::Infallible>, Box<Self>)> {
         while self.waiting.is_empty() && !self.closing {
@@ -112,24 +112,24 @@ impl<S: Source> Stream<S> {
             tokio::select! {
                 // Stopping wins over a journal that grows without pause.
                 biased;
-                () = &mut self.stop => break Ok(Told::Last(sse::retry(come_back()))),
+                () = &mut self.stop => break Ok(EventBatch::Last(sse::retry(come_back()))),
                 told = self.source.next() => break told,
                 () = &mut self.silence => {
-                    let told = self.socket.told_at().map(Instant::from_std);
+                    let told = self.socket.last_write_at().map(Instant::from_std);
                     let quiet_since = told.map_or(self.quiet_since, |told| told.max(self.quiet_since));
                     let (now, due) = (Instant::now(), quiet_since + self.heartbeat);
                     self.silence.as_mut().reset(if due > now { due } else { now + self.heartbeat });
                     if due <= now {
-                        break Ok(Told::Events(vec![self.source.heartbeat().into()]));
+                        break Ok(EventBatch::Events(vec![self.source.heartbeat().into()]));
                     }
                 }
             }
         };
         self.quiet_since = Instant::now();
         match told {
-            Ok(Told::Events(pieces)) => self.waiting.extend(pieces),
-            Ok(Told::Last(text)) => self.close(text),
-            Ok(Told::Failed(problem)) => self.close(sse::problem(&problem)),
+            Ok(EventBatch::Events(pieces)) => self.waiting.extend(pieces),
+            Ok(EventBatch::Last(text)) => self.close(text),
+            Ok(EventBatch::Failed(problem)) => self.close(sse::problem(&problem)),
             Err(error) => self.close(sse::problem(&Problem::from(error))),
         }
     }
@@ -147,16 +147,16 @@ fn come_back() -> u64 {
 }
 
 /// Counts a stream while it is open.
-struct Open(Arc<AtomicU64>);
+struct OpenStreamCount(Arc<AtomicU64>);
 
-impl Open {
+impl OpenStreamCount {
     fn new(count: &Arc<AtomicU64>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(count))
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenStreamCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
 //! The join of commit, publish, attach, read and wait, under every order of steps that a checker can think of.
 //!
-//! The journal is the real one: its writer, tails, rings and readers. Only what they lock and wait on lets the checker
+//! The journal is the real one: its writer, live_runs, rings and readers. Only what they lock and wait on lets the checker
 //! (shuttle) decide who goes on, and the store is a small one in memory. A reader that is never woken is a deadlock to
 //! the checker. `mutants` holds wrong journals that it must catch in the same way.
 //!
@@ -9,7 +9,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod crowd;
+mod broadcast;
 mod mutants;
 mod store;
 
@@ -21,9 +21,9 @@ use shuttle::future::{block_on, spawn, spawn_local};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplayScheduler};
 
-use super::changes::News;
+use super::run_list_feed::RunListEvent;
 use super::sync::time::{Instant, timeout_at};
-use super::{Form, GroupCommit, Journal, ListStep, Reader, Step};
+use super::{FrameEncoding, GroupCommit, Journal, ListStep, ReadStep, Reader};
 use crate::model::sse::Parser;
 use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, Run, RunId, Secrets, Status, Timestamp};
 use crate::store::RunStore as _;
@@ -64,8 +64,8 @@ fn id() -> RunId {
 }
 
 /// As in the stream of one run, or of many.
-fn any_form() -> Form {
-    if thread_rng().gen_bool(0.5) { Form::Named(id()) } else { Form::Plain }
+fn any_form() -> FrameEncoding {
+    if thread_rng().gen_bool(0.5) { FrameEncoding::Multiplexed(id()) } else { FrameEncoding::Single }
 }
 
 fn new_run() -> NewRun {
@@ -129,7 +129,7 @@ struct World {
 }
 
 impl World {
-    async fn attach(&self, cursor: u64, form: Form) -> Reader {
+    async fn attach(&self, cursor: u64, form: FrameEncoding) -> Reader {
         let pulse = self.memory.pulse(self.run).await.unwrap();
         self.journal.read(self.run, cursor, pulse, form).await.unwrap()
     }
@@ -157,16 +157,16 @@ impl Seen {
     }
 
     /// Takes the step; whether it was the last.
-    fn take(&mut self, step: Result<Step, StoreError>) -> bool {
+    fn take(&mut self, step: Result<ReadStep, StoreError>) -> bool {
         match step {
-            Ok(Step::Frames(pieces)) => {
+            Ok(ReadStep::Frames(pieces)) => {
                 let mut parser = Parser::new("");
                 for event in pieces.iter().flat_map(|piece| parser.push(piece)) {
                     self.add(event.last_event_id.rsplit(':').next().unwrap().parse().unwrap());
                 }
                 false
             }
-            Ok(Step::End(Pulse { head, status, .. })) => {
+            Ok(ReadStep::End(Pulse { head, status, .. })) => {
                 assert!(status.is_finished(), "the end of a run that is {status}");
                 assert_eq!((head, self.cursor), (LAST, LAST), "the end before all was given");
                 true
@@ -238,7 +238,7 @@ fn readers_of_the_list_share_one_read_of_each_change() {
                     })
                     .collect();
                 finish(&world).await;
-                world.journal.changes.publish(std::iter::once(News::Changed(world.run)));
+                world.journal.list_feed.publish(std::iter::once(RunListEvent::Changed(world.run)));
                 for reader in readers {
                     reader.await.unwrap();
                 }
@@ -321,12 +321,12 @@ async fn go_on(World { memory, journal, run }: &World, change: Change) {
     let lease = Guard::Lease(Lease { run: *run, attempt: 1, token: 1 });
     for outcome in memory.commit(&[Op::Write(write(*run, lease, change, 1))]).await.unwrap() {
         let Outcome::Committed(committed) = outcome else { panic!("refused") };
-        journal.tails.publish(&committed);
+        journal.live_runs.publish(&committed);
     }
 }
 
 async fn reads_the_last(mut reader: Reader) {
-    let Step::Frames(pieces) = reader.next().await.unwrap() else { panic!("no frames") };
+    let ReadStep::Frames(pieces) = reader.next().await.unwrap() else { panic!("no frames") };
     let events = Parser::new("").push(&pieces.concat());
     assert_eq!(events.iter().map(|event| event.last_event_id.as_str()).collect::<Vec<_>>(), ["2"]);
 }
@@ -354,7 +354,7 @@ fn opens_the_list_while_the_run_ends<F: Future<Output = ()> + 'static>(open: fn(
         let world = claimed().await;
         let page = spawn_local(open(world.clone()));
         finish(&world).await;
-        world.journal.changes.publish(std::iter::once(News::Changed(world.run)));
+        world.journal.list_feed.publish(std::iter::once(RunListEvent::Changed(world.run)));
         page.await.unwrap();
     });
 }
@@ -369,7 +369,7 @@ fn a_reader_that_waits_gets_the_last_frame_in_every_order_of_steps() {
     check_all(|| {
         block_on(async {
             let world = claimed().await;
-            let reader = spawn(reads_the_last(world.attach(1, Form::Plain).await));
+            let reader = spawn(reads_the_last(world.attach(1, FrameEncoding::Single).await));
             finish(&world).await;
             reader.await.unwrap();
         });
@@ -395,7 +395,7 @@ where
 fn a_reader_that_attaches_gets_the_last_frame_in_every_order_of_steps() {
     check_all(|| {
         attaches_while_the_run_ends(async |world, looked_up| {
-            world.journal.read(world.run, 1, looked_up, Form::Plain).await.unwrap()
+            world.journal.read(world.run, 1, looked_up, FrameEncoding::Single).await.unwrap()
         });
     });
 }
@@ -408,13 +408,13 @@ fn a_reader_of_a_run_that_is_deleted_ends_in_every_order_of_steps() {
             let world = claimed().await;
             finish(&world).await;
             let pulse = world.memory.pulse(world.run).await.unwrap();
-            let mut late = world.attach(0, Form::Plain).await;
-            let mut reader = world.attach(0, Form::Plain).await;
+            let mut late = world.attach(0, FrameEncoding::Single).await;
+            let mut reader = world.attach(0, FrameEncoding::Single).await;
             let reading = spawn(async move {
                 loop {
                     match reader.next().await {
-                        Ok(Step::Frames(_)) => {}
-                        Ok(Step::End(_)) => break,
+                        Ok(ReadStep::Frames(_)) => {}
+                        Ok(ReadStep::End(_)) => break,
                         Err(error) => break assert!(matches!(error, StoreError::Gone), "{error}"),
                     }
                 }
@@ -422,9 +422,9 @@ fn a_reader_of_a_run_that_is_deleted_ends_in_every_order_of_steps() {
             let delete = Write::new(world.run, Guard::Standing(Status::Completed, 1), Change::Delete { id: id() });
             let outcomes = world.memory.commit(&[Op::Write(delete)]).await.unwrap();
             assert!(matches!(outcomes[..], [Outcome::Committed(_)]));
-            world.journal.tails.close(world.run);
+            world.journal.live_runs.mark_deleted(world.run);
             assert!(matches!(late.next().await, Err(StoreError::Gone)), "it is told what was deleted");
-            let attached = world.journal.read(world.run, 0, pulse, Form::Plain).await;
+            let attached = world.journal.read(world.run, 0, pulse, FrameEncoding::Single).await;
             assert!(matches!(attached.err(), Some(StoreError::Gone)));
             reading.await.unwrap();
         });

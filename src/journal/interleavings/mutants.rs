@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::crowd::{Kind, sits_down_while_the_run_goes_on, two_that_sit};
+use super::broadcast::{Kind, sits_down_while_the_run_goes_on, two_that_sit};
 use super::*;
 use crate::journal::reader::PAGE;
 
@@ -27,7 +27,7 @@ fn found(search: impl Fn(), wrong: &[&str]) {
 fn a_writer_that_tells_before_it_commits() {
     let scene = || {
         scene(Memory::default(), |world| {
-            *world.memory.told_early.lock().unwrap() = Arc::downgrade(&world.journal.tails);
+            *world.memory.told_early.lock().unwrap() = Arc::downgrade(&world.journal.live_runs);
             vec![stay(world.clone())]
         });
     };
@@ -38,22 +38,22 @@ fn a_writer_that_tells_before_it_commits() {
 async fn reads_before_it_looks(world: World) {
     let mut seen = Seen::anywhere(&world);
     let (run, memory) = (world.run, &world.memory);
-    let tail = world.journal.tails.attach(run, memory.pulse(run).await.unwrap());
-    tail.advance(memory.pulse(run).await.unwrap());
-    let mut doorbell = tail.listen();
+    let live_run = world.journal.live_runs.subscribe(run, memory.pulse(run).await.unwrap());
+    live_run.publish_head(memory.pulse(run).await.unwrap());
+    let mut doorbell = live_run.notifications();
     loop {
-        let pieces = match tail.after(seen.cursor, &Form::Plain) {
-            Some(found) => found.pieces,
+        let pieces = match live_run.after(seen.cursor, &FrameEncoding::Single) {
+            Some(found) => found.chunks,
             None => vec![crate::journal::ring::encode(
                 &memory.frames(run, seen.cursor, PAGE).await.unwrap().0,
-                &Form::Plain,
+                &FrameEncoding::Single,
             )],
         };
         if pieces.iter().any(|piece| !piece.is_empty()) {
-            seen.take(Ok(Step::Frames(pieces)));
+            seen.take(Ok(ReadStep::Frames(pieces)));
             continue;
         }
-        let pulse = doorbell.borrow_and_update().pulse;
+        let pulse = doorbell.borrow_and_update().head;
         if pulse.status.is_finished() && pulse.head == seen.cursor {
             return;
         }
@@ -73,8 +73,8 @@ fn a_reader_that_asks_before_it_attaches() {
     let scene = || {
         attaches_while_the_run_ends(async |World { memory, journal, run }, _| {
             let pulse = memory.pulse(*run).await.unwrap();
-            let tail = journal.tails.attach(*run, pulse);
-            Reader::new(Arc::clone(memory) as _, tail, *run, 1, Form::Plain)
+            let live_run = journal.live_runs.subscribe(*run, pulse);
+            Reader::new(Arc::clone(memory) as _, live_run, *run, 1, FrameEncoding::Single)
         });
     };
     found(|| check_all(scene), &["deadlock"]);

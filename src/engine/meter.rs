@@ -10,25 +10,25 @@ use crate::model::limits::{Limit, Limits};
 
 /// What is counted. Pure.
 #[derive(Debug)]
-struct Usage {
+struct UsageCounter {
     limits: Limits,
     output: u64,
     frames: u64,
 }
 
-impl Usage {
-    /// Counts bytes of output. How many of them are within the limit.
+impl UsageCounter {
+    /// Counts bytes of output. MountKind many of them are within the limit.
     fn print(&mut self, bytes: usize) -> usize {
         within(&mut self.output, bytes, self.limits.output)
     }
 
-    /// Counts frames. How many of them are within the limit.
+    /// Counts frames. MountKind many of them are within the limit.
     fn make(&mut self, frames: usize) -> usize {
         within(&mut self.frames, frames, self.limits.frames)
     }
 }
 
-/// Adds to a count up to its limit. How many were added.
+/// Adds to a count up to its limit. MountKind many were added.
 fn within(count: &mut u64, more: usize, most: u64) -> usize {
     let left = most.saturating_sub(*count);
     let taken = usize::try_from(left).unwrap_or(usize::MAX).min(more);
@@ -40,12 +40,12 @@ fn within(count: &mut u64, more: usize, most: u64) -> usize {
 #[derive(Debug)]
 pub struct Meter {
     limits: Limits,
-    usage: Mutex<Usage>,
+    usage: Mutex<UsageCounter>,
     /// When its time is up.
     deadline: Option<Instant>,
     /// The limit that was reached first.
     reached: OnceLock<Limit>,
-    bell: CancellationToken,
+    reached_signal: CancellationToken,
 }
 
 impl Meter {
@@ -53,21 +53,21 @@ impl Meter {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            usage: Mutex::new(Usage { limits, output: 0, frames: 0 }),
+            usage: Mutex::new(UsageCounter { limits, output: 0, frames: 0 }),
             deadline: limits.duration_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit))),
             reached: OnceLock::new(),
-            bell: CancellationToken::new(),
+            reached_signal: CancellationToken::new(),
         }
     }
 
-    /// Counts bytes that a command printed. How many of them are to be journaled.
+    /// Counts bytes that a command printed. MountKind many of them are to be journaled.
     pub fn print(&self, bytes: usize) -> usize {
         let taken = self.usage().print(bytes);
         self.check(taken == bytes, Limit::Output);
         taken
     }
 
-    /// Counts frames. How many of them are to be journaled.
+    /// Counts frames. MountKind many of them are to be journaled.
     pub fn make(&self, frames: usize) -> usize {
         let taken = self.usage().make(frames);
         self.check(taken == frames, Limit::Frames);
@@ -93,7 +93,7 @@ impl Meter {
             }
         };
         tokio::select! {
-            () = self.bell.cancelled() => {}
+            () = self.reached_signal.cancelled() => {}
             () = time_is_up => self.check(false, Limit::Duration),
         }
         self.limit().unwrap_or(Limit::Duration)
@@ -118,12 +118,12 @@ impl Meter {
 
     fn check(&self, holds: bool, limit: Limit) {
         if !holds && self.reached.set(limit).is_ok() {
-            self.bell.cancel();
+            self.reached_signal.cancel();
         }
     }
 
     /// The lock, even after a panic elsewhere: what it guards is valid between any two statements.
-    fn usage(&self) -> std::sync::MutexGuard<'_, Usage> {
+    fn usage(&self) -> std::sync::MutexGuard<'_, UsageCounter> {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -199,7 +199,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_more_is_taken_than_is_allowed(limit in 1u64..10_000, pieces: Vec<u16>) {
-            let mut usage = Usage { limits: Limits { output: limit, ..Limits::default() }, output: 0, frames: 0 };
+            let mut usage = UsageCounter { limits: Limits { output: limit, ..Limits::default() }, output: 0, frames: 0 };
             let taken: usize = pieces.iter().map(|piece| usage.print((*piece).into())).sum();
             let all: u64 = pieces.iter().map(|piece| u64::from(*piece)).sum();
             prop_assert_eq!(taken as u64, all.min(limit));

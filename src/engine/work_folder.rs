@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::shortage::MayPass;
+use super::shortage::Transient;
 use super::worker::Worker;
 use super::workspace::{blocking, private_folder};
 use crate::codemod::Notes;
@@ -17,39 +17,39 @@ use crate::pipelines::{PathRefusal, Projects};
 
 /// Why a run has no place to work in.
 #[derive(Debug)]
-pub(super) struct NoPlace {
+pub(super) struct WorkFolderError {
     message: String,
-    may_pass: bool,
+    is_transient: bool,
 }
 
-impl NoPlace {
+impl WorkFolderError {
     fn of_disk(what: &str, error: &std::io::Error) -> Self {
-        Self { message: format!("{what}: {error}"), may_pass: error.may_pass() }
+        Self { message: format!("{what}: {error}"), is_transient: error.is_transient() }
     }
 }
 
-impl std::fmt::Display for NoPlace {
+impl std::fmt::Display for WorkFolderError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl MayPass for NoPlace {
-    fn may_pass(&self) -> bool {
-        self.may_pass
+impl Transient for WorkFolderError {
+    fn is_transient(&self) -> bool {
+        self.is_transient
     }
 }
 
 /// Where a run works. It is opened for each phase, so that it may be moved away and made again between two of them.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(super) enum WorkFolder {
     /// A folder that the operator allows.
     Project { projects: Arc<Projects>, path: String },
     /// A folder of the run's own.
     Scratch { root: PathBuf, name: String },
 }
 
-impl Place {
+impl WorkFolder {
     /// Opens it, and what is below it. Wherever links lead, it stays below. Blocks.
     ///
     /// # Errors
@@ -120,11 +120,11 @@ fn cannot_enter(folder: &Path, error: io::Error, remedy: &str) -> io::Error {
 
 impl Worker {
     /// What the attempt keeps between its phases, and what a person has answered: there for commands to read.
-    pub(super) async fn workspace(&self, run: &Run, answer: Option<&Answer>) -> Result<Folder, NoPlace> {
+    pub(super) async fn workspace(&self, run: &Run, answer: Option<&Answer>) -> Result<Folder, WorkFolderError> {
         let options = &self.shared.options;
         let projects = options.projects.roots().iter().map(PathBuf::from).collect();
         let made = options.workspaces.make(&run.id, run.attempt, Notes { projects, answer: answer.cloned() });
-        made.await.map_err(|error| NoPlace::of_disk("cannot make its workspace", &error))
+        made.await.map_err(|error| WorkFolderError::of_disk("cannot make its workspace", &error))
     }
 
     /// Where the run works: its project, or a folder of its own, which is empty when the attempt begins.
@@ -132,23 +132,28 @@ impl Worker {
     /// # Errors
     /// The project is no longer where it may be (since it was asked for, a link may have taken its place), or
     /// the folder cannot be made.
-    pub(super) async fn place(&self, run: &Run, pipeline: &Pipeline, begins: bool) -> Result<Place, NoPlace> {
+    pub(super) async fn place(
+        &self,
+        run: &Run,
+        pipeline: &Pipeline,
+        begins: bool,
+    ) -> Result<WorkFolder, WorkFolderError> {
         let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
         if pipeline.params.iter().any(is_project)
             && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
             && !project.is_empty()
         {
             let (projects, path) = (Arc::clone(&self.shared.options.projects), project.clone());
-            let place = Place::Project { projects: Arc::clone(&projects), path: path.clone() };
+            let place = WorkFolder::Project { projects: Arc::clone(&projects), path: path.clone() };
             let entered = blocking(move || Ok(projects.enter(&path)));
             return match entered.await {
                 Ok(Ok(_)) => Ok(place),
-                Ok(Err(refusal)) => Err(NoPlace { message: refusal.to_string(), may_pass: false }),
-                Err(error) => Err(NoPlace::of_disk("cannot open its project", &error)),
+                Ok(Err(refusal)) => Err(WorkFolderError { message: refusal.to_string(), is_transient: false }),
+                Err(error) => Err(WorkFolderError::of_disk("cannot open its project", &error)),
             };
         }
         let (root, name) = (self.shared.options.scratch.clone(), run.id.to_string());
-        let place = Place::Scratch { root: root.clone(), name: name.clone() };
+        let place = WorkFolder::Scratch { root: root.clone(), name: name.clone() };
         if !begins {
             return Ok(place);
         }
@@ -161,12 +166,12 @@ impl Worker {
             workspaces.give(&scratch)?;
             Ok(scratch)
         });
-        made.await.map(|_| place).map_err(|error| NoPlace::of_disk(&what, &error))
+        made.await.map(|_| place).map_err(|error| WorkFolderError::of_disk(&what, &error))
     }
 }
 
 /// Opens the folder below the run's in which a phase works.
-pub(super) async fn enter(place: &Place, below: &str) -> io::Result<Folder> {
+pub(super) async fn enter(place: &WorkFolder, below: &str) -> io::Result<Folder> {
     let (place, below) = (place.clone(), below.to_owned());
     blocking(move || place.open(&below)).await
 }
@@ -175,7 +180,7 @@ pub(super) async fn enter(place: &Place, below: &str) -> io::Result<Folder> {
 pub(super) fn variables(
     run: &Run,
     phase: &str,
-    place: &Place,
+    place: &WorkFolder,
     workspace: &Path,
     program: &Path,
 ) -> HashMap<String, OsString> {

@@ -1,22 +1,22 @@
-//! How phases and attempts end, and the sentences that say why.
+//! MountKind phases and attempts end, and the sentences that say why.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::report::{Exit, Signalled};
+use super::report::{Exit, ServiceSignal};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limit;
 use crate::model::{Body, End, PhaseSpec, Transition};
 use crate::store::{Change, NewFrame, Write};
 
-/// How a phase ended.
-pub(super) enum Ended {
+/// MountKind a phase ended.
+pub(super) enum CommandOutcome {
     /// By itself (`None`: something killed its supervisor from outside).
     Exited(Option<Exit>),
     /// The whole service was sent a signal that asks it to end.
-    Signalled(Signalled),
+    ServiceSignalled(ServiceSignal),
     /// It took longer than it may.
     TimedOut,
     /// Its attempt has reached this limit: a sentence says so.
@@ -27,7 +27,7 @@ pub(super) enum Ended {
     NotStarted(std::io::Error),
 }
 
-impl Ended {
+impl CommandOutcome {
     pub(super) fn is_good(&self) -> bool {
         self.exit_code() == Some(0)
     }
@@ -35,7 +35,9 @@ impl Ended {
     pub(super) fn exit_code(&self) -> Option<i32> {
         match self {
             Self::Exited(exit) => exit.map(|exit| exit.code),
-            Self::Signalled(_) | Self::TimedOut | Self::Limited(..) | Self::Stopped | Self::NotStarted(_) => None,
+            Self::ServiceSignalled(_) | Self::TimedOut | Self::Limited(..) | Self::Stopped | Self::NotStarted(_) => {
+                None
+            }
         }
     }
 
@@ -43,7 +45,9 @@ impl Ended {
     pub(super) fn signal(&self) -> Option<String> {
         match self {
             Self::Exited(exit) => exit.as_ref().and_then(Exit::signal_name),
-            Self::Signalled(_) | Self::TimedOut | Self::Limited(..) | Self::Stopped | Self::NotStarted(_) => None,
+            Self::ServiceSignalled(_) | Self::TimedOut | Self::Limited(..) | Self::Stopped | Self::NotStarted(_) => {
+                None
+            }
         }
     }
 
@@ -58,7 +62,7 @@ impl Ended {
         let name = &spec.name;
         match self {
             Self::Exited(Some(exit)) => exited(name, exit, said),
-            Self::Signalled(signalled) => ("phase_stopped", format!("phase {name}: {}", stopped_by(signalled))),
+            Self::ServiceSignalled(signalled) => ("phase_stopped", format!("phase {name}: {}", stopped_by(signalled))),
             Self::Exited(None) => ("phase_killed", format!("phase {name} was killed from outside")),
             Self::TimedOut => {
                 let limit = Duration::from_millis(spec.timeout_ms.unwrap_or_default());
@@ -121,28 +125,28 @@ fn cause(exit: &Exit) -> &'static str {
     }
 }
 
-fn stopped_by(signalled: &Signalled) -> String {
-    let Signalled { signal, by } = signalled;
+fn stopped_by(signalled: &ServiceSignal) -> String {
+    let ServiceSignal { signal, by } = signalled;
     format!("the service was sent {signal} by {by}")
 }
 
 /// What the attempt's last write says.
-pub(super) struct Finished<'a> {
-    pub(super) verdict: Verdict,
+pub(super) struct FinalWrite<'a> {
+    pub(super) verdict: AttemptOutcome,
     /// The phase that ended it.
-    pub(super) end: Option<PhaseEnd>,
+    pub(super) end: Option<PhaseResult>,
     /// The phases that do not run.
     pub(super) rest: &'a [PhaseSpec],
 }
 
 /// What became of a phase that has run.
-pub(super) struct PhaseEnd {
+pub(super) struct PhaseResult {
     pub(super) change: PhaseChange,
     /// Why it failed, if the attempt's end does not say it.
     pub(super) failure: Option<Failure>,
 }
 
-impl PhaseEnd {
+impl PhaseResult {
     /// Says it, right after each other: who is asked later for the reason looks there ([`Worker::failed_before`]).
     ///
     /// [`Worker::failed_before`]: super::worker::Worker
@@ -153,14 +157,14 @@ impl PhaseEnd {
     }
 }
 
-/// How the attempt ends, and the sentence that says why.
-pub(super) struct Verdict {
+/// MountKind the attempt ends, and the sentence that says why.
+pub(super) struct AttemptOutcome {
     pub(super) to: End,
     pub(super) reason: String,
     pub(super) error: Option<Failure>,
 }
 
-impl Verdict {
+impl AttemptOutcome {
     /// Makes a write that says how the phases end into one that ends the attempt.
     pub(super) fn finish(self, mut write: Write) -> Write {
         let Self { to, reason, error } = self;
@@ -172,23 +176,23 @@ impl Verdict {
     }
 }
 
-pub(super) fn cancelled(by: &str) -> Verdict {
-    Verdict { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None }
+pub(super) fn cancelled(by: &str) -> AttemptOutcome {
+    AttemptOutcome { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None }
 }
 
 /// The attempt is interrupted, since the whole service was sent a signal.
-pub(super) fn service_signalled(signalled: &Signalled) -> Verdict {
-    Verdict { to: End::Interrupted, reason: stopped_by(signalled), error: None }
+pub(super) fn service_signalled(signalled: &ServiceSignal) -> AttemptOutcome {
+    AttemptOutcome { to: End::Interrupted, reason: stopped_by(signalled), error: None }
 }
 
-pub(super) fn rejected(by: &str) -> Verdict {
-    Verdict { to: End::Cancelled, reason: format!("rejected by {by}"), error: None }
+pub(super) fn rejected(by: &str) -> AttemptOutcome {
+    AttemptOutcome { to: End::Cancelled, reason: format!("rejected by {by}"), error: None }
 }
 
-pub(super) fn completed() -> Verdict {
-    Verdict { to: End::Completed, reason: "every phase completed".to_owned(), error: None }
+pub(super) fn completed() -> AttemptOutcome {
+    AttemptOutcome { to: End::Completed, reason: "every phase completed".to_owned(), error: None }
 }
 
-pub(super) fn failed(error: Failure) -> Verdict {
-    Verdict { to: End::Failed, reason: error.message.clone(), error: Some(error) }
+pub(super) fn failed(error: Failure) -> AttemptOutcome {
+    AttemptOutcome { to: End::Failed, reason: error.message.clone(), error: Some(error) }
 }

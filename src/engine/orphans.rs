@@ -1,37 +1,37 @@
-//! Ends what has escaped its leash: commands whose supervisor was killed, with the server or alone, before it could end them. They
+//! Ends what has escaped its pipe: commands whose supervisor was killed, with the server or alone, before it could end them. They
 //! still have the variables that every command gets.
 
 use std::path::Path;
 
 use rustix::process::Signal;
 
-use super::process_table::{ProcessInfo, look_up, send};
+use super::process_table::{ProcessInfo, find_process, send};
 
 /// The variable that names the folder of a command's attempt, below that of the server's data.
-pub const VARIABLE: &str = "RUNTRAIL_WORKSPACE";
+pub const WORKSPACE_VARIABLE: &str = "RUNTRAIL_WORKSPACE";
 
-/// How it begins among the variables of a process. Supervisors have it among their arguments as well.
-pub(super) const MARKER: &str = "RUNTRAIL_WORKSPACE=";
+/// MountKind it begins among the variables of a process. Supervisors have it among their arguments as well.
+pub(super) const WORKSPACE_MARKER: &str = "RUNTRAIL_WORKSPACE=";
 
-/// How often is looked: one that starts others meanwhile leaves them to the next look.
-const LOOKS: usize = 10;
+/// MountKind often is looked: one that starts others meanwhile leaves them to the next look.
+const MAX_PASSES: usize = 10;
 
 /// Kills every process whose attempt has its workspace in this folder. Only one server has the folder, and it has started nothing
 /// yet. Does nothing where there is no /proc.
-pub fn sweep(workspaces: &Path) {
-    let mark = [MARKER.as_bytes(), workspaces.as_os_str().as_encoded_bytes(), b"/"].concat();
+pub fn kill_orphans(workspaces: &Path) {
+    let mark = [WORKSPACE_MARKER.as_bytes(), workspaces.as_os_str().as_encoded_bytes(), b"/"].concat();
     end_all(|variable| variable.starts_with(&mark));
 }
 
 /// Kills every process of the attempt that has this workspace, when nobody carries it out any more, or nothing of it is to be left.
-pub async fn sweep_attempt(workspace: &Path) {
-    let mark = [MARKER.as_bytes(), workspace.as_os_str().as_encoded_bytes()].concat();
+pub async fn kill_attempt_orphans(workspace: &Path) {
+    let mark = [WORKSPACE_MARKER.as_bytes(), workspace.as_os_str().as_encoded_bytes()].concat();
     // It cannot fail, but with the runtime.
     let _ = tokio::task::spawn_blocking(move || end_all(|variable| variable == mark)).await;
 }
 
 fn end_all(is_mark: impl Fn(&[u8]) -> bool) {
-    for _ in 0..LOOKS {
+    for _ in 0..MAX_PASSES {
         let left = marked(&is_mark);
         if left.is_empty() {
             return;
@@ -57,5 +57,5 @@ fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Vec<ProcessInfo> {
         texts.is_ok_and(|texts| texts.split(|byte| *byte == 0).any(&is_mark))
     };
     // Which process it is is known before it is looked at: its number may be another one's afterwards.
-    pids.filter(|pid| Some(*pid) != own).filter_map(look_up).filter(|process| has_mark(&process.id.pid)).collect()
+    pids.filter(|pid| Some(*pid) != own).filter_map(find_process).filter(|process| has_mark(&process.id.pid)).collect()
 }

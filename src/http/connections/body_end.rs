@@ -7,12 +7,12 @@ use axum::body::HttpBody;
 use hyper::body::{Frame, SizeHint};
 
 /// See the module's comment. Else it is as the body inside.
-pub(super) struct Tracked<B, F: FnOnce()> {
+pub(super) struct BodyWithEndHook<B, F: FnOnce()> {
     body: B,
     then: Option<F>,
 }
 
-impl<B, F: FnOnce()> Tracked<B, F> {
+impl<B, F: FnOnce()> BodyWithEndHook<B, F> {
     /// The same body, with what is to be done at its end.
     pub(super) fn new(body: B, then: F) -> Self {
         Self { body, then: Some(then) }
@@ -25,7 +25,7 @@ impl<B, F: FnOnce()> Tracked<B, F> {
     }
 }
 
-impl<B: HttpBody + Unpin, F: FnOnce() + Unpin> HttpBody for Tracked<B, F> {
+impl<B: HttpBody + Unpin, F: FnOnce() + Unpin> HttpBody for BodyWithEndHook<B, F> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -46,7 +46,7 @@ impl<B: HttpBody + Unpin, F: FnOnce() + Unpin> HttpBody for Tracked<B, F> {
     }
 }
 
-impl<B, F: FnOnce()> Drop for Tracked<B, F> {
+impl<B, F: FnOnce()> Drop for BodyWithEndHook<B, F> {
     fn drop(&mut self) {
         self.end();
     }

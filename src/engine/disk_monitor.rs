@@ -1,4 +1,4 @@
-//! How much an attempt's folders take on the disk, looked at now and then while it runs: only if its pipeline limits that.
+//! MountKind much an attempt's folders take on the disk, looked at now and then while it runs: only if its pipeline limits that.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::usage::Meter;
+use super::meter::Meter;
 
 /// The least time between two looks. A slow look is followed by a longer rest: it takes a twentieth of the time at most.
 const REST: Duration = Duration::from_secs(1);
 
 /// Looks until it is dropped.
-pub(super) struct DiskWatch(JoinHandle<()>);
+pub(super) struct DiskMonitor(JoinHandle<()>);
 
-impl DiskWatch {
+impl DiskMonitor {
     /// Tells the meter what these folders take, `most` being of interest.
     pub(super) fn start(folders: Vec<PathBuf>, most: u64, meter: Arc<Meter>) -> Self {
         Self(tokio::spawn(async move {
@@ -30,13 +30,13 @@ impl DiskWatch {
     }
 }
 
-impl Drop for DiskWatch {
+impl Drop for DiskMonitor {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// How many bytes these folders take on the disk, with all below them; no more than are of interest are counted. Links are not
+/// MountKind many bytes these folders take on the disk, with all below them; no more than are of interest are counted. Links are not
 /// followed, and what cannot be read, or goes meanwhile, counts nothing.
 fn size_of(folders: &[PathBuf], most: u64) -> u64 {
     let (mut size, mut folders) = (0, folders.to_vec());

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::model::{Body, Log, LogStream};
 use crate::store::NewFrame;
 
-/// How many rows and pieces of an output may still be drawn anew: more than a screen has.
+/// MountKind many rows and pieces of an output may still be drawn anew: more than a screen has.
 const KNOWN: usize = 4096;
 
 /// Something on its way to the journal.
 #[derive(Debug)]
-pub enum Item {
+pub enum OutputItem {
     /// A frame that stays as it is.
     Frame(NewFrame),
     /// The next row of this output.
@@ -20,7 +20,7 @@ pub enum Item {
     Redraw(u64, Log),
 }
 
-impl Item {
+impl OutputItem {
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
         match self {
@@ -32,7 +32,7 @@ impl Item {
 
 /// Where the frame of a row is.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum WorkFolder {
     /// In the write that is being made: the index of its frame.
     Here(usize),
     /// In the journal: its seq.
@@ -43,40 +43,40 @@ enum Place {
 #[derive(Debug)]
 struct Output {
     stream: LogStream,
-    /// How many rows there were.
+    /// MountKind many rows there were.
     count: u64,
-    places: VecDeque<Place>,
+    places: VecDeque<WorkFolder>,
 }
 
 /// The last rows of the outputs of a command.
 #[derive(Debug, Default)]
-pub struct Rows {
+pub struct RowFrames {
     outputs: Vec<Output>,
 }
 
-impl Rows {
+impl RowFrames {
     /// The frames of the next write. A row that is drawn anew before it is journaled is one frame.
-    pub fn frames(&mut self, items: Vec<Item>, phase: &Arc<str>) -> Vec<NewFrame> {
+    pub fn frames(&mut self, items: Vec<OutputItem>, phase: &Arc<str>) -> Vec<NewFrame> {
         let mut frames = Vec::with_capacity(items.len());
         for item in items {
             match item {
-                Item::Frame(frame) => frames.push(frame),
-                Item::Row(stream, frame) => {
+                OutputItem::Frame(frame) => frames.push(frame),
+                OutputItem::Row(stream, frame) => {
                     let output = self.output(stream);
                     output.count += 1;
-                    output.places.push_back(Place::Here(frames.len()));
+                    output.places.push_back(WorkFolder::Here(frames.len()));
                     if output.places.len() > KNOWN {
                         output.places.pop_front();
                     }
                     frames.push(frame);
                 }
-                Item::Redraw(row, log) => {
+                OutputItem::Redraw(row, log) => {
                     let place = self.output(log.stream).place(row);
                     let frame = |log| NewFrame::now(Some(Arc::clone(phase)), &Body::Log(log));
                     match place {
-                        Some(Place::Here(index)) => frames[index] = frame(log),
-                        Some(Place::Committed(seq)) => frames.push(frame(Log { replaces: Some(seq), ..log })),
-                        // Rows are drawn anew only while they are on the screen.
+                        Some(WorkFolder::Here(index)) => frames[index] = frame(log),
+                        Some(WorkFolder::Committed(seq)) => frames.push(frame(Log { replaces: Some(seq), ..log })),
+                        // RowFrames are drawn anew only while they are on the screen.
                         None => frames.push(frame(log)),
                     }
                 }
@@ -90,8 +90,8 @@ impl Rows {
         for output in &mut self.outputs {
             // The newest ones.
             for place in output.places.iter_mut().rev() {
-                let Place::Here(index) = *place else { break };
-                *place = Place::Committed(first + index as u64);
+                let WorkFolder::Here(index) = *place else { break };
+                *place = WorkFolder::Committed(first + index as u64);
             }
         }
     }
@@ -106,7 +106,7 @@ impl Rows {
 }
 
 impl Output {
-    fn place(&self, row: u64) -> Option<Place> {
+    fn place(&self, row: u64) -> Option<WorkFolder> {
         let first = self.count - self.places.len() as u64;
         let index = usize::try_from(row.checked_sub(first)?).ok()?;
         self.places.get(index).copied()
@@ -121,8 +121,8 @@ mod tests {
         Log { stream: LogStream::Stdout, line: line.into(), cont: false, replaces: None }
     }
 
-    fn row(stream: LogStream, line: &str) -> Item {
-        Item::Row(stream, NewFrame::now(None, &Body::Log(Log { stream, ..log(line) })))
+    fn row(stream: LogStream, line: &str) -> OutputItem {
+        OutputItem::Row(stream, NewFrame::now(None, &Body::Log(Log { stream, ..log(line) })))
     }
 
     fn told(frames: &[NewFrame]) -> Vec<(String, Option<u64>)> {
@@ -133,24 +133,28 @@ mod tests {
     #[test]
     fn redraw_names_the_frame_of_its_row() {
         use LogStream::{Stderr, Stdout};
-        let (mut rows, phase) = (Rows::default(), Arc::from("p"));
-        let other = Item::Frame(NewFrame::now(None, &Body::Log(log("report"))));
+        let (mut rows, phase) = (RowFrames::default(), Arc::from("p"));
+        let other = OutputItem::Frame(NewFrame::now(None, &Body::Log(log("report"))));
         let frames = rows.frames(vec![row(Stdout, "a"), other, row(Stderr, "e"), row(Stdout, "b")], &phase);
         assert_eq!(frames.len(), 4);
         rows.committed(10);
-        let items =
-            vec![Item::Redraw(1, log("b2")), row(Stdout, "c"), Item::Redraw(2, log("c2")), Item::Redraw(0, log("a2"))];
+        let items = vec![
+            OutputItem::Redraw(1, log("b2")),
+            row(Stdout, "c"),
+            OutputItem::Redraw(2, log("c2")),
+            OutputItem::Redraw(0, log("a2")),
+        ];
         let expected = [("b2", Some(13)), ("c2", None), ("a2", Some(10))];
         assert_eq!(told(&rows.frames(items, &phase)), expected.map(|(line, seq)| (line.to_owned(), seq)));
         rows.committed(20);
         let error = Log { stream: Stderr, ..log("e2") };
-        let items = vec![Item::Redraw(2, log("c3")), Item::Redraw(0, error)];
+        let items = vec![OutputItem::Redraw(2, log("c3")), OutputItem::Redraw(0, error)];
         assert_eq!(told(&rows.frames(items, &phase)), [("c3".to_owned(), Some(21)), ("e2".to_owned(), Some(12))]);
     }
 
     #[test]
     fn only_the_last_rows_are_known() {
-        let (mut rows, phase) = (Rows::default(), Arc::from("p"));
+        let (mut rows, phase) = (RowFrames::default(), Arc::from("p"));
         for _ in 0..3 {
             let many = (0..KNOWN).map(|_| row(LogStream::Stdout, "x")).collect();
             rows.frames(many, &phase);
@@ -158,6 +162,6 @@ mod tests {
         }
         assert_eq!(rows.outputs[0].places.len(), KNOWN);
         assert!(rows.outputs[0].place(2 * KNOWN as u64 - 1).is_none());
-        assert!(matches!(rows.outputs[0].place(2 * KNOWN as u64), Some(Place::Committed(1))));
+        assert!(matches!(rows.outputs[0].place(2 * KNOWN as u64), Some(WorkFolder::Committed(1))));
     }
 }

@@ -11,7 +11,7 @@ use futures::stream::{SelectAll, unfold};
 
 use super::*;
 use crate::journal::sync::{Mutex, MutexGuard};
-use crate::journal::{Crowd, Offered, Outlet, Seat};
+use crate::journal::{BroadcastGroup, Member, SendOutcome, Sink};
 
 /// How often each was answered in all scenes of a test.
 static TOLD: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
@@ -32,33 +32,33 @@ fn is_named(frames: &[u8]) -> bool {
     id.contains(&b'-')
 }
 
-impl Outlet for Socket {
-    fn wrap(pieces: &[Bytes]) -> Bytes {
+impl Sink for Socket {
+    fn encode(pieces: &[Bytes]) -> Bytes {
         pieces.concat().into()
     }
 
-    fn offer(&self, wrapped: &Bytes) -> Offered {
-        let offered = self.lent().offer(wrapped);
+    fn try_send(&self, wrapped: &Bytes) -> SendOutcome {
+        let offered = self.lent().try_send(wrapped);
         TOLD[offered as usize].fetch_add(1, Ordering::Relaxed);
         offered
     }
 }
 
 impl Lent {
-    fn offer(&mut self, wrapped: &Bytes) -> Offered {
+    fn try_send(&mut self, wrapped: &Bytes) -> SendOutcome {
         if !self.lent || self.owed.is_some() || thread_rng().gen_ratio(1, 5) {
-            return Offered::Refused;
+            return SendOutcome::Refused;
         }
         if thread_rng().gen_ratio(1, 4) {
             self.owed = Some(wrapped.clone());
-            return Offered::Owed;
+            return SendOutcome::Partial;
         }
         self.write(wrapped.clone());
-        Offered::Taken
+        SendOutcome::Sent
     }
 
     fn write(&mut self, bytes: Bytes) {
-        assert!(!self.clients[usize::from(is_named(&bytes))].take(Ok(Step::Frames(vec![bytes]))));
+        assert!(!self.clients[usize::from(is_named(&bytes))].take(Ok(ReadStep::Frames(vec![bytes]))));
     }
 }
 
@@ -83,15 +83,15 @@ impl Socket {
 
 /// The crowd of the scene's run: told anew when its task has ended, which it may at any moment.
 #[derive(Clone, Default)]
-struct Company(Arc<std::sync::Mutex<Option<Crowd<Socket>>>>);
+struct Company(Arc<std::sync::Mutex<Option<BroadcastGroup<Socket>>>>);
 
 impl Company {
-    fn of(&self, reader: &Reader) -> Crowd<Socket> {
+    fn of(&self, reader: &Reader) -> BroadcastGroup<Socket> {
         let known = self.0.lock().unwrap().clone();
         if let Some(crowd) = known.filter(|crowd| !crowd.is_closed()) {
             return crowd;
         }
-        let (crowd, teller) = Crowd::new(reader.at_head());
+        let (crowd, teller) = BroadcastGroup::new(reader.at_head());
         spawn(async move {
             if thread_rng().gen_bool(0.5) {
                 teller.await;
@@ -120,9 +120,11 @@ async fn sit(world: World, companies: [Company; 2], kind: Kind) {
     let socket = Arc::new(Socket(Mutex::new(Lent { lent: false, owed: None, clients })));
     let mut all = SelectAll::new();
     let mut seats = Vec::new();
-    for (index, (company, form)) in companies.into_iter().zip([Form::Plain, Form::Named(id())]).enumerate() {
+    for (index, (company, form)) in
+        companies.into_iter().zip([FrameEncoding::Single, FrameEncoding::Multiplexed(id())]).enumerate()
+    {
         let reader = world.attach(cursors[index], form).await;
-        let seat = Seat::new(Arc::clone(&socket), reader.cursor());
+        let seat = Member::new(Arc::clone(&socket), reader.cursor());
         seats.push(Arc::clone(&seat));
         let steps = unfold(Some((reader, seat)), move |state| {
             let company = company.clone();
@@ -135,7 +137,7 @@ async fn sit(world: World, companies: [Company; 2], kind: Kind) {
                     true => Some(next.await),
                     false => timeout_at(Instant::now(), next).await.ok(),
                 };
-                let over = matches!(step, Some(Ok(Step::End(_))));
+                let over = matches!(step, Some(Ok(ReadStep::End(_))));
                 Some(((index, step), (!over).then_some((reader, seat))))
             }
         });
@@ -183,7 +185,7 @@ pub(super) fn two_that_sit(memory: Memory, kind: Kind) {
 fn readers_that_sit_together_get_every_frame_once_and_in_order() {
     check(|| two_that_sit(Memory::default(), Kind::Right), 1500);
     let told = |kind| assert!(TOLD[kind as usize].load(Ordering::Relaxed) > 0, "{kind:?} does not happen");
-    [Offered::Taken, Offered::Owed, Offered::Refused].into_iter().for_each(told);
+    [SendOutcome::Sent, SendOutcome::Partial, SendOutcome::Refused].into_iter().for_each(told);
 }
 
 #[test]
@@ -204,15 +206,15 @@ impl Inbox {
     }
 }
 
-impl Outlet for Inbox {
-    fn wrap(pieces: &[Bytes]) -> Bytes {
+impl Sink for Inbox {
+    fn encode(pieces: &[Bytes]) -> Bytes {
         pieces.concat().into()
     }
 
-    fn offer(&self, wrapped: &Bytes) -> Offered {
+    fn try_send(&self, wrapped: &Bytes) -> SendOutcome {
         self.get(wrapped);
         // So that its reader gets up and looks.
-        Offered::Owed
+        SendOutcome::Partial
     }
 }
 
@@ -220,20 +222,20 @@ impl Outlet for Inbox {
 pub(super) fn sits_down_while_the_run_goes_on(blindly: bool) {
     block_on(async {
         let world = claimed().await;
-        let mut reader = world.attach(1, Form::Plain).await;
-        let (crowd, teller) = Crowd::new(reader.at_head());
+        let mut reader = world.attach(1, FrameEncoding::Single).await;
+        let (crowd, teller) = BroadcastGroup::new(reader.at_head());
         spawn_local(teller);
         let inbox = Arc::new(Inbox(Mutex::new(1)));
         let reading = spawn_local(async move {
-            let seat = Seat::new(Arc::clone(&inbox), 1);
+            let seat = Member::new(Arc::clone(&inbox), 1);
             if blindly && reader.is_at_head() {
                 crowd.forget();
-                crowd.sit_down(&seat);
+                crowd.join(&seat);
             }
             let mut next = pin!(crowd.next(&mut reader, &seat));
             poll_fn(|cx| {
                 if let Poll::Ready(step) = next.as_mut().poll(cx) {
-                    let Ok(Step::Frames(pieces)) = step else { panic!("no frames: {step:?}") };
+                    let Ok(ReadStep::Frames(pieces)) = step else { panic!("no frames: {step:?}") };
                     inbox.get(&pieces.concat());
                 }
                 if *inbox.0.lock().unwrap() == 2 { Poll::Ready(()) } else { Poll::Pending }
@@ -257,15 +259,15 @@ fn the_task_of_a_crowd_ends_when_its_run_is_deleted() {
         || {
             block_on(async {
                 let world = claimed().await;
-                let mut reader = world.attach(1, Form::Plain).await;
-                let (crowd, teller) = Crowd::new(reader.at_head());
+                let mut reader = world.attach(1, FrameEncoding::Single).await;
+                let (crowd, teller) = BroadcastGroup::new(reader.at_head());
                 let telling = spawn(teller);
-                let seat = Seat::new(Arc::new(Inbox(Mutex::new(1))), 1);
+                let seat = Member::new(Arc::new(Inbox(Mutex::new(1))), 1);
                 let reading = spawn(async move {
                     loop {
                         match crowd.next(&mut reader, &seat).await {
-                            Ok(Step::Frames(_)) => {}
-                            Ok(Step::End(_)) => break,
+                            Ok(ReadStep::Frames(_)) => {}
+                            Ok(ReadStep::End(_)) => break,
                             Err(error) => break assert!(matches!(error, StoreError::Gone), "{error}"),
                         }
                     }
@@ -274,7 +276,7 @@ fn the_task_of_a_crowd_ends_when_its_run_is_deleted() {
                 let delete = Write::new(world.run, Guard::Standing(Status::Completed, 1), Change::Delete { id: id() });
                 let outcomes = world.memory.commit(&[Op::Write(delete)]).await.unwrap();
                 assert!(matches!(outcomes[..], [Outcome::Committed(_)]));
-                world.journal.tails.close(world.run);
+                world.journal.live_runs.mark_deleted(world.run);
                 telling.await.unwrap();
                 reading.await.unwrap();
             });

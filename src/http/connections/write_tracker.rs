@@ -10,26 +10,26 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// See the module's comment.
-pub(super) struct Watched {
+pub(super) struct WriteTracker {
     socket: TokioIo<TcpStream>,
-    held_back: HeldBack,
+    held_back: WriteBlocked,
 }
 
 /// The socket did not take everything; hyper tries again when it can.
 #[derive(Clone, Default)]
-pub(super) struct HeldBack(Arc<AtomicBool>);
+pub(super) struct WriteBlocked(Arc<AtomicBool>);
 
-impl HeldBack {
+impl WriteBlocked {
     /// Whether it is so now.
     pub(super) fn is(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Watched {
+impl WriteTracker {
     /// The socket, watched.
-    pub(super) fn new(socket: TcpStream) -> (Self, HeldBack) {
-        let held_back = HeldBack::default();
+    pub(super) fn new(socket: TcpStream) -> (Self, WriteBlocked) {
+        let held_back = WriteBlocked::default();
         (Self { socket: TokioIo::new(socket), held_back: held_back.clone() }, held_back)
     }
 
@@ -44,7 +44,7 @@ impl Watched {
     }
 }
 
-impl Read for Watched {
+impl Read for WriteTracker {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,7 +54,7 @@ impl Read for Watched {
     }
 }
 
-impl Write for Watched {
+impl Write for WriteTracker {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.note(bytes.len(), &written);

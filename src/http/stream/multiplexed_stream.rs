@@ -14,21 +14,21 @@ use futures::StreamExt;
 use futures::stream::{BoxStream, SelectAll, unfold};
 use tokio::sync::Semaphore;
 
-use super::crowds::Listener;
-use super::{App, Source, Told, answer};
+use super::broadcast_registry::GroupReader;
+use super::{App, EventBatch, EventSource, answer};
 use crate::access::Granted;
-use crate::http::connections::LentSocket;
-use crate::journal::{Form, ListReader, ListStep, Seat, Step};
+use crate::http::connections::SharedSocket;
+use crate::journal::{FrameEncoding, ListReader, ListStep, Member, ReadStep};
 use crate::model::sse::{MOST_RUNS, Standing};
 use crate::model::{Code, Cursor, Problem, RunId, sse};
 use crate::runs::run_id;
 use crate::store::{Pulse, StoreError};
 
 /// `GET /events`
-pub async fn many(
+pub async fn multiplexed_events(
     State(app): State<App>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-    Extension(socket): Extension<Arc<LentSocket>>,
+    Extension(socket): Extension<Arc<SharedSocket>>,
     Extension(granted): Extension<Granted>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
@@ -43,8 +43,8 @@ pub async fn many(
     let turns = Arc::new(Semaphore::new(1));
     for (run, cursor) in runs {
         let (reader, Pulse { head, status, attempt, .. }) =
-            app.service.read(&run, cursor, Form::Named(run.clone())).await?;
-        let listener = Listener::new(&app.crowds, &run, reader.by_turns(&turns), &socket);
+            app.service.read(&run, cursor, FrameEncoding::Multiplexed(run.clone())).await?;
+        let listener = GroupReader::new(&app.broadcasts, &run, reader.share_read_permit(&turns), &socket);
         over &= status.is_finished() && cursor.0 == head;
         standings.push(Standing { run: run.clone(), head, status, attempt });
         heads.push(Head { run, told: cursor.0, seat: listener.seat() });
@@ -55,7 +55,13 @@ pub async fn many(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready_many(&standings, list.is_some());
-    Ok(answer(&app, granted, socket, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
+    Ok(answer(
+        &app,
+        granted,
+        socket,
+        ready,
+        MultiplexedSource { live: heads.len(), readers, heads, list: list.map(list_steps) },
+    ))
 }
 
 /// What a URL asks for.
@@ -103,15 +109,15 @@ impl Wanted {
 }
 
 /// What one of the runs tells: its index, the cursor after it, and the step.
-type One = (usize, u64, Result<Step, StoreError>);
+type One = (usize, u64, Result<ReadStep, StoreError>);
 
 /// The steps of a listener, up to and with the last.
-fn steps(index: usize, listener: Listener) -> BoxStream<'static, One> {
-    let next = move |listener: Option<Listener>| async move {
+fn steps(index: usize, listener: GroupReader) -> BoxStream<'static, One> {
+    let next = move |listener: Option<GroupReader>| async move {
         let mut listener = listener?;
         let step = listener.next().await;
         let cursor = listener.cursor();
-        let more = matches!(step, Ok(Step::Frames(_)));
+        let more = matches!(step, Ok(ReadStep::Frames(_)));
         Some(((index, cursor, step), more.then_some(listener)))
     };
     unfold(Some(listener), next).boxed()
@@ -127,7 +133,7 @@ struct Head {
     run: RunId,
     told: u64,
     /// Where it may have been told more.
-    seat: Option<Arc<Seat<LentSocket>>>,
+    seat: Option<Arc<Member<SharedSocket>>>,
 }
 
 impl Head {
@@ -136,7 +142,7 @@ impl Head {
     }
 }
 
-struct Many {
+struct MultiplexedSource {
     /// Each run takes its turn, however much another one has to tell.
     readers: SelectAll<BoxStream<'static, One>>,
     /// How many runs may have more to tell.
@@ -147,25 +153,25 @@ struct Many {
     list: Option<BoxStream<'static, Result<ListStep, StoreError>>>,
 }
 
-impl Many {
-    fn told(&mut self, (index, cursor, step): One) -> Result<Told, StoreError> {
-        let Some(Head { run, told, .. }) = self.heads.get_mut(index) else { return Ok(Told::Events(Vec::new())) };
+impl MultiplexedSource {
+    fn told(&mut self, (index, cursor, step): One) -> Result<EventBatch, StoreError> {
+        let Some(Head { run, told, .. }) = self.heads.get_mut(index) else { return Ok(EventBatch::Events(Vec::new())) };
         *told = cursor;
         let last_of_run = match step {
-            Ok(Step::Frames(pieces)) => return Ok(Told::Events(pieces)),
-            Ok(Step::End(pulse)) => sse::end_of(run, pulse.status, pulse.head),
+            Ok(ReadStep::Frames(pieces)) => return Ok(EventBatch::Events(pieces)),
+            Ok(ReadStep::End(pulse)) => sse::end_of(run, pulse.status, pulse.head),
             // A deleted run is no reason to end the streams of the others.
             Err(StoreError::Gone) => sse::problem_of(run, &StoreError::Gone.into()),
             Err(error) => return Err(error),
         };
         self.live -= 1;
         let is_last = self.live == 0 && self.list.is_none();
-        Ok(if is_last { Told::Last(last_of_run) } else { Told::Events(vec![last_of_run.into()]) })
+        Ok(if is_last { EventBatch::Last(last_of_run) } else { EventBatch::Events(vec![last_of_run.into()]) })
     }
 }
 
-impl Source for Many {
-    async fn next(&mut self) -> Result<Told, StoreError> {
+impl EventSource for MultiplexedSource {
+    async fn next(&mut self) -> Result<EventBatch, StoreError> {
         let Self { readers, list, .. } = self;
         let listed = async {
             match list {
@@ -176,8 +182,8 @@ impl Source for Many {
         tokio::select! {
             Some(one) = readers.next() => self.told(one),
             Some(step) = listed => Ok(match step? {
-                ListStep::Runs(runs) => Told::Events(runs.iter().map(|run| sse::list(run).into()).collect()),
-                ListStep::Lagged => Told::Failed(Problem::new(
+                ListStep::Runs(runs) => EventBatch::Events(runs.iter().map(|run| sse::list(run).into()).collect()),
+                ListStep::Lagged => EventBatch::Failed(Problem::new(
                     Code::Lagged,
                     "So much of the list has changed that it has to be read again.",
                 )),

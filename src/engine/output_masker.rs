@@ -9,13 +9,13 @@ use crate::secrets::{Masker, Patterns};
 
 /// One output of a command, or one text that comes in pieces. Without secrets it passes as it is.
 #[derive(Debug)]
-pub struct Masking {
+pub struct OutputMasker {
     masker: Option<Masker<Arc<Patterns>>>,
     /// What was given last; kept for its memory.
     given: Vec<u8>,
 }
 
-impl Masking {
+impl OutputMasker {
     /// The beginning of an output in which these secrets are masked.
     pub fn new(secrets: Option<Arc<Patterns>>) -> Self {
         let masker = secrets.filter(|secrets| !secrets.is_empty()).map(Masker::new);
@@ -56,15 +56,15 @@ impl Masking {
 
 /// The texts that a command reports in pieces (`token`, `reasoning`), each masked as one text.
 #[derive(Debug)]
-pub struct Pieces {
-    token: Masking,
-    reasoning: Masking,
+pub struct ReportMasker {
+    token: OutputMasker,
+    reasoning: OutputMasker,
 }
 
-impl Pieces {
+impl ReportMasker {
     /// No pieces yet.
     pub fn new(secrets: Option<Arc<Patterns>>) -> Self {
-        Self { token: Masking::new(secrets.clone()), reasoning: Masking::new(secrets) }
+        Self { token: OutputMasker::new(secrets.clone()), reasoning: OutputMasker::new(secrets) }
     }
 
     /// What is to be journaled when this was reported: a piece may be held back, and then comes with a later one.
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn secret_in_pieces_of_text_is_masked() {
-        let mut pieces = Pieces::new(Some(Arc::new(Patterns::new(["hunter-2"]))));
+        let mut pieces = ReportMasker::new(Some(Arc::new(Patterns::new(["hunter-2"]))));
         let token = |text: &str| Body::Token(Text { text: text.into() });
         let mut told = Vec::new();
         for text in ["it is hun", "ter", "-2. h"] {
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn pieces_pass_unchanged_without_secrets() {
-        let mut pieces = Pieces::new(None);
+        let mut pieces = ReportMasker::new(None);
         let empty = Body::Reasoning(Text { text: String::new() });
         assert_eq!(pieces.take(empty.clone()), [empty]);
         assert_eq!(pieces.finish().count(), 0);

@@ -1,6 +1,6 @@
 //! Which runs changed lately, for readers of the list.
 //!
-//! The same idea as the journal's: a reader is a cursor, and the doorbell carries no data. What a run looks like is read from
+//! The same idea as the journal's: a reader is a cursor, and the version carries no data. What a run looks like is read from
 //! the store when it is told, so a run that changes ten times while a reader is slow is told once, as it is then. Readers that
 //! want the same run at the same version share one read of it.
 
@@ -15,46 +15,46 @@ use crate::model::{Listed, RunId};
 use crate::store::{RunKey, Store, StoreError};
 
 /// How many runs are remembered as changed. A reader that lags by more different ones is told so.
-const MEMORY: usize = 1024;
+const MAX_REMEMBERED_RUNS: usize = 1024;
 
 /// How many runs are told at a time.
-const PAGE: usize = 64;
+const RUNS_PER_STEP: usize = 64;
 
 /// How many reads are kept for the readers that have not taken them yet.
-const READS: usize = 2 * PAGE;
+const MAX_SHARED_READS: usize = 2 * RUNS_PER_STEP;
 
 /// A read of one run, shared by all readers of the list. Any of them may drive it, so one that stops keeps nobody waiting.
 type SharedRead = Shared<BoxFuture<'static, Result<Option<Arc<Listed>>, StoreError>>>;
 
 /// The list's live end.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub struct RunListFeed {
     /// Held for a look-up, never across an await.
-    recent: Mutex<Recent>,
+    recent: Mutex<RecentChanges>,
     /// The latest reads, oldest first. Held for a look-up, never across an await.
-    reads: Mutex<Reads>,
-    doorbell: watch::Sender<u64>,
+    reads: Mutex<SharedReads>,
+    version: watch::Sender<u64>,
     /// Counts what may let go of runs.
-    ends: watch::Sender<u64>,
+    eligible: watch::Sender<u64>,
 }
 
 /// What changed of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum RunListEvent {
     /// Something that the list shows.
     Changed(RunKey),
     /// The same, and it may be that runs go now.
-    Ended(RunKey),
+    BecameFinal(RunKey),
     /// It was deleted: then only this knows its id.
     Deleted(RunKey, RunId),
 }
 
 /// The runs that changed last, each at its last change. Pure.
 #[derive(Debug, Default)]
-struct Recent {
+struct RecentChanges {
     /// Counts changes.
     version: u64,
-    /// Changes up to this one may be forgotten.
+    /// RunListFeed up to this one may be forgotten.
     forgotten: u64,
     by_version: BTreeMap<u64, RunKey>,
     of_run: HashMap<RunKey, u64>,
@@ -64,15 +64,15 @@ struct Recent {
 
 /// The latest shared reads, each with the version of its run when it was made.
 #[derive(Default)]
-struct Reads(VecDeque<(RunKey, u64, SharedRead)>);
+struct SharedReads(VecDeque<(RunKey, u64, SharedRead)>);
 
-impl std::fmt::Debug for Reads {
+impl std::fmt::Debug for SharedReads {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Reads({})", self.0.len())
+        write!(f, "SharedReads({})", self.0.len())
     }
 }
 
-impl Reads {
+impl SharedReads {
     /// The read of this run at this version or a later one; `make` makes it if there is none. It begins when it is polled, so
     /// it sees every change that was published before this call.
     fn share(&mut self, run: RunKey, version: u64, make: impl FnOnce() -> SharedRead) -> SharedRead {
@@ -82,7 +82,7 @@ impl Reads {
         let read = make();
         self.0.retain(|(known, ..)| *known != run);
         self.0.push_back((run, version, read.clone()));
-        while self.0.len() > READS {
+        while self.0.len() > MAX_SHARED_READS {
             self.0.pop_front();
         }
         read
@@ -94,14 +94,14 @@ impl Reads {
     }
 }
 
-impl Recent {
+impl RecentChanges {
     fn note(&mut self, run: RunKey) {
         self.version += 1;
         if let Some(earlier) = self.of_run.insert(run, self.version) {
             self.by_version.remove(&earlier);
         }
         self.by_version.insert(self.version, run);
-        while self.by_version.len() > MEMORY {
+        while self.by_version.len() > MAX_REMEMBERED_RUNS {
             let Some((version, run)) = self.by_version.pop_first() else { break };
             self.of_run.remove(&run);
             self.deleted.remove(&run);
@@ -116,36 +116,36 @@ impl Recent {
             return None;
         }
         let page: Vec<(RunKey, u64)> =
-            self.by_version.range(cursor + 1..).take(PAGE).map(|(&version, &run)| (run, version)).collect();
+            self.by_version.range(cursor + 1..).take(RUNS_PER_STEP).map(|(&version, &run)| (run, version)).collect();
         let last = page.last().map_or(cursor, |(_, version)| *version);
         Some((page, last))
     }
 }
 
-impl Changes {
+impl RunListFeed {
     /// Hears of runs that are as they now are in the store. Called by the writer alone, after the commit.
-    pub fn publish(&self, news: impl Iterator<Item = News>) {
-        let mut ends = 0;
+    pub fn publish(&self, event: impl Iterator<Item = RunListEvent>) {
+        let mut eligible = 0;
         let version = {
             let mut recent = self.lock();
-            for news in news {
-                let (run, ended) = match news {
-                    News::Changed(run) => (run, false),
-                    News::Ended(run) => (run, true),
-                    News::Deleted(run, id) => {
+            for event in event {
+                let (run, ended) = match event {
+                    RunListEvent::Changed(run) => (run, false),
+                    RunListEvent::BecameFinal(run) => (run, true),
+                    RunListEvent::Deleted(run, id) => {
                         recent.deleted.insert(run, id);
                         (run, true)
                     }
                 };
-                ends += u64::from(ended);
+                eligible += u64::from(ended);
                 recent.note(run);
             }
             recent.version
         };
-        self.doorbell.send_if_modified(|known| version > std::mem::replace(known, version));
-        if ends > 0 {
-            self.ends.send_if_modified(|known| {
-                *known += ends;
+        self.version.send_if_modified(|known| version > std::mem::replace(known, version));
+        if eligible > 0 {
+            self.eligible.send_if_modified(|known| {
+                *known += eligible;
                 true
             });
         }
@@ -159,7 +159,7 @@ impl Changes {
 
     /// Rings when runs may go.
     pub fn watch_ends(&self) -> watch::Receiver<u64> {
-        self.ends.subscribe()
+        self.eligible.subscribe()
     }
 
     /// The run as it is at this version or later; `None` if it is gone and nothing is known of it.
@@ -191,7 +191,7 @@ impl Changes {
         found
     }
 
-    fn lock_reads(&self) -> MutexGuard<'_, Reads> {
+    fn lock_reads(&self) -> MutexGuard<'_, SharedReads> {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -201,7 +201,7 @@ impl Changes {
     }
 
     /// The lock, even after a panic elsewhere: what it guards is valid between any two calls.
-    fn lock(&self) -> MutexGuard<'_, Recent> {
+    fn lock(&self) -> MutexGuard<'_, RecentChanges> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -209,8 +209,8 @@ impl Changes {
 /// A cursor on the changes of the list. Tells each run that changes, as it is when it is told.
 pub struct ListReader {
     store: Arc<dyn Store>,
-    changes: Arc<Changes>,
-    doorbell: watch::Receiver<u64>,
+    feed: Arc<RunListFeed>,
+    version: watch::Receiver<u64>,
     cursor: u64,
 }
 
@@ -225,10 +225,10 @@ pub enum ListStep {
 
 impl ListReader {
     /// A reader of all changes from now on. Who reads the list after this misses none.
-    pub(super) fn new(store: Arc<dyn Store>, changes: Arc<Changes>) -> Self {
-        let doorbell = changes.doorbell.subscribe();
-        let cursor = *doorbell.borrow();
-        Self { store, changes, doorbell, cursor }
+    pub(super) fn new(store: Arc<dyn Store>, feed: Arc<RunListFeed>) -> Self {
+        let version = feed.version.subscribe();
+        let cursor = *version.borrow();
+        Self { store, feed, version, cursor }
     }
 
     /// The runs that changed since, or else waits for one.
@@ -240,18 +240,18 @@ impl ListReader {
     pub async fn next(&mut self) -> Result<ListStep, StoreError> {
         loop {
             // Looked at before the read, as in `Reader::next`.
-            let version = *self.doorbell.borrow_and_update();
+            let version = *self.version.borrow_and_update();
             if self.cursor < version {
-                let found = self.changes.lock().after(self.cursor);
+                let found = self.feed.lock().after(self.cursor);
                 let Some((keys, last)) = found else { return Ok(ListStep::Lagged) };
                 let mut runs = Vec::with_capacity(keys.len());
                 for (run, version) in keys {
-                    runs.extend(self.changes.read(&self.store, run, version).await?);
+                    runs.extend(self.feed.read(&self.store, run, version).await?);
                 }
                 self.cursor = last;
                 return Ok(ListStep::Runs(runs));
             }
-            if self.doorbell.changed().await.is_err() {
+            if self.version.changed().await.is_err() {
                 // The sender lives in the changes, which this reader holds; without it there is nothing to wait for.
                 return Ok(ListStep::Lagged);
             }
@@ -267,20 +267,20 @@ mod tests {
 
     #[test]
     fn a_reader_that_lags_by_too_many_runs_is_told_so() {
-        let mut recent = Recent::default();
-        (0..MEMORY as i64 + 1).for_each(|run| recent.note(RunKey(run)));
+        let mut recent = RecentChanges::default();
+        (0..MAX_REMEMBERED_RUNS as i64 + 1).for_each(|run| recent.note(RunKey(run)));
         assert_eq!(recent.after(0), None);
-        assert_eq!(recent.after(1).map(|(runs, _)| runs.len()), Some(PAGE));
+        assert_eq!(recent.after(1).map(|(runs, _)| runs.len()), Some(RUNS_PER_STEP));
     }
 
     proptest! {
-        /// A reader that comes at any times ends with each run as of its last change, however often it changed between.
+        /// A reader that comes at any times eligible with each run as of its last change, however often it changed between.
         #[test]
         fn every_run_is_told_after_its_last_change(changes in prop::collection::vec((0i64..40, any::<bool>()), 0..400)) {
-            let mut recent = Recent::default();
+            let mut recent = RecentChanges::default();
             let mut told: HashMap<RunKey, usize> = HashMap::new();
             let mut cursor = 0;
-            let mut read = |recent: &Recent, now: usize| {
+            let mut read = |recent: &RecentChanges, now: usize| {
                 let (runs, last) = recent.after(cursor).unwrap();
                 cursor = last;
                 runs.into_iter().for_each(|(run, _)| { told.insert(run, now); });

@@ -1,11 +1,11 @@
-//! How many processes the kernel has killed for lack of memory in this process's control group.
+//! MountKind many processes the kernel has killed for lack of memory in this process's control group.
 
 use std::path::Path;
 
 /// That number so far, or that of a command's own group; 0 where it cannot be told. The group's other processes count too, so a difference
 /// is a likely cause and no proof.
 #[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
-pub fn killed_for_lack_of_memory(group: Option<&Path>) -> u64 {
+pub fn oom_kill_count(group: Option<&Path>) -> u64 {
     if let Some(killed) = group.and_then(|group| killed_in(&group.join("memory.events"))) {
         return killed;
     }

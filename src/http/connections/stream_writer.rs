@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::lent::LentSocket;
+use super::shared_socket::SharedSocket;
 
 /// What a stream sends at once is copied together up to about this; a longer piece is written from where it lies.
 const TOGETHER: usize = 16 * 1024;
@@ -39,12 +39,12 @@ pub(super) fn chunk(pieces: &[Bytes]) -> Bytes {
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// An event stream and its socket: HTTP/1.1, chunked, and the last answer of its connection.
-pub(super) struct Stream {
-    /// Here, or lent.
+pub(super) struct StreamWriter {
+    /// Here, or shared.
     socket: Option<TcpStream>,
-    lent: Arc<LentSocket>,
+    shared: Arc<SharedSocket>,
     /// What was left over when the socket came back.
-    owed: Bytes,
+    unsent: Bytes,
     body: Body,
     /// To be written at once. Empty, without memory, while the stream waits.
     out: Vec<u8>,
@@ -60,9 +60,9 @@ enum Ready {
     End,
 }
 
-impl Stream {
+impl StreamWriter {
     /// What this response tells, on this socket.
-    pub(super) fn new(socket: TcpStream, lent: Arc<LentSocket>, response: Response) -> Self {
+    pub(super) fn new(socket: TcpStream, shared: Arc<SharedSocket>, response: Response) -> Self {
         let (mut head, body) = response.into_parts();
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -74,7 +74,7 @@ impl Stream {
         }
         let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
         out.extend_from_slice(format!("date: {date}\r\n\r\n").as_bytes());
-        Self { socket: Some(socket), lent, owed: Bytes::new(), body, out }
+        Self { socket: Some(socket), shared, unsent: Bytes::new(), body, out }
     }
 
     /// Writes until the stream ends or the client goes.
@@ -94,9 +94,9 @@ impl Stream {
     async fn write(&mut self) -> std::io::Result<()> {
         loop {
             let ready = poll_fn(|cx| self.poll_ready(cx)).await?;
-            // Not lent: there is something to write.
+            // Not shared: there is something to write.
             let Some(socket) = &mut self.socket else { return Err(ErrorKind::NotConnected.into()) };
-            socket.write_all(&std::mem::take(&mut self.owed)).await?;
+            socket.write_all(&std::mem::take(&mut self.unsent)).await?;
             socket.write_all(&std::mem::take(&mut self.out)).await?;
             match ready {
                 Ready::Out => {}
@@ -113,9 +113,9 @@ impl Stream {
     /// not see one.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Ready>> {
         // Before the body is asked: what it says now comes after what was written there.
-        if let Some((socket, owed)) = self.lent.take_back() {
-            (self.socket, self.owed) = (Some(socket), owed);
-            if !self.owed.is_empty() {
+        if let Some((socket, unsent)) = self.shared.reclaim() {
+            (self.socket, self.unsent) = (Some(socket), unsent);
+            if !self.unsent.is_empty() {
                 return Poll::Ready(Ok(Ready::Out));
             }
         }
@@ -147,7 +147,7 @@ impl Stream {
                     if let Poll::Ready(error) = poll_closed(&socket, cx) {
                         return Poll::Ready(Err(error));
                     }
-                    self.lent.lend(socket);
+                    self.shared.release(socket);
                     return Poll::Pending;
                 }
                 Poll::Pending => break,
@@ -173,9 +173,9 @@ fn poll_closed(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<std::io::Error>
     }
 }
 
-impl Drop for Stream {
+impl Drop for StreamWriter {
     fn drop(&mut self) {
         // Others may have it in their hands for a while.
-        self.lent.take_back();
+        self.shared.reclaim();
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::commands::{CommandEvent, CommandSpec, Rights, RunningCommand, Variables};
-use super::output::{Reported, Told, journal_all};
-use super::places::{Place, enter};
-use super::report::{Exit, Processes};
+use super::commands::{CommandEvent, CommandSpec, Privileges, RunningCommand, Variables};
+use super::outcome::CommandOutcome;
+use super::output::{PhaseReport, SharedReport, journal_outputs};
+use super::report::{Exit, ProcessList};
 use super::shortage::Waited;
-use super::verdict::Ended;
+use super::work_folder::{WorkFolder, enter};
 use super::worker::Worker;
 use crate::confined_fs::Folder;
 use crate::journal::{Health, WriteError};
@@ -23,24 +23,29 @@ use crate::store::{Change, NewFrame};
 impl Worker {
     /// Runs one phase's command, again and again if it fails and is to be tried again. With how it ended comes what it told the
     /// last time. `given`: how many bytes earlier phases have given to later ones.
-    pub(super) async fn tries(
+    pub(super) async fn run_with_retries(
         &self,
         spec: &PhaseSpec,
         name: &Arc<str>,
         mut variables: Variables,
-        place: &Place,
+        place: &WorkFolder,
         given: usize,
-    ) -> Result<(Ended, Told), WriteError> {
+    ) -> Result<(CommandOutcome, PhaseReport), WriteError> {
         let folder = match enter(place, &spec.dir).await {
             Ok(folder) => folder,
-            Err(error) => return Ok((Ended::NotStarted(error), Told::default())),
+            Err(error) => return Ok((CommandOutcome::NotStarted(error), PhaseReport::default())),
         };
         let mut tries = 0;
         loop {
             tries += 1;
             variables.insert("RUNTRAIL_TRY".to_owned(), tries.to_string().into());
-            let (ended, told) = self.phase(spec, name, variables.clone(), &folder, given).await?;
-            if ended.is_good() || matches!(ended, Ended::Stopped | Ended::Signalled(_) | Ended::Limited(..)) {
+            let (ended, told) = self.run_once(spec, name, variables.clone(), &folder, given).await?;
+            if ended.is_good()
+                || matches!(
+                    ended,
+                    CommandOutcome::Stopped | CommandOutcome::ServiceSignalled(_) | CommandOutcome::Limited(..)
+                )
+            {
                 return Ok((ended, told));
             }
             let Some(wait) = spec.retries.after(tries, ended.exit_code()) else { return Ok((ended, told)) };
@@ -54,23 +59,23 @@ impl Worker {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 limit = self.meter().reached() => return Ok((self.limited(limit), told)),
-                () = self.cancel.cancelled() => return Ok((Ended::Stopped, told)),
-                () = self.stop.cancelled() => return Ok((Ended::Stopped, told)),
+                () = self.cancel.cancelled() => return Ok((CommandOutcome::Stopped, told)),
+                () = self.stop.cancelled() => return Ok((CommandOutcome::Stopped, told)),
             }
         }
     }
 
     /// Runs one phase's command once and journals what it prints. With how it ended comes what it told.
-    async fn phase(
+    async fn run_once(
         &self,
         spec: &PhaseSpec,
         name: &Arc<str>,
         variables: Variables,
         folder: &Folder,
         given: usize,
-    ) -> Result<(Ended, Told), WriteError> {
+    ) -> Result<(CommandOutcome, PhaseReport), WriteError> {
         if self.cancel.is_cancelled() || self.stop.is_cancelled() {
-            return Ok((Ended::Stopped, Told::default()));
+            return Ok((CommandOutcome::Stopped, PhaseReport::default()));
         }
         let start = || {
             std::future::ready(self.shared.options.commands.start(CommandSpec {
@@ -80,19 +85,19 @@ impl Worker {
                 output: spec.output,
                 background: spec.background,
                 confined: self.confined.get(),
-                rights: if spec.gain_privileges { Rights::MayGain } else { Rights::Own },
+                rights: if spec.gain_privileges { Privileges::MayGain } else { Privileges::Restricted },
             }))
         };
         let (mut process, outputs) = match self.when_it_can(Some(name), STARTS_LATER, start).await? {
             Waited::Done(Ok(started)) => started,
-            Waited::Done(Err(error)) => return Ok((Ended::NotStarted(error), Told::default())),
-            Waited::Stopped => return Ok((Ended::Stopped, Told::default())),
+            Waited::Done(Err(error)) => return Ok((CommandOutcome::NotStarted(error), PhaseReport::default())),
+            Waited::Stopped => return Ok((CommandOutcome::Stopped, PhaseReport::default())),
         };
-        let reported = Reported::new(Told { given, ..Told::default() });
-        let journaled = journal_all(outputs, &self.shared.journal, self.lease, name, &reported, self.meter());
+        let reported = SharedReport::new(PhaseReport { inherited_bytes: given, ..PhaseReport::default() });
+        let journaled = journal_outputs(outputs, &self.shared.journal, self.lease, name, &reported, self.meter());
         tokio::pin!(journaled);
         let mut journaled = Journaled::Reading(journaled);
-        let mut course = Course::default();
+        let mut course = CommandProgress::default();
         let early = self.run_to_end(spec, name, &mut *process, &mut course, &mut journaled).await?;
         if let Some(ended) = &early {
             self.tell_limit(name, ended).await?;
@@ -100,11 +105,11 @@ impl Worker {
         }
         // Everything that could print has ended, or is journaled by itself from here.
         journaled.wait().await?;
-        let by_itself = |course: &mut Course| match (course.not_started.take(), self.meter().limit()) {
-            (Some(reason), _) => Ended::NotStarted(std::io::Error::other(reason)),
+        let by_itself = |course: &mut CommandProgress| match (course.not_started.take(), self.meter().limit()) {
+            (Some(reason), _) => CommandOutcome::NotStarted(std::io::Error::other(reason)),
             // Reached with the last that it printed.
             (None, Some(limit)) => self.limited(limit),
-            (None, None) => Ended::Exited(course.exit),
+            (None, None) => CommandOutcome::Exited(course.exit),
         };
         let ended = early.unwrap_or_else(|| by_itself(&mut course));
         self.tell_processes(name, course.left.take().map(notice_of_left), course.stuck.take()).await?;
@@ -121,9 +126,9 @@ impl Worker {
         spec: &PhaseSpec,
         name: &Arc<str>,
         process: &mut dyn RunningCommand,
-        course: &mut Course,
+        course: &mut CommandProgress,
         journaled: &mut Journaled<'_, impl Future<Output = Result<(), WriteError>>>,
-    ) -> Result<Option<Ended>, WriteError> {
+    ) -> Result<Option<CommandOutcome>, WriteError> {
         let timeout = time_is_up(spec.timeout_ms.map(Duration::from_millis), self.shared.journal.health());
         tokio::pin!(timeout);
         loop {
@@ -131,9 +136,9 @@ impl Worker {
             let runs = course.exit.is_none();
             tokio::select! {
                 event = process.next_event() => match event {
-                    CommandEvent::Gone => return Ok(None),
-                    CommandEvent::Signalled(signalled) if runs => return Ok(Some(Ended::Signalled(signalled))),
-                    CommandEvent::Waits(reason) => self.tell_shortage(Some(name), STARTS_LATER, &reason).await?,
+                    CommandEvent::Finished => return Ok(None),
+                    CommandEvent::ServiceSignalled(signalled) if runs => return Ok(Some(CommandOutcome::ServiceSignalled(signalled))),
+                    CommandEvent::Delayed(reason) => self.tell_shortage(Some(name), STARTS_LATER, &reason).await?,
                     event => {
                         course.heed(event);
                         if spec.background && course.exit.is_some_and(|exit| exit.code == 0) {
@@ -143,22 +148,22 @@ impl Worker {
                 },
                 // Outputs may be closed long before the command ends. A refusal ends the command (by dropping it).
                 result = journaled.wait(), if journaled.is_reading() => result?,
-                () = &mut timeout, if runs => return Ok(Some(Ended::TimedOut)),
+                () = &mut timeout, if runs => return Ok(Some(CommandOutcome::TimedOut)),
                 limit = self.meter().reached(), if runs => return Ok(Some(self.limited(limit))),
-                () = self.cancel.cancelled(), if runs => return Ok(Some(Ended::Stopped)),
-                () = self.stop.cancelled(), if runs => return Ok(Some(Ended::Stopped)),
+                () = self.cancel.cancelled(), if runs => return Ok(Some(CommandOutcome::Stopped)),
+                () = self.stop.cancelled(), if runs => return Ok(Some(CommandOutcome::Stopped)),
             }
         }
     }
 
-    /// How a phase ended that has reached this limit of its attempt.
-    fn limited(&self, limit: Limit) -> Ended {
-        Ended::Limited(limit, self.meter().sentence(limit))
+    /// MountKind a phase ended that has reached this limit of its attempt.
+    fn limited(&self, limit: Limit) -> CommandOutcome {
+        CommandOutcome::Limited(limit, self.meter().sentence(limit))
     }
 
     /// Journals at once that a limit was reached: the command may take its time to end.
-    async fn tell_limit(&self, phase: &Arc<str>, ended: &Ended) -> Result<(), WriteError> {
-        let Ended::Limited(limit, sentence) = ended else { return Ok(()) };
+    async fn tell_limit(&self, phase: &Arc<str>, ended: &CommandOutcome) -> Result<(), WriteError> {
+        let CommandOutcome::Limited(limit, sentence) = ended else { return Ok(()) };
         let message = format!("ending phase {phase}: {sentence}");
         let notice = Notice { code: limit.code().to_owned(), message, processes: Vec::new() };
         self.tell_processes(phase, Some(notice), None).await
@@ -168,7 +173,7 @@ impl Worker {
     async fn end_command(
         &self,
         process: &mut dyn RunningCommand,
-        course: &mut Course,
+        course: &mut CommandProgress,
         journaled: &mut Journaled<'_, impl Future<Output = Result<(), WriteError>>>,
     ) -> Result<(), WriteError> {
         process.terminate().await;
@@ -180,7 +185,7 @@ impl Worker {
         loop {
             tokio::select! {
                 event = process.next_event() => match event {
-                    CommandEvent::Gone => return Ok(()),
+                    CommandEvent::Finished => return Ok(()),
                     event => course.heed(event),
                 },
                 result = journaled.wait(), if journaled.is_reading() => result?,
@@ -196,8 +201,8 @@ impl Worker {
 /// What the journal says of a command that the system cannot start yet.
 const STARTS_LATER: &str = "the phase waits to be started";
 
-/// How often a phase with a time limit looks whether the database takes writes.
-const LOOK: Duration = Duration::from_secs(1);
+/// MountKind often a phase with a time limit looks whether the database takes writes.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Waits until a phase has run for as long as it may. Time in which the database takes no writes does not count: the command may
 /// stand still all that time, since nobody takes what it prints.
@@ -205,7 +210,7 @@ async fn time_is_up(limit: Option<Duration>, health: &Health) {
     let Some(mut left) = limit else { return std::future::pending().await };
     while !left.is_zero() {
         let began = Instant::now();
-        tokio::time::sleep(left.min(LOOK)).await;
+        tokio::time::sleep(left.min(POLL_INTERVAL)).await;
         let waited = health.waited().map_or(Duration::ZERO, |(_, waited)| waited);
         left = left.saturating_sub(began.elapsed().saturating_sub(waited));
     }
@@ -213,22 +218,22 @@ async fn time_is_up(limit: Option<Duration>, health: &Health) {
 
 /// What has happened to a command.
 #[derive(Debug, Default)]
-struct Course {
+struct CommandProgress {
     not_started: Option<String>,
     exit: Option<Exit>,
-    left: Option<Processes>,
-    stuck: Option<Processes>,
+    left: Option<ProcessList>,
+    stuck: Option<ProcessList>,
 }
 
-impl Course {
+impl CommandProgress {
     fn heed(&mut self, event: CommandEvent) {
         match event {
             CommandEvent::NotStarted(reason) => self.not_started = Some(reason),
-            CommandEvent::Ended(exit) => self.exit = Some(exit),
-            CommandEvent::Left(left) => self.left = Some(left),
+            CommandEvent::Exited(exit) => self.exit = Some(exit),
+            CommandEvent::LeftBehind(left) => self.left = Some(left),
             CommandEvent::Stuck(stuck) => self.stuck = Some(stuck),
             // It is ended already.
-            CommandEvent::Waits(_) | CommandEvent::Signalled(_) | CommandEvent::Gone => {}
+            CommandEvent::Delayed(_) | CommandEvent::ServiceSignalled(_) | CommandEvent::Finished => {}
         }
     }
 }
@@ -254,7 +259,7 @@ impl<F: Future<Output = Result<(), WriteError>>> Journaled<'_, F> {
 }
 
 /// What is said of processes that a command left behind.
-fn notice_of_left(left: Processes) -> Notice {
+fn notice_of_left(left: ProcessList) -> Notice {
     let (were, such) = match left.count {
         1 => ("1 process that the command left behind was".to_owned(), "such a process"),
         count => (format!("{count} processes that the command left behind were"), "such processes"),

@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// All turns.
 #[derive(Clone)]
-pub(super) struct Turns(Arc<Semaphore>);
+pub(super) struct FirstRequestLimiter(Arc<Semaphore>);
 
-impl Default for Turns {
+impl Default for FirstRequestLimiter {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(AT_ONCE)))
     }
@@ -34,22 +34,22 @@ impl Default for Turns {
 
 /// A connection's turn. One that makes another kind of request, or has waited for too long, goes on without.
 #[derive(Clone)]
-pub(super) struct Turn(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub(super) struct FirstRequestPermit(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
-impl Turns {
+impl FirstRequestLimiter {
     /// Waits until the client says something and it is its turn; until then it costs a socket and no buffers. `None` if it
     /// goes, or says nothing.
-    pub(super) async fn wait(self, socket: &TcpStream) -> Option<Turn> {
+    pub(super) async fn wait(self, socket: &TcpStream) -> Option<FirstRequestPermit> {
         let whole = timeout(HEAD_LIMIT, poll_fn(|cx| poll_whole_request(socket, cx))).await.ok()?.ok()?;
         // Clients that dawdle have no turn, and so they do not keep others from theirs.
         let turn = if whole { timeout(PATIENCE, self.0.acquire_owned()).await.ok() } else { None };
-        Some(Turn(Arc::new(Mutex::new(turn.and_then(Result::ok)))))
+        Some(FirstRequestPermit(Arc::new(Mutex::new(turn.and_then(Result::ok)))))
     }
 }
 
-impl Turn {
+impl FirstRequestPermit {
     /// The first request is answered.
-    pub(super) fn give_back(&self) {
+    pub(super) fn release(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

@@ -9,23 +9,23 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::crowds::Listener;
-use super::{App, Source, Told, answer};
+use super::broadcast_registry::GroupReader;
+use super::{App, EventBatch, EventSource, answer};
 use crate::access::Granted;
 use crate::http::api::RunPath;
-use crate::http::connections::LentSocket;
-use crate::journal::{Form, Step};
+use crate::http::connections::SharedSocket;
+use crate::journal::{FrameEncoding, ReadStep};
 use crate::model::{Cursor, Problem, sse};
 use crate::runs::run_id;
 use crate::store::StoreError;
 
 /// `GET /runs/{id}/events`
-pub async fn events(
+pub async fn run_events(
     State(app): State<App>,
     RunPath(id): RunPath,
     headers: HeaderMap,
     query: Result<Query<HashMap<String, String>>, QueryRejection>,
-    Extension(socket): Extension<Arc<LentSocket>>,
+    Extension(socket): Extension<Arc<SharedSocket>>,
     Extension(granted): Extension<Granted>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
@@ -33,23 +33,23 @@ pub async fn events(
     let last_event_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
     let cursor = Cursor::of_stream(last_event_id, query.get("after").map(String::as_str))?;
     let run = run_id(&id)?;
-    let (reader, pulse) = app.service.read(&run, cursor, Form::Plain).await?;
+    let (reader, pulse) = app.service.read(&run, cursor, FrameEncoding::Single).await?;
     if pulse.status.is_finished() && cursor.0 == pulse.head {
         // Tells EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready(cursor.0, pulse.head, pulse.status, pulse.attempt);
-    let listener = Listener::new(&app.crowds, &run, reader, &socket);
+    let listener = GroupReader::new(&app.broadcasts, &run, reader, &socket);
     Ok(answer(&app, granted, socket, ready, One(listener)))
 }
 
-struct One(Listener);
+struct One(GroupReader);
 
-impl Source for One {
-    async fn next(&mut self) -> Result<Told, StoreError> {
+impl EventSource for One {
+    async fn next(&mut self) -> Result<EventBatch, StoreError> {
         Ok(match self.0.next().await? {
-            Step::Frames(pieces) => Told::Events(pieces),
-            Step::End(pulse) => Told::Last(sse::end(pulse.status, pulse.head)),
+            ReadStep::Frames(pieces) => EventBatch::Events(pieces),
+            ReadStep::End(pulse) => EventBatch::Last(sse::end(pulse.status, pulse.head)),
         })
     }
 
