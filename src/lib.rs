@@ -48,6 +48,8 @@ pub mod store;
 #[cfg(feature = "ssr")]
 pub mod terminal;
 pub mod ui;
+#[cfg(feature = "ssr")]
+pub mod workspaces;
 
 /// The browser's entry point: brings the page that the server rendered to life.
 #[cfg(feature = "hydrate")]

@@ -1,8 +1,8 @@
-//! A control group (cgroups(7), version 2) for each attempt: what it may use of memory and processes, and an end for all that its commands
-//! have started, also what no longer descends from them.
+//! A control group (cgroups(7), version 2) for each attempt. It limits memory and processes, and it finds processes to
+//! kill that no longer descend from the attempt's commands.
 //!
-//! Below the server's own group is one of this module's, `runtrail-…`. In it each attempt has a group, and so has the server: the system
-//! distributes memory and processes only among groups whose parent has no processes itself.
+//! Below the server's own group is one group of ours, `runtrail-…`. It has a group for each attempt and one for the
+//! server: the kernel distributes memory and processes only below a group without processes of its own.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,22 +11,22 @@ use std::time::{Duration, Instant};
 use super::process_table::find_process;
 use crate::model::limits::Limits;
 
-/// MountKind long the processes of a group may take to end after SIGKILL.
-const KILL: Duration = Duration::from_secs(5);
+/// How long the processes of a group may take to end after SIGKILL.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// MountKind often is looked whether they have ended.
+/// How often a group is checked for remaining processes.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What is distributed among groups.
+/// The controllers that attempts need.
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 
-/// MountKind the names of groups of this module's begin.
-const OURS: &str = "runtrail-";
+/// The prefix of our groups' names.
+const GROUP_PREFIX: &str = "runtrail-";
 
 /// The group of the server itself.
-const SERVER: &str = "server";
+const SERVER_GROUP: &str = "server";
 
-/// The groups of all attempts.
+/// The control groups of all attempts.
 #[derive(Clone, Debug)]
 pub struct AttemptCgroups {
     root: PathBuf,
@@ -34,25 +34,20 @@ pub struct AttemptCgroups {
     has_processes: bool,
 }
 
-/// Why there are none.
+/// Why there are no control groups.
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
-    /// They are not mounted.
+    /// Version 2 is not mounted.
     #[error("this system has no control groups of version 2")]
     None,
-    /// They belong to somebody else.
+    /// The server may not create groups.
     #[error("control groups cannot be made in {}: {source}", .folder.display())]
-    Refused {
-        /// Where.
-        folder: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Refused { folder: PathBuf, source: io::Error },
 }
 
 impl AttemptCgroups {
-    /// AttemptCgroups below that of this process. `name` tells those of several servers apart, of which no two have one at a time. What an earlier
-    /// server of that name has left is ended.
+    /// Prepares our group below that of this process. `name` distinguishes servers that run at the same time. Processes
+    /// that an earlier server of this name has left are killed.
     ///
     /// # Errors
     /// [`CgroupError`].
@@ -64,14 +59,15 @@ impl AttemptCgroups {
     }
 
     fn prepare_in(own: &Path, name: &str, pid: u32) -> Result<Self, CgroupError> {
-        let root = own.join(format!("{OURS}{name}-{pid}"));
+        let root = own.join(format!("{GROUP_PREFIX}{name}-{pid}"));
         let refused = |source| CgroupError::Refused { folder: own.to_owned(), source };
         make(&root).map_err(refused)?;
         let has = |controller: &str| words(&root.join("cgroup.controllers")).iter().any(|word| word == controller);
         let may_have = words(&own.join("cgroup.controllers")).iter().any(|word| CONTROLLERS.contains(&word.as_str()));
         if may_have && !CONTROLLERS.into_iter().all(has) {
-            // This process stands in the way, if it is the only one.
-            let server = root.join(SERVER);
+            // This process may be the one that keeps controllers from being distributed, so it moves into a group of
+            // its own.
+            let server = root.join(SERVER_GROUP);
             make(&server).and_then(|()| write(&server.join("cgroup.procs"), &pid.to_string())).map_err(refused)?;
             CONTROLLERS.into_iter().for_each(|controller| distribute(own, controller));
             if !CONTROLLERS.into_iter().any(has) {
@@ -83,16 +79,16 @@ impl AttemptCgroups {
         let of_attempts =
             |controller: &str| words(&root.join("cgroup.subtree_control")).iter().any(|word| word == controller);
         let groups = Self { has_memory: of_attempts("memory"), has_processes: of_attempts("pids"), root };
-        sweep(own, &format!("{OURS}{name}-"), &groups.root);
+        sweep(own, &format!("{GROUP_PREFIX}{name}-"), &groups.root);
         Ok(groups)
     }
 
-    /// Why not all limits of this kind hold here, if they do not.
+    /// Why limits do not work here, if they do not.
     pub fn lacks_any(&self) -> Option<&'static str> {
         self.lacks(&Limits { memory: Some(0), processes: Some(0), ..Limits::default() })
     }
 
-    /// Why not all of these limits hold here, if they do not.
+    /// Why these limits do not work here, if they do not.
     pub fn lacks(&self, limits: &Limits) -> Option<&'static str> {
         let lacks = limits.memory.is_some() && !self.has_memory || limits.processes.is_some() && !self.has_processes;
         lacks.then_some(
@@ -100,7 +96,7 @@ impl AttemptCgroups {
         )
     }
 
-    /// Makes the group of an attempt, or finds it there, with these limits as far as they hold here. Blocks.
+    /// Creates the group of an attempt, or opens it, and sets those limits that work here. Blocks.
     ///
     /// # Errors
     /// The system's.
@@ -109,7 +105,7 @@ impl AttemptCgroups {
         make(&group)?;
         if let Some(memory) = limits.memory.filter(|_| self.has_memory) {
             write(&group.join("memory.max"), &memory.to_string())?;
-            // Where there is no swap, there is no such file.
+            // Without swap the file does not exist.
             let _ = write(&group.join("memory.swap.max"), "0");
         }
         if let Some(processes) = limits.processes.filter(|_| self.has_processes) {
@@ -118,17 +114,17 @@ impl AttemptCgroups {
         Ok(group)
     }
 
-    /// Ends all processes of an attempt and removes its group. Blocks. Nothing there is as good.
+    /// Kills all processes of an attempt and removes its group, if it exists. Blocks.
     pub fn end(&self, name: &Path) {
         end(&self.root.join(name));
     }
 }
 
-/// Ends what earlier servers of this name have left, and removes what others have left that are gone, if it is empty.
+/// Kills what earlier servers of this name have left, and removes empty groups of other servers that are gone.
 fn sweep(own: &Path, earlier: &str, root: &Path) {
     for group in groups_in(own).iter().filter(|group| *group != root) {
         let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(pid) = name.strip_prefix(OURS).and_then(|name| name.rsplit_once('-')?.1.parse().ok()) else {
+        let Some(pid) = name.strip_prefix(GROUP_PREFIX).and_then(|name| name.rsplit_once('-')?.1.parse().ok()) else {
             continue;
         };
         if name.starts_with(earlier) {
@@ -143,8 +139,8 @@ fn end(group: &Path) {
     if !group.exists() {
         return;
     }
-    let until = Instant::now() + KILL;
-    // One that is made while others are ended is in the group, too.
+    let until = Instant::now() + KILL_TIMEOUT;
+    // New processes are members of the group as well, so the loop reaches them.
     while remove(group).is_err() && Instant::now() < until {
         if write(&group.join("cgroup.kill"), "1").is_err() {
             kill_each(group);
@@ -156,7 +152,7 @@ fn end(group: &Path) {
     }
 }
 
-/// Before Linux 5.14 a group cannot be killed as one.
+/// Before Linux 5.14 there is no `cgroup.kill`.
 fn kill_each(group: &Path) {
     let pids = words(&group.join("cgroup.procs")).into_iter().filter_map(|pid| pid.parse().ok());
     for pid in pids.filter_map(rustix::process::Pid::from_raw) {
@@ -164,7 +160,7 @@ fn kill_each(group: &Path) {
     }
 }
 
-/// The groups in a group.
+/// The groups inside a group.
 #[expect(clippy::disallowed_methods, reason = "control groups are the system's own")]
 fn groups_in(group: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(group).into_iter().flatten().flatten();
@@ -172,7 +168,7 @@ fn groups_in(group: &Path) -> Vec<PathBuf> {
 }
 
 fn distribute(group: &Path, controller: &str) {
-    // Refused where it is not there, or a process is in the group.
+    // Refused if the controller does not exist, or if the group has processes.
     let _ = write(&group.join("cgroup.subtree_control"), &format!("+{controller}"));
 }
 
@@ -184,7 +180,7 @@ fn make(group: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a group and those in it, if no process is left.
+/// Removes a group and the groups inside it, if they have no processes.
 #[expect(clippy::disallowed_methods, reason = "control groups are the system's own")]
 fn remove(group: &Path) -> io::Result<()> {
     groups_in(group).iter().try_for_each(|inner| remove(inner))?;
@@ -216,7 +212,7 @@ fn own_group(mounts: &str, groups: &str) -> Option<PathBuf> {
         }
         let mut fields = mount.split(' ').skip(3);
         let (top, at) = (fields.next()?, fields.next()?);
-        // What is mounted may be a part of all groups.
+        // The mount may show only a part of the hierarchy.
         let below = Path::new(own).strip_prefix(top).ok()?;
         Some(Path::new(at).join(below))
     })
@@ -227,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_own_group_is_found() {
+    fn cgroup_of_this_process_is_found() {
         let mounts =
             "24 30 0:22 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw\n31 1 0:9 / /proc rw - proc proc rw\n";
         let own = |groups: &str| own_group(mounts, groups);
@@ -243,7 +239,7 @@ mod tests {
         assert_eq!(own_group(part, "0::/d\n"), None);
     }
 
-    /// The files of a group, as the system makes them.
+    /// Creates the files of a group as the kernel does.
     fn group(folder: &Path, controllers: &str, distributed: &str) {
         std::fs::create_dir_all(folder).unwrap();
         for (file, text) in [
@@ -258,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_has_the_limits_that_hold() {
+    fn cgroup_of_an_attempt_gets_the_supported_limits() {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("own");
         group(&own, "cpu memory pids", "memory pids");

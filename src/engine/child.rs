@@ -1,4 +1,4 @@
-//! What a command's process does between fork and exec, and whose it becomes.
+//! Sets up a command's process between fork and exec.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -7,12 +7,11 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 
-/// A user, and all groups it is in, by numbers.
+/// A user and its groups, by numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserIds {
-    /// The user.
     pub user: u32,
-    /// Its own group.
+    /// Its primary group.
     pub group: u32,
     /// All its groups.
     pub groups: Vec<u32>,
@@ -37,11 +36,12 @@ impl std::str::FromStr for UserIds {
     }
 }
 
-/// The command leads a session, and so a process group, of its own. No terminal controls it: not even the one of whoever
-/// started the server; with `terminal`, the one that is its standard output does. Signals are blocked as they were before.
+/// Makes the command the leader of a new session and process group. It has no controlling terminal, not even that of
+/// whoever started the server; with `terminal`, its standard output becomes one. Its signal mask is restored.
 #[allow(unsafe_code)]
-pub(super) fn in_own_session(shell: &mut Command, terminal: bool, mask: SigSet) {
-    // SAFETY: between fork and exec only async-signal-safe calls are made: setsid(2), ioctl(2) and pthread_sigmask(3).
+pub(super) fn start_session(shell: &mut Command, terminal: bool, mask: SigSet) {
+    // SAFETY: only async-signal-safe functions are called between fork and exec: setsid(2), ioctl(2) and
+    // pthread_sigmask(3).
     unsafe {
         shell.pre_exec(move || {
             rustix::process::setsid()?;
@@ -53,16 +53,16 @@ pub(super) fn in_own_session(shell: &mut Command, terminal: bool, mask: SigSet) 
     }
 }
 
-/// The command gets SIGKILL when this process is gone, however that happens.
+/// The command gets SIGKILL when this process ends, however it ends.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 pub(super) fn die_with_parent(shell: &mut Command) {
     let parent = nix::unistd::getpid();
-    // SAFETY: between fork and exec only async-signal-safe calls are made: prctl(2) and getppid(2).
+    // SAFETY: only async-signal-safe functions are called between fork and exec: prctl(2) and getppid(2).
     unsafe {
         shell.pre_exec(move || {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-            // The parent may have gone before the line above.
+            // The parent may have ended before the line above.
             if nix::unistd::getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
         });
     }
@@ -71,20 +71,20 @@ pub(super) fn die_with_parent(shell: &mut Command) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn die_with_parent(_: &mut Command) {}
 
-/// The command joins this control group. As long as it is of the supervisor's user, who may do that.
+/// Puts the command into this control group. Done before the change of user, since the supervisor's user may do it.
 #[allow(unsafe_code)]
-pub(super) fn join_group(shell: &mut Command, group: &Path) -> std::io::Result<()> {
+pub(super) fn join_cgroup(shell: &mut Command, group: &Path) -> std::io::Result<()> {
     let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
     let members = rustix::fs::open(group.join("cgroup.procs"), flags, rustix::fs::Mode::empty())?;
-    // SAFETY: between fork and exec only an async-signal-safe call is made: write(2).
+    // SAFETY: only an async-signal-safe function is called between fork and exec: write(2).
     unsafe {
-        // 0 is the process that writes it.
+        // 0 stands for the writing process.
         shell.pre_exec(move || Ok(rustix::io::write(&members, b"0").map(drop)?));
     }
     Ok(())
 }
 
-/// Gives the command's outputs to its user. What is no pipe or terminal of its own, as in tests, stays as it is.
+/// Gives the command's outputs to its user. Outputs that are no pipe or terminal, as in tests, stay as they are.
 pub(super) fn give_outputs(ids: &UserIds) {
     let (user, group) = (rustix::fs::Uid::from_raw(ids.user), rustix::fs::Gid::from_raw(ids.group));
     for output in [rustix::stdio::stdout(), rustix::stdio::stderr()] {
@@ -98,12 +98,13 @@ pub(super) fn give_outputs(ids: &UserIds) {
     }
 }
 
-/// The command becomes this user, for good.
+/// Makes the command run as this user for good.
 #[allow(unsafe_code)]
 pub(super) fn become_user(shell: &mut Command, ids: &UserIds) {
     let (user, group) = (nix::unistd::Uid::from_raw(ids.user), nix::unistd::Gid::from_raw(ids.group));
     let groups: Vec<_> = ids.groups.iter().copied().map(nix::unistd::Gid::from_raw).collect();
-    // SAFETY: between fork and exec only system calls are made, and nothing is allocated: setgroups(2), setgid(2) and setuid(2).
+    // SAFETY: only system calls are made between fork and exec, without allocation: setgroups(2), setgid(2) and
+    // setuid(2).
     unsafe {
         shell.pre_exec(move || {
             nix::unistd::setgroups(&groups)?;
@@ -113,15 +114,15 @@ pub(super) fn become_user(shell: &mut Command, ids: &UserIds) {
     }
 }
 
-/// Programs with the set-user-ID bit, such as sudo, have the command's own rights only (prctl(2), `PR_SET_NO_NEW_PRIVS`).
+/// Keeps set-user-ID programs such as sudo from raising privileges (prctl(2), `PR_SET_NO_NEW_PRIVS`).
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
-pub(super) fn gain_no_privileges(shell: &mut Command) {
-    // SAFETY: between fork and exec only an async-signal-safe call is made: prctl(2).
+pub(super) fn set_no_new_privileges(shell: &mut Command) {
+    // SAFETY: only an async-signal-safe function is called between fork and exec: prctl(2).
     unsafe {
         shell.pre_exec(|| Ok(nix::sys::prctl::set_no_new_privs()?));
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn gain_no_privileges(_: &mut Command) {}
+pub(super) fn set_no_new_privileges(_: &mut Command) {}

@@ -1,5 +1,5 @@
-//! What the engine knows of the commands of phases: start one, ask it to end, end it. MountKind they are carried out is another
-//! matter: as processes ([`super::process`]), or as steps of a simulation that has a clock of its own.
+//! The interface between the engine and what executes commands: processes ([`super::process`]), or a simulation in
+//! tests.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -13,100 +13,96 @@ use crate::confined_fs::Folder;
 use crate::model::kinds::{Failure, Notice};
 use crate::model::{LogStream, OutputMode};
 
-/// Variables of a command's environment, by name.
+/// Environment variables by name.
 pub type Variables = HashMap<String, OsString>;
 
-/// Carries commands out.
+/// Starts commands.
 #[async_trait]
 pub trait CommandLauncher: Send + Sync {
     /// Starts a command.
     ///
     /// # Errors
-    /// It cannot be started: no such program or folder, no memory, too many processes.
+    /// The program or folder is missing, or the system lacks memory or processes.
     fn start(&self, command: CommandSpec<'_>) -> std::io::Result<(Box<dyn RunningCommand>, Outputs)>;
 
-    /// Makes ready for the commands of an attempt. Comes with what is to be said of what cannot be done.
+    /// Sets up the confinement of an attempt's commands. Returns notices for the parts that are not available.
     ///
     /// # Errors
-    /// The attempt cannot be carried out as its pipeline wants it.
+    /// A part is not available that the pipeline requires.
     async fn prepare(&self, _: ConfinementRequest) -> Result<(CommandConfinement, Vec<Notice>), Failure> {
         Ok((CommandConfinement::default(), Vec::new()))
     }
 
-    /// Ends what the commands of an attempt have left, wherever it is now: the one whose folders have this name.
+    /// Kills all processes of the attempt whose folders have this name.
     async fn end_attempt(&self, _: &OsStr) {}
 }
 
-/// What to start.
+/// A command to start.
 #[derive(Debug)]
 pub struct CommandSpec<'a> {
-    /// Given to `sh -c`.
+    /// The argument of `sh -c`.
     pub run: &'a str,
-    /// The folder it runs in.
+    /// The working directory.
     pub folder: &'a Folder,
-    /// Its variables, beside those of the server that every command gets.
+    /// Variables beside those of the server that every command gets.
     pub variables: Variables,
-    /// MountKind it prints.
     pub output: OutputMode,
-    /// Whether what it leaves behind is kept, if it ends with exit code 0.
+    /// Whether processes that it leaves behind keep running, if it exits with code 0.
     pub background: bool,
-    /// What it may do.
-    pub rights: Privileges,
-    /// What keeps it from everything else.
-    pub confined: Option<&'a CommandConfinement>,
+    pub privileges: Privileges,
+    pub confinement: Option<&'a CommandConfinement>,
 }
 
-/// What a command may do.
+/// The privileges of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privileges {
-    /// What the user may that commands run as.
+    /// Those of the user that commands run as. Programs cannot gain more.
     Restricted,
-    /// The same, and programs that it starts may have more rights than it has itself, as `sudo` gives them.
+    /// The same, and programs that it starts may gain more, as with `sudo`.
     MayGain,
-    /// What the server may: it is a part of the server, such as what reads a secret.
+    /// Those of the server: the command is a part of the server, such as one that prints a secret.
     Server,
 }
 
-/// A command that runs. Dropping it ends everything it started.
+/// A running command. Dropping it kills everything it started.
 #[async_trait]
 pub trait RunningCommand: Send {
-    /// Asks it, and all it started, to end. Repeating it is harmless.
+    /// Sends SIGTERM to everything it started. May be repeated.
     async fn terminate(&mut self);
 
-    /// Ends it and all it started.
+    /// Sends SIGKILL to everything it started.
     async fn kill(&mut self);
 
-    /// Waits for what happens next to it. After [`CommandEvent::Finished`] nothing does, and that is said again.
+    /// Waits for the next event. After [`CommandEvent::Finished`] it returns that again.
     ///
     /// Cancel safe.
     async fn next_event(&mut self) -> CommandEvent;
 
-    /// The outputs of what it has left behind, once it has ended and that is kept; those it was started with end.
+    /// The outputs of the processes that it has left in the background. Its own outputs end.
     fn leftover_outputs(&mut self) -> Outputs;
 }
 
-/// What happens to a command.
+/// An event of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandEvent {
     /// It could not be started, for this reason.
     NotStarted(String),
-    /// It is not started yet: the system is short of something, as this says.
+    /// It is not started yet, since the system lacks resources, as this says.
     Delayed(String),
-    /// It has ended. Others that it started may still be there.
+    /// It has exited. Processes that it started may still be there.
     Exited(Exit),
-    /// The whole service was sent a signal that asks it to end, and so was the command.
+    /// The whole service got a signal that asks it to end, and so did the command.
     ServiceSignalled(ServiceSignal),
-    /// It has left these processes behind, which were asked to end.
+    /// It has left these processes behind, and they got SIGTERM.
     LeftBehind(ProcessList),
-    /// These processes could not be ended.
+    /// These processes could not be killed.
     Stuck(ProcessList),
-    /// It and all it started have ended, but for those that are stuck.
+    /// It and all its processes have ended, except for those that are stuck.
     Finished,
 }
 
 /// The outputs of a command, each with the name that its lines get.
 pub type Outputs = Vec<(LogStream, Output)>;
 
-/// One output of a command. It ends when everything was read that was printed before all processes of the command had ended,
-/// whoever else holds it open.
+/// One output of a command. It ends after the last byte printed by a process of the command, whoever else has it open.
 pub type Output = Box<dyn AsyncRead + Send + Unpin>;

@@ -1,4 +1,4 @@
-//! What keeps the commands of an attempt from everything else: their control group and their sandbox.
+//! Confines the commands of an attempt by a control group and a sandbox.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -6,41 +6,41 @@ use std::sync::Mutex;
 
 use super::cgroup::AttemptCgroups;
 use super::run_as::RunAs;
-use super::sandbox::{SandboxAccess, SandboxOptions, try_out};
+use super::sandbox::{SandboxAccess, SandboxOptions, probe_sandbox};
 use crate::model::kinds::{Failure, Notice};
 use crate::model::limits::Limits;
 use crate::model::sandbox::Sandbox;
 
-/// What an attempt asks for.
+/// What an attempt requests.
 #[derive(Clone, Debug)]
 pub struct ConfinementRequest {
-    /// The name of its folders.
+    /// The name of the attempt's folders.
     pub attempt: OsString,
-    /// What it may use.
+    /// Limits of memory and processes.
     pub limits: Limits,
     /// Whether its commands run in a sandbox.
     pub sandbox: Sandbox,
-    /// What they need there.
-    pub needs: SandboxAccess,
+    /// What they may access there.
+    pub access: SandboxAccess,
 }
 
-/// What the commands of an attempt are started with.
+/// The confinement of an attempt's commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandConfinement {
     /// Their control group, if there is one.
     pub(super) group: Option<PathBuf>,
-    /// The program that makes their sandbox, and its arguments; empty if there is none.
+    /// The program that sets up their sandbox, and its arguments. Empty without a sandbox.
     pub(super) wrap: Vec<OsString>,
 }
 
-/// What this system can do.
+/// What this system supports.
 #[derive(Debug)]
 pub struct Confinement {
     groups: Result<AttemptCgroups, String>,
     sandbox: SandboxOptions,
     run_as: Option<RunAs>,
-    /// Whether a sandbox has worked.
-    works: Mutex<bool>,
+    /// Whether a sandbox has been set up successfully.
+    has_worked: Mutex<bool>,
 }
 
 impl Default for Confinement {
@@ -51,9 +51,9 @@ impl Default for Confinement {
 }
 
 impl Confinement {
-    /// With these control groups, or the reason why there are none.
+    /// The support of a system with these control groups, or the reason why there are none.
     pub const fn new(groups: Result<AttemptCgroups, String>, sandbox: SandboxOptions, run_as: Option<RunAs>) -> Self {
-        Self { groups, sandbox, run_as, works: Mutex::new(false) }
+        Self { groups, sandbox, run_as, has_worked: Mutex::new(false) }
     }
 
     /// The user that commands run as, if it is not the server's.
@@ -61,10 +61,10 @@ impl Confinement {
         self.run_as.as_ref()
     }
 
-    /// Makes ready for an attempt, with what is to be said of what cannot be done. Blocks.
+    /// Sets up the confinement of an attempt. Returns notices for the parts that are not available. Blocks.
     ///
     /// # Errors
-    /// It must have a sandbox, and there is none.
+    /// The pipeline requires a sandbox, and there is none.
     pub(super) fn prepare(&self, request: &ConfinementRequest) -> Result<(CommandConfinement, Vec<Notice>), Failure> {
         let mut notices = Vec::new();
         let wrap = match (request.sandbox, self.wrap(request)) {
@@ -87,11 +87,11 @@ impl Confinement {
                     Ok(group) => (Some(group), None),
                     Err(error) => (None, Some(format!("its control group cannot be made: {error}"))),
                 };
-                notices.extend(lacks.or(error).and_then(|reason| limits_do_not_hold(limits, &reason)));
+                notices.extend(lacks.or(error).and_then(|reason| limits_notice(limits, &reason)));
                 group
             }
             Err(reason) => {
-                notices.extend(limits_do_not_hold(limits, reason));
+                notices.extend(limits_notice(limits, reason));
                 None
             }
         };
@@ -102,13 +102,13 @@ impl Confinement {
         if request.sandbox.is_off() {
             return Ok(Vec::new());
         }
-        let wrap = self.sandbox.wrap(&request.needs)?;
-        let mut works = self.works.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // What does not work may be set up meanwhile.
+        let wrap = self.sandbox.wrap(&request.access)?;
+        let mut works = self.has_worked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // A failure is not remembered: the operator may enable sandboxes later.
         if !*works {
-            try_out(&wrap, |command| {
+            probe_sandbox(&wrap, |command| {
                 if let Some(run_as) = &self.run_as {
-                    run_as.start(command);
+                    run_as.apply_to(command);
                 }
             })?;
             *works = true;
@@ -116,7 +116,7 @@ impl Confinement {
         Ok(wrap)
     }
 
-    /// Ends what the commands of an attempt have left, wherever it is now. Blocks.
+    /// Kills all processes of an attempt, in whatever session they are. Blocks.
     pub(super) fn end(&self, attempt: &OsStr) {
         if let Ok(groups) = &self.groups {
             groups.end(Path::new(attempt));
@@ -124,7 +124,7 @@ impl Confinement {
     }
 }
 
-fn limits_do_not_hold(limits: &Limits, reason: &str) -> Option<Notice> {
+fn limits_notice(limits: &Limits, reason: &str) -> Option<Notice> {
     let is_limited = limits.memory.is_some() || limits.processes.is_some();
     let message = format!("`memory` and `processes` of [limits] do not hold: {reason}");
     is_limited.then(|| notice("limits_unavailable", message))
@@ -139,12 +139,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_that_do_not_hold_are_said() {
+    fn confinement_reports_limits_that_do_not_work() {
         let request = |limits| ConfinementRequest {
             attempt: "a".into(),
             limits,
             sandbox: Sandbox::Off,
-            needs: SandboxAccess::default(),
+            access: SandboxAccess::default(),
         };
         let (confined, notices) = Confinement::default().prepare(&request(Limits::default())).unwrap();
         assert_eq!((confined, notices.len()), (CommandConfinement::default(), 0));

@@ -1,4 +1,4 @@
-//! MountKind much an attempt's folders take on the disk, looked at now and then while it runs: only if its pipeline limits that.
+//! Measures how much disk space an attempt's folders take while it runs, if its pipeline limits that.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -10,21 +10,22 @@ use tokio::task::JoinHandle;
 
 use super::meter::Meter;
 
-/// The least time between two looks. A slow look is followed by a longer rest: it takes a twentieth of the time at most.
-const REST: Duration = Duration::from_secs(1);
+/// The least time between two scans. A slow scan is followed by a longer pause, so that scans take a twentieth of the
+/// time at most.
+const MIN_SCAN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Looks until it is dropped.
+/// Scans until it is dropped.
 pub(super) struct DiskMonitor(JoinHandle<()>);
 
 impl DiskMonitor {
-    /// Tells the meter what these folders take, `most` being of interest.
+    /// Starts to report the size of these folders. A scan stops as soon as it has counted more than `most` bytes.
     pub(super) fn start(folders: Vec<PathBuf>, most: u64, meter: Arc<Meter>) -> Self {
         Self(tokio::spawn(async move {
             while meter.limit().is_none() {
-                let (begun, looked) = (Instant::now(), folders.clone());
-                let taken = tokio::task::spawn_blocking(move || size_of(&looked, most)).await;
-                meter.occupy(taken.unwrap_or_default());
-                tokio::time::sleep(REST.max(begun.elapsed() * 20)).await;
+                let (begun, scanned) = (Instant::now(), folders.clone());
+                let taken = tokio::task::spawn_blocking(move || size_of(&scanned, most)).await;
+                meter.report_disk_use(taken.unwrap_or_default());
+                tokio::time::sleep(MIN_SCAN_INTERVAL.max(begun.elapsed() * 20)).await;
             }
         }))
     }
@@ -36,12 +37,12 @@ impl Drop for DiskMonitor {
     }
 }
 
-/// MountKind many bytes these folders take on the disk, with all below them; no more than are of interest are counted. Links are not
-/// followed, and what cannot be read, or goes meanwhile, counts nothing.
+/// How many bytes these folders take on the disk, with everything below them. Counting stops soon after `most`. Links
+/// are not followed; files that cannot be read, or disappear during the scan, do not count.
 fn size_of(folders: &[PathBuf], most: u64) -> u64 {
     let (mut size, mut folders) = (0, folders.to_vec());
     while let Some(folder) = folders.pop() {
-        size += add(&folder, &mut folders, most.saturating_sub(size)).unwrap_or_default();
+        size += scan_folder(&folder, &mut folders, most.saturating_sub(size)).unwrap_or_default();
         if size > most {
             break;
         }
@@ -49,19 +50,19 @@ fn size_of(folders: &[PathBuf], most: u64) -> u64 {
     size
 }
 
-/// What is in one folder; the folders in it are put down for later.
+/// The size of one folder's entries. Its subfolders are added to `later`.
 #[expect(
     clippy::disallowed_methods,
     reason = "only sizes are read; what takes a folder's place meanwhile can only change them"
 )]
-fn add(folder: &Path, later: &mut Vec<PathBuf>, most: u64) -> io::Result<u64> {
+fn scan_folder(folder: &Path, later: &mut Vec<PathBuf>, most: u64) -> io::Result<u64> {
     let mut size = 0;
     if !std::fs::symlink_metadata(folder)?.is_dir() {
         return Ok(0);
     }
     for entry in std::fs::read_dir(folder)? {
         let Ok(entry) = entry else { continue };
-        // Of a link: the link itself.
+        // For a link: the metadata of the link itself.
         let Ok(found) = entry.metadata() else { continue };
         size += found.blocks() * 512;
         if found.is_dir() {
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_below_a_folder_counts_and_nothing_behind_a_link() {
+    fn disk_size_counts_everything_but_link_targets() {
         let [one, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         std::fs::create_dir_all(one.path().join("a/b")).unwrap();
         for file in [one.path().join("x"), one.path().join("a/b/y"), other.path().join("z")] {

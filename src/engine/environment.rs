@@ -1,19 +1,19 @@
-//! Which variables of the server its commands get: those that describe the machine and its tools, and those that the operator names
-//! (`--pass-env`). Pure but for [`PassedVariables::variables`].
+//! Which variables of the server its commands get: those that describe the machine and its tools, and those that the
+//! operator names (`--pass-env`). Pure except for [`PassedVariables::variables`].
 
 use std::ffi::OsString;
 use std::str::FromStr;
 
-/// What the server knows and no command is to.
+/// Secrets of the server, which no command gets.
 pub(super) const SERVER_SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
 
-/// The beginning of the names of the server's own variables. A command has those that the engine sets, and no others.
-const OWN: &str = "RUNTRAIL_";
+/// The prefix of the server's own variables. Commands get only those that the engine sets.
+const OWN_PREFIX: &str = "RUNTRAIL_";
 
-/// Variables that every command gets. They say where things are and how people like them, and are no secrets (but for passwords of
-/// proxies, which what calls a proxy needs).
+/// Variables that every command gets. They describe the machine and the user's preferences and are no secrets, except
+/// for passwords in proxy addresses, which programs need to reach the proxy.
 const DEFAULT_VARIABLES: [&str; 68] = [
-    // Who and where.
+    // The user and folders.
     "PATH",
     "HOME",
     "USER",
@@ -25,7 +25,7 @@ const DEFAULT_VARIABLES: [&str; 68] = [
     "XDG_DATA_HOME",
     "XDG_RUNTIME_DIR",
     "XDG_STATE_HOME",
-    // MountKind texts and times look.
+    // Formats of text and time.
     "LANG",
     "LANGUAGE",
     "LC_*",
@@ -46,7 +46,7 @@ const DEFAULT_VARIABLES: [&str; 68] = [
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
-    // Git: who commits, and where its settings are. Not GIT_CONFIG_COUNT and its like, which may hold passwords.
+    // Git: authors, and where its settings are. Not GIT_CONFIG_COUNT and the like, which may contain passwords.
     "GIT_AUTHOR_*",
     "GIT_CEILING_DIRECTORIES",
     "GIT_COMMITTER_*",
@@ -54,7 +54,7 @@ const DEFAULT_VARIABLES: [&str; 68] = [
     "GIT_CONFIG_NOSYSTEM",
     "GIT_CONFIG_SYSTEM",
     "GIT_EXEC_PATH",
-    // Where toolchains are.
+    // The locations of toolchains.
     "ANDROID_HOME",
     "ANDROID_SDK_ROOT",
     "BUN_INSTALL",
@@ -88,7 +88,7 @@ const DEFAULT_VARIABLES: [&str; 68] = [
     "VOLTA_HOME",
 ];
 
-/// A variable, or all whose names begin alike: `NAME`, `PREFIX_*` or `*`.
+/// A variable, or all variables with a prefix: `NAME`, `PREFIX_*` or `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariablePattern(String);
 
@@ -105,14 +105,14 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Why a text names no variables.
+/// Why a text is no pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VariablePatternError {
     /// It has other characters.
     #[error("must be the name of a variable, a beginning such as AWS_*, or * for all")]
     NoName,
     /// The variables are the server's own.
-    #[error("names variables of the server itself ({OWN}…), which commands do not get")]
+    #[error("names variables of the server itself ({OWN_PREFIX}…), which commands do not get")]
     Own,
 }
 
@@ -125,32 +125,32 @@ impl FromStr for VariablePattern {
         if text.is_empty() || !is_name || name.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(VariablePatternError::NoName);
         }
-        if name.starts_with(OWN) || SERVER_SECRETS.contains(&text) {
+        if name.starts_with(OWN_PREFIX) || SERVER_SECRETS.contains(&text) {
             return Err(VariablePatternError::Own);
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// The variables that commands get of the server.
+/// The server's variables that commands get.
 #[derive(Clone, Debug, Default)]
 pub struct PassedVariables(Vec<VariablePattern>);
 
 impl PassedVariables {
-    /// The usual ones, and these.
+    /// The default variables, and these.
     pub const fn new(more: Vec<VariablePattern>) -> Self {
         Self(more)
     }
 
-    /// Whether a command gets the variable of this name. Those of pipelines' secrets are looked at elsewhere.
+    /// Whether commands get the variable of this name. Variables with secrets of pipelines are excluded elsewhere.
     fn has(&self, name: &str) -> bool {
         let is_known =
             DEFAULT_VARIABLES.iter().any(|usual| fits(usual, name)) || self.0.iter().any(|pattern| pattern.fits(name));
-        is_known && !name.starts_with(OWN) && !SERVER_SECRETS.contains(&name)
+        is_known && !name.starts_with(OWN_PREFIX) && !SERVER_SECRETS.contains(&name)
     }
 
-    /// The variables themselves, without those that pipelines name as secrets. `as_other`: the command has a user of its own, whose
-    /// folders are not the server's.
+    /// The variables, without those that pipelines name as secrets. `as_other`: the command runs as another user, who
+    /// has folders of its own.
     pub(super) fn variables(&self, secrets: &[String], as_other: bool) -> impl Iterator<Item = (String, OsString)> {
         let all = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let is_folder = |name: &str| name.starts_with("XDG_") || name == "TMPDIR";
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_get_what_describes_the_machine() {
+    fn default_variables_describe_the_machine() {
         let usual = passed(&[]);
         for name in ["PATH", "HOME", "LC_ALL", "https_proxy", "CARGO_HOME", "GIT_COMMITTER_EMAIL", "XDG_CONFIG_HOME"] {
             assert!(usual.has(name), "{name}");
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_names_is_passed_but_never_the_servers_own() {
+    fn passed_variables_never_include_the_servers_own() {
         let some = passed(&["AWS_*", "SSH_AUTH_SOCK"]);
         assert!(some.has("AWS_PROFILE") && some.has("SSH_AUTH_SOCK") && some.has("PATH"));
         assert!(!some.has("AWS") && !some.has("SSH_AUTH_SOCKET"));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_names_with_a_star_at_the_end() {
+    fn variable_patterns_are_names_or_prefixes() {
         for bad in ["", "A B", "A=B", "*_A", "A*B", "**", "1A"] {
             assert_eq!(bad.parse::<VariablePattern>(), Err(VariablePatternError::NoName), "{bad}");
         }
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_ones_are_patterns_too() {
+    fn default_variables_are_valid_patterns() {
         for usual in DEFAULT_VARIABLES {
             assert!(usual.parse::<VariablePattern>().is_ok(), "{usual}");
         }

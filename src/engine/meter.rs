@@ -1,4 +1,4 @@
-//! What an attempt has used of what it may ([`Limits`]), and which limit it has reached.
+//! Measures what an attempt uses of its [`Limits`], and records the first limit that it reaches.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::limits::{Limit, Limits};
 
-/// What is counted. Pure.
+/// The counters. Pure.
 #[derive(Debug)]
 struct UsageCounter {
     limits: Limits,
@@ -17,39 +17,39 @@ struct UsageCounter {
 }
 
 impl UsageCounter {
-    /// Counts bytes of output. MountKind many of them are within the limit.
-    fn print(&mut self, bytes: usize) -> usize {
-        within(&mut self.output, bytes, self.limits.output)
+    /// Counts bytes of output. Returns how many of them are within the limit.
+    fn count_output(&mut self, bytes: usize) -> usize {
+        add_within(&mut self.output, bytes, self.limits.output)
     }
 
-    /// Counts frames. MountKind many of them are within the limit.
-    fn make(&mut self, frames: usize) -> usize {
-        within(&mut self.frames, frames, self.limits.frames)
+    /// Counts frames. Returns how many of them are within the limit.
+    fn count_frames(&mut self, frames: usize) -> usize {
+        add_within(&mut self.frames, frames, self.limits.frames)
     }
 }
 
-/// Adds to a count up to its limit. MountKind many were added.
-fn within(count: &mut u64, more: usize, most: u64) -> usize {
+/// Adds to a count, up to its limit. Returns how much was added.
+fn add_within(count: &mut u64, more: usize, most: u64) -> usize {
     let left = most.saturating_sub(*count);
     let taken = usize::try_from(left).unwrap_or(usize::MAX).min(more);
     *count += taken as u64;
     taken
 }
 
-/// Counts for all commands of an attempt.
+/// The meter of all commands of an attempt.
 #[derive(Debug)]
 pub struct Meter {
     limits: Limits,
     usage: Mutex<UsageCounter>,
-    /// When its time is up.
+    /// When the time limit is reached.
     deadline: Option<Instant>,
-    /// The limit that was reached first.
+    /// The first limit that was reached.
     reached: OnceLock<Limit>,
     reached_signal: CancellationToken,
 }
 
 impl Meter {
-    /// A meter for an attempt that begins, or goes on, now.
+    /// A meter for an attempt that starts or resumes now.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -60,26 +60,26 @@ impl Meter {
         }
     }
 
-    /// Counts bytes that a command printed. MountKind many of them are to be journaled.
-    pub fn print(&self, bytes: usize) -> usize {
-        let taken = self.usage().print(bytes);
+    /// Counts bytes that a command printed. Returns how many of them are to be journaled.
+    pub fn count_output(&self, bytes: usize) -> usize {
+        let taken = self.lock().count_output(bytes);
         self.check(taken == bytes, Limit::Output);
         taken
     }
 
-    /// Counts frames. MountKind many of them are to be journaled.
-    pub fn make(&self, frames: usize) -> usize {
-        let taken = self.usage().make(frames);
+    /// Counts frames. Returns how many of them are to be journaled.
+    pub fn count_frames(&self, frames: usize) -> usize {
+        let taken = self.lock().count_frames(frames);
         self.check(taken == frames, Limit::Frames);
         taken
     }
 
-    /// Says how much the folders of the attempt take on the disk.
-    pub fn occupy(&self, bytes: u64) {
+    /// Reports how many bytes the attempt's folders take on the disk.
+    pub fn report_disk_use(&self, bytes: u64) {
         self.check(self.limits.scratch.is_none_or(|most| bytes <= most), Limit::Scratch);
     }
 
-    /// The limit that was reached, if one was.
+    /// The limit that was reached, if any.
     pub fn limit(&self) -> Option<Limit> {
         self.reached.get().copied()
     }
@@ -99,17 +99,17 @@ impl Meter {
         self.limit().unwrap_or(Limit::Duration)
     }
 
-    /// Why the attempt is ended that has reached this limit, and what to do.
-    pub fn sentence(&self, limit: Limit) -> String {
+    /// Says which limit the attempt has reached, and what to do about it.
+    pub fn describe(&self, limit: Limit) -> String {
         let what = match limit {
-            Limit::Output => format!("the attempt has printed {}, its limit", bytes(self.limits.output)),
+            Limit::Output => format!("the attempt has printed {}, its limit", format_bytes(self.limits.output)),
             Limit::Frames => format!("the attempt has made {} frames, its limit", self.limits.frames),
             Limit::Duration => {
                 let limit = Duration::from_millis(self.limits.duration_ms.unwrap_or_default());
                 format!("the attempt has taken {}, its limit", humantime::format_duration(limit))
             }
             Limit::Scratch => {
-                let limit = bytes(self.limits.scratch.unwrap_or_default());
+                let limit = format_bytes(self.limits.scratch.unwrap_or_default());
                 format!("the attempt's scratch folder and workspace take more than {limit}, its limit")
             }
         };
@@ -122,14 +122,14 @@ impl Meter {
         }
     }
 
-    /// The lock, even after a panic elsewhere: what it guards is valid between any two statements.
-    fn usage(&self) -> std::sync::MutexGuard<'_, UsageCounter> {
+    /// A poisoned lock is safe to use: the counters are valid between any two statements.
+    fn lock(&self) -> std::sync::MutexGuard<'_, UsageCounter> {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A size in the largest unit of which it is a whole number.
-fn bytes(size: u64) -> String {
+/// Formats a size in the largest unit that divides it.
+fn format_bytes(size: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let whole = units.iter().find(|(shift, _)| size > 0 && size.trailing_zeros() >= *shift);
     whole.map_or_else(|| format!("{size} bytes"), |(shift, unit)| format!("{} {unit}", size >> shift))
@@ -146,26 +146,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn exactly_what_is_allowed_is_taken() {
+    async fn meter_counts_up_to_its_limits() {
         let meter = meter(10, 3);
-        assert_eq!((meter.print(4), meter.print(6), meter.make(3), meter.limit()), (4, 6, 3, None));
-        assert_eq!((meter.print(1), meter.limit()), (0, Some(Limit::Output)));
-        // The first one counts.
-        assert_eq!((meter.make(5), meter.limit()), (0, Some(Limit::Output)));
+        assert_eq!(
+            (meter.count_output(4), meter.count_output(6), meter.count_frames(3), meter.limit()),
+            (4, 6, 3, None)
+        );
+        assert_eq!((meter.count_output(1), meter.limit()), (0, Some(Limit::Output)));
+        // The first limit counts.
+        assert_eq!((meter.count_frames(5), meter.limit()), (0, Some(Limit::Output)));
         assert_eq!(meter.reached().await, Limit::Output);
     }
 
     #[tokio::test]
-    async fn the_disk_is_a_limit() {
+    async fn meter_limits_disk_use() {
         let meter = meter(10, 3);
-        meter.occupy(5);
+        meter.report_disk_use(5);
         assert_eq!(meter.limit(), None);
-        meter.occupy(6);
+        meter.report_disk_use(6);
         assert_eq!(meter.reached().await, Limit::Scratch);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_is_up_once() {
+    async fn meter_limits_time() {
         let (meter, begun) = (meter(10, 3), Instant::now());
         assert_eq!((meter.reached().await, meter.limit()), (Limit::Duration, Some(Limit::Duration)));
         assert_eq!(begun.elapsed(), Duration::from_secs(1));
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_names_the_limit_its_value_and_the_remedy() {
+    fn meter_describes_limit_value_and_remedy() {
         let meter = Meter::new(Limits {
             output: 64 << 20,
             frames: 7,
@@ -187,20 +190,20 @@ mod tests {
             (Limit::Duration, ["1h 30m", "`duration`"]),
             (Limit::Scratch, ["3 GiB", "`scratch`"]),
         ] {
-            let sentence = meter.sentence(limit);
+            let sentence = meter.describe(limit);
             assert!(words.iter().all(|word| sentence.contains(word)) && sentence.contains("[limits]"), "{sentence}");
         }
         assert_eq!(
-            (bytes(0), bytes(1000), bytes(1536), bytes(2048)),
+            (format_bytes(0), format_bytes(1000), format_bytes(1536), format_bytes(2048)),
             ("0 bytes".into(), "1000 bytes".into(), "1536 bytes".into(), "2 KiB".into())
         );
     }
 
     proptest! {
         #[test]
-        fn no_more_is_taken_than_is_allowed(limit in 1u64..10_000, pieces: Vec<u16>) {
+        fn usage_counter_never_exceeds_its_limit(limit in 1u64..10_000, pieces: Vec<u16>) {
             let mut usage = UsageCounter { limits: Limits { output: limit, ..Limits::default() }, output: 0, frames: 0 };
-            let taken: usize = pieces.iter().map(|piece| usage.print((*piece).into())).sum();
+            let taken: usize = pieces.iter().map(|piece| usage.count_output((*piece).into())).sum();
             let all: u64 = pieces.iter().map(|piece| u64::from(*piece)).sum();
             prop_assert_eq!(taken as u64, all.min(limit));
         }

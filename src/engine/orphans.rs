@@ -1,32 +1,32 @@
-//! Ends what has escaped its pipe: commands whose supervisor was killed, with the server or alone, before it could end them. They
-//! still have the variables that every command gets.
+//! Kills orphaned commands: those whose supervisor was killed before it could end them. Their environment still
+//! identifies their attempt.
 
 use std::path::Path;
 
 use rustix::process::Signal;
 
-use super::process_table::{ProcessInfo, find_process, send};
+use super::process_table::{ProcessInfo, find_process, send_signal};
 
-/// The variable that names the folder of a command's attempt, below that of the server's data.
+/// The variable with the workspace of a command's attempt.
 pub const WORKSPACE_VARIABLE: &str = "RUNTRAIL_WORKSPACE";
 
-/// MountKind it begins among the variables of a process. Supervisors have it among their arguments as well.
+/// The same as it begins in a process's environment. Supervisors have it among their arguments.
 pub(super) const WORKSPACE_MARKER: &str = "RUNTRAIL_WORKSPACE=";
 
-/// MountKind often is looked: one that starts others meanwhile leaves them to the next look.
+/// The most passes. A process that starts others during a pass leaves them to the next one.
 const MAX_PASSES: usize = 10;
 
-/// Kills every process whose attempt has its workspace in this folder. Only one server has the folder, and it has started nothing
-/// yet. Does nothing where there is no /proc.
+/// Kills every process whose attempt has its workspace in this folder. Called at startup: the folder belongs to this
+/// server, which has started nothing yet. Does nothing where there is no /proc.
 pub fn kill_orphans(workspaces: &Path) {
     let mark = [WORKSPACE_MARKER.as_bytes(), workspaces.as_os_str().as_encoded_bytes(), b"/"].concat();
     end_all(|variable| variable.starts_with(&mark));
 }
 
-/// Kills every process of the attempt that has this workspace, when nobody carries it out any more, or nothing of it is to be left.
+/// Kills every process of the attempt with this workspace. Called when no worker executes it any more.
 pub async fn kill_attempt_orphans(workspace: &Path) {
     let mark = [WORKSPACE_MARKER.as_bytes(), workspace.as_os_str().as_encoded_bytes()].concat();
-    // It cannot fail, but with the runtime.
+    // The task fails only if the runtime shuts down.
     let _ = tokio::task::spawn_blocking(move || end_all(|variable| variable == mark)).await;
 }
 
@@ -36,26 +36,27 @@ fn end_all(is_mark: impl Fn(&[u8]) -> bool) {
         if left.is_empty() {
             return;
         }
-        tracing::warn!(?left, "ending processes that nobody watches over any more");
+        tracing::warn!(?left, "killing processes whose supervisor is gone");
         for process in left {
-            // One that has ended by itself is as good.
-            send(process.id, Signal::KILL);
+            // The process may have ended by itself.
+            send_signal(process.id, Signal::KILL);
         }
     }
 }
 
-/// The processes that have such a mark among their variables.
+/// The processes with a matching mark among their variables.
 #[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
 fn marked(is_mark: impl Fn(&[u8]) -> bool) -> Vec<ProcessInfo> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let own = i32::try_from(std::process::id()).ok();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let has_mark = |pid: &i32| {
-        // Those of supervisors cannot be read, unless by root: they are hidden (own_process.rs). Those of others cannot either, and are not ours.
+        // The environment of a supervisor is hidden (own_process.rs), but its arguments are not. Processes of other
+        // users cannot be read.
         let variables = std::fs::read(format!("/proc/{pid}/environ"));
         let texts = variables.or_else(|_| std::fs::read(format!("/proc/{pid}/cmdline")));
         texts.is_ok_and(|texts| texts.split(|byte| *byte == 0).any(&is_mark))
     };
-    // Which process it is is known before it is looked at: its number may be another one's afterwards.
+    // Identified before its environment is read, since the pid may be reused afterwards.
     pids.filter(|pid| Some(*pid) != own).filter_map(find_process).filter(|process| has_mark(&process.id.pid)).collect()
 }

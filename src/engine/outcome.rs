@@ -1,4 +1,4 @@
-//! MountKind phases and attempts end, and the sentences that say why.
+//! How commands and attempts end, and the sentences that say why.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,25 +11,30 @@ use crate::model::limits::Limit;
 use crate::model::{Body, End, PhaseSpec, Transition};
 use crate::store::{Change, NewFrame, Write};
 
-/// MountKind a phase ended.
+/// How a phase's command ended.
 pub(super) enum CommandOutcome {
-    /// By itself (`None`: something killed its supervisor from outside).
+    /// By itself. `None` if its supervisor was killed from outside.
     Exited(Option<Exit>),
-    /// The whole service was sent a signal that asks it to end.
+    /// The whole service got a signal that asks it to end.
     ServiceSignalled(ServiceSignal),
-    /// It took longer than it may.
+    /// It exceeded its time limit.
     TimedOut,
-    /// Its attempt has reached this limit: a sentence says so.
+    /// Its attempt reached this limit. The sentence says so.
     Limited(Limit, String),
-    /// It was ended because someone asked for it, or the server stops.
+    /// It was ended because the run was cancelled or the server stops.
     Stopped,
     /// Its command could not be started.
     NotStarted(std::io::Error),
 }
 
 impl CommandOutcome {
-    pub(super) fn is_good(&self) -> bool {
+    pub(super) fn is_success(&self) -> bool {
         self.exit_code() == Some(0)
+    }
+
+    /// Whether the outcome ends the attempt, so that no retry and no later phase runs.
+    pub(super) fn ends_attempt(&self) -> bool {
+        matches!(self, Self::Stopped | Self::ServiceSignalled(_) | Self::Limited(..))
     }
 
     pub(super) fn exit_code(&self) -> Option<i32> {
@@ -41,7 +46,7 @@ impl CommandOutcome {
         }
     }
 
-    /// The signal that ended it, by name.
+    /// The name of the signal that ended the command.
     pub(super) fn signal(&self) -> Option<String> {
         match self {
             Self::Exited(exit) => exit.as_ref().and_then(Exit::signal_name),
@@ -51,17 +56,17 @@ impl CommandOutcome {
         }
     }
 
-    /// Why the phase failed: with the last error that it reported itself.
-    pub(super) fn failure(&self, spec: &PhaseSpec, said: Option<&str>) -> Failure {
-        let (code, message) = self.reason(spec, said);
+    /// Why the phase failed. `reported_error` is the last error that the command reported.
+    pub(super) fn failure(&self, spec: &PhaseSpec, reported_error: Option<&str>) -> Failure {
+        let (code, message) = self.reason(spec, reported_error);
         Failure { code: code.to_owned(), message, retryable: false }
     }
 
-    /// The same as a word for programs and a sentence.
-    fn reason(&self, spec: &PhaseSpec, said: Option<&str>) -> (&'static str, String) {
+    /// The failure's code and message.
+    fn reason(&self, spec: &PhaseSpec, reported_error: Option<&str>) -> (&'static str, String) {
         let name = &spec.name;
         match self {
-            Self::Exited(Some(exit)) => exited(name, exit, said),
+            Self::Exited(Some(exit)) => describe_exit(name, exit, reported_error),
             Self::ServiceSignalled(signalled) => ("phase_stopped", format!("phase {name}: {}", stopped_by(signalled))),
             Self::Exited(None) => ("phase_killed", format!("phase {name} was killed from outside")),
             Self::TimedOut => {
@@ -75,19 +80,19 @@ impl CommandOutcome {
     }
 }
 
-/// Why a phase failed whose command ended like this.
-fn exited(name: &str, exit: &Exit, said: Option<&str>) -> (&'static str, String) {
-    let (code, mut message) = match (exit.signal_name(), said) {
+/// Why a phase failed whose command exited like this.
+fn describe_exit(name: &str, exit: &Exit, reported_error: Option<&str>) -> (&'static str, String) {
+    let (code, mut message) = match (exit.signal_name(), reported_error) {
         (Some(signal), _) => {
             let code = if exit.out_of_memory > 0 && exit.signal == Some(Signal::SIGKILL as i32) {
                 "phase_out_of_memory"
             } else {
                 "phase_signal"
             };
-            let cause = cause(exit);
+            let cause = likely_cause(exit);
             (code, format!("phase {name} was ended by {signal} ({}){cause}", exit.code))
         }
-        (None, Some(said)) => ("phase_failed", format!("phase {name} failed: {said}")),
+        (None, Some(reported_error)) => ("phase_failed", format!("phase {name} failed: {reported_error}")),
         (None, None) => {
             let hint = match exit.code {
                 127 => ": the shell did not find a command, which its last lines name",
@@ -98,9 +103,9 @@ fn exited(name: &str, exit: &Exit, said: Option<&str>) -> (&'static str, String)
         }
     };
     if exit.signal.is_some()
-        && let Some(said) = said
+        && let Some(reported_error) = reported_error
     {
-        message += &format!("; it reported before: {said}");
+        message += &format!("; it reported before: {reported_error}");
     }
     if exit.signal.is_none() && exit.out_of_memory > 0 {
         message += "; while it ran, the kernel killed a process for lack of memory";
@@ -108,8 +113,8 @@ fn exited(name: &str, exit: &Exit, said: Option<&str>) -> (&'static str, String)
     (code, message)
 }
 
-/// What likely caused the signal that ended a command.
-fn cause(exit: &Exit) -> &'static str {
+/// The likely cause of the signal that ended a command.
+fn likely_cause(exit: &Exit) -> &'static str {
     match exit.signal.and_then(|signal| Signal::try_from(signal).ok()) {
         Some(Signal::SIGKILL) if exit.out_of_memory > 0 => ": out of memory, the kernel killed it",
         Some(Signal::SIGKILL) => "; often: out of memory, or somebody killed it",
@@ -125,39 +130,38 @@ fn cause(exit: &Exit) -> &'static str {
     }
 }
 
-fn stopped_by(signalled: &ServiceSignal) -> String {
-    let ServiceSignal { signal, by } = signalled;
+fn stopped_by(signal: &ServiceSignal) -> String {
+    let ServiceSignal { signal, by } = signal;
     format!("the service was sent {signal} by {by}")
 }
 
-/// What the attempt's last write says.
+/// The content of an attempt's final write.
 pub(super) struct FinalWrite<'a> {
-    pub(super) verdict: AttemptOutcome,
-    /// The phase that ended it.
-    pub(super) end: Option<PhaseResult>,
-    /// The phases that do not run.
+    pub(super) outcome: AttemptOutcome,
+    /// The last phase that ran, if its end is not journaled yet.
+    pub(super) phase: Option<PhaseResult>,
+    /// The phases that do not run any more.
     pub(super) rest: &'a [PhaseSpec],
 }
 
-/// What became of a phase that has run.
+/// The end of one phase.
 pub(super) struct PhaseResult {
     pub(super) change: PhaseChange,
-    /// Why it failed, if the attempt's end does not say it.
+    /// Why it failed. `None` if the attempt's outcome says the same.
     pub(super) failure: Option<Failure>,
 }
 
 impl PhaseResult {
-    /// Says it, right after each other: who is asked later for the reason looks there ([`Worker::failed_before`]).
-    ///
-    /// [`Worker::failed_before`]: super::worker::Worker
-    pub(super) fn tell(self, write: &mut Write, outputs: BTreeMap<String, String>) {
+    /// Writes the phase frame and its error frame adjacently; `failed_before` reads the frame after the phase's last
+    /// seq.
+    pub(super) fn add_to(self, write: &mut Write, outputs: BTreeMap<String, String>) {
         let name = self.change.name.as_str().into();
         write.add_ended_phase(self.change, outputs);
         write.frames.extend(self.failure.map(|failure| NewFrame::now(Some(name), &Body::Error(failure))));
     }
 }
 
-/// MountKind the attempt ends, and the sentence that says why.
+/// How an attempt ends, and why.
 pub(super) struct AttemptOutcome {
     pub(super) to: End,
     pub(super) reason: String,
@@ -165,7 +169,7 @@ pub(super) struct AttemptOutcome {
 }
 
 impl AttemptOutcome {
-    /// Makes a write that says how the phases end into one that ends the attempt.
+    /// Turns a write with the ends of phases into the final write of the attempt.
     pub(super) fn finish(self, mut write: Write) -> Write {
         let Self { to, reason, error } = self;
         let message = error.as_ref().map(|error| error.message.clone());
@@ -174,25 +178,25 @@ impl AttemptOutcome {
         write.frames.push(NewFrame::status(Transition::Finish(to), reason));
         write
     }
-}
 
-pub(super) fn cancelled(by: &str) -> AttemptOutcome {
-    AttemptOutcome { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None }
-}
+    pub(super) fn cancelled(by: &str) -> Self {
+        Self { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None }
+    }
 
-/// The attempt is interrupted, since the whole service was sent a signal.
-pub(super) fn service_signalled(signalled: &ServiceSignal) -> AttemptOutcome {
-    AttemptOutcome { to: End::Interrupted, reason: stopped_by(signalled), error: None }
-}
+    /// The attempt is interrupted: the whole service got a signal.
+    pub(super) fn service_signalled(signal: &ServiceSignal) -> Self {
+        Self { to: End::Interrupted, reason: stopped_by(signal), error: None }
+    }
 
-pub(super) fn rejected(by: &str) -> AttemptOutcome {
-    AttemptOutcome { to: End::Cancelled, reason: format!("rejected by {by}"), error: None }
-}
+    pub(super) fn rejected(by: &str) -> Self {
+        Self { to: End::Cancelled, reason: format!("rejected by {by}"), error: None }
+    }
 
-pub(super) fn completed() -> AttemptOutcome {
-    AttemptOutcome { to: End::Completed, reason: "every phase completed".to_owned(), error: None }
-}
+    pub(super) fn completed() -> Self {
+        Self { to: End::Completed, reason: "every phase completed".to_owned(), error: None }
+    }
 
-pub(super) fn failed(error: Failure) -> AttemptOutcome {
-    AttemptOutcome { to: End::Failed, reason: error.message.clone(), error: Some(error) }
+    pub(super) fn failed(error: Failure) -> Self {
+        Self { to: End::Failed, reason: error.message.clone(), error: Some(error) }
+    }
 }

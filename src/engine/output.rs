@@ -1,10 +1,10 @@
-//! Reads a command's outputs as they come and journals them as frames.
+//! Reads a command's outputs and journals them as frames.
 //!
-//! While one commit is under way, what comes next is collected; so a command that prints fast is journaled in large groups
-//! and one that prints slowly without delay. If the journal cannot keep up, the pipes fill and the command waits.
+//! Output that arrives during a commit is collected for the next one: a command that prints fast is journaled in large
+//! writes, and one that prints slowly without delay. If the journal cannot keep up, the pipes fill and the command
+//! blocks.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -14,96 +14,62 @@ use tokio::time::Instant;
 use super::commands::Outputs;
 use super::meter::Meter;
 use super::output_masker::{OutputMasker, ReportMasker};
+use super::phase_report::SharedReport;
 use super::row_frames::{OutputItem, RowFrames};
 use crate::journal::{Journal, WriteError};
-use crate::model::kinds::MAX_LINE;
-use crate::model::kinds::{Failure, Output};
+use crate::model::kinds::{Failure, MAX_LINE};
 use crate::model::{Body, Log, LogStream};
 use crate::secrets::Patterns;
 use crate::store::{Change, Guard, Lease, NewFrame, Write};
 use crate::terminal::{Event, Lines};
 
-/// MountKind long a line without its end is held back.
+/// How long an unfinished line is held back.
 const PARTIAL_LINE_DELAY: Duration = Duration::from_millis(200);
 
-/// The least time from one redraw to the next.
+/// The least time between two redraws.
 const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// About how many bytes of redraws are journaled in [`REDRAW_INTERVAL`]: long rows are drawn anew less often.
+/// About how many bytes of redraws are journaled per [`REDRAW_INTERVAL`]. Long rows are redrawn less often.
 const REDRAW_BYTES_PER_INTERVAL: usize = 4096;
 
-/// The most time from one redraw to the next.
+/// The most time between two redraws.
 const MAX_REDRAW_INTERVAL: Duration = Duration::from_secs(4);
 
-/// About how many bytes of frames one write carries.
+/// About how many bytes of frames one write has.
 const WRITE_BYTES: usize = 256 * 1024;
 
-/// About how many bytes of frames may wait to be journaled: enough that the next write is full when the last one is done.
-/// Counted in bytes, since a read brings what the pipe has, from a letter to 64 KiB.
+/// About how many bytes of frames may be queued: enough that the next write is full when the last one is done. Counted
+/// in bytes, since one read returns from one byte to 64 KiB.
 const MAX_QUEUED_BYTES: usize = 2 * WRITE_BYTES;
 
-/// What a command reported that the engine itself heeds.
-#[derive(Debug, Default)]
-pub struct PhaseReport {
-    /// MountKind many bytes earlier phases have inherited_bytes to later ones.
-    pub inherited_bytes: usize,
-    /// The message of the last error.
-    pub error: Option<String>,
-    /// Values for later phases, by name.
-    pub outputs: BTreeMap<String, String>,
-}
-
-/// The most bytes that the phases of an attempt give to later ones: what fits into the environment of a command, with room for the rest.
-const MAX_OUTPUT_BYTES: usize = 1 << 20;
-
-impl PhaseReport {
-    /// Takes a value, unless all of them would be more than a command can be inherited_bytes. Says so then.
-    fn accept_output(&mut self, output: &Output) -> Result<(), Failure> {
-        let others = self.outputs.iter().filter(|(name, _)| **name != output.name);
-        let size = others.map(|(name, value)| Output::variable(name).len() + value.len()).sum::<usize>();
-        if self.inherited_bytes + size + Output::variable(&output.name).len() + output.value.len() > MAX_OUTPUT_BYTES {
-            let name = &output.name;
-            let message = format!(
-                "the output {name} is not passed on: all outputs of a run together take {MAX_OUTPUT_BYTES} bytes at most"
-            );
-            return Err(Failure { code: "output_too_large".to_owned(), message, retryable: false });
-        }
-        self.outputs.insert(output.name.clone(), output.value.clone());
-        Ok(())
-    }
-}
-
-/// Accounting while it is read.
-pub type SharedReport = Mutex<PhaseReport>;
-
-/// Journals everything these outputs carry until they end, as far as it is within the attempt's limits.
+/// Journals these outputs until they end, up to the limits of the attempt.
 ///
 /// # Errors
-/// The journal refused: the lease is gone, or the database is.
+/// The lease is lost, or the database's own.
 pub async fn journal_outputs(
     outputs: Outputs,
     journal: &Journal,
     lease: Lease,
     phase: &Arc<str>,
-    reported: &SharedReport,
+    report: &SharedReport,
     meter: &Meter,
 ) -> Result<(), WriteError> {
-    let (sender, mut waiting) = mpsc::unbounded_channel();
-    let queue = Queue { groups: sender, room: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)) };
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let queue = OutputQueue { sender, free_bytes: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)) };
     let secrets = journal.masked(lease.run);
     let readers = outputs.into_iter().map(|(stream, pipe)| {
-        // The last one to end drops the last way to the journal.
-        read(pipe, stream, Arc::clone(phase), Accounting { reported, meter }, secrets.clone(), queue.clone())
+        // The last reader drops the last sender.
+        read_output(pipe, stream, Arc::clone(phase), Accounting { report, meter }, secrets.clone(), queue.clone())
     });
     let readers = futures::future::join_all(readers);
     drop(queue);
     let write = async {
         let mut rows = RowFrames::default();
-        while let Some(Group { mut items, mut room }) = waiting.recv().await {
-            while room.num_permits() < WRITE_BYTES
-                && let Ok(more) = waiting.try_recv()
+        while let Some(QueuedItems { mut items, mut share }) = receiver.recv().await {
+            while share.num_permits() < WRITE_BYTES
+                && let Ok(more) = receiver.try_recv()
             {
-                room.merge(more.room);
+                share.merge(more.share);
                 items.extend(more.items);
             }
             let mut write = Write::new(lease.run, Guard::Lease(lease), Change::None);
@@ -115,7 +81,7 @@ pub async fn journal_outputs(
         }
         Ok(())
     };
-    // The readers end with their pipes; the writer when all have ended, or at once if the journal refuses.
+    // The writer completes when all readers have ended, or at once if the journal refuses.
     tokio::pin!(readers);
     tokio::pin!(write);
     tokio::select! {
@@ -124,55 +90,56 @@ pub async fn journal_outputs(
     }
 }
 
-/// Items that wait to be journaled, and the room they take until they are.
-struct Group {
+/// Items to be journaled, and their share of the queue's bytes.
+struct QueuedItems {
     items: Vec<OutputItem>,
-    room: OwnedSemaphorePermit,
+    share: OwnedSemaphorePermit,
 }
 
-/// The way to the journal. Bounded by bytes: who finds no room waits, and so in the end does the command that prints.
+/// The queue from the readers to the writer. It is bounded by bytes: a full queue blocks the reader, and so at last the
+/// command.
 #[derive(Clone)]
-struct Queue {
-    groups: mpsc::UnboundedSender<Group>,
-    room: Arc<Semaphore>,
+struct OutputQueue {
+    sender: mpsc::UnboundedSender<QueuedItems>,
+    free_bytes: Arc<Semaphore>,
 }
 
-impl Queue {
-    /// Takes items. Whether anybody still journals them: nobody does once the journal has refused.
-    async fn take(&self, items: Vec<OutputItem>) -> bool {
+impl OutputQueue {
+    /// Queues items. Returns false if the journal has refused, so that nobody will write them.
+    async fn push(&self, items: Vec<OutputItem>) -> bool {
         let size = items.iter().map(OutputItem::size).sum::<usize>().min(MAX_QUEUED_BYTES);
-        let room = Arc::clone(&self.room).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
-        // Never closed.
-        let Ok(room) = room else { return false };
-        self.groups.send(Group { items, room }).is_ok()
+        let share = Arc::clone(&self.free_bytes).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
+        // The semaphore is never closed.
+        let Ok(share) = share else { return false };
+        self.sender.send(QueuedItems { items, share }).is_ok()
     }
 }
 
-/// When what is held back is due.
+/// When output that is held back has to be flushed.
 #[derive(Default)]
 struct FlushTimer {
-    /// Since when a line without its end is held back.
+    /// Since when an unfinished line is held back.
     held_since: Option<Instant>,
-    /// Before this moment no row is drawn anew.
+    /// No row is redrawn before this moment.
     next_redraw: Option<Instant>,
 }
 
 impl FlushTimer {
-    /// When something is to be inherited_bytes, if nothing more is printed.
+    /// When the next flush is due if nothing more is printed.
     fn due(&self, lines: &Lines) -> Option<Instant> {
         let held = self.held_since.map(|since| since + PARTIAL_LINE_DELAY);
         let redraw = lines.has_redraws().then(|| self.next_redraw.unwrap_or_else(Instant::now));
         held.into_iter().chain(redraw).min()
     }
 
-    /// Gives what is due now. Returns whether nothing was printed for so long that all that is held is due.
-    fn give(&mut self, lines: &mut Lines, masking: &mut OutputMasker, events: &mut Vec<Event>) -> bool {
+    /// Flushes what is due. Returns whether the command has been silent for so long that everything held back is due.
+    fn flush(&mut self, lines: &mut Lines, masker: &mut OutputMasker, events: &mut Vec<Event>) -> bool {
         let now = Instant::now();
         let before = events.len();
         let is_paused = self.held_since.is_some_and(|since| since + PARTIAL_LINE_DELAY <= now);
         if is_paused {
             self.held_since = None;
-            lines.push(masking.flush(), events);
+            lines.push(masker.flush(), events);
             lines.flush(events);
         }
         if lines.has_redraws() && self.next_redraw.is_none_or(|next| next <= now) {
@@ -187,67 +154,68 @@ impl FlushTimer {
     }
 }
 
-/// What is heeded of what is read.
+/// What is updated as output is read.
 #[derive(Clone, Copy)]
 struct Accounting<'a> {
-    reported: &'a SharedReport,
+    report: &'a SharedReport,
     meter: &'a Meter,
 }
 
 /// Reads one output to its end, and masks these secrets in it.
-async fn read(
+async fn read_output(
     mut pipe: impl AsyncRead + Unpin,
     stream: LogStream,
     phase: Arc<str>,
-    Accounting { reported, meter }: Accounting<'_>,
+    Accounting { report, meter }: Accounting<'_>,
     secrets: Option<Arc<Patterns>>,
-    queue: Queue,
+    queue: OutputQueue,
 ) {
-    let mut masking = OutputMasker::new(secrets.clone());
-    let mut pieces = ReportMasker::new(secrets);
+    let mut masker = OutputMasker::new(secrets.clone());
+    let mut report_masker = ReportMasker::new(secrets);
     let mut lines = Lines::new(stream.may_report());
     let mut buffer = vec![0; 64 * 1024];
     let mut events = Vec::new();
-    let mut pace = FlushTimer::default();
+    let mut timer = FlushTimer::default();
     let frame = |body: Body| OutputItem::Frame(NewFrame::now(Some(Arc::clone(&phase)), &body));
     loop {
-        let read = match pace.due(&lines) {
+        let read = match timer.due(&lines) {
             None => Some(pipe.read(&mut buffer).await),
             Some(due) => tokio::time::timeout_at(due, pipe.read(&mut buffer)).await.ok(),
         };
         match read {
-            // A pipe that fails has ended.
+            // A failed read means that the pipe has ended.
             Some(Ok(0) | Err(_)) => break,
             Some(Ok(count)) => {
-                // What is beyond the limit is read, so that the command does not hang while it is asked to end, and forgotten.
-                let count = meter.print(count);
-                lines.push(masking.push(&buffer[..count]), &mut events);
-                // What is held now is what came last.
-                let since = pace.held_since.filter(|_| events.is_empty());
-                let is_held = lines.has_new() || masking.holds() || pieces.holds();
-                pace.held_since = is_held.then(|| since.unwrap_or_else(Instant::now));
+                // Bytes beyond the limit are read and discarded, so that the command does not block while it is being
+                // ended.
+                let count = meter.count_output(count);
+                lines.push(masker.push(&buffer[..count]), &mut events);
+                // Without an event, what is held back is older than this read.
+                let since = timer.held_since.filter(|_| events.is_empty());
+                let is_held = lines.has_new() || masker.has_held_bytes() || report_masker.has_held_bytes();
+                timer.held_since = is_held.then(|| since.unwrap_or_else(Instant::now));
             }
             None => {}
         }
-        let is_paused = pace.give(&mut lines, &mut masking, &mut events);
-        let mut items = to_items(&mut events, stream, &phase, reported, &mut pieces);
+        let is_paused = timer.flush(&mut lines, &mut masker, &mut events);
+        let mut items = to_items(&mut events, stream, &phase, report, &mut report_masker);
         if is_paused {
-            items.extend(pieces.flush().map(frame));
-        } else if pieces.holds() {
-            pace.held_since.get_or_insert_with(Instant::now);
+            items.extend(report_masker.flush().map(frame));
+        } else if report_masker.has_held_bytes() {
+            timer.held_since.get_or_insert_with(Instant::now);
         }
-        items.truncate(meter.make(items.len()));
-        if !items.is_empty() && !queue.take(items).await {
+        items.truncate(meter.count_frames(items.len()));
+        if !items.is_empty() && !queue.push(items).await {
             return;
         }
     }
-    lines.push(masking.finish(), &mut events);
+    lines.push(masker.finish(), &mut events);
     lines.finish(&mut events);
-    let mut items = to_items(&mut events, stream, &phase, reported, &mut pieces);
-    items.extend(pieces.finish().map(frame));
-    items.truncate(meter.make(items.len()));
+    let mut items = to_items(&mut events, stream, &phase, report, &mut report_masker);
+    items.extend(report_masker.finish().map(frame));
+    items.truncate(meter.count_frames(items.len()));
     if !items.is_empty() {
-        queue.take(items).await;
+        queue.push(items).await;
     }
 }
 
@@ -255,8 +223,8 @@ fn to_items(
     events: &mut Vec<Event>,
     stream: LogStream,
     phase: &Arc<str>,
-    reported: &SharedReport,
-    pieces: &mut ReportMasker,
+    report: &SharedReport,
+    report_masker: &mut ReportMasker,
 ) -> Vec<OutputItem> {
     let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
     let log = |line, cont| Log { stream, line, cont, replaces: None };
@@ -267,12 +235,12 @@ fn to_items(
             Event::Redraw { row, text, cont } => items.push(OutputItem::Redraw(row, log(text, cont))),
             Event::Report(line) => {
                 let Some(body) = Body::reported(&line) else { continue };
-                match apply_report(&body, reported) {
-                    Ok(()) => items.extend(pieces.take(body).iter().map(|body| OutputItem::Frame(frame(body)))),
+                match apply_report(&body, report) {
+                    Ok(()) => items.extend(report_masker.push(body).iter().map(|body| OutputItem::Frame(frame(body)))),
                     Err(refused) => {
                         items.push(OutputItem::Frame(frame(&Body::Error(refused))));
                         items.extend(
-                            split(&line).map(|(piece, cont)| OutputItem::Frame(frame(&Body::Log(log(piece, cont))))),
+                            split_line(&line).map(|(part, cont)| OutputItem::Frame(frame(&Body::Log(log(part, cont))))),
                         );
                     }
                 }
@@ -282,9 +250,9 @@ fn to_items(
     items
 }
 
-/// Heeds a report. The failure to journal in its place, if it is refused.
-fn apply_report(body: &Body, reported: &SharedReport) -> Result<(), Failure> {
-    let mut report = reported.lock().unwrap_or_else(PoisonError::into_inner);
+/// Applies a report of the command. Returns the failure to journal in its place, if it is refused.
+fn apply_report(body: &Body, report: &SharedReport) -> Result<(), Failure> {
+    let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
     match body {
         Body::Error(failure) => report.error = Some(failure.message.clone()),
         Body::Output(output) => report.accept_output(output)?,
@@ -293,14 +261,14 @@ fn apply_report(body: &Body, reported: &SharedReport) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A line in pieces that fit into frames, and whether each continues the one before.
-fn split(line: &str) -> impl Iterator<Item = (String, bool)> {
+/// Splits a line into parts that fit into frames, each with whether it continues the one before.
+fn split_line(line: &str) -> impl Iterator<Item = (String, bool)> {
     let mut rest = Some(line);
     let mut cont = false;
     std::iter::from_fn(move || {
         let text = rest.take()?;
-        let (piece, after) = text.split_at(text.floor_char_boundary(MAX_LINE));
+        let (part, after) = text.split_at(text.floor_char_boundary(MAX_LINE));
         rest = Some(after).filter(|after| !after.is_empty());
-        Some((piece.to_owned(), std::mem::replace(&mut cont, true)))
+        Some((part.to_owned(), std::mem::replace(&mut cont, true)))
     })
 }

@@ -1,271 +1,117 @@
-//! One phase's command: run, journaled as it prints, ended if it takes too long or somebody asks for it, and tried again.
+//! Runs one phase: its command, and the retries that its pipeline allows.
 
-use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
-use tokio::time::Instant;
+use futures::FutureExt;
 
-use super::commands::{CommandEvent, CommandSpec, Privileges, RunningCommand, Variables};
+use super::attempt::Attempt;
+use super::background::BackgroundCommands;
+use super::command_runner::{CommandProgress, CommandRunner, OutputJournaling, WAITING_TO_START, limited};
+use super::commands::{CommandSpec, Privileges, Variables};
 use super::outcome::CommandOutcome;
-use super::output::{PhaseReport, SharedReport, journal_outputs};
-use super::report::{Exit, ProcessList};
-use super::shortage::Waited;
-use super::work_folder::{WorkFolder, enter};
-use super::worker::Worker;
+use super::output::journal_outputs;
+use super::phase_report::{PhaseReport, SharedReport};
+use super::prepared_attempt::PreparedAttempt;
+use super::shortage_retry::{RetryResult, retry_while_short};
 use crate::confined_fs::Folder;
-use crate::journal::{Health, WriteError};
-use crate::model::kinds::Notice;
-use crate::model::limits::Limit;
+use crate::journal::WriteError;
 use crate::model::{Body, PhaseSpec};
 use crate::store::{Change, NewFrame};
 
-impl Worker {
-    /// Runs one phase's command, again and again if it fails and is to be tried again. With how it ended comes what it told the
-    /// last time. `given`: how many bytes earlier phases have given to later ones.
+/// One phase of an attempt.
+pub(super) struct PhaseRunner<'a> {
+    pub(super) attempt: &'a Attempt,
+    pub(super) prepared: &'a PreparedAttempt,
+    pub(super) background: &'a BackgroundCommands<'a>,
+    pub(super) spec: &'a PhaseSpec,
+    pub(super) name: &'a Arc<str>,
+    /// How many bytes of outputs earlier phases have passed on.
+    pub(super) inherited_bytes: usize,
+}
+
+impl PhaseRunner<'_> {
+    /// Runs the phase's command, and again as long as it fails and its retries last. Returns the outcome and the report
+    /// of the last execution.
+    ///
+    /// # Errors
+    /// The lease is lost, or the database's own.
     pub(super) async fn run_with_retries(
         &self,
-        spec: &PhaseSpec,
-        name: &Arc<str>,
         mut variables: Variables,
-        place: &WorkFolder,
-        given: usize,
     ) -> Result<(CommandOutcome, PhaseReport), WriteError> {
-        let folder = match enter(place, &spec.dir).await {
+        let folder = match self.prepared.work_folder.open_subfolder(&self.spec.dir).await {
             Ok(folder) => folder,
             Err(error) => return Ok((CommandOutcome::NotStarted(error), PhaseReport::default())),
         };
-        let mut tries = 0;
+        let mut executions = 0;
         loop {
-            tries += 1;
-            variables.insert("RUNTRAIL_TRY".to_owned(), tries.to_string().into());
-            let (ended, told) = self.run_once(spec, name, variables.clone(), &folder, given).await?;
-            if ended.is_good()
-                || matches!(
-                    ended,
-                    CommandOutcome::Stopped | CommandOutcome::ServiceSignalled(_) | CommandOutcome::Limited(..)
-                )
-            {
-                return Ok((ended, told));
+            executions += 1;
+            variables.insert("RUNTRAIL_TRY".to_owned(), executions.to_string().into());
+            let (outcome, report) = self.run_once(variables.clone(), &folder).await?;
+            if outcome.is_success() || outcome.ends_attempt() {
+                return Ok((outcome, report));
             }
-            let Some(wait) = spec.retries.after(tries, ended.exit_code()) else { return Ok((ended, told)) };
-            let mut failure = ended.failure(spec, told.error.as_deref());
-            let (all, next) = (spec.retries.times + 1, humantime::format_duration(wait));
-            failure.message += &format!("; try {tries} of {all}, the next in {next}");
+            let Some(delay) = self.spec.retries.after(executions, outcome.exit_code()) else {
+                return Ok((outcome, report));
+            };
+            let mut failure = outcome.failure(self.spec, report.error.as_deref());
+            let (all, next) = (self.spec.retries.times + 1, humantime::format_duration(delay));
+            failure.message += &format!("; try {executions} of {all}, the next in {next}");
             failure.retryable = true;
-            let mut write = self.write(Change::None);
-            write.frames.push(NewFrame::now(Some(Arc::clone(name)), &Body::Error(failure)));
-            self.shared.journal.write(write).await?;
+            let mut write = self.attempt.write(Change::None);
+            write.frames.push(NewFrame::now(Some(Arc::clone(self.name)), &Body::Error(failure)));
+            self.attempt.commit(write).await?;
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                limit = self.meter().reached() => return Ok((self.limited(limit), told)),
-                () = self.cancel.cancelled() => return Ok((CommandOutcome::Stopped, told)),
-                () = self.stop.cancelled() => return Ok((CommandOutcome::Stopped, told)),
+                () = tokio::time::sleep(delay) => {}
+                limit = self.prepared.meter.reached() => return Ok((limited(&self.prepared.meter, limit), report)),
+                () = self.attempt.signals.stopping() => return Ok((CommandOutcome::Stopped, report)),
             }
         }
     }
 
-    /// Runs one phase's command once and journals what it prints. With how it ended comes what it told.
+    /// Runs the phase's command once.
     async fn run_once(
         &self,
-        spec: &PhaseSpec,
-        name: &Arc<str>,
         variables: Variables,
         folder: &Folder,
-        given: usize,
     ) -> Result<(CommandOutcome, PhaseReport), WriteError> {
-        if self.cancel.is_cancelled() || self.stop.is_cancelled() {
+        let (attempt, spec, name, meter) = (self.attempt, self.spec, self.name, &self.prepared.meter);
+        if attempt.signals.is_stopping() {
             return Ok((CommandOutcome::Stopped, PhaseReport::default()));
         }
         let start = || {
-            std::future::ready(self.shared.options.commands.start(CommandSpec {
+            std::future::ready(attempt.state.options.commands.start(CommandSpec {
                 run: &spec.run,
                 folder,
                 variables: variables.clone(),
                 output: spec.output,
                 background: spec.background,
-                confined: self.confined.get(),
-                rights: if spec.gain_privileges { Privileges::MayGain } else { Privileges::Restricted },
+                confinement: Some(&self.prepared.confinement),
+                privileges: if spec.gain_privileges { Privileges::MayGain } else { Privileges::Restricted },
             }))
         };
-        let (mut process, outputs) = match self.when_it_can(Some(name), STARTS_LATER, start).await? {
-            Waited::Done(Ok(started)) => started,
-            Waited::Done(Err(error)) => return Ok((CommandOutcome::NotStarted(error), PhaseReport::default())),
-            Waited::Stopped => return Ok((CommandOutcome::Stopped, PhaseReport::default())),
+        let (command, outputs) = match retry_while_short(attempt, Some(name), WAITING_TO_START, start).await? {
+            RetryResult::Done(Ok(started)) => started,
+            RetryResult::Done(Err(error)) => return Ok((CommandOutcome::NotStarted(error), PhaseReport::default())),
+            RetryResult::Stopped => return Ok((CommandOutcome::Stopped, PhaseReport::default())),
         };
-        let reported = SharedReport::new(PhaseReport { inherited_bytes: given, ..PhaseReport::default() });
-        let journaled = journal_outputs(outputs, &self.shared.journal, self.lease, name, &reported, self.meter());
-        tokio::pin!(journaled);
-        let mut journaled = Journaled::Reading(journaled);
-        let mut course = CommandProgress::default();
-        let early = self.run_to_end(spec, name, &mut *process, &mut course, &mut journaled).await?;
-        if let Some(ended) = &early {
-            self.tell_limit(name, ended).await?;
-            self.end_command(&mut *process, &mut course, &mut journaled).await?;
-        }
-        // Everything that could print has ended, or is journaled by itself from here.
-        journaled.wait().await?;
-        let by_itself = |course: &mut CommandProgress| match (course.not_started.take(), self.meter().limit()) {
-            (Some(reason), _) => CommandOutcome::NotStarted(std::io::Error::other(reason)),
-            // Reached with the last that it printed.
-            (None, Some(limit)) => self.limited(limit),
-            (None, None) => CommandOutcome::Exited(course.exit),
+        let report = SharedReport::new(PhaseReport { inherited_bytes: self.inherited_bytes, ..PhaseReport::default() });
+        let journaling = journal_outputs(outputs, &attempt.state.journal, attempt.lease, name, &report, meter);
+        let runner = CommandRunner {
+            attempt,
+            background: self.background,
+            meter,
+            spec,
+            phase: name,
+            command,
+            journaling: OutputJournaling::new(journaling.boxed()),
+            progress: CommandProgress::default(),
         };
-        let ended = early.unwrap_or_else(|| by_itself(&mut course));
-        self.tell_processes(name, course.left.take().map(notice_of_left), course.stuck.take()).await?;
-        if ended.is_good() && spec.background {
-            self.keep(name, process).await;
+        let (outcome, command) = runner.run().await?;
+        if outcome.is_success() && spec.background {
+            self.background.keep(name, command, meter).await;
         }
-        let told = std::mem::take(&mut *reported.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok((ended, told))
+        let report = std::mem::take(&mut *report.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok((outcome, report))
     }
-
-    /// Follows a command until it has ended, with all it left behind that is not kept. What it returns cuts the command off.
-    async fn run_to_end(
-        &self,
-        spec: &PhaseSpec,
-        name: &Arc<str>,
-        process: &mut dyn RunningCommand,
-        course: &mut CommandProgress,
-        journaled: &mut Journaled<'_, impl Future<Output = Result<(), WriteError>>>,
-    ) -> Result<Option<CommandOutcome>, WriteError> {
-        let timeout = time_is_up(spec.timeout_ms.map(Duration::from_millis), self.shared.journal.health());
-        tokio::pin!(timeout);
-        loop {
-            // Once it has ended, that counts; what it left behind is ended within a moment.
-            let runs = course.exit.is_none();
-            tokio::select! {
-                event = process.next_event() => match event {
-                    CommandEvent::Finished => return Ok(None),
-                    CommandEvent::ServiceSignalled(signalled) if runs => return Ok(Some(CommandOutcome::ServiceSignalled(signalled))),
-                    CommandEvent::Delayed(reason) => self.tell_shortage(Some(name), STARTS_LATER, &reason).await?,
-                    event => {
-                        course.heed(event);
-                        if spec.background && course.exit.is_some_and(|exit| exit.code == 0) {
-                            return Ok(None);
-                        }
-                    }
-                },
-                // Outputs may be closed long before the command ends. A refusal ends the command (by dropping it).
-                result = journaled.wait(), if journaled.is_reading() => result?,
-                () = &mut timeout, if runs => return Ok(Some(CommandOutcome::TimedOut)),
-                limit = self.meter().reached(), if runs => return Ok(Some(self.limited(limit))),
-                () = self.cancel.cancelled(), if runs => return Ok(Some(CommandOutcome::Stopped)),
-                () = self.stop.cancelled(), if runs => return Ok(Some(CommandOutcome::Stopped)),
-            }
-        }
-    }
-
-    /// MountKind a phase ended that has reached this limit of its attempt.
-    fn limited(&self, limit: Limit) -> CommandOutcome {
-        CommandOutcome::Limited(limit, self.meter().sentence(limit))
-    }
-
-    /// Journals at once that a limit was reached: the command may take its time to end.
-    async fn tell_limit(&self, phase: &Arc<str>, ended: &CommandOutcome) -> Result<(), WriteError> {
-        let CommandOutcome::Limited(limit, sentence) = ended else { return Ok(()) };
-        let message = format!("ending phase {phase}: {sentence}");
-        let notice = Notice { code: limit.code().to_owned(), message, processes: Vec::new() };
-        self.tell_processes(phase, Some(notice), None).await
-    }
-
-    /// Asks a command to end, and kills it after the grace time.
-    async fn end_command(
-        &self,
-        process: &mut dyn RunningCommand,
-        course: &mut CommandProgress,
-        journaled: &mut Journaled<'_, impl Future<Output = Result<(), WriteError>>>,
-    ) -> Result<(), WriteError> {
-        process.terminate().await;
-        if self.cancel.is_cancelled() || self.stop.is_cancelled() {
-            self.ask_background().await;
-        }
-        let kill_at = Instant::now() + self.shared.options.grace;
-        let mut is_killed = false;
-        loop {
-            tokio::select! {
-                event = process.next_event() => match event {
-                    CommandEvent::Finished => return Ok(()),
-                    event => course.heed(event),
-                },
-                result = journaled.wait(), if journaled.is_reading() => result?,
-                () = self.grace_ends(kill_at), if !is_killed => {
-                    is_killed = true;
-                    process.kill().await;
-                }
-            }
-        }
-    }
-}
-
-/// What the journal says of a command that the system cannot start yet.
-const STARTS_LATER: &str = "the phase waits to be started";
-
-/// MountKind often a phase with a time limit looks whether the database takes writes.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Waits until a phase has run for as long as it may. Time in which the database takes no writes does not count: the command may
-/// stand still all that time, since nobody takes what it prints.
-async fn time_is_up(limit: Option<Duration>, health: &Health) {
-    let Some(mut left) = limit else { return std::future::pending().await };
-    while !left.is_zero() {
-        let began = Instant::now();
-        tokio::time::sleep(left.min(POLL_INTERVAL)).await;
-        let waited = health.waited().map_or(Duration::ZERO, |(_, waited)| waited);
-        left = left.saturating_sub(began.elapsed().saturating_sub(waited));
-    }
-}
-
-/// What has happened to a command.
-#[derive(Debug, Default)]
-struct CommandProgress {
-    not_started: Option<String>,
-    exit: Option<Exit>,
-    left: Option<ProcessList>,
-    stuck: Option<ProcessList>,
-}
-
-impl CommandProgress {
-    fn heed(&mut self, event: CommandEvent) {
-        match event {
-            CommandEvent::NotStarted(reason) => self.not_started = Some(reason),
-            CommandEvent::Exited(exit) => self.exit = Some(exit),
-            CommandEvent::LeftBehind(left) => self.left = Some(left),
-            CommandEvent::Stuck(stuck) => self.stuck = Some(stuck),
-            // It is ended already.
-            CommandEvent::Delayed(_) | CommandEvent::ServiceSignalled(_) | CommandEvent::Finished => {}
-        }
-    }
-}
-
-/// The journaling of a command's outputs, which ends once.
-enum Journaled<'a, F> {
-    Reading(Pin<&'a mut F>),
-    Done,
-}
-
-impl<F: Future<Output = Result<(), WriteError>>> Journaled<'_, F> {
-    const fn is_reading(&self) -> bool {
-        matches!(self, Self::Reading(_))
-    }
-
-    /// Waits until the outputs have ended and all of them is journaled. Cancel safe.
-    async fn wait(&mut self) -> Result<(), WriteError> {
-        let Self::Reading(reading) = self else { return Ok(()) };
-        let done = reading.as_mut().await;
-        *self = Self::Done;
-        done
-    }
-}
-
-/// What is said of processes that a command left behind.
-fn notice_of_left(left: ProcessList) -> Notice {
-    let (were, such) = match left.count {
-        1 => ("1 process that the command left behind was".to_owned(), "such a process"),
-        count => (format!("{count} processes that the command left behind were"), "such processes"),
-    };
-    let listed = left.listed();
-    let message =
-        format!("{were} ended: {listed}. With `background = true` the phase keeps {such} until the attempt ends");
-    Notice { code: "processes_left".to_owned(), message, processes: left.named }
 }

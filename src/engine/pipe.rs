@@ -1,4 +1,4 @@
-//! Where a command prints to: pipes, or a pseudo-terminal, and how their other ends are read.
+//! The pipes and pseudo-terminals that commands print to.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,40 +16,40 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::commands::{Output, Outputs};
 use crate::model::{LogStream, OutputMode};
 
-/// The size of every pseudo-terminal, in characters: as many rows as the screen has that reads it, so that both agree where a row is. Fixed, so
-/// that the same command prints the same lines each time.
+/// The size of every pseudo-terminal in characters. It has as many rows as the screen that interprets the output. It is
+/// fixed, so that a command prints the same lines each time.
 pub const TERMINAL_SIZE: (u16, u16) = (120, crate::terminal::ROWS as u16);
 
-/// What a command on a pseudo-terminal finds in `TERM`.
+/// The value of `TERM` for commands on a pseudo-terminal.
 pub const TERMINAL_TYPE: &str = "xterm-256color";
 
-/// The ends of a command's outputs that the command gets.
+/// The ends that the command gets.
 pub struct CommandStdio {
     pub(super) stdout: Stdio,
     pub(super) stderr: Stdio,
 }
 
-/// The output of what a command may leave behind: the same that the command has.
+/// A second handle on an output, for processes that the command leaves in the background.
 pub struct LeftoverOutput {
     stream: LogStream,
     end: OwnedFd,
 }
 
 impl LeftoverOutput {
-    /// The output, which ends with this signal.
+    /// Opens the output. It ends at the latest when `ended` is cancelled.
     ///
     /// # Errors
-    /// No more file descriptors.
+    /// No file descriptors are left.
     pub fn open(self, ended: &CancellationToken) -> io::Result<(LogStream, Output)> {
         Ok((self.stream, Box::new(OutputPipe::new(self.end, ended)?)))
     }
 }
 
-/// Makes the outputs of one command: the ends to read, which end with this signal at the latest; the same for what it leaves behind,
-/// if that is wanted; and the ends to give to the command.
+/// Creates the outputs of one command: the ends to read, which end at the latest when `ended` is cancelled; a second
+/// set of them if the command may leave processes in the background; and the ends for the command.
 ///
 /// # Errors
-/// No more file descriptors or pseudo-terminals.
+/// No file descriptors or pseudo-terminals are left.
 pub fn open_outputs(
     mode: OutputMode,
     background: bool,
@@ -82,9 +82,10 @@ pub fn open_outputs(
     Ok((outputs, left, ends))
 }
 
-/// A pseudo-terminal of the fixed size: its master, and the side that is a terminal.
+/// Opens a pseudo-terminal of the fixed size. Returns its master and its terminal side.
 fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
-    // No descriptor may slip into another command that is started at the same time: its end would be waited for.
+    // Close-on-exec: another command started at the same time must not inherit a descriptor, since the output would not
+    // end before that command.
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&master)?;
     unlockpt(&master)?;
@@ -92,36 +93,36 @@ fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
     let (columns, rows) = TERMINAL_SIZE;
     tcsetwinsize(&terminal, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?;
     let mut modes = tcgetattr(&terminal)?;
-    // A line feed stays one: the carriage return that terminals put before it is no part of what was printed.
+    // Without ONLCR a line feed is not preceded by a carriage return that the command did not print.
     modes.output_modes.remove(OutputModes::ONLCR);
     tcsetattr(&terminal, OptionalActions::Now, &modes)?;
     Ok((master, terminal))
 }
 
-/// The most bytes that a pipe can hold, and so the most that were printed and not read when the last process ended.
-const LARGEST_PIPE: usize = 1 << 20;
+/// The most bytes that a pipe can hold, and so the most that can be unread when the last process has ended.
+const MAX_PIPE_BYTES: usize = 1 << 20;
 
-/// The end of an output that is read. It ends with its last writer; or, once `ended` is cancelled, when it has been read to where it
-/// is empty: then nothing of the command is left that could print, and a stranger who has it open is not waited for.
+/// The read end of an output. It ends with its last writer. Once `ended` is cancelled, all processes of the command
+/// have ended, and it ends as soon as it is empty, whoever else has it open.
 struct OutputPipe {
     pipe: Receiver,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// MountKind many bytes may still be read, once it has ended.
+    /// How many bytes may still be read after `ended`.
     rest: Option<usize>,
 }
 
 impl OutputPipe {
     fn new(end: OwnedFd, ended: &CancellationToken) -> io::Result<Self> {
         fcntl_setfl(&end, fcntl_getfl(&end)? | OFlags::NONBLOCK)?;
-        // The side of a terminal that is read is read like a pipe.
+        // The master of a pseudo-terminal is read like a pipe.
         let pipe = Receiver::from_owned_fd_unchecked(end)?;
         Ok(Self { pipe, ended: Box::pin(ended.clone().cancelled_owned()), rest: None })
     }
 
-    /// Reads what is there, and does not wait: the runtime may not have heard yet that something is.
+    /// Reads without waiting: the runtime may not have noticed yet that there is something to read.
     fn read_rest(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let room = buffer.initialize_unfilled();
-        let rest = self.rest.get_or_insert(LARGEST_PIPE);
+        let rest = self.rest.get_or_insert(MAX_PIPE_BYTES);
         let most = room.len().min(*rest);
         let count = loop {
             match rustix::io::read(&self.pipe, &mut room[..most]) {
@@ -146,7 +147,7 @@ impl AsyncRead for OutputPipe {
             return Poll::Ready(self.read_rest(buffer));
         }
         match ready!(Pin::new(&mut self.pipe).poll_read(context, buffer)) {
-            // The last process that had the terminal open has closed it.
+            // The last process with the terminal open has closed it.
             Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => Poll::Ready(Ok(())),
             read => Poll::Ready(read),
         }
@@ -161,9 +162,8 @@ mod tests {
 
     use super::*;
 
-    /// All that was printed before the end is read, and who has the output open after it is not waited for.
     #[tokio::test]
-    async fn an_output_ends_with_its_command_and_not_with_a_stranger() {
+    async fn output_ends_with_its_command() {
         let (reader, mut writer) = io::pipe().unwrap();
         let ended = CancellationToken::new();
         let mut output = OutputPipe::new(reader.into(), &ended).unwrap();
@@ -177,9 +177,8 @@ mod tests {
         drop(writer);
     }
 
-    /// One that never stops printing does not keep it open.
     #[tokio::test]
-    async fn an_output_that_is_flooded_by_a_stranger_ends() {
+    async fn output_flooded_by_another_process_ends() {
         let (reader, mut writer) = io::pipe().unwrap();
         let ended = CancellationToken::new();
         let mut output = OutputPipe::new(reader.into(), &ended).unwrap();
@@ -187,7 +186,7 @@ mod tests {
         let flood = std::thread::spawn(move || while writer.write_all(&[b'x'; 4096]).is_ok() {});
         let mut read = Vec::new();
         output.read_to_end(&mut read).await.unwrap();
-        assert!(read.len() <= 2 * LARGEST_PIPE);
+        assert!(read.len() <= 2 * MAX_PIPE_BYTES);
         drop(output);
         flood.join().unwrap();
     }

@@ -1,4 +1,4 @@
-//! CommandLauncher as processes, each on a pipe. Dropping one ends everything it started.
+//! Starts commands as processes, each below a supervisor. Dropping a command kills everything it started.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -24,37 +24,37 @@ use crate::model::OutputMode;
 use crate::model::kinds::{Failure, Notice};
 use crate::pipelines::Catalog;
 
-/// The longest report: a supervisor bounds what it names.
-const LONGEST_REPORT: usize = 64 * 1024;
+/// The longest report. A supervisor limits how many processes it names.
+const MAX_REPORT_BYTES: usize = 64 * 1024;
 
-/// A running command, on its pipe.
+/// A running command and the pipe to its supervisor.
 struct SupervisedCommand {
     supervisor: Child,
     pipe: UnixStream,
-    /// What was read of reports that are not complete.
-    heard: Vec<u8>,
-    /// The workspace of its attempt, by which its children are found if the supervisor is killed.
+    /// Bytes of an incomplete report.
+    buffer: Vec<u8>,
+    /// The workspace of its attempt, which identifies its processes if the supervisor is killed.
     workspace: Option<PathBuf>,
-    /// Cancelled when nobody is left who could print.
+    /// Cancelled when no process is left that could print.
     ended: CancellationToken,
-    /// The outputs of what it leaves behind.
+    /// The outputs of processes that it leaves in the background.
     left: Vec<LeftoverOutput>,
     is_gone: bool,
 }
 
-/// Carries commands out as processes.
+/// Starts commands as processes.
 pub struct ProcessLauncher {
-    /// This program: its `supervise` command holds the pipe.
+    /// This program, which is also the supervisor (`runtrail supervise`).
     pub program: PathBuf,
-    /// The limit of open files that commands get, if it is not this program's own.
+    /// The limit of open files for commands, if it is not this program's own.
     pub open_files: Option<u64>,
-    /// The umask that commands get, if it is not this program's own.
+    /// The umask for commands, if it is not this program's own.
     pub umask: Option<u32>,
-    /// Which variables of the server commands get.
+    /// The variables of the server that commands get.
     pub passed: PassedVariables,
-    /// Who commands run as, and in what.
+    /// The user that commands run as, their control groups and their sandbox.
     pub confinement: Arc<Confinement>,
-    /// The pipelines there are, which name the variables that hold their secrets.
+    /// The pipelines, which name the variables with their secrets.
     pub catalog: Catalog,
 }
 
@@ -62,12 +62,12 @@ pub struct ProcessLauncher {
 impl CommandLauncher for ProcessLauncher {
     /// Starts `sh -c command`.
     fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
-        let CommandSpec { run, folder, variables, output, background, rights, confined } = command;
+        let CommandSpec { run, folder, variables, output, background, privileges, confinement } = command;
         let workspace = variables.get(WORKSPACE_VARIABLE).map(PathBuf::from);
         let mut start = Command::new(&self.program);
         start.arg("supervise");
-        // Of the server's own only what commands need. What a phase sets comes last.
-        let run_as = self.confinement.run_as().filter(|_| rights != Privileges::Server);
+        // The server's own variables are cleared first. The variables of the phase are set last.
+        let run_as = self.confinement.run_as().filter(|_| privileges != Privileges::Server);
         start.env_clear().envs(self.passed.variables(&self.catalog.secrets(), run_as.is_some()));
         if let Some(limit) = self.open_files {
             start.args(["--open-files", &limit.to_string()]);
@@ -83,9 +83,9 @@ impl CommandLauncher for ProcessLauncher {
         if background {
             start.arg("--keep");
         }
-        let CommandConfinement { group, wrap } = confined.cloned().unwrap_or_default();
-        // What makes a sandbox sees to it itself, once it has made it.
-        if rights == Privileges::Restricted && wrap.is_empty() {
+        let CommandConfinement { group, wrap } = confinement.cloned().unwrap_or_default();
+        // A sandbox sets no_new_privs itself once it has been set up.
+        if privileges == Privileges::Restricted && wrap.is_empty() {
             start.arg("--no-new-privileges");
         }
         if let Some(group) = group {
@@ -114,11 +114,12 @@ impl CommandLauncher for ProcessLauncher {
             .stdin(Stdio::from(OwnedFd::from(its_leash)))
             .stdout(stdout)
             .stderr(stderr)
-            // A Ctrl-C at the server's terminal is for the server, which then ends its runs in order.
+            // Ctrl-C in the server's terminal is for the server alone, which then ends its runs in order.
             .process_group(0);
-        let supervisor = start.spawn().map_err(|error| explain(error, folder.path(), &self.program))?;
+        let supervisor = start.spawn().map_err(|error| describe_spawn_error(error, folder.path(), &self.program))?;
         let pipe = UnixStream::from_std(pipe)?;
-        let process = SupervisedCommand { supervisor, pipe, heard: Vec::new(), workspace, ended, left, is_gone: false };
+        let process =
+            SupervisedCommand { supervisor, pipe, buffer: Vec::new(), workspace, ended, left, is_gone: false };
         Ok((Box::new(process), outputs))
     }
 
@@ -133,13 +134,13 @@ impl CommandLauncher for ProcessLauncher {
 
     async fn end_attempt(&self, attempt: &OsStr) {
         let (confinement, attempt) = (Arc::clone(&self.confinement), attempt.to_owned());
-        // It cannot fail, but with the runtime.
+        // The task fails only if the runtime shuts down.
         let _ = tokio::task::spawn_blocking(move || confinement.end(&attempt)).await;
     }
 }
 
-/// Names what is missing: the system only says that something is.
-fn explain(error: io::Error, folder: &Path, program: &Path) -> io::Error {
+/// Says what is missing: the system's error does not.
+fn describe_spawn_error(error: io::Error, folder: &Path, program: &Path) -> io::Error {
     let kind = error.kind();
     if !matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied) {
         return error;
@@ -162,7 +163,7 @@ fn explain(error: io::Error, folder: &Path, program: &Path) -> io::Error {
 #[async_trait]
 impl RunningCommand for SupervisedCommand {
     async fn terminate(&mut self) {
-        // If the supervisor is gone, so is the command.
+        // A write fails when the supervisor has ended, and then the command has, too.
         let _ = self.pipe.write_all(&[supervisor::TERMINATE]).await;
     }
 
@@ -172,37 +173,39 @@ impl RunningCommand for SupervisedCommand {
 
     async fn next_event(&mut self) -> CommandEvent {
         while !self.is_gone {
-            if let Some(end) = self.heard.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.heard.drain(..=end).collect();
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
                 match serde_json::from_slice(&line) {
-                    Ok(report) => return self.heed(report),
-                    Err(error) => tracing::warn!(%error, "a supervisor reports what cannot be read"),
+                    Ok(report) => return self.on_report(report),
+                    Err(error) => {
+                        tracing::warn!(%error, "a supervisor sent a report that cannot be parsed; it is skipped")
+                    }
                 }
                 continue;
             }
-            match self.pipe.read_buf(&mut self.heard).await {
-                Ok(count) if count > 0 && self.heard.len() < LONGEST_REPORT => {}
-                _ => self.bury().await,
+            match self.pipe.read_buf(&mut self.buffer).await {
+                Ok(count) if count > 0 && self.buffer.len() < MAX_REPORT_BYTES => {}
+                _ => self.on_supervisor_exit().await,
             }
         }
         CommandEvent::Finished
     }
 
     fn leftover_outputs(&mut self) -> Outputs {
-        // What is left has an end of its own.
+        // Background processes end later than the command itself.
         self.ended = CancellationToken::new();
         std::mem::take(&mut self.left).into_iter().filter_map(|left| left.open(&self.ended).ok()).collect()
     }
 }
 
 impl SupervisedCommand {
-    fn heed(&mut self, report: SupervisorReport) -> CommandEvent {
+    fn on_report(&mut self, report: SupervisorReport) -> CommandEvent {
         match report {
             SupervisorReport::NotStarted(reason) => CommandEvent::NotStarted(reason),
             SupervisorReport::Delayed(reason) => CommandEvent::Delayed(reason),
             SupervisorReport::Exited(exit) => {
                 if !self.left.is_empty() && exit.code == 0 {
-                    // What it has printed itself is read to its end; what it leaves behind goes on printing.
+                    // The command's own output is read to its end. Its background processes go on printing.
                     self.ended.cancel();
                 }
                 CommandEvent::Exited(exit)
@@ -213,11 +216,11 @@ impl SupervisedCommand {
         }
     }
 
-    /// The supervisor says no more: it has ended, or ends now.
-    async fn bury(&mut self) {
+    /// Handles the end of the supervisor.
+    async fn on_supervisor_exit(&mut self) {
         use std::os::unix::process::ExitStatusExt;
         let status = self.supervisor.wait().await;
-        // Killed itself, it has left all but the shell behind. What other commands of the attempt keep in the background goes with it.
+        // A killed supervisor leaves processes behind. The attempt's background processes are killed with them.
         let was_killed = status.map_or(true, |status| status.signal().is_some());
         if was_killed && let Some(workspace) = &self.workspace {
             kill_attempt_orphans(workspace).await;

@@ -1,44 +1,41 @@
-//! ProcessList as /proc has them: which descend from this one, and signals that reach no stranger.
+//! Processes in /proc: which descend from this one, and signals that cannot reach a process that has reused a pid.
 
 use std::collections::HashMap;
 use std::io;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
-/// A process. Its number alone may belong to another one later; with its start it does not.
+/// Identifies a process. A pid alone may be reused; with the start time it is unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId {
-    /// Its number.
     pub pid: i32,
-    /// When it started, in clock ticks since the system did.
+    /// When it started, in clock ticks since boot.
     pub start: u64,
 }
 
-/// A process and what is to be known of it.
+/// A process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessInfo {
-    /// Which one it is.
     pub id: ProcessId,
-    /// The process that started it, or that took it over.
+    /// The process that started or adopted it.
     pub parent: i32,
-    /// The name of its program, as the system has it: at most 15 bytes.
+    /// The name of its program. The kernel cuts it to 15 bytes.
     pub name: String,
-    /// Whether it has ended, and waits for its parent to ask how.
+    /// Whether it has ended and its parent has not waited for it yet.
     pub is_zombie: bool,
 }
 
-/// What became of a signal.
+/// The result of sending a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalResult {
-    /// It was delivered.
     Sent,
     /// The process has ended.
     NoProcess,
-    /// The process belongs to somebody else.
+    /// The process belongs to another user.
     Refused,
 }
 
-/// All descendants of a process that have not ended, oldest generation first. None where there is no /proc.
+/// All running descendants of a process, oldest generation first. Empty where there is no /proc.
 #[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
 pub fn descendants(of: i32) -> Vec<ProcessInfo> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
@@ -46,7 +43,7 @@ pub fn descendants(of: i32) -> Vec<ProcessInfo> {
     descendants_in(pids.filter_map(find_process).collect(), of)
 }
 
-/// The same in a table of processes.
+/// The same in a given table of processes.
 fn descendants_in(table: Vec<ProcessInfo>, of: i32) -> Vec<ProcessInfo> {
     let mut children: HashMap<i32, Vec<ProcessInfo>> = HashMap::new();
     for process in table {
@@ -62,33 +59,33 @@ fn descendants_in(table: Vec<ProcessInfo>, of: i32) -> Vec<ProcessInfo> {
     found
 }
 
-/// A process by its number.
+/// Looks up a process by its pid.
 #[expect(clippy::disallowed_methods, reason = "/proc is the system's own")]
 pub fn find_process(pid: i32) -> Option<ProcessInfo> {
     parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Reads `/proc/PID/stat`: `pid (name) state ppid …`. The name may hold anything, also parentheses and spaces.
+/// Parses `/proc/PID/stat`: `pid (name) state ppid …`. The name may contain anything, including parentheses and spaces.
 fn parse(pid: i32, stat: &str) -> Option<ProcessInfo> {
     let (before, after) = stat.rsplit_once(')')?;
     let name = before.split_once('(')?.1.to_owned();
     let mut fields = after.split_whitespace();
     let is_zombie = matches!(fields.next()?, "Z" | "X" | "x");
     let parent = fields.next()?.parse().ok()?;
-    // The start is field 22; the state was field 3, the parent field 4.
+    // The start time is field 22. The state was field 3, the parent field 4.
     let start = fields.nth(17)?.parse().ok()?;
     Some(ProcessInfo { id: ProcessId { pid, start }, parent, name, is_zombie })
 }
 
-/// Sends a signal to exactly this process: its number may have been given to another one since it was looked up.
-pub fn send(to: ProcessId, signal: Signal) -> SignalResult {
+/// Sends a signal to exactly this process, even if its pid has been reused.
+pub fn send_signal(to: ProcessId, signal: Signal) -> SignalResult {
     let Some(pid) = Pid::from_raw(to.pid) else { return SignalResult::NoProcess };
     let is_same = || find_process(to.pid).is_some_and(|process| process.id == to);
-    // What is open stays the process it was when it was opened.
+    // An open pidfd refers to the same process forever.
     let sent = match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(process) if is_same() => pidfd_send_signal(process, signal),
         Ok(_) | Err(rustix::io::Errno::SRCH) => return SignalResult::NoProcess,
-        // An older system, or no descriptor is left.
+        // The kernel is too old for pidfds, or no descriptor is left.
         Err(_) if is_same() => kill_process(pid, signal),
         Err(_) => return SignalResult::NoProcess,
     };
@@ -104,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat_is_read_whatever_the_name_is() {
+    fn proc_stat_is_parsed_with_any_name() {
         let rest = "S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 5 6 7";
         for name in ["sh", "a b", "x) R 3 (y", "()", "", "naïve"] {
             let process = parse(7, &format!("7 ({name}) {rest}")).unwrap();
@@ -117,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn descendants_are_those_below_and_alive() {
+    fn descendants_exclude_zombies_and_strangers() {
         let process = |pid, parent, is_zombie| ProcessInfo {
             id: ProcessId { pid, start: 1 },
             parent,
             name: String::new(),
             is_zombie,
         };
-        // A zombie's children belong to it until its parent takes them over.
+        // A zombie's children belong to it until its parent adopts them.
         let table = vec![
             process(5, 4, false),
             process(2, 1, false),
@@ -137,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_reaches_no_later_process_of_the_same_number() {
+    fn signal_does_not_reach_a_reused_pid() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let found = find_process(i32::try_from(child.id()).unwrap()).unwrap().id;
         let stranger = ProcessId { start: found.start + 1, ..found };
-        assert_eq!(send(stranger, Signal::KILL), SignalResult::NoProcess);
+        assert_eq!(send_signal(stranger, Signal::KILL), SignalResult::NoProcess);
         assert_eq!(child.try_wait().unwrap(), None);
-        assert_eq!(send(found, Signal::KILL), SignalResult::Sent);
+        assert_eq!(send_signal(found, Signal::KILL), SignalResult::Sent);
         assert!(!child.wait().unwrap().success());
-        assert_eq!(send(found, Signal::KILL), SignalResult::NoProcess);
+        assert_eq!(send_signal(found, Signal::KILL), SignalResult::NoProcess);
     }
 }

@@ -1,11 +1,11 @@
-//! What a command's supervisor reports to the server: a JSON object a line, over the socket that is its pipe.
+//! What a supervisor reports to the server: one JSON object per line, over the supervisor pipe.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::kinds::ProcessName;
 
-/// The most processes that are named: a journal is no process table.
-const NAMED: usize = 20;
+/// The most processes that a report names.
+const MAX_NAMED_PROCESSES: usize = 20;
 
 /// One report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,33 +13,33 @@ const NAMED: usize = 20;
 pub enum SupervisorReport {
     /// The command could not be started, for this reason.
     NotStarted(String),
-    /// The command is not started yet: the system is short of something, as this says.
+    /// The command is not started yet, since the system lacks resources, as this says.
     Delayed(String),
-    /// The command itself has ended. Others that it started may still be there.
+    /// The command itself has exited. Processes that it started may still be there.
     Exited(Exit),
-    /// The supervisor got a signal that asks for the end: somebody stops the whole service.
+    /// The supervisor got a signal that asks the whole service to end.
     ServiceSignalled(ServiceSignal),
-    /// The command has left these processes behind; they were asked to end.
+    /// The command has left these processes behind, and they got SIGTERM.
     LeftBehind(ProcessList),
-    /// These processes could not be ended.
+    /// These processes could not be killed.
     Stuck(ProcessList),
 }
 
-/// MountKind a command ended.
+/// How a command exited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// Its exit code; 128 + n if signal n ended it.
+    /// Its exit code; 128 + n after signal n.
     pub code: i32,
     /// The signal that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// MountKind many processes the kernel has killed for lack of memory, while it ran, in its control group.
+    /// How many processes of its control group the kernel has killed for lack of memory while it ran.
     #[serde(default)]
     pub out_of_memory: u64,
 }
 
 impl Exit {
-    /// The end of a command that ended by itself.
+    /// An exit without a signal.
     pub const fn with_code(code: i32) -> Self {
         Self { code, signal: None, out_of_memory: 0 }
     }
@@ -52,28 +52,27 @@ impl Exit {
     }
 }
 
-/// A signal that the supervisor got.
+/// A signal that asks the whole service to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceSignal {
-    /// Its name.
     pub signal: String,
-    /// The process that sent it, with its name if it was still there.
+    /// The process that sent it, with its name if it still existed.
     pub by: String,
 }
 
-/// Some processes.
+/// A list of processes, cut to a bounded length.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessList {
     /// The first of them.
     pub named: Vec<ProcessName>,
-    /// MountKind many there are.
+    /// How many there are in total.
     pub count: usize,
 }
 
 impl ProcessList {
-    /// Those with these names.
+    /// A list of these processes.
     pub fn of(all: impl ExactSizeIterator<Item = ProcessName>) -> Self {
-        Self { count: all.len(), named: all.take(NAMED).collect() }
+        Self { count: all.len(), named: all.take(MAX_NAMED_PROCESSES).collect() }
     }
 
     /// `sleep (pid 12), sh (pid 13) and 5 more`.
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_processes_are_counted_and_the_first_are_named() {
+    fn process_list_names_the_first_and_counts_the_rest() {
         let name = |pid| ProcessName { pid, name: "sh".to_owned() };
         let listed = |count: i32| ProcessList::of((1..=count).map(name).collect::<Vec<_>>().into_iter()).listed();
         assert_eq!(listed(2), "sh (pid 1), sh (pid 2)");
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn signals_have_their_names() {
+    fn exit_names_its_signal() {
         let name = |signal| Exit { signal: Some(signal), ..Exit::with_code(0) }.signal_name();
         assert_eq!(name(9).as_deref(), Some("SIGKILL"));
         assert_eq!(name(11).as_deref(), Some("SIGSEGV"));

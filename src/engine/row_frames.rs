@@ -1,4 +1,5 @@
-//! Which frame a row of an output is: a frame that replaces another names its seq, which is known once that one is committed.
+//! Maps the rows of an output to their frames: a redrawn row is journaled as a frame that replaces an earlier one,
+//! named by its seq.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,17 +7,17 @@ use std::sync::Arc;
 use crate::model::{Body, Log, LogStream};
 use crate::store::NewFrame;
 
-/// MountKind many rows and pieces of an output may still be drawn anew: more than a screen has.
-const KNOWN: usize = 4096;
+/// How many rows of an output can still be redrawn. A screen has fewer.
+const MAX_KNOWN_ROWS: usize = 4096;
 
-/// Something on its way to the journal.
+/// Something to be journaled.
 #[derive(Debug)]
 pub enum OutputItem {
-    /// A frame that stays as it is.
+    /// A frame that is never replaced.
     Frame(NewFrame),
     /// The next row of this output.
     Row(LogStream, NewFrame),
-    /// A row of the output was drawn anew: its number, and the row as it is now.
+    /// A redrawn row: its number, and its new content.
     Redraw(u64, Log),
 }
 
@@ -32,30 +33,30 @@ impl OutputItem {
 
 /// Where the frame of a row is.
 #[derive(Clone, Copy, Debug)]
-enum WorkFolder {
-    /// In the write that is being made: the index of its frame.
-    Here(usize),
+enum RowFrame {
+    /// In the next write: the index of its frame.
+    Pending(usize),
     /// In the journal: its seq.
     Committed(u64),
 }
 
 /// The last rows of one output.
 #[derive(Debug)]
-struct Output {
+struct RowHistory {
     stream: LogStream,
-    /// MountKind many rows there were.
+    /// How many rows the output has had.
     count: u64,
-    places: VecDeque<WorkFolder>,
+    frames: VecDeque<RowFrame>,
 }
 
-/// The last rows of the outputs of a command.
+/// The last rows of all outputs of a command.
 #[derive(Debug, Default)]
 pub struct RowFrames {
-    outputs: Vec<Output>,
+    outputs: Vec<RowHistory>,
 }
 
 impl RowFrames {
-    /// The frames of the next write. A row that is drawn anew before it is journaled is one frame.
+    /// The frames of the next write. A row that is redrawn before it is journaled has one frame.
     pub fn frames(&mut self, items: Vec<OutputItem>, phase: &Arc<str>) -> Vec<NewFrame> {
         let mut frames = Vec::with_capacity(items.len());
         for item in items {
@@ -64,19 +65,19 @@ impl RowFrames {
                 OutputItem::Row(stream, frame) => {
                     let output = self.output(stream);
                     output.count += 1;
-                    output.places.push_back(WorkFolder::Here(frames.len()));
-                    if output.places.len() > KNOWN {
-                        output.places.pop_front();
+                    output.frames.push_back(RowFrame::Pending(frames.len()));
+                    if output.frames.len() > MAX_KNOWN_ROWS {
+                        output.frames.pop_front();
                     }
                     frames.push(frame);
                 }
                 OutputItem::Redraw(row, log) => {
-                    let place = self.output(log.stream).place(row);
+                    let target = self.output(log.stream).frame_of(row);
                     let frame = |log| NewFrame::now(Some(Arc::clone(phase)), &Body::Log(log));
-                    match place {
-                        Some(WorkFolder::Here(index)) => frames[index] = frame(log),
-                        Some(WorkFolder::Committed(seq)) => frames.push(frame(Log { replaces: Some(seq), ..log })),
-                        // RowFrames are drawn anew only while they are on the screen.
+                    match target {
+                        Some(RowFrame::Pending(index)) => frames[index] = frame(log),
+                        Some(RowFrame::Committed(seq)) => frames.push(frame(Log { replaces: Some(seq), ..log })),
+                        // The row has left the screen long ago, and rows are redrawn only on the screen.
                         None => frames.push(frame(log)),
                     }
                 }
@@ -85,31 +86,31 @@ impl RowFrames {
         frames
     }
 
-    /// The frames of the write are in the journal, from this seq on.
+    /// Records that the frames of the last write are in the journal, from this seq on.
     pub fn committed(&mut self, first: u64) {
         for output in &mut self.outputs {
-            // The newest ones.
-            for place in output.places.iter_mut().rev() {
-                let WorkFolder::Here(index) = *place else { break };
-                *place = WorkFolder::Committed(first + index as u64);
+            // Pending rows are the newest ones.
+            for row in output.frames.iter_mut().rev() {
+                let RowFrame::Pending(index) = *row else { break };
+                *row = RowFrame::Committed(first + index as u64);
             }
         }
     }
 
-    fn output(&mut self, stream: LogStream) -> &mut Output {
+    fn output(&mut self, stream: LogStream) -> &mut RowHistory {
         let index = self.outputs.iter().position(|output| output.stream == stream).unwrap_or_else(|| {
-            self.outputs.push(Output { stream, count: 0, places: VecDeque::new() });
+            self.outputs.push(RowHistory { stream, count: 0, frames: VecDeque::new() });
             self.outputs.len() - 1
         });
         &mut self.outputs[index]
     }
 }
 
-impl Output {
-    fn place(&self, row: u64) -> Option<WorkFolder> {
-        let first = self.count - self.places.len() as u64;
+impl RowHistory {
+    fn frame_of(&self, row: u64) -> Option<RowFrame> {
+        let first = self.count - self.frames.len() as u64;
         let index = usize::try_from(row.checked_sub(first)?).ok()?;
-        self.places.get(index).copied()
+        self.frames.get(index).copied()
     }
 }
 
@@ -125,13 +126,13 @@ mod tests {
         OutputItem::Row(stream, NewFrame::now(None, &Body::Log(Log { stream, ..log(line) })))
     }
 
-    fn told(frames: &[NewFrame]) -> Vec<(String, Option<u64>)> {
+    fn logged(frames: &[NewFrame]) -> Vec<(String, Option<u64>)> {
         let read = |frame: &NewFrame| serde_json::from_str::<Log>(&frame.data).unwrap();
         frames.iter().map(read).map(|log| (log.line, log.replaces)).collect()
     }
 
     #[test]
-    fn redraw_names_the_frame_of_its_row() {
+    fn row_frames_name_the_frame_to_replace() {
         use LogStream::{Stderr, Stdout};
         let (mut rows, phase) = (RowFrames::default(), Arc::from("p"));
         let other = OutputItem::Frame(NewFrame::now(None, &Body::Log(log("report"))));
@@ -145,23 +146,23 @@ mod tests {
             OutputItem::Redraw(0, log("a2")),
         ];
         let expected = [("b2", Some(13)), ("c2", None), ("a2", Some(10))];
-        assert_eq!(told(&rows.frames(items, &phase)), expected.map(|(line, seq)| (line.to_owned(), seq)));
+        assert_eq!(logged(&rows.frames(items, &phase)), expected.map(|(line, seq)| (line.to_owned(), seq)));
         rows.committed(20);
         let error = Log { stream: Stderr, ..log("e2") };
         let items = vec![OutputItem::Redraw(2, log("c3")), OutputItem::Redraw(0, error)];
-        assert_eq!(told(&rows.frames(items, &phase)), [("c3".to_owned(), Some(21)), ("e2".to_owned(), Some(12))]);
+        assert_eq!(logged(&rows.frames(items, &phase)), [("c3".to_owned(), Some(21)), ("e2".to_owned(), Some(12))]);
     }
 
     #[test]
-    fn only_the_last_rows_are_known() {
+    fn row_frames_keep_only_the_last_rows() {
         let (mut rows, phase) = (RowFrames::default(), Arc::from("p"));
         for _ in 0..3 {
-            let many = (0..KNOWN).map(|_| row(LogStream::Stdout, "x")).collect();
+            let many = (0..MAX_KNOWN_ROWS).map(|_| row(LogStream::Stdout, "x")).collect();
             rows.frames(many, &phase);
             rows.committed(1);
         }
-        assert_eq!(rows.outputs[0].places.len(), KNOWN);
-        assert!(rows.outputs[0].place(2 * KNOWN as u64 - 1).is_none());
-        assert!(matches!(rows.outputs[0].place(2 * KNOWN as u64), Some(WorkFolder::Committed(1))));
+        assert_eq!(rows.outputs[0].frames.len(), MAX_KNOWN_ROWS);
+        assert!(rows.outputs[0].frame_of(2 * MAX_KNOWN_ROWS as u64 - 1).is_none());
+        assert!(matches!(rows.outputs[0].frame_of(2 * MAX_KNOWN_ROWS as u64), Some(RowFrame::Committed(1))));
     }
 }

@@ -1,61 +1,61 @@
-//! A sandbox for commands, by bubblewrap (`bwrap`): process, IPC, host name and mount namespaces of its own, and no network unless the
-//! pipeline says so. The file system is read-only but for what the attempt works in, and the server's data is not there.
+//! A sandbox for commands by bubblewrap (`bwrap`): process, IPC, host name and mount namespaces of its own, and no
+//! network unless the pipeline allows it. The file system is read-only except for the attempt's folders, and the
+//! server's data is hidden.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a sandbox is made of, the same for all attempts.
+/// The configuration of all sandboxes.
 #[derive(Clone, Debug)]
 pub struct SandboxOptions {
-    /// Folders that are empty in it: the server's.
+    /// Folders that are empty inside: the server's.
     pub hidden: Vec<PathBuf>,
-    /// This program, which commands may call, wherever it lies.
+    /// This program, which commands may call, wherever it is installed.
     pub program: PathBuf,
 }
 
-/// What an attempt needs.
+/// What an attempt's commands may access.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SandboxAccess {
-    /// The folders that it may write to.
+    /// Folders that they may write to.
     pub writable: Vec<PathBuf>,
-    /// Whether it may use the network.
     pub network: bool,
 }
 
-/// Folders that are empty and writable in a sandbox, and gone with it. /run has the sockets of services.
-const PRIVATE: [&str; 3] = ["/tmp", "/var/tmp", "/run"];
+/// Folders that are empty and writable inside, and removed with the sandbox. /run has the sockets of services.
+const EMPTY_FOLDERS: [&str; 3] = ["/tmp", "/var/tmp", "/run"];
 
-/// What is in /run all the same: the programs of NixOS.
-const PROGRAMS: [&str; 2] = ["/run/current-system", "/run/wrappers"];
+/// The programs of NixOS, which are visible although they are in /run.
+const PROGRAM_FOLDERS: [&str; 2] = ["/run/current-system", "/run/wrappers"];
 
-/// What finds names, with a network.
-const NAMES: [&str; 2] = ["/run/systemd/resolve", "/run/resolvconf"];
+/// The configuration of name resolution, which is visible with a network.
+const RESOLVER_FOLDERS: [&str; 2] = ["/run/systemd/resolve", "/run/resolvconf"];
 
-/// What it has of its own.
+/// The namespaces of a sandbox.
 const NAMESPACES: [&str; 5] =
     ["--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"];
 
-/// No rights, and what everybody sees of the system.
-const SYSTEM: [&str; 9] = ["--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"];
+/// No capabilities, and a read-only view of the system.
+const SYSTEM_MOUNTS: [&str; 9] = ["--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"];
 
 impl SandboxOptions {
-    /// What stands before a command that is to run in a sandbox, or why there is none.
+    /// The command line that starts a command in a sandbox.
     ///
     /// # Errors
-    /// A sentence with the remedy.
-    pub fn wrap(&self, needs: &SandboxAccess) -> Result<Vec<OsString>, String> {
+    /// Why there is no sandbox, with the remedy.
+    pub fn wrap(&self, access: &SandboxAccess) -> Result<Vec<OsString>, String> {
         let bwrap = find("bwrap", std::env::var_os("PATH").as_deref())
             .ok_or_else(|| "bubblewrap is not installed; install it (Debian: `apt install bubblewrap`)".to_owned())?;
-        Ok(self.arguments(bwrap, needs, Path::exists))
+        Ok(self.arguments(bwrap, access, Path::exists))
     }
 
-    fn arguments(&self, bwrap: PathBuf, needs: &SandboxAccess, exists: impl Fn(&Path) -> bool) -> Vec<OsString> {
-        let network = (!needs.network).then_some("--unshare-net");
-        let fixed = NAMESPACES.into_iter().chain(network).chain(SYSTEM).map(OsString::from);
-        let folders = self.folders(needs, exists).into_iter().flat_map(|(how, path)| {
+    fn arguments(&self, bwrap: PathBuf, access: &SandboxAccess, exists: impl Fn(&Path) -> bool) -> Vec<OsString> {
+        let network = (!access.network).then_some("--unshare-net");
+        let fixed = NAMESPACES.into_iter().chain(network).chain(SYSTEM_MOUNTS).map(OsString::from);
+        let folders = self.folders(access, exists).into_iter().flat_map(|(kind, path)| {
             let path = path.into_os_string();
-            match how {
+            match kind {
                 MountKind::Empty => vec!["--tmpfs".into(), path],
                 MountKind::Readable => vec!["--ro-bind".into(), path.clone(), path],
                 MountKind::Writable => vec!["--bind".into(), path.clone(), path],
@@ -64,21 +64,22 @@ impl SandboxOptions {
         std::iter::once(bwrap.into()).chain(fixed).chain(folders).collect()
     }
 
-    /// The paths that are not as they are outside, outer ones first: the data folder may be in a project, and a project in /tmp.
-    fn folders(&self, needs: &SandboxAccess, exists: impl Fn(&Path) -> bool) -> Vec<(MountKind, PathBuf)> {
-        let private = PRIVATE.into_iter().map(PathBuf::from).filter(|folder| exists(folder));
-        let names = NAMES.into_iter().filter(|_| needs.network);
-        let shown = PROGRAMS.into_iter().chain(names).map(PathBuf::from).chain([self.program.clone()]);
+    /// The mounts that differ from the system's, outer paths first: the data folder may be inside a project, and a
+    /// project inside /tmp.
+    fn folders(&self, access: &SandboxAccess, exists: impl Fn(&Path) -> bool) -> Vec<(MountKind, PathBuf)> {
+        let private = EMPTY_FOLDERS.into_iter().map(PathBuf::from).filter(|folder| exists(folder));
+        let names = RESOLVER_FOLDERS.into_iter().filter(|_| access.network);
+        let shown = PROGRAM_FOLDERS.into_iter().chain(names).map(PathBuf::from).chain([self.program.clone()]);
         let mut all: Vec<(MountKind, PathBuf)> =
             private.chain(self.hidden.iter().cloned()).map(|folder| (MountKind::Empty, folder)).collect();
         all.extend(shown.filter(|path| exists(path)).map(|path| (MountKind::Readable, path)));
-        all.extend(needs.writable.iter().map(|folder| (MountKind::Writable, folder.clone())));
+        all.extend(access.writable.iter().map(|folder| (MountKind::Writable, folder.clone())));
         all.sort_by_key(|(_, path)| path.components().count());
         all
     }
 }
 
-/// What a path is in a sandbox.
+/// How a path is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MountKind {
     Empty,
@@ -86,11 +87,12 @@ enum MountKind {
     Writable,
 }
 
-/// Whether a sandbox can be made, by making one. Blocks for a moment. `as_user` makes it start as whoever runs commands.
+/// Checks that a sandbox can be set up, by setting one up. Blocks for a moment. `as_user` makes it start as the user
+/// that commands run as.
 ///
 /// # Errors
-/// A sentence with the remedy.
-pub fn try_out(wrap: &[OsString], as_user: impl FnOnce(&mut Command)) -> Result<(), String> {
+/// Why it failed, with the remedy.
+pub fn probe_sandbox(wrap: &[OsString], as_user: impl FnOnce(&mut Command)) -> Result<(), String> {
     let Some((bwrap, args)) = wrap.split_first() else { return Ok(()) };
     let mut command = Command::new(bwrap);
     command.args(args).args(["--chdir", "/", "--", "/bin/sh", "-c", ":"]).current_dir("/").env_clear();
@@ -107,7 +109,7 @@ pub fn try_out(wrap: &[OsString], as_user: impl FnOnce(&mut Command)) -> Result<
     ))
 }
 
-/// The program of this name in these folders.
+/// Finds a program in the absolute folders of a PATH.
 fn find(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
     let mut folders = std::env::split_paths(path?).filter(|folder| folder.is_absolute());
     folders.find_map(|folder| Some(folder.join(name)).filter(|program| program.is_file()))
@@ -117,17 +119,17 @@ fn find(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn line(needs: &SandboxAccess) -> String {
+    fn line(access: &SandboxAccess) -> String {
         let options = SandboxOptions {
             hidden: vec!["/data".into(), "/tmp/project/data".into()],
             program: "/data/bin/runtrail".into(),
         };
-        let all = options.arguments("/usr/bin/bwrap".into(), needs, |folder| folder != "/run/wrappers");
+        let all = options.arguments("/usr/bin/bwrap".into(), access, |folder| folder != "/run/wrappers");
         all.join(OsStr::new(" ")).into_string().unwrap()
     }
 
     #[test]
-    fn what_is_hidden_comes_before_what_is_shown() {
+    fn sandbox_hides_before_it_shows() {
         let writable = ["/data/workspaces/a", "/tmp/project", "/tmp/project/data/workspaces/a"].map(PathBuf::from);
         let line = line(&SandboxAccess { writable: writable.into(), network: false });
         let place = |words: &str| line.find(words).unwrap_or_else(|| panic!("{words}: {line}"));
@@ -153,13 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn the_network_is_there_on_request() {
+    fn sandbox_has_a_network_on_request() {
         let line = line(&SandboxAccess { writable: Vec::new(), network: true });
         assert!(!line.contains("--unshare-net") && line.contains("--ro-bind /run/systemd/resolve"), "{line}");
     }
 
     #[test]
-    fn a_program_is_looked_for_in_absolute_folders() {
+    fn sandbox_finds_programs_in_absolute_folders() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("bwrap"), "").unwrap();
         let path = std::env::join_paths([Path::new("."), Path::new("/nowhere"), folder.path()]).unwrap();

@@ -1,4 +1,4 @@
-//! Starts a command's shell, as soon as the system has a process to spare.
+//! Starts a command's shell as soon as the system has the resources.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -6,49 +6,49 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::shortage::{FIRST_WAIT, LONGEST_WAIT, TELL_AFTER, Transient};
+use super::shortage::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY, REPORT_AFTER, Transient};
 
 /// Why nothing was started.
 #[derive(Debug)]
 pub(super) enum SpawnError {
-    /// The system refuses for good.
+    /// The error does not pass.
     Failed(io::Error),
-    /// The server asked for the end, or went away.
+    /// The server asked for the end, or is gone.
     Cancelled,
 }
 
-/// Calls `spawn` until it succeeds or fails for good. `tell` is called once, when a shortage has lasted for a while.
+/// Calls `spawn` until it succeeds or fails with an error that does not pass. Calls `report` once if a shortage lasts.
 ///
-/// Any word from the server during a shortage asks for the end: there is nothing else that it could want.
+/// Any message from the server during a shortage asks for the end: none other makes sense then.
 pub(super) fn spawn_with_retry<T>(
     pipe: &mut UnixStream,
     mut spawn: impl FnMut() -> io::Result<T>,
-    tell: impl FnOnce(&mut UnixStream, &io::Error),
+    report: impl FnOnce(&mut UnixStream, &io::Error),
 ) -> Result<T, SpawnError> {
-    let (began, mut wait, mut tell) = (Instant::now(), FIRST_WAIT, Some(tell));
+    let (began, mut wait, mut report) = (Instant::now(), FIRST_RETRY_DELAY, Some(report));
     loop {
         let error = match spawn() {
             Ok(spawned) => return Ok(spawned),
             Err(error) if error.is_transient() => error,
             Err(error) => return Err(SpawnError::Failed(error)),
         };
-        if began.elapsed() >= TELL_AFTER
-            && let Some(tell) = tell.take()
+        if began.elapsed() >= REPORT_AFTER
+            && let Some(report) = report.take()
         {
-            tell(pipe, &error);
+            report(pipe, &error);
         }
-        if is_spoken_to(pipe, wait) {
+        if has_message(pipe, wait) {
             return Err(SpawnError::Cancelled);
         }
-        wait = (wait * 2).min(LONGEST_WAIT);
+        wait = (wait * 2).min(MAX_RETRY_DELAY);
     }
 }
 
-/// Waits for a word from the server, or for its end. Whether either came in this time.
-fn is_spoken_to(pipe: &mut UnixStream, limit: Duration) -> bool {
+/// Waits for a message from the server or the end of the pipe. Returns whether either came in time.
+fn has_message(pipe: &mut UnixStream, limit: Duration) -> bool {
     let timeout = Timespec::try_from(limit).ok();
     let mut waits = [PollFd::new(pipe, PollFlags::IN)];
-    // Interrupted, it is tried again a little early.
+    // After EINTR the spawn is retried a little early.
     let is_ready = poll(&mut waits, timeout.as_ref()).is_ok_and(|ready| ready > 0);
     is_ready && !matches!(pipe.read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::Interrupted)
 }
@@ -66,30 +66,30 @@ mod tests {
     }
 
     #[test]
-    fn shortage_is_waited_for_and_told_once() {
+    fn spawn_waits_out_a_shortage_and_reports_it_once() {
         let (mut pipe, _server) = UnixStream::pair().unwrap();
-        let (mut tries, mut told) = (0, 0);
+        let (mut spawns, mut reports) = (0, 0);
         let spawn = || {
-            tries += 1;
-            // 50, 100, 200, 400, 800 ms: told of before the seventh.
-            if tries < 7 { Err(short()) } else { Ok(tries) }
+            spawns += 1;
+            // The delays are 50, 100, 200, 400 and 800 ms, so it is reported before the seventh attempt.
+            if spawns < 7 { Err(short()) } else { Ok(spawns) }
         };
         let spawned = spawn_with_retry(&mut pipe, spawn, |_, error| {
-            told += 1;
+            reports += 1;
             assert_eq!(error.raw_os_error(), Some(Errno::EAGAIN as i32));
         });
-        assert_eq!((spawned.unwrap(), told), (7, 1));
+        assert_eq!((spawned.unwrap(), reports), (7, 1));
     }
 
     #[test]
-    fn lasting_error_is_not_waited_for() {
+    fn spawn_does_not_retry_a_lasting_error() {
         let (mut pipe, _server) = UnixStream::pair().unwrap();
         let spawned = spawn_with_retry(&mut pipe, || Err::<(), _>(Errno::ENOENT.into()), |_, _| {});
         assert!(matches!(spawned, Err(SpawnError::Failed(error)) if error.kind() == io::ErrorKind::NotFound));
     }
 
     #[test]
-    fn server_that_speaks_or_goes_away_ends_the_wait() {
+    fn spawn_stops_when_the_server_sends_or_closes() {
         let (mut pipe, mut server) = UnixStream::pair().unwrap();
         server.write_all(b"t").unwrap();
         let spawned = spawn_with_retry(&mut pipe, || Err::<(), _>(short()), |_, _| {});

@@ -1,12 +1,12 @@
-//! `runtrail supervise`: the pipe of one phase's command. A program of its own, between the server and the command.
+//! `runtrail supervise`: the process between the server and one command. It ends the command, and everything that the
+//! command started, when the server asks for it or goes away.
 //!
-//! Its standard input is a socket to the server, which closes when the server goes away, in whatever way; then everything the
-//! command ever started is killed. It is the *subreaper* of its descendants (prctl(2), `PR_SET_CHILD_SUBREAPER`), so it also finds
-//! those that left the process group or the session, or lost their parent. Should it be killed itself, the command dies by its
-//! parent-death signal.
+//! Its standard input is the supervisor pipe, a socket that closes however the server ends. As the *subreaper* of its
+//! descendants (prctl(2), `PR_SET_CHILD_SUBREAPER`) it also finds those that left the process group or session, or lost
+//! their parent. If the supervisor itself is killed, the command gets its parent-death signal.
 //!
-//! One thread that waits for three things: words of the server, signals, and the time at which [`Termination`] wants to look again.
-//! It prints nothing: the command writes straight into the server's pipes.
+//! One thread waits for messages from the server, signals, and the next check of [`Termination`]. It prints nothing:
+//! the command writes straight into the server's pipes.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -23,72 +23,73 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, wait};
 
 use super::child::{
-    UserIds, become_user, die_with_parent, gain_no_privileges, give_outputs, in_own_session, join_group,
+    UserIds, become_user, die_with_parent, give_outputs, join_cgroup, set_no_new_privileges, start_session,
 };
 use super::oom::oom_kill_count;
-use super::process_table::{ProcessInfo, SignalResult, descendants, find_process, send};
+use super::process_table::{ProcessInfo, SignalResult, descendants, find_process, send_signal};
 use super::report::{Exit, ProcessList, ServiceSignal, SupervisorReport};
 use super::spawn::{SpawnError, spawn_with_retry};
 use super::termination::{NextCheck, Termination, TerminationSignal};
 use crate::model::kinds::ProcessName;
 
-/// Byte from the server: ask all processes to end (SIGTERM).
+/// Message from the server: send SIGTERM to all processes.
 pub const TERMINATE: u8 = b't';
-/// Byte from the server: end everything now (SIGKILL).
+/// Message from the server: send SIGKILL to all processes.
 pub const KILL: u8 = b'k';
 
-/// The exit code when the command could not be started, as shells have it.
-const NOT_STARTED: u8 = 127;
+/// The exit code if the command could not be started, as in shells.
+const NOT_STARTED_EXIT_CODE: u8 = 127;
 
 /// Signals that ask a whole service to end. The command may get one a moment before its supervisor does.
 const END_SIGNALS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// MountKind long is waited for such a signal after a command has failed, which it may have done because of it.
-const SIGNAL_FOLLOWS: Duration = Duration::from_millis(100);
+/// How long to wait for such a signal after a command has failed, since the signal may be the reason.
+const SIGNAL_WAIT_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
-/// The same after a command that such a signal has ended: it hardly had another reason.
-const SIGNAL_FOLLOWS_ANOTHER: Duration = Duration::from_secs(1);
+/// The same after a command that such a signal has ended, which makes it the likely reason.
+const SIGNAL_WAIT_AFTER_SIGNAL: Duration = Duration::from_secs(1);
 
 /// What to supervise.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SuperviseArgs {
-    /// Its limit of open files, after the server has raised its own.
+    /// The command's limit of open files. The server has raised its own.
     #[arg(long)]
     open_files: Option<u64>,
-    /// Its umask, in decimal, after the server has restricted its own.
+    /// The command's umask, in decimal. The server has restricted its own.
     #[arg(long)]
     umask: Option<u32>,
-    /// The user that it runs as, by numbers: `USER:GROUP:GROUPS`.
+    /// The user that the command runs as, by numbers: `USER:GROUP:GROUPS`.
     #[arg(long = "become")]
     ids: Option<UserIds>,
-    /// No program that it starts has more rights than it has itself.
+    /// No program that the command starts may gain privileges.
     #[arg(long)]
     no_new_privileges: bool,
-    /// The control group that it is put into.
+    /// The command's control group.
     #[arg(long)]
     group: Option<PathBuf>,
-    /// A program that carries it out, such as one that makes a sandbox, and its arguments, one each.
+    /// A program that runs the command, such as a sandbox, and its arguments: one option each.
     #[arg(long, allow_hyphen_values = true)]
     wrap: Vec<OsString>,
-    /// What it is found by if nobody holds its pipe: the variable of its workspace.
+    /// Identifies the supervisor if its server is gone: the variable of its workspace.
     #[arg(long)]
     mark: Option<OsString>,
-    /// Its standard output is a terminal that becomes its controlling one.
+    /// The command's standard output is a terminal, which becomes its controlling one.
     #[arg(long)]
     terminal: bool,
-    /// What it leaves behind is kept, if it ends with exit code 0, until the server asks for the end.
+    /// If the command exits with code 0, the processes that it leaves behind run until the server asks for their end.
     #[arg(long)]
     keep: bool,
-    /// Given to `sh -c`.
+    /// The argument of `sh -c`.
     command: String,
 }
 
 /// Runs `sh -c command` until everything it started has ended.
 pub fn supervise(args: &SuperviseArgs) -> ExitCode {
-    // The socket is the standard input; a copy of it may be written to.
-    let Ok(pipe) = std::io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::from(NOT_STARTED) };
+    // The pipe is the standard input, and a duplicate of it can be written to.
+    let Ok(pipe) = std::io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::from(NOT_STARTED_EXIT_CODE) };
     let mut pipe = UnixStream::from(pipe);
-    // Others of the same user may not reach the command's variables, outputs and pipe through this process. If the system cannot, so be it.
+    // Other processes of the same user must not reach the command's variables and outputs through this one. It is not
+    // essential.
     let _ = super::own_process::hide();
     match Supervisor::start(args, &pipe) {
         Ok(mut supervisor) => {
@@ -96,14 +97,14 @@ pub fn supervise(args: &SuperviseArgs) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(reason) => {
-            tell(&mut pipe, &SupervisorReport::NotStarted(reason));
-            ExitCode::from(NOT_STARTED)
+            send_report(&mut pipe, &SupervisorReport::NotStarted(reason));
+            ExitCode::from(NOT_STARTED_EXIT_CODE)
         }
     }
 }
 
-/// Whoever does not hear it is gone, which is heard next.
-fn tell(pipe: &mut UnixStream, report: &SupervisorReport) {
+/// A failed write means that the server is gone, which the next read shows.
+fn send_report(pipe: &mut UnixStream, report: &SupervisorReport) {
     if let Ok(mut line) = serde_json::to_vec(report) {
         line.push(b'\n');
         let _ = pipe.write_all(&line);
@@ -113,14 +114,14 @@ fn tell(pipe: &mut UnixStream, report: &SupervisorReport) {
 struct Supervisor {
     pipe: UnixStream,
     /// Whether the server is still there.
-    is_held: bool,
+    is_server_connected: bool,
     signals: SignalFd,
     main: Option<Pid>,
-    /// MountKind the command ended, if it did and that was not reported yet.
+    /// How the command exited, if that is not reported yet.
     exit: Option<Exit>,
     keep: bool,
     group: Option<PathBuf>,
-    /// The command is the child of what carries it out.
+    /// The command is a child of the program that runs it.
     is_wrapped: bool,
     is_signalled: bool,
     termination: Termination,
@@ -134,7 +135,7 @@ impl Supervisor {
         #[cfg(target_os = "linux")]
         nix::sys::prctl::set_child_subreaper(true)
             .map_err(|error| format!("cannot watch over the command's descendants: {error}"))?;
-        // Signals are read, and so never end this process. The command gets them as they were.
+        // Blocked signals are read from a descriptor and never end this process. The command gets the original mask.
         let mut watched = SigSet::empty();
         END_SIGNALS.into_iter().chain([Signal::SIGCHLD]).for_each(|signal| watched.add(signal));
         let before = watched
@@ -142,18 +143,18 @@ impl Supervisor {
             .map_err(|error| format!("cannot block signals: {error}"))?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let signals = SignalFd::with_flags(&watched, flags).map_err(|error| format!("cannot read signals: {error}"))?;
-        let mut pipe = pipe.try_clone().map_err(|error| format!("cannot hold the pipe: {error}"))?;
+        let mut pipe = pipe.try_clone().map_err(|error| format!("cannot duplicate the supervisor pipe: {error}"))?;
         if let Some(limit) = args.open_files
             && let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
         {
-            // Lower than what it is now, so nothing forbids it.
+            // Lowering a limit is always allowed.
             let _ = setrlimit(Resource::RLIMIT_NOFILE, limit.min(most), most);
         }
         if let Some(umask) = args.umask {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         }
         let killed_before = oom_kill_count(args.group.as_deref());
-        // By its place: a phase may have a PATH of its own.
+        // An absolute path, since a phase may set its own PATH.
         let mut shell = match args.wrap.split_first() {
             None => Command::new(SHELL),
             Some((program, rest)) => {
@@ -163,30 +164,31 @@ impl Supervisor {
             }
         };
         shell.args(["-c", &args.command]).stdin(Stdio::null());
-        in_own_session(&mut shell, args.terminal, before);
+        start_session(&mut shell, args.terminal, before);
         if let Some(group) = &args.group {
-            let joined = join_group(&mut shell, group);
+            let joined = join_cgroup(&mut shell, group);
             joined.map_err(|error| format!("its control group {} cannot be joined: {error}", group.display()))?;
         }
         if let Some(ids) = &args.ids {
-            // Its outputs are its own, also when it opens them by their names in /dev.
+            // The command may also open its outputs by their names in /dev.
             give_outputs(ids);
             become_user(&mut shell, ids);
         }
-        // Whoever becomes another user has no such signal any more, so this comes behind it.
+        // A change of user clears the parent-death signal, so it is set afterwards.
         die_with_parent(&mut shell);
         if args.no_new_privileges {
-            gain_no_privileges(&mut shell);
+            set_no_new_privileges(&mut shell);
         }
-        let short =
-            |pipe: &mut UnixStream, error: &std::io::Error| tell(pipe, &SupervisorReport::Delayed(not_started(error)));
-        let child = spawn_with_retry(&mut pipe, || shell.spawn(), short).map_err(|error| match error {
-            SpawnError::Failed(error) => not_started(&error),
+        let report_delay = |pipe: &mut UnixStream, error: &std::io::Error| {
+            send_report(pipe, &SupervisorReport::Delayed(describe_spawn_error(error)))
+        };
+        let child = spawn_with_retry(&mut pipe, || shell.spawn(), report_delay).map_err(|error| match error {
+            SpawnError::Failed(error) => describe_spawn_error(&error),
             SpawnError::Cancelled => "its end was asked for before the system could start it".to_owned(),
         })?;
         Ok(Self {
             pipe,
-            is_held: true,
+            is_server_connected: true,
             signals,
             main: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
             exit: None,
@@ -201,26 +203,26 @@ impl Supervisor {
         })
     }
 
-    /// Watches until all have ended, or the rest is given up.
+    /// Watches the processes until all have ended, or the rest cannot be ended.
     fn watch(&mut self) {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         loop {
             self.reap();
-            self.command_ended();
+            self.report_exit();
             let processes = if self.termination.needs_processes() { descendants(own) } else { Vec::new() };
             let step = self.termination.next(self.began.elapsed(), &processes, self.has_children);
             for (process, request) in step.requests {
-                // It ends when the command does, and would end that at once.
+                // The wrapper exits when the command does. SIGTERM would make it kill the command at once.
                 let is_wrapper = self.is_wrapped && self.main.is_some_and(|main| main.as_raw_pid() == process.pid);
                 if is_wrapper && request == TerminationSignal::Terminate {
                     continue;
                 }
-                if send(process, signal_of(request)) == SignalResult::Refused {
+                if send_signal(process, signal_of(request)) == SignalResult::Refused {
                     self.termination.refused(process);
                 }
             }
             if !step.left_behind.is_empty() {
-                self.tell(&SupervisorReport::LeftBehind(named(&step.left_behind)));
+                self.report(&SupervisorReport::LeftBehind(process_list(&step.left_behind)));
             }
             match step.next_check {
                 NextCheck::Now => {}
@@ -228,7 +230,7 @@ impl Supervisor {
                 NextCheck::Until(at) => self.wait(Some(at.saturating_sub(self.began.elapsed()))),
                 NextCheck::Done(stuck) => {
                     if !stuck.is_empty() {
-                        self.tell(&SupervisorReport::Stuck(named(&stuck)));
+                        self.report(&SupervisorReport::Stuck(process_list(&stuck)));
                     }
                     return;
                 }
@@ -236,7 +238,7 @@ impl Supervisor {
         }
     }
 
-    /// Asks how children have ended: without that they stay, as zombies.
+    /// Collects the exit status of ended children, which are zombies until then.
     fn reap(&mut self) {
         loop {
             let (pid, status) = match wait(WaitOptions::NOHANG) {
@@ -256,13 +258,14 @@ impl Supervisor {
         }
     }
 
-    /// Reports the end of the command itself, once.
-    fn command_ended(&mut self) {
+    /// Reports the exit of the command itself, once.
+    fn report_exit(&mut self) {
         let Some(exit) = self.exit.take() else { return };
         if exit.code != 0 && !self.termination.needs_processes() {
-            // It may have failed because of a signal to the whole service, of which this process has its own next.
+            // It may have failed because of a signal to the whole service, which this process gets next.
             let by_request = END_SIGNALS.into_iter().any(|signal| exit.code == 128 + signal as i32);
-            let until = self.began.elapsed() + if by_request { SIGNAL_FOLLOWS_ANOTHER } else { SIGNAL_FOLLOWS };
+            let until =
+                self.began.elapsed() + if by_request { SIGNAL_WAIT_AFTER_SIGNAL } else { SIGNAL_WAIT_AFTER_FAILURE };
             while !self.termination.needs_processes()
                 && let Some(left) = until.checked_sub(self.began.elapsed())
             {
@@ -270,37 +273,37 @@ impl Supervisor {
             }
         }
         let out_of_memory = oom_kill_count(self.group.as_deref()).saturating_sub(self.killed_before);
-        self.tell(&SupervisorReport::Exited(Exit { out_of_memory, ..exit }));
+        self.report(&SupervisorReport::Exited(Exit { out_of_memory, ..exit }));
         self.termination.command_ended(self.began.elapsed(), self.keep && exit.code == 0);
     }
 
-    /// Waits for the next word or signal.
+    /// Waits for the next message or signal.
     fn wait(&mut self, limit: Option<Duration>) {
         let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
         let mut waits = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        if self.is_held {
+        if self.is_server_connected {
             waits.push(PollFd::new(&self.pipe, PollFlags::IN));
         }
-        // Interrupted, it is looked again.
+        // After EINTR the caller simply checks again.
         let _ = poll(&mut waits, timeout.as_ref());
         let is_ready = |wait: &PollFd<'_>| !wait.revents().is_empty();
-        let (signalled, spoken) = (waits.first().is_some_and(is_ready), waits.get(1).is_some_and(is_ready));
-        if signalled {
-            self.take_signals();
+        let (has_signal, has_message) = (waits.first().is_some_and(is_ready), waits.get(1).is_some_and(is_ready));
+        if has_signal {
+            self.handle_signals();
         }
-        if spoken {
-            self.listen();
+        if has_message {
+            self.handle_message();
         }
     }
 
-    fn take_signals(&mut self) {
+    fn handle_signals(&mut self) {
         while let Ok(Some(info)) = self.signals.read_signal() {
             let Some(signal) = END_SIGNALS.into_iter().find(|signal| *signal as u32 == info.ssi_signo) else {
                 continue;
             };
             if !std::mem::replace(&mut self.is_signalled, true) {
-                let by = sender(info.ssi_pid);
-                self.tell(&SupervisorReport::ServiceSignalled(ServiceSignal {
+                let by = describe_sender(info.ssi_pid);
+                self.report(&SupervisorReport::ServiceSignalled(ServiceSignal {
                     signal: signal.as_str().to_owned(),
                     by,
                 }));
@@ -309,42 +312,42 @@ impl Supervisor {
         }
     }
 
-    /// Does as the server says.
-    fn listen(&mut self) {
+    /// Handles a message from the server.
+    fn handle_message(&mut self) {
         let mut byte = [0];
         match self.pipe.read(&mut byte) {
             Ok(1) if byte[0] == TERMINATE => self.termination.terminate(),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Ok(1) if byte[0] == KILL => self.termination.kill(self.began.elapsed()),
-            // An unknown byte, the end, or a broken socket: nobody wants this command any more.
+            // An unknown byte, the end of the pipe or an error: the server no longer wants this command.
             _ => {
-                self.is_held = false;
+                self.is_server_connected = false;
                 self.termination.kill(self.began.elapsed());
             }
         }
     }
 
-    fn tell(&mut self, report: &SupervisorReport) {
-        tell(&mut self.pipe, report);
+    fn report(&mut self, report: &SupervisorReport) {
+        send_report(&mut self.pipe, report);
     }
 }
 
-/// The shell that carries commands out.
+/// The shell that runs commands.
 const SHELL: &str = "/bin/sh";
 
-fn not_started(error: &std::io::Error) -> String {
+fn describe_spawn_error(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => format!("the shell {SHELL} is missing: install it"),
         _ => format!("the shell {SHELL} cannot be started: {error}"),
     }
 }
 
-fn named(processes: &[ProcessInfo]) -> ProcessList {
+fn process_list(processes: &[ProcessInfo]) -> ProcessList {
     ProcessList::of(processes.iter().map(|process| ProcessName { pid: process.id.pid, name: process.name.clone() }))
 }
 
-/// Who has sent a signal.
-fn sender(pid: u32) -> String {
+/// Describes the sender of a signal.
+fn describe_sender(pid: u32) -> String {
     let name = i32::try_from(pid).ok().filter(|pid| *pid > 0).and_then(find_process).map(|process| process.name);
     match (pid, name) {
         (0, _) => "the system".to_owned(),

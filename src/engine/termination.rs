@@ -1,30 +1,31 @@
-//! MountKind the processes of a command are ended: which signals to send next, given those that are there and the time. Pure.
+//! Decides which signals end a command's processes, given the current processes and the time. Pure.
 //!
-//! To ask all of them, they are stopped first (SIGSTOP), pass after pass until a pass finds no new one; then each gets SIGTERM
-//! and goes on (SIGCONT). So none is missed because it was started between two looks, and none that a handler of SIGTERM
-//! starts to clean up is ended by the request that it answers.
+//! For SIGTERM, all processes are stopped first (SIGSTOP), pass after pass until a pass finds no new one. Then each
+//! gets SIGTERM and continues (SIGCONT). So no process is missed because it was started between two passes, and
+//! processes that a SIGTERM handler starts to clean up get no SIGTERM themselves.
 
 use std::time::Duration;
 
 use super::process_table::{ProcessId, ProcessInfo};
 
-/// MountKind long processes that a command has left behind may take to end by themselves: one that was about to, such as `tee` behind a
-/// shell's `>(tee log)`, is not left behind.
+/// How long processes that a command left behind may take to end by themselves. One that was about to, such as `tee` in
+/// a shell's `>(tee log)`, is not reported as left behind.
 pub const SETTLE_TIME: Duration = Duration::from_millis(100);
 
-/// MountKind long processes that a command has left behind may take to end, once they were asked to.
+/// Time between SIGTERM and SIGKILL for processes that a command left behind.
 pub const LEFT_BEHIND_GRACE: Duration = Duration::from_millis(500);
 
-/// MountKind long processes of somebody else may take to end by themselves after SIGKILL was refused: `sudo` ends with what it runs.
+/// How long processes of another user may take to end by themselves after SIGKILL was refused: `sudo` ends with the
+/// program it runs.
 pub const REFUSED_GRACE: Duration = Duration::from_secs(2);
 
-/// MountKind long any process may take to end after SIGKILL: the system itself may be busy with it, as with a disk that is gone.
+/// How long any process may take to end after SIGKILL. The kernel may be waiting for a disk that is gone.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
-/// MountKind often SIGKILL is sent again.
+/// How often SIGKILL is repeated.
 const KILL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// MountKind many passes stop processes at the most: some cannot be stopped and go on starting others.
+/// The most passes of SIGSTOP. Some processes cannot be stopped and keep starting others.
 const MAX_STOP_PASSES: u32 = 50;
 
 /// A signal to send.
@@ -40,63 +41,64 @@ pub enum TerminationSignal {
     Kill,
 }
 
-/// When to look again.
+/// When to check again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextCheck {
     /// At once.
     Now,
-    /// When something happens, and at this time at the latest.
+    /// At the next event, and at this time at the latest.
     Until(Duration),
-    /// When something happens.
+    /// At the next event.
     OnEvent,
-    /// Never: all have ended, but for these, which cannot be ended.
+    /// Never: all processes have ended, except for these, which cannot be ended.
     Done(Vec<ProcessInfo>),
 }
 
-/// What to do next.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TerminationStep {
-    /// Signals to send, in this order.
+    /// The signals to send, in this order.
     pub requests: Vec<(ProcessId, TerminationSignal)>,
-    /// ProcessList that the command has left behind, and that are ended now.
+    /// Processes that the command left behind and that are ended now.
     pub left_behind: Vec<ProcessInfo>,
-    /// When to look again.
+    /// When to check again.
     pub next_check: NextCheck,
 }
 
-/// MountKind far the end is. Times are those of a clock that never goes back.
+/// The progress of the termination. Times are monotonic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum TerminationState {
-    /// The command runs, or what it has left is kept.
+    /// The command runs, or the processes that it left behind are kept.
     Running,
-    /// The command has ended; until this time, what it has left may end by itself.
+    /// The command has exited. Until this time its processes may end by themselves.
     Settling { until: Duration },
-    /// All are stopped.
+    /// All processes are being stopped.
     Stopping { stopped: Vec<ProcessInfo>, passes: u32 },
-    /// All were asked to end.
+    /// All processes got SIGTERM.
     Terminating { kill_at: Option<Duration> },
-    /// All are killed, since this time.
+    /// All processes get SIGKILL, since this time.
     Killing { since: Duration },
 }
 
-/// The end of a command's processes.
+/// The termination of a command's processes.
 #[derive(Clone, Debug)]
 pub struct Termination {
     state: TerminationState,
-    /// The command itself has ended, so the others are left behind.
+    /// The command itself has exited, so other processes are left behind.
     has_ended: bool,
-    /// Killed after [`LEFT_BEHIND_GRACE`], and not when somebody says so.
+    /// SIGKILL follows after [`LEFT_BEHIND_GRACE`] without a request.
     is_short: bool,
     refused: Vec<ProcessId>,
 }
 
 impl Termination {
-    /// A command that runs.
+    /// The state of a running command.
     pub fn new() -> Self {
         Self { state: TerminationState::Running, has_ended: false, is_short: false, refused: Vec::new() }
     }
 
-    /// The command itself has ended; `keep` what it left behind until somebody asks for the end.
+    /// Records that the command itself has exited. With `keep`, the processes that it left behind run until they are
+    /// terminated.
     pub fn command_ended(&mut self, now: Duration, keep: bool) {
         self.has_ended = true;
         if self.state == TerminationState::Running && !keep {
@@ -105,33 +107,33 @@ impl Termination {
         }
     }
 
-    /// Somebody asks for the end.
+    /// Starts to send SIGTERM.
     pub fn terminate(&mut self) {
         if !self.needs_processes() {
             self.state = TerminationState::Stopping { stopped: Vec::new(), passes: 0 };
         }
     }
 
-    /// Everything is to end now.
+    /// Starts to send SIGKILL.
     pub fn kill(&mut self, now: Duration) {
         if !matches!(self.state, TerminationState::Killing { .. }) {
             self.state = TerminationState::Killing { since: now };
         }
     }
 
-    /// Whether [`Self::next`] needs to know the processes.
+    /// Whether [`Self::next`] needs the list of processes.
     pub fn needs_processes(&self) -> bool {
         !matches!(self.state, TerminationState::Running | TerminationState::Settling { .. })
     }
 
-    /// Nobody but its owner may signal this process.
+    /// Records that this process belongs to another user, who alone may signal it.
     pub fn refused(&mut self, process: ProcessId) {
         if !self.refused.contains(&process) {
             self.refused.push(process);
         }
     }
 
-    /// What to do now. `processes`: all that are there; `has_children`: whether any is left to wait for.
+    /// Decides what to do now. `processes` are all that exist; `has_children` says whether there is any to wait for.
     pub fn next(&mut self, now: Duration, processes: &[ProcessInfo], has_children: bool) -> TerminationStep {
         let mut step =
             TerminationStep { requests: Vec::new(), left_behind: Vec::new(), next_check: NextCheck::OnEvent };

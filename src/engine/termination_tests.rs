@@ -21,7 +21,7 @@ fn sent(step: &TerminationStep, request: TerminationSignal) -> Vec<i32> {
 }
 
 #[test]
-fn nothing_is_done_to_a_command_that_runs() {
+fn termination_leaves_a_running_command_alone() {
     let step = Termination::new().next(at(0), &[process(2)], true);
     assert_eq!((step.requests, step.next_check), (Vec::new(), NextCheck::OnEvent));
 }
@@ -39,7 +39,7 @@ fn termination_stops_until_a_pass_finds_nothing_new() {
     assert_eq!(sent(&step, TerminationSignal::Terminate), [2, 3]);
     assert_eq!(sent(&step, TerminationSignal::Continue), [2, 3]);
     assert_eq!((step.next_check, step.left_behind), (NextCheck::OnEvent, Vec::new()));
-    // What a handler starts to clean up is left alone, for as long as nobody says more.
+    // A process started by a SIGTERM handler is left alone until SIGKILL is requested.
     let step = termination.next(at(60_000), &[process(2), process(4)], true);
     assert_eq!((step.requests, step.next_check), (Vec::new(), NextCheck::OnEvent));
     termination.kill(at(60_001));
@@ -49,7 +49,7 @@ fn termination_stops_until_a_pass_finds_nothing_new() {
 }
 
 #[test]
-fn left_processes_are_named_and_killed_after_a_short_grace() {
+fn termination_kills_left_processes_after_a_short_grace() {
     let mut termination = Termination::new();
     termination.command_ended(at(0), false);
     // It may be about to end by itself.
@@ -65,7 +65,7 @@ fn left_processes_are_named_and_killed_after_a_short_grace() {
 }
 
 #[test]
-fn kept_processes_run_until_somebody_asks_for_the_end() {
+fn termination_keeps_background_processes_until_asked() {
     let mut termination = Termination::new();
     termination.command_ended(at(0), true);
     assert_eq!(termination.next(at(0), &[process(5)], true).next_check, NextCheck::OnEvent);
@@ -76,12 +76,12 @@ fn kept_processes_run_until_somebody_asks_for_the_end() {
 }
 
 #[test]
-fn processes_of_somebody_else_are_given_up_and_named() {
+fn termination_gives_up_on_processes_of_other_users() {
     let mut termination = Termination::new();
     termination.kill(at(0));
     termination.next(at(0), &[process(2), process(3)], true);
     termination.refused(process(3).id);
-    // As long as another one may still end.
+    // Not while another process may still end.
     assert!(matches!(termination.next(REFUSED_GRACE, &[process(2), process(3)], true).next_check, NextCheck::Until(_)));
     let NextCheck::Done(stuck) = termination.next(REFUSED_GRACE, &[process(3)], true).next_check else {
         panic!("it is given up")
@@ -90,7 +90,7 @@ fn processes_of_somebody_else_are_given_up_and_named() {
 }
 
 #[test]
-fn processes_that_do_not_die_are_given_up_in_the_end() {
+fn termination_gives_up_on_processes_that_do_not_die() {
     let mut termination = Termination::new();
     termination.kill(at(0));
     assert!(matches!(termination.next(at(1), &[process(2)], true).next_check, NextCheck::Until(_)));
@@ -117,10 +117,10 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: after the end of the command, or a request for it, and SIGKILL, it comes to an end
-    /// within the limit; every process that is asked was stopped first and goes on; and none is asked twice.
+    /// Whatever the order of events: after SIGKILL it is done within the limit, and every process that gets SIGTERM was
+    /// stopped before, gets it once, and continues.
     #[test]
-    fn an_end_comes_and_every_process_is_asked_once(
+    fn termination_ends_and_asks_every_process_once(
         events in prop::collection::vec(event(), 0..20),
         stubborn in any::<bool>(),
     ) {

@@ -1,21 +1,18 @@
-//! Where the commands of an attempt run, and what they find there and in their environment.
+//! The folder that an attempt's commands run in: a project of the operator's, or a folder of the run's own.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::options::EngineOptions;
 use super::shortage::Transient;
-use super::worker::Worker;
-use super::workspace::{blocking, private_folder};
-use crate::codemod::Notes;
 use crate::confined_fs::Folder;
 use crate::model::param::PROJECT;
-use crate::model::{Answer, Param, ParamKind, ParamValue, Pipeline, Run};
+use crate::model::{Answer, AttemptInfo, Param, ParamKind, ParamValue, Pipeline, Run};
 use crate::pipelines::{PathRefusal, Projects};
+use crate::workspaces::{blocking, private_folder};
 
-/// Why a run has no place to work in.
+/// Why a run has no folder to work in.
 #[derive(Debug)]
 pub(super) struct WorkFolderError {
     message: String,
@@ -23,7 +20,7 @@ pub(super) struct WorkFolderError {
 }
 
 impl WorkFolderError {
-    fn of_disk(what: &str, error: &std::io::Error) -> Self {
+    fn disk(what: &str, error: &io::Error) -> Self {
         Self { message: format!("{what}: {error}"), is_transient: error.is_transient() }
     }
 }
@@ -40,7 +37,7 @@ impl Transient for WorkFolderError {
     }
 }
 
-/// Where a run works. It is opened for each phase, so that it may be moved away and made again between two of them.
+/// Where a run works. Each phase opens it anew, so a phase may replace the folder for the next one.
 #[derive(Clone, Debug)]
 pub(super) enum WorkFolder {
     /// A folder that the operator allows.
@@ -50,16 +47,63 @@ pub(super) enum WorkFolder {
 }
 
 impl WorkFolder {
-    /// Opens it, and what is below it. Wherever links lead, it stays below. Blocks.
+    /// Opens the project that the run's parameters name. Without one, the run gets a folder of its own, which is empty
+    /// when the attempt starts with its first phase (`is_first`).
     ///
     /// # Errors
-    /// It is not there, is no folder, or leads elsewhere.
-    fn open(&self, below: &str) -> io::Result<Folder> {
+    /// The project is no longer in an allowed folder (a link may have replaced it), or the folder cannot be created.
+    pub(super) async fn open(
+        options: &EngineOptions,
+        run: &Run,
+        pipeline: &Pipeline,
+        is_first: bool,
+    ) -> Result<Self, WorkFolderError> {
+        let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
+        if pipeline.params.iter().any(is_project)
+            && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
+            && !project.is_empty()
+        {
+            let (projects, path) = (Arc::clone(&options.projects), project.clone());
+            let work_folder = Self::Project { projects: Arc::clone(&projects), path: path.clone() };
+            let entered = blocking(move || Ok(projects.enter(&path)));
+            return match entered.await {
+                Ok(Ok(_)) => Ok(work_folder),
+                Ok(Err(refusal)) => Err(WorkFolderError { message: refusal.to_string(), is_transient: false }),
+                Err(error) => Err(WorkFolderError::disk("cannot open its project", &error)),
+            };
+        }
+        let (root, name) = (options.scratch.clone(), run.id.to_string());
+        let work_folder = Self::Scratch { root: root.clone(), name: name.clone() };
+        if !is_first {
+            return Ok(work_folder);
+        }
+        let what = format!("cannot make {}", root.join(&name).display());
+        let workspaces = options.workspaces.clone();
+        let created = blocking(move || {
+            let root = private_folder(&root)?;
+            root.remove_tree(Path::new(&name))?;
+            let scratch = root.make_folder(Path::new(&name))?;
+            workspaces.give(&scratch)?;
+            Ok(scratch)
+        });
+        created.await.map(|_| work_folder).map_err(|error| WorkFolderError::disk(&what, &error))
+    }
+
+    /// Opens the subfolder that a phase runs in.
+    ///
+    /// # Errors
+    /// It is missing, is no folder, or links lead out of the work folder.
+    pub(super) async fn open_subfolder(&self, subfolder: &str) -> io::Result<Folder> {
+        let (work_folder, subfolder) = (self.clone(), subfolder.to_owned());
+        blocking(move || work_folder.open_blocking(&subfolder)).await
+    }
+
+    fn open_blocking(&self, subfolder: &str) -> io::Result<Folder> {
         let top = match self {
             Self::Project { projects, path } => projects.enter(path).map_err(|refusal| match refusal {
-                // It was inside when the attempt began.
+                // It was allowed when the attempt began.
                 _ if Path::new(path).symlink_metadata().is_err_and(|lost| lost.kind() == io::ErrorKind::NotFound) => {
-                    missing(Path::new(path), MAKE_AGAIN)
+                    missing(Path::new(path), CREATE_AGAIN)
                 }
                 PathRefusal::NotAFolder(_) => {
                     let message = format!("{path} is not a folder any more; make it one, and then run it again");
@@ -69,30 +113,30 @@ impl WorkFolder {
             })?,
             Self::Scratch { root, name } => Folder::open(root)
                 .and_then(|root| root.folder(Path::new(name)))
-                .map_err(|error| cannot_enter(&root.join(name), error, MAKE_AGAIN))?,
+                .map_err(|error| cannot_enter(&root.join(name), error, CREATE_AGAIN))?,
         };
-        if below.is_empty() {
+        if subfolder.is_empty() {
             return Ok(top);
         }
         let remedy = "make it in an earlier phase, or correct `dir`";
-        let path = top.join(Path::new(below));
+        let path = top.join(Path::new(subfolder));
         let found = path.canonicalize().map_err(|error| cannot_enter(&path, error, remedy))?;
-        let outside = || io::Error::other(format!("its folder {below} leads out of that of the run"));
-        let below = found.strip_prefix(top.path().canonicalize()?).map_err(|_| outside())?;
-        // No link may have come there since.
-        top.folder(below).map_err(|error| cannot_enter(&path, error, remedy))
+        let outside = || io::Error::other(format!("its folder {subfolder} leads out of that of the run"));
+        let inside = found.strip_prefix(top.path().canonicalize()?).map_err(|_| outside())?;
+        // Fails if a component has become a link since it was resolved.
+        top.folder(inside).map_err(|error| cannot_enter(&path, error, remedy))
     }
 
-    /// The run's folder.
-    pub(super) fn folder(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         match self {
             Self::Project { path, .. } => PathBuf::from(path),
             Self::Scratch { root, name } => root.join(name),
         }
     }
 
-    /// The folder in which git looks for no repository, if that is not the operator's choice: the data folder may lie in one.
-    fn ceiling(&self) -> Option<&Path> {
+    /// Where git stops looking for a repository. The data folder may itself be inside one, and a scratch folder must
+    /// not belong to it.
+    pub(super) fn git_ceiling(&self) -> Option<&Path> {
         match self {
             Self::Project { .. } => None,
             Self::Scratch { root, .. } => Some(root),
@@ -100,11 +144,22 @@ impl WorkFolder {
     }
 }
 
-/// The variable that names folders in which git looks for no repository.
-const CEILINGS: &str = "GIT_CEILING_DIRECTORIES";
+/// Creates the attempt's workspace, or opens it if the run resumes after an approval.
+///
+/// # Errors
+/// The disk's.
+pub(super) async fn open_workspace(
+    options: &EngineOptions,
+    run: &Run,
+    answer: Option<&Answer>,
+) -> Result<Folder, WorkFolderError> {
+    let projects = options.projects.roots().iter().map(PathBuf::from).collect();
+    let created = options.workspaces.make(&run.id, run.attempt, AttemptInfo { projects, answer: answer.cloned() });
+    created.await.map_err(|error| WorkFolderError::disk("cannot make its workspace", &error))
+}
 
-/// What to do about a folder that is gone.
-const MAKE_AGAIN: &str = "make it again, and then run it again";
+/// The remedy for a folder that is gone.
+const CREATE_AGAIN: &str = "make it again, and then run it again";
 
 fn missing(folder: &Path, remedy: &str) -> io::Error {
     let message = format!("No such file or directory: its folder {} is missing; {remedy}", folder.display());
@@ -116,91 +171,4 @@ fn cannot_enter(folder: &Path, error: io::Error, remedy: &str) -> io::Error {
         io::ErrorKind::NotFound => missing(folder, remedy),
         kind => io::Error::new(kind, format!("its folder {} cannot be entered: {error}", folder.display())),
     }
-}
-
-impl Worker {
-    /// What the attempt keeps between its phases, and what a person has answered: there for commands to read.
-    pub(super) async fn workspace(&self, run: &Run, answer: Option<&Answer>) -> Result<Folder, WorkFolderError> {
-        let options = &self.shared.options;
-        let projects = options.projects.roots().iter().map(PathBuf::from).collect();
-        let made = options.workspaces.make(&run.id, run.attempt, Notes { projects, answer: answer.cloned() });
-        made.await.map_err(|error| WorkFolderError::of_disk("cannot make its workspace", &error))
-    }
-
-    /// Where the run works: its project, or a folder of its own, which is empty when the attempt begins.
-    ///
-    /// # Errors
-    /// The project is no longer where it may be (since it was asked for, a link may have taken its place), or
-    /// the folder cannot be made.
-    pub(super) async fn place(
-        &self,
-        run: &Run,
-        pipeline: &Pipeline,
-        begins: bool,
-    ) -> Result<WorkFolder, WorkFolderError> {
-        let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
-        if pipeline.params.iter().any(is_project)
-            && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
-            && !project.is_empty()
-        {
-            let (projects, path) = (Arc::clone(&self.shared.options.projects), project.clone());
-            let place = WorkFolder::Project { projects: Arc::clone(&projects), path: path.clone() };
-            let entered = blocking(move || Ok(projects.enter(&path)));
-            return match entered.await {
-                Ok(Ok(_)) => Ok(place),
-                Ok(Err(refusal)) => Err(WorkFolderError { message: refusal.to_string(), is_transient: false }),
-                Err(error) => Err(WorkFolderError::of_disk("cannot open its project", &error)),
-            };
-        }
-        let (root, name) = (self.shared.options.scratch.clone(), run.id.to_string());
-        let place = WorkFolder::Scratch { root: root.clone(), name: name.clone() };
-        if !begins {
-            return Ok(place);
-        }
-        let what = format!("cannot make {}", root.join(&name).display());
-        let workspaces = self.shared.options.workspaces.clone();
-        let made = blocking(move || {
-            let root = private_folder(&root)?;
-            root.remove_tree(Path::new(&name))?;
-            let scratch = root.make_folder(Path::new(&name))?;
-            workspaces.give(&scratch)?;
-            Ok(scratch)
-        });
-        made.await.map(|_| place).map_err(|error| WorkFolderError::of_disk(&what, &error))
-    }
-}
-
-/// Opens the folder below the run's in which a phase works.
-pub(super) async fn enter(place: &WorkFolder, below: &str) -> io::Result<Folder> {
-    let (place, below) = (place.clone(), below.to_owned());
-    blocking(move || place.open(&below)).await
-}
-
-/// What a command finds in its environment (CONTRACT.md, "Pipelines in TOML").
-pub(super) fn variables(
-    run: &Run,
-    phase: &str,
-    place: &WorkFolder,
-    workspace: &Path,
-    program: &Path,
-) -> HashMap<String, OsString> {
-    let ceiling = place.ceiling().map(|folder| {
-        let mut folders = folder.as_os_str().to_owned();
-        if let Some(others) = std::env::var_os(CEILINGS) {
-            folders.push(":");
-            folders.push(others);
-        }
-        (CEILINGS.to_owned(), folders)
-    });
-    let params =
-        run.params.iter().map(|(name, value)| (format!("PARAM_{}", name.to_uppercase()), value.to_string().into()));
-    let own = [
-        ("RUN_ID", run.id.as_str().into()),
-        ("ATTEMPT", run.attempt.to_string().into()),
-        ("PHASE", phase.into()),
-        ("WORKSPACE", workspace.into()),
-        ("PROGRAM", program.into()),
-    ];
-    let own = own.map(|(name, value)| (name.to_owned(), value));
-    params.chain(own).map(|(name, value)| (format!("RUNTRAIL_{name}"), value)).chain(ceiling).collect()
 }

@@ -43,7 +43,7 @@ use crate::base;
 use crate::codemod;
 use crate::engine::environment::PassedVariables;
 use crate::engine::run_as::{RunAs, RunAsError};
-use crate::engine::{Engine, EngineOptions, ProcessLauncher, Workspaces, own_process};
+use crate::engine::{Engine, EngineOptions, ProcessLauncher, own_process};
 use crate::file_lock;
 use crate::journal::{GroupCommit, Journal};
 use crate::model::{BasePath, BasePathError};
@@ -52,6 +52,7 @@ use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
 use crate::runs::{ScheduleTask, Service};
 use crate::store::{SqliteStore, Store};
+use crate::workspaces::Workspaces;
 pub use access_api::lasts_ms;
 use config::ServeArgs;
 pub use inherited::keep_inherited_files;
@@ -206,7 +207,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let workspaces = workspaces.for_owner(run_as.as_ref().map(RunAs::owner));
     if let Some(run_as) = &run_as {
         let [first, second] = workspaces.roots();
-        run_as.open_way(&data_dir, &[scratch.clone(), first, second])?;
+        run_as.grant_folder_access(&data_dir, &[scratch.clone(), first, second])?;
         run_as.check_program(&program)?;
     }
     let confinement = Arc::new(confinement::prepare(&data_dir, &program, run_as));

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::io;
 
 use super::RetentionOptions;
-use crate::engine;
 use crate::model::RunId;
+use crate::workspaces;
 
 /// Removes a run's folders. What is not there is as good.
 ///
@@ -14,5 +14,5 @@ use crate::model::RunId;
 pub async fn remove(options: &RetentionOptions, run: &RunId) -> io::Result<()> {
     options.workspaces.forget(run).await?;
     let (scratch, name) = (options.scratch.clone(), OsString::from(run.as_str()));
-    engine::blocking(move || engine::remove(&scratch, &name)).await
+    workspaces::blocking(move || workspaces::remove(&scratch, &name)).await
 }

@@ -16,11 +16,11 @@ use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Workspaces;
 use crate::journal::{Journal, WriteError};
 use crate::model::{Retention, RunId, Timestamp};
 use crate::pipelines::Catalog;
 use crate::store::{Change, Clearing, Guard, Outdated, RunKey, Store, StoreError, Write};
+use crate::workspaces::Workspaces;
 
 /// It looks again after so long, even if nothing says that it should: the clock may have been set.
 const LOOK: Duration = Duration::from_secs(60 * 60);

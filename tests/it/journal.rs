@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use runtrail::engine::{Engine, EngineOptions, ProcessLauncher, Workspaces};
+use runtrail::engine::{Engine, EngineOptions, ProcessLauncher};
 use runtrail::journal::{FrameEncoding, GroupCommit, Journal, ReadStep, Reader, WriteError};
 use runtrail::model::kinds::Patch;
 use runtrail::model::review::FindingFilter;
@@ -20,6 +20,7 @@ use runtrail::store::{
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,
     StoreError, View, ViewPart, Write,
 };
+use runtrail::workspaces::Workspaces;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use runtrail::engine::{Engine, EngineOptions, Workspaces};
+use runtrail::engine::{Engine, EngineOptions};
 use runtrail::journal::{GroupCommit, Journal};
 use runtrail::model::pipeline::OnInterrupt;
 use runtrail::model::plan::Retries;
@@ -30,6 +30,7 @@ use runtrail::model::{
 use runtrail::pipelines::{Catalog, Projects};
 use runtrail::runs::{Actor, Asked, Begin, Kill, Reply, Service};
 use runtrail::store::{Change, Op, Outcome, Store};
+use runtrail::workspaces::Workspaces;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
