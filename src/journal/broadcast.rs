@@ -1,9 +1,9 @@
-//! Readers that have all of a run and are sent_up_to together what comes next.
+//! Sends new frames to all readers at the head of a run in one pass.
 //!
-//! Most readers of a live run wait for the same frame. Were each woken for it, waking them would cost more than what they then
-//! do. So those at the head sit down in the run's group, and one task writes to all of their outlets. It is no second source:
-//! it is one [`Reader`], and whoever sits there and does not stand where it stands is sent back to read alone, as are those
-//! who cannot keep up.
+//! Most readers of a live run wait for the same frame, and waking each of them would cost more than sending it the
+//! frame. So readers at the head join the run's broadcast group, and one task writes to all of their sinks. The task is
+//! one more [`Reader`], and no second source of frames: a member whose cursor does not match the broadcast is evicted
+//! and reads alone again, and so is one whose sink cannot keep up.
 
 use std::future::poll_fn;
 use std::mem::take;
@@ -16,57 +16,66 @@ use super::reader::{ReadStep, Reader};
 use super::sync::{Mutex, MutexGuard};
 use crate::store::StoreError;
 
-/// How many outlets are sent_up_to without a turn for other tasks between them.
-const YIELD_EVERY: usize = if cfg!(test) { 1 } else { 256 };
+/// The sizes of a broadcast group. The defaults are those of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BroadcastOptions {
+    /// The broadcaster yields to other tasks after it has written to so many sinks.
+    pub yield_every: usize,
+    /// A group of fewer members is not searched for readers that have left.
+    pub prune_at: usize,
+}
 
-/// With fewer members nobody looks for those who have gone.
-const PRUNE_AT: usize = if cfg!(test) { 1 } else { 64 };
+impl Default for BroadcastOptions {
+    fn default() -> Self {
+        Self { yield_every: 256, prune_at: 64 }
+    }
+}
 
-/// Where the frames for one reader go while it sits in a group.
+/// Where the frames for one reader go while it is a member of a group.
 pub trait Sink: Send + Sync + 'static {
-    /// The pieces as all outlets of this kind take them: made once for the whole group.
-    fn encode(pieces: &[Bytes]) -> Bytes;
+    /// Encodes frames for all sinks of this kind. Called once for the whole group.
+    fn encode(frames: &[Bytes]) -> Bytes;
 
-    /// Takes what is chunk, without waiting.
+    /// Sends an encoded chunk without waiting.
     fn try_send(&self, chunk: &Bytes) -> SendOutcome;
 }
 
-/// What an sink did with what it was outcome.
+/// What a sink did with a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// It is written.
+    /// All of it is written.
     Sent,
-    /// It will be written before anything else, but more must not be outcome before that.
+    /// The sink keeps the rest and will write it before anything else. It takes no more until then.
     Partial,
-    /// Nothing of it is written or will be.
+    /// Nothing of it is written, and nothing will be.
     Refused,
 }
 
-/// The readers of one run, in one form, that have all of it. Cheap to clone.
-pub struct BroadcastGroup<S>(Arc<Mutex<Inner<S>>>);
+/// The readers of one run, with one encoding, that have received all of it. Cheap to clone.
+pub struct BroadcastGroup<S>(pub(super) Arc<Mutex<Inner<S>>>);
 
-struct Inner<S> {
-    /// Everyone here has this frame, or is being sent_up_to it.
-    sent_up_to: u64,
+pub(super) struct Inner<S> {
+    /// Highest seq sent (or being sent) to every member; a reader behind it must not join.
+    pub(super) sent_up_to: u64,
     members: Vec<Arc<Member<S>>>,
-    /// With so many members, those who have gone are forgotten.
+    options: BroadcastOptions,
+    /// At so many members, those that have left are removed.
     prune_at: usize,
-    /// Nobody tells anything here any more.
+    /// The broadcaster has ended.
     is_closed: bool,
 }
 
-/// A reader's state, in a group or not, and its sink.
+/// A reader's membership and its sink.
 pub struct Member<S> {
     sink: Arc<S>,
     state: Mutex<MemberState>,
 }
 
 struct MemberState {
-    /// The last frame that went to the sink, or was given for it.
+    /// Highest seq that the sink has taken, or that the reader has returned for it.
     cursor: u64,
-    /// Whether the group tells it what comes.
     is_member: bool,
-    /// Wakes the reader when it has to get up.
+    /// Wakes the reader when it is evicted.
     waker: Option<Waker>,
 }
 
@@ -77,30 +86,32 @@ impl<S> Clone for BroadcastGroup<S> {
 }
 
 impl<S: Sink> BroadcastGroup<S> {
-    /// The group that hears what this reader reads, and the task that tells it. The task ends with the run, also if it is deleted; who drops it earlier
-    /// sends everyone back to read alone.
-    pub fn new(reader: Reader) -> (Self, impl Future<Output = ()> + Send) {
-        let inner = Inner { sent_up_to: reader.cursor(), members: Vec::new(), prune_at: PRUNE_AT, is_closed: false };
+    /// A group that receives what `reader` reads, and its broadcaster task. The task ends when the run is final or
+    /// deleted. If it is dropped earlier, all members are evicted.
+    pub fn new(reader: Reader, options: BroadcastOptions) -> (Self, impl Future<Output = ()> + Send) {
+        let inner = Inner {
+            sent_up_to: reader.cursor(),
+            members: Vec::new(),
+            options,
+            prune_at: options.prune_at,
+            is_closed: false,
+        };
         let group = Self(Arc::new(Mutex::new(inner)));
-        let broadcaster = Broadcaster { group: group.clone(), reader, receiving: Vec::new() };
+        let yield_every = options.yield_every;
+        let broadcaster = Broadcaster { group: group.clone(), reader, receiving: Vec::new(), yield_every };
         (group, broadcaster.run())
     }
 
-    /// Whether nobody is sent_up_to anything here any more.
+    /// Whether the broadcaster has ended, so that nobody can join any more.
     pub fn is_closed(&self) -> bool {
         lock(&self.0).is_closed
     }
 
-    /// For a wrong reader, which the checker must catch.
-    #[cfg(test)]
-    pub(super) fn forget(&self) {
-        lock(&self.0).sent_up_to = 0;
-    }
-
-    /// As [`Reader::next`], but what everyone here waits for goes to the member's sink without a word. The reader and the
-    /// member belong together, and the sink refuses as long as a step that was given is not written.
+    /// As [`Reader::next`], except that the frames of a broadcast go to the member's sink and are not returned.
+    /// `reader` and `member` belong together, and the sink must refuse while frames returned earlier are not yet
+    /// written.
     ///
-    /// Cancel safe: who was sitting goes on to sit.
+    /// Cancel safe: a member stays a member.
     ///
     /// # Errors
     /// As [`Reader::next`].
@@ -116,20 +127,21 @@ impl<S: Sink> BroadcastGroup<S> {
         }
     }
 
-    /// False if the group is further than the member.
+    /// Adds a member, unless the group has been sent frames that it lacks. Returns whether it joined.
     pub(super) fn join(&self, member: &Arc<Member<S>>) -> bool {
         let mut inner = lock(&self.0);
         let mut state = lock(&member.state);
-        // Further than the group is no harm: it gets up again if the group does not come to where it is with one step.
+        // A member ahead of the group is safe: the next broadcast's `from` will not match its cursor, and it is
+        // evicted.
         if inner.is_closed || state.cursor < inner.sent_up_to {
             return false;
         }
         state.is_member = true;
         drop(state);
-        // At a cost that is spread over the arrivals.
+        // Amortized over the joins.
         if inner.members.len() >= inner.prune_at {
             inner.members.retain(|member| lock(&member.state).is_member);
-            inner.prune_at = PRUNE_AT.max(inner.members.len() * 2);
+            inner.prune_at = inner.options.prune_at.max(inner.members.len() * 2);
         }
         inner.members.push(Arc::clone(member));
         true
@@ -137,25 +149,25 @@ impl<S: Sink> BroadcastGroup<S> {
 }
 
 impl<S: Sink> Member<S> {
-    /// A member, in no group yet, of a reader whose sink has everything up to `cursor`.
+    /// A future member whose sink has everything up to `cursor`. It has not joined a group yet.
     pub fn new(sink: Arc<S>, cursor: u64) -> Arc<Self> {
         Arc::new(Self { sink, state: Mutex::new(MemberState { cursor, is_member: false, waker: None }) })
     }
 
-    /// The last frame that went to the sink.
+    /// Highest seq that the sink has taken, or that the reader has returned for it.
     pub fn cursor(&self) -> u64 {
         lock(&self.state).cursor
     }
 
-    /// Leaves its group for good.
+    /// Leaves the group for good.
     pub fn leave(&self) {
         let mut state = lock(&self.state);
         state.is_member = false;
-        // It holds what was woken.
+        // A waker keeps its task alive.
         state.waker = None;
     }
 
-    /// Waits until it sits nowhere.
+    /// Waits until this is a member of no group. Returns its cursor.
     async fn evicted(&self) -> u64 {
         poll_fn(|cx| {
             let mut state = lock(&self.state);
@@ -171,7 +183,7 @@ impl<S: Sink> Member<S> {
         .await
     }
 
-    /// Tells it what comes after `from`, up to `last`. Whether it may stay.
+    /// Sends the frames after `from`, up to `last`. Returns whether this is still a member.
     fn send(&self, from: u64, last: u64, chunk: &Bytes) -> bool {
         let mut state = lock(&self.state);
         if !state.is_member {
@@ -186,7 +198,7 @@ impl<S: Sink> Member<S> {
                 }
                 outcome == SendOutcome::Sent
             }
-            // It has a part of this, or more.
+            // It has a part of these frames already, or later ones.
             _ => false,
         };
         if !stays {
@@ -209,8 +221,10 @@ impl MemberState {
 struct Broadcaster<S: Sink> {
     group: BroadcastGroup<S>,
     reader: Reader,
-    /// The members while they are sent_up_to, so that nobody waits for that who wants to sit down.
+    /// The members while they are being sent to. They are taken out of the group, so that joining never waits for a
+    /// broadcast.
     receiving: Vec<Arc<Member<S>>>,
+    yield_every: usize,
 }
 
 impl<S: Sink> Broadcaster<S> {
@@ -218,23 +232,23 @@ impl<S: Sink> Broadcaster<S> {
         loop {
             let from = self.reader.cursor();
             match self.reader.next().await {
-                Ok(ReadStep::Frames(pieces)) => self.broadcast(from, &pieces).await,
-                // Each hears of it from its own reader.
+                Ok(ReadStep::Frames(frames)) => self.broadcast(from, &frames).await,
+                // Each member learns it from its own reader.
                 Ok(ReadStep::End(_)) | Err(StoreError::Gone) => return,
                 Err(_) => self.restart(),
             }
-            // A run may go on without pause, and there is always something to read then.
+            // While a run writes without pause, `next` never waits.
             yield_now().await;
         }
     }
 
-    async fn broadcast(&mut self, from: u64, pieces: &[Bytes]) {
+    async fn broadcast(&mut self, from: u64, frames: &[Bytes]) {
         let last = self.reader.cursor();
         self.receiving = self.advance_to(last);
         if self.receiving.is_empty() {
             return;
         }
-        let chunk = S::encode(pieces);
+        let chunk = S::encode(frames);
         let (mut staying, mut next) = (0, 0);
         while let Some(member) = self.receiving.get(next) {
             if member.send(from, last, &chunk) {
@@ -242,25 +256,25 @@ impl<S: Sink> Broadcaster<S> {
                 staying += 1;
             }
             next += 1;
-            if next.is_multiple_of(YIELD_EVERY) {
+            if next.is_multiple_of(self.yield_every) {
                 yield_now().await;
             }
         }
         self.receiving.truncate(staying);
         let mut inner = lock(&self.group.0);
-        // Those who sat down meanwhile.
+        // Readers that joined during the broadcast.
         self.receiving.append(&mut inner.members);
         inner.members = take(&mut self.receiving);
     }
 
-    /// The store cannot be read: each tries that alone, and who has come to the head sits down here again.
+    /// Evicts all members after a failed read: each retries alone, and joins again at the head.
     fn restart(&mut self) {
         self.reader = self.reader.at_head();
         let members = self.advance_to(self.reader.cursor());
         members.iter().for_each(|member| lock(&member.state).evict());
     }
 
-    /// Says where the group is from now on, and takes those who sit in it.
+    /// Raises the seq that readers need to join, and takes the members out of the group.
     fn advance_to(&self, sent_up_to: u64) -> Vec<Arc<Member<S>>> {
         let mut inner = lock(&self.group.0);
         inner.sent_up_to = sent_up_to;
@@ -290,7 +304,7 @@ async fn yield_now() {
     .await;
 }
 
-/// The lock, even after a panic elsewhere: what these locks guard is valid between any two statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A poisoned lock is safe to use: the guarded values are valid between any two statements.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

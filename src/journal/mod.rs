@@ -32,9 +32,10 @@ use crate::store::{
     TriggerOp, Write,
 };
 
-pub use broadcast::{BroadcastGroup, Member, SendOutcome, Sink};
+pub use broadcast::{BroadcastGroup, BroadcastOptions, Member, SendOutcome, Sink};
 pub use health::Health;
 use live_runs::LiveRuns;
+pub use live_runs::ReadOptions;
 pub use masks::MaskGuard;
 use masks::Masks;
 pub use reader::{ReadStep, Reader};
@@ -86,7 +87,12 @@ pub enum WriteError {
 impl Journal {
     /// A journal on this store, and the task that writes it. The task ends when the last clone of the journal is gone.
     pub fn new(store: Arc<dyn Store>, group: GroupCommit) -> (Self, WriterTask) {
-        let live_runs = Arc::new(LiveRuns::default());
+        Self::with_read_options(store, group, ReadOptions::default())
+    }
+
+    /// The same with other sizes for its readers.
+    pub fn with_read_options(store: Arc<dyn Store>, group: GroupCommit, read: ReadOptions) -> (Self, WriterTask) {
+        let live_runs = Arc::new(LiveRuns::new(read));
         let list_feed = Arc::new(RunListFeed::default());
         let outbox = Arc::new(watch::Sender::new(0));
         let (writer, task) =

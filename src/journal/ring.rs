@@ -1,4 +1,4 @@
-//! The recent frames of one run, already encoded for the wire. Pure: no locks, no time.
+//! The recent frames of one run, encoded for the wire. Pure: no locks, no clock.
 
 use std::collections::VecDeque;
 
@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::model::{Record, RunId, sse};
 
-/// A bounded memory of the newest frames, without holes. What one commit brought lies in one commit of memory, so that a
-/// reader gets all that waits for it in few writes.
+/// A bounded memory of the newest frames, without gaps. The frames of one commit share one allocation, so that a reader
+/// sends all that it lacks in few writes.
 #[derive(Debug)]
 pub struct Ring {
     commits: VecDeque<Commit>,
@@ -15,12 +15,12 @@ pub struct Ring {
     limit: usize,
 }
 
-/// How frames are written (CONTRACT.md, "The stream").
+/// How frames are encoded (docs/CONTRACT.md, "The stream").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FrameEncoding {
-    /// As in the stream of one run.
+    /// For the stream of one run.
     Single,
-    /// As in the stream of many runs: each frame names its run, which is this one.
+    /// For a stream of many runs: each frame names its run, which is this one.
     Multiplexed(RunId),
 }
 
@@ -29,11 +29,11 @@ pub enum FrameEncoding {
 struct Commit {
     first: u64,
     single: CommitFrames,
-    /// Made when someone asks for it, then shared like the single encoding.
+    /// Encoded on first use, then shared like `single`.
     multiplexed: Option<CommitFrames>,
 }
 
-/// CommitFrames encoded one after another.
+/// Frames encoded one after another.
 #[derive(Debug)]
 struct CommitFrames {
     bytes: Bytes,
@@ -43,14 +43,14 @@ struct CommitFrames {
 
 impl CommitFrames {
     fn single(frames: &[Record]) -> Self {
-        Self::written(frames, sse::write_frame)
+        Self::encode_with(frames, sse::write_frame)
     }
 
     fn multiplexed(frames: &[Record], run: &RunId) -> Self {
-        Self::written(frames, |out, frame| sse::write_frame_of(out, run, frame))
+        Self::encode_with(frames, |out, frame| sse::write_frame_of(out, run, frame))
     }
 
-    fn written(frames: &[Record], write: impl Fn(&mut String, &Record)) -> Self {
+    fn encode_with(frames: &[Record], write: impl Fn(&mut String, &Record)) -> Self {
         let mut out = String::with_capacity(frames.iter().map(|frame| frame.data.len() + 128).sum());
         let mut ends = Vec::with_capacity(frames.len());
         for frame in frames {
@@ -60,7 +60,7 @@ impl CommitFrames {
         Self { bytes: Bytes::from(out), ends }
     }
 
-    /// These single frames, each with its run's name.
+    /// The same frames, each with the id of its run.
     fn to_multiplexed(&self, run: &RunId) -> Self {
         let mut out = Vec::with_capacity(self.bytes.len() + self.ends.len() * 2 * 48);
         let mut ends = Vec::with_capacity(self.ends.len());
@@ -73,7 +73,7 @@ impl CommitFrames {
         Self { bytes: Bytes::from(out), ends }
     }
 
-    /// All but the first `skipped`.
+    /// All frames but the first `skipped`.
     fn skip(&self, skipped: u64) -> Bytes {
         match usize::try_from(skipped).ok().and_then(|skipped| self.ends.get(skipped.checked_sub(1)?)) {
             Some(&start) => self.bytes.slice(start..),
@@ -99,16 +99,16 @@ impl Commit {
     }
 }
 
-/// CommitFrames encoded one after another, as a reader sends them.
+/// Encoded frames as a reader returns them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EncodedFrames {
-    /// The bytes, in order.
+    /// The encoded bytes, in order.
     pub chunks: Vec<Bytes>,
-    /// The seq of the last frame in them.
+    /// The seq of the last frame.
     pub last: u64,
 }
 
-/// CommitFrames in order, encoded one after another.
+/// Encodes frames one after another.
 pub fn encode(frames: &[Record], encoding: &FrameEncoding) -> Bytes {
     match encoding {
         FrameEncoding::Single => CommitFrames::single(frames).bytes,
@@ -117,12 +117,13 @@ pub fn encode(frames: &[Record], encoding: &FrameEncoding) -> Bytes {
 }
 
 impl Ring {
-    /// An empty ring that keeps about `limit` bytes of single frames, and as much again if some are asked for by name.
+    /// An empty ring for about `limit` bytes of frames in the single encoding, and as many again in the other one if it
+    /// is used.
     pub fn new(limit: usize) -> Self {
         Self { commits: VecDeque::new(), bytes: 0, limit }
     }
 
-    /// Adds frames that were committed together. If they do not follow on what is held, that is forgotten first.
+    /// Adds the frames of one commit. If they do not follow the newest frame, all older ones are dropped first.
     pub fn push(&mut self, frames: &[Record]) {
         let Some(first) = frames.first().map(|frame| frame.seq) else { return };
         if self.commits.back().is_some_and(|commit| commit.last() + 1 != first) {
@@ -132,13 +133,13 @@ impl Ring {
         let single = CommitFrames::single(frames);
         self.bytes += single.bytes.len();
         self.commits.push_back(Commit { first, single, multiplexed: None });
-        // The newest commit stays whatever its size: it is what everyone is about to ask for.
+        // The newest commit stays whatever its size: all readers are about to ask for it.
         while self.bytes > self.limit && self.commits.len() > 1 {
             self.bytes -= self.commits.pop_front().map_or(0, |commit| commit.single.bytes.len());
         }
     }
 
-    /// All frames after `cursor`, if the ring holds the one that comes next.
+    /// All frames after `cursor`, if the ring has the next one.
     pub fn after(&mut self, cursor: u64, encoding: &FrameEncoding) -> Option<EncodedFrames> {
         let next = cursor + 1;
         let (first, last) = (self.commits.front()?.first, self.commits.back()?.last());
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_follow_is_not_joined() {
+    fn ring_drops_frames_before_a_gap() {
         let mut ring = Ring::new(1 << 20);
         ring.push(&frames(1, 3));
         ring.push(&frames(9, 2));
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_larger_than_the_limit_is_still_held() {
+    fn ring_keeps_a_commit_larger_than_its_limit() {
         let mut ring = Ring::new(1);
         ring.push(&frames(1, 3));
         ring.push(&frames(4, 1));
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_named_later_is_the_frame_written_with_its_name() {
+    fn ring_encodings_of_a_frame_agree() {
         let mut ring = Ring::new(1 << 20);
         ring.push(&frames(1, 3));
         let encoding = FrameEncoding::Multiplexed(run());
@@ -217,13 +218,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn gives_exactly_what_comes_after_or_says_that_it_cannot(
+        fn ring_returns_all_later_frames_or_none(
             groups in prop::collection::vec(1u64..6, 1..30),
             limit in 0usize..3000,
             cursor in 0u64..120,
-            multiplexed in any::<bool>(),
+            is_multiplexed in any::<bool>(),
         ) {
-            let encoding = if multiplexed { FrameEncoding::Multiplexed(run()) } else { FrameEncoding::Single };
+            let encoding = if is_multiplexed { FrameEncoding::Multiplexed(run()) } else { FrameEncoding::Single };
             let mut ring = Ring::new(limit);
             let mut head = 0;
             for count in groups {
@@ -235,7 +236,7 @@ mod tests {
                     prop_assert_eq!(encoded.last, head);
                     prop_assert_eq!(seqs(&encoded), (cursor + 1..=head).collect::<Vec<_>>());
                 }
-                // Nothing comes after, or it was forgotten; then what came earlier is forgotten too.
+                // There are no later frames, or they were dropped. Then all earlier frames were dropped as well.
                 None => prop_assert!(cursor >= head || (0..cursor).all(|earlier| ring.after(earlier, &encoding).is_none())),
             }
         }

@@ -1,8 +1,8 @@
-//! Which runs changed lately, for readers of the list.
+//! Tells readers of the run list which runs have changed.
 //!
-//! The same idea as the journal's: a reader is a cursor, and the version carries no data. What a run looks like is read from
-//! the store when it is told, so a run that changes ten times while a reader is slow is told once, as it is then. Readers that
-//! want the same run at the same version share one read of it.
+//! As with the journal, a reader is a cursor, and notifications carry no data. A run is read from the store when it is
+//! returned: if it changes ten times while a reader is slow, the reader gets it once, in its latest state. Readers that
+//! need the same run at the same version share one read of it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};
@@ -14,55 +14,55 @@ use super::sync::{Mutex, MutexGuard, watch};
 use crate::model::{Listed, RunId};
 use crate::store::{RunKey, Store, StoreError};
 
-/// How many runs are remembered as changed. A reader that lags by more different ones is told so.
+/// How many changed runs are remembered. A reader that lags by more has to read the list again.
 const MAX_REMEMBERED_RUNS: usize = 1024;
 
-/// How many runs are told at a time.
+/// How many runs one step returns at most.
 const RUNS_PER_STEP: usize = 64;
 
-/// How many reads are kept for the readers that have not taken them yet.
+/// How many reads are kept for readers that have not used them yet.
 const MAX_SHARED_READS: usize = 2 * RUNS_PER_STEP;
 
-/// A read of one run, shared by all readers of the list. Any of them may drive it, so one that stops keeps nobody waiting.
+/// A read of one run, shared by all readers of the list. Each of them can drive it, so one that stalls blocks no other.
 type SharedRead = Shared<BoxFuture<'static, Result<Option<Arc<Listed>>, StoreError>>>;
 
-/// The list's live end.
+/// The changes of the run list.
 #[derive(Debug, Default)]
 pub struct RunListFeed {
-    /// Held for a look-up, never across an await.
+    /// Never locked across an await.
     recent: Mutex<RecentChanges>,
-    /// The latest reads, oldest first. Held for a look-up, never across an await.
+    /// The latest reads, oldest first. Never locked across an await.
     reads: Mutex<SharedReads>,
     version: watch::Sender<u64>,
-    /// Counts what may let go of runs.
+    /// Version that increases when a run becomes eligible for retention.
     eligible: watch::Sender<u64>,
 }
 
-/// What changed of a run.
+/// What changed about a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunListEvent {
     /// Something that the list shows.
     Changed(RunKey),
-    /// The same, and it may be that runs go now.
+    /// The same, and the run may have become eligible for retention.
     BecameFinal(RunKey),
-    /// It was deleted: then only this knows its id.
+    /// It was deleted. Its id comes along, since the store no longer has it.
     Deleted(RunKey, RunId),
 }
 
 /// The runs that changed last, each at its last change. Pure.
 #[derive(Debug, Default)]
 struct RecentChanges {
-    /// Counts changes.
+    /// The number of changes so far.
     version: u64,
-    /// RunListFeed up to this one may be forgotten.
+    /// Changes up to this version may be missing.
     forgotten: u64,
     by_version: BTreeMap<u64, RunKey>,
     of_run: HashMap<RunKey, u64>,
-    /// Those of them that were deleted.
+    /// Those that were deleted.
     deleted: HashMap<RunKey, RunId>,
 }
 
-/// The latest shared reads, each with the version of its run when it was made.
+/// The latest shared reads, each with the version of its run when it was created.
 #[derive(Default)]
 struct SharedReads(VecDeque<(RunKey, u64, SharedRead)>);
 
@@ -73,8 +73,8 @@ impl std::fmt::Debug for SharedReads {
 }
 
 impl SharedReads {
-    /// The read of this run at this version or a later one; `make` makes it if there is none. It begins when it is polled, so
-    /// it sees every change that was published before this call.
+    /// The read of this run at this version or a later one. `make` creates it if there is none. It begins when it is
+    /// first polled, so it sees every change published before this call.
     fn share(&mut self, run: RunKey, version: u64, make: impl FnOnce() -> SharedRead) -> SharedRead {
         if let Some((_, _, read)) = self.0.iter().find(|(known, at, _)| *known == run && *at >= version) {
             return read.clone();
@@ -88,7 +88,7 @@ impl SharedReads {
         read
     }
 
-    /// Drops a read that failed, so that the next reader tries again.
+    /// Drops a failed read, so that the next reader repeats it.
     fn forget(&mut self, failed: &SharedRead) {
         self.0.retain(|(.., read)| !read.ptr_eq(failed));
     }
@@ -109,8 +109,8 @@ impl RecentChanges {
         }
     }
 
-    /// The first runs of those that changed after `cursor`, each with its version, and the cursor after them. `None` if some
-    /// are forgotten.
+    /// The first runs that changed after `cursor`, each with its version, and the cursor after them. `None` if changes
+    /// are missing.
     fn after(&self, cursor: u64) -> Option<(Vec<(RunKey, u64)>, u64)> {
         if cursor < self.forgotten {
             return None;
@@ -123,7 +123,7 @@ impl RecentChanges {
 }
 
 impl RunListFeed {
-    /// Hears of runs that are as they now are in the store. Called by the writer alone, after the commit.
+    /// Publishes changes that the store has committed. Only the writer calls this.
     pub fn publish(&self, event: impl Iterator<Item = RunListEvent>) {
         let mut eligible = 0;
         let version = {
@@ -151,18 +151,18 @@ impl RunListFeed {
         }
     }
 
-    /// How many runs are remembered as changed, and how many reads are kept.
+    /// How many changed runs are remembered, and how many reads are kept.
     pub fn count(&self) -> (usize, usize) {
         let (runs, reads) = (self.lock().of_run.len(), self.lock_reads().0.len());
         (runs, reads)
     }
 
-    /// Rings when runs may go.
+    /// Notifies when runs may have become eligible for retention.
     pub fn watch_ends(&self) -> watch::Receiver<u64> {
         self.eligible.subscribe()
     }
 
-    /// The run as it is at this version or later; `None` if it is gone and nothing is known of it.
+    /// The run at this version or later. `None` if the run was deleted so long ago that its id is forgotten.
     ///
     /// # Errors
     /// The store could not be read. The next call reads again.
@@ -195,18 +195,18 @@ impl RunListFeed {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The id of a run that was deleted lately.
+    /// The id of a run that was deleted recently.
     fn deleted(&self, run: RunKey) -> Option<RunId> {
         self.lock().deleted.get(&run).cloned()
     }
 
-    /// The lock, even after a panic elsewhere: what it guards is valid between any two calls.
+    /// A poisoned lock is safe to use: the guarded values are valid between any two calls.
     fn lock(&self) -> MutexGuard<'_, RecentChanges> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A cursor on the changes of the list. Tells each run that changes, as it is when it is told.
+/// A cursor on the changes of the run list.
 pub struct ListReader {
     store: Arc<dyn Store>,
     feed: Arc<RunListFeed>,
@@ -214,32 +214,32 @@ pub struct ListReader {
     cursor: u64,
 }
 
-/// What a reader of the list gets next.
+/// What a reader of the list returns.
 #[derive(Debug, PartialEq)]
 pub enum ListStep {
-    /// Runs that have changed, or are gone.
+    /// Runs that have changed or were deleted.
     Runs(Vec<Arc<Listed>>),
-    /// So many runs changed that the reader missed some: it has to read the list again.
+    /// More runs have changed than are remembered: the reader has to read the list again.
     Lagged,
 }
 
 impl ListReader {
-    /// A reader of all changes from now on. Who reads the list after this misses none.
+    /// A reader of all changes from now on. If the list is read after this call, no change is missed.
     pub(super) fn new(store: Arc<dyn Store>, feed: Arc<RunListFeed>) -> Self {
         let version = feed.version.subscribe();
         let cursor = *version.borrow();
         Self { store, feed, version, cursor }
     }
 
-    /// The runs that changed since, or else waits for one.
+    /// Returns the runs that changed after the cursor, or waits for a change.
     ///
-    /// Cancel safe: the cursor moves only when runs are given.
+    /// Cancel safe: the cursor moves only when runs are returned.
     ///
     /// # Errors
-    /// The store could not be read. The cursor stands; the call may be repeated.
+    /// The store could not be read: the cursor has not moved, and the call may be repeated.
     pub async fn next(&mut self) -> Result<ListStep, StoreError> {
         loop {
-            // Looked at before the read, as in `Reader::next`.
+            // Marked as seen before the read, as in `Reader::next`.
             let version = *self.version.borrow_and_update();
             if self.cursor < version {
                 let found = self.feed.lock().after(self.cursor);
@@ -252,7 +252,7 @@ impl ListReader {
                 return Ok(ListStep::Runs(runs));
             }
             if self.version.changed().await.is_err() {
-                // The sender lives in the changes, which this reader holds; without it there is nothing to wait for.
+                // The feed owns the sender and this reader the feed, so the channel cannot close.
                 return Ok(ListStep::Lagged);
             }
         }
@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_lags_by_too_many_runs_is_told_so() {
+    fn run_list_reader_that_lags_too_far_is_lagged() {
         let mut recent = RecentChanges::default();
         (0..MAX_REMEMBERED_RUNS as i64 + 1).for_each(|run| recent.note(RunKey(run)));
         assert_eq!(recent.after(0), None);
@@ -274,16 +274,16 @@ mod tests {
     }
 
     proptest! {
-        /// A reader that comes at any times eligible with each run as of its last change, however often it changed between.
+        /// Whenever it reads, a reader ends with each run as of its last change.
         #[test]
-        fn every_run_is_told_after_its_last_change(changes in prop::collection::vec((0i64..40, any::<bool>()), 0..400)) {
+        fn run_list_reader_gets_each_run_after_its_last_change(changes in prop::collection::vec((0i64..40, any::<bool>()), 0..400)) {
             let mut recent = RecentChanges::default();
-            let mut told: HashMap<RunKey, usize> = HashMap::new();
+            let mut returned: HashMap<RunKey, usize> = HashMap::new();
             let mut cursor = 0;
             let mut read = |recent: &RecentChanges, now: usize| {
                 let (runs, last) = recent.after(cursor).unwrap();
                 cursor = last;
-                runs.into_iter().for_each(|(run, _)| { told.insert(run, now); });
+                runs.into_iter().for_each(|(run, _)| { returned.insert(run, now); });
                 last
             };
             for (now, &(run, reads)) in changes.iter().enumerate() {
@@ -294,7 +294,7 @@ mod tests {
             }
             while read(&recent, changes.len()) < recent.version {}
             for (now, &(run, _)) in changes.iter().enumerate() {
-                prop_assert!(told[&RunKey(run)] >= now, "run {run}");
+                prop_assert!(returned[&RunKey(run)] >= now, "run {run}");
             }
             prop_assert_eq!(recent.by_version.len(), recent.of_run.len());
         }

@@ -1,88 +1,96 @@
-//! The crowds of all runs that someone reads here, and a reader that is told with its crowd.
+//! The broadcast groups of all runs with streams on this server, and readers that join them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::http::connections::SharedSocket;
-use crate::journal::{BroadcastGroup, FrameEncoding, Member, ReadStep, Reader};
+use crate::journal::{BroadcastGroup, BroadcastOptions, FrameEncoding, Member, ReadStep, Reader};
 use crate::model::RunId;
 use crate::store::StoreError;
 
-/// The crowds that a listener may sit in.
+/// All broadcast groups. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct BroadcastRegistry(Arc<Mutex<Live>>);
+pub struct BroadcastRegistry(Arc<Mutex<GroupMap>>);
 
-/// By run, and by whether frames name it.
-type Live = HashMap<(RunId, bool), Weak<ActiveGroup>>;
+/// By run, and by whether the frames name their run.
+type GroupMap = HashMap<(RunId, bool), Weak<ActiveGroup>>;
 
-/// A crowd, told as long as a listener holds this.
+/// A group and its broadcaster, which runs as long as a reader holds this.
 struct ActiveGroup {
-    crowd: BroadcastGroup<SharedSocket>,
-    _teller: AbortOnDropHandle<()>,
+    group: BroadcastGroup<SharedSocket>,
+    _broadcaster: AbortOnDropHandle<()>,
 }
 
 impl BroadcastRegistry {
-    /// How many crowds are known, those that nobody is in any more and that are not forgotten yet among them.
+    /// How many entries there are, including those without readers that are not removed yet.
     pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lock().len()
     }
 
-    /// The crowd of this reader's run and form.
-    fn of(&self, run: &RunId, reader: &Reader) -> Arc<ActiveGroup> {
-        let mut live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The group for this reader's run and encoding.
+    fn group(&self, run: &RunId, reader: &Reader) -> Arc<ActiveGroup> {
+        let mut groups = self.lock();
         let key = (run.clone(), matches!(reader.encoding(), FrameEncoding::Multiplexed(_)));
-        if let Some(led) = live.get(&key).and_then(Weak::upgrade).filter(|led| !led.crowd.is_closed()) {
-            return led;
+        if let Some(active) = groups.get(&key).and_then(Weak::upgrade).filter(|active| !active.group.is_closed()) {
+            return active;
         }
-        // Those that nobody is in any more are forgotten here, at a cost that is spread over the arrivals.
-        if live.len() >= 64 && live.len() == live.capacity() {
-            live.retain(|_, led| led.strong_count() > 0);
+        // Entries without readers are removed here, amortized over the new streams.
+        if groups.len() >= 64 && groups.len() == groups.capacity() {
+            groups.retain(|_, active| active.strong_count() > 0);
         }
-        let (crowd, teller) = BroadcastGroup::new(reader.at_head());
-        let led = Arc::new(ActiveGroup { crowd, _teller: AbortOnDropHandle::new(tokio::spawn(teller)) });
-        live.insert(key, Arc::downgrade(&led));
-        led
+        let (group, broadcaster) = BroadcastGroup::new(reader.at_head(), BroadcastOptions::default());
+        let broadcaster = AbortOnDropHandle::new(tokio::spawn(broadcaster));
+        let active = Arc::new(ActiveGroup { group, _broadcaster: broadcaster });
+        groups.insert(key, Arc::downgrade(&active));
+        active
+    }
+
+    /// A poisoned lock is safe to use: the map is valid between any two statements.
+    fn lock(&self) -> MutexGuard<'_, GroupMap> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A run's reader. What it waits for together with others goes past it, to the connection's socket.
+/// A reader that joins its run's broadcast group when it reaches the head. Broadcast frames go straight to the
+/// connection's socket.
 pub struct GroupReader {
     reader: Reader,
-    company: Option<(Arc<ActiveGroup>, Arc<Member<SharedSocket>>)>,
+    membership: Option<(Arc<ActiveGroup>, Arc<Member<SharedSocket>>)>,
 }
 
 impl GroupReader {
-    /// Reads alone if the run is finished.
-    pub fn new(crowds: &BroadcastRegistry, run: &RunId, reader: Reader, socket: &Arc<SharedSocket>) -> Self {
-        let lives = !reader.pulse().status.is_finished();
-        let company = lives.then(|| (crowds.of(run, &reader), Member::new(Arc::clone(socket), reader.cursor())));
-        Self { reader, company }
+    /// A reader for the stream on this socket. The reader of a final run joins no group.
+    pub fn new(registry: &BroadcastRegistry, run: &RunId, reader: Reader, socket: &Arc<SharedSocket>) -> Self {
+        let is_live = !reader.pulse().status.is_finished();
+        let membership =
+            is_live.then(|| (registry.group(run, &reader), Member::new(Arc::clone(socket), reader.cursor())));
+        Self { reader, membership }
     }
 
-    /// The last frame that its steps gave, or that it knows to be told without one.
+    /// The seq of the last frame that was returned, or that is known to have been broadcast.
     pub fn cursor(&self) -> u64 {
         self.reader.cursor()
     }
 
-    /// Where it is told things without a step.
-    pub fn seat(&self) -> Option<Arc<Member<SharedSocket>>> {
-        self.company.as_ref().map(|(_, seat)| Arc::clone(seat))
+    /// The reader's membership, whose cursor also counts broadcast frames.
+    pub fn member(&self) -> Option<Arc<Member<SharedSocket>>> {
+        self.membership.as_ref().map(|(_, member)| Arc::clone(member))
     }
 
-    /// How far the journal goes.
+    /// The seq of the journal's head.
     pub fn head(&self) -> u64 {
         self.reader.pulse().head
     }
 
-    /// As [`Reader::next`].
+    /// As [`Reader::next`], without the frames that were broadcast.
     ///
     /// # Errors
     /// As [`Reader::next`].
     pub async fn next(&mut self) -> Result<ReadStep, StoreError> {
-        match &self.company {
-            Some((led, seat)) => led.crowd.next(&mut self.reader, seat).await,
+        match &self.membership {
+            Some((active, member)) => active.group.next(&mut self.reader, member).await,
             None => self.reader.next().await,
         }
     }
@@ -90,8 +98,8 @@ impl GroupReader {
 
 impl Drop for GroupReader {
     fn drop(&mut self) {
-        if let Some((_, seat)) = &self.company {
-            seat.leave();
+        if let Some((_, member)) = &self.membership {
+            member.leave();
         }
     }
 }

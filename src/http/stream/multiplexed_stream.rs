@@ -1,7 +1,7 @@
-//! `GET /events?run={id}:{after}&run=…&list=1`: the streams of several runs, and the list, over one connection.
+//! `GET /events?run={id}:{after}&run=…&list=1`: the events of several runs, and of the run list, on one connection.
 //!
-//! A browser gives a host six connections, so all of its tabs share this one. Cursors are in the URL; a reader that wants
-//! other runs comes back with another set.
+//! A browser opens six connections to a host, so all of its tabs share this stream. The cursors are in the URL: a
+//! client that needs other runs opens another stream.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use futures::stream::{BoxStream, SelectAll, unfold};
 use tokio::sync::Semaphore;
 
 use super::broadcast_registry::GroupReader;
-use super::{App, EventBatch, EventSource, answer};
+use super::{App, EventBatch, EventSource, respond};
 use crate::access::Granted;
 use crate::http::connections::SharedSocket;
 use crate::journal::{FrameEncoding, ListReader, ListStep, Member, ReadStep};
@@ -32,47 +32,47 @@ pub async fn multiplexed_events(
     Extension(granted): Extension<Granted>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
-    let Wanted { runs, list } = Wanted::read(&query)?;
-    // The list first: what changes from here on is told, whatever the runs' own streams take to begin.
+    let StreamRequest { runs, list } = StreamRequest::read(&query)?;
+    // The list first, so that no change is missed while the runs are looked up.
     let list = list.then(|| app.service.journal.watch_list());
     let mut standings = Vec::with_capacity(runs.len());
     let mut readers = SelectAll::new();
-    let mut heads = Vec::with_capacity(runs.len());
-    let mut over = list.is_none();
-    // A client that does not read costs a page of one run, not one of each.
-    let turns = Arc::new(Semaphore::new(1));
+    let mut progress = Vec::with_capacity(runs.len());
+    let mut is_over = list.is_none();
+    // With one read permit, a client that does not read costs the memory of one page, not of one per run.
+    let read_permit = Arc::new(Semaphore::new(1));
     for (run, cursor) in runs {
-        let (reader, Pulse { head, status, attempt, .. }) =
+        let (alone, Pulse { head, status, attempt, .. }) =
             app.service.read(&run, cursor, FrameEncoding::Multiplexed(run.clone())).await?;
-        let listener = GroupReader::new(&app.broadcasts, &run, reader.share_read_permit(&turns), &socket);
-        over &= status.is_finished() && cursor.0 == head;
+        let reader = GroupReader::new(&app.broadcasts, &run, alone.share_read_permit(&read_permit), &socket);
+        is_over &= status.is_finished() && cursor.0 == head;
         standings.push(Standing { run: run.clone(), head, status, attempt });
-        heads.push(Head { run, told: cursor.0, seat: listener.seat() });
-        readers.push(steps(readers.len(), listener));
+        progress.push(RunProgress { run, sent: cursor.0, member: reader.member() });
+        readers.push(steps(readers.len(), reader));
     }
-    if over {
-        // As in the stream of one run: there is nothing more to tell.
+    if is_over {
+        // As in the stream of one run: there are no more events.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready_many(&standings, list.is_some());
-    Ok(answer(
+    Ok(respond(
         &app,
         granted,
         socket,
         ready,
-        MultiplexedSource { live: heads.len(), readers, heads, list: list.map(list_steps) },
+        MultiplexedSource { live: progress.len(), readers, progress, list: list.map(list_steps) },
     ))
 }
 
-/// What a URL asks for.
+/// What a URL requests.
 #[derive(Debug, PartialEq, Eq)]
-struct Wanted {
+struct StreamRequest {
     /// Each run with its cursor.
     runs: Vec<(RunId, Cursor)>,
     list: bool,
 }
 
-impl Wanted {
+impl StreamRequest {
     fn read(query: &[(String, String)]) -> Result<Self, Problem> {
         let bad = |detail: String| Problem::new(Code::BadRequest, detail);
         let mut wanted = Self { runs: Vec::new(), list: false };
@@ -108,65 +108,67 @@ impl Wanted {
     }
 }
 
-/// What one of the runs tells: its index, the cursor after it, and the step.
-type One = (usize, u64, Result<ReadStep, StoreError>);
+/// A step of one run: its index, the cursor after the step, and the step.
+type RunStep = (usize, u64, Result<ReadStep, StoreError>);
 
-/// The steps of a listener, up to and with the last.
-fn steps(index: usize, listener: GroupReader) -> BoxStream<'static, One> {
-    let next = move |listener: Option<GroupReader>| async move {
-        let mut listener = listener?;
-        let step = listener.next().await;
-        let cursor = listener.cursor();
+/// The steps of a reader, up to its last one.
+fn steps(index: usize, reader: GroupReader) -> BoxStream<'static, RunStep> {
+    let next = move |reader: Option<GroupReader>| async move {
+        let mut reader = reader?;
+        let step = reader.next().await;
+        let cursor = reader.cursor();
         let more = matches!(step, Ok(ReadStep::Frames(_)));
-        Some(((index, cursor, step), more.then_some(listener)))
+        Some(((index, cursor, step), more.then_some(reader)))
     };
-    unfold(Some(listener), next).boxed()
+    unfold(Some(reader), next).boxed()
 }
 
-/// What the list tells, without an end.
+/// The steps of the list. They have no end.
 fn list_steps(list: ListReader) -> BoxStream<'static, Result<ListStep, StoreError>> {
     unfold(list, |mut list| async move { Some((list.next().await, list)) }).boxed()
 }
 
-/// How far a run was told.
-struct Head {
+/// How far a run has been sent.
+struct RunProgress {
     run: RunId,
-    told: u64,
-    /// Where it may have been told more.
-    seat: Option<Arc<Member<SharedSocket>>>,
+    sent: u64,
+    /// Its cursor also counts broadcast frames.
+    member: Option<Arc<Member<SharedSocket>>>,
 }
 
-impl Head {
+impl RunProgress {
     fn seq(&self) -> u64 {
-        self.seat.as_ref().map_or(0, |seat| seat.cursor()).max(self.told)
+        self.member.as_ref().map_or(0, |member| member.cursor()).max(self.sent)
     }
 }
 
 struct MultiplexedSource {
-    /// Each run takes its turn, however much another one has to tell.
-    readers: SelectAll<BoxStream<'static, One>>,
-    /// How many runs may have more to tell.
+    /// Runs take turns, however many frames one of them has.
+    readers: SelectAll<BoxStream<'static, RunStep>>,
+    /// How many runs may have more events.
     live: usize,
-    /// How far each run was told.
-    heads: Vec<Head>,
-    /// Kept between two turns, as the runs are, so that they cannot starve it.
+    /// The progress of each run.
+    progress: Vec<RunProgress>,
+    /// Kept from one call to the next, as the runs are, so that they cannot starve it.
     list: Option<BoxStream<'static, Result<ListStep, StoreError>>>,
 }
 
 impl MultiplexedSource {
-    fn told(&mut self, (index, cursor, step): One) -> Result<EventBatch, StoreError> {
-        let Some(Head { run, told, .. }) = self.heads.get_mut(index) else { return Ok(EventBatch::Events(Vec::new())) };
-        *told = cursor;
-        let last_of_run = match step {
-            Ok(ReadStep::Frames(pieces)) => return Ok(EventBatch::Events(pieces)),
+    fn on_run_step(&mut self, (index, cursor, step): RunStep) -> Result<EventBatch, StoreError> {
+        let Some(RunProgress { run, sent, .. }) = self.progress.get_mut(index) else {
+            return Ok(EventBatch::Events(Vec::new()));
+        };
+        *sent = cursor;
+        let last_event = match step {
+            Ok(ReadStep::Frames(frames)) => return Ok(EventBatch::Events(frames)),
             Ok(ReadStep::End(pulse)) => sse::end_of(run, pulse.status, pulse.head),
-            // A deleted run is no reason to end the streams of the others.
+            // A deleted run does not end the streams of the others.
             Err(StoreError::Gone) => sse::problem_of(run, &StoreError::Gone.into()),
             Err(error) => return Err(error),
         };
         self.live -= 1;
         let is_last = self.live == 0 && self.list.is_none();
-        Ok(if is_last { EventBatch::Last(last_of_run) } else { EventBatch::Events(vec![last_of_run.into()]) })
+        Ok(if is_last { EventBatch::Last(last_event) } else { EventBatch::Events(vec![last_event.into()]) })
     }
 }
 
@@ -180,7 +182,7 @@ impl EventSource for MultiplexedSource {
             }
         };
         tokio::select! {
-            Some(one) = readers.next() => self.told(one),
+            Some(step) = readers.next() => self.on_run_step(step),
             Some(step) = listed => Ok(match step? {
                 ListStep::Runs(runs) => EventBatch::Events(runs.iter().map(|run| sse::list(run).into()).collect()),
                 ListStep::Lagged => EventBatch::Failed(Problem::new(
@@ -192,7 +194,7 @@ impl EventSource for MultiplexedSource {
     }
 
     fn heartbeat(&self) -> String {
-        sse::heartbeat_many(self.heads.iter().map(|head| (&head.run, head.seq())))
+        sse::heartbeat_many(self.progress.iter().map(|head| (&head.run, head.seq())))
     }
 }
 
@@ -206,16 +208,16 @@ mod tests {
         format!("01939f1c-8f2a-7c3e-9d5b-{n:012x}")
     }
 
-    fn read(pairs: &[(&str, &str)]) -> Result<Wanted, Code> {
+    fn read(pairs: &[(&str, &str)]) -> Result<StreamRequest, Code> {
         let query: Vec<_> = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Wanted::read(&query).map_err(|problem| problem.code)
+        StreamRequest::read(&query).map_err(|problem| problem.code)
     }
 
     #[test]
-    fn reads_what_is_asked_for() {
+    fn stream_request_is_parsed() {
         let wanted = |runs: &[(&str, u64)], list| {
             let runs = runs.iter().map(|&(id, after)| (id.parse().unwrap(), Cursor(after))).collect();
-            Ok(Wanted { runs, list })
+            Ok(StreamRequest { runs, list })
         };
         assert_eq!(read(&[("list", "1")]), wanted(&[], true));
         assert_eq!(read(&[("run", &format!("{RUN}:7")), ("x", "y")]), wanted(&[(RUN, 7)], false));
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be() {
+    fn stream_request_rejects_invalid_queries() {
         let upper = RUN.to_uppercase();
         let many: Vec<(&str, String)> = (0..=MOST_RUNS).map(|n| ("run", format!("{}:0", id(n)))).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::broadcast_registry::GroupReader;
-use super::{App, EventBatch, EventSource, answer};
+use super::{App, EventBatch, EventSource, respond};
 use crate::access::Granted;
 use crate::http::api::RunPath;
 use crate::http::connections::SharedSocket;
@@ -29,26 +29,26 @@ pub async fn run_events(
     Extension(granted): Extension<Granted>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
-    // A header that is no text is no number either.
+    // A header that is no text cannot be a cursor either.
     let last_event_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
     let cursor = Cursor::of_stream(last_event_id, query.get("after").map(String::as_str))?;
     let run = run_id(&id)?;
     let (reader, pulse) = app.service.read(&run, cursor, FrameEncoding::Single).await?;
     if pulse.status.is_finished() && cursor.0 == pulse.head {
-        // Tells EventSource to stay away.
+        // 204 tells EventSource not to reconnect.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::ready(cursor.0, pulse.head, pulse.status, pulse.attempt);
-    let listener = GroupReader::new(&app.broadcasts, &run, reader, &socket);
-    Ok(answer(&app, granted, socket, ready, One(listener)))
+    let reader = GroupReader::new(&app.broadcasts, &run, reader, &socket);
+    Ok(respond(&app, granted, socket, ready, RunSource(reader)))
 }
 
-struct One(GroupReader);
+struct RunSource(GroupReader);
 
-impl EventSource for One {
+impl EventSource for RunSource {
     async fn next(&mut self) -> Result<EventBatch, StoreError> {
         Ok(match self.0.next().await? {
-            ReadStep::Frames(pieces) => EventBatch::Events(pieces),
+            ReadStep::Frames(frames) => EventBatch::Events(frames),
             ReadStep::End(pulse) => EventBatch::Last(sse::end(pulse.status, pulse.head)),
         })
     }

@@ -1,4 +1,5 @@
-//! Readers that sit in a crowd, with the sockets and the streams that lend them played by this.
+//! Members of broadcast groups under the model checker. Their sockets, and the streams that release them, are played by
+//! this file.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,21 +11,22 @@ use futures::StreamExt;
 use futures::stream::{SelectAll, unfold};
 
 use super::*;
+use crate::journal::broadcast::lock;
 use crate::journal::sync::{Mutex, MutexGuard};
 use crate::journal::{BroadcastGroup, Member, SendOutcome, Sink};
 
-/// How often each was answered in all scenes of a test.
-static TOLD: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+/// How often each outcome occurred in all scenes of a test.
+static OUTCOMES: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 
-/// A client that checks what it gets, behind a socket that its stream lends. The stream tells the run in both forms, as one of
-/// many runs tells several.
-struct Socket(Mutex<Lent>);
+/// A client that checks what it receives, behind a socket that its stream releases. The stream carries the run in both
+/// encodings, as one of several runs does.
+struct Socket(Mutex<SocketState>);
 
-struct Lent {
-    lent: bool,
-    owed: Option<Bytes>,
-    /// What came in each form.
-    clients: [Seen; 2],
+struct SocketState {
+    is_released: bool,
+    unsent: Option<Bytes>,
+    /// What was received in each encoding.
+    clients: [Received; 2],
 }
 
 fn is_named(frames: &[u8]) -> bool {
@@ -37,166 +39,170 @@ impl Sink for Socket {
         pieces.concat().into()
     }
 
-    fn try_send(&self, wrapped: &Bytes) -> SendOutcome {
-        let offered = self.lent().try_send(wrapped);
-        TOLD[offered as usize].fetch_add(1, Ordering::Relaxed);
+    fn try_send(&self, chunk: &Bytes) -> SendOutcome {
+        let offered = self.lock().try_send(chunk);
+        OUTCOMES[offered as usize].fetch_add(1, Ordering::Relaxed);
         offered
     }
 }
 
-impl Lent {
-    fn try_send(&mut self, wrapped: &Bytes) -> SendOutcome {
-        if !self.lent || self.owed.is_some() || thread_rng().gen_ratio(1, 5) {
+impl SocketState {
+    fn try_send(&mut self, chunk: &Bytes) -> SendOutcome {
+        if !self.is_released || self.unsent.is_some() || thread_rng().gen_ratio(1, 5) {
             return SendOutcome::Refused;
         }
         if thread_rng().gen_ratio(1, 4) {
-            self.owed = Some(wrapped.clone());
+            self.unsent = Some(chunk.clone());
             return SendOutcome::Partial;
         }
-        self.write(wrapped.clone());
+        self.write(chunk.clone());
         SendOutcome::Sent
     }
 
     fn write(&mut self, bytes: Bytes) {
-        assert!(!self.clients[usize::from(is_named(&bytes))].take(Ok(ReadStep::Frames(vec![bytes]))));
+        assert!(!self.clients[usize::from(is_named(&bytes))].record(Ok(ReadStep::Frames(vec![bytes]))));
     }
 }
 
 impl Socket {
-    /// After a panic too: what panicked first is what is reported.
-    fn lent(&self) -> MutexGuard<'_, Lent> {
+    /// Also after a panic, so that the first panic is the one reported.
+    fn lock(&self) -> MutexGuard<'_, SocketState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_back(&self) {
-        let mut socket = self.lent();
-        socket.lent = false;
-        if let Some(owed) = socket.owed.take() {
-            socket.write(owed);
+    fn reclaim(&self) {
+        let mut socket = self.lock();
+        socket.is_released = false;
+        if let Some(unsent) = socket.unsent.take() {
+            socket.write(unsent);
         }
     }
 
-    fn lend(&self) {
-        self.lent().lent = true;
+    fn release(&self) {
+        self.lock().is_released = true;
     }
 }
 
-/// The crowd of the scene's run: told anew when its task has ended, which it may at any moment.
+/// The broadcast group of the scene's run. It is created anew when its broadcaster has ended, which may happen at any
+/// moment.
 #[derive(Clone, Default)]
-struct Company(Arc<std::sync::Mutex<Option<BroadcastGroup<Socket>>>>);
+struct SharedGroup(Arc<std::sync::Mutex<Option<BroadcastGroup<Socket>>>>);
 
-impl Company {
+impl SharedGroup {
     fn of(&self, reader: &Reader) -> BroadcastGroup<Socket> {
         let known = self.0.lock().unwrap().clone();
-        if let Some(crowd) = known.filter(|crowd| !crowd.is_closed()) {
-            return crowd;
+        if let Some(group) = known.filter(|group| !group.is_closed()) {
+            return group;
         }
-        let (crowd, teller) = BroadcastGroup::new(reader.at_head());
+        let (group, broadcaster) = BroadcastGroup::new(reader.at_head(), SMALL_GROUPS);
         spawn(async move {
             if thread_rng().gen_bool(0.5) {
-                teller.await;
+                broadcaster.await;
             } else {
-                let _ = timeout_at(Instant::now(), teller).await;
+                let _ = timeout_at(Instant::now(), broadcaster).await;
             }
         });
-        *self.0.lock().unwrap() = Some(crowd.clone());
-        crowd
+        *self.0.lock().unwrap() = Some(group.clone());
+        group
     }
 }
 
-/// A stream, right or wrong.
+/// How a stream handles its socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Lends its socket while it waits, and takes it back before it asks what there is.
-    Right,
-    /// Takes it back when it has something to write: meanwhile its reader may have sat down again.
-    LendsTooLong,
+pub(super) enum StreamKind {
+    /// Releases it while idle, and reclaims it before it polls its readers.
+    Correct,
+    /// Reclaims it only when it has something to write. Meanwhile its reader may have joined again.
+    ReclaimsLate,
 }
 
 /// Reads to the end as a stream does.
-async fn sit(world: World, companies: [Company; 2], kind: Kind) {
-    let clients = [Seen::anywhere(&world), Seen::anywhere(&world)];
+async fn stream_both_encodings(world: World, groups: [SharedGroup; 2], kind: StreamKind) {
+    let clients = [Received::from_random_cursor(&world), Received::from_random_cursor(&world)];
     let cursors = [clients[0].cursor, clients[1].cursor];
-    let socket = Arc::new(Socket(Mutex::new(Lent { lent: false, owed: None, clients })));
+    let socket = Arc::new(Socket(Mutex::new(SocketState { is_released: false, unsent: None, clients })));
     let mut all = SelectAll::new();
-    let mut seats = Vec::new();
-    for (index, (company, form)) in
-        companies.into_iter().zip([FrameEncoding::Single, FrameEncoding::Multiplexed(id())]).enumerate()
+    let mut members = Vec::new();
+    for (index, (group, encoding)) in
+        groups.into_iter().zip([FrameEncoding::Single, FrameEncoding::Multiplexed(id())]).enumerate()
     {
-        let reader = world.attach(cursors[index], form).await;
-        let seat = Member::new(Arc::clone(&socket), reader.cursor());
-        seats.push(Arc::clone(&seat));
-        let steps = unfold(Some((reader, seat)), move |state| {
-            let company = company.clone();
+        let reader = world.subscribe(cursors[index], encoding).await;
+        let member = Member::new(Arc::clone(&socket), reader.cursor());
+        members.push(Arc::clone(&member));
+        let steps = unfold(Some((reader, member)), move |state| {
+            let group = group.clone();
             async move {
-                let (mut reader, seat) = state?;
-                let crowd = company.of(&reader);
-                let next = crowd.next(&mut reader, &seat);
-                // Given up now and then, as for a heartbeat.
+                let (mut reader, member) = state?;
+                let group = group.of(&reader);
+                let next = group.next(&mut reader, &member);
+                // Cancelled now and then, as by a heartbeat.
                 let step = match thread_rng().gen_ratio(3, 4) {
                     true => Some(next.await),
                     false => timeout_at(Instant::now(), next).await.ok(),
                 };
                 let over = matches!(step, Some(Ok(ReadStep::End(_))));
-                Some(((index, step), (!over).then_some((reader, seat))))
+                Some(((index, step), (!over).then_some((reader, member))))
             }
         });
         all.push(steps.boxed());
     }
-    let mut live = seats.len();
+    let mut live = members.len();
     while live > 0 {
-        let told = poll_fn(|cx| {
-            if kind != Kind::LendsTooLong {
-                socket.take_back();
+        let steps = poll_fn(|cx| {
+            if kind != StreamKind::ReclaimsLate {
+                socket.reclaim();
             }
-            let mut told = Vec::new();
-            while told.len() < 3 {
+            let mut steps = Vec::new();
+            while steps.len() < 3 {
                 match all.poll_next_unpin(cx) {
-                    Poll::Ready(Some(step)) => told.push(step),
-                    Poll::Pending if told.is_empty() => {
-                        socket.lend();
+                    Poll::Ready(Some(step)) => steps.push(step),
+                    Poll::Pending if steps.is_empty() => {
+                        socket.release();
                         return Poll::Pending;
                     }
                     Poll::Ready(None) | Poll::Pending => break,
                 }
             }
-            socket.take_back();
-            Poll::Ready(told)
+            socket.reclaim();
+            Poll::Ready(steps)
         })
         .await;
-        for (index, step) in told {
+        for (index, step) in steps {
             let Some(step) = step else { continue };
-            live -= usize::from(socket.lent().clients[index].take(step));
+            live -= usize::from(socket.lock().clients[index].record(step));
         }
-        let written = [0, 1].map(|index| socket.lent().clients[index].cursor);
-        let known = [0, 1].map(|index| seats[index].cursor());
-        assert_eq!(known, written, "the seats know what was written");
+        let written = [0, 1].map(|index| socket.lock().clients[index].cursor);
+        let known = [0, 1].map(|index| members[index].cursor());
+        assert_eq!(known, written, "the members know what was written");
     }
 }
 
-pub(super) fn two_that_sit(memory: Memory, kind: Kind) {
-    scene(memory, |world| {
-        let companies = <[Company; 2]>::default();
-        vec![sit(world.clone(), companies.clone(), kind), sit(world.clone(), companies, kind)]
+pub(super) fn two_streams(memory: Memory, kind: StreamKind) {
+    run_scene(memory, |world| {
+        let groups = <[SharedGroup; 2]>::default();
+        vec![
+            stream_both_encodings(world.clone(), groups.clone(), kind),
+            stream_both_encodings(world.clone(), groups, kind),
+        ]
     });
 }
 
 #[test]
-fn readers_that_sit_together_get_every_frame_once_and_in_order() {
-    check(|| two_that_sit(Memory::default(), Kind::Right), 1500);
-    let told = |kind| assert!(TOLD[kind as usize].load(Ordering::Relaxed) > 0, "{kind:?} does not happen");
-    [SendOutcome::Sent, SendOutcome::Partial, SendOutcome::Refused].into_iter().for_each(told);
+fn group_members_get_every_frame_once_in_order() {
+    check(|| two_streams(Memory::default(), StreamKind::Correct), 1500);
+    let occurs = |kind| assert!(OUTCOMES[kind as usize].load(Ordering::Relaxed) > 0, "{kind:?} does not happen");
+    [SendOutcome::Sent, SendOutcome::Partial, SendOutcome::Refused].into_iter().for_each(occurs);
 }
 
 #[test]
-fn a_busy_database_takes_nothing_away_from_those_who_sit() {
-    check(|| two_that_sit(Memory::busy(), Kind::Right), 1500);
+fn group_members_on_a_busy_database_get_every_frame() {
+    check(|| two_streams(Memory::busy(), StreamKind::Correct), 1500);
 }
 
-/// Gets what its reader is told, and nothing twice.
-struct Inbox(Mutex<u64>);
+/// Checks that it receives each frame once.
+struct CheckedSink(Mutex<u64>);
 
-impl Inbox {
+impl CheckedSink {
     fn get(&self, bytes: &[u8]) {
         for event in Parser::new("").push(bytes) {
             let mut last = self.0.lock().unwrap();
@@ -206,73 +212,73 @@ impl Inbox {
     }
 }
 
-impl Sink for Inbox {
+impl Sink for CheckedSink {
     fn encode(pieces: &[Bytes]) -> Bytes {
         pieces.concat().into()
     }
 
-    fn try_send(&self, wrapped: &Bytes) -> SendOutcome {
-        self.get(wrapped);
-        // So that its reader gets up and looks.
+    fn try_send(&self, chunk: &Bytes) -> SendOutcome {
+        self.get(chunk);
+        // So that its reader is evicted and has to read.
         SendOutcome::Partial
     }
 }
 
-/// A reader that has all of it sits down while the run goes on, and no other frame comes that would show what it lacks.
-pub(super) fn sits_down_while_the_run_goes_on(blindly: bool) {
+/// A reader that has all frames joins while one is committed. No later frame would reveal that it missed that one.
+pub(super) fn join_during_commit(ignores_its_cursor: bool) {
     block_on(async {
-        let world = claimed().await;
-        let mut reader = world.attach(1, FrameEncoding::Single).await;
-        let (crowd, teller) = BroadcastGroup::new(reader.at_head());
-        spawn_local(teller);
-        let inbox = Arc::new(Inbox(Mutex::new(1)));
+        let world = claimed_run().await;
+        let mut reader = world.subscribe(1, FrameEncoding::Single).await;
+        let (group, broadcaster) = BroadcastGroup::new(reader.at_head(), SMALL_GROUPS);
+        spawn_local(broadcaster);
+        let sink = Arc::new(CheckedSink(Mutex::new(1)));
         let reading = spawn_local(async move {
-            let seat = Member::new(Arc::clone(&inbox), 1);
-            if blindly && reader.is_at_head() {
-                crowd.forget();
-                crowd.join(&seat);
+            let member = Member::new(Arc::clone(&sink), 1);
+            if ignores_its_cursor && reader.is_at_head() {
+                lock(&group.0).sent_up_to = 0;
+                group.join(&member);
             }
-            let mut next = pin!(crowd.next(&mut reader, &seat));
+            let mut next = pin!(group.next(&mut reader, &member));
             poll_fn(|cx| {
                 if let Poll::Ready(step) = next.as_mut().poll(cx) {
                     let Ok(ReadStep::Frames(pieces)) = step else { panic!("no frames: {step:?}") };
-                    inbox.get(&pieces.concat());
+                    sink.get(&pieces.concat());
                 }
-                if *inbox.0.lock().unwrap() == 2 { Poll::Ready(()) } else { Poll::Pending }
+                if *sink.0.lock().unwrap() == 2 { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
         });
-        go_on(&world, Change::None).await;
+        commit_and_publish(&world, Change::None).await;
         reading.await.unwrap();
     });
 }
 
 #[test]
-fn a_reader_that_sits_down_misses_nothing() {
-    check(|| sits_down_while_the_run_goes_on(false), 10_000);
+fn joining_reader_misses_no_frame() {
+    check(|| join_during_commit(false), 10_000);
 }
 
-/// The task of a crowd ends when its run is deleted, whether or not it has told the run's end before; and those who sit there get up.
+/// The broadcaster ends when its run is deleted, before or after the end of the run, and its members are evicted.
 #[test]
-fn the_task_of_a_crowd_ends_when_its_run_is_deleted() {
+fn broadcaster_ends_when_its_run_is_deleted() {
     check(
         || {
             block_on(async {
-                let world = claimed().await;
-                let mut reader = world.attach(1, FrameEncoding::Single).await;
-                let (crowd, teller) = BroadcastGroup::new(reader.at_head());
-                let telling = spawn(teller);
-                let seat = Member::new(Arc::new(Inbox(Mutex::new(1))), 1);
+                let world = claimed_run().await;
+                let mut reader = world.subscribe(1, FrameEncoding::Single).await;
+                let (group, broadcaster) = BroadcastGroup::new(reader.at_head(), SMALL_GROUPS);
+                let telling = spawn(broadcaster);
+                let member = Member::new(Arc::new(CheckedSink(Mutex::new(1))), 1);
                 let reading = spawn(async move {
                     loop {
-                        match crowd.next(&mut reader, &seat).await {
+                        match group.next(&mut reader, &member).await {
                             Ok(ReadStep::Frames(_)) => {}
                             Ok(ReadStep::End(_)) => break,
                             Err(error) => break assert!(matches!(error, StoreError::Gone), "{error}"),
                         }
                     }
                 });
-                finish(&world).await;
+                finish_run(&world).await;
                 let delete = Write::new(world.run, Guard::Standing(Status::Completed, 1), Change::Delete { id: id() });
                 let outcomes = world.memory.commit(&[Op::Write(delete)]).await.unwrap();
                 assert!(matches!(outcomes[..], [Outcome::Committed(_)]));
