@@ -91,7 +91,7 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     registry.register("streams", "Streams open now", ConstGauge::new(app.streams.load(Ordering::Relaxed)));
     registry.register("connections", "Connections open now", ConstGauge::new(count(app.connections.count())));
     let turned = Family::<[(&str, &str); 1], Counter>::default();
-    for (outcome, times) in app.connections.turned_away() {
+    for (outcome, times) in app.connections.rejections() {
         turned.get_or_create(&[("outcome", outcome)]).inc_by(times);
     }
     registry.register("connections_over_limit", "Connections beyond a limit by what became of them", turned);

@@ -1,4 +1,4 @@
-//! A body that says when it has ended, or is dropped.
+//! A body that calls a function when it ends or is dropped.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,21 +6,19 @@ use std::task::{Context, Poll, ready};
 use axum::body::HttpBody;
 use hyper::body::{Frame, SizeHint};
 
-/// See the module's comment. Else it is as the body inside.
 pub(super) struct BodyWithEndHook<B, F: FnOnce()> {
     body: B,
-    then: Option<F>,
+    on_end: Option<F>,
 }
 
 impl<B, F: FnOnce()> BodyWithEndHook<B, F> {
-    /// The same body, with what is to be done at its end.
-    pub(super) fn new(body: B, then: F) -> Self {
-        Self { body, then: Some(then) }
+    pub(super) fn new(body: B, on_end: F) -> Self {
+        Self { body, on_end: Some(on_end) }
     }
 
     fn end(&mut self) {
-        if let Some(then) = self.then.take() {
-            then();
+        if let Some(on_end) = self.on_end.take() {
+            on_end();
         }
     }
 }

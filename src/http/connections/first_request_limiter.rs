@@ -1,7 +1,7 @@
-//! Connections make their first requests by turns, a few at once.
+//! Limits how many connections make their first request at once.
 //!
-//! After a restart all readers come back together. What the first of them needed to be answered the next ones use again, so a
-//! thousand of them take the memory of a few.
+//! After a restart all readers reconnect together. With a limit they share the memory that answering a request takes,
+//! so a thousand of them need that of a few.
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
@@ -14,49 +14,49 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::HEAD_LIMIT;
+use super::HEAD_TIMEOUT;
 
 /// How many connections make their first request at once.
-const AT_ONCE: usize = 64;
+const MAX_FIRST_REQUESTS: usize = 64;
 
-/// How long a connection waits for its turn at most.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a connection waits for its permit. After that it goes on without one.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// All turns.
+/// The permits of all connections. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct FirstRequestLimiter(Arc<Semaphore>);
 
 impl Default for FirstRequestLimiter {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+        Self(Arc::new(Semaphore::new(MAX_FIRST_REQUESTS)))
     }
 }
 
-/// A connection's turn. One that makes another kind of request, or has waited for too long, goes on without.
+/// A connection's permit, if it has one.
 #[derive(Clone)]
 pub(super) struct FirstRequestPermit(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 impl FirstRequestLimiter {
-    /// Waits until the client says something and it is its turn; until then it costs a socket and no buffers. `None` if it
-    /// goes, or says nothing.
-    pub(super) async fn wait(self, socket: &TcpStream) -> Option<FirstRequestPermit> {
-        let whole = timeout(HEAD_LIMIT, poll_fn(|cx| poll_whole_request(socket, cx))).await.ok()?.ok()?;
-        // Clients that dawdle have no turn, and so they do not keep others from theirs.
-        let turn = if whole { timeout(PATIENCE, self.0.acquire_owned()).await.ok() } else { None };
-        Some(FirstRequestPermit(Arc::new(Mutex::new(turn.and_then(Result::ok)))))
+    /// Waits for the client's first bytes and for a permit. Until then the connection costs a socket and no buffers.
+    /// `None` if the client closes the connection or sends nothing.
+    pub(super) async fn acquire(self, socket: &TcpStream) -> Option<FirstRequestPermit> {
+        let is_whole = timeout(HEAD_TIMEOUT, poll_fn(|cx| poll_whole_request(socket, cx))).await.ok()?.ok()?;
+        // Clients that send their request slowly take no permit, so they keep nobody else from one.
+        let permit = if is_whole { timeout(PERMIT_TIMEOUT, self.0.acquire_owned()).await.ok() } else { None };
+        Some(FirstRequestPermit(Arc::new(Mutex::new(permit.and_then(Result::ok)))))
     }
 }
 
 impl FirstRequestPermit {
-    /// The first request is answered.
+    /// Releases the permit once the first request is answered.
     pub(super) fn release(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
-/// Ready when the client has said something: whether that is a whole request, which can be answered now.
+/// Ready when the client has sent something: whether that is a whole request, which can be answered at once.
 fn poll_whole_request(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
-    // Readers' requests are shorter. Those of a browser with many cookies may not be; they do not come by the thousand.
+    // Requests of readers fit. Those of browsers with many cookies may not, but they do not come by the thousand.
     let mut head = [MaybeUninit::uninit(); 2048];
     let mut head = ReadBuf::uninit(&mut head);
     ready!(socket.poll_peek(cx, &mut head))?;

@@ -1,11 +1,11 @@
-//! Which connections there are, and which one goes when there are too many.
+//! Limits the number of connections, and chooses which one is evicted for a new one.
 //!
-//! There is a limit in all, so that the engine has descriptors for its commands whatever clients do, and one for each client's
-//! address. Where it is reached, the connection that has kept the server evictable for longest makes room: first those that have not
-//! sent a whole request yet, then those that owe the rest of a body, then those that are kept for a next request. One whose request
-//! is being answered, or that follows a stream, is never cut off. If there is no other, the new one is refused.
+//! There is a limit for all connections, which reserves descriptors for the engine's commands, and a limit for each
+//! client address. At a limit, the connection is evicted that has kept the server waiting for longest: first those
+//! without a whole request, then those that are sending a body, then idle ones. A connection whose request is
+//! being answered, or that carries a stream, is never evicted. If there is no other, the new connection is refused.
 //!
-//! Bodies that are still to come take memory, so there is a limit for those too, whatever the others are.
+//! Bodies that are being received take memory, so their number has a limit of its own.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,29 +18,29 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::guard::Client;
 
-/// How long a new connection waits for the one that makes room for it.
+/// How long a new connection waits for an evicted one to close.
 const EVICTION_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many connections may owe a body at once. Those that send theirs do it in a moment.
+/// How many connections may be sending a body at once. Most send it in a moment.
 const MAX_RECEIVING_BODIES: usize = 1024;
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// In all.
+    /// In total.
     pub total: usize,
-    /// From one address. This machine's own has no limit of its own: a proxy there brings everybody's.
+    /// From one address. Loopback has no such limit: a proxy there carries the connections of all clients.
     pub per_client: usize,
 }
 
-/// What a connection does. The order is that in which they make room.
+/// What a connection is doing. In the order of eviction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ConnectionState {
-    /// It has sent no whole request yet.
+    /// It has not sent a whole request yet.
     AwaitingRequest,
-    /// It owes the rest of a request's body.
+    /// It has not sent all of a request's body.
     ReceivingBody,
-    /// Its request was answered; another one may follow.
+    /// Its last request was answered, and it may send another one.
     Idle,
     /// Its request is being answered.
     Busy,
@@ -49,9 +49,9 @@ pub(super) enum ConnectionState {
 /// Why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtCapacity {
-    /// There are too many.
+    /// The server has too many connections.
     Server,
-    /// There are too many from its address.
+    /// The client's address has too many.
     Client,
 }
 
@@ -61,30 +61,30 @@ type Id = u64;
 struct Entry {
     client: Client,
     state: ConnectionState,
-    /// When it began to do that, as a count.
+    /// When its state began, as a step count.
     since: u64,
-    /// It was asked to make room.
+    /// It has to close.
     is_evicted: bool,
     evicted: CancellationToken,
 }
 
-/// What is counted of a client's address.
+/// The connections of one address.
 #[derive(Default)]
 struct ClientEntry {
-    /// Without those that are leaving.
+    /// Without those that are evicted.
     count: usize,
     evictable: BTreeSet<(ConnectionState, u64, Id)>,
 }
 
-/// The connections. Pure: it knows no clock and no sockets.
+/// All connections. Pure: it knows neither clock nor sockets.
 #[derive(Default)]
 struct Table {
     entries: HashMap<Id, Entry>,
     clients: HashMap<Client, ClientEntry>,
-    /// Those that may have to make room, in that order.
+    /// The connections that may be evicted, in that order.
     evictable: BTreeSet<(ConnectionState, u64, Id)>,
-    /// How many of them are [`ConnectionState::ReceivingBody`].
-    sending: usize,
+    /// How many connections are [`ConnectionState::ReceivingBody`].
+    receiving_bodies: usize,
     steps: u64,
 }
 
@@ -104,14 +104,14 @@ impl Table {
             evicted: evicted.clone(),
         };
         self.entries.insert(id, entry);
-        let of = self.clients.entry(client).or_default();
-        of.count += 1;
-        of.evictable.insert((ConnectionState::AwaitingRequest, id, id));
+        let client_entry = self.clients.entry(client).or_default();
+        client_entry.count += 1;
+        client_entry.evictable.insert((ConnectionState::AwaitingRequest, id, id));
         self.evictable.insert((ConnectionState::AwaitingRequest, id, id));
         (id, evicted)
     }
 
-    /// What it does from now on; `only` if it did that before.
+    /// Changes a connection's state, if it is `only` now.
     fn set(&mut self, id: Id, state: ConnectionState, only: Option<ConnectionState>) {
         let since = self.step();
         let Some(entry) = self.entries.get_mut(&id) else { return };
@@ -119,17 +119,17 @@ impl Table {
             return;
         }
         let (before, now) = ((entry.state, entry.since, id), (state, since, id));
-        self.sending -= usize::from(before.0 == ConnectionState::ReceivingBody);
-        self.sending += usize::from(state == ConnectionState::ReceivingBody);
+        self.receiving_bodies -= usize::from(before.0 == ConnectionState::ReceivingBody);
+        self.receiving_bodies += usize::from(state == ConnectionState::ReceivingBody);
         (entry.state, entry.since) = (state, since);
-        let of = self.clients.entry(entry.client).or_default();
-        for evictable in [&mut self.evictable, &mut of.evictable] {
+        let client_entry = self.clients.entry(entry.client).or_default();
+        for evictable in [&mut self.evictable, &mut client_entry.evictable] {
             evictable.remove(&before);
             if state != ConnectionState::Busy {
                 evictable.insert(now);
             }
         }
-        if self.sending > MAX_RECEIVING_BODIES {
+        if self.receiving_bodies > MAX_RECEIVING_BODIES {
             let first = self
                 .evictable
                 .range((ConnectionState::ReceivingBody, 0, 0)..(ConnectionState::Idle, 0, 0))
@@ -139,10 +139,10 @@ impl Table {
         }
     }
 
-    /// Asks one of these to evicted. Whether there was one.
+    /// Evicts a connection of this client, or of any. Returns whether there was one to evict.
     fn evict_one(&mut self, from: Option<Client>) -> bool {
         let first = match from {
-            Some(client) => self.clients.get(&client).and_then(|of| of.evictable.first().copied()),
+            Some(client) => self.clients.get(&client).and_then(|client_entry| client_entry.evictable.first().copied()),
             None => self.evictable.first().copied(),
         };
         let Some((_, _, id)) = first else { return false };
@@ -154,13 +154,13 @@ impl Table {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.is_evicted) else { return };
         entry.is_evicted = true;
         entry.evicted.cancel();
-        self.sending -= usize::from(entry.state == ConnectionState::ReceivingBody);
+        self.receiving_bodies -= usize::from(entry.state == ConnectionState::ReceivingBody);
         let (client, slot) = (entry.client, (entry.state, entry.since, id));
         self.evictable.remove(&slot);
-        if let Some(of) = self.clients.get_mut(&client) {
-            of.evictable.remove(&slot);
-            of.count -= 1;
-            if of.count == 0 {
+        if let Some(client_entry) = self.clients.get_mut(&client) {
+            client_entry.evictable.remove(&slot);
+            client_entry.count -= 1;
+            if client_entry.count == 0 {
                 self.clients.remove(&client);
             }
         }
@@ -171,120 +171,120 @@ impl Table {
         self.entries.remove(&id);
     }
 
-    fn of(&self, client: Client) -> usize {
-        self.clients.get(&client).map_or(0, |of| of.count)
+    fn count_of(&self, client: Client) -> usize {
+        self.clients.get(&client).map_or(0, |client_entry| client_entry.count)
     }
 
-    fn has_evicted(&self) -> bool {
-        self.clients.values().map(|of| of.count).sum::<usize>() < self.entries.len()
+    fn has_closing(&self) -> bool {
+        self.clients.values().map(|client_entry| client_entry.count).sum::<usize>() < self.entries.len()
     }
 }
 
-/// All connections of the server.
+/// The registry of the server's connections.
 pub struct ConnectionRegistry {
     limits: ConnectionLimits,
     table: Mutex<Table>,
-    /// Rings when one has ended.
+    /// Notified when a connection has ended.
     ended: Notify,
     evicted_count: AtomicU64,
     refused: AtomicU64,
 }
 
 impl ConnectionRegistry {
-    /// None yet.
+    /// An empty registry.
     pub fn new(limits: ConnectionLimits) -> Self {
         let (evicted_count, refused) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { limits, table: Mutex::default(), ended: Notify::new(), evicted_count, refused }
     }
 
-    /// How many there are.
+    /// How many connections there are.
     pub fn count(&self) -> usize {
         self.table().entries.len()
     }
 
-    /// How many had to make room for others, and how many were refused.
-    pub fn turned_away(&self) -> [(&'static str, u64); 2] {
+    /// How many connections were evicted, and how many were refused.
+    pub fn rejections(&self) -> [(&'static str, u64); 2] {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         [("made_room", read(&self.evicted_count)), ("refused", read(&self.refused))]
     }
 
-    /// The slot of a new connection from this address.
+    /// Admits a new connection from this address, evicting another one if necessary.
     pub(super) async fn admit(self: &Arc<Self>, client: Client) -> Result<ConnectionSlot, AtCapacity> {
-        let entered = self.try_admit(client).await;
-        if entered.is_err() {
+        let admitted = self.try_admit(client).await;
+        if admitted.is_err() {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
-        entered
+        admitted
     }
 
     async fn try_admit(self: &Arc<Self>, client: Client) -> Result<ConnectionSlot, AtCapacity> {
-        let mut asked = false;
+        let mut has_evicted = false;
         loop {
-            // Before the look: an end after it rings.
+            // Registered before the check, so that no end in between is missed.
             let ended = self.ended.notified();
             {
                 let mut table = self.table();
-                if !client.is_loopback() && table.of(client) >= self.limits.per_client {
+                if !client.is_loopback() && table.count_of(client) >= self.limits.per_client {
                     if !table.evict_one(Some(client)) {
                         return Err(AtCapacity::Client);
                     }
                     self.evicted_count.fetch_add(1, Ordering::Relaxed);
-                    asked = true;
+                    has_evicted = true;
                 }
                 if table.entries.len() < self.limits.total {
                     let (id, evicted) = table.add(client);
-                    return Ok(ConnectionSlot { id, evicted, register: Arc::clone(self) });
+                    return Ok(ConnectionSlot { id, evicted, registry: Arc::clone(self) });
                 }
-                if !asked && table.evict_one(None) {
+                if !has_evicted && table.evict_one(None) {
                     self.evicted_count.fetch_add(1, Ordering::Relaxed);
-                } else if !table.has_evicted() {
+                } else if !table.has_closing() {
                     return Err(AtCapacity::Server);
                 }
-                asked = true;
+                has_evicted = true;
             }
             timeout(EVICTION_TIMEOUT, ended).await.map_err(|_| AtCapacity::Server)?;
         }
     }
 
-    /// The lock, even after a panic elsewhere.
+    /// A poisoned lock is safe to use: the table is valid between any two calls.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection's slot in the register, until it is dropped.
+/// A connection's entry in the registry. It is removed when this is dropped.
 pub(super) struct ConnectionSlot {
     id: Id,
     evicted: CancellationToken,
-    register: Arc<ConnectionRegistry>,
+    registry: Arc<ConnectionRegistry>,
 }
 
 impl ConnectionSlot {
     pub(super) fn set(&self, state: ConnectionState) {
-        self.register.table().set(self.id, state, None);
+        self.registry.table().set(self.id, state, None);
     }
 
-    /// The body is there, or nobody reads it.
+    /// The request's body has been read, or dropped.
     pub(super) fn body_received(&self) {
-        self.register.table().set(self.id, ConnectionState::Busy, Some(ConnectionState::ReceivingBody));
+        self.registry.table().set(self.id, ConnectionState::Busy, Some(ConnectionState::ReceivingBody));
     }
 
-    /// When it has to make room for others.
-    pub(super) async fn eviction(&self) {
+    /// Waits until the connection has to close for another one.
+    pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
 
-    /// Whether a request of it is answered, or was.
-    pub(super) fn was_answered(&self) -> bool {
-        let table = self.register.table();
+    /// Whether a request of this connection has been received.
+    pub(super) fn has_request(&self) -> bool {
+        let table = self.registry.table();
         table.entries.get(&self.id).is_some_and(|entry| entry.state >= ConnectionState::Idle)
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.register.table().remove(self.id);
-        self.register.ended.notify_waiters();
+        self.registry.table().remove(self.id);
+        self.registry.ended.notify_waiters();
     }
 }
 
@@ -300,13 +300,13 @@ mod tests {
         Arc::new(ConnectionRegistry::new(ConnectionLimits { total, per_client }))
     }
 
-    fn eviction(slots: &[ConnectionSlot]) -> Vec<usize> {
+    fn evicted_slots(slots: &[ConnectionSlot]) -> Vec<usize> {
         let leaving = slots.iter().enumerate().filter(|(_, slot)| slot.evicted.is_cancelled());
         leaving.map(|(index, _)| index).collect()
     }
 
     #[tokio::test]
-    async fn whoever_keeps_the_server_waiting_for_longest_makes_room_for_others_of_its_address() {
+    async fn registry_evicts_the_longest_waiting_of_a_client() {
         let register = register(100, 5);
         let mut slots = Vec::new();
         for state in [
@@ -320,52 +320,52 @@ mod tests {
             slots.last().unwrap().set(state);
         }
         for expected in [&[3][..], &[3, 4], &[2, 3, 4], &[0, 2, 3, 4]] {
-            // Others do not count.
+            // Connections of other addresses do not count.
             let _other = register.admit(client(2)).await.unwrap();
             let new = register.admit(client(1)).await.unwrap();
             new.set(ConnectionState::Busy);
             slots.push(new);
-            assert_eq!(eviction(&slots), expected);
+            assert_eq!(evicted_slots(&slots), expected);
         }
         assert_eq!(register.admit(client(1)).await.err(), Some(AtCapacity::Client));
         assert!(register.admit(client(2)).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_limit_in_all_holds_while_others_make_room() {
+    async fn registry_limit_holds_during_evictions() {
         let register = register(3, 100);
         let mut slots = Vec::new();
         for _ in 0..3 {
             slots.push(register.admit(client(1)).await.unwrap());
         }
-        // Who is asked does not go: the new one is refused in the end.
+        // The evicted connection does not close, so the new one is refused in the end.
         assert_eq!(register.admit(client(2)).await.err(), Some(AtCapacity::Server));
-        assert_eq!((eviction(&slots), register.count()), (vec![0], 3));
-        // It goes, and another one comes.
-        let (entered, ()) = tokio::join!(register.admit(client(2)), async {
+        assert_eq!((evicted_slots(&slots), register.count()), (vec![0], 3));
+        // It closes, and another one is admitted.
+        let (admitted, ()) = tokio::join!(register.admit(client(2)), async {
             slots.remove(0);
         });
-        assert!(entered.is_ok());
+        assert!(admitted.is_ok());
         assert_eq!(register.count(), 3);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_that_are_answered_are_not_cut_off() {
+    async fn registry_does_not_evict_busy_connections() {
         let register = register(2, 100);
         let slots = [register.admit(client(1)).await.unwrap(), register.admit(client(1)).await.unwrap()];
         slots.iter().for_each(|slot| slot.set(ConnectionState::Busy));
         assert_eq!(register.admit(client(2)).await.err(), Some(AtCapacity::Server));
-        assert_eq!(eviction(&slots), [0; 0]);
-        assert_eq!(register.turned_away(), [("made_room", 0), ("refused", 1)]);
-        // A body that ends after its answer changes nothing.
+        assert_eq!(evicted_slots(&slots), [0; 0]);
+        assert_eq!(register.rejections(), [("made_room", 0), ("refused", 1)]);
+        // A body that ends after the response changes nothing.
         slots[0].set(ConnectionState::Idle);
         slots[0].body_received();
         let _ = register.admit(client(2)).await;
-        assert_eq!(eviction(&slots), [0]);
+        assert_eq!(evicted_slots(&slots), [0]);
     }
 
     #[tokio::test]
-    async fn no_more_bodies_are_waited_for_than_there_is_memory() {
+    async fn registry_limits_bodies_being_received() {
         let register = register(10_000, 10_000);
         let mut slots = Vec::new();
         for _ in 0..MAX_RECEIVING_BODIES + 3 {
@@ -373,26 +373,26 @@ mod tests {
             slot.set(ConnectionState::ReceivingBody);
             slots.push(slot);
         }
-        assert_eq!(eviction(&slots), [0, 1, 2]);
-        // One that has sent all counts no more.
+        assert_eq!(evicted_slots(&slots), [0, 1, 2]);
+        // A body that was received no longer counts.
         slots[3].body_received();
         let slot = register.admit(client(1)).await.unwrap();
         slot.set(ConnectionState::ReceivingBody);
         slots.push(slot);
-        assert_eq!(eviction(&slots), [0, 1, 2]);
+        assert_eq!(evicted_slots(&slots), [0, 1, 2]);
         drop(slots);
-        assert_eq!(register.table().sending, 0);
+        assert_eq!(register.table().receiving_bodies, 0);
     }
 
     #[tokio::test]
-    async fn this_machine_has_no_limit_of_its_own() {
+    async fn registry_does_not_limit_loopback() {
         let register = register(100, 2);
         let local = Client::at(Some([127, 0, 0, 1].into()));
         let mut slots = Vec::new();
         for _ in 0..50 {
             slots.push(register.admit(local).await.unwrap());
         }
-        assert_eq!(eviction(&slots), [0; 0]);
+        assert_eq!(evicted_slots(&slots), [0; 0]);
         drop(slots);
         let table = register.table();
         assert!(table.entries.is_empty() && table.clients.is_empty() && table.evictable.is_empty());

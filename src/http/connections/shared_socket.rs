@@ -1,4 +1,4 @@
-//! The socket of an event stream, shared to whoever tells many streams the same thing.
+//! The socket of an event stream, shared between the stream and the broadcaster of its run.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -6,62 +6,64 @@ use std::time::Instant;
 use axum::body::Bytes;
 use tokio::net::TcpStream;
 
-use super::stream_writer::chunk;
+use super::chunk::encode_chunk;
 use crate::journal::{SendOutcome, Sink};
 
-/// A connection's socket while it is shared; in the extensions of its requests. Its stream lends it exactly while it has nothing of
-/// its own to say and everything is written, so whole chunks are written here and there, one after another.
+/// A connection's socket while its stream has released it. It is in the extensions of the connection's requests.
+///
+/// The stream releases its socket only when idle and flushed, so broadcaster and stream never interleave inside a
+/// chunk.
 #[derive(Default)]
 pub struct SharedSocket(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
     socket: Option<TcpStream>,
-    /// What the socket did not take. It comes before anything else.
+    /// What the socket did not take. It has to be written before anything else.
     unsent: Bytes,
     last_write_at: Option<Instant>,
 }
 
 impl SharedSocket {
-    /// When something was written here last.
+    /// When a broadcaster last wrote here.
     pub fn last_write_at(&self) -> Option<Instant> {
-        self.shared().last_write_at
+        self.lock().last_write_at
     }
 
-    /// From now on others may write.
+    /// Lets broadcasters write to the socket from now on.
     pub(super) fn release(&self, socket: TcpStream) {
-        self.shared().socket = Some(socket);
+        self.lock().socket = Some(socket);
     }
 
-    /// The socket, if it was shared, and what has to be written first.
+    /// The socket, if it was released, and what has to be written to it first.
     pub(super) fn reclaim(&self) -> Option<(TcpStream, Bytes)> {
-        let mut shared = self.shared();
-        Some((shared.socket.take()?, std::mem::take(&mut shared.unsent)))
+        let mut inner = self.lock();
+        Some((inner.socket.take()?, std::mem::take(&mut inner.unsent)))
     }
 
-    /// The lock, even after a panic elsewhere: what it guards is valid between any two statements.
-    fn shared(&self) -> MutexGuard<'_, Inner> {
+    /// A poisoned lock is safe to use: the guarded values are valid between any two statements.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink for SharedSocket {
-    fn encode(pieces: &[Bytes]) -> Bytes {
-        chunk(pieces)
+    fn encode(frames: &[Bytes]) -> Bytes {
+        encode_chunk(frames)
     }
 
-    fn try_send(&self, wrapped: &Bytes) -> SendOutcome {
-        let mut shared = self.shared();
-        let Some(socket) = shared.socket.as_ref().filter(|_| shared.unsent.is_empty()) else {
+    fn try_send(&self, chunk: &Bytes) -> SendOutcome {
+        let mut inner = self.lock();
+        let Some(socket) = inner.socket.as_ref().filter(|_| inner.unsent.is_empty()) else {
             return SendOutcome::Refused;
         };
-        // An error is found again by the stream that shared the socket.
-        let Ok(written) = socket.try_write(wrapped) else { return SendOutcome::Refused };
-        shared.last_write_at = Some(Instant::now());
-        if written == wrapped.len() {
+        // The stream meets the same error after it has reclaimed the socket.
+        let Ok(written) = socket.try_write(chunk) else { return SendOutcome::Refused };
+        inner.last_write_at = Some(Instant::now());
+        if written == chunk.len() {
             return SendOutcome::Sent;
         }
-        shared.unsent = wrapped.slice(written..);
+        inner.unsent = chunk.slice(written..);
         SendOutcome::Partial
     }
 }
@@ -74,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// A socket that takes little, and the client's.
+    /// A socket with a small buffer, and its client.
     async fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpSocket::new_v4().unwrap();
@@ -84,13 +86,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_socket_does_not_take_is_owed_and_nothing_overtakes_it() {
+    async fn shared_socket_keeps_what_it_could_not_send() {
         let (socket, mut client) = pair().await;
         let shared = SharedSocket::default();
-        let [small, large] =
-            [b"small".to_vec(), vec![b'x'; 1 << 24]].map(|piece| SharedSocket::encode(&[piece.into()]));
+        let [small, large] = [b"small".to_vec(), vec![b'x'; 1 << 24]].map(|data| SharedSocket::encode(&[data.into()]));
         assert_eq!(small, "5\r\nsmall\r\n".as_bytes());
-        assert_eq!(shared.try_send(&small), SendOutcome::Refused, "nothing is shared");
+        assert_eq!(shared.try_send(&small), SendOutcome::Refused, "nothing is released");
         shared.release(socket);
         assert_eq!(shared.try_send(&small), SendOutcome::Sent);
         assert_eq!(shared.try_send(&large), SendOutcome::Partial);
@@ -105,7 +106,7 @@ mod tests {
         got.extend_from_slice(&unsent);
         assert!(got == expected);
 
-        // It is as good as before.
+        // The socket can be released again.
         shared.release(socket);
         assert_eq!(shared.try_send(&small), SendOutcome::Sent);
     }

@@ -1,4 +1,4 @@
-//! hyper's side of a socket, which knows whether hyper has written all that it wanted to write.
+//! The socket that hyper writes to. It tells whether hyper has written everything that it wanted to.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,38 +9,34 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// See the module's comment.
 pub(super) struct WriteTracker {
     socket: TokioIo<TcpStream>,
-    held_back: WriteBlocked,
+    blocked: WriteBlocked,
 }
 
-/// The socket did not take everything; hyper tries again when it can.
+/// Whether the socket has not taken all of the last write. hyper repeats such a write.
 #[derive(Clone, Default)]
 pub(super) struct WriteBlocked(Arc<AtomicBool>);
 
 impl WriteBlocked {
-    /// Whether it is so now.
-    pub(super) fn is(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl WriteTracker {
-    /// The socket, watched.
     pub(super) fn new(socket: TcpStream) -> (Self, WriteBlocked) {
-        let held_back = WriteBlocked::default();
-        (Self { socket: TokioIo::new(socket), held_back: held_back.clone() }, held_back)
+        let blocked = WriteBlocked::default();
+        (Self { socket: TokioIo::new(socket), blocked: blocked.clone() }, blocked)
     }
 
-    /// The socket, watched no more.
     pub(super) fn into_inner(self) -> TcpStream {
         self.socket.into_inner()
     }
 
-    fn note(&self, wanted: usize, written: &Poll<std::io::Result<usize>>) {
-        let all = matches!(written, Poll::Ready(Ok(written)) if *written == wanted);
-        self.held_back.0.store(!all, Ordering::Relaxed);
+    fn record(&self, wanted: usize, written: &Poll<std::io::Result<usize>>) {
+        let is_complete = matches!(written, Poll::Ready(Ok(written)) if *written == wanted);
+        self.blocked.0.store(!is_complete, Ordering::Relaxed);
     }
 }
 
@@ -57,17 +53,17 @@ impl Read for WriteTracker {
 impl Write for WriteTracker {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.note(bytes.len(), &written);
+        self.record(bytes.len(), &written);
         written
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        pieces: &[std::io::IoSlice<'_>],
+        slices: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, pieces);
-        self.note(pieces.iter().map(|piece| piece.len()).sum(), &written);
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.record(slices.iter().map(|slice| slice.len()).sum(), &written);
         written
     }
 
