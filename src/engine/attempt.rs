@@ -11,7 +11,7 @@ use super::signals::StopSignals;
 use super::state::EngineState;
 use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::{Failure, Notice};
-use crate::model::{Body, End, Run, Timestamp};
+use crate::model::{FinalStatus, FramePayload, Run, Timestamp};
 use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, StoreError, Write};
 use crate::workspaces::folder_name;
 
@@ -110,10 +110,10 @@ impl Attempt {
         stuck: Option<ProcessList>,
     ) -> Result<(), WriteError> {
         let mut write = self.write(Change::None);
-        write.frames.extend(notice.map(|notice| NewFrame::now(Some(Arc::clone(phase)), &Body::Notice(notice))));
+        write.frames.extend(notice.map(|notice| NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Notice(notice))));
         if let Some(stuck) = stuck {
             let failure = stuck_failure(&stuck);
-            write.frames.push(NewFrame::now(Some(Arc::clone(phase)), &Body::Error(failure)));
+            write.frames.push(NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Error(failure)));
             self.stuck.lock().unwrap_or_else(PoisonError::into_inner).push(stuck);
         }
         if write.frames.is_empty() {
@@ -130,7 +130,7 @@ impl Attempt {
             match (&mut outcome.error, outcome.to) {
                 (Some(error), _) => error.message += &format!("; {}", failure.message),
                 // A completed run has no error, and an interrupted one has its reason.
-                (error, End::Cancelled) => *error = Some(failure),
+                (error, FinalStatus::Cancelled) => *error = Some(failure),
                 (None, _) => {}
             }
         }

@@ -18,7 +18,7 @@ use super::signals::CancelSignal;
 use super::state::EngineState;
 use crate::journal::WriteError;
 use crate::model::kinds::{Failure, PhaseChange};
-use crate::model::{End, Timestamp};
+use crate::model::{FinalStatus, Timestamp};
 use crate::store::{Change, Lease, RunKey, StoreError};
 
 /// A claimed attempt that is about to be executed.
@@ -106,7 +106,7 @@ impl AttemptRunner {
         skipped.for_each(|phase| write.add_phase(phase));
         let write = match outcome.to {
             // The next attempt carries over the phases that have completed by now.
-            End::Interrupted => {
+            FinalStatus::Interrupted => {
                 interrupt(write, &attempt.assignment().await?, outcome.reason, InterruptCause::Shutdown)
             }
             _ => outcome.finish(write),

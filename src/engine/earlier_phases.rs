@@ -8,13 +8,13 @@ use super::outcome::{AttemptOutcome, CommandOutcome};
 use super::report::Exit;
 use crate::journal::WriteError;
 use crate::model::kinds::Output;
-use crate::model::plan::{self, Outcome};
-use crate::model::{Body, PhaseSpec, PhaseState, Pipeline, Run};
+use crate::model::plan::{self, PhaseOutcome};
+use crate::model::{FramePayload, PhaseSpec, PhaseState, Pipeline, Run};
 use crate::store::Lease;
 
 /// The phases that have ended, in the order of the pipeline.
 pub(super) struct EarlierPhases<'a> {
-    outcomes: Vec<Outcome<'a>>,
+    outcomes: Vec<PhaseOutcome<'a>>,
     /// Their outputs as variables for later phases.
     outputs: HashMap<String, String>,
     /// The outcome of the attempt, if one of them failed: that of the first that did.
@@ -33,8 +33,8 @@ impl<'a> EarlierPhases<'a> {
         first: usize,
     ) -> Result<Self, WriteError> {
         let states = run.phases.iter().map(|phase| phase.state);
-        let outcomes: Vec<Outcome<'a>> =
-            pipeline.phases.iter().zip(states).take(first).map(|(spec, state)| Outcome { spec, state }).collect();
+        let outcomes: Vec<PhaseOutcome<'a>> =
+            pipeline.phases.iter().zip(states).take(first).map(|(spec, state)| PhaseOutcome { spec, state }).collect();
         let outputs = load_outputs(attempt, &outcomes).await?;
         let failure = failed_before(attempt, run, &outcomes).await?;
         Ok(Self { outcomes, outputs, failure })
@@ -42,16 +42,16 @@ impl<'a> EarlierPhases<'a> {
 
     /// Whether a phase has to run after these.
     pub(super) fn lets_run(&self, spec: &PhaseSpec) -> bool {
-        plan::runs(spec, &self.outcomes)
+        plan::should_run(spec, &self.outcomes)
     }
 
     /// Whether any of the phases after these has to run.
     pub(super) fn lets_any_run(&self, rest: &'a [PhaseSpec]) -> bool {
-        plan::any_runs(rest, &self.outcomes)
+        plan::any_should_run(rest, &self.outcomes)
     }
 
     pub(super) fn push(&mut self, spec: &'a PhaseSpec, state: PhaseState) {
-        self.outcomes.push(Outcome { spec, state });
+        self.outcomes.push(PhaseOutcome { spec, state });
     }
 
     pub(super) fn outputs(&self) -> &HashMap<String, String> {
@@ -82,7 +82,7 @@ impl<'a> EarlierPhases<'a> {
     }
 }
 
-async fn load_outputs(attempt: &Attempt, earlier: &[Outcome<'_>]) -> Result<HashMap<String, String>, WriteError> {
+async fn load_outputs(attempt: &Attempt, earlier: &[PhaseOutcome<'_>]) -> Result<HashMap<String, String>, WriteError> {
     if earlier.is_empty() {
         return Ok(HashMap::new());
     }
@@ -97,9 +97,9 @@ async fn load_outputs(attempt: &Attempt, earlier: &[Outcome<'_>]) -> Result<Hash
 async fn failed_before(
     attempt: &Attempt,
     run: &Run,
-    earlier: &[Outcome<'_>],
+    earlier: &[PhaseOutcome<'_>],
 ) -> Result<Option<AttemptOutcome>, WriteError> {
-    let fails = |outcome: &Outcome<'_>| plan::has_failed(std::slice::from_ref(outcome));
+    let fails = |outcome: &PhaseOutcome<'_>| plan::has_failed(std::slice::from_ref(outcome));
     let Some(index) = earlier.iter().position(fails) else { return Ok(None) };
     let (spec, phase) = (earlier[index].spec, &run.phases[index]);
     let (store, Lease { run, attempt: number, .. }) = (&attempt.state.store, attempt.lease);
@@ -109,9 +109,9 @@ async fn failed_before(
         Some(seq) => attempt.read(|| store.frames(run, seq, 1)).await?.0.pop(),
         None => None,
     };
-    let error = next.filter(|frame| frame.phase.as_deref() == Some(&spec.name)).map(|frame| frame.to_frame().body);
+    let error = next.filter(|frame| frame.phase.as_deref() == Some(&spec.name)).map(|frame| frame.to_frame().payload);
     Ok(Some(AttemptOutcome::failed(match error {
-        Some(Body::Error(failure)) => failure,
+        Some(FramePayload::Error(failure)) => failure,
         // An earlier version of the server wrote no such frame.
         _ => CommandOutcome::Exited(phase.exit_code.map(Exit::with_code)).failure(spec, None),
     })))

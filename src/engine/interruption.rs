@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::outcome::AttemptOutcome;
 use crate::model::kinds::PhaseChange;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{End, PhaseState, Pipeline, Run, Status, Timestamp, Transition, plan};
+use crate::model::{FinalStatus, PhaseState, Pipeline, Run, Status, Timestamp, Transition, plan};
 use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
 
 /// How many attempts in a row may resume a run without getting any further. A run that crashes its server each time is
@@ -117,8 +117,8 @@ pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: Strin
 }
 
 fn interrupt_write(mut write: Write, reason: String, next: Option<Write>) -> Write {
-    write.frames.push(NewFrame::status(Transition::Finish(End::Interrupted), reason.clone()));
-    write.change = Change::Finish { to: End::Interrupted, error: Some(reason), next: next.map(Box::new) };
+    write.frames.push(NewFrame::status(Transition::Finish(FinalStatus::Interrupted), reason.clone()));
+    write.change = Change::Finish { to: FinalStatus::Interrupted, error: Some(reason), next: next.map(Box::new) };
     write
 }
 
@@ -178,7 +178,8 @@ mod tests {
         });
         let spec = |name: &str| PhaseSpec { name: name.into(), continue_on_error: true, ..PhaseSpec::default() };
         let phases = ["a", "b", "c"].map(spec).to_vec();
-        let pipeline = Pipeline { phases, whole, on_interrupt: OnInterrupt::Resume, ..Pipeline::default() };
+        let pipeline =
+            Pipeline { phases, restart_from_start: whole, on_interrupt: OnInterrupt::Resume, ..Pipeline::default() };
         let run = serde_json::from_value(run).unwrap();
         Assignment { run, pipeline, answer: None, resumed, cancel_by: None }
     }
@@ -202,7 +203,7 @@ mod tests {
             ([40, 50], false, Some(8), Some(7)),
             ([40, 150], false, Some(1), Some(1)),
             ([100, 150], false, Some(1), Some(1)),
-            // With `whole`, all phases run again.
+            // With `restart_from_start`, all phases run again.
             ([140, 150], true, Some(8), Some(7)),
         ] {
             let assignment = assignment(ended, 7, whole);

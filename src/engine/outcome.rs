@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use super::report::{Exit, ServiceSignal};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limit;
-use crate::model::{Body, End, PhaseSpec, Transition};
+use crate::model::{FinalStatus, FramePayload, PhaseSpec, Transition};
 use crate::store::{Change, NewFrame, Write};
 
 /// How a phase's command ended.
@@ -157,13 +157,13 @@ impl PhaseResult {
     pub(super) fn add_to(self, write: &mut Write, outputs: BTreeMap<String, String>) {
         let name = self.change.name.as_str().into();
         write.add_ended_phase(self.change, outputs);
-        write.frames.extend(self.failure.map(|failure| NewFrame::now(Some(name), &Body::Error(failure))));
+        write.frames.extend(self.failure.map(|failure| NewFrame::now(Some(name), &FramePayload::Error(failure))));
     }
 }
 
 /// How an attempt ends, and why.
 pub(super) struct AttemptOutcome {
-    pub(super) to: End,
+    pub(super) to: FinalStatus,
     pub(super) reason: String,
     pub(super) error: Option<Failure>,
 }
@@ -174,29 +174,29 @@ impl AttemptOutcome {
         let Self { to, reason, error } = self;
         let message = error.as_ref().map(|error| error.message.clone());
         write.change = Change::Finish { to, error: message, next: None };
-        write.frames.extend(error.map(|error| NewFrame::now(None, &Body::Error(error))));
+        write.frames.extend(error.map(|error| NewFrame::now(None, &FramePayload::Error(error))));
         write.frames.push(NewFrame::status(Transition::Finish(to), reason));
         write
     }
 
     pub(super) fn cancelled(by: &str) -> Self {
-        Self { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None }
+        Self { to: FinalStatus::Cancelled, reason: format!("cancelled by {by}"), error: None }
     }
 
     /// The attempt is interrupted: the whole service got a signal.
     pub(super) fn service_signalled(signal: &ServiceSignal) -> Self {
-        Self { to: End::Interrupted, reason: stopped_by(signal), error: None }
+        Self { to: FinalStatus::Interrupted, reason: stopped_by(signal), error: None }
     }
 
     pub(super) fn rejected(by: &str) -> Self {
-        Self { to: End::Cancelled, reason: format!("rejected by {by}"), error: None }
+        Self { to: FinalStatus::Cancelled, reason: format!("rejected by {by}"), error: None }
     }
 
     pub(super) fn completed() -> Self {
-        Self { to: End::Completed, reason: "every phase completed".to_owned(), error: None }
+        Self { to: FinalStatus::Completed, reason: "every phase completed".to_owned(), error: None }
     }
 
     pub(super) fn failed(error: Failure) -> Self {
-        Self { to: End::Failed, reason: error.message.clone(), error: Some(error) }
+        Self { to: FinalStatus::Failed, reason: error.message.clone(), error: Some(error) }
     }
 }

@@ -17,8 +17,8 @@ use super::output_masker::{OutputMasker, ReportMasker};
 use super::phase_report::SharedReport;
 use super::row_frames::{OutputItem, RowFrames};
 use crate::journal::{Journal, WriteError};
-use crate::model::kinds::{Failure, MAX_LINE};
-use crate::model::{Body, Log, LogStream};
+use crate::model::kinds::{Failure, MAX_LINE_BYTES};
+use crate::model::{FramePayload, Log, LogStream};
 use crate::secrets::Patterns;
 use crate::store::{Change, Guard, Lease, NewFrame, Write};
 use crate::terminal::{Event, Lines};
@@ -176,7 +176,7 @@ async fn read_output(
     let mut buffer = vec![0; 64 * 1024];
     let mut events = Vec::new();
     let mut timer = FlushTimer::default();
-    let frame = |body: Body| OutputItem::Frame(NewFrame::now(Some(Arc::clone(&phase)), &body));
+    let frame = |payload: FramePayload| OutputItem::Frame(NewFrame::now(Some(Arc::clone(&phase)), &payload));
     loop {
         let read = match timer.due(&lines) {
             None => Some(pipe.read(&mut buffer).await),
@@ -226,21 +226,25 @@ fn to_items(
     report: &SharedReport,
     report_masker: &mut ReportMasker,
 ) -> Vec<OutputItem> {
-    let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
+    let frame = |payload: &FramePayload| NewFrame::now(Some(Arc::clone(phase)), payload);
     let log = |line, cont| Log { stream, line, cont, replaces: None };
     let mut items = Vec::with_capacity(events.len());
     for event in events.drain(..) {
         match event {
-            Event::Row { text, cont } => items.push(OutputItem::Row(stream, frame(&Body::Log(log(text, cont))))),
+            Event::Row { text, cont } => {
+                items.push(OutputItem::Row(stream, frame(&FramePayload::Log(log(text, cont)))))
+            }
             Event::Redraw { row, text, cont } => items.push(OutputItem::Redraw(row, log(text, cont))),
             Event::Report(line) => {
-                let Some(body) = Body::reported(&line) else { continue };
-                match apply_report(&body, report) {
-                    Ok(()) => items.extend(report_masker.push(body).iter().map(|body| OutputItem::Frame(frame(body)))),
+                let Some(payload) = FramePayload::parse_report(&line) else { continue };
+                match apply_report(&payload, report) {
+                    Ok(()) => items
+                        .extend(report_masker.push(payload).iter().map(|payload| OutputItem::Frame(frame(payload)))),
                     Err(refused) => {
-                        items.push(OutputItem::Frame(frame(&Body::Error(refused))));
+                        items.push(OutputItem::Frame(frame(&FramePayload::Error(refused))));
                         items.extend(
-                            split_line(&line).map(|(part, cont)| OutputItem::Frame(frame(&Body::Log(log(part, cont))))),
+                            split_line(&line)
+                                .map(|(part, cont)| OutputItem::Frame(frame(&FramePayload::Log(log(part, cont))))),
                         );
                     }
                 }
@@ -251,11 +255,11 @@ fn to_items(
 }
 
 /// Applies a report of the command. Returns the failure to journal in its place, if it is refused.
-fn apply_report(body: &Body, report: &SharedReport) -> Result<(), Failure> {
+fn apply_report(payload: &FramePayload, report: &SharedReport) -> Result<(), Failure> {
     let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
-    match body {
-        Body::Error(failure) => report.error = Some(failure.message.clone()),
-        Body::Output(output) => report.accept_output(output)?,
+    match payload {
+        FramePayload::Error(failure) => report.error = Some(failure.message.clone()),
+        FramePayload::Output(output) => report.accept_output(output)?,
         _ => {}
     }
     Ok(())
@@ -267,7 +271,7 @@ fn split_line(line: &str) -> impl Iterator<Item = (String, bool)> {
     let mut cont = false;
     std::iter::from_fn(move || {
         let text = rest.take()?;
-        let (part, after) = text.split_at(text.floor_char_boundary(MAX_LINE));
+        let (part, after) = text.split_at(text.floor_char_boundary(MAX_LINE_BYTES));
         rest = Some(after).filter(|after| !after.is_empty());
         Some((part.to_owned(), std::mem::replace(&mut cont, true)))
     })

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::model::Body;
+use crate::model::FramePayload;
 use crate::model::kinds::Text;
 use crate::secrets::{Masker, Patterns};
 
@@ -69,29 +69,31 @@ impl ReportMasker {
     }
 
     /// Takes a report, and returns what to journal now. A part of a text may be held back until the next one.
-    pub fn push(&mut self, body: Body) -> Vec<Body> {
+    pub fn push(&mut self, payload: FramePayload) -> Vec<FramePayload> {
         if self.token.masker.is_none() {
-            return vec![body];
+            return vec![payload];
         }
-        match body {
-            Body::Token(Text { text }) => report(self.token.push(text.as_bytes()), Body::Token).into_iter().collect(),
-            Body::Reasoning(Text { text }) => {
-                report(self.reasoning.push(text.as_bytes()), Body::Reasoning).into_iter().collect()
+        match payload {
+            FramePayload::Token(Text { text }) => {
+                report(self.token.push(text.as_bytes()), FramePayload::Token).into_iter().collect()
+            }
+            FramePayload::Reasoning(Text { text }) => {
+                report(self.reasoning.push(text.as_bytes()), FramePayload::Reasoning).into_iter().collect()
             }
             other => self.flush().chain([other]).collect(),
         }
     }
 
     /// Returns what is held back and is most likely no secret.
-    pub fn flush(&mut self) -> impl Iterator<Item = Body> + use<> {
-        let token = report(self.token.flush(), Body::Token);
-        token.into_iter().chain(report(self.reasoning.flush(), Body::Reasoning))
+    pub fn flush(&mut self) -> impl Iterator<Item = FramePayload> + use<> {
+        let token = report(self.token.flush(), FramePayload::Token);
+        token.into_iter().chain(report(self.reasoning.flush(), FramePayload::Reasoning))
     }
 
     /// Returns the rest at the end of the output.
-    pub fn finish(&mut self) -> impl Iterator<Item = Body> + use<> {
-        let token = report(self.token.finish(), Body::Token);
-        token.into_iter().chain(report(self.reasoning.finish(), Body::Reasoning))
+    pub fn finish(&mut self) -> impl Iterator<Item = FramePayload> + use<> {
+        let token = report(self.token.finish(), FramePayload::Token);
+        token.into_iter().chain(report(self.reasoning.finish(), FramePayload::Reasoning))
     }
 
     /// Whether [`Self::flush`] would return anything.
@@ -101,8 +103,8 @@ impl ReportMasker {
 }
 
 /// A report of this text, unless it is empty. Maskers split only between characters.
-fn report(text: &[u8], body: impl Fn(Text) -> Body) -> Option<Body> {
-    (!text.is_empty()).then(|| body(Text { text: String::from_utf8_lossy(text).into_owned() }))
+fn report(text: &[u8], payload: impl Fn(Text) -> FramePayload) -> Option<FramePayload> {
+    (!text.is_empty()).then(|| payload(Text { text: String::from_utf8_lossy(text).into_owned() }))
 }
 
 #[cfg(test)]
@@ -112,13 +114,13 @@ mod tests {
     #[test]
     fn report_masker_masks_a_secret_in_parts() {
         let mut masker = ReportMasker::new(Some(Arc::new(Patterns::new(["hunter-2"]))));
-        let token = |text: &str| Body::Token(Text { text: text.into() });
+        let token = |text: &str| FramePayload::Token(Text { text: text.into() });
         let mut masked = Vec::new();
         for text in ["it is hun", "ter", "-2. h"] {
             masked.extend(masker.push(token(text)));
         }
         assert!(masker.has_held_bytes());
-        let error = Body::of("error", serde_json::json!({"code": "x", "message": "y"}));
+        let error = FramePayload::from_kind("error", serde_json::json!({"code": "x", "message": "y"}));
         masked.extend(masker.push(error.clone()));
         masked.extend(masker.finish());
         assert_eq!(masked, [token("it is "), token("***. "), token("h"), error]);
@@ -127,7 +129,7 @@ mod tests {
     #[test]
     fn report_masker_without_secrets_passes_reports_through() {
         let mut masker = ReportMasker::new(None);
-        let empty = Body::Reasoning(Text { text: String::new() });
+        let empty = FramePayload::Reasoning(Text { text: String::new() });
         assert_eq!(masker.push(empty.clone()), [empty]);
         assert_eq!(masker.finish().count(), 0);
     }

@@ -15,7 +15,7 @@ use super::prepared_attempt::PreparedAttempt;
 use super::shortage_retry::{RetryResult, retry_while_short};
 use crate::confined_fs::Folder;
 use crate::journal::WriteError;
-use crate::model::{Body, PhaseSpec};
+use crate::model::{FramePayload, PhaseSpec};
 use crate::store::{Change, NewFrame};
 
 /// One phase of an attempt.
@@ -51,7 +51,7 @@ impl PhaseRunner<'_> {
             if outcome.is_success() || outcome.ends_attempt() {
                 return Ok((outcome, report));
             }
-            let Some(delay) = self.spec.retries.after(executions, outcome.exit_code()) else {
+            let Some(delay) = self.spec.retries.next_delay(executions, outcome.exit_code()) else {
                 return Ok((outcome, report));
             };
             let mut failure = outcome.failure(self.spec, report.error.as_deref());
@@ -59,7 +59,7 @@ impl PhaseRunner<'_> {
             failure.message += &format!("; try {executions} of {all}, the next in {next}");
             failure.retryable = true;
             let mut write = self.attempt.write(Change::None);
-            write.frames.push(NewFrame::now(Some(Arc::clone(self.name)), &Body::Error(failure)));
+            write.frames.push(NewFrame::now(Some(Arc::clone(self.name)), &FramePayload::Error(failure)));
             self.attempt.commit(write).await?;
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}

@@ -16,7 +16,7 @@ use super::prepared_attempt::{NotPrepared, PreparedAttempt};
 use super::variables::phase_variables;
 use crate::journal::WriteError;
 use crate::model::kinds::PhaseChange;
-use crate::model::{Answer, End, PhaseSpec, PhaseState};
+use crate::model::{ApprovalDecision, FinalStatus, PhaseSpec, PhaseState};
 use crate::store::{Assignment, Change};
 
 /// The phases of one attempt.
@@ -38,7 +38,7 @@ impl<'a> PhaseSequence<'a> {
         if self.attempt.signals.is_cancelled() {
             return self.end_before(first, self.stopped().await?);
         }
-        if let Some(Answer { approved: false, by, .. }) = answer {
+        if let Some(ApprovalDecision { approved: false, by, .. }) = answer {
             return self.end_before(first, AttemptOutcome::rejected(by));
         }
         let prepared = match PreparedAttempt::prepare(self.attempt, self.assignment, first == 0).await? {
@@ -149,7 +149,7 @@ impl<'a> PhaseSequence<'a> {
     async fn stopped(&self) -> Result<AttemptOutcome, WriteError> {
         if !self.attempt.signals.is_cancelled() {
             let reason = format!("{} is stopping", self.attempt.state.options.owner);
-            return Ok(AttemptOutcome { to: End::Interrupted, reason, error: None });
+            return Ok(AttemptOutcome { to: FinalStatus::Interrupted, reason, error: None });
         }
         // The database knows who cancelled the run. A write without a change reads that in its transaction.
         let asked = self.attempt.commit(self.attempt.write(Change::None)).await?;

@@ -14,7 +14,7 @@ use super::work_folder::{WorkFolder, WorkFolderError, open_workspace};
 use crate::confined_fs::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
-use crate::model::{AttemptInfo, Body, Pipeline, Run};
+use crate::model::{AttemptInfo, FramePayload, Pipeline, Run};
 use crate::store::{Assignment, Change, NewFrame};
 use crate::workspaces::folder_name;
 
@@ -94,7 +94,7 @@ async fn confine(
 ) -> Result<Result<CommandConfinement, Failure>, WriteError> {
     let options = &attempt.state.options;
     let mut writable = vec![workspace.path().to_owned()];
-    if pipeline.whole {
+    if pipeline.restart_from_start {
         // Built-in pipelines pass data between phases beside the workspace, and their repository may be above the work
         // folder.
         writable.extend(AttemptInfo::folder(workspace.path()));
@@ -113,7 +113,7 @@ async fn confine(
     };
     if !notices.is_empty() {
         let mut write = attempt.write(Change::None);
-        write.frames.extend(notices.into_iter().map(|notice| NewFrame::now(None, &Body::Notice(notice))));
+        write.frames.extend(notices.into_iter().map(|notice| NewFrame::now(None, &FramePayload::Notice(notice))));
         attempt.commit(write).await?;
     }
     Ok(Ok(confinement))

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::model::{Body, Log, LogStream};
+use crate::model::{FramePayload, Log, LogStream};
 use crate::store::NewFrame;
 
 /// How many rows of an output can still be redrawn. A screen has fewer.
@@ -73,7 +73,7 @@ impl RowFrames {
                 }
                 OutputItem::Redraw(row, log) => {
                     let target = self.output(log.stream).frame_of(row);
-                    let frame = |log| NewFrame::now(Some(Arc::clone(phase)), &Body::Log(log));
+                    let frame = |log| NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Log(log));
                     match target {
                         Some(RowFrame::Pending(index)) => frames[index] = frame(log),
                         Some(RowFrame::Committed(seq)) => frames.push(frame(Log { replaces: Some(seq), ..log })),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn row(stream: LogStream, line: &str) -> OutputItem {
-        OutputItem::Row(stream, NewFrame::now(None, &Body::Log(Log { stream, ..log(line) })))
+        OutputItem::Row(stream, NewFrame::now(None, &FramePayload::Log(Log { stream, ..log(line) })))
     }
 
     fn logged(frames: &[NewFrame]) -> Vec<(String, Option<u64>)> {
@@ -135,7 +135,7 @@ mod tests {
     fn row_frames_name_the_frame_to_replace() {
         use LogStream::{Stderr, Stdout};
         let (mut rows, phase) = (RowFrames::default(), Arc::from("p"));
-        let other = OutputItem::Frame(NewFrame::now(None, &Body::Log(log("report"))));
+        let other = OutputItem::Frame(NewFrame::now(None, &FramePayload::Log(log("report"))));
         let frames = rows.frames(vec![row(Stdout, "a"), other, row(Stderr, "e"), row(Stdout, "b")], &phase);
         assert_eq!(frames.len(), 4);
         rows.committed(10);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::attempt::Attempt;
 use super::shortage::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY, REPORT_AFTER, Transient};
 use crate::journal::WriteError;
-use crate::model::Body;
+use crate::model::FramePayload;
 use crate::model::kinds::Failure;
 use crate::store::{Change, NewFrame};
 
@@ -64,6 +64,6 @@ pub(super) async fn journal_shortage(
     let message = format!("{waiting}: {error}. It goes on as soon as the system has what it needs");
     let failure = Failure { code: "system_shortage".to_owned(), message, retryable: true };
     let mut write = attempt.write(Change::None);
-    write.frames.push(NewFrame::now(phase.cloned(), &Body::Error(failure)));
+    write.frames.push(NewFrame::now(phase.cloned(), &FramePayload::Error(failure)));
     attempt.commit(write).await.map(drop)
 }

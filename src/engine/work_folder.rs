@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::options::EngineOptions;
 use super::shortage::Transient;
 use crate::confined_fs::Folder;
-use crate::model::param::PROJECT;
-use crate::model::{Answer, AttemptInfo, Param, ParamKind, ParamValue, Pipeline, Run};
+use crate::model::param::PROJECT_PARAM;
+use crate::model::{ApprovalDecision, AttemptInfo, Param, ParamKind, ParamValue, Pipeline, Run};
 use crate::pipelines::{PathRefusal, Projects};
 use crate::workspaces::{blocking, private_folder};
 
@@ -58,9 +58,9 @@ impl WorkFolder {
         pipeline: &Pipeline,
         is_first: bool,
     ) -> Result<Self, WorkFolderError> {
-        let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
+        let is_project = |param: &Param| param.name == PROJECT_PARAM && param.kind == ParamKind::Path;
         if pipeline.params.iter().any(is_project)
-            && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
+            && let Some(ParamValue::Text(project)) = run.params.get(PROJECT_PARAM)
             && !project.is_empty()
         {
             let (projects, path) = (Arc::clone(&options.projects), project.clone());
@@ -151,7 +151,7 @@ impl WorkFolder {
 pub(super) async fn open_workspace(
     options: &EngineOptions,
     run: &Run,
-    answer: Option<&Answer>,
+    answer: Option<&ApprovalDecision>,
 ) -> Result<Folder, WorkFolderError> {
     let projects = options.projects.roots().iter().map(PathBuf::from).collect();
     let created = options.workspaces.make(&run.id, run.attempt, AttemptInfo { projects, answer: answer.cloned() });

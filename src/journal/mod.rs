@@ -1,6 +1,6 @@
 //! The journal: the only source that anything is streamed or polled from.
 //!
-//! [`Writer`](writer) commits what comes in groups; only then does the [`LiveRun`] of each run hear of it. A [`Reader`] is a
+//! [`Writer`](writer) commits what comes in groups; only then does the [`Tail`] of each run hear of it. A [`Reader`] is a
 //! cursor that asks for what comes after it, from the tail's memory if that covers it, else from the store, and waits
 //! for the doorbell only when nothing is left. The doorbell carries no frames. So there is no second source, no buffer
 //! to drain, and no window between replay and live.
@@ -230,7 +230,7 @@ impl Journal {
         form: FrameEncoding,
     ) -> Result<Reader, StoreError> {
         let live_run = self.live_runs.subscribe(run, pulse);
-        // Only now, when every later commit is heard of: see LiveRuns::attach.
+        // Only now, when every later commit is heard of: see LiveRuns::subscribe.
         live_run.publish_head(self.store.pulse(run).await?);
         Ok(Reader::new(Arc::clone(&self.store), live_run, run, cursor, form))
     }

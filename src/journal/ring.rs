@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::model::{Record, RunId, sse};
+use crate::model::{FrameRecord, RunId, sse};
 
 /// A bounded memory of the newest frames, without gaps. The frames of one commit share one allocation, so that a reader
 /// sends all that it lacks in few writes.
@@ -42,15 +42,15 @@ struct CommitFrames {
 }
 
 impl CommitFrames {
-    fn single(frames: &[Record]) -> Self {
+    fn single(frames: &[FrameRecord]) -> Self {
         Self::encode_with(frames, sse::write_frame)
     }
 
-    fn multiplexed(frames: &[Record], run: &RunId) -> Self {
-        Self::encode_with(frames, |out, frame| sse::write_frame_of(out, run, frame))
+    fn multiplexed(frames: &[FrameRecord], run: &RunId) -> Self {
+        Self::encode_with(frames, |out, frame| sse::write_multiplexed_frame(out, run, frame))
     }
 
-    fn encode_with(frames: &[Record], write: impl Fn(&mut String, &Record)) -> Self {
+    fn encode_with(frames: &[FrameRecord], write: impl Fn(&mut String, &FrameRecord)) -> Self {
         let mut out = String::with_capacity(frames.iter().map(|frame| frame.data.len() + 128).sum());
         let mut ends = Vec::with_capacity(frames.len());
         for frame in frames {
@@ -66,7 +66,7 @@ impl CommitFrames {
         let mut ends = Vec::with_capacity(self.ends.len());
         let mut start = 0;
         for &end in &self.ends {
-            sse::name_frame(&mut out, run, &self.bytes[start..end]);
+            sse::multiplex_frame(&mut out, run, &self.bytes[start..end]);
             ends.push(out.len());
             start = end;
         }
@@ -109,7 +109,7 @@ pub struct EncodedFrames {
 }
 
 /// Encodes frames one after another.
-pub fn encode(frames: &[Record], encoding: &FrameEncoding) -> Bytes {
+pub fn encode(frames: &[FrameRecord], encoding: &FrameEncoding) -> Bytes {
     match encoding {
         FrameEncoding::Single => CommitFrames::single(frames).bytes,
         FrameEncoding::Multiplexed(run) => CommitFrames::multiplexed(frames, run).bytes,
@@ -124,7 +124,7 @@ impl Ring {
     }
 
     /// Adds the frames of one commit. If they do not follow the newest frame, all older ones are dropped first.
-    pub fn push(&mut self, frames: &[Record]) {
+    pub fn push(&mut self, frames: &[FrameRecord]) {
         let Some(first) = frames.first().map(|frame| frame.seq) else { return };
         if self.commits.back().is_some_and(|commit| commit.last() + 1 != first) {
             self.commits.clear();
@@ -160,11 +160,11 @@ mod tests {
 
     use super::*;
     use crate::model::Timestamp;
-    use crate::model::sse::Parser;
+    use crate::model::sse::SseParser;
 
-    fn frames(first: u64, count: u64) -> Vec<Record> {
+    fn frames(first: u64, count: u64) -> Vec<FrameRecord> {
         (first..first + count)
-            .map(|seq| Record {
+            .map(|seq| FrameRecord {
                 seq,
                 ts: Timestamp(0),
                 attempt: 1,
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn seqs(encoded: &EncodedFrames) -> Vec<u64> {
-        let mut parser = Parser::new("");
+        let mut parser = SseParser::new("");
         let events = encoded.chunks.iter().flat_map(|chunk| parser.push(chunk)).collect::<Vec<_>>();
         events.iter().map(|event| event.last_event_id.rsplit(':').next().unwrap().parse().unwrap()).collect()
     }

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
 use super::sync::{Mutex, MutexGuard, watch};
-use crate::model::{Listed, RunId};
+use crate::model::{RunId, RunListUpdate};
 use crate::store::{RunKey, Store, StoreError};
 
 /// How many changed runs are remembered. A reader that lags by more has to read the list again.
@@ -24,7 +24,7 @@ const RUNS_PER_STEP: usize = 64;
 const MAX_SHARED_READS: usize = 2 * RUNS_PER_STEP;
 
 /// A read of one run, shared by all readers of the list. Each of them can drive it, so one that stalls blocks no other.
-type SharedRead = Shared<BoxFuture<'static, Result<Option<Arc<Listed>>, StoreError>>>;
+type SharedRead = Shared<BoxFuture<'static, Result<Option<Arc<RunListUpdate>>, StoreError>>>;
 
 /// The changes of the run list.
 #[derive(Debug, Default)]
@@ -171,15 +171,17 @@ impl RunListFeed {
         store: &Arc<dyn Store>,
         run: RunKey,
         version: u64,
-    ) -> Result<Option<Arc<Listed>>, StoreError> {
+    ) -> Result<Option<Arc<RunListUpdate>>, StoreError> {
         let read = self.lock_reads().share(run, version, || {
             let (store, changes) = (Arc::clone(store), Arc::downgrade(self));
             let read = async move {
                 Ok(match store.run(run).await? {
-                    Some(run) => Some(Arc::new(Listed::Is(Box::new(run)))),
-                    None => {
-                        changes.upgrade().and_then(|changes| changes.deleted(run)).map(Listed::deleted).map(Arc::new)
-                    }
+                    Some(run) => Some(Arc::new(RunListUpdate::Changed(Box::new(run)))),
+                    None => changes
+                        .upgrade()
+                        .and_then(|changes| changes.deleted(run))
+                        .map(RunListUpdate::deleted)
+                        .map(Arc::new),
                 })
             };
             read.boxed().shared()
@@ -218,7 +220,7 @@ pub struct ListReader {
 #[derive(Debug, PartialEq)]
 pub enum ListStep {
     /// Runs that have changed or were deleted.
-    Runs(Vec<Arc<Listed>>),
+    Runs(Vec<Arc<RunListUpdate>>),
     /// More runs have changed than are remembered: the reader has to read the list again.
     Lagged,
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Answer;
+use super::ApprovalDecision;
 
 /// The parent of these folders, beside the parent of the workspaces.
 const FOLDER: &str = "attempts";
@@ -17,7 +17,7 @@ pub struct AttemptInfo {
     /// The folders that runs may work in, canonical.
     pub projects: Vec<PathBuf>,
     /// The decision on the last approval, if one was requested.
-    pub answer: Option<Answer>,
+    pub answer: Option<ApprovalDecision>,
 }
 
 impl AttemptInfo {

@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::confined_fs::{Folder, Owner};
-use crate::model::{Answer, AttemptInfo, RunId};
+use crate::model::{ApprovalDecision, AttemptInfo, RunId};
 
 /// The folders of all attempts.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl Workspaces {
             }
             let workspace = workspaces.make_folder(&name)?;
             if let Some(answer) = &info.answer {
-                this.write_file(&workspace, Answer::FILE, &serde_json::to_vec(answer)?)?;
+                this.write_file(&workspace, ApprovalDecision::FILE_NAME, &serde_json::to_vec(answer)?)?;
             }
             let own = infos.make_folder(&name)?;
             this.write_file(&own, AttemptInfo::FILE, &serde_json::to_vec(&info)?)?;

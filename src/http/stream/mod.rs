@@ -120,7 +120,7 @@ impl<S: EventSource> EventStream<S> {
             tokio::select! {
                 // A journal that grows without pause must not delay the end of the stream.
                 biased;
-                () = &mut self.stop => break Ok(EventBatch::Last(sse::retry(reconnect_delay_ms()))),
+                () = &mut self.stop => break Ok(EventBatch::Last(sse::retry_hint(reconnect_delay_ms()))),
                 batch = self.source.next() => break batch,
                 () = &mut self.heartbeat_timer => {
                     let broadcast_at = self.socket.last_write_at().map(Instant::from_std);
@@ -137,8 +137,8 @@ impl<S: EventSource> EventStream<S> {
         match batch {
             Ok(EventBatch::Events(events)) => self.pending.extend(events),
             Ok(EventBatch::Last(text)) => self.close(text),
-            Ok(EventBatch::Failed(problem)) => self.close(sse::problem(&problem)),
-            Err(error) => self.close(sse::problem(&Problem::from(error))),
+            Ok(EventBatch::Failed(problem)) => self.close(sse::problem_event(&problem)),
+            Err(error) => self.close(sse::problem_event(&Problem::from(error))),
         }
     }
 

@@ -19,8 +19,8 @@ use super::{App, EventBatch, EventSource, respond};
 use crate::access::Granted;
 use crate::http::connections::SharedSocket;
 use crate::journal::{FrameEncoding, ListReader, ListStep, Member, ReadStep};
-use crate::model::sse::{MOST_RUNS, Standing};
-use crate::model::{Code, Cursor, Problem, RunId, sse};
+use crate::model::sse::{MAX_STREAM_RUNS, StreamPosition};
+use crate::model::{Cursor, Problem, ProblemCode, RunId, sse};
 use crate::runs::run_id;
 use crate::store::{Pulse, StoreError};
 
@@ -35,7 +35,7 @@ pub async fn multiplexed_events(
     let StreamRequest { runs, list } = StreamRequest::read(&query)?;
     // The list first, so that no change is missed while the runs are looked up.
     let list = list.then(|| app.service.journal.watch_list());
-    let mut standings = Vec::with_capacity(runs.len());
+    let mut positions = Vec::with_capacity(runs.len());
     let mut readers = SelectAll::new();
     let mut progress = Vec::with_capacity(runs.len());
     let mut is_over = list.is_none();
@@ -46,7 +46,7 @@ pub async fn multiplexed_events(
             app.service.read(&run, cursor, FrameEncoding::Multiplexed(run.clone())).await?;
         let reader = GroupReader::new(&app.broadcasts, &run, alone.share_read_permit(&read_permit), &socket);
         is_over &= status.is_finished() && cursor.0 == head;
-        standings.push(Standing { run: run.clone(), head, status, attempt });
+        positions.push(StreamPosition { run: run.clone(), head, status, attempt });
         progress.push(RunProgress { run, sent: cursor.0, member: reader.member() });
         readers.push(steps(readers.len(), reader));
     }
@@ -54,7 +54,7 @@ pub async fn multiplexed_events(
         // As in the stream of one run: there are no more events.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let ready = sse::ready_many(&standings, list.is_some());
+    let ready = sse::multiplexed_ready_event(&positions, list.is_some());
     Ok(respond(
         &app,
         granted,
@@ -74,7 +74,7 @@ struct StreamRequest {
 
 impl StreamRequest {
     fn read(query: &[(String, String)]) -> Result<Self, Problem> {
-        let bad = |detail: String| Problem::new(Code::BadRequest, detail);
+        let bad = |detail: String| Problem::new(ProblemCode::BadRequest, detail);
         let mut wanted = Self { runs: Vec::new(), list: false };
         for (name, value) in query {
             match name.as_str() {
@@ -100,8 +100,8 @@ impl StreamRequest {
         }
         match wanted.runs.len() {
             0 if !wanted.list => Err(bad("Nothing is asked for; give run={id}:{after}, list=1, or both.".to_owned())),
-            count if count > MOST_RUNS => {
-                Err(bad(format!("{count} runs are asked for; at most {MOST_RUNS} fit a stream.")))
+            count if count > MAX_STREAM_RUNS => {
+                Err(bad(format!("{count} runs are asked for; at most {MAX_STREAM_RUNS} fit a stream.")))
             }
             _ => Ok(wanted),
         }
@@ -161,9 +161,9 @@ impl MultiplexedSource {
         *sent = cursor;
         let last_event = match step {
             Ok(ReadStep::Frames(frames)) => return Ok(EventBatch::Events(frames)),
-            Ok(ReadStep::End(pulse)) => sse::end_of(run, pulse.status, pulse.head),
+            Ok(ReadStep::End(pulse)) => sse::multiplexed_end_event(run, pulse.status, pulse.head),
             // A deleted run does not end the streams of the others.
-            Err(StoreError::Gone) => sse::problem_of(run, &StoreError::Gone.into()),
+            Err(StoreError::Gone) => sse::multiplexed_problem_event(run, &StoreError::Gone.into()),
             Err(error) => return Err(error),
         };
         self.live -= 1;
@@ -184,9 +184,9 @@ impl EventSource for MultiplexedSource {
         tokio::select! {
             Some(step) = readers.next() => self.on_run_step(step),
             Some(step) = listed => Ok(match step? {
-                ListStep::Runs(runs) => EventBatch::Events(runs.iter().map(|run| sse::list(run).into()).collect()),
+                ListStep::Runs(runs) => EventBatch::Events(runs.iter().map(|run| sse::list_event(run).into()).collect()),
                 ListStep::Lagged => EventBatch::Failed(Problem::new(
-                    Code::Lagged,
+                    ProblemCode::Lagged,
                     "So much of the list has changed that it has to be read again.",
                 )),
             }),
@@ -194,7 +194,7 @@ impl EventSource for MultiplexedSource {
     }
 
     fn heartbeat(&self) -> String {
-        sse::heartbeat_many(self.progress.iter().map(|head| (&head.run, head.seq())))
+        sse::multiplexed_heartbeat_event(self.progress.iter().map(|head| (&head.run, head.seq())))
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
         format!("01939f1c-8f2a-7c3e-9d5b-{n:012x}")
     }
 
-    fn read(pairs: &[(&str, &str)]) -> Result<StreamRequest, Code> {
+    fn read(pairs: &[(&str, &str)]) -> Result<StreamRequest, ProblemCode> {
         let query: Vec<_> = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         StreamRequest::read(&query).map_err(|problem| problem.code)
     }
@@ -229,20 +229,20 @@ mod tests {
     #[test]
     fn stream_request_rejects_invalid_queries() {
         let upper = RUN.to_uppercase();
-        let many: Vec<(&str, String)> = (0..=MOST_RUNS).map(|n| ("run", format!("{}:0", id(n)))).collect();
+        let many: Vec<(&str, String)> = (0..=MAX_STREAM_RUNS).map(|n| ("run", format!("{}:0", id(n)))).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert!(read(&many[1..]).is_ok());
         for (pairs, code) in [
-            (&[][..], Code::BadRequest),
-            (&[("list", "0")], Code::BadRequest),
-            (&[("list", "yes")], Code::BadRequest),
-            (&[("run", RUN)], Code::BadRequest),
-            (&[("run", "")], Code::BadRequest),
-            (&[("run", "x:")], Code::BadCursor),
-            (&[("run", "x:-1")], Code::BadCursor),
-            (&[("run", "x:1")], Code::RunNotFound),
-            (&[("run", &format!("{RUN}:1")), ("run", &format!("{upper}:2"))], Code::BadRequest),
-            (&many, Code::BadRequest),
+            (&[][..], ProblemCode::BadRequest),
+            (&[("list", "0")], ProblemCode::BadRequest),
+            (&[("list", "yes")], ProblemCode::BadRequest),
+            (&[("run", RUN)], ProblemCode::BadRequest),
+            (&[("run", "")], ProblemCode::BadRequest),
+            (&[("run", "x:")], ProblemCode::BadCursor),
+            (&[("run", "x:-1")], ProblemCode::BadCursor),
+            (&[("run", "x:1")], ProblemCode::RunNotFound),
+            (&[("run", &format!("{RUN}:1")), ("run", &format!("{upper}:2"))], ProblemCode::BadRequest),
+            (&many, ProblemCode::BadRequest),
         ] {
             assert_eq!(read(pairs), Err(code), "{pairs:?}");
         }

@@ -31,14 +31,14 @@ pub async fn run_events(
     let query = query.map(|Query(query)| query).unwrap_or_default();
     // A header that is no text cannot be a cursor either.
     let last_event_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
-    let cursor = Cursor::of_stream(last_event_id, query.get("after").map(String::as_str))?;
+    let cursor = Cursor::from_request(last_event_id, query.get("after").map(String::as_str))?;
     let run = run_id(&id)?;
     let (reader, pulse) = app.service.read(&run, cursor, FrameEncoding::Single).await?;
     if pulse.status.is_finished() && cursor.0 == pulse.head {
         // 204 tells EventSource not to reconnect.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let ready = sse::ready(cursor.0, pulse.head, pulse.status, pulse.attempt);
+    let ready = sse::ready_event(cursor.0, pulse.head, pulse.status, pulse.attempt);
     let reader = GroupReader::new(&app.broadcasts, &run, reader, &socket);
     Ok(respond(&app, granted, socket, ready, RunSource(reader)))
 }
@@ -49,11 +49,11 @@ impl EventSource for RunSource {
     async fn next(&mut self) -> Result<EventBatch, StoreError> {
         Ok(match self.0.next().await? {
             ReadStep::Frames(frames) => EventBatch::Events(frames),
-            ReadStep::End(pulse) => EventBatch::Last(sse::end(pulse.status, pulse.head)),
+            ReadStep::End(pulse) => EventBatch::Last(sse::end_event(pulse.status, pulse.head)),
         })
     }
 
     fn heartbeat(&self) -> String {
-        sse::heartbeat(self.0.head())
+        sse::heartbeat_event(self.0.head())
     }
 }

@@ -26,8 +26,10 @@ use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplaySche
 use super::run_list_feed::RunListEvent;
 use super::sync::time::{Instant, timeout_at};
 use super::{BroadcastOptions, FrameEncoding, GroupCommit, Journal, ListStep, ReadOptions, ReadStep, Reader};
-use crate::model::sse::Parser;
-use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, Run, RunId, Secrets, Status, Timestamp};
+use crate::model::sse::SseParser;
+use crate::model::{
+    FinalStatus, FramePayload, Log, LogStream, Params, Pipeline, Run, RunId, RunListUpdate, Secrets, Status, Timestamp,
+};
 use crate::store::RunStore as _;
 use crate::store::{
     Change, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, StoreError, Write,
@@ -96,7 +98,7 @@ fn new_run() -> NewRun {
 
 /// A write of frames with the same content: only their seqs differ.
 fn write(run: RunKey, guard: Guard, change: Change, frames: usize) -> Write {
-    let body = Body::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
+    let body = FramePayload::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
     let frame = NewFrame { ts: Timestamp(0), phase: None, kind: body.kind().into(), data: body.data().into() };
     Write {
         run,
@@ -120,7 +122,7 @@ fn claim(run: RunKey) -> Write {
 fn writes(lease: Lease) -> impl Iterator<Item = Write> {
     WRITES.into_iter().enumerate().map(move |(index, frames)| {
         let change = match index + 1 == WRITES.len() {
-            true => Change::Finish { to: End::Completed, error: None, next: None },
+            true => Change::Finish { to: FinalStatus::Completed, error: None, next: None },
             false => Change::None,
         };
         write(lease.run, Guard::Lease(lease), change, frames)
@@ -167,7 +169,7 @@ impl Received {
     fn record(&mut self, step: Result<ReadStep, StoreError>) -> bool {
         match step {
             Ok(ReadStep::Frames(pieces)) => {
-                let mut parser = Parser::new("");
+                let mut parser = SseParser::new("");
                 for event in pieces.iter().flat_map(|piece| parser.push(piece)) {
                     self.add(event.last_event_id.rsplit(':').next().unwrap().parse().unwrap());
                 }
@@ -199,7 +201,7 @@ async fn watch_list(world: World) {
     let mut run = world.memory.run(world.run).await.unwrap().unwrap();
     while !run.status.is_finished() {
         let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-        let Some(Listed::Is(listed)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
+        let Some(RunListUpdate::Changed(listed)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
         assert!(listed.head >= run.head, "the list goes back");
         run = Run::clone(listed);
     }
@@ -256,7 +258,7 @@ async fn claimed_run() -> World {
 
 /// Commits and publishes the second and last frame.
 async fn finish_run(world: &World) {
-    commit_and_publish(world, Change::Finish { to: End::Completed, error: None, next: None }).await;
+    commit_and_publish(world, Change::Finish { to: FinalStatus::Completed, error: None, next: None }).await;
 }
 
 /// Commits and publishes the second frame.
@@ -270,7 +272,7 @@ async fn commit_and_publish(World { memory, journal, run }: &World, change: Chan
 
 async fn expect_last_frame(mut reader: Reader) {
     let ReadStep::Frames(pieces) = reader.next().await.unwrap() else { panic!("no frames") };
-    let events = Parser::new("").push(&pieces.concat());
+    let events = SseParser::new("").push(&pieces.concat());
     assert_eq!(events.iter().map(|event| event.last_event_id.as_str()).collect::<Vec<_>>(), ["2"]);
 }
 

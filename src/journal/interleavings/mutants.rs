@@ -111,7 +111,7 @@ async fn read_list_before_watching(world: World) {
     let mut list = world.journal.watch_list();
     while !run.status.is_finished() {
         let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-        let Some(Listed::Is(listed)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
+        let Some(RunListUpdate::Changed(listed)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
         run = crate::model::Run::clone(listed);
     }
 }

@@ -37,7 +37,10 @@ fn list_readers_share_one_read_of_each_change() {
                     .map(|mut list| {
                         spawn(async move {
                             let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-                            assert!(matches!(*runs[0], Listed::Is(ref run) if run.status.is_finished()), "{runs:?}");
+                            assert!(
+                                matches!(*runs[0], RunListUpdate::Changed(ref run) if run.status.is_finished()),
+                                "{runs:?}"
+                            );
                         })
                     })
                     .collect();

@@ -1,4 +1,4 @@
-//! CommandLauncher as steps of a simulation: they take time of its clock, print whose they are, and end as they are told to.
+//! Commands as steps of a simulation: they take time of its clock, print whose they are, and end as they are told to.
 
 use std::io;
 use std::time::Duration;
