@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::command::report::ProcessList;
 use super::outcome::AttemptOutcome;
-use super::report::ProcessList;
 use super::signals::StopSignals;
 use super::state::EngineState;
 use crate::journal::{MaskGuard, WriteError};

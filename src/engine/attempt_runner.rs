@@ -9,9 +9,9 @@ use super::attempt::Attempt;
 use super::background::BackgroundCommands;
 use super::claim;
 use super::clock::{WithClock, attempt_clock};
+use super::command::orphans::kill_attempt_orphans;
 use super::interruption::{InterruptCause, close_phases, interrupt};
 use super::lease_keeper::LeaseKeeper;
-use super::orphans::kill_attempt_orphans;
 use super::outcome::{AttemptOutcome, FinalWrite};
 use super::phase_sequence::PhaseSequence;
 use super::signals::CancelSignal;
@@ -111,7 +111,7 @@ impl AttemptRunner {
             }
             _ => outcome.finish(write),
         };
-        // Removed before the run is final, so that whoever sees its end finds no processes and folders of it.
+        // Removed before the run is finished: a client that sees its end must find no processes or folders of it.
         let run = &assignment.run;
         attempt.end_commands(run).await;
         attempt.state.options.workspaces.discard(&run.id, run.attempt).await;

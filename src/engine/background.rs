@@ -8,11 +8,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
-use super::commands::{CommandEvent, RunningCommand};
+use super::command::launcher::{CommandEvent, RunningCommand};
+use super::command::report::ProcessList;
 use super::meter::Meter;
 use super::output::journal_outputs;
 use super::phase_report::SharedReport;
-use super::report::ProcessList;
 use crate::journal::WriteError;
 use crate::model::kinds::Notice;
 

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use super::attempt::Attempt;
 use super::background::BackgroundCommands;
-use super::commands::{CommandEvent, RunningCommand};
+use super::command::launcher::{CommandEvent, RunningCommand};
+use super::command::report::{Exit, ProcessList};
 use super::meter::Meter;
 use super::outcome::CommandOutcome;
-use super::report::{Exit, ProcessList};
 use super::shortage_retry::journal_shortage;
 use crate::journal::{Health, WriteError};
 use crate::model::PhaseSpec;

@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt_runner::AttemptRunner;
+use super::command::orphans::kill_orphans;
 use super::interruption::LossCause;
-use super::orphans::kill_orphans;
 use super::recovery::{Recovery, isolate_error};
 use super::state::EngineState;
 use crate::journal::WriteError;
@@ -140,7 +140,7 @@ impl EngineTask {
             Status::Running => Write::ask_cancel(key, &run, by, self.state.options.grace, false),
             _ => match Write::cancel_waiting(key, &run, &by) {
                 Some(write) => write,
-                // The run is final.
+                // The run is finished.
                 None => return Ok(()),
             },
         };

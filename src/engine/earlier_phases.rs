@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use super::attempt::Attempt;
+use super::command::report::Exit;
 use super::outcome::{AttemptOutcome, CommandOutcome};
-use super::report::Exit;
 use crate::journal::WriteError;
 use crate::model::kinds::Output;
 use crate::model::plan::{self, PhaseOutcome};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::commands::CommandLauncher;
+use super::command::launcher::CommandLauncher;
 use crate::pipelines::Projects;
 use crate::workspaces::Workspaces;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::report::{Exit, ServiceSignal};
+use super::command::report::{Exit, ServiceSignal};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limit;
 use crate::model::{FinalStatus, FramePayload, PhaseSpec, Transition};

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
-use super::commands::Outputs;
+use super::command::launcher::Outputs;
 use super::meter::Meter;
 use super::output_masker::{OutputMasker, ReportMasker};
 use super::phase_report::SharedReport;

@@ -6,8 +6,8 @@ use futures::FutureExt;
 
 use super::attempt::Attempt;
 use super::background::BackgroundCommands;
+use super::command::launcher::{CommandSpec, Privileges, Variables};
 use super::command_runner::{CommandProgress, CommandRunner, OutputJournaling, WAITING_TO_START, limited};
-use super::commands::{CommandSpec, Privileges, Variables};
 use super::outcome::CommandOutcome;
 use super::output::journal_outputs;
 use super::phase_report::{PhaseReport, SharedReport};

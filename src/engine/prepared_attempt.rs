@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::attempt::Attempt;
-use super::confinement::{CommandConfinement, ConfinementRequest};
+use super::command::confinement::{CommandConfinement, ConfinementRequest};
+use super::command::sandbox::SandboxAccess;
 use super::disk_monitor::DiskMonitor;
 use super::meter::Meter;
-use super::sandbox::SandboxAccess;
 use super::secrets::{AttemptSecrets, SecretLoader};
 use super::shortage_retry::{RetryResult, retry_while_short};
 use super::work_folder::{WorkFolder, WorkFolderError, open_workspace};

@@ -1,7 +1,7 @@
 //! Ends attempts whose worker is lost, and lets their runs resume if their pipelines say so.
 
+use super::command::orphans::kill_attempt_orphans;
 use super::interruption::{LossCause, LostRun, end_lost_attempt, end_unreadable_attempt};
-use super::orphans::kill_attempt_orphans;
 use super::state::EngineState;
 use crate::journal::WriteError;
 use crate::model::Timestamp;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::attempt::Attempt;
-use super::commands::{CommandEvent, CommandSpec, Privileges, Variables};
-use super::environment::SERVER_SECRETS;
+use super::command::environment::SERVER_SECRETS;
+use super::command::launcher::{CommandEvent, CommandSpec, Privileges, Variables};
 use crate::confined_fs::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
@@ -22,16 +22,16 @@ use crate::secrets::files;
 use crate::workspaces::blocking;
 
 /// The longest secret: what fits into a variable.
-const MAX_SECRET: u64 = 100_000;
+const MAX_SECRET_BYTES: u64 = 100_000;
 
 /// How long the command of a secret may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The secrets of an attempt.
 #[derive(Debug, Default)]
 pub(super) struct AttemptSecrets {
     params: Secrets,
-    named: Secrets,
+    declared: Secrets,
 }
 
 impl AttemptSecrets {
@@ -40,8 +40,8 @@ impl AttemptSecrets {
         let params = self.params.iter().map(|(name, value)| (format!("RUNTRAIL_PARAM_{}", name.to_uppercase()), value));
         let is_wanted =
             |(name, _): &(&str, &str)| spec.secrets.as_ref().is_none_or(|names| names.iter().any(|n| n == name));
-        let named = self.named.iter().filter(is_wanted).map(|(name, value)| (name.to_owned(), value));
-        params.chain(named).map(|(name, value)| (name, OsString::from(value))).collect()
+        let declared = self.declared.iter().filter(is_wanted).map(|(name, value)| (name.to_owned(), value));
+        params.chain(declared).map(|(name, value)| (name, OsString::from(value))).collect()
     }
 }
 
@@ -58,7 +58,7 @@ enum SecretError {
     Command(String),
     #[error("it is not text in UTF-8 without NUL characters")]
     NotText,
-    #[error("it is longer than {} bytes", MAX_SECRET)]
+    #[error("it is longer than {} bytes", MAX_SECRET_BYTES)]
     TooLong,
     #[error("it has less than {} bytes, and so short a secret cannot be masked", MIN_SECRET_BYTES)]
     TooShort,
@@ -77,27 +77,27 @@ impl SecretLoader<'_> {
     /// # Errors
     /// The database's own. The inner error is a secret that cannot be read.
     pub(super) async fn load(&self, pipeline: &Pipeline) -> Result<Result<AttemptSecrets, Failure>, WriteError> {
-        let mut known = AttemptSecrets::default();
+        let mut secrets = AttemptSecrets::default();
         if pipeline.params.iter().any(|param| param.kind == ParamKind::Secret) {
-            known.params = self.attempt.state.store.secrets(self.attempt.lease.run).await?.values;
+            secrets.params = self.attempt.state.store.secrets(self.attempt.lease.run).await?.values;
         }
         for secret in &pipeline.secrets {
             let Some(source) = &secret.source else { continue };
             match self.read_secret(source).await {
-                Ok(value) => known.named.insert(&secret.name, value),
+                Ok(value) => secrets.declared.insert(&secret.name, value),
                 Err(error) => {
                     let message = format!("the secret {} cannot be used: {error}", secret.name);
                     return Ok(Err(Failure { code: "secret_unavailable".to_owned(), message, retryable: false }));
                 }
             }
         }
-        let values = known.params.iter().chain(known.named.iter()).map(|(_, value)| value);
+        let values = secrets.params.iter().chain(secrets.declared.iter()).map(|(_, value)| value);
         let patterns = Patterns::new(values);
         if !patterns.is_empty() {
             let guard = self.attempt.state.journal.mask(self.attempt.lease.run, Arc::new(patterns));
             self.attempt.hold_mask(guard);
         }
-        Ok(Ok(known))
+        Ok(Ok(secrets))
     }
 
     async fn read_secret(&self, source: &SecretSource) -> Result<String, SecretError> {
@@ -122,15 +122,15 @@ impl SecretLoader<'_> {
             SecretSource::Command(command) => {
                 let printed = self.run_command(command);
                 tokio::select! {
-                    printed = tokio::time::timeout(COMMAND_LIMIT, printed) => {
-                        let limit = || format!("took longer than {}", humantime::format_duration(COMMAND_LIMIT));
+                    printed = tokio::time::timeout(COMMAND_TIMEOUT, printed) => {
+                        let limit = || format!("took longer than {}", humantime::format_duration(COMMAND_TIMEOUT));
                         printed.unwrap_or_else(|_| Err(SecretError::Command(limit())))?
                     }
                     () = self.attempt.signals.stopping() => return Err(SecretError::Command("was stopped".to_owned())),
                 }
             }
         };
-        if bytes.len() as u64 > MAX_SECRET {
+        if bytes.len() as u64 > MAX_SECRET_BYTES {
             return Err(SecretError::TooLong);
         }
         let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText)?;
@@ -159,7 +159,7 @@ impl SecretLoader<'_> {
             .collect();
         variables.insert("RUNTRAIL_RUN_ID".to_owned(), self.run.id.as_str().into());
         variables.insert("RUNTRAIL_ATTEMPT".to_owned(), self.run.attempt.to_string().into());
-        variables.insert(super::orphans::WORKSPACE_VARIABLE.to_owned(), self.workspace.path().into());
+        variables.insert(super::command::orphans::WORKSPACE_VARIABLE.to_owned(), self.workspace.path().into());
         // Not in the workspace: what phases leave there must not decide what the server executes.
         let top = Folder::open(Path::new("/")).map_err(failed)?;
         let started = self.attempt.state.options.commands.start(CommandSpec {
@@ -202,7 +202,7 @@ impl SecretLoader<'_> {
             }
         };
         let ((), exit) = tokio::try_join!(read, ended).map_err(failed)?;
-        if printed.len() as u64 > MAX_SECRET {
+        if printed.len() as u64 > MAX_SECRET_BYTES {
             return Err(SecretError::TooLong);
         }
         match exit {
@@ -213,14 +213,14 @@ impl SecretLoader<'_> {
     }
 }
 
-/// Reads a file that the operator has named.
+/// Reads a file that the operator has declared.
 async fn read_file(path: PathBuf) -> std::io::Result<Vec<u8>> {
-    blocking(move || files::read(&path, MAX_SECRET)).await
+    blocking(move || files::read(&path, MAX_SECRET_BYTES)).await
 }
 
 /// Reads up to one byte more than the longest secret.
 async fn read_bounded(from: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    from.take(MAX_SECRET + 1).read_to_end(&mut bytes).await?;
+    from.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).await?;
     Ok(bytes)
 }

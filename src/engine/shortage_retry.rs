@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
-use super::shortage::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY, REPORT_AFTER, Transient};
+use super::command::shortage::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY, REPORT_AFTER, Transient};
 use crate::journal::WriteError;
 use crate::model::FramePayload;
 use crate::model::kinds::Failure;

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::command::shortage::Transient;
 use super::options::EngineOptions;
-use super::shortage::Transient;
 use crate::confined_fs::Folder;
 use crate::model::param::PROJECT_PARAM;
 use crate::model::{ApprovalDecision, AttemptInfo, Param, ParamKind, ParamValue, Pipeline, Run};

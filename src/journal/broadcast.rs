@@ -86,7 +86,7 @@ impl<S> Clone for BroadcastGroup<S> {
 }
 
 impl<S: Sink> BroadcastGroup<S> {
-    /// A group that receives what `reader` reads, and its broadcaster task. The task ends when the run is final or
+    /// A group that receives what `reader` reads, and its broadcaster task. The task ends when the run is finished or
     /// deleted. If it is dropped earlier, all members are evicted.
     pub fn new(reader: Reader, options: BroadcastOptions) -> (Self, impl Future<Output = ()> + Send) {
         let inner = Inner {

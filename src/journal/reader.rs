@@ -41,7 +41,7 @@ struct MissingFrames {
 pub enum ReadStep {
     /// Encoded frames, in order.
     Frames(Vec<Bytes>),
-    /// The run is final, and all of its frames were returned.
+    /// The run is finished, and all of its frames were returned.
     End(Pulse),
 }
 

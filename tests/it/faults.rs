@@ -18,7 +18,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::support::feed::{self, Feed};
 use crate::support::http::Version;
 use crate::support::proxy::{Fault, Proxy, Tamper, Then};
-use crate::support::reader::{Kind, Reader, ReaderOptions, CursorStyle, journal};
+use crate::support::reader::{CursorStyle, Kind, Reader, ReaderOptions, journal};
 use crate::support::rng::{self, Rng};
 use crate::support::{Server, World, open_files, until};
 

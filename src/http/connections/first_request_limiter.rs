@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::HEAD_TIMEOUT;
+use super::HEADER_TIMEOUT;
 
 /// How many connections make their first request at once.
 const MAX_FIRST_REQUESTS: usize = 64;
@@ -40,7 +40,7 @@ impl FirstRequestLimiter {
     /// Waits for the client's first bytes and for a permit. Until then the connection costs a socket and no buffers.
     /// `None` if the client closes the connection or sends nothing.
     pub(super) async fn acquire(self, socket: &TcpStream) -> Option<FirstRequestPermit> {
-        let is_whole = timeout(HEAD_TIMEOUT, poll_fn(|cx| poll_whole_request(socket, cx))).await.ok()?.ok()?;
+        let is_whole = timeout(HEADER_TIMEOUT, poll_fn(|cx| poll_whole_request(socket, cx))).await.ok()?.ok()?;
         // Clients that send their request slowly take no permit, so they keep nobody else from one.
         let permit = if is_whole { timeout(PERMIT_TIMEOUT, self.0.acquire_owned()).await.ok() } else { None };
         Some(FirstRequestPermit(Arc::new(Mutex::new(permit.and_then(Result::ok)))))

@@ -45,11 +45,11 @@ use write_tracker::{WriteBlocked, WriteTracker};
 
 use super::guard::Client;
 
-/// How long a client may take to send the head of its request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to send the header section of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest head of a request. A browser with all the cookies that a host may set sends less.
-const MAX_HEAD_BYTES: usize = 32 << 10;
+/// The longest header section of a request. A browser with all the cookies that a host may set sends less.
+const MAX_HEADER_SECTION_BYTES: usize = 32 << 10;
 
 /// The most header lines of a request.
 const MAX_HEADERS: usize = 64;
@@ -120,8 +120,8 @@ async fn connection(socket: TcpStream, peer: SocketAddr, slot: ConnectionSlot, s
     let (socket, write_blocked) = WriteTracker::new(socket);
     let mut hyper = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_header_size(MAX_HEAD_BYTES)
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_header_size(MAX_HEADER_SECTION_BYTES)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(socket, service_fn(move |request| handler.handle(request)));

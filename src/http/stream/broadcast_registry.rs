@@ -61,7 +61,7 @@ pub struct GroupReader {
 }
 
 impl GroupReader {
-    /// A reader for the stream on this socket. The reader of a final run joins no group.
+    /// A reader for the stream on this socket. The reader of a finished run joins no group.
     pub fn new(registry: &BroadcastRegistry, run: &RunId, reader: Reader, socket: &Arc<SharedSocket>) -> Self {
         let is_live = !reader.pulse().status.is_finished();
         let membership =

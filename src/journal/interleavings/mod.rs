@@ -195,7 +195,7 @@ async fn read_to_end(world: World) {
     while !received.record(reader.next().await) {}
 }
 
-/// Watches the run list until the run is final.
+/// Watches the run list until the run is finished.
 async fn watch_list(world: World) {
     let mut list = world.journal.watch_list();
     let mut run = world.memory.run(world.run).await.unwrap().unwrap();

@@ -13,9 +13,9 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{CommandEvent, CommandLauncher, CommandSpec, Outputs, Privileges, RunningCommand};
 use super::confinement::{CommandConfinement, Confinement, ConfinementRequest};
 use super::environment::PassedVariables;
+use super::launcher::{CommandEvent, CommandLauncher, CommandSpec, Outputs, Privileges, RunningCommand};
 use super::orphans::{WORKSPACE_MARKER, WORKSPACE_VARIABLE, kill_attempt_orphans};
 use super::pipe::{CommandStdio, LeftoverOutput, TERMINAL_TYPE, open_outputs};
 use super::report::SupervisorReport;

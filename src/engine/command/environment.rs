@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::str::FromStr;
 
 /// Secrets of the server, which no command gets.
-pub(super) const SERVER_SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
+pub(in crate::engine) const SERVER_SECRETS: [&str; 3] = ["RUNTRAIL_TOKEN", "RUNTRAIL_DATABASE_URL", "DATABASE_URL"];
 
 /// The prefix of the server's own variables. Commands get only those that the engine sets.
 const OWN_PREFIX: &str = "RUNTRAIL_";

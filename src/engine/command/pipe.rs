@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe::Receiver;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::commands::{Output, Outputs};
+use super::launcher::{Output, Outputs};
 use crate::model::{LogStream, OutputMode};
 
 /// The size of every pseudo-terminal in characters. It has as many rows as the screen that interprets the output. It is

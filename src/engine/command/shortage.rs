@@ -8,15 +8,15 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 /// The wait before the first retry. Each later wait is twice the one before.
-pub(super) const FIRST_RETRY_DELAY: Duration = Duration::from_millis(50);
+pub(in crate::engine) const FIRST_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-pub(super) const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
+pub(in crate::engine) const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// How long a shortage lasts before it is journaled.
-pub(super) const REPORT_AFTER: Duration = Duration::from_secs(1);
+pub(in crate::engine) const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 /// An error that may be a shortage.
-pub(super) trait Transient: Display {
+pub(in crate::engine) trait Transient: Display {
     /// Whether the same operation may succeed in a moment.
     fn is_transient(&self) -> bool;
 }
