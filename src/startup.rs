@@ -24,9 +24,9 @@ use crate::access::{self, Access, AuditFile};
 use crate::base;
 use crate::codemod;
 use crate::config::{DATABASE_FILE, ServeArgs};
-use crate::engine::environment::Passed;
+use crate::engine::environment::PassedVariables;
 use crate::engine::run_as::RunAs;
-use crate::engine::{Engine, EngineOptions, EngineTask, Processes, own_process};
+use crate::engine::{Engine, EngineOptions, EngineTask, ProcessLauncher, own_process};
 use crate::http::{ConnectionLimits, HttpOptions, HttpServer};
 use crate::journal::{GroupCommit, Journal};
 use crate::model::BasePath;
@@ -192,7 +192,7 @@ impl Server {
         let workspaces = Workspaces::new(data_dir.join("workspaces")).for_owner(run_as.as_ref().map(RunAs::owner));
         if let Some(run_as) = &run_as {
             let [first, second] = workspaces.roots();
-            run_as.open_way(data_dir, &[scratch.clone(), first, second])?;
+            run_as.grant_folder_access(data_dir, &[scratch.clone(), first, second])?;
             run_as.check_program(&program)?;
         }
         let confinement = Arc::new(confinement::prepare(data_dir, &program, run_as));
@@ -210,11 +210,11 @@ impl Server {
             scratch,
             workspaces,
             program,
-            commands: Arc::new(Processes {
+            commands: Arc::new(ProcessLauncher {
                 program: supervisor,
                 open_files: initial_open_files,
                 umask: Some(umask),
-                passed: Passed::new(args.pass_env.clone()),
+                passed: PassedVariables::new(args.pass_env.clone()),
                 confinement,
                 catalog: self.catalog.clone(),
             }),

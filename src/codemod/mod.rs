@@ -31,7 +31,6 @@ mod indent;
 mod language;
 mod lfs;
 mod linters;
-mod notes;
 mod parallel;
 mod passes;
 mod patches;
@@ -75,7 +74,6 @@ pub use builtin::pipelines;
 pub use checks::{Checks, ChecksError, NamedCheck};
 pub use language::LANGUAGES;
 pub use linters::Linter;
-pub use notes::Notes;
 
 /// What a phase is given: the variables of every command (CONTRACT.md, "Pipelines in TOML").
 pub struct Task {

@@ -1,5 +1,5 @@
 //! The folders of one attempt of a built-in pipeline. The one that every command gets has the checkout. Runtrail's own repository, and
-//! what one phase leaves to the next, are beside it (see [`Notes`]): nothing is read from where commands write but files of the
+//! what one phase leaves to the next, are beside it (see [`AttemptInfo`]): nothing is read from where commands write but files of the
 //! checkout.
 
 use std::io::{self, BufReader, BufWriter, Write};
@@ -10,11 +10,10 @@ use serde::de::DeserializeOwned;
 
 use super::allowed::Allowed;
 use super::git::GitError;
-use super::notes::Notes;
 use super::repository::{Repository, Saved};
 use super::store::Store;
 use crate::confined_fs::Folder;
-use crate::model::ApprovalDecision;
+use crate::model::{ApprovalDecision, AttemptInfo};
 
 /// What the first phase has set up.
 const REPOSITORY: &str = "repository.json";
@@ -61,11 +60,11 @@ impl Workspace {
     /// The disk, or the server has made no such attempt.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let none = || io::Error::new(io::ErrorKind::NotFound, "this is no workspace of a run");
-        let own = Notes::folder(folder).ok_or_else(none)?;
+        let own = AttemptInfo::folder(folder).ok_or_else(none)?;
         let (root, name) = folder.parent().zip(folder.file_name()).ok_or_else(none)?;
         let commands = Folder::open(root).and_then(|root| root.folder(Path::new(name)));
         let commands = commands.map_err(|error| named(folder, error))?;
-        let Notes { projects, answer } = load(&own.join(Notes::FILE))?;
+        let AttemptInfo { projects, answer } = load(&own.join(AttemptInfo::FILE))?;
         Ok(Self { commands, own, allowed: Allowed::new(projects), answer })
     }
 

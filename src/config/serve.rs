@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::DataArgs;
-use crate::engine::environment::Pattern;
+use crate::engine::environment::VariablePattern;
 use crate::http::{Authority, HeaderName, TrustedProxies, UserRole, parse_contact};
 use crate::model::notify::check_address;
 use crate::model::{BasePath, Retention};
@@ -161,7 +161,7 @@ pub struct ServeArgs {
     /// Environment variable that commands inherit, besides those that describe the machine and its tools: NAME, a
     /// prefix such as AWS_*, or * for all. Repeat it, or separate by commas, for several.
     #[arg(long, env = "RUNTRAIL_PASS_ENV", value_name = "NAME", value_delimiter = ',')]
-    pub pass_env: Vec<Pattern>,
+    pub pass_env: Vec<VariablePattern>,
 
     /// User, by name or number, that commands run as; the server itself must be started by root [default: the server's
     /// user].

@@ -1,285 +1,151 @@
-//! The phases of one attempt: which run, who is asked before them, and what is journaled of them.
+//! One claimed attempt: its lease, its stop signals, and what all steps of the attempt read and write under that lease.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::confinement::Request;
-use super::disk_use::DiskWatch;
-use super::places::{NoPlace, Place, variables};
-use super::report::Exit;
-use super::sandbox::Needs;
-use super::shortage::Waited;
-use super::usage::Meter;
-use super::verdict::{Ended, Finished, PhaseEnd, Verdict, cancelled, completed, failed, rejected, service_signalled};
-use super::worker::Worker;
-use crate::codemod::Notes;
-use crate::journal::WriteError;
-use crate::model::kinds::{Approval, ApprovalState, Failure, Output, PhaseChange};
-use crate::model::plan::{self, PhaseOutcome};
-use crate::model::{ApprovalDecision, ApprovalRule, FinalStatus, FramePayload, PhaseSpec, PhaseState, Pipeline, Run};
-use crate::store::{Assignment, Change, Lease, NewFrame};
-use crate::workspaces::name_of;
+use super::command::report::ProcessList;
+use super::outcome::AttemptOutcome;
+use super::signals::StopSignals;
+use super::state::EngineState;
+use crate::journal::{MaskGuard, WriteError};
+use crate::model::kinds::{Failure, Notice};
+use crate::model::{FinalStatus, FramePayload, Run, Timestamp};
+use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, StoreError, Write};
+use crate::workspaces::folder_name;
 
-impl Worker {
-    /// Carries the phases out, up to the end of the last one: all of them, or those that are left after a person has answered.
-    /// `None` if the run now waits for a person.
-    pub(super) async fn phases<'a>(&self, assignment: &'a Assignment) -> Result<Option<Finished<'a>>, WriteError> {
-        let Assignment { run, pipeline, answer, .. } = assignment;
-        let first = run.phases.iter().position(|phase| phase.state == PhaseState::Pending).unwrap_or(0);
-        let not_begun = |verdict, index: usize| {
-            let rest = pipeline.phases.get(index..).unwrap_or_default();
-            Ok(Some(Finished { verdict, end: None, rest }))
+/// The wait before a failed read is repeated.
+const READ_RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// A claimed attempt. Every write carries its lease: once the lease is lost, the journal refuses, and the attempt
+/// stops.
+pub(super) struct Attempt {
+    pub(super) state: Arc<EngineState>,
+    pub(super) lease: Lease,
+    pub(super) signals: StopSignals,
+    /// The latest time recorded for the run when it was claimed.
+    pub(super) latest: Timestamp,
+    /// Masks the attempt's secrets in its frames, up to its last write.
+    mask: OnceLock<MaskGuard>,
+    /// Processes that could not be ended.
+    stuck: Mutex<Vec<ProcessList>>,
+}
+
+impl Attempt {
+    /// The attempt that `won` has claimed.
+    pub(super) fn new(state: &Arc<EngineState>, attempt: u32, won: &Committed, shutdown: CancellationToken) -> Self {
+        let attempt = Self {
+            state: Arc::clone(state),
+            lease: Lease { run: won.run, attempt, token: won.token },
+            signals: StopSignals::new(shutdown),
+            latest: won.clock,
+            mask: OnceLock::new(),
+            stuck: Mutex::default(),
         };
-        // Before anything else: what ends here needs no folder.
-        if self.cancel.is_cancelled() {
-            return not_begun(self.stopped().await?, first);
-        }
-        if let Some(ApprovalDecision { approved: false, by, .. }) = answer {
-            return not_begun(rejected(by), first);
-        }
-        let places = || async {
-            let place = self.place(run, pipeline, first == 0).await?;
-            Ok::<_, NoPlace>((place, self.workspace(run, answer.as_ref()).await?))
-        };
-        let (place, workspace) = match self.when_it_can(None, "the run waits for a folder to work in", places).await? {
-            Waited::Done(Ok(places)) => places,
-            Waited::Stopped => return not_begun(self.stopped().await?, first),
-            Waited::Done(Err(error)) => {
-                let message = format!("the run has no folder to work in: {error}");
-                let failure = Failure { code: "no_folder".to_owned(), message, retryable: false };
-                return not_begun(failed(failure), first);
-            }
-        };
-        self.meter.get_or_init(|| Arc::new(Meter::new(pipeline.limits)));
-        let _watch = self.watch_disk(run, pipeline, workspace.path());
-        if let Some(failure) = self.confine(run, pipeline, &place, workspace.path()).await? {
-            return not_begun(failed(failure), first);
-        }
-        let secrets = match self.secrets(run, pipeline, &workspace).await? {
-            Ok(secrets) => secrets,
-            Err(_) if self.cancel.is_cancelled() || self.stop.is_cancelled() => {
-                return not_begun(self.stopped().await?, first);
-            }
-            Err(failure) => return not_begun(failed(failure), first),
-        };
-        let mut earlier = ended_before(run, pipeline, first);
-        let mut outputs = self.outputs(&earlier).await?;
-        // What was carried over from another attempt, and not what ran in this one before somebody was asked.
-        let carried = first > 0 && answer.is_none();
-        // Why the attempt fails, from the phase that failed first.
-        let mut failure = self.failed_before(run, &earlier).await?;
-        for (index, spec) in pipeline.phases.iter().enumerate().skip(first) {
-            let rest = &pipeline.phases[index + 1..];
-            if self.cancel.is_cancelled() {
-                return not_begun(self.stopped().await?, index);
-            }
-            if !plan::should_run(spec, &earlier) {
-                earlier.push(PhaseOutcome { spec, state: PhaseState::Skipped });
-                // The last ones are skipped by what ends the attempt.
-                if plan::any_should_run(rest, &earlier) {
-                    let change = PhaseChange::skipped(spec.name.clone());
-                    self.end_phase(PhaseEnd { change, failure: None }, BTreeMap::new()).await?;
-                    continue;
-                }
-                return not_begun(failure.unwrap_or_else(completed), index);
-            }
-            let name: Arc<str> = spec.name.as_str().into();
-            // An answer is to the phase that the run goes on with.
-            if !(index == first && answer.is_some()) && self.must_ask(spec, run, carried).await? {
-                return self.ask(run, spec, name).await.map(|()| None);
-            }
-            let began = self.begin(&name).await?;
-            let mut variables = variables(run, &name, &place, workspace.path(), &self.shared.options.program);
-            variables.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.into())));
-            variables.extend(outputs.iter().map(|(name, value)| (name.clone(), value.into())));
-            variables.extend(secrets.variables(spec));
-            let given = outputs.iter().map(|(name, value)| name.len() + value.len()).sum();
-            let (ended, told) = self.tries(spec, &name, variables, &place, given).await?;
-            outputs.extend(told.outputs.iter().map(|(name, value)| (Output::variable(name), value.clone())));
-            let state = if ended.is_good() { PhaseState::Completed } else { PhaseState::Failed };
-            let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-            let (exit_code, signal) = (ended.exit_code(), ended.signal());
-            let change = PhaseChange { name: spec.name.clone(), state, exit_code, signal, duration_ms, carried: false };
-            let mut end = PhaseEnd { change, failure: None };
-            match &ended {
-                Ended::Stopped => {
-                    return Ok(Some(Finished { verdict: self.stopped().await?, end: Some(end), rest }));
-                }
-                Ended::Signalled(signalled) => {
-                    return Ok(Some(Finished { verdict: service_signalled(signalled), end: Some(end), rest }));
-                }
-                // There is nothing left for the phases after it to use.
-                Ended::Limited(..) => {
-                    let verdict = failed(ended.failure(spec, None));
-                    return Ok(Some(Finished { verdict, end: Some(end), rest }));
-                }
-                _ => {}
-            }
-            earlier.push(PhaseOutcome { spec, state });
-            let decides = state == PhaseState::Failed && !spec.continue_on_error && failure.is_none();
-            if state == PhaseState::Failed {
-                end.failure = Some(ended.failure(spec, told.error.as_deref()));
-            }
-            if decides {
-                failure = end.failure.clone().map(failed);
-            }
-            if !plan::any_should_run(rest, &earlier) {
-                // The last frames of the attempt say it, if this is what ends it.
-                end.failure.take_if(|_| decides);
-                let verdict = failure.unwrap_or_else(completed);
-                return Ok(Some(Finished { verdict, end: Some(end), rest }));
-            }
-            self.end_phase(end, told.outputs).await?;
-        }
-        // Only a pipeline without phases comes here, and files without phases are refused.
-        Ok(Some(Finished { verdict: completed(), end: None, rest: &[] }))
+        attempt.observe_cancel(won);
+        attempt
     }
 
-    /// Sets up what keeps the attempt's commands from everything else, and journals what of it cannot be done. A failure if the attempt
-    /// may not go on without.
-    async fn confine(
+    /// A write under the attempt's lease.
+    pub(super) fn write(&self, change: Change) -> Write {
+        Write::new(self.lease.run, Guard::Lease(self.lease), change)
+    }
+
+    /// Writes to the journal.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] once the lease is lost, or the database's error.
+    pub(super) async fn commit(&self, write: Write) -> Result<Committed, WriteError> {
+        self.state.journal.write(write).await
+    }
+
+    /// Reads from the store, and repeats the read while the database is unavailable.
+    ///
+    /// # Errors
+    /// The database's error, if repeating the read does not help.
+    pub(super) async fn read<T, F>(&self, read: impl Fn() -> F) -> Result<T, WriteError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        loop {
+            match read().await {
+                Err(error) if error.is_retryable() => tokio::time::sleep(READ_RETRY_DELAY).await,
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// What the attempt has to do, and the current state of its run.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] if the run is deleted, or the database's error.
+    pub(super) async fn assignment(&self) -> Result<Assignment, WriteError> {
+        self.read(|| self.state.store.assignment(self.lease.run)).await?.ok_or(WriteError::Refused)
+    }
+
+    /// Stops the attempt if a commit reports that its run was cancelled, perhaps through another server.
+    pub(super) fn observe_cancel(&self, committed: &Committed) {
+        if committed.cancel_by.is_some() {
+            self.signals.cancel_signal().cancel(false);
+        }
+    }
+
+    /// Masks the attempt's secrets until the attempt is dropped.
+    pub(super) fn hold_mask(&self, guard: MaskGuard) {
+        // Secrets are loaded once per attempt, so the cell is empty.
+        let _ = self.mask.set(guard);
+    }
+
+    /// Kills what the attempt's commands have left running, in whatever session or process group it is.
+    pub(super) async fn end_commands(&self, run: &Run) {
+        self.state.options.commands.end_attempt(&folder_name(&run.id, run.attempt)).await;
+    }
+
+    /// Journals what became of processes that outlived their command.
+    pub(super) async fn journal_processes(
         &self,
-        run: &Run,
-        pipeline: &Pipeline,
-        place: &Place,
-        workspace: &Path,
-    ) -> Result<Option<Failure>, WriteError> {
-        let options = &self.shared.options;
-        let mut writable = vec![workspace.to_owned()];
-        if pipeline.restart_from_start {
-            // What the phases leave to each other, and the repository, which may be above the folder that is worked on.
-            writable.extend(Notes::folder(workspace));
-            writable.extend(options.projects.roots().iter().map(PathBuf::from));
+        phase: &Arc<str>,
+        notice: Option<Notice>,
+        stuck: Option<ProcessList>,
+    ) -> Result<(), WriteError> {
+        let mut write = self.write(Change::None);
+        write.frames.extend(notice.map(|notice| NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Notice(notice))));
+        if let Some(stuck) = stuck {
+            let failure = stuck_failure(&stuck);
+            write.frames.push(NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Error(failure)));
+            self.stuck.lock().unwrap_or_else(PoisonError::into_inner).push(stuck);
         }
-        writable.push(place.folder());
-        let request = Request {
-            attempt: name_of(&run.id, run.attempt),
-            limits: pipeline.limits,
-            sandbox: pipeline.sandbox,
-            needs: Needs { writable, network: pipeline.network },
-        };
-        let (confined, notices) = match options.commands.prepare(request).await {
-            Ok(prepared) => prepared,
-            Err(failure) => return Ok(Some(failure)),
-        };
-        // An attempt is confined once.
-        let _ = self.confined.set(confined);
-        if !notices.is_empty() {
-            let mut write = self.write(Change::None);
-            write.frames.extend(notices.into_iter().map(|notice| NewFrame::now(None, &FramePayload::Notice(notice))));
-            self.shared.journal.write(write).await?;
+        if write.frames.is_empty() {
+            return Ok(());
         }
-        Ok(None)
+        self.commit(write).await.map(drop)
     }
 
-    /// Watches how much the attempt takes on the disk, if that is limited. A project is the user's, and so is what is in it.
-    fn watch_disk(&self, run: &Run, pipeline: &Pipeline, workspace: &Path) -> Option<DiskWatch> {
-        let most = pipeline.limits.scratch?;
-        let folders = vec![self.shared.options.scratch.join(run.id.as_str()), workspace.to_owned()];
-        Some(DiskWatch::start(folders, most, Arc::clone(self.meter())))
-    }
-
-    /// The variables of what earlier phases have given, if the attempt does not begin with its first one.
-    async fn outputs(&self, earlier: &[PhaseOutcome<'_>]) -> Result<HashMap<String, String>, WriteError> {
-        if earlier.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let all = self.read(|| self.shared.store.outputs(self.lease.run, self.lease.attempt)).await?;
-        let given = all.into_iter().flat_map(|(_, outputs)| outputs);
-        Ok(given.map(|(name, value)| (Output::variable(&name), value)).collect())
-    }
-
-    /// Whether a person is asked before this phase.
-    async fn must_ask(&self, spec: &PhaseSpec, run: &Run, carried: bool) -> Result<bool, WriteError> {
-        let mut patches = 0;
-        if matches!(spec.approval, ApprovalRule::If(_)) {
-            // Phases that were carried over have shown theirs in an earlier attempt. Better asked once more than not at all.
-            let from = if carried { 1 } else { self.lease.attempt };
-            for attempt in from..=self.lease.attempt {
-                patches += self.read(|| self.shared.store.review_counts(self.lease.run, attempt)).await?.patches;
+    /// Adds the processes that could not be ended to the attempt's outcome.
+    pub(super) fn with_stuck_processes(&self, mut outcome: AttemptOutcome) -> AttemptOutcome {
+        for stuck in self.stuck.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let failure = stuck_failure(stuck);
+            outcome.reason += &format!("; {}", failure.message);
+            match (&mut outcome.error, outcome.to) {
+                (Some(error), _) => error.message += &format!("; {}", failure.message),
+                // A completed run has no error, and an interrupted one has its reason.
+                (error, FinalStatus::Cancelled) => *error = Some(failure),
+                (None, _) => {}
             }
         }
-        Ok(spec.approval.is_required(&run.params, patches))
-    }
-
-    /// Asks a person, and lets go of the run.
-    async fn ask(&self, run: &Run, spec: &PhaseSpec, phase: Arc<str>) -> Result<(), WriteError> {
-        // Nobody would watch over them while nobody carries the run out.
-        self.end_background().await?;
-        self.end_attempt(run).await;
-        let question = spec.approval_question();
-        let asked = Approval {
-            question: question.clone(),
-            state: ApprovalState::Waiting,
-            by: None,
-            exclude: Vec::new(),
-            note: None,
-        };
-        let mut write = self.write(Change::Ask { phase: Arc::clone(&phase), question });
-        write.frames.push(NewFrame::now(Some(phase), &FramePayload::Approval(asked)));
-        self.shared.journal.write(write).await.map(drop)
-    }
-
-    /// Why the run is ended: someone asked, or the server stops.
-    async fn stopped(&self) -> Result<Verdict, WriteError> {
-        if !self.cancel.is_cancelled() {
-            let reason = format!("{} is stopping", self.shared.options.owner);
-            return Ok(Verdict { to: FinalStatus::Interrupted, reason, error: None });
-        }
-        // Who asked stands in the database; a write without a change reads it there, inside a transaction.
-        let asked = self.shared.journal.write(self.write(Change::None)).await?;
-        Ok(cancelled(asked.cancel_by.as_deref().unwrap_or("an operator")))
-    }
-
-    async fn begin(&self, name: &Arc<str>) -> Result<Instant, WriteError> {
-        let mut write = self.write(Change::Enter { phase: Arc::clone(name) });
-        write.add_phase(PhaseChange {
-            name: name.to_string(),
-            state: PhaseState::Started,
-            exit_code: None,
-            signal: None,
-            duration_ms: None,
-            carried: false,
-        });
-        // Somebody may have asked for the end after the claim, before this worker could be told.
-        let begun = self.shared.journal.write(write).await?;
-        self.hear_cancel(&begun);
-        Ok(Instant::now())
-    }
-
-    async fn end_phase(&self, end: PhaseEnd, outputs: BTreeMap<String, String>) -> Result<(), WriteError> {
-        let mut write = self.write(Change::None);
-        end.tell(&mut write, outputs);
-        self.shared.journal.write(write).await.map(drop)
-    }
-
-    /// Why the attempt fails, if a phase has failed before somebody was asked: as the journal has it.
-    async fn failed_before(&self, run: &Run, earlier: &[PhaseOutcome<'_>]) -> Result<Option<Verdict>, WriteError> {
-        let fails = |outcome: &PhaseOutcome<'_>| plan::has_failed(std::slice::from_ref(outcome));
-        let Some(place) = earlier.iter().position(fails) else { return Ok(None) };
-        let (spec, phase) = (earlier[place].spec, &run.phases[place]);
-        let (store, Lease { run, attempt, .. }) = (&self.shared.store, self.lease);
-        let attempts = self.read(|| store.attempts(run, attempt.checked_add(1), 1)).await?;
-        let told = attempts.first().and_then(|attempt| attempt.phases.get(place)?.last);
-        let after = match told {
-            Some(seq) => self.read(|| store.frames(run, seq, 1)).await?.0.pop(),
-            None => None,
-        };
-        let said =
-            after.filter(|frame| frame.phase.as_deref() == Some(&spec.name)).map(|frame| frame.to_frame().payload);
-        Ok(Some(failed(match said {
-            Some(FramePayload::Error(failure)) => failure,
-            // It was journaled by an earlier build.
-            _ => Ended::Exited(phase.exit_code.map(Exit::with_code)).failure(spec, None),
-        })))
+        outcome
     }
 }
 
-/// What became of the phases before this place.
-fn ended_before<'a>(run: &Run, pipeline: &'a Pipeline, first: usize) -> Vec<PhaseOutcome<'a>> {
-    let states = run.phases.iter().map(|phase| phase.state);
-    pipeline.phases.iter().zip(states).take(first).map(|(spec, state)| PhaseOutcome { spec, state }).collect()
+/// `could not end pid 12 (sleep)`.
+fn stuck_failure(stuck: &ProcessList) -> Failure {
+    let named: Vec<String> =
+        stuck.named.iter().map(|process| format!("pid {} ({})", process.pid, process.name)).collect();
+    let more = match stuck.count.saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("could not end {}{more}: end it by hand, as its owner", named.join(", "));
+    Failure { code: "process_stuck".to_owned(), message, retryable: false }
 }

@@ -1,86 +1,86 @@
-//! What an interruption writes: the end of the attempt, and in the same transaction the next one, if its run goes on by itself.
+//! The writes that interrupt an attempt. If its pipeline says so, the same transaction queues the next attempt, which
+//! resumes the run.
 
 use std::sync::Arc;
 
-use super::verdict::{Verdict, cancelled, rejected};
+use super::outcome::AttemptOutcome;
 use crate::model::kinds::PhaseChange;
 use crate::model::pipeline::OnInterrupt;
 use crate::model::{FinalStatus, PhaseState, Pipeline, Run, Status, Timestamp, Transition, plan};
 use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
 
-/// How many attempts in a row nobody has asked for, if none comes further than the one before: a run that ends its server each time is
-/// not begun for ever.
-const RESUMES: u32 = 100;
+/// How many attempts in a row may resume a run without getting any further. A run that crashes its server each time is
+/// not resumed forever.
+const MAX_AUTOMATIC_RESUMES: u32 = 100;
 
-/// Why a run is recovered: its worker is gone.
+/// Why a run needs recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
-    /// Where several servers share the database, nobody has extended its lease in time.
-    Lease,
-    /// The server that carried it out is gone, and this one has started since.
-    Server,
-    /// This server carried it out and could not go on.
-    Worker,
+pub(super) enum LossCause {
+    /// Where several servers share the database: its lease has expired.
+    LeaseExpired,
+    /// The server that executed it is gone, and this one has started since.
+    ServerGone,
+    /// This server executed it and could not go on.
+    WorkerFailed,
 }
 
-impl Loss {
+impl LossCause {
     const fn reason(self) -> &'static str {
         match self {
-            Self::Lease => "its worker went away: the lease ran out",
-            Self::Server => "its worker went away: the server that held its lease was stopped or killed",
-            Self::Worker => "its worker went away: it could not go on, and the server's log says why",
+            Self::LeaseExpired => "its worker went away: the lease ran out",
+            Self::ServerGone => "its worker went away: the server that held its lease was stopped or killed",
+            Self::WorkerFailed => "its worker went away: it could not go on, and the server's log says why",
         }
     }
 }
 
-/// A run that nobody carries out.
+/// A run that no worker executes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lost {
-    /// The run.
+pub(super) struct LostRun {
     pub(super) run: RunKey,
-    /// Why.
-    pub(super) loss: Loss,
-    /// Its lease ends before this moment.
+    pub(super) cause: LossCause,
+    /// The recovery is refused if the lease is valid at this moment.
     pub(super) before: Timestamp,
     /// When it was found.
     pub(super) now: Timestamp,
 }
 
-/// How a worker's attempt is cut off.
+/// What interrupts an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
-    /// Its worker went away.
-    Lapse,
-    /// Its server is stopped in order. That can go on for ever, if somebody wants it.
-    Stop,
+pub(super) enum InterruptCause {
+    /// Its worker was lost. The run may be the reason, so such resumes are limited.
+    WorkerLost,
+    /// Its server shuts down in order. The run is not the reason, so such resumes are not counted.
+    Shutdown,
 }
 
-/// Ends an attempt that nobody carries out. Whoever has asked for its end, or rejected it, gets that.
-pub(super) fn lapsed(lost: Lost, assignment: &Assignment) -> Write {
+/// Ends a lost attempt. A cancellation or a rejection that was requested before wins over the interruption.
+pub(super) fn end_lost_attempt(lost: LostRun, assignment: &Assignment) -> Write {
     let Assignment { run, answer, cancel_by, .. } = assignment;
-    let write = cut_off(lost, run, Some(cancel_by.is_some()));
-    let why = lost.loss.reason();
-    let late = |verdict: Verdict| Verdict { reason: format!("{}; {why}", verdict.reason), ..verdict };
+    let write = recovery_write(lost, run, Some(cancel_by.is_some()));
+    let why = lost.cause.reason();
+    let with_cause =
+        |outcome: AttemptOutcome| AttemptOutcome { reason: format!("{}; {why}", outcome.reason), ..outcome };
     match (cancel_by, answer) {
-        (Some(by), _) => late(cancelled(by)).finish(write),
-        (None, Some(answer)) if !answer.approved => late(rejected(&answer.by)).finish(write),
-        _ => interrupt(write, assignment, why.to_owned(), Cut::Lapse),
+        (Some(by), _) => with_cause(AttemptOutcome::cancelled(by)).finish(write),
+        (None, Some(answer)) if !answer.approved => with_cause(AttemptOutcome::rejected(&answer.by)).finish(write),
+        _ => interrupt(write, assignment, why.to_owned(), InterruptCause::WorkerLost),
     }
 }
 
-/// Ends an attempt that nobody carries out, and of which nobody can tell how it would go on, for this reason.
-pub(super) fn unreadable(lost: Lost, run: &Run, why: &str) -> Write {
-    end(cut_off(lost, run, None), format!("{}; {why}", lost.loss.reason()), None)
+/// Ends a lost attempt whose assignment cannot be read, so that the run cannot be resumed.
+pub(super) fn end_unreadable_attempt(lost: LostRun, run: &Run, why: &str) -> Write {
+    interrupt_write(recovery_write(lost, run, None), format!("{}; {why}", lost.cause.reason()), None)
 }
 
-fn cut_off(lost: Lost, run: &Run, cancelled: Option<bool>) -> Write {
+fn recovery_write(lost: LostRun, run: &Run, cancelled: Option<bool>) -> Write {
     let guard = Guard::Lapsed { attempt: run.attempt, now: lost.before, head: run.head, cancelled };
     let mut write = Write::new(lost.run, guard, Change::None);
     close_phases(&mut write, run, lost.now);
     write
 }
 
-/// Says what becomes of the phases of an attempt that ends now: the one it was in has failed, and those after it are skipped.
+/// Ends the phases of an attempt: the current one has failed, and the ones after it are skipped.
 pub(super) fn close_phases(write: &mut Write, run: &Run, now: Timestamp) {
     for phase in &run.phases {
         let (state, duration_ms) = match phase.state {
@@ -99,31 +99,31 @@ pub(super) fn close_phases(write: &mut Write, run: &Run, now: Timestamp) {
     }
 }
 
-/// Makes a write that says how the phases end into one that ends the attempt, for this reason; and goes on with the next attempt if the
-/// pipeline is of that kind. `assignment` is how the run stands before it.
-pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: String, cut: Cut) -> Write {
+/// Turns a write with the ends of phases into one that interrupts the attempt, and queues the next attempt if the
+/// pipeline resumes by itself. `assignment` is the state of the run before the write.
+pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: String, cause: InterruptCause) -> Write {
     if assignment.pipeline.on_interrupt != OnInterrupt::Resume {
-        return end(write, reason, None);
+        return interrupt_write(write, reason, None);
     }
-    let ended = ended(&write, &assignment.run);
-    let from = goes_on_at(&ended, &assignment.pipeline);
-    let resumed = in_a_row(assignment, from, cut);
-    if resumed > RESUMES {
-        reason += &format!("; {RESUMES} times in a row are enough, so it does not go on by itself again");
-        return end(write, reason, None);
+    let ended = run_after(&write, &assignment.run);
+    let from = resume_index(&ended, &assignment.pipeline);
+    let resumed = consecutive_resumes(assignment, from, cause);
+    if resumed > MAX_AUTOMATIC_RESUMES {
+        reason += &format!("; {MAX_AUTOMATIC_RESUMES} times in a row are enough, so it does not go on by itself again");
+        return interrupt_write(write, reason, None);
     }
-    let next = next(write.run, &ended, &assignment.pipeline, from, resumed);
-    end(write, reason, next)
+    let next = next_attempt(write.run, &ended, &assignment.pipeline, from, resumed);
+    interrupt_write(write, reason, next)
 }
 
-fn end(mut write: Write, reason: String, next: Option<Write>) -> Write {
+fn interrupt_write(mut write: Write, reason: String, next: Option<Write>) -> Write {
     write.frames.push(NewFrame::status(Transition::Finish(FinalStatus::Interrupted), reason.clone()));
     write.change = Change::Finish { to: FinalStatus::Interrupted, error: Some(reason), next: next.map(Box::new) };
     write
 }
 
-/// The run as it is interrupted by this write.
-fn ended(write: &Write, run: &Run) -> Run {
+/// The run as this write leaves it.
+fn run_after(write: &Write, run: &Run) -> Run {
     let mut ended = Run { status: Status::Interrupted, ..run.clone() };
     for update in &write.phases {
         for phase in ended.phases.iter_mut().filter(|phase| phase.name == *update.name) {
@@ -133,27 +133,28 @@ fn ended(write: &Write, run: &Run) -> Run {
     ended
 }
 
-/// The first phase that was left unfinished.
-fn goes_on_at(ended: &Run, pipeline: &Pipeline) -> usize {
-    // All may have ended well, and only the last word been missing.
+/// The index of the first phase that has not completed.
+fn resume_index(ended: &Run, pipeline: &Pipeline) -> usize {
+    // All phases may have completed, with only the final write missing.
     let last = pipeline.phases.len().saturating_sub(1);
     plan::first_unfinished(&ended.phases, ended.status, pipeline).min(last)
 }
 
-/// How many attempts in a row nobody will have asked for, with the next one, which begins with this phase.
-fn in_a_row(Assignment { run, resumed, .. }: &Assignment, from: usize, cut: Cut) -> u32 {
-    // What was carried over ended before this attempt began.
-    let here = |ended| run.started_at.is_some_and(|began| ended >= began);
-    let came_further = run.phases.iter().take(from).any(|phase| phase.finished_at.is_some_and(here));
-    match cut {
-        _ if came_further => 1,
-        Cut::Stop => *resumed,
-        Cut::Lapse => resumed + 1,
+/// How many attempts in a row will have resumed the run by itself, counting the next one, which starts with the phase
+/// `from`.
+fn consecutive_resumes(Assignment { run, resumed, .. }: &Assignment, from: usize, cause: InterruptCause) -> u32 {
+    // Phases that were carried over ended before this attempt began.
+    let is_of_this_attempt = |ended| run.started_at.is_some_and(|began| ended >= began);
+    let has_progress = run.phases.iter().take(from).any(|phase| phase.finished_at.is_some_and(is_of_this_attempt));
+    match cause {
+        _ if has_progress => 1,
+        InterruptCause::Shutdown => *resumed,
+        InterruptCause::WorkerLost => resumed + 1,
     }
 }
 
-/// The attempt that goes on.
-fn next(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumed: u32) -> Option<Write> {
+/// The write that queues the next attempt.
+fn next_attempt(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumed: u32) -> Option<Write> {
     let phase = pipeline.phases.get(from).map_or("", |spec| spec.name.as_str());
     let reason = format!("the run goes on by itself with phase {phase}");
     Write::queue(key, ended, Arc::new(pipeline.clone()), ended.params.clone(), from, Some(resumed), reason)
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
     use crate::model::PhaseSpec;
 
-    /// A running attempt that began at 100, with two phases that have ended and one that has not.
+    /// A running attempt that began at 100, with two ended phases and a running one.
     fn assignment(ended: [i64; 2], resumed: u32, whole: bool) -> Assignment {
         let at = |at: i64| Timestamp(at).to_string();
         let phase = |name: &str, state: &str, ended: Option<i64>| serde_json::json!({ "name": name, "state": state, "exit_code": null, "started_at": null, "finished_at": ended.map(at) });
@@ -183,10 +184,12 @@ mod tests {
         Assignment { run, pipeline, answer: None, resumed, cancel_by: None }
     }
 
-    /// What the next attempt counts, if there is one.
-    fn counted(assignment: &Assignment, cut: Cut) -> Option<u32> {
+    /// The resume count of the next attempt, if there is one.
+    fn counted(assignment: &Assignment, cause: InterruptCause) -> Option<u32> {
         let write = Write::new(RunKey(1), Guard::There, Change::None);
-        let Change::Finish { next, .. } = interrupt(write, assignment, "why".to_owned(), cut).change else { panic!() };
+        let Change::Finish { next, .. } = interrupt(write, assignment, "why".to_owned(), cause).change else {
+            panic!()
+        };
         next.map(|next| match next.change {
             Change::Queue { resumed: Some(resumed), .. } => resumed,
             other => panic!("{other:?}"),
@@ -194,22 +197,28 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_no_further_is_counted() {
-        for (ended, whole, lapse, stop) in [
+    fn resumes_without_progress_are_counted() {
+        for (ended, whole, after_loss, after_shutdown) in [
             // Both were carried over.
             ([40, 50], false, Some(8), Some(7)),
             ([40, 150], false, Some(1), Some(1)),
             ([100, 150], false, Some(1), Some(1)),
-            // Whatever has ended is done again.
+            // With `restart_from_start`, all phases run again.
             ([140, 150], true, Some(8), Some(7)),
         ] {
             let assignment = assignment(ended, 7, whole);
-            assert_eq!(counted(&assignment, Cut::Lapse), lapse, "{ended:?} {whole}");
-            assert_eq!(counted(&assignment, Cut::Stop), stop, "{ended:?} {whole}");
+            assert_eq!(counted(&assignment, InterruptCause::WorkerLost), after_loss, "{ended:?} {whole}");
+            assert_eq!(counted(&assignment, InterruptCause::Shutdown), after_shutdown, "{ended:?} {whole}");
         }
-        assert_eq!(counted(&assignment([40, 50], RESUMES - 1, false), Cut::Lapse), Some(RESUMES));
-        assert_eq!(counted(&assignment([40, 50], RESUMES, false), Cut::Lapse), None);
-        assert_eq!(counted(&assignment([40, 150], RESUMES, false), Cut::Lapse), Some(1));
-        assert_eq!(counted(&assignment([40, 50], RESUMES, false), Cut::Stop), Some(RESUMES));
+        assert_eq!(
+            counted(&assignment([40, 50], MAX_AUTOMATIC_RESUMES - 1, false), InterruptCause::WorkerLost),
+            Some(MAX_AUTOMATIC_RESUMES)
+        );
+        assert_eq!(counted(&assignment([40, 50], MAX_AUTOMATIC_RESUMES, false), InterruptCause::WorkerLost), None);
+        assert_eq!(counted(&assignment([40, 150], MAX_AUTOMATIC_RESUMES, false), InterruptCause::WorkerLost), Some(1));
+        assert_eq!(
+            counted(&assignment([40, 50], MAX_AUTOMATIC_RESUMES, false), InterruptCause::Shutdown),
+            Some(MAX_AUTOMATIC_RESUMES)
+        );
     }
 }

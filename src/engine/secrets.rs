@@ -1,5 +1,5 @@
-//! What the commands of an attempt are given as secrets: those that the run was asked for with, and those that the pipeline's `[secrets]` name.
-//! All of them are masked in what the attempt writes.
+//! The secrets of an attempt: those given when the run was started, and those of the pipeline's `[secrets]`. All of
+//! them are masked in the attempt's frames.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::commands::{CommandEvent, CommandSpec, Rights, Variables};
-use super::environment::SECRETS;
-use super::worker::Worker;
+use super::attempt::Attempt;
+use super::command::environment::SERVER_SECRETS;
+use super::command::launcher::{CommandEvent, CommandSpec, Privileges, Variables};
 use crate::confined_fs::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
@@ -21,33 +21,33 @@ use crate::secrets::Patterns;
 use crate::secrets::files;
 use crate::workspaces::blocking;
 
-/// The longest secret that is read, in bytes: what fits into a variable.
-const MAX_SECRET: u64 = 100_000;
+/// The longest secret: what fits into a variable.
+const MAX_SECRET_BYTES: u64 = 100_000;
 
 /// How long the command of a secret may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The secrets of an attempt.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct AttemptSecrets {
     params: Secrets,
-    named: Secrets,
+    declared: Secrets,
 }
 
-impl Known {
-    /// The variables in which a phase's command finds its secrets.
+impl AttemptSecrets {
+    /// The variables with the secrets of a phase.
     pub(super) fn variables(&self, spec: &PhaseSpec) -> Variables {
         let params = self.params.iter().map(|(name, value)| (format!("RUNTRAIL_PARAM_{}", name.to_uppercase()), value));
         let is_wanted =
             |(name, _): &(&str, &str)| spec.secrets.as_ref().is_none_or(|names| names.iter().any(|n| n == name));
-        let named = self.named.iter().filter(is_wanted).map(|(name, value)| (name.to_owned(), value));
-        params.chain(named).map(|(name, value)| (name, OsString::from(value))).collect()
+        let declared = self.declared.iter().filter(is_wanted).map(|(name, value)| (name.to_owned(), value));
+        params.chain(declared).map(|(name, value)| (name, OsString::from(value))).collect()
     }
 }
 
-/// Why a secret cannot be used. Each is the end of a sentence, and has nothing of the secret in it.
+/// Why a secret cannot be used. Each message is the end of a sentence, and contains nothing of the secret.
 #[derive(Debug, thiserror::Error)]
-enum BadSecret {
+enum SecretError {
     #[error("the server's variable {0} is not set; set it, and start the server again")]
     NotSet(String),
     #[error("the file {file} cannot be read ({reason}); create it or correct its path")]
@@ -58,117 +58,118 @@ enum BadSecret {
     Command(String),
     #[error("it is not text in UTF-8 without NUL characters")]
     NotText,
-    #[error("it is longer than {} bytes", MAX_SECRET)]
+    #[error("it is longer than {} bytes", MAX_SECRET_BYTES)]
     TooLong,
     #[error("it has less than {} bytes, and so short a secret cannot be masked", MIN_SECRET_BYTES)]
     TooShort,
 }
 
-impl Worker {
-    /// The secrets of this attempt, which from now on are masked in all that is written of the run.
+/// Loads the secrets of one attempt.
+pub(super) struct SecretLoader<'a> {
+    pub(super) attempt: &'a Attempt,
+    pub(super) run: &'a Run,
+    pub(super) workspace: &'a Folder,
+}
+
+impl SecretLoader<'_> {
+    /// Loads the secrets, and masks them in all frames of the run from now on.
     ///
     /// # Errors
-    /// The database's own. Inside, a secret that cannot be read.
-    pub(super) async fn secrets(
-        &self,
-        run: &Run,
-        pipeline: &Pipeline,
-        workspace: &Folder,
-    ) -> Result<Result<Known, Failure>, WriteError> {
-        let mut known = Known::default();
+    /// The database's own. The inner error is a secret that cannot be read.
+    pub(super) async fn load(&self, pipeline: &Pipeline) -> Result<Result<AttemptSecrets, Failure>, WriteError> {
+        let mut secrets = AttemptSecrets::default();
         if pipeline.params.iter().any(|param| param.kind == ParamKind::Secret) {
-            known.params = self.shared.store.secrets(self.lease.run).await?.values;
+            secrets.params = self.attempt.state.store.secrets(self.attempt.lease.run).await?.values;
         }
         for secret in &pipeline.secrets {
             let Some(source) = &secret.source else { continue };
-            match self.read_secret(source, run, workspace).await {
-                Ok(value) => known.named.insert(&secret.name, value),
+            match self.read_secret(source).await {
+                Ok(value) => secrets.declared.insert(&secret.name, value),
                 Err(error) => {
                     let message = format!("the secret {} cannot be used: {error}", secret.name);
                     return Ok(Err(Failure { code: "secret_unavailable".to_owned(), message, retryable: false }));
                 }
             }
         }
-        let values = known.params.iter().chain(known.named.iter()).map(|(_, value)| value);
+        let values = secrets.params.iter().chain(secrets.declared.iter()).map(|(_, value)| value);
         let patterns = Patterns::new(values);
         if !patterns.is_empty() {
-            let guard = self.shared.journal.mask(self.lease.run, Arc::new(patterns));
-            // An attempt has its secrets once.
-            let _ = self.mask.set(guard);
+            let guard = self.attempt.state.journal.mask(self.attempt.lease.run, Arc::new(patterns));
+            self.attempt.hold_mask(guard);
         }
-        Ok(Ok(known))
+        Ok(Ok(secrets))
     }
 
-    async fn read_secret(&self, source: &SecretSource, run: &Run, workspace: &Folder) -> Result<String, BadSecret> {
+    async fn read_secret(&self, source: &SecretSource) -> Result<String, SecretError> {
         let bytes = match source {
             SecretSource::Env(name) => std::env::var_os(name)
-                .ok_or_else(|| BadSecret::NotSet(name.clone()))?
+                .ok_or_else(|| SecretError::NotSet(name.clone()))?
                 .into_string()
-                .map_err(|_| BadSecret::NotText)?
+                .map_err(|_| SecretError::NotText)?
                 .into_bytes(),
             SecretSource::File(path) => {
-                let unreadable = |error: std::io::Error| BadSecret::Unreadable {
+                let unreadable = |error: std::io::Error| SecretError::Unreadable {
                     file: path.display().to_string(),
                     reason: error.to_string(),
                 };
                 read_file(path.clone()).await.map_err(unreadable)?
             }
             SecretSource::Credential(name) => {
-                let unreadable = |reason: String| BadSecret::NoCredential { name: name.clone(), reason };
+                let unreadable = |reason: String| SecretError::NoCredential { name: name.clone(), reason };
                 let path = files::credential(name).map_err(|error| unreadable(error.to_string()))?;
                 read_file(path).await.map_err(|error| unreadable(error.to_string()))?
             }
             SecretSource::Command(command) => {
-                let printed = self.print(command, run, workspace);
+                let printed = self.run_command(command);
                 tokio::select! {
-                    printed = tokio::time::timeout(COMMAND_LIMIT, printed) => {
-                        let limit = || format!("took longer than {}", humantime::format_duration(COMMAND_LIMIT));
-                        printed.unwrap_or_else(|_| Err(BadSecret::Command(limit())))?
+                    printed = tokio::time::timeout(COMMAND_TIMEOUT, printed) => {
+                        let limit = || format!("took longer than {}", humantime::format_duration(COMMAND_TIMEOUT));
+                        printed.unwrap_or_else(|_| Err(SecretError::Command(limit())))?
                     }
-                    () = self.cancel.cancelled() => return Err(BadSecret::Command("was stopped".to_owned())),
-                    () = self.stop.cancelled() => return Err(BadSecret::Command("was stopped".to_owned())),
+                    () = self.attempt.signals.stopping() => return Err(SecretError::Command("was stopped".to_owned())),
                 }
             }
         };
-        if bytes.len() as u64 > MAX_SECRET {
-            return Err(BadSecret::TooLong);
+        if bytes.len() as u64 > MAX_SECRET_BYTES {
+            return Err(SecretError::TooLong);
         }
-        let text = String::from_utf8(bytes).map_err(|_| BadSecret::NotText)?;
+        let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText)?;
         if text.contains('\0') {
-            return Err(BadSecret::NotText);
+            return Err(SecretError::NotText);
         }
-        // As a shell does it with what a command prints.
+        // A shell's command substitution does the same.
         let text = match source {
             SecretSource::Env(_) => text.as_str(),
             SecretSource::File(_) | SecretSource::Credential(_) | SecretSource::Command(_) => {
                 text.trim_end_matches(['\n', '\r'])
             }
         };
-        if text.trim().len() < MIN_SECRET_BYTES { Err(BadSecret::TooShort) } else { Ok(text.to_owned()) }
+        if text.trim().len() < MIN_SECRET_BYTES { Err(SecretError::TooShort) } else { Ok(text.to_owned()) }
     }
 
-    /// What a secret's command prints on its standard output. Dropped before its end, it ends the command and all that it started.
+    /// What a secret's command prints on its standard output. If this is dropped, the command is killed.
     ///
-    /// It is no phase: nothing of it is journaled, and it has the server's variables that phases do not have.
-    async fn print(&self, command: &str, run: &Run, workspace: &Folder) -> Result<Vec<u8>, BadSecret> {
-        let failed = |error: std::io::Error| BadSecret::Command(format!("could not be run ({error})"));
+    /// The command is no phase: nothing of it is journaled, and it also gets the server's variables that phases do not
+    /// get.
+    async fn run_command(&self, command: &str) -> Result<Vec<u8>, SecretError> {
+        let failed = |error: std::io::Error| SecretError::Command(format!("could not be run ({error})"));
         let mut variables: Variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| !SECRETS.contains(&name.as_str()))
+            .filter(|(name, _)| !SERVER_SECRETS.contains(&name.as_str()))
             .collect();
-        variables.insert("RUNTRAIL_RUN_ID".to_owned(), run.id.as_str().into());
-        variables.insert("RUNTRAIL_ATTEMPT".to_owned(), run.attempt.to_string().into());
-        variables.insert(super::sweep::VARIABLE.to_owned(), workspace.path().into());
-        // Not in the workspace: what phases leave there is not to decide what the server runs.
+        variables.insert("RUNTRAIL_RUN_ID".to_owned(), self.run.id.as_str().into());
+        variables.insert("RUNTRAIL_ATTEMPT".to_owned(), self.run.attempt.to_string().into());
+        variables.insert(super::command::orphans::WORKSPACE_VARIABLE.to_owned(), self.workspace.path().into());
+        // Not in the workspace: what phases leave there must not decide what the server executes.
         let top = Folder::open(Path::new("/")).map_err(failed)?;
-        let started = self.shared.options.commands.start(CommandSpec {
+        let started = self.attempt.state.options.commands.start(CommandSpec {
             run: command,
             folder: &top,
             variables,
             output: OutputMode::Separate,
             background: false,
-            rights: Rights::Servers,
-            confined: None,
+            privileges: Privileges::Server,
+            confinement: None,
         });
         let (mut process, outputs) = started.map_err(failed)?;
         let mut printed = Vec::new();
@@ -177,7 +178,7 @@ impl Worker {
                 if stream == LogStream::Stdout {
                     printed = read_bounded(pipe).await?;
                 } else {
-                    // In a task of its own, so that a command that prints much there is not held up.
+                    // In a task of its own, so that a command that prints much there does not block.
                     tokio::spawn(async move {
                         let mut pipe = pipe;
                         tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await
@@ -190,36 +191,36 @@ impl Worker {
             let mut exit = None;
             loop {
                 match process.next_event().await {
-                    CommandEvent::Gone => return Ok(exit),
-                    CommandEvent::Ended(ended) => exit = Some(ended),
+                    CommandEvent::Finished => return Ok(exit),
+                    CommandEvent::Exited(ended) => exit = Some(ended),
                     CommandEvent::NotStarted(reason) => return Err(std::io::Error::other(reason)),
-                    CommandEvent::Waits(_)
-                    | CommandEvent::Signalled(_)
-                    | CommandEvent::Left(_)
+                    CommandEvent::Delayed(_)
+                    | CommandEvent::ServiceSignalled(_)
+                    | CommandEvent::LeftBehind(_)
                     | CommandEvent::Stuck(_) => {}
                 }
             }
         };
         let ((), exit) = tokio::try_join!(read, ended).map_err(failed)?;
-        if printed.len() as u64 > MAX_SECRET {
-            return Err(BadSecret::TooLong);
+        if printed.len() as u64 > MAX_SECRET_BYTES {
+            return Err(SecretError::TooLong);
         }
         match exit {
             Some(exit) if exit.code == 0 => Ok(printed),
-            Some(exit) => Err(BadSecret::Command(format!("ended with exit code {}", exit.code))),
-            None => Err(BadSecret::Command("was killed".to_owned())),
+            Some(exit) => Err(SecretError::Command(format!("ended with exit code {}", exit.code))),
+            None => Err(SecretError::Command("was killed".to_owned())),
         }
     }
 }
 
-/// A file that the operator names.
+/// Reads a file that the operator has declared.
 async fn read_file(path: PathBuf) -> std::io::Result<Vec<u8>> {
-    blocking(move || files::read(&path, MAX_SECRET)).await
+    blocking(move || files::read(&path, MAX_SECRET_BYTES)).await
 }
 
-/// All of it, or one byte more than a secret has at most.
+/// Reads up to one byte more than the longest secret.
 async fn read_bounded(from: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    from.take(MAX_SECRET + 1).read_to_end(&mut bytes).await?;
+    from.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).await?;
     Ok(bytes)
 }

@@ -55,7 +55,7 @@ async fn collect(app: &AppState) -> Result<Registry, StoreError> {
     registry.register("streams", "Open event streams", ConstGauge::new(app.streams.load(Ordering::Relaxed)));
     registry.register("connections", "Open connections", ConstGauge::new(to_u64(app.connections.count())));
     let over_limit = Labelled::<Counter>::default();
-    for (outcome, count) in app.connections.turned_away() {
+    for (outcome, count) in app.connections.rejections() {
         over_limit.get_or_create(&[("outcome", outcome)]).inc_by(count);
     }
     registry.register("connections_over_limit", "Connections beyond a limit, by outcome", over_limit);
@@ -66,7 +66,7 @@ async fn collect(app: &AppState) -> Result<Registry, StoreError> {
     registry.register("database_free_bytes", "Unused bytes in the database", ConstGauge::new(size.free_bytes));
     registry.register("database_wal_bytes", "Size of the write-ahead log", ConstGauge::new(size.wal_bytes));
     let memory = Labelled::<Gauge<u64, AtomicU64>>::default();
-    for (kind, count) in app.backend.journal.kept().into_iter().chain([("crowds", app.crowds.count())]) {
+    for (kind, count) in app.backend.journal.kept().into_iter().chain([("crowds", app.broadcasts.count())]) {
         memory.get_or_create(&[("of", kind)]).set(to_u64(count));
     }
     registry.register("memory_entries", "Entries kept in memory for readers, by kind", memory);

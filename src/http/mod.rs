@@ -73,7 +73,7 @@ pub struct HttpOptions {
 /// The router and what it needs to serve connections.
 pub struct HttpServer {
     router: Router,
-    connections: Arc<connections::Register>,
+    connections: Arc<connections::ConnectionRegistry>,
     stop: CancellationToken,
 }
 
@@ -92,14 +92,14 @@ impl HttpServer {
             stop: options.stop.clone(),
             is_https_only: options.is_https_only,
         })?;
-        let connections = Arc::new(connections::Register::new(options.connection_limits));
+        let connections = Arc::new(connections::ConnectionRegistry::new(options.connection_limits));
         let state = AppState {
             backend,
             stop: options.stop.clone(),
             heartbeat: options.heartbeat,
             poll_interval: options.poll_interval,
             streams: Arc::default(),
-            crowds: stream::Crowds::default(),
+            broadcasts: stream::BroadcastRegistry::default(),
             hooks: Arc::default(),
             deliveries: options.notification_counts,
             connections: Arc::clone(&connections),

@@ -70,8 +70,8 @@ fn api_routes() -> ListedRouter {
 /// Everything except the JSON API and the pages.
 fn other_routes() -> ListedRouter {
     ListedRouter::default()
-        .route("/runs/{id}/events", get(stream::events))
-        .route("/events", get(stream::many))
+        .route("/runs/{id}/events", get(stream::run_events))
+        .route("/events", get(stream::multiplexed_events))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))

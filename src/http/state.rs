@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::connections::Register;
+use super::connections::ConnectionRegistry;
 use super::hooks::HookLimits;
-use super::stream::Crowds;
+use super::stream::BroadcastRegistry;
 use crate::access::Access;
 use crate::notifications::NotificationCounts;
 use crate::runs::Backend;
@@ -25,11 +25,11 @@ pub struct AppState {
     pub poll_interval: Duration,
     /// The number of open streams.
     pub streams: Arc<AtomicU64>,
-    pub crowds: Crowds,
+    pub broadcasts: BroadcastRegistry,
     pub hooks: Arc<HookLimits>,
     /// Notification attempts by outcome.
     pub deliveries: Arc<NotificationCounts>,
-    pub connections: Arc<Register>,
+    pub connections: Arc<ConnectionRegistry>,
     /// `None` with `--no-token`.
     pub access: Option<Access>,
     pub login_url: Arc<str>,

@@ -9,17 +9,17 @@
 //!
 //! Knows the store and no HTTP.
 
-mod changes;
-mod crowd;
+mod broadcast;
 mod health;
 #[cfg(test)]
 mod interleavings;
+mod live_runs;
 mod masks;
 mod reader;
 mod ring;
 mod room;
+mod run_list_feed;
 mod sync;
-mod tail;
 mod writer;
 
 use std::sync::Arc;
@@ -32,24 +32,25 @@ use crate::store::{
     TriggerOp, Write,
 };
 
-use changes::Changes;
-pub use changes::{ListReader, ListStep};
-pub use crowd::{Crowd, Offered, Outlet, Seat};
+pub use broadcast::{BroadcastGroup, BroadcastOptions, Member, SendOutcome, Sink};
 pub use health::Health;
+use live_runs::LiveRuns;
+pub use live_runs::ReadOptions;
 pub use masks::MaskGuard;
 use masks::Masks;
-pub use reader::{Reader, Step};
-pub use ring::Form;
+pub use reader::{ReadStep, Reader};
+pub use ring::FrameEncoding;
+use run_list_feed::RunListFeed;
+pub use run_list_feed::{ListReader, ListStep};
 use sync::watch;
-use tail::Tails;
 pub use writer::{GroupCommit, WriterTask};
 
 /// The journal of all runs. Cheap to clone.
 #[derive(Clone)]
 pub struct Journal {
     store: Arc<dyn Store>,
-    tails: Arc<Tails>,
-    changes: Arc<Changes>,
+    live_runs: Arc<LiveRuns>,
+    list_feed: Arc<RunListFeed>,
     /// How many notifications were put down to be delivered: a doorbell, as the others are.
     outbox: Arc<watch::Sender<u64>>,
     /// The secrets of runs that are carried out here.
@@ -86,12 +87,17 @@ pub enum WriteError {
 impl Journal {
     /// A journal on this store, and the task that writes it. The task ends when the last clone of the journal is gone.
     pub fn new(store: Arc<dyn Store>, group: GroupCommit) -> (Self, WriterTask) {
-        let tails = Arc::new(Tails::default());
-        let changes = Arc::new(Changes::default());
+        Self::with_read_options(store, group, ReadOptions::default())
+    }
+
+    /// The same with other sizes for its readers.
+    pub fn with_read_options(store: Arc<dyn Store>, group: GroupCommit, read: ReadOptions) -> (Self, WriterTask) {
+        let live_runs = Arc::new(LiveRuns::new(read));
+        let list_feed = Arc::new(RunListFeed::default());
         let outbox = Arc::new(watch::Sender::new(0));
         let (writer, task) =
-            writer::new(Arc::clone(&store), Arc::clone(&tails), Arc::clone(&changes), Arc::clone(&outbox), group);
-        (Self { store, tails, changes, outbox, masks: Masks::default(), writer }, task)
+            writer::new(Arc::clone(&store), Arc::clone(&live_runs), Arc::clone(&list_feed), Arc::clone(&outbox), group);
+        (Self { store, live_runs, list_feed, outbox, masks: Masks::default(), writer }, task)
     }
 
     /// The same journal for who wants an answer within about this time: a write that the database has not taken by then is refused
@@ -216,16 +222,22 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError`], also if the run is gone.
-    pub async fn read(&self, run: RunKey, cursor: u64, pulse: Pulse, form: Form) -> Result<Reader, StoreError> {
-        let tail = self.tails.attach(run, pulse);
-        // Only now, when every later commit is heard of: see Tails::attach.
-        tail.advance(self.store.pulse(run).await?);
-        Ok(Reader::new(Arc::clone(&self.store), tail, run, cursor, form))
+    pub async fn read(
+        &self,
+        run: RunKey,
+        cursor: u64,
+        pulse: Pulse,
+        form: FrameEncoding,
+    ) -> Result<Reader, StoreError> {
+        let live_run = self.live_runs.subscribe(run, pulse);
+        // Only now, when every later commit is heard of: see LiveRuns::subscribe.
+        live_run.publish_head(self.store.pulse(run).await?);
+        Ok(Reader::new(Arc::clone(&self.store), live_run, run, cursor, form))
     }
 
     /// A bell that rings after runs have ended, were unpinned, or were deleted: others may go now.
     pub fn watch_ends(&self) -> watch::Receiver<u64> {
-        self.changes.watch_ends()
+        self.list_feed.watch_ends()
     }
 
     /// Rings when notifications wait to be delivered.
@@ -235,12 +247,12 @@ impl Journal {
 
     /// How much is kept in memory for readers: what, and how many.
     pub fn kept(&self) -> [(&'static str, usize); 3] {
-        let (runs, reads) = self.changes.count();
-        [("tails", self.tails.count()), ("changes", runs), ("reads", reads)]
+        let (runs, reads) = self.list_feed.count();
+        [("live_runs", self.live_runs.count()), ("changes", runs), ("reads", reads)]
     }
 
     /// A reader of the changes of the list, from now on.
     pub fn watch_list(&self) -> ListReader {
-        ListReader::new(Arc::clone(&self.store), Arc::clone(&self.changes))
+        ListReader::new(Arc::clone(&self.store), Arc::clone(&self.list_feed))
     }
 }

@@ -1,4 +1,4 @@
-//! A reader: a cursor, and one loop around it.
+//! Reads one run's journal from a cursor: from memory where the ring covers it, else from the store.
 
 use std::sync::Arc;
 
@@ -7,148 +7,167 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 
-use super::ring::{Encoded, Form, encode};
+use super::live_runs::{HeadNotification, LiveRun};
+use super::ring::{EncodedFrames, FrameEncoding, encode};
 use super::sync::watch;
-use super::tail::{Bell, Tail};
 use crate::store::{Pulse, RunKey, Store, StoreError};
 
-/// How many frames are read from the store at a time: little enough that the read is short and its bytes are few.
-pub(super) const PAGE: u32 = if cfg!(test) { 2 } else { 512 };
-
-/// A cursor on a run's journal. Gives every frame after it exactly once, in order, whenever that frame comes.
+/// A cursor on a run's journal. It returns every later frame exactly once, in order.
 ///
-/// Owns no queue: a slow reader just reads older frames later.
+/// It has no queue: a slow reader reads older frames later.
 pub struct Reader {
     store: Arc<dyn Store>,
-    tail: Arc<Tail>,
-    doorbell: watch::Receiver<Bell>,
+    live_run: Arc<LiveRun>,
+    notifications: watch::Receiver<HeadNotification>,
     run: RunKey,
     cursor: u64,
-    form: Form,
-    /// The page after the cursor while it is read from the store. It outlives a call of `next` that is given up: who gives up
-    /// again and again must come on all the same.
-    reading: Option<BoxFuture<'static, Result<Encoded, StoreError>>>,
-    /// Readers that share it read from the store one after another.
-    turns: Option<Arc<Semaphore>>,
+    encoding: FrameEncoding,
+    /// The read of the next page. It survives a cancelled `next`: a caller that cancels again and again still makes
+    /// progress.
+    page_read: Option<BoxFuture<'static, Result<EncodedFrames, StoreError>>>,
+    /// Readers with the same semaphore read from the store one at a time.
+    read_permit: Option<Arc<Semaphore>>,
 }
 
-/// What a reader gets next.
+/// The store has fewer frames than the head says.
+#[derive(Debug, thiserror::Error)]
+#[error("the database has no frame after seq {after}, although the head of the run is later")]
+struct MissingFrames {
+    after: u64,
+}
+
+/// What a reader returns.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Frames, encoded one after another.
+pub enum ReadStep {
+    /// Encoded frames, in order.
     Frames(Vec<Bytes>),
-    /// The run is finished and every frame was given.
+    /// The run is finished, and all of its frames were returned.
     End(Pulse),
 }
 
 impl Reader {
-    pub(super) fn new(store: Arc<dyn Store>, tail: Arc<Tail>, run: RunKey, cursor: u64, form: Form) -> Self {
-        let doorbell = tail.listen();
-        Self { store, tail, doorbell, run, cursor, form, reading: None, turns: None }
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        live_run: Arc<LiveRun>,
+        run: RunKey,
+        cursor: u64,
+        encoding: FrameEncoding,
+    ) -> Self {
+        let notifications = live_run.notifications();
+        Self { store, live_run, notifications, run, cursor, encoding, page_read: None, read_permit: None }
     }
 
-    /// Has it read from the store by turns with all others that `turns` is given to, so that however many they are, one page
-    /// of theirs at a time is in memory.
+    /// Takes a permit of this semaphore for each read from the store. With one permit for many readers, one page of all
+    /// their runs is in memory at a time.
     #[must_use]
-    pub fn by_turns(mut self, turns: &Arc<Semaphore>) -> Self {
-        self.turns = Some(Arc::clone(turns));
+    pub fn share_read_permit(mut self, permit: &Arc<Semaphore>) -> Self {
+        self.read_permit = Some(Arc::clone(permit));
         self
     }
 
-    /// How its frames are written.
-    pub fn form(&self) -> &Form {
-        &self.form
+    pub fn encoding(&self) -> &FrameEncoding {
+        &self.encoding
     }
 
-    /// The seq of the last frame given.
+    /// The seq of the last frame returned.
     pub fn cursor(&self) -> u64 {
         self.cursor
     }
 
-    /// Another one of the same run in the same form, which begins where the journal stands.
+    /// A new reader of the same run with the same encoding, whose cursor is the head.
     #[must_use]
     pub fn at_head(&self) -> Self {
-        let (store, tail) = (Arc::clone(&self.store), Arc::clone(&self.tail));
+        let (store, live_run) = (Arc::clone(&self.store), Arc::clone(&self.live_run));
         let head = self.pulse().head;
-        Self::new(store, tail, self.run, head, self.form.clone())
+        Self::new(store, live_run, self.run, head, self.encoding.clone())
     }
 
-    /// Whether [`Self::next`] would wait for the run to go on.
+    /// Whether [`Self::next`] would wait for new frames.
     pub fn is_at_head(&self) -> bool {
         let pulse = self.pulse();
         self.cursor >= pulse.head && !pulse.status.is_finished()
     }
 
-    /// What comes before has been read elsewhere.
+    /// Moves the cursor forward to frames that were received in another way.
     pub fn skip_to(&mut self, cursor: u64) {
         if cursor > self.cursor {
             self.cursor = cursor;
-            self.reading = None;
+            self.page_read = None;
         }
     }
 
-    /// Where the journal stands, as far as the doorbell has said.
+    /// The last head that this reader was notified of.
     pub fn pulse(&self) -> Pulse {
-        self.doorbell.borrow().pulse
+        self.notifications.borrow().head
     }
 
-    /// All that waits after the cursor (from the store: a page of it), or else waits for more.
+    /// Returns the frames after the cursor (from the store: at most a page), or waits for new ones.
     ///
-    /// Cancel safe: the cursor moves only when frames are given, and what was being read is read on by the next call.
+    /// Cancel safe: the cursor moves only when frames are returned, and the next call continues a read that was
+    /// cancelled.
     ///
     /// # Errors
-    /// The store could not be read. The cursor stands; the call may be repeated. [`StoreError::Gone`] if the run was deleted.
-    pub async fn next(&mut self) -> Result<Step, StoreError> {
+    /// The store could not be read: the cursor has not moved, and the call may be repeated. [`StoreError::Gone`] if the
+    /// run was deleted.
+    pub async fn next(&mut self) -> Result<ReadStep, StoreError> {
         loop {
-            // Looked at before the read: a commit after this rings again, and `changed` below then returns at once.
-            let Bell { pulse, gone } = *self.doorbell.borrow_and_update();
-            if gone {
+            // Marked as seen before the read: a commit after this line notifies again, and `changed` below returns at
+            // once.
+            let HeadNotification { head: pulse, is_deleted } = *self.notifications.borrow_and_update();
+            if is_deleted {
                 return Err(StoreError::Gone);
             }
             if self.cursor < pulse.head {
-                let found = match self.tail.after(self.cursor, &self.form) {
+                let found = match self.live_run.after(self.cursor, &self.encoding) {
                     Some(found) => Ok(found),
-                    None => self.page().await,
+                    None => self.read_page().await,
                 };
-                // Read, or covered by the memory by now.
-                self.reading = None;
+                // The read has completed, or the ring has made it unnecessary.
+                self.page_read = None;
                 let found = found?;
                 self.cursor = found.last;
-                return Ok(Step::Frames(found.pieces));
+                return Ok(ReadStep::Frames(found.chunks));
             }
-            // The head may be newer than the pulse when a page was read just before its commit was announced.
+            // A page may include commits that are not published yet, so the cursor may be beyond the head.
             if self.cursor == pulse.head && pulse.status.is_finished() {
-                return Ok(Step::End(pulse));
+                return Ok(ReadStep::End(pulse));
             }
-            // The sender lives in the tail, which this reader holds; should it be gone, there is nothing to wait for.
-            if self.doorbell.changed().await.is_err() {
-                return Ok(Step::End(pulse));
+            // The live run owns the sender and this reader the live run, so the channel cannot close.
+            if self.notifications.changed().await.is_err() {
+                return Ok(ReadStep::End(pulse));
             }
         }
     }
 
-    async fn page(&mut self) -> Result<Encoded, StoreError> {
-        let Self { store, run, cursor, form, turns, .. } = self;
-        let reading = self.reading.get_or_insert_with(|| {
-            let (store, turns, run, cursor, form) = (Arc::clone(store), turns.clone(), *run, *cursor, form.clone());
+    async fn read_page(&mut self) -> Result<EncodedFrames, StoreError> {
+        let Self { store, live_run, run, cursor, encoding, read_permit, .. } = self;
+        let read = self.page_read.get_or_insert_with(|| {
+            let (store, permit, encoding) = (Arc::clone(store), read_permit.clone(), encoding.clone());
+            let (run, cursor, page_frames) = (*run, *cursor, live_run.page_frames());
             let read = async move {
-                // Never closed, so this is no error.
-                let _turn = match &turns {
-                    Some(turns) => turns.acquire().await.ok(),
+                // The semaphore is never closed.
+                let _permit = match &permit {
+                    Some(permit) => permit.acquire().await.ok(),
                     None => None,
                 };
-                page(store, run, cursor, form).await
+                read_page(store, run, cursor, page_frames, encoding).await
             };
             read.boxed()
         });
-        reading.await
+        read.await
     }
 }
 
-async fn page(store: Arc<dyn Store>, run: RunKey, cursor: u64, form: Form) -> Result<Encoded, StoreError> {
-    let (frames, _) = store.frames(run, cursor, PAGE).await?;
-    // The journal has no holes up to its head, and the doorbell says that there is more.
-    let last =
-        frames.last().map(|frame| frame.seq).ok_or_else(|| StoreError::Failed(Arc::new(sqlx::Error::RowNotFound)))?;
-    Ok(Encoded { pieces: vec![encode(&frames, &form)], last })
+async fn read_page(
+    store: Arc<dyn Store>,
+    run: RunKey,
+    cursor: u64,
+    page_frames: u32,
+    encoding: FrameEncoding,
+) -> Result<EncodedFrames, StoreError> {
+    let (frames, _) = store.frames(run, cursor, page_frames).await?;
+    // Seqs are dense up to the head, and the head is beyond the cursor.
+    let missing = || StoreError::Failed(Arc::new(MissingFrames { after: cursor }));
+    let last = frames.last().map(|frame| frame.seq).ok_or_else(missing)?;
+    Ok(EncodedFrames { chunks: vec![encode(&frames, &encoding)], last })
 }

@@ -1,4 +1,4 @@
-//! The recent frames of one run, already encoded for the wire. Pure: no locks, no time.
+//! The recent frames of one run, encoded for the wire. Pure: no locks, no clock.
 
 use std::collections::VecDeque;
 
@@ -6,51 +6,51 @@ use bytes::Bytes;
 
 use crate::model::{FrameRecord, RunId, sse};
 
-/// A bounded memory of the newest frames, without holes. What one commit brought lies in one piece of memory, so that a
-/// reader gets all that waits for it in few writes.
+/// A bounded memory of the newest frames, without gaps. The frames of one commit share one allocation, so that a reader
+/// sends all that it lacks in few writes.
 #[derive(Debug)]
 pub struct Ring {
-    pieces: VecDeque<Piece>,
+    commits: VecDeque<Commit>,
     bytes: usize,
     limit: usize,
 }
 
-/// How frames are written (CONTRACT.md, "The stream").
+/// How frames are encoded (docs/CONTRACT.md, "The stream").
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// As in the stream of one run.
-    Plain,
-    /// As in the stream of many runs: each frame names its run, which is this one.
-    Named(RunId),
+pub enum FrameEncoding {
+    /// For the stream of one run.
+    Single,
+    /// For a stream of many runs: each frame names its run, which is this one.
+    Multiplexed(RunId),
 }
 
 /// The frames of one commit.
 #[derive(Debug)]
-struct Piece {
+struct Commit {
     first: u64,
-    plain: Frames,
-    /// Made when someone asks for it, then shared like the plain form.
-    named: Option<Frames>,
+    single: CommitFrames,
+    /// Encoded on first use, then shared like `single`.
+    multiplexed: Option<CommitFrames>,
 }
 
 /// Frames encoded one after another.
 #[derive(Debug)]
-struct Frames {
+struct CommitFrames {
     bytes: Bytes,
     /// Where each frame ends in `bytes`.
     ends: Vec<usize>,
 }
 
-impl Frames {
-    fn plain(frames: &[FrameRecord]) -> Self {
-        Self::written(frames, sse::write_frame)
+impl CommitFrames {
+    fn single(frames: &[FrameRecord]) -> Self {
+        Self::encode_with(frames, sse::write_frame)
     }
 
-    fn named(frames: &[FrameRecord], run: &RunId) -> Self {
-        Self::written(frames, |out, frame| sse::write_multiplexed_frame(out, run, frame))
+    fn multiplexed(frames: &[FrameRecord], run: &RunId) -> Self {
+        Self::encode_with(frames, |out, frame| sse::write_multiplexed_frame(out, run, frame))
     }
 
-    fn written(frames: &[FrameRecord], write: impl Fn(&mut String, &FrameRecord)) -> Self {
+    fn encode_with(frames: &[FrameRecord], write: impl Fn(&mut String, &FrameRecord)) -> Self {
         let mut out = String::with_capacity(frames.iter().map(|frame| frame.data.len() + 128).sum());
         let mut ends = Vec::with_capacity(frames.len());
         for frame in frames {
@@ -60,8 +60,8 @@ impl Frames {
         Self { bytes: Bytes::from(out), ends }
     }
 
-    /// These plain frames, each with its run's name.
-    fn with_name(&self, run: &RunId) -> Self {
+    /// The same frames, each with the id of its run.
+    fn to_multiplexed(&self, run: &RunId) -> Self {
         let mut out = Vec::with_capacity(self.bytes.len() + self.ends.len() * 2 * 48);
         let mut ends = Vec::with_capacity(self.ends.len());
         let mut start = 0;
@@ -73,7 +73,7 @@ impl Frames {
         Self { bytes: Bytes::from(out), ends }
     }
 
-    /// All but the first `skipped`.
+    /// All frames but the first `skipped`.
     fn skip(&self, skipped: u64) -> Bytes {
         match usize::try_from(skipped).ok().and_then(|skipped| self.ends.get(skipped.checked_sub(1)?)) {
             Some(&start) => self.bytes.slice(start..),
@@ -82,69 +82,75 @@ impl Frames {
     }
 }
 
-impl Piece {
+impl Commit {
     fn last(&self) -> u64 {
-        self.first + self.plain.ends.len() as u64 - 1
+        self.first + self.single.ends.len() as u64 - 1
     }
 
     /// The encoded frames after `cursor`.
-    fn after(&mut self, cursor: u64, form: &Form) -> Bytes {
+    fn after(&mut self, cursor: u64, encoding: &FrameEncoding) -> Bytes {
         let skipped = (cursor + 1).saturating_sub(self.first);
-        match form {
-            Form::Plain => self.plain.skip(skipped),
-            Form::Named(run) => self.named.get_or_insert_with(|| self.plain.with_name(run)).skip(skipped),
+        match encoding {
+            FrameEncoding::Single => self.single.skip(skipped),
+            FrameEncoding::Multiplexed(run) => {
+                self.multiplexed.get_or_insert_with(|| self.single.to_multiplexed(run)).skip(skipped)
+            }
         }
     }
 }
 
-/// Frames encoded one after another, as a reader sends them.
+/// Encoded frames as a reader returns them.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// The bytes, in order.
-    pub pieces: Vec<Bytes>,
-    /// The seq of the last frame in them.
+pub struct EncodedFrames {
+    /// The encoded bytes, in order.
+    pub chunks: Vec<Bytes>,
+    /// The seq of the last frame.
     pub last: u64,
 }
 
-/// Frames in order, encoded one after another.
-pub fn encode(frames: &[FrameRecord], form: &Form) -> Bytes {
-    match form {
-        Form::Plain => Frames::plain(frames).bytes,
-        Form::Named(run) => Frames::named(frames, run).bytes,
+/// Encodes frames one after another.
+pub fn encode(frames: &[FrameRecord], encoding: &FrameEncoding) -> Bytes {
+    match encoding {
+        FrameEncoding::Single => CommitFrames::single(frames).bytes,
+        FrameEncoding::Multiplexed(run) => CommitFrames::multiplexed(frames, run).bytes,
     }
 }
 
 impl Ring {
-    /// An empty ring that keeps about `limit` bytes of plain frames, and as much again if some are asked for by name.
+    /// An empty ring for about `limit` bytes of frames in the single encoding, and as many again in the other one if it
+    /// is used.
     pub fn new(limit: usize) -> Self {
-        Self { pieces: VecDeque::new(), bytes: 0, limit }
+        Self { commits: VecDeque::new(), bytes: 0, limit }
     }
 
-    /// Adds frames that were committed together. If they do not follow on what is held, that is forgotten first.
+    /// Adds the frames of one commit. If they do not follow the newest frame, all older ones are dropped first.
     pub fn push(&mut self, frames: &[FrameRecord]) {
         let Some(first) = frames.first().map(|frame| frame.seq) else { return };
-        if self.pieces.back().is_some_and(|piece| piece.last() + 1 != first) {
-            self.pieces.clear();
+        if self.commits.back().is_some_and(|commit| commit.last() + 1 != first) {
+            self.commits.clear();
             self.bytes = 0;
         }
-        let plain = Frames::plain(frames);
-        self.bytes += plain.bytes.len();
-        self.pieces.push_back(Piece { first, plain, named: None });
-        // The newest piece stays whatever its size: it is what everyone is about to ask for.
-        while self.bytes > self.limit && self.pieces.len() > 1 {
-            self.bytes -= self.pieces.pop_front().map_or(0, |piece| piece.plain.bytes.len());
+        let single = CommitFrames::single(frames);
+        self.bytes += single.bytes.len();
+        self.commits.push_back(Commit { first, single, multiplexed: None });
+        // The newest commit stays whatever its size: all readers are about to ask for it.
+        while self.bytes > self.limit && self.commits.len() > 1 {
+            self.bytes -= self.commits.pop_front().map_or(0, |commit| commit.single.bytes.len());
         }
     }
 
-    /// All frames after `cursor`, if the ring holds the one that comes next.
-    pub fn after(&mut self, cursor: u64, form: &Form) -> Option<Encoded> {
+    /// All frames after `cursor`, if the ring has the next one.
+    pub fn after(&mut self, cursor: u64, encoding: &FrameEncoding) -> Option<EncodedFrames> {
         let next = cursor + 1;
-        let (first, last) = (self.pieces.front()?.first, self.pieces.back()?.last());
+        let (first, last) = (self.commits.front()?.first, self.commits.back()?.last());
         if next < first || next > last {
             return None;
         }
-        let start = self.pieces.partition_point(|piece| piece.last() < next);
-        Some(Encoded { pieces: self.pieces.range_mut(start..).map(|piece| piece.after(cursor, form)).collect(), last })
+        let start = self.commits.partition_point(|commit| commit.last() < next);
+        Some(EncodedFrames {
+            chunks: self.commits.range_mut(start..).map(|commit| commit.after(cursor, encoding)).collect(),
+            last,
+        })
     }
 }
 
@@ -169,9 +175,9 @@ mod tests {
             .collect()
     }
 
-    fn seqs(encoded: &Encoded) -> Vec<u64> {
+    fn seqs(encoded: &EncodedFrames) -> Vec<u64> {
         let mut parser = SseParser::new("");
-        let events = encoded.pieces.iter().flat_map(|piece| parser.push(piece)).collect::<Vec<_>>();
+        let events = encoded.chunks.iter().flat_map(|chunk| parser.push(chunk)).collect::<Vec<_>>();
         events.iter().map(|event| event.last_event_id.rsplit(':').next().unwrap().parse().unwrap()).collect()
     }
 
@@ -180,55 +186,58 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_follow_is_not_joined() {
+    fn ring_drops_frames_before_a_gap() {
         let mut ring = Ring::new(1 << 20);
         ring.push(&frames(1, 3));
         ring.push(&frames(9, 2));
-        assert_eq!(ring.after(2, &Form::Plain), None);
-        assert_eq!(seqs(&ring.after(8, &Form::Plain).unwrap()), [9, 10]);
+        assert_eq!(ring.after(2, &FrameEncoding::Single), None);
+        assert_eq!(seqs(&ring.after(8, &FrameEncoding::Single).unwrap()), [9, 10]);
     }
 
     #[test]
-    fn a_frame_larger_than_the_limit_is_still_held() {
+    fn ring_keeps_a_commit_larger_than_its_limit() {
         let mut ring = Ring::new(1);
         ring.push(&frames(1, 3));
         ring.push(&frames(4, 1));
-        assert_eq!(ring.after(0, &Form::Plain), None);
-        assert_eq!(seqs(&ring.after(3, &Form::Plain).unwrap()), [4]);
+        assert_eq!(ring.after(0, &FrameEncoding::Single), None);
+        assert_eq!(seqs(&ring.after(3, &FrameEncoding::Single).unwrap()), [4]);
     }
 
     #[test]
-    fn a_frame_named_later_is_the_frame_written_with_its_name() {
+    fn ring_encodings_of_a_frame_agree() {
         let mut ring = Ring::new(1 << 20);
         ring.push(&frames(1, 3));
-        let form = Form::Named(run());
-        assert_eq!(ring.after(0, &form).unwrap().pieces, [encode(&frames(1, 3), &form)]);
-        assert_eq!(ring.after(1, &form).unwrap().pieces, [encode(&frames(2, 2), &form)]);
-        assert_eq!(ring.after(1, &Form::Plain).unwrap().pieces, [encode(&frames(2, 2), &Form::Plain)]);
+        let encoding = FrameEncoding::Multiplexed(run());
+        assert_eq!(ring.after(0, &encoding).unwrap().chunks, [encode(&frames(1, 3), &encoding)]);
+        assert_eq!(ring.after(1, &encoding).unwrap().chunks, [encode(&frames(2, 2), &encoding)]);
+        assert_eq!(
+            ring.after(1, &FrameEncoding::Single).unwrap().chunks,
+            [encode(&frames(2, 2), &FrameEncoding::Single)]
+        );
     }
 
     proptest! {
         #[test]
-        fn gives_exactly_what_comes_after_or_says_that_it_cannot(
+        fn ring_returns_all_later_frames_or_none(
             groups in prop::collection::vec(1u64..6, 1..30),
             limit in 0usize..3000,
             cursor in 0u64..120,
-            named in any::<bool>(),
+            is_multiplexed in any::<bool>(),
         ) {
-            let form = if named { Form::Named(run()) } else { Form::Plain };
+            let encoding = if is_multiplexed { FrameEncoding::Multiplexed(run()) } else { FrameEncoding::Single };
             let mut ring = Ring::new(limit);
             let mut head = 0;
             for count in groups {
                 ring.push(&frames(head + 1, count));
                 head += count;
             }
-            match ring.after(cursor, &form) {
+            match ring.after(cursor, &encoding) {
                 Some(encoded) => {
                     prop_assert_eq!(encoded.last, head);
                     prop_assert_eq!(seqs(&encoded), (cursor + 1..=head).collect::<Vec<_>>());
                 }
-                // Nothing comes after, or it was forgotten; then what came earlier is forgotten too.
-                None => prop_assert!(cursor >= head || (0..cursor).all(|earlier| ring.after(earlier, &form).is_none())),
+                // There are no later frames, or they were dropped. Then all earlier frames were dropped as well.
+                None => prop_assert!(cursor >= head || (0..cursor).all(|earlier| ring.after(earlier, &encoding).is_none())),
             }
         }
     }

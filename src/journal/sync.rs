@@ -1,7 +1,7 @@
-//! What the journal locks, waits on and tells the time by.
+//! The locks, channels and clock of the journal.
 //!
-//! In the library's own tests these are stand-ins that a checker may interrupt at every step, so that the real journal
-//! runs under every order of steps: see `interleavings`.
+//! In the library's own tests they are replaced by versions that a model checker can interrupt at every step, so that
+//! it runs the real journal under every order of steps (see `interleavings`).
 
 #[cfg(test)]
 mod stepped;

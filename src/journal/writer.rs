@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::changes::{Changes, News};
 use super::health::Health;
+use super::live_runs::LiveRuns;
 use super::room::{Shares, activity};
+use super::run_list_feed::{RunListEvent, RunListFeed};
 use super::sync::time::{self, Instant};
 use super::sync::watch;
-use super::tail::Tails;
 use crate::model::kinds::Failure;
 use crate::model::{FramePayload, OutageKind};
 use crate::store::{Change, NewFrame, Op, Outcome, Store, StoreError, Write};
@@ -61,8 +61,8 @@ impl Default for GroupCommit {
 /// The writer's task. Ends when the last handle is gone and all that was sent is written.
 pub struct WriterTask {
     store: Arc<dyn Store>,
-    tails: Arc<Tails>,
-    changes: Arc<Changes>,
+    live_runs: Arc<LiveRuns>,
+    list_feed: Arc<RunListFeed>,
     /// Rung for notifications that are to be delivered.
     outbox: Arc<watch::Sender<u64>>,
     group: GroupCommit,
@@ -76,8 +76,8 @@ pub struct WriterTask {
 
 pub fn new(
     store: Arc<dyn Store>,
-    tails: Arc<Tails>,
-    changes: Arc<Changes>,
+    live_runs: Arc<LiveRuns>,
+    list_feed: Arc<RunListFeed>,
     outbox: Arc<watch::Sender<u64>>,
     group: GroupCommit,
 ) -> (Handle, WriterTask) {
@@ -85,7 +85,7 @@ pub fn new(
     let (written, health) = (Arc::<Written>::default(), Arc::<Health>::default());
     let handle = Handle { jobs: sender, written: Arc::clone(&written), health: Arc::clone(&health), patience: None };
     let (held, shares) = (VecDeque::new(), Shares::default());
-    (handle, WriterTask { store, tails, changes, outbox, group, jobs, held, shares, health, written })
+    (handle, WriterTask { store, live_runs, list_feed, outbox, group, jobs, held, shares, health, written })
 }
 
 /// Why a batch was not written yet.
@@ -223,10 +223,10 @@ impl WriterTask {
                 // A heartbeat extends a lease without a frame; there is nothing to tell.
                 (_, Outcome::Committed(committed)) if !committed.frames.is_empty() => {
                     self.written.frames.fetch_add(committed.frames.len() as u64, Ordering::Relaxed);
-                    self.tails.publish(committed);
+                    self.live_runs.publish(committed);
                 }
                 (Op::Write(Write { run, change: Change::Delete { .. }, .. }), Outcome::Committed(_)) => {
-                    self.tails.close(*run);
+                    self.live_runs.mark_deleted(*run);
                 }
                 _ => {}
             }
@@ -238,7 +238,7 @@ impl WriterTask {
                 true
             });
         }
-        self.changes.publish(ops.iter().zip(outcomes).filter_map(|(op, outcome)| listed(op, outcome)));
+        self.list_feed.publish(ops.iter().zip(outcomes).filter_map(|(op, outcome)| listed(op, outcome)));
     }
 }
 
@@ -280,14 +280,14 @@ fn deliveries(outcome: &Outcome) -> usize {
 }
 
 /// What the list shows of what was done, if it does.
-fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
+fn listed(op: &Op, outcome: &Outcome) -> Option<RunListEvent> {
     match (op, outcome) {
-        (_, Outcome::Created(created)) => created.new.then_some(News::Changed(created.key)),
+        (_, Outcome::Created(created)) => created.new.then_some(RunListEvent::Changed(created.key)),
         (Op::Write(write), Outcome::Committed(committed)) => {
             let run = committed.run;
             match &write.change {
                 Change::None | Change::Extend { .. } | Change::Try { .. } | Change::Tried { .. } => {
-                    (!write.phases.is_empty()).then_some(News::Changed(run))
+                    (!write.phases.is_empty()).then_some(RunListEvent::Changed(run))
                 }
                 Change::Claim { .. }
                 | Change::Enter { .. }
@@ -295,10 +295,10 @@ fn listed(op: &Op, outcome: &Outcome) -> Option<News> {
                 | Change::Answer(_)
                 | Change::AskCancel(_)
                 | Change::Resume { .. }
-                | Change::Queue { .. } => Some(News::Changed(run)),
-                Change::Finish { .. } if committed.pulse.status.is_active() => Some(News::Changed(run)),
-                Change::Finish { .. } | Change::Withdraw | Change::Pin { .. } => Some(News::Ended(run)),
-                Change::Delete { id } => Some(News::Deleted(run, id.clone())),
+                | Change::Queue { .. } => Some(RunListEvent::Changed(run)),
+                Change::Finish { .. } if committed.pulse.status.is_active() => Some(RunListEvent::Changed(run)),
+                Change::Finish { .. } | Change::Withdraw | Change::Pin { .. } => Some(RunListEvent::BecameFinal(run)),
+                Change::Delete { id } => Some(RunListEvent::Deleted(run, id.clone())),
             }
         }
         (

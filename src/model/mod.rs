@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod attempt;
+pub mod attempt_info;
 pub mod audit;
 pub mod base;
 pub mod compare;
@@ -35,6 +36,7 @@ pub mod time;
 pub mod trigger;
 pub mod view;
 
+pub use attempt_info::AttemptInfo;
 pub use base::{BasePath, BasePathError};
 pub use cursor::{Cursor, CursorError};
 pub use form::FormPrefill;

@@ -1,7 +1,7 @@
 //! Reads a run's journal: page by page for the poll, or with a reader that waits for new frames.
 
 use super::{Backend, page_limit, run_not_found};
-use crate::journal::{Form, Reader};
+use crate::journal::{FrameEncoding, Reader};
 use crate::model::{Cursor, FrameRecord, Pin, Problem, RunId};
 use crate::store::{Pulse, RunKey, Store, StoreError};
 
@@ -83,7 +83,7 @@ pub async fn open_reader(
     backend: &Backend,
     run: &RunId,
     cursor: Cursor,
-    form: Form,
+    form: FrameEncoding,
 ) -> Result<(Reader, Pulse), Problem> {
     let (key, pulse) = backend.store.find(run).await?.ok_or_else(|| run_not_found(run.as_str()))?;
     let reader = backend.journal.read(key, cursor.0, pulse, form).await?;

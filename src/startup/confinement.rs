@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::cgroup::Groups;
+use crate::engine::cgroup::AttemptCgroups;
 use crate::engine::confinement::Confinement;
 use crate::engine::run_as::RunAs;
 use crate::engine::sandbox::SandboxOptions;
@@ -13,7 +13,7 @@ use crate::engine::sandbox::SandboxOptions;
 pub fn prepare(data_dir: &Path, program: &Path, run_as: Option<RunAs>) -> Confinement {
     let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
     let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let groups = Groups::prepare(&name).map_err(|error| error.to_string());
+    let groups = AttemptCgroups::prepare(&name).map_err(|error| error.to_string());
     match &groups {
         Err(reason) => {
             tracing::info!(reason, "cannot create control groups, so `memory` and `processes` of [limits] do not hold")

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use runtrail::engine::{Engine, EngineOptions, Processes};
-use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step, WriteError};
+use runtrail::engine::{Engine, EngineOptions, ProcessLauncher};
+use runtrail::journal::{FrameEncoding, GroupCommit, Journal, ReadStep, Reader, WriteError};
 use runtrail::model::kinds::Patch;
 use runtrail::model::review::FindingFilter;
 use runtrail::model::sse::SseParser;
@@ -226,8 +226,8 @@ fn journal_on(store: Arc<dyn Store>) -> Journal {
     journal
 }
 
-fn seqs(step: Step) -> Vec<u64> {
-    let Step::Frames(pieces) = step else { panic!("frames, not {step:?}") };
+fn seqs(step: ReadStep) -> Vec<u64> {
+    let ReadStep::Frames(pieces) = step else { panic!("frames, not {step:?}") };
     let mut parser = SseParser::new("");
     let events: Vec<_> = pieces.iter().flat_map(|piece| parser.push(piece)).collect();
     events.iter().map(|event| event.last_event_id.parse().unwrap()).collect()
@@ -239,7 +239,7 @@ fn waits(reader: &mut Reader) -> bool {
 
 async fn attach(journal: &Journal, store: &Arc<dyn Store>, run: RunKey, cursor: u64) -> Reader {
     let pulse = store.pulse(run).await.unwrap();
-    journal.read(run, cursor, pulse, Form::Plain).await.unwrap()
+    journal.read(run, cursor, pulse, FrameEncoding::Single).await.unwrap()
 }
 
 /// A run with one frame, in a store that lets nobody read it yet.
@@ -272,8 +272,8 @@ async fn journal_reader_continues_after_an_interruption() {
 async fn journal_readers_sharing_a_permit_hold_one_page() {
     let (_folder, paused, store, journal, run) = unread().await;
     let turns = Arc::new(Semaphore::new(1));
-    let mut first = attach(&journal, &store, run, 0).await.by_turns(&turns);
-    let mut second = attach(&journal, &store, run, 0).await.by_turns(&turns);
+    let mut first = attach(&journal, &store, run, 0).await.share_read_permit(&turns);
+    let mut second = attach(&journal, &store, run, 0).await.share_read_permit(&turns);
     assert!(waits(&mut first) && waits(&mut second));
     assert_eq!(paused.reads.load(Ordering::Relaxed), 1);
     paused.read_on.add_permits(2);
@@ -306,7 +306,7 @@ async fn journal_frame_committed_while_subscribing_is_read_once() {
     assert!(waits(&mut before), "before the publish nobody is woken");
     let mut between = attach(&journal, &store, run, 1).await;
     assert_eq!(seqs(between.next().await.unwrap()), [2, 3]);
-    let mut stale = journal.read(run, 1, stale, Form::Plain).await.unwrap();
+    let mut stale = journal.read(run, 1, stale, FrameEncoding::Single).await.unwrap();
     assert_eq!(seqs(stale.next().await.unwrap()), [2, 3], "what was believed before the attach does not matter");
 
     paused.go_on.add_permits(1);
@@ -333,10 +333,10 @@ async fn journal_end_while_subscribing_is_not_missed() {
     let lease = Guard::Lease(Lease { run, attempt: 1, token });
     journal.write(write(run, lease, finish, &["done"])).await.unwrap();
 
-    let mut reader = journal.read(run, 1, looked_up, Form::Plain).await.unwrap();
+    let mut reader = journal.read(run, 1, looked_up, FrameEncoding::Single).await.unwrap();
     let step = tokio::time::timeout(LIMIT, reader.next()).await.expect("not to wait for ever");
     assert_eq!(seqs(step.unwrap()), [2]);
-    assert!(matches!(reader.next().await.unwrap(), Step::End(pulse) if pulse.status == Status::Completed));
+    assert!(matches!(reader.next().await.unwrap(), ReadStep::End(pulse) if pulse.status == Status::Completed));
 }
 
 #[tokio::test]
@@ -643,7 +643,7 @@ async fn journal_readers_agree() {
                 let mut read = Vec::new();
                 loop {
                     match reader.next().await.unwrap() {
-                        Step::End(pulse) => {
+                        ReadStep::End(pulse) => {
                             assert_eq!(read, (cursor + 1..=pulse.head).collect::<Vec<_>>());
                             return pulse.head;
                         }
@@ -682,7 +682,7 @@ async fn journal_pages_are_bounded_in_bytes() {
     let mut read = Vec::new();
     while read.len() < 101 {
         let step = reader.next().await.unwrap();
-        if let Step::Frames(pieces) = &step {
+        if let ReadStep::Frames(pieces) = &step {
             let size: usize = pieces.iter().map(|piece| piece.len()).sum();
             assert!(size < 1_300_000, "{size} bytes at once");
         }
@@ -735,7 +735,7 @@ async fn journal_attempt_of_a_deleted_run_is_not_found() {
         scratch: folder.path().join("scratch"),
         workspaces: Workspaces::new(folder.path().join("workspaces")),
         program: "runtrail".into(),
-        commands: Arc::new(Processes {
+        commands: Arc::new(ProcessLauncher {
             program: "runtrail".into(),
             open_files: None,
             umask: None,

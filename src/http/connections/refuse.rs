@@ -1,4 +1,4 @@
-//! What is answered to a connection for which there is no room: little, and without waiting for its request.
+//! Answers connections for which there is no capacity: with a short response, and without waiting for a request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,64 +9,66 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::linger::linger;
-use super::register::Full;
+use super::registry::AtCapacity;
 use crate::model::{Problem, ProblemCode};
 
-/// When a client may try again, in seconds.
-const RETRY_AFTER: u32 = 5;
+/// The value of `Retry-After`, in seconds.
+const RETRY_AFTER_S: u32 = 5;
 
-/// How many refused connections are waited for so that they hear the answer. They count as none of those that there may be.
-const AT_ONCE: usize = 16;
+/// How many refused connections may linger so that their clients read the response. They do not count as connections.
+const MAX_LINGERING: usize = 16;
 
-/// The least time between two lines of the server's log.
-const QUIET: Duration = Duration::from_secs(60);
+/// The least time between two lines of the log.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Refuses connections.
 pub(super) struct Refuser {
-    heard: Arc<Semaphore>,
-    /// When the log said so last.
-    logged: Option<Instant>,
+    lingering: Arc<Semaphore>,
+    /// When a refusal was last logged.
+    last_logged: Option<Instant>,
 }
 
 impl Default for Refuser {
     fn default() -> Self {
-        Self { heard: Arc::new(Semaphore::new(AT_ONCE)), logged: None }
+        Self { lingering: Arc::new(Semaphore::new(MAX_LINGERING)), last_logged: None }
     }
 }
 
 impl Refuser {
-    pub(super) fn refuse(&mut self, mut socket: TcpStream, peer: SocketAddr, full: Full) {
-        if self.logged.is_none_or(|logged| logged.elapsed() > QUIET) {
-            self.logged = Some(Instant::now());
-            let why = match full {
-                Full::Server => "there are too many; raise the limit of open files, or --max-connections",
-                Full::Client => "there are too many from its address; --connections-per-client says how many may be",
+    pub(super) fn refuse(&mut self, mut socket: TcpStream, peer: SocketAddr, reason: AtCapacity) {
+        if self.last_logged.is_none_or(|last_logged| last_logged.elapsed() > LOG_INTERVAL) {
+            self.last_logged = Some(Instant::now());
+            let why = match reason {
+                AtCapacity::Server => "there are too many; raise the limit of open files, or --max-connections",
+                AtCapacity::Client => {
+                    "there are too many from its address; --connections-per-client says how many may be"
+                }
             };
             tracing::warn!(client = %peer.ip(), why, "a connection was refused");
         }
-        // A new socket has room for this.
-        let _ = socket.try_write(answer(full).as_bytes());
-        if let Ok(turn) = Arc::clone(&self.heard).try_acquire_owned() {
+        // The send buffer of a new socket has room for this.
+        let _ = socket.try_write(response(reason).as_bytes());
+        if let Ok(permit) = Arc::clone(&self.lingering).try_acquire_owned() {
             tokio::spawn(async move {
                 let _ = socket.shutdown().await;
                 linger(&socket).await;
-                drop(turn);
+                drop(permit);
             });
         }
     }
 }
 
-fn answer(full: Full) -> String {
-    let detail = match full {
-        Full::Server => "The server has as many connections as it can take. Try again in a few seconds.",
-        Full::Client => {
+fn response(reason: AtCapacity) -> String {
+    let detail = match reason {
+        AtCapacity::Server => "The server has as many connections as it can take. Try again in a few seconds.",
+        AtCapacity::Client => {
             "Your address has as many connections as it may have. Close some, or try again in a few seconds."
         }
     };
     let problem = Problem::new(ProblemCode::TooManyConnections, detail);
     let body = serde_json::to_string(&problem).unwrap_or_default();
     format!(
-        "HTTP/1.1 {} Service Unavailable\r\nRetry-After: {RETRY_AFTER}\r\nContent-Type: application/problem+json\r\n\
+        "HTTP/1.1 {} Service Unavailable\r\nRetry-After: {RETRY_AFTER_S}\r\nContent-Type: application/problem+json\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         problem.status,
         body.len()
@@ -78,10 +80,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_refusal_is_a_whole_answer_that_says_when_to_come_back() {
-        for full in [Full::Server, Full::Client] {
-            let answer = answer(full);
-            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    fn refusal_is_a_complete_response_with_retry_after() {
+        for reason in [AtCapacity::Server, AtCapacity::Client] {
+            let response = response(reason);
+            let (head, body) = response.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nRetry-After: 5\r\n"), "{head}");
             assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head}");
             let problem: Problem = serde_json::from_str(body).unwrap();

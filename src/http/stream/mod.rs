@@ -1,11 +1,12 @@
-//! Live journals as server-sent events (CONTRACT.md, "The stream"). Start nothing: they are readers.
+//! Live journals as server-sent events (docs/CONTRACT.md, "The stream").
 //!
-//! [`one`] is a run's stream, [`many`] that of several runs and the list over one connection. What they have in common is
-//! here: an answer that is asked for more only when the client's connection takes more, so a slow client costs no memory.
+//! [`run_stream`] is the stream of one run, [`multiplexed_stream`] that of several runs and the run list on one
+//! connection. This file has what they share: a response body that is polled only when the connection takes more, so
+//! that a slow client costs no memory.
 
-mod crowds;
-mod many;
-mod one;
+mod broadcast_registry;
+mod multiplexed_stream;
+mod run_stream;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,149 +21,150 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::connections::LentSocket;
+use super::connections::SharedSocket;
 use super::state::AppState;
 use crate::access::Principal;
 use crate::model::{Problem, sse};
 use crate::store::StoreError;
 
-pub use crowds::Crowds;
-pub use many::many;
-pub use one::events;
+pub use broadcast_registry::BroadcastRegistry;
+pub use multiplexed_stream::multiplexed_events;
+pub use run_stream::run_events;
 
-/// When clients come back after the server went away, in milliseconds: spread, so that they do not all come at once.
-const COME_BACK: std::ops::Range<u64> = 500..3000;
+/// When clients reconnect after the server stops. Each gets a random delay from this range, so that they do not all
+/// return at once.
+const RECONNECT_DELAY_MS: std::ops::Range<u64> = 500..3000;
 
-/// What a stream tells, after its first event.
-trait Source: Send + 'static {
-    /// What comes next. Cancel safe.
+/// Where the events of a stream come from, after its first one.
+trait EventSource: Send + 'static {
+    /// Waits for the next events. Cancel safe.
     ///
     /// # Errors
     /// The store could not be read.
-    fn next(&mut self) -> impl Future<Output = Result<Told, StoreError>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<EventBatch, StoreError>> + Send;
 
-    /// What is said after a time of silence.
+    /// The event that is sent when nothing else was for a while.
     fn heartbeat(&self) -> String;
 }
 
-/// What a source tells.
-enum Told {
-    /// This, and more may follow.
+/// What a source returns.
+enum EventBatch {
     Events(Vec<Bytes>),
-    /// This, and then nothing.
+    /// The last event of the stream.
     Last(String),
-    /// It cannot go on.
+    /// The stream ends with this problem.
     Failed(Problem),
 }
 
-/// One client's stream.
-struct Stream<S> {
+/// The body of one stream.
+struct EventStream<S> {
     source: S,
-    /// Where the source may have told something without a word.
-    socket: Arc<LentSocket>,
-    /// Encoded, and not yet taken by the connection.
-    waiting: VecDeque<Bytes>,
+    /// The socket that broadcasts write to, past this body.
+    socket: Arc<SharedSocket>,
+    /// Encoded events that the connection has not taken yet.
+    pending: VecDeque<Bytes>,
     heartbeat: Duration,
-    /// When something was sent from here last.
-    quiet_since: Instant,
-    /// One timer for all waits: it is set on when it rings, not with every frame.
-    silence: Pin<Box<Sleep>>,
+    /// When this body last returned an event.
+    last_event_at: Instant,
+    /// One timer for all waits. It is moved when it fires, not with every event.
+    heartbeat_timer: Pin<Box<Sleep>>,
     /// One registration for all waits.
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// What waits is the last.
-    closing: bool,
-    _open: Open,
+    /// The last event is pending.
+    is_closing: bool,
+    _count: OpenStreamCount,
 }
 
-/// The answer that tells `ready` and then what the source tells. It ends with the server, or when the reader's access does.
-fn answer(
+/// A response that sends `ready` and then the events of the source. It ends when the server stops or the client's
+/// access ends.
+fn respond(
     app: &AppState,
     principal: Principal,
-    socket: Arc<LentSocket>,
+    socket: Arc<SharedSocket>,
     ready: String,
-    source: impl Source,
+    source: impl EventSource,
 ) -> Response {
-    let stream = Box::new(Stream {
+    let stream = Box::new(EventStream {
         source,
         socket,
-        waiting: VecDeque::from([Bytes::from(ready)]),
+        pending: VecDeque::from([Bytes::from(ready)]),
         heartbeat: app.heartbeat,
-        quiet_since: Instant::now(),
-        silence: Box::pin(tokio::time::sleep(app.heartbeat)),
+        last_event_at: Instant::now(),
+        heartbeat_timer: Box::pin(tokio::time::sleep(app.heartbeat)),
         stop: Box::pin(principal.revoked.cancelled_owned()),
-        closing: false,
-        _open: Open::new(&app.streams),
+        is_closing: false,
+        _count: OpenStreamCount::new(&app.streams),
     });
     let headers = [
         (header::CONTENT_TYPE.as_str(), "text/event-stream"),
-        // no-transform: a proxy must not compress what has to arrive at once.
+        // no-transform: a proxy that compresses would hold events back.
         (header::CACHE_CONTROL.as_str(), "no-cache, no-transform"),
         ("x-accel-buffering", "no"),
     ];
-    (headers, Body::from_stream(futures::stream::unfold(stream, Stream::next))).into_response()
+    (headers, Body::from_stream(futures::stream::unfold(stream, EventStream::next))).into_response()
 }
 
-impl<S: Source> Stream<S> {
-    /// Boxed, since it goes through here with each piece.
+impl<S: EventSource> EventStream<S> {
+    /// Takes `self` boxed, since it is moved with each event.
     async fn next(mut self: Box<Self>) -> Option<(Result<Bytes, std::convert::Infallible>, Box<Self>)> {
-        while self.waiting.is_empty() && !self.closing {
+        while self.pending.is_empty() && !self.is_closing {
             self.wait().await;
         }
-        let bytes = self.waiting.pop_front()?;
+        let bytes = self.pending.pop_front()?;
         Some((Ok(bytes), self))
     }
 
-    /// Waits for what comes next and puts it into `waiting`.
+    /// Waits for events and adds them to `pending`.
     async fn wait(&mut self) {
-        let told = loop {
+        let batch = loop {
             tokio::select! {
-                // Stopping wins over a journal that grows without pause.
+                // A journal that grows without pause must not delay the end of the stream.
                 biased;
-                () = &mut self.stop => break Ok(Told::Last(sse::retry_hint(come_back()))),
-                told = self.source.next() => break told,
-                () = &mut self.silence => {
-                    let told = self.socket.told_at().map(Instant::from_std);
-                    let quiet_since = told.map_or(self.quiet_since, |told| told.max(self.quiet_since));
-                    let (now, due) = (Instant::now(), quiet_since + self.heartbeat);
-                    self.silence.as_mut().reset(if due > now { due } else { now + self.heartbeat });
+                () = &mut self.stop => break Ok(EventBatch::Last(sse::retry_hint(reconnect_delay_ms()))),
+                batch = self.source.next() => break batch,
+                () = &mut self.heartbeat_timer => {
+                    let broadcast_at = self.socket.last_write_at().map(Instant::from_std);
+                    let last_sent_at = broadcast_at.map_or(self.last_event_at, |at| at.max(self.last_event_at));
+                    let (now, due) = (Instant::now(), last_sent_at + self.heartbeat);
+                    self.heartbeat_timer.as_mut().reset(if due > now { due } else { now + self.heartbeat });
                     if due <= now {
-                        break Ok(Told::Events(vec![self.source.heartbeat().into()]));
+                        break Ok(EventBatch::Events(vec![self.source.heartbeat().into()]));
                     }
                 }
             }
         };
-        self.quiet_since = Instant::now();
-        match told {
-            Ok(Told::Events(pieces)) => self.waiting.extend(pieces),
-            Ok(Told::Last(text)) => self.close(text),
-            Ok(Told::Failed(problem)) => self.close(sse::problem_event(&problem)),
+        self.last_event_at = Instant::now();
+        match batch {
+            Ok(EventBatch::Events(events)) => self.pending.extend(events),
+            Ok(EventBatch::Last(text)) => self.close(text),
+            Ok(EventBatch::Failed(problem)) => self.close(sse::problem_event(&problem)),
             Err(error) => self.close(sse::problem_event(&Problem::from(error))),
         }
     }
 
     fn close(&mut self, text: String) {
-        self.closing = true;
-        self.waiting.push_back(text.into());
+        self.is_closing = true;
+        self.pending.push_back(text.into());
     }
 }
 
-fn come_back() -> u64 {
-    // Without randomness the clients come back together, which is slower but not wrong.
+fn reconnect_delay_ms() -> u64 {
+    // Without randomness all clients reconnect at once, which is slower but not wrong.
     let random = getrandom::u64().unwrap_or_default();
-    COME_BACK.start + random % (COME_BACK.end - COME_BACK.start)
+    RECONNECT_DELAY_MS.start + random % (RECONNECT_DELAY_MS.end - RECONNECT_DELAY_MS.start)
 }
 
 /// Counts a stream while it is open.
-struct Open(Arc<AtomicU64>);
+struct OpenStreamCount(Arc<AtomicU64>);
 
-impl Open {
+impl OpenStreamCount {
     fn new(count: &Arc<AtomicU64>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(count))
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenStreamCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,132 +1,134 @@
-//! Wrong journals, each from the real parts in a wrong order. That the checker finds what is wrong with them shows that
-//! it would find it in the real one.
+//! Wrong journals: the real parts in a wrong order. The checker has to catch each, which shows that it would catch the
+//! same mistake in the real journal.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::crowd::{Kind, sits_down_while_the_run_goes_on, two_that_sit};
+use super::broadcast::{StreamKind, join_during_commit, two_streams};
 use super::*;
-use crate::journal::reader::PAGE;
 
-/// Lets the checker look for what is wrong with the scene, as it does with the real journal; it must find this.
-fn caught(scene: fn(), wrong: &[&str]) {
-    found(|| check(scene, 3000), wrong);
+/// Expects that the checker finds this mistake in the scene.
+fn expect_caught(scene: fn(), wrong: &[&str]) {
+    expect_found(|| check(scene, 3000), wrong);
 }
 
-fn found(search: impl Fn(), wrong: &[&str]) {
-    let found = catch_unwind(AssertUnwindSafe(search)).expect_err("nothing wrong was found");
-    let found = match found.downcast::<String>() {
+fn expect_found(search: impl Fn(), wrong: &[&str]) {
+    let panic = catch_unwind(AssertUnwindSafe(search)).expect_err("nothing wrong was found");
+    let found = match panic.downcast::<String>() {
         Ok(found) => *found,
-        Err(found) => (*found.downcast::<&str>().unwrap()).to_owned(),
+        Err(panic) => (*panic.downcast::<&str>().unwrap()).to_owned(),
     };
     eprintln!("found: {found}");
     assert!(wrong.iter().any(|wrong| found.contains(wrong)), "something else was found");
 }
 
-/// The ring and the doorbell first, the commit afterwards: a crash between takes back what was shown.
+/// Published before the commit: a crash in between would take back what readers have seen.
 #[test]
-fn a_writer_that_tells_before_it_commits() {
+fn mutant_that_publishes_before_the_commit_is_caught() {
     let scene = || {
-        scene(Memory::default(), |world| {
-            *world.memory.told_early.lock().unwrap() = Arc::downgrade(&world.journal.tails);
-            vec![stay(world.clone())]
+        run_scene(Memory::default(), |world| {
+            *world.memory.told_early.lock().unwrap() = Arc::downgrade(&world.journal.live_runs);
+            vec![read_to_end(world.clone())]
         });
     };
-    caught(scene, &["before its commit"]);
+    expect_caught(scene, &["before its commit"]);
 }
 
-/// The doorbell is looked at after the read: a commit between the two counts as heard, and nobody wakes the reader.
-async fn reads_before_it_looks(world: World) {
-    let mut seen = Seen::anywhere(&world);
+/// The head is marked as seen after the read: a commit between the two wakes nobody.
+async fn read_before_marking_seen(world: World) {
+    let mut received = Received::from_random_cursor(&world);
     let (run, memory) = (world.run, &world.memory);
-    let tail = world.journal.tails.attach(run, memory.pulse(run).await.unwrap());
-    tail.advance(memory.pulse(run).await.unwrap());
-    let mut doorbell = tail.listen();
+    let live_run = world.journal.live_runs.subscribe(run, memory.pulse(run).await.unwrap());
+    live_run.publish_head(memory.pulse(run).await.unwrap());
+    let mut notifications = live_run.notifications();
     loop {
-        let pieces = match tail.after(seen.cursor, &Form::Plain) {
-            Some(found) => found.pieces,
+        let pieces = match live_run.after(received.cursor, &FrameEncoding::Single) {
+            Some(found) => found.chunks,
             None => vec![crate::journal::ring::encode(
-                &memory.frames(run, seen.cursor, PAGE).await.unwrap().0,
-                &Form::Plain,
+                &memory.frames(run, received.cursor, SMALL_READS.page_frames).await.unwrap().0,
+                &FrameEncoding::Single,
             )],
         };
         if pieces.iter().any(|piece| !piece.is_empty()) {
-            seen.take(Ok(Step::Frames(pieces)));
+            received.record(Ok(ReadStep::Frames(pieces)));
             continue;
         }
-        let pulse = doorbell.borrow_and_update().pulse;
-        if pulse.status.is_finished() && pulse.head == seen.cursor {
+        let pulse = notifications.borrow_and_update().head;
+        if pulse.status.is_finished() && pulse.head == received.cursor {
             return;
         }
-        doorbell.changed().await.unwrap();
+        notifications.changed().await.unwrap();
     }
 }
 
 #[test]
-fn a_reader_that_looks_at_the_doorbell_after_the_read() {
-    caught(|| scene(Memory::default(), |world| vec![reads_before_it_looks(world.clone())]), &["deadlock"]);
+fn mutant_that_marks_the_head_seen_after_the_read_is_caught() {
+    expect_caught(
+        || run_scene(Memory::default(), |world| vec![read_before_marking_seen(world.clone())]),
+        &["deadlock"],
+    );
 }
 
-/// The store is asked first and the tail entered afterwards: a commit between the two is published to nobody. So rare
-/// that it is looked for in every order of steps, as the real attach is.
+/// The head is read before the subscription: a commit between the two notifies nobody. It is so rare that all orders
+/// are tried.
 #[test]
-fn a_reader_that_asks_before_it_attaches() {
+fn mutant_that_reads_the_head_before_subscribing_is_caught() {
     let scene = || {
-        attaches_while_the_run_ends(async |World { memory, journal, run }, _| {
+        subscribe_while_run_ends(async |World { memory, journal, run }, _| {
             let pulse = memory.pulse(*run).await.unwrap();
-            let tail = journal.tails.attach(*run, pulse);
-            Reader::new(Arc::clone(memory) as _, tail, *run, 1, Form::Plain)
+            let live_run = journal.live_runs.subscribe(*run, pulse);
+            Reader::new(Arc::clone(memory) as _, live_run, *run, 1, FrameEncoding::Single)
         });
     };
-    found(|| check_all(scene), &["deadlock"]);
+    expect_found(|| check_all(scene), &["deadlock"]);
 }
 
-/// The store up to now and a queue from now on: two sources, whatever the order they are opened in.
-async fn replays_and_listens(world: World, listens_first: bool) {
-    let mut seen = Seen::anywhere(&world);
-    let first = listens_first.then(|| world.memory.queue());
-    let (replayed, _) = world.memory.frames(world.run, seen.cursor, u32::MAX).await.unwrap();
-    replayed.iter().for_each(|frame| seen.add(frame.seq));
+/// The store up to now and a queue from now on: two sources, in either order.
+async fn replay_and_listen(world: World, is_listening_first: bool) {
+    let mut received = Received::from_random_cursor(&world);
+    let first = is_listening_first.then(|| world.memory.queue());
+    let (replayed, _) = world.memory.frames(world.run, received.cursor, u32::MAX).await.unwrap();
+    replayed.iter().for_each(|frame| received.add(frame.seq));
     let mut queue = first.unwrap_or_else(|| world.memory.queue());
-    while seen.cursor < LAST {
-        seen.add(queue.recv().await.unwrap().seq);
+    while received.cursor < LAST {
+        received.add(queue.recv().await.unwrap().seq);
     }
 }
 
 #[test]
-fn a_reader_that_listens_and_then_replays() {
-    caught(|| scene(Memory::default(), |world| vec![replays_and_listens(world.clone(), true)]), &["twice"]);
+fn mutant_that_listens_then_replays_is_caught() {
+    expect_caught(|| run_scene(Memory::default(), |world| vec![replay_and_listen(world.clone(), true)]), &["twice"]);
 }
 
 #[test]
-fn a_reader_that_replays_and_then_listens() {
+fn mutant_that_replays_then_listens_is_caught() {
     let wrong = ["missing", "deadlock"];
-    caught(|| scene(Memory::default(), |world| vec![replays_and_listens(world.clone(), false)]), &wrong);
+    expect_caught(|| run_scene(Memory::default(), |world| vec![replay_and_listen(world.clone(), false)]), &wrong);
 }
 
-/// The list is read first and watched afterwards: a change between the two is told to nobody.
-async fn reads_the_list_before_it_watches(world: World) {
+/// The list is read before it is watched: a change between the two is lost.
+async fn read_list_before_watching(world: World) {
     let mut run = world.memory.run(world.run).await.unwrap().unwrap();
     let mut list = world.journal.watch_list();
     while !run.status.is_finished() {
         let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-        let Some(RunListUpdate::Changed(told)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
-        run = crate::model::Run::clone(told);
+        let Some(RunListUpdate::Changed(listed)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
+        run = crate::model::Run::clone(listed);
     }
 }
 
 #[test]
-fn a_page_that_reads_the_list_before_it_watches() {
-    found(|| check_all(|| opens_the_list_while_the_run_ends(reads_the_list_before_it_watches)), &["deadlock"]);
+fn mutant_that_reads_the_list_before_watching_is_caught() {
+    expect_found(|| check_all(|| open_list_while_run_ends(read_list_before_watching)), &["deadlock"]);
 }
 
-/// Who sits down in a crowd that is further is not told what lies between.
+/// A reader that joins a group ahead of it never gets the frames between.
 #[test]
-fn a_reader_that_sits_down_wherever_the_crowd_is() {
-    caught(|| sits_down_while_the_run_goes_on(true), &["deadlock"]);
+fn mutant_that_joins_a_group_ahead_of_it_is_caught() {
+    expect_caught(|| join_during_commit(true), &["deadlock"]);
 }
 
-/// What the crowd writes then comes before what the stream has in its hands.
+/// The broadcast then overtakes what the stream has still to write.
 #[test]
-fn a_stream_that_lends_its_socket_while_it_has_something_to_write() {
-    caught(|| two_that_sit(Memory::default(), Kind::LendsTooLong), &["missing", "twice"]);
+fn mutant_that_reclaims_its_socket_late_is_caught() {
+    expect_caught(|| two_streams(Memory::default(), StreamKind::ReclaimsLate), &["missing", "twice"]);
 }

@@ -8,7 +8,7 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::journal::tail::Tails;
+use crate::journal::live_runs::LiveRuns;
 use crate::model::kinds::Patch;
 use crate::model::queue::QueuedRun;
 use crate::model::review::FindingFilter;
@@ -37,7 +37,7 @@ pub struct Memory {
     /// Whether calls fail now and then, as on a busy database.
     busy: bool,
     /// For the mutant that tells before it commits: whom it tells.
-    pub told_early: std::sync::Mutex<Weak<Tails>>,
+    pub told_early: std::sync::Mutex<Weak<LiveRuns>>,
     /// For the mutants with a live queue: one for each listener, filled after the commit.
     queues: std::sync::Mutex<Vec<UnboundedSender<FrameRecord>>>,
     /// How many pages were read. Counted without a step.
@@ -167,10 +167,10 @@ impl JournalStore for Memory {
     async fn commit(&self, ops: &[Op]) -> Result<Vec<Outcome>, StoreError> {
         self.may_fail()?;
         let early = self.told_early.lock().unwrap().upgrade();
-        if let Some(tails) = early {
+        if let Some(live_runs) = early {
             let mut draft = lock(&self.runs).clone();
             let outcomes: Vec<Outcome> = ops.iter().map(|op| carry_out(&mut draft, op)).collect();
-            committed(&outcomes).for_each(|committed| tails.publish(committed));
+            committed(&outcomes).for_each(|committed| live_runs.publish(committed));
         }
         let mut runs = lock(&self.runs);
         let outcomes: Vec<Outcome> = ops.iter().map(|op| carry_out(&mut runs, op)).collect();

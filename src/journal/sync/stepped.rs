@@ -1,13 +1,13 @@
-//! Stand-ins for the checker. The doorbell is tokio's own, with a step before each use of it: each use is one
-//! step for all others, which tokio's own tests see to.
+//! Replacements for the model checker. `watch` is tokio's own with a step before each use: each use is one atomic step,
+//! for which tokio has tests of its own.
 
-/// A moment at which the checker may let another task go on.
+/// A point at which the checker may switch tasks.
 fn step() {
     use shuttle::sync::atomic::{AtomicBool, Ordering};
     AtomicBool::new(false).load(Ordering::SeqCst);
 }
 
-/// `tokio::sync::watch`, as far as the journal uses it.
+/// The part of `tokio::sync::watch` that the journal uses.
 pub mod watch {
     pub use tokio::sync::watch::Ref;
     use tokio::sync::watch::error::RecvError;
@@ -54,7 +54,7 @@ pub mod watch {
     }
 }
 
-/// `tokio::time`, as far as the journal uses it. Any wait may be over at any moment.
+/// The part of `tokio::time` that the journal uses. Any wait may end at any moment.
 pub mod time {
     use std::pin::pin;
     use std::time::Duration;

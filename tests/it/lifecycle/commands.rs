@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runtrail::engine::{CommandEvent, CommandSpec, Commands, Exit, Outputs, RunningCommand};
+use runtrail::engine::{CommandEvent, CommandLauncher, CommandSpec, Exit, Outputs, RunningCommand};
 use runtrail::model::LogStream;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
@@ -54,7 +54,7 @@ enum Signal {
     Kill,
 }
 
-impl Commands for Simulated {
+impl CommandLauncher for Simulated {
     fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
         let CommandSpec { run, variables, .. } = command;
         let mut script = Script::of(run);
@@ -102,14 +102,14 @@ impl RunningCommand for Command {
 
     async fn next_event(&mut self) -> CommandEvent {
         if self.has_ended {
-            return CommandEvent::Gone;
+            return CommandEvent::Finished;
         }
         let code = (&mut self.work).await.unwrap_or(None);
         self.has_ended = true;
-        code.map_or(CommandEvent::Gone, |code| CommandEvent::Ended(Exit::with_code(code)))
+        code.map_or(CommandEvent::Finished, |code| CommandEvent::Exited(Exit::with_code(code)))
     }
 
-    fn outputs_left(&mut self) -> Outputs {
+    fn leftover_outputs(&mut self) -> Outputs {
         Outputs::new()
     }
 }

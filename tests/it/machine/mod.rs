@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use proptest::test_runner::Config;
 use proptest_state_machine::{StateMachineTest, prop_state_machine};
-use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step};
+use runtrail::journal::{FrameEncoding, GroupCommit, Journal, ReadStep, Reader};
 use runtrail::model::sse::SseParser;
 use runtrail::model::{FinalStatus, FrameRecord, RunId, Status};
 use runtrail::store::{Change, Committed, Durability, Guard, Lease, NewRun, RunKey, SqliteStore, Store, Write};
@@ -84,8 +84,8 @@ pub struct World {
 }
 
 /// The seq and the JSON of each frame in a reader's bytes.
-fn given(step: Step) -> Vec<(u64, String)> {
-    let Step::Frames(pieces) = step else { panic!("frames, not {step:?}") };
+fn given(step: ReadStep) -> Vec<(u64, String)> {
+    let ReadStep::Frames(pieces) = step else { panic!("frames, not {step:?}") };
     let mut parser = SseParser::new("");
     let events = pieces.iter().flat_map(|piece| parser.push(piece));
     let plain = events.map(|event| match event.last_event_id.rsplit_once(':') {
@@ -196,7 +196,7 @@ impl World {
     fn attach(&mut self, run: usize, per_thousand: u64, named: bool) {
         let (server, key) = (self.server(), self.runs[run].key);
         let cursor = self.runs[run].frames.len() as u64 * per_thousand / 1000;
-        let form = if named { Form::Named(self.runs[run].id.clone()) } else { Form::Plain };
+        let form = if named { FrameEncoding::Multiplexed(self.runs[run].id.clone()) } else { FrameEncoding::Single };
         let reader = server.block_on(async {
             let pulse = server.store.pulse(key).await.unwrap();
             server.journal.read(key, cursor, pulse, form).await.unwrap()
@@ -219,7 +219,7 @@ impl World {
                 assert!(viewer.reader.cursor() > cursor);
             } else if run.finished {
                 let step = server.block_on(viewer.reader.next()).unwrap();
-                assert!(matches!(step, Step::End(pulse) if pulse.head == cursor), "{step:?}");
+                assert!(matches!(step, ReadStep::End(pulse) if pulse.head == cursor), "{step:?}");
                 return;
             } else {
                 let step = server.runtime.block_on(async { viewer.reader.next().now_or_never() });
@@ -241,7 +241,7 @@ impl World {
             server.runtime.block_on(tokio::task::yield_now());
             for viewer in &mut self.viewers {
                 let step = server.runtime.block_on(async { viewer.reader.next().now_or_never() });
-                if let Some(Ok(step @ Step::Frames(_))) = step {
+                if let Some(Ok(step @ ReadStep::Frames(_))) = step {
                     given(step).into_iter().for_each(|(seq, json)| self.runs[viewer.run].know(seq, json));
                 }
             }

@@ -1,0 +1,54 @@
+//! How a server wins a run: by one conditional write, which at most one server can commit.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::Attempt;
+use super::clock::later;
+use super::state::EngineState;
+use crate::journal::WriteError;
+use crate::model::{Status, Timestamp, Transition};
+use crate::store::{Change, Guard, NewFrame, RunKey, Write};
+
+/// Claims a pending run. `None` if it is no longer pending: another server has claimed it, or it was cancelled or
+/// deleted.
+///
+/// # Errors
+/// The database's own.
+pub(super) async fn claim_run(
+    state: &Arc<EngineState>,
+    run: RunKey,
+    attempt: u32,
+    shutdown: CancellationToken,
+) -> Result<Option<Attempt>, WriteError> {
+    let owner = state.options.owner.clone();
+    let reason = format!("claimed by {owner}");
+    let change = Change::Claim { owner, until: later(Timestamp::wall(), state.options.lease) };
+    let mut claim = Write::new(run, Guard::Standing(Status::Pending, attempt), change);
+    claim.frames.push(NewFrame::status(Transition::Claim, reason));
+    match state.journal.write(claim).await {
+        Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),
+        Err(WriteError::Refused) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes up a run whose approval was decided. `None` if another server has.
+///
+/// # Errors
+/// The database's own.
+pub(super) async fn resume_run(
+    state: &Arc<EngineState>,
+    run: RunKey,
+    attempt: u32,
+    shutdown: CancellationToken,
+) -> Result<Option<Attempt>, WriteError> {
+    let until = later(Timestamp::wall(), state.options.lease);
+    let change = Change::Resume { owner: state.options.owner.clone(), until };
+    match state.journal.write(Write::new(run, Guard::Answered(attempt), change)).await {
+        Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),
+        Err(WriteError::Refused) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,185 @@
+//! Runs the phases of one attempt in order: which run, which are skipped, and what is journaled of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::approval::{needs_approval, request_approval};
+use super::attempt::Attempt;
+use super::background::BackgroundCommands;
+use super::earlier_phases::EarlierPhases;
+use super::outcome::{AttemptOutcome, CommandOutcome, FinalWrite, PhaseResult};
+use super::phase_report::PhaseReport;
+use super::phase_runner::PhaseRunner;
+use super::prepared_attempt::{NotPrepared, PreparedAttempt};
+use super::variables::phase_variables;
+use crate::journal::WriteError;
+use crate::model::kinds::PhaseChange;
+use crate::model::{ApprovalDecision, FinalStatus, PhaseSpec, PhaseState};
+use crate::store::{Assignment, Change};
+
+/// The phases of one attempt.
+pub(super) struct PhaseSequence<'a> {
+    pub(super) attempt: &'a Attempt,
+    pub(super) background: &'a BackgroundCommands<'a>,
+    pub(super) assignment: &'a Assignment,
+}
+
+impl<'a> PhaseSequence<'a> {
+    /// Runs the phases that are left. `None` if the run now waits for an approval.
+    ///
+    /// # Errors
+    /// The lease is lost, or the database's own.
+    pub(super) async fn run(&self) -> Result<Option<FinalWrite<'a>>, WriteError> {
+        let Assignment { run, pipeline, answer, .. } = self.assignment;
+        let first = run.phases.iter().position(|phase| phase.state == PhaseState::Pending).unwrap_or(0);
+        // Checked before the attempt is prepared: an attempt that ends here needs no folders.
+        if self.attempt.signals.is_cancelled() {
+            return self.end_before(first, self.stopped().await?);
+        }
+        if let Some(ApprovalDecision { approved: false, by, .. }) = answer {
+            return self.end_before(first, AttemptOutcome::rejected(by));
+        }
+        let prepared = match PreparedAttempt::prepare(self.attempt, self.assignment, first == 0).await? {
+            Ok(prepared) => prepared,
+            Err(NotPrepared::Stopped) => return self.end_before(first, self.stopped().await?),
+            Err(NotPrepared::Failed(failure)) => return self.end_before(first, AttemptOutcome::failed(failure)),
+        };
+        let mut earlier = EarlierPhases::load(self.attempt, run, pipeline, first).await?;
+        // Earlier phases were carried over from another attempt, unless this attempt ran them before it waited for an
+        // approval.
+        let is_carried_over = first > 0 && answer.is_none();
+        for (index, spec) in pipeline.phases.iter().enumerate().skip(first) {
+            let rest = &pipeline.phases[index + 1..];
+            if self.attempt.signals.is_cancelled() {
+                return self.end_before(index, self.stopped().await?);
+            }
+            if !earlier.lets_run(spec) {
+                earlier.push(spec, PhaseState::Skipped);
+                // Trailing phases that never run are written as skipped in the attempt's final write.
+                if earlier.lets_any_run(rest) {
+                    self.skip_phase(spec).await?;
+                    continue;
+                }
+                return self.end_before(index, earlier.into_outcome());
+            }
+            let name: Arc<str> = spec.name.as_str().into();
+            // An approval was given for the phase that the run resumes with.
+            let is_approved = index == first && answer.is_some();
+            if !is_approved && needs_approval(self.attempt, spec, run, is_carried_over).await? {
+                return request_approval(self.attempt, self.background, run, spec, name).await.map(|()| None);
+            }
+            let (outcome, report, mut result) = self.run_phase(&prepared, spec, &name, &earlier).await?;
+            earlier.add_outputs(&report.outputs);
+            if let Some(ending) = self.attempt_ending(&outcome, spec).await? {
+                return Ok(Some(FinalWrite { outcome: ending, phase: Some(result), rest }));
+            }
+            let state = result.change.state;
+            earlier.push(spec, state);
+            let decides = state == PhaseState::Failed && !spec.continue_on_error && !earlier.has_failure();
+            if state == PhaseState::Failed {
+                result.failure = Some(outcome.failure(spec, report.error.as_deref()));
+            }
+            if decides && let Some(failure) = result.failure.clone() {
+                earlier.set_failure(AttemptOutcome::failed(failure));
+            }
+            if !earlier.lets_any_run(rest) {
+                // The final write has the same error for the attempt, if this phase decides it.
+                result.failure.take_if(|_| decides);
+                return Ok(Some(FinalWrite { outcome: earlier.into_outcome(), phase: Some(result), rest }));
+            }
+            self.end_phase(result, report.outputs).await?;
+        }
+        // Reached only without phases, and pipeline files without phases are refused.
+        Ok(Some(FinalWrite { outcome: earlier.into_outcome(), phase: None, rest: &[] }))
+    }
+
+    /// The final write of an attempt that ends before the phase with this index.
+    fn end_before(&self, index: usize, outcome: AttemptOutcome) -> Result<Option<FinalWrite<'a>>, WriteError> {
+        let rest = self.assignment.pipeline.phases.get(index..).unwrap_or_default();
+        Ok(Some(FinalWrite { outcome, phase: None, rest }))
+    }
+
+    async fn run_phase(
+        &self,
+        prepared: &PreparedAttempt,
+        spec: &PhaseSpec,
+        name: &Arc<str>,
+        earlier: &EarlierPhases<'_>,
+    ) -> Result<(CommandOutcome, PhaseReport, PhaseResult), WriteError> {
+        let began = self.begin_phase(name).await?;
+        let program = &self.attempt.state.options.program;
+        let mut variables = phase_variables(&self.assignment.run, name, prepared, program);
+        variables.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.into())));
+        variables.extend(earlier.outputs().iter().map(|(name, value)| (name.clone(), value.into())));
+        variables.extend(prepared.secrets.variables(spec));
+        let runner = PhaseRunner {
+            attempt: self.attempt,
+            prepared,
+            background: self.background,
+            spec,
+            name,
+            inherited_bytes: earlier.output_bytes(),
+        };
+        let (outcome, report) = runner.run_with_retries(variables).await?;
+        let state = if outcome.is_success() { PhaseState::Completed } else { PhaseState::Failed };
+        let duration_ms = Some(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let (exit_code, signal) = (outcome.exit_code(), outcome.signal());
+        let change = PhaseChange { name: spec.name.clone(), state, exit_code, signal, duration_ms, carried: false };
+        Ok((outcome, report, PhaseResult { change, failure: None }))
+    }
+
+    /// The outcome of the attempt, if the command's outcome ends it whatever its other phases are.
+    async fn attempt_ending(
+        &self,
+        outcome: &CommandOutcome,
+        spec: &PhaseSpec,
+    ) -> Result<Option<AttemptOutcome>, WriteError> {
+        Ok(match outcome {
+            CommandOutcome::Stopped => Some(self.stopped().await?),
+            CommandOutcome::ServiceSignalled(signal) => Some(AttemptOutcome::service_signalled(signal)),
+            // Later phases would have nothing left of the limit.
+            CommandOutcome::Limited(..) => Some(AttemptOutcome::failed(outcome.failure(spec, None))),
+            CommandOutcome::Exited(_) | CommandOutcome::TimedOut | CommandOutcome::NotStarted(_) => None,
+        })
+    }
+
+    /// The outcome of an attempt that was stopped: cancelled, or interrupted by the server's shutdown.
+    async fn stopped(&self) -> Result<AttemptOutcome, WriteError> {
+        if !self.attempt.signals.is_cancelled() {
+            let reason = format!("{} is stopping", self.attempt.state.options.owner);
+            return Ok(AttemptOutcome { to: FinalStatus::Interrupted, reason, error: None });
+        }
+        // The database knows who cancelled the run. A write without a change reads that in its transaction.
+        let asked = self.attempt.commit(self.attempt.write(Change::None)).await?;
+        Ok(AttemptOutcome::cancelled(asked.cancel_by.as_deref().unwrap_or("an operator")))
+    }
+
+    async fn begin_phase(&self, name: &Arc<str>) -> Result<Instant, WriteError> {
+        let mut write = self.attempt.write(Change::Enter { phase: Arc::clone(name) });
+        write.add_phase(PhaseChange {
+            name: name.to_string(),
+            state: PhaseState::Started,
+            exit_code: None,
+            signal: None,
+            duration_ms: None,
+            carried: false,
+        });
+        // The run may have been cancelled between the claim and the registration of this attempt's cancel signal.
+        let begun = self.attempt.commit(write).await?;
+        self.attempt.observe_cancel(&begun);
+        Ok(Instant::now())
+    }
+
+    async fn skip_phase(&self, spec: &PhaseSpec) -> Result<(), WriteError> {
+        let change = PhaseChange::skipped(spec.name.clone());
+        self.end_phase(PhaseResult { change, failure: None }, BTreeMap::new()).await
+    }
+
+    async fn end_phase(&self, result: PhaseResult, outputs: BTreeMap<String, String>) -> Result<(), WriteError> {
+        let mut write = self.attempt.write(Change::None);
+        result.add_to(&mut write, outputs);
+        self.attempt.commit(write).await.map(drop)
+    }
+}
