@@ -8,7 +8,7 @@ use super::bind::BindError;
 use crate::access::{AuditFileError, TokenFileError};
 use crate::codemod::ChecksError;
 use crate::config::{DatabaseUrlError, NoDataDir};
-use crate::engine::run_as::BadRunAs;
+use crate::engine::run_as::RunAsError;
 use crate::http::InvalidAllowHost;
 use crate::model::BasePathError;
 use crate::pipelines::{CatalogError, ProjectsError};
@@ -43,7 +43,7 @@ pub enum StartError {
     #[error(transparent)]
     Projects(#[from] ProjectsError),
     #[error(transparent)]
-    RunAs(#[from] BadRunAs),
+    RunAs(#[from] RunAsError),
     #[error("cannot create the HTTP client for notifications: {0}")]
     NotificationClient(#[from] reqwest::Error),
     #[error("cannot find this program's executable: {0}")]
