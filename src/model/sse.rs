@@ -149,7 +149,7 @@ impl SseParser {
         Self { id: last_event_id.to_owned(), last_event_id: last_event_id.to_owned(), ..Self::default() }
     }
 
-    /// The id in force: what a reconnect sends as `Last-SseEvent-ID`.
+    /// The id in force: what a reconnect sends as `Last-Event-ID`.
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }

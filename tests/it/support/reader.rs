@@ -36,7 +36,7 @@ pub struct Habits {
 pub enum Told {
     /// `?after=`, new each time.
     Url,
-    /// `Last-SseEvent-ID`, with the URL of the first time: what `EventSource` does.
+    /// `Last-Event-ID`, with the URL of the first time: what `EventSource` does.
     Header,
 }
 
