@@ -1,4 +1,4 @@
-//! A pipeline: a named recipe of parameters and an ordered list of phases (CONTRACT.md, "Pipelines in TOML").
+//! Pipelines: parameters and an ordered list of phases (docs/CONTRACT.md, "Pipeline files").
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,62 +17,53 @@ use super::sandbox::Sandbox;
 use super::schedule::{Schedule, UpcomingRun};
 use super::secret::Secrets;
 
-/// A named recipe.
+/// A pipeline, from a file or built in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pipeline {
     /// Unique, of `[a-z0-9-]`.
     pub name: String,
-    /// For people.
     pub title: String,
-    /// A sentence about what it does.
     #[serde(default)]
     pub description: String,
-    /// What becomes of a run whose worker went away.
     #[serde(default)]
     pub on_interrupt: OnInterrupt,
-    /// How long its finished runs are kept, if it has a rule of its own.
+    /// The pipeline's own rule, instead of the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
-    /// Whether its phases only make sense together, since they leave things to each other that end with the attempt: then no
-    /// attempt goes on where another one failed.
+    /// Its phases depend on state that ends with the attempt, so every attempt starts with the first phase.
     #[serde(rename = "whole", default, skip_serializing_if = "std::ops::Not::not")]
     pub restart_from_start: bool,
-    /// Which runs of it are not carried out at once.
+    /// Which of its runs must not run at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
-    /// Runs with a larger one are carried out first; from [`-MAX_PRIORITY`](super::queue::MAX_PRIORITY) to it.
+    /// Higher values start first; from [`-MAX_PRIORITY`](super::queue::MAX_PRIORITY) to it.
     #[serde(default)]
     pub priority: i32,
-    /// What an attempt of its runs may use.
+    /// Limits of each attempt.
     #[serde(default)]
     pub limits: Limits,
-    /// Whether its commands run in a sandbox.
     #[serde(default, skip_serializing_if = "Sandbox::is_off")]
     pub sandbox: Sandbox,
-    /// Whether they may use the network there.
+    /// Whether commands may use the network inside the sandbox.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub network: bool,
-    /// Who is told of its runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<NotifyTarget>,
-    /// What its commands are given as secrets, by name.
+    /// Secrets that commands get as environment variables.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<PipelineSecret>,
-    /// What a run of it is given.
     #[serde(default)]
     pub params: Vec<Param>,
-    /// What a run of it does, in order. At least one.
+    /// In order; at least one.
     pub phases: Vec<PhaseSpec>,
-    /// When runs of it start by themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<Schedule>,
-    /// How a forge starts runs of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<Hook>,
 }
 
 impl Pipeline {
-    /// The same as everybody may see it: without what may be a secret.
+    /// A copy without secrets, which everybody may see.
     #[must_use]
     pub fn redacted(&self) -> Self {
         let secrets = self.secrets.iter().map(|secret| PipelineSecret { source: None, ..secret.clone() });
@@ -84,97 +75,93 @@ impl Pipeline {
     }
 }
 
-/// A secret that the server reads when an attempt begins, and gives to commands as the variable of this name.
+/// A secret that the server reads when an attempt starts, and passes to commands as an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipelineSecret {
-    /// The variable.
+    /// The environment variable.
     pub name: String,
-    /// Where the server finds it. Told to nobody.
+    /// Never shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SecretSource>,
 }
 
-/// Where the server finds a secret.
+/// Where the server reads a secret. Line breaks at the end are removed, except from a variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretSource {
-    /// In this variable of its own environment, which no command has.
+    /// An environment variable of the server, which commands do not inherit.
     Env(String),
-    /// In this file, without line ends at its end.
+    /// A file.
     File(PathBuf),
-    /// In the credential of this name that systemd gives to the server, without line ends at its end.
+    /// A systemd credential.
     Credential(String),
-    /// On the standard output of this command, without line ends at its end.
+    /// The standard output of a command.
     Command(String),
 }
 
-/// What becomes of a run whose worker went away.
+/// What happens to a run whose worker is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnInterrupt {
-    /// It ends as `interrupted`.
+    /// The attempt ends as `interrupted`.
     #[default]
     Fail,
-    /// Its unfinished phases run as a new attempt.
+    /// A new attempt resumes with the first unfinished phase.
     Resume,
 }
 
-/// One phase.
+/// A phase as its pipeline declares it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSpec {
-    /// Unique in its pipeline, of `[a-z0-9_-]`.
+    /// Unique in the pipeline, of `[a-z0-9_-]`.
     pub name: String,
-    /// Given to `sh -c`.
+    /// The argument of `sh -c`.
     pub run: String,
-    /// How long it may run, in milliseconds; without end if `None`.
+    /// Milliseconds; `None` is unlimited.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
-    /// Whether it waits for a person first.
     #[serde(default)]
     pub approval: ApprovalRule,
-    /// When it runs: if all of these hold; if none is named, when no earlier phase has failed.
+    /// The phase runs if all of these hold; if there are none, unless an earlier phase failed.
     #[serde(default, rename = "if", skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<PhaseCondition>,
-    /// How often it is tried again.
     #[serde(default)]
     pub retries: RetryPolicy,
-    /// Whether the run goes on, and may complete, if it fails.
+    /// Whether the run continues, and may complete, if this phase fails.
     #[serde(default)]
     pub continue_on_error: bool,
-    /// Variables that its command finds besides the others.
+    /// Additional environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Whether what its command leaves running is kept until the attempt ends.
+    /// Whether processes that the command leaves behind live until the attempt ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
-    /// Whether programs that its command starts may have more rights than it has itself, as `sudo` gives them.
+    /// Whether programs may gain privileges, as with `sudo`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gain_privileges: bool,
-    /// How its two outputs are read.
     #[serde(default, skip_serializing_if = "OutputMode::is_default")]
     pub output: OutputMode,
-    /// Where it runs, below the run's folder; there if empty.
+    /// The working directory, relative to the run's folder.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub dir: String,
-    /// What that person is asked; a usual question if empty.
+    /// The approval question; if empty, a default one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub question: String,
-    /// Who may answer.
     #[serde(default, skip_serializing_if = "Approvers::is_default")]
     pub approvers: Approvers,
-    /// Which of the pipeline's secrets its command is given; all of them if `None`.
+    /// Names of the pipeline's secrets for this command; `None` means all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<String>>,
 }
 
-/// Who may answer the question before a phase.
+/// Who may decide an approval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Approvers {
     /// Everybody with the role.
     #[default]
     Anyone,
-    /// Everybody with the role but who asked for the attempt.
+    /// Everybody with the role, except the one who started the attempt.
     Other,
 }
 
@@ -184,14 +171,14 @@ impl Approvers {
     }
 }
 
-/// How the two outputs of a phase's command are read.
+/// How the output of a phase's command is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputMode {
-    /// Through one pipe: lines of both are in the order in which they were written.
+    /// Through one pipe, which keeps the order of both streams.
     #[default]
     Merged,
-    /// Through a pipe each: lines of standard error are marked, and their order relative to standard output is lost.
+    /// Through two pipes: lines of standard error are marked, but the order of the streams is lost.
     Separate,
     /// Through a pseudo-terminal of a fixed size.
     Tty,
@@ -204,13 +191,13 @@ impl OutputMode {
 }
 
 impl PhaseSpec {
-    /// What a person is asked before this phase.
+    /// The question of an approval before this phase.
     pub fn approval_question(&self) -> String {
         if self.question.is_empty() { format!("Go on with phase {}?", self.name) } else { self.question.clone() }
     }
 }
 
-/// Whether a phase waits for a person (CONTRACT.md, `approval`).
+/// Whether a phase needs approval (`approval` in a pipeline file).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "`approval` is true, false, or a table such as { param = \"ask\", patches = true }")]
 pub enum ApprovalRule {
@@ -220,7 +207,7 @@ pub enum ApprovalRule {
     If(ApprovalConditions),
 }
 
-/// What must hold for a phase to wait for a person. What is not said need not hold.
+/// Conditions for an approval. Those that are not set need not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApprovalConditions {
@@ -230,7 +217,7 @@ pub struct ApprovalConditions {
     /// This parameter, a [`ParamKind::Boolean`], is not true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unless: Option<String>,
-    /// The attempt has patches to look at.
+    /// The attempt has patches to review.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub patches: bool,
 }
@@ -242,7 +229,7 @@ impl Default for ApprovalRule {
 }
 
 impl ApprovalRule {
-    /// Whether it is closed, for a run with these parameters and so many patches.
+    /// Whether a run with these parameters and this many patches needs approval.
     pub fn is_required(&self, params: &Params, patches: u64) -> bool {
         match self {
             Self::Fixed(closed) => *closed,
@@ -257,13 +244,13 @@ impl ApprovalRule {
 }
 
 impl Pipeline {
-    /// The values a run has when these were given: each read by its parameter, defaults where none was given. Secrets are checked like
-    /// the others and are not among them; see [`Self::extract_secrets`].
+    /// Checks input and fills in defaults. Secrets are checked but not returned; see [`Self::extract_secrets`].
     ///
-    /// Whether a path exists and may be used is not looked at; that needs a file system.
+    /// Does not check that paths exist, which needs a file system.
     ///
     /// # Errors
-    /// One entry per parameter that is missing, unknown or does not fit; in the order of the pipeline, unknown ones last.
+    /// One [`ParamError`] per parameter that is missing, unknown or invalid: in the pipeline's order, unknown ones
+    /// last.
     pub fn check(&self, given: &ParamInput) -> Result<Params, Vec<ParamError>> {
         let mut params = Params::new();
         let mut errors = Vec::new();
@@ -293,12 +280,11 @@ impl Pipeline {
         if errors.is_empty() { Ok(params) } else { Err(errors) }
     }
 
-    /// Whether the parameter of this name is a secret.
     pub fn is_secret(&self, name: &str) -> bool {
         self.params.iter().any(|param| param.name == name && param.kind == ParamKind::Secret)
     }
 
-    /// The secrets that were given. Those that do not fit are left out: [`Self::check`] refuses them.
+    /// The secrets in the input, without invalid ones, which [`Self::check`] refuses.
     pub fn extract_secrets(&self, given: &ParamInput) -> Secrets {
         let mut secrets = Secrets::new();
         for param in self.params.iter().filter(|param| param.kind == ParamKind::Secret) {
@@ -309,8 +295,8 @@ impl Pipeline {
         secrets
     }
 
-    /// What a payload gives, each value converted to what its parameter takes ([`Param::convert`]), and an entry for each that cannot be:
-    /// that one stays as it is, and [`Self::check`] refuses it.
+    /// Converts the values of a payload ([`Param::convert`]). Values that cannot be converted stay as they are, so
+    /// that [`Self::check`] refuses them, and are reported.
     pub fn convert(&self, given: ParamInput) -> (ParamInput, Vec<ParamError>) {
         let mut errors = Vec::new();
         let convert = |(name, value): (String, Value)| {
@@ -328,28 +314,27 @@ impl Pipeline {
     }
 }
 
-/// A pipeline file that is refused, and why. The pipelines that do parse stay available.
+/// A pipeline file that is refused. Valid files stay available.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{file}:{line}: {reason}")]
 pub struct PipelineFileError {
-    /// The file's name in the folder of pipelines.
+    /// Relative to the folder of pipelines.
     pub file: String,
-    /// The line, from 1.
+    /// Counts from 1.
     pub line: usize,
-    /// What is wrong and what to do, in a sentence.
+    /// The problem and its remedy, in a sentence.
     pub reason: String,
 }
 
-/// What the start form is made from.
+/// The data of the start form.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StartOptions {
-    /// The pipelines there are, by title.
+    /// Ordered by title.
     pub pipelines: Vec<Pipeline>,
-    /// The pipeline files that are refused.
     pub faults: Vec<PipelineFileError>,
-    /// The folders that runs may work in; the first one fills in a path.
+    /// Folders that runs may work in. The first one fills empty path fields.
     pub projects: Vec<String>,
-    /// The next time that each schedule is due, the soonest first.
+    /// The next due time of each schedule, soonest first.
     #[serde(default)]
     pub upcoming: Vec<UpcomingRun>,
 }
@@ -372,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_has_its_entry_and_defaults_are_filled_in() {
+    fn pipeline_check_lists_errors_and_fills_in_defaults() {
         let mut needed = param("needed", ParamKind::String);
         needed.required = true;
         let mut level = param("level", ParamKind::Integer);
@@ -391,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn default_is_for_a_missing_value_only() {
+    fn pipeline_default_is_for_missing_values_only() {
         let mut word = param("word", ParamKind::String);
         word.default = Some(ParamValue::Text("usual".into()));
         let mut level = param("level", ParamKind::Integer);
@@ -410,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_checked_and_kept_apart() {
+    fn pipeline_secrets_are_checked_and_kept_apart() {
         let mut password = param("password", ParamKind::Secret);
         password.required = true;
         let pipeline = pipeline(vec![password, param("word", ParamKind::String)]);
@@ -427,7 +412,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_accepted_is_accepted_again(number in any::<i64>(), text in "[^\0]*", flag in any::<bool>()) {
+        fn pipeline_check_accepts_its_own_result(number in any::<i64>(), text in "[^\0]*", flag in any::<bool>()) {
             let pipeline = pipeline(vec![
                 param("n", ParamKind::Integer),
                 param("t", ParamKind::String),

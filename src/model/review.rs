@@ -1,79 +1,70 @@
-//! What a person looks at besides the lines of a run: its findings and its patches.
+//! The findings and patches of an attempt, as the review tabs show them.
 
 use serde::{Deserialize, Serialize};
 
 use super::kinds::{Finding, FixSafety};
 use super::view::PatchView;
 
-/// How much there is to look at in a run's current attempt.
+/// How many findings and patches an attempt has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewCounts {
-    /// Findings.
     pub findings: u64,
-    /// Patches.
     pub patches: u64,
 }
 
-/// Which findings are wanted. What is empty does not narrow.
+/// Filters of the findings; empty text matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FindingFilter {
-    /// Only those of this rule.
     pub rule: String,
-    /// Only those of this severity.
     pub severity: String,
-    /// Only those in files whose path has this text in it, whatever its case.
+    /// A part of the path, whatever its case.
     pub path: String,
 }
 
 /// The findings of an attempt, in the order of their frames.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FindingPage {
-    /// Those that are wanted, up to a number.
+    /// Those that match, up to a limit.
     pub findings: Vec<FindingEntry>,
-    /// How many are wanted.
+    /// How many match.
     pub total: u64,
-    /// Every rule of the attempt with the number of its findings, the most frequent first.
+    /// Every rule of the attempt with the number of its findings, most frequent first.
     pub rules: Vec<(String, u64)>,
-    /// Every severity of the attempt with the number of its findings, the most frequent first.
+    /// Every severity of the attempt with the number of its findings, most frequent first.
     pub severities: Vec<(String, u64)>,
 }
 
-/// A finding and where it is told.
+/// A finding and its frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FindingEntry {
-    /// The seq of its frame.
     pub seq: u64,
-    /// The finding.
     pub finding: Finding,
-    /// The seq of the patch of its file, if the attempt has one.
+    /// The seq of the patch of the same file, if the attempt has one.
     pub patch: Option<u64>,
 }
 
-/// A patch in the list of an attempt's patches.
+/// An entry in the list of an attempt's patches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PatchEntry {
-    /// The seq of its frame.
     pub seq: u64,
-    /// The file, relative to the project.
+    /// Relative to the project.
     pub path: String,
-    /// Lines added.
     pub added: u64,
-    /// Lines removed.
     pub removed: u64,
-    /// `review` if one of its fixes needs a review.
+    /// `review` if any of its fixes needs a review.
     #[serde(default)]
     pub fix: Option<FixSafety>,
-    /// The patch itself, for the first ones: later ones are asked for when they are looked at.
+    /// The content of the first patches; the page requests that of others when they are opened.
     pub shown: Option<PatchContent>,
 }
 
-/// A patch for people to look at.
+/// A patch prepared for display.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PatchContent {
-    /// As lines with numbers and colours.
+    /// Lines with numbers and syntax highlighting.
     View(PatchView),
-    /// As it was reported: it is no diff that can be read.
+    /// The reported text, which is not a readable diff.
     Text(String),
 }
