@@ -1,4 +1,5 @@
-//! What must hold of server-sent events for any bytes. Run by the fuzz target, and by `tests/it/sse.rs` over the seeds.
+//! Properties of server-sent events for arbitrary bytes. Run by the fuzz target, and by `tests/it/sse.rs` over the
+//! seeds.
 
 use std::sync::Arc;
 
@@ -7,14 +8,15 @@ use runtrail::model::sse::{
 };
 use runtrail::model::{Frame, FramePayload, FrameRecord, Log, LogStream, Problem, ProblemCode, RunId, Timestamp};
 
-/// Any bytes: as a stream that a client reads, and as text that a frame carries. The first one says how they are split.
+/// Checks the bytes as a stream that a client reads, and as text inside a frame. The first byte decides how they are
+/// split.
 pub fn check(bytes: &[u8]) {
     let Some((&first, rest)) = bytes.split_first() else { return };
     reads_as_the_standard_says(rest, usize::from(first) + 1);
     carries_text(&String::from_utf8_lossy(rest), usize::from(first) + 1);
 }
 
-/// The stream means what the standard says, whole, split, and a byte at a time.
+/// The stream parses as the standard defines, whole, split, and byte by byte.
 fn reads_as_the_standard_says(stream: &[u8], step: usize) {
     let expected = standard(stream);
     for step in [stream.len().max(1), step, 1] {
@@ -24,7 +26,7 @@ fn reads_as_the_standard_says(stream: &[u8], step: usize) {
     }
 }
 
-/// A frame, a problem and what follows them read back as they were written, whatever the text in them.
+/// A frame, a problem and what follows them are parsed as written, whatever their text.
 fn carries_text(text: &str, step: usize) {
     let bodies = [
         FramePayload::Log(Log { stream: LogStream::Stdout, line: text.to_owned(), cont: true, replaces: None }),
@@ -84,12 +86,11 @@ fn names_its_run(record: &FrameRecord) {
     assert_eq!(format!("{{{rest}"), record.to_json());
 }
 
-/// The events in a stream, the id in force after them and the reconnection time: WHATWG HTML 9.2.6 word for word, on the
-/// whole text at once.
+/// The events in a stream, the last id and the reconnection time: WHATWG HTML 9.2.6, literally, on the whole text.
 fn standard(stream: &[u8]) -> (Vec<SseEvent>, String, Option<u64>) {
     let text = String::from_utf8_lossy(stream);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n").replace('\r', "\n");
-    // What follows the last line end is no line.
+    // A last line without a line end is discarded.
     let lines = text.rsplit_once('\n').map_or_else(Vec::new, |(lines, _)| lines.split('\n').collect());
     let (mut data, mut kind, mut id_buffer) = (Vec::new(), "", "0".to_owned());
     let (mut events, mut last_event_id, mut retry) = (Vec::new(), "0".to_owned(), None);

@@ -1,4 +1,5 @@
-//! Much output, and viewers who do not keep up with it: memory stays bounded, and neither the run nor the others notice.
+//! Much output, and viewers who do not keep up with it: memory stays bounded, and neither the run nor the others
+//! notice.
 //!
 //! RUNTRAIL_LINES says how much is printed.
 
@@ -19,9 +20,10 @@ use crate::support::{LIMIT, Server, World, open_files, until};
 
 /// How many lines are printed if nothing else is asked for.
 const LINES: u64 = 200_000;
-/// Viewers who attach and read nothing.
+/// Viewers that attach and read nothing.
 const STALLED: usize = 40;
-/// How much more memory the server may take than before, in KiB: a megabyte for each viewer, and what the run itself needs.
+/// How much more memory the server may use than before, in KiB: a megabyte for each viewer, and what the run itself
+/// needs.
 const MORE: u64 = (STALLED as u64 + 64) * 1024;
 
 /// The most memory that a server has held so far, in KiB.
@@ -37,7 +39,7 @@ async fn attach(server: &Server, id: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
+async fn load_of_a_flood_takes_little_memory() {
     let lines = rng::number("RUNTRAIL_LINES").unwrap_or(LINES);
     let world = World::new();
     let flood = format!(
@@ -47,7 +49,7 @@ async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
          yes '' | head -n {rows}
          head -c 3000000 /dev/urandom
          yes '' | head -n {rows}; echo the end",
-        // Random bytes may move the cursor up; so many line ends keep them from what was before, and what comes from them.
+        // Random bytes may move the cursor up; these line ends separate them from the lines before and after.
         rows = runtrail::terminal::ROWS + 1
     );
     world.pipeline("flood", &[&flood]);
@@ -67,7 +69,7 @@ async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
         head = until("it prints more", async || {
             let run = server.run(&id).await;
             let now = run["head"].as_u64().unwrap();
-            // A fast server may have ended the flood before the last of them comes.
+            // A fast server may have ended the flood before the last of them connects.
             (now > head + more || run["status"] != "running").then_some(now)
         })
         .await;
@@ -99,7 +101,7 @@ async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn viewers_of_a_byte_a_second_are_noticed_by_nobody() {
+async fn load_of_slow_viewers_affects_nobody() {
     let world = World::new();
     world.fed();
     let server = world.serve();
@@ -134,9 +136,9 @@ async fn viewers_of_a_byte_a_second_are_noticed_by_nobody() {
     assert!(slow.try_join_next().is_none(), "the slow ones are at it still");
 }
 
-/// A run that always has something to say does not keep the list from being told over the same connection.
+/// A run that prints without pause does not delay the list on the same connection.
 #[tokio::test]
-async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
+async fn list_stream_is_timely_beside_a_flood() {
     let world = World::new();
     world.pipeline("flood", &["exec yes 'a line that follows on itself without end'"]).pipeline("short", &["echo one"]);
     let server = world.serve();
@@ -165,16 +167,16 @@ async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
     assert_eq!(server.run(&flood).await["status"], "running");
 }
 
-/// Readers of a server that was away come back together; while it is busy, the system keeps them waiting at its door. One that
-/// is turned away there hears nothing and tries again after a second, then after three.
+/// Readers of a restarted server reconnect together; while it is busy, the system queues their connections. One that is
+/// dropped there retries after a second, then after three.
 #[tokio::test]
-async fn a_crowd_that_comes_at_once_is_kept_at_the_door() {
+async fn load_of_simultaneous_connections_is_bounded() {
     let most: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
     let crowd = most.min(600);
     open_files(crowd as u64);
     let world = World::new();
     let server = world.serve();
-    // So busy that it accepts nobody.
+    // So busy that it accepts no connections.
     nix::sys::signal::kill(server.unix_pid(), nix::sys::signal::Signal::SIGSTOP).unwrap();
     let crowd = (0..crowd).map(|_| tokio::net::TcpStream::connect(server.addr()));
     let connected = tokio::time::timeout(LIMIT / 2, futures::future::join_all(crowd)).await;

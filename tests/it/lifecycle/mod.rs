@@ -1,12 +1,14 @@
-//! The whole life of runs, with many servers over one database, on a simulated clock: real engines, real services and the real
-//! store; only the commands and the time are simulated. Servers stall for long and go on as if nothing was, end in the middle,
-//! stop in order and start again, and the database is away, while people start, cancel, answer and re-run.
+//! The whole life of runs, with many servers over one database, on a simulated clock: real engines, real services and
+//! the real store; only the commands and the time are simulated. Servers stall for long and go on as if nothing was,
+//! end in the middle, stop in order and start again, and the database is away, while people start, cancel, answer and
+//! re-run.
 //!
-//! Each server is a runtime of its own with a clock that stands still while nobody lets it run: so a server stalls exactly as
-//! one that is stopped by a signal or whose machine sleeps, in any place, and finds its timers overdue when it goes on.
+//! Each server is a runtime of its own with a clock that stands still while nobody lets it run: so a server stalls
+//! exactly as one that is stopped by a signal or whose machine sleeps, in any place, and finds its timers overdue when
+//! it goes on.
 //!
-//! Afterwards all transactions, in the order in which they were made, are given to a reference machine (`reference.rs`). And
-//! when all servers are well again, every run comes to its end.
+//! Afterwards all transactions, in the order in which they were made, are given to a reference machine
+//! (`reference.rs`). And when all servers are well again, every run comes to its end.
 
 mod commands;
 mod reference;
@@ -453,7 +455,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(64), max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_run_ends_by_the_rules_whatever_becomes_of_the_servers(steps in steps()) {
+    fn lifecycle_ends_every_run_by_the_rules(steps in steps()) {
         live(&steps);
     }
 }

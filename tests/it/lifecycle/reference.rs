@@ -1,5 +1,6 @@
-//! The reference machine: what each transaction does to a run, said once more and differently, without a database. It is given
-//! the transactions in the order in which they were made, and says which were to be refused and where every run stands.
+//! The reference machine: what each transaction does to a run, said once more and differently, without a database. It
+//! is given the transactions in the order in which they were made, and says which were to be refused and where every
+//! run stands.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -171,7 +172,8 @@ impl Machine {
     }
 }
 
-/// One change of a run, with what becomes of phases and what the journal says of it: the seq and the attempt of each frame.
+/// One change of a run, with what becomes of phases and what the journal says of it: the seq and the attempt of each
+/// frame.
 fn step(run: &mut Run, write: &Write) -> Vec<(u64, u32)> {
     let before = run.clone();
     change(run, write);

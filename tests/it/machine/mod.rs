@@ -341,5 +341,5 @@ prop_state_machine! {
     #![proptest_config(Config { cases: cases(48), max_shrink_iters: 400, ..Config::default() })]
 
     #[test]
-    fn any_order_of_writes_reads_crashes_and_starts(sequential 1..40 => World);
+    fn machine_agrees_with_the_model_in_any_order(sequential 1..40 => World);
 }

@@ -6,7 +6,7 @@ use runtrail::model::sse::{SseEvent, SseParser};
 
 use super::{LIMIT, Server};
 
-/// A client that reads events as they come.
+/// A client that reads events as they arrive.
 pub struct Events {
     body: std::pin::Pin<Box<dyn futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>,
     parser: SseParser,
@@ -20,7 +20,7 @@ impl Events {
         Self::of(response, path)
     }
 
-    /// The events of this answer, which may have come through a proxy.
+    /// The events of this response, which may have passed a proxy.
     pub fn of(response: reqwest::Response, path: &str) -> Self {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let headers = response.headers();

@@ -1,4 +1,4 @@
-//! What a worker writes, made by hand: for tests of the journal without a server.
+//! Writes of a worker, made by hand: for tests of the journal without a server.
 
 use std::sync::Arc;
 

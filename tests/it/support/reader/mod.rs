@@ -1,5 +1,8 @@
-//! A real client of the stream that owns its reconnect loop, as the page does: it comes back by its cursor, polls in
-//! between, and gives up what says nothing for a while. It believes nothing: each frame must be the next one.
+//! A real client of the stream that owns its reconnect loop, as the page does: it reconnects with its cursor, polls in
+//! between, and abandons silent connections. It trusts nothing: each frame must be the next one.
+
+mod connection;
+mod habits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -10,67 +13,10 @@ use serde_json::Value;
 
 use super::http::{self, Answer, Version};
 use super::rng::Rng;
+use connection::{Connection, Heard};
+pub use habits::{Habits, Told};
 
-/// How a reader goes about it.
-#[derive(Clone, Debug)]
-pub struct Habits {
-    /// Silence after which a stream is given up. Bytes that end no event are silence.
-    pub watchdog: Duration,
-    /// A stream's limit once this many connections were given up; then nothing is in the way any more.
-    pub patience: (u32, Duration),
-    pub version: Version,
-    /// How the cursor is told.
-    pub told: Told,
-    /// Polls once in so many failures.
-    pub polls: u64,
-    /// How many frames a poll asks for.
-    pub page: u64,
-    /// How many bytes are read at once.
-    pub gulp: usize,
-    /// Does not close what it gives up, but reads it later.
-    pub keeps: bool,
-}
-
-/// How a reconnect tells the cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// `?after=`, new each time.
-    Url,
-    /// `Last-Event-ID`, with the URL of the first time: what `EventSource` does.
-    Header,
-}
-
-impl Habits {
-    /// A reader without anything odd about it.
-    pub fn plain() -> Self {
-        Self {
-            watchdog: Duration::from_secs(20),
-            patience: (0, Duration::from_secs(20)),
-            version: Version::Http11,
-            told: Told::Url,
-            polls: 2,
-            page: 1000,
-            gulp: 16 * 1024,
-            keeps: false,
-        }
-    }
-
-    /// Some reader, patient after so many failures.
-    pub fn any(rng: &mut Rng, failures: u32) -> Self {
-        Self {
-            watchdog: Duration::from_millis(rng.between(150, 500)),
-            patience: (failures, Duration::from_secs(20)),
-            version: *rng.pick(&[Version::Http11, Version::Http11, Version::Http11, Version::Http10]),
-            told: *rng.pick(&[Told::Url, Told::Header]),
-            polls: rng.between(1, 5),
-            page: *rng.pick(&[1, 7, 100, 1000, 5000]),
-            gulp: usize::try_from(1 << rng.between(7, 14)).unwrap(),
-            keeps: rng.one_in(3),
-        }
-    }
-}
-
-/// What a stream is of.
+/// What a stream carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One run: `/runs/{id}/events`.
@@ -82,7 +28,7 @@ pub enum Kind {
     },
 }
 
-/// What a reader has of a run.
+/// A reader's frames of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     /// The cursor it began with.
@@ -116,9 +62,9 @@ impl Held {
 /// Why a connection is of no more use.
 #[derive(Debug)]
 pub enum Fail {
-    /// What happens to connections.
+    /// A connection failed, as expected here.
     Lost(String),
-    /// What must never happen.
+    /// The server did what it must never do.
     Wrong(String),
 }
 
@@ -133,149 +79,6 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, Fail> {
 /// The stream was closed in order, though its runs have not ended.
 const CLOSED: &str = "closed in order";
 
-/// What a stream said.
-#[derive(Debug)]
-enum Heard {
-    Frame {
-        run: String,
-        seq: u64,
-        text: String,
-    },
-    End {
-        run: String,
-        head: u64,
-    },
-    /// Something that only says that the stream lives.
-    Alive,
-    /// The server closes and says when to come back.
-    Closed,
-}
-
-/// One connection, which checks what it carries by itself: after its cursor, each frame exactly once, in order.
-struct Connection {
-    answer: Answer,
-    parser: SseParser,
-    waiting: VecDeque<SseEvent>,
-    kind: Kind,
-    cursors: BTreeMap<String, u64>,
-    ready: bool,
-    /// The runs of which the end was told.
-    ended: BTreeSet<String>,
-    /// The last two bytes that came.
-    last: [u8; 2],
-}
-
-impl Connection {
-    /// What comes next. Cancel safe.
-    async fn next(&mut self) -> Result<Heard, Fail> {
-        loop {
-            if let Some(event) = self.waiting.pop_front() {
-                return self.check(event);
-            }
-            match self.answer.piece().await {
-                Ok(Some(piece)) => {
-                    for byte in &piece {
-                        self.last = [self.last[1], *byte];
-                    }
-                    self.waiting.extend(self.parser.push(&piece));
-                }
-                Ok(None) if self.answer.ends_visibly() && self.last != *b"\n\n" => {
-                    return wrong("closed inside an event");
-                }
-                Ok(None) => return Ok(Heard::Closed),
-                Err(error) => return lost(error),
-            }
-        }
-    }
-
-    /// Whether nothing more is to come.
-    fn over(&self) -> bool {
-        self.ended.len() == self.cursors.len()
-    }
-
-    fn check(&mut self, event: SseEvent) -> Result<Heard, Fail> {
-        if !self.ready {
-            self.ready = true;
-            return if self.is_ready(&event) { Ok(Heard::Alive) } else { wrong(format!("it begins with {event:?}")) };
-        }
-        if event.event == "message" {
-            return self.frame(event);
-        }
-        let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-        let of = |run: &str| match self.kind {
-            Kind::One => data["head"].as_u64(),
-            Kind::Many { .. } => data["heads"][run].as_u64(),
-        };
-        let list = self.kind == Kind::Many { list: true };
-        match event.event.as_str() {
-            // Of one run it tells how far the journal goes, of many how far the stream has come.
-            "heartbeat" if self.kind == Kind::One && of("").is_some() => Ok(Heard::Alive),
-            "heartbeat" if self.cursors.iter().all(|(run, cursor)| of(run) == Some(*cursor)) => Ok(Heard::Alive),
-            "end" => {
-                let run = match self.kind {
-                    Kind::One => self.cursors.keys().next().cloned(),
-                    Kind::Many { .. } => data["run"].as_str().map(str::to_owned),
-                };
-                let known = run.and_then(|run| Some((self.cursors.get(&run).copied()?, run)));
-                match known {
-                    Some((head, run)) if data["head"] == head && self.ended.insert(run.clone()) => {
-                        Ok(Heard::End { run, head })
-                    }
-                    _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
-                }
-            }
-            "list" if list && data["id"].is_string() => Ok(Heard::Alive),
-            "problem" if data["retryable"] == true => lost(event.data),
-            _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
-        }
-    }
-
-    /// Whether this is the first event that there must be.
-    fn is_ready(&self, event: &SseEvent) -> bool {
-        let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-        let head = |run: &str| match self.kind {
-            Kind::One => data["head"].as_u64(),
-            Kind::Many { .. } => data["runs"].as_array()?.iter().find(|known| known["run"] == run)?["head"].as_u64(),
-        };
-        let id = match self.kind {
-            Kind::One => self.cursors.values().next().unwrap().to_string(),
-            Kind::Many { .. } => String::new(),
-        };
-        event.event == "ready"
-            && event.last_event_id == id
-            && self.cursors.iter().all(|(run, cursor)| head(run).is_some_and(|head| head >= *cursor))
-    }
-
-    /// A frame: the next one of its run, and none behind the end.
-    fn frame(&mut self, event: SseEvent) -> Result<Heard, Fail> {
-        let (run, seq) = match self.kind {
-            Kind::One => (self.cursors.keys().next().unwrap().clone(), event.last_event_id.as_str()),
-            Kind::Many { .. } => match event.last_event_id.split_once(':') {
-                Some((run, seq)) => (run.to_owned(), seq),
-                None => return wrong(format!("a frame of no run: {event:?}")),
-            },
-        };
-        let Some(cursor) = self.cursors.get_mut(&run) else { return wrong(format!("nobody asked for {run}")) };
-        let next = *cursor + 1;
-        if seq != next.to_string() || self.ended.contains(&run) {
-            return wrong(format!("frame {seq} of {run} came when {next} was due"));
-        }
-        // As the journal has it: without the run's name.
-        let named = format!("{{\"run\":\"{run}\",");
-        let text = match self.kind {
-            Kind::One => Some(event.data),
-            Kind::Many { .. } => event.data.strip_prefix(&named).map(|rest| format!("{{{rest}")),
-        };
-        match text {
-            Some(text) if text.starts_with(&format!("{{\"seq\":{next},")) => {
-                *cursor = next;
-                Ok(Heard::Frame { run, seq: next, text })
-            }
-            text => wrong(format!("frame {next} of {run} names another: {text:?}")),
-        }
-    }
-}
-
 /// See the module's comment.
 pub struct Reader {
     host: SocketAddr,
@@ -283,16 +86,16 @@ pub struct Reader {
     kind: Kind,
     habits: Habits,
     rng: Rng,
-    /// What it has, by run.
+    /// Its frames, by run.
     pub held: BTreeMap<String, Held>,
-    /// The cursors its first URL told.
+    /// The cursors in its first URL.
     told: BTreeMap<String, u64>,
     kept: Vec<Connection>,
     failures: u32,
     last_loss: String,
     /// Some stream has begun.
     attached: bool,
-    /// When to come back, as the last stream said that was closed in order.
+    /// The reconnection time of the last stream that was closed in order.
     retry: Option<u64>,
 }
 
@@ -328,7 +131,7 @@ impl Reader {
         self.failures
     }
 
-    /// What it has of its one run.
+    /// Its frames of its one run.
     pub fn one(&self) -> &Held {
         self.held.values().next().unwrap()
     }
@@ -368,7 +171,7 @@ impl Reader {
                 Err(Fail::Lost(why)) if why == CLOSED => {
                     return self.retry.ok_or_else(|| "it does not say when to come back".into());
                 }
-                // Many connect at the same moment; the system may turn one away.
+                // Many connect at the same moment; the system may reject one.
                 Err(Fail::Lost(why)) if !self.attached => {
                     self.failures += 1;
                     self.last_loss = why;
@@ -497,7 +300,7 @@ impl Reader {
                 Err(_) => return lost("half a poll"),
             };
             let Some(Page { frames, head, active }) = Page::read(&text) else {
-                // Without a length in its head, an answer that was cut looks whole.
+                // Without a length in its header section, a truncated response looks complete.
                 return if self.habits.version == Version::Http10 { lost("half a poll") } else { wrong(text) };
             };
             if (frames.len() as u64) < page.min(head - cursor) {
@@ -517,12 +320,12 @@ impl Reader {
         Ok(())
     }
 
-    /// What the connections say that were given up and never closed: late, but nothing else than they should.
+    /// Events of abandoned connections that were never closed: late, but as they should be.
     async fn read_kept(&mut self) -> Result<(), String> {
         for mut connection in std::mem::take(&mut self.kept) {
             while let Ok(heard) = tokio::time::timeout(Duration::from_millis(20), connection.next()).await {
                 let checked = match heard {
-                    // What came after this reader had all it wanted is none of its business.
+                    // Events after everything that this reader wanted are ignored.
                     Ok(Heard::Frame { seq, ref run, .. }) if seq > self.held[run].cursor() => break,
                     Ok(Heard::Frame { run, seq, text }) => self.held.get_mut(&run).unwrap().take(seq, text),
                     Ok(Heard::Alive | Heard::End { .. }) => Ok(()),
