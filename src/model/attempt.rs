@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::kinds::Outcome;
-use super::review::ReviewCounts;
 use super::{Params, Phase, Run, RunOrigin, Status, Timestamp};
 
 /// One execution of a run.
@@ -60,6 +59,13 @@ pub struct AttemptPage {
     pub attempts: Vec<Attempt>,
     /// The `before` value of the page with older attempts.
     pub next: Option<u32>,
+}
+
+/// How many findings and patches an attempt has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewCounts {
+    pub findings: u64,
+    pub patches: u64,
 }
 
 /// What the run's page shows of an attempt besides its frames.

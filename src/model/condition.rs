@@ -6,7 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::hook::is_json_pointer;
+use super::json_pointer::is_json_pointer;
 
 /// How deep conditions may be nested.
 pub const MAX_CONDITION_DEPTH: usize = 8;
@@ -318,7 +318,7 @@ impl Serialize for PayloadCondition {
 impl<'de> Deserialize<'de> for PayloadCondition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let node = ConditionNode::from(Value::deserialize(deserializer)?);
-        ConditionParser::new(&|_| Ok(())).read(&node).map_err(|fault| serde::de::Error::custom(fault.reason))
+        ConditionParser::new(&|_| Ok(())).read(&node).map_err(|error| serde::de::Error::custom(error.reason))
     }
 }
 

@@ -43,37 +43,40 @@ pub fn normalize_line_endings(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-impl Pipeline {
-    /// Parses the submitted `fields`. `boxes` are the names of the form's checkboxes, separated by commas.
-    ///
-    /// - A field with its initial text keeps the exact value.
-    /// - An empty field is an empty value. It counts as missing if it had no initial value and the parameter has no
-    ///   default, if it is a secret, or if it is a choice without a default.
-    /// - A checkbox that was not submitted is not checked.
-    pub fn parse_form(&self, fields: BTreeMap<String, String>, boxes: &str, filled: FormPrefill<'_>) -> ParamInput {
-        // The fields may be of another pipeline than the one that the form names.
-        let is_box =
-            |name: &&str| self.params.iter().any(|param| param.name == **name && param.kind == ParamKind::Boolean);
-        let unticked = boxes.split(',').filter(is_box).filter(|name| !fields.contains_key(*name));
-        let mut given: ParamInput = unticked.map(|name| (name.to_owned(), false.into())).collect();
-        for (name, text) in fields {
-            let text = normalize_line_endings(&text);
-            let Some(param) = self.params.iter().find(|param| param.name == name) else {
-                given.insert(name, text.into());
-                continue;
-            };
-            let shown = filled.value(param);
-            let showed_none = shown.is_none() || (param.kind == ParamKind::Choice && !param.choices.contains(&text));
-            let is_missing = param.kind == ParamKind::Secret || (showed_none && param.default.is_none());
-            if text.is_empty() && is_missing {
-                continue;
-            }
-            let unchanged = shown.filter(|value| normalize_line_endings(&value.to_string()) == text);
-            let value = unchanged.and_then(|value| serde_json::to_value(value).ok());
-            given.insert(name, value.unwrap_or_else(|| text.into()));
+/// Parses the submitted `fields`. `boxes` are the names of the form's checkboxes, separated by commas.
+///
+/// - A field with its initial text keeps the exact value.
+/// - An empty field is an empty value. It counts as missing if it had no initial value and the parameter has no
+///   default, if it is a secret, or if it is a choice without a default.
+/// - A checkbox that was not submitted is not checked.
+pub fn parse_form(
+    pipeline: &Pipeline,
+    fields: BTreeMap<String, String>,
+    boxes: &str,
+    prefill: FormPrefill<'_>,
+) -> ParamInput {
+    // The fields may be of another pipeline than the one that the form names.
+    let is_checkbox =
+        |name: &&str| pipeline.params.iter().any(|param| param.name == **name && param.kind == ParamKind::Boolean);
+    let unchecked = boxes.split(',').filter(is_checkbox).filter(|name| !fields.contains_key(*name));
+    let mut input: ParamInput = unchecked.map(|name| (name.to_owned(), false.into())).collect();
+    for (name, text) in fields {
+        let text = normalize_line_endings(&text);
+        let Some(param) = pipeline.params.iter().find(|param| param.name == name) else {
+            input.insert(name, text.into());
+            continue;
+        };
+        let initial = prefill.value(param);
+        let had_no_value = initial.is_none() || (param.kind == ParamKind::Choice && !param.choices.contains(&text));
+        let is_missing = param.kind == ParamKind::Secret || (had_no_value && param.default.is_none());
+        if text.is_empty() && is_missing {
+            continue;
         }
-        given
+        let unchanged = initial.filter(|value| normalize_line_endings(&value.to_string()) == text);
+        let value = unchanged.and_then(|value| serde_json::to_value(value).ok());
+        input.insert(name, value.unwrap_or_else(|| text.into()));
     }
+    input
 }
 
 #[cfg(test)]
@@ -108,13 +111,13 @@ mod tests {
             param("loud", ParamKind::Boolean, Some(ParamValue::Boolean(true))),
         ]);
         let empty = [("word", ""), ("note", ""), ("level", ""), ("color", ""), ("key", "")];
-        let given = pipeline.parse_form(fields(&empty), "loud", FormPrefill::Defaults);
-        assert_eq!(json!(given), json!({"word": "", "level": "", "loud": false}));
+        let input = parse_form(&pipeline, fields(&empty), "loud", FormPrefill::Defaults);
+        assert_eq!(json!(input), json!({"word": "", "level": "", "loud": false}));
         let filled =
             [("word", " "), ("note", " x "), ("level", "3"), ("key", "a\r\nb"), ("loud", "true"), ("odd", "1")];
-        let given = pipeline.parse_form(fields(&filled), "loud", FormPrefill::Defaults);
+        let input = parse_form(&pipeline, fields(&filled), "loud", FormPrefill::Defaults);
         let expected = json!({"word": " ", "note": " x ", "level": 3, "key": "a\nb", "loud": true, "odd": "1"});
-        assert_eq!(json!(given), expected);
+        assert_eq!(json!(input), expected);
     }
 
     #[test]
@@ -127,14 +130,14 @@ mod tests {
                 values.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect()
             };
             let (shown, last) = (params(shown), params(last));
-            json!(pipeline.parse_form(fields(sent), "", FormPrefill::Attempt { shown: &shown, last: &last }))
+            json!(parse_form(&pipeline, fields(sent), "", FormPrefill::Attempt { shown: &shown, last: &last }))
         };
         // Attempts of earlier versions may have an empty choice, which means none.
         let mut color = pipeline.clone();
         color.params = vec![param("color", ParamKind::Choice, None)];
         let shown = Params::from([("color".to_owned(), text(""))]);
         let filled = FormPrefill::Attempt { shown: &shown, last: &shown };
-        assert_eq!(json!(color.parse_form(fields(&[("color", "")]), "", filled)), json!({}));
+        assert_eq!(json!(parse_form(&color, fields(&[("color", "")]), "", filled)), json!({}));
         // An empty value stays empty, a missing one stays missing.
         assert_eq!(read(&[("note", "")], &[], &[("note", "")]), json!({"note": ""}));
         assert_eq!(read(&[], &[], &[("note", "")]), json!({}));
@@ -152,8 +155,8 @@ mod tests {
             let pipeline = pipeline(vec![param("note", ParamKind::Text, None)]);
             let shown = Params::from([("note".to_owned(), ParamValue::Text(value.clone()))]);
             let sent = normalize_line_endings(&value).replace('\n', "\r\n");
-            let given = pipeline.parse_form(fields(&[("note", &sent)]), "", FormPrefill::Attempt { shown: &shown, last: &shown });
-            prop_assert_eq!(pipeline.check(&given).unwrap(), shown);
+            let input = parse_form(&pipeline, fields(&[("note", &sent)]), "", FormPrefill::Attempt { shown: &shown, last: &shown });
+            prop_assert_eq!(pipeline.check(&input).unwrap(), shown);
         }
     }
 }

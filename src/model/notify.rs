@@ -186,24 +186,23 @@ impl DeliveryOutcome {
     }
 }
 
-/// The delay before the next attempt after `tries` attempts, in milliseconds; `None` after the last one. A jitter of
-/// 20 % (`random` is 0 to 1) spreads deliveries that failed together, and the delay is at least what the receiver
-/// `asked` for.
-pub fn retry_delay_ms(tries: u32, random: f64, asked: u64) -> Option<u64> {
+/// The delay before the next attempt after `tries` attempts, in milliseconds; `None` after the last one. A jitter of 20 %
+/// (`random` is 0 to 1) spreads deliveries that failed together, and the receiver's `retry_after_ms` is the minimum.
+pub fn retry_delay_ms(tries: u32, random: f64, retry_after_ms: u64) -> Option<u64> {
     let wait = *RETRY_DELAYS_MS.get(usize::try_from(tries.checked_sub(1)?).ok()?)?;
     let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
-    Some(((wait as f64 * (0.8 + 0.4 * random)) as u64).max(asked))
+    Some(((wait as f64 * (0.8 + 0.4 * random)) as u64).max(retry_after_ms))
 }
 
 /// The message for a chat. It is escaped, so that nothing a run reports can mention anybody.
 pub fn summary(title: &str, run: &Run, url: Option<&str>) -> String {
     let mut text = match &run.approval {
-        Some(asked) => format!("{title} waits for a person: {}", one_line(&asked.question)),
+        Some(request) => format!("{title} waits for a person: {}", one_line(&request.question)),
         None => {
-            let took = run.started_at.zip(run.finished_at).map(|(from, to)| to.since(from) / 1000);
-            let took = took.map(|seconds| format!(" after {}", duration(seconds))).unwrap_or_default();
+            let elapsed = run.started_at.zip(run.finished_at).map(|(from, to)| to.since(from) / 1000);
+            let elapsed = elapsed.map(|seconds| format!(" after {}", duration(seconds))).unwrap_or_default();
             let reason = run.error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
-            format!("{title} {}{}{reason}", status_text(run.status), took)
+            format!("{title} {}{}{reason}", status_text(run.status), elapsed)
         }
     };
     if run.attempt > 1 {

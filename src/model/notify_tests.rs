@@ -36,9 +36,9 @@ fn run(status: Status) -> Run {
 fn target_subscribes_to_ends_by_default() {
     let all = receiver(ReceiverAddress::Url("http://a/".into()), &[]);
     let some = receiver(ReceiverAddress::Url("http://a/".into()), &[NotifyEvent::Failed, NotifyEvent::Waiting]);
-    let wanted = |notify: &NotifyTarget| NotifyEvent::ALL.map(|occasion| notify.subscribes_to(occasion));
-    assert_eq!(wanted(&all), [true, true, true, true, false]);
-    assert_eq!(wanted(&some), [false, true, false, false, true]);
+    let subscribed = |notify: &NotifyTarget| NotifyEvent::ALL.map(|occasion| notify.subscribes_to(occasion));
+    assert_eq!(subscribed(&all), [true, true, true, true, false]);
+    assert_eq!(subscribed(&some), [false, true, false, false, true]);
     for status in Status::ALL {
         assert!(
             status.final_status().is_none_or(|end| NotifyEvent::from_final_status(end).as_str() == status.as_str())
@@ -163,11 +163,11 @@ fn summary_describes_the_run() {
 
 proptest! {
     #[test]
-    fn retry_delay_stays_within_the_jitter(tries in 0u32..20, random in any::<f64>(), asked in 0u64..10_000_000) {
-        match retry_delay_ms(tries, random, asked) {
+    fn retry_delay_stays_within_the_jitter(tries in 0u32..20, random in any::<f64>(), retry_after_ms in 0u64..10_000_000) {
+        match retry_delay_ms(tries, random, retry_after_ms) {
             Some(wait) => {
                 let usual = RETRY_DELAYS_MS[tries as usize - 1];
-                prop_assert!(wait >= asked && wait >= usual * 4 / 5 && wait <= (usual * 6 / 5).max(asked));
+                prop_assert!(wait >= retry_after_ms && wait >= usual * 4 / 5 && wait <= (usual * 6 / 5).max(retry_after_ms));
             }
             None => prop_assert!(tries == 0 || tries >= MAX_DELIVERY_ATTEMPTS),
         }

@@ -113,8 +113,8 @@ impl Param {
     ///
     /// # Errors
     /// [`ParamError`] if the value has another type, is not a choice, or is empty although required.
-    pub fn read(&self, given: &Value) -> Result<Option<ParamValue>, ParamError> {
-        match given {
+    pub fn read(&self, input: &Value) -> Result<Option<ParamValue>, ParamError> {
+        match input {
             Value::Null => Ok(None),
             Value::String(text) => self.read_text(text).map(Some),
             Value::Number(number) if self.kind == ParamKind::Integer => match number.as_i64() {
@@ -176,26 +176,26 @@ impl Param {
     ///
     /// # Errors
     /// [`ParamError`] if the value cannot be converted exactly; the message names what it is.
-    pub fn convert(&self, given: Value) -> Result<Value, ParamError> {
+    pub fn convert(&self, input: Value) -> Result<Value, ParamError> {
         let is_text = match self.kind {
             ParamKind::Integer | ParamKind::Boolean => false,
             ParamKind::Path | ParamKind::String | ParamKind::Text | ParamKind::Secret | ParamKind::Choice => true,
         };
-        let what = match &given {
-            Value::Null | Value::String(_) => return Ok(given),
-            Value::Bool(_) | Value::Number(_) if !is_text => return Ok(given),
+        let what = match &input {
+            Value::Null | Value::String(_) => return Ok(input),
+            Value::Bool(_) | Value::Number(_) if !is_text => return Ok(input),
             Value::Bool(value) => return Ok(value.to_string().into()),
             Value::Number(number) if is_exact(number) => return Ok(number.to_string().into()),
             Value::Number(_) => "a number with more digits than can be read exactly",
             Value::Array(_) => "a list",
             Value::Object(_) => "an object",
         };
-        let message = format!("{} must be {}, and the payload has {what}.", self.label(), self.wanted());
+        let message = format!("{} must be {}, and the payload has {what}.", self.label(), self.expected_text());
         Err(ParamError::new(&self.name, "wrong_type", message))
     }
 
     /// The expected value, in a few words.
-    fn wanted(&self) -> &'static str {
+    fn expected_text(&self) -> &'static str {
         match self.kind {
             ParamKind::Path => "the path of a folder",
             ParamKind::String | ParamKind::Text | ParamKind::Secret => "text",
@@ -206,7 +206,7 @@ impl Param {
     }
 
     fn wrong_type(&self) -> ParamError {
-        ParamError::new(&self.name, "wrong_type", format!("{} must be {}.", self.label(), self.wanted()))
+        ParamError::new(&self.name, "wrong_type", format!("{} must be {}.", self.label(), self.expected_text()))
     }
 
     fn not_a_choice(&self) -> ParamError {
@@ -293,9 +293,9 @@ mod tests {
             (ParamKind::Choice, json!(" "), Err("not_a_choice")),
             (ParamKind::Choice, json!([1]), Err("not_a_choice")),
         ];
-        for (kind, given, expected) in cases {
-            let read = param("x", kind).read(&given).map_err(|error| error.code);
-            assert_eq!(read, expected.map_err(str::to_owned), "{kind:?} {given}");
+        for (kind, input, expected) in cases {
+            let read = param("x", kind).read(&input).map_err(|error| error.code);
+            assert_eq!(read, expected.map_err(str::to_owned), "{kind:?} {input}");
         }
     }
 
@@ -337,13 +337,13 @@ mod tests {
             (ParamKind::Integer, json!("12"), Ok(json!("12"))),
             (ParamKind::Boolean, json!(true), Ok(json!(true))),
         ];
-        for (kind, given, expected) in cases {
-            match (param("pr", kind).convert(given.clone()), expected) {
-                (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{kind:?} {given}"),
+        for (kind, input, expected) in cases {
+            match (param("pr", kind).convert(input.clone()), expected) {
+                (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{kind:?} {input}"),
                 (Err(error), Err(what)) => {
                     assert!(error.message.starts_with("pr must be") && error.message.contains(what), "{error:?}");
                 }
-                (result, _) => panic!("{kind:?} {given}: {result:?}"),
+                (result, _) => panic!("{kind:?} {input}: {result:?}"),
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Pipelines: parameters and an ordered list of phases (docs/CONTRACT.md, "Pipeline files").
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -11,8 +10,9 @@ use super::hook::Hook;
 use super::limits::Limits;
 use super::notify::NotifyTarget;
 use super::param::{Param, ParamError, ParamInput, ParamKind, ParamValue, Params};
-use super::plan::{PhaseCondition, RetryPolicy};
-use super::queue::Concurrency;
+pub use super::phase::Approvers;
+use super::phase::PhaseSpec;
+use super::queue::{Concurrency, ConcurrencyGroup};
 use super::sandbox::Sandbox;
 use super::schedule::{Schedule, UpcomingRun};
 use super::secret::Secrets;
@@ -62,19 +62,6 @@ pub struct Pipeline {
     pub hook: Option<Hook>,
 }
 
-impl Pipeline {
-    /// A copy without secrets, which everybody may see.
-    #[must_use]
-    pub fn redacted(&self) -> Self {
-        let secrets = self.secrets.iter().map(|secret| PipelineSecret { source: None, ..secret.clone() });
-        Self {
-            notify: self.notify.iter().map(NotifyTarget::redacted).collect(),
-            secrets: secrets.collect(),
-            ..self.clone()
-        }
-    }
-}
-
 /// A secret that the server reads when an attempt starts, and passes to commands as an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipelineSecret {
@@ -110,140 +97,23 @@ pub enum OnInterrupt {
     Resume,
 }
 
-/// A phase as its pipeline declares it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PhaseSpec {
-    /// Unique in the pipeline, of `[a-z0-9_-]`.
-    pub name: String,
-    /// The argument of `sh -c`.
-    pub run: String,
-    /// Milliseconds; `None` is unlimited.
-    #[serde(default)]
-    pub timeout_ms: Option<u64>,
-    #[serde(default)]
-    pub approval: ApprovalRule,
-    /// The phase runs if all of these hold; if there are none, unless an earlier phase failed.
-    #[serde(default, rename = "if", skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<PhaseCondition>,
-    #[serde(default)]
-    pub retries: RetryPolicy,
-    /// Whether the run continues, and may complete, if this phase fails.
-    #[serde(default)]
-    pub continue_on_error: bool,
-    /// Additional environment variables.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
-    /// Whether processes that the command leaves behind live until the attempt ends.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub background: bool,
-    /// Whether programs may gain privileges, as with `sudo`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub gain_privileges: bool,
-    #[serde(default, skip_serializing_if = "OutputMode::is_default")]
-    pub output: OutputMode,
-    /// The working directory, relative to the run's folder.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub dir: String,
-    /// The approval question; if empty, a default one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub question: String,
-    #[serde(default, skip_serializing_if = "Approvers::is_default")]
-    pub approvers: Approvers,
-    /// Names of the pipeline's secrets for this command; `None` means all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secrets: Option<Vec<String>>,
-}
-
-/// Who may decide an approval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Approvers {
-    /// Everybody with the role.
-    #[default]
-    Anyone,
-    /// Everybody with the role, except the one who started the attempt.
-    Other,
-}
-
-impl Approvers {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// How the output of a phase's command is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OutputMode {
-    /// Through one pipe, which keeps the order of both streams.
-    #[default]
-    Merged,
-    /// Through two pipes: lines of standard error are marked, but the order of the streams is lost.
-    Separate,
-    /// Through a pseudo-terminal of a fixed size.
-    Tty,
-}
-
-impl OutputMode {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl PhaseSpec {
-    /// The question of an approval before this phase.
-    pub fn approval_question(&self) -> String {
-        if self.question.is_empty() { format!("Go on with phase {}?", self.name) } else { self.question.clone() }
-    }
-}
-
-/// Whether a phase needs approval (`approval` in a pipeline file).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "`approval` is true, false, or a table such as { param = \"ask\", patches = true }")]
-pub enum ApprovalRule {
-    /// Always or never.
-    Fixed(bool),
-    /// If all of these hold.
-    If(ApprovalConditions),
-}
-
-/// Conditions for an approval. Those that are not set need not hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ApprovalConditions {
-    /// This parameter, a [`ParamKind::Boolean`], is true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub param: Option<String>,
-    /// This parameter, a [`ParamKind::Boolean`], is not true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unless: Option<String>,
-    /// The attempt has patches to review.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub patches: bool,
-}
-
-impl Default for ApprovalRule {
-    fn default() -> Self {
-        Self::Fixed(false)
-    }
-}
-
-impl ApprovalRule {
-    /// Whether a run with these parameters and this many patches needs approval.
-    pub fn is_required(&self, params: &Params, patches: u64) -> bool {
-        match self {
-            Self::Fixed(closed) => *closed,
-            Self::If(ApprovalConditions { param, unless, patches: only_for_patches }) => {
-                let ticked = |name: &String| params.get(name) == Some(&ParamValue::Boolean(true));
-                param.as_ref().is_none_or(ticked)
-                    && !unless.as_ref().is_some_and(ticked)
-                    && (!only_for_patches || patches > 0)
-            }
+impl Pipeline {
+    /// A copy without secrets, which everybody may see.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        let secrets = self.secrets.iter().map(|secret| PipelineSecret { source: None, ..secret.clone() });
+        Self {
+            notify: self.notify.iter().map(NotifyTarget::redacted).collect(),
+            secrets: secrets.collect(),
+            ..self.clone()
         }
     }
-}
 
-impl Pipeline {
+    /// The concurrency group of a run with these parameters, if the pipeline has groups.
+    pub fn group(&self, params: &Params) -> Option<ConcurrencyGroup> {
+        Some(self.concurrency.as_ref()?.group(&self.name, params))
+    }
+
     /// Checks input and fills in defaults. Secrets are checked but not returned; see [`Self::extract_secrets`].
     ///
     /// Does not check that paths exist, which needs a file system.
@@ -251,11 +121,11 @@ impl Pipeline {
     /// # Errors
     /// One [`ParamError`] per parameter that is missing, unknown or invalid: in the pipeline's order, unknown ones
     /// last.
-    pub fn check(&self, given: &ParamInput) -> Result<Params, Vec<ParamError>> {
+    pub fn check(&self, input: &ParamInput) -> Result<Params, Vec<ParamError>> {
         let mut params = Params::new();
         let mut errors = Vec::new();
         for param in &self.params {
-            match param.read(given.get(&param.name).unwrap_or(&Value::Null)) {
+            match param.read(input.get(&param.name).unwrap_or(&Value::Null)) {
                 Ok(Some(_)) if param.kind == ParamKind::Secret => {}
                 Ok(Some(value)) => {
                     params.insert(param.name.clone(), value);
@@ -273,7 +143,7 @@ impl Pipeline {
                 Err(error) => errors.push(error),
             }
         }
-        for name in given.keys().filter(|name| !self.params.iter().any(|param| &param.name == *name)) {
+        for name in input.keys().filter(|name| !self.params.iter().any(|param| &param.name == *name)) {
             let message = format!("The pipeline {} has no parameter `{name}`.", self.name);
             errors.push(ParamError::new(name, "unknown", message));
         }
@@ -285,10 +155,10 @@ impl Pipeline {
     }
 
     /// The secrets in the input, without invalid ones, which [`Self::check`] refuses.
-    pub fn extract_secrets(&self, given: &ParamInput) -> Secrets {
+    pub fn extract_secrets(&self, input: &ParamInput) -> Secrets {
         let mut secrets = Secrets::new();
         for param in self.params.iter().filter(|param| param.kind == ParamKind::Secret) {
-            if let Some(Ok(Some(ParamValue::Text(text)))) = given.get(&param.name).map(|value| param.read(value)) {
+            if let Some(Ok(Some(ParamValue::Text(text)))) = input.get(&param.name).map(|value| param.read(value)) {
                 secrets.insert(&param.name, text);
             }
         }
@@ -297,7 +167,7 @@ impl Pipeline {
 
     /// Converts the values of a payload ([`Param::convert`]). Values that cannot be converted stay as they are, so
     /// that [`Self::check`] refuses them, and are reported.
-    pub fn convert(&self, given: ParamInput) -> (ParamInput, Vec<ParamError>) {
+    pub fn convert(&self, input: ParamInput) -> (ParamInput, Vec<ParamError>) {
         let mut errors = Vec::new();
         let convert = |(name, value): (String, Value)| {
             let param = self.params.iter().find(|param| param.name == name);
@@ -310,7 +180,7 @@ impl Pipeline {
                 None => (name, value),
             }
         };
-        (given.into_iter().map(convert).collect(), errors)
+        (input.into_iter().map(convert).collect(), errors)
     }
 }
 
@@ -364,13 +234,13 @@ mod tests {
         level.default = Some(ParamValue::Integer(3));
         let pipeline = pipeline(vec![needed, level, param("color", ParamKind::Choice)]);
 
-        let given = ParamInput::from([("color".into(), json!("blue")), ("extra".into(), json!(1))]);
-        let errors = pipeline.check(&given).unwrap_err();
+        let input = ParamInput::from([("color".into(), json!("blue")), ("extra".into(), json!(1))]);
+        let errors = pipeline.check(&input).unwrap_err();
         let found: Vec<_> = errors.iter().map(|error| (error.param.as_str(), error.code.as_str())).collect();
         assert_eq!(found, [("needed", "missing"), ("color", "not_a_choice"), ("extra", "unknown")]);
 
-        let given = ParamInput::from([("needed".into(), json!("x"))]);
-        let params = pipeline.check(&given).unwrap();
+        let input = ParamInput::from([("needed".into(), json!("x"))]);
+        let params = pipeline.check(&input).unwrap();
         assert_eq!(params.get("level"), Some(&ParamValue::Integer(3)));
         assert_eq!(params.get("color"), None);
     }
@@ -382,15 +252,15 @@ mod tests {
         let mut level = param("level", ParamKind::Integer);
         level.default = Some(ParamValue::Integer(3));
         let pipeline = pipeline(vec![word, level, param("note", ParamKind::String)]);
-        let with = |given| pipeline.check(&serde_json::from_value(given).unwrap()).unwrap();
+        let with = |input| pipeline.check(&serde_json::from_value(input).unwrap()).unwrap();
         let cases = [
             (json!({}), json!({"word": "usual", "level": 3})),
             (json!({"word": null, "note": null}), json!({"word": "usual", "level": 3})),
             (json!({"word": "", "level": "", "note": ""}), json!({"word": "", "level": "", "note": ""})),
             (json!({"word": "  ", "level": 0}), json!({"word": "  ", "level": 0})),
         ];
-        for (given, expected) in cases {
-            assert_eq!(json!(with(given.clone())), expected, "{given}");
+        for (input, expected) in cases {
+            assert_eq!(json!(with(input.clone())), expected, "{input}");
         }
     }
 
@@ -399,13 +269,13 @@ mod tests {
         let mut password = param("password", ParamKind::Secret);
         password.required = true;
         let pipeline = pipeline(vec![password, param("word", ParamKind::String)]);
-        let given = ParamInput::from([("password".into(), json!("hunter-2")), ("word".into(), json!("x"))]);
-        assert_eq!(json!(pipeline.check(&given).unwrap()), json!({"word": "x"}));
-        assert_eq!(pipeline.extract_secrets(&given).iter().collect::<Vec<_>>(), [("password", "hunter-2")]);
-        for (given, code) in
+        let input = ParamInput::from([("password".into(), json!("hunter-2")), ("word".into(), json!("x"))]);
+        assert_eq!(json!(pipeline.check(&input).unwrap()), json!({"word": "x"}));
+        assert_eq!(pipeline.extract_secrets(&input).iter().collect::<Vec<_>>(), [("password", "hunter-2")]);
+        for (input, code) in
             [(json!({}), "missing"), (json!({"password": ""}), "missing"), (json!({"password": " abc\n"}), "too_short")]
         {
-            let errors = pipeline.check(&serde_json::from_value(given).unwrap()).unwrap_err();
+            let errors = pipeline.check(&serde_json::from_value(input).unwrap()).unwrap_err();
             assert_eq!((errors[0].param.as_str(), errors[0].code.as_str()), ("password", code));
         }
     }
@@ -418,8 +288,8 @@ mod tests {
                 param("t", ParamKind::String),
                 param("b", ParamKind::Boolean),
             ]);
-            let given = ParamInput::from([("n".into(), json!(number)), ("t".into(), json!(text)), ("b".into(), json!(flag))]);
-            let params = pipeline.check(&given).unwrap();
+            let input = ParamInput::from([("n".into(), json!(number)), ("t".into(), json!(text)), ("b".into(), json!(flag))]);
+            let params = pipeline.check(&input).unwrap();
             let again = params.iter().map(|(name, value)| (name.clone(), serde_json::to_value(value).unwrap())).collect();
             prop_assert_eq!(pipeline.check(&again).unwrap(), params);
         }

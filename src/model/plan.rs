@@ -146,8 +146,8 @@ pub fn first_unfinished(before: &[Phase], ended: Status, pipeline: &Pipeline) ->
 /// The phase that runs first in an attempt that resumes at `first`, since conditions can skip phases. `None` if none
 /// runs. Only for display: the engine decides while it runs.
 pub fn first_phase_to_run<'a>(before: &[Phase], first: usize, pipeline: &'a Pipeline) -> Option<&'a PhaseSpec> {
-    let kept = before.iter().zip(&pipeline.phases).take(first);
-    let mut earlier: Vec<_> = kept.map(|(phase, spec)| PhaseOutcome { spec, state: phase.state }).collect();
+    let carried = before.iter().zip(&pipeline.phases).take(first);
+    let mut earlier: Vec<_> = carried.map(|(phase, spec)| PhaseOutcome { spec, state: phase.state }).collect();
     pipeline.phases.get(first..)?.iter().find(|spec| {
         let runs = should_run(spec, &earlier);
         earlier.push(PhaseOutcome { spec, state: PhaseState::Skipped });
@@ -281,12 +281,12 @@ mod tests {
         let other = Pipeline { phases: vec![spec("a", &[], false), spec("x", &[], false)], ..Pipeline::default() };
         assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &other), 1);
         // Background processes have ended.
-        let mut kept = pipeline.clone();
-        kept.phases[1].background = true;
-        assert_eq!(first_unfinished(&phases([C, C, S, F]), Status::Failed, &kept), 1);
-        assert_eq!(first_unfinished(&phases([F, S, S, S]), Status::Failed, &kept), 0);
-        let whole = Pipeline { restart_from_start: true, ..pipeline };
-        assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &whole), 0);
+        let mut background = pipeline.clone();
+        background.phases[1].background = true;
+        assert_eq!(first_unfinished(&phases([C, C, S, F]), Status::Failed, &background), 1);
+        assert_eq!(first_unfinished(&phases([F, S, S, S]), Status::Failed, &background), 0);
+        let restarted = Pipeline { restart_from_start: true, ..pipeline };
+        assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &restarted), 0);
     }
 
     #[test]

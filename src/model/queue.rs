@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Params;
 use super::run::RunId;
-use super::{Params, Pipeline};
 
 /// The highest priority; the lowest is its negative.
 pub const MAX_PRIORITY: i32 = 100;
@@ -44,17 +44,16 @@ pub struct ConcurrencyGroup {
     pub when_busy: BusyPolicy,
 }
 
-impl Pipeline {
-    /// The group of a run with these parameters, if the pipeline has groups. Runs without a value form a group of
-    /// their own.
-    pub fn group(&self, params: &Params) -> Option<ConcurrencyGroup> {
-        let Concurrency { per, when_busy } = self.concurrency.as_ref()?;
+impl Concurrency {
+    /// The group of a run of this pipeline with these parameters. Runs without a value form a group of their own.
+    pub fn group(&self, pipeline: &str, params: &Params) -> ConcurrencyGroup {
+        let Self { per, when_busy } = self;
         let key = match params.get(per).filter(|_| per != PER_PIPELINE) {
             // Names of pipelines and parameters contain neither `:` nor `=`, so keys are unambiguous.
-            Some(value) => format!("{}:{per}={value}", self.name),
-            None => format!("{}:", self.name),
+            Some(value) => format!("{pipeline}:{per}={value}"),
+            None => format!("{pipeline}:"),
         };
-        Some(ConcurrencyGroup { key, when_busy: *when_busy })
+        ConcurrencyGroup { key, when_busy: *when_busy }
     }
 }
 
@@ -87,7 +86,7 @@ pub struct QueuedRun {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::ParamValue;
+    use crate::model::{ParamValue, Pipeline};
 
     #[test]
     fn group_key_has_pipeline_and_value() {

@@ -1,4 +1,4 @@
-//! Retention of finished runs, and the size of the database.
+//! Retention of finished runs (`[retention]` in a pipeline file).
 
 use serde::{Deserialize, Serialize};
 
@@ -19,22 +19,4 @@ impl Retention {
     pub const fn is_forever(&self) -> bool {
         self.age_ms.is_none() && self.count.is_none()
     }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseSize {
-    /// With `free_bytes`.
-    pub bytes: u64,
-    /// The write-ahead log.
-    pub wal_bytes: u64,
-    /// Unused pages inside the file; new data fills them.
-    pub free_bytes: u64,
-}
-
-/// The answer of `GET /api/v1/database`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseUsage {
-    #[serde(flatten)]
-    pub size: DatabaseSize,
-    pub runs: u64,
 }

@@ -1,8 +1,9 @@
-//! What forms send: read beside what they were filled in with ([`Pipeline::parse_form`](crate::model::Pipeline::parse_form)).
+//! What forms send: read beside what they were filled in with ([`parse_form`]).
 
 use std::collections::BTreeMap;
 
 use super::{Actor, Asked, Begin, Service, no_run};
+use crate::model::form::parse_form;
 use crate::model::{FormPrefill, Problem, Run};
 
 /// What a form sends.
@@ -26,7 +27,8 @@ impl Service {
         key: Option<&str>,
         by: &Actor,
     ) -> Result<(Run, bool), Problem> {
-        let given = self.pipeline(pipeline)?.parse_form(form.fields, &form.boxes, FormPrefill::Defaults);
+        let found = self.pipeline(pipeline)?;
+        let given = parse_form(&found, form.fields, &form.boxes, FormPrefill::Defaults);
         self.start(pipeline, given, None, key, by).await
     }
 
@@ -51,7 +53,8 @@ impl Service {
             None => run.params.clone(),
         };
         let filled = FormPrefill::Attempt { shown: &shown, last: &run.params };
-        let given = self.pipeline(&run.pipeline)?.parse_form(form.fields, &form.boxes, filled);
+        let pipeline = self.pipeline(&run.pipeline)?;
+        let given = parse_form(&pipeline, form.fields, &form.boxes, filled);
         let asked = Asked { params: Some(given), seen: Some(seen), ..Asked::default() };
         self.rerun(id, from, asked, by).await
     }

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
-use super::identity::Role;
+use crate::model::Timestamp;
+use crate::model::identity::Role;
 
 /// A named API token, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FrameRecord, Problem, RunId, RunListUpdate, Status};
+use super::pages::RunListUpdate;
+use super::problem::Problem;
+use crate::model::{FrameRecord, RunId, Status};
 
 /// Appends a frame. Its `id` is its seq, and it has no `event` line, so that a plain `onmessage` receives it.
 pub fn write_frame(out: &mut String, record: &FrameRecord) {

@@ -1,10 +1,29 @@
-//! Outages of the database, as the API and the pages report them.
+//! Size and outages of the database, as the API and the pages report them.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use crate::model::Timestamp;
+
+/// The size of the database, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseSize {
+    /// With `free_bytes`.
+    pub bytes: u64,
+    /// The write-ahead log.
+    pub wal_bytes: u64,
+    /// Unused pages inside the file; new data fills them.
+    pub free_bytes: u64,
+}
+
+/// The answer of `GET /api/v1/database`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseUsage {
+    #[serde(flatten)]
+    pub size: DatabaseSize,
+    pub runs: u64,
+}
 
 /// Why the database takes no writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

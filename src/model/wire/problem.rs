@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CursorError, ParamError};
+use crate::model::{CursorError, ParamError};
 
 /// A stable word for programs, one per cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Attempt, AttemptPhase};
-use super::{LogStream, ParamValue, Params, PhaseState};
+use crate::model::attempt::{Attempt, AttemptPhase};
+use crate::model::{LogStream, ParamValue, Params, PhaseState};
 
 /// Two attempts and their differences.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -143,7 +143,7 @@ mod tests {
             phase("tell", Completed, false),
         ];
         let pairs = pair_phases(&a, &b);
-        let told: Vec<_> = pairs
+        let found: Vec<_> = pairs
             .iter()
             .map(|pair| (pair.name.as_str(), pair.a.is_some(), pair.b.is_some(), pair.ran_in_both().is_some()))
             .collect();
@@ -155,6 +155,6 @@ mod tests {
             ("tell", true, true, false),
             ("old", true, false, false),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
     }
 }

@@ -2,15 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kinds::{Finding, FixSafety};
 use super::view::PatchView;
-
-/// How many findings and patches an attempt has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReviewCounts {
-    pub findings: u64,
-    pub patches: u64,
-}
+pub use crate::model::attempt::ReviewCounts;
+use crate::model::kinds::{Finding, FixSafety};
 
 /// Filters of the findings; empty text matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
