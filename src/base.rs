@@ -1,5 +1,5 @@
-//! The base path of this server, or of the server that this page came from. Every address that leads to the server is made
-//! here, so that it also leads there where a proxy serves it below a path of its host.
+//! The base path below which the server is mounted, on the server and in the browser. Every URL of the server is made
+//! here, so that it also works behind a proxy that serves it below a path of its host.
 
 use std::sync::OnceLock;
 
@@ -7,23 +7,21 @@ use crate::model::BasePath;
 
 static BASE: OnceLock<BasePath> = OnceLock::new();
 
-/// Sets it. Once, when the server starts or the page comes to life.
+/// Sets the base path. Called once, when the server starts or the page is hydrated; later calls have no effect.
 pub fn set(base: BasePath) {
-    // A second time nothing changes: what was made of the first is in use.
     let _ = BASE.set(base);
 }
 
-/// The base path.
 pub fn current() -> &'static BasePath {
     BASE.get().unwrap_or(const { &BasePath::ROOT })
 }
 
-/// The address by which a browser reaches this path of the server, which begins with a slash.
-pub fn path(of: &str) -> String {
-    current().join(of)
+/// Adds the base path to `path`, which begins with a slash.
+pub fn path(path: &str) -> String {
+    current().join(path)
 }
 
 /// See [`BasePath::name`].
-pub fn name(of: &str) -> String {
-    current().name(of)
+pub fn name(name: &str) -> String {
+    current().name(name)
 }

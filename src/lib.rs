@@ -1,55 +1,75 @@
-//! Runtrail: a dashboard for long, multi-phase runs. The journal is the only source: see ARCHITECTURE.md.
+//! Runtrail: a dashboard for long, multi-phase runs. See ARCHITECTURE.md.
 //!
-//! This library is what server and browser share, and the browser's entry point. Its rooms, in the order a click passes
-//! them: [`ui`], [`calls`], then on the server `runs`, `engine`, `journal`, `store`; [`model`] is the words of all.
+//! The library has two entry points: [`cli::run`] for the program, and [`hydrate`] for the browser. Modules are public
+//! only where integration tests, benchmarks or fuzz targets use them, so that rustc reports dead code in the others.
 
-// The type of a whole page is deep: every element is in it.
+// The type of a whole page contains the types of all its elements.
 #![recursion_limit = "512"]
 
-#[cfg(feature = "ssr")]
-pub mod access;
-pub mod base;
+// Used by server and browser. `browser` and `feed` are public because the server, the browser and the tests each use a
+// different part of them.
+mod base;
 pub mod browser;
-pub mod calls;
+mod calls;
+pub mod feed;
+pub mod model;
+mod ui;
+
+// The server.
+#[cfg(feature = "ssr")]
+mod access;
+#[cfg(feature = "ssr")]
+mod approvals;
 #[cfg(feature = "ssr")]
 pub mod cli;
 #[cfg(feature = "ssr")]
-pub mod codemod;
+mod codemod;
 #[cfg(feature = "ssr")]
-pub mod confined_fs;
+mod config;
+#[cfg(feature = "ssr")]
+mod confined_fs;
 #[cfg(feature = "ssr")]
 pub mod engine;
-pub mod feed;
 #[cfg(feature = "ssr")]
 mod file_lock;
 #[cfg(feature = "ssr")]
-pub mod hooks;
+mod forms;
 #[cfg(feature = "ssr")]
-pub mod http;
+mod hooks;
+#[cfg(feature = "ssr")]
+mod http;
 #[cfg(feature = "ssr")]
 pub mod journal;
-pub mod model;
 #[cfg(feature = "ssr")]
-pub mod notifications;
+mod notifications;
 #[cfg(feature = "ssr")]
-pub mod patch;
+mod patch;
 #[cfg(feature = "ssr")]
 pub mod pipelines;
 #[cfg(feature = "ssr")]
-pub mod retention;
+mod retention;
 #[cfg(feature = "ssr")]
 pub mod runs;
 #[cfg(feature = "ssr")]
-pub mod schedules;
+mod schedules;
 #[cfg(feature = "ssr")]
-pub mod secrets;
+mod secrets;
+#[cfg(feature = "ssr")]
+mod startup;
 #[cfg(feature = "ssr")]
 pub mod store;
 #[cfg(feature = "ssr")]
 pub mod terminal;
-pub mod ui;
+#[cfg(feature = "ssr")]
+mod workspaces;
 
-/// The browser's entry point: brings the page that the server rendered to life.
+/// What integration tests use besides the public modules.
+#[cfg(feature = "ssr")]
+pub mod testing {
+    pub use crate::http::route_paths;
+}
+
+/// The browser's entry point: hydrates the page that the server rendered.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
@@ -57,7 +77,7 @@ pub fn hydrate() {
     let base = browser::root_data("data-base").and_then(|base| model::BasePath::parse(&base).ok()).unwrap_or_default();
     base::set(base);
     let base = base::current().as_str();
-    // Nobody has set it before: this is the first thing that runs.
+    // Fails only if the URL was set before.
     let _ = leptos::server_fn::client::try_set_server_url(base);
     leptos::mount::hydrate_body(move || leptos::view! { <ui::App base=base/> });
 }

@@ -1,15 +1,16 @@
-//! Who may use the server: its own token, named tokens, sessions of browsers, and codes that log in once.
-//!
-//! Secrets are random and kept as digests. Knows the store, nothing of HTTP; [`policy`] says which role a request needs.
+//! Who may use the server: its own token, named tokens, browser sessions, and login codes that work once. Secrets are
+//! random and stored as digests. [`policy`] says which role a request needs. Knows the store, not HTTP.
 
+mod admin;
 mod audit_file;
-mod known;
-mod manage;
+mod credential_cache;
+mod expiry;
+mod login;
 #[cfg(test)]
 pub mod memory;
 pub mod policy;
+mod principal;
 mod secret;
-mod session;
 mod token_file;
 
 use std::sync::Arc;
@@ -22,62 +23,71 @@ use tokio_util::sync::CancellationToken;
 use crate::journal::{Journal, WriteError};
 use crate::model::audit::AuditAction;
 use crate::model::identity::OWNER;
-use crate::model::{AuthMethod, Problem, Role, Timestamp};
-use crate::runs::{Actor, refusal};
+use crate::model::{AuthMethod, Problem, ProblemCode, Role, Timestamp};
+use crate::runs::{Actor, OUTCOME_DONE, audit_via, refused_outcome};
 use crate::store::StoreError;
 use crate::store::access::{AccessOp, AccessStore, Digest, NewAudit, StoredSession};
+pub use admin::{AccessAdmin, parse_lifetime_ms, read_audit};
 pub use audit_file::{AuditFile, AuditFileError};
-use known::{Credential, Known};
-pub use manage::read_audit;
+use credential_cache::{CredentialCache, StoredCredential};
+pub use login::{BrowserInfo, LoginCredential, LoginError, LoginSecrets};
+pub use principal::{Principal, RequestSession, forbidden};
 pub use secret::{NoRandomness, Purpose};
 pub use token_file::{
-    NAME as TOKEN_FILE, TokenFileError, read as read_token_file, read_or_create as read_or_create_token,
+    TOKEN_FILE_NAME, TokenFileError, read as read_token_file, read_or_create as read_or_create_token,
 };
 
-/// A link that logs in works for so long, in milliseconds: 15 minutes.
-const CODE_MS: i64 = 15 * 60 * 1000;
+/// How often the credentials with open streams are checked for expiry.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How often it is looked whether logins and tokens are over whose streams are open.
-const LOOK: Duration = Duration::from_secs(15);
+/// The length to which the target of a rejected request is cut in the audit log.
+const MAX_AUDIT_TARGET_CHARS: usize = 200;
 
-/// The longest address of a refused request that is noted, in characters.
-const LONGEST_WHAT: usize = 200;
+/// The length to which a browser's `User-Agent` is cut.
+const MAX_USER_AGENT_CHARS: usize = 200;
 
-/// The longest name of a browser that is kept, in characters.
-const LONGEST_AGENT: usize = 200;
-
-/// Writes who may use the server: the journal's writer, but for tests.
+/// Writes tokens, sessions and the audit log. In the server, that is the journal's writer.
 #[async_trait]
 pub trait AccessWriter: Send + Sync {
-    /// Carries this out, with its line of the audit log.
+    /// Executes `op` and writes `audit` in the same transaction.
     ///
     /// # Errors
-    /// [`WriteError::Refused`] as [`AccessOp`] says; the database's own.
-    async fn access(&self, op: AccessOp, note: Option<NewAudit>) -> Result<(), WriteError>;
+    /// [`WriteError::Refused`] as [`AccessOp`] says; errors of the database.
+    async fn access(&self, op: AccessOp, audit: Option<NewAudit>) -> Result<(), WriteError>;
 }
 
 #[async_trait]
 impl AccessWriter for Journal {
-    async fn access(&self, op: AccessOp, note: Option<NewAudit>) -> Result<(), WriteError> {
-        Self::access(self, op, note).await
+    async fn access(&self, op: AccessOp, audit: Option<NewAudit>) -> Result<(), WriteError> {
+        Self::access(self, op, audit).await
     }
 }
 
-/// Who may use the server. Cheap to clone.
+/// The server runs with `--no-token`, so it has no tokens and no sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct NoAccessControl;
+
+impl From<NoAccessControl> for Problem {
+    fn from(_: NoAccessControl) -> Self {
+        Self::new(ProblemCode::NotFound, "This server was started with --no-token: it has no tokens and no sessions.")
+    }
+}
+
+/// Authenticates tokens and sessions, and logs browsers in and out. Cheap to clone.
 #[derive(Clone)]
 pub struct Access {
-    owner: Owner,
+    server_token: ServerToken,
     store: Arc<dyn AccessStore>,
     writer: Arc<dyn AccessWriter>,
-    known: Arc<Known>,
+    cache: Arc<CredentialCache>,
 }
 
 /// The server's own token.
 #[derive(Clone)]
-struct Owner {
+struct ServerToken {
     digest: Digest,
-    /// What the sessions made with it name it by: not enough of a digest to find it.
-    name: String,
+    /// The parent of the sessions that were created with it. Contains too little of the digest to find the token.
+    parent: String,
 }
 
 impl std::fmt::Debug for Access {
@@ -86,91 +96,8 @@ impl std::fmt::Debug for Access {
     }
 }
 
-/// Somebody who may use the server.
-#[derive(Clone, Debug)]
-pub struct Granted {
-    /// Their name.
-    pub name: String,
-    /// What they may do.
-    pub role: Role,
-    /// How they have shown who they are.
-    pub via: AuthMethod,
-    /// The session, if it is one.
-    pub session: Option<Session>,
-    /// The token behind it: its id, or what stands for the server's own. `None` where there is none.
-    pub parent: Option<String>,
-    /// Cancelled when they may no longer.
-    pub ends: CancellationToken,
-}
-
-/// The session of a request.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// Its id.
-    pub id: String,
-    /// Of the value that its pages send with changes.
-    key_digest: Option<Digest>,
-}
-
-impl Session {
-    /// Whether a change may be made with this value, or without one.
-    pub fn admits(&self, key: Option<&str>) -> bool {
-        let Some(expected) = &self.key_digest else { return true };
-        key.is_some_and(|key| Purpose::Key.digest(key).ct_eq(expected).into())
-    }
-}
-
-/// What a browser logs in with.
-#[derive(Clone, Copy, Debug)]
-pub enum LoginWith<'a> {
-    /// A token.
-    Token(&'a str),
-    /// A code of a link.
-    Code(&'a str),
-}
-
-/// A browser that logs in.
-#[derive(Clone, Debug, Default)]
-pub struct Browser {
-    /// Its address.
-    pub address: Option<String>,
-    /// What it calls itself.
-    pub agent: Option<String>,
-    /// Whether a script runs there, which can keep the value that its pages send with changes.
-    pub has_script: bool,
-}
-
-/// A login.
-#[derive(Clone, Debug)]
-pub struct Login {
-    /// The value of the cookie.
-    pub cookie: String,
-    /// The value that its pages send with changes.
-    pub key: Option<String>,
-}
-
-/// Why nobody was logged in.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// The token or the code is wrong, is over, or was used.
-    #[error("the token or the code is not right")]
-    Wrong,
-    /// See [`NoRandomness`].
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
-    /// The database did not take it.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
-
-impl From<StoreError> for LoginError {
-    fn from(error: StoreError) -> Self {
-        Self::Write(error.into())
-    }
-}
-
 impl Access {
-    /// Access with the server's own token. Everything ends with `stop`.
+    /// Access with the server's own token. All streams end with `stop`.
     pub fn new(
         token: &str,
         store: Arc<dyn AccessStore>,
@@ -178,89 +105,98 @@ impl Access {
         stop: &CancellationToken,
     ) -> Self {
         let digest = Purpose::Token.digest(token);
-        let name = Purpose::Session.digest(digest)[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let owner = Owner { digest, name: format!("owner:{name}") };
-        Self { owner, store, writer, known: Arc::new(Known::new(stop)) }
+        let id = Purpose::Session.digest(digest)[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let server_token = ServerToken { digest, parent: format!("owner:{id}") };
+        Self { server_token, store, writer, cache: Arc::new(CredentialCache::new(stop)) }
     }
 
-    /// Whoever has this token.
+    /// Manages tokens, sessions and login codes.
+    pub fn admin(&self) -> AccessAdmin {
+        let owner_parent = self.server_token.parent.clone();
+        AccessAdmin::new(owner_parent, Arc::clone(&self.store), Arc::clone(&self.writer), Arc::clone(&self.cache))
+    }
+
+    /// The principal with this token. `None` if no valid token matches.
     ///
     /// # Errors
     /// The database could not be read.
-    pub async fn by_token(&self, secret: &[u8]) -> Result<Option<Granted>, StoreError> {
+    pub async fn by_token(&self, secret: &[u8]) -> Result<Option<Principal>, StoreError> {
         let digest = Purpose::Token.digest(secret);
-        if digest.ct_eq(&self.owner.digest).into() {
-            let ends = self.known.stop();
-            let (name, parent) = (OWNER.to_owned(), Some(self.owner.name.clone()));
-            return Ok(Some(Granted { name, role: Role::Admin, via: AuthMethod::Token, session: None, parent, ends }));
+        if digest.ct_eq(&self.server_token.digest).into() {
+            let (name, parent) = (OWNER.to_owned(), Some(self.server_token.parent.clone()));
+            let revoked = self.cache.stop();
+            return Ok(Some(Principal {
+                name,
+                role: Role::Admin,
+                via: AuthMethod::Token,
+                session: None,
+                parent,
+                revoked,
+            }));
         }
         let now = Timestamp::now();
         let store = &self.store;
-        let read = async || Ok(store.token(&digest).await?.map(Credential::Token));
-        let Some((Credential::Token(token), ends)) = self.known.find(&digest, (now, true), read).await? else {
+        let read = async || Ok(store.token(&digest).await?.map(StoredCredential::Token));
+        let Some((StoredCredential::Token(token), revoked)) = self.cache.find(&digest, (now, true), read).await? else {
             return Ok(None);
         };
-        if self.known.is_news(&digest, now) {
-            self.write_later(AccessOp::UseToken(token.id.clone(), now));
+        if self.cache.should_write_use(&digest, now) {
+            self.write_in_background(AccessOp::UseToken(token.id.clone(), now));
         }
         let parent = Some(token.id);
-        Ok(Some(Granted { name: token.name, role: token.role, via: AuthMethod::Token, session: None, parent, ends }))
+        Ok(Some(Principal {
+            name: token.name,
+            role: token.role,
+            via: AuthMethod::Token,
+            session: None,
+            parent,
+            revoked,
+        }))
     }
 
-    /// Whoever has logged in with this cookie.
+    /// The principal whose session has this cookie. `None` if no valid session matches.
     ///
     /// # Errors
     /// The database could not be read.
-    pub async fn by_cookie(&self, cookie: &str) -> Result<Option<Granted>, StoreError> {
+    pub async fn by_cookie(&self, cookie: &str) -> Result<Option<Principal>, StoreError> {
         let digest = Purpose::Session.digest(cookie);
         let now = Timestamp::now();
         let read = async || self.read_session(&digest, now).await;
-        let Some((Credential::Session(session), ends)) = self.known.find(&digest, (now, true), read).await? else {
+        let Some((StoredCredential::Session(session), revoked)) = self.cache.find(&digest, (now, true), read).await?
+        else {
             return Ok(None);
         };
-        if self.known.is_news(&digest, now) {
-            self.write_later(AccessOp::SeeSession(session.id.clone(), now));
+        if self.cache.should_write_use(&digest, now) {
+            self.write_in_background(AccessOp::SeeSession(session.id.clone(), now));
         }
         let StoredSession { id, name, role, key_digest, parent, .. } = session;
-        let session = Some(Session { id, key_digest });
-        Ok(Some(Granted { name, role, via: AuthMethod::Session, session, parent: Some(parent), ends }))
+        let session = Some(RequestSession::new(id, key_digest));
+        Ok(Some(Principal { name, role, via: AuthMethod::Session, session, parent: Some(parent), revoked }))
     }
 
-    /// A session whose token still works.
-    async fn read_session(&self, digest: &Digest, now: Timestamp) -> Result<Option<Credential>, StoreError> {
+    /// The session with this digest. `None` if the token that it was created with is no longer valid.
+    async fn read_session(&self, digest: &Digest, now: Timestamp) -> Result<Option<StoredCredential>, StoreError> {
         let Some(session) = self.store.session(digest).await? else { return Ok(None) };
-        let has_parent = match session.parent.as_str() {
-            owner if owner.starts_with("owner:") => owner == self.owner.name,
-            id => self.store.tokens().await?.iter().any(|token| token.id == id && session::works(token, now)),
+        let is_parent_valid = match session.parent.as_str() {
+            owner if owner.starts_with("owner:") => owner == self.server_token.parent,
+            id => self.store.tokens().await?.iter().any(|token| token.id == id && expiry::is_token_valid(token, now)),
         };
-        Ok(has_parent.then_some(Credential::Session(session)))
+        Ok(is_parent_valid.then_some(StoredCredential::Session(session)))
     }
 
-    /// Logs a browser in.
+    /// Creates a session for a browser.
     ///
     /// # Errors
     /// [`LoginError`].
-    pub async fn log_in(&self, with: LoginWith<'_>, browser: Browser) -> Result<Login, LoginError> {
-        let (name, role, parent, code) = match with {
-            LoginWith::Token(secret) => {
-                let digest = Purpose::Token.digest(secret);
-                if digest.ct_eq(&self.owner.digest).into() {
-                    (OWNER.to_owned(), Role::Admin, self.owner.name.clone(), None)
-                } else {
-                    let token = self.store.token(&digest).await?;
-                    let token =
-                        token.filter(|token| session::works(token, Timestamp::now())).ok_or(LoginError::Wrong)?;
-                    (token.name, token.role, token.id, None)
-                }
-            }
-            LoginWith::Code(code) => {
-                let digest = Purpose::Code.digest(code);
-                let code = self.store.code(&digest).await?.ok_or(LoginError::Wrong)?;
-                (code.name, code.role, code.parent, Some(digest))
-            }
-        };
-        let (cookie, key) = (secret::generate()?, browser.has_script.then(secret::generate).transpose()?);
+    pub async fn log_in(
+        &self,
+        credential: LoginCredential<'_>,
+        browser: BrowserInfo,
+    ) -> Result<LoginSecrets, LoginError> {
         let now = Timestamp::now();
+        let (name, role, parent, code) = self.identify(credential, now).await?;
+        let (cookie, key) = (secret::generate()?, browser.has_script.then(secret::generate).transpose()?);
+        let user_agent = |agent: String| agent.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT_CHARS).collect();
         let session = StoredSession {
             id: uuid::Uuid::now_v7().to_string(),
             name,
@@ -269,66 +205,89 @@ impl Access {
             key_digest: key.as_ref().map(|key| Purpose::Key.digest(key)),
             parent,
             address: browser.address,
-            agent: browser.agent.map(|agent| agent.chars().filter(|c| !c.is_control()).take(LONGEST_AGENT).collect()),
+            agent: browser.agent.map(user_agent),
             created_at: now,
             seen_at: now,
-            expires_at: Timestamp(now.0.saturating_add(session::LONGEST_MS)),
+            expires_at: Timestamp(now.0.saturating_add(expiry::MAX_SESSION_MS)),
         };
-        let note = NewAudit {
+        let audit = NewAudit {
             at: now,
             actor: session.name.clone(),
             via: AuthMethod::Session.word(),
             address: session.address.clone(),
             action: AuditAction::Login,
             run: None,
-            outcome: crate::runs::DONE.to_owned(),
+            outcome: OUTCOME_DONE.to_owned(),
             detail: code.map(|_| "by a login link".to_owned()),
         };
         let op = match code {
             Some(digest) => AccessOp::TakeCode(digest, session),
             None => AccessOp::AddSession(session),
         };
-        match self.writer.access(op, Some(note)).await {
-            // Another browser was faster with the code.
-            Err(WriteError::Refused) => Err(LoginError::Wrong),
-            done => Ok(done.map(|()| Login { cookie, key })?),
+        match self.writer.access(op, Some(audit)).await {
+            // Another browser has used the code in the meantime.
+            Err(WriteError::Refused) => Err(LoginError::Invalid),
+            written => Ok(written.map(|()| LoginSecrets { cookie, key })?),
+        }
+    }
+
+    /// Name, role and parent of the session that `credential` creates, and the digest of the login code if it is one.
+    async fn identify(
+        &self,
+        credential: LoginCredential<'_>,
+        now: Timestamp,
+    ) -> Result<(String, Role, String, Option<Digest>), LoginError> {
+        match credential {
+            LoginCredential::Token(secret) => {
+                let digest = Purpose::Token.digest(secret);
+                if digest.ct_eq(&self.server_token.digest).into() {
+                    return Ok((OWNER.to_owned(), Role::Admin, self.server_token.parent.clone(), None));
+                }
+                let token = self.store.token(&digest).await?.filter(|token| expiry::is_token_valid(token, now));
+                let token = token.ok_or(LoginError::Invalid)?;
+                Ok((token.name, token.role, token.id, None))
+            }
+            LoginCredential::Code(code) => {
+                let digest = Purpose::Code.digest(code);
+                let code = self.store.code(&digest).await?.ok_or(LoginError::Invalid)?;
+                Ok((code.name, code.role, code.parent, Some(digest)))
+            }
         }
     }
 
     /// Ends the session of a request, and its streams.
     ///
     /// # Errors
-    /// The database did not take it.
-    pub async fn log_out(&self, session: &Session, by: &Actor) -> Result<(), WriteError> {
-        match self
-            .writer
-            .access(AccessOp::EndSession(session.id.clone()), Some(by.note(AuditAction::Logout, None, None)))
-            .await
-        {
-            // It is over already.
+    /// The database did not accept the write.
+    pub async fn log_out(&self, session: &RequestSession, by: &Actor) -> Result<(), WriteError> {
+        let audit = by.audit_entry(AuditAction::Logout, None, None);
+        match self.writer.access(AccessOp::EndSession(session.id.clone()), Some(audit)).await {
+            // Refused: the session has ended already.
             Ok(()) | Err(WriteError::Refused) => {}
             Err(error) => return Err(error),
         }
-        self.known.forget(&session.id);
+        self.cache.remove(&session.id);
         Ok(())
     }
 
-    /// Notes in the audit log that somebody was refused, at most once a second: nobody is to fill the disk. Nothing waits for it.
-    pub fn note_refused(&self, actor: &Actor, what: &str, problem: &Problem) {
-        if !self.known.may_note_refused(Timestamp::now()) {
+    /// Writes to the audit log that a request was rejected, at most once a second, so that nobody can fill the disk.
+    pub fn audit_rejection(&self, actor: &Actor, target: &str, problem: &Problem) {
+        if !self.cache.may_audit_rejection(Timestamp::now()) {
             return;
         }
-        let what: String = what.chars().take(LONGEST_WHAT).collect();
-        let note = NewAudit { outcome: refusal(problem), ..actor.note(AuditAction::Refused, None, Some(what)) };
-        self.note_later(note);
+        let target: String = target.chars().take(MAX_AUDIT_TARGET_CHARS).collect();
+        self.write_audit_in_background(NewAudit {
+            outcome: refused_outcome(problem),
+            ..actor.audit_entry(AuditAction::Refused, None, Some(target))
+        });
     }
 
-    /// Notes in the audit log that somebody showed something wrong.
-    pub fn note_wrong(&self, address: Option<String>, what: &str) {
-        if !self.known.may_note(Timestamp::now()) {
+    /// Writes to the audit log that somebody sent an invalid credential, at most once a second.
+    pub fn audit_invalid_credential(&self, address: Option<String>, what: &str) {
+        if !self.cache.may_audit_invalid_credential(Timestamp::now()) {
             return;
         }
-        self.note_later(NewAudit {
+        self.write_audit_in_background(NewAudit {
             at: Timestamp::now(),
             actor: "unknown".to_owned(),
             via: "none",
@@ -340,42 +299,42 @@ impl Access {
         });
     }
 
-    fn note_later(&self, note: NewAudit) {
+    fn write_audit_in_background(&self, audit: NewAudit) {
         let writer = Arc::clone(&self.writer);
         tokio::spawn(async move {
-            if let Err(error) = writer.access(AccessOp::Note, Some(note)).await {
-                tracing::warn!(%error, "a line of the audit log was not written");
+            let (action, actor) = (audit.action, audit.actor.clone());
+            if let Err(error) = writer.access(AccessOp::Note, Some(audit)).await {
+                tracing::warn!(%error, ?action, actor, "an entry of the audit log was lost: the database did not accept it");
             }
         });
     }
 
-    /// For what nobody waits for: when something was used last.
-    fn write_later(&self, op: AccessOp) {
+    /// Writes the time of the last use. A failure is ignored, because the next use writes it again.
+    fn write_in_background(&self, op: AccessOp) {
         let writer = Arc::clone(&self.writer);
         tokio::spawn(async move {
-            // The next use says it again.
             let _ = writer.access(op, None).await;
         });
     }
 
-    /// Ends the streams of logins and tokens that are over.
+    /// Ends the streams of sessions and tokens that have expired, until `stop`.
     pub async fn watch(self, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(RECHECK_INTERVAL) => {}
             }
             let now = Timestamp::now();
-            for (digest, is_session) in self.known.open() {
+            for (digest, is_session) in self.cache.digests() {
                 let read = async || {
                     if is_session {
                         self.read_session(&digest, now).await
                     } else {
-                        Ok(self.store.token(&digest).await?.map(Credential::Token))
+                        Ok(self.store.token(&digest).await?.map(StoredCredential::Token))
                     }
                 };
-                // A database that is away says nothing about logins.
-                let _ = self.known.find(&digest, (now, false), read).await;
+                // While the database is unavailable, cached credentials stay valid.
+                let _ = self.cache.find(&digest, (now, false), read).await;
             }
         }
     }

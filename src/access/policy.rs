@@ -2,37 +2,37 @@
 
 use crate::model::Role;
 
-/// What a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Needs {
-    /// The weakest role that may make it.
+pub struct Requirement {
+    /// The weakest role that is sufficient.
     pub role: Role,
-    /// Whether only a person may make it, and no token.
-    pub person: bool,
+    /// Whether the request must come from a person, not from a token.
+    pub needs_person: bool,
 }
 
-const fn role(role: Role) -> Needs {
-    Needs { role, person: false }
+const fn role(role: Role) -> Requirement {
+    Requirement { role, needs_person: false }
 }
 
-/// What a request to this path, below the base path, needs. `reads`: whether its method changes nothing.
+/// What a request to this path, without the base path, needs. `is_read`: whether its method is safe (RFC 9110, section
+/// 9.2.1).
 ///
-/// What is not named here may be read by viewers and changed by operators.
-pub fn needs(reads: bool, path: &str) -> Needs {
+/// By default, viewers may read and operators may change.
+pub fn requirement(is_read: bool, path: &str) -> Requirement {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match parts.as_slice() {
-        // Answers to questions: commands have no session.
+        // Approvals need a person, so that a command with a token cannot approve its own run.
         ["api", "v1", "runs", _, "approve" | "reject"] | ["fn", "approve" | "reject"] => {
-            Needs { role: Role::Approver, person: true }
+            Requirement { role: Role::Approver, needs_person: true }
         }
-        // The pages themselves say what their calls answer.
+        // The pages `/access` and `/audit` stay readable: they show the problem of these calls.
         ["fn", "access" | "audit" | "create_token" | "revoke_token"]
         | ["api", "v1", "tokens" | "audit" | "login-links", ..] => role(Role::Admin),
-        // Everybody sees and ends their own sessions; those of others are the handler's to refuse.
+        // Everybody may see and end their own sessions; the handler rejects those of others.
         ["api", "v1", "sessions", ..] | ["fn", "end_session"] => role(Role::Viewer),
-        // Leads to a page, and changes nothing.
+        // A POST that only redirects.
         ["fn", "show_fields"] => role(Role::Viewer),
-        _ if reads => role(Role::Viewer),
+        _ if is_read => role(Role::Viewer),
         _ => role(Role::Operator),
     }
 }
@@ -42,8 +42,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_request_needs_its_role() {
-        for (reads, path, role, person) in [
+    fn policy_maps_requests_to_roles() {
+        for (is_read, path, role, needs_person) in [
             (true, "/", Role::Viewer, false),
             (true, "/runs/1/events", Role::Viewer, false),
             (true, "/api/v1/runs", Role::Viewer, false),
@@ -64,7 +64,7 @@ mod tests {
             (false, "/api/v1/sessions/1", Role::Viewer, false),
             (false, "/api/v1/of-the-future", Role::Operator, false),
         ] {
-            assert_eq!(needs(reads, path), Needs { role, person }, "{reads} {path}");
+            assert_eq!(requirement(is_read, path), Requirement { role, needs_person }, "{is_read} {path}");
         }
     }
 }

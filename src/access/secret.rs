@@ -1,4 +1,4 @@
-//! Secrets that the server makes, and the digests that it keeps of them. Pure, but for the system's randomness.
+//! Secrets that the server generates, and their digests. Pure, except for the system's randomness.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,16 +6,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::access::Digest;
 
-/// What a secret is for. A digest of one kind is never one of another.
+/// What a secret is for. Digests for different purposes never match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A token, sent as `Authorization: Bearer` or filled in.
+    /// A token, sent as `Authorization: Bearer` or in the login form.
     Token,
     /// The cookie of a session.
     Session,
-    /// What the pages of a session send with changes.
+    /// The key that the pages of a session send with changes.
     Key,
-    /// A code that logs in once.
+    /// A login code, which works once.
     Code,
 }
 
@@ -29,18 +29,16 @@ impl Purpose {
         }
     }
 
-    /// The digest of a secret for this purpose.
     pub fn digest(self, secret: impl AsRef<[u8]>) -> Digest {
         Sha256::new().chain_update(self.label()).chain_update(secret).finalize().into()
     }
 }
 
-/// The system gave no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the system gives no random bytes, so no secret can be made")]
+#[error("cannot generate a secret: the system provides no random bytes")]
 pub struct NoRandomness;
 
-/// A new secret of 256 random bits: 43 characters that can be sent in a header, a cookie and an address.
+/// A new secret of 256 random bits: 43 characters that are valid in a header, a cookie and a URL.
 ///
 /// # Errors
 /// [`NoRandomness`].
@@ -50,7 +48,7 @@ pub fn generate() -> Result<String, NoRandomness> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// The beginning of the secrets of named tokens, so that scanners of code recognize them.
+/// The prefix of named tokens, by which secret scanners recognize them.
 pub const TOKEN_PREFIX: &str = "rt_";
 
 #[cfg(test)]
@@ -58,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_differ_and_can_be_sent_anywhere() {
+    fn secret_is_unique_and_url_safe() {
         let (one, other) = (generate().unwrap(), generate().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.len(), 43);
@@ -66,10 +64,10 @@ mod tests {
     }
 
     #[test]
-    fn digest_of_one_purpose_is_none_of_another() {
+    fn digest_depends_on_the_purpose() {
         let all = [Purpose::Token, Purpose::Session, Purpose::Key, Purpose::Code].map(|purpose| purpose.digest("a"));
-        for (place, digest) in all.iter().enumerate() {
-            assert!(!all[..place].contains(digest));
+        for (index, digest) in all.iter().enumerate() {
+            assert!(!all[..index].contains(digest));
         }
         assert_eq!(Purpose::Token.digest("a"), Purpose::Token.digest(b"a"));
     }

@@ -1,4 +1,4 @@
-//! The server's own token, in a file of the data folder that only the server's user can read.
+//! The server's own token, in a file that only the server's user can read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -7,71 +7,62 @@ use std::path::{Path, PathBuf};
 
 use super::secret::{self, NoRandomness};
 
-/// The file's name in the data folder.
-pub const NAME: &str = "token";
+/// The name of the file in the data folder.
+pub const TOKEN_FILE_NAME: &str = "token";
 
-/// A token is shorter than this, in bytes.
-const LONGEST: u64 = 4096;
+/// No more than this is read of a token file.
+const MAX_TOKEN_FILE_BYTES: u64 = 4096;
 
-/// Why there is no token. Each says what to do.
+/// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFileError {
-    /// The file cannot be read or written.
     #[error("cannot use the token file {}: {source}", .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Others can read it, so it is no secret.
-    #[error("the token file {} can be read by other users; `chmod 600` it, and better write a new token into it", .0.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("the token file {} can be read by other users; run `chmod 600` on it, and write a new token into it", .0.display())]
     Readable(PathBuf),
-    /// There is nothing in it.
     #[error("the token file {} is empty; write a token into it, or delete it", .0.display())]
     Empty(PathBuf),
-    /// See [`NoRandomness`].
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
 }
 
-/// The token in this file.
+/// Reads the token in this file.
 ///
 /// # Errors
 /// [`TokenFileError`].
 pub fn read(path: &Path) -> Result<String, TokenFileError> {
     let failed = |source| TokenFileError::File { path: path.to_owned(), source };
-    // A pipe without a writer would keep the server from starting.
+    // Without NONBLOCK, opening a pipe that has no writer would block.
     let flags = rustix::fs::OFlags::NONBLOCK.bits();
     let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path).map_err(failed)?;
-    let facts = file.metadata().map_err(failed)?;
-    if !facts.is_file() {
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
         return Err(failed(io::Error::new(ErrorKind::InvalidInput, "it is no regular file")));
     }
-    if facts.mode() & 0o077 != 0 {
+    if metadata.mode() & 0o077 != 0 {
         return Err(TokenFileError::Readable(path.to_owned()));
     }
     let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_TOKEN_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
     match text.trim() {
         "" => Err(TokenFileError::Empty(path.to_owned())),
         token => Ok(token.to_owned()),
     }
 }
 
-/// The token in the data folder. If there is none yet, a new one is written first.
+/// Reads the token in the data folder. If there is none yet, generates one.
 ///
 /// # Errors
 /// [`TokenFileError`].
 pub fn read_or_create(data_dir: &Path) -> Result<String, TokenFileError> {
-    let path = data_dir.join(NAME);
+    let path = data_dir.join(TOKEN_FILE_NAME);
     match read(&path) {
         Err(TokenFileError::File { source, .. }) if source.kind() == ErrorKind::NotFound => create(&path),
         read => read,
     }
 }
 
-/// A crash leaves either no file or a whole one: it is written under another name first.
+/// Writes under a temporary name first, so that a crash leaves no file or a complete one.
 fn create(path: &Path) -> Result<String, TokenFileError> {
     let failed = |source| TokenFileError::File { path: path.to_owned(), source };
     let token = secret::generate()?;
@@ -98,16 +89,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn token_is_made_once_and_is_private() {
+    fn token_file_is_created_once_and_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let token = read_or_create(folder.path()).unwrap();
         assert_eq!(read_or_create(folder.path()).unwrap(), token);
-        assert_eq!(folder.path().join(NAME).metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(folder.path().join(TOKEN_FILE_NAME).metadata().unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn token_file_that_is_no_secret_is_refused() {
+    fn token_file_that_others_can_read_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t");
         std::fs::write(&path, "secret\n").unwrap();

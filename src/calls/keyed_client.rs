@@ -1,4 +1,5 @@
-//! Server functions that change something are called with the key of the login, which no other port of the host has.
+//! The client of server functions that change something: it sends the key of the session, which other ports of the host
+//! do not get.
 
 use std::future::Future;
 
@@ -10,10 +11,10 @@ use leptos::server_fn::response::browser::BrowserResponse;
 
 use crate::browser::login_key;
 
-/// The header that has the key (`http/guard/shown.rs`).
+/// See `http/guard/credential.rs`.
 const KEY_HEADER: &str = "X-Runtrail-Key";
 
-/// The browser's `fetch`, with the key of the login.
+/// The browser's `fetch`, with the key of the session.
 pub struct KeyedClient;
 
 impl<E, I, O> Client<E, I, O> for KeyedClient

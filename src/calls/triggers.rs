@@ -1,101 +1,92 @@
-//! Server functions of schedules and deliveries, as those of [`crate::calls`].
+//! Server functions of schedules and deliveries.
 
 use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
-use crate::calls::keyed_client::KeyedClient;
+#[cfg(feature = "ssr")]
+use super::context;
+use super::keyed_client::KeyedClient;
 use crate::model::trigger::{DeliveryFilter, DeliveryPage, ScheduleList, TriggerAlerts};
 use crate::model::{Problem, Run};
 
-/// What every page tells: pauses, and deliveries that were refused lately.
+/// The news that every page shows: pauses, and deliveries that were refused lately.
 ///
 /// # Errors
-/// The database is not available.
+/// The database is unavailable.
 #[server(prefix = "/fn", endpoint = "trigger_news", input = GetUrl)]
 pub async fn read_trigger_news() -> Result<TriggerAlerts, Problem> {
-    super::server::service()?.trigger_news().await
+    crate::schedules::trigger_alerts(&context::backend()?).await
 }
 
-/// All schedules and what is known of them.
+/// All schedules with their state.
 ///
 /// # Errors
-/// The database is not available.
+/// The database is unavailable.
 #[server(prefix = "/fn", endpoint = "schedules", input = GetUrl)]
 pub async fn read_schedules() -> Result<ScheduleList, Problem> {
-    super::server::answer(super::server::service()?.schedules().await)
+    context::respond(crate::schedules::list(&context::backend()?).await)
 }
 
 /// Deliveries of hooks, newest first.
 ///
 /// # Errors
-/// The filter is not one, or the database is not available.
+/// The filter is invalid, or the database is unavailable.
 #[server(prefix = "/fn", endpoint = "deliveries", input = GetUrl)]
 pub async fn list_deliveries(
-    /// Which deliveries are wanted. All of them, if nothing is said.
+    /// Without it, all deliveries.
     #[server(default)]
     filter: DeliveryFilter,
 ) -> Result<DeliveryPage, Problem> {
-    super::server::answer(super::server::service()?.deliveries(&filter).await)
+    context::respond(crate::hooks::list_deliveries(&context::backend()?, &filter).await)
 }
 
-/// Pauses a schedule, or all of them if none is named.
+/// Pauses a schedule, or all schedules if `pipeline` is empty.
 ///
 /// # Errors
-/// There is no such schedule, the reason is too long, or the database is not available.
+/// There is no such schedule, the reason is too long, or the database is unavailable.
 #[server(prefix = "/fn", endpoint = "pause_schedules", client = KeyedClient)]
 pub async fn pause_schedules(
-    /// The pipeline's name; empty for all schedules.
+    /// Empty for all schedules.
     #[server(default)]
     pipeline: String,
-    /// The schedule's name.
-    #[server(default)]
-    name: String,
-    /// Why, for those who find it paused.
-    #[server(default)]
-    reason: String,
+    #[server(default)] name: String,
+    #[server(default)] reason: String,
 ) -> Result<(), Problem> {
-    let (service, by) = (super::server::service()?, super::server::actor()?);
+    let (backend, by) = (context::backend()?, context::actor()?);
     let paused = match pipeline.as_str() {
-        "" => service.pause_schedules(&by, &reason).await.map(|_| ()),
-        pipeline => service.pause_schedule(pipeline, &name, &by, &reason).await.map(|_| ()),
+        "" => crate::schedules::pause_all(&backend, &by, &reason).await.map(|_| ()),
+        pipeline => crate::schedules::pause(&backend, pipeline, &name, &by, &reason).await.map(|_| ()),
     };
-    super::server::answer_action(paused)
+    context::respond_to_action(paused)
 }
 
-/// Lets a schedule go on, or all of them if none is named.
+/// Resumes a schedule, or all schedules if `pipeline` is empty.
 ///
 /// # Errors
-/// There is no such schedule, or the database is not available.
+/// There is no such schedule, or the database is unavailable.
 #[server(prefix = "/fn", endpoint = "resume_schedules", client = KeyedClient)]
 pub async fn resume_schedules(
-    /// The pipeline's name; empty for all schedules.
+    /// Empty for all schedules.
     #[server(default)]
     pipeline: String,
-    /// The schedule's name.
-    #[server(default)]
-    name: String,
+    #[server(default)] name: String,
 ) -> Result<(), Problem> {
-    let (service, by) = (super::server::service()?, super::server::actor()?);
+    let (backend, by) = (context::backend()?, context::actor()?);
     let resumed = match pipeline.as_str() {
-        "" => service.resume_schedules(&by).await.map(|_| ()),
-        pipeline => service.resume_schedule(pipeline, &name, &by).await.map(|_| ()),
+        "" => crate::schedules::resume_all(&backend, &by).await.map(|_| ()),
+        pipeline => crate::schedules::resume(&backend, pipeline, &name, &by).await.map(|_| ()),
     };
-    super::server::answer_action(resumed)
+    context::respond_to_action(resumed)
 }
 
-/// Asks for a run of a schedule now, and leads to its page.
+/// Runs a schedule now and redirects to the run's page.
 ///
 /// # Errors
-/// There is no such schedule, what it gives does not fit its pipeline, or the database is not available.
+/// There is no such schedule, its parameters do not fit the pipeline, or the database is unavailable.
 #[server(prefix = "/fn", endpoint = "run_schedule", client = KeyedClient)]
-pub async fn run_schedule(
-    /// The pipeline's name.
-    pipeline: String,
-    /// The schedule's name.
-    name: String,
-) -> Result<Run, Problem> {
-    let started = super::server::service()?.run_schedule(&pipeline, &name, &super::server::actor()?).await;
-    let (run, _) = super::server::answer_action(started)?;
-    leptos_axum::redirect(&format!("/runs/{}", run.id));
+pub async fn run_schedule(pipeline: String, name: String) -> Result<Run, Problem> {
+    let started = crate::schedules::run_now(&context::backend()?, &pipeline, &name, &context::actor()?).await;
+    let (run, _) = context::respond_to_action(started)?;
+    context::redirect(&format!("/runs/{}", run.id));
     Ok(run)
 }

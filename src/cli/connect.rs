@@ -1,4 +1,4 @@
-//! How commands reach a server, and what they show it.
+//! Calls a running server with a token.
 
 use std::path::PathBuf;
 
@@ -7,72 +7,58 @@ use reqwest::{Client, Method, StatusCode, Url, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::access::{TokenFileError, read_token_file};
+use crate::access::{TOKEN_FILE_NAME, TokenFileError, read_token_file};
+use crate::config::{NoDataDir, data_dir_or_default};
 use crate::model::Problem;
 
-/// Which server is asked.
+/// The server to call.
 #[derive(Args, Clone, Debug)]
 pub struct ConnectArgs {
     /// Address of the server.
     #[arg(long, env = "RUNTRAIL_URL", value_name = "URL", default_value = "http://127.0.0.1:3000")]
     url: Url,
 
-    /// File with the token to show [default: the one in the data folder].
+    /// File with the token to send [default: the one in the data folder].
     #[arg(long, env = "RUNTRAIL_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// Folder of the server's data [default: the platform's data folder]. The variable RUNTRAIL_TOKEN comes first.
+    /// Folder of the server's data [default: the platform's data folder]. The variable RUNTRAIL_TOKEN takes precedence.
     #[arg(long, env = "RUNTRAIL_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
 
-/// Why a command was not carried out.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// There is no token to show.
     #[error(
-        "{0}. Give another file with --token-file, the server's data folder with --data-dir, or set RUNTRAIL_TOKEN"
+        "{0}. Set another file with --token-file, the server's data folder with --data-dir, or the token with RUNTRAIL_TOKEN"
     )]
     Token(#[from] TokenFileError),
-    /// The platform names no data folder.
-    #[error("this system names no data folder; name the server's with --data-dir")]
-    NoDataDir,
-    /// The address has no host, or cannot be one of a server.
-    #[error("`{0}` is no address of a server; give one such as http://127.0.0.1:3000")]
+    #[error(transparent)]
+    NoDataDir(#[from] NoDataDir),
+    #[error("--url `{0}` is not the address of a server; set one such as http://127.0.0.1:3000")]
     Address(Url),
-    /// The server cannot be reached.
-    #[error("no server answers at {url}: {source}. Name another one with --url")]
-    Unreachable {
-        /// Where it was looked for.
-        url: Url,
-        /// What went wrong.
-        source: reqwest::Error,
-    },
-    /// There is no such token.
-    #[error("there is no token `{0}`; `runtrail token list` names all of them")]
-    NoToken(String),
-    /// The server has refused it.
+    #[error("no server responds at {url}: {source}. Set another address with --url")]
+    Unreachable { url: Url, source: reqwest::Error },
+    #[error("there is no token `{0}`; `runtrail token list` shows all of them")]
+    UnknownToken(String),
     #[error("{}: {}", .0.title, .0.detail)]
     Refused(Problem),
-    /// Something else than a server of this project answers there.
-    #[error("what answers at {url} is no Runtrail server of this version (status {status})")]
-    Odd {
-        /// Where it was asked.
-        url: Url,
-        /// What it answered.
-        status: StatusCode,
-    },
+    #[error(
+        "the response of {url} (status {status}) is not that of a Runtrail server of this version. Set another address with --url"
+    )]
+    UnexpectedResponse { url: Url, status: StatusCode },
 }
 
-/// A server that is asked.
-pub struct Connection {
+/// A client of one server.
+pub struct ServerClient {
     client: Client,
     base: Url,
     token: String,
 }
 
-impl Connection {
-    /// A connection that shows the token there is.
+impl ServerClient {
+    /// Reads the token. Sends nothing yet.
     ///
     /// # Errors
     /// [`CallError::Token`], [`CallError::NoDataDir`], [`CallError::Address`].
@@ -87,25 +73,19 @@ impl Connection {
         Ok(Self { client: Client::new(), base: args.url.clone(), token })
     }
 
-    /// Asks for something.
-    ///
     /// # Errors
     /// [`CallError`].
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
         self.call(Method::GET, path, None).await
     }
 
-    /// Sends something.
-    ///
     /// # Errors
     /// [`CallError`].
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CallError> {
-        // What is sent is of this program: it can be written.
+        // Serializing the types of this program cannot fail.
         self.call(Method::POST, path, serde_json::to_string(body).ok()).await
     }
 
-    /// Deletes something.
-    ///
     /// # Errors
     /// [`CallError`].
     pub async fn delete(&self, path: &str) -> Result<(), CallError> {
@@ -125,15 +105,15 @@ impl Connection {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
         let unreachable = |source| CallError::Unreachable { url: url.clone(), source };
-        let answer = request.send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(unreachable)?;
-        let odd = || CallError::Odd { url: url.clone(), status };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let text = response.text().await.map_err(unreachable)?;
+        let unexpected = || CallError::UnexpectedResponse { url: url.clone(), status };
         if !status.is_success() {
-            return Err(serde_json::from_str(&text).map_or_else(|_| odd(), CallError::Refused));
+            return Err(serde_json::from_str(&text).map_or_else(|_| unexpected(), CallError::Refused));
         }
-        // An answer without a body says nothing more.
-        serde_json::from_str(if text.is_empty() { "null" } else { &text }).map_err(|_| odd())
+        // A 204 has no body.
+        serde_json::from_str(if text.is_empty() { "null" } else { &text }).map_err(|_| unexpected())
     }
 }
 
@@ -141,9 +121,5 @@ fn token_file(args: &ConnectArgs) -> Result<PathBuf, CallError> {
     if let Some(file) = &args.token_file {
         return Ok(file.clone());
     }
-    let folder = match &args.data_dir {
-        Some(folder) => folder.clone(),
-        None => dirs::data_dir().ok_or(CallError::NoDataDir)?.join("runtrail"),
-    };
-    Ok(folder.join(crate::access::TOKEN_FILE))
+    Ok(data_dir_or_default(args.data_dir.as_deref())?.join(TOKEN_FILE_NAME))
 }

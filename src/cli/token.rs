@@ -1,10 +1,9 @@
-//! `runtrail token`: makes, lists and revokes tokens.
+//! `runtrail token`: creates, lists and revokes tokens.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::connect::Connection;
-use super::{CallError, ConnectArgs};
+use super::{CallError, ConnectArgs, ServerClient};
 use crate::feed::visible::plain;
 use crate::model::Role;
 use crate::model::access::{CreatedToken, TokenView};
@@ -13,85 +12,87 @@ use crate::model::access::{CreatedToken, TokenView};
 #[derive(Args, Clone, Debug)]
 pub struct TokenArgs {
     #[command(subcommand)]
-    what: What,
+    command: TokenCommand,
 }
 
 #[derive(Subcommand, Clone, Debug)]
-enum What {
-    /// Create a token, and print it. It is not shown again.
+enum TokenCommand {
+    /// Create a token and print it. It is not shown again.
     Create {
-        /// Its name.
+        /// Name of the token.
         name: String,
-        /// What it allows: viewer, operator, approver or admin.
+        /// Role of the token: viewer, operator, approver or admin.
         #[arg(long)]
         role: Role,
-        /// How long it works, such as 12h, 90d or 1y [default: until it is revoked].
+        /// Lifetime, such as 12h, 90d or 1y [default: until it is revoked].
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
-        /// The server.
         #[command(flatten)]
         connect: ConnectArgs,
     },
     /// List the tokens.
     List {
-        /// The server.
         #[command(flatten)]
         connect: ConnectArgs,
     },
-    /// Revoke a token. Sessions that were made with it end as well.
+    /// Revoke a token. Sessions that were created with it end as well.
     Revoke {
-        /// Its name, or its id.
+        /// Name or id of the token.
         token: String,
-        /// The server.
         #[command(flatten)]
         connect: ConnectArgs,
     },
 }
 
 #[derive(Serialize)]
-struct NewToken<'a> {
+struct CreateTokenRequest<'a> {
     name: &'a str,
     role: Role,
     expires_in: Option<&'a str>,
 }
 
-/// Carries it out. Returns what is printed.
+/// Executes the command. Returns the text to print.
 ///
 /// # Errors
 /// [`CallError`].
 pub async fn token(args: &TokenArgs) -> Result<String, CallError> {
-    match &args.what {
-        What::Create { name, role, expires, connect } => {
-            let new = NewToken { name, role: *role, expires_in: expires.as_deref() };
-            let created: CreatedToken = Connection::new(connect)?.post("/api/v1/tokens", &new).await?;
+    match &args.command {
+        TokenCommand::Create { name, role, expires, connect } => {
+            let request = CreateTokenRequest { name, role: *role, expires_in: expires.as_deref() };
+            let created: CreatedToken = ServerClient::new(connect)?.post("/api/v1/tokens", &request).await?;
             Ok(created.token)
         }
-        What::List { connect } => {
-            let tokens: Vec<TokenView> = Connection::new(connect)?.get("/api/v1/tokens").await?;
-            Ok(table(&tokens))
+        TokenCommand::List { connect } => {
+            let tokens: Vec<TokenView> = ServerClient::new(connect)?.get("/api/v1/tokens").await?;
+            Ok(format_table(&tokens))
         }
-        What::Revoke { token, connect } => {
-            let connection = Connection::new(connect)?;
-            let tokens: Vec<TokenView> = connection.get("/api/v1/tokens").await?;
+        TokenCommand::Revoke { token, connect } => {
+            let server = ServerClient::new(connect)?;
+            let tokens: Vec<TokenView> = server.get("/api/v1/tokens").await?;
             let by_id = tokens.iter().find(|known| known.id == *token);
             let found = by_id.or_else(|| tokens.iter().find(|known| known.name == *token));
-            let found = found.ok_or_else(|| CallError::NoToken(plain(token)))?;
-            connection.delete(&format!("/api/v1/tokens/{}", found.id)).await?;
+            let found = found.ok_or_else(|| CallError::UnknownToken(plain(token)))?;
+            server.delete(&format!("/api/v1/tokens/{}", found.id)).await?;
             Ok(format!("The token {} is revoked.", plain(&found.name)))
         }
     }
 }
 
-/// A line per token, in columns.
-fn table(tokens: &[TokenView]) -> String {
+fn format_table(tokens: &[TokenView]) -> String {
     if tokens.is_empty() {
         return "There is no token besides the server's own.".to_owned();
     }
-    let moment = |at: Option<crate::model::Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+    let format_time = |at: Option<crate::model::Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
     let mut rows = vec![["NAME", "ROLE", "CREATED", "EXPIRES", "LAST USED"].map(str::to_owned)];
     rows.extend(tokens.iter().map(|token| {
         let created = Some(token.created_at);
-        [plain(&token.name), token.role.to_string(), moment(created), moment(token.expires_at), moment(token.used_at)]
+        [
+            plain(&token.name),
+            token.role.to_string(),
+            format_time(created),
+            format_time(token.expires_at),
+            format_time(token.used_at),
+        ]
     }));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths = [0, 1, 2, 3, 4].map(width);
@@ -108,7 +109,7 @@ mod tests {
     use crate::model::Timestamp;
 
     #[test]
-    fn tokens_are_listed_in_columns() {
+    fn token_list_has_aligned_columns() {
         let token = |name: &str, used_at| TokenView {
             id: "1".into(),
             name: name.into(),
@@ -119,7 +120,7 @@ mod tests {
             used_at,
         };
         assert_eq!(
-            table(&[token("ci", Some(Timestamp(0))), token("a longer name", None)]),
+            format_table(&[token("ci", Some(Timestamp(0))), token("a longer name", None)]),
             "NAME           ROLE      CREATED                   EXPIRES  LAST USED
 ci             operator  1970-01-01T00:00:00.000Z  never    1970-01-01T00:00:00.000Z
 a longer name  operator  1970-01-01T00:00:00.000Z  never    never"

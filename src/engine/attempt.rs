@@ -15,13 +15,13 @@ use super::shortage::Waited;
 use super::usage::Meter;
 use super::verdict::{Ended, Finished, PhaseEnd, Verdict, cancelled, completed, failed, rejected, service_signalled};
 use super::worker::Worker;
-use super::workspace::name_of;
 use crate::codemod::Notes;
 use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState, Failure, Output, PhaseChange};
 use crate::model::plan::{self, PhaseOutcome};
 use crate::model::{ApprovalDecision, ApprovalRule, FinalStatus, FramePayload, PhaseSpec, PhaseState, Pipeline, Run};
 use crate::store::{Assignment, Change, Lease, NewFrame};
+use crate::workspaces::name_of;
 
 impl Worker {
     /// Carries the phases out, up to the end of the last one: all of them, or those that are left after a person has answered.

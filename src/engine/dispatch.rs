@@ -10,10 +10,10 @@ use super::Shared;
 use super::interruption::{Loss, Lost, lapsed, unreadable};
 use super::sweep::{sweep, sweep_attempt};
 use super::worker::Worker;
-use super::workspace::name_of;
 use crate::journal::WriteError;
 use crate::model::{RunId, Status, Timestamp};
 use crate::store::{RunKey, Write};
+use crate::workspaces::name_of;
 
 /// How often the engine looks by itself for runs that wait or that nobody holds, at the most.
 const LOOK: Duration = Duration::from_secs(1);

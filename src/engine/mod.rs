@@ -41,7 +41,6 @@ mod tries;
 mod usage;
 mod verdict;
 mod worker;
-mod workspace;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -54,12 +53,12 @@ use tokio_util::sync::CancellationToken;
 use crate::journal::Journal;
 use crate::pipelines::Projects;
 use crate::store::{RunKey, Store};
+use crate::workspaces::Workspaces;
 
 pub use commands::{CommandEvent, CommandSpec, Commands, Output, Outputs, Rights, RunningCommand, Variables};
 pub use dispatch::EngineTask;
 pub use process::Processes;
 pub use report::{Exit, Processes as NamedProcesses, Signalled};
-pub use workspace::{Workspaces, blocking, private_folder, remove};
 
 /// How the engine works.
 #[derive(Clone)]

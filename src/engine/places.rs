@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use super::shortage::MayPass;
 use super::worker::Worker;
-use super::workspace::{blocking, private_folder};
 use crate::codemod::Notes;
 use crate::confined_fs::Folder;
 use crate::model::param::PROJECT_PARAM;
 use crate::model::{ApprovalDecision, Param, ParamKind, ParamValue, Pipeline, Run};
 use crate::pipelines::{PathRefusal, Projects};
+use crate::workspaces::{blocking, private_folder};
 
 /// Why a run has no place to work in.
 #[derive(Debug)]

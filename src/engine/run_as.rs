@@ -123,7 +123,7 @@ impl RunAs {
     /// [`BadRunAs::Folder`], [`BadRunAs::Unreachable`].
     pub fn open_way(&self, data: &Path, folders: &[PathBuf]) -> Result<(), BadRunAs> {
         for folder in std::iter::once(&data.to_owned()).chain(folders) {
-            let opened = super::private_folder(folder).map(drop).and_then(|()| self.let_through(folder));
+            let opened = crate::workspaces::private_folder(folder).map(drop).and_then(|()| self.let_through(folder));
             opened.map_err(|source| BadRunAs::Folder { name: self.name.clone(), folder: folder.clone(), source })?;
         }
         for folder in folders {

@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::commands::{CommandEvent, CommandSpec, Rights, Variables};
 use super::environment::SECRETS;
 use super::worker::Worker;
-use super::workspace::blocking;
 use crate::confined_fs::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
@@ -20,6 +19,7 @@ use crate::model::secret::MIN_SECRET_BYTES;
 use crate::model::{LogStream, OutputMode, ParamKind, PhaseSpec, Pipeline, Run, Secrets};
 use crate::secrets::Patterns;
 use crate::secrets::files;
+use crate::workspaces::blocking;
 
 /// The longest secret that is read, in bytes: what fits into a variable.
 const MAX_SECRET: u64 = 100_000;

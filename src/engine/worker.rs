@@ -18,13 +18,13 @@ use super::report::Processes;
 use super::sweep::sweep_attempt;
 use super::usage::Meter;
 use super::verdict::{Finished, cancelled, failed};
-use super::workspace::name_of;
 use super::{CancelSignal, Shared};
 use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limits;
 use crate::model::{FinalStatus, Run, Status, Timestamp, Transition};
 use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, RunKey, StoreError, Write};
+use crate::workspaces::name_of;
 
 /// How long a worker waits before it asks a database again that did not answer.
 const RETRY: Duration = Duration::from_millis(200);

@@ -1,18 +1,27 @@
-//! What forges send: whether it is theirs, what it is called, and what it says. Pure, but for [`secret`], which looks where
-//! the operator put a secret. Knows the words, and nothing of HTTP beyond names and values of headers.
+//! Hooks: a forge's delivery starts a run. `lookup` finds the hook and its secret, [`signature`] proves who sent a
+//! delivery, [`delivery`] reads its headers, [`payload`] its body, [`condition`] decides whether it starts a run, and
+//! `deliver` starts it. `task` warns of weak secrets.
 //!
-//! A request is believed only by [`signature`], over the body as it came; [`delivery`] names the event and the delivery, which
-//! are headers that nobody has signed, and [`payload`] reads the body after that. [`condition`] says whether it starts a run.
+//! Only the signature is evidence, and it covers the body as it was received; the headers that name an event and a
+//! delivery are not signed. Nothing here knows HTTP beyond the names and values of headers.
 
 pub mod condition;
+mod deliver;
+mod deliveries;
 pub mod delivery;
+mod lookup;
 pub mod payload;
 pub mod secret;
 pub mod signature;
+mod task;
 
+pub use deliver::{HookOutcome, deliver, duplicate_message};
+pub use deliveries::{list_deliveries, record_delivery};
 pub use delivery::{Delivery, KeyBy};
+pub use lookup::{faults, find_hook};
 pub use secret::{BadSecret, Secret};
 pub use signature::Signature;
+pub use task::warn_of_weak_secrets;
 
 /// The value of a header by its name in lower case, if the request has exactly one and it is text.
 pub type Header<'a> = &'a dyn Fn(&str) -> Option<&'a str>;

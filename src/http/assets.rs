@@ -1,4 +1,4 @@
-//! The page's files, which are inside the program: `cargo leptos build` makes them before it builds the program.
+//! Scripts, styles and icons, embedded in the program: `cargo leptos build` creates them before it builds the program.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -7,27 +7,28 @@ use rust_embed::{Embed, EmbeddedFile};
 
 use crate::model::{Problem, ProblemCode};
 
-/// What cargo-leptos has put into `target/site`. A debug build reads the folder each time instead.
+/// The output of cargo-leptos. A debug build reads the folder at each request instead of embedding it.
 #[derive(Embed)]
 #[folder = "$CARGO_MANIFEST_DIR/target/site"]
 #[allow_missing = true]
-struct Site;
+struct SiteFiles;
 
-/// One of the page's files. Named the same in every version, so a browser asks each time and is told if it has it already.
+/// `GET /pkg/{path}`, `GET /favicon.svg`. Names do not change between versions, so browsers revalidate with the ETag
+/// each time.
 pub async fn file(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
-    let Some(file) = Site::get(path) else {
+    let Some(file) = SiteFiles::get(path) else {
         return Problem::new(ProblemCode::NotFound, format!("There is no file {}.", uri.path())).into_response();
     };
     let tag = etag(&file);
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|sent| sent == tag);
+    let is_unchanged = headers.get_all(header::IF_NONE_MATCH).iter().any(|sent| sent == tag);
     let kind = mime_guess::from_path(path).first_or_octet_stream();
     let headers = [
         (header::ETAG, tag),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::CONTENT_TYPE, content_type(&kind)),
     ];
-    if known {
+    if is_unchanged {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
     let body = match file.data {

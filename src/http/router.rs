@@ -1,4 +1,4 @@
-//! Which address leads where.
+//! The routes.
 
 use std::net::SocketAddr;
 
@@ -7,91 +7,96 @@ use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{App, access_api, api, assets, health, hooks, pages, stream, triggers};
+use super::api::{
+    approvals, attempts, audit, database, deliveries, frames, pipelines, queue, runs, schedules, sessions, tokens,
+};
+use super::state::AppState;
+use super::{assets, health, hooks, metrics, pages, stream};
 use crate::model::{Problem, ProblemCode};
 
-/// Where the JSON API is.
+/// The prefix of the JSON API.
 const API: &str = "/api/v1";
 
-/// Routes, and where they lead.
+/// A router that also lists its paths, which axum cannot do.
 #[derive(Default)]
-struct Routes {
-    router: Router<App>,
+struct ListedRouter {
+    router: Router<AppState>,
     paths: Vec<&'static str>,
 }
 
-impl Routes {
-    fn route(mut self, path: &'static str, method: MethodRouter<App>) -> Self {
+impl ListedRouter {
+    fn route(mut self, path: &'static str, method: MethodRouter<AppState>) -> Self {
         self.paths.push(path);
         Self { router: self.router.route(path, method), ..self }
     }
 }
 
 /// The JSON API, below [`API`].
-fn api() -> Routes {
-    Routes::default()
-        .route("/database", get(api::database))
-        .route("/database/health", get(health::database))
-        .route("/pipelines", get(api::pipelines))
-        .route("/queue", get(api::queue))
-        .route("/runs", get(api::list).post(api::start))
-        .route("/runs/{id}", get(api::show).delete(api::delete))
-        .route("/runs/{id}/pin", post(api::pin))
-        .route("/runs/{id}/unpin", post(api::unpin))
-        .route("/runs/{id}/attempts", get(api::attempts))
-        .route("/runs/{id}/compare", get(api::compare))
-        .route("/runs/{id}/rerun", post(api::rerun))
-        .route("/runs/{id}/cancel", post(api::cancel))
-        .route("/runs/{id}/approve", post(api::approve))
-        .route("/runs/{id}/reject", post(api::reject))
-        .route("/runs/{id}/frames", get(api::frames))
-        .route("/runs/{id}/log", get(api::log))
-        .route("/hooks/{pipeline}", post(hooks::hook))
-        .route("/deliveries", get(triggers::deliveries))
-        .route("/schedules", get(triggers::schedules))
-        .route("/schedules/pause", post(triggers::pause_all))
-        .route("/schedules/resume", post(triggers::resume_all))
-        .route("/schedules/{pipeline}/{name}/pause", post(triggers::pause))
-        .route("/schedules/{pipeline}/{name}/resume", post(triggers::resume))
-        .route("/schedules/{pipeline}/{name}/run", post(triggers::run))
-        .route("/me", get(access_api::me))
-        .route("/audit", get(access_api::audit))
-        .route("/tokens", get(access_api::tokens).post(access_api::create_token))
-        .route("/tokens/{token}", delete(access_api::revoke_token))
-        .route("/sessions", get(access_api::sessions))
-        .route("/sessions/{id}", delete(access_api::end_session))
-        .route("/login-links", post(access_api::login_link))
+fn api_routes() -> ListedRouter {
+    ListedRouter::default()
+        .route("/database", get(database::size))
+        .route("/database/health", get(database::health))
+        .route("/pipelines", get(pipelines::list))
+        .route("/queue", get(queue::show))
+        .route("/runs", get(runs::list).post(runs::start))
+        .route("/runs/{id}", get(runs::show).delete(runs::delete))
+        .route("/runs/{id}/pin", post(runs::pin))
+        .route("/runs/{id}/unpin", post(runs::unpin))
+        .route("/runs/{id}/attempts", get(attempts::list))
+        .route("/runs/{id}/compare", get(attempts::compare))
+        .route("/runs/{id}/rerun", post(runs::rerun))
+        .route("/runs/{id}/cancel", post(runs::cancel))
+        .route("/runs/{id}/approve", post(approvals::approve))
+        .route("/runs/{id}/reject", post(approvals::reject))
+        .route("/runs/{id}/frames", get(frames::list))
+        .route("/runs/{id}/log", get(frames::log))
+        .route("/hooks/{pipeline}", post(hooks::receive))
+        .route("/deliveries", get(deliveries::list))
+        .route("/schedules", get(schedules::list))
+        .route("/schedules/pause", post(schedules::pause_all))
+        .route("/schedules/resume", post(schedules::resume_all))
+        .route("/schedules/{pipeline}/{name}/pause", post(schedules::pause))
+        .route("/schedules/{pipeline}/{name}/resume", post(schedules::resume))
+        .route("/schedules/{pipeline}/{name}/run", post(schedules::run))
+        .route("/me", get(tokens::me))
+        .route("/audit", get(audit::list))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{token}", delete(tokens::revoke))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", delete(sessions::end))
+        .route("/login-links", post(tokens::create_login_link))
 }
 
-/// What is neither that nor a page.
-fn others() -> Routes {
-    Routes::default()
+/// Everything except the JSON API and the pages.
+fn other_routes() -> ListedRouter {
+    ListedRouter::default()
         .route("/runs/{id}/events", get(stream::events))
         .route("/events", get(stream::many))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/favicon.svg", get(assets::file))
-        // Asked for by browsers that show what names no icon, such as a run's log.
+        // Browsers request this path for responses that name no icon, such as a run's log.
         .route("/favicon.ico", get(async || Redirect::permanent("/favicon.svg")))
         .route("/pkg/{*path}", get(assets::file))
 }
 
-/// Everything the server answers, before the guard.
-pub fn router(app: App, addr: SocketAddr) -> Router {
-    let api = api().router.fallback(no_such_call).method_not_allowed_fallback(wrong_method);
-    let rest = others().router.nest(API, api).method_not_allowed_fallback(wrong_method).with_state(app.clone());
-    pages::router(app, addr).merge(rest)
+/// All routes, not yet wrapped by the guard.
+pub fn router(state: AppState, addr: SocketAddr) -> Router {
+    let api = api_routes().router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
+    let others = other_routes().router.nest(API, api).method_not_allowed_fallback(wrong_method);
+    pages::router(state.clone(), addr).merge(others.with_state(state))
 }
 
-/// The paths of everything the server answers, the guard's own included; `{name}` stands for any part.
-pub fn addresses() -> Vec<String> {
-    let api = api().paths.into_iter().map(|path| format!("{API}{path}"));
-    let others = others().paths.into_iter().chain(["/login", "/login.js", "/logout"]).map(str::to_owned);
-    api.chain(others).chain(pages::addresses()).collect()
+/// The paths of all routes, including the guard's own; `{name}` stands for any segment.
+pub fn route_paths() -> Vec<String> {
+    let api = api_routes().paths.into_iter().map(|path| format!("{API}{path}"));
+    let guard = ["/login", "/login.js", "/logout"];
+    let others = other_routes().paths.into_iter().chain(guard).map(str::to_owned);
+    api.chain(others).chain(pages::paths()).collect()
 }
 
-async fn no_such_call(OriginalUri(uri): OriginalUri) -> impl IntoResponse {
+async fn unknown_path(OriginalUri(uri): OriginalUri) -> impl IntoResponse {
     Problem::new(ProblemCode::NotFound, format!("There is no call {}.", uri.path()))
 }
 

@@ -1,4 +1,5 @@
-//! Where notifications may go: networks, looked at when the receiver's name is resolved, so that a name cannot lead elsewhere.
+//! The networks that notifications may be sent to. Checked when the receiver's name is resolved, so a name cannot lead
+//! elsewhere.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -8,8 +9,8 @@ use ipnet::IpNet;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// What is not reachable for everybody (IANA's registries of special-purpose addresses).
-const NOT_PUBLIC: [&str; 24] = [
+/// Addresses that are not globally reachable (IANA's registries of special-purpose addresses).
+const SPECIAL_NETWORKS: [&str; 24] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -36,34 +37,33 @@ const NOT_PUBLIC: [&str; 24] = [
     "ff00::/8",
 ];
 
-/// Networks that something may go to.
+/// A network that notifications may be sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// All that is reachable for everybody: none of a machine's, a company's or a cloud's own.
+    /// All globally reachable addresses: no private network, no metadata service of a cloud.
     Public,
-    /// This one.
     Net(IpNet),
 }
 
-/// The text names no network.
+/// The text is not a network.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be `public`, an address, or a network such as 10.1.0.0/16")]
-pub struct NoNetwork;
+pub struct InvalidNetwork;
 
 impl FromStr for Network {
-    type Err = NoNetwork;
+    type Err = InvalidNetwork;
 
-    fn from_str(text: &str) -> Result<Self, NoNetwork> {
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
         if text == "public" {
             return Ok(Self::Public);
         }
         let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        net.map(Self::Net).map_err(|_| NoNetwork)
+        net.map(Self::Net).map_err(|_| InvalidNetwork)
     }
 }
 
 impl Network {
-    fn has(&self, ip: IpAddr) -> bool {
+    fn contains(&self, ip: IpAddr) -> bool {
         match self {
             Self::Public => is_public(ip),
             Self::Net(net) => net.contains(&ip),
@@ -72,59 +72,58 @@ impl Network {
 }
 
 fn is_public(ip: IpAddr) -> bool {
-    !NOT_PUBLIC.iter().filter_map(|net| net.parse::<IpNet>().ok()).any(|net| net.contains(&ip))
+    !SPECIAL_NETWORKS.iter().filter_map(|net| net.parse::<IpNet>().ok()).any(|net| net.contains(&ip))
 }
 
-/// Where notifications may go, and by which proxy.
+/// The networks and the proxy of notifications.
 #[derive(Clone, Debug, Default)]
 pub struct Egress {
-    /// The networks; anywhere if `None`.
+    /// `None` allows all networks.
     pub allowed: Option<Vec<Network>>,
-    /// The proxy that all of them go by.
     pub proxy: Option<Url>,
 }
 
-/// A receiver is where notifications may not go.
+/// The receiver is in a network that is not allowed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("notifications may not go to {0}: the server's --allow-egress or --deny-egress says so")]
-pub struct Denied(String);
+pub struct EgressDenied(String);
 
 impl Egress {
     fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.allowed.as_ref().is_none_or(|networks| networks.iter().any(|network| network.has(ip)))
+        self.allowed.as_ref().is_none_or(|networks| networks.iter().any(|network| network.contains(ip)))
     }
 
-    /// Whether a receiver may be called whose address names no host that is resolved.
+    /// Checks an address whose host is an IP address; other hosts are checked when they are resolved.
     ///
     /// # Errors
-    /// [`Denied`]
-    pub fn check(&self, url: &Url) -> Result<(), Denied> {
+    /// [`EgressDenied`].
+    pub fn check(&self, url: &Url) -> Result<(), EgressDenied> {
         if self.allowed.as_ref().is_some_and(Vec::is_empty) {
-            return Err(Denied("any address".to_owned()));
+            return Err(EgressDenied("any address".to_owned()));
         }
         let host = url.host_str().unwrap_or_default();
         let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         match ip {
-            Ok(ip) if !self.allows(ip) => Err(Denied(ip.to_string())),
+            Ok(ip) if !self.allows(ip) => Err(EgressDenied(ip.to_string())),
             Ok(_) | Err(_) => Ok(()),
         }
     }
 }
 
-/// Finds the addresses of names, and of them those that are allowed.
-pub struct Resolver(pub Arc<Egress>);
+/// Resolves a name to those of its addresses that are allowed.
+pub struct EgressResolver(pub Arc<Egress>);
 
-impl Resolve for Resolver {
+impl Resolve for EgressResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let egress = Arc::clone(&self.0);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect::<Vec<SocketAddr>>();
-            // The proxy is the operator's own word.
+            // The operator chose the proxy, so its address is always allowed.
             let is_proxy = egress.proxy.as_ref().and_then(Url::host_str) == Some(name.as_str());
             let allowed: Vec<_> = found.iter().copied().filter(|addr| is_proxy || egress.allows(addr.ip())).collect();
             match (found.first(), allowed.is_empty()) {
-                (Some(denied), true) => Err(Denied(denied.ip().to_canonical().to_string()).into()),
+                (Some(denied), true) => Err(EgressDenied(denied.ip().to_canonical().to_string()).into()),
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
             }
         })
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_public_networks_are_nobodys_own() {
+    fn egress_public_excludes_special_networks() {
         for ip in ["8.8.8.8", "140.82.121.4", "2606:50c0:8000::153", "172.32.0.1", "100.128.0.1"] {
             assert!(is_public(ip.parse().unwrap()), "{ip}");
         }
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_is_where_notifications_may_go() {
+    fn egress_checks_ip_addresses() {
         let url = |text: &str| Url::parse(text).unwrap();
         for (networks, address, allowed) in [
             (&["public"][..], "http://127.0.0.1/x", false),
@@ -182,7 +181,7 @@ mod tests {
             (&["10.1.0.0/16"], "http://10.2.0.1/", false),
             (&["fd00::/8"], "http://[fd00::1]:80/", true),
             (&[], "http://chat.example/", false),
-            // Decided when it is resolved.
+            // Checked when the name is resolved.
             (&["public"], "http://chat.example/", true),
         ] {
             assert_eq!(egress(networks).check(&url(address)).is_ok(), allowed, "{networks:?} {address}");
@@ -191,20 +190,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_leads_nowhere_else() {
+    async fn egress_checks_resolved_names() {
         let resolve = async |networks: &[&str]| {
-            let resolver = Resolver(Arc::new(egress(networks)));
+            let resolver = EgressResolver(Arc::new(egress(networks)));
             let found = resolver.resolve("localhost".parse().unwrap()).await;
-            found.map(|addrs| addrs.count() > 0).map_err(|error| error.downcast_ref::<Denied>().is_some())
+            found.map(|addrs| addrs.count() > 0).map_err(|error| error.downcast_ref::<EgressDenied>().is_some())
         };
         assert_eq!(resolve(&["public"]).await, Err(true));
         assert_eq!(resolve(&["127.0.0.0/8", "::1"]).await, Ok(true));
     }
 
     #[test]
-    fn networks_are_written_as_usual() {
+    fn egress_rejects_invalid_networks() {
         for text in ["", "private", "10.0.0.0/33", "10.0.0", "chat.example"] {
-            assert_eq!(text.parse::<Network>(), Err(NoNetwork), "{text}");
+            assert_eq!(text.parse::<Network>(), Err(InvalidNetwork), "{text}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What is sent to a receiver, and what is made of its answer.
+//! Builds and sends the request of a notification, and reads the response.
 //!
-//! Where it goes and what it says back is for nobody's eyes: neither the address nor the answer's body gets into a journal or a log. The
-//! body is not even read, and a redirect is not followed: it could lead anywhere inside the operator's network.
+//! Neither the full address nor the body of the response gets into a journal or a log: both may contain secrets. The
+//! body is not read, and redirects are not followed, since they could lead anywhere in the operator's network.
 
 use std::error::Error as _;
 use std::path::Path;
@@ -12,7 +12,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Proxy, Url, redirect};
 use serde::Serialize;
 
-use super::egress::{Denied, Egress, Resolver};
+use super::egress::{Egress, EgressDenied, EgressResolver};
 use super::signature::{Signatures, sign};
 use crate::feed::backoff::retry_after;
 use crate::model::hook::SecretLocation;
@@ -21,16 +21,15 @@ use crate::model::{Run, Status, Timestamp};
 use crate::secrets::files;
 use crate::store::Delivery;
 
-/// How long a try may take.
-const LIMIT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The client of all tries. No connection outlives its try: the next one comes much later.
+/// The client of all sends. Connections are not pooled: the next request to a receiver comes much later.
 ///
 /// # Errors
 /// The certificates of the system cannot be used.
 pub(super) fn client(egress: &Arc<Egress>) -> Result<Client, reqwest::Error> {
-    // What HTTP_PROXY and its like say is for commands: a proxy for notifications is named.
-    let builder = Client::builder().no_proxy().dns_resolver(Arc::new(Resolver(Arc::clone(egress))));
+    // HTTP_PROXY and the like are for commands; the proxy of notifications is an option of the server.
+    let builder = Client::builder().no_proxy().dns_resolver(Arc::new(EgressResolver(Arc::clone(egress))));
     let builder = match &egress.proxy {
         Some(proxy) => builder.proxy(Proxy::all(proxy.clone())?),
         None => builder,
@@ -39,31 +38,31 @@ pub(super) fn client(egress: &Arc<Egress>) -> Result<Client, reqwest::Error> {
         .user_agent(concat!("runtrail/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .pool_max_idle_per_host(0)
-        .timeout(LIMIT)
+        .timeout(REQUEST_TIMEOUT)
         .build()
 }
 
-/// The largest file with an address or a secret.
-const LONGEST: u64 = 64 * 1024;
+/// The largest file that contains an address or a secret.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// What came of a try.
+/// The outcome of one send.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    /// The receiver, without what may be a secret.
+pub(super) struct SendReport {
+    /// The receiver's address without the parts that may be secret.
     pub url: String,
-    /// The status, if there was an answer.
+    /// The status of the response, if there was one.
     pub status: Option<u16>,
-    /// Why it did not take the delivery, in a sentence.
+    /// Why the notification was not delivered.
     pub error: Option<String>,
-    /// For how many milliseconds it asked to be left alone.
-    pub asked: Option<u64>,
-    /// It could not be sent and never will be.
-    pub hopeless: bool,
+    /// The `Retry-After` of the response.
+    pub retry_after_ms: Option<u64>,
+    /// The request could not be made; retries would fail too.
+    pub is_final: bool,
 }
 
-/// The body of a delivery.
+/// The JSON body of a notification.
 #[derive(Serialize)]
-struct Payload<'a> {
+struct NotificationBody<'a> {
     event: &'a str,
     run: &'a Run,
     attempt: u32,
@@ -73,24 +72,30 @@ struct Payload<'a> {
     text: String,
 }
 
-/// Sends it once.
-pub(super) async fn send(client: &Client, egress: &Egress, delivery: &Delivery, public_url: Option<&str>) -> Answer {
+/// Sends a notification once.
+pub(super) async fn post(
+    client: &Client,
+    egress: &Egress,
+    delivery: &Delivery,
+    public_url: Option<&str>,
+) -> SendReport {
     let receiver = &delivery.receiver;
     let address = match &receiver.to {
         ReceiverAddress::Url(url) => Ok(url.clone()),
-        ReceiverAddress::UrlEnv(name) => variable(name),
-        ReceiverAddress::UrlFile(path) => file(path),
-        ReceiverAddress::UrlCredential(name) => credential(name),
+        ReceiverAddress::UrlEnv(name) => read_variable(name),
+        ReceiverAddress::UrlFile(path) => read_file(path),
+        ReceiverAddress::UrlCredential(name) => read_credential(name),
     };
-    let parsed = address.and_then(|address| parse(receiver, &address));
-    let words = receiver.display_name(parsed.as_ref().ok().map(Url::as_str));
-    let hopeless = |error| Answer { url: words.clone(), error: Some(error), hopeless: true, ..Answer::default() };
+    let parsed = address.and_then(|address| parse_address(receiver, &address));
+    let shown_url = receiver.display_name(parsed.as_ref().ok().map(Url::as_str));
+    let final_error =
+        |error| SendReport { url: shown_url.clone(), error: Some(error), is_final: true, ..SendReport::default() };
     let address = match parsed {
         Ok(address) => address,
-        Err(error) => return hopeless(error),
+        Err(error) => return final_error(error),
     };
     if let Err(denied) = egress.check(&address) {
-        return hopeless(denied.to_string());
+        return final_error(denied.to_string());
     }
     let body = body(delivery, public_url);
     let id = message_id(delivery);
@@ -102,32 +107,33 @@ pub(super) async fn send(client: &Client, egress: &Egress, delivery: &Delivery, 
         .header("webhook-timestamp", timestamp);
     if let Some(place) = &receiver.secret {
         let (secret, shown) = match place {
-            SecretLocation::Env(name) => (variable(name), format!("${name}")),
-            SecretLocation::File(path) => (file(path), path.display().to_string()),
-            SecretLocation::Credential(name) => (credential(name), format!("the credential {name}")),
+            SecretLocation::Env(name) => (read_variable(name), format!("${name}")),
+            SecretLocation::File(path) => (read_file(path), path.display().to_string()),
+            SecretLocation::Credential(name) => (read_credential(name), format!("the credential {name}")),
         };
         let signed = secret.and_then(|secret| {
             sign(&secret, &id, timestamp, body.as_bytes()).map_err(|bad| format!("the secret in {shown} {bad}"))
         });
         let Signatures { standard, hub } = match signed {
             Ok(signed) => signed,
-            Err(error) => return hopeless(error),
+            Err(error) => return final_error(error),
         };
         request = request.header("webhook-signature", standard).header("x-hub-signature-256", hub);
     }
     match request.body(body).send().await {
-        Ok(answer) => {
-            let status = answer.status();
-            let asked = answer.headers().get(RETRY_AFTER).and_then(|asked| when(asked.to_str().ok()?));
-            let error = (!status.is_success()).then(|| refusal(status));
-            Answer { url: words, status: Some(status.as_u16()), error, asked, hopeless: false }
+        Ok(response) => {
+            let status = response.status();
+            let retry_after_ms =
+                response.headers().get(RETRY_AFTER).and_then(|after| parse_retry_after(after.to_str().ok()?));
+            let error = (!status.is_success()).then(|| status_error(status));
+            SendReport { url: shown_url, status: Some(status.as_u16()), error, retry_after_ms, is_final: false }
         }
-        Err(error) if is_denied(&error) => hopeless(failure(&error)),
-        Err(error) => Answer { url: words, error: Some(failure(&error)), ..Answer::default() },
+        Err(error) if is_denied(&error) => final_error(failure(&error)),
+        Err(error) => SendReport { url: shown_url, error: Some(failure(&error)), ..SendReport::default() },
     }
 }
 
-/// The same for all tries of a delivery: who gets it twice knows it by this.
+/// The `webhook-id`: the same for all sends of a notification, so a receiver recognizes a repeated one.
 fn message_id(Delivery { snapshot, seq, position, .. }: &Delivery) -> String {
     format!("msg_{}_{seq}_{position}", snapshot.id)
 }
@@ -137,13 +143,13 @@ fn body(delivery: &Delivery, public_url: Option<&str>) -> String {
     let url = public_url.map(|server| format!("{server}/runs/{}", run.id));
     let title = if title.is_empty() { &run.pipeline } else { title };
     let text = summary(title, run, url.as_deref());
-    let payload = Payload { event, run, attempt: *attempt, status: run.status, url: url.as_deref(), text };
-    // Maps with text keys, numbers and texts: never refused.
-    serde_json::to_string(&payload).unwrap_or_default()
+    let body = NotificationBody { event, run, attempt: *attempt, status: run.status, url: url.as_deref(), text };
+    // Serializing maps with string keys, numbers and strings cannot fail.
+    serde_json::to_string(&body).unwrap_or_default()
 }
 
-/// The server's variable of this name.
-fn variable(name: &str) -> Result<String, String> {
+/// The value of an environment variable of the server.
+fn read_variable(name: &str) -> Result<String, String> {
     match std::env::var(name) {
         Ok(value) if !value.trim().is_empty() => Ok(value.trim().to_owned()),
         Ok(_) | Err(std::env::VarError::NotPresent) => {
@@ -153,25 +159,26 @@ fn variable(name: &str) -> Result<String, String> {
     }
 }
 
-/// The text in this file.
-fn file(path: &Path) -> Result<String, String> {
+/// The text of a file.
+fn read_file(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    // So small that it holds nobody up.
-    let bytes = files::read(path, LONGEST).map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
+    // Too small to block for long.
+    let bytes =
+        files::read(path, MAX_FILE_BYTES).map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
     match std::str::from_utf8(&bytes).map(str::trim) {
-        Ok(text) if !text.is_empty() && bytes.len() as u64 <= LONGEST => Ok(text.to_owned()),
+        Ok(text) if !text.is_empty() && bytes.len() as u64 <= MAX_FILE_BYTES => Ok(text.to_owned()),
         _ => Err(format!("the file {shown} is empty, larger than 64 KiB, or no text")),
     }
 }
 
-/// The text in the credential of this name.
-fn credential(name: &str) -> Result<String, String> {
+/// The text of a systemd credential.
+fn read_credential(name: &str) -> Result<String, String> {
     let path = files::credential(name).map_err(|error| format!("the credential {name} is not there: {error}"))?;
-    file(&path)
+    read_file(&path)
 }
 
-/// The address, or why it is none, without it.
-fn parse(receiver: &crate::model::NotifyTarget, address: &str) -> Result<Url, String> {
+/// Parses the receiver's address. An error does not contain it.
+fn parse_address(receiver: &crate::model::NotifyTarget, address: &str) -> Result<Url, String> {
     let what = match &receiver.to {
         ReceiverAddress::Url(_) => "its address".to_owned(),
         ReceiverAddress::UrlEnv(name) => format!("the address in ${name}"),
@@ -182,8 +189,8 @@ fn parse(receiver: &crate::model::NotifyTarget, address: &str) -> Result<Url, St
     Url::parse(address).map_err(|error| format!("{what} cannot be used: {error}"))
 }
 
-/// `Retry-After`, in milliseconds: seconds, or a date. At most an hour.
-fn when(header: &str) -> Option<u64> {
+/// A `Retry-After` header, seconds or a date, in milliseconds: at most an hour.
+fn parse_retry_after(header: &str) -> Option<u64> {
     retry_after(header).or_else(|| {
         let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(header.trim()).ok()?;
         let wait = at.as_millisecond().saturating_sub(Timestamp::now().0);
@@ -191,7 +198,7 @@ fn when(header: &str) -> Option<u64> {
     })
 }
 
-fn refusal(status: reqwest::StatusCode) -> String {
+fn status_error(status: reqwest::StatusCode) -> String {
     let word = status.canonical_reason().map(|word| format!(" {word}")).unwrap_or_default();
     if status.is_redirection() {
         return format!("it answered {}{word}: redirects are not followed; name the address itself", status.as_u16());
@@ -199,16 +206,16 @@ fn refusal(status: reqwest::StatusCode) -> String {
     format!("it answered {}{word}", status.as_u16())
 }
 
-/// Whether its name led where notifications may not go.
+/// Whether the receiver's name resolved to addresses that are not allowed.
 fn is_denied(error: &reqwest::Error) -> bool {
     let inner = std::iter::successors(error.source(), |error| (*error).source());
-    inner.into_iter().any(|error| error.is::<Denied>())
+    inner.into_iter().any(|error| error.is::<EgressDenied>())
 }
 
-/// Why there was no answer, by its innermost reason: the outer ones repeat the address.
+/// Why there was no response: the innermost error, since the outer ones contain the address.
 fn failure(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return format!("it did not answer within {} s", LIMIT.as_secs());
+        return format!("it did not answer within {} s", REQUEST_TIMEOUT.as_secs());
     }
     let mut reason = error.source();
     while let Some(inner) = reason.and_then(std::error::Error::source) {
@@ -223,11 +230,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_receiver_says_when_in_seconds_or_by_a_date() {
-        assert_eq!(when("7"), Some(7_000));
-        assert_eq!(when("999999"), Some(3_600_000));
-        assert_eq!(when("Sat, 21 Nov 1998 10:00:00 GMT"), Some(0));
-        assert_eq!(when("Sat, 21 Nov 2099 10:00:00 GMT"), Some(3_600_000));
-        assert_eq!(when("soon"), None);
+    fn retry_after_header_is_seconds_or_a_date() {
+        assert_eq!(parse_retry_after("7"), Some(7_000));
+        assert_eq!(parse_retry_after("999999"), Some(3_600_000));
+        assert_eq!(parse_retry_after("Sat, 21 Nov 1998 10:00:00 GMT"), Some(0));
+        assert_eq!(parse_retry_after("Sat, 21 Nov 2099 10:00:00 GMT"), Some(3_600_000));
+        assert_eq!(parse_retry_after("soon"), None);
     }
 }

@@ -7,7 +7,7 @@ use toml::{Spanned, Value};
 
 use super::file::{Refusal, refuse};
 use crate::model::{MissedPolicy, OverlapPolicy, ParamInput, ParamKind, Pipeline, Schedule};
-use crate::schedules::{BadRule, Rule};
+use crate::schedules::rule::{BadRule, Rule};
 
 /// The longest name of a schedule, in characters.
 const LONGEST_NAME: usize = 100;

@@ -1,18 +1,18 @@
-//! What runs leave on the disk beside the database.
+//! The folders that a run leaves on the disk.
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 
-use super::RetentionOptions;
-use crate::engine;
 use crate::model::RunId;
+use crate::workspaces::{self, Workspaces};
 
-/// Removes a run's folders. What is not there is as good.
+/// Removes the folders of a run, if there are any. Can be repeated after an error.
 ///
 /// # Errors
-/// The disk. It may be called again.
-pub async fn remove(options: &RetentionOptions, run: &RunId) -> io::Result<()> {
-    options.workspaces.forget(run).await?;
-    let (scratch, name) = (options.scratch.clone(), OsString::from(run.as_str()));
-    engine::blocking(move || engine::remove(&scratch, &name)).await
+/// Those of the disk.
+pub async fn remove(workspaces: &Workspaces, scratch: &Path, run: &RunId) -> io::Result<()> {
+    workspaces.forget(run).await?;
+    let (scratch, name) = (scratch.to_owned(), OsString::from(run.as_str()));
+    workspaces::blocking(move || workspaces::remove(&scratch, &name)).await
 }

@@ -1,4 +1,4 @@
-//! Who asks for something, as journals and the audit log name them.
+//! Who makes a request, as journals and the audit log name them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,20 +8,21 @@ use crate::model::identity::OWNER;
 use crate::model::{AuthMethod, Problem, Role, RunId, RunOrigin, Timestamp};
 use crate::store::NewAudit;
 
-/// Who asks for something.
+/// The outcome in the audit log of a request that was not refused.
+pub const OUTCOME_DONE: &str = "done";
+
+/// The person or program behind a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// Their name.
     pub name: String,
-    /// What they may do.
     pub role: Role,
-    /// How they have shown who they are.
+    /// How they were authenticated.
     pub via: AuthMethod,
-    /// The address that their request came from.
+    /// The address of the request.
     pub address: Option<IpAddr>,
-    /// What they use: the page, or the API.
+    /// `the page` or `the API`.
     pub through: &'static str,
-    /// The token behind them, if there is one.
+    /// The id of the token behind a session.
     pub parent: Option<String>,
 }
 
@@ -39,49 +40,44 @@ impl fmt::Display for Actor {
     }
 }
 
-impl AuthMethod {
-    /// As the audit log names it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Session => "session",
-            Self::Token => "token",
-            Self::Proxy => "proxy",
-        }
-    }
-}
-
 impl Actor {
-    /// What an attempt that they ask for has as its origin.
+    /// The origin of an attempt that they request.
     pub fn origin(&self) -> RunOrigin {
         RunOrigin { kind: self.via.into(), name: self.name.clone() }
     }
 
-    /// A line of the audit log that says they did this.
-    pub fn note(&self, action: AuditAction, run: Option<RunId>, detail: Option<String>) -> NewAudit {
+    /// The line of the audit log for a request of theirs that succeeds.
+    pub fn audit_entry(&self, action: AuditAction, run: Option<RunId>, detail: Option<String>) -> NewAudit {
         NewAudit {
             at: Timestamp::now(),
             actor: self.name.clone(),
-            via: self.via.word(),
+            via: audit_via(self.via),
             address: self.address.map(|address| address.to_string()),
             action,
             run,
-            outcome: DONE.to_owned(),
+            outcome: OUTCOME_DONE.to_owned(),
             detail,
         }
     }
 }
 
-/// The outcome of what was done.
-pub const DONE: &str = "done";
+/// The audit log's word for a way to be authenticated.
+pub const fn audit_via(via: AuthMethod) -> &'static str {
+    match via {
+        AuthMethod::Open => "open",
+        AuthMethod::Session => "session",
+        AuthMethod::Token => "token",
+        AuthMethod::Proxy => "proxy",
+    }
+}
 
-/// The outcome of what was refused.
-pub fn refusal(problem: &Problem) -> String {
+/// The outcome in the audit log of a request that was refused with this problem: its code.
+pub fn refused_outcome(problem: &Problem) -> String {
     problem.r#type.strip_prefix("about:blank#").unwrap_or("refused").to_owned()
 }
 
-/// The line of the audit log of a run that a schedule or a hook asks for.
-pub fn triggered(origin: &RunOrigin, via: &'static str, run: RunId, pipeline: &str) -> NewAudit {
+/// The line of the audit log for a run that a schedule or a hook starts.
+pub fn trigger_audit_entry(origin: &RunOrigin, via: &'static str, run: RunId, pipeline: &str) -> NewAudit {
     NewAudit {
         at: Timestamp::now(),
         actor: origin.name.clone(),
@@ -89,7 +85,7 @@ pub fn triggered(origin: &RunOrigin, via: &'static str, run: RunId, pipeline: &s
         address: None,
         action: AuditAction::RunStart,
         run: Some(run),
-        outcome: DONE.to_owned(),
+        outcome: OUTCOME_DONE.to_owned(),
         detail: Some(pipeline.to_owned()),
     }
 }
@@ -99,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn journals_name_who_asked() {
+    fn actor_text_has_name_address_and_channel() {
         let actor = |name: &str, via| Actor {
             name: name.to_owned(),
             role: Role::Admin,

@@ -1,28 +1,33 @@
-//! A log as it is in the end: each row once, however often it was drawn anew.
+//! The log in its final form: each row once, however often a command redrew it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Service;
+use super::Backend;
+use super::frames::read_after;
 use crate::model::{FrameRecord, Problem};
 use crate::store::{RunKey, Store, StoreError};
 
-impl Service {
-    /// Frames after a cursor as [`Service::frames`] gives them, each row of the log as it is now, and up to which seq these are all
-    /// there are. Frames that replace others are left out.
-    ///
-    /// # Errors
-    /// As [`Service::frames`].
-    pub async fn settled(&self, id: &str, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, u64), Problem> {
-        let (run, frames, _) = self.frames_after(id, Some(&after.to_string()), Some(limit)).await?;
-        let until = frames.last().map_or(after, |frame| frame.seq);
-        Ok(settle(&*self.store, run, frames, after, until).await?)
-    }
+/// Frames after a cursor, each row of the log with its latest text, and the seq up to which they are complete. Redraws
+/// are left out.
+///
+/// # Errors
+/// As [`frames`](super::frames).
+pub async fn final_log(
+    backend: &Backend,
+    id: &str,
+    after: u64,
+    limit: u32,
+) -> Result<(Vec<FrameRecord>, u64), Problem> {
+    let (run, frames, _) = read_after(backend, id, Some(&after.to_string()), Some(limit)).await?;
+    let until = frames.last().map_or(after, |frame| frame.seq);
+    Ok(apply_redraws(&*backend.store, run, frames, after, until).await?)
 }
 
-/// Frames with a seq after `after`, up to `until`, each row of the log as it is now: without those that replace others, and each that is
-/// replaced with the text of the last one that does. And up to which seq they are all there are: fewer if they are large.
-pub async fn settle(
+/// Takes frames with a seq after `after`, up to `until`. Replaces the text of each redrawn row by its latest one and
+/// drops the redraws. Also returns the seq up to which the result is complete: less than `until` if the redraws are
+/// large.
+pub async fn apply_redraws(
     store: &dyn Store,
     run: RunKey,
     mut frames: Vec<FrameRecord>,
@@ -33,8 +38,8 @@ pub async fn settle(
     let redrawn: HashMap<u64, FrameRecord> = redrawn.into_iter().collect();
     frames.retain(|frame| frame.seq <= until && frame.replaces().is_none());
     for frame in &mut frames {
-        if let Some(now) = redrawn.get(&frame.seq) {
-            frame.data = Arc::clone(&now.data);
+        if let Some(latest) = redrawn.get(&frame.seq) {
+            frame.data = Arc::clone(&latest.data);
         }
     }
     Ok((frames, until))

@@ -1,65 +1,70 @@
-//! Who waits for a worker, and for whom.
+//! The queue: which runs are pending, and whether another one may join them.
 
-use super::{Service, TRIES};
+use super::{Backend, ChangeError, retry_on_conflict};
 use crate::journal::WriteError;
 use crate::model::queue::{BusyPolicy, ConcurrencyGroup, MAX_PRIORITY, Queue};
 use crate::model::{Problem, ProblemCode, RunId};
 use crate::store::{Created, NewRun};
 
-/// How many runs of the queue are told.
-const MOST: u32 = 1000;
+/// The most pending runs that are listed.
+const MAX_LISTED: u32 = 1000;
 
-impl Service {
-    /// The runs that wait for a worker, in the order in which they are taken.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn queue(&self) -> Result<Queue, Problem> {
-        let (total, waiting) = self.store.queue(MOST).await?;
-        Ok(Queue { workers: self.engine.workers(), busy: self.engine.busy(), total, waiting })
-    }
+/// The pending runs in the order in which they will start.
+///
+/// # Errors
+/// The database's errors.
+pub async fn queue(backend: &Backend) -> Result<Queue, Problem> {
+    let (total, waiting) = backend.store.queue(MAX_LISTED).await?;
+    Ok(Queue { workers: backend.engine.workers(), busy: backend.engine.busy(), total, waiting })
+}
 
-    /// Writes a new run, unless its group is busy and refuses it, or too many wait.
-    pub(super) async fn create(&self, new: NewRun) -> Result<Created, Problem> {
-        for _ in 0..TRIES {
-            match self.journal.create(new.clone()).await {
-                Err(WriteError::Refused) => self.check_group(new.pipeline.group(&new.params)).await?,
-                created => return Ok(created?),
-            }
-            // What was in the way has ended meanwhile.
+/// Creates a pending run.
+///
+/// # Errors
+/// [`ProblemCode::GroupBusy`] if the pipeline refuses a second run of its group; [`ProblemCode::TooManyQueued`];
+/// [`ProblemCode::IdempotencyConflict`]; [`ProblemCode::RunDeleted`]; the database's errors.
+pub async fn create_run(backend: &Backend, new: NewRun) -> Result<Created, Problem> {
+    retry_on_conflict(|| create_once(backend, &new)).await
+}
+
+async fn create_once(backend: &Backend, new: &NewRun) -> Result<Created, ChangeError> {
+    match backend.journal.create(new.clone()).await {
+        Err(WriteError::Refused) => {
+            check_group(backend, new.pipeline.group(&new.params)).await?;
+            // The run that was in the way has ended since.
+            Err(ChangeError::Conflict)
         }
-        Err(WriteError::Refused.into())
-    }
-
-    /// # Errors
-    /// [`ProblemCode::TooManyQueued`], if no more runs may wait. Those that begin to at the same moment may be a few more.
-    pub(super) async fn check_queue(&self) -> Result<(), Problem> {
-        let (waiting, _) = self.store.queue(1).await?;
-        if waiting < u64::from(self.max_queued) { Ok(()) } else { Err(WriteError::QueueFull.into()) }
-    }
-
-    /// # Errors
-    /// [`ProblemCode::GroupBusy`], if the group is busy and refuses runs meanwhile.
-    pub(super) async fn check_group(&self, group: Option<ConcurrencyGroup>) -> Result<(), Problem> {
-        let Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) = group else { return Ok(()) };
-        match self.store.active_in(&key).await? {
-            None => Ok(()),
-            Some(run) => Err(busy(&run)),
-        }
+        created => Ok(created?),
     }
 }
 
-fn busy(run: &RunId) -> Problem {
+/// # Errors
+/// [`ProblemCode::TooManyQueued`] if no more runs may be pending. Requests at the same moment may exceed the limit by a
+/// few.
+pub(super) async fn check_queue(backend: &Backend) -> Result<(), Problem> {
+    let (waiting, _) = backend.store.queue(1).await?;
+    if waiting < u64::from(backend.max_queued) { Ok(()) } else { Err(WriteError::QueueFull.into()) }
+}
+
+/// # Errors
+/// [`ProblemCode::GroupBusy`] if a run of the group is active and the pipeline refuses another one.
+pub(super) async fn check_group(backend: &Backend, group: Option<ConcurrencyGroup>) -> Result<(), Problem> {
+    let Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) = group else { return Ok(()) };
+    match backend.store.active_in(&key).await? {
+        None => Ok(()),
+        Some(run) => Err(group_busy(&run)),
+    }
+}
+
+fn group_busy(run: &RunId) -> Problem {
     let detail = format!(
         "The run {run} is active, and the pipeline refuses another one meanwhile. Wait for its end, or cancel it."
     );
     Problem::new(ProblemCode::GroupBusy, detail)
 }
 
-/// A priority that somebody asks for.
-///
 /// # Errors
-/// [`ProblemCode::BadRequest`], if it is out of bounds.
+/// [`ProblemCode::BadRequest`] if the priority is out of bounds.
 pub(super) fn check_priority(priority: i32) -> Result<i32, Problem> {
     if (-MAX_PRIORITY..=MAX_PRIORITY).contains(&priority) {
         return Ok(priority);

@@ -6,5 +6,5 @@ pub(crate) mod files;
 mod masker;
 mod patterns;
 
-pub use masker::{MASK, Masker};
+pub use masker::Masker;
 pub use patterns::Patterns;

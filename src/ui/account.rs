@@ -11,8 +11,8 @@ pub fn me() -> CurrentUser {
 /// Who looks at the page.
 #[cfg(feature = "ssr")]
 pub fn me() -> CurrentUser {
-    let granted = crate::calls::server::granted();
-    granted.map(|granted| CurrentUser { name: granted.name, role: granted.role, via: granted.via }).unwrap_or_default()
+    let granted = crate::calls::context::principal();
+    granted.map(|principal| principal.me()).unwrap_or_default()
 }
 
 /// Whether they may do what needs this role.

@@ -30,7 +30,7 @@ const TRUSTED_TYPES: &str = "if(window.trustedTypes)trustedTypes.createPolicy('d
      /\\x3c(script|iframe|object|embed)|\\x3c[^>]*\\s(on\\w+|srcdoc)\\s*=|javascript:/i.test(h)?'':h,createScript:s=>s,createScriptURL:u=>u})";
 
 /// Forms that are sent before the page has come to life have the key of the login in their address (the key is that of
-/// `browser/key.rs`, the parameter that of `http/guard/shown.rs`).
+/// `browser/key.rs`, the parameter that of `http/guard/credential.rs`).
 fn key_of_forms() -> String {
     let key = base::name("runtrail-key");
     format!(

@@ -70,7 +70,7 @@ async fn approval_occupies_no_worker() {
     let world = world();
     let server = world.serve_with(&["--workers", "1"]);
     let id = start(&server).await;
-    let run = server.until_asked(&id).await;
+    let run = server.until_awaiting_approval(&id).await;
     assert_eq!((&run["status"], &run["phase"]), (&json!("running"), &json!("deploy")));
     assert_eq!(phases(&run), ["completed", "pending", "pending"]);
     assert_eq!(run["approval"], json!({ "seq": run["head"], "question": "Deploy to production?" }));
@@ -124,7 +124,7 @@ async fn approval_rejected_or_cancelled_ends_the_run() {
     let server = world.serve();
     for (word, reason) in [("reject", "rejected by the operator"), ("cancel", "cancelled by the operator")] {
         let id = start(&server).await;
-        server.until_asked(&id).await;
+        server.until_awaiting_approval(&id).await;
         assert_eq!(answer(&server, &id, word, json!({})).await, yes());
         let run = server.until_status(&id, "cancelled").await;
         assert_eq!((phases(&run), &run["approval"]), (vec!["completed", "skipped", "skipped"], &Value::Null));
@@ -134,7 +134,7 @@ async fn approval_rejected_or_cancelled_ends_the_run() {
         // It can be run again, and asks again.
         let again = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
         assert_eq!(again.status(), StatusCode::ACCEPTED);
-        assert_eq!(server.until_asked(&id).await["attempt"], 2);
+        assert_eq!(server.until_awaiting_approval(&id).await["attempt"], 2);
     }
 }
 
@@ -143,7 +143,7 @@ async fn approval_takes_one_decision() {
     let world = world();
     let server = world.serve();
     let id = start(&server).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     let words = ["approve", "reject"].into_iter().cycle().take(20);
     let answers = futures::future::join_all(words.map(|word| answer(&server, &id, word, json!({})))).await;
     assert_eq!(answers.iter().filter(|answer| **answer == yes()).count(), 1, "{answers:?}");
@@ -165,7 +165,7 @@ async fn approval_survives_crashes_and_restarts() {
     let flags = ["--workers", "1"];
     let server = world.serve_with(&flags);
     let id = start(&server).await;
-    let asked = server.until_asked(&id).await;
+    let asked = server.until_awaiting_approval(&id).await;
     server.kill_and_lapse();
     let server = world.serve_with(&flags);
     // Long enough for every check of leases by the engine.
@@ -197,8 +197,8 @@ async fn approval_can_be_cancelled_while_workers_are_busy() {
     let world = world();
     let server = world.serve_with(&["--workers", "1"]);
     let (cancelled, rejected) = (start(&server).await, start(&server).await);
-    server.until_asked(&cancelled).await;
-    server.until_asked(&rejected).await;
+    server.until_awaiting_approval(&cancelled).await;
+    server.until_awaiting_approval(&rejected).await;
     let busy = server.start(&world, "long").await;
     server.until_status(&busy, "running").await;
     for (id, word) in [(&cancelled, "cancel"), (&rejected, "reject")] {
@@ -222,7 +222,7 @@ async fn approval_can_be_rejected_without_the_project() {
         let started =
             server.post("/api/v1/runs", json!({ "pipeline": "gated", "params": { "project": project } })).await;
         let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
-        server.until_asked(&id).await;
+        server.until_awaiting_approval(&id).await;
         std::fs::remove_dir(&project).unwrap();
         assert_eq!(answer(&server, &id, word, json!({})).await, yes());
         let run = server.until_status(&id, "cancelled").await;
@@ -242,7 +242,7 @@ async fn patch_with_wild_numbers_is_harmless() {
     world.toml("gated", &text);
     let server = world.serve();
     let id = start(&server).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     let listed = server.get(&format!("/fn/patches?id={id}&attempt=1")).await;
     assert_eq!(listed.status(), StatusCode::OK, "{}", listed.text().await.unwrap());
     assert_eq!(answer(&server, &id, "approve", json!({ "exclude": ["a", "a"] })).await, yes());

@@ -18,7 +18,7 @@ fn paths() -> Vec<String> {
         let parts = path.split('/').map(|part| if part.starts_with(['{', ':', '*']) { "x" } else { part });
         parts.collect::<Vec<_>>().join("/")
     };
-    runtrail::http::addresses().iter().map(fill).collect()
+    runtrail::testing::route_paths().iter().map(fill).collect()
 }
 
 /// Sends this, closes its side, and reads until the server has closed.

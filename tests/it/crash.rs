@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::history::History;
-use crate::support::reader::{Habits, Kind, Reader};
+use crate::support::reader::{Kind, Reader, ReaderOptions};
 use crate::support::rng::{self, Rng};
 use crate::support::{Server, World, alive, pids, until};
 
@@ -59,7 +59,7 @@ async fn crash_leaves_no_process_and_recovers_the_run() {
 
 /// What clients of a server saw before it was killed.
 #[derive(Default)]
-struct Told {
+struct Observed {
     /// Requests for a run, by their key; the run's id if the answer came.
     asked: BTreeMap<String, Option<String>>,
     /// The newest attempt that was acknowledged, by run.
@@ -68,7 +68,7 @@ struct Told {
     shown: BTreeMap<String, Vec<String>>,
 }
 
-impl Told {
+impl Observed {
     fn add(&mut self, other: Self) {
         for (key, id) in other.asked {
             let known = self.asked.entry(key).or_default();
@@ -127,8 +127,8 @@ impl Client {
     }
 
     /// Starts, re-runs and cancels at random, and reads what it started, until the server is dead.
-    async fn use_it(self, name: String, mut runs: Vec<String>, mut rng: Rng) -> Told {
-        let mut told = Told::default();
+    async fn use_it(self, name: String, mut runs: Vec<String>, mut rng: Rng) -> Observed {
+        let mut told = Observed::default();
         let mut readers = JoinSet::new();
         for number in 0..16 {
             let asked = match if runs.is_empty() { 0 } else { rng.below(6) } {
@@ -174,16 +174,16 @@ impl Client {
     }
 
     /// Reads a run by stream or by polls, until it ends or the server is dead.
-    async fn read(self, run: String, by_polls: bool, seed: u64) -> Told {
+    async fn read(self, run: String, by_polls: bool, seed: u64) -> Observed {
         let cursors = BTreeMap::from([(run.clone(), 0)]);
-        let mut reader = Reader::new(self.host, self.host, Kind::One, cursors, Habits::plain(), seed);
+        let mut reader = Reader::new(self.host, self.host, Kind::One, cursors, ReaderOptions::plain(), seed);
         let read = async { if by_polls { reader.follow_by_polls().await } else { reader.follow().await } };
         tokio::select! {
             read = read => read.unwrap(),
             () = self.killed.cancelled() => {}
         }
         let shown = BTreeMap::from([(run, reader.one().frames.clone())]);
-        Told { shown, ..Told::default() }
+        Observed { shown, ..Observed::default() }
     }
 }
 
@@ -203,7 +203,7 @@ async fn crash_at_any_moment_loses_nothing_accepted() {
     let seed = rng::number("RUNTRAIL_SEED").unwrap_or(1);
     let rounds = rng::number("RUNTRAIL_ROUNDS").unwrap_or(ROUNDS);
     let mut rng = Rng::new(seed);
-    let mut told = Told::default();
+    let mut told = Observed::default();
     let mut interrupted = 0;
     let began = Instant::now();
     let mut server = world.serve_with(&flags);
@@ -222,7 +222,7 @@ async fn crash_at_any_moment_loses_nothing_accepted() {
         let dead = server.pid();
         server.kill();
         client.killed.cancel();
-        let mut shown = Told::default();
+        let mut shown = Observed::default();
         while let Some(one) = clients.join_next().await {
             shown.add(one.unwrap());
         }
@@ -261,7 +261,7 @@ async fn crash_at_any_moment_loses_nothing_accepted() {
 
 /// Waits until each run of a round is recovered from its dead server, and adds what clients of the round saw. How many
 /// were interrupted.
-async fn recovered(server: &Server, told: &mut Told, shown: Told, dead: u32) -> u64 {
+async fn recovered(server: &Server, told: &mut Observed, shown: Observed, dead: u32) -> u64 {
     let mut interrupted = 0;
     let touched: Vec<String> = shown.runs().into_iter().chain(shown.shown.keys().cloned()).collect();
     told.add(shown);

@@ -18,7 +18,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::support::feed::{self, Feed};
 use crate::support::http::Version;
 use crate::support::proxy::{Fault, Proxy, Tamper, Then};
-use crate::support::reader::{Habits, Kind, Reader, Told, journal};
+use crate::support::reader::{CursorStyle, Kind, Reader, ReaderOptions, journal};
 use crate::support::rng::{self, Rng};
 use crate::support::{Server, World, open_files, until};
 
@@ -93,7 +93,7 @@ impl Stage {
             if number < faults { Fault::any(&mut rng, if large { 400_000 } else { 20_000 }) } else { Fault::none() }
         });
         let proxy = proxy.await;
-        let habits = Habits::any(&mut rng, u32::try_from(faults).unwrap());
+        let habits = ReaderOptions::any(&mut rng, u32::try_from(faults).unwrap());
         let mut reader = Reader::new(self.host, proxy.addr, kind, cursors, habits, seed);
         let followed = tokio::time::timeout(LIMIT, reader.follow()).await;
         self.lost.fetch_add(reader.failures().into(), Ordering::Relaxed);
@@ -253,7 +253,7 @@ async fn faults_checker_detects_tampered_streams() {
     let head = journal_head(stage.host, &run).await;
     let read = async |fault: Fault, kind: Kind| {
         let proxy = Proxy::start(stage.host, move |_| fault.clone()).await;
-        let habits = Habits { version: Version::Http10, told: Told::Header, ..Habits::plain() };
+        let habits = ReaderOptions { version: Version::Http10, told: CursorStyle::Header, ..ReaderOptions::plain() };
         let cursors = BTreeMap::from([(run.clone(), 0)]);
         let mut reader = Reader::new(stage.host, proxy.addr, kind, cursors, habits, 0);
         reader.follow().await?;
@@ -289,7 +289,7 @@ async fn faults_stream_cut_at_any_byte_resumes() {
         let plan = move |number| if number == 0 { Fault::then(byte, then) } else { Fault::none() };
         let proxy = Proxy::start(stage.host, plan).await;
         let cursors = BTreeMap::from([(run.clone(), 0)]);
-        let habits = Habits { polls: 1000, ..Habits::plain() };
+        let habits = ReaderOptions { polls: 1000, ..ReaderOptions::plain() };
         let mut reader = Reader::new(stage.host, proxy.addr, Kind::One, cursors, habits, byte);
         let followed = reader.follow().await;
         followed.and_then(|()| same(&reader.one().frames, journal.get().unwrap())).map_err(|what| (byte, what))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use runtrail::engine::{Engine, EngineOptions, Processes, Workspaces};
+use runtrail::engine::{Engine, EngineOptions, Processes};
 use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step, WriteError};
 use runtrail::model::kinds::Patch;
 use runtrail::model::review::FindingFilter;
@@ -15,12 +15,13 @@ use runtrail::model::{
     Transition,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::runs::Service;
+use runtrail::runs::{self, Backend};
 use runtrail::store::{
     Assignment, AttemptStore, Change, Delivery, Durability, Findings, Guard, JournalStore, Kept, Lease, Op,
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,
     StoreError, View, ViewPart, Write,
 };
+use runtrail::workspaces::Workspaces;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
@@ -744,17 +745,17 @@ async fn journal_attempt_of_a_deleted_run_is_not_found() {
         }),
     };
     let (engine, _idle) = Engine::new(Arc::clone(&store), journal.clone(), options, Default::default());
-    let service =
-        Service { store, journal: journal.clone(), engine, catalog, projects, max_queued: 1000, is_exposed: false };
+    let backend =
+        Backend { store, journal: journal.clone(), engine, catalog, projects, max_queued: 1000, is_exposed: false };
     let asked = tokio::spawn({
-        let (service, id) = (service.clone(), id.clone());
-        async move { service.attempt(id.as_str(), 1).await }
+        let (backend, id) = (backend.clone(), id.clone());
+        async move { runs::attempt(&backend, id.as_str(), 1).await }
     });
     until("its frames are read", async || (paused.reads.load(Ordering::Relaxed) == 1).then_some(())).await;
     journal.write(Write::new(run, Guard::There, Change::Delete { id: id.clone() })).await.unwrap();
     paused.read_on.add_permits(1);
     assert_eq!(asked.await.unwrap().unwrap_err().code, ProblemCode::RunNotFound);
-    assert_eq!(service.attempts(id.as_str(), None, None).await.unwrap_err().code, ProblemCode::RunNotFound);
+    assert_eq!(runs::attempts(&backend, id.as_str(), None, None).await.unwrap_err().code, ProblemCode::RunNotFound);
 }
 
 /// A key is kept for a day: then the same request is another one.

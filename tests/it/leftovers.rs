@@ -109,7 +109,7 @@ async fn asked(world: &World, server: &Server, before: &str) -> (String, Value) 
         Some(started.json::<Value>().await.unwrap()["id"].as_str()?.to_owned())
     })
     .await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     let run = until("the run ends", async || {
         let run = server.run(&id).await;

@@ -14,7 +14,7 @@ use crate::support::feed::{self, Feed};
 use crate::support::history::History;
 use crate::support::http::{self, Answer, Version};
 use crate::support::proxy::{Fault, Proxy, Then};
-use crate::support::reader::{Habits, Kind, Reader};
+use crate::support::reader::{Kind, Reader, ReaderOptions};
 use crate::support::rng::{self, Rng};
 use crate::support::{LIMIT, Server, World, open_files, until};
 
@@ -113,7 +113,7 @@ async fn load_of_slow_viewers_affects_nobody() {
         slow.spawn(async move {
             let drip = move |_| Fault::then(number * 20, Then::Drip(Duration::from_secs(1)));
             let proxy = Proxy::start(host, drip).await;
-            Reader::new(host, proxy.addr, Kind::One, [(id, 0)].into(), Habits::plain(), number).follow().await
+            Reader::new(host, proxy.addr, Kind::One, [(id, 0)].into(), ReaderOptions::plain(), number).follow().await
         });
     }
     until("they are attached", async || {
@@ -121,7 +121,7 @@ async fn load_of_slow_viewers_affects_nobody() {
         numbers.lines().any(|line| line == "runtrail_streams 10").then_some(())
     })
     .await;
-    let mut healthy = Reader::new(host, host, Kind::One, [(id.clone(), 0)].into(), Habits::plain(), 0);
+    let mut healthy = Reader::new(host, host, Kind::One, [(id.clone(), 0)].into(), ReaderOptions::plain(), 0);
     let print = async {
         let mut rng = Rng::new(5);
         for number in 0..3000 {

@@ -9,7 +9,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::support::feed::Feed;
 use crate::support::history::History;
-use crate::support::reader::{Habits, Kind, Reader};
+use crate::support::reader::{Kind, Reader, ReaderOptions};
 use crate::support::{Server, World, until};
 
 /// Longer than leases of one second, than one statement waits for a lock, and than requests wait for an answer.
@@ -49,7 +49,7 @@ async fn locked_database_delays_a_run() {
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;
     let cursors = [(feed.id.clone(), 0)].into();
-    let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, Habits::plain(), 0);
+    let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, ReaderOptions::plain(), 0);
     let reader = tokio::spawn(async move {
         let followed = reader.follow().await;
         (reader, followed)
@@ -178,7 +178,7 @@ async fn locked_database_refuses_decisions_for_good() {
     let server = world.serve();
     let response = server.post("/api/v1/runs", json!({ "pipeline": "asks", "params": {} })).await;
     let id = response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     let locked = lock(&world).await;
     // Also while no run writes anything, the lock is noticed.
     until_outage(&server).await;

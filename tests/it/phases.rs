@@ -139,7 +139,7 @@ async fn phase_outputs_survive_approval_and_crash() {
         phase("ask", say, "approval = true"),
     ];
     let (server, id) = start(&world, &all.concat()).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.kill();
     let server = world.serve();
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
@@ -152,7 +152,7 @@ async fn phase_outputs_survive_approval_and_crash() {
     assert_eq!(outputs[0], &json!({ "name": "version", "value": "1.2 beta" }));
     // A new attempt begins without them.
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert_eq!(server.lines(&id).await[3..], ["||", "1.2 beta|a=b $HOME|high"]);
 }
 
@@ -179,7 +179,7 @@ async fn phase_failure_survives_an_approval() {
     let world = World::new();
     let all = [phase("build", "exit 3", ""), phase("alarm", "true", "if = \"failure\"\napproval = true")];
     let (server, id) = start(&world, &all.concat()).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     let (run, phases) = ended(&server, &id, "failed").await;
     assert_eq!(phases, states(&[("build", "failed"), ("alarm", "completed")]));
@@ -204,7 +204,7 @@ async fn phase_outputs_are_those_of_the_last_retry() {
     ];
     let (server, id) = start(&world, &all.concat()).await;
     for (attempt, expected) in [(1, "|1|partial|90000"), (2, "||partial|90000")] {
-        server.until_asked(&id).await;
+        server.until_awaiting_approval(&id).await;
         server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
         let (run, _) = ended(&server, &id, "completed").await;
         assert_eq!(run["attempt"], attempt);
@@ -264,7 +264,7 @@ async fn phase_failure_reason_survives_an_approval() {
         let world = World::new();
         let ask = phase("ask", "true", "if = \"failure\"\napproval = true");
         let (server, id) = start(&world, &[phase("a", run, more), ask].concat()).await;
-        server.until_asked(&id).await;
+        server.until_awaiting_approval(&id).await;
         server.kill();
         let server = world.serve();
         server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;

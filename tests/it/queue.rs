@@ -163,10 +163,10 @@ async fn queue_slot_is_free_during_approval() {
     let server = world.serve();
     let start = async || start(&server, json!({ "pipeline": "p" })).await;
     let one = start().await;
-    server.until_asked(&one).await;
+    server.until_awaiting_approval(&one).await;
     let two = start().await;
     server.until_status(&one, "cancelled").await;
-    server.until_asked(&two).await;
+    server.until_awaiting_approval(&two).await;
     let approved = server.post(&format!("/api/v1/runs/{two}/approve"), json!({})).await;
     assert_eq!(approved.status(), StatusCode::ACCEPTED);
     server.until_status(&two, "completed").await;

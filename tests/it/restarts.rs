@@ -131,7 +131,7 @@ async fn restarts_leave_every_run_ended_by_its_rule() {
             std::fs::write(world.file(&format!("go-{id}")), "").unwrap();
             server.until_status(&id, "completed").await;
         }
-        server.until_asked(&asks).await;
+        server.until_awaiting_approval(&asks).await;
         if let Some(earlier) = round.checked_sub(ANSWERED_AFTER) {
             let id = &asking[earlier];
             assert!(server.run(id).await["approval"].is_object(), "it waits through every crash");
@@ -160,7 +160,7 @@ async fn restarts_leave_every_run_ended_by_its_rule() {
     // Now they may end.
     std::fs::write(world.file("go"), "").unwrap();
     for id in &asking[ROUNDS - ANSWERED_AFTER..] {
-        server.until_asked(id).await;
+        server.until_awaiting_approval(id).await;
         server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     }
     for (id, (pipeline, round)) in &runs {

@@ -310,7 +310,7 @@ async fn resume_carries_results_over() {
     std::fs::write(world.file("good"), "").unwrap();
     server.post(&format!("/api/v1/runs/{busy}/cancel"), json!({})).await;
     assert_eq!(rerun().await.status(), StatusCode::ACCEPTED);
-    let run = server.until_asked(&id).await;
+    let run = server.until_awaiting_approval(&id).await;
     assert_eq!((&run["attempt"], &run["phase"]), (&json!(3), &json!("deploy")));
     assert_eq!(server.frames(&id).await.iter().filter(|frame| frame["kind"] == "patch").count(), 1);
 }

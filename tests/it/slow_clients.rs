@@ -56,7 +56,7 @@ async fn slow_bodies_are_timed_out_on_every_route() {
         "name = \"x\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n[hook]\nsecret_env = \"PATH\"\n[[schedules]]\ncron = \"0 0 1 1 *\"\n",
     );
     let server = world.serve_with(&["--token", TOKEN]);
-    let mut paths = runtrail::http::addresses();
+    let mut paths = runtrail::testing::route_paths();
     for known in ["/login", "/api/v1/runs", "/api/v1/hooks/{pipeline}", "/events", "/runs/{id}/events"] {
         assert!(paths.iter().any(|path| path == known), "{known} in {paths:?}");
     }

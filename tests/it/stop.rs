@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::feed::{self, Feed};
-use crate::support::reader::{Habits, Kind, Reader, journal};
+use crate::support::reader::{Kind, Reader, ReaderOptions, journal};
 use crate::support::rng::Rng;
 use crate::support::{World, open_files, steady_port, until, within};
 
@@ -44,7 +44,7 @@ async fn stop_ends_a_thousand_streams_at_once() {
     let mut readers = JoinSet::new();
     for number in 0..READERS as u64 {
         let cursors = BTreeMap::from([(feed.id.clone(), rng.below(head + 1))]);
-        let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, Habits::plain(), number);
+        let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, ReaderOptions::plain(), number);
         readers.spawn(async move {
             let closed = reader.until_closed().await;
             (reader, closed)

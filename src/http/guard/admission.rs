@@ -1,8 +1,8 @@
-//! Who may make a request (docs/CONTRACT.md, "Access"): they show a token or a login's cookie, or a trusted proxy names them, and their
-//! role allows it.
+//! Authentication and authorization (docs/CONTRACT.md, "Access"): a request carries a token or a session's cookie, or a
+//! trusted proxy names its user, and the role must allow it.
 //!
-//! Open to everybody is only what says nothing about runs: the two health checks, the login page, and what that page loads; and calls of
-//! hooks, which are signed.
+//! Public routes reveal nothing about runs: the health checks, `security.txt`, and the login page with what it loads.
+//! Calls of hooks pass as well, since `http/hooks` verifies their signature.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,150 +12,137 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, over_tls};
+use super::attempt_limiter::AttemptVerdict;
+use super::client::{Client, is_over_tls};
+use super::credential::{self, Credential};
 use super::origin::SEC_FETCH_SITE;
 use super::proxy::ProxyUser;
-use super::shown::{self, Shown};
-use super::slow::Verdict;
-use super::want::Want;
-use super::{Guard, landing, login};
-use crate::access::{Access, Granted, policy};
+use super::route_class::RouteClass;
+use super::{Guard, login, return_path};
+use crate::access::{Access, Principal, forbidden, policy};
 use crate::base;
-use crate::model::identity::OWNER;
-use crate::model::{AuthMethod, Problem, ProblemCode, Role};
-use crate::runs::Actor;
-
-impl Granted {
-    /// Everybody, where no token is needed.
-    pub(super) fn open(ends: CancellationToken) -> Self {
-        Self { name: OWNER.to_owned(), role: Role::Admin, via: AuthMethod::Open, session: None, parent: None, ends }
-    }
-
-    /// Who makes a request, as journals name them.
-    pub fn actor(&self, through: &'static str, peer: Option<SocketAddr>) -> Actor {
-        let address = peer.map(|peer| peer.ip().to_canonical());
-        let (name, parent) = (self.name.clone(), self.parent.clone());
-        Actor { name, role: self.role, via: self.via, address, through, parent }
-    }
-}
+use crate::model::{Problem, ProblemCode};
+use crate::store::StoreError;
 
 /// The address that a request comes from.
 pub(super) fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
     request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer)
 }
 
-/// Lets requests pass whose makers are known and may make them; answers the login's own addresses.
+/// The layer: passes requests whose principal is known and allowed to make them, and answers the login routes itself.
 pub async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let want = Want::of(&request);
+    let class = RouteClass::of(&request);
     let Some(access) = &guard.access else {
-        return match want {
-            // A bookmark of the time when there was a token.
-            Want::Login | Want::Logout => see_other("/"),
-            _ => admit(Granted::open(guard.stop.clone()), request, next).await,
+        return match class {
+            // A bookmark from a time when the server required a token.
+            RouteClass::Login | RouteClass::Logout => redirect_to("/"),
+            _ => pass(Principal::anonymous_admin(guard.stop.clone()), request, next).await,
         };
     };
-    match want {
-        Want::Open => return next.run(request).await,
-        Want::Login => return login::login(&guard, access, request).await,
-        Want::Script => return login::script(),
-        Want::Logout | Want::Page | Want::Call => {}
+    match class {
+        RouteClass::Public => return next.run(request).await,
+        RouteClass::Login => return login::login(&guard, access, request).await,
+        RouteClass::LoginScript => return login::script(),
+        RouteClass::Logout | RouteClass::Page | RouteClass::Api => {}
     }
-    // Without its body it can be looked at while something is waited for.
+    // The body is not `Sync`, so the head is shared across the awaits without it.
     let (head, body) = request.into_parts();
     let head = Request::from_parts(head, ());
-    let granted = match identify(&guard, access, &head, &want).await {
-        Ok(granted) => granted,
-        Err(answer) => return *answer,
+    let principal = match authenticate(&guard, access, &head, class).await {
+        Ok(principal) => principal,
+        Err(response) => return *response,
     };
-    if want == Want::Logout {
-        return login::logout(&guard, access, &granted, &head).await;
+    if class == RouteClass::Logout {
+        return login::logout(&guard, access, &principal, &head).await;
     }
-    if let Err(problem) = allow(&granted, &head) {
-        let actor = granted.actor("the API", peer(&head));
-        access.note_refused(&actor, &format!("{} {}", head.method(), head.uri().path()), &problem);
+    if let Err(problem) = authorize(&principal, &head) {
+        let actor = principal.actor("the API", peer(&head));
+        access.audit_rejection(&actor, &format!("{} {}", head.method(), head.uri().path()), &problem);
         return problem.into_response();
     }
     let (head, ()) = head.into_parts();
-    admit(granted, Request::from_parts(head, body), next).await
+    pass(principal, Request::from_parts(head, body), next).await
 }
 
-/// Goes on with a request whose maker is known to all behind the guard.
-async fn admit(granted: Granted, mut request: Request, next: Next) -> Response {
-    request.extensions_mut().insert(granted);
+/// Passes a request to the handlers, which find its principal in the extensions.
+async fn pass(principal: Principal, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(principal);
     next.run(request).await
 }
 
 /// Who makes a request.
 ///
 /// # Errors
-/// What is answered, if that is not known.
-async fn identify(
+/// The response, if that is unknown.
+async fn authenticate(
     guard: &Guard,
     access: &Access,
     request: &Request<()>,
-    want: &Want,
-) -> Result<Granted, Box<Response>> {
-    let tls = guard.secure || over_tls(request);
+    class: RouteClass,
+) -> Result<Principal, Box<Response>> {
+    let is_tls = guard.is_https_only || is_over_tls(request);
     let headers = request.headers();
-    let ask = |what| if *want == Want::Page { ask_person(request, tls) } else { ask_program(what) };
-    let user = request.extensions().get::<ProxyUser>().filter(|_| shown::token(headers).is_none());
+    let reject = |reason| match class {
+        RouteClass::Page => Box::new(redirect_to_login(request, is_tls)),
+        _ => Box::new(unauthorized(reason)),
+    };
+    let user = request.extensions().get::<ProxyUser>().filter(|_| credential::token(headers).is_none());
     if let Some(user) = user {
         let detail = || format!("The user `{}` has no role here. --user-role gives one.", user.0);
-        let granted = guard.proxies.admit(user, guard.stop.clone());
-        return granted.ok_or_else(|| Box::new(Problem::new(ProblemCode::Forbidden, detail()).into_response()));
+        let principal = guard.proxies.principal(user, guard.stop.clone());
+        return principal.ok_or_else(|| Box::new(Problem::new(ProblemCode::Forbidden, detail()).into_response()));
     }
-    let away = |error: crate::store::StoreError| Box::new(Problem::from(error).into_response());
-    match Shown::by(headers, tls) {
-        // To log out of nothing is to be logged out.
-        None if *want == Want::Logout => Err(Box::new(login::logged_out(guard, request))),
-        None => Err(Box::new(ask("This server needs a token."))),
-        Some(Shown::Session(cookie)) => match access.by_cookie(cookie).await.map_err(away)? {
-            Some(granted) => Ok(granted),
-            None if *want == Want::Logout => Err(Box::new(login::logged_out(guard, request))),
-            // Nobody guesses 256 bits: no need to slow it down.
+    let unavailable = |error: StoreError| Box::new(Problem::from(error).into_response());
+    match Credential::of(headers, is_tls) {
+        // Logging out without a session succeeds.
+        None if class == RouteClass::Logout => Err(Box::new(login::logged_out(guard, request))),
+        None => Err(reject("This server needs a token.")),
+        Some(Credential::Session(cookie)) => match access.by_cookie(cookie).await.map_err(unavailable)? {
+            Some(principal) => Ok(principal),
+            None if class == RouteClass::Logout => Err(Box::new(login::logged_out(guard, request))),
+            // Cookies have 256 random bits, so guessing them needs no limiter.
             None => {
-                let mut answer = ask("The login is over.");
-                answer.headers_mut().append(header::SET_COOKIE, login::cookie("", tls));
-                Err(Box::new(answer))
+                let mut response = reject("The login is over.");
+                response.headers_mut().append(header::SET_COOKIE, login::cookie("", is_tls));
+                Err(response)
             }
         },
-        Some(Shown::Token(secret)) => {
+        Some(Credential::Token(secret)) => {
             let client = Client::of(request);
-            let granted = access.by_token(secret).await.map_err(away)?;
-            match (guard.slowdown.judge(client, granted.is_some(), guard.is_strong, Instant::now()), granted) {
-                (Verdict::Right, Some(granted)) => Ok(granted),
-                (Verdict::Busy(wait), _) => Err(Box::new(too_many(&Later::after(wait)))),
-                (Verdict::Right, None) => Err(Box::new(ask("The token is not this server's."))),
-                (Verdict::Wrong(wait), _) => {
-                    tracing::warn!(%client, "a request with a wrong token");
-                    access.note_wrong(peer(request).map(|peer| peer.ip().to_canonical().to_string()), "token");
-                    tokio::time::sleep(wait).await;
-                    Err(Box::new(ask("The token is not this server's.")))
+            let principal = access.by_token(secret).await.map_err(unavailable)?;
+            match (guard.check_attempt(client, principal.is_some()), principal) {
+                (AttemptVerdict::Accept, Some(principal)) => Ok(principal),
+                (AttemptVerdict::Throttle(wait), _) => Err(Box::new(too_many_attempts(&RetryAfter::no_earlier(wait)))),
+                (AttemptVerdict::Accept, None) => Err(reject("The token is not this server's.")),
+                (AttemptVerdict::Reject(delay), _) => {
+                    tracing::warn!(%client, "rejected a request with an invalid token");
+                    let address = peer(request).map(|peer| peer.ip().to_canonical().to_string());
+                    access.audit_invalid_credential(address, "token");
+                    tokio::time::sleep(delay).await;
+                    Err(reject("The token is not this server's."))
                 }
             }
         }
     }
 }
 
-/// Whether somebody may make this request.
+/// Whether the principal may make this request.
 ///
 /// # Errors
 /// [`ProblemCode::Forbidden`], [`ProblemCode::PersonRequired`], [`ProblemCode::SessionKeyMissing`].
-fn allow(granted: &Granted, request: &Request<()>) -> Result<(), Problem> {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let needs = policy::needs(reads, request.uri().path());
-    if !granted.role.allows(needs.role) {
-        return Err(forbidden(granted, needs.role));
+fn authorize(principal: &Principal, request: &Request<()>) -> Result<(), Problem> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let requirement = policy::requirement(is_read, request.uri().path());
+    if !principal.role.allows(requirement.role) {
+        return Err(forbidden(principal, requirement.role));
     }
-    if needs.person && !granted.via.is_person() {
+    if requirement.needs_person && !principal.via.is_person() {
         let detail = "Questions are answered by people who have logged in, not with a token. Open the run's page.";
         return Err(Problem::new(ProblemCode::PersonRequired, detail));
     }
-    let key = shown::key(request.headers(), request.uri());
-    if !reads && granted.session.as_ref().is_some_and(|session| !session.admits(key)) {
+    let key = credential::session_key(request.headers(), request.uri());
+    if !is_read && principal.session.as_ref().is_some_and(|session| !session.is_key_valid(key)) {
         let detail = format!(
             "A change needs more than the login's cookie, which browsers send to every port of this host. Make it on a page, or log \
              in again at {}.",
@@ -166,59 +153,49 @@ fn allow(granted: &Granted, request: &Request<()>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The role of whoever asks is not enough.
-pub fn forbidden(granted: &Granted, needed: Role) -> Problem {
-    let detail = format!(
-        "This needs the role {needed}; {} has the role {}. An admin can give another one.",
-        granted.name, granted.role
-    );
-    Problem::new(ProblemCode::Forbidden, detail)
-}
-
-/// A problem for a program, with the challenge that RFC 9110, section 15.5.2 wants, in RFC 6750's form.
-fn ask_program(what: &str) -> Response {
-    let how = format!("Send one as `Authorization: Bearer TOKEN`, or log in at {}.", base::path("/login"));
+/// The 401 for a program, with the challenge that RFC 9110, section 15.5.2 requires, as RFC 6750 defines it.
+fn unauthorized(reason: &str) -> Response {
+    let remedy = format!("Send one as `Authorization: Bearer TOKEN`, or log in at {}.", base::path("/login"));
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"runtrail\"")];
-    (challenge, Problem::new(ProblemCode::Unauthorized, format!("{what} {how}"))).into_response()
+    (challenge, Problem::new(ProblemCode::Unauthorized, format!("{reason} {remedy}"))).into_response()
 }
 
-/// The login form for a person, who comes back here afterwards.
-fn ask_person(request: &Request<()>, tls: bool) -> Response {
+/// The redirect to the login form for a person, which leads back here after the login.
+fn redirect_to_login(request: &Request<()>, is_tls: bool) -> Response {
     let here = request.uri().path_and_query().map_or("/", |here| here.as_str());
     let site = request.headers().get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes);
-    // A link on another site, in a chat or a mail: browsers hold a SameSite=Strict cookie back, so a logged-in person seems
-    // not to be. Our own page asks again, and now the cookie comes; the browser's word tells the second time from the first.
-    if matches!(site, Some(b"cross-site" | b"same-site")) && shown::cookie(request.headers(), tls).is_none() {
-        return login::once_more(&base::path(landing::local(here)));
+    // Browsers do not send a SameSite=Strict cookie with a link on another site, in a chat or a mail, so a person with
+    // a session looks logged out. A page of this server reloads the address: then the cookie is sent, and
+    // `Sec-Fetch-Site` is `same-origin`.
+    if matches!(site, Some(b"cross-site" | b"same-site")) && credential::cookie(request.headers(), is_tls).is_none() {
+        return login::reload_page(&base::path(return_path::local_path(here)));
     }
-    see_other(&landing::login_url(here))
+    redirect_to(&return_path::login_url(here))
 }
 
-/// When to try again, in the whole seconds that `Retry-After` has.
-pub(super) struct Later(u64);
+/// The value of `Retry-After`, in whole seconds.
+pub(super) struct RetryAfter(u64);
 
-impl Later {
-    /// No earlier than this.
-    pub(super) fn after(wait: Duration) -> Self {
+impl RetryAfter {
+    /// Rounds up.
+    pub(super) fn no_earlier(wait: Duration) -> Self {
         Self(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
     }
 
-    /// For a person.
     pub(super) fn sentence(&self) -> String {
         format!("Too many wrong tokens came from your address. Try again in {} s.", self.0)
     }
 
-    /// For a program.
     pub(super) fn header(&self) -> [(HeaderName, String); 1] {
         [(header::RETRY_AFTER, self.0.to_string())]
     }
 }
 
-fn too_many(later: &Later) -> Response {
-    (later.header(), Problem::new(ProblemCode::TooManyAttempts, later.sentence())).into_response()
+fn too_many_attempts(retry_after: &RetryAfter) -> Response {
+    (retry_after.header(), Problem::new(ProblemCode::TooManyAttempts, retry_after.sentence())).into_response()
 }
 
-/// Go there with a GET, and ask again the next time.
-pub(super) fn see_other(to: &str) -> Response {
-    ([(header::CACHE_CONTROL, "no-store")], Redirect::to(to)).into_response()
+/// A 303 that is not cached, so that the browser follows with a GET and asks again the next time.
+pub(super) fn redirect_to(path: &str) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Redirect::to(path)).into_response()
 }

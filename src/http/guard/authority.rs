@@ -1,20 +1,18 @@
-//! A host name and port as `Host`, `:authority` and `Origin` carry them (RFC 3986, section 3.2, without user info).
-//!
-//! Pure. Stricter than the RFC on purpose: what browsers never send is not understood, so nothing can hide in it.
+//! A host name and port, as in `Host`, `:authority` and `Origin` (RFC 3986, section 3.2, without user info). Pure.
+//! Stricter than the RFC: whatever browsers never send is rejected.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Who is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Name {
-    /// A name in lower case, without the root's trailing dot.
+pub enum HostName {
+    /// In lower case, without the trailing dot of the root.
     Dns(String),
-    /// An address; one that maps IPv4 into IPv6 is the IPv4 one.
+    /// An IPv4-mapped IPv6 address is stored as IPv4.
     Ip(IpAddr),
 }
 
-impl Name {
-    /// Whether it means this machine whatever a name server says: `localhost`, 127.0.0.0/8, `[::1]`.
+impl HostName {
+    /// Whether it means this machine, whatever DNS says: `localhost`, 127.0.0.0/8, `[::1]`.
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Dns(name) => name == "localhost",
@@ -23,22 +21,20 @@ impl Name {
     }
 }
 
-/// A name and perhaps a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// Who.
-    pub name: Name,
-    /// Where; left out, it is the scheme's own.
+    pub name: HostName,
+    /// `None` means the default port of the scheme.
     pub port: Option<u16>,
 }
 
 impl Authority {
-    /// Reads `name`, `name:port`, `1.2.3.4:port`, `[::1]:port`; anything else is nothing.
+    /// Parses `name`, `name:port`, `1.2.3.4:port` or `[::1]:port`.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix('[') {
             let (ip, rest) = rest.split_once(']')?;
             let ip = IpAddr::V6(ip.parse::<Ipv6Addr>().ok()?);
-            return Some(Self { name: Name::Ip(ip.to_canonical()), port: port(rest)? });
+            return Some(Self { name: HostName::Ip(ip.to_canonical()), port: port(rest)? });
         }
         let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
         Some(Self { name: dns_or_ipv4(name)?, port: port(rest)? })
@@ -48,9 +44,9 @@ impl Authority {
 impl std::fmt::Display for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.name {
-            Name::Dns(name) => f.write_str(name)?,
-            Name::Ip(IpAddr::V4(ip)) => write!(f, "{ip}")?,
-            Name::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
+            HostName::Dns(name) => f.write_str(name)?,
+            HostName::Ip(IpAddr::V4(ip)) => write!(f, "{ip}")?,
+            HostName::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
         }
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
@@ -62,13 +58,13 @@ fn port(text: &str) -> Option<Option<u16>> {
         None if text.is_empty() => Some(None),
         None => None,
         Some("") => Some(None),
-        // `u16` alone would read `+80`.
+        // `u16::from_str` accepts `+80`.
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok().map(Some),
         Some(_) => None,
     }
 }
 
-fn dns_or_ipv4(text: &str) -> Option<Name> {
+fn dns_or_ipv4(text: &str) -> Option<HostName> {
     let text = text.strip_suffix('.').unwrap_or(text);
     let label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -76,10 +72,10 @@ fn dns_or_ipv4(text: &str) -> Option<Name> {
     if text.len() > 253 || !text.split('.').all(label) {
         return None;
     }
-    // Only the dotted form of four is an address here: browsers write 127.1 and 0x7f000001 out before they send them.
+    // Only four decimal parts: browsers normalize 127.1 and 0x7f000001 before they send them.
     Some(match text.parse::<Ipv4Addr>() {
-        Ok(ip) => Name::Ip(IpAddr::V4(ip)),
-        Err(_) => Name::Dns(text.to_ascii_lowercase()),
+        Ok(ip) => HostName::Ip(IpAddr::V4(ip)),
+        Err(_) => HostName::Dns(text.to_ascii_lowercase()),
     })
 }
 
@@ -90,8 +86,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read() {
-        for (text, shown) in [
+    fn authority_is_parsed_and_normalized() {
+        for (text, expected) in [
             ("localhost", "localhost"),
             ("LocalHost.", "localhost"),
             ("localhost:3000", "localhost:3000"),
@@ -103,12 +99,16 @@ mod tests {
             ("[0:0:0:0:0:0:0:1]", "[::1]"),
             ("[::ffff:127.0.0.1]", "127.0.0.1"),
         ] {
-            assert_eq!(Authority::parse(text).map(|read| read.to_string()).as_deref(), Some(shown), "{text}");
+            assert_eq!(
+                Authority::parse(text).map(|authority| authority.to_string()).as_deref(),
+                Some(expected),
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn what_is_not() {
+    fn authority_rejects_what_browsers_never_send() {
         for text in [
             "",
             ".",
@@ -150,9 +150,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_is_read_or_not_and_what_is_read_reads_the_same_again(text in "\\PC*|[\\[\\]:.a-f0-9%@]{0,24}") {
-            if let Some(read) = Authority::parse(&text) {
-                prop_assert_eq!(Authority::parse(&read.to_string()), Some(read));
+        fn authority_roundtrips(text in "\\PC*|[\\[\\]:.a-f0-9%@]{0,24}") {
+            if let Some(authority) = Authority::parse(&text) {
+                prop_assert_eq!(Authority::parse(&authority.to_string()), Some(authority));
             }
         }
     }

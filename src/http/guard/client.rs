@@ -1,25 +1,25 @@
-//! What is known of whoever sends a request, besides what it says of itself.
+//! Facts about the client of a request.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, uri::Scheme};
 
-/// Whose attempts are counted together: an IPv4 address, or the /64 network that one IPv6 subscriber has to itself.
+/// The unit in which limiters count: an IPv4 address, or the /64 network that one IPv6 subscriber has.
 ///
-/// The address is the connection's own. `X-Forwarded-For` is not believed: many proxies pass on what the client wrote
-/// there, and every guess could come from another address. So all who come through one proxy count as one.
+/// The address is that of the connection, unless a trusted proxy forwarded another one. Otherwise `X-Forwarded-For` is
+/// ignored, since a client can write a new address there for every guess. So all clients behind one untrusted proxy
+/// count as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client(Option<IpAddr>);
 
 impl Client {
-    /// Who sent this request. Without a connection, as in tests, everyone is the same unknown one.
+    /// The client of this request. Without a connection, as in tests, all requests have the same client.
     pub fn of<B>(request: &Request<B>) -> Self {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         Self::at(peer.map(|ConnectInfo(peer)| peer.ip()))
     }
 
-    /// Who sits at this address.
     pub fn at(ip: Option<IpAddr>) -> Self {
         Self(ip.map(|ip| match ip.to_canonical() {
             IpAddr::V4(ip) => IpAddr::V4(ip),
@@ -29,10 +29,8 @@ impl Client {
             }
         }))
     }
-}
 
-impl Client {
-    /// Whether it is on this machine: a program, or a proxy with everybody's requests.
+    /// Whether it is on this machine: a program, or a proxy that forwards the requests of others.
     pub fn is_loopback(self) -> bool {
         self.0.is_some_and(|ip| ip.is_loopback())
     }
@@ -48,14 +46,14 @@ impl std::fmt::Display for Client {
     }
 }
 
-/// Whether the browser speaks TLS, with us or with a proxy before us. Anyone can claim so, and gains nothing by it: it
-/// only makes the origin rule stricter and the liar's own cookie `Secure`.
-pub fn over_tls<B>(request: &Request<B>) -> bool {
-    request.uri().scheme() == Some(&Scheme::HTTPS) || forwarded_tls(request.headers())
+/// Whether the browser uses TLS, to this server or to a proxy in front of it. A client that lies about it gains
+/// nothing: the origin rule becomes stricter, and its own cookie `Secure`.
+pub fn is_over_tls<B>(request: &Request<B>) -> bool {
+    request.uri().scheme() == Some(&Scheme::HTTPS) || is_forwarded_tls(request.headers())
 }
 
-/// With several proxies the first entry is the browser's own connection.
-fn forwarded_tls(headers: &HeaderMap) -> bool {
+/// With several proxies the first entry describes the browser's connection.
+fn is_forwarded_tls(headers: &HeaderMap) -> bool {
     let sent = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
     sent.and_then(|value| value.split(',').next()).is_some_and(|first| first.trim().eq_ignore_ascii_case("https"))
 }
@@ -65,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_subscriber_is_one_client() {
+    fn client_is_an_ipv4_address_or_an_ipv6_network() {
         let at = |ip: &str| Client::at(Some(ip.parse().unwrap()));
         assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1:2"));
         assert_ne!(at("2001:db8:0:1::1"), at("2001:db8::1"));
@@ -74,12 +72,12 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_what_the_first_proxy_saw() {
+    fn tls_is_decided_by_the_first_proxy() {
         for (sent, tls) in [("https", true), ("HTTPS, http", true), ("http, https", false), ("", false)] {
             let request = Request::builder().header("x-forwarded-proto", sent).body(()).unwrap();
-            assert_eq!(over_tls(&request), tls, "{sent:?}");
+            assert_eq!(is_over_tls(&request), tls, "{sent:?}");
         }
-        assert!(over_tls(&Request::builder().uri("https://localhost/").body(()).unwrap()));
-        assert!(!over_tls(&Request::new(())));
+        assert!(is_over_tls(&Request::builder().uri("https://localhost/").body(()).unwrap()));
+        assert!(!is_over_tls(&Request::new(())));
     }
 }

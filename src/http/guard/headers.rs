@@ -1,7 +1,5 @@
-//! What every answer tells the browser about itself. The last line, behind escaping: should markup ever get through,
-//! it finds no script to run, nowhere to send to, and no frame to be shown in.
-//!
-//! Only headers: bodies pass untouched, so that a stream stays one.
+//! Security headers of every response: the second line of defense after escaping. Injected markup could run no script,
+//! send data nowhere and not be framed. Bodies pass unchanged, so that streams are not buffered.
 
 use std::sync::Arc;
 
@@ -12,17 +10,18 @@ use axum::response::Response;
 
 use super::Guard;
 
-/// The Content-Security-Policy (CSP level 3) of a page whose inline scripts carry this nonce; without one, none may run.
+/// The Content-Security-Policy (CSP level 3) of a page whose inline scripts carry this nonce; without one, none may
+/// run.
 ///
 /// `style-src` has no nonce: inline `style` attributes do not work, styles set by scripts do. `wasm-unsafe-eval` lets
-/// WebAssembly compile and, despite its name, no `eval`. Trusted Types: text becomes markup only by the page's own policy
-/// (`ui/shell.rs`).
+/// WebAssembly compile and, despite its name, no `eval`. Trusted Types: text becomes markup only by the page's own
+/// policy (`ui/shell.rs`).
 pub fn csp(nonce: Option<&str>) -> HeaderValue {
-    // The nonce is ours, but a stray quote or semicolon would be policy.
-    let sound = |nonce: &&str| {
+    // A quote or semicolon in the nonce would change the policy.
+    let is_valid = |nonce: &&str| {
         !nonce.is_empty() && nonce.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte))
     };
-    let nonce = nonce.filter(sound).map(|nonce| format!(" 'nonce-{nonce}'")).unwrap_or_default();
+    let nonce = nonce.filter(is_valid).map(|nonce| format!(" 'nonce-{nonce}'")).unwrap_or_default();
     let policy = format!(
         "default-src 'none'; script-src 'self'{nonce} 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
          connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
@@ -31,16 +30,15 @@ pub fn csp(nonce: Option<&str>) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// The same for every answer.
-const FIXED: [(HeaderName, &str); 6] = [
-    // A command's output is what we say it is, whatever it looks like.
+const FIXED_HEADERS: [(HeaderName, &str); 6] = [
+    // Browsers must not guess that a command's output is HTML.
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms (Fetch, "Append … `Origin`").
+    // Not `no-referrer`: then browsers send `Origin: null` with this server's own forms (Fetch, "Append … `Origin`").
     (header::REFERRER_POLICY, "same-origin"),
-    // `frame-ancestors`, for browsers that do not know it.
+    // For browsers that do not support `frame-ancestors`.
     (header::X_FRAME_OPTIONS, "DENY"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    // Other sites cannot load our answers as images or scripts either, where the same-origin policy does not look.
+    // Prevents other sites from loading responses as images or scripts, which the same-origin policy allows.
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (
         HeaderName::from_static("permissions-policy"),
@@ -48,15 +46,15 @@ const FIXED: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// How long browsers keep to TLS for a host that is reached over it (RFC 6797): a year.
+/// Strict-Transport-Security (RFC 6797) for one year.
 const HSTS: &str = "max-age=31536000";
 
-/// Whether what is answered there is of its moment, and for who asked alone.
+/// Whether responses of this path must not be stored.
 fn is_private(path: &str) -> bool {
     path.starts_with("/api/") || path == "/metrics"
 }
 
-/// Adds the headers; a page that brought its own policy, with its nonce, keeps it.
+/// The layer: adds the headers. A page keeps its own policy, which contains its nonce.
 pub async fn add(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let is_private = is_private(request.uri().path());
     let mut response = next.run(request).await;
@@ -64,12 +62,12 @@ pub async fn add(State(guard): State<Arc<Guard>>, request: Request, next: Next) 
     if is_private {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
-    // Only where --public-url says that people come over TLS: a client can claim it for itself, but not for the host.
-    if guard.secure {
+    // Only if --public-url is https: a client's X-Forwarded-Proto must not change the policy of the host.
+    if guard.is_https_only {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| csp(None));
-    for (name, value) in FIXED {
+    for (name, value) in FIXED_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
@@ -80,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_of_a_page() {
+    fn csp_of_a_page_contains_its_nonce() {
         assert_eq!(
             csp(Some("aGVsbG8+/w==")),
             "default-src 'none'; script-src 'self' 'nonce-aGVsbG8+/w==' 'wasm-unsafe-eval'; style-src 'self'; \
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_sound_nonce_nothing_inline_runs() {
+    fn csp_ignores_an_invalid_nonce() {
         let strict = csp(None);
         assert!(!strict.to_str().unwrap().contains("nonce"));
         for bad in ["", "a b", "a'", "a; script-src *", "a\n", "é"] {

@@ -1,7 +1,7 @@
-//! The `Host` rule: a request for a name that is not ours is answered 421 (CONTRACT.md, "Who may come in").
+//! The host rule: a request for a host name that this server does not serve gets 421 (docs/CONTRACT.md, "Access").
 //!
-//! It stops DNS rebinding: a website points its own name at this machine, and the browser takes our answers for that
-//! site's. Then the name is the attacker's, so the name alone counts; a port says nothing, as tunnels and proxies change it.
+//! It prevents DNS rebinding: a website points its own name at this machine, so that the browser treats this server's
+//! responses as that site's. Only the name is compared, since tunnels and proxies change the port.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,117 +12,112 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Guard;
-use super::authority::{Authority, Name};
+use super::authority::{Authority, HostName};
 use crate::model::{Problem, ProblemCode};
 
-/// What was given as `--allow-host` is not a host name.
+/// An `--allow-host` is not a host name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "--allow-host `{0}` is no host name: give a name such as runs.example, or with its port runs.example:8443, \
+    "--allow-host `{0}` is not a host name: give a name such as runs.example, or with its port runs.example:8443, \
      without http:// or a path"
 )]
-pub struct BadHost(String);
+pub struct InvalidAllowHost(String);
 
-/// The names this server answers to.
+/// The host names that this server serves.
 #[derive(Debug)]
-pub struct Hosts {
-    served: IpAddr,
+pub struct ServedHosts {
+    bound: IpAddr,
     allowed: Vec<Authority>,
 }
 
-impl Hosts {
-    /// The names of a server bound to this address.
+impl ServedHosts {
     ///
     /// # Errors
-    /// [`BadHost`]: one of `allow` is no name.
-    pub fn new(addr: SocketAddr, allow: &[String]) -> Result<Self, BadHost> {
-        let read = |text: &String| Authority::parse(text.trim()).ok_or_else(|| BadHost(text.clone()));
-        Ok(Self { served: addr.ip().to_canonical(), allowed: allow.iter().map(read).collect::<Result<_, _>>()? })
+    /// [`InvalidAllowHost`].
+    pub fn new(addr: SocketAddr, allow: &[String]) -> Result<Self, InvalidAllowHost> {
+        let read = |text: &String| Authority::parse(text.trim()).ok_or_else(|| InvalidAllowHost(text.clone()));
+        Ok(Self { bound: addr.ip().to_canonical(), allowed: allow.iter().map(read).collect::<Result<_, _>>()? })
     }
 
-    /// Whether a request for this name is for us.
-    pub fn serves(&self, name: &Name) -> bool {
-        let address = match name {
-            // Nobody can rebind a literal address: there is no name to look up. Bound to all, we have them all.
-            Name::Ip(ip) => *ip == self.served || self.served.is_unspecified(),
-            Name::Dns(_) => false,
+    pub fn contains(&self, name: &HostName) -> bool {
+        let is_own_address = match name {
+            // An address cannot be rebound. A server that is bound to all addresses accepts any of them.
+            HostName::Ip(ip) => *ip == self.bound || self.bound.is_unspecified(),
+            HostName::Dns(_) => false,
         };
-        name.is_loopback() || address || self.allowed.iter().any(|allowed| allowed.name == *name)
+        name.is_loopback() || is_own_address || self.allowed.iter().any(|allowed| allowed.name == *name)
     }
 
-    /// The hosts that the operator named.
+    /// The values of `--allow-host`.
     pub fn allowed(&self) -> &[Authority] {
         &self.allowed
     }
 }
 
-/// Why a request is not for us.
+/// Why a request is rejected.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It names no host.
+pub enum HostError {
     Missing,
-    /// It names several hosts, or something that is no host.
-    Unreadable,
-    /// It names another host.
-    Foreign(Authority),
+    /// Several hosts, or something that is not a host.
+    Malformed,
+    /// A host that this server does not serve.
+    NotServed(Authority),
 }
 
-/// Which host a request is for.
+/// The host that a request is for, which may be a foreign one.
 ///
 /// # Errors
-/// [`Fault`], except that it may still be a foreign one.
-pub fn asked(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Fault> {
+/// [`HostError::Missing`], [`HostError::Malformed`].
+fn requested_host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, HostError> {
     let mut lines = headers.get_all(header::HOST).iter();
     let header = match (lines.next(), lines.next()) {
         (None, _) => None,
-        (Some(line), None) => Some(line.to_str().ok().and_then(Authority::parse).ok_or(Fault::Unreadable)?),
-        (Some(_), Some(_)) => return Err(Fault::Unreadable),
+        (Some(line), None) => Some(line.to_str().ok().and_then(Authority::parse).ok_or(HostError::Malformed)?),
+        (Some(_), Some(_)) => return Err(HostError::Malformed),
     };
-    // HTTP/2's `:authority`, or HTTP/1.1's absolute form. It wins over `Host` (RFC 9112, section 3.2.2), and the two
-    // must agree (RFC 9113, section 8.3.1): if they do not, someone between us and the client sees another request.
+    // HTTP/2's `:authority`, or HTTP/1.1's absolute form, takes precedence over `Host` (RFC 9112, section 3.2.2). The
+    // two must agree (RFC 9113, section 8.3.1): otherwise a proxy may have interpreted the request differently.
     let target =
-        uri.authority().map(|target| Authority::parse(target.as_str()).ok_or(Fault::Unreadable)).transpose()?;
+        uri.authority().map(|target| Authority::parse(target.as_str()).ok_or(HostError::Malformed)).transpose()?;
     match (target, header) {
-        (Some(target), Some(header)) if target != header => Err(Fault::Unreadable),
-        (Some(asked), _) | (None, Some(asked)) => Ok(asked),
-        (None, None) => Err(Fault::Missing),
+        (Some(target), Some(header)) if target != header => Err(HostError::Malformed),
+        (Some(host), _) | (None, Some(host)) => Ok(host),
+        (None, None) => Err(HostError::Missing),
     }
 }
 
-/// Whether a request is for us; then, under which name.
+/// The host of a request, if this server serves it.
 ///
 /// # Errors
-/// [`Fault`]: it is not.
-pub fn decide(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Result<Authority, Fault> {
-    let asked = asked(uri, headers)?;
-    if hosts.serves(&asked.name) { Ok(asked) } else { Err(Fault::Foreign(asked)) }
+/// [`HostError`].
+pub fn decide(hosts: &ServedHosts, uri: &Uri, headers: &HeaderMap) -> Result<Authority, HostError> {
+    let host = requested_host(uri, headers)?;
+    if hosts.contains(&host.name) { Ok(host) } else { Err(HostError::NotServed(host)) }
 }
 
-/// Lets requests for us pass, and notes the name they came under for the origin rule.
+/// The layer: passes requests for served hosts, and stores the host in the extensions for the origin rule.
 pub async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     match decide(&guard.hosts, request.uri(), request.headers()) {
-        Ok(own) => {
-            request.extensions_mut().insert(own);
+        Ok(host) => {
+            request.extensions_mut().insert(host);
             next.run(request).await
         }
-        Err(fault) => problem(&fault, request.version()).into_response(),
+        Err(error) => problem(&error, request.version()).into_response(),
     }
 }
 
-fn problem(fault: &Fault, version: Version) -> Problem {
-    match fault {
-        Fault::Foreign(asked) => Problem::new(
+fn problem(error: &HostError, version: Version) -> Problem {
+    match error {
+        HostError::NotServed(host) => Problem::new(
             ProblemCode::WrongHost,
-            format!(
-                "This server does not answer to {asked}. If that name is yours, start it with --allow-host {asked}."
-            ),
+            format!("This server does not answer to {host}. If that name is yours, start it with --allow-host {host}."),
         ),
-        // "A server MUST respond with a 400" (RFC 9112, section 3.2). Before HTTP/1.1 a request without Host was whole.
-        Fault::Missing if version == Version::HTTP_11 => {
+        // "A server MUST respond with a 400" (RFC 9112, section 3.2). HTTP/1.0 requires no Host.
+        HostError::Missing if version == Version::HTTP_11 => {
             Problem::new(ProblemCode::BadRequest, "The request has no Host header, which HTTP/1.1 requires.")
         }
-        Fault::Missing => Problem::new(ProblemCode::WrongHost, "The request does not say which host it is for."),
-        Fault::Unreadable => {
+        HostError::Missing => Problem::new(ProblemCode::WrongHost, "The request does not say which host it is for."),
+        HostError::Malformed => {
             Problem::new(ProblemCode::BadRequest, "The request's Host is not one name with an optional port.")
         }
     }
@@ -134,21 +129,21 @@ mod tests {
 
     use super::*;
 
-    fn hosts(addr: &str) -> Hosts {
+    fn hosts(addr: &str) -> ServedHosts {
         let allow = ["Runs.Example.".to_owned(), "box.lan:8443".to_owned(), "10.1.1.1".to_owned()];
-        Hosts::new(addr.parse().unwrap(), &allow).unwrap()
+        ServedHosts::new(addr.parse().unwrap(), &allow).unwrap()
     }
 
     fn headers(values: &[&str]) -> HeaderMap {
         values.iter().map(|value| (header::HOST, HeaderValue::from_bytes(value.as_bytes()).unwrap())).collect()
     }
 
-    fn ask(addr: &str, host: &str) -> Result<Authority, Fault> {
+    fn ask(addr: &str, host: &str) -> Result<Authority, HostError> {
         decide(&hosts(addr), &Uri::from_static("/"), &headers(&[host]))
     }
 
     #[test]
-    fn own_names_pass_with_any_port() {
+    fn served_hosts_pass_with_any_port() {
         for host in [
             "localhost",
             "LOCALHOST:1",
@@ -171,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn others_do_not() {
+    fn foreign_hosts_are_rejected() {
         for host in [
             "evil.example",
             "localhost.evil.example",
@@ -186,43 +181,43 @@ mod tests {
             "[fe80::1]",
             "0.0.0.0",
         ] {
-            assert!(matches!(ask("192.168.1.5:3000", host), Err(Fault::Foreign(_))), "{host}");
+            assert!(matches!(ask("192.168.1.5:3000", host), Err(HostError::NotServed(_))), "{host}");
         }
         for host in ["", " ", "evil.example@localhost", "localhost, evil.example", "localhost:x", "loc\u{e4}l"] {
-            assert_eq!(ask("192.168.1.5:3000", host), Err(Fault::Unreadable), "{host}");
+            assert_eq!(ask("192.168.1.5:3000", host), Err(HostError::Malformed), "{host}");
         }
     }
 
     #[test]
-    fn bound_to_all_addresses_any_literal_one_is_ours_and_still_no_name() {
+    fn server_on_all_addresses_accepts_any_address_but_no_name() {
         for bound in ["0.0.0.0:3000", "[::]:3000"] {
             for host in ["192.168.1.6:3000", "8.8.8.8", "[fe80::1]:3000", "0.0.0.0:3000"] {
                 assert!(ask(bound, host).is_ok(), "{bound} {host}");
             }
-            assert!(matches!(ask(bound, "evil.example"), Err(Fault::Foreign(_))), "{bound}");
+            assert!(matches!(ask(bound, "evil.example"), Err(HostError::NotServed(_))), "{bound}");
         }
     }
 
     #[test]
-    fn a_request_names_one_host() {
+    fn request_must_name_exactly_one_host() {
         let hosts = hosts("127.0.0.1:3000");
         let decide = |uri: &'static str, lines: &[&str]| decide(&hosts, &Uri::from_static(uri), &headers(lines));
-        assert_eq!(decide("/", &[]), Err(Fault::Missing));
-        assert_eq!(decide("/", &["localhost", "localhost"]), Err(Fault::Unreadable));
-        assert_eq!(decide("/", &["localhost", "evil.example"]), Err(Fault::Unreadable));
+        assert_eq!(decide("/", &[]), Err(HostError::Missing));
+        assert_eq!(decide("/", &["localhost", "localhost"]), Err(HostError::Malformed));
+        assert_eq!(decide("/", &["localhost", "evil.example"]), Err(HostError::Malformed));
         // HTTP/2, or the absolute form of HTTP/1.1.
         assert!(decide("http://localhost:3000/", &[]).is_ok());
         assert!(decide("http://localhost:3000/", &["LOCALHOST:3000"]).is_ok());
-        assert!(matches!(decide("http://evil.example/", &[]), Err(Fault::Foreign(_))));
-        assert_eq!(decide("http://evil.example/", &["localhost"]), Err(Fault::Unreadable));
-        assert_eq!(decide("http://localhost/", &["evil.example"]), Err(Fault::Unreadable));
-        assert_eq!(decide("http://localhost@evil.example/", &[]), Err(Fault::Unreadable));
+        assert!(matches!(decide("http://evil.example/", &[]), Err(HostError::NotServed(_))));
+        assert_eq!(decide("http://evil.example/", &["localhost"]), Err(HostError::Malformed));
+        assert_eq!(decide("http://localhost/", &["evil.example"]), Err(HostError::Malformed));
+        assert_eq!(decide("http://localhost@evil.example/", &[]), Err(HostError::Malformed));
     }
 
     #[test]
-    fn an_allowed_host_is_a_name_and_perhaps_a_port() {
+    fn allow_host_rejects_urls_and_wildcards() {
         for bad in ["", "http://runs.example", "runs.example/", "*.example", "a b", "runs.example:x"] {
-            let error = Hosts::new("127.0.0.1:0".parse().unwrap(), &[bad.to_owned()]).unwrap_err();
+            let error = ServedHosts::new("127.0.0.1:0".parse().unwrap(), &[bad.to_owned()]).unwrap_err();
             assert!(error.to_string().contains(&format!("`{bad}`")), "{error}");
         }
     }

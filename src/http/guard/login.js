@@ -1,11 +1,11 @@
-// Logs in without leaving the page, so that a value which no other port of this host ever gets is kept for what the pages send
-// (docs/security.md, "Sessions"). Where this does not run, the form works without it.
+// Logs in without leaving the page, so that the key of the session can be stored: unlike the cookie, other ports of this
+// host do not get it (docs/security.md, "Sessions"). Without scripts the form works as well.
 (() => {
   const form = document.querySelector('form');
   const name = form.dataset.key;
-  const canKeep = () => {
+  const canStore = () => {
     try {
-      // Whoever was here before has logged out, or will.
+      // The key of a previous session is no longer needed.
       localStorage.removeItem(name);
       localStorage.setItem(name, '');
       localStorage.removeItem(name);
@@ -14,8 +14,8 @@
       return false;
     }
   };
-  if (!canKeep()) return;
-  const say = (text) => {
+  if (!canStore()) return;
+  const showError = (text) => {
     let alert = document.getElementById('token-error');
     if (!alert) {
       alert = document.createElement('p');
@@ -31,37 +31,37 @@
     form.elements.token.focus();
     form.elements.token.select();
   };
-  let busy = false;
-  const send = async (fields) => {
-    if (busy) return;
-    busy = true;
+  let isBusy = false;
+  const logIn = async (fields) => {
+    if (isBusy) return;
+    isBusy = true;
     try {
-      const answer = await fetch(form.action, {
+      const response = await fetch(form.action, {
         method: 'POST',
         headers: { accept: 'application/json' },
         body: new URLSearchParams(fields),
       });
-      const said = await answer.json();
-      if (answer.ok) {
-        localStorage.setItem(name, said.key);
-        location.replace(said.next);
+      const body = await response.json();
+      if (response.ok) {
+        localStorage.setItem(name, body.key);
+        location.replace(body.next);
       } else {
-        say(said.detail);
+        showError(body.detail);
       }
     } catch {
-      say('The server does not answer. Try again in a moment.');
+      showError('The server does not answer. Try again in a moment.');
     } finally {
-      busy = false;
+      isBusy = false;
     }
   };
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    send([...new FormData(form)]);
+    logIn([...new FormData(form)]);
   });
-  // A link that logs in, as the server prints it. What is behind the # is never sent by itself.
+  // A login link. Browsers never send the part after the # themselves.
   const code = location.hash.slice(1);
   if (/^[\w-]{43}$/.test(code)) {
     history.replaceState(null, '', location.pathname + location.search);
-    send([['code', code], ['next', form.elements.next.value]]);
+    logIn([['code', code], ['next', form.elements.next.value]]);
   }
 })();

@@ -1,8 +1,8 @@
-//! The login form: for people, what `Authorization` is for programs. Plain HTML; works without scripts.
+//! The login form, and the session's cookie. Plain HTML, which works without scripts.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Query, Request};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::{Form, Json};
 use serde::{Deserialize, Serialize};
@@ -10,188 +10,209 @@ use tokio::time::Instant;
 
 use super::super::body;
 use super::Guard;
-use super::admission::{Later, peer, see_other};
-use super::client::{Client, over_tls};
-use super::landing;
-use super::shown::cookie_name;
-use super::slow::Verdict;
-use crate::access::{Access, Browser, Granted, LoginError, LoginWith};
-
+use super::admission::{RetryAfter, peer, redirect_to};
+use super::attempt_limiter::AttemptVerdict;
+use super::client::{Client, is_over_tls};
+use super::credential::cookie_name;
+use super::return_path;
+use crate::access::{Access, BrowserInfo, LoginCredential, LoginError, LoginSecrets, Principal};
 use crate::base;
 use crate::model::{Problem, ProblemCode};
 
-/// Where pages keep the key of their login (`browser/key.rs`).
-pub const KEY_NAME: &str = "runtrail-key";
+/// Where pages store the key of their session (`browser/key.rs`).
+pub const KEY_STORAGE_NAME: &str = "runtrail-key";
 
-/// A month: long enough not to be a nuisance, and a lost laptop is noticed sooner.
-const MAX_AGE: u32 = 30 * 24 * 60 * 60;
+/// How long browsers keep the cookie: 30 days, as long as a session lasts.
+const COOKIE_MAX_AGE_SECONDS: u32 = 30 * 24 * 60 * 60;
 
 #[derive(Deserialize)]
-struct Asked {
+struct LoginQuery {
     #[serde(default)]
     next: String,
 }
 
 #[derive(Deserialize)]
-struct Filled {
-    /// What a person types.
+struct LoginForm {
+    /// Typed by a person.
     #[serde(default)]
     token: String,
-    /// What a link has.
+    /// From a login link.
     #[serde(default)]
     code: String,
     #[serde(default)]
     next: String,
 }
 
-/// What the login page's script is answered.
+/// The response to the script of the login page.
 #[derive(Serialize)]
-struct Answered<'a> {
+struct LoginResponse<'a> {
     /// Where the login leads.
     next: &'a str,
-    /// What the pages of this login send with changes.
+    /// The key that the session's pages send with changes.
     key: Option<&'a str>,
 }
 
-/// Answers `/login`.
+/// `/login`
 pub async fn login(guard: &Guard, access: &Access, request: Request) -> Response {
     match *request.method() {
         Method::GET | Method::HEAD => {
-            let asked = Query::<Asked>::try_from_uri(request.uri());
-            let next = asked.map(|Query(asked)| asked.next).unwrap_or_default();
-            form(StatusCode::OK, landing::local(&next), None)
+            let query = Query::<LoginQuery>::try_from_uri(request.uri());
+            let next = query.map(|Query(query)| query.next).unwrap_or_default();
+            form_page(StatusCode::OK, return_path::local_path(&next), None)
         }
         Method::POST => submit(guard, access, request).await,
-        _ => wrong_method("GET, HEAD, POST"),
+        _ => method_not_allowed("GET, HEAD, POST"),
     }
 }
 
-/// Answers `/login.js`.
+/// `/login.js`
 pub fn script() -> Response {
     let headers = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     (headers, include_str!("login.js")).into_response()
 }
 
-/// Answers `/logout`: the session and its streams end.
-pub async fn logout(guard: &Guard, access: &Access, granted: &Granted, request: &Request<()>) -> Response {
+/// `/logout`: ends the session and its streams.
+pub async fn logout(guard: &Guard, access: &Access, principal: &Principal, request: &Request<()>) -> Response {
     if request.method() != Method::POST {
-        return wrong_method("POST");
+        return method_not_allowed("POST");
     }
-    if let Some(session) = &granted.session
-        && let Err(error) = access.log_out(session, &granted.actor("the page", peer(request))).await
+    if let Some(session) = &principal.session
+        && let Err(error) = access.log_out(session, &principal.actor("the page", peer(request))).await
     {
         return Problem::from(error).into_response();
     }
     logged_out(guard, request)
 }
 
-/// The answer to who is logged out now, or was before.
+/// The response to a logout, also without a session.
 pub fn logged_out(guard: &Guard, request: &Request<()>) -> Response {
     if request.method() != Method::POST {
-        return wrong_method("POST");
+        return method_not_allowed("POST");
     }
-    let mut answer = see_other("/login");
-    answer.headers_mut().append(header::SET_COOKIE, cookie("", guard.secure || over_tls(request)));
-    // Below a path, the rest of the host is not ours to clear.
+    let mut response = redirect_to("/login");
+    let is_tls = guard.is_https_only || is_over_tls(request);
+    response.headers_mut().append(header::SET_COOKIE, cookie("", is_tls));
+    // Clears the whole host, so not if the server is below a path of it.
     if base::current().is_root() {
-        answer.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\", \"cookies\", \"storage\""));
+        let everything = HeaderValue::from_static("\"cache\", \"cookies\", \"storage\"");
+        response.headers_mut().insert("clear-site-data", everything);
     }
-    answer
+    response
+}
+
+/// How a login answers: JSON for the script of the login page, HTML without scripts.
+struct LoginResponder<'a> {
+    has_script: bool,
+    next: &'a str,
+    is_tls: bool,
+}
+
+impl LoginResponder<'_> {
+    fn logged_in(&self, secrets: &LoginSecrets) -> Response {
+        let mut response = if self.has_script {
+            let next = base::path(self.next);
+            let body = LoginResponse { next: &next, key: secrets.key.as_deref() };
+            ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+        } else {
+            redirect_to(self.next)
+        };
+        response.headers_mut().append(header::SET_COOKIE, cookie(&secrets.cookie, self.is_tls));
+        response
+    }
+
+    fn rejected(&self, status: StatusCode, code: ProblemCode, sentence: &str) -> Response {
+        match self.has_script {
+            true => Problem::new(code, sentence).into_response(),
+            false => form_page(status, self.next, Some(sentence)),
+        }
+    }
+
+    fn throttled(&self, retry_after: &RetryAfter) -> Response {
+        let sentence = retry_after.sentence();
+        let response = self.rejected(StatusCode::TOO_MANY_REQUESTS, ProblemCode::TooManyAttempts, &sentence);
+        (retry_after.header(), response).into_response()
+    }
 }
 
 async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
-    let (client, tls) = (Client::of(&request), guard.secure || over_tls(&request));
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let has_script = accept == Some("application/json");
-    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
+    let (client, is_tls) = (Client::of(&request), guard.is_https_only || is_over_tls(&request));
+    let has_script = text_header(&request, header::ACCEPT) == Some("application/json");
+    let agent = text_header(&request, header::USER_AGENT).map(str::to_owned);
     let address = peer(&request).map(|peer| peer.ip().to_canonical().to_string());
-    let (head, body) = request.into_parts();
-    let read = match body::read(body).await {
-        Ok(bytes) => Request::from_parts(head, Body::from(bytes)),
+    let form = match read_form(request).await {
+        Ok(form) => form,
         Err(problem) => return problem.into_response(),
     };
-    let filled = Form::<Filled>::from_request(read, &()).await.ok().map(|Form(filled)| filled);
-    let Some(filled) = filled.filter(|filled| !filled.token.is_empty() || !filled.code.is_empty()) else {
-        let detail = "Send a form (application/x-www-form-urlencoded) with the field `token`.";
-        return Problem::new(ProblemCode::InvalidBody, detail).into_response();
+    let responder = LoginResponder { has_script, next: return_path::local_path(&form.next), is_tls };
+    // A code in the form wins over a token. Tokens are trimmed, since the `Authorization` header cannot carry outer
+    // spaces either.
+    let is_code = !form.code.is_empty();
+    let credential = match is_code {
+        true => LoginCredential::Code(&form.code),
+        false => LoginCredential::Token(form.token.trim()),
     };
-    let next = landing::local(&filled.next);
-    // As with the header, which cannot carry spaces at its ends.
-    let (by_code, shown) = match filled.code.as_str() {
-        "" => (false, filled.token.trim()),
-        code => (true, code),
-    };
-    let with = if by_code { LoginWith::Code(shown) } else { LoginWith::Token(shown) };
-    let refuse = |status: StatusCode, code: ProblemCode, sentence: &str| match has_script {
-        true => Problem::new(code, sentence).into_response(),
-        false => form(status, next, Some(sentence)),
-    };
-    // What is right is never kept waiting, so it is not found out by who waits.
-    if guard.slowdown.is_busy(client, Instant::now()) && !guard.is_strong {
-        let later = Later::after(guard.slowdown.wait(client, Instant::now()));
-        let page = refuse(StatusCode::TOO_MANY_REQUESTS, ProblemCode::TooManyAttempts, &later.sentence());
-        return (later.header(), page).into_response();
+    // Checked before the credential is, since a valid login code would be used up.
+    if guard.attempts.is_throttled(client, Instant::now()) && !guard.has_strong_token {
+        return responder.throttled(&RetryAfter::no_earlier(guard.attempts.retry_after(client, Instant::now())));
     }
-    let login = match access.log_in(with, Browser { address: address.clone(), agent, has_script }).await {
-        Ok(login) => Some(login),
-        Err(LoginError::Wrong) => None,
+    let secrets = match access.log_in(credential, BrowserInfo { address: address.clone(), agent, has_script }).await {
+        Ok(secrets) => Some(secrets),
+        Err(LoginError::Invalid) => None,
         Err(LoginError::Write(error)) => return Problem::from(error).into_response(),
         Err(LoginError::NoRandomness(error)) => return Problem::from(error).into_response(),
     };
-    match (guard.slowdown.judge(client, login.is_some(), guard.is_strong, Instant::now()), login) {
-        (Verdict::Right, Some(login)) => {
-            let mut answer = match has_script {
-                true => {
-                    let next = base::path(next);
-                    let answered = Answered { next: &next, key: login.key.as_deref() };
-                    ([(header::CACHE_CONTROL, "no-store")], Json(answered)).into_response()
-                }
-                false => see_other(next),
-            };
-            answer.headers_mut().append(header::SET_COOKIE, cookie(&login.cookie, tls));
-            answer
+    let wrong_token =
+        || responder.rejected(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, "That is not this server’s token.");
+    match (guard.check_attempt(client, secrets.is_some()), secrets) {
+        (AttemptVerdict::Accept, Some(secrets)) => responder.logged_in(&secrets),
+        (AttemptVerdict::Throttle(wait), _) => responder.throttled(&RetryAfter::no_earlier(wait)),
+        (AttemptVerdict::Reject(delay), _) => {
+            let what = if is_code { "login link" } else { "login" };
+            tracing::warn!(%client, what, "rejected a login with an invalid credential");
+            access.audit_invalid_credential(address, what);
+            tokio::time::sleep(delay).await;
+            if !is_code {
+                return wrong_token();
+            }
+            let sentence = "The login link was used, or is too old. `runtrail login` makes another one.";
+            responder.rejected(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, sentence)
         }
-        (Verdict::Busy(wait), _) => {
-            let later = Later::after(wait);
-            let page = refuse(StatusCode::TOO_MANY_REQUESTS, ProblemCode::TooManyAttempts, &later.sentence());
-            (later.header(), page).into_response()
-        }
-        (Verdict::Wrong(wait), _) => {
-            tracing::warn!(%client, "a login with a wrong token");
-            access.note_wrong(address, if by_code { "login link" } else { "login" });
-            tokio::time::sleep(wait).await;
-            let sentence = match by_code {
-                true => "The login link was used, or is too old. `runtrail login` makes another one.",
-                false => "That is not this server’s token.",
-            };
-            refuse(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, sentence)
-        }
-        (Verdict::Right, None) => {
-            refuse(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, "That is not this server’s token.")
-        }
+        (AttemptVerdict::Accept, None) => wrong_token(),
     }
 }
 
-/// The cookie that keeps a login; an empty one ends it.
-///
-/// Scripts do not see it, other sites' requests do not carry it, and behind TLS it is never sent in the clear.
-pub fn cookie(session: &str, tls: bool) -> HeaderValue {
-    let age = if session.is_empty() { 0 } else { MAX_AGE };
-    let secure = if tls { "; Secure" } else { "" };
-    let (name, path) = (cookie_name(tls), base::current());
+fn text_header(request: &Request, name: HeaderName) -> Option<&str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+async fn read_form(request: Request) -> Result<LoginForm, Problem> {
+    let (head, body) = request.into_parts();
+    let bytes = body::read(body).await?;
+    let form = Form::<LoginForm>::from_request(Request::from_parts(head, Body::from(bytes)), &()).await.ok();
+    let form = form.map(|Form(form)| form).filter(|form| !form.token.is_empty() || !form.code.is_empty());
+    let detail = "Send a form (application/x-www-form-urlencoded) with the field `token`.";
+    form.ok_or_else(|| Problem::new(ProblemCode::InvalidBody, detail))
+}
+
+/// The cookie of a session; an empty value deletes it. Scripts cannot read it, other sites' requests do not carry it,
+/// and behind TLS it is never sent unencrypted.
+pub fn cookie(session: &str, is_tls: bool) -> HeaderValue {
+    let age = if session.is_empty() { 0 } else { COOKIE_MAX_AGE_SECONDS };
+    let secure = if is_tls { "; Secure" } else { "" };
+    let (name, path) = (cookie_name(is_tls), base::current());
     let path = if path.is_root() { "/" } else { path.as_str() };
     let text = format!("{name}={session}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
-    // Hexadecimal digits and the above are always a header.
+    // Always valid: the session is base64url, and the rest is fixed.
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("runtrail_session=; Path=/; Max-Age=0"))
 }
 
-fn wrong_method(allowed: &'static str) -> Response {
+fn method_not_allowed(allowed: &'static str) -> Response {
     let problem = Problem::new(ProblemCode::MethodNotAllowed, format!("This address takes {allowed}."));
     ([(header::ALLOW, allowed)], problem).into_response()
 }
 
-/// The page with the form. `next` has passed [`landing::local`]; escaped here all the same.
-fn form(status: StatusCode, next: &str, error: Option<&str>) -> Response {
+/// The page with the form. `next` has passed [`return_path::local_path`], and is escaped all the same.
+fn form_page(status: StatusCode, next: &str, error: Option<&str>) -> Response {
     let title = if error.is_some() { "Error: Log in · Runtrail" } else { "Log in · Runtrail" };
     let next = escape(next);
     let (invalid, alert) = match error {
@@ -201,7 +222,7 @@ fn form(status: StatusCode, next: &str, error: Option<&str>) -> Response {
         ),
         None => (" aria-describedby=\"token-help\"", String::new()),
     };
-    let (action, key, script) = (base::path("/login"), base::name(KEY_NAME), base::path("/login.js"));
+    let (action, key, script) = (base::path("/login"), base::name(KEY_STORAGE_NAME), base::path("/login.js"));
     let body = format!(
         "<main class=\"login-box\">
 <h1>Log in to Runtrail</h1>
@@ -217,17 +238,17 @@ fn form(status: StatusCode, next: &str, error: Option<&str>) -> Response {
 </main>
 <script src=\"{script}\" defer></script>"
     );
-    let mut answer = (status, [(header::CACHE_CONTROL, "no-store")], page(title, "", &body)).into_response();
+    let mut response = (status, [(header::CACHE_CONTROL, "no-store")], page(title, "", &body)).into_response();
     if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110, section 15.5.2; browsers do not ask by themselves for this scheme.
+        // RFC 9110, section 15.5.2 requires a challenge. Browsers show no dialog for this scheme.
         let challenge = HeaderValue::from_static("Bearer realm=\"runtrail\"");
-        answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
-    answer
+    response
 }
 
-/// A page that asks for `next` once more, from here: see the token rule.
-pub fn once_more(next: &str) -> Response {
+/// A page that reloads `next`, so that the browser sends the cookie: see [`super::admission`].
+pub fn reload_page(next: &str) -> Response {
     let next = escape(next);
     let refresh = format!("<meta http-equiv=\"refresh\" content=\"0; url={next}\">\n");
     let body = format!("<main class=\"login-box\"><p><a href=\"{next}\">Go on to Runtrail</a></p></main>");
@@ -254,7 +275,7 @@ fn page(title: &str, head: &str, body: &str) -> Html<String> {
     ))
 }
 
-/// Text as text, in an element or a quoted attribute.
+/// Escapes text for an element or a quoted attribute.
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -275,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cookie_is_for_this_server_alone() {
+    fn session_cookie_is_strict_and_secure_behind_tls() {
         let plain = cookie("abc", false);
         assert_eq!(plain, "runtrail_session=abc; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict");
         assert_eq!(cookie("abc", true), format!("__Host-{}; Secure", plain.to_str().unwrap()));
@@ -283,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn text_stays_text() {
+    fn login_page_escapes_text() {
         assert_eq!(escape("/a?b=\"><script>'&"), "/a?b=&quot;&gt;&lt;script&gt;&#39;&amp;");
     }
 }

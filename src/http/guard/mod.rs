@@ -1,28 +1,25 @@
-//! Who may come in (CONTRACT.md). The server runs commands, so any website open in the operator's browser is an attacker.
+//! Access rules for every request (docs/CONTRACT.md, "Access"). The server runs commands, so every website that is open
+//! in the operator's browser is a potential attacker.
 //!
-//! Four rules around the whole router, from the outside in: [`headers`] dresses every answer, also a refusal; [`host`]
-//! refuses names that are not ours (DNS rebinding), [`origin`] what another site's page asks for but pages (request
-//! forgery), [`admission`] everybody who is not known or whose role does not allow it; [`login`] gives people a form and [`slow`]
-//! makes guessing hopeless. [`bind`] sees to it that without a secret only this machine is served, and [`proxy`] knows whom a
-//! trusted proxy speaks for.
+//! The rules are layers around the whole router, from the outside in: [`headers`] adds security headers to every
+//! response, [`body`] bounds request bodies, [`host`] rejects foreign host names (DNS rebinding), [`proxy`] applies
+//! what trusted proxies forward, [`origin`] rejects requests of other sites (request forgery), and [`admission`]
+//! authenticates and authorizes. [`login`] is the login form, and [`attempt_limiter`] slows down guessing.
 //!
-//! Between them, [`body::bound`] bounds what any of them, or of the routes, reads of a body.
-//!
-//! Knows axum and the words, nothing of runs. Each rule is a pure decision with its table of cases, and a thin layer.
+//! Each rule is a pure decision, tested with a table of cases, and a thin layer around it.
 
 mod admission;
+mod attempt_limiter;
 mod authority;
-pub mod bind;
 mod client;
+mod credential;
 pub mod headers;
 mod host;
-mod landing;
 mod login;
 mod origin;
 mod proxy;
-mod shown;
-mod slow;
-mod want;
+mod return_path;
+mod route_class;
 
 #[cfg(test)]
 mod tests;
@@ -32,68 +29,71 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::body;
 use crate::access::Access;
 
-pub use admission::forbidden;
+pub use attempt_limiter::{AttemptLimiter, AttemptVerdict};
 pub use authority::Authority;
 pub use client::Client;
-pub use host::BadHost;
-pub use proxy::{Proxies, UserRole};
-pub use slow::{Slowdown, Verdict};
+pub use host::InvalidAllowHost;
+pub use proxy::{TrustedProxies, UserRole};
 
-/// What the guard is made from.
+/// What the guard is configured with.
 pub struct GuardConfig {
-    /// The address that is bound, with the port it got.
+    /// The bound address.
     pub addr: SocketAddr,
-    /// `--allow-host`: further names that this server is reached by.
-    pub allow_hosts: Vec<String>,
-    /// Who may use the server; everybody if `None`.
+    /// Host names of the server besides its address and localhost.
+    pub allowed_hosts: Vec<String>,
+    /// `None` with `--no-token`.
     pub access: Option<Access>,
-    /// Whether its own token is too long to be guessed.
-    pub is_strong: bool,
-    /// The proxies that are trusted.
-    pub proxies: Proxies,
-    /// What ends everything.
+    /// Whether the server's own token is too long to guess.
+    pub has_strong_token: bool,
+    pub proxies: TrustedProxies,
+    /// Cancelled when the server stops.
     pub stop: CancellationToken,
-    /// Whether people reach the server over TLS only, so that its cookies are always `Secure`.
-    pub secure: bool,
+    /// Whether all people reach the server over TLS. Then its cookies are always `Secure`.
+    pub is_https_only: bool,
 }
 
-/// What the rules know. One for the whole server.
+/// The state of the layers.
 #[derive(Debug)]
 pub struct Guard {
-    hosts: host::Hosts,
+    hosts: host::ServedHosts,
     access: Option<Access>,
-    is_strong: bool,
-    proxies: Proxies,
+    has_strong_token: bool,
+    proxies: TrustedProxies,
     stop: CancellationToken,
-    slowdown: slow::Slowdown,
-    secure: bool,
+    attempts: AttemptLimiter,
+    is_https_only: bool,
 }
 
 impl Guard {
-    /// A guard for a server bound to this address.
-    ///
     /// # Errors
-    /// [`BadHost`]: one of the hosts is none. [`bind::check`] says before anything is bound what must not be served.
-    pub fn new(config: GuardConfig) -> Result<Self, BadHost> {
-        let GuardConfig { addr, allow_hosts, access, is_strong, proxies, stop, secure } = config;
-        let hosts = host::Hosts::new(addr, &allow_hosts)?;
-        Ok(Self { hosts, access, is_strong, proxies, stop, slowdown: slow::Slowdown::default(), secure })
+    /// [`InvalidAllowHost`]: one of the allowed hosts is not a host name.
+    pub fn new(config: GuardConfig) -> Result<Self, InvalidAllowHost> {
+        let GuardConfig { addr, allowed_hosts, access, has_strong_token, proxies, stop, is_https_only } = config;
+        let hosts = host::ServedHosts::new(addr, &allowed_hosts)?;
+        let attempts = AttemptLimiter::default();
+        Ok(Self { hosts, access, has_strong_token, proxies, stop, attempts, is_https_only })
+    }
+
+    /// Asks the limiter about a token that `client` sends now.
+    fn check_attempt(&self, client: Client, is_valid: bool) -> AttemptVerdict {
+        self.attempts.check(client, is_valid, self.has_strong_token, Instant::now())
     }
 }
 
-/// Puts the rules around a router, its fallbacks included.
+/// Wraps a router, including its fallbacks, with the rules.
 pub fn protect(router: Router, guard: Arc<Guard>) -> Router {
     // The last layer is the outermost.
     router
         .layer(from_fn_with_state(Arc::clone(&guard), admission::check))
         .layer(from_fn_with_state(Arc::clone(&guard), origin::check))
-        .layer(from_fn_with_state(Arc::clone(&guard), proxy::note))
+        .layer(from_fn_with_state(Arc::clone(&guard), proxy::apply_forwarded))
         .layer(from_fn_with_state(Arc::clone(&guard), host::check))
-        .layer(from_fn(body::bound))
+        .layer(from_fn(body::limit))
         .layer(from_fn_with_state(guard, headers::add))
 }

@@ -15,8 +15,8 @@ use futures::stream::{BoxStream, SelectAll, unfold};
 use tokio::sync::Semaphore;
 
 use super::crowds::Listener;
-use super::{App, Source, Told, answer};
-use crate::access::Granted;
+use super::{AppState, Source, Told, answer};
+use crate::access::Principal;
 use crate::http::connections::LentSocket;
 use crate::journal::{Form, ListReader, ListStep, Seat, Step};
 use crate::model::sse::{MAX_STREAM_RUNS, StreamPosition};
@@ -26,15 +26,15 @@ use crate::store::{Pulse, StoreError};
 
 /// `GET /events`
 pub async fn many(
-    State(app): State<App>,
+    State(app): State<AppState>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
     Extension(socket): Extension<Arc<LentSocket>>,
-    Extension(granted): Extension<Granted>,
+    Extension(principal): Extension<Principal>,
 ) -> Result<Response, Problem> {
     let query = query.map(|Query(query)| query).unwrap_or_default();
     let Wanted { runs, list } = Wanted::read(&query)?;
     // The list first: what changes from here on is told, whatever the runs' own streams take to begin.
-    let list = list.then(|| app.service.journal.watch_list());
+    let list = list.then(|| app.backend.journal.watch_list());
     let mut standings = Vec::with_capacity(runs.len());
     let mut readers = SelectAll::new();
     let mut heads = Vec::with_capacity(runs.len());
@@ -43,7 +43,7 @@ pub async fn many(
     let turns = Arc::new(Semaphore::new(1));
     for (run, cursor) in runs {
         let (reader, Pulse { head, status, attempt, .. }) =
-            app.service.read(&run, cursor, Form::Named(run.clone())).await?;
+            crate::runs::open_reader(&app.backend, &run, cursor, Form::Named(run.clone())).await?;
         let listener = Listener::new(&app.crowds, &run, reader.by_turns(&turns), &socket);
         over &= status.is_finished() && cursor.0 == head;
         standings.push(StreamPosition { run: run.clone(), head, status, attempt });
@@ -55,7 +55,7 @@ pub async fn many(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let ready = sse::multiplexed_ready_event(&standings, list.is_some());
-    Ok(answer(&app, granted, socket, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
+    Ok(answer(&app, principal, socket, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
 }
 
 /// What a URL asks for.

@@ -20,9 +20,9 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::App;
 use super::connections::LentSocket;
-use crate::access::Granted;
+use super::state::AppState;
+use crate::access::Principal;
 use crate::model::{Problem, sse};
 use crate::store::StoreError;
 
@@ -75,7 +75,13 @@ struct Stream<S> {
 }
 
 /// The answer that tells `ready` and then what the source tells. It ends with the server, or when the reader's access does.
-fn answer(app: &App, granted: Granted, socket: Arc<LentSocket>, ready: String, source: impl Source) -> Response {
+fn answer(
+    app: &AppState,
+    principal: Principal,
+    socket: Arc<LentSocket>,
+    ready: String,
+    source: impl Source,
+) -> Response {
     let stream = Box::new(Stream {
         source,
         socket,
@@ -83,7 +89,7 @@ fn answer(app: &App, granted: Granted, socket: Arc<LentSocket>, ready: String, s
         heartbeat: app.heartbeat,
         quiet_since: Instant::now(),
         silence: Box::pin(tokio::time::sleep(app.heartbeat)),
-        stop: Box::pin(granted.ends.cancelled_owned()),
+        stop: Box::pin(principal.revoked.cancelled_owned()),
         closing: false,
         _open: Open::new(&app.streams),
     });

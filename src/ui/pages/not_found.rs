@@ -12,9 +12,7 @@ use crate::ui::components::code::Words;
 #[component]
 pub fn NotFound() -> impl IntoView {
     #[cfg(feature = "ssr")]
-    if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
-        response.set_status(axum::http::StatusCode::NOT_FOUND);
-    }
+    crate::calls::context::set_status(404);
     view! {
         <Title text="Not found"/>
         <Nowhere title="Nothing here" detail="This address leads nowhere. It may be mistyped, or what was here is gone."/>

@@ -83,7 +83,7 @@ async fn start(server: &Server, token: &str, world: &World, pipeline: &str) -> S
     json_of(post(server, token, "/api/v1/runs", body).await, 201).await["id"].as_str().unwrap().to_owned()
 }
 
-async fn until_asked(server: &Server, token: &str, id: &str) -> Value {
+async fn until_awaiting_approval(server: &Server, token: &str, id: &str) -> Value {
     until("the run asks", async || {
         let run = json_of(get(server, token, &format!("/api/v1/runs/{id}")).await, 200).await;
         run["approval"].is_object().then_some(run)
@@ -248,7 +248,7 @@ async fn approval_needs_a_person_with_the_role() {
     let server = world.serve_guarded(&[]);
     let own = token(&world);
     let id = start(&server, &own, &world, "asks").await;
-    until_asked(&server, &own, &id).await;
+    until_awaiting_approval(&server, &own, &id).await;
     let approve = format!("/api/v1/runs/{id}/approve");
     assert_eq!(json_of(post(&server, &own, &approve, json!({})).await, 403).await["code"], "person_required");
     let operator = printed(&ask_program(&world, &server, &["token", "create", "op", "--role", "operator"]));
@@ -283,13 +283,13 @@ async fn approval_may_need_a_second_person() {
     let run = json_of(anna.post(&server, "/api/v1/runs").json(&body).send().await.unwrap(), 201).await;
     assert_eq!(run["origin"], json!({ "kind": "person", "name": "anna" }));
     let id = run["id"].as_str().unwrap();
-    until_asked(&server, &own, id).await;
+    until_awaiting_approval(&server, &own, id).await;
     let approve = format!("/api/v1/runs/{id}/approve");
     let own_run = anna.post(&server, &approve).json(&json!({})).send().await.unwrap();
     assert_eq!(json_of(own_run, 403).await["code"], "second_person_required");
     // A token and its session are one person, and so is a re-run by it.
     let by_token = start(&server, &anna_token, &world, "asks").await;
-    until_asked(&server, &own, &by_token).await;
+    until_awaiting_approval(&server, &own, &by_token).await;
     let own_run =
         anna.post(&server, &format!("/api/v1/runs/{by_token}/approve")).json(&json!({})).send().await.unwrap();
     assert_eq!(json_of(own_run, 403).await["code"], "second_person_required");

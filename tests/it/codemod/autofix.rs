@@ -143,7 +143,7 @@ async fn autofix_proves_the_rest_after_deselection() {
     let check = "test $(grep -l new *.rs | wc -l) -ne 1";
     let project = json!({ "project": repository.path(), "rules": "project", "check": check, "approval": true });
     let id = start_with(&server, "autofix", project, json!({})).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert_eq!(told(&server, &id, "patch").await.len(), 2);
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({ "exclude": ["a.rs"] })).await;
     assert_eq!(finished(&server, &id).await["status"], "completed");

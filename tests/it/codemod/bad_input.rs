@@ -190,7 +190,7 @@ async fn workspace_is_removed_without_its_repository() {
     let server = world.serve();
     let params = json!({ "pattern": "x($A)", "rewrite": "y($A)", "approval": true });
     let id = start(&server, &repository, params).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert_eq!(world.workspaces().len(), 1);
     std::fs::remove_dir_all(repository.path().join(".git")).unwrap();
     server.post(&format!("/api/v1/runs/{id}/reject"), json!({})).await;

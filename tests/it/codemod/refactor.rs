@@ -146,7 +146,7 @@ async fn refactor_patches_can_be_deselected() {
     let server = world.serve();
     let params = json!({ "pattern": "old($A)", "rewrite": "new($A)", "approval": true });
     let id = start(&server, &repository, params.clone()).await;
-    let run = server.until_asked(&id).await;
+    let run = server.until_awaiting_approval(&id).await;
     assert_eq!(
         (&run["phase"], &run["approval"]["question"]),
         (&json!("applying"), &json!("Commit these patches to a new branch?"))
@@ -172,7 +172,7 @@ async fn refactor_patches_can_be_deselected() {
     // Everything deselected: nothing changes, and the outcome says so. Rejected: no branch. Without patches there is no
     // question.
     let all = start(&server, &repository, params.clone()).await;
-    server.until_asked(&all).await;
+    server.until_awaiting_approval(&all).await;
     server.post(&format!("/api/v1/runs/{all}/approve"), json!({ "exclude": ["a.rs", "b.rs"] })).await;
     assert_eq!(finished(&server, &all).await["status"], "completed");
     let outcome = told(&server, &all, "outcome").await.remove(0);
@@ -181,7 +181,7 @@ async fn refactor_patches_can_be_deselected() {
         "Nothing changes: every patch was left out, or failed the check without the others."
     );
     let rejected = start(&server, &repository, params).await;
-    server.until_asked(&rejected).await;
+    server.until_awaiting_approval(&rejected).await;
     server.post(&format!("/api/v1/runs/{rejected}/reject"), json!({})).await;
     assert_eq!(finished(&server, &rejected).await["status"], "cancelled");
     let nothing = json!({ "pattern": "absent($A)", "rewrite": "new($A)", "approval": true });

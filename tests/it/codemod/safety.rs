@@ -60,7 +60,7 @@ async fn review_fixes_are_marked_in_patches() {
     let server = world.serve();
     let params = json!({ "project": repository.path(), "rules": "python", "approval": true });
     let id = start_with(&server, "autofix", params, json!({})).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     let patches = told(&server, &id, "patch").await;
     let stated: Vec<_> = patches.iter().map(|patch| (&patch["path"], &patch["fix"])).collect();
     assert_eq!(stated, [(&json!("mixed.py"), &json!("review")), (&json!("safe.py"), &Value::Null)]);

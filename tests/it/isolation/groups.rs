@@ -40,7 +40,7 @@ async fn control_group_ends_processes_that_escape_their_supervisor() {
     assert!(escaped.len() == 1 && !alive(escaped[0]));
     // No worker watches it while the run awaits approval.
     let id = server.start(&world, "asks").await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert!(!alive(pids(&world.file("escaped"))[0]));
 }
 

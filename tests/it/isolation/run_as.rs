@@ -92,7 +92,7 @@ async fn run_as_commands_read_decisions_but_no_secret_files() {
     world.toml("p", &format!("{head}{first}{second}"));
     let server = world.serve_open(&[], &["--run-as", NOBODY.0]);
     let id = server.start(&world, "p").await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     server.until_status(&id, "completed").await;
     assert_eq!(server.lines(&id).await, ["server", "kept", "1"]);

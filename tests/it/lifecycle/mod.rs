@@ -21,7 +21,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use runtrail::engine::{Engine, EngineOptions, Workspaces};
+use runtrail::approvals::{self, DecisionRequest};
+use runtrail::engine::{Engine, EngineOptions};
 use runtrail::journal::{GroupCommit, Journal};
 use runtrail::model::pipeline::OnInterrupt;
 use runtrail::model::plan::RetryPolicy;
@@ -31,8 +32,9 @@ use runtrail::model::{
     Timestamp,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::runs::{Actor, Asked, Begin, Kill, Reply, Service};
+use runtrail::runs::{self, Actor, Backend, CancelMode, RerunFrom, RerunRequest};
 use runtrail::store::{Change, Op, Outcome, Store};
+use runtrail::workspaces::Workspaces;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -185,7 +187,7 @@ struct Server {
     name: String,
     runtime: Runtime,
     origin: (Instant, u64),
-    service: Service,
+    backend: Backend,
     stop: CancellationToken,
     engine: tokio::task::JoinHandle<()>,
     stalled: bool,
@@ -197,7 +199,7 @@ impl Server {
     fn start(name: String, store: &Noted, folder: &Path, time: u64) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let store: Arc<dyn Store> = Arc::new(store.clone());
-        let (origin, service, stop, engine) = runtime.block_on(async {
+        let (origin, backend, stop, engine) = runtime.block_on(async {
             let origin = (Instant::now(), time);
             ORIGIN.set(Some(origin));
             let (journal, writer) = Journal::new(Arc::clone(&store), GroupCommit::default());
@@ -217,7 +219,7 @@ impl Server {
             };
             let stop = CancellationToken::new();
             let (engine, task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
-            let service = Service {
+            let backend = Backend {
                 store,
                 journal,
                 engine,
@@ -226,9 +228,9 @@ impl Server {
                 max_queued: 1000,
                 is_exposed: false,
             };
-            (origin, service, stop, tokio::spawn(task.run()))
+            (origin, backend, stop, tokio::spawn(task.run()))
         });
-        Self { name, runtime, origin, service, stop, engine, stalled: false, time }
+        Self { name, runtime, origin, backend, stop, engine, stalled: false, time }
     }
 
     fn at(&self, time: u64) -> Instant {
@@ -259,9 +261,9 @@ impl Server {
         self.time = time;
     }
 
-    fn ask<T>(&self, ask: impl AsyncFnOnce(&Service) -> T) -> T {
+    fn ask<T>(&self, ask: impl AsyncFnOnce(&Backend) -> T) -> T {
         ORIGIN.set(Some(self.origin));
-        self.runtime.block_on(ask(&self.service))
+        self.runtime.block_on(ask(&self.backend))
     }
 }
 
@@ -309,7 +311,7 @@ impl World {
     }
 
     /// Asks a server that is well, if there is one.
-    fn ask<T>(&self, ask: impl AsyncFnOnce(&Service) -> Result<T, Problem>) -> Option<T> {
+    fn ask<T>(&self, ask: impl AsyncFnOnce(&Backend) -> Result<T, Problem>) -> Option<T> {
         let server = self.servers.iter().flatten().find(|server| !server.stalled)?;
         // While the database is away nobody waits for an answer.
         if self.store.away.load(Ordering::Relaxed) {
@@ -319,13 +321,13 @@ impl World {
     }
 
     fn show(&self, id: &RunId) -> Option<Run> {
-        self.ask(async |service| service.show(id.as_str()).await)
+        self.ask(async |backend| runs::get(backend, id.as_str()).await)
     }
 
     fn answer(&self, id: &RunId, approved: bool) {
         let Some(question) = self.show(id).and_then(|run| run.approval) else { return };
-        let reply = Reply { approved, ..Reply::default() };
-        self.ask(async |service| service.answer(id.as_str(), Some(question.seq), reply, &person()).await);
+        let reply = DecisionRequest { approved, ..DecisionRequest::default() };
+        self.ask(async |backend| approvals::decide(backend, id.as_str(), Some(question.seq), reply, &person()).await);
     }
 
     fn step(&mut self, step: &Step) {
@@ -336,17 +338,21 @@ impl World {
                 let given: ParamInput = [("group".to_owned(), if group { "x" } else { "y" }.into())].into();
                 let name = PIPELINES[pipeline];
                 let started =
-                    self.ask(async |service| service.start(name, given, Some(priority), None, &person()).await);
+                    self.ask(async |backend| runs::start(backend, name, given, Some(priority), None, &person()).await);
                 self.runs.extend(started.map(|(run, _)| run.id));
             }
             Step::Cancel(index) => {
                 let Some(id) = run(index) else { return };
-                self.ask(async |service| service.cancel(id.as_str(), &person(), Kill::IfAskedBefore).await);
+                self.ask(async |backend| {
+                    runs::cancel(backend, id.as_str(), &person(), CancelMode::ForceOnSecondRequest).await
+                });
             }
             Step::Rerun { run: index, failed } => {
                 let Some(id) = run(index) else { return };
-                let from = if failed { Begin::Failed } else { Begin::Start };
-                self.ask(async |service| service.rerun(id.as_str(), from, Asked::default(), &person()).await);
+                let from = if failed { RerunFrom::Failed } else { RerunFrom::Start };
+                self.ask(async |backend| {
+                    runs::rerun(backend, id.as_str(), from, RerunRequest::default(), &person()).await
+                });
             }
             Step::Answer { run: index, approved } => {
                 if let Some(id) = run(index) {

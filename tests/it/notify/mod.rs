@@ -282,7 +282,7 @@ async fn notification_follows_the_receivers_events() {
     assert_eq!((all.got().len(), some.got().len()), (1, 0));
 
     let asked = server.start(&world, "asks").await;
-    server.until_asked(&asked).await;
+    server.until_awaiting_approval(&asked).await;
     let told = some.until(1).await.remove(0).json();
     assert_eq!((&told["event"], &told["status"]), (&json!("run.waiting"), &json!("running")));
     assert_eq!(told["run"]["approval"]["question"], "Sure?");

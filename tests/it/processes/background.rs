@@ -77,7 +77,7 @@ async fn background_process_ends_on_cancel_approval_and_failure() {
     assert_eq!(notices(&server, &id, "background_ended").await.len(), 1);
 
     let id = server.start(&world, "asks").await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert!(!alive(pids(&world.file("pid"))[0]));
     assert_eq!(notices(&server, &id, "background_ended").await.len(), 1);
 

@@ -24,7 +24,7 @@ async fn subpath_links_stay_below_it() {
         answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
     };
     let asks = start("asks").await;
-    front.server.until_asked(&asks).await;
+    front.server.until_awaiting_approval(&asks).await;
     let (first, second) = (start("held").await, start("held").await);
     front.server.until_status(&first, "running").await;
     for path in ["/rt/", "/rt/?q=nothing+like+it", "/rt/?status=pending"] {
@@ -42,7 +42,7 @@ async fn subpath_links_stay_below_it() {
     front.page(&format!("/rt/runs/{asks}?edit=1"), StatusCode::OK).await;
     let answer = front.server.post(&format!("/api/v1/runs/{asks}/rerun"), json!({ "from": "start" })).await;
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
-    front.server.until_asked(&asks).await;
+    front.server.until_awaiting_approval(&asks).await;
     for path in ["", "?attempt=1", "?attempt=1&tab=findings", "/compare"] {
         front.page(&format!("/rt/runs/{asks}{path}"), StatusCode::OK).await;
     }

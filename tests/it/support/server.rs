@@ -94,7 +94,7 @@ impl Server {
     }
 
     /// Waits until the run asks a person.
-    pub async fn until_asked(&self, id: &str) -> Value {
+    pub async fn until_awaiting_approval(&self, id: &str) -> Value {
         until(&format!("run {id} asks"), async || {
             let run = self.run(id).await;
             run["approval"].is_object().then_some(run)

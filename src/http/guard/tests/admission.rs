@@ -1,40 +1,43 @@
-//! Roles, people and programs, the key of a login, and what proxies say.
+//! Roles, people and tokens, session keys, login links and trusted proxies.
 
 use super::*;
-use crate::access::LoginWith;
+use crate::access::LoginCredential;
 use crate::model::Role;
 use crate::model::audit::AuditAction;
 use crate::runs::Actor;
 
-async fn named(access: &Access, name: &str, role: Role) -> String {
-    let by = Actor {
+fn operator() -> Actor {
+    Actor {
         name: "operator".into(),
         role: Role::Admin,
         via: crate::model::AuthMethod::Token,
         address: None,
         through: "a test",
         parent: None,
-    };
-    access.create_token(name, role, None, &by).await.unwrap().token
+    }
 }
 
-/// Logs in as the login page's script does: the cookie, and the key.
+async fn create_token(access: &Access, name: &str, role: Role) -> String {
+    access.admin().create_token(name, role, None, &operator()).await.unwrap().token
+}
+
+/// Logs in as the login page's script does. Returns the cookie and the key.
 async fn log_in_with_script(router: &Router, token: &str) -> (String, String) {
     let lines = [("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")];
     let answer = send(router, request("POST", "/login", &lines, &format!("token={token}&next=/runs/1"))).await;
     assert_eq!(answer.status(), 200);
     let cookie = cookie_of(&answer);
-    let said: serde_json::Value = serde_json::from_str(&text(answer).await).unwrap();
-    assert_eq!(said["next"], "/runs/1");
-    (cookie, said["key"].as_str().unwrap().to_owned())
+    let body: serde_json::Value = serde_json::from_str(&text(answer).await).unwrap();
+    assert_eq!(body["next"], "/runs/1");
+    (cookie, body["key"].as_str().unwrap().to_owned())
 }
 
 #[tokio::test]
-async fn each_role_may_do_what_it_is_for() {
+async fn role_decides_what_a_token_may_do() {
     let access = access(TOKEN, &Arc::default());
     let router = protect_with(access.clone());
     for role in Role::ALL {
-        let token = named(&access, &format!("the-{role}"), role).await;
+        let token = create_token(&access, &format!("the-{role}"), role).await;
         let bearer = format!("Bearer {token}");
         let status = async |method, path| ask(&router, method, path, &[("authorization", &bearer)]).await.status();
         let allowed = |needed| if role.allows(needed) { 200 } else { 403 };
@@ -43,38 +46,38 @@ async fn each_role_may_do_what_it_is_for() {
         assert_eq!(status("DELETE", "/api/v1/runs/1").await, allowed(Role::Operator), "{role}");
         assert_eq!(status("GET", "/api/v1/audit").await, allowed(Role::Admin), "{role}");
         assert_eq!(status("POST", "/api/v1/tokens").await, allowed(Role::Admin), "{role}");
-        // No token answers a question, whatever its role.
+        // Approvals need a person, whatever the role of the token.
         assert_eq!(status("POST", "/api/v1/runs/1/approve").await, 403, "{role}");
     }
 }
 
 #[tokio::test]
-async fn people_answer_questions_and_tokens_do_not() {
-    let memory = Arc::<Memory>::default();
-    let access = access(TOKEN, &memory);
+async fn approval_needs_a_person_with_the_role() {
+    let store = Arc::<MemoryAccessStore>::default();
+    let access = access(TOKEN, &store);
     let router = protect_with(access.clone());
     let bearer = format!("Bearer {TOKEN}");
     let by_token = ask(&router, "POST", "/api/v1/runs/1/approve", &[("authorization", &bearer)]).await;
     assert_problem(by_token, 403, "person_required").await;
     for (role, status) in [(Role::Operator, 403), (Role::Approver, 200)] {
-        let token = named(&access, &format!("the-{role}"), role).await;
+        let token = create_token(&access, &format!("the-{role}"), role).await;
         let cookie = cookie_of(&log_in(&router, &token, "/").await);
         let answer = ask(&router, "POST", "/api/v1/runs/1/approve", &[("cookie", &cookie)]).await;
         assert_eq!(answer.status(), status, "{role}");
     }
-    // What was refused is in the audit log, as soon as it was written: a line a second, so that nobody fills it.
+    // Rejections are written to the audit log in the background, at most once a second.
     tokio::task::yield_now().await;
-    let refused = memory.audit().into_iter().filter(|line| line.action == AuditAction::Refused);
+    let refused = store.audit().into_iter().filter(|line| line.action == AuditAction::Refused);
     let refused: Vec<_> = refused.map(|line| (line.actor, line.outcome)).collect();
     assert_eq!(refused.first(), Some(&("operator".to_owned(), "person_required".to_owned())));
 }
 
 #[tokio::test]
-async fn cookie_alone_changes_nothing() {
+async fn session_with_a_key_needs_it_for_changes() {
     let router = protect_with(access(TOKEN, &Arc::default()));
     let (cookie, key) = log_in_with_script(&router, TOKEN).await;
     assert_ne!(cookie.split('=').nth(1), Some(key.as_str()));
-    // Whatever other port of this host has seen the cookie.
+    // Other ports of this host see the cookie, but not the key.
     let read = ask(&router, "GET", "/api/v1/runs", &[("cookie", &cookie)]).await;
     assert_eq!(read.status(), 200);
     for (path, lines) in [
@@ -89,7 +92,7 @@ async fn cookie_alone_changes_nothing() {
     assert_eq!(ask(&router, "POST", "/fn/start_run", &with_key).await.status(), 200);
     let form = format!("/fn/start_run?_key={key}");
     assert_eq!(ask(&router, "POST", &form, &[("cookie", &cookie)]).await.status(), 200);
-    // A browser without scripts has no place for a key.
+    // A session of a browser without scripts has no key.
     let plain = cookie_of(&log_in(&router, TOKEN, "/").await);
     assert_eq!(ask(&router, "POST", "/fn/start_run", &[("cookie", &plain)]).await.status(), 200);
 }
@@ -98,14 +101,14 @@ async fn cookie_alone_changes_nothing() {
 async fn login_link_works_once() {
     let access = access(TOKEN, &Arc::default());
     let router = protect_with(access.clone());
-    let (code, _) = access.create_code(None).await.unwrap();
+    let (code, _) = access.admin().create_login_code(None).await.unwrap();
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let submit = async || send(&router, request("POST", "/login", &form, &format!("code={code}"))).await;
     let first = submit().await;
     assert_eq!(first.status(), 303);
     assert_eq!(ask(&router, "GET", "/", &[("cookie", &cookie_of(&first))]).await.status(), 200);
     assert_eq!(submit().await.status(), 401);
-    // A code is no token, and a token is no code.
+    // A code is not a token, and a token is not a code.
     assert_eq!(ask(&router, "GET", "/", &[("authorization", &format!("Bearer {code}"))]).await.status(), 401);
     let token = send(&router, request("POST", "/login", &form, &format!("code={TOKEN}"))).await;
     assert_eq!(token.status(), 401);
@@ -115,28 +118,20 @@ async fn login_link_works_once() {
 async fn revoked_token_ends_its_sessions_and_streams() {
     let access = access(TOKEN, &Arc::default());
     let router = protect_with(access.clone());
-    let token = named(&access, "ci", Role::Operator).await;
+    let token = create_token(&access, "ci", Role::Operator).await;
     let cookie = cookie_of(&log_in(&router, &token, "/").await);
-    let stream = access.by_cookie(cookie.split_once('=').unwrap().1).await.unwrap().unwrap().ends;
+    let stream = access.by_cookie(cookie.split_once('=').unwrap().1).await.unwrap().unwrap().revoked;
     assert!(!stream.is_cancelled());
-    let by = Actor {
-        name: "operator".into(),
-        role: Role::Admin,
-        via: crate::model::AuthMethod::Token,
-        address: None,
-        through: "a test",
-        parent: None,
-    };
-    access.revoke_token("ci", &by).await.unwrap();
+    access.admin().revoke_token("ci", &operator()).await.unwrap();
     assert!(stream.is_cancelled());
     assert_eq!(ask(&router, "GET", "/", &[("cookie", &cookie)]).await.status(), 401);
     assert_eq!(ask(&router, "GET", "/", &[("authorization", &format!("Bearer {token}"))]).await.status(), 401);
-    assert!(access.log_in(LoginWith::Token(&token), Default::default()).await.is_err());
+    assert!(access.log_in(LoginCredential::Token(&token), Default::default()).await.is_err());
 }
 
 #[tokio::test]
-async fn only_a_trusted_proxy_names_users() {
-    let proxies = Proxies {
+async fn user_header_counts_only_from_a_trusted_proxy() {
+    let proxies = TrustedProxies {
         networks: vec!["10.0.0.0/8".parse().unwrap()],
         user_header: Some("x-user".parse().unwrap()),
         roles: vec!["anna=approver".parse().unwrap(), "*=viewer".parse().unwrap()],

@@ -1,9 +1,9 @@
-//! What every answer is, whatever was asked.
+//! Headers of all responses, and arbitrary requests.
 
 use super::*;
 
 #[tokio::test]
-async fn every_answer_is_dressed() {
+async fn every_response_has_the_security_headers() {
     let router = guarded(Some(TOKEN));
     let bearer = format!("Bearer {TOKEN}");
     for (status, lines, path) in [
@@ -30,38 +30,39 @@ async fn every_answer_is_dressed() {
         }
         assert!(answer.headers()["permissions-policy"].to_str().unwrap().contains("camera=()"));
     }
-    // A page keeps the policy that names its nonce, and has no second one.
+    // A page keeps its own policy and gets no second one.
     let page = ask(&router, "GET", "/", &[("authorization", &bearer)]).await;
     let policies: Vec<_> = page.headers().get_all(header::CONTENT_SECURITY_POLICY).iter().collect();
     assert_eq!(policies, [&headers::csp(Some("abc"))]);
 }
 
 #[tokio::test]
-async fn what_programs_read_is_stored_nowhere() {
+async fn api_responses_are_not_stored() {
     let router = guarded(None);
-    for (path, stored) in [("/api/v1/runs", false), ("/api/v1/nothing", false), ("/metrics", false), ("/healthz", true)]
+    for (path, may_store) in
+        [("/api/v1/runs", false), ("/api/v1/nothing", false), ("/metrics", false), ("/healthz", true)]
     {
         let answer = ask(&router, "GET", path, &[]).await;
-        let kept = answer.headers().get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store");
-        assert_eq!(kept, stored, "{path}");
+        let is_storable = answer.headers().get(header::CACHE_CONTROL).is_none_or(|value| value != "no-store");
+        assert_eq!(is_storable, may_store, "{path}");
     }
 }
 
 #[tokio::test]
-async fn browsers_keep_to_tls_where_the_public_address_has_it() {
-    for (secure, sent) in [(false, None), (true, Some("max-age=31536000"))] {
-        let router = guarded_at(Some(TOKEN), secure);
+async fn hsts_is_sent_only_with_an_https_public_url() {
+    for (is_https_only, expected) in [(false, None), (true, Some("max-age=31536000"))] {
+        let router = guarded_with(Some(TOKEN), is_https_only);
         for path in ["/", "/login", "/healthz", "/api/v1/runs"] {
-            // What a client claims of itself changes nothing.
+            // X-Forwarded-Proto has no influence.
             let answer = ask(&router, "GET", path, &[("x-forwarded-proto", "https")]).await;
             let header = answer.headers().get(header::STRICT_TRANSPORT_SECURITY);
-            assert_eq!(header.and_then(|value| value.to_str().ok()), sent, "{path}");
+            assert_eq!(header.and_then(|value| value.to_str().ok()), expected, "{path}");
         }
     }
 }
 
 #[tokio::test]
-async fn forms_lead_back_to_own_pages_only() {
+async fn foreign_referer_is_removed_from_forms() {
     let router = guarded(None);
     for (referer, seen) in [
         ("http://localhost:3000/runs/1", "http://localhost:3000/runs/1"),
@@ -74,7 +75,7 @@ async fn forms_lead_back_to_own_pages_only() {
     }
 }
 
-/// Bytes of a header as a client may send them, often near to what the rules look for.
+/// A header value, often similar to what the rules accept.
 fn value() -> impl Strategy<Value = HeaderValue> {
     let near =
         "(Bearer |runtrail_session=|; |https?://|localhost|:|\\[|\\]|null|same-site|text/html|,|[a-z0-9.@/ ]){0,6}";
@@ -84,7 +85,7 @@ fn value() -> impl Strategy<Value = HeaderValue> {
 
 proptest! {
     #[test]
-    fn whatever_is_sent_is_answered_and_comes_in_only_with_the_token(
+    fn arbitrary_request_is_answered_and_needs_the_token(
         method in "GET|HEAD|POST|DELETE|OPTIONS",
         path in "/(login|logout|runs/1|api/v1/runs|pkg/a\\.css)?(\\?next=[!-~]{0,12})?",
         lines in proptest::collection::vec(
@@ -101,12 +102,12 @@ proptest! {
             request.headers_mut().append(name, value);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let inside = runtime.block_on(async {
+        let (status, body) = runtime.block_on(async {
             let answer = send(&guarded(Some(TOKEN)), request).await;
             (answer.status(), text(answer).await)
         });
-        let open = path.starts_with("/pkg/");
-        prop_assert!(open || !matches!(inside.1.as_str(), "inside" | "page"), "{inside:?}");
-        prop_assert!(inside.0 != StatusCode::INTERNAL_SERVER_ERROR, "{inside:?}");
+        let is_public = path.starts_with("/pkg/");
+        prop_assert!(is_public || !matches!(body.as_str(), "inside" | "page"), "{status} {body}");
+        prop_assert!(status != StatusCode::INTERNAL_SERVER_ERROR, "{body}");
     }
 }

@@ -1,9 +1,9 @@
-//! What a hook may, and nobody else.
+//! Calls of hooks.
 
 use super::*;
 
 #[tokio::test]
-async fn a_hook_is_called_without_the_token_and_nothing_else_is_by_its_address() {
+async fn hook_needs_no_token_but_similar_paths_do() {
     let router = guarded(Some(TOKEN));
     let answer = ask(&router, "POST", "/api/v1/hooks/nightly-2", &[]).await;
     assert_eq!((answer.status().as_u16(), text(answer).await.as_str()), (200, "inside"));
@@ -24,10 +24,8 @@ async fn a_hook_is_called_without_the_token_and_nothing_else_is_by_its_address()
     }
 }
 
-/// What a page that the operator looks at can send: the browser says where it comes from.
-
 #[tokio::test]
-async fn no_other_site_calls_a_hook() {
+async fn hook_rejects_pages_of_other_sites() {
     for router in [guarded(None), guarded(Some(TOKEN))] {
         let hook = "/api/v1/hooks/nightly";
         for lines in [

@@ -1,9 +1,9 @@
-//! The login of browsers.
+//! The login form and the session's cookie.
 
 use super::*;
 
 #[tokio::test]
-async fn a_page_without_a_login_leads_to_the_form_and_back() {
+async fn page_without_a_session_redirects_to_the_login() {
     let router = guarded(Some(TOKEN));
     for (path, form) in [
         ("/", "/login"),
@@ -11,7 +11,7 @@ async fn a_page_without_a_login_leads_to_the_form_and_back() {
         ("//evil.example", "/login"),
         ("/nowhere", "/login?next=/nowhere"),
     ] {
-        // As HTTP sends it: `//evil.example` in a request line is a path.
+        // In a request line `//evil.example` is a path.
         let mut parts = axum::http::uri::Parts::default();
         parts.path_and_query = Some(path.parse().unwrap());
         let mut asked = request("GET", "/", &[("accept", HTML), ("sec-fetch-site", "none")], "");
@@ -26,7 +26,7 @@ async fn a_page_without_a_login_leads_to_the_form_and_back() {
 }
 
 #[tokio::test]
-async fn a_link_on_another_site_asks_once_more_from_here() {
+async fn link_from_another_site_reloads_the_page() {
     let router = guarded(Some(TOKEN));
     let answer = ask(&router, "GET", "/runs/1?q='&x", &[("accept", HTML), ("sec-fetch-site", "cross-site")]).await;
     assert_eq!(answer.status(), 200);
@@ -37,16 +37,16 @@ async fn a_link_on_another_site_asks_once_more_from_here() {
 }
 
 #[tokio::test]
-async fn restart_keeps_a_login_and_another_token_ends_it() {
-    let memory = Arc::default();
-    let serve = |token: &str| protect_with(access(token, &memory));
+async fn session_survives_a_restart_but_not_a_new_token() {
+    let store = Arc::default();
+    let serve = |token: &str| protect_with(access(token, &store));
     let cookie = cookie_of(&log_in(&serve(TOKEN), TOKEN, "/").await);
     assert_eq!(ask(&serve(TOKEN), "GET", "/", &[("cookie", &cookie)]).await.status(), 200);
     assert_eq!(ask(&serve("another token of this server"), "GET", "/", &[("cookie", &cookie)]).await.status(), 401);
 }
 
 #[tokio::test]
-async fn a_login_opens_until_the_logout() {
+async fn session_is_valid_until_the_logout() {
     let router = guarded(Some(TOKEN));
     let answer = log_in(&router, "correct+horse+battery+staple", "/runs/1%23f17").await;
     assert_eq!(answer.status(), 303);
@@ -66,13 +66,13 @@ async fn a_login_opens_until_the_logout() {
     assert_eq!(answer.headers()[header::LOCATION], "/login");
     assert!(answer.headers()[header::SET_COOKIE].to_str().unwrap().starts_with("runtrail_session=; Path=/; Max-Age=0"));
     assert_eq!(answer.headers()["clear-site-data"], "\"cache\", \"cookies\", \"storage\"");
-    // A copy of the cookie is worth nothing.
+    // A copy of the cookie is invalid as well.
     assert_problem(ask(&router, "GET", "/api/v1/runs", &[("cookie", &cookie)]).await, 401, "unauthorized").await;
     assert_problem(ask(&router, "GET", "/logout", &[]).await, 405, "method_not_allowed").await;
 }
 
 #[tokio::test]
-async fn behind_tls_the_cookie_is_secure() {
+async fn session_cookie_is_secure_behind_tls() {
     let router = guarded(Some(TOKEN));
     let lines = [
         ("content-type", "application/x-www-form-urlencoded"),
@@ -87,7 +87,7 @@ async fn behind_tls_the_cookie_is_secure() {
 }
 
 #[tokio::test]
-async fn a_login_leads_nowhere_else() {
+async fn login_never_redirects_to_another_site() {
     for next in ["https://evil.example", "//evil.example", "/%5Cevil.example", "/%09/evil.example", "/a%0d%0aX:y"] {
         let answer = log_in(&guarded(Some(TOKEN)), TOKEN, next).await;
         assert_eq!(answer.headers()[header::LOCATION], "/", "{next}");
@@ -97,7 +97,7 @@ async fn a_login_leads_nowhere_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_login_shows_the_form_with_the_reason() {
+async fn failed_login_shows_the_form_with_the_reason() {
     let answer = log_in(&guarded(Some(TOKEN)), "%3Cscript%3E", "/runs/1%22%3E%3Cscript%3E").await;
     assert_eq!(answer.status(), 401);
     assert!(answer.headers().get(header::SET_COOKIE).is_none());
@@ -127,14 +127,14 @@ async fn a_login_is_a_small_form() {
 }
 
 #[tokio::test]
-async fn without_a_token_there_is_no_login() {
+async fn login_redirects_home_without_a_token() {
     let router = guarded(None);
     assert_eq!(ask(&router, "GET", "/login?next=/x", &[]).await.headers()[header::LOCATION], "/");
     assert_eq!(ask(&router, "POST", "/api/v1/runs", &[("authorization", "Bearer wrong")]).await.status(), 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_login_is_taken_back() {
+async fn expired_cookie_is_deleted() {
     let router = guarded(Some(TOKEN));
     for accept in [HTML, "*/*"] {
         let lines = [("cookie", "runtrail_session=old"), ("accept", accept), ("sec-fetch-site", "cross-site")];

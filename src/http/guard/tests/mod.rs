@@ -1,4 +1,4 @@
-//! Each rule, asked through the whole guard as a client would. Each test fails when its rule is taken out.
+//! The rules through the whole guard, as clients meet them. Each test fails when its rule is removed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::*;
-use crate::access::memory::Memory;
+use crate::access::memory::MemoryAccessStore;
 
 mod admission;
 mod answers;
@@ -27,11 +27,10 @@ const TOKEN: &str = "correct horse battery staple";
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
 fn guarded(token: Option<&str>) -> Router {
-    guarded_at(token, false)
+    guarded_with(token, false)
 }
 
-/// The same, and whether people come over TLS only.
-fn guarded_at(token: Option<&str>, secure: bool) -> Router {
+fn guarded_with(token: Option<&str>, is_https_only: bool) -> Router {
     let inside = || async { "inside" };
     let referer = |headers: axum::http::HeaderMap| async move {
         let referer = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok());
@@ -53,34 +52,32 @@ fn guarded_at(token: Option<&str>, secure: bool) -> Router {
         .route("/pkg/{*file}", get(inside))
         .fallback(|| async { (StatusCode::NOT_FOUND, "nowhere").into_response() });
     let access = token.map(|token| access(token, &Arc::default()));
-    protect(router, Arc::new(Guard::new(config(access, secure)).unwrap()))
+    protect(router, Arc::new(Guard::new(config(access, is_https_only)).unwrap()))
 }
 
-/// A guard with this access.
 fn protect_with(access: Access) -> Router {
     let inside = || async { "inside" };
     let router = Router::new().fallback(inside);
     protect(router, Arc::new(Guard::new(config(Some(access), false)).unwrap()))
 }
 
-/// Access with this token, whose sessions are kept there.
-fn access(token: &str, memory: &Arc<Memory>) -> Access {
-    Access::new(token, memory.clone(), memory.clone(), &CancellationToken::new())
+fn access(token: &str, store: &Arc<MemoryAccessStore>) -> Access {
+    Access::new(token, store.clone(), store.clone(), &CancellationToken::new())
 }
 
-fn config(access: Option<Access>, secure: bool) -> GuardConfig {
+fn config(access: Option<Access>, is_https_only: bool) -> GuardConfig {
     GuardConfig {
         addr: "127.0.0.1:3000".parse().unwrap(),
-        allow_hosts: vec!["runs.example".to_owned()],
+        allowed_hosts: vec!["runs.example".to_owned()],
         access,
-        is_strong: true,
-        proxies: Proxies::default(),
+        has_strong_token: true,
+        proxies: TrustedProxies::default(),
         stop: CancellationToken::new(),
-        secure,
+        is_https_only,
     }
 }
 
-/// A request as a client of this server sends it; lines of the same name replace `Host`.
+/// A request with the server's `Host`, which a line of that name replaces.
 fn request(method: &str, path: &str, lines: &[(&str, &str)], body: &str) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned())).unwrap();
     request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost:3000"));

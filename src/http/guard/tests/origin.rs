@@ -1,9 +1,9 @@
-//! Hosts and origins: who is asked as what, and from where.
+//! Hosts and origins.
 
 use super::*;
 
 #[tokio::test]
-async fn a_foreign_host_gets_421_everywhere() {
+async fn foreign_host_gets_421_everywhere() {
     for router in [guarded(None), guarded(Some(TOKEN))] {
         for (method, path) in [
             ("GET", "/"),
@@ -21,7 +21,7 @@ async fn a_foreign_host_gets_421_everywhere() {
 }
 
 #[tokio::test]
-async fn own_hosts_come_in() {
+async fn served_hosts_are_accepted() {
     let router = guarded(None);
     for host in ["localhost:3000", "127.0.0.1:3000", "[::1]:3000", "localhost:8080", "runs.example"] {
         let answer = ask(&router, "GET", "/api/v1/runs", &[("host", host)]).await;
@@ -31,7 +31,7 @@ async fn own_hosts_come_in() {
 }
 
 #[tokio::test]
-async fn no_host_two_hosts_or_no_real_one_gets_400() {
+async fn missing_repeated_or_malformed_host_gets_400() {
     let router = guarded(None);
     let mut none = request("GET", "/", &[], "");
     none.headers_mut().remove(header::HOST);
@@ -44,7 +44,7 @@ async fn no_host_two_hosts_or_no_real_one_gets_400() {
     two.headers_mut().append(header::HOST, HeaderValue::from_static("localhost:3000"));
     assert_problem(send(&router, two).await, 400, "bad_request").await;
     assert_problem(ask(&router, "GET", "/", &[("host", "evil.example@localhost")]).await, 400, "bad_request").await;
-    // HTTP/2 has no Host but `:authority`, which hyper puts into the address.
+    // HTTP/2 has `:authority` instead of Host, which hyper puts into the URI.
     let mut modern = request("GET", "http://localhost:3000/", &[], "");
     modern.headers_mut().remove(header::HOST);
     assert_eq!(send(&router, modern).await.status(), 200);
@@ -54,7 +54,7 @@ async fn no_host_two_hosts_or_no_real_one_gets_400() {
 }
 
 #[tokio::test]
-async fn another_site_changes_nothing() {
+async fn other_sites_cannot_change_or_read() {
     let router = guarded(None);
     for line in [
         ("origin", "http://evil.example"),
@@ -82,7 +82,7 @@ async fn another_site_changes_nothing() {
 }
 
 #[tokio::test]
-async fn another_site_logs_nobody_in_or_out() {
+async fn other_sites_cannot_log_in_or_out() {
     let router = guarded(Some(TOKEN));
     for path in ["/login", "/logout"] {
         let answer = ask(&router, "POST", path, &[("origin", "http://evil.example")]).await;

@@ -1,9 +1,9 @@
-//! The token, and who guesses it.
+//! Tokens, and the limit of guesses.
 
 use super::*;
 
 #[tokio::test]
-async fn without_the_token_only_the_door_is_open() {
+async fn only_public_routes_work_without_a_token() {
     let router = guarded(Some(TOKEN));
     for path in ["/healthz", "/readyz", "/login", "/pkg/runtrail.css", "/favicon.svg"] {
         assert_eq!(ask(&router, "GET", path, &[]).await.status(), 200, "{path}");
@@ -27,7 +27,7 @@ async fn without_the_token_only_the_door_is_open() {
 }
 
 #[tokio::test]
-async fn the_token_opens() {
+async fn token_is_accepted() {
     let router = guarded(Some(TOKEN));
     let bearer = format!("Bearer {TOKEN}");
     for (method, path) in
@@ -38,16 +38,16 @@ async fn the_token_opens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wrong_tokens_wait_longer_and_longer_and_right_ones_never() {
+async fn invalid_tokens_are_delayed_and_valid_ones_are_not() {
     let router = guarded(Some(TOKEN));
-    let right = format!("Bearer {TOKEN}");
-    let wrong: [(&str, &str); 2] = [("authorization", "Bearer wrong"), ("authorization", "bearer x")];
+    let valid = format!("Bearer {TOKEN}");
+    let invalid: [(&str, &str); 2] = [("authorization", "Bearer wrong"), ("authorization", "bearer x")];
     for (index, expected) in [250, 500, 1000, 2000, 4000, 5000, 5000].into_iter().enumerate() {
         let begun = Instant::now();
         let answer = if index == 3 {
             log_in(&router, "wrong", "/").await
         } else {
-            ask(&router, "GET", "/api/v1/runs", &[wrong[index % 2]]).await
+            ask(&router, "GET", "/api/v1/runs", &[invalid[index % 2]]).await
         };
         assert_eq!(answer.status(), 401);
         let waited = begun.elapsed();
@@ -55,10 +55,10 @@ async fn wrong_tokens_wait_longer_and_longer_and_right_ones_never() {
         assert!(waited.abs_diff(Duration::from_millis(expected)) <= Duration::from_millis(2), "{index}: {waited:?}");
 
         let begun = Instant::now();
-        let answer = ask(&router, "GET", "/api/v1/runs", &[("authorization", &right)]).await;
+        let answer = ask(&router, "GET", "/api/v1/runs", &[("authorization", &valid)]).await;
         assert_eq!((answer.status(), begun.elapsed()), (StatusCode::OK, Duration::ZERO));
     }
-    // No token at all is no guess, and nobody guesses a cookie.
+    // A request without a token, or with a wrong cookie, does not count as a guess.
     for lines in [&[][..], &[("cookie", "runtrail_session=wrong")]] {
         let begun = Instant::now();
         assert_eq!(ask(&router, "GET", "/api/v1/runs", lines).await.status(), 401);
@@ -67,7 +67,7 @@ async fn wrong_tokens_wait_longer_and_longer_and_right_ones_never() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn guesses_at_once_are_refused_and_hanging_up_wins_nothing() {
+async fn concurrent_guesses_are_throttled_even_after_disconnects() {
     let router = guarded(Some(TOKEN));
     let guess = |ip| {
         let lines = [("authorization", "Bearer wrong")];
@@ -77,7 +77,7 @@ async fn guesses_at_once_are_refused_and_hanging_up_wins_nothing() {
     let count = |status: u16| answers.iter().filter(|answer| answer.status() == status).count();
     assert_eq!((count(401), count(429)), (4, 6));
 
-    // Whoever hangs up before the answer has used up the wait all the same.
+    // A client that disconnects before the response does not shorten the delay.
     let router = guarded(Some(TOKEN));
     let guess = |ip, token: &str| {
         let bearer = format!("Bearer {token}");
@@ -90,13 +90,13 @@ async fn guesses_at_once_are_refused_and_hanging_up_wins_nothing() {
     let answer = guess("10.0.0.1", "wrong").await.unwrap();
     assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
     assert_problem(answer, 429, "too_many_attempts").await;
-    // The right one is never refused: it is too long to be guessed.
+    // A valid strong token is never throttled.
     assert_eq!(guess("10.0.0.1", TOKEN).await.unwrap().status(), 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn short_token_is_not_found_out_by_what_is_refused() {
-    let short = GuardConfig { is_strong: false, ..config(Some(access("short", &Arc::default())), false) };
+async fn short_token_is_throttled_like_invalid_ones() {
+    let short = GuardConfig { has_strong_token: false, ..config(Some(access("short", &Arc::default())), false) };
     let router = protect(Router::new().fallback(|| async { "inside" }), Arc::new(Guard::new(short).unwrap()));
     let guess = |ip, token: &str| {
         let bearer = format!("Bearer {token}");

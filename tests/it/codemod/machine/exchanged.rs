@@ -171,7 +171,7 @@ async fn repository_exchanged_during_approval_is_refused() {
     repository.commit(&[("a.rs", "fn a() { old(1); }\n")]);
     let server = world.serve();
     let id = start(&server, &repository, json!({ "pattern": "old($A)", "rewrite": "new($A)", "approval": true })).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     std::fs::rename(repository.path(), world.file("moved")).unwrap();
     let other = Repository::new(&world, "app");
     other.commit(&[("a.rs", "fn a() { old(1); }\n")]);

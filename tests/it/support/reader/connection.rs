@@ -4,7 +4,7 @@ use super::*;
 
 /// An event of a stream.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum StreamEvent {
     Frame {
         run: String,
         seq: u64,
@@ -36,7 +36,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// The next event. Cancel safe.
-    pub(super) async fn next(&mut self) -> Result<Heard, Fail> {
+    pub(super) async fn next(&mut self) -> Result<StreamEvent, Failure> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 return self.check(event);
@@ -51,7 +51,7 @@ impl Connection {
                 Ok(None) if self.answer.ends_visibly() && self.last != *b"\n\n" => {
                     return wrong("closed inside an event");
                 }
-                Ok(None) => return Ok(Heard::Closed),
+                Ok(None) => return Ok(StreamEvent::Closed),
                 Err(error) => return lost(error),
             }
         }
@@ -62,10 +62,14 @@ impl Connection {
         self.ended.len() == self.cursors.len()
     }
 
-    fn check(&mut self, event: SseEvent) -> Result<Heard, Fail> {
+    fn check(&mut self, event: SseEvent) -> Result<StreamEvent, Failure> {
         if !self.ready {
             self.ready = true;
-            return if self.is_ready(&event) { Ok(Heard::Alive) } else { wrong(format!("it begins with {event:?}")) };
+            return if self.is_ready(&event) {
+                Ok(StreamEvent::Alive)
+            } else {
+                wrong(format!("it begins with {event:?}"))
+            };
         }
         if event.event == "message" {
             return self.frame(event);
@@ -78,8 +82,8 @@ impl Connection {
         let list = self.kind == Kind::Many { list: true };
         match event.event.as_str() {
             // For one run the head of the journal, for several the cursor of the stream.
-            "heartbeat" if self.kind == Kind::One && of("").is_some() => Ok(Heard::Alive),
-            "heartbeat" if self.cursors.iter().all(|(run, cursor)| of(run) == Some(*cursor)) => Ok(Heard::Alive),
+            "heartbeat" if self.kind == Kind::One && of("").is_some() => Ok(StreamEvent::Alive),
+            "heartbeat" if self.cursors.iter().all(|(run, cursor)| of(run) == Some(*cursor)) => Ok(StreamEvent::Alive),
             "end" => {
                 let run = match self.kind {
                     Kind::One => self.cursors.keys().next().cloned(),
@@ -88,12 +92,12 @@ impl Connection {
                 let known = run.and_then(|run| Some((self.cursors.get(&run).copied()?, run)));
                 match known {
                     Some((head, run)) if data["head"] == head && self.ended.insert(run.clone()) => {
-                        Ok(Heard::End { run, head })
+                        Ok(StreamEvent::End { run, head })
                     }
                     _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
                 }
             }
-            "list" if list && data["id"].is_string() => Ok(Heard::Alive),
+            "list" if list && data["id"].is_string() => Ok(StreamEvent::Alive),
             "problem" if data["retryable"] == true => lost(event.data),
             _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
         }
@@ -116,7 +120,7 @@ impl Connection {
     }
 
     /// A frame: the next one of its run, and none behind the end.
-    fn frame(&mut self, event: SseEvent) -> Result<Heard, Fail> {
+    fn frame(&mut self, event: SseEvent) -> Result<StreamEvent, Failure> {
         let (run, seq) = match self.kind {
             Kind::One => (self.cursors.keys().next().unwrap().clone(), event.last_event_id.as_str()),
             Kind::Many { .. } => match event.last_event_id.split_once(':') {
@@ -138,7 +142,7 @@ impl Connection {
         match text {
             Some(text) if text.starts_with(&format!("{{\"seq\":{next},")) => {
                 *cursor = next;
-                Ok(Heard::Frame { run, seq: next, text })
+                Ok(StreamEvent::Frame { run, seq: next, text })
             }
             text => wrong(format!("frame {next} of {run} names another: {text:?}")),
         }

@@ -2,7 +2,7 @@
 //! between, and abandons silent connections. It trusts nothing: each frame must be the next one.
 
 mod connection;
-mod habits;
+mod options;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::http::{self, Answer, Version};
 use super::rng::Rng;
-use connection::{Connection, Heard};
-pub use habits::{Habits, Told};
+use connection::{Connection, StreamEvent};
+pub use options::{CursorStyle, ReaderOptions};
 
 /// What a stream carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Kind {
 
 /// A reader's frames of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Held {
+pub struct RunFrames {
     /// The cursor it began with.
     pub first: u64,
     /// The frames after it, as the wire has them.
@@ -39,13 +39,13 @@ pub struct Held {
     pub end: Option<u64>,
 }
 
-impl Held {
+impl RunFrames {
     pub fn cursor(&self) -> u64 {
         self.first + self.frames.len() as u64
     }
 
     /// Takes the frame if it is the next. One that is here already must say the same.
-    fn take(&mut self, seq: u64, text: String) -> Result<(), Fail> {
+    fn take(&mut self, seq: u64, text: String) -> Result<(), Failure> {
         if seq == self.cursor() + 1 {
             self.frames.push(text);
             return Ok(());
@@ -61,19 +61,19 @@ impl Held {
 
 /// Why a connection is of no more use.
 #[derive(Debug)]
-pub enum Fail {
+pub enum Failure {
     /// A connection failed, as expected here.
     Lost(String),
     /// The server did what it must never do.
     Wrong(String),
 }
 
-fn lost<T>(why: impl std::fmt::Display) -> Result<T, Fail> {
-    Err(Fail::Lost(why.to_string()))
+fn lost<T>(why: impl std::fmt::Display) -> Result<T, Failure> {
+    Err(Failure::Lost(why.to_string()))
 }
 
-fn wrong<T>(what: impl Into<String>) -> Result<T, Fail> {
-    Err(Fail::Wrong(what.into()))
+fn wrong<T>(what: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::Wrong(what.into()))
 }
 
 /// The stream was closed in order, though its runs have not ended.
@@ -84,10 +84,10 @@ pub struct Reader {
     host: SocketAddr,
     via: SocketAddr,
     kind: Kind,
-    habits: Habits,
+    habits: ReaderOptions,
     rng: Rng,
     /// Its frames, by run.
-    pub held: BTreeMap<String, Held>,
+    pub held: BTreeMap<String, RunFrames>,
     /// The cursors in its first URL.
     told: BTreeMap<String, u64>,
     kept: Vec<Connection>,
@@ -106,10 +106,10 @@ impl Reader {
         via: SocketAddr,
         kind: Kind,
         cursors: BTreeMap<String, u64>,
-        habits: Habits,
+        habits: ReaderOptions,
         seed: u64,
     ) -> Self {
-        let held = |(run, first): (&String, &u64)| (run.clone(), Held { first: *first, ..Held::default() });
+        let held = |(run, first): (&String, &u64)| (run.clone(), RunFrames { first: *first, ..RunFrames::default() });
         Self {
             host,
             via,
@@ -132,7 +132,7 @@ impl Reader {
     }
 
     /// Its frames of its one run.
-    pub fn one(&self) -> &Held {
+    pub fn one(&self) -> &RunFrames {
         self.held.values().next().unwrap()
     }
 
@@ -144,14 +144,14 @@ impl Reader {
         while self.held.values().any(|held| held.end.is_none()) {
             match self.stream().await {
                 Ok(()) => {}
-                Err(Fail::Wrong(what)) => return Err(what),
-                Err(Fail::Lost(why)) => {
+                Err(Failure::Wrong(what)) => return Err(what),
+                Err(Failure::Lost(why)) => {
                     self.failures += 1;
                     self.last_loss = why;
                     if self.rng.one_in(self.habits.polls) {
                         match self.poll().await {
-                            Err(Fail::Wrong(what)) => return Err(format!("a poll: {what}")),
-                            Ok(()) | Err(Fail::Lost(_)) => {}
+                            Err(Failure::Wrong(what)) => return Err(format!("a poll: {what}")),
+                            Ok(()) | Err(Failure::Lost(_)) => {}
                         }
                     }
                     tokio::time::sleep(Duration::from_millis(self.rng.below(10))).await;
@@ -168,11 +168,11 @@ impl Reader {
     pub async fn until_closed(&mut self) -> Result<u64, String> {
         loop {
             match self.stream().await {
-                Err(Fail::Lost(why)) if why == CLOSED => {
+                Err(Failure::Lost(why)) if why == CLOSED => {
                     return self.retry.ok_or_else(|| "it does not say when to come back".into());
                 }
                 // Many connect at the same moment; the system may reject one.
-                Err(Fail::Lost(why)) if !self.attached => {
+                Err(Failure::Lost(why)) if !self.attached => {
                     self.failures += 1;
                     self.last_loss = why;
                     tokio::time::sleep(Duration::from_millis(10 + self.rng.below(50))).await;
@@ -188,7 +188,7 @@ impl Reader {
     /// As [`Self::follow`].
     pub async fn follow_by_polls(&mut self) -> Result<(), String> {
         while self.held.values().any(|held| held.end.is_none()) {
-            if let Err(Fail::Wrong(what)) = self.poll().await {
+            if let Err(Failure::Wrong(what)) = self.poll().await {
                 return Err(what);
             }
             tokio::time::sleep(Duration::from_millis(self.rng.below(10))).await;
@@ -215,16 +215,16 @@ impl Reader {
         let (run, held) = self.held.iter().next().unwrap();
         let cursor = held.cursor();
         match self.habits.told {
-            Told::Url => (format!("/runs/{run}/events?after={cursor}"), None),
-            Told::Header => {
+            CursorStyle::Url => (format!("/runs/{run}/events?after={cursor}"), None),
+            CursorStyle::Header => {
                 let header = (cursor > 0).then(|| cursor.to_string());
                 (format!("/runs/{run}/events?after={}", self.told[run]), header)
             }
         }
     }
 
-    async fn get(&self, path: &str, id: Option<&str>) -> Result<Answer, Fail> {
-        let Habits { version, gulp, .. } = self.habits;
+    async fn get(&self, path: &str, id: Option<&str>) -> Result<Answer, Failure> {
+        let ReaderOptions { version, gulp, .. } = self.habits;
         match tokio::time::timeout(self.limit(), http::get(self.via, self.host, path, id, version, gulp)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => lost(error),
@@ -233,7 +233,7 @@ impl Reader {
     }
 
     /// One connection, until it ends or is lost.
-    async fn stream(&mut self) -> Result<(), Fail> {
+    async fn stream(&mut self) -> Result<(), Failure> {
         let (path, id) = self.address();
         let mut answer = self.get(&path, id.as_deref()).await?;
         match answer.status {
@@ -264,17 +264,17 @@ impl Reader {
                 return lost("silence");
             };
             match heard? {
-                Heard::Alive => self.attached = true,
-                Heard::Frame { run, seq, text } => self.held.get_mut(&run).unwrap().take(seq, text)?,
-                Heard::End { run, head } => {
+                StreamEvent::Alive => self.attached = true,
+                StreamEvent::Frame { run, seq, text } => self.held.get_mut(&run).unwrap().take(seq, text)?,
+                StreamEvent::End { run, head } => {
                     self.held.get_mut(&run).unwrap().end = Some(head);
                     // The list has no end.
                     if connection.over() && self.kind == (Kind::Many { list: true }) {
                         return Ok(());
                     }
                 }
-                Heard::Closed if connection.over() => return Ok(()),
-                Heard::Closed => {
+                StreamEvent::Closed if connection.over() => return Ok(()),
+                StreamEvent::Closed => {
                     self.retry = connection.parser.retry();
                     return lost(CLOSED);
                 }
@@ -283,7 +283,7 @@ impl Reader {
     }
 
     /// The frames after the cursor, a page of them.
-    async fn poll(&mut self) -> Result<(), Fail> {
+    async fn poll(&mut self) -> Result<(), Failure> {
         let (limit, page) = (self.limit(), self.habits.page);
         let open = self.held.iter().filter(|(_, held)| held.end.is_none());
         for run in open.map(|(run, _)| run.clone()).collect::<Vec<_>>() {
@@ -326,13 +326,13 @@ impl Reader {
             while let Ok(heard) = tokio::time::timeout(Duration::from_millis(20), connection.next()).await {
                 let checked = match heard {
                     // Events after everything that this reader wanted are ignored.
-                    Ok(Heard::Frame { seq, ref run, .. }) if seq > self.held[run].cursor() => break,
-                    Ok(Heard::Frame { run, seq, text }) => self.held.get_mut(&run).unwrap().take(seq, text),
-                    Ok(Heard::Alive | Heard::End { .. }) => Ok(()),
-                    Ok(Heard::Closed) | Err(Fail::Lost(_)) => break,
+                    Ok(StreamEvent::Frame { seq, ref run, .. }) if seq > self.held[run].cursor() => break,
+                    Ok(StreamEvent::Frame { run, seq, text }) => self.held.get_mut(&run).unwrap().take(seq, text),
+                    Ok(StreamEvent::Alive | StreamEvent::End { .. }) => Ok(()),
+                    Ok(StreamEvent::Closed) | Err(Failure::Lost(_)) => break,
                     Err(wrong) => Err(wrong),
                 };
-                if let Err(Fail::Wrong(what)) = checked {
+                if let Err(Failure::Wrong(what)) = checked {
                     return Err(format!("late: {what}"));
                 }
             }

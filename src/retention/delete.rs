@@ -1,0 +1,34 @@
+//! Deletes a run for a person. The task purges what it leaves.
+
+use crate::model::audit::AuditAction;
+use crate::model::{Problem, ProblemCode, RunId};
+use crate::runs::{Actor, Backend, ChangeError, get, retry_on_conflict, run_id};
+use crate::store::{Change, Guard, NewAudit, Write};
+
+/// Deletes a finished run. It is invisible when this returns; its data is removed later.
+///
+/// # Errors
+/// [`ProblemCode::RunNotFound`] for an unknown or deleted run; [`ProblemCode::RunActive`]; [`ProblemCode::RunPinned`];
+/// the database's errors.
+pub async fn delete(backend: &Backend, id: &str, actor: &Actor) -> Result<(), Problem> {
+    let run = run_id(id)?;
+    let pipeline = get(backend, id).await?.pipeline;
+    let audit = actor.audit_entry(AuditAction::RunDelete, Some(run.clone()), Some(pipeline));
+    retry_on_conflict(|| delete_once(backend, &run, &audit)).await
+}
+
+async fn delete_once(backend: &Backend, run: &RunId, audit: &NewAudit) -> Result<(), ChangeError> {
+    let (key, pulse) = backend.find(run.as_str()).await?;
+    if pulse.status.is_active() {
+        let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
+        return Err(Problem::new(ProblemCode::RunActive, detail).into());
+    }
+    if backend.store.pin(key).await?.is_some_and(|pin| pin.pinned) {
+        return Err(Problem::new(ProblemCode::RunPinned, "A pinned run stays. Unpin it first.").into());
+    }
+    let change = Change::Delete { id: run.clone() };
+    let write = Write::new(key, Guard::Standing(pulse.status, pulse.attempt), change);
+    let write = Write { audit: Some(Box::new(audit.clone())), ..write };
+    backend.journal.write(write).await?;
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! Pins a run, so that retention keeps it.
+
+use crate::journal::WriteError;
+use crate::model::audit::AuditAction;
+use crate::model::{Problem, Run};
+use crate::runs::{Actor, Backend, committed_run, run_id, run_not_found};
+use crate::store::{Change, Guard, Write};
+
+/// Pins or unpins a run. Repeating it is harmless.
+///
+/// # Errors
+/// [`Code::RunNotFound`](crate::model::ProblemCode::RunNotFound) for an unknown or deleted run; the database's errors.
+pub async fn pin(backend: &Backend, id: &str, pinned: bool, actor: &Actor) -> Result<Run, Problem> {
+    let (key, _) = backend.find(id).await?;
+    let action = if pinned { AuditAction::RunPin } else { AuditAction::RunUnpin };
+    let audit = Some(Box::new(actor.audit_entry(action, Some(run_id(id)?), None)));
+    let pin = Write { audit, ..Write::new(key, Guard::There, Change::Pin { pinned }) };
+    match backend.journal.write(pin).await {
+        // It was deleted since it was found.
+        Err(WriteError::Refused) => Err(run_not_found(id)),
+        Err(error) => Err(error.into()),
+        Ok(committed) => committed_run(committed, id),
+    }
+}

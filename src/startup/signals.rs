@@ -1,0 +1,39 @@
+//! Signals that stop the server.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Waits for SIGTERM, SIGINT, or SIGHUP. SIGHUP does not count if it was ignored when the program started.
+pub async fn stop_requested() {
+    let hangup = async {
+        match signal(SignalKind::hangup()) {
+            Ok(mut hangup) => hangup.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let interrupt = async {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = hangup, if !is_hangup_ignored() => {}
+        }
+    };
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt => {}
+            }
+        }
+        // Without a handler SIGTERM ends the program at once; the next server recovers its runs.
+        Err(_) => {
+            interrupt.await;
+        }
+    }
+}
+
+/// Whether the program was started with SIGHUP ignored, as `nohup` does: it must outlive its terminal.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGHUP is signal 1, so the lowest bit of the mask.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
