@@ -26,7 +26,7 @@ use crate::codemod;
 use crate::config::{DATABASE_FILE, ServeArgs};
 use crate::engine::environment::Passed;
 use crate::engine::run_as::RunAs;
-use crate::engine::{Engine, EngineOptions, EngineTask, Processes, Workspaces, own_process};
+use crate::engine::{Engine, EngineOptions, EngineTask, Processes, own_process};
 use crate::http::{ConnectionLimits, HttpOptions, HttpServer};
 use crate::journal::{GroupCommit, Journal};
 use crate::model::BasePath;
@@ -36,6 +36,7 @@ use crate::retention::{RetentionOptions, RetentionTask};
 use crate::runs::Backend;
 use crate::schedules::ScheduleTask;
 use crate::store::{SqliteStore, Store};
+use crate::workspaces::Workspaces;
 
 pub use error::StartError;
 pub use inherited_files::close_inherited_files_on_exec;
@@ -196,7 +197,7 @@ impl Server {
         }
         let confinement = Arc::new(confinement::prepare(data_dir, &program, run_as));
         let retention = RetentionOptions {
-            usual: args.default_retention(),
+            default_rule: args.default_retention(),
             scratch: scratch.clone(),
             workspaces: workspaces.clone(),
         };
@@ -240,7 +241,7 @@ impl Server {
         &self,
         access: Option<Access>,
         has_strong_token: bool,
-        notification_counts: Arc<Counts>,
+        notification_counts: Arc<NotificationCounts>,
     ) -> HttpOptions {
         let args = &self.args;
         let public_url = args.public_url.clone();

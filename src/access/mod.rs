@@ -213,7 +213,7 @@ impl Access {
         let audit = NewAudit {
             at: now,
             actor: session.name.clone(),
-            via: AuthMethod::Session.word(),
+            via: audit_via(AuthMethod::Session),
             address: session.address.clone(),
             action: AuditAction::Login,
             run: None,

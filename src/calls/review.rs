@@ -6,10 +6,10 @@ use leptos::server_fn::codec::GetUrl;
 #[cfg(feature = "ssr")]
 use super::context;
 use super::keyed_client::KeyedClient;
+#[cfg(feature = "ssr")]
+use crate::approvals::DecisionRequest;
 use crate::model::review::{FindingFilter, FindingPage, PatchContent, PatchEntry};
 use crate::model::{Problem, Run};
-#[cfg(feature = "ssr")]
-use crate::runs::DecisionRequest;
 
 /// Approves the open question of a run.
 ///

@@ -8,10 +8,12 @@ use leptos::server_fn::codec::GetUrl;
 #[cfg(feature = "ssr")]
 use super::context;
 use super::keyed_client::KeyedClient;
+#[cfg(feature = "ssr")]
+use crate::forms::FormInput;
 use crate::model::queue::Queue;
 use crate::model::{Problem, Run, RunFilter, RunPage, RunView};
 #[cfg(feature = "ssr")]
-use crate::runs::{FormInput, Kill, RerunFrom, RerunRequest};
+use crate::runs::{CancelMode, RerunFrom, RerunRequest};
 
 /// Runs, newest first.
 ///
@@ -106,7 +108,7 @@ pub async fn cancel(
     /// Whether to send SIGKILL at once, without the grace time.
     kill: bool,
 ) -> Result<Run, Problem> {
-    let kill = if kill { Kill::AtOnce } else { Kill::AfterGrace };
+    let kill = if kill { CancelMode::Force } else { CancelMode::Graceful };
     context::respond_to_action(crate::runs::cancel(&context::backend()?, &id, &context::actor()?, kill).await)
 }
 

@@ -8,9 +8,9 @@ use leptos::server_fn::codec::GetUrl;
 #[cfg(feature = "ssr")]
 use super::context;
 use super::keyed_client::KeyedClient;
-use crate::model::{Problem, Run, StartOptions};
 #[cfg(feature = "ssr")]
-use crate::runs::FormInput;
+use crate::forms::FormInput;
+use crate::model::{Problem, Run, StartOptions};
 
 /// The pipelines, projects and schedules that the start form offers.
 ///
@@ -18,7 +18,7 @@ use crate::runs::FormInput;
 /// Only failures of the connection.
 #[server(prefix = "/fn", endpoint = "offer", input = GetUrl)]
 pub async fn read_offer() -> Result<StartOptions, Problem> {
-    crate::forms::start_options(&context::backend()?)
+    Ok(crate::forms::start_options(&context::backend()?))
 }
 
 /// Creates a run and redirects to its page.

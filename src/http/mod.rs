@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::base;
-use crate::notifications::Counts;
+use crate::notifications::NotificationCounts;
 use crate::runs::Backend;
 use guard::{Guard, GuardConfig};
 use state::AppState;
@@ -67,7 +67,7 @@ pub struct HttpOptions {
     /// The contacts of `security.txt`.
     pub security_contacts: Vec<String>,
     /// Notification attempts by outcome, for `/metrics`.
-    pub notification_counts: Arc<Counts>,
+    pub notification_counts: Arc<NotificationCounts>,
 }
 
 /// The router and what it needs to serve connections.

@@ -10,7 +10,7 @@ use super::connections::Register;
 use super::hooks::HookLimits;
 use super::stream::Crowds;
 use crate::access::Access;
-use crate::notifications::Counts;
+use crate::notifications::NotificationCounts;
 use crate::runs::Backend;
 
 /// The state of the router. Cheap to clone.
@@ -28,7 +28,7 @@ pub struct AppState {
     pub crowds: Crowds,
     pub hooks: Arc<HookLimits>,
     /// Notification attempts by outcome.
-    pub deliveries: Arc<Counts>,
+    pub deliveries: Arc<NotificationCounts>,
     pub connections: Arc<Register>,
     /// `None` with `--no-token`.
     pub access: Option<Access>,

@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use crate::approvals::DecisionRequest;
 use crate::http::body::read_json;
 use crate::http::extract::{ApiResult, Caller, RunIdPath};
 use crate::http::state::AppState;
 use crate::model::{Problem, ProblemCode};
-use crate::runs::DecisionRequest;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

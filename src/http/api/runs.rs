@@ -12,7 +12,7 @@ use crate::http::extract::{ApiResult, Caller, QueryParams, QueryResult, RunIdPat
 use crate::http::state::AppState;
 use crate::model::status::UnknownStatus;
 use crate::model::{ParamInput, Problem, ProblemCode, Run, RunFilter, RunPage};
-use crate::runs::{Kill, RerunFrom, RerunRequest};
+use crate::runs::{CancelMode, RerunFrom, RerunRequest};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
