@@ -1,8 +1,8 @@
-//! What forms submit. Their fields are compared with the values that they were filled with
-//! ([`Pipeline::parse_form`](crate::model::Pipeline::parse_form)).
+//! What forms submit. Their fields are compared with the values that they were filled with ([`parse_form`]).
 
 use std::collections::BTreeMap;
 
+use crate::model::form::parse_form;
 use crate::model::{FormPrefill, Problem, Run};
 use crate::runs::{self, Actor, Backend, RerunFrom, RerunRequest, find_attempt, run_not_found};
 
@@ -26,7 +26,8 @@ pub async fn start(
     key: Option<&str>,
     actor: &Actor,
 ) -> Result<(Run, bool), Problem> {
-    let input = backend.pipeline(pipeline)?.parse_form(form.fields, &form.boxes, FormPrefill::Defaults);
+    let found = backend.pipeline(pipeline)?;
+    let input = parse_form(&found, form.fields, &form.boxes, FormPrefill::Defaults);
     runs::start(backend, pipeline, input, None, key, actor).await
 }
 
@@ -51,7 +52,8 @@ pub async fn rerun(
         None => run.params.clone(),
     };
     let filled = FormPrefill::Attempt { shown: &shown, last: &run.params };
-    let input = backend.pipeline(&run.pipeline)?.parse_form(form.fields, &form.boxes, filled);
+    let pipeline = backend.pipeline(&run.pipeline)?;
+    let input = parse_form(&pipeline, form.fields, &form.boxes, filled);
     let request =
         RerunRequest { params: Some(input), expected_attempt: Some(expected_attempt), ..RerunRequest::default() };
     runs::rerun(backend, id, from, request, actor).await

@@ -15,7 +15,7 @@ const PAGE_DELIVERIES: (u32, u32) = (50, 200);
 /// [`ProblemCode::BadRequest`] for a limit out of bounds or an invalid `before`; the database's errors.
 pub async fn list_deliveries(backend: &Backend, filter: &DeliveryFilter) -> Result<DeliveryPage, Problem> {
     let limit = page_limit(filter.limit, PAGE_DELIVERIES)?;
-    let fault = |text: &str| Problem::new(ProblemCode::BadRequest, format!("`{text}` is no place in the list."));
+    let fault = |text: &str| Problem::new(ProblemCode::BadRequest, format!("Invalid cursor `{text}`."));
     let before = filter.before.as_deref().filter(|before| !before.is_empty());
     let before = before.map(|before| before.parse::<i64>().map_err(|_| fault(before))).transpose()?;
     let (deliveries, next) = backend.store.deliveries(filter, limit, before).await?;

@@ -1,54 +1,37 @@
-//! The audit log: who did what, from where and when. It is kept whatever becomes of the runs.
+//! The audit log: who did what, from where and when. Retention of runs does not touch it.
 
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::run::RunId;
 
-/// What was done, or tried.
+/// An audited action, done or refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditAction {
-    /// A run was started.
     RunStart,
-    /// A run was re-run.
     RunRerun,
-    /// The end of a run was asked for.
     RunCancel,
-    /// A run was deleted.
     RunDelete,
-    /// A run is kept.
     RunPin,
-    /// A run is kept no longer.
     RunUnpin,
-    /// A question was answered with yes.
     RunApprove,
-    /// A question was answered with no.
     RunReject,
-    /// Schedules were paused.
     SchedulePause,
-    /// Schedules were resumed.
     ScheduleResume,
-    /// Somebody logged in.
     Login,
-    /// Somebody tried to log in, or used a token, that is not right.
+    /// A login or token was refused because it is invalid.
     LoginRefused,
-    /// Somebody logged out.
     Logout,
-    /// A session was ended by somebody.
     SessionEnd,
-    /// A token was made.
     TokenCreate,
-    /// A token was revoked.
     TokenRevoke,
-    /// A login link was made.
     LoginLink,
-    /// A request was refused for its role.
+    /// A request was refused because the role does not allow it.
     Refused,
 }
 
 impl AuditAction {
-    /// All of them.
     pub const ALL: [Self; 18] = [
         Self::RunStart,
         Self::RunRerun,
@@ -70,7 +53,7 @@ impl AuditAction {
         Self::Refused,
     ];
 
-    /// Its word.
+    /// The word in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RunStart => "run_start",
@@ -94,12 +77,12 @@ impl AuditAction {
         }
     }
 
-    /// The action of this word.
+    /// The inverse of [`Self::as_str`].
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.as_str() == word)
     }
 
-    /// In words for people.
+    /// The label on the audit page.
     pub const fn label(self) -> &'static str {
         match self {
             Self::RunStart => "Started a run",
@@ -124,51 +107,44 @@ impl AuditAction {
     }
 }
 
-/// A line of the audit log.
+/// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// Its number: larger than those of all lines before it.
+    /// Increases with every entry.
     pub id: i64,
-    /// When it happened.
     pub at: Timestamp,
-    /// Who did it: a person, a token, a schedule or a hook.
+    /// The person, token, schedule or hook.
     pub actor: String,
-    /// How they have shown who they are: `open`, `session`, `token`, `proxy`, `schedule`, `hook` or `none`.
+    /// How the actor authenticated: `open`, `session`, `token`, `proxy`, `schedule`, `hook` or `none`.
     pub via: String,
-    /// The address that the request came from.
+    /// The client's address.
     pub address: Option<String>,
-    /// What was done.
     pub action: AuditAction,
-    /// The run it was done to.
     pub run: Option<RunId>,
-    /// `done`, or why it was refused: a problem's code.
+    /// `done`, or the problem code of the refusal.
     pub outcome: String,
-    /// What else there is to say: the pipeline, the token's name, the note of an approval.
+    /// The pipeline, the token's name, the note of an approval and the like.
     pub detail: Option<String>,
 }
 
-/// Lines of the audit log, newest first.
+/// A page of audit entries, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditPage {
-    /// The lines of this page.
     pub entries: Vec<AuditEntry>,
-    /// What `before` asks for the page after this one, if there is one.
+    /// The `before` value of the next page.
     pub next: Option<i64>,
 }
 
-/// Which lines are wanted. What is `None` does not narrow.
+/// Filters of the audit log; `None` matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuditFilter {
-    /// Only lines of this run.
     pub run: Option<RunId>,
-    /// Only lines of this actor.
     pub actor: Option<String>,
-    /// Only lines of this action.
     pub action: Option<AuditAction>,
-    /// At most this many, 1 to 200; 50 if left out.
+    /// 1 to 200; 50 by default.
     pub limit: Option<u32>,
-    /// Only lines before this one.
+    /// Only entries with a smaller id.
     pub before: Option<i64>,
 }
 
@@ -177,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_action_has_the_word_of_its_json() {
+    fn action_roundtrips() {
         for action in AuditAction::ALL {
             assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
             assert_eq!(AuditAction::parse(action.as_str()), Some(action));

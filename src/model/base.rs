@@ -1,25 +1,24 @@
-//! The path below which a server is reached, if a proxy serves it below a part of its host (`--public-url https://host/rt`).
+//! The path prefix under which a reverse proxy serves Runtrail (`--public-url https://host/rt`).
 
 use std::fmt;
 
-/// A path such as `/rt` or `/tools/rt`, without a slash at its end; empty if the server has its host to itself.
+/// A path such as `/rt` or `/tools/rt`, without a slash at its end; empty at the root of a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BasePath(String);
 
 /// Why a path cannot be a base path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BasePathError {
-    /// A segment is empty, `.` or `..`, or has characters that a URL writes in another way.
-    #[error(
-        "the path `{0}` has a part that is not made of letters, digits, `-`, `_`, `~` and single dots between them"
-    )]
+    /// A segment is empty, begins with a dot, or has characters that URLs percent-encode.
+    #[error("the path `{0}` has a segment with other characters than letters, digits, `-`, `_`, `~` and inner dots")]
     Segment(String),
-    /// Its addresses could be those of the API.
+    /// It would collide with the API's routes.
     #[error("the path cannot begin with /api, where the server's own calls are; choose another one")]
     Reserved,
 }
 
-/// The first parts of the paths that the server answers. A path of which the first part is another one is only known below a base.
+/// The first segments of the server's own routes. A path with another first segment can only be a request below a base
+/// path.
 const OWN_SEGMENTS: [&str; 12] = [
     "runs",
     "api",
@@ -36,13 +35,13 @@ const OWN_SEGMENTS: [&str; 12] = [
 ];
 
 impl BasePath {
-    /// No base path, as a constant.
+    /// No base path.
     pub const ROOT: Self = Self(String::new());
 
-    /// Reads the path of an address: empty, `/`, `/rt` or `/rt/`.
+    /// Parses the path of a URL: empty, `/`, `/rt` or `/rt/`.
     ///
     /// # Errors
-    /// [`BasePathError`].
+    /// [`BasePathError`] if a segment is not allowed, or the path begins with `/api`.
     pub fn parse(path: &str) -> Result<Self, BasePathError> {
         let path = path.trim_end_matches('/');
         if path.is_empty() {
@@ -62,60 +61,61 @@ impl BasePath {
         Ok(Self(path.to_owned()))
     }
 
-    /// Reads the path of an absolute address, such as `https://host/rt`.
+    /// Parses the path of an absolute URL such as `https://host/rt`.
     ///
     /// # Errors
-    /// [`BasePathError`].
+    /// As [`Self::parse`].
     pub fn from_url(url: &str) -> Result<Self, BasePathError> {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         Self::parse(rest.find('/').map_or("", |slash| &rest[slash..]))
     }
 
-    /// Without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the server has its host to itself.
+    /// Whether the server is at the root of its host.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The path by which a browser reaches this path of the server, which begins with a slash.
+    /// The path by which a browser requests the server's `path`, which begins with a slash.
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
 
-    /// The server's own path, with or without a query, of the one that a request asks for. Proxies pass the base path on, or
-    /// take it away: both are understood. `None` if it is that already.
+    /// Removes the base path from a request's path and query. Proxies pass the base path on or remove it; both are
+    /// accepted.
+    ///
+    /// `None` if there is nothing to remove.
     pub fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
         if self.is_root() {
             return None;
         }
-        // A proxy that puts `/` in the place of `/rt` makes `//runs` of `/rt/runs`.
+        // A proxy that replaces `/rt` by `/` turns `/rt/runs` into `//runs`.
         let single = with_one_slash(path);
         match single.strip_prefix(&self.0) {
             Some("") => Some("/"),
             Some(rest) if rest.starts_with('?') => Some(rest),
-            // A base path such as `/runs` begins like a path of the server's.
+            // A base path such as `/runs` also begins one of the server's own routes.
             Some(rest) if rest.starts_with('/') && (is_own(rest) || !is_own(single)) => Some(with_one_slash(rest)),
             _ => (single.len() < path.len()).then_some(single),
         }
     }
 
-    /// A name for what all pages of a host share (locks, channels, storage), which pages below another base path do not have.
+    /// A name for what all pages of a host share (locks, channels, storage), distinct for each base path.
     pub fn name(&self, of: &str) -> String {
         if self.is_root() { of.to_owned() } else { format!("{self} {of}") }
     }
 }
 
-/// The path with one slash in the place of those that it begins with.
+/// Reduces several leading slashes to one.
 fn with_one_slash(path: &str) -> &str {
     let bare = path.trim_start_matches('/');
     &path[path.len() - bare.len() - usize::from(bare.len() < path.len())..]
 }
 
-/// Whether the server may have this path.
+/// Whether the path may be one of the server's own routes.
 fn is_own(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let mut segments = path.trim_start_matches('/').split('/');
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn base_path_is_read_from_an_address() {
+    fn base_path_parses_urls() {
         for (url, expected) in [
             ("https://host", ""),
             ("https://host/", ""),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_with_and_without_the_base_path_are_understood() {
+    fn base_path_strips_requests_with_and_without_it() {
         for (of, path, expected) in [
             ("/rt", "/rt", Some("/")),
             ("/rt", "/rt/", Some("/")),
@@ -174,7 +174,7 @@ mod tests {
             ("/rt", "//rt/runs/1", Some("/runs/1")),
             ("/a/b", "/a/b/events", Some("/events")),
             ("/a/b", "/a", None),
-            // The example of a host that serves other things at its root.
+            // A host that serves other applications at its root.
             ("/runs", "/runs", Some("/")),
             ("/runs", "/runs/", Some("/")),
             ("/runs", "/runs/0199", None),
@@ -190,15 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn names_of_two_base_paths_differ() {
+    fn base_path_names_differ() {
         assert_eq!(base("/").name("runtrail-leader"), "runtrail-leader");
         assert_eq!(base("/rt").name("runtrail-leader"), "/rt runtrail-leader");
     }
 
     proptest! {
-        /// What is joined is stripped again, whatever the base path is called, and what is stripped needs no more stripping.
+        /// `strip` undoes `join` for every base path, and its result needs no further stripping.
         #[test]
-        fn strip_undoes_join(
+        fn base_path_strip_undoes_join(
             of in "(/(runs|events|fn|pkg|login|[a-z][a-z0-9_~-]{0,6})){0,3}",
             path in "/|/(runs|api/v1/runs|events|fn|pkg)/[a-z0-9-]{1,12}(\\?[a-z=/]{0,9})?",
         ) {
@@ -208,9 +208,9 @@ mod tests {
             prop_assert_eq!(base.strip(&joined).unwrap_or(&joined), path.as_str());
         }
 
-        /// Any path is one of the server's afterwards, and no part of it is lost but the base path.
+        /// Stripping always gives a path of the server, and removes nothing but the base path.
         #[test]
-        fn any_path_is_stripped_to_a_path(of in "(/[a-z]{1,4}){1,2}", path in "/{1,3}[a-z./]{0,12}(\\?[a-z/]{0,5})?") {
+        fn base_path_strip_gives_a_path(of in "(/[a-z]{1,4}){1,2}", path in "/{1,3}[a-z./]{0,12}(\\?[a-z/]{0,5})?") {
             let Ok(base) = BasePath::parse(&of) else { return Err(TestCaseError::reject("begins with /api")) };
             let stripped = base.strip(&path).unwrap_or(&path);
             prop_assert!(stripped.starts_with(['/', '?']) && !stripped.starts_with("//"), "{}", stripped);

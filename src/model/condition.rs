@@ -1,23 +1,22 @@
-//! Which payloads start a run: the conditions of a hook, as its file writes them.
+//! Payload conditions: which webhook payloads start a run (`if` in the `[hook]` of a pipeline file).
 //!
-//! A table of places (JSON Pointers) and what is expected there, combined by `all`, `any` and `not`. This module reads and writes
-//! conditions; `hooks/condition.rs` decides whether a payload meets them.
+//! A condition maps JSON Pointers to expected values, and combines with `all`, `any` and `not`. This module parses and
+//! serializes conditions; `hooks/condition.rs` evaluates them.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::hook::is_json_pointer;
+use super::json_pointer::is_json_pointer;
 
 /// How deep conditions may be nested.
 pub const MAX_CONDITION_DEPTH: usize = 8;
 
-/// How many places a hook may look at.
+/// How many JSON Pointers a condition may contain.
 pub const MAX_POINTERS: usize = 100;
 
-/// The longest pattern, in bytes.
 pub const MAX_PATTERN_BYTES: usize = 500;
 
-/// What a payload must be like.
+/// A condition on a webhook payload.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PayloadCondition {
     /// All of these hold. An empty list always holds.
@@ -26,22 +25,22 @@ pub enum PayloadCondition {
     Any(Vec<PayloadCondition>),
     /// This does not hold.
     Not(Box<PayloadCondition>),
-    /// The value at this JSON Pointer (RFC 6901) passes this test.
+    /// The value at this JSON Pointer (RFC 6901) passes the test.
     At(String, ValueTest),
 }
 
-/// What is expected of the value at one place.
+/// A test of one value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ValueTest {
-    /// It is one of these.
+    /// The value equals one of these.
     OneOf(Vec<Value>),
-    /// It is there and not null, or not.
+    /// `true`: the value exists and is not null. `false`: the opposite.
     Exists(bool),
-    /// All of its text matches this regular expression.
+    /// The value is text, and this regular expression matches all of it.
     Pattern(String),
-    /// It does not pass this test. A missing value passes.
+    /// The value does not pass this test. A missing value passes.
     Not(Box<ValueTest>),
-    /// It passes all of these.
+    /// The value passes all of these.
     All(Vec<ValueTest>),
 }
 
@@ -58,25 +57,23 @@ impl PayloadCondition {
     }
 }
 
-/// A part of a file or a JSON document that says a condition, with its place for error messages.
+/// A TOML or JSON value and its position, from which a condition is parsed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConditionNode {
-    /// The byte where it begins; 0 where that is not known.
+    /// Byte offset in the file; 0 if unknown.
     pub at: usize,
-    /// What it holds.
     pub value: ConditionValue,
 }
 
-/// What a [`ConditionNode`] holds.
+/// The value of a [`ConditionNode`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConditionValue {
-    /// Text, a whole number, or true or false.
+    /// A string, an integer or a boolean.
     Plain(Value),
-    /// Something that no condition can be compared with: a fraction, a date, null.
+    /// A value that conditions cannot compare: a float, a date, null.
     Other,
-    /// A list.
     List(Vec<ConditionNode>),
-    /// A table: the place of each key, the key, and its value.
+    /// Byte offset, key and value of each entry.
     Table(Vec<(usize, String, ConditionNode)>),
 }
 
@@ -95,12 +92,12 @@ impl From<Value> for ConditionNode {
     }
 }
 
-/// Why something is no condition, and the byte where.
+/// Why a condition is invalid, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionError {
-    /// See [`ConditionNode::at`].
+    /// Byte offset, as in [`ConditionNode::at`].
     pub at: usize,
-    /// The problem and the remedy, in a sentence or two.
+    /// The problem and its remedy, in a sentence or two.
     pub reason: String,
 }
 
@@ -108,28 +105,27 @@ fn error<T>(at: usize, reason: impl Into<String>) -> Result<T, ConditionError> {
     Err(ConditionError { at, reason: reason.into() })
 }
 
-/// What is said of a value that cannot be compared.
+/// The reason for a value that conditions cannot compare.
 const NOT_PLAIN: &str =
     "A condition is a text, a whole number, true or false, a list of them, or a table such as { exists = true }.";
 
-/// Reads conditions.
+/// Parses conditions within the limits above.
 pub struct ConditionParser<'a> {
-    /// Whether a text is a pattern that can be used; the reason if it cannot.
+    /// Checks a regular expression; the error is the reason.
     pub check_pattern: &'a dyn Fn(&str) -> Result<(), String>,
-    /// How many places were read.
+    /// JSON Pointers parsed so far.
     tests: usize,
 }
 
 impl<'a> ConditionParser<'a> {
-    /// A reader that checks patterns this way.
     pub fn new(check_pattern: &'a dyn Fn(&str) -> Result<(), String>) -> Self {
         Self { check_pattern, tests: 0 }
     }
 
-    /// Reads the condition of a hook.
+    /// Parses the condition of a hook.
     ///
     /// # Errors
-    /// [`ConditionError`]: the first thing that is wrong.
+    /// [`ConditionError`] for the first problem.
     pub fn read(mut self, node: &ConditionNode) -> Result<PayloadCondition, ConditionError> {
         match &node.value {
             ConditionValue::Table(entries) if entries.is_empty() => Ok(PayloadCondition::default()),
@@ -275,7 +271,7 @@ fn plain_list(node: &ConditionNode) -> Result<Vec<Value>, ConditionError> {
     list.iter().map(one).collect()
 }
 
-/// One entry of the table that says a condition.
+/// One entry of the table that expresses a condition.
 fn entry(condition: &PayloadCondition) -> (&str, Value) {
     match condition {
         PayloadCondition::All(all) => ("all", Value::Array(all.iter().map(to_json).collect())),
@@ -285,11 +281,11 @@ fn entry(condition: &PayloadCondition) -> (&str, Value) {
     }
 }
 
-/// A condition as a file writes it.
+/// Writes a condition as a pipeline file does.
 fn to_json(condition: &PayloadCondition) -> Value {
     if let PayloadCondition::All(all) = condition {
         let entries: Map<String, Value> = all.iter().map(entry).map(|(key, value)| (key.to_owned(), value)).collect();
-        // Several that have keys of their own are one table.
+        // Conditions with distinct keys share one table.
         if entries.len() == all.len() && all.len() != 1 {
             return Value::Object(entries);
         }
@@ -322,7 +318,7 @@ impl Serialize for PayloadCondition {
 impl<'de> Deserialize<'de> for PayloadCondition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let node = ConditionNode::from(Value::deserialize(deserializer)?);
-        ConditionParser::new(&|_| Ok(())).read(&node).map_err(|fault| serde::de::Error::custom(fault.reason))
+        ConditionParser::new(&|_| Ok(())).read(&node).map_err(|error| serde::de::Error::custom(error.reason))
     }
 }
 

@@ -9,7 +9,7 @@ fn read(value: Value) -> Result<PayloadCondition, String> {
 }
 
 #[test]
-fn condition_of_earlier_versions_reads_and_writes_as_before() {
+fn condition_of_earlier_versions_roundtrips() {
     let value = json!({"/ref": ["refs/heads/main"], "/n": [1, true]});
     let condition: PayloadCondition = serde_json::from_value(value.clone()).unwrap();
     assert_eq!(serde_json::to_value(&condition).unwrap(), value);
@@ -19,7 +19,7 @@ fn condition_of_earlier_versions_reads_and_writes_as_before() {
 }
 
 #[test]
-fn condition_that_says_nothing_or_nonsense_is_refused() {
+fn condition_refuses_empty_and_unknown_parts() {
     for (value, reason) in [
         (json!([]), "is a table"),
         (json!({"ref": "x"}), "no JSON Pointer"),
@@ -49,7 +49,7 @@ fn condition_that_says_nothing_or_nonsense_is_refused() {
 }
 
 #[test]
-fn conditions_are_bounded() {
+fn condition_limits_are_enforced() {
     let nested = |depth: usize| (0..depth).fold(json!({"/ref": "x"}), |inner, _| json!({"not": inner}));
     assert!(read(nested(MAX_CONDITION_DEPTH - 2)).is_ok());
     assert!(read(nested(MAX_CONDITION_DEPTH)).unwrap_err().contains("nested more than 8 deep"));
@@ -60,7 +60,7 @@ fn conditions_are_bounded() {
     assert!(read(many(MAX_POINTERS + 1)).unwrap_err().contains("100 places at most"));
 }
 
-/// Any condition that a file can say.
+/// Any condition that a pipeline file can express.
 pub fn any_condition() -> impl Strategy<Value = PayloadCondition> {
     let value = prop_oneof![
         prop::sample::select(vec!["a", "b", "main"]).prop_map(Value::from),
@@ -89,7 +89,7 @@ pub fn any_condition() -> impl Strategy<Value = PayloadCondition> {
     })
 }
 
-/// The same condition, whatever the order in which a table is read.
+/// The condition with the entries of each table in one order.
 fn sorted(condition: PayloadCondition) -> PayloadCondition {
     match condition {
         PayloadCondition::All(all) => {
@@ -105,7 +105,7 @@ fn sorted(condition: PayloadCondition) -> PayloadCondition {
 
 proptest! {
     #[test]
-    fn condition_survives_being_written_and_read(condition in any_condition()) {
+    fn condition_roundtrips(condition in any_condition()) {
         let text = serde_json::to_string(&condition).unwrap();
         let read: PayloadCondition = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(sorted(read), sorted(condition));

@@ -1,4 +1,4 @@
-//! How a forge starts a pipeline's runs: which of its deliveries count, and what a run is given of them.
+//! Webhooks of a pipeline: which deliveries start a run, and with which parameters.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,46 +8,47 @@ use serde_json::Value;
 
 use super::ParamInput;
 use super::condition::PayloadCondition;
+pub use super::json_pointer::is_json_pointer;
 
-/// A pipeline's hook. Its secret is not part of it: only where the server finds it, and that is told to nobody.
+/// The webhook of a pipeline (`[hook]` in its file), without the secret itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hook {
-    /// Where the secret is.
+    /// Where the server reads the secret. Never shown.
     #[serde(skip)]
     pub secret: SecretLocation,
-    /// The line of its file where it begins, from 1.
+    /// The line of the pipeline file, from 1: problems that are found after parsing, such as a missing secret, refer to it.
     #[serde(skip)]
     pub line: usize,
-    /// The events that start a run, as the forge calls them; all but pings if empty.
+    /// Accepted events, as the forge names them; if empty, all except pings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
-    /// Whether the same body may start a run again, if it comes as another delivery: for senders whose bodies have nothing unique.
+    /// Whether a delivery with a new id and a known body starts another run: for senders whose bodies contain nothing
+    /// unique.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeat: bool,
-    /// Only payloads that meet this condition.
+    /// Which payloads are accepted.
     #[serde(default, rename = "if", skip_serializing_if = "PayloadCondition::is_empty")]
     pub conditions: PayloadCondition,
-    /// What its runs are given.
     #[serde(default)]
     pub params: BTreeMap<String, HookParam>,
 }
 
-/// Where the server finds the secret of a hook or a receiver, without the white space around it.
+/// Where the server reads the secret of a hook or a receiver. White space around it is removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecretLocation {
-    /// In this variable of its environment.
+    /// An environment variable of the server.
     #[serde(rename = "secret_env")]
     Env(String),
-    /// In this file.
+    /// A file.
     #[serde(rename = "secret_file")]
     File(PathBuf),
-    /// In the credential of this name that systemd gives to it.
+    /// A systemd credential.
     #[serde(rename = "secret_credential")]
     Credential(String),
 }
 
 impl SecretLocation {
-    /// The variable of the server that holds the secret, if one does.
+    /// The environment variable that holds the secret, if one does.
     pub fn variable(&self) -> Option<&str> {
         match self {
             Self::Env(name) => Some(name),
@@ -62,13 +63,13 @@ impl Default for SecretLocation {
     }
 }
 
-/// What a run is given for one parameter.
+/// Where a parameter's value comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum HookParam {
-    /// What the payload says.
+    /// The payload.
     Payload(PayloadField),
-    /// Always the same.
+    /// A constant.
     Fixed(Value),
 }
 
@@ -76,12 +77,12 @@ pub enum HookParam {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PayloadField {
-    /// Where it is, as a JSON Pointer (RFC 6901): `/repository/name`.
+    /// JSON Pointer (RFC 6901), such as `/repository/name`.
     pub from: String,
-    /// What is taken off its beginning, such as `refs/heads/`.
+    /// A prefix to remove, such as `refs/heads/`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub strip_prefix: String,
-    /// The value if there is none.
+    /// Used if the payload has no value, or null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
 }
@@ -98,34 +99,28 @@ impl PayloadField {
     }
 }
 
-/// Whether a text is a JSON Pointer (RFC 6901, section 3).
-pub fn is_json_pointer(text: &str) -> bool {
-    let escapes = |part: &str| part.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-    text.is_empty() || (text.starts_with('/') && escapes(text))
-}
-
-/// The event as files name it, however the forge writes it: GitLab's `Merge Request Hook` is `merge_request`, which is the
-/// `object_kind` of its payload.
+/// The event as pipeline files name it: GitLab's `Merge Request Hook` is `merge_request`, the `object_kind` of its
+/// payload.
 fn normalize_event(event: &str) -> String {
     let event = event.trim().to_lowercase();
     event.strip_suffix(" hook").unwrap_or(&event).replace(' ', "_")
 }
 
 impl Hook {
-    /// Why an event does not start a run, in a sentence; `None` if it may. A ping, by which GitHub tries a new hook, starts
-    /// one only if the file names it.
+    /// Why an event does not start a run, in a sentence; `None` if it may. GitHub's `ping`, sent when a hook is
+    /// created, starts one only if the pipeline file lists it.
     pub fn ignore_reason(&self, event: Option<&str>) -> Option<String> {
         let named = |event: &str| self.events.iter().any(|wanted| normalize_event(wanted) == normalize_event(event));
         match event {
             None if self.events.is_empty() => None,
-            None => Some("The delivery names no event, and the hook takes only some.".to_owned()),
+            None => Some("The delivery has no event type, and the hook accepts only some.".to_owned()),
             Some(event) if named(event) => None,
             Some(event) if self.events.is_empty() && normalize_event(event) != "ping" => None,
-            Some(event) => Some(format!("The hook does not take the event `{event}`.")),
+            Some(event) => Some(format!("The hook does not accept the event `{event}`.")),
         }
     }
 
-    /// What a run is given of this payload.
+    /// The input of a run that this payload starts.
     pub fn param_input(&self, payload: &Value) -> ParamInput {
         let value = |param: &HookParam| match param {
             HookParam::Fixed(value) => Some(value.clone()),
@@ -143,17 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointers_are_those_of_rfc_6901() {
-        for good in ["", "/", "/ref", "/a~1b/m~0n/0", "/ ", "/a\"b", "//"] {
-            assert!(is_json_pointer(good), "{good}");
-        }
-        for bad in ["ref", "#/ref", "/a~", "/a~2b", "$.ref", " /ref"] {
-            assert!(!is_json_pointer(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn events_are_taken_as_the_file_names_them() {
+    fn hook_accepts_listed_events() {
         let hook = |events: &[&str]| Hook { events: events.iter().map(|&e| e.into()).collect(), ..Hook::default() };
         for (events, event, taken) in [
             (&[][..], Some("push"), true),
@@ -174,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_given_what_the_payload_says() {
+    fn hook_takes_params_from_the_payload() {
         let from = |from: &str, strip: &str, default: Option<Value>| {
             HookParam::Payload(PayloadField { from: from.into(), strip_prefix: strip.into(), default })
         };
@@ -195,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_secret_is_is_told_to_nobody() {
+    fn hook_serializes_without_its_secret_location() {
         for secret in [SecretLocation::Env("NIGHTLY_SECRET".into()), SecretLocation::File("/run/secret".into())] {
             let text = serde_json::to_string(&Hook { secret, ..Hook::default() }).unwrap();
             assert!(!text.to_lowercase().contains("secret"), "{text}");
@@ -204,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_value_is_found_at_its_pointer(key in ".{0,8}", value in any::<i64>()) {
+        fn payload_field_is_found_at_its_pointer(key in ".{0,8}", value in any::<i64>()) {
             let pointer = format!("/{}", key.replace('~', "~0").replace('/', "~1"));
             prop_assert!(is_json_pointer(&pointer));
             let mut object = serde_json::Map::new();

@@ -1,11 +1,11 @@
-//! Who makes a request, and what they may do (docs/CONTRACT.md, "Access").
+//! Identities and roles (docs/CONTRACT.md, "Access").
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What somebody may do. Each role may do all that the ones before it may.
+/// What an identity may do. Each role includes the ones before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -14,22 +14,22 @@ pub enum Role {
     Viewer,
     /// Starts, re-runs, cancels, pins and deletes runs, and pauses schedules.
     Operator,
-    /// Answers the questions that runs wait with.
+    /// Decides approvals.
     Approver,
     /// Manages tokens and sessions, and reads the audit log.
     Admin,
 }
 
-/// The text names no role.
+/// The text is not a role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no role; a role is viewer, operator, approver or admin")]
+#[error("`{0}` is not a role; use viewer, operator, approver or admin")]
 pub struct UnknownRole(pub String);
 
 impl Role {
-    /// All roles, the weakest first.
+    /// Weakest first.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Approver, Self::Admin];
 
-    /// The role's word.
+    /// The word in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
@@ -39,7 +39,7 @@ impl Role {
         }
     }
 
-    /// Whether this role may do what needs the other one.
+    /// Whether this role includes `needed`.
     pub fn allows(self, needed: Self) -> bool {
         self >= needed
     }
@@ -60,52 +60,50 @@ impl FromStr for Role {
     }
 }
 
-/// How a request shows who makes it.
+/// How a request was authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
-    /// Not at all: the server has no token (`--no-token`).
+    /// Not at all: the server runs with `--no-token`.
     Open,
-    /// A person who has logged in.
+    /// A session of a person who has logged in.
     Session,
-    /// A program with a token.
+    /// A bearer token.
     Token,
-    /// A person whom a trusted proxy names.
+    /// A user whom a trusted proxy names.
     Proxy,
 }
 
 impl AuthMethod {
-    /// Whether it is a person, as far as that can be known: without a token anybody may be one.
+    /// Whether a person made the request, as far as the server can know: with `--no-token` anybody counts as one.
     pub const fn is_person(self) -> bool {
         matches!(self, Self::Open | Self::Session | Self::Proxy)
     }
 }
 
-/// The name of whoever has the server's own token, or needs none.
+/// The name of the holder of the server's own token, and of everybody with `--no-token`.
 pub const OWNER: &str = "operator";
 
-/// Who looks at a page.
+/// The identity that a page is rendered for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CurrentUser {
-    /// Their name.
     pub name: String,
-    /// What they may do.
     pub role: Role,
-    /// How they have shown who they are.
     pub via: AuthMethod,
 }
 
 impl Default for CurrentUser {
-    /// Somebody who may do nothing but look.
+    /// May only read.
     fn default() -> Self {
         Self { name: String::new(), role: Role::Viewer, via: AuthMethod::Session }
     }
 }
 
-/// The longest name of a token or a user, in bytes.
+/// Of tokens and users.
 pub const MAX_NAME_BYTES: usize = 100;
 
-/// Whether a text can name a token or a user: 1 to [`MAX_NAME_BYTES`] bytes, without control characters and blanks at the ends.
+/// Whether the text can name a token or a user: 1 to [`MAX_NAME_BYTES`] bytes, no control characters, no white space
+/// around it.
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_NAME_BYTES && text.trim() == text && !text.chars().any(char::is_control)
 }
@@ -115,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_role_includes_the_ones_before_it() {
+    fn role_includes_the_weaker_ones() {
         for (place, role) in Role::ALL.into_iter().enumerate() {
             for (other, needed) in Role::ALL.into_iter().enumerate() {
                 assert_eq!(role.allows(needed), place >= other, "{role} {needed}");
@@ -127,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_one_line_of_text() {
+    fn name_is_one_line_of_text() {
         for name in ["ci", "Anna Ødegård", "a@b.example"] {
             assert!(is_name(name), "{name}");
         }

@@ -1,42 +1,40 @@
-//! What the frames of each kind say: the `data` of CONTRACT.md's table of kinds, one type a kind.
+//! The `data` of each kind of frame, one type per kind (docs/CONTRACT.md, "Frames").
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Status, Timestamp};
 
-/// The longest `line` of a [`Log`] frame, in bytes of UTF-8. Longer lines are split.
+/// The maximum size of a [`Log`] frame's line in UTF-8. Longer lines are split.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// `status`: every change of a run's status is one of these.
+/// `status`: the run's status changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusChange {
-    /// The status before.
     pub from: Status,
-    /// The status now.
     pub to: Status,
     /// Who or what changed it.
     pub reason: String,
 }
 
-/// What became of a phase.
+/// The state of a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseState {
-    /// Not begun. Never in a frame: the state of a phase no frame speaks of yet.
+    /// Not started; never in a frame.
     Pending,
-    /// Its command runs.
+    /// Its command is running.
     Started,
-    /// Its command ended with exit code 0.
+    /// Its command exited with code 0.
     Completed,
-    /// Its command ended otherwise, or was ended.
+    /// Its command failed or was stopped.
     Failed,
-    /// An earlier phase failed or the run was ended, so it did not run.
+    /// It did not run: an earlier phase failed, its condition did not hold, or the attempt ended.
     Skipped,
 }
 
 impl PhaseState {
-    /// The word as the API, the database and the page's hooks have it.
+    /// The word in JSON, the database and `data-state`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -51,20 +49,18 @@ impl PhaseState {
 /// `phase`: a phase began or ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhaseChange {
-    /// The phase's name.
     pub name: String,
-    /// What became of it.
     pub state: PhaseState,
-    /// The command's exit code; `None` while it runs and if it was ended from outside.
+    /// `None` while the command runs, and if it was stopped from outside.
     #[serde(default)]
     pub exit_code: Option<i32>,
-    /// The signal that ended the command, by name: `SIGKILL`. The exit code is 128 and its number then.
+    /// The signal that ended the command, such as `SIGKILL`. The exit code is then 128 plus its number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
-    /// How long it ran; `None` while it runs and if that is not known.
+    /// `None` while the command runs, and if the duration is unknown.
     #[serde(default)]
     pub duration_ms: Option<u64>,
-    /// Whether this is what became of it in an earlier attempt, after which this one goes on.
+    /// The result is carried over from an earlier attempt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub carried: bool,
 }
@@ -76,13 +72,11 @@ impl PhaseChange {
     }
 }
 
-/// Which of a command's outputs a line came from.
+/// The output stream of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogStream {
-    /// Standard output.
     Stdout,
-    /// Standard error.
     Stderr,
     /// Both, in the order in which they were written ([`OutputMode::Merged`] and [`OutputMode::Tty`]).
     ///
@@ -92,7 +86,6 @@ pub enum LogStream {
 }
 
 impl LogStream {
-    /// The word as a frame has it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
@@ -101,7 +94,7 @@ impl LogStream {
         }
     }
 
-    /// Whether a line that begins with `::frame` or `::output` is a report here.
+    /// Whether lines of this stream can be `::frame` and `::output` reports.
     pub const fn may_report(self) -> bool {
         match self {
             Self::Stdout | Self::Output => true,
@@ -110,75 +103,70 @@ impl LogStream {
     }
 }
 
-/// `log`: a line a command printed, at most [`MAX_LINE_BYTES`] bytes, ANSI colours kept.
+/// `log`: a line that a command printed. ANSI styles are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
-    /// Which output it came from.
     pub stream: LogStream,
-    /// The text, without its line end.
+    /// At most [`MAX_LINE_BYTES`], without the line break.
     pub line: String,
-    /// Whether this continues the line of this output's frame before: a longer line was split, or its beginning was shown
-    /// before its end had come.
+    /// Continues the line of this stream's previous frame: it was too long, or its beginning was shown before it was
+    /// complete.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cont: bool,
-    /// The seq of the frame that this one replaces: its row was drawn anew. It is always the row's first frame, of the same phase
-    /// and output, so that the row keeps its place; of several frames that replace one, the last is the row.
+    /// The seq of the frame that this one redraws: always the first frame of the row, of the same phase and stream, so
+    /// that the row keeps its place. Of several redraws the last one counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<u64>,
 }
 
-/// `finding`: something a scan found.
+/// `finding`: a problem that a scan found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The file, relative to the project.
+    /// Relative to the project.
     pub path: String,
-    /// Line, from 1.
+    /// Counts from 1.
     #[serde(default)]
     pub line: Option<u64>,
-    /// Column, from 1.
+    /// Counts from 1.
     #[serde(default)]
     pub column: Option<u64>,
-    /// The rule's name.
     #[serde(default)]
     pub rule: String,
-    /// How bad, in the tool's own word: `error`, `warning`, `info`, `hint` …
+    /// In the tool's own word: `error`, `warning`, `info`, `hint` …
     #[serde(default)]
     pub severity: String,
-    /// What is wrong.
     pub message: String,
     /// Whether the tool can fix it.
     #[serde(default)]
     pub fixable: bool,
-    /// How far the fix can be trusted, if the tool says so.
+    /// `None` if the tool does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<FixSafety>,
 }
 
-/// How far a fix can be trusted.
+/// How safe a fix is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FixSafety {
-    /// The file alone proves that the fixed code does the same, or its author vouches for it.
+    /// Proven to keep the behavior by the file alone, or vouched for by the rule's author.
     #[default]
     Safe,
-    /// The fix may change what the code does, so a check or a person must verify it.
+    /// It may change the behavior, so a check or a person must verify it.
     Review,
 }
 
 /// `patch`: a change of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Patch {
-    /// The file, relative to the project.
+    /// Relative to the project.
     pub path: String,
     /// Unified diff.
     pub diff: String,
-    /// Lines added.
     #[serde(default)]
     pub added: u64,
-    /// Lines removed.
     #[serde(default)]
     pub removed: u64,
-    /// `review` if one of its fixes needs a review.
+    /// `review` if any of its fixes needs a review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<FixSafety>,
 }
@@ -188,221 +176,203 @@ pub struct Patch {
 pub struct Tool {
     /// The call's id, which its [`ToolResult`] repeats.
     pub call: String,
-    /// The tool's name.
     pub name: String,
-    /// The arguments, shortened for people.
+    /// The arguments, shortened for display.
     #[serde(default)]
     pub preview: String,
 }
 
-/// `tool_result`: what a tool answered.
+/// `tool_result`: the result of a tool call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolResult {
-    /// The id of the call it answers.
     pub call: String,
-    /// Whether the tool did what was asked.
+    /// Whether the call succeeded.
     pub ok: bool,
-    /// The answer, shortened for people.
+    /// The result, shortened for display.
     #[serde(default)]
     pub preview: String,
-    /// How long the call took.
     #[serde(default)]
     pub duration_ms: Option<u64>,
 }
 
-/// `token` and `reasoning`: a piece of text.
+/// `token` and `reasoning`: a chunk of an agent's text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
-    /// The piece.
     pub text: String,
 }
 
-/// Where a question to a person stands.
+/// The state of an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalState {
-    /// Nobody has answered.
     Waiting,
-    /// Yes.
     Approved,
-    /// No.
     Rejected,
 }
 
-/// `approval`: a person is asked, or has answered.
+/// `approval`: an approval was requested or decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
-    /// What is asked.
     pub question: String,
-    /// Where it stands.
     pub state: ApprovalState,
-    /// Who answered.
+    /// Who decided.
     #[serde(default)]
     pub by: Option<String>,
-    /// The paths of the patches that whoever approved has left out.
+    /// The paths of the patches that the approver excluded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
-    /// Why, in the words of who answered.
+    /// The note given with the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// `error`: something went wrong in carrying out the run.
+/// `error`: the run or a phase failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// A stable word for programs.
+    /// A stable word for programs (docs/CONTRACT.md, "Frames").
     pub code: String,
     /// A sentence for people.
     pub message: String,
-    /// Whether a re-run may succeed without any change.
+    /// Whether a re-run can succeed without any change.
     #[serde(default)]
     pub retryable: bool,
 }
 
-/// `progress`: how far the phase is.
+/// `progress`: how far a phase is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// How much is done.
     pub done: u64,
-    /// How much there is, if known.
+    /// `None` if unknown.
     #[serde(default)]
     pub total: Option<u64>,
-    /// What is counted.
+    /// What is counted, such as `files`.
     #[serde(default)]
     pub unit: String,
 }
 
-/// `outcome`: what a built-in pipeline has done to the code (issue 3).
+/// `outcome`: what AutoFix or Refactor did to the code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// A sentence for people.
     pub message: String,
-    /// How many files were looked at.
+    /// Files scanned.
     pub files: u64,
-    /// How many findings there were.
+    /// Findings in these files.
     pub findings: u64,
-    /// How many of them the patches take away.
+    /// Findings that the patches fix.
     pub fixed: u64,
-    /// How many are left.
+    /// Findings that remain.
     pub left: u64,
-    /// The new branch that holds the patches; `None` if nothing was to do.
+    /// The new branch with the patches; `None` if there are none.
     #[serde(default)]
     pub branch: Option<String>,
-    /// Its commit.
+    /// The branch's commit.
     #[serde(default)]
     pub commit: Option<String>,
-    /// The commit that was worked on.
+    /// The commit that was scanned.
     #[serde(default)]
     pub base: Option<String>,
 }
 
-/// `output`: a value that a phase gives to later ones (issue 4). A command reports it by printing `::output name=value`.
+/// `output`: a value for later phases. Commands report it by printing `::output name=value`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// Its name, of `[A-Za-z0-9_-]`. Later commands find the value in `RUNTRAIL_OUTPUT_NAME`.
+    /// Of `[A-Za-z0-9_-]`. Later commands find the value in `RUNTRAIL_OUTPUT_NAME`.
     pub name: String,
-    /// The value.
     pub value: String,
 }
 
 impl Output {
-    /// The longest value, in bytes: what fits into a variable.
+    /// What fits into an environment variable.
     pub const MAX_VALUE_BYTES: usize = 100_000;
 
-    /// Whether this may be one.
+    /// Whether name and value are allowed.
     pub fn is_valid(&self) -> bool {
         let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let named = !self.name.is_empty() && self.name.len() <= 100 && self.name.chars().all(in_name);
         named && self.value.len() <= Self::MAX_VALUE_BYTES && !self.value.contains('\0')
     }
 
-    /// The variable in which later commands find the value of this name.
+    /// The environment variable in which later commands find the value.
     pub fn variable(name: &str) -> String {
         format!("RUNTRAIL_OUTPUT_{}", name.to_ascii_uppercase().replace('-', "_"))
     }
 }
 
-/// `origin`: who or what asked for the run, if it was no person and no program through the API (issue 4). Its first frame.
+/// `origin`: the schedule or hook that started the run. Its first frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// A schedule with the time that was due, or a hook with its delivery.
+    /// The schedule with its due time, or the hook with its delivery.
     pub by: String,
 }
 
-/// Where the delivery of a notification stands.
+/// The state of a notification's delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// The receiver has it.
     Delivered,
-    /// It does not, and is tried again.
+    /// This attempt failed; another one follows.
     Retrying,
-    /// It does not, and is not tried again.
+    /// This attempt failed; none follows.
     Failed,
 }
 
-/// `notification`: a receiver was told of the run, or could not be (issue 4). It comes after what it tells of, so also behind the end
-/// of the attempt.
+/// `notification`: an attempt to deliver a notification. Written after the event that it reports, so also after the
+/// end of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
-    /// The receiver, without what may be a secret.
+    /// The receiver's URL without secrets.
     pub url: String,
-    /// What it was told: `run.finished` or `run.waiting`.
+    /// `run.finished` or `run.waiting`.
     pub event: String,
-    /// Where the delivery stands.
     pub state: DeliveryState,
-    /// Which try this was, from 1.
+    /// The number of the delivery attempt, from 1.
     pub r#try: u32,
-    /// The status that the receiver answered with, if it did.
+    /// The receiver's HTTP status, if it answered.
     #[serde(default)]
     pub status: Option<u16>,
-    /// Why it was not delivered, in a sentence.
+    /// Why the delivery failed, in a sentence.
     #[serde(default)]
     pub error: Option<String>,
-    /// In how many milliseconds it is tried again.
+    /// Milliseconds until the next delivery attempt.
     #[serde(default)]
     pub next_ms: Option<u64>,
 }
 
-/// `cancel`: somebody asked for the end of a run that runs.
+/// `cancel`: the end of a running attempt was requested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelRequest {
-    /// Who.
     pub by: String,
-    /// When what still runs is killed; `None` if nothing runs, since the run waits for a person.
+    /// When processes that are left are killed; `None` while the run waits for approval, since nothing runs.
     #[serde(default)]
     pub kill_at: Option<Timestamp>,
-    /// Whether it is killed at once, without the grace time.
+    /// Processes are killed at once, without the grace time.
     #[serde(default)]
     pub force: bool,
 }
 
-/// `notice`: something that people should know of, and that is no fault.
+/// `notice`: something worth knowing that is no error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// A stable word for programs: `processes_left`, `background_ended`.
+    /// A stable word for programs, such as `processes_left` (docs/CONTRACT.md, "Frames").
     pub code: String,
     /// A sentence for people.
     pub message: String,
-    /// The processes it is about, the first of them if they are many.
+    /// The processes concerned; only the first ones if there are many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<ProcessName>,
 }
 
-/// A process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessName {
-    /// Its number.
     pub pid: i32,
-    /// The name of its program.
     pub name: String,
 }
 
 /// A kind, or a shape of data, that this version does not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unknown {
-    /// Its kind.
     pub kind: String,
-    /// Its data, as it came.
+    /// As received.
     pub data: Value,
 }

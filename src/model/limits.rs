@@ -1,25 +1,25 @@
-//! What one attempt of a run may use: `[limits]` in a pipeline file.
+//! Limits of an attempt: `[limits]` in a pipeline file.
 //!
-//! The usual limits are so high that no run meets them that does what it should: they keep one that does not from filling the disk.
+//! The defaults are so high that no well-behaved run reaches them; they keep the others from filling the disk.
 
 use serde::{Deserialize, Serialize};
 
-/// What one attempt may use. Another attempt, and one that goes on after an answer, begins to count anew.
+/// The limits of one attempt. They count from zero in each attempt, and again after an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// How many bytes its commands may print.
+    /// Bytes that commands may print.
     pub output: u64,
-    /// How many frames they may make: a line of the log is one, and so is each report.
+    /// Frames that commands may create: one for each log line and each report.
     pub frames: u64,
-    /// How long it may take, in milliseconds, without the time it waits for a worker or a person; as long as it likes if `None`.
+    /// Milliseconds, without the time spent waiting for a worker or an approval; `None` is unlimited.
     pub duration_ms: Option<u64>,
-    /// How many bytes its scratch folder and its workspace may take on the disk; as many as there are if `None`.
+    /// Bytes that the scratch folder and the workspace may take on the disk; `None` is unlimited.
     pub scratch: Option<u64>,
-    /// How many bytes of memory all its processes may use, where the system has control groups; as many as there are if `None`.
+    /// Bytes of memory of all processes, where the system has control groups; `None` is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// How many processes and threads it may have at once, where the system has control groups; as many as it likes if `None`.
+    /// Processes and threads at a time, where the system has control groups; `None` is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
 }
@@ -31,27 +31,23 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Those of the built-in pipelines, and of files that extend them: a day, since their phases have no time limit of their own.
+    /// The limits of built-in pipelines and of those that extend them: 24 hours, since their phases have no timeout.
     pub fn built_in() -> Self {
         Self { duration_ms: Some(24 * 60 * 60 * 1000), ..Self::default() }
     }
 }
 
-/// One of the limits.
+/// A limit that an attempt has exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// [`Limits::output`]
     Output,
-    /// [`Limits::frames`]
     Frames,
-    /// [`Limits::duration_ms`]
     Duration,
-    /// [`Limits::scratch`]
     Scratch,
 }
 
 impl Limit {
-    /// Its key in `[limits]`.
+    /// The key in `[limits]`.
     pub const fn key(self) -> &'static str {
         match self {
             Self::Output => "output",
@@ -61,7 +57,7 @@ impl Limit {
         }
     }
 
-    /// The `code` of the frames that tell of it.
+    /// The `code` of the frames that report it.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Output => "limit_output",
@@ -77,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pipeline_without_limits_has_the_usual_ones() {
+    fn limits_have_defaults_and_codes() {
         assert_eq!(serde_json::from_str::<Limits>("{}").unwrap(), Limits::default());
         let some = serde_json::from_str::<Limits>("{\"frames\": 7}").unwrap();
         assert_eq!(some, Limits { frames: 7, ..Limits::default() });

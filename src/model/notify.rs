@@ -1,4 +1,4 @@
-//! Notifications out: whom a pipeline tells of its runs, of what, in which words, and when a delivery is tried again.
+//! Notifications: receivers, events, the message, and when a failed delivery is retried.
 
 use std::path::PathBuf;
 
@@ -7,66 +7,61 @@ use serde::{Deserialize, Serialize};
 use super::hook::SecretLocation;
 use super::{FinalStatus, Run, Status};
 
-/// How often a delivery is tried at the most.
 pub const MAX_DELIVERY_ATTEMPTS: u32 = 8;
 
-/// The waits between the tries, in milliseconds: close together at first, since most receivers are back at once, and three hours
-/// and a half in all.
+/// The delays before each retry: short at first, since most receivers are back soon, and three and a half hours in
+/// all.
 const RETRY_DELAYS_MS: [u64; MAX_DELIVERY_ATTEMPTS as usize - 1] =
     [2_000, 10_000, 60_000, 300_000, 1_200_000, 3_600_000, 7_200_000];
 
-/// How many characters of the reason are in the sentence.
+/// The question or error in the message is cut to this length.
 const MAX_REASON_CHARS: usize = 300;
 
-/// A receiver (`[[notify]]` in a pipeline file).
+/// A receiver of notifications (`[[notify]]` in a pipeline file).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotifyTarget {
-    /// Where it is.
     #[serde(flatten)]
     pub to: ReceiverAddress,
-    /// Where the server finds the secret by which deliveries are signed. Never the secret itself.
+    /// Where the server reads the secret that signs deliveries. Never the secret itself.
     #[serde(flatten)]
     pub secret: Option<SecretLocation>,
-    /// What it is told of; every end of an attempt, if nothing is named.
+    /// The events that it receives; if empty, every end of an attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<NotifyEvent>,
 }
 
-/// Where a receiver is.
+/// Where the server finds a receiver's URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiverAddress {
-    /// There.
+    /// In the pipeline file.
     Url(String),
-    /// Where this variable of the server's says: many chat systems put the secret into the address.
+    /// In an environment variable of the server: many chat systems put the secret into the URL.
     UrlEnv(String),
-    /// Where this file says.
+    /// In a file.
     UrlFile(PathBuf),
-    /// Where the credential of this name says.
+    /// In a systemd credential.
     UrlCredential(String),
 }
 
-/// What a receiver may be told of.
+/// An event that a receiver can subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyEvent {
-    /// The run completed.
     Completed,
-    /// It failed.
     Failed,
-    /// It was cancelled, or rejected.
+    /// Cancelled, or rejected at an approval.
     Cancelled,
-    /// Its worker or its server went away, and it does not go on by itself.
+    /// Interrupted, and not resumed automatically.
     Interrupted,
-    /// It asks a person.
+    /// The run waits for approval.
     Waiting,
 }
 
 impl NotifyEvent {
-    /// All of them.
     pub const ALL: [Self; 5] = [Self::Completed, Self::Failed, Self::Cancelled, Self::Interrupted, Self::Waiting];
 
-    /// The end of an attempt.
+    /// The event of an attempt that ended so.
     pub const fn from_final_status(end: FinalStatus) -> Self {
         match end {
             FinalStatus::Completed => Self::Completed,
@@ -87,7 +82,7 @@ impl NotifyEvent {
         }
     }
 
-    /// What the delivery calls it.
+    /// The event's name in the delivery.
     pub const fn event_type(self) -> &'static str {
         match self {
             Self::Waiting => "run.waiting",
@@ -97,12 +92,12 @@ impl NotifyEvent {
 }
 
 impl NotifyTarget {
-    /// Whether this receiver is told of it.
+    /// Whether this receiver gets the event.
     pub fn subscribes_to(&self, occasion: NotifyEvent) -> bool {
         if self.on.is_empty() { occasion != NotifyEvent::Waiting } else { self.on.contains(&occasion) }
     }
 
-    /// The same without what may be a secret.
+    /// A copy without secrets, which everybody may see.
     #[must_use]
     pub fn redacted(&self) -> Self {
         let to = match &self.to {
@@ -112,11 +107,11 @@ impl NotifyTarget {
         Self { to, ..self.clone() }
     }
 
-    /// The receiver in a few words, without what may be a secret. `url` is the address, if it is known.
+    /// A short description without secrets. `url` is the receiver's URL, if known.
     pub fn display_name(&self, url: Option<&str>) -> String {
         match (&self.to, url) {
             (ReceiverAddress::Url(url), _) => redact_url(url),
-            // Its path is the secret.
+            // The path may be the secret.
             (_, Some(url)) => format!("{}/…", scheme_and_host(url)),
             (ReceiverAddress::UrlEnv(name), None) => format!("${name}"),
             (ReceiverAddress::UrlFile(path), None) => path.display().to_string(),
@@ -124,7 +119,7 @@ impl NotifyTarget {
         }
     }
 
-    /// The variables that hold secrets of this receiver's.
+    /// The environment variables that hold secrets of this receiver.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         let address = match &self.to {
             ReceiverAddress::UrlEnv(name) => Some(name.as_str()),
@@ -134,7 +129,7 @@ impl NotifyTarget {
     }
 }
 
-/// Scheme, host and port, without name and password.
+/// Scheme, host and port, without user and password.
 fn scheme_and_host(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
@@ -143,7 +138,7 @@ fn scheme_and_host(url: &str) -> String {
     format!("{scheme}://{host}")
 }
 
-/// An address as everybody may see it: scheme, host and port. What follows may be a secret, as in those of many chat systems.
+/// A URL as everybody may see it: scheme, host and port. The rest may be a secret, as in many chat systems.
 pub fn redact_url(url: &str) -> String {
     let host = scheme_and_host(url);
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -151,10 +146,10 @@ pub fn redact_url(url: &str) -> String {
     if has_more { format!("{host}/…") } else { host }
 }
 
-/// Whether deliveries can be sent there. Why not is said without the address.
+/// Checks that deliveries can be sent to a URL. The reason does not repeat it, since it may be a secret.
 ///
 /// # Errors
-/// What is wrong, to be put behind its name.
+/// The reason, to follow the name of the setting.
 pub fn check_address(url: &str) -> Result<(), &'static str> {
     let Some(("http" | "https", rest)) = url.split_once("://") else {
         return Err("begins with neither http:// nor https://");
@@ -170,19 +165,18 @@ pub fn check_address(url: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// What follows from a receiver's answer.
+/// What to do after a delivery attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryOutcome {
-    /// It has it.
     Delivered,
-    /// It may take it later.
+    /// It failed and is retried later.
     Retry,
-    /// It will not take it.
+    /// It failed for good.
     GiveUp,
 }
 
 impl DeliveryOutcome {
-    /// What follows from an answer with this status; from none, if there is no status.
+    /// Judges the receiver's HTTP status; `None` if it did not answer.
     pub const fn from_http_status(status: Option<u16>) -> Self {
         match status {
             Some(200..=299) => Self::Delivered,
@@ -192,23 +186,23 @@ impl DeliveryOutcome {
     }
 }
 
-/// How long to wait after so many tries, in milliseconds: spread by a fifth to both sides (`random` is 0 to 1), so that what failed
-/// together does not come back together, and at least as long as the receiver asked for. `None` if there is no further one.
-pub fn retry_delay_ms(tries: u32, random: f64, asked: u64) -> Option<u64> {
+/// The delay before the next attempt after `tries` attempts, in milliseconds; `None` after the last one. A jitter of 20 %
+/// (`random` is 0 to 1) spreads deliveries that failed together, and the receiver's `retry_after_ms` is the minimum.
+pub fn retry_delay_ms(tries: u32, random: f64, retry_after_ms: u64) -> Option<u64> {
     let wait = *RETRY_DELAYS_MS.get(usize::try_from(tries.checked_sub(1)?).ok()?)?;
     let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
-    Some(((wait as f64 * (0.8 + 0.4 * random)) as u64).max(asked))
+    Some(((wait as f64 * (0.8 + 0.4 * random)) as u64).max(retry_after_ms))
 }
 
-/// What is told, as a sentence for a chat. Nothing in it is a command to the chat, whatever a run has reported.
+/// The message for a chat. It is escaped, so that nothing a run reports can mention anybody.
 pub fn summary(title: &str, run: &Run, url: Option<&str>) -> String {
     let mut text = match &run.approval {
-        Some(asked) => format!("{title} waits for a person: {}", one_line(&asked.question)),
+        Some(request) => format!("{title} waits for a person: {}", one_line(&request.question)),
         None => {
-            let took = run.started_at.zip(run.finished_at).map(|(from, to)| to.since(from) / 1000);
-            let took = took.map(|seconds| format!(" after {}", duration(seconds))).unwrap_or_default();
+            let elapsed = run.started_at.zip(run.finished_at).map(|(from, to)| to.since(from) / 1000);
+            let elapsed = elapsed.map(|seconds| format!(" after {}", duration(seconds))).unwrap_or_default();
             let reason = run.error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
-            format!("{title} {}{}{reason}", status_text(run.status), took)
+            format!("{title} {}{}{reason}", status_text(run.status), elapsed)
         }
     };
     if run.attempt > 1 {
@@ -248,7 +242,7 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// Slack takes `<!channel>` for a call to everybody, and others `@all`.
+/// Slack treats `<!channel>` as a mention of everybody, other systems `@all`.
 fn escape_mentions(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('@', "@\u{200b}")
 }

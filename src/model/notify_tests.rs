@@ -1,4 +1,4 @@
-//! Who is told of what, and when again.
+//! Subscriptions, redaction of URLs, messages and retries of notifications.
 
 use proptest::prelude::*;
 
@@ -33,12 +33,12 @@ fn run(status: Status) -> Run {
 }
 
 #[test]
-fn every_end_is_told_and_a_question_only_if_it_is_named() {
+fn target_subscribes_to_ends_by_default() {
     let all = receiver(ReceiverAddress::Url("http://a/".into()), &[]);
     let some = receiver(ReceiverAddress::Url("http://a/".into()), &[NotifyEvent::Failed, NotifyEvent::Waiting]);
-    let wanted = |notify: &NotifyTarget| NotifyEvent::ALL.map(|occasion| notify.subscribes_to(occasion));
-    assert_eq!(wanted(&all), [true, true, true, true, false]);
-    assert_eq!(wanted(&some), [false, true, false, false, true]);
+    let subscribed = |notify: &NotifyTarget| NotifyEvent::ALL.map(|occasion| notify.subscribes_to(occasion));
+    assert_eq!(subscribed(&all), [true, true, true, true, false]);
+    assert_eq!(subscribed(&some), [false, true, false, false, true]);
     for status in Status::ALL {
         assert!(
             status.final_status().is_none_or(|end| NotifyEvent::from_final_status(end).as_str() == status.as_str())
@@ -47,7 +47,7 @@ fn every_end_is_told_and_a_question_only_if_it_is_named() {
 }
 
 #[test]
-fn an_address_is_shown_without_what_may_be_a_secret() {
+fn target_display_has_no_secrets() {
     for (url, shown, host_only) in [
         ("https://chat.example/hook", "https://chat.example/…", "https://chat.example/…"),
         ("https://me:pw@chat.example:8443/a/b?token=s#x", "https://chat.example:8443/…", "https://chat.example:8443/…"),
@@ -77,7 +77,7 @@ fn an_address_is_shown_without_what_may_be_a_secret() {
 }
 
 #[test]
-fn an_address_is_one_of_http() {
+fn address_must_be_http() {
     for good in ["http://a", "https://a:1/b?c", "https://u:p@a/", "http://[::1]:3000/x"] {
         assert_eq!(check_address(good), Ok(()), "{good}");
     }
@@ -98,7 +98,7 @@ fn an_address_is_one_of_http() {
 }
 
 #[test]
-fn it_is_kept_as_it_is_written() {
+fn target_roundtrips() {
     let notify = receiver(ReceiverAddress::UrlEnv("HOOK".into()), &[NotifyEvent::Waiting]);
     let text = serde_json::to_string(&notify).unwrap();
     assert_eq!(text, r#"{"url_env":"HOOK","secret_env":"SECRET","on":["waiting"]}"#);
@@ -111,7 +111,7 @@ fn it_is_kept_as_it_is_written() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again() {
+fn delivery_outcome_follows_the_status() {
     use DeliveryOutcome::{Delivered, GiveUp, Retry};
     for (status, verdict) in [
         (Some(200), Delivered),
@@ -133,7 +133,7 @@ fn what_may_pass_is_tried_again() {
 }
 
 #[test]
-fn the_waits_grow_and_end() {
+fn retry_delay_grows_and_ends() {
     let middle: Vec<_> = (1..=MAX_DELIVERY_ATTEMPTS).map(|tries| retry_delay_ms(tries, 0.5, 0)).collect();
     let seconds = [2, 10, 60, 300, 1200, 3600, 7200].map(|seconds| Some(seconds * 1000));
     assert_eq!((&middle[..7], middle[7]), (&seconds[..], None));
@@ -144,7 +144,7 @@ fn the_waits_grow_and_end() {
 }
 
 #[test]
-fn a_sentence_says_what_became_of_the_run() {
+fn summary_describes_the_run() {
     assert_eq!(summary("Nightly", &run(Status::Completed), None), "Nightly completed after 1 min 2 s");
     let failed = Run { error: Some("phase test\nfailed".into()), attempt: 3, ..run(Status::Failed) };
     assert_eq!(
@@ -163,19 +163,19 @@ fn a_sentence_says_what_became_of_the_run() {
 
 proptest! {
     #[test]
-    fn a_wait_is_near_its_place_in_the_row(tries in 0u32..20, random in any::<f64>(), asked in 0u64..10_000_000) {
-        match retry_delay_ms(tries, random, asked) {
+    fn retry_delay_stays_within_the_jitter(tries in 0u32..20, random in any::<f64>(), retry_after_ms in 0u64..10_000_000) {
+        match retry_delay_ms(tries, random, retry_after_ms) {
             Some(wait) => {
                 let usual = RETRY_DELAYS_MS[tries as usize - 1];
-                prop_assert!(wait >= asked && wait >= usual * 4 / 5 && wait <= (usual * 6 / 5).max(asked));
+                prop_assert!(wait >= retry_after_ms && wait >= usual * 4 / 5 && wait <= (usual * 6 / 5).max(retry_after_ms));
             }
             None => prop_assert!(tries == 0 || tries >= MAX_DELIVERY_ATTEMPTS),
         }
     }
 
-    /// Whatever stands there: nothing of name, password, path and query is shown.
+    /// Nothing of user, password, path and query is shown.
     #[test]
-    fn nothing_secret_is_shown(at in "[/?#]", secret in "[A-Z]{4,8}", tail in "[a-z/@:?#]{0,9}") {
+    fn redacted_url_has_no_secrets(at in "[/?#]", secret in "[A-Z]{4,8}", tail in "[a-z/@:?#]{0,9}") {
         let url = format!("https://{secret}:{secret}@chat.example/{secret}{at}{secret}{tail}");
         prop_assert_eq!(redact_url(&url), "https://chat.example/…");
         let bare = format!("https://chat.example{at}{secret}{tail}");

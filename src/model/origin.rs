@@ -1,22 +1,20 @@
-//! What asked for an attempt of a run.
+//! Who or what started an attempt.
 
 use serde::{Deserialize, Serialize};
 
 use super::identity::{AuthMethod, OWNER};
 
-/// What asked for an attempt.
+/// The kind of an attempt's origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OriginKind {
-    /// Somebody, on a server without a token.
+    /// Anybody, on a server with `--no-token`.
     Open,
-    /// A person who has logged in, or whom a proxy names.
+    /// A person who has logged in, or whom a trusted proxy names.
     Person,
     /// A program with a token.
     Token,
-    /// A schedule.
     Schedule,
-    /// A call of a hook.
     Hook,
 }
 
@@ -30,18 +28,17 @@ impl From<AuthMethod> for OriginKind {
     }
 }
 
-/// Who or what asked for an attempt of a run: for a re-run, who asked for that one. An attempt that goes on by itself after an
-/// interruption has the origin of the one before.
+/// Who or what started an attempt; for a re-run, who requested it. An attempt that resumes automatically has the
+/// origin of the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOrigin {
-    /// What it is.
     pub kind: OriginKind,
-    /// The name of the person or the token, the schedule with its due time, or the delivery.
+    /// The name of the person or token, the schedule with its due time, or the delivery.
     pub name: String,
 }
 
 impl RunOrigin {
-    /// Whether the person or program of this name asked for it.
+    /// Whether the person or token of this name started it.
     pub fn is_by(&self, name: &str) -> bool {
         match self.kind {
             OriginKind::Open | OriginKind::Person | OriginKind::Token => self.name == name,
@@ -49,7 +46,7 @@ impl RunOrigin {
         }
     }
 
-    /// In words for people, such as "Anna" or "the token ci".
+    /// A description for people, such as "Anna" or "the token ci".
     pub fn display_name(&self) -> String {
         match self.kind {
             OriginKind::Token if self.name == OWNER => "the operator’s token".to_owned(),

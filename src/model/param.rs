@@ -1,4 +1,4 @@
-//! A parameter of a pipeline, and the rules by which a given value fits it (CONTRACT.md, "Pipelines in TOML").
+//! Parameters of a pipeline, and how input is checked against them (docs/CONTRACT.md, "Pipeline files").
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,31 +8,30 @@ use serde_json::Value;
 
 use super::secret::MIN_SECRET_BYTES;
 
-/// The parameter that, if it is a path, is the folder a run works in.
+/// The path parameter of this name sets the folder in which a run works.
 pub const PROJECT_PARAM: &str = "project";
 
-/// The longest text a parameter takes, in bytes. A command finds it in an environment variable, and Linux allows each 128 KiB
-/// with its name.
+/// The maximum size of a text value. Commands read it from an environment variable, whose name and value Linux limits
+/// to 128 KiB together.
 pub const MAX_VALUE_BYTES: usize = 100_000;
 
-/// One parameter.
+/// A parameter of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Param {
-    /// Unique in its pipeline, of `[a-z_]`. A command finds the value in `RUNTRAIL_PARAM_NAME`.
+    /// Unique in the pipeline, of `[a-z_]`. Commands find the value in `RUNTRAIL_PARAM_NAME`.
     pub name: String,
-    /// For people; the name if empty.
+    /// The label; if empty, the name.
     #[serde(default)]
     pub title: String,
-    /// A sentence about what it is for.
+    /// A sentence that explains it.
     #[serde(default)]
     pub help: String,
-    /// What values it takes.
     #[serde(rename = "type")]
     pub kind: ParamKind,
-    /// Whether a run without it is refused.
+    /// Whether a run without a value is refused; empty text is none.
     #[serde(default)]
     pub required: bool,
-    /// The value of a run that gives none.
+    /// The value if none is given.
     #[serde(default)]
     pub default: Option<ParamValue>,
     /// The values of a [`ParamKind::Choice`].
@@ -40,35 +39,31 @@ pub struct Param {
     pub choices: Vec<String>,
 }
 
-/// What values a parameter takes.
+/// The type of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParamKind {
-    /// A folder inside those the server allows (`--projects`).
+    /// A folder within those that the server allows (`--projects`).
     Path,
-    /// Any text, usually of one line.
+    /// Text, usually one line.
     String,
-    /// Any text, shown in a field of several lines.
+    /// Text, edited in a field of several lines.
     Text,
-    /// Text that is never shown: kept apart from the other values, masked in all output, and removed when the run ends.
+    /// Text that is never shown: kept apart from other values, masked in all output, and deleted when the run ends.
     Secret,
-    /// A whole number.
     Integer,
-    /// Yes or no.
     Boolean,
     /// One of [`Param::choices`].
     Choice,
 }
 
-/// A value that fits its parameter.
+/// A checked value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ParamValue {
-    /// Of a [`ParamKind::Boolean`].
     Boolean(bool),
-    /// Of a [`ParamKind::Integer`].
     Integer(i64),
-    /// Of any other kind; and the empty value of an integer.
+    /// Of all other kinds; also an integer that was left empty.
     Text(String),
 }
 
@@ -82,45 +77,44 @@ impl fmt::Display for ParamValue {
     }
 }
 
-/// The values of a run, by parameter name.
+/// The values of a run by parameter name.
 pub type Params = BTreeMap<String, ParamValue>;
 
-/// The values that were given for a run, before anyone looked whether they fit.
+/// Values as they were submitted, not checked yet.
 pub type ParamInput = BTreeMap<String, Value>;
 
-/// Why a value does not fit its parameter.
+/// Why a value is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamError {
-    /// The parameter's name, as it was given.
     pub param: String,
-    /// A stable word for programs: `missing`, `unknown`, `wrong_type`, `too_long`, `too_short`, `not_a_choice`, `invalid_path`.
+    /// A stable word for programs: `missing`, `unknown`, `wrong_type`, `too_long`, `too_short`, `not_a_choice`,
+    /// `invalid_path`.
     pub code: String,
-    /// What is wrong and what to do, in a sentence.
+    /// The problem and its remedy, in a sentence.
     pub message: String,
 }
 
 impl ParamError {
-    /// An error at this parameter.
     pub fn new(param: &str, code: &str, message: impl Into<String>) -> Self {
         Self { param: param.to_owned(), code: code.to_owned(), message: message.into() }
     }
 }
 
 impl Param {
-    /// What people call it.
+    /// The title, or the name if there is none.
     pub fn label(&self) -> &str {
         if self.title.is_empty() { &self.name } else { &self.title }
     }
 
-    /// The value as this parameter takes it, byte for byte. `Ok(None)` for `null`, which is a missing value.
+    /// Checks a value and keeps it byte for byte. `Ok(None)` for `null`, which means missing.
     ///
-    /// An empty text is a value: it is not missing, and no default takes its place. A parameter that is required refuses it, and so does
-    /// a choice that does not have it. Text is read as the kind it stands for, since a form only has text.
+    /// Empty text is a value: it is not missing and does not take the default. Required parameters refuse it, as does
+    /// a choice that does not list it. Text is parsed as the parameter's type, since forms send only text.
     ///
     /// # Errors
-    /// The value is of another kind, no choice, or empty where one is required.
-    pub fn read(&self, given: &Value) -> Result<Option<ParamValue>, ParamError> {
-        match given {
+    /// [`ParamError`] if the value has another type, is not a choice, or is empty although required.
+    pub fn read(&self, input: &Value) -> Result<Option<ParamValue>, ParamError> {
+        match input {
             Value::Null => Ok(None),
             Value::String(text) => self.read_text(text).map(Some),
             Value::Number(number) if self.kind == ParamKind::Integer => match number.as_i64() {
@@ -143,7 +137,7 @@ impl Param {
             return Err(ParamError::new(&self.name, "too_long", message));
         }
         match self.kind {
-            // A box is ticked or not.
+            // `on` and `off` are what checkboxes send.
             ParamKind::Boolean => match text {
                 "true" | "on" => Ok(ParamValue::Boolean(true)),
                 "false" | "off" => Ok(ParamValue::Boolean(false)),
@@ -177,31 +171,31 @@ impl Param {
         }
     }
 
-    /// The value of a payload as this parameter takes it: a number or a boolean is also text, and the text of a number or a boolean is
-    /// also that, where nothing of it is lost.
+    /// Converts a value of a webhook payload to this parameter's type where that is exact: numbers and booleans become
+    /// text.
     ///
     /// # Errors
-    /// The value cannot be converted exactly; the message names what it is.
-    pub fn convert(&self, given: Value) -> Result<Value, ParamError> {
+    /// [`ParamError`] if the value cannot be converted exactly; the message names what it is.
+    pub fn convert(&self, input: Value) -> Result<Value, ParamError> {
         let is_text = match self.kind {
             ParamKind::Integer | ParamKind::Boolean => false,
             ParamKind::Path | ParamKind::String | ParamKind::Text | ParamKind::Secret | ParamKind::Choice => true,
         };
-        let what = match &given {
-            Value::Null | Value::String(_) => return Ok(given),
-            Value::Bool(_) | Value::Number(_) if !is_text => return Ok(given),
+        let what = match &input {
+            Value::Null | Value::String(_) => return Ok(input),
+            Value::Bool(_) | Value::Number(_) if !is_text => return Ok(input),
             Value::Bool(value) => return Ok(value.to_string().into()),
             Value::Number(number) if is_exact(number) => return Ok(number.to_string().into()),
             Value::Number(_) => "a number with more digits than can be read exactly",
             Value::Array(_) => "a list",
             Value::Object(_) => "an object",
         };
-        let message = format!("{} must be {}, and the payload has {what}.", self.label(), self.wanted());
+        let message = format!("{} must be {}, and the payload has {what}.", self.label(), self.expected_text());
         Err(ParamError::new(&self.name, "wrong_type", message))
     }
 
-    /// What it takes, in a few words.
-    fn wanted(&self) -> &'static str {
+    /// The expected value, in a few words.
+    fn expected_text(&self) -> &'static str {
         match self.kind {
             ParamKind::Path => "the path of a folder",
             ParamKind::String | ParamKind::Text | ParamKind::Secret => "text",
@@ -212,12 +206,12 @@ impl Param {
     }
 
     fn wrong_type(&self) -> ParamError {
-        ParamError::new(&self.name, "wrong_type", format!("{} must be {}.", self.label(), self.wanted()))
+        ParamError::new(&self.name, "wrong_type", format!("{} must be {}.", self.label(), self.expected_text()))
     }
 
     fn not_a_choice(&self) -> ParamError {
         let message = match self.choices.as_slice() {
-            // Then the help says why.
+            // The help text then explains it.
             [] => format!("{} has no choices. {}", self.label(), self.help),
             choices => format!("{} must be one of {}.", self.label(), choices.join(", ")),
         };
@@ -225,7 +219,8 @@ impl Param {
     }
 }
 
-/// Whether the number is what the JSON text said. Whole numbers beyond 64 bits, and fractions with more than 15 digits, were rounded.
+/// Whether the number is what the JSON text says. Integers beyond 64 bits and fractions with more than 15 digits were
+/// rounded.
 fn is_exact(number: &serde_json::Number) -> bool {
     if number.is_i64() || number.is_u64() {
         return true;
@@ -254,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_takes_its_values_and_no_others() {
+    fn param_accepts_only_values_of_its_kind() {
         use ParamValue::*;
         let text = |text: &str| Some(Text(text.into()));
         let cases = [
@@ -298,25 +293,25 @@ mod tests {
             (ParamKind::Choice, json!(" "), Err("not_a_choice")),
             (ParamKind::Choice, json!([1]), Err("not_a_choice")),
         ];
-        for (kind, given, expected) in cases {
-            let read = param("x", kind).read(&given).map_err(|error| error.code);
-            assert_eq!(read, expected.map_err(str::to_owned), "{kind:?} {given}");
+        for (kind, input, expected) in cases {
+            let read = param("x", kind).read(&input).map_err(|error| error.code);
+            assert_eq!(read, expected.map_err(str::to_owned), "{kind:?} {input}");
         }
     }
 
     #[test]
-    fn empty_choice_is_refused_with_the_choices_and_what_to_do_for_none() {
+    fn param_choice_refuses_empty_text_with_a_remedy() {
         let error = param("color", ParamKind::Choice).read(&json!("")).unwrap_err();
         assert_eq!(error.message, "color must be one of red, green. To choose none, leave it out.");
         let needed = Param { required: true, ..param("color", ParamKind::Choice) };
         assert_eq!(needed.read(&json!("")).unwrap_err().code, "missing");
-        // One of its values may be the empty one.
+        // A choice may list the empty text.
         let listed = Param { choices: vec![String::new(), "red".into()], ..param("color", ParamKind::Choice) };
         assert_eq!(listed.read(&json!("")), Ok(Some(ParamValue::Text(String::new()))));
     }
 
     #[test]
-    fn required_parameter_refuses_empty_text_and_keeps_blanks() {
+    fn param_required_refuses_empty_text_and_keeps_blanks() {
         for kind in [ParamKind::String, ParamKind::Text, ParamKind::Secret, ParamKind::Path, ParamKind::Integer] {
             let needed = Param { required: true, ..param("x", kind) };
             assert_eq!(needed.read(&json!("")).map_err(|error| error.code), Err("missing".to_owned()), "{kind:?}");
@@ -326,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn payload_values_convert_only_where_nothing_is_lost() {
+    fn param_converts_payload_values_only_exactly() {
         let cases = [
             (ParamKind::String, json!(17), Ok(json!("17"))),
             (ParamKind::Text, json!(false), Ok(json!("false"))),
@@ -342,13 +337,13 @@ mod tests {
             (ParamKind::Integer, json!("12"), Ok(json!("12"))),
             (ParamKind::Boolean, json!(true), Ok(json!(true))),
         ];
-        for (kind, given, expected) in cases {
-            match (param("pr", kind).convert(given.clone()), expected) {
-                (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{kind:?} {given}"),
+        for (kind, input, expected) in cases {
+            match (param("pr", kind).convert(input.clone()), expected) {
+                (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{kind:?} {input}"),
                 (Err(error), Err(what)) => {
                     assert!(error.message.starts_with("pr must be") && error.message.contains(what), "{error:?}");
                 }
-                (result, _) => panic!("{kind:?} {given}: {result:?}"),
+                (result, _) => panic!("{kind:?} {input}: {result:?}"),
             }
         }
     }

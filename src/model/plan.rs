@@ -1,4 +1,4 @@
-//! Which phases run: conditions on what became of earlier ones, and how often a phase is tried. Pure.
+//! Which phases run: conditions on earlier phases, resuming, and retries. Pure.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,24 +8,22 @@ use serde::{Deserialize, Serialize};
 
 use super::{Phase, PhaseSpec, PhaseState, Pipeline, Status};
 
-/// The longest wait between two tries.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(3600);
 
-/// What must be so for a phase to run (issue 4, `if` on earlier outcomes).
+/// A condition on earlier phases (`if` in `[[phases]]`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum PhaseCondition {
-    /// No earlier phase has failed, but for those that may.
+    /// No earlier phase without `continue_on_error` failed.
     Success,
-    /// One has.
+    /// An earlier phase without `continue_on_error` failed.
     Failure,
-    /// Nothing.
     Always,
-    /// That is what became of an earlier phase.
+    /// An earlier phase ended in this state.
     Phase(String, PhaseState),
 }
 
-/// The text is no condition.
+/// The text is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no condition; it is success, failure, always, or an earlier phase and what became of it, such as lint.failed"
@@ -79,21 +77,20 @@ impl From<PhaseCondition> for String {
     }
 }
 
-/// What became of a phase.
+/// A phase and how it ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhaseOutcome<'a> {
-    /// The phase.
     pub spec: &'a PhaseSpec,
-    /// How it ended: completed, failed or skipped.
+    /// Completed, failed or skipped.
     pub state: PhaseState,
 }
 
-/// Whether the attempt has failed: a phase has that may not.
+/// Whether the attempt has failed: a phase without `continue_on_error` did.
 pub fn has_failed(earlier: &[PhaseOutcome<'_>]) -> bool {
     earlier.iter().any(|outcome| outcome.state == PhaseState::Failed && !outcome.spec.continue_on_error)
 }
 
-/// Whether a phase runs after these. Without a condition it does if none has failed.
+/// Whether a phase runs after these. Without conditions it runs unless the attempt has failed.
 pub fn should_run(spec: &PhaseSpec, earlier: &[PhaseOutcome<'_>]) -> bool {
     let failed = has_failed(earlier);
     let holds = |condition: &PhaseCondition| match condition {
@@ -107,7 +104,7 @@ pub fn should_run(spec: &PhaseSpec, earlier: &[PhaseOutcome<'_>]) -> bool {
     if spec.conditions.is_empty() { !failed } else { spec.conditions.iter().all(holds) }
 }
 
-/// Whether any of the phases that are left runs, if nothing else happens in between.
+/// Whether any of the remaining phases runs, if those before it are skipped.
 pub fn any_should_run<'a>(rest: &'a [PhaseSpec], earlier: &[PhaseOutcome<'a>]) -> bool {
     let mut earlier = earlier.to_vec();
     rest.iter().any(|spec| {
@@ -117,15 +114,19 @@ pub fn any_should_run<'a>(rest: &'a [PhaseSpec], earlier: &[PhaseOutcome<'a>]) -
     })
 }
 
-/// Where an attempt begins that goes on after another one of this run: at the first phase that has not ended well. The number of
-/// phases if all have; the first one if the pipeline has other phases by now, or they only make sense together; the first one that keeps processes in the
-/// background, if that is before it. `ended` is how
-/// the run stands: the phase in which it was interrupted or cancelled has not ended well, even if it may fail.
+/// The index of the phase with which a new attempt resumes: the first one that did not end well, or the number of
+/// phases if all did.
+///
+/// - `restart_from_start` always gives 0.
+/// - Phases are compared by name and position, so a changed pipeline resumes at its first changed phase at the latest.
+/// - A background phase before that index is repeated, since its processes ended with the attempt.
+/// - `ended` is how the attempt ended. The phase in which it was interrupted or cancelled did not end well, even with
+///   `continue_on_error`.
 pub fn first_unfinished(before: &[Phase], ended: Status, pipeline: &Pipeline) -> usize {
     if pipeline.restart_from_start {
         return 0;
     }
-    // What was skipped at the end was not come to; what was skipped before that had its reason.
+    // Skipped phases at the end were never reached; those before had a reason.
     let reached = before.iter().rposition(|phase| phase.state != PhaseState::Skipped).map_or(0, |last| last + 1);
     let cut_off = matches!(ended, Status::Interrupted | Status::Cancelled);
     let ended_well = |(at, (phase, spec)): &(usize, (&Phase, &PhaseSpec))| {
@@ -137,16 +138,16 @@ pub fn first_unfinished(before: &[Phase], ended: Status, pipeline: &Pipeline) ->
         well && phase.name == spec.name
     };
     let unfinished = before[..reached].iter().zip(&pipeline.phases).enumerate().take_while(ended_well).count();
-    // What a phase keeps in the background has ended with the attempt: it is started again.
+    // Background processes ended with the attempt, so they are started again.
     let in_background = pipeline.phases.iter().take(unfinished).position(|spec| spec.background);
     in_background.unwrap_or(unfinished)
 }
 
-/// The phase that runs first in an attempt that begins at `first` after another one: those before it may be left out by their own
-/// condition, as in the attempt before. `None` if none runs. For words; the attempt looks itself.
+/// The phase that runs first in an attempt that resumes at `first`, since conditions can skip phases. `None` if none
+/// runs. Only for display: the engine decides while it runs.
 pub fn first_phase_to_run<'a>(before: &[Phase], first: usize, pipeline: &'a Pipeline) -> Option<&'a PhaseSpec> {
-    let kept = before.iter().zip(&pipeline.phases).take(first);
-    let mut earlier: Vec<_> = kept.map(|(phase, spec)| PhaseOutcome { spec, state: phase.state }).collect();
+    let carried = before.iter().zip(&pipeline.phases).take(first);
+    let mut earlier: Vec<_> = carried.map(|(phase, spec)| PhaseOutcome { spec, state: phase.state }).collect();
     pipeline.phases.get(first..)?.iter().find(|spec| {
         let runs = should_run(spec, &earlier);
         earlier.push(PhaseOutcome { spec, state: PhaseState::Skipped });
@@ -154,8 +155,8 @@ pub fn first_phase_to_run<'a>(before: &[Phase], first: usize, pipeline: &'a Pipe
     })
 }
 
-/// The place of the phase that ended because the attempt did, and not by itself: the last one that began, if it has no exit code and
-/// the attempt ended so.
+/// The index of the phase that ended only because the attempt was interrupted or cancelled: the last one that started,
+/// if it failed without an exit code.
 pub fn interrupted_phase(phases: &[Phase], ended: Status) -> Option<usize> {
     let last = phases.iter().rposition(|phase| !matches!(phase.state, PhaseState::Skipped | PhaseState::Pending))?;
     let phase = phases.get(last)?;
@@ -163,21 +164,21 @@ pub fn interrupted_phase(phases: &[Phase], ended: Status) -> Option<usize> {
     (from_outside && matches!(ended, Status::Interrupted | Status::Cancelled)).then_some(last)
 }
 
-/// How often a phase is tried again, and when.
+/// How often and when a phase is retried.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RetryPolicy {
-    /// How many more times.
+    /// The number of retries.
     pub times: u32,
-    /// The wait before the second try, in milliseconds; each further one is twice as long, up to an hour.
+    /// The delay before the first retry in milliseconds. It doubles with each retry, up to an hour.
     pub delay_ms: u64,
-    /// The exit codes after which it is; after any failure if empty.
+    /// The exit codes that are retried; if empty, every failure is.
     pub on: Vec<i32>,
 }
 
 impl RetryPolicy {
-    /// The wait before the next try, after so many tries of which the last ended with this exit code (`None`: it was ended from
-    /// outside, or could not be started). `None` if there is no other one.
+    /// The delay before the next retry, after `tries` executions of which the last one ended with `exit_code` (`None`:
+    /// it was stopped from outside, or did not start). `None` if there is no further retry.
     pub fn next_delay(&self, tries: u32, exit_code: Option<i32>) -> Option<Duration> {
         let worth_it = self.on.is_empty() || exit_code.is_some_and(|code| self.on.contains(&code));
         if tries > self.times || !worth_it {
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_reads_as_it_is_written() {
+    fn phase_condition_roundtrips() {
         for text in ["success", "failure", "always", "lint.failed", "a-b_1.completed", "x.skipped"] {
             assert_eq!(text.parse::<PhaseCondition>().unwrap().to_string(), text);
         }
@@ -210,12 +211,12 @@ mod tests {
         }
     }
 
-    /// Every pair of an earlier phase's end and a condition.
+    /// Every combination of a condition and an earlier phase's end.
     #[test]
-    fn a_phase_runs_if_its_condition_holds() {
+    fn phase_runs_if_its_condition_holds() {
         use PhaseState::{Completed, Failed, Skipped};
         let table: [(&[&str], [bool; 4]); 8] = [
-            // After: completed, failed, failed but may, skipped.
+            // After: completed, failed, failed with `continue_on_error`, skipped.
             (&[], [true, false, true, true]),
             (&["success"], [true, false, true, true]),
             (&["failure"], [false, true, false, false]),
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn another_attempt_goes_on_where_one_failed() {
+    fn resume_starts_at_the_first_unfinished_phase() {
         use PhaseState::{Completed as C, Failed as F, Pending as P, Skipped as S};
         let specs =
             vec![spec("a", &[], false), spec("b", &[], true), spec("c", &["b.failed"], false), spec("d", &[], false)];
@@ -271,7 +272,7 @@ mod tests {
         ] {
             assert_eq!(first_unfinished(&phases(states), Status::Failed, &pipeline), expected, "{states:?}");
         }
-        // Cut off in a phase that may fail: it has not come to its end. Cut off later, it has.
+        // Interrupted in a phase with `continue_on_error`: it did not end well. Interrupted later: it did.
         for ended in [Status::Interrupted, Status::Cancelled] {
             assert_eq!(first_unfinished(&phases([C, F, S, S]), ended, &pipeline), 1);
             assert_eq!(first_unfinished(&phases([C, F, F, S]), ended, &pipeline), 2);
@@ -279,17 +280,17 @@ mod tests {
         assert_eq!(first_unfinished(&phases([C, F, S, S]), Status::Failed, &pipeline), 2);
         let other = Pipeline { phases: vec![spec("a", &[], false), spec("x", &[], false)], ..Pipeline::default() };
         assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &other), 1);
-        // What a phase kept in the background is gone.
-        let mut kept = pipeline.clone();
-        kept.phases[1].background = true;
-        assert_eq!(first_unfinished(&phases([C, C, S, F]), Status::Failed, &kept), 1);
-        assert_eq!(first_unfinished(&phases([F, S, S, S]), Status::Failed, &kept), 0);
-        let whole = Pipeline { restart_from_start: true, ..pipeline };
-        assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &whole), 0);
+        // Background processes have ended.
+        let mut background = pipeline.clone();
+        background.phases[1].background = true;
+        assert_eq!(first_unfinished(&phases([C, C, S, F]), Status::Failed, &background), 1);
+        assert_eq!(first_unfinished(&phases([F, S, S, S]), Status::Failed, &background), 0);
+        let restarted = Pipeline { restart_from_start: true, ..pipeline };
+        assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &restarted), 0);
     }
 
     #[test]
-    fn the_phase_that_an_attempt_goes_on_with_is_one_that_runs() {
+    fn resume_names_a_phase_that_runs() {
         use PhaseState::{Completed as C, Failed as F, Skipped as S};
         let phase = |name: &str, state| Phase {
             name: name.to_owned(),
@@ -314,12 +315,12 @@ mod tests {
             let first = first_unfinished(&before, ended, &pipeline);
             first_phase_to_run(&before, first, &pipeline).map(|spec| spec.name.as_str())
         };
-        // Rejected before `deploy`: `tell` was left out by its own condition, and is again.
+        // Rejected before `deploy`: `tell` was skipped by its condition, and is skipped again.
         assert_eq!(named([C, S, S, S], Status::Cancelled), Some("deploy"));
         assert_eq!(named([C, S, F, C], Status::Failed), Some("deploy"));
         assert_eq!(named([C, S, C, F], Status::Failed), Some("clean"));
         assert_eq!(named([F, C, S, C], Status::Failed), Some("build"));
-        // All of them have ended well.
+        // All phases ended well.
         assert_eq!(named([C, S, C, C], Status::Completed), None);
         let last = Pipeline {
             phases: vec![spec("build", &[], false), spec("tell", &["failure"], false)],
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_phase_that_was_cut_off_did_not_end_by_itself() {
+    fn interrupted_phase_did_not_end_by_itself() {
         use PhaseState::{Completed as C, Failed as F, Pending as P, Skipped as S, Started};
         let phases = |states: &[(PhaseState, Option<i32>)]| -> Vec<Phase> {
             let phase = |&(state, exit_code): &(PhaseState, _)| Phase {
@@ -361,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn tries_are_counted_and_wait_ever_longer() {
+    fn retry_delay_doubles_until_retries_are_used_up() {
         let retries = RetryPolicy { times: 3, delay_ms: 1000, on: vec![75] };
         let waits: Vec<_> =
             (1..6).map(|tries| retries.next_delay(tries, Some(75)).map(|wait| wait.as_secs())).collect();
@@ -374,7 +375,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_wait_is_bounded_and_never_shorter(times in 0u32..200, delay_ms in any::<u64>(), tries in 1u32..200) {
+        fn retry_delay_is_bounded_and_never_shrinks(times in 0u32..200, delay_ms in any::<u64>(), tries in 1u32..200) {
             let retries = RetryPolicy { times, delay_ms, on: vec![] };
             match (retries.next_delay(tries, None), retries.next_delay(tries + 1, None)) {
                 (Some(one), Some(next)) => prop_assert!(one <= next && next <= MAX_RETRY_DELAY),

@@ -1,87 +1,84 @@
-//! Which runs wait for which (issue 4): concurrency groups and priorities.
+//! The queue: concurrency groups and priorities.
 //!
-//! Runs of one group never run at once. Who goes first is decided by priority and then by who asked first; what the group does
-//! with a run that comes while it is busy is its policy.
+//! Runs of one group never run at the same time. A higher priority goes first, then the earlier request; the group's
+//! policy decides about a run that arrives while the group is busy.
 
 use serde::{Deserialize, Serialize};
 
+use super::Params;
 use super::run::RunId;
-use super::{Params, Pipeline};
 
-/// The largest priority; the smallest is as far below zero.
+/// The highest priority; the lowest is its negative.
 pub const MAX_PRIORITY: i32 = 100;
 
-/// What a group is made of if it is one for the whole pipeline.
+/// The value of [`Concurrency::per`] for one group per pipeline.
 pub const PER_PIPELINE: &str = "pipeline";
 
-/// Which runs of a pipeline are not carried out at once.
+/// Which runs of a pipeline must not run at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concurrency {
-    /// Those with the same value of this parameter; [`PER_PIPELINE`] for all of them.
+    /// Runs with the same value of this parameter; [`PER_PIPELINE`] for all of them.
     pub per: String,
-    /// What becomes of a run that is asked for while another one of its group is active.
     #[serde(default)]
     pub when_busy: BusyPolicy,
 }
 
-/// What becomes of a run that is asked for while another one of its group is active.
+/// What happens to a new run while another run of its group is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BusyPolicy {
-    /// It waits.
+    /// It is queued.
     #[default]
     Queue,
-    /// The others are cancelled, and it runs when they have ended.
+    /// The other runs are cancelled, and it runs when they have ended.
     CancelPrevious,
     /// It is refused.
     Refuse,
 }
 
-/// The group of a run.
+/// The concurrency group of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConcurrencyGroup {
-    /// The same text for runs of the same group, and for no others.
+    /// Equal for runs of the same group only.
     pub key: String,
-    /// What becomes of this run if the group is busy.
     pub when_busy: BusyPolicy,
 }
 
-impl Pipeline {
-    /// The group of a run with these parameters, if the pipeline has groups. Runs that give no value are one group too.
-    pub fn group(&self, params: &Params) -> Option<ConcurrencyGroup> {
-        let Concurrency { per, when_busy } = self.concurrency.as_ref()?;
+impl Concurrency {
+    /// The group of a run of this pipeline with these parameters. Runs without a value form a group of their own.
+    pub fn group(&self, pipeline: &str, params: &Params) -> ConcurrencyGroup {
+        let Self { per, when_busy } = self;
         let key = match params.get(per).filter(|_| per != PER_PIPELINE) {
-            // A pipeline's name and a parameter's have neither sign.
-            Some(value) => format!("{}:{per}={value}", self.name),
-            None => format!("{}:", self.name),
+            // Names of pipelines and parameters contain neither `:` nor `=`, so keys are unambiguous.
+            Some(value) => format!("{pipeline}:{per}={value}"),
+            None => format!("{pipeline}:"),
         };
-        Some(ConcurrencyGroup { key, when_busy: *when_busy })
+        ConcurrencyGroup { key, when_busy: *when_busy }
     }
 }
 
-/// What is before a run that waits: the answer of `GET /api/v1/queue`.
+/// The answer of `GET /api/v1/queue`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
-    /// How many runs this server carries out at once.
+    /// How many runs this server executes at the same time.
     pub workers: usize,
-    /// How many it carries out now.
+    /// How many runs it executes now.
     pub busy: usize,
-    /// How many runs wait.
+    /// The number of pending runs.
     pub total: u64,
-    /// The first of them, in the order in which they are taken.
+    /// The first of them, in the order in which they will start.
     pub waiting: Vec<QueuedRun>,
 }
 
-/// A run that waits for a worker.
+/// A pending run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuedRun {
-    /// The run.
     pub id: RunId,
-    /// Its place, from 1: among those that wait for the same run, or else among those that wait for a free worker only.
+    /// Counts from 1, among runs that are blocked by the same run, or among those that wait only for a free worker.
     pub position: u64,
-    /// Larger ones go first.
+    /// Higher values start first.
     pub priority: i32,
-    /// The run of its group that has to end first, if one is carried out.
+    /// The running run of its group that must end first.
     pub held_by: Option<RunId>,
 }
 
@@ -89,10 +86,10 @@ pub struct QueuedRun {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::ParamValue;
+    use crate::model::{ParamValue, Pipeline};
 
     #[test]
-    fn a_group_is_made_of_the_pipeline_and_a_value() {
+    fn group_key_has_pipeline_and_value() {
         let of = |name: &str, per: Option<&str>, value: Option<&str>| {
             let concurrency = per.map(|per| Concurrency { per: per.into(), when_busy: BusyPolicy::Refuse });
             let pipeline = Pipeline { name: name.into(), concurrency, ..Pipeline::default() };
@@ -115,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_busy_group_does_has_a_word() {
+    fn busy_policy_serializes_to_its_word() {
         for (policy, word) in [
             (BusyPolicy::Queue, "queue"),
             (BusyPolicy::CancelPrevious, "cancel-previous"),

@@ -2,21 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// When commands run in a sandbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sandbox {
-    /// Never.
     #[default]
     Off,
-    /// Where the system can; elsewhere without one, which the journal says.
+    /// Where the system supports it; elsewhere without one, which a `notice` frame reports.
     IfAvailable,
-    /// Always: where the system cannot, the run fails.
+    /// Always: where the system does not support it, the run fails.
     Required,
 }
 
 impl Sandbox {
-    /// Whether there is none.
     pub fn is_off(&self) -> bool {
         *self == Self::Off
     }

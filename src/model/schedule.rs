@@ -1,62 +1,61 @@
-//! When a pipeline's runs start by themselves.
+//! Schedules: when runs of a pipeline start automatically.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ParamInput, Timestamp};
 
-/// A schedule of a pipeline.
+/// A schedule of a pipeline (`[[schedules]]` in its file).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// Unique in its pipeline among those with the same expression and time zone; mostly empty.
+    /// Unique among the pipeline's schedules with the same expression and time zone; usually empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// A cron expression: five fields, or six with seconds first.
     pub cron: String,
-    /// The time zone that the expression is in, by its IANA name.
+    /// The IANA name of the expression's time zone.
     pub timezone: String,
-    /// What becomes of times that passed while no server ran.
     #[serde(default)]
     pub missed: MissedPolicy,
-    /// What becomes of a due time while an earlier run of the schedule is active.
     #[serde(default)]
     pub overlap: OverlapPolicy,
-    /// What its runs are given.
+    /// The input of its runs.
     #[serde(default)]
     pub params: ParamInput,
-    /// When it is due next. Only in answers: a file says nothing of it.
+    /// The next due time. Only in answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Timestamp>,
-    /// The line of its file where it begins, from 1.
+    /// The line of the pipeline file, from 1: problems that are found after parsing, such as a missing project, refer to
+    /// it.
     #[serde(skip)]
     pub line: usize,
 }
 
-/// What becomes of times that passed while no server ran.
+/// What happens to due times that passed while no server ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissedPolicy {
-    /// They are forgotten.
+    /// They are skipped.
     #[default]
     Skip,
-    /// One run makes up for all of them.
+    /// One run is started for all of them.
     Once,
 }
 
-/// What becomes of a due time while an earlier run of the same schedule is active.
+/// What happens to a due time while an earlier run of the schedule is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverlapPolicy {
-    /// It is skipped while a run waits or runs.
+    /// It is skipped while a run is pending or running.
     #[default]
     Skip,
-    /// It is skipped while a run waits: at most one waits behind one that runs.
+    /// It is skipped while a run is pending, so that at most one waits behind a running one.
     One,
-    /// It has its run, however many wait.
+    /// It always starts a run.
     Queue,
 }
 
 impl OverlapPolicy {
-    /// The word in files and in JSON.
+    /// The word in pipeline files and in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Skip => "skip",
@@ -66,12 +65,14 @@ impl OverlapPolicy {
     }
 }
 
-/// What calls name a schedule by that has no name, if its pipeline has no other such one.
+/// The handle of a pipeline's only schedule without a name.
 const UNNAMED_HANDLE: &str = "default";
 
-/// What calls name each schedule of a pipeline by, in their order: its name, or `default` for the only one without a name. With
-/// these a pause stays when an expression is edited. Where several would have the same, their expression and time zone follow, in
-/// characters that an address has unescaped: it does not change when schedules are added, removed or put in another order.
+/// The handles by which the API addresses a pipeline's schedules, in their order: the name, or `default` for the only
+/// one without a name. A pause is stored under the handle, so it outlives edits of the expression.
+///
+/// Where several schedules would have the same handle, the expression and the time zone are appended, without
+/// characters that URLs escape. This long form does not change when other schedules are added, removed or reordered.
 pub fn handles(schedules: &[Schedule]) -> Vec<String> {
     let short = |schedule: &Schedule| match schedule.name.as_str() {
         "" => UNNAMED_HANDLE.to_owned(),
@@ -88,8 +89,8 @@ pub fn handles(schedules: &[Schedule]) -> Vec<String> {
     schedules.iter().map(handle).collect()
 }
 
-/// An expression or a time zone without characters that an address has to escape. No two that mean something else become the same.
-/// Pauses are kept under it: a change needs a migration, as 0019.
+/// Replaces the characters that URLs escape. Different expressions stay different. Pauses are stored under the result,
+/// so a change needs a migration like 0019.
 fn replace_reserved(text: &str) -> String {
     let each = text.chars().map(|c| match c {
         ' ' => "_".to_owned(),
@@ -104,42 +105,38 @@ fn replace_reserved(text: &str) -> String {
 }
 
 impl Schedule {
-    /// Which schedule of its pipeline this is. With another name, expression or time zone it is another one, which begins when
-    /// it is first seen; with other parameters it is the same.
+    /// Identifies the schedule in its pipeline. With another name, expression or time zone it is a new schedule, which
+    /// starts when it is first seen; with other parameters it stays the same.
     pub fn identity(&self) -> String {
         [self.name.as_str(), &self.cron, &self.timezone].join("|")
     }
 
-    /// What asked for a run, as its journal says it.
+    /// The origin of a run that the schedule started, as the journal records it.
     pub fn describe_origin(&self, due: Timestamp) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
         format!("schedule {name}{} ({}), due {due}", self.cron, self.timezone)
     }
 
-    /// What asked for a run that somebody started by hand, as its journal says it.
+    /// The origin of a run that a person started from the schedule, as the journal records it.
     pub fn describe_manual_origin(&self, by: &str) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
         format!("schedule {name}{} ({}), run now by {by}", self.cron, self.timezone)
     }
 }
 
-/// A due time that is to come, as the first page shows it.
+/// The next due time of a schedule, as the first page shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpcomingRun {
-    /// The pipeline's name.
     pub pipeline: String,
-    /// What people call the pipeline.
+    /// The pipeline's title.
     pub title: String,
-    /// The schedule's name; mostly empty.
+    /// The schedule's name; usually empty.
     #[serde(default)]
     pub name: String,
-    /// See [`Schedule::cron`].
     pub cron: String,
-    /// See [`Schedule::timezone`].
     pub timezone: String,
-    /// When it is due.
     pub next: Timestamp,
-    /// The same on the clocks of its time zone: `Mon 23 Nov, 02:30`.
+    /// The due time in the schedule's time zone: `Mon 23 Nov, 02:30`.
     pub local: String,
 }
 
@@ -148,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn handle_is_the_shortest_that_tells_schedules_apart() {
+    fn schedule_handle_is_as_short_as_possible() {
         let one = |name: &str, cron: &str| Schedule {
             name: name.into(),
             cron: cron.into(),
@@ -162,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn handle_of_an_unnamed_schedule_needs_no_escaping_and_no_order() {
+    fn schedule_handle_needs_no_escaping_and_no_order() {
         let one = |cron: &str, timezone: &str| Schedule {
             cron: cron.into(),
             timezone: timezone.into(),
@@ -183,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_is_known_by_what_it_says_of_time() {
+    fn schedule_identity_ignores_params() {
         let one = Schedule { cron: "30 2 * * *".into(), timezone: "UTC".into(), ..Schedule::default() };
         let given = Schedule { params: [("x".to_owned(), 1.into())].into(), missed: MissedPolicy::Once, ..one.clone() };
         assert_eq!(one.identity(), given.identity());

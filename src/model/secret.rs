@@ -1,38 +1,33 @@
-//! Values that are never shown.
+//! Secret values, which are never shown.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The shortest secret, in bytes, without the white space around it. A shorter one cannot be masked in what a command prints: ordinary
-/// text would be masked with it.
+/// The minimum length without the white space around it. A shorter secret cannot be masked in output, since it would
+/// match ordinary text.
 pub const MIN_SECRET_BYTES: usize = 4;
 
-/// Secrets by name. Its `Debug` form says nothing of the values, and there is no way to serialize it.
+/// Secrets by name. The `Debug` form shows only names, and there is no serialization.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets(BTreeMap<String, String>);
 
 impl Secrets {
-    /// No secrets.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a secret, or replaces the one of this name.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// The secret of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,34 +1,55 @@
-//! The status of a run and the only moves between statuses (CONTRACT.md, "Status of a run").
+//! The status of a run and its transitions (docs/CONTRACT.md, "Run status").
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a run stands.
+/// The status of a run, that is, of its current attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Asked for; no worker has it yet.
+    /// The attempt waits for a worker.
+    ///
+    /// - *Entered* when a run is created (by a person, a program, a schedule or a hook), when a finished run is
+    ///   re-run, and when an interrupted run resumes automatically, in the transaction that interrupts it.
+    /// - *Left* to `running` when a worker claims it, in the order of [`queue`](super::queue); to `cancelled` when it
+    ///   is cancelled, which needs no worker.
+    /// - *After a crash* it is still pending: nothing of it was running, and any server claims it from the database.
     Pending,
-    /// One worker holds its lease and carries it out.
+    /// A worker executes the attempt under a lease, or the run waits for approval and no worker holds it.
+    ///
+    /// - *Entered* only by a claim: of several workers, one wins the transition from `pending`.
+    /// - *Left* when the attempt ends. A cancel request does not change the status; it ends the processes, and then
+    ///   the attempt.
+    /// - *After a crash* the lease expires, or the next server finds the run if no other one can hold it. The engine
+    ///   then ends the attempt as `interrupted`, or as `cancelled` if that was requested or the approval was rejected.
+    ///   A run that waits for approval has no lease that could expire: it keeps waiting across restarts.
     Running,
-    /// Every phase ended well.
+    /// Every phase completed, was skipped, or failed with `continue_on_error`.
+    ///
+    /// Final for the attempt, and written with its last frames in one transaction. Only a re-run leaves it, to
+    /// `pending` with the next attempt; the same holds for the other final statuses.
     Completed,
-    /// A phase ended badly, or the run could not be carried out.
+    /// A phase failed, a limit was exceeded, or the attempt could not be executed. `error` says why.
+    ///
+    /// A re-run can start over or resume with the phase that failed.
     Failed,
-    /// A person ended it.
+    /// The attempt was cancelled by request or by its concurrency group, or an approval was rejected.
     Cancelled,
-    /// Its worker went away before the end.
+    /// The worker was lost, or the server was stopped, before the attempt ended.
+    ///
+    /// With `on_interrupt = "resume"` the next attempt is queued in the same transaction, so no reader ever sees the run
+    /// as finished.
     Interrupted,
 }
 
 impl Status {
-    /// Every status, in the order of a run's life.
+    /// In the order of a run's life.
     pub const ALL: [Status; 6] =
         [Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::Interrupted];
 
-    /// Whether the run may still produce frames by itself.
+    /// Whether the run may still write frames without a re-run.
     pub const fn is_active(self) -> bool {
         match self {
             Self::Pending | Self::Running => true,
@@ -36,12 +57,12 @@ impl Status {
         }
     }
 
-    /// Whether the attempt is over. A re-run may follow.
+    /// Whether the attempt has ended. A re-run may follow.
     pub const fn is_finished(self) -> bool {
         !self.is_active()
     }
 
-    /// How the attempt ended, if it is over.
+    /// How the attempt ended; `None` while it is active.
     pub const fn final_status(self) -> Option<FinalStatus> {
         match self {
             Self::Pending | Self::Running => None,
@@ -52,7 +73,7 @@ impl Status {
         }
     }
 
-    /// The word as the API, the database and the page's hooks have it.
+    /// The word in JSON, the database and `data-status`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -71,9 +92,9 @@ impl fmt::Display for Status {
     }
 }
 
-/// The text is none of the six words.
+/// The text is not a status.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no status; it is one of pending, running, completed, failed, cancelled, interrupted")]
+#[error("`{0}` is not a status; use pending, running, completed, failed, cancelled or interrupted")]
 pub struct UnknownStatus(pub String);
 
 impl FromStr for Status {
@@ -84,24 +105,18 @@ impl FromStr for Status {
     }
 }
 
-/// How an attempt ends.
+/// How an attempt ends: the final values of [`Status`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinalStatus {
-    /// Every phase ended well.
     Completed,
-    /// A phase ended badly, or the run could not be carried out.
     Failed,
-    /// A person ended it.
     Cancelled,
-    /// Its worker went away before the end.
     Interrupted,
 }
 
 impl FinalStatus {
-    /// Every end.
     pub const ALL: [FinalStatus; 4] = [Self::Completed, Self::Failed, Self::Cancelled, Self::Interrupted];
 
-    /// The status of a run that ended so.
     pub const fn status(self) -> Status {
         match self {
             Self::Completed => Status::Completed,
@@ -112,21 +127,21 @@ impl FinalStatus {
     }
 }
 
-/// A move from one status to another. Only those of the contract can be said.
+/// A change of a run's status. Only those that docs/CONTRACT.md ("Run status") allows can be expressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
-    /// `pending` to `running`: a worker has won it.
+    /// `pending` to `running`: a worker claimed the attempt.
     Claim,
-    /// `pending` to `cancelled`: nobody wants it any more.
+    /// `pending` to `cancelled`: the attempt was cancelled before a worker claimed it.
     CancelPending,
-    /// `running` to the end of the attempt.
+    /// `running` to a final status: the attempt has ended.
     Finish(FinalStatus),
-    /// From the end of an attempt to `pending`: another one is asked for.
+    /// A final status to `pending`: another attempt was requested.
     Queue(FinalStatus),
 }
 
 impl Transition {
-    /// Where it leads from.
+    /// The status before.
     pub const fn from(self) -> Status {
         match self {
             Self::Claim | Self::CancelPending => Status::Pending,
@@ -135,7 +150,7 @@ impl Transition {
         }
     }
 
-    /// Where it leads to.
+    /// The status after.
     pub const fn to(self) -> Status {
         match self {
             Self::Claim => Status::Running,
@@ -145,7 +160,6 @@ impl Transition {
         }
     }
 
-    /// Every transition.
     pub fn all() -> impl Iterator<Item = Self> {
         let ends = |make: fn(FinalStatus) -> Self| FinalStatus::ALL.into_iter().map(make);
         [Self::Claim, Self::CancelPending].into_iter().chain(ends(Self::Finish)).chain(ends(Self::Queue))
@@ -157,7 +171,7 @@ mod tests {
     use super::Status::{self, *};
     use super::Transition;
 
-    /// The contract's sentence, pair by pair.
+    /// The transitions of docs/CONTRACT.md, "Run status".
     const ALLOWED: [(Status, Status); 10] = [
         (Pending, Running),
         (Pending, Cancelled),
@@ -172,13 +186,13 @@ mod tests {
     ];
 
     #[test]
-    fn only_the_contracts_moves_are_possible() {
+    fn transitions_are_those_of_the_contract() {
         let moves: Vec<_> = Transition::all().map(|moved| (moved.from(), moved.to())).collect();
         assert_eq!(moves, ALLOWED);
     }
 
     #[test]
-    fn a_finished_run_only_goes_back_to_pending() {
+    fn final_status_matches_is_finished() {
         for status in Status::ALL {
             assert_ne!(status.is_active(), status.is_finished());
             assert_eq!(status.is_finished(), status.final_status().is_some());
@@ -187,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_reads_back() {
+    fn status_roundtrips() {
         for status in Status::ALL {
             assert_eq!(status.as_str().parse(), Ok(status));
             assert_eq!(serde_json::to_value(status).ok(), Some(status.as_str().into()));

@@ -1,4 +1,4 @@
-//! A moment in UTC, to the millisecond, written as RFC 3339: `2026-11-21T10:00:00.123Z`.
+//! Timestamps in UTC with milliseconds, written as RFC 3339: `2026-11-21T10:00:00.123Z`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,36 +13,35 @@ pub struct Timestamp(pub i64);
 thread_local! {
     /// The clock of a simulation that runs on this thread.
     static SIMULATED: std::cell::Cell<Option<fn() -> Timestamp>> = const { std::cell::Cell::new(None) };
-    /// The steady clock of the work that this thread does now.
+    /// The steady clock of the work that runs on this thread.
     static STEADY: std::cell::Cell<Option<SteadyClock>> = const { std::cell::Cell::new(None) };
 }
 
-/// A clock that nobody sets: it began at a moment and goes on by the machine's uptime. What happens in one piece of work is timed by
-/// one of these, so that its durations are true also if the machine's clock is set meanwhile.
+/// A clock that cannot be set: it starts at a given time and advances with the machine's uptime. Each piece of work
+/// has its own, so that its durations are right even if the machine's clock is set meanwhile.
 #[cfg(not(target_arch = "wasm32"))]
 #[derive(Clone, Copy, Debug)]
 pub struct SteadyClock {
-    /// Milliseconds that the machine is up, suspends included.
+    /// The machine's uptime in milliseconds, including suspends.
     uptime_ms: fn() -> i64,
-    /// What to add to them.
+    /// Added to the uptime.
     offset_ms: i64,
 }
 
 #[cfg(not(target_arch = "wasm32"))]
 impl SteadyClock {
-    /// A clock at which it is `at` now, and which goes on by this uptime in milliseconds.
+    /// A clock that shows `at` now, and advances with this uptime.
     pub fn starting_at(at: Timestamp, uptime_ms: fn() -> i64) -> Self {
         Self { uptime_ms, offset_ms: at.0.saturating_sub(uptime_ms()) }
     }
 
-    /// The moment now, by this clock.
     pub fn now(&self) -> Timestamp {
         Timestamp((self.uptime_ms)().saturating_add(self.offset_ms))
     }
 
-    /// Does something on this thread for which it is this clock's time.
+    /// Runs `work` on this thread with this clock as [`Timestamp::now`].
     pub fn during<T>(self, work: impl FnOnce() -> T) -> T {
-        /// Puts the clock before back, also if the work panics.
+        /// Restores the previous clock, even if the work panics.
         struct Restore(Option<SteadyClock>);
         impl Drop for Restore {
             fn drop(&mut self) {
@@ -55,7 +54,8 @@ impl SteadyClock {
 }
 
 impl Timestamp {
-    /// The moment now: by the steady clock of the work that this thread does ([`SteadyClock::during`]), else by the machine's.
+    /// The time by the steady clock of the work on this thread ([`SteadyClock::during`]) if there is one, else by the
+    /// machine's clock.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn now() -> Self {
         match (SIMULATED.get(), STEADY.get()) {
@@ -64,7 +64,7 @@ impl Timestamp {
         }
     }
 
-    /// The moment now, by this machine's clock, which people and programs set.
+    /// The time by the machine's clock, which people and programs can set.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wall() -> Self {
         match SIMULATED.get() {
@@ -73,13 +73,13 @@ impl Timestamp {
         }
     }
 
-    /// Takes another clock for this thread: that of a simulation.
+    /// Replaces this thread's clock by that of a simulation.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn simulate(clock: fn() -> Self) {
         SIMULATED.with(|simulated| simulated.set(Some(clock)));
     }
 
-    /// Milliseconds from `earlier` to this moment; 0 if the clock ran backwards in between.
+    /// Milliseconds since `earlier`; 0 if the clock was set back in between.
     pub fn since(self, earlier: Timestamp) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
@@ -87,7 +87,8 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A value outside jiff's range (year ±9999) can only come from a broken row; show the epoch rather than fail a page.
+        // A value outside jiff's range (year ±9999) can only come from a corrupt row. Show the epoch rather than fail
+        // the page.
         let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
         write!(f, "{at:.3}")
     }
@@ -119,20 +120,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_with_three_digits_and_z() {
+    fn timestamp_has_three_digits_and_z() {
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp(1_795_255_200_123).to_string(), "2026-11-21T10:00:00.123Z");
     }
 
     #[test]
-    fn reads_back_what_it_writes() {
+    fn timestamp_roundtrips() {
         for ms in [-62_135_596_800_000, -1, 0, 1, 999, 1_795_255_200_123] {
             assert_eq!(Timestamp(ms).to_string().parse::<Timestamp>().ok(), Some(Timestamp(ms)));
         }
     }
 
     #[test]
-    fn steady_clock_counts_uptime_from_its_beginning_and_only_while_it_is_used() {
+    fn steady_clock_counts_uptime_while_in_use() {
         use std::sync::atomic::{AtomicI64, Ordering};
         static UPTIME: AtomicI64 = AtomicI64::new(5000);
         let clock = SteadyClock::starting_at(Timestamp(70), || UPTIME.load(Ordering::Relaxed));
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backward_clock_is_no_time_at_all() {
+    fn timestamp_since_a_later_one_is_zero() {
         assert_eq!(Timestamp(5).since(Timestamp(9)), 0);
         assert_eq!(Timestamp(9).since(Timestamp(5)), 4);
     }

@@ -1,29 +1,27 @@
-//! What starts runs and what kept it from it: deliveries of hooks, pauses of schedules, due times that were skipped.
+//! What started runs, or kept them from starting: hook deliveries, pauses of schedules, and skipped due times.
 
 use serde::{Deserialize, Serialize};
 
 use super::schedule::{MissedPolicy, OverlapPolicy};
 use super::{RunId, Status, Timestamp};
 
-/// What became of a call of a hook.
+/// What became of a hook delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryResult {
-    /// It started a run.
     Started,
-    /// It came before; the run is that of the first time.
+    /// It was received before; `run` is the one that it started then.
     Duplicate,
-    /// The hook does not take it.
+    /// The hook does not accept it.
     Ignored,
-    /// It was answered with a problem.
+    /// The answer was a problem.
     Refused,
 }
 
 impl DeliveryResult {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::Started, Self::Duplicate, Self::Ignored, Self::Refused];
 
-    /// The word in JSON, in the database and in addresses.
+    /// The word in JSON, the database and URLs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Started => "started",
@@ -33,85 +31,79 @@ impl DeliveryResult {
         }
     }
 
-    /// The result of this word.
+    /// The inverse of [`Self::as_str`].
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|result| result.as_str() == word)
     }
 }
 
-/// A call of a hook, or several alike of callers that did not prove the secret.
+/// A hook delivery, or several similar ones whose callers did not prove the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookDelivery {
-    /// Its place in the list; later ones are larger.
+    /// Increases with time.
     pub key: i64,
-    /// When it came; the last one, if they are several.
+    /// When it was received; the last one, if there are several.
     pub at: Timestamp,
-    /// When the first of them came.
+    /// When the first one was received.
     pub since: Timestamp,
-    /// How many calls this tells of.
+    /// How many deliveries this entry stands for.
     pub calls: u64,
-    /// The pipeline that was named.
     pub pipeline: String,
-    /// Whose it is, as far as its headers say.
+    /// The forge, according to the headers.
     pub forge: String,
-    /// The event, as the forge calls it.
+    /// The event, as the forge names it.
     #[serde(default)]
     pub event: Option<String>,
     /// The forge's id of the delivery.
     #[serde(default)]
     pub delivery: Option<String>,
-    /// What became of it.
     pub result: DeliveryResult,
-    /// The problem's code, if it was refused.
+    /// The problem code, if it was refused.
     #[serde(default)]
     pub code: Option<String>,
     /// Why, in a sentence.
     #[serde(default)]
     pub reason: Option<String>,
-    /// The run that it started, or started the first time it came.
+    /// The run that it started, or started when it was first received.
     #[serde(default)]
     pub run: Option<RunId>,
 }
 
-/// Which deliveries are wanted.
+/// Filters of the deliveries; `None` matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DeliveryFilter {
-    /// Those to this pipeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
-    /// Those with this result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<DeliveryResult>,
-    /// How many, 1 to 200.
+    /// 1 to 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Those before this place, which the page before names.
+    /// [`DeliveryPage::next`] of the previous page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
 }
 
-/// Deliveries, newest first.
+/// A page of deliveries, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryPage {
-    /// The deliveries.
     pub deliveries: Vec<HookDelivery>,
-    /// The `before` of the next page, if there is one.
+    /// The `before` value of the next page.
     pub next: Option<String>,
 }
 
-/// Why a due time passed without a run.
+/// Why a due time started no run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipKind {
-    /// A run of the schedule was active.
+    /// A run of the schedule was active ([`OverlapPolicy`]).
     Overlap,
-    /// The pipeline's concurrency group was busy, and refuses runs meanwhile.
+    /// The pipeline's concurrency group was busy, and its policy is `refuse`.
     GroupBusy,
-    /// Too many runs waited for a worker.
+    /// The queue was full.
     QueueFull,
-    /// The schedule was paused.
     Paused,
-    /// What the schedule gives did not fit the pipeline.
+    /// The schedule's parameters do not fit the pipeline.
     Params,
 }
 
@@ -127,148 +119,132 @@ impl SkipKind {
         }
     }
 
-    /// The kind of this word.
+    /// The inverse of [`Self::as_str`].
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Overlap, Self::GroupBusy, Self::QueueFull, Self::Paused, Self::Params]
             .into_iter()
             .find(|kind| kind.as_str() == word)
     }
 
-    /// The reason, after "because".
+    /// The reason, to follow "because".
     pub fn reason(self, detail: &str) -> String {
         match self {
             Self::Overlap => "a run of this schedule was still active".to_owned(),
-            Self::GroupBusy => "the pipeline's concurrency group was busy and refuses runs meanwhile".to_owned(),
-            Self::QueueFull => "as many runs waited for a worker as may (--max-queued)".to_owned(),
+            Self::GroupBusy => "the pipeline's concurrency group was busy, and its policy is to refuse runs".to_owned(),
+            Self::QueueFull => "the queue was full (--max-queued)".to_owned(),
             Self::Paused => "the schedule was paused".to_owned(),
             Self::Params => format!("the run could not start: {}", detail.trim_end_matches('.')),
         }
     }
 }
 
-/// Due times that passed without a run, since the schedule began.
+/// Due times that started no run, since the schedule began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedDueTimes {
-    /// How many.
     pub count: u64,
-    /// The last of them.
+    /// The latest one.
     pub last: Timestamp,
-    /// Why the last one was.
+    /// Why the latest one was skipped.
     pub kind: SkipKind,
-    /// The same in words.
+    /// `kind` in words.
     pub reason: String,
 }
 
-/// A schedule that starts nothing until it is resumed.
+/// A pause of a schedule, which starts nothing until it is resumed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchedulePause {
-    /// Since when.
     pub at: Timestamp,
-    /// Who paused it.
     pub by: String,
-    /// Why; empty if nothing was said.
+    /// Empty if none was given.
     #[serde(default)]
     pub reason: String,
-    /// Whether all schedules are paused with it, also those that are added later.
+    /// Whether it pauses all schedules, also those that are added later.
     #[serde(default)]
     pub all: bool,
 }
 
-/// A run as the list of schedules shows it.
+/// The latest run of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRun {
-    /// Its id.
     pub id: RunId,
-    /// Where it stands.
     pub status: Status,
-    /// When it was asked for.
+    /// When it was requested.
     pub at: Timestamp,
 }
 
-/// A schedule and what is known of it.
+/// A schedule and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduleView {
-    /// The pipeline's name.
     pub pipeline: String,
-    /// What people call the pipeline.
+    /// The pipeline's title.
     pub title: String,
-    /// What calls name it by: its name, or `default` for the only one without a name.
+    /// The schedule's handle ([`super::schedule::handles`]).
     pub name: String,
-    /// See [`super::Schedule::cron`].
     pub cron: String,
-    /// See [`super::Schedule::timezone`].
     pub timezone: String,
-    /// See [`super::Schedule::missed`].
     pub missed: MissedPolicy,
-    /// See [`super::Schedule::overlap`].
     pub overlap: OverlapPolicy,
-    /// When it is due next, paused or not.
+    /// The next due time, paused or not.
     pub next: Option<Timestamp>,
-    /// The same on the clocks of its time zone.
+    /// `next` in the schedule's time zone.
     #[serde(default)]
     pub local: String,
-    /// Whether it is paused.
     pub paused: Option<SchedulePause>,
-    /// Due times that passed without a run.
+    /// Due times that started no run.
     pub skipped: Option<SkippedDueTimes>,
-    /// The last run it asked for, if that is still there.
+    /// The latest run that it started, unless that was deleted.
     pub last: Option<LastRun>,
 }
 
-/// All schedules.
+/// The answer of `GET /api/v1/schedules`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduleList {
-    /// By pipeline and name.
+    /// Ordered by pipeline and name.
     pub schedules: Vec<ScheduleView>,
-    /// The pause of all of them, if they were paused at once.
+    /// Set if all schedules were paused at once.
     pub paused: Option<SchedulePause>,
 }
 
-/// What a page says of pauses: the one that began first, and how many schedules are paused.
+/// The paused schedules, as every page reports them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PauseSummary {
-    /// How many schedules are paused.
     pub count: u64,
-    /// How many there are.
+    /// How many schedules there are.
     pub of: u64,
     /// The pause that began first.
     pub first: SchedulePause,
-    /// Whether the others were paused by somebody else or for another reason.
+    /// Whether other pauses have another author or reason.
     pub differs: bool,
 }
 
-/// Deliveries that were refused lately.
+/// Hook deliveries that were refused lately.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecentRefusals {
-    /// How many calls.
     pub calls: u64,
-    /// The last of them.
+    /// The latest one.
     pub last: HookDelivery,
 }
 
-/// Schedules that skipped due times lately, and the one that did so last.
+/// Schedules that skipped due times lately.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecentSkips {
-    /// How many schedules.
     pub schedules: u64,
-    /// The pipeline of the last one.
+    /// The pipeline of the latest one.
     pub pipeline: String,
-    /// What calls name it by.
+    /// The handle of the latest one.
     pub name: String,
-    /// What it skipped.
     pub skipped: SkippedDueTimes,
 }
 
-/// What every page looks for.
+/// What every page warns of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerAlerts {
-    /// Whether schedules are paused.
     #[serde(default)]
     pub paused: Option<PauseSummary>,
-    /// Whether deliveries were refused in the last day.
+    /// Deliveries refused in the last day.
     #[serde(default)]
     pub refused: Option<RecentRefusals>,
-    /// Whether due times were skipped in the last day, other than by pauses.
+    /// Due times skipped in the last day, except by pauses.
     #[serde(default)]
     pub skipped: Option<RecentSkips>,
 }

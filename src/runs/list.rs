@@ -16,7 +16,7 @@ pub async fn list(backend: &Backend, filter: &RunFilter) -> Result<RunPage, Prob
     let before = match filter.before.as_deref().filter(|before| !before.is_empty()) {
         None => None,
         Some(before) => {
-            let fault = |_| Problem::new(ProblemCode::BadRequest, format!("`{before}` is no place in the list."));
+            let fault = |_| Problem::new(ProblemCode::BadRequest, format!("Invalid cursor `{before}`."));
             Some(before.parse().map_err(fault)?)
         }
     };

@@ -18,7 +18,7 @@ pub async fn list(State(app): State<AppState>, query: QueryResult) -> ApiResult<
     let run = take("run").map(|id| run_id(&id)).transpose()?;
     let unknown = |word: &str| bad(format!("`{word}` is no action of the audit log."));
     let action = take("action").map(|word| AuditAction::parse(&word).ok_or_else(|| unknown(&word))).transpose()?;
-    let no_place = |text: &str| bad(format!("`{text}` is no place in the audit log."));
+    let no_place = |text: &str| bad(format!("Invalid cursor `{text}`."));
     let before = take("before").map(|text| text.parse().map_err(|_| no_place(&text))).transpose()?;
     let filter = AuditFilter { run, actor: take("actor"), action, limit: parse_limit(take("limit"))?, before };
     read_audit(&*app.backend.store, &filter).await.map(Json)

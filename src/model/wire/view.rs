@@ -1,6 +1,6 @@
-//! A change of one file as the page draws it: hunks, lines, and the spans of a line that look alike.
+//! A patch prepared for display: hunks, lines, and spans that look alike.
 //!
-//! The names of fields are short in JSON: a large patch has a hundred thousand spans.
+//! Field names are short in JSON, since a large patch has a hundred thousand spans.
 
 use std::ops::Range;
 
@@ -9,128 +9,121 @@ use serde::{Deserialize, Serialize};
 /// A change of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatchView {
-    /// The file, relative to the project.
+    /// Relative to the project.
     pub path: String,
-    /// Lines added.
     pub added: u64,
-    /// Lines removed.
     pub removed: u64,
-    /// The places of the change, from the file's beginning to its end.
+    /// In the order of the file.
     pub hunks: Vec<Hunk>,
 }
 
-/// One place of a change, with the lines around it.
+/// A hunk, with its context lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hunk {
-    /// The number of its first line in the file before: `o` in JSON. 0 if there was no line.
+    /// `o` in JSON: the number of its first line in the old file; 0 if there is none.
     #[serde(rename = "o")]
     pub old_start: u64,
-    /// The number of its first line in the file after: `n` in JSON. 0 if there is no line.
+    /// `n` in JSON: the number of its first line in the new file; 0 if there is none.
     #[serde(rename = "n")]
     pub new_start: u64,
-    /// What stands behind `@@ … @@`, which mostly is the function around it: `t` in JSON. Without one: empty.
+    /// `t` in JSON: the text after `@@ … @@`, usually the enclosing function; empty if there is none.
     #[serde(rename = "t", default, skip_serializing_if = "String::is_empty")]
     pub title: String,
-    /// Its lines: `l` in JSON.
+    /// `l` in JSON.
     #[serde(rename = "l")]
     pub lines: Vec<DiffLine>,
 }
 
-/// One line of the diff.
+/// A line of a diff.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiffLine {
-    /// On which side it is: `c` in JSON, which a line of both sides goes without.
+    /// `c` in JSON, left out for context lines.
     #[serde(rename = "c", default, skip_serializing_if = "LineChange::is_same")]
     pub change: LineChange,
-    /// Its number in the file before: `o` in JSON. `None` if it was added.
+    /// `o` in JSON: its number in the old file; `None` if it was added.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub old: Option<u64>,
-    /// Its number in the file after: `n` in JSON. `None` if it was removed.
+    /// `n` in JSON: its number in the new file; `None` if it was removed.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub new: Option<u64>,
-    /// Its text without the line's end, in order: `p` in JSON. No piece is empty, and neighbours look different; an empty
-    /// line has none. A CR before the line's end is part of the text.
+    /// `p` in JSON: its text without the line break. No span is empty, and adjacent spans look different; an empty
+    /// line has none. A CR before the line break is part of the text.
     #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
     pub spans: Vec<DiffSpan>,
-    /// It is a file's last line and has no line end: `x` in JSON.
+    /// `x` in JSON: it is the last line of a file that does not end with a line break.
     #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
     pub no_newline: bool,
 }
 
-/// On which side of a diff a line is.
+/// On which sides of a diff a line is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LineChange {
-    /// On both: `=` in JSON.
+    /// `=` in JSON: both.
     #[default]
     #[serde(rename = "=")]
     Same,
-    /// Before: `-` in JSON.
+    /// `-` in JSON: only the old one.
     #[serde(rename = "-")]
     Removed,
-    /// After: `+` in JSON.
+    /// `+` in JSON: only the new one.
     #[serde(rename = "+")]
     Added,
 }
 
 impl LineChange {
-    /// Whether the line is on both sides.
+    /// Whether it is a context line.
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
     pub fn is_same(&self) -> bool {
         *self == Self::Same
     }
 }
 
-/// Part of a line that looks the same from its first character to its last.
+/// A part of a line that looks the same throughout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiffSpan {
-    /// The text: `t` in JSON. Not empty.
+    /// `t` in JSON. Not empty.
     #[serde(rename = "t")]
     pub text: String,
-    /// What it is in the file's language: `k` in JSON. `None` is text in the ordinary colour.
+    /// `k` in JSON. `None` for text in the ordinary color.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub token: Option<SyntaxClass>,
-    /// It is what changed in a line that else stayed: `d` in JSON.
+    /// `d` in JSON: it is what changed within the line.
     #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,
 }
 
-/// What a word is in a programming language. Brackets, commas, and ordinary names of variables are none of these: they have the
-/// ordinary colour.
+/// The syntax class of a word, for highlighting. Brackets, commas and names of ordinary variables have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyntaxClass {
-    /// A word of the language.
     Keyword,
-    /// A text or a character in quotes, or a regular expression.
+    /// A string or character literal, or a regular expression.
     String,
-    /// A comment.
     Comment,
-    /// A number.
     Number,
-    /// A function, a method, or a macro, where it is made and where it is called.
+    /// A function, method or macro, where it is defined or called.
     Function,
-    /// A type, a constructor, or a lifetime.
+    /// A type, a constructor or a lifetime.
     Type,
     /// A constant, `true`, `null`, or an escape in a string.
     Constant,
-    /// A field of something.
+    /// A field.
     Property,
-    /// An operator.
     Operator,
-    /// An attribute: of an item in Rust, of an element in JSX.
+    /// An attribute of an item in Rust, or of an element in JSX.
     Attribute,
-    /// A parameter where it is named, or a variable that the language gives: `self`, `this`, `window`.
+    /// A parameter where it is declared, or a variable of the language: `self`, `this`, `window`.
     Variable,
-    /// An element in JSX.
+    /// A JSX element.
     Tag,
 }
 
-/// Lines that were removed, and the lines right behind them that took their place. One of the two may be empty.
+/// Removed lines and the lines added in their place. One of the two may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeBlock {
-    /// The removed lines' places in the hunk.
+    /// Indices in the hunk.
     pub removed: Range<usize>,
-    /// The added lines' places in the hunk.
+    /// Indices in the hunk.
     pub added: Range<usize>,
 }
 
@@ -152,8 +145,8 @@ pub fn change_blocks(changes: &[LineChange]) -> Vec<ChangeBlock> {
     blocks
 }
 
-/// The rows of a hunk with the file before on the left and the file after on the right, as places in `lines`. A line of both
-/// stands on both sides; the first line removed faces the first one added in its place, and so on.
+/// The rows of a side-by-side view as indices into `lines`, old file first. Context lines are on both sides; in a
+/// block, the first removed line is beside the first added one, and so on.
 pub fn side_by_side(lines: &[DiffLine]) -> Vec<(Option<usize>, Option<usize>)> {
     let changes: Vec<_> = lines.iter().map(|line| line.change).collect();
     let mut rows = Vec::with_capacity(lines.len());
@@ -185,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replacement_faces_what_it_replaces() {
+    fn side_by_side_pairs_replacements() {
         let both = |at| (Some(at), Some(at));
         for (signs, expected) in [
             ("", vec![]),
@@ -202,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_short() {
+    fn patch_view_json_is_short() {
         let view = PatchView {
             path: "a.rs".into(),
             added: 1,
@@ -235,9 +228,9 @@ mod tests {
     }
 
     proptest! {
-        /// Each line once on each side that it is on, from top to bottom.
+        /// Each line is once on each of its sides, in order.
         #[test]
-        fn every_line_has_its_row(signs in "[-+=]{0,40}") {
+        fn side_by_side_keeps_every_line(signs in "[-+=]{0,40}") {
             let lines = lines(&signs);
             let rows = side_by_side(&lines);
             let on = |side: LineChange| (0..lines.len()).filter(|at| lines[*at].change != side).collect::<Vec<_>>();

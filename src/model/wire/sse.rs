@@ -1,14 +1,16 @@
-//! Server-sent events as text: written by the server, read by clients that are no browser, and by tests.
+//! Server-sent events as text: written by the server, parsed by clients that are no browser, and by tests.
 //!
-//! Source: WHATWG HTML 9.2, "Server-sent events". What the stream carries: CONTRACT.md, "The stream".
+//! Source: WHATWG HTML 9.2, "Server-sent events". What a stream contains: docs/CONTRACT.md, "The stream".
 
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FrameRecord, Problem, RunId, RunListUpdate, Status};
+use super::pages::RunListUpdate;
+use super::problem::Problem;
+use crate::model::{FrameRecord, RunId, Status};
 
-/// Appends a frame: `id` is its seq, and there is no `event` line, so that a plain `onmessage` gets it.
+/// Appends a frame. Its `id` is its seq, and it has no `event` line, so that a plain `onmessage` receives it.
 pub fn write_frame(out: &mut String, record: &FrameRecord) {
     // Writing to a String never fails, here and below.
     let _ = write!(out, "id: {}\ndata: ", record.seq);
@@ -16,7 +18,7 @@ pub fn write_frame(out: &mut String, record: &FrameRecord) {
     out.push_str("\n\n");
 }
 
-/// Appends a frame to a stream of many runs: its id and its data name the run.
+/// Appends a frame to a multiplexed stream: its id and its data name the run.
 pub fn write_multiplexed_frame(out: &mut String, run: &RunId, record: &FrameRecord) {
     let _ = write!(out, "id: {run}:{}\ndata: {{\"run\":\"{run}\",", record.seq);
     let json = record.to_json();
@@ -24,10 +26,10 @@ pub fn write_multiplexed_frame(out: &mut String, run: &RunId, record: &FrameReco
     out.push_str("\n\n");
 }
 
-/// Appends a frame that [`write_frame`] has written, as [`write_multiplexed_frame`] would have.
+/// Appends a frame that [`write_frame`] has written, in the form of [`write_multiplexed_frame`].
 pub fn multiplex_frame(out: &mut Vec<u8>, run: &RunId, frame: &[u8]) {
     const ID: &[u8] = b"id: ";
-    // The seq and what stands between it and the data hold no brace.
+    // The text before the JSON contains no brace.
     let brace = frame.iter().position(|&byte| byte == b'{').map_or(frame.len(), |brace| brace + 1);
     let (head, json) = frame.split_at(brace);
     out.extend_from_slice(ID);
@@ -40,61 +42,60 @@ pub fn multiplex_frame(out: &mut Vec<u8>, run: &RunId, frame: &[u8]) {
     out.extend_from_slice(json);
 }
 
-/// The first bytes of a stream: when to come back, the cursor (so that no parser loses it), where the run stands.
+/// The first bytes of a stream: the delay before reconnecting, the cursor (so that no parser loses it) and the run's
+/// state.
 pub fn ready_event(cursor: u64, head: u64, status: Status, attempt: u32) -> String {
     format!(
         "retry: 3000\nid: {cursor}\nevent: ready\ndata: {{\"head\":{head},\"status\":\"{status}\",\"attempt\":{attempt}}}\n\n"
     )
 }
 
-/// Sent after a time of silence, without an id.
+/// Sent after a time of silence. It has no id.
 pub fn heartbeat_event(head: u64) -> String {
     format!("event: heartbeat\ndata: {{\"head\":{head}}}\n\n")
 }
 
-/// The run is finished and all is delivered.
+/// Sent when the run is finished and every frame is delivered.
 pub fn end_event(status: Status, head: u64) -> String {
     format!("event: end\ndata: {{\"status\":\"{status}\",\"head\":{head}}}\n\n")
 }
 
-/// The most runs that a stream of many carries.
+/// How many runs a multiplexed stream can carry.
 pub const MAX_STREAM_RUNS: usize = 100;
 
-/// Where a run of a stream of many stands when the stream begins.
+/// The state of a run when a multiplexed stream starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamPosition {
-    /// The run.
     pub run: RunId,
-    /// The last seq there is.
+    /// The seq of the journal's last frame.
     pub head: u64,
-    /// Its status.
     pub status: Status,
-    /// Its attempt in force.
     pub attempt: u32,
 }
 
-/// The first bytes of a stream of many runs: when to come back, where each run stands, whether it tells of the list.
+/// The first bytes of a multiplexed stream: the delay before reconnecting, the state of each run, and whether the list
+/// is included.
 pub fn multiplexed_ready_event(runs: &[StreamPosition], list: bool) -> String {
     format!("retry: 3000\nevent: ready\ndata: {}\n\n", serde_json::json!({"runs": runs, "list": list}))
 }
 
-/// Sent in a stream of many runs after a time of silence, without an id: the last seq of each run.
+/// Sent in a multiplexed stream after a time of silence: the head of each run. It has no id.
 pub fn multiplexed_heartbeat_event<'a>(heads: impl Iterator<Item = (&'a RunId, u64)>) -> String {
     let heads: serde_json::Map<_, _> = heads.map(|(run, head)| (run.to_string(), head.into())).collect();
     format!("event: heartbeat\ndata: {}\n\n", serde_json::json!({ "heads": heads }))
 }
 
-/// One run of a stream of many is finished and all of it is delivered.
+/// Sent in a multiplexed stream when a run is finished and all its frames are delivered.
 pub fn multiplexed_end_event(run: &RunId, status: Status, head: u64) -> String {
     format!("event: end\ndata: {{\"run\":\"{run}\",\"status\":\"{status}\",\"head\":{head}}}\n\n")
 }
 
-/// A run of the list has changed: the run as it is now, or that it is gone.
+/// Sent when a run of the list has changed or was deleted.
 pub fn list_event(run: &RunListUpdate) -> String {
     format!("event: list\ndata: {}\n\n", serde_json::json!(run))
 }
 
-/// A failure on the way.
+/// Sent before the server closes a stream that failed.
 pub fn problem_event(problem: &Problem) -> String {
     let data = serde_json::json!({
         "code": problem.code, "message": problem.detail, "retryable": problem.retryable,
@@ -102,7 +103,7 @@ pub fn problem_event(problem: &Problem) -> String {
     format!("event: problem\ndata: {data}\n\n")
 }
 
-/// One run of a stream of many cannot be told any further; the stream goes on with the others.
+/// Sent when a run of a multiplexed stream has failed; the stream goes on with the others.
 pub fn multiplexed_problem_event(run: &RunId, problem: &Problem) -> String {
     let data = serde_json::json!({
         "run": run, "code": problem.code, "message": problem.detail, "retryable": problem.retryable,
@@ -110,31 +111,31 @@ pub fn multiplexed_problem_event(run: &RunId, problem: &Problem) -> String {
     format!("event: problem\ndata: {data}\n\n")
 }
 
-/// When to come back, in milliseconds: sent before the server goes away.
+/// The delay before reconnecting, in milliseconds; sent before the server stops.
 pub fn retry_hint(milliseconds: u64) -> String {
     format!("retry: {milliseconds}\n\n")
 }
 
-/// One event as a client gets it.
+/// An event as a client receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SseEvent {
     /// The type; `message` if the stream names none.
     pub event: String,
-    /// The data, its lines joined by LF.
+    /// The lines of the data, joined by LF.
     pub data: String,
-    /// The id in force after this event.
+    /// The last event id after this event.
     pub last_event_id: String,
 }
 
-/// Reads a stream as it comes, in pieces of any size.
+/// Parses a stream incrementally, in chunks of any size.
 ///
-/// Takes bytes, since a piece may end inside a character; what is not UTF-8 becomes U+FFFD.
+/// Takes bytes, since a chunk can end inside a character. Invalid UTF-8 becomes U+FFFD.
 #[derive(Debug, Default)]
 pub struct SseParser {
     line: Vec<u8>,
-    /// The last byte was a CR, so an LF now belongs to it.
+    /// The last byte was a CR, so an LF now belongs to the same line break.
     after_cr: bool,
-    /// Some line has ended, so a byte order mark is text now.
+    /// A line has ended, so a byte order mark is ordinary text now.
     begun: bool,
     event: String,
     data: String,
@@ -144,22 +145,22 @@ pub struct SseParser {
 }
 
 impl SseParser {
-    /// A parser at the start of a connection. `last_event_id` is the id in force from the connection before, or empty.
+    /// A parser for a new connection. `last_event_id` is that of the connection before, or empty.
     pub fn new(last_event_id: &str) -> Self {
         Self { id: last_event_id.to_owned(), last_event_id: last_event_id.to_owned(), ..Self::default() }
     }
 
-    /// The id in force: what a reconnect sends as `Last-Event-ID`.
+    /// What a reconnect sends as `Last-Event-ID`.
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
 
-    /// The last reconnection time the stream gave, in milliseconds.
+    /// The last delay before reconnecting that the stream sent, in milliseconds.
     pub fn retry(&self) -> Option<u64> {
         self.retry
     }
 
-    /// The events that this piece completes.
+    /// The events that this chunk completes.
     pub fn push(&mut self, piece: &[u8]) -> Vec<SseEvent> {
         let mut events = Vec::new();
         for &byte in piece {
@@ -197,7 +198,7 @@ impl SseParser {
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retry = value.parse().ok().or(self.retry);
             }
-            // A comment (empty field), or a field the standard does not know.
+            // A comment (empty field name), or a field that the standard does not know.
             _ => {}
         }
         None
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_streams_own_events_read_back() {
+    fn stream_events_roundtrip() {
         let stream = [
             ready_event(4, 9, Status::Running, 2),
             heartbeat_event(9),
@@ -267,7 +268,7 @@ mod tests {
 
     /// The standard's examples and its corner cases, as in web-platform-tests/eventsource.
     #[test]
-    fn reads_as_the_standard_says() {
+    fn parser_follows_the_standard() {
         let cases: &[(&str, &[SseEvent])] = &[
             ("data: a\n\n", &[event("message", "a", "")]),
             ("data:a\r\rdata: b\r\n\r\n", &[event("message", "a", ""), event("message", "b", "")]),
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn half_an_event_never_moves_the_cursor() {
+    fn parser_ignores_the_id_of_half_an_event() {
         let mut parser = SseParser::new("3");
         assert_eq!(parser.push(b"id: 4\ndata: x\n"), []);
         assert_eq!(parser.last_event_id(), "3");
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_takes_digits_only() {
+    fn parser_retry_takes_digits_only() {
         let mut parser = SseParser::new("");
         parser.push(b"retry: 3000\nretry: 3x\nretry:\nretry: -1\n");
         assert_eq!(parser.retry(), Some(3000));
@@ -307,7 +308,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_frame_survives_any_split(lines in prop::collection::vec(any::<String>(), 0..8), step in 1usize..40) {
+        fn parser_reads_frames_in_any_chunks(lines in prop::collection::vec(any::<String>(), 0..8), step in 1usize..40) {
             let mut stream = ready_event(0, 8, Status::Running, 1);
             let records: Vec<FrameRecord> = lines.iter().zip(1..).map(|(line, seq)| record(seq, line)).collect();
             for record in &records {
@@ -324,7 +325,7 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_mean_the_same_however_they_are_split(
+        fn parser_result_does_not_depend_on_chunks(
             bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b':'), Just(b' '), any::<u8>()], 0..300),
             step in 1usize..20,
         ) {

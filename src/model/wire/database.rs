@@ -1,38 +1,51 @@
-//! What is said of a database that does not take what is written.
+//! Size and outages of the database, as the API and the pages report them.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use crate::model::Timestamp;
 
-/// What the journal waits for.
+/// The size of the database, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseSize {
+    /// With `free_bytes`.
+    pub bytes: u64,
+    /// The write-ahead log.
+    pub wal_bytes: u64,
+    /// Unused pages inside the file; new data fills them.
+    pub free_bytes: u64,
+}
+
+/// The answer of `GET /api/v1/database`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseUsage {
+    #[serde(flatten)]
+    pub size: DatabaseSize,
+    pub runs: u64,
+}
+
+/// Why the database takes no writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutageKind {
-    /// Another program holds the database's lock.
+    /// Another process holds the database's lock.
     Locked,
-    /// The database does not answer.
     Unavailable,
-    /// The disk of the database is full.
     DiskFull,
 }
 
 /// An outage of the database. Runs wait and lose nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {
-    /// What the journal waits for.
     pub kind: OutageKind,
-    /// Since when.
     pub since: Timestamp,
-    /// For how long, in seconds.
     pub seconds: u64,
 }
 
-/// What is answered to who asks whether the database takes what is written.
+/// The answer of `GET /api/v1/database/health`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseHealth {
-    /// What is wrong, if anything is.
     pub outage: Option<Outage>,
 }
 

@@ -1,101 +1,94 @@
-//! What is answered when something cannot be done: `application/problem+json` (RFC 9457) with a stable `code`.
+//! Problem responses: `application/problem+json` (RFC 9457) with a stable `code` (docs/CONTRACT.md, "Problem codes").
 
 use serde::{Deserialize, Serialize};
 
-use super::{CursorError, ParamError};
+use crate::model::{CursorError, ParamError};
 
 /// A stable word for programs, one per cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
-    /// The request is not of the form the call takes.
+    /// The request is malformed.
     BadRequest,
-    /// The body is no JSON, or not of the form the call takes.
+    /// The body is not JSON, or not of the expected form.
     InvalidBody,
-    /// The body is larger than any valid request.
     BodyTooLarge,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// The body is not said to be of the kind that the call takes.
+    /// The `Content-Type` is not the expected one.
     UnsupportedMediaType,
-    /// The server, or the client's address, has as many connections as it may have.
+    /// The server or the client's address has reached its limit of connections.
     TooManyConnections,
-    /// So many runs wait for a worker that no more are taken.
+    /// The queue has reached `--max-queued`.
     TooManyQueued,
     /// The cursor is not a number.
     BadCursor,
     /// The cursor is larger than the journal's head.
     CursorAhead,
-    /// No run has this id.
     RunNotFound,
-    /// No pipeline has this name.
     PipelineNotFound,
-    /// The pipeline has no schedule of this name.
     ScheduleNotFound,
     /// No pipeline of this name has a hook.
     HookNotFound,
-    /// The request is not signed with the hook's secret.
+    /// The delivery is not signed with the hook's secret.
     BadSignature,
-    /// The server does not find the hook's secret.
+    /// The server cannot read the hook's secret.
     HookSecretMissing,
-    /// Nothing is served at this address.
+    /// No route has this path.
     NotFound,
-    /// The address is served, but not with this method.
     MethodNotAllowed,
-    /// Parameters are missing, unknown or wrong; `errors` says which.
+    /// Parameters are missing, unknown or invalid; `errors` lists them.
     InvalidParams,
-    /// The run is not finished, so it cannot be run again.
+    /// The run is active, and the action needs a finished run.
     RunActive,
-    /// The run is finished, so there is nothing to cancel.
+    /// The run is finished, so it cannot be cancelled.
     RunFinished,
-    /// Every phase of the run has ended well, so there is none to go on with.
+    /// Every phase ended well, so there is none to resume with.
     NothingFailed,
-    /// The run does not wait for a person, or not with the question that was answered.
+    /// The run does not wait for approval, or waits for another one than was decided.
     NotWaiting,
-    /// Another run of its group is active, and the pipeline refuses runs meanwhile.
+    /// Another run of the concurrency group is active, and the group's policy is `refuse`.
     GroupBusy,
-    /// The run is pinned, so it is not deleted.
+    /// A pinned run cannot be deleted.
     RunPinned,
-    /// The run that this `Idempotency-Key` has started was deleted.
+    /// The run that was created with this `Idempotency-Key` was deleted.
     RunDeleted,
-    /// The same `Idempotency-Key` came with another body before.
+    /// The `Idempotency-Key` was used with another body.
     IdempotencyConflict,
-    /// The `Host` is not one that this server serves.
+    /// The server does not serve this `Host`.
     WrongHost,
-    /// The request changes something and comes from another site.
+    /// A request from another site.
     ForeignOrigin,
-    /// A token is needed, and none or a wrong one was given.
+    /// The token is missing or wrong.
     Unauthorized,
-    /// The role of whoever asks does not allow it.
+    /// The role does not allow it.
     Forbidden,
-    /// Only a person who has logged in may do that.
+    /// Only a person who has logged in may do this.
     PersonRequired,
-    /// Somebody else than who asked for the attempt must answer.
+    /// The approval must be decided by someone other than the person who started the attempt.
     SecondPersonRequired,
-    /// The request carries a login's cookie, but not the value that its pages send with changes.
+    /// The request has a session's cookie, but not the key that the session's pages send with every change.
     SessionKeyMissing,
-    /// There is no such token or session.
     AccessNotFound,
-    /// A token of this name is there already.
+    /// A token of this name exists.
     NameTaken,
-    /// Too many wrong tokens came from this address; this one was not looked at.
+    /// Too many wrong tokens came from this address; this one was not checked.
     TooManyAttempts,
     /// The database did not answer in time, or is busy.
     DatabaseUnavailable,
     /// The disk of the database is full.
     DiskFull,
-    /// The reader was so slow that what it missed is not told any more; it has to read anew.
+    /// The reader was so slow that changes it missed are no longer available; it must reload.
     Lagged,
-    /// The server is stopping.
     ShuttingDown,
-    /// A fault of the server.
+    /// An error of the server.
     Internal,
-    /// Only in the browser: the server could not be reached.
+    /// Only in the browser: the server is unreachable.
     Unreachable,
 }
 
 impl ProblemCode {
-    /// The HTTP status that goes with the code.
+    /// The HTTP status of the code.
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest | Self::InvalidBody | Self::BadCursor => 400,
@@ -139,55 +132,55 @@ impl ProblemCode {
         }
     }
 
-    /// A short title for people, the same for every problem of this code.
+    /// A short title, the same for every problem of this code.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::BadRequest => "The request cannot be read",
-            Self::InvalidBody => "The body cannot be read",
-            Self::BodyTooLarge => "The body is too large",
-            Self::RequestTimeout => "The request took too long",
-            Self::UnsupportedMediaType => "The body is of another kind",
+            Self::BadRequest => "Bad request",
+            Self::InvalidBody => "Invalid request body",
+            Self::BodyTooLarge => "Request body too large",
+            Self::RequestTimeout => "Request timed out",
+            Self::UnsupportedMediaType => "Unsupported content type",
             Self::TooManyConnections => "Too many connections",
-            Self::TooManyQueued => "Too many runs are waiting",
-            Self::BadCursor => "The cursor is not a number",
+            Self::TooManyQueued => "The queue is full",
+            Self::BadCursor => "Invalid cursor",
             Self::CursorAhead => "The cursor is ahead of the journal",
-            Self::RunNotFound => "No such run",
-            Self::PipelineNotFound => "No such pipeline",
-            Self::ScheduleNotFound => "No such schedule",
-            Self::HookNotFound => "No such hook",
-            Self::BadSignature => "The signature does not hold",
-            Self::HookSecretMissing => "The hook has no secret",
-            Self::NotFound => "Nothing here",
-            Self::MethodNotAllowed => "Not with this method",
-            Self::InvalidParams => "The parameters do not fit the pipeline",
-            Self::RunActive => "The run cannot do that now",
-            Self::RunFinished => "The run is finished",
+            Self::RunNotFound => "Run not found",
+            Self::PipelineNotFound => "Pipeline not found",
+            Self::ScheduleNotFound => "Schedule not found",
+            Self::HookNotFound => "Hook not found",
+            Self::BadSignature => "Invalid signature",
+            Self::HookSecretMissing => "The hook's secret is missing",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::InvalidParams => "Invalid parameters",
+            Self::RunActive => "The run is active",
+            Self::RunFinished => "The run is already finished",
             Self::NothingFailed => "No phase has failed",
-            Self::NotWaiting => "The run does not wait for this answer",
-            Self::GroupBusy => "Another run of the group is active",
+            Self::NotWaiting => "The run is not waiting for this approval",
+            Self::GroupBusy => "The concurrency group is busy",
             Self::RunPinned => "The run is pinned",
             Self::RunDeleted => "The run was deleted",
-            Self::IdempotencyConflict => "The idempotency key was used for another request",
-            Self::WrongHost => "This server does not serve that host",
-            Self::ForeignOrigin => "Refused: the request comes from another site",
-            Self::Unauthorized => "A token is needed",
-            Self::Forbidden => "Your role does not allow that",
-            Self::PersonRequired => "A person must do that",
-            Self::SecondPersonRequired => "Somebody else must answer",
-            Self::SessionKeyMissing => "The request is not from a page of this login",
-            Self::AccessNotFound => "No such token or session",
-            Self::NameTaken => "The name is taken",
+            Self::IdempotencyConflict => "Idempotency key already used",
+            Self::WrongHost => "Host not allowed",
+            Self::ForeignOrigin => "Cross-site request refused",
+            Self::Unauthorized => "Authentication required",
+            Self::Forbidden => "Your role does not allow this",
+            Self::PersonRequired => "Requires a person who is logged in",
+            Self::SecondPersonRequired => "Requires approval by another person",
+            Self::SessionKeyMissing => "Missing session key",
+            Self::AccessNotFound => "Token or session not found",
+            Self::NameTaken => "The name is already in use",
             Self::TooManyAttempts => "Too many wrong tokens",
-            Self::DatabaseUnavailable => "The database is not available",
+            Self::DatabaseUnavailable => "Database unavailable",
             Self::DiskFull => "The disk is full",
-            Self::Lagged => "Too much has changed",
-            Self::ShuttingDown => "The server is stopping",
-            Self::Internal => "The server made a mistake",
+            Self::Lagged => "Too many changes, reload",
+            Self::ShuttingDown => "The server is shutting down",
+            Self::Internal => "Internal server error",
             Self::Unreachable => "The server cannot be reached",
         }
     }
 
-    /// Whether the same call may succeed later.
+    /// Whether the same request may succeed later.
     pub const fn retryable(self) -> bool {
         matches!(
             self,
@@ -206,29 +199,24 @@ impl ProblemCode {
     }
 }
 
-/// What is answered when something cannot be done.
+/// A problem response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{title}: {detail}")]
 pub struct Problem {
-    /// A URI reference for the kind of problem: `about:blank#` and the code.
+    /// `about:blank#` and the code.
     pub r#type: String,
-    /// See [`ProblemCode::title`].
     pub title: String,
-    /// See [`ProblemCode::status`].
     pub status: u16,
-    /// What is wrong this time and what to do, in a sentence.
+    /// What is wrong this time and how to fix it, in a sentence.
     pub detail: String,
-    /// The stable word.
     pub code: ProblemCode,
-    /// See [`ProblemCode::retryable`].
     pub retryable: bool,
-    /// One entry per parameter that does not fit.
+    /// One entry per invalid parameter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ParamError>,
 }
 
 impl Problem {
-    /// The problem of this code, with a sentence that says what is wrong this time.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         let word = serde_json::to_value(code).ok();
         let word = word.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -243,10 +231,10 @@ impl Problem {
         }
     }
 
-    /// Parameters that do not fit the pipeline, one entry per parameter.
+    /// [`ProblemCode::InvalidParams`] with one entry per parameter.
     pub fn params(errors: Vec<ParamError>) -> Self {
         let names: Vec<&str> = errors.iter().map(|error| error.param.as_str()).collect();
-        let detail = format!("Correct {} and send the request again.", names.join(", "));
+        let detail = format!("Fix these parameters and try again: {}.", names.join(", "));
         Self { errors, ..Self::new(ProblemCode::InvalidParams, detail) }
     }
 }
@@ -266,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_says_its_code_and_status() {
+    fn problem_has_code_and_status() {
         let json = serde_json::to_value(Problem::from(CursorError::Ahead { cursor: 9, head: 3 })).unwrap();
         assert_eq!(json["code"], "cursor_ahead");
         assert_eq!(json["status"], 409);

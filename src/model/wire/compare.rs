@@ -1,61 +1,57 @@
-//! Two attempts side by side.
+//! Comparison of two attempts of a run.
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Attempt, AttemptPhase};
-use super::{LogStream, ParamValue, Params, PhaseState};
+use crate::model::attempt::{Attempt, AttemptPhase};
+use crate::model::{LogStream, ParamValue, Params, PhaseState};
 
-/// Two attempts of a run, and how they differ.
+/// Two attempts and their differences.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptComparison {
-    /// The one.
+    /// The attempt that the request names as `a`.
     pub a: Attempt,
-    /// The other.
+    /// The attempt that the request names as `b`.
     pub b: Attempt,
-    /// The parameters that differ, by name.
+    /// By name, without those that are equal.
     pub params: Vec<ParamDifference>,
-    /// The phases of both: in the order of the other, then those that only the one has.
+    /// All phases of both attempts: those of `b` in order, then those that only `a` has.
     pub phases: Vec<PhasePair>,
 }
 
-/// A parameter that two attempts do not have alike.
+/// A parameter that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamDifference {
-    /// Its name.
     pub name: String,
-    /// Its value in the one; `None` if that has none.
+    /// `None` if the attempt has no value.
     pub a: Option<ParamValue>,
-    /// Its value in the other.
     pub b: Option<ParamValue>,
 }
 
-/// A phase in two attempts.
+/// The same phase in both attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhasePair {
-    /// Its name.
     pub name: String,
-    /// It in the one; `None` if that has no such phase.
+    /// `None` if the attempt has no such phase.
     pub a: Option<AttemptPhase>,
-    /// It in the other.
     pub b: Option<AttemptPhase>,
-    /// How its logs differ; `None` if it did not run in both.
+    /// `None` unless the phase ran in both attempts.
     pub log: Option<LogComparison>,
 }
 
-/// How two logs of a phase differ. Each output is compared by itself: how separate ones mix is chance, as is when lines came.
+/// How a phase's logs differ. Each stream is compared on its own: how streams interleave, and when lines are printed,
+/// varies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum LogComparison {
-    /// Not at all.
     Same {
-        /// How many lines each has, of all outputs.
+        /// Lines compared, in all streams.
         lines: u64,
     },
-    /// From this line on.
+    /// The first difference.
     Differs(LogDifference),
-    /// They are the same as far as was looked, and there is more.
+    /// The compared lines are equal, and there are more.
     Unknown {
-        /// How many lines were looked at, of all outputs.
+        /// Lines compared, in all streams.
         lines: u64,
     },
 }
@@ -63,33 +59,31 @@ pub enum LogComparison {
 /// The first line that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogDifference {
-    /// Its number among the phase's lines of that output, from 1.
+    /// The line's number in its stream of the phase, from 1.
     pub line: u64,
-    /// The line of the one; `None` if its output has ended there.
+    /// `None` if the stream ends before this line.
     pub a: Option<LogLine>,
-    /// The line of the other.
     pub b: Option<LogLine>,
 }
 
-/// A line of a log.
+/// A line of a log, shortened for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// The seq of the frame that it begins in.
+    /// The seq of the line's first frame.
     pub seq: u64,
-    /// Which output it came from.
     pub stream: LogStream,
-    /// The text around the place where it differs, with `…` where something is left out.
+    /// The text around the difference; `…` marks omissions.
     pub text: String,
 }
 
-/// The parameters that differ.
+/// The parameters that differ, by name.
 pub fn diff_params(a: &Params, b: &Params) -> Vec<ParamDifference> {
     let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let pair = |name: &String| ParamDifference { name: name.clone(), a: a.get(name).cloned(), b: b.get(name).cloned() };
     names.into_iter().map(pair).filter(|pair| pair.a != pair.b).collect()
 }
 
-/// The phases side by side, their logs not looked at yet.
+/// The phases of both attempts in pairs by name, their logs not compared yet.
 pub fn pair_phases(a: &[AttemptPhase], b: &[AttemptPhase]) -> Vec<PhasePair> {
     let named = |phases: &[AttemptPhase], name: &str| phases.iter().find(|phase| phase.phase.name == name).cloned();
     let only_a = a.iter().filter(|phase| named(b, &phase.phase.name).is_none());
@@ -98,7 +92,7 @@ pub fn pair_phases(a: &[AttemptPhase], b: &[AttemptPhase]) -> Vec<PhasePair> {
 }
 
 impl PhasePair {
-    /// The phase in both, if it ran in both: then it has two logs to compare.
+    /// The phase in both attempts if it ran in both, so that its logs can be compared.
     pub fn ran_in_both(&self) -> Option<(&AttemptPhase, &AttemptPhase)> {
         let ran = |phase: &&AttemptPhase| {
             let begun = match phase.phase.state {
@@ -122,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_differ_are_told_and_no_others() {
+    fn comparison_lists_only_params_that_differ() {
         let text = |text: &str| ParamValue::Text(text.into());
         let a = Params::from([("same".into(), text("x")), ("gone".into(), text("g")), ("level".into(), text("1"))]);
         let b = Params::from([("same".into(), text("x")), ("new".into(), text("n")), ("level".into(), text("2"))]);
@@ -134,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn phases_stand_beside_their_namesakes() {
+    fn comparison_pairs_phases_by_name() {
         use PhaseState::{Completed, Failed, Pending, Skipped, Started};
         let a = [
             phase("lint", Completed, false),
@@ -149,7 +143,7 @@ mod tests {
             phase("tell", Completed, false),
         ];
         let pairs = pair_phases(&a, &b);
-        let told: Vec<_> = pairs
+        let found: Vec<_> = pairs
             .iter()
             .map(|pair| (pair.name.as_str(), pair.a.is_some(), pair.b.is_some(), pair.ran_in_both().is_some()))
             .collect();
@@ -161,6 +155,6 @@ mod tests {
             ("tell", true, true, false),
             ("old", true, false, false),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
     }
 }
