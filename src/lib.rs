@@ -19,7 +19,7 @@ mod ui;
 #[cfg(feature = "ssr")]
 mod access;
 #[cfg(feature = "ssr")]
-mod approvals;
+pub mod approvals;
 #[cfg(feature = "ssr")]
 pub mod cli;
 #[cfg(feature = "ssr")]
@@ -61,7 +61,7 @@ pub mod store;
 #[cfg(feature = "ssr")]
 pub mod terminal;
 #[cfg(feature = "ssr")]
-mod workspaces;
+pub mod workspaces;
 
 /// What integration tests use besides the public modules.
 #[cfg(feature = "ssr")]
