@@ -14,12 +14,16 @@ pub enum SupervisorReport {
     /// The command could not be started, for this reason.
     NotStarted(String),
     /// The command is not started yet, since the system lacks resources, as this says.
+    #[serde(rename = "waits")]
     Delayed(String),
     /// The command itself has exited. Processes that it started may still be there.
+    #[serde(rename = "ended")]
     Exited(Exit),
     /// The supervisor got a signal that asks the whole service to end.
+    #[serde(rename = "signalled")]
     ServiceSignalled(ServiceSignal),
     /// The command has left these processes behind, and they got SIGTERM.
+    #[serde(rename = "left")]
     LeftBehind(ProcessList),
     /// These processes could not be killed.
     Stuck(ProcessList),
