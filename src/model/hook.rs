@@ -16,7 +16,8 @@ pub struct Hook {
     /// Where the server reads the secret. Never shown.
     #[serde(skip)]
     pub secret: SecretLocation,
-    /// The line of the pipeline file, from 1: problems that are found after parsing, such as a missing secret, refer to it.
+    /// The line of the pipeline file, from 1. Problems that are found after parsing, such as a missing secret, refer to
+    /// it.
     #[serde(skip)]
     pub line: usize,
     /// Accepted events, as the forge names them; if empty, all except pings.

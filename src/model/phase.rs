@@ -1,4 +1,5 @@
-//! Phases as a pipeline declares them (docs/CONTRACT.md, "Pipeline files"). [`plan`](super::plan) decides which of them run.
+//! Phases as a pipeline declares them (docs/CONTRACT.md, "Pipeline files"). [`plan`](super::plan) decides which of them
+//! run.
 
 use std::collections::BTreeMap;
 

@@ -46,7 +46,7 @@ pub struct HookDelivery {
     pub at: Timestamp,
     /// When the first one was received.
     pub since: Timestamp,
-    /// How many deliveries this entry stands for.
+    /// The number of deliveries in this entry.
     pub calls: u64,
     pub pipeline: String,
     /// The forge, according to the headers.

@@ -103,7 +103,7 @@ pub fn problem_event(problem: &Problem) -> String {
     format!("event: problem\ndata: {data}\n\n")
 }
 
-/// Sent when a run of a multiplexed stream has failed; the stream goes on with the others.
+/// Sent when a run of a multiplexed stream has failed; the stream continues with the others.
 pub fn multiplexed_problem_event(run: &RunId, problem: &Problem) -> String {
     let data = serde_json::json!({
         "run": run, "code": problem.code, "message": problem.detail, "retryable": problem.retryable,
