@@ -110,7 +110,7 @@ test('a run that failed goes on with the phase that failed', async ({ server, pr
   await api.reaches(id, 'failed');
   await run.open(id);
   const goOn = page.getByTestId('rerun-failed');
-  await expect(goOn).toHaveText('Go on with second');
+  await expect(goOn).toHaveText('Resume from second');
   project.release('mended');
   await goOn.click();
   await run.isAt('completed', 2);

@@ -50,7 +50,7 @@ test('the link that the server prints logs one browser in, and changes work ther
   const other = await browser.newContext();
   const late = await other.newPage();
   await late.goto(server.loginLink);
-  await expect(late.getByRole('alert')).toContainText('The login link was used');
+  await expect(late.getByRole('alert')).toContainText('This login link was already used');
   await expect(late).toHaveURL(`${server.base}/login`);
   await other.close();
 });

@@ -60,7 +60,7 @@ test('the panel follows the end until the reader scrolls up, and goes back there
   expect(await inView(), 'what is being read does not move').toEqual(reading);
   await expect(run.frame(late)).not.toBeInViewport();
 
-  await page.getByRole('button', { name: /newest/i }).click();
+  await page.getByRole('button', { name: /latest/i }).click();
   await expect(run.frame(late)).toBeInViewport();
   project.release('three');
   const newest = await api.printed(id, 'the newest');

@@ -55,7 +55,7 @@ test('attempts are tabs in every tab of the browser, and an earlier one is shown
   await page.bringToFront();
   await attempt(page, 1).click();
   await expect(page).toHaveURL(`${server.base}/runs/${id}?attempt=1`);
-  await expect(page.getByTestId('attempt-shown')).toContainText('Attempt 1 of 2');
+  await expect(page.getByTestId('attempt-shown')).toContainText('Viewing attempt 1 of 2');
   await expect(page.getByTestId('attempt-shown')).toHaveAttribute('data-status', 'failed');
   await expect(run.phase('check')).toHaveAttribute('data-state', 'failed');
   await expect(run.phase('hold')).toHaveAttribute('data-state', 'skipped');
@@ -80,7 +80,7 @@ test('attempts are tabs in every tab of the browser, and an earlier one is shown
   await hydrated(page);
   await expect(run.phase('check')).toHaveAttribute('data-state', 'failed');
   await expect(run.frame(1)).toBeInViewport();
-  await page.getByRole('link', { name: 'Show the newest' }).click();
+  await page.getByRole('link', { name: 'Go to latest' }).click();
   await expect(run.phase('check')).toHaveAttribute('data-state', 'completed');
   await expect(page.getByTestId('attempt-shown')).toBeHidden();
   await expect(run.frames.last()).toBeInViewport();
@@ -154,9 +154,9 @@ test('two attempts are compared, down to the frame of the first line that differ
   await expect(page.getByTestId('param-difference')).toHaveCount(1);
   await expect(page.getByTestId('param-difference')).toContainText('good');
   await expect(phase('make')).toHaveAttribute('data-log', 'same');
-  await expect(phase('make')).toContainText('the same 30 lines');
+  await expect(phase('make')).toContainText('Identical output (30 lines)');
   await expect(phase('check')).toHaveAttribute('data-log', 'differs');
-  await expect(phase('check')).toContainText('exit 1');
+  await expect(phase('check')).toContainText('exit code 1');
   const sides = phase('check').getByTestId('difference-side');
   await expect(sides.nth(0)).toContainText('checking bad');
   await expect(sides.nth(1)).toContainText('checking good');
@@ -214,7 +214,7 @@ test('an attempt with edited parameters: what differs is shown, what is wrong is
   await field('word').fill('');
   await field('loud').check();
   await field('level').selectOption('quick');
-  await expect(page.getByTestId('differs')).toHaveText([/had: bad/, /had: thorough/, /had: not ticked/]);
+  await expect(page.getByTestId('differs')).toHaveText([/1: bad/, /1: thorough/, /1: off/]);
   await page.getByTestId('differs').filter({ hasText: 'thorough' }).getByRole('button', { name: 'Reset' }).click();
   await expect(field('level')).toHaveValue('thorough');
   await expect(page.getByTestId('differs')).toHaveCount(2);
@@ -240,12 +240,12 @@ test('an attempt with edited parameters: what differs is shown, what is wrong is
   await expect(page.getByTestId('attempt-shown')).toBeVisible();
   await page.getByTestId('rerun-edit').click();
   await expect(field('word')).toHaveValue('bad');
-  await expect(page.getByTestId('differs')).toHaveText([/had: good/, /had: ticked/]);
+  await expect(page.getByTestId('differs')).toHaveText([/2: good/, /2: on/]);
   // Somebody else is first: that is said, and what was typed stays for another press.
   await api.rerun(id);
   await api.reaches(id, 'completed');
   await expect(run.status).toHaveAttribute('data-attempt', '3');
-  await expect(dialog.getByText('Attempt 3 has begun since.')).toBeVisible();
+  await expect(dialog.getByText('Attempt 3 has started meanwhile.')).toBeVisible();
   await expect(field('word')).toHaveValue('bad');
   await page.getByTestId('rerun-edited').click();
   await run.isAt('failed', 4);
@@ -270,7 +270,7 @@ test('a pipeline that has other parameters by now', async ({ server, api, run, p
   await expect(page.getByTestId('param-rounds')).toHaveValue('3');
   await expect(page.getByTestId('param-word')).toHaveCount(0);
   await expect(page.getByTestId('gone')).toContainText('loud, word');
-  await expect(page.getByTestId('differs').filter({ hasText: 'Attempt 1 had: thorough' })).toBeVisible();
+  await expect(page.getByTestId('differs').filter({ hasText: 'Attempt 1: thorough' })).toBeVisible();
   await page.getByTestId('param-level').selectOption('slow');
   await page.getByTestId('rerun-edited').click();
   await expect.poll(async () => (await api.run(id)).params['rounds']).toBe(3);
@@ -297,7 +297,7 @@ test.describe('without scripts', () => {
     await run.holds((await api.run(id)).head);
 
     await page.getByTestId('rerun-edit').click();
-    await expect(page.getByTestId('differs')).toHaveText(/had: good/);
+    await expect(page.getByTestId('differs')).toHaveText(/2: good/);
     await page.screenshot({ path: join(SHOTS, 'attempts-edit-without-scripts.png') });
     await page.getByTestId('param-word').fill('better');
     await page.getByTestId('param-loud').uncheck();

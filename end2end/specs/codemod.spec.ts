@@ -38,7 +38,7 @@ for (const screen of [
       const branch = `runtrail/${id}-1`;
       await expect(page.getByTestId('branch')).toHaveText(branch);
       await expect(page.getByTestId('outcome')).toContainText('2findings');
-      await expect(page.getByTestId('outcome')).toContainText('0left');
+      await expect(page.getByTestId('outcome')).toContainText('0remaining');
       await expect(page.locator('[data-testid="frame"][data-kind="finding"]')).toHaveCount(2);
       await expect(page.locator('[data-testid="frame"][data-kind="patch"]')).toHaveCount(1);
       expect(project.git('show', `${branch}:main.rs`)).toBe(CODE.replaceAll('.unwrap()', '.expect("it is there")'));

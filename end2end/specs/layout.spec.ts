@@ -71,12 +71,12 @@ test('a phase that ended with its run is drawn as stopped, and why it ended is s
   await expect(second).toHaveAttribute('data-state', 'failed');
   const ending = page.getByTestId('ending');
   const shown = async () => {
-    await expect(second).toContainText('stopped');
+    await expect(second).toContainText('cancelled');
     await expect(second).not.toContainText('failed');
-    await expect(run.frames.filter({ hasText: 'second' }).filter({ hasText: 'stopped' })).toHaveCount(1);
+    await expect(run.frames.filter({ hasText: 'second' }).filter({ hasText: 'cancelled' })).toHaveCount(1);
     await expect(run.frames.filter({ hasText: 'failed' })).toHaveCount(0);
     await expect(ending).toContainText(/^Cancelled by the operator/);
-    await expect(run.connection).toContainText('Ended');
+    await run.says('ended');
   };
   await shown();
   await page.reload();
@@ -87,7 +87,7 @@ test('a phase that ended with its run is drawn as stopped, and why it ended is s
   await api.reaches(id, 'running');
   await page.goto(`${server.base}/runs/${id}?attempt=1`);
   await hydrated(page);
-  await expect(second).toContainText('stopped');
+  await expect(second).toContainText('cancelled');
   await expect(ending).toContainText('Cancelled by the operator');
   await api.cancel(id);
   await api.reaches(id, 'cancelled');
@@ -107,11 +107,11 @@ test('a re-run goes on with the phase that is named, past one that its own condi
   const id = await server.run('release');
   await expect.poll(async () => (await api.run(id)).approval).not.toBeNull();
   await run.open(id);
-  await expect(page.getByText('Waiting for you for')).toBeVisible();
+  await expect(page.getByText('Awaiting approval for')).toBeVisible();
   await page.getByTestId('reject').click();
   await run.isAt('cancelled', 1);
   await expect(page.getByTestId('ending')).toContainText(/^Rejected by the operator/);
-  await expect(page.getByTestId('rerun-failed')).toHaveText('Go on with deploy');
+  await expect(page.getByTestId('rerun-failed')).toHaveText('Resume from deploy');
   await page.getByTestId('rerun-failed').click();
   await page.getByTestId('approve').click();
   await run.isAt('completed', 2);

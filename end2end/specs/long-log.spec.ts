@@ -188,7 +188,7 @@ test('what is being read stays where it is while a live run goes on', async ({ s
   await expect.poll(() => run.count('last')).toBeGreaterThan(65_000);
   expect(await top()).toBe(before);
   expect(await run.count('gaps')).toBe(0);
-  await page.getByRole('button', { name: /newest/i }).click();
+  await page.getByRole('button', { name: /latest/i }).click();
   await expect(run.frame(await run.count('last'))).toBeInViewport();
   await settled(run);
   project.release('end');

@@ -99,7 +99,7 @@ test('two tabs show one notification when a run ends, and each counts in its tit
   await expect(tab.page).toHaveTitle(/^\(1\) Failed · Nightly/);
   await expect(page).toHaveTitle(/^\(1\) Runs/);
   await expect.poll(() => shownBy(pages)).toEqual([
-    { title: 'nightly failed', body: 'phase only ended with exit code 3', tag: `${id}:1` },
+    { title: 'nightly failed', body: 'phase only failed with exit code 3', tag: `${id}:1` },
   ]);
   project.release('other');
   await api.reaches(other, 'completed');
@@ -130,7 +130,7 @@ test('a run that asks is told, and who clicks on that gets to its page', async (
   const params = { language: 'rust', pattern: 'old($A)', rewrite: 'new($A)', approval: true };
   const id = await server.run('refactor', params);
   const expected = [
-    { title: 'refactor waits for you', body: 'Commit these patches to a new branch?', tag: `${id}:1` },
+    { title: 'refactor needs approval', body: 'Commit these patches to a new branch?', tag: `${id}:1` },
   ];
   await expect.poll(() => shownBy([page])).toEqual(expected);
   await expect(page).toHaveTitle(/^\(1\) Runs/);
@@ -188,8 +188,8 @@ test('what became of a notification shows on the page of a run that has ended', 
   await api.reaches(id, 'completed');
   const rows = run.page.locator('[data-testid="frame"][data-kind="notification"]');
   await expect(rows).toHaveCount(2);
-  await expect(rows.filter({ hasText: `notified ${shown(well.url)}` })).toHaveCount(1);
-  await expect(rows.filter({ hasText: `not notified ${shown(gone.url)} it answered 410 Gone` })).toHaveCount(1);
+  await expect(rows.filter({ hasText: `notification sent ${shown(well.url)}` })).toHaveCount(1);
+  await expect(rows.filter({ hasText: `notification failed ${shown(gone.url)} it answered 410 Gone` })).toHaveCount(1);
   await run.isAt('completed', 1);
   await run.says('ended');
   await run.holds((await api.run(id)).head);

@@ -32,7 +32,7 @@ test('a filter that is chosen while the server is away keeps the list, and narro
   const chip = page.getByTestId('connection');
   await expect(chip).toHaveAttribute('data-state', 'retrying');
   await page.getByLabel('Status').selectOption('failed');
-  await expect(page.getByText('waits for the server')).toBeVisible();
+  await expect(page.getByText('waiting for the server')).toBeVisible();
   await expect(list.rows).toHaveCount(2);
   expect((await list.row(badly).boundingBox())!.y, 'the list is not pushed down').toBe(top);
   await expect(page.locator('body')).not.toContainText(RAW);
@@ -40,12 +40,12 @@ test('a filter that is chosen while the server is away keeps the list, and narro
   await server.restart();
   await expect(list.rows).toHaveCount(1);
   await list.shows(badly, 'failed');
-  await expect(page.getByText('waits for the server')).toBeHidden();
+  await expect(page.getByText('waiting for the server')).toBeHidden();
   // And on: all filters, one after the other.
   await page.getByLabel('Status').selectOption('');
   await expect(list.rows).toHaveCount(2);
   await page.getByLabel('Search runs').fill('nothing has this in it');
-  await expect(page.getByText('No run matches these filters.')).toBeVisible();
+  await expect(page.getByText('No runs match.')).toBeVisible();
   await page.getByRole('link', { name: 'Clear filters' }).click();
   await expect(list.rows).toHaveCount(2);
   await expect(page.getByLabel('Search runs')).toHaveValue('');
@@ -65,7 +65,7 @@ test('a page that is opened while the server is away comes when it is back', asy
 
   faults.goAway();
   await away.follow(id);
-  await expect(page.getByRole('heading', { name: 'The server cannot be reached' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: "Can't reach the server" })).toBeVisible();
   await expect(page.locator('body')).not.toContainText(RAW);
   await expect(page.getByRole('button', { name: 'Try again' })).toBeVisible();
   faults.unblock();
@@ -77,7 +77,7 @@ test('a page that is opened while the server is away comes when it is back', asy
   // The same on the way to the comparison, and back to the list.
   faults.goAway();
   await page.getByTestId('compare').click();
-  await expect(page.getByRole('heading', { name: 'The server cannot be reached' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: "Can't reach the server" })).toBeVisible();
   faults.unblock();
   await expect(page.getByTestId('compare-side')).toHaveCount(2);
   faults.goAway();
@@ -100,7 +100,7 @@ test('a cancel that the server does not answer is said, and no longer when it is
   faults.goAway();
   await run.says('retrying');
   await run.cancel.click();
-  const notice = page.getByRole('alert').filter({ hasText: 'It is not known whether this was done.' });
+  const notice = page.getByRole('alert').filter({ hasText: "We couldn't confirm this." });
   await expect(notice).toBeVisible();
   await expect(notice).not.toContainText(RAW);
   faults.unblock();
@@ -141,7 +141,7 @@ test('a start that the server does not answer may be pressed again: it starts on
   await expect.poll(async () => (await api.runs()).length).toBe(1);
   faults.goAway();
   await page.evaluate(() => window.stop());
-  const notice = page.getByRole('alert').filter({ hasText: 'Press again: it will not start twice.' });
+  const notice = page.getByRole('alert').filter({ hasText: "the run won't start twice." });
   await expect(notice).toBeVisible();
   await expect(notice).not.toContainText(RAW);
   hold.release();
@@ -162,7 +162,7 @@ test('an earlier attempt that is asked for while the server is away comes when i
   await hydrated(page);
   faults.goAway();
   await page.locator('[data-testid="attempt"][data-attempt="1"]').click();
-  await expect(page.getByRole('alert').filter({ hasText: 'The server does not answer.' })).toBeVisible();
+  await expect(page.getByRole('alert').filter({ hasText: "Can't reach the server" })).toBeVisible();
   faults.unblock();
   await expect(page.getByTestId('attempt-shown')).toHaveAttribute('data-attempt', '1');
   await expect(page.getByRole('alert')).toHaveCount(0);

@@ -50,11 +50,11 @@ test.describe('of a group', () => {
     const two = await server.run('alone');
     await run.open(two);
     const place = page.getByTestId('queue-position');
-    await expect(place).toHaveText(/^Waits for /);
+    await expect(place).toHaveText(/^Blocked by /);
     await expect(place.getByRole('link')).toHaveAttribute('href', `/runs/${one}`);
     const three = await server.run('alone');
     await list.open();
-    await expect(list.row(three).getByTestId('queue-position')).toHaveText(/^#2 in queue, after /);
+    await expect(list.row(three).getByTestId('queue-position')).toHaveText(/^#2 in queue, behind /);
     await run.open(two);
     project.release('go');
     await run.isAt('completed', 1);

@@ -20,7 +20,7 @@ test('a pinned run shows its pin in the list and in other tabs, and is not delet
   await api.reaches(id, 'completed');
   await list.open();
   await expect(list.row(id)).toHaveAttribute('data-pinned', 'false');
-  await expect(page.getByTestId('database-size')).toHaveText(/^Database \d[\d.]* [kMG]?B( · \d[\d.]* [kMG]?B free inside)?$/);
+  await expect(page.getByTestId('database-size')).toHaveText(/^Database \d[\d.]* [kMG]?B( · \d[\d.]* [kMG]?B reclaimable)?$/);
   const check = await sameDocument(page);
 
   const one = new RunPage(await context.newPage(), server.base);
@@ -37,10 +37,10 @@ test('a pinned run shows its pin in the list and in other tabs, and is not delet
 
   // It says why it stays, and the button that would delete it is not there.
   await one.page.getByTestId('delete').click();
-  await expect(one.page.getByText('Unpin it first')).toBeVisible();
+  await expect(one.page.getByText('Unpin it to delete it')).toBeVisible();
   await expect(one.page.getByTestId('delete-confirm')).toBeHidden();
   await one.page.keyboard.press('Escape');
-  await expect(one.page.getByText('Unpin it first')).toBeHidden();
+  await expect(one.page.getByText('Unpin it to delete it')).toBeHidden();
 
   await pin(two).click();
   for (const tab of [one, two]) await expect(pin(tab)).toHaveAttribute('aria-pressed', 'false');
@@ -76,8 +76,8 @@ test('a run that is deleted leaves an open list, and its other tabs say that it 
   await expect(tab.page.getByTestId('delete')).toBeHidden();
   await tab.open(goes);
   await tab.page.getByTestId('delete').click();
-  await expect(tab.page.getByText('There is no way back')).toBeVisible();
-  await tab.page.getByRole('button', { name: 'Keep it' }).click();
+  await expect(tab.page.getByText("This can't be undone")).toBeVisible();
+  await tab.page.getByRole('button', { name: 'Cancel', exact: true }).click();
   await expect(tab.page.getByTestId('delete-confirm')).toBeHidden();
   await tab.page.getByTestId('delete').click();
   await tab.page.getByTestId('delete-confirm').click();

@@ -30,10 +30,10 @@ for (const screen of [
     test('patches are looked at, one is left out, and the others are approved', async ({ project, api, server, run, page, context, list }) => {
       const id = await asked({ project, api });
       await list.open();
-      await expect(list.row(id)).toContainText('Asks you');
+      await expect(list.row(id)).toContainText('Needs approval');
       await run.open(id);
       await expect(page.getByTestId('approval')).toContainText('Commit these patches to a new branch?');
-      await expect(page).toHaveTitle(/^Asks you/);
+      await expect(page).toHaveTitle(/^Needs approval/);
       await expect(run.phase('applying')).toHaveAttribute('data-state', 'pending');
       await expect(run.rerun).toBeHidden();
 
@@ -59,19 +59,19 @@ for (const screen of [
         await page.screenshot({ path: join(SHOTS, `changes-split-${screen.name}.png`), animations: 'disabled' });
       }
       await page.locator('[data-testid="patch"][data-path="second.rs"]').getByTestId('include').uncheck();
-      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 excluded');
       // What was unticked stays so, wherever one goes in between.
       await page.getByTestId('tab-findings').click();
       await page.reload();
       await hydrated(page);
-      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 excluded');
       await page.getByTestId('tab-changes').click();
       await expect(page.locator('[data-testid="patch"][data-path="second.rs"]').getByTestId('include')).not.toBeChecked();
-      await page.getByRole('button', { name: 'None' }).click();
-      await expect(page.getByTestId('approval')).toContainText('3 patches, 3 left out');
-      await page.getByRole('button', { name: 'Apply all' }).click();
-      await page.getByLabel('Apply the patch of second.rs').uncheck();
-      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
+      await page.getByRole('button', { name: 'Select none' }).click();
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 3 excluded');
+      await page.getByRole('button', { name: 'Select all' }).click();
+      await page.getByLabel('Include changes to second.rs').uncheck();
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 excluded');
       await page.getByTestId('approve').click();
 
       for (const shown of [run, other]) {
@@ -79,7 +79,7 @@ for (const screen of [
         await expect(shown.page.getByTestId('approval')).toBeHidden();
         await expect(shown.page.getByTestId('branch')).toHaveText(`runtrail/${id}-1`);
       }
-      await expect(page.locator('[data-testid="patch"][data-path="second.rs"]')).toContainText('left out');
+      await expect(page.locator('[data-testid="patch"][data-path="second.rs"]')).toContainText('excluded');
       expect(project.git('diff', '--name-only', 'HEAD', `runtrail/${id}-1`)).toBe('first.rs\nthird.rs\n');
       expect(project.git('status', '--porcelain')).toBe('');
     });

@@ -66,7 +66,7 @@ test('all schedules are paused at once, and one is run now', async ({ server, pr
   await expect(page.getByText(/run now by the operator/).first()).toBeVisible();
 
   await page.goto(`${server.base}/schedules`);
-  await expect(row(page, 'one').getByRole('link', { name: /The last run/ })).toBeVisible();
+  await expect(row(page, 'one').getByRole('link', { name: /Last run/ })).toBeVisible();
   await page.getByTestId('resume-all').click();
   await expect(page.getByTestId('paused-banner')).toHaveCount(0);
 });
@@ -96,7 +96,7 @@ test('deliveries are listed, and the first page tells of those that were refused
   await list.open();
   const notice = page.getByTestId('refused-deliveries');
   await expect(notice).toContainText('A delivery was refused');
-  await notice.getByRole('link', { name: 'All of them' }).click();
+  await notice.getByRole('link', { name: 'View all' }).click();
   const rows = page.getByTestId('delivery');
   await expect(rows).toHaveCount(1);
   await expect(rows.first()).toHaveAttribute('data-result', 'refused');

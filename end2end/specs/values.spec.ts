@@ -112,7 +112,7 @@ test.describe('without scripts, the fields of another pipeline', () => {
     await page.goto(`${server.base}/?pipeline=secret`);
     await list.form.param('password').fill('hunter-22');
     await list.form.pipelines.first().selectOption('values');
-    await page.getByRole('button', { name: 'Show its fields' }).click();
+    await page.getByRole('button', { name: 'Show fields' }).click();
     await expect(page).toHaveURL(`${server.base}/?pipeline=values`);
     await expect(list.form.param('note')).toBeVisible();
   });

@@ -49,7 +49,7 @@ impl FromServerFnError for Problem {
 
 /// What is said of a question that the server has not answered.
 #[cfg(feature = "hydrate")]
-const UNREACHABLE: &str = "The server does not answer. The page keeps trying.";
+const UNREACHABLE: &str = "The page keeps retrying; nothing will be lost.";
 
 /// What the start form is made from.
 ///

@@ -26,9 +26,9 @@ pub(super) enum Loss {
 impl Loss {
     const fn reason(self) -> &'static str {
         match self {
-            Self::Lease => "its worker went away: the lease ran out",
-            Self::Server => "its worker went away: the server that held its lease was stopped or killed",
-            Self::Worker => "its worker went away: it could not go on, and the server's log says why",
+            Self::Lease => "the server lost contact with this run: its lease expired",
+            Self::Server => "the server was stopped or killed",
+            Self::Worker => "the worker failed; see the server's log",
         }
     }
 }
@@ -109,7 +109,7 @@ pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: Strin
     let from = goes_on_at(&ended, &assignment.pipeline);
     let resumed = in_a_row(assignment, from, cut);
     if resumed > RESUMES {
-        reason += &format!("; {RESUMES} times in a row are enough, so it does not go on by itself again");
+        reason += &format!("; it was resumed {RESUMES} times in a row and will not be resumed again");
         return end(write, reason, None);
     }
     let next = next(write.run, &ended, &assignment.pipeline, from, resumed);
@@ -155,7 +155,7 @@ fn in_a_row(Assignment { run, resumed, .. }: &Assignment, from: usize, cut: Cut)
 /// The attempt that goes on.
 fn next(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumed: u32) -> Option<Write> {
     let phase = pipeline.phases.get(from).map_or("", |spec| spec.name.as_str());
-    let reason = format!("the run goes on by itself with phase {phase}");
+    let reason = format!("resumed automatically from phase {phase}");
     Write::queue(key, ended, Arc::new(pipeline.clone()), ended.params.clone(), from, Some(resumed), reason)
 }
 

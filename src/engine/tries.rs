@@ -45,8 +45,8 @@ impl Worker {
             }
             let Some(wait) = spec.retries.after(tries, ended.exit_code()) else { return Ok((ended, told)) };
             let mut failure = ended.failure(spec, told.error.as_deref());
-            let (all, next) = (spec.retries.times + 1, humantime::format_duration(wait));
-            failure.message += &format!("; try {tries} of {all}, the next in {next}");
+            let (all, next) = (spec.retries.times, humantime::format_duration(wait));
+            failure.message += &format!("; retry {tries} of {all} in {next}");
             failure.retryable = true;
             let mut write = self.write(Change::None);
             write.frames.push(NewFrame::now(Some(Arc::clone(name)), &Body::Error(failure)));

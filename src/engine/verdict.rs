@@ -90,7 +90,7 @@ fn exited(name: &str, exit: &Exit, said: Option<&str>) -> (&'static str, String)
                 126 => ": the shell could not run a command, which its last lines name",
                 _ => "",
             };
-            ("phase_failed", format!("phase {name} ended with exit code {}{hint}", exit.code))
+            ("phase_failed", format!("phase {name} failed with exit code {}{hint}", exit.code))
         }
     };
     if exit.signal.is_some()
@@ -186,7 +186,7 @@ pub(super) fn rejected(by: &str) -> Verdict {
 }
 
 pub(super) fn completed() -> Verdict {
-    Verdict { to: End::Completed, reason: "every phase completed".to_owned(), error: None }
+    Verdict { to: End::Completed, reason: "completed".to_owned(), error: None }
 }
 
 pub(super) fn failed(error: Failure) -> Verdict {

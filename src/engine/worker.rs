@@ -62,7 +62,7 @@ impl Worker {
         stop: CancellationToken,
     ) -> Result<Option<Self>, WriteError> {
         let owner = shared.options.owner.clone();
-        let reason = format!("claimed by {owner}");
+        let reason = format!("started on {owner}");
         let change = Change::Claim { owner, until: later(Timestamp::wall(), shared.options.lease) };
         let mut claim = Write::new(run, Guard::Standing(Status::Pending, attempt), change);
         claim.frames.push(NewFrame::status(Transition::Claim, reason));

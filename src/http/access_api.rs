@@ -107,7 +107,7 @@ pub async fn audit(State(app): State<App>, query: QueryMap) -> Answer<Json<Audit
     let run = take("run").map(|id| crate::runs::run_id(&id)).transpose()?;
     let unknown = |word: &str| Problem::new(Code::BadRequest, format!("`{word}` is no action of the audit log."));
     let action = take("action").map(|word| Action::of(&word).ok_or_else(|| unknown(&word))).transpose()?;
-    let place = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no place in the audit log."));
+    let place = |text: &str| Problem::new(Code::BadRequest, format!("Invalid cursor `{text}`."));
     let before = take("before").map(|text| text.parse().map_err(|_| place(&text))).transpose()?;
     let filter = AuditFilter { run, actor: take("actor"), action, limit: read_limit(take("limit"))?, before };
     read_audit(&*app.service.store, &filter).await.map(Json)

@@ -202,7 +202,7 @@ pub fn wait(tries: u32, random: f64, asked: u64) -> Option<u64> {
 /// What is told, as a sentence for a chat. Nothing in it is a command to the chat, whatever a run has reported.
 pub fn sentence(title: &str, run: &Run, url: Option<&str>) -> String {
     let mut text = match &run.approval {
-        Some(asked) => format!("{title} waits for a person: {}", one_line(&asked.question)),
+        Some(asked) => format!("{title} needs approval: {}", one_line(&asked.question)),
         None => {
             let took = run.started_at.zip(run.finished_at).map(|(from, to)| to.since(from) / 1000);
             let took = took.map(|seconds| format!(" after {}", duration(seconds))).unwrap_or_default();
@@ -226,8 +226,8 @@ const fn ended(status: Status) -> &'static str {
         Status::Failed => "failed",
         Status::Cancelled => "was cancelled",
         Status::Interrupted => "was interrupted",
-        Status::Pending => "waits for a worker",
-        Status::Running => "runs",
+        Status::Pending => "is queued",
+        Status::Running => "is running",
     }
 }
 

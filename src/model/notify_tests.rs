@@ -145,7 +145,7 @@ fn a_sentence_says_what_became_of_the_run() {
     let asks = Run { approval: Some(question), finished_at: None, ..run(Status::Running) };
     assert_eq!(
         sentence("Nightly", &asks, None),
-        "Nightly waits for a person: Deploy &lt;!channel&gt; &amp; @\u{200b}here?"
+        "Nightly needs approval: Deploy &lt;!channel&gt; &amp; @\u{200b}here?"
     );
     let long = Run { error: Some("é".repeat(5000)), started_at: None, ..run(Status::Failed) };
     assert_eq!(sentence("N", &long, None), format!("N failed: {}…", "é".repeat(REASON)));

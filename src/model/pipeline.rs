@@ -202,7 +202,7 @@ impl OutputMode {
 impl PhaseSpec {
     /// What a person is asked before this phase.
     pub fn asks(&self) -> String {
-        if self.question.is_empty() { format!("Go on with phase {}?", self.name) } else { self.question.clone() }
+        if self.question.is_empty() { format!("Continue with phase {}?", self.name) } else { self.question.clone() }
     }
 }
 

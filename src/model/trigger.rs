@@ -138,8 +138,8 @@ impl SkipKind {
     pub fn reason(self, detail: &str) -> String {
         match self {
             Self::Overlap => "a run of this schedule was still active".to_owned(),
-            Self::GroupBusy => "the pipeline's concurrency group was busy and refuses runs meanwhile".to_owned(),
-            Self::QueueFull => "as many runs waited for a worker as may (--max-queued)".to_owned(),
+            Self::GroupBusy => "the pipeline's concurrency group was busy".to_owned(),
+            Self::QueueFull => "the queue was full (--max-queued)".to_owned(),
             Self::Paused => "the schedule was paused".to_owned(),
             Self::Params => format!("the run could not start: {}", detail.trim_end_matches('.')),
         }

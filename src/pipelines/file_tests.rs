@@ -87,7 +87,7 @@ fn a_phase_may_wait_for_a_person() {
     let asked = |lines: &str| read(&with(lines)).unwrap().phases[0].clone();
     assert_eq!(asked("").approval, Gate::Fixed(false));
     let always = asked("approval = true\n");
-    assert_eq!((always.approval.clone(), always.asks().as_str()), (Gate::Fixed(true), "Go on with phase a?"));
+    assert_eq!((always.approval.clone(), always.asks().as_str()), (Gate::Fixed(true), "Continue with phase a?"));
     assert!(always.approval.is_closed(&Params::new(), 0));
     assert_eq!(asked("approval = true\nquestion = 'Deploy?'\n").asks(), "Deploy?");
 

@@ -35,8 +35,7 @@ impl Service {
         // A token and the session that was made with it are one person, whatever they are called by.
         let is_same = run.origin.as_ref().is_some_and(|origin| origin.is_by(&by.name));
         if wants_other && is_same {
-            let detail =
-                format!("`{}` asked for this attempt, and the pipeline wants somebody else to answer.", by.name);
+            let detail = format!("`{}` started this attempt, and the pipeline requires a different approver.", by.name);
             let problem = Problem::new(Code::SecondPersonRequired, detail);
             let note = by.note(Action::Refused, Some(run.id.clone()), Some("answer".to_owned()));
             // Refused it is in any case.
@@ -85,11 +84,11 @@ impl Service {
             let (key, _) = self.find(id).await?;
             let run = self.show(id).await?;
             let Some(Question { seq, question }) = run.approval.clone() else {
-                let detail = format!("The run is {} and waits for no answer.", run.status);
+                let detail = format!("The run is {} and is not awaiting approval.", run.status);
                 return Err(Problem::new(Code::NotWaiting, detail));
             };
             if asked.is_some_and(|asked| asked != seq) {
-                let detail = format!("The run does not ask that (any more). It asks, by the seq {seq}: {question}");
+                let detail = format!("This question is out of date. The current one has the seq {seq}: {question}");
                 return Err(Problem::new(Code::NotWaiting, detail));
             }
             self.check_second_person(key, &run, by).await?;

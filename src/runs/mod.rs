@@ -99,22 +99,21 @@ impl From<StoreError> for Problem {
         }
         match error {
             StoreError::Full(_) => {
-                let detail =
-                    "There is no room for it on the disk of the database. Free some, or delete runs, and try again.";
+                let detail = "The disk of the database is full. Free up space or delete runs, then try again.";
                 return Self::new(Code::DiskFull, detail);
             }
             StoreError::Locked(_) => {
-                let detail = "Another program has locked the database. Nothing was done. Try again in a moment.";
+                let detail = "Another program has locked the database. Nothing was changed. Try again in a moment.";
                 return Self::new(Code::DatabaseUnavailable, detail);
             }
             _ => tracing::error!(%error, "the database did not do as asked"),
         }
         if error.is_retryable() {
-            let detail = "The database is busy or away. Nothing was done. Try again in a moment.";
+            let detail = "The database is busy or unavailable. Nothing was changed. Try again in a moment.";
             return Self::new(Code::DatabaseUnavailable, detail);
         }
         // What went wrong inside is for the server's log, not for the reader.
-        Self::new(Code::Internal, "The database failed. The server's log says more.")
+        Self::new(Code::Internal, "The database failed. See the server's log.")
     }
 }
 
@@ -122,7 +121,7 @@ impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Store(error) => error.into(),
-            WriteError::Closed => Self::new(Code::ShuttingDown, "The server is stopping. Try again in a moment."),
+            WriteError::Closed => Self::new(Code::ShuttingDown, "The server is shutting down. Try again in a moment."),
             WriteError::KeyConflict => Self::new(
                 Code::IdempotencyConflict,
                 "This Idempotency-Key came with another request before. Use a new key for a new request.",
@@ -137,7 +136,7 @@ impl From<WriteError> for Problem {
                 "The run that this Idempotency-Key has started was deleted. Use a new key to start another one.",
             ),
             WriteError::Refused | WriteError::Skipped(_) => {
-                let detail = "The run changed several times while the request was carried out. Try again.";
+                let detail = "The run kept changing while the request was processed. Try again.";
                 Self { retryable: true, ..Self::new(Code::RunActive, detail) }
             }
         }
@@ -164,7 +163,7 @@ pub fn run_id(id: &str) -> Result<RunId, Problem> {
 }
 
 fn no_run(id: &str) -> Problem {
-    Problem::new(Code::RunNotFound, format!("There is no run `{id}`."))
+    Problem::new(Code::RunNotFound, format!("There is no run `{id}`. It may have been deleted or cleaned up."))
 }
 
 impl Service {
@@ -193,7 +192,7 @@ impl Service {
         let before = match filter.before.as_deref().filter(|before| !before.is_empty()) {
             None => None,
             Some(before) => {
-                let fault = |_| Problem::new(Code::BadRequest, format!("`{before}` is no place in the list."));
+                let fault = |_| Problem::new(Code::BadRequest, format!("Invalid cursor `{before}`."));
                 Some(before.parse().map_err(fault)?)
             }
         };
@@ -270,7 +269,7 @@ impl Service {
                     self.journal.write(Write { audit: Some(audit.clone()), ..ask }).await
                 }
                 Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
-                    let detail = format!("The run is {} already; there is nothing to cancel.", pulse.status);
+                    let detail = format!("The run is already {}.", pulse.status);
                     return Err(Problem::new(Code::RunFinished, detail));
                 }
             };
@@ -295,7 +294,7 @@ impl Service {
         self.catalog.get(name).ok_or_else(|| {
             let known: Vec<String> = self.catalog.all().into_iter().map(|pipeline| pipeline.name).collect();
             let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
-            Problem::new(Code::PipelineNotFound, format!("There is no pipeline `{name}`; known: {known}."))
+            Problem::new(Code::PipelineNotFound, format!("There is no pipeline `{name}`. Available: {known}."))
         })
     }
 }

@@ -50,9 +50,8 @@ impl Service {
 }
 
 fn busy(run: &RunId) -> Problem {
-    let detail = format!(
-        "The run {run} is active, and the pipeline refuses another one meanwhile. Wait for its end, or cancel it."
-    );
+    let detail =
+        format!("Run {run} is active, and the pipeline allows one at a time. Wait until it finishes, or cancel it.");
     Problem::new(Code::GroupBusy, detail)
 }
 

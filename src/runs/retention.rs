@@ -35,11 +35,11 @@ impl Service {
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             if pulse.status.is_active() {
-                let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
+                let detail = format!("The run is {}. Wait until it finishes, or cancel it first.", pulse.status);
                 return Err(Problem::new(Code::RunActive, detail));
             }
             if self.store.pin(key).await?.is_some_and(|pin| pin.pinned) {
-                return Err(Problem::new(Code::RunPinned, "A pinned run stays. Unpin it first."));
+                return Err(Problem::new(Code::RunPinned, "This run is pinned. Unpin it to delete it."));
             }
             let change = Change::Delete { id: run.clone() };
             let write = Write { audit: audit.clone(), ..super::write(key, pulse, change) };

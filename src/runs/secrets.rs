@@ -57,7 +57,7 @@ impl Service {
         };
         errors.extend(pipeline.params.iter().filter(is_needed).map(|param| {
             let message = format!(
-                "{} is a secret, and secrets are removed when a run ends. Give it again, in Edit and re-run or as `secrets` of the request.",
+                "{} is a secret, and secrets are removed when a run ends. Enter it again in “Re-run with changes”, or send it as `secrets` of the request.",
                 param.label()
             );
             ParamError::new(&param.name, "missing", message)

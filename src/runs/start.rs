@@ -149,11 +149,11 @@ impl Service {
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             if pulse.status.is_active() {
-                let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
+                let detail = format!("The run is {}. Wait until it finishes, or cancel it first.", pulse.status);
                 return Err(Problem::new(Code::RunActive, detail));
             }
             if asked.seen.is_some_and(|seen| seen != pulse.attempt) {
-                let detail = format!("The run was re-run already; it is at attempt {}.", pulse.attempt);
+                let detail = format!("The run was already re-run; it is at attempt {}.", pulse.attempt);
                 return Err(Problem::new(Code::RunActive, detail));
             }
             let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
@@ -175,7 +175,7 @@ impl Service {
                 Begin::Failed => plan::first_unfinished(&run.phases, run.status, &pipeline),
             };
             if first > 0 && first >= pipeline.phases.len() {
-                let detail = "Every phase has ended well: there is none to go on with. Run it again from the start.";
+                let detail = "Every phase completed, so there is none to resume from. Re-run it from the beginning.";
                 return Err(Problem::new(Code::NothingFailed, detail));
             }
             let reason = match pipeline.phases.get(first).filter(|_| first > 0) {

@@ -45,7 +45,7 @@ impl Service {
     /// [`Code::BadRequest`] for a limit out of bounds or a `before` that is no place; the database's own.
     pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<DeliveryPage, Problem> {
         let limit = bounded(filter.limit, DELIVERIES)?;
-        let fault = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no place in the list."));
+        let fault = |text: &str| Problem::new(Code::BadRequest, format!("Invalid cursor `{text}`."));
         let before = filter.before.as_deref().filter(|before| !before.is_empty());
         let before = before.map(|before| before.parse::<i64>().map_err(|_| fault(before))).transpose()?;
         let (deliveries, next) = self.store.deliveries(filter, limit, before).await?;

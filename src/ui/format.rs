@@ -130,10 +130,16 @@ pub fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{plural}", count(number))
 }
 
-/// A reason as the journal has it as a sentence: with a capital letter at its beginning and a full stop at its end.
+/// A reason from the journal as a sentence: with a capital letter at its beginning and a full stop at its end.
 pub fn sentence(reason: &str) -> String {
-    let mut letters = reason.trim().chars();
-    let mut sentence: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let mut letters = reason.chars();
+    let capitalized: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    with_full_stop(&capitalized)
+}
+
+/// A reason from the journal with a full stop at its end, to be put behind a colon.
+pub fn with_full_stop(reason: &str) -> String {
+    let mut sentence = reason.trim().to_owned();
     if !sentence.is_empty() && !sentence.ends_with(['.', '!', '?', '…']) {
         sentence.push('.');
     }

@@ -177,7 +177,7 @@ async fn token_of_a_role_does_what_the_role_may_until_it_is_revoked() {
         printed(&ask_program(&world, &server, &["token", "create", "ci", "--role", "operator", "--expires", "1d"]));
     assert!(viewer.starts_with("rt_") && viewer != operator);
     let taken = ask_program(&world, &server, &["token", "create", "ci", "--role", "admin"]);
-    assert!(!taken.status.success() && String::from_utf8_lossy(&taken.stderr).contains("The name is taken"));
+    assert!(!taken.status.success() && String::from_utf8_lossy(&taken.stderr).contains("Name already taken"));
 
     let body = json!({ "pipeline": "p", "params": { "project": world.project() } });
     assert_eq!(get(&server, &viewer, "/api/v1/runs").await.status(), 200);

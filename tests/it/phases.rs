@@ -49,8 +49,8 @@ async fn a_phase_is_tried_again_and_each_try_is_journaled() {
     assert!(errors.iter().all(|error| error["retryable"] == true && error["code"] == "phase_failed"), "{errors:?}");
     let says: Vec<&str> = errors.iter().map(|error| error["message"].as_str().unwrap()).collect();
     let expected = [
-        "phase flaky ended with exit code 75; try 1 of 5, the next in 40ms",
-        "phase flaky ended with exit code 75; try 2 of 5, the next in 80ms",
+        "phase flaky ended with exit code 75; retry 1 of 4 in 40ms",
+        "phase flaky ended with exit code 75; retry 2 of 4 in 80ms",
     ];
     assert_eq!(says, expected);
     assert_eq!(frames.iter().filter(|frame| frame["kind"] == "phase").count(), 2, "it starts once and ends once");

@@ -111,13 +111,13 @@ async fn identify(
     match Shown::by(headers, tls) {
         // To log out of nothing is to be logged out.
         None if *want == Want::Logout => Err(Box::new(login::logged_out(guard, request))),
-        None => Err(Box::new(ask("This server needs a token."))),
+        None => Err(Box::new(ask("This server requires a token."))),
         Some(Shown::Session(cookie)) => match access.by_cookie(cookie).await.map_err(away)? {
             Some(granted) => Ok(granted),
             None if *want == Want::Logout => Err(Box::new(login::logged_out(guard, request))),
             // Nobody guesses 256 bits: no need to slow it down.
             None => {
-                let mut answer = ask("The login is over.");
+                let mut answer = ask("Your session has expired.");
                 answer.headers_mut().append(header::SET_COOKIE, login::cookie("", tls));
                 Err(Box::new(answer))
             }
@@ -128,12 +128,12 @@ async fn identify(
             match (guard.slowdown.judge(client, granted.is_some(), guard.is_strong, Instant::now()), granted) {
                 (Verdict::Right, Some(granted)) => Ok(granted),
                 (Verdict::Busy(wait), _) => Err(Box::new(too_many(&Later::after(wait)))),
-                (Verdict::Right, None) => Err(Box::new(ask("The token is not this server's."))),
+                (Verdict::Right, None) => Err(Box::new(ask("Wrong token."))),
                 (Verdict::Wrong(wait), _) => {
                     tracing::warn!(%client, "a request with a wrong token");
                     access.note_wrong(peer(request).map(|peer| peer.ip().to_canonical().to_string()), "token");
                     tokio::time::sleep(wait).await;
-                    Err(Box::new(ask("The token is not this server's.")))
+                    Err(Box::new(ask("Wrong token.")))
                 }
             }
         }

@@ -49,7 +49,7 @@
         say(said.detail);
       }
     } catch {
-      say('The server does not answer. Try again in a moment.');
+      say("Can't reach the server. Try again in a moment.");
     } finally {
       busy = false;
     }

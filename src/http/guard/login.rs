@@ -161,14 +161,12 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
             access.note_wrong(address, if by_code { "login link" } else { "login" });
             tokio::time::sleep(wait).await;
             let sentence = match by_code {
-                true => "The login link was used, or is too old. `runtrail login` makes another one.",
-                false => "That is not this server’s token.",
+                true => "This login link was already used or has expired. `runtrail login` prints a new one.",
+                false => "Wrong token.",
             };
             refuse(StatusCode::UNAUTHORIZED, Code::Unauthorized, sentence)
         }
-        (Verdict::Right, None) => {
-            refuse(StatusCode::UNAUTHORIZED, Code::Unauthorized, "That is not this server’s token.")
-        }
+        (Verdict::Right, None) => refuse(StatusCode::UNAUTHORIZED, Code::Unauthorized, "Wrong token."),
     }
 }
 
@@ -210,8 +208,8 @@ fn form(status: StatusCode, next: &str, error: Option<&str>) -> Response {
 <label class=\"login-label\" for=\"token\">Token</label>
 <input class=\"login-input\" id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" spellcheck=\"false\" \
          required autofocus{invalid}>
-{alert}<p class=\"login-help\" id=\"token-help\">The server prints a link that logs you in when it starts. \
-         <code>runtrail login</code> prints another one.</p>
+{alert}<p class=\"login-help\" id=\"token-help\">Paste a token, or open the login link that the server prints when it starts. \
+         <code>runtrail login</code> prints a new link.</p>
 <button class=\"login-button\" type=\"submit\">Log in</button>
 </form>
 </main>
@@ -230,7 +228,7 @@ fn form(status: StatusCode, next: &str, error: Option<&str>) -> Response {
 pub fn once_more(next: &str) -> Response {
     let next = escape(next);
     let refresh = format!("<meta http-equiv=\"refresh\" content=\"0; url={next}\">\n");
-    let body = format!("<main class=\"login-box\"><p><a href=\"{next}\">Go on to Runtrail</a></p></main>");
+    let body = format!("<main class=\"login-box\"><p><a href=\"{next}\">Continue to Runtrail</a></p></main>");
     ([(header::CACHE_CONTROL, "no-store")], page("Runtrail", &refresh, &body)).into_response()
 }
 

@@ -16,7 +16,7 @@ pub fn AccountMenu() -> impl IntoView {
     let is_admin = me.role.allows(Role::Admin);
     let has_tokens = me.via != Via::Open;
     let who = match me.via {
-        Via::Open => "No token is needed".to_owned(),
+        Via::Open => "No token required".to_owned(),
         Via::Session | Via::Token | Via::Proxy => me.name.clone(),
     };
     let link = |page: &'static str, href: String, text: &'static str| {
@@ -61,9 +61,9 @@ pub fn AccountMenu() -> impl IntoView {
 /// What a role may do, in few words.
 pub fn role_words(role: Role) -> &'static str {
     match role {
-        Role::Viewer => "Viewer: reads",
-        Role::Operator => "Operator: reads, starts and cancels",
-        Role::Approver => "Approver: operates and approves",
-        Role::Admin => "Admin: may do everything",
+        Role::Viewer => "Viewer: can view runs",
+        Role::Operator => "Operator: can start and cancel runs",
+        Role::Approver => "Approver: can also approve",
+        Role::Admin => "Admin: full access",
     }
 }

@@ -77,17 +77,17 @@ pub fn RunActions(
     view! {
         <RerunForm rerun id=again.clone() attempt failed=true test="rerun-failed" hidden=goes_nowhere>
             {Icon::Start.draw()}
-            "Go on "
-            <span class="max-sm:sr-only">"with "{move || goes_on.get()}</span>
+            "Resume"
+            <span class="max-sm:sr-only">" from "<code class="font-mono text-[0.92em]">{move || goes_on.get()}</code></span>
         </RerunForm>
         <RerunForm rerun id=again.clone() attempt failed=false test="rerun" hidden=is_active>
             {Icon::Again.draw()}
-            "Run again"
+            "Re-run"
         </RerunForm>
         {move || edit.get().map(|href| view! {
             <a class="button" href=href data-noscroll data-testid="rerun-edit" class:hidden=is_active>
                 {Icon::Edit.draw()}
-                <span class="max-sm:sr-only">"Edit and re-run"</span>
+                <span class="max-sm:sr-only">"Re-run with changes…"</span>
             </a>
         })}
         // Beside Cancel and not in its place: who presses that twice is not to kill what may end by itself.
@@ -108,7 +108,7 @@ pub fn RunActions(
             <button
                 class="button button-danger"
                 data-testid="kill-now"
-                title="Ends what still runs at once, without the time to end by itself"
+                title="Kills the remaining processes now instead of after the grace period"
                 disabled=move || !can_kill.get() || stopping.pending().get()
             >
                 {Icon::Close.draw()}

@@ -19,13 +19,13 @@ pub fn Cancelling(
 ) -> impl IntoView {
     let clock = Clock::of_page();
     let words = move |cancel: &Cancel| match (cancel.force, cancel.kill_at) {
-        (true, _) => "Cancelling: what still runs is being killed".to_owned(),
+        (true, _) => "Cancelling: killing the remaining processes".to_owned(),
         (false, None) => "Cancelling…".to_owned(),
         (false, Some(at)) => when(clock, at),
     };
     move || {
         request.get().map(|cancel| {
-            let (title, kill_at) = (format!("Asked for by {}", cancel.by), cancel.kill_at.map(|at| at.to_string()));
+            let (title, kill_at) = (format!("Requested by {}", cancel.by), cancel.kill_at.map(|at| at.to_string()));
             view! {
                 <span data-testid="cancelling" data-kill-at=kill_at title=title>{move || words(&cancel)}</span>
             }
@@ -37,7 +37,7 @@ fn when(clock: Clock, at: Timestamp) -> String {
     match clock.until(at) {
         // Until the page is alive, and where no script runs, it is no particular time.
         None => format!("Cancelling, will be killed at {}", clock.exact(at)),
-        Some(0) => "Cancelling: what still runs is being killed".to_owned(),
+        Some(0) => "Cancelling: killing the remaining processes".to_owned(),
         Some(left) => format!("Cancelling, will be killed in {}", format::ticking(left)),
     }
 }

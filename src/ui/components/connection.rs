@@ -19,21 +19,19 @@ const fn word(link: Link) -> &'static str {
 
 const fn meaning(link: Link) -> &'static str {
     match link {
-        Link::Connecting => "The live stream is being opened.",
-        Link::Live => "Activity appears the moment it is written.",
-        Link::Retrying => "The server does not answer. The page keeps trying and will catch up; nothing is lost.",
-        Link::Polling => {
-            "The live stream is blocked or away, so the page asks every few seconds and keeps trying. Nothing is lost."
-        }
-        Link::Ended => "The run is finished and all of its activity is here. A re-run is followed by itself.",
-        Link::Offline => "This browser has no network. The page catches up as soon as it is back.",
+        Link::Connecting => "Connecting…",
+        Link::Live => "Live: updates appear instantly.",
+        Link::Retrying => "Can't reach the server. Retrying; nothing will be lost.",
+        Link::Polling => "Live updates unavailable. Checking every few seconds; nothing will be lost.",
+        Link::Ended => "Run finished. A re-run will show up here automatically.",
+        Link::Offline => "You're offline. The page will catch up when you're back.",
     }
 }
 
 const fn part(role: Role) -> &'static str {
     match role {
-        Role::Leader => " This tab holds the connection for all of this browser's tabs.",
-        Role::Follower => " Another tab of this browser holds the connection.",
+        Role::Leader => " Your other tabs share this tab's connection.",
+        Role::Follower => " Updates arrive through another tab.",
         Role::Solo => "",
     }
 }
@@ -49,6 +47,7 @@ pub fn ConnectionChip(
     view! {
         <div
             class="chip relative rounded focus-visible:outline-2 noscript:hidden"
+            class:hidden=move || link.get() == Link::Ended
             data-testid="connection"
             data-state=move || link.get().as_str()
             data-role=move || role.get().as_str()

@@ -55,7 +55,7 @@ pub fn DatabaseLine() -> impl IntoView {
 /// The log counts as the database's: it is on the same disk.
 fn words(DatabaseSize { bytes, wal_bytes, free_bytes }: DatabaseSize) -> String {
     let all = format!("Database {}", format::bytes(bytes + wal_bytes));
-    if free_bytes == 0 { all } else { format!("{all} · {} free inside", format::bytes(free_bytes)) }
+    if free_bytes == 0 { all } else { format!("{all} · {} reclaimable", format::bytes(free_bytes)) }
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn says_how_large_it_is_and_what_of_it_is_empty() {
         let size = DatabaseSize { bytes: 1_190_000_000, wal_bytes: 10_000_000, free_bytes: 340_000_000 };
-        assert_eq!(words(size), "Database 1.2 GB · 340 MB free inside");
+        assert_eq!(words(size), "Database 1.2 GB · 340 MB reclaimable");
         assert_eq!(words(DatabaseSize { free_bytes: 0, ..size }), "Database 1.2 GB");
     }
 }

@@ -1,4 +1,4 @@
-//! Icons: small line drawings in the colour of the text around them.
+//! Icons: small line drawings in the color of the text around them.
 
 use leptos::prelude::*;
 

@@ -33,7 +33,7 @@ pub fn PinButton(
     problem.update(|problem| *problem = problem.take().or_else(|| pin.value().get_untracked().and_then(Result::err)));
     let pinned = Memo::new(move |_| follow.pin.get().pinned);
     let words = move || {
-        if pinned.get() { "Pinned: it stays when old runs go" } else { "Pin it, so that it stays when old runs go" }
+        if pinned.get() { "Pinned: kept during cleanup" } else { "Pin: keep this run when old runs are cleaned up" }
     };
     let id = id.to_string();
     let given = id.clone();
@@ -103,12 +103,12 @@ pub fn DeleteButton(
             </summary>
             <div class="card absolute inset-x-0 top-full z-30 mt-1.5 p-3 text-sm shadow-lg sm:left-auto sm:w-72">
                 <p class:hidden=pinned>
-                    "All of its attempts, their activity and its own folder go. There is no way back."
+                    "Deletes every attempt, its log and its working folder. This can't be undone."
                 </p>
-                <p class:hidden=move || !pinned.get()>"It is pinned, so it stays. Unpin it first."</p>
+                <p class:hidden=move || !pinned.get()>"This run is pinned. Unpin it to delete it."</p>
                 <div class="mt-3 flex justify-end gap-2">
                     <button type="button" class="button button-small noscript:hidden" on:click=move |_| popover.close()>
-                        "Keep it"
+                        "Cancel"
                     </button>
                     <form
                         method="post"
@@ -127,7 +127,7 @@ pub fn DeleteButton(
                             data-testid="delete-confirm"
                             disabled=move || pinned.get() || delete.pending().get()
                         >
-                            "Delete the run"
+                            "Delete run"
                         </button>
                     </form>
                 </div>
@@ -153,7 +153,7 @@ pub fn DeletedNotice(
                     {Icon::Bin.draw()}
                     <p class="min-w-0">
                         <strong class="font-semibold">"This run was deleted. "</strong>
-                        "What you see is what this page had of it; a reload finds nothing. "
+                        "You're seeing a local copy that will be gone after a reload. "
                         <a class="whitespace-nowrap underline underline-offset-2 hover:text-accent" href=base::path("/")>"All runs"</a>
                     </p>
                 </div>

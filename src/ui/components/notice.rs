@@ -53,4 +53,4 @@ pub fn of_action(problem: Problem, then: &str) -> Problem {
 }
 
 /// What [`of_action`] says of what is not safe to be done twice.
-pub const NOT_KNOWN: &str = "It is not known whether this was done. Look before you try again.";
+pub const NOT_KNOWN: &str = "We couldn't confirm this. Check the current state before retrying.";

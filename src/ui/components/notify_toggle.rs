@@ -29,14 +29,12 @@ impl Bell {
 
     const fn words(self) -> &'static str {
         match self {
-            Self::Off => "Notify me when a run ends or waits for me",
-            Self::On => "You are notified when a run ends or waits for you and no tab of Runtrail is in sight",
+            Self::Off => "Notify me when a run finishes or needs approval",
+            Self::On => "Notifications are on: finished runs and approvals while Runtrail isn't visible",
             Self::Denied => {
-                "Your browser blocks notifications from this site. Allow them in its settings for the site, then press the bell again."
+                "Your browser blocks notifications from this site. Allow them in the site settings, then press the bell again."
             }
-            Self::Absent => {
-                "Your browser shows notifications only for sites that come over HTTPS or from this machine. The number in the tab's title works here too."
-            }
+            Self::Absent => "Notifications need HTTPS (or localhost). The tab title still shows a count.",
         }
     }
 

@@ -67,7 +67,7 @@ fn Notice(kind: OutageKind, seconds: Memo<u64>) -> impl IntoView {
                 <strong class="font-semibold" role="status">{words}</strong>
                 " For "
                 <span class="tabular-nums">{move || format::duration(seconds.get().saturating_mul(1000))}</span>
-                " so far; runs wait and lose nothing."
+                " so far. Runs are waiting; nothing is lost."
             </p>
         </div>
     }
@@ -77,7 +77,7 @@ fn Notice(kind: OutageKind, seconds: Memo<u64>) -> impl IntoView {
 const fn words(kind: OutageKind) -> (&'static str, &'static str) {
     match kind {
         OutageKind::Locked => ("locked", "Waiting for the database: another program has locked it."),
-        OutageKind::Unavailable => ("unavailable", "Waiting for the database: it does not answer."),
-        OutageKind::DiskFull => ("disk_full", "The disk is full: activity is held back until there is room."),
+        OutageKind::Unavailable => ("unavailable", "Waiting for the database: it isn't responding."),
+        OutageKind::DiskFull => ("disk_full", "The disk is full: log lines are held back until space is freed."),
     }
 }

@@ -27,7 +27,7 @@ pub fn OutcomeSummary(
 
 fn summary(outcome: Outcome, from: Memo<Option<Timestamp>>, to: Memo<Option<Timestamp>>) -> impl IntoView {
     let Outcome { message, files, findings, fixed, left, branch, commit, .. } = outcome;
-    let numbers = [("files", files), ("findings", findings), ("fixed", fixed), ("left", left)];
+    let numbers = [("files", files), ("findings", findings), ("fixed", fixed), ("remaining", left)];
     let number = |(what, count): (&'static str, u64)| {
         view! {
             <div class="flex items-baseline gap-1">
@@ -43,11 +43,11 @@ fn summary(outcome: Outcome, from: Memo<Option<Timestamp>>, to: Memo<Option<Time
         let short: String = commit.chars().take(12).collect();
         view! {
             <div class="flex min-w-0 items-center gap-1 text-xs text-soft">
-                <span class="shrink-0">"on branch"</span>
+                <span class="shrink-0">"Branch"</span>
                 <code class="min-w-0 truncate font-mono text-ink" data-testid="branch" title=plain(&branch)>
                     {visible(&branch)}
                 </code>
-                <CopyButton text=branch label="Copy the branch's name"/>
+                <CopyButton text=branch label="Copy branch name"/>
                 <code class="font-mono max-sm:hidden" title=plain(&commit)>{visible(&short)}</code>
             </div>
         }
@@ -55,7 +55,7 @@ fn summary(outcome: Outcome, from: Memo<Option<Timestamp>>, to: Memo<Option<Time
     view! {
         <section
             class="card flex flex-wrap items-center gap-x-5 gap-y-2 px-4 py-2.5"
-            aria-label="What was done"
+            aria-label="Summary"
             data-testid="outcome"
         >
             <div class="flex min-w-0 items-start gap-3">
@@ -65,7 +65,7 @@ fn summary(outcome: Outcome, from: Memo<Option<Timestamp>>, to: Memo<Option<Time
                     <dl class="flex flex-wrap gap-x-4 gap-y-1">
                         {numbers.map(number)}
                         <div class="flex items-baseline gap-1">
-                            <dt class="text-xs text-soft">"took"</dt>
+                            <dt class="text-xs text-soft">"duration"</dt>
                             <dd class="text-sm font-semibold"><Elapsed from to/></dd>
                         </div>
                     </dl>

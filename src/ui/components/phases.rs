@@ -7,37 +7,36 @@ use super::icon::Icon;
 use super::time::Elapsed;
 use crate::feed::RunState;
 use crate::model::kinds::Progress;
-use crate::model::{Phase, PhaseState, Timestamp, plan};
+use crate::model::{Phase, PhaseState, Status, Timestamp, plan};
 use crate::ui::format;
 
-/// How a phase is drawn: what became of it, and whether it ended by itself.
+/// Icon, color and word of a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Looks {
-    /// What became of it.
+pub struct PhaseAppearance {
     pub state: PhaseState,
-    /// Whether it ended because its attempt did, which is no fault of its own. Its state says that it failed.
-    pub cut_off: bool,
+    /// The status of the attempt whose end cut the phase off. The state of such a phase is `failed`, but it did not fail by itself.
+    pub cut_off_by: Option<Status>,
 }
 
-impl Looks {
-    /// Its icon.
+impl PhaseAppearance {
     pub const fn icon(self) -> Icon {
-        if self.cut_off { Icon::Stopped } else { Icon::of_phase(self.state) }
+        if self.cut_off_by.is_some() { Icon::Stopped } else { Icon::of_phase(self.state) }
     }
 
-    /// Its colour.
-    pub const fn colour(self) -> &'static str {
-        if self.cut_off { "text-soft" } else { colour(self.state) }
+    pub const fn color(self) -> &'static str {
+        if self.cut_off_by.is_some() { "text-soft" } else { color(self.state) }
     }
 
-    /// Its word.
     pub const fn word(self) -> &'static str {
-        if self.cut_off { "stopped" } else { self.state.as_str() }
+        match self.cut_off_by {
+            None => self.state.as_str(),
+            Some(Status::Cancelled) => "cancelled",
+            Some(_) => "interrupted",
+        }
     }
 }
 
-/// The colour of a phase's state.
-const fn colour(state: PhaseState) -> &'static str {
+const fn color(state: PhaseState) -> &'static str {
     match state {
         PhaseState::Pending | PhaseState::Skipped => "text-faint",
         PhaseState::Started => "text-info",
@@ -94,13 +93,13 @@ fn PhaseItem(state: Signal<RunState>, earlier: Memo<Option<u32>>, name: String) 
     });
     let progress = Memo::new(move |_| state.with(|state| key.with_value(|name| state.progress.get(name).cloned())));
     let what = Memo::new(move |_| phase.with(|phase| phase.as_ref().map_or(PhaseState::Pending, |phase| phase.state)));
-    let cut_off = Memo::new(move |_| {
+    let cut_off_by = Memo::new(move |_| {
         state.with(|state| {
             let cut_off = plan::cut_off(&state.run.phases, state.run.status).and_then(|at| state.run.phases.get(at));
-            cut_off.is_some_and(|phase| key.with_value(|name| phase.name == *name))
+            cut_off.filter(|phase| key.with_value(|name| phase.name == *name)).map(|_| state.run.status)
         })
     });
-    let looks = move || Looks { state: what.get(), cut_off: cut_off.get() };
+    let appearance = move || PhaseAppearance { state: what.get(), cut_off_by: cut_off_by.get() };
     let from = Signal::derive(move || phase.with(|phase| phase.as_ref().and_then(|phase| phase.started_at)));
     // As long as its frame says: the two times also have what it takes to write them down.
     let took = Memo::new(move |_| state.with(|state| key.with_value(|name| state.took.get(name).copied())));
@@ -112,7 +111,7 @@ fn PhaseItem(state: Signal<RunState>, earlier: Memo<Option<u32>>, name: String) 
     let exit = move || {
         let code = phase.with(|phase| phase.as_ref().and_then(|phase| phase.exit_code));
         let signal = state.with(|state| key.with_value(|name| state.signals.get(name).cloned()));
-        code.filter(|&code| code != 0).map(|code| signal.unwrap_or_else(|| format!("exit {code}")))
+        code.filter(|&code| code != 0).map(|code| signal.unwrap_or_else(|| format!("exit code {code}")))
     };
     let asks = Memo::new(move |_| {
         state.with(|state| {
@@ -132,16 +131,16 @@ fn PhaseItem(state: Signal<RunState>, earlier: Memo<Option<u32>>, name: String) 
                 class="absolute top-5 bottom-0 left-[0.4375rem] w-px bg-line group-last:hidden"
                 aria-hidden="true"
             ></span>
-            <span class=move || format!("mt-0.5 {}", looks().colour())>{move || looks().icon().draw()}</span>
+            <span class=move || format!("mt-0.5 {}", appearance().color())>{move || appearance().icon().draw()}</span>
             <div class="min-w-0 flex-1">
                 <div class="flex items-baseline justify-between gap-3">
                     <span class="min-w-0 truncate text-sm font-medium">{title}</span>
                     <span class="shrink-0 text-xs text-soft">
                         {move || match what.get() {
                             PhaseState::Pending if asks.get() => {
-                                view! { <span class="text-warn">"asks you"</span> }.into_any()
+                                view! { <span class="text-warn">"needs approval"</span> }.into_any()
                             }
-                            PhaseState::Pending => view! { <span class="text-faint">"waiting"</span> }.into_any(),
+                            PhaseState::Pending => view! { <span class="text-faint">"pending"</span> }.into_any(),
                             PhaseState::Skipped => view! { <span class="text-faint">"skipped"</span> }.into_any(),
                             PhaseState::Started | PhaseState::Completed | PhaseState::Failed => {
                                 view! { <Elapsed from to/> }.into_any()
@@ -149,8 +148,8 @@ fn PhaseItem(state: Signal<RunState>, earlier: Memo<Option<u32>>, name: String) 
                         }}
                     </span>
                 </div>
-                {move || cut_off.get().then(|| view! { <p class="text-xs text-soft">"stopped"</p> })}
-                <span class="sr-only">{move || if cut_off.get() { "" } else { what.get().as_str() }}</span>
+                {move || cut_off_by.get().map(|_| view! { <p class="text-xs text-soft">{appearance().word()}</p> })}
+                <span class="sr-only">{move || if cut_off_by.get().is_some() { "" } else { what.get().as_str() }}</span>
                 {move || exit().map(|exit| view! { <p class="text-xs font-medium text-bad">{exit}</p> })}
                 {move || progress.get().filter(|_| running()).map(meter)}
             </div>

@@ -51,7 +51,7 @@ fn RefusedNotice(refused: RefusedDeliveries) -> impl IntoView {
                 <Words text=last.reason.unwrap_or_default()/>
                 " "
                 <a href=base::path("/deliveries?result=refused") class="whitespace-nowrap underline underline-offset-2 hover:text-accent">
-                    "All of them"
+                    "View all"
                 </a>
             </p>
         </section>
@@ -61,13 +61,12 @@ fn RefusedNotice(refused: RefusedDeliveries) -> impl IntoView {
 #[component]
 fn SkippedNotice(skipped: SkippedLately) -> impl IntoView {
     let SkippedLately { schedules, pipeline, skipped, .. } = skipped;
-    let others = (schedules > 1).then(|| {
-        format!(" So did {} other schedules.", schedules - 1).replace(" 1 other schedules", " another schedule")
-    });
+    let others =
+        (schedules > 1).then(|| format!(" {} also skipped runs.", format::counted(schedules - 1, "other schedule")));
     view! {
         <p class="mt-4 shrink-0 px-1 text-xs break-words text-soft" data-testid="skipped-due-times">
             <span class="font-mono">{pipeline}</span>
-            {format!(" skipped {}, the last ", format::counted(skipped.count, "due time"))}
+            {format!(" skipped {}, most recently ", format::counted(skipped.count, "scheduled run"))}
             <Moment at=Signal::stored(Some(skipped.last))/>
             {format!(": {}.", skipped.reason)}
             {others}

@@ -82,12 +82,12 @@ impl ScheduleActions {
                     <input type="hidden" name="pipeline" value=pipeline/>
                     <input type="hidden" name="name" value=name/>
                     <label class="flex flex-col gap-1">
-                        <span class="text-xs text-soft">"Why? Everybody sees it. (optional)"</span>
+                        <span class="text-xs text-soft">"Reason (optional, shown to everyone)"</span>
                         <input class="field field-small" name="reason" maxlength="500" autocomplete="off" data-testid="pause-reason" node_ref=reason/>
                     </label>
-                    <p class="text-xs text-faint">"Due times that pass meanwhile are not made up for."</p>
+                    <p class="text-xs text-faint">"Runs that come due while paused are skipped."</p>
                     <button class="button button-small self-end" data-testid="pause-confirm" disabled=move || self.pause.pending().get()>
-                        {if is_all { "Pause all schedules" } else { "Pause the schedule" }}
+                        {if is_all { "Pause all schedules" } else { "Pause schedule" }}
                     </button>
                 </form>
             </details>
@@ -227,7 +227,7 @@ fn LastRunLink(last: LastRun) -> impl IntoView {
     view! {
         <span class="inline-flex flex-wrap items-center gap-x-2 gap-y-1">
             <StatusBadge status=Signal::stored(status) asks=Signal::stored(false) cancels=Signal::stored(false)/>
-            <a href=base::path(&format!("/runs/{id}")) class="underline underline-offset-2 hover:text-accent" aria-label=format!("The last run: {}", word(status))>
+            <a href=base::path(&format!("/runs/{id}")) class="underline underline-offset-2 hover:text-accent" aria-label=format!("Last run: {}", word(status))>
                 <Moment at=Signal::stored(Some(at))/>
             </a>
         </span>
@@ -238,8 +238,8 @@ fn LastRunLink(last: LastRun) -> impl IntoView {
 fn SkippedWords(skipped: Skipped) -> impl IntoView {
     let Skipped { count, last, reason, .. } = skipped;
     view! {
-        {format::counted(count, "due time")}
-        ", the last "
+        {format::counted(count, "run")}
+        ", most recently "
         <Moment at=Signal::stored(Some(last))/>
         {format!(": {reason}.")}
     }
@@ -251,7 +251,7 @@ fn PauseWords(paused: Pause) -> impl IntoView {
     view! {
         <Moment at=Signal::stored(Some(at))/>
         {plain(&format!(" by {by}"))}
-        {all.then_some(", with all schedules")}
+        {all.then_some(" with all schedules")}
         {(!reason.is_empty()).then(|| plain(&format!(": {reason}")))}
     }
 }

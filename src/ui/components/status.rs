@@ -1,4 +1,4 @@
-//! A run's status in a word, an icon and a colour.
+//! A run's status in a word, an icon and a color.
 
 use leptos::prelude::*;
 
@@ -7,12 +7,12 @@ use super::icon::Icon;
 use crate::model::Status;
 
 /// What a run does that waits for a person, for people.
-pub const ASKS: &str = "Asks you";
+pub const ASKS: &str = "Needs approval";
 
 /// The word for people.
 pub const fn word(status: Status) -> &'static str {
     match status {
-        Status::Pending => "Waiting",
+        Status::Pending => "Queued",
         Status::Running => "Running",
         Status::Completed => "Completed",
         Status::Failed => "Failed",
@@ -21,8 +21,8 @@ pub const fn word(status: Status) -> &'static str {
     }
 }
 
-/// The colour of a status.
-pub const fn colour(status: Status) -> &'static str {
+/// The color of a status.
+pub const fn color(status: Status) -> &'static str {
     match status {
         Status::Pending | Status::Cancelled => "text-soft",
         Status::Running => "text-info",

@@ -79,7 +79,7 @@ fn ThemeButton() -> impl IntoView {
     };
     let words = move || {
         theme.with(|theme| match theme.as_deref() {
-            None => "Theme: as the system",
+            None => "Theme: system",
             Some("light") => "Theme: light",
             Some(_) => "Theme: dark",
         })

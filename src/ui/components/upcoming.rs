@@ -26,7 +26,7 @@ pub fn UpcomingCard(
         <Show when=move || !upcoming.with(Vec::is_empty)>
             <details class="card fold mt-4 shrink-0" id="upcoming" data-testid="upcoming">
                 <summary class="flex list-none items-center justify-between gap-3 px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
-                    "Upcoming"
+                    "Scheduled"
                     <span class="flex items-center gap-2 font-normal text-faint lg:hidden">
                         <span class="text-xs tabular-nums">{in_short}</span>
                         <span class="fold-mark transition-transform">{Icon::Fold.draw()}</span>

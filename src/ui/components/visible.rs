@@ -36,8 +36,8 @@ pub fn direction_warning(found: BTreeSet<char>) -> Option<impl IntoView + use<>>
     (!names.is_empty()).then(|| {
         view! {
             <p class="border-b border-line bg-bad-wash px-4 py-2 text-xs text-bad" role="alert" data-testid="direction-warning">
-                <strong class="font-semibold">"This patch has characters that change the direction of text. "</strong>
-                {format!("Elsewhere it may read otherwise than it is; here they are marked: {names}.")}
+                <strong class="font-semibold">"This patch contains characters that change text direction. "</strong>
+                {format!("Other viewers may display it misleadingly. They are marked here: {names}.")}
             </p>
         }
     })

@@ -48,7 +48,7 @@ pub fn AccessPage() -> impl IntoView {
             {move || problem().map(|problem| view! { <ProblemNotice problem/> })}
             {move || created().map(|created| view! { <Secret created/> })}
             <p class="hidden text-sm text-soft noscript:block">
-                "A new token is shown once, which needs a script. Or run " <code class="font-mono text-[0.92em]">"runtrail token create"</code> "."
+                "Creating a token here needs JavaScript. You can also run " <code class="font-mono text-[0.92em]">"runtrail token create"</code> "."
             </p>
             <CreateForm create/>
             <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{shown}</Transition>
@@ -63,11 +63,11 @@ fn Secret(created: CreatedToken) -> impl IntoView {
     view! {
         <section class="rounded-lg bg-ok-wash px-4 py-3 text-sm" data-testid="new-token">
             <p>
-                "The token " <strong class="font-semibold">{plain(&name)}</strong> " was created. Copy it now: it is not shown again."
+                "Token " <strong class="font-semibold">{plain(&name)}</strong> " created. Copy it now; it won't be shown again."
             </p>
             <p class="mt-1.5 flex items-center gap-1">
                 <code class="min-w-0 font-mono text-xs break-all select-all" data-testid="new-token-secret">{token.clone()}</code>
-                <CopyButton text=token label="Copy the token"/>
+                <CopyButton text=token label="Copy token"/>
             </p>
         </section>
     }
@@ -111,10 +111,10 @@ fn CreateForm(create: ServerAction<CreateToken>) -> impl IntoView {
             <label class="flex flex-col gap-1">
                 <span class="text-xs text-soft">"Expires"</span>
                 <select class="field field-small !w-auto" name="expires_in" autocomplete="off" data-testid="token-expires" node_ref=lasts>
-                    <option value="1d">"in a day"</option>
+                    <option value="1d">"in 1 day"</option>
                     <option value="30d">"in 30 days"</option>
                     <option value="90d" selected=true>"in 90 days"</option>
-                    <option value="365d">"in a year"</option>
+                    <option value="365d">"in 1 year"</option>
                     <option value="">"never"</option>
                 </select>
             </label>
@@ -133,7 +133,7 @@ fn Lists(list: AccessList, revoke: ServerAction<RevokeToken>, end: ServerAction<
         <section class="flex flex-col gap-2">
             <h2 class="text-sm font-semibold">"Tokens"</h2>
             {no_token.then(|| view! {
-                <p class="text-sm text-soft">"There is none besides the server’s own. Programs use tokens; people log in with them."</p>
+                <p class="text-sm text-soft">"No tokens besides the server’s own. Create one for a program, or for a person to log in with."</p>
             })}
             <ul class="card divide-y divide-line empty:hidden">
                 {tokens.into_iter().map(|token| view! { <TokenRow token revoke/> }).collect_view()}
@@ -151,7 +151,7 @@ fn Lists(list: AccessList, revoke: ServerAction<RevokeToken>, end: ServerAction<
 #[component]
 fn TokenRow(token: TokenView, revoke: ServerAction<RevokeToken>) -> impl IntoView {
     let TokenView { id, name, role, created_at, created_by, expires_at, used_at } = token;
-    let label = format!("Revoke the token {}", plain(&name));
+    let label = format!("Revoke token {}", plain(&name));
     let given = id.clone();
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
@@ -174,7 +174,7 @@ fn TokenRow(token: TokenView, revoke: ServerAction<RevokeToken>) -> impl IntoVie
                     }}
                     {match expires_at {
                         Some(_) => view! { "Expires " <Moment at=Signal::stored(expires_at)/> "." }.into_any(),
-                        None => view! { "Does not expire." }.into_any(),
+                        None => view! { "Never expires." }.into_any(),
                     }}
                 </p>
             </div>
@@ -204,16 +204,16 @@ fn SessionRow(session: SessionView, end: ServerAction<EndSession>) -> impl IntoV
                 <p class="flex items-center gap-2">
                     <span class="truncate font-medium">{plain(&name)}</span>
                     <span class="tag">{role.as_str()}</span>
-                    {current.then(|| view! { <span class="tag" data-tone="ok">"this one"</span> })}
+                    {current.then(|| view! { <span class="tag" data-tone="ok">"current"</span> })}
                 </p>
                 <p class="text-xs text-soft" title=agent>
-                    {from.join(", ")} ". Logged in " <Moment at=Signal::stored(Some(created_at))/> ", last here "
+                    {from.join(", ")} ". Logged in " <Moment at=Signal::stored(Some(created_at))/> ", last active "
                     <Moment at=Signal::stored(Some(seen_at))/> "."
                 </p>
             </div>
             <form method="post" action=base::path(EndSession::url()) on:submit=submit>
                 <input type="hidden" name="id" value=id/>
-                <button class="button button-small" data-testid="end-session">"End"</button>
+                <button class="button button-small" data-testid="end-session">"End session"</button>
             </form>
         </li>
     }

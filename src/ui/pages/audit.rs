@@ -59,12 +59,12 @@ fn Choose(filter: AuditFilter) -> impl IntoView {
     });
     view! {
         <form method="get" action=base::path("/audit") class="flex gap-2">
-            <input class="field field-small min-w-0 sm:!w-40" name="actor" placeholder="Anybody" aria-label="Actor" autocomplete="off" value=filter.actor/>
+            <input class="field field-small min-w-0 sm:!w-40" name="actor" placeholder="Any actor" aria-label="Actor" autocomplete="off" value=filter.actor/>
             <select class="field field-small !w-auto min-w-0" name="action" aria-label="Action" autocomplete="off">
                 <option value="">"Any action"</option>
                 {options.into_iter().collect_view()}
             </select>
-            <button class="button button-small !h-auto self-stretch" data-testid="audit-show">"Show"</button>
+            <button class="button button-small !h-auto self-stretch" data-testid="audit-show">"Apply"</button>
         </form>
     }
 }
@@ -90,7 +90,7 @@ fn List(page: AuditPage, filter: AuditFilter) -> impl IntoView {
         view! { <a href=href class="button button-small self-center" data-testid="audit-older">"Older"</a> }
     });
     view! {
-        {is_empty.then(|| view! { <p class="text-sm text-soft">"Nothing was done yet."</p> })}
+        {is_empty.then(|| view! { <p class="text-sm text-soft">"No entries."</p> })}
         <ul class="card divide-y divide-line empty:hidden">
             {entries.into_iter().map(|entry| view! { <Line entry/> }).collect_view()}
         </ul>

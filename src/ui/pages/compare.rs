@@ -91,11 +91,11 @@ fn Head(run: Run, chosen: (u32, u32)) -> impl IntoView {
                 </a>
             </nav>
             <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
-                <h1 class="text-lg font-semibold tracking-tight">"Two attempts compared"</h1>
+                <h1 class="text-lg font-semibold tracking-tight">"Compare attempts"</h1>
                 <form method="get" class="flex flex-wrap items-center gap-2 sm:ml-auto">
-                    {select("a", "The one", chosen.0)}
-                    <span class="text-xs text-faint">"and"</span>
-                    {select("b", "The other", chosen.1)}
+                    {select("a", "Base", chosen.0)}
+                    <span class="text-xs text-faint">"with"</span>
+                    {select("b", "Compare with", chosen.1)}
                     <button class="button button-small" data-testid="compare-go">"Compare"</button>
                 </form>
             </div>

@@ -68,7 +68,7 @@ fn filter_of(query: &ParamsMap) -> DeliveryFilter {
 const fn word(result: DeliveryResult) -> &'static str {
     match result {
         DeliveryResult::Started => "Started",
-        DeliveryResult::Duplicate => "Came again",
+        DeliveryResult::Duplicate => "Duplicate",
         DeliveryResult::Ignored => "Ignored",
         DeliveryResult::Refused => "Refused",
     }
@@ -104,7 +104,7 @@ fn Choose(filter: DeliveryFilter) -> impl IntoView {
                 <option value="">"Any result"</option>
                 {options.into_iter().collect_view()}
             </select>
-            <button class="button button-small !h-auto self-stretch" data-testid="deliveries-show">"Show"</button>
+            <button class="button button-small !h-auto self-stretch" data-testid="deliveries-show">"Apply"</button>
         </form>
     }
 }
@@ -127,7 +127,7 @@ fn List(page: DeliveryPage, filter: DeliveryFilter) -> impl IntoView {
     });
     view! {
         {is_empty.then(|| view! {
-            <p class="text-sm text-soft">"No delivery is here. Deliveries are kept for 30 days, the newest 2,000 of them."</p>
+            <p class="text-sm text-soft">"No deliveries. The latest 2,000 are kept for up to 30 days."</p>
         })}
         <ul class="card divide-y divide-line empty:hidden">
             {deliveries.into_iter().map(|delivery| view! { <Row delivery/> }).collect_view()}
@@ -151,7 +151,7 @@ fn forge_name(forge: String) -> String {
 #[component]
 fn Row(delivery: HookDelivery) -> impl IntoView {
     let HookDelivery { at, calls, pipeline, forge, event, delivery: id, result, code, reason, run, .. } = delivery;
-    let (colour, icon) = look(result);
+    let (color, icon) = look(result);
     let named = [Some(forge_name(forge)), event].into_iter().flatten().collect::<Vec<_>>().join(" · ");
     view! {
         <li
@@ -160,7 +160,7 @@ fn Row(delivery: HookDelivery) -> impl IntoView {
             data-result=result.as_str()
             data-pipeline=pipeline.clone()
         >
-            <span class=format!("flex items-center gap-1.5 self-start font-medium {colour}")>
+            <span class=format!("flex items-center gap-1.5 self-start font-medium {color}")>
                 {icon.draw()}
                 {word(result)}
                 {(calls > 1).then(|| view! { <span class="tag">{format!("×{}", format::count(calls))}</span> })}
@@ -177,7 +177,7 @@ fn Row(delivery: HookDelivery) -> impl IntoView {
                     })}
                 </p>
                 <p class="text-xs break-words text-soft empty:hidden">{reason.map(|reason| view! { <Words text=reason/> })}</p>
-                <p class="truncate font-mono text-2xs text-faint empty:hidden" title="The forge's id of the delivery">{id}</p>
+                <p class="truncate font-mono text-2xs text-faint empty:hidden" title="Delivery ID">{id}</p>
             </div>
             <span class="text-xs whitespace-nowrap text-soft" title=code><Moment at=Signal::stored(Some(at))/></span>
         </li>

@@ -88,7 +88,7 @@ pub fn HomePage() -> impl IntoView {
             <aside class="scrollbar-thin flex min-w-0 flex-col lg:sticky lg:top-17 lg:order-2 lg:max-h-[calc(100dvh-5.25rem)] lg:overflow-y-auto lg:pb-1">
                 <details class="card fold shrink-0" class:hidden=!can(Role::Operator) id="start">
                     <summary class="flex list-none items-center justify-between px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
-                        "Start a run"
+                        "New run"
                         <span class="fold-mark text-faint transition-transform">{Icon::Fold.draw()}</span>
                     </summary>
                     <div class="px-4 pb-4 lg:pb-0">
@@ -171,7 +171,7 @@ fn Faults(offer: RwSignal<Offer>) -> impl IntoView {
             <section class="mt-4 shrink-0 rounded-lg bg-warn-wash px-4 py-3" aria-labelledby="faults-title">
                 <h2 id="faults-title" class="flex items-center gap-2 text-sm font-semibold text-warn">
                     {Icon::Warning.draw()}
-                    "Faults in pipeline files"
+                    "Pipeline errors"
                 </h2>
                 <ul class="mt-2 flex flex-col gap-2">{move || faults.get().into_iter().map(item).collect_view()}</ul>
             </section>

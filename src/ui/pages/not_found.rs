@@ -17,7 +17,7 @@ pub fn NotFound() -> impl IntoView {
     }
     view! {
         <Title text="Not found"/>
-        <Nowhere title="Nothing here" detail="This address leads nowhere. It may be mistyped, or what was here is gone."/>
+        <Nowhere title="Page not found" detail="Check the address."/>
     }
 }
 

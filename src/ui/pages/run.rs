@@ -197,7 +197,7 @@ fn Shown(
                     </span>
                     <span class="flex items-center text-xs text-faint">
                         <span class="font-mono" title=id.to_string()>{id.short().to_owned()}</span>
-                        <CopyButton text=id.to_string() label="Copy the run's id"/>
+                        <CopyButton text=id.to_string() label="Copy run ID"/>
                     </span>
                     <span class="text-xs text-soft empty:hidden"><PendingPlace id=id.clone() status/></span>
                     <span class="text-xs text-soft empty:hidden"><Cancelling request=cancel/></span>
@@ -269,9 +269,9 @@ fn Facts(shown: ShownAttempt, follow: Follow) -> impl IntoView {
     let since = Memo::new(move |_| question.get().and_then(|_| follow.state.with(|state| state.asked_at)));
     let running = move || from.get().is_some() && to.get().is_none();
     let length = move || match (question.get(), to.get()) {
-        (Some(_), _) if since.get().is_some() => "Waiting for you for ",
-        (Some(_), _) => "Waiting for you",
-        (None, Some(_)) => "Took ",
+        (Some(_), _) if since.get().is_some() => "Awaiting approval for ",
+        (Some(_), _) => "Awaiting approval",
+        (None, Some(_)) => "Duration ",
         (None, None) => "Running for ",
     };
     let clock = Clock::of_page();
@@ -279,7 +279,7 @@ fn Facts(shown: ShownAttempt, follow: Follow) -> impl IntoView {
         <div class="flex flex-wrap items-baseline gap-x-5 gap-y-1 text-xs text-soft">
             // While it runs, how long it has says the same.
             <span class:hidden=move || running() && question.get().is_none()>
-                {move || if from.get().is_some() { "Started " } else { "Asked for " }}
+                {move || if from.get().is_some() { "Started " } else { "Queued " }}
                 <Moment at=asked/>
             </span>
             <span class:hidden=move || from.get().is_none() title=move || from.get().map(|at| clock.exact(at))>
@@ -318,8 +318,8 @@ fn Ending(shown: ShownAttempt, follow: Follow) -> impl IntoView {
         ended.get().map(|(status, reason)| {
             let (wash, lead, reason) = match status {
                 Status::Interrupted => {
-                    let lead = "The server stopped while this run was going on. ";
-                    ("bg-warn-wash [&>svg]:text-warn", Some(lead), format::sentence(&reason))
+                    let lead = "Interrupted: ";
+                    ("bg-warn-wash [&>svg]:text-warn", Some(lead), format::with_full_stop(&reason))
                 }
                 Status::Cancelled => ("bg-raised [&>svg]:text-soft", None, format::sentence(&reason)),
                 _ => ("bg-bad-wash [&>svg]:text-bad", None, reason),

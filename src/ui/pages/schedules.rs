@@ -108,7 +108,7 @@ fn List(list: RwSignal<Option<ScheduleList>>, actions: ScheduleActions) -> impl 
         </div>
         {move || is_empty.get().then(|| view! {
             <p class="text-sm text-soft">
-                "No pipeline has a schedule. Add one to its file with "
+                "No schedules yet. Add one to a pipeline file with "
                 <code class="font-mono text-[0.92em]">"[[schedules]]"</code>
                 "."
             </p>

@@ -68,7 +68,7 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
     .to_owned();
     let phase = frame.phase.as_ref().map(|phase| format!(" · {phase}"));
     view! {
-        <aside class="flex max-h-[45%] shrink-0 flex-col border-t border-line bg-raised" aria-label="Marked frame">
+        <aside class="flex max-h-[45%] shrink-0 flex-col border-t border-line bg-raised" aria-label="Selected line">
             <header class="flex items-center gap-2 py-1.5 pr-2 pl-4 text-xs text-soft max-sm:items-start">
                 <strong class="font-semibold text-ink tabular-nums">{format!("#{}", frame.seq)}</strong>
                 <span class="tag">{stream}</span>
@@ -78,7 +78,7 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
                     {phase}{format!(" · attempt {}", frame.attempt)}
                 </span>
                 <span class="ml-auto flex gap-1">
-                    <CopyButton text=full label="Copy this text"/>
+                    <CopyButton text=full label="Copy text"/>
                     <button
                         type="button"
                         class="button button-icon button-small"
@@ -112,10 +112,8 @@ fn plain(body: &Body) -> String {
         Body::Finding(finding) => {
             let fixable = match (finding.fixable, finding.fix) {
                 (false, _) => "",
-                (true, Some(FixSafety::Review)) => {
-                    "\nIt can be fixed automatically, but the fix needs a check or a review."
-                }
-                (true, _) => "\nIt can be fixed automatically.",
+                (true, Some(FixSafety::Review)) => "\nAutofix available; its result needs a check or a review.",
+                (true, _) => "\nAutofix available.",
             };
             format!("{}\n{} {}\n{}{fixable}", place(finding), finding.severity, finding.rule, finding.message)
         }
@@ -131,12 +129,13 @@ fn plain(body: &Body) -> String {
         },
         Body::Outcome(outcome) => outcome_text(outcome),
         Body::Output(output) => format!("{} = {}", output.name, output.value),
-        Body::Origin(origin) => format!("Asked for by {}", origin.by),
+        Body::Origin(origin) => format!("Started by {}", origin.by),
         Body::Notification(notification) => notification_text(notification),
         Body::Cancel(request) => {
-            let kill = request.kill_at.map(|at| format!("\nWhat still runs is killed at {at}.")).unwrap_or_default();
-            let what = if request.force { "The end at once" } else { "The end" };
-            format!("{what} was asked for by {}.{kill}", request.by)
+            let kill =
+                request.kill_at.map(|at| format!("\nRemaining processes will be killed at {at}.")).unwrap_or_default();
+            let what = if request.force { "Kill" } else { "Cancel" };
+            format!("{what} requested by {}.{kill}", request.by)
         }
         Body::Notice(notice) => format!("{}: {}", notice.code, notice.message),
         Body::Other(unknown) => unknown.data.to_string(),
@@ -145,7 +144,7 @@ fn plain(body: &Body) -> String {
 
 fn outcome_text(outcome: &Outcome) -> String {
     let Outcome { message, files, findings, fixed, left, branch, commit, base } = outcome;
-    let mut text = format!("{message}\n{files} files, {findings} findings, {fixed} fixed, {left} left");
+    let mut text = format!("{message}\n{files} files, {findings} findings, {fixed} fixed, {left} remaining");
     for (what, value) in [("branch", branch), ("commit", commit), ("base", base)] {
         if let Some(value) = value {
             text.push_str(&format!("\n{what} {value}"));
@@ -157,19 +156,19 @@ fn outcome_text(outcome: &Outcome) -> String {
 fn notification_text(notification: &Notification) -> String {
     let Notification { url, event, state, r#try, status, error, next_ms } = notification;
     let state = match state {
-        DeliveryState::Delivered => "delivered",
-        DeliveryState::Retrying => "not delivered yet",
-        DeliveryState::Failed => "not delivered",
+        DeliveryState::Delivered => "sent",
+        DeliveryState::Retrying => "retrying",
+        DeliveryState::Failed => "failed",
     };
-    let mut text = format!("{event} to {url}: {state}, try {}", r#try);
+    let mut text = format!("{event} to {url}: {state}, delivery attempt {}", r#try);
     if let Some(status) = status {
-        text.push_str(&format!("\nanswered with status {status}"));
+        text.push_str(&format!("\nHTTP status {status}"));
     }
     if let Some(error) = error {
         text.push_str(&format!("\n{error}"));
     }
     if let Some(wait) = next_ms {
-        text.push_str(&format!("\nnext try in {}", format::duration(*wait)));
+        text.push_str(&format!("\nnext attempt in {}", format::duration(*wait)));
     }
     text
 }

@@ -92,7 +92,7 @@ pub fn FrameList(
             class="log scrollbar-thin min-h-0 flex-1 py-1 -outline-offset-2"
             role="log"
             aria-live="off"
-            aria-label="Frames of this run"
+            aria-label="Run log"
             tabindex="0"
             node_ref=scroll.scroller
             on:scroll=move |_| scroll.scrolled()

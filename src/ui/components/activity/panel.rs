@@ -61,7 +61,7 @@ pub fn ActivityPanel(
     view! {
         <section
             class="card relative flex min-h-[20rem] min-w-0 flex-1 flex-col overflow-hidden"
-            aria-label="Activity"
+            aria-label="Log"
             data-testid="activity"
             data-frames=move || numbers.get().frames
             data-last=move || numbers.get().last
@@ -69,9 +69,9 @@ pub fn ActivityPanel(
             data-gaps=move || numbers.get().gaps
         >
             <header class="z-10 flex h-11 shrink-0 items-center gap-2 border-b border-line bg-panel pr-2 pl-4">
-                <h2 class="text-sm font-semibold">"Activity"</h2>
+                <h2 class="text-sm font-semibold">"Log"</h2>
                 <span class="truncate text-xs text-faint tabular-nums">
-                    {move || format::counted(count.get(), "frame")}
+                    {move || format::counted(count.get(), "line")}
                 </span>
                 <div class="ml-auto flex items-center gap-1">
                     <ConnectionChip link=follow.link role=follow.role/>
@@ -79,8 +79,9 @@ pub fn ActivityPanel(
                         class="button button-icon button-small"
                         href=base::path(&format!("/api/v1/runs/{id}/log"))
                         rel="external"
-                        title="The whole log as text"
-                        aria-label="The whole log as text"
+                        download=""
+                        title="Download log"
+                        aria-label="Download log"
                     >
                         {Icon::Text.draw()}
                     </a>
@@ -91,7 +92,7 @@ pub fn ActivityPanel(
                 <FrameList follow scroll/>
                 <Show when=move || count.get() == 0>
                     <p class="pointer-events-none absolute inset-x-0 top-1/3 px-6 text-center text-sm text-faint">
-                        "Nothing yet. The first lines appear here as soon as a worker takes the run."
+                        "No output yet. Lines appear here once the run starts."
                     </p>
                 </Show>
                 <Show when=move || follow.loads.get() == LoadState::Failed>
@@ -100,7 +101,7 @@ pub fn ActivityPanel(
                         role="alert"
                         data-testid="rows-failed"
                     >
-                        "These lines could not be loaded."
+                        "Couldn't load these lines."
                         <button
                             type="button"
                             class="button button-small"
@@ -119,8 +120,8 @@ pub fn ActivityPanel(
                     >
                         {Icon::Down.draw()}
                         {move || match newer() {
-                            0 => "Jump to newest".to_owned(),
-                            newer => format!("Jump to newest · {} new", format::count(newer)),
+                            0 => "Jump to latest".to_owned(),
+                            newer => format!("Jump to latest · {} new", format::count(newer)),
                         }}
                     </button>
                 </Show>
@@ -142,7 +143,7 @@ fn StaticNote(id: RunId, follow: Follow) -> impl IntoView {
     let older = (first > 1 && end > first).then(|| page(first.saturating_sub(PAGE * 3 / 4).max(1), "Older lines"));
     let newer = (end <= last && end > first).then(|| page(end + PAGE / 4, "Newer lines"));
     let which = match end.saturating_sub(first) {
-        0 if last > 0 => "The newest lines are too large for this page: see the whole log as text. ".to_owned(),
+        0 if last > 0 => "The latest lines are too large to show here. Download the log instead. ".to_owned(),
         shown if shown < last => {
             format!("Lines {} to {} of {}. ", format::count(first), format::count(end - 1), format::count(last))
         }
@@ -153,7 +154,7 @@ fn StaticNote(id: RunId, follow: Follow) -> impl IntoView {
             {which}
             {older}
             {newer}
-            "Without scripts this page stays as it is; load it again to see what is new."
+            "JavaScript is off. Reload to see new lines."
         </p>
     }
 }

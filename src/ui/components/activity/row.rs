@@ -5,6 +5,7 @@ use std::sync::Arc;
 use leptos::either::{Either, EitherOf3};
 use leptos::prelude::*;
 
+use crate::feed::RunState;
 use crate::feed::ansi;
 use crate::feed::visible::plain;
 use crate::model::kinds::{
@@ -13,7 +14,7 @@ use crate::model::kinds::{
 use crate::model::{Body, Frame, Log, LogStream, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::phases::Looks;
+use crate::ui::components::phases::PhaseAppearance;
 use crate::ui::components::status;
 use crate::ui::components::visible::visible;
 use crate::ui::follow::Follow;
@@ -87,7 +88,7 @@ pub fn AbsentRow(
 fn text(frame: &Frame, follow: Follow) -> AnyView {
     match &frame.body {
         Body::Log(log) => line(log).into_any(),
-        Body::Status(change) => status_change(change, frame.attempt).into_any(),
+        Body::Status(change) => status_change(change, frame.attempt, follow).into_any(),
         Body::Phase(change) => phase_change(change, frame.attempt, follow).into_any(),
         Body::Finding(finding) => found(finding).into_any(),
         Body::Patch(patch) => patched(patch).into_any(),
@@ -107,19 +108,24 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
         Body::Reasoning(piece) => view! { <span class="text-soft italic">{short(&piece.text)}</span> }.into_any(),
         Body::Approval(approval) => {
             let (word, tone) = match approval.state {
-                ApprovalState::Waiting => ("waiting for a person", "warn"),
+                ApprovalState::Waiting => ("awaiting approval", "warn"),
                 ApprovalState::Approved => ("approved", "ok"),
                 ApprovalState::Rejected => ("rejected", "bad"),
             };
             let by = approval.by.as_ref().map(|by| visible(&format!(" by {by}")));
             view! { <span class="tag" data-tone=tone>{word}{by}</span>" "{short(&approval.question)} }.into_any()
         }
-        Body::Error(failure) => view! {
-            <span class="tag" data-tone="bad">{visible(&failure.code)}</span>
-            " "
-            <span class="text-bad">{short(&failure.message)}</span>
+        Body::Error(failure) => {
+            // Only the engine reports these codes, as retryable while the phase has retries left.
+            let is_retried = failure.retryable && failure.code.starts_with("phase_");
+            let (tag, tone) = if is_retried { ("retrying", "warn") } else { (failure.code.as_str(), "bad") };
+            view! {
+                <span class="tag" data-tone=tone>{visible(tag)}</span>
+                " "
+                <span class=if is_retried { "text-warn" } else { "text-bad" }>{short(&failure.message)}</span>
+            }
+            .into_any()
         }
-        .into_any(),
         Body::Progress(progress) => progressed(progress).into_any(),
         Body::Outcome(outcome) => {
             let branch = outcome.branch.as_ref().map(|_| view! { <span class="tag" data-tone="ok">"branch"</span>" " });
@@ -133,7 +139,7 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
         Body::Origin(origin) => view! {
             <span class="row-event">
                 <span class="text-soft">{Icon::Waiting.draw()}</span>
-                <b>"Asked for"</b>
+                <b>"Started"</b>
                 <span>"by "{short(&origin.by)}</span>
             </span>
         }
@@ -145,7 +151,7 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
                 <span class="row-event">
                     <span class="text-soft">{Icon::Stop.draw()}</span>
                     <b>{what}</b>
-                    <span>{format!("asked for by {}", format::one_line(&request.by, MOST))}</span>
+                    <span>{format!("requested by {}", format::one_line(&request.by, MOST))}</span>
                 </span>
             }
             .into_any()
@@ -167,10 +173,11 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
 fn line(log: &Log) -> impl IntoView + use<> {
     let (pieces, hidden) = ansi::cut(ansi::spans(&log.line), MOST);
     let more = (hidden > 0).then(
-        || view! { <span class="text-faint">{format!(" … {} more", format::counted(hidden, "character"))}</span> },
+        || view! { <span class="text-faint">{format!(" … {} more (click to expand)", format::counted(hidden, "character"))}</span> },
     );
     let said = (log.stream == LogStream::Stderr).then(|| view! { <span class="sr-only">"stderr: "</span> });
-    let cont = log.cont.then(|| view! { <span class="text-faint" title="Continues the line before">"↳ "</span> });
+    let cont =
+        log.cont.then(|| view! { <span class="text-faint" title="Continued from the previous line">"↳ "</span> });
     let text = match pieces.as_slice() {
         [] => EitherOf3::A(()),
         [only] if only.style == ansi::Style::default() && only.link.is_none() => EitherOf3::B(visible(only.text)),
@@ -212,44 +219,79 @@ fn short(text: &str) -> impl IntoView + use<> {
     visible(&format::one_line(text, MOST))
 }
 
-fn status_change(change: &StatusChange, attempt: u32) -> impl IntoView + use<> {
-    let words = match change.to {
-        Status::Pending => format!("Attempt {attempt}"),
-        to => status::word(to).to_owned(),
+fn status_change(change: &StatusChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
+    let (icon, title) = match change.to {
+        Status::Pending => (Icon::of_status(change.to), format!("Attempt {attempt}")),
+        Status::Running => (Icon::Start, "Started".to_owned()),
+        to => (Icon::of_status(to), status::word(to).to_owned()),
     };
-    let icon = if change.to == Status::Running { Icon::Start } else { Icon::of_status(change.to) };
+    let reason = match change.to {
+        Status::Completed => {
+            let exceptions = Memo::new(move |_| follow.state.with(|state| exceptions(state, attempt)));
+            view! { <span>{move || exceptions.get()}</span> }.into_any()
+        }
+        _ => view! { <span>{short(without_title(&change.reason, &title))}</span> }.into_any(),
+    };
     view! {
         <span class="row-event">
-            <span class=status::colour(change.to)>{icon.draw()}</span>
-            <b>{words}</b>
-            <span>{short(&change.reason)}</span>
+            <span class=status::color(change.to)>{icon.draw()}</span>
+            <b>{title}</b>
+            {reason}
         </span>
     }
 }
 
+/// A reason without the title at its beginning: "by Anna" of "cancelled by Anna".
+fn without_title<'a>(reason: &'a str, title: &str) -> &'a str {
+    match reason.split_at_checked(title.len()) {
+        Some((before, rest)) if before.eq_ignore_ascii_case(title) => rest.trim_start(),
+        _ => reason,
+    }
+}
+
+/// The phases of a completed attempt that did not complete. Known of the current attempt only.
+fn exceptions(state: &RunState, attempt: u32) -> Option<String> {
+    let phases = (state.run.attempt == attempt).then_some(&state.run.phases)?;
+    let count = |wanted| phases.iter().filter(|phase| phase.state == wanted).count() as u64;
+    let (failed, skipped) = (count(PhaseState::Failed), count(PhaseState::Skipped));
+    let failed = (failed > 0).then(|| format::counted(failed, "ignored failure"));
+    let skipped = (skipped > 0).then(|| format!("{} skipped", format::counted(skipped, "phase")));
+    let parts: Vec<_> = failed.into_iter().chain(skipped).collect();
+    (!parts.is_empty()).then(|| format!("with {}", parts.join(", ")))
+}
+
 fn phase_change(change: &PhaseChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
-    let code = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
+    let code = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit code {code}"));
     let exit = change.signal.as_ref().map(|signal| format!("by {signal}")).or(code);
     let took = change.duration_ms.map(|took| format!("in {}", format::duration(took)));
     let state = change.state;
-    // Whether it came with the attempt's end is known when that is told.
-    let cut_off = {
+    // The frame that ends the attempt comes after this one.
+    let cut_off_by = {
         let change = change.clone();
         let may_be = state == PhaseState::Failed && change.exit_code.is_none();
-        Memo::new(move |_| may_be && follow.state.with(|state| state.is_cut_off(&change, attempt)))
+        Memo::new(move |_| if may_be { follow.state.with(|state| cut_off_by(state, &change, attempt)) } else { None })
     };
-    let looks = move || Looks { state, cut_off: cut_off.get() };
-    // What has begun is past here: nothing turns in a journal.
-    let icon = move || if state == PhaseState::Started { Icon::Start } else { looks().icon() };
+    let appearance = move || PhaseAppearance { state, cut_off_by: cut_off_by.get() };
+    // Not the spinner: a log row is about the past.
+    let icon = move || if state == PhaseState::Started { Icon::Start } else { appearance().icon() };
     view! {
         <span class="row-event">
-            <span class=move || looks().colour()>{move || icon().draw()}</span>
+            <span class=move || appearance().color()>{move || icon().draw()}</span>
             <b>{visible(&change.name)}</b>
-            <span>{move || looks().word()}</span>
+            <span>{move || appearance().word()}</span>
             {took.map(|took| view! { <span>{took}</span> })}
             {exit.map(|exit| view! { <span class="text-bad">{exit}</span> })}
         </span>
     }
+}
+
+/// The status of the attempt's end, if that cut the phase off.
+fn cut_off_by(state: &RunState, change: &PhaseChange, attempt: u32) -> Option<Status> {
+    let ended = match state.run.attempt == attempt {
+        true => Some(state.run.status),
+        false => state.earlier.iter().find(|mark| mark.attempt == attempt).map(|mark| mark.status),
+    };
+    ended.filter(|_| state.is_cut_off(change, attempt))
 }
 
 /// The tone of a tag with a finding's severity.
@@ -296,12 +338,12 @@ fn patched(patch: &Patch) -> impl IntoView + use<> {
 
 fn notified(notification: &Notification) -> impl IntoView + use<> {
     let (words, tone) = match notification.state {
-        DeliveryState::Delivered => ("notified", "ok"),
-        DeliveryState::Retrying => ("not notified yet", "warn"),
-        DeliveryState::Failed => ("not notified", "bad"),
+        DeliveryState::Delivered => ("notification sent", "ok"),
+        DeliveryState::Retrying => ("notification retrying", "warn"),
+        DeliveryState::Failed => ("notification failed", "bad"),
     };
     let error = notification.error.as_ref().map(|error| short(error));
-    let next = notification.next_ms.map(|wait| format!("try {} in {}", notification.r#try + 1, format::duration(wait)));
+    let next = notification.next_ms.map(|wait| format!("retry {} in {}", notification.r#try, format::duration(wait)));
     view! {
         <span class="tag" data-tone=tone>{words}</span>
         " "

@@ -6,9 +6,9 @@ use crate::base;
 use crate::feed::ansi;
 use crate::model::attempt::{Attempt, AttemptPhase};
 use crate::model::compare::{Comparison, Difference, LogComparison, LogLine, ParamDifference, PhasePair};
-use crate::model::{LogStream, ParamValue, PhaseState, RunId, plan};
+use crate::model::{LogStream, ParamValue, PhaseState, RunId, Status, plan};
 use crate::ui::components::activity::row::styled;
-use crate::ui::components::phases::Looks;
+use crate::ui::components::phases::PhaseAppearance;
 use crate::ui::components::review::Tab;
 use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::Moment;
@@ -41,7 +41,7 @@ pub fn ComparisonView(
     let phases = phases.into_iter().map(|pair| phase(&id, pair, numbers, &cut_off, longest_phase)).collect_view();
     view! {
         <section class=format!("card grid gap-x-6 gap-y-4 px-5 py-4 {COLUMNS}") aria-labelledby="compare-all">
-            <h2 id="compare-all" class="text-sm font-semibold max-sm:sr-only">"The whole attempt"</h2>
+            <h2 id="compare-all" class="text-sm font-semibold max-sm:sr-only">"Overall"</h2>
             {sides}
             <p class="text-xs text-soft tabular-nums sm:text-right" data-testid="compare-difference">
                 <span class="pr-2 text-faint sm:sr-only">"Difference "</span>
@@ -49,7 +49,7 @@ pub fn ComparisonView(
             </p>
         </section>
         <p class="text-xs text-soft" class:hidden=!active>
-            "One of them is not over. This is how far they were when this page was loaded."
+            "One attempt is still running. Reload to update."
         </p>
         {params}
         <section class="flex flex-col gap-3" aria-labelledby="compare-phases">
@@ -59,10 +59,11 @@ pub fn ComparisonView(
     }
 }
 
-/// The phase that ended because the attempt did.
-fn cut_off(attempt: &Attempt) -> Option<String> {
+/// The phase that the end of the attempt cut off, and the status of that end.
+fn cut_off(attempt: &Attempt) -> Option<(String, Status)> {
     let phases: Vec<_> = attempt.phases.iter().map(|phase| phase.phase.clone()).collect();
-    plan::cut_off(&phases, attempt.status).and_then(|at| phases.get(at)).map(|phase| phase.name.clone())
+    let cut_off = plan::cut_off(&phases, attempt.status).and_then(|at| phases.get(at));
+    cut_off.map(|phase| (phase.name.clone(), attempt.status))
 }
 
 fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoView + use<> {
@@ -103,7 +104,7 @@ fn took(phase: Option<&AttemptPhase>) -> Option<u64> {
 /// By how much the other took longer: `+1.2s`, `−40ms`, `the same`.
 fn difference(a: Option<u64>, b: Option<u64>) -> String {
     match (a, b) {
-        (Some(a), Some(b)) if a == b => "the same".to_owned(),
+        (Some(a), Some(b)) if a == b => "same".to_owned(),
         (Some(a), Some(b)) if b > a => format!("+{}", format::duration(b - a)),
         (Some(a), Some(b)) => format!("−{}", format::duration(a - b)),
         _ => "–".to_owned(),
@@ -112,14 +113,13 @@ fn difference(a: Option<u64>, b: Option<u64>) -> String {
 
 fn params_that_differ(params: Vec<ParamDifference>, (a, b): (u32, u32)) -> AnyView {
     if params.is_empty() {
-        return view! { <p class="text-xs text-soft" data-testid="same-params">"Both have the same parameters."</p> }
-            .into_any();
+        return view! { <p class="text-xs text-soft" data-testid="same-params">"Same parameters."</p> }.into_any();
     }
     let value = |value: Option<ParamValue>| match value {
         Some(value) => {
             view! { <span class="font-mono text-xs break-all">{visible(&value.to_string())}</span> }.into_any()
         }
-        None => view! { <span class="text-xs text-faint">"nothing"</span> }.into_any(),
+        None => view! { <span class="text-xs text-faint">"not set"</span> }.into_any(),
     };
     let rows = params.into_iter().map(|ParamDifference { name, a, b }| {
         view! {
@@ -132,7 +132,7 @@ fn params_that_differ(params: Vec<ParamDifference>, (a, b): (u32, u32)) -> AnyVi
     });
     view! {
         <section class="card overflow-x-auto" aria-labelledby="compare-params">
-            <h2 id="compare-params" class="px-5 pt-3.5 pb-2 text-sm font-semibold">"Parameters that differ"</h2>
+            <h2 id="compare-params" class="px-5 pt-3.5 pb-2 text-sm font-semibold">"Changed parameters"</h2>
             <table class="compare">
                 <thead>
                     <tr>
@@ -152,7 +152,7 @@ fn phase(
     id: &RunId,
     pair: PhasePair,
     (a, b): (u32, u32),
-    cut_off: &[Option<String>; 2],
+    cut_off: &[Option<(String, Status)>; 2],
     longest: u64,
 ) -> impl IntoView + use<> {
     let PhasePair { name, a: in_a, b: in_b, log } = pair;
@@ -166,8 +166,9 @@ fn phase(
         Some(LogComparison::Differs(_)) => "differs",
         Some(LogComparison::Unknown { .. }) => "unknown",
     };
-    let cut_off = cut_off.each_ref().map(|cut_off| cut_off.as_ref() == Some(&name));
-    let [cut_a, cut_b] = cut_off;
+    let [cut_a, cut_b] = cut_off
+        .each_ref()
+        .map(|cut_off| cut_off.as_ref().filter(|(phase, _)| *phase == name).map(|(_, status)| *status));
     let sides =
         [(a, in_a, cut_a), (b, in_b, cut_b)].map(|(attempt, phase, cut)| phase_side(attempt, phase, cut, longest));
     let log = log.map(|log| compared(id, log, (a, b)));
@@ -185,23 +186,23 @@ fn phase(
     }
 }
 
-fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off: bool, longest: u64) -> AnyView {
+fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off_by: Option<Status>, longest: u64) -> AnyView {
     let label = view! { <span class="w-20 whitespace-nowrap shrink-0 text-faint sm:sr-only">{format!("Attempt {attempt}")}</span> };
     let Some(phase) = phase else {
-        return view! { <div class="flex items-center gap-2 text-xs text-faint">{label}"has no such phase"</div> }
+        return view! { <div class="flex items-center gap-2 text-xs text-faint">{label}"no such phase"</div> }
             .into_any();
     };
     let AttemptPhase { phase: inner, carried, .. } = &phase;
-    let looks = Looks { state: inner.state, cut_off: cut_off && !carried };
-    let exit = inner.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
+    let appearance = PhaseAppearance { state: inner.state, cut_off_by: cut_off_by.filter(|_| !carried) };
+    let exit = inner.exit_code.filter(|&code| code != 0).map(|code| format!("exit code {code}"));
     let words = match inner.state {
-        PhaseState::Pending => "waiting".to_owned(),
+        PhaseState::Pending => "pending".to_owned(),
         PhaseState::Started => "running".to_owned(),
         PhaseState::Skipped => "skipped".to_owned(),
         PhaseState::Completed | PhaseState::Failed => phase.took().map_or_else(|| "–".to_owned(), format::duration),
     };
     let ran = !carried && matches!(inner.state, PhaseState::Completed | PhaseState::Failed);
-    let carried = carried.then(|| view! { <span class="tag" data-testid="carried">"carried over"</span> });
+    let carried = carried.then(|| view! { <span class="tag" data-testid="carried">"reused"</span> });
     view! {
         <div
             class="flex min-w-0 items-center gap-2 text-xs text-soft"
@@ -210,13 +211,13 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off: bool, longest:
             data-state=inner.state.as_str()
         >
             {label}
-            <span class=looks.colour()>{looks.icon().draw()}</span>
-            <span class="sr-only">{looks.word()}</span>
+            <span class=appearance.color()>{appearance.icon().draw()}</span>
+            <span class="sr-only">{appearance.word()}</span>
             <span class="w-14 shrink-0 tabular-nums">{words}</span>
             {ran.then(|| bar(phase.took(), longest))}
             {carried}
             // Its place is kept, so that the lengths are of one scale.
-            {(ran || exit.is_some()).then(|| view! { <span class="w-14 shrink-0 font-medium text-bad">{exit}</span> })}
+            {(ran || exit.is_some()).then(|| view! { <span class="w-20 shrink-0 font-medium whitespace-nowrap text-bad">{exit}</span> })}
         </div>
     }
     .into_any()
@@ -229,21 +230,21 @@ fn compared(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView {
             .into_any()
     };
     match log {
-        LogComparison::Same { lines: 0 } => quiet("Neither has printed anything.".to_owned()),
-        LogComparison::Same { lines } => quiet(format!("Both have the same {}.", format::counted(lines, "line"))),
+        LogComparison::Same { lines: 0 } => quiet("No output in either.".to_owned()),
+        LogComparison::Same { lines } => quiet(format!("Identical output ({}).", format::counted(lines, "line"))),
         LogComparison::Unknown { lines } => {
-            let looked = format!("The first {} are the same; ", format::counted(lines, "line"));
-            quiet(looked + "it was looked no further, since there is too much more.")
+            let looked = format!("First {} are identical; ", format::counted(lines, "line"));
+            quiet(looked + "the rest was not compared (too large).")
         }
         LogComparison::Differs(Difference { line, a: in_a, b: in_b }) => {
             let output = match in_a.as_ref().or(in_b.as_ref()).map(|line| line.stream) {
                 Some(LogStream::Stderr) => "Standard error",
                 Some(LogStream::Stdout) => "Standard output",
-                Some(LogStream::Output) | None => "The output",
+                Some(LogStream::Output) | None => "Output",
             };
             let before = match line {
-                1 => format!("{output} differs from its first line on."),
-                _ => format!("{output} differs from line {} on.", format::count(line)),
+                1 => format!("{output} differs from the first line."),
+                _ => format!("{output} differs from line {}.", format::count(line)),
             };
             let sides = [(a, in_a), (b, in_b)].map(|(attempt, found)| line_of(id, attempt, line, found));
             view! {
@@ -259,10 +260,10 @@ fn compared(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView {
 
 fn line_of(id: &RunId, attempt: u32, line: u64, found: Option<LogLine>) -> impl IntoView + use<> {
     let body = match found {
-        None => view! { <p class="px-3 py-2 text-xs text-faint">"It has ended before that."</p> }.into_any(),
+        None => view! { <p class="px-3 py-2 text-xs text-faint">"Output ended earlier."</p> }.into_any(),
         Some(LogLine { seq, stream, text }) => {
             let styled = styled(&ansi::spans(&text));
-            let empty = text.is_empty().then(|| view! { <span class="font-sans text-faint">"an empty line"</span> });
+            let empty = text.is_empty().then(|| view! { <span class="font-sans text-faint">"empty line"</span> });
             let stderr =
                 (stream == LogStream::Stderr).then(|| view! { <span class="tag" data-tone="bad">"stderr"</span> });
             view! {
@@ -301,7 +302,7 @@ mod tests {
         let cases = [
             (Some(1000), Some(2500), "+1.5s"),
             (Some(2500), Some(1000), "−1.5s"),
-            (Some(7), Some(7), "the same"),
+            (Some(7), Some(7), "same"),
             (None, Some(7), "–"),
             (Some(7), None, "–"),
         ];

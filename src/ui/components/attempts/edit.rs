@@ -126,7 +126,7 @@ pub fn EditDialog(
         unfinished.get().map(|phase| {
             view! {
                 <fieldset class="flex flex-wrap gap-x-5 gap-y-2">
-                    <legend class="mb-1 text-xs font-medium text-soft">"Begin"</legend>
+                    <legend class="mb-1 text-xs font-medium text-soft">"Start from"</legend>
                     <label class="flex items-center gap-2 text-sm">
                         <input
                             type="radio"
@@ -136,7 +136,7 @@ pub fn EditDialog(
                             checked=true
                             data-testid="from-start"
                         />
-                        "From the start"
+                        "Beginning"
                     </label>
                     <label class="flex items-center gap-2 text-sm">
                         <input
@@ -146,18 +146,17 @@ pub fn EditDialog(
                             value="true"
                             data-testid="from-failed"
                         />
-                        {format!("With {phase}, and keep what ended well before")}
+                        <span><code class="font-mono text-[0.92em]">{phase}</code>" (reuse completed phases)"</span>
                     </label>
                 </fieldset>
             }
         })
     };
-    let filled =
-        format!("Filled in with the parameters of attempt {attempt}. What was before stays: this is a new attempt.");
+    let filled = format!("Starts a new attempt. Prefilled from attempt {attempt}, which is kept.");
     let newer = move || {
         let now = seen.get();
         let told = format!(
-            "Attempt {now} has begun since. What you typed stays; what differs is told from attempt {opened_at}."
+            "Attempt {now} has started meanwhile. Your input is kept; differences refer to attempt {opened_at}."
         );
         (now != opened_at).then_some(told)
     };
@@ -181,7 +180,7 @@ pub fn EditDialog(
             >
                 <header class="flex shrink-0 items-start gap-3 border-b border-line px-5 py-3.5">
                     <div class="min-w-0 flex-1">
-                        <h2 id="edit-title" class="text-sm font-semibold">"Edit and re-run"</h2>
+                        <h2 id="edit-title" class="text-sm font-semibold">"Re-run with changes"</h2>
                         <p class="mt-0.5 text-xs text-soft">{filled}</p>
                     </div>
                     <a
@@ -210,7 +209,7 @@ pub fn EditDialog(
                     })}
                     <p class="text-xs text-soft empty:hidden" role="status">{newer}</p>
                     <p class="text-xs text-warn" role="status" class:hidden=move || !active.get()>
-                        "The run is active. When it has ended, it can be run again."
+                        "You can re-run this run once it finishes."
                     </p>
                     <div class="flex justify-end gap-2">
                         <a href=home data-noscroll class="button" on:click=close>"Cancel"</a>
@@ -220,7 +219,7 @@ pub fn EditDialog(
                             disabled=move || active.get() || rerun.pending().get() || pipeline.with(Option::is_none)
                         >
                             {move || if rerun.pending().get() { Icon::Busy } else { Icon::Again }.draw()}
-                            "Run again"
+                            "Re-run"
                         </button>
                     </div>
                 </footer>
@@ -245,7 +244,10 @@ fn Fields(
         let given = given.clone();
         move || {
             let gone = params.with(|params| no_longer(params.as_deref()?, &given));
-            let words = gone.map(|gone| format!("The pipeline does not ask for {gone} any more."));
+            let words = gone.map(|gone| match gone.contains(", ") {
+                true => format!("{gone} are no longer parameters of this pipeline."),
+                false => format!("{gone} is no longer a parameter of this pipeline."),
+            });
             words.map(|words| view! { <p class="text-xs text-soft" data-testid="gone">{words}</p> })
         }
     };

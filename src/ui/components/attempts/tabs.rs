@@ -67,7 +67,7 @@ pub fn AttemptTabs(
                 aria-label=label
                 title=label
             >
-                <span class=move || format!("flex {}", status::colour(status.get()))>
+                <span class=move || format!("flex {}", status::color(status.get()))>
                     {move || Icon::of_status(status.get()).draw()}
                 </span>
                 <span class="tabular-nums">{attempt}</span>
@@ -94,7 +94,7 @@ pub fn AttemptTabs(
             </For>
             <details class="sm:relative" class:hidden=move || none_in_menu.get() node_ref=menu.fold>
                 <summary class="tab tab-small list-none [&::-webkit-details-marker]:hidden" data-testid="more-attempts">
-                    "Earlier"
+                    "Older"
                     {Icon::Fold.draw()}
                 </summary>
                 <div class="scrollbar-thin absolute top-full left-0 z-20 mt-1 grid max-h-64 w-max grid-cols-3 gap-0.5 overflow-auto rounded-lg border border-line bg-panel p-1.5 shadow-lg max-sm:max-w-full" on:click=move |_| menu.close()>
@@ -125,7 +125,7 @@ pub fn AttemptNote(
     let status = Memo::new(move |_| shown.state.with(|state| state.run.status));
     let words = move || {
         let attempt = shown.state.with(|state| state.run.attempt);
-        format!("Attempt {attempt} of {}, as it was", newest.get())
+        format!("Viewing attempt {attempt} of {}", newest.get())
     };
     view! {
         <p
@@ -142,7 +142,7 @@ pub fn AttemptNote(
                 data-noscroll
                 class="text-accent underline-offset-2 hover:underline"
             >
-                "Show the newest"
+                "Go to latest"
             </a>
         </p>
     }

@@ -33,12 +33,12 @@ pub fn QueuePlace(
     let place = Memo::new(move |_| queue.place(&id));
     move || {
         // As the server renders it, and until the queue is known.
-        let Some(Waiting { position, held_by, .. }) = place.get() else { return "In the queue".into_any() };
+        let Some(Waiting { position, held_by, .. }) = place.get() else { return "Queued".into_any() };
         let words = match (position, held_by.is_some()) {
             (1, false) => "Next in queue".to_owned(),
             (_, false) => format!("#{position} in queue"),
-            (1, true) => "Waits for ".to_owned(),
-            (_, true) => format!("#{position} in queue, after "),
+            (1, true) => "Blocked by ".to_owned(),
+            (_, true) => format!("#{position} in queue, behind "),
         };
         let held = held_by.map(|run| {
             let short = run.short().to_owned();

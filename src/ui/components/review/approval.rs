@@ -68,16 +68,16 @@ pub fn ApprovalBanner(
                     <p class="text-xs text-soft" class:hidden=move || patches.get() == 0>
                         {move || {
                             let out = left_out.count();
-                            let out = (out > 0).then(|| format!(", {} left out", format::count(out)));
+                            let out = (out > 0).then(|| format!(", {} excluded", format::count(out)));
                             format!("{}{}. ", format::counted(patches.get(), "patch"), out.unwrap_or_default())
                         }}
                         <a href=look.clone() data-noscroll class="text-accent underline-offset-2 hover:underline">
-                            "Look at the changes"
+                            "Review changes"
                         </a>
                     </p>
                 </div>
                 {(!may_answer).then(|| view! {
-                    <p class="text-xs text-soft" data-testid="approval-role">"Somebody with the role approver answers this."</p>
+                    <p class="text-xs text-soft" data-testid="approval-role">"Only approvers can answer this."</p>
                 })}
                 <label class="basis-56 text-sm max-sm:w-full" class:hidden=!may_answer>
                     <span class="sr-only">"Note"</span>
@@ -141,7 +141,7 @@ pub fn ApprovalBanner(
                             disabled=forbidden
                         >
                             {Icon::Tick.draw()}
-                            {move || if busy.get() { "Answering…" } else { "Approve" }}
+                            {move || if busy.get() { "Saving…" } else { "Approve" }}
                         </button>
                     </form>
                 </div>

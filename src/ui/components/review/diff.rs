@@ -18,7 +18,7 @@ pub fn draw(seq: u64, patch: &PatchView, split: bool, most: usize) -> impl IntoV
             break;
         }
     }
-    let name = plain(&format!("Changes of {}", patch.path));
+    let name = plain(&format!("Changes to {}", patch.path));
     // The first row, a heading, says nothing of the columns.
     let columns = split.then(|| {
         let side = || view! { <col class="diff-column-number"/><col class="diff-column-sign"/><col/> };
@@ -98,7 +98,7 @@ fn code(line: Option<&Line>) -> impl IntoView + use<> {
     };
     let pieces: Vec<_> = line.into_iter().flat_map(|line| &line.pieces).map(piece).collect();
     let end = line.is_some_and(|line| line.no_newline).then(|| {
-        view! { <span class="diff-end" title="The file ends here without a line end">"⊘"</span> }
+        view! { <span class="diff-end" title="No newline at end of file">"⊘"</span> }
     });
     view! {
         <td class="diff-sign" data-change=change>{sign}</td>

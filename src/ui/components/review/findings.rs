@@ -78,8 +78,8 @@ pub fn FindingList(
                     <input
                         type="search"
                         class="field field-small !pl-8"
-                        placeholder="File"
-                        aria-label="Only files whose path has this in it"
+                        placeholder="Filter by path"
+                        aria-label="Filter by path"
                         autocomplete="off"
                         data-testid="finding-path"
                         value=filter.with_untracked(|filter| filter.path.clone())
@@ -139,12 +139,12 @@ fn Table(id: RunId, earlier: Option<u32>, page: FindingPage, limit: RwSignal<u32
     let shown = findings.len() as u64;
     let rows = findings.into_iter().map(|found| row(&id, earlier, found)).collect_view();
     let more = (shown < total).then(|| {
-        let words = format!("{} of {} are shown", format::count(shown), format::count(total));
+        let words = format!("Showing {} of {}", format::count(shown), format::count(total));
         view! {
             <div class="flex items-center justify-center gap-3 p-3 text-xs text-soft">
                 {words}
                 <button type="button" class="button button-small" disabled=limit.get_untracked() >= MOST on:click=move |_| limit.update(|limit| *limit = (*limit + 5 * PAGE).min(MOST))>
-                    {if limit.get_untracked() >= MOST { "Narrow them to see the others" } else { "Show more" }}
+                    {if limit.get_untracked() >= MOST { "Refine the filter to see more" } else { "Show more" }}
                 </button>
             </div>
         }
@@ -155,10 +155,10 @@ fn Table(id: RunId, earlier: Option<u32>, page: FindingPage, limit: RwSignal<u32
                 <thead>
                     <tr>
                         <th scope="col">"Severity"</th>
-                        <th scope="col">"Place"</th>
-                        <th scope="col">"What"</th>
+                        <th scope="col">"Location"</th>
+                        <th scope="col">"Message"</th>
                         <th scope="col">"Rule"</th>
-                        <th scope="col">"Fix"</th>
+                        <th scope="col">"Autofix"</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
@@ -198,7 +198,7 @@ fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> 
             </td>
             <td class="findings-what"><Words text=format::one_line(&finding.message, 500)/></td>
             <td class="text-soft">{visible(&finding.rule)}</td>
-            <td class=fix_tone data-fix=fix>{fix}</td>
+            <td class=fix_tone data-fix=fix>{if fix == "fixable" { "yes" } else { fix }}</td>
         </tr>
     }
 }

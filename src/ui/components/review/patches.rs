@@ -121,24 +121,24 @@ fn Patches(id: RunId, patches: Vec<PatchEntry>, look: Look) -> impl IntoView {
                 <span class="pl-1 text-bad">{format!("−{}", format::count(removed))}</span>
             </span>
             <div class="ml-auto flex gap-1 noscript:hidden" class:hidden=move || !look.asks.get()>
-                <button type="button" class="tab tab-small" on:click=move |_| look.left_out.set(seqs(), false)>"Apply all"</button>
-                <button type="button" class="tab tab-small" on:click=move |_| look.left_out.set(seqs(), true)>"None"</button>
+                <button type="button" class="tab tab-small" on:click=move |_| look.left_out.set(seqs(), false)>"Select all"</button>
+                <button type="button" class="tab tab-small" on:click=move |_| look.left_out.set(seqs(), true)>"Select none"</button>
             </div>
             <div
                 class="hidden gap-1 noscript:!hidden md:flex"
                 class=("ml-auto", move || !look.asks.get())
                 role="group"
-                aria-label="How patches are shown"
+                aria-label="Diff layout"
             >
                 {ways}
             </div>
         </header>
         <div class="min-h-0 flex-1 overflow-auto p-3" data-testid="patches">
             <p class="p-6 text-center text-sm text-faint" class:hidden=move || count != 0>
-                "No patches. They appear here as soon as a phase reports one."
+                "No changes yet."
             </p>
             <p class="hidden pb-3 text-xs text-soft noscript:block">
-                "Without scripts only the first patches are open; the branch, or the log, has all of them."
+                "JavaScript is off: only the first patches are expanded. The branch or the log has all of them."
             </p>
             <div class="flex flex-col gap-3">
                 <For each=shown key=|patch| patch.seq let:patch>
@@ -281,7 +281,7 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
                     " "
                     <span class="text-bad">{format!("−{removed}")}</span>
                 </span>
-                {move || (out.get() && !look.asks.get()).then(|| view! { <span class="tag">"left out"</span> })}
+                {move || (out.get() && !look.asks.get()).then(|| view! { <span class="tag">"excluded"</span> })}
                 <label
                     class="flex shrink-0 items-center gap-1.5 pl-1 noscript:hidden"
                     class:hidden=move || !look.asks.get()
@@ -291,7 +291,7 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
                         type="checkbox"
                         class="check"
                         data-testid="include"
-                        aria-label=format!("Apply the patch of {}", plain(&path))
+                        aria-label=format!("Include changes to {}", plain(&path))
                         disabled=move || !ready.get()
                         checked=!out.get_untracked()
                         prop:checked=move || !out.get()
@@ -299,7 +299,7 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
                             look.left_out.set(std::iter::once(seq), !event_target_checked(&event));
                         }
                     />
-                    "Apply"
+                    "Include"
                 </label>
             </header>
             <div id=body_id>{body}</div>

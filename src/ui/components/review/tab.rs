@@ -38,7 +38,7 @@ impl Tab {
     /// The title for people.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::Activity => "Activity",
+            Self::Activity => "Log",
             Self::Findings => "Findings",
             Self::Changes => "Changes",
         }
@@ -94,7 +94,7 @@ pub fn Tabs(
         }
     };
     view! {
-        <nav class="flex gap-1" class:hidden=move || !there() aria-label="What is shown">
+        <nav class="flex gap-1" class:hidden=move || !there() aria-label="Run details">
             {Tab::ALL.map(link)}
         </nav>
     }

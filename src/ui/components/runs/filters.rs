@@ -105,7 +105,7 @@ pub fn Filters(
                     name="q"
                     class="field field-small !pl-8"
                     placeholder="Search runs"
-                    aria-label="Search runs by id, pipeline or parameter"
+                    aria-label="Search runs by ID, pipeline or parameter"
                     autocomplete="off"
                     value=filter.with_untracked(|filter| filter.q.clone())
                     node_ref=search
@@ -130,7 +130,7 @@ pub fn Filters(
                     }
                 </For>
             </select>
-            <button class="button button-small hidden noscript:inline-flex">"Show"</button>
+            <button class="button button-small hidden noscript:inline-flex">"Apply"</button>
         </form>
     }
 }

@@ -95,14 +95,14 @@ fn PhaseBar(phases: Memo<Vec<Phase>>, status: Memo<Status>) -> impl IntoView {
         format!("{done} of {} phases completed", phases.with(Vec::len))
     };
     let piece = |(phase, cut_off): (Phase, bool)| {
-        let colour = match phase.state {
+        let color = match phase.state {
             PhaseState::Failed if cut_off => "bg-faint",
             PhaseState::Pending | PhaseState::Skipped => "bg-line",
             PhaseState::Started => "bg-info motion-safe:animate-pulse",
             PhaseState::Completed => "bg-ok",
             PhaseState::Failed => "bg-bad",
         };
-        view! { <span class=format!("h-1 min-w-1 flex-1 rounded-full {colour}")></span> }
+        view! { <span class=format!("h-1 min-w-1 flex-1 rounded-full {color}")></span> }
     };
     view! {
         <div class="flex gap-0.5" role="img" aria-label=words title=words>

@@ -42,7 +42,7 @@ pub fn RunTable(
         <div class="-mb-1 flex items-center justify-between gap-3 text-xs text-faint">
             <p class="min-w-0 truncate tabular-nums">
                 {move || counted(live.rows.with(Vec::len), live.next.get().is_some())}
-                {move || lags.get().then_some(" · what you chose waits for the server")}
+                {move || lags.get().then_some(" · waiting for the server")}
             </p>
             <span class="-mr-2"><ConnectionChip link=live.link role=live.role/></span>
         </div>
@@ -54,8 +54,8 @@ pub fn RunTable(
                             <p>
                                 {move || match live.next.get() {
                                     // A search looks through so many runs at a time.
-                                    Some(_) => "None of the newest runs matches these filters. Load more to search older ones.",
-                                    None => "No run matches these filters.",
+                                    Some(_) => "No matches among the latest runs. Load more to search older ones.",
+                                    None => "No runs match.",
                                 }}
                             </p>
                             <a href=base::path("/") data-noscroll class="button mt-4">"Clear filters"</a>
@@ -97,12 +97,12 @@ pub fn RunTable(
 }
 
 /// What is said where older runs could not be fetched.
-const MORE: &str = "Press again.";
+const MORE: &str = "Try again.";
 
 /// How many runs are shown, and whether there are more.
 fn counted(shown: usize, more: bool) -> String {
     let counted = format::counted(shown as u64, "run");
-    if more { format!("The newest {counted}") } else { counted }
+    if more { format!("Latest {counted}") } else { counted }
 }
 
 /// Where older runs are, for who has no scripts.
@@ -145,10 +145,10 @@ fn Welcome() -> impl IntoView {
             </svg>
             <h2 class="text-base font-semibold">"No runs yet"</h2>
             <p class="mt-1 max-w-sm text-sm text-soft">
-                "Choose a pipeline and start it. Its activity appears here as it happens, in every tab that looks."
+                "Pick a pipeline to start your first run. You can follow it live here."
             </p>
             <button type="button" class="button button-primary mt-5 noscript:hidden" on:click=lead>
-                "Start the first run"
+                "New run"
             </button>
         </div>
     }

@@ -65,15 +65,15 @@ impl Edited {
 
     /// What the last attempt had, for people.
     pub fn was(&self) -> String {
-        format!("Attempt {} had: {}", self.attempt, self.value_then())
+        format!("Attempt {}: {}", self.attempt, self.value_then())
     }
 
     fn value_then(&self) -> String {
         match (self.kind, self.was.as_str()) {
-            (ParamKind::Boolean, "true") => "ticked".to_owned(),
-            (ParamKind::Boolean, _) => "not ticked".to_owned(),
-            (_, "") => "nothing".to_owned(),
-            (_, was) if !self.possible => format!("{was}, which is no choice any more"),
+            (ParamKind::Boolean, "true") => "on".to_owned(),
+            (ParamKind::Boolean, _) => "off".to_owned(),
+            (_, "") => "empty".to_owned(),
+            (_, was) if !self.possible => format!("{was} (no longer a choice)"),
             (_, was) => was.to_owned(),
         }
     }
@@ -130,24 +130,24 @@ mod tests {
         let table = [
             (ParamKind::String, None, text("a"), text("a"), "a", None),
             (ParamKind::String, None, text("a"), text("b"), "a", Some("b")),
-            (ParamKind::String, Some("d"), none(), none(), "d", Some("nothing")),
+            (ParamKind::String, Some("d"), none(), none(), "d", Some("empty")),
             (ParamKind::String, Some("d"), none(), text("b"), "", Some("b")),
-            (ParamKind::Integer, None, with(ParamValue::Integer(7)), none(), "7", Some("nothing")),
-            (ParamKind::Choice, None, text("a"), text("b"), "a", Some("b, which is no choice any more")),
-            (ParamKind::Choice, Some("a"), text("b"), text("b"), "", Some("b, which is no choice any more")),
+            (ParamKind::Integer, None, with(ParamValue::Integer(7)), none(), "7", Some("empty")),
+            (ParamKind::Choice, None, text("a"), text("b"), "a", Some("b (no longer a choice)")),
+            (ParamKind::Choice, Some("a"), text("b"), text("b"), "", Some("b (no longer a choice)")),
             (ParamKind::String, Some("d"), text(""), text(""), "", None),
             (ParamKind::Text, None, text("a\r\nb"), text("a\nb"), "a\nb", None),
             (ParamKind::Secret, None, none(), none(), "", None),
             (ParamKind::Boolean, None, none(), none(), "false", None),
-            (ParamKind::Boolean, None, with(ParamValue::Boolean(true)), none(), "true", Some("not ticked")),
-            (ParamKind::Boolean, None, none(), with(ParamValue::Boolean(true)), "false", Some("ticked")),
+            (ParamKind::Boolean, None, with(ParamValue::Boolean(true)), none(), "true", Some("off")),
+            (ParamKind::Boolean, None, none(), with(ParamValue::Boolean(true)), "false", Some("on")),
         ];
         for (kind, default, given, last, value, was) in table {
             let edited = Edited::new(&param(kind, default), &given, &last, 3);
             assert_eq!(edited.value.get_untracked(), value, "{kind:?}");
             assert_eq!(
                 untrack(|| edited.differs()).then(|| edited.was()),
-                was.map(|was| format!("Attempt 3 had: {was}")),
+                was.map(|was| format!("Attempt 3: {was}")),
                 "{kind:?} {given:?} {last:?}"
             );
         }

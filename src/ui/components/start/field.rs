@@ -54,7 +54,7 @@ pub fn ParamField(
         view! { <p id=help_id class="mt-1 text-xs text-faint">{param.help.clone()}</p> }
     });
     let again = (param.kind == ParamKind::Secret && edited.is_some()).then(|| {
-        view! { <p class="mt-1 text-xs text-faint">"Secrets are removed when a run ends. Enter it again."</p> }
+        view! { <p class="mt-1 text-xs text-faint">"Secrets are removed when a run ends. Enter the secret again."</p> }
     });
     view! {
         <div on:input=move |event| heard.iter().for_each(|edited| edited.hear(&event))>

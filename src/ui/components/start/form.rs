@@ -116,7 +116,7 @@ pub fn StartForm(
                 </select>
                 // By POST: what is in the fields, secrets too, is not to stand in an address.
                 <button class="button button-small mt-2 hidden noscript:inline-flex" formaction=base::path(ShowFields::url())>
-                    "Show its fields"
+                    "Show fields"
                 </button>
             </div>
             <input type="hidden" name="boxes" value=move || pipeline.with(|pipeline| boxes(pipeline.as_ref()))/>
@@ -145,7 +145,7 @@ pub fn StartForm(
 }
 
 /// What is said where the server has not answered: the form's key is still the same.
-const SAFE: &str = "The server does not answer. Press again: it will not start twice.";
+const SAFE: &str = "It's safe to try again: the run won't start twice.";
 
 /// A parameter of a pipeline. Two are the same if nothing of them differs.
 #[derive(Clone, PartialEq, Eq, Hash)]
