@@ -1,12 +1,11 @@
-//! The connection chip: how the page gets its frames, in a word, and what that means.
+//! The connection chip: how the page receives updates.
 
 use leptos::prelude::*;
 
 use crate::feed::Link;
 use crate::feed::tabs::Role;
 
-/// The word for people.
-const fn word(link: Link) -> &'static str {
+const fn label(link: Link) -> &'static str {
     match link {
         Link::Connecting => "Connecting",
         Link::Live => "Live",
@@ -17,7 +16,7 @@ const fn word(link: Link) -> &'static str {
     }
 }
 
-const fn meaning(link: Link) -> &'static str {
+const fn explanation(link: Link) -> &'static str {
     match link {
         Link::Connecting => "Connecting…",
         Link::Live => "Live: updates appear instantly.",
@@ -28,7 +27,8 @@ const fn meaning(link: Link) -> &'static str {
     }
 }
 
-const fn part(role: Role) -> &'static str {
+/// How tabs share the connection.
+const fn shared(role: Role) -> &'static str {
     match role {
         Role::Leader => " Your other tabs share this tab's connection.",
         Role::Follower => " Updates arrive through another tab.",
@@ -36,12 +36,11 @@ const fn part(role: Role) -> &'static str {
     }
 }
 
-/// The connection chip.
+/// The chip. Hidden once there is nothing left to receive.
 #[component]
 pub fn ConnectionChip(
-    /// How the page is connected.
     link: RwSignal<Link>,
-    /// The tab's part in the browser's one connection.
+    /// The tab's role in the connection that the tabs of this browser share.
     role: RwSignal<Role>,
 ) -> impl IntoView {
     view! {
@@ -55,9 +54,9 @@ pub fn ConnectionChip(
             aria-describedby="connection-meaning"
         >
             <span class="chip-dot" aria-hidden="true"></span>
-            <span role="status">{move || word(link.get())}</span>
+            <span role="status">{move || label(link.get())}</span>
             <span class="tip" role="tooltip" id="connection-meaning">
-                {move || meaning(link.get())} {move || part(role.get())}
+                {move || explanation(link.get())} {move || shared(role.get())}
             </span>
         </div>
     }

@@ -13,19 +13,14 @@ use crate::model::{Body, Frame};
 use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::visible::{direction_warning, visible};
+use crate::ui::components::invisible::{direction_warning, mark_invisible};
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
-/// What the marked row stands for, in full.
+/// The frame of the marked row.
 #[component]
-pub fn FrameDetail(
-    /// The run's page.
-    follow: Follow,
-    /// The list's state.
-    scroll: Scroll,
-) -> impl IntoView {
-    // It stays when its row is let go. Texts that are larger than a row shows are fetched.
+pub fn FrameDetail(follow: Follow, scroll: Scroll) -> impl IntoView {
+    // Kept when the list drops its row. A frame that the list holds abridged is fetched in full.
     let frame = RwSignal::new(None::<Arc<Frame>>);
     Effect::new(move |before: Option<Option<u64>>| {
         let marked = scroll.marked.get();
@@ -49,13 +44,13 @@ pub fn FrameDetail(
 
 #[component]
 fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
-    let clock = Clock::of_page();
+    let clock = Clock::from_context();
     let at = frame.ts;
-    let full = plain(&frame.body);
+    let full = full_text(&frame.body);
     let text = match &frame.body {
         Body::Log(log) => styled(&ansi::spans(&log.line)).into_any(),
         Body::Patch(patch) => diff(&patch.diff).into_any(),
-        _ => visible(&full).into_any(),
+        _ => mark_invisible(&full).into_any(),
     };
     let warning = match &frame.body {
         Body::Patch(patch) => direction_warning(directions([patch.diff.as_str(), patch.path.as_str()])),
@@ -72,7 +67,7 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
             <header class="flex items-center gap-2 py-1.5 pr-2 pl-4 text-xs text-soft max-sm:items-start">
                 <strong class="font-semibold text-ink tabular-nums">{format!("#{}", frame.seq)}</strong>
                 <span class="tag">{stream}</span>
-                // A phone shows no other place with the time.
+                // On a phone, rows have no time.
                 <span class="min-w-0 break-words">
                     <time class="tabular-nums" datetime=at.to_string()>{move || clock.exact(at)}</time>
                     {phase}{format!(" · attempt {}", frame.attempt)}
@@ -98,8 +93,8 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
     }
 }
 
-/// Everything that a frame says, as text.
-fn plain(body: &Body) -> String {
+/// The whole payload as text.
+fn full_text(body: &Body) -> String {
     match body {
         Body::Log(log) => ansi::plain(&log.line),
         Body::Status(change) => format!("{} → {}: {}", change.from, change.to, change.reason),
@@ -182,7 +177,7 @@ fn diff(diff: &str) -> Vec<impl IntoView + use<>> {
             Some(b'@') => "text-info",
             _ => "text-soft",
         };
-        view! { <span class=class>{visible(line)}{"\n"}</span> }
+        view! { <span class=class>{mark_invisible(line)}{"\n"}</span> }
     };
     diff.lines().map(line).collect()
 }

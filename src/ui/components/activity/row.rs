@@ -1,4 +1,4 @@
-//! A frame as a row: one line, whatever its kind.
+//! A frame as a row of one line.
 
 use std::sync::Arc;
 
@@ -9,33 +9,31 @@ use crate::feed::RunState;
 use crate::feed::ansi;
 use crate::feed::visible::plain;
 use crate::model::kinds::{
-    ApprovalState, DeliveryState, Finding, Notification, Patch, PhaseChange, Progress, StatusChange,
+    Approval, ApprovalState, CancelRequest, DeliveryState, Failure, Finding, Notification, Patch, PhaseChange,
+    Progress, StatusChange, ToolResult,
 };
 use crate::model::{Body, Frame, Log, LogStream, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
+use crate::ui::components::invisible::mark_invisible;
 use crate::ui::components::phases::PhaseAppearance;
 use crate::ui::components::status;
-use crate::ui::components::visible::visible;
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
-/// So many characters of a line are drawn; the row's detail has all of it.
-const MOST: usize = 1500;
+/// The detail panel shows the rest.
+const MAX_ROW_CHARS: usize = 1500;
 
-/// A row.
+/// A row with its frame. The frame has another seq than the row if it redraws an earlier line.
 #[component]
 pub fn FrameRow(
-    /// The row's seq.
     seq: u64,
-    /// The frame that shows in it.
     frame: Arc<Frame>,
-    /// The frame that is marked.
+    /// The seq of the marked row.
     marked: RwSignal<Option<u64>>,
-    /// The run's page.
     follow: Follow,
 ) -> impl IntoView {
-    let clock = Clock::of_page();
+    let clock = Clock::from_context();
     let stream = match &frame.body {
         Body::Log(Log { stream: LogStream::Stderr, .. }) => Some("stderr"),
         _ => None,
@@ -64,9 +62,8 @@ pub fn FrameRow(
 /// A row whose frame is not loaded.
 #[component]
 pub fn AbsentRow(
-    /// Its seq.
     seq: u64,
-    /// The frame that is marked.
+    /// The seq of the marked row.
     marked: RwSignal<Option<u64>>,
 ) -> impl IntoView {
     view! {
@@ -87,53 +84,29 @@ pub fn AbsentRow(
 
 fn text(frame: &Frame, follow: Follow) -> AnyView {
     match &frame.body {
-        Body::Log(log) => line(log).into_any(),
-        Body::Status(change) => status_change(change, frame.attempt, follow).into_any(),
-        Body::Phase(change) => phase_change(change, frame.attempt, follow).into_any(),
-        Body::Finding(finding) => found(finding).into_any(),
-        Body::Patch(patch) => patched(patch).into_any(),
+        Body::Log(log) => log_row(log).into_any(),
+        Body::Status(change) => status_row(change, frame.attempt, follow).into_any(),
+        Body::Phase(change) => phase_row(change, frame.attempt, follow).into_any(),
+        Body::Finding(finding) => finding_row(finding).into_any(),
+        Body::Patch(patch) => patch_row(patch).into_any(),
         Body::Tool(tool) => {
             let preview = short(&tool.preview);
-            view! { <span class="tag" data-tone="info">{visible(&tool.name)}</span>" "<span>{preview}</span> }
+            view! { <span class="tag" data-tone="info">{mark_invisible(&tool.name)}</span>" "<span>{preview}</span> }
                 .into_any()
         }
-        Body::ToolResult(result) => {
-            let (word, tone) = if result.ok { ("ok", "ok") } else { ("failed", "bad") };
-            let took = result.duration_ms.map(|took| format!(" {}", format::duration(took)));
-            let preview = short(&result.preview);
-            view! { <span class="tag" data-tone=tone>{word}</span><span class="text-faint">{took}</span>" "{preview} }
-                .into_any()
-        }
+        Body::ToolResult(result) => tool_result_row(result).into_any(),
         Body::Token(piece) => short(&piece.text).into_any(),
         Body::Reasoning(piece) => view! { <span class="text-soft italic">{short(&piece.text)}</span> }.into_any(),
-        Body::Approval(approval) => {
-            let (word, tone) = match approval.state {
-                ApprovalState::Waiting => ("awaiting approval", "warn"),
-                ApprovalState::Approved => ("approved", "ok"),
-                ApprovalState::Rejected => ("rejected", "bad"),
-            };
-            let by = approval.by.as_ref().map(|by| visible(&format!(" by {by}")));
-            view! { <span class="tag" data-tone=tone>{word}{by}</span>" "{short(&approval.question)} }.into_any()
-        }
-        Body::Error(failure) => {
-            // Only the engine reports these codes, as retryable while the phase has retries left.
-            let is_retried = failure.retryable && failure.code.starts_with("phase_");
-            let (tag, tone) = if is_retried { ("retrying", "warn") } else { (failure.code.as_str(), "bad") };
-            view! {
-                <span class="tag" data-tone=tone>{visible(tag)}</span>
-                " "
-                <span class=if is_retried { "text-warn" } else { "text-bad" }>{short(&failure.message)}</span>
-            }
-            .into_any()
-        }
-        Body::Progress(progress) => progressed(progress).into_any(),
+        Body::Approval(approval) => approval_row(approval).into_any(),
+        Body::Error(failure) => error_row(failure).into_any(),
+        Body::Progress(progress) => progress_row(progress).into_any(),
         Body::Outcome(outcome) => {
             let branch = outcome.branch.as_ref().map(|_| view! { <span class="tag" data-tone="ok">"branch"</span>" " });
             view! { {branch}{short(&outcome.message)} }.into_any()
         }
         Body::Output(output) => {
             let value = short(&output.value);
-            view! { <span class="tag">"output"</span>" "<span class="text-accent">{visible(&output.name)}</span>" = "{value} }
+            view! { <span class="tag">"output"</span>" "<span class="text-accent">{mark_invisible(&output.name)}</span>" = "{value} }
                 .into_any()
         }
         Body::Origin(origin) => view! {
@@ -144,57 +117,88 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
             </span>
         }
         .into_any(),
-        Body::Notification(notification) => notified(notification).into_any(),
-        Body::Cancel(request) => {
-            let what = if request.force { "Kill now" } else { "Cancel" };
-            view! {
-                <span class="row-event">
-                    <span class="text-soft">{Icon::Stop.draw()}</span>
-                    <b>{what}</b>
-                    <span>{format!("requested by {}", format::one_line(&request.by, MOST))}</span>
-                </span>
-            }
-            .into_any()
-        }
+        Body::Notification(notification) => notification_row(notification).into_any(),
+        Body::Cancel(request) => cancel_row(request).into_any(),
         Body::Notice(notice) => view! {
             <span class="tag" data-tone="info">{notice.code.clone()}</span>
             " "
-            {format::one_line(&notice.message, MOST)}
+            {format::one_line(&notice.message, MAX_ROW_CHARS)}
         }
         .into_any(),
         Body::Other(unknown) => {
             let data = short(&unknown.data.to_string());
-            view! { <span class="tag">{visible(&unknown.kind)}</span>" "<span class="text-soft">{data}</span> }
+            view! { <span class="tag">{mark_invisible(&unknown.kind)}</span>" "<span class="text-soft">{data}</span> }
                 .into_any()
         }
     }
 }
 
-fn line(log: &Log) -> impl IntoView + use<> {
-    let (pieces, hidden) = ansi::cut(ansi::spans(&log.line), MOST);
+fn tool_result_row(result: &ToolResult) -> impl IntoView + use<> {
+    let (word, tone) = if result.ok { ("ok", "ok") } else { ("failed", "bad") };
+    let took = result.duration_ms.map(|took| format!(" {}", format::duration(took)));
+    let preview = short(&result.preview);
+    view! { <span class="tag" data-tone=tone>{word}</span><span class="text-faint">{took}</span>" "{preview} }
+}
+
+fn approval_row(approval: &Approval) -> impl IntoView + use<> {
+    let (word, tone) = match approval.state {
+        ApprovalState::Waiting => ("awaiting approval", "warn"),
+        ApprovalState::Approved => ("approved", "ok"),
+        ApprovalState::Rejected => ("rejected", "bad"),
+    };
+    let by = approval.by.as_ref().map(|by| mark_invisible(&format!(" by {by}")));
+    view! { <span class="tag" data-tone=tone>{word}{by}</span>" "{short(&approval.question)} }
+}
+
+fn error_row(failure: &Failure) -> impl IntoView + use<> {
+    // Only the engine reports these codes, as retryable while the phase has retries left.
+    let is_retried = failure.retryable && failure.code.starts_with("phase_");
+    let (tag, tone) = if is_retried { ("retrying", "warn") } else { (failure.code.as_str(), "bad") };
+    view! {
+        <span class="tag" data-tone=tone>{mark_invisible(tag)}</span>
+        " "
+        <span class=if is_retried { "text-warn" } else { "text-bad" }>{short(&failure.message)}</span>
+    }
+}
+
+fn cancel_row(request: &CancelRequest) -> impl IntoView + use<> {
+    let title = if request.force { "Kill now" } else { "Cancel" };
+    view! {
+        <span class="row-event">
+            <span class="text-soft">{Icon::Stop.draw()}</span>
+            <b>{title}</b>
+            <span>{format!("requested by {}", format::one_line(&request.by, MAX_ROW_CHARS))}</span>
+        </span>
+    }
+}
+
+fn log_row(log: &Log) -> impl IntoView + use<> {
+    let (pieces, hidden) = ansi::cut(ansi::spans(&log.line), MAX_ROW_CHARS);
     let more = (hidden > 0).then(
         || view! { <span class="text-faint">{format!(" … {} more (click to expand)", format::counted(hidden, "character"))}</span> },
     );
-    let said = (log.stream == LogStream::Stderr).then(|| view! { <span class="sr-only">"stderr: "</span> });
+    let stderr = (log.stream == LogStream::Stderr).then(|| view! { <span class="sr-only">"stderr: "</span> });
     let cont =
         log.cont.then(|| view! { <span class="text-faint" title="Continued from the previous line">"↳ "</span> });
     let text = match pieces.as_slice() {
         [] => EitherOf3::A(()),
-        [only] if only.style == ansi::Style::default() && only.link.is_none() => EitherOf3::B(visible(only.text)),
+        [only] if only.style == ansi::Style::default() && only.link.is_none() => {
+            EitherOf3::B(mark_invisible(only.text))
+        }
         pieces => EitherOf3::C(styled(pieces)),
     };
-    view! { {said}{cont}{text}{more} }
+    view! { {stderr}{cont}{text}{more} }
 }
 
-/// Pieces of text with styles and links.
+/// Text with ANSI styles and links.
 pub fn styled(pieces: &[ansi::Span<'_>]) -> Vec<impl IntoView + use<>> {
     pieces
         .iter()
         .map(|piece| {
             let class = piece.style.classes();
-            let text = visible(piece.text);
+            let text = mark_invisible(piece.text);
             match piece.link {
-                // Another page, which does not learn where the link stands, and cannot reach this one.
+                // The target must learn nothing of this page and must not reach it.
                 Some(address) => Either::Left(view! {
                     <a
                         class=format!("log-link {class}")
@@ -214,16 +218,16 @@ pub fn styled(pieces: &[ansi::Span<'_>]) -> Vec<impl IntoView + use<>> {
         .collect()
 }
 
-/// The beginning of a text on one line.
+/// The beginning of a text, on one line.
 fn short(text: &str) -> impl IntoView + use<> {
-    visible(&format::one_line(text, MOST))
+    mark_invisible(&format::one_line(text, MAX_ROW_CHARS))
 }
 
-fn status_change(change: &StatusChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
+fn status_row(change: &StatusChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
     let (icon, title) = match change.to {
         Status::Pending => (Icon::of_status(change.to), format!("Attempt {attempt}")),
         Status::Running => (Icon::Start, "Started".to_owned()),
-        to => (Icon::of_status(to), status::word(to).to_owned()),
+        to => (Icon::of_status(to), status::label(to).to_owned()),
     };
     let reason = match change.to {
         Status::Completed => {
@@ -260,7 +264,7 @@ fn exceptions(state: &RunState, attempt: u32) -> Option<String> {
     (!parts.is_empty()).then(|| format!("with {}", parts.join(", ")))
 }
 
-fn phase_change(change: &PhaseChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
+fn phase_row(change: &PhaseChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
     let code = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit code {code}"));
     let exit = change.signal.as_ref().map(|signal| format!("by {signal}")).or(code);
     let took = change.duration_ms.map(|took| format!("in {}", format::duration(took)));
@@ -277,7 +281,7 @@ fn phase_change(change: &PhaseChange, attempt: u32, follow: Follow) -> impl Into
     view! {
         <span class="row-event">
             <span class=move || appearance().color()>{move || icon().draw()}</span>
-            <b>{visible(&change.name)}</b>
+            <b>{mark_invisible(&change.name)}</b>
             <span>{move || appearance().word()}</span>
             {took.map(|took| view! { <span>{took}</span> })}
             {exit.map(|exit| view! { <span class="text-bad">{exit}</span> })}
@@ -304,16 +308,16 @@ pub fn severity_tone(severity: &str) -> &'static str {
     }
 }
 
-fn found(finding: &Finding) -> impl IntoView + use<> {
+fn finding_row(finding: &Finding) -> impl IntoView + use<> {
     let tone = severity_tone(&finding.severity);
     let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
     view! {
-        <span class="tag" data-tone=tone>{visible(&severity)}</span>
+        <span class="tag" data-tone=tone>{mark_invisible(&severity)}</span>
         " "
-        <span class="text-accent">{visible(&place(finding))}</span>
+        <span class="text-accent">{mark_invisible(&place(finding))}</span>
         " "
         {short(&finding.message)}
-        <span class="text-faint">{(!finding.rule.is_empty()).then(|| visible(&format!("  {}", finding.rule)))}</span>
+        <span class="text-faint">{(!finding.rule.is_empty()).then(|| mark_invisible(&format!("  {}", finding.rule)))}</span>
     }
 }
 
@@ -324,11 +328,11 @@ pub fn place(finding: &Finding) -> String {
     format!("{}{}{}", finding.path, number(finding.line), number(column))
 }
 
-fn patched(patch: &Patch) -> impl IntoView + use<> {
+fn patch_row(patch: &Patch) -> impl IntoView + use<> {
     view! {
         <span class="tag">"patch"</span>
         " "
-        <span class="text-accent">{visible(&patch.path)}</span>
+        <span class="text-accent">{mark_invisible(&patch.path)}</span>
         " "
         <span class="text-ok">{format!("+{}", patch.added)}</span>
         " "
@@ -336,7 +340,7 @@ fn patched(patch: &Patch) -> impl IntoView + use<> {
     }
 }
 
-fn notified(notification: &Notification) -> impl IntoView + use<> {
+fn notification_row(notification: &Notification) -> impl IntoView + use<> {
     let (words, tone) = match notification.state {
         DeliveryState::Delivered => ("notification sent", "ok"),
         DeliveryState::Retrying => ("notification retrying", "warn"),
@@ -353,7 +357,7 @@ fn notified(notification: &Notification) -> impl IntoView + use<> {
     }
 }
 
-fn progressed(progress: &Progress) -> impl IntoView + use<> {
+fn progress_row(progress: &Progress) -> impl IntoView + use<> {
     let unit = plain(&progress.unit);
     let words = match progress.total {
         Some(total) => format!("{} of {} {unit}", format::count(progress.done), format::count(total)),

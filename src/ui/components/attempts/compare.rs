@@ -1,4 +1,4 @@
-//! Two attempts side by side.
+//! The comparison of two attempts.
 
 use leptos::prelude::*;
 
@@ -8,24 +8,21 @@ use crate::model::attempt::{Attempt, AttemptPhase};
 use crate::model::compare::{Comparison, Difference, LogComparison, LogLine, ParamDifference, PhasePair};
 use crate::model::{LogStream, ParamValue, PhaseState, RunId, Status, plan};
 use crate::ui::components::activity::row::styled;
+use crate::ui::components::invisible::mark_invisible;
 use crate::ui::components::phases::PhaseAppearance;
 use crate::ui::components::review::Tab;
 use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::Moment;
-use crate::ui::components::visible::visible;
 use crate::ui::format;
 
-/// The columns of all that is compared: what it is, the one, the other, the difference. `.compare` in the style sheet has them too.
+/// Label, attempt `a`, attempt `b`, difference. The style sheet has the same columns (`.compare`).
 const COLUMNS: &str = "sm:grid-cols-[minmax(0,1.1fr)_minmax(0,1fr)_minmax(0,1fr)_5rem]";
 
-/// A comparison. `newest` is the run's current attempt.
 #[component]
 pub fn ComparisonView(
-    /// The run.
     id: RunId,
-    /// What is compared.
     comparison: Comparison,
-    /// The run's current attempt.
+    /// The current attempt of the run.
     newest: u32,
 ) -> impl IntoView {
     let Comparison { a, b, params, phases } = comparison;
@@ -33,8 +30,8 @@ pub fn ComparisonView(
     let longest_phase = phases.iter().flat_map(|pair| [took(pair.a.as_ref()), took(pair.b.as_ref())]);
     let longest_phase = longest_phase.flatten().max().unwrap_or(0);
     let numbers = (a.attempt, b.attempt);
-    let active = a.status.is_active() || b.status.is_active();
-    let params = params_that_differ(params, numbers);
+    let is_active = a.status.is_active() || b.status.is_active();
+    let params = changed_params(params, numbers);
     let change = difference(a.took(), b.took());
     let cut_off = [&a, &b].map(cut_off);
     let sides = [a, b].map(|attempt| side(&id, attempt, newest, longest));
@@ -48,7 +45,7 @@ pub fn ComparisonView(
                 {change}
             </p>
         </section>
-        <p class="text-xs text-soft" class:hidden=!active>
+        <p class="text-xs text-soft" class:hidden=!is_active>
             "One attempt is still running. Reload to update."
         </p>
         {params}
@@ -79,7 +76,7 @@ fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoVie
         <div class="flex min-w-0 flex-col items-start gap-1.5" data-testid="compare-side" data-attempt=number data-status=status.as_str()>
             <div class="flex flex-wrap items-center gap-2">
                 <a href=href class="text-sm font-semibold underline-offset-2 hover:underline">{format!("Attempt {number}")}</a>
-                <StatusBadge status=Signal::stored(status) asks=Signal::stored(false) cancels=Signal::stored(false)/>
+                <StatusBadge status=Signal::stored(status)/>
             </div>
             <div class="flex items-baseline gap-3 text-xs text-soft">
                 <span class="tabular-nums">{took.map_or_else(|| "–".to_owned(), format::duration)}</span>
@@ -91,7 +88,7 @@ fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoVie
     }
 }
 
-/// A length of time beside the longest one.
+/// A duration relative to the longest one.
 fn bar(took: Option<u64>, longest: u64) -> impl IntoView {
     let took = took.unwrap_or(0);
     view! { <progress class="meter w-full max-w-40" max=longest.max(1) value=took aria-hidden="true"></progress> }
@@ -101,7 +98,7 @@ fn took(phase: Option<&AttemptPhase>) -> Option<u64> {
     phase.filter(|phase| !phase.carried).and_then(AttemptPhase::took)
 }
 
-/// By how much the other took longer: `+1.2s`, `−40ms`, `the same`.
+/// How much longer `b` took: `+1.2s`, `−40ms`, `the same`.
 fn difference(a: Option<u64>, b: Option<u64>) -> String {
     match (a, b) {
         (Some(a), Some(b)) if a == b => "same".to_owned(),
@@ -111,13 +108,13 @@ fn difference(a: Option<u64>, b: Option<u64>) -> String {
     }
 }
 
-fn params_that_differ(params: Vec<ParamDifference>, (a, b): (u32, u32)) -> AnyView {
+fn changed_params(params: Vec<ParamDifference>, (a, b): (u32, u32)) -> AnyView {
     if params.is_empty() {
         return view! { <p class="text-xs text-soft" data-testid="same-params">"Same parameters."</p> }.into_any();
     }
     let value = |value: Option<ParamValue>| match value {
         Some(value) => {
-            view! { <span class="font-mono text-xs break-all">{visible(&value.to_string())}</span> }.into_any()
+            view! { <span class="font-mono text-xs break-all">{mark_invisible(&value.to_string())}</span> }.into_any()
         }
         None => view! { <span class="text-xs text-faint">"not set"</span> }.into_any(),
     };
@@ -171,7 +168,7 @@ fn phase(
         .map(|cut_off| cut_off.as_ref().filter(|(phase, _)| *phase == name).map(|(_, status)| *status));
     let sides =
         [(a, in_a, cut_a), (b, in_b, cut_b)].map(|(attempt, phase, cut)| phase_side(attempt, phase, cut, longest));
-    let log = log.map(|log| compared(id, log, (a, b)));
+    let log = log.map(|log| log_comparison(id, log, (a, b)));
     view! {
         <article class="card overflow-hidden" data-testid="compare-phase" data-phase=name.clone() data-log=word>
             <div class=format!("grid gap-x-6 gap-y-2 px-5 py-3 sm:items-center {COLUMNS}")>
@@ -216,25 +213,25 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off_by: Option<Stat
             <span class="w-14 shrink-0 tabular-nums">{words}</span>
             {ran.then(|| bar(phase.took(), longest))}
             {carried}
-            // Its place is kept, so that the lengths are of one scale.
+            // Also without an exit code, so that all bars have the same scale.
             {(ran || exit.is_some()).then(|| view! { <span class="w-20 shrink-0 font-medium whitespace-nowrap text-bad">{exit}</span> })}
         </div>
     }
     .into_any()
 }
 
-/// What comparing two logs has found.
-fn compared(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView {
-    let quiet = |words: String| {
-        view! { <p class="border-t border-line px-5 py-2 text-xs text-faint" data-testid="log-difference">{words}</p> }
+/// The result of comparing the logs of a phase.
+fn log_comparison(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView {
+    let note = |text: String| {
+        view! { <p class="border-t border-line px-5 py-2 text-xs text-faint" data-testid="log-difference">{text}</p> }
             .into_any()
     };
     match log {
-        LogComparison::Same { lines: 0 } => quiet("No output in either.".to_owned()),
-        LogComparison::Same { lines } => quiet(format!("Identical output ({}).", format::counted(lines, "line"))),
+        LogComparison::Same { lines: 0 } => note("No output in either.".to_owned()),
+        LogComparison::Same { lines } => note(format!("Identical output ({}).", format::counted(lines, "line"))),
         LogComparison::Unknown { lines } => {
-            let looked = format!("First {} are identical; ", format::counted(lines, "line"));
-            quiet(looked + "the rest was not compared (too large).")
+            let compared = format!("First {} are identical; ", format::counted(lines, "line"));
+            note(compared + "the rest was not compared (too large).")
         }
         LogComparison::Differs(Difference { line, a: in_a, b: in_b }) => {
             let output = match in_a.as_ref().or(in_b.as_ref()).map(|line| line.stream) {
@@ -268,7 +265,7 @@ fn line_of(id: &RunId, attempt: u32, line: u64, found: Option<LogLine>) -> impl 
                 (stream == LogStream::Stderr).then(|| view! { <span class="tag" data-tone="bad">"stderr"</span> });
             view! {
                 <div class="flex items-baseline gap-2 px-3 pt-1.5 text-xs">
-                    // Past the router, which does not tell the panel of another frame.
+                    // Not through the router, which would not tell the log panel of the fragment.
                     <a
                         href=base::path(&format!("/runs/{id}#f{seq}"))
                         rel="external"
@@ -298,7 +295,7 @@ mod tests {
     use super::difference;
 
     #[test]
-    fn a_difference_has_its_sign() {
+    fn difference_has_a_sign() {
         let cases = [
             (Some(1000), Some(2500), "+1.5s"),
             (Some(2500), Some(1000), "−1.5s"),
