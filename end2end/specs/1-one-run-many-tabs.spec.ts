@@ -1,10 +1,10 @@
-// 1. A run is started once, however often its page is left, come back to, reloaded and opened again.
+// 1. A run starts once, however often its page is left, reloaded and opened.
 import { processesWith } from '../support/processes.ts';
 import { noteStart, print, waitFor } from '../support/project.ts';
 import { RunPage } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
 
-test('leaving, coming back, reloading and more tabs never start a run again', async ({
+test('run starts once however often its page is left, reloaded and opened', async ({
   server,
   project,
   api,

@@ -1,4 +1,4 @@
-// 2. A finished run is run again: a new attempt of the same run, on the same page, in every tab.
+// 2. A re-run is a new attempt of the same run, on the same page, in every tab.
 import { noteStart, print, waitFor } from '../support/project.ts';
 import { RunPage, sameDocument } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -11,7 +11,7 @@ const pipeline = {
 test.describe('with one worker', () => {
   test.use({ serverOptions: { workers: 1 } });
 
-  test('a re-run is pending, then attempt 2 on the same page, and what was there stays', async ({
+  test('re-run is queued, then runs as attempt 2 on the same page, below the first attempt', async ({
     server,
     project,
     api,
@@ -61,7 +61,7 @@ test.describe('with one worker', () => {
   });
 });
 
-test('re-run pressed in two tabs at once gives one attempt, and both tabs follow it', async ({
+test('re-run clicked in two tabs at once starts one attempt, which both tabs follow', async ({
   server,
   project,
   api,
@@ -103,7 +103,7 @@ test('re-run pressed in two tabs at once gives one attempt, and both tabs follow
   expect(project.lines('starts')).toEqual(['1 only', '2 only']);
 });
 
-test('a run that failed goes on with the phase that failed', async ({ server, project, api, run, page }) => {
+test('resume starts from the phase that failed', async ({ server, project, api, run, page }) => {
   const broken = `${noteStart}\n[ -e "$RUNTRAIL_PARAM_PROJECT/mended" ]`;
   await server.pipeline({ name: 'parts', phases: { first: `${noteStart}\necho ::output made=it`, second: broken, third: noteStart } });
   const id = await server.run('parts');

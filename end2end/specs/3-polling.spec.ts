@@ -1,4 +1,4 @@
-// 3. Without the stream the page polls, and says so; with it again it is live, and nothing is shown twice.
+// 3. Without the stream the page polls and says so; when the stream returns, nothing is shown twice.
 import { print, waitFor } from '../support/project.ts';
 import { RunPage, sameDocument } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -9,7 +9,7 @@ const faultModes = [
 ] as const;
 
 for (const { mode, what } of faultModes) {
-  test(`a stream that is ${what} gives way to polling and comes back`, async ({
+  test(`stream that is ${what} falls back to polling and recovers`, async ({
     server,
     project,
     api,
@@ -80,7 +80,7 @@ for (const { mode, what } of faultModes) {
   });
 }
 
-test('leaving the page closes its stream', async ({ server, project, api, faults, page }) => {
+test('stream closes when the page is left', async ({ server, project, api, faults, page }) => {
   await server.pipeline({ name: 'wait', phases: { wait: `echo here\n${waitFor('end')}` } });
   const id = await server.run('wait');
   await api.printed(id, 'here');

@@ -1,10 +1,10 @@
-// 5. Two equal lines are two; a line committed while a page attaches is one. The moment is forced, not hoped for.
+// 5. Equal lines are all shown; a line committed while a page attaches is shown once. The timing is forced by the proxy.
 import { waitFor } from '../support/project.ts';
 import { expectShown, RunPage } from '../support/pages.ts';
 import { lineOf } from '../support/api.ts';
 import { expect, test } from '../support/test.ts';
 
-test('two equal lines that follow each other both show', async ({ server, project, api, run, page }) => {
+test('equal consecutive lines are both shown', async ({ server, project, api, run, page }) => {
   await server.pipeline({
     name: 'equal',
     phases: { equal: `echo ready\n${waitFor('go')}\necho the same line\necho the same line\n${waitFor('end')}` },
@@ -36,7 +36,7 @@ const moments = [
 ] as const;
 
 for (const { what, when } of moments) {
-  test(`a line committed ${when} shows once`, async ({ server, project, api, faults, page }) => {
+  test(`line committed ${when} is shown once`, async ({ server, project, api, faults, page }) => {
     await server.pipeline({
       name: 'attach',
       phases: {
@@ -79,7 +79,7 @@ for (const { what, when } of moments) {
   });
 }
 
-test('a stream that repeats and loses frames on the way still shows each once', async ({
+test('stream with repeated and lost frames shows each frame once', async ({
   server,
   project,
   api,
@@ -140,7 +140,7 @@ test('a stream that repeats and loses frames on the way still shows each once', 
   await run.sawNoTwins();
 });
 
-test('a stream cut again and again between lines shows each line once', async ({
+test('stream cut repeatedly between lines shows each line once', async ({
   server,
   project,
   api,

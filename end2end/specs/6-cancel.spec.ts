@@ -1,10 +1,10 @@
-// 6. Cancel ends the whole process group, and the journal says who and when.
+// 6. Cancel ends the whole process group, and the journal records who and when.
 import { alive } from '../support/processes.ts';
 import { noteStart, waitFor } from '../support/project.ts';
 import { ListPage, RunPage, sameDocument } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
 
-test('cancel mid-phase ends every process of the phase, and the journal says who and when', async ({
+test('cancel ends every process of the phase and records who and when', async ({
   server,
   project,
   api,
@@ -76,10 +76,10 @@ test('cancel mid-phase ends every process of the phase, and the journal says who
   await api.reaches(beside, 'completed');
 });
 
-test.describe('with a long grace time', () => {
+test.describe('with a long grace period', () => {
   test.use({ serverOptions: { grace: '10m' } });
 
-  test('every tab shows a cancel and when it kills, after a reload too, and can kill now', async ({
+  test('cancel shows in every tab when processes will be killed, and kill now works', async ({
     server,
     api,
     run,
@@ -127,7 +127,7 @@ test.describe('with a long grace time', () => {
 test.describe('with one worker', () => {
   test.use({ serverOptions: { workers: 1 } });
 
-  test('a run that waits is cancelled without ever starting', async ({ server, project, api, run }) => {
+  test('cancel of a queued run keeps it from starting', async ({ server, project, api, run }) => {
     await server.pipeline({ name: 'blocker', phases: { block: waitFor('unblock') } });
     await server.pipeline({ name: 'waits', phases: { waits: noteStart } });
     const blocker = await server.run('blocker');

@@ -1,11 +1,11 @@
-// 7. kill -9 of the server mid-run: no child survives, nothing shown is lost, the open page catches up by itself.
+// 7. kill -9 of the server during a run: no child survives, nothing shown is lost, and the open page catches up.
 import { alive } from '../support/processes.ts';
 import { noteStart, waitFor } from '../support/project.ts';
 import { plain, sameDocument } from '../support/pages.ts';
 import { lineOf } from '../support/api.ts';
 import { expect, test } from '../support/test.ts';
 
-test('after kill -9 and a restart everything shown is there, the run is interrupted, and runs again', async ({
+test('server crash loses nothing that was shown, interrupts the run and allows a re-run', async ({
   server,
   project,
   api,
@@ -78,7 +78,7 @@ test('after kill -9 and a restart everything shown is there, the run is interrup
   await unchanged();
 });
 
-test('an open list catches up after the restart, too', async ({ server, api, list, page, complaints }) => {
+test('list catches up after a restart', async ({ server, api, list, page, complaints }) => {
   complaints.expectNetworkErrors();
   await server.pipeline({ name: 'sits', phases: { sits: `echo here\n${waitFor('never')}` } });
   const id = await server.run('sits');
@@ -93,11 +93,11 @@ test('an open list catches up after the restart, too', async ({ server, api, lis
   await unchanged();
 });
 
-test.describe('a run that goes on by itself', () => {
+test.describe('run with on_interrupt = "resume"', () => {
   // The next server takes the run up at once, however long the lease is.
   test.use({ serverOptions: { lease: '20s' } });
 
-  test('goes on in the open page, which never takes it for ended', async ({ server, project, api, run, page, complaints }) => {
+  test('resumes on the open page, which never shows it as ended', async ({ server, project, api, run, page, complaints }) => {
     complaints.expectNetworkErrors();
     await server.pipeline({
       name: 'goes-on',

@@ -1,8 +1,8 @@
-// The Activity panel: it follows the end until the reader looks back, shows colours, prompts and the frame of a link.
+// The log panel: following, colors, prompts and links to frames.
 import { print, waitFor } from '../support/project.ts';
 import { expect, test } from '../support/test.ts';
 
-test('the panel follows the end until the reader scrolls up, and goes back there when asked', async ({
+test('log follows the latest line until the user scrolls up, and again on request', async ({
   server,
   project,
   api,
@@ -70,7 +70,7 @@ test('the panel follows the end until the reader scrolls up, and goes back there
   await run.showsAll(await api.frames(id));
 });
 
-test('colours are shown as colours, live and from the server', async ({ server, project, api, run }) => {
+test('ANSI colors are rendered, live and by the server', async ({ server, project, api, run }) => {
   await server.pipeline({
     name: 'colours',
     phases: {
@@ -97,7 +97,7 @@ test('colours are shown as colours, live and from the server', async ({ server, 
   await look();
 });
 
-test('a prompt without a line end is shown while the command waits', async ({ server, project, api, run }) => {
+test('prompt without a line break is shown while the command waits', async ({ server, project, api, run }) => {
   await server.pipeline({
     name: 'prompt',
     phases: { only: `printf 'Continue? [y/n] '\n${waitFor('answer')}\necho yes` },
@@ -112,7 +112,7 @@ test('a prompt without a line end is shown while the command waits', async ({ se
   await run.showsAll(await api.frames(id));
 });
 
-test('a link to a frame shows that frame', async ({ server, api, run, page }) => {
+test('link to a frame shows that frame', async ({ server, api, run, page }) => {
   await server.pipeline({ name: 'link', phases: { only: print('line', 1, 2000) } });
   const id = await server.run('link');
   await api.reaches(id, 'completed');
@@ -122,7 +122,7 @@ test('a link to a frame shows that frame', async ({ server, api, run, page }) =>
   await expect(run.frame(seq)).toContainText('line 321');
 });
 
-test('a failing phase is shown with its exit code, and the next one does not run', async ({ server, api, run }) => {
+test('failed phase shows its exit code, and the next one does not run', async ({ server, api, run }) => {
   await server.pipeline({ name: 'fails', phases: { good: 'echo fine', bad: 'echo oh no >&2; exit 3', next: 'echo never' } });
   const id = await server.run('fails');
   const ended = await api.reaches(id, 'failed');
@@ -141,7 +141,7 @@ test('a failing phase is shown with its exit code, and the next one does not run
 test.describe('a long run', () => {
   test.use({ serverOptions: { pollInterval: '200ms' } });
 
-  test('opens at its end; what is older comes when it is scrolled to, or linked', async ({ server, api, run, page }) => {
+  test('opens at its end and loads older rows when scrolled or linked to', async ({ server, api, run, page }) => {
     await server.pipeline({ name: 'long', phases: { only: print('line', 1, 60_000) } });
     const id = await server.run('long');
     const { head } = await api.reaches(id, 'completed');

@@ -1,4 +1,4 @@
-// The attempts of a run: tabs that come by themselves, each as it was; two compared; another one with edited parameters.
+// The attempts of a run: live tabs, comparison, and re-runs with changes.
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { hydrated, RunPage, sameDocument } from '../support/pages.ts';
@@ -23,7 +23,7 @@ const pipeline: PipelineSpec = {
 
 const attempt = (page: Page, number: number) => page.locator(`[data-testid="attempt"][data-attempt="${number}"]`);
 
-test('attempts are tabs in every tab of the browser, and an earlier one is shown as it was', async ({
+test('attempts are tabs, live in every browser tab, and keep their own state', async ({
   server,
   project,
   api,
@@ -94,7 +94,7 @@ test('attempts are tabs in every tab of the browser, and an earlier one is shown
   await expect(attempt(page, 3)).toHaveAttribute('aria-current', 'page');
 });
 
-test('an earlier attempt has its own findings and changes', async ({ server, api, run, page }) => {
+test('earlier attempt has its own findings and changes', async ({ server, api, run, page }) => {
   const finding = `echo '::frame {"kind":"finding","path":"src/a.rs","line":7,"rule":"found-'$RUNTRAIL_ATTEMPT'","severity":"info","message":"m"}'`;
   await server.pipeline({ name: 'finds', phases: { only: `${finding}\n[ $RUNTRAIL_ATTEMPT = 1 ] || ${finding}` } });
   const id = await server.run('finds');
@@ -112,7 +112,7 @@ test('an earlier attempt has its own findings and changes', async ({ server, api
   await expect(page.getByTestId('tab-findings')).toContainText('1');
 });
 
-test('phases and carried times on the page are those of the API, also after the pipeline has changed', async ({
+test('phases and reused durations match the API after the pipeline has changed', async ({
   server,
   project,
   api,
@@ -139,7 +139,7 @@ test('phases and carried times on the page are those of the API, also after the 
   expect(await names()).toEqual((await api.run(id)).phases.map((phase) => phase.name));
 });
 
-test('two attempts are compared, down to the frame of the first line that differs', async ({ server, project, api, run, page }) => {
+test('comparison leads to the frame of the first line that differs', async ({ server, project, api, run, page }) => {
   await server.pipeline(pipeline);
   const id = await server.run('tries', { word: 'bad' });
   await api.reaches(id, 'failed');
@@ -178,7 +178,7 @@ test('two attempts are compared, down to the frame of the first line that differ
   await expect(phase('check')).toHaveAttribute('data-log', 'same');
 });
 
-test('an attempt with edited parameters: what differs is shown, what is wrong is said at its field', async ({
+test('re-run form shows differences, and errors at their fields', async ({
   server,
   project,
   api,
@@ -252,7 +252,7 @@ test('an attempt with edited parameters: what differs is shown, what is wrong is
   expect((await api.run(id)).params).toMatchObject({ word: 'bad' });
 });
 
-test('a pipeline that has other parameters by now', async ({ server, api, run, page }) => {
+test('re-run form has the current parameters of a changed pipeline', async ({ server, api, run, page }) => {
   await server.pipeline(pipeline);
   const id = await server.run('tries', { word: 'good', level: 'thorough' });
   await api.reaches(id, 'completed');
@@ -282,7 +282,7 @@ const SHOTS = join(import.meta.dirname, '../test-results/shots');
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('earlier attempts, the comparison and the edited re-run work', async ({ server, project, api, run, page }) => {
+  test('attempts, comparison and the re-run form work', async ({ server, project, api, run, page }) => {
     await server.pipeline(pipeline);
     const id = await server.run('tries', { word: 'bad', loud: true });
     await api.reaches(id, 'failed');
@@ -319,7 +319,7 @@ for (const screen of [
     test.describe(`${screen.name}, ${scheme}`, () => {
       test.use({ viewport: screen.viewport, colorScheme: scheme, timezoneId: 'UTC' });
 
-      test('many attempts, the form and the comparison fit', async ({ server, project, api, run, page }) => {
+      test('attempts, re-run form and comparison fit the screen', async ({ server, project, api, run, page }) => {
         const red = `printf '\\033[31merror\\033[0m: expected 2, got %s\\n' "$RUNTRAIL_ATTEMPT" >&2`;
         await server.pipeline({
           ...pipeline,

@@ -1,10 +1,10 @@
-// Bad days of a browser that must end well: no network, a proxy that cuts or refuses, a clock that jumps.
+// Network trouble and clock jumps: no network, a proxy that cuts or refuses, a clock that jumps.
 import { waitFor } from '../support/project.ts';
 import { RunPage, sameDocument } from '../support/pages.ts';
 import { openTabs } from '../support/tabs.ts';
 import { expect, test } from '../support/test.ts';
 
-test('without network the tabs say so, and catch up when it is back', async ({
+test('tabs show that they are offline, and catch up when the network returns', async ({
   server,
   project,
   api,
@@ -33,7 +33,7 @@ test('without network the tabs say so, and catch up when it is back', async ({
   for (const tab of tabs) await tab.showsAll(journal);
 });
 
-test('a proxy that refuses everything for ten seconds is waited for', async ({
+test('page retries while a proxy refuses everything for ten seconds', async ({
   server,
   project,
   api,
@@ -76,7 +76,7 @@ test('a proxy that refuses everything for ten seconds is waited for', async ({
   await unchanged();
 });
 
-test('a server that asks to be left alone is left alone', async ({ server, project, api, faults, page, complaints }) => {
+test('page honors Retry-After', async ({ server, project, api, faults, page, complaints }) => {
   complaints.expectNetworkErrors();
   complaints.expect(/status of 429/);
   const id = await server.talk('busy', 'end');
@@ -100,7 +100,7 @@ test('a server that asks to be left alone is left alone', async ({ server, proje
   await run.showsAll(await api.frames(id));
 });
 
-test('a proxy that cuts every five seconds costs nothing but a reconnect', async ({
+test('page reconnects without loss when a proxy cuts every five seconds', async ({
   server,
   project,
   api,
@@ -125,7 +125,7 @@ test('a proxy that cuts every five seconds costs nothing but a reconnect', async
   }
 });
 
-test('a clock that jumps is no silence', async ({ server, project, api, page, run }) => {
+test('clock jumps do not break the stream', async ({ server, project, api, page, run }) => {
   await page.addInitScript(() => {
     const now = Date.now;
     let ahead = 0;
@@ -156,7 +156,7 @@ test('a clock that jumps is no silence', async ({ server, project, api, page, ru
 });
 
 // A tab behind another window or another tab may go on saying that it is visible.
-test('a page that is visible and not drawn shows what comes all the same', async ({ server, project, api, page, run, list }) => {
+test('page that is visible but not painted keeps up to date', async ({ server, project, api, page, run, list }) => {
   await page.addInitScript(() => {
     window.requestAnimationFrame = () => 1;
   });

@@ -1,4 +1,4 @@
-// A page that the browser keeps while its reader is elsewhere, and shows again as it was.
+// A page restored from the back/forward cache.
 import config from '../playwright.config.ts';
 import { RunPage } from '../support/pages.ts';
 import { openTab, streamsAt } from '../support/tabs.ts';
@@ -11,7 +11,7 @@ test.use({
   serverOptions: { pollInterval: '60s' },
 });
 
-test('back to a page that was kept: it goes on where it was', async ({ server, project, api, context, page }) => {
+test('page restored from the back/forward cache continues', async ({ server, project, api, context, page }) => {
   const id = await server.talk('before', 'away', 'end');
   const run = new RunPage(page, server.base);
   await run.open(id);

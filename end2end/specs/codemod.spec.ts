@@ -1,4 +1,4 @@
-// The built-in pipelines, as an operator uses them: from the form to the branch.
+// The built-in pipelines, from the form to the branch.
 import { join } from 'node:path';
 import { hydrated } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -21,7 +21,7 @@ for (const screen of [
   test.describe(`${screen.name}, ${screen.scheme}`, () => {
     test.use({ viewport: screen.viewport, colorScheme: screen.scheme, hasTouch: screen.name === 'phone' });
 
-    test('a refactoring goes from the form to a branch that holds what was shown', async ({ project, list, run, page, api }) => {
+    test('refactor commits the patches shown to a branch', async ({ project, list, run, page, api }) => {
       project.commit({ 'main.rs': CODE });
       await list.open();
       await list.form.choose('refactor');
@@ -58,7 +58,7 @@ for (const screen of [
   });
 }
 
-test('a pattern that is no code says where, and nothing else happens', async ({ project, list, run, page }) => {
+test('invalid pattern fails with its position and changes nothing', async ({ project, list, run, page }) => {
   await list.open();
   await list.form.choose('refactor');
   await list.form.param('language').selectOption('rust');

@@ -1,4 +1,4 @@
-// Where things stand on a run's page: what is long stays beside what is important, and nothing is pressed by mistake.
+// The layout of the run page: long content, and controls that must not be clicked by mistake.
 import { hydrated } from '../support/pages.ts';
 import { waitFor } from '../support/project.ts';
 import { expect, test } from '../support/test.ts';
@@ -9,7 +9,7 @@ for (const viewport of [{ width: 1280, height: 800 }, PHONE]) {
   test.describe(`${viewport.width} pixels wide`, () => {
     test.use({ viewport });
 
-    test('where Cancel was, a second press changes no pin and deletes nothing', async ({ server, api, run, page }) => {
+    test('second click where Cancel was neither pins nor deletes', async ({ server, api, run, page }) => {
       await server.pipeline({ name: 'long', phases: { long: `echo ready\n${waitFor('never')}`, after: 'true' } });
       const id = await server.run('long');
       await api.printed(id, 'ready');
@@ -35,7 +35,7 @@ for (const viewport of [{ width: 1280, height: 800 }, PHONE]) {
   });
 }
 
-test('a long path and a long line leave room for what is said of them', async ({ server, api, run, page }) => {
+test('long paths and lines leave room for the other columns', async ({ server, api, run, page }) => {
   const path = `src/${'a_rather_long_folder/'.repeat(9)}main.rs`;
   const found = { kind: 'finding', path, line: 3, column: 7, rule: 'a-rule', severity: 'warning', message: 'This is what is wrong.' };
   const diff = `@@ -1,2 +1,2 @@\n fn main() {}\n-let a = "${'x'.repeat(400)}";\n+let a = "${'y'.repeat(400)}";\n`;
@@ -56,7 +56,7 @@ test('a long path and a long line leave room for what is said of them', async ({
   await run.isAt('completed', 1);
 });
 
-test('a phase that ended with its run is drawn as stopped, and why it ended is said above', async ({ server, api, run, page, list }) => {
+test('phase cut off by a cancel is shown as cancelled, with the reason above', async ({ server, api, run, page, list }) => {
   await server.pipeline({
     name: 'cut',
     phases: { first: 'echo done', second: `echo ready\n${waitFor('never')}`, third: 'true' },
@@ -95,7 +95,7 @@ test('a phase that ended with its run is drawn as stopped, and why it ended is s
   await list.shows(id, 'cancelled');
 });
 
-test('a re-run goes on with the phase that is named, past one that its own condition leaves out', async ({ server, api, run, page }) => {
+test('resume skips a phase whose condition does not hold', async ({ server, api, run, page }) => {
   await server.pipeline({
     name: 'release',
     phases: { build: 'echo built' },

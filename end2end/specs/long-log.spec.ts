@@ -1,4 +1,4 @@
-// A run of a million frames: any place of it takes one request and less than a second, and the tab's memory stays flat.
+// A run of a million frames: any position takes one request and less than a second, and memory stays constant.
 import type { CDPSession, Page } from '@playwright/test';
 import { hydrated, type RunPage } from '../support/pages.ts';
 import { waitFor } from '../support/project.ts';
@@ -50,7 +50,7 @@ async function settled(run: RunPage): Promise<void> {
   await expect(run.page.getByTestId('absent-row')).toHaveCount(0);
 }
 
-test('any place of a long run takes one request, less than a second, and no more memory', async ({
+test('any position of a long log takes one request, less than a second and constant memory', async ({
   server,
   api,
   run,
@@ -151,7 +151,7 @@ test('any place of a long run takes one request, less than a second, and no more
   console.log(JSON.stringify(figures));
 });
 
-test('rows that cannot be loaded say so, and are loaded when asked again', async ({ server, api, run, page, complaints }) => {
+test('rows that failed to load are loaded on request', async ({ server, api, run, page, complaints }) => {
   complaints.expectNetworkErrors();
   complaints.expect(/503/);
   await server.pipeline({ name: 'long', phases: { print: 'seq 1 60000' } });
@@ -171,7 +171,7 @@ test('rows that cannot be loaded say so, and are loaded when asked again', async
   await settled(run);
 });
 
-test('what is being read stays where it is while a live run goes on', async ({ server, project, api, run, page }) => {
+test('scroll position stays while a live run prints', async ({ server, project, api, run, page }) => {
   const print = ['seq 1 60000', waitFor('go'), 'seq 1 5000', waitFor('end')].join('\n');
   await server.pipeline({ name: 'live', phases: { print } });
   const id = await server.run('live');
@@ -198,7 +198,7 @@ test('what is being read stays where it is while a live run goes on', async ({ s
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a link with a place shows the lines around it, and links to those before and after', async ({
+  test('link with ?at shows the lines around it, with links to older and newer ones', async ({
     server,
     api,
     run,

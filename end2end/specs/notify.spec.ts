@@ -1,4 +1,4 @@
-// Who looks elsewhere is told: one notification on the desktop for all tabs, on request, and a number before each tab's title.
+// Desktop notifications, one for all tabs, and the count in the title of each tab.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -68,7 +68,7 @@ async function receiver(status: number): Promise<{ url: string; close: () => voi
 
 const bell = (page: Page) => page.getByTestId('notify-toggle');
 
-test('two tabs show one notification when a run ends, and each counts in its title', async ({
+test('notification is shown once for two tabs, and each counts in its title', async ({
   server,
   project,
   api,
@@ -118,7 +118,7 @@ test('two tabs show one notification when a run ends, and each counts in its tit
   await expect(page).toHaveTitle(/^Runs/);
 });
 
-test('a run that asks is told, and who clicks on that gets to its page', async ({ server, project, context, page }) => {
+test('notification of a run that needs approval leads to its page', async ({ server, project, context, page }) => {
   await record(context);
   await context.grantPermissions(['notifications'], { origin: server.base });
   project.commit({ 'old.rs': 'fn main() { old(1); }\n' });
@@ -145,7 +145,7 @@ test('a run that asks is told, and who clicks on that gets to its page', async (
   await expect(run.getByTestId('approval')).toContainText('Commit these patches to a new branch?');
 });
 
-test('nobody is asked before the click, and a refusal is said in words', async ({ server, context, page }) => {
+test('permission is requested on click only, and a denial is explained', async ({ server, context, page }) => {
   await context.addInitScript(() => {
     const asked: string[] = [];
     const real = Notification.requestPermission.bind(Notification);
@@ -177,7 +177,7 @@ test('nobody is asked before the click, and a refusal is said in words', async (
 /** An address as everybody may see it: what follows the host may be a secret. */
 const shown = (url: string) => `${new URL(url).origin}/…`;
 
-test('what became of a notification shows on the page of a run that has ended', async ({ server, project, api, run }) => {
+test('delivery results show on the page of a finished run', async ({ server, project, api, run }) => {
   const [well, gone] = [await receiver(200), await receiver(410)];
   const notify = [`${well.url}?key=secret`, gone.url];
   await server.pipeline({ name: 'told', notify, phases: { only: waitFor('end') } });
@@ -207,7 +207,7 @@ for (const screen of [
     test.describe(`the bell, ${screen.name}, ${scheme}`, () => {
       test.use({ viewport: screen.viewport, colorScheme: scheme });
 
-      test('says what it does', async ({ server, context, page }) => {
+      test('explains its state', async ({ server, context, page }) => {
         const list = new ListPage(page, server.base);
         const shot = (state: string) =>
           page.screenshot({ path: join(SHOTS, `bell-${screen.name}-${scheme}-${state}.png`), clip: { x: 0, y: 0, width: screen.viewport.width, height: 220 } });

@@ -1,4 +1,4 @@
-// The server is away for a while: pages keep what they show, say so in words for people, and come back by themselves.
+// A server that is down: pages keep their content, explain the problem, and recover.
 import { ListPage, RunPage, hydrated, sameDocument } from '../support/pages.ts';
 import { waitFor } from '../support/project.ts';
 import { expect, test } from '../support/test.ts';
@@ -11,7 +11,7 @@ test.beforeEach(({ complaints }) => {
   complaints.expect(/status of 503/);
 });
 
-test('a filter that is chosen while the server is away keeps the list, and narrows it when the server is back', async ({
+test('filter set while the server is down applies when it is back', async ({
   server,
   api,
   list,
@@ -53,7 +53,7 @@ test('a filter that is chosen while the server is away keeps the list, and narro
   await unchanged();
 });
 
-test('a page that is opened while the server is away comes when it is back', async ({ server, api, list, page, faults }) => {
+test('page opened while the server is down loads when it is back', async ({ server, api, list, page, faults }) => {
   await server.pipeline({ name: 'well', title: 'A title', phases: { only: 'echo done' } });
   const id = await server.run('well');
   await api.rerun((await api.reaches(id, 'completed')).id);
@@ -90,7 +90,7 @@ test('a page that is opened while the server is away comes when it is back', asy
   await unchanged();
 });
 
-test('a cancel that the server does not answer is said, and no longer when it is back', async ({ server, project, api, page, faults }) => {
+test('unanswered cancel is reported until the server is back', async ({ server, project, api, page, faults }) => {
   await server.pipeline({ name: 'long', phases: { long: `echo ready\n${waitFor('end')}` } });
   const id = await server.run('long');
   await api.printed(id, 'ready');
@@ -130,7 +130,7 @@ test('a cancel that the server does not answer is said, and no longer when it is
   expect((await api.run(id)).attempt).toBe(1);
 });
 
-test('a start that the server does not answer may be pressed again: it starts one run', async ({ server, api, page, faults }) => {
+test('unanswered start can be repeated and starts one run', async ({ server, api, page, faults }) => {
   await server.pipeline({ name: 'well', phases: { only: 'echo done' } });
   const list = new ListPage(page, faults.base);
   await list.open();
@@ -151,7 +151,7 @@ test('a start that the server does not answer may be pressed again: it starts on
   expect(await api.runs()).toHaveLength(1);
 });
 
-test('an earlier attempt that is asked for while the server is away comes when it is back', async ({ server, api, page, faults }) => {
+test('earlier attempt selected while the server is down loads when it is back', async ({ server, api, page, faults }) => {
   await server.pipeline({ name: 'badly', phases: { only: 'exit 3' } });
   const id = await server.run('badly');
   await api.reaches(id, 'failed');

@@ -1,11 +1,11 @@
-// Who waits for a worker sees for how long, in the list and on the run's page, without a reload.
+// The queue position, live in the list and on the run page.
 import { waitFor } from '../support/project.ts';
 import { RunPage } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
 
 test.use({ serverOptions: { workers: 1 } });
 
-test('the place in the queue is shown and changes as others go', async ({ server, project, api, list, context }) => {
+test('queue position is shown and updated', async ({ server, project, api, list, context }) => {
   await server.pipeline({ name: 'one', phases: { wait: waitFor('one') } });
   await server.pipeline({ name: 'later', phases: { wait: waitFor('later') } });
   await server.pipeline({ name: 'urgent', head: 'priority = 5', phases: { wait: waitFor('urgent') } });
@@ -40,10 +40,10 @@ test('the place in the queue is shown and changes as others go', async ({ server
   await api.reaches(second, 'completed');
 });
 
-test.describe('of a group', () => {
+test.describe('in a concurrency group', () => {
   test.use({ serverOptions: { workers: 3 } });
 
-  test('a run that waits names the run that it waits for', async ({ server, project, api, run, list, page }) => {
+  test('queued run names the run that blocks it', async ({ server, project, api, run, list, page }) => {
     await server.pipeline({ name: 'alone', head: 'concurrency = "per project"', phases: { wait: waitFor('go') } });
     const one = await server.run('alone');
     await api.reaches(one, 'running');

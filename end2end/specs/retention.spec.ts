@@ -1,4 +1,4 @@
-// Runs that stay and runs that go: the pin, the deletion, and what other tabs see of both.
+// Pinning and deleting runs, and what other tabs see of both.
 import { join } from 'node:path';
 import { waitFor } from '../support/project.ts';
 import { ListPage, RunPage, sameDocument } from '../support/pages.ts';
@@ -8,7 +8,7 @@ const SHOTS = join(import.meta.dirname, '../test-results/shots');
 
 test.use({ serverOptions: { pollInterval: '500ms' } });
 
-test('a pinned run shows its pin in the list and in other tabs, and is not deleted', async ({
+test('pinned run shows its pin everywhere and cannot be deleted', async ({
   server,
   api,
   list,
@@ -48,7 +48,7 @@ test('a pinned run shows its pin in the list and in other tabs, and is not delet
   await check();
 });
 
-test('a run that is deleted leaves an open list, and its other tabs say that it is gone', async ({
+test('deleted run disappears from the list, and its other tabs say so', async ({
   server,
   project,
   api,
@@ -109,7 +109,7 @@ test('a run that is deleted leaves an open list, and its other tabs say that it 
   project.release('end');
 });
 
-test('the page of a run that is gone asks for nothing more', async ({ server, api, page, context, complaints }) => {
+test('page of a deleted run makes no more requests', async ({ server, api, page, context, complaints }) => {
   complaints.expect(/404/);
   await server.pipeline({ name: 'quick', phases: { only: 'echo done' } });
   const [goes, stays] = [await server.run('quick'), await server.run('quick')];
@@ -134,10 +134,10 @@ test('the page of a run that is gone asks for nothing more', async ({ server, ap
   expect(asked).toEqual([]);
 });
 
-test.describe('where no script runs', () => {
+test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a run is pinned and deleted by plain forms', async ({ server, api, page, complaints }) => {
+  test('run is pinned and deleted by plain forms', async ({ server, api, page, complaints }) => {
     await server.pipeline({ name: 'quick', phases: { only: 'echo done' } });
     const id = await server.run('quick');
     await api.reaches(id, 'completed');
@@ -164,7 +164,7 @@ for (const [screen, viewport] of [
     test.describe(`${screen}, ${colorScheme}`, () => {
       test.use({ viewport, colorScheme, timezoneId: 'UTC' });
 
-      test('the pin, the question and the line fit', async ({ server, api, list, run, page, complaints }) => {
+      test('pin, confirmation and database size fit the screen', async ({ server, api, list, run, page, complaints }) => {
         await server.pipeline({ name: 'quick', title: 'Nightly checks', phases: { only: 'echo done; exit 3' } });
         const [first, second] = [await server.run('quick'), await server.run('quick')];
         for (const id of [first, second]) await api.reaches(id, 'failed');

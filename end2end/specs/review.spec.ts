@@ -1,4 +1,4 @@
-// Findings, patches and the question whether they may be applied, as an operator meets them.
+// Findings, patches and approval.
 import { join } from 'node:path';
 import { hydrated, RunPage } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -27,7 +27,7 @@ for (const screen of [
   test.describe(`${screen.name}, ${screen.scheme}`, () => {
     test.use({ viewport: screen.viewport, colorScheme: screen.scheme, hasTouch: screen.name === 'phone' });
 
-    test('patches are looked at, one is left out, and the others are approved', async ({ project, api, server, run, page, context, list }) => {
+    test('approval commits all patches but the excluded one', async ({ project, api, server, run, page, context, list }) => {
       const id = await asked({ project, api });
       await list.open();
       await expect(list.row(id)).toContainText('Needs approval');
@@ -84,7 +84,7 @@ for (const screen of [
       expect(project.git('status', '--porcelain')).toBe('');
     });
 
-    test('findings are narrowed, and lead to their place in the diff', async ({ project, api, page, server }) => {
+    test('findings are filtered and link to their line in the diff', async ({ project, api, page, server }) => {
       const id = await asked({ project, api });
       await page.goto(`${server.base}/runs/${id}?tab=findings`);
       await hydrated(page);
@@ -121,7 +121,7 @@ for (const screen of [
   });
 }
 
-test('what is rejected ends there, and can be asked again', async ({ project, api, run, page }) => {
+test('rejected run is cancelled and can be re-run', async ({ project, api, run, page }) => {
   const id = await asked({ project, api });
   await run.open(id);
   await page.getByTestId('reject').click();
@@ -138,7 +138,7 @@ test('what is rejected ends there, and can be asked again', async ({ project, ap
   await expect(page.getByTestId('branch')).toHaveText(`runtrail/${id}-2`);
 });
 
-test('patches that come while one looks appear by themselves', async ({ server, project, page }) => {
+test('patches appear while the page is open', async ({ server, project, page }) => {
   const report = (path: string) =>
     `printf '%s\\n' '::frame ${JSON.stringify({ kind: 'patch', path, diff: `--- a/${path}\n+++ b/${path}\n@@ -1 +1 @@\n-one\n+two\n`, added: 1, removed: 1 })}'`;
   const wait = 'while [ ! -e "$RUNTRAIL_PARAM_PROJECT/go" ]; do sleep 0.05; done';
@@ -155,7 +155,7 @@ test('patches that come while one looks appear by themselves', async ({ server, 
   await expect(page.getByTestId('patch').nth(2)).toContainText('this is no diff');
 });
 
-test('a patch of many lines is drawn in parts', async ({ server, project, api, page }) => {
+test('long patch is drawn in parts', async ({ server, project, api, page }) => {
   const lines = Array.from({ length: 4000 }, (_, line) => `+line ${line}`);
   const diff = `--- a/long.txt\n+++ b/long.txt\n@@ -0,0 +1,4000 @@\n${lines.join('\n')}\n`;
   project.commit({ 'report.json': `::frame ${JSON.stringify({ kind: 'patch', path: 'long.txt', diff, added: 4000 })}\n` });
@@ -172,7 +172,7 @@ test('a patch of many lines is drawn in parts', async ({ server, project, api, p
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('patches can be read, and approved', async ({ project, api, page, server }) => {
+  test('patches can be read and approved', async ({ project, api, page, server }) => {
     const id = await asked({ project, api });
     await page.goto(`${server.base}/runs/${id}?tab=findings`);
     await expect(page.getByTestId('finding')).toHaveCount(4);

@@ -1,4 +1,4 @@
-// The pages on a desktop and on a phone, light and dark: nothing sticks out, the main controls are there; and pictures.
+// Screenshots of the pages on desktop and phone, light and dark, with checks of their layout.
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { print, waitFor } from '../support/project.ts';
@@ -51,7 +51,7 @@ for (const screen of screens) {
     test.describe(`${screen.name}, ${scheme}`, () => {
       test.use({ viewport: screen.viewport, colorScheme: scheme, hasTouch: screen.name === 'phone', timezoneId: 'UTC' });
 
-      test('the pages fit, and their main controls can be used', async ({ server, project, api, list, run, page }) => {
+      test('pages fit the screen with usable controls', async ({ server, project, api, list, run, page }) => {
         await server.pipeline({
           name: 'nightly',
           title: 'Nightly checks',

@@ -1,4 +1,4 @@
-// Who may come in, and that what a command prints is text. The server runs commands: any website is an attacker.
+// Output is rendered as text, and other sites cannot reach the server, which runs commands.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { noteStart, waitFor } from '../support/project.ts';
@@ -15,7 +15,7 @@ const MARKUP = [
   '&lt;b&gt; &amp; "quotes" \'and\' `ticks` \u2028 ${window.taken = 6}',
 ];
 
-test('what a command prints is text, live and from the server, and so are parameters', async ({
+test('output and parameters are rendered as text, live and by the server', async ({
   server,
   project,
   api,
@@ -83,7 +83,7 @@ function directives(policy: string): Map<string, string[]> {
   );
 }
 
-test('every page has a strict Content-Security-Policy, and it is in force', async ({
+test('Content-Security-Policy is strict on every page and enforced', async ({
   server,
   api,
   list,
@@ -124,7 +124,7 @@ test('every page has a strict Content-Security-Policy, and it is in force', asyn
   expect(blocked).toMatch(/^script-src/);
 });
 
-test('a foreign Host is misdirected', async ({ server }) => {
+test('foreign Host is refused as misdirected', async ({ server }) => {
   await server.pipeline({ name: 'quick', phases: { only: noteStart } });
   const { port } = server;
   for (const host of ['evil.example', `evil.example:${port}`, `127.0.0.1.evil.example:${port}`, `localhost.evil.example:${port}`]) {
@@ -138,7 +138,7 @@ test('a foreign Host is misdirected', async ({ server }) => {
   }
 });
 
-test('a foreign Origin changes nothing, neither by the API nor by what the form calls', async ({
+test('foreign Origin changes nothing, through the API or server functions', async ({
   server,
   project,
   api,
@@ -203,7 +203,7 @@ test('a foreign Origin changes nothing, neither by the API nor by what the form 
   for (const run of await api.runs()) await api.reaches(run.id, 'completed');
 });
 
-test('a page of another site, open in the same browser, starts nothing and reads nothing', async ({
+test('page of another site in the same browser starts and reads nothing', async ({
   server,
   project,
   api,

@@ -1,5 +1,4 @@
-// The stream, read by a parser that is not ours, split everywhere: it must carry what the poll answers, whatever a command
-// prints. No browser.
+// The stream, read by an independent parser at every split: it must carry the same frames as polling. No browser.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -88,7 +87,7 @@ function expectCarried({ events, retry }: Carried, journal: Frame[], run?: strin
   expect(frames.map((event) => JSON.parse(event.data))).toEqual(journal.map((frame) => ({ ...names, ...frame })));
 }
 
-test('another parser reads what a command printed, split at every byte', async ({ server }) => {
+test('stream is readable by another parser, split at every byte', async ({ server }) => {
   const { project, api } = server;
   const bytes = Buffer.concat([
     ...LINES.flatMap((line, index) => [Buffer.from(line), Buffer.from(index % 2 === 0 ? '\n' : '\r\n')]),
@@ -137,7 +136,7 @@ test('another parser reads what a command printed, split at every byte', async (
   }
 });
 
-test('another parser reads a line of 10 MB in pieces of any size', async ({ server }) => {
+test('stream of a 10 MB line is readable in pieces of any size', async ({ server }) => {
   const { project, api } = server;
   const line = '"é🧨\\\0'.repeat(1_000_000);
   writeFileSync(join(project.path, 'line'), `${line}\n`);

@@ -1,4 +1,4 @@
-// The page below a path of a host, behind a real nginx that takes the path away (/rt/) or passes it on.
+// The app below a base path, behind a real nginx that strips the path (/rt/) or passes it on.
 import { Nginx } from '../support/nginx.ts';
 import { ListPage, RunPage, hydrated, sameDocument } from '../support/pages.ts';
 import { waitFor } from '../support/project.ts';
@@ -16,7 +16,7 @@ for (const passesOn of [false, true]) {
     },
   });
 
-  test(`a run is started, watched and left below a path that nginx ${passesOn ? 'passes on' : 'takes away'}`, async ({
+  test(`pages work below a path that nginx ${passesOn ? 'passes on' : 'takes away'}`, async ({
     server,
     project,
     api,

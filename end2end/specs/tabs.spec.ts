@@ -1,4 +1,4 @@
-// The tabs of one browser share one connection: all are live, whoever comes, goes, sleeps or crashes.
+// The tabs of a browser share one connection, whichever tabs open, close, freeze or crash.
 import { blocks, print, waitFor } from '../support/project.ts';
 import { ListPage, RunPage } from '../support/pages.ts';
 import { freeze, leaderOf, openTab, openTabs, roleOf, streamsAt, thaw } from '../support/tabs.ts';
@@ -8,7 +8,7 @@ test.describe('many tabs', () => {
   test.use({ serverOptions: { workers: 20 } });
   test.setTimeout(360_000);
 
-  test('twenty tabs on one run are live with one stream, and all their clicks are answered', async ({
+  test('twenty tabs on one run share one stream and all respond', async ({
     server,
     project,
     api,
@@ -51,7 +51,7 @@ test.describe('many tabs', () => {
     }
   });
 
-  test('twenty tabs on twenty runs and the list are live with one stream', async ({
+  test('twenty tabs on twenty runs and the list share one stream', async ({
     server,
     project,
     api,
@@ -88,7 +88,7 @@ test.describe('many tabs', () => {
   });
 });
 
-test('the list is told of a run the moment it changes', async ({ server, project, api, list, page }) => {
+test('list receives changes without requests', async ({ server, project, api, list, page }) => {
   await server.pipeline({ name: 'talk', phases: { talk: blocks('end') } });
   await list.open();
   await expect(page.getByTestId('connection')).toHaveAttribute('data-state', 'live');
@@ -106,7 +106,7 @@ test('the list is told of a run the moment it changes', async ({ server, project
   expect(asked, 'a run that is shown is told, not asked for').toEqual([]);
 });
 
-test('a leader that is closed is replaced within a second, without a gap', async ({ server, project, api, context }) => {
+test('leader that is closed is replaced within a second, without a gap', async ({ server, project, api, context }) => {
   const id = await server.talk('first', 'second', 'third', 'end');
   let tabs = await openTabs(4, context, server.base, id);
   const took: number[] = [];
@@ -133,7 +133,7 @@ test('a leader that is closed is replaced within a second, without a gap', async
   await tabs[0]!.showsAll(await api.frames(id));
 });
 
-test('a leader that crashes is replaced', async ({ server, project, api, context, complaints }) => {
+test('leader that crashes is replaced', async ({ server, project, api, context, complaints }) => {
   complaints.expectNetworkErrors();
   const id = await server.talk('first', 'end');
   const tabs = await openTabs(3, context, server.base, id);
@@ -156,7 +156,7 @@ test.describe('with a long heartbeat', () => {
   // What a tab missed while it slept it must not learn by the next heartbeat.
   test.use({ serverOptions: { heartbeat: '60s' } });
 
-  test('a frozen leader is replaced after a missed beat, and does not fight when it wakes', async ({
+  test('leader that freezes is replaced, and follows when it wakes', async ({
     server,
     project,
     api,
@@ -202,7 +202,7 @@ test.describe('with a long heartbeat', () => {
 });
 
 for (const missing of ['locks', 'channel'] as const) {
-  test(`without the browser's ${missing} each tab works alone`, async ({ server, project, api, context }) => {
+  test(`tabs work alone without the browser's ${missing}`, async ({ server, project, api, context }) => {
     await context.addInitScript((missing) => {
       if (missing === 'locks') Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });
       else Object.defineProperty(window, 'BroadcastChannel', { value: undefined });
@@ -220,7 +220,7 @@ for (const missing of ['locks', 'channel'] as const) {
   });
 }
 
-test('a follower that comes late has the past and then follows', async ({ server, project, api, context }) => {
+test('follower opened late has the past and then follows', async ({ server, project, api, context }) => {
   await server.pipeline({
     name: 'long',
     phases: { talk: [print('past', 1, 3000), waitFor('late'), print('late', 1, 3000), waitFor('end')].join('\n') },
@@ -257,7 +257,7 @@ test.describe('with a short heartbeat', () => {
   // A stream may then be silent for 3.75 s before it is given up.
   test.use({ serverOptions: { heartbeat: '1500ms' } });
 
-  test('a quiet run and the list stay live beside a run that prints without pause', async ({
+  test('quiet run and list stay live beside a run that prints without pause', async ({
     server,
     project,
     api,
@@ -299,7 +299,7 @@ test.describe('with a short heartbeat', () => {
   });
 });
 
-test('tabs that go from page to page leave nothing behind', async ({ server, project, api, context, list }) => {
+test('tabs leave no stream behind when they navigate', async ({ server, project, api, context, list }) => {
   const id = await server.talk('end');
   await list.open();
   const other = await openTab(context, server.base, id);
@@ -325,7 +325,7 @@ test.describe('with a token', () => {
   const token = 'correct horse battery staple';
   test.use({ serverOptions: { token } });
 
-  test('a login that has run out leads every tab to the form, and from there back', async ({
+  test('expired session leads every tab to the login form and back', async ({
     server,
     project,
     api,
