@@ -37,7 +37,7 @@ test('run starts once however often its page is left, reloaded and opened', asyn
   await expect(run.phase('first')).toHaveAttribute('data-state', 'started');
   await expect(run.phase('second')).toHaveAttribute('data-state', 'pending');
 
-  // One process tree, and all of it in one group; beside it only the leash that holds it.
+  // One process tree in one process group, besides its supervisor.
   const groups = () => {
     const tree = processesWith('RUNTRAIL_RUN_ID', id).filter((each) => !/^\S+ supervise /.test(each.command));
     return new Set(tree.map((each) => each.group));
@@ -45,19 +45,19 @@ test('run starts once however often its page is left, reloaded and opened', asyn
   expect(groups().size).toBe(1);
   const [group] = groups();
 
-  // Away on the list while it goes on.
+  // On the list, while the run continues.
   await run.leaveForList();
   await list.shows(id, 'running');
   project.release('away');
   await api.printed(id, 'while away 40');
 
-  // Back.
+  // Back on the run page.
   await list.follow(id);
   await run.holds((await api.run(id)).head);
   await run.isAt('running', 1);
   expect([...groups()]).toEqual([group]);
 
-  // A hard reload, past every cache, while it prints.
+  // A reload without cache while the run prints.
   const devtools = await context.newCDPSession(page);
   const loaded = page.waitForEvent('load');
   project.release('reload');

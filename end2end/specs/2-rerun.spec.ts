@@ -25,7 +25,7 @@ test.describe('with one worker', () => {
     await api.reaches(id, 'completed');
     const before = await api.frames(id);
 
-    // The only worker is busy with another run, so the new attempt has to wait where we can see it.
+    // The only worker is busy, so that the new attempt stays queued.
     const blocker = await server.run('blocker');
     await api.reaches(blocker, 'running');
 
@@ -83,11 +83,11 @@ test('re-run clicked in two tabs at once starts one attempt, which both tabs fol
   const watcher = new RunPage(await context.newPage(), faults.base);
   await watcher.open(id);
 
-  // Both requests are on their way before the server sees either.
+  // Both requests are sent before the server receives either.
   const presses = faults.hold('request', ({ method }) => method === 'POST');
   for (const tab of tabs) await tab.rerun.click();
   await expect.poll(() => presses.waiting).toBe(2);
-  // The one that loses is told so.
+  // The second request gets a 409.
   complaints.expect(/Failed to load resource: the server responded with a status of 409/);
   presses.release();
 
@@ -109,17 +109,17 @@ test('resume starts from the phase that failed', async ({ server, project, api, 
   const id = await server.run('parts');
   await api.reaches(id, 'failed');
   await run.open(id);
-  const goOn = page.getByTestId('rerun-failed');
-  await expect(goOn).toHaveText('Resume from second');
+  const resume = page.getByTestId('rerun-failed');
+  await expect(resume).toHaveText('Resume from second');
   project.release('mended');
-  await goOn.click();
+  await resume.click();
   await run.isAt('completed', 2);
   for (const phase of ['first', 'second', 'third']) {
     await expect(run.phase(phase)).toHaveAttribute('data-state', 'completed');
   }
   expect(project.lines('starts')).toEqual(['1 first', '1 second', '2 second', '2 third']);
-  await expect(goOn).toBeHidden();
-  // Whoever comes later sees the same.
+  await expect(resume).toBeHidden();
+  // The same after a reload.
   await page.reload();
   await expect(run.phase('first')).toHaveAttribute('data-state', 'completed');
   await run.isAt('completed', 2);

@@ -38,9 +38,7 @@ for (const { mode, what } of faultModes) {
     await api.printed(id, 'live 20');
 
     const run = new RunPage(page, faults.base);
-    await run.watchForTwins();
-    await run.open(id);
-    await run.says('live');
+    await run.openLive(id);
     const unchanged = await sameDocument(page);
     await run.holds((await api.run(id)).head);
     expect(faults.openStreams).toBe(1);
@@ -50,9 +48,9 @@ for (const { mode, what } of faultModes) {
     project.release('blocked');
     await api.printed(id, 'polled 50');
     await run.holds((await api.run(id)).head);
-    expect(faults.openStreams, 'what came did not come by a stream').toBe(0);
+    expect(faults.openStreams, 'the frames did not arrive by a stream').toBe(0);
 
-    // It has tried again in the meantime, in vain, and polls on.
+    // The page retries the stream without success, and keeps polling.
     const refused = faults.streamsRefused.length;
     await expect.poll(() => faults.streamsRefused.length).toBeGreaterThan(refused);
     await run.says('polling');
@@ -63,18 +61,14 @@ for (const { mode, what } of faultModes) {
 
     faults.unblock();
     await expect(run.connection).toHaveAttribute('data-state', 'live', { timeout: 40_000 });
-    await expect.poll(() => faults.openStreams, { message: 'one stream, not one per try' }).toBe(1);
+    await expect.poll(() => faults.openStreams, { message: 'one stream, not one per retry' }).toBe(1);
     project.release('open');
     await api.printed(id, 'live again 50');
     await run.holds((await api.run(id)).head);
     await run.says('live');
 
     project.release('end');
-    await api.reaches(id, 'completed');
-    await run.isAt('completed', 1);
-    await run.says('ended');
-    await run.showsAll(await api.frames(id));
-    await run.sawNoTwins();
+    await run.showsAllOnce(api, id);
     await unchanged();
     await expect.poll(() => faults.openStreams).toBe(0);
   });
@@ -87,7 +81,7 @@ test('stream closes when the page is left', async ({ server, project, api, fault
   const run = new RunPage(page, faults.base);
   await run.open(id);
   await run.says('live');
-  // The list may hold a stream of its own; this is about the run's.
+  // Only the stream of this run: the list may have its own.
   const ofThisRun = faults.streamsOf(id);
   expect(ofThisRun()).toBe(1);
   await run.leaveForList();

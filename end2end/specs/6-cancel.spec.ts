@@ -18,7 +18,7 @@ test('cancel ends every process of the phase and records who and when', async ({
       long: [
         noteStart,
         `echo $$ > ${here}/child.pid"`,
-        // A grandchild that goes when asked, one that refuses to, and one of the latter's own.
+        // A grandchild that ends on SIGTERM, one that ignores it, and a child of the latter.
         `sleep 1000 & echo $! > ${here}/grandchild.pid"`,
         `sh -c 'trap "" TERM; sleep 1000 & echo $! > ${here}/great-grandchild.pid"; echo $$ > ${here}/stubborn.pid"; ${waitFor('never')}' &`,
         'echo ready',
@@ -27,7 +27,7 @@ test('cancel ends every process of the phase and records who and when', async ({
       never: `${noteStart}\necho not reached`,
     },
   });
-  // A run beside it, which must not notice.
+  // Another run, which must not be affected.
   await server.pipeline({ name: 'beside', phases: { beside: `echo $$ > ${here}/beside.pid"\n${waitFor('beside')}` } });
   const beside = await server.run('beside');
   const bystander = await project.pid('beside.pid');
@@ -71,7 +71,7 @@ test('cancel ends every process of the phase and records who and when', async ({
   await expect(api.cancel(id)).rejects.toMatchObject({ status: 409 });
   await unchanged();
 
-  expect(alive(bystander), 'the run beside it goes on').toBe(true);
+  expect(alive(bystander), 'the other run continues').toBe(true);
   project.release('beside');
   await api.reaches(beside, 'completed');
 });
@@ -97,7 +97,7 @@ test.describe('with a long grace period', () => {
     await other.open(id);
     const list = new ListPage(await context.newPage(), server.base);
     await list.page.goto(server.base);
-    await expect(run.killNow, 'nothing to kill before somebody asks for the end').toBeHidden();
+    await expect(run.killNow, 'nothing to kill before the cancel').toBeHidden();
     await expect(run.cancelling).toHaveCount(0);
 
     await run.cancel.click();
@@ -139,7 +139,7 @@ test.describe('with one worker', () => {
     await run.isAt('cancelled', 1);
     project.release('unblock');
     await api.reaches(blocker, 'completed');
-    // The worker is free: a run that comes now goes through, and the cancelled one was passed over.
+    // The worker is free: the next run is executed, the cancelled one never is.
     const next = await server.run('waits');
     await api.reaches(next, 'completed');
     expect(project.lines('starts')).toHaveLength(1);

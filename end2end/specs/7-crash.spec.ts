@@ -18,7 +18,7 @@ test('server crash loses nothing that was shown, interrupts the run and allows a
   await server.pipeline({
     name: 'crash',
     phases: {
-      // Attempt 1 prints without end, so that the kill comes while lines are on their way.
+      // Attempt 1 prints endlessly, so that the kill happens while lines are in transit.
       crash: [
         noteStart,
         `if [ "$RUNTRAIL_ATTEMPT" = 1 ]; then`,
@@ -41,16 +41,16 @@ test('server crash loses nothing that was shown, interrupts the run and allows a
 
   await server.kill9();
   await expect.poll(() => pids.map(alive), { message: 'no child survives' }).toEqual([false, false, false]);
-  // What the supervisor kills may have started another child a moment before.
+  // A process may have started another child just before the supervisor killed it.
   await expect.poll(() => server.children()).toEqual([]);
   await expect(run.connection).toHaveAttribute('data-state', /^(retrying|polling|offline|connecting)$/);
   const last = await run.count('last');
   const shown = await run.collect();
   expect([...shown.keys()]).toEqual(Array.from({ length: last }, (_, index) => index + 1));
-  expect(await run.status.getAttribute('data-status'), 'the page does not make up an end').toBe('running');
+  expect(await run.status.getAttribute('data-status'), 'the page invents no end').toBe('running');
 
   await server.restart();
-  // When its lease has run out.
+  // Once its lease has expired.
   const interrupted = await api.reaches(id, 'interrupted', 60_000);
   expect(interrupted.attempt).toBe(1);
   const journal = await api.frames(id);
@@ -61,14 +61,14 @@ test('server crash loses nothing that was shown, interrupts the run and allows a
     expect(text).toContain(plain(lineOf(frame) ?? ''));
   }
 
-  // The open page finds out by itself.
+  // The open page catches up.
   await expect(run.status).toHaveAttribute('data-status', 'interrupted', { timeout: 60_000 });
   await run.says('ended');
   const after = await run.showsAll(journal);
   for (const [seq, frame] of shown) expect(after.get(seq)).toEqual(frame);
   expect(project.lines('starts'), 'the restart started nothing').toEqual(['1 crash']);
 
-  // And it runs again, from the same page.
+  // A re-run works from the same page.
   await run.rerun.click();
   await run.isAt('completed', 2);
   await api.reaches(id, 'completed');
@@ -94,17 +94,17 @@ test('list catches up after a restart', async ({ server, api, list, page, compla
 });
 
 test.describe('run with on_interrupt = "resume"', () => {
-  // The next server takes the run up at once, however long the lease is.
+  // The next server resumes the run at once, however long the lease is.
   test.use({ serverOptions: { lease: '20s' } });
 
   test('resumes on the open page, which never shows it as ended', async ({ server, project, api, run, page, complaints }) => {
     complaints.expectNetworkErrors();
     await server.pipeline({
-      name: 'goes-on',
+      name: 'resumes',
       head: 'on_interrupt = "resume"',
       phases: { make: `${noteStart}; echo made`, hold: `${noteStart}; echo "attempt $RUNTRAIL_ATTEMPT"; ${waitFor('go')}` },
     });
-    const id = await server.run('goes-on');
+    const id = await server.run('resumes');
     await api.printed(id, 'attempt 1');
     await run.open(id);
     await run.says('live');

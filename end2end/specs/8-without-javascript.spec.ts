@@ -33,7 +33,7 @@ test('list and run pages are readable', async ({ server, project, api, page }) =
       const line = lineOf(frame);
       if (line !== undefined) await expect(row).toContainText(plain(line));
     }
-    // One below the other, none on top of the next.
+    // Rows do not overlap.
     const boxes = await run.frames.evaluateAll((rows) =>
       rows.map((row) => ({ top: row.getBoundingClientRect().top, bottom: row.getBoundingClientRect().bottom })),
     );

@@ -9,8 +9,8 @@ test.use({ serverOptions: { guarded: true } });
 const SHOW = { name: 'release', title: 'Release', phases: { show: 'echo shown' } };
 const APPROVAL = { ...SHOW, phases: {}, more: '[[phases]]\nname = "deploy"\nrun = "echo deployed"\napproval = true' };
 
-/** A browser of somebody who has logged in with a token of this role. */
-async function somebody(browser: Browser, server: Server, name: string, role: string): Promise<[BrowserContext, Page]> {
+/** A browser that is logged in with a token of this role. */
+async function loggedIn(browser: Browser, server: Server, name: string, role: string): Promise<[BrowserContext, Page]> {
   const token = await server.createToken(name, role);
   const context = await browser.newContext({ baseURL: server.base });
   const page = await context.newPage();
@@ -67,9 +67,9 @@ test('session cookie alone, as another port sees it, changes nothing', async ({ 
     });
   expect((await start({})).status).toBe(403);
   const key = await page.evaluate(() => localStorage.getItem('runtrail-key'));
-  // Past the guard: there is no such pipeline.
+  // 404, not 403: the guard lets it pass.
   expect((await start({ 'x-runtrail-key': key! })).status).toBe(404);
-  // No page has it in its text.
+  // The key is in no page.
   expect(await (await fetch(server.base, { headers: { cookie: `${cookie!.name}=${cookie!.value}` } })).text()).not.toContain(key);
 });
 
@@ -93,8 +93,8 @@ test('logout ends the session in every tab', async ({ server, page, context, com
 test('viewer can only read, approver can approve with a note', async ({ server, api, browser }) => {
   await server.pipeline(APPROVAL);
   const { id } = await api.start('release', { project: server.project.path });
-  const [eyes, viewer] = await somebody(browser, server, 'eyes', 'viewer');
-  const [hands, approver] = await somebody(browser, server, 'anna', 'approver');
+  const [eyes, viewer] = await loggedIn(browser, server, 'eyes', 'viewer');
+  const [hands, approver] = await loggedIn(browser, server, 'anna', 'approver');
   await expect(viewer.locator('#start')).toBeHidden();
   await expect(approver.locator('#start')).toBeVisible();
   for (const page of [viewer, approver]) {

@@ -31,7 +31,7 @@ test('log follows the latest line until the user scrolls up, and again on reques
   const middle = await api.printed(id, 'middle 100');
   await expect(run.frame(middle), 'it follows the end').toBeInViewport();
 
-  // The reader looks back, with the wheel.
+  // Scroll up with the wheel.
   await run.frame(middle).hover();
   await page.mouse.wheel(0, -2500);
   await expect(run.frame(middle)).not.toBeInViewport();
@@ -57,7 +57,7 @@ test('log follows the latest line until the user scrolls up, and again on reques
   project.release('two');
   const late = await api.printed(id, 'late 100');
   await run.holds(late);
-  expect(await inView(), 'what is being read does not move').toEqual(reading);
+  expect(await inView(), 'visible rows do not move').toEqual(reading);
   await expect(run.frame(late)).not.toBeInViewport();
 
   await page.getByRole('button', { name: /latest/i }).click();
@@ -152,9 +152,9 @@ test.describe('a long run', () => {
     });
     await run.open(id);
     await expect(run.activity).toHaveAttribute('data-last', String(head));
-    // A finished run is looked at again for as long as somebody sees it.
+    // A visible page also polls a finished run.
     await expect.poll(() => asked.length, { message: 'polls' }).toBeGreaterThan(3);
-    expect(asked.filter((after) => after < head - 1000), 'only what is newer, and the rows around those in view').toEqual([]);
+    expect(asked.filter((after) => after < head - 1000), 'only newer frames, and rows around those in view').toEqual([]);
     const shown = await run.count('frames');
     expect(shown).toBeLessThan(1000);
 

@@ -51,7 +51,7 @@ test('attempts are tabs, live in every browser tab, and keep their own state', a
     await expect(tab.page.getByText('good', { exact: true }), 'its parameters').toBeVisible();
   }
 
-  // One tab looks back while the other goes on.
+  // One tab selects an earlier attempt while the other stays.
   await page.bringToFront();
   await attempt(page, 1).click();
   await expect(page).toHaveURL(`${server.base}/runs/${id}?attempt=1`);
@@ -70,10 +70,10 @@ test('attempts are tabs, live in every browser tab, and keep their own state', a
   }
   await expect(run.phase('check'), 'what is shown stays').toHaveAttribute('data-state', 'failed');
   await expect(other.phase('check')).toHaveAttribute('data-state', 'completed');
-  // The panel has the whole journal, whichever attempt is shown.
+  // The log panel has the whole journal, whichever attempt is selected.
   for (const tab of tabs) await tab.holds((await api.run(id)).head);
 
-  // Loaded anew it is the same; back again is the newest.
+  // The same after a reload; then back to the latest attempt.
   await unchanged[1]!();
   await unchanged[0]!();
   await page.reload();
@@ -87,7 +87,7 @@ test('attempts are tabs, live in every browser tab, and keep their own state', a
   await page.goBack();
   await expect(run.phase('check')).toHaveAttribute('data-state', 'failed');
 
-  // A re-run from there leads to what was asked for.
+  // A re-run from there leads to the new attempt.
   await run.rerun.click();
   await run.isAt('completed', 3);
   await expect(page).toHaveURL(`${server.base}/runs/${id}`);
@@ -161,7 +161,7 @@ test('comparison leads to the frame of the first line that differs', async ({ se
   await expect(sides.nth(0)).toContainText('checking bad');
   await expect(sides.nth(1)).toContainText('checking good');
 
-  // The link leads to the line in the journal.
+  // The link leads to the line in the log.
   const seq = await api.printed(id, 'checking good, loud: false');
   await sides.nth(1).getByTestId('difference-frame').click();
   await page.waitForURL(`${server.base}/runs/${id}#f${seq}`);
@@ -169,7 +169,7 @@ test('comparison leads to the frame of the first line that differs', async ({ se
   await expect(run.frame(seq)).toBeInViewport();
   await expect(run.frame(seq)).toHaveAttribute('data-marked', '');
 
-  // What there is to compare is chosen on the page; what is not there is said.
+  // Other attempts are selected on the page.
   await page.goto(`${server.base}/runs/${id}/compare`);
   await hydrated(page);
   await page.getByTestId('compare-b').selectOption('1');
@@ -195,7 +195,7 @@ test('re-run form shows differences, and errors at their fields', async ({
   const field = (name: string) => page.getByTestId(`param-${name}`);
   const dialog = page.getByTestId('edit-dialog');
 
-  // Opened and closed by keyboard; nothing has happened.
+  // Opened and closed by keyboard, without an effect.
   await page.getByTestId('rerun-edit').focus();
   await page.keyboard.press('Enter');
   await expect(dialog).toBeVisible();
@@ -235,13 +235,13 @@ test('re-run form shows differences, and errors at their fields', async ({
   expect((await api.frames(id)).filter((frame) => frame.data['carried'] === true), 'from where it failed').toHaveLength(1);
   await unchanged();
 
-  // From an earlier attempt: its parameters, compared with those of the last one.
+  // From an earlier attempt: its parameters, compared with those of the latest one.
   await attempt(page, 1).click();
   await expect(page.getByTestId('attempt-shown')).toBeVisible();
   await page.getByTestId('rerun-edit').click();
   await expect(field('word')).toHaveValue('bad');
   await expect(page.getByTestId('differs')).toHaveText([/2: good/, /2: on/]);
-  // Somebody else is first: that is said, and what was typed stays for another press.
+  // Another user re-runs first: the form says so and keeps its input.
   await api.rerun(id);
   await api.reaches(id, 'completed');
   await expect(run.status).toHaveAttribute('data-attempt', '3');

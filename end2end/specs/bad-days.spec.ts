@@ -45,9 +45,7 @@ test('page retries while a proxy refuses everything for ten seconds', async ({
   complaints.expect(/status of 503/);
   const id = await server.talk('before', 'away', 'end');
   const run = new RunPage(page, faults.base);
-  await run.watchForTwins();
-  await run.open(id);
-  await run.says('live');
+  await run.openLive(id);
   const unchanged = await sameDocument(page);
   project.release('before');
   await api.printed(id, 'before 10');
@@ -57,22 +55,20 @@ test('page retries while a proxy refuses everything for ten seconds', async ({
   await run.says('retrying');
   project.release('away');
   await api.printed(id, 'away 10');
-  // The ten seconds are what is tested: the waits between tries grow in them.
+  // Ten seconds are the subject of the test: the delays between retries grow meanwhile.
   await expect
     .poll(() => faults.streamsRefused.at(-1)! - faults.streamsRefused[0]!, {
-      message: 'milliseconds in which the page has tried',
+      message: 'milliseconds of retries',
       timeout: 60_000,
     })
     .toBeGreaterThan(10_000);
   await run.says('retrying');
   faults.unblock();
-  // The longest wait between two tries is eight seconds.
+  // The longest delay between retries is eight seconds.
   await expect(run.connection).toHaveAttribute('data-state', 'live', { timeout: 40_000 });
   await run.holds((await api.run(id)).head);
   project.release('end');
-  await api.reaches(id, 'completed');
-  await run.showsAll(await api.frames(id));
-  await run.sawNoTwins();
+  await run.showsAllOnce(api, id);
   await unchanged();
 });
 
@@ -89,7 +85,7 @@ test('page honors Retry-After', async ({ server, project, api, faults, page, com
   await api.printed(id, 'busy 10');
   await run.holds((await api.run(id)).head);
   await run.says('polling');
-  // By itself the page would have tried several times in these five seconds.
+  // Without Retry-After the page would have retried several times in these five seconds.
   await expect.poll(() => faults.streamsRefused.length, { timeout: 60_000 }).toBeGreaterThan(1);
   const [first, second] = faults.streamsRefused;
   expect(second! - first!, 'milliseconds until it tried again').toBeGreaterThanOrEqual(5000);
@@ -155,7 +151,7 @@ test('clock jumps do not break the stream', async ({ server, project, api, page,
   await run.showsAll(await api.frames(id));
 });
 
-// A tab behind another window or another tab may go on saying that it is visible.
+// A tab behind another window may still report that it is visible.
 test('page that is visible but not painted keeps up to date', async ({ server, project, api, page, run, list }) => {
   await page.addInitScript(() => {
     window.requestAnimationFrame = () => 1;

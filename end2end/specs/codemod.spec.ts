@@ -45,12 +45,12 @@ for (const screen of [
       expect(project.git('status', '--porcelain')).toBe('');
       await page.screenshot({ path: join(SHOTS, `refactor-done-${screen.name}.png`), animations: 'disabled' });
 
-      // The summary is there for whoever comes later, from the server too.
+      // The server renders the summary too.
       await page.reload();
       await hydrated(page);
       await expect(page.getByTestId('branch')).toHaveText(branch);
 
-      // Another attempt has no summary until it has come so far, and then its own.
+      // Another attempt gets a summary of its own.
       await run.rerun.click();
       await expect(page.getByTestId('branch')).toHaveText(`runtrail/${id}-2`);
       expect((await api.run(id)).attempt).toBe(2);

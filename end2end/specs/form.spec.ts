@@ -51,7 +51,7 @@ test('start form shows errors at their fields, and starts the run once they are 
   expect(await form.message('project'), 'a field that is right has no message').toBe('');
   expect(page.url()).toBe(`${server.base}/`);
 
-  // Then the path is.
+  // Then the path is missing.
   await form.param('word').fill('it is $HOME; `id` "quoted"');
   await form.param('project').fill('');
   await form.submit.click();
@@ -59,7 +59,7 @@ test('start form shows errors at their fields, and starts the run once they are 
   await expect.poll(() => form.message('word'), { message: 'the corrected field is quiet' }).toBe('');
   const missing = await form.message('project');
 
-  // The path is outside of --projects, in more than one way.
+  // Paths outside of --projects.
   for (const outside of ['/etc', `${project.path}/../..`, '/no/such/folder']) {
     await form.param('project').fill(outside);
     await form.submit.click();
@@ -141,7 +141,7 @@ test('start form does not carry input over to another pipeline', async ({ server
   await expect(form.param('branch')).toHaveValue('main');
   await expect(form.param('force')).not.toBeChecked();
 
-  // What is typed stays while the pipelines are read again, as long as its parameter does.
+  // Input stays when the pipelines are loaded again, as long as its parameter exists.
   await form.param('branch').fill('mine');
   await form.param('force').check();
   const lookAgain = () => page.evaluate(() => window.dispatchEvent(new Event('focus')));

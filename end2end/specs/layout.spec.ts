@@ -27,7 +27,7 @@ for (const viewport of [{ width: 1280, height: 800 }, PHONE]) {
         [x, y, width, height] as const,
       );
       for (const what of there) expect(['pin', 'delete', 'delete-confirm']).not.toContain(what);
-      // All of them in one row.
+      // All actions are in one row.
       const tops = [];
       for (const what of ['pin', 'delete', 'rerun', 'rerun-edit']) tops.push(Math.round((await page.getByTestId(what).boundingBox())!.y));
       expect(new Set(tops).size, `the actions stand in one row: ${tops}`).toBe(1);
@@ -82,7 +82,7 @@ test('phase cut off by a cancel is shown as cancelled, with the reason above', a
   await page.reload();
   await hydrated(page);
   await shown();
-  // It is the same in an attempt that was, and not in one that failed by itself.
+  // The same in an earlier attempt.
   await api.rerun(id);
   await api.reaches(id, 'running');
   await page.goto(`${server.base}/runs/${id}?attempt=1`);

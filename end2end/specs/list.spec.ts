@@ -39,7 +39,7 @@ test('list shows new and changed runs without a reload', async ({
   expect((await api.run(badly)).status).toBe('failed');
   for (const check of unchanged) await check();
 
-  // Back from a run's page, the list is as it is now.
+  // Back from a run page, the list is up to date.
   await list.follow(well);
   await page.goBack();
   await list.shows(well, 'completed');

@@ -9,13 +9,13 @@ test.setTimeout(900_000);
 
 const LINES = Number(process.env['RUNTRAIL_LONG_LINES'] ?? 1_000_000);
 
-/** How long a place may take until its rows are drawn, in milliseconds. */
-const PROMPT_MS = 1000;
+/** How long it may take until the rows at a position are drawn. */
+const MAX_LOAD_MS = 1000;
 
-/** How much more memory a tab may take after all of the journal was looked at, in MiB. */
+/** How much the memory of a tab may grow when the whole log is scrolled through. */
 const MAX_GROWTH_MIB = 64;
 
-/** What the page asks for: requests for rows, by the seq they begin after. */
+/** Records the requests of the page; `rows` are those for rows. */
 function watchRequests(page: Page): { all: string[]; rows: () => string[]; forget: () => void } {
   const all: string[] = [];
   page.on('request', (request) => {
@@ -25,7 +25,7 @@ function watchRequests(page: Page): { all: string[]; rows: () => string[]; forge
   return { all, rows, forget: () => all.splice(0) };
 }
 
-/** The memory of the tab in MiB: of scripts, and of the page's program. */
+/** The memory of the tab in MiB. */
 async function memory(cdp: CDPSession, page: Page): Promise<{ heap: number; whole: number }> {
   await cdp.send('HeapProfiler.collectGarbage');
   const { metrics } = await cdp.send('Performance.getMetrics');
@@ -37,7 +37,7 @@ async function memory(cdp: CDPSession, page: Page): Promise<{ heap: number; whol
   return { heap: heap / 2 ** 20, whole: whole / 2 ** 20 };
 }
 
-/** Waits until a row is drawn in view; answers in how many milliseconds. */
+/** Waits until a row is in view. Returns the milliseconds since `act`. */
 async function until(run: RunPage, seq: number, act: () => Promise<unknown>): Promise<number> {
   const began = Date.now();
   await act();
@@ -45,7 +45,7 @@ async function until(run: RunPage, seq: number, act: () => Promise<unknown>): Pr
   return Date.now() - began;
 }
 
-/** The list has no more rows that are not loaded in view. */
+/** Waits until all rows in view are loaded. */
 async function settled(run: RunPage): Promise<void> {
   await expect(run.page.getByTestId('absent-row')).toHaveCount(0);
 }
@@ -65,14 +65,14 @@ test('any position of a long log takes one request, less than a second and const
   await cdp.send('Performance.enable');
 
   const figures: Record<string, unknown> = { head };
-  /** Does something that shows this row, with one request for rows. */
+  /** Measures an action that brings this row into view. */
   const measure = async (name: string, seq: number, act: () => Promise<unknown>, requested = 1) => {
     requests.forget();
     const took = await until(run, seq, act);
     await settled(run);
     figures[name] = { ms: took, requests: requests.rows().length };
     expect(requests.rows(), `requests of ${name}`).toHaveLength(requested);
-    expect(took, `ms of ${name}`).toBeLessThan(PROMPT_MS);
+    expect(took, `ms of ${name}`).toBeLessThan(MAX_LOAD_MS);
     expect(await run.count('gaps')).toBe(0);
     expect(await run.count('last')).toBe(head);
   };
@@ -85,7 +85,7 @@ test('any position of a long log takes one request, less than a second and const
   await list.focus();
   await measure('Home', 1, () => page.keyboard.press('Home'));
   await expect(run.frame(10)).toContainText('8');
-  // The newest rows are held still.
+  // The newest rows are still loaded.
   await measure('End', head, () => page.keyboard.press('End'), 0);
   await measure('the middle, by dragging', Math.round(head / 2), () =>
     list.evaluate((element) => {
@@ -95,7 +95,7 @@ test('any position of a long log takes one request, less than a second and const
   const middle = Math.round(head / 2);
   await expect(run.frame(middle)).toContainText(String(middle - 2));
 
-  // Keys and the wheel move evenly from there.
+  // Keys and the wheel scroll from there as usual.
   const top = await run.frame(middle).evaluate((row) => row.getBoundingClientRect().top);
   await list.hover();
   await page.mouse.wheel(0, 100);
@@ -107,13 +107,13 @@ test('any position of a long log takes one request, less than a second and const
   await page.keyboard.press('PageDown');
   await expect.poll(first).toBeGreaterThan(upper + 10);
 
-  // The phase's own link, on the page as it is.
+  // The link of a phase.
   const journal = (await api.run(id)).phases.map((phase) => phase.name);
   expect(journal).toEqual(['print', 'after']);
   await measure('a phase', 2, () => run.phase('print').getByRole('link').click(), 0);
   await expect(run.frame(2)).toHaveAttribute('data-marked', '');
 
-  // Through all of it.
+  // Scroll through the whole log.
   for (let place = 0; place <= 60; place += 1) {
     await list.evaluate((element, part) => {
       element.scrollTop = (element.scrollHeight - element.clientHeight) * part;
@@ -127,7 +127,7 @@ test('any position of a long log takes one request, less than a second and const
   expect(held).toBeLessThanOrEqual(20_000);
   expect(after.heap - before.heap, 'MiB of growth').toBeLessThan(MAX_GROWTH_MIB);
 
-  // A link from elsewhere: the page, and one request for rows.
+  // A link from outside takes one request for rows.
   const linked = Math.round(head / 3);
   requests.forget();
   const began = Date.now();
@@ -139,7 +139,7 @@ test('any position of a long log takes one request, less than a second and const
   await expect(run.frame(linked)).toHaveAttribute('data-marked', '');
   await expect(run.frame(linked)).toContainText(String(linked - 2));
 
-  // With its place in the address, the page has the rows itself.
+  // With ?at in the address, the server renders the rows.
   requests.forget();
   await page.goto(`${run.base}/runs/${id}?at=${linked}#f${linked}`);
   await hydrated(page);

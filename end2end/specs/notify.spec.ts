@@ -16,7 +16,7 @@ interface Shown {
   tag: string;
 }
 
-/** Notes every notification that a page of this context shows, in that page; the browser shows it all the same. And see {@link sight}. */
+/** Records the notifications that the pages of this context show, and prepares {@link sight}. */
 async function record(context: BrowserContext): Promise<void> {
   await context.addInitScript(() => {
     const shown: { title: string; body: string; tag: string; note: Notification }[] = [];
@@ -38,7 +38,7 @@ async function record(context: BrowserContext): Promise<void> {
   });
 }
 
-/** All that any of these pages has shown. */
+/** The notifications that these pages have shown. */
 async function shownBy(pages: Page[]): Promise<Shown[]> {
   const each = pages.map((page) =>
     page.evaluate(() =>
@@ -48,14 +48,14 @@ async function shownBy(pages: Page[]): Promise<Shown[]> {
   return (await Promise.all(each)).flat();
 }
 
-/** Puts the pages out of sight, or in sight again. The browser of a test takes all its pages for visible, so they are told. */
+/** Hides or shows pages. A headless browser reports all pages as visible, so this overrides it. */
 async function sight(pages: Page[], visible: boolean): Promise<void> {
   for (const page of pages) {
     await page.evaluate((visible) => (window as unknown as { sight: (visible: boolean) => void }).sight(visible), visible);
   }
 }
 
-/** A receiver of notifications that answers with this status. */
+/** A receiver of notifications that responds with this status. */
 async function receiver(status: number): Promise<{ url: string; close: () => void }> {
   const server = createServer((request, answer) => {
     request.resume();
@@ -88,7 +88,7 @@ test('notification is shown once for two tabs, and each counts in its title', as
   const other = await server.run('other');
   const tab = await openTab(context, server.base, id);
   await tab.says('live');
-  await expect(bell(tab.page), 'it is on in the whole browser').toHaveAttribute('aria-pressed', 'true');
+  await expect(bell(tab.page), 'it is on in all tabs').toHaveAttribute('aria-pressed', 'true');
   await list.shows(id, 'running');
   await list.shows(other, 'running');
 
@@ -105,13 +105,13 @@ test('notification is shown once for two tabs, and each counts in its title', as
   await api.reaches(other, 'completed');
   await expect(page).toHaveTitle(/^\(2\) Runs/);
   await expect.poll(async () => (await shownBy(pages)).map(({ title }) => title)).toEqual(['nightly failed', 'other completed']);
-  await expect(tab.page, 'this tab knows of its own run only').toHaveTitle(/^\(1\) Failed/);
+  await expect(tab.page, 'this tab follows its own run only').toHaveTitle(/^\(1\) Failed/);
 
-  // Each number goes when its tab is looked at.
+  // The count is cleared when its tab becomes visible.
   await sight([page], true);
   await expect(page).toHaveTitle(/^Runs/);
   await expect(tab.page).toHaveTitle(/^\(1\) /);
-  // Somebody looks: nothing is shown, neither here nor there.
+  // A tab is visible: no notification is shown.
   const third = await server.run('nightly');
   await list.shows(third, 'failed');
   expect(await shownBy(pages)).toHaveLength(2);
@@ -159,7 +159,7 @@ test('permission is requested on click only, and a denial is explained', async (
   await list.open();
   const asked = () => page.evaluate(() => (window as unknown as { asked: string[] }).asked.length);
   expect(await asked()).toBe(0);
-  // A browser without a window refuses by itself.
+  // A headless browser denies permission by itself.
   await bell(page).click();
   await expect(page.getByRole('status').filter({ hasText: 'Your browser blocks notifications' })).toBeVisible();
   await expect(bell(page)).toHaveAttribute('aria-pressed', 'false');
@@ -174,7 +174,7 @@ test('permission is requested on click only, and a denial is explained', async (
   await expect(bell(page)).toHaveAttribute('aria-pressed', 'false');
 });
 
-/** An address as everybody may see it: what follows the host may be a secret. */
+/** The address without what may be a secret. */
 const shown = (url: string) => `${new URL(url).origin}/…`;
 
 test('delivery results show on the page of a finished run', async ({ server, project, api, run }) => {

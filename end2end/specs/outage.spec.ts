@@ -3,7 +3,7 @@ import { ListPage, RunPage, hydrated, sameDocument } from '../support/pages.ts';
 import { waitFor } from '../support/project.ts';
 import { expect, test } from '../support/test.ts';
 
-/** What is said to people is no error of a program. */
+/** Raw errors that must not reach users. */
 const RAW = /TypeError|Failed to fetch|server function|deserializ/i;
 
 test.beforeEach(({ complaints }) => {
@@ -41,7 +41,7 @@ test('filter set while the server is down applies when it is back', async ({
   await expect(list.rows).toHaveCount(1);
   await list.shows(badly, 'failed');
   await expect(page.getByText('waiting for the server')).toBeHidden();
-  // And on: all filters, one after the other.
+  // The other filters.
   await page.getByLabel('Status').selectOption('');
   await expect(list.rows).toHaveCount(2);
   await page.getByLabel('Search runs').fill('nothing has this in it');
@@ -74,7 +74,7 @@ test('page opened while the server is down loads when it is back', async ({ serv
   await expect(page.getByRole('heading', { name: 'A title' })).toBeVisible();
   await expect(page.getByTestId('rerun-edit'), 'the pipelines are read again too').toBeVisible();
 
-  // The same on the way to the comparison, and back to the list.
+  // The same for the comparison and the list.
   faults.goAway();
   await page.getByTestId('compare').click();
   await expect(page.getByRole('heading', { name: "Can't reach the server" })).toBeVisible();
@@ -108,7 +108,7 @@ test('unanswered cancel is reported until the server is back', async ({ server, 
   await expect(notice).toBeHidden();
   expect((await api.run(id)).status).toBe('running');
 
-  // It can be sent away, too.
+  // It can be dismissed.
   faults.goAway();
   await run.says('retrying');
   await run.cancel.click();
@@ -120,7 +120,7 @@ test('unanswered cancel is reported until the server is back', async ({ server, 
   project.release('end');
   await run.isAt('completed', 1);
 
-  // A finished run's page has no stream: its poll tells that the server is back.
+  // The page of a finished run has no stream: its poll notices that the server is back.
   await run.says('ended');
   faults.goAway();
   await run.rerun.click();
@@ -135,7 +135,7 @@ test('unanswered start can be repeated and starts one run', async ({ server, api
   const list = new ListPage(page, faults.base);
   await list.open();
   await list.form.choose('well');
-  // The server has done it; its answer is lost on the way.
+  // The server started the run, but its response is lost.
   const hold = faults.hold('answer', ({ path }) => path.startsWith('/fn/start_run'));
   await list.form.submit.click();
   await expect.poll(async () => (await api.runs()).length).toBe(1);

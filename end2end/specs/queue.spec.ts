@@ -22,7 +22,7 @@ test('queue position is shown and updated', async ({ server, project, api, list,
   await page.open(second);
   const place = page.page.getByTestId('queue-position');
   await expect(place).toHaveAttribute('data-position', '2');
-  // A run that goes first comes in between.
+  // A run with a higher priority is queued.
   const urgent = await server.run('urgent');
   await expect(place).toHaveAttribute('data-position', '3');
   await expect(inList(urgent)).toHaveAttribute('data-position', '1');

@@ -35,7 +35,7 @@ test('pinned run shows its pin everywhere and cannot be deleted', async ({
   await expect(list.row(id).getByText('Pinned')).toBeAttached();
   expect((await api.run(id)).pinned).toBe(true);
 
-  // It says why it stays, and the button that would delete it is not there.
+  // The popover explains it, without the delete button.
   await one.page.getByTestId('delete').click();
   await expect(one.page.getByText('Unpin it to delete it')).toBeVisible();
   await expect(one.page.getByTestId('delete-confirm')).toBeHidden();
@@ -91,7 +91,7 @@ test('deleted run disappears from the list, and its other tabs say so', async ({
   await list.shows(active, 'running');
   await check();
 
-  // The poll that finds nothing is the last one.
+  // The poll that gets a 404 is the last one.
   complaints.expect(/404/);
   await expect(other.page.getByTestId('deleted')).toBeVisible();
   await expect(other.page.getByTestId('delete')).toBeHidden();
@@ -99,7 +99,7 @@ test('deleted run disappears from the list, and its other tabs say so', async ({
   await expect(other.frames.filter({ hasText: 'done' })).toBeVisible();
   const asked: string[] = [];
   other.page.on('request', (request) => asked.push(request.url()));
-  // What makes every other page ask at once.
+  // Makes any other page poll at once.
   await other.page.evaluate(() => window.dispatchEvent(new Event('online')));
   const signal = `${server.base}/healthz`;
   expect(await other.page.evaluate((url) => fetch(url).then((answer) => answer.status), signal)).toBe(200);
@@ -121,11 +121,11 @@ test('page of a deleted run makes no more requests', async ({ server, api, page,
   expect(gone.ok).toBe(true);
   await expect(page.getByTestId('deleted')).toBeVisible();
   const asked: string[] = [];
-  // Whether the database is there is asked on every page.
+  // Every page checks the health of the database.
   page.on('request', (request) => {
     if (!request.url().endsWith('/fn/database_health')) asked.push(request.url());
   });
-  // So long that a page that asks has asked several times.
+  // Long enough for several polls.
   const other = new RunPage(await context.newPage(), server.base);
   let polls = 0;
   other.page.on('request', (request) => (polls += Number(request.url().includes('/frames'))));
@@ -150,7 +150,7 @@ test.describe('without scripts', () => {
     await page.getByTestId('delete-confirm').click();
     await page.waitForURL(`${server.base}/`);
     await expect(page.getByText('No runs yet')).toBeVisible();
-    // The browser complains of the page that is not there any more.
+    // The browser logs the 404.
     complaints.expect(/404/);
     expect((await page.goto(`${server.base}/runs/${id}`))!.status()).toBe(404);
   });

@@ -47,13 +47,13 @@ test('due times are listed, count down and advance', async ({ server, project, l
   await expect(monthly).toContainText(/ 1 \w+, 02:30 Berlin\s*· report/);
   await expect(monthly.locator('time')).toHaveAttribute('title', /in Europe\/Berlin \(30 2 1 \* \*\)/);
 
-  // When it has come, the next one is told and the run is in the list: without a reload.
+  // Once it is due, the next due time shows and the run is in the list, without a reload.
   const before = await often.locator('time').getAttribute('datetime');
   await expect(often.locator('time')).not.toHaveAttribute('datetime', before!, { timeout: 20_000 });
   await expect(list.rows.first()).toBeVisible();
   await unchanged();
 
-  // Whose run it is is told on its page.
+  // The run page names the schedule.
   const id = await list.rows.first().getAttribute('data-run-id');
   await list.follow(id!);
   await expect(page.getByText(/by schedule \*\/10 \* \* \* \* \* \(UTC\), due 20/).first()).toBeVisible();

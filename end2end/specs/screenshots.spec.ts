@@ -32,10 +32,10 @@ async function fits(page: Page): Promise<void> {
   expect(width.content, 'the page does not scroll sideways').toBeLessThanOrEqual(width.screen);
 }
 
-/** How bright the page's background is, 0 to 255. */
+/** The brightness of the background, 0 to 255. */
 function brightness(page: Page): Promise<number> {
   return page.evaluate(() => {
-    // Painted, so that any notation of a colour will do.
+    // Painted on a canvas, which accepts any color notation.
     const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })!;
     for (const element of [document.documentElement, document.body]) {
       canvas.fillStyle = getComputedStyle(element).backgroundColor;
@@ -125,7 +125,7 @@ for (const screen of screens) {
         await expect(run.rerun).toBeInViewport({ ratio: 1 });
         await seen('run-failed');
 
-        // What is pressed with a finger is large enough for one.
+        // Touch targets are large enough.
         if (screen.name === 'phone') {
           const box = (await run.rerun.boundingBox())!;
           expect(box.height, 'the height of the re-run button').toBeGreaterThanOrEqual(32);

@@ -25,7 +25,7 @@ const secret: PipelineSpec = {
   phases: { only: 'echo "it is $RUNTRAIL_PARAM_PASSWORD."' },
 };
 
-/** Fills the form of the start in, and gives the run's parameters. */
+/** The input of the start form, and the resulting parameters. */
 const cases = {
   untouched: [{}, { word: 'usual', level: 3, loud: true }],
   emptied: [{ word: '', level: '' }, { word: '', level: '', loud: true }],
@@ -89,7 +89,7 @@ for (const javaScriptEnabled of [true, false]) {
       await expect(page.getByText('it is ***.')).toBeVisible();
       expect(await page.content()).not.toContain('hunter-22');
 
-      // Another attempt needs it again.
+      // Another attempt needs the secret again.
       await page.goto(`${server.base}/runs/${run!.id}?edit=1`);
       if (javaScriptEnabled) await hydrated(page);
       await expect(list.form.param('password')).toHaveValue('');
