@@ -61,7 +61,7 @@ test('cancel ends every process of the phase and records who and when', async ({
   expect(last.data['reason'], 'who').toMatch(/\bby \S+/);
   expect(Date.parse(last.ts), 'when').toBeGreaterThanOrEqual(pressed - 5);
   expect(Date.parse(last.ts), 'when').toBeLessThanOrEqual(Date.now() + 5);
-  await expect(run.frame(last.seq)).toContainText(String(last.data['reason']));
+  await expect(run.frame(last.seq)).toContainText(String(last.data['reason']).replace('cancelled ', ''));
   await run.showsAll(journal);
 
   expect(project.lines('starts'), 'the next phase did not run').toEqual(['1 long']);

@@ -230,7 +230,7 @@ export class RunPage {
     expect(await this.page.evaluate(() => (window as unknown as { twins?: string[] }).twins)).toEqual([]);
   }
 
-  /** Scrolls the log to its begin or end. */
+  /** Scrolls the log to its start or end. */
   async scroll(to: 'top' | 'bottom'): Promise<void> {
     await this.activity.evaluate((panel, to) => {
       const isScroller = (element: Element) =>

@@ -118,10 +118,10 @@ impl Hook {
         let named = |event: &str| self.events.iter().any(|wanted| plain(wanted) == plain(event));
         match event {
             None if self.events.is_empty() => None,
-            None => Some("The delivery names no event, and the hook takes only some.".to_owned()),
+            None => Some("The delivery has no event, and the hook accepts certain events only.".to_owned()),
             Some(event) if named(event) => None,
             Some(event) if self.events.is_empty() && plain(event) != "ping" => None,
-            Some(event) => Some(format!("The hook does not take the event `{event}`.")),
+            Some(event) => Some(format!("The hook does not accept the event `{event}`.")),
         }
     }
 

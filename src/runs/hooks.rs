@@ -44,20 +44,20 @@ fn new_delivery(pipeline: &str, delivery: &Delivery) -> NewDelivery {
 /// What is said of a delivery that came before: what became of its run, and how to run it again.
 pub fn told_again(run: &Run) -> String {
     let became = match run.status {
-        Status::Pending => "waits",
+        Status::Pending => "is queued",
         Status::Running => "is running",
         Status::Completed => "has completed",
         Status::Failed => "has failed",
         Status::Cancelled => "was cancelled",
         Status::Interrupted => "was interrupted",
     };
-    let before = format!("A delivery with this body came before, and its run {became}.");
+    let before = format!("An earlier delivery with this body started a run, which {became}.");
     if run.status.is_active() {
         return before;
     }
     format!(
-        "{before} The same body starts no second run within a day. To run it again, use \"Run again\" on its page, or POST \
-         /api/v1/runs/{}/rerun. If bodies of this sender have nothing unique, say `repeat = true` in [hook].",
+        "{before} The same body does not start a second run within a day. To run it again, use \"Re-run\" on its page, or POST \
+         /api/v1/runs/{}/rerun. If bodies of this sender have nothing unique, set `repeat = true` in [hook].",
         run.id
     )
 }
@@ -84,7 +84,7 @@ impl Service {
         let secret = self.hook_secret(&hook).map_err(|error| {
             tracing::error!(pipeline = name, %error, "a hook was called");
             // Where it should be is the operator's affair: the first page says it.
-            Problem::new(Code::HookSecretMissing, "The server cannot use the hook's secret; its first page says why.")
+            Problem::new(Code::HookSecretMissing, "The server cannot use the hook's secret; its home page says why.")
         })?;
         Ok((pipeline, hook, secret))
     }

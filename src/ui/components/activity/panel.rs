@@ -87,7 +87,7 @@ pub fn ActivityPanel(
     }
 }
 
-/// Scrolls to the frame of a link, and to the begin of the attempt that is selected.
+/// Scrolls to the frame of a link, and to the beginning of the selected attempt.
 fn follow_links(scroll: Scroll, first: Memo<Option<u64>>, linked: Memo<Option<u64>>, links: FrameLinks) {
     Effect::new(move |before: Option<Option<u64>>| {
         let linked = linked.get();

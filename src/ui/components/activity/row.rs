@@ -12,7 +12,7 @@ use crate::model::kinds::{
     Approval, ApprovalState, CancelRequest, DeliveryState, Failure, Finding, Notification, Patch, PhaseChange,
     Progress, StatusChange, ToolResult,
 };
-use crate::model::{Body, Frame, Log, LogStream, PhaseState, Status};
+use crate::model::{Body, Frame, Log, LogStream, Phase, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::invisible::mark_invisible;
@@ -231,7 +231,13 @@ fn status_row(change: &StatusChange, attempt: u32, follow: Follow) -> impl IntoV
     };
     let reason = match change.to {
         Status::Completed => {
-            let exceptions = Memo::new(move |_| follow.state.with(|state| exceptions(state, attempt)));
+            // Kept once a later attempt is the current one.
+            let exceptions = Memo::new(move |before: Option<&Option<String>>| {
+                follow.state.with(|state| match state.run.attempt == attempt {
+                    true => exceptions(&state.run.phases),
+                    false => before.cloned().flatten(),
+                })
+            });
             view! { <span>{move || exceptions.get()}</span> }.into_any()
         }
         _ => view! { <span>{short(without_title(&change.reason, &title))}</span> }.into_any(),
@@ -253,9 +259,8 @@ fn without_title<'a>(reason: &'a str, title: &str) -> &'a str {
     }
 }
 
-/// The phases of a completed attempt that did not complete. Known of the current attempt only.
-fn exceptions(state: &RunState, attempt: u32) -> Option<String> {
-    let phases = (state.run.attempt == attempt).then_some(&state.run.phases)?;
+/// Counts the phases of a completed attempt that did not complete.
+fn exceptions(phases: &[Phase]) -> Option<String> {
     let count = |wanted| phases.iter().filter(|phase| phase.state == wanted).count() as u64;
     let (failed, skipped) = (count(PhaseState::Failed), count(PhaseState::Skipped));
     let failed = (failed > 0).then(|| format::counted(failed, "ignored failure"));

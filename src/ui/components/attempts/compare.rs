@@ -98,7 +98,7 @@ fn took(phase: Option<&AttemptPhase>) -> Option<u64> {
     phase.filter(|phase| !phase.carried).and_then(AttemptPhase::took)
 }
 
-/// How much longer `b` took: `+1.2s`, `−40ms`, `the same`.
+/// How much longer `b` took: `+1.2s`, `−40ms`, `same`.
 fn difference(a: Option<u64>, b: Option<u64>) -> String {
     match (a, b) {
         (Some(a), Some(b)) if a == b => "same".to_owned(),
