@@ -4,7 +4,7 @@
 //! terminal: a carriage return moves the cursor, printing overwrites, erase sequences erase, the cursor moves up and down over
 //! the last [`ROWS`] rows, regions scroll, and colors and links carry over from one row to the next. Each row is given as text that
 //! stands for itself: it begins with the style in force and ends without one. A terminal has a width; this one has none, and breaks a
-//! line only where a `log` frame would grow too long ([`MAX_LINE`](crate::model::kinds::MAX_LINE)). Where terminals differ, it does
+//! line only where a `log` frame would grow too long ([`MAX_LINE_BYTES`](crate::model::kinds::MAX_LINE_BYTES)). Where terminals differ, it does
 //! what xterm does.
 //!
 //! What differs from a real terminal, on purpose:

@@ -1,17 +1,17 @@
 //! The user who views the page. The server embeds it in the page for display; every call is authorized again on the
 //! server.
 
-use crate::model::{Me, Role};
+use crate::model::{CurrentUser, Role};
 
 #[cfg(not(feature = "ssr"))]
-pub fn current_user() -> Me {
+pub fn current_user() -> CurrentUser {
     crate::browser::root_data("data-me").and_then(|me| serde_json::from_str(&me).ok()).unwrap_or_default()
 }
 
 #[cfg(feature = "ssr")]
-pub fn current_user() -> Me {
+pub fn current_user() -> CurrentUser {
     let granted = crate::calls::server::granted();
-    granted.map(|granted| Me { name: granted.name, role: granted.role, via: granted.via }).unwrap_or_default()
+    granted.map(|granted| CurrentUser { name: granted.name, role: granted.role, via: granted.via }).unwrap_or_default()
 }
 
 /// Whether the user has this role or a higher one.

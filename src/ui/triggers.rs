@@ -7,7 +7,7 @@ use super::refresh::refresh_while_visible;
 use crate::browser::PageEvent;
 use crate::calls::triggers::read_trigger_news;
 use crate::model::Problem;
-use crate::model::trigger::TriggerNews;
+use crate::model::trigger::TriggerAlerts;
 
 const REFRESH_INTERVAL_MS: u64 = 30_000;
 
@@ -15,9 +15,9 @@ const REFRESH_INTERVAL_MS: u64 = 30_000;
 #[derive(Clone, Copy)]
 pub struct Triggers {
     /// As the server rendered it.
-    first: Resource<Result<TriggerNews, Problem>>,
+    first: Resource<Result<TriggerAlerts, Problem>>,
     /// As it was last refreshed.
-    newer: RwSignal<Option<TriggerNews>>,
+    newer: RwSignal<Option<TriggerAlerts>>,
 }
 
 impl Triggers {
@@ -45,7 +45,7 @@ impl Triggers {
     }
 
     /// Waits for the server's first answer. The function returned is tracked.
-    pub async fn latest(self) -> impl Fn() -> TriggerNews + Clone + Send + Sync + 'static {
+    pub async fn latest(self) -> impl Fn() -> TriggerAlerts + Clone + Send + Sync + 'static {
         let first = self.first.await.unwrap_or_default();
         move || self.newer.get().unwrap_or_else(|| first.clone())
     }

@@ -101,7 +101,7 @@ approval = true
 "#;
 
 #[tokio::test]
-async fn server_makes_a_token_that_only_its_user_reads() {
+async fn token_file_is_private() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let server = world.serve_guarded(&[]);
@@ -122,7 +122,7 @@ async fn server_makes_a_token_that_only_its_user_reads() {
 }
 
 #[tokio::test]
-async fn login_link_opens_one_browser() {
+async fn login_link_works_once() {
     let world = World::new();
     let server = world.serve_guarded(&[]);
     let link = printed(&ask_program(&world, &server, &["login"]));
@@ -135,7 +135,7 @@ async fn login_link_opens_one_browser() {
 }
 
 #[tokio::test]
-async fn login_link_of_an_admin_is_theirs_and_ends_with_their_token() {
+async fn login_link_belongs_to_its_creator() {
     let world = World::new();
     let server = world.serve_guarded(&[]);
     let admin = printed(&ask_program(&world, &server, &["token", "create", "ada", "--role", "admin"]));
@@ -149,7 +149,7 @@ async fn login_link_of_an_admin_is_theirs_and_ends_with_their_token() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_called_like_the_owner_or_another_token() {
+async fn token_names_are_unique() {
     let world = World::new();
     let server = world.serve_guarded(&[]);
     let own = token(&world);
@@ -168,7 +168,7 @@ async fn nobody_else_is_called_like_the_owner_or_another_token() {
 }
 
 #[tokio::test]
-async fn token_of_a_role_does_what_the_role_may_until_it_is_revoked() {
+async fn token_has_its_role_until_revoked() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let server = world.serve_guarded(&[]);
@@ -195,7 +195,7 @@ async fn token_of_a_role_does_what_the_role_may_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn stream_ends_when_its_session_does() {
+async fn session_end_ends_streams() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let server = world.serve_guarded(&[]);
@@ -211,7 +211,7 @@ async fn stream_ends_when_its_session_does() {
 }
 
 #[tokio::test]
-async fn sessions_outlive_the_server_and_are_ended_one_by_one() {
+async fn session_survives_restarts() {
     let world = World::new();
     let server = world.serve_guarded(&[]);
     let own = token(&world);
@@ -240,7 +240,7 @@ async fn sessions_outlive_the_server_and_are_ended_one_by_one() {
 }
 
 #[tokio::test]
-async fn question_is_answered_by_a_person_with_the_role_and_by_no_token() {
+async fn approval_needs_a_person_with_the_role() {
     let world = World::new();
     world.toml("asks", ASKS);
     let server = world.serve_guarded(&[]);
@@ -268,7 +268,7 @@ async fn question_is_answered_by_a_person_with_the_role_and_by_no_token() {
 }
 
 #[tokio::test]
-async fn second_person_answers_where_the_pipeline_wants_it() {
+async fn approval_may_need_a_second_person() {
     let world = World::new();
     world.toml("asks", &ASKS.replace("approval = true", "approval = true\napprovers = \"other\""));
     let server = world.serve_guarded(&[]);
@@ -295,7 +295,7 @@ async fn second_person_answers_where_the_pipeline_wants_it() {
 }
 
 #[tokio::test]
-async fn audit_log_says_who_did_what_and_outlives_the_runs() {
+async fn audit_log_records_changes_and_outlives_runs() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let file = world.file("audit.jsonl");
@@ -369,7 +369,7 @@ async fn audit_log_says_who_did_what_and_outlives_the_runs() {
 }
 
 #[tokio::test]
-async fn wrong_logins_are_noted_and_do_not_fill_the_log() {
+async fn audit_log_bounds_failed_logins() {
     let world = World::new();
     let server = world.serve_guarded(&[]);
     let guesses = (0..20).map(|_| get(&server, "rt_wrong", "/api/v1/runs"));
@@ -387,7 +387,7 @@ async fn wrong_logins_are_noted_and_do_not_fill_the_log() {
 }
 
 #[tokio::test]
-async fn user_of_a_trusted_proxy_is_who_the_header_says() {
+async fn proxy_user_comes_from_the_header() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let flags = ["--trusted-proxy", "127.0.0.1", "--user-header", "X-User", "--user-role", "anna=operator"];
@@ -406,7 +406,7 @@ async fn user_of_a_trusted_proxy_is_who_the_header_says() {
 }
 
 #[test]
-fn what_would_not_be_safe_is_refused_at_the_start() {
+fn unsafe_flags_are_refused_at_start() {
     let world = World::new();
     let readable = world.file("readable");
     std::fs::write(&readable, "a secret of sixteen\n").unwrap();

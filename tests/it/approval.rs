@@ -66,7 +66,7 @@ fn conflict(code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_run_waits_for_a_person_and_keeps_no_worker() {
+async fn approval_occupies_no_worker() {
     let world = world();
     let server = world.serve_with(&["--workers", "1"]);
     let id = start(&server).await;
@@ -119,7 +119,7 @@ async fn a_run_waits_for_a_person_and_keeps_no_worker() {
 }
 
 #[tokio::test]
-async fn rejected_or_cancelled_it_ends_there() {
+async fn approval_rejected_or_cancelled_ends_the_run() {
     let world = world();
     let server = world.serve();
     for (word, reason) in [("reject", "rejected by the operator"), ("cancel", "cancelled by the operator")] {
@@ -139,7 +139,7 @@ async fn rejected_or_cancelled_it_ends_there() {
 }
 
 #[tokio::test]
-async fn of_many_answers_one_counts() {
+async fn approval_takes_one_decision() {
     let world = world();
     let server = world.serve();
     let id = start(&server).await;
@@ -160,7 +160,7 @@ async fn of_many_answers_one_counts() {
 }
 
 #[tokio::test]
-async fn it_waits_over_kills_and_stops_and_goes_on_from_there() {
+async fn approval_survives_crashes_and_restarts() {
     let world = world();
     let flags = ["--workers", "1"];
     let server = world.serve_with(&flags);
@@ -193,7 +193,7 @@ async fn it_waits_over_kills_and_stops_and_goes_on_from_there() {
 
 /// To end a run takes no worker. Whoever has cancelled is not asked any more.
 #[tokio::test]
-async fn it_can_be_ended_while_all_workers_are_busy() {
+async fn approval_can_be_cancelled_while_workers_are_busy() {
     let world = world();
     let server = world.serve_with(&["--workers", "1"]);
     let (cancelled, rejected) = (start(&server).await, start(&server).await);
@@ -211,7 +211,7 @@ async fn it_can_be_ended_while_all_workers_are_busy() {
 
 /// What ends there needs no folder to work in.
 #[tokio::test]
-async fn it_can_be_ended_when_its_project_is_gone() {
+async fn approval_can_be_rejected_without_the_project() {
     let world = World::new();
     let text = "name = \"gated\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\napproval = true\n";
     world.toml("gated", text);
@@ -232,7 +232,7 @@ async fn it_can_be_ended_when_its_project_is_gone() {
 
 /// Numbers that no database keeps, from a command that nobody wrote with care.
 #[tokio::test]
-async fn a_patch_with_wild_numbers_does_no_harm() {
+async fn patch_with_wild_numbers_is_harmless() {
     let world = World::new();
     let patch =
         r#"::frame {"kind":"patch","path":"a","diff":"x","added":18446744073709551615,"removed":9223372036854775808}"#;

@@ -40,7 +40,7 @@ async fn runs(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn no_route_answers_other_sites_and_reading_changes_nothing() {
+async fn routes_reject_other_sites_and_reads_change_nothing() {
     let world = World::new();
     world.pipeline("p", &["echo up; sleep 1000"]);
     let server = world.serve();
@@ -72,7 +72,7 @@ async fn no_route_answers_other_sites_and_reading_changes_nothing() {
 
 /// What stands behind the first request is no request, or the server closes before it.
 #[tokio::test]
-async fn no_request_is_hidden_in_the_body_of_another() {
+async fn requests_are_not_smuggled_in_bodies() {
     let world = World::new();
     world.toml("p", "name = \"p\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n");
     let server = world.serve();
@@ -120,7 +120,7 @@ async fn no_request_is_hidden_in_the_body_of_another() {
 }
 
 #[tokio::test]
-async fn paths_lead_where_they_say() {
+async fn paths_are_not_reinterpreted() {
     let world = World::new();
     let server = world.serve_with(&["--token", "correct horse battery staple"]);
     for path in [
@@ -167,7 +167,7 @@ async fn paths_lead_where_they_say() {
 }
 
 #[tokio::test]
-async fn json_that_is_deep_or_odd_is_refused_and_harms_nothing() {
+async fn json_bodies_that_are_deep_or_odd_are_refused() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let server = world.serve();
@@ -192,7 +192,7 @@ async fn json_that_is_deep_or_odd_is_refused_and_harms_nothing() {
 
 /// A folder of pipelines may have anything in it.
 #[tokio::test]
-async fn a_pipe_among_the_pipeline_files_holds_nothing_up() {
+async fn pipeline_folder_with_a_pipe_is_read() {
     let world = World::new();
     let folder = world.data().join("../pipelines");
     nix::unistd::mkfifo(&folder.join("pipe.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -206,7 +206,7 @@ async fn a_pipe_among_the_pipeline_files_holds_nothing_up() {
 
 /// The run's own folder is what goes with it, and not where a link leads that has taken its place.
 #[tokio::test]
-async fn a_link_in_place_of_a_scratch_folder_is_not_followed() {
+async fn scratch_folder_link_is_not_followed() {
     let world = World::new();
     let precious = world.file("precious");
     std::fs::create_dir(&precious).unwrap();
@@ -238,7 +238,7 @@ async fn a_link_in_place_of_a_scratch_folder_is_not_followed() {
 
 /// Of the server's files a command has none open: sockets of clients, the database, the leashes of others.
 #[tokio::test]
-async fn a_command_has_only_its_own_files_open() {
+async fn command_has_only_its_own_files_open() {
     let world = World::new();
     world.pipeline("p", &["ls -l /proc/self/fd"]);
     let server = world.serve();
@@ -253,7 +253,7 @@ async fn a_command_has_only_its_own_files_open() {
 
 /// The variables that a refused file names as secrets stay hidden, also after a restart.
 #[tokio::test]
-async fn secrets_of_a_refused_file_stay_hidden() {
+async fn pipeline_file_errors_hide_secrets() {
     let world = World::new();
     let hook = "[hook]\nsecret_env = \"A_HOOKS_SECRET\"\n";
     world.toml("h", &format!("name = \"h\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n{hook}"));
@@ -283,7 +283,7 @@ async fn secrets_of_a_refused_file_stay_hidden() {
 
 /// What the linker can do against faults of the program's own: position independent, with relocations that are read-only at once.
 #[test]
-fn the_program_is_hardened() {
+fn program_is_hardened() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_runtrail")).unwrap();
     let at = |offset: usize, size: usize| {
         let bytes = program.get(offset..offset + size).unwrap();

@@ -112,7 +112,7 @@ async fn eventful(world: &World) -> (Server, String) {
 }
 
 #[tokio::test]
-async fn each_attempt_is_kept_as_it_was() {
+async fn attempt_is_kept_unchanged() {
     let world = World::new();
     let (server, id) = eventful(&world).await;
     let all = check(&server, &id).await;
@@ -155,7 +155,7 @@ fn near(one: &Value, other: &Value) -> bool {
 
 /// A database from before attempts were kept: its journals tell what they were.
 #[tokio::test]
-async fn attempts_of_an_older_database_are_told_by_its_frames() {
+async fn attempts_of_older_databases_are_migrated_from_frames() {
     let world = World::new();
     let (server, id) = eventful(&world).await;
     let before = check(&server, &id).await;
@@ -208,7 +208,7 @@ async fn attempts_of_an_older_database_are_told_by_its_frames() {
 }
 
 #[tokio::test]
-async fn two_attempts_are_compared_to_the_first_line_that_differs() {
+async fn compare_finds_the_first_differing_line() {
     let world = World::new();
     pipeline(&world);
     let server = world.serve();

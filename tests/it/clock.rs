@@ -58,7 +58,7 @@ async fn check_times(server: &Server, id: &str) {
 }
 
 #[tokio::test]
-async fn run_goes_on_when_the_clock_is_set_forward_and_back() {
+async fn clock_changes_do_not_interrupt_runs() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
     let clock = world.file("clock");
@@ -86,7 +86,7 @@ async fn run_goes_on_when_the_clock_is_set_forward_and_back() {
 }
 
 #[tokio::test]
-async fn run_that_was_asked_for_before_the_clock_was_set_back_has_no_negative_times() {
+async fn clock_set_back_gives_no_negative_times() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
     let clock = world.file("clock");
@@ -115,7 +115,7 @@ async fn run_that_was_asked_for_before_the_clock_was_set_back_has_no_negative_ti
 }
 
 #[tokio::test]
-async fn run_goes_on_when_the_server_stood_still_for_longer_than_its_lease() {
+async fn clock_pause_beyond_the_lease_does_not_interrupt() {
     let world = World::new();
     world.fed();
     let server = world.serve_with(&["--lease", "500ms"]);
@@ -137,7 +137,7 @@ async fn run_goes_on_when_the_server_stood_still_for_longer_than_its_lease() {
 }
 
 #[tokio::test]
-async fn runs_of_a_killed_server_are_recovered_at_once_whatever_their_lease() {
+async fn crash_recovery_does_not_wait_for_leases() {
     let world = World::new();
     world.fed();
     // A lease that this test does not live to see the end of.

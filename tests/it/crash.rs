@@ -21,7 +21,7 @@ use crate::support::{Server, World, alive, pids, until};
 const ROUNDS: u64 = 20;
 
 #[tokio::test]
-async fn a_killed_server_leaves_no_child_and_its_run_is_recovered() {
+async fn crash_leaves_no_process_and_recovers_the_run() {
     let world = World::new();
     world.pipeline(
         "tree",
@@ -190,7 +190,7 @@ impl Client {
 /// What was shown is there after any kill, dense; what was acknowledged has happened; nothing that was started survives;
 /// and each run that was in progress is recovered by rule.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_at_any_moment_keeps_its_word() {
+async fn crash_at_any_moment_loses_nothing_accepted() {
     let world = World::new();
     // One child that leaves its group and its session, one that leaves its environment behind too.
     let tree = r#"
@@ -277,7 +277,7 @@ async fn a_server_killed_at_any_moment_keeps_its_word() {
 }
 
 #[tokio::test]
-async fn a_second_server_on_the_same_data_is_refused() {
+async fn lock_refuses_a_second_server() {
     let world = World::new();
     let server = world.serve();
     let second = std::process::Command::new(env!("CARGO_BIN_EXE_runtrail"))
@@ -304,7 +304,7 @@ async fn a_second_server_on_the_same_data_is_refused() {
 
 /// As when memory runs out and the system picks it: the next try does not run beside what the last one has left.
 #[tokio::test]
-async fn what_is_left_by_a_supervisor_that_is_killed_ends_before_the_next_try() {
+async fn supervisor_killed_leaves_nothing_to_the_retry() {
     let world = World::new();
     let command = "for pid in $(cat tries); do kill -0 $pid && echo beside; done; setsid sleep 1000 & echo $! >> tries
         sleep 1000 & echo $! >> tries; echo $PPID > leash; sleep 1000 & echo $! >> tries; [ $RUNTRAIL_TRY = 3 ] || wait";
@@ -333,7 +333,7 @@ async fn what_is_left_by_a_supervisor_that_is_killed_ends_before_the_next_try() 
 
 /// Killed together, server and leash cannot end what has a session of its own by then. The next server does.
 #[tokio::test]
-async fn what_escapes_with_a_session_of_its_own_is_ended_by_the_next_server() {
+async fn crash_ends_processes_with_their_own_session() {
     let world = World::new();
     world.pipeline("escape", &["setsid sleep 1000 & echo $! > escaped; echo $PPID > leash; sleep 1000"]);
     let server = world.serve();

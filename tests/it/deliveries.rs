@@ -25,7 +25,7 @@ async fn newest(server: &Server, query: &str, is_it: impl Fn(&Value) -> bool) ->
 }
 
 #[tokio::test]
-async fn each_delivery_is_listed_with_its_result() {
+async fn delivery_is_listed_with_its_result() {
     let world = World::new();
     let lines = format!(
         "events = [\"push\"]\nif = {{ \"/ref\" = {{ pattern = \"refs/heads/(main|release/.*)\" }} }}\n{PARAMS}"
@@ -92,7 +92,7 @@ async fn each_delivery_is_listed_with_its_result() {
 }
 
 #[tokio::test]
-async fn calls_without_the_secret_are_counted() {
+async fn delivery_without_the_secret_is_only_counted() {
     let world = World::new();
     hooked(&world, "p", RECIPE, PARAMS);
     hooked(&world, "bare", RECIPE, PARAMS);
@@ -130,7 +130,7 @@ async fn calls_without_the_secret_are_counted() {
 }
 
 #[tokio::test]
-async fn delivery_of_a_failed_run_says_how_to_run_it_again() {
+async fn delivery_of_a_failed_run_names_the_rerun() {
     let world = World::new();
     let failing = "[[phases]]\nname = \"a\"\nrun = \"exit 3\"\n";
     hooked(&world, "p", failing, "");
@@ -163,7 +163,7 @@ async fn delivery_to_a_busy_group_is_listed() {
 
 /// Connections that promise large bodies with wrong signatures and send nothing are in the way of no forge.
 #[tokio::test]
-async fn bodies_that_never_come_keep_no_delivery_waiting() {
+async fn delivery_is_not_delayed_by_bodies_that_never_arrive() {
     let world = World::new();
     hooked(&world, "p", RECIPE, PARAMS);
     let server = world.serve();

@@ -94,7 +94,7 @@ fn is_reserved(data: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn run_waits_for_room_on_a_full_disk_and_goes_on() {
+async fn full_disk_delays_a_run() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
     let Some(disk) = Disk::mount(&world, 24) else { return };
@@ -149,7 +149,7 @@ async fn run_waits_for_room_on_a_full_disk_and_goes_on() {
 }
 
 #[tokio::test]
-async fn run_is_cancelled_and_ends_while_the_disk_is_full() {
+async fn full_disk_allows_cancelling() {
     let world = World::new();
     world.fed().pipeline("long", &["echo here; sleep 600"]);
     let Some(disk) = Disk::mount(&world, 24) else { return };
@@ -170,7 +170,7 @@ async fn run_is_cancelled_and_ends_while_the_disk_is_full() {
 }
 
 #[tokio::test]
-async fn run_that_fills_the_disk_ends_with_that_reason_and_others_run_after_it() {
+async fn full_disk_ends_the_run_that_filled_it() {
     let world = World::new();
     let flood = "i=0; while [ $i -lt 40000 ]; do printf '%01023d\\n' $i; i=$((i+1)); done";
     world.pipeline("flood", &[flood]).pipeline("short", &["echo here"]);
@@ -198,7 +198,7 @@ async fn run_that_fills_the_disk_ends_with_that_reason_and_others_run_after_it()
 }
 
 #[tokio::test]
-async fn phase_waits_for_a_descriptor_and_does_not_fail() {
+async fn phase_waits_for_a_free_descriptor() {
     let world = World::new();
     world.fed().pipeline("steps", &["echo one", "echo two", "echo three"]);
     let server = world.serve();

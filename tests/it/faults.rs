@@ -186,7 +186,7 @@ async fn keep_live(world: &World, server: &Server, stage: &Stage, seed: u64, mut
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_reader_ends_with_the_journal_whatever_happens_to_its_connections() {
+async fn faults_leave_every_reader_with_the_journal() {
     // Each reader's connection, both of its proxy's, and some that were given up and are not closed.
     open_files(8 * AT_ONCE as u64);
     let world = World::new();
@@ -244,7 +244,7 @@ async fn every_reader_ends_with_the_journal_whatever_happens_to_its_connections(
 
 /// The checker finds what it looks for: an event that is missing, comes twice, comes too early or is not what was written.
 #[tokio::test]
-async fn a_stream_that_lies_is_found_out() {
+async fn faults_checker_detects_tampered_streams() {
     let world = World::new();
     world.fed();
     let server = world.serve();
@@ -273,7 +273,7 @@ async fn a_stream_that_lies_is_found_out() {
 
 /// Cut at every single byte of an answer, in order or by a reset, the next connection goes on behind the last whole frame.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_cut_at_any_byte_goes_on_behind_its_last_whole_frame() {
+async fn faults_stream_cut_at_any_byte_resumes() {
     let world = World::new();
     world.fed();
     let server = world.serve();

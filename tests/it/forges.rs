@@ -39,7 +39,7 @@ async fn check(
 
 /// docs.github.com, "Webhook events and payloads", `push`.
 #[tokio::test]
-async fn deleted_branches_of_github_are_ignored() {
+async fn forge_rule_of_github_ignores_deleted_branches() {
     let (_world, server) = server(r#"if = { "/deleted" = { not = true } }"#, "/ref", "refs/heads/");
     let payload = |after: &str, deleted: bool| {
         let head = if deleted {
@@ -65,7 +65,7 @@ async fn deleted_branches_of_github_are_ignored() {
 
 /// docs.gitlab.com, "Webhook events", "Push events": the end of a branch is a push without a commit to check out.
 #[tokio::test]
-async fn deleted_branches_of_gitlab_are_ignored() {
+async fn forge_rule_of_gitlab_ignores_deleted_branches() {
     let (_world, server) = server(r#"if = { "/checkout_sha" = { exists = true } }"#, "/ref", "refs/heads/");
     let payload = |after: &str, checkout: Option<&str>| {
         json!({
@@ -81,7 +81,7 @@ async fn deleted_branches_of_gitlab_are_ignored() {
 
 /// support.atlassian.com, "Event payloads", "Push": the end of a branch is a change without a new state.
 #[tokio::test]
-async fn deleted_branches_of_bitbucket_are_ignored() {
+async fn forge_rule_of_bitbucket_ignores_deleted_branches() {
     let (_world, server) =
         server(r#"if = { "/push/changes/0/new" = { exists = true } }"#, "/push/changes/0/new/name", "");
     let state = json!({"type": "branch", "name": "feature", "target": {"type": "commit", "hash": COMMIT}});
@@ -105,7 +105,7 @@ async fn deleted_branches_of_bitbucket_are_ignored() {
 
 /// docs.gitea.com, "Webhooks": the end of a branch is an event of its own, `delete`; a push to a mirror may have zeros too.
 #[tokio::test]
-async fn deleted_branches_of_gitea_are_ignored() {
+async fn forge_rule_of_gitea_ignores_deleted_branches() {
     let (_world, server) = server(r#"if = { "/after" = { not = { pattern = "0+" } } }"#, "/ref", "refs/heads/");
     let payload = |after: &str| {
         json!({

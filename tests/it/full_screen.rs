@@ -39,7 +39,7 @@ echo after
 "##;
 
 #[tokio::test]
-async fn progress_bar_below_a_scrolling_region_leaves_no_rows() {
+async fn full_screen_bar_below_a_region_leaves_no_rows() {
     for before in [3, 120] {
         let (_world, server, id, run) = on_a_terminal(&format!("before={before}\n{APT}")).await;
         assert_eq!(run["status"], "completed", "{run}");
@@ -65,7 +65,7 @@ printf '\033[2J\033[?1049l\033[23;0;0t'
 "#;
 
 #[tokio::test]
-async fn alternate_screen_leaves_no_rows() {
+async fn full_screen_alternate_screen_leaves_no_rows() {
     let (_world, server, id, _) = on_a_terminal(&format!("{PAGER}\necho done\nprintf 'x\\n%.0s' $(seq 60)")).await;
     let mut expected = vec!["before".to_owned(), "a prompt> done".to_owned()];
     expected.extend(std::iter::repeat_n("x".to_owned(), 60));
@@ -74,7 +74,7 @@ async fn alternate_screen_leaves_no_rows() {
 }
 
 #[tokio::test]
-async fn alternate_screen_of_a_program_that_was_ended_is_logged() {
+async fn full_screen_alternate_screen_of_a_killed_program_is_logged() {
     let (_world, server, id, run) =
         on_a_terminal(r"echo before; printf '\033[?1049h\033[2J\033[HError:\nno memory'; kill -9 $$").await;
     assert_eq!(run["status"], "failed");

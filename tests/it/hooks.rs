@@ -79,7 +79,7 @@ async fn count(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn each_forge_starts_a_run_with_what_its_payload_says() {
+async fn hook_of_each_forge_starts_a_run() {
     let world = World::new();
     // All of them send the same body.
     hooked(&world, "p", "repeat = true");
@@ -138,7 +138,7 @@ async fn each_forge_starts_a_run_with_what_its_payload_says() {
 }
 
 #[tokio::test]
-async fn who_does_not_know_the_secret_starts_nothing_and_waits() {
+async fn hook_without_the_secret_is_refused_and_slowed() {
     let world = World::new();
     hooked(&world, "p", "");
     let server = world.serve();
@@ -180,7 +180,7 @@ async fn who_does_not_know_the_secret_starts_nothing_and_waits() {
 
 /// One by one, so that each is looked at.
 #[tokio::test]
-async fn each_wrong_signature_is_refused_for_itself() {
+async fn hook_wrong_signatures_are_refused() {
     let world = World::new();
     hooked(&world, "p", "");
     let server = world.serve();
@@ -196,7 +196,7 @@ async fn each_wrong_signature_is_refused_for_itself() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_comes_again_is_the_same_run() {
+async fn hook_redelivery_is_the_same_run() {
     let world = World::new();
     hooked(&world, "p", "");
     hooked(&world, "q", "");
@@ -238,7 +238,7 @@ async fn a_delivery_that_comes_again_is_the_same_run() {
 }
 
 #[tokio::test]
-async fn what_the_hook_does_not_take_starts_nothing() {
+async fn hook_ignores_other_events() {
     let world = World::new();
     hooked(&world, "p", "events = [\"push\"]\nif = { \"/ref\" = [\"refs/heads/main\", \"refs/heads/next\"] }");
     hooked(&world, "all", "");
@@ -266,7 +266,7 @@ async fn what_the_hook_does_not_take_starts_nothing() {
 }
 
 #[tokio::test]
-async fn a_payload_that_does_not_fit_is_refused() {
+async fn hook_payload_with_wrong_values_is_refused() {
     let world = World::new();
     hooked(&world, "p", "");
     let server = world.serve();
@@ -294,7 +294,7 @@ async fn a_payload_that_does_not_fit_is_refused() {
 
 /// A sender whose bodies have nothing unique can say so, and its deliveries are told apart by their ids again.
 #[tokio::test]
-async fn a_hook_may_take_the_same_body_again() {
+async fn hook_repeat_takes_the_same_body_again() {
     let world = World::new();
     hooked(&world, "p", "repeat = true");
     let server = world.serve();
@@ -311,7 +311,7 @@ async fn a_hook_may_take_the_same_body_again() {
 
 /// What can be guessed is no secret, once others can guess.
 #[tokio::test]
-async fn a_short_secret_is_refused_where_the_server_has_a_public_name() {
+async fn hook_short_secret_is_refused_on_public_servers() {
     let world = World::new();
     hooked(&world, "p", "");
     let (short, long) = ("fifteen letters", "sixteen letters!");
@@ -336,7 +336,7 @@ async fn a_short_secret_is_refused_where_the_server_has_a_public_name() {
 }
 
 #[tokio::test]
-async fn a_hook_that_is_not_there_is_like_one_whose_secret_is_another() {
+async fn hook_unknown_is_indistinguishable_from_wrong_secret() {
     let world = World::new();
     hooked(&world, "p", "");
     world.pipeline("plain", &["true"]);
@@ -356,7 +356,7 @@ async fn a_hook_that_is_not_there_is_like_one_whose_secret_is_another() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_missing_is_told_and_one_that_is_there_to_nobody() {
+async fn hook_missing_secret_is_reported_without_values() {
     let world = World::new();
     hooked(&world, "p", "");
     let file = world.data().join("secret");
@@ -403,7 +403,7 @@ async fn a_secret_that_is_missing_is_told_and_one_that_is_there_to_nobody() {
 
 /// Hooks come from other machines, without the token. All else of the guard stays.
 #[tokio::test]
-async fn the_signature_stands_for_the_token_and_for_nothing_else() {
+async fn hook_signature_replaces_only_the_token() {
     let world = World::new();
     hooked(&world, "p", "repeat = true");
     let server = world.serve_with(&["--token", "correct horse battery staple", "--allow-host", "runs.example"]);

@@ -33,7 +33,7 @@ fn is_whole(outside: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn named_pipes_in_workspaces_hold_nothing_up() {
+async fn workspace_pipes_block_nothing() {
     let world = World::new();
     world.pipeline("pipes", &[&format!("cd $RUNTRAIL_WORKSPACE && mkfifo {NAMES} && echo made")]);
     let server = world.serve_with(&["--workers", "8"]);
@@ -71,7 +71,7 @@ async fn named_pipes_in_workspaces_hold_nothing_up() {
 }
 
 #[tokio::test]
-async fn what_files_in_a_workspace_say_is_not_done() {
+async fn workspace_files_are_not_trusted() {
     let world = World::new();
     let outside = outside(&world);
     let order = json!({
@@ -120,7 +120,7 @@ async fn asked(world: &World, server: &Server, before: &str) -> (String, Value) 
 }
 
 #[tokio::test]
-async fn an_answer_is_written_whatever_has_its_name_and_through_no_link() {
+async fn workspace_decision_file_replaces_anything() {
     for before in [
         "mkfifo $RUNTRAIL_WORKSPACE/approval.json",
         "ln -s OUTSIDE/deep/file $RUNTRAIL_WORKSPACE/approval.json",
@@ -142,7 +142,7 @@ async fn an_answer_is_written_whatever_has_its_name_and_through_no_link() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_has_become_a_link_is_not_followed() {
+async fn workspace_link_is_not_followed() {
     for link in ["ln -s OUTSIDE", "mkfifo", "touch"] {
         let world = World::new();
         let outside = outside(&world);
@@ -157,7 +157,7 @@ async fn a_workspace_that_has_become_a_link_is_not_followed() {
 
 /// Links, folders that nobody may enter, a deep tree: for an ordinary user, to whom permissions apply.
 #[tokio::test]
-async fn whatever_tree_a_command_leaves_is_removed() {
+async fn workspace_trees_of_any_kind_are_removed() {
     if !rustix::process::geteuid().is_root() {
         return;
     }

@@ -45,7 +45,7 @@ async fn start(server: &Server) -> String {
 
 /// Each would go on for ever. It is asked to end, tried no second time, and the run fails with the limit as the reason.
 #[tokio::test]
-async fn an_attempt_that_uses_more_than_it_may_is_ended_and_says_why() {
+async fn limits_end_the_attempt_with_a_reason() {
     let world = World::new();
     let server = world.serve();
     let flood = "while :; do echo 0123456789012345678901234567890123456789; done";
@@ -100,7 +100,7 @@ async fn an_attempt_that_uses_more_than_it_may_is_ended_and_says_why() {
 
 /// One that ends by itself with the last it may print completes, one byte more fails it; another attempt begins to count anew.
 #[tokio::test]
-async fn the_limit_is_exact_and_each_attempt_has_its_own() {
+async fn limits_are_exact_and_per_attempt() {
     let world = World::new();
     let server = world.serve();
     let size = world.data().join("size");
@@ -123,7 +123,7 @@ async fn the_limit_is_exact_and_each_attempt_has_its_own() {
 
 /// What a phase has left in the background counts, too.
 #[tokio::test]
-async fn what_is_left_in_the_background_counts() {
+async fn limits_include_background_processes() {
     let world = World::new();
     world.toml(
         "p",
@@ -137,7 +137,7 @@ async fn what_is_left_in_the_background_counts() {
 }
 
 #[tokio::test]
-async fn built_in_pipelines_have_a_time_limit() {
+async fn limits_of_built_in_pipelines_include_duration() {
     let world = World::new();
     world.toml(
         "own",

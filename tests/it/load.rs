@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runtrail::model::sse::Parser;
+use runtrail::model::sse::SseParser;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -37,7 +37,7 @@ async fn attach(server: &Server, id: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
+async fn load_of_a_flood_takes_little_memory() {
     let lines = rng::number("RUNTRAIL_LINES").unwrap_or(LINES);
     let world = World::new();
     let flood = format!(
@@ -99,7 +99,7 @@ async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn viewers_of_a_byte_a_second_are_noticed_by_nobody() {
+async fn load_of_slow_viewers_affects_nobody() {
     let world = World::new();
     world.fed();
     let server = world.serve();
@@ -136,7 +136,7 @@ async fn viewers_of_a_byte_a_second_are_noticed_by_nobody() {
 
 /// A run that always has something to say does not keep the list from being told over the same connection.
 #[tokio::test]
-async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
+async fn list_stream_is_timely_beside_a_flood() {
     let world = World::new();
     world.pipeline("flood", &["exec yes 'a line that follows on itself without end'"]).pipeline("short", &["echo one"]);
     let server = world.serve();
@@ -148,7 +148,7 @@ async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
     for _ in 0..20 {
         waiting.insert(server.start(&world, "short").await);
     }
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     let told = async {
         while !waiting.is_empty() {
             let piece = answer.piece().await.unwrap().expect("the stream goes on");
@@ -168,7 +168,7 @@ async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
 /// Readers of a server that was away come back together; while it is busy, the system keeps them waiting at its door. One that
 /// is turned away there hears nothing and tries again after a second, then after three.
 #[tokio::test]
-async fn a_crowd_that_comes_at_once_is_kept_at_the_door() {
+async fn load_of_simultaneous_connections_is_bounded() {
     let most: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
     let crowd = most.min(600);
     open_files(crowd as u64);

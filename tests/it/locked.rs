@@ -41,7 +41,7 @@ async fn until_outage(server: &Server) -> Value {
 }
 
 #[tokio::test]
-async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
+async fn locked_database_delays_a_run() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
     let server = world.serve_with(&["--lease", "1s"]);
@@ -106,7 +106,7 @@ async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
 }
 
 #[tokio::test]
-async fn server_starts_once_its_database_is_unlocked() {
+async fn locked_database_delays_the_start() {
     let world = World::new();
     world.pipeline("short", &["echo here"]);
     world.serve().terminate().await;
@@ -127,7 +127,7 @@ async fn server_starts_once_its_database_is_unlocked() {
 }
 
 #[tokio::test]
-async fn phase_that_waits_for_the_database_does_not_time_out() {
+async fn locked_database_stops_the_timeout() {
     let world = World::new();
     // More than waits in memory: the command stands still while nobody takes what it prints.
     let command = "until [ -e go ]; do sleep 0.05; done; for i in $(seq 1 64); do head -c 32000 /dev/zero | tr '\\0' x; echo; done";
@@ -145,7 +145,7 @@ async fn phase_that_waits_for_the_database_does_not_time_out() {
 }
 
 #[tokio::test]
-async fn last_lines_of_a_command_that_ends_during_a_lock_are_kept() {
+async fn locked_database_keeps_last_lines() {
     let world = World::new();
     // More than waits in memory, and then the end.
     world
@@ -171,7 +171,7 @@ async fn last_lines_of_a_command_that_ends_during_a_lock_are_kept() {
 }
 
 #[tokio::test]
-async fn answer_that_was_refused_during_a_lock_is_not_given_later() {
+async fn locked_database_refuses_decisions_for_good() {
     let world = World::new();
     world.toml("asks", "name = \"asks\"\n[[phases]]\nname = \"a\"\napproval = true\nrun = \"echo a\"\n");
     world.pipeline("short", &["echo here"]);
@@ -194,7 +194,7 @@ async fn answer_that_was_refused_during_a_lock_is_not_given_later() {
 }
 
 #[tokio::test]
-async fn a_server_is_stopped_in_its_grace_time_even_if_the_database_is_locked() {
+async fn locked_database_does_not_delay_the_stop() {
     let world = World::new();
     world.fed();
     let server = world.serve_with(&["--grace", "300ms"]);

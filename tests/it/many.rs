@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use reqwest::StatusCode;
-use runtrail::model::sse::Event;
+use runtrail::model::sse::SseEvent;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use crate::support::{Events, World, http, until};
 
-fn data(event: &Event) -> Value {
+fn data(event: &SseEvent) -> Value {
     serde_json::from_str(&event.data).unwrap()
 }
 
 #[tokio::test]
-async fn every_frame_of_every_run_comes_once_and_each_run_ends_by_itself() {
+async fn many_stream_delivers_each_frame_once() {
     let world = World::new();
     world.pipeline("count", &["while [ ! -e go ]; do sleep 0.01; done; for i in $(seq 50); do echo $i; done"]);
     let server = world.serve_with(&["--workers", "4"]);
@@ -71,7 +71,7 @@ async fn every_frame_of_every_run_comes_once_and_each_run_ends_by_itself() {
 
 /// A client that does not read stops its stream wherever it is, and that must not be between two rows of the database.
 #[tokio::test]
-async fn a_client_that_does_not_read_keeps_nobody_from_the_database() {
+async fn many_stream_stalled_reader_blocks_nothing() {
     let world = World::new();
     world.pipeline("much", &["seq -f '%01000.0f' 3000"]);
     let server = world.serve_with(&["--workers", "4"]);
@@ -101,7 +101,7 @@ async fn a_client_that_does_not_read_keeps_nobody_from_the_database() {
 }
 
 #[tokio::test]
-async fn the_list_is_told_whenever_a_run_changes() {
+async fn list_stream_reports_every_change() {
     let world = World::new();
     let lines = "for i in $(seq 60); do echo $i; sleep 0.005; done";
     world.pipeline("two", &[&format!("{lines}; while [ ! -e go ]; do sleep 0.01; done"), "echo two"]);
@@ -138,7 +138,7 @@ async fn the_list_is_told_whenever_a_run_changes() {
 }
 
 #[tokio::test]
-async fn a_stream_with_the_list_outlives_its_runs() {
+async fn list_stream_outlives_its_runs() {
     let world = World::new();
     world.pipeline("quick", &["true"]);
     let server = world.serve_with(&["--heartbeat", "50ms"]);
@@ -166,7 +166,7 @@ async fn a_stream_with_the_list_outlives_its_runs() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_streamed_is_refused() {
+async fn many_stream_rejects_bad_requests() {
     let world = World::new();
     world.pipeline("quick", &["true"]);
     let server = world.serve();
@@ -196,7 +196,7 @@ async fn what_cannot_be_streamed_is_refused() {
 
 /// A deleted run ends its own part of a shared stream; the others are told to their ends.
 #[tokio::test]
-async fn a_deleted_run_leaves_the_stream_to_the_others() {
+async fn many_stream_continues_after_a_deleted_run() {
     let world = World::new();
     world.pipeline("much", &["yes 'a line that is longer than it would have to be, to fill buffers' | head -n 60000"]);
     world.pipeline("waits", &["while [ ! -e go ]; do sleep 0.01; done; echo done"]);
@@ -229,7 +229,7 @@ async fn a_deleted_run_leaves_the_stream_to_the_others() {
         while !has(&bytes[bytes.len().saturating_sub(64 << 10)..], "event: end") {
             bytes.extend(answer.piece().await.unwrap().expect("the stream goes on to the other run's end"));
         }
-        let events = runtrail::model::sse::Parser::new("").push(&bytes);
+        let events = runtrail::model::sse::SseParser::new("").push(&bytes);
         let told = |event: &str| {
             let of = events.iter().filter(|told| told.event == event).map(data).collect::<Vec<_>>();
             let [one] = &of[..] else { panic!("{event}: {of:?}") };

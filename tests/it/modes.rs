@@ -20,7 +20,7 @@ fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
 }
 
 #[tokio::test]
-async fn the_servers_files_are_its_own_and_commands_have_the_operators_umask() {
+async fn file_modes_are_private_and_umask_is_kept() {
     for umask in ["022", "000"] {
         let world = World::new();
         world.pipeline("made", &["umask; touch made; sleep 0"]);

@@ -148,7 +148,7 @@ fn count(world: &World, what: &str) -> i64 {
 const WAIT_FOR_GO: &str = "cd $RUNTRAIL_PARAM_PROJECT; while [ ! -e go ]; do sleep 0.02; done";
 
 #[tokio::test]
-async fn the_end_of_a_run_is_told_signed_and_journaled_and_no_secret_with_it() {
+async fn notification_is_signed_journaled_and_secret_free() {
     let world = World::new();
     let (plain, hidden) = (Receiver::with(&[Reply::Status(200)]).await, Receiver::with(&[Reply::Status(204)]).await);
     let first = format!("http://me:PASSWORDX@127.0.0.1:{}/hook?key=QUERYX", plain.port);
@@ -240,7 +240,7 @@ async fn the_end_of_a_run_is_told_signed_and_journaled_and_no_secret_with_it() {
 }
 
 #[tokio::test]
-async fn a_receiver_is_told_of_what_it_asked_for() {
+async fn notification_follows_the_receivers_events() {
     let world = World::new();
     let all = Receiver::with(&[Reply::Status(200)]).await;
     let some = Receiver::with(&[Reply::Status(200)]).await;
@@ -285,7 +285,7 @@ async fn a_receiver_is_told_of_what_it_asked_for() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_what_will_not_is_given_up() {
+async fn notification_is_retried_only_if_useful() {
     let world = World::new();
     let busy = Receiver::with(&[Reply::Later(503, 3), Reply::Status(200)]).await;
     let gone = Receiver::with(&[Reply::Status(410)]).await;
@@ -349,7 +349,7 @@ async fn what_may_pass_is_tried_again_and_what_will_not_is_given_up() {
 
 /// One that never answers holds up neither the others nor the end of the server, and the next server begins anew.
 #[tokio::test]
-async fn a_receiver_that_does_not_answer_holds_nothing_up() {
+async fn notification_to_a_silent_receiver_blocks_nothing() {
     let world = World::new();
     let silent = Receiver::with(&[Reply::Silence]).await;
     let well = Receiver::with(&[Reply::Status(200)]).await;
@@ -405,7 +405,7 @@ async fn a_receiver_that_does_not_answer_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn silence_ends_a_try() {
+async fn notification_attempt_times_out() {
     let world = World::new();
     let silent = Receiver::with(&[Reply::Silence]).await;
     pipeline(&world, "p", "true", &receiver(&silent.url("/silent"), ""));
@@ -421,7 +421,7 @@ async fn silence_ends_a_try() {
 /// The delivery is put down with the end: a server that is killed at any moment after it has lost nothing, and nobody is told of an end
 /// that was none.
 #[tokio::test]
-async fn no_crash_loses_a_notification_nor_makes_another_one() {
+async fn notification_survives_crashes_once() {
     let world = World::new();
     // As long as servers are killed it takes nothing, so each of them dies between the end of its run and the delivery.
     let well = Receiver::with(&[Reply::Silence]).await;
@@ -460,7 +460,7 @@ async fn no_crash_loses_a_notification_nor_makes_another_one() {
 }
 
 #[tokio::test]
-async fn an_interruption_is_told_unless_the_run_goes_on_by_itself() {
+async fn notification_of_interruption_unless_resumed() {
     let world = World::new();
     let well = Receiver::with(&[Reply::Status(200)]).await;
     pipeline(&world, "ends", WAIT_FOR_GO, &receiver(&well.url("/ends"), ""));
@@ -495,7 +495,7 @@ async fn an_interruption_is_told_unless_the_run_goes_on_by_itself() {
 
 /// What is late of an attempt belongs to it, and tells of it as it was.
 #[tokio::test]
-async fn a_rerun_does_not_wait_for_the_notification_of_the_attempt_before() {
+async fn notification_does_not_delay_a_rerun() {
     let world = World::new();
     let busy = Receiver::with(&[Reply::Later(503, 3), Reply::Status(200)]).await;
     pipeline(&world, "p", "[ $RUNTRAIL_ATTEMPT = 2 ] || exit 3", &receiver(&busy.url("/busy"), "on = [\"failed\"]"));
@@ -520,7 +520,7 @@ async fn a_rerun_does_not_wait_for_the_notification_of_the_attempt_before() {
 
 /// Receivers where notifications may not go are called by no one, whatever the environment says of proxies; the journal says why.
 #[tokio::test]
-async fn notifications_go_only_where_they_may() {
+async fn notification_respects_egress_rules() {
     for (flags, proxied, error) in [
         (&["--allow-egress", "public"][..], false, "notifications may not go to 127.0.0.1"),
         (&["--deny-egress"], false, "notifications may not go to any address"),
@@ -561,7 +561,7 @@ async fn notifications_go_only_where_they_may() {
 
 /// Address and secret of a receiver in files.
 #[tokio::test]
-async fn a_receiver_is_read_from_files() {
+async fn notification_receiver_comes_from_files() {
     let world = World::new();
     let receiver = Receiver::with(&[Reply::Status(200)]).await;
     let (address, secret) = (world.file("address"), world.file("secret"));

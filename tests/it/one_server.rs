@@ -55,7 +55,7 @@ async fn goes_on(server: &Server, world: &World) {
 }
 
 #[tokio::test]
-async fn a_database_has_one_server_by_whatever_name_it_is_reached() {
+async fn lock_holds_for_every_name_of_the_database() {
     let world = World::new();
     world.pipeline("short", &["echo here"]);
     let server = world.serve();
@@ -78,7 +78,7 @@ async fn a_database_has_one_server_by_whatever_name_it_is_reached() {
 }
 
 #[tokio::test]
-async fn a_lock_file_that_somebody_takes_away_lets_nobody_in() {
+async fn lock_holds_without_its_lock_file() {
     let world = World::new();
     world.pipeline("short", &["echo here"]);
     let server = world.serve();
@@ -95,7 +95,7 @@ async fn a_lock_file_that_somebody_takes_away_lets_nobody_in() {
 
 /// A server that was killed may have a child for a moment that has not yet become another program, and still holds its locks.
 #[tokio::test]
-async fn a_lock_that_is_about_to_go_is_waited_for() {
+async fn lock_being_released_is_awaited() {
     let world = World::new();
     world.serve().kill();
     for held in ["runtrail.db.lock", "runtrail.db", "server.lock"] {
@@ -113,7 +113,7 @@ async fn a_lock_that_is_about_to_go_is_waited_for() {
 /// Whoever closes a file in a program takes SQLite's own locks on it away from that program: so nothing here does.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_server_keeps_the_locks_of_sqlite() {
+async fn lock_of_sqlite_is_kept() {
     let world = World::new();
     world.pipeline("short", &["echo here"]);
     let server = world.serve();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use runtrail::journal::{GroupCommit, Journal, WriteError};
-use runtrail::model::notify::{Address, Notify};
-use runtrail::model::{End, Pipeline, Timestamp};
+use runtrail::model::notify::{NotifyTarget, ReceiverAddress};
+use runtrail::model::{FinalStatus, Pipeline, Timestamp};
 use runtrail::store::{
     Change, Delivery, Durability, Guard, Lease, NewRun, OutboxStore, RunKey, RunStore, SqliteStore, Store, Write,
 };
@@ -14,12 +14,13 @@ use crate::support::writes::{claim, new_run, write};
 /// A finished run whose end somebody is to be told of.
 async fn finished(journal: &Journal) -> RunKey {
     let run = new_run();
-    let notify = vec![Notify { to: Address::Url("http://localhost/".into()), secret: None, on: Vec::new() }];
+    let notify =
+        vec![NotifyTarget { to: ReceiverAddress::Url("http://localhost/".into()), secret: None, on: Vec::new() }];
     let pipeline = Arc::new(Pipeline { notify, ..Pipeline::clone(&run.pipeline) });
     let key = journal.create(NewRun { pipeline, ..run }).await.unwrap().key;
     let claimed = journal.write(claim(key, 1)).await.unwrap();
     let guard = Guard::Lease(Lease { run: key, attempt: 1, token: claimed.token });
-    let finish = Change::Finish { to: End::Completed, error: None, next: None };
+    let finish = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
     assert_eq!(journal.write(write(key, guard, finish, &["done"])).await.unwrap().deliveries, 1);
     key
 }
@@ -29,7 +30,7 @@ async fn due(store: &SqliteStore, now: i64) -> Vec<Delivery> {
 }
 
 #[tokio::test]
-async fn of_many_that_try_one_does_and_who_is_late_is_not_heard() {
+async fn outbox_delivery_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
     let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());

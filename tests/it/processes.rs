@@ -18,7 +18,7 @@ async fn log(server: &Server, id: &str) -> Vec<(String, String)> {
 
 /// FIELD.md A7.
 #[tokio::test]
-async fn merged_output_keeps_the_order_of_both_outputs() {
+async fn output_merged_keeps_the_order() {
     let world = World::new();
     world.phase("order", "i=0; while [ $i -lt 300 ]; do echo \"out $i\"; echo \"err $i\" >&2; i=$((i+1)); done", "");
     let server = world.serve();
@@ -33,7 +33,7 @@ async fn merged_output_keeps_the_order_of_both_outputs() {
 }
 
 #[tokio::test]
-async fn separate_output_marks_standard_error() {
+async fn output_separate_marks_standard_error() {
     let world = World::new();
     world.phase("apart", "echo one; echo two >&2", "output = \"separate\"");
     let server = world.serve();
@@ -47,7 +47,7 @@ async fn separate_output_marks_standard_error() {
 }
 
 #[tokio::test]
-async fn tty_output_is_a_terminal_of_a_fixed_size() {
+async fn output_tty_is_a_terminal_of_fixed_size() {
     let world = World::new();
     let command = r#"
 test -t 1 && test -t 2 && echo terminal; test -t 0 || echo no input
@@ -69,7 +69,7 @@ read -r line || echo end of input
 
 /// The end of a terminal's output is not lost when its last process ends.
 #[tokio::test]
-async fn tty_output_is_complete() {
+async fn output_tty_is_complete() {
     let world = World::new();
     world.phase("much", "seq 1 20000; printf 'the end'", "output = \"tty\"");
     let server = world.serve();
@@ -80,7 +80,7 @@ async fn tty_output_is_complete() {
 }
 
 #[tokio::test]
-async fn commands_have_no_controlling_terminal() {
+async fn command_has_no_controlling_terminal() {
     let world = World::new();
     // A process without one cannot open it, whoever started the server.
     world.phase("none", "(: < /dev/tty) 2>/dev/null && echo terminal || echo none", "");
@@ -92,7 +92,7 @@ async fn commands_have_no_controlling_terminal() {
 
 /// A report is a report on either output, if both are one.
 #[tokio::test]
-async fn merged_output_takes_reports_from_both() {
+async fn output_merged_takes_reports_from_both() {
     let world = World::new();
     let report = r#"::frame {"kind":"token","text":"x"}"#;
     world.phase("both", &format!("echo '{report}'; echo '{report}' >&2"), "");
@@ -145,7 +145,7 @@ async fn processes_left_behind_are_ended_and_named() {
 
 /// One that ignores SIGTERM is killed all the same, and what it prints until then is there.
 #[tokio::test]
-async fn a_stubborn_process_left_behind_is_killed() {
+async fn processes_left_behind_are_killed_if_stubborn() {
     let world = World::new();
     let stubborn = "sh -c 'trap \"\" TERM; echo up; : > up; while :; do sleep 0.05; done' & while [ ! -e up ]; do sleep 0.02; done";
     world.phase("stubborn", stubborn, "");
@@ -166,7 +166,7 @@ fn two_phases(name: &str, up: &str, with: &str, then: &str) -> String {
 
 /// FIELD.md B5: what a phase starts is there in the next one, if it is to be.
 #[tokio::test]
-async fn a_background_phase_keeps_its_server_until_the_attempt_ends() {
+async fn background_process_runs_until_the_attempt_ends() {
     let world = World::new();
     let port = steady_port();
     let up = format!("python3 -m http.server {port} > web.log 2>&1 &");
@@ -189,7 +189,7 @@ async fn a_background_phase_keeps_its_server_until_the_attempt_ends() {
 
 /// What a kept process prints is journaled as its phase's, behind the end of the phase too.
 #[tokio::test]
-async fn a_background_process_prints_on() {
+async fn background_process_output_is_journaled() {
     let world = World::new();
     let up = "(while [ ! -e go ]; do sleep 0.02; done; echo late; sleep 1000) & echo first";
     world.toml(
@@ -212,7 +212,7 @@ async fn a_background_process_prints_on() {
 
 /// It is ended by all that ends the attempt, and when nobody carries the run out while a person is asked.
 #[tokio::test]
-async fn a_background_process_ends_with_a_cancel_a_question_and_a_failure() {
+async fn background_process_ends_on_cancel_approval_and_failure() {
     let world = World::new();
     let up = "sleep 1000 & echo $! > pid";
     let kept = "background = true";
@@ -244,7 +244,7 @@ async fn a_background_process_ends_with_a_cancel_a_question_and_a_failure() {
 
 /// FIELD.md B8: three ends that look alike to a shell.
 #[tokio::test]
-async fn death_by_signal_is_not_an_exit_code() {
+async fn phase_frame_distinguishes_signal_and_exit_code() {
     let world = World::new();
     world.pipeline("killed", &["kill -9 $$"]).pipeline("crashed", &["kill -SEGV $$"]).pipeline("code", &["exit 137"]);
     let server = world.serve();
@@ -268,7 +268,7 @@ async fn death_by_signal_is_not_an_exit_code() {
 
 /// FIELD.md C6.
 #[tokio::test]
-async fn the_last_line_before_a_death_is_there() {
+async fn output_before_a_kill_is_complete() {
     let world = World::new();
     let command = "seq 1 20000; printf 'the reason stands here'";
     for (name, more) in [("dies", ""), ("closes", "; exec 1>&-")] {
@@ -285,7 +285,7 @@ async fn the_last_line_before_a_death_is_there() {
 
 /// FIELD.md C3.
 #[tokio::test]
-async fn a_phase_whose_folder_is_gone_names_it() {
+async fn phase_without_its_folder_names_it() {
     let world = World::new();
     let (project, again) = (world.project(), world.data().join("again"));
     let first = format!(
@@ -317,7 +317,7 @@ async fn a_phase_whose_folder_is_gone_names_it() {
 
 /// FIELD.md B11.
 #[tokio::test]
-async fn commands_have_the_signals_and_limits_of_a_shell() {
+async fn command_has_default_signals_and_limits() {
     let world = World::new();
     world.pipeline("plain", &["yes | head -n 1; grep -E 'Sig(Ign|Blk)' /proc/self/status"]);
     let server = world.serve();
@@ -335,7 +335,7 @@ async fn commands_have_the_signals_and_limits_of_a_shell() {
 
 /// FIELD.md B10.
 #[tokio::test]
-async fn large_outputs_do_not_keep_the_next_phase_from_starting() {
+async fn phase_starts_after_large_output_values() {
     let world = World::new();
     let give = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do printf '::output v%s=' $i; head -c 99000 /dev/zero | tr '\\0' x; echo; done";
     world.pipeline("large", &[give, "env | wc -c; /bin/echo $(seq 1 20000) | wc -c"]);
@@ -355,7 +355,7 @@ async fn large_outputs_do_not_keep_the_next_phase_from_starting() {
 
 /// FIELD.md B6: what belongs to somebody else, as behind `sudo`, cannot be ended; it is named, and the worker is free.
 #[tokio::test]
-async fn a_process_of_somebody_else_is_named_and_blocks_no_worker() {
+async fn processes_of_other_users_are_named_and_block_nothing() {
     let world = World::new();
     let become_root = world.file("become-root");
     // As sudo does it: a program that the system starts as root, whoever starts it.
@@ -391,7 +391,7 @@ const LONELY: &str = "54321";
 
 /// FIELD.md C: what the system has too little of for a moment delays a phase and does not fail it.
 #[tokio::test]
-async fn shell_that_the_system_has_no_process_for_is_started_later() {
+async fn phase_waits_for_a_free_process() {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: only root can become a user with a limit of one process");
         return;

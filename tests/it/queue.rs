@@ -60,7 +60,7 @@ fn last_reason(frames: &[Value]) -> &str {
 }
 
 #[tokio::test]
-async fn the_larger_priority_goes_first_and_then_who_asked_first() {
+async fn queue_orders_by_priority_then_age() {
     let world = World::new();
     pipeline(&world, "p", "");
     pipeline(&world, "urgent", "priority = 5");
@@ -95,7 +95,7 @@ async fn the_larger_priority_goes_first_and_then_who_asked_first() {
 }
 
 #[tokio::test]
-async fn runs_of_a_group_are_carried_out_one_by_one_and_others_beside_them() {
+async fn queue_runs_one_of_a_group_at_a_time() {
     let world = World::new();
     pipeline(&world, "p", "concurrency = \"per branch\"");
     let server = world.serve_with(&["--workers", "2"]);
@@ -120,7 +120,7 @@ async fn runs_of_a_group_are_carried_out_one_by_one_and_others_beside_them() {
 
 /// The one that runs, and all that wait.
 #[tokio::test]
-async fn a_run_may_take_the_place_of_those_before_it() {
+async fn queue_cancel_previous_supersedes() {
     let world = World::new();
     pipeline(&world, "p", "concurrency = { per = \"branch\", when_busy = \"cancel-previous\" }");
     let server = world.serve_with(&["--workers", "3"]);
@@ -155,7 +155,7 @@ async fn a_run_may_take_the_place_of_those_before_it() {
 
 /// A person's answer is not waited for either.
 #[tokio::test]
-async fn a_run_that_waits_for_a_person_gives_its_place_up() {
+async fn queue_slot_is_free_during_approval() {
     let world = World::new();
     let text = "name = \"p\"\nconcurrency = { per = \"pipeline\", when_busy = \"cancel-previous\" }
 [[phases]]\nname = \"a\"\nrun = \"true\"\napproval = true\n";
@@ -173,7 +173,7 @@ async fn a_run_that_waits_for_a_person_gives_its_place_up() {
 }
 
 #[tokio::test]
-async fn a_busy_group_may_refuse() {
+async fn queue_busy_group_may_refuse() {
     let world = World::new();
     pipeline(&world, "p", "concurrency = { per = \"branch\", when_busy = \"refuse\" }");
     let server = world.serve();
@@ -215,7 +215,7 @@ async fn a_busy_group_may_refuse() {
 
 /// What was asked for before a crash keeps its order after it: the run that goes on by itself goes before the one that waits.
 #[tokio::test]
-async fn order_and_groups_outlive_the_server() {
+async fn queue_survives_restarts() {
     let world = World::new();
     pipeline(&world, "queued", "on_interrupt = \"resume\"\nconcurrency = \"per branch\"");
     let server = world.serve();
@@ -252,7 +252,7 @@ async fn order_and_groups_outlive_the_server() {
 
 /// What asks for more is refused with the remedy, whoever asks; what waits is not disturbed, and what ends makes room.
 #[tokio::test]
-async fn no_more_runs_wait_than_may() {
+async fn queue_length_is_limited() {
     let world = World::new();
     let secret = "correct horse battery staple";
     std::fs::write(world.data().join("secret"), secret).unwrap();

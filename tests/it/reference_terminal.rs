@@ -146,7 +146,7 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 #[ignore = "needs the terminal of scripts/test.sh"]
-fn lines_are_what_a_terminal_shows() {
+fn terminal_reference_agrees_with_log_lines() {
     let reference = RefCell::new(Reference::start());
     let mut runner = TestRunner::new(Config { cases: cases(SCRIPTS), failure_persistence: None, ..Config::default() });
     let scripts = (script(), prop::collection::vec(1usize..20, 1..12), prop::collection::vec(any::<bool>(), 1..20));
@@ -163,7 +163,7 @@ fn lines_are_what_a_terminal_shows() {
 
 #[test]
 #[ignore = "needs the terminal of scripts/test.sh"]
-fn reference_finds_a_wrong_line() {
+fn terminal_reference_detects_a_wrong_line() {
     let mut reference = Reference::start();
     let script = b"10%\r\x1b[31m20%\x1b[0m\nend";
     for (lines, row) in [

@@ -76,7 +76,7 @@ fn ends(frames: &[Value]) -> Vec<Status> {
 }
 
 #[tokio::test]
-async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
+async fn restarts_leave_every_run_ended_by_its_rule() {
     let world = World::new();
     pipelines(&world);
     let flags = ["--workers", "64"];

@@ -36,7 +36,7 @@ fn states(run: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_rerun_may_go_on_with_the_phase_that_failed() {
+async fn rerun_may_start_at_the_failed_phase() {
     let world = World::new();
     pipeline(&world, "fail");
     let server = world.serve();
@@ -72,7 +72,7 @@ async fn a_rerun_may_go_on_with_the_phase_that_failed() {
 
 /// Killed in the second phase, again and again, and stopped in order: each time it goes on there.
 #[tokio::test]
-async fn an_interrupted_run_resumes_with_the_unfinished_phase() {
+async fn resume_starts_at_the_unfinished_phase() {
     let world = World::new();
     pipeline(&world, "resume");
     let mut server = world.serve();
@@ -108,7 +108,7 @@ async fn an_interrupted_run_resumes_with_the_unfinished_phase() {
 
 /// Whoever follows the run over an interruption hears of it, and of what comes after: the stream ends with the run, not before.
 #[tokio::test]
-async fn a_stream_goes_on_with_the_run() {
+async fn resume_keeps_streams_open() {
     let world = World::new();
     pipeline(&world, "resume");
     let server = world.serve();
@@ -141,7 +141,7 @@ fn resumes(world: &World, id: &str, set: Option<u32>) -> u32 {
 
 /// One that ends its server each time is not begun for ever, and one that nobody wants resumed stays as it is.
 #[tokio::test]
-async fn resuming_comes_to_an_end() {
+async fn resume_is_limited_without_progress() {
     let world = World::new();
     pipeline(&world, "fail");
     // The parent of the supervisor is the server.
@@ -184,7 +184,7 @@ async fn resuming_comes_to_an_end() {
 
 /// Whoever comes further each time, or is stopped in order, may go on as often as it takes.
 #[tokio::test]
-async fn what_comes_further_may_go_on() {
+async fn resume_is_unlimited_with_progress() {
     let world = World::new();
     let phases: String = (1..=4)
         .map(|number| {
@@ -221,7 +221,7 @@ async fn what_comes_further_may_go_on() {
 
 /// One that may fail, but was cut off, has not come to its end.
 #[tokio::test]
-async fn a_phase_that_may_fail_is_resumed_too() {
+async fn resume_includes_phases_that_may_fail() {
     let world = World::new();
     pipeline(&world, "resume");
     let file = world.file("../pipelines/p.toml");
@@ -238,7 +238,7 @@ async fn a_phase_that_may_fail_is_resumed_too() {
 
 /// Whoever has asked for the end gets it, and it says who: also if the server goes away before it comes, or has gone before.
 #[tokio::test]
-async fn a_run_that_is_to_be_cancelled_is_not_resumed() {
+async fn resume_honors_a_cancel_request() {
     for server_is_gone in [false, true] {
         let world = World::new();
         let head = "name = \"deaf\"\non_interrupt = \"resume\"\n[[phases]]\nname = \"hold\"\n";
@@ -267,7 +267,7 @@ async fn a_run_that_is_to_be_cancelled_is_not_resumed() {
 
 /// What one run was to do cannot be read, as after a downgrade: it ends, and holds no other one up.
 #[tokio::test]
-async fn a_run_that_cannot_be_read_is_recovered_too() {
+async fn recovery_includes_unreadable_runs() {
     let world = World::new();
     pipeline(&world, "resume");
     let server = world.serve();
@@ -290,7 +290,7 @@ async fn a_run_that_cannot_be_read_is_recovered_too() {
 
 /// A gate that is for patches asks, whichever attempt has shown them; what was carried over stays when the new attempt is cancelled.
 #[tokio::test]
-async fn what_is_carried_over_counts() {
+async fn resume_carries_results_over() {
     let world = World::new();
     let patch = r#"::frame {"kind":"patch","path":"a","diff":"x"}"#;
     std::fs::write(world.file("patch"), format!("{patch}\n")).unwrap();

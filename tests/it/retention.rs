@@ -74,7 +74,7 @@ fn is_sound(database: &Connection) {
 }
 
 #[tokio::test]
-async fn the_newest_runs_of_a_pipeline_stay_and_those_that_are_pinned() {
+async fn retention_keeps_newest_and_pinned_runs() {
     let world = World::new();
     world.toml("few", &toml("few", "[retention]\ncount = 2")).toml("all", &toml("all", ""));
     let server = world.serve();
@@ -109,7 +109,7 @@ async fn the_newest_runs_of_a_pipeline_stay_and_those_that_are_pinned() {
 }
 
 #[tokio::test]
-async fn old_runs_go_by_themselves_and_active_ones_do_not() {
+async fn retention_deletes_old_finished_runs() {
     let world = World::new();
     // Each waits for a file of its own, and then writes down when it ends.
     let held = |name: &str, age: &str| {
@@ -150,7 +150,7 @@ async fn old_runs_go_by_themselves_and_active_ones_do_not() {
 /// Flags are for all pipelines that say nothing: built-in ones, and those whose file is gone. But not while a file is refused, which
 /// may be theirs.
 #[tokio::test]
-async fn what_no_file_says_the_flags_say() {
+async fn retention_flags_apply_without_a_rule() {
     let world = World::new();
     world
         .toml("own", &toml("own", "[retention]\ncount = 3"))
@@ -190,7 +190,7 @@ async fn what_no_file_says_the_flags_say() {
 }
 
 #[tokio::test]
-async fn a_deleted_run_is_gone_for_everyone() {
+async fn delete_removes_the_run_everywhere() {
     let world = World::new();
     world.toml("p", &toml("p", "")).pipeline("long", &["sleep 1000"]);
     let server = world.serve();
@@ -249,7 +249,7 @@ async fn a_deleted_run_is_gone_for_everyone() {
 
 /// The page after a run that was deleted begins where it would have.
 #[tokio::test]
-async fn a_list_goes_on_after_a_run_that_is_gone() {
+async fn list_pages_continue_after_a_deleted_run() {
     let world = World::new();
     world.toml("p", &toml("p", ""));
     let server = world.serve();
@@ -269,7 +269,7 @@ async fn a_list_goes_on_after_a_run_that_is_gone() {
 
 /// A reader in the middle of a journal is told that there is no more of it, and not to come back.
 #[tokio::test]
-async fn a_stream_of_a_deleted_run_ends_with_the_problem() {
+async fn delete_ends_streams_with_a_problem() {
     let world = World::new();
     world.pipeline(
         "much",
@@ -371,7 +371,7 @@ fn add_large_run(world: &World, frames: u64) -> String {
 
 /// Killed again and again while a large run goes: each next server goes on, nobody ever sees a part of it, and nothing else suffers.
 #[tokio::test]
-async fn a_deletion_outlives_its_server() {
+async fn delete_is_finished_after_a_crash() {
     const FRAMES: u64 = 200_000;
     let world = World::new();
     world.toml("p", &toml("p", ""));
@@ -422,7 +422,7 @@ async fn a_deletion_outlives_its_server() {
 
 /// While a large run goes, another one's frames come as fast as ever, or nearly.
 #[tokio::test]
-async fn a_deletion_lets_runs_write() {
+async fn purge_does_not_block_writes() {
     let world = World::new();
     world.toml("p", &toml("p", "")).fed();
     let server = world.serve();
@@ -475,7 +475,7 @@ async fn a_deletion_lets_runs_write() {
 
 /// What cannot be taken away now is taken away later, and the run is gone all the same.
 #[tokio::test]
-async fn a_folder_that_stays_is_tried_again() {
+async fn purge_retries_folders() {
     let world = World::new();
     world.toml("p", &toml("p", ""));
     let server = world.serve();
@@ -500,7 +500,7 @@ async fn a_folder_that_stays_is_tried_again() {
 
 /// What a server that was killed has not taken away is gone as well.
 #[tokio::test]
-async fn vacuum_finishes_what_a_killed_server_has_begun() {
+async fn vacuum_finishes_interrupted_purges() {
     const FRAMES: u64 = 100_000;
     let world = World::new();
     world.toml("p", &toml("p", ""));
@@ -544,7 +544,7 @@ fn said(output: &Output) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn vacuum_makes_the_database_small_while_no_server_has_it() {
+async fn vacuum_shrinks_an_unused_database() {
     let world = World::new();
     world.toml("p", &toml("p", ""));
     let server = world.serve();

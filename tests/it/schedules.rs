@@ -75,7 +75,7 @@ fn marks(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_schedule_starts_runs_by_itself_and_says_when_the_next_is_due() {
+async fn schedule_starts_runs_and_shows_the_next() {
     let world = World::new();
     let server = world.serve();
     // While it runs: it begins when the file is there.
@@ -113,7 +113,7 @@ async fn a_schedule_starts_runs_by_itself_and_says_when_the_next_is_due() {
 ///
 /// RUNTRAIL_SEED takes other moments.
 #[tokio::test]
-async fn a_due_time_has_one_run_however_often_the_server_is_killed() {
+async fn schedule_due_time_has_one_run_despite_crashes() {
     let world = World::new();
     scheduled(&world, "skip", "cron = \"* * * * * *\"");
     scheduled(&world, "once", "cron = \"* * * * * *\"\nmissed = \"once\"");
@@ -169,7 +169,7 @@ async fn a_due_time_has_one_run_however_often_the_server_is_killed() {
 
 /// Many that look at once, and one that looks again after it was told nothing: the mark moves for one of them.
 #[tokio::test]
-async fn of_many_that_ask_for_a_due_time_one_gets_it() {
+async fn schedule_due_time_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
     let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());
@@ -206,7 +206,7 @@ async fn of_many_that_ask_for_a_due_time_one_gets_it() {
 }
 
 #[tokio::test]
-async fn times_that_passed_without_a_server_are_forgotten_or_made_up_for_by_one_run() {
+async fn schedule_missed_times_are_skipped_or_run_once() {
     let world = World::new();
     scheduled(&world, "skip", "cron = \"0 0 1 * *\"");
     scheduled(&world, "once", "cron = \"0 0 1 * *\"\nmissed = \"once\"");
@@ -238,7 +238,7 @@ fn marks_of(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn a_schedule_that_changed_begins_from_now_and_one_that_is_gone_is_forgotten() {
+async fn schedule_changed_begins_now() {
     let world = World::new();
     let monthly = |day: u32| format!("cron = \"0 0 {day} * *\"\nmissed = \"once\"");
     for name in ["changed", "gone", "broken"] {
@@ -269,7 +269,7 @@ async fn a_schedule_that_changed_begins_from_now_and_one_that_is_gone_is_forgott
 }
 
 #[tokio::test]
-async fn a_schedule_whose_project_is_gone_is_told_and_stops_no_other() {
+async fn schedule_without_its_project_is_reported() {
     let world = World::new();
     let project = world.project().join("later");
     scheduled_in(&world, "a-lost", project.to_str().unwrap(), "cron = \"* * * * * *\"");
@@ -297,7 +297,7 @@ async fn a_schedule_whose_project_is_gone_is_told_and_stops_no_other() {
 
 /// A group that refuses runs while it is busy refuses those of schedules too; their due times are done all the same.
 #[tokio::test]
-async fn a_due_time_that_a_busy_group_refuses_is_done() {
+async fn schedule_due_time_refused_by_a_group_is_done() {
     let world = World::new();
     let text = "name = \"alone\"\nconcurrency = { per = \"pipeline\", when_busy = \"refuse\" }\n\
                 [[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"hold\"\n\

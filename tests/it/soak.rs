@@ -56,7 +56,7 @@ async fn wave(server: &Server, lasting: usize) {
 }
 
 #[tokio::test]
-async fn finished_runs_leave_nothing_in_memory() {
+async fn soak_finished_runs_leave_no_memory() {
     let runs: usize = std::env::var("RUNTRAIL_SOAK_RUNS").map_or(1000, |runs| runs.parse().expect("a number of runs"));
     let world = World::new();
     world.toml("empty", "name = \"empty\"\n[[phases]]\nname = \"a\"\nif = [\"failure\"]\nrun = 'true'\n");

@@ -18,7 +18,7 @@ const READERS: usize = 1000;
 const AT_ONCE: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
+async fn stop_ends_a_thousand_streams_at_once() {
     // This test holds the other ends of all connections.
     open_files(READERS as u64);
 
@@ -100,7 +100,7 @@ async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
 
 /// Readers that take nothing any more have no last word to hear, and are not waited for.
 #[tokio::test]
-async fn readers_that_do_not_read_do_not_keep_the_program() {
+async fn stop_is_not_delayed_by_stalled_readers() {
     // When it does not wait for connections any longer it has waited for two seconds.
     within(Duration::from_secs(2), "SIGTERM with readers who do not read", end_with_readers_that_do_not_read).await;
 }
@@ -134,7 +134,7 @@ async fn end_with_readers_that_do_not_read() -> Duration {
 
 /// The commands that runs carry out find the limit that the server found, whatever the server made of its own.
 #[tokio::test]
-async fn commands_have_the_limit_of_open_files_that_the_server_was_started_with() {
+async fn command_has_the_original_open_files_limit() {
     let world = World::new();
     world.pipeline("limit", &["ulimit -Sn"]);
     let server = world.serve_limited(256, &[]);

@@ -200,7 +200,7 @@ fn stepwise(world: &World) {
 }
 
 #[tokio::test]
-async fn pages_calls_and_streams_work_below_a_path_behind_every_proxy() {
+async fn subpath_works_behind_every_proxy() {
     for kind in Kind::ALL {
         let world = World::new();
         stepwise(&world);
@@ -268,7 +268,7 @@ async fn pages_calls_and_streams_work_below_a_path_behind_every_proxy() {
 }
 
 #[tokio::test]
-async fn login_and_hooks_work_below_a_path_behind_every_proxy() {
+async fn subpath_login_and_hooks_work_behind_every_proxy() {
     for kind in Kind::ALL {
         let world = World::new();
         std::fs::write(world.data().join("secret"), SECRET).unwrap();
@@ -314,7 +314,7 @@ async fn login_and_hooks_work_below_a_path_behind_every_proxy() {
 
 /// Pages in all their states, so that no part of one leads away from the base path.
 #[tokio::test]
-async fn every_page_leads_only_below_the_base_path() {
+async fn subpath_links_stay_below_it() {
     let world = World::new();
     world.toml(
         "asks",
@@ -362,7 +362,7 @@ async fn every_page_leads_only_below_the_base_path() {
 
 /// What the browser builds itself is made below the base path, too: no address in the page's source begins at the root.
 #[test]
-fn every_address_in_the_pages_source_goes_through_the_base_path() {
+fn subpath_addresses_in_source_use_base_path() {
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -415,7 +415,7 @@ fn every_address_in_the_pages_source_goes_through_the_base_path() {
 
 /// What cannot be served is refused at the start, with the reason.
 #[test]
-fn a_public_address_that_cannot_be_served_is_refused() {
+fn public_url_that_cannot_be_served_is_refused() {
     for (url, word) in
         [("https://h.example/a//b", "part"), ("https://h.example/a%20b", "part"), ("https://h/api", "/api")]
     {

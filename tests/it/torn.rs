@@ -119,12 +119,12 @@ fn copy(from: &Path, to: &Path, end: u64, how: Spoiled, rng: &mut Rng) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_torn_log_loses_nothing_but_its_torn_end() {
+async fn torn_log_loses_only_its_end() {
     torn(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_torn_log_that_was_partly_copied_loses_nothing_but_its_torn_end() {
+async fn torn_log_after_a_checkpoint_loses_only_its_end() {
     torn(true).await;
 }
 

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use super::notice::{ProblemNotice, UNCONFIRMED, for_action};
-use crate::model::{Code, Problem, Run};
+use crate::model::{Problem, ProblemCode, Run};
 use crate::ui::follow::Follow;
 
 /// Where the actions of a run page report to.
@@ -22,7 +22,7 @@ impl ActionFeedback {
 
     /// Takes the response to an action that changes the status. Returns whether it succeeded. `superseded` is the code
     /// that says that another tab or person was first, which is no problem: the page shows what came of it.
-    pub fn on_response(self, response: Result<&Run, Problem>, superseded: Code) -> bool {
+    pub fn on_response(self, response: Result<&Run, Problem>, superseded: ProblemCode) -> bool {
         match response {
             Ok(run) => {
                 self.problem.set(None);
@@ -43,7 +43,7 @@ impl ActionFeedback {
 
     /// Takes the problem of an action on a run that may have been deleted in another tab.
     pub fn fail(self, problem: Problem) {
-        if problem.code == Code::RunNotFound {
+        if problem.code == ProblemCode::RunNotFound {
             self.problem.set(None);
             self.follow.vanish();
         } else {
@@ -71,7 +71,8 @@ pub fn ActionProblem(feedback: ActionFeedback) -> impl IntoView {
     Effect::new(move |before: Option<u32>| {
         let now = follow.answered.get();
         if before.is_some_and(|before| before != now) {
-            problem.maybe_update(|problem| problem.take_if(|problem| problem.code == Code::Unreachable).is_some());
+            problem
+                .maybe_update(|problem| problem.take_if(|problem| problem.code == ProblemCode::Unreachable).is_some());
         }
         now
     });

@@ -10,7 +10,7 @@ use super::icon::Icon;
 use super::post_form::PostForm;
 use crate::base;
 use crate::calls::{Cancel, Rerun};
-use crate::model::{Code, Problem, Run, RunId, Status, run};
+use crate::model::{Problem, ProblemCode, Run, RunId, Status, run};
 
 /// The buttons. Those that do not apply to the status are hidden and disabled.
 #[component]
@@ -19,7 +19,7 @@ pub fn RunActions(
     #[prop(into)] status: Signal<Status>,
     /// The cancel request of an attempt that has not ended.
     #[prop(into)]
-    cancel: Signal<Option<run::Cancel>>,
+    cancel: Signal<Option<run::Cancellation>>,
     /// The current attempt. Two clicks on the same attempt make one re-run.
     #[prop(into)]
     attempt: Signal<u32>,
@@ -37,7 +37,7 @@ pub fn RunActions(
     Effect::new(move |_| {
         let Some(response) = rerun.value().get() else { return };
         let run = response.as_ref().ok().cloned();
-        let is_done = feedback.on_response(response.as_ref().map_err(Clone::clone), Code::RunActive);
+        let is_done = feedback.on_response(response.as_ref().map_err(Clone::clone), ProblemCode::RunActive);
         // The page shows an earlier attempt: go to the new one.
         if let Some(run) = run.filter(|_| is_done && attempt_in_url.get_untracked().is_some()) {
             let page = base::path(&format!("/runs/{}", run.id));
@@ -108,19 +108,20 @@ fn RerunForm(
 fn CancelForms(
     id: RunId,
     status: Signal<Status>,
-    cancel: Signal<Option<run::Cancel>>,
+    cancel: Signal<Option<run::Cancellation>>,
     feedback: ActionFeedback,
 ) -> impl IntoView {
     let action = ServerAction::<Cancel>::new();
     Effect::new(move |_| {
         if let Some(response) = action.value().get() {
             let response: Result<&Run, Problem> = response.as_ref().map_err(Clone::clone);
-            feedback.on_response(response, Code::RunActive);
+            feedback.on_response(response, ProblemCode::RunActive);
         }
     });
     feedback.take_rendered(action);
     let is_requested = Memo::new(move |_| cancel.with(Option::is_some));
-    let can_kill = Memo::new(move |_| cancel.with(|cancel| cancel.as_ref().is_some_and(run::Cancel::can_be_forced)));
+    let can_kill =
+        Memo::new(move |_| cancel.with(|cancel| cancel.as_ref().is_some_and(run::Cancellation::can_be_forced)));
     let cannot_kill = Memo::new(move |_| !can_kill.get());
     let is_finished = Memo::new(move |_| status.get().is_finished());
     let (id, kill_id) = (id.to_string(), id.to_string());

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::model::Timestamp;
-use crate::model::run::Cancel;
+use crate::model::run::Cancellation;
 use crate::ui::clock::Clock;
 use crate::ui::format;
 
@@ -15,10 +15,10 @@ pub const CANCELLING: &str = "Cancelling";
 pub fn Cancelling(
     /// The cancel request of a run that has not ended.
     #[prop(into)]
-    request: Signal<Option<Cancel>>,
+    request: Signal<Option<Cancellation>>,
 ) -> impl IntoView {
     let clock = Clock::from_context();
-    let text = move |cancel: &Cancel| match (cancel.force, cancel.kill_at) {
+    let text = move |cancel: &Cancellation| match (cancel.force, cancel.kill_at) {
         (true, _) => "Cancelling: killing the remaining processes".to_owned(),
         (false, None) => "Cancelling…".to_owned(),
         (false, Some(at)) => countdown(clock, at),

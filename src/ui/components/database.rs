@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 
 use crate::browser::PageEvent;
 use crate::calls::read_database;
-use crate::model::{DatabaseSize, DatabaseUse};
+use crate::model::{DatabaseSize, DatabaseUsage};
 use crate::ui::format;
 use crate::ui::refresh::refresh_while_visible;
 
@@ -14,7 +14,7 @@ const REFRESH_INTERVAL_MS: u64 = 60_000;
 #[component]
 pub fn DatabaseLine() -> impl IntoView {
     let first = Resource::new_blocking(|| (), |()| read_database());
-    let newer = RwSignal::new(None::<DatabaseUse>);
+    let newer = RwSignal::new(None::<DatabaseUsage>);
     let refresh = move || {
         spawn_local(async move {
             if let Ok(now) = read_database().await {
@@ -27,7 +27,7 @@ pub fn DatabaseLine() -> impl IntoView {
     let line = move || {
         Suspend::new(async move {
             let first = first.await.ok();
-            let text = move || newer.get().or(first).map(|DatabaseUse { size, .. }| text(size));
+            let text = move || newer.get().or(first).map(|DatabaseUsage { size, .. }| text(size));
             view! {
                 <p class="text-xs text-faint tabular-nums empty:hidden" data-testid="database-size">{text}</p>
             }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::icon::Icon;
 use super::text_with_code::TextWithCode;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 #[component]
 pub fn ProblemNotice(problem: Problem, #[prop(optional, into)] dismiss: Option<Callback<()>>) -> impl IntoView {
@@ -40,7 +40,7 @@ pub fn ProblemNotice(problem: Problem, #[prop(optional, into)] dismiss: Option<C
 /// what to do then.
 pub fn for_action(problem: Problem, advice: &str) -> Problem {
     match problem.code {
-        Code::Unreachable => Problem::new(Code::Unreachable, advice),
+        ProblemCode::Unreachable => Problem::new(ProblemCode::Unreachable, advice),
         _ => problem,
     }
 }

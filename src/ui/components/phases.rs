@@ -85,7 +85,7 @@ impl PhaseView {
             Memo::new(move |_| run.with(|state| state.run.phases.iter().find(|&phase| is_named(phase)).cloned()));
         let cut_off_by = Memo::new(move |_| {
             run.with(|state| {
-                let cut_off = plan::cut_off(&state.run.phases, state.run.status);
+                let cut_off = plan::interrupted_phase(&state.run.phases, state.run.status);
                 let cut_off = cut_off.and_then(|at| state.run.phases.get(at));
                 cut_off.filter(|phase| is_named(phase)).map(|_| state.run.status)
             })

@@ -11,7 +11,7 @@ use super::time::Moment;
 use crate::base;
 use crate::calls::triggers::{PauseSchedules, ResumeSchedules, RunSchedule};
 use crate::feed::visible::plain;
-use crate::model::trigger::{LastRun, Pause, ScheduleView, Skipped};
+use crate::model::trigger::{LastRun, SchedulePause, ScheduleView, SkippedDueTimes};
 use crate::model::{Problem, Role};
 use crate::ui::account::has_role;
 use crate::ui::clock::Clock;
@@ -232,8 +232,8 @@ fn LastRunLink(last: LastRun) -> impl IntoView {
 }
 
 #[component]
-fn SkippedText(skipped: Skipped) -> impl IntoView {
-    let Skipped { count, last, reason, .. } = skipped;
+fn SkippedText(skipped: SkippedDueTimes) -> impl IntoView {
+    let SkippedDueTimes { count, last, reason, .. } = skipped;
     view! {
         {format::counted(count, "run")}
         ", most recently "
@@ -243,8 +243,8 @@ fn SkippedText(skipped: Skipped) -> impl IntoView {
 }
 
 #[component]
-fn PauseText(paused: Pause) -> impl IntoView {
-    let Pause { at, by, reason, all } = paused;
+fn PauseText(paused: SchedulePause) -> impl IntoView {
+    let SchedulePause { at, by, reason, all } = paused;
     view! {
         <Moment at=Signal::stored(Some(at))/>
         {plain(&format!(" by {by}"))}

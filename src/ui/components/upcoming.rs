@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::feed::visible::plain;
-use crate::model::{Timestamp, Upcoming};
+use crate::model::{Timestamp, UpcomingRun};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
 use crate::ui::format;
@@ -14,10 +14,10 @@ const MAX_ROWS: usize = 3;
 #[component]
 pub fn UpcomingCard(
     /// Sorted by due time.
-    upcoming: RwSignal<Vec<Upcoming>>,
+    upcoming: RwSignal<Vec<UpcomingRun>>,
 ) -> impl IntoView {
     let clock = Clock::from_context();
-    let row = |at: Upcoming| view! { <UpcomingRow at/> };
+    let row = |at: UpcomingRun| view! { <UpcomingRow at/> };
     let soonest = Memo::new(move |_| upcoming.with(|all| all.first().map(|first| first.next)));
     let in_short = move || soonest.get().map(|next| ahead(clock, next).unwrap_or_default());
     let others = move || upcoming.with(Vec::len).saturating_sub(MAX_ROWS) as u64;
@@ -47,9 +47,9 @@ pub fn UpcomingCard(
 }
 
 #[component]
-fn UpcomingRow(at: Upcoming) -> impl IntoView {
+fn UpcomingRow(at: UpcomingRun) -> impl IntoView {
     let clock = Clock::from_context();
-    let Upcoming { pipeline, title, name, cron, timezone, next, local } = at;
+    let UpcomingRun { pipeline, title, name, cron, timezone, next, local } = at;
     let title = plain(&title);
     let due = format!("{local} in {timezone} ({cron})");
     let tooltip = move || format!("{due}\n{}", clock.exact(next));

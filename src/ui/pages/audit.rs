@@ -7,7 +7,7 @@ use leptos_router::params::ParamsMap;
 use crate::base;
 use crate::calls::access::read_audit;
 use crate::feed::visible::plain;
-use crate::model::audit::{Action, AuditEntry, AuditFilter, AuditPage};
+use crate::model::audit::{AuditAction, AuditEntry, AuditFilter, AuditPage};
 use crate::ui::components::load_error::LoadError;
 use crate::ui::components::record_list::{RecordFilter, RecordPage, Records, query_address, query_value};
 use crate::ui::components::time::Moment;
@@ -38,7 +38,7 @@ fn filter_from_query(query: &ParamsMap) -> AuditFilter {
     AuditFilter {
         run: value("run").and_then(|id| id.parse().ok()),
         actor: value("actor"),
-        action: value("action").and_then(|word| Action::of(&word)),
+        action: value("action").and_then(|word| AuditAction::parse(&word)),
         limit: None,
         before: value("before").and_then(|id| id.parse().ok()),
     }
@@ -46,7 +46,7 @@ fn filter_from_query(query: &ParamsMap) -> AuditFilter {
 
 #[component]
 fn Filters(filter: AuditFilter) -> impl IntoView {
-    let options = Action::ALL.map(|action| (action.as_str(), action.words(), filter.action == Some(action)));
+    let options = AuditAction::ALL.map(|action| (action.as_str(), action.label(), filter.action == Some(action)));
     view! {
         <RecordFilter
             path="/audit"
@@ -95,7 +95,7 @@ fn Entry(entry: AuditEntry) -> impl IntoView {
             data-testid="audit-line"
             data-action=action.as_str()
         >
-            <span class="font-medium" class=("text-bad", !is_done)>{action.words()}</span>
+            <span class="font-medium" class=("text-bad", !is_done)>{action.label()}</span>
             <div class="min-w-0 max-sm:order-3 max-sm:col-span-2">
                 <p class="break-words">
                     {plain(&actor)}

@@ -48,7 +48,7 @@ fn filter_from_query(query: &ParamsMap) -> DeliveryFilter {
     let value = |name| query_value(query, name);
     DeliveryFilter {
         pipeline: value("pipeline"),
-        result: value("result").and_then(|word| DeliveryResult::of(&word)),
+        result: value("result").and_then(|word| DeliveryResult::parse(&word)),
         limit: None,
         before: value("before"),
     }

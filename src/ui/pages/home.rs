@@ -8,7 +8,7 @@ use leptos_router::hooks::use_query_map;
 use crate::browser::PageEvent;
 use crate::calls::{list_runs, read_offer};
 use crate::feed::{Connection, Settings};
-use crate::model::{Offer, PipelineFault, Role, Timestamp, Upcoming};
+use crate::model::{PipelineFileError, Role, StartOptions, Timestamp, UpcomingRun};
 use crate::ui::account::has_role;
 use crate::ui::clock::Clock;
 use crate::ui::components::database::DatabaseLine;
@@ -32,7 +32,7 @@ pub fn HomePage() -> impl IntoView {
     let offered = Resource::new_blocking(|| (), |()| read_offer());
     // The initial runs. When the filter changes, the list loads others itself.
     let runs = Resource::new_blocking(|| (), move |()| list_runs(filter.get_untracked()));
-    let offer = RwSignal::new(Offer::default());
+    let offer = RwSignal::new(StartOptions::default());
     let upcoming = RwSignal::new(Vec::new());
     let link = RwSignal::new(Connection::new(Settings::default(), true).link());
     keep_current(offer, upcoming);
@@ -42,7 +42,7 @@ pub fn HomePage() -> impl IntoView {
     });
 
     // All parts need the offer, and any of them may be rendered first.
-    let take = move |answer: &Result<Offer, _>| {
+    let take = move |answer: &Result<StartOptions, _>| {
         if let Ok(known) = answer
             && offer.with_untracked(|offer| offer.pipelines.is_empty() && offer.faults.is_empty())
         {
@@ -120,7 +120,7 @@ fn StartCard(children: Children) -> impl IntoView {
 }
 
 /// Updates the offer. Due times have a signal of their own, since they change far more often than the rest.
-fn accept(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>, mut now: Offer) {
+fn accept(offer: RwSignal<StartOptions>, upcoming: RwSignal<Vec<UpcomingRun>>, mut now: StartOptions) {
     let next = std::mem::take(&mut now.upcoming);
     if upcoming.try_with_untracked(|known| *known != next) == Some(true) {
         upcoming.try_set(next);
@@ -132,7 +132,7 @@ fn accept(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>, mut now: Of
 
 /// Loads the offer again when the user returns to the page, since pipelines may have changed, and when a due time has
 /// passed.
-fn keep_current(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>) {
+fn keep_current(offer: RwSignal<StartOptions>, upcoming: RwSignal<Vec<UpcomingRun>>) {
     let refresh = move || {
         spawn_local(async move {
             if let Ok(now) = read_offer().await {
@@ -158,9 +158,9 @@ fn keep_current(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>) {
 
 /// Pipeline files with errors, and schedules and hooks that cannot start a run.
 #[component]
-fn PipelineErrors(offer: RwSignal<Offer>) -> impl IntoView {
+fn PipelineErrors(offer: RwSignal<StartOptions>) -> impl IntoView {
     let faults = Memo::new(move |_| offer.with(|offer| offer.faults.clone()));
-    let item = |fault: PipelineFault| {
+    let item = |fault: PipelineFileError| {
         view! {
             <li class="min-w-0">
                 <p class="truncate font-mono text-xs font-medium">{format!("{}:{}", fault.file, fault.line)}</p>

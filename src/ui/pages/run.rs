@@ -10,7 +10,7 @@ use crate::base;
 use crate::calls::{RerunEdited, read_offer, view_attempt, view_run};
 use crate::feed::visible::plain;
 use crate::model::attempt::AttemptView;
-use crate::model::{Offer, Pipeline, Problem, Role, RunId, RunOrigin, RunView, Status, plan};
+use crate::model::{Pipeline, Problem, Role, RunId, RunOrigin, RunView, StartOptions, Status, plan};
 use crate::ui::account::has_role;
 use crate::ui::clock::Clock;
 use crate::ui::components::action_feedback::{ActionFeedback, ActionProblem};
@@ -102,7 +102,7 @@ fn LoadedRun(
     view: RunView,
     /// The attempt in the address, if it is an earlier one.
     earlier: Option<AttemptView>,
-    offer: Offer,
+    offer: StartOptions,
     /// Loads the run again, if the server has another history than this page.
     reload: Callback<()>,
 ) -> impl IntoView {
@@ -167,7 +167,7 @@ fn LoadedRun(
 }
 
 impl RunPageState {
-    fn new(view: RunView, earlier: Option<AttemptView>, offer: RwSignal<Offer>) -> Self {
+    fn new(view: RunView, earlier: Option<AttemptView>, offer: RwSignal<StartOptions>) -> Self {
         let name = view.run.pipeline.clone();
         let pipeline = Memo::new(move |_| {
             offer.with(|offer| offer.pipelines.iter().find(|pipeline| pipeline.name == name).cloned())
@@ -180,7 +180,7 @@ impl RunPageState {
             state.with(|state| {
                 let phases = &state.run.phases;
                 let first = plan::first_unfinished(phases, state.run.status, &pipeline);
-                plan::goes_on_with(phases, first, &pipeline).filter(|_| first > 0).map(|phase| phase.name.clone())
+                plan::first_phase_to_run(phases, first, &pipeline).filter(|_| first > 0).map(|phase| phase.name.clone())
             })
         });
         let query = use_query_map();
@@ -284,7 +284,7 @@ fn RunHeader(id: RunId, title: String, page: RunPageState) -> impl IntoView {
 
 /// The form for a re-run with changes, while the address asks for it.
 #[component]
-fn EditPanel(id: RunId, page: RunPageState, offer: RwSignal<Offer>) -> impl IntoView {
+fn EditPanel(id: RunId, page: RunPageState, offer: RwSignal<StartOptions>) -> impl IntoView {
     let RunPageState { follow, pipeline, selected, tab, unfinished, is_editing, .. } = page;
     let rerun = ServerAction::<RerunEdited>::new();
     Effect::new(move |_| {
@@ -307,7 +307,7 @@ fn EditPanel(id: RunId, page: RunPageState, offer: RwSignal<Offer>) -> impl Into
 /// Who or what started the attempt.
 fn started_by(origin: &RunOrigin, attempt: u32) -> String {
     let verb = if attempt > 1 { "Re-run" } else { "Started" };
-    format!("{verb} by {}", plain(&origin.words()))
+    format!("{verb} by {}", plain(&origin.display_name()))
 }
 
 /// Times, attempt, origin and parameters of the selected attempt.

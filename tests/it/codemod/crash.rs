@@ -19,7 +19,7 @@ fn large(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn a_server_killed_in_any_phase_leaves_nothing_half_made() {
+async fn crash_in_any_phase_leaves_nothing_half_done() {
     let world = World::new();
     let repository = large(&world);
     let before = Snapshot::of(&repository);
@@ -88,7 +88,7 @@ async fn patches_of(server: &Server, id: &str, attempt: u32) -> Vec<Value> {
 
 /// Each has a worktree and a branch of its own.
 #[tokio::test]
-async fn two_runs_on_a_repository_do_not_disturb_each_other() {
+async fn repository_allows_two_runs_at_once() {
     let world = World::new();
     let repository = large(&world);
     let before = Snapshot::of(&repository);
@@ -109,7 +109,7 @@ async fn two_runs_on_a_repository_do_not_disturb_each_other() {
 /// A crash in the middle of a checkout leaves a workspace that is not whole. It goes, and nothing of the user's does: they may have
 /// worktrees whose folders are not there now, on a disk that is not mounted.
 #[tokio::test]
-async fn a_half_made_workspace_is_taken_away_and_nothing_else() {
+async fn crash_removes_half_made_workspaces_only() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() {}\n")]);

@@ -54,7 +54,7 @@ const ACCIDENTS: [&str; 4] =
     ["rm -rf .git", "rm -rf ../checkout", "rm -rf .git; echo 'gitdir: /' > .git", "rm -rf ../*; ln -s / ../checkout"];
 
 #[tokio::test]
-async fn a_linter_or_a_check_that_removes_its_checkout_leaves_uncommitted_work_alone() {
+async fn checkout_removal_leaves_uncommitted_work() {
     let world = World::new();
     // The data folder is inside one repository, and inside the project itself.
     let around = with_work(world.data());
@@ -79,7 +79,7 @@ async fn a_linter_or_a_check_that_removes_its_checkout_leaves_uncommitted_work_a
 
 /// A command in a scratch folder finds no repository around the data folder.
 #[tokio::test]
-async fn git_in_a_scratch_folder_finds_no_repository_around_it() {
+async fn scratch_folder_hides_outer_repositories() {
     let world = World::new();
     let around = with_work(world.data());
     let before = work(&around);
@@ -233,7 +233,7 @@ const HOOKS: [&str; 28] = [
 ];
 
 #[tokio::test]
-async fn no_setting_of_git_makes_a_run_start_a_program() {
+async fn git_settings_start_no_program() {
     let world = World::new();
     let (program, ran) = evil(&world);
     let attributes = "* filter=evil diff=evil merge=evil\n";
@@ -303,7 +303,7 @@ async fn refused(server: &Server, project: &Path) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_repository_that_lies_partly_outside_is_refused_and_the_place_is_named() {
+async fn repository_partly_outside_is_refused() {
     let world = World::new();
     let outside = outside(&world);
     let other = Repository::at(outside.join("other"));
@@ -389,7 +389,7 @@ impl Drop for Exchanging {
 }
 
 #[tokio::test]
-async fn no_run_works_outside_while_its_folder_and_a_link_are_exchanged() {
+async fn repository_exchanged_for_a_link_is_not_followed() {
     let world = World::new();
     let outside = outside(&world);
     let other = Repository::at(outside.join("other"));
@@ -456,7 +456,7 @@ async fn no_run_works_outside_while_its_folder_and_a_link_are_exchanged() {
 }
 
 #[tokio::test]
-async fn a_repository_that_is_exchanged_while_a_person_is_asked_is_not_written_to() {
+async fn repository_exchanged_during_approval_is_refused() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { old(1); }\n")]);
@@ -475,7 +475,7 @@ async fn a_repository_that_is_exchanged_while_a_person_is_asked_is_not_written_t
 
 /// A check that puts a link in the place of a folder that a submodule is in.
 #[tokio::test]
-async fn files_of_submodules_are_not_written_through_links() {
+async fn submodule_files_are_not_written_through_links() {
     let world = World::new();
     let lib = Repository::new(&world, "lib-source");
     lib.commit(&[("ok", "ok\n")]);

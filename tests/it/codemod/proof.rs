@@ -145,7 +145,7 @@ async fn prove(project: &Project, sources: &Path) -> Result<Proof, String> {
 
 #[tokio::test]
 #[ignore = "needs the projects of scripts/nightly.sh packs, and an hour"]
-async fn every_pack_leaves_the_tests_of_real_projects_as_they_are() {
+async fn packs_break_no_tests_of_real_projects() {
     let Ok(folder) = std::env::var("RUNTRAIL_PROOF").map(PathBuf::from) else {
         return println!("RUNTRAIL_PROOF is {NEEDS}");
     };

@@ -68,7 +68,7 @@ fn assert_python_parses(folder: &Path) {
 
 #[tokio::test]
 #[ignore = "needs the samples of scripts/test.sh"]
-async fn refactor_finds_what_the_ast_grep_command_finds_file_by_file() {
+async fn real_refactor_agrees_with_ast_grep() {
     let world = World::new();
     let repository = samples(&world);
     let before = Snapshot::of(&repository);
@@ -108,7 +108,7 @@ async fn refactor_finds_what_the_ast_grep_command_finds_file_by_file() {
 
 #[tokio::test]
 #[ignore = "needs the samples of scripts/test.sh"]
-async fn autofix_leaves_a_branch_that_holds_exactly_what_it_showed() {
+async fn real_autofix_branch_has_the_shown_patches() {
     let world = World::new();
     let repository = samples(&world);
     let before = Snapshot::of(&repository);
@@ -129,7 +129,7 @@ async fn autofix_leaves_a_branch_that_holds_exactly_what_it_showed() {
 /// A linter as operators have it: what it finds, and its fixes.
 #[tokio::test]
 #[ignore = "needs the samples of scripts/test.sh"]
-async fn ruffs_findings_are_taken_and_fixed() {
+async fn real_ruff_findings_are_fixed() {
     let world = World::new();
     let repository = samples(&world);
     let before = Snapshot::of(&repository);

@@ -20,7 +20,7 @@ fn has_groups() -> bool {
 
 /// It kills its supervisor, and has left nothing by which it could be found.
 #[tokio::test]
-async fn a_process_that_escapes_its_supervisor_is_ended() {
+async fn control_group_ends_processes_that_escape_their_supervisor() {
     if !has_groups() {
         println!("skipped: only root has control groups here");
         return;
@@ -46,7 +46,7 @@ async fn a_process_that_escapes_its_supervisor_is_ended() {
 
 /// What a server that was killed has left is ended by the next one.
 #[tokio::test]
-async fn a_process_that_escapes_is_ended_by_the_next_server() {
+async fn control_group_is_ended_by_the_next_server() {
     if !has_groups() {
         println!("skipped: only root has control groups here");
         return;
@@ -73,7 +73,7 @@ async fn a_process_that_escapes_is_ended_by_the_next_server() {
 
 /// Either they hold, or it is said that they do not.
 #[tokio::test]
-async fn limits_of_memory_and_processes_hold_or_it_is_said() {
+async fn control_group_limits_hold_or_are_reported_missing() {
     let world = World::new();
     let many = "i=0; while [ $i -lt 40 ]; do sleep 30 & i=$((i+1)); done; echo all";
     world.phase("many", many, "[limits]\nprocesses = 20");

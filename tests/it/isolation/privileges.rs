@@ -6,7 +6,7 @@ use super::{is_root, printed};
 use crate::support::World;
 
 #[tokio::test]
-async fn no_command_gains_privileges_unless_its_phase_may() {
+async fn privileges_are_gained_only_with_gain_privileges() {
     if !is_root() {
         return;
     }
@@ -24,7 +24,7 @@ async fn no_command_gains_privileges_unless_its_phase_may() {
 }
 
 #[tokio::test]
-async fn a_server_that_root_starts_warns_of_it() {
+async fn privileges_of_root_are_warned_about() {
     if !is_root() {
         return;
     }

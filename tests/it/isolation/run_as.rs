@@ -18,7 +18,7 @@ fn owner(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn commands_run_as_the_user_and_cannot_reach_the_servers_data() {
+async fn run_as_keeps_commands_out_of_the_data_folder() {
     if !is_root() {
         return;
     }
@@ -54,7 +54,7 @@ async fn commands_run_as_the_user_and_cannot_reach_the_servers_data() {
 
 /// The supervisor stays root's, so it may end them.
 #[tokio::test]
-async fn commands_of_another_user_are_ended() {
+async fn run_as_commands_are_ended() {
     if !is_root() {
         return;
     }
@@ -80,7 +80,7 @@ async fn commands_of_another_user_are_ended() {
 
 /// What reads a secret is the server's, and so is not open to commands; what a person has answered is there for them.
 #[tokio::test]
-async fn secrets_are_read_by_the_server_and_answers_by_commands() {
+async fn run_as_commands_read_decisions_but_no_secret_files() {
     if !is_root() {
         return;
     }
@@ -99,7 +99,7 @@ async fn secrets_are_read_by_the_server_and_answers_by_commands() {
 
 /// A built-in pipeline works as the user, to whom the repository belongs.
 #[tokio::test]
-async fn a_linter_runs_as_the_user_and_its_fixes_are_committed() {
+async fn run_as_linter_fixes_are_committed() {
     if !is_root() {
         return;
     }
@@ -143,7 +143,7 @@ async fn a_linter_runs_as_the_user_and_its_fixes_are_committed() {
 }
 
 #[tokio::test]
-async fn who_cannot_run_commands_is_said_at_the_start() {
+async fn run_as_rejects_unusable_users_at_start() {
     if !is_root() {
         return;
     }

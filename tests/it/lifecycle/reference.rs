@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use runtrail::model::queue::WhenBusy;
+use runtrail::model::queue::BusyPolicy;
 use runtrail::model::{PhaseState, Status};
 use runtrail::store::{Change, Created, Guard, Lease, NewRun, Op, Outcome, RunKey, Write};
 use serde_json::Value;
@@ -74,7 +74,7 @@ impl Machine {
 
     fn create(&mut self, new: &NewRun, outcome: &Outcome) {
         let group = new.pipeline.group(&new.params);
-        let refuses = group.as_ref().is_some_and(|group| group.when_busy == WhenBusy::Refuse);
+        let refuses = group.as_ref().is_some_and(|group| group.when_busy == BusyPolicy::Refuse);
         let group = group.map(|group| group.key);
         let refused = refuses && self.busy(group.as_ref().unwrap(), Status::is_active);
         match outcome {
@@ -132,7 +132,7 @@ impl Machine {
             }
             Change::Queue { pipeline, params, resumed, .. } => {
                 assert!(resumed.is_none(), "what goes on by itself does so in the transaction that interrupts it");
-                let refusing = pipeline.group(params).filter(|group| group.when_busy == WhenBusy::Refuse);
+                let refusing = pipeline.group(params).filter(|group| group.when_busy == BusyPolicy::Refuse);
                 refusing.is_none_or(|group| !self.busy(&group.key, Status::is_active))
             }
             _ => true,

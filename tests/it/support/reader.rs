@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use runtrail::model::sse::{Event, Parser};
+use runtrail::model::sse::{SseEvent, SseParser};
 use serde_json::Value;
 
 use super::http::{self, Answer, Version};
@@ -154,8 +154,8 @@ enum Heard {
 /// One connection, which checks what it carries by itself: after its cursor, each frame exactly once, in order.
 struct Connection {
     answer: Answer,
-    parser: Parser,
-    waiting: VecDeque<Event>,
+    parser: SseParser,
+    waiting: VecDeque<SseEvent>,
     kind: Kind,
     cursors: BTreeMap<String, u64>,
     ready: bool,
@@ -193,7 +193,7 @@ impl Connection {
         self.ended.len() == self.cursors.len()
     }
 
-    fn check(&mut self, event: Event) -> Result<Heard, Fail> {
+    fn check(&mut self, event: SseEvent) -> Result<Heard, Fail> {
         if !self.ready {
             self.ready = true;
             return if self.is_ready(&event) { Ok(Heard::Alive) } else { wrong(format!("it begins with {event:?}")) };
@@ -231,7 +231,7 @@ impl Connection {
     }
 
     /// Whether this is the first event that there must be.
-    fn is_ready(&self, event: &Event) -> bool {
+    fn is_ready(&self, event: &SseEvent) -> bool {
         let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
         let head = |run: &str| match self.kind {
             Kind::One => data["head"].as_u64(),
@@ -247,7 +247,7 @@ impl Connection {
     }
 
     /// A frame: the next one of its run, and none behind the end.
-    fn frame(&mut self, event: Event) -> Result<Heard, Fail> {
+    fn frame(&mut self, event: SseEvent) -> Result<Heard, Fail> {
         let (run, seq) = match self.kind {
             Kind::One => (self.cursors.keys().next().unwrap().clone(), event.last_event_id.as_str()),
             Kind::Many { .. } => match event.last_event_id.split_once(':') {
@@ -448,7 +448,7 @@ impl Reader {
             503 => return lost("503"),
             status => return wrong(format!("{path} with Last-Event-ID {id:?} is answered with {status}")),
         }
-        let parser = Parser::new(id.as_deref().unwrap_or_default());
+        let parser = SseParser::new(id.as_deref().unwrap_or_default());
         let open = self.held.iter().filter(|(_, held)| held.end.is_none());
         let cursors = open.map(|(run, held)| (run.clone(), held.cursor())).collect();
         let (waiting, ended, kind) = (VecDeque::new(), BTreeSet::new(), self.kind);

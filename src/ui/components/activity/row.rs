@@ -12,7 +12,7 @@ use crate::model::kinds::{
     Approval, ApprovalState, CancelRequest, DeliveryState, Failure, Finding, Notification, Patch, PhaseChange,
     Progress, StatusChange, ToolResult,
 };
-use crate::model::{Body, Frame, Log, LogStream, Phase, PhaseState, Status};
+use crate::model::{Frame, FramePayload, Log, LogStream, Phase, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::invisible::mark_invisible;
@@ -34,8 +34,8 @@ pub fn FrameRow(
     follow: Follow,
 ) -> impl IntoView {
     let clock = Clock::from_context();
-    let stream = match &frame.body {
-        Body::Log(Log { stream: LogStream::Stderr, .. }) => Some("stderr"),
+    let stream = match &frame.payload {
+        FramePayload::Log(Log { stream: LogStream::Stderr, .. }) => Some("stderr"),
         _ => None,
     };
     let offset = untrack(|| clock.offset(frame.ts));
@@ -46,7 +46,7 @@ pub fn FrameRow(
             data-testid="frame"
             data-frame-id=seq
             data-shown-id=(frame.seq != seq).then_some(frame.seq)
-            data-kind=frame.body.kind().to_owned()
+            data-kind=frame.payload.kind().to_owned()
             data-stream=stream
             data-marked=move || (marked.get() == Some(seq)).then_some("")
         >
@@ -83,33 +83,35 @@ pub fn AbsentRow(
 }
 
 fn text(frame: &Frame, follow: Follow) -> AnyView {
-    match &frame.body {
-        Body::Log(log) => log_row(log).into_any(),
-        Body::Status(change) => status_row(change, frame.attempt, follow).into_any(),
-        Body::Phase(change) => phase_row(change, frame.attempt, follow).into_any(),
-        Body::Finding(finding) => finding_row(finding).into_any(),
-        Body::Patch(patch) => patch_row(patch).into_any(),
-        Body::Tool(tool) => {
+    match &frame.payload {
+        FramePayload::Log(log) => log_row(log).into_any(),
+        FramePayload::Status(change) => status_row(change, frame.attempt, follow).into_any(),
+        FramePayload::Phase(change) => phase_row(change, frame.attempt, follow).into_any(),
+        FramePayload::Finding(finding) => finding_row(finding).into_any(),
+        FramePayload::Patch(patch) => patch_row(patch).into_any(),
+        FramePayload::Tool(tool) => {
             let preview = short(&tool.preview);
             view! { <span class="tag" data-tone="info">{mark_invisible(&tool.name)}</span>" "<span>{preview}</span> }
                 .into_any()
         }
-        Body::ToolResult(result) => tool_result_row(result).into_any(),
-        Body::Token(piece) => short(&piece.text).into_any(),
-        Body::Reasoning(piece) => view! { <span class="text-soft italic">{short(&piece.text)}</span> }.into_any(),
-        Body::Approval(approval) => approval_row(approval).into_any(),
-        Body::Error(failure) => error_row(failure).into_any(),
-        Body::Progress(progress) => progress_row(progress).into_any(),
-        Body::Outcome(outcome) => {
+        FramePayload::ToolResult(result) => tool_result_row(result).into_any(),
+        FramePayload::Token(piece) => short(&piece.text).into_any(),
+        FramePayload::Reasoning(piece) => {
+            view! { <span class="text-soft italic">{short(&piece.text)}</span> }.into_any()
+        }
+        FramePayload::Approval(approval) => approval_row(approval).into_any(),
+        FramePayload::Error(failure) => error_row(failure).into_any(),
+        FramePayload::Progress(progress) => progress_row(progress).into_any(),
+        FramePayload::Outcome(outcome) => {
             let branch = outcome.branch.as_ref().map(|_| view! { <span class="tag" data-tone="ok">"branch"</span>" " });
             view! { {branch}{short(&outcome.message)} }.into_any()
         }
-        Body::Output(output) => {
+        FramePayload::Output(output) => {
             let value = short(&output.value);
             view! { <span class="tag">"output"</span>" "<span class="text-accent">{mark_invisible(&output.name)}</span>" = "{value} }
                 .into_any()
         }
-        Body::Origin(origin) => view! {
+        FramePayload::Origin(origin) => view! {
             <span class="row-event">
                 <span class="text-soft">{Icon::Waiting.draw()}</span>
                 <b>"Started"</b>
@@ -117,15 +119,15 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
             </span>
         }
         .into_any(),
-        Body::Notification(notification) => notification_row(notification).into_any(),
-        Body::Cancel(request) => cancel_row(request).into_any(),
-        Body::Notice(notice) => view! {
+        FramePayload::Notification(notification) => notification_row(notification).into_any(),
+        FramePayload::Cancel(request) => cancel_row(request).into_any(),
+        FramePayload::Notice(notice) => view! {
             <span class="tag" data-tone="info">{notice.code.clone()}</span>
             " "
             {format::one_line(&notice.message, MAX_ROW_CHARS)}
         }
         .into_any(),
-        Body::Other(unknown) => {
+        FramePayload::Other(unknown) => {
             let data = short(&unknown.data.to_string());
             view! { <span class="tag">{mark_invisible(&unknown.kind)}</span>" "<span class="text-soft">{data}</span> }
                 .into_any()

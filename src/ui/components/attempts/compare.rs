@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::base;
 use crate::feed::ansi;
 use crate::model::attempt::{Attempt, AttemptPhase};
-use crate::model::compare::{Comparison, Difference, LogComparison, LogLine, ParamDifference, PhasePair};
+use crate::model::compare::{AttemptComparison, LogComparison, LogDifference, LogLine, ParamDifference, PhasePair};
 use crate::model::{LogStream, ParamValue, PhaseState, RunId, Status, plan};
 use crate::ui::components::activity::row::styled;
 use crate::ui::components::invisible::mark_invisible;
@@ -21,18 +21,18 @@ const COLUMNS: &str = "sm:grid-cols-[minmax(0,1.1fr)_minmax(0,1fr)_minmax(0,1fr)
 #[component]
 pub fn ComparisonView(
     id: RunId,
-    comparison: Comparison,
+    comparison: AttemptComparison,
     /// The current attempt of the run.
     newest: u32,
 ) -> impl IntoView {
-    let Comparison { a, b, params, phases } = comparison;
-    let longest = [a.took(), b.took()].into_iter().flatten().max().unwrap_or(0);
+    let AttemptComparison { a, b, params, phases } = comparison;
+    let longest = [a.duration_ms(), b.duration_ms()].into_iter().flatten().max().unwrap_or(0);
     let longest_phase = phases.iter().flat_map(|pair| [took(pair.a.as_ref()), took(pair.b.as_ref())]);
     let longest_phase = longest_phase.flatten().max().unwrap_or(0);
     let numbers = (a.attempt, b.attempt);
     let is_active = a.status.is_active() || b.status.is_active();
     let params = changed_params(params, numbers);
-    let change = difference(a.took(), b.took());
+    let change = difference(a.duration_ms(), b.duration_ms());
     let cut_off = [&a, &b].map(cut_off);
     let sides = [a, b].map(|attempt| side(&id, attempt, newest, longest));
     let phases = phases.into_iter().map(|pair| phase(&id, pair, numbers, &cut_off, longest_phase)).collect_view();
@@ -59,14 +59,14 @@ pub fn ComparisonView(
 /// The phase that the end of the attempt cut off, and the status of that end.
 fn cut_off(attempt: &Attempt) -> Option<(String, Status)> {
     let phases: Vec<_> = attempt.phases.iter().map(|phase| phase.phase.clone()).collect();
-    let cut_off = plan::cut_off(&phases, attempt.status).and_then(|at| phases.get(at));
+    let cut_off = plan::interrupted_phase(&phases, attempt.status).and_then(|at| phases.get(at));
     cut_off.map(|phase| (phase.name.clone(), attempt.status))
 }
 
 fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoView + use<> {
     let number = attempt.attempt;
     let href = Tab::Activity.address(id, (number != newest).then_some(number));
-    let took = attempt.took();
+    let took = attempt.duration_ms();
     let status = attempt.status;
     let began = attempt.started_at.or(Some(attempt.queued_at));
     let error = attempt.error.map(|error| {
@@ -95,7 +95,7 @@ fn bar(took: Option<u64>, longest: u64) -> impl IntoView {
 }
 
 fn took(phase: Option<&AttemptPhase>) -> Option<u64> {
-    phase.filter(|phase| !phase.carried).and_then(AttemptPhase::took)
+    phase.filter(|phase| !phase.carried).and_then(AttemptPhase::duration_ms)
 }
 
 /// How much longer `b` took: `+1.2s`, `−40ms`, `same`.
@@ -196,7 +196,9 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off_by: Option<Stat
         PhaseState::Pending => "pending".to_owned(),
         PhaseState::Started => "running".to_owned(),
         PhaseState::Skipped => "skipped".to_owned(),
-        PhaseState::Completed | PhaseState::Failed => phase.took().map_or_else(|| "–".to_owned(), format::duration),
+        PhaseState::Completed | PhaseState::Failed => {
+            phase.duration_ms().map_or_else(|| "–".to_owned(), format::duration)
+        }
     };
     let ran = !carried && matches!(inner.state, PhaseState::Completed | PhaseState::Failed);
     let carried = carried.then(|| view! { <span class="tag" data-testid="carried">"reused"</span> });
@@ -211,7 +213,7 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off_by: Option<Stat
             <span class=appearance.color()>{appearance.icon().draw()}</span>
             <span class="sr-only">{appearance.word()}</span>
             <span class="w-14 shrink-0 tabular-nums">{words}</span>
-            {ran.then(|| bar(phase.took(), longest))}
+            {ran.then(|| bar(phase.duration_ms(), longest))}
             {carried}
             // Also without an exit code, so that all bars have the same scale.
             {(ran || exit.is_some()).then(|| view! { <span class="w-20 shrink-0 font-medium whitespace-nowrap text-bad">{exit}</span> })}
@@ -233,7 +235,7 @@ fn log_comparison(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView
             let compared = format!("First {} are identical; ", format::counted(lines, "line"));
             note(compared + "the rest was not compared (too large).")
         }
-        LogComparison::Differs(Difference { line, a: in_a, b: in_b }) => {
+        LogComparison::Differs(LogDifference { line, a: in_a, b: in_b }) => {
             let output = match in_a.as_ref().or(in_b.as_ref()).map(|line| line.stream) {
                 Some(LogStream::Stderr) => "Standard error",
                 Some(LogStream::Stdout) => "Standard output",

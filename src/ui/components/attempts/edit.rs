@@ -16,7 +16,7 @@ use super::SelectedAttempt;
 use crate::base;
 use crate::calls::{RerunEdited, read_offer};
 use crate::feed::RunState;
-use crate::model::{Offer, Param, ParamError, Params, Pipeline, Problem, RunId};
+use crate::model::{Param, ParamError, Params, Pipeline, Problem, RunId, StartOptions};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{ProblemNotice, UNCONFIRMED, for_action};
 use crate::ui::components::review::Tab;
@@ -52,7 +52,7 @@ pub fn EditDialog(
     /// `None` if the pipeline no longer exists.
     pipeline: Memo<Option<Pipeline>>,
     /// What can be started. Loaded again when the form opens, since pipelines change.
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     /// The attempt whose parameters fill the form.
     selected: SelectedAttempt,
     /// The state of the run in the current attempt.
@@ -136,7 +136,7 @@ impl EditForm {
         });
     }
 
-    fn reload(self, offer: RwSignal<Offer>) {
+    fn reload(self, offer: RwSignal<StartOptions>) {
         Effect::new(move |_| {
             spawn_local(async move {
                 if let Ok(now) = read_offer().await
@@ -274,7 +274,7 @@ fn EditFooter(edit: EditForm, closed: Signal<String>) -> impl IntoView {
 #[component]
 fn Fields(
     pipeline: Memo<Option<Pipeline>>,
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     selected: SelectedAttempt,
     state: RwSignal<RunState>,
     errors: Signal<Vec<ParamError>>,

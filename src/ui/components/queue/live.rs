@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::model::RunId;
-use crate::model::queue::{Queue, Waiting};
+use crate::model::queue::{Queue, QueuedRun};
 #[cfg(feature = "hydrate")]
 use crate::{
     calls::read_queue,
@@ -36,7 +36,7 @@ impl LiveQueue {
     }
 
     /// The entry of a run, if it is queued. Tracked.
-    pub fn entry(&self, run: &RunId) -> Option<Waiting> {
+    pub fn entry(&self, run: &RunId) -> Option<QueuedRun> {
         self.queue.with(|queue| queue.waiting.iter().find(|waiting| waiting.id == *run).cloned())
     }
 }

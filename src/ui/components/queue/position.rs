@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::LiveQueue;
 use crate::base;
-use crate::model::queue::Waiting;
+use crate::model::queue::QueuedRun;
 use crate::model::{RunId, Status};
 
 /// The position of a single run while it is pending, with a queue of its own.
@@ -23,7 +23,7 @@ pub fn QueuePosition(id: RunId, queue: LiveQueue) -> impl IntoView {
     let entry = Memo::new(move |_| queue.entry(&id));
     move || {
         // Until the queue is loaded, which the server does not do.
-        let Some(Waiting { position, held_by, .. }) = entry.get() else { return "Queued".into_any() };
+        let Some(QueuedRun { position, held_by, .. }) = entry.get() else { return "Queued".into_any() };
         let text = match (position, held_by.is_some()) {
             (1, false) => "Next in queue".to_owned(),
             (_, false) => format!("#{position} in queue"),

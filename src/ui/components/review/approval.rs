@@ -5,7 +5,7 @@ use leptos::server_fn::ServerFn;
 
 use super::{Exclusions, Tab};
 use crate::calls::{Approve, Reject};
-use crate::model::{Code, Question, Role, RunId};
+use crate::model::{ApprovalRequest, ProblemCode, Role, RunId};
 use crate::ui::account::has_role;
 use crate::ui::components::action_feedback::ActionFeedback;
 use crate::ui::components::icon::Icon;
@@ -25,20 +25,20 @@ pub fn ApprovalBanner(id: RunId, follow: Follow, exclusions: Exclusions, feedbac
     // Not in the banner: it disappears with the first response.
     Effect::new(move |_| {
         if let Some(response) = approve.value().get() {
-            feedback.on_response(response.as_ref().map_err(Clone::clone), Code::NotWaiting);
+            feedback.on_response(response.as_ref().map_err(Clone::clone), ProblemCode::NotWaiting);
         }
     });
     Effect::new(move |_| {
         if let Some(response) = reject.value().get() {
-            feedback.on_response(response.as_ref().map_err(Clone::clone), Code::NotWaiting);
+            feedback.on_response(response.as_ref().map_err(Clone::clone), ProblemCode::NotWaiting);
         }
     });
     feedback.take_rendered(reject);
     feedback.take_rendered(approve);
     let note = RwSignal::new(String::new());
     let question = Memo::new(move |_| follow.state.with(|state| state.run.approval.clone()));
-    let patches = Memo::new(move |_| follow.state.with(|state| state.tally.patches));
-    let banner = move |Question { seq, question }: Question| {
+    let patches = Memo::new(move |_| follow.state.with(|state| state.review_counts.patches));
+    let banner = move |ApprovalRequest { seq, question }: ApprovalRequest| {
         let may_decide = has_role(Role::Approver);
         view! {
             <section

@@ -13,7 +13,7 @@ use leptos::prelude::*;
 use crate::browser::Timer;
 use crate::feed::RunState;
 use crate::model::RunId;
-use crate::model::review::{FindingFilter, Tally};
+use crate::model::review::{FindingFilter, ReviewCounts};
 use crate::ui::scoped_handle::ScopedHandle;
 
 pub use approval::ApprovalBanner;
@@ -37,7 +37,7 @@ pub fn ReviewPanel(
     tab: Memo<Tab>,
     exclusions: Exclusions,
 ) -> impl IntoView {
-    let now = move || state.with(|state| (state.run.attempt, state.tally));
+    let now = move || state.with(|state| (state.run.attempt, state.review_counts));
     // Patches arrive in bursts: the lists are loaded again a moment after the first one.
     let known = RwSignal::new(now());
     let is_waiting = StoredValue::new(false);
@@ -83,6 +83,6 @@ pub fn ReviewPanel(
     }
 }
 
-fn now_untracked(state: Signal<RunState>) -> (u32, Tally) {
-    state.with_untracked(|state| (state.run.attempt, state.tally))
+fn now_untracked(state: Signal<RunState>) -> (u32, ReviewCounts) {
+    state.with_untracked(|state| (state.run.attempt, state.review_counts))
 }

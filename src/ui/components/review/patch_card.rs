@@ -9,7 +9,7 @@ use crate::browser::{Timer, show_element};
 use crate::calls::read_patch;
 use crate::feed::visible::{directions, plain};
 use crate::model::kinds::FixSafety;
-use crate::model::review::{PatchEntry, ShownPatch};
+use crate::model::review::{PatchContent, PatchEntry};
 use crate::model::view::PatchView;
 use crate::model::{Problem, RunId};
 use crate::ui::components::icon::Icon;
@@ -24,7 +24,7 @@ const MAX_LINES: usize = 1500;
 /// The diff of a card.
 #[derive(Clone, Copy)]
 struct Content {
-    loaded: RwSignal<Option<Result<ShownPatch, Problem>>>,
+    loaded: RwSignal<Option<Result<PatchContent, Problem>>>,
     is_requested: StoredValue<bool>,
 }
 
@@ -160,7 +160,7 @@ fn PatchBody(
     let marked = Memo::new(move |_| {
         let line = linked.get()?;
         content.loaded.with(|loaded| match loaded {
-            Some(Ok(ShownPatch::View(view))) => diff::nearest(view, line),
+            Some(Ok(PatchContent::View(view))) => diff::nearest(view, line),
             _ => None,
         })
     });
@@ -176,12 +176,12 @@ fn PatchBody(
         _ if !is_open.get() => ().into_any(),
         None => view! { <p class="px-4 py-3 text-xs text-faint">"Loading…"</p> }.into_any(),
         Some(Err(problem)) => view! { <div class="p-3"><LoadError problem retry/></div> }.into_any(),
-        Some(Ok(ShownPatch::Text(text))) => {
+        Some(Ok(PatchContent::Text(text))) => {
             let warning = direction_warning(directions([text.as_str()]));
             view! { {warning}<pre class="overflow-x-auto px-4 py-3 font-mono text-xs">{mark_invisible(&text)}</pre> }
                 .into_any()
         }
-        Some(Ok(ShownPatch::View(view))) => {
+        Some(Ok(PatchContent::View(view))) => {
             // A link to a line that is not drawn draws all of them.
             let limit = if show_all.get() || marked.get().is_some() { usize::MAX } else { MAX_LINES };
             diff_view(seq, &view, list.split.get(), limit, show_all).into_any()

@@ -63,14 +63,15 @@ pub fn Tabs(
     attempt: Memo<Option<u32>>,
     tab: Memo<Tab>,
 ) -> impl IntoView {
-    let tally = Memo::new(move |_| state.with(|state| state.tally));
-    let is_needed = move || tally.get().findings + tally.get().patches > 0 || tab.get() != Tab::Activity;
+    let review_counts = Memo::new(move |_| state.with(|state| state.review_counts));
+    let is_needed =
+        move || review_counts.get().findings + review_counts.get().patches > 0 || tab.get() != Tab::Activity;
     let link = move |each: Tab| {
         let id = id.clone();
         let count = move || match each {
             Tab::Activity => None,
-            Tab::Findings => Some(tally.get().findings),
-            Tab::Changes => Some(tally.get().patches),
+            Tab::Findings => Some(review_counts.get().findings),
+            Tab::Changes => Some(review_counts.get().patches),
         };
         view! {
             // Not the router's link: it ignores the query when it decides whether a link is the current page.

@@ -10,7 +10,7 @@ use leptos_router::params::ParamsMap;
 use crate::base;
 use crate::browser::Timer;
 use crate::feed::visible::plain;
-use crate::model::{Offer, RunFilter, Status};
+use crate::model::{RunFilter, StartOptions, Status};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::status;
 use crate::ui::scoped_handle::ScopedHandle;
@@ -42,7 +42,7 @@ fn address(data: &FormData) -> String {
 
 /// A plain form, which JavaScript submits on each change.
 #[component]
-pub fn Filters(filter: Memo<RunFilter>, offer: RwSignal<Offer>) -> impl IntoView {
+pub fn Filters(filter: Memo<RunFilter>, offer: RwSignal<StartOptions>) -> impl IntoView {
     let form = NodeRef::<html::Form>::new();
     let navigate = use_navigate();
     let apply = move || {
@@ -128,7 +128,7 @@ fn StatusSelect(filter: Memo<RunFilter>, on_change: Callback<()>) -> impl IntoVi
 }
 
 #[component]
-fn PipelineSelect(filter: Memo<RunFilter>, offer: RwSignal<Offer>, on_change: Callback<()>) -> impl IntoView {
+fn PipelineSelect(filter: Memo<RunFilter>, offer: RwSignal<StartOptions>, on_change: Callback<()>) -> impl IntoView {
     view! {
         <select name="pipeline" class="field field-small flex-1 sm:!w-auto sm:max-w-44 sm:flex-none" aria-label="Pipeline" on:change=move |_| on_change.run(())>
             <option value="">"Any pipeline"</option>

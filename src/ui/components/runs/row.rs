@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::base;
 use crate::feed::visible::plain;
-use crate::model::{Offer, Phase, PhaseState, Run, Status, plan};
+use crate::model::{Phase, PhaseState, Run, StartOptions, Status, plan};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::invisible::mark_invisible;
 use crate::ui::components::params;
@@ -16,7 +16,7 @@ use crate::ui::components::time::{Elapsed, Moment};
 pub fn RunRow(
     run: ArcRwSignal<Run>,
     /// For the titles of the pipelines.
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     queue: LiveQueue,
 ) -> impl IntoView {
     let run = RwSignal::from(run);
@@ -80,7 +80,7 @@ pub fn RunRow(
 }
 
 /// The title of a pipeline, or its name if it no longer exists.
-pub fn title_of(offer: &Offer, name: &str) -> String {
+pub fn title_of(offer: &StartOptions, name: &str) -> String {
     plain(offer.pipelines.iter().find(|pipeline| pipeline.name == name).map_or(name, |pipeline| &pipeline.title))
 }
 
@@ -105,7 +105,7 @@ fn PhaseBar(phases: Memo<Vec<Phase>>, status: Memo<Status>) -> impl IntoView {
         <div class="flex gap-0.5" role="img" aria-label=label title=label>
             {move || {
                 let phases = phases.get();
-                let cut_off = plan::cut_off(&phases, status.get());
+                let cut_off = plan::interrupted_phase(&phases, status.get());
                 phases.into_iter().enumerate().map(|(at, phase)| segment((phase, cut_off == Some(at)))).collect_view()
             }}
         </div>

@@ -8,7 +8,7 @@ use super::row::RunRow;
 use super::state::RunListState;
 use crate::base;
 use crate::feed::Link;
-use crate::model::{Code, Offer, RunFilter, RunPage};
+use crate::model::{ProblemCode, RunFilter, RunPage, StartOptions};
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::notice::{ProblemNotice, for_action};
 use crate::ui::components::queue::LiveQueue;
@@ -21,7 +21,7 @@ pub fn RunTable(
     /// The runs that the server rendered.
     page: RunPage,
     /// For the titles of the pipelines.
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     /// Set to the state of the connection.
     link: RwSignal<Link>,
 ) -> impl IntoView {
@@ -33,7 +33,7 @@ pub fn RunTable(
         Memo::new(move |_| list.shown.with(|shown| *shown != RunFilter { limit: shown.limit, ..RunFilter::default() }));
     let is_behind = Memo::new(move |_| list.problem.with(Option::is_some) && list.wanted.get() != list.shown.get());
     // The connection chip already reports a server that does not answer.
-    let problem = move || list.problem.get().filter(|problem| problem.code != Code::Unreachable);
+    let problem = move || list.problem.get().filter(|problem| problem.code != ProblemCode::Unreachable);
     let queue = LiveQueue::new();
     Effect::new(move |_| queue.begin());
     let is_empty = Memo::new(move |_| list.rows.with(Vec::is_empty));

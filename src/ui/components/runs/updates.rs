@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use super::state::RunListState;
 use crate::calls::list_runs;
-use crate::model::{Listed, Problem, Run, RunFilter, RunId, RunPage};
+use crate::model::{Problem, Run, RunFilter, RunId, RunListUpdate, RunPage};
 use crate::ui::connect::{ListView, ListWatch};
 use crate::ui::news;
 
@@ -33,8 +33,8 @@ impl ListView for ListUpdater {
 
     fn listed(&self, json: &str) -> bool {
         match serde_json::from_str(json) {
-            Ok(Listed::Is(run)) => self.apply_change(*run),
-            Ok(Listed::Deleted { id, .. }) => {
+            Ok(RunListUpdate::Changed(run)) => self.apply_change(*run),
+            Ok(RunListUpdate::Deleted { id, .. }) => {
                 self.remove(id);
                 false
             }
@@ -75,7 +75,7 @@ impl ListUpdater {
         match shown {
             // A response may have been newer than this event.
             Some(row) if status.is_none_or(|status| status == run.status) => {
-                if row.with_untracked(|row| run.is_news_to(row)) {
+                if row.with_untracked(|row| run.is_newer_than(row)) {
                     row.set(run);
                 }
                 false
@@ -125,7 +125,7 @@ impl ListUpdater {
                 Some(place) => {
                     let row = &rows[place];
                     // An event may have been newer than this response.
-                    if row.with_untracked(|row| run.is_news_to(row)) {
+                    if row.with_untracked(|row| run.is_newer_than(row)) {
                         row.set(run);
                     }
                     merged.push(row.clone());

@@ -6,8 +6,8 @@ use leptos::wasm_bindgen::JsCast;
 use leptos::web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 
 use super::lines::has_lines;
-use crate::model::form::lines_with_lf;
-use crate::model::{Filled, Param, ParamKind, ParamValue, Params};
+use crate::model::form::normalize_line_endings;
+use crate::model::{FormPrefill, Param, ParamKind, ParamValue, Params};
 
 /// The value of a field and its value in the latest attempt, as text.
 #[derive(Clone)]
@@ -28,11 +28,11 @@ impl EditedField {
     /// neither is new, or was left out: its field has the default.
     pub fn new(param: &Param, given: &Params, last: &Params, attempt: u32) -> Self {
         let empty = if param.kind == ParamKind::Boolean { "false" } else { "" };
-        let text = |value: &ParamValue| lines_with_lf(&value.to_string());
+        let text = |value: &ParamValue| normalize_line_endings(&value.to_string());
         let latest = last.get(&param.name).map_or_else(|| empty.to_owned(), text);
         let is_possible =
             |value: &String| param.kind != ParamKind::Choice || value.is_empty() || param.choices.contains(value);
-        let filled = Filled::Attempt { shown: given, last }.value(param);
+        let filled = FormPrefill::Attempt { shown: given, last }.value(param);
         let value = filled.as_ref().map(text).filter(is_possible).unwrap_or_else(|| empty.to_owned());
         Self {
             has_lines: has_lines(param, [Some(&value), Some(&latest)]),

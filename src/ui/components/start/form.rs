@@ -14,7 +14,7 @@ use crate::browser;
 use crate::calls::{ShowFields, StartRun};
 use crate::feed::Link;
 use crate::feed::visible::plain;
-use crate::model::{Code, Offer, Param, ParamKind, Pipeline, Problem};
+use crate::model::{Param, ParamKind, Pipeline, Problem, ProblemCode, StartOptions};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{ProblemNotice, for_action};
 use crate::ui::components::text_with_code::TextWithCode;
@@ -25,7 +25,7 @@ const SAFE_TO_RETRY: &str = "It's safe to try again: the run won't start twice."
 #[component]
 pub fn StartForm(
     /// What can be started. Changes while the page is open.
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     /// The pipeline to select first, if it exists.
     preselected: Option<String>,
     /// The state of the page's connection.
@@ -61,7 +61,7 @@ pub fn StartForm(
     // On success the server redirects to the run page.
     Effect::new(move |_| {
         let Some(problem) = problem.get() else { return };
-        if problem.code != Code::Unreachable {
+        if problem.code != ProblemCode::Unreachable {
             renew_key();
         }
         if let Some(error) = problem.errors.first() {
@@ -120,7 +120,7 @@ fn SubmitBar(
 
 #[component]
 fn PipelineSelect(
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     /// The name of the selected pipeline.
     selected: RwSignal<String>,
     start: ServerAction<StartRun>,
@@ -200,7 +200,7 @@ fn clear_when_connected(link: RwSignal<Link>, problem: Memo<Option<Problem>>, cl
     Effect::new(move |before: Option<Link>| {
         let now = link.get();
         let unreachable =
-            problem.with_untracked(|problem| problem.as_ref().is_some_and(|p| p.code == Code::Unreachable));
+            problem.with_untracked(|problem| problem.as_ref().is_some_and(|p| p.code == ProblemCode::Unreachable));
         if before.is_some_and(|before| before != now) && now.is_connected() && unreachable {
             clear();
         }
@@ -226,7 +226,8 @@ pub fn boxes(pipeline: Option<&Pipeline>) -> String {
 
 /// The problem, unless the fields show all of it.
 pub fn general(problem: Problem) -> Option<Problem> {
-    let at_fields = problem.code == Code::InvalidParams && problem.errors.iter().all(|error| error.code != "unknown");
+    let at_fields =
+        problem.code == ProblemCode::InvalidParams && problem.errors.iter().all(|error| error.code != "unknown");
     (!at_fields).then_some(problem)
 }
 

@@ -1,6 +1,6 @@
 //! Multi-line fields.
 
-use crate::model::form::lines_with_lf;
+use crate::model::form::normalize_line_endings;
 use crate::model::{Param, ParamKind};
 
 /// The minimum and maximum height in lines.
@@ -27,7 +27,7 @@ pub fn rows(param: &Param, value: &str) -> usize {
 /// The content of a `<textarea>`. The HTML parser drops a line break at its beginning, so the server adds one; content
 /// that is set in the browser is taken as it is.
 pub fn content(value: &str) -> String {
-    let text = lines_with_lf(value).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let text = normalize_line_endings(value).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     if cfg!(feature = "ssr") { format!("\n{text}") } else { text }
 }
 
