@@ -1,10 +1,10 @@
-// How the browser tests run: the system's Chromium, one test at a time, nothing tried twice.
+// Browser tests: the system's Chromium, one test at a time, without retries.
 import { defineConfig } from '@playwright/test';
 
 export default defineConfig({
   testDir: 'specs',
   outputDir: 'test-results/output',
-  // Each test starts its own server. One at a time, because some of them measure how fast the page answers.
+  // One at a time, because some tests measure response times.
   workers: 1,
   retries: 0,
   forbidOnly: true,
@@ -15,7 +15,7 @@ export default defineConfig({
     browserName: 'chromium',
     headless: true,
     viewport: { width: 1280, height: 800 },
-    // Far from the server's zone, so that a time written into the page by the server and again by the browser shows.
+    // Not the time zone of the server, to reveal times that the server and the browser render differently.
     timezoneId: 'Asia/Kathmandu',
     actionTimeout: 15_000,
     navigationTimeout: 20_000,

@@ -1,10 +1,10 @@
-// 1. A run is started once, however often its page is left, come back to, reloaded and opened again.
+// 1. A run starts once, however often its page is left, reloaded and opened.
 import { processesWith } from '../support/processes.ts';
 import { noteStart, print, waitFor } from '../support/project.ts';
 import { RunPage } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
 
-test('leaving, coming back, reloading and more tabs never start a run again', async ({
+test('run starts once however often its page is left, reloaded and opened', async ({
   server,
   project,
   api,
@@ -37,7 +37,7 @@ test('leaving, coming back, reloading and more tabs never start a run again', as
   await expect(run.phase('first')).toHaveAttribute('data-state', 'started');
   await expect(run.phase('second')).toHaveAttribute('data-state', 'pending');
 
-  // One process tree, and all of it in one group; beside it only the leash that holds it.
+  // One process tree in one process group, besides its supervisor.
   const groups = () => {
     const tree = processesWith('RUNTRAIL_RUN_ID', id).filter((each) => !/^\S+ supervise /.test(each.command));
     return new Set(tree.map((each) => each.group));
@@ -45,19 +45,19 @@ test('leaving, coming back, reloading and more tabs never start a run again', as
   expect(groups().size).toBe(1);
   const [group] = groups();
 
-  // Away on the list while it goes on.
+  // On the list, while the run continues.
   await run.leaveForList();
   await list.shows(id, 'running');
   project.release('away');
   await api.printed(id, 'while away 40');
 
-  // Back.
+  // Back on the run page.
   await list.follow(id);
   await run.holds((await api.run(id)).head);
   await run.isAt('running', 1);
   expect([...groups()]).toEqual([group]);
 
-  // A hard reload, past every cache, while it prints.
+  // A reload without cache while the run prints.
   const devtools = await context.newCDPSession(page);
   const loaded = page.waitForEvent('load');
   project.release('reload');

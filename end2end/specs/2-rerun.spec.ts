@@ -1,4 +1,4 @@
-// 2. A finished run is run again: a new attempt of the same run, on the same page, in every tab.
+// 2. A re-run is a new attempt of the same run, on the same page, in every tab.
 import { noteStart, print, waitFor } from '../support/project.ts';
 import { RunPage, sameDocument } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -11,7 +11,7 @@ const pipeline = {
 test.describe('with one worker', () => {
   test.use({ serverOptions: { workers: 1 } });
 
-  test('a re-run is pending, then attempt 2 on the same page, and what was there stays', async ({
+  test('re-run is queued, then runs as attempt 2 on the same page, below the first attempt', async ({
     server,
     project,
     api,
@@ -25,7 +25,7 @@ test.describe('with one worker', () => {
     await api.reaches(id, 'completed');
     const before = await api.frames(id);
 
-    // The only worker is busy with another run, so the new attempt has to wait where we can see it.
+    // The only worker is busy, so that the new attempt stays queued.
     const blocker = await server.run('blocker');
     await api.reaches(blocker, 'running');
 
@@ -61,7 +61,7 @@ test.describe('with one worker', () => {
   });
 });
 
-test('re-run pressed in two tabs at once gives one attempt, and both tabs follow it', async ({
+test('re-run clicked in two tabs at once starts one attempt, which both tabs follow', async ({
   server,
   project,
   api,
@@ -83,11 +83,11 @@ test('re-run pressed in two tabs at once gives one attempt, and both tabs follow
   const watcher = new RunPage(await context.newPage(), faults.base);
   await watcher.open(id);
 
-  // Both requests are on their way before the server sees either.
+  // Both requests are sent before the server receives either.
   const presses = faults.hold('request', ({ method }) => method === 'POST');
   for (const tab of tabs) await tab.rerun.click();
   await expect.poll(() => presses.waiting).toBe(2);
-  // The one that loses is told so.
+  // The second request gets a 409.
   complaints.expect(/Failed to load resource: the server responded with a status of 409/);
   presses.release();
 
@@ -103,23 +103,23 @@ test('re-run pressed in two tabs at once gives one attempt, and both tabs follow
   expect(project.lines('starts')).toEqual(['1 only', '2 only']);
 });
 
-test('a run that failed goes on with the phase that failed', async ({ server, project, api, run, page }) => {
+test('resume starts from the phase that failed', async ({ server, project, api, run, page }) => {
   const broken = `${noteStart}\n[ -e "$RUNTRAIL_PARAM_PROJECT/mended" ]`;
   await server.pipeline({ name: 'parts', phases: { first: `${noteStart}\necho ::output made=it`, second: broken, third: noteStart } });
   const id = await server.run('parts');
   await api.reaches(id, 'failed');
   await run.open(id);
-  const goOn = page.getByTestId('rerun-failed');
-  await expect(goOn).toHaveText('Go on with second');
+  const resume = page.getByTestId('rerun-failed');
+  await expect(resume).toHaveText('Resume from second');
   project.release('mended');
-  await goOn.click();
+  await resume.click();
   await run.isAt('completed', 2);
   for (const phase of ['first', 'second', 'third']) {
     await expect(run.phase(phase)).toHaveAttribute('data-state', 'completed');
   }
   expect(project.lines('starts')).toEqual(['1 first', '1 second', '2 second', '2 third']);
-  await expect(goOn).toBeHidden();
-  // Whoever comes later sees the same.
+  await expect(resume).toBeHidden();
+  // The same after a reload.
   await page.reload();
   await expect(run.phase('first')).toHaveAttribute('data-state', 'completed');
   await run.isAt('completed', 2);

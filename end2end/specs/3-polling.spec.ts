@@ -1,4 +1,4 @@
-// 3. Without the stream the page polls, and says so; with it again it is live, and nothing is shown twice.
+// 3. Without the stream the page polls and says so; when the stream returns, nothing is shown twice.
 import { print, waitFor } from '../support/project.ts';
 import { RunPage, sameDocument } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -9,7 +9,7 @@ const faultModes = [
 ] as const;
 
 for (const { mode, what } of faultModes) {
-  test(`a stream that is ${what} gives way to polling and comes back`, async ({
+  test(`stream that is ${what} falls back to polling and recovers`, async ({
     server,
     project,
     api,
@@ -38,9 +38,7 @@ for (const { mode, what } of faultModes) {
     await api.printed(id, 'live 20');
 
     const run = new RunPage(page, faults.base);
-    await run.watchForTwins();
-    await run.open(id);
-    await run.says('live');
+    await run.openLive(id);
     const unchanged = await sameDocument(page);
     await run.holds((await api.run(id)).head);
     expect(faults.openStreams).toBe(1);
@@ -50,9 +48,9 @@ for (const { mode, what } of faultModes) {
     project.release('blocked');
     await api.printed(id, 'polled 50');
     await run.holds((await api.run(id)).head);
-    expect(faults.openStreams, 'what came did not come by a stream').toBe(0);
+    expect(faults.openStreams, 'the frames did not arrive by a stream').toBe(0);
 
-    // It has tried again in the meantime, in vain, and polls on.
+    // The page retries the stream without success, and keeps polling.
     const refused = faults.streamsRefused.length;
     await expect.poll(() => faults.streamsRefused.length).toBeGreaterThan(refused);
     await run.says('polling');
@@ -63,31 +61,27 @@ for (const { mode, what } of faultModes) {
 
     faults.unblock();
     await expect(run.connection).toHaveAttribute('data-state', 'live', { timeout: 40_000 });
-    await expect.poll(() => faults.openStreams, { message: 'one stream, not one per try' }).toBe(1);
+    await expect.poll(() => faults.openStreams, { message: 'one stream, not one per retry' }).toBe(1);
     project.release('open');
     await api.printed(id, 'live again 50');
     await run.holds((await api.run(id)).head);
     await run.says('live');
 
     project.release('end');
-    await api.reaches(id, 'completed');
-    await run.isAt('completed', 1);
-    await run.says('ended');
-    await run.showsAll(await api.frames(id));
-    await run.sawNoTwins();
+    await run.showsAllOnce(api, id);
     await unchanged();
     await expect.poll(() => faults.openStreams).toBe(0);
   });
 }
 
-test('leaving the page closes its stream', async ({ server, project, api, faults, page }) => {
+test('stream closes when the page is left', async ({ server, project, api, faults, page }) => {
   await server.pipeline({ name: 'wait', phases: { wait: `echo here\n${waitFor('end')}` } });
   const id = await server.run('wait');
   await api.printed(id, 'here');
   const run = new RunPage(page, faults.base);
   await run.open(id);
   await run.says('live');
-  // The list may hold a stream of its own; this is about the run's.
+  // Only the stream of this run: the list may have its own.
   const ofThisRun = faults.streamsOf(id);
   expect(ofThisRun()).toBe(1);
   await run.leaveForList();

@@ -1,19 +1,17 @@
-// 5. Two equal lines are two; a line committed while a page attaches is one. The moment is forced, not hoped for.
+// 5. Equal lines are all shown; a line committed while a page attaches is shown once. The proxy forces the timing.
 import { waitFor } from '../support/project.ts';
 import { expectShown, RunPage } from '../support/pages.ts';
 import { lineOf } from '../support/api.ts';
 import { expect, test } from '../support/test.ts';
 
-test('two equal lines that follow each other both show', async ({ server, project, api, run, page }) => {
+test('equal consecutive lines are both shown', async ({ server, project, api, run, page }) => {
   await server.pipeline({
     name: 'equal',
     phases: { equal: `echo ready\n${waitFor('go')}\necho the same line\necho the same line\n${waitFor('end')}` },
   });
   const id = await server.run('equal');
   await api.printed(id, 'ready');
-  await run.watchForTwins();
-  await run.open(id);
-  await run.says('live');
+  await run.openLive(id);
   project.release('go');
   const seq = await api.printed(id, 'the same line');
   await expect.poll(async () => (await api.frames(id)).filter((frame) => lineOf(frame) === 'the same line').length).toBe(2);
@@ -21,13 +19,11 @@ test('two equal lines that follow each other both show', async ({ server, projec
   await expect(run.frame(seq)).toContainText('the same line');
   await expect(run.frame(seq + 1)).toContainText('the same line');
 
-  // The same when they come with the page.
+  // The same when the server renders them.
   await page.reload();
   await expect(run.frames.filter({ hasText: 'the same line' })).toHaveCount(2);
   project.release('end');
-  await api.reaches(id, 'completed');
-  await run.showsAll(await api.frames(id));
-  await run.sawNoTwins();
+  await run.showsAllOnce(api, id);
 });
 
 const moments = [
@@ -36,7 +32,7 @@ const moments = [
 ] as const;
 
 for (const { what, when } of moments) {
-  test(`a line committed ${when} shows once`, async ({ server, project, api, faults, page }) => {
+  test(`line committed ${when} is shown once`, async ({ server, project, api, faults, page }) => {
     await server.pipeline({
       name: 'attach',
       phases: {
@@ -52,7 +48,7 @@ for (const { what, when } of moments) {
     await run.open(id);
     await expect.poll(() => held.waiting, { message: `the ${what} is held` }).toBeGreaterThan(0);
     if (what === 'answer') {
-      // The server has begun: its first event says how far the journal is, and the line is not in it.
+      // The server has sent its first event, and the line is not committed yet.
       await expect.poll(() => held.answered).toContain('event: ready');
       expect(held.answered).not.toContain('in between');
     }
@@ -72,14 +68,11 @@ for (const { what, when } of moments) {
     await expect(run.frames.filter({ hasText: 'after it' })).toHaveCount(1);
 
     project.release('end');
-    await api.reaches(id, 'completed');
-    await run.isAt('completed', 1);
-    await run.showsAll(await api.frames(id));
-    await run.sawNoTwins();
+    await run.showsAllOnce(api, id);
   });
 }
 
-test('a stream that repeats and loses frames on the way still shows each once', async ({
+test('stream with repeated and lost frames shows each frame once', async ({
   server,
   project,
   api,
@@ -101,12 +94,10 @@ test('a stream that repeats and loses frames on the way still shows each once', 
   const id = await server.run('noise');
   const ready = await api.printed(id, 'ready');
   const run = new RunPage(page, faults.base);
-  await run.watchForTwins();
-  await run.open(id);
-  await run.says('live');
+  await run.openLive(id);
   await run.holds(ready);
 
-  // Each event comes twice, and a frame from the past with it.
+  // Each event is sent twice, with an older frame.
   const old = JSON.stringify((await api.frames(id))[ready - 1]);
   faults.tamper((event) => [event, event, `id: ${ready}\ndata: ${old}\n\n`]);
   project.release('repeat');
@@ -117,7 +108,7 @@ test('a stream that repeats and loses frames on the way still shows each once', 
   await expect(run.frames.filter({ hasText: 'repeated 1' })).toHaveCount(1);
   await expect(run.frames.filter({ hasText: 'repeated 2' })).toHaveCount(2);
 
-  // A frame that does not arrive is fetched when the next one shows that it is missing.
+  // A lost frame is fetched when the next one reveals the gap.
   let lost = 0;
   faults.tamper((event) => {
     if (!event.includes('lost on the way')) return [event];
@@ -134,13 +125,10 @@ test('a stream that repeats and loses frames on the way still shows each once', 
 
   faults.tamper((event) => [event]);
   project.release('end');
-  await api.reaches(id, 'completed');
-  await run.isAt('completed', 1);
-  await run.showsAll(await api.frames(id));
-  await run.sawNoTwins();
+  await run.showsAllOnce(api, id);
 });
 
-test('a stream cut again and again between lines shows each line once', async ({
+test('stream cut repeatedly between lines shows each line once', async ({
   server,
   project,
   api,

@@ -1,11 +1,11 @@
-// 7. kill -9 of the server mid-run: no child survives, nothing shown is lost, the open page catches up by itself.
+// 7. kill -9 of the server during a run: no child survives, nothing shown is lost, and the open page catches up.
 import { alive } from '../support/processes.ts';
 import { noteStart, waitFor } from '../support/project.ts';
 import { plain, sameDocument } from '../support/pages.ts';
 import { lineOf } from '../support/api.ts';
 import { expect, test } from '../support/test.ts';
 
-test('after kill -9 and a restart everything shown is there, the run is interrupted, and runs again', async ({
+test('server crash loses nothing that was shown, interrupts the run and allows a re-run', async ({
   server,
   project,
   api,
@@ -18,7 +18,7 @@ test('after kill -9 and a restart everything shown is there, the run is interrup
   await server.pipeline({
     name: 'crash',
     phases: {
-      // Attempt 1 prints without end, so that the kill comes while lines are on their way.
+      // Attempt 1 prints endlessly, so that the kill happens while lines are in transit.
       crash: [
         noteStart,
         `if [ "$RUNTRAIL_ATTEMPT" = 1 ]; then`,
@@ -41,16 +41,16 @@ test('after kill -9 and a restart everything shown is there, the run is interrup
 
   await server.kill9();
   await expect.poll(() => pids.map(alive), { message: 'no child survives' }).toEqual([false, false, false]);
-  // What the supervisor kills may have started another child a moment before.
+  // A process may have started another child just before the supervisor killed it.
   await expect.poll(() => server.children()).toEqual([]);
   await expect(run.connection).toHaveAttribute('data-state', /^(retrying|polling|offline|connecting)$/);
   const last = await run.count('last');
   const shown = await run.collect();
   expect([...shown.keys()]).toEqual(Array.from({ length: last }, (_, index) => index + 1));
-  expect(await run.status.getAttribute('data-status'), 'the page does not make up an end').toBe('running');
+  expect(await run.status.getAttribute('data-status'), 'the page invents no end').toBe('running');
 
   await server.restart();
-  // When its lease has run out.
+  // Once its lease has expired.
   const interrupted = await api.reaches(id, 'interrupted', 60_000);
   expect(interrupted.attempt).toBe(1);
   const journal = await api.frames(id);
@@ -61,14 +61,14 @@ test('after kill -9 and a restart everything shown is there, the run is interrup
     expect(text).toContain(plain(lineOf(frame) ?? ''));
   }
 
-  // The open page finds out by itself.
+  // The open page catches up.
   await expect(run.status).toHaveAttribute('data-status', 'interrupted', { timeout: 60_000 });
   await run.says('ended');
   const after = await run.showsAll(journal);
   for (const [seq, frame] of shown) expect(after.get(seq)).toEqual(frame);
   expect(project.lines('starts'), 'the restart started nothing').toEqual(['1 crash']);
 
-  // And it runs again, from the same page.
+  // A re-run works from the same page.
   await run.rerun.click();
   await run.isAt('completed', 2);
   await api.reaches(id, 'completed');
@@ -78,7 +78,7 @@ test('after kill -9 and a restart everything shown is there, the run is interrup
   await unchanged();
 });
 
-test('an open list catches up after the restart, too', async ({ server, api, list, page, complaints }) => {
+test('list catches up after a restart', async ({ server, api, list, page, complaints }) => {
   complaints.expectNetworkErrors();
   await server.pipeline({ name: 'sits', phases: { sits: `echo here\n${waitFor('never')}` } });
   const id = await server.run('sits');
@@ -93,18 +93,18 @@ test('an open list catches up after the restart, too', async ({ server, api, lis
   await unchanged();
 });
 
-test.describe('a run that goes on by itself', () => {
-  // The next server takes the run up at once, however long the lease is.
+test.describe('run with on_interrupt = "resume"', () => {
+  // The next server resumes the run at once, however long the lease is.
   test.use({ serverOptions: { lease: '20s' } });
 
-  test('goes on in the open page, which never takes it for ended', async ({ server, project, api, run, page, complaints }) => {
+  test('resumes on the open page, which never shows it as ended', async ({ server, project, api, run, page, complaints }) => {
     complaints.expectNetworkErrors();
     await server.pipeline({
-      name: 'goes-on',
+      name: 'resumes',
       head: 'on_interrupt = "resume"',
       phases: { make: `${noteStart}; echo made`, hold: `${noteStart}; echo "attempt $RUNTRAIL_ATTEMPT"; ${waitFor('go')}` },
     });
-    const id = await server.run('goes-on');
+    const id = await server.run('resumes');
     await api.printed(id, 'attempt 1');
     await run.open(id);
     await run.says('live');

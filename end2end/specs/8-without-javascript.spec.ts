@@ -1,4 +1,4 @@
-// 8. With JavaScript off, the list and a run's page with its frames can still be read.
+// 8. Without JavaScript, the list and the run page can be read.
 import { print, waitFor } from '../support/project.ts';
 import { ListPage, plain, RunPage } from '../support/pages.ts';
 import { lineOf } from '../support/api.ts';
@@ -6,7 +6,7 @@ import { expect, test } from '../support/test.ts';
 
 test.use({ javaScriptEnabled: false });
 
-test('the list and the page of a finished and of a live run can be read', async ({ server, project, api, page }) => {
+test('list and run pages are readable', async ({ server, project, api, page }) => {
   await server.pipeline({
     name: 'read',
     title: 'Something to read',
@@ -33,7 +33,7 @@ test('the list and the page of a finished and of a live run can be read', async 
       const line = lineOf(frame);
       if (line !== undefined) await expect(row).toContainText(plain(line));
     }
-    // One below the other, none on top of the next.
+    // Rows do not overlap.
     const boxes = await run.frames.evaluateAll((rows) =>
       rows.map((row) => ({ top: row.getBoundingClientRect().top, bottom: row.getBoundingClientRect().bottom })),
     );
@@ -54,7 +54,7 @@ test('the list and the page of a finished and of a live run can be read', async 
   await readable();
 });
 
-test('a run that does not exist is a page that says so', async ({ page, server, complaints }) => {
+test('unknown run is a 404 page', async ({ page, server, complaints }) => {
   complaints.expect(/status of 404 .*\/runs\/0193/);
   const answer = await page.goto(`${server.base}/runs/01939f1c-8f2a-7c3e-9d5b-0123456789ab`);
   expect(answer!.status()).toBe(404);

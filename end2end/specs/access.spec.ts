@@ -1,4 +1,4 @@
-// Who may use the server: login links, roles, tokens, sessions, and what the audit log shows of it.
+// Access control: login links, roles, tokens, sessions and the audit log.
 import type { Browser, BrowserContext, Page } from '@playwright/test';
 import { hydrated, StartForm } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -9,8 +9,8 @@ test.use({ serverOptions: { guarded: true } });
 const SHOW = { name: 'release', title: 'Release', phases: { show: 'echo shown' } };
 const APPROVAL = { ...SHOW, phases: {}, more: '[[phases]]\nname = "deploy"\nrun = "echo deployed"\napproval = true' };
 
-/** A browser of somebody who has logged in with a token of this role. */
-async function somebody(browser: Browser, server: Server, name: string, role: string): Promise<[BrowserContext, Page]> {
+/** A browser that is logged in with a token of this role. */
+async function loggedIn(browser: Browser, server: Server, name: string, role: string): Promise<[BrowserContext, Page]> {
   const token = await server.createToken(name, role);
   const context = await browser.newContext({ baseURL: server.base });
   const page = await context.newPage();
@@ -26,7 +26,7 @@ async function account(page: Page): Promise<void> {
   await page.getByTestId('account').click();
 }
 
-test('the link that the server prints logs one browser in, and changes work there', async ({
+test('login link logs one browser in, which can then make changes', async ({
   server,
   page,
   browser,
@@ -50,12 +50,12 @@ test('the link that the server prints logs one browser in, and changes work ther
   const other = await browser.newContext();
   const late = await other.newPage();
   await late.goto(server.loginLink);
-  await expect(late.getByRole('alert')).toContainText('The login link was used');
+  await expect(late.getByRole('alert')).toContainText('This login link was already used');
   await expect(late).toHaveURL(`${server.base}/login`);
   await other.close();
 });
 
-test('a cookie that another port has seen changes nothing', async ({ server, page, context }) => {
+test('session cookie alone, as another port sees it, changes nothing', async ({ server, page, context }) => {
   await page.goto(server.loginLink);
   await page.waitForURL(`${server.base}/`);
   const [cookie] = await context.cookies();
@@ -67,13 +67,13 @@ test('a cookie that another port has seen changes nothing', async ({ server, pag
     });
   expect((await start({})).status).toBe(403);
   const key = await page.evaluate(() => localStorage.getItem('runtrail-key'));
-  // Past the guard: there is no such pipeline.
+  // 404, not 403: the guard lets it pass.
   expect((await start({ 'x-runtrail-key': key! })).status).toBe(404);
-  // No page has it in its text.
+  // The key is in no page.
   expect(await (await fetch(server.base, { headers: { cookie: `${cookie!.name}=${cookie!.value}` } })).text()).not.toContain(key);
 });
 
-test('logging out ends the login in every tab', async ({ server, page, context, complaints }) => {
+test('logout ends the session in every tab', async ({ server, page, context, complaints }) => {
   complaints.expectNetworkErrors();
   complaints.expect(/status of 401/);
   await page.goto(server.loginLink);
@@ -90,11 +90,11 @@ test('logging out ends the login in every tab', async ({ server, page, context, 
   await page.waitForURL('**/login');
 });
 
-test('a viewer looks and an approver answers, with a note', async ({ server, api, browser }) => {
+test('viewer can only read, approver can approve with a note', async ({ server, api, browser }) => {
   await server.pipeline(APPROVAL);
   const { id } = await api.start('release', { project: server.project.path });
-  const [eyes, viewer] = await somebody(browser, server, 'eyes', 'viewer');
-  const [hands, approver] = await somebody(browser, server, 'anna', 'approver');
+  const [eyes, viewer] = await loggedIn(browser, server, 'eyes', 'viewer');
+  const [hands, approver] = await loggedIn(browser, server, 'anna', 'approver');
   await expect(viewer.locator('#start')).toBeHidden();
   await expect(approver.locator('#start')).toBeVisible();
   for (const page of [viewer, approver]) {
@@ -116,7 +116,7 @@ test('a viewer looks and an approver answers, with a note', async ({ server, api
   await hands.close();
 });
 
-test('an admin makes and revokes a token, and sees it in the audit log', async ({ server, page }) => {
+test('admin creates and revokes a token, which the audit log records', async ({ server, page }) => {
   await page.goto(server.loginLink);
   await page.waitForURL(`${server.base}/`);
   await page.goto('/access');
@@ -141,7 +141,7 @@ test('an admin makes and revokes a token, and sees it in the audit log', async (
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('people log in, start a run, and log out', async ({ server, page }) => {
+  test('users log in, start a run and log out', async ({ server, page }) => {
     await server.pipeline(SHOW);
     await page.goto('/');
     await page.getByLabel('Token').fill(await server.createToken('plain', 'operator'));
@@ -165,7 +165,7 @@ for (const [name, viewport] of [
     test.describe(`${name}, ${scheme}`, () => {
       test.use({ viewport, colorScheme: scheme });
 
-      test('the pages of admins fit', async ({ server, page }, info) => {
+      test('admin pages fit the screen', async ({ server, page }, info) => {
         await server.createToken('deploy-bot', 'operator');
         await server.createToken('a-name-that-is-rather-long-and-has-no-place-to-break-it', 'approver');
         await page.goto(server.loginLink);

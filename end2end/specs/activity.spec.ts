@@ -1,8 +1,8 @@
-// The Activity panel: it follows the end until the reader looks back, shows colours, prompts and the frame of a link.
+// The log panel: following, colors, prompts and links to frames.
 import { print, waitFor } from '../support/project.ts';
 import { expect, test } from '../support/test.ts';
 
-test('the panel follows the end until the reader scrolls up, and goes back there when asked', async ({
+test('log follows the latest line until the user scrolls up, and again on request', async ({
   server,
   project,
   api,
@@ -31,7 +31,7 @@ test('the panel follows the end until the reader scrolls up, and goes back there
   const middle = await api.printed(id, 'middle 100');
   await expect(run.frame(middle), 'it follows the end').toBeInViewport();
 
-  // The reader looks back, with the wheel.
+  // Scroll up with the wheel.
   await run.frame(middle).hover();
   await page.mouse.wheel(0, -2500);
   await expect(run.frame(middle)).not.toBeInViewport();
@@ -57,10 +57,10 @@ test('the panel follows the end until the reader scrolls up, and goes back there
   project.release('two');
   const late = await api.printed(id, 'late 100');
   await run.holds(late);
-  expect(await inView(), 'what is being read does not move').toEqual(reading);
+  expect(await inView(), 'visible rows do not move').toEqual(reading);
   await expect(run.frame(late)).not.toBeInViewport();
 
-  await page.getByRole('button', { name: /newest/i }).click();
+  await page.getByRole('button', { name: /latest/i }).click();
   await expect(run.frame(late)).toBeInViewport();
   project.release('three');
   const newest = await api.printed(id, 'the newest');
@@ -70,7 +70,7 @@ test('the panel follows the end until the reader scrolls up, and goes back there
   await run.showsAll(await api.frames(id));
 });
 
-test('colours are shown as colours, live and from the server', async ({ server, project, api, run }) => {
+test('ANSI colors are rendered, live and by the server', async ({ server, project, api, run }) => {
   await server.pipeline({
     name: 'colours',
     phases: {
@@ -97,7 +97,7 @@ test('colours are shown as colours, live and from the server', async ({ server, 
   await look();
 });
 
-test('a prompt without a line end is shown while the command waits', async ({ server, project, api, run }) => {
+test('prompt without a line break is shown while the command waits', async ({ server, project, api, run }) => {
   await server.pipeline({
     name: 'prompt',
     phases: { only: `printf 'Continue? [y/n] '\n${waitFor('answer')}\necho yes` },
@@ -112,7 +112,7 @@ test('a prompt without a line end is shown while the command waits', async ({ se
   await run.showsAll(await api.frames(id));
 });
 
-test('a link to a frame shows that frame', async ({ server, api, run, page }) => {
+test('link to a frame shows that frame', async ({ server, api, run, page }) => {
   await server.pipeline({ name: 'link', phases: { only: print('line', 1, 2000) } });
   const id = await server.run('link');
   await api.reaches(id, 'completed');
@@ -122,7 +122,7 @@ test('a link to a frame shows that frame', async ({ server, api, run, page }) =>
   await expect(run.frame(seq)).toContainText('line 321');
 });
 
-test('a failing phase is shown with its exit code, and the next one does not run', async ({ server, api, run }) => {
+test('failed phase shows its exit code, and the next one does not run', async ({ server, api, run }) => {
   await server.pipeline({ name: 'fails', phases: { good: 'echo fine', bad: 'echo oh no >&2; exit 3', next: 'echo never' } });
   const id = await server.run('fails');
   const ended = await api.reaches(id, 'failed');
@@ -141,7 +141,7 @@ test('a failing phase is shown with its exit code, and the next one does not run
 test.describe('a long run', () => {
   test.use({ serverOptions: { pollInterval: '200ms' } });
 
-  test('opens at its end; what is older comes when it is scrolled to, or linked', async ({ server, api, run, page }) => {
+  test('opens at its end and loads older rows when scrolled or linked to', async ({ server, api, run, page }) => {
     await server.pipeline({ name: 'long', phases: { only: print('line', 1, 60_000) } });
     const id = await server.run('long');
     const { head } = await api.reaches(id, 'completed');
@@ -152,9 +152,9 @@ test.describe('a long run', () => {
     });
     await run.open(id);
     await expect(run.activity).toHaveAttribute('data-last', String(head));
-    // A finished run is looked at again for as long as somebody sees it.
+    // A visible page also polls a finished run.
     await expect.poll(() => asked.length, { message: 'polls' }).toBeGreaterThan(3);
-    expect(asked.filter((after) => after < head - 1000), 'only what is newer, and the rows around those in view').toEqual([]);
+    expect(asked.filter((after) => after < head - 1000), 'only newer frames, and rows around those in view').toEqual([]);
     const shown = await run.count('frames');
     expect(shown).toBeLessThan(1000);
 

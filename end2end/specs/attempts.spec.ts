@@ -1,4 +1,4 @@
-// The attempts of a run: tabs that come by themselves, each as it was; two compared; another one with edited parameters.
+// The attempts of a run: live tabs, comparison, and re-runs with changes.
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { hydrated, RunPage, sameDocument } from '../support/pages.ts';
@@ -23,7 +23,7 @@ const pipeline: PipelineSpec = {
 
 const attempt = (page: Page, number: number) => page.locator(`[data-testid="attempt"][data-attempt="${number}"]`);
 
-test('attempts are tabs in every tab of the browser, and an earlier one is shown as it was', async ({
+test('attempts are tabs, live in every browser tab, and keep their own state', async ({
   server,
   project,
   api,
@@ -51,11 +51,11 @@ test('attempts are tabs in every tab of the browser, and an earlier one is shown
     await expect(tab.page.getByText('good', { exact: true }), 'its parameters').toBeVisible();
   }
 
-  // One tab looks back while the other goes on.
+  // One tab selects an earlier attempt while the other stays.
   await page.bringToFront();
   await attempt(page, 1).click();
   await expect(page).toHaveURL(`${server.base}/runs/${id}?attempt=1`);
-  await expect(page.getByTestId('attempt-shown')).toContainText('Attempt 1 of 2');
+  await expect(page.getByTestId('attempt-shown')).toContainText('Viewing attempt 1 of 2');
   await expect(page.getByTestId('attempt-shown')).toHaveAttribute('data-status', 'failed');
   await expect(run.phase('check')).toHaveAttribute('data-state', 'failed');
   await expect(run.phase('hold')).toHaveAttribute('data-state', 'skipped');
@@ -70,31 +70,31 @@ test('attempts are tabs in every tab of the browser, and an earlier one is shown
   }
   await expect(run.phase('check'), 'what is shown stays').toHaveAttribute('data-state', 'failed');
   await expect(other.phase('check')).toHaveAttribute('data-state', 'completed');
-  // The panel has the whole journal, whichever attempt is shown.
+  // The log panel has the whole journal, whichever attempt is selected.
   for (const tab of tabs) await tab.holds((await api.run(id)).head);
 
-  // Loaded anew it is the same; back again is the newest.
+  // The same after a reload; then back to the latest attempt.
   await unchanged[1]!();
   await unchanged[0]!();
   await page.reload();
   await hydrated(page);
   await expect(run.phase('check')).toHaveAttribute('data-state', 'failed');
   await expect(run.frame(1)).toBeInViewport();
-  await page.getByRole('link', { name: 'Show the newest' }).click();
+  await page.getByRole('link', { name: 'Go to latest' }).click();
   await expect(run.phase('check')).toHaveAttribute('data-state', 'completed');
   await expect(page.getByTestId('attempt-shown')).toBeHidden();
   await expect(run.frames.last()).toBeInViewport();
   await page.goBack();
   await expect(run.phase('check')).toHaveAttribute('data-state', 'failed');
 
-  // A re-run from there leads to what was asked for.
+  // A re-run from there leads to the new attempt.
   await run.rerun.click();
   await run.isAt('completed', 3);
   await expect(page).toHaveURL(`${server.base}/runs/${id}`);
   await expect(attempt(page, 3)).toHaveAttribute('aria-current', 'page');
 });
 
-test('an earlier attempt has its own findings and changes', async ({ server, api, run, page }) => {
+test('earlier attempt has its own findings and changes', async ({ server, api, run, page }) => {
   const finding = `echo '::frame {"kind":"finding","path":"src/a.rs","line":7,"rule":"found-'$RUNTRAIL_ATTEMPT'","severity":"info","message":"m"}'`;
   await server.pipeline({ name: 'finds', phases: { only: `${finding}\n[ $RUNTRAIL_ATTEMPT = 1 ] || ${finding}` } });
   const id = await server.run('finds');
@@ -112,7 +112,7 @@ test('an earlier attempt has its own findings and changes', async ({ server, api
   await expect(page.getByTestId('tab-findings')).toContainText('1');
 });
 
-test('phases and carried times on the page are those of the API, also after the pipeline has changed', async ({
+test('phases and reused durations match the API after the pipeline has changed', async ({
   server,
   project,
   api,
@@ -139,7 +139,7 @@ test('phases and carried times on the page are those of the API, also after the 
   expect(await names()).toEqual((await api.run(id)).phases.map((phase) => phase.name));
 });
 
-test('two attempts are compared, down to the frame of the first line that differs', async ({ server, project, api, run, page }) => {
+test('comparison leads to the frame of the first line that differs', async ({ server, project, api, run, page }) => {
   await server.pipeline(pipeline);
   const id = await server.run('tries', { word: 'bad' });
   await api.reaches(id, 'failed');
@@ -154,14 +154,14 @@ test('two attempts are compared, down to the frame of the first line that differ
   await expect(page.getByTestId('param-difference')).toHaveCount(1);
   await expect(page.getByTestId('param-difference')).toContainText('good');
   await expect(phase('make')).toHaveAttribute('data-log', 'same');
-  await expect(phase('make')).toContainText('the same 30 lines');
+  await expect(phase('make')).toContainText('Identical output (30 lines)');
   await expect(phase('check')).toHaveAttribute('data-log', 'differs');
-  await expect(phase('check')).toContainText('exit 1');
+  await expect(phase('check')).toContainText('exit code 1');
   const sides = phase('check').getByTestId('difference-side');
   await expect(sides.nth(0)).toContainText('checking bad');
   await expect(sides.nth(1)).toContainText('checking good');
 
-  // The link leads to the line in the journal.
+  // The link leads to the line in the log.
   const seq = await api.printed(id, 'checking good, loud: false');
   await sides.nth(1).getByTestId('difference-frame').click();
   await page.waitForURL(`${server.base}/runs/${id}#f${seq}`);
@@ -169,7 +169,7 @@ test('two attempts are compared, down to the frame of the first line that differ
   await expect(run.frame(seq)).toBeInViewport();
   await expect(run.frame(seq)).toHaveAttribute('data-marked', '');
 
-  // What there is to compare is chosen on the page; what is not there is said.
+  // Other attempts are selected on the page.
   await page.goto(`${server.base}/runs/${id}/compare`);
   await hydrated(page);
   await page.getByTestId('compare-b').selectOption('1');
@@ -178,7 +178,7 @@ test('two attempts are compared, down to the frame of the first line that differ
   await expect(phase('check')).toHaveAttribute('data-log', 'same');
 });
 
-test('an attempt with edited parameters: what differs is shown, what is wrong is said at its field', async ({
+test('re-run form shows differences, and errors at their fields', async ({
   server,
   project,
   api,
@@ -195,7 +195,7 @@ test('an attempt with edited parameters: what differs is shown, what is wrong is
   const field = (name: string) => page.getByTestId(`param-${name}`);
   const dialog = page.getByTestId('edit-dialog');
 
-  // Opened and closed by keyboard; nothing has happened.
+  // Opened and closed by keyboard, without an effect.
   await page.getByTestId('rerun-edit').focus();
   await page.keyboard.press('Enter');
   await expect(dialog).toBeVisible();
@@ -214,7 +214,7 @@ test('an attempt with edited parameters: what differs is shown, what is wrong is
   await field('word').fill('');
   await field('loud').check();
   await field('level').selectOption('quick');
-  await expect(page.getByTestId('differs')).toHaveText([/had: bad/, /had: thorough/, /had: not ticked/]);
+  await expect(page.getByTestId('differs')).toHaveText([/1: bad/, /1: thorough/, /1: off/]);
   await page.getByTestId('differs').filter({ hasText: 'thorough' }).getByRole('button', { name: 'Reset' }).click();
   await expect(field('level')).toHaveValue('thorough');
   await expect(page.getByTestId('differs')).toHaveCount(2);
@@ -235,24 +235,24 @@ test('an attempt with edited parameters: what differs is shown, what is wrong is
   expect((await api.frames(id)).filter((frame) => frame.data['carried'] === true), 'from where it failed').toHaveLength(1);
   await unchanged();
 
-  // From an earlier attempt: its parameters, compared with those of the last one.
+  // From an earlier attempt: its parameters, compared with those of the latest one.
   await attempt(page, 1).click();
   await expect(page.getByTestId('attempt-shown')).toBeVisible();
   await page.getByTestId('rerun-edit').click();
   await expect(field('word')).toHaveValue('bad');
-  await expect(page.getByTestId('differs')).toHaveText([/had: good/, /had: ticked/]);
-  // Somebody else is first: that is said, and what was typed stays for another press.
+  await expect(page.getByTestId('differs')).toHaveText([/2: good/, /2: on/]);
+  // Another user re-runs first: the form says so and keeps its input.
   await api.rerun(id);
   await api.reaches(id, 'completed');
   await expect(run.status).toHaveAttribute('data-attempt', '3');
-  await expect(dialog.getByText('Attempt 3 has begun since.')).toBeVisible();
+  await expect(dialog.getByText('Attempt 3 has started meanwhile.')).toBeVisible();
   await expect(field('word')).toHaveValue('bad');
   await page.getByTestId('rerun-edited').click();
   await run.isAt('failed', 4);
   expect((await api.run(id)).params).toMatchObject({ word: 'bad' });
 });
 
-test('a pipeline that has other parameters by now', async ({ server, api, run, page }) => {
+test('re-run form has the current parameters of a changed pipeline', async ({ server, api, run, page }) => {
   await server.pipeline(pipeline);
   const id = await server.run('tries', { word: 'good', level: 'thorough' });
   await api.reaches(id, 'completed');
@@ -270,7 +270,7 @@ test('a pipeline that has other parameters by now', async ({ server, api, run, p
   await expect(page.getByTestId('param-rounds')).toHaveValue('3');
   await expect(page.getByTestId('param-word')).toHaveCount(0);
   await expect(page.getByTestId('gone')).toContainText('loud, word');
-  await expect(page.getByTestId('differs').filter({ hasText: 'Attempt 1 had: thorough' })).toBeVisible();
+  await expect(page.getByTestId('differs').filter({ hasText: 'Attempt 1: thorough' })).toBeVisible();
   await page.getByTestId('param-level').selectOption('slow');
   await page.getByTestId('rerun-edited').click();
   await expect.poll(async () => (await api.run(id)).params['rounds']).toBe(3);
@@ -282,7 +282,7 @@ const SHOTS = join(import.meta.dirname, '../test-results/shots');
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('earlier attempts, the comparison and the edited re-run work', async ({ server, project, api, run, page }) => {
+  test('attempts, comparison and the re-run form work', async ({ server, project, api, run, page }) => {
     await server.pipeline(pipeline);
     const id = await server.run('tries', { word: 'bad', loud: true });
     await api.reaches(id, 'failed');
@@ -297,7 +297,7 @@ test.describe('without scripts', () => {
     await run.holds((await api.run(id)).head);
 
     await page.getByTestId('rerun-edit').click();
-    await expect(page.getByTestId('differs')).toHaveText(/had: good/);
+    await expect(page.getByTestId('differs')).toHaveText(/2: good/);
     await page.screenshot({ path: join(SHOTS, 'attempts-edit-without-scripts.png') });
     await page.getByTestId('param-word').fill('better');
     await page.getByTestId('param-loud').uncheck();
@@ -319,7 +319,7 @@ for (const screen of [
     test.describe(`${screen.name}, ${scheme}`, () => {
       test.use({ viewport: screen.viewport, colorScheme: scheme, timezoneId: 'UTC' });
 
-      test('many attempts, the form and the comparison fit', async ({ server, project, api, run, page }) => {
+      test('attempts, re-run form and comparison fit the screen', async ({ server, project, api, run, page }) => {
         const red = `printf '\\033[31merror\\033[0m: expected 2, got %s\\n' "$RUNTRAIL_ATTEMPT" >&2`;
         await server.pipeline({
           ...pipeline,

@@ -1,10 +1,10 @@
-// Bad days of a browser that must end well: no network, a proxy that cuts or refuses, a clock that jumps.
+// Network trouble and clock jumps: no network, a proxy that cuts or refuses, a clock that jumps.
 import { waitFor } from '../support/project.ts';
 import { RunPage, sameDocument } from '../support/pages.ts';
 import { openTabs } from '../support/tabs.ts';
 import { expect, test } from '../support/test.ts';
 
-test('without network the tabs say so, and catch up when it is back', async ({
+test('tabs show that they are offline, and catch up when the network returns', async ({
   server,
   project,
   api,
@@ -33,7 +33,7 @@ test('without network the tabs say so, and catch up when it is back', async ({
   for (const tab of tabs) await tab.showsAll(journal);
 });
 
-test('a proxy that refuses everything for ten seconds is waited for', async ({
+test('page retries while a proxy refuses everything for ten seconds', async ({
   server,
   project,
   api,
@@ -45,9 +45,7 @@ test('a proxy that refuses everything for ten seconds is waited for', async ({
   complaints.expect(/status of 503/);
   const id = await server.talk('before', 'away', 'end');
   const run = new RunPage(page, faults.base);
-  await run.watchForTwins();
-  await run.open(id);
-  await run.says('live');
+  await run.openLive(id);
   const unchanged = await sameDocument(page);
   project.release('before');
   await api.printed(id, 'before 10');
@@ -57,26 +55,24 @@ test('a proxy that refuses everything for ten seconds is waited for', async ({
   await run.says('retrying');
   project.release('away');
   await api.printed(id, 'away 10');
-  // The ten seconds are what is tested: the waits between tries grow in them.
+  // Ten seconds are the subject of the test: the delays between retries grow meanwhile.
   await expect
     .poll(() => faults.streamsRefused.at(-1)! - faults.streamsRefused[0]!, {
-      message: 'milliseconds in which the page has tried',
+      message: 'milliseconds of retries',
       timeout: 60_000,
     })
     .toBeGreaterThan(10_000);
   await run.says('retrying');
   faults.unblock();
-  // The longest wait between two tries is eight seconds.
+  // The longest delay between retries is eight seconds.
   await expect(run.connection).toHaveAttribute('data-state', 'live', { timeout: 40_000 });
   await run.holds((await api.run(id)).head);
   project.release('end');
-  await api.reaches(id, 'completed');
-  await run.showsAll(await api.frames(id));
-  await run.sawNoTwins();
+  await run.showsAllOnce(api, id);
   await unchanged();
 });
 
-test('a server that asks to be left alone is left alone', async ({ server, project, api, faults, page, complaints }) => {
+test('page honors Retry-After', async ({ server, project, api, faults, page, complaints }) => {
   complaints.expectNetworkErrors();
   complaints.expect(/status of 429/);
   const id = await server.talk('busy', 'end');
@@ -89,7 +85,7 @@ test('a server that asks to be left alone is left alone', async ({ server, proje
   await api.printed(id, 'busy 10');
   await run.holds((await api.run(id)).head);
   await run.says('polling');
-  // By itself the page would have tried several times in these five seconds.
+  // Without Retry-After the page would have retried several times in these five seconds.
   await expect.poll(() => faults.streamsRefused.length, { timeout: 60_000 }).toBeGreaterThan(1);
   const [first, second] = faults.streamsRefused;
   expect(second! - first!, 'milliseconds until it tried again').toBeGreaterThanOrEqual(5000);
@@ -100,7 +96,7 @@ test('a server that asks to be left alone is left alone', async ({ server, proje
   await run.showsAll(await api.frames(id));
 });
 
-test('a proxy that cuts every five seconds costs nothing but a reconnect', async ({
+test('page reconnects without loss when a proxy cuts every five seconds', async ({
   server,
   project,
   api,
@@ -125,7 +121,7 @@ test('a proxy that cuts every five seconds costs nothing but a reconnect', async
   }
 });
 
-test('a clock that jumps is no silence', async ({ server, project, api, page, run }) => {
+test('clock jumps do not break the stream', async ({ server, project, api, page, run }) => {
   await page.addInitScript(() => {
     const now = Date.now;
     let ahead = 0;
@@ -155,8 +151,8 @@ test('a clock that jumps is no silence', async ({ server, project, api, page, ru
   await run.showsAll(await api.frames(id));
 });
 
-// A tab behind another window or another tab may go on saying that it is visible.
-test('a page that is visible and not drawn shows what comes all the same', async ({ server, project, api, page, run, list }) => {
+// A tab behind another window may still report that it is visible.
+test('page that is visible but not painted keeps up to date', async ({ server, project, api, page, run, list }) => {
   await page.addInitScript(() => {
     window.requestAnimationFrame = () => 1;
   });

@@ -1,17 +1,17 @@
-// A page that the browser keeps while its reader is elsewhere, and shows again as it was.
+// A page restored from the back/forward cache.
 import config from '../playwright.config.ts';
 import { RunPage } from '../support/pages.ts';
 import { openTab, streamsAt } from '../support/tabs.ts';
 import { expect, test } from '../support/test.ts';
 
-// Playwright turns the cache off unless it is told not to.
+// Playwright disables the cache by default.
 test.use({
   launchOptions: { ...config.use?.launchOptions, ignoreDefaultArgs: ['--disable-back-forward-cache'] },
-  // A browser keeps no page that has polled: neither the page nor the poll's answer may be stored.
+  // The browser does not cache a page that has polled, since responses are no-store.
   serverOptions: { pollInterval: '60s' },
 });
 
-test('back to a page that was kept: it goes on where it was', async ({ server, project, api, context, page }) => {
+test('page restored from the back/forward cache continues', async ({ server, project, api, context, page }) => {
   const id = await server.talk('before', 'away', 'end');
   const run = new RunPage(page, server.base);
   await run.open(id);
@@ -30,10 +30,10 @@ test('back to a page that was kept: it goes on where it was', async ({ server, p
   project.release('away');
   await api.printed(id, 'away 10');
 
-  // Not `page.goBack()`, which waits for the page to load: one that was kept does not.
+  // Not `page.goBack()`, which waits for a load that does not happen.
   await page.evaluate(() => history.back());
   await page.waitForURL(`**/runs/${id}`, { waitUntil: 'commit' });
-  // What the browser gives as the reason, if it did not keep the page.
+  // The browser's reason, if it did not restore the page.
   const kept = () =>
     page.evaluate(() => {
       const [entry] = performance.getEntriesByType('navigation') as unknown as { notRestoredReasons?: unknown }[];

@@ -1,4 +1,4 @@
-// The built-in pipelines, as an operator uses them: from the form to the branch.
+// The built-in pipelines, from the form to the branch.
 import { join } from 'node:path';
 import { hydrated } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -21,7 +21,7 @@ for (const screen of [
   test.describe(`${screen.name}, ${screen.scheme}`, () => {
     test.use({ viewport: screen.viewport, colorScheme: screen.scheme, hasTouch: screen.name === 'phone' });
 
-    test('a refactoring goes from the form to a branch that holds what was shown', async ({ project, list, run, page, api }) => {
+    test('refactor commits the patches shown to a branch', async ({ project, list, run, page, api }) => {
       project.commit({ 'main.rs': CODE });
       await list.open();
       await list.form.choose('refactor');
@@ -38,19 +38,19 @@ for (const screen of [
       const branch = `runtrail/${id}-1`;
       await expect(page.getByTestId('branch')).toHaveText(branch);
       await expect(page.getByTestId('outcome')).toContainText('2findings');
-      await expect(page.getByTestId('outcome')).toContainText('0left');
+      await expect(page.getByTestId('outcome')).toContainText('0remaining');
       await expect(page.locator('[data-testid="frame"][data-kind="finding"]')).toHaveCount(2);
       await expect(page.locator('[data-testid="frame"][data-kind="patch"]')).toHaveCount(1);
       expect(project.git('show', `${branch}:main.rs`)).toBe(CODE.replaceAll('.unwrap()', '.expect("it is there")'));
       expect(project.git('status', '--porcelain')).toBe('');
       await page.screenshot({ path: join(SHOTS, `refactor-done-${screen.name}.png`), animations: 'disabled' });
 
-      // The summary is there for whoever comes later, from the server too.
+      // The server renders the summary too.
       await page.reload();
       await hydrated(page);
       await expect(page.getByTestId('branch')).toHaveText(branch);
 
-      // Another attempt has no summary until it has come so far, and then its own.
+      // Another attempt gets a summary of its own.
       await run.rerun.click();
       await expect(page.getByTestId('branch')).toHaveText(`runtrail/${id}-2`);
       expect((await api.run(id)).attempt).toBe(2);
@@ -58,7 +58,7 @@ for (const screen of [
   });
 }
 
-test('a pattern that is no code says where, and nothing else happens', async ({ project, list, run, page }) => {
+test('invalid pattern fails with its position and changes nothing', async ({ project, list, run, page }) => {
   await list.open();
   await list.form.choose('refactor');
   await list.form.param('language').selectOption('rust');

@@ -1,4 +1,4 @@
-// Another program holds the database's lock: the pages say so, and stop saying so by themselves; the run goes on.
+// Another program locks the database: every page shows a banner until the lock is released, and the run continues.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ async function lock(server: Server): Promise<() => Promise<void>> {
   };
 }
 
-test('pages say that they wait for a locked database, and stop when it is free again', async ({
+test('pages show a banner while the database is locked', async ({
   server,
   project,
   api,

@@ -1,4 +1,4 @@
-// The start form: what the server refuses is said at its field, and nothing has started.
+// The start form: errors at their fields, changed pipelines, input that is kept.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { noteStart } from '../support/project.ts';
@@ -24,7 +24,7 @@ const pipeline: PipelineSpec = {
   },
 };
 
-test('a missing and a wrong parameter are said at their fields; corrected, the run starts', async ({
+test('start form shows errors at their fields, and starts the run once they are fixed', async ({
   server,
   project,
   api,
@@ -51,7 +51,7 @@ test('a missing and a wrong parameter are said at their fields; corrected, the r
   expect(await form.message('project'), 'a field that is right has no message').toBe('');
   expect(page.url()).toBe(`${server.base}/`);
 
-  // Then the path is.
+  // Then the path is missing.
   await form.param('word').fill('it is $HOME; `id` "quoted"');
   await form.param('project').fill('');
   await form.submit.click();
@@ -59,7 +59,7 @@ test('a missing and a wrong parameter are said at their fields; corrected, the r
   await expect.poll(() => form.message('word'), { message: 'the corrected field is quiet' }).toBe('');
   const missing = await form.message('project');
 
-  // The path is outside of --projects, in more than one way.
+  // Paths outside of --projects.
   for (const outside of ['/etc', `${project.path}/../..`, '/no/such/folder']) {
     await form.param('project').fill(outside);
     await form.submit.click();
@@ -95,7 +95,7 @@ test('a missing and a wrong parameter are said at their fields; corrected, the r
   expect(project.lines('starts')).toEqual(['1 only']);
 });
 
-test('a pipeline that is changed on disk is offered as it is now', async ({ server, list }) => {
+test('start form offers a pipeline as it is on disk', async ({ server, list }) => {
   await server.pipeline({ name: 'changes', phases: { only: 'true' } });
   await server.pipeline({ name: 'stays', phases: { only: 'true' } });
   await list.open();
@@ -117,7 +117,7 @@ test('a pipeline that is changed on disk is offered as it is now', async ({ serv
   }).toPass({ timeout: 15_000 });
 });
 
-test('what is typed for one pipeline is not found in the fields of another one', async ({ server, project, list, page }) => {
+test('start form does not carry input over to another pipeline', async ({ server, project, list, page }) => {
   const path = { name: 'project', type: 'path', required: true } as const;
   await server.pipeline({
     name: 'one',
@@ -141,7 +141,7 @@ test('what is typed for one pipeline is not found in the fields of another one',
   await expect(form.param('branch')).toHaveValue('main');
   await expect(form.param('force')).not.toBeChecked();
 
-  // What is typed stays while the pipelines are read again, as long as its parameter does.
+  // Input stays when the pipelines are loaded again, as long as its parameter exists.
   await form.param('branch').fill('mine');
   await form.param('force').check();
   const lookAgain = () => page.evaluate(() => window.dispatchEvent(new Event('focus')));
@@ -155,7 +155,7 @@ test('what is typed for one pipeline is not found in the fields of another one',
   await expect(form.param('force')).toBeChecked();
 });
 
-test('what is typed before the page is alive stays', async ({ server, list, page }) => {
+test('start form keeps input from before hydration', async ({ server, list, page }) => {
   await server.pipeline(pipeline);
   let letThrough = () => {};
   const held = new Promise<void>((done) => (letThrough = done));
@@ -172,7 +172,7 @@ test('what is typed before the page is alive stays', async ({ server, list, page
   await expect(list.form.param('loud')).toBeChecked();
 });
 
-test('the button that starts a run is in reach, however much stands beside the list', async ({ server, list, page }) => {
+test('start button stays in reach beside a long sidebar', async ({ server, list, page }) => {
   const params = Array.from({ length: 14 }, (_, at) => ({ name: `field_${String.fromCharCode(97 + at)}`, type: 'string' as const }));
   await server.pipeline({
     name: 'much',

@@ -1,4 +1,4 @@
-// Where things stand on a run's page: what is long stays beside what is important, and nothing is pressed by mistake.
+// The layout of the run page: long content, and controls that must not be clicked by mistake.
 import { hydrated } from '../support/pages.ts';
 import { waitFor } from '../support/project.ts';
 import { expect, test } from '../support/test.ts';
@@ -9,7 +9,7 @@ for (const viewport of [{ width: 1280, height: 800 }, PHONE]) {
   test.describe(`${viewport.width} pixels wide`, () => {
     test.use({ viewport });
 
-    test('where Cancel was, a second press changes no pin and deletes nothing', async ({ server, api, run, page }) => {
+    test('second click where Cancel was neither pins nor deletes', async ({ server, api, run, page }) => {
       await server.pipeline({ name: 'long', phases: { long: `echo ready\n${waitFor('never')}`, after: 'true' } });
       const id = await server.run('long');
       await api.printed(id, 'ready');
@@ -27,7 +27,7 @@ for (const viewport of [{ width: 1280, height: 800 }, PHONE]) {
         [x, y, width, height] as const,
       );
       for (const what of there) expect(['pin', 'delete', 'delete-confirm']).not.toContain(what);
-      // All of them in one row.
+      // All actions are in one row.
       const tops = [];
       for (const what of ['pin', 'delete', 'rerun', 'rerun-edit']) tops.push(Math.round((await page.getByTestId(what).boundingBox())!.y));
       expect(new Set(tops).size, `the actions stand in one row: ${tops}`).toBe(1);
@@ -35,7 +35,7 @@ for (const viewport of [{ width: 1280, height: 800 }, PHONE]) {
   });
 }
 
-test('a long path and a long line leave room for what is said of them', async ({ server, api, run, page }) => {
+test('long paths and lines leave room for the other columns', async ({ server, api, run, page }) => {
   const path = `src/${'a_rather_long_folder/'.repeat(9)}main.rs`;
   const found = { kind: 'finding', path, line: 3, column: 7, rule: 'a-rule', severity: 'warning', message: 'This is what is wrong.' };
   const diff = `@@ -1,2 +1,2 @@\n fn main() {}\n-let a = "${'x'.repeat(400)}";\n+let a = "${'y'.repeat(400)}";\n`;
@@ -56,7 +56,7 @@ test('a long path and a long line leave room for what is said of them', async ({
   await run.isAt('completed', 1);
 });
 
-test('a phase that ended with its run is drawn as stopped, and why it ended is said above', async ({ server, api, run, page, list }) => {
+test('phase cut off by a cancel is shown as cancelled, with the reason above', async ({ server, api, run, page, list }) => {
   await server.pipeline({
     name: 'cut',
     phases: { first: 'echo done', second: `echo ready\n${waitFor('never')}`, third: 'true' },
@@ -71,23 +71,23 @@ test('a phase that ended with its run is drawn as stopped, and why it ended is s
   await expect(second).toHaveAttribute('data-state', 'failed');
   const ending = page.getByTestId('ending');
   const shown = async () => {
-    await expect(second).toContainText('stopped');
+    await expect(second).toContainText('cancelled');
     await expect(second).not.toContainText('failed');
-    await expect(run.frames.filter({ hasText: 'second' }).filter({ hasText: 'stopped' })).toHaveCount(1);
+    await expect(run.frames.filter({ hasText: 'second' }).filter({ hasText: 'cancelled' })).toHaveCount(1);
     await expect(run.frames.filter({ hasText: 'failed' })).toHaveCount(0);
     await expect(ending).toContainText(/^Cancelled by the operator/);
-    await expect(run.connection).toContainText('Ended');
+    await run.says('ended');
   };
   await shown();
   await page.reload();
   await hydrated(page);
   await shown();
-  // It is the same in an attempt that was, and not in one that failed by itself.
+  // The same in an earlier attempt.
   await api.rerun(id);
   await api.reaches(id, 'running');
   await page.goto(`${server.base}/runs/${id}?attempt=1`);
   await hydrated(page);
-  await expect(second).toContainText('stopped');
+  await expect(second).toContainText('cancelled');
   await expect(ending).toContainText('Cancelled by the operator');
   await api.cancel(id);
   await api.reaches(id, 'cancelled');
@@ -95,7 +95,7 @@ test('a phase that ended with its run is drawn as stopped, and why it ended is s
   await list.shows(id, 'cancelled');
 });
 
-test('a re-run goes on with the phase that is named, past one that its own condition leaves out', async ({ server, api, run, page }) => {
+test('resume skips a phase whose condition does not hold', async ({ server, api, run, page }) => {
   await server.pipeline({
     name: 'release',
     phases: { build: 'echo built' },
@@ -107,11 +107,11 @@ test('a re-run goes on with the phase that is named, past one that its own condi
   const id = await server.run('release');
   await expect.poll(async () => (await api.run(id)).approval).not.toBeNull();
   await run.open(id);
-  await expect(page.getByText('Waiting for you for')).toBeVisible();
+  await expect(page.getByText('Awaiting approval for')).toBeVisible();
   await page.getByTestId('reject').click();
   await run.isAt('cancelled', 1);
   await expect(page.getByTestId('ending')).toContainText(/^Rejected by the operator/);
-  await expect(page.getByTestId('rerun-failed')).toHaveText('Go on with deploy');
+  await expect(page.getByTestId('rerun-failed')).toHaveText('Resume from deploy');
   await page.getByTestId('rerun-failed').click();
   await page.getByTestId('approve').click();
   await run.isAt('completed', 2);

@@ -1,9 +1,9 @@
-// The list is live: what starts and ends elsewhere shows without a reload.
+// The run list is live: new and changed runs show without a reload.
 import { waitFor } from '../support/project.ts';
 import { ListPage, sameDocument } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
 
-test('a run started elsewhere appears in an open list and changes there by itself', async ({
+test('list shows new and changed runs without a reload', async ({
   server,
   project,
   api,
@@ -39,7 +39,7 @@ test('a run started elsewhere appears in an open list and changes there by itsel
   expect((await api.run(badly)).status).toBe('failed');
   for (const check of unchanged) await check();
 
-  // Back from a run's page, the list is as it is now.
+  // Back from a run page, the list is up to date.
   await list.follow(well);
   await page.goBack();
   await list.shows(well, 'completed');
@@ -49,7 +49,7 @@ test('a run started elsewhere appears in an open list and changes there by itsel
 test.describe('with one worker', () => {
   test.use({ serverOptions: { workers: 1 } });
 
-  test('runs beyond the workers wait as pending and start in order', async ({ server, project, api, list }) => {
+  test('runs beyond the number of workers are queued and start in order', async ({ server, project, api, list }) => {
     await server.pipeline({
       name: 'turn',
       params: [

@@ -1,4 +1,4 @@
-// A run of a million frames: any place of it takes one request and less than a second, and the tab's memory stays flat.
+// A run of a million frames: any position takes one request and less than a second, and memory stays constant.
 import type { CDPSession, Page } from '@playwright/test';
 import { hydrated, type RunPage } from '../support/pages.ts';
 import { waitFor } from '../support/project.ts';
@@ -9,13 +9,13 @@ test.setTimeout(900_000);
 
 const LINES = Number(process.env['RUNTRAIL_LONG_LINES'] ?? 1_000_000);
 
-/** How long a place may take until its rows are drawn, in milliseconds. */
-const PROMPT_MS = 1000;
+/** How long it may take until the rows at a position are drawn. */
+const MAX_LOAD_MS = 1000;
 
-/** How much more memory a tab may take after all of the journal was looked at, in MiB. */
+/** How much the memory of a tab may grow when the whole log is scrolled through. */
 const MAX_GROWTH_MIB = 64;
 
-/** What the page asks for: requests for rows, by the seq they begin after. */
+/** Records the requests of the page; `rows` are those for rows. */
 function watchRequests(page: Page): { all: string[]; rows: () => string[]; forget: () => void } {
   const all: string[] = [];
   page.on('request', (request) => {
@@ -25,7 +25,7 @@ function watchRequests(page: Page): { all: string[]; rows: () => string[]; forge
   return { all, rows, forget: () => all.splice(0) };
 }
 
-/** The memory of the tab in MiB: of scripts, and of the page's program. */
+/** The memory of the tab in MiB. */
 async function memory(cdp: CDPSession, page: Page): Promise<{ heap: number; whole: number }> {
   await cdp.send('HeapProfiler.collectGarbage');
   const { metrics } = await cdp.send('Performance.getMetrics');
@@ -37,7 +37,7 @@ async function memory(cdp: CDPSession, page: Page): Promise<{ heap: number; whol
   return { heap: heap / 2 ** 20, whole: whole / 2 ** 20 };
 }
 
-/** Waits until a row is drawn in view; answers in how many milliseconds. */
+/** Waits until a row is in view. Returns the milliseconds since `act`. */
 async function until(run: RunPage, seq: number, act: () => Promise<unknown>): Promise<number> {
   const began = Date.now();
   await act();
@@ -45,12 +45,12 @@ async function until(run: RunPage, seq: number, act: () => Promise<unknown>): Pr
   return Date.now() - began;
 }
 
-/** The list has no more rows that are not loaded in view. */
+/** Waits until all rows in view are loaded. */
 async function settled(run: RunPage): Promise<void> {
   await expect(run.page.getByTestId('absent-row')).toHaveCount(0);
 }
 
-test('any place of a long run takes one request, less than a second, and no more memory', async ({
+test('any position of a long log takes one request, less than a second and constant memory', async ({
   server,
   api,
   run,
@@ -65,14 +65,14 @@ test('any place of a long run takes one request, less than a second, and no more
   await cdp.send('Performance.enable');
 
   const figures: Record<string, unknown> = { head };
-  /** Does something that shows this row, with one request for rows. */
+  /** Measures an action that brings this row into view. */
   const measure = async (name: string, seq: number, act: () => Promise<unknown>, requested = 1) => {
     requests.forget();
     const took = await until(run, seq, act);
     await settled(run);
     figures[name] = { ms: took, requests: requests.rows().length };
     expect(requests.rows(), `requests of ${name}`).toHaveLength(requested);
-    expect(took, `ms of ${name}`).toBeLessThan(PROMPT_MS);
+    expect(took, `ms of ${name}`).toBeLessThan(MAX_LOAD_MS);
     expect(await run.count('gaps')).toBe(0);
     expect(await run.count('last')).toBe(head);
   };
@@ -85,7 +85,7 @@ test('any place of a long run takes one request, less than a second, and no more
   await list.focus();
   await measure('Home', 1, () => page.keyboard.press('Home'));
   await expect(run.frame(10)).toContainText('8');
-  // The newest rows are held still.
+  // The newest rows are still loaded.
   await measure('End', head, () => page.keyboard.press('End'), 0);
   await measure('the middle, by dragging', Math.round(head / 2), () =>
     list.evaluate((element) => {
@@ -95,7 +95,7 @@ test('any place of a long run takes one request, less than a second, and no more
   const middle = Math.round(head / 2);
   await expect(run.frame(middle)).toContainText(String(middle - 2));
 
-  // Keys and the wheel move evenly from there.
+  // Keys and the wheel scroll from there as usual.
   const top = await run.frame(middle).evaluate((row) => row.getBoundingClientRect().top);
   await list.hover();
   await page.mouse.wheel(0, 100);
@@ -107,13 +107,13 @@ test('any place of a long run takes one request, less than a second, and no more
   await page.keyboard.press('PageDown');
   await expect.poll(first).toBeGreaterThan(upper + 10);
 
-  // The phase's own link, on the page as it is.
+  // The link of a phase.
   const journal = (await api.run(id)).phases.map((phase) => phase.name);
   expect(journal).toEqual(['print', 'after']);
   await measure('a phase', 2, () => run.phase('print').getByRole('link').click(), 0);
   await expect(run.frame(2)).toHaveAttribute('data-marked', '');
 
-  // Through all of it.
+  // Scroll through the whole log.
   for (let place = 0; place <= 60; place += 1) {
     await list.evaluate((element, part) => {
       element.scrollTop = (element.scrollHeight - element.clientHeight) * part;
@@ -127,7 +127,7 @@ test('any place of a long run takes one request, less than a second, and no more
   expect(held).toBeLessThanOrEqual(20_000);
   expect(after.heap - before.heap, 'MiB of growth').toBeLessThan(MAX_GROWTH_MIB);
 
-  // A link from elsewhere: the page, and one request for rows.
+  // A link from outside takes one request for rows.
   const linked = Math.round(head / 3);
   requests.forget();
   const began = Date.now();
@@ -139,7 +139,7 @@ test('any place of a long run takes one request, less than a second, and no more
   await expect(run.frame(linked)).toHaveAttribute('data-marked', '');
   await expect(run.frame(linked)).toContainText(String(linked - 2));
 
-  // With its place in the address, the page has the rows itself.
+  // With ?at in the address, the server renders the rows.
   requests.forget();
   await page.goto(`${run.base}/runs/${id}?at=${linked}#f${linked}`);
   await hydrated(page);
@@ -151,7 +151,7 @@ test('any place of a long run takes one request, less than a second, and no more
   console.log(JSON.stringify(figures));
 });
 
-test('rows that cannot be loaded say so, and are loaded when asked again', async ({ server, api, run, page, complaints }) => {
+test('rows that failed to load are loaded on request', async ({ server, api, run, page, complaints }) => {
   complaints.expectNetworkErrors();
   complaints.expect(/503/);
   await server.pipeline({ name: 'long', phases: { print: 'seq 1 60000' } });
@@ -171,7 +171,7 @@ test('rows that cannot be loaded say so, and are loaded when asked again', async
   await settled(run);
 });
 
-test('what is being read stays where it is while a live run goes on', async ({ server, project, api, run, page }) => {
+test('scroll position stays while a live run prints', async ({ server, project, api, run, page }) => {
   const print = ['seq 1 60000', waitFor('go'), 'seq 1 5000', waitFor('end')].join('\n');
   await server.pipeline({ name: 'live', phases: { print } });
   const id = await server.run('live');
@@ -188,7 +188,7 @@ test('what is being read stays where it is while a live run goes on', async ({ s
   await expect.poll(() => run.count('last')).toBeGreaterThan(65_000);
   expect(await top()).toBe(before);
   expect(await run.count('gaps')).toBe(0);
-  await page.getByRole('button', { name: /newest/i }).click();
+  await page.getByRole('button', { name: /latest/i }).click();
   await expect(run.frame(await run.count('last'))).toBeInViewport();
   await settled(run);
   project.release('end');
@@ -198,7 +198,7 @@ test('what is being read stays where it is while a live run goes on', async ({ s
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a link with a place shows the lines around it, and links to those before and after', async ({
+  test('link with ?at shows the lines around it, with links to older and newer ones', async ({
     server,
     api,
     run,

@@ -1,4 +1,4 @@
-// Who looks elsewhere is told: one notification on the desktop for all tabs, on request, and a number before each tab's title.
+// Desktop notifications, one for all tabs, and the count in the title of each tab.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ interface Shown {
   tag: string;
 }
 
-/** Notes every notification that a page of this context shows, in that page; the browser shows it all the same. And see {@link sight}. */
+/** Records the notifications that the pages of this context show, and prepares {@link sight}. */
 async function record(context: BrowserContext): Promise<void> {
   await context.addInitScript(() => {
     const shown: { title: string; body: string; tag: string; note: Notification }[] = [];
@@ -38,7 +38,7 @@ async function record(context: BrowserContext): Promise<void> {
   });
 }
 
-/** All that any of these pages has shown. */
+/** The notifications that these pages have shown. */
 async function shownBy(pages: Page[]): Promise<Shown[]> {
   const each = pages.map((page) =>
     page.evaluate(() =>
@@ -48,14 +48,14 @@ async function shownBy(pages: Page[]): Promise<Shown[]> {
   return (await Promise.all(each)).flat();
 }
 
-/** Puts the pages out of sight, or in sight again. The browser of a test takes all its pages for visible, so they are told. */
+/** Hides or shows pages. A headless browser reports all pages as visible, so this overrides it. */
 async function sight(pages: Page[], visible: boolean): Promise<void> {
   for (const page of pages) {
     await page.evaluate((visible) => (window as unknown as { sight: (visible: boolean) => void }).sight(visible), visible);
   }
 }
 
-/** A receiver of notifications that answers with this status. */
+/** A receiver of notifications that responds with this status. */
 async function receiver(status: number): Promise<{ url: string; close: () => void }> {
   const server = createServer((request, answer) => {
     request.resume();
@@ -68,7 +68,7 @@ async function receiver(status: number): Promise<{ url: string; close: () => voi
 
 const bell = (page: Page) => page.getByTestId('notify-toggle');
 
-test('two tabs show one notification when a run ends, and each counts in its title', async ({
+test('notification is shown once for two tabs, and each counts in its title', async ({
   server,
   project,
   api,
@@ -88,7 +88,7 @@ test('two tabs show one notification when a run ends, and each counts in its tit
   const other = await server.run('other');
   const tab = await openTab(context, server.base, id);
   await tab.says('live');
-  await expect(bell(tab.page), 'it is on in the whole browser').toHaveAttribute('aria-pressed', 'true');
+  await expect(bell(tab.page), 'it is on in all tabs').toHaveAttribute('aria-pressed', 'true');
   await list.shows(id, 'running');
   await list.shows(other, 'running');
 
@@ -99,26 +99,26 @@ test('two tabs show one notification when a run ends, and each counts in its tit
   await expect(tab.page).toHaveTitle(/^\(1\) Failed · Nightly/);
   await expect(page).toHaveTitle(/^\(1\) Runs/);
   await expect.poll(() => shownBy(pages)).toEqual([
-    { title: 'nightly failed', body: 'phase only ended with exit code 3', tag: `${id}:1` },
+    { title: 'nightly failed', body: 'phase only failed with exit code 3', tag: `${id}:1` },
   ]);
   project.release('other');
   await api.reaches(other, 'completed');
   await expect(page).toHaveTitle(/^\(2\) Runs/);
   await expect.poll(async () => (await shownBy(pages)).map(({ title }) => title)).toEqual(['nightly failed', 'other completed']);
-  await expect(tab.page, 'this tab knows of its own run only').toHaveTitle(/^\(1\) Failed/);
+  await expect(tab.page, 'this tab follows its own run only').toHaveTitle(/^\(1\) Failed/);
 
-  // Each number goes when its tab is looked at.
+  // The count is cleared when its tab becomes visible.
   await sight([page], true);
   await expect(page).toHaveTitle(/^Runs/);
   await expect(tab.page).toHaveTitle(/^\(1\) /);
-  // Somebody looks: nothing is shown, neither here nor there.
+  // A tab is visible: no notification is shown.
   const third = await server.run('nightly');
   await list.shows(third, 'failed');
   expect(await shownBy(pages)).toHaveLength(2);
   await expect(page).toHaveTitle(/^Runs/);
 });
 
-test('a run that asks is told, and who clicks on that gets to its page', async ({ server, project, context, page }) => {
+test('notification of a run that needs approval leads to its page', async ({ server, project, context, page }) => {
   await record(context);
   await context.grantPermissions(['notifications'], { origin: server.base });
   project.commit({ 'old.rs': 'fn main() { old(1); }\n' });
@@ -130,7 +130,7 @@ test('a run that asks is told, and who clicks on that gets to its page', async (
   const params = { language: 'rust', pattern: 'old($A)', rewrite: 'new($A)', approval: true };
   const id = await server.run('refactor', params);
   const expected = [
-    { title: 'refactor waits for you', body: 'Commit these patches to a new branch?', tag: `${id}:1` },
+    { title: 'refactor needs approval', body: 'Commit these patches to a new branch?', tag: `${id}:1` },
   ];
   await expect.poll(() => shownBy([page])).toEqual(expected);
   await expect(page).toHaveTitle(/^\(1\) Runs/);
@@ -145,7 +145,7 @@ test('a run that asks is told, and who clicks on that gets to its page', async (
   await expect(run.getByTestId('approval')).toContainText('Commit these patches to a new branch?');
 });
 
-test('nobody is asked before the click, and a refusal is said in words', async ({ server, context, page }) => {
+test('permission is requested on click only, and a denial is explained', async ({ server, context, page }) => {
   await context.addInitScript(() => {
     const asked: string[] = [];
     const real = Notification.requestPermission.bind(Notification);
@@ -159,7 +159,7 @@ test('nobody is asked before the click, and a refusal is said in words', async (
   await list.open();
   const asked = () => page.evaluate(() => (window as unknown as { asked: string[] }).asked.length);
   expect(await asked()).toBe(0);
-  // A browser without a window refuses by itself.
+  // A headless browser denies permission by itself.
   await bell(page).click();
   await expect(page.getByRole('status').filter({ hasText: 'Your browser blocks notifications' })).toBeVisible();
   await expect(bell(page)).toHaveAttribute('aria-pressed', 'false');
@@ -174,10 +174,10 @@ test('nobody is asked before the click, and a refusal is said in words', async (
   await expect(bell(page)).toHaveAttribute('aria-pressed', 'false');
 });
 
-/** An address as everybody may see it: what follows the host may be a secret. */
+/** The address without what may be a secret. */
 const shown = (url: string) => `${new URL(url).origin}/…`;
 
-test('what became of a notification shows on the page of a run that has ended', async ({ server, project, api, run }) => {
+test('delivery results show on the page of a finished run', async ({ server, project, api, run }) => {
   const [well, gone] = [await receiver(200), await receiver(410)];
   const notify = [`${well.url}?key=secret`, gone.url];
   await server.pipeline({ name: 'told', notify, phases: { only: waitFor('end') } });
@@ -188,8 +188,8 @@ test('what became of a notification shows on the page of a run that has ended', 
   await api.reaches(id, 'completed');
   const rows = run.page.locator('[data-testid="frame"][data-kind="notification"]');
   await expect(rows).toHaveCount(2);
-  await expect(rows.filter({ hasText: `notified ${shown(well.url)}` })).toHaveCount(1);
-  await expect(rows.filter({ hasText: `not notified ${shown(gone.url)} it answered 410 Gone` })).toHaveCount(1);
+  await expect(rows.filter({ hasText: `notification sent ${shown(well.url)}` })).toHaveCount(1);
+  await expect(rows.filter({ hasText: `notification failed ${shown(gone.url)} it answered 410 Gone` })).toHaveCount(1);
   await run.isAt('completed', 1);
   await run.says('ended');
   await run.holds((await api.run(id)).head);
@@ -207,7 +207,7 @@ for (const screen of [
     test.describe(`the bell, ${screen.name}, ${scheme}`, () => {
       test.use({ viewport: screen.viewport, colorScheme: scheme });
 
-      test('says what it does', async ({ server, context, page }) => {
+      test('explains its state', async ({ server, context, page }) => {
         const list = new ListPage(page, server.base);
         const shot = (state: string) =>
           page.screenshot({ path: join(SHOTS, `bell-${screen.name}-${scheme}-${state}.png`), clip: { x: 0, y: 0, width: screen.viewport.width, height: 220 } });

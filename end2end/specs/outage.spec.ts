@@ -1,9 +1,9 @@
-// The server is away for a while: pages keep what they show, say so in words for people, and come back by themselves.
+// A server that is down: pages keep their content, explain the problem, and recover.
 import { ListPage, RunPage, hydrated, sameDocument } from '../support/pages.ts';
 import { waitFor } from '../support/project.ts';
 import { expect, test } from '../support/test.ts';
 
-/** What is said to people is no error of a program. */
+/** Raw errors that must not reach users. */
 const RAW = /TypeError|Failed to fetch|server function|deserializ/i;
 
 test.beforeEach(({ complaints }) => {
@@ -11,7 +11,7 @@ test.beforeEach(({ complaints }) => {
   complaints.expect(/status of 503/);
 });
 
-test('a filter that is chosen while the server is away keeps the list, and narrows it when the server is back', async ({
+test('filter set while the server is down applies when it is back', async ({
   server,
   api,
   list,
@@ -32,7 +32,7 @@ test('a filter that is chosen while the server is away keeps the list, and narro
   const chip = page.getByTestId('connection');
   await expect(chip).toHaveAttribute('data-state', 'retrying');
   await page.getByLabel('Status').selectOption('failed');
-  await expect(page.getByText('waits for the server')).toBeVisible();
+  await expect(page.getByText('waiting for the server')).toBeVisible();
   await expect(list.rows).toHaveCount(2);
   expect((await list.row(badly).boundingBox())!.y, 'the list is not pushed down').toBe(top);
   await expect(page.locator('body')).not.toContainText(RAW);
@@ -40,12 +40,12 @@ test('a filter that is chosen while the server is away keeps the list, and narro
   await server.restart();
   await expect(list.rows).toHaveCount(1);
   await list.shows(badly, 'failed');
-  await expect(page.getByText('waits for the server')).toBeHidden();
-  // And on: all filters, one after the other.
+  await expect(page.getByText('waiting for the server')).toBeHidden();
+  // The other filters.
   await page.getByLabel('Status').selectOption('');
   await expect(list.rows).toHaveCount(2);
   await page.getByLabel('Search runs').fill('nothing has this in it');
-  await expect(page.getByText('No run matches these filters.')).toBeVisible();
+  await expect(page.getByText('No runs match.')).toBeVisible();
   await page.getByRole('link', { name: 'Clear filters' }).click();
   await expect(list.rows).toHaveCount(2);
   await expect(page.getByLabel('Search runs')).toHaveValue('');
@@ -53,7 +53,7 @@ test('a filter that is chosen while the server is away keeps the list, and narro
   await unchanged();
 });
 
-test('a page that is opened while the server is away comes when it is back', async ({ server, api, list, page, faults }) => {
+test('page opened while the server is down loads when it is back', async ({ server, api, list, page, faults }) => {
   await server.pipeline({ name: 'well', title: 'A title', phases: { only: 'echo done' } });
   const id = await server.run('well');
   await api.rerun((await api.reaches(id, 'completed')).id);
@@ -65,7 +65,7 @@ test('a page that is opened while the server is away comes when it is back', asy
 
   faults.goAway();
   await away.follow(id);
-  await expect(page.getByRole('heading', { name: 'The server cannot be reached' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: "Can't reach the server" })).toBeVisible();
   await expect(page.locator('body')).not.toContainText(RAW);
   await expect(page.getByRole('button', { name: 'Try again' })).toBeVisible();
   faults.unblock();
@@ -74,10 +74,10 @@ test('a page that is opened while the server is away comes when it is back', asy
   await expect(page.getByRole('heading', { name: 'A title' })).toBeVisible();
   await expect(page.getByTestId('rerun-edit'), 'the pipelines are read again too').toBeVisible();
 
-  // The same on the way to the comparison, and back to the list.
+  // The same for the comparison and the list.
   faults.goAway();
   await page.getByTestId('compare').click();
-  await expect(page.getByRole('heading', { name: 'The server cannot be reached' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: "Can't reach the server" })).toBeVisible();
   faults.unblock();
   await expect(page.getByTestId('compare-side')).toHaveCount(2);
   faults.goAway();
@@ -90,7 +90,7 @@ test('a page that is opened while the server is away comes when it is back', asy
   await unchanged();
 });
 
-test('a cancel that the server does not answer is said, and no longer when it is back', async ({ server, project, api, page, faults }) => {
+test('unanswered cancel is reported until the server is back', async ({ server, project, api, page, faults }) => {
   await server.pipeline({ name: 'long', phases: { long: `echo ready\n${waitFor('end')}` } });
   const id = await server.run('long');
   await api.printed(id, 'ready');
@@ -100,7 +100,7 @@ test('a cancel that the server does not answer is said, and no longer when it is
   faults.goAway();
   await run.says('retrying');
   await run.cancel.click();
-  const notice = page.getByRole('alert').filter({ hasText: 'It is not known whether this was done.' });
+  const notice = page.getByRole('alert').filter({ hasText: "We couldn't confirm this." });
   await expect(notice).toBeVisible();
   await expect(notice).not.toContainText(RAW);
   faults.unblock();
@@ -108,7 +108,7 @@ test('a cancel that the server does not answer is said, and no longer when it is
   await expect(notice).toBeHidden();
   expect((await api.run(id)).status).toBe('running');
 
-  // It can be sent away, too.
+  // It can be dismissed.
   faults.goAway();
   await run.says('retrying');
   await run.cancel.click();
@@ -120,7 +120,7 @@ test('a cancel that the server does not answer is said, and no longer when it is
   project.release('end');
   await run.isAt('completed', 1);
 
-  // A finished run's page has no stream: its poll tells that the server is back.
+  // The page of a finished run has no stream: its poll notices that the server is back.
   await run.says('ended');
   faults.goAway();
   await run.rerun.click();
@@ -130,18 +130,18 @@ test('a cancel that the server does not answer is said, and no longer when it is
   expect((await api.run(id)).attempt).toBe(1);
 });
 
-test('a start that the server does not answer may be pressed again: it starts one run', async ({ server, api, page, faults }) => {
+test('unanswered start can be repeated and starts one run', async ({ server, api, page, faults }) => {
   await server.pipeline({ name: 'well', phases: { only: 'echo done' } });
   const list = new ListPage(page, faults.base);
   await list.open();
   await list.form.choose('well');
-  // The server has done it; its answer is lost on the way.
+  // The server started the run, but its response is lost.
   const hold = faults.hold('answer', ({ path }) => path.startsWith('/fn/start_run'));
   await list.form.submit.click();
   await expect.poll(async () => (await api.runs()).length).toBe(1);
   faults.goAway();
   await page.evaluate(() => window.stop());
-  const notice = page.getByRole('alert').filter({ hasText: 'Press again: it will not start twice.' });
+  const notice = page.getByRole('alert').filter({ hasText: "the run won't start twice." });
   await expect(notice).toBeVisible();
   await expect(notice).not.toContainText(RAW);
   hold.release();
@@ -151,7 +151,7 @@ test('a start that the server does not answer may be pressed again: it starts on
   expect(await api.runs()).toHaveLength(1);
 });
 
-test('an earlier attempt that is asked for while the server is away comes when it is back', async ({ server, api, page, faults }) => {
+test('earlier attempt selected while the server is down loads when it is back', async ({ server, api, page, faults }) => {
   await server.pipeline({ name: 'badly', phases: { only: 'exit 3' } });
   const id = await server.run('badly');
   await api.reaches(id, 'failed');
@@ -162,7 +162,7 @@ test('an earlier attempt that is asked for while the server is away comes when i
   await hydrated(page);
   faults.goAway();
   await page.locator('[data-testid="attempt"][data-attempt="1"]').click();
-  await expect(page.getByRole('alert').filter({ hasText: 'The server does not answer.' })).toBeVisible();
+  await expect(page.getByRole('alert').filter({ hasText: "Can't reach the server" })).toBeVisible();
   faults.unblock();
   await expect(page.getByTestId('attempt-shown')).toHaveAttribute('data-attempt', '1');
   await expect(page.getByRole('alert')).toHaveCount(0);

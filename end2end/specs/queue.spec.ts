@@ -1,11 +1,11 @@
-// Who waits for a worker sees for how long, in the list and on the run's page, without a reload.
+// The queue position, live in the list and on the run page.
 import { waitFor } from '../support/project.ts';
 import { RunPage } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
 
 test.use({ serverOptions: { workers: 1 } });
 
-test('the place in the queue is shown and changes as others go', async ({ server, project, api, list, context }) => {
+test('queue position is shown and updated', async ({ server, project, api, list, context }) => {
   await server.pipeline({ name: 'one', phases: { wait: waitFor('one') } });
   await server.pipeline({ name: 'later', phases: { wait: waitFor('later') } });
   await server.pipeline({ name: 'urgent', head: 'priority = 5', phases: { wait: waitFor('urgent') } });
@@ -22,7 +22,7 @@ test('the place in the queue is shown and changes as others go', async ({ server
   await page.open(second);
   const place = page.page.getByTestId('queue-position');
   await expect(place).toHaveAttribute('data-position', '2');
-  // A run that goes first comes in between.
+  // A run with a higher priority is queued.
   const urgent = await server.run('urgent');
   await expect(place).toHaveAttribute('data-position', '3');
   await expect(inList(urgent)).toHaveAttribute('data-position', '1');
@@ -40,21 +40,21 @@ test('the place in the queue is shown and changes as others go', async ({ server
   await api.reaches(second, 'completed');
 });
 
-test.describe('of a group', () => {
+test.describe('in a concurrency group', () => {
   test.use({ serverOptions: { workers: 3 } });
 
-  test('a run that waits names the run that it waits for', async ({ server, project, api, run, list, page }) => {
+  test('queued run names the run that blocks it', async ({ server, project, api, run, list, page }) => {
     await server.pipeline({ name: 'alone', head: 'concurrency = "per project"', phases: { wait: waitFor('go') } });
     const one = await server.run('alone');
     await api.reaches(one, 'running');
     const two = await server.run('alone');
     await run.open(two);
     const place = page.getByTestId('queue-position');
-    await expect(place).toHaveText(/^Waits for /);
+    await expect(place).toHaveText(/^Blocked by /);
     await expect(place.getByRole('link')).toHaveAttribute('href', `/runs/${one}`);
     const three = await server.run('alone');
     await list.open();
-    await expect(list.row(three).getByTestId('queue-position')).toHaveText(/^#2 in queue, after /);
+    await expect(list.row(three).getByTestId('queue-position')).toHaveText(/^#2 in queue, behind /);
     await run.open(two);
     project.release('go');
     await run.isAt('completed', 1);

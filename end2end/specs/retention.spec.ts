@@ -1,4 +1,4 @@
-// Runs that stay and runs that go: the pin, the deletion, and what other tabs see of both.
+// Pinning and deleting runs, and what other tabs see of both.
 import { join } from 'node:path';
 import { waitFor } from '../support/project.ts';
 import { ListPage, RunPage, sameDocument } from '../support/pages.ts';
@@ -8,7 +8,7 @@ const SHOTS = join(import.meta.dirname, '../test-results/shots');
 
 test.use({ serverOptions: { pollInterval: '500ms' } });
 
-test('a pinned run shows its pin in the list and in other tabs, and is not deleted', async ({
+test('pinned run shows its pin everywhere and cannot be deleted', async ({
   server,
   api,
   list,
@@ -20,7 +20,7 @@ test('a pinned run shows its pin in the list and in other tabs, and is not delet
   await api.reaches(id, 'completed');
   await list.open();
   await expect(list.row(id)).toHaveAttribute('data-pinned', 'false');
-  await expect(page.getByTestId('database-size')).toHaveText(/^Database \d[\d.]* [kMG]?B( · \d[\d.]* [kMG]?B free inside)?$/);
+  await expect(page.getByTestId('database-size')).toHaveText(/^Database \d[\d.]* [kMG]?B( · \d[\d.]* [kMG]?B reclaimable)?$/);
   const check = await sameDocument(page);
 
   const one = new RunPage(await context.newPage(), server.base);
@@ -35,12 +35,12 @@ test('a pinned run shows its pin in the list and in other tabs, and is not delet
   await expect(list.row(id).getByText('Pinned')).toBeAttached();
   expect((await api.run(id)).pinned).toBe(true);
 
-  // It says why it stays, and the button that would delete it is not there.
+  // The popover explains it, without the delete button.
   await one.page.getByTestId('delete').click();
-  await expect(one.page.getByText('Unpin it first')).toBeVisible();
+  await expect(one.page.getByText('Unpin it to delete it')).toBeVisible();
   await expect(one.page.getByTestId('delete-confirm')).toBeHidden();
   await one.page.keyboard.press('Escape');
-  await expect(one.page.getByText('Unpin it first')).toBeHidden();
+  await expect(one.page.getByText('Unpin it to delete it')).toBeHidden();
 
   await pin(two).click();
   for (const tab of [one, two]) await expect(pin(tab)).toHaveAttribute('aria-pressed', 'false');
@@ -48,7 +48,7 @@ test('a pinned run shows its pin in the list and in other tabs, and is not delet
   await check();
 });
 
-test('a run that is deleted leaves an open list, and its other tabs say that it is gone', async ({
+test('deleted run disappears from the list, and its other tabs say so', async ({
   server,
   project,
   api,
@@ -76,8 +76,8 @@ test('a run that is deleted leaves an open list, and its other tabs say that it 
   await expect(tab.page.getByTestId('delete')).toBeHidden();
   await tab.open(goes);
   await tab.page.getByTestId('delete').click();
-  await expect(tab.page.getByText('There is no way back')).toBeVisible();
-  await tab.page.getByRole('button', { name: 'Keep it' }).click();
+  await expect(tab.page.getByText("This can't be undone")).toBeVisible();
+  await tab.page.getByRole('button', { name: 'Cancel', exact: true }).click();
   await expect(tab.page.getByTestId('delete-confirm')).toBeHidden();
   await tab.page.getByTestId('delete').click();
   await tab.page.getByTestId('delete-confirm').click();
@@ -91,7 +91,7 @@ test('a run that is deleted leaves an open list, and its other tabs say that it 
   await list.shows(active, 'running');
   await check();
 
-  // The poll that finds nothing is the last one.
+  // The poll that gets a 404 is the last one.
   complaints.expect(/404/);
   await expect(other.page.getByTestId('deleted')).toBeVisible();
   await expect(other.page.getByTestId('delete')).toBeHidden();
@@ -99,7 +99,7 @@ test('a run that is deleted leaves an open list, and its other tabs say that it 
   await expect(other.frames.filter({ hasText: 'done' })).toBeVisible();
   const asked: string[] = [];
   other.page.on('request', (request) => asked.push(request.url()));
-  // What makes every other page ask at once.
+  // Makes any other page poll at once.
   await other.page.evaluate(() => window.dispatchEvent(new Event('online')));
   const signal = `${server.base}/healthz`;
   expect(await other.page.evaluate((url) => fetch(url).then((answer) => answer.status), signal)).toBe(200);
@@ -109,7 +109,7 @@ test('a run that is deleted leaves an open list, and its other tabs say that it 
   project.release('end');
 });
 
-test('the page of a run that is gone asks for nothing more', async ({ server, api, page, context, complaints }) => {
+test('page of a deleted run makes no more requests', async ({ server, api, page, context, complaints }) => {
   complaints.expect(/404/);
   await server.pipeline({ name: 'quick', phases: { only: 'echo done' } });
   const [goes, stays] = [await server.run('quick'), await server.run('quick')];
@@ -121,11 +121,11 @@ test('the page of a run that is gone asks for nothing more', async ({ server, ap
   expect(gone.ok).toBe(true);
   await expect(page.getByTestId('deleted')).toBeVisible();
   const asked: string[] = [];
-  // Whether the database is there is asked on every page.
+  // Every page checks the health of the database.
   page.on('request', (request) => {
     if (!request.url().endsWith('/fn/database_health')) asked.push(request.url());
   });
-  // So long that a page that asks has asked several times.
+  // Long enough for several polls.
   const other = new RunPage(await context.newPage(), server.base);
   let polls = 0;
   other.page.on('request', (request) => (polls += Number(request.url().includes('/frames'))));
@@ -134,10 +134,10 @@ test('the page of a run that is gone asks for nothing more', async ({ server, ap
   expect(asked).toEqual([]);
 });
 
-test.describe('where no script runs', () => {
+test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a run is pinned and deleted by plain forms', async ({ server, api, page, complaints }) => {
+  test('run is pinned and deleted by plain forms', async ({ server, api, page, complaints }) => {
     await server.pipeline({ name: 'quick', phases: { only: 'echo done' } });
     const id = await server.run('quick');
     await api.reaches(id, 'completed');
@@ -150,7 +150,7 @@ test.describe('where no script runs', () => {
     await page.getByTestId('delete-confirm').click();
     await page.waitForURL(`${server.base}/`);
     await expect(page.getByText('No runs yet')).toBeVisible();
-    // The browser complains of the page that is not there any more.
+    // The browser logs the 404.
     complaints.expect(/404/);
     expect((await page.goto(`${server.base}/runs/${id}`))!.status()).toBe(404);
   });
@@ -164,7 +164,7 @@ for (const [screen, viewport] of [
     test.describe(`${screen}, ${colorScheme}`, () => {
       test.use({ viewport, colorScheme, timezoneId: 'UTC' });
 
-      test('the pin, the question and the line fit', async ({ server, api, list, run, page, complaints }) => {
+      test('pin, confirmation and database size fit the screen', async ({ server, api, list, run, page, complaints }) => {
         await server.pipeline({ name: 'quick', title: 'Nightly checks', phases: { only: 'echo done; exit 3' } });
         const [first, second] = [await server.run('quick'), await server.run('quick')];
         for (const id of [first, second]) await api.reaches(id, 'failed');

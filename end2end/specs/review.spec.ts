@@ -1,4 +1,4 @@
-// Findings, patches and the question whether they may be applied, as an operator meets them.
+// Findings, patches and approval.
 import { join } from 'node:path';
 import { hydrated, RunPage } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -12,8 +12,8 @@ const FILES = {
 };
 const REFACTOR = { language: 'rust', pattern: 'old($A)', rewrite: 'new($A, "new")', approval: true };
 
-/** A run that waits for an answer. */
-async function asked({ project, api }: { project: import('../support/project.ts').Project; api: import('../support/api.ts').Api }) {
+/** Starts a run that needs approval. */
+async function needsApproval({ project, api }: { project: import('../support/project.ts').Project; api: import('../support/api.ts').Api }) {
   project.commit(FILES);
   const { id } = await api.start('refactor', { project: project.path, ...REFACTOR });
   await expect.poll(async () => (await api.run(id)).approval, { message: 'the run asks' }).not.toBeNull();
@@ -27,17 +27,17 @@ for (const screen of [
   test.describe(`${screen.name}, ${screen.scheme}`, () => {
     test.use({ viewport: screen.viewport, colorScheme: screen.scheme, hasTouch: screen.name === 'phone' });
 
-    test('patches are looked at, one is left out, and the others are approved', async ({ project, api, server, run, page, context, list }) => {
-      const id = await asked({ project, api });
+    test('approval commits all patches but the excluded one', async ({ project, api, server, run, page, context, list }) => {
+      const id = await needsApproval({ project, api });
       await list.open();
-      await expect(list.row(id)).toContainText('Asks you');
+      await expect(list.row(id)).toContainText('Needs approval');
       await run.open(id);
       await expect(page.getByTestId('approval')).toContainText('Commit these patches to a new branch?');
-      await expect(page).toHaveTitle(/^Asks you/);
+      await expect(page).toHaveTitle(/^Needs approval/);
       await expect(run.phase('applying')).toHaveAttribute('data-state', 'pending');
       await expect(run.rerun).toBeHidden();
 
-      // Another tab on the same run, which only looks.
+      // Another tab on the same run, which only reads.
       const other = new RunPage(await context.newPage(), server.base);
       await other.open(id);
       await expect(other.page.getByTestId('approve')).toBeVisible();
@@ -49,7 +49,7 @@ for (const screen of [
       await expect(patches.first().locator('tr[data-change="removed"]')).toHaveCount(2);
       await expect(patches.first().locator('tr[data-change="added"] .diff-word').first()).toHaveText('new');
       await expect(patches.first().locator('.t-keyword').first()).toHaveText('fn');
-      // What is copied is code, without numbers.
+      // The text of the cells is code, without numbers.
       expect(await patches.first().locator('.diff-code').nth(1).innerText()).toBe('    let a = old(1);');
       await page.screenshot({ path: join(SHOTS, `changes-${screen.name}.png`), animations: 'disabled' });
       if (screen.name === 'desktop') {
@@ -59,19 +59,19 @@ for (const screen of [
         await page.screenshot({ path: join(SHOTS, `changes-split-${screen.name}.png`), animations: 'disabled' });
       }
       await page.locator('[data-testid="patch"][data-path="second.rs"]').getByTestId('include').uncheck();
-      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
-      // What was unticked stays so, wherever one goes in between.
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 excluded');
+      // The exclusion survives other tabs and a reload.
       await page.getByTestId('tab-findings').click();
       await page.reload();
       await hydrated(page);
-      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 excluded');
       await page.getByTestId('tab-changes').click();
       await expect(page.locator('[data-testid="patch"][data-path="second.rs"]').getByTestId('include')).not.toBeChecked();
-      await page.getByRole('button', { name: 'None' }).click();
-      await expect(page.getByTestId('approval')).toContainText('3 patches, 3 left out');
-      await page.getByRole('button', { name: 'Apply all' }).click();
-      await page.getByLabel('Apply the patch of second.rs').uncheck();
-      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 left out');
+      await page.getByRole('button', { name: 'Select none' }).click();
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 3 excluded');
+      await page.getByRole('button', { name: 'Select all' }).click();
+      await page.getByLabel('Include changes to second.rs').uncheck();
+      await expect(page.getByTestId('approval')).toContainText('3 patches, 1 excluded');
       await page.getByTestId('approve').click();
 
       for (const shown of [run, other]) {
@@ -79,13 +79,13 @@ for (const screen of [
         await expect(shown.page.getByTestId('approval')).toBeHidden();
         await expect(shown.page.getByTestId('branch')).toHaveText(`runtrail/${id}-1`);
       }
-      await expect(page.locator('[data-testid="patch"][data-path="second.rs"]')).toContainText('left out');
+      await expect(page.locator('[data-testid="patch"][data-path="second.rs"]')).toContainText('excluded');
       expect(project.git('diff', '--name-only', 'HEAD', `runtrail/${id}-1`)).toBe('first.rs\nthird.rs\n');
       expect(project.git('status', '--porcelain')).toBe('');
     });
 
-    test('findings are narrowed, and lead to their place in the diff', async ({ project, api, page, server }) => {
-      const id = await asked({ project, api });
+    test('findings are filtered and link to their line in the diff', async ({ project, api, page, server }) => {
+      const id = await needsApproval({ project, api });
       await page.goto(`${server.base}/runs/${id}?tab=findings`);
       await hydrated(page);
       const findings = page.getByTestId('finding');
@@ -96,7 +96,7 @@ for (const screen of [
       await page.getByTestId('finding-severity').selectOption('info');
       await page.getByTestId('finding-rule').selectOption('pattern');
       await expect(findings).toHaveCount(1);
-      // What is chosen stays chosen while another tab is looked at.
+      // The filter survives a change of the tab.
       await page.getByTestId('tab-changes').click();
       await page.getByTestId('tab-findings').click();
       await expect(page.getByTestId('finding-rule')).toHaveValue('pattern');
@@ -110,10 +110,10 @@ for (const screen of [
       const line = page.locator('tr[data-shown]');
       await expect(line).toContainText('old(2)');
       await expect(line).toBeInViewport();
-      // The way back is the browser's.
+      // The browser's back button works.
       await page.goBack();
       await expect(page.getByTestId('findings')).toBeVisible();
-      // And a link may be given to somebody else.
+      // A link can be shared.
       const link = `${server.base}/runs/${id}?tab=changes&at=${(await api.frames(id)).find((frame) => frame.data['path'] === 'third.rs' && frame.kind === 'patch')!.seq}:2`;
       await page.goto(link);
       await expect(page.locator('tr[data-shown]')).toContainText('old(3)');
@@ -121,8 +121,8 @@ for (const screen of [
   });
 }
 
-test('what is rejected ends there, and can be asked again', async ({ project, api, run, page }) => {
-  const id = await asked({ project, api });
+test('rejected run is cancelled and can be re-run', async ({ project, api, run, page }) => {
+  const id = await needsApproval({ project, api });
   await run.open(id);
   await page.getByTestId('reject').click();
   await run.isAt('cancelled', 1);
@@ -132,13 +132,13 @@ test('what is rejected ends there, and can be asked again', async ({ project, ap
   await run.rerun.click();
   await expect(page.getByTestId('approve')).toBeVisible();
   await run.isAt('running', 2);
-  // Answered by somebody else meanwhile: the page shows it.
+  // Another user approves: the page shows it.
   await api.approve(id);
   await run.isAt('completed', 2);
   await expect(page.getByTestId('branch')).toHaveText(`runtrail/${id}-2`);
 });
 
-test('patches that come while one looks appear by themselves', async ({ server, project, page }) => {
+test('patches appear while the page is open', async ({ server, project, page }) => {
   const report = (path: string) =>
     `printf '%s\\n' '::frame ${JSON.stringify({ kind: 'patch', path, diff: `--- a/${path}\n+++ b/${path}\n@@ -1 +1 @@\n-one\n+two\n`, added: 1, removed: 1 })}'`;
   const wait = 'while [ ! -e "$RUNTRAIL_PARAM_PROJECT/go" ]; do sleep 0.05; done';
@@ -155,7 +155,7 @@ test('patches that come while one looks appear by themselves', async ({ server, 
   await expect(page.getByTestId('patch').nth(2)).toContainText('this is no diff');
 });
 
-test('a patch of many lines is drawn in parts', async ({ server, project, api, page }) => {
+test('long patch is drawn in parts', async ({ server, project, api, page }) => {
   const lines = Array.from({ length: 4000 }, (_, line) => `+line ${line}`);
   const diff = `--- a/long.txt\n+++ b/long.txt\n@@ -0,0 +1,4000 @@\n${lines.join('\n')}\n`;
   project.commit({ 'report.json': `::frame ${JSON.stringify({ kind: 'patch', path: 'long.txt', diff, added: 4000 })}\n` });
@@ -172,14 +172,14 @@ test('a patch of many lines is drawn in parts', async ({ server, project, api, p
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('patches can be read, and approved', async ({ project, api, page, server }) => {
-    const id = await asked({ project, api });
+  test('patches can be read and approved', async ({ project, api, page, server }) => {
+    const id = await needsApproval({ project, api });
     await page.goto(`${server.base}/runs/${id}?tab=findings`);
     await expect(page.getByTestId('finding')).toHaveCount(4);
     await page.getByTestId('tab-changes').click();
     await expect(page.getByTestId('patch')).toHaveCount(3);
     await expect(page.getByTestId('patch').first()).toContainText('let a = old(1);');
-    // Nothing can be left out here, so nothing looks as if it could.
+    // No checkboxes, since they would have no effect.
     await expect(page.getByTestId('include').first()).toBeHidden();
     await page.getByTestId('approve').click();
     await api.reaches(id, 'completed');

@@ -1,4 +1,4 @@
-// What starts by itself: the first page says what is next, counts down, and shows what has started.
+// The card of scheduled runs: due times, countdown, and the runs started.
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { sameDocument } from '../support/pages.ts';
@@ -17,7 +17,7 @@ async function unfold(page: Page): Promise<void> {
   if (!(await rows(page).first().isVisible())) await card.locator('summary').click();
 }
 
-test('due times are told, count down, and go on by themselves', async ({ server, project, list, page }) => {
+test('due times are listed, count down and advance', async ({ server, project, list, page }) => {
   await server.pipeline({ name: 'plain', phases: { only: 'true' } });
   await list.open();
   await expect(page.getByTestId('upcoming')).toHaveCount(0);
@@ -47,13 +47,13 @@ test('due times are told, count down, and go on by themselves', async ({ server,
   await expect(monthly).toContainText(/ 1 \w+, 02:30 Berlin\s*· report/);
   await expect(monthly.locator('time')).toHaveAttribute('title', /in Europe\/Berlin \(30 2 1 \* \*\)/);
 
-  // When it has come, the next one is told and the run is in the list: without a reload.
+  // Once it is due, the next due time shows and the run is in the list, without a reload.
   const before = await often.locator('time').getAttribute('datetime');
   await expect(often.locator('time')).not.toHaveAttribute('datetime', before!, { timeout: 20_000 });
   await expect(list.rows.first()).toBeVisible();
   await unchanged();
 
-  // Whose run it is is told on its page.
+  // The run page names the schedule.
   const id = await list.rows.first().getAttribute('data-run-id');
   await list.follow(id!);
   await expect(page.getByText(/by schedule \*\/10 \* \* \* \* \* \(UTC\), due 20/).first()).toBeVisible();
@@ -67,7 +67,7 @@ for (const screen of [
     test.describe(`on a ${screen.name}, ${scheme}`, () => {
       test.use({ viewport: screen.viewport, colorScheme: scheme });
 
-      test('the card fits, and faults beside it', async ({ server, project, list, page }) => {
+      test('card fits the screen beside pipeline errors', async ({ server, project, list, page }) => {
         const at = [
           ['nightly', 'Nightly checks of everything that there is', '30 2 * * 1-5', 'Europe/Berlin', 'the whole tree'],
           ['hourly', 'Hourly', '0 * * * *', 'UTC', ''],

@@ -1,4 +1,4 @@
-// The pages on a desktop and on a phone, light and dark: nothing sticks out, the main controls are there; and pictures.
+// Screenshots of the pages on desktop and phone, light and dark, with checks of their layout.
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { print, waitFor } from '../support/project.ts';
@@ -32,10 +32,10 @@ async function fits(page: Page): Promise<void> {
   expect(width.content, 'the page does not scroll sideways').toBeLessThanOrEqual(width.screen);
 }
 
-/** How bright the page's background is, 0 to 255. */
+/** The brightness of the background, 0 to 255. */
 function brightness(page: Page): Promise<number> {
   return page.evaluate(() => {
-    // Painted, so that any notation of a colour will do.
+    // Painted on a canvas, which accepts any color notation.
     const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })!;
     for (const element of [document.documentElement, document.body]) {
       canvas.fillStyle = getComputedStyle(element).backgroundColor;
@@ -51,7 +51,7 @@ for (const screen of screens) {
     test.describe(`${screen.name}, ${scheme}`, () => {
       test.use({ viewport: screen.viewport, colorScheme: scheme, hasTouch: screen.name === 'phone', timezoneId: 'UTC' });
 
-      test('the pages fit, and their main controls can be used', async ({ server, project, api, list, run, page }) => {
+      test('pages fit the screen with usable controls', async ({ server, project, api, list, run, page }) => {
         await server.pipeline({
           name: 'nightly',
           title: 'Nightly checks',
@@ -125,7 +125,7 @@ for (const screen of screens) {
         await expect(run.rerun).toBeInViewport({ ratio: 1 });
         await seen('run-failed');
 
-        // What is pressed with a finger is large enough for one.
+        // Touch targets are large enough.
         if (screen.name === 'phone') {
           const box = (await run.rerun.boundingBox())!;
           expect(box.height, 'the height of the re-run button').toBeGreaterThanOrEqual(32);

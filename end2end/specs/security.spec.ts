@@ -1,4 +1,4 @@
-// Who may come in, and that what a command prints is text. The server runs commands: any website is an attacker.
+// Output is rendered as text, and other sites cannot reach the server, which runs commands.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { noteStart, waitFor } from '../support/project.ts';
@@ -15,7 +15,7 @@ const MARKUP = [
   '&lt;b&gt; &amp; "quotes" \'and\' `ticks` \u2028 ${window.taken = 6}',
 ];
 
-test('what a command prints is text, live and from the server, and so are parameters', async ({
+test('output and parameters are rendered as text, live and by the server', async ({
   server,
   project,
   api,
@@ -83,7 +83,7 @@ function directives(policy: string): Map<string, string[]> {
   );
 }
 
-test('every page has a strict Content-Security-Policy, and it is in force', async ({
+test('Content-Security-Policy is strict on every page and enforced', async ({
   server,
   api,
   list,
@@ -107,7 +107,7 @@ test('every page has a strict Content-Security-Policy, and it is in force', asyn
     expect(headers['x-content-type-options']).toBe('nosniff');
   }
 
-  // Markup that would get into the page all the same could not run.
+  // An injected script would not run.
   await list.open();
   complaints.check();
   complaints.expect(/Content Security Policy/);
@@ -124,7 +124,7 @@ test('every page has a strict Content-Security-Policy, and it is in force', asyn
   expect(blocked).toMatch(/^script-src/);
 });
 
-test('a foreign Host is misdirected', async ({ server }) => {
+test('foreign Host is refused as misdirected', async ({ server }) => {
   await server.pipeline({ name: 'quick', phases: { only: noteStart } });
   const { port } = server;
   for (const host of ['evil.example', `evil.example:${port}`, `127.0.0.1.evil.example:${port}`, `localhost.evil.example:${port}`]) {
@@ -138,7 +138,7 @@ test('a foreign Host is misdirected', async ({ server }) => {
   }
 });
 
-test('a foreign Origin changes nothing, neither by the API nor by what the form calls', async ({
+test('foreign Origin changes nothing, through the API or server functions', async ({
   server,
   project,
   api,
@@ -164,7 +164,7 @@ test('a foreign Origin changes nothing, neither by the API nor by what the form 
   }
   expect(await api.runs()).toEqual([]);
 
-  // What the form really sends, sent again from elsewhere.
+  // Replay the request of the form from another origin.
   await list.open();
   await list.form.choose('quick');
   const posted = page.waitForRequest((request) => request.method() === 'POST');
@@ -193,8 +193,8 @@ test('a foreign Origin changes nothing, neither by the API nor by what the form 
   expect((await api.run(id)).attempt).toBe(1);
   expect(project.lines('starts')).toEqual(['1 only']);
 
-  // The very same request from the page's own origin is carried out, so it was the origin that was refused: with the
-  // form's key it is the run that is there, with another key it is a second one.
+  // From its own origin the same request is accepted: the same key returns the existing run, another key starts a
+  // second one.
   const own = { origin: `http://127.0.0.1:${port}` };
   expect((await again(own)).status).toBeLessThan(400);
   expect(await api.runs()).toHaveLength(1);
@@ -203,7 +203,7 @@ test('a foreign Origin changes nothing, neither by the API nor by what the form 
   for (const run of await api.runs()) await api.reaches(run.id, 'completed');
 });
 
-test('a page of another site, open in the same browser, starts nothing and reads nothing', async ({
+test('page of another site in the same browser starts and reads nothing', async ({
   server,
   project,
   api,
@@ -218,12 +218,12 @@ test('a page of another site, open in the same browser, starts nothing and reads
   await new Promise<void>((done) => site.listen(0, '127.0.0.1', done));
   try {
     complaints.expect(/status of (403|4\d\d)|CORS|net::ERR_FAILED|ERR_BLOCKED_BY_RESPONSE/);
-    // Another site to the browser: `localhost` is not `127.0.0.1`.
+    // To the browser, `localhost` and `127.0.0.1` are different sites.
     await page.goto(`http://localhost:${(site.address() as AddressInfo).port}/`);
     const refused = page.waitForEvent('requestfailed', (request) => request.method() === 'POST');
     const body = JSON.stringify({ pipeline: 'quick', params: { project: project.path } });
     await page.evaluate(
-      // The answer is kept from the page (Cross-Origin-Resource-Policy), which to fetch is a failure.
+      // Cross-Origin-Resource-Policy withholds the response, which makes fetch fail.
       ([url, body]) => fetch(url!, { method: 'POST', mode: 'no-cors', body: body! }).then(() => undefined, () => undefined),
       [`${server.base}/api/v1/runs`, body],
     );
@@ -234,7 +234,7 @@ test('a page of another site, open in the same browser, starts nothing and reads
     );
     expect(read).toBe('kept from it');
 
-    // A form needs no permission to send.
+    // A form is not subject to CORS.
     const sent = page.waitForResponse((response) => response.request().method() === 'POST');
     await page.evaluate(
       ([url, body]) => {

@@ -1,5 +1,4 @@
-// The stream, read by a parser that is not ours, split everywhere: it must carry what the poll answers, whatever a command
-// prints. No browser.
+// The stream, read by an independent parser at every split: it must carry the same frames as polling. No browser.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -17,7 +16,7 @@ const test = base.extend<{ server: Server }>({
   },
 });
 
-/** Lines as a command may print them. Each is one line to the server. */
+/** Lines that a command prints. */
 const LINES = [
   'data: forged',
   'id: 999999',
@@ -33,22 +32,22 @@ const LINES = [
   'beyond the first plane 🧨, combined e\u0301, right to left \u202e',
 ];
 
-/** What is not UTF-8: an encoded lone surrogate, half a character, bytes that never occur. */
+/** Invalid UTF-8: a lone surrogate, half a character, bytes that never occur. */
 const NOT_UTF8 = Buffer.from([0xed, 0xa0, 0x80, 0x20, 0xf0, 0x9f, 0xa7, 0x20, 0xff, 0xc0, 0x0a]);
 
-/** Reports with lone surrogates in JSON's own notation, and one that is well formed. */
+/** A report with a lone surrogate as a JSON escape, and a valid one. */
 const REPORTS = [
   '::frame {"kind":"token","text":"\\ud800"}',
   '::frame {"kind":"token","text":"\\ud83e\\udde8\\r\\n\\u0000\\u2028data: x\\n\\n"}',
 ];
 
-/** What a stream carries, in the words of the parser. */
+/** The content of a stream as the parser reports it. */
 interface Carried {
   events: EventSourceMessage[];
   retry: number | undefined;
 }
 
-/** Feeds the parser pieces of these sizes. A piece may end inside a character. */
+/** Feeds the parser chunks of these sizes. A chunk may end inside a character. */
 function parse(bytes: Uint8Array, size: () => number): Carried {
   const carried: Carried = { events: [], retry: undefined };
   const parser = createParser({
@@ -67,14 +66,14 @@ function parse(bytes: Uint8Array, size: () => number): Carried {
   return carried;
 }
 
-/** A stream to its end. */
+/** Reads a stream to its end. */
 async function stream(server: Server, path: string): Promise<Uint8Array> {
   const answer = await fetch(`${server.base}${path}`);
   expect(answer.status).toBe(200);
   return new Uint8Array(await answer.arrayBuffer());
 }
 
-/** Every frame of the poll once and in order, between the stream's own first and last words. `run` in a stream of many. */
+/** Expects every frame once and in order, between `ready` and `end`. `run` is set for a stream of several runs. */
 function expectCarried({ events, retry }: Carried, journal: Frame[], run?: string): void {
   const named = run === undefined ? '' : `${run}:`;
   const names = run === undefined ? {} : { run };
@@ -88,7 +87,7 @@ function expectCarried({ events, retry }: Carried, journal: Frame[], run?: strin
   expect(frames.map((event) => JSON.parse(event.data))).toEqual(journal.map((frame) => ({ ...names, ...frame })));
 }
 
-test('another parser reads what a command printed, split at every byte', async ({ server }) => {
+test('stream is readable by another parser, split at every byte', async ({ server }) => {
   const { project, api } = server;
   const bytes = Buffer.concat([
     ...LINES.flatMap((line, index) => [Buffer.from(line), Buffer.from(index % 2 === 0 ? '\n' : '\r\n')]),
@@ -101,7 +100,7 @@ test('another parser reads what a command printed, split at every byte', async (
     phases: { print: `cat "$RUNTRAIL_PARAM_PROJECT/bytes"\n${waitFor('again')}\ncat "$RUNTRAIL_PARAM_PROJECT/bytes"` },
   });
   const id = await server.run('bytes');
-  // One that is there while the second half is printed, and one that comes when all is over.
+  // One stream that is open while the second half is printed, and one that is opened afterwards.
   const live = stream(server, `/runs/${id}/events`);
   const many = stream(server, `/events?run=${id}:0`);
   await api.printed(id, 'the end has no line end');
@@ -121,7 +120,7 @@ test('another parser reads what a command printed, split at every byte', async (
   }
   const ofMany = await many;
   expectCarried(parse(ofMany, () => 1), journal, id);
-  // In two, at every place there is, over what was printed after the signal.
+  // Split in two at every byte, over the second half.
   const middle = journal.findLastIndex((frame) => lineOf(frame) === LINES[0]);
   const sent = await stream(server, `/runs/${id}/events?after=${middle}`);
   const whole = parse(sent, () => sent.length);
@@ -137,7 +136,7 @@ test('another parser reads what a command printed, split at every byte', async (
   }
 });
 
-test('another parser reads a line of 10 MB in pieces of any size', async ({ server }) => {
+test('stream of a 10 MB line is readable in pieces of any size', async ({ server }) => {
   const { project, api } = server;
   const line = '"é🧨\\\0'.repeat(1_000_000);
   writeFileSync(join(project.path, 'line'), `${line}\n`);

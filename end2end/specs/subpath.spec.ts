@@ -1,4 +1,4 @@
-// The page below a path of a host, behind a real nginx that takes the path away (/rt/) or passes it on.
+// The app below a base path, behind a real nginx that strips the path (/rt/) or passes it on.
 import { Nginx } from '../support/nginx.ts';
 import { ListPage, RunPage, hydrated, sameDocument } from '../support/pages.ts';
 import { waitFor } from '../support/project.ts';
@@ -16,7 +16,7 @@ for (const passesOn of [false, true]) {
     },
   });
 
-  test(`a run is started, watched and left below a path that nginx ${passesOn ? 'passes on' : 'takes away'}`, async ({
+  test(`pages work below a path that nginx ${passesOn ? 'passes on' : 'takes away'}`, async ({
     server,
     project,
     api,
@@ -45,7 +45,7 @@ for (const passesOn of [false, true]) {
     expect(new URL(page.url()).pathname).toBe(`/rt/runs/${id}`);
     await unchanged();
 
-    // Live: each line comes while the run waits for the next.
+    // Live: each line arrives while the run waits before the next.
     const run = new RunPage(page, root);
     await run.says('live');
     await expect(page.getByTestId('frame').filter({ hasText: 'one' }).last()).toBeVisible();
@@ -55,7 +55,7 @@ for (const passesOn of [false, true]) {
     await run.isAt('completed', 1);
     await api.reaches(id, 'completed');
 
-    // A reload, the way home and back, and a filter: all below the path, in the page and in the address.
+    // Reload, navigation and filters stay below the path.
     await page.reload();
     await hydrated(page);
     await run.isAt('completed', 1);
@@ -69,11 +69,11 @@ for (const passesOn of [false, true]) {
     await page.locator(`a[href="/rt/runs/${id}"]`).first().click();
     await page.waitForURL(`${root}/runs/${id}`);
 
-    // An action: again from the start.
+    // An action.
     await run.rerun.click();
     await run.isAt('completed', 2);
 
-    // What tabs share by the host's name has the path in it.
+    // Names that the tabs of an origin share include the path.
     const names = await page.evaluate(async () => {
       const locks = await navigator.locks.query();
       return (locks.held ?? []).map((lock) => lock.name ?? '');

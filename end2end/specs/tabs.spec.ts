@@ -1,4 +1,4 @@
-// The tabs of one browser share one connection: all are live, whoever comes, goes, sleeps or crashes.
+// The tabs of a browser share one connection, whichever tabs open, close, freeze or crash.
 import { blocks, print, waitFor } from '../support/project.ts';
 import { ListPage, RunPage } from '../support/pages.ts';
 import { freeze, leaderOf, openTab, openTabs, roleOf, streamsAt, thaw } from '../support/tabs.ts';
@@ -8,7 +8,7 @@ test.describe('many tabs', () => {
   test.use({ serverOptions: { workers: 20 } });
   test.setTimeout(360_000);
 
-  test('twenty tabs on one run are live with one stream, and all their clicks are answered', async ({
+  test('twenty tabs on one run share one stream and all respond', async ({
     server,
     project,
     api,
@@ -24,7 +24,7 @@ test.describe('many tabs', () => {
     const { head } = await api.run(id);
     for (const tab of tabs) await tab.holds(head);
 
-    // Each tab's requests are answered; the last one's click ends the run.
+    // Each tab gets responses; a click in the last one cancels the run.
     for (const tab of tabs) {
       const asked = tab.page.evaluate((run) => fetch(`/api/v1/runs/${run}`).then((answer) => answer.status), id);
       expect(await asked).toBe(200);
@@ -39,7 +39,7 @@ test.describe('many tabs', () => {
     }
     await expect.poll(() => streamsAt(server.base)).toBe(0);
 
-    // Run again from one of them, all follow, again over one stream.
+    // A re-run from one tab is followed by all, over one stream.
     project.release('second');
     project.release('end');
     await tabs[7]!.rerun.click();
@@ -51,7 +51,7 @@ test.describe('many tabs', () => {
     }
   });
 
-  test('twenty tabs on twenty runs and the list are live with one stream', async ({
+  test('twenty tabs on twenty runs and the list share one stream', async ({
     server,
     project,
     api,
@@ -88,13 +88,13 @@ test.describe('many tabs', () => {
   });
 });
 
-test('the list is told of a run the moment it changes', async ({ server, project, api, list, page }) => {
+test('list receives changes without requests', async ({ server, project, api, list, page }) => {
   await server.pipeline({ name: 'talk', phases: { talk: blocks('end') } });
   await list.open();
   await expect(page.getByTestId('connection')).toHaveAttribute('data-state', 'live');
   const asked: string[] = [];
   page.on('request', (request) => {
-    // The queue beside the list asks for itself, a moment after the run has left it.
+    // The queue is loaded by another request, when the run leaves it.
     if (request.url().includes('/fn/list_runs')) asked.push(request.url());
   });
   const id = await server.run('talk');
@@ -106,7 +106,7 @@ test('the list is told of a run the moment it changes', async ({ server, project
   expect(asked, 'a run that is shown is told, not asked for').toEqual([]);
 });
 
-test('a leader that is closed is replaced within a second, without a gap', async ({ server, project, api, context }) => {
+test('leader that is closed is replaced within a second, without a gap', async ({ server, project, api, context }) => {
   const id = await server.talk('first', 'second', 'third', 'end');
   let tabs = await openTabs(4, context, server.base, id);
   const took: number[] = [];
@@ -126,14 +126,14 @@ test('a leader that is closed is replaced within a second, without a gap', async
     }
   }
   expect(await roleOf(tabs[0]!)).toBe('leader');
-  // A machine may stand still for a while, but not each time.
+  // The machine may stall, but not each time.
   expect(Math.min(...took), `milliseconds until another one led: ${took.join(', ')}`).toBeLessThan(1000);
   project.release('end');
   await api.reaches(id, 'completed');
   await tabs[0]!.showsAll(await api.frames(id));
 });
 
-test('a leader that crashes is replaced', async ({ server, project, api, context, complaints }) => {
+test('leader that crashes is replaced', async ({ server, project, api, context, complaints }) => {
   complaints.expectNetworkErrors();
   const id = await server.talk('first', 'end');
   const tabs = await openTabs(3, context, server.base, id);
@@ -153,10 +153,10 @@ test('a leader that crashes is replaced', async ({ server, project, api, context
 });
 
 test.describe('with a long heartbeat', () => {
-  // What a tab missed while it slept it must not learn by the next heartbeat.
+  // So long that no heartbeat repairs what a frozen tab missed.
   test.use({ serverOptions: { heartbeat: '60s' } });
 
-  test('a frozen leader is replaced after a missed beat, and does not fight when it wakes', async ({
+  test('leader that freezes is replaced, and follows when it wakes', async ({
     server,
     project,
     api,
@@ -177,16 +177,16 @@ test.describe('with a long heartbeat', () => {
     }
 
     await thaw(frozen);
-    await expect(leader.connection, 'who was replaced follows').toHaveAttribute('data-role', 'follower');
+    await expect(leader.connection, 'the former leader follows').toHaveAttribute('data-role', 'follower');
     await leader.says('live');
     await leader.holds((await api.run(id)).head);
-    expect(await leaderOf(tabs), 'and leaves the new leader alone').toBe(next);
+    expect(await leaderOf(tabs), 'and does not take the lead').toBe(next);
     await expect.poll(() => streamsAt(server.base)).toBe(1);
     project.release('second');
     await api.printed(id, 'second 10');
     for (const tab of tabs) await tab.holds((await api.run(id)).head);
 
-    // A follower that freezes harms nobody, and catches up.
+    // A follower that freezes does not affect others, and catches up.
     const asleep = await freeze(leader);
     project.release('third');
     await api.printed(id, 'third 10');
@@ -202,7 +202,7 @@ test.describe('with a long heartbeat', () => {
 });
 
 for (const missing of ['locks', 'channel'] as const) {
-  test(`without the browser's ${missing} each tab works alone`, async ({ server, project, api, context }) => {
+  test(`tabs work alone without the browser's ${missing}`, async ({ server, project, api, context }) => {
     await context.addInitScript((missing) => {
       if (missing === 'locks') Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });
       else Object.defineProperty(window, 'BroadcastChannel', { value: undefined });
@@ -220,7 +220,7 @@ for (const missing of ['locks', 'channel'] as const) {
   });
 }
 
-test('a follower that comes late has the past and then follows', async ({ server, project, api, context }) => {
+test('follower opened late has the past and then follows', async ({ server, project, api, context }) => {
   await server.pipeline({
     name: 'long',
     phases: { talk: [print('past', 1, 3000), waitFor('late'), print('late', 1, 3000), waitFor('end')].join('\n') },
@@ -230,7 +230,7 @@ test('a follower that comes late has the past and then follows', async ({ server
   const first = await openTab(context, server.base, id);
   await first.says('live');
   expect(await roleOf(first)).toBe('leader');
-  // Its page is made before the flood and comes alive after it.
+  // Its page is rendered before the flood and hydrated after it.
   const late = new RunPage(await context.newPage(), server.base);
   let hydrate = () => {};
   const held = new Promise<void>((go) => (hydrate = go));
@@ -254,10 +254,10 @@ test('a follower that comes late has the past and then follows', async ({ server
 });
 
 test.describe('with a short heartbeat', () => {
-  // A stream may then be silent for 3.75 s before it is given up.
+  // A stream may then be silent for 3.75 s before the page reconnects.
   test.use({ serverOptions: { heartbeat: '1500ms' } });
 
-  test('a quiet run and the list stay live beside a run that prints without pause', async ({
+  test('quiet run and list stay live beside a run that prints without pause', async ({
     server,
     project,
     api,
@@ -285,7 +285,7 @@ test.describe('with a short heartbeat', () => {
         });
       });
     }
-    // At most fifty lines a second: three times as long as a silent stream is waited for.
+    // At most fifty lines a second: three times as long as the limit for silence.
     await expect.poll(async () => (await api.run(loud)).head, { timeout: 60_000 }).toBeGreaterThan(600);
     for (const page of pages) {
       expect(await page.evaluate(() => (window as unknown as { states: string[] }).states)).toEqual([]);
@@ -299,7 +299,7 @@ test.describe('with a short heartbeat', () => {
   });
 });
 
-test('tabs that go from page to page leave nothing behind', async ({ server, project, api, context, list }) => {
+test('tabs leave no stream behind when they navigate', async ({ server, project, api, context, list }) => {
   const id = await server.talk('end');
   await list.open();
   const other = await openTab(context, server.base, id);
@@ -325,7 +325,7 @@ test.describe('with a token', () => {
   const token = 'correct horse battery staple';
   test.use({ serverOptions: { token } });
 
-  test('a login that has run out leads every tab to the form, and from there back', async ({
+  test('expired session leads every tab to the login form and back', async ({
     server,
     project,
     api,
@@ -353,7 +353,7 @@ test.describe('with a token', () => {
     project.release('meanwhile');
     await api.printed(id, 'meanwhile 10');
     await logIn(first);
-    // Who is logged in in one tab is so in all.
+    // All tabs share the session.
     for (const tab of tabs.slice(1)) await tab.open(id);
     for (const tab of tabs) {
       await tab.says('live');

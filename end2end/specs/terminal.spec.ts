@@ -1,10 +1,10 @@
-// A log line is what a terminal would show: redraws in one row, colors across lines, marks for what cannot be seen, links.
+// Log lines are rendered as in a terminal: redraws, colors across lines, marks for invisible characters, links.
 import { print, waitFor } from '../support/project.ts';
 import { expect, test } from '../support/test.ts';
 
 const bidi = '\\342\\200\\256';
 
-test('a progress bar is one row, live and after a reload', async ({ server, project, api, run }) => {
+test('progress bar is one row, live and after a reload', async ({ server, project, api, run }) => {
   const steps = [10, 20, 30].map((step) => `printf '\\r%3d%% done' ${step}\n${waitFor(`step${step}`)}`);
   await server.pipeline({ name: 'bar', phases: { only: ['echo begin', ...steps, "printf '\\r100%% done\\nend\\n'"].join('\n') } });
   const id = await server.run('bar');
@@ -27,7 +27,7 @@ test('a progress bar is one row, live and after a reload', async ({ server, proj
   expect(log).toBe('begin\n100% done\nend\n');
 });
 
-test('a color goes on in the next lines, also where the page is opened in the middle of the log', async ({ server, api, run, page }) => {
+test('ANSI color continues on later lines, also when the page opens in the middle of the log', async ({ server, api, run, page }) => {
   await server.pipeline({
     name: 'red',
     phases: { only: `printf '\\033[31m'\n${print('red', 1, 2000)}\nprintf '\\033[0mplain\\n'` },
@@ -46,7 +46,7 @@ test('a color goes on in the next lines, also where the page is opened in the mi
   expect(await color('plain')).not.toBe(red);
 });
 
-test('what cannot be seen has a mark', async ({ server, api, run }) => {
+test('invisible characters are marked', async ({ server, api, run }) => {
   await server.pipeline({
     name: 'marks',
     phases: { only: `printf 'a\\0b${bidi}c\\177d\\n'\nprintf '::frame {"kind":"finding","path":"x${bidi}.js","message":"m"}\\n'` },
@@ -61,7 +61,7 @@ test('what cannot be seen has a mark', async ({ server, api, run }) => {
   expect(await run.activity.textContent()).not.toMatch(/[\u0000\u007f\u202e]/);
 });
 
-test('a patch says what directions of text it has before it is approved', async ({ server, api, run, page }) => {
+test('patch with text direction characters has a warning', async ({ server, api, run, page }) => {
   const diff = ['--- a/a.js', '+++ b/a.js', '@@ -1 +1 @@', '-var level = 1;', '+var level = "user\u202e\u2066// admin\u2069\u2066";', ''];
   const patch = JSON.stringify({ kind: 'patch', path: 'a.js', diff: diff.join('\n'), added: 1, removed: 1 });
   await server.pipeline({
@@ -79,7 +79,7 @@ test('a patch says what directions of text it has before it is approved', async 
   await expect(page.getByTestId('approve')).toBeEnabled();
 });
 
-test('addresses are links that take nothing along', async ({ server, api, run }) => {
+test('URLs are links without referrer and opener', async ({ server, api, run }) => {
   const link = (address: string, text: string) => `printf '\\033]8;;${address}\\033\\\\${text}\\033]8;;\\033\\\\\\n'`;
   await server.pipeline({
     name: 'links',

@@ -14,7 +14,7 @@ const schedule = (project: string, lines: string) =>
 const row = (page: Page, pipeline: string) =>
   page.locator(`[data-testid="schedule-row"][data-pipeline="${pipeline}"]`);
 
-test('a schedule is paused with a reason, seen on every page, and resumed', async ({ server, project, list, page }) => {
+test('schedule is paused with a reason that every page shows, and resumed', async ({ server, project, list, page }) => {
   await server.pipeline({
     name: 'yearly',
     title: 'Yearly report',
@@ -45,7 +45,7 @@ test('a schedule is paused with a reason, seen on every page, and resumed', asyn
   await expect(page.getByTestId('paused-banner')).toHaveCount(0);
 });
 
-test('all schedules are paused at once, and one is run now', async ({ server, project, list, page }) => {
+test('all schedules are paused at once, and one can be run now', async ({ server, project, list, page }) => {
   for (const name of ['one', 'two']) {
     await server.pipeline({
       name,
@@ -66,12 +66,12 @@ test('all schedules are paused at once, and one is run now', async ({ server, pr
   await expect(page.getByText(/run now by the operator/).first()).toBeVisible();
 
   await page.goto(`${server.base}/schedules`);
-  await expect(row(page, 'one').getByRole('link', { name: /The last run/ })).toBeVisible();
+  await expect(row(page, 'one').getByRole('link', { name: /Last run/ })).toBeVisible();
   await page.getByTestId('resume-all').click();
   await expect(page.getByTestId('paused-banner')).toHaveCount(0);
 });
 
-test('deliveries are listed, and the first page tells of those that were refused', async ({
+test('deliveries are listed, and the home page reports refused ones', async ({
   server,
   project,
   list,
@@ -96,7 +96,7 @@ test('deliveries are listed, and the first page tells of those that were refused
   await list.open();
   const notice = page.getByTestId('refused-deliveries');
   await expect(notice).toContainText('A delivery was refused');
-  await notice.getByRole('link', { name: 'All of them' }).click();
+  await notice.getByRole('link', { name: 'View all' }).click();
   const rows = page.getByTestId('delivery');
   await expect(rows).toHaveCount(1);
   await expect(rows.first()).toHaveAttribute('data-result', 'refused');
@@ -111,7 +111,7 @@ test('deliveries are listed, and the first page tells of those that were refused
 test.describe('on a phone', () => {
   test.use({ viewport: { width: 390, height: 844 } });
 
-  test('both pages fit', async ({ server, project, list, page }) => {
+  test('schedules and deliveries fit the screen', async ({ server, project, list, page }) => {
     await server.pipeline({
       name: 'nightly',
       title: 'Nightly checks of everything that there is in the world',

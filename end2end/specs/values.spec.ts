@@ -1,4 +1,4 @@
-// The value that was given is the value that is used: in the form, with scripts and without, and in the form of a re-run.
+// Parameter values arrive as entered: in the start form with and without scripts, and in the re-run form.
 import type { PipelineSpec } from '../support/server.ts';
 import { hydrated } from '../support/pages.ts';
 import { expect, test } from '../support/test.ts';
@@ -25,7 +25,7 @@ const secret: PipelineSpec = {
   phases: { only: 'echo "it is $RUNTRAIL_PARAM_PASSWORD."' },
 };
 
-/** Fills the form of the start in, and gives the run's parameters. */
+/** The input of the start form, and the resulting parameters. */
 const cases = {
   untouched: [{}, { word: 'usual', level: 3, loud: true }],
   emptied: [{ word: '', level: '' }, { word: '', level: '', loud: true }],
@@ -49,7 +49,7 @@ for (const javaScriptEnabled of [true, false]) {
       });
     }
 
-    test('a box that is ticked by default can be unticked', async ({ server, api, list, page }) => {
+    test('checkbox that is checked by default can be unchecked', async ({ server, api, list, page }) => {
       await server.pipeline(pipeline);
       await page.goto(`${server.base}/?pipeline=values`);
       if (javaScriptEnabled) await hydrated(page);
@@ -60,7 +60,7 @@ for (const javaScriptEnabled of [true, false]) {
       expect(run!.params).toEqual({ word: 'usual', level: 3, loud: false });
     });
 
-    test('a re-run with the form as it is has the same values, line ends too', async ({ server, api, list, page }) => {
+    test('re-run form keeps the values, line breaks too', async ({ server, api, list, page }) => {
       await server.pipeline(pipeline);
       const given = { word: 'a\r\nb', note: '\n<b>&amp;\r\n', level: '', loud: false };
       const { id } = await api.start('values', given);
@@ -74,7 +74,7 @@ for (const javaScriptEnabled of [true, false]) {
       expect((await api.run(id)).params).toEqual(given);
     });
 
-    test('a secret is typed, used and shown nowhere', async ({ server, api, list, page }) => {
+    test('secret is used and shown nowhere', async ({ server, api, list, page }) => {
       await server.pipeline(secret);
       await page.goto(`${server.base}/?pipeline=secret`);
       if (javaScriptEnabled) await hydrated(page);
@@ -89,7 +89,7 @@ for (const javaScriptEnabled of [true, false]) {
       await expect(page.getByText('it is ***.')).toBeVisible();
       expect(await page.content()).not.toContain('hunter-22');
 
-      // Another attempt needs it again.
+      // Another attempt needs the secret again.
       await page.goto(`${server.base}/runs/${run!.id}?edit=1`);
       if (javaScriptEnabled) await hydrated(page);
       await expect(list.form.param('password')).toHaveValue('');
@@ -103,16 +103,16 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
-test.describe('without scripts, the fields of another pipeline', () => {
+test.describe('fields of another pipeline, without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('are shown without what was typed in the address', async ({ server, list, page }) => {
+  test('do not put input into the address', async ({ server, list, page }) => {
     await server.pipeline(pipeline);
     await server.pipeline(secret);
     await page.goto(`${server.base}/?pipeline=secret`);
     await list.form.param('password').fill('hunter-22');
     await list.form.pipelines.first().selectOption('values');
-    await page.getByRole('button', { name: 'Show its fields' }).click();
+    await page.getByRole('button', { name: 'Show fields' }).click();
     await expect(page).toHaveURL(`${server.base}/?pipeline=values`);
     await expect(list.form.param('note')).toBeVisible();
   });

@@ -51,7 +51,7 @@ interface Frames {
   active: boolean;
 }
 
-/** The server said no. */
+/** A problem response. */
 export class Refused extends Error {
   constructor(
     readonly status: number,
@@ -61,7 +61,7 @@ export class Refused extends Error {
   }
 }
 
-/** What a command printed, or undefined if the frame is no log line. */
+/** The line of a log frame. */
 export function lineOf(frame: Frame): string | undefined {
   return frame.kind === 'log' ? String(frame.data['line']) : undefined;
 }
@@ -103,7 +103,7 @@ export class Api {
     return (await this.#call<{ runs: Run[] }>('GET', '/api/v1/runs?limit=200')).runs;
   }
 
-  /** Asks for another attempt; of the same parameters, and from the start, if nothing else is said. */
+  /** Requests another attempt, by default with the same parameters and from the beginning. */
   rerun(id: string, how: { from?: 'start' | 'failed'; params?: Record<string, unknown> } = {}): Promise<Run> {
     return this.#call('POST', `/api/v1/runs/${id}/rerun`, how);
   }
@@ -135,7 +135,7 @@ export class Api {
     return all;
   }
 
-  /** Waits until the run stands there; answers the run as it is then. */
+  /** Waits until the run has this status. Returns the run. */
   async reaches(id: string, status: Status, timeout = 30_000): Promise<Run> {
     let run = await this.run(id);
     await expect
@@ -144,7 +144,7 @@ export class Api {
     return run;
   }
 
-  /** Waits until this line is committed; answers its seq. */
+  /** Waits until this line is committed. Returns its seq. */
   async printed(id: string, line: string, timeout = 30_000): Promise<number> {
     let seq = 0;
     await expect

@@ -1,7 +1,7 @@
-// The browser's console as a witness: errors, uncaught exceptions, hydration warnings and broken policies fail a test.
+// Errors, uncaught exceptions, hydration warnings and policy violations in the browser's console fail a test.
 import { expect, type BrowserContext } from '@playwright/test';
 
-/** Collects what the pages of a context complain about, apart from what the test has named as expected. */
+/** Collects the complaints of the pages of a context, except those that the test expects. */
 export class Complaints {
   readonly #all: string[] = [];
   readonly #expected: RegExp[] = [];
@@ -18,12 +18,12 @@ export class Complaints {
     });
   }
 
-  /** From now on, and for what was said before, a complaint that matches is no fault. */
+  /** Accepts complaints that match, also earlier ones. */
   expect(pattern: RegExp): void {
     this.#expected.push(pattern);
   }
 
-  /** The network may fail: the browser says so in the console, whatever the page does. */
+  /** Accepts network errors, which the browser logs whatever the page does. */
   expectNetworkErrors(): void {
     this.expect(/Failed to load resource: net::ERR_|: net::ERR_[A-Z_]+ /);
   }

@@ -5,7 +5,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from '@playwright/test';
 
-/** The program: `scripts/test.sh` names it, and `scripts/setup.sh test` unpacks it. */
+/** `scripts/test.sh` sets the path; `scripts/setup.sh test` unpacks the program. */
 function program(): string {
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
   const unpacked = join(process.env['RUNTRAIL_TOOLS'] || join(cache, 'runtrail/tools'), 'proxies/usr/sbin/nginx');
@@ -20,7 +20,7 @@ export class Nginx {
     readonly port: number,
     locations: Record<string, string>,
   ) {
-    // Started by root, its workers are another user, who keeps there what a browser does not take fast enough.
+    // If root starts it, its workers run as another user, who buffers responses there.
     chmodSync(this.#folder, 0o755);
     const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${this.#folder}/${kind};`);
     const places = Object.entries(locations).map(([path, to]) => `location ${path} { proxy_pass ${to}; }`);

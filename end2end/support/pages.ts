@@ -1,29 +1,29 @@
-// The pages as a person uses them, by the hooks of the contract. Where the page's layout changes, change this file.
+// Page objects, based on the test ids of docs/CONTRACT.md.
 import { expect, type Locator, type Page } from '@playwright/test';
-import { lineOf, type Frame, type Status } from './api.ts';
+import { type Api, lineOf, type Frame, type Status } from './api.ts';
 
-/** What the connection chip can say. */
+/** The states of the connection chip. */
 export type Connection = 'connecting' | 'live' | 'retrying' | 'polling' | 'ended' | 'offline';
 
-/** A frame as the page shows it. */
+/** A row of the log. */
 export interface Shown {
   kind: string;
-  /** Its text, white space folded. */
+  /** With collapsed white space. */
   text: string;
 }
 
-/** White space folded, colour codes left out: how a line reads on the page. */
+/** A line as the page shows it: white space collapsed, ANSI codes removed. */
 export function plain(text: string): string {
   // eslint-disable-next-line no-control-regex
   return text.replace(/\x1b\[[0-9;:]*[A-Za-z]/g, '').replace(/\s+/g, ' ').trim();
 }
 
-/** The page takes part now: `html[data-hydrated]` is set when its listeners are in place. */
+/** Waits for hydration: `html[data-hydrated]` is set when all listeners are in place. */
 export async function hydrated(page: Page): Promise<void> {
   await expect(page.locator('html[data-hydrated]'), 'the page is hydrated').toBeAttached();
 }
 
-/** Marks the document; the answer asserts later that it is still the same one, that is: nobody reloaded. */
+/** Marks the document. The function returned asserts that it was not reloaded. */
 export async function sameDocument(page: Page): Promise<() => Promise<void>> {
   await page.evaluate(() => Object.assign(window, { sameDocument: true }));
   return async () => {
@@ -47,10 +47,10 @@ export class StartForm {
     return this.page.getByTestId(`param-${name}`);
   }
 
-  /** Chooses the pipeline, be it in a select or by a radio button. */
+  /** Selects the pipeline. */
   async choose(name: string): Promise<void> {
     const first = this.pipelines.first();
-    // On a phone the form is folded until it is wanted.
+    // On a phone the form is collapsed.
     const fold = this.page.locator('#start > summary');
     if (!(await first.isVisible())) await fold.click();
     await expect(first).toBeVisible();
@@ -58,7 +58,7 @@ export class StartForm {
     else await this.page.locator(`[data-testid="pipeline"][value="${name}"]`).check();
   }
 
-  /** The message at the parameter's field: that which `aria-errormessage` or `aria-describedby` names, if it is marked invalid. */
+  /** The visible error and help of a field that is marked invalid. */
   message(name: string): Promise<string> {
     return this.param(name).evaluate((field) => {
       if (field.getAttribute('aria-invalid') !== 'true') return '';
@@ -73,7 +73,7 @@ export class StartForm {
     });
   }
 
-  /** Presses start; answers the id of the run whose page then shows. */
+  /** Starts the run. Returns its id. */
   async start(): Promise<string> {
     await this.submit.click();
     await this.page.waitForURL(/\/runs\/[0-9a-f-]{36}/);
@@ -108,7 +108,7 @@ export class ListPage {
     await expect(this.row(id)).toHaveAttribute('data-status', status);
   }
 
-  /** Goes to the run's page by its link. */
+  /** Follows the link to the run page. */
   async follow(id: string): Promise<void> {
     await this.page.locator(`a[href="/runs/${id}"]`).first().click();
     await this.page.waitForURL(`**/runs/${id}`);
@@ -124,6 +124,13 @@ export class RunPage {
   async open(id: string): Promise<void> {
     await this.page.goto(`${this.base}/runs/${id}`);
     await hydrated(this.page);
+  }
+
+  /** Opens the page of an active run, and watches for frames that are shown twice. */
+  async openLive(id: string): Promise<void> {
+    await this.watchForTwins();
+    await this.open(id);
+    await this.says('live');
   }
 
   get status(): Locator {
@@ -150,12 +157,12 @@ export class RunPage {
     return this.page.getByTestId('cancel');
   }
 
-  /** Ends what still runs of a run that is being cancelled. */
+  /** Kills the processes of a run that is being cancelled. */
   get killNow(): Locator {
     return this.page.getByTestId('kill-now');
   }
 
-  /** What is said while a run is being cancelled. */
+  /** The note on a run that is being cancelled. */
   get cancelling(): Locator {
     return this.page.getByTestId('cancelling');
   }
@@ -168,7 +175,7 @@ export class RunPage {
     return this.page.locator(`[data-testid="phase"][data-phase="${name}"]`);
   }
 
-  /** Goes to the list by the page's own link. */
+  /** Follows the link to the list. */
   async leaveForList(): Promise<void> {
     await this.page.locator('a[href="/"]').first().click();
     await this.page.waitForURL(`${this.base}/`);
@@ -183,24 +190,24 @@ export class RunPage {
     await expect(this.connection).toHaveAttribute('data-state', state);
   }
 
-  /** Holds every frame 1 to `head`, without a gap. */
+  /** Expects frames 1 to `head`, without a gap. */
   async holds(head: number): Promise<void> {
     await expect(this.activity).toHaveAttribute('data-last', String(head));
     await expect(this.activity).toHaveAttribute('data-frames', String(head));
     await expect(this.activity).toHaveAttribute('data-gaps', '0');
   }
 
-  /** A number the Activity panel tells of itself. */
+  /** A `data-` attribute of the log panel. */
   async count(what: 'frames' | 'last' | 'dropped' | 'gaps'): Promise<number> {
     return Number(await this.activity.getAttribute(`data-${what}`));
   }
 
-  /** Whether an action is offered: there, and not disabled. */
+  /** Whether an action exists and is enabled. */
   async offers(action: Locator): Promise<boolean> {
     return (await action.count()) > 0 && (await action.first().isEnabled());
   }
 
-  /** From the next document on, notes in each painted picture whether two elements show the same frame. */
+  /** Checks at each paint, from the next document on, whether a frame is in the document twice. */
   async watchForTwins(): Promise<void> {
     await this.page.addInitScript(() => {
       const twins: string[] = [];
@@ -218,12 +225,12 @@ export class RunPage {
     });
   }
 
-  /** No picture since `watchForTwins` showed a frame twice. */
+  /** Expects that no frame was shown twice since `watchForTwins`. */
   async sawNoTwins(): Promise<void> {
     expect(await this.page.evaluate(() => (window as unknown as { twins?: string[] }).twins)).toEqual([]);
   }
 
-  /** Scrolls the Activity panel to its first or last frame, as far as it goes. */
+  /** Scrolls the log to its start or end. */
   async scroll(to: 'top' | 'bottom'): Promise<void> {
     await this.activity.evaluate((panel, to) => {
       const isScroller = (element: Element) =>
@@ -234,9 +241,9 @@ export class RunPage {
     }, to);
   }
 
-  /** Scrolls through the whole Activity panel and collects the frames it shows, by their id. */
+  /** Scrolls through the whole log and collects its rows by seq. */
   async collect(): Promise<Map<number, Shown>> {
-    // A tab in the background paints nothing, so it shows nothing.
+    // A background tab does not paint.
     await this.page.bringToFront();
     const found = await this.activity.evaluate(async (panel) => {
       const isScroller = (element: Element) =>
@@ -246,7 +253,7 @@ export class RunPage {
       const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
       const rows = () => [...panel.querySelectorAll<HTMLElement>('[data-testid="frame"]')];
 
-      /** Whether frames lie at the upper and at the lower edge of what can be seen. */
+      /** Whether rows cover the top and the bottom of the view. */
       const covered = () => {
         const view =
           scroller === document.scrollingElement
@@ -298,16 +305,25 @@ export class RunPage {
     );
   }
 
-  /** Everything the journal has is shown once, in order, as it was printed. Answers what is shown. */
+  /** Expects the whole journal to be shown once and in order. Returns the rows. */
   async showsAll(journal: Frame[]): Promise<Map<number, Shown>> {
     await this.holds(journal.length);
     const shown = await this.collect();
     expectShown(shown, journal);
     return shown;
   }
+
+  /** Waits until the run completes, and expects each frame to be shown once. See {@link openLive}. */
+  async showsAllOnce(api: Api, id: string): Promise<void> {
+    await api.reaches(id, 'completed');
+    await this.isAt('completed', 1);
+    await this.says('ended');
+    await this.showsAll(await api.frames(id));
+    await this.sawNoTwins();
+  }
 }
 
-/** The page shows just these frames, each with its kind and, if it is a line, that line. */
+/** Expects exactly these frames, each with its kind and its line. */
 export function expectShown(shown: Map<number, Shown>, journal: Frame[]): void {
   expect([...shown.keys()], 'the frames shown are those of the journal').toEqual(journal.map((frame) => frame.seq));
   for (const frame of journal) {

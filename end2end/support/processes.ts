@@ -1,7 +1,6 @@
-// What the kernel says about processes. Linux only, as is the server's guarantee about its children.
+// Processes, from /proc. Linux only.
 import { readFileSync, readdirSync } from 'node:fs';
 
-/** One process that runs now. */
 export interface Process {
   pid: number;
   /** Its process group. */
@@ -9,7 +8,7 @@ export interface Process {
   command: string;
 }
 
-/** State letter and process group from `/proc/{pid}/stat`; the name before them may hold spaces and brackets. */
+/** State and process group from `/proc/{pid}/stat`. The name before them may contain spaces and brackets. */
 function stat(pid: number): { state: string; group: number } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -20,7 +19,7 @@ function stat(pid: number): { state: string; group: number } | undefined {
   }
 }
 
-/** Whether the process still runs. A dead one that nobody has waited for yet (a zombie) does not. */
+/** Whether the process is running. A zombie is not. */
 export function alive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -32,7 +31,7 @@ export function alive(pid: number): boolean {
   return found !== undefined && !['Z', 'X'].includes(found.state);
 }
 
-/** Every process whose environment has exactly this value. */
+/** The processes with this variable in their environment. */
 export function processesWith(name: string, value: string): Process[] {
   const found: Process[] = [];
   for (const entry of readdirSync('/proc')) {
@@ -43,10 +42,10 @@ export function processesWith(name: string, value: string): Process[] {
       if (!environment.includes(`${name}=${value}`) || !alive(pid)) continue;
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim();
       const group = stat(pid)?.group;
-      // Undefined if it ended while we looked.
+      // Undefined if the process has just ended.
       if (group !== undefined) found.push({ pid, group, command });
     } catch {
-      // It ended while we looked, or is not ours to look at.
+      // The process has just ended, or belongs to another user.
     }
   }
   return found;

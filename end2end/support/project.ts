@@ -1,4 +1,4 @@
-// The folder a test's runs work in, and the signals between a test and a run's commands: files in that folder.
+// The project folder of a test's runs. Files in it are signals between the test and the commands.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ export class Project {
     this.commit({});
   }
 
-  /** What git prints. */
+  /** Runs git and returns its output. */
   git(...args: string[]): string {
     return execFileSync('git', ['-C', this.path, '-c', 'user.name=Test', '-c', 'user.email=test@localhost', ...args], {
       encoding: 'utf8',
@@ -22,26 +22,26 @@ export class Project {
     });
   }
 
-  /** Writes these files and commits all there is. */
+  /** Writes these files and commits everything. */
   commit(files: Record<string, string>): void {
     for (const [file, text] of Object.entries(files)) writeFileSync(join(this.path, file), text);
     this.git('add', '.');
     this.git('commit', '-q', '-m', 'Sample');
   }
 
-  /** Lets a command go on that stands at `waitFor(name)`. */
+  /** Releases a command that waits at `waitFor(name)`. */
   release(name: string): void {
     writeFileSync(join(this.path, name), '');
   }
 
-  /** The lines of a file that commands write; none if it is not there. */
+  /** The lines of a file that commands write; none if it does not exist. */
   lines(name: string): string[] {
     const file = join(this.path, name);
     if (!existsSync(file)) return [];
     return readFileSync(file, 'utf8').split('\n').filter((line) => line !== '');
   }
 
-  /** The process id a command wrote into the file, once it has. */
+  /** Waits for the process id that a command writes into the file. */
   async pid(name: string): Promise<number> {
     await expect.poll(() => this.lines(name).length, { message: `${name} is written` }).toBe(1);
     const pid = Number(this.lines(name)[0]);
@@ -50,13 +50,13 @@ export class Project {
   }
 }
 
-// Pieces of shell for a phase's command. A run is given the project as its parameter `project`.
+// Shell snippets for commands. Runs get the project as the parameter `project`.
 
-/** Waits until the test releases this name; ends if the test is gone and its folder with it. */
+/** Waits until the test releases this name. Ends if the test has removed its folder. */
 export const waitFor = (name: string): string =>
   `while [ ! -e "$RUNTRAIL_PARAM_PROJECT/${name}" ]; do [ -d "$RUNTRAIL_PARAM_PROJECT" ] || exit 9; sleep 0.05; done`;
 
-/** Notes in the file `starts` that this phase's command was started: attempt and phase. */
+/** Appends attempt and phase to the file `starts`. */
 export const noteStart = 'echo "$RUNTRAIL_ATTEMPT $RUNTRAIL_PHASE" >> "$RUNTRAIL_PARAM_PROJECT/starts"';
 
 /** Prints `{text} {from}` to `{text} {to}`, as fast as it can. */

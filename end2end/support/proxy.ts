@@ -1,37 +1,37 @@
-// A reverse proxy between browser and server, with faults a test can order. It is transparent: the server sees its own
-// host and origin, so that only the faults differ from a direct visit.
+// A reverse proxy between browser and server that injects faults. The server sees its own host and origin, so that only
+// the faults differ from a direct connection.
 import { Agent, createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Transform } from 'node:stream';
 
-/** A request as it came. */
+/** An incoming request. */
 export interface Passing {
   method: string;
   path: string;
-  /** Whether it asks for a stream of frames. */
+  /** Whether it requests a stream. */
   stream: boolean;
 }
 
 /**
- * What happens to requests for a stream: `refuse` answers 503, `busy` answers 429 and asks to be left alone for five seconds,
+ * What happens to requests for a stream: `refuse` answers 503, `busy` answers 429 with a Retry-After of five seconds,
  * `drop` closes the connection without an answer.
  */
 export type StreamMode = 'pass' | 'refuse' | 'busy' | 'drop';
 
-/** What a stream's event becomes on its way: nothing, itself, or more than that. */
+/** Replaces an event of a stream with any number of events. */
 export type Tamper = (event: string) => string[];
 
 const STREAM = /^\/(?:runs\/[^/]+\/)?events(?:\?|$)/;
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'proxy-connection', 'te']);
 
-/** Requests, or the answers to them, that are held back until the test releases them. */
+/** Requests or responses that are held until the test releases them. */
 export class Hold {
   readonly #parked = new Set<() => void>();
   readonly #bytes: Buffer[] = [];
   #released = false;
 
   constructor(
-    /** `request`: the server does not see the request yet. `answer`: it has answered, the browser sees nothing yet. */
+    /** `request`: not sent to the server yet. `answer`: the response is not sent to the browser yet. */
     readonly what: 'request' | 'answer',
     readonly applies: (passing: Passing) => boolean,
   ) {}
@@ -40,23 +40,23 @@ export class Hold {
     return !this.#released;
   }
 
-  /** How many wait now. */
+  /** How many are held. */
   get waiting(): number {
     return this.#parked.size;
   }
 
-  /** What the server has answered so far to those held, as text. */
+  /** What the server has sent so far in held responses. */
   get answered(): string {
     return Buffer.concat(this.#bytes).toString('utf8');
   }
 
-  /** Lets all go on, now and from now on. */
+  /** Releases all, now and later. */
   release(): void {
     this.#released = true;
     for (const go of [...this.#parked]) go();
   }
 
-  /** Waits for the release, or until the browser has given up. */
+  /** Waits for the release, or until the browser disconnects. */
   park(res: ServerResponse): Promise<void> {
     if (this.#released || res.destroyed) return Promise.resolve();
     return new Promise((done) => {
@@ -104,63 +104,63 @@ export class FaultProxy {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Streams that flow now. */
+  /** The number of open streams. */
   get openStreams(): number {
     return this.#open.size;
   }
 
-  /** How many of the streams that flow now carry this run. */
+  /** The number of open streams of this run. */
   streamsOf(run: string): () => number {
     return () => [...this.#open.values()].filter((passing) => passing.path.includes(run)).length;
   }
 
-  /** When requests for a stream were refused or dropped: milliseconds since the proxy's process began. */
+  /** When requests for a stream were refused or dropped, as `performance.now()`. */
   get streamsRefused(): readonly number[] {
     return this.#refused;
   }
 
-  /** From now on requests for a stream fail in this way, and those that flow are cut. */
+  /** Makes requests for streams fail in this way, and cuts open streams. */
   block(mode: Exclude<StreamMode, 'pass'>): void {
     this.#mode = mode;
     this.cut();
   }
 
-  /** From now on every request is answered with 503, as by a proxy whose server is away; streams that flow are cut. */
+  /** Answers all requests with 503, as a proxy without its server, and cuts open streams. */
   goAway(): void {
     this.#away = true;
     this.cut();
   }
 
-  /** From now on requests pass. */
+  /** Lets requests pass again. */
   unblock(): void {
     this.#mode = 'pass';
     this.#away = false;
   }
 
-  /** Cuts the streams that flow every so many milliseconds, until the answer is called. */
+  /** Cuts open streams at this interval, until the function returned is called. */
   cutEvery(milliseconds: number): () => void {
     const timer = setInterval(() => this.cut(), milliseconds);
     return () => clearInterval(timer);
   }
 
-  /** Cuts the streams that flow, wherever they are. */
+  /** Cuts open streams. */
   cut(): void {
     for (const res of [...this.#open.keys()]) res.destroy();
   }
 
-  /** From now on each event of a stream becomes what this makes of it, in streams that flow already, too. */
+  /** Replaces the events of all streams, also of open ones. */
   tamper(how: Tamper): void {
     this.#tamper = how;
   }
 
-  /** Holds requests (or the answers) that this applies to, until released. */
+  /** Holds the requests, or responses, that this applies to. */
   hold(what: 'request' | 'answer', applies: (passing: Passing) => boolean): Hold {
     const hold = new Hold(what, applies);
     this.#holds.push(hold);
     return hold;
   }
 
-  /** Holds requests for a stream, or their answers. */
+  /** Holds requests for streams, or their responses. */
   holdStreams(what: 'request' | 'answer'): Hold {
     return this.hold(what, (passing) => passing.stream);
   }
@@ -233,7 +233,7 @@ export class FaultProxy {
       sent.once('error', failed);
       sent.end(body);
     });
-    // A cut on the server's side is a cut on the browser's side.
+    // If the server disconnects, so does the proxy.
     answer.once('aborted', () => res.destroy());
     answer.on('error', () => res.destroy());
 
@@ -256,7 +256,7 @@ export class FaultProxy {
     }
   }
 
-  /** The way the answer's body takes to the browser: a stream's events may be tampered with, all else goes as it is. */
+  /** The body on its way to the browser. Only the events of streams are tampered with. */
   #way(res: ServerResponse, passing: Passing): NodeJS.WritableStream {
     if (!passing.stream) return res;
     let rest = Buffer.alloc(0);

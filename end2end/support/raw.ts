@@ -1,4 +1,4 @@
-// HTTP by hand: headers that no browser and no fetch would let a test write.
+// Raw HTTP requests, with headers that fetch does not allow.
 import { request } from 'node:http';
 
 export interface Answer {
@@ -14,7 +14,7 @@ export interface Ask {
   body?: string | Buffer;
 }
 
-/** Sends the request to 127.0.0.1 at this port, with just these headers (and `Host`, if none is among them). */
+/** Sends a request to 127.0.0.1 with exactly these headers, and `Host` if it is missing. */
 export function ask(port: number, { method = 'GET', path, headers = {}, body }: Ask): Promise<Answer> {
   return new Promise((done, failed) => {
     const sent = request(

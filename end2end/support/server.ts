@@ -1,4 +1,4 @@
-// The real program, served from its release build on a free port, with folders of its own.
+// A server: the release build on a free port, with folders of its own.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,32 +11,30 @@ import { Api } from './api.ts';
 import { alive, type Process, processesWith } from './processes.ts';
 import { Project, blocks } from './project.ts';
 
-/** Where the program is. */
 export const BINARY = resolve(
   process.env['RUNTRAIL_BIN'] || join(import.meta.dirname ?? '.', '../../target/release/runtrail'),
 );
 
-/** What a test may choose; the rest is the same for all. */
+/** The options that tests vary. */
 export interface ServerOptions {
-  /** Runs at once. */
+  /** The number of parallel runs. */
   workers?: number;
-  /** How long a claim lasts without its worker, such as `2s`. */
+  /** The duration of a lease, such as `2s`. */
   lease?: string;
-  /** After how much silence a stream says that it lives. */
+  /** The interval of heartbeats. */
   heartbeat?: string;
-  /** How often the page polls. */
+  /** The interval of polls. */
   pollInterval?: string;
-  /** What who comes in must know. */
+  /** The token, if the test sets one. */
   token?: string;
-  /** Whether it asks for the token that it makes. */
+  /** Whether it requires the token that it creates. */
   guarded?: boolean;
-  /** How long a command may take to end before it is killed. */
+  /** The grace period before a command is killed. */
   grace?: string;
-  /** The address that people reach it at. */
+  /** The public address. */
   publicUrl?: string;
 }
 
-/** One parameter of a pipeline. */
 export interface ParamSpec {
   name: string;
   type: 'path' | 'string' | 'text' | 'secret' | 'integer' | 'boolean' | 'choice';
@@ -45,25 +43,25 @@ export interface ParamSpec {
   choices?: string[];
 }
 
-/** A pipeline as a test writes it. */
+/** A pipeline. */
 export interface PipelineSpec {
   name: string;
   title?: string;
-  /** `project`, a required path, if left out. */
+  /** By default `project`, a required path. */
   params?: ParamSpec[];
   /** Name and shell command of each phase, in order. */
   phases: Record<string, string>;
-  /** Further lines at the beginning, of the pipeline itself. */
+  /** Further top-level lines. */
   head?: string;
   /** Further lines at the end of the file. */
   more?: string;
-  /** Addresses that are told of its runs' ends. */
+  /** Receivers of notifications. */
   notify?: string[];
 }
 
 const PROJECT_PARAM: ParamSpec = { name: 'project', type: 'path', required: true };
 
-/** The pipeline in the contract's TOML. JSON's strings, numbers and lists of strings are TOML's too. */
+/** The pipeline as TOML, in which JSON strings, numbers and lists are valid. */
 export function toml(spec: PipelineSpec): string {
   const out = [`name = ${JSON.stringify(spec.name)}`, `title = ${JSON.stringify(spec.title ?? spec.name)}`];
   if (spec.head) out.push(spec.head);
@@ -86,7 +84,7 @@ export function addressIn(line: string): { host: string; port: number } | undefi
   return found ? { host: found[1]!, port: Number(found[2]) } : undefined;
 }
 
-/** A port that can be listened on twice, one time after the other: below those that systems give to connections. */
+/** A free port below the ephemeral range, so that it stays free over a restart. */
 export async function steadyPort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 32_000);
@@ -138,28 +136,28 @@ export class Server {
     return new Api(this.base, this.#options.guarded ? own() : this.#options.token);
   }
 
-  /** The link that it has printed last. */
+  /** The last login link printed. */
   get loginLink(): string {
     const printed = this.#log.filter((line) => line.includes('/login#')).at(-1);
     if (!printed) throw new Error(`no login link was printed:\n${this.log}`);
     return /http\S+$/.exec(printed)![0];
   }
 
-  /** A token with this name and role. */
+  /** Creates a token. Returns its secret. */
   async createToken(name: string, role: string): Promise<string> {
     return (await this.api.createToken(name, role)).token;
   }
 
-  /** All that it has printed. */
+  /** Its output. */
   get log(): string {
     return this.#log.join('\n');
   }
 
-  /** Starts it again: the same port, the same data. */
+  /** Starts it on the same port with the same data. */
   async restart(): Promise<void> {
     if (this.#process) throw new Error('the server runs already');
     const { workers = 4, lease = '10s', pollInterval = '500ms', heartbeat = '15s', grace = '2s' } = this.#options;
-    // What is set around the tests must not reach into them.
+    // The environment of the tests must not affect the server.
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
     );
@@ -213,7 +211,7 @@ export class Server {
     if (address.port !== this.#port) throw new Error(`asked for port ${this.#port}, serves ${address.port}`);
   }
 
-  /** Ends it as an operator does; it must be gone soon. */
+  /** Stops it with SIGTERM, and expects it to exit soon. */
   async stop(): Promise<void> {
     const child = this.#process;
     if (!child) return;
@@ -228,7 +226,7 @@ export class Server {
     expect(child.signalCode, 'the server ends by itself after SIGTERM').not.toBe('SIGKILL');
   }
 
-  /** Ends it as a crash does, at once and without a word. */
+  /** Kills it with SIGKILL. */
   async kill9(): Promise<void> {
     const child = this.#process;
     if (!child) throw new Error('the server does not run');
@@ -237,15 +235,15 @@ export class Server {
     await gone;
   }
 
-  /** The processes of its runs that live now (those that work in its project). */
+  /** The processes of its runs. */
   children(): Process[] {
     return processesWith('RUNTRAIL_PARAM_PROJECT', this.project.path);
   }
 
-  /** Writes a pipeline into its folder, or replaces one, and waits until the server offers it. */
+  /** Writes or replaces a pipeline file, and waits until the server offers it. */
   async pipeline(spec: PipelineSpec): Promise<void> {
     const file = join(this.#pipelines, `${spec.name}.toml`);
-    // In one step, so that it is never read half written.
+    // Renamed, so that it is never read half written.
     writeFileSync(`${file}.part`, toml(spec));
     renameSync(`${file}.part`, file);
     await expect
@@ -255,13 +253,13 @@ export class Server {
       .toContain(spec.name);
   }
 
-  /** Starts a run of this pipeline in the project; answers its id. */
+  /** Starts a run in the project. Returns its id. */
   async run(pipeline: string, params: Record<string, unknown> = {}): Promise<string> {
     const run = await this.api.start(pipeline, { project: this.project.path, ...params });
     return run.id;
   }
 
-  /** Starts a run of these {@link blocks}; answers its id. */
+  /** Starts a run of these {@link blocks}. Returns its id. */
   async talk(...names: string[]): Promise<string> {
     await this.pipeline({ name: 'talk', phases: { talk: blocks(...names) } });
     const id = await this.run('talk');
@@ -269,7 +267,7 @@ export class Server {
     return id;
   }
 
-  /** Ends what is left and removes the folders. Answers which processes of its runs outlived it. */
+  /** Stops the server and removes its folders. Returns the processes of its runs that outlived it. */
   async dispose(): Promise<Process[]> {
     try {
       await this.stop();

@@ -1,18 +1,18 @@
-// Several tabs of one browser, and who of them leads.
+// The tabs of a browser, and the one that leads.
 import { expect, type BrowserContext, type CDPSession } from '@playwright/test';
 import { RunPage } from './pages.ts';
 
-/** The tab's part in the browser's one connection. */
+/** The role of a tab in the shared connection. */
 export type Role = 'leader' | 'follower' | 'solo';
 
-/** Opens a run's page in a new tab. */
+/** Opens a run page in a new tab. */
 export async function openTab(context: BrowserContext, base: string, id: string): Promise<RunPage> {
   const tab = new RunPage(await context.newPage(), base);
   await tab.open(id);
   return tab;
 }
 
-/** Opens a run's page in so many new tabs, and waits until all are live. */
+/** Opens a run page in several tabs, and waits until all are live. */
 export async function openTabs(count: number, context: BrowserContext, base: string, id: string): Promise<RunPage[]> {
   const tabs: RunPage[] = [];
   while (tabs.length < count) tabs.push(await openTab(context, base, id));
@@ -24,7 +24,7 @@ export async function roleOf(tab: RunPage): Promise<Role> {
   return (await tab.connection.getAttribute('data-role')) as Role;
 }
 
-/** The one of these tabs that leads; there is exactly one. */
+/** Waits until exactly one of these tabs leads, and returns it. */
 export async function leaderOf(tabs: RunPage[]): Promise<RunPage> {
   let leaders: RunPage[] = [];
   await expect
@@ -40,17 +40,16 @@ export async function leaderOf(tabs: RunPage[]): Promise<RunPage> {
   return leaders[0]!;
 }
 
-/** How many streams the server at this address holds open, by its own count. */
+/** The number of open streams, from the metrics of the server. */
 export async function streamsAt(base: string): Promise<number> {
   const text = await (await fetch(`${base}/metrics`)).text();
   return Number(/^runtrail_streams (\d+)$/m.exec(text)?.[1]);
 }
 
 /**
- * Freezes a tab: nothing in it runs, what it holds it keeps, what it is sent waits.
+ * Freezes a tab with the debugger: its connections stay open, but no script runs.
  *
- * By the debugger. The browser's own freezing (`Page.setWebLifecycleState`) leaves visible tabs alone, and those of a test
- * are always visible.
+ * `Page.setWebLifecycleState` does not freeze visible tabs, and the tabs of a test are always visible.
  */
 export async function freeze(tab: RunPage): Promise<CDPSession> {
   const devtools = await tab.page.context().newCDPSession(tab.page);
@@ -61,7 +60,7 @@ export async function freeze(tab: RunPage): Promise<CDPSession> {
   return devtools;
 }
 
-/** Lets a frozen tab go on. */
+/** Resumes a frozen tab. */
 export async function thaw(devtools: CDPSession): Promise<void> {
   await devtools.send('Debugger.resume');
   await devtools.send('Debugger.disable');

@@ -1,4 +1,4 @@
-// What every spec starts from: a server of its own, its API, a proxy on demand, and a console that must stay quiet.
+// The fixtures of all specs: a server of its own, its API, a fault proxy, and a console without complaints.
 import { test as base } from '@playwright/test';
 import { Api } from './api.ts';
 import { Complaints } from './console.ts';
@@ -8,17 +8,16 @@ import { FaultProxy } from './proxy.ts';
 import { Server, type ServerOptions } from './server.ts';
 
 interface Fixtures {
-  /** How this test wants its server. */
   serverOptions: ServerOptions;
   server: Server;
   project: Project;
   api: Api;
-  /** In front of the server; what it does to requests is up to the test. */
+  /** A proxy in front of the server that injects faults. */
   faults: FaultProxy;
   complaints: Complaints;
-  /** The list in the first tab, not opened yet. */
+  /** The list in the first tab. Not opened yet. */
   list: ListPage;
-  /** A run's page in the first tab, not opened yet. */
+  /** A run page in the first tab. Not opened yet. */
   run: RunPage;
 }
 
@@ -40,7 +39,7 @@ export const test = base.extend<Fixtures>({
     await proxy.stop();
   },
 
-  // So that `page.goto('/')` is the server of this test.
+  // `page.goto('/')` opens the server of this test.
   baseURL: async ({ server }, use) => use(server.base),
 
   complaints: [

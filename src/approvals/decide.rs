@@ -105,11 +105,11 @@ async fn decide_once(
 /// The question that the run waits for.
 fn open_question(run: &Run, expected_seq: Option<u64>) -> Result<ApprovalRequest, Problem> {
     let Some(ApprovalRequest { seq, question }) = run.approval.clone() else {
-        let detail = format!("The run is {} and waits for no answer.", run.status);
+        let detail = format!("The run is {} and is not awaiting approval.", run.status);
         return Err(Problem::new(ProblemCode::NotWaiting, detail));
     };
     if expected_seq.is_some_and(|expected| expected != seq) {
-        let detail = format!("The run does not ask that (any more). It asks, by the seq {seq}: {question}");
+        let detail = format!("This question is out of date. The current one has the seq {seq}: {question}");
         return Err(Problem::new(ProblemCode::NotWaiting, detail));
     }
     Ok(ApprovalRequest { seq, question })
@@ -130,7 +130,7 @@ async fn check_second_person(backend: &Backend, key: RunKey, run: &Run, actor: &
     if !needs_other || !is_same {
         return Ok(());
     }
-    let detail = format!("`{}` asked for this attempt, and the pipeline wants somebody else to answer.", actor.name);
+    let detail = format!("`{}` started this attempt, and the pipeline requires a different approver.", actor.name);
     let problem = Problem::new(ProblemCode::SecondPersonRequired, detail);
     let entry = actor.audit_entry(AuditAction::Refused, Some(run.id.clone()), Some("answer".to_owned()));
     let entry = NewAudit { outcome: refused_outcome(&problem), ..entry };

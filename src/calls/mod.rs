@@ -54,4 +54,4 @@ impl FromServerFnError for Problem {
 
 /// The detail of [`ProblemCode::Unreachable`].
 #[cfg(feature = "hydrate")]
-const UNREACHABLE: &str = "The server does not answer. The page keeps trying.";
+const UNREACHABLE: &str = "The page keeps retrying; nothing will be lost.";

@@ -28,33 +28,29 @@ pub fn autofix_with(linters: &[Linter], checks: &[NamedCheck]) -> Pipeline {
     let sets = sets.chain((!linters.is_empty()).then_some(NONE)).map(str::to_owned);
     let severities = [Severity::Hint, Severity::Info, Severity::Warning, Severity::Error];
     let severities = severities.map(|severity| severity.as_str().to_owned()).to_vec();
-    let rules = "Which rules are looked for: those of a language, the project's own, or all.";
-    let limit =
-        "How long one try of the check may take, such as 90s, 15m or 2h. One that takes longer is ended and fails.";
+    let rules = "Rule sets to apply: those of a language, the project's own, or all.";
+    let limit = "How long the check may run each time, such as 90s, 15m or 2h. A check that takes longer fails.";
     let text = |text: &str| Some(ParamValue::Text(text.to_owned()));
     let choice = |name: &str, title: &str, help: &str| param(name, title, help, ParamKind::Choice);
     let [include, exclude] = globs();
     pipeline(
         "autofix",
         "AutoFix",
-        "Finds faults by rules, fixes those that can be, and commits the result to a new branch.",
+        "Finds issues, fixes what it can, and commits the result to a new branch.",
         vec![
             project(),
             Param { choices: sets.collect(), default: text(ALL), ..choice("rules", "Rules", rules) },
             Param {
                 choices: severities,
                 default: text("info"),
-                ..choice("severity", "From severity", "Findings that are less severe are left out.")
+                ..choice("severity", "Minimum severity", "Findings below this severity are ignored.")
             },
             checks::param(checks),
-            Param {
-                default: text("1h"),
-                ..param("check_timeout", "Time limit of the check", limit, ParamKind::String)
-            },
+            Param { default: text("1h"), ..param("check_timeout", "Check timeout", limit, ParamKind::String) },
             ask(),
             Param {
                 default: Some(ParamValue::Boolean(false)),
-                ..param(DRY_RUN, "Dry run", "Patches are shown and not committed.", ParamKind::Boolean)
+                ..param(DRY_RUN, "Dry run", "Shows the patches without committing them.", ParamKind::Boolean)
             },
             include,
             exclude,
@@ -65,8 +61,8 @@ pub fn autofix_with(linters: &[Linter], checks: &[NamedCheck]) -> Pipeline {
 
 fn refactor() -> Pipeline {
     let languages = LANGUAGES.map(|(name, _)| name.to_owned()).to_vec();
-    let pattern = "Code to find. $NAME stands for any one part of it, $$$NAME for any number of them.";
-    let rewrite = "What takes its place, with the same names. Without it, matches are only listed.";
+    let pattern = "Code to find. $NAME matches one node, $$$NAME any number of nodes.";
+    let rewrite = "The replacement, with the same names. Leave it empty to only list matches.";
     let [include, exclude] = globs();
     pipeline(
         "refactor",
@@ -77,7 +73,7 @@ fn refactor() -> Pipeline {
             Param {
                 required: true,
                 choices: languages,
-                ..param("language", "Language", "Which files are searched, and how they are read.", ParamKind::Choice)
+                ..param("language", "Language", "The language of the files to search.", ParamKind::Choice)
             },
             Param { required: true, ..param("pattern", "Pattern", pattern, ParamKind::String) },
             param("rewrite", "Rewrite", rewrite, ParamKind::String),
@@ -90,20 +86,20 @@ fn refactor() -> Pipeline {
 }
 
 fn project() -> Param {
-    let help = "A folder of a git repository. Its current commit is worked on.";
+    let help = "Path to a git repository. Works on the checked-out commit.";
     Param { required: true, ..param("project", "Project", help, ParamKind::Path) }
 }
 
 fn ask() -> Param {
-    let help = "The run waits for you to look at the patches. You may leave some out.";
+    let help = "Waits for your approval before committing. You can exclude patches.";
     Param { default: Some(ParamValue::Boolean(false)), ..param(ASK, "Ask before applying", help, ParamKind::Boolean) }
 }
 
 fn globs() -> [Param; 2] {
     let text = |name: &str, title: &str, help: &str| param(name, title, help, ParamKind::String);
     [
-        text("include", "Only in", "Globs such as src/**, separated by commas. All files if empty."),
-        text("exclude", "Not in", "Globs such as **/generated/**, separated by commas."),
+        text("include", "Include paths", "Comma-separated globs, such as src/**. Empty means all files."),
+        text("exclude", "Exclude paths", "Comma-separated globs, such as **/generated/**."),
     ]
 }
 

@@ -108,13 +108,13 @@ fn all(own: &[NamedCheck]) -> Vec<NamedCheck> {
 pub fn param(own: &[NamedCheck]) -> Param {
     let named = all(own);
     let names: Vec<String> = named.into_iter().map(|check| check.name).collect();
-    let what = "A command that fails on bad code. Patches that it fails with are left out.";
+    let what = "A command that must pass. Patches that break it are dropped.";
     let (kind, choices, help) = match (current().free, names.is_empty()) {
-        (true, true) => (ParamKind::String, Vec::new(), format!("{what} Such as: cargo check")),
+        (true, true) => (ParamKind::String, Vec::new(), format!("{what} For example: cargo check")),
         (true, false) => (ParamKind::String, Vec::new(), format!("{what} One of {}, or a command.", names.join(", "))),
         (false, true) => {
             let help = format!(
-                "{what} None is named yet: the operator names them in the file of --checks-file, or allows any command with --free-checks."
+                "{what} None is configured: list them in the --checks-file, or allow any command with --free-checks."
             );
             (ParamKind::Choice, names, help)
         }

@@ -23,7 +23,7 @@ pub(super) async fn claim_run(
     shutdown: CancellationToken,
 ) -> Result<Option<Attempt>, WriteError> {
     let owner = state.options.owner.clone();
-    let reason = format!("claimed by {owner}");
+    let reason = format!("started on {owner}");
     let change = Change::Claim { owner, until: later(Timestamp::wall(), state.options.lease) };
     let mut claim = Write::new(run, Guard::Standing(Status::Pending, attempt), change);
     claim.frames.push(NewFrame::status(Transition::Claim, reason));

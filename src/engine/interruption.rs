@@ -27,9 +27,9 @@ pub(super) enum LossCause {
 impl LossCause {
     const fn reason(self) -> &'static str {
         match self {
-            Self::LeaseExpired => "its worker went away: the lease ran out",
-            Self::ServerGone => "its worker went away: the server that held its lease was stopped or killed",
-            Self::WorkerFailed => "its worker went away: it could not go on, and the server's log says why",
+            Self::LeaseExpired => "the server lost contact with this run: its lease expired",
+            Self::ServerGone => "the server was stopped or killed",
+            Self::WorkerFailed => "the worker failed; see the server's log",
         }
     }
 }
@@ -156,7 +156,7 @@ fn consecutive_resumes(Assignment { run, resumed, .. }: &Assignment, from: usize
 /// The write that queues the next attempt.
 fn next_attempt(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumed: u32) -> Option<Write> {
     let phase = pipeline.phases.get(from).map_or("", |spec| spec.name.as_str());
-    let reason = format!("the run goes on by itself with phase {phase}");
+    let reason = format!("resumed automatically from phase {phase}");
     Write::queue(key, ended, Arc::new(pipeline.clone()), ended.params.clone(), from, Some(resumed), reason)
 }
 

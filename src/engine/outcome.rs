@@ -99,7 +99,7 @@ fn describe_exit(name: &str, exit: &Exit, reported_error: Option<&str>) -> (&'st
                 126 => ": the shell could not run a command, which its last lines name",
                 _ => "",
             };
-            ("phase_failed", format!("phase {name} ended with exit code {}{hint}", exit.code))
+            ("phase_failed", format!("phase {name} failed with exit code {}{hint}", exit.code))
         }
     };
     if exit.signal.is_some()
@@ -193,7 +193,7 @@ impl AttemptOutcome {
     }
 
     pub(super) fn completed() -> Self {
-        Self { to: FinalStatus::Completed, reason: "every phase completed".to_owned(), error: None }
+        Self { to: FinalStatus::Completed, reason: "completed".to_owned(), error: None }
     }
 
     pub(super) fn failed(error: Failure) -> Self {

@@ -48,7 +48,7 @@ impl News {
     /// What is said first.
     pub fn headline(&self) -> String {
         let words = match self.what {
-            What::Asks(_) => "waits for you",
+            What::Asks(_) => "needs approval",
             What::Ended(Status::Completed) => "completed",
             What::Ended(Status::Failed) => "failed",
             What::Ended(Status::Cancelled) => "was cancelled",
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!((failed.headline().as_str(), failed.detail().as_str()), ("nightly failed", "phase test failed"));
         assert_eq!(failed.tag(), format!("{}:2", id(1)));
         let asked = news(&asks(1, 4, 4));
-        assert_eq!((asked.headline().as_str(), asked.detail().as_str()), ("nightly waits for you", "Deploy?"));
+        assert_eq!((asked.headline().as_str(), asked.detail().as_str()), ("nightly needs approval", "Deploy?"));
         let well = news(&run(1, 9, 1, Completed));
         assert_eq!((well.headline().as_str(), well.detail().as_str()), ("nightly completed", "Run 00000001"));
         let long = news(&Run { error: Some("é".repeat(900)), ..run(1, 9, 1, Failed) });

@@ -20,7 +20,7 @@ pub fn find_hook(backend: &Backend, name: &str) -> Result<(Arc<Pipeline>, Hook, 
         // Where the secret should be is for the operator only: the home page says it.
         Problem::new(
             ProblemCode::HookSecretMissing,
-            "The server cannot use the hook's secret; its first page says why.",
+            "The server cannot use the hook's secret; its home page says why.",
         )
     })?;
     Ok((pipeline, hook, secret))

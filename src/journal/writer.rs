@@ -250,14 +250,14 @@ fn outage_note(kind: OutageKind, waited: Duration) -> Option<FramePayload> {
     let seconds = waited.as_secs();
     let (code, message) = match kind {
         OutageKind::DiskFull => {
-            ("disk_full", format!("the disk of the database was full: activity was held back for {seconds} s"))
+            ("disk_full", format!("the disk of the database was full: log lines were held back for {seconds} s"))
         }
         OutageKind::Locked => (
             "database_unavailable",
-            format!("another program had locked the database: activity waited for {seconds} s"),
+            format!("another program had locked the database: log lines waited for {seconds} s"),
         ),
         OutageKind::Unavailable => {
-            ("database_unavailable", format!("the database was not available: activity waited for {seconds} s"))
+            ("database_unavailable", format!("the database was unavailable: log lines waited for {seconds} s"))
         }
     };
     Some(FramePayload::Error(Failure { code: code.to_owned(), message, retryable: true }))

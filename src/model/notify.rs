@@ -197,7 +197,7 @@ pub fn retry_delay_ms(tries: u32, random: f64, retry_after_ms: u64) -> Option<u6
 /// The message for a chat. It is escaped, so that nothing a run reports can mention anybody.
 pub fn summary(title: &str, run: &Run, url: Option<&str>) -> String {
     let mut text = match &run.approval {
-        Some(request) => format!("{title} waits for a person: {}", one_line(&request.question)),
+        Some(request) => format!("{title} needs approval: {}", one_line(&request.question)),
         None => {
             let elapsed = run.started_at.zip(run.finished_at).map(|(from, to)| to.since(from) / 1000);
             let elapsed = elapsed.map(|seconds| format!(" after {}", duration(seconds))).unwrap_or_default();
@@ -221,7 +221,7 @@ const fn status_text(status: Status) -> &'static str {
         Status::Failed => "failed",
         Status::Cancelled => "was cancelled",
         Status::Interrupted => "was interrupted",
-        Status::Pending => "waits for a worker",
+        Status::Pending => "is queued",
         Status::Running => "runs",
     }
 }

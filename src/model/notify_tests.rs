@@ -153,10 +153,7 @@ fn summary_describes_the_run() {
     );
     let question = ApprovalRequest { seq: 3, question: "Deploy <!channel> & @here?".into() };
     let asks = Run { approval: Some(question), finished_at: None, ..run(Status::Running) };
-    assert_eq!(
-        summary("Nightly", &asks, None),
-        "Nightly waits for a person: Deploy &lt;!channel&gt; &amp; @\u{200b}here?"
-    );
+    assert_eq!(summary("Nightly", &asks, None), "Nightly needs approval: Deploy &lt;!channel&gt; &amp; @\u{200b}here?");
     let long = Run { error: Some("é".repeat(5000)), started_at: None, ..run(Status::Failed) };
     assert_eq!(summary("N", &long, None), format!("N failed: {}…", "é".repeat(MAX_REASON_CHARS)));
 }

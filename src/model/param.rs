@@ -144,7 +144,7 @@ impl Param {
                 _ => Err(self.wrong_type()),
             },
             _ if text.is_empty() && self.required => {
-                let message = format!("{} is required: it must not be empty.", self.label());
+                let message = format!("{} is required.", self.label());
                 Err(ParamError::new(&self.name, "missing", message))
             }
             _ if text.is_empty() && self.kind != ParamKind::Choice => Ok(ParamValue::Text(String::new())),

@@ -91,7 +91,7 @@ impl OutputMode {
 impl PhaseSpec {
     /// The question of an approval before this phase.
     pub fn approval_question(&self) -> String {
-        if self.question.is_empty() { format!("Go on with phase {}?", self.name) } else { self.question.clone() }
+        if self.question.is_empty() { format!("Continue with phase {}?", self.name) } else { self.question.clone() }
     }
 }
 

@@ -89,7 +89,7 @@ fn a_phase_may_wait_for_a_person() {
     let always = asked("approval = true\n");
     assert_eq!(
         (always.approval.clone(), always.approval_question().as_str()),
-        (ApprovalRule::Fixed(true), "Go on with phase a?")
+        (ApprovalRule::Fixed(true), "Continue with phase a?")
     );
     assert!(always.approval.is_required(&Params::new(), 0));
     assert_eq!(asked("approval = true\nquestion = 'Deploy?'\n").approval_question(), "Deploy?");

@@ -20,11 +20,11 @@ pub async fn delete(backend: &Backend, id: &str, actor: &Actor) -> Result<(), Pr
 async fn delete_once(backend: &Backend, run: &RunId, audit: &NewAudit) -> Result<(), ChangeError> {
     let (key, pulse) = backend.find(run.as_str()).await?;
     if pulse.status.is_active() {
-        let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
+        let detail = format!("The run is {}. Wait until it finishes, or cancel it first.", pulse.status);
         return Err(Problem::new(ProblemCode::RunActive, detail).into());
     }
     if backend.store.pin(key).await?.is_some_and(|pin| pin.pinned) {
-        return Err(Problem::new(ProblemCode::RunPinned, "A pinned run stays. Unpin it first.").into());
+        return Err(Problem::new(ProblemCode::RunPinned, "This run is pinned. Unpin it to delete it.").into());
     }
     let change = Change::Delete { id: run.clone() };
     let write = Write::new(key, Guard::Standing(pulse.status, pulse.attempt), change);

@@ -43,7 +43,7 @@ impl Backend {
         self.catalog.get(name).ok_or_else(|| {
             let known: Vec<String> = self.catalog.all().into_iter().map(|pipeline| pipeline.name).collect();
             let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
-            Problem::new(ProblemCode::PipelineNotFound, format!("There is no pipeline `{name}`; known: {known}."))
+            Problem::new(ProblemCode::PipelineNotFound, format!("There is no pipeline `{name}`. Available: {known}."))
         })
     }
 }

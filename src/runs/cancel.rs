@@ -71,7 +71,7 @@ async fn cancel_once(
             backend.journal.write(Write { audit, ..ask }).await?
         }
         Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
-            let detail = format!("The run is {} already; there is nothing to cancel.", pulse.status);
+            let detail = format!("The run is already {}.", pulse.status);
             return Err(Problem::new(ProblemCode::RunFinished, detail).into());
         }
     };

@@ -12,21 +12,21 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Full(_) => {
                 let detail =
-                    "There is no room for it on the disk of the database. Free some, or delete runs, and try again.";
+                    "The disk of the database is full. Free up space or delete runs, then try again.";
                 return Self::new(ProblemCode::DiskFull, detail);
             }
             StoreError::Locked(_) => {
-                let detail = "Another program has locked the database. Nothing was done. Try again in a moment.";
+                let detail = "Another program has locked the database. Nothing was changed. Try again in a moment.";
                 return Self::new(ProblemCode::DatabaseUnavailable, detail);
             }
             _ => tracing::error!(%error, "a database call failed"),
         }
         if error.is_retryable() {
-            let detail = "The database is busy or away. Nothing was done. Try again in a moment.";
+            let detail = "The database is busy or unavailable. Nothing was changed. Try again in a moment.";
             return Self::new(ProblemCode::DatabaseUnavailable, detail);
         }
         // The details are for the server's log only.
-        Self::new(ProblemCode::Internal, "The database failed. The server's log says more.")
+        Self::new(ProblemCode::Internal, "The database failed. See the server's log.")
     }
 }
 
@@ -35,7 +35,7 @@ impl From<WriteError> for Problem {
         match error {
             WriteError::Store(error) => error.into(),
             WriteError::Closed => {
-                Self::new(ProblemCode::ShuttingDown, "The server is stopping. Try again in a moment.")
+                Self::new(ProblemCode::ShuttingDown, "The server is shutting down. Try again in a moment.")
             }
             WriteError::KeyConflict => Self::new(
                 ProblemCode::IdempotencyConflict,
@@ -51,7 +51,7 @@ impl From<WriteError> for Problem {
                 "The run that this Idempotency-Key has started was deleted. Use a new key to start another one.",
             ),
             WriteError::Refused | WriteError::Skipped(_) => {
-                let detail = "The run changed several times while the request was carried out. Try again.";
+                let detail = "The run kept changing while the request was processed. Try again.";
                 Self { retryable: true, ..Self::new(ProblemCode::RunActive, detail) }
             }
         }
@@ -82,7 +82,7 @@ pub fn run_id(id: &str) -> Result<RunId, Problem> {
 
 /// [`ProblemCode::RunNotFound`] for this id.
 pub fn run_not_found(id: &str) -> Problem {
-    Problem::new(ProblemCode::RunNotFound, format!("There is no run `{id}`."))
+    Problem::new(ProblemCode::RunNotFound, format!("There is no run `{id}`. It may have been deleted or cleaned up."))
 }
 
 /// The run as the commit left it, for the response: a later read could find it deleted by retention.

@@ -58,7 +58,7 @@ pub(super) async fn check_group(backend: &Backend, group: Option<ConcurrencyGrou
 
 fn group_busy(run: &RunId) -> Problem {
     let detail = format!(
-        "The run {run} is active, and the pipeline refuses another one meanwhile. Wait for its end, or cancel it."
+        "Run {run} is active, and the pipeline allows one at a time. Wait until it finishes, or cancel it."
     );
     Problem::new(ProblemCode::GroupBusy, detail)
 }

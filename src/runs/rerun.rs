@@ -91,11 +91,11 @@ async fn finished_run(
 ) -> Result<(RunKey, Run), ChangeError> {
     let (key, pulse) = backend.find(id).await?;
     if pulse.status.is_active() {
-        let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
+        let detail = format!("The run is {}. Wait until it finishes, or cancel it first.", pulse.status);
         return Err(Problem::new(ProblemCode::RunActive, detail).into());
     }
     if expected_attempt.is_some_and(|expected| expected != pulse.attempt) {
-        let detail = format!("The run was re-run already; it is at attempt {}.", pulse.attempt);
+        let detail = format!("The run was already re-run; it is at attempt {}.", pulse.attempt);
         return Err(Problem::new(ProblemCode::RunActive, detail).into());
     }
     let run = backend.store.run(key).await?.ok_or_else(|| run_not_found(id))?;
@@ -109,7 +109,7 @@ fn first_phase(from: RerunFrom, run: &Run, pipeline: &Pipeline) -> Result<usize,
         RerunFrom::Failed => plan::first_unfinished(&run.phases, run.status, pipeline),
     };
     if first > 0 && first >= pipeline.phases.len() {
-        let detail = "Every phase has ended well: there is none to go on with. Run it again from the start.";
+        let detail = "Every phase completed, so there is none to resume from. Re-run it from the beginning.";
         return Err(Problem::new(ProblemCode::NothingFailed, detail));
     }
     Ok(first)
@@ -153,7 +153,7 @@ impl RerunInput {
         };
         secret_errors.extend(pipeline.params.iter().filter(is_missing).map(|param| {
             let message = format!(
-                "{} is a secret, and secrets are removed when a run ends. Give it again, in Edit and re-run or as `secrets` of the request.",
+                "{} is a secret, and secrets are removed when a run ends. Enter it again in “Re-run with changes”, or send it as `secrets` of the request.",
                 param.label()
             );
             ParamError::new(&param.name, "missing", message)

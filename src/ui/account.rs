@@ -1,21 +1,20 @@
-//! Who looks at the page, and what they may do. The server says it with the page; what it answers to calls is what counts.
+//! The user who views the page. The server embeds it in the page for display; every call is authorized again on the
+//! server.
 
 use crate::model::{CurrentUser, Role};
 
-/// Who looks at the page.
 #[cfg(not(feature = "ssr"))]
-pub fn me() -> CurrentUser {
+pub fn current_user() -> CurrentUser {
     crate::browser::root_data("data-me").and_then(|me| serde_json::from_str(&me).ok()).unwrap_or_default()
 }
 
-/// Who looks at the page.
 #[cfg(feature = "ssr")]
-pub fn me() -> CurrentUser {
-    let granted = crate::calls::context::principal();
-    granted.map(|principal| principal.me()).unwrap_or_default()
+pub fn current_user() -> CurrentUser {
+    let principal = crate::calls::context::principal();
+    principal.map(|principal| principal.me()).unwrap_or_default()
 }
 
-/// Whether they may do what needs this role.
-pub fn can(role: Role) -> bool {
-    me().role.allows(role)
+/// Whether the user has this role or a higher one.
+pub fn has_role(role: Role) -> bool {
+    current_user().role.allows(role)
 }

@@ -1,4 +1,4 @@
-//! The app: what all pages share, and which address shows which page.
+//! The app: what all pages share, and the routes.
 
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
@@ -6,27 +6,26 @@ use leptos_router::components::{Route, Router, Routes};
 use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 use super::clock::Clock;
-use super::components::outage::OutageBanner;
-use super::components::paused::PausedBanner;
+use super::components::outage_banner::OutageBanner;
+use super::components::paused_banner::PausedBanner;
 use super::components::top_bar::TopBar;
 use super::news::Badge;
 use super::pages::{AccessPage, AuditLogPage, ComparePage, DeliveriesPage, HomePage, NotFound, RunPage, SchedulesPage};
 use super::triggers::Triggers;
 
-/// The app.
 #[component]
 pub fn App(
-    /// The path below which all addresses are; empty if the server has its host to itself.
+    /// The base path of all addresses; empty if the app is served from the root.
     base: &'static str,
 ) -> impl IntoView {
     provide_meta_context();
     Clock::provide();
     Triggers::provide();
-    let badge = Badge::of_page();
+    let badge = Badge::new();
     let title = move |title: String| {
         badge.title(&if title.is_empty() { "Runtrail".to_owned() } else { format!("{title} · Runtrail") })
     };
-    // Whole pages at once: a page must be readable where no script runs.
+    // SsrMode::Async sends whole pages, which must be readable without JavaScript.
     view! {
         <Title formatter=title/>
         <Router base>

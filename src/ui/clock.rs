@@ -1,4 +1,4 @@
-//! What time it is and where the reader is: known only once the page is alive.
+//! The current time and the time zone of the browser. Both are unknown until the page is hydrated.
 
 use leptos::prelude::*;
 
@@ -6,64 +6,67 @@ use super::format;
 use crate::browser::{self, Timer};
 use crate::model::Timestamp;
 
-/// The page's clock. On the server, and until the page is alive, times are in UTC and it is no particular time.
+/// The page's clock. Before hydration, `now` is unknown and times are in UTC.
 #[derive(Clone, Copy)]
 pub struct Clock {
     now: RwSignal<Option<Timestamp>>,
-    local: RwSignal<bool>,
+    is_local: RwSignal<bool>,
 }
 
 impl Clock {
-    /// Makes the clock that all of the page uses.
+    /// Provides one clock for the whole app, and marks the document as hydrated.
     pub fn provide() {
-        let clock = Self { now: RwSignal::new(None), local: RwSignal::new(false) };
+        let clock = Self::stopped();
         provide_context(clock);
         Effect::new(move |_| {
-            clock.local.set(true);
+            clock.is_local.set(true);
             clock.now.set(Some(Timestamp(browser::now())));
             let tick = Timer::every(1000, move || {
                 if browser::is_visible() {
                     clock.now.try_set(Some(Timestamp(browser::now())));
                 }
             });
-            // Lives as long as the page.
+            // Not in a ScopedHandle: it runs for as long as the page exists.
             StoredValue::new_local(tick);
-            // What waits for its data comes alive in this turn of the browser's loop; then all listeners are in place.
+            // Suspended parts hydrate within this turn of the event loop; after it, all listeners are in place.
             StoredValue::new_local(Timer::after(0, || browser::set_root_data("data-hydrated", "")));
         });
     }
 
-    /// The page's clock.
-    pub fn of_page() -> Self {
-        use_context().unwrap_or_else(|| Self { now: RwSignal::new(None), local: RwSignal::new(false) })
+    pub fn from_context() -> Self {
+        use_context().unwrap_or_else(Self::stopped)
     }
 
-    /// How long ago something was, in milliseconds, as time goes by. `None` until the page is alive.
+    fn stopped() -> Self {
+        Self { now: RwSignal::new(None), is_local: RwSignal::new(false) }
+    }
+
+    /// Milliseconds since `at`. Tracked; `None` before hydration.
     pub fn since(&self, at: Timestamp) -> Option<u64> {
         self.now.get().map(|now| now.since(at))
     }
 
-    /// How long it is until a moment, in milliseconds, as time goes by; 0 when it has come. `None` until the page is alive.
+    /// Milliseconds until `at`, 0 if it has passed. Tracked; `None` before hydration.
     pub fn until(&self, at: Timestamp) -> Option<u64> {
         self.now.get().map(|now| at.since(now))
     }
 
-    /// The moment now. `None` until the page is alive.
+    /// Tracked; `None` before hydration.
     pub fn now(&self) -> Option<Timestamp> {
         self.now.get()
     }
 
-    /// Whether times are the reader's own.
+    /// Whether times are in the browser's time zone rather than UTC. Tracked.
     pub fn is_local(&self) -> bool {
-        self.local.get()
+        self.is_local.get()
     }
 
-    /// Minutes ahead of UTC at that moment, where the reader is.
+    /// The UTC offset in minutes at `at`. Tracked.
     pub fn offset(&self, at: Timestamp) -> i32 {
-        if self.local.get() { browser::utc_offset(at.0) } else { 0 }
+        if self.is_local.get() { browser::utc_offset(at.0) } else { 0 }
     }
 
-    /// The whole of a time, where the reader is.
+    /// The full date and time with its UTC offset. Tracked.
     pub fn exact(&self, at: Timestamp) -> String {
         format::exact(at, self.offset(at))
     }

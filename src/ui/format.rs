@@ -1,11 +1,11 @@
-//! Numbers and times as people read them. The same on the server and in the browser, whatever its language: a page must
-//! not change its words when it comes alive.
+//! Numbers and times for people. The output does not depend on the locale, so that hydration finds the text that the
+//! server rendered.
 
 use jiff::tz::Offset;
 
 use crate::model::Timestamp;
 
-/// A length of time, to two places: `40ms`, `3.4s`, `34s`, `2m 05s`, `3h 20m`, `2d 4h`.
+/// A duration with two significant units: `40ms`, `3.4s`, `34s`, `2m 05s`, `3h 20m`, `2d 4h`.
 pub fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -19,7 +19,7 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// A length of time that still grows: whole seconds, so that it does not flicker.
+/// A duration that is still growing, in whole seconds, so that it changes once a second.
 pub fn ticking(milliseconds: u64) -> String {
     match milliseconds / 1000 {
         seconds @ 0..60 => format!("{seconds}s"),
@@ -27,7 +27,7 @@ pub fn ticking(milliseconds: u64) -> String {
     }
 }
 
-/// How long ago something was: `just now`, `5 min ago`. `None` from a week on: a date says more.
+/// A past time relative to now: `just now`, `5 min ago`. `None` from a week on, where a date says more.
 pub fn ago(milliseconds: u64) -> Option<String> {
     let seconds = milliseconds / 1000;
     match seconds {
@@ -43,7 +43,7 @@ pub fn ago(milliseconds: u64) -> Option<String> {
     }
 }
 
-/// How long it is until something: `in 40 s`, `in 5 min`, `in 3 h 20 min`, `in 2 days`.
+/// A future time relative to now: `in 40 s`, `in 5 min`, `in 3 h 20 min`, `in 2 days`.
 pub fn ahead(milliseconds: u64) -> String {
     let seconds = milliseconds.div_ceil(1000);
     match seconds {
@@ -58,17 +58,17 @@ pub fn ahead(milliseconds: u64) -> String {
     }
 }
 
-/// The time of day at so many minutes ahead of UTC: `10:00:00.123`.
+/// The time of day at a UTC offset in minutes: `10:00:00.123`.
 pub fn clock(at: Timestamp, offset: i32) -> String {
-    written(at, offset, "%H:%M:%S%.3f")
+    formatted(at, offset, "%H:%M:%S%.3f")
 }
 
-/// Date and time of day at so many minutes ahead of UTC: `21 Nov, 10:00`.
+/// Date and time of day at a UTC offset in minutes: `21 Nov, 10:00`.
 pub fn moment(at: Timestamp, offset: i32) -> String {
-    written(at, offset, "%-d %b, %H:%M")
+    formatted(at, offset, "%-d %b, %H:%M")
 }
 
-/// The whole of it, with its distance from UTC: `2026-11-21 10:00:00.123 +01:00`.
+/// The full date and time with its UTC offset: `2026-11-21 10:00:00.123 +01:00`.
 pub fn exact(at: Timestamp, offset: i32) -> String {
     let zone = match offset {
         0 => " UTC".to_owned(),
@@ -79,23 +79,23 @@ pub fn exact(at: Timestamp, offset: i32) -> String {
             offset.unsigned_abs() % 60
         ),
     };
-    written(at, offset, "%Y-%m-%d %H:%M:%S%.3f") + &zone
+    formatted(at, offset, "%Y-%m-%d %H:%M:%S%.3f") + &zone
 }
 
-fn written(at: Timestamp, offset: i32, form: &str) -> String {
+fn formatted(at: Timestamp, offset: i32, form: &str) -> String {
     let zone = Offset::from_seconds(offset.saturating_mul(60)).unwrap_or(Offset::UTC);
     jiff::Timestamp::from_millisecond(at.0)
         .map_or_else(|_| "?".to_owned(), |at| zone.to_datetime(at).strftime(form).to_string())
 }
 
-/// An amount of data, to two places: `512 B`, `4.1 kB`, `340 MB`, `1.2 GB`.
+/// A size in bytes with two significant digits: `512 B`, `4.1 kB`, `340 MB`, `1.2 GB`.
 pub fn bytes(bytes: u64) -> String {
-    let (mut unit, mut whole) = (1u64, 0);
-    while bytes / unit >= 1000 && whole < UNITS.len() - 1 {
+    let (mut unit, mut index) = (1u64, 0);
+    while bytes / unit >= 1000 && index < UNITS.len() - 1 {
         unit *= 1000;
-        whole += 1;
+        index += 1;
     }
-    let name = UNITS[whole];
+    let name = UNITS[index];
     match bytes / unit {
         number @ 0..10 if unit > 1 => format!("{number}.{} {name}", bytes % unit / (unit / 10)),
         number => format!("{number} {name}"),
@@ -104,7 +104,7 @@ pub fn bytes(bytes: u64) -> String {
 
 const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-/// A count with its thousands apart: `20,000`.
+/// A count with thousands separators: `20,000`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -117,7 +117,7 @@ pub fn count(number: u64) -> String {
     out
 }
 
-/// A count and what is counted: `1 line`, `2 lines`.
+/// A count with its noun: `1 line`, `2 lines`.
 pub fn counted(number: u64, one: &str) -> String {
     let plural = match number {
         1 => "",
@@ -130,19 +130,25 @@ pub fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{plural}", count(number))
 }
 
-/// A reason as the journal has it as a sentence: with a capital letter at its beginning and a full stop at its end.
+/// A reason from the journal as a sentence: with a capital letter at its beginning and a full stop at its end.
 pub fn sentence(reason: &str) -> String {
-    let mut letters = reason.trim().chars();
-    let mut sentence: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let mut letters = reason.chars();
+    let capitalized: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    with_full_stop(&capitalized)
+}
+
+/// A reason from the journal with a full stop at its end, to be put behind a colon.
+pub fn with_full_stop(reason: &str) -> String {
+    let mut sentence = reason.trim().to_owned();
     if !sentence.is_empty() && !sentence.ends_with(['.', '!', '?', '…']) {
         sentence.push('.');
     }
     sentence
 }
 
-/// The beginning of a text, on one line.
-pub fn one_line(text: &str, most: usize) -> String {
-    let cut = text.char_indices().nth(most).map_or(text.len(), |(place, _)| place);
+/// The first `max_chars` characters of a text, on one line.
+pub fn one_line(text: &str, max_chars: usize) -> String {
+    let cut = text.char_indices().nth(max_chars).map_or(text.len(), |(place, _)| place);
     let mut line = text[..cut].replace(['\n', '\r'], "⏎");
     if cut < text.len() {
         line.push('…');
@@ -155,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_of_data_have_two_places() {
+    fn bytes_have_two_significant_digits() {
         for (number, text) in [
             (0, "0 B"),
             (999, "999 B"),
@@ -172,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_two_places() {
+    fn duration_has_two_units() {
         let cases = [
             (0, "0ms"),
             (999, "999ms"),
@@ -192,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_long_ago_has_a_date() {
+    fn ago_ends_after_a_week() {
         assert_eq!(ago(3_000).as_deref(), Some("just now"));
         assert_eq!(ago(61_000).as_deref(), Some("1 min ago"));
         assert_eq!(ago(86_400_000).as_deref(), Some("yesterday"));
@@ -200,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ahead_is_counted_down() {
+    fn ahead_counts_down() {
         for (milliseconds, text) in [
             (0, "now"),
             (1, "in 1 s"),
@@ -217,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_where_the_reader_is() {
+    fn times_use_the_utc_offset() {
         let at = Timestamp(1_795_255_200_123);
         assert_eq!(clock(at, 0), "10:00:00.123");
         assert_eq!(moment(at, 330), "21 Nov, 15:30");
@@ -227,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_readable() {
+    fn count_separates_thousands() {
         assert_eq!(count(7), "7");
         assert_eq!(count(20_000), "20,000");
         assert_eq!(count(1_234_567), "1,234,567");
@@ -237,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_becomes_a_sentence() {
+    fn sentence_has_capital_and_full_stop() {
         for (reason, expected) in [
-            ("rejected by the page", "Rejected by the page."),
+            ("rejected by Anna", "Rejected by Anna."),
             ("Done.", "Done."),
             ("why? ", "Why?"),
             ("über", "Über."),
@@ -250,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_cut_at_a_character() {
+    fn one_line_cuts_between_characters() {
         assert_eq!(one_line("äöü", 2), "äö…");
         assert_eq!(one_line("a\nb", 9), "a⏎b");
     }

@@ -1,7 +1,8 @@
-//! The pages: what the server renders and the browser brings to life.
+//! The web UI: pages that the server renders and the browser hydrates.
 //!
-//! Rules that keep the two alike: nothing rendered depends on time, chance or language; what does is set after mounting,
-//! in effects. The page's policy forbids styles in the markup, so lengths are set through the object model.
+//! Hydration needs the same output on both sides, so nothing rendered depends on time, randomness or locale; such
+//! values are set in effects after mounting. The Content-Security-Policy forbids inline styles, so lengths are set
+//! through the DOM.
 
 mod account;
 mod app;
@@ -13,9 +14,10 @@ mod follow;
 mod format;
 mod news;
 mod pages;
+mod refresh;
+mod scoped_handle;
 #[cfg(feature = "ssr")]
 mod shell;
-mod slot;
 mod triggers;
 
 pub use app::App;

@@ -1,18 +1,18 @@
-//! What happened to runs while nobody looked: the number before the page's title, and the notification on the desktop.
+//! Run events that nobody has seen: their count in the page's title, and desktop notifications.
 //!
-//! Each tab counts for its title what it knows itself. For the notification it tells the tab that leads, which shows one for all.
+//! Each tab counts the events it receives itself. Notifications go to the leader tab, which shows one for all tabs.
 
 use leptos::prelude::*;
 
 use crate::feed::news::with_count;
 
-/// The number before the title.
+/// The number of unseen events in front of the page's title.
 #[derive(Clone, Copy)]
 pub struct Badge(RwSignal<usize>);
 
 impl Badge {
-    /// The page's, which begins to count once the page is live.
-    pub fn of_page() -> Self {
+    /// A badge that starts to count after hydration.
+    pub fn new() -> Self {
         let badge = Self(RwSignal::new(0));
         Effect::new(move |_| {
             #[cfg(feature = "hydrate")]
@@ -21,9 +21,9 @@ impl Badge {
         badge
     }
 
-    /// The title as it is shown. Tracks the number.
+    /// The title with the count. Tracked.
     pub fn title(self, title: &str) -> String {
-        // On the server the page's signals may be gone by the time its title is written, and there the number is 0.
+        // While the server writes the title, the signals of the page may be disposed already; the count is 0 there.
         with_count(self.0.try_get().unwrap_or_default(), title)
     }
 }
@@ -64,12 +64,12 @@ mod tab {
         TAB.with_borrow_mut(|tab| (tab.badge, tab.page) = (Some(badge), Some(page)));
     }
 
-    /// A run was shown from the beginning: where it stands is no news.
+    /// Records the state of a run as it was first rendered, which is no event.
     pub fn know(run: &Run) {
         TAB.with_borrow_mut(|tab| tab.watched.know(run));
     }
 
-    /// A run that this tab shows stands there now.
+    /// Records a new state of a run that this tab shows, and counts and announces the event if nobody sees it.
     pub fn see(run: &Run) {
         let Some(news) = TAB.with_borrow_mut(|tab| tab.watched.see(run)) else { return };
         if is_visible() {

@@ -1,4 +1,4 @@
-//! The document around the app.
+//! The HTML document around the app.
 
 use leptos::config::LeptosOptions;
 use leptos::nonce::use_nonce;
@@ -8,30 +8,30 @@ use leptos_meta::MetaTags;
 use super::{App, account};
 use crate::base;
 
-/// What the server tells every page about its rhythm.
+/// Server settings that every page needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSettings {
-    /// Milliseconds between two polls.
+    /// The interval of polls.
     pub poll_ms: u32,
-    /// Milliseconds of silence after which a stream says that it is alive.
+    /// The interval of a stream's heartbeats.
     pub heartbeat_ms: u32,
 }
 
-/// Shows the reader's choice of theme before anything is drawn (the key is that of `browser/theme.rs`). A base path has no
-/// character that means something here.
-fn theme() -> String {
+/// Applies the stored theme before the first paint. The key is that of `browser/theme.rs`; a base path has no
+/// character that needs escaping in a string literal.
+fn theme_script() -> String {
     let key = base::name("runtrail-theme");
     format!("try{{let t=localStorage.getItem('{key}');if(t)document.documentElement.dataset.theme=t}}catch{{}}")
 }
 
-/// What may become markup in the page (Trusted Types): the templates of its own components, which have no scripts, no handlers and no
-/// frames. Which scripts may run is said by their nonce.
-const TRUSTED_TYPES: &str = "if(window.trustedTypes)trustedTypes.createPolicy('default',{createHTML:h=>\
+/// The Trusted Types policy. Only the templates of the app's own components become HTML; they have no scripts, event
+/// handlers or frames. Which scripts may run depends on their nonce.
+const TRUSTED_TYPES_SCRIPT: &str = "if(window.trustedTypes)trustedTypes.createPolicy('default',{createHTML:h=>\
      /\\x3c(script|iframe|object|embed)|\\x3c[^>]*\\s(on\\w+|srcdoc)\\s*=|javascript:/i.test(h)?'':h,createScript:s=>s,createScriptURL:u=>u})";
 
-/// Forms that are sent before the page has come to life have the key of the login in their address (the key is that of
-/// `browser/key.rs`, the parameter that of `http/guard/credential.rs`).
-fn key_of_forms() -> String {
+/// Adds the session key to the address of forms that are submitted before hydration. The key is that of
+/// `browser/key.rs`, the parameter that of `http/guard/credential.rs`.
+fn session_key_script() -> String {
     let key = base::name("runtrail-key");
     format!(
         "addEventListener('submit',e=>{{let f=e.target;if(e.defaultPrevented||f.method!='post')return;try{{let \
@@ -39,10 +39,10 @@ fn key_of_forms() -> String {
     )
 }
 
-/// The document.
+/// Renders the document.
 pub fn shell(options: LeptosOptions, page: PageSettings) -> impl IntoView {
     let base = base::current().as_str();
-    let me = serde_json::to_string(&account::me()).unwrap_or_default();
+    let me = serde_json::to_string(&account::current_user()).unwrap_or_default();
     view! {
         <!DOCTYPE html>
         <html lang="en" data-base=base data-poll-ms=page.poll_ms data-heartbeat-ms=page.heartbeat_ms data-me=me>
@@ -50,9 +50,9 @@ pub fn shell(options: LeptosOptions, page: PageSettings) -> impl IntoView {
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
-                <script nonce=use_nonce() inner_html=TRUSTED_TYPES></script>
-                <script nonce=use_nonce() inner_html=theme()></script>
-                <script nonce=use_nonce() inner_html=key_of_forms()></script>
+                <script nonce=use_nonce() inner_html=TRUSTED_TYPES_SCRIPT></script>
+                <script nonce=use_nonce() inner_html=theme_script()></script>
+                <script nonce=use_nonce() inner_html=session_key_script()></script>
                 <link rel="icon" href=base::path("/favicon.svg") type="image/svg+xml"/>
                 <link rel="stylesheet" id="leptos" href=base::path("/pkg/runtrail.css")/>
                 <AutoReload options=options.clone()/>

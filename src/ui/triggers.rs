@@ -1,55 +1,40 @@
-//! What every page tells of triggers, kept up to date while somebody looks.
+//! What every page shows of triggers: paused schedules, refused deliveries and skipped runs.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::slot::Slot;
-use crate::browser::{PageEvent, PageEvents, Timer, is_visible};
+use super::refresh::refresh_while_visible;
+use crate::browser::PageEvent;
 use crate::calls::triggers::read_trigger_news;
 use crate::model::Problem;
 use crate::model::trigger::TriggerAlerts;
 
-/// How often it is looked at again, in milliseconds.
-const AGAIN_MS: u64 = 30_000;
+const REFRESH_INTERVAL_MS: u64 = 30_000;
 
-/// What the page knows of triggers. One for the whole page.
+/// The state of triggers, shared by the whole app.
 #[derive(Clone, Copy)]
 pub struct Triggers {
-    /// What the server rendered.
+    /// As the server rendered it.
     first: Resource<Result<TriggerAlerts, Problem>>,
-    /// What was found since.
+    /// As it was last refreshed.
     newer: RwSignal<Option<TriggerAlerts>>,
 }
 
 impl Triggers {
-    /// Makes the one that all of the page uses.
     pub fn provide() {
         let first = Resource::new_blocking(|| (), |()| read_trigger_news());
         let triggers = Self { first, newer: RwSignal::new(None) };
         provide_context(triggers);
-        let timer = Slot::new();
-        Effect::new(move |_| {
-            timer.keep(Timer::every(AGAIN_MS, move || {
-                if is_visible() {
-                    triggers.look();
-                }
-            }));
-            let listening = PageEvents::listen(move |event| {
-                if matches!(event, PageEvent::Visible | PageEvent::Returned) {
-                    triggers.look();
-                }
-            });
-            StoredValue::new_local(listening);
+        refresh_while_visible(REFRESH_INTERVAL_MS, &[PageEvent::Visible, PageEvent::Returned], move || {
+            triggers.refresh();
         });
     }
 
-    /// The page's own, if it has one.
-    pub fn of_page() -> Option<Self> {
+    pub fn from_context() -> Option<Self> {
         use_context()
     }
 
-    /// Asks the server again.
-    pub fn look(self) {
+    pub fn refresh(self) {
         spawn_local(async move {
             if let Ok(now) = read_trigger_news().await
                 && self.newer.try_with_untracked(|known| known.as_ref() != Some(&now)) == Some(true)
@@ -59,8 +44,8 @@ impl Triggers {
         });
     }
 
-    /// What is known now. Waits for the first answer; without one nothing is known.
-    pub async fn known(self) -> impl Fn() -> TriggerAlerts + Clone + Send + Sync + 'static {
+    /// Waits for the server's first answer. The function returned is tracked.
+    pub async fn latest(self) -> impl Fn() -> TriggerAlerts + Clone + Send + Sync + 'static {
         let first = self.first.await.unwrap_or_default();
         move || self.newer.get().unwrap_or_else(|| first.clone())
     }

@@ -49,8 +49,8 @@ async fn retry_is_journaled() {
     assert!(errors.iter().all(|error| error["retryable"] == true && error["code"] == "phase_failed"), "{errors:?}");
     let says: Vec<&str> = errors.iter().map(|error| error["message"].as_str().unwrap()).collect();
     let expected = [
-        "phase flaky ended with exit code 75; try 1 of 5, the next in 40ms",
-        "phase flaky ended with exit code 75; try 2 of 5, the next in 80ms",
+        "phase flaky failed with exit code 75; retry 1 of 4 in 40ms",
+        "phase flaky failed with exit code 75; retry 2 of 4 in 80ms",
     ];
     assert_eq!(says, expected);
     assert_eq!(frames.iter().filter(|frame| frame["kind"] == "phase").count(), 2, "it starts once and ends once");
@@ -62,7 +62,7 @@ async fn retry_is_bounded_and_selective() {
     let broken = phase("broken", "echo try; exit 3", "retries = 2\nretry_delay = \"1ms\"");
     let (server, id) = start(&world, &broken).await;
     let (run, _) = ended(&server, &id, "failed").await;
-    assert_eq!(run["error"], "phase broken ended with exit code 3");
+    assert_eq!(run["error"], "phase broken failed with exit code 3");
     assert_eq!(server.lines(&id).await.len(), 3);
     drop(server);
     let broken = phase("broken", "echo try; exit 3", "retries = 2\nretry_delay = \"1ms\"\nretry_on = [75]");
@@ -115,7 +115,7 @@ async fn phase_conditions_use_earlier_results() {
         ("party", "skipped"),
     ];
     assert_eq!(phases, states(&expected));
-    assert_eq!(run["error"], "phase build ended with exit code 2", "the first that may not fail is why");
+    assert_eq!(run["error"], "phase build failed with exit code 2", "the first that may not fail is why");
     drop(server);
 
     let fine = [
@@ -183,7 +183,7 @@ async fn phase_failure_survives_an_approval() {
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     let (run, phases) = ended(&server, &id, "failed").await;
     assert_eq!(phases, states(&[("build", "failed"), ("alarm", "completed")]));
-    assert_eq!(run["error"], "phase build ended with exit code 3");
+    assert_eq!(run["error"], "phase build failed with exit code 3");
 }
 
 /// Only of the last try, only of this attempt, and whole however long or slowly they are printed.
@@ -246,9 +246,9 @@ async fn phase_failure_reason_is_journaled() {
     assert_eq!(of(0), (Some("slow"), "phase_timeout", "phase slow took longer than 50ms"));
     assert_eq!((of(1).0, of(1).1), (Some("lost"), "phase_not_started"));
     assert!(of(1).2.starts_with("phase lost could not be started: No such file"), "{told:?}");
-    assert_eq!(of(2), (Some("broken"), "phase_failed", "phase broken ended with exit code 3"));
-    assert_eq!(of(3), (Some("late"), "phase_failed", "phase late ended with exit code 4"));
-    assert_eq!(of(4), (None, "phase_failed", "phase broken ended with exit code 3"), "why the run failed");
+    assert_eq!(of(2), (Some("broken"), "phase_failed", "phase broken failed with exit code 3"));
+    assert_eq!(of(3), (Some("late"), "phase_failed", "phase late failed with exit code 4"));
+    assert_eq!(of(4), (None, "phase_failed", "phase broken failed with exit code 3"), "why the run failed");
     assert_eq!(told.len(), 5);
 }
 

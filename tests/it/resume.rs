@@ -172,7 +172,7 @@ async fn resume_is_limited_without_progress() {
     let run = server.until_status(&id, "interrupted").await;
     assert_eq!(run["attempt"], 4);
     assert!(
-        run["error"].as_str().unwrap().ends_with("100 times in a row are enough, so it does not go on by itself again"),
+        run["error"].as_str().unwrap().ends_with("it was resumed 100 times in a row and will not be resumed again"),
         "{run}"
     );
     let stays = server.until_status(&stays, "interrupted").await;
@@ -261,7 +261,7 @@ async fn resume_honors_a_cancel_request() {
         assert_eq!((&run["attempt"], states(&run)), (&json!(attempt), vec!["failed"]));
         let last = server.frames(&id).await.pop().unwrap();
         let reason = last["data"]["reason"].as_str().unwrap();
-        assert!(reason.starts_with("cancelled by the operator at 127.0.0.1, through the API; its worker"), "{reason}");
+        assert!(reason.starts_with("cancelled by the operator at 127.0.0.1, through the API; the server"), "{reason}");
     }
 }
 

@@ -146,7 +146,7 @@ async fn secret_is_requested_again_by_a_rerun() {
         let problem: Value = refused.json().await.unwrap();
         let error = &problem["errors"][0];
         assert_eq!((&error["param"], &error["code"]), (&json!("password"), &json!("missing")), "{name}");
-        assert!(error["message"].as_str().unwrap().contains("Give it again"), "{problem}");
+        assert!(error["message"].as_str().unwrap().contains("Enter it again"), "{problem}");
         let unknown = rerun(json!({"secrets": {"password": "hunter-3", "word": "y"}})).await;
         assert_eq!(unknown.status(), StatusCode::UNPROCESSABLE_ENTITY, "{name}");
         let again = rerun(json!({"secrets": {"password": "hunter-333"}})).await;

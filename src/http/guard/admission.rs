@@ -97,13 +97,13 @@ async fn authenticate(
     match Credential::of(headers, is_tls) {
         // Logging out without a session succeeds.
         None if class == RouteClass::Logout => Err(Box::new(login::logged_out(guard, request))),
-        None => Err(reject("This server needs a token.")),
+        None => Err(reject("This server requires a token.")),
         Some(Credential::Session(cookie)) => match access.by_cookie(cookie).await.map_err(unavailable)? {
             Some(principal) => Ok(principal),
             None if class == RouteClass::Logout => Err(Box::new(login::logged_out(guard, request))),
             // Cookies have 256 random bits, so guessing them needs no limiter.
             None => {
-                let mut response = reject("The login is over.");
+                let mut response = reject("Your session has expired.");
                 response.headers_mut().append(header::SET_COOKIE, login::cookie("", is_tls));
                 Err(response)
             }
@@ -114,13 +114,13 @@ async fn authenticate(
             match (guard.check_attempt(client, principal.is_some()), principal) {
                 (AttemptVerdict::Accept, Some(principal)) => Ok(principal),
                 (AttemptVerdict::Throttle(wait), _) => Err(Box::new(too_many_attempts(&RetryAfter::no_earlier(wait)))),
-                (AttemptVerdict::Accept, None) => Err(reject("The token is not this server's.")),
+                (AttemptVerdict::Accept, None) => Err(reject("Wrong token.")),
                 (AttemptVerdict::Reject(delay), _) => {
                     tracing::warn!(%client, "rejected a request with an invalid token");
                     let address = peer(request).map(|peer| peer.ip().to_canonical().to_string());
                     access.audit_invalid_credential(address, "token");
                     tokio::time::sleep(delay).await;
-                    Err(reject("The token is not this server's."))
+                    Err(reject("Wrong token."))
                 }
             }
         }

@@ -162,7 +162,7 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
         Err(LoginError::NoRandomness(error)) => return Problem::from(error).into_response(),
     };
     let wrong_token =
-        || responder.rejected(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, "That is not this server’s token.");
+        || responder.rejected(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, "Wrong token.");
     match (guard.check_attempt(client, secrets.is_some()), secrets) {
         (AttemptVerdict::Accept, Some(secrets)) => responder.logged_in(&secrets),
         (AttemptVerdict::Throttle(wait), _) => responder.throttled(&RetryAfter::no_earlier(wait)),
@@ -174,7 +174,7 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
             if !is_code {
                 return wrong_token();
             }
-            let sentence = "The login link was used, or is too old. `runtrail login` makes another one.";
+            let sentence = "This login link was already used or has expired. `runtrail login` prints a new one.";
             responder.rejected(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, sentence)
         }
         (AttemptVerdict::Accept, None) => wrong_token(),
@@ -251,7 +251,7 @@ fn form_page(status: StatusCode, next: &str, error: Option<&str>) -> Response {
 pub fn reload_page(next: &str) -> Response {
     let next = escape(next);
     let refresh = format!("<meta http-equiv=\"refresh\" content=\"0; url={next}\">\n");
-    let body = format!("<main class=\"login-box\"><p><a href=\"{next}\">Go on to Runtrail</a></p></main>");
+    let body = format!("<main class=\"login-box\"><p><a href=\"{next}\">Continue to Runtrail</a></p></main>");
     ([(header::CACHE_CONTROL, "no-store")], page("Runtrail", &refresh, &body)).into_response()
 }
 

@@ -55,15 +55,15 @@ impl fmt::Display for Outage {
         match self.kind {
             OutageKind::Locked => write!(
                 f,
-                "Another program has locked the database for {seconds} s. Runs wait and lose nothing; end that program, or wait for it."
+                "Another program has locked the database for {seconds} s. Runs are waiting; nothing is lost. End that program, or wait for it."
             ),
             OutageKind::Unavailable => write!(
                 f,
-                "The database has not been available for {seconds} s. Runs wait and lose nothing; the server's log says more."
+                "The database has been unavailable for {seconds} s. Runs are waiting; nothing is lost. See the server's log."
             ),
             OutageKind::DiskFull => write!(
                 f,
-                "The disk of the database has been full for {seconds} s. Activity is held back until there is room: free some, or delete runs."
+                "The disk of the database has been full for {seconds} s. Log lines are held back until space is freed. Free up space, or delete runs."
             ),
         }
     }

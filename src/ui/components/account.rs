@@ -1,4 +1,4 @@
-//! Who is logged in, what they may look at besides, and the way out.
+//! The account menu: the current user, the admin pages and logout.
 
 use leptos::prelude::*;
 
@@ -6,17 +6,17 @@ use super::icon::Icon;
 use super::popover::Popover;
 use crate::base;
 use crate::model::{AuthMethod, Role};
-use crate::ui::account::me;
+use crate::ui::account::current_user;
 
-/// The menu of whoever looks at the page. A fold underneath: it works where no script runs.
+/// A `<details>` element, so that it works without JavaScript.
 #[component]
 pub fn AccountMenu() -> impl IntoView {
-    let me = me();
+    let me = current_user();
     let popover = Popover::new();
     let is_admin = me.role.allows(Role::Admin);
     let has_tokens = me.via != AuthMethod::Open;
     let who = match me.via {
-        AuthMethod::Open => "No token is needed".to_owned(),
+        AuthMethod::Open => "No token required".to_owned(),
         AuthMethod::Session | AuthMethod::Token | AuthMethod::Proxy => me.name.clone(),
     };
     let link = |page: &'static str, href: String, text: &'static str| {
@@ -32,7 +32,7 @@ pub fn AccountMenu() -> impl IntoView {
         }
     };
     view! {
-        <details class="relative" node_ref=popover.fold>
+        <details class="relative" node_ref=popover.details>
             <summary
                 class="button button-icon list-none [&::-webkit-details-marker]:hidden"
                 aria-label="Account"
@@ -58,12 +58,11 @@ pub fn AccountMenu() -> impl IntoView {
     }
 }
 
-/// What a role may do, in few words.
 pub fn role_words(role: Role) -> &'static str {
     match role {
-        Role::Viewer => "Viewer: reads",
-        Role::Operator => "Operator: reads, starts and cancels",
-        Role::Approver => "Approver: operates and approves",
-        Role::Admin => "Admin: may do everything",
+        Role::Viewer => "Viewer: can view runs",
+        Role::Operator => "Operator: can start and cancel runs",
+        Role::Approver => "Approver: can also approve",
+        Role::Admin => "Admin: full access",
     }
 }

@@ -1,201 +1,163 @@
-//! What one can do with a run: run it again, cancel it.
+//! The actions of a run page: resume, re-run, cancel, kill.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 
+use super::action_feedback::ActionFeedback;
 use super::icon::Icon;
-use super::notice::{NOT_KNOWN, ProblemNotice, of_action};
+use super::post_form::PostForm;
 use crate::base;
 use crate::calls::{Cancel, Rerun};
 use crate::model::{Problem, ProblemCode, Run, RunId, Status, run};
-use crate::ui::follow::Follow;
 
-/// The buttons. One that the status forbids is hidden and disabled.
+/// The buttons. Those that do not apply to the status are hidden and disabled.
 #[component]
 pub fn RunActions(
-    /// The run.
     id: RunId,
-    /// Where it stands.
-    #[prop(into)]
-    status: Signal<Status>,
-    /// The request for its end, while it has not ended.
+    #[prop(into)] status: Signal<Status>,
+    /// The cancel request of an attempt that has not ended.
     #[prop(into)]
     cancel: Signal<Option<run::Cancellation>>,
-    /// The attempt that is shown: two presses on one attempt are one re-run.
+    /// The current attempt. Two clicks on the same attempt make one re-run.
     #[prop(into)]
     attempt: Signal<u32>,
-    /// The phase that a re-run may go on with, if it need not begin with the first.
+    /// The phase that a re-run can resume from, if that is not the first.
     #[prop(into)]
     unfinished: Signal<Option<String>>,
-    /// Where the parameters can be edited, if the pipeline is there.
+    /// The address of the form for a re-run with changes, if the pipeline still exists.
     edit: Signal<Option<String>>,
-    /// The attempt that the address names, if it names one.
-    attempt_named: Memo<Option<u32>>,
-    /// The page, which is told what came of it.
-    follow: Follow,
-    /// What went wrong last.
-    problem: RwSignal<Option<Problem>>,
+    /// The attempt in the page's address.
+    attempt_in_url: Memo<Option<u32>>,
+    feedback: ActionFeedback,
 ) -> impl IntoView {
     let rerun = ServerAction::<Rerun>::new();
-    let stopping = ServerAction::<Cancel>::new();
     let navigate = use_navigate();
-    let hear = move |answer: Option<Result<Run, Problem>>| match answer {
-        Some(Ok(run)) => {
-            problem.set(None);
-            follow.heard(run.status.is_active());
-            // What was asked for is to be seen.
-            if run.status.is_active() && attempt_named.get_untracked().is_some() {
-                let there = base::path(&format!("/runs/{}", run.id));
-                navigate(&there, NavigateOptions { resolve: false, ..NavigateOptions::default() });
-            }
+    Effect::new(move |_| {
+        let Some(response) = rerun.value().get() else { return };
+        let run = response.as_ref().ok().cloned();
+        let is_done = feedback.on_response(response.as_ref().map_err(Clone::clone), ProblemCode::RunActive);
+        // The page shows an earlier attempt: go to the new one.
+        if let Some(run) = run.filter(|_| is_done && attempt_in_url.get_untracked().is_some()) {
+            let page = base::path(&format!("/runs/{}", run.id));
+            navigate(&page, NavigateOptions { resolve: false, ..NavigateOptions::default() });
         }
-        // Another tab was first: what was asked for is happening.
-        Some(Err(failed)) if failed.code == ProblemCode::RunActive => {
-            problem.set(None);
-            follow.heard(true);
-        }
-        Some(Err(failed)) => problem.set(Some(of_action(failed, NOT_KNOWN))),
-        None => {}
-    };
-    let heard = hear.clone();
-    Effect::new(move |_| hear(rerun.value().get()));
-    Effect::new(move |_| heard(stopping.value().get()));
-    // A form that came back with its failure, where no script runs.
-    problem.set(rerun.value().get_untracked().or_else(|| stopping.value().get_untracked()).and_then(Result::err));
-
-    // Cancelling takes as long as the command takes to end: asked is asked.
-    let is_asked = Memo::new(move |_| cancel.with(Option::is_some));
-    let can_kill =
-        Memo::new(move |_| cancel.with(|cancel| cancel.as_ref().is_some_and(run::Cancellation::can_be_forced)));
-    let again = id.to_string();
-    let stop = id.to_string();
-    let kill = stop.clone();
-    let goes_on = Memo::new(move |_| unfinished.get().filter(|_| status.get().is_finished()));
+    });
+    feedback.take_rendered(rerun);
+    let resume_from = Memo::new(move |_| unfinished.get().filter(|_| status.get().is_finished()));
     let is_active = Memo::new(move |_| status.get().is_active());
-    let goes_nowhere = Memo::new(move |_| goes_on.get().is_none());
+    let cannot_resume = Memo::new(move |_| resume_from.get().is_none());
     view! {
-        <RerunForm rerun id=again.clone() attempt failed=true test="rerun-failed" hidden=goes_nowhere>
+        <RerunForm rerun id=id.clone() attempt failed=true test_id="rerun-failed" hidden=cannot_resume>
             {Icon::Start.draw()}
-            "Go on "
-            <span class="max-sm:sr-only">"with "{move || goes_on.get()}</span>
+            "Resume"
+            <span class="max-sm:sr-only">
+                " from "<code class="font-mono text-[0.92em]">{move || resume_from.get()}</code>
+            </span>
         </RerunForm>
-        <RerunForm rerun id=again.clone() attempt failed=false test="rerun" hidden=is_active>
-            {Icon::Again.draw()}
-            "Run again"
+        <RerunForm rerun id=id.clone() attempt failed=false test_id="rerun" hidden=is_active>
+            {Icon::Rerun.draw()}
+            "Re-run"
         </RerunForm>
         {move || edit.get().map(|href| view! {
             <a class="button" href=href data-noscroll data-testid="rerun-edit" class:hidden=is_active>
                 {Icon::Edit.draw()}
-                <span class="max-sm:sr-only">"Edit and re-run"</span>
+                <span class="max-sm:sr-only">"Re-run with changes…"</span>
             </a>
         })}
-        // Beside Cancel and not in its place: who presses that twice is not to kill what may end by itself.
-        <form
-            method="post"
-            action=base::path(Cancel::url())
-            class:hidden=move || !can_kill.get()
-            on:submit={
-                let id = kill.clone();
-                move |event| {
-                    event.prevent_default();
-                    stopping.dispatch(Cancel { id: id.clone(), kill: true });
-                }
+        <CancelForms id status cancel feedback/>
+    }
+}
+
+/// Requests another attempt.
+#[component]
+fn RerunForm(
+    rerun: ServerAction<Rerun>,
+    id: RunId,
+    attempt: Signal<u32>,
+    /// Whether to resume from the phase that failed.
+    failed: bool,
+    test_id: &'static str,
+    hidden: Memo<bool>,
+    children: Children,
+) -> impl IntoView {
+    let id = id.to_string();
+    let on_submit = {
+        let id = id.clone();
+        move |()| {
+            if !rerun.pending().get_untracked() {
+                rerun.dispatch(Rerun { id: id.clone(), attempt: attempt.get_untracked(), failed });
             }
-        >
-            <input type="hidden" name="id" value=kill.clone()/>
+        }
+    };
+    view! {
+        <PostForm url=Rerun::url() on_submit=Callback::new(on_submit) hidden=hidden>
+            <input type="hidden" name="id" value=id/>
+            <input type="hidden" name="attempt" value=attempt/>
+            <input type="hidden" name="failed" value=failed.to_string()/>
+            <button class="button" data-testid=test_id disabled=move || hidden.get() || rerun.pending().get()>
+                {children()}
+            </button>
+        </PostForm>
+    }
+}
+
+/// Cancel and, while a cancelled run is still within its grace period, Kill now.
+#[component]
+fn CancelForms(
+    id: RunId,
+    status: Signal<Status>,
+    cancel: Signal<Option<run::Cancellation>>,
+    feedback: ActionFeedback,
+) -> impl IntoView {
+    let action = ServerAction::<Cancel>::new();
+    Effect::new(move |_| {
+        if let Some(response) = action.value().get() {
+            let response: Result<&Run, Problem> = response.as_ref().map_err(Clone::clone);
+            feedback.on_response(response, ProblemCode::RunActive);
+        }
+    });
+    feedback.take_rendered(action);
+    let is_requested = Memo::new(move |_| cancel.with(Option::is_some));
+    let can_kill =
+        Memo::new(move |_| cancel.with(|cancel| cancel.as_ref().is_some_and(run::Cancellation::can_be_forced)));
+    let cannot_kill = Memo::new(move |_| !can_kill.get());
+    let is_finished = Memo::new(move |_| status.get().is_finished());
+    let (id, kill_id) = (id.to_string(), id.to_string());
+    let dispatch = {
+        let id = id.clone();
+        move |kill| {
+            let id = id.clone();
+            Callback::new(move |()| drop(action.dispatch(Cancel { id: id.clone(), kill })))
+        }
+    };
+    view! {
+        // Beside Cancel, not in its place: a double click on Cancel must not kill.
+        <PostForm url=Cancel::url() on_submit=dispatch(true) hidden=cannot_kill>
+            <input type="hidden" name="id" value=kill_id/>
             <input type="hidden" name="kill" value="true"/>
             <button
                 class="button button-danger"
                 data-testid="kill-now"
-                title="Ends what still runs at once, without the time to end by itself"
-                disabled=move || !can_kill.get() || stopping.pending().get()
+                title="Kills the remaining processes now instead of after the grace period"
+                disabled=move || cannot_kill.get() || action.pending().get()
             >
                 {Icon::Close.draw()}
                 "Kill now"
             </button>
-        </form>
-        <form
-            method="post"
-            action=base::path(Cancel::url())
-            class:hidden=move || status.get().is_finished()
-            on:submit={
-                let id = stop.clone();
-                move |event| {
-                    event.prevent_default();
-                    stopping.dispatch(Cancel { id: id.clone(), kill: false });
-                }
-            }
-        >
-            <input type="hidden" name="id" value=stop.clone()/>
+        </PostForm>
+        <PostForm url=Cancel::url() on_submit=dispatch(false) hidden=is_finished>
+            <input type="hidden" name="id" value=id/>
             <input type="hidden" name="kill" value="false"/>
             <button
                 class="button button-danger"
                 data-testid="cancel"
-                disabled=move || status.get().is_finished() || is_asked.get() || stopping.pending().get()
+                disabled=move || is_finished.get() || is_requested.get() || action.pending().get()
             >
                 {Icon::Stop.draw()}
-                {move || if is_asked.get() || stopping.pending().get() { "Cancelling…" } else { "Cancel" }}
+                {move || if is_requested.get() || action.pending().get() { "Cancelling…" } else { "Cancel" }}
             </button>
-        </form>
+        </PostForm>
     }
-}
-
-/// Asks for another attempt.
-#[component]
-fn RerunForm(
-    rerun: ServerAction<Rerun>,
-    id: String,
-    attempt: Signal<u32>,
-    /// Whether it goes on with the phase that failed.
-    failed: bool,
-    /// The button's hook for tests.
-    test: &'static str,
-    /// Whether that is of no use now.
-    hidden: Memo<bool>,
-    /// What the button says.
-    children: Children,
-) -> impl IntoView {
-    let again = id.clone();
-    view! {
-        <form
-            method="post"
-            action=base::path(Rerun::url())
-            class:hidden=hidden
-            on:submit=move |event| {
-                event.prevent_default();
-                if !rerun.pending().get_untracked() {
-                    rerun.dispatch(Rerun { id: again.clone(), attempt: attempt.get_untracked(), failed });
-                }
-            }
-        >
-            <input type="hidden" name="id" value=id/>
-            <input type="hidden" name="attempt" value=attempt/>
-            <input type="hidden" name="failed" value=failed.to_string()/>
-            <button class="button" data-testid=test disabled=move || hidden.get() || rerun.pending().get()>
-                {children()}
-            </button>
-        </form>
-    }
-}
-
-/// What went wrong with the last action, until it is sent away. That the server cannot be reached is not true any more once it was.
-#[component]
-pub fn ActionProblem(
-    /// The page, which knows when the server is reached.
-    follow: Follow,
-    /// See [`RunActions`].
-    problem: RwSignal<Option<Problem>>,
-) -> impl IntoView {
-    Effect::new(move |before: Option<u32>| {
-        let now = follow.answered.get();
-        if before.is_some_and(|before| before != now) {
-            problem
-                .maybe_update(|problem| problem.take_if(|problem| problem.code == ProblemCode::Unreachable).is_some());
-        }
-        now
-    });
-    let dismiss = Callback::new(move |()| problem.set(None));
-    move || problem.get().map(|problem| view! { <ProblemNotice problem dismiss/> })
 }

@@ -1,4 +1,4 @@
-//! What is said of a run that somebody has asked the end of, until it has ended.
+//! A run that is being cancelled.
 
 use leptos::prelude::*;
 
@@ -7,37 +7,37 @@ use crate::model::run::Cancellation;
 use crate::ui::clock::Clock;
 use crate::ui::format;
 
-/// The word for people.
+/// The label of a run between the cancel request and its end.
 pub const CANCELLING: &str = "Cancelling";
 
-/// When what still runs is killed.
+/// Says when the remaining processes will be killed.
 #[component]
 pub fn Cancelling(
-    /// The request, while the run has not ended.
+    /// The cancel request of a run that has not ended.
     #[prop(into)]
     request: Signal<Option<Cancellation>>,
 ) -> impl IntoView {
-    let clock = Clock::of_page();
-    let words = move |cancel: &Cancellation| match (cancel.force, cancel.kill_at) {
-        (true, _) => "Cancelling: what still runs is being killed".to_owned(),
+    let clock = Clock::from_context();
+    let text = move |cancel: &Cancellation| match (cancel.force, cancel.kill_at) {
+        (true, _) => "Cancelling: killing the remaining processes".to_owned(),
         (false, None) => "Cancelling…".to_owned(),
-        (false, Some(at)) => when(clock, at),
+        (false, Some(at)) => countdown(clock, at),
     };
     move || {
         request.get().map(|cancel| {
-            let (title, kill_at) = (format!("Asked for by {}", cancel.by), cancel.kill_at.map(|at| at.to_string()));
+            let (title, kill_at) = (format!("Requested by {}", cancel.by), cancel.kill_at.map(|at| at.to_string()));
             view! {
-                <span data-testid="cancelling" data-kill-at=kill_at title=title>{move || words(&cancel)}</span>
+                <span data-testid="cancelling" data-kill-at=kill_at title=title>{move || text(&cancel)}</span>
             }
         })
     }
 }
 
-fn when(clock: Clock, at: Timestamp) -> String {
+fn countdown(clock: Clock, at: Timestamp) -> String {
     match clock.until(at) {
-        // Until the page is alive, and where no script runs, it is no particular time.
+        // Before hydration, and without JavaScript, the current time is unknown.
         None => format!("Cancelling, will be killed at {}", clock.exact(at)),
-        Some(0) => "Cancelling: what still runs is being killed".to_owned(),
+        Some(0) => "Cancelling: killing the remaining processes".to_owned(),
         Some(left) => format!("Cancelling, will be killed in {}", format::ticking(left)),
     }
 }

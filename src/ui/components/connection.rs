@@ -1,12 +1,11 @@
-//! The connection chip: how the page gets its frames, in a word, and what that means.
+//! The connection chip: how the page receives updates.
 
 use leptos::prelude::*;
 
 use crate::feed::Link;
 use crate::feed::tabs::Role;
 
-/// The word for people.
-const fn word(link: Link) -> &'static str {
+const fn label(link: Link) -> &'static str {
     match link {
         Link::Connecting => "Connecting",
         Link::Live => "Live",
@@ -17,38 +16,37 @@ const fn word(link: Link) -> &'static str {
     }
 }
 
-const fn meaning(link: Link) -> &'static str {
+const fn explanation(link: Link) -> &'static str {
     match link {
-        Link::Connecting => "The live stream is being opened.",
-        Link::Live => "Activity appears the moment it is written.",
-        Link::Retrying => "The server does not answer. The page keeps trying and will catch up; nothing is lost.",
-        Link::Polling => {
-            "The live stream is blocked or away, so the page asks every few seconds and keeps trying. Nothing is lost."
-        }
-        Link::Ended => "The run is finished and all of its activity is here. A re-run is followed by itself.",
-        Link::Offline => "This browser has no network. The page catches up as soon as it is back.",
+        Link::Connecting => "Connecting…",
+        Link::Live => "Live: updates appear instantly.",
+        Link::Retrying => "Can't reach the server. Retrying; nothing will be lost.",
+        Link::Polling => "Live updates unavailable. Checking every few seconds; nothing will be lost.",
+        Link::Ended => "Run finished. A re-run will show up here automatically.",
+        Link::Offline => "You're offline. The page will catch up when you're back.",
     }
 }
 
-const fn part(role: Role) -> &'static str {
+/// How tabs share the connection.
+const fn shared(role: Role) -> &'static str {
     match role {
-        Role::Leader => " This tab holds the connection for all of this browser's tabs.",
-        Role::Follower => " Another tab of this browser holds the connection.",
+        Role::Leader => " Your other tabs share this tab's connection.",
+        Role::Follower => " Updates arrive through another tab.",
         Role::Solo => "",
     }
 }
 
-/// The connection chip.
+/// The chip. Hidden once there is nothing left to receive.
 #[component]
 pub fn ConnectionChip(
-    /// How the page is connected.
     link: RwSignal<Link>,
-    /// The tab's part in the browser's one connection.
+    /// The tab's role in the connection that the tabs of this browser share.
     role: RwSignal<Role>,
 ) -> impl IntoView {
     view! {
         <div
             class="chip relative rounded focus-visible:outline-2 noscript:hidden"
+            class:hidden=move || link.get() == Link::Ended
             data-testid="connection"
             data-state=move || link.get().as_str()
             data-role=move || role.get().as_str()
@@ -56,9 +54,9 @@ pub fn ConnectionChip(
             aria-describedby="connection-meaning"
         >
             <span class="chip-dot" aria-hidden="true"></span>
-            <span role="status">{move || word(link.get())}</span>
+            <span role="status">{move || label(link.get())}</span>
             <span class="tip" role="tooltip" id="connection-meaning">
-                {move || meaning(link.get())} {move || part(role.get())}
+                {move || explanation(link.get())} {move || shared(role.get())}
             </span>
         </div>
     }

@@ -1,26 +1,23 @@
-//! A button that copies a text.
+//! A button that copies a text to the clipboard.
 
 use leptos::prelude::*;
 
 use super::icon::Icon;
 use crate::browser::{self, Timer};
-use crate::ui::slot::Slot;
+use crate::ui::scoped_handle::ScopedHandle;
 
-/// Copies a text, and says for a moment that it did.
+/// How long the tick is shown.
+const CONFIRMATION_MS: u64 = 1500;
+
+/// Copies a text, and confirms it for a moment.
 #[component]
-pub fn CopyButton(
-    /// What is copied.
-    #[prop(into)]
-    text: Signal<String>,
-    /// What the button is called.
-    label: &'static str,
-) -> impl IntoView {
+pub fn CopyButton(#[prop(into)] text: Signal<String>, label: &'static str) -> impl IntoView {
     let copied = RwSignal::new(false);
-    let timer = Slot::new();
+    let timer = ScopedHandle::new();
     let copy = move |_| {
         if browser::copy(&text.get_untracked()) {
             copied.set(true);
-            timer.keep(Timer::after(1500, move || {
+            timer.replace(Timer::after(CONFIRMATION_MS, move || {
                 copied.try_set(false);
             }));
         }

@@ -1,49 +1,33 @@
-//! How large the database is, in a quiet line.
+//! The size of the database.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::browser::{PageEvent, PageEvents, Timer, is_visible};
+use crate::browser::PageEvent;
 use crate::calls::read_database;
 use crate::model::{DatabaseSize, DatabaseUsage};
 use crate::ui::format;
-use crate::ui::slot::Slot;
+use crate::ui::refresh::refresh_while_visible;
 
-/// How often it is looked again while somebody looks, in milliseconds.
-const AGAIN: u64 = 60_000;
+const REFRESH_INTERVAL_MS: u64 = 60_000;
 
-/// The line.
 #[component]
 pub fn DatabaseLine() -> impl IntoView {
     let first = Resource::new_blocking(|| (), |()| read_database());
-    // What was found since.
     let newer = RwSignal::new(None::<DatabaseUsage>);
-    let look = move || {
+    let refresh = move || {
         spawn_local(async move {
             if let Ok(now) = read_database().await {
                 newer.try_set(Some(now));
             }
         });
     };
-    let timer = Slot::new();
-    Effect::new(move |_| {
-        timer.keep(Timer::every(AGAIN, move || {
-            if is_visible() {
-                look();
-            }
-        }));
-        let listening = PageEvents::listen(move |event| {
-            if event == PageEvent::Visible {
-                look();
-            }
-        });
-        StoredValue::new_local(listening);
-    });
-    // Without an answer there is no line: what is wrong with the database is said above.
+    refresh_while_visible(REFRESH_INTERVAL_MS, &[PageEvent::Visible], refresh);
+    // Nothing if the size is unknown: the outage banner reports problems of the database.
     let line = move || {
         Suspend::new(async move {
             let first = first.await.ok();
-            let text = move || newer.get().or(first).map(|DatabaseUsage { size, .. }| words(size));
+            let text = move || newer.get().or(first).map(|DatabaseUsage { size, .. }| text(size));
             view! {
                 <p class="text-xs text-faint tabular-nums empty:hidden" data-testid="database-size">{text}</p>
             }
@@ -52,10 +36,10 @@ pub fn DatabaseLine() -> impl IntoView {
     view! { <Transition>{line}</Transition> }
 }
 
-/// The log counts as the database's: it is on the same disk.
-fn words(DatabaseSize { bytes, wal_bytes, free_bytes }: DatabaseSize) -> String {
+/// The write-ahead log counts too: it is on the same disk.
+fn text(DatabaseSize { bytes, wal_bytes, free_bytes }: DatabaseSize) -> String {
     let all = format!("Database {}", format::bytes(bytes + wal_bytes));
-    if free_bytes == 0 { all } else { format!("{all} · {} free inside", format::bytes(free_bytes)) }
+    if free_bytes == 0 { all } else { format!("{all} · {} reclaimable", format::bytes(free_bytes)) }
 }
 
 #[cfg(test)]
@@ -63,9 +47,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_how_large_it_is_and_what_of_it_is_empty() {
+    fn text_has_size_and_reclaimable_space() {
         let size = DatabaseSize { bytes: 1_190_000_000, wal_bytes: 10_000_000, free_bytes: 340_000_000 };
-        assert_eq!(words(size), "Database 1.2 GB · 340 MB free inside");
-        assert_eq!(words(DatabaseSize { free_bytes: 0, ..size }), "Database 1.2 GB");
+        assert_eq!(text(size), "Database 1.2 GB · 340 MB reclaimable");
+        assert_eq!(text(DatabaseSize { free_bytes: 0, ..size }), "Database 1.2 GB");
     }
 }

@@ -1,74 +1,44 @@
-//! Icons: small line drawings in the colour of the text around them.
+//! Icons: line drawings in the color of the surrounding text.
 
 use leptos::prelude::*;
 
 use crate::model::{PhaseState, Status};
 
-/// What an icon shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Icon {
-    /// A tick in a circle.
     Done,
-    /// A cross in a circle.
     Failed,
-    /// A circle that turns.
     Busy,
-    /// A dashed circle.
     Waiting,
-    /// A stroke through a circle.
     Stopped,
-    /// A broken line in a circle.
-    Broken,
-    /// A circle with a stroke to the right.
+    Interrupted,
     Skipped,
-    /// An arrow around.
-    Again,
-    /// A square.
+    Rerun,
     Stop,
-    /// Two sheets.
     Copy,
-    /// A tick.
     Tick,
-    /// A cross.
     Close,
-    /// An arrow down.
     Down,
-    /// A hook down.
+    /// The chevron of a section that folds.
     Fold,
-    /// Play.
     Start,
-    /// A sheet with lines.
-    Text,
-    /// A warning.
+    Document,
     Warning,
-    /// A magnifying glass.
     Search,
-    /// Half a disc: the theme.
     Theme,
-    /// A sun.
     Sun,
-    /// A moon.
     Moon,
-    /// An arrow to the left.
     Back,
-    /// A pencil.
     Edit,
-    /// A drawing pin.
     Pin,
-    /// A bin.
     Bin,
-    /// A bell.
     Bell,
-    /// A bell that rings.
     BellOn,
-    /// A bell with a stroke through it.
     BellOff,
-    /// A head and shoulders.
     Person,
 }
 
 impl Icon {
-    /// The icon of a status.
     pub const fn of_status(status: Status) -> Self {
         match status {
             Status::Pending => Self::Waiting,
@@ -76,11 +46,10 @@ impl Icon {
             Status::Completed => Self::Done,
             Status::Failed => Self::Failed,
             Status::Cancelled => Self::Stopped,
-            Status::Interrupted => Self::Broken,
+            Status::Interrupted => Self::Interrupted,
         }
     }
 
-    /// The icon of a phase's state.
     pub const fn of_phase(state: PhaseState) -> Self {
         match state {
             PhaseState::Pending => Self::Waiting,
@@ -100,9 +69,9 @@ impl Icon {
                 "M6.4 2 a6.2 6.2 0 0 1 3.2 0M12.4 3.6a6.2 6.2 0 0 1 1.6 2.8M14 9.6a6.2 6.2 0 0 1-1.6 2.8M9.6 14a6.2 6.2 0 0 1-3.2 0M3.6 12.4A6.2 6.2 0 0 1 2 9.6M2 6.4a6.2 6.2 0 0 1 1.6-2.8"
             }
             Self::Stopped => "M8 14.2A6.2 6.2 0 1 0 8 1.8a6.2 6.2 0 0 0 0 12.4ZM3.7 12.3l8.6-8.6",
-            Self::Broken => "M8 14.2A6.2 6.2 0 1 0 8 1.8a6.2 6.2 0 0 0 0 12.4ZM8 5v3.6M8 11h.01",
+            Self::Interrupted => "M8 14.2A6.2 6.2 0 1 0 8 1.8a6.2 6.2 0 0 0 0 12.4ZM8 5v3.6M8 11h.01",
             Self::Skipped => "M8 14.2A6.2 6.2 0 1 0 8 1.8a6.2 6.2 0 0 0 0 12.4ZM5.2 8h5.6",
-            Self::Again => "M2.5 8a5.5 5.5 0 1 0 1.7-4M2.5 2.5v3h3",
+            Self::Rerun => "M2.5 8a5.5 5.5 0 1 0 1.7-4M2.5 2.5v3h3",
             Self::Stop => "M4.5 3.5h7a1 1 0 0 1 1 1v7a1 1 0 0 1-1 1h-7a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1Z",
             Self::Copy => {
                 "M6.5 5.5h6a1 1 0 0 1 1 1v6a1 1 0 0 1-1 1h-6a1 1 0 0 1-1-1v-6a1 1 0 0 1 1-1ZM10.5 3.5v-.2a.8.8 0 0 0-.8-.8H3.5a1 1 0 0 0-1 1v6.2c0 .4.4.8.8.8h.2"
@@ -112,7 +81,7 @@ impl Icon {
             Self::Down => "M8 3v9.5M4 8.8l4 4 4-4",
             Self::Fold => "m4.5 6.5 3.5 3.5 3.5-3.5",
             Self::Start => "M5 3.4v9.2c0 .4.4.6.8.4l7-4.6c.3-.2.3-.6 0-.8l-7-4.6c-.4-.2-.8 0-.8.4Z",
-            Self::Text => {
+            Self::Document => {
                 "M4 1.8h5.5L13 5.3v7.9a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V2.8a1 1 0 0 1 1-1ZM5.8 8h4.4M5.8 10.8h4.4"
             }
             Self::Warning => "M8 2.3 1.8 13.2h12.4L8 2.3ZM8 6.6v3M8 11.4h.01",
@@ -148,7 +117,7 @@ impl Icon {
         }
     }
 
-    /// Draws it. Readers of the screen are told nothing: words beside it say what it means.
+    /// Hidden from screen readers: the text beside an icon says what it means.
     pub fn draw(self) -> impl IntoView {
         view! {
             <svg

@@ -1,33 +1,36 @@
-//! The parts that pages are made of.
+//! The components that pages are composed of.
 
 pub mod account;
+pub mod action_feedback;
 pub mod actions;
 pub mod activity;
-pub mod again;
 pub mod attempts;
 pub mod cancelling;
-pub mod code;
 pub mod connection;
 pub mod copy;
 pub mod database;
 pub mod icon;
-pub mod keep;
+pub mod invisible;
+pub mod load_error;
 pub mod notice;
 pub mod notify_toggle;
-pub mod outage;
+pub mod outage_banner;
 pub mod outcome;
 pub mod params;
-pub mod paused;
+pub mod paused_banner;
 pub mod phases;
 pub mod popover;
+pub mod post_form;
 pub mod queue;
-pub mod refused;
+pub mod record_list;
+pub mod retention;
 pub mod review;
 pub mod runs;
 pub mod schedule;
 pub mod start;
 pub mod status;
+pub mod text_with_code;
 pub mod time;
 pub mod top_bar;
+pub mod trigger_notices;
 pub mod upcoming;
-pub mod visible;

@@ -1,20 +1,13 @@
-//! What went wrong, in a sentence.
+//! Problems, as alerts.
 
 use leptos::prelude::*;
 
-use super::code::Words;
 use super::icon::Icon;
+use super::text_with_code::TextWithCode;
 use crate::model::{Problem, ProblemCode};
 
-/// A problem, as it was answered.
 #[component]
-pub fn ProblemNotice(
-    /// The problem.
-    problem: Problem,
-    /// Takes the notice away, where it may be.
-    #[prop(optional, into)]
-    dismiss: Option<Callback<()>>,
-) -> impl IntoView {
+pub fn ProblemNotice(problem: Problem, #[prop(optional, into)] dismiss: Option<Callback<()>>) -> impl IntoView {
     let close = dismiss.map(|dismiss| {
         view! {
             <button
@@ -36,21 +29,21 @@ pub fn ProblemNotice(
             {Icon::Failed.draw()}
             <p class="min-w-0 break-words">
                 <strong class="font-semibold">{problem.title}". "</strong>
-                <Words text=problem.detail/>
+                <TextWithCode text=problem.detail/>
             </p>
             {close}
         </div>
     }
 }
 
-/// A problem of something that was to be done: where the server has not answered, it may have been done all the same, and `then` says
-/// what to do about that.
-pub fn of_action(problem: Problem, then: &str) -> Problem {
+/// The problem of an action. If the server did not answer, the action may have succeeded all the same: `advice` says
+/// what to do then.
+pub fn for_action(problem: Problem, advice: &str) -> Problem {
     match problem.code {
-        ProblemCode::Unreachable => Problem::new(ProblemCode::Unreachable, then),
+        ProblemCode::Unreachable => Problem::new(ProblemCode::Unreachable, advice),
         _ => problem,
     }
 }
 
-/// What [`of_action`] says of what is not safe to be done twice.
-pub const NOT_KNOWN: &str = "It is not known whether this was done. Look before you try again.";
+/// The advice for actions that are not idempotent. See [`for_action`].
+pub const UNCONFIRMED: &str = "We couldn't confirm this. Check the current state before retrying.";

@@ -1,4 +1,4 @@
-//! The bell in the top bar: notifications on the desktop, on request.
+//! The bell in the top bar, which turns desktop notifications on and off.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -6,19 +6,18 @@ use leptos::task::spawn_local;
 use super::icon::Icon;
 use crate::browser::{self, PageEvent, PageEvents, Permission};
 
-/// What the bell says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bell {
+enum NotificationState {
     Off,
     On,
-    /// The browser does not let this site.
+    /// The user has blocked notifications of this site in the browser.
     Denied,
-    /// There are none here.
+    /// The browser has no notifications for this site.
     Absent,
 }
 
-impl Bell {
-    fn now() -> Self {
+impl NotificationState {
+    fn current() -> Self {
         match browser::permission() {
             Permission::Absent => Self::Absent,
             Permission::Denied => Self::Denied,
@@ -27,16 +26,14 @@ impl Bell {
         }
     }
 
-    const fn words(self) -> &'static str {
+    const fn text(self) -> &'static str {
         match self {
-            Self::Off => "Notify me when a run ends or waits for me",
-            Self::On => "You are notified when a run ends or waits for you and no tab of Runtrail is in sight",
+            Self::Off => "Notify me when a run finishes or needs approval",
+            Self::On => "Notifications are on: finished runs and approvals while Runtrail isn't visible",
             Self::Denied => {
-                "Your browser blocks notifications from this site. Allow them in its settings for the site, then press the bell again."
+                "Your browser blocks notifications from this site. Allow them in the site settings, then press the bell again."
             }
-            Self::Absent => {
-                "Your browser shows notifications only for sites that come over HTTPS or from this machine. The number in the tab's title works here too."
-            }
+            Self::Absent => "Notifications need HTTPS (or localhost). The tab title still shows a count.",
         }
     }
 
@@ -48,68 +45,68 @@ impl Bell {
         }
     }
 
-    const fn is_possible(self) -> bool {
+    const fn is_available(self) -> bool {
         matches!(self, Self::Off | Self::On)
     }
 }
 
-/// Turns notifications on the desktop on and off. The browser is asked for permission with the first click and not before.
+/// The bell. The browser asks for permission on the first click, not before.
 #[component]
 pub fn NotifyToggle() -> impl IntoView {
-    let bell = RwSignal::new(Bell::Off);
-    let explained = RwSignal::new(false);
+    let state = RwSignal::new(NotificationState::Off);
+    let is_explained = RwSignal::new(false);
     Effect::new(move |_| {
-        bell.set(Bell::now());
-        // Another tab, or the browser's settings, may have changed it.
-        let listening = PageEvents::listen(move |event| {
+        state.set(NotificationState::current());
+        // Another tab or the browser's settings may have changed it.
+        let listener = PageEvents::listen(move |event| {
             if event == PageEvent::Visible {
-                bell.try_set(Bell::now());
+                state.try_set(NotificationState::current());
             }
         });
-        StoredValue::new_local(listening);
+        StoredValue::new_local(listener);
     });
     let press = move |_| {
-        let now = Bell::now();
-        if !now.is_possible() {
-            bell.set(now);
-            explained.update(|explained| *explained = !*explained);
+        let now = NotificationState::current();
+        if !now.is_available() {
+            state.set(now);
+            is_explained.update(|is_explained| *is_explained = !*is_explained);
             return;
         }
-        browser::want_notifications(now == Bell::Off);
-        if now == Bell::On {
-            bell.set(Bell::Off);
+        browser::want_notifications(now == NotificationState::Off);
+        if now == NotificationState::On {
+            state.set(NotificationState::Off);
             return;
         }
         spawn_local(async move {
             browser::ask_permission().await;
-            let then = Bell::now();
-            if then != Bell::On {
-                // Put off or refused: only a further click turns it on.
+            let then = NotificationState::current();
+            if then != NotificationState::On {
+                // Dismissed or denied: another click is needed.
                 browser::want_notifications(false);
             }
-            bell.try_set(then);
-            explained.try_set(!then.is_possible());
+            state.try_set(then);
+            is_explained.try_set(!then.is_available());
         });
     };
-    let pressed = move || if bell.get() == Bell::On { "true" } else { "false" };
-    let said = move || (explained.get() && !bell.get().is_possible()).then(|| bell.get().words());
+    let pressed = move || if state.get() == NotificationState::On { "true" } else { "false" };
+    let explanation = move || (is_explained.get() && !state.get().is_available()).then(|| state.get().text());
     view! {
         <div class="relative noscript:hidden">
             <button
                 type="button"
                 class="button button-icon"
-                class=("text-accent", move || bell.get() == Bell::On)
-                class=("text-faint", move || !bell.get().is_possible())
+                class=("text-accent", move || state.get() == NotificationState::On)
+                class=("text-faint", move || !state.get().is_available())
                 data-testid="notify-toggle"
-                title=move || bell.get().words()
+                title=move || state.get().text()
                 aria-label="Desktop notifications"
                 aria-pressed=pressed
                 on:click=press
             >
-                {move || bell.get().icon().draw()}
+                {move || state.get().icon().draw()}
             </button>
             <div role="status" class="absolute top-full right-0 z-30 mt-2 max-sm:-right-11">
-                {move || said().map(|words| view! { <p class="card w-72 px-3 py-2 text-xs text-soft shadow-lg">{words}</p> })}
+                {move || explanation().map(|text| view! { <p class="card w-72 px-3 py-2 text-xs text-soft shadow-lg">{text}</p> })}
             </div>
         </div>
     }

@@ -1,19 +1,15 @@
-//! A run's parameters in short.
+//! The parameters of a run.
 
 use leptos::prelude::*;
 
-use super::visible::visible;
+use super::invisible::mark_invisible;
 use crate::feed::visible::plain;
 use crate::model::Params;
 use crate::model::param::PROJECT_PARAM;
 
-/// The parameters of a run: names and values side by side. The project comes first.
+/// Names and values, the project first.
 #[component]
-pub fn ParamList(
-    /// The parameters.
-    #[prop(into)]
-    params: Signal<Params>,
-) -> impl IntoView {
+pub fn ParamList(#[prop(into)] params: Signal<Params>) -> impl IntoView {
     let items = move || {
         let mut params: Vec<_> = params.get().into_iter().collect();
         params.sort_by_key(|(name, _)| name != PROJECT_PARAM);
@@ -22,7 +18,7 @@ pub fn ParamList(
             view! {
                 <div class="flex min-w-0 items-baseline gap-1.5">
                     <dt class="text-faint">{name}</dt>
-                    <dd class="min-w-0 truncate font-mono text-xs text-soft" title=plain(&value)>{visible(&value)}</dd>
+                    <dd class="min-w-0 truncate font-mono text-xs text-soft" title=plain(&value)>{mark_invisible(&value)}</dd>
                 </div>
             }
         };
@@ -31,7 +27,7 @@ pub fn ParamList(
     view! { <dl class="flex min-w-0 flex-wrap gap-x-4 gap-y-0.5 text-xs">{items}</dl> }
 }
 
-/// The parameters in one line: the project's folder, then the others.
+/// One line: the name of the project folder, then the other parameters.
 pub fn summary(params: &Params) -> String {
     let project = params.get(PROJECT_PARAM).map(|value| {
         let path = value.to_string();

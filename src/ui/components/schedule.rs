@@ -1,18 +1,19 @@
-//! A schedule on its page, and what can be done with it. Forms, so that it works where no script runs.
+//! A schedule and its actions. Works without JavaScript.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use super::icon::Icon;
-use super::notice::{NOT_KNOWN, of_action};
-use super::status::{StatusBadge, word};
+use super::notice::{UNCONFIRMED, for_action};
+use super::post_form::PostForm;
+use super::status::{StatusBadge, label};
 use super::time::Moment;
 use crate::base;
 use crate::calls::triggers::{PauseSchedules, ResumeSchedules, RunSchedule};
 use crate::feed::visible::plain;
 use crate::model::trigger::{LastRun, SchedulePause, ScheduleView, SkippedDueTimes};
 use crate::model::{Problem, Role};
-use crate::ui::account::can;
+use crate::ui::account::has_role;
 use crate::ui::clock::Clock;
 use crate::ui::format;
 
@@ -25,44 +26,43 @@ pub struct ScheduleActions {
 }
 
 impl ScheduleActions {
-    /// Nothing was done yet.
     pub fn new() -> Self {
         Self { pause: ServerAction::new(), resume: ServerAction::new(), run: ServerAction::new() }
     }
 
-    /// How often something was done. Tracked.
+    /// The number of actions done. Tracked.
     pub fn done(self) -> usize {
-        let answered = |version: RwSignal<usize>| version.get();
-        [self.pause.version(), self.resume.version(), self.run.version()].into_iter().map(answered).sum()
+        let count = |version: RwSignal<usize>| version.get();
+        [self.pause.version(), self.resume.version(), self.run.version()].into_iter().map(count).sum()
     }
 
-    /// What went wrong last. Tracked.
+    /// The problem of the last action. Tracked.
     pub fn problem(self) -> Option<Problem> {
         let paused = self.pause.value().get().and_then(Result::err);
         let resumed = self.resume.value().get().and_then(Result::err);
         let ran = self.run.value().get().and_then(Result::err);
-        paused.or(resumed).or(ran).map(|problem| of_action(problem, NOT_KNOWN))
+        paused.or(resumed).or(ran).map(|problem| for_action(problem, UNCONFIRMED))
     }
 
-    fn forget(self) {
+    fn clear(self) {
         self.pause.clear();
         self.resume.clear();
         self.run.clear();
     }
 
-    /// The form that pauses a schedule, or all of them if none is named: folded, with a field for the reason.
-    pub fn pause(self, pipeline: &str, name: &str) -> impl IntoView + use<> {
+    /// The form that pauses a schedule, or all of them if the names are empty.
+    pub fn pause_form(self, pipeline: &str, name: &str) -> impl IntoView + use<> {
         let reason = NodeRef::<leptos::html::Input>::new();
         let (pipeline, name) = (pipeline.to_owned(), name.to_owned());
         let is_all = pipeline.is_empty();
-        let given = (pipeline.clone(), name.clone());
-        let submit = move |event: leptos::ev::SubmitEvent| {
-            event.prevent_default();
-            if !self.pause.pending().get_untracked() {
-                self.forget();
-                let reason = reason.get_untracked().map(|field| field.value()).unwrap_or_default();
-                let (pipeline, name) = given.clone();
-                self.pause.dispatch(PauseSchedules { pipeline, name, reason });
+        let on_submit = {
+            let (pipeline, name) = (pipeline.clone(), name.clone());
+            move |()| {
+                if !self.pause.pending().get_untracked() {
+                    self.clear();
+                    let reason = reason.get_untracked().map(|field| field.value()).unwrap_or_default();
+                    self.pause.dispatch(PauseSchedules { pipeline: pipeline.clone(), name: name.clone(), reason });
+                }
             }
         };
         view! {
@@ -73,42 +73,41 @@ impl ScheduleActions {
                 >
                     {if is_all { "Pause all" } else { "Pause" }}
                 </summary>
-                <form
-                    method="post"
-                    action=base::path(PauseSchedules::url())
-                    on:submit=submit
+                <PostForm
+                    url=PauseSchedules::url()
+                    on_submit=Callback::new(on_submit)
                     class="card absolute top-full right-0 z-30 mt-1.5 flex w-72 max-w-[calc(100vw-2rem)] flex-col gap-2 p-3 text-sm shadow-lg"
                 >
                     <input type="hidden" name="pipeline" value=pipeline/>
                     <input type="hidden" name="name" value=name/>
                     <label class="flex flex-col gap-1">
-                        <span class="text-xs text-soft">"Why? Everybody sees it. (optional)"</span>
+                        <span class="text-xs text-soft">"Reason (optional, shown to everyone)"</span>
                         <input class="field field-small" name="reason" maxlength="500" autocomplete="off" data-testid="pause-reason" node_ref=reason/>
                     </label>
-                    <p class="text-xs text-faint">"Due times that pass meanwhile are not made up for."</p>
+                    <p class="text-xs text-faint">"Runs that come due while paused are skipped."</p>
                     <button class="button button-small self-end" data-testid="pause-confirm" disabled=move || self.pause.pending().get()>
-                        {if is_all { "Pause all schedules" } else { "Pause the schedule" }}
+                        {if is_all { "Pause all schedules" } else { "Pause schedule" }}
                     </button>
-                </form>
+                </PostForm>
             </details>
         }
     }
 
-    /// The form that lets a schedule go on, or all of them if none is named.
-    pub fn resume(self, pipeline: &str, name: &str) -> impl IntoView + use<> {
+    /// The form that resumes a schedule, or all of them if the names are empty.
+    pub fn resume_form(self, pipeline: &str, name: &str) -> impl IntoView + use<> {
         let (pipeline, name) = (pipeline.to_owned(), name.to_owned());
         let is_all = pipeline.is_empty();
-        let given = (pipeline.clone(), name.clone());
-        let submit = move |event: leptos::ev::SubmitEvent| {
-            event.prevent_default();
-            if !self.resume.pending().get_untracked() {
-                self.forget();
-                let (pipeline, name) = given.clone();
-                self.resume.dispatch(ResumeSchedules { pipeline, name });
+        let on_submit = {
+            let (pipeline, name) = (pipeline.clone(), name.clone());
+            move |()| {
+                if !self.resume.pending().get_untracked() {
+                    self.clear();
+                    self.resume.dispatch(ResumeSchedules { pipeline: pipeline.clone(), name: name.clone() });
+                }
             }
         };
         view! {
-            <form method="post" action=base::path(ResumeSchedules::url()) on:submit=submit>
+            <PostForm url=ResumeSchedules::url() on_submit=Callback::new(on_submit)>
                 <input type="hidden" name="pipeline" value=pipeline/>
                 <input type="hidden" name="name" value=name/>
                 <button
@@ -118,30 +117,30 @@ impl ScheduleActions {
                 >
                     {if is_all { "Resume all" } else { "Resume" }}
                 </button>
-            </form>
+            </PostForm>
         }
     }
 
-    fn run_now(self, pipeline: &str, name: &str) -> impl IntoView + use<> {
+    fn run_form(self, pipeline: &str, name: &str) -> impl IntoView + use<> {
         let (pipeline, name) = (pipeline.to_owned(), name.to_owned());
-        let given = (pipeline.clone(), name.clone());
-        let submit = move |event: leptos::ev::SubmitEvent| {
-            event.prevent_default();
-            if !self.run.pending().get_untracked() {
-                self.forget();
-                let (pipeline, name) = given.clone();
-                self.run.dispatch(RunSchedule { pipeline, name });
+        let on_submit = {
+            let (pipeline, name) = (pipeline.clone(), name.clone());
+            move |()| {
+                if !self.run.pending().get_untracked() {
+                    self.clear();
+                    self.run.dispatch(RunSchedule { pipeline: pipeline.clone(), name: name.clone() });
+                }
             }
         };
         view! {
-            <form method="post" action=base::path(RunSchedule::url()) on:submit=submit>
+            <PostForm url=RunSchedule::url() on_submit=Callback::new(on_submit)>
                 <input type="hidden" name="pipeline" value=pipeline/>
                 <input type="hidden" name="name" value=name/>
                 <button class="button button-small" data-testid="run-schedule" disabled=move || self.run.pending().get()>
                     {Icon::Start.draw()}
                     "Run now"
                 </button>
-            </form>
+            </PostForm>
         }
     }
 }
@@ -152,22 +151,20 @@ impl Default for ScheduleActions {
     }
 }
 
-/// One schedule.
 #[component]
 pub fn ScheduleRow(
-    /// The schedule as it is now. Another name, expression or time zone, or a pause, is another row.
+    /// A change of the name, expression or time zone, or a pause, makes another row.
     schedule: Memo<ScheduleView>,
-    /// What can be done with it.
     actions: ScheduleActions,
 ) -> impl IntoView {
     let ScheduleView { pipeline, title, name, cron, timezone, overlap, paused, .. } = schedule.get_untracked();
-    let clock = Clock::of_page();
+    let clock = Clock::from_context();
     let is_paused = paused.is_some();
     let pause_or_resume = match is_paused {
-        true => actions.resume(&pipeline, &name).into_any(),
-        false => actions.pause(&pipeline, &name).into_any(),
+        true => actions.resume_form(&pipeline, &name).into_any(),
+        false => actions.pause_form(&pipeline, &name).into_any(),
     };
-    let run_now = actions.run_now(&pipeline, &name);
+    let run_now = actions.run_form(&pipeline, &name);
     let next = Memo::new(move |_| schedule.with(|now| (now.next, now.local.clone())));
     let last = Memo::new(move |_| schedule.with(|now| now.last.clone()));
     let skipped = Memo::new(move |_| schedule.with(|now| now.skipped.clone()));
@@ -201,7 +198,7 @@ pub fn ScheduleRow(
                         {format!(" · {timezone} · overlap: {}", overlap.as_str())}
                     </p>
                 </div>
-                <div class="flex gap-2" class:hidden=!can(Role::Operator)>{run_now}{pause_or_resume}</div>
+                <div class="flex gap-2" class:hidden=!has_role(Role::Operator)>{run_now}{pause_or_resume}</div>
             </div>
             <dl class="grid grid-cols-[max-content_minmax(0,1fr)] gap-x-4 gap-y-1 text-xs [&_dt]:text-faint">
                 <dt>"Next"</dt>
@@ -210,11 +207,11 @@ pub fn ScheduleRow(
                 <dd class="min-w-0">{last_run}</dd>
                 {move || skipped.get().map(|skipped| view! {
                     <dt>"Skipped"</dt>
-                    <dd class="break-words" data-testid="schedule-skipped"><SkippedWords skipped/></dd>
+                    <dd class="break-words" data-testid="schedule-skipped"><SkippedText skipped/></dd>
                 })}
                 {paused.map(|paused| view! {
                     <dt>"Paused"</dt>
-                    <dd class="break-words text-warn" data-testid="schedule-paused"><PauseWords paused/></dd>
+                    <dd class="break-words text-warn" data-testid="schedule-paused"><PauseText paused/></dd>
                 })}
             </dl>
         </li>
@@ -226,8 +223,8 @@ fn LastRunLink(last: LastRun) -> impl IntoView {
     let LastRun { id, status, at } = last;
     view! {
         <span class="inline-flex flex-wrap items-center gap-x-2 gap-y-1">
-            <StatusBadge status=Signal::stored(status) asks=Signal::stored(false) cancels=Signal::stored(false)/>
-            <a href=base::path(&format!("/runs/{id}")) class="underline underline-offset-2 hover:text-accent" aria-label=format!("The last run: {}", word(status))>
+            <StatusBadge status=Signal::stored(status)/>
+            <a href=base::path(&format!("/runs/{id}")) class="underline underline-offset-2 hover:text-accent" aria-label=format!("Last run: {}", label(status))>
                 <Moment at=Signal::stored(Some(at))/>
             </a>
         </span>
@@ -235,23 +232,23 @@ fn LastRunLink(last: LastRun) -> impl IntoView {
 }
 
 #[component]
-fn SkippedWords(skipped: SkippedDueTimes) -> impl IntoView {
+fn SkippedText(skipped: SkippedDueTimes) -> impl IntoView {
     let SkippedDueTimes { count, last, reason, .. } = skipped;
     view! {
-        {format::counted(count, "due time")}
-        ", the last "
+        {format::counted(count, "run")}
+        ", most recently "
         <Moment at=Signal::stored(Some(last))/>
         {format!(": {reason}.")}
     }
 }
 
 #[component]
-fn PauseWords(paused: SchedulePause) -> impl IntoView {
+fn PauseText(paused: SchedulePause) -> impl IntoView {
     let SchedulePause { at, by, reason, all } = paused;
     view! {
         <Moment at=Signal::stored(Some(at))/>
         {plain(&format!(" by {by}"))}
-        {all.then_some(", with all schedules")}
+        {all.then_some(" with all schedules")}
         {(!reason.is_empty()).then(|| plain(&format!(": {reason}")))}
     }
 }

@@ -1,4 +1,4 @@
-//! A run's status in a word, an icon and a colour.
+//! The label, icon and color of a run's status.
 
 use leptos::prelude::*;
 
@@ -6,13 +6,12 @@ use super::cancelling::CANCELLING;
 use super::icon::Icon;
 use crate::model::Status;
 
-/// What a run does that waits for a person, for people.
-pub const ASKS: &str = "Asks you";
+/// The label of a run that awaits approval.
+pub const NEEDS_APPROVAL: &str = "Needs approval";
 
-/// The word for people.
-pub const fn word(status: Status) -> &'static str {
+pub const fn label(status: Status) -> &'static str {
     match status {
-        Status::Pending => "Waiting",
+        Status::Pending => "Queued",
         Status::Running => "Running",
         Status::Completed => "Completed",
         Status::Failed => "Failed",
@@ -21,8 +20,7 @@ pub const fn word(status: Status) -> &'static str {
     }
 }
 
-/// The colour of a status.
-pub const fn colour(status: Status) -> &'static str {
+pub const fn color(status: Status) -> &'static str {
     match status {
         Status::Pending | Status::Cancelled => "text-soft",
         Status::Running => "text-info",
@@ -32,26 +30,23 @@ pub const fn colour(status: Status) -> &'static str {
     }
 }
 
-/// A status as a badge.
 #[component]
 pub fn StatusBadge(
-    /// The status.
-    #[prop(into)]
-    status: Signal<Status>,
-    /// Whether the run waits for a person: then nothing runs, whatever the status is.
-    #[prop(into)]
-    asks: Signal<bool>,
-    /// Whether somebody has asked for its end.
-    #[prop(into)]
-    cancels: Signal<bool>,
+    #[prop(into)] status: Signal<Status>,
+    /// Whether the run awaits approval. Its status is `running` meanwhile, although nothing runs.
+    #[prop(optional, into)]
+    needs_approval: Signal<bool>,
+    /// Whether cancellation was requested.
+    #[prop(optional, into)]
+    is_cancelling: Signal<bool>,
 ) -> impl IntoView {
-    let draw = move || match (cancels.get(), asks.get()) {
+    let draw = move || match (is_cancelling.get(), needs_approval.get()) {
         (true, _) => (Icon::Stopped.draw(), CANCELLING),
-        (false, true) => (Icon::Waiting.draw(), ASKS),
-        (false, false) => (Icon::of_status(status.get()).draw(), word(status.get())),
+        (false, true) => (Icon::Waiting.draw(), NEEDS_APPROVAL),
+        (false, false) => (Icon::of_status(status.get()).draw(), label(status.get())),
     };
     view! {
-        <span class="badge" data-status=move || if asks.get() { "asks" } else { status.get().as_str() }>
+        <span class="badge" data-status=move || if needs_approval.get() { "asks" } else { status.get().as_str() }>
             {draw}
         </span>
     }

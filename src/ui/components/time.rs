@@ -1,4 +1,4 @@
-//! Times and lengths of time.
+//! Times and durations.
 
 use leptos::prelude::*;
 
@@ -6,14 +6,10 @@ use crate::model::Timestamp;
 use crate::ui::clock::Clock;
 use crate::ui::format;
 
-/// When something was: how long ago if that says more, with the exact time as its title.
+/// A past time: relative for a week, then a date. The exact time is its title.
 #[component]
-pub fn Moment(
-    /// When.
-    #[prop(into)]
-    at: Signal<Option<Timestamp>>,
-) -> impl IntoView {
-    let clock = Clock::of_page();
+pub fn Moment(#[prop(into)] at: Signal<Option<Timestamp>>) -> impl IntoView {
+    let clock = Clock::from_context();
     let text = move || {
         at.get().map(|at| {
             let zone = if clock.is_local() { "" } else { " UTC" };
@@ -32,17 +28,13 @@ pub fn Moment(
     }
 }
 
-/// How long something took, or has taken until now.
+/// The time between `from` and `to`, or until now.
 #[component]
 pub fn Elapsed(
-    /// When it began.
-    #[prop(into)]
-    from: Signal<Option<Timestamp>>,
-    /// When it ended, if it has.
-    #[prop(into)]
-    to: Signal<Option<Timestamp>>,
+    #[prop(into)] from: Signal<Option<Timestamp>>,
+    #[prop(into)] to: Signal<Option<Timestamp>>,
 ) -> impl IntoView {
-    let clock = Clock::of_page();
+    let clock = Clock::from_context();
     let text = move || match (from.get(), to.get()) {
         (Some(from), Some(to)) => format::duration(to.since(from)),
         (Some(from), None) => clock.since(from).map_or_else(|| "…".to_owned(), format::ticking),

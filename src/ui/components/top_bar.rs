@@ -9,7 +9,7 @@ use super::notify_toggle::NotifyToggle;
 use crate::base;
 use crate::browser;
 
-/// The name, which leads home, the other pages, the bell, and the theme.
+/// Home link, page links, bell, theme and account.
 #[component]
 pub fn TopBar() -> impl IntoView {
     view! {
@@ -43,7 +43,6 @@ pub fn TopBar() -> impl IntoView {
     }
 }
 
-/// A link to a page, which says whether that is the one shown.
 #[component]
 fn PageLink(name: &'static str, text: &'static str) -> impl IntoView {
     let (pathname, href) = (use_location().pathname, base::path(&format!("/{name}")));
@@ -63,12 +62,12 @@ fn PageLink(name: &'static str, text: &'static str) -> impl IntoView {
     }
 }
 
-/// Light, dark, or as the system has it.
+/// Cycles through system, light and dark.
 #[component]
 fn ThemeButton() -> impl IntoView {
     let theme = RwSignal::new(None::<String>);
     Effect::new(move |_| theme.set(browser::stored_theme()));
-    let turn = move |_| {
+    let cycle = move |_| {
         let next = match theme.get_untracked().as_deref() {
             None => Some("light"),
             Some("light") => Some("dark"),
@@ -77,9 +76,9 @@ fn ThemeButton() -> impl IntoView {
         browser::apply_theme(next);
         theme.set(next.map(str::to_owned));
     };
-    let words = move || {
+    let label = move || {
         theme.with(|theme| match theme.as_deref() {
-            None => "Theme: as the system",
+            None => "Theme: system",
             Some("light") => "Theme: light",
             Some(_) => "Theme: dark",
         })
@@ -92,7 +91,7 @@ fn ThemeButton() -> impl IntoView {
         })
     };
     view! {
-        <button type="button" class="button button-icon noscript:hidden" title=words aria-label=words on:click=turn>
+        <button type="button" class="button button-icon noscript:hidden" title=label aria-label=label on:click=cycle>
             {move || icon().draw()}
         </button>
     }

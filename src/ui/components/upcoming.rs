@@ -1,4 +1,4 @@
-//! What starts by itself next.
+//! The next scheduled runs.
 
 use leptos::prelude::*;
 
@@ -8,25 +8,24 @@ use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
 use crate::ui::format;
 
-/// How many are shown; the others come later.
-const SHOWN: usize = 3;
+const MAX_ROWS: usize = 3;
 
-/// The next due times of schedules, as a card. Nothing if there are none.
+/// The next due times, as a card; nothing without schedules.
 #[component]
 pub fn UpcomingCard(
-    /// The soonest first.
+    /// Sorted by due time.
     upcoming: RwSignal<Vec<UpcomingRun>>,
 ) -> impl IntoView {
-    let clock = Clock::of_page();
+    let clock = Clock::from_context();
     let row = |at: UpcomingRun| view! { <UpcomingRow at/> };
     let soonest = Memo::new(move |_| upcoming.with(|all| all.first().map(|first| first.next)));
     let in_short = move || soonest.get().map(|next| ahead(clock, next).unwrap_or_default());
-    let others = move || upcoming.with(Vec::len).saturating_sub(SHOWN) as u64;
+    let others = move || upcoming.with(Vec::len).saturating_sub(MAX_ROWS) as u64;
     view! {
         <Show when=move || !upcoming.with(Vec::is_empty)>
             <details class="card fold mt-4 shrink-0" id="upcoming" data-testid="upcoming">
                 <summary class="flex list-none items-center justify-between gap-3 px-4 py-3 text-sm font-semibold [&::-webkit-details-marker]:hidden">
-                    "Upcoming"
+                    "Scheduled"
                     <span class="flex items-center gap-2 font-normal text-faint lg:hidden">
                         <span class="text-xs tabular-nums">{in_short}</span>
                         <span class="fold-mark transition-transform">{Icon::Fold.draw()}</span>
@@ -34,7 +33,7 @@ pub fn UpcomingCard(
                 </summary>
                 <ul class="flex flex-col gap-2.5 px-4 pb-3.5">
                     <For
-                        each=move || upcoming.with(|all| all.iter().take(SHOWN).cloned().collect::<Vec<_>>())
+                        each=move || upcoming.with(|all| all.iter().take(MAX_ROWS).cloned().collect::<Vec<_>>())
                         key=|at| (at.pipeline.clone(), at.name.clone(), at.cron.clone(), at.timezone.clone(), at.next)
                         children=row
                     />
@@ -47,14 +46,13 @@ pub fn UpcomingCard(
     }
 }
 
-/// One due time: of which pipeline, in how long, and when on the clocks of its time zone.
 #[component]
 fn UpcomingRow(at: UpcomingRun) -> impl IntoView {
-    let clock = Clock::of_page();
+    let clock = Clock::from_context();
     let UpcomingRun { pipeline, title, name, cron, timezone, next, local } = at;
     let title = plain(&title);
-    let place = format!("{local} in {timezone} ({cron})");
-    let on_hover = move || format!("{place}\n{}", clock.exact(next));
+    let due = format!("{local} in {timezone} ({cron})");
+    let tooltip = move || format!("{due}\n{}", clock.exact(next));
     view! {
         <li class="min-w-0" data-testid="schedule" data-pipeline=pipeline>
             <div class="flex items-baseline justify-between gap-3">
@@ -62,8 +60,8 @@ fn UpcomingRow(at: UpcomingRun) -> impl IntoView {
                 <span class="shrink-0 text-xs text-soft tabular-nums" data-testid="countdown">{move || ahead(clock, next)}</span>
             </div>
             <p class="flex gap-1 text-xs text-faint">
-                <time class="shrink-0" datetime=next.to_string() title=on_hover>
-                    {format!("{local} {}", place_of(&timezone))}
+                <time class="shrink-0" datetime=next.to_string() title=tooltip>
+                    {format!("{local} {}", city(&timezone))}
                 </time>
                 {(!name.is_empty()).then(|| view! { <span class="min-w-0 truncate" title=name.clone()>{format!("· {name}")}</span> })}
             </p>
@@ -71,12 +69,11 @@ fn UpcomingRow(at: UpcomingRun) -> impl IntoView {
     }
 }
 
-/// How long it is until then, once the page is alive.
 fn ahead(clock: Clock, next: Timestamp) -> Option<String> {
     clock.until(next).map(format::ahead)
 }
 
-/// What people call a time zone: `Berlin`.
-fn place_of(zone: &str) -> String {
+/// The city in the name of a time zone: `Berlin` of `Europe/Berlin`.
+fn city(zone: &str) -> String {
     zone.rsplit('/').next().unwrap_or(zone).replace('_', " ")
 }

@@ -1,4 +1,4 @@
-//! Tokens and sessions, for admins. Forms, so that it works where no script runs.
+//! Tokens and sessions, for admins.
 
 use leptos::ev::SubmitEvent;
 use leptos::html::{Input, Select};
@@ -11,33 +11,33 @@ use crate::calls::access::{CreateToken, EndSession, RevokeToken, read_access};
 use crate::feed::visible::plain;
 use crate::model::Role;
 use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
-use crate::ui::components::again::Unanswered;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::notice::{NOT_KNOWN, ProblemNotice, of_action};
+use crate::ui::components::load_error::LoadError;
+use crate::ui::components::notice::{ProblemNotice, UNCONFIRMED, for_action};
+use crate::ui::components::post_form::PostForm;
 use crate::ui::components::time::Moment;
 
-/// The page.
 #[component]
 pub fn AccessPage() -> impl IntoView {
     let create = ServerAction::<CreateToken>::new();
     let revoke = ServerAction::<RevokeToken>::new();
     let end = ServerAction::<EndSession>::new();
-    let done = move || (create.version().get(), revoke.version().get(), end.version().get());
-    let list = Resource::new_blocking(done, |_| read_access());
-    let again = Callback::new(move |()| list.refetch());
+    let versions = move || (create.version().get(), revoke.version().get(), end.version().get());
+    let list = Resource::new_blocking(versions, |_| read_access());
+    let retry = Callback::new(move |()| list.refetch());
     let problem = move || {
         let created = create.value().get().and_then(Result::err);
         let revoked = revoke.value().get().and_then(Result::err);
         let ended = end.value().get().and_then(Result::err);
-        created.or(revoked).or(ended).map(|problem| of_action(problem, NOT_KNOWN))
+        created.or(revoked).or(ended).map(|problem| for_action(problem, UNCONFIRMED))
     };
     let created = move || create.value().get().and_then(Result::ok);
     let shown = move || {
         Suspend::new(async move {
             match list.await {
                 Ok(list) => view! { <Lists list revoke end/> }.into_any(),
-                Err(problem) => view! { <Unanswered problem again/> }.into_any(),
+                Err(problem) => view! { <LoadError problem retry/> }.into_any(),
             }
         })
     };
@@ -46,9 +46,9 @@ pub fn AccessPage() -> impl IntoView {
         <div class="mx-auto flex w-full max-w-[60rem] flex-col gap-5 px-4 py-5 lg:px-6">
             <h1 class="text-lg font-semibold tracking-tight">"Tokens and sessions"</h1>
             {move || problem().map(|problem| view! { <ProblemNotice problem/> })}
-            {move || created().map(|created| view! { <Secret created/> })}
+            {move || created().map(|created| view! { <NewToken created/> })}
             <p class="hidden text-sm text-soft noscript:block">
-                "A new token is shown once, which needs a script. Or run " <code class="font-mono text-[0.92em]">"runtrail token create"</code> "."
+                "Creating a token here needs JavaScript. You can also run " <code class="font-mono text-[0.92em]">"runtrail token create"</code> "."
             </p>
             <CreateForm create/>
             <Transition fallback=|| view! { <p class="text-sm text-faint">"Loading…"</p> }>{shown}</Transition>
@@ -56,18 +56,18 @@ pub fn AccessPage() -> impl IntoView {
     }
 }
 
-/// A token that was just made. Its secret is never shown again.
+/// A token that was just created. Its secret is never shown again.
 #[component]
-fn Secret(created: CreatedToken) -> impl IntoView {
+fn NewToken(created: CreatedToken) -> impl IntoView {
     let CreatedToken { view: TokenView { name, .. }, token } = created;
     view! {
         <section class="rounded-lg bg-ok-wash px-4 py-3 text-sm" data-testid="new-token">
             <p>
-                "The token " <strong class="font-semibold">{plain(&name)}</strong> " was created. Copy it now: it is not shown again."
+                "Token " <strong class="font-semibold">{plain(&name)}</strong> " created. Copy it now; it won't be shown again."
             </p>
             <p class="mt-1.5 flex items-center gap-1">
                 <code class="min-w-0 font-mono text-xs break-all select-all" data-testid="new-token-secret">{token.clone()}</code>
-                <CopyButton text=token label="Copy the token"/>
+                <CopyButton text=token label="Copy token"/>
             </p>
         </section>
     }
@@ -75,16 +75,16 @@ fn Secret(created: CreatedToken) -> impl IntoView {
 
 #[component]
 fn CreateForm(create: ServerAction<CreateToken>) -> impl IntoView {
-    let (name, chosen, lasts) = (NodeRef::<Input>::new(), NodeRef::<Select>::new(), NodeRef::<Select>::new());
+    let (name, role, expires_in) = (NodeRef::<Input>::new(), NodeRef::<Select>::new(), NodeRef::<Select>::new());
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        let (Some(name), Some(role), Some(lasts)) =
-            (name.get_untracked(), chosen.get_untracked(), lasts.get_untracked())
+        let (Some(name), Some(role), Some(expires_in)) =
+            (name.get_untracked(), role.get_untracked(), expires_in.get_untracked())
         else {
             return;
         };
         let (Ok(role), false) = (role.value().parse(), create.pending().get_untracked()) else { return };
-        create.dispatch(CreateToken { name: name.value(), role, expires_in: lasts.value() });
+        create.dispatch(CreateToken { name: name.value(), role, expires_in: expires_in.value() });
         name.set_value("");
     };
     let roles = Role::ALL.map(|role| {
@@ -104,17 +104,17 @@ fn CreateForm(create: ServerAction<CreateToken>) -> impl IntoView {
             </label>
             <label class="flex flex-col gap-1">
                 <span class="text-xs text-soft">"Role"</span>
-                <select class="field field-small !w-auto" name="role" autocomplete="off" data-testid="token-role" node_ref=chosen>
+                <select class="field field-small !w-auto" name="role" autocomplete="off" data-testid="token-role" node_ref=role>
                     {roles.into_iter().collect_view()}
                 </select>
             </label>
             <label class="flex flex-col gap-1">
                 <span class="text-xs text-soft">"Expires"</span>
-                <select class="field field-small !w-auto" name="expires_in" autocomplete="off" data-testid="token-expires" node_ref=lasts>
-                    <option value="1d">"in a day"</option>
+                <select class="field field-small !w-auto" name="expires_in" autocomplete="off" data-testid="token-expires" node_ref=expires_in>
+                    <option value="1d">"in 1 day"</option>
                     <option value="30d">"in 30 days"</option>
                     <option value="90d" selected=true>"in 90 days"</option>
-                    <option value="365d">"in a year"</option>
+                    <option value="365d">"in 1 year"</option>
                     <option value="">"never"</option>
                 </select>
             </label>
@@ -128,12 +128,12 @@ fn CreateForm(create: ServerAction<CreateToken>) -> impl IntoView {
 #[component]
 fn Lists(list: AccessList, revoke: ServerAction<RevokeToken>, end: ServerAction<EndSession>) -> impl IntoView {
     let AccessList { tokens, sessions } = list;
-    let no_token = tokens.is_empty();
+    let has_no_tokens = tokens.is_empty();
     view! {
         <section class="flex flex-col gap-2">
             <h2 class="text-sm font-semibold">"Tokens"</h2>
-            {no_token.then(|| view! {
-                <p class="text-sm text-soft">"There is none besides the server’s own. Programs use tokens; people log in with them."</p>
+            {has_no_tokens.then(|| view! {
+                <p class="text-sm text-soft">"No tokens besides the server’s own. Create one for a program, or for a person to log in with."</p>
             })}
             <ul class="card divide-y divide-line empty:hidden">
                 {tokens.into_iter().map(|token| view! { <TokenRow token revoke/> }).collect_view()}
@@ -151,12 +151,13 @@ fn Lists(list: AccessList, revoke: ServerAction<RevokeToken>, end: ServerAction<
 #[component]
 fn TokenRow(token: TokenView, revoke: ServerAction<RevokeToken>) -> impl IntoView {
     let TokenView { id, name, role, created_at, created_by, expires_at, used_at } = token;
-    let label = format!("Revoke the token {}", plain(&name));
-    let given = id.clone();
-    let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        if !revoke.pending().get_untracked() {
-            revoke.dispatch(RevokeToken { id: given.clone() });
+    let label = format!("Revoke token {}", plain(&name));
+    let on_submit = {
+        let id = id.clone();
+        move |()| {
+            if !revoke.pending().get_untracked() {
+                revoke.dispatch(RevokeToken { id: id.clone() });
+            }
         }
     };
     view! {
@@ -174,14 +175,14 @@ fn TokenRow(token: TokenView, revoke: ServerAction<RevokeToken>) -> impl IntoVie
                     }}
                     {match expires_at {
                         Some(_) => view! { "Expires " <Moment at=Signal::stored(expires_at)/> "." }.into_any(),
-                        None => view! { "Does not expire." }.into_any(),
+                        None => view! { "Never expires." }.into_any(),
                     }}
                 </p>
             </div>
-            <form method="post" action=base::path(RevokeToken::url()) on:submit=submit>
+            <PostForm url=RevokeToken::url() on_submit=Callback::new(on_submit)>
                 <input type="hidden" name="id" value=id/>
                 <button class="button button-small button-danger" aria-label=label data-testid="revoke-token">{Icon::Bin.draw()} "Revoke"</button>
-            </form>
+            </PostForm>
         </li>
     }
 }
@@ -189,11 +190,12 @@ fn TokenRow(token: TokenView, revoke: ServerAction<RevokeToken>) -> impl IntoVie
 #[component]
 fn SessionRow(session: SessionView, end: ServerAction<EndSession>) -> impl IntoView {
     let SessionView { id, name, role, address, agent, created_at, seen_at, current, .. } = session;
-    let given = id.clone();
-    let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        if !end.pending().get_untracked() {
-            end.dispatch(EndSession { id: given.clone() });
+    let on_submit = {
+        let id = id.clone();
+        move |()| {
+            if !end.pending().get_untracked() {
+                end.dispatch(EndSession { id: id.clone() });
+            }
         }
     };
     let browser = agent.as_deref().map(browser_of).unwrap_or_default();
@@ -204,24 +206,24 @@ fn SessionRow(session: SessionView, end: ServerAction<EndSession>) -> impl IntoV
                 <p class="flex items-center gap-2">
                     <span class="truncate font-medium">{plain(&name)}</span>
                     <span class="tag">{role.as_str()}</span>
-                    {current.then(|| view! { <span class="tag" data-tone="ok">"this one"</span> })}
+                    {current.then(|| view! { <span class="tag" data-tone="ok">"current"</span> })}
                 </p>
                 <p class="text-xs text-soft" title=agent>
-                    {from.join(", ")} ". Logged in " <Moment at=Signal::stored(Some(created_at))/> ", last here "
+                    {from.join(", ")} ". Logged in " <Moment at=Signal::stored(Some(created_at))/> ", last active "
                     <Moment at=Signal::stored(Some(seen_at))/> "."
                 </p>
             </div>
-            <form method="post" action=base::path(EndSession::url()) on:submit=submit>
+            <PostForm url=EndSession::url() on_submit=Callback::new(on_submit)>
                 <input type="hidden" name="id" value=id/>
-                <button class="button button-small" data-testid="end-session">"End"</button>
-            </form>
+                <button class="button button-small" data-testid="end-session">"End session"</button>
+            </PostForm>
         </li>
     }
 }
 
-/// The name of a browser, from what it calls itself; all of that if it is none of the usual ones.
+/// The name of the browser in a user agent string; of an unknown one, the beginning of the string.
 fn browser_of(agent: &str) -> String {
-    // Each also says the names of those after it.
+    // A user agent string also contains the names that follow here.
     let known =
         [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("OPR/", "Opera"), ("Chrome/", "Chrome"), ("Safari/", "Safari")];
     let found = known.into_iter().find(|(word, _)| agent.contains(word));

@@ -1,29 +1,29 @@
-//! Two attempts of a run side by side. The address says which, so that links work, and the form needs no script.
+//! The comparison of two attempts. They are in the address, so that links work, and the form works without JavaScript.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use super::not_found::Unread;
+use super::not_found::LoadErrorPage;
 use crate::base;
 use crate::calls::{compare_attempts, view_run};
 use crate::model::{Problem, Run};
-use crate::ui::components::attempts::{ComparisonView, number};
+use crate::ui::components::attempts::{ComparisonView, parse_attempt};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::ProblemNotice;
 
-/// How many attempts can be chosen from: the newest ones, and those that are compared.
-const CHOICES: u32 = 200;
+/// How many attempts can be selected: the latest ones, besides those that are compared.
+const MAX_CHOICES: u32 = 200;
 
-/// The page.
 #[component]
 pub fn ComparePage() -> impl IntoView {
     let params = use_params_map();
     let query = use_query_map();
     let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
-    let wanted = Memo::new(move |_| query.with(|query| (number(query.get("a")), number(query.get("b")))));
+    let attempts =
+        Memo::new(move |_| query.with(|query| (parse_attempt(query.get("a")), parse_attempt(query.get("b")))));
     let answer = Resource::new_blocking(
-        move || (id.get(), wanted.get()),
+        move || (id.get(), attempts.get()),
         |(id, (a, b))| async move {
             let run = view_run(id.clone(), None).await?.run;
             match compare_attempts(id, a, b).await {
@@ -32,11 +32,11 @@ pub fn ComparePage() -> impl IntoView {
             }
         },
     );
-    let again = Callback::new(move |()| answer.refetch());
+    let retry = Callback::new(move |()| answer.refetch());
     let page = move || {
         Suspend::new(async move {
             match answer.await {
-                Err(problem) => view! { <Unread problem again/> }.into_any(),
+                Err(problem) => view! { <LoadErrorPage problem retry/> }.into_any(),
                 Ok((run, compared)) => {
                     let chosen = match &compared {
                         Ok(comparison) => (comparison.a.attempt, comparison.b.attempt),
@@ -64,13 +64,13 @@ pub fn ComparePage() -> impl IntoView {
     }
 }
 
-/// Where one is, and which attempts are compared.
+/// The breadcrumb, and the form that selects the attempts.
 #[component]
 fn Head(run: Run, chosen: (u32, u32)) -> impl IntoView {
     let link = "-ml-1 inline-flex items-center gap-0.5 rounded pr-1 text-soft hover:text-ink";
     let newest = run.attempt;
     let select = |name: &'static str, label: &'static str, chosen: u32| {
-        let oldest = newest.saturating_sub(CHOICES) + 1;
+        let oldest = newest.saturating_sub(MAX_CHOICES) + 1;
         let listed = (oldest..=newest).rev();
         let beyond = (chosen < oldest || chosen > newest).then_some(chosen);
         let options = listed.chain(beyond).map(|attempt| {
@@ -91,11 +91,11 @@ fn Head(run: Run, chosen: (u32, u32)) -> impl IntoView {
                 </a>
             </nav>
             <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
-                <h1 class="text-lg font-semibold tracking-tight">"Two attempts compared"</h1>
+                <h1 class="text-lg font-semibold tracking-tight">"Compare attempts"</h1>
                 <form method="get" class="flex flex-wrap items-center gap-2 sm:ml-auto">
-                    {select("a", "The one", chosen.0)}
-                    <span class="text-xs text-faint">"and"</span>
-                    {select("b", "The other", chosen.1)}
+                    {select("a", "Base", chosen.0)}
+                    <span class="text-xs text-faint">"with"</span>
+                    {select("b", "Compare with", chosen.1)}
                     <button class="button button-small" data-testid="compare-go">"Compare"</button>
                 </form>
             </div>

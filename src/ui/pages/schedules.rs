@@ -1,31 +1,29 @@
-//! All schedules: when each is due, what it skipped, and whether it is paused.
+//! All schedules: due times, skipped runs and pauses.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_meta::Title;
 
-use crate::browser::{PageEvent, PageEvents, Timer, is_visible};
+use crate::browser::PageEvent;
 use crate::calls::triggers::read_schedules;
 use crate::model::Role;
 use crate::model::trigger::{ScheduleList, ScheduleView};
-use crate::ui::account::can;
-use crate::ui::components::again::Unanswered;
+use crate::ui::account::has_role;
+use crate::ui::components::load_error::LoadError;
 use crate::ui::components::notice::ProblemNotice;
 use crate::ui::components::schedule::{ScheduleActions, ScheduleRow};
-use crate::ui::slot::Slot;
+use crate::ui::refresh::refresh_while_visible;
 use crate::ui::triggers::Triggers;
 
-/// How often it is looked at again, in milliseconds.
-const AGAIN_MS: u64 = 5000;
+const REFRESH_INTERVAL_MS: u64 = 5000;
 
-/// The page.
 #[component]
 pub fn SchedulesPage() -> impl IntoView {
     let first = Resource::new_blocking(|| (), |()| read_schedules());
-    let again = Callback::new(move |()| first.refetch());
-    // What is shown; empty until the first answer.
+    let retry = Callback::new(move |()| first.refetch());
+    // Empty until the first response.
     let list = RwSignal::new(None::<ScheduleList>);
-    let look = move || {
+    let refresh = move || {
         spawn_local(async move {
             if let Ok(now) = read_schedules().await
                 && list.try_with_untracked(|known| known.as_ref() != Some(&now)) == Some(true)
@@ -35,29 +33,16 @@ pub fn SchedulesPage() -> impl IntoView {
         });
     };
     let actions = ScheduleActions::new();
-    let triggers = Triggers::of_page();
+    let triggers = Triggers::from_context();
     Effect::new(move |before: Option<usize>| {
         let done = actions.done();
         if before.is_some_and(|before| before != done) {
-            look();
-            triggers.iter().for_each(|triggers| triggers.look());
+            refresh();
+            triggers.iter().for_each(|triggers| triggers.refresh());
         }
         done
     });
-    let timer = Slot::new();
-    Effect::new(move |_| {
-        timer.keep(Timer::every(AGAIN_MS, move || {
-            if is_visible() {
-                look();
-            }
-        }));
-        let listening = PageEvents::listen(move |event| {
-            if matches!(event, PageEvent::Visible | PageEvent::Returned) {
-                look();
-            }
-        });
-        StoredValue::new_local(listening);
-    });
+    refresh_while_visible(REFRESH_INTERVAL_MS, &[PageEvent::Visible, PageEvent::Returned], refresh);
     let shown = move || {
         Suspend::new(async move {
             match first.await {
@@ -67,7 +52,7 @@ pub fn SchedulesPage() -> impl IntoView {
                     }
                     view! { <List list actions/> }.into_any()
                 }
-                Err(problem) => view! { <Unanswered problem again/> }.into_any(),
+                Err(problem) => view! { <LoadError problem retry/> }.into_any(),
             }
         })
     };
@@ -82,15 +67,16 @@ pub fn SchedulesPage() -> impl IntoView {
 
 #[component]
 fn List(list: RwSignal<Option<ScheduleList>>, actions: ScheduleActions) -> impl IntoView {
-    let of =
-        move |look: fn(&ScheduleList) -> bool| Memo::new(move |_| list.with(|list| list.as_ref().is_some_and(look)));
+    let of = move |condition: fn(&ScheduleList) -> bool| {
+        Memo::new(move |_| list.with(|list| list.as_ref().is_some_and(condition)))
+    };
     let any_paused =
         of(|list| list.paused.is_some() || list.schedules.iter().any(|schedule| schedule.paused.is_some()));
     let any_active = of(|list| list.paused.is_none() && list.schedules.iter().any(|one| one.paused.is_none()));
     let is_empty = of(|list| list.schedules.is_empty());
     let row = move |schedule: ScheduleView| {
         let (pipeline, name) = (schedule.pipeline.clone(), schedule.name.clone());
-        // As it is now; a form that somebody fills in stays open meanwhile.
+        // A memo rather than a new row, so that a form the user fills in stays open.
         let now = Memo::new(move |_| {
             let is_it = |one: &&ScheduleView| one.pipeline == pipeline && one.name == name;
             let found = list.with(|list| list.iter().flat_map(|list| &list.schedules).find(is_it).cloned());
@@ -101,14 +87,14 @@ fn List(list: RwSignal<Option<ScheduleList>>, actions: ScheduleActions) -> impl 
     view! {
         <div class="flex flex-wrap items-center gap-x-4 gap-y-2">
             <h1 class="text-lg font-semibold tracking-tight">"Schedules"</h1>
-            <div class="ml-auto flex flex-wrap gap-2" class:hidden=!can(Role::Operator)>
-                {move || any_active.get().then(|| actions.pause("", ""))}
-                {move || any_paused.get().then(|| actions.resume("", ""))}
+            <div class="ml-auto flex flex-wrap gap-2" class:hidden=!has_role(Role::Operator)>
+                {move || any_active.get().then(|| actions.pause_form("", ""))}
+                {move || any_paused.get().then(|| actions.resume_form("", ""))}
             </div>
         </div>
         {move || is_empty.get().then(|| view! {
             <p class="text-sm text-soft">
-                "No pipeline has a schedule. Add one to its file with "
+                "No schedules yet. Add one to a pipeline file with "
                 <code class="font-mono text-[0.92em]">"[[schedules]]"</code>
                 "."
             </p>

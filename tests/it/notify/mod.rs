@@ -286,7 +286,7 @@ async fn notification_follows_the_receivers_events() {
     let told = some.until(1).await.remove(0).json();
     assert_eq!((&told["event"], &told["status"]), (&json!("run.waiting"), &json!("running")));
     assert_eq!(told["run"]["approval"]["question"], "Sure?");
-    assert_eq!(told["text"], "The asks one waits for a person: Sure?");
+    assert_eq!(told["text"], "The asks one needs approval: Sure?");
     assert_eq!(until_journaled(&server, &asked, 1).await[0]["data"]["event"], "run.waiting");
     assert_eq!(all.got().len(), 1, "a question is told to who asked for it");
     // The question can still be answered, though the journal has grown behind it.

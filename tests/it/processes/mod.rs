@@ -168,7 +168,7 @@ async fn phase_frame_distinguishes_signal_and_exit_code() {
     for (pipeline, code, signal, says) in [
         ("killed", 137, json!("SIGKILL"), "ended by SIGKILL (137); often: out of memory"),
         ("crashed", 139, json!("SIGSEGV"), "ended by SIGSEGV (139): it crashed"),
-        ("code", 137, Value::Null, "ended with exit code 137"),
+        ("code", 137, Value::Null, "failed with exit code 137"),
     ] {
         let id = server.start(&world, pipeline).await;
         let run = server.until_status(&id, "failed").await;

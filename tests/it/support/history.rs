@@ -47,7 +47,7 @@ impl History {
                 assert!(MOVES.contains(&(from, to)), "{id}: {frame}");
                 attempt += u64::from(to == "pending");
                 if to == "running" {
-                    claimed_by = word("reason").strip_prefix("claimed by ").map(str::to_owned);
+                    claimed_by = word("reason").strip_prefix("started on ").map(str::to_owned);
                 }
                 status = to.to_owned();
             } else {

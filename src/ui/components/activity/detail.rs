@@ -13,19 +13,14 @@ use crate::model::{Frame, FramePayload};
 use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::visible::{direction_warning, visible};
+use crate::ui::components::invisible::{direction_warning, mark_invisible};
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
-/// What the marked row stands for, in full.
+/// The frame of the marked row.
 #[component]
-pub fn FrameDetail(
-    /// The run's page.
-    follow: Follow,
-    /// The list's state.
-    scroll: Scroll,
-) -> impl IntoView {
-    // It stays when its row is let go. Texts that are larger than a row shows are fetched.
+pub fn FrameDetail(follow: Follow, scroll: Scroll) -> impl IntoView {
+    // Kept when the list drops its row. A frame that the list holds abridged is fetched in full.
     let frame = RwSignal::new(None::<Arc<Frame>>);
     Effect::new(move |before: Option<Option<u64>>| {
         let marked = scroll.marked.get();
@@ -49,13 +44,13 @@ pub fn FrameDetail(
 
 #[component]
 fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
-    let clock = Clock::of_page();
+    let clock = Clock::from_context();
     let at = frame.ts;
-    let full = plain(&frame.payload);
+    let full = full_text(&frame.payload);
     let text = match &frame.payload {
         FramePayload::Log(log) => styled(&ansi::spans(&log.line)).into_any(),
         FramePayload::Patch(patch) => diff(&patch.diff).into_any(),
-        _ => visible(&full).into_any(),
+        _ => mark_invisible(&full).into_any(),
     };
     let warning = match &frame.payload {
         FramePayload::Patch(patch) => direction_warning(directions([patch.diff.as_str(), patch.path.as_str()])),
@@ -68,17 +63,17 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
     .to_owned();
     let phase = frame.phase.as_ref().map(|phase| format!(" · {phase}"));
     view! {
-        <aside class="flex max-h-[45%] shrink-0 flex-col border-t border-line bg-raised" aria-label="Marked frame">
+        <aside class="flex max-h-[45%] shrink-0 flex-col border-t border-line bg-raised" aria-label="Selected line">
             <header class="flex items-center gap-2 py-1.5 pr-2 pl-4 text-xs text-soft max-sm:items-start">
                 <strong class="font-semibold text-ink tabular-nums">{format!("#{}", frame.seq)}</strong>
                 <span class="tag">{stream}</span>
-                // A phone shows no other place with the time.
+                // On a phone, rows have no time.
                 <span class="min-w-0 break-words">
                     <time class="tabular-nums" datetime=at.to_string()>{move || clock.exact(at)}</time>
                     {phase}{format!(" · attempt {}", frame.attempt)}
                 </span>
                 <span class="ml-auto flex gap-1">
-                    <CopyButton text=full label="Copy this text"/>
+                    <CopyButton text=full label="Copy text"/>
                     <button
                         type="button"
                         class="button button-icon button-small"
@@ -98,8 +93,8 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
     }
 }
 
-/// Everything that a frame says, as text.
-fn plain(payload: &FramePayload) -> String {
+/// The whole payload as text.
+fn full_text(payload: &FramePayload) -> String {
     match payload {
         FramePayload::Log(log) => ansi::plain(&log.line),
         FramePayload::Status(change) => format!("{} → {}: {}", change.from, change.to, change.reason),
@@ -112,10 +107,8 @@ fn plain(payload: &FramePayload) -> String {
         FramePayload::Finding(finding) => {
             let fixable = match (finding.fixable, finding.fix) {
                 (false, _) => "",
-                (true, Some(FixSafety::Review)) => {
-                    "\nIt can be fixed automatically, but the fix needs a check or a review."
-                }
-                (true, _) => "\nIt can be fixed automatically.",
+                (true, Some(FixSafety::Review)) => "\nAutofix available; its result needs a check or a review.",
+                (true, _) => "\nAutofix available.",
             };
             format!("{}\n{} {}\n{}{fixable}", place(finding), finding.severity, finding.rule, finding.message)
         }
@@ -131,12 +124,13 @@ fn plain(payload: &FramePayload) -> String {
         },
         FramePayload::Outcome(outcome) => outcome_text(outcome),
         FramePayload::Output(output) => format!("{} = {}", output.name, output.value),
-        FramePayload::Origin(origin) => format!("Asked for by {}", origin.by),
+        FramePayload::Origin(origin) => format!("Started by {}", origin.by),
         FramePayload::Notification(notification) => notification_text(notification),
         FramePayload::Cancel(request) => {
-            let kill = request.kill_at.map(|at| format!("\nWhat still runs is killed at {at}.")).unwrap_or_default();
-            let what = if request.force { "The end at once" } else { "The end" };
-            format!("{what} was asked for by {}.{kill}", request.by)
+            let kill =
+                request.kill_at.map(|at| format!("\nRemaining processes will be killed at {at}.")).unwrap_or_default();
+            let what = if request.force { "Kill" } else { "Cancel" };
+            format!("{what} requested by {}.{kill}", request.by)
         }
         FramePayload::Notice(notice) => format!("{}: {}", notice.code, notice.message),
         FramePayload::Other(unknown) => unknown.data.to_string(),
@@ -145,7 +139,7 @@ fn plain(payload: &FramePayload) -> String {
 
 fn outcome_text(outcome: &Outcome) -> String {
     let Outcome { message, files, findings, fixed, left, branch, commit, base } = outcome;
-    let mut text = format!("{message}\n{files} files, {findings} findings, {fixed} fixed, {left} left");
+    let mut text = format!("{message}\n{files} files, {findings} findings, {fixed} fixed, {left} remaining");
     for (what, value) in [("branch", branch), ("commit", commit), ("base", base)] {
         if let Some(value) = value {
             text.push_str(&format!("\n{what} {value}"));
@@ -157,19 +151,19 @@ fn outcome_text(outcome: &Outcome) -> String {
 fn notification_text(notification: &Notification) -> String {
     let Notification { url, event, state, r#try, status, error, next_ms } = notification;
     let state = match state {
-        DeliveryState::Delivered => "delivered",
-        DeliveryState::Retrying => "not delivered yet",
-        DeliveryState::Failed => "not delivered",
+        DeliveryState::Delivered => "sent",
+        DeliveryState::Retrying => "retrying",
+        DeliveryState::Failed => "failed",
     };
-    let mut text = format!("{event} to {url}: {state}, try {}", r#try);
+    let mut text = format!("{event} to {url}: {state}, delivery attempt {}", r#try);
     if let Some(status) = status {
-        text.push_str(&format!("\nanswered with status {status}"));
+        text.push_str(&format!("\nHTTP status {status}"));
     }
     if let Some(error) = error {
         text.push_str(&format!("\n{error}"));
     }
     if let Some(wait) = next_ms {
-        text.push_str(&format!("\nnext try in {}", format::duration(*wait)));
+        text.push_str(&format!("\nnext attempt in {}", format::duration(*wait)));
     }
     text
 }
@@ -183,7 +177,7 @@ fn diff(diff: &str) -> Vec<impl IntoView + use<>> {
             Some(b'@') => "text-info",
             _ => "text-soft",
         };
-        view! { <span class=class>{visible(line)}{"\n"}</span> }
+        view! { <span class=class>{mark_invisible(line)}{"\n"}</span> }
     };
     diff.lines().map(line).collect()
 }

@@ -1,4 +1,4 @@
-//! The list of frames: only the rows in view are drawn.
+//! The virtual list of frames: only rows in view are in the document.
 
 use leptos::either::Either;
 use leptos::ev;
@@ -12,15 +12,9 @@ use crate::browser::{self, PageEvent, PageEvents};
 use crate::ui::clock::Clock;
 use crate::ui::follow::Follow;
 
-/// The list.
 #[component]
-pub fn FrameList(
-    /// The run's page.
-    follow: Follow,
-    /// The list's state.
-    scroll: Scroll,
-) -> impl IntoView {
-    let clock = Clock::of_page();
+pub fn FrameList(follow: Follow, scroll: Scroll) -> impl IntoView {
+    let clock = Clock::from_context();
     Effect::new(move |_| scroll.mounted());
     Effect::new(move |_| {
         follow.numbers.track();
@@ -28,79 +22,28 @@ pub fn FrameList(
         scroll.layout();
     });
     Effect::new(move |_| {
-        let listening = PageEvents::listen(move |event| {
+        let listener = PageEvents::listen(move |event| {
             if event == PageEvent::Hash {
                 scroll.go_to_hash();
             }
         });
-        StoredValue::new_local(listening);
+        StoredValue::new_local(listener);
     });
 
-    // One listener for all rows: rows come and go by the thousand.
-    let on_click = move |event: ev::MouseEvent| {
-        let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-        let row = target.as_ref().and_then(|target| target.closest("[data-frame-id]").ok().flatten());
-        let seq = row.and_then(|row| row.get_attribute("data-frame-id")?.parse::<u64>().ok());
-        // A link that a command has printed leads away.
-        if target.as_ref().is_some_and(|target| target.closest(".log-link").is_ok_and(|link| link.is_some())) {
-            return;
-        }
-        let modified = event.ctrl_key() || event.meta_key() || event.shift_key();
-        if seq.is_none() || modified {
-            return;
-        }
-        if target.is_some_and(|target| target.closest("a").is_ok_and(|link| link.is_some())) {
-            event.prevent_default();
-        } else if browser::has_selection() {
-            return;
-        }
-        let again = scroll.marked.get_untracked() == seq;
-        scroll.mark(seq.filter(|_| !again));
-    };
-    let on_key = move |event: ev::KeyboardEvent| {
-        let modified = event.ctrl_key() || event.meta_key() || event.alt_key() || event.shift_key();
-        let handled = match event.key().as_str() {
-            _ if modified => false,
-            "ArrowDown" if scroll.marked.get_untracked().is_some() => {
-                scroll.mark_next(true);
-                true
-            }
-            "ArrowUp" if scroll.marked.get_untracked().is_some() => {
-                scroll.mark_next(false);
-                true
-            }
-            "Escape" if scroll.marked.get_untracked().is_some() => {
-                scroll.mark(None);
-                true
-            }
-            "Home" => {
-                scroll.to_first();
-                true
-            }
-            "End" => {
-                scroll.to_newest();
-                true
-            }
-            _ => false,
-        };
-        if handled {
-            event.prevent_default();
-        }
-    };
     view! {
         <div
             class="log scrollbar-thin min-h-0 flex-1 py-1 -outline-offset-2"
             role="log"
             aria-live="off"
-            aria-label="Frames of this run"
+            aria-label="Run log"
             tabindex="0"
             node_ref=scroll.scroller
-            on:scroll=move |_| scroll.scrolled()
-            on:keydown=on_key
+            on:scroll=move |_| scroll.on_scroll()
+            on:keydown=move |event| on_key(scroll, &event)
         >
             <div class="log-space" node_ref=scroll.space>
-                <div node_ref=scroll.block on:click=on_click>
-                    // When times become local, rows are drawn anew: cheaper than a signal for each row.
+                <div node_ref=scroll.block on:click=move |event| on_click(scroll, &event)>
+                    // The key makes all rows new when times become local, which is cheaper than a signal per row.
                     <For
                         each=move || {
                             let local = clock.is_local();
@@ -118,4 +61,40 @@ pub fn FrameList(
             </div>
         </div>
     }
+}
+
+/// Marks the row that was clicked, or unmarks it. One listener for all rows, since they are added and removed by the
+/// thousand.
+fn on_click(scroll: Scroll, event: &ev::MouseEvent) {
+    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let within = |selector| target.as_ref().and_then(|target| target.closest(selector).ok().flatten());
+    let seq = within("[data-frame-id]").and_then(|row| row.get_attribute("data-frame-id")?.parse::<u64>().ok());
+    let modified = event.ctrl_key() || event.meta_key() || event.shift_key();
+    // Links that a command printed work as links.
+    if seq.is_none() || modified || within(".log-link").is_some() {
+        return;
+    }
+    if within("a").is_some() {
+        event.prevent_default();
+    } else if browser::has_selection() {
+        return;
+    }
+    let is_marked = scroll.marked.get_untracked() == seq;
+    scroll.mark(seq.filter(|_| !is_marked));
+}
+
+fn on_key(scroll: Scroll, event: &ev::KeyboardEvent) {
+    if event.ctrl_key() || event.meta_key() || event.alt_key() || event.shift_key() {
+        return;
+    }
+    let is_marked = scroll.marked.get_untracked().is_some();
+    match event.key().as_str() {
+        "ArrowDown" if is_marked => scroll.mark_next(true),
+        "ArrowUp" if is_marked => scroll.mark_next(false),
+        "Escape" if is_marked => scroll.mark(None),
+        "Home" => scroll.to_first(),
+        "End" => scroll.to_newest(),
+        _ => return,
+    }
+    event.prevent_default();
 }

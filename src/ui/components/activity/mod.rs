@@ -1,4 +1,4 @@
-//! The Activity panel: every frame of a run, as it comes.
+//! The log panel: every frame of a run as a row.
 
 mod detail;
 mod link;
@@ -7,5 +7,5 @@ mod panel;
 pub mod row;
 mod scroll;
 
-pub use link::{FrameLink, FrameLinks, seq};
+pub use link::{FrameLink, FrameLinks, parse_seq};
 pub use panel::ActivityPanel;

@@ -1,4 +1,4 @@
-//! The panel: what it holds in numbers, the list, and the row one looks at.
+//! The log panel: header, list and detail.
 
 use leptos::prelude::*;
 
@@ -14,84 +14,41 @@ use crate::ui::components::icon::Icon;
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
-/// The lines that the server renders.
-const PAGE: u64 = 200;
+/// How many lines the server renders.
+const LINES_PER_PAGE: u64 = 200;
 
-/// The Activity panel.
 #[component]
 pub fn ActivityPanel(
-    /// The run.
     id: RunId,
-    /// Its page.
     follow: Follow,
-    /// The frame that the list is to begin with, if one looks at an earlier attempt.
-    at: Memo<Option<u64>>,
-    /// The frame that the address asks for.
+    /// The first frame of the selected attempt, if that is an earlier one.
+    first: Memo<Option<u64>>,
+    /// The frame in the query of the address.
     linked: Memo<Option<u64>>,
-    /// Links to frames elsewhere on the page.
     links: FrameLinks,
 ) -> impl IntoView {
     let scroll = Scroll::new(follow);
-    Effect::new(move |before: Option<Option<u64>>| {
-        let linked = linked.get();
-        // The part after `#` names the marked row, which may be another one by now.
-        let is_news = before.map_or_else(|| hash_seq().is_none(), |before| before != linked);
-        if let Some(seq) = linked.filter(|_| is_news) {
-            scroll.open(seq);
-        }
-        linked
-    });
-    Effect::new(move |_| {
-        if let Some(seq) = links.pressed.get() {
-            scroll.open(seq);
-        }
-    });
-    Effect::new(move |before: Option<Option<u64>>| {
-        let at = at.get();
-        match at {
-            Some(seq) if before != Some(at) => scroll.begin_with(seq),
-            None if before.flatten().is_some() && linked.get_untracked().is_none() => scroll.to_newest(),
-            _ => {}
-        }
-        at
-    });
+    follow_links(scroll, first, linked, links);
     let numbers = follow.numbers;
     let count = Memo::new(move |_| numbers.get().last);
-    let newer = move || numbers.get().last.saturating_sub(scroll.seen.get());
+    let new_lines = move || numbers.get().last.saturating_sub(scroll.seen.get());
     view! {
         <section
             class="card relative flex min-h-[20rem] min-w-0 flex-1 flex-col overflow-hidden"
-            aria-label="Activity"
+            aria-label="Log"
             data-testid="activity"
             data-frames=move || numbers.get().frames
             data-last=move || numbers.get().last
             data-dropped=move || numbers.get().dropped
             data-gaps=move || numbers.get().gaps
         >
-            <header class="z-10 flex h-11 shrink-0 items-center gap-2 border-b border-line bg-panel pr-2 pl-4">
-                <h2 class="text-sm font-semibold">"Activity"</h2>
-                <span class="truncate text-xs text-faint tabular-nums">
-                    {move || format::counted(count.get(), "frame")}
-                </span>
-                <div class="ml-auto flex items-center gap-1">
-                    <ConnectionChip link=follow.link role=follow.role/>
-                    <a
-                        class="button button-icon button-small"
-                        href=base::path(&format!("/api/v1/runs/{id}/log"))
-                        rel="external"
-                        title="The whole log as text"
-                        aria-label="The whole log as text"
-                    >
-                        {Icon::Text.draw()}
-                    </a>
-                </div>
-            </header>
+            <PanelHeader id=id.clone() follow count/>
             <StaticNote id=id.clone() follow/>
             <div class="relative flex min-h-0 flex-1 flex-col">
                 <FrameList follow scroll/>
                 <Show when=move || count.get() == 0>
                     <p class="pointer-events-none absolute inset-x-0 top-1/3 px-6 text-center text-sm text-faint">
-                        "Nothing yet. The first lines appear here as soon as a worker takes the run."
+                        "No output yet. Lines appear here once the run starts."
                     </p>
                 </Show>
                 <Show when=move || follow.loads.get() == LoadState::Failed>
@@ -100,7 +57,7 @@ pub fn ActivityPanel(
                         role="alert"
                         data-testid="rows-failed"
                     >
-                        "These lines could not be loaded."
+                        "Couldn't load these lines."
                         <button
                             type="button"
                             class="button button-small"
@@ -118,9 +75,9 @@ pub fn ActivityPanel(
                         on:click=move |_| scroll.to_newest()
                     >
                         {Icon::Down.draw()}
-                        {move || match newer() {
-                            0 => "Jump to newest".to_owned(),
-                            newer => format!("Jump to newest · {} new", format::count(newer)),
+                        {move || match new_lines() {
+                            0 => "Jump to latest".to_owned(),
+                            count => format!("Jump to latest · {} new", format::count(count)),
                         }}
                     </button>
                 </Show>
@@ -130,19 +87,70 @@ pub fn ActivityPanel(
     }
 }
 
-/// What a reader without scripts can do: go through the lines a page at a time.
+/// Scrolls to the frame of a link, and to the beginning of the selected attempt.
+fn follow_links(scroll: Scroll, first: Memo<Option<u64>>, linked: Memo<Option<u64>>, links: FrameLinks) {
+    Effect::new(move |before: Option<Option<u64>>| {
+        let linked = linked.get();
+        // The fragment of the address wins at first: it names the row that was marked last.
+        let is_new = before.map_or_else(|| hash_seq().is_none(), |before| before != linked);
+        if let Some(seq) = linked.filter(|_| is_new) {
+            scroll.open(seq);
+        }
+        linked
+    });
+    Effect::new(move |_| {
+        if let Some(seq) = links.clicked.get() {
+            scroll.open(seq);
+        }
+    });
+    Effect::new(move |before: Option<Option<u64>>| {
+        let first = first.get();
+        match first {
+            Some(seq) if before != Some(first) => scroll.start_at(seq),
+            None if before.flatten().is_some() && linked.get_untracked().is_none() => scroll.to_newest(),
+            _ => {}
+        }
+        first
+    });
+}
+
+#[component]
+fn PanelHeader(id: RunId, follow: Follow, count: Memo<u64>) -> impl IntoView {
+    view! {
+        <header class="z-10 flex h-11 shrink-0 items-center gap-2 border-b border-line bg-panel pr-2 pl-4">
+            <h2 class="text-sm font-semibold">"Log"</h2>
+            <span class="truncate text-xs text-faint tabular-nums">{move || format::counted(count.get(), "line")}</span>
+            <div class="ml-auto flex items-center gap-1">
+                <ConnectionChip link=follow.link role=follow.role/>
+                <a
+                    class="button button-icon button-small"
+                    href=base::path(&format!("/api/v1/runs/{id}/log"))
+                    rel="external"
+                    download=""
+                    title="Download log"
+                    aria-label="Download log"
+                >
+                    {Icon::Document.draw()}
+                </a>
+            </div>
+        </header>
+    }
+}
+
+/// Without JavaScript: links to older and newer lines, a page at a time.
 #[component]
 fn StaticNote(id: RunId, follow: Follow) -> impl IntoView {
     let last = follow.numbers.with_untracked(|numbers| numbers.last);
     let (first, end) = follow.rendered;
-    let page = |at: u64, words: &'static str| {
-        view! { <a class="text-accent underline underline-offset-2" href=base::path(&format!("/runs/{id}?at={at}"))>{words}</a>" " }
+    let page = |at: u64, text: &'static str| {
+        view! { <a class="text-accent underline underline-offset-2" href=base::path(&format!("/runs/{id}?at={at}"))>{text}</a>" " }
     };
-    // As the server renders: a quarter of the lines come before the one that is asked for.
-    let older = (first > 1 && end > first).then(|| page(first.saturating_sub(PAGE * 3 / 4).max(1), "Older lines"));
-    let newer = (end <= last && end > first).then(|| page(end + PAGE / 4, "Newer lines"));
-    let which = match end.saturating_sub(first) {
-        0 if last > 0 => "The newest lines are too large for this page: see the whole log as text. ".to_owned(),
+    // A quarter of the lines that the server renders precede the requested one.
+    let older =
+        (first > 1 && end > first).then(|| page(first.saturating_sub(LINES_PER_PAGE * 3 / 4).max(1), "Older lines"));
+    let newer = (end <= last && end > first).then(|| page(end + LINES_PER_PAGE / 4, "Newer lines"));
+    let range = match end.saturating_sub(first) {
+        0 if last > 0 => "The latest lines are too large to show here. Download the log instead. ".to_owned(),
         shown if shown < last => {
             format!("Lines {} to {} of {}. ", format::count(first), format::count(end - 1), format::count(last))
         }
@@ -150,10 +158,10 @@ fn StaticNote(id: RunId, follow: Follow) -> impl IntoView {
     };
     view! {
         <p class="hidden border-b border-line bg-raised px-4 py-1.5 text-xs text-soft noscript:block">
-            {which}
+            {range}
             {older}
             {newer}
-            "Without scripts this page stays as it is; load it again to see what is new."
+            "JavaScript is off. Reload to see new lines."
         </p>
     }
 }

@@ -1,40 +1,39 @@
-//! A frame as a row: one line, whatever its kind.
+//! A frame as a row of one line.
 
 use std::sync::Arc;
 
 use leptos::either::{Either, EitherOf3};
 use leptos::prelude::*;
 
+use crate::feed::RunState;
 use crate::feed::ansi;
 use crate::feed::visible::plain;
 use crate::model::kinds::{
-    ApprovalState, DeliveryState, Finding, Notification, Patch, PhaseChange, Progress, StatusChange,
+    Approval, ApprovalState, CancelRequest, DeliveryState, Failure, Finding, Notification, Patch, PhaseChange,
+    Progress, StatusChange, ToolResult,
 };
-use crate::model::{Frame, FramePayload, Log, LogStream, PhaseState, Status};
+use crate::model::{Frame, FramePayload, Log, LogStream, Phase, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::phases::Looks;
+use crate::ui::components::invisible::mark_invisible;
+use crate::ui::components::phases::PhaseAppearance;
 use crate::ui::components::status;
-use crate::ui::components::visible::visible;
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
-/// So many characters of a line are drawn; the row's detail has all of it.
-const MOST: usize = 1500;
+/// The detail panel shows the rest.
+const MAX_ROW_CHARS: usize = 1500;
 
-/// A row.
+/// A row with its frame. The frame has another seq than the row if it redraws an earlier line.
 #[component]
 pub fn FrameRow(
-    /// The row's seq.
     seq: u64,
-    /// The frame that shows in it.
     frame: Arc<Frame>,
-    /// The frame that is marked.
+    /// The seq of the marked row.
     marked: RwSignal<Option<u64>>,
-    /// The run's page.
     follow: Follow,
 ) -> impl IntoView {
-    let clock = Clock::of_page();
+    let clock = Clock::from_context();
     let stream = match &frame.payload {
         FramePayload::Log(Log { stream: LogStream::Stderr, .. }) => Some("stderr"),
         _ => None,
@@ -63,9 +62,8 @@ pub fn FrameRow(
 /// A row whose frame is not loaded.
 #[component]
 pub fn AbsentRow(
-    /// Its seq.
     seq: u64,
-    /// The frame that is marked.
+    /// The seq of the marked row.
     marked: RwSignal<Option<u64>>,
 ) -> impl IntoView {
     view! {
@@ -86,110 +84,123 @@ pub fn AbsentRow(
 
 fn text(frame: &Frame, follow: Follow) -> AnyView {
     match &frame.payload {
-        FramePayload::Log(log) => line(log).into_any(),
-        FramePayload::Status(change) => status_change(change, frame.attempt).into_any(),
-        FramePayload::Phase(change) => phase_change(change, frame.attempt, follow).into_any(),
-        FramePayload::Finding(finding) => found(finding).into_any(),
-        FramePayload::Patch(patch) => patched(patch).into_any(),
+        FramePayload::Log(log) => log_row(log).into_any(),
+        FramePayload::Status(change) => status_row(change, frame.attempt, follow).into_any(),
+        FramePayload::Phase(change) => phase_row(change, frame.attempt, follow).into_any(),
+        FramePayload::Finding(finding) => finding_row(finding).into_any(),
+        FramePayload::Patch(patch) => patch_row(patch).into_any(),
         FramePayload::Tool(tool) => {
             let preview = short(&tool.preview);
-            view! { <span class="tag" data-tone="info">{visible(&tool.name)}</span>" "<span>{preview}</span> }
+            view! { <span class="tag" data-tone="info">{mark_invisible(&tool.name)}</span>" "<span>{preview}</span> }
                 .into_any()
         }
-        FramePayload::ToolResult(result) => {
-            let (word, tone) = if result.ok { ("ok", "ok") } else { ("failed", "bad") };
-            let took = result.duration_ms.map(|took| format!(" {}", format::duration(took)));
-            let preview = short(&result.preview);
-            view! { <span class="tag" data-tone=tone>{word}</span><span class="text-faint">{took}</span>" "{preview} }
-                .into_any()
-        }
+        FramePayload::ToolResult(result) => tool_result_row(result).into_any(),
         FramePayload::Token(piece) => short(&piece.text).into_any(),
         FramePayload::Reasoning(piece) => {
             view! { <span class="text-soft italic">{short(&piece.text)}</span> }.into_any()
         }
-        FramePayload::Approval(approval) => {
-            let (word, tone) = match approval.state {
-                ApprovalState::Waiting => ("waiting for a person", "warn"),
-                ApprovalState::Approved => ("approved", "ok"),
-                ApprovalState::Rejected => ("rejected", "bad"),
-            };
-            let by = approval.by.as_ref().map(|by| visible(&format!(" by {by}")));
-            view! { <span class="tag" data-tone=tone>{word}{by}</span>" "{short(&approval.question)} }.into_any()
-        }
-        FramePayload::Error(failure) => view! {
-            <span class="tag" data-tone="bad">{visible(&failure.code)}</span>
-            " "
-            <span class="text-bad">{short(&failure.message)}</span>
-        }
-        .into_any(),
-        FramePayload::Progress(progress) => progressed(progress).into_any(),
+        FramePayload::Approval(approval) => approval_row(approval).into_any(),
+        FramePayload::Error(failure) => error_row(failure).into_any(),
+        FramePayload::Progress(progress) => progress_row(progress).into_any(),
         FramePayload::Outcome(outcome) => {
             let branch = outcome.branch.as_ref().map(|_| view! { <span class="tag" data-tone="ok">"branch"</span>" " });
             view! { {branch}{short(&outcome.message)} }.into_any()
         }
         FramePayload::Output(output) => {
             let value = short(&output.value);
-            view! { <span class="tag">"output"</span>" "<span class="text-accent">{visible(&output.name)}</span>" = "{value} }
+            view! { <span class="tag">"output"</span>" "<span class="text-accent">{mark_invisible(&output.name)}</span>" = "{value} }
                 .into_any()
         }
         FramePayload::Origin(origin) => view! {
             <span class="row-event">
                 <span class="text-soft">{Icon::Waiting.draw()}</span>
-                <b>"Asked for"</b>
+                <b>"Started"</b>
                 <span>"by "{short(&origin.by)}</span>
             </span>
         }
         .into_any(),
-        FramePayload::Notification(notification) => notified(notification).into_any(),
-        FramePayload::Cancel(request) => {
-            let what = if request.force { "Kill now" } else { "Cancel" };
-            view! {
-                <span class="row-event">
-                    <span class="text-soft">{Icon::Stop.draw()}</span>
-                    <b>{what}</b>
-                    <span>{format!("asked for by {}", format::one_line(&request.by, MOST))}</span>
-                </span>
-            }
-            .into_any()
-        }
+        FramePayload::Notification(notification) => notification_row(notification).into_any(),
+        FramePayload::Cancel(request) => cancel_row(request).into_any(),
         FramePayload::Notice(notice) => view! {
             <span class="tag" data-tone="info">{notice.code.clone()}</span>
             " "
-            {format::one_line(&notice.message, MOST)}
+            {format::one_line(&notice.message, MAX_ROW_CHARS)}
         }
         .into_any(),
         FramePayload::Other(unknown) => {
             let data = short(&unknown.data.to_string());
-            view! { <span class="tag">{visible(&unknown.kind)}</span>" "<span class="text-soft">{data}</span> }
+            view! { <span class="tag">{mark_invisible(&unknown.kind)}</span>" "<span class="text-soft">{data}</span> }
                 .into_any()
         }
     }
 }
 
-fn line(log: &Log) -> impl IntoView + use<> {
-    let (pieces, hidden) = ansi::cut(ansi::spans(&log.line), MOST);
-    let more = (hidden > 0).then(
-        || view! { <span class="text-faint">{format!(" … {} more", format::counted(hidden, "character"))}</span> },
-    );
-    let said = (log.stream == LogStream::Stderr).then(|| view! { <span class="sr-only">"stderr: "</span> });
-    let cont = log.cont.then(|| view! { <span class="text-faint" title="Continues the line before">"↳ "</span> });
-    let text = match pieces.as_slice() {
-        [] => EitherOf3::A(()),
-        [only] if only.style == ansi::Style::default() && only.link.is_none() => EitherOf3::B(visible(only.text)),
-        pieces => EitherOf3::C(styled(pieces)),
-    };
-    view! { {said}{cont}{text}{more} }
+fn tool_result_row(result: &ToolResult) -> impl IntoView + use<> {
+    let (word, tone) = if result.ok { ("ok", "ok") } else { ("failed", "bad") };
+    let took = result.duration_ms.map(|took| format!(" {}", format::duration(took)));
+    let preview = short(&result.preview);
+    view! { <span class="tag" data-tone=tone>{word}</span><span class="text-faint">{took}</span>" "{preview} }
 }
 
-/// Pieces of text with styles and links.
+fn approval_row(approval: &Approval) -> impl IntoView + use<> {
+    let (word, tone) = match approval.state {
+        ApprovalState::Waiting => ("awaiting approval", "warn"),
+        ApprovalState::Approved => ("approved", "ok"),
+        ApprovalState::Rejected => ("rejected", "bad"),
+    };
+    let by = approval.by.as_ref().map(|by| mark_invisible(&format!(" by {by}")));
+    view! { <span class="tag" data-tone=tone>{word}{by}</span>" "{short(&approval.question)} }
+}
+
+fn error_row(failure: &Failure) -> impl IntoView + use<> {
+    // Only the engine reports these codes, as retryable while the phase has retries left.
+    let is_retried = failure.retryable && failure.code.starts_with("phase_");
+    let (tag, tone) = if is_retried { ("retrying", "warn") } else { (failure.code.as_str(), "bad") };
+    view! {
+        <span class="tag" data-tone=tone>{mark_invisible(tag)}</span>
+        " "
+        <span class=if is_retried { "text-warn" } else { "text-bad" }>{short(&failure.message)}</span>
+    }
+}
+
+fn cancel_row(request: &CancelRequest) -> impl IntoView + use<> {
+    let title = if request.force { "Kill now" } else { "Cancel" };
+    view! {
+        <span class="row-event">
+            <span class="text-soft">{Icon::Stop.draw()}</span>
+            <b>{title}</b>
+            <span>{format!("requested by {}", format::one_line(&request.by, MAX_ROW_CHARS))}</span>
+        </span>
+    }
+}
+
+fn log_row(log: &Log) -> impl IntoView + use<> {
+    let (pieces, hidden) = ansi::cut(ansi::spans(&log.line), MAX_ROW_CHARS);
+    let more = (hidden > 0).then(
+        || view! { <span class="text-faint">{format!(" … {} more (click to expand)", format::counted(hidden, "character"))}</span> },
+    );
+    let stderr = (log.stream == LogStream::Stderr).then(|| view! { <span class="sr-only">"stderr: "</span> });
+    let cont =
+        log.cont.then(|| view! { <span class="text-faint" title="Continued from the previous line">"↳ "</span> });
+    let text = match pieces.as_slice() {
+        [] => EitherOf3::A(()),
+        [only] if only.style == ansi::Style::default() && only.link.is_none() => {
+            EitherOf3::B(mark_invisible(only.text))
+        }
+        pieces => EitherOf3::C(styled(pieces)),
+    };
+    view! { {stderr}{cont}{text}{more} }
+}
+
+/// Text with ANSI styles and links.
 pub fn styled(pieces: &[ansi::Span<'_>]) -> Vec<impl IntoView + use<>> {
     pieces
         .iter()
         .map(|piece| {
             let class = piece.style.classes();
-            let text = visible(piece.text);
+            let text = mark_invisible(piece.text);
             match piece.link {
-                // Another page, which does not learn where the link stands, and cannot reach this one.
+                // The target must learn nothing of this page and must not reach it.
                 Some(address) => Either::Left(view! {
                     <a
                         class=format!("log-link {class}")
@@ -209,49 +220,89 @@ pub fn styled(pieces: &[ansi::Span<'_>]) -> Vec<impl IntoView + use<>> {
         .collect()
 }
 
-/// The beginning of a text on one line.
+/// The beginning of a text, on one line.
 fn short(text: &str) -> impl IntoView + use<> {
-    visible(&format::one_line(text, MOST))
+    mark_invisible(&format::one_line(text, MAX_ROW_CHARS))
 }
 
-fn status_change(change: &StatusChange, attempt: u32) -> impl IntoView + use<> {
-    let words = match change.to {
-        Status::Pending => format!("Attempt {attempt}"),
-        to => status::word(to).to_owned(),
+fn status_row(change: &StatusChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
+    let (icon, title) = match change.to {
+        Status::Pending => (Icon::of_status(change.to), format!("Attempt {attempt}")),
+        Status::Running => (Icon::Start, "Started".to_owned()),
+        to => (Icon::of_status(to), status::label(to).to_owned()),
     };
-    let icon = if change.to == Status::Running { Icon::Start } else { Icon::of_status(change.to) };
+    let reason = match change.to {
+        Status::Completed => {
+            // Kept once a later attempt is the current one.
+            let exceptions = Memo::new(move |before: Option<&Option<String>>| {
+                follow.state.with(|state| match state.run.attempt == attempt {
+                    true => exceptions(&state.run.phases),
+                    false => before.cloned().flatten(),
+                })
+            });
+            view! { <span>{move || exceptions.get()}</span> }.into_any()
+        }
+        _ => view! { <span>{short(without_title(&change.reason, &title))}</span> }.into_any(),
+    };
     view! {
         <span class="row-event">
-            <span class=status::colour(change.to)>{icon.draw()}</span>
-            <b>{words}</b>
-            <span>{short(&change.reason)}</span>
+            <span class=status::color(change.to)>{icon.draw()}</span>
+            <b>{title}</b>
+            {reason}
         </span>
     }
 }
 
-fn phase_change(change: &PhaseChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
-    let code = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
+/// A reason without the title at its beginning: "by Anna" of "cancelled by Anna".
+fn without_title<'a>(reason: &'a str, title: &str) -> &'a str {
+    match reason.split_at_checked(title.len()) {
+        Some((before, rest)) if before.eq_ignore_ascii_case(title) => rest.trim_start(),
+        _ => reason,
+    }
+}
+
+/// Counts the phases of a completed attempt that did not complete.
+fn exceptions(phases: &[Phase]) -> Option<String> {
+    let count = |wanted| phases.iter().filter(|phase| phase.state == wanted).count() as u64;
+    let (failed, skipped) = (count(PhaseState::Failed), count(PhaseState::Skipped));
+    let failed = (failed > 0).then(|| format::counted(failed, "ignored failure"));
+    let skipped = (skipped > 0).then(|| format!("{} skipped", format::counted(skipped, "phase")));
+    let parts: Vec<_> = failed.into_iter().chain(skipped).collect();
+    (!parts.is_empty()).then(|| format!("with {}", parts.join(", ")))
+}
+
+fn phase_row(change: &PhaseChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
+    let code = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit code {code}"));
     let exit = change.signal.as_ref().map(|signal| format!("by {signal}")).or(code);
     let took = change.duration_ms.map(|took| format!("in {}", format::duration(took)));
     let state = change.state;
-    // Whether it came with the attempt's end is known when that is told.
-    let cut_off = {
+    // The frame that ends the attempt comes after this one.
+    let cut_off_by = {
         let change = change.clone();
         let may_be = state == PhaseState::Failed && change.exit_code.is_none();
-        Memo::new(move |_| may_be && follow.state.with(|state| state.is_cut_off(&change, attempt)))
+        Memo::new(move |_| if may_be { follow.state.with(|state| cut_off_by(state, &change, attempt)) } else { None })
     };
-    let looks = move || Looks { state, cut_off: cut_off.get() };
-    // What has begun is past here: nothing turns in a journal.
-    let icon = move || if state == PhaseState::Started { Icon::Start } else { looks().icon() };
+    let appearance = move || PhaseAppearance { state, cut_off_by: cut_off_by.get() };
+    // Not the spinner: a log row is about the past.
+    let icon = move || if state == PhaseState::Started { Icon::Start } else { appearance().icon() };
     view! {
         <span class="row-event">
-            <span class=move || looks().colour()>{move || icon().draw()}</span>
-            <b>{visible(&change.name)}</b>
-            <span>{move || looks().word()}</span>
+            <span class=move || appearance().color()>{move || icon().draw()}</span>
+            <b>{mark_invisible(&change.name)}</b>
+            <span>{move || appearance().word()}</span>
             {took.map(|took| view! { <span>{took}</span> })}
             {exit.map(|exit| view! { <span class="text-bad">{exit}</span> })}
         </span>
     }
+}
+
+/// The status of the attempt's end, if that cut the phase off.
+fn cut_off_by(state: &RunState, change: &PhaseChange, attempt: u32) -> Option<Status> {
+    let ended = match state.run.attempt == attempt {
+        true => Some(state.run.status),
+        false => state.earlier.iter().find(|mark| mark.attempt == attempt).map(|mark| mark.status),
+    };
+    ended.filter(|_| state.is_cut_off(change, attempt))
 }
 
 /// The tone of a tag with a finding's severity.
@@ -264,16 +315,16 @@ pub fn severity_tone(severity: &str) -> &'static str {
     }
 }
 
-fn found(finding: &Finding) -> impl IntoView + use<> {
+fn finding_row(finding: &Finding) -> impl IntoView + use<> {
     let tone = severity_tone(&finding.severity);
     let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
     view! {
-        <span class="tag" data-tone=tone>{visible(&severity)}</span>
+        <span class="tag" data-tone=tone>{mark_invisible(&severity)}</span>
         " "
-        <span class="text-accent">{visible(&place(finding))}</span>
+        <span class="text-accent">{mark_invisible(&place(finding))}</span>
         " "
         {short(&finding.message)}
-        <span class="text-faint">{(!finding.rule.is_empty()).then(|| visible(&format!("  {}", finding.rule)))}</span>
+        <span class="text-faint">{(!finding.rule.is_empty()).then(|| mark_invisible(&format!("  {}", finding.rule)))}</span>
     }
 }
 
@@ -284,11 +335,11 @@ pub fn place(finding: &Finding) -> String {
     format!("{}{}{}", finding.path, number(finding.line), number(column))
 }
 
-fn patched(patch: &Patch) -> impl IntoView + use<> {
+fn patch_row(patch: &Patch) -> impl IntoView + use<> {
     view! {
         <span class="tag">"patch"</span>
         " "
-        <span class="text-accent">{visible(&patch.path)}</span>
+        <span class="text-accent">{mark_invisible(&patch.path)}</span>
         " "
         <span class="text-ok">{format!("+{}", patch.added)}</span>
         " "
@@ -296,14 +347,14 @@ fn patched(patch: &Patch) -> impl IntoView + use<> {
     }
 }
 
-fn notified(notification: &Notification) -> impl IntoView + use<> {
+fn notification_row(notification: &Notification) -> impl IntoView + use<> {
     let (words, tone) = match notification.state {
-        DeliveryState::Delivered => ("notified", "ok"),
-        DeliveryState::Retrying => ("not notified yet", "warn"),
-        DeliveryState::Failed => ("not notified", "bad"),
+        DeliveryState::Delivered => ("notification sent", "ok"),
+        DeliveryState::Retrying => ("notification retrying", "warn"),
+        DeliveryState::Failed => ("notification failed", "bad"),
     };
     let error = notification.error.as_ref().map(|error| short(error));
-    let next = notification.next_ms.map(|wait| format!("try {} in {}", notification.r#try + 1, format::duration(wait)));
+    let next = notification.next_ms.map(|wait| format!("retry {} in {}", notification.r#try, format::duration(wait)));
     view! {
         <span class="tag" data-tone=tone>{words}</span>
         " "
@@ -313,7 +364,7 @@ fn notified(notification: &Notification) -> impl IntoView + use<> {
     }
 }
 
-fn progressed(progress: &Progress) -> impl IntoView + use<> {
+fn progress_row(progress: &Progress) -> impl IntoView + use<> {
     let unit = plain(&progress.unit);
     let words = match progress.total {
         Some(total) => format!("{} of {} {unit}", format::count(progress.done), format::count(total)),

@@ -1,4 +1,4 @@
-//! Which rows are drawn and where: the list's hands on the page. The arithmetic is in `feed/rows/viewport.rs`.
+//! The scroll state of the log: applies the layout of `feed/rows/viewport.rs` to the elements.
 
 use leptos::html;
 use leptos::prelude::*;
@@ -6,37 +6,36 @@ use leptos::prelude::*;
 use crate::browser::{self, Resized};
 use crate::feed::rows::{Metrics, Place, Viewport};
 use crate::ui::follow::{Follow, Row};
-use crate::ui::slot::Slot;
+use crate::ui::scoped_handle::ScopedHandle;
 
-/// The list's measures; the style sheet has them too (`.row`, and the padding of `.log`).
+/// In pixels. The style sheet has the same values (`.row`, and the padding of `.log`).
 const METRICS: Metrics = Metrics { row: 20.0, overscan: 15, padding: 8.0, max_height: Metrics::MAX_HEIGHT };
 
-/// The list's state.
 #[derive(Clone, Copy)]
 pub struct Scroll {
     follow: Follow,
     /// The element that scrolls.
     pub scroller: NodeRef<html::Div>,
-    /// The element that is as high as all rows together, or as high as an element may be.
+    /// As high as all rows together, up to the maximum height of an element.
     pub space: NodeRef<html::Div>,
-    /// The element that has the rows.
+    /// Contains the rows.
     pub block: NodeRef<html::Div>,
-    /// The rows that are drawn.
+    /// The rows in the document.
     pub drawn: RwSignal<Vec<Row>>,
     /// Whether the newest row is kept in view.
     pub following: RwSignal<bool>,
-    /// The last seq there was while the newest row was in view.
+    /// The head when the newest row was last in view.
     pub seen: RwSignal<u64>,
-    /// The frame that is marked.
+    /// The seq of the marked row.
     pub marked: RwSignal<Option<u64>>,
     viewport: StoredValue<Viewport>,
-    /// The frame of a link that the list was sent to. It may turn out to show in another row.
+    /// The target of the last link followed. Once loaded, it may turn out to be shown in an earlier row.
     linked: StoredValue<Option<u64>>,
-    resized: Slot<Resized>,
+    resized: ScopedHandle<Resized>,
 }
 
 impl Scroll {
-    /// A list that draws all that the server rendered, until it is laid out.
+    /// Starts with the rows that the server rendered.
     pub fn new(follow: Follow) -> Self {
         let last = follow.numbers.with_untracked(|numbers| numbers.last);
         let (first, end) = follow.rendered;
@@ -51,22 +50,22 @@ impl Scroll {
             marked: RwSignal::new(None),
             viewport: StoredValue::new(Viewport::new(METRICS, last)),
             linked: StoredValue::new(None),
-            resized: Slot::new(),
+            resized: ScopedHandle::new(),
         }
     }
 
-    /// Starts the work, once the elements are there.
+    /// Takes over once the elements are mounted.
     pub fn mounted(self) {
         let Some(scroller) = self.scroller.get() else { return };
         self.viewport.update_value(|viewport| viewport.begin(f64::from(scroller.scroll_top())));
         self.go_to_hash();
         if let Some(resized) = Resized::watch(&scroller, move || self.resize()) {
-            self.resized.keep(resized);
+            self.resized.replace(resized);
         }
         self.resize();
     }
 
-    /// Shows the frame that the address names, if it names one.
+    /// Shows the frame in the fragment of the address, if there is one.
     pub fn go_to_hash(self) {
         if let Some(seq) = hash_seq() {
             self.open(seq);
@@ -80,8 +79,8 @@ impl Scroll {
         self.show(seq, Place::Middle);
     }
 
-    /// Shows the frames from this one on, unless the address names one.
-    pub fn begin_with(self, seq: u64) {
+    /// Puts a frame at the top, unless the fragment of the address names another one.
+    pub fn start_at(self, seq: u64) {
         if browser::hash().is_none() {
             self.marked.set(None);
             self.show(seq, Place::Top);
@@ -90,18 +89,18 @@ impl Scroll {
 
     fn show(self, seq: u64, place: Place) {
         self.viewport.update_value(|viewport| viewport.show(seq, place));
-        self.tell_following();
+        self.update_following();
         self.layout();
     }
 
-    /// Marks a frame and lets the address name it; takes the mark away if `None`.
+    /// Marks a row and puts it into the address; `None` unmarks.
     pub fn mark(self, seq: Option<u64>) {
         self.marked.set(seq);
         self.linked.set_value(None);
         if seq.is_some() && self.follow.state.with_untracked(|state| state.run.status.is_active()) {
-            // What one looks at should not run away.
+            // Stop following, so that the marked row stays in view.
             self.viewport.update_value(Viewport::stay);
-            self.tell_following();
+            self.update_following();
         }
         browser::set_hash(&seq.map_or_else(String::new, |seq| format!("f{seq}")));
     }
@@ -120,18 +119,17 @@ impl Scroll {
         self.show(1, Place::Top);
     }
 
-    /// Keeps the newest row in view from now on.
+    /// Follows the newest row.
     pub fn to_newest(self) {
         self.viewport.update_value(Viewport::follow);
-        self.tell_following();
+        self.update_following();
         self.layout();
     }
 
-    /// The list was scrolled.
-    pub fn scrolled(self) {
+    pub fn on_scroll(self) {
         let Some(scroller) = self.scroller.get_untracked() else { return };
         self.viewport.update_value(|viewport| viewport.scrolled(f64::from(scroller.scroll_top())));
-        self.tell_following();
+        self.update_following();
         self.layout();
     }
 
@@ -140,7 +138,7 @@ impl Scroll {
         let height = f64::from(scroller.client_height());
         let marked = self.marked.get_untracked();
         self.viewport.try_update_value(|viewport| {
-            // The detail of a marked row takes room from the list: not that of the row itself.
+            // The detail panel of a marked row shrinks the list, and must not hide the row.
             let kept = marked.filter(|&seq| viewport.is_in_view(seq) && !viewport.is_following());
             viewport.resize(height);
             if let Some(seq) = kept {
@@ -150,7 +148,7 @@ impl Scroll {
         self.layout();
     }
 
-    /// Puts everything in its place after something changed.
+    /// Lays the rows out after a change.
     pub fn layout(self) {
         let (Some(scroller), Some(space), Some(block)) =
             (self.scroller.get_untracked(), self.space.get_untracked(), self.block.get_untracked())
@@ -178,7 +176,7 @@ impl Scroll {
         }
         let Some(layout) = layout else { return };
         browser::set_style(&space, "height", &format!("{}px", layout.height));
-        // Not a transform: Chromium does not paint anew what moves together with the scroll position.
+        // Not a transform: Chromium does not repaint what moves with the scroll position.
         browser::set_style(&block, "top", &format!("{}px", layout.top));
         if let Some(top) = layout.scroll {
             scroller.set_scroll_top(top as i32);
@@ -193,7 +191,7 @@ impl Scroll {
         self.follow.look_at(layout.visible);
     }
 
-    fn tell_following(self) {
+    fn update_following(self) {
         let following = self.viewport.with_value(Viewport::is_following);
         if self.following.get_untracked() != following {
             self.following.set(following);
@@ -202,12 +200,12 @@ impl Scroll {
     }
 }
 
-/// The seq that the address names.
+/// The seq in the fragment of the address.
 pub fn hash_seq() -> Option<u64> {
     browser::hash()?.strip_prefix('f')?.parse().ok()
 }
 
-/// Whether these are other rows, or one of them shows another frame.
+/// Whether the rows or the frames in them differ.
 fn is_changed(drawn: &[Row], rows: &[Row]) -> bool {
     !drawn.iter().map(Row::key).eq(rows.iter().map(Row::key))
 }

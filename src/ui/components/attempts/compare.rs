@@ -1,4 +1,4 @@
-//! Two attempts side by side.
+//! The comparison of two attempts.
 
 use leptos::prelude::*;
 
@@ -6,26 +6,23 @@ use crate::base;
 use crate::feed::ansi;
 use crate::model::attempt::{Attempt, AttemptPhase};
 use crate::model::compare::{AttemptComparison, LogComparison, LogDifference, LogLine, ParamDifference, PhasePair};
-use crate::model::{LogStream, ParamValue, PhaseState, RunId, plan};
+use crate::model::{LogStream, ParamValue, PhaseState, RunId, Status, plan};
 use crate::ui::components::activity::row::styled;
-use crate::ui::components::phases::Looks;
+use crate::ui::components::invisible::mark_invisible;
+use crate::ui::components::phases::PhaseAppearance;
 use crate::ui::components::review::Tab;
 use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::Moment;
-use crate::ui::components::visible::visible;
 use crate::ui::format;
 
-/// The columns of all that is compared: what it is, the one, the other, the difference. `.compare` in the style sheet has them too.
+/// Label, attempt `a`, attempt `b`, difference. The style sheet has the same columns (`.compare`).
 const COLUMNS: &str = "sm:grid-cols-[minmax(0,1.1fr)_minmax(0,1fr)_minmax(0,1fr)_5rem]";
 
-/// A comparison. `newest` is the run's current attempt.
 #[component]
 pub fn ComparisonView(
-    /// The run.
     id: RunId,
-    /// What is compared.
     comparison: AttemptComparison,
-    /// The run's current attempt.
+    /// The current attempt of the run.
     newest: u32,
 ) -> impl IntoView {
     let AttemptComparison { a, b, params, phases } = comparison;
@@ -33,23 +30,23 @@ pub fn ComparisonView(
     let longest_phase = phases.iter().flat_map(|pair| [took(pair.a.as_ref()), took(pair.b.as_ref())]);
     let longest_phase = longest_phase.flatten().max().unwrap_or(0);
     let numbers = (a.attempt, b.attempt);
-    let active = a.status.is_active() || b.status.is_active();
-    let params = params_that_differ(params, numbers);
+    let is_active = a.status.is_active() || b.status.is_active();
+    let params = changed_params(params, numbers);
     let change = difference(a.duration_ms(), b.duration_ms());
     let cut_off = [&a, &b].map(cut_off);
     let sides = [a, b].map(|attempt| side(&id, attempt, newest, longest));
     let phases = phases.into_iter().map(|pair| phase(&id, pair, numbers, &cut_off, longest_phase)).collect_view();
     view! {
         <section class=format!("card grid gap-x-6 gap-y-4 px-5 py-4 {COLUMNS}") aria-labelledby="compare-all">
-            <h2 id="compare-all" class="text-sm font-semibold max-sm:sr-only">"The whole attempt"</h2>
+            <h2 id="compare-all" class="text-sm font-semibold max-sm:sr-only">"Overall"</h2>
             {sides}
             <p class="text-xs text-soft tabular-nums sm:text-right" data-testid="compare-difference">
                 <span class="pr-2 text-faint sm:sr-only">"Difference "</span>
                 {change}
             </p>
         </section>
-        <p class="text-xs text-soft" class:hidden=!active>
-            "One of them is not over. This is how far they were when this page was loaded."
+        <p class="text-xs text-soft" class:hidden=!is_active>
+            "One attempt is still running. Reload to update."
         </p>
         {params}
         <section class="flex flex-col gap-3" aria-labelledby="compare-phases">
@@ -59,10 +56,11 @@ pub fn ComparisonView(
     }
 }
 
-/// The phase that ended because the attempt did.
-fn cut_off(attempt: &Attempt) -> Option<String> {
+/// The phase that the end of the attempt cut off, and the status of that end.
+fn cut_off(attempt: &Attempt) -> Option<(String, Status)> {
     let phases: Vec<_> = attempt.phases.iter().map(|phase| phase.phase.clone()).collect();
-    plan::interrupted_phase(&phases, attempt.status).and_then(|at| phases.get(at)).map(|phase| phase.name.clone())
+    let cut_off = plan::interrupted_phase(&phases, attempt.status).and_then(|at| phases.get(at));
+    cut_off.map(|phase| (phase.name.clone(), attempt.status))
 }
 
 fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoView + use<> {
@@ -78,7 +76,7 @@ fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoVie
         <div class="flex min-w-0 flex-col items-start gap-1.5" data-testid="compare-side" data-attempt=number data-status=status.as_str()>
             <div class="flex flex-wrap items-center gap-2">
                 <a href=href class="text-sm font-semibold underline-offset-2 hover:underline">{format!("Attempt {number}")}</a>
-                <StatusBadge status=Signal::stored(status) asks=Signal::stored(false) cancels=Signal::stored(false)/>
+                <StatusBadge status=Signal::stored(status)/>
             </div>
             <div class="flex items-baseline gap-3 text-xs text-soft">
                 <span class="tabular-nums">{took.map_or_else(|| "–".to_owned(), format::duration)}</span>
@@ -90,7 +88,7 @@ fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoVie
     }
 }
 
-/// A length of time beside the longest one.
+/// A duration relative to the longest one.
 fn bar(took: Option<u64>, longest: u64) -> impl IntoView {
     let took = took.unwrap_or(0);
     view! { <progress class="meter w-full max-w-40" max=longest.max(1) value=took aria-hidden="true"></progress> }
@@ -100,26 +98,25 @@ fn took(phase: Option<&AttemptPhase>) -> Option<u64> {
     phase.filter(|phase| !phase.carried).and_then(AttemptPhase::duration_ms)
 }
 
-/// By how much the other took longer: `+1.2s`, `−40ms`, `the same`.
+/// How much longer `b` took: `+1.2s`, `−40ms`, `same`.
 fn difference(a: Option<u64>, b: Option<u64>) -> String {
     match (a, b) {
-        (Some(a), Some(b)) if a == b => "the same".to_owned(),
+        (Some(a), Some(b)) if a == b => "same".to_owned(),
         (Some(a), Some(b)) if b > a => format!("+{}", format::duration(b - a)),
         (Some(a), Some(b)) => format!("−{}", format::duration(a - b)),
         _ => "–".to_owned(),
     }
 }
 
-fn params_that_differ(params: Vec<ParamDifference>, (a, b): (u32, u32)) -> AnyView {
+fn changed_params(params: Vec<ParamDifference>, (a, b): (u32, u32)) -> AnyView {
     if params.is_empty() {
-        return view! { <p class="text-xs text-soft" data-testid="same-params">"Both have the same parameters."</p> }
-            .into_any();
+        return view! { <p class="text-xs text-soft" data-testid="same-params">"Same parameters."</p> }.into_any();
     }
     let value = |value: Option<ParamValue>| match value {
         Some(value) => {
-            view! { <span class="font-mono text-xs break-all">{visible(&value.to_string())}</span> }.into_any()
+            view! { <span class="font-mono text-xs break-all">{mark_invisible(&value.to_string())}</span> }.into_any()
         }
-        None => view! { <span class="text-xs text-faint">"nothing"</span> }.into_any(),
+        None => view! { <span class="text-xs text-faint">"not set"</span> }.into_any(),
     };
     let rows = params.into_iter().map(|ParamDifference { name, a, b }| {
         view! {
@@ -132,7 +129,7 @@ fn params_that_differ(params: Vec<ParamDifference>, (a, b): (u32, u32)) -> AnyVi
     });
     view! {
         <section class="card overflow-x-auto" aria-labelledby="compare-params">
-            <h2 id="compare-params" class="px-5 pt-3.5 pb-2 text-sm font-semibold">"Parameters that differ"</h2>
+            <h2 id="compare-params" class="px-5 pt-3.5 pb-2 text-sm font-semibold">"Changed parameters"</h2>
             <table class="compare">
                 <thead>
                     <tr>
@@ -152,7 +149,7 @@ fn phase(
     id: &RunId,
     pair: PhasePair,
     (a, b): (u32, u32),
-    cut_off: &[Option<String>; 2],
+    cut_off: &[Option<(String, Status)>; 2],
     longest: u64,
 ) -> impl IntoView + use<> {
     let PhasePair { name, a: in_a, b: in_b, log } = pair;
@@ -166,11 +163,12 @@ fn phase(
         Some(LogComparison::Differs(_)) => "differs",
         Some(LogComparison::Unknown { .. }) => "unknown",
     };
-    let cut_off = cut_off.each_ref().map(|cut_off| cut_off.as_ref() == Some(&name));
-    let [cut_a, cut_b] = cut_off;
+    let [cut_a, cut_b] = cut_off
+        .each_ref()
+        .map(|cut_off| cut_off.as_ref().filter(|(phase, _)| *phase == name).map(|(_, status)| *status));
     let sides =
         [(a, in_a, cut_a), (b, in_b, cut_b)].map(|(attempt, phase, cut)| phase_side(attempt, phase, cut, longest));
-    let log = log.map(|log| compared(id, log, (a, b)));
+    let log = log.map(|log| log_comparison(id, log, (a, b)));
     view! {
         <article class="card overflow-hidden" data-testid="compare-phase" data-phase=name.clone() data-log=word>
             <div class=format!("grid gap-x-6 gap-y-2 px-5 py-3 sm:items-center {COLUMNS}")>
@@ -185,17 +183,17 @@ fn phase(
     }
 }
 
-fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off: bool, longest: u64) -> AnyView {
+fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off_by: Option<Status>, longest: u64) -> AnyView {
     let label = view! { <span class="w-20 whitespace-nowrap shrink-0 text-faint sm:sr-only">{format!("Attempt {attempt}")}</span> };
     let Some(phase) = phase else {
-        return view! { <div class="flex items-center gap-2 text-xs text-faint">{label}"has no such phase"</div> }
+        return view! { <div class="flex items-center gap-2 text-xs text-faint">{label}"no such phase"</div> }
             .into_any();
     };
     let AttemptPhase { phase: inner, carried, .. } = &phase;
-    let looks = Looks { state: inner.state, cut_off: cut_off && !carried };
-    let exit = inner.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
+    let appearance = PhaseAppearance { state: inner.state, cut_off_by: cut_off_by.filter(|_| !carried) };
+    let exit = inner.exit_code.filter(|&code| code != 0).map(|code| format!("exit code {code}"));
     let words = match inner.state {
-        PhaseState::Pending => "waiting".to_owned(),
+        PhaseState::Pending => "pending".to_owned(),
         PhaseState::Started => "running".to_owned(),
         PhaseState::Skipped => "skipped".to_owned(),
         PhaseState::Completed | PhaseState::Failed => {
@@ -203,7 +201,7 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off: bool, longest:
         }
     };
     let ran = !carried && matches!(inner.state, PhaseState::Completed | PhaseState::Failed);
-    let carried = carried.then(|| view! { <span class="tag" data-testid="carried">"carried over"</span> });
+    let carried = carried.then(|| view! { <span class="tag" data-testid="carried">"reused"</span> });
     view! {
         <div
             class="flex min-w-0 items-center gap-2 text-xs text-soft"
@@ -212,40 +210,40 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off: bool, longest:
             data-state=inner.state.as_str()
         >
             {label}
-            <span class=looks.colour()>{looks.icon().draw()}</span>
-            <span class="sr-only">{looks.word()}</span>
+            <span class=appearance.color()>{appearance.icon().draw()}</span>
+            <span class="sr-only">{appearance.word()}</span>
             <span class="w-14 shrink-0 tabular-nums">{words}</span>
             {ran.then(|| bar(phase.duration_ms(), longest))}
             {carried}
-            // Its place is kept, so that the lengths are of one scale.
-            {(ran || exit.is_some()).then(|| view! { <span class="w-14 shrink-0 font-medium text-bad">{exit}</span> })}
+            // Also without an exit code, so that all bars have the same scale.
+            {(ran || exit.is_some()).then(|| view! { <span class="w-20 shrink-0 font-medium whitespace-nowrap text-bad">{exit}</span> })}
         </div>
     }
     .into_any()
 }
 
-/// What comparing two logs has found.
-fn compared(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView {
-    let quiet = |words: String| {
-        view! { <p class="border-t border-line px-5 py-2 text-xs text-faint" data-testid="log-difference">{words}</p> }
+/// The result of comparing the logs of a phase.
+fn log_comparison(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView {
+    let note = |text: String| {
+        view! { <p class="border-t border-line px-5 py-2 text-xs text-faint" data-testid="log-difference">{text}</p> }
             .into_any()
     };
     match log {
-        LogComparison::Same { lines: 0 } => quiet("Neither has printed anything.".to_owned()),
-        LogComparison::Same { lines } => quiet(format!("Both have the same {}.", format::counted(lines, "line"))),
+        LogComparison::Same { lines: 0 } => note("No output in either.".to_owned()),
+        LogComparison::Same { lines } => note(format!("Identical output ({}).", format::counted(lines, "line"))),
         LogComparison::Unknown { lines } => {
-            let looked = format!("The first {} are the same; ", format::counted(lines, "line"));
-            quiet(looked + "it was looked no further, since there is too much more.")
+            let compared = format!("First {} are identical; ", format::counted(lines, "line"));
+            note(compared + "the rest was not compared (too large).")
         }
         LogComparison::Differs(LogDifference { line, a: in_a, b: in_b }) => {
             let output = match in_a.as_ref().or(in_b.as_ref()).map(|line| line.stream) {
                 Some(LogStream::Stderr) => "Standard error",
                 Some(LogStream::Stdout) => "Standard output",
-                Some(LogStream::Output) | None => "The output",
+                Some(LogStream::Output) | None => "Output",
             };
             let before = match line {
-                1 => format!("{output} differs from its first line on."),
-                _ => format!("{output} differs from line {} on.", format::count(line)),
+                1 => format!("{output} differs from the first line."),
+                _ => format!("{output} differs from line {}.", format::count(line)),
             };
             let sides = [(a, in_a), (b, in_b)].map(|(attempt, found)| line_of(id, attempt, line, found));
             view! {
@@ -261,15 +259,15 @@ fn compared(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView {
 
 fn line_of(id: &RunId, attempt: u32, line: u64, found: Option<LogLine>) -> impl IntoView + use<> {
     let body = match found {
-        None => view! { <p class="px-3 py-2 text-xs text-faint">"It has ended before that."</p> }.into_any(),
+        None => view! { <p class="px-3 py-2 text-xs text-faint">"Output ended earlier."</p> }.into_any(),
         Some(LogLine { seq, stream, text }) => {
             let styled = styled(&ansi::spans(&text));
-            let empty = text.is_empty().then(|| view! { <span class="font-sans text-faint">"an empty line"</span> });
+            let empty = text.is_empty().then(|| view! { <span class="font-sans text-faint">"empty line"</span> });
             let stderr =
                 (stream == LogStream::Stderr).then(|| view! { <span class="tag" data-tone="bad">"stderr"</span> });
             view! {
                 <div class="flex items-baseline gap-2 px-3 pt-1.5 text-xs">
-                    // Past the router, which does not tell the panel of another frame.
+                    // Not through the router, which would not tell the log panel of the fragment.
                     <a
                         href=base::path(&format!("/runs/{id}#f{seq}"))
                         rel="external"
@@ -299,11 +297,11 @@ mod tests {
     use super::difference;
 
     #[test]
-    fn a_difference_has_its_sign() {
+    fn difference_has_a_sign() {
         let cases = [
             (Some(1000), Some(2500), "+1.5s"),
             (Some(2500), Some(1000), "−1.5s"),
-            (Some(7), Some(7), "the same"),
+            (Some(7), Some(7), "same"),
             (None, Some(7), "–"),
             (Some(7), None, "–"),
         ];

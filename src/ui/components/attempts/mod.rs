@@ -1,11 +1,11 @@
-//! The attempts of a run: which one is shown, how two differ, and asking for another one with other parameters.
+//! The attempts of a run: selecting one, comparing two, and re-running with changed parameters.
 
 mod compare;
 mod edit;
-mod shown;
+mod selected;
 mod tabs;
 
 pub use compare::ComparisonView;
 pub use edit::{EditDialog, edit_address};
-pub use shown::{ShownAttempt, number};
+pub use selected::{SelectedAttempt, parse_attempt};
 pub use tabs::{AttemptNote, AttemptTabs};

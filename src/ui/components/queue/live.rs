@@ -1,4 +1,4 @@
-//! The queue as the page knows it, looked at again whenever a run comes into it or leaves it.
+//! The queue, loaded again whenever a run enters or leaves it.
 
 use leptos::prelude::*;
 
@@ -13,21 +13,20 @@ use crate::{
     ui::connect::{ListView, ListWatch},
 };
 
-/// The runs that wait, in their order.
 #[derive(Clone, Copy)]
 pub struct LiveQueue {
     queue: RwSignal<Queue>,
 }
 
 impl LiveQueue {
-    /// Nothing is known yet.
+    /// An empty queue, until it is loaded.
     pub fn new() -> Self {
         Self { queue: RwSignal::default() }
     }
 
-    /// Goes live, until the owner is gone.
+    /// Keeps the queue up to date until the owner is cleaned up.
     pub fn begin(self) {
-        // The page tells of a server that is away elsewhere.
+        // The page shows the state of its connection elsewhere.
         #[cfg(feature = "hydrate")]
         drop(ListWatch::begin(
             self,
@@ -36,8 +35,8 @@ impl LiveQueue {
         ));
     }
 
-    /// The place of a run, if it is known to wait. Tracks the queue.
-    pub fn place(&self, run: &RunId) -> Option<QueuedRun> {
+    /// The entry of a run, if it is queued. Tracked.
+    pub fn entry(&self, run: &RunId) -> Option<QueuedRun> {
         self.queue.with(|queue| queue.waiting.iter().find(|waiting| waiting.id == *run).cloned())
     }
 }

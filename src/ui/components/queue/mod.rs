@@ -1,7 +1,7 @@
-//! The place of a run that waits for a worker.
+//! The queue position of a pending run.
 
 mod live;
-mod place;
+mod position;
 
 pub use live::LiveQueue;
-pub use place::{PendingPlace, QueuePlace};
+pub use position::{PendingQueuePosition, QueuePosition};

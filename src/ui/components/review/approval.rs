@@ -1,61 +1,45 @@
-//! The question whether a run may go on, and the two answers.
+//! The approval banner: the question of a run that awaits approval, with a note and the two decisions.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
-use super::{LeftOut, Tab};
-use crate::base;
+use super::{Exclusions, Tab};
 use crate::calls::{Approve, Reject};
-use crate::model::{ApprovalRequest, Problem, ProblemCode, Role, Run, RunId};
-use crate::ui::account::can;
+use crate::model::{ApprovalRequest, ProblemCode, Role, RunId};
+use crate::ui::account::has_role;
+use crate::ui::components::action_feedback::ActionFeedback;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::notice::{NOT_KNOWN, of_action};
-use crate::ui::components::visible::visible;
+use crate::ui::components::invisible::mark_invisible;
+use crate::ui::components::post_form::PostForm;
 use crate::ui::follow::Follow;
 use crate::ui::format;
 
-/// What a person is asked; nothing while nobody is.
+/// The `id` of the approve form, which the note's field belongs to.
+const APPROVE_FORM: &str = "approval-yes";
+
+/// The banner, while the run awaits approval.
 #[component]
-pub fn ApprovalBanner(
-    /// The run.
-    id: RunId,
-    /// Its page, which is told what came of the answer.
-    follow: Follow,
-    /// The patches that the operator leaves out.
-    left_out: LeftOut,
-    /// What went wrong last.
-    problem: RwSignal<Option<Problem>>,
-) -> impl IntoView {
+pub fn ApprovalBanner(id: RunId, follow: Follow, exclusions: Exclusions, feedback: ActionFeedback) -> impl IntoView {
     let approve = ServerAction::<Approve>::new();
     let reject = ServerAction::<Reject>::new();
-    let hear = move |answer: Option<Result<Run, Problem>>| match answer {
-        Some(Ok(run)) => {
-            problem.set(None);
-            follow.heard(run.status.is_active());
+    // Not in the banner: it disappears with the first response.
+    Effect::new(move |_| {
+        if let Some(response) = approve.value().get() {
+            feedback.on_response(response.as_ref().map_err(Clone::clone), ProblemCode::NotWaiting);
         }
-        // Someone else was first: the page shows what came of it.
-        Some(Err(failed)) if failed.code == ProblemCode::NotWaiting => {
-            problem.set(None);
-            follow.heard(true);
+    });
+    Effect::new(move |_| {
+        if let Some(response) = reject.value().get() {
+            feedback.on_response(response.as_ref().map_err(Clone::clone), ProblemCode::NotWaiting);
         }
-        Some(Err(failed)) => problem.set(Some(of_action(failed, NOT_KNOWN))),
-        None => {}
-    };
-    Effect::new(move |_| hear(approve.value().get()));
-    Effect::new(move |_| hear(reject.value().get()));
-    // A form that came back with its failure, where no script runs.
-    let failed = approve.value().get_untracked().or_else(|| reject.value().get_untracked()).and_then(Result::err);
-    if failed.is_some() {
-        problem.set(failed);
-    }
-    let (note, may_answer) = (RwSignal::new(String::new()), can(Role::Approver));
-    let busy = Signal::derive(move || approve.pending().get() || reject.pending().get());
-    let forbidden = Signal::derive(move || busy.get() || !may_answer);
-    let asked = Memo::new(move |_| follow.state.with(|state| state.run.approval.clone()));
+    });
+    feedback.take_rendered(reject);
+    feedback.take_rendered(approve);
+    let note = RwSignal::new(String::new());
+    let question = Memo::new(move |_| follow.state.with(|state| state.run.approval.clone()));
     let patches = Memo::new(move |_| follow.state.with(|state| state.review_counts.patches));
     let banner = move |ApprovalRequest { seq, question }: ApprovalRequest| {
-        let (yes, no) = (id.to_string(), id.to_string());
-        let look = Tab::Changes.address(&id, None);
+        let may_decide = has_role(Role::Approver);
         view! {
             <section
                 class="flex flex-wrap items-center gap-x-4 gap-y-2 rounded-lg bg-warn-wash px-4 py-2.5"
@@ -64,27 +48,18 @@ pub fn ApprovalBanner(
             >
                 <span class="text-warn">{Icon::Warning.draw()}</span>
                 <div class="min-w-0 flex-1 basis-52">
-                    <p class="text-sm font-semibold break-words">{visible(&question)}</p>
-                    <p class="text-xs text-soft" class:hidden=move || patches.get() == 0>
-                        {move || {
-                            let out = left_out.count();
-                            let out = (out > 0).then(|| format!(", {} left out", format::count(out)));
-                            format!("{}{}. ", format::counted(patches.get(), "patch"), out.unwrap_or_default())
-                        }}
-                        <a href=look.clone() data-noscroll class="text-accent underline-offset-2 hover:underline">
-                            "Look at the changes"
-                        </a>
-                    </p>
+                    <p class="text-sm font-semibold break-words">{mark_invisible(&question)}</p>
+                    <PatchCount id=id.clone() patches exclusions/>
                 </div>
-                {(!may_answer).then(|| view! {
-                    <p class="text-xs text-soft" data-testid="approval-role">"Somebody with the role approver answers this."</p>
+                {(!may_decide).then(|| view! {
+                    <p class="text-xs text-soft" data-testid="approval-role">"Only approvers can answer this."</p>
                 })}
-                <label class="basis-56 text-sm max-sm:w-full" class:hidden=!may_answer>
+                <label class="basis-56 text-sm max-sm:w-full" class:hidden=!may_decide>
                     <span class="sr-only">"Note"</span>
                     <input
                         class="field field-small"
                         name="note"
-                        form="approval-yes"
+                        form=APPROVE_FORM
                         maxlength="2000"
                         placeholder="Note (optional)"
                         autocomplete="off"
@@ -93,60 +68,83 @@ pub fn ApprovalBanner(
                         on:input=move |event| note.set(event_target_value(&event))
                     />
                 </label>
-                <div
-                    class="flex gap-2 max-sm:w-full [&>form]:max-sm:flex-1 [&_button]:max-sm:w-full"
-                    class:hidden=!may_answer
-                >
-                    <form
-                        method="post"
-                        action=base::path(Reject::url())
-                        on:submit={
-                            let id = no.clone();
-                            move |event| {
-                                event.prevent_default();
-                                if !busy.get_untracked() {
-                                    let note = note.get_untracked();
-                                    reject.dispatch(Reject { id: id.clone(), seq, note });
-                                }
-                            }
-                        }
-                    >
-                        <input type="hidden" name="id" value=no.clone()/>
-                        <input type="hidden" name="seq" value=seq/>
-                        <button class="button button-danger" data-testid="reject" disabled=forbidden>
-                            {Icon::Close.draw()}
-                            "Reject"
-                        </button>
-                    </form>
-                    <form
-                        id="approval-yes"
-                        method="post"
-                        action=base::path(Approve::url())
-                        on:submit={
-                            let id = yes.clone();
-                            move |event| {
-                                event.prevent_default();
-                                if !busy.get_untracked() {
-                                    let (exclude, note) = (left_out.text(), note.get_untracked());
-                                    approve.dispatch(Approve { id: id.clone(), seq, exclude, note });
-                                }
-                            }
-                        }
-                    >
-                        <input type="hidden" name="id" value=yes.clone()/>
-                        <input type="hidden" name="seq" value=seq/>
-                        <button
-                            class="button button-primary"
-                            data-testid="approve"
-                            disabled=forbidden
-                        >
-                            {Icon::Tick.draw()}
-                            {move || if busy.get() { "Answering…" } else { "Approve" }}
-                        </button>
-                    </form>
-                </div>
+                <Decisions id=id.clone() seq note exclusions approve reject/>
             </section>
         }
     };
-    move || asked.get().map(banner.clone())
+    move || question.get().map(banner.clone())
+}
+
+/// How many patches there are and how many are excluded, with a link to them.
+#[component]
+fn PatchCount(id: RunId, patches: Memo<u64>, exclusions: Exclusions) -> impl IntoView {
+    let text = move || {
+        let excluded = exclusions.count();
+        let excluded = (excluded > 0).then(|| format!(", {} excluded", format::count(excluded)));
+        format!("{}{}. ", format::counted(patches.get(), "patch"), excluded.unwrap_or_default())
+    };
+    view! {
+        <p class="text-xs text-soft" class:hidden=move || patches.get() == 0>
+            {text}
+            <a href=Tab::Changes.address(&id, None) data-noscroll class="text-accent underline-offset-2 hover:underline">
+                "Review changes"
+            </a>
+        </p>
+    }
+}
+
+#[component]
+fn Decisions(
+    id: RunId,
+    /// The seq of the question that the user sees.
+    seq: u64,
+    note: RwSignal<String>,
+    exclusions: Exclusions,
+    approve: ServerAction<Approve>,
+    reject: ServerAction<Reject>,
+) -> impl IntoView {
+    let may_decide = has_role(Role::Approver);
+    let is_pending = Signal::derive(move || approve.pending().get() || reject.pending().get());
+    let is_disabled = Signal::derive(move || is_pending.get() || !may_decide);
+    let (id, reject_id) = (id.to_string(), id.to_string());
+    let on_reject = {
+        let id = id.clone();
+        move |()| {
+            if !is_pending.get_untracked() {
+                reject.dispatch(Reject { id: id.clone(), seq, note: note.get_untracked() });
+            }
+        }
+    };
+    let on_approve = {
+        let id = id.clone();
+        move |()| {
+            if !is_pending.get_untracked() {
+                let (exclude, note) = (exclusions.to_text(), note.get_untracked());
+                approve.dispatch(Approve { id: id.clone(), seq, exclude, note });
+            }
+        }
+    };
+    view! {
+        <div
+            class="flex gap-2 max-sm:w-full [&>form]:max-sm:flex-1 [&_button]:max-sm:w-full"
+            class:hidden=!may_decide
+        >
+            <PostForm url=Reject::url() on_submit=Callback::new(on_reject)>
+                <input type="hidden" name="id" value=reject_id/>
+                <input type="hidden" name="seq" value=seq/>
+                <button class="button button-danger" data-testid="reject" disabled=is_disabled>
+                    {Icon::Close.draw()}
+                    "Reject"
+                </button>
+            </PostForm>
+            <PostForm id=APPROVE_FORM url=Approve::url() on_submit=Callback::new(on_approve)>
+                <input type="hidden" name="id" value=id/>
+                <input type="hidden" name="seq" value=seq/>
+                <button class="button button-primary" data-testid="approve" disabled=is_disabled>
+                    {Icon::Tick.draw()}
+                    {move || if is_pending.get() { "Saving…" } else { "Approve" }}
+                </button>
+            </PostForm>
+        </div>
+    }
 }

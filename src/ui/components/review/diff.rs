@@ -1,25 +1,30 @@
-//! Draws a patch: in one column, or the file before beside the file after.
+//! Draws a diff, unified or side by side.
 
 use leptos::prelude::*;
 
 use crate::feed::visible::plain;
 use crate::model::view::{DiffLine, DiffSpan, Hunk, LineChange, PatchView, SyntaxClass, side_by_side};
-use crate::ui::components::visible::visible;
+use crate::ui::components::invisible::mark_invisible;
 
-/// The first `most` lines of a patch. Rows of the file before have ids, so that a finding leads to its line: see [`row_id`].
-pub fn draw(seq: u64, patch: &PatchView, split: bool, most: usize) -> impl IntoView + use<> {
-    let mut left = most;
+/// Draws the first `limit` lines. Rows with a line of the old file have ids, so that findings can link to them: see
+/// [`row_id`].
+pub fn draw(seq: u64, patch: &PatchView, split: bool, limit: usize) -> impl IntoView + use<> {
+    let mut left = limit;
     let mut hunks = Vec::new();
     for hunk in &patch.hunks {
         let lines = hunk.lines.get(..left).unwrap_or(&hunk.lines);
         left -= lines.len();
-        hunks.push(if split { beside(seq, hunk, lines).into_any() } else { unified(seq, hunk, lines).into_any() });
+        hunks.push(if split {
+            split_rows(seq, hunk, lines).into_any()
+        } else {
+            unified_rows(seq, hunk, lines).into_any()
+        });
         if left == 0 {
             break;
         }
     }
-    let name = plain(&format!("Changes of {}", patch.path));
-    // The first row, a heading, says nothing of the columns.
+    let name = plain(&format!("Changes to {}", patch.path));
+    // A fixed table layout takes its columns from the first row, which is a heading.
     let columns = split.then(|| {
         let side = || view! { <col class="diff-column-number"/><col class="diff-column-sign"/><col/> };
         view! { <colgroup>{side()}{side()}</colgroup> }
@@ -27,12 +32,12 @@ pub fn draw(seq: u64, patch: &PatchView, split: bool, most: usize) -> impl IntoV
     view! { <table class="diff" aria-label=name data-layout=if split { "split" } else { "unified" }>{columns}{hunks}</table> }
 }
 
-/// The id of the row of this line of the file before, in the patch of this seq.
+/// The id of the row with this line of the old file, in the patch with this seq.
 pub fn row_id(seq: u64, line: u64) -> String {
     format!("p{seq}-{line}")
 }
 
-/// The line of the file before that a patch shows and that is next to this one.
+/// The line of the old file in the patch that is closest to `line`.
 pub fn nearest(patch: &PatchView, line: u64) -> Option<u64> {
     let shown = patch.hunks.iter().flat_map(|hunk| &hunk.lines).filter_map(|line| line.old);
     shown.min_by_key(|shown| shown.abs_diff(line))
@@ -40,7 +45,7 @@ pub fn nearest(patch: &PatchView, line: u64) -> Option<u64> {
 
 fn head(hunk: &Hunk, columns: &'static str) -> impl IntoView + use<> {
     let place = format!("Line {}", hunk.old_start.max(1));
-    let title = visible(&hunk.title);
+    let title = mark_invisible(&hunk.title);
     view! {
         <tr class="diff-head">
             <td colspan=columns>{place}<code class="pl-3">{title}</code></td>
@@ -48,7 +53,7 @@ fn head(hunk: &Hunk, columns: &'static str) -> impl IntoView + use<> {
     }
 }
 
-fn unified(seq: u64, hunk: &Hunk, lines: &[DiffLine]) -> impl IntoView + use<> {
+fn unified_rows(seq: u64, hunk: &Hunk, lines: &[DiffLine]) -> impl IntoView + use<> {
     let rows = lines.iter().map(|line| {
         view! {
             <tr data-change=word(line.change) id=line.old.map(|old| row_id(seq, old))>
@@ -62,9 +67,9 @@ fn unified(seq: u64, hunk: &Hunk, lines: &[DiffLine]) -> impl IntoView + use<> {
     view! { <tbody>{head(hunk, "4")}{rows}</tbody> }
 }
 
-fn beside(seq: u64, hunk: &Hunk, lines: &[DiffLine]) -> impl IntoView + use<> {
+fn split_rows(seq: u64, hunk: &Hunk, lines: &[DiffLine]) -> impl IntoView + use<> {
     let side = |line: Option<&DiffLine>, number: Option<u64>| {
-        // Which of the two a row is cannot be said of the row.
+        // On the cells: the two sides of a row differ.
         let change = line.map_or("none", |line| word(line.change));
         view! {
             <td class="diff-number" data-change=change data-number=number></td>
@@ -88,7 +93,7 @@ const fn word(change: LineChange) -> &'static str {
     }
 }
 
-/// The cells with a line's sign and its text.
+/// The cells with the sign and the text of a line.
 fn code(line: Option<&DiffLine>) -> impl IntoView + use<> {
     let change = line.map_or("none", |line| word(line.change));
     let sign = match line.map(|line| line.change) {
@@ -98,7 +103,7 @@ fn code(line: Option<&DiffLine>) -> impl IntoView + use<> {
     };
     let spans: Vec<_> = line.into_iter().flat_map(|line| &line.spans).map(piece).collect();
     let end = line.is_some_and(|line| line.no_newline).then(|| {
-        view! { <span class="diff-end" title="The file ends here without a line end">"⊘"</span> }
+        view! { <span class="diff-end" title="No newline at end of file">"⊘"</span> }
     });
     view! {
         <td class="diff-sign" data-change=change>{sign}</td>
@@ -107,16 +112,16 @@ fn code(line: Option<&DiffLine>) -> impl IntoView + use<> {
 }
 
 fn piece(piece: &DiffSpan) -> impl IntoView + use<> {
-    // A line end of two characters is only of interest where it changes.
+    // CR is marked only where it changes.
     let text = piece.text.replace('\r', if piece.changed { "␍" } else { "" });
     let token = piece.token.map(class);
     let class = match (token, piece.changed) {
-        (None, false) => return visible(&text).into_any(),
+        (None, false) => return mark_invisible(&text).into_any(),
         (Some(token), false) => token.to_owned(),
         (None, true) => "diff-word".to_owned(),
         (Some(token), true) => format!("{token} diff-word"),
     };
-    view! { <span class=class>{visible(&text)}</span> }.into_any()
+    view! { <span class=class>{mark_invisible(&text)}</span> }.into_any()
 }
 
 const fn class(token: SyntaxClass) -> &'static str {

@@ -1,4 +1,4 @@
-//! The findings of an attempt as a table, narrowed by rule, severity and file.
+//! The Findings tab: the findings of an attempt, filtered by path, severity and rule.
 
 use leptos::prelude::*;
 
@@ -11,62 +11,79 @@ use crate::model::kinds::FixSafety;
 use crate::model::review::{FindingEntry, FindingFilter, FindingPage};
 use crate::ui::components::activity::FrameLink;
 use crate::ui::components::activity::row::{place, severity_tone};
-use crate::ui::components::again::Unanswered;
-use crate::ui::components::code::Words;
 use crate::ui::components::icon::Icon;
-use crate::ui::components::visible::visible;
+use crate::ui::components::invisible::mark_invisible;
+use crate::ui::components::load_error::LoadError;
+use crate::ui::components::text_with_code::TextWithCode;
 use crate::ui::format;
-use crate::ui::slot::Slot;
+use crate::ui::scoped_handle::ScopedHandle;
 
-/// How many findings are listed at first, and how many more each time.
-const PAGE: u32 = 200;
+/// How many findings are listed at first.
+const INITIAL_LIMIT: u32 = 200;
 
-/// The most that are listed: whoever has more narrows them.
-const MOST: u32 = 5000;
+/// How many findings are listed at most.
+const MAX_LIMIT: u32 = 5000;
 
-/// The findings.
+/// How long to wait for more typing before the list is filtered.
+const DEBOUNCE_MS: u64 = 180;
+
+/// The words to choose a filter from, each with its number of findings.
+type Counts = Vec<(String, u64)>;
+
 #[component]
 pub fn FindingList(
-    /// The run.
     id: RunId,
-    /// Which attempt.
     attempt: Memo<u32>,
-    /// The same, if it is an earlier one.
+    /// The attempt, if it is an earlier one.
     earlier: Memo<Option<u32>>,
-    /// How many there are: when that changes, they are read again.
+    /// The number of findings. When it changes, they are loaded again.
     count: Memo<u64>,
-    /// Which of them are wanted.
     filter: RwSignal<FindingFilter>,
 ) -> impl IntoView {
-    let limit = RwSignal::new(PAGE);
+    let limit = RwSignal::new(INITIAL_LIMIT);
     let key = id.to_string();
     let findings = Resource::new(
         move || (attempt.get(), count.get(), filter.get(), limit.get()),
         move |(attempt, _, filter, limit)| read_findings(key.clone(), attempt, filter, limit),
     );
-    let words = RwSignal::new((Vec::new(), Vec::new()));
+    let rules = RwSignal::new(Counts::new());
+    let severities = RwSignal::new(Counts::new());
     let id = StoredValue::new(id);
     let table = move || {
         Suspend::new(async move {
             match findings.await {
                 Ok(page) => {
-                    words.set((page.rules.clone(), page.severities.clone()));
+                    rules.set(page.rules.clone());
+                    severities.set(page.severities.clone());
                     view! { <Table id=id.get_value() earlier=earlier.get_untracked() page limit/> }.into_any()
                 }
                 Err(problem) => {
-                    let again = Callback::new(move |()| findings.refetch());
-                    view! { <div class="p-4"><Unanswered problem again/></div> }.into_any()
+                    let retry = Callback::new(move |()| findings.refetch());
+                    view! { <div class="p-4"><LoadError problem retry/></div> }.into_any()
                 }
             }
         })
     };
-    let soon = Slot::new();
-    let narrow = move |change: fn(&mut FindingFilter) -> &mut String, value: String| {
-        limit.set(PAGE);
-        filter.update(|filter| *change(filter) = value);
+    view! {
+        <FindingFilters filter limit rules severities/>
+        <Transition fallback=|| view! { <p class="m-auto p-6 text-sm text-faint">"Loading…"</p> }>{table}</Transition>
+    }
+}
+
+#[component]
+fn FindingFilters(
+    filter: RwSignal<FindingFilter>,
+    limit: RwSignal<u32>,
+    rules: RwSignal<Counts>,
+    severities: RwSignal<Counts>,
+) -> impl IntoView {
+    let debounce = ScopedHandle::new();
+    let change = move |field: fn(&mut FindingFilter) -> &mut String, value: String| {
+        limit.set(INITIAL_LIMIT);
+        filter.update(|filter| *field(filter) = value);
     };
-    let rules = Memo::new(move |_| words.get().0);
-    let severities = Memo::new(move |_| words.get().1);
+    let severity = Signal::derive(move || filter.with(|filter| filter.severity.clone()));
+    let rule = Signal::derive(move || filter.with(|filter| filter.rule.clone()));
     view! {
         <header class="flex min-h-11 shrink-0 flex-wrap items-center gap-2 border-b border-line py-1.5 pr-2 pl-4">
             <h2 class="text-sm font-semibold">"Findings"</h2>
@@ -78,14 +95,14 @@ pub fn FindingList(
                     <input
                         type="search"
                         class="field field-small !pl-8"
-                        placeholder="File"
-                        aria-label="Only files whose path has this in it"
+                        placeholder="Filter by path"
+                        aria-label="Filter by path"
                         autocomplete="off"
                         data-testid="finding-path"
                         value=filter.with_untracked(|filter| filter.path.clone())
                         on:input=move |event| {
                             let text = event_target_value(&event);
-                            soon.keep(Timer::after(180, move || narrow(|filter| &mut filter.path, text.trim().to_owned())));
+                            debounce.replace(Timer::after(DEBOUNCE_MS, move || change(|filter| &mut filter.path, text.trim().to_owned())));
                         }
                     />
                 </div>
@@ -93,41 +110,40 @@ pub fn FindingList(
                     class="field field-small flex-1 sm:!w-auto sm:max-w-40 sm:flex-none"
                     aria-label="Severity"
                     data-testid="finding-severity"
-                    on:change=move |event| narrow(|filter| &mut filter.severity, event_target_value(&event))
+                    on:change=move |event| change(|filter| &mut filter.severity, event_target_value(&event))
                 >
                     <option value="">"Any severity"</option>
-                    <Options words=severities chosen=Signal::derive(move || filter.with(|filter| filter.severity.clone()))/>
+                    <Options words=severities selected=severity/>
                 </select>
                 <select
                     class="field field-small flex-1 sm:!w-auto sm:max-w-52 sm:flex-none"
                     aria-label="Rule"
                     data-testid="finding-rule"
-                    on:change=move |event| narrow(|filter| &mut filter.rule, event_target_value(&event))
+                    on:change=move |event| change(|filter| &mut filter.rule, event_target_value(&event))
                 >
                     <option value="">"Any rule"</option>
-                    <Options words=rules chosen=Signal::derive(move || filter.with(|filter| filter.rule.clone()))/>
+                    <Options words=rules selected=rule/>
                 </select>
             </div>
         </header>
-        <Transition fallback=|| view! { <p class="m-auto p-6 text-sm text-faint">"Loading…"</p> }>{table}</Transition>
     }
 }
 
-/// Words to choose from, each with how often it is there.
+/// The options of a filter, each with its number of findings.
 #[component]
-fn Options(words: Memo<Vec<(String, u64)>>, chosen: Signal<String>) -> impl IntoView {
+fn Options(words: RwSignal<Counts>, selected: Signal<String>) -> impl IntoView {
     let named =
         move || words.get().into_iter().map(|(word, _)| word).filter(|word| !word.is_empty()).collect::<Vec<_>>();
     view! {
         <For each=named key=Clone::clone let:word>
             {
                 let (value, counted, key) = (word.clone(), word.clone(), word);
-                let is_chosen = Memo::new(move |_| chosen.get() == key);
+                let is_selected = Memo::new(move |_| selected.get() == key);
                 let times = move || {
                     words.with(|words| words.iter().find(|(word, _)| *word == counted).map_or(0, |(_, times)| *times))
                 };
                 let text = { let word = plain(&value); move || format!("{word} ({})", times()) };
-                view! { <option value=value selected=move || is_chosen.get() prop:selected=move || is_chosen.get()>{text}</option> }
+                view! { <option value=value selected=move || is_selected.get() prop:selected=move || is_selected.get()>{text}</option> }
             }
         </For>
     }
@@ -139,12 +155,12 @@ fn Table(id: RunId, earlier: Option<u32>, page: FindingPage, limit: RwSignal<u32
     let shown = findings.len() as u64;
     let rows = findings.into_iter().map(|found| row(&id, earlier, found)).collect_view();
     let more = (shown < total).then(|| {
-        let words = format!("{} of {} are shown", format::count(shown), format::count(total));
+        let text = format!("Showing {} of {}", format::count(shown), format::count(total));
         view! {
             <div class="flex items-center justify-center gap-3 p-3 text-xs text-soft">
-                {words}
-                <button type="button" class="button button-small" disabled=limit.get_untracked() >= MOST on:click=move |_| limit.update(|limit| *limit = (*limit + 5 * PAGE).min(MOST))>
-                    {if limit.get_untracked() >= MOST { "Narrow them to see the others" } else { "Show more" }}
+                {text}
+                <button type="button" class="button button-small" disabled=limit.get_untracked() >= MAX_LIMIT on:click=move |_| limit.update(|limit| *limit = (*limit + 5 * INITIAL_LIMIT).min(MAX_LIMIT))>
+                    {if limit.get_untracked() >= MAX_LIMIT { "Refine the filter to see more" } else { "Show more" }}
                 </button>
             </div>
         }
@@ -155,10 +171,10 @@ fn Table(id: RunId, earlier: Option<u32>, page: FindingPage, limit: RwSignal<u32
                 <thead>
                     <tr>
                         <th scope="col">"Severity"</th>
-                        <th scope="col">"Place"</th>
-                        <th scope="col">"What"</th>
+                        <th scope="col">"Location"</th>
+                        <th scope="col">"Message"</th>
                         <th scope="col">"Rule"</th>
-                        <th scope="col">"Fix"</th>
+                        <th scope="col">"Autofix"</th>
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
@@ -173,8 +189,8 @@ fn row(id: &RunId, earlier: Option<u32>, found: FindingEntry) -> impl IntoView +
     let FindingEntry { seq, finding, patch } = found;
     let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
     let tone = severity_tone(&finding.severity);
-    let place = visible(&place(&finding));
-    // To its place in the diff, or to its frame.
+    let place = mark_invisible(&place(&finding));
+    // To its line in a diff, or else to its frame.
     let link = "text-accent underline-offset-2 hover:underline";
     let place = match patch {
         Some(patch) => {
@@ -192,13 +208,13 @@ fn row(id: &RunId, earlier: Option<u32>, found: FindingEntry) -> impl IntoView +
     let (word, rule) = (severity.clone(), finding.rule.clone());
     view! {
         <tr data-testid="finding" data-severity=word data-rule=rule>
-            <td><span class="tag" data-tone=tone>{visible(&severity)}</span></td>
+            <td><span class="tag" data-tone=tone>{mark_invisible(&severity)}</span></td>
             <td class="font-mono">
                 {place}
             </td>
-            <td class="findings-what"><Words text=format::one_line(&finding.message, 500)/></td>
-            <td class="text-soft">{visible(&finding.rule)}</td>
-            <td class=fix_tone data-fix=fix>{fix}</td>
+            <td class="findings-what"><TextWithCode text=format::one_line(&finding.message, 500)/></td>
+            <td class="text-soft">{mark_invisible(&finding.rule)}</td>
+            <td class=fix_tone data-fix=fix>{if fix == "fixable" { "yes" } else { fix }}</td>
         </tr>
     }
 }

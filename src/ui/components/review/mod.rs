@@ -1,9 +1,10 @@
-//! What a person looks through: findings, patches, and the question whether the run may go on.
+//! Reviewing a run: findings, patches and the approval.
 
 mod approval;
 mod diff;
+mod exclusions;
 mod findings;
-mod left_out;
+mod patch_card;
 mod patches;
 mod tab;
 
@@ -13,55 +14,52 @@ use crate::browser::Timer;
 use crate::feed::RunState;
 use crate::model::RunId;
 use crate::model::review::{FindingFilter, ReviewCounts};
-use crate::ui::slot::Slot;
+use crate::ui::scoped_handle::ScopedHandle;
 
 pub use approval::ApprovalBanner;
+pub use exclusions::Exclusions;
 use findings::FindingList;
-pub use left_out::LeftOut;
 use patches::PatchList;
 pub use tab::{Tab, Tabs};
 
-/// How long changes are collected before the lists are read again, in milliseconds.
-const COLLECT: u64 = 500;
+/// How long changes are collected before the lists are loaded again.
+const RELOAD_DELAY_MS: u64 = 500;
 
-/// The panel beside Activity: the one of its lists that the address asks for.
+/// The panel with the list of the current tab.
 #[component]
 pub fn ReviewPanel(
-    /// The run.
     id: RunId,
-    /// Its state in the attempt that is shown.
+    /// The state of the run in the selected attempt.
     #[prop(into)]
     state: Signal<RunState>,
-    /// The attempt, if it is an earlier one.
+    /// The selected attempt, if it is an earlier one.
     earlier: Memo<Option<u32>>,
-    /// Which list.
     tab: Memo<Tab>,
-    /// What the operator leaves out.
-    left_out: LeftOut,
+    exclusions: Exclusions,
 ) -> impl IntoView {
     let now = move || state.with(|state| (state.run.attempt, state.review_counts));
-    // Patches come in bursts: the lists are read again soon after the first of them, not for each.
+    // Patches arrive in bursts: the lists are loaded again a moment after the first one.
     let known = RwSignal::new(now());
-    let waiting = StoredValue::new(false);
-    let soon = Slot::new();
+    let is_waiting = StoredValue::new(false);
+    let reload = ScopedHandle::new();
     Effect::new(move |_| {
         let (now, shown) = (now(), known.get_untracked());
-        // Another attempt is nothing to wait for.
+        // Another attempt is loaded at once.
         if now.0 != shown.0 {
             known.set(now);
         }
-        if now.0 != shown.0 || now == shown || waiting.get_value() {
+        if now.0 != shown.0 || now == shown || is_waiting.get_value() {
             return;
         }
-        waiting.set_value(true);
-        soon.keep(Timer::after(COLLECT, move || {
-            if waiting.try_set_value(false).is_none() {
+        is_waiting.set_value(true);
+        reload.replace(Timer::after(RELOAD_DELAY_MS, move || {
+            if is_waiting.try_set_value(false).is_none() {
                 known.try_set(now_untracked(state));
             }
         }));
     });
     let attempt = Memo::new(move |_| known.get().0);
-    // Kept while another tab is shown.
+    // Here, so that it survives a change of the tab.
     let filter = RwSignal::new(FindingFilter::default());
     let findings = Memo::new(move |_| known.get().1.findings);
     let patches = Memo::new(move |_| known.get().1.patches);
@@ -70,7 +68,7 @@ pub fn ReviewPanel(
         move || match tab.get() {
             Tab::Activity => ().into_any(),
             Tab::Findings => view! { <FindingList id=id.clone() attempt earlier count=findings filter/> }.into_any(),
-            Tab::Changes => view! { <PatchList id=id.clone() attempt count=patches state left_out/> }.into_any(),
+            Tab::Changes => view! { <PatchList id=id.clone() attempt count=patches state exclusions/> }.into_any(),
         }
     };
     view! {

@@ -1,4 +1,4 @@
-//! What the panel of a run's page shows. The address says it, so that links and the back button work.
+//! The tabs of a run page. The current one is in the address, so that links and the back button work.
 
 use leptos::prelude::*;
 
@@ -7,27 +7,23 @@ use crate::feed::RunState;
 use crate::model::RunId;
 use crate::ui::format;
 
-/// What is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tab {
-    /// Every frame.
     #[default]
     Activity,
-    /// The findings as a table.
     Findings,
-    /// The patches as diffs.
     Changes,
 }
 
 impl Tab {
     const ALL: [Self; 3] = [Self::Activity, Self::Findings, Self::Changes];
 
-    /// The tab that an address asks for by `?tab=`; Activity for anything else.
-    pub fn of(word: Option<String>) -> Self {
-        Self::ALL.into_iter().find(|tab| Some(tab.word()) == word.as_deref()).unwrap_or_default()
+    /// The tab in `?tab=`; [`Self::Activity`] for anything else.
+    pub fn of(value: Option<String>) -> Self {
+        Self::ALL.into_iter().find(|tab| Some(tab.as_str()) == value.as_deref()).unwrap_or_default()
     }
 
-    const fn word(self) -> &'static str {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Activity => "activity",
             Self::Findings => "findings",
@@ -35,20 +31,19 @@ impl Tab {
         }
     }
 
-    /// The title for people.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::Activity => "Activity",
+            Self::Activity => "Log",
             Self::Findings => "Findings",
             Self::Changes => "Changes",
         }
     }
 
-    /// The address of a run's page that shows this, of an earlier attempt or of the newest one.
+    /// The address of the run page at this tab. `attempt` is `None` for the current one.
     pub fn address(self, run: &RunId, attempt: Option<u32>) -> String {
         let tab = match self {
             Self::Activity => None,
-            Self::Findings | Self::Changes => Some(format!("tab={}", self.word())),
+            Self::Findings | Self::Changes => Some(format!("tab={}", self.as_str())),
         };
         let attempt = attempt.map(|attempt| format!("attempt={attempt}"));
         let query = attempt.into_iter().chain(tab).collect::<Vec<_>>().join("&");
@@ -57,21 +52,20 @@ impl Tab {
     }
 }
 
-/// The tabs, if there is more than activity.
+/// The tabs, if there is more than the log.
 #[component]
 pub fn Tabs(
-    /// The run.
     id: RunId,
-    /// Its state in the attempt that is shown.
+    /// The state of the run in the selected attempt.
     #[prop(into)]
     state: Signal<RunState>,
-    /// The attempt, if it is an earlier one.
+    /// The selected attempt, if it is an earlier one.
     attempt: Memo<Option<u32>>,
-    /// What is shown.
     tab: Memo<Tab>,
 ) -> impl IntoView {
     let review_counts = Memo::new(move |_| state.with(|state| state.review_counts));
-    let there = move || review_counts.get().findings + review_counts.get().patches > 0 || tab.get() != Tab::Activity;
+    let is_needed =
+        move || review_counts.get().findings + review_counts.get().patches > 0 || tab.get() != Tab::Activity;
     let link = move |each: Tab| {
         let id = id.clone();
         let count = move || match each {
@@ -80,12 +74,12 @@ pub fn Tabs(
             Tab::Changes => Some(review_counts.get().patches),
         };
         view! {
-            // The router's own link takes every address of this page for the current one.
+            // Not the router's link: it ignores the query when it decides whether a link is the current page.
             <a
                 href=move || each.address(&id, attempt.get())
                 data-noscroll
                 class="tab"
-                data-testid=format!("tab-{}", each.word())
+                data-testid=format!("tab-{}", each.as_str())
                 aria-current=move || (tab.get() == each).then_some("page")
             >
                 {each.title()}
@@ -94,7 +88,7 @@ pub fn Tabs(
         }
     };
     view! {
-        <nav class="flex gap-1" class:hidden=move || !there() aria-label="What is shown">
+        <nav class="flex gap-1" class:hidden=move || !is_needed() aria-label="Run details">
             {Tab::ALL.map(link)}
         </nav>
     }

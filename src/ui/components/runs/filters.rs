@@ -1,4 +1,4 @@
-//! Which runs are shown. The address has it, so that links and the back button work.
+//! The filters of the run list. They are in the address, so that links and the back button work.
 
 use leptos::html;
 use leptos::prelude::*;
@@ -13,10 +13,13 @@ use crate::feed::visible::plain;
 use crate::model::{RunFilter, StartOptions, Status};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::status;
-use crate::ui::slot::Slot;
+use crate::ui::scoped_handle::ScopedHandle;
 
-/// The filter that an address asks for. What is no filter does not narrow.
-pub fn filter_of(query: &ParamsMap) -> RunFilter {
+/// How long to wait for more typing before the list is filtered.
+const DEBOUNCE_MS: u64 = 180;
+
+/// The filter in the query of an address. Invalid values are ignored.
+pub fn filter_from_query(query: &ParamsMap) -> RunFilter {
     let text = |name| query.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     RunFilter {
         status: text("status").and_then(|status| status.parse().ok()),
@@ -27,7 +30,7 @@ pub fn filter_of(query: &ParamsMap) -> RunFilter {
     }
 }
 
-/// The filter as an address.
+/// The address of the list with the filter in the form.
 fn address(data: &FormData) -> String {
     let params: ParamsMap = ["q", "status", "pipeline"]
         .into_iter()
@@ -37,17 +40,12 @@ fn address(data: &FormData) -> String {
     base::path(&format!("/{}", params.to_query_string()))
 }
 
-/// The filters: a plain form, which scripts send by themselves.
+/// A plain form, which JavaScript submits on each change.
 #[component]
-pub fn Filters(
-    /// What is chosen.
-    filter: Memo<RunFilter>,
-    /// The pipelines there are.
-    offer: RwSignal<StartOptions>,
-) -> impl IntoView {
+pub fn Filters(filter: Memo<RunFilter>, offer: RwSignal<StartOptions>) -> impl IntoView {
     let form = NodeRef::<html::Form>::new();
     let navigate = use_navigate();
-    let go = move || {
+    let apply = move || {
         let data = form.get_untracked().and_then(|form| FormData::new_with_form(&form).ok());
         if let Some(data) = data {
             navigate(
@@ -56,7 +54,7 @@ pub fn Filters(
             );
         }
     };
-    // The address may change by itself: back, forward, a link.
+    // The address also changes by back, forward and links.
     let search = NodeRef::<html::Input>::new();
     Effect::new(move |_| {
         let wanted = filter.with(|filter| filter.q.clone()).unwrap_or_default();
@@ -66,23 +64,19 @@ pub fn Filters(
             search.set_value(&wanted);
         }
     });
-    let soon = Slot::new();
-    let typed = {
-        let go = go.clone();
+    let debounce = ScopedHandle::new();
+    let on_search = {
+        let apply = apply.clone();
         move |_| {
-            let go = go.clone();
-            soon.keep(Timer::after(180, go));
+            let apply = apply.clone();
+            debounce.replace(Timer::after(DEBOUNCE_MS, apply));
         }
     };
-    let chosen = {
-        let go = go.clone();
-        move |_| go()
+    let on_status = {
+        let apply = apply.clone();
+        move |()| apply()
     };
-    let chosen_again = chosen.clone();
-    let statuses = Status::ALL.map(|each| {
-        let selected = move || filter.with(|filter| filter.status == Some(each));
-        view! { <option value=each.as_str() selected=selected prop:selected=selected>{status::word(each)}</option> }
-    });
+    let on_pipeline = on_status.clone();
     view! {
         <form
             method="get"
@@ -93,7 +87,7 @@ pub fn Filters(
             node_ref=form
             on:submit=move |event| {
                 event.prevent_default();
-                go();
+                apply();
             }
         >
             <div class="relative min-w-0 flex-1 basis-full sm:basis-40">
@@ -105,32 +99,50 @@ pub fn Filters(
                     name="q"
                     class="field field-small !pl-8"
                     placeholder="Search runs"
-                    aria-label="Search runs by id, pipeline or parameter"
+                    aria-label="Search runs by ID, pipeline or parameter"
                     autocomplete="off"
                     value=filter.with_untracked(|filter| filter.q.clone())
                     node_ref=search
-                    on:input=typed
+                    on:input=on_search
                 />
             </div>
-            <select name="status" class="field field-small flex-1 sm:!w-auto sm:flex-none" aria-label="Status" on:change=chosen>
-                <option value="">"Any status"</option>
-                {statuses}
-            </select>
-            <select name="pipeline" class="field field-small flex-1 sm:!w-auto sm:max-w-44 sm:flex-none" aria-label="Pipeline" on:change=chosen_again>
-                <option value="">"Any pipeline"</option>
-                <For each=move || offer.get().pipelines key=|pipeline| pipeline.name.clone() let:pipeline>
-                    {
-                        let name = pipeline.name.clone();
-                        let selected = move || filter.with(|filter| filter.pipeline.as_ref() == Some(&name));
-                        view! {
-                            <option value=pipeline.name.clone() selected=selected.clone() prop:selected=selected>
-                                {plain(&pipeline.title)}
-                            </option>
-                        }
-                    }
-                </For>
-            </select>
-            <button class="button button-small hidden noscript:inline-flex">"Show"</button>
+            <StatusSelect filter on_change=Callback::new(on_status)/>
+            <PipelineSelect filter offer on_change=Callback::new(on_pipeline)/>
+            <button class="button button-small hidden noscript:inline-flex">"Apply"</button>
         </form>
+    }
+}
+
+#[component]
+fn StatusSelect(filter: Memo<RunFilter>, on_change: Callback<()>) -> impl IntoView {
+    let statuses = Status::ALL.map(|each| {
+        let selected = move || filter.with(|filter| filter.status == Some(each));
+        view! { <option value=each.as_str() selected=selected prop:selected=selected>{status::label(each)}</option> }
+    });
+    view! {
+        <select name="status" class="field field-small flex-1 sm:!w-auto sm:flex-none" aria-label="Status" on:change=move |_| on_change.run(())>
+            <option value="">"Any status"</option>
+            {statuses}
+        </select>
+    }
+}
+
+#[component]
+fn PipelineSelect(filter: Memo<RunFilter>, offer: RwSignal<StartOptions>, on_change: Callback<()>) -> impl IntoView {
+    view! {
+        <select name="pipeline" class="field field-small flex-1 sm:!w-auto sm:max-w-44 sm:flex-none" aria-label="Pipeline" on:change=move |_| on_change.run(())>
+            <option value="">"Any pipeline"</option>
+            <For each=move || offer.get().pipelines key=|pipeline| pipeline.name.clone() let:pipeline>
+                {
+                    let name = pipeline.name.clone();
+                    let selected = move || filter.with(|filter| filter.pipeline.as_ref() == Some(&name));
+                    view! {
+                        <option value=pipeline.name.clone() selected=selected.clone() prop:selected=selected>
+                            {plain(&pipeline.title)}
+                        </option>
+                    }
+                }
+            </For>
+        </select>
     }
 }

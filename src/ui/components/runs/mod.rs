@@ -1,11 +1,11 @@
 //! The list of runs.
 
 mod filters;
-mod live;
 mod row;
+mod state;
 mod table;
 #[cfg(feature = "hydrate")]
-mod watched;
+mod updates;
 
-pub use filters::{Filters, filter_of};
+pub use filters::{Filters, filter_from_query};
 pub use table::RunTable;

@@ -1,4 +1,4 @@
-//! A run in the list.
+//! A row of the run list.
 
 use leptos::prelude::*;
 
@@ -6,20 +6,17 @@ use crate::base;
 use crate::feed::visible::plain;
 use crate::model::{Phase, PhaseState, Run, StartOptions, Status, plan};
 use crate::ui::components::icon::Icon;
+use crate::ui::components::invisible::mark_invisible;
 use crate::ui::components::params;
-use crate::ui::components::queue::{LiveQueue, QueuePlace};
+use crate::ui::components::queue::{LiveQueue, QueuePosition};
 use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::{Elapsed, Moment};
-use crate::ui::components::visible::visible;
 
-/// A row.
 #[component]
 pub fn RunRow(
-    /// The run.
     run: ArcRwSignal<Run>,
-    /// The pipelines, for their titles.
+    /// For the titles of the pipelines.
     offer: RwSignal<StartOptions>,
-    /// The runs that wait.
     queue: LiveQueue,
 ) -> impl IntoView {
     let run = RwSignal::from(run);
@@ -28,26 +25,26 @@ pub fn RunRow(
     let title = Memo::new(move |_| offer.with(|offer| title_of(offer, &name)));
     let status = Memo::new(move |_| run.with(|run| run.status));
     let attempt = Memo::new(move |_| run.with(|run| run.attempt));
-    let asks = Memo::new(move |_| run.with(|run| run.approval.is_some()));
-    let cancels = Memo::new(move |_| run.with(|run| run.cancel.is_some()));
+    let needs_approval = Memo::new(move |_| run.with(|run| run.approval.is_some()));
+    let is_cancelling = Memo::new(move |_| run.with(|run| run.cancel.is_some()));
     let summary = Memo::new(move |_| run.with(|run| params::summary(&run.params)));
     let from = Memo::new(move |_| run.with(|run| run.started_at));
     let to = Memo::new(move |_| run.with(|run| run.finished_at));
-    let asked = Memo::new(move |_| run.with(|run| Some(run.started_at.unwrap_or(run.queued_at))));
+    let started_or_queued = Memo::new(move |_| run.with(|run| Some(run.started_at.unwrap_or(run.queued_at))));
     let phases = Memo::new(move |_| run.with(|run| run.phases.clone()));
     let phase = Memo::new(move |_| run.with(|run| run.phase.clone()));
     let pinned = Memo::new(move |_| run.with(|run| run.pin.pinned));
-    let (short, waiting) = (id.short().to_owned(), id.clone());
+    let (short, queued) = (id.short().to_owned(), id.clone());
     view! {
         <li
             class="relative grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 border-b border-line px-4 py-2.5 transition-colors last:border-b-0 hover:bg-hover md:gap-x-3 md:grid-cols-[6.75rem_minmax(0,1fr)_5rem_5.5rem_3.25rem] xl:gap-x-4 xl:grid-cols-[7.5rem_minmax(0,1fr)_8rem_6.5rem_4rem] md:py-2"
             data-testid="run-row"
             data-run-id=id.to_string()
             data-status=move || status.get().as_str()
-            data-cancelling=move || cancels.get().then_some("")
+            data-cancelling=move || is_cancelling.get().then_some("")
             data-pinned=move || pinned.get().to_string()
         >
-            <div class="max-md:order-2"><StatusBadge status asks cancels/></div>
+            <div class="max-md:order-2"><StatusBadge status needs_approval is_cancelling/></div>
             <div class="min-w-0 max-md:order-1">
                 <div class="flex items-center gap-2">
                     <a
@@ -66,50 +63,50 @@ pub fn RunRow(
                 </div>
                 <p class="truncate text-xs text-faint">
                     <span class="font-mono">{short}</span>
-                    {move || summary.with(|summary| (!summary.is_empty()).then(|| visible(&format!(" · {summary}"))))}
+                    {move || summary.with(|summary| (!summary.is_empty()).then(|| mark_invisible(&format!(" · {summary}"))))}
                 </p>
             </div>
             <div class="min-w-0 max-md:order-5 max-md:col-span-2">
                 <PhaseBar phases status/>
                 <p class="truncate pt-1 text-xs text-soft empty:hidden">
                     {move || phase.get()}
-                    {move || (status.get() == Status::Pending).then(|| view! { <QueuePlace id=waiting.clone() queue/> })}
+                    {move || (status.get() == Status::Pending).then(|| view! { <QueuePosition id=queued.clone() queue/> })}
                 </p>
             </div>
-            <div class="text-xs text-soft max-md:order-3 md:text-right"><Moment at=asked/></div>
+            <div class="text-xs text-soft max-md:order-3 md:text-right"><Moment at=started_or_queued/></div>
             <div class="text-right text-xs text-soft max-md:order-4"><Elapsed from to/></div>
         </li>
     }
 }
 
-/// A pipeline's title, or its name if it is not there any more.
+/// The title of a pipeline, or its name if it no longer exists.
 pub fn title_of(offer: &StartOptions, name: &str) -> String {
     plain(offer.pipelines.iter().find(|pipeline| pipeline.name == name).map_or(name, |pipeline| &pipeline.title))
 }
 
-/// The phases as a bar of pieces.
+/// A segment for each phase.
 #[component]
 fn PhaseBar(phases: Memo<Vec<Phase>>, status: Memo<Status>) -> impl IntoView {
-    let words = move || {
+    let label = move || {
         let done = phases.with(|phases| phases.iter().filter(|phase| phase.state == PhaseState::Completed).count());
         format!("{done} of {} phases completed", phases.with(Vec::len))
     };
-    let piece = |(phase, cut_off): (Phase, bool)| {
-        let colour = match phase.state {
+    let segment = |(phase, cut_off): (Phase, bool)| {
+        let color = match phase.state {
             PhaseState::Failed if cut_off => "bg-faint",
             PhaseState::Pending | PhaseState::Skipped => "bg-line",
             PhaseState::Started => "bg-info motion-safe:animate-pulse",
             PhaseState::Completed => "bg-ok",
             PhaseState::Failed => "bg-bad",
         };
-        view! { <span class=format!("h-1 min-w-1 flex-1 rounded-full {colour}")></span> }
+        view! { <span class=format!("h-1 min-w-1 flex-1 rounded-full {color}")></span> }
     };
     view! {
-        <div class="flex gap-0.5" role="img" aria-label=words title=words>
+        <div class="flex gap-0.5" role="img" aria-label=label title=label>
             {move || {
                 let phases = phases.get();
                 let cut_off = plan::interrupted_phase(&phases, status.get());
-                phases.into_iter().enumerate().map(|(at, phase)| piece((phase, cut_off == Some(at)))).collect_view()
+                phases.into_iter().enumerate().map(|(at, phase)| segment((phase, cut_off == Some(at)))).collect_view()
             }}
         </div>
     }

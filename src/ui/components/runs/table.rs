@@ -1,61 +1,61 @@
-//! The list itself.
+//! The run list.
 
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use leptos::web_sys::HtmlElement;
 
-use super::live::LiveRuns;
 use super::row::RunRow;
+use super::state::RunListState;
 use crate::base;
 use crate::feed::Link;
 use crate::model::{ProblemCode, RunFilter, RunPage, StartOptions};
 use crate::ui::components::connection::ConnectionChip;
-use crate::ui::components::notice::{ProblemNotice, of_action};
+use crate::ui::components::notice::{ProblemNotice, for_action};
 use crate::ui::components::queue::LiveQueue;
 use crate::ui::format;
 
-/// The runs, newest first, kept up to date.
+/// The runs, newest first, list.
 #[component]
 pub fn RunTable(
-    /// Which runs are wanted.
     filter: Memo<RunFilter>,
-    /// What the server has found.
+    /// The runs that the server rendered.
     page: RunPage,
-    /// The pipelines, for their titles.
+    /// For the titles of the pipelines.
     offer: RwSignal<StartOptions>,
-    /// Kept to how the list is connected.
+    /// Set to the state of the connection.
     link: RwSignal<Link>,
 ) -> impl IntoView {
-    let live = LiveRuns::new(filter.get_untracked(), page, link);
-    Effect::new(move |_| live.begin());
-    Effect::new(move |_| live.want(filter.get()));
-    let narrowed =
-        Memo::new(move |_| live.shown.with(|shown| *shown != RunFilter { limit: shown.limit, ..RunFilter::default() }));
-    let lags = Memo::new(move |_| live.problem.with(Option::is_some) && live.wanted.get() != live.shown.get());
-    // That the server is away the chip says already.
-    let problem = move || live.problem.get().filter(|problem| problem.code != ProblemCode::Unreachable);
+    let list = RunListState::new(filter.get_untracked(), page, link);
+    #[cfg(feature = "hydrate")]
+    Effect::new(move |_| super::updates::begin(list));
+    Effect::new(move |_| list.set_filter(filter.get()));
+    let is_filtered =
+        Memo::new(move |_| list.shown.with(|shown| *shown != RunFilter { limit: shown.limit, ..RunFilter::default() }));
+    let is_behind = Memo::new(move |_| list.problem.with(Option::is_some) && list.wanted.get() != list.shown.get());
+    // The connection chip already reports a server that does not answer.
+    let problem = move || list.problem.get().filter(|problem| problem.code != ProblemCode::Unreachable);
     let queue = LiveQueue::new();
     Effect::new(move |_| queue.begin());
-    let empty = Memo::new(move |_| live.rows.with(Vec::is_empty));
+    let is_empty = Memo::new(move |_| list.rows.with(Vec::is_empty));
     view! {
         {move || problem().map(|problem| view! { <ProblemNotice problem/> })}
         <div class="-mb-1 flex items-center justify-between gap-3 text-xs text-faint">
             <p class="min-w-0 truncate tabular-nums">
-                {move || counted(live.rows.with(Vec::len), live.next.get().is_some())}
-                {move || lags.get().then_some(" · what you chose waits for the server")}
+                {move || counted(list.rows.with(Vec::len), list.next.get().is_some())}
+                {move || is_behind.get().then_some(" · waiting for the server")}
             </p>
-            <span class="-mr-2"><ConnectionChip link=live.link role=live.role/></span>
+            <span class="-mr-2"><ConnectionChip link=list.link role=list.role/></span>
         </div>
         <div class="card overflow-hidden">
-            <Show when=move || empty.get()>
-                {move || if narrowed.get() {
+            <Show when=move || is_empty.get()>
+                {move || if is_filtered.get() {
                     view! {
                         <div class="flex flex-col items-center px-6 py-16 text-center text-sm text-soft">
                             <p>
-                                {move || match live.next.get() {
-                                    // A search looks through so many runs at a time.
-                                    Some(_) => "None of the newest runs matches these filters. Load more to search older ones.",
-                                    None => "No run matches these filters.",
+                                {move || match list.next.get() {
+                                    // The server searches a limited number of runs per request.
+                                    Some(_) => "No matches among the latest runs. Load more to search older ones.",
+                                    None => "No runs match.",
                                 }}
                             </p>
                             <a href=base::path("/") data-noscroll class="button mt-4">"Clear filters"</a>
@@ -67,17 +67,17 @@ pub fn RunTable(
                 }}
             </Show>
             <ul>
-                <For each=move || live.rows.get() key=|run| run.with_untracked(|run| run.id.clone()) let:run>
+                <For each=move || list.rows.get() key=|run| run.with_untracked(|run| run.id.clone()) let:run>
                     <RunRow run offer queue/>
                 </For>
             </ul>
         </div>
-        {move || live.next.get().map(|next| {
-            let address = live.shown.with(|shown| address(shown, &next));
+        {move || list.next.get().map(|next| {
+            let address = list.shown.with(|shown| address(shown, &next));
             view! {
                 <div class="flex flex-col items-center gap-2">
-                    {move || live.no_more.get().map(|problem| {
-                        view! { <p class="text-xs text-bad" role="alert">{problem.title.clone()}". "{of_action(problem, MORE).detail}</p> }
+                    {move || list.load_more_problem.get().map(|problem| {
+                        view! { <p class="text-xs text-bad" role="alert">{problem.title.clone()}". "{for_action(problem, LOAD_MORE_ADVICE).detail}</p> }
                     })}
                     <a
                         class="button button-small"
@@ -85,10 +85,10 @@ pub fn RunTable(
                         rel="external"
                         on:click=move |event| {
                             event.prevent_default();
-                            live.load_more();
+                            list.load_more();
                         }
                     >
-                        {move || if live.loading.get() { "Loading…" } else { "Load more" }}
+                        {move || if list.is_loading.get() { "Loading…" } else { "Load more" }}
                     </a>
                 </div>
             }
@@ -96,16 +96,15 @@ pub fn RunTable(
     }
 }
 
-/// What is said where older runs could not be fetched.
-const MORE: &str = "Press again.";
+/// The advice if older runs could not be loaded.
+const LOAD_MORE_ADVICE: &str = "Try again.";
 
-/// How many runs are shown, and whether there are more.
-fn counted(shown: usize, more: bool) -> String {
+fn counted(shown: usize, has_more: bool) -> String {
     let counted = format::counted(shown as u64, "run");
-    if more { format!("The newest {counted}") } else { counted }
+    if has_more { format!("Latest {counted}") } else { counted }
 }
 
-/// Where older runs are, for who has no scripts.
+/// The address of the next page, for use without JavaScript.
 fn address(filter: &RunFilter, before: &str) -> String {
     let mut params = leptos_router::params::ParamsMap::new();
     let status = filter.status.map(|status| status.to_string());
@@ -119,10 +118,10 @@ fn address(filter: &RunFilter, before: &str) -> String {
     base::path(&format!("/{}", params.to_query_string()))
 }
 
-/// What is shown before there is any run.
+/// The empty list of a new server.
 #[component]
 fn Welcome() -> impl IntoView {
-    let lead = |_| {
+    let open_form = |_| {
         if let Some(fold) = document().get_element_by_id("start") {
             let _ = fold.set_attribute("open", "");
         }
@@ -145,10 +144,10 @@ fn Welcome() -> impl IntoView {
             </svg>
             <h2 class="text-base font-semibold">"No runs yet"</h2>
             <p class="mt-1 max-w-sm text-sm text-soft">
-                "Choose a pipeline and start it. Its activity appears here as it happens, in every tab that looks."
+                "Pick a pipeline to start your first run. You can follow it live here."
             </p>
-            <button type="button" class="button button-primary mt-5 noscript:hidden" on:click=lead>
-                "Start the first run"
+            <button type="button" class="button button-primary mt-5 noscript:hidden" on:click=open_form>
+                "New run"
             </button>
         </div>
     }

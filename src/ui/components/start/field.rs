@@ -1,29 +1,28 @@
-//! A parameter as a field of the form.
+//! The field of a parameter.
 
 use leptos::prelude::*;
 
-use super::Edited;
+use super::EditedField;
 use super::lines::{content, has_lines, rows};
 use crate::model::{Param, ParamError, ParamKind};
 
-/// The name under which the form sends a parameter.
+/// The name of the field in the submitted form.
 pub fn field_name(param: &str) -> String {
     format!("params[{param}]")
 }
 
-/// A parameter's field: label, control, help, and what is wrong with its value.
+/// Label, control, help and error of a parameter.
 #[component]
 pub fn ParamField(
-    /// The parameter.
     param: Param,
     /// The folders that runs may work in.
     projects: Vec<String>,
-    /// What the server found wrong.
+    /// The errors of all parameters.
     #[prop(into)]
     errors: Signal<Vec<ParamError>>,
-    /// What it is filled in with and compared with, if an attempt is to be edited.
+    /// In the re-run form, the value that fills it and the one it is compared with.
     #[prop(optional)]
-    edited: Option<Edited>,
+    edited: Option<EditedField>,
 ) -> impl IntoView {
     let id = format!("param-{}", param.name);
     let (help_id, error_id) = (format!("{id}-help"), format!("{id}-error"));
@@ -47,17 +46,17 @@ pub fn ParamField(
         .then(|| view! { <span class="font-normal text-faint">"optional"</span> });
     let label = param.label().to_owned();
     let given = edited.as_ref().map(|edited| edited.value.get_untracked());
-    let lines = edited.as_ref().is_some_and(Edited::has_lines);
+    let lines = edited.as_ref().is_some_and(EditedField::has_lines);
     let control = control(&param, &id, &projects, given, lines, described, invalid);
-    let heard = edited.clone();
-    let text = (!param.help.is_empty()).then(|| {
+    let for_input = edited.clone();
+    let help = (!param.help.is_empty()).then(|| {
         view! { <p id=help_id class="mt-1 text-xs text-faint">{param.help.clone()}</p> }
     });
-    let again = (param.kind == ParamKind::Secret && edited.is_some()).then(|| {
-        view! { <p class="mt-1 text-xs text-faint">"Secrets are removed when a run ends. Enter it again."</p> }
+    let secret_note = (param.kind == ParamKind::Secret && edited.is_some()).then(|| {
+        view! { <p class="mt-1 text-xs text-faint">"Secrets are removed when a run ends. Enter the secret again."</p> }
     });
     view! {
-        <div on:input=move |event| heard.iter().for_each(|edited| edited.hear(&event))>
+        <div on:input=move |event| for_input.iter().for_each(|edited| edited.on_input(&event))>
             {if param.kind == ParamKind::Boolean {
                 view! { <label class="flex items-center gap-2 text-sm font-medium">{control}{label}</label> }.into_any()
             } else {
@@ -72,25 +71,25 @@ pub fn ParamField(
             }}
             <p id=error_id class="mt-1 text-xs font-medium text-bad empty:hidden">{move || error.get()}</p>
             {edited.map(difference)}
-            {again}
-            {text}
+            {secret_note}
+            {help}
         </div>
     }
 }
 
-/// What the last attempt had, if that is something else.
-fn difference(edited: Edited) -> impl IntoView {
+/// The value of the latest attempt, if it differs.
+fn difference(edited: EditedField) -> impl IntoView {
     move || {
         edited.differs().then(|| {
-            let again = edited.clone();
+            let for_reset = edited.clone();
             view! {
                 <p class="mt-1 flex min-w-0 items-baseline gap-2 text-xs text-info" data-testid="differs">
-                    <span class="min-w-0 break-all">{edited.was()}</span>
+                    <span class="min-w-0 break-all">{edited.latest_value()}</span>
                     <button
                         type="button"
                         class="shrink-0 rounded text-accent underline underline-offset-2 noscript:hidden"
-                        class:hidden=!again.can_reset()
-                        on:click=move |_| again.reset()
+                        class:hidden=!for_reset.can_reset()
+                        on:click=move |_| for_reset.reset()
                     >
                         "Reset"
                     </button>
@@ -98,6 +97,16 @@ fn difference(edited: Edited) -> impl IntoView {
             }
         })
     }
+}
+
+/// What the controls of all kinds share.
+struct Control<D, I> {
+    id: String,
+    name: String,
+    value: Option<String>,
+    required: Option<&'static str>,
+    described: D,
+    invalid: I,
 }
 
 fn control(
@@ -110,95 +119,118 @@ fn control(
     invalid: impl Fn() -> Option<&'static str> + Send + Sync + 'static,
 ) -> AnyView {
     let is_given = given.is_some();
-    let default = given.or_else(|| param.default.as_ref().map(ToString::to_string));
-    let name = field_name(&param.name);
+    let value = given.or_else(|| param.default.as_ref().map(ToString::to_string));
     let required = param.required.then_some("true");
-    let (id, test) = (id.to_owned(), id.to_owned());
+    let control = Control { id: id.to_owned(), name: field_name(&param.name), value, required, described, invalid };
     match param.kind {
-        ParamKind::Boolean => view! {
+        ParamKind::Boolean => control.checkbox().into_any(),
+        ParamKind::Choice => control.select(&param.choices).into_any(),
+        _ if lines || has_lines(param, [control.value.as_deref(), None]) => control.textarea(param).into_any(),
+        ParamKind::Path => {
+            let first = projects.first().filter(|_| !is_given).cloned();
+            Control { value: control.value.or(first), ..control }.path(projects).into_any()
+        }
+        ParamKind::String | ParamKind::Text | ParamKind::Secret => control.input("field", None, None).into_any(),
+        ParamKind::Integer => control.input("field", None, Some("numeric")).into_any(),
+    }
+}
+
+impl<D, I> Control<D, I>
+where
+    D: Fn() -> Option<String> + Send + Sync + 'static,
+    I: Fn() -> Option<&'static str> + Send + Sync + 'static,
+{
+    fn checkbox(self) -> impl IntoView {
+        let Self { id, name, value, described, invalid, .. } = self;
+        view! {
             <input
                 type="checkbox"
                 class="size-4 accent-accent"
-                id=id
-                data-testid=test
+                id=id.clone()
+                data-testid=id
                 name=name
                 value="true"
-                checked=default.as_deref() == Some("true")
+                checked=value.as_deref() == Some("true")
                 aria-describedby=described
                 aria-invalid=invalid
             />
         }
-        .into_any(),
-        ParamKind::Choice => {
-            let known = default.as_ref().is_some_and(|default| param.choices.contains(default));
-            let nothing = (!known).then(|| view! { <option value="">"Choose…"</option> });
-            let options = param.choices.iter().map(|choice| {
-                let chosen = default.as_ref() == Some(choice);
-                view! { <option value=choice.clone() selected=chosen>{choice.clone()}</option> }
-            });
-            view! {
-                <select
-                    class="field"
-                    id=id
-                    data-testid=test
-                    name=name
-                    aria-required=required
-                    aria-describedby=described
-                    aria-invalid=invalid
-                >
-                    {nothing}
-                    {options.collect_view()}
-                </select>
-            }
-            .into_any()
+    }
+
+    fn select(self, choices: &[String]) -> impl IntoView + use<D, I> {
+        let Self { id, name, value, required, described, invalid } = self;
+        let is_known = value.as_ref().is_some_and(|value| choices.contains(value));
+        let none = (!is_known).then(|| view! { <option value="">"Choose…"</option> });
+        let options = choices.iter().map(|choice| {
+            let is_selected = value.as_ref() == Some(choice);
+            view! { <option value=choice.clone() selected=is_selected>{choice.clone()}</option> }
+        });
+        let options = options.collect_view();
+        view! {
+            <select
+                class="field"
+                id=id.clone()
+                data-testid=id
+                name=name
+                aria-required=required
+                aria-describedby=described
+                aria-invalid=invalid
+            >
+                {none}
+                {options}
+            </select>
         }
-        _ if lines || has_lines(param, [default.as_deref(), None]) => {
-            let value = default.unwrap_or_default();
-            view! {
-                <textarea
-                    class=if param.kind == ParamKind::Secret { "field field-secret" } else { "field" }
-                    id=id
-                    data-testid=test
-                    name=name
-                    rows=rows(param, &value)
-                    inner_html=content(&value)
-                    autocomplete="off"
-                    autocapitalize="off"
-                    spellcheck="false"
-                    aria-required=required
-                    aria-describedby=described
-                    aria-invalid=invalid
-                ></textarea>
-            }
-            .into_any()
+    }
+
+    fn textarea(self, param: &Param) -> impl IntoView + use<D, I> {
+        let Self { id, name, value, required, described, invalid } = self;
+        let value = value.unwrap_or_default();
+        view! {
+            <textarea
+                class=if param.kind == ParamKind::Secret { "field field-secret" } else { "field" }
+                id=id.clone()
+                data-testid=id
+                name=name
+                rows=rows(param, &value)
+                inner_html=content(&value)
+                autocomplete="off"
+                autocapitalize="off"
+                spellcheck="false"
+                aria-required=required
+                aria-describedby=described
+                aria-invalid=invalid
+            ></textarea>
         }
-        ParamKind::Path | ParamKind::String | ParamKind::Text | ParamKind::Secret | ParamKind::Integer => {
-            let is_path = param.kind == ParamKind::Path;
-            let list = (is_path && projects.len() > 1).then(|| format!("{id}-choices"));
-            let value = default.or_else(|| projects.first().filter(|_| is_path && !is_given).cloned());
-            let choices = list.clone().map(|list| {
-                let options = projects.iter().map(|project| view! { <option value=project.clone()></option> });
-                view! { <datalist id=list>{options.collect_view()}</datalist> }
-            });
-            view! {
-                <input
-                    type="text"
-                    class=if is_path { "field font-mono text-xs" } else { "field" }
-                    id=id
-                    data-testid=test
-                    name=name
-                    value=value
-                    list=list
-                    inputmode=(param.kind == ParamKind::Integer).then_some("numeric")
-                    autocomplete="off"
-                    spellcheck="false"
-                    aria-required=required
-                    aria-describedby=described
-                    aria-invalid=invalid
-                />
-                {choices}
-            }
-            .into_any()
+    }
+
+    /// An input with the project folders as suggestions, if there is more than one.
+    fn path(self, projects: &[String]) -> impl IntoView + use<D, I> {
+        let list = (projects.len() > 1).then(|| format!("{}-choices", self.id));
+        let choices = list.clone().map(|list| {
+            let options = projects.iter().map(|project| view! { <option value=project.clone()></option> });
+            view! { <datalist id=list>{options.collect_view()}</datalist> }
+        });
+        (self.input("field font-mono text-xs", list, None), choices)
+    }
+
+    fn input(self, class: &'static str, list: Option<String>, inputmode: Option<&'static str>) -> impl IntoView {
+        let Self { id, name, value, required, described, invalid } = self;
+        view! {
+            <input
+                type="text"
+                class=class
+                id=id.clone()
+                data-testid=id
+                name=name
+                value=value
+                list=list
+                inputmode=inputmode
+                autocomplete="off"
+                spellcheck="false"
+                aria-required=required
+                aria-describedby=described
+                aria-invalid=invalid
+            />
         }
     }
 }

@@ -1,12 +1,12 @@
-//! A field of several lines.
+//! Multi-line fields.
 
 use crate::model::form::normalize_line_endings;
 use crate::model::{Param, ParamKind};
 
-/// The fewest and the most lines that a field shows at once.
-const ROWS: (usize, usize) = (3, 12);
+/// The minimum and maximum height in lines.
+const HEIGHT_ROWS: (usize, usize) = (3, 12);
 
-/// Whether a parameter has a field of several lines. A field of one line would take the line ends out of its value.
+/// Whether a parameter needs a multi-line field. A single-line field would strip the line breaks of its value.
 pub fn has_lines(param: &Param, values: [Option<&str>; 2]) -> bool {
     match param.kind {
         ParamKind::Text | ParamKind::Secret => true,
@@ -15,13 +15,17 @@ pub fn has_lines(param: &Param, values: [Option<&str>; 2]) -> bool {
     }
 }
 
-/// How many lines the field of this parameter shows at once.
+/// The height of the field in lines.
 pub fn rows(param: &Param, value: &str) -> usize {
-    if param.kind == ParamKind::Secret { 1 } else { (value.split('\n').count() + 1).clamp(ROWS.0, ROWS.1) }
+    if param.kind == ParamKind::Secret {
+        1
+    } else {
+        (value.split('\n').count() + 1).clamp(HEIGHT_ROWS.0, HEIGHT_ROWS.1)
+    }
 }
 
-/// The text as the content of a `<textarea>`. A parser takes one line end off the beginning of what the server sends, so one is added there;
-/// content that a script sets is taken as it is.
+/// The content of a `<textarea>`. The HTML parser drops a line break at its beginning, so the server adds one; content
+/// that is set in the browser is taken as it is.
 pub fn content(value: &str) -> String {
     let text = normalize_line_endings(value).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     if cfg!(feature = "ssr") { format!("\n{text}") } else { text }

@@ -1,10 +1,10 @@
-//! The start form: made from the pipelines and their parameters.
+//! The start form, generated from a pipeline's parameters.
 
-mod edited;
+mod edited_field;
 mod field;
 mod form;
 mod lines;
 
-pub use edited::Edited;
+pub use edited_field::EditedField;
 pub use field::ParamField;
 pub use form::{StartForm, boxes, focus, general, values};

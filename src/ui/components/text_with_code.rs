@@ -1,29 +1,27 @@
-//! Sentences in which `backticks` stand around names and code.
+//! Text with code between `backticks`.
 
 use leptos::either::Either;
 use leptos::prelude::*;
 
-use super::visible::visible;
+use super::invisible::mark_invisible;
 
-/// A sentence; what stands between two backticks is drawn as code, without them.
+/// Renders the parts between two backticks as code.
 #[component]
-pub fn Words(
-    /// The sentence.
-    #[prop(into)]
-    text: String,
-) -> impl IntoView {
-    pieces(&text)
+pub fn TextWithCode(#[prop(into)] text: String) -> impl IntoView {
+    split(&text)
         .into_iter()
         .map(|(code, piece)| match code {
-            true => Either::Left(view! { <code class="font-mono text-[0.92em] break-words">{visible(&piece)}</code> }),
-            false => Either::Right(visible(&piece)),
+            true => Either::Left(
+                view! { <code class="font-mono text-[0.92em] break-words">{mark_invisible(&piece)}</code> },
+            ),
+            false => Either::Right(mark_invisible(&piece)),
         })
         .collect_view()
 }
 
-/// The pieces of a text, each with whether it is code. A backtick without another one after it is a character like any other, and so
-/// are two with nothing between them.
-fn pieces(text: &str) -> Vec<(bool, String)> {
+/// Splits a text into parts, each with whether it is code. A backtick without a second one is plain text, and so is an
+/// empty pair.
+fn split(text: &str) -> Vec<(bool, String)> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
     let mut rest = text;
@@ -52,10 +50,10 @@ fn pieces(text: &str) -> Vec<(bool, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::pieces;
+    use super::split;
 
     #[test]
-    fn what_stands_between_backticks_is_code() {
+    fn split_finds_code_between_backticks() {
         let cases: [(&str, &[(bool, &str)]); 7] = [
             ("", &[]),
             ("no code", &[(false, "no code")]),
@@ -66,7 +64,7 @@ mod tests {
             ("`a``b`", &[(true, "a"), (true, "b")]),
         ];
         for (text, expected) in cases {
-            let found = pieces(text);
+            let found = split(text);
             let found: Vec<_> = found.iter().map(|(code, piece)| (*code, piece.as_str())).collect();
             assert_eq!(found, expected, "{text}");
         }

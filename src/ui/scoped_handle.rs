@@ -1,29 +1,28 @@
-//! A place for a handle of the browser (a timer, an observer), which must stay on its thread and ends with its owner.
+//! A browser handle (timer, observer) that is dropped with its reactive owner.
 
 use std::marker::PhantomData;
 
 #[cfg(feature = "hydrate")]
 use leptos::prelude::{LocalStorage, SetValue, StoredValue};
 
-/// Keeps one handle; what it had before is dropped, and so is what it has when its owner goes.
+/// Holds at most one handle, and drops it when it is replaced or the owner is cleaned up.
 ///
-/// On the server it keeps nothing: there a page's owner may be dropped on another thread than it was made on.
-pub struct Slot<T: 'static> {
+/// On the server it holds nothing: an owner may be dropped there on another thread than the one that created it.
+pub struct ScopedHandle<T: 'static> {
     #[cfg(feature = "hydrate")]
     value: StoredValue<Option<T>, LocalStorage>,
     of: PhantomData<fn() -> T>,
 }
 
-impl<T: 'static> Clone for Slot<T> {
+impl<T: 'static> Clone for ScopedHandle<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T: 'static> Copy for Slot<T> {}
+impl<T: 'static> Copy for ScopedHandle<T> {}
 
-impl<T: 'static> Slot<T> {
-    /// An empty place.
+impl<T: 'static> ScopedHandle<T> {
     pub fn new() -> Self {
         Self {
             #[cfg(feature = "hydrate")]
@@ -32,8 +31,8 @@ impl<T: 'static> Slot<T> {
         }
     }
 
-    /// Keeps this from now on. Nothing is kept once the owner is gone.
-    pub fn keep(self, handle: T) {
+    /// Replaces the handle. After the owner is cleaned up, `handle` is dropped at once.
+    pub fn replace(self, handle: T) {
         #[cfg(feature = "hydrate")]
         drop(self.value.try_set_value(Some(handle)));
         #[cfg(not(feature = "hydrate"))]

@@ -1,4 +1,4 @@
-//! Says on every page that schedules are paused.
+//! The banner on every page while schedules are paused.
 
 use leptos::prelude::*;
 
@@ -10,13 +10,12 @@ use crate::model::trigger::{PauseSummary, SchedulePause};
 use crate::ui::format;
 use crate::ui::triggers::Triggers;
 
-/// The banner, if any schedule is paused.
 #[component]
 pub fn PausedBanner() -> impl IntoView {
-    let Some(triggers) = Triggers::of_page() else { return ().into_any() };
+    let Some(triggers) = Triggers::from_context() else { return ().into_any() };
     let banner = move || {
         Suspend::new(async move {
-            let news = triggers.known().await;
+            let news = triggers.latest().await;
             move || news().paused.map(|paused| view! { <Banner paused/> })
         })
     };
@@ -25,7 +24,7 @@ pub fn PausedBanner() -> impl IntoView {
 
 #[component]
 fn Banner(paused: PauseSummary) -> impl IntoView {
-    let what = words(&paused);
+    let text = text(&paused);
     let PauseSummary { first: SchedulePause { at, by, reason, .. }, differs, .. } = paused;
     let reason = (!reason.is_empty()).then(|| plain(&format!(": {reason}")));
     view! {
@@ -33,7 +32,7 @@ fn Banner(paused: PauseSummary) -> impl IntoView {
             <div class="mx-auto flex w-full max-w-[88rem] gap-2 px-4 py-2 lg:px-6 [&>svg]:mt-0.5 [&>svg]:text-warn">
                 {Icon::Stopped.draw()}
                 <p class="min-w-0 break-words">
-                    <strong class="font-semibold">{what}"."</strong>
+                    <strong class="font-semibold">{text}"."</strong>
                     " Paused "
                     <Moment at=Signal::stored(Some(at))/>
                     {format!(" by {by}")}
@@ -47,8 +46,7 @@ fn Banner(paused: PauseSummary) -> impl IntoView {
     }
 }
 
-/// How many are paused: `3 schedules are paused`.
-fn words(paused: &PauseSummary) -> String {
+fn text(paused: &PauseSummary) -> String {
     match paused {
         PauseSummary { first: SchedulePause { all: true, .. }, .. } => "All schedules are paused".to_owned(),
         PauseSummary { count: 1, .. } => "1 schedule is paused".to_owned(),
@@ -64,7 +62,7 @@ mod tests {
     #[test]
     fn banner_counts_schedules() {
         let pause = |all| SchedulePause { at: Timestamp(0), by: "me".into(), reason: String::new(), all };
-        let paused = |count, all| words(&PauseSummary { count, of: 5, first: pause(all), differs: false });
+        let paused = |count, all| text(&PauseSummary { count, of: 5, first: pause(all), differs: false });
         assert_eq!(paused(1, false), "1 schedule is paused");
         assert_eq!(paused(3, false), "3 schedules are paused");
         assert_eq!(paused(5, true), "All schedules are paused");

@@ -1,4 +1,4 @@
-//! The runs that are shown. What keeps them up to date without a reload is `watched.rs`.
+//! The run list. `updates.rs` keeps it up to date.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -8,34 +8,33 @@ use crate::feed::Link;
 use crate::feed::tabs::Role;
 use crate::model::{Problem, Run, RunFilter, RunPage};
 
-/// The runs that are shown, each a signal of its own: what does not change is not drawn anew.
+/// The runs in the list, each a signal of its own, so that a change renders its row alone.
 #[derive(Clone, Copy)]
-pub struct LiveRuns {
-    /// Which runs are wanted.
+pub struct RunListState {
+    /// The filter of the page.
     pub(super) wanted: RwSignal<RunFilter>,
-    /// Which runs are shown: others than those that are wanted until the server has answered.
+    /// The filter of the runs in the list, which lags behind `wanted` until the server answers.
     pub shown: RwSignal<RunFilter>,
-    /// The runs, newest first.
+    /// Newest first.
     pub rows: RwSignal<Vec<ArcRwSignal<Run>>>,
-    /// Where the next page begins, if there is one.
+    /// The cursor of the next page, if there is one.
     pub next: RwSignal<Option<String>>,
-    /// Why the list is not up to date.
+    /// The problem of the last update.
     pub problem: RwSignal<Option<Problem>>,
-    /// Why older runs could not be fetched.
-    pub no_more: RwSignal<Option<Problem>>,
-    /// Whether older runs are being fetched.
-    pub loading: RwSignal<bool>,
-    /// How the list is connected.
+    /// The problem of loading older runs.
+    pub load_more_problem: RwSignal<Option<Problem>>,
+    /// Whether older runs are being loaded.
+    pub is_loading: RwSignal<bool>,
     pub link: RwSignal<Link>,
-    /// The tab's part in the browser's one connection.
+    /// The tab's role in the connection that the tabs of this browser share.
     pub role: RwSignal<Role>,
-    /// Asks the server at once.
+    /// Requests an update at once.
     #[cfg(feature = "hydrate")]
     pub(super) ask: StoredValue<Option<Box<dyn Fn()>>, LocalStorage>,
 }
 
-impl LiveRuns {
-    /// What the server rendered. `link` is kept to how the list is connected.
+impl RunListState {
+    /// The runs that the server rendered. `link` follows the state of the connection.
     pub fn new(filter: RunFilter, page: RunPage, link: RwSignal<Link>) -> Self {
         Self {
             wanted: RwSignal::new(filter.clone()),
@@ -43,8 +42,8 @@ impl LiveRuns {
             rows: RwSignal::new(page.runs.into_iter().map(ArcRwSignal::new).collect()),
             next: RwSignal::new(page.next),
             problem: RwSignal::new(None),
-            no_more: RwSignal::new(None),
-            loading: RwSignal::new(false),
+            load_more_problem: RwSignal::new(None),
+            is_loading: RwSignal::new(false),
             link,
             role: RwSignal::new(Role::Solo),
             #[cfg(feature = "hydrate")]
@@ -52,14 +51,8 @@ impl LiveRuns {
         }
     }
 
-    /// Goes live, until the list is gone.
-    pub fn begin(self) {
-        #[cfg(feature = "hydrate")]
-        super::watched::begin(self);
-    }
-
-    /// Other runs are wanted. Those that are shown stay until the server has answered, however long that takes.
-    pub fn want(self, filter: RunFilter) {
+    /// Changes the filter. The runs in the list stay until the server answers.
+    pub fn set_filter(self, filter: RunFilter) {
         if self.wanted.with_untracked(|wanted| *wanted == filter) {
             return;
         }
@@ -68,25 +61,25 @@ impl LiveRuns {
         self.ask.try_with_value(|ask| ask.iter().for_each(|ask| ask()));
     }
 
-    /// Fetches the page after the last run shown.
+    /// Loads the page after the last run in the list.
     pub fn load_more(self) {
-        let Some(before) = self.next.get_untracked().filter(|_| !self.loading.get_untracked()) else { return };
-        self.loading.set(true);
+        let Some(before) = self.next.get_untracked().filter(|_| !self.is_loading.get_untracked()) else { return };
+        self.is_loading.set(true);
         let shown = self.shown.get_untracked();
         let filter = RunFilter { before: Some(before), ..shown.clone() };
         spawn_local(async move {
             let answer = list_runs(filter).await;
-            // Others are shown by now, or none.
-            if self.loading.try_set(false).is_some() || self.shown.with_untracked(|now| *now != shown) {
+            // The filter may have changed, or the page been left.
+            if self.is_loading.try_set(false).is_some() || self.shown.with_untracked(|now| *now != shown) {
                 return;
             }
             match answer {
                 Ok(page) => {
-                    self.no_more.set(None);
+                    self.load_more_problem.set(None);
                     self.next.set(page.next);
                     self.rows.update(|rows| rows.extend(page.runs.into_iter().map(ArcRwSignal::new)));
                 }
-                Err(problem) => self.no_more.set(Some(problem)),
+                Err(problem) => self.load_more_problem.set(Some(problem)),
             }
         });
     }

@@ -1,24 +1,24 @@
-//! Notices of deliveries that were refused and of due times that were skipped.
+//! Notices about refused deliveries and skipped runs.
 
 use leptos::prelude::*;
 
-use super::code::Words;
 use super::icon::Icon;
+use super::text_with_code::TextWithCode;
 use super::time::Moment;
 use crate::base;
 use crate::model::trigger::{RecentRefusals, RecentSkips};
 use crate::ui::format;
 use crate::ui::triggers::Triggers;
 
-/// Notices, if deliveries were refused or due times skipped in the last day.
+/// The notices of the last 24 hours.
 #[component]
 pub fn TriggerNotices() -> impl IntoView {
-    let Some(triggers) = Triggers::of_page() else { return ().into_any() };
-    // The page may have been away from here for a while.
-    Effect::new(move |_| triggers.look());
+    let Some(triggers) = Triggers::from_context() else { return ().into_any() };
+    // The shared state may be half a minute old.
+    Effect::new(move |_| triggers.refresh());
     let notices = move || {
         Suspend::new(async move {
-            let news = triggers.known().await;
+            let news = triggers.latest().await;
             move || {
                 let news = news();
                 let refused = news.refused.map(|refused| view! { <RefusedNotice refused/> });
@@ -48,10 +48,10 @@ fn RefusedNotice(refused: RecentRefusals) -> impl IntoView {
                 ", "
                 <Moment at=Signal::stored(Some(last.at))/>
                 ": "
-                <Words text=last.reason.unwrap_or_default()/>
+                <TextWithCode text=last.reason.unwrap_or_default()/>
                 " "
                 <a href=base::path("/deliveries?result=refused") class="whitespace-nowrap underline underline-offset-2 hover:text-accent">
-                    "All of them"
+                    "View all"
                 </a>
             </p>
         </section>
@@ -61,13 +61,12 @@ fn RefusedNotice(refused: RecentRefusals) -> impl IntoView {
 #[component]
 fn SkippedNotice(skipped: RecentSkips) -> impl IntoView {
     let RecentSkips { schedules, pipeline, skipped, .. } = skipped;
-    let others = (schedules > 1).then(|| {
-        format!(" So did {} other schedules.", schedules - 1).replace(" 1 other schedules", " another schedule")
-    });
+    let others =
+        (schedules > 1).then(|| format!(" {} also skipped runs.", format::counted(schedules - 1, "other schedule")));
     view! {
         <p class="mt-4 shrink-0 px-1 text-xs break-words text-soft" data-testid="skipped-due-times">
             <span class="font-mono">{pipeline}</span>
-            {format!(" skipped {}, the last ", format::counted(skipped.count, "due time"))}
+            {format!(" skipped {}, most recently ", format::counted(skipped.count, "scheduled run"))}
             <Moment at=Signal::stored(Some(skipped.last))/>
             {format!(": {}.", skipped.reason)}
             {others}

@@ -1,45 +1,44 @@
-//! Keeps the list up to date without a reload.
+//! Keeps the run list up to date.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 
 use leptos::prelude::*;
 
-use super::live::LiveRuns;
+use super::state::RunListState;
 use crate::calls::list_runs;
 use crate::model::{Problem, Run, RunFilter, RunId, RunListUpdate, RunPage};
 use crate::ui::connect::{ListView, ListWatch};
 use crate::ui::news;
 
-/// The most runs that one question may ask for.
-const MOST: usize = 200;
+/// The maximum number of runs per request.
+const MAX_LIMIT: usize = 200;
 
-/// Begins, until the list is gone.
-pub(super) fn begin(runs: LiveRuns) {
+/// Starts updates, which end when the owner is cleaned up.
+pub(super) fn begin(runs: RunListState) {
     runs.rows.with_untracked(|rows| rows.iter().for_each(|row| row.with_untracked(news::know)));
-    let ask = ListWatch::begin(Watched { runs, gone: RefCell::default() }, runs.link, runs.role);
+    let ask = ListWatch::begin(ListUpdater { runs, deleted: RefCell::default() }, runs.link, runs.role);
     runs.ask.set_value(Some(Box::new(ask)));
 }
 
-/// The list while it is watched.
-struct Watched {
-    runs: LiveRuns,
-    /// Runs that were deleted meanwhile: an answer that is on its way may still have them.
-    gone: RefCell<HashSet<RunId>>,
+struct ListUpdater {
+    runs: RunListState,
+    /// Runs that were deleted. A response requested earlier may still have them.
+    deleted: RefCell<HashSet<RunId>>,
 }
 
-impl ListView for Watched {
-    /// What was found, and what was asked for.
+impl ListView for ListUpdater {
+    /// The filter requested and the runs found.
     type Answer = (RunFilter, RunPage);
 
     fn listed(&self, json: &str) -> bool {
         match serde_json::from_str(json) {
-            Ok(RunListUpdate::Changed(run)) => self.changed(*run),
+            Ok(RunListUpdate::Changed(run)) => self.apply_change(*run),
             Ok(RunListUpdate::Deleted { id, .. }) => {
-                self.deleted(id);
+                self.remove(id);
                 false
             }
-            // A poll tells it.
+            // The next poll repairs the list.
             Err(_) => false,
         }
     }
@@ -48,13 +47,13 @@ impl ListView for Watched {
         let wanted = self.runs.wanted.get_untracked();
         let same = self.runs.shown.with_untracked(|shown| *shown == wanted);
         let shown = self.runs.rows.with_untracked(Vec::len);
-        let limit = u32::try_from(shown.clamp(50, MOST)).ok().filter(|_| same);
+        let limit = u32::try_from(shown.clamp(50, MAX_LIMIT)).ok().filter(|_| same);
         let asked = list_runs(RunFilter { limit, ..wanted.clone() });
         async move { Ok((wanted, asked.await?)) }
     }
 
     fn show(&self, (asked, page): Self::Answer) {
-        // Others are wanted by now: they have been asked for, too.
+        // If the filter changed, a request with the new one is under way.
         if self.runs.wanted.with_untracked(|wanted| *wanted == asked) {
             self.merge(asked, page);
         }
@@ -65,16 +64,16 @@ impl ListView for Watched {
     }
 }
 
-impl Watched {
-    /// A run is now so. One that is shown shows it at once; whether it is to be shown, and where, the server knows: whether it is to
-    /// be asked.
-    fn changed(&self, run: Run) -> bool {
+impl ListUpdater {
+    /// Takes a changed run. A run in the list is updated at once. Returns whether the server must be asked if and
+    /// where the run belongs in the list.
+    fn apply_change(&self, run: Run) -> bool {
         news::see(&run);
         let rows = self.runs.rows.get_untracked();
         let RunFilter { status, pipeline, q, .. } = self.runs.wanted.get_untracked();
         let shown = rows.iter().find(|row| row.with_untracked(|row| row.id == run.id));
         match shown {
-            // An answer to a question may have overtaken it.
+            // A response may have been newer than this event.
             Some(row) if status.is_none_or(|status| status == run.status) => {
                 if row.with_untracked(|row| run.is_newer_than(row)) {
                     row.set(run);
@@ -83,7 +82,7 @@ impl Watched {
             }
             None if pipeline.as_ref().is_some_and(|name| !name.is_empty() && *name != run.pipeline) => false,
             None if status.is_some_and(|status| status != run.status) => false,
-            // A run of long ago, below those that are shown.
+            // An older run, below those in the list.
             None if q.is_none()
                 && self.runs.next.with_untracked(Option::is_some)
                 && rows.last().is_some_and(|last| last.with_untracked(|last| run.id < last.id)) =>
@@ -94,25 +93,25 @@ impl Watched {
         }
     }
 
-    fn deleted(&self, id: RunId) {
+    fn remove(&self, id: RunId) {
         self.runs.rows.maybe_update(|rows| {
             let shown = rows.len();
             rows.retain(|row| row.with_untracked(|row| row.id != id));
             rows.len() < shown
         });
-        self.gone.borrow_mut().insert(id);
+        self.deleted.borrow_mut().insert(id);
     }
 
-    /// Takes the newest runs; those that are shown below them stay, if they are of the same kind.
+    /// Merges a page of the newest runs. If the filter is unchanged, the runs below that page stay.
     fn merge(&self, asked: RunFilter, mut page: RunPage) {
         let runs = self.runs;
         runs.problem.set(None);
         let same = runs.shown.with_untracked(|shown| *shown == asked);
         if !same {
-            // What was not shown so far is no news.
+            // Runs that were not listed before are no events.
             page.runs.iter().for_each(news::know);
         }
-        page.runs.retain(|run| !self.gone.borrow().contains(&run.id));
+        page.runs.retain(|run| !self.deleted.borrow().contains(&run.id));
         let rows = runs.rows.get_untracked();
         let place = |run: &Run| rows.iter().position(|row| row.with_untracked(|row| row.id == run.id));
         let below = match page.runs.last() {
@@ -125,7 +124,7 @@ impl Watched {
             match place(&run) {
                 Some(place) => {
                     let row = &rows[place];
-                    // An event may have overtaken this answer.
+                    // An event may have been newer than this response.
                     if row.with_untracked(|row| run.is_newer_than(row)) {
                         row.set(run);
                     }
@@ -145,7 +144,7 @@ impl Watched {
             runs.rows.set(merged);
         }
         if !same {
-            runs.no_more.set(None);
+            runs.load_more_problem.set(None);
             runs.shown.set(asked);
         }
     }

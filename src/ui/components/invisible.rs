@@ -1,4 +1,4 @@
-//! Text that others have written, for people: what cannot be seen in it is drawn as a mark.
+//! Untrusted text, with visible marks in place of invisible characters.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use leptos::prelude::*;
 
 use crate::feed::visible::{Piece, is_directional, name, pieces, symbol};
 
-/// A text, its invisible characters as marks that name them.
-pub fn visible(text: &str) -> impl IntoView + use<> {
+/// Renders a text with a mark for each invisible character.
+pub fn mark_invisible(text: &str) -> impl IntoView + use<> {
     let pieces: Vec<_> = pieces(text).collect();
     if let [Piece::Text(only)] = pieces.as_slice() {
         return Either::Left((*only).to_owned());
@@ -30,14 +30,14 @@ fn mark(char: char) -> impl IntoView + use<> {
     }
 }
 
-/// The warning on a patch that has these characters, which change the direction of what is read; nothing if there are none.
+/// The warning on a patch that contains these characters, which change the text direction; nothing if there are none.
 pub fn direction_warning(found: BTreeSet<char>) -> Option<impl IntoView + use<>> {
     let names = found.into_iter().map(name).collect::<Vec<_>>().join("; ");
     (!names.is_empty()).then(|| {
         view! {
             <p class="border-b border-line bg-bad-wash px-4 py-2 text-xs text-bad" role="alert" data-testid="direction-warning">
-                <strong class="font-semibold">"This patch has characters that change the direction of text. "</strong>
-                {format!("Elsewhere it may read otherwise than it is; here they are marked: {names}.")}
+                <strong class="font-semibold">"This patch contains characters that change text direction. "</strong>
+                {format!("Other viewers may display it misleadingly. They are marked here: {names}.")}
             </p>
         }
     })

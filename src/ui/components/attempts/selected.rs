@@ -1,4 +1,4 @@
-//! Which attempt the page shows: the newest one, live, or the earlier one that the address asks for.
+//! The attempt that the page shows: the current one, live, or the earlier one in the address.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -9,74 +9,74 @@ use crate::model::Problem;
 use crate::model::attempt::AttemptView;
 use crate::ui::follow::Follow;
 
-/// The attempt's number in an address, if that has one.
-pub fn number(word: Option<String>) -> Option<u32> {
-    word.and_then(|word| word.parse().ok()).filter(|&attempt| attempt > 0)
+/// The attempt in `?attempt=`.
+pub fn parse_attempt(value: Option<String>) -> Option<u32> {
+    value.and_then(|value| value.parse().ok()).filter(|&attempt| attempt > 0)
 }
 
-/// What the page shows.
 #[derive(Clone, Copy)]
-pub struct ShownAttempt {
+pub struct SelectedAttempt {
     /// The attempt, if it is an earlier one.
     pub earlier: Memo<Option<u32>>,
-    /// How the run stands, or stood, in it.
+    /// The state of the run in this attempt.
     pub state: Memo<RunState>,
     /// The seq of its first frame, if it is an earlier one.
     pub first: Memo<Option<u64>>,
 }
 
-impl ShownAttempt {
-    /// The attempt that is `wanted`, of which the server has rendered `first`. What cannot be read is told by `problem`.
+impl SelectedAttempt {
+    /// Selects the attempt `in_url`. The server rendered `first`; others are loaded when they are selected. `problem`
+    /// receives the problem of a load.
     pub fn new(
         follow: Follow,
-        wanted: Memo<Option<u32>>,
+        in_url: Memo<Option<u32>>,
         first: Option<AttemptView>,
         problem: RwSignal<Option<Problem>>,
     ) -> Self {
         let newest = Memo::new(move |_| follow.state.with(|state| state.run.attempt));
-        let earlier = Memo::new(move |_| wanted.get().filter(|&wanted| wanted < newest.get()));
-        let known = RwSignal::new(first);
-        // The attempt that the server has not answered for. It is asked for again when the server is reached.
-        let unread = RwSignal::new(None::<u32>);
-        let again = RwSignal::new(());
+        let earlier = Memo::new(move |_| in_url.get().filter(|&attempt| attempt < newest.get()));
+        let loaded = RwSignal::new(first);
+        // The attempt whose load failed. It is loaded again once the server answers.
+        let failed = RwSignal::new(None::<u32>);
+        let retry = RwSignal::new(());
         Effect::new(move |before: Option<u32>| {
             let now = follow.answered.get();
-            if before.is_some_and(|before| before != now) && unread.get_untracked().is_some() {
-                unread.set(None);
-                again.set(());
+            if before.is_some_and(|before| before != now) && failed.get_untracked().is_some() {
+                failed.set(None);
+                retry.set(());
             }
             now
         });
         Effect::new(move |_| {
-            again.track();
+            retry.track();
             let Some(attempt) = earlier.get() else { return };
-            if known.with_untracked(|known| known.as_ref().is_some_and(|known| known.attempt.attempt == attempt)) {
+            if loaded.with_untracked(|loaded| loaded.as_ref().is_some_and(|view| view.attempt.attempt == attempt)) {
                 return;
             }
             let id = follow.state.with_untracked(|state| state.run.id.to_string());
             spawn_local(async move {
-                let answer = view_attempt(id, attempt).await;
-                // The reader may be elsewhere by now.
+                let response = view_attempt(id, attempt).await;
+                // Another attempt may be selected by now.
                 if earlier.try_get_untracked().flatten() != Some(attempt) {
                     return;
                 }
-                match answer {
-                    Ok(view) => drop(known.try_set(Some(view))),
-                    Err(failed) => {
-                        unread.try_set(Some(attempt).filter(|_| failed.retryable));
-                        problem.try_set(Some(failed));
+                match response {
+                    Ok(view) => drop(loaded.try_set(Some(view))),
+                    Err(error) => {
+                        failed.try_set(Some(attempt).filter(|_| error.retryable));
+                        problem.try_set(Some(error));
                     }
                 }
             });
         });
         let current = move || {
             let attempt = earlier.get()?;
-            known.get().filter(|known| known.attempt.attempt == attempt)
+            loaded.get().filter(|view| view.attempt.attempt == attempt)
         };
         let state = Memo::new(move |before: Option<&RunState>| match (earlier.get(), current()) {
             (None, _) => follow.state.get(),
             (Some(_), Some(view)) => follow.state.with_untracked(|state| RunState::of_attempt(view, &state.run)),
-            // What was shown stays until there is something else.
+            // While another attempt loads, the previous one stays.
             (Some(_), None) => before.cloned().unwrap_or_else(|| follow.state.get_untracked()),
         });
         let first = Memo::new(move |_| current().map(|view| view.attempt.first));
