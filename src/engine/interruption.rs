@@ -109,7 +109,7 @@ pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: Strin
     let from = resume_index(&ended, &assignment.pipeline);
     let resumed = consecutive_resumes(assignment, from, cause);
     if resumed > MAX_AUTOMATIC_RESUMES {
-        reason += &format!("; {MAX_AUTOMATIC_RESUMES} times in a row are enough, so it does not go on by itself again");
+        reason += &format!("; it was resumed {MAX_AUTOMATIC_RESUMES} times in a row and will not be resumed again");
         return interrupt_write(write, reason, None);
     }
     let next = next_attempt(write.run, &ended, &assignment.pipeline, from, resumed);

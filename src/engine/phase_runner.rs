@@ -55,8 +55,8 @@ impl PhaseRunner<'_> {
                 return Ok((outcome, report));
             };
             let mut failure = outcome.failure(self.spec, report.error.as_deref());
-            let (all, next) = (self.spec.retries.times + 1, humantime::format_duration(delay));
-            failure.message += &format!("; try {executions} of {all}, the next in {next}");
+            let (all, next) = (self.spec.retries.times, humantime::format_duration(delay));
+            failure.message += &format!("; retry {executions} of {all} in {next}");
             failure.retryable = true;
             let mut write = self.attempt.write(Change::None);
             write.frames.push(NewFrame::now(Some(Arc::clone(self.name)), &FramePayload::Error(failure)));

@@ -22,20 +22,20 @@ pub enum HookOutcome {
 /// What a repeated delivery is told: the state of its run, and how to run it again.
 pub fn duplicate_message(run: &Run) -> String {
     let state = match run.status {
-        Status::Pending => "waits",
+        Status::Pending => "is queued",
         Status::Running => "is running",
         Status::Completed => "has completed",
         Status::Failed => "has failed",
         Status::Cancelled => "was cancelled",
         Status::Interrupted => "was interrupted",
     };
-    let before = format!("A delivery with this body came before, and its run {state}.");
+    let before = format!("An earlier delivery with this body started a run, which {state}.");
     if run.status.is_active() {
         return before;
     }
     format!(
-        "{before} The same body starts no second run within a day. To run it again, use \"Run again\" on its page, or POST \
-         /api/v1/runs/{}/rerun. If bodies of this sender have nothing unique, say `repeat = true` in [hook].",
+        "{before} The same body does not start a second run within a day. To run it again, use \"Re-run\" on its page, or POST \
+         /api/v1/runs/{}/rerun. If bodies of this sender have nothing unique, set `repeat = true` in [hook].",
         run.id
     )
 }

@@ -18,10 +18,7 @@ pub fn find_hook(backend: &Backend, name: &str) -> Result<(Arc<Pipeline>, Hook, 
     let secret = read_secret(backend, &hook).map_err(|error| {
         tracing::error!(pipeline = name, %error, "cannot read the secret of a hook; its deliveries are refused");
         // Where the secret should be is for the operator only: the home page says it.
-        Problem::new(
-            ProblemCode::HookSecretMissing,
-            "The server cannot use the hook's secret; its home page says why.",
-        )
+        Problem::new(ProblemCode::HookSecretMissing, "The server cannot use the hook's secret; its home page says why.")
     })?;
     Ok((pipeline, hook, secret))
 }

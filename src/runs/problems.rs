@@ -11,8 +11,7 @@ impl From<StoreError> for Problem {
         }
         match error {
             StoreError::Full(_) => {
-                let detail =
-                    "The disk of the database is full. Free up space or delete runs, then try again.";
+                let detail = "The disk of the database is full. Free up space or delete runs, then try again.";
                 return Self::new(ProblemCode::DiskFull, detail);
             }
             StoreError::Locked(_) => {

@@ -57,9 +57,8 @@ pub(super) async fn check_group(backend: &Backend, group: Option<ConcurrencyGrou
 }
 
 fn group_busy(run: &RunId) -> Problem {
-    let detail = format!(
-        "Run {run} is active, and the pipeline allows one at a time. Wait until it finishes, or cancel it."
-    );
+    let detail =
+        format!("Run {run} is active, and the pipeline allows one at a time. Wait until it finishes, or cancel it.");
     Problem::new(ProblemCode::GroupBusy, detail)
 }
 

@@ -161,8 +161,7 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
         Err(LoginError::Write(error)) => return Problem::from(error).into_response(),
         Err(LoginError::NoRandomness(error)) => return Problem::from(error).into_response(),
     };
-    let wrong_token =
-        || responder.rejected(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, "Wrong token.");
+    let wrong_token = || responder.rejected(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, "Wrong token.");
     match (guard.check_attempt(client, secrets.is_some()), secrets) {
         (AttemptVerdict::Accept, Some(secrets)) => responder.logged_in(&secrets),
         (AttemptVerdict::Throttle(wait), _) => responder.throttled(&RetryAfter::no_earlier(wait)),

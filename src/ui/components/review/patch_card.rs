@@ -192,7 +192,7 @@ fn PatchBody(
 fn diff_view(seq: u64, view: &PatchView, split: bool, limit: usize, show_all: RwSignal<bool>) -> impl IntoView + use<> {
     let lines = view.hunks.iter().map(|hunk| hunk.lines.len()).sum::<usize>();
     let is_complete = limit >= lines;
-    let pieces = view.hunks.iter().flat_map(|hunk| &hunk.lines).flat_map(|line| &line.pieces);
+    let pieces = view.hunks.iter().flat_map(|hunk| &hunk.lines).flat_map(|line| &line.spans);
     let warning = direction_warning(directions(pieces.map(|piece| piece.text.as_str()).chain([view.path.as_str()])));
     view! {
         {warning}
