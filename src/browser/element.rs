@@ -31,12 +31,12 @@ pub fn has_selection() -> bool {
 
 /// Tells of changes of an element's size, until dropped.
 #[derive(Debug)]
-pub struct Resized {
+pub struct ResizeListener {
     observer: ResizeObserver,
     _told: Closure<dyn Fn(Array)>,
 }
 
-impl Resized {
+impl ResizeListener {
     /// Calls `told` whenever the element's size changed, and once at the beginning.
     pub fn watch(element: &HtmlElement, told: impl Fn() + 'static) -> Option<Self> {
         let told = Closure::<dyn Fn(Array)>::new(move |_| told());
@@ -46,7 +46,7 @@ impl Resized {
     }
 }
 
-impl Drop for Resized {
+impl Drop for ResizeListener {
     fn drop(&mut self) {
         self.observer.disconnect();
     }

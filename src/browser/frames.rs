@@ -10,7 +10,7 @@ use crate::feed::backoff::retry_after;
 use crate::model::{Code, Cursor, Pin, Problem, RunId, Status};
 
 /// A poll that takes longer has failed.
-const PATIENCE: u32 = 15_000;
+const POLL_TIMEOUT_MS: u32 = 15_000;
 
 /// What a poll brought. The frames are not read yet: there may be many, and the page must stay responsive.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ struct Page {
 pub async fn fetch_frames(run: &RunId, after: Cursor, limit: u64) -> Result<Answer, NoAnswer> {
     let url = base::path(&format!("/api/v1/runs/{run}/frames?after={}&limit={limit}", after.0));
     let failed = NoAnswer::Failed { floor: 0 };
-    let signal = AbortSignal::timeout_with_u32(PATIENCE);
+    let signal = AbortSignal::timeout_with_u32(POLL_TIMEOUT_MS);
     let response = Request::get(&url).abort_signal(Some(&signal)).send().await.map_err(|_| failed)?;
     let floor = response.headers().get("Retry-After").and_then(|header| retry_after(&header)).unwrap_or(0);
     let text = response.text().await.map_err(|_| failed)?;

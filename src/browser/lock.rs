@@ -16,13 +16,13 @@ use crate::base;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockNews {
+pub enum LockEvent {
     /// This tab holds it.
     Granted,
     /// Another tab took it.
-    Taken,
+    Stolen,
     /// The browser gives no locks here.
-    Refused,
+    Unavailable,
 }
 
 /// A lock that is held or waited for; dropping it gives it back or calls the request off.
@@ -67,7 +67,7 @@ pub async fn held_locks() -> Option<Vec<String>> {
 
 impl Lock {
     /// Asks for the lock, and waits for it; with `steal`, takes it from whoever holds it. `None` if there are no locks.
-    pub fn request(name: &str, steal: bool, told: impl Fn(LockNews) + 'static) -> Option<Self> {
+    pub fn request(name: &str, steal: bool, told: impl Fn(LockEvent) + 'static) -> Option<Self> {
         let manager = manager()?;
         let request: Function = Reflect::get(&manager, &"request".into()).ok()?.dyn_into().ok()?;
         let options = Object::new();
@@ -92,7 +92,7 @@ impl Lock {
                 // After the browser has the promise: who hears of it may let go at once.
                 spawn_local(async move {
                     if !state.dropped.get() {
-                        told(LockNews::Granted);
+                        told(LockEvent::Granted);
                     }
                 });
                 kept
@@ -104,7 +104,7 @@ impl Lock {
         spawn_local(async move {
             if JsFuture::from(asked).await.is_err() && !watched.dropped.get() {
                 let held = watched.release.borrow().is_some();
-                told(if held { LockNews::Taken } else { LockNews::Refused });
+                told(if held { LockEvent::Stolen } else { LockEvent::Unavailable });
             }
         });
         Some(Self { state, abort })

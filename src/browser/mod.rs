@@ -15,13 +15,13 @@ mod element;
 #[cfg(feature = "hydrate")]
 mod frames;
 #[cfg(feature = "hydrate")]
-mod key;
-#[cfg(feature = "hydrate")]
 mod listener;
 #[cfg(feature = "hydrate")]
 mod location;
 #[cfg(feature = "hydrate")]
 mod lock;
+#[cfg(feature = "hydrate")]
+mod login_key;
 #[cfg(feature = "hydrate")]
 mod notifications;
 #[cfg(feature = "hydrate")]
@@ -42,19 +42,19 @@ pub use self::{
     channel::Channel,
     clipboard::copy,
     clock::{now, steady, utc_offset},
-    element::{Resized, has_selection, set_style, show_element},
+    element::{ResizeListener, has_selection, set_style, show_element},
     frames::{Answer, NoAnswer, fetch_frames},
-    key::login_key,
     listener::Listener,
     location::{hash, reload, root_data, set_hash, set_root_data},
-    lock::{Lock, LockNews, has_locks, held_locks},
+    lock::{Lock, LockEvent, has_locks, held_locks},
+    login_key::login_key,
     notifications::{ask_permission, permission, show_notification, want_notifications, wants_notifications},
     page::{PageEvent, PageEvents, is_visible},
-    random::{key, random},
-    session::{remember, remembered},
+    random::{random, random_key},
+    session::{session_value, set_session_value},
     stream::{Stream, StreamSaid},
     theme::{apply_theme, stored_theme},
-    timer::{Timer, UNDRAWN, pause},
+    timer::{MAX_FRAME_WAIT_MS, Timer, pause},
 };
 
 /// Whether the browser shows notifications of this page.
@@ -71,6 +71,6 @@ pub enum Permission {
 }
 
 #[cfg(not(feature = "hydrate"))]
-mod absent;
+mod server;
 #[cfg(not(feature = "hydrate"))]
-pub use absent::*;
+pub use server::*;

@@ -15,7 +15,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache, RequestInit, Response};
 
 use super::is_visible;
-use super::timer::{UNDRAWN, next_frame_or};
+use super::timer::{MAX_FRAME_WAIT_MS, next_frame_or};
 use crate::feed::backoff::retry_after;
 use crate::model::sse::{Event, Parser, Standing};
 use crate::model::{Code, RunId};
@@ -177,7 +177,7 @@ async fn listen(answer: JsFuture, heard: &impl Fn(Vec<StreamSaid>), busy: impl F
         heard(parser.push(&bytes.to_vec()).into_iter().filter_map(said).collect());
         // A hidden page is not drawn, and nobody waits for it.
         while is_visible() && busy() {
-            next_frame_or(UNDRAWN).await;
+            next_frame_or(MAX_FRAME_WAIT_MS).await;
         }
     }
 }

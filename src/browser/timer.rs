@@ -22,10 +22,10 @@ enum Kind {
 
 /// How long what waits for the page to be drawn does so, in milliseconds. A page that was just hidden is drawn no more, and one behind
 /// another window or tab may go on saying that it is visible.
-pub const UNDRAWN: u64 = 50;
+pub const MAX_FRAME_WAIT_MS: u64 = 50;
 
 /// The longest time a browser's timer takes.
-const LONGEST: u64 = i32::MAX as u64;
+const MAX_TIMER_MS: u64 = i32::MAX as u64;
 
 impl Timer {
     /// Calls once after so many milliseconds, or later: browsers hold timers of hidden pages back.
@@ -45,7 +45,7 @@ impl Timer {
 
     fn new(kinds: &[Kind], call: Closure<dyn FnMut()>, milliseconds: u64) -> Self {
         let function: &Function = call.as_ref().unchecked_ref();
-        let milliseconds = i32::try_from(milliseconds.min(LONGEST)).unwrap_or(i32::MAX);
+        let milliseconds = i32::try_from(milliseconds.min(MAX_TIMER_MS)).unwrap_or(i32::MAX);
         let set = |kind| {
             let window = web_sys::window()?;
             let id = match kind {
@@ -85,7 +85,7 @@ impl Drop for Timer {
 
 /// Lets the browser do everything else that waits, and so many milliseconds pass.
 pub async fn pause(milliseconds: u64) {
-    let milliseconds = i32::try_from(milliseconds.min(LONGEST)).unwrap_or(i32::MAX);
+    let milliseconds = i32::try_from(milliseconds.min(MAX_TIMER_MS)).unwrap_or(i32::MAX);
     let promise = Promise::new(&mut |resolve, _| {
         if let Some(window) = web_sys::window() {
             let _ = window.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds);
@@ -96,7 +96,7 @@ pub async fn pause(milliseconds: u64) {
 
 /// Waits until the page is drawn next, or so many milliseconds pass.
 pub async fn next_frame_or(milliseconds: u64) {
-    let milliseconds = i32::try_from(milliseconds.min(LONGEST)).unwrap_or(i32::MAX);
+    let milliseconds = i32::try_from(milliseconds.min(MAX_TIMER_MS)).unwrap_or(i32::MAX);
     let promise = Promise::new(&mut |resolve, _| {
         if let Some(window) = web_sys::window() {
             // The later of the two finds the promise kept already.

@@ -1,36 +1,36 @@
 //! How a page stays in touch with its run: stream first, poll while there is none, and say which of these it does.
 //!
 //! A pure machine. Events with the time they came at go in, actions come out; between events it wants to be ticked at its
-//! [`deadline`](Connection::deadline). Timers are late in hidden and sleeping pages, so nothing counts ticks: whenever
+//! [`deadline`](PageConnection::deadline). Timers are late in hidden and sleeping pages, so nothing counts ticks: whenever
 //! anything happens, times are compared.
 
 use super::backoff::Backoff;
 
 /// What the server tells the page about its own rhythm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct FeedIntervals {
     /// Milliseconds between two polls.
-    pub poll: u64,
+    pub poll_ms: u64,
     /// Milliseconds of silence after which the stream says that it is alive.
-    pub heartbeat: u64,
+    pub heartbeat_ms: u64,
 }
 
-impl Settings {
+impl FeedIntervals {
     /// For how many milliseconds a stream that lives may be silent.
-    pub fn silence(&self) -> u64 {
-        (self.heartbeat * 5 / 2).max(self.heartbeat + 2000)
+    pub fn max_silence_ms(&self) -> u64 {
+        (self.heartbeat_ms * 5 / 2).max(self.heartbeat_ms + 2000)
     }
 }
 
-impl Default for Settings {
+impl Default for FeedIntervals {
     fn default() -> Self {
-        Self { poll: 3000, heartbeat: 15_000 }
+        Self { poll_ms: 3000, heartbeat_ms: 15_000 }
     }
 }
 
 /// How the page is connected: the chip's `data-state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Link {
+pub enum ConnectionState {
     /// The first stream is being opened.
     Connecting,
     /// Frames come by the stream.
@@ -45,7 +45,7 @@ pub enum Link {
     Offline,
 }
 
-impl Link {
+impl ConnectionState {
     /// The word in `data-state`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -150,8 +150,8 @@ pub(crate) const GRACE: u64 = 1500;
 
 /// See the module's comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connection {
-    settings: Settings,
+pub struct PageConnection {
+    intervals: FeedIntervals,
     begun: bool,
     /// The run may make more frames.
     active: bool,
@@ -176,11 +176,11 @@ pub struct Connection {
     gone: bool,
 }
 
-impl Connection {
+impl PageConnection {
     /// A page that shows a run; nothing happens before [`Event::Begin`].
-    pub const fn new(settings: Settings, active: bool) -> Self {
+    pub const fn new(intervals: FeedIntervals, active: bool) -> Self {
         Self {
-            settings,
+            intervals,
             begun: false,
             active,
             behind: false,
@@ -200,16 +200,16 @@ impl Connection {
     }
 
     /// What the chip says.
-    pub const fn link(&self) -> Link {
+    pub const fn state(&self) -> ConnectionState {
         if self.offline && !self.reachable {
-            return Link::Offline;
+            return ConnectionState::Offline;
         }
         match self.stream {
-            Stream::Open { .. } => Link::Live,
-            _ if self.gone || !self.wanted() => Link::Ended,
-            _ if self.answered => Link::Polling,
-            Stream::Closed | Stream::Opening { .. } if self.failures == 0 => Link::Connecting,
-            Stream::Closed | Stream::Opening { .. } | Stream::Waiting { .. } => Link::Retrying,
+            Stream::Open { .. } => ConnectionState::Live,
+            _ if self.gone || !self.wanted() => ConnectionState::Ended,
+            _ if self.answered => ConnectionState::Polling,
+            Stream::Closed | Stream::Opening { .. } if self.failures == 0 => ConnectionState::Connecting,
+            Stream::Closed | Stream::Opening { .. } | Stream::Waiting { .. } => ConnectionState::Retrying,
         }
     }
 
@@ -221,7 +221,7 @@ impl Connection {
         let stream = match self.stream {
             Stream::Closed => None,
             Stream::Opening { since } => Some(since + OPEN_LIMIT),
-            Stream::Open { heard, grace, .. } => Some(grace.unwrap_or(heard + self.silence())),
+            Stream::Open { heard, grace, .. } => Some(grace.unwrap_or(heard + self.max_silence_ms())),
             Stream::Waiting { until } => Some(until),
         };
         let poll = self.poll_due.filter(|_| !self.poll_in_flight);
@@ -254,8 +254,8 @@ impl Connection {
     }
 
     /// Silence of so long means that the stream is dead, whatever the browser thinks of it.
-    fn silence(&self) -> u64 {
-        self.settings.silence()
+    fn max_silence_ms(&self) -> u64 {
+        self.intervals.max_silence_ms()
     }
 
     fn take(&mut self, event: Event, now: u64, random: f64, actions: &mut Vec<Action>) {
@@ -300,13 +300,13 @@ impl Connection {
                 if !self.is_open() {
                     (self.active, self.behind) = (active, behind);
                 }
-                self.poll_at(if behind { now } else { now + self.settings.poll });
+                self.poll_at(if behind { now } else { now + self.intervals.poll_ms });
             }
             Event::PollFailed { floor } => {
                 self.poll_in_flight = false;
                 self.answered = false;
                 self.poll_failures = self.poll_failures.saturating_add(1);
-                let poll = self.settings.poll;
+                let poll = self.intervals.poll_ms;
                 let more = Backoff { base: poll, cap: poll * 2 }.wait(self.poll_failures, random, 0);
                 self.poll_due = Some(now + (poll / 2 + more).max(floor));
                 if self.offline {
@@ -333,7 +333,7 @@ impl Connection {
             Event::Visible => {
                 self.visible = true;
                 if let Stream::Open { heard, .. } = self.stream
-                    && now >= heard + self.silence()
+                    && now >= heard + self.max_silence_ms()
                 {
                     self.lose(now, random, actions);
                 }
@@ -360,8 +360,8 @@ impl Connection {
         }
         match self.stream {
             Stream::Opening { since } if now >= since + OPEN_LIMIT => self.lose(now, random, actions),
-            Stream::Open { since, heard, grace } if now >= heard + self.silence() => match grace {
-                None if now > heard + self.silence() + LATE => {
+            Stream::Open { since, heard, grace } if now >= heard + self.max_silence_ms() => match grace {
+                None if now > heard + self.max_silence_ms() + LATE => {
                     self.stream = Stream::Open { since, heard, grace: Some(now + GRACE) };
                 }
                 Some(until) if now < until => {}
@@ -390,7 +390,7 @@ impl Connection {
             self.poll_due = None;
         }
         if needed && self.poll_due.is_none() && !self.is_open() {
-            self.poll_due = Some(now + self.settings.poll);
+            self.poll_due = Some(now + self.intervals.poll_ms);
         }
         if !self.poll_in_flight && self.poll_due.is_some_and(|due| due <= now) {
             self.poll_due = None;
@@ -439,7 +439,7 @@ impl Connection {
 
     /// At once, but not all pages in the same instant.
     fn poll_soon(&mut self, now: u64, random: f64) {
-        let most = self.settings.poll.min(1000);
+        let most = self.intervals.poll_ms.min(1000);
         self.poll_at(now + Backoff { base: most, cap: most }.wait(1, random, 0));
     }
 

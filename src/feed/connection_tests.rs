@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::Action::{CloseStream, OpenStream, Poll};
 use super::*;
 
-const SETTINGS: Settings = Settings { poll: 3000, heartbeat: 15_000 };
+const INTERVALS: FeedIntervals = FeedIntervals { poll_ms: 3000, heartbeat_ms: 15_000 };
 
 /// A page as the machine believes it to be: it does what the machine says, and holds it to its rules.
 #[derive(Clone)]
 struct Page {
-    machine: Connection,
+    machine: PageConnection,
     now: u64,
     stream: bool,
     ready: bool,
@@ -24,7 +24,7 @@ struct Page {
 impl Page {
     fn new(active: bool) -> Self {
         Self {
-            machine: Connection::new(SETTINGS, active),
+            machine: PageConnection::new(INTERVALS, active),
             now: 1_000_000,
             stream: false,
             ready: false,
@@ -45,12 +45,12 @@ impl Page {
     fn live() -> Self {
         let mut page = Self::begun(true);
         page.on(Event::Ready { active: true, behind: false });
-        assert_eq!(page.link(), Link::Live);
+        assert_eq!(page.state(), ConnectionState::Live);
         page
     }
 
-    fn link(&self) -> Link {
-        self.machine.link()
+    fn state(&self) -> ConnectionState {
+        self.machine.state()
     }
 
     /// An event comes after this time; what follows from it is checked against the rules.
@@ -84,13 +84,13 @@ impl Page {
                 }
             }
         }
-        let offline = self.link() == Link::Offline;
-        assert_eq!(self.link() == Link::Live, self.ready && !offline, "the chip tells the truth");
+        let offline = self.state() == ConnectionState::Offline;
+        assert_eq!(self.state() == ConnectionState::Live, self.ready && !offline, "the chip tells the truth");
         let deadline = self.machine.deadline();
         if self.away || self.gone || !self.begun {
             assert!(!self.stream && deadline.is_none(), "a page that is left does nothing");
             assert!(!actions.contains(&OpenStream) && !actions.contains(&Poll));
-        } else if self.visible || !matches!(self.link(), Link::Ended | Link::Offline) {
+        } else if self.visible || !matches!(self.state(), ConnectionState::Ended | ConnectionState::Offline) {
             assert!(self.poll || deadline.is_some(), "it never falls asleep for good");
         }
         actions
@@ -113,35 +113,35 @@ const FINISHED: Event = Event::Polled { active: false, behind: false };
 #[test]
 fn an_active_run_is_streamed() {
     let mut page = Page::new(true);
-    assert_eq!(page.link(), Link::Connecting);
+    assert_eq!(page.state(), ConnectionState::Connecting);
     assert_eq!(page.on(Event::Begin), [OpenStream]);
-    assert_eq!(page.link(), Link::Connecting);
+    assert_eq!(page.state(), ConnectionState::Connecting);
     assert_eq!(page.on(Event::Ready { active: true, behind: true }), []);
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
     assert_eq!(page.after(1000, Event::Heard), []);
     assert_eq!(page.on(Event::Active(false)), [], "the stream's end is waited for");
     assert_eq!(page.on(Event::End), [CloseStream]);
-    assert_eq!(page.link(), Link::Ended);
+    assert_eq!(page.state(), ConnectionState::Ended);
 }
 
 #[test]
 fn a_finished_run_has_no_stream_and_is_looked_at_now_and_then() {
     let mut page = Page::new(false);
-    assert_eq!(page.link(), Link::Ended);
+    assert_eq!(page.state(), ConnectionState::Ended);
     assert_eq!(page.on(Event::Begin), []);
     let begin = page.now;
     assert_eq!(page.tick(), [Poll]);
-    assert_eq!(page.now - begin, SETTINGS.poll);
+    assert_eq!(page.now - begin, INTERVALS.poll_ms);
     assert_eq!(page.on(FINISHED), []);
-    assert_eq!(page.link(), Link::Ended);
+    assert_eq!(page.state(), ConnectionState::Ended);
     assert_eq!(page.tick(), [Poll]);
     assert_eq!(page.on(Event::PollFailed { floor: 0 }), []);
-    assert_eq!(page.link(), Link::Ended, "all frames are here, whether the server is or not");
+    assert_eq!(page.state(), ConnectionState::Ended, "all frames are here, whether the server is or not");
     assert_eq!(page.tick(), [Poll]);
     // It was run again from elsewhere.
     assert_eq!(page.on(ANSWER), [OpenStream]);
     page.on(Event::Ready { active: true, behind: false });
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
 }
 
 #[test]
@@ -149,11 +149,11 @@ fn a_finished_run_that_has_more_frames_is_streamed_to_its_end() {
     let mut page = Page::begun(false);
     page.tick();
     assert_eq!(page.on(Event::Polled { active: false, behind: true }), [OpenStream, Poll]);
-    assert_eq!(page.link(), Link::Polling);
+    assert_eq!(page.state(), ConnectionState::Polling);
     page.on(Event::Ready { active: false, behind: true });
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
     page.on(Event::End);
-    assert_eq!(page.link(), Link::Ended);
+    assert_eq!(page.state(), ConnectionState::Ended);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn nobody_looks_at_a_finished_run_that_is_hidden() {
 fn a_rerun_from_this_page_opens_the_stream_at_once() {
     let mut page = Page::begun(false);
     assert_eq!(page.on(Event::Active(true)), [OpenStream]);
-    assert_eq!(page.link(), Link::Connecting);
+    assert_eq!(page.state(), ConnectionState::Connecting);
 }
 
 #[test]
@@ -186,14 +186,14 @@ fn a_rerun_that_crosses_the_end_is_noticed_soon() {
 fn a_lost_stream_is_retried_and_polled_for_until_it_is_back() {
     let mut page = Page::live();
     assert_eq!(page.after(10_000, Event::Lost), [CloseStream]);
-    assert_eq!(page.link(), Link::Retrying);
+    assert_eq!(page.state(), ConnectionState::Retrying);
     assert_eq!(page.tick(), [OpenStream]);
-    assert_eq!(page.link(), Link::Retrying);
+    assert_eq!(page.state(), ConnectionState::Retrying);
     assert_eq!(page.tick(), [Poll]);
     assert_eq!(page.on(ANSWER), []);
-    assert_eq!(page.link(), Link::Polling);
+    assert_eq!(page.state(), ConnectionState::Polling);
     assert_eq!(page.on(Event::Lost), [CloseStream]);
-    assert_eq!(page.link(), Link::Polling, "a further failure of the stream takes nothing from the polls");
+    assert_eq!(page.state(), ConnectionState::Polling, "a further failure of the stream takes nothing from the polls");
     let mut polls = 0;
     for _ in 0..12 {
         for action in page.tick() {
@@ -207,7 +207,7 @@ fn a_lost_stream_is_retried_and_polled_for_until_it_is_back() {
                 }
                 CloseStream => {}
             }
-            assert_eq!(page.link(), Link::Polling);
+            assert_eq!(page.state(), ConnectionState::Polling);
         }
     }
     assert!(polls >= 3);
@@ -217,7 +217,7 @@ fn a_lost_stream_is_retried_and_polled_for_until_it_is_back() {
         }
     }
     page.on(Event::Ready { active: true, behind: true });
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
     assert!(page.poll || page.machine.poll_due.is_none(), "no polls beside a stream");
 }
 
@@ -274,7 +274,7 @@ fn a_run_that_finishes_while_it_is_polled_ends() {
     if page.stream {
         page.on(Event::Lost);
     }
-    assert_eq!(page.link(), Link::Ended);
+    assert_eq!(page.state(), ConnectionState::Ended);
     assert!(!page.stream);
 }
 
@@ -285,7 +285,7 @@ fn a_server_that_is_away_is_asked_until_it_answers() {
     page.on(Event::Lost);
     let start = page.now;
     while page.now < start + 120_000 {
-        assert_eq!(page.link(), Link::Retrying);
+        assert_eq!(page.state(), ConnectionState::Retrying);
         let before = page.now;
         for action in page.tick() {
             match action {
@@ -303,7 +303,7 @@ fn a_server_that_is_away_is_asked_until_it_answers() {
         }
     }
     page.on(FINISHED);
-    assert_eq!(page.link(), Link::Ended);
+    assert_eq!(page.state(), ConnectionState::Ended);
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn silence_is_a_lost_stream() {
     assert_eq!(page.after(20_000, Event::Heard), []);
     assert_eq!(page.machine.deadline(), Some(page.now + 37_500));
     assert_eq!(page.tick(), [CloseStream]);
-    assert_eq!(page.link(), Link::Retrying);
+    assert_eq!(page.state(), ConnectionState::Retrying);
 }
 
 #[test]
@@ -330,9 +330,9 @@ fn a_late_timer_is_no_silence() {
     let mut page = Page::live();
     // An hour of sleep: the timer comes first, what the network brought comes after it.
     assert_eq!(page.after(3_600_000, Event::Tick), []);
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
     assert_eq!(page.after(10, Event::Heard), []);
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
     // And when nothing comes, it was silence.
     page.after(3_600_000, Event::Tick);
     assert_eq!(page.tick(), [CloseStream]);
@@ -353,7 +353,7 @@ fn a_stream_that_is_held_back_is_polled_for_and_given_up() {
     let mut page = Page::begun(true);
     assert_eq!(page.tick(), [Poll]);
     page.on(ANSWER);
-    assert_eq!(page.link(), Link::Polling);
+    assert_eq!(page.state(), ConnectionState::Polling);
     let mut given_up = false;
     for _ in 0..10 {
         let actions = page.tick();
@@ -363,7 +363,7 @@ fn a_stream_that_is_held_back_is_polled_for_and_given_up() {
         }
     }
     assert!(given_up);
-    assert_eq!(page.link(), Link::Polling);
+    assert_eq!(page.state(), ConnectionState::Polling);
 }
 
 #[test]
@@ -373,7 +373,7 @@ fn a_gap_is_polled_for_beside_the_stream_until_it_is_filled() {
     assert_eq!(page.on(Event::Missing), [Poll]);
     assert_eq!(page.on(Event::Missing), [], "one poll at a time");
     assert_eq!(page.on(Event::PollFailed { floor: 0 }), []);
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
     assert_eq!(page.tick(), [Poll]);
     assert_eq!(page.on(Event::Polled { active: true, behind: true }), [Poll]);
     assert_eq!(page.on(ANSWER), []);
@@ -386,17 +386,17 @@ fn offline_is_believed_once_it_is_proven() {
     let mut page = Page::live();
     assert_eq!(page.on(Event::Offline), [Poll]);
     page.on(ANSWER);
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
     // Elsewhere it is not.
     let mut page = Page::live();
     page.on(Event::Offline);
     assert_eq!(page.on(Event::PollFailed { floor: 0 }), [CloseStream]);
-    assert_eq!(page.link(), Link::Offline);
+    assert_eq!(page.state(), ConnectionState::Offline);
     let back = page.after(5000, Event::Online);
     assert!(back.contains(&OpenStream) && back.contains(&Poll), "{back:?}");
-    assert_eq!(page.link(), Link::Retrying);
+    assert_eq!(page.state(), ConnectionState::Retrying);
     page.on(Event::Ready { active: true, behind: false });
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn offline_ends_by_an_answer_even_if_the_browser_keeps_silent() {
         page.tick();
     }
     page.on(ANSWER);
-    assert_eq!(page.link(), Link::Polling);
+    assert_eq!(page.state(), ConnectionState::Polling);
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn a_page_that_is_left_closes_everything_and_one_that_is_kept_comes_back() {
     let back = page.on(Event::Returned);
     assert!(back.contains(&OpenStream));
     page.on(Event::Ready { active: true, behind: true });
-    assert_eq!(page.link(), Link::Live);
+    assert_eq!(page.state(), ConnectionState::Live);
 
     let mut page = Page::begun(false);
     page.on(Event::Left);
@@ -431,7 +431,7 @@ fn a_page_that_is_left_closes_everything_and_one_that_is_kept_comes_back() {
 fn a_run_that_is_gone_is_left_alone() {
     let mut page = Page::live();
     assert_eq!(page.on(Event::Gone), [CloseStream]);
-    assert_eq!(page.link(), Link::Ended);
+    assert_eq!(page.state(), ConnectionState::Ended);
     assert_eq!(page.after(60_000, Event::Visible), []);
 }
 
@@ -525,7 +525,7 @@ proptest! {
         }
         page.on(Event::Returned);
         let patience = page.now + 60_000;
-        let wanted = if active { Link::Live } else { Link::Ended };
+        let wanted = if active { ConnectionState::Live } else { ConnectionState::Ended };
         let mut idle = 0;
         while page.now < patience && idle < 3 {
             if page.poll {
@@ -539,9 +539,9 @@ proptest! {
                 idle += 1;
             } else {
                 page.tick();
-                idle += usize::from(page.link() == wanted);
+                idle += usize::from(page.state() == wanted);
             }
         }
-        prop_assert_eq!(page.link(), wanted);
+        prop_assert_eq!(page.state(), wanted);
     }
 }

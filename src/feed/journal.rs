@@ -22,14 +22,14 @@ pub enum Applied {
 /// Loaded frames that are not the first of the rows that were asked for. None was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the frames must be those from seq {wanted} on, without a gap")]
-pub struct OutOfPlace {
+pub struct MisplacedRows {
     /// The first row that was asked for.
     pub wanted: u64,
 }
 
 /// What the page's hooks say (CONTRACT.md, "The page").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
+pub struct JournalStats {
     /// How many frames are held.
     pub frames: usize,
     /// The seq of the first one held; one more than `last` if none is.
@@ -47,29 +47,29 @@ pub struct Numbers {
 /// The cursor begins at the head that the server rendered, and only the next frame moves it. So a long journal is not
 /// streamed from its beginning: its rows are loaded where the reader looks.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Journal {
+pub struct PageJournal {
     windows: Windows,
     state: RunState,
     cursor: Cursor,
-    /// The cursor that the page began with, and how many frames have moved it since.
-    began: Cursor,
+    /// The cursor that the page initial_cursor with, and how many frames have moved it since.
+    initial_cursor: Cursor,
     appended: u64,
     dropped: u64,
 }
 
-impl Journal {
+impl PageJournal {
     /// What the server rendered: the cursor starts at the run's head.
-    pub fn of(view: RunView) -> Self {
+    pub fn from_view(view: RunView) -> Self {
         let RunView { run, frames, redraws, at: _, tally, earlier, starts } = view;
         let cursor = Cursor(run.head);
-        let mut state = RunState { tally, earlier, starts, ..RunState::of(run) };
+        let mut state = RunState { tally, earlier, starts, ..RunState::new(run) };
         let mut windows = Windows::default();
         for frame in frames.into_iter().filter(|frame| frame.seq <= cursor.0) {
-            state.learn(&frame);
+            state.backfill(&frame);
             windows.insert(frame);
         }
-        redraws.into_iter().for_each(|frame| windows.learn_redraw(frame));
-        Self { windows, state, cursor, began: cursor, appended: 0, dropped: 0 }
+        redraws.into_iter().for_each(|frame| windows.add_redraw(frame));
+        Self { windows, state, cursor, initial_cursor: cursor, appended: 0, dropped: 0 }
     }
 
     /// Takes a frame if it is the next one.
@@ -94,23 +94,23 @@ impl Journal {
     ///
     /// # Errors
     /// They do not begin there, are not contiguous, or go beyond.
-    pub fn insert(&mut self, seqs: &Range<u64>, frames: Vec<Frame>) -> Result<usize, OutOfPlace> {
+    pub fn insert(&mut self, seqs: &Range<u64>, frames: Vec<Frame>) -> Result<usize, MisplacedRows> {
         let end = seqs.end.min(self.cursor.0 + 1);
         let in_place = (seqs.start..).zip(&frames).all(|(seq, frame)| frame.seq == seq && seq < end);
         if !in_place {
-            return Err(OutOfPlace { wanted: seqs.start });
+            return Err(MisplacedRows { wanted: seqs.start });
         }
         let mut taken = 0;
         for frame in frames {
-            self.state.learn(&frame);
+            self.state.backfill(&frame);
             if self.windows.insert(frame) { taken += 1 } else { self.dropped += 1 }
         }
         Ok(taken)
     }
 
     /// Learns how rows that were asked for were drawn last, by frames that come after them.
-    pub fn learn_redraws(&mut self, frames: Vec<Frame>) {
-        frames.into_iter().for_each(|frame| self.windows.learn_redraw(frame));
+    pub fn add_redraws(&mut self, frames: Vec<Frame>) {
+        frames.into_iter().for_each(|frame| self.windows.add_redraw(frame));
     }
 
     /// Drops frames far from these seqs until the rest is within the page's budget; they can be loaded again.
@@ -138,19 +138,19 @@ impl Journal {
         self.cursor
     }
 
-    /// See [`RunState::learn_attempt`].
-    pub fn learn_attempt(&mut self, attempt: &Attempt) {
-        self.state.learn_attempt(attempt);
+    /// See [`RunState::merge_attempt`].
+    pub fn merge_attempt(&mut self, attempt: &Attempt) {
+        self.state.merge_attempt(attempt);
     }
 
-    /// The numbers for the hooks.
-    pub fn numbers(&self) -> Numbers {
-        Numbers {
+    /// The stats for the hooks.
+    pub fn stats(&self) -> JournalStats {
+        JournalStats {
             frames: self.windows.len(),
             first: self.windows.first().unwrap_or(self.cursor.0 + 1),
             last: self.cursor.0,
             dropped: self.dropped,
-            gaps: (self.cursor.0 - self.began.0).saturating_sub(self.appended),
+            gaps: (self.cursor.0 - self.initial_cursor.0).saturating_sub(self.appended),
         }
     }
 }
@@ -177,11 +177,11 @@ mod tests {
         }
     }
 
-    fn journal(first: u64, head: u64) -> Journal {
-        Journal::of(view(head, (first..=head).map(log).collect()))
+    fn journal(first: u64, head: u64) -> PageJournal {
+        PageJournal::from_view(view(head, (first..=head).map(log).collect()))
     }
 
-    fn seqs(journal: &Journal) -> Vec<u64> {
+    fn seqs(journal: &PageJournal) -> Vec<u64> {
         journal.windows().range(0..u64::MAX).map(|frame| frame.seq).collect()
     }
 
@@ -189,11 +189,11 @@ mod tests {
     fn an_empty_journal_is_at_cursor_0_and_takes_1() {
         let mut journal = journal(1, 0);
         assert_eq!(journal.cursor(), Cursor(0));
-        assert_eq!(journal.numbers(), Numbers { first: 1, ..Numbers::default() });
+        assert_eq!(journal.stats(), JournalStats { first: 1, ..JournalStats::default() });
         assert_eq!(journal.apply(log(2)), Applied::Gap(Cursor(0)));
         assert_eq!(journal.apply(log(1)), Applied::Appended);
         assert_eq!(journal.apply(log(1)), Applied::Duplicate);
-        assert_eq!(journal.numbers(), Numbers { frames: 1, first: 1, last: 1, dropped: 1, gaps: 0 });
+        assert_eq!(journal.stats(), JournalStats { frames: 1, first: 1, last: 1, dropped: 1, gaps: 0 });
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(journal.cursor(), Cursor(9));
         assert_eq!(journal.apply(log(1)), Applied::Duplicate);
         assert_eq!(journal.apply(log(10)), Applied::Appended);
-        assert_eq!(journal.numbers().first, 10);
+        assert_eq!(journal.stats().first, 10);
     }
 
     #[test]
@@ -212,40 +212,40 @@ mod tests {
         assert_eq!(seqs(&journal), [1, 2, 3]);
         assert_eq!(journal.apply(log(4)), Applied::Appended);
         assert_eq!(journal.apply(log(5)), Applied::Appended);
-        assert_eq!(journal.numbers().gaps, 0);
+        assert_eq!(journal.stats().gaps, 0);
     }
 
     #[test]
     fn page_of_a_place_streams_from_the_head() {
-        let mut journal = Journal::of(view(1_000_000, (500..700).map(log).collect()));
+        let mut journal = PageJournal::from_view(view(1_000_000, (500..700).map(log).collect()));
         assert_eq!((journal.cursor(), seqs(&journal).len()), (Cursor(1_000_000), 200));
         assert_eq!(journal.apply(log(1_000_001)), Applied::Appended);
-        let numbers = journal.numbers();
-        assert_eq!(numbers, Numbers { frames: 201, first: 500, last: 1_000_001, dropped: 0, gaps: 0 });
+        let stats = journal.stats();
+        assert_eq!(stats, JournalStats { frames: 201, first: 500, last: 1_000_001, dropped: 0, gaps: 0 });
     }
 
     #[test]
     fn rows_that_were_not_asked_for_are_not_taken() {
         let mut journal = journal(8, 10);
         let page = |range: std::ops::RangeInclusive<u64>| range.map(log).collect::<Vec<_>>();
-        assert_eq!(journal.insert(&(2..8), page(1..=5)), Err(OutOfPlace { wanted: 2 }));
-        assert_eq!(journal.insert(&(4..8), [4, 6, 7].map(log).into()), Err(OutOfPlace { wanted: 4 }));
-        assert_eq!(journal.insert(&(4..6), page(4..=7)), Err(OutOfPlace { wanted: 4 }));
-        assert_eq!(journal.insert(&(9..20), page(9..=12)), Err(OutOfPlace { wanted: 9 }), "beyond the cursor");
+        assert_eq!(journal.insert(&(2..8), page(1..=5)), Err(MisplacedRows { wanted: 2 }));
+        assert_eq!(journal.insert(&(4..8), [4, 6, 7].map(log).into()), Err(MisplacedRows { wanted: 4 }));
+        assert_eq!(journal.insert(&(4..6), page(4..=7)), Err(MisplacedRows { wanted: 4 }));
+        assert_eq!(journal.insert(&(9..20), page(9..=12)), Err(MisplacedRows { wanted: 9 }), "beyond the cursor");
         assert_eq!(seqs(&journal), [8, 9, 10]);
         assert_eq!(journal.insert(&(4..8), vec![]), Ok(0));
         assert_eq!(journal.insert(&(2..8), page(2..=4)), Ok(3), "large rows come fewer at a time");
         assert_eq!(journal.insert(&(4..10), page(4..=9)), Ok(3));
-        assert_eq!(journal.numbers(), Numbers { frames: 9, first: 2, last: 10, dropped: 3, gaps: 0 });
+        assert_eq!(journal.stats(), JournalStats { frames: 9, first: 2, last: 10, dropped: 3, gaps: 0 });
     }
 
     #[test]
     fn what_was_let_go_can_come_back() {
         let mut journal = journal(1, 60_000);
         journal.trim(&(59_000..59_040));
-        let first = journal.numbers().first;
+        let first = journal.stats().first;
         assert!((40_001..45_000).contains(&first) && journal.windows().get(1).is_none());
-        assert_eq!(journal.numbers().gaps, 0);
+        assert_eq!(journal.stats().gaps, 0);
         assert_eq!(journal.insert(&(1..101), (1..101).map(log).collect()), Ok(100));
         assert!(journal.windows().get(1).is_some());
         assert_eq!(journal.apply(log(60_001)), Applied::Appended);
@@ -280,7 +280,7 @@ mod tests {
             let head = rendered.index(n as usize + 1) as u64;
             let mut journal = journal(head.saturating_sub(shown) + 1, head);
             let (mut repeated, mut appended) = (0u64, 0u64);
-            let mut offer = |journal: &mut Journal, seq: u64| {
+            let mut offer = |journal: &mut PageJournal, seq: u64| {
                 let before = journal.cursor().0;
                 let applied = journal.apply(log(seq));
                 match applied {
@@ -306,7 +306,7 @@ mod tests {
                     }
                     Arrival::Single(_) => {}
                 }
-                prop_assert_eq!(journal.numbers().gaps, 0);
+                prop_assert_eq!(journal.stats().gaps, 0);
                 prop_assert_eq!(journal.state().run.head, journal.cursor().0);
                 prop_assert!(seqs(&journal).is_sorted());
             }
@@ -316,8 +316,8 @@ mod tests {
                 prop_assert!(journal.insert(&missing, missing.clone().map(log).collect()).is_ok());
             }
             prop_assert_eq!(seqs(&journal), (1..=n).collect::<Vec<_>>());
-            let numbers = journal.numbers();
-            prop_assert_eq!((numbers.gaps, numbers.dropped, numbers.last), (0, repeated + held_again, n));
+            let stats = journal.stats();
+            prop_assert_eq!((stats.gaps, stats.dropped, stats.last), (0, repeated + held_again, n));
             prop_assert_eq!(appended, n - head);
         }
     }

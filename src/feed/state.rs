@@ -22,7 +22,7 @@ pub struct RunState {
     /// The paths of the patches of the current attempt that a person has left out.
     pub excluded: Vec<String>,
     /// How long the phases of the current attempt ran, in milliseconds, by name, as far as its frames are known.
-    pub took: BTreeMap<String, u64>,
+    pub durations_ms: BTreeMap<String, u64>,
     /// The signals that ended the commands of phases of the current attempt, by the phase's name, as far as their frames are known.
     pub signals: BTreeMap<String, String>,
     /// Who or what ended the attempts that were cancelled, by the attempt's number, as far as their frames are known.
@@ -34,27 +34,27 @@ pub struct RunState {
     /// When the question was asked that the run waits with, as far as its frame is known.
     pub asked_at: Option<Timestamp>,
     /// The phases of the attempt before, if the page saw it end: what is carried over of them.
-    pub(super) before: Vec<Phase>,
+    pub(super) previous_phases: Vec<Phase>,
     /// Which frame tells what is known of the current attempt. Frames are loaded in any order, and the newest counts.
-    pub(super) told_by: BTreeMap<Fact, u64>,
+    pub(super) fact_seqs: BTreeMap<FactKey, u64>,
 }
 
 /// What a frame may tell that an earlier or a later one of the same attempt tells too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fact {
+pub(super) enum FactKey {
     Progress(String),
-    Took(String),
+    Duration(String),
     Excluded,
     Outcome,
 }
 
 impl RunState {
     /// A run as the server gave it.
-    pub const fn of(run: Run) -> Self {
+    pub const fn new(run: Run) -> Self {
         Self {
             run,
             progress: BTreeMap::new(),
-            took: BTreeMap::new(),
+            durations_ms: BTreeMap::new(),
             signals: BTreeMap::new(),
             cancelled_by: BTreeMap::new(),
             outcome: None,
@@ -63,22 +63,22 @@ impl RunState {
             earlier: Vec::new(),
             starts: BTreeMap::new(),
             asked_at: None,
-            before: Vec::new(),
-            told_by: BTreeMap::new(),
+            previous_phases: Vec::new(),
+            fact_seqs: BTreeMap::new(),
         }
     }
 
     /// How the run stood in one of its earlier attempts.
-    pub fn of_attempt(view: AttemptView, run: &Run) -> Self {
+    pub fn from_attempt(view: AttemptView, run: &Run) -> Self {
         let AttemptView { attempt, tally, outcome, excluded } = view;
         let start = |phase: &AttemptPhase| Some((phase.phase.name.clone(), phase.first?));
         let starts = attempt.phases.iter().filter_map(start).collect();
-        Self { tally, outcome, excluded, starts, ..Self::of(attempt.of_run(run)) }
+        Self { tally, outcome, excluded, starts, ..Self::new(attempt.of_run(run)) }
     }
 
     /// What frames do not tell of the current attempt: its parameters, and all phases that it is to have. What became of them
     /// is told by the frames up to here; the answer may be of a later or an earlier moment.
-    pub fn learn_attempt(&mut self, attempt: &Attempt) {
+    pub fn merge_attempt(&mut self, attempt: &Attempt) {
         if attempt.attempt != self.run.attempt {
             return;
         }
@@ -99,16 +99,16 @@ impl RunState {
     pub fn apply(&mut self, frame: &Frame) {
         self.run.head = frame.seq;
         match &frame.body {
-            Body::Status(change) => self.turn(change, frame),
+            Body::Status(change) => self.on_status(change, frame),
             _ if frame.attempt != self.run.attempt => {}
-            Body::Phase(change) => self.phase(change, frame),
+            Body::Phase(change) => self.on_phase(change, frame),
             Body::Approval(asked) => {
                 let waits = asked.state == ApprovalState::Waiting;
                 self.run.approval = waits.then(|| Question { seq: frame.seq, question: asked.question.clone() });
                 if waits && let Some(phase) = &frame.phase {
                     self.run.phase = Some(phase.to_string());
                 }
-                self.learn(frame);
+                self.backfill(frame);
             }
             Body::Cancel(request) => {
                 let CancelRequest { by, kill_at, force } = request.clone();
@@ -121,7 +121,7 @@ impl RunState {
             Body::Error(failure) => self.run.error = Some(failure.message.clone()),
             Body::Finding(_) => self.tally.findings += 1,
             Body::Patch(_) => self.tally.patches += 1,
-            Body::Progress(_) | Body::Outcome(_) => self.learn(frame),
+            Body::Progress(_) | Body::Outcome(_) => self.backfill(frame),
             Body::Log(_)
             | Body::Tool(_)
             | Body::ToolResult(_)
@@ -137,9 +137,9 @@ impl RunState {
 
     /// What a frame tells that the run itself does not: how far a phase is, what was done. Frames may come in any order, and
     /// only those that are loaded come at all; of those that tell the same, the newest counts.
-    pub fn learn(&mut self, frame: &Frame) {
+    pub fn backfill(&mut self, frame: &Frame) {
         if let Body::Status(change) = &frame.body {
-            self.learn_end(change, frame.attempt);
+            self.record_cancel(change, frame.attempt);
         }
         if frame.attempt != self.run.attempt {
             return;
@@ -147,23 +147,23 @@ impl RunState {
         match (&frame.body, &frame.phase) {
             (Body::Progress(progress), Some(phase)) => {
                 let phase = phase.to_string();
-                if self.is_newest(Fact::Progress(phase.clone()), frame.seq) {
+                if self.is_newest(FactKey::Progress(phase.clone()), frame.seq) {
                     self.progress.insert(phase, progress.clone());
                 }
             }
             (Body::Phase(change), _) => {
-                self.learn_took(change, frame.seq);
-                self.learn_signal(change);
+                self.record_duration(change, frame.seq);
+                self.record_signal(change);
             }
             (Body::Approval(asked), _) => {
-                if self.is_newest(Fact::Excluded, frame.seq) {
+                if self.is_newest(FactKey::Excluded, frame.seq) {
                     self.excluded.clone_from(&asked.exclude);
                 }
                 if self.run.approval.as_ref().is_some_and(|question| question.seq == frame.seq) {
                     self.asked_at = Some(frame.ts);
                 }
             }
-            (Body::Outcome(outcome), _) if self.is_newest(Fact::Outcome, frame.seq) => {
+            (Body::Outcome(outcome), _) if self.is_newest(FactKey::Outcome, frame.seq) => {
                 self.outcome = Some(outcome.clone());
             }
             _ => {}
@@ -171,15 +171,15 @@ impl RunState {
     }
 
     /// Whether no newer frame has told this. If so, this one has.
-    fn is_newest(&mut self, fact: Fact, seq: u64) -> bool {
-        let known = self.told_by.entry(fact).or_insert(seq);
+    fn is_newest(&mut self, fact: FactKey, seq: u64) -> bool {
+        let known = self.fact_seqs.entry(fact).or_insert(seq);
         let is_newest = seq >= *known;
         *known = seq.max(*known);
         is_newest
     }
 
     /// Whether this end of a phase, of that attempt, came with the end of the attempt, and not by itself.
-    pub fn is_cut_off(&self, change: &PhaseChange, attempt: u32) -> bool {
+    pub fn was_cut_off(&self, change: &PhaseChange, attempt: u32) -> bool {
         let run = &self.run;
         if attempt == run.attempt {
             let cut_off = plan::cut_off(&run.phases, run.status).and_then(|at| run.phases.get(at));
@@ -191,25 +191,25 @@ impl RunState {
     }
 
     /// Who or what has cancelled an attempt, no frame but this one tells.
-    fn learn_end(&mut self, change: &StatusChange, attempt: u32) {
+    fn record_cancel(&mut self, change: &StatusChange, attempt: u32) {
         if change.to == Status::Cancelled {
             self.cancelled_by.insert(attempt, change.reason.clone());
         }
     }
 
     /// The last try counts, which may not have ended.
-    fn learn_took(&mut self, change: &PhaseChange, seq: u64) {
-        if change.carried || !self.is_newest(Fact::Took(change.name.clone()), seq) {
+    fn record_duration(&mut self, change: &PhaseChange, seq: u64) {
+        if change.carried || !self.is_newest(FactKey::Duration(change.name.clone()), seq) {
             return;
         }
         match change.duration_ms {
-            Some(took) => drop(self.took.insert(change.name.clone(), took)),
-            None => drop(self.took.remove(&change.name)),
+            Some(took) => drop(self.durations_ms.insert(change.name.clone(), took)),
+            None => drop(self.durations_ms.remove(&change.name)),
         }
     }
 
     /// Only of a phase whose last end was told by no newer frame.
-    fn learn_signal(&mut self, change: &PhaseChange) {
+    fn record_signal(&mut self, change: &PhaseChange) {
         let is_current = |phase: &Phase| phase.name == change.name && phase.exit_code == change.exit_code;
         if let Some(signal) = &change.signal
             && self.run.phases.iter().any(is_current)
@@ -218,9 +218,9 @@ impl RunState {
         }
     }
 
-    fn turn(&mut self, change: &StatusChange, frame: &Frame) {
+    fn on_status(&mut self, change: &StatusChange, frame: &Frame) {
         let &StatusChange { from, to, ref reason } = change;
-        self.learn_end(change, frame.attempt);
+        self.record_cancel(change, frame.attempt);
         let run = &mut self.run;
         if let Some(attempt) = frame.attempt.checked_sub(1).filter(|&attempt| attempt == run.attempt) {
             self.earlier.push(AttemptMark { attempt, status: from });
@@ -235,18 +235,18 @@ impl RunState {
                 run.finished_at = None;
                 run.error = None;
                 run.phase = None;
-                self.before.clone_from(&run.phases);
+                self.previous_phases.clone_from(&run.phases);
                 for phase in &mut run.phases {
                     *phase = pending(std::mem::take(&mut phase.name));
                 }
                 self.progress.clear();
-                self.took.clear();
+                self.durations_ms.clear();
                 self.signals.clear();
                 self.outcome = None;
                 self.tally = Tally::default();
                 self.excluded.clear();
                 self.starts.clear();
-                self.told_by.clear();
+                self.fact_seqs.clear();
             }
             Status::Running => run.started_at = Some(frame.ts),
             Status::Completed | Status::Cancelled | Status::Failed | Status::Interrupted => {
@@ -263,7 +263,7 @@ impl RunState {
         }
     }
 
-    fn phase(&mut self, change: &PhaseChange, frame: &Frame) {
+    fn on_phase(&mut self, change: &PhaseChange, frame: &Frame) {
         let at = frame.ts;
         let run = &mut self.run;
         let place = run.phases.iter().position(|phase| phase.name == change.name).unwrap_or_else(|| {
@@ -273,7 +273,7 @@ impl RunState {
         let Some(phase) = run.phases.get_mut(place) else { return };
         // Its times are those that it had, and not those of the frame that says so.
         if change.carried
-            && let Some(before) = self.before.iter().find(|before| before.name == change.name)
+            && let Some(before) = self.previous_phases.iter().find(|before| before.name == change.name)
         {
             phase.clone_from(before);
             return;
@@ -288,7 +288,7 @@ impl RunState {
                 phase.finished_at = None;
                 phase.exit_code = None;
                 run.phase = Some(change.name.clone());
-                self.learn_took(change, frame.seq);
+                self.record_duration(change, frame.seq);
             }
             PhaseState::Completed | PhaseState::Failed => {
                 self.signals.extend(change.signal.clone().map(|signal| (change.name.clone(), signal)));
@@ -298,7 +298,7 @@ impl RunState {
                 if let (None, Some(took)) = (phase.started_at, took) {
                     phase.started_at = Some(Timestamp(at.0.saturating_sub(took)));
                 }
-                self.learn_took(change, frame.seq);
+                self.record_duration(change, frame.seq);
             }
             PhaseState::Skipped => {}
         }

@@ -59,7 +59,7 @@ fn progress(seq: u64, attempt: u32, done: u64) -> Frame {
 }
 
 fn fed(frames: &[Frame]) -> RunState {
-    let mut state = RunState::of(run());
+    let mut state = RunState::new(run());
     frames.iter().for_each(|frame| state.apply(frame));
     state
 }
@@ -119,8 +119,8 @@ fn a_phase_says_which_signal_ended_it() {
     state.apply(&killed);
     assert_eq!(state.signals["lint"], "SIGKILL");
     // A page that begins later learns it from older frames, unless a newer end is known.
-    let mut later = RunState::of(state.run.clone());
-    later.learn(&killed);
+    let mut later = RunState::new(state.run.clone());
+    later.backfill(&killed);
     assert_eq!(later.signals["lint"], "SIGKILL");
     state.apply(&phase(4, 1, "lint", Started, None));
     assert!(state.signals.is_empty());
@@ -152,15 +152,15 @@ fn frames_in_any_order_tell_who_cancelled_an_attempt_and_how_long_its_phases_ran
         status(6, 1, Status::Running, Status::Cancelled),
     ];
     let mut state = fed(&frames);
-    let mut older = RunState::of(state.run.clone());
-    frames.iter().rev().for_each(|frame| older.learn(frame));
+    let mut older = RunState::new(state.run.clone());
+    frames.iter().rev().for_each(|frame| older.backfill(frame));
     for state in [&state, &older] {
-        assert_eq!(state.took, BTreeMap::from([("lint".to_owned(), 500)]));
+        assert_eq!(state.durations_ms, BTreeMap::from([("lint".to_owned(), 500)]));
         assert_eq!(state.cancelled_by, BTreeMap::from([(1, "the reason".to_owned())]));
     }
     let cut_off = |state: &RunState| {
         let ends = frames.iter().filter_map(|frame| match &frame.body {
-            Body::Phase(change) if change.state != Started => Some((change.name.clone(), state.is_cut_off(change, 1))),
+            Body::Phase(change) if change.state != Started => Some((change.name.clone(), state.was_cut_off(change, 1))),
             _ => None,
         });
         ends.collect::<Vec<_>>()
@@ -170,7 +170,7 @@ fn frames_in_any_order_tell_who_cancelled_an_attempt_and_how_long_its_phases_ran
     assert_eq!(cut_off(&state), expected);
     state.apply(&status(7, 2, Status::Cancelled, Status::Pending));
     assert_eq!(cut_off(&state), expected);
-    assert!(state.took.is_empty() && state.cancelled_by.contains_key(&1));
+    assert!(state.durations_ms.is_empty() && state.cancelled_by.contains_key(&1));
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn what_is_carried_over_keeps_its_times() {
     frames.push(carried.clone());
     assert_eq!(fed(&frames).run.phases[0], before.run.phases[0]);
     // Nothing is known of the attempt before: then it took as long, up to now.
-    let mut state = RunState::of(Run { attempt: 2, ..run() });
+    let mut state = RunState::new(Run { attempt: 2, ..run() });
     state.apply(&carried);
     assert_eq!(state.run.phases[0].finished_at, Some(Timestamp(8000)));
 }
@@ -230,9 +230,9 @@ fn an_attempt_may_have_other_phases_and_parameters_than_the_one_before() {
     frames.push(status(7, 2, Status::Failed, Status::Pending));
     frames.push(phase(8, 2, "build", Started, None));
     let mut state = fed(&frames);
-    state.learn_attempt(&Attempt { attempt: 3, ..attempt.clone() });
+    state.merge_attempt(&Attempt { attempt: 3, ..attempt.clone() });
     assert_eq!(state, fed(&frames), "an answer about another attempt changes nothing");
-    state.learn_attempt(&attempt);
+    state.merge_attempt(&attempt);
     assert_eq!(state.run.params, params);
     let told: Vec<_> = state.run.phases.iter().map(|phase| (phase.name.as_str(), phase.state)).collect();
     assert_eq!(told, [("lint", Completed), ("build", Started), ("deploy", Pending)]);
@@ -248,7 +248,7 @@ fn what_is_late_of_an_earlier_attempt_changes_nothing() {
     let mut state = fed(&frames);
     let before = state.clone();
     state.apply(&phase(8, 1, "lint", Completed, Some(0)));
-    state.learn(&progress(3, 1, 5));
+    state.backfill(&progress(3, 1, 5));
     assert_eq!((state.run.phases, state.progress), (before.run.phases, before.progress));
 }
 
@@ -300,10 +300,10 @@ fn a_run_asks_until_it_is_answered_or_ends() {
 #[test]
 fn newer_progress_wins_over_older() {
     let mut state = fed(&[progress(9, 1, 9)]);
-    state.learn(&progress(4, 1, 4));
+    state.backfill(&progress(4, 1, 4));
     assert_eq!(state.progress["lint"].done, 9);
     let mut state = fed(&[]);
-    state.learn(&progress(4, 1, 4));
-    state.learn(&progress(3, 1, 3));
+    state.backfill(&progress(4, 1, 4));
+    state.backfill(&progress(3, 1, 3));
     assert_eq!(state.progress["lint"].done, 4);
 }

@@ -4,6 +4,7 @@
 //! in effects. The page's policy forbids styles in the markup, so lengths are set through the object model.
 
 mod account;
+mod alerts;
 mod app;
 mod clock;
 mod components;
@@ -11,7 +12,6 @@ mod components;
 mod connect;
 mod follow;
 mod format;
-mod news;
 mod pages;
 #[cfg(feature = "ssr")]
 mod shell;

@@ -6,7 +6,7 @@ use super::WINDOW_ROWS;
 
 /// The heights of a window's rows, where one differs from the estimate.
 #[derive(Clone, Debug, PartialEq)]
-struct Known {
+struct WindowHeights {
     heights: Vec<f32>,
     sum: f64,
 }
@@ -15,37 +15,37 @@ struct Known {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heights {
     estimate: f64,
-    known: BTreeMap<u64, Known>,
+    windows: BTreeMap<u64, WindowHeights>,
 }
 
 impl Heights {
     /// Rows that are all this high, as far as is known.
     pub const fn new(estimate: f64) -> Self {
-        Self { estimate, known: BTreeMap::new() }
+        Self { estimate, windows: BTreeMap::new() }
     }
 
     /// The height of a row.
     pub fn of(&self, seq: u64) -> f64 {
         let Some(row) = seq.checked_sub(1) else { return 0.0 };
-        let known = self.known.get(&(row / WINDOW_ROWS));
-        let height = known.and_then(|known| known.heights.get((row % WINDOW_ROWS) as usize));
+        let window = self.windows.get(&(row / WINDOW_ROWS));
+        let height = window.and_then(|window| window.heights.get((row % WINDOW_ROWS) as usize));
         height.map_or(self.estimate, |height| f64::from(*height))
     }
 
     /// The rows of a window, from its first one on, are this high; those beyond have the estimate. Windows count from 0.
     pub fn set(&mut self, window: u64, mut heights: Vec<f32>) {
         if heights.iter().all(|height| f64::from(*height) == self.estimate) {
-            self.known.remove(&window);
+            self.windows.remove(&window);
             return;
         }
         heights.resize(WINDOW_ROWS as usize, self.estimate as f32);
         let sum = heights.iter().map(|height| f64::from(*height)).sum();
-        self.known.insert(window, Known { heights, sum });
+        self.windows.insert(window, WindowHeights { heights, sum });
     }
 
     /// Nothing is known of any row but those of windows for which this is true.
     pub fn retain(&mut self, is_kept: impl Fn(u64) -> bool) {
-        self.known.retain(|window, _| is_kept(*window));
+        self.windows.retain(|window, _| is_kept(*window));
     }
 
     /// How high all rows before this one are together.
@@ -53,8 +53,8 @@ impl Heights {
         let row = seq.saturating_sub(1);
         let (window, place) = (row / WINDOW_ROWS, (row % WINDOW_ROWS) as usize);
         let per_window = WINDOW_ROWS as f64 * self.estimate;
-        let corrections: f64 = self.known.range(..window).map(|(_, known)| known.sum - per_window).sum();
-        let partial = match self.known.get(&window) {
+        let corrections: f64 = self.windows.range(..window).map(|(_, window)| window.sum - per_window).sum();
+        let partial = match self.windows.get(&window) {
             Some(known) => known.heights.iter().take(place).map(|height| f64::from(*height)).sum(),
             None => place as f64 * self.estimate,
         };
@@ -67,7 +67,7 @@ impl Heights {
             return 0;
         }
         let (mut row, mut top) = (0, 0.0);
-        for (window, known) in &self.known {
+        for (window, known) in &self.windows {
             let first = window * WINDOW_ROWS;
             let known_top = (first - row) as f64 * self.estimate + top;
             if distance < known_top {

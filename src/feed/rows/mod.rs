@@ -2,14 +2,14 @@
 //! holds only the frames near what the reader looks at.
 //!
 //! - [`Windows`] holds frames, in windows of [`WINDOW_ROWS`] rows, and drops those far from the view.
-//! - [`Loads`] decides which missing rows to ask the server for, and when to ask again after a failure.
+//! - [`RowLoader`] decides which missing rows to ask the server for, and when to ask again after a failure.
 //! - `Redraws` knows which frames share a row, because one was drawn anew in the place of another.
 //! - [`Heights`] knows how high rows are: an estimate until they are loaded.
 //! - [`Viewport`] maps the scroll position to rows, keeps what the reader looks at in place, and follows the end.
 //! - [`Scale`] maps a list that is higher than browsers allow an element to be onto one that is not.
 
 mod heights;
-mod loads;
+mod loader;
 #[cfg(test)]
 mod model_tests;
 mod redraws;
@@ -23,7 +23,7 @@ mod windows;
 mod windows_tests;
 
 pub use heights::Heights;
-pub use loads::{LoadState, Loads, MAX_LOAD_ROWS, NEAR_ROWS};
+pub use loader::{LoadState, MAX_LOAD_ROWS, NEAR_ROWS, RowLoader};
 pub use scale::Scale;
-pub use viewport::{Layout, Metrics, Place, Viewport};
+pub use viewport::{Align, Layout, Metrics, Viewport};
 pub use windows::{Budget, WINDOW_ROWS, Windows};

@@ -5,8 +5,8 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::super::state::tests::{log, run};
-use super::{Budget, LoadState, Loads, Metrics, NEAR_ROWS, Place, Viewport, WINDOW_ROWS};
-use crate::feed::{Applied, Journal};
+use super::{Align, Budget, LoadState, Metrics, NEAR_ROWS, RowLoader, Viewport, WINDOW_ROWS};
+use crate::feed::{Applied, PageJournal};
 use crate::model::kinds::StatusChange;
 use crate::model::{Body, Frame, RunView, Status, Timestamp};
 
@@ -33,8 +33,8 @@ enum Step {
 
 /// A tab.
 struct Tab {
-    journal: Journal,
-    loads: Loads,
+    journal: PageJournal,
+    loads: RowLoader,
     viewport: Viewport,
     scroll: f64,
     visible: Range<u64>,
@@ -77,8 +77,8 @@ impl Tab {
         let mut viewport = Viewport::new(METRICS, head);
         viewport.resize(VIEW);
         let mut tab = Self {
-            journal: Journal::of(view),
-            loads: Loads::default(),
+            journal: PageJournal::from_view(view),
+            loads: RowLoader::default(),
             viewport,
             scroll: 0.0,
             visible: 1..1,
@@ -141,7 +141,7 @@ impl Tab {
         prop_assert!(windows.len() <= budget.rows && windows.bytes() <= budget.bytes);
         prop_assert!(self.requests.len() <= 2 && self.requests.len() == self.loads.in_flight());
         prop_assert!(self.requests.iter().all(|seqs| seqs.start >= 1 && seqs.start < seqs.end && seqs.end <= head + 1));
-        prop_assert_eq!(self.journal.numbers().gaps, 0);
+        prop_assert_eq!(self.journal.stats().gaps, 0);
         Ok(())
     }
 }
@@ -178,7 +178,7 @@ proptest! {
                 Step::Drag(to) => tab.scroll_by(to * (tab.journal.cursor().0 as f64 * 20.0).min(METRICS.max_height)),
                 Step::Show(at) => {
                     let seq = 1 + (at * tab.journal.cursor().0 as f64) as u64;
-                    tab.viewport.show(seq, Place::Middle);
+                    tab.viewport.show(seq, Align::Middle);
                 }
                 Step::Follow => tab.viewport.follow(),
                 Step::Print(lines, is_again) => {
@@ -230,7 +230,7 @@ proptest! {
             let is_hidden = windows.row_of(seq) != seq;
             prop_assert_eq!(tab.viewport.heights().of(seq), if is_hidden { 0.0 } else { 20.0 });
         }
-        prop_assert_eq!(tab.journal.numbers().last, head);
+        prop_assert_eq!(tab.journal.stats().last, head);
         prop_assert_eq!(tab.journal.state().run.attempt, 1 + (head / 50_000) as u32);
         if head <= Budget::WHOLE_ROWS as u64 {
             prop_assert_eq!(windows.len() as u64, head, "a short journal is held whole");
@@ -241,7 +241,7 @@ proptest! {
     #[test]
     fn scrolling_through_holds_a_part(head in 200_000u64..2_000_000, stride in 1_000.0f64..2_800.0) {
         let mut tab = Tab::open(head);
-        tab.viewport.show(1, Place::Top);
+        tab.viewport.show(1, Align::Top);
         tab.update();
         let mut most = 0;
         for turn in 0..600 {

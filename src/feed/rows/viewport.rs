@@ -25,7 +25,7 @@ impl Metrics {
 
 /// Where a row that is asked for goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Align {
     /// It is the first in view.
     Top,
     /// It is in the middle of the view.
@@ -65,7 +65,7 @@ pub struct Viewport {
     /// The first row in view, and how far its top is above the view's.
     anchor: (u64, f64),
     is_following: bool,
-    target: Option<(u64, Place)>,
+    target: Option<(u64, Align)>,
 }
 
 /// Within this many pixels of the end counts as there: zoom makes scroll positions fractions.
@@ -181,7 +181,7 @@ impl Viewport {
     }
 
     /// Shows this row there, as soon as the list has it.
-    pub const fn show(&mut self, seq: u64, place: Place) {
+    pub const fn show(&mut self, seq: u64, place: Align) {
         self.is_following = false;
         self.target = Some((seq, place));
     }
@@ -220,8 +220,8 @@ impl Viewport {
         match self.target {
             Some((seq, place)) if seq <= self.rows => {
                 let above = match place {
-                    Place::Top => 0.0,
-                    Place::Middle => (self.height - self.heights.of(seq)) / 2.0,
+                    Align::Top => 0.0,
+                    Align::Middle => (self.height - self.heights.of(seq)) / 2.0,
                 };
                 self.target = None;
                 self.top = (self.heights.before(seq) - above).clamp(0.0, max_top);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Layout, Metrics, Place, Viewport, WINDOW_ROWS};
+use super::{Align, Layout, Metrics, Viewport, WINDOW_ROWS};
 
 const METRICS: Metrics = Metrics { row: 20.0, overscan: 15, padding: 8.0, max_height: Metrics::MAX_HEIGHT };
 
@@ -135,7 +135,7 @@ proptest! {
                 }
                 Step::Show(at, is_top) => {
                     let seq = 1 + (at * page.rows as f64) as u64;
-                    page.viewport.show(seq, if is_top { Place::Top } else { Place::Middle });
+                    page.viewport.show(seq, if is_top { Align::Top } else { Align::Middle });
                     page.apply();
                     let hidden = page.viewport.heights().of(seq) == 0.0;
                     prop_assert!(hidden || page.layout.visible.contains(&seq), "{seq} in {:?}", page.layout);
@@ -180,7 +180,7 @@ proptest! {
         page.scroll_to(from * page.max_scroll());
         // A long way by wheel first, so that the element is off the scaled position.
         (0..200).for_each(|_| page.scroll_to(page.scroll + if is_up { 2000.0 } else { -2000.0 }));
-        page.viewport.show(if is_up { near } else { rows - near }, Place::Top);
+        page.viewport.show(if is_up { near } else { rows - near }, Align::Top);
         page.apply();
         for _ in 0..400 {
             let before = page.viewport.top;
@@ -221,7 +221,7 @@ fn viewport_follows_until_the_reader_scrolls_up_and_again_at_the_end() {
 #[test]
 fn rows_that_are_not_there_yet_are_shown_when_they_come() {
     let mut page = Page::new(100, 500.0);
-    page.viewport.show(5000, Place::Middle);
+    page.viewport.show(5000, Align::Middle);
     page.apply();
     assert_eq!((page.viewport.target(), page.viewport.is_following()), (Some(5000), false));
     page.rows = 6000;
@@ -233,7 +233,7 @@ fn rows_that_are_not_there_yet_are_shown_when_they_come() {
 #[test]
 fn marked_rows_are_brought_into_view_only_if_they_are_not() {
     let mut page = Page::new(1000, 500.0);
-    page.viewport.show(500, Place::Top);
+    page.viewport.show(500, Align::Top);
     page.apply();
     let before = page.layout.clone();
     page.viewport.reveal(510);

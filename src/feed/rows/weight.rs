@@ -8,13 +8,13 @@ use crate::model::{Body, Frame};
 pub const MAX_FRAME_BYTES: usize = 128 * 1024;
 
 /// Bytes of each text that an abridged frame keeps. More than a row draws.
-const KEPT_BYTES: usize = 8 * 1024;
+const ABRIDGED_TEXT_BYTES: usize = 8 * 1024;
 
 /// What a frame takes besides its texts, about.
 const FRAME_BYTES: usize = 160;
 
 /// How many bytes a frame takes, about.
-pub fn of(frame: &Frame) -> usize {
+pub fn bytes_of(frame: &Frame) -> usize {
     let mut bytes = FRAME_BYTES + frame.phase.as_ref().map_or(0, |phase| phase.len());
     let mut count = |text: &str| bytes += text.len();
     match &frame.body {
@@ -127,8 +127,8 @@ pub fn abridge(mut frame: Frame) -> Frame {
 }
 
 fn cut(text: &mut String) {
-    if text.len() > KEPT_BYTES {
-        text.truncate(text.floor_char_boundary(KEPT_BYTES));
+    if text.len() > ABRIDGED_TEXT_BYTES {
+        text.truncate(text.floor_char_boundary(ABRIDGED_TEXT_BYTES));
         text.shrink_to_fit();
     }
 }
@@ -181,9 +181,9 @@ mod tests {
             });
             let frame: Frame = serde_json::from_value(json).unwrap();
             assert_eq!(frame.body.kind(), kind);
-            assert!(of(&frame) > MAX_FRAME_BYTES, "{kind} is weighed");
+            assert!(bytes_of(&frame) > MAX_FRAME_BYTES, "{kind} is weighed");
             let frame = abridge(frame);
-            assert!(of(&frame) < MAX_FRAME_BYTES, "{kind} is {} bytes", of(&frame));
+            assert!(bytes_of(&frame) < MAX_FRAME_BYTES, "{kind} is {} bytes", bytes_of(&frame));
             assert_eq!(frame.body.kind(), kind);
         }
     }

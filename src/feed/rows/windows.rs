@@ -45,12 +45,12 @@ struct Slot {
 
 impl Slot {
     fn of(frame: Frame) -> Self {
-        let bytes = weight::of(&frame);
+        let bytes = weight::bytes_of(&frame);
         if bytes <= MAX_FRAME_BYTES {
             return Self { frame: Arc::new(frame), bytes, is_abridged: false };
         }
         let frame = weight::abridge(frame);
-        Self { bytes: weight::of(&frame), frame: Arc::new(frame), is_abridged: true }
+        Self { bytes: weight::bytes_of(&frame), frame: Arc::new(frame), is_abridged: true }
     }
 }
 
@@ -151,13 +151,13 @@ impl Windows {
     }
 
     /// Learns how a held row was drawn last, by a frame that need not be held itself.
-    pub fn learn_redraw(&mut self, frame: Frame) {
+    pub fn add_redraw(&mut self, frame: Frame) {
         if let Some(row) = replaced_by(&frame) {
-            self.note_redraw(row, &Slot::of(frame));
+            self.record_redraw(row, &Slot::of(frame));
         }
     }
 
-    fn note_redraw(&mut self, row: u64, slot: &Slot) {
+    fn record_redraw(&mut self, row: u64, slot: &Slot) {
         let is_newer = self.latest.get(&row).is_none_or(|known| known.frame.seq < slot.frame.seq);
         if is_newer && self.is_held(row) {
             self.latest.insert(row, slot.clone());
@@ -202,11 +202,11 @@ impl Windows {
         self.redraws.set_loaded(seq, true);
         if let Some(replaced) = replaced {
             self.redraws.insert(seq, replaced, self.is_held(replaced));
-            self.note_redraw(replaced, &taken);
+            self.record_redraw(replaced, &taken);
         } else if let Some(last) = self.redraws.shown_in(seq).filter(|last| *last != seq)
             && let Some(last) = self.slot(last).cloned()
         {
-            self.note_redraw(seq, &last);
+            self.record_redraw(seq, &last);
         }
         true
     }

@@ -58,9 +58,9 @@ fn redrawn_rows_show_their_last_frame_and_take_no_more_rows() {
 fn row_shows_its_newest_redraw_though_that_is_far_away() {
     let shown = |held: &Windows, row| held.shown_in(row).map(|frame| frame.seq);
     let mut held = windows(1..=20);
-    held.learn_redraw(redraw(90_000, 5));
+    held.add_redraw(redraw(90_000, 5));
     assert_eq!((shown(&held, 5), held.len(), held.get(90_000)), (Some(90_000), 20, None));
-    held.learn_redraw(redraw(80_000, 5));
+    held.add_redraw(redraw(80_000, 5));
     assert_eq!(shown(&held, 5), Some(90_000), "an older one changes nothing");
     held.insert(redraw(25, 5));
     assert_eq!((shown(&held, 5), held.row_of(25)), (Some(90_000), 5), "nor does an older one that is held");
@@ -72,7 +72,7 @@ fn row_shows_its_newest_redraw_though_that_is_far_away() {
     assert_eq!(shown(&held, 5), None);
     held.insert(log(5));
     assert_eq!(shown(&held, 5), Some(5));
-    held.learn_redraw(redraw(95_000, 6));
+    held.add_redraw(redraw(95_000, 6));
     assert_eq!(shown(&held, 6), None, "of a row that is not held nothing is known");
 }
 

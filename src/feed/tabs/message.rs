@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Want;
-use crate::feed::news::News;
+use crate::feed::alerts::RunAlert;
 use crate::model::{RunId, Status};
 
 /// A message, and who sent it.
@@ -91,7 +91,7 @@ pub enum Message {
     /// Something happened to a run that this tab shows, and nobody looks at it.
     News {
         /// What.
-        news: News,
+        news: RunAlert,
     },
     /// The stream is away.
     Lost,
@@ -133,19 +133,19 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::news::What;
+    use crate::feed::alerts::AlertKind;
 
     #[test]
     fn what_is_written_reads_back() {
         let run: RunId = "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap();
         let want = Want { runs: [(run.clone(), 7)].into(), list: true };
         let open = Open { run: run.clone(), after: 3, head: 9, status: Status::Running };
-        let news = News {
+        let news = RunAlert {
             run: run.clone(),
             pipeline: "p".into(),
             attempt: 2,
-            what: What::Ended(Status::Failed),
-            words: "a\nb".into(),
+            kind: AlertKind::Finished(Status::Failed),
+            text: "a\nb".into(),
         };
         let frames = vec![r#"{"seq":1,"data":{"line":"a\nb"}}"#.to_owned(), r#"{"seq":2}"#.to_owned()];
         for message in [

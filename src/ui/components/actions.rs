@@ -10,7 +10,7 @@ use super::notice::{NOT_KNOWN, ProblemNotice, of_action};
 use crate::base;
 use crate::calls::{Cancel, Rerun};
 use crate::model::{Code, Problem, Run, RunId, Status, run};
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 
 /// The buttons. One that the status forbids is hidden and disabled.
 #[component]
@@ -34,7 +34,7 @@ pub fn RunActions(
     /// The attempt that the address names, if it names one.
     attempt_named: Memo<Option<u32>>,
     /// The page, which is told what came of it.
-    follow: Follow,
+    follow: LiveRun,
     /// What went wrong last.
     problem: RwSignal<Option<Problem>>,
 ) -> impl IntoView {
@@ -44,7 +44,7 @@ pub fn RunActions(
     let hear = move |answer: Option<Result<Run, Problem>>| match answer {
         Some(Ok(run)) => {
             problem.set(None);
-            follow.heard(run.status.is_active());
+            follow.set_active(run.status.is_active());
             // What was asked for is to be seen.
             if run.status.is_active() && attempt_named.get_untracked().is_some() {
                 let there = base::path(&format!("/runs/{}", run.id));
@@ -54,7 +54,7 @@ pub fn RunActions(
         // Another tab was first: what was asked for is happening.
         Some(Err(failed)) if failed.code == Code::RunActive => {
             problem.set(None);
-            follow.heard(true);
+            follow.set_active(true);
         }
         Some(Err(failed)) => problem.set(Some(of_action(failed, NOT_KNOWN))),
         None => {}
@@ -183,12 +183,12 @@ fn RerunForm(
 #[component]
 pub fn ActionProblem(
     /// The page, which knows when the server is reached.
-    follow: Follow,
+    follow: LiveRun,
     /// See [`RunActions`].
     problem: RwSignal<Option<Problem>>,
 ) -> impl IntoView {
     Effect::new(move |before: Option<u32>| {
-        let now = follow.answered.get();
+        let now = follow.responses.get();
         if before.is_some_and(|before| before != now) {
             problem.maybe_update(|problem| problem.take_if(|problem| problem.code == Code::Unreachable).is_some());
         }

@@ -2,31 +2,35 @@
 
 use leptos::prelude::*;
 
-use crate::feed::Link;
+use crate::feed::ConnectionState;
 use crate::feed::tabs::Role;
 
 /// The word for people.
-const fn word(link: Link) -> &'static str {
+const fn word(link: ConnectionState) -> &'static str {
     match link {
-        Link::Connecting => "Connecting",
-        Link::Live => "Live",
-        Link::Retrying => "Reconnecting",
-        Link::Polling => "Polling",
-        Link::Ended => "Ended",
-        Link::Offline => "Offline",
+        ConnectionState::Connecting => "Connecting",
+        ConnectionState::Live => "Live",
+        ConnectionState::Retrying => "Reconnecting",
+        ConnectionState::Polling => "Polling",
+        ConnectionState::Ended => "Ended",
+        ConnectionState::Offline => "Offline",
     }
 }
 
-const fn meaning(link: Link) -> &'static str {
+const fn meaning(link: ConnectionState) -> &'static str {
     match link {
-        Link::Connecting => "The live stream is being opened.",
-        Link::Live => "Activity appears the moment it is written.",
-        Link::Retrying => "The server does not answer. The page keeps trying and will catch up; nothing is lost.",
-        Link::Polling => {
+        ConnectionState::Connecting => "The live stream is being opened.",
+        ConnectionState::Live => "Activity appears the moment it is written.",
+        ConnectionState::Retrying => {
+            "The server does not answer. The page keeps trying and will catch up; nothing is lost."
+        }
+        ConnectionState::Polling => {
             "The live stream is blocked or away, so the page asks every few seconds and keeps trying. Nothing is lost."
         }
-        Link::Ended => "The run is finished and all of its activity is here. A re-run is followed by itself.",
-        Link::Offline => "This browser has no network. The page catches up as soon as it is back.",
+        ConnectionState::Ended => {
+            "The run is finished and all of its activity is here. A re-run is followed by itself."
+        }
+        ConnectionState::Offline => "This browser has no network. The page catches up as soon as it is back.",
     }
 }
 
@@ -42,7 +46,7 @@ const fn part(role: Role) -> &'static str {
 #[component]
 pub fn ConnectionChip(
     /// How the page is connected.
-    link: RwSignal<Link>,
+    link: RwSignal<ConnectionState>,
     /// The tab's part in the browser's one connection.
     role: RwSignal<Role>,
 ) -> impl IntoView {

@@ -9,7 +9,7 @@ use super::popover::Popover;
 use crate::base;
 use crate::calls::{DeleteRun, PinRun};
 use crate::model::{Code, Problem, RunId, Status};
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 
 /// Pins the run, or no longer.
 #[component]
@@ -17,7 +17,7 @@ pub fn PinButton(
     /// The run.
     id: RunId,
     /// The page, which knows whether it is pinned.
-    follow: Follow,
+    follow: LiveRun,
     /// What went wrong last.
     problem: RwSignal<Option<Problem>>,
 ) -> impl IntoView {
@@ -25,7 +25,7 @@ pub fn PinButton(
     Effect::new(move |_| match pin.value().get() {
         Some(Ok(run)) => {
             problem.set(None);
-            follow.learn_pin(run.pin);
+            follow.merge_pin(run.pin);
         }
         Some(Err(failed)) => follow.failed(failed, problem),
         None => {}
@@ -73,7 +73,7 @@ pub fn DeleteButton(
     #[prop(into)]
     status: Signal<Status>,
     /// The page, which knows whether it is pinned.
-    follow: Follow,
+    follow: LiveRun,
     /// What went wrong last.
     problem: RwSignal<Option<Problem>>,
 ) -> impl IntoView {
@@ -140,10 +140,10 @@ pub fn DeleteButton(
 #[component]
 pub fn DeletedNotice(
     /// The page, which knows whether it was.
-    follow: Follow,
+    follow: LiveRun,
 ) -> impl IntoView {
     move || {
-        follow.gone.get().then(|| {
+        follow.is_deleted.get().then(|| {
             view! {
                 <div
                     role="alert"
@@ -162,13 +162,13 @@ pub fn DeletedNotice(
     }
 }
 
-impl Follow {
+impl LiveRun {
     /// An action of this page was refused.
     fn failed(self, failed: Problem, problem: RwSignal<Option<Problem>>) {
         if failed.code == Code::RunNotFound {
             // Another tab was first.
             problem.set(None);
-            self.vanish();
+            self.on_deleted();
         } else {
             problem.set(Some(of_action(failed, NOT_KNOWN)));
         }

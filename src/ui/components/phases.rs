@@ -103,7 +103,7 @@ fn PhaseItem(state: Signal<RunState>, earlier: Memo<Option<u32>>, name: String) 
     let looks = move || Looks { state: what.get(), cut_off: cut_off.get() };
     let from = Signal::derive(move || phase.with(|phase| phase.as_ref().and_then(|phase| phase.started_at)));
     // As long as its frame says: the two times also have what it takes to write them down.
-    let took = Memo::new(move |_| state.with(|state| key.with_value(|name| state.took.get(name).copied())));
+    let took = Memo::new(move |_| state.with(|state| key.with_value(|name| state.durations_ms.get(name).copied())));
     let to = Signal::derive(move || {
         let ended = phase.with(|phase| phase.as_ref().and_then(|phase| phase.finished_at))?;
         let told = from.get().zip(took.get()).map(|(from, took)| Timestamp(from.0.saturating_add_unsigned(took)));

@@ -7,13 +7,13 @@ use leptos::prelude::*;
 
 use super::Line;
 use crate::browser::{PageEvent, PageEvents, Timer, is_visible, random, root_data, steady};
-use crate::feed::{Action, Connection, Event, Link, Settings};
+use crate::feed::{Action, ConnectionState, Event, FeedIntervals, PageConnection};
 
 /// See the module's comment. Closes everything when it is dropped.
 pub struct Driver {
-    machine: RefCell<Connection>,
+    machine: RefCell<PageConnection>,
     /// What the chip says.
-    link: RwSignal<Link>,
+    link: RwSignal<ConnectionState>,
     line: Line,
     /// The line was heard since the machine was told so last.
     heard: Cell<bool>,
@@ -24,9 +24,9 @@ pub struct Driver {
 
 impl Driver {
     /// Begins nothing yet. `act` is told to open the line ([`Driver::open`]) and to poll; the driver closes the line by itself.
-    pub fn new(active: bool, link: RwSignal<Link>, line: Line, act: impl Fn(Action) + 'static) -> Self {
+    pub fn new(active: bool, link: RwSignal<ConnectionState>, line: Line, act: impl Fn(Action) + 'static) -> Self {
         Self {
-            machine: RefCell::new(Connection::new(settings(), active)),
+            machine: RefCell::new(PageConnection::new(intervals(), active)),
             link,
             line,
             heard: Cell::new(false),
@@ -53,15 +53,15 @@ impl Driver {
                     PageEvent::Hash => None,
                 };
                 if let Some(told) = told {
-                    driver.feed(told);
+                    driver.dispatch(told);
                 }
                 also(event);
             }
         })));
         if !is_visible() {
-            driver.feed(Event::Hidden);
+            driver.dispatch(Event::Hidden);
         }
-        driver.feed(Event::Begin);
+        driver.dispatch(Event::Begin);
     }
 
     /// The line said something: it lives.
@@ -80,14 +80,14 @@ impl Driver {
     }
 
     /// Tells the machine, and does what it says.
-    pub fn feed(self: &Rc<Self>, event: Event) {
+    pub fn dispatch(self: &Rc<Self>, event: Event) {
         if self.heard.take() && event != Event::Heard {
             self.step(Event::Heard);
         }
         self.step(event);
         let (deadline, link) = {
             let machine = self.machine.borrow();
-            (machine.deadline(), machine.link())
+            (machine.deadline(), machine.state())
         };
         if deadline != self.alarm.borrow().as_ref().map(|(at, _)| *at) {
             let alarm = deadline.map(|at| (at, self.alarm_at(at)));
@@ -103,7 +103,7 @@ impl Driver {
         Timer::after(at.saturating_sub(steady()), move || {
             if let Some(driver) = weak.upgrade() {
                 driver.alarm.take();
-                driver.feed(Event::Tick);
+                driver.dispatch(Event::Tick);
             }
         })
     }
@@ -121,14 +121,17 @@ impl Driver {
     /// Closes everything.
     pub fn stop(self: &Rc<Self>) {
         self.page.take();
-        self.feed(Event::Left);
+        self.dispatch(Event::Left);
         self.alarm.take();
     }
 }
 
 /// What the server wrote on the page's root element.
-pub fn settings() -> Settings {
+pub fn intervals() -> FeedIntervals {
     let read = |name: &str, or: u64| root_data(name).and_then(|text| text.parse().ok()).unwrap_or(or);
-    let Settings { poll, heartbeat } = Settings::default();
-    Settings { poll: read("data-poll-ms", poll).max(100), heartbeat: read("data-heartbeat-ms", heartbeat).max(100) }
+    let FeedIntervals { poll_ms, heartbeat_ms } = FeedIntervals::default();
+    FeedIntervals {
+        poll_ms: read("data-poll-ms", poll_ms).max(100),
+        heartbeat_ms: read("data-heartbeat-ms", heartbeat_ms).max(100),
+    }
 }

@@ -9,7 +9,7 @@ use leptos::task::spawn_local;
 use super::{Driver, Line, Said, Topic};
 use crate::browser::Timer;
 use crate::feed::tabs::Role;
-use crate::feed::{Action, Event, Link};
+use crate::feed::{Action, ConnectionState, Event};
 use crate::model::Problem;
 
 /// How long a change waits for others like it before the server is asked, in milliseconds.
@@ -42,7 +42,7 @@ pub struct ListWatch<V> {
 
 impl<V: ListView> ListWatch<V> {
     /// Begins. `link` and `role` are kept to how the view is connected. What comes back asks at once: for who wants something else.
-    pub fn begin(view: V, link: RwSignal<Link>, role: RwSignal<Role>) -> impl Fn() + 'static {
+    pub fn begin(view: V, link: RwSignal<ConnectionState>, role: RwSignal<Role>) -> impl Fn() + 'static {
         let watch = Rc::new_cyclic(|weak: &Weak<Self>| {
             let of = weak.clone();
             let hear = move |said| with(&of, |watch| watch.hear(said));
@@ -59,7 +59,7 @@ impl<V: ListView> ListWatch<V> {
                 watch.driver.stop();
             }
         });
-        move || with(&asker, |watch| watch.driver.feed(Event::Missing))
+        move || with(&asker, |watch| watch.driver.dispatch(Event::Missing))
     }
 
     fn act(self: &Rc<Self>, action: Action) {
@@ -74,19 +74,19 @@ impl<V: ListView> ListWatch<V> {
         self.driver.hear();
         match said {
             Said::Ready { .. } => {
-                self.driver.feed(Event::Ready { active: true, behind: false });
+                self.driver.dispatch(Event::Ready { active: true, behind: false });
                 // What changed before the stream began to tell.
-                self.driver.feed(Event::Missing);
+                self.driver.dispatch(Event::Missing);
             }
-            Said::Available => self.driver.feed(Event::Available),
+            Said::Available => self.driver.dispatch(Event::Available),
             Said::Listed(json) => {
                 if self.view.listed(&json) {
                     self.look_soon();
                 }
-                self.driver.feed(Event::Heard);
+                self.driver.dispatch(Event::Heard);
             }
-            Said::Beat(_) => self.driver.feed(Event::Heard),
-            Said::Lost => self.driver.feed(Event::Lost),
+            Said::Beat(_) => self.driver.dispatch(Event::Heard),
+            Said::Lost => self.driver.dispatch(Event::Lost),
             Said::Frames(_) | Said::More(_) | Said::End => {}
         }
     }
@@ -97,7 +97,7 @@ impl<V: ListView> ListWatch<V> {
             Timer::after(GATHER, move || {
                 with(&weak, |watch| {
                     watch.soon.take();
-                    watch.driver.feed(Event::Missing);
+                    watch.driver.dispatch(Event::Missing);
                 });
             })
         });
@@ -111,11 +111,11 @@ impl<V: ListView> ListWatch<V> {
             with(&weak, |watch| match answer {
                 Ok(answer) => {
                     watch.view.show(answer);
-                    watch.driver.feed(Event::Polled { active: true, behind: false });
+                    watch.driver.dispatch(Event::Polled { active: true, behind: false });
                 }
                 Err(problem) => {
                     watch.view.failed(problem);
-                    watch.driver.feed(Event::PollFailed { floor: 0 });
+                    watch.driver.dispatch(Event::PollFailed { floor: 0 });
                 }
             });
         });

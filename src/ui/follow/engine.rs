@@ -10,13 +10,13 @@ use std::rc::{Rc, Weak};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::{Follow, rows};
-use crate::browser::{NoAnswer, PageEvent, Timer, UNDRAWN, fetch_frames, is_visible, steady};
+use super::{LiveRun, rows};
+use crate::browser::{MAX_FRAME_WAIT_MS, NoAnswer, PageEvent, Timer, fetch_frames, is_visible, steady};
 use crate::feed::rows::LoadState;
 use crate::feed::{Action, Applied, Event};
 use crate::model::{Cursor, Frame, Pin, RunId};
+use crate::ui::alerts;
 use crate::ui::connect::{Driver, Line, Said, Topic};
-use crate::ui::news;
 
 /// How long one turn may take, in milliseconds: half of what a screen allows, so that there is time to draw.
 const TURN: u64 = 8;
@@ -42,7 +42,7 @@ enum Waiting {
 
 /// See the module's comment.
 pub(super) struct Engine {
-    pub(super) follow: Follow,
+    pub(super) follow: LiveRun,
     pub(super) run: RunId,
     pub(super) rows: rows::Rows,
     driver: Rc<Driver>,
@@ -58,10 +58,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn begin(follow: Follow, replaced: impl Fn() + 'static) {
+    pub(super) fn begin(follow: LiveRun, replaced: impl Fn() + 'static) {
         let state = follow.state.get_untracked();
         let active = state.run.status.is_active();
-        news::know(&state.run);
+        alerts::record(&state.run);
         let engine = Rc::new_cyclic(|weak: &Weak<Self>| {
             let line = Self::new_line(weak, follow, &state.run.id);
             let of = weak.clone();
@@ -69,8 +69,8 @@ impl Engine {
             Self {
                 follow,
                 run: state.run.id,
-                rows: rows::Rows::of(follow.looked_at.get_value()),
-                driver: Rc::new(Driver::new(active, follow.link, line, act)),
+                rows: rows::Rows::of(follow.visible_rows.get_value()),
+                driver: Rc::new(Driver::new(active, follow.connection, line, act)),
                 line: RefCell::default(),
                 postponed: RefCell::default(),
                 times: Cell::new(0),
@@ -95,7 +95,7 @@ impl Engine {
         engine.load();
     }
 
-    fn new_line(weak: &Weak<Self>, follow: Follow, run: &RunId) -> Line {
+    fn new_line(weak: &Weak<Self>, follow: LiveRun, run: &RunId) -> Line {
         let of = weak.clone();
         let hear = move |said| with(&of, |engine| engine.hear(said));
         let of = weak.clone();
@@ -126,8 +126,8 @@ impl Engine {
     }
 
     /// Tells the machine, and does what it says.
-    pub(super) fn feed(&self, event: Event) {
-        self.driver.feed(event);
+    pub(super) fn dispatch(&self, event: Event) {
+        self.driver.dispatch(event);
     }
 
     fn act(self: &Rc<Self>, action: Action) {
@@ -186,7 +186,7 @@ impl Engine {
         }
         let weak = Rc::downgrade(self);
         let call = move || with(&weak, Self::take_turn);
-        let timer = if is_visible() { Timer::next_frame_or(UNDRAWN, call) } else { Timer::after(0, call) };
+        let timer = if is_visible() { Timer::next_frame_or(MAX_FRAME_WAIT_MS, call) } else { Timer::after(0, call) };
         self.turn.replace(Some(timer));
     }
 
@@ -203,14 +203,14 @@ impl Engine {
                 Waiting::Said(number, said) => self.take_said(number, said),
                 Waiting::Polled { head, active, pin } => {
                     self.active.set(active);
-                    self.follow.learn_pin(pin);
+                    self.follow.merge_pin(pin);
                     self.server_answered();
-                    self.feed(Event::Polled { active, behind: head > self.cursor().0 });
+                    self.dispatch(Event::Polled { active, behind: head > self.cursor().0 });
                 }
-                Waiting::PollFailed(NoAnswer::Failed { floor }) => self.feed(Event::PollFailed { floor }),
-                Waiting::PollFailed(NoAnswer::Gone) => self.follow.vanish(),
+                Waiting::PollFailed(NoAnswer::Failed { floor }) => self.dispatch(Event::PollFailed { floor }),
+                Waiting::PollFailed(NoAnswer::Gone) => self.follow.on_deleted(),
                 Waiting::PollFailed(NoAnswer::Ahead) => {
-                    self.feed(Event::Left);
+                    self.dispatch(Event::Left);
                     (self.replaced)();
                     return;
                 }
@@ -221,9 +221,9 @@ impl Engine {
             }
         }
         if missing {
-            self.feed(Event::Missing);
+            self.dispatch(Event::Missing);
         } else if self.driver.has_heard() {
-            self.feed(Event::Heard);
+            self.dispatch(Event::Heard);
         }
         self.show();
         if !self.line.borrow().is_empty() {
@@ -233,10 +233,10 @@ impl Engine {
         let active = self.follow.state.try_with_untracked(|state| state.run.status.is_active()).unwrap_or(false);
         // An end that the server has not said is not the last word: what comes next may be the attempt that goes on by itself.
         if active || !self.active.get() {
-            self.follow.state.try_with_untracked(|state| news::see(&state.run));
+            self.follow.state.try_with_untracked(|state| alerts::observe(&state.run));
         }
         if active != self.active.replace(active) {
-            self.feed(Event::Active(active));
+            self.dispatch(Event::Active(active));
         }
         for action in self.postponed.take() {
             match action {
@@ -270,32 +270,32 @@ impl Engine {
             Said::Ready { after, head, active } => {
                 self.active.set(active);
                 self.server_answered();
-                self.feed(Event::Ready { active, behind: head > self.cursor().0 });
-                self.lack(after);
+                self.dispatch(Event::Ready { active, behind: head > self.cursor().0 });
+                self.request_gap(after);
             }
-            Said::Available => self.feed(Event::Available),
+            Said::Available => self.dispatch(Event::Available),
             // The frames before them have been handled.
-            Said::More(head) | Said::Beat(head) => self.lack(head),
+            Said::More(head) | Said::Beat(head) => self.request_gap(head),
             Said::End => {
                 self.active.set(false);
-                self.feed(Event::End);
+                self.dispatch(Event::End);
             }
-            Said::Lost => self.feed(Event::Lost),
+            Said::Lost => self.dispatch(Event::Lost),
             Said::Frames(_) | Said::Listed(_) => {}
         }
     }
 
     fn server_answered(self: &Rc<Self>) {
-        self.follow.answered.try_update(|answered| *answered += 1);
-        if self.follow.loads.try_get_untracked() == Some(LoadState::Failed) {
+        self.follow.responses.try_update(|answered| *answered += 1);
+        if self.follow.load_state.try_get_untracked() == Some(LoadState::Failed) {
             self.retry_loads();
         }
     }
 
     /// The line goes on after this seq: what lies before it is to be fetched.
-    fn lack(&self, after: u64) {
+    fn request_gap(&self, after: u64) {
         if after > self.cursor().0 {
-            self.feed(Event::Missing);
+            self.dispatch(Event::Missing);
         }
     }
 
@@ -304,26 +304,26 @@ impl Engine {
         let follow = self.follow;
         let changed = follow.journal.try_update_value(|journal| {
             journal.trim(&self.rows.kept());
-            let numbers = journal.numbers();
+            let stats = journal.stats();
             let revision = journal.windows().revision();
             let is_new = revision != self.rows.revision.replace(revision);
-            let known = follow.numbers.try_get_untracked();
+            let known = follow.stats.try_get_untracked();
             let state = follow.state.try_with_untracked(|state| state != journal.state()).unwrap_or(false);
-            let changed = is_new || known != Some(numbers);
-            changed.then_some((numbers, state.then(|| journal.state().clone())))
+            let changed = is_new || known != Some(stats);
+            changed.then_some((stats, state.then(|| journal.state().clone())))
         });
-        let Some((numbers, state)) = changed.flatten() else { return };
+        let Some((stats, state)) = changed.flatten() else { return };
         if let Some(state) = state {
             follow.state.try_set(state);
         }
-        if follow.numbers.try_get_untracked() != Some(numbers) {
-            follow.numbers.try_set(numbers);
+        if follow.stats.try_get_untracked() != Some(stats) {
+            follow.stats.try_set(stats);
         }
         follow.version.try_update(|version| *version += 1);
     }
 }
 
-fn cursor(follow: Follow) -> Cursor {
+fn cursor(follow: LiveRun) -> Cursor {
     follow.journal.try_with_value(|journal| journal.cursor()).unwrap_or_default()
 }
 

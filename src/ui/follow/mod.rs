@@ -12,7 +12,7 @@ use leptos::prelude::*;
 
 use crate::feed::rows::LoadState;
 use crate::feed::tabs::Role;
-use crate::feed::{Connection, Journal, Link, Numbers, RunState, Settings};
+use crate::feed::{ConnectionState, FeedIntervals, JournalStats, PageConnection, PageJournal, RunState};
 use crate::model::attempt::Attempt;
 use crate::model::{Frame, Pin, RunView};
 
@@ -27,31 +27,31 @@ pub struct Row {
 
 /// A run's page, live.
 #[derive(Clone, Copy)]
-pub struct Follow {
-    /// The frames. Read it by [`Follow::rows`], which knows when it changed.
-    journal: StoredValue<Journal>,
+pub struct LiveRun {
+    /// The frames. Read it by [`LiveRun::rows`], which knows when it changed.
+    journal: StoredValue<PageJournal>,
     /// Counts the changes of the journal: one for each batch of frames, however many there are in it.
     version: RwSignal<u64>,
-    /// The numbers for the hooks.
-    pub numbers: RwSignal<Numbers>,
+    /// The stats for the hooks.
+    pub stats: RwSignal<JournalStats>,
     /// The run's state as its frames tell it.
     pub state: RwSignal<RunState>,
     /// How the page is connected.
-    pub link: RwSignal<Link>,
+    pub connection: RwSignal<ConnectionState>,
     /// The tab's part in the browser's one connection.
     pub role: RwSignal<Role>,
     /// Whether the run is pinned. No frame tells it.
     pub pin: RwSignal<Pin>,
     /// Whether the run was deleted.
-    pub gone: RwSignal<bool>,
+    pub is_deleted: RwSignal<bool>,
     /// Whether the rows in view are there.
-    pub loads: RwSignal<LoadState>,
+    pub load_state: RwSignal<LoadState>,
     /// The seqs that the server has rendered: the first, and the one after the last.
     pub rendered: (u64, u64),
     /// Counts the times that the server has said where the run stands: at a poll, and when a stream opens.
-    pub answered: RwSignal<u32>,
+    pub responses: RwSignal<u32>,
     /// The rows that the reader looks at.
-    looked_at: StoredValue<Range<u64>>,
+    visible_rows: StoredValue<Range<u64>>,
     #[cfg(feature = "hydrate")]
     engine: StoredValue<Option<std::rc::Rc<engine::Engine>>, LocalStorage>,
 }
@@ -63,7 +63,7 @@ impl Row {
     }
 }
 
-impl Follow {
+impl LiveRun {
     /// What the server rendered, not live yet.
     pub fn new(view: RunView) -> Self {
         let (active, pin) = (view.run.status.is_active(), view.run.pin);
@@ -71,19 +71,19 @@ impl Follow {
             (Some(first), Some(last)) => (first.seq, last.seq + 1),
             _ => (view.run.head + 1, view.run.head + 1),
         };
-        let journal = Journal::of(view);
+        let journal = PageJournal::from_view(view);
         Self {
             version: RwSignal::new(0),
-            numbers: RwSignal::new(journal.numbers()),
+            stats: RwSignal::new(journal.stats()),
             state: RwSignal::new(journal.state().clone()),
-            link: RwSignal::new(Connection::new(Settings::default(), active).link()),
+            connection: RwSignal::new(PageConnection::new(FeedIntervals::default(), active).state()),
             role: RwSignal::new(Role::Solo),
             pin: RwSignal::new(pin),
-            gone: RwSignal::new(false),
-            answered: RwSignal::new(0),
-            loads: RwSignal::new(LoadState::Complete),
+            is_deleted: RwSignal::new(false),
+            responses: RwSignal::new(0),
+            load_state: RwSignal::new(LoadState::Complete),
             rendered,
-            looked_at: StoredValue::new(rendered.0..rendered.1),
+            visible_rows: StoredValue::new(rendered.0..rendered.1),
             journal: StoredValue::new(journal),
             #[cfg(feature = "hydrate")]
             engine: StoredValue::new_local(None),
@@ -113,7 +113,7 @@ impl Follow {
     /// The windows in which rows have or lost their height since this was asked last: see
     /// [`Windows::take_changed_rows`](crate::feed::rows::Windows::take_changed_rows).
     pub fn take_changed_rows(&self) -> Vec<(u64, Vec<bool>)> {
-        self.journal.try_update_value(crate::feed::Journal::take_changed_rows).unwrap_or_default()
+        self.journal.try_update_value(crate::feed::PageJournal::take_changed_rows).unwrap_or_default()
     }
 
     /// The frame that shows in this row, if it is loaded, and whether that is all of it: large texts are cut to what a row shows.
@@ -136,12 +136,12 @@ impl Follow {
     }
 
     /// The reader looks at these rows now: what is missing of them is loaded, and what is far from them may be dropped.
-    pub fn look_at(&self, seqs: Range<u64>) {
+    pub fn set_visible_rows(&self, seqs: Range<u64>) {
         // The list may be laid out before the page goes live.
-        self.looked_at.try_set_value(seqs.clone());
+        self.visible_rows.try_set_value(seqs.clone());
         #[cfg(feature = "hydrate")]
         if let Some(engine) = self.engine.try_get_value().flatten() {
-            engine.look_at(seqs);
+            engine.set_visible_rows(seqs);
         }
     }
 
@@ -154,19 +154,19 @@ impl Follow {
     }
 
     /// Fetches a frame with all its texts. It is given to `frame`, if that still has the same frame then.
-    pub fn fetch_whole(&self, seq: u64, frame: RwSignal<Option<Arc<Frame>>>) {
+    pub fn fetch_full_frame(&self, seq: u64, frame: RwSignal<Option<Arc<Frame>>>) {
         #[cfg(feature = "hydrate")]
         if let Some(engine) = self.engine.try_get_value().flatten() {
-            rows::fetch_whole(&engine, seq, frame);
+            rows::fetch_full_frame(&engine, seq, frame);
         }
         #[cfg(not(feature = "hydrate"))]
         let _ = (seq, frame);
     }
 
     /// Takes what frames do not tell of the current attempt.
-    pub fn learn_attempt(&self, attempt: &Attempt) {
+    pub fn merge_attempt(&self, attempt: &Attempt) {
         let learned = self.journal.try_update_value(|journal| {
-            journal.learn_attempt(attempt);
+            journal.merge_attempt(attempt);
             journal.state().clone()
         });
         if let Some(state) = learned {
@@ -175,26 +175,26 @@ impl Follow {
     }
 
     /// Takes what was said of the pin, unless something newer is known.
-    pub fn learn_pin(&self, pin: Pin) {
+    pub fn merge_pin(&self, pin: Pin) {
         if self.pin.try_get_untracked().is_some_and(|known| pin.pins > known.pins) {
             self.pin.try_set(pin);
         }
     }
 
     /// The run was deleted: nothing more is asked for.
-    pub fn vanish(&self) {
-        self.gone.try_set(true);
+    pub fn on_deleted(&self) {
+        self.is_deleted.try_set(true);
         #[cfg(feature = "hydrate")]
         if let Some(engine) = self.engine.try_get_value().flatten() {
-            engine.feed(crate::feed::Event::Gone);
+            engine.dispatch(crate::feed::Event::Gone);
         }
     }
 
     /// An action of this page was answered: the run is active now, or is not.
-    pub fn heard(&self, active: bool) {
+    pub fn set_active(&self, active: bool) {
         #[cfg(feature = "hydrate")]
         if let Some(engine) = self.engine.try_get_value().flatten() {
-            engine.feed(crate::feed::Event::Active(active));
+            engine.dispatch(crate::feed::Event::Active(active));
         }
         #[cfg(not(feature = "hydrate"))]
         let _ = active;

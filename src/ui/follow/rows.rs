@@ -1,4 +1,4 @@
-//! Loads the rows that the reader looks at. What to ask for is decided in `feed/rows/loads.rs`.
+//! RowLoader the rows that the reader looks at. What to ask for is decided in `feed/rows/loader.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -10,8 +10,8 @@ use leptos::task::spawn_local;
 
 use super::engine::Engine;
 use crate::browser::{NoAnswer, Timer, fetch_frames, pause, steady};
-use crate::feed::Journal;
-use crate::feed::rows::{Loads, NEAR_ROWS};
+use crate::feed::PageJournal;
+use crate::feed::rows::{NEAR_ROWS, RowLoader};
 use crate::model::{Cursor, Frame};
 
 /// How long frames are read at a stretch, in milliseconds.
@@ -22,7 +22,7 @@ const SETTLE_MS: u64 = 40;
 /// Which rows are looked at, and the requests for them.
 pub(super) struct Rows {
     visible: RefCell<Range<u64>>,
-    loads: RefCell<Loads>,
+    loads: RefCell<RowLoader>,
     /// The next time that something is asked for.
     timer: RefCell<Option<Timer>>,
     is_settling: Cell<bool>,
@@ -50,8 +50,8 @@ impl Rows {
 }
 
 impl Engine {
-    /// See [`Follow::look_at`](super::Follow::look_at).
-    pub(super) fn look_at(self: &Rc<Self>, seqs: Range<u64>) {
+    /// See [`LiveRun::set_visible_rows`](super::LiveRun::look_at).
+    pub(super) fn set_visible_rows(self: &Rc<Self>, seqs: Range<u64>) {
         if *self.rows.visible.borrow() == seqs {
             return;
         }
@@ -62,7 +62,7 @@ impl Engine {
         }
     }
 
-    /// See [`Follow::retry_loads`](super::Follow::retry_loads).
+    /// See [`LiveRun::retry_loads`](super::LiveRun::retry_loads).
     pub(super) fn retry_loads(self: &Rc<Self>) {
         self.rows.loads.borrow_mut().retry();
         self.load();
@@ -72,7 +72,7 @@ impl Engine {
     pub(super) fn load(self: &Rc<Self>) {
         self.rows.is_settling.set(false);
         self.rows.timer.take();
-        if self.follow.gone.try_get_untracked() != Some(false) {
+        if self.follow.is_deleted.try_get_untracked() != Some(false) {
             return;
         }
         while let Some(seqs) = self.next_load() {
@@ -98,20 +98,20 @@ impl Engine {
 
     fn next_load(&self) -> Option<Range<u64>> {
         let (visible, mut loads) = (self.rows.visible.borrow(), self.rows.loads.borrow_mut());
-        let next = |journal: &Journal| loads.next(journal.windows(), &visible, journal.cursor().0, steady());
+        let next = |journal: &PageJournal| loads.next(journal.windows(), &visible, journal.cursor().0, steady());
         self.follow.journal.try_with_value(next).flatten()
     }
 
     fn show_load_state(&self) {
         let state = {
             let (visible, loads) = (self.rows.visible.borrow(), self.rows.loads.borrow());
-            let state = |journal: &Journal| loads.state(journal.windows(), &visible, journal.cursor().0);
+            let state = |journal: &PageJournal| loads.state(journal.windows(), &visible, journal.cursor().0);
             self.follow.journal.try_with_value(state)
         };
         if let Some(state) = state
-            && self.follow.loads.try_get_untracked() != Some(state)
+            && self.follow.load_state.try_get_untracked() != Some(state)
         {
-            self.follow.loads.try_set(state);
+            self.follow.load_state.try_set(state);
         }
     }
 
@@ -123,7 +123,7 @@ impl Engine {
         });
         match taken {
             Some(_) => {
-                self.follow.journal.try_update_value(|journal| journal.learn_redraws(redraws));
+                self.follow.journal.try_update_value(|journal| journal.add_redraws(redraws));
                 self.rows.loads.borrow_mut().succeed(seqs, count);
             }
             None => self.rows.loads.borrow_mut().fail(seqs, steady(), floor_ms),
@@ -160,8 +160,8 @@ async fn read(texts: Vec<String>) -> Option<Vec<Frame>> {
     Some(frames)
 }
 
-/// See [`Follow::fetch_whole`](super::Follow::fetch_whole).
-pub(super) fn fetch_whole(engine: &Rc<Engine>, seq: u64, frame: RwSignal<Option<Arc<Frame>>>) {
+/// See [`LiveRun::fetch_full_frame`](super::LiveRun::fetch_full_frame).
+pub(super) fn fetch_full_frame(engine: &Rc<Engine>, seq: u64, frame: RwSignal<Option<Arc<Frame>>>) {
     let run = engine.run.clone();
     spawn_local(async move {
         let Ok(answer) = fetch_frames(&run, Cursor(seq.saturating_sub(1)), 1).await else { return };

@@ -28,7 +28,7 @@ use crate::ui::components::queue::PendingPlace;
 use crate::ui::components::review::{ApprovalBanner, LeftOut, ReviewPanel, Tab, Tabs};
 use crate::ui::components::status::{self, StatusBadge};
 use crate::ui::components::time::{Elapsed, Moment};
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 use crate::ui::format;
 
 /// A run's page.
@@ -92,7 +92,7 @@ fn Shown(
     let offer = RwSignal::new(offer);
     let pipeline =
         Memo::new(move |_| offer.with(|offer| offer.pipelines.iter().find(|pipeline| pipeline.name == name).cloned()));
-    let follow = Follow::new(view);
+    let follow = LiveRun::new(view);
     Effect::new(move |_| follow.begin(move || again.run(())));
     let state = follow.state;
     let status = Memo::new(move |_| state.with(|state| state.run.status));
@@ -125,7 +125,7 @@ fn Shown(
             let id = state.with_untracked(|state| state.run.id.to_string());
             spawn_local(async move {
                 if let Ok(view) = view_attempt(id, now).await {
-                    follow.learn_attempt(&view.attempt);
+                    follow.merge_attempt(&view.attempt);
                 }
             });
         }
@@ -144,7 +144,7 @@ fn Shown(
     let edited = ServerAction::<RerunEdited>::new();
     Effect::new(move |_| {
         if let Some(Ok(run)) = edited.value().get() {
-            follow.heard(run.status.is_active());
+            follow.set_active(run.status.is_active());
         }
     });
     let form = {
@@ -152,7 +152,7 @@ fn Shown(
         move || {
             let dialog =
                 || view! { <EditDialog id=id.clone() pipeline offer shown state unfinished home rerun=edited/> };
-            (editing.get() && !follow.gone.get()).then(dialog)
+            (editing.get() && !follow.is_deleted.get()).then(dialog)
         }
     };
     let may_operate = can(Role::Operator);
@@ -204,7 +204,7 @@ fn Shown(
                     // Where Cancel was, and may be pressed once more, is never anything that it takes effort to undo.
                     <div
                         class="relative flex flex-wrap gap-2 max-sm:w-full sm:static sm:ml-auto"
-                        class:hidden=move || follow.gone.get() || !may_operate
+                        class:hidden=move || follow.is_deleted.get() || !may_operate
                     >
                         <PinButton id=id.clone() follow problem/>
                         <DeleteButton id=id.clone() status follow problem/>
@@ -257,7 +257,7 @@ fn asked_by(origin: &RunOrigin, attempt: u32) -> String {
 
 /// When, how long, which attempt, by whom, with what.
 #[component]
-fn Facts(shown: ShownAttempt, follow: Follow) -> impl IntoView {
+fn Facts(shown: ShownAttempt, follow: LiveRun) -> impl IntoView {
     let state = shown.state;
     let from = Memo::new(move |_| state.with(|state| state.run.started_at));
     let to = Memo::new(move |_| state.with(|state| state.run.finished_at));
@@ -300,7 +300,7 @@ fn Facts(shown: ShownAttempt, follow: Follow) -> impl IntoView {
 
 /// Why the attempt failed, was interrupted or was cancelled.
 #[component]
-fn Ending(shown: ShownAttempt, follow: Follow) -> impl IntoView {
+fn Ending(shown: ShownAttempt, follow: LiveRun) -> impl IntoView {
     let ended = Memo::new(move |_| {
         shown.state.with(|state| {
             let run = &state.run;

@@ -14,14 +14,14 @@ use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::visible::{direction_warning, visible};
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 use crate::ui::format;
 
 /// What the marked row stands for, in full.
 #[component]
 pub fn FrameDetail(
     /// The run's page.
-    follow: Follow,
+    follow: LiveRun,
     /// The list's state.
     scroll: Scroll,
 ) -> impl IntoView {
@@ -39,7 +39,7 @@ pub fn FrameDetail(
         if frame.with_untracked(|shown| shown.as_ref().map(|shown| shown.seq)) != Some(seq) {
             frame.set(Some(found));
             if !is_whole {
-                follow.fetch_whole(seq, frame);
+                follow.fetch_full_frame(seq, frame);
             }
         }
         marked

@@ -10,20 +10,20 @@ use super::row::{AbsentRow, FrameRow};
 use super::scroll::Scroll;
 use crate::browser::{self, PageEvent, PageEvents};
 use crate::ui::clock::Clock;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 
 /// The list.
 #[component]
 pub fn FrameList(
     /// The run's page.
-    follow: Follow,
+    follow: LiveRun,
     /// The list's state.
     scroll: Scroll,
 ) -> impl IntoView {
     let clock = Clock::of_page();
     Effect::new(move |_| scroll.mounted());
     Effect::new(move |_| {
-        follow.numbers.track();
+        follow.stats.track();
         follow.track();
         scroll.layout();
     });

@@ -1,4 +1,4 @@
-//! The panel: what it holds in numbers, the list, and the row one looks at.
+//! The panel: its counts, the list, and the row one looks at.
 
 use leptos::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::feed::rows::LoadState;
 use crate::model::RunId;
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::icon::Icon;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 use crate::ui::format;
 
 /// The lines that the server renders.
@@ -23,7 +23,7 @@ pub fn ActivityPanel(
     /// The run.
     id: RunId,
     /// Its page.
-    follow: Follow,
+    follow: LiveRun,
     /// The frame that the list is to begin with, if one looks at an earlier attempt.
     at: Memo<Option<u64>>,
     /// The frame that the address asks for.
@@ -55,18 +55,18 @@ pub fn ActivityPanel(
         }
         at
     });
-    let numbers = follow.numbers;
-    let count = Memo::new(move |_| numbers.get().last);
-    let newer = move || numbers.get().last.saturating_sub(scroll.seen.get());
+    let stats = follow.stats;
+    let count = Memo::new(move |_| stats.get().last);
+    let newer = move || stats.get().last.saturating_sub(scroll.seen.get());
     view! {
         <section
             class="card relative flex min-h-[20rem] min-w-0 flex-1 flex-col overflow-hidden"
             aria-label="Activity"
             data-testid="activity"
-            data-frames=move || numbers.get().frames
-            data-last=move || numbers.get().last
-            data-dropped=move || numbers.get().dropped
-            data-gaps=move || numbers.get().gaps
+            data-frames=move || stats.get().frames
+            data-last=move || stats.get().last
+            data-dropped=move || stats.get().dropped
+            data-gaps=move || stats.get().gaps
         >
             <header class="z-10 flex h-11 shrink-0 items-center gap-2 border-b border-line bg-panel pr-2 pl-4">
                 <h2 class="text-sm font-semibold">"Activity"</h2>
@@ -74,7 +74,7 @@ pub fn ActivityPanel(
                     {move || format::counted(count.get(), "frame")}
                 </span>
                 <div class="ml-auto flex items-center gap-1">
-                    <ConnectionChip link=follow.link role=follow.role/>
+                    <ConnectionChip link=follow.connection role=follow.role/>
                     <a
                         class="button button-icon button-small"
                         href=base::path(&format!("/api/v1/runs/{id}/log"))
@@ -94,7 +94,7 @@ pub fn ActivityPanel(
                         "Nothing yet. The first lines appear here as soon as a worker takes the run."
                     </p>
                 </Show>
-                <Show when=move || follow.loads.get() == LoadState::Failed>
+                <Show when=move || follow.load_state.get() == LoadState::Failed>
                     <div
                         class="absolute inset-x-0 top-3 z-10 mx-auto flex w-fit max-w-[90%] items-center gap-3 rounded-lg border border-line bg-panel py-1.5 pr-1.5 pl-3 text-sm shadow-lg"
                         role="alert"
@@ -132,8 +132,8 @@ pub fn ActivityPanel(
 
 /// What a reader without scripts can do: go through the lines a page at a time.
 #[component]
-fn StaticNote(id: RunId, follow: Follow) -> impl IntoView {
-    let last = follow.numbers.with_untracked(|numbers| numbers.last);
+fn StaticNote(id: RunId, follow: LiveRun) -> impl IntoView {
+    let last = follow.stats.with_untracked(|stats| stats.last);
     let (first, end) = follow.rendered;
     let page = |at: u64, words: &'static str| {
         view! { <a class="text-accent underline underline-offset-2" href=base::path(&format!("/runs/{id}?at={at}"))>{words}</a>" " }

@@ -16,7 +16,7 @@ use crate::ui::components::icon::Icon;
 use crate::ui::components::phases::Looks;
 use crate::ui::components::status;
 use crate::ui::components::visible::visible;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 use crate::ui::format;
 
 /// So many characters of a line are drawn; the row's detail has all of it.
@@ -32,7 +32,7 @@ pub fn FrameRow(
     /// The frame that is marked.
     marked: RwSignal<Option<u64>>,
     /// The run's page.
-    follow: Follow,
+    follow: LiveRun,
 ) -> impl IntoView {
     let clock = Clock::of_page();
     let stream = match &frame.body {
@@ -84,7 +84,7 @@ pub fn AbsentRow(
     }
 }
 
-fn text(frame: &Frame, follow: Follow) -> AnyView {
+fn text(frame: &Frame, follow: LiveRun) -> AnyView {
     match &frame.body {
         Body::Log(log) => line(log).into_any(),
         Body::Status(change) => status_change(change, frame.attempt).into_any(),
@@ -227,7 +227,7 @@ fn status_change(change: &StatusChange, attempt: u32) -> impl IntoView + use<> {
     }
 }
 
-fn phase_change(change: &PhaseChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
+fn phase_change(change: &PhaseChange, attempt: u32, follow: LiveRun) -> impl IntoView + use<> {
     let code = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit {code}"));
     let exit = change.signal.as_ref().map(|signal| format!("by {signal}")).or(code);
     let took = change.duration_ms.map(|took| format!("in {}", format::duration(took)));
@@ -236,7 +236,7 @@ fn phase_change(change: &PhaseChange, attempt: u32, follow: Follow) -> impl Into
     let cut_off = {
         let change = change.clone();
         let may_be = state == PhaseState::Failed && change.exit_code.is_none();
-        Memo::new(move |_| may_be && follow.state.with(|state| state.is_cut_off(&change, attempt)))
+        Memo::new(move |_| may_be && follow.state.with(|state| state.was_cut_off(&change, attempt)))
     };
     let looks = move || Looks { state, cut_off: cut_off.get() };
     // What has begun is past here: nothing turns in a journal.

@@ -3,9 +3,9 @@
 use leptos::html;
 use leptos::prelude::*;
 
-use crate::browser::{self, Resized};
-use crate::feed::rows::{Metrics, Place, Viewport};
-use crate::ui::follow::{Follow, Row};
+use crate::browser::{self, ResizeListener};
+use crate::feed::rows::{Align, Metrics, Viewport};
+use crate::ui::follow::{LiveRun, Row};
 use crate::ui::slot::Slot;
 
 /// The list's measures; the style sheet has them too (`.row`, and the padding of `.log`).
@@ -14,7 +14,7 @@ const METRICS: Metrics = Metrics { row: 20.0, overscan: 15, padding: 8.0, max_he
 /// The list's state.
 #[derive(Clone, Copy)]
 pub struct Scroll {
-    follow: Follow,
+    follow: LiveRun,
     /// The element that scrolls.
     pub scroller: NodeRef<html::Div>,
     /// The element that is as high as all rows together, or as high as an element may be.
@@ -32,13 +32,13 @@ pub struct Scroll {
     viewport: StoredValue<Viewport>,
     /// The frame of a link that the list was sent to. It may turn out to show in another row.
     linked: StoredValue<Option<u64>>,
-    resized: Slot<Resized>,
+    resized: Slot<ResizeListener>,
 }
 
 impl Scroll {
     /// A list that draws all that the server rendered, until it is laid out.
-    pub fn new(follow: Follow) -> Self {
-        let last = follow.numbers.with_untracked(|numbers| numbers.last);
+    pub fn new(follow: LiveRun) -> Self {
+        let last = follow.stats.with_untracked(|stats| stats.last);
         let (first, end) = follow.rendered;
         Self {
             follow,
@@ -60,7 +60,7 @@ impl Scroll {
         let Some(scroller) = self.scroller.get() else { return };
         self.viewport.update_value(|viewport| viewport.begin(f64::from(scroller.scroll_top())));
         self.go_to_hash();
-        if let Some(resized) = Resized::watch(&scroller, move || self.resize()) {
+        if let Some(resized) = ResizeListener::watch(&scroller, move || self.resize()) {
             self.resized.keep(resized);
         }
         self.resize();
@@ -77,18 +77,18 @@ impl Scroll {
     pub fn open(self, seq: u64) {
         self.marked.set(Some(seq));
         self.linked.set_value(Some(seq));
-        self.show(seq, Place::Middle);
+        self.show(seq, Align::Middle);
     }
 
     /// Shows the frames from this one on, unless the address names one.
     pub fn begin_with(self, seq: u64) {
         if browser::hash().is_none() {
             self.marked.set(None);
-            self.show(seq, Place::Top);
+            self.show(seq, Align::Top);
         }
     }
 
-    fn show(self, seq: u64, place: Place) {
+    fn show(self, seq: u64, place: Align) {
         self.viewport.update_value(|viewport| viewport.show(seq, place));
         self.tell_following();
         self.layout();
@@ -117,7 +117,7 @@ impl Scroll {
 
     /// Shows the first row.
     pub fn to_first(self) {
-        self.show(1, Place::Top);
+        self.show(1, Align::Top);
     }
 
     /// Keeps the newest row in view from now on.
@@ -157,7 +157,7 @@ impl Scroll {
         else {
             return;
         };
-        let last = self.follow.numbers.with_untracked(|numbers| numbers.last);
+        let last = self.follow.stats.with_untracked(|stats| stats.last);
         let changed = self.follow.take_changed_rows();
         let marked = self.marked.get_untracked().map(|seq| (seq, self.follow.row_of(seq)));
         let moved = marked.filter(|(seq, row)| seq != row);
@@ -168,7 +168,7 @@ impl Scroll {
                 viewport.heights().set(window, rows.into_iter().map(height).collect());
             }
             if let Some((_, row)) = moved.filter(|(seq, _)| self.linked.try_get_value().flatten() == Some(*seq)) {
-                viewport.show(row, Place::Middle);
+                viewport.show(row, Align::Middle);
             }
             viewport.layout()
         });
@@ -190,14 +190,14 @@ impl Scroll {
         if self.drawn.with_untracked(|drawn| is_changed(drawn, &rows)) {
             self.drawn.set(rows);
         }
-        self.follow.look_at(layout.visible);
+        self.follow.set_visible_rows(layout.visible);
     }
 
     fn tell_following(self) {
         let following = self.viewport.with_value(Viewport::is_following);
         if self.following.get_untracked() != following {
             self.following.set(following);
-            self.seen.set(self.follow.numbers.with_untracked(|numbers| numbers.last));
+            self.seen.set(self.follow.stats.with_untracked(|stats| stats.last));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::calls::view_attempt;
 use crate::feed::RunState;
 use crate::model::Problem;
 use crate::model::attempt::AttemptView;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 
 /// The attempt's number in an address, if that has one.
 pub fn number(word: Option<String>) -> Option<u32> {
@@ -28,7 +28,7 @@ pub struct ShownAttempt {
 impl ShownAttempt {
     /// The attempt that is `wanted`, of which the server has rendered `first`. What cannot be read is told by `problem`.
     pub fn new(
-        follow: Follow,
+        follow: LiveRun,
         wanted: Memo<Option<u32>>,
         first: Option<AttemptView>,
         problem: RwSignal<Option<Problem>>,
@@ -40,7 +40,7 @@ impl ShownAttempt {
         let unread = RwSignal::new(None::<u32>);
         let again = RwSignal::new(());
         Effect::new(move |before: Option<u32>| {
-            let now = follow.answered.get();
+            let now = follow.responses.get();
             if before.is_some_and(|before| before != now) && unread.get_untracked().is_some() {
                 unread.set(None);
                 again.set(());
@@ -75,7 +75,7 @@ impl ShownAttempt {
         };
         let state = Memo::new(move |before: Option<&RunState>| match (earlier.get(), current()) {
             (None, _) => follow.state.get(),
-            (Some(_), Some(view)) => follow.state.with_untracked(|state| RunState::of_attempt(view, &state.run)),
+            (Some(_), Some(view)) => follow.state.with_untracked(|state| RunState::from_attempt(view, &state.run)),
             // What was shown stays until there is something else.
             (Some(_), None) => before.cloned().unwrap_or_else(|| follow.state.get_untracked()),
         });

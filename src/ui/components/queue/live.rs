@@ -8,7 +8,7 @@ use crate::model::queue::{Queue, Waiting};
 use crate::{
     calls::read_queue,
     feed::tabs::Role,
-    feed::{Connection, Settings},
+    feed::{FeedIntervals, PageConnection},
     model::{Problem, Run, Status},
     ui::connect::{ListView, ListWatch},
 };
@@ -31,7 +31,7 @@ impl LiveQueue {
         #[cfg(feature = "hydrate")]
         drop(ListWatch::begin(
             self,
-            RwSignal::new(Connection::new(Settings::default(), true).link()),
+            RwSignal::new(PageConnection::new(FeedIntervals::default(), true).state()),
             RwSignal::new(Role::Solo),
         ));
     }

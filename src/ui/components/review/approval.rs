@@ -11,7 +11,7 @@ use crate::ui::account::can;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{NOT_KNOWN, of_action};
 use crate::ui::components::visible::visible;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 use crate::ui::format;
 
 /// What a person is asked; nothing while nobody is.
@@ -20,7 +20,7 @@ pub fn ApprovalBanner(
     /// The run.
     id: RunId,
     /// Its page, which is told what came of the answer.
-    follow: Follow,
+    follow: LiveRun,
     /// The patches that the operator leaves out.
     left_out: LeftOut,
     /// What went wrong last.
@@ -31,12 +31,12 @@ pub fn ApprovalBanner(
     let hear = move |answer: Option<Result<Run, Problem>>| match answer {
         Some(Ok(run)) => {
             problem.set(None);
-            follow.heard(run.status.is_active());
+            follow.set_active(run.status.is_active());
         }
         // Someone else was first: the page shows what came of it.
         Some(Err(failed)) if failed.code == Code::NotWaiting => {
             problem.set(None);
-            follow.heard(true);
+            follow.set_active(true);
         }
         Some(Err(failed)) => problem.set(Some(of_action(failed, NOT_KNOWN))),
         None => {}

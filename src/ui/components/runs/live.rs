@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::calls::list_runs;
-use crate::feed::Link;
+use crate::feed::ConnectionState;
 use crate::feed::tabs::Role;
 use crate::model::{Problem, Run, RunFilter, RunPage};
 
@@ -26,7 +26,7 @@ pub struct LiveRuns {
     /// Whether older runs are being fetched.
     pub loading: RwSignal<bool>,
     /// How the list is connected.
-    pub link: RwSignal<Link>,
+    pub link: RwSignal<ConnectionState>,
     /// The tab's part in the browser's one connection.
     pub role: RwSignal<Role>,
     /// Asks the server at once.
@@ -36,7 +36,7 @@ pub struct LiveRuns {
 
 impl LiveRuns {
     /// What the server rendered. `link` is kept to how the list is connected.
-    pub fn new(filter: RunFilter, page: RunPage, link: RwSignal<Link>) -> Self {
+    pub fn new(filter: RunFilter, page: RunPage, link: RwSignal<ConnectionState>) -> Self {
         Self {
             wanted: RwSignal::new(filter.clone()),
             shown: RwSignal::new(filter),

@@ -7,7 +7,7 @@ use leptos::web_sys::HtmlElement;
 use super::live::LiveRuns;
 use super::row::RunRow;
 use crate::base;
-use crate::feed::Link;
+use crate::feed::ConnectionState;
 use crate::model::{Code, Offer, RunFilter, RunPage};
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::notice::{ProblemNotice, of_action};
@@ -24,7 +24,7 @@ pub fn RunTable(
     /// The pipelines, for their titles.
     offer: RwSignal<Offer>,
     /// Kept to how the list is connected.
-    link: RwSignal<Link>,
+    link: RwSignal<ConnectionState>,
 ) -> impl IntoView {
     let live = LiveRuns::new(filter.get_untracked(), page, link);
     Effect::new(move |_| live.begin());

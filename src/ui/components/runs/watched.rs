@@ -8,15 +8,15 @@ use leptos::prelude::*;
 use super::live::LiveRuns;
 use crate::calls::list_runs;
 use crate::model::{Listed, Problem, Run, RunFilter, RunId, RunPage};
+use crate::ui::alerts;
 use crate::ui::connect::{ListView, ListWatch};
-use crate::ui::news;
 
 /// The most runs that one question may ask for.
 const MOST: usize = 200;
 
 /// Begins, until the list is gone.
 pub(super) fn begin(runs: LiveRuns) {
-    runs.rows.with_untracked(|rows| rows.iter().for_each(|row| row.with_untracked(news::know)));
+    runs.rows.with_untracked(|rows| rows.iter().for_each(|row| row.with_untracked(alerts::record)));
     let ask = ListWatch::begin(Watched { runs, gone: RefCell::default() }, runs.link, runs.role);
     runs.ask.set_value(Some(Box::new(ask)));
 }
@@ -69,7 +69,7 @@ impl Watched {
     /// A run is now so. One that is shown shows it at once; whether it is to be shown, and where, the server knows: whether it is to
     /// be asked.
     fn changed(&self, run: Run) -> bool {
-        news::see(&run);
+        alerts::observe(&run);
         let rows = self.runs.rows.get_untracked();
         let RunFilter { status, pipeline, q, .. } = self.runs.wanted.get_untracked();
         let shown = rows.iter().find(|row| row.with_untracked(|row| row.id == run.id));
@@ -110,7 +110,7 @@ impl Watched {
         let same = runs.shown.with_untracked(|shown| *shown == asked);
         if !same {
             // What was not shown so far is no news.
-            page.runs.iter().for_each(news::know);
+            page.runs.iter().for_each(alerts::record);
         }
         page.runs.retain(|run| !self.gone.borrow().contains(&run.id));
         let rows = runs.rows.get_untracked();
@@ -121,7 +121,7 @@ impl Watched {
         };
         let mut merged = Vec::with_capacity(page.runs.len() + below);
         for run in page.runs {
-            news::see(&run);
+            alerts::observe(&run);
             match place(&run) {
                 Some(place) => {
                     let row = &rows[place];

@@ -12,7 +12,7 @@ use super::field::{ParamField, field_name};
 use crate::base;
 use crate::browser;
 use crate::calls::{ShowFields, StartRun};
-use crate::feed::Link;
+use crate::feed::ConnectionState;
 use crate::feed::visible::plain;
 use crate::model::{Code, Offer, Param, ParamKind, Pipeline, Problem};
 use crate::ui::components::code::Words;
@@ -27,7 +27,7 @@ pub fn StartForm(
     /// The pipeline that is chosen at first, if there is one of this name.
     wanted: Option<String>,
     /// How the page is connected.
-    link: RwSignal<Link>,
+    link: RwSignal<ConnectionState>,
 ) -> impl IntoView {
     let first = offer.with_untracked(|offer| {
         let wanted = wanted.filter(|wanted| offer.pipelines.iter().any(|pipeline| pipeline.name == *wanted));
@@ -44,7 +44,7 @@ pub fn StartForm(
 
     // One key for one filling of the form: sending it twice starts one run, whatever was pressed how often.
     let key = StoredValue::new(String::new());
-    let refill = move || key.set_value(browser::key());
+    let refill = move || key.set_value(browser::random_key());
     Effect::new(move |_| refill());
     let form = NodeRef::<html::Form>::new();
     let on_submit = move |event: SubmitEvent| {
@@ -174,8 +174,8 @@ fn About(pipeline: Pipeline) -> impl IntoView {
 }
 
 /// When the page is connected again, that the server could not be reached is not true any more.
-fn forget_when_back(link: RwSignal<Link>, problem: Memo<Option<Problem>>, forget: impl Fn() + 'static) {
-    Effect::new(move |before: Option<Link>| {
+fn forget_when_back(link: RwSignal<ConnectionState>, problem: Memo<Option<Problem>>, forget: impl Fn() + 'static) {
+    Effect::new(move |before: Option<ConnectionState>| {
         let now = link.get();
         let unreachable =
             problem.with_untracked(|problem| problem.as_ref().is_some_and(|p| p.code == Code::Unreachable));

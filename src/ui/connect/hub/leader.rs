@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use leptos::task::spawn_local;
 
-use super::super::driver::settings;
+use super::super::driver::intervals;
 use super::super::line::Said;
 use super::{Hub, TAB};
 use crate::base;
@@ -72,7 +72,7 @@ impl Hub {
     /// Gives a stream up that has been silent for too long, and looks again when it would be.
     pub(super) fn look(&self) {
         let now = steady();
-        let health = self.upstream.borrow_mut().health(settings().silence(), now);
+        let health = self.upstream.borrow_mut().health(intervals().max_silence_ms(), now);
         match health {
             Health::Closed => drop(self.watch.take()),
             Health::Dead => self.lost(0),
@@ -105,7 +105,7 @@ impl Hub {
         let now = steady();
         self.upstream.borrow_mut().hear(now);
         // The server is silent about runs that are silent as long as another one speaks.
-        if self.upstream.borrow().is_ready() && now >= self.beaten.get() + settings().heartbeat {
+        if self.upstream.borrow().is_ready() && now >= self.beaten.get() + intervals().heartbeat_ms {
             let heads = self.upstream.borrow().carries().runs;
             self.live(heads);
         }

@@ -17,9 +17,9 @@ use leptos::task::spawn_local;
 
 use super::line::{State, Topic};
 use crate::browser::{
-    Channel, Lock, LockNews, PageEvent, PageEvents, Stream, Timer, has_locks, is_visible, key, steady,
+    Channel, Lock, LockEvent, PageEvent, PageEvents, Stream, Timer, has_locks, is_visible, random_key, steady,
 };
-use crate::feed::news::Told as ToldNews;
+use crate::feed::alerts::ShownAlerts;
 use crate::feed::tabs::{Act, Election, Following, Happening, Message, Role, Upstream, Want, Wants};
 use leader::BURST;
 
@@ -50,7 +50,7 @@ pub struct Hub {
     /// Held while somebody may look at this tab.
     seen: RefCell<Option<Lock>>,
     /// What the reader was told on the desktop.
-    told_news: RefCell<ToldNews>,
+    told_news: RefCell<ShownAlerts>,
     channel: RefCell<Option<Channel>>,
     alarm: RefCell<Option<Timer>>,
     /// When the lines were told last that the stream lives.
@@ -72,7 +72,7 @@ impl Hub {
         }
         let hub = Rc::new_cyclic(|me| Self {
             me: me.clone(),
-            id: key(),
+            id: random_key(),
             lines: RefCell::default(),
             election: RefCell::default(),
             wants: RefCell::default(),
@@ -210,9 +210,9 @@ impl Hub {
         // What was asked for before is called off first: it would be granted some day.
         self.lock.take();
         let told = self.with(|hub, news| match news {
-            LockNews::Granted => hub.happen(Happening::Granted),
-            LockNews::Taken => hub.happen(Happening::Taken),
-            LockNews::Refused => hub.happen(Happening::Refused),
+            LockEvent::Granted => hub.happen(Happening::Granted),
+            LockEvent::Stolen => hub.happen(Happening::Taken),
+            LockEvent::Unavailable => hub.happen(Happening::Refused),
         });
         let lock = Lock::request(LEADER, steal, told);
         if lock.is_none() {

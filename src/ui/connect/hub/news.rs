@@ -6,7 +6,7 @@ use leptos::task::spawn_local;
 use super::Hub;
 use crate::base;
 use crate::browser::{Lock, Permission, held_locks, is_visible, permission, show_notification, wants_notifications};
-use crate::feed::news::News;
+use crate::feed::alerts::RunAlert;
 use crate::feed::tabs::Message;
 
 /// With a tab's id: the lock that a tab holds while somebody may look at it.
@@ -14,7 +14,7 @@ const SEEN: &str = "runtrail-seen-";
 
 impl Hub {
     /// Something happened to a run that this tab shows, and nobody looks at this tab.
-    pub fn announce(&self, news: News) {
+    pub fn raise_alert(&self, news: RunAlert) {
         if self.connects() {
             self.notify(news);
         } else {
@@ -23,7 +23,7 @@ impl Hub {
     }
 
     /// Tells the reader, unless another tab has told the same or a tab is looked at.
-    pub(super) fn notify(&self, news: News) {
+    pub(super) fn notify(&self, news: RunAlert) {
         if !self.told_news.borrow_mut().is_first(&news) || !wants_notifications() || permission() != Permission::Granted
         {
             return;

@@ -20,9 +20,9 @@ impl Timer {
 
 /// See `browser/element.rs`.
 #[derive(Debug)]
-pub struct Resized;
+pub struct ResizeListener;
 
-impl Resized {
+impl ResizeListener {
     /// Watches nothing.
     pub fn watch(_: &HtmlElement, _: impl Fn() + 'static) -> Option<Self> {
         None
@@ -57,12 +57,12 @@ impl PageEvents {
 pub fn show_element(_: &str) {}
 
 /// See `browser/session.rs`.
-pub fn remembered(_: &str) -> Option<String> {
+pub fn session_value(_: &str) -> Option<String> {
     None
 }
 
 /// See `browser/session.rs`.
-pub fn remember(_: &str, _: &str) {}
+pub fn set_session_value(_: &str, _: &str) {}
 
 /// See `browser/clipboard.rs`.
 pub fn copy(_: &str) -> bool {
@@ -109,7 +109,7 @@ pub fn is_visible() -> bool {
 }
 
 /// See `browser/random.rs`.
-pub fn key() -> String {
+pub fn random_key() -> String {
     String::new()
 }
 

@@ -39,7 +39,7 @@ pub enum LoadState {
 
 /// The requests for rows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Loads {
+pub struct RowLoader {
     in_flight: Vec<Range<u64>>,
     failures: u32,
     /// Until then nothing is asked for. Milliseconds of the caller's clock.
@@ -48,7 +48,7 @@ pub struct Loads {
     has_large_rows: bool,
 }
 
-impl Loads {
+impl RowLoader {
     /// The next seqs to ask for, if any, with `visible` in view of a journal whose last seq is `head`. They are then in flight.
     pub fn next(&mut self, windows: &Windows, visible: &Range<u64>, head: u64, now_ms: u64) -> Option<Range<u64>> {
         if now_ms < self.wait_until_ms || self.in_flight.len() >= MAX_IN_FLIGHT {
@@ -192,7 +192,7 @@ mod tests {
             (999_700..999_740, Some(999_450..999_801)),
             (999_960..1_000_001, None),
         ] {
-            let (mut loads, mut windows) = (Loads::default(), held(999_801..1_000_001));
+            let (mut loads, mut windows) = (RowLoader::default(), held(999_801..1_000_001));
             let seqs = loads.next(&windows, &visible, LONG, 0);
             assert_eq!(seqs, expected, "{visible:?}");
             if let Some(seqs) = seqs {
@@ -204,13 +204,13 @@ mod tests {
             assert_eq!(loads.state(&windows, &visible, LONG), LoadState::Complete);
             assert_eq!(loads.next(&windows, &visible, LONG, 0), None, "nothing else is wanted");
         }
-        let seqs = Loads::default().next(&Windows::default(), &(400..1800), LONG, 0);
+        let seqs = RowLoader::default().next(&Windows::default(), &(400..1800), LONG, 0);
         assert_eq!(seqs, Some(150..1150), "a request has at most so many rows");
     }
 
     #[test]
     fn large_rows_in_view_come_before_those_around_it() {
-        let (mut loads, mut windows) = (Loads::default(), Windows::default());
+        let (mut loads, mut windows) = (RowLoader::default(), Windows::default());
         let visible = 5000..5040;
         let first = loads.next(&windows, &visible, LONG, 0).unwrap();
         // The answer has fewer rows than asked for, as those of some MiB do.
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn failures_wait_longer_each_time_and_no_longer_than_the_reader_likes() {
-        let (mut loads, windows) = (Loads::default(), Windows::default());
+        let (mut loads, windows) = (RowLoader::default(), Windows::default());
         let mut now = 0;
         for wait in [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
             let seqs = loads.next(&windows, &(1..40), LONG, now).unwrap();
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn short_journals_are_loaded_whole_and_long_ones_are_not() {
-        let (mut loads, mut windows) = (Loads::default(), held(49_801..50_001));
+        let (mut loads, mut windows) = (RowLoader::default(), held(49_801..50_001));
         let visible = 49_960..50_001;
         let mut requests = 0;
         while let Some(seqs) = loads.next(&windows, &visible, 50_000, 0) {
@@ -252,15 +252,15 @@ mod tests {
         }
         assert_eq!((windows.len(), requests), (50_000, 50));
         assert_eq!(
-            Loads::default().next(&held(50_000..50_002), &(50_000..50_002), 50_001, 0).map(|seqs| seqs.end),
+            RowLoader::default().next(&held(50_000..50_002), &(50_000..50_002), 50_001, 0).map(|seqs| seqs.end),
             Some(50_000)
         );
-        assert_eq!(Loads::default().next(&held(49_000..50_002), &(49_960..50_002), 50_001, 0), None);
+        assert_eq!(RowLoader::default().next(&held(49_000..50_002), &(49_960..50_002), 50_001, 0), None);
     }
 
     #[test]
     fn two_places_are_asked_for_at_once_and_no_more() {
-        let (mut loads, windows) = (Loads::default(), Windows::default());
+        let (mut loads, windows) = (RowLoader::default(), Windows::default());
         let first = loads.next(&windows, &(1000..1040), LONG, 0).unwrap();
         assert!(loads.next(&windows, &(900_000..900_040), LONG, 0).is_some());
         assert_eq!(loads.next(&windows, &(500_000..500_040), LONG, 0), None);
