@@ -1,4 +1,4 @@
-//! A run's state as its frames tell it, so that a page that gets nothing but frames is right.
+//! A run's state as its frames add up to it: a page that gets nothing but frames shows the right state.
 
 use std::collections::BTreeMap;
 
@@ -11,35 +11,35 @@ use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timest
 /// The run as of the page's cursor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunState {
-    /// The run itself.
     pub run: Run,
-    /// How far the phases of the current attempt are, by name, as far as they say so.
+    /// How far the phases of the current attempt are, by name, if they report it.
     pub progress: BTreeMap<String, Progress>,
-    /// What the current attempt has done to the code, once it says so.
+    /// What the current attempt has done to the code, once it reports it.
     pub outcome: Option<Outcome>,
     /// How many findings and patches the current attempt has.
     pub tally: Tally,
-    /// The paths of the patches of the current attempt that a person has left out.
+    /// The paths of the current attempt's patches that the approver excluded.
     pub excluded: Vec<String>,
-    /// How long the phases of the current attempt ran, in milliseconds, by name, as far as its frames are known.
+    /// How long the phases of the current attempt ran, by name, as far as its frames are loaded.
     pub durations_ms: BTreeMap<String, u64>,
-    /// The signals that ended the commands of phases of the current attempt, by the phase's name, as far as their frames are known.
+    /// The signals that ended commands of the current attempt, by the phase's name, as far as their frames are loaded.
     pub signals: BTreeMap<String, String>,
-    /// Who or what ended the attempts that were cancelled, by the attempt's number, as far as their frames are known.
+    /// Who or what cancelled attempts, by the attempt's number, as far as their frames are loaded.
     pub cancelled_by: BTreeMap<u32, String>,
-    /// The attempts before the current one, oldest first, as far as they are known.
+    /// The known attempts before the current one, oldest first.
     pub earlier: Vec<AttemptMark>,
-    /// The seq of the frame that tells the begin of each phase of the current attempt, by name.
+    /// The seq of the frame with which each phase of the current attempt started, by name.
     pub starts: BTreeMap<String, u64>,
-    /// When the question was asked that the run waits with, as far as its frame is known.
-    pub asked_at: Option<Timestamp>,
-    /// The phases of the attempt before, if the page saw it end: what is carried over of them.
+    /// When the approval that the run waits for was requested, if that frame is loaded.
+    pub approval_requested_at: Option<Timestamp>,
+    /// The phases of the attempt before, if the page saw it end. Carried-over phases keep their times from there.
     pub(super) previous_phases: Vec<Phase>,
-    /// Which frame tells what is known of the current attempt. Frames are loaded in any order, and the newest counts.
+    /// The seq of the frame behind each known fact of the current attempt. Frames are loaded in any order, and the
+    /// newest counts.
     pub(super) fact_seqs: BTreeMap<FactKey, u64>,
 }
 
-/// What a frame may tell that an earlier or a later one of the same attempt tells too.
+/// A fact that several frames of an attempt may state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum FactKey {
     Progress(String),
@@ -49,7 +49,7 @@ pub(super) enum FactKey {
 }
 
 impl RunState {
-    /// A run as the server gave it.
+    /// The run as the server sent it.
     pub const fn new(run: Run) -> Self {
         Self {
             run,
@@ -62,13 +62,13 @@ impl RunState {
             excluded: Vec::new(),
             earlier: Vec::new(),
             starts: BTreeMap::new(),
-            asked_at: None,
+            approval_requested_at: None,
             previous_phases: Vec::new(),
             fact_seqs: BTreeMap::new(),
         }
     }
 
-    /// How the run stood in one of its earlier attempts.
+    /// The run's state as of the end of an earlier attempt.
     pub fn from_attempt(view: AttemptView, run: &Run) -> Self {
         let AttemptView { attempt, tally, outcome, excluded } = view;
         let start = |phase: &AttemptPhase| Some((phase.phase.name.clone(), phase.first?));
@@ -76,8 +76,8 @@ impl RunState {
         Self { tally, outcome, excluded, starts, ..Self::new(attempt.of_run(run)) }
     }
 
-    /// What frames do not tell of the current attempt: its parameters, and all phases that it is to have. What became of them
-    /// is told by the frames up to here; the answer may be of a later or an earlier moment.
+    /// Adds what no frame says of the current attempt: its parameters, and the phases that it will have. The phases'
+    /// states stay those of the frames: the response may be of a later or an earlier moment.
     pub fn merge_attempt(&mut self, attempt: &Attempt) {
         if attempt.attempt != self.run.attempt {
             return;
@@ -85,26 +85,26 @@ impl RunState {
         self.run.params.clone_from(&attempt.params);
         self.run.queued_at = attempt.queued_at;
         self.run.origin.clone_from(&attempt.origin);
-        let told = std::mem::take(&mut self.run.phases);
+        let known = std::mem::take(&mut self.run.phases);
         let phases = attempt.phases.iter().map(|phase| {
-            let told = told.iter().find(|told| told.name == phase.phase.name).cloned();
-            // What was carried over has its times from an attempt that the page may not know.
+            let known = known.iter().find(|known| known.name == phase.phase.name).cloned();
+            // A carried-over phase has its times from an attempt that may not be loaded.
             let carried = || phase.carried.then(|| phase.phase.clone());
-            carried().or(told).unwrap_or_else(|| pending(phase.phase.name.clone()))
+            carried().or(known).unwrap_or_else(|| pending(phase.phase.name.clone()))
         });
         self.run.phases = phases.collect();
     }
 
-    /// What the next frame changes.
+    /// Applies the next frame.
     pub fn apply(&mut self, frame: &Frame) {
         self.run.head = frame.seq;
         match &frame.body {
             Body::Status(change) => self.on_status(change, frame),
             _ if frame.attempt != self.run.attempt => {}
             Body::Phase(change) => self.on_phase(change, frame),
-            Body::Approval(asked) => {
-                let waits = asked.state == ApprovalState::Waiting;
-                self.run.approval = waits.then(|| Question { seq: frame.seq, question: asked.question.clone() });
+            Body::Approval(approval) => {
+                let waits = approval.state == ApprovalState::Waiting;
+                self.run.approval = waits.then(|| Question { seq: frame.seq, question: approval.question.clone() });
                 if waits && let Some(phase) = &frame.phase {
                     self.run.phase = Some(phase.to_string());
                 }
@@ -113,10 +113,10 @@ impl RunState {
             Body::Cancel(request) => {
                 let CancelRequest { by, kill_at, force } = request.clone();
                 self.run.cancel = Some(Cancel { by, at: frame.ts, kill_at, force });
-                // Nobody is asked any more.
+                // A cancel withdraws the approval request.
                 self.run.approval = None;
             }
-            // Why the run failed is said of the run, at its end; commands report errors of their own.
+            // Errors with a phase are the commands' own; the run's error has none.
             Body::Error(_) if frame.phase.is_some() => {}
             Body::Error(failure) => self.run.error = Some(failure.message.clone()),
             Body::Finding(_) => self.tally.findings += 1,
@@ -135,8 +135,8 @@ impl RunState {
         }
     }
 
-    /// What a frame tells that the run itself does not: how far a phase is, what was done. Frames may come in any order, and
-    /// only those that are loaded come at all; of those that tell the same, the newest counts.
+    /// Adds what a loaded frame says beyond the run itself: progress, durations, outcome. Frames are loaded in any
+    /// order, and not all of them; of those that state the same fact, the newest counts.
     pub fn backfill(&mut self, frame: &Frame) {
         if let Body::Status(change) = &frame.body {
             self.record_cancel(change, frame.attempt);
@@ -155,12 +155,12 @@ impl RunState {
                 self.record_duration(change, frame.seq);
                 self.record_signal(change);
             }
-            (Body::Approval(asked), _) => {
+            (Body::Approval(approval), _) => {
                 if self.is_newest(FactKey::Excluded, frame.seq) {
-                    self.excluded.clone_from(&asked.exclude);
+                    self.excluded.clone_from(&approval.exclude);
                 }
                 if self.run.approval.as_ref().is_some_and(|question| question.seq == frame.seq) {
-                    self.asked_at = Some(frame.ts);
+                    self.approval_requested_at = Some(frame.ts);
                 }
             }
             (Body::Outcome(outcome), _) if self.is_newest(FactKey::Outcome, frame.seq) => {
@@ -170,7 +170,7 @@ impl RunState {
         }
     }
 
-    /// Whether no newer frame has told this. If so, this one has.
+    /// Whether no newer frame has stated this fact. Notes this one if so.
     fn is_newest(&mut self, fact: FactKey, seq: u64) -> bool {
         let known = self.fact_seqs.entry(fact).or_insert(seq);
         let is_newest = seq >= *known;
@@ -178,7 +178,7 @@ impl RunState {
         is_newest
     }
 
-    /// Whether this end of a phase, of that attempt, came with the end of the attempt, and not by itself.
+    /// Whether a phase of that attempt ended only because the attempt did.
     pub fn was_cut_off(&self, change: &PhaseChange, attempt: u32) -> bool {
         let run = &self.run;
         if attempt == run.attempt {
@@ -190,14 +190,14 @@ impl RunState {
         stopped && change.state == PhaseState::Failed && change.exit_code.is_none() && !change.carried
     }
 
-    /// Who or what has cancelled an attempt, no frame but this one tells.
+    /// Notes who cancelled an attempt: only its final status says so.
     fn record_cancel(&mut self, change: &StatusChange, attempt: u32) {
         if change.to == Status::Cancelled {
             self.cancelled_by.insert(attempt, change.reason.clone());
         }
     }
 
-    /// The last try counts, which may not have ended.
+    /// Notes the duration of the phase's last retry, or that it is running.
     fn record_duration(&mut self, change: &PhaseChange, seq: u64) {
         if change.carried || !self.is_newest(FactKey::Duration(change.name.clone()), seq) {
             return;
@@ -208,7 +208,7 @@ impl RunState {
         }
     }
 
-    /// Only of a phase whose last end was told by no newer frame.
+    /// Notes the signal, unless a newer frame says how the phase ended.
     fn record_signal(&mut self, change: &PhaseChange) {
         let is_current = |phase: &Phase| phase.name == change.name && phase.exit_code == change.exit_code;
         if let Some(signal) = &change.signal
@@ -271,7 +271,7 @@ impl RunState {
             run.phases.len() - 1
         });
         let Some(phase) = run.phases.get_mut(place) else { return };
-        // Its times are those that it had, and not those of the frame that says so.
+        // A carried-over phase keeps its times, not those of this frame.
         if change.carried
             && let Some(before) = self.previous_phases.iter().find(|before| before.name == change.name)
         {
@@ -305,7 +305,7 @@ impl RunState {
     }
 }
 
-/// A phase that has not begun.
+/// A phase that has not started.
 const fn pending(name: String) -> Phase {
     Phase { name, state: PhaseState::Pending, exit_code: None, started_at: None, finished_at: None }
 }

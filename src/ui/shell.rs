@@ -8,29 +8,29 @@ use leptos_meta::MetaTags;
 use super::{App, account};
 use crate::base;
 
-/// What the server tells every page about its rhythm.
+/// The intervals that the server writes on every page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSettings {
     /// Milliseconds between two polls.
     pub poll_ms: u32,
-    /// Milliseconds of silence after which a stream says that it is alive.
+    /// Milliseconds of silence after which a stream sends a heartbeat.
     pub heartbeat_ms: u32,
 }
 
-/// Shows the reader's choice of theme before anything is drawn (the key is that of `browser/theme.rs`). A base path has no
-/// character that means something here.
+/// Shows the reader's choice of theme before anything is drawn (the key is that of `browser/web/theme.rs`). A base path
+/// has no character that means something here.
 fn theme() -> String {
     let key = base::name("runtrail-theme");
     format!("try{{let t=localStorage.getItem('{key}');if(t)document.documentElement.dataset.theme=t}}catch{{}}")
 }
 
-/// What may become markup in the page (Trusted Types): the templates of its own components, which have no scripts, no handlers and no
-/// frames. Which scripts may run is said by their nonce.
+/// What may become markup in the page (Trusted Types): the templates of its own components, which have no scripts, no
+/// handlers and no frames. Which scripts may run is said by their nonce.
 const TRUSTED_TYPES: &str = "if(window.trustedTypes)trustedTypes.createPolicy('default',{createHTML:h=>\
      /\\x3c(script|iframe|object|embed)|\\x3c[^>]*\\s(on\\w+|srcdoc)\\s*=|javascript:/i.test(h)?'':h,createScript:s=>s,createScriptURL:u=>u})";
 
 /// Forms that are sent before the page has come to life have the key of the login in their address (the key is that of
-/// `browser/key.rs`, the parameter that of `http/guard/shown.rs`).
+/// `browser/web/login_key.rs`, the parameter that of `http/guard/shown.rs`).
 fn key_of_forms() -> String {
     let key = base::name("runtrail-key");
     format!(

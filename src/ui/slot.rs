@@ -1,13 +1,14 @@
-//! A place for a handle of the browser (a timer, an observer), which must stay on its thread and ends with its owner.
+//! Holds a handle of the browser (a timer, an observer), which must stay on its thread and ends with its reactive
+//! owner.
 
 use std::marker::PhantomData;
 
 #[cfg(feature = "hydrate")]
-use leptos::prelude::{LocalStorage, SetValue, StoredValue};
+use leptos::prelude::{GetValue, LocalStorage, SetValue, StoredValue};
 
-/// Keeps one handle; what it had before is dropped, and so is what it has when its owner goes.
+/// Holds one handle; a new one drops the one before.
 ///
-/// On the server it keeps nothing: there a page's owner may be dropped on another thread than it was made on.
+/// On the server it holds nothing: there a page's owner may be disposed of on another thread than it was made on.
 pub struct Slot<T: 'static> {
     #[cfg(feature = "hydrate")]
     value: StoredValue<Option<T>, LocalStorage>,
@@ -23,7 +24,7 @@ impl<T: 'static> Clone for Slot<T> {
 impl<T: 'static> Copy for Slot<T> {}
 
 impl<T: 'static> Slot<T> {
-    /// An empty place.
+    /// An empty slot.
     pub fn new() -> Self {
         Self {
             #[cfg(feature = "hydrate")]
@@ -32,11 +33,21 @@ impl<T: 'static> Slot<T> {
         }
     }
 
-    /// Keeps this from now on. Nothing is kept once the owner is gone.
+    /// Holds this handle from now on. Drops it if the owner is disposed of already.
     pub fn keep(self, handle: T) {
         #[cfg(feature = "hydrate")]
         drop(self.value.try_set_value(Some(handle)));
         #[cfg(not(feature = "hydrate"))]
         drop(handle);
+    }
+}
+
+impl<T: Clone + 'static> Slot<T> {
+    /// The handle, if there is one.
+    pub fn get(self) -> Option<T> {
+        #[cfg(feature = "hydrate")]
+        return self.value.try_get_value().flatten();
+        #[cfg(not(feature = "hydrate"))]
+        None
     }
 }

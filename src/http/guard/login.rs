@@ -20,7 +20,7 @@ use crate::access::{Access, Browser, Granted, LoginError, LoginWith};
 use crate::base;
 use crate::model::{Code, Problem};
 
-/// Where pages keep the key of their login (`browser/key.rs`).
+/// Where pages keep the key of their login (`browser/web/login_key.rs`).
 pub const KEY_NAME: &str = "runtrail-key";
 
 /// A month: long enough not to be a nuisance, and a lost laptop is noticed sooner.

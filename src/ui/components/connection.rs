@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::feed::ConnectionState;
-use crate::feed::tabs::Role;
+use crate::feed::tabs::TabRole;
 
 /// The word for people.
 const fn word(link: ConnectionState) -> &'static str {
@@ -34,11 +34,11 @@ const fn meaning(link: ConnectionState) -> &'static str {
     }
 }
 
-const fn part(role: Role) -> &'static str {
+const fn part(role: TabRole) -> &'static str {
     match role {
-        Role::Leader => " This tab holds the connection for all of this browser's tabs.",
-        Role::Follower => " Another tab of this browser holds the connection.",
-        Role::Solo => "",
+        TabRole::Leader => " This tab holds the connection for all of this browser's tabs.",
+        TabRole::Follower => " Another tab of this browser holds the connection.",
+        TabRole::Solo => "",
     }
 }
 
@@ -48,7 +48,7 @@ pub fn ConnectionChip(
     /// How the page is connected.
     link: RwSignal<ConnectionState>,
     /// The tab's part in the browser's one connection.
-    role: RwSignal<Role>,
+    role: RwSignal<TabRole>,
 ) -> impl IntoView {
     view! {
         <div

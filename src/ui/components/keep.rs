@@ -27,7 +27,7 @@ pub fn PinButton(
             problem.set(None);
             follow.merge_pin(run.pin);
         }
-        Some(Err(failed)) => follow.failed(failed, problem),
+        Some(Err(failed)) => on_refused(follow, failed, problem),
         None => {}
     });
     problem.update(|problem| *problem = problem.take().or_else(|| pin.value().get_untracked().and_then(Result::err)));
@@ -83,7 +83,7 @@ pub fn DeleteButton(
     Effect::new(move |_| {
         if let Some(Err(failed)) = delete.value().get() {
             popover.close();
-            follow.failed(failed, problem);
+            on_refused(follow, failed, problem);
         }
     });
     problem
@@ -162,15 +162,13 @@ pub fn DeletedNotice(
     }
 }
 
-impl LiveRun {
-    /// An action of this page was refused.
-    fn failed(self, failed: Problem, problem: RwSignal<Option<Problem>>) {
-        if failed.code == Code::RunNotFound {
-            // Another tab was first.
-            problem.set(None);
-            self.on_deleted();
-        } else {
-            problem.set(Some(of_action(failed, NOT_KNOWN)));
-        }
+/// An action of this page was refused.
+fn on_refused(follow: LiveRun, refusal: Problem, problem: RwSignal<Option<Problem>>) {
+    if refusal.code == Code::RunNotFound {
+        // Another tab has deleted the run.
+        problem.set(None);
+        follow.on_deleted();
+    } else {
+        problem.set(Some(of_action(refusal, NOT_KNOWN)));
     }
 }

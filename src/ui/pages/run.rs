@@ -28,7 +28,7 @@ use crate::ui::components::queue::PendingPlace;
 use crate::ui::components::review::{ApprovalBanner, LeftOut, ReviewPanel, Tab, Tabs};
 use crate::ui::components::status::{self, StatusBadge};
 use crate::ui::components::time::{Elapsed, Moment};
-use crate::ui::follow::LiveRun;
+use crate::ui::follow::{LiveRun, follow as follow_run};
 use crate::ui::format;
 
 /// A run's page.
@@ -93,7 +93,7 @@ fn Shown(
     let pipeline =
         Memo::new(move |_| offer.with(|offer| offer.pipelines.iter().find(|pipeline| pipeline.name == name).cloned()));
     let follow = LiveRun::new(view);
-    Effect::new(move |_| follow.begin(move || again.run(())));
+    Effect::new(move |_| follow_run(follow, move || again.run(())));
     let state = follow.state;
     let status = Memo::new(move |_| state.with(|state| state.run.status));
     let attempt = Memo::new(move |_| state.with(|state| state.run.attempt));
@@ -266,7 +266,7 @@ fn Facts(shown: ShownAttempt, follow: LiveRun) -> impl IntoView {
     let origin = Memo::new(move |_| state.with(|state| state.run.origin.clone()));
     let params = Memo::new(move |_| state.with(|state| state.run.params.clone()));
     let question = Memo::new(move |_| state.with(|state| state.run.approval.as_ref().map(|asked| asked.seq)));
-    let since = Memo::new(move |_| question.get().and_then(|_| follow.state.with(|state| state.asked_at)));
+    let since = Memo::new(move |_| question.get().and_then(|_| follow.state.with(|state| state.approval_requested_at)));
     let running = move || from.get().is_some() && to.get().is_none();
     let length = move || match (question.get(), to.get()) {
         (Some(_), _) if since.get().is_some() => "Waiting for you for ",

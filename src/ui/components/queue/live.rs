@@ -7,7 +7,7 @@ use crate::model::queue::{Queue, Waiting};
 #[cfg(feature = "hydrate")]
 use crate::{
     calls::read_queue,
-    feed::tabs::Role,
+    feed::tabs::TabRole,
     feed::{FeedIntervals, PageConnection},
     model::{Problem, Run, Status},
     ui::connect::{ListView, ListWatch},
@@ -32,7 +32,7 @@ impl LiveQueue {
         drop(ListWatch::begin(
             self,
             RwSignal::new(PageConnection::new(FeedIntervals::default(), true).state()),
-            RwSignal::new(Role::Solo),
+            RwSignal::new(TabRole::Solo),
         ));
     }
 
@@ -44,14 +44,14 @@ impl LiveQueue {
 
 #[cfg(feature = "hydrate")]
 impl ListView for LiveQueue {
-    type Answer = Queue;
+    type Response = Queue;
 
-    fn listed(&self, json: &str) -> bool {
+    fn on_listed(&self, json: &str) -> bool {
         let knows = |run: &Run| self.queue.with_untracked(|queue| queue.waiting.iter().any(|known| known.id == run.id));
         serde_json::from_str(json).is_ok_and(|run: Run| run.status == Status::Pending || knows(&run))
     }
 
-    fn ask(&self) -> impl Future<Output = Result<Queue, Problem>> + 'static {
+    fn fetch(&self) -> impl Future<Output = Result<Queue, Problem>> + 'static {
         read_queue()
     }
 
@@ -61,5 +61,5 @@ impl ListView for LiveQueue {
         }
     }
 
-    fn failed(&self, _: Problem) {}
+    fn on_error(&self, _: Problem) {}
 }

@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 
 use crate::calls::list_runs;
 use crate::feed::ConnectionState;
-use crate::feed::tabs::Role;
+use crate::feed::tabs::TabRole;
 use crate::model::{Problem, Run, RunFilter, RunPage};
 
 /// The runs that are shown, each a signal of its own: what does not change is not drawn anew.
@@ -28,7 +28,7 @@ pub struct LiveRuns {
     /// How the list is connected.
     pub link: RwSignal<ConnectionState>,
     /// The tab's part in the browser's one connection.
-    pub role: RwSignal<Role>,
+    pub role: RwSignal<TabRole>,
     /// Asks the server at once.
     #[cfg(feature = "hydrate")]
     pub(super) ask: StoredValue<Option<Box<dyn Fn()>>, LocalStorage>,
@@ -46,16 +46,10 @@ impl LiveRuns {
             no_more: RwSignal::new(None),
             loading: RwSignal::new(false),
             link,
-            role: RwSignal::new(Role::Solo),
+            role: RwSignal::new(TabRole::Solo),
             #[cfg(feature = "hydrate")]
             ask: StoredValue::new_local(None),
         }
-    }
-
-    /// Goes live, until the list is gone.
-    pub fn begin(self) {
-        #[cfg(feature = "hydrate")]
-        super::watched::begin(self);
     }
 
     /// Other runs are wanted. Those that are shown stay until the server has answered, however long that takes.

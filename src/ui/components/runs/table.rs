@@ -27,7 +27,10 @@ pub fn RunTable(
     link: RwSignal<ConnectionState>,
 ) -> impl IntoView {
     let live = LiveRuns::new(filter.get_untracked(), page, link);
-    Effect::new(move |_| live.begin());
+    Effect::new(move |_| {
+        #[cfg(feature = "hydrate")]
+        super::watched::begin(live);
+    });
     Effect::new(move |_| live.want(filter.get()));
     let narrowed =
         Memo::new(move |_| live.shown.with(|shown| *shown != RunFilter { limit: shown.limit, ..RunFilter::default() }));

@@ -30,9 +30,9 @@ struct Watched {
 
 impl ListView for Watched {
     /// What was found, and what was asked for.
-    type Answer = (RunFilter, RunPage);
+    type Response = (RunFilter, RunPage);
 
-    fn listed(&self, json: &str) -> bool {
+    fn on_listed(&self, json: &str) -> bool {
         match serde_json::from_str(json) {
             Ok(Listed::Is(run)) => self.changed(*run),
             Ok(Listed::Deleted { id, .. }) => {
@@ -44,7 +44,7 @@ impl ListView for Watched {
         }
     }
 
-    fn ask(&self) -> impl Future<Output = Result<Self::Answer, Problem>> + 'static {
+    fn fetch(&self) -> impl Future<Output = Result<Self::Response, Problem>> + 'static {
         let wanted = self.runs.wanted.get_untracked();
         let same = self.runs.shown.with_untracked(|shown| *shown == wanted);
         let shown = self.runs.rows.with_untracked(Vec::len);
@@ -53,14 +53,14 @@ impl ListView for Watched {
         async move { Ok((wanted, asked.await?)) }
     }
 
-    fn show(&self, (asked, page): Self::Answer) {
+    fn show(&self, (asked, page): Self::Response) {
         // Others are wanted by now: they have been asked for, too.
         if self.runs.wanted.with_untracked(|wanted| *wanted == asked) {
             self.merge(asked, page);
         }
     }
 
-    fn failed(&self, problem: Problem) {
+    fn on_error(&self, problem: Problem) {
         self.runs.problem.set(Some(problem));
     }
 }
