@@ -1,5 +1,5 @@
-//! Alerts for a reader who is looking elsewhere: a run has finished, or waits for approval. Each is raised once, and none for a state
-//! that a run already had when the page was opened.
+//! Alerts for a reader who is looking elsewhere: a run has finished, or waits for approval. Each is raised once, and
+//! none for a state that a run already had when the page was opened.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,7 +10,8 @@ use crate::model::{Run, RunId, Status};
 /// How many alerts are remembered as shown.
 const MAX_SHOWN_ALERTS: usize = 500;
 
-/// How many finished runs a tab tracks. A run evicted from here is treated like one that was never listed: its state raises no alert.
+/// How many finished runs a tab tracks. A run evicted from here is treated like one that was never listed: its state
+/// raises no alert.
 const MAX_FINISHED_RUNS: usize = 500;
 
 /// How many active runs a tab tracks. An evicted one is tracked again at its next event.
@@ -74,14 +75,14 @@ impl RunAlert {
 struct RunSnapshot {
     head: u64,
     attempt: u32,
-    finished: bool,
-    asked: Option<u64>,
+    is_finished: bool,
+    approval_seq: Option<u64>,
 }
 
 impl RunSnapshot {
     fn of(run: &Run) -> Self {
-        let asked = run.approval.as_ref().map(|question| question.seq);
-        Self { head: run.head, attempt: run.attempt, finished: run.status.is_finished(), asked }
+        let approval_seq = run.approval.as_ref().map(|question| question.seq);
+        Self { head: run.head, attempt: run.attempt, is_finished: run.status.is_finished(), approval_seq }
     }
 }
 
@@ -101,23 +102,24 @@ impl RunTracker {
         if self.runs.get(&run.id).is_none_or(|known| run.head >= known.head) {
             let known = RunSnapshot::of(run);
             let before = self.runs.insert(run.id.clone(), known);
-            self.finished -= usize::from(before.is_some_and(|before| before.finished));
-            self.finished += usize::from(known.finished);
+            self.finished -= usize::from(before.is_some_and(|before| before.is_finished));
+            self.finished += usize::from(known.is_finished);
         }
         self.newest = self.newest.take().max(Some(run.id.clone()));
         self.evict();
     }
 
-    /// Evicts the oldest finished runs and the newest active ones: an active run has further events, which record it again.
+    /// Evicts the oldest finished runs and the newest active ones: an active run has further events, which record it
+    /// again.
     fn evict(&mut self) {
         while self.finished > MAX_FINISHED_RUNS {
-            let oldest = self.runs.iter().find(|(_, known)| known.finished).map(|(id, _)| id.clone());
+            let oldest = self.runs.iter().find(|(_, known)| known.is_finished).map(|(id, _)| id.clone());
             let Some(oldest) = oldest else { break };
             self.runs.remove(&oldest);
             self.finished -= 1;
         }
         while self.runs.len() - self.finished > MAX_ACTIVE_RUNS {
-            let newest = self.runs.iter().rev().find(|(_, known)| !known.finished).map(|(id, _)| id.clone());
+            let newest = self.runs.iter().rev().find(|(_, known)| !known.is_finished).map(|(id, _)| id.clone());
             let Some(newest) = newest else { break };
             self.runs.remove(&newest);
         }
@@ -129,7 +131,8 @@ impl RunTracker {
             // The stream, the list and polls overtake each other.
             Some(known) if run.head < known.head => return None,
             Some(known) => Some(*known),
-            // An unknown run that is older than the newest known one may have had this state for long; a newer one has not.
+            // An unknown run that is older than the newest known one may have had this state for long; a newer one has
+            // not.
             None if self.newest.as_ref().is_some_and(|newest| run.id < *newest) => {
                 self.record(run);
                 return None;
@@ -139,10 +142,13 @@ impl RunTracker {
         self.record(run);
         let now = RunSnapshot::of(run);
         let same_attempt = before.filter(|before| before.attempt == now.attempt);
-        let (kind, text) = if now.finished && !same_attempt.is_some_and(|before| before.finished) {
+        let (kind, text) = if now.is_finished && !same_attempt.is_some_and(|before| before.is_finished) {
             (AlertKind::Finished(run.status), run.error.clone().unwrap_or_default())
         } else {
-            let question = run.approval.as_ref().filter(|_| before.is_none_or(|before| before.asked != now.asked))?;
+            let question = run
+                .approval
+                .as_ref()
+                .filter(|_| before.is_none_or(|before| before.approval_seq != now.approval_seq))?;
             (AlertKind::ApprovalRequested(question.seq), question.question.clone())
         };
         Some(RunAlert { run: run.id.clone(), pipeline: run.pipeline.clone(), attempt: run.attempt, kind, text })
@@ -208,7 +214,7 @@ mod tests {
         Run { id: id(n), head, attempt, status, ..of_state::run() }
     }
 
-    fn asks(n: u32, head: u64, seq: u64) -> Run {
+    fn awaiting_approval(n: u32, head: u64, seq: u64) -> Run {
         let question = Question { seq, question: "Deploy?".into() };
         Run { approval: Some(question), ..run(n, head, 1, Status::Running) }
     }
@@ -242,9 +248,9 @@ mod tests {
     fn alerts_skip_states_older_than_the_page() {
         let mut tracker = RunTracker::default();
         tracker.record(&run(5, 9, 1, Failed));
-        tracker.record(&asks(6, 4, 4));
+        tracker.record(&awaiting_approval(6, 4, 4));
         assert_eq!(tracker.observe(&run(5, 9, 1, Failed)), None);
-        assert_eq!(tracker.observe(&asks(6, 5, 4)), None);
+        assert_eq!(tracker.observe(&awaiting_approval(6, 5, 4)), None);
         assert_eq!(tracker.observe(&run(3, 9, 1, Failed)), None, "an old run that was not shown");
         assert_eq!(
             kind_of(tracker.observe(&run(7, 9, 1, Failed))),
@@ -280,10 +286,10 @@ mod tests {
     fn alerts_report_each_approval_request() {
         let mut tracker = RunTracker::default();
         tracker.record(&run(1, 3, 1, Running));
-        assert_eq!(kind_of(tracker.observe(&asks(1, 4, 4))), Some(AlertKind::ApprovalRequested(4)));
-        assert_eq!(tracker.observe(&asks(1, 5, 4)), None);
+        assert_eq!(kind_of(tracker.observe(&awaiting_approval(1, 4, 4))), Some(AlertKind::ApprovalRequested(4)));
+        assert_eq!(tracker.observe(&awaiting_approval(1, 5, 4)), None);
         assert_eq!(tracker.observe(&run(1, 6, 1, Running)), None, "it was answered");
-        assert_eq!(kind_of(tracker.observe(&asks(1, 8, 8))), Some(AlertKind::ApprovalRequested(8)));
+        assert_eq!(kind_of(tracker.observe(&awaiting_approval(1, 8, 8))), Some(AlertKind::ApprovalRequested(8)));
         assert_eq!(kind_of(tracker.observe(&run(1, 9, 1, Cancelled))), Some(AlertKind::Finished(Cancelled)));
     }
 
@@ -296,7 +302,7 @@ mod tests {
         let failed = alert(&Run { error: Some("phase test\nfailed".into()), ..run(1, 9, 2, Failed) });
         assert_eq!((failed.headline().as_str(), failed.detail().as_str()), ("nightly failed", "phase test failed"));
         assert_eq!(failed.tag(), format!("{}:2", id(1)));
-        let asked = alert(&asks(1, 4, 4));
+        let asked = alert(&awaiting_approval(1, 4, 4));
         assert_eq!((asked.headline().as_str(), asked.detail().as_str()), ("nightly waits for you", "Deploy?"));
         let well = alert(&run(1, 9, 1, Completed));
         assert_eq!((well.headline().as_str(), well.detail().as_str()), ("nightly completed", "Run 00000001"));
@@ -307,7 +313,7 @@ mod tests {
     #[test]
     fn title_counts_unseen_runs() {
         let (mut tracker, mut unseen) = (RunTracker::default(), UnseenRuns::default());
-        for seen in [asks(1, 4, 4), run(1, 9, 1, Failed), run(2, 9, 1, Completed)] {
+        for seen in [awaiting_approval(1, 4, 4), run(1, 9, 1, Failed), run(2, 9, 1, Completed)] {
             unseen.add(&tracker.observe(&seen).unwrap());
         }
         assert_eq!(title_with_count(unseen.count(), "Failed · Nightly"), "(2) Failed · Nightly");
@@ -318,13 +324,13 @@ mod tests {
     #[test]
     fn shown_alerts_drop_repeats_of_other_tabs() {
         let alert = |n, head, attempt| RunTracker::default().observe(&run(n, head, attempt, Failed)).unwrap();
-        let mut told = ShownAlerts::default();
-        assert!(told.is_first(&alert(1, 9, 1)) && !told.is_first(&alert(1, 12, 1)));
-        assert!(told.is_first(&alert(1, 30, 2)) && told.is_first(&alert(2, 9, 1)));
+        let mut shown = ShownAlerts::default();
+        assert!(shown.is_first(&alert(1, 9, 1)) && !shown.is_first(&alert(1, 12, 1)));
+        assert!(shown.is_first(&alert(1, 30, 2)) && shown.is_first(&alert(2, 9, 1)));
         for n in 0..2 * MAX_SHOWN_ALERTS as u32 {
-            told.is_first(&alert(10 + n, 9, 1));
+            shown.is_first(&alert(10 + n, 9, 1));
         }
-        assert_eq!(told.0.len(), MAX_SHOWN_ALERTS);
+        assert_eq!(shown.0.len(), MAX_SHOWN_ALERTS);
     }
 
     proptest! {

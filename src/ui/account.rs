@@ -1,21 +1,21 @@
-//! Who looks at the page, and what they may do. The server says it with the page; what it answers to calls is what counts.
+//! The logged-in actor and what they may do. This decides only what the page shows: the server checks every call.
 
 use crate::model::{Me, Role};
 
-/// Who looks at the page.
+/// The actor, as the server wrote it on the page.
 #[cfg(not(feature = "ssr"))]
 pub fn me() -> Me {
     crate::browser::root_data("data-me").and_then(|me| serde_json::from_str(&me).ok()).unwrap_or_default()
 }
 
-/// Who looks at the page.
+/// The actor who requested the page.
 #[cfg(feature = "ssr")]
 pub fn me() -> Me {
     let granted = crate::calls::server::granted();
     granted.map(|granted| Me { name: granted.name, role: granted.role, via: granted.via }).unwrap_or_default()
 }
 
-/// Whether they may do what needs this role.
+/// Whether the actor has this role, or a higher one.
 pub fn can(role: Role) -> bool {
     me().role.allows(role)
 }

@@ -1,4 +1,4 @@
-//! The app: what all pages share, and which address shows which page.
+//! The app: what all pages share, and the page for each path.
 
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
@@ -13,10 +13,10 @@ use super::components::top_bar::TopBar;
 use super::pages::{AccessPage, AuditLogPage, ComparePage, DeliveriesPage, HomePage, NotFound, RunPage, SchedulesPage};
 use super::triggers::Triggers;
 
-/// The app.
+/// All pages.
 #[component]
 pub fn App(
-    /// The path below which all addresses are; empty if the server has its host to itself.
+    /// The path before all others; empty if the server has its host to itself.
     base: &'static str,
 ) -> impl IntoView {
     provide_meta_context();
@@ -26,7 +26,7 @@ pub fn App(
     let title = move |title: String| {
         badge.title(&if title.is_empty() { "Runtrail".to_owned() } else { format!("{title} · Runtrail") })
     };
-    // Whole pages at once: a page must be readable where no script runs.
+    // Pages are sent as a whole, so that they can be read without scripts.
     view! {
         <Title formatter=title/>
         <Router base>

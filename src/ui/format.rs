@@ -1,11 +1,11 @@
-//! Numbers and times as people read them. The same on the server and in the browser, whatever its language: a page must
-//! not change its words when it comes alive.
+//! Numbers and times for people. The server and every browser format them alike, whatever their locale, so that
+//! hydration changes nothing.
 
 use jiff::tz::Offset;
 
 use crate::model::Timestamp;
 
-/// A length of time, to two places: `40ms`, `3.4s`, `34s`, `2m 05s`, `3h 20m`, `2d 4h`.
+/// A duration with two significant units or digits: `40ms`, `3.4s`, `34s`, `2m 05s`, `3h 20m`, `2d 4h`.
 pub fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -19,7 +19,7 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// A length of time that still grows: whole seconds, so that it does not flicker.
+/// A duration that is still growing, in whole seconds, so that it does not flicker.
 pub fn ticking(milliseconds: u64) -> String {
     match milliseconds / 1000 {
         seconds @ 0..60 => format!("{seconds}s"),
@@ -27,7 +27,7 @@ pub fn ticking(milliseconds: u64) -> String {
     }
 }
 
-/// How long ago something was: `just now`, `5 min ago`. `None` from a week on: a date says more.
+/// The age of something: `just now`, `5 min ago`. `None` from a week on, when a date says more.
 pub fn ago(milliseconds: u64) -> Option<String> {
     let seconds = milliseconds / 1000;
     match seconds {
@@ -43,7 +43,7 @@ pub fn ago(milliseconds: u64) -> Option<String> {
     }
 }
 
-/// How long it is until something: `in 40 s`, `in 5 min`, `in 3 h 20 min`, `in 2 days`.
+/// The time until something: `in 40 s`, `in 5 min`, `in 3 h 20 min`, `in 2 days`.
 pub fn ahead(milliseconds: u64) -> String {
     let seconds = milliseconds.div_ceil(1000);
     match seconds {
@@ -68,7 +68,7 @@ pub fn moment(at: Timestamp, offset: i32) -> String {
     written(at, offset, "%-d %b, %H:%M")
 }
 
-/// The whole of it, with its distance from UTC: `2026-11-21 10:00:00.123 +01:00`.
+/// The time in full, with its offset from UTC: `2026-11-21 10:00:00.123 +01:00`.
 pub fn exact(at: Timestamp, offset: i32) -> String {
     let zone = match offset {
         0 => " UTC".to_owned(),
@@ -88,7 +88,7 @@ fn written(at: Timestamp, offset: i32, form: &str) -> String {
         .map_or_else(|_| "?".to_owned(), |at| zone.to_datetime(at).strftime(form).to_string())
 }
 
-/// An amount of data, to two places: `512 B`, `4.1 kB`, `340 MB`, `1.2 GB`.
+/// A size in bytes with two significant digits: `512 B`, `4.1 kB`, `340 MB`, `1.2 GB`.
 pub fn bytes(bytes: u64) -> String {
     let (mut unit, mut whole) = (1u64, 0);
     while bytes / unit >= 1000 && whole < UNITS.len() - 1 {
@@ -104,7 +104,7 @@ pub fn bytes(bytes: u64) -> String {
 
 const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-/// A count with its thousands apart: `20,000`.
+/// A count with separated thousands: `20,000`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -117,7 +117,7 @@ pub fn count(number: u64) -> String {
     out
 }
 
-/// A count and what is counted: `1 line`, `2 lines`.
+/// A count with its noun: `1 line`, `2 lines`.
 pub fn counted(number: u64, one: &str) -> String {
     let plural = match number {
         1 => "",
@@ -130,7 +130,7 @@ pub fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{plural}", count(number))
 }
 
-/// A reason as the journal has it as a sentence: with a capital letter at its beginning and a full stop at its end.
+/// A reason from the journal as a sentence, with a capital letter and a full stop.
 pub fn sentence(reason: &str) -> String {
     let mut letters = reason.trim().chars();
     let mut sentence: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
@@ -140,7 +140,7 @@ pub fn sentence(reason: &str) -> String {
     sentence
 }
 
-/// The beginning of a text, on one line.
+/// The start of a text, on one line.
 pub fn one_line(text: &str, most: usize) -> String {
     let cut = text.char_indices().nth(most).map_or(text.len(), |(place, _)| place);
     let mut line = text[..cut].replace(['\n', '\r'], "⏎");

@@ -1,7 +1,7 @@
-//! The pages: what the server renders and the browser brings to life.
+//! The pages: rendered by the server, hydrated by the browser.
 //!
-//! Rules that keep the two alike: nothing rendered depends on time, chance or language; what does is set after mounting,
-//! in effects. The page's policy forbids styles in the markup, so lengths are set through the object model.
+//! Both must render the same, so nothing rendered depends on time, randomness or locale: effects set that after
+//! hydration. The page's policy forbids inline styles, so lengths are set through the object model.
 
 mod account;
 mod alerts;

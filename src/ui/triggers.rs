@@ -1,4 +1,4 @@
-//! What every page tells of triggers, kept up to date while somebody looks.
+//! The triggers' news that every page shows, kept up to date while the page is visible.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -9,47 +9,46 @@ use crate::calls::triggers::read_trigger_news;
 use crate::model::Problem;
 use crate::model::trigger::TriggerNews;
 
-/// How often it is looked at again, in milliseconds.
-const AGAIN_MS: u64 = 30_000;
+/// The interval between two refreshes.
+const REFRESH_EVERY_MS: u64 = 30_000;
 
-/// What the page knows of triggers. One for the whole page.
+/// The news of triggers. There is one for the whole page.
 #[derive(Clone, Copy)]
 pub struct Triggers {
-    /// What the server rendered.
+    /// As the server rendered it.
     first: Resource<Result<TriggerNews, Problem>>,
-    /// What was found since.
+    /// As of the last refresh.
     newer: RwSignal<Option<TriggerNews>>,
 }
 
 impl Triggers {
-    /// Makes the one that all of the page uses.
+    /// Provides the page's news.
     pub fn provide() {
         let first = Resource::new_blocking(|| (), |()| read_trigger_news());
         let triggers = Self { first, newer: RwSignal::new(None) };
         provide_context(triggers);
         let timer = Slot::new();
         Effect::new(move |_| {
-            timer.keep(Timer::every(AGAIN_MS, move || {
+            timer.keep(Timer::every(REFRESH_EVERY_MS, move || {
                 if is_visible() {
-                    triggers.look();
+                    triggers.refresh();
                 }
             }));
             let listening = PageEvents::listen(move |event| {
                 if matches!(event, PageEvent::Visible | PageEvent::Returned) {
-                    triggers.look();
+                    triggers.refresh();
                 }
             });
             StoredValue::new_local(listening);
         });
     }
 
-    /// The page's own, if it has one.
     pub fn of_page() -> Option<Self> {
         use_context()
     }
 
-    /// Asks the server again.
-    pub fn look(self) {
+    /// Requests the news again.
+    pub fn refresh(self) {
         spawn_local(async move {
             if let Ok(now) = read_trigger_news().await
                 && self.newer.try_with_untracked(|known| known.as_ref() != Some(&now)) == Some(true)
@@ -59,8 +58,8 @@ impl Triggers {
         });
     }
 
-    /// What is known now. Waits for the first answer; without one nothing is known.
-    pub async fn known(self) -> impl Fn() -> TriggerNews + Clone + Send + Sync + 'static {
+    /// The current news, once the first response has arrived. Empty if that failed.
+    pub async fn current(self) -> impl Fn() -> TriggerNews + Clone + Send + Sync + 'static {
         let first = self.first.await.unwrap_or_default();
         move || self.newer.get().unwrap_or_else(|| first.clone())
     }

@@ -19,7 +19,7 @@ enum Step {
     Drag(f64),
     Show(f64),
     Follow,
-    /// The run prints so many lines, and is then asked for again, or not.
+    /// The run prints so many lines, and is then re-run, or not.
     Print(u64, bool),
     /// The stream delivers what there is, or breaks.
     Connect(bool),
@@ -42,8 +42,7 @@ struct Tab {
     now_ms: u64,
 }
 
-/// The frame that the server has at a seq. Each fifty thousandth is a re-run; of each thousand, a hundred and more draw one row
-/// anew.
+/// The frame that the server has at a seq. Each fifty thousandth is a re-run; of each thousand, 149 redraw one row.
 fn frame(seq: u64) -> Frame {
     if !seq.is_multiple_of(50_000) {
         let mut frame = Frame { attempt: 1 + (seq / 50_000) as u32, ..log(seq) };
@@ -166,7 +165,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn rows_in_view_are_loaded_in_the_end_and_memory_is_bounded(
+    fn rows_in_view_are_loaded_within_the_budget(
         begin in prop_oneof![0u64..500, 500u64..4000, 49_000u64..52_000, 900_000u64..1_100_000],
         steps in steps(),
     ) {
@@ -239,7 +238,7 @@ proptest! {
 
     /// Scrolling through a journal of any length holds no more than a part of it.
     #[test]
-    fn scrolling_through_holds_a_part(head in 200_000u64..2_000_000, stride in 1_000.0f64..2_800.0) {
+    fn rows_held_while_scrolling_are_bounded(head in 200_000u64..2_000_000, stride in 1_000.0f64..2_800.0) {
         let mut tab = Tab::open(head);
         tab.viewport.show(1, Align::Top);
         tab.update();

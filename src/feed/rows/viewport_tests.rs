@@ -30,7 +30,7 @@ impl Page {
         (self.content + METRICS.padding - self.view).max(0.0)
     }
 
-    /// Does to the element what the layout says. The browser then tells where it is scrolled to.
+    /// Applies the layout to the element. The browser then reports its scroll position.
     fn apply(&mut self) {
         self.layout = self.viewport.layout();
         self.draw();
@@ -87,7 +87,7 @@ enum Step {
     Show(f64, bool),
     Follow,
     Resize(f64),
-    /// Every so many rows of the window at this part of the list has a height.
+    /// In the window at this part of the list, one in so many rows has a height.
     Heights(f64, u64),
 }
 
@@ -108,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn what_the_reader_looks_at_stays_and_moves_as_far_as_the_wheel(
+    fn viewport_keeps_visible_rows_in_place(
         rows in prop_oneof![1u64..200, 1u64..5000, 400_000u64..600_000, 1_000_000u64..3_000_000],
         view in 200.0f64..900.0,
         steps in steps(),
@@ -171,9 +171,9 @@ proptest! {
         }
     }
 
-    /// However it came there, the wheel reaches both ends, and the row is the one that the distance says.
+    /// From anywhere the wheel reaches both ends, and moves the list as far as itself.
     #[test]
-    fn the_wheel_reaches_both_ends(
+    fn viewport_reaches_both_ends_by_wheel(
         rows in 1_000_000u64..3_000_000, from in 0.0f64..=1.0, near in 1u64..20_000, is_up: bool,
     ) {
         let mut page = Page::new(rows, 700.0);
@@ -200,7 +200,7 @@ proptest! {
 }
 
 #[test]
-fn viewport_follows_until_the_reader_scrolls_up_and_again_at_the_end() {
+fn viewport_follows_until_the_reader_scrolls_up() {
     let mut page = Page::new(1000, 500.0);
     assert!(page.viewport.is_following() && page.layout.visible.contains(&1000));
     page.rows = 1100;
@@ -219,7 +219,7 @@ fn viewport_follows_until_the_reader_scrolls_up_and_again_at_the_end() {
 }
 
 #[test]
-fn rows_that_are_not_there_yet_are_shown_when_they_come() {
+fn viewport_shows_a_future_row_once_it_exists() {
     let mut page = Page::new(100, 500.0);
     page.viewport.show(5000, Align::Middle);
     page.apply();
@@ -231,7 +231,7 @@ fn rows_that_are_not_there_yet_are_shown_when_they_come() {
 }
 
 #[test]
-fn marked_rows_are_brought_into_view_only_if_they_are_not() {
+fn viewport_reveals_only_hidden_rows() {
     let mut page = Page::new(1000, 500.0);
     page.viewport.show(500, Align::Top);
     page.apply();

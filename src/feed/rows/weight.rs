@@ -1,19 +1,20 @@
-//! How large a frame is, and what is kept of one that is larger than a row can show.
+//! The size of a frame, and how a frame that is larger than a row can show is abridged.
 
 use serde_json::Value;
 
 use crate::model::{Body, Frame};
 
-/// A frame with more bytes of text than this is abridged. More than the longest log line, which is shown in full when marked.
+/// A frame with more text than this is abridged. Larger than the longest log line, which is shown in full when
+/// selected.
 pub const MAX_FRAME_BYTES: usize = 128 * 1024;
 
-/// Bytes of each text that an abridged frame keeps. More than a row draws.
+/// An abridged frame keeps this much of each text: more than a row shows.
 const ABRIDGED_TEXT_BYTES: usize = 8 * 1024;
 
-/// What a frame takes besides its texts, about.
+/// The approximate size of a frame without its texts.
 const FRAME_BYTES: usize = 160;
 
-/// How many bytes a frame takes, about.
+/// The approximate size of a frame.
 pub fn bytes_of(frame: &Frame) -> usize {
     let mut bytes = FRAME_BYTES + frame.phase.as_ref().map_or(0, |phase| phase.len());
     let mut count = |text: &str| bytes += text.len();
@@ -139,7 +140,7 @@ mod tests {
     use crate::model::Timestamp;
 
     #[test]
-    fn abridged_frames_of_all_kinds_are_small_and_keep_their_beginning() {
+    fn abridge_makes_frames_of_all_kinds_small() {
         let long = "é".repeat(1 << 20);
         let fields = [
             "reason", "name", "line", "path", "message", "diff", "call", "preview", "text", "question", "code", "unit",
@@ -181,7 +182,7 @@ mod tests {
             });
             let frame: Frame = serde_json::from_value(json).unwrap();
             assert_eq!(frame.body.kind(), kind);
-            assert!(bytes_of(&frame) > MAX_FRAME_BYTES, "{kind} is weighed");
+            assert!(bytes_of(&frame) > MAX_FRAME_BYTES, "{kind} is counted");
             let frame = abridge(frame);
             assert!(bytes_of(&frame) < MAX_FRAME_BYTES, "{kind} is {} bytes", bytes_of(&frame));
             assert_eq!(frame.body.kind(), kind);

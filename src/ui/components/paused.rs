@@ -16,7 +16,7 @@ pub fn PausedBanner() -> impl IntoView {
     let Some(triggers) = Triggers::of_page() else { return ().into_any() };
     let banner = move || {
         Suspend::new(async move {
-            let news = triggers.known().await;
+            let news = triggers.current().await;
             move || news().paused.map(|paused| view! { <Banner paused/> })
         })
     };

@@ -15,10 +15,10 @@ use crate::ui::triggers::Triggers;
 pub fn TriggerNotices() -> impl IntoView {
     let Some(triggers) = Triggers::of_page() else { return ().into_any() };
     // The page may have been away from here for a while.
-    Effect::new(move |_| triggers.look());
+    Effect::new(move |_| triggers.refresh());
     let notices = move || {
         Suspend::new(async move {
-            let news = triggers.known().await;
+            let news = triggers.current().await;
             move || {
                 let news = news();
                 let refused = news.refused.map(|refused| view! { <RefusedNotice refused/> });

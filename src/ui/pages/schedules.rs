@@ -40,7 +40,7 @@ pub fn SchedulesPage() -> impl IntoView {
         let done = actions.done();
         if before.is_some_and(|before| before != done) {
             look();
-            triggers.iter().for_each(|triggers| triggers.look());
+            triggers.iter().for_each(|triggers| triggers.refresh());
         }
         done
     });

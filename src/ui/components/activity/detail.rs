@@ -101,7 +101,7 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
 /// Everything that a frame says, as text.
 fn plain(body: &Body) -> String {
     match body {
-        Body::Log(log) => ansi::plain(&log.line),
+        Body::Log(log) => ansi::strip_escapes(&log.line),
         Body::Status(change) => format!("{} → {}: {}", change.from, change.to, change.reason),
         Body::Phase(change) => {
             let signal = change.signal.as_ref().map(|signal| format!(" ({signal})")).unwrap_or_default();

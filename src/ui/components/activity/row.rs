@@ -165,7 +165,7 @@ fn text(frame: &Frame, follow: LiveRun) -> AnyView {
 }
 
 fn line(log: &Log) -> impl IntoView + use<> {
-    let (pieces, hidden) = ansi::cut(ansi::spans(&log.line), MOST);
+    let (pieces, hidden) = ansi::truncate(ansi::spans(&log.line), MOST);
     let more = (hidden > 0).then(
         || view! { <span class="text-faint">{format!(" … {} more", format::counted(hidden, "character"))}</span> },
     );
