@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_of_data_have_two_places() {
+    fn sizes_have_two_digits() {
         for (number, text) in [
             (0, "0 B"),
             (999, "999 B"),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_two_places() {
+    fn durations_have_two_units() {
         let cases = [
             (0, "0ms"),
             (999, "999ms"),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_long_ago_has_a_date() {
+    fn age_is_none_after_a_week() {
         assert_eq!(ago(3_000).as_deref(), Some("just now"));
         assert_eq!(ago(61_000).as_deref(), Some("1 min ago"));
         assert_eq!(ago(86_400_000).as_deref(), Some("yesterday"));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ahead_is_counted_down() {
+    fn time_until_counts_down() {
         for (milliseconds, text) in [
             (0, "now"),
             (1, "in 1 s"),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_where_the_reader_is() {
+    fn times_use_the_readers_offset() {
         let at = Timestamp(1_795_255_200_123);
         assert_eq!(clock(at, 0), "10:00:00.123");
         assert_eq!(moment(at, 330), "21 Nov, 15:30");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_readable() {
+    fn counts_have_separators() {
         assert_eq!(count(7), "7");
         assert_eq!(count(20_000), "20,000");
         assert_eq!(count(1_234_567), "1,234,567");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_becomes_a_sentence() {
+    fn reason_becomes_a_sentence() {
         for (reason, expected) in [
             ("rejected by the page", "Rejected by the page."),
             ("Done.", "Done."),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_cut_at_a_character() {
+    fn first_line_is_cut_at_a_character() {
         assert_eq!(one_line("äöü", 2), "äö…");
         assert_eq!(one_line("a\nb", 9), "a⏎b");
     }

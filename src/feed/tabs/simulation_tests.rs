@@ -64,10 +64,12 @@ struct World {
     response: Option<Response>,
     /// The leader's own page has asked for a subscription that the stream may carry already.
     owes_opened: bool,
+    /// Hidden leaders open streams earlier.
+    is_visible: bool,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(is_visible: bool) -> Self {
         let tab = || Tab {
             connection: PageConnection::new(INTERVALS, true),
             phase: SubscriptionPhase::Closed,
@@ -87,6 +89,7 @@ impl World {
             subscriptions: TabSubscriptions::default(),
             response: None,
             owes_opened: false,
+            is_visible,
         };
         (0..TABS).for_each(|tab| world.dispatch(tab, ConnectionEvent::Begin));
         world
@@ -169,7 +172,7 @@ impl World {
 
     fn run_stream(&mut self) {
         loop {
-            match self.stream.next_step(INTERVALS.max_silence_ms(), true, self.now) {
+            match self.stream.next_step(INTERVALS.max_silence_ms(), self.is_visible, self.now) {
                 StreamStep::Wait => return,
                 StreamStep::AskCursors => {
                     self.post(LEADER, TabMessage::Lead);
@@ -375,8 +378,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn tabs_get_every_frame_in_the_end(steps in steps()) {
-        let mut world = World::new();
+    fn tabs_get_every_frame_in_the_end(steps in steps(), is_visible in any::<bool>()) {
+        let mut world = World::new(is_visible);
         for step in steps {
             world.perform(step);
         }

@@ -1,7 +1,7 @@
 //! A run as its page shows it: the frames, the state that they add up to, and how the page is connected.
 
 use std::ops::Range;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use leptos::prelude::*;
@@ -65,7 +65,8 @@ pub struct LiveRun {
     pub responses: RwSignal<u32>,
     /// The seqs of the visible rows.
     pub(super) visible_rows: StoredValue<Range<u64>>,
-    pub(super) driver: Slot<Rc<dyn RunDriver>>,
+    /// Its owner drops it when the page is disposed of.
+    pub(super) driver: Slot<Weak<dyn RunDriver>>,
 }
 
 impl LiveRun {
@@ -134,7 +135,7 @@ impl LiveRun {
         // The list may be laid out before the run is followed.
         let before = self.visible_rows.try_update_value(|visible| std::mem::replace(visible, seqs.clone()));
         if before.is_some_and(|before| before != seqs)
-            && let Some(driver) = self.driver.get()
+            && let Some(driver) = self.driver()
         {
             driver.on_rows_changed();
         }
@@ -142,14 +143,14 @@ impl LiveRun {
 
     /// Requests rows at once that could not be loaded.
     pub fn retry_loads(&self) {
-        if let Some(driver) = self.driver.get() {
+        if let Some(driver) = self.driver() {
             driver.retry_loads();
         }
     }
 
     /// Fetches a frame with its texts in full, and sets the signal to it if that still has the same frame then.
     pub fn fetch_full_frame(&self, seq: u64, frame: RwSignal<Option<Arc<Frame>>>) {
-        if let Some(driver) = self.driver.get() {
+        if let Some(driver) = self.driver() {
             driver.fetch_full_frame(seq, frame);
         }
     }
@@ -183,8 +184,12 @@ impl LiveRun {
         self.dispatch(ConnectionEvent::ActiveChanged(is_active));
     }
 
+    fn driver(&self) -> Option<Rc<dyn RunDriver>> {
+        self.driver.get()?.upgrade()
+    }
+
     fn dispatch(&self, event: ConnectionEvent<'_>) {
-        if let Some(driver) = self.driver.get() {
+        if let Some(driver) = self.driver() {
             driver.dispatch(event);
         }
     }

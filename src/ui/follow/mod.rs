@@ -4,10 +4,6 @@
 #[cfg(feature = "hydrate")]
 mod follower;
 mod live_run;
-#[cfg(feature = "hydrate")]
-mod publish;
-#[cfg(feature = "hydrate")]
-mod row_requests;
 
 pub use live_run::{LiveRun, Row};
 

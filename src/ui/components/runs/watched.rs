@@ -17,18 +17,18 @@ const MOST: usize = 200;
 /// Begins, until the list is gone.
 pub(super) fn begin(runs: LiveRuns) {
     runs.rows.with_untracked(|rows| rows.iter().for_each(|row| row.with_untracked(alerts::record)));
-    let ask = ListWatch::begin(Watched { runs, gone: RefCell::default() }, runs.link, runs.role);
+    let ask = ListWatch::begin(RunListView { runs, gone: RefCell::default() }, runs.link, runs.role);
     runs.ask.set_value(Some(Box::new(ask)));
 }
 
-/// The list while it is watched.
-struct Watched {
+/// The list while it is kept up to date.
+struct RunListView {
     runs: LiveRuns,
     /// Runs that were deleted meanwhile: an answer that is on its way may still have them.
     gone: RefCell<HashSet<RunId>>,
 }
 
-impl ListView for Watched {
+impl ListView for RunListView {
     /// What was found, and what was asked for.
     type Response = (RunFilter, RunPage);
 
@@ -65,7 +65,7 @@ impl ListView for Watched {
     }
 }
 
-impl Watched {
+impl RunListView {
     /// A run is now so. One that is shown shows it at once; whether it is to be shown, and where, the server knows: whether it is to
     /// be asked.
     fn changed(&self, run: Run) -> bool {

@@ -4,6 +4,9 @@
 //! Events are applied in the order in which they arrived, a few milliseconds at a time, so that the page stays
 //! responsive however fast they come. Signals change once per turn.
 
+mod publish;
+mod row_requests;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -12,8 +15,8 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use self::row_requests::RowRequests;
 use super::live_run::{LiveRun, RunDriver};
-use super::row_requests::RowRequests;
 use crate::browser::{MAX_FRAME_WAIT_MS, PageEvent, Timer, fetch_frames, is_visible, steady};
 use crate::feed::rows::LoadState;
 use crate::feed::{Action, Applied, ConnectionEvent, FeedEvent, PollError, Topic};
@@ -71,7 +74,8 @@ impl RunFollower {
                 on_replaced: Box::new(on_replaced),
             }
         });
-        live.driver.keep(Rc::clone(&follower) as Rc<dyn RunDriver>);
+        let driver: Weak<Self> = Rc::downgrade(&follower);
+        live.driver.keep(driver);
         let owned = StoredValue::new_local(Some(Rc::clone(&follower)));
         // Whatever still holds the follower, as a fetch in flight does, finds everything closed.
         on_cleanup(move || {

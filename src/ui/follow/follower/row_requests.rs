@@ -8,12 +8,12 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::live_run::LiveRun;
 use super::publish::publish;
 use crate::browser::{Timer, fetch_frames, pause, steady};
 use crate::feed::rows::RowLoader;
 use crate::feed::{PageJournal, PollError};
 use crate::model::{Cursor, Frame, RunId};
+use crate::ui::follow::live_run::LiveRun;
 
 /// How long frames are parsed without a pause, in milliseconds.
 const PARSE_SLICE_MS: u64 = 6;

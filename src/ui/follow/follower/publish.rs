@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use super::live_run::LiveRun;
 use crate::feed::rows::NEAR_ROWS;
+use crate::ui::follow::live_run::LiveRun;
 
 /// Drops frames far from the visible rows, then sets the signals of whatever has changed. `revision` is that of the
 /// last call.
