@@ -60,9 +60,9 @@ pub struct PageJournal {
 impl PageJournal {
     /// The journal as the server rendered it. The cursor starts at the run's head.
     pub fn from_view(view: RunView) -> Self {
-        let RunView { run, frames, redraws, at: _, tally, earlier, starts } = view;
+        let RunView { run, frames, redraws, at: _, review_counts, earlier, starts } = view;
         let cursor = Cursor(run.head);
-        let mut state = RunState { tally, earlier, starts, ..RunState::new(run) };
+        let mut state = RunState { review_counts, earlier, starts, ..RunState::new(run) };
         let mut windows = Windows::default();
         for frame in frames.into_iter().filter(|frame| frame.seq <= cursor.0) {
             state.backfill(&frame);
@@ -159,7 +159,7 @@ mod tests {
 
     use super::super::state::tests::{log, run};
     use super::*;
-    use crate::model::review::Tally;
+    use crate::model::review::ReviewCounts;
 
     pub fn view(head: u64, frames: Vec<Frame>) -> RunView {
         let mut run = run();
@@ -169,7 +169,7 @@ mod tests {
             frames,
             redraws: Vec::new(),
             at: None,
-            tally: Tally::default(),
+            review_counts: ReviewCounts::default(),
             earlier: Vec::new(),
             starts: Default::default(),
         }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::attempt::{Attempt, AttemptMark, AttemptPhase, AttemptView};
+use crate::model::attempt::{Attempt, AttemptPhase, AttemptSummary, AttemptView};
 use crate::model::kinds::{ApprovalState, CancelRequest, Outcome, PhaseChange, Progress, StatusChange};
-use crate::model::review::Tally;
-use crate::model::run::Cancel;
-use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timestamp, plan};
+use crate::model::review::ReviewCounts;
+use crate::model::run::Cancellation;
+use crate::model::{ApprovalRequest, Frame, FramePayload, Phase, PhaseState, Run, Status, Timestamp, plan};
 
 /// The run as of the page's cursor.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub struct RunState {
     /// What the current attempt has done to the code, once it reports it.
     pub outcome: Option<Outcome>,
     /// How many findings and patches the current attempt has.
-    pub tally: Tally,
+    pub review_counts: ReviewCounts,
     /// The paths of the current attempt's patches that the approver excluded.
     pub excluded: Vec<String>,
     /// How long the phases of the current attempt ran, by name, as far as its frames are loaded.
@@ -27,7 +27,7 @@ pub struct RunState {
     /// Who or what cancelled attempts, by the attempt's number, as far as their frames are loaded.
     pub cancelled_by: BTreeMap<u32, String>,
     /// The known attempts before the current one, oldest first.
-    pub earlier: Vec<AttemptMark>,
+    pub earlier: Vec<AttemptSummary>,
     /// The seq of the frame with which each phase of the current attempt started, by name.
     pub starts: BTreeMap<String, u64>,
     /// When the approval that the run waits for was requested, if that frame is loaded.
@@ -58,7 +58,7 @@ impl RunState {
             signals: BTreeMap::new(),
             cancelled_by: BTreeMap::new(),
             outcome: None,
-            tally: Tally { findings: 0, patches: 0 },
+            review_counts: ReviewCounts { findings: 0, patches: 0 },
             excluded: Vec::new(),
             earlier: Vec::new(),
             starts: BTreeMap::new(),
@@ -70,10 +70,10 @@ impl RunState {
 
     /// The run's state as of the end of an earlier attempt.
     pub fn from_attempt(view: AttemptView, run: &Run) -> Self {
-        let AttemptView { attempt, tally, outcome, excluded } = view;
+        let AttemptView { attempt, review_counts, outcome, excluded } = view;
         let start = |phase: &AttemptPhase| Some((phase.phase.name.clone(), phase.first?));
         let starts = attempt.phases.iter().filter_map(start).collect();
-        Self { tally, outcome, excluded, starts, ..Self::new(attempt.of_run(run)) }
+        Self { review_counts, outcome, excluded, starts, ..Self::new(attempt.into_run(run)) }
     }
 
     /// Adds what no frame says of the current attempt: its parameters, and the phases that it will have. The phases'
@@ -98,64 +98,65 @@ impl RunState {
     /// Applies the next frame.
     pub fn apply(&mut self, frame: &Frame) {
         self.run.head = frame.seq;
-        match &frame.body {
-            Body::Status(change) => self.on_status(change, frame),
+        match &frame.payload {
+            FramePayload::Status(change) => self.on_status(change, frame),
             _ if frame.attempt != self.run.attempt => {}
-            Body::Phase(change) => self.on_phase(change, frame),
-            Body::Approval(approval) => {
+            FramePayload::Phase(change) => self.on_phase(change, frame),
+            FramePayload::Approval(approval) => {
                 let waits = approval.state == ApprovalState::Waiting;
-                self.run.approval = waits.then(|| Question { seq: frame.seq, question: approval.question.clone() });
+                self.run.approval =
+                    waits.then(|| ApprovalRequest { seq: frame.seq, question: approval.question.clone() });
                 if waits && let Some(phase) = &frame.phase {
                     self.run.phase = Some(phase.to_string());
                 }
                 self.backfill(frame);
             }
-            Body::Cancel(request) => {
+            FramePayload::Cancel(request) => {
                 let CancelRequest { by, kill_at, force } = request.clone();
-                self.run.cancel = Some(Cancel { by, at: frame.ts, kill_at, force });
+                self.run.cancel = Some(Cancellation { by, at: frame.ts, kill_at, force });
                 // A cancel withdraws the approval request.
                 self.run.approval = None;
             }
             // Errors with a phase are the commands' own; the run's error has none.
-            Body::Error(_) if frame.phase.is_some() => {}
-            Body::Error(failure) => self.run.error = Some(failure.message.clone()),
-            Body::Finding(_) => self.tally.findings += 1,
-            Body::Patch(_) => self.tally.patches += 1,
-            Body::Progress(_) | Body::Outcome(_) => self.backfill(frame),
-            Body::Log(_)
-            | Body::Tool(_)
-            | Body::ToolResult(_)
-            | Body::Token(_)
-            | Body::Reasoning(_)
-            | Body::Output(_)
-            | Body::Origin(_)
-            | Body::Notification(_)
-            | Body::Notice(_)
-            | Body::Other(_) => {}
+            FramePayload::Error(_) if frame.phase.is_some() => {}
+            FramePayload::Error(failure) => self.run.error = Some(failure.message.clone()),
+            FramePayload::Finding(_) => self.review_counts.findings += 1,
+            FramePayload::Patch(_) => self.review_counts.patches += 1,
+            FramePayload::Progress(_) | FramePayload::Outcome(_) => self.backfill(frame),
+            FramePayload::Log(_)
+            | FramePayload::Tool(_)
+            | FramePayload::ToolResult(_)
+            | FramePayload::Token(_)
+            | FramePayload::Reasoning(_)
+            | FramePayload::Output(_)
+            | FramePayload::Origin(_)
+            | FramePayload::Notification(_)
+            | FramePayload::Notice(_)
+            | FramePayload::Other(_) => {}
         }
     }
 
     /// Adds what a loaded frame says beyond the run itself: progress, durations, outcome. Frames are loaded in any
     /// order, and not all of them; of those that state the same fact, the newest counts.
     pub fn backfill(&mut self, frame: &Frame) {
-        if let Body::Status(change) = &frame.body {
+        if let FramePayload::Status(change) = &frame.payload {
             self.record_cancel(change, frame.attempt);
         }
         if frame.attempt != self.run.attempt {
             return;
         }
-        match (&frame.body, &frame.phase) {
-            (Body::Progress(progress), Some(phase)) => {
+        match (&frame.payload, &frame.phase) {
+            (FramePayload::Progress(progress), Some(phase)) => {
                 let phase = phase.to_string();
                 if self.is_newest(FactKey::Progress(phase.clone()), frame.seq) {
                     self.progress.insert(phase, progress.clone());
                 }
             }
-            (Body::Phase(change), _) => {
+            (FramePayload::Phase(change), _) => {
                 self.record_duration(change, frame.seq);
                 self.record_signal(change);
             }
-            (Body::Approval(approval), _) => {
+            (FramePayload::Approval(approval), _) => {
                 if self.is_newest(FactKey::Excluded, frame.seq) {
                     self.excluded.clone_from(&approval.exclude);
                 }
@@ -163,7 +164,7 @@ impl RunState {
                     self.approval_requested_at = Some(frame.ts);
                 }
             }
-            (Body::Outcome(outcome), _) if self.is_newest(FactKey::Outcome, frame.seq) => {
+            (FramePayload::Outcome(outcome), _) if self.is_newest(FactKey::Outcome, frame.seq) => {
                 self.outcome = Some(outcome.clone());
             }
             _ => {}
@@ -182,7 +183,7 @@ impl RunState {
     pub fn was_cut_off(&self, change: &PhaseChange, attempt: u32) -> bool {
         let run = &self.run;
         if attempt == run.attempt {
-            let cut_off = plan::cut_off(&run.phases, run.status).and_then(|at| run.phases.get(at));
+            let cut_off = plan::interrupted_phase(&run.phases, run.status).and_then(|at| run.phases.get(at));
             return change.state == PhaseState::Failed && cut_off.is_some_and(|phase| phase.name == change.name);
         }
         let ended = self.earlier.iter().find(|mark| mark.attempt == attempt).map(|mark| mark.status);
@@ -223,7 +224,7 @@ impl RunState {
         self.record_cancel(change, frame.attempt);
         let run = &mut self.run;
         if let Some(attempt) = frame.attempt.checked_sub(1).filter(|&attempt| attempt == run.attempt) {
-            self.earlier.push(AttemptMark { attempt, status: from });
+            self.earlier.push(AttemptSummary { attempt, status: from });
         }
         run.status = to;
         run.attempt = frame.attempt;
@@ -243,7 +244,7 @@ impl RunState {
                 self.durations_ms.clear();
                 self.signals.clear();
                 self.outcome = None;
-                self.tally = Tally::default();
+                self.review_counts = ReviewCounts::default();
                 self.excluded.clear();
                 self.starts.clear();
                 self.fact_seqs.clear();

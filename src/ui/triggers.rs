@@ -7,7 +7,7 @@ use super::slot::Slot;
 use crate::browser::{PageEvent, PageEvents, Timer, is_visible};
 use crate::calls::triggers::read_trigger_news;
 use crate::model::Problem;
-use crate::model::trigger::TriggerNews;
+use crate::model::trigger::TriggerAlerts;
 
 /// The interval between two refreshes.
 const REFRESH_EVERY_MS: u64 = 30_000;
@@ -16,9 +16,9 @@ const REFRESH_EVERY_MS: u64 = 30_000;
 #[derive(Clone, Copy)]
 pub struct Triggers {
     /// As the server rendered it.
-    first: Resource<Result<TriggerNews, Problem>>,
+    first: Resource<Result<TriggerAlerts, Problem>>,
     /// As of the last refresh.
-    newer: RwSignal<Option<TriggerNews>>,
+    newer: RwSignal<Option<TriggerAlerts>>,
 }
 
 impl Triggers {
@@ -59,7 +59,7 @@ impl Triggers {
     }
 
     /// The current news, once the first response has arrived. Empty if that failed.
-    pub async fn current(self) -> impl Fn() -> TriggerNews + Clone + Send + Sync + 'static {
+    pub async fn current(self) -> impl Fn() -> TriggerAlerts + Clone + Send + Sync + 'static {
         let first = self.first.await.unwrap_or_default();
         move || self.newer.get().unwrap_or_else(|| first.clone())
     }

@@ -8,7 +8,7 @@ use web_sys::AbortSignal;
 use crate::base;
 use crate::feed::backoff::retry_after;
 use crate::feed::{FeedEvent, PollError};
-use crate::model::{Code, Cursor, Pin, Problem, RunId, Status};
+use crate::model::{Cursor, Pin, Problem, ProblemCode, RunId, Status};
 
 /// A poll that takes longer has failed, in milliseconds.
 const POLL_TIMEOUT_MS: u32 = 15_000;
@@ -67,8 +67,8 @@ pub async fn fetch_frames(run: &RunId, after: Cursor, limit: u64) -> Result<RawF
         return Ok(RawFramePage { frames: texts(frames), redraws: texts(redraws), head, status, pin });
     }
     match serde_json::from_str::<Problem>(&text).map(|problem| problem.code) {
-        Ok(Code::CursorAhead) => Err(PollError::CursorAhead),
-        Ok(Code::RunNotFound) => Err(PollError::RunNotFound),
+        Ok(ProblemCode::CursorAhead) => Err(PollError::CursorAhead),
+        Ok(ProblemCode::RunNotFound) => Err(PollError::RunNotFound),
         Ok(_) | Err(_) => Err(PollError::Unavailable { retry_after_ms }),
     }
 }

@@ -16,7 +16,7 @@ use super::is_visible;
 use super::timer::{MAX_FRAME_WAIT_MS, next_frame_or};
 use crate::feed::backoff::retry_after;
 use crate::feed::tabs::StreamSignal;
-use crate::model::sse::Parser;
+use crate::model::sse::SseParser;
 
 /// An open connection. Dropping it closes it.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ async fn read(
     }
     let Some(body) = response.body() else { return Ok(()) };
     let reader: ReadableStreamDefaultReader = body.get_reader().dyn_into()?;
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     loop {
         let chunk = JsFuture::from(reader.read()).await?;
         if Reflect::get(&chunk, &"done".into())?.is_truthy() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::WINDOW_ROWS;
 use super::redraws::Redraws;
 use super::weight::{self, MAX_FRAME_BYTES};
-use crate::model::{Body, Frame};
+use crate::model::{Frame, FramePayload};
 
 /// The most that a page holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,8 +312,8 @@ impl Windows {
 
 /// The seq of the frame that this one redraws.
 const fn replaced_by(frame: &Frame) -> Option<u64> {
-    match &frame.body {
-        Body::Log(log) => log.replaces,
+    match &frame.payload {
+        FramePayload::Log(log) => log.replaces,
         _ => None,
     }
 }

@@ -12,8 +12,8 @@ use super::subscriptions::SubscriptionSet;
 use crate::feed::backoff::Backoff;
 use crate::feed::event::{FeedBatch, FeedEvent, Topic};
 use crate::feed::watchdog::Watchdog;
-use crate::model::sse::{Event, Standing};
-use crate::model::{Code, RunId, Status};
+use crate::model::sse::{SseEvent, StreamPosition};
+use crate::model::{ProblemCode, RunId, Status};
 
 /// The waits before a lost stream is opened again.
 const BACKOFF: Backoff = Backoff { base_ms: 500, cap_ms: 8000 };
@@ -98,7 +98,7 @@ impl<S> Default for LeaderStream<S> {
 
 #[derive(Deserialize)]
 struct ReadyData {
-    runs: Vec<Standing>,
+    runs: Vec<StreamPosition>,
 }
 
 #[derive(Deserialize)]
@@ -113,7 +113,7 @@ struct EndData {
 
 #[derive(Deserialize)]
 struct ProblemData {
-    code: Code,
+    code: ProblemCode,
     /// Set if the problem is one run's alone: it was deleted.
     run: Option<RunId>,
 }
@@ -245,7 +245,7 @@ impl<S> LeaderStream<S> {
         }
     }
 
-    fn on_events(&mut self, events: Vec<Event>, heartbeat_ms: u64, now: u64, random: f64) -> Vec<StreamOutput> {
+    fn on_events(&mut self, events: Vec<SseEvent>, heartbeat_ms: u64, now: u64, random: f64) -> Vec<StreamOutput> {
         let number = self.number;
         let mut outputs = Vec::new();
         let mut frames = BTreeMap::new();
@@ -272,7 +272,7 @@ impl<S> LeaderStream<S> {
     }
 
     /// Its id names the run and the seq.
-    fn take_frame(&mut self, event: Event, frames: &mut BTreeMap<RunId, Vec<String>>) {
+    fn take_frame(&mut self, event: SseEvent, frames: &mut BTreeMap<RunId, Vec<String>>) {
         let Some((run, seq)) = event.last_event_id.rsplit_once(':') else { return };
         let (Ok(run), Ok(seq)) = (run.parse::<RunId>(), seq.parse::<u64>()) else { return };
         if let Some(delivered) = self.delivered.get_mut(&run) {
@@ -282,7 +282,7 @@ impl<S> LeaderStream<S> {
     }
 
     /// Handles an event other than a frame. Those that this version does not know are ignored.
-    fn on_event(&mut self, event: Event, now: u64, random: f64) -> Option<StreamOutput> {
+    fn on_event(&mut self, event: SseEvent, now: u64, random: f64) -> Option<StreamOutput> {
         let data = &event.data;
         match event.event.as_str() {
             "ready" => {
@@ -301,7 +301,7 @@ impl<S> LeaderStream<S> {
             "problem" => match serde_json::from_str(data).ok()? {
                 // The run's page polls once more and learns why.
                 ProblemData { run: Some(run), .. } => Some(self.end(run)),
-                ProblemData { run: None, code: Code::Unauthorized } => Some(StreamOutput::LoginExpired),
+                ProblemData { run: None, code: ProblemCode::Unauthorized } => Some(StreamOutput::LoginExpired),
                 ProblemData { run: None, .. } => {
                     self.lose(0, now, random);
                     Some(StreamOutput::Lost { is_rejected: false })
@@ -311,10 +311,10 @@ impl<S> LeaderStream<S> {
         }
     }
 
-    fn on_ready(&mut self, runs: Vec<Standing>, now: u64) -> StreamOutput {
+    fn on_ready(&mut self, runs: Vec<StreamPosition>, now: u64) -> StreamOutput {
         self.ready_at = Some(now);
         self.alive_at = now;
-        for Standing { run, head, status, .. } in runs {
+        for StreamPosition { run, head, status, .. } in runs {
             if let Some(carried) = self.carried.get_mut(&run) {
                 *carried = CarriedRun { head, status };
             }

@@ -30,17 +30,17 @@ fn set(runs: &[(u32, u64)], list: bool) -> SubscriptionSet {
     SubscriptionSet { runs: runs.iter().map(|&(n, cursor)| (run(n), cursor)).collect(), list }
 }
 
-fn event(event: &str, id: &str, data: String) -> Event {
-    Event { event: event.to_owned(), data, last_event_id: id.to_owned() }
+fn event(event: &str, id: &str, data: String) -> SseEvent {
+    SseEvent { event: event.to_owned(), data, last_event_id: id.to_owned() }
 }
 
-fn ready_event(runs: &[(u32, u64)], list: bool) -> Event {
-    let standing = |&(n, head): &(u32, u64)| Standing { run: run(n), head, status: Status::Running, attempt: 1 };
+fn ready_event(runs: &[(u32, u64)], list: bool) -> SseEvent {
+    let standing = |&(n, head): &(u32, u64)| StreamPosition { run: run(n), head, status: Status::Running, attempt: 1 };
     let runs: Vec<_> = runs.iter().map(standing).collect();
     event("ready", "", serde_json::json!({ "runs": runs, "list": list }).to_string())
 }
 
-fn frame_event(n: u32, seq: u64) -> Event {
+fn frame_event(n: u32, seq: u64) -> SseEvent {
     event("message", &format!("{}:{seq}", run(n)), format!("{n}:{seq}"))
 }
 
@@ -64,7 +64,7 @@ impl<S> LeaderStream<S> {
         self.on_signal(self.number, signal, HEARTBEAT_MS, now, 1.0)
     }
 
-    fn events(&mut self, events: Vec<Event>, now: u64) -> Vec<StreamOutput> {
+    fn events(&mut self, events: Vec<SseEvent>, now: u64) -> Vec<StreamOutput> {
         self.signal(StreamSignal::Events(events), now)
     }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::feed::{Action, ConnectionEvent, FeedBatch, FeedEvent, FeedIntervals, PageConnection, PollError};
 use crate::feed::{SubscriptionPhase, Topic};
-use crate::model::sse::{Event, Standing};
+use crate::model::sse::{SseEvent, StreamPosition};
 use crate::model::{Pin, RunId, Status};
 
 const TABS: usize = 3;
@@ -224,7 +224,7 @@ impl World {
         if !self.is_up {
             return self.on_signal(response.number, StreamSignal::Closed);
         }
-        let event = |event: &str, id: String, data: serde_json::Value| Event {
+        let event = |event: &str, id: String, data: serde_json::Value| SseEvent {
             event: event.to_owned(),
             data: data.to_string(),
             last_event_id: id,
@@ -232,7 +232,7 @@ impl World {
         let mut events = Vec::new();
         if !std::mem::replace(&mut response.is_ready, true) {
             let status = if self.is_final { Status::Completed } else { Status::Running };
-            let standing = Standing { run: run_id(), head: self.head, status, attempt: 1 };
+            let standing = StreamPosition { run: run_id(), head: self.head, status, attempt: 1 };
             events.push(event("ready", String::new(), serde_json::json!({ "runs": [standing], "list": false })));
         }
         for seq in response.cursor + 1..=self.head {

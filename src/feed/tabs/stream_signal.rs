@@ -1,13 +1,13 @@
 //! What goes into the leader's stream, and what comes out of it.
 
 use crate::feed::event::FeedBatch;
-use crate::model::sse::Event;
+use crate::model::sse::SseEvent;
 
 /// What the response of `GET /events` brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamSignal {
     /// Server-sent events that arrived together, in order.
-    Events(Vec<Event>),
+    Events(Vec<SseEvent>),
     /// 204: all runs are final and all of their frames are delivered.
     Complete,
     /// Another status: no stream.

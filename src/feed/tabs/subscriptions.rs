@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::feed::event::Topic;
 use crate::model::RunId;
-use crate::model::sse::MOST_RUNS;
+use crate::model::sse::MAX_STREAM_RUNS;
 
 /// Runs with a cursor each, and whether the list: what one tab, or the stream, is subscribed to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ impl TabSubscriptions {
                 *largest = cursor.max(*largest);
             }
         }
-        while union.runs.len() > MOST_RUNS {
+        while union.runs.len() > MAX_STREAM_RUNS {
             union.runs.pop_first();
         }
         union
@@ -145,11 +145,11 @@ mod tests {
     #[test]
     fn union_drops_the_oldest_runs_beyond_the_limit() {
         let mut tabs = TabSubscriptions::default();
-        for n in 0..MOST_RUNS as u32 + 20 {
+        for n in 0..MAX_STREAM_RUNS as u32 + 20 {
             tabs.set(&format!("tab {n}"), set(&[(n, 0)], false));
         }
         let union = tabs.union();
-        assert_eq!(union.runs.len(), MOST_RUNS);
+        assert_eq!(union.runs.len(), MAX_STREAM_RUNS);
         assert!(!union.runs.contains_key(&run(19)) && union.runs.contains_key(&run(20)));
     }
 

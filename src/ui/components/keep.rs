@@ -8,7 +8,7 @@ use super::notice::{NOT_KNOWN, of_action};
 use super::popover::Popover;
 use crate::base;
 use crate::calls::{DeleteRun, PinRun};
-use crate::model::{Code, Problem, RunId, Status};
+use crate::model::{Problem, ProblemCode, RunId, Status};
 use crate::ui::follow::LiveRun;
 
 /// Pins the run, or no longer.
@@ -164,7 +164,7 @@ pub fn DeletedNotice(
 
 /// An action of this page was refused.
 fn on_refused(follow: LiveRun, refusal: Problem, problem: RwSignal<Option<Problem>>) {
-    if refusal.code == Code::RunNotFound {
+    if refusal.code == ProblemCode::RunNotFound {
         // Another tab has deleted the run.
         problem.set(None);
         follow.on_deleted();
