@@ -1,27 +1,29 @@
-//! How long to wait before another try: full jitter, so that many pages that lost one server do not come back at once.
+//! How long to wait before a retry: exponential backoff with full jitter, so that pages that lost one server do not all
+//! return at once.
 
-/// The bounds of the waits.
+/// The bounds of the waits, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// The longest first wait, in milliseconds. Each further failure doubles it.
-    pub base: u64,
-    /// The longest wait of all, in milliseconds.
-    pub cap: u64,
+    /// The longest first wait. Each further failure doubles it.
+    pub base_ms: u64,
+    /// The longest wait of all.
+    pub cap_ms: u64,
 }
 
 impl Backoff {
-    /// A wait in milliseconds after `failures` failures in a row: `random` (0 to 1) of min(cap, base · 2^(failures - 1)),
-    /// and at least `floor`, which is what the server asked for.
-    pub fn wait(self, failures: u32, random: f64, floor: u64) -> u64 {
-        let doubled = self.base.saturating_mul(1u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX));
-        let most = doubled.min(self.cap) as f64;
-        // NaN and what lies outside 0 to 1 must not become a wait of zero for everybody, or an endless one.
+    /// The wait in milliseconds after `failures` failures in a row: `random` (0 to 1) of min(cap, base · 2^(failures -
+    /// 1)), but at least `floor_ms`, which the server asked for.
+    pub fn wait(self, failures: u32, random: f64, floor_ms: u64) -> u64 {
+        let doubled = self.base_ms.saturating_mul(1u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX));
+        let most = doubled.min(self.cap_ms) as f64;
+        // A bad random number must not make all pages wait for no time, or for ever.
         let part = if random.is_finite() { random.clamp(0.0, 1.0) } else { 1.0 };
-        ((most * part) as u64).max(floor)
+        ((most * part) as u64).max(floor_ms)
     }
 }
 
-/// What `Retry-After` asks for, in milliseconds. A date is not read: clocks differ. At most an hour.
+/// The wait that a `Retry-After` header asks for, in milliseconds, at most an hour. Dates are ignored, since clocks
+/// differ.
 pub fn retry_after(header: &str) -> Option<u64> {
     let seconds: u64 = header.trim().parse().ok()?;
     Some(seconds.min(3600) * 1000)
@@ -33,10 +35,10 @@ mod tests {
 
     use super::*;
 
-    const BACKOFF: Backoff = Backoff { base: 500, cap: 8000 };
+    const BACKOFF: Backoff = Backoff { base_ms: 500, cap_ms: 8000 };
 
     #[test]
-    fn the_longest_wait_doubles_up_to_the_cap() {
+    fn backoff_doubles_up_to_the_cap() {
         let longest: Vec<u64> = (1..=7).map(|failures| BACKOFF.wait(failures, 1.0, 0)).collect();
         assert_eq!(longest, [500, 1000, 2000, 4000, 8000, 8000, 8000]);
         assert_eq!(BACKOFF.wait(u32::MAX, 1.0, 0), 8000);
@@ -44,14 +46,14 @@ mod tests {
     }
 
     #[test]
-    fn chance_takes_any_part_of_it() {
+    fn backoff_has_full_jitter() {
         assert_eq!(BACKOFF.wait(3, 0.0, 0), 0);
         assert_eq!(BACKOFF.wait(3, 0.5, 0), 1000);
         assert_eq!(BACKOFF.wait(3, f64::NAN, 0), 2000);
     }
 
     #[test]
-    fn what_the_server_asks_for_is_the_least() {
+    fn backoff_waits_at_least_the_floor() {
         assert_eq!(BACKOFF.wait(1, 0.1, 3000), 3000);
         assert_eq!(BACKOFF.wait(1, 1.0, 0), 500);
         assert_eq!(BACKOFF.wait(9, 1.0, 60_000), 60_000);
@@ -69,12 +71,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_below_the_floor_nor_above_cap_and_floor(
+        fn backoff_stays_between_floor_and_cap(
             failures in any::<u32>(), random in any::<f64>(), floor in 0u64..100_000,
         ) {
             let wait = BACKOFF.wait(failures, random, floor);
             prop_assert!(wait >= floor);
-            prop_assert!(wait <= BACKOFF.cap.max(floor));
+            prop_assert!(wait <= BACKOFF.cap_ms.max(floor));
         }
     }
 }

@@ -1,453 +1,354 @@
-//! How a page stays in touch with its run: stream first, poll while there is none, and say which of these it does.
+//! How a page stays connected to its topic: by the stream that the leader tab shares, and by polls for what the stream
+//! does not bring.
 //!
-//! A pure machine. Events with the time they came at go in, actions come out; between events it wants to be ticked at its
-//! [`deadline`](Connection::deadline). Timers are late in hidden and sleeping pages, so nothing counts ticks: whenever
-//! anything happens, times are compared.
+//! A pure state machine. Events go in with the time, actions come out; it wants a [`ConnectionEvent::Tick`] at its
+//! [`deadline`](PageConnection::deadline). Timers of hidden and sleeping pages are late, so it never counts ticks but
+//! compares times.
+//!
+//! It does not reconnect: the leader does ([`LeaderStream`](super::tabs::LeaderStream)). While the stream is lost,
+//! the page stays subscribed and polls.
 
-use super::backoff::Backoff;
+use super::connection_state::{ConnectionState, FeedIntervals};
+use super::event::{FeedEvent, PageEvent, PollError};
+use super::polls::PollSchedule;
+use super::watchdog::Watchdog;
 
-/// What the server tells the page about its own rhythm.
+/// What the machine handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Milliseconds between two polls.
-    pub poll: u64,
-    /// Milliseconds of silence after which the stream says that it is alive.
-    pub heartbeat: u64,
-}
-
-impl Settings {
-    /// For how many milliseconds a stream that lives may be silent.
-    pub fn silence(&self) -> u64 {
-        (self.heartbeat * 5 / 2).max(self.heartbeat + 2000)
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { poll: 3000, heartbeat: 15_000 }
-    }
-}
-
-/// How the page is connected: the chip's `data-state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Link {
-    /// The first stream is being opened.
-    Connecting,
-    /// Frames come by the stream.
-    Live,
-    /// The server does not answer; the page tries again.
-    Retrying,
-    /// The stream is away, frames come by polls.
-    Polling,
-    /// The run is finished and all of it is here.
-    Ended,
-    /// The browser has no network.
-    Offline,
-}
-
-impl Link {
-    /// The word in `data-state`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Live => "live",
-            Self::Retrying => "retrying",
-            Self::Polling => "polling",
-            Self::Ended => "ended",
-            Self::Offline => "offline",
-        }
-    }
-
-    /// Whether the page has what the server has, as far as it knows.
-    pub const fn is_connected(self) -> bool {
-        matches!(self, Self::Live | Self::Polling | Self::Ended)
-    }
-}
-
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The page is ready to be live.
+pub enum ConnectionEvent<'a> {
+    /// The page is hydrated.
     Begin,
-    /// The stream's first event.
-    Ready {
-        /// Whether the run may make more frames.
-        active: bool,
-        /// Whether the server has frames that the page lacks.
-        behind: bool,
-    },
-    /// A frame or a heartbeat came by the stream.
+    /// A source said something. Its frames are applied already.
+    Feed(&'a FeedEvent),
+    Page(PageEvent),
+    /// The stream said something that is still queued.
     Heard,
-    /// The stream said that the run is finished and all is delivered.
-    End,
-    /// The stream failed or closed.
-    Lost,
-    /// Another tab has a stream that carries the run: no reason to wait.
-    Available,
-    /// A poll was answered.
-    Polled {
-        /// Whether the run may make more frames.
-        active: bool,
-        /// Whether the server has more frames than the poll brought.
-        behind: bool,
-    },
-    /// A poll failed.
-    PollFailed {
-        /// For how many milliseconds the server asked to be left alone.
-        floor: u64,
-    },
-    /// A frame came whose predecessor is not here.
-    Missing,
-    /// Frames, or the answer to an action, say whether the run is active.
-    Active(bool),
-    /// There is no such run any more.
-    Gone,
-    /// The browser says that it has no network.
-    Offline,
-    /// The browser says that it has network again.
-    Online,
-    /// Nobody sees the page.
-    Hidden,
-    /// Somebody looks at the page (again).
-    Visible,
-    /// The page is left; it may be kept for a return.
-    Left,
-    /// The page was kept and is shown again.
-    Returned,
-    /// Time passed.
+    /// A frame arrived whose predecessor did not.
+    GapFound,
+    /// Frames, or the response to an action, say whether the run is active.
+    ActiveChanged(bool),
+    /// The run was deleted.
+    Deleted,
     Tick,
 }
 
-/// What is to be done.
+/// What the page does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Open a stream after the cursor.
-    OpenStream,
-    /// Close the stream.
-    CloseStream,
-    /// Ask for the frames after the cursor; [`Event::Polled`] or [`Event::PollFailed`] must follow.
+    /// Subscribe after the cursor; if subscribed already, ask again.
+    Subscribe,
+    /// Stay subscribed, but take nothing from the stream until it is opened again.
+    Suspend,
+    Unsubscribe,
+    /// Request the frames after the cursor. [`FeedEvent::Polled`] or [`FeedEvent::PollFailed`] must follow.
     Poll,
 }
 
+/// Where the page is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stream {
-    Closed,
-    Opening { since: u64 },
-    Open { since: u64, heard: u64, grace: Option<u64> },
-    Waiting { until: u64 },
+enum Lifecycle {
+    /// Not hydrated.
+    Idle,
+    Shown,
+    /// Left, or about to be replaced. It may return.
+    Left,
+    /// The run was deleted.
+    Deleted,
 }
 
-/// The waits between two tries of the stream.
-const BACKOFF: Backoff = Backoff { base: 500, cap: 8000 };
-/// A stream that has not said anything for so long after it was asked for is given up: something on the way holds it back.
-pub(crate) const OPEN_LIMIT: u64 = 10_000;
-/// A stream that lived so long was a good one: the next failure is the first.
-pub(crate) const STEADY: u64 = 5000;
-/// A timer that is so late says that the page slept; what came meanwhile may still wait to be handled.
-pub(crate) const LATE: u64 = 1000;
-/// How long a page that slept waits for what came meanwhile.
-pub(crate) const GRACE: u64 = 1500;
+/// The page's part of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StreamState {
+    /// Not subscribed.
+    Closed,
+    /// Subscribed to a stream that does not carry the topic yet, or no longer. Asks again at `renew_at`.
+    Pending { renew_at: u64, was_lost: bool },
+    /// The stream carries the topic.
+    Open(Watchdog),
+}
+
+/// A subscription that was not opened for this long is asked for again: the request or its answer was missed.
+pub(crate) const OPEN_TIMEOUT_MS: u64 = 10_000;
 
 /// See the module's comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connection {
-    settings: Settings,
-    begun: bool,
-    /// The run may make more frames.
-    active: bool,
+pub struct PageConnection {
+    intervals: FeedIntervals,
+    lifecycle: Lifecycle,
+    stream: StreamState,
+    polls: PollSchedule,
+    /// The run may write more frames.
+    is_active: bool,
     /// The server has frames that the page lacks.
-    behind: bool,
-    stream: Stream,
-    /// Streams lost in a row.
-    failures: u32,
-    poll_due: Option<u64>,
-    poll_in_flight: bool,
-    poll_failures: u32,
+    is_behind: bool,
+    /// Frames are missing that the open stream will not bring.
+    has_gap: bool,
     /// The last poll since the stream was lost was answered.
-    answered: bool,
-    /// A gap waits to be filled by a poll, though the stream is there.
-    missing: bool,
-    /// The browser says that it has no network. It may be wrong about a server on this machine.
-    offline: bool,
-    /// The server was heard after all that was last known.
-    reachable: bool,
-    visible: bool,
-    left: bool,
-    gone: bool,
+    is_poll_answered: bool,
+    /// The browser reports no network. It may be wrong about a server on this machine.
+    is_offline: bool,
+    /// The server answered after everything else that is known.
+    is_reachable: bool,
+    is_visible: bool,
 }
 
-impl Connection {
-    /// A page that shows a run; nothing happens before [`Event::Begin`].
-    pub const fn new(settings: Settings, active: bool) -> Self {
+impl PageConnection {
+    /// The connection of a page whose run is active or not. It does nothing before [`ConnectionEvent::Begin`].
+    pub const fn new(intervals: FeedIntervals, is_active: bool) -> Self {
         Self {
-            settings,
-            begun: false,
-            active,
-            behind: false,
-            stream: Stream::Closed,
-            failures: 0,
-            poll_due: None,
-            poll_in_flight: false,
-            poll_failures: 0,
-            answered: false,
-            missing: false,
-            offline: false,
-            reachable: true,
-            visible: true,
-            left: false,
-            gone: false,
+            intervals,
+            lifecycle: Lifecycle::Idle,
+            stream: StreamState::Closed,
+            polls: PollSchedule::new(intervals.poll_ms),
+            is_active,
+            is_behind: false,
+            has_gap: false,
+            is_poll_answered: false,
+            is_offline: false,
+            is_reachable: true,
+            is_visible: true,
         }
     }
 
-    /// What the chip says.
-    pub const fn link(&self) -> Link {
-        if self.offline && !self.reachable {
-            return Link::Offline;
+    /// What the chip shows.
+    pub fn state(&self) -> ConnectionState {
+        if self.is_offline && !self.is_reachable {
+            return ConnectionState::Offline;
         }
         match self.stream {
-            Stream::Open { .. } => Link::Live,
-            _ if self.gone || !self.wanted() => Link::Ended,
-            _ if self.answered => Link::Polling,
-            Stream::Closed | Stream::Opening { .. } if self.failures == 0 => Link::Connecting,
-            Stream::Closed | Stream::Opening { .. } | Stream::Waiting { .. } => Link::Retrying,
+            StreamState::Open(_) => ConnectionState::Live,
+            _ if self.lifecycle == Lifecycle::Deleted || !self.needs_stream() => ConnectionState::Ended,
+            _ if self.is_poll_answered => ConnectionState::Polling,
+            StreamState::Closed | StreamState::Pending { was_lost: false, .. } => ConnectionState::Connecting,
+            StreamState::Pending { was_lost: true, .. } => ConnectionState::Retrying,
         }
     }
 
-    /// When it wants to be ticked, if nothing happens before.
+    /// When it wants a tick, if nothing happens before.
     pub fn deadline(&self) -> Option<u64> {
-        if self.away() {
+        if self.lifecycle != Lifecycle::Shown {
             return None;
         }
         let stream = match self.stream {
-            Stream::Closed => None,
-            Stream::Opening { since } => Some(since + OPEN_LIMIT),
-            Stream::Open { heard, grace, .. } => Some(grace.unwrap_or(heard + self.silence())),
-            Stream::Waiting { until } => Some(until),
+            StreamState::Closed => None,
+            StreamState::Pending { renew_at, .. } => Some(renew_at),
+            StreamState::Open(watchdog) => Some(watchdog.deadline(self.intervals.max_silence_ms())),
         };
-        let poll = self.poll_due.filter(|_| !self.poll_in_flight);
-        stream.into_iter().chain(poll).min()
+        stream.into_iter().chain(self.polls.deadline()).min()
     }
 
-    /// Takes an event that came at `now` (milliseconds of a clock that only goes forward). `random` is from 0 to 1.
-    pub fn handle(&mut self, event: Event, now: u64, random: f64) -> Vec<Action> {
+    /// Handles an event. `cursor` is the last seq on the page, `now` is in milliseconds of a steady clock, `random`
+    /// from 0 to 1.
+    pub fn handle(&mut self, event: ConnectionEvent<'_>, cursor: u64, now: u64, random: f64) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.take(event, now, random, &mut actions);
+        match event {
+            ConnectionEvent::Begin if self.lifecycle == Lifecycle::Idle => self.lifecycle = Lifecycle::Shown,
+            ConnectionEvent::Begin | ConnectionEvent::Tick => {}
+            ConnectionEvent::Feed(event) => self.on_feed(event, cursor, now, random, &mut actions),
+            ConnectionEvent::Page(event) => self.on_page(event, now, random, &mut actions),
+            ConnectionEvent::Heard => self.on_activity(now),
+            ConnectionEvent::GapFound => self.request_gap(now),
+            ConnectionEvent::ActiveChanged(is_active) => self.is_active = is_active,
+            ConnectionEvent::Deleted => self.lifecycle = Lifecycle::Deleted,
+        }
         self.settle(now, random, &mut actions);
         actions
     }
 
-    /// Whether a stream is there, on its way, or waited for.
-    pub fn wants_stream(&self) -> bool {
-        self.stream != Stream::Closed
-    }
-
-    const fn wanted(&self) -> bool {
-        self.active || self.behind
-    }
-
-    const fn away(&self) -> bool {
-        self.left || self.gone || !self.begun
+    const fn needs_stream(&self) -> bool {
+        self.is_active || self.is_behind
     }
 
     const fn is_open(&self) -> bool {
-        matches!(self.stream, Stream::Open { .. })
+        matches!(self.stream, StreamState::Open(_))
     }
 
-    /// Silence of so long means that the stream is dead, whatever the browser thinks of it.
-    fn silence(&self) -> u64 {
-        self.settings.silence()
+    fn on_feed(&mut self, event: &FeedEvent, cursor: u64, now: u64, random: f64, actions: &mut Vec<Action>) {
+        if event.is_from_poll() {
+            return self.on_poll(event, cursor, now, random, actions);
+        }
+        if self.stream == StreamState::Closed {
+            return;
+        }
+        match *event {
+            FeedEvent::Opened { after, head, is_active } => {
+                if let StreamState::Pending { .. } = self.stream {
+                    self.stream = StreamState::Open(Watchdog::new(now));
+                    (self.is_active, self.is_behind) = (is_active, head > cursor);
+                    (self.is_poll_answered, self.is_reachable) = (false, true);
+                    self.polls.clear_failures();
+                }
+                if after > cursor {
+                    self.request_gap(now);
+                }
+            }
+            FeedEvent::Gap { head } | FeedEvent::Alive { head } => {
+                self.on_activity(now);
+                if head > cursor {
+                    self.request_gap(now);
+                }
+            }
+            FeedEvent::Frames { .. } | FeedEvent::Listed { .. } => self.on_activity(now),
+            FeedEvent::Ended => {
+                actions.push(Action::Unsubscribe);
+                self.stream = StreamState::Closed;
+                (self.is_active, self.is_behind, self.is_poll_answered) = (false, false, false);
+                // A re-run may have begun since: a poll finds it.
+                self.polls.schedule_soon(now, random);
+            }
+            // Its subscription is pending already, so this needs no action.
+            FeedEvent::Lost => self.await_stream(now + OPEN_TIMEOUT_MS, now, random),
+            FeedEvent::Polled { .. } | FeedEvent::PollFailed(_) => {}
+        }
     }
 
-    fn take(&mut self, event: Event, now: u64, random: f64, actions: &mut Vec<Action>) {
-        match event {
-            Event::Begin => self.begun = true,
-            Event::Ready { active, behind } => {
-                if let Stream::Opening { .. } = self.stream {
-                    self.stream = Stream::Open { since: now, heard: now, grace: None };
-                    (self.active, self.behind) = (active, behind);
-                    (self.answered, self.reachable) = (false, true);
-                    self.poll_failures = 0;
-                }
-            }
-            Event::Heard => {
-                if let Stream::Open { heard, grace, .. } = &mut self.stream {
-                    *heard = now;
-                    *grace = None;
-                    self.reachable = true;
-                }
-            }
-            Event::End => {
-                if let Stream::Open { .. } | Stream::Opening { .. } = self.stream {
-                    actions.push(Action::CloseStream);
-                    self.stream = Stream::Closed;
-                    (self.active, self.behind, self.answered) = (false, false, false);
-                    self.failures = 0;
-                    // The end may have crossed a re-run on its way.
-                    self.poll_soon(now, random);
-                }
-            }
-            Event::Lost => self.lose(now, random, actions),
-            Event::Available => {
-                if let Stream::Waiting { .. } = self.stream {
-                    self.stream = Stream::Waiting { until: now };
-                }
-            }
-            Event::Polled { active, behind } => {
-                self.poll_in_flight = false;
-                (self.answered, self.reachable) = (true, true);
-                self.poll_failures = 0;
-                self.missing &= behind;
+    fn on_poll(&mut self, event: &FeedEvent, cursor: u64, now: u64, random: f64, actions: &mut Vec<Action>) {
+        match *event {
+            FeedEvent::Polled { head, is_active, .. } => {
+                let is_behind = head > cursor;
+                (self.is_poll_answered, self.is_reachable) = (true, true);
+                self.has_gap &= is_behind;
                 if !self.is_open() {
-                    (self.active, self.behind) = (active, behind);
+                    (self.is_active, self.is_behind) = (is_active, is_behind);
                 }
-                self.poll_at(if behind { now } else { now + self.settings.poll });
+                self.polls.on_answer(is_behind, now);
             }
-            Event::PollFailed { floor } => {
-                self.poll_in_flight = false;
-                self.answered = false;
-                self.poll_failures = self.poll_failures.saturating_add(1);
-                let poll = self.settings.poll;
-                let more = Backoff { base: poll, cap: poll * 2 }.wait(self.poll_failures, random, 0);
-                self.poll_due = Some(now + (poll / 2 + more).max(floor));
-                if self.offline {
+            FeedEvent::PollFailed(PollError::Unavailable { retry_after_ms }) => {
+                self.is_poll_answered = false;
+                self.polls.on_failure(retry_after_ms, now, random);
+                if self.is_offline && self.is_open() {
                     // The browser was right.
-                    self.lose(now, random, actions);
+                    actions.push(Action::Suspend);
+                    self.await_stream(now + OPEN_TIMEOUT_MS, now, random);
                 }
-                self.reachable &= self.is_open();
+                self.is_reachable &= self.is_open();
             }
-            Event::Missing => {
-                self.missing = true;
-                self.poll_at(now);
-            }
-            Event::Active(active) => self.active = active,
-            Event::Gone => self.gone = true,
-            Event::Offline => {
-                self.offline = true;
-                self.poll_at(now);
-            }
-            Event::Online => {
-                self.offline = false;
-                self.hurry(now);
-            }
-            Event::Hidden => self.visible = false,
-            Event::Visible => {
-                self.visible = true;
-                if let Stream::Open { heard, .. } = self.stream
-                    && now >= heard + self.silence()
+            FeedEvent::PollFailed(PollError::RunNotFound) => self.lifecycle = Lifecycle::Deleted,
+            // The page is about to be replaced by one with the server's history.
+            FeedEvent::PollFailed(PollError::CursorAhead) => self.lifecycle = Lifecycle::Left,
+            _ => {}
+        }
+    }
+
+    fn on_page(&mut self, event: PageEvent, now: u64, random: f64, actions: &mut Vec<Action>) {
+        match event {
+            PageEvent::Visible => {
+                self.is_visible = true;
+                if let StreamState::Open(watchdog) = self.stream
+                    && watchdog.is_silent(self.intervals.max_silence_ms(), now)
                 {
-                    self.lose(now, random, actions);
+                    self.drop_silent_stream(now, random, actions);
                 }
                 self.hurry(now);
             }
-            Event::Left => self.left = true,
-            Event::Returned => {
-                (self.left, self.visible) = (false, true);
-                self.failures = 0;
+            PageEvent::Hidden => self.is_visible = false,
+            PageEvent::Left if self.lifecycle != Lifecycle::Deleted => self.lifecycle = Lifecycle::Left,
+            PageEvent::Returned => {
+                if self.lifecycle == Lifecycle::Left {
+                    self.lifecycle = Lifecycle::Shown;
+                }
+                self.is_visible = true;
                 self.hurry(now);
             }
-            Event::Tick => {}
+            PageEvent::Online => {
+                self.is_offline = false;
+                self.hurry(now);
+            }
+            PageEvent::Offline => {
+                self.is_offline = true;
+                self.polls.schedule(now);
+            }
+            PageEvent::Left | PageEvent::Hash => {}
+        }
+    }
+
+    const fn on_activity(&mut self, now: u64) {
+        if let StreamState::Open(watchdog) = &mut self.stream {
+            *watchdog = Watchdog::new(now);
+            self.is_reachable = true;
+        }
+    }
+
+    fn request_gap(&mut self, now: u64) {
+        self.has_gap = true;
+        self.polls.schedule(now);
+    }
+
+    /// The stream may be dead: asks whether it still carries the topic.
+    fn drop_silent_stream(&mut self, now: u64, random: f64, actions: &mut Vec<Action>) {
+        actions.push(Action::Suspend);
+        self.await_stream(now, now, random);
+    }
+
+    /// The stream brings nothing until it is opened again. The page stays subscribed, polls, and asks again at
+    /// `renew_at`.
+    fn await_stream(&mut self, renew_at: u64, now: u64, random: f64) {
+        if self.is_open() {
+            (self.is_poll_answered, self.is_reachable) = (false, false);
+            self.polls.schedule_soon(now, random);
+        }
+        self.stream = StreamState::Pending { renew_at, was_lost: true };
+    }
+
+    /// The page is visible again, or has network again: waits no longer.
+    fn hurry(&mut self, now: u64) {
+        if let StreamState::Pending { renew_at, was_lost: true } = &mut self.stream {
+            *renew_at = now;
+        }
+        if !self.is_open() {
+            self.polls.schedule(now);
         }
     }
 
     fn settle(&mut self, now: u64, random: f64, actions: &mut Vec<Action>) {
-        if self.away() {
-            if let Stream::Open { .. } | Stream::Opening { .. } = self.stream {
-                actions.push(Action::CloseStream);
-            }
-            self.stream = Stream::Closed;
-            self.poll_due = None;
+        if self.lifecycle != Lifecycle::Shown {
+            self.unsubscribe(actions);
+            self.polls.cancel();
             return;
         }
-        match self.stream {
-            Stream::Opening { since } if now >= since + OPEN_LIMIT => self.lose(now, random, actions),
-            Stream::Open { since, heard, grace } if now >= heard + self.silence() => match grace {
-                None if now > heard + self.silence() + LATE => {
-                    self.stream = Stream::Open { since, heard, grace: Some(now + GRACE) };
-                }
-                Some(until) if now < until => {}
-                None | Some(_) => self.lose(now, random, actions),
-            },
-            Stream::Closed | Stream::Opening { .. } | Stream::Open { .. } | Stream::Waiting { .. } => {}
+        if let StreamState::Open(watchdog) = &mut self.stream
+            && watchdog.is_expired(self.intervals.max_silence_ms(), now)
+        {
+            self.drop_silent_stream(now, random, actions);
         }
         match self.stream {
-            Stream::Waiting { .. } if !self.wanted() => self.stream = Stream::Closed,
-            Stream::Waiting { until } if now >= until => self.open(now, actions),
-            Stream::Closed if self.wanted() => self.open(now, actions),
-            Stream::Closed | Stream::Opening { .. } | Stream::Open { .. } | Stream::Waiting { .. } => {}
+            StreamState::Closed if self.needs_stream() => self.subscribe(false, now, actions),
+            StreamState::Pending { .. } if !self.needs_stream() => self.unsubscribe(actions),
+            StreamState::Pending { renew_at, .. } if now >= renew_at => self.subscribe(true, now, actions),
+            StreamState::Closed | StreamState::Pending { .. } | StreamState::Open(_) => {}
         }
-        self.settle_polls(now, actions);
-    }
-
-    fn settle_polls(&mut self, now: u64, actions: &mut Vec<Action>) {
-        let needed = match self.stream {
-            // By the stream alone, but for what it cannot bring.
-            Stream::Open { .. } => self.missing || self.offline,
-            // A finished run may be run again from elsewhere; who does not look need not know.
-            Stream::Closed => self.visible,
-            Stream::Opening { .. } | Stream::Waiting { .. } => true,
+        let needs_polls = match self.stream {
+            StreamState::Open(_) => self.has_gap || self.is_offline,
+            // A final run may be re-run from elsewhere. A hidden page need not know.
+            StreamState::Closed => self.is_visible,
+            StreamState::Pending { .. } => true,
         };
-        if !needed && self.poll_due.is_some_and(|due| due > now) {
-            self.poll_due = None;
-        }
-        if needed && self.poll_due.is_none() && !self.is_open() {
-            self.poll_due = Some(now + self.settings.poll);
-        }
-        if !self.poll_in_flight && self.poll_due.is_some_and(|due| due <= now) {
-            self.poll_due = None;
-            self.poll_in_flight = true;
+        if self.polls.start_due(needs_polls, self.is_open(), now) {
             actions.push(Action::Poll);
         }
     }
 
-    fn open(&mut self, now: u64, actions: &mut Vec<Action>) {
-        self.stream = Stream::Opening { since: now };
-        actions.push(Action::OpenStream);
+    fn subscribe(&mut self, was_lost: bool, now: u64, actions: &mut Vec<Action>) {
+        self.stream = StreamState::Pending { renew_at: now + OPEN_TIMEOUT_MS, was_lost };
+        actions.push(Action::Subscribe);
     }
 
-    fn lose(&mut self, now: u64, random: f64, actions: &mut Vec<Action>) {
-        match self.stream {
-            Stream::Closed | Stream::Waiting { .. } => return,
-            Stream::Opening { .. } => {}
-            Stream::Open { since, .. } => {
-                if now >= since + STEADY {
-                    self.failures = 0;
-                }
-                (self.answered, self.reachable) = (false, false);
-                self.poll_soon(now, random);
-            }
+    fn unsubscribe(&mut self, actions: &mut Vec<Action>) {
+        if self.stream != StreamState::Closed {
+            self.stream = StreamState::Closed;
+            actions.push(Action::Unsubscribe);
         }
-        actions.push(Action::CloseStream);
-        self.failures = self.failures.saturating_add(1);
-        self.stream = if self.wanted() {
-            Stream::Waiting { until: now + BACKOFF.wait(self.failures, random, 0) }
-        } else {
-            // The server closes, or answers 204, when there is nothing more to come.
-            self.failures = 0;
-            Stream::Closed
-        };
-    }
-
-    /// Somebody looks, or the network is back: no reason to wait any longer.
-    fn hurry(&mut self, now: u64) {
-        if let Stream::Waiting { .. } = self.stream {
-            self.stream = Stream::Waiting { until: now };
-        }
-        if !self.is_open() {
-            self.poll_at(now);
-        }
-    }
-
-    /// At once, but not all pages in the same instant.
-    fn poll_soon(&mut self, now: u64, random: f64) {
-        let most = self.settings.poll.min(1000);
-        self.poll_at(now + Backoff { base: most, cap: most }.wait(1, random, 0));
-    }
-
-    fn poll_at(&mut self, at: u64) {
-        self.poll_due = Some(self.poll_due.map_or(at, |due| due.min(at)));
     }
 }
 
 #[cfg(test)]
+#[path = "connection_test_page.rs"]
+mod test_page;
+
+#[cfg(test)]
 #[path = "connection_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "connection_properties.rs"]
+mod properties;

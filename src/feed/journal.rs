@@ -1,78 +1,78 @@
-//! The reducer: whatever brings frames (the rendered page, the stream, the poll, another tab, a window of older rows) brings
-//! them here.
+//! A page's copy of a run's journal. All frames go through it, whichever source they come from: the rendered page, the
+//! stream, a poll, another tab, or a request for older rows.
 
 use std::ops::Range;
 
-use super::RunState;
 use super::rows::{Budget, Windows};
+use super::state::RunState;
 use crate::model::attempt::Attempt;
 use crate::model::{Cursor, Frame, RunView};
 
-/// What became of a frame.
+/// What became of an applied frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// It was the next one.
     Appended,
-    /// It was there already. Dropped and counted.
+    /// The page had it already. It is dropped and counted.
     Duplicate,
-    /// Frames before it are missing, so it was not taken: ask for what comes after this cursor.
+    /// Frames before it are missing, so it was dropped. Request what comes after this cursor.
     Gap(Cursor),
 }
 
-/// Loaded frames that are not the first of the rows that were asked for. None was taken.
+/// Loaded frames that are not the first of the requested rows. None was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the frames must be those from seq {wanted} on, without a gap")]
-pub struct OutOfPlace {
-    /// The first row that was asked for.
-    pub wanted: u64,
+#[error("the frames must be those from seq {start} on, without a gap")]
+pub struct MisplacedRows {
+    /// The first requested row.
+    pub start: u64,
 }
 
-/// What the page's hooks say (CONTRACT.md, "The page").
+/// The numbers of the page's test ids (docs/CONTRACT.md, "The page").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
+pub struct JournalStats {
     /// How many frames are held.
     pub frames: usize,
     /// The seq of the first one held; one more than `last` if none is.
     pub first: u64,
     /// The last seq: the cursor.
     pub last: u64,
-    /// Frames that came again and were thrown away.
+    /// Duplicate frames that were dropped.
     pub dropped: u64,
-    /// Seqs that the cursor went past without their frame. Rows that were not loaded, or were let go, are none.
+    /// Seqs that the cursor passed without a frame. Rows that are not loaded, or were trimmed, do not count.
     pub gaps: u64,
 }
 
-/// A run as this page has it: the frames it holds, and the state they tell.
+/// The frames that a page holds, and the state that they add up to.
 ///
-/// The cursor begins at the head that the server rendered, and only the next frame moves it. So a long journal is not
-/// streamed from its beginning: its rows are loaded where the reader looks.
+/// The cursor starts at the rendered head, and only the next frame moves it. So a long journal is not streamed from its
+/// start: rows are loaded where they are visible.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Journal {
+pub struct PageJournal {
     windows: Windows,
     state: RunState,
     cursor: Cursor,
-    /// The cursor that the page began with, and how many frames have moved it since.
-    began: Cursor,
+    /// The cursor that the page started with.
+    initial_cursor: Cursor,
+    /// How many frames have moved the cursor since.
     appended: u64,
     dropped: u64,
 }
 
-impl Journal {
-    /// What the server rendered: the cursor starts at the run's head.
-    pub fn of(view: RunView) -> Self {
+impl PageJournal {
+    /// The journal as the server rendered it. The cursor starts at the run's head.
+    pub fn from_view(view: RunView) -> Self {
         let RunView { run, frames, redraws, at: _, review_counts, earlier, starts } = view;
         let cursor = Cursor(run.head);
-        let mut state = RunState { review_counts, earlier, starts, ..RunState::of(run) };
+        let mut state = RunState { review_counts, earlier, starts, ..RunState::new(run) };
         let mut windows = Windows::default();
         for frame in frames.into_iter().filter(|frame| frame.seq <= cursor.0) {
-            state.learn(&frame);
+            state.backfill(&frame);
             windows.insert(frame);
         }
-        redraws.into_iter().for_each(|frame| windows.learn_redraw(frame));
-        Self { windows, state, cursor, began: cursor, appended: 0, dropped: 0 }
+        redraws.into_iter().for_each(|frame| windows.add_redraw(frame));
+        Self { windows, state, cursor, initial_cursor: cursor, appended: 0, dropped: 0 }
     }
 
-    /// Takes a frame if it is the next one.
+    /// Appends a frame if it is the next one.
     pub fn apply(&mut self, frame: Frame) -> Applied {
         let cursor = self.cursor;
         if frame.seq <= cursor.0 {
@@ -89,31 +89,31 @@ impl Journal {
         Applied::Appended
     }
 
-    /// Takes rows that were asked for: frames from the first of these seqs on, as many as there are. Those that are held
-    /// already are dropped and counted.
+    /// Takes requested rows: any number of frames from the first of these seqs on. Frames that are held already are
+    /// dropped and counted.
     ///
     /// # Errors
-    /// They do not begin there, are not contiguous, or go beyond.
-    pub fn insert(&mut self, seqs: &Range<u64>, frames: Vec<Frame>) -> Result<usize, OutOfPlace> {
+    /// The frames do not start there, are not contiguous, or go beyond the seqs or the cursor.
+    pub fn insert(&mut self, seqs: &Range<u64>, frames: Vec<Frame>) -> Result<usize, MisplacedRows> {
         let end = seqs.end.min(self.cursor.0 + 1);
         let in_place = (seqs.start..).zip(&frames).all(|(seq, frame)| frame.seq == seq && seq < end);
         if !in_place {
-            return Err(OutOfPlace { wanted: seqs.start });
+            return Err(MisplacedRows { start: seqs.start });
         }
         let mut taken = 0;
         for frame in frames {
-            self.state.learn(&frame);
+            self.state.backfill(&frame);
             if self.windows.insert(frame) { taken += 1 } else { self.dropped += 1 }
         }
         Ok(taken)
     }
 
-    /// Learns how rows that were asked for were drawn last, by frames that come after them.
-    pub fn learn_redraws(&mut self, frames: Vec<Frame>) {
-        frames.into_iter().for_each(|frame| self.windows.learn_redraw(frame));
+    /// Adds later frames that redraw requested rows.
+    pub fn add_redraws(&mut self, frames: Vec<Frame>) {
+        frames.into_iter().for_each(|frame| self.windows.add_redraw(frame));
     }
 
-    /// Drops frames far from these seqs until the rest is within the page's budget; they can be loaded again.
+    /// Drops frames far from these seqs until the rest is within the page's budget. They can be loaded again.
     pub fn trim(&mut self, keep: &Range<u64>) {
         self.windows.trim(keep, Budget::of_journal(self.cursor.0));
     }
@@ -123,7 +123,6 @@ impl Journal {
         self.windows.take_changed_rows()
     }
 
-    /// The frames held.
     pub const fn windows(&self) -> &Windows {
         &self.windows
     }
@@ -133,24 +132,23 @@ impl Journal {
         &self.state
     }
 
-    /// The last seq this page has.
+    /// The last seq that the page has.
     pub const fn cursor(&self) -> Cursor {
         self.cursor
     }
 
-    /// See [`RunState::learn_attempt`].
-    pub fn learn_attempt(&mut self, attempt: &Attempt) {
-        self.state.learn_attempt(attempt);
+    /// See [`RunState::merge_attempt`].
+    pub fn merge_attempt(&mut self, attempt: &Attempt) {
+        self.state.merge_attempt(attempt);
     }
 
-    /// The numbers for the hooks.
-    pub fn numbers(&self) -> Numbers {
-        Numbers {
+    pub fn stats(&self) -> JournalStats {
+        JournalStats {
             frames: self.windows.len(),
             first: self.windows.first().unwrap_or(self.cursor.0 + 1),
             last: self.cursor.0,
             dropped: self.dropped,
-            gaps: (self.cursor.0 - self.began.0).saturating_sub(self.appended),
+            gaps: (self.cursor.0 - self.initial_cursor.0).saturating_sub(self.appended),
         }
     }
 }
@@ -177,75 +175,75 @@ mod tests {
         }
     }
 
-    fn journal(first: u64, head: u64) -> Journal {
-        Journal::of(view(head, (first..=head).map(log).collect()))
+    fn journal(first: u64, head: u64) -> PageJournal {
+        PageJournal::from_view(view(head, (first..=head).map(log).collect()))
     }
 
-    fn seqs(journal: &Journal) -> Vec<u64> {
+    fn seqs(journal: &PageJournal) -> Vec<u64> {
         journal.windows().range(0..u64::MAX).map(|frame| frame.seq).collect()
     }
 
     #[test]
-    fn an_empty_journal_is_at_cursor_0_and_takes_1() {
+    fn journal_starts_at_cursor_0() {
         let mut journal = journal(1, 0);
         assert_eq!(journal.cursor(), Cursor(0));
-        assert_eq!(journal.numbers(), Numbers { first: 1, ..Numbers::default() });
+        assert_eq!(journal.stats(), JournalStats { first: 1, ..JournalStats::default() });
         assert_eq!(journal.apply(log(2)), Applied::Gap(Cursor(0)));
         assert_eq!(journal.apply(log(1)), Applied::Appended);
         assert_eq!(journal.apply(log(1)), Applied::Duplicate);
-        assert_eq!(journal.numbers(), Numbers { frames: 1, first: 1, last: 1, dropped: 1, gaps: 0 });
+        assert_eq!(journal.stats(), JournalStats { frames: 1, first: 1, last: 1, dropped: 1, gaps: 0 });
     }
 
     #[test]
-    fn a_page_that_shows_nothing_of_a_long_journal_is_not_at_cursor_0() {
+    fn journal_starts_at_the_head_without_frames() {
         let mut journal = journal(10, 9);
         assert_eq!(journal.cursor(), Cursor(9));
         assert_eq!(journal.apply(log(1)), Applied::Duplicate);
         assert_eq!(journal.apply(log(10)), Applied::Appended);
-        assert_eq!(journal.numbers().first, 10);
+        assert_eq!(journal.stats().first, 10);
     }
 
     #[test]
-    fn a_gap_is_not_taken() {
+    fn journal_refuses_frames_beyond_a_gap() {
         let mut journal = journal(1, 3);
         assert_eq!(journal.apply(log(5)), Applied::Gap(Cursor(3)));
         assert_eq!(seqs(&journal), [1, 2, 3]);
         assert_eq!(journal.apply(log(4)), Applied::Appended);
         assert_eq!(journal.apply(log(5)), Applied::Appended);
-        assert_eq!(journal.numbers().gaps, 0);
+        assert_eq!(journal.stats().gaps, 0);
     }
 
     #[test]
-    fn page_of_a_place_streams_from_the_head() {
-        let mut journal = Journal::of(view(1_000_000, (500..700).map(log).collect()));
+    fn journal_of_a_linked_frame_streams_from_the_head() {
+        let mut journal = PageJournal::from_view(view(1_000_000, (500..700).map(log).collect()));
         assert_eq!((journal.cursor(), seqs(&journal).len()), (Cursor(1_000_000), 200));
         assert_eq!(journal.apply(log(1_000_001)), Applied::Appended);
-        let numbers = journal.numbers();
-        assert_eq!(numbers, Numbers { frames: 201, first: 500, last: 1_000_001, dropped: 0, gaps: 0 });
+        let stats = journal.stats();
+        assert_eq!(stats, JournalStats { frames: 201, first: 500, last: 1_000_001, dropped: 0, gaps: 0 });
     }
 
     #[test]
-    fn rows_that_were_not_asked_for_are_not_taken() {
+    fn insert_refuses_rows_that_were_not_requested() {
         let mut journal = journal(8, 10);
         let page = |range: std::ops::RangeInclusive<u64>| range.map(log).collect::<Vec<_>>();
-        assert_eq!(journal.insert(&(2..8), page(1..=5)), Err(OutOfPlace { wanted: 2 }));
-        assert_eq!(journal.insert(&(4..8), [4, 6, 7].map(log).into()), Err(OutOfPlace { wanted: 4 }));
-        assert_eq!(journal.insert(&(4..6), page(4..=7)), Err(OutOfPlace { wanted: 4 }));
-        assert_eq!(journal.insert(&(9..20), page(9..=12)), Err(OutOfPlace { wanted: 9 }), "beyond the cursor");
+        assert_eq!(journal.insert(&(2..8), page(1..=5)), Err(MisplacedRows { start: 2 }));
+        assert_eq!(journal.insert(&(4..8), [4, 6, 7].map(log).into()), Err(MisplacedRows { start: 4 }));
+        assert_eq!(journal.insert(&(4..6), page(4..=7)), Err(MisplacedRows { start: 4 }));
+        assert_eq!(journal.insert(&(9..20), page(9..=12)), Err(MisplacedRows { start: 9 }), "beyond the cursor");
         assert_eq!(seqs(&journal), [8, 9, 10]);
         assert_eq!(journal.insert(&(4..8), vec![]), Ok(0));
         assert_eq!(journal.insert(&(2..8), page(2..=4)), Ok(3), "large rows come fewer at a time");
         assert_eq!(journal.insert(&(4..10), page(4..=9)), Ok(3));
-        assert_eq!(journal.numbers(), Numbers { frames: 9, first: 2, last: 10, dropped: 3, gaps: 0 });
+        assert_eq!(journal.stats(), JournalStats { frames: 9, first: 2, last: 10, dropped: 3, gaps: 0 });
     }
 
     #[test]
-    fn what_was_let_go_can_come_back() {
+    fn trimmed_rows_can_be_loaded_again() {
         let mut journal = journal(1, 60_000);
         journal.trim(&(59_000..59_040));
-        let first = journal.numbers().first;
+        let first = journal.stats().first;
         assert!((40_001..45_000).contains(&first) && journal.windows().get(1).is_none());
-        assert_eq!(journal.numbers().gaps, 0);
+        assert_eq!(journal.stats().gaps, 0);
         assert_eq!(journal.insert(&(1..101), (1..101).map(log).collect()), Ok(100));
         assert!(journal.windows().get(1).is_some());
         assert_eq!(journal.apply(log(60_001)), Applied::Appended);
@@ -269,9 +267,9 @@ mod tests {
     }
 
     proptest! {
-        /// Several sources, in any order, with repeats, with gaps: each frame is held once, and nothing is lost.
+        /// Sources in any order, with repeats and gaps: each frame is held once, and none is lost.
         #[test]
-        fn any_interleaving_ends_with_exactly_1_to_n(
+        fn journal_holds_each_frame_once_in_any_order(
             n in 1u64..120,
             rendered in any::<prop::sample::Index>(),
             shown in 0u64..50,
@@ -280,7 +278,7 @@ mod tests {
             let head = rendered.index(n as usize + 1) as u64;
             let mut journal = journal(head.saturating_sub(shown) + 1, head);
             let (mut repeated, mut appended) = (0u64, 0u64);
-            let mut offer = |journal: &mut Journal, seq: u64| {
+            let mut offer = |journal: &mut PageJournal, seq: u64| {
                 let before = journal.cursor().0;
                 let applied = journal.apply(log(seq));
                 match applied {
@@ -298,26 +296,26 @@ mod tests {
                     Arrival::Page(from, to) => (from..=to.min(n)).for_each(|seq| offer(&mut journal, seq)),
                     Arrival::Rows(first, end) => {
                         let end = end.min(journal.cursor().0 + 1).max(first);
-                        let asked = first..end;
-                        if asked.end <= journal.cursor().0 + 1 {
-                            let taken = journal.insert(&asked, asked.clone().map(log).collect());
+                        let requested = first..end;
+                        if requested.end <= journal.cursor().0 + 1 {
+                            let taken = journal.insert(&requested, requested.clone().map(log).collect());
                             held_again += (end - first) - taken.unwrap() as u64;
                         }
                     }
                     Arrival::Single(_) => {}
                 }
-                prop_assert_eq!(journal.numbers().gaps, 0);
+                prop_assert_eq!(journal.stats().gaps, 0);
                 prop_assert_eq!(journal.state().run.head, journal.cursor().0);
                 prop_assert!(seqs(&journal).is_sorted());
             }
-            // The refetch from the cursor, and the past.
+            // The poll from the cursor, and the older rows.
             (journal.cursor().0 + 1..=n).for_each(|seq| offer(&mut journal, seq));
             while let Some(missing) = journal.windows().first_missing(1..n + 1) {
                 prop_assert!(journal.insert(&missing, missing.clone().map(log).collect()).is_ok());
             }
             prop_assert_eq!(seqs(&journal), (1..=n).collect::<Vec<_>>());
-            let numbers = journal.numbers();
-            prop_assert_eq!((numbers.gaps, numbers.dropped, numbers.last), (0, repeated + held_again, n));
+            let stats = journal.stats();
+            prop_assert_eq!((stats.gaps, stats.dropped, stats.last), (0, repeated + held_again, n));
             prop_assert_eq!(appended, n - head);
         }
     }

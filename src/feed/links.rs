@@ -1,28 +1,28 @@
-//! Addresses in text: which of them are links, and where one begins and ends.
+//! Finds URLs in text, and decides which may be opened from a log.
 
 use std::ops::Range;
 
-/// Whether an address may be opened from a log: only web pages. Not `javascript:`, `data:`, `file:` or anything else.
-pub fn is_safe(address: &str) -> bool {
-    let Some((scheme, rest)) = address.split_once("://") else { return false };
+/// Whether a URL may be opened from a log: only http and https, not `javascript:`, `data:`, `file:` or anything else.
+pub fn is_safe(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
     let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    is_web && rest.starts_with(|c: char| c.is_alphanumeric() || c == '[') && !rest.contains(ends)
+    is_web && rest.starts_with(|c: char| c.is_alphanumeric() || c == '[') && !rest.contains(is_delimiter)
 }
 
-/// Whether a character cannot be in an address.
-fn ends(char: char) -> bool {
+/// Whether a character ends a URL.
+fn is_delimiter(char: char) -> bool {
     char.is_whitespace()
         || char.is_control()
         || super::visible::is_invisible(char)
         || matches!(char, '"' | '<' | '>' | '`' | '\\' | '^' | '{' | '}' | '|')
 }
 
-/// The places of the addresses in a text.
+/// The ranges of the URLs in a text.
 pub fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut from = 0;
-    while let Some(place) = text[from..].find("://") {
-        let place = from + place;
+    while let Some(offset) = text[from..].find("://") {
+        let place = from + offset;
         from = place + 3;
         let scheme = &text[..place];
         let start = ["https", "http"].into_iter().find_map(|name| {
@@ -31,8 +31,8 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
             is_there.then_some(start)
         });
         let Some(start) = start.filter(|&start| !text[..start].ends_with(char::is_alphanumeric)) else { continue };
-        let end = text[from..].find(ends).map_or(text.len(), |end| from + end);
-        let end = start + without_punctuation(&text[start..end]).len();
+        let end = text[from..].find(is_delimiter).map_or(text.len(), |end| from + end);
+        let end = start + trim_punctuation(&text[start..end]).len();
         if is_safe(&text[start..end]) {
             found.push(start..end);
             from = end;
@@ -41,9 +41,9 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// An address without the punctuation of the sentence around it.
-fn without_punctuation(mut address: &str) -> &str {
-    while let Some(last) = address.chars().last() {
+/// The URL without the punctuation of the sentence around it.
+fn trim_punctuation(mut url: &str) -> &str {
+    while let Some(last) = url.chars().last() {
         let opens = match last {
             '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '…' => None,
             ')' => Some('('),
@@ -51,13 +51,13 @@ fn without_punctuation(mut address: &str) -> &str {
             _ => break,
         };
         if let Some(open) = opens
-            && address.matches(open).count() >= address.matches(last).count()
+            && url.matches(open).count() >= url.matches(last).count()
         {
             break;
         }
-        address = &address[..address.len() - last.len_utf8()];
+        url = &url[..url.len() - last.len_utf8()];
     }
-    address
+    url
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_found() {
+    fn find_returns_urls_without_punctuation() {
         for (text, expected) in [
             ("see https://a.test/x?y=1#z.", vec!["https://a.test/x?y=1#z"]),
             ("(http://a.test/b(c)) http://[::1]:80/", vec!["http://a.test/b(c)", "http://[::1]:80/"]),
@@ -77,17 +77,17 @@ mod tests {
             ("http://a.test\u{200b}b", vec!["http://a.test"]),
             ("é://https://日本.test/é)", vec!["https://日本.test/é"]),
         ] {
-            let found: Vec<_> = find(text).into_iter().map(|place| &text[place]).collect();
+            let found: Vec<_> = find(text).into_iter().map(|range| &text[range]).collect();
             assert_eq!(found, expected, "{text}");
         }
     }
 
     #[test]
-    fn only_web_pages_are_safe() {
-        for address in ["https://a.test", "http://127.0.0.1:3000/x", "HTTP://a.test"] {
-            assert!(is_safe(address), "{address}");
+    fn is_safe_allows_only_http_and_https() {
+        for url in ["https://a.test", "http://127.0.0.1:3000/x", "HTTP://a.test"] {
+            assert!(is_safe(url), "{url}");
         }
-        for address in [
+        for url in [
             "",
             "a.test",
             "javascript:alert(1)",
@@ -99,17 +99,17 @@ mod tests {
             "https://a b",
             " https://a",
         ] {
-            assert!(!is_safe(address), "{address}");
+            assert!(!is_safe(url), "{url}");
         }
     }
 
     proptest! {
         #[test]
-        fn addresses_are_within_the_text(text in "(https?://|[a-z.)(\\]\\[ é'\"]|\u{202e}){0,30}") {
+        fn find_returns_disjoint_safe_ranges(text in "(https?://|[a-z.)(\\]\\[ é'\"]|\u{202e}){0,30}") {
             let mut last = 0;
-            for place in find(&text) {
-                prop_assert!(place.start >= last && is_safe(&text[place.clone()]));
-                last = place.end;
+            for range in find(&text) {
+                prop_assert!(range.start >= last && is_safe(&text[range.clone()]));
+                last = range.end;
             }
         }
     }

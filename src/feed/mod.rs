@@ -1,18 +1,28 @@
-//! What the page knows of a run: the frames it holds, the state they tell, and how it stays in touch.
+//! What a page knows of a run and how it learns it: the frames it holds, the state they add up to, and the connection
+//! that brings them.
 //!
-//! Pure: knows [`model`](crate::model) and nothing else, no clock, no randomness, no browser. Time and chance are given to it.
+//! Every source (stream, channel between tabs, poll) produces [`FeedEvent`]s; [`PageConnection`] and [`PageJournal`]
+//! consume them. Everything here is pure: it knows [`model`](crate::model) and neither clock, randomness nor browser.
 
+pub mod alerts;
 pub mod ansi;
 pub mod backoff;
-pub mod connection;
-pub mod journal;
+mod connection;
+mod connection_state;
+mod event;
+mod journal;
 pub mod links;
-pub mod news;
+mod polls;
 pub mod rows;
-pub mod state;
+mod state;
+mod subscription;
 pub mod tabs;
 pub mod visible;
+mod watchdog;
 
-pub use connection::{Action, Connection, Event, Link, Settings};
-pub use journal::{Applied, Journal, Numbers, OutOfPlace};
+pub use connection::{Action, ConnectionEvent, PageConnection};
+pub use connection_state::{ConnectionState, FeedIntervals};
+pub use event::{FeedBatch, FeedEvent, PageEvent, PollError, Topic};
+pub use journal::{Applied, JournalStats, MisplacedRows, PageJournal};
 pub use state::RunState;
+pub use subscription::SubscriptionPhase;

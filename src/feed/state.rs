@@ -1,4 +1,4 @@
-//! A run's state as its frames tell it, so that a page that gets nothing but frames is right.
+//! A run's state as its frames add up to it: a page that gets nothing but frames shows the right state.
 
 use std::collections::BTreeMap;
 
@@ -11,50 +11,50 @@ use crate::model::{ApprovalRequest, Frame, FramePayload, Phase, PhaseState, Run,
 /// The run as of the page's cursor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunState {
-    /// The run itself.
     pub run: Run,
-    /// How far the phases of the current attempt are, by name, as far as they say so.
+    /// How far the phases of the current attempt are, by name, if they report it.
     pub progress: BTreeMap<String, Progress>,
-    /// What the current attempt has done to the code, once it says so.
+    /// What the current attempt has done to the code, once it reports it.
     pub outcome: Option<Outcome>,
     /// How many findings and patches the current attempt has.
     pub review_counts: ReviewCounts,
-    /// The paths of the patches of the current attempt that a person has left out.
+    /// The paths of the current attempt's patches that the approver excluded.
     pub excluded: Vec<String>,
-    /// How long the phases of the current attempt ran, in milliseconds, by name, as far as its frames are known.
-    pub took: BTreeMap<String, u64>,
-    /// The signals that ended the commands of phases of the current attempt, by the phase's name, as far as their frames are known.
+    /// How long the phases of the current attempt ran, by name, as far as its frames are loaded.
+    pub durations_ms: BTreeMap<String, u64>,
+    /// The signals that ended commands of the current attempt, by the phase's name, as far as their frames are loaded.
     pub signals: BTreeMap<String, String>,
-    /// Who or what ended the attempts that were cancelled, by the attempt's number, as far as their frames are known.
+    /// Who or what cancelled attempts, by the attempt's number, as far as their frames are loaded.
     pub cancelled_by: BTreeMap<u32, String>,
-    /// The attempts before the current one, oldest first, as far as they are known.
+    /// The known attempts before the current one, oldest first.
     pub earlier: Vec<AttemptSummary>,
-    /// The seq of the frame that tells the begin of each phase of the current attempt, by name.
+    /// The seq of the frame with which each phase of the current attempt started, by name.
     pub starts: BTreeMap<String, u64>,
-    /// When the question was asked that the run waits with, as far as its frame is known.
-    pub asked_at: Option<Timestamp>,
-    /// The phases of the attempt before, if the page saw it end: what is carried over of them.
-    pub(super) before: Vec<Phase>,
-    /// Which frame tells what is known of the current attempt. Frames are loaded in any order, and the newest counts.
-    pub(super) told_by: BTreeMap<Fact, u64>,
+    /// When the approval that the run waits for was requested, if that frame is loaded.
+    pub approval_requested_at: Option<Timestamp>,
+    /// The phases of the attempt before, if the page saw it end. Carried-over phases keep their times from there.
+    pub(super) previous_phases: Vec<Phase>,
+    /// The seq of the frame behind each known fact of the current attempt. Frames are loaded in any order, and the
+    /// newest counts.
+    pub(super) fact_seqs: BTreeMap<FactKey, u64>,
 }
 
-/// What a frame may tell that an earlier or a later one of the same attempt tells too.
+/// A fact that several frames of an attempt may state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fact {
+pub(super) enum FactKey {
     Progress(String),
-    Took(String),
+    Duration(String),
     Excluded,
     Outcome,
 }
 
 impl RunState {
-    /// A run as the server gave it.
-    pub const fn of(run: Run) -> Self {
+    /// The run as the server sent it.
+    pub const fn new(run: Run) -> Self {
         Self {
             run,
             progress: BTreeMap::new(),
-            took: BTreeMap::new(),
+            durations_ms: BTreeMap::new(),
             signals: BTreeMap::new(),
             cancelled_by: BTreeMap::new(),
             outcome: None,
@@ -62,66 +62,67 @@ impl RunState {
             excluded: Vec::new(),
             earlier: Vec::new(),
             starts: BTreeMap::new(),
-            asked_at: None,
-            before: Vec::new(),
-            told_by: BTreeMap::new(),
+            approval_requested_at: None,
+            previous_phases: Vec::new(),
+            fact_seqs: BTreeMap::new(),
         }
     }
 
-    /// How the run stood in one of its earlier attempts.
-    pub fn of_attempt(view: AttemptView, run: &Run) -> Self {
+    /// The run's state as of the end of an earlier attempt.
+    pub fn from_attempt(view: AttemptView, run: &Run) -> Self {
         let AttemptView { attempt, review_counts, outcome, excluded } = view;
         let start = |phase: &AttemptPhase| Some((phase.phase.name.clone(), phase.first?));
         let starts = attempt.phases.iter().filter_map(start).collect();
-        Self { review_counts, outcome, excluded, starts, ..Self::of(attempt.into_run(run)) }
+        Self { review_counts, outcome, excluded, starts, ..Self::new(attempt.into_run(run)) }
     }
 
-    /// What frames do not tell of the current attempt: its parameters, and all phases that it is to have. What became of them
-    /// is told by the frames up to here; the answer may be of a later or an earlier moment.
-    pub fn learn_attempt(&mut self, attempt: &Attempt) {
+    /// Adds what no frame says of the current attempt: its parameters, and the phases that it will have. The phases'
+    /// states stay those of the frames: the response may be of a later or an earlier moment.
+    pub fn merge_attempt(&mut self, attempt: &Attempt) {
         if attempt.attempt != self.run.attempt {
             return;
         }
         self.run.params.clone_from(&attempt.params);
         self.run.queued_at = attempt.queued_at;
         self.run.origin.clone_from(&attempt.origin);
-        let told = std::mem::take(&mut self.run.phases);
+        let known = std::mem::take(&mut self.run.phases);
         let phases = attempt.phases.iter().map(|phase| {
-            let told = told.iter().find(|told| told.name == phase.phase.name).cloned();
-            // What was carried over has its times from an attempt that the page may not know.
+            let known = known.iter().find(|known| known.name == phase.phase.name).cloned();
+            // A carried-over phase has its times from an attempt that may not be loaded.
             let carried = || phase.carried.then(|| phase.phase.clone());
-            carried().or(told).unwrap_or_else(|| pending(phase.phase.name.clone()))
+            carried().or(known).unwrap_or_else(|| pending(phase.phase.name.clone()))
         });
         self.run.phases = phases.collect();
     }
 
-    /// What the next frame changes.
+    /// Applies the next frame.
     pub fn apply(&mut self, frame: &Frame) {
         self.run.head = frame.seq;
         match &frame.payload {
-            FramePayload::Status(change) => self.turn(change, frame),
+            FramePayload::Status(change) => self.on_status(change, frame),
             _ if frame.attempt != self.run.attempt => {}
-            FramePayload::Phase(change) => self.phase(change, frame),
-            FramePayload::Approval(asked) => {
-                let waits = asked.state == ApprovalState::Waiting;
-                self.run.approval = waits.then(|| ApprovalRequest { seq: frame.seq, question: asked.question.clone() });
+            FramePayload::Phase(change) => self.on_phase(change, frame),
+            FramePayload::Approval(approval) => {
+                let waits = approval.state == ApprovalState::Waiting;
+                self.run.approval =
+                    waits.then(|| ApprovalRequest { seq: frame.seq, question: approval.question.clone() });
                 if waits && let Some(phase) = &frame.phase {
                     self.run.phase = Some(phase.to_string());
                 }
-                self.learn(frame);
+                self.backfill(frame);
             }
             FramePayload::Cancel(request) => {
                 let CancelRequest { by, kill_at, force } = request.clone();
                 self.run.cancel = Some(Cancellation { by, at: frame.ts, kill_at, force });
-                // Nobody is asked any more.
+                // A cancel withdraws the approval request.
                 self.run.approval = None;
             }
-            // Why the run failed is said of the run, at its end; commands report errors of their own.
+            // Errors with a phase are the commands' own; the run's error has none.
             FramePayload::Error(_) if frame.phase.is_some() => {}
             FramePayload::Error(failure) => self.run.error = Some(failure.message.clone()),
             FramePayload::Finding(_) => self.review_counts.findings += 1,
             FramePayload::Patch(_) => self.review_counts.patches += 1,
-            FramePayload::Progress(_) | FramePayload::Outcome(_) => self.learn(frame),
+            FramePayload::Progress(_) | FramePayload::Outcome(_) => self.backfill(frame),
             FramePayload::Log(_)
             | FramePayload::Tool(_)
             | FramePayload::ToolResult(_)
@@ -135,11 +136,11 @@ impl RunState {
         }
     }
 
-    /// What a frame tells that the run itself does not: how far a phase is, what was done. Frames may come in any order, and
-    /// only those that are loaded come at all; of those that tell the same, the newest counts.
-    pub fn learn(&mut self, frame: &Frame) {
+    /// Adds what a loaded frame says beyond the run itself: progress, durations, outcome. Frames are loaded in any
+    /// order, and not all of them; of those that state the same fact, the newest counts.
+    pub fn backfill(&mut self, frame: &Frame) {
         if let FramePayload::Status(change) = &frame.payload {
-            self.learn_end(change, frame.attempt);
+            self.record_cancel(change, frame.attempt);
         }
         if frame.attempt != self.run.attempt {
             return;
@@ -147,39 +148,39 @@ impl RunState {
         match (&frame.payload, &frame.phase) {
             (FramePayload::Progress(progress), Some(phase)) => {
                 let phase = phase.to_string();
-                if self.is_newest(Fact::Progress(phase.clone()), frame.seq) {
+                if self.is_newest(FactKey::Progress(phase.clone()), frame.seq) {
                     self.progress.insert(phase, progress.clone());
                 }
             }
             (FramePayload::Phase(change), _) => {
-                self.learn_took(change, frame.seq);
-                self.learn_signal(change);
+                self.record_duration(change, frame.seq);
+                self.record_signal(change);
             }
-            (FramePayload::Approval(asked), _) => {
-                if self.is_newest(Fact::Excluded, frame.seq) {
-                    self.excluded.clone_from(&asked.exclude);
+            (FramePayload::Approval(approval), _) => {
+                if self.is_newest(FactKey::Excluded, frame.seq) {
+                    self.excluded.clone_from(&approval.exclude);
                 }
                 if self.run.approval.as_ref().is_some_and(|question| question.seq == frame.seq) {
-                    self.asked_at = Some(frame.ts);
+                    self.approval_requested_at = Some(frame.ts);
                 }
             }
-            (FramePayload::Outcome(outcome), _) if self.is_newest(Fact::Outcome, frame.seq) => {
+            (FramePayload::Outcome(outcome), _) if self.is_newest(FactKey::Outcome, frame.seq) => {
                 self.outcome = Some(outcome.clone());
             }
             _ => {}
         }
     }
 
-    /// Whether no newer frame has told this. If so, this one has.
-    fn is_newest(&mut self, fact: Fact, seq: u64) -> bool {
-        let known = self.told_by.entry(fact).or_insert(seq);
+    /// Whether no newer frame has stated this fact. Notes this one if so.
+    fn is_newest(&mut self, fact: FactKey, seq: u64) -> bool {
+        let known = self.fact_seqs.entry(fact).or_insert(seq);
         let is_newest = seq >= *known;
         *known = seq.max(*known);
         is_newest
     }
 
-    /// Whether this end of a phase, of that attempt, came with the end of the attempt, and not by itself.
-    pub fn is_cut_off(&self, change: &PhaseChange, attempt: u32) -> bool {
+    /// Whether a phase of that attempt ended only because the attempt did.
+    pub fn was_cut_off(&self, change: &PhaseChange, attempt: u32) -> bool {
         let run = &self.run;
         if attempt == run.attempt {
             let cut_off = plan::interrupted_phase(&run.phases, run.status).and_then(|at| run.phases.get(at));
@@ -190,26 +191,26 @@ impl RunState {
         stopped && change.state == PhaseState::Failed && change.exit_code.is_none() && !change.carried
     }
 
-    /// Who or what has cancelled an attempt, no frame but this one tells.
-    fn learn_end(&mut self, change: &StatusChange, attempt: u32) {
+    /// Notes who cancelled an attempt: only its final status says so.
+    fn record_cancel(&mut self, change: &StatusChange, attempt: u32) {
         if change.to == Status::Cancelled {
             self.cancelled_by.insert(attempt, change.reason.clone());
         }
     }
 
-    /// The last try counts, which may not have ended.
-    fn learn_took(&mut self, change: &PhaseChange, seq: u64) {
-        if change.carried || !self.is_newest(Fact::Took(change.name.clone()), seq) {
+    /// Notes the duration of the phase's last retry, or that it is running.
+    fn record_duration(&mut self, change: &PhaseChange, seq: u64) {
+        if change.carried || !self.is_newest(FactKey::Duration(change.name.clone()), seq) {
             return;
         }
         match change.duration_ms {
-            Some(took) => drop(self.took.insert(change.name.clone(), took)),
-            None => drop(self.took.remove(&change.name)),
+            Some(took) => drop(self.durations_ms.insert(change.name.clone(), took)),
+            None => drop(self.durations_ms.remove(&change.name)),
         }
     }
 
-    /// Only of a phase whose last end was told by no newer frame.
-    fn learn_signal(&mut self, change: &PhaseChange) {
+    /// Notes the signal, unless a newer frame says how the phase ended.
+    fn record_signal(&mut self, change: &PhaseChange) {
         let is_current = |phase: &Phase| phase.name == change.name && phase.exit_code == change.exit_code;
         if let Some(signal) = &change.signal
             && self.run.phases.iter().any(is_current)
@@ -218,9 +219,9 @@ impl RunState {
         }
     }
 
-    fn turn(&mut self, change: &StatusChange, frame: &Frame) {
+    fn on_status(&mut self, change: &StatusChange, frame: &Frame) {
         let &StatusChange { from, to, ref reason } = change;
-        self.learn_end(change, frame.attempt);
+        self.record_cancel(change, frame.attempt);
         let run = &mut self.run;
         if let Some(attempt) = frame.attempt.checked_sub(1).filter(|&attempt| attempt == run.attempt) {
             self.earlier.push(AttemptSummary { attempt, status: from });
@@ -235,18 +236,18 @@ impl RunState {
                 run.finished_at = None;
                 run.error = None;
                 run.phase = None;
-                self.before.clone_from(&run.phases);
+                self.previous_phases.clone_from(&run.phases);
                 for phase in &mut run.phases {
                     *phase = pending(std::mem::take(&mut phase.name));
                 }
                 self.progress.clear();
-                self.took.clear();
+                self.durations_ms.clear();
                 self.signals.clear();
                 self.outcome = None;
                 self.review_counts = ReviewCounts::default();
                 self.excluded.clear();
                 self.starts.clear();
-                self.told_by.clear();
+                self.fact_seqs.clear();
             }
             Status::Running => run.started_at = Some(frame.ts),
             Status::Completed | Status::Cancelled | Status::Failed | Status::Interrupted => {
@@ -263,7 +264,7 @@ impl RunState {
         }
     }
 
-    fn phase(&mut self, change: &PhaseChange, frame: &Frame) {
+    fn on_phase(&mut self, change: &PhaseChange, frame: &Frame) {
         let at = frame.ts;
         let run = &mut self.run;
         let place = run.phases.iter().position(|phase| phase.name == change.name).unwrap_or_else(|| {
@@ -271,9 +272,9 @@ impl RunState {
             run.phases.len() - 1
         });
         let Some(phase) = run.phases.get_mut(place) else { return };
-        // Its times are those that it had, and not those of the frame that says so.
+        // A carried-over phase keeps its times, not those of this frame.
         if change.carried
-            && let Some(before) = self.before.iter().find(|before| before.name == change.name)
+            && let Some(before) = self.previous_phases.iter().find(|before| before.name == change.name)
         {
             phase.clone_from(before);
             return;
@@ -288,7 +289,7 @@ impl RunState {
                 phase.finished_at = None;
                 phase.exit_code = None;
                 run.phase = Some(change.name.clone());
-                self.learn_took(change, frame.seq);
+                self.record_duration(change, frame.seq);
             }
             PhaseState::Completed | PhaseState::Failed => {
                 self.signals.extend(change.signal.clone().map(|signal| (change.name.clone(), signal)));
@@ -298,14 +299,14 @@ impl RunState {
                 if let (None, Some(took)) = (phase.started_at, took) {
                     phase.started_at = Some(Timestamp(at.0.saturating_sub(took)));
                 }
-                self.learn_took(change, frame.seq);
+                self.record_duration(change, frame.seq);
             }
             PhaseState::Skipped => {}
         }
     }
 }
 
-/// A phase that has not begun.
+/// A phase that has not started.
 const fn pending(name: String) -> Phase {
     Phase { name, state: PhaseState::Pending, exit_code: None, started_at: None, finished_at: None }
 }

@@ -1,4 +1,4 @@
-//! What frames tell of a run.
+//! The state that frames add up to.
 
 use super::*;
 use crate::model::attempt::AttemptPhase;
@@ -34,7 +34,7 @@ fn frame(seq: u64, attempt: u32, phase: Option<&str>, payload: FramePayload) -> 
     Frame { seq, ts: Timestamp(seq as i64 * 1000), attempt, phase: phase.map(Into::into), payload }
 }
 
-/// A line of the first attempt.
+/// A log line of the first attempt.
 pub fn log(seq: u64) -> Frame {
     frame(
         seq,
@@ -58,8 +58,8 @@ fn progress(seq: u64, attempt: u32, done: u64) -> Frame {
     frame(seq, attempt, Some("lint"), FramePayload::Progress(Progress { done, total: None, unit: String::new() }))
 }
 
-fn fed(frames: &[Frame]) -> RunState {
-    let mut state = RunState::of(run());
+fn state_after(frames: &[Frame]) -> RunState {
+    let mut state = RunState::new(run());
     frames.iter().for_each(|frame| state.apply(frame));
     state
 }
@@ -78,8 +78,8 @@ fn first_attempt() -> Vec<Frame> {
 }
 
 #[test]
-fn a_run_that_fails_is_told_by_its_frames() {
-    let state = fed(&first_attempt());
+fn state_follows_a_failing_run() {
+    let state = state_after(&first_attempt());
     assert_eq!((state.run.status, state.run.head), (Status::Failed, 6));
     assert_eq!((state.run.started_at, state.run.finished_at), (Some(Timestamp(1000)), Some(Timestamp(6000))));
     assert_eq!(state.run.error.as_deref(), Some("the reason"));
@@ -92,13 +92,16 @@ fn a_run_that_fails_is_told_by_its_frames() {
 }
 
 #[test]
-fn a_cancel_is_shown_until_the_attempt_ends() {
+fn state_has_the_cancel_until_the_attempt_ends() {
     let request = |seq, force| {
         let kill_at = Some(Timestamp(90_000));
         frame(seq, 1, Some("lint"), FramePayload::Cancel(CancelRequest { by: "ann".into(), kill_at, force }))
     };
-    let mut state =
-        fed(&[status(1, 1, Status::Pending, Status::Running), phase(2, 1, "lint", Started, None), request(3, false)]);
+    let mut state = state_after(&[
+        status(1, 1, Status::Pending, Status::Running),
+        phase(2, 1, "lint", Started, None),
+        request(3, false),
+    ]);
     let cancel = state.run.cancel.clone().unwrap();
     assert_eq!((cancel.at, cancel.kill_at, cancel.force), (Timestamp(3000), Some(Timestamp(90_000)), false));
     assert!(cancel.can_be_forced());
@@ -109,28 +112,28 @@ fn a_cancel_is_shown_until_the_attempt_ends() {
 }
 
 #[test]
-fn a_phase_says_which_signal_ended_it() {
+fn state_has_the_signal_that_ended_a_phase() {
     let begins = [status(1, 1, Status::Pending, Status::Running), phase(2, 1, "lint", Started, None)];
     let mut killed = phase(3, 1, "lint", Failed, Some(137));
     if let FramePayload::Phase(change) = &mut killed.payload {
         change.signal = Some("SIGKILL".into());
     }
-    let mut state = fed(&begins);
+    let mut state = state_after(&begins);
     state.apply(&killed);
     assert_eq!(state.signals["lint"], "SIGKILL");
-    // A page that begins later learns it from older frames, unless a newer end is known.
-    let mut later = RunState::of(state.run.clone());
-    later.learn(&killed);
+    // A page that is opened later takes it from older frames, unless a newer frame says how the phase ended.
+    let mut later = RunState::new(state.run.clone());
+    later.backfill(&killed);
     assert_eq!(later.signals["lint"], "SIGKILL");
     state.apply(&phase(4, 1, "lint", Started, None));
     assert!(state.signals.is_empty());
 }
 
 #[test]
-fn a_rerun_starts_from_a_clean_sheet() {
+fn state_resets_on_a_rerun() {
     let mut frames = first_attempt();
     frames.push(status(7, 2, Status::Failed, Status::Pending));
-    let state = fed(&frames);
+    let state = state_after(&frames);
     assert_eq!((state.run.status, state.run.attempt), (Status::Pending, 2));
     assert_eq!((state.run.started_at, state.run.finished_at), (None, None));
     assert_eq!((state.run.created_at, state.run.queued_at), (Timestamp(0), frames[6].ts));
@@ -142,7 +145,7 @@ fn a_rerun_starts_from_a_clean_sheet() {
 }
 
 #[test]
-fn frames_in_any_order_tell_who_cancelled_an_attempt_and_how_long_its_phases_ran() {
+fn backfill_takes_cancels_and_durations_in_any_order() {
     let frames = [
         status(1, 1, Status::Pending, Status::Running),
         phase(2, 1, "lint", Started, None),
@@ -151,35 +154,35 @@ fn frames_in_any_order_tell_who_cancelled_an_attempt_and_how_long_its_phases_ran
         phase(5, 1, "test", Failed, None),
         status(6, 1, Status::Running, Status::Cancelled),
     ];
-    let mut state = fed(&frames);
-    let mut older = RunState::of(state.run.clone());
-    frames.iter().rev().for_each(|frame| older.learn(frame));
+    let mut state = state_after(&frames);
+    let mut older = RunState::new(state.run.clone());
+    frames.iter().rev().for_each(|frame| older.backfill(frame));
     for state in [&state, &older] {
-        assert_eq!(state.took, BTreeMap::from([("lint".to_owned(), 500)]));
+        assert_eq!(state.durations_ms, BTreeMap::from([("lint".to_owned(), 500)]));
         assert_eq!(state.cancelled_by, BTreeMap::from([(1, "the reason".to_owned())]));
     }
     let cut_off = |state: &RunState| {
         let ends = frames.iter().filter_map(|frame| match &frame.payload {
             FramePayload::Phase(change) if change.state != Started => {
-                Some((change.name.clone(), state.is_cut_off(change, 1)))
+                Some((change.name.clone(), state.was_cut_off(change, 1)))
             }
             _ => None,
         });
         ends.collect::<Vec<_>>()
     };
     let expected = [("lint".to_owned(), false), ("test".to_owned(), true)];
-    assert_eq!(cut_off(&fed(&frames[..5])), [expected[0].clone(), ("test".to_owned(), false)], "that is not known yet");
+    assert_eq!(cut_off(&state_after(&frames[..5])), [expected[0].clone(), ("test".to_owned(), false)], "not known yet");
     assert_eq!(cut_off(&state), expected);
     state.apply(&status(7, 2, Status::Cancelled, Status::Pending));
     assert_eq!(cut_off(&state), expected);
-    assert!(state.took.is_empty() && state.cancelled_by.contains_key(&1));
+    assert!(state.durations_ms.is_empty() && state.cancelled_by.contains_key(&1));
 }
 
 #[test]
-fn each_rerun_leaves_its_mark() {
+fn state_lists_earlier_attempts() {
     let mut frames = first_attempt();
     frames.push(status(7, 2, Status::Failed, Status::Pending));
-    let mut state = fed(&frames);
+    let mut state = state_after(&frames);
     let mark = |attempt, status| AttemptSummary { attempt, status };
     assert_eq!(state.earlier, [mark(1, Status::Failed)]);
     state.apply(&status(8, 2, Status::Pending, Status::Cancelled));
@@ -189,24 +192,24 @@ fn each_rerun_leaves_its_mark() {
 }
 
 #[test]
-fn what_is_carried_over_keeps_its_times() {
+fn carried_phases_keep_their_times() {
     let mut frames = first_attempt();
     frames[3] = phase(4, 1, "lint", Completed, Some(0));
     frames.push(status(7, 2, Status::Failed, Status::Pending));
     let mut carried = phase(8, 2, "lint", Completed, Some(0));
     let FramePayload::Phase(change) = &mut carried.payload else { panic!() };
     change.carried = true;
-    let before = fed(&frames[..6]);
+    let before = state_after(&frames[..6]);
     frames.push(carried.clone());
-    assert_eq!(fed(&frames).run.phases[0], before.run.phases[0]);
-    // Nothing is known of the attempt before: then it took as long, up to now.
-    let mut state = RunState::of(Run { attempt: 2, ..run() });
+    assert_eq!(state_after(&frames).run.phases[0], before.run.phases[0]);
+    // If the attempt before is not loaded, the phase gets its duration, up to now.
+    let mut state = RunState::new(Run { attempt: 2, ..run() });
     state.apply(&carried);
     assert_eq!(state.run.phases[0].finished_at, Some(Timestamp(8000)));
 }
 
 #[test]
-fn an_attempt_may_have_other_phases_and_parameters_than_the_one_before() {
+fn merge_attempt_takes_phases_and_parameters() {
     let now = |name: &str, state, carried| AttemptPhase {
         phase: Phase { state, started_at: Some(Timestamp(5)), ..pending(name.into()) },
         carried,
@@ -231,32 +234,32 @@ fn an_attempt_may_have_other_phases_and_parameters_than_the_one_before() {
     let mut frames = first_attempt();
     frames.push(status(7, 2, Status::Failed, Status::Pending));
     frames.push(phase(8, 2, "build", Started, None));
-    let mut state = fed(&frames);
-    state.learn_attempt(&Attempt { attempt: 3, ..attempt.clone() });
-    assert_eq!(state, fed(&frames), "an answer about another attempt changes nothing");
-    state.learn_attempt(&attempt);
+    let mut state = state_after(&frames);
+    state.merge_attempt(&Attempt { attempt: 3, ..attempt.clone() });
+    assert_eq!(state, state_after(&frames), "a response about another attempt changes nothing");
+    state.merge_attempt(&attempt);
     assert_eq!(state.run.params, params);
-    let told: Vec<_> = state.run.phases.iter().map(|phase| (phase.name.as_str(), phase.state)).collect();
-    assert_eq!(told, [("lint", Completed), ("build", Started), ("deploy", Pending)]);
-    // Here the frames were first.
+    let phases: Vec<_> = state.run.phases.iter().map(|phase| (phase.name.as_str(), phase.state)).collect();
+    assert_eq!(phases, [("lint", Completed), ("build", Started), ("deploy", Pending)]);
+    // Where frames came first, their times stay.
     assert_eq!(state.run.phases[0].started_at, Some(Timestamp(5)));
     assert_eq!(state.run.phases[1].started_at, Some(Timestamp(8000)));
 }
 
 #[test]
-fn what_is_late_of_an_earlier_attempt_changes_nothing() {
+fn state_ignores_late_frames_of_an_earlier_attempt() {
     let mut frames = first_attempt();
     frames.push(status(7, 2, Status::Failed, Status::Pending));
-    let mut state = fed(&frames);
+    let mut state = state_after(&frames);
     let before = state.clone();
     state.apply(&phase(8, 1, "lint", Completed, Some(0)));
-    state.learn(&progress(3, 1, 5));
+    state.backfill(&progress(3, 1, 5));
     assert_eq!((state.run.phases, state.progress), (before.run.phases, before.progress));
 }
 
 #[test]
-fn the_running_phase_has_its_name_and_its_end_its_start() {
-    let state = fed(&[
+fn state_names_the_running_phase_and_infers_its_start() {
+    let state = state_after(&[
         status(1, 1, Status::Pending, Status::Running),
         phase(2, 1, "lint", Completed, Some(0)),
         phase(3, 1, "surprise", Started, None),
@@ -267,9 +270,9 @@ fn the_running_phase_has_its_name_and_its_end_its_start() {
 }
 
 #[test]
-fn an_error_says_more_than_the_status() {
+fn state_prefers_the_error_to_the_status_reason() {
     let failure = Failure { code: "spawn".into(), message: "no such folder".into(), retryable: false };
-    let state = fed(&[
+    let state = state_after(&[
         status(1, 1, Status::Pending, Status::Running),
         frame(2, 1, None, FramePayload::Error(failure)),
         status(3, 1, Status::Running, Status::Failed),
@@ -278,7 +281,7 @@ fn an_error_says_more_than_the_status() {
 }
 
 #[test]
-fn a_run_asks_until_it_is_answered_or_ends() {
+fn state_has_the_approval_until_it_is_decided() {
     let asked = |seq, state| {
         let question = "Deploy?".to_owned();
         frame(
@@ -289,23 +292,23 @@ fn a_run_asks_until_it_is_answered_or_ends() {
         )
     };
     let waiting = [status(1, 1, Status::Pending, Status::Running), asked(2, ApprovalState::Waiting)];
-    let mut state = fed(&waiting);
+    let mut state = state_after(&waiting);
     assert_eq!(state.run.approval, Some(ApprovalRequest { seq: 2, question: "Deploy?".into() }));
     assert_eq!((state.run.status, state.run.phase.as_deref()), (Status::Running, Some("test")));
     state.apply(&asked(3, ApprovalState::Approved));
     assert_eq!(state.run.approval, None);
-    let mut state = fed(&waiting);
+    let mut state = state_after(&waiting);
     state.apply(&status(3, 1, Status::Running, Status::Cancelled));
     assert_eq!(state.run.approval, None);
 }
 
 #[test]
-fn newer_progress_wins_over_older() {
-    let mut state = fed(&[progress(9, 1, 9)]);
-    state.learn(&progress(4, 1, 4));
+fn backfill_keeps_the_newest_progress() {
+    let mut state = state_after(&[progress(9, 1, 9)]);
+    state.backfill(&progress(4, 1, 4));
     assert_eq!(state.progress["lint"].done, 9);
-    let mut state = fed(&[]);
-    state.learn(&progress(4, 1, 4));
-    state.learn(&progress(3, 1, 3));
+    let mut state = state_after(&[]);
+    state.backfill(&progress(4, 1, 4));
+    state.backfill(&progress(3, 1, 3));
     assert_eq!(state.progress["lint"].done, 4);
 }

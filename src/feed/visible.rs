@@ -1,18 +1,19 @@
-//! Characters that cannot be seen, made visible: control characters, those that change the direction of text, and those without a
-//! width. Everything that people read and others have written goes through [`pieces`], above all patches before they are approved.
+//! Makes invisible characters visible: control characters, characters without a width, and those that change the
+//! direction of text. Everything that others have written and people read goes through [`segments`], above all patches
+//! before they are approved.
 
 use std::collections::BTreeSet;
 
-/// A piece of a text.
+/// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
-    /// Text to show as it is.
+pub enum TextSegment<'a> {
+    /// Shown as it is.
     Text(&'a str),
-    /// A character to show as a mark: see [`symbol`] and [`name`].
-    Mark(char),
+    /// Shown as a mark: see [`symbol`] and [`name`].
+    Invisible(char),
 }
 
-/// Whether a character is shown as a mark wherever it stands. Tabs and line ends are not: they are layout.
+/// Whether a character is shown as a mark. Tabs and line ends are layout, and are not.
 pub const fn is_invisible(char: char) -> bool {
     if char.is_ascii() {
         return char.is_ascii_control() && char != '\t' && char != '\n';
@@ -40,18 +41,19 @@ pub const fn is_invisible(char: char) -> bool {
     )
 }
 
-/// Whether a character changes the direction of the text around it, so that it reads otherwise than it is.
+/// Whether a character changes the direction of the text around it, which can make text read differently from what it
+/// is.
 pub const fn is_directional(char: char) -> bool {
     matches!(char, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The characters in these texts that change their direction.
+/// The directional characters in these texts.
 pub fn directions<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<char> {
     texts.into_iter().flat_map(str::chars).filter(|char| is_directional(*char)).collect()
 }
 
-/// The pieces of a text, in order. A joiner or a selector within an emoji is part of what is seen, and so is no mark.
-pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+/// The segments of a text, in order. A joiner or selector within an emoji is visible as a part of it, and is no mark.
+pub fn segments(text: &str) -> impl Iterator<Item = TextSegment<'_>> {
     let mut rest = text;
     let mut before = None;
     std::iter::from_fn(move || {
@@ -69,12 +71,12 @@ pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
         if end > 0 {
             let (text, after) = rest.split_at(end);
             rest = after;
-            return Some(Piece::Text(text));
+            return Some(TextSegment::Text(text));
         }
         let char = rest.chars().next()?;
         before = Some(char);
         rest = &rest[char.len_utf8()..];
-        Some(Piece::Mark(char))
+        Some(TextSegment::Invisible(char))
     })
 }
 
@@ -90,18 +92,18 @@ fn is_in_emoji(before: Option<char>, char: char, after: Option<char>) -> bool {
     }
 }
 
-/// Whether a text has characters that are shown as marks.
+/// Whether a text has invisible characters.
 pub fn has_marks(text: &str) -> bool {
-    pieces(text).any(|piece| matches!(piece, Piece::Mark(_)))
+    segments(text).any(|segment| matches!(segment, TextSegment::Invisible(_)))
 }
 
-/// A text with its marks, where no element can be: in the title of a page, an attribute.
+/// The text with its marks written out, for places without markup: a page's title, an attribute, a terminal.
 pub fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    for piece in pieces(text) {
-        match piece {
-            Piece::Text(text) => shown.push_str(text),
-            Piece::Mark(char) => {
+    for segment in segments(text) {
+        match segment {
+            TextSegment::Text(text) => shown.push_str(text),
+            TextSegment::Invisible(char) => {
                 shown.push('‹');
                 shown.push_str(&code_point(char));
                 shown.push('›');
@@ -111,7 +113,7 @@ pub fn plain(text: &str) -> String {
     shown
 }
 
-/// How a mark looks: the picture of a control character, or else its code point.
+/// A mark's text: the Unicode picture of a control character, or the code point.
 pub fn symbol(char: char) -> String {
     match char {
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(char)).map_or_else(|| code_point(char), String::from),
@@ -120,7 +122,7 @@ pub fn symbol(char: char) -> String {
     }
 }
 
-/// What a mark stands for, with its code point: `U+202E, right-to-left override`.
+/// A character's code point and name: `U+202E, right-to-left override`.
 pub fn name(char: char) -> String {
     let known = match char {
         '\0' => "NUL",
@@ -169,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn invisible_characters_are_marks() {
+    fn segments_mark_invisible_characters() {
         for char in [
             '\0',
             '\u{1}',
@@ -201,8 +203,8 @@ mod tests {
         ] {
             let text = format!("a{char}b");
             assert_eq!(
-                pieces(&text).collect::<Vec<_>>(),
-                [Piece::Text("a"), Piece::Mark(char), Piece::Text("b")],
+                segments(&text).collect::<Vec<_>>(),
+                [TextSegment::Text("a"), TextSegment::Invisible(char), TextSegment::Text("b")],
                 "{char:?}"
             );
             assert!(has_marks(&text) && name(char).starts_with("U+"));
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_seen_is_no_mark() {
+    fn segments_keep_visible_characters() {
         for text in [
             "",
             "plain\ttext\n",
@@ -227,22 +229,22 @@ mod tests {
             assert!(!has_marks(text), "{text:?}");
             assert_eq!(plain(text), text);
         }
-        // Selectors in a row carry data and are no emoji.
+        // Selectors in a row carry data; an emoji has one.
         assert!(has_marks("❤\u{fe0f}\u{fe0f}") && has_marks("a\u{fe0f}") && has_marks("a\u{200d}b"));
     }
 
     proptest! {
         #[test]
-        fn pieces_are_the_text(text in any::<String>()) {
+        fn segments_add_up_to_the_text(text in any::<String>()) {
             let mut joined = String::new();
-            for piece in pieces(&text) {
-                match piece {
-                    Piece::Text(text) => {
+            for segment in segments(&text) {
+                match segment {
+                    TextSegment::Text(text) => {
                         prop_assert!(!text.is_empty());
                         prop_assert!(!text.contains(|c: char| is_directional(c) || c.is_control() && c != '\t' && c != '\n'));
                         joined.push_str(text);
                     }
-                    Piece::Mark(char) => joined.push(char),
+                    TextSegment::Invisible(char) => joined.push(char),
                 }
             }
             prop_assert_eq!(joined, text);

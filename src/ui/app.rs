@@ -5,11 +5,11 @@ use leptos_meta::{Title, provide_meta_context};
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
+use super::alerts::TitleBadge;
 use super::clock::Clock;
 use super::components::outage_banner::OutageBanner;
 use super::components::paused_banner::PausedBanner;
 use super::components::top_bar::TopBar;
-use super::news::Badge;
 use super::pages::{AccessPage, AuditLogPage, ComparePage, DeliveriesPage, HomePage, NotFound, RunPage, SchedulesPage};
 use super::triggers::Triggers;
 
@@ -21,7 +21,7 @@ pub fn App(
     provide_meta_context();
     Clock::provide();
     Triggers::provide();
-    let badge = Badge::new();
+    let badge = TitleBadge::of_page();
     let title = move |title: String| {
         badge.title(&if title.is_empty() { "Runtrail".to_owned() } else { format!("{title} · Runtrail") })
     };

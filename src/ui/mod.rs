@@ -5,6 +5,7 @@
 //! through the DOM.
 
 mod account;
+mod alerts;
 mod app;
 mod clock;
 mod components;
@@ -12,7 +13,6 @@ mod components;
 mod connect;
 mod follow;
 mod format;
-mod news;
 mod pages;
 mod refresh;
 mod scoped_handle;

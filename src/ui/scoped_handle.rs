@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 #[cfg(feature = "hydrate")]
-use leptos::prelude::{LocalStorage, SetValue, StoredValue};
+use leptos::prelude::{GetValue, LocalStorage, SetValue, StoredValue};
 
 /// Holds at most one handle, and drops it when it is replaced or the owner is cleaned up.
 ///
@@ -37,5 +37,15 @@ impl<T: 'static> ScopedHandle<T> {
         drop(self.value.try_set_value(Some(handle)));
         #[cfg(not(feature = "hydrate"))]
         drop(handle);
+    }
+}
+
+impl<T: Clone + 'static> ScopedHandle<T> {
+    /// The handle, if there is one and the owner is alive.
+    pub fn get(self) -> Option<T> {
+        #[cfg(feature = "hydrate")]
+        return self.value.try_get_value().flatten();
+        #[cfg(not(feature = "hydrate"))]
+        None
     }
 }

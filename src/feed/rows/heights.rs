@@ -1,12 +1,12 @@
-//! How high the rows of a list are: an estimate for those that are not loaded, their own height for those that are.
+//! The heights of a list's rows: an estimate for those that are not loaded, their own height for those that are.
 
 use std::collections::BTreeMap;
 
 use super::WINDOW_ROWS;
 
-/// The heights of a window's rows, where one differs from the estimate.
+/// The heights of a window's rows, if one of them differs from the estimate.
 #[derive(Clone, Debug, PartialEq)]
-struct Known {
+struct WindowHeights {
     heights: Vec<f32>,
     sum: f64,
 }
@@ -15,59 +15,60 @@ struct Known {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heights {
     estimate: f64,
-    known: BTreeMap<u64, Known>,
+    windows: BTreeMap<u64, WindowHeights>,
 }
 
 impl Heights {
-    /// Rows that are all this high, as far as is known.
+    /// All rows have the estimated height.
     pub const fn new(estimate: f64) -> Self {
-        Self { estimate, known: BTreeMap::new() }
+        Self { estimate, windows: BTreeMap::new() }
     }
 
     /// The height of a row.
     pub fn of(&self, seq: u64) -> f64 {
         let Some(row) = seq.checked_sub(1) else { return 0.0 };
-        let known = self.known.get(&(row / WINDOW_ROWS));
-        let height = known.and_then(|known| known.heights.get((row % WINDOW_ROWS) as usize));
+        let window = self.windows.get(&(row / WINDOW_ROWS));
+        let height = window.and_then(|window| window.heights.get((row % WINDOW_ROWS) as usize));
         height.map_or(self.estimate, |height| f64::from(*height))
     }
 
-    /// The rows of a window, from its first one on, are this high; those beyond have the estimate. Windows count from 0.
+    /// Sets the heights of a window's rows from its first one on; further rows have the estimate. Windows count from 0.
     pub fn set(&mut self, window: u64, mut heights: Vec<f32>) {
         if heights.iter().all(|height| f64::from(*height) == self.estimate) {
-            self.known.remove(&window);
+            self.windows.remove(&window);
             return;
         }
         heights.resize(WINDOW_ROWS as usize, self.estimate as f32);
         let sum = heights.iter().map(|height| f64::from(*height)).sum();
-        self.known.insert(window, Known { heights, sum });
+        self.windows.insert(window, WindowHeights { heights, sum });
     }
 
-    /// Nothing is known of any row but those of windows for which this is true.
+    /// Resets the rows of all windows but those for which this is true to the estimate.
     pub fn retain(&mut self, is_kept: impl Fn(u64) -> bool) {
-        self.known.retain(|window, _| is_kept(*window));
+        self.windows.retain(|window, _| is_kept(*window));
     }
 
-    /// How high all rows before this one are together.
+    /// The total height of the rows before this one.
     pub fn before(&self, seq: u64) -> f64 {
         let row = seq.saturating_sub(1);
         let (window, place) = (row / WINDOW_ROWS, (row % WINDOW_ROWS) as usize);
         let per_window = WINDOW_ROWS as f64 * self.estimate;
-        let corrections: f64 = self.known.range(..window).map(|(_, known)| known.sum - per_window).sum();
-        let partial = match self.known.get(&window) {
+        let corrections: f64 = self.windows.range(..window).map(|(_, window)| window.sum - per_window).sum();
+        let partial = match self.windows.get(&window) {
             Some(known) => known.heights.iter().take(place).map(|height| f64::from(*height)).sum(),
             None => place as f64 * self.estimate,
         };
         window as f64 * per_window + corrections + partial
     }
 
-    /// The row at this distance from the top, of a list of `count` rows. Of rows without height, none is. 0 if there is no row.
+    /// The row at this distance from the top of a list of `count` rows. It has a height, unless there is no row: then
+    /// it is 0.
     pub fn at(&self, distance: f64, count: u64) -> u64 {
         if count == 0 {
             return 0;
         }
         let (mut row, mut top) = (0, 0.0);
-        for (window, known) in &self.known {
+        for (window, known) in &self.windows {
             let first = window * WINDOW_ROWS;
             let known_top = (first - row) as f64 * self.estimate + top;
             if distance < known_top {
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_rows_have_the_estimate() {
+    fn heights_default_to_the_estimate() {
         let heights = Heights::new(20.0);
         assert_eq!((heights.before(1), heights.before(501), heights.of(7)), (0.0, 10_000.0, 20.0));
         assert_eq!([0.0, 19.9, 20.0, 1e9, -5.0].map(|at| heights.at(at, 1000)), [1, 1, 2, 1000, 1]);
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_without_height_are_at_no_place() {
+    fn heights_skip_rows_without_height() {
         let mut heights = Heights::new(20.0);
         heights.set(0, [vec![20.0], vec![0.0; 498], vec![20.0]].concat());
         assert_eq!([0.0, 19.0, 20.0, 39.0, 40.0].map(|at| heights.at(at, 1000)), [1, 1, 500, 500, 501]);

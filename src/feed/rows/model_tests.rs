@@ -5,8 +5,8 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::super::state::tests::{log, run};
-use super::{Budget, LoadState, Loads, Metrics, NEAR_ROWS, Place, Viewport, WINDOW_ROWS};
-use crate::feed::{Applied, Journal};
+use super::{Align, Budget, LoadState, Metrics, NEAR_ROWS, RowLoader, Viewport, WINDOW_ROWS};
+use crate::feed::{Applied, PageJournal};
 use crate::model::kinds::StatusChange;
 use crate::model::{Frame, FramePayload, RunView, Status, Timestamp};
 
@@ -19,7 +19,7 @@ enum Step {
     Drag(f64),
     Show(f64),
     Follow,
-    /// The run prints so many lines, and is then asked for again, or not.
+    /// The run prints so many lines, and is then re-run, or not.
     Print(u64, bool),
     /// The stream delivers what there is, or breaks.
     Connect(bool),
@@ -33,8 +33,8 @@ enum Step {
 
 /// A tab.
 struct Tab {
-    journal: Journal,
-    loads: Loads,
+    journal: PageJournal,
+    loads: RowLoader,
     viewport: Viewport,
     scroll: f64,
     visible: Range<u64>,
@@ -42,8 +42,7 @@ struct Tab {
     now_ms: u64,
 }
 
-/// The frame that the server has at a seq. Each fifty thousandth is a re-run; of each thousand, a hundred and more draw one row
-/// anew.
+/// The frame that the server has at a seq. Each fifty thousandth is a re-run; of each thousand, 149 redraw one row.
 fn frame(seq: u64) -> Frame {
     if !seq.is_multiple_of(50_000) {
         let mut frame = Frame { attempt: 1 + (seq / 50_000) as u32, ..log(seq) };
@@ -77,8 +76,8 @@ impl Tab {
         let mut viewport = Viewport::new(METRICS, head);
         viewport.resize(VIEW);
         let mut tab = Self {
-            journal: Journal::of(view),
-            loads: Loads::default(),
+            journal: PageJournal::from_view(view),
+            loads: RowLoader::default(),
             viewport,
             scroll: 0.0,
             visible: 1..1,
@@ -141,7 +140,7 @@ impl Tab {
         prop_assert!(windows.len() <= budget.rows && windows.bytes() <= budget.bytes);
         prop_assert!(self.requests.len() <= 2 && self.requests.len() == self.loads.in_flight());
         prop_assert!(self.requests.iter().all(|seqs| seqs.start >= 1 && seqs.start < seqs.end && seqs.end <= head + 1));
-        prop_assert_eq!(self.journal.numbers().gaps, 0);
+        prop_assert_eq!(self.journal.stats().gaps, 0);
         Ok(())
     }
 }
@@ -166,7 +165,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn rows_in_view_are_loaded_in_the_end_and_memory_is_bounded(
+    fn rows_in_view_are_loaded_within_the_budget(
         begin in prop_oneof![0u64..500, 500u64..4000, 49_000u64..52_000, 900_000u64..1_100_000],
         steps in steps(),
     ) {
@@ -178,7 +177,7 @@ proptest! {
                 Step::Drag(to) => tab.scroll_by(to * (tab.journal.cursor().0 as f64 * 20.0).min(METRICS.max_height)),
                 Step::Show(at) => {
                     let seq = 1 + (at * tab.journal.cursor().0 as f64) as u64;
-                    tab.viewport.show(seq, Place::Middle);
+                    tab.viewport.show(seq, Align::Middle);
                 }
                 Step::Follow => tab.viewport.follow(),
                 Step::Print(lines, is_again) => {
@@ -230,7 +229,7 @@ proptest! {
             let is_hidden = windows.row_of(seq) != seq;
             prop_assert_eq!(tab.viewport.heights().of(seq), if is_hidden { 0.0 } else { 20.0 });
         }
-        prop_assert_eq!(tab.journal.numbers().last, head);
+        prop_assert_eq!(tab.journal.stats().last, head);
         prop_assert_eq!(tab.journal.state().run.attempt, 1 + (head / 50_000) as u32);
         if head <= Budget::WHOLE_ROWS as u64 {
             prop_assert_eq!(windows.len() as u64, head, "a short journal is held whole");
@@ -239,9 +238,9 @@ proptest! {
 
     /// Scrolling through a journal of any length holds no more than a part of it.
     #[test]
-    fn scrolling_through_holds_a_part(head in 200_000u64..2_000_000, stride in 1_000.0f64..2_800.0) {
+    fn rows_held_while_scrolling_are_bounded(head in 200_000u64..2_000_000, stride in 1_000.0f64..2_800.0) {
         let mut tab = Tab::open(head);
-        tab.viewport.show(1, Place::Top);
+        tab.viewport.show(1, Align::Top);
         tab.update();
         let mut most = 0;
         for turn in 0..600 {

@@ -1,6 +1,6 @@
-//! Rows that were drawn anew: a frame that replaces an earlier one shows in that one's row, and its own row has no height.
+//! Redrawn rows: a frame that replaces an earlier one shows in that frame's row, and its own row has no height.
 //!
-//! Only some frames are loaded. If the replaced frame is not, the first loaded one of those that replace it has the row.
+//! If the replaced frame is not loaded, the first loaded frame that replaces it has the row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,12 +14,12 @@ pub struct Redraws {
     rows: BTreeMap<u64, (bool, BTreeSet<u64>)>,
     /// By the seq of a loaded frame that replaces another: that one.
     replaced: BTreeMap<u64, u64>,
-    /// Windows in which rows may have another height now.
+    /// Windows in which the heights of rows may have changed.
     changed: BTreeSet<u64>,
 }
 
 impl Redraws {
-    /// A frame was loaded that replaces this one.
+    /// A frame was loaded that replaces `replaced`.
     pub fn insert(&mut self, seq: u64, replaced: u64, is_replaced_loaded: bool) {
         let before = self.row_of_group(replaced);
         let group = self.rows.entry(replaced).or_default();
@@ -29,7 +29,7 @@ impl Redraws {
         self.touch(before.into_iter().chain([seq, replaced]));
     }
 
-    /// A frame was loaded, or let go. It may be one that others replace.
+    /// A frame that others may replace was loaded or dropped.
     pub fn set_loaded(&mut self, seq: u64, is_loaded: bool) {
         let before = self.row_of_group(seq);
         if let Some(group) = self.rows.get_mut(&seq) {
@@ -39,7 +39,7 @@ impl Redraws {
         }
     }
 
-    /// A frame was let go.
+    /// A frame was dropped.
     pub fn remove(&mut self, seq: u64) {
         self.set_loaded(seq, false);
         let Some(replaced) = self.replaced.remove(&seq) else { return };
@@ -67,24 +67,24 @@ impl Redraws {
         self.replaced.get(&seq).and_then(|replaced| self.row_of_group(*replaced)).unwrap_or(seq)
     }
 
-    /// The frame that shows in a row: the last one that is loaded. `None` if the row has no height.
+    /// The frame that shows in a row: the last loaded one. `None` if the row has no height.
     pub fn shown_in(&self, row: u64) -> Option<u64> {
         if self.row_of(row) != row {
             return None;
         }
         let replaced = self.replaced.get(&row).copied().unwrap_or(row);
-        // A row that is not loaded shows nothing: its redraws show in the first of theirs.
+        // A row that is not loaded shows nothing: its redraws show in the row of the first of them.
         let group = self.rows.get(&replaced).filter(|(is_loaded, _)| *is_loaded || row != replaced);
         let last = group.and_then(|(_, frames)| frames.last().copied());
         Some(last.unwrap_or(row))
     }
 
-    /// The windows whose rows may have changed their heights since this was asked last.
+    /// The windows in which the heights of rows may have changed since the last call.
     pub fn take_changed(&mut self) -> BTreeSet<u64> {
         std::mem::take(&mut self.changed)
     }
 
-    /// The rows without height among these.
+    /// Those of these rows that have no height.
     pub fn hidden(&self, rows: Range<u64>) -> impl Iterator<Item = u64> {
         self.replaced.range(rows).map(|(seq, _)| *seq).filter(|seq| self.row_of(*seq) != *seq)
     }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_frame_shows_in_the_row_of_the_one_it_replaces() {
+    fn redraws_show_the_last_frame_in_the_first_row() {
         let mut redraws = Redraws::default();
         redraws.insert(7, 5, true);
         redraws.insert(9, 5, true);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_show_in_a_row_of_their_own_while_the_replaced_one_is_not_loaded() {
+    fn redraws_keep_a_row_without_the_replaced_frame() {
         let mut redraws = Redraws::default();
         redraws.insert(9, 5, false);
         redraws.insert(7, 5, false);
@@ -119,10 +119,11 @@ mod tests {
     }
 
     proptest! {
-        /// Loaded and let go in any order: each group has one row, which shows its last frame; changed windows are told.
+        /// Loaded and dropped in any order: each group has one row, which shows its last frame, and changed windows are
+        /// reported.
         #[test]
-        fn each_group_has_one_row(steps in prop::collection::vec((1u64..2000, any::<bool>()), 1..120)) {
-            // A frame replaces the first of its hundred, which replaces none.
+        fn redraws_have_one_row_for_each_group(steps in prop::collection::vec((1u64..2000, any::<bool>()), 1..120)) {
+            // Each frame replaces the first of its hundred.
             let replaced = |seq: u64| seq - seq % 100;
             let mut redraws = Redraws::default();
             let mut loaded = BTreeSet::new();

@@ -1,24 +1,25 @@
-//! A list that is higher than browsers allow an element to be, on one that is not.
+//! Maps a list that is higher than browsers allow onto an element of limited height.
 
-/// Maps how far a long list is scrolled to how far an element of limited height is, and back. Lengths in CSS pixels.
+/// Maps the scroll position of a long list to that of the element, and back. Lengths in CSS pixels.
 ///
-/// The first and the last tenth are not scaled, so that both ends are reached exactly; what lies between is.
+/// Only what lies between the first and the last tenth is scaled, so that both ends are reached exactly.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
-    /// The farthest that the list scrolls.
+    /// The list's largest scroll position.
     list: f64,
-    /// The farthest that the element scrolls.
+    /// The element's largest scroll position.
     element: f64,
 }
 
 impl Scale {
-    /// A list that scrolls as far as `list` on an element that scrolls as far as `element`, which is not farther.
+    /// A list with the largest position `list` on an element with the largest position `element`, which must not be
+    /// larger.
     pub fn new(list: f64, element: f64) -> Self {
         let list = list.max(0.0);
         Self { list, element: element.clamp(0.0, list) }
     }
 
-    /// Whether both scroll equally far.
+    /// Whether nothing is scaled.
     pub fn is_identity(self) -> bool {
         self.list <= self.element
     }
@@ -27,13 +28,13 @@ impl Scale {
         self.element / 10.0
     }
 
-    /// How many pixels of the list one of the element stands for, between the ends.
+    /// Pixels of the list per pixel of the element, between the ends.
     fn factor(self) -> f64 {
         let (list, element) = (self.list - 2.0 * self.end(), self.element - 2.0 * self.end());
         if element > 0.0 { list / element } else { 1.0 }
     }
 
-    /// Where the list is scrolled to when the element is scrolled to here.
+    /// The list's position for this position of the element.
     pub fn to_list(self, element: f64) -> f64 {
         let (end, element) = (self.end(), element.clamp(0.0, self.element));
         if self.is_identity() || element <= end {
@@ -45,7 +46,7 @@ impl Scale {
         }
     }
 
-    /// Where the element is scrolled to when the list is scrolled to here.
+    /// The element's position for this position of the list.
     pub fn to_element(self, list: f64) -> f64 {
         let (end, list) = (self.end(), list.clamp(0.0, self.list));
         if self.is_identity() || list <= end {
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_lists_are_not_scaled() {
+    fn scale_leaves_short_lists_alone() {
         let scale = Scale::new(5000.0, 5000.0);
         assert!(scale.is_identity());
         assert_eq!((scale.to_list(1234.5), scale.to_element(1234.5)), (1234.5, 1234.5));
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_are_exact() {
+    fn scale_is_exact_at_both_ends() {
         let scale = Scale::new(2e8, 1e7);
         for near in [0.0, 1.0, 20.0, 999_999.0] {
             assert_eq!((scale.to_list(near), scale.to_element(near)), (near, near));
@@ -83,7 +84,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn places_map_there_and_back(list in 0.0f64..1e10, limit in 1.0f64..2e7, at in 0.0f64..=1.0) {
+        fn scale_roundtrips(list in 0.0f64..1e10, limit in 1.0f64..2e7, at in 0.0f64..=1.0) {
             let scale = Scale::new(list, limit.min(list));
             let place = at * list;
             prop_assert!((scale.to_list(scale.to_element(place)) - place).abs() < 0.01);
@@ -91,7 +92,7 @@ mod tests {
         }
 
         #[test]
-        fn farther_is_farther(list in 1.0f64..1e10, limit in 1.0f64..2e7, a in 0.0f64..=1.0, b in 0.0f64..=1.0) {
+        fn scale_is_monotonic(list in 1.0f64..1e10, limit in 1.0f64..2e7, a in 0.0f64..=1.0, b in 0.0f64..=1.0) {
             let scale = Scale::new(list, limit.min(list));
             let (low, high) = (a.min(b), a.max(b));
             prop_assert!(scale.to_element(low * list) <= scale.to_element(high * list) + 1e-6);

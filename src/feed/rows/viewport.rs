@@ -1,56 +1,53 @@
-//! What part of the list is in view, and where to draw it. Knows no browser: the page tells it how far the element is
-//! scrolled and how high it is, and does to the element what [`Viewport::layout`] says.
+//! Which rows are visible, and where to draw them. The page reports the element's scroll position and height, and
+//! applies [`Viewport::layout`] to the element.
 
 use std::ops::Range;
 
 use super::{Heights, Scale};
 
-/// The list's measures. Lengths in CSS pixels.
+/// The list's dimensions, in CSS pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metrics {
-    /// A row's height, until it is known.
+    /// The estimated height of a row.
     pub row: f64,
     /// How many rows are drawn beyond either edge of the view, so that scrolling shows no blank.
     pub overscan: u64,
-    /// What the element has above and below all rows, together.
+    /// The element's padding above and below all rows, together.
     pub padding: f64,
-    /// The highest that an element may be.
+    /// The largest height of an element.
     pub max_height: f64,
 }
 
 impl Metrics {
-    /// Browsers cut elements that are higher than some 17 million (Firefox) or 33 million pixels (Chromium).
+    /// Browsers clip elements that are higher than some 17 million (Firefox) or 33 million pixels (Chromium).
     pub const MAX_HEIGHT: f64 = 10_000_000.0;
 }
 
-/// Where a row that is asked for goes.
+/// Where in the view a requested row is placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// It is the first in view.
+pub enum Align {
     Top,
-    /// It is in the middle of the view.
     Middle,
 }
 
-/// Where everything is.
+/// Where everything is drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// The height of the element that is as high as all rows together, or as high as it may be.
+    /// The element's height: that of all rows, or the largest allowed.
     pub height: f64,
-    /// How far to scroll the element, if it is not there.
+    /// The position to scroll the element to, if it is not there.
     pub scroll: Option<f64>,
-    /// Where the rows are drawn, from the element's top.
+    /// The distance of the drawn rows from the element's top.
     pub top: f64,
-    /// The rows that are drawn.
     pub drawn: Range<u64>,
-    /// The rows that are in view, wholly or in part.
+    /// The rows that are visible, at least in part.
     pub visible: Range<u64>,
 }
 
 /// A list's scroll position, in rows.
 ///
-/// What the reader looks at stays where it is when heights above it change: the first row in view is the anchor. The list
-/// follows its end until the reader scrolls up, and again from when the reader is back there.
+/// The first visible row is the anchor: it stays in place when heights above it change. The list follows its end until
+/// the reader scrolls up, and again once the reader is back there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Viewport {
     metrics: Metrics,
@@ -58,32 +55,31 @@ pub struct Viewport {
     rows: u64,
     /// The view's height.
     height: f64,
-    /// How far the element is scrolled.
+    /// The element's scroll position.
     scroll: f64,
-    /// How far the list is. The same, unless the list is scaled.
+    /// The list's scroll position. The same, unless the list is scaled.
     pub(super) top: f64,
-    /// The first row in view, and how far its top is above the view's.
+    /// The first visible row, and how far its top is above the view's.
     anchor: (u64, f64),
     is_following: bool,
-    target: Option<(u64, Place)>,
+    target: Option<(u64, Align)>,
 }
 
-/// Within this many pixels of the end counts as there: zoom makes scroll positions fractions.
+/// A position within this many pixels of the end counts as the end: zoom makes scroll positions fractional.
 const NEAR_END: f64 = 4.0;
 
-/// The element may be off the scaled position by this part of its height: it moves as far as the rows do while the reader
-/// scrolls, so that they move evenly.
+/// The element may be off its scaled position by this part of its height. While the reader scrolls, it moves as far as
+/// the rows do, so that they move evenly.
 const MAX_DRIFT: f64 = 0.01;
 
 impl Viewport {
-    /// A list of so many rows that follows its end.
+    /// A list that follows its end.
     pub const fn new(metrics: Metrics, rows: u64) -> Self {
         let heights = Heights::new(metrics.row);
         let anchor = (1, 0.0);
         Self { metrics, heights, rows, height: 0.0, scroll: 0.0, top: 0.0, anchor, is_following: true, target: None }
     }
 
-    /// The heights of the rows.
     pub const fn heights(&mut self) -> &mut Heights {
         &mut self.heights
     }
@@ -93,17 +89,17 @@ impl Viewport {
         self.is_following
     }
 
-    /// The row that is to be shown as soon as the list has it.
+    /// The row to show as soon as the list has it.
     pub fn target(&self) -> Option<u64> {
         self.target.map(|(seq, _)| seq)
     }
 
-    /// The element is scrolled to here before the list is laid out first.
+    /// The element's scroll position before the first layout.
     pub const fn begin(&mut self, scroll: f64) {
         self.scroll = scroll;
     }
 
-    /// The row below this one, or above it, that has a height.
+    /// The next row below this one, or above it, that has a height.
     pub fn next(&self, seq: u64, is_down: bool) -> Option<u64> {
         let mut seq = seq;
         loop {
@@ -117,22 +113,21 @@ impl Viewport {
         }
     }
 
-    /// The list has so many rows now.
     pub const fn set_rows(&mut self, rows: u64) {
         self.rows = rows;
     }
 
-    /// The view is so high now.
+    /// Sets the view's height.
     pub const fn resize(&mut self, height: f64) {
         self.height = height;
     }
 
-    /// How high all rows are together.
+    /// The total height of all rows.
     fn length(&self) -> f64 {
         self.heights.before(self.rows + 1)
     }
 
-    /// The farthest that the list scrolls.
+    /// The list's largest scroll position.
     pub(super) fn max_top(&self) -> f64 {
         (self.length() + self.metrics.padding - self.height).max(0.0)
     }
@@ -142,12 +137,12 @@ impl Viewport {
         Scale::new(self.max_top(), element.max(0.0))
     }
 
-    /// More than this, in pixels, is no scrolling by wheel, key or finger, but a drag of the scrollbar.
+    /// A longer step, in pixels, is a drag of the scrollbar, and not scrolling by wheel, key or finger.
     pub(super) fn max_step(&self) -> f64 {
         self.height.max(self.metrics.row) * 4.0
     }
 
-    /// The element was scrolled to here, by the reader or by the page.
+    /// The reader or the page scrolled the element.
     pub fn scrolled(&mut self, scroll: f64) {
         let (before, step) = (self.top, scroll - self.scroll);
         let scale = self.scale();
@@ -163,30 +158,30 @@ impl Viewport {
         if self.top >= self.max_top() - NEAR_END {
             self.is_following = true;
         } else if self.top < before - 1.0 {
-            // Only going up ends the following: growth moves nothing up.
+            // Growth moves nothing up, so only the reader ends following.
             self.is_following = false;
         }
         self.set_anchor();
     }
 
-    /// The reader wants to look at what is in view.
+    /// Stops following: the reader looks at what is visible.
     pub const fn stay(&mut self) {
         self.is_following = false;
     }
 
-    /// The reader wants the newest, from now on.
+    /// Follows the end from now on.
     pub const fn follow(&mut self) {
         self.is_following = true;
         self.target = None;
     }
 
-    /// Shows this row there, as soon as the list has it.
-    pub const fn show(&mut self, seq: u64, place: Place) {
+    /// Shows this row as soon as the list has it.
+    pub const fn show(&mut self, seq: u64, place: Align) {
         self.is_following = false;
         self.target = Some((seq, place));
     }
 
-    /// Brings this row into view, if it is not.
+    /// Scrolls this row into view, if it is not.
     pub fn reveal(&mut self, seq: u64) {
         let (start, end) = (self.heights.before(seq), self.heights.before(seq + 1));
         if start < self.top {
@@ -196,7 +191,7 @@ impl Viewport {
         }
     }
 
-    /// Whether this row is wholly in view.
+    /// Whether all of this row is visible.
     pub fn is_in_view(&self, seq: u64) -> bool {
         self.heights.before(seq) >= self.top && self.heights.before(seq + 1) <= self.top + self.height
     }
@@ -213,15 +208,15 @@ impl Viewport {
         self.anchor = (seq, self.top - self.heights.before(seq));
     }
 
-    /// Puts everything in its place. To be called after each change.
+    /// Computes the layout. Call it after each change.
     pub fn layout(&mut self) -> Layout {
         let max_top = self.max_top();
         let before = self.top;
         match self.target {
             Some((seq, place)) if seq <= self.rows => {
                 let above = match place {
-                    Place::Top => 0.0,
-                    Place::Middle => (self.height - self.heights.of(seq)) / 2.0,
+                    Align::Top => 0.0,
+                    Align::Middle => (self.height - self.heights.of(seq)) / 2.0,
                 };
                 self.target = None;
                 self.top = (self.heights.before(seq) - above).clamp(0.0, max_top);
@@ -262,13 +257,13 @@ impl Viewport {
         first..(last + 1).max(first)
     }
 
-    /// Where the element is to be scrolled to, after the list moved by so much other than by scrolling.
+    /// The element's position, after the list moved by so much other than by scrolling.
     fn element_scroll(&self, scale: Scale, moved: f64) -> f64 {
         let ideal = scale.to_element(self.top);
         if scale.is_identity() {
             return ideal;
         }
-        // Near an end there must be as much left to scroll as there are rows.
+        // Near an end, exactly the remaining rows must be left to scroll.
         let edge = self.max_step() * 2.0;
         let max_scroll = scale.to_element(self.max_top());
         let is_near = |place: f64, max: f64| place < edge || place > max - edge;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Layout, Metrics, Place, Viewport, WINDOW_ROWS};
+use super::{Align, Layout, Metrics, Viewport, WINDOW_ROWS};
 
 const METRICS: Metrics = Metrics { row: 20.0, overscan: 15, padding: 8.0, max_height: Metrics::MAX_HEIGHT };
 
@@ -30,7 +30,7 @@ impl Page {
         (self.content + METRICS.padding - self.view).max(0.0)
     }
 
-    /// Does to the element what the layout says. The browser then tells where it is scrolled to.
+    /// Applies the layout to the element. The browser then reports its scroll position.
     fn apply(&mut self) {
         self.layout = self.viewport.layout();
         self.draw();
@@ -87,7 +87,7 @@ enum Step {
     Show(f64, bool),
     Follow,
     Resize(f64),
-    /// Every so many rows of the window at this part of the list has a height.
+    /// In the window at this part of the list, one in so many rows has a height.
     Heights(f64, u64),
 }
 
@@ -108,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn what_the_reader_looks_at_stays_and_moves_as_far_as_the_wheel(
+    fn viewport_keeps_visible_rows_in_place(
         rows in prop_oneof![1u64..200, 1u64..5000, 400_000u64..600_000, 1_000_000u64..3_000_000],
         view in 200.0f64..900.0,
         steps in steps(),
@@ -135,7 +135,7 @@ proptest! {
                 }
                 Step::Show(at, is_top) => {
                     let seq = 1 + (at * page.rows as f64) as u64;
-                    page.viewport.show(seq, if is_top { Place::Top } else { Place::Middle });
+                    page.viewport.show(seq, if is_top { Align::Top } else { Align::Middle });
                     page.apply();
                     let hidden = page.viewport.heights().of(seq) == 0.0;
                     prop_assert!(hidden || page.layout.visible.contains(&seq), "{seq} in {:?}", page.layout);
@@ -171,16 +171,16 @@ proptest! {
         }
     }
 
-    /// However it came there, the wheel reaches both ends, and the row is the one that the distance says.
+    /// From anywhere the wheel reaches both ends, and moves the list as far as itself.
     #[test]
-    fn the_wheel_reaches_both_ends(
+    fn viewport_reaches_both_ends_by_wheel(
         rows in 1_000_000u64..3_000_000, from in 0.0f64..=1.0, near in 1u64..20_000, is_up: bool,
     ) {
         let mut page = Page::new(rows, 700.0);
         page.scroll_to(from * page.max_scroll());
         // A long way by wheel first, so that the element is off the scaled position.
         (0..200).for_each(|_| page.scroll_to(page.scroll + if is_up { 2000.0 } else { -2000.0 }));
-        page.viewport.show(if is_up { near } else { rows - near }, Place::Top);
+        page.viewport.show(if is_up { near } else { rows - near }, Align::Top);
         page.apply();
         for _ in 0..400 {
             let before = page.viewport.top;
@@ -200,7 +200,7 @@ proptest! {
 }
 
 #[test]
-fn viewport_follows_until_the_reader_scrolls_up_and_again_at_the_end() {
+fn viewport_follows_until_the_reader_scrolls_up() {
     let mut page = Page::new(1000, 500.0);
     assert!(page.viewport.is_following() && page.layout.visible.contains(&1000));
     page.rows = 1100;
@@ -219,9 +219,9 @@ fn viewport_follows_until_the_reader_scrolls_up_and_again_at_the_end() {
 }
 
 #[test]
-fn rows_that_are_not_there_yet_are_shown_when_they_come() {
+fn viewport_shows_a_future_row_once_it_exists() {
     let mut page = Page::new(100, 500.0);
-    page.viewport.show(5000, Place::Middle);
+    page.viewport.show(5000, Align::Middle);
     page.apply();
     assert_eq!((page.viewport.target(), page.viewport.is_following()), (Some(5000), false));
     page.rows = 6000;
@@ -231,9 +231,9 @@ fn rows_that_are_not_there_yet_are_shown_when_they_come() {
 }
 
 #[test]
-fn marked_rows_are_brought_into_view_only_if_they_are_not() {
+fn viewport_reveals_only_hidden_rows() {
     let mut page = Page::new(1000, 500.0);
-    page.viewport.show(500, Place::Top);
+    page.viewport.show(500, Align::Top);
     page.apply();
     let before = page.layout.clone();
     page.viewport.reveal(510);

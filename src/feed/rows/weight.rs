@@ -1,20 +1,21 @@
-//! How large a frame is, and what is kept of one that is larger than a row can show.
+//! The size of a frame, and how a frame that is larger than a row can show is abridged.
 
 use serde_json::Value;
 
 use crate::model::{Frame, FramePayload};
 
-/// A frame with more bytes of text than this is abridged. More than the longest log line, which is shown in full when marked.
+/// A frame with more text than this is abridged. Larger than the longest log line, which is shown in full when
+/// selected.
 pub const MAX_FRAME_BYTES: usize = 128 * 1024;
 
-/// Bytes of each text that an abridged frame keeps. More than a row draws.
-const KEPT_BYTES: usize = 8 * 1024;
+/// An abridged frame keeps this much of each text: more than a row shows.
+const ABRIDGED_TEXT_BYTES: usize = 8 * 1024;
 
-/// What a frame takes besides its texts, about.
+/// The approximate size of a frame without its texts.
 const FRAME_BYTES: usize = 160;
 
-/// How many bytes a frame takes, about.
-pub fn of(frame: &Frame) -> usize {
+/// The approximate size of a frame.
+pub fn bytes_of(frame: &Frame) -> usize {
     let mut bytes = FRAME_BYTES + frame.phase.as_ref().map_or(0, |phase| phase.len());
     let mut count = |text: &str| bytes += text.len();
     match &frame.payload {
@@ -127,8 +128,8 @@ pub fn abridge(mut frame: Frame) -> Frame {
 }
 
 fn cut(text: &mut String) {
-    if text.len() > KEPT_BYTES {
-        text.truncate(text.floor_char_boundary(KEPT_BYTES));
+    if text.len() > ABRIDGED_TEXT_BYTES {
+        text.truncate(text.floor_char_boundary(ABRIDGED_TEXT_BYTES));
         text.shrink_to_fit();
     }
 }
@@ -139,7 +140,7 @@ mod tests {
     use crate::model::Timestamp;
 
     #[test]
-    fn abridged_frames_of_all_kinds_are_small_and_keep_their_beginning() {
+    fn abridge_makes_frames_of_all_kinds_small() {
         let long = "é".repeat(1 << 20);
         let fields = [
             "reason", "name", "line", "path", "message", "diff", "call", "preview", "text", "question", "code", "unit",
@@ -181,9 +182,9 @@ mod tests {
             });
             let frame: Frame = serde_json::from_value(json).unwrap();
             assert_eq!(frame.payload.kind(), kind);
-            assert!(of(&frame) > MAX_FRAME_BYTES, "{kind} is weighed");
+            assert!(bytes_of(&frame) > MAX_FRAME_BYTES, "{kind} is counted");
             let frame = abridge(frame);
-            assert!(of(&frame) < MAX_FRAME_BYTES, "{kind} is {} bytes", of(&frame));
+            assert!(bytes_of(&frame) < MAX_FRAME_BYTES, "{kind} is {} bytes", bytes_of(&frame));
             assert_eq!(frame.payload.kind(), kind);
         }
     }

@@ -1,22 +1,19 @@
-//! The frames a page holds: any parts of a run's journal, in windows of rows that are loaded and dropped.
+//! The frames that a page holds: any parts of a run's journal, in windows of rows.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::WINDOW_ROWS;
 use super::redraws::Redraws;
 use super::weight::{self, MAX_FRAME_BYTES};
 use crate::model::{Frame, FramePayload};
 
-/// Rows of a window. Window 0 has the seqs 1 to 500.
-pub const WINDOW_ROWS: u64 = 500;
-
-/// How much a page may hold.
+/// The most that a page holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Frames.
     pub rows: usize,
-    /// Bytes of their texts, about.
+    /// The approximate size of the frames' texts.
     pub bytes: usize,
 }
 
@@ -28,14 +25,14 @@ impl Budget {
     /// The most bytes that are held of any journal.
     const BYTES: usize = 32 << 20;
 
-    /// What may be held of a journal with this head.
+    /// The budget for a journal with this head.
     pub const fn of_journal(head: u64) -> Self {
         let whole = head <= Self::WHOLE_ROWS as u64;
         Self { rows: if whole { Self::WHOLE_ROWS } else { Self::PART_ROWS }, bytes: Self::BYTES }
     }
 }
 
-/// A frame that is held.
+/// A held frame.
 #[derive(Clone, Debug, PartialEq)]
 struct Slot {
     frame: Arc<Frame>,
@@ -45,16 +42,16 @@ struct Slot {
 
 impl Slot {
     fn of(frame: Frame) -> Self {
-        let bytes = weight::of(&frame);
+        let bytes = weight::bytes_of(&frame);
         if bytes <= MAX_FRAME_BYTES {
             return Self { frame: Arc::new(frame), bytes, is_abridged: false };
         }
         let frame = weight::abridge(frame);
-        Self { bytes: weight::of(&frame), frame: Arc::new(frame), is_abridged: true }
+        Self { bytes: weight::bytes_of(&frame), frame: Arc::new(frame), is_abridged: true }
     }
 }
 
-/// The frames of [`WINDOW_ROWS`] rows, as far as they are held.
+/// The held frames of [`WINDOW_ROWS`] rows.
 #[derive(Clone, Debug, PartialEq)]
 struct Window {
     slots: Vec<Option<Slot>>,
@@ -67,7 +64,7 @@ impl Window {
         Self { slots: vec![None; WINDOW_ROWS as usize], held: 0, bytes: 0 }
     }
 
-    /// Lets a frame go, if there is one.
+    /// Drops a frame, if there is one.
     fn remove(&mut self, place: usize) -> Option<Slot> {
         let slot = self.slots.get_mut(place)?.take()?;
         self.held -= 1;
@@ -76,7 +73,7 @@ impl Window {
     }
 }
 
-/// The frames that are held. Each is the frame of its seq, whatever order they came in.
+/// See the module's comment. Frames may arrive in any order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Windows {
     windows: BTreeMap<u64, Window>,
@@ -84,62 +81,60 @@ pub struct Windows {
     bytes: usize,
     revision: u64,
     redraws: Redraws,
-    /// The newest redraw that is known of a held row, by the row's seq. Its own window may be far away, and not held.
+    /// The newest known redraw of a held row, by the row's seq. The redraw's own window may not be held.
     latest: BTreeMap<u64, Slot>,
 }
 
 impl Windows {
-    /// Counts the changes of what is held.
+    /// Increases with every change.
     pub const fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// How many frames are held.
+    /// The number of held frames.
     pub const fn len(&self) -> usize {
         self.held
     }
 
-    /// Whether no frame is held.
     pub const fn is_empty(&self) -> bool {
         self.held == 0
     }
 
-    /// How many bytes their texts have, about.
+    /// The approximate size of the frames' texts.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The lowest seq that is held.
+    /// The lowest held seq.
     pub fn first(&self) -> Option<u64> {
         let (index, window) = self.windows.first_key_value()?;
         let place = window.slots.iter().position(Option::is_some)?;
         Some(index * WINDOW_ROWS + place as u64 + 1)
     }
 
-    /// The frame of this seq, if it is held. Its texts may be cut.
+    /// The frame with this seq, if it is held. It may be abridged.
     pub fn get(&self, seq: u64) -> Option<&Arc<Frame>> {
         self.slot(seq).map(|slot| &slot.frame)
     }
 
-    /// Whether a row shows a frame with its texts cut, because they are larger than a row shows.
+    /// Whether the frame that shows in a row is abridged: its texts are cut to what a row shows.
     pub fn is_abridged(&self, row: u64) -> bool {
         self.slot_shown_in(row).is_some_and(|slot| slot.is_abridged)
     }
 
     fn slot(&self, seq: u64) -> Option<&Slot> {
-        let (index, place) = place_of(seq)?;
+        let (index, place) = slot_index(seq)?;
         self.windows.get(&index)?.slots.get(place)?.as_ref()
     }
 
-    /// The frames that are held of these seqs, in order.
+    /// The held frames with these seqs, in order.
     pub fn range(&self, seqs: Range<u64>) -> impl Iterator<Item = &Arc<Frame>> {
         let windows = if seqs.start < seqs.end { window_of(seqs.start)..window_of(seqs.end - 1) + 1 } else { 0..0 };
         let slots = self.windows.range(windows).flat_map(|(_, window)| window.slots.iter().flatten());
         slots.map(|slot| &slot.frame).filter(move |frame| seqs.contains(&frame.seq))
     }
 
-    /// The frame that shows in a row: of those that were drawn anew there, the last one that is known. `None` if the row is not held.
-    /// Its texts may be cut: see [`Windows::is_abridged`].
+    /// The frame that shows in a row: the last known redraw, or the row's own. `None` if the row is not held.
     pub fn shown_in(&self, row: u64) -> Option<&Arc<Frame>> {
         self.slot_shown_in(row).map(|slot| &slot.frame)
     }
@@ -150,14 +145,14 @@ impl Windows {
         Some(latest.unwrap_or(held))
     }
 
-    /// Learns how a held row was drawn last, by a frame that need not be held itself.
-    pub fn learn_redraw(&mut self, frame: Frame) {
+    /// Adds the last redraw of a held row, without holding the redraw's own row.
+    pub fn add_redraw(&mut self, frame: Frame) {
         if let Some(row) = replaced_by(&frame) {
-            self.note_redraw(row, &Slot::of(frame));
+            self.record_redraw(row, &Slot::of(frame));
         }
     }
 
-    fn note_redraw(&mut self, row: u64, slot: &Slot) {
+    fn record_redraw(&mut self, row: u64, slot: &Slot) {
         let is_newer = self.latest.get(&row).is_none_or(|known| known.frame.seq < slot.frame.seq);
         if is_newer && self.is_held(row) {
             self.latest.insert(row, slot.clone());
@@ -165,13 +160,13 @@ impl Windows {
         }
     }
 
-    /// The row in which the frame of this seq shows.
+    /// The row in which the frame with this seq shows.
     pub fn row_of(&self, seq: u64) -> u64 {
         self.redraws.row_of(seq)
     }
 
-    /// The windows in which rows have, or may have, another height since this was asked last, each with its rows: whether they
-    /// have a height at all.
+    /// The windows in which heights may have changed since the last call, each with its rows: whether they have a
+    /// height.
     pub fn take_changed_rows(&mut self) -> Vec<(u64, Vec<bool>)> {
         let changed = self.redraws.take_changed();
         let rows = |window: u64| {
@@ -185,9 +180,9 @@ impl Windows {
         changed.into_iter().map(rows).collect()
     }
 
-    /// Holds a frame. `false` if its seq is held already, or is none.
+    /// Holds a frame. `false` if its seq is held already, or 0.
     pub fn insert(&mut self, frame: Frame) -> bool {
-        let Some((index, place)) = place_of(frame.seq) else { return false };
+        let Some((index, place)) = slot_index(frame.seq) else { return false };
         let window = self.windows.entry(index).or_insert_with(Window::new);
         let Some(slot) = window.slots.get_mut(place).filter(|slot| slot.is_none()) else { return false };
         let (seq, replaced) = (frame.seq, replaced_by(&frame));
@@ -202,16 +197,16 @@ impl Windows {
         self.redraws.set_loaded(seq, true);
         if let Some(replaced) = replaced {
             self.redraws.insert(seq, replaced, self.is_held(replaced));
-            self.note_redraw(replaced, &taken);
+            self.record_redraw(replaced, &taken);
         } else if let Some(last) = self.redraws.shown_in(seq).filter(|last| *last != seq)
             && let Some(last) = self.slot(last).cloned()
         {
-            self.note_redraw(seq, &last);
+            self.record_redraw(seq, &last);
         }
         true
     }
 
-    /// The first stretch of these seqs that is not held.
+    /// The first range of these seqs that is not held.
     pub fn first_missing(&self, seqs: Range<u64>) -> Option<Range<u64>> {
         let mut seq = seqs.start.max(1);
         while seq < seqs.end && self.is_held(seq) {
@@ -227,7 +222,7 @@ impl Windows {
         Some(start..seq.min(seqs.end))
     }
 
-    /// The last stretch of these seqs that is not held.
+    /// The last range of these seqs that is not held.
     pub fn last_missing(&self, seqs: Range<u64>) -> Option<Range<u64>> {
         let start = seqs.start.max(1);
         let mut end = seqs.end;
@@ -248,13 +243,13 @@ impl Windows {
         self.slot(seq).is_some()
     }
 
-    /// The next seq that may differ from this one in being held: that of the next window, if this one is all the same.
+    /// The next seq that may differ from this one: the next window's first, if this window is uniform.
     fn skip_forward(&self, seq: u64) -> u64 {
         let index = window_of(seq);
         if self.is_uniform(index) { (index + 1) * WINDOW_ROWS + 1 } else { seq + 1 }
     }
 
-    /// As [`Windows::skip_forward`], for the end of a range, downward.
+    /// [`Windows::skip_forward`] for the end of a range, downward.
     fn skip_back(&self, end: u64) -> u64 {
         let index = window_of(end - 1);
         if self.is_uniform(index) { index * WINDOW_ROWS + 1 } else { end - 1 }
@@ -264,7 +259,7 @@ impl Windows {
         self.windows.get(&index).is_none_or(|window| window.held == 0 || window.held == WINDOW_ROWS as usize)
     }
 
-    /// Drops what is farthest from these seqs until the rest is within the budget. The frames of `keep` stay.
+    /// Drops the windows farthest from these seqs until the rest is within the budget. The frames of `keep` stay.
     pub fn trim(&mut self, keep: &Range<u64>, budget: Budget) {
         let keep = keep.start.max(1)..keep.end.max(keep.start.max(1) + 1);
         let near = window_of(keep.start)..=window_of(keep.end - 1);
@@ -315,7 +310,7 @@ impl Windows {
     }
 }
 
-/// The frame in whose row this one shows.
+/// The seq of the frame that this one redraws.
 const fn replaced_by(frame: &Frame) -> Option<u64> {
     match &frame.payload {
         FramePayload::Log(log) => log.replaces,
@@ -323,13 +318,12 @@ const fn replaced_by(frame: &Frame) -> Option<u64> {
     }
 }
 
-/// The window of a row.
 const fn window_of(seq: u64) -> u64 {
     seq.saturating_sub(1) / WINDOW_ROWS
 }
 
-/// The window of a row, and the row's place there. `None` for seq 0, which no frame has.
-fn place_of(seq: u64) -> Option<(u64, usize)> {
+/// The window of a row, and the row's index in it. `None` for seq 0, which no frame has.
+fn slot_index(seq: u64) -> Option<(u64, usize)> {
     let row = seq.checked_sub(1)?;
     Some((row / WINDOW_ROWS, (row % WINDOW_ROWS) as usize))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::super::state::tests::log;
+use super::WINDOW_ROWS;
 use super::windows::*;
 use crate::model::{Frame, FramePayload};
 
@@ -33,7 +34,7 @@ fn redraw(seq: u64, replaced: u64) -> Frame {
 }
 
 #[test]
-fn redrawn_rows_show_their_last_frame_and_take_no_more_rows() {
+fn windows_show_the_last_frame_of_redrawn_rows() {
     let mut held = windows([5]);
     held.insert(redraw(7, 5));
     held.insert(redraw(1200, 5));
@@ -46,7 +47,7 @@ fn redrawn_rows_show_their_last_frame_and_take_no_more_rows() {
         rows.collect::<Vec<_>>()
     };
     assert_eq!(hidden(&mut held), [7, 1200]);
-    // Far from the first window, its rows are let go: then the row of the last frame is its own.
+    // Far from the first window, its rows are dropped: then the last frame has its own row.
     held.trim(&(1200..1201), Budget { rows: 1, bytes: usize::MAX });
     assert_eq!((shown(&held, 5), shown(&held, 1200), held.row_of(1200)), (None, Some(1200), 1200));
     assert_eq!(hidden(&mut held), Vec::<u64>::new());
@@ -55,39 +56,39 @@ fn redrawn_rows_show_their_last_frame_and_take_no_more_rows() {
 }
 
 #[test]
-fn row_shows_its_newest_redraw_though_that_is_far_away() {
+fn windows_show_a_redraw_that_is_far_away() {
     let shown = |held: &Windows, row| held.shown_in(row).map(|frame| frame.seq);
     let mut held = windows(1..=20);
-    held.learn_redraw(redraw(90_000, 5));
+    held.add_redraw(redraw(90_000, 5));
     assert_eq!((shown(&held, 5), held.len(), held.get(90_000)), (Some(90_000), 20, None));
-    held.learn_redraw(redraw(80_000, 5));
+    held.add_redraw(redraw(80_000, 5));
     assert_eq!(shown(&held, 5), Some(90_000), "an older one changes nothing");
     held.insert(redraw(25, 5));
     assert_eq!((shown(&held, 5), held.row_of(25)), (Some(90_000), 5), "nor does an older one that is held");
     held.insert(redraw(95_000, 5));
     held.trim(&(1..20), Budget { rows: 21, bytes: usize::MAX });
-    assert_eq!((held.get(95_000), shown(&held, 5)), (None, Some(95_000)), "known, though it was let go");
-    // Rows that are let go forget it; they are told again when they are loaded.
+    assert_eq!((held.get(95_000), shown(&held, 5)), (None, Some(95_000)), "it is known, though it was dropped");
+    // Dropped rows forget it. They get it again when they are loaded.
     held.trim(&(10..20), Budget { rows: 10, bytes: usize::MAX });
     assert_eq!(shown(&held, 5), None);
     held.insert(log(5));
     assert_eq!(shown(&held, 5), Some(5));
-    held.learn_redraw(redraw(95_000, 6));
-    assert_eq!(shown(&held, 6), None, "of a row that is not held nothing is known");
+    held.add_redraw(redraw(95_000, 6));
+    assert_eq!(shown(&held, 6), None, "nothing is known of a row that is not held");
 }
 
 #[test]
-fn windows_far_from_the_view_are_dropped_first() {
+fn trim_drops_windows_far_from_the_view_first() {
     let mut held = windows(1..=5000);
     held.trim(&(2100..2140), Budget { rows: 1500, bytes: usize::MAX });
     let seqs: Vec<_> = held.range(1..6000).map(|frame| frame.seq).collect();
     assert_eq!((seqs.first(), seqs.last(), seqs.len()), (Some(&1501), Some(&3000), 1500));
     held.trim(&(4990..5000), Budget { rows: 10, bytes: usize::MAX });
-    assert!(held.is_empty(), "the view's own rows are not held, so nothing is worth keeping");
+    assert!(held.is_empty(), "the visible rows are not held, so nothing is kept");
 }
 
 #[test]
-fn rows_around_the_view_are_dropped_when_they_alone_are_too_large() {
+fn trim_drops_rows_around_the_view_last() {
     let mut held = windows(1..=1000);
     held.trim(&(490..511), Budget { rows: usize::MAX, bytes: 10 });
     assert_eq!(held.range(1..2000).map(|frame| frame.seq).collect::<Vec<_>>(), (490..511).collect::<Vec<_>>());
@@ -96,7 +97,7 @@ fn rows_around_the_view_are_dropped_when_they_alone_are_too_large() {
 proptest! {
     /// Against a set of seqs.
     #[test]
-    fn windows_know_what_is_missing(
+    fn windows_report_missing_rows(
         steps in prop::collection::vec((1u64..2600, 1u64..700, any::<bool>()), 1..12),
         from in 0u64..2600, length in 0u64..2600, rows in 1usize..3000,
     ) {
@@ -117,16 +118,16 @@ proptest! {
         }
         prop_assert_eq!(held.len(), known.len());
         prop_assert_eq!(held.first(), known.first().copied());
-        let asked = from..from + length;
-        let missing: Vec<_> = asked.clone().filter(|seq| *seq > 0 && !known.contains(seq)).collect();
-        let first = held.first_missing(asked.clone());
-        let last = held.last_missing(asked.clone());
+        let range = from..from + length;
+        let missing: Vec<_> = range.clone().filter(|seq| *seq > 0 && !known.contains(seq)).collect();
+        let first = held.first_missing(range.clone());
+        let last = held.last_missing(range.clone());
         prop_assert_eq!(first.as_ref().map(|run| run.start), missing.first().copied());
         prop_assert_eq!(last.as_ref().map(|run| run.end - 1), missing.last().copied());
         for run in [first, last].into_iter().flatten() {
             prop_assert!(run.clone().all(|seq| missing.contains(&seq)));
-            prop_assert!(run.start == asked.start.max(1) || known.contains(&(run.start - 1)));
-            prop_assert!(run.end == asked.end || known.contains(&run.end));
+            prop_assert!(run.start == range.start.max(1) || known.contains(&(run.start - 1)));
+            prop_assert!(run.end == range.end || known.contains(&run.end));
         }
     }
 }

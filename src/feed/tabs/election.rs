@@ -1,22 +1,25 @@
-//! Which tab leads. A pure machine around the browser's lock (Web Locks), which one tab at a time can hold.
+//! Which tab leads: a pure state machine around the browser's lock (Web Locks), which one tab at a time can hold.
 //!
-//! The lock goes to the next tab by itself when its holder is closed or crashes. It does not when the holder is frozen: then
-//! the lock is held and nothing flows. So a tab that somebody looks at asks the leader now and then whether it is there, and
-//! takes the lock from one that does not answer. Rules from the field (FACTS.md, section 3): only a visible tab takes it, only
-//! when the tab has heard itself on the channel, ever more rarely; and who lost it stops at once.
+//! The browser passes the lock on when its holder is closed or crashes, but not when the holder is frozen: then the
+//! lock is held and nothing flows. So a visible follower pings the leader, and steals the lock from one that does not
+//! answer. To keep tabs from fighting, only a visible tab steals, only after it heard its own ping on the channel, and
+//! with a pause that doubles; a tab that lost the lock stops leading at once.
+//!
+//! These times are the election's own: it negotiates a lock between tabs, and opens no connection that the stream's
+//! backoff could cover.
 
-/// How a tab takes part: the chip's `data-role`.
+/// The tab's part in the shared stream: the chip's `data-role`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Holds the connection for all tabs.
+pub enum TabRole {
+    /// Holds the stream for all tabs.
     Leader,
-    /// Hears from the leader.
+    /// Gets what the leader relays.
     Follower,
-    /// Works alone: the browser has no locks or no channel, or nothing is shown that needs one.
+    /// Has a stream of its own, because the browser has no locks or no channel; or takes no part.
     Solo,
 }
 
-impl Role {
+impl TabRole {
     /// The word in `data-role`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,69 +30,64 @@ impl Role {
     }
 }
 
-/// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
-    /// The tab begins to take part, or does so again after it was left.
+pub enum ElectionEvent {
+    /// The tab begins to take part, or returns.
     Begin {
         /// Whether the browser has locks and a channel.
-        shared: bool,
+        is_shared: bool,
     },
-    /// The lock is this tab's.
+    /// This tab holds the lock.
     Granted,
-    /// Another tab took the lock.
-    Taken,
-    /// The browser does not give locks.
-    Refused,
-    /// The leader said something.
-    Leader,
-    /// This tab heard its own question on the channel.
+    /// Another tab stole the lock.
+    Stolen,
+    /// The browser refuses locks.
+    Unavailable,
+    /// The leader posted something.
+    LeaderHeard,
+    /// This tab received its own ping.
     Echo,
-    /// Somebody looks at the tab (again).
     Visible,
-    /// Nobody sees the tab.
     Hidden,
-    /// The tab is left.
+    /// The page is left.
     Left,
-    /// Time passed.
     Tick,
 }
 
-/// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// Ask for the lock, and wait for it as long as it takes.
+pub enum ElectionAction {
+    /// Request the lock, and wait for it without a limit.
     Request,
-    /// Take the lock from whoever holds it.
+    /// Take the lock from its holder.
     Steal,
-    /// Give the lock back, or call off the request for it.
+    /// Release the lock, or cancel the request for it.
     Release,
-    /// Lead from now on: say so, and hold the connection.
+    /// Begin to lead: announce it, and open the stream.
     Lead,
-    /// Lead no longer: close the connection.
+    /// Stop leading: close the stream.
     Yield,
-    /// Ask the leader whether it is there.
+    /// Ping the leader.
     Ask,
 }
 
-/// The leader is asked after so many milliseconds of silence: one beat.
-pub const BEAT: u64 = 1000;
-/// A leader that has not answered so many milliseconds after the question was heard is frozen.
-pub const ANSWER: u64 = 700;
-/// A look that comes so much later than it should comes from a tab that was not awake.
-const LATE: u64 = 1000;
-/// A question that was not even heard by this tab itself says nothing about the leader; it is put again after this.
-const DEAF: u64 = 5000;
-/// After taking the lock, the wait until it may be taken again; doubled each time up to a limit.
-const PATIENCE: std::ops::RangeInclusive<u64> = 10_000..=600_000;
-/// Who has led for so long undisturbed has taken the lock rightly, and may be as quick next time.
-const SETTLED: u64 = 60_000;
+/// The leader is pinged after this much silence.
+pub const BEAT_MS: u64 = 1000;
+/// A leader that has not answered this long after the ping's echo is frozen.
+pub const ANSWER_TIMEOUT_MS: u64 = 700;
+/// A check this late comes from a tab that slept or was busy: the answer may still be queued.
+const LATE_CHECK_MS: u64 = 1000;
+/// A ping without an echo says nothing about the leader. It is repeated after this.
+const ECHO_TIMEOUT_MS: u64 = 5000;
+/// The pause after a theft before this tab may steal, in milliseconds. It doubles with each theft, up to the end.
+const STEAL_PAUSE_MS: std::ops::RangeInclusive<u64> = 10_000..=600_000;
+/// A leader that was left alone for this long starts again with the shortest pause.
+const SETTLED_AFTER_MS: u64 = 60_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Not taking part.
     Away,
-    /// The lock is asked for.
+    /// The lock is requested.
     Waiting,
     Leading {
         since: u64,
@@ -98,160 +96,163 @@ enum Phase {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Question {
-    asked: u64,
-    heard: Option<u64>,
+struct Ping {
+    sent_at: u64,
+    echoed_at: Option<u64>,
 }
 
 /// See the module's comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Election {
     phase: Phase,
-    visible: bool,
-    /// When the leader was heard last, or could not be expected to be.
-    leader: u64,
-    question: Option<Question>,
-    /// How often the lock was taken, by this tab or from it, since things were settled.
-    struggles: u32,
-    /// Before this the lock is not taken.
-    not_before: u64,
+    is_visible: bool,
+    /// When the leader was heard last, or could not have been heard.
+    leader_heard_at: u64,
+    ping: Option<Ping>,
+    /// Thefts by this tab or from it, since the last settled leadership.
+    contests: u32,
+    /// The end of the pause before the next theft.
+    steal_not_before: u64,
 }
 
 impl Default for Election {
     fn default() -> Self {
-        Self { phase: Phase::Away, visible: true, leader: 0, question: None, struggles: 0, not_before: 0 }
+        Self { phase: Phase::Away, is_visible: true, leader_heard_at: 0, ping: None, contests: 0, steal_not_before: 0 }
     }
 }
 
 impl Election {
-    /// What the chip says.
-    pub const fn role(&self) -> Role {
+    /// What the chip shows.
+    pub const fn role(&self) -> TabRole {
         match self.phase {
-            Phase::Away | Phase::Alone => Role::Solo,
-            Phase::Waiting => Role::Follower,
-            Phase::Leading { .. } => Role::Leader,
+            Phase::Away | Phase::Alone => TabRole::Solo,
+            Phase::Waiting => TabRole::Follower,
+            Phase::Leading { .. } => TabRole::Leader,
         }
     }
 
-    /// Whether this tab holds a connection, for all or for itself.
-    pub const fn connects(&self) -> bool {
+    /// Whether this tab holds a stream, for all tabs or for itself.
+    pub const fn has_stream(&self) -> bool {
         matches!(self.phase, Phase::Alone | Phase::Leading { .. })
     }
 
-    /// When it wants to be ticked, if nothing happens before.
+    /// When it wants a tick, if nothing happens before.
     pub fn deadline(&self) -> Option<u64> {
-        match (self.phase, self.visible, self.question) {
-            (Phase::Waiting, true, None) => Some(self.leader + BEAT),
-            (Phase::Waiting, true, Some(Question { heard: Some(heard), .. })) => Some(heard + ANSWER),
-            (Phase::Waiting, true, Some(Question { heard: None, asked })) => Some(asked + DEAF),
+        match (self.phase, self.is_visible, self.ping) {
+            (Phase::Waiting, true, None) => Some(self.leader_heard_at + BEAT_MS),
+            (Phase::Waiting, true, Some(Ping { echoed_at: Some(echoed_at), .. })) => {
+                Some(echoed_at + ANSWER_TIMEOUT_MS)
+            }
+            (Phase::Waiting, true, Some(Ping { echoed_at: None, sent_at })) => Some(sent_at + ECHO_TIMEOUT_MS),
             (Phase::Waiting, false, _) | (Phase::Away | Phase::Leading { .. } | Phase::Alone, _, _) => None,
         }
     }
 
-    /// Takes what happened at `now` (milliseconds of a clock that only goes forward).
-    pub fn handle(&mut self, happening: Happening, now: u64) -> Vec<Act> {
-        let mut acts = Vec::new();
-        self.take(happening, now, &mut acts);
-        self.settle(now, &mut acts);
-        acts
+    /// Handles an event. `now` is in milliseconds of a steady clock.
+    pub fn handle(&mut self, event: ElectionEvent, now: u64) -> Vec<ElectionAction> {
+        let mut actions = Vec::new();
+        self.on_event(event, now, &mut actions);
+        self.settle(now, &mut actions);
+        actions
     }
 
-    fn take(&mut self, happening: Happening, now: u64, acts: &mut Vec<Act>) {
-        match (happening, self.phase) {
-            (Happening::Visible, _) => self.visible = true,
-            (Happening::Hidden, _) => {
-                self.visible = false;
-                self.question = None;
+    fn on_event(&mut self, event: ElectionEvent, now: u64, actions: &mut Vec<ElectionAction>) {
+        match (event, self.phase) {
+            (ElectionEvent::Visible, _) => self.is_visible = true,
+            (ElectionEvent::Hidden, _) => {
+                self.is_visible = false;
+                self.ping = None;
             }
-            (Happening::Begin { shared: true }, Phase::Away) => {
+            (ElectionEvent::Begin { is_shared: true }, Phase::Away) => {
                 self.phase = Phase::Waiting;
-                acts.push(Act::Request);
-                // At once: a lock that is free is ours before the answer is due.
-                self.ask(now, acts);
+                actions.push(ElectionAction::Request);
+                // If the lock is free, it is granted before the answer is due.
+                self.ping(now, actions);
             }
-            (Happening::Begin { shared: false }, Phase::Away) | (Happening::Refused, Phase::Waiting) => {
+            (ElectionEvent::Begin { is_shared: false }, Phase::Away) | (ElectionEvent::Unavailable, Phase::Waiting) => {
                 self.phase = Phase::Alone;
-                self.question = None;
-                acts.push(Act::Lead);
+                self.ping = None;
+                actions.push(ElectionAction::Lead);
             }
-            (Happening::Granted, Phase::Waiting) => {
+            (ElectionEvent::Granted, Phase::Waiting) => {
                 self.phase = Phase::Leading { since: now };
-                self.question = None;
-                acts.push(Act::Lead);
+                self.ping = None;
+                actions.push(ElectionAction::Lead);
             }
-            // It came too late.
-            (Happening::Granted, Phase::Away) => acts.push(Act::Release),
-            (Happening::Taken, Phase::Leading { since }) => {
-                if now >= since + SETTLED {
-                    self.struggles = 0;
+            // Too late: the page was left meanwhile.
+            (ElectionEvent::Granted, Phase::Away) => actions.push(ElectionAction::Release),
+            (ElectionEvent::Stolen, Phase::Leading { since }) => {
+                if now >= since + SETTLED_AFTER_MS {
+                    self.contests = 0;
                 }
-                self.struggle(now);
+                self.note_contest(now);
                 self.phase = Phase::Waiting;
-                self.leader = now;
-                acts.extend([Act::Yield, Act::Request]);
+                self.leader_heard_at = now;
+                actions.extend([ElectionAction::Yield, ElectionAction::Request]);
             }
-            (Happening::Leader, Phase::Waiting) => {
-                self.leader = now;
-                self.question = None;
+            (ElectionEvent::LeaderHeard, Phase::Waiting) => {
+                self.leader_heard_at = now;
+                self.ping = None;
             }
-            (Happening::Echo, Phase::Waiting) => {
-                if let Some(question) = &mut self.question {
-                    question.heard.get_or_insert(now);
+            (ElectionEvent::Echo, Phase::Waiting) => {
+                if let Some(ping) = &mut self.ping {
+                    ping.echoed_at.get_or_insert(now);
                 }
             }
-            (Happening::Left, Phase::Waiting | Phase::Leading { .. } | Phase::Alone) => {
-                if self.connects() {
-                    acts.push(Act::Yield);
+            (ElectionEvent::Left, Phase::Waiting | Phase::Leading { .. } | Phase::Alone) => {
+                if self.has_stream() {
+                    actions.push(ElectionAction::Yield);
                 }
-                acts.push(Act::Release);
+                actions.push(ElectionAction::Release);
                 self.phase = Phase::Away;
-                self.question = None;
+                self.ping = None;
             }
-            // Nothing to do with where it is: a late word, or a tick.
+            // Late events, and ticks.
             (
-                Happening::Begin { .. }
-                | Happening::Granted
-                | Happening::Taken
-                | Happening::Refused
-                | Happening::Leader
-                | Happening::Echo
-                | Happening::Left
-                | Happening::Tick,
+                ElectionEvent::Begin { .. }
+                | ElectionEvent::Granted
+                | ElectionEvent::Stolen
+                | ElectionEvent::Unavailable
+                | ElectionEvent::LeaderHeard
+                | ElectionEvent::Echo
+                | ElectionEvent::Left
+                | ElectionEvent::Tick,
                 _,
             ) => {}
         }
     }
 
-    fn settle(&mut self, now: u64, acts: &mut Vec<Act>) {
-        if self.phase != Phase::Waiting || !self.visible {
+    fn settle(&mut self, now: u64, actions: &mut Vec<ElectionAction>) {
+        if self.phase != Phase::Waiting || !self.is_visible {
             return;
         }
-        match self.question {
-            None if now >= self.leader + BEAT => self.ask(now, acts),
-            // So late a look says that this tab slept or was busy: the answer may still wait to be handled.
-            Some(Question { heard: Some(heard), .. }) if now > heard + ANSWER + LATE => self.ask(now, acts),
-            Some(Question { heard: Some(heard), .. }) if now >= heard + ANSWER => {
-                self.question = None;
-                self.leader = now;
-                if now >= self.not_before {
-                    self.struggle(now);
-                    acts.push(Act::Steal);
+        match self.ping {
+            None if now >= self.leader_heard_at + BEAT_MS => self.ping(now, actions),
+            Some(Ping { echoed_at: Some(echoed_at), .. }) if now > echoed_at + ANSWER_TIMEOUT_MS + LATE_CHECK_MS => {
+                self.ping(now, actions)
+            }
+            Some(Ping { echoed_at: Some(echoed_at), .. }) if now >= echoed_at + ANSWER_TIMEOUT_MS => {
+                self.ping = None;
+                self.leader_heard_at = now;
+                if now >= self.steal_not_before {
+                    self.note_contest(now);
+                    actions.push(ElectionAction::Steal);
                 }
             }
-            Some(Question { heard: None, asked }) if now >= asked + DEAF => self.ask(now, acts),
+            Some(Ping { echoed_at: None, sent_at }) if now >= sent_at + ECHO_TIMEOUT_MS => self.ping(now, actions),
             None | Some(_) => {}
         }
     }
 
-    fn ask(&mut self, now: u64, acts: &mut Vec<Act>) {
-        self.question = Some(Question { asked: now, heard: None });
-        acts.push(Act::Ask);
+    fn ping(&mut self, now: u64, actions: &mut Vec<ElectionAction>) {
+        self.ping = Some(Ping { sent_at: now, echoed_at: None });
+        actions.push(ElectionAction::Ask);
     }
 
-    fn struggle(&mut self, now: u64) {
-        let wait = PATIENCE.start().saturating_mul(1 << self.struggles.min(16)).min(*PATIENCE.end());
-        self.struggles = self.struggles.saturating_add(1);
-        self.not_before = now + wait;
+    fn note_contest(&mut self, now: u64) {
+        let wait = STEAL_PAUSE_MS.start().saturating_mul(1 << self.contests.min(16)).min(*STEAL_PAUSE_MS.end());
+        self.contests = self.contests.saturating_add(1);
+        self.steal_not_before = now + wait;
     }
 }
 

@@ -1,177 +1,140 @@
-//! What tabs tell each other over the browser's channel, as text.
-
-use std::collections::BTreeMap;
+//! What tabs post on the channel between them, as text.
 
 use serde::{Deserialize, Serialize};
 
-use super::Want;
-use crate::feed::news::News;
-use crate::model::{RunId, Status};
+use super::subscriptions::SubscriptionSet;
+use crate::feed::alerts::RunAlert;
+use crate::feed::event::{FeedBatch, FeedEvent};
 
-/// A message, and who sent it.
+/// A message with its sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// The tab's id.
+pub struct Envelope {
+    /// The sending tab's id.
     pub from: String,
-    /// How many messages this tab has posted, with this one: who hears a later one next has missed something.
+    /// How many messages the tab has posted, with this one. A receiver that sees a number skipped has missed something.
     pub count: u64,
-    /// What it says.
-    pub message: Message,
+    pub message: TabMessage,
 }
 
-/// A run of the leader's stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Open {
-    /// The run.
-    pub run: RunId,
-    /// The next frame that comes is the one after this.
-    pub after: u64,
-    /// The last seq there is, as far as known.
-    pub head: u64,
-    /// Where the run stands, as far as known.
-    pub status: Status,
-}
-
-/// What a tab says.
+/// What a tab says to the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Message {
-    /// I lead from now on; say what you want.
+pub enum TabMessage {
+    /// This tab leads. The others answer with what they subscribe to now, cursors included.
     Lead,
     /// Is the leader there?
     Ask,
     /// The leader is here.
     Here,
-    /// This is what I show from now on.
+    /// What the tab subscribes to from now on.
     Want {
-        /// Which runs, and whether the list.
-        want: Want,
-        /// Something of it is not live yet.
+        want: SubscriptionSet,
+        /// Whether a subscription is not open yet: the leader answers for those that its stream carries.
         ask: bool,
     },
-    /// The stream carries these.
-    Ready {
-        /// The runs.
-        runs: Vec<Open>,
-        /// Whether it tells of the list.
-        list: bool,
-    },
-    /// The next frames of a run, as JSON. In the text they follow the message, a line each: they are not written twice.
-    Frames {
-        /// The run.
-        run: RunId,
-        /// The frames.
-        #[serde(skip)]
-        frames: Vec<String>,
-    },
-    /// A run has more frames than are told this way: fetch them.
-    More {
-        /// The run.
-        run: RunId,
-        /// The last seq there is.
-        head: u64,
-    },
-    /// A run is finished and all of it was told.
-    End {
-        /// The run.
-        run: RunId,
-    },
-    /// A run of the list, as JSON.
-    List {
-        /// The run as in the API.
-        run: String,
-    },
-    /// The stream lives.
-    Beat {
-        /// The last seq of each run that it carries.
-        heads: BTreeMap<RunId, u64>,
-        /// Whether it tells of the list.
-        list: bool,
-    },
-    /// Something happened to a run that this tab shows, and nobody looks at it.
-    News {
-        /// What.
-        news: News,
-    },
-    /// The stream is away.
+    /// What the leader's stream brings.
+    Feed { events: FeedBatch },
+    /// The leader's stream is lost, whatever it carried.
     Lost,
+    /// A run that a hidden tab shows calls for the reader's attention.
+    Alert { alert: RunAlert },
 }
 
-impl Message {
-    /// Whether only a leader says this.
-    pub const fn leads(&self) -> bool {
-        !matches!(self, Self::Ask | Self::Want { .. } | Self::News { .. })
+impl TabMessage {
+    /// Whether only a leader posts this.
+    pub const fn is_from_leader(&self) -> bool {
+        !matches!(self, Self::Ask | Self::Want { .. } | Self::Alert { .. })
+    }
+
+    /// Whether the receiver may take the sender for its leader from now on, even if it followed another one.
+    pub fn introduces_leader(&self) -> bool {
+        match self {
+            Self::Lead | Self::Here => true,
+            Self::Feed { events } => events.iter().any(|(_, event)| matches!(event, FeedEvent::Opened { .. })),
+            Self::Ask | Self::Want { .. } | Self::Lost | Self::Alert { .. } => false,
+        }
     }
 }
 
-impl Told {
-    /// The message as text.
-    pub fn write(&self) -> String {
-        // Maps with text keys, numbers and texts: never refused.
+impl Envelope {
+    /// The message as text: one line of JSON, then a line for each frame, so that frames are not escaped a second time.
+    pub fn to_text(&self) -> String {
+        // Serializing texts, numbers and maps with text keys does not fail.
         let mut text = serde_json::to_string(self).unwrap_or_default();
-        if let Message::Frames { frames, .. } = &self.message {
-            for frame in frames {
-                // JSON as the server writes it holds no line ends.
-                text.push('\n');
-                text.push_str(frame);
+        if let TabMessage::Feed { events } = &self.message {
+            for (_, event) in events {
+                if let FeedEvent::Frames { frames } = event {
+                    // The server's JSON has no line ends.
+                    frames.iter().for_each(|frame| text.extend(["\n", frame]));
+                }
             }
         }
         text
     }
 
-    /// Reads [`Told::write`]'s text. `None` for that of another version of the page.
-    pub fn read(text: &str) -> Option<Self> {
-        let (head, rest) = text.split_once('\n').unwrap_or((text, ""));
-        let mut told: Self = serde_json::from_str(head).ok()?;
-        if let Message::Frames { frames, .. } = &mut told.message {
-            frames.extend(rest.lines().map(str::to_owned));
+    /// Reads [`Envelope::to_text`]. `None` for a message of another version of the page: such tabs poll.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (head, lines) = text.split_once('\n').unwrap_or((text, ""));
+        let mut envelope: Self = serde_json::from_str(head).ok()?;
+        if let TabMessage::Feed { events } = &mut envelope.message
+            && let Some(FeedEvent::Frames { frames }) =
+                events.iter_mut().map(|(_, event)| event).find(|event| matches!(event, FeedEvent::Frames { .. }))
+        {
+            frames.extend(lines.lines().map(str::to_owned));
         }
-        Some(told)
+        Some(envelope)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::news::What;
+    use crate::feed::alerts::AlertKind;
+    use crate::feed::event::Topic;
+    use crate::model::{RunId, Status};
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn messages_roundtrip() {
         let run: RunId = "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap();
-        let want = Want { runs: [(run.clone(), 7)].into(), list: true };
-        let open = Open { run: run.clone(), after: 3, head: 9, status: Status::Running };
-        let news = News {
+        let want = SubscriptionSet { runs: [(run.clone(), 7)].into(), list: true };
+        let alert = RunAlert {
             run: run.clone(),
             pipeline: "p".into(),
             attempt: 2,
-            what: What::Ended(Status::Failed),
-            words: "a\nb".into(),
+            kind: AlertKind::Finished(Status::Failed),
+            text: "a\nb".into(),
         };
+        let topic = Topic::Run(run);
         let frames = vec![r#"{"seq":1,"data":{"line":"a\nb"}}"#.to_owned(), r#"{"seq":2}"#.to_owned()];
-        for message in [
-            Message::Lead,
-            Message::Ask,
-            Message::Here,
-            Message::Want { want, ask: true },
-            Message::Ready { runs: vec![open], list: false },
-            Message::Frames { run: run.clone(), frames },
-            Message::Frames { run: run.clone(), frames: vec![] },
-            Message::More { run: run.clone(), head: 9 },
-            Message::Beat { heads: [(run.clone(), 4)].into(), list: true },
-            Message::End { run },
-            Message::List { run: "{\"id\":1}".to_owned() },
-            Message::News { news },
-            Message::Lost,
-        ] {
-            let told = Told { from: "me".to_owned(), count: 7, message };
-            assert_eq!(Told::read(&told.write()), Some(told));
+        let opened = FeedEvent::Opened { after: 3, head: 9, is_active: true };
+        let messages = [
+            TabMessage::Lead,
+            TabMessage::Ask,
+            TabMessage::Here,
+            TabMessage::Want { want, ask: true },
+            TabMessage::Lost,
+            TabMessage::Alert { alert },
+        ];
+        let batches = [
+            vec![],
+            vec![(topic.clone(), opened.clone()), (Topic::List, opened)],
+            vec![(topic.clone(), FeedEvent::Frames { frames })],
+            vec![(topic.clone(), FeedEvent::Frames { frames: vec![] })],
+            vec![(topic.clone(), FeedEvent::Gap { head: 9 })],
+            vec![(topic.clone(), FeedEvent::Alive { head: 4 }), (Topic::List, FeedEvent::Alive { head: 0 })],
+            vec![(topic, FeedEvent::Ended)],
+            vec![(Topic::List, FeedEvent::Listed { run: "{\"id\":1}".to_owned() })],
+        ];
+        for message in messages.into_iter().chain(batches.map(|events| TabMessage::Feed { events })) {
+            let envelope = Envelope { from: "me".to_owned(), count: 7, message };
+            assert_eq!(Envelope::from_text(&envelope.to_text()), Some(envelope));
         }
     }
 
     #[test]
-    fn what_is_none_of_ours_is_left_alone() {
+    fn foreign_messages_are_ignored() {
         for text in ["", "x", "{}", r#"{"from":"a","count":1,"message":"dance"}"#, r#"{"from":"a","message":"lead"}"#] {
-            assert_eq!(Told::read(text), None, "{text}");
+            assert_eq!(Envelope::from_text(text), None, "{text}");
         }
     }
 }

@@ -1,17 +1,24 @@
-//! How the tabs of one browser share one connection: who leads, what each wants, what they tell each other.
+//! How the tabs of one browser share one stream: which tab leads, what each subscribes to, what they post to each
+//! other.
 //!
-//! Browsers give a host six connections over HTTP/1.1, whatever they are used for. So one tab holds the only stream, and
-//! the others hear of it. What a tab hears that way is treated like any other delivery: it says that there is more, and
-//! the tab's own cursor and reducer decide what becomes of it.
+//! Browsers allow six HTTP/1.1 connections to a host. So the leader tab holds the only stream and relays it over a
+//! channel. To a page, a relayed event is the same as one of its own stream: its cursor and journal decide what becomes
+//! of the frames.
 
 mod election;
-mod following;
+mod leader_stream;
+mod leader_tracker;
 mod message;
-mod upstream;
-mod wants;
+mod relay_budget;
+#[cfg(test)]
+mod simulation_tests;
+mod stream_signal;
+mod subscriptions;
 
-pub use election::{Act, Election, Happening, Role};
-pub use following::{Following, Word};
-pub use message::{Message, Open, Told};
-pub use upstream::{GATHER, Health, Plan, Upstream};
-pub use wants::{Want, Wants};
+pub use election::{Election, ElectionAction, ElectionEvent, TabRole};
+pub use leader_stream::{LeaderStream, StreamStep};
+pub use leader_tracker::{Accept, LeaderTracker};
+pub use message::{Envelope, TabMessage};
+pub use relay_budget::RelayBudget;
+pub use stream_signal::{StreamOutput, StreamSignal};
+pub use subscriptions::{SubscriptionSet, TabSubscriptions};

@@ -5,18 +5,18 @@ use leptos::server_fn::ServerFn;
 
 use super::notice::{ProblemNotice, UNCONFIRMED, for_action};
 use crate::model::{Problem, ProblemCode, Run};
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 
 /// Where the actions of a run page report to.
 #[derive(Clone, Copy)]
 pub struct ActionFeedback {
-    follow: Follow,
+    follow: LiveRun,
     /// The problem of the last action. Shown by [`ActionProblem`].
     pub problem: RwSignal<Option<Problem>>,
 }
 
 impl ActionFeedback {
-    pub fn new(follow: Follow) -> Self {
+    pub fn new(follow: LiveRun) -> Self {
         Self { follow, problem: RwSignal::new(None) }
     }
 
@@ -26,12 +26,12 @@ impl ActionFeedback {
         match response {
             Ok(run) => {
                 self.problem.set(None);
-                self.follow.heard(run.status.is_active());
+                self.follow.set_active(run.status.is_active());
                 true
             }
             Err(problem) if problem.code == superseded => {
                 self.problem.set(None);
-                self.follow.heard(true);
+                self.follow.set_active(true);
                 false
             }
             Err(problem) => {
@@ -45,7 +45,7 @@ impl ActionFeedback {
     pub fn fail(self, problem: Problem) {
         if problem.code == ProblemCode::RunNotFound {
             self.problem.set(None);
-            self.follow.vanish();
+            self.follow.on_deleted();
         } else {
             self.problem.set(Some(for_action(problem, UNCONFIRMED)));
         }
@@ -69,7 +69,7 @@ impl ActionFeedback {
 pub fn ActionProblem(feedback: ActionFeedback) -> impl IntoView {
     let ActionFeedback { follow, problem } = feedback;
     Effect::new(move |before: Option<u32>| {
-        let now = follow.answered.get();
+        let now = follow.responses.get();
         if before.is_some_and(|before| before != now) {
             problem
                 .maybe_update(|problem| problem.take_if(|problem| problem.code == ProblemCode::Unreachable).is_some());

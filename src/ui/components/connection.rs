@@ -2,51 +2,51 @@
 
 use leptos::prelude::*;
 
-use crate::feed::Link;
-use crate::feed::tabs::Role;
+use crate::feed::ConnectionState;
+use crate::feed::tabs::TabRole;
 
-const fn label(link: Link) -> &'static str {
+const fn label(link: ConnectionState) -> &'static str {
     match link {
-        Link::Connecting => "Connecting",
-        Link::Live => "Live",
-        Link::Retrying => "Reconnecting",
-        Link::Polling => "Polling",
-        Link::Ended => "Ended",
-        Link::Offline => "Offline",
+        ConnectionState::Connecting => "Connecting",
+        ConnectionState::Live => "Live",
+        ConnectionState::Retrying => "Reconnecting",
+        ConnectionState::Polling => "Polling",
+        ConnectionState::Ended => "Ended",
+        ConnectionState::Offline => "Offline",
     }
 }
 
-const fn explanation(link: Link) -> &'static str {
+const fn explanation(link: ConnectionState) -> &'static str {
     match link {
-        Link::Connecting => "Connecting…",
-        Link::Live => "Live: updates appear instantly.",
-        Link::Retrying => "Can't reach the server. Retrying; nothing will be lost.",
-        Link::Polling => "Live updates unavailable. Checking every few seconds; nothing will be lost.",
-        Link::Ended => "Run finished. A re-run will show up here automatically.",
-        Link::Offline => "You're offline. The page will catch up when you're back.",
+        ConnectionState::Connecting => "Connecting…",
+        ConnectionState::Live => "Live: updates appear instantly.",
+        ConnectionState::Retrying => "Can't reach the server. Retrying; nothing will be lost.",
+        ConnectionState::Polling => "Live updates unavailable. Checking every few seconds; nothing will be lost.",
+        ConnectionState::Ended => "Run finished. A re-run will show up here automatically.",
+        ConnectionState::Offline => "You're offline. The page will catch up when you're back.",
     }
 }
 
 /// How tabs share the connection.
-const fn shared(role: Role) -> &'static str {
+const fn shared(role: TabRole) -> &'static str {
     match role {
-        Role::Leader => " Your other tabs share this tab's connection.",
-        Role::Follower => " Updates arrive through another tab.",
-        Role::Solo => "",
+        TabRole::Leader => " Your other tabs share this tab's connection.",
+        TabRole::Follower => " Updates arrive through another tab.",
+        TabRole::Solo => "",
     }
 }
 
 /// The chip. Hidden once there is nothing left to receive.
 #[component]
 pub fn ConnectionChip(
-    link: RwSignal<Link>,
+    link: RwSignal<ConnectionState>,
     /// The tab's role in the connection that the tabs of this browser share.
-    role: RwSignal<Role>,
+    role: RwSignal<TabRole>,
 ) -> impl IntoView {
     view! {
         <div
             class="chip relative rounded focus-visible:outline-2 noscript:hidden"
-            class:hidden=move || link.get() == Link::Ended
+            class:hidden=move || link.get() == ConnectionState::Ended
             data-testid="connection"
             data-state=move || link.get().as_str()
             data-role=move || role.get().as_str()

@@ -5,19 +5,19 @@ use std::collections::BTreeSet;
 use leptos::either::Either;
 use leptos::prelude::*;
 
-use crate::feed::visible::{Piece, is_directional, name, pieces, symbol};
+use crate::feed::visible::{TextSegment, is_directional, name, segments, symbol};
 
 /// Renders a text with a mark for each invisible character.
 pub fn mark_invisible(text: &str) -> impl IntoView + use<> {
-    let pieces: Vec<_> = pieces(text).collect();
-    if let [Piece::Text(only)] = pieces.as_slice() {
+    let segments: Vec<_> = segments(text).collect();
+    if let [TextSegment::Text(only)] = segments.as_slice() {
         return Either::Left((*only).to_owned());
     }
-    let draw = |piece: Piece<'_>| match piece {
-        Piece::Text(text) => Either::Left(text.to_owned()),
-        Piece::Mark(char) => Either::Right(mark(char)),
+    let draw = |segment: TextSegment<'_>| match segment {
+        TextSegment::Text(text) => Either::Left(text.to_owned()),
+        TextSegment::Invisible(char) => Either::Right(mark(char)),
     };
-    Either::Right(pieces.into_iter().map(draw).collect_view())
+    Either::Right(segments.into_iter().map(draw).collect_view())
 }
 
 fn mark(char: char) -> impl IntoView + use<> {

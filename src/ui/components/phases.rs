@@ -172,7 +172,7 @@ fn PhaseTime(view: PhaseView) -> impl IntoView {
     });
     let from = Signal::derive(move || phase.with(|phase| phase.as_ref().and_then(|phase| phase.started_at)));
     // From the frame: the two times include the writes to the journal.
-    let duration = Memo::new(move |_| view.find(|run, name| run.took.get(name).copied()));
+    let duration = Memo::new(move |_| view.find(|run, name| run.durations_ms.get(name).copied()));
     let to = Signal::derive(move || {
         let finished_at = phase.with(|phase| phase.as_ref().and_then(|phase| phase.finished_at))?;
         let end = from.get().zip(duration.get());

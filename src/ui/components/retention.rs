@@ -10,16 +10,16 @@ use super::post_form::PostForm;
 use crate::base;
 use crate::calls::{DeleteRun, PinRun};
 use crate::model::{RunId, Status};
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 
 /// Pins or unpins the run.
 #[component]
-pub fn PinButton(id: RunId, follow: Follow, feedback: ActionFeedback) -> impl IntoView {
+pub fn PinButton(id: RunId, follow: LiveRun, feedback: ActionFeedback) -> impl IntoView {
     let pin = ServerAction::<PinRun>::new();
     Effect::new(move |_| match pin.value().get() {
         Some(Ok(run)) => {
             feedback.problem.set(None);
-            follow.learn_pin(run.pin);
+            follow.merge_pin(run.pin);
         }
         Some(Err(problem)) => feedback.fail(problem),
         None => {}
@@ -61,7 +61,7 @@ pub fn PinButton(id: RunId, follow: Follow, feedback: ActionFeedback) -> impl In
 pub fn DeleteButton(
     id: RunId,
     #[prop(into)] status: Signal<Status>,
-    follow: Follow,
+    follow: LiveRun,
     feedback: ActionFeedback,
 ) -> impl IntoView {
     let delete = ServerAction::<DeleteRun>::new();
@@ -115,9 +115,9 @@ pub fn DeleteButton(
 
 /// Shown when the run is deleted while its page is open.
 #[component]
-pub fn DeletedNotice(follow: Follow) -> impl IntoView {
+pub fn DeletedNotice(follow: LiveRun) -> impl IntoView {
     move || {
-        follow.gone.get().then(|| {
+        follow.is_deleted.get().then(|| {
             view! {
                 <div
                     role="alert"

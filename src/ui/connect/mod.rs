@@ -1,16 +1,23 @@
-//! How the pages of a tab are connected: one [`Driver`] per run or list that is shown, and one hub that they share.
+//! How the pages of a tab are connected (browser only). Each run or list on a page has a [`ConnectionDriver`] and a
+//! [`Subscription`]; the tab's [`Hub`] opens the browser's one stream if this tab leads, and listens to the leader if
+//! it does not.
 //!
-//! The machine that decides (when to stream, to poll, to wait) is [`activity::Connection`](crate::feed::Connection); a
-//! driver gives it time and events. What it calls a stream is a [`Line`] to the tab's hub. The hub holds the browser's one
-//! connection if this tab leads, and hears from the leader if it does not
-//! ([`activity::tabs`](crate::feed::tabs)).
+//! What to do is decided by the pure state machines of [`feed`](crate::feed); this folder gives them time, events and
+//! web APIs.
 
-mod driver;
+mod connection_driver;
+mod desktop_alerts;
+mod election_driver;
 mod hub;
-mod line;
-mod watch;
+mod intervals;
+mod leader;
+mod list_watch;
+mod presence;
+mod subscription;
+mod subscriptions;
+mod tab_channel;
 
-pub use driver::Driver;
+pub use connection_driver::ConnectionDriver;
 pub use hub::Hub;
-pub use line::{Line, Said, Topic};
-pub use watch::{ListView, ListWatch};
+pub use list_watch::{ListView, ListWatch};
+pub use subscription::Subscription;

@@ -7,7 +7,7 @@ use leptos_router::hooks::use_query_map;
 
 use crate::browser::PageEvent;
 use crate::calls::{list_runs, read_offer};
-use crate::feed::{Connection, Settings};
+use crate::feed::{FeedIntervals, PageConnection};
 use crate::model::{PipelineFileError, Role, StartOptions, Timestamp, UpcomingRun};
 use crate::ui::account::has_role;
 use crate::ui::clock::Clock;
@@ -34,7 +34,7 @@ pub fn HomePage() -> impl IntoView {
     let runs = Resource::new_blocking(|| (), move |()| list_runs(filter.get_untracked()));
     let offer = RwSignal::new(StartOptions::default());
     let upcoming = RwSignal::new(Vec::new());
-    let link = RwSignal::new(Connection::new(Settings::default(), true).link());
+    let link = RwSignal::new(PageConnection::new(FeedIntervals::default(), true).state());
     keep_current(offer, upcoming);
     let retry = Callback::new(move |()| {
         offered.refetch();

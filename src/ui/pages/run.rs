@@ -31,13 +31,13 @@ use crate::ui::components::review::{ApprovalBanner, Exclusions, ReviewPanel, Tab
 use crate::ui::components::status::{self, StatusBadge};
 use crate::ui::components::text_with_code::TextWithCode;
 use crate::ui::components::time::{Elapsed, Moment};
-use crate::ui::follow::Follow;
+use crate::ui::follow::{LiveRun, follow as follow_run};
 use crate::ui::format;
 
 /// What the parts of the page share.
 #[derive(Clone, Copy)]
 struct RunPageState {
-    follow: Follow,
+    follow: LiveRun,
     feedback: ActionFeedback,
     /// `None` if the pipeline no longer exists.
     pipeline: Memo<Option<Pipeline>>,
@@ -112,7 +112,7 @@ fn LoadedRun(
     let offer = RwSignal::new(offer);
     let page = RunPageState::new(view, earlier, offer);
     let RunPageState { follow, feedback, selected, tab, is_editing, .. } = page;
-    Effect::new(move |_| follow.begin(move || reload.run(())));
+    Effect::new(move |_| follow_run(follow, move || reload.run(())));
     page.load_new_attempts();
     let links = FrameLinks::new(tab);
     provide_context(links);
@@ -172,7 +172,7 @@ impl RunPageState {
         let pipeline = Memo::new(move |_| {
             offer.with(|offer| offer.pipelines.iter().find(|pipeline| pipeline.name == name).cloned())
         });
-        let follow = Follow::new(view);
+        let follow = LiveRun::new(view);
         let feedback = ActionFeedback::new(follow);
         let state = follow.state;
         let unfinished = Memo::new(move |_| {
@@ -208,7 +208,7 @@ impl RunPageState {
                 let id = follow.state.with_untracked(|state| state.run.id.to_string());
                 spawn_local(async move {
                     if let Ok(view) = view_attempt(id, now).await {
-                        follow.learn_attempt(&view.attempt);
+                        follow.merge_attempt(&view.attempt);
                     }
                 });
             }
@@ -270,7 +270,7 @@ fn RunHeader(id: RunId, title: String, page: RunPageState) -> impl IntoView {
             // Pin and Delete are never where Cancel was: a second click there must not delete.
             <div
                 class="relative flex flex-wrap gap-2 max-sm:w-full sm:static sm:ml-auto"
-                class:hidden=move || follow.gone.get() || !may_operate
+                class:hidden=move || follow.is_deleted.get() || !may_operate
             >
                 <PinButton id=id.clone() follow feedback/>
                 <DeleteButton id=id.clone() status follow feedback/>
@@ -289,7 +289,7 @@ fn EditPanel(id: RunId, page: RunPageState, offer: RwSignal<StartOptions>) -> im
     let rerun = ServerAction::<RerunEdited>::new();
     Effect::new(move |_| {
         if let Some(Ok(run)) = rerun.value().get() {
-            follow.heard(run.status.is_active());
+            follow.set_active(run.status.is_active());
         }
     });
     let closed = {
@@ -297,7 +297,7 @@ fn EditPanel(id: RunId, page: RunPageState, offer: RwSignal<StartOptions>) -> im
         Signal::derive(move || tab.get().address(&id, selected.earlier.get()))
     };
     move || {
-        let is_open = is_editing.get() && !follow.gone.get();
+        let is_open = is_editing.get() && !follow.is_deleted.get();
         is_open.then(|| {
             view! { <EditDialog id=id.clone() pipeline offer selected state=follow.state unfinished closed rerun/> }
         })
@@ -312,7 +312,7 @@ fn started_by(origin: &RunOrigin, attempt: u32) -> String {
 
 /// Times, attempt, origin and parameters of the selected attempt.
 #[component]
-fn Facts(selected: SelectedAttempt, follow: Follow) -> impl IntoView {
+fn Facts(selected: SelectedAttempt, follow: LiveRun) -> impl IntoView {
     let state = selected.state;
     let from = Memo::new(move |_| state.with(|state| state.run.started_at));
     let to = Memo::new(move |_| state.with(|state| state.run.finished_at));
@@ -322,7 +322,8 @@ fn Facts(selected: SelectedAttempt, follow: Follow) -> impl IntoView {
     let origin = Memo::new(move |_| state.with(|state| state.run.origin.clone()));
     let params = Memo::new(move |_| state.with(|state| state.run.params.clone()));
     let question = Memo::new(move |_| state.with(|state| state.run.approval.as_ref().map(|question| question.seq)));
-    let asked_at = Memo::new(move |_| question.get().and_then(|_| follow.state.with(|state| state.asked_at)));
+    let asked_at =
+        Memo::new(move |_| question.get().and_then(|_| follow.state.with(|state| state.approval_requested_at)));
     let is_running = move || from.get().is_some() && to.get().is_none();
     let duration_label = move || match (question.get(), to.get()) {
         (Some(_), _) if asked_at.get().is_some() => "Awaiting approval for ",
@@ -356,7 +357,7 @@ fn Facts(selected: SelectedAttempt, follow: Follow) -> impl IntoView {
 
 /// Why the selected attempt failed, was interrupted or was cancelled.
 #[component]
-fn Ending(selected: SelectedAttempt, follow: Follow) -> impl IntoView {
+fn Ending(selected: SelectedAttempt, follow: LiveRun) -> impl IntoView {
     let ended = Memo::new(move |_| {
         selected.state.with(|state| {
             let run = &state.run;

@@ -14,12 +14,12 @@ use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::invisible::{direction_warning, mark_invisible};
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 use crate::ui::format;
 
 /// The frame of the marked row.
 #[component]
-pub fn FrameDetail(follow: Follow, scroll: Scroll) -> impl IntoView {
+pub fn FrameDetail(follow: LiveRun, scroll: Scroll) -> impl IntoView {
     // Kept when the list drops its row. A frame that the list holds abridged is fetched in full.
     let frame = RwSignal::new(None::<Arc<Frame>>);
     Effect::new(move |before: Option<Option<u64>>| {
@@ -34,7 +34,7 @@ pub fn FrameDetail(follow: Follow, scroll: Scroll) -> impl IntoView {
         if frame.with_untracked(|shown| shown.as_ref().map(|shown| shown.seq)) != Some(seq) {
             frame.set(Some(found));
             if !is_whole {
-                follow.fetch_whole(seq, frame);
+                follow.fetch_full_frame(seq, frame);
             }
         }
         marked
@@ -96,7 +96,7 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
 /// The whole payload as text.
 fn full_text(payload: &FramePayload) -> String {
     match payload {
-        FramePayload::Log(log) => ansi::plain(&log.line),
+        FramePayload::Log(log) => ansi::strip_escapes(&log.line),
         FramePayload::Status(change) => format!("{} → {}: {}", change.from, change.to, change.reason),
         FramePayload::Phase(change) => {
             let signal = change.signal.as_ref().map(|signal| format!(" ({signal})")).unwrap_or_default();

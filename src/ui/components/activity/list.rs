@@ -10,14 +10,14 @@ use super::row::{AbsentRow, FrameRow};
 use super::scroll::Scroll;
 use crate::browser::{self, PageEvent, PageEvents};
 use crate::ui::clock::Clock;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 
 #[component]
-pub fn FrameList(follow: Follow, scroll: Scroll) -> impl IntoView {
+pub fn FrameList(follow: LiveRun, scroll: Scroll) -> impl IntoView {
     let clock = Clock::from_context();
     Effect::new(move |_| scroll.mounted());
     Effect::new(move |_| {
-        follow.numbers.track();
+        follow.stats.track();
         follow.track();
         scroll.layout();
     });

@@ -11,7 +11,7 @@ use crate::feed::rows::LoadState;
 use crate::model::RunId;
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::icon::Icon;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 use crate::ui::format;
 
 /// How many lines the server renders.
@@ -20,7 +20,7 @@ const LINES_PER_PAGE: u64 = 200;
 #[component]
 pub fn ActivityPanel(
     id: RunId,
-    follow: Follow,
+    follow: LiveRun,
     /// The first frame of the selected attempt, if that is an earlier one.
     first: Memo<Option<u64>>,
     /// The frame in the query of the address.
@@ -29,7 +29,7 @@ pub fn ActivityPanel(
 ) -> impl IntoView {
     let scroll = Scroll::new(follow);
     follow_links(scroll, first, linked, links);
-    let numbers = follow.numbers;
+    let numbers = follow.stats;
     let count = Memo::new(move |_| numbers.get().last);
     let new_lines = move || numbers.get().last.saturating_sub(scroll.seen.get());
     view! {
@@ -51,7 +51,7 @@ pub fn ActivityPanel(
                         "No output yet. Lines appear here once the run starts."
                     </p>
                 </Show>
-                <Show when=move || follow.loads.get() == LoadState::Failed>
+                <Show when=move || follow.load_state.get() == LoadState::Failed>
                     <div
                         class="absolute inset-x-0 top-3 z-10 mx-auto flex w-fit max-w-[90%] items-center gap-3 rounded-lg border border-line bg-panel py-1.5 pr-1.5 pl-3 text-sm shadow-lg"
                         role="alert"
@@ -115,13 +115,13 @@ fn follow_links(scroll: Scroll, first: Memo<Option<u64>>, linked: Memo<Option<u6
 }
 
 #[component]
-fn PanelHeader(id: RunId, follow: Follow, count: Memo<u64>) -> impl IntoView {
+fn PanelHeader(id: RunId, follow: LiveRun, count: Memo<u64>) -> impl IntoView {
     view! {
         <header class="z-10 flex h-11 shrink-0 items-center gap-2 border-b border-line bg-panel pr-2 pl-4">
             <h2 class="text-sm font-semibold">"Log"</h2>
             <span class="truncate text-xs text-faint tabular-nums">{move || format::counted(count.get(), "line")}</span>
             <div class="ml-auto flex items-center gap-1">
-                <ConnectionChip link=follow.link role=follow.role/>
+                <ConnectionChip link=follow.connection role=follow.role/>
                 <a
                     class="button button-icon button-small"
                     href=base::path(&format!("/api/v1/runs/{id}/log"))
@@ -139,8 +139,8 @@ fn PanelHeader(id: RunId, follow: Follow, count: Memo<u64>) -> impl IntoView {
 
 /// Without JavaScript: links to older and newer lines, a page at a time.
 #[component]
-fn StaticNote(id: RunId, follow: Follow) -> impl IntoView {
-    let last = follow.numbers.with_untracked(|numbers| numbers.last);
+fn StaticNote(id: RunId, follow: LiveRun) -> impl IntoView {
+    let last = follow.stats.with_untracked(|numbers| numbers.last);
     let (first, end) = follow.rendered;
     let page = |at: u64, text: &'static str| {
         view! { <a class="text-accent underline underline-offset-2" href=base::path(&format!("/runs/{id}?at={at}"))>{text}</a>" " }

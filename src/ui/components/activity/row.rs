@@ -18,7 +18,7 @@ use crate::ui::components::icon::Icon;
 use crate::ui::components::invisible::mark_invisible;
 use crate::ui::components::phases::PhaseAppearance;
 use crate::ui::components::status;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 use crate::ui::format;
 
 /// The detail panel shows the rest.
@@ -31,7 +31,7 @@ pub fn FrameRow(
     frame: Arc<Frame>,
     /// The seq of the marked row.
     marked: RwSignal<Option<u64>>,
-    follow: Follow,
+    follow: LiveRun,
 ) -> impl IntoView {
     let clock = Clock::from_context();
     let stream = match &frame.payload {
@@ -82,7 +82,7 @@ pub fn AbsentRow(
     }
 }
 
-fn text(frame: &Frame, follow: Follow) -> AnyView {
+fn text(frame: &Frame, follow: LiveRun) -> AnyView {
     match &frame.payload {
         FramePayload::Log(log) => log_row(log).into_any(),
         FramePayload::Status(change) => status_row(change, frame.attempt, follow).into_any(),
@@ -175,7 +175,7 @@ fn cancel_row(request: &CancelRequest) -> impl IntoView + use<> {
 }
 
 fn log_row(log: &Log) -> impl IntoView + use<> {
-    let (pieces, hidden) = ansi::cut(ansi::spans(&log.line), MAX_ROW_CHARS);
+    let (pieces, hidden) = ansi::truncate(ansi::spans(&log.line), MAX_ROW_CHARS);
     let more = (hidden > 0).then(
         || view! { <span class="text-faint">{format!(" … {} more (click to expand)", format::counted(hidden, "character"))}</span> },
     );
@@ -225,7 +225,7 @@ fn short(text: &str) -> impl IntoView + use<> {
     mark_invisible(&format::one_line(text, MAX_ROW_CHARS))
 }
 
-fn status_row(change: &StatusChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
+fn status_row(change: &StatusChange, attempt: u32, follow: LiveRun) -> impl IntoView + use<> {
     let (icon, title) = match change.to {
         Status::Pending => (Icon::of_status(change.to), format!("Attempt {attempt}")),
         Status::Running => (Icon::Start, "Started".to_owned()),
@@ -271,7 +271,7 @@ fn exceptions(phases: &[Phase]) -> Option<String> {
     (!parts.is_empty()).then(|| format!("with {}", parts.join(", ")))
 }
 
-fn phase_row(change: &PhaseChange, attempt: u32, follow: Follow) -> impl IntoView + use<> {
+fn phase_row(change: &PhaseChange, attempt: u32, follow: LiveRun) -> impl IntoView + use<> {
     let code = change.exit_code.filter(|&code| code != 0).map(|code| format!("exit code {code}"));
     let exit = change.signal.as_ref().map(|signal| format!("by {signal}")).or(code);
     let took = change.duration_ms.map(|took| format!("in {}", format::duration(took)));
@@ -302,7 +302,7 @@ fn cut_off_by(state: &RunState, change: &PhaseChange, attempt: u32) -> Option<St
         true => Some(state.run.status),
         false => state.earlier.iter().find(|mark| mark.attempt == attempt).map(|mark| mark.status),
     };
-    ended.filter(|_| state.is_cut_off(change, attempt))
+    ended.filter(|_| state.was_cut_off(change, attempt))
 }
 
 /// The tone of a tag with a finding's severity.

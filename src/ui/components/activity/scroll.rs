@@ -3,9 +3,9 @@
 use leptos::html;
 use leptos::prelude::*;
 
-use crate::browser::{self, Resized};
-use crate::feed::rows::{Metrics, Place, Viewport};
-use crate::ui::follow::{Follow, Row};
+use crate::browser::{self, ResizeListener};
+use crate::feed::rows::{Align, Metrics, Viewport};
+use crate::ui::follow::{LiveRun, Row};
 use crate::ui::scoped_handle::ScopedHandle;
 
 /// In pixels. The style sheet has the same values (`.row`, and the padding of `.log`).
@@ -13,7 +13,7 @@ const METRICS: Metrics = Metrics { row: 20.0, overscan: 15, padding: 8.0, max_he
 
 #[derive(Clone, Copy)]
 pub struct Scroll {
-    follow: Follow,
+    follow: LiveRun,
     /// The element that scrolls.
     pub scroller: NodeRef<html::Div>,
     /// As high as all rows together, up to the maximum height of an element.
@@ -31,13 +31,13 @@ pub struct Scroll {
     viewport: StoredValue<Viewport>,
     /// The target of the last link followed. Once loaded, it may turn out to be shown in an earlier row.
     linked: StoredValue<Option<u64>>,
-    resized: ScopedHandle<Resized>,
+    resized: ScopedHandle<ResizeListener>,
 }
 
 impl Scroll {
     /// Starts with the rows that the server rendered.
-    pub fn new(follow: Follow) -> Self {
-        let last = follow.numbers.with_untracked(|numbers| numbers.last);
+    pub fn new(follow: LiveRun) -> Self {
+        let last = follow.stats.with_untracked(|numbers| numbers.last);
         let (first, end) = follow.rendered;
         Self {
             follow,
@@ -59,7 +59,7 @@ impl Scroll {
         let Some(scroller) = self.scroller.get() else { return };
         self.viewport.update_value(|viewport| viewport.begin(f64::from(scroller.scroll_top())));
         self.go_to_hash();
-        if let Some(resized) = Resized::watch(&scroller, move || self.resize()) {
+        if let Some(resized) = ResizeListener::watch(&scroller, move || self.resize()) {
             self.resized.replace(resized);
         }
         self.resize();
@@ -76,18 +76,18 @@ impl Scroll {
     pub fn open(self, seq: u64) {
         self.marked.set(Some(seq));
         self.linked.set_value(Some(seq));
-        self.show(seq, Place::Middle);
+        self.show(seq, Align::Middle);
     }
 
     /// Puts a frame at the top, unless the fragment of the address names another one.
     pub fn start_at(self, seq: u64) {
         if browser::hash().is_none() {
             self.marked.set(None);
-            self.show(seq, Place::Top);
+            self.show(seq, Align::Top);
         }
     }
 
-    fn show(self, seq: u64, place: Place) {
+    fn show(self, seq: u64, place: Align) {
         self.viewport.update_value(|viewport| viewport.show(seq, place));
         self.update_following();
         self.layout();
@@ -116,7 +116,7 @@ impl Scroll {
 
     /// Shows the first row.
     pub fn to_first(self) {
-        self.show(1, Place::Top);
+        self.show(1, Align::Top);
     }
 
     /// Follows the newest row.
@@ -155,7 +155,7 @@ impl Scroll {
         else {
             return;
         };
-        let last = self.follow.numbers.with_untracked(|numbers| numbers.last);
+        let last = self.follow.stats.with_untracked(|numbers| numbers.last);
         let changed = self.follow.take_changed_rows();
         let marked = self.marked.get_untracked().map(|seq| (seq, self.follow.row_of(seq)));
         let moved = marked.filter(|(seq, row)| seq != row);
@@ -166,7 +166,7 @@ impl Scroll {
                 viewport.heights().set(window, rows.into_iter().map(height).collect());
             }
             if let Some((_, row)) = moved.filter(|(seq, _)| self.linked.try_get_value().flatten() == Some(*seq)) {
-                viewport.show(row, Place::Middle);
+                viewport.show(row, Align::Middle);
             }
             viewport.layout()
         });
@@ -188,14 +188,14 @@ impl Scroll {
         if self.drawn.with_untracked(|drawn| is_changed(drawn, &rows)) {
             self.drawn.set(rows);
         }
-        self.follow.look_at(layout.visible);
+        self.follow.set_visible_rows(layout.visible);
     }
 
     fn update_following(self) {
         let following = self.viewport.with_value(Viewport::is_following);
         if self.following.get_untracked() != following {
             self.following.set(following);
-            self.seen.set(self.follow.numbers.with_untracked(|numbers| numbers.last));
+            self.seen.set(self.follow.stats.with_untracked(|numbers| numbers.last));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::calls::view_attempt;
 use crate::feed::RunState;
 use crate::model::Problem;
 use crate::model::attempt::AttemptView;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 
 /// The attempt in `?attempt=`.
 pub fn parse_attempt(value: Option<String>) -> Option<u32> {
@@ -28,7 +28,7 @@ impl SelectedAttempt {
     /// Selects the attempt `in_url`. The server rendered `first`; others are loaded when they are selected. `problem`
     /// receives the problem of a load.
     pub fn new(
-        follow: Follow,
+        follow: LiveRun,
         in_url: Memo<Option<u32>>,
         first: Option<AttemptView>,
         problem: RwSignal<Option<Problem>>,
@@ -40,7 +40,7 @@ impl SelectedAttempt {
         let failed = RwSignal::new(None::<u32>);
         let retry = RwSignal::new(());
         Effect::new(move |before: Option<u32>| {
-            let now = follow.answered.get();
+            let now = follow.responses.get();
             if before.is_some_and(|before| before != now) && failed.get_untracked().is_some() {
                 failed.set(None);
                 retry.set(());
@@ -75,7 +75,7 @@ impl SelectedAttempt {
         };
         let state = Memo::new(move |before: Option<&RunState>| match (earlier.get(), current()) {
             (None, _) => follow.state.get(),
-            (Some(_), Some(view)) => follow.state.with_untracked(|state| RunState::of_attempt(view, &state.run)),
+            (Some(_), Some(view)) => follow.state.with_untracked(|state| RunState::from_attempt(view, &state.run)),
             // While another attempt loads, the previous one stays.
             (Some(_), None) => before.cloned().unwrap_or_else(|| follow.state.get_untracked()),
         });

@@ -7,8 +7,8 @@ use crate::model::queue::{Queue, QueuedRun};
 #[cfg(feature = "hydrate")]
 use crate::{
     calls::read_queue,
-    feed::tabs::Role,
-    feed::{Connection, Settings},
+    feed::tabs::TabRole,
+    feed::{FeedIntervals, PageConnection},
     model::{Problem, Run, Status},
     ui::connect::{ListView, ListWatch},
 };
@@ -30,8 +30,8 @@ impl LiveQueue {
         #[cfg(feature = "hydrate")]
         drop(ListWatch::begin(
             self,
-            RwSignal::new(Connection::new(Settings::default(), true).link()),
-            RwSignal::new(Role::Solo),
+            RwSignal::new(PageConnection::new(FeedIntervals::default(), true).state()),
+            RwSignal::new(TabRole::Solo),
         ));
     }
 
@@ -43,14 +43,14 @@ impl LiveQueue {
 
 #[cfg(feature = "hydrate")]
 impl ListView for LiveQueue {
-    type Answer = Queue;
+    type Response = Queue;
 
-    fn listed(&self, json: &str) -> bool {
+    fn on_listed(&self, json: &str) -> bool {
         let knows = |run: &Run| self.queue.with_untracked(|queue| queue.waiting.iter().any(|known| known.id == run.id));
         serde_json::from_str(json).is_ok_and(|run: Run| run.status == Status::Pending || knows(&run))
     }
 
-    fn ask(&self) -> impl Future<Output = Result<Queue, Problem>> + 'static {
+    fn fetch(&self) -> impl Future<Output = Result<Queue, Problem>> + 'static {
         read_queue()
     }
 
@@ -60,5 +60,5 @@ impl ListView for LiveQueue {
         }
     }
 
-    fn failed(&self, _: Problem) {}
+    fn on_error(&self, _: Problem) {}
 }

@@ -11,7 +11,7 @@ use crate::ui::components::action_feedback::ActionFeedback;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::invisible::mark_invisible;
 use crate::ui::components::post_form::PostForm;
-use crate::ui::follow::Follow;
+use crate::ui::follow::LiveRun;
 use crate::ui::format;
 
 /// The `id` of the approve form, which the note's field belongs to.
@@ -19,7 +19,7 @@ const APPROVE_FORM: &str = "approval-yes";
 
 /// The banner, while the run awaits approval.
 #[component]
-pub fn ApprovalBanner(id: RunId, follow: Follow, exclusions: Exclusions, feedback: ActionFeedback) -> impl IntoView {
+pub fn ApprovalBanner(id: RunId, follow: LiveRun, exclusions: Exclusions, feedback: ActionFeedback) -> impl IntoView {
     let approve = ServerAction::<Approve>::new();
     let reject = ServerAction::<Reject>::new();
     // Not in the banner: it disappears with the first response.

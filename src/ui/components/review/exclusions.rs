@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use leptos::prelude::*;
 
-use crate::browser::{remember, remembered};
+use crate::browser::{session_value, set_session_value};
 use crate::feed::RunState;
 
 /// The seqs of the excluded patches.
@@ -25,7 +25,7 @@ impl Exclusions {
             })
         });
         Effect::new(move |_| {
-            seqs.set(key.get().and_then(|key| remembered(&key)).map_or_else(BTreeSet::new, |text| parse(&text)))
+            seqs.set(key.get().and_then(|key| session_value(&key)).map_or_else(BTreeSet::new, |text| parse(&text)))
         });
         Effect::new(move |before: Option<()>| {
             let text = seqs.with(to_text);
@@ -33,7 +33,7 @@ impl Exclusions {
             if before.is_some()
                 && let Some(key) = key.get_untracked()
             {
-                remember(&key, &text);
+                set_session_value(&key, &text);
             }
         });
         Self { seqs }

@@ -4,8 +4,8 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::calls::list_runs;
-use crate::feed::Link;
-use crate::feed::tabs::Role;
+use crate::feed::ConnectionState;
+use crate::feed::tabs::TabRole;
 use crate::model::{Problem, Run, RunFilter, RunPage};
 
 /// The runs in the list, each a signal of its own, so that a change renders its row alone.
@@ -25,9 +25,9 @@ pub struct RunListState {
     pub load_more_problem: RwSignal<Option<Problem>>,
     /// Whether older runs are being loaded.
     pub is_loading: RwSignal<bool>,
-    pub link: RwSignal<Link>,
+    pub link: RwSignal<ConnectionState>,
     /// The tab's role in the connection that the tabs of this browser share.
-    pub role: RwSignal<Role>,
+    pub role: RwSignal<TabRole>,
     /// Requests an update at once.
     #[cfg(feature = "hydrate")]
     pub(super) ask: StoredValue<Option<Box<dyn Fn()>>, LocalStorage>,
@@ -35,7 +35,7 @@ pub struct RunListState {
 
 impl RunListState {
     /// The runs that the server rendered. `link` follows the state of the connection.
-    pub fn new(filter: RunFilter, page: RunPage, link: RwSignal<Link>) -> Self {
+    pub fn new(filter: RunFilter, page: RunPage, link: RwSignal<ConnectionState>) -> Self {
         Self {
             wanted: RwSignal::new(filter.clone()),
             shown: RwSignal::new(filter),
@@ -45,7 +45,7 @@ impl RunListState {
             load_more_problem: RwSignal::new(None),
             is_loading: RwSignal::new(false),
             link,
-            role: RwSignal::new(Role::Solo),
+            role: RwSignal::new(TabRole::Solo),
             #[cfg(feature = "hydrate")]
             ask: StoredValue::new_local(None),
         }

@@ -7,7 +7,7 @@ use leptos::web_sys::HtmlElement;
 use super::row::RunRow;
 use super::state::RunListState;
 use crate::base;
-use crate::feed::Link;
+use crate::feed::ConnectionState;
 use crate::model::{ProblemCode, RunFilter, RunPage, StartOptions};
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::notice::{ProblemNotice, for_action};
@@ -23,7 +23,7 @@ pub fn RunTable(
     /// For the titles of the pipelines.
     offer: RwSignal<StartOptions>,
     /// Set to the state of the connection.
-    link: RwSignal<Link>,
+    link: RwSignal<ConnectionState>,
 ) -> impl IntoView {
     let list = RunListState::new(filter.get_untracked(), page, link);
     #[cfg(feature = "hydrate")]

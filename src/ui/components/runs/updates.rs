@@ -8,15 +8,15 @@ use leptos::prelude::*;
 use super::state::RunListState;
 use crate::calls::list_runs;
 use crate::model::{Problem, Run, RunFilter, RunId, RunListUpdate, RunPage};
+use crate::ui::alerts;
 use crate::ui::connect::{ListView, ListWatch};
-use crate::ui::news;
 
 /// The maximum number of runs per request.
 const MAX_LIMIT: usize = 200;
 
 /// Starts updates, which end when the owner is cleaned up.
 pub(super) fn begin(runs: RunListState) {
-    runs.rows.with_untracked(|rows| rows.iter().for_each(|row| row.with_untracked(news::know)));
+    runs.rows.with_untracked(|rows| rows.iter().for_each(|row| row.with_untracked(alerts::record)));
     let ask = ListWatch::begin(ListUpdater { runs, deleted: RefCell::default() }, runs.link, runs.role);
     runs.ask.set_value(Some(Box::new(ask)));
 }
@@ -29,9 +29,9 @@ struct ListUpdater {
 
 impl ListView for ListUpdater {
     /// The filter requested and the runs found.
-    type Answer = (RunFilter, RunPage);
+    type Response = (RunFilter, RunPage);
 
-    fn listed(&self, json: &str) -> bool {
+    fn on_listed(&self, json: &str) -> bool {
         match serde_json::from_str(json) {
             Ok(RunListUpdate::Changed(run)) => self.apply_change(*run),
             Ok(RunListUpdate::Deleted { id, .. }) => {
@@ -43,7 +43,7 @@ impl ListView for ListUpdater {
         }
     }
 
-    fn ask(&self) -> impl Future<Output = Result<Self::Answer, Problem>> + 'static {
+    fn fetch(&self) -> impl Future<Output = Result<Self::Response, Problem>> + 'static {
         let wanted = self.runs.wanted.get_untracked();
         let same = self.runs.shown.with_untracked(|shown| *shown == wanted);
         let shown = self.runs.rows.with_untracked(Vec::len);
@@ -52,14 +52,14 @@ impl ListView for ListUpdater {
         async move { Ok((wanted, asked.await?)) }
     }
 
-    fn show(&self, (asked, page): Self::Answer) {
+    fn show(&self, (asked, page): Self::Response) {
         // If the filter changed, a request with the new one is under way.
         if self.runs.wanted.with_untracked(|wanted| *wanted == asked) {
             self.merge(asked, page);
         }
     }
 
-    fn failed(&self, problem: Problem) {
+    fn on_error(&self, problem: Problem) {
         self.runs.problem.set(Some(problem));
     }
 }
@@ -68,7 +68,7 @@ impl ListUpdater {
     /// Takes a changed run. A run in the list is updated at once. Returns whether the server must be asked if and
     /// where the run belongs in the list.
     fn apply_change(&self, run: Run) -> bool {
-        news::see(&run);
+        alerts::observe(&run);
         let rows = self.runs.rows.get_untracked();
         let RunFilter { status, pipeline, q, .. } = self.runs.wanted.get_untracked();
         let shown = rows.iter().find(|row| row.with_untracked(|row| row.id == run.id));
@@ -109,7 +109,7 @@ impl ListUpdater {
         let same = runs.shown.with_untracked(|shown| *shown == asked);
         if !same {
             // Runs that were not listed before are no events.
-            page.runs.iter().for_each(news::know);
+            page.runs.iter().for_each(alerts::record);
         }
         page.runs.retain(|run| !self.deleted.borrow().contains(&run.id));
         let rows = runs.rows.get_untracked();
@@ -120,7 +120,7 @@ impl ListUpdater {
         };
         let mut merged = Vec::with_capacity(page.runs.len() + below);
         for run in page.runs {
-            news::see(&run);
+            alerts::observe(&run);
             match place(&run) {
                 Some(place) => {
                     let row = &rows[place];

@@ -12,7 +12,7 @@ use super::field::{ParamField, field_name};
 use crate::base;
 use crate::browser;
 use crate::calls::{ShowFields, StartRun};
-use crate::feed::Link;
+use crate::feed::ConnectionState;
 use crate::feed::visible::plain;
 use crate::model::{Param, ParamKind, Pipeline, Problem, ProblemCode, StartOptions};
 use crate::ui::components::icon::Icon;
@@ -29,7 +29,7 @@ pub fn StartForm(
     /// The pipeline to select first, if it exists.
     preselected: Option<String>,
     /// The state of the page's connection.
-    link: RwSignal<Link>,
+    link: RwSignal<ConnectionState>,
 ) -> impl IntoView {
     let first = offer.with_untracked(|offer| {
         let preselected = preselected.filter(|name| offer.pipelines.iter().any(|pipeline| pipeline.name == *name));
@@ -45,7 +45,7 @@ pub fn StartForm(
     let errors = Signal::derive(move || problem.get().map(|problem| problem.errors).unwrap_or_default());
     // An idempotency key for the current input: submitting it again does not start a second run.
     let key = StoredValue::new(String::new());
-    let renew_key = move || key.set_value(browser::key());
+    let renew_key = move || key.set_value(browser::random_key());
     Effect::new(move |_| renew_key());
     let form = NodeRef::<html::Form>::new();
     let on_submit = move |event: SubmitEvent| {
@@ -196,8 +196,8 @@ fn About(pipeline: Pipeline) -> impl IntoView {
 }
 
 /// Clears a problem that says that the server is unreachable once the page is connected again.
-fn clear_when_connected(link: RwSignal<Link>, problem: Memo<Option<Problem>>, clear: impl Fn() + 'static) {
-    Effect::new(move |before: Option<Link>| {
+fn clear_when_connected(link: RwSignal<ConnectionState>, problem: Memo<Option<Problem>>, clear: impl Fn() + 'static) {
+    Effect::new(move |before: Option<ConnectionState>| {
         let now = link.get();
         let unreachable =
             problem.with_untracked(|problem| problem.as_ref().is_some_and(|p| p.code == ProblemCode::Unreachable));
