@@ -1,20 +1,20 @@
-//! Locks on files, by which one server knows of another. The system lets go of them when the program ends, however it does.
+//! File locks that keep two servers off the same data. The system releases them when the process ends, however it ends.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long a lock that somebody has is waited for. A server that was killed may have left a child that is not another program yet: until
-/// then the child has all that the server had open, and with it the lock.
+/// How long to wait for a lock. A killed server may have left a child between fork and exec, which holds the lock until
+/// it has executed its program.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often it is tried meanwhile: nothing tells when a lock is free to somebody who will not wait for ever.
-const AGAIN: Duration = Duration::from_millis(20);
+/// How often a lock is tried: the system has no lock with a time limit.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Takes the lock on an open file, or waits a moment for it. Returns whether it has it, until the file is closed. Blocks.
+/// Locks an open file until it is closed. Blocks up to [`PATIENCE`]. Returns whether it has the lock.
 ///
 /// # Errors
-/// The file system knows no locks.
+/// The file system does not support locks.
 pub fn take(file: &File) -> io::Result<bool> {
     patiently(|| match file.try_lock() {
         Ok(()) => Ok(true),
@@ -23,10 +23,10 @@ pub fn take(file: &File) -> io::Result<bool> {
     })
 }
 
-/// Tries until it is so, but not for long. Blocks.
+/// Calls `attempt` until it returns true, or up to [`PATIENCE`]. Blocks.
 ///
 /// # Errors
-/// The first that a try has.
+/// The first error of `attempt`.
 pub fn patiently(mut attempt: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -34,6 +34,6 @@ pub fn patiently(mut attempt: impl FnMut() -> io::Result<bool>) -> io::Result<bo
         if taken || Instant::now() >= until {
             return Ok(taken);
         }
-        std::thread::sleep(AGAIN);
+        std::thread::sleep(RETRY_INTERVAL);
     }
 }
