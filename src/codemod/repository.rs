@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::allowed::{Allowed, Outside};
 use super::git::{Git, GitError, text};
-use crate::confined_fs::{Folder, Identity};
+use crate::confined_fs::{Folder, FileIdentity};
 
 /// Who commits where nobody has told git a name.
 const COMMITTER: (&str, &str) = ("Runtrail", "runtrail@localhost");
@@ -56,7 +56,7 @@ pub struct Saved {
 struct SavedFolder {
     #[serde(with = "path_bytes")]
     path: PathBuf,
-    identity: Identity,
+    identity: FileIdentity,
 }
 
 impl SavedFolder {
