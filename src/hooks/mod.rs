@@ -1,18 +1,16 @@
-//! What forges send: whether it is theirs, what it is called, and what it says. Pure, but for [`secret`], which looks where
-//! the operator put a secret. Knows the words, and nothing of HTTP beyond names and values of headers.
+//! Deliveries of forges to hooks. Pure, except for [`secret`], which reads secrets; knows only the headers of HTTP.
 //!
-//! A request is believed only by [`signature`], over the body as it came; [`delivery`] names the event and the delivery, which
-//! are headers that nobody has signed, and [`payload`] reads the body after that. [`condition`] says whether it starts a run.
+//! [`signature`] authenticates a request over its raw body. [`delivery`] reads the names of event and delivery from
+//! headers, which are not signed. [`payload`] parses the body, and [`condition`] decides whether it starts a run.
 
 pub mod condition;
 pub mod delivery;
+mod header;
 pub mod payload;
 pub mod secret;
 pub mod signature;
 
-pub use delivery::{Delivery, KeyBy};
-pub use secret::{BadSecret, Secret};
+pub use delivery::{HookDelivery, KeyBy};
+pub use header::Header;
+pub use secret::{HookSecretError, Secret};
 pub use signature::Signature;
-
-/// The value of a header by its name in lower case, if the request has exactly one and it is text.
-pub type Header<'a> = &'a dyn Fn(&str) -> Option<&'a str>;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Service;
 use super::schedules::fault;
 use super::start::AskedBy;
-use crate::hooks::{BadSecret, Delivery, KeyBy, Secret, condition};
+use crate::hooks::{HookDelivery, HookSecretError, KeyBy, Secret, condition};
 use crate::model::kinds::Origin;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{
@@ -25,7 +25,7 @@ pub enum HookAnswer {
 }
 
 /// A delivery that starts a run, as it is written down.
-fn new_delivery(pipeline: &str, delivery: &Delivery) -> NewDelivery {
+fn new_delivery(pipeline: &str, delivery: &HookDelivery) -> NewDelivery {
     NewDelivery {
         at: Timestamp::now(),
         calls: 1,
@@ -90,7 +90,7 @@ impl Service {
     }
 
     /// The secret of a hook. A short one is enough only where no other machine can guess at it.
-    fn hook_secret(&self, hook: &Hook) -> Result<Secret, BadSecret> {
+    fn hook_secret(&self, hook: &Hook) -> Result<Secret, HookSecretError> {
         if self.is_exposed { Secret::read_strong(&hook.secret) } else { Secret::read(&hook.secret) }
     }
 
@@ -101,7 +101,7 @@ impl Service {
             let snapshot = changes.borrow_and_update().clone();
             for (name, pipeline) in &snapshot.pipelines {
                 let Some(hook) = &pipeline.hook else { continue };
-                if let Err(error @ BadSecret::Short(_)) = Secret::read_strong(&hook.secret) {
+                if let Err(error @ HookSecretError::Short(_)) = Secret::read_strong(&hook.secret) {
                     tracing::warn!(pipeline = name, %error, "the secret of a hook is weak");
                 }
             }
@@ -121,7 +121,7 @@ impl Service {
         &self,
         pipeline: Arc<Pipeline>,
         hook: &Hook,
-        delivery: &Delivery,
+        delivery: &HookDelivery,
         (body, key_by): (&[u8], KeyBy),
         payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
     ) -> Result<HookAnswer, Problem> {
@@ -164,7 +164,7 @@ impl Service {
         &self,
         pipeline: Arc<Pipeline>,
         hook: &Hook,
-        delivery: &Delivery,
+        delivery: &HookDelivery,
         key: Option<(String, Vec<u8>)>,
         payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
     ) -> Result<HookAnswer, Problem> {
