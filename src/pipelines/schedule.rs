@@ -7,7 +7,7 @@ use toml::{Spanned, Value};
 
 use super::file::{Refusal, refuse};
 use crate::model::{Given, Missed, Overlap, ParamKind, Pipeline, Schedule};
-use crate::schedules::{BadRule, Rule};
+use crate::schedules::{RuleError, Rule};
 
 /// The longest name of a schedule, in characters.
 const LONGEST_NAME: usize = 100;
@@ -48,7 +48,7 @@ impl RawSchedule {
         let expression = cron.get_ref().split_whitespace().collect::<Vec<_>>().join(" ");
         if let Err(error) = Rule::read(&expression, zone) {
             return match (&error, &timezone) {
-                (BadRule::Zone(_), Some(zone)) => refuse(zone, error.to_string()),
+                (RuleError::Zone(_), Some(zone)) => refuse(zone, error.to_string()),
                 _ => refuse(&cron, error.to_string()),
             };
         }

@@ -19,7 +19,7 @@ use crate::model::{
     Body, OriginKind, Pipeline, PipelineFault, RunId, RunOrigin, Schedule, Secrets, Timestamp, Upcoming,
 };
 use crate::pipelines::{Snapshot, check_params};
-use crate::schedules::{Due, Look, Missing, Rule, due};
+use crate::schedules::{Due, MissingSchedules, Rule, ScheduleState, due};
 use crate::store::{Mark, NewFrame, NewRun, RunTrigger, ScheduleSlot, TriggerOp};
 
 /// The longest time between two looks. What is waited for is a moment of a clock that may be set, on a machine that may sleep:
@@ -37,7 +37,7 @@ pub struct ScheduleTask {
     service: Service,
     stop: CancellationToken,
     /// Marks whose schedules are not there.
-    missing: Missing,
+    missing: MissingSchedules,
     /// Since when it looks. Never later than now, also when the clock is set back.
     since: Timestamp,
 }
@@ -45,7 +45,7 @@ pub struct ScheduleTask {
 impl ScheduleTask {
     /// A task that looks until the signal comes.
     pub fn new(service: Service, stop: CancellationToken) -> Self {
-        Self { service, stop, missing: Missing::default(), since: Timestamp::now() }
+        Self { service, stop, missing: MissingSchedules::default(), since: Timestamp::now() }
     }
 
     /// Looks whenever something is due or the pipelines change.
@@ -87,7 +87,7 @@ impl ScheduleTask {
             }
         }
         // Those that are left belong to schedules that are gone.
-        let (gone, again) = self.missing.forget(marks, snapshot.faults.is_empty(), Instant::now());
+        let (gone, again) = self.missing.expired(marks, snapshot.faults.is_empty(), Instant::now());
         for ((pipeline, schedule), done) in gone {
             tracing::info!(pipeline, schedule, "forgot a schedule that is gone");
             match self.service.journal.mark(Mark { pipeline, schedule, from: Some(done), to: None }).await {
@@ -128,7 +128,7 @@ impl ScheduleTask {
         loop {
             let now = Timestamp::now();
             self.since = self.since.min(now);
-            match due(&rule, schedule.missed, Look { done, since: self.since, now }) {
+            match due(&rule, schedule.missed, ScheduleState { done, since: self.since, now }) {
                 Due::Wait(next) => return Ok(next),
                 Due::Rebase => {
                     tracing::warn!(pipeline = pipeline.name, %done, "the clock was far ahead once; a schedule begins anew");
