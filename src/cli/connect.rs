@@ -1,4 +1,4 @@
-//! How commands reach a server, and what they show it.
+//! A client of the server's API.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::access::{TokenFileError, read_token_file};
 use crate::model::Problem;
 
-/// Which server is asked.
+/// The server to call.
 #[derive(Args, Clone, Debug)]
 pub struct ConnectArgs {
     /// Address of the server.
@@ -26,53 +26,44 @@ pub struct ConnectArgs {
     data_dir: Option<PathBuf>,
 }
 
-/// Why a command was not carried out.
+/// Why a command failed. The texts have a remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// There is no token to show.
     #[error(
         "{0}. Give another file with --token-file, the server's data folder with --data-dir, or set RUNTRAIL_TOKEN"
     )]
     Token(#[from] TokenFileError),
-    /// The platform names no data folder.
     #[error("this system names no data folder; name the server's with --data-dir")]
     NoDataDir,
-    /// The address has no host, or cannot be one of a server.
     #[error("`{0}` is no address of a server; give one such as http://127.0.0.1:3000")]
     Address(Url),
-    /// The server cannot be reached.
     #[error("no server answers at {url}: {source}. Name another one with --url")]
     Unreachable {
-        /// Where it was looked for.
         url: Url,
-        /// What went wrong.
+        /// TokenCommand went wrong.
         source: reqwest::Error,
     },
-    /// There is no such token.
     #[error("there is no token `{0}`; `runtrail token list` names all of them")]
     NoToken(String),
-    /// The server has refused it.
     #[error("{}: {}", .0.title, .0.detail)]
     Refused(Problem),
-    /// Something else than a server of this project answers there.
     #[error("what answers at {url} is no Runtrail server of this version (status {status})")]
-    Odd {
-        /// Where it was asked.
+    NotRuntrail {
         url: Url,
-        /// What it answered.
+        /// TokenCommand it answered.
         status: StatusCode,
     },
 }
 
-/// A server that is asked.
-pub struct Connection {
+/// A client with the address and token of a server.
+pub struct ServerClient {
     client: Client,
     base: Url,
     token: String,
 }
 
-impl Connection {
-    /// A connection that shows the token there is.
+impl ServerClient {
+    /// Uses the token of the environment, or that of the token file.
     ///
     /// # Errors
     /// [`CallError::Token`], [`CallError::NoDataDir`], [`CallError::Address`].
@@ -87,25 +78,19 @@ impl Connection {
         Ok(Self { client: Client::new(), base: args.url.clone(), token })
     }
 
-    /// Asks for something.
-    ///
     /// # Errors
     /// [`CallError`].
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
         self.call(Method::GET, path, None).await
     }
 
-    /// Sends something.
-    ///
     /// # Errors
     /// [`CallError`].
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CallError> {
-        // What is sent is of this program: it can be written.
+        // TokenCommand is sent is of this program: it can be written.
         self.call(Method::POST, path, serde_json::to_string(body).ok()).await
     }
 
-    /// Deletes something.
-    ///
     /// # Errors
     /// [`CallError`].
     pub async fn delete(&self, path: &str) -> Result<(), CallError> {
@@ -125,15 +110,15 @@ impl Connection {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
         let unreachable = |source| CallError::Unreachable { url: url.clone(), source };
-        let answer = request.send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(unreachable)?;
-        let odd = || CallError::Odd { url: url.clone(), status };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let text = response.text().await.map_err(unreachable)?;
+        let not_runtrail = || CallError::NotRuntrail { url: url.clone(), status };
         if !status.is_success() {
-            return Err(serde_json::from_str(&text).map_or_else(|_| odd(), CallError::Refused));
+            return Err(serde_json::from_str(&text).map_or_else(|_| not_runtrail(), CallError::Refused));
         }
-        // An answer without a body says nothing more.
-        serde_json::from_str(if text.is_empty() { "null" } else { &text }).map_err(|_| odd())
+        // An empty body counts as null.
+        serde_json::from_str(if text.is_empty() { "null" } else { &text }).map_err(|_| not_runtrail())
     }
 }
 

@@ -1,10 +1,9 @@
-//! `runtrail token`: makes, lists and revokes tokens.
+//! `runtrail token`: creates, lists and revokes tokens.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::connect::Connection;
-use super::{CallError, ConnectArgs};
+use super::connect::{CallError, ConnectArgs, ServerClient};
 use crate::feed::visible::plain;
 use crate::model::Role;
 use crate::model::access::{CreatedToken, TokenView};
@@ -13,16 +12,16 @@ use crate::model::access::{CreatedToken, TokenView};
 #[derive(Args, Clone, Debug)]
 pub struct TokenArgs {
     #[command(subcommand)]
-    what: What,
+    command: TokenCommand,
 }
 
 #[derive(Subcommand, Clone, Debug)]
-enum What {
+enum TokenCommand {
     /// Create a token, and print it. It is not shown again.
     Create {
         /// Its name.
         name: String,
-        /// What it allows: viewer, operator, approver or admin.
+        /// TokenCommand it allows: viewer, operator, approver or admin.
         #[arg(long)]
         role: Role,
         /// How long it works, such as 12h, 90d or 1y [default: until it is revoked].
@@ -55,34 +54,34 @@ struct NewToken<'a> {
     expires_in: Option<&'a str>,
 }
 
-/// Carries it out. Returns what is printed.
+/// Executes the command; its output.
 ///
 /// # Errors
 /// [`CallError`].
 pub async fn token(args: &TokenArgs) -> Result<String, CallError> {
-    match &args.what {
-        What::Create { name, role, expires, connect } => {
+    match &args.command {
+        TokenCommand::Create { name, role, expires, connect } => {
             let new = NewToken { name, role: *role, expires_in: expires.as_deref() };
-            let created: CreatedToken = Connection::new(connect)?.post("/api/v1/tokens", &new).await?;
+            let created: CreatedToken = ServerClient::new(connect)?.post("/api/v1/tokens", &new).await?;
             Ok(created.token)
         }
-        What::List { connect } => {
-            let tokens: Vec<TokenView> = Connection::new(connect)?.get("/api/v1/tokens").await?;
+        TokenCommand::List { connect } => {
+            let tokens: Vec<TokenView> = ServerClient::new(connect)?.get("/api/v1/tokens").await?;
             Ok(table(&tokens))
         }
-        What::Revoke { token, connect } => {
-            let connection = Connection::new(connect)?;
-            let tokens: Vec<TokenView> = connection.get("/api/v1/tokens").await?;
+        TokenCommand::Revoke { token, connect } => {
+            let client = ServerClient::new(connect)?;
+            let tokens: Vec<TokenView> = client.get("/api/v1/tokens").await?;
             let by_id = tokens.iter().find(|known| known.id == *token);
             let found = by_id.or_else(|| tokens.iter().find(|known| known.name == *token));
             let found = found.ok_or_else(|| CallError::NoToken(plain(token)))?;
-            connection.delete(&format!("/api/v1/tokens/{}", found.id)).await?;
+            client.delete(&format!("/api/v1/tokens/{}", found.id)).await?;
             Ok(format!("The token {} is revoked.", plain(&found.name)))
         }
     }
 }
 
-/// A line per token, in columns.
+/// The tokens in columns, one per line.
 fn table(tokens: &[TokenView]) -> String {
     if tokens.is_empty() {
         return "There is no token besides the server's own.".to_owned();
@@ -108,7 +107,7 @@ mod tests {
     use crate::model::Timestamp;
 
     #[test]
-    fn tokens_are_listed_in_columns() {
+    fn token_table_has_columns() {
         let token = |name: &str, used_at| TokenView {
             id: "1".into(),
             name: name.into(),
