@@ -6,8 +6,6 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::hook::is_pointer;
-
 /// How deep conditions may be nested.
 pub const MAX_DEPTH: usize = 8;
 
@@ -16,6 +14,12 @@ pub const MAX_TESTS: usize = 100;
 
 /// The longest pattern, in bytes.
 pub const MAX_PATTERN: usize = 500;
+
+/// Whether a text is a JSON Pointer (RFC 6901, section 3).
+pub fn is_pointer(text: &str) -> bool {
+    let escapes = |part: &str| part.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    text.is_empty() || (text.starts_with('/') && escapes(text))
+}
 
 /// What a payload must be like.
 #[derive(Clone, Debug, PartialEq)]

@@ -98,12 +98,6 @@ impl FromPayload {
     }
 }
 
-/// Whether a text is a JSON Pointer (RFC 6901, section 3).
-pub fn is_pointer(text: &str) -> bool {
-    let escapes = |part: &str| part.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-    text.is_empty() || (text.starts_with('/') && escapes(text))
-}
-
 /// The event as files name it, however the forge writes it: GitLab's `Merge Request Hook` is `merge_request`, which is the
 /// `object_kind` of its payload.
 fn plain(event: &str) -> String {
@@ -140,6 +134,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    use super::super::condition::is_pointer;
     use super::*;
 
     #[test]

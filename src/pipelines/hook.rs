@@ -10,7 +10,8 @@ use super::condition::{RawNode, check_conditions};
 use super::file::{Refusal, is_made_of, refuse};
 use super::schedule::{check_value, secret_is_required};
 use super::secrets::check_credential;
-use crate::model::hook::{FromPayload, HookParam, SecretPlace, is_pointer};
+use crate::model::condition::is_pointer;
+use crate::model::hook::{FromPayload, HookParam, SecretPlace};
 use crate::model::{Hook, Pipeline};
 
 /// A hook as it is written.
