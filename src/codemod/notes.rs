@@ -1,6 +1,6 @@
-//! What the server tells the phases of an attempt, and where they keep what one of them leaves to the next.
+//! What the server passes to the phases of an attempt, and the folder where phases leave files to each other.
 //!
-//! That is a folder beside the workspaces and not in one: what lies in a workspace may come from any command.
+//! The folder is beside the workspaces, not inside one: files in a workspace may come from any command.
 
 use std::path::{Path, PathBuf};
 
@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Answer;
 
-/// The folder of such folders, beside that of the workspaces.
+/// The folder of these folders, beside that of the workspaces.
 const NOTES: &str = "attempts";
 
-/// What the server tells.
+/// What the server passes to the phases of an attempt.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Notes {
     /// The folders that runs may work in, canonical.
     pub projects: Vec<PathBuf>,
-    /// What a person has answered, if one was asked.
+    /// The decision of the approver, if there was an approval.
     pub answer: Option<Answer>,
 }
 
 impl Notes {
-    /// The file they are in.
+    /// The name of the file with the notes.
     pub const FILE: &str = "attempt.json";
 
-    /// Where the folders of all attempts are, if the workspaces are in this one.
+    /// The folder of all attempts, given the folder of all workspaces.
     pub fn root(workspaces: &Path) -> PathBuf {
         workspaces.with_file_name(NOTES)
     }
 
-    /// The folder of the attempt that has this workspace. `None` if that is none.
+    /// The folder of the attempt with this workspace. `None` if the path is not that of a workspace.
     pub fn folder(workspace: &Path) -> Option<PathBuf> {
         Some(Self::root(workspace.parent()?).join(workspace.file_name()?))
     }

@@ -9,6 +9,7 @@ pub mod base;
 pub mod compare;
 pub mod condition;
 pub mod cursor;
+pub mod extension;
 pub mod form;
 pub mod frame;
 pub mod hook;
@@ -37,6 +38,7 @@ pub mod view;
 
 pub use base::{BasePath, BasePathError};
 pub use cursor::{Cursor, CursorError};
+pub use extension::{BuiltInPipeline, Linter, NamedCheck, PipelineExtension};
 pub use form::Filled;
 pub use frame::{Body, Frame, Record};
 pub use hook::Hook;
