@@ -6,6 +6,7 @@ mod blocked;
 mod bounds;
 mod checkout;
 mod checks;
+mod confinement;
 mod crash;
 mod indentation;
 mod left_out;
