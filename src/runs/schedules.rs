@@ -19,7 +19,7 @@ use crate::model::{
     Body, OriginKind, Pipeline, PipelineFault, RunId, RunOrigin, Schedule, Secrets, Timestamp, Upcoming,
 };
 use crate::pipelines::{Snapshot, check_params};
-use crate::schedules::{Due, MissingSchedules, Rule, ScheduleState, due};
+use crate::schedules::{Due, MissingSchedules, Rule, ScheduleCheck, due};
 use crate::store::{Mark, NewFrame, NewRun, RunTrigger, ScheduleSlot, TriggerOp};
 
 /// The longest time between two looks. What is waited for is a moment of a clock that may be set, on a machine that may sleep:
@@ -128,7 +128,7 @@ impl ScheduleTask {
         loop {
             let now = Timestamp::now();
             self.since = self.since.min(now);
-            match due(&rule, schedule.missed, ScheduleState { done, since: self.since, now }) {
+            match due(&rule, schedule.missed, ScheduleCheck { done, since: self.since, now }) {
                 Due::Wait(next) => return Ok(next),
                 Due::Rebase => {
                     tracing::warn!(pipeline = pipeline.name, %done, "the clock was far ahead once; a schedule begins anew");

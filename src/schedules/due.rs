@@ -13,7 +13,7 @@ pub const MAX_AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The state of a schedule when it is checked.
 #[derive(Clone, Copy, Debug)]
-pub struct ScheduleState {
+pub struct ScheduleCheck {
     /// The schedule cursor: the last due time that was handled.
     pub done: Timestamp,
     /// When this server began to check schedules. Earlier due times were missed.
@@ -36,8 +36,8 @@ pub enum Due {
 ///
 /// Due times are started in order. Missed ones are dropped or, with [`Missed::Once`], replaced by a single run: that of
 /// the next due time if it is due already, otherwise one for the last missed time.
-pub fn due(rule: &Rule, missed: Missed, state: ScheduleState) -> Due {
-    let ScheduleState { done, since, now } = state;
+pub fn due(rule: &Rule, missed: Missed, state: ScheduleCheck) -> Due {
+    let ScheduleCheck { done, since, now } = state;
     if done.0.saturating_sub(now.0) > MAX_AHEAD_MS {
         return Due::Rebase;
     }

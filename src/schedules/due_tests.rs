@@ -9,7 +9,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// All due times that start at one check, and the decision after them.
-fn all(rule: &Rule, missed: Missed, mut state: ScheduleState) -> (Vec<Timestamp>, Due) {
+fn all(rule: &Rule, missed: Missed, mut state: ScheduleCheck) -> (Vec<Timestamp>, Due) {
     let mut started = Vec::new();
     loop {
         match due(rule, missed, state) {
@@ -70,7 +70,7 @@ fn due_times_start_and_missed_ones_are_skipped_or_run_once() {
     ];
     for (number, (rule, done, since, now, skipped, once)) in cases.iter().enumerate() {
         for (missed, expected) in [(Missed::Skip, skipped), (Missed::Once, once)] {
-            let look = ScheduleState { done: at(done), since: at(since), now: at(now) };
+            let look = ScheduleCheck { done: at(done), since: at(since), now: at(now) };
             let (started, then) = all(rule, missed, look);
             let started: Vec<String> = started.iter().map(|at| at.to_string()[11..19].to_owned()).collect();
             assert_eq!(started, *expected, "case {number}, {missed:?}");
@@ -84,7 +84,7 @@ fn due_times_start_and_missed_ones_are_skipped_or_run_once() {
 fn cursor_far_ahead_is_reset() {
     let rule = Rule::read("*/5 * * * *", "UTC").unwrap();
     let now = at("2026-11-21T10:00:00Z");
-    let state = |ahead: i64| ScheduleState { done: Timestamp(now.0 + ahead), since: now, now };
+    let state = |ahead: i64| ScheduleCheck { done: Timestamp(now.0 + ahead), since: now, now };
     assert_eq!(due(&rule, Missed::Once, state(MAX_AHEAD_MS + 1)), Due::Rebase);
     assert_eq!(
         due(&rule, Missed::Once, state(MAX_AHEAD_MS)),
@@ -137,7 +137,7 @@ proptest! {
                 }
             }
             since = since.min(now);
-            let (started, then) = all(&rule, missed, ScheduleState { done, since, now });
+            let (started, then) = all(&rule, missed, ScheduleCheck { done, since, now });
             prop_assert!(started.is_sorted());
             for at in &started {
                 prop_assert!(*at > done && *at <= now);

@@ -8,6 +8,6 @@ pub mod fields;
 pub mod missing;
 pub mod rule;
 
-pub use due::{Due, ScheduleState, due};
+pub use due::{Due, ScheduleCheck, due};
 pub use missing::MissingSchedules;
 pub use rule::{Rule, RuleError};
