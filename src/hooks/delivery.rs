@@ -23,7 +23,7 @@ const FORGES: [(&str, &str, &[&str]); 5] = [
 
 /// What the headers tell about a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookDelivery {
+pub struct DeliveryHeaders {
     /// The forge, according to the headers.
     pub forge: &'static str,
     /// The event, in the forge's words.
@@ -41,7 +41,7 @@ pub enum KeyBy {
     Body,
 }
 
-impl HookDelivery {
+impl DeliveryHeaders {
     /// Reads the headers. Values that are not short ASCII text are ignored.
     pub fn of(header: Header<'_>) -> Self {
         let read = |name: &str| {
@@ -90,8 +90,8 @@ impl HookDelivery {
 mod tests {
     use super::*;
 
-    fn delivery(headers: &[(&str, &str)]) -> HookDelivery {
-        HookDelivery::of(&|name: &str| headers.iter().find(|(given, _)| *given == name).map(|(_, value)| *value))
+    fn delivery(headers: &[(&str, &str)]) -> DeliveryHeaders {
+        DeliveryHeaders::of(&|name: &str| headers.iter().find(|(given, _)| *given == name).map(|(_, value)| *value))
     }
 
     #[test]

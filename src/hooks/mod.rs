@@ -10,7 +10,7 @@ pub mod payload;
 pub mod secret;
 pub mod signature;
 
-pub use delivery::{HookDelivery, KeyBy};
+pub use delivery::{DeliveryHeaders, KeyBy};
 pub use header::Header;
 pub use secret::{HookSecretError, Secret};
 pub use signature::Signature;

@@ -19,7 +19,7 @@ use super::guard::{Client, Slowdown, Verdict};
 use super::hook_body::{BodyRoom, Held, Sender};
 use super::refusals::Refusals;
 use crate::base;
-use crate::hooks::{HookDelivery, KeyBy, Secret, Signature, payload};
+use crate::hooks::{DeliveryHeaders, KeyBy, Secret, Signature, payload};
 use crate::model::{Code, Hook, Pipeline, Problem, Run, Timestamp};
 use crate::runs::{HookAnswer, told_again};
 use crate::store::Trust;
@@ -69,7 +69,7 @@ pub async fn hook(
     let client = Client::of(&request);
     let (parts, body) = request.into_parts();
     let headers = Arc::new(parts.headers);
-    let delivery = HookDelivery::of(&|name| one(&headers, name));
+    let delivery = DeliveryHeaders::of(&|name| one(&headers, name));
     let found = app.service.hook(&name);
     let no_hook = found.as_ref().err().filter(|problem| problem.code == Code::HookNotFound).cloned();
     let call = Call { app: &app, client, name: &name, delivery: &delivery, no_hook };
@@ -94,7 +94,7 @@ struct Call<'a> {
     app: &'a App,
     client: Client,
     name: &'a str,
-    delivery: &'a HookDelivery,
+    delivery: &'a DeliveryHeaders,
     /// Set if there is no such hook: what the operator is told, and the caller is not.
     no_hook: Option<Problem>,
 }

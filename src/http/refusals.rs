@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::hooks::HookDelivery;
+use crate::hooks::DeliveryHeaders;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{Problem, Timestamp};
 use crate::runs::Service;
@@ -57,7 +57,7 @@ impl Refusals {
         service: &Service,
         trust: Trust,
         pipeline: &str,
-        delivery: &HookDelivery,
+        delivery: &DeliveryHeaders,
         problem: &Problem,
     ) {
         let code = serde_json::to_value(problem.code).ok();

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Service;
 use super::schedules::fault;
 use super::start::AskedBy;
-use crate::hooks::{HookDelivery, HookSecretError, KeyBy, Secret, condition};
+use crate::hooks::{DeliveryHeaders, HookSecretError, KeyBy, Secret, condition};
 use crate::model::kinds::Origin;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{
@@ -25,7 +25,7 @@ pub enum HookAnswer {
 }
 
 /// A delivery that starts a run, as it is written down.
-fn new_delivery(pipeline: &str, delivery: &HookDelivery) -> NewDelivery {
+fn new_delivery(pipeline: &str, delivery: &DeliveryHeaders) -> NewDelivery {
     NewDelivery {
         at: Timestamp::now(),
         calls: 1,
@@ -121,7 +121,7 @@ impl Service {
         &self,
         pipeline: Arc<Pipeline>,
         hook: &Hook,
-        delivery: &HookDelivery,
+        delivery: &DeliveryHeaders,
         (body, key_by): (&[u8], KeyBy),
         payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
     ) -> Result<HookAnswer, Problem> {
@@ -164,7 +164,7 @@ impl Service {
         &self,
         pipeline: Arc<Pipeline>,
         hook: &Hook,
-        delivery: &HookDelivery,
+        delivery: &DeliveryHeaders,
         key: Option<(String, Vec<u8>)>,
         payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
     ) -> Result<HookAnswer, Problem> {
