@@ -286,11 +286,11 @@ pub fn of_project(commit: &CommitFiles, min_severity: Severity) -> Result<(Vec<A
 fn parse_rules(text: &str) -> Result<Vec<(SerializableRuleConfig<Grammar>, bool)>, String> {
     /// ast-grep's own type has a default severity.
     #[derive(Deserialize)]
-    struct RuleHeader {
+    struct SeverityHeader {
         severity: Option<Level>,
     }
     let rules = from_multiple::<SerializableRuleConfig<Grammar>>(text).map_err(|error| error.to_string())?;
-    let headers = from_multiple::<RuleHeader>(text).map_err(|error| error.to_string())?;
+    let headers = from_multiple::<SeverityHeader>(text).map_err(|error| error.to_string())?;
     Ok(rules.into_iter().zip(headers.into_iter().map(|header| header.severity.is_some())).collect())
 }
 

@@ -130,7 +130,7 @@ impl<P: Borrow<Patterns>> Masker<P> {
         if starts.is_empty() && self.matches.is_empty() {
             return;
         }
-        let mut step = Step { patterns, byte, place, next: &mut self.next, found: &mut self.found };
+        let mut step = MatchStep { patterns, byte, place, next: &mut self.next, found: &mut self.found };
         for &partial in &self.matches {
             step.advance(partial);
         }
@@ -211,7 +211,7 @@ fn mask_value(patterns: &Patterns, value: &mut Value) -> bool {
 }
 
 /// One step of all matches.
-struct Step<'a> {
+struct MatchStep<'a> {
     patterns: &'a Patterns,
     byte: u8,
     place: u64,
@@ -219,7 +219,7 @@ struct Step<'a> {
     found: &'a mut Vec<(u64, u64)>,
 }
 
-impl Step<'_> {
+impl MatchStep<'_> {
     /// Advances a match by the byte. It may continue in several states, or end.
     fn advance(&mut self, partial: PartialMatch) {
         let PartialMatch { pattern, letter, state, .. } = partial;

@@ -18,7 +18,7 @@ type Letter = Vec<Box<[u8]>>;
 
 /// A sequence of letters.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(super) struct SecretPattern {
     letters: Vec<u32>,
     /// Whether line breaks may occur between letters, as in wrapped base64.
     pub wraps: bool,
@@ -27,7 +27,7 @@ pub(super) struct Pattern {
 /// The spellings of some secrets. `Debug` does not reveal them.
 pub struct Patterns {
     letters: Vec<Letter>,
-    patterns: Vec<Pattern>,
+    patterns: Vec<SecretPattern>,
     /// By byte: the patterns that may begin with it, and the matching spelling of their first letter.
     starts: Vec<Vec<(u32, u16)>>,
 }
@@ -68,7 +68,7 @@ impl Patterns {
         &self.starts[usize::from(byte)]
     }
 
-    pub(super) fn pattern(&self, pattern: u32) -> &Pattern {
+    pub(super) fn pattern(&self, pattern: u32) -> &SecretPattern {
         &self.patterns[pattern as usize]
     }
 
@@ -88,7 +88,7 @@ struct Builder {
     of_chars: HashMap<char, u32>,
     /// By the known bits and a mask of which bits are known.
     of_bits: HashMap<(u8, u8), u32>,
-    patterns: Vec<Pattern>,
+    patterns: Vec<SecretPattern>,
 }
 
 impl Builder {
@@ -107,7 +107,7 @@ impl Builder {
                 id
             }));
         }
-        self.patterns.push(Pattern { letters, wraps: false });
+        self.patterns.push(SecretPattern { letters, wraps: false });
     }
 
     fn add_base64(&mut self, secret: &[u8]) {
@@ -132,7 +132,7 @@ impl Builder {
                     id
                 }));
             }
-            self.patterns.push(Pattern { letters, wraps: true });
+            self.patterns.push(SecretPattern { letters, wraps: true });
         }
     }
 
