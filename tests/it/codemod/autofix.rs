@@ -42,7 +42,7 @@ async fn fix(server: &Server, repository: &Repository, params: Value) -> (String
 }
 
 #[tokio::test]
-async fn autofix_reports_severe_findings_first_and_fixes_them() {
+async fn what_is_worst_comes_first_and_what_can_be_fixed_is() {
     let world = World::new();
     let files = [
         ("a.rs", "fn a() {\n    small();\n    old(1);\n    // ast-grep-ignore\n    old(2);\n}\n"),
@@ -97,7 +97,7 @@ async fn autofix_reports_severe_findings_first_and_fixes_them() {
 }
 
 #[tokio::test]
-async fn autofix_drops_patches_that_fail_the_check() {
+async fn patches_that_the_check_is_against_are_left_out_with_what_it_printed() {
     let world = World::new();
     let code = |n: usize| (format!("f{n}.rs"), format!("fn f() {{\n    old({n});\n}}\n"));
     let files: Vec<(String, String)> = (0..20).map(code).collect();
@@ -134,7 +134,7 @@ async fn autofix_drops_patches_that_fail_the_check() {
 
 /// What is left after some patches were left out has not been proved without them.
 #[tokio::test]
-async fn autofix_checks_approved_patches_again() {
+async fn what_is_left_is_proved_again() {
     let world = World::new();
     let repository = repository(&world, &[("a.rs", "fn a() { old(1); }\n"), ("b.rs", "fn b() { old(2); }\n")]);
     let before = Snapshot::of(&repository);

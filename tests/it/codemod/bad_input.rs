@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn codemod_rejects_bad_input_clearly() {
+async fn what_cannot_be_worked_on_is_a_clear_error() {
     let world = World::new();
     let good = Repository::new(&world, "good");
     good.commit(&[("a.rs", "fn a() { x(1); }\n")]);
@@ -45,7 +45,7 @@ async fn codemod_rejects_bad_input_clearly() {
 }
 
 #[tokio::test]
-async fn codemod_skips_unreadable_files_with_a_reason() {
+async fn what_cannot_be_read_is_skipped_with_a_reason_and_the_rest_is_done() {
     use std::os::unix::ffi::OsStrExt;
 
     let world = World::new();
@@ -101,7 +101,7 @@ async fn codemod_skips_unreadable_files_with_a_reason() {
 
 /// Full where Runtrail's own repository is made, or at what one phase leaves to the next.
 #[tokio::test]
-async fn codemod_fails_on_a_full_disk_and_leaves_nothing() {
+async fn a_full_disk_is_an_error_and_leaves_nothing() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let line = "    x(1, \"some text to fill a disk with\");\n".repeat(50);
@@ -143,7 +143,7 @@ async fn codemod_fails_on_a_full_disk_and_leaves_nothing() {
 
 /// A file's name is somebody else's text.
 #[tokio::test]
-async fn file_names_cannot_forge_reports() {
+async fn a_files_name_cannot_pass_for_a_report() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let forged =
@@ -164,7 +164,7 @@ async fn file_names_cannot_forge_reports() {
 
 /// Git checks them out with other line ends than it keeps. The patches are of what it keeps.
 #[tokio::test]
-async fn patches_have_the_committed_line_ends() {
+async fn files_with_other_line_ends_in_the_working_tree_are_patched_as_they_are_kept() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[(".gitattributes", "*.rs text eol=crlf\n"), ("a.rs", "fn a() {\n    x(1);\n}\n")]);
@@ -183,7 +183,7 @@ async fn patches_have_the_committed_line_ends() {
 
 /// The user may take the repository away while a run waits. Then nothing of ours is left either.
 #[tokio::test]
-async fn workspace_is_removed_even_without_its_repository() {
+async fn a_workspace_goes_also_when_its_repository_has_gone() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { x(1); }\n")]);

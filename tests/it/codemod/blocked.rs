@@ -1,5 +1,4 @@
-//! What would keep the last phase from making the branch is said in the first one, with what to do. Nobody is asked
-//! before.
+//! What would keep the last phase from making the branch is said in the first one, with what to do. Nobody is asked before.
 
 use super::*;
 
@@ -13,7 +12,7 @@ async fn refused(server: &Server, repository: &Repository) -> (String, String) {
 }
 
 #[tokio::test]
-async fn blocking_branch_is_named_with_a_remedy() {
+async fn a_branch_in_the_way_is_named_with_the_command_that_moves_it() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { old(1); }\n")]);
@@ -39,7 +38,7 @@ async fn blocking_branch_is_named_with_a_remedy() {
 }
 
 #[tokio::test]
-async fn repository_with_reftables_works() {
+async fn a_repository_with_reftables_is_worked_on_and_its_branches_are_in_the_way_too() {
     let world = World::new();
     let path = world.file("app");
     std::fs::create_dir(&path).unwrap();
@@ -59,7 +58,7 @@ async fn repository_with_reftables_works() {
 }
 
 #[tokio::test]
-async fn stale_lock_is_named() {
+async fn a_lock_that_was_left_behind_is_named() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { old(1); }\n")]);
@@ -78,7 +77,7 @@ async fn stale_lock_is_named() {
 
 /// As a user that may not write there. Root may, so this needs another one.
 #[tokio::test]
-async fn read_only_repository_is_reported() {
+async fn a_repository_that_cannot_be_written_is_said_to_be_so() {
     use std::os::unix::fs::PermissionsExt;
 
     let world = World::new();
@@ -103,7 +102,7 @@ async fn read_only_repository_is_reported() {
 }
 
 #[tokio::test]
-async fn commit_message_has_no_encoding_header() {
+async fn the_commit_says_no_other_encoding_than_its_message_has() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { f(\"ü\"); }\n")]);

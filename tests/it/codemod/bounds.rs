@@ -15,7 +15,7 @@ fn small(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn check_leftovers_are_ended() {
+async fn what_a_check_leaves_running_is_ended_and_not_waited_for() {
     let world = World::new();
     let repository = small(&world);
     let file = world.file("pids");
@@ -33,7 +33,7 @@ async fn check_leftovers_are_ended() {
 }
 
 #[tokio::test]
-async fn check_timeout_fails_with_its_output() {
+async fn a_check_that_takes_too_long_fails_with_what_it_said() {
     let world = World::new();
     let repository = small(&world);
     let server = world.serve();
@@ -49,7 +49,7 @@ async fn check_timeout_fails_with_its_output() {
 }
 
 #[tokio::test]
-async fn check_output_keeps_only_its_end() {
+async fn of_a_checks_output_only_the_end_is_kept() {
     let world = World::new();
     let repository = small(&world);
     let server = world.serve();
@@ -61,7 +61,7 @@ async fn check_output_keeps_only_its_end() {
 }
 
 #[tokio::test]
-async fn linter_with_endless_output_is_ended() {
+async fn a_linter_that_prints_without_end_is_ended() {
     let world = World::new();
     let repository = small(&world);
     linter(&world, "lint", "sleep 3000 & yes", "");

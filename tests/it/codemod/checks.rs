@@ -30,7 +30,7 @@ async fn asked(server: &Server, pipeline: &str, repository: &Repository, check: 
 }
 
 #[tokio::test]
-async fn checks_are_selected_by_name() {
+async fn check_is_chosen_by_name_and_is_never_a_command_of_the_caller() {
     let world = World::new();
     let repository = with_rules(&world, RULES, &[("a.rs", "fn a() { old(1); }\n"), ("b.rs", "fn b() { old(2); }\n")]);
     let checks = world.data().join("checks.toml");
@@ -64,7 +64,7 @@ async fn checks_are_selected_by_name() {
 }
 
 #[tokio::test]
-async fn free_checks_need_the_operators_permission() {
+async fn check_without_a_name_needs_the_operators_permission() {
     let world = World::new();
     let repository = with_rules(&world, RULES, &[("a.rs", "fn a() { old(1); }\n")]);
     let server = serve(&world, &[]);

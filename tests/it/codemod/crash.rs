@@ -19,7 +19,7 @@ fn large(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn codemod_survives_a_killed_server_in_any_phase() {
+async fn a_server_killed_in_any_phase_leaves_nothing_half_made() {
     let world = World::new();
     let repository = large(&world);
     let before = Snapshot::of(&repository);
@@ -88,7 +88,7 @@ async fn patches_of(server: &Server, id: &str, attempt: u32) -> Vec<Value> {
 
 /// Each has a worktree and a branch of its own.
 #[tokio::test]
-async fn concurrent_runs_on_a_repository_are_independent() {
+async fn two_runs_on_a_repository_do_not_disturb_each_other() {
     let world = World::new();
     let repository = large(&world);
     let before = Snapshot::of(&repository);
@@ -106,10 +106,10 @@ async fn concurrent_runs_on_a_repository_are_independent() {
     before.assert_untouched(&repository, &[&branches[0], &branches[1]]);
 }
 
-/// A crash in the middle of a checkout leaves a workspace that is not whole. It goes, and nothing of the user's does:
-/// they may have worktrees whose folders are not there now, on a disk that is not mounted.
+/// A crash in the middle of a checkout leaves a workspace that is not whole. It goes, and nothing of the user's does: they may have
+/// worktrees whose folders are not there now, on a disk that is not mounted.
 #[tokio::test]
-async fn incomplete_workspace_is_removed() {
+async fn a_half_made_workspace_is_taken_away_and_nothing_else() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() {}\n")]);

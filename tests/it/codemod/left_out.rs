@@ -1,5 +1,4 @@
-//! What AutoFix leaves out and says so: rules without a severity, generated files, fixes that a supported version
-//! cannot have.
+//! What AutoFix leaves out and says so: rules without a severity, generated files, fixes that a supported version cannot have.
 
 use super::*;
 
@@ -27,7 +26,7 @@ async fn said(server: &Server, id: &str, what: &str) -> bool {
 }
 
 #[tokio::test]
-async fn rule_without_severity_is_reported() {
+async fn rule_without_a_severity_is_named_when_it_is_left_out() {
     let world = World::new();
     let rules = "id: no-foo\nlanguage: JavaScript\nrule: {pattern: foo($A)}\nfix: bar($A)\n---\n\
                  id: no-baz\nlanguage: JavaScript\nseverity: hint\nrule: {pattern: baz($A)}\n";
@@ -47,7 +46,7 @@ async fn rule_without_severity_is_reported() {
 }
 
 #[tokio::test]
-async fn generated_files_are_skipped_and_counted() {
+async fn generated_files_are_left_out_and_counted() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let go = "package p\n\nimport \"strings\"\n\nvar A = strings.Replace(\"a\", \"b\", \"c\", -1)\n";
@@ -66,7 +65,7 @@ async fn generated_files_are_skipped_and_counted() {
 }
 
 #[tokio::test]
-async fn fixes_for_unsupported_versions_are_omitted() {
+async fn fix_that_a_supported_version_cannot_have_is_not_made() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let code = "pub fn f() -> u8 {\n    std::u8::MAX\n}\n";
@@ -90,7 +89,7 @@ async fn fixes_for_unsupported_versions_are_omitted() {
 }
 
 #[tokio::test]
-async fn files_with_cr_line_ends_are_analyzed() {
+async fn every_line_of_a_file_whose_lines_end_with_cr_is_looked_at() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let python = "def f(a, b):\r    x = not a in b\r    if not a is b:\r        return x\r";

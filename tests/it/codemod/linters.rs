@@ -40,7 +40,7 @@ async fn lint(server: &Server, repository: &Repository, params: Value) -> (Strin
 }
 
 #[tokio::test]
-async fn linter_findings_are_fixed() {
+async fn findings_of_a_linter_are_fixed_like_any_other() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let code = "import os\nprint(getcwd())\nprint(getcwd())\n";
@@ -120,7 +120,7 @@ async fn linter_findings_are_fixed() {
 }
 
 #[tokio::test]
-async fn failing_linter_fails_the_run_with_a_reason() {
+async fn a_linter_that_does_not_do_its_part_fails_the_run_with_a_reason() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.py", "x = 1\n")]);
@@ -153,7 +153,7 @@ async fn failing_linter_fails_the_run_with_a_reason() {
 
 /// Its places are those of the files as they were, whatever it has made of them meanwhile.
 #[tokio::test]
-async fn linter_changes_are_undone() {
+async fn a_linter_that_changes_files_is_undone_before_its_report_is_read() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.py", "one = 1\ntwo = 2\n")]);
@@ -171,7 +171,7 @@ async fn linter_changes_are_undone() {
 
 /// A linter is a command like any other.
 #[tokio::test]
-async fn linters_get_no_server_variables() {
+async fn a_linter_gets_no_variables_of_the_server() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.py", "x = 1\n")]);

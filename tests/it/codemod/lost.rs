@@ -15,7 +15,7 @@ fn many(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn partial_clone_error_has_a_remedy() {
+async fn a_partial_clone_without_its_files_says_how_to_get_them() {
     let world = World::new();
     let source = many(&world);
     let clone = world.file("clone");
@@ -53,7 +53,7 @@ async fn partial_clone_error_has_a_remedy() {
 }
 
 #[tokio::test]
-async fn damaged_object_fails_the_run_and_is_named() {
+async fn one_damaged_file_among_many_fails_the_run_and_is_named() {
     use std::os::unix::fs::PermissionsExt;
 
     let world = World::new();

@@ -6,7 +6,6 @@ mod blocked;
 mod bounds;
 mod checkout;
 mod checks;
-mod confinement;
 mod crash;
 mod indentation;
 mod left_out;

@@ -35,7 +35,7 @@ fix: '[grow(1), 2]'
 ";
 
 #[tokio::test]
-async fn passes_fix_nested_and_follow_up_findings() {
+async fn fixes_inside_of_fixes_and_fixes_that_make_others_possible_are_made() {
     let world = World::new();
     let repository = with_rules(
         &world,
@@ -78,7 +78,7 @@ async fn passes_fix_nested_and_follow_up_findings() {
 }
 
 #[tokio::test]
-async fn passes_stop_when_fixes_undo_each_other() {
+async fn fixes_that_undo_each_other_end() {
     let world = World::new();
     let repository = with_rules(&world, RULES, &[("a.rs", "fn a() { ping(1); old(2); }\n")]);
     let server = world.serve();
@@ -92,7 +92,7 @@ async fn passes_stop_when_fixes_undo_each_other() {
 
 /// A pass that the check is against is left out, and those before stay.
 #[tokio::test]
-async fn passes_are_checked_separately() {
+async fn each_pass_is_proved() {
     let world = World::new();
     let repository = with_rules(&world, RULES, &[("a.rs", "fn a() { old(1); }\n"), ("b.rs", "fn b() { old(2); }\n")]);
     let server = world.serve();
@@ -104,7 +104,7 @@ async fn passes_are_checked_separately() {
 
 /// The linter is run again on what its fixes have made.
 #[tokio::test]
-async fn passes_run_linters_until_nothing_is_found() {
+async fn a_linter_is_asked_again_until_it_finds_nothing() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.txt", "aaab\n"), ("b.txt", "b\n")]);

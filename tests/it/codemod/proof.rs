@@ -58,8 +58,7 @@ async fn fix(server: &Server, repository: &Repository, pack: &str, review: bool)
     Ok(Fixed { branch, fixed: outcome["fixed"].as_u64().unwrap(), findings: told(server, &id, "finding").await })
 }
 
-/// The tests of a project with the fixes of this branch, and those that fail each time of two: some tests fail by
-/// chance.
+/// The tests of a project with the fixes of this branch, and those that fail each time of two: some tests fail by chance.
 fn tested(
     project: &Project,
     repository: &Repository,

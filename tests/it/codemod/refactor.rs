@@ -5,7 +5,7 @@ use super::*;
 const MAIN: &str = "fn main() {\n    let x = foo(1).unwrap();\n    bar(foo(2).unwrap());\n}\n";
 
 #[tokio::test]
-async fn refactor_rewrites_matches_on_a_new_branch() {
+async fn what_is_found_is_rewritten_on_a_branch_of_its_own() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[
@@ -87,7 +87,7 @@ async fn nothing_to_do_is_a_completed_run_that_says_so() {
 }
 
 #[tokio::test]
-async fn refactor_skips_overlapping_and_breaking_rewrites() {
+async fn overlapping_matches_and_rewrites_that_break_a_file_are_left_with_a_reason() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("nested.rs", "fn f() { x(x(1)); x(2); }\n"), ("macro.rs", "fn g() { let a = x(3); }\n")]);
@@ -113,7 +113,7 @@ async fn refactor_skips_overlapping_and_breaking_rewrites() {
 }
 
 #[tokio::test]
-async fn refactor_applies_globs_and_works_in_subfolders() {
+async fn globs_say_which_files_and_a_project_may_be_a_part_of_a_repository() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let code = "fn f() { x(1); }\n";

@@ -52,7 +52,7 @@ async fn autofix_leaves_out_fixes_to_review_that_nothing_verifies() {
 }
 
 #[tokio::test]
-async fn patches_with_review_fixes_are_marked_before_approval() {
+async fn a_patch_says_before_approval_that_it_has_fixes_to_review() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let safe = "def f(a, b):\n    return not a in b\n";

@@ -45,7 +45,7 @@ fn monorepo(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn sarif_paths_are_relative_to_where_they_exist() {
+async fn a_path_is_relative_to_where_it_exists() {
     let world = World::new();
     let repository = monorepo(&world);
     report(&world, &["svc/b.py", "svc/c/d.py"]);
@@ -56,7 +56,7 @@ async fn sarif_paths_are_relative_to_where_they_exist() {
 
 /// `svc/a.py` and `a.py` exist both ways. What else the tool reports says which way it means them.
 #[tokio::test]
-async fn sarif_paths_that_are_ambiguous_follow_the_tool() {
+async fn a_path_that_exists_both_ways_is_read_as_the_tool_is_known_to_write_it() {
     let world = World::new();
     let repository = monorepo(&world);
     let svc = repository.path().join("svc");
@@ -73,7 +73,7 @@ async fn sarif_paths_that_are_ambiguous_follow_the_tool() {
 }
 
 #[tokio::test]
-async fn sarif_paths_without_a_file_are_reported() {
+async fn a_path_that_exists_nowhere_says_where_it_was_looked_for() {
     let world = World::new();
     let repository = monorepo(&world);
     report(&world, &["lib/x.py"]);
@@ -85,7 +85,7 @@ async fn sarif_paths_without_a_file_are_reported() {
 }
 
 #[tokio::test]
-async fn sarif_names_like_uris_may_be_files() {
+async fn names_that_look_like_uris_are_names_if_there_are_such_files() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let text = "old = 1\n";

@@ -106,7 +106,7 @@ fn by_tap(line: &str) -> Option<(&str, bool)> {
 }
 
 #[test]
-fn outputs_of_test_runners_are_parsed() {
+fn the_outputs_of_runners_are_read() {
     let results = Results::read(
         "     Running tests/a.rs (target/debug/deps/a-1)\ntest one ... ok\ntest two ... FAILED\ntest three ... ignored\n\
          {\"Action\":\"pass\",\"Package\":\"p\",\"Test\":\"T\"}\n{\"Action\":\"pass\",\"Package\":\"p\"}\n\
@@ -128,7 +128,7 @@ fn outputs_of_test_runners_are_parsed() {
 }
 
 #[test]
-fn suite_without_passing_tests_is_an_error() {
+fn a_suite_in_which_no_test_passes_is_an_error_with_the_end_of_its_output() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     assert!(Results::of("echo ok 1 one", folder).is_ok());
     let error = Results::of("echo not ok 1 one; echo broken >&2; exit 1", folder).unwrap_err();
