@@ -7,7 +7,8 @@ use super::language::LANGUAGES;
 use super::linters;
 use super::rules::PACKS;
 use crate::model::{
-    BuiltInPipeline, Conditions, Gate, OutputMode, Param, ParamKind, ParamValue, PhaseSpec, Pipeline, PipelineExtension,
+    ApprovalConditions, ApprovalRule, BuiltInPipeline, OutputMode, Param, ParamKind, ParamValue, PhaseSpec, Pipeline,
+    PipelineExtension,
 };
 
 /// The phases of both.
@@ -116,11 +117,11 @@ fn globs() -> [Param; 2] {
 fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, exports: String) -> Pipeline {
     // A dry run commits nothing, so it does not ask.
     let unless = params.iter().any(|param| param.name == DRY_RUN).then(|| DRY_RUN.to_owned());
-    let approval = Gate::If(Conditions { param: Some(APPROVAL.to_owned()), unless, patches: true });
+    let approval = ApprovalRule::If(ApprovalConditions { param: Some(APPROVAL.to_owned()), unless, patches: true });
     let phase = |phase: &str| {
         let (approval, question) = match phase {
             "applying" => (approval.clone(), "Commit these patches to a new branch?"),
-            _ => (Gate::default(), ""),
+            _ => (ApprovalRule::default(), ""),
         };
         PhaseSpec {
             name: phase.to_owned(),
@@ -136,7 +137,7 @@ fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, expo
         name: name.to_owned(),
         title: title.to_owned(),
         description: description.to_owned(),
-        whole: true,
+        restart_from_start: true,
         notify: Vec::new(),
         params,
         phases: PHASES.map(phase).to_vec(),

@@ -14,7 +14,7 @@ use super::own_repository::OwnRepository;
 use super::user_repository::{SavedRepository, UserRepository};
 use super::workspace_error::{WorkspaceError, with_path};
 use crate::confined_fs::Folder;
-use crate::model::Answer;
+use crate::model::ApprovalDecision;
 
 /// The file with what later phases open the repositories by.
 const REPOSITORY: &str = "repository.json";
@@ -33,7 +33,7 @@ pub struct Workspace {
     /// Where phases leave files to each other. Commands do not learn its path.
     own: PathBuf,
     allowed: AllowedFolders,
-    answer: Option<Answer>,
+    answer: Option<ApprovalDecision>,
 }
 
 /// The two repositories that an attempt works with.
@@ -72,7 +72,7 @@ impl Workspace {
     }
 
     /// The decision of the approver, if there was an approval.
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&ApprovalDecision> {
         self.answer.as_ref()
     }
 

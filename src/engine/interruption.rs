@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::verdict::{Verdict, cancelled, rejected};
 use crate::model::kinds::PhaseChange;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{End, PhaseState, Pipeline, Run, Status, Timestamp, Transition, plan};
+use crate::model::{FinalStatus, PhaseState, Pipeline, Run, Status, Timestamp, Transition, plan};
 use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
 
 /// How many attempts in a row nobody has asked for, if none comes further than the one before: a run that ends its server each time is
@@ -117,8 +117,8 @@ pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: Strin
 }
 
 fn end(mut write: Write, reason: String, next: Option<Write>) -> Write {
-    write.frames.push(NewFrame::status(Transition::Finish(End::Interrupted), reason.clone()));
-    write.change = Change::Finish { to: End::Interrupted, error: Some(reason), next: next.map(Box::new) };
+    write.frames.push(NewFrame::status(Transition::Finish(FinalStatus::Interrupted), reason.clone()));
+    write.change = Change::Finish { to: FinalStatus::Interrupted, error: Some(reason), next: next.map(Box::new) };
     write
 }
 
@@ -177,7 +177,8 @@ mod tests {
         });
         let spec = |name: &str| PhaseSpec { name: name.into(), continue_on_error: true, ..PhaseSpec::default() };
         let phases = ["a", "b", "c"].map(spec).to_vec();
-        let pipeline = Pipeline { phases, whole, on_interrupt: OnInterrupt::Resume, ..Pipeline::default() };
+        let pipeline =
+            Pipeline { phases, restart_from_start: whole, on_interrupt: OnInterrupt::Resume, ..Pipeline::default() };
         let run = serde_json::from_value(run).unwrap();
         Assignment { run, pipeline, answer: None, resumed, cancel_by: None }
     }

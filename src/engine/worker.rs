@@ -23,7 +23,7 @@ use super::{CancelSignal, Shared};
 use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limits;
-use crate::model::{End, Run, Status, Timestamp, Transition};
+use crate::model::{FinalStatus, Run, Status, Timestamp, Transition};
 use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, RunKey, StoreError, Write};
 
 /// How long a worker waits before it asks a database again that did not answer.
@@ -220,7 +220,7 @@ impl Worker {
         skipped.for_each(|phase| write.add_phase(phase));
         let write = match verdict.to {
             // As the phases stand by now: those that ended well may be carried over.
-            End::Interrupted => interrupt(write, &self.assignment().await?, verdict.reason, Cut::Stop),
+            FinalStatus::Interrupted => interrupt(write, &self.assignment().await?, verdict.reason, Cut::Stop),
             _ => verdict.finish(write),
         };
         // Before the run is finished, so that whoever sees that finds nothing of it left.

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::model::{Code, Outage, OutageKind, Problem, Timestamp};
+use crate::model::{Outage, OutageKind, Problem, ProblemCode, Timestamp};
 use crate::store::StoreError;
 
 /// How long the database is waited for before that is called an outage: short locks are everyday.
@@ -162,8 +162,8 @@ struct NoAnswer;
 impl From<&Outage> for Problem {
     fn from(outage: &Outage) -> Self {
         let code = match outage.kind {
-            OutageKind::DiskFull => Code::DiskFull,
-            OutageKind::Locked | OutageKind::Unavailable => Code::DatabaseUnavailable,
+            OutageKind::DiskFull => ProblemCode::DiskFull,
+            OutageKind::Locked | OutageKind::Unavailable => ProblemCode::DatabaseUnavailable,
         };
         Self::new(code, outage.to_string())
     }

@@ -80,7 +80,7 @@ fn mask(mut write: Write, secrets: &Patterns) -> Write {
 mod tests {
     use super::*;
     use crate::model::kinds::{Failure, PhaseChange};
-    use crate::model::{Body, End, PhaseState};
+    use crate::model::{FinalStatus, FramePayload, PhaseState};
     use crate::store::{Guard, NewFrame};
 
     #[test]
@@ -90,9 +90,9 @@ mod tests {
         let said = "said hunter-2".to_owned();
         let error = Failure { code: "x".into(), message: said.clone(), retryable: false };
         let made = |run| {
-            let change = Change::Finish { to: End::Failed, error: Some(said.clone()), next: None };
+            let change = Change::Finish { to: FinalStatus::Failed, error: Some(said.clone()), next: None };
             let mut write = Write::new(RunKey(run), Guard::There, change);
-            write.frames.push(NewFrame::now(None, &Body::Error(error.clone())));
+            write.frames.push(NewFrame::now(None, &FramePayload::Error(error.clone())));
             let phase = PhaseChange {
                 name: "a".into(),
                 state: PhaseState::Completed,

@@ -138,7 +138,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{End, Status, Timestamp};
+    use crate::model::{FinalStatus, Status, Timestamp};
     use crate::store::{Lease, Pulse};
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -171,11 +171,11 @@ mod tests {
 
     fn asked() -> Change {
         let at = Timestamp(0);
-        Change::AskCancel(crate::model::run::Cancel { by: "a".into(), at, kill_at: None, force: false })
+        Change::AskCancel(crate::model::run::Cancellation { by: "a".into(), at, kill_at: None, force: false })
     }
 
     fn finish() -> Change {
-        Change::Finish { to: End::Completed, error: None, next: None }
+        Change::Finish { to: FinalStatus::Completed, error: None, next: None }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::sync::time::{self, Instant};
 use super::sync::watch;
 use super::tail::Tails;
 use crate::model::kinds::Failure;
-use crate::model::{Body, OutageKind};
+use crate::model::{FramePayload, OutageKind};
 use crate::store::{Change, NewFrame, Op, Outcome, Store, StoreError, Write};
 
 pub use job::Handle;
@@ -243,7 +243,7 @@ impl WriterTask {
 }
 
 /// What the journals of runs say of an outage, once it has lasted for a while.
-fn outage_note(kind: OutageKind, waited: Duration) -> Option<Body> {
+fn outage_note(kind: OutageKind, waited: Duration) -> Option<FramePayload> {
     if waited < NOTE_AFTER {
         return None;
     }
@@ -260,11 +260,11 @@ fn outage_note(kind: OutageKind, waited: Duration) -> Option<Body> {
             ("database_unavailable", format!("the database was not available: activity waited for {seconds} s"))
         }
     };
-    Some(Body::Error(Failure { code: code.to_owned(), message, retryable: true }))
+    Some(FramePayload::Error(Failure { code: code.to_owned(), message, retryable: true }))
 }
 
 /// The op, with a note at its end if it is activity that has waited: its lines were printed before.
-fn noted(op: &Op, note: &Body) -> Op {
+fn noted(op: &Op, note: &FramePayload) -> Op {
     let mut op = op.clone();
     if let (Some(_), Op::Write(write)) = (activity(&op), &mut op)
         && let Some(last) = write.frames.last()

@@ -26,7 +26,7 @@ pub use egress::Egress;
 use crate::journal::Journal;
 use crate::model::Timestamp;
 use crate::model::kinds::DeliveryState;
-use crate::model::notify::Address;
+use crate::model::notify::ReceiverAddress;
 use crate::store::{Store, StoreError};
 
 /// How many tries are made at once.
@@ -154,11 +154,11 @@ impl NotifyTask {
 struct Tries {
     tasks: JoinSet<()>,
     /// For whom each is.
-    receivers: HashMap<Id, Address>,
+    receivers: HashMap<Id, ReceiverAddress>,
 }
 
 impl Tries {
-    fn of(&self, receiver: &Address) -> usize {
+    fn of(&self, receiver: &ReceiverAddress) -> usize {
         self.receivers.values().filter(|known| *known == receiver).count()
     }
 

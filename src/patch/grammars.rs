@@ -5,36 +5,36 @@ use std::sync::OnceLock;
 
 use tree_sitter::{Language, Query};
 
-use crate::model::view::Token;
+use crate::model::view::SyntaxClass;
 
 /// The styles of capture names. A name applies to all that begin with it and a dot, unless a longer one matches.
 const CAPTURES: [(&str, CaptureStyle); 20] = [
-    ("attribute", CaptureStyle::Is(Token::Attribute)),
-    ("comment", CaptureStyle::Is(Token::Comment)),
-    ("constant", CaptureStyle::Is(Token::Constant)),
-    ("constructor", CaptureStyle::Is(Token::Type)),
+    ("attribute", CaptureStyle::Is(SyntaxClass::Attribute)),
+    ("comment", CaptureStyle::Is(SyntaxClass::Comment)),
+    ("constant", CaptureStyle::Is(SyntaxClass::Constant)),
+    ("constructor", CaptureStyle::Is(SyntaxClass::Type)),
     ("embedded", CaptureStyle::Plain), // code inside a string
-    ("escape", CaptureStyle::Is(Token::Constant)),
-    ("function", CaptureStyle::Is(Token::Function)),
-    ("keyword", CaptureStyle::Is(Token::Keyword)),
-    ("label", CaptureStyle::Is(Token::Type)), // lifetimes
-    ("module", CaptureStyle::Is(Token::Type)),
-    ("number", CaptureStyle::Is(Token::Number)),
-    ("operator", CaptureStyle::Is(Token::Operator)),
-    ("property", CaptureStyle::Is(Token::Property)),
-    ("string", CaptureStyle::Is(Token::String)),
-    ("string.escape", CaptureStyle::Is(Token::Constant)),
-    ("string.special", CaptureStyle::Is(Token::String)),
-    ("tag", CaptureStyle::Is(Token::Tag)),
-    ("type", CaptureStyle::Is(Token::Type)),
-    ("variable.builtin", CaptureStyle::Is(Token::Variable)),
-    ("variable.parameter", CaptureStyle::Is(Token::Variable)),
+    ("escape", CaptureStyle::Is(SyntaxClass::Constant)),
+    ("function", CaptureStyle::Is(SyntaxClass::Function)),
+    ("keyword", CaptureStyle::Is(SyntaxClass::Keyword)),
+    ("label", CaptureStyle::Is(SyntaxClass::Type)), // lifetimes
+    ("module", CaptureStyle::Is(SyntaxClass::Type)),
+    ("number", CaptureStyle::Is(SyntaxClass::Number)),
+    ("operator", CaptureStyle::Is(SyntaxClass::Operator)),
+    ("property", CaptureStyle::Is(SyntaxClass::Property)),
+    ("string", CaptureStyle::Is(SyntaxClass::String)),
+    ("string.escape", CaptureStyle::Is(SyntaxClass::Constant)),
+    ("string.special", CaptureStyle::Is(SyntaxClass::String)),
+    ("tag", CaptureStyle::Is(SyntaxClass::Tag)),
+    ("type", CaptureStyle::Is(SyntaxClass::Type)),
+    ("variable.builtin", CaptureStyle::Is(SyntaxClass::Variable)),
+    ("variable.parameter", CaptureStyle::Is(SyntaxClass::Variable)),
 ];
 
 /// The style of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptureStyle {
-    Is(Token),
+    Is(SyntaxClass),
     /// Ordinary text, whatever is around it.
     Plain,
     /// The style of the surrounding node.
@@ -149,10 +149,10 @@ mod tests {
     #[test]
     fn capture_prefixes_match() {
         for (name, style) in [
-            ("function.method.builtin", CaptureStyle::Is(Token::Function)),
-            ("string.escape", CaptureStyle::Is(Token::Constant)),
+            ("function.method.builtin", CaptureStyle::Is(SyntaxClass::Function)),
+            ("string.escape", CaptureStyle::Is(SyntaxClass::Constant)),
             ("variable", CaptureStyle::Inherited),
-            ("variable.builtin", CaptureStyle::Is(Token::Variable)),
+            ("variable.builtin", CaptureStyle::Is(SyntaxClass::Variable)),
             ("punctuation.bracket", CaptureStyle::Inherited),
             ("", CaptureStyle::Inherited),
         ] {

@@ -3,7 +3,7 @@
 //! Programs write exact diffs, language models do not: ambiguous lines count as lines of the hunk, so that none is
 //! lost. Other deviations are errors, and the page then shows the diff as text.
 
-use crate::model::view::Change;
+use crate::model::view::LineChange;
 
 /// A hunk of a diff.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,14 +14,14 @@ pub struct DiffHunk<'a> {
     pub new_start: u64,
     /// The text after `@@ … @@`.
     pub title: &'a str,
-    pub lines: Vec<DiffLine<'a>>,
+    pub lines: Vec<HunkLine<'a>>,
 }
 
 /// A line of a hunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiffLine<'a> {
+pub struct HunkLine<'a> {
     /// According to its sign.
-    pub change: Change,
+    pub change: LineChange,
     /// Without the sign and the LF.
     pub text: &'a str,
     /// Its number in the old file.
@@ -135,10 +135,10 @@ impl<'a> OpenHunk<'a> {
         self.old.left == 0 && self.new.left == 0
     }
 
-    fn push(&mut self, change: Change, text: &'a str) {
-        let old = (change != Change::Added).then(|| self.old.take());
-        let new = (change != Change::Removed).then(|| self.new.take());
-        self.hunk.lines.push(DiffLine { change, text, old, new, no_newline: false });
+    fn push(&mut self, change: LineChange, text: &'a str) {
+        let old = (change != LineChange::Added).then(|| self.old.take());
+        let new = (change != LineChange::Removed).then(|| self.new.take());
+        self.hunk.lines.push(HunkLine { change, text, old, new, no_newline: false });
     }
 }
 
@@ -159,15 +159,15 @@ impl HunkSide {
 }
 
 /// The change and text of a line with a sign.
-fn signed(line: &str) -> Option<(Change, &str)> {
-    [(' ', Change::Same), ('-', Change::Removed), ('+', Change::Added)]
+fn signed(line: &str) -> Option<(LineChange, &str)> {
+    [(' ', LineChange::Same), ('-', LineChange::Removed), ('+', LineChange::Added)]
         .into_iter()
         .find_map(|(sign, change)| Some((change, line.strip_prefix(sign)?)))
 }
 
 /// An empty context line whose sign, a blank, an editor has removed.
-fn blank(line: &str) -> Option<(Change, &str)> {
-    matches!(line, "" | "\r").then_some((Change::Same, line))
+fn blank(line: &str) -> Option<(LineChange, &str)> {
+    matches!(line, "" | "\r").then_some((LineChange::Same, line))
 }
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
     /// The lines with both numbers.
     fn shown(hunk: &DiffHunk) -> Vec<String> {
         let number = |number: Option<u64>| number.map_or(".".to_owned(), |number| number.to_string());
-        let line = |line: &DiffLine| {
+        let line = |line: &HunkLine| {
             let end = if line.no_newline { "\\" } else { "" };
             format!("{} {} {:?} {}{end}", number(line.old), number(line.new), line.change, line.text)
         };

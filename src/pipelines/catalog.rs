@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::folder::{self, Snapshot};
 use super::watch::{FolderWatch, Wakeup};
 use crate::model::limits::Limits;
-use crate::model::{BuiltInPipeline, Pipeline, PipelineFault};
+use crate::model::{BuiltInPipeline, Pipeline, PipelineFileError};
 
 /// The current pipelines. Cheap to clone; all clones share one state.
 ///
@@ -81,7 +81,7 @@ impl Catalog {
     pub fn all(&self) -> Vec<Pipeline> {
         let snapshot = self.snapshot();
         let all = self.built_in.iter().chain(snapshot.pipelines.values());
-        let mut all: Vec<Pipeline> = all.map(|pipeline| pipeline.shown()).collect();
+        let mut all: Vec<Pipeline> = all.map(|pipeline| pipeline.redacted()).collect();
         all.sort_by_cached_key(|pipeline| (pipeline.title.to_lowercase(), pipeline.name.clone()));
         all
     }
@@ -92,7 +92,7 @@ impl Catalog {
     }
 
     /// The refused files, in the order of their names.
-    pub fn faults(&self) -> Vec<PipelineFault> {
+    pub fn faults(&self) -> Vec<PipelineFileError> {
         self.snapshot().faults.clone()
     }
 

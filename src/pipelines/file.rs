@@ -21,7 +21,7 @@ use super::secrets::{self, RawSecrets};
 use crate::model::limits::Limits;
 use crate::model::pipeline::OnInterrupt;
 use crate::model::sandbox::Sandbox;
-use crate::model::{BuiltInPipeline, Param, PhaseSpec, Pipeline, PipelineFault};
+use crate::model::{BuiltInPipeline, Param, PhaseSpec, Pipeline, PipelineFileError};
 
 /// A pipeline and the line of its name, from 1.
 #[derive(Debug, PartialEq)]
@@ -32,8 +32,8 @@ pub(super) struct ParsedFile {
 
 /// Reads a pipeline from the content of the file `file`. `built_in` are the pipelines that it may extend, and whose
 /// names it cannot take.
-pub(super) fn parse(file: &str, bytes: &[u8], built_in: &[BuiltInPipeline]) -> Result<ParsedFile, PipelineFault> {
-    let fault = |Refusal { at, reason }| PipelineFault { file: file.to_owned(), line: line_of(bytes, at), reason };
+pub(super) fn parse(file: &str, bytes: &[u8], built_in: &[BuiltInPipeline]) -> Result<ParsedFile, PipelineFileError> {
+    let fault = |Refusal { at, reason }| PipelineFileError { file: file.to_owned(), line: line_of(bytes, at), reason };
     let text = std::str::from_utf8(bytes).map_err(|error| {
         fault(Refusal { at: error.valid_up_to(), reason: "This is not text in UTF-8. Save the file as UTF-8.".into() })
     })?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::file;
 use super::secret_variables::secret_variables;
-use crate::model::{BuiltInPipeline, Pipeline, PipelineFault};
+use crate::model::{BuiltInPipeline, Pipeline, PipelineFileError};
 
 /// The largest pipeline file. Bounds the memory that a stray file can take.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -22,7 +22,7 @@ pub struct Snapshot {
     /// The file of each pipeline, by the pipeline's name.
     pub files: BTreeMap<String, String>,
     /// The refused files, in the order of their names.
-    pub faults: Vec<PipelineFault>,
+    pub faults: Vec<PipelineFileError>,
     /// Every variable that a file names as a secret, including refused files and files that have since been removed.
     pub secret_variables: BTreeSet<String>,
 }
@@ -62,7 +62,7 @@ pub(super) fn read(folder: &Path, built_in: &[BuiltInPipeline]) -> io::Result<Sn
                 let name = parsed.pipeline.name.clone();
                 if let Some(first) = snapshot.files.get(&name) {
                     let reason = format!("The name `{name}` is taken by {first}. Give one of them another name.");
-                    snapshot.faults.push(PipelineFault { file, line: parsed.name_line, reason });
+                    snapshot.faults.push(PipelineFileError { file, line: parsed.name_line, reason });
                 } else {
                     snapshot.files.insert(name.clone(), file);
                     snapshot.pipelines.insert(name, Arc::new(parsed.pipeline));
@@ -76,11 +76,11 @@ pub(super) fn read(folder: &Path, built_in: &[BuiltInPipeline]) -> io::Result<Sn
 }
 
 /// The fault of a folder that could be read before but not now.
-pub(super) fn missing_folder(folder: &Path, error: &io::Error) -> PipelineFault {
+pub(super) fn missing_folder(folder: &Path, error: &io::Error) -> PipelineFileError {
     let reason = format!(
         "The folder of pipelines cannot be read ({error}). Its pipelines stay as they were last read until it is back."
     );
-    PipelineFault { file: folder.display().to_string(), line: 1, reason }
+    PipelineFileError { file: folder.display().to_string(), line: 1, reason }
 }
 
 fn name_of(path: &Path) -> String {
@@ -94,8 +94,8 @@ fn read_file(
     bytes: io::Result<Vec<u8>>,
     built_in: &[BuiltInPipeline],
     secrets: &mut BTreeSet<String>,
-) -> Result<Option<file::ParsedFile>, PipelineFault> {
-    let fault = |reason: String| PipelineFault { file: file.to_owned(), line: 1, reason };
+) -> Result<Option<file::ParsedFile>, PipelineFileError> {
+    let fault = |reason: String| PipelineFileError { file: file.to_owned(), line: 1, reason };
     match bytes {
         Ok(bytes) if bytes.len() as u64 > MAX_FILE_BYTES => {
             Err(fault("The file is larger than 1 MiB. That is no pipeline; move it away.".into()))

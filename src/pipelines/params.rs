@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::refusal::{Refusal, is_made_of, refuse};
-use crate::model::param::PROJECT;
+use crate::model::param::PROJECT_PARAM;
 use crate::model::{Param, ParamKind, ParamValue};
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ impl RawParam {
         if !names.insert(name.get_ref().clone()) {
             return refuse(&name, format!("The parameter `{}` is there twice.", name.get_ref()));
         }
-        if kind == ParamKind::Secret && name.get_ref() == PROJECT {
+        if kind == ParamKind::Secret && name.get_ref() == PROJECT_PARAM {
             return refuse(
                 &name,
                 "The project is a folder that everybody may see, so it cannot be a secret. Rename the parameter.",

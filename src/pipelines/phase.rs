@@ -9,8 +9,8 @@ use super::refusal::{
     MAX_RUN_BYTES, Refusal, SERVER_PREFIX, check_duration, check_timeout, is_item_name, is_variable_name, refuse,
 };
 use crate::model::pipeline::Approvers;
-use crate::model::plan::{Condition, Retries};
-use crate::model::{Conditions, Gate, OutputMode, Param, ParamKind, PhaseSpec};
+use crate::model::plan::{PhaseCondition, RetryPolicy};
+use crate::model::{ApprovalConditions, ApprovalRule, OutputMode, Param, ParamKind, PhaseSpec};
 
 /// The most retries of a phase.
 const MAX_RETRIES: i64 = 100;
@@ -38,7 +38,7 @@ pub(super) struct RawPhase {
     background: bool,
     #[serde(default)]
     gain_privileges: bool,
-    approval: Option<Spanned<Gate>>,
+    approval: Option<Spanned<ApprovalRule>>,
     question: Option<Spanned<String>>,
     approvers: Option<Spanned<Approvers>>,
     /// Checked against the pipeline's secrets by `secrets::check_phase`.
@@ -78,14 +78,14 @@ impl RawPhase {
         }
         let retries = self.retries()?;
         let approval = match self.approval {
-            None => Gate::default(),
+            None => ApprovalRule::default(),
             Some(gate) => check_gate(gate, params)?,
         };
-        if let Some(approvers) = self.approvers.as_ref().filter(|_| approval == Gate::Fixed(false)) {
+        if let Some(approvers) = self.approvers.as_ref().filter(|_| approval == ApprovalRule::Fixed(false)) {
             return refuse(approvers, "Only a phase with `approval` has `approvers`.");
         }
         match &self.question {
-            Some(question) if approval == Gate::Fixed(false) => {
+            Some(question) if approval == ApprovalRule::Fixed(false) => {
                 return refuse(question, "Only a phase with `approval` has a `question`.");
             }
             Some(question) if question.get_ref().trim().is_empty() => {
@@ -116,7 +116,7 @@ impl RawPhase {
         })
     }
 
-    fn retries(&self) -> Result<Retries, Refusal> {
+    fn retries(&self) -> Result<RetryPolicy, Refusal> {
         let times = match &self.retries {
             None => 0,
             Some(retries) => match *retries.get_ref() {
@@ -136,7 +136,7 @@ impl RawPhase {
                     return refuse(&Spanned::new(span, ()), format!("`{name}` is for a phase with `retries`."));
                 }
             }
-            return Ok(Retries::default());
+            return Ok(RetryPolicy::default());
         }
         let delay_ms = match &self.retry_delay {
             None => DEFAULT_RETRY_DELAY_MS,
@@ -152,23 +152,23 @@ impl RawPhase {
                 }
             }
         };
-        Ok(Retries { times, delay_ms, on })
+        Ok(RetryPolicy { times, delay_ms, on })
     }
 }
 
 /// Reads the conditions of `if`. They can only name earlier phases: the outcome of a later one is not known yet.
-fn check_conditions(given: &Spanned<TextOrList>, earlier: &[PhaseSpec]) -> Result<Vec<Condition>, Refusal> {
+fn check_conditions(given: &Spanned<TextOrList>, earlier: &[PhaseSpec]) -> Result<Vec<PhaseCondition>, Refusal> {
     let texts = match given.get_ref() {
         TextOrList::One(text) => std::slice::from_ref(text),
         TextOrList::More(texts) => texts,
     };
     let mut conditions = Vec::new();
     for text in texts {
-        let condition: Condition = match text.parse() {
+        let condition: PhaseCondition = match text.parse() {
             Ok(condition) => condition,
             Err(error) => return refuse(given, format!("{error}.")),
         };
-        if let Condition::Phase(name, _) = &condition
+        if let PhaseCondition::Phase(name, _) = &condition
             && !earlier.iter().any(|phase| phase.name == *name)
         {
             return refuse(given, format!("There is no phase `{name}` before this one."));
@@ -218,9 +218,9 @@ fn check_output(output: &Spanned<String>) -> Result<OutputMode, Refusal> {
 }
 
 /// Checks that a gate depends only on boolean parameters of the pipeline.
-fn check_gate(gate: Spanned<Gate>, params: &[Param]) -> Result<Gate, Refusal> {
+fn check_gate(gate: Spanned<ApprovalRule>, params: &[Param]) -> Result<ApprovalRule, Refusal> {
     let is_known = |name: &str| params.iter().any(|param| param.name == name && param.kind == ParamKind::Boolean);
-    if let Gate::If(Conditions { param, unless, .. }) = gate.get_ref()
+    if let ApprovalRule::If(ApprovalConditions { param, unless, .. }) = gate.get_ref()
         && let Some(name) = param.iter().chain(unless).find(|name| !is_known(name))
     {
         return refuse(&gate, format!("There is no parameter `{name}` of type \"boolean\" that `approval` could ask."));

@@ -7,7 +7,7 @@ use toml::{Spanned, Value};
 
 use super::fixed_values::{check_value, secret_is_required};
 use super::refusal::{Refusal, refuse};
-use crate::model::{Given, Missed, Overlap, Pipeline, Schedule};
+use crate::model::{MissedPolicy, OverlapPolicy, ParamInput, Pipeline, Schedule};
 use crate::schedules::{Rule, RuleError};
 
 const MAX_NAME_CHARS: usize = 100;
@@ -18,8 +18,8 @@ pub(super) struct RawSchedule {
     name: Option<Spanned<String>>,
     cron: Spanned<String>,
     timezone: Option<Spanned<String>>,
-    missed: Option<Missed>,
-    overlap: Option<Overlap>,
+    missed: Option<MissedPolicy>,
+    overlap: Option<OverlapPolicy>,
     #[serde(default)]
     params: BTreeMap<Spanned<String>, Spanned<Value>>,
 }
@@ -73,8 +73,8 @@ fn check_params(
     header: &Spanned<()>,
     params: BTreeMap<Spanned<String>, Spanned<Value>>,
     pipeline: &Pipeline,
-) -> Result<Given, Refusal> {
-    let mut given = Given::new();
+) -> Result<ParamInput, Refusal> {
+    let mut given = ParamInput::new();
     for (name, value) in &params {
         given.insert(name.get_ref().clone(), check_value(name, value, pipeline)?);
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::test_pipelines::{assert_refused, read};
-use crate::model::hook::{FromPayload, HookParam, SecretPlace};
-use crate::model::{Missed, Overlap};
+use crate::model::hook::{HookParam, PayloadField, SecretLocation};
+use crate::model::{MissedPolicy, OverlapPolicy};
 
 /// A file that is valid apart from these lines, which begin at line 11.
 fn with(lines: &str) -> String {
@@ -30,10 +30,13 @@ fn schedules_are_read() {
     ))
     .unwrap();
     let [plain, full] = pipeline.schedules.as_slice() else { panic!("two schedules") };
-    assert_eq!((plain.cron.as_str(), plain.timezone.as_str(), plain.missed), ("30 2 * * 1-5", "UTC", Missed::Skip));
+    assert_eq!(
+        (plain.cron.as_str(), plain.timezone.as_str(), plain.missed),
+        ("30 2 * * 1-5", "UTC", MissedPolicy::Skip)
+    );
     assert_eq!((plain.line, full.line, full.name.as_str()), (11, 13, "late"));
-    assert_eq!((full.timezone.as_str(), full.missed), ("Europe/Berlin", Missed::Once));
-    assert_eq!((plain.overlap, full.overlap), (Overlap::Skip, Overlap::One));
+    assert_eq!((full.timezone.as_str(), full.missed), ("Europe/Berlin", MissedPolicy::Once));
+    assert_eq!((plain.overlap, full.overlap), (OverlapPolicy::Skip, OverlapPolicy::One));
     assert_eq!(json!(full.params), json!({"project": "/srv/app", "level": 3}));
     assert_eq!(serde_json::to_value(plain).unwrap().get("next"), None, "nothing of now is kept with an attempt");
 }
@@ -46,9 +49,9 @@ fn hooks_are_read() {
     ))
     .unwrap();
     let hook = pipeline.hook.clone().unwrap();
-    assert_eq!((hook.secret.clone(), hook.line), (SecretPlace::Env("NIGHTLY".into()), 11));
+    assert_eq!((hook.secret.clone(), hook.line), (SecretLocation::Env("NIGHTLY".into()), 11));
     assert_eq!(hook.events, ["push"]);
-    let place = FromPayload { from: "/a~1b".into(), strip_prefix: "v".into(), default: Some(json!(2)) };
+    let place = PayloadField { from: "/a~1b".into(), strip_prefix: "v".into(), default: Some(json!(2)) };
     let params = BTreeMap::from([
         ("project".to_owned(), HookParam::Fixed(json!("/srv/app"))),
         ("level".to_owned(), HookParam::Payload(place)),
@@ -56,9 +59,9 @@ fn hooks_are_read() {
     assert_eq!(hook.params, params);
     assert_eq!(json!(hook.conditions), json!({"/ref": ["refs/heads/main"], "/n": [1, true]}));
     let file = read(&self::hook("secret_file = '/run/secrets/nightly'\n")).unwrap().hook.unwrap();
-    assert_eq!(file.secret, SecretPlace::File("/run/secrets/nightly".into()));
+    assert_eq!(file.secret, SecretLocation::File("/run/secrets/nightly".into()));
     let credential = read(&self::hook("secret_credential = 'nightly'\n")).unwrap().hook.unwrap();
-    assert_eq!(credential.secret, SecretPlace::Credential("nightly".into()));
+    assert_eq!(credential.secret, SecretLocation::Credential("nightly".into()));
     // The JSON of the API, and the copy that an attempt stores.
     let shown = serde_json::to_string(&pipeline).unwrap();
     assert!(!shown.contains("NIGHTLY") && shown.contains("/a~1b"), "{shown}");

@@ -160,7 +160,7 @@ pub(super) fn check_phase(
 mod tests {
     use super::*;
 
-    fn read(lines: &str) -> Result<crate::model::Pipeline, crate::model::PipelineFault> {
+    fn read(lines: &str) -> Result<crate::model::Pipeline, crate::model::PipelineFileError> {
         let text = format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}");
         super::super::file::parse("x.toml", text.as_bytes(), &[]).map(|parsed| parsed.pipeline)
     }
@@ -183,7 +183,7 @@ mod tests {
             ]
         );
         assert_eq!(pipeline.phases[0].secrets, Some(vec!["B".to_owned()]));
-        let shown = serde_json::to_string(&pipeline.shown()).unwrap();
+        let shown = serde_json::to_string(&pipeline.redacted()).unwrap();
         assert!(
             shown.contains("C_1") && !shown.contains("CI_A") && !shown.contains("/run") && !shown.contains("pass"),
             "{shown}"

@@ -1,7 +1,7 @@
 //! Pipeline files for tests, and built-in pipelines that they extend.
 
 use super::file::{self, ParsedFile};
-use crate::model::{BuiltInPipeline, Param, ParamKind, PhaseSpec, Pipeline, PipelineExtension, PipelineFault};
+use crate::model::{BuiltInPipeline, Param, ParamKind, PhaseSpec, Pipeline, PipelineExtension, PipelineFileError};
 
 /// An extensible pipeline `autofix` and a pipeline `refactor` that cannot be extended.
 pub fn built_in() -> Vec<BuiltInPipeline> {
@@ -32,11 +32,11 @@ fn autofix(extension: &PipelineExtension) -> Pipeline {
     }
 }
 
-pub fn parse(bytes: &[u8]) -> Result<ParsedFile, PipelineFault> {
+pub fn parse(bytes: &[u8]) -> Result<ParsedFile, PipelineFileError> {
     file::parse("x.toml", bytes, &built_in())
 }
 
-pub fn read(text: &str) -> Result<Pipeline, PipelineFault> {
+pub fn read(text: &str) -> Result<Pipeline, PipelineFileError> {
     parse(text.as_bytes()).map(|parsed| parsed.pipeline)
 }
 

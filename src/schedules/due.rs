@@ -1,7 +1,7 @@
 //! Which run a schedule starts next, given its cursor and the time.
 
 use super::rule::Rule;
-use crate::model::{Missed, Timestamp};
+use crate::model::{MissedPolicy, Timestamp};
 
 /// A due time that is noticed later than this was missed: the machine slept, or its clock was set forward. Schedules
 /// are checked at least every 30 seconds.
@@ -34,9 +34,9 @@ pub enum Due {
 
 /// Decides what to do about a schedule. Call it again after each [`Due::Start`], with `done` at the started time.
 ///
-/// Due times are started in order. Missed ones are dropped or, with [`Missed::Once`], replaced by a single run: that of
-/// the next due time if it is due already, otherwise one for the last missed time.
-pub fn due(rule: &Rule, missed: Missed, state: ScheduleCheck) -> Due {
+/// Due times are started in order. Missed ones are dropped or, with [`MissedPolicy::Once`], replaced by a single run:
+/// that of the next due time if it is due already, otherwise one for the last missed time.
+pub fn due(rule: &Rule, missed: MissedPolicy, state: ScheduleCheck) -> Due {
     let ScheduleCheck { done, since, now } = state;
     if done.0.saturating_sub(now.0) > MAX_AHEAD_MS {
         return Due::Rebase;
@@ -48,7 +48,7 @@ pub fn due(rule: &Rule, missed: Missed, state: ScheduleCheck) -> Due {
     {
         return Due::Start(at);
     }
-    if missed == Missed::Once
+    if missed == MissedPolicy::Once
         && let Some(first) = rule.next(done)
         && first <= cutoff
     {

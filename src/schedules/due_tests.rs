@@ -9,7 +9,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// All due times that start at one check, and the decision after them.
-fn all(rule: &Rule, missed: Missed, mut state: ScheduleCheck) -> (Vec<Timestamp>, Due) {
+fn all(rule: &Rule, missed: MissedPolicy, mut state: ScheduleCheck) -> (Vec<Timestamp>, Due) {
     let mut started = Vec::new();
     loop {
         match due(rule, missed, state) {
@@ -23,7 +23,7 @@ fn all(rule: &Rule, missed: Missed, mut state: ScheduleCheck) -> (Vec<Timestamp>
     }
 }
 
-/// The rule, `done`, `since`, `now`, and the started times with [`Missed::Skip`] and with [`Missed::Once`].
+/// The rule, `done`, `since`, `now`, and the started times with [`MissedPolicy::Skip`] and with [`MissedPolicy::Once`].
 type DueCase<'a> = (&'a Rule, &'a str, &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
 
 #[test]
@@ -69,7 +69,7 @@ fn due_times_start_and_missed_ones_are_skipped_or_run_once() {
         (&berlin, "2026-03-29T01:00:00Z", boot, "2026-03-29T01:31:00Z", &[], &[]),
     ];
     for (number, (rule, done, since, now, skipped, once)) in cases.iter().enumerate() {
-        for (missed, expected) in [(Missed::Skip, skipped), (Missed::Once, once)] {
+        for (missed, expected) in [(MissedPolicy::Skip, skipped), (MissedPolicy::Once, once)] {
             let look = ScheduleCheck { done: at(done), since: at(since), now: at(now) };
             let (started, then) = all(rule, missed, look);
             let started: Vec<String> = started.iter().map(|at| at.to_string()[11..19].to_owned()).collect();
@@ -85,9 +85,9 @@ fn cursor_far_ahead_is_reset() {
     let rule = Rule::read("*/5 * * * *", "UTC").unwrap();
     let now = at("2026-11-21T10:00:00Z");
     let state = |ahead: i64| ScheduleCheck { done: Timestamp(now.0 + ahead), since: now, now };
-    assert_eq!(due(&rule, Missed::Once, state(MAX_AHEAD_MS + 1)), Due::Rebase);
+    assert_eq!(due(&rule, MissedPolicy::Once, state(MAX_AHEAD_MS + 1)), Due::Rebase);
     assert_eq!(
-        due(&rule, Missed::Once, state(MAX_AHEAD_MS)),
+        due(&rule, MissedPolicy::Once, state(MAX_AHEAD_MS)),
         Due::Wait(Some(Timestamp(now.0 + MAX_AHEAD_MS + 5 * MINUTE)))
     );
 }
@@ -112,13 +112,13 @@ fn steps() -> impl Strategy<Value = Vec<SimulationStep>> {
 }
 
 proptest! {
-    /// No due time starts twice, only due times start, in order, and all of them while time only runs. Missed ones
-    /// start at most one run, and exactly one with [`Missed::Once`].
+    /// No due time starts twice, only due times start, in order, and all of them while time only runs. MissedPolicy
+    /// ones start at most one run, and exactly one with [`MissedPolicy::Once`].
     #[test]
     fn due_times_start_exactly_once(
         cron in prop::sample::select(vec!["*/5 * * * *", "30 2 * * *", "* * * * *", "0 */2 * * *"]),
         zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "Australia/Lord_Howe"]),
-        missed in prop::sample::select(vec![Missed::Skip, Missed::Once]),
+        missed in prop::sample::select(vec![MissedPolicy::Skip, MissedPolicy::Once]),
         start in 1_774_740_000i64..1_774_760_000,
         steps in steps(),
     ) {
@@ -153,8 +153,8 @@ proptest! {
                 prop_assert!(started.ends_with(&expected), "{:?} of {:?}", started, expected);
             }
             let late = started.iter().filter(|at| at.0 < (since.0).max(now.0 - MAX_DELAY_MS)).count();
-            prop_assert!(late <= usize::from(missed == Missed::Once));
-            if missed == Missed::Once && rule.next(done).is_some_and(|first| first <= now) {
+            prop_assert!(late <= usize::from(missed == MissedPolicy::Once));
+            if missed == MissedPolicy::Once && rule.next(done).is_some_and(|first| first <= now) {
                 prop_assert!(!started.is_empty());
             }
             prop_assert!(matches!(then, Due::Wait(Some(next)) if next > now) || then == Due::Rebase);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::model::audit::{Action, AuditEntry, AuditFilter};
+use crate::model::audit::{AuditAction, AuditEntry, AuditFilter};
 use crate::model::identity::Role;
 use crate::model::{RunId, Timestamp};
 
@@ -85,7 +85,7 @@ pub struct NewAudit {
     /// From where.
     pub address: Option<String>,
     /// What was done.
-    pub action: Action,
+    pub action: AuditAction,
     /// The run it was done to.
     pub run: Option<RunId>,
     /// `done`, or a problem's code.

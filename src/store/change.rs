@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::kinds::PhaseState;
-use crate::model::run::Cancel;
-use crate::model::{Answer, End, Params, Pipeline, Record, Run, RunId, RunOrigin, Secrets, Status, Timestamp};
+use crate::model::run::Cancellation;
+use crate::model::{
+    ApprovalDecision, FinalStatus, FrameRecord, Params, Pipeline, Run, RunId, RunOrigin, Secrets, Status, Timestamp,
+};
 
 use super::access::{AccessOp, NewAudit};
 use super::trigger::{RunTrigger, TriggerOp};
@@ -161,7 +163,7 @@ pub enum Change {
         question: String,
     },
     /// A person answers.
-    Answer(Answer),
+    Answer(ApprovalDecision),
     /// A worker takes up a run that was answered, with a new lease.
     Resume {
         /// Who takes it up.
@@ -174,7 +176,7 @@ pub enum Change {
     /// `running` to the end of the attempt.
     Finish {
         /// How it ended.
-        to: End,
+        to: FinalStatus,
         /// Why it failed or was interrupted, in a sentence.
         error: Option<String>,
         /// The run's next attempt, if it goes on by itself. It is asked for in the same transaction, so nobody sees the run as
@@ -205,7 +207,7 @@ pub enum Change {
         next: Option<Timestamp>,
     },
     /// Someone asks for the end of a running run. The first one is named when it has ended.
-    AskCancel(Cancel),
+    AskCancel(Cancellation),
     /// The run stays whatever the rules of retention say, or no longer does.
     Pin {
         /// Whether it stays.
@@ -306,7 +308,7 @@ pub struct Committed {
     /// How many notifications are to be delivered because of it.
     pub deliveries: usize,
     /// The frames with their seqs.
-    pub frames: Vec<Record>,
+    pub frames: Vec<FrameRecord>,
     /// The latest time that the run has: nothing of it is earlier from now on.
     pub clock: Timestamp,
     /// The run as this write leaves it, if [somebody asked](Change::is_asked) for it: what they are told. Looked at after the

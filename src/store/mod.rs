@@ -19,12 +19,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::attempt::{Attempt, AttemptMark};
+use crate::model::attempt::{Attempt, AttemptSummary};
 use crate::model::kinds::{Finding, FixSafety, Patch};
-use crate::model::queue::Waiting;
-use crate::model::review::{FindingFilter, Tally};
+use crate::model::queue::QueuedRun;
+use crate::model::review::{FindingFilter, ReviewCounts};
 use crate::model::{
-    Answer, DatabaseSize, Notify, Pin, Pipeline, Record, Retention, Run, RunFilter, RunId, Secrets, Status, Timestamp,
+    ApprovalDecision, DatabaseSize, FrameRecord, NotifyTarget, Pin, Pipeline, Retention, Run, RunFilter, RunId,
+    Secrets, Status, Timestamp,
 };
 
 pub use access::{AccessOp, AccessStore, NewAudit};
@@ -58,7 +59,7 @@ pub struct Assignment {
     /// The pipeline as it stood when the attempt was asked for.
     pub pipeline: Pipeline,
     /// What a person answered last in this attempt, if one was asked.
-    pub answer: Option<Answer>,
+    pub answer: Option<ApprovalDecision>,
     /// How many attempts in a row, up to this one, nobody has asked for: each went on after an interruption, and none came further.
     pub resumed: u32,
     /// Who asked for its end, if anyone has.
@@ -97,13 +98,13 @@ pub struct View {
     pub run: Run,
     /// Frames without gaps, in order: those around a place, or the newest, whose last one has the run's head as its seq.
     /// None if the one in question is too large.
-    pub frames: Vec<Record>,
+    pub frames: Vec<FrameRecord>,
     /// The seq of the frame that tells the begin of each phase of the run's attempt, for those that have begun in it.
     pub starts: BTreeMap<String, u64>,
     /// How many findings and patches its attempt has.
-    pub tally: Tally,
+    pub review_counts: ReviewCounts,
     /// The attempts before its current one, oldest first: the newest of them if there are many.
-    pub earlier: Vec<AttemptMark>,
+    pub earlier: Vec<AttemptSummary>,
 }
 
 /// Why the database did not do as asked.
@@ -181,7 +182,7 @@ pub trait RunStore: Send + Sync {
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError>;
 
     /// How many runs wait for a worker, and the first `limit` of them in the order in which they are taken.
-    async fn queue(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError>;
+    async fn queue(&self, limit: u32) -> Result<(u64, Vec<QueuedRun>), StoreError>;
 
     /// A run of the group with this key that is active.
     async fn active_in(&self, group: &str) -> Result<Option<RunId>, StoreError>;
@@ -240,7 +241,7 @@ pub trait JournalStore: Send + Sync {
 
     /// Frames after `after`, in order, and where the journal stood when they were read: up to `limit`, fewer if they are
     /// large, and at least one if there is one.
-    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError>;
+    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, Pulse), StoreError>;
 }
 
 /// What a person looks at: findings and patches. They are frames; this finds them among the others.
@@ -256,7 +257,7 @@ pub trait ReviewStore: Send + Sync {
     ) -> Result<Findings, StoreError>;
 
     /// How much there is of an attempt.
-    async fn tally(&self, run: RunKey, attempt: u32) -> Result<Tally, StoreError>;
+    async fn review_counts(&self, run: RunKey, attempt: u32) -> Result<ReviewCounts, StoreError>;
 
     /// The patches of an attempt, in order, without their diffs.
     async fn patches(&self, run: RunKey, attempt: u32) -> Result<Vec<PatchRow>, StoreError>;
@@ -279,11 +280,11 @@ pub trait AttemptStore: Send + Sync {
         phase: Arc<str>,
         after: u64,
         until: u64,
-    ) -> Result<(Vec<Record>, u64), StoreError>;
+    ) -> Result<(Vec<FrameRecord>, u64), StoreError>;
 
     /// The rows of a run's log that were drawn anew, whose first frames have a seq after `after`, up to `until`: each row's seq and
     /// the frame that it is now. And up to which seq these are all: fewer if they are large.
-    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, Record)>, u64), StoreError>;
+    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, FrameRecord)>, u64), StoreError>;
 }
 
 /// What of the finished runs may go, and how much room they take.
@@ -385,7 +386,7 @@ pub struct Delivery {
     /// `run.finished` or `run.waiting`.
     pub event: String,
     /// The receiver.
-    pub receiver: Notify,
+    pub receiver: NotifyTarget,
     /// The pipeline's title.
     pub title: String,
     /// The run as it was then.

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use super::{Mark, StoreError};
 use crate::model::trigger::{
-    DeliveryFilter, DeliveryResult, HookDelivery, LastRun, Pause, RefusedDeliveries, SkipKind, Skipped,
+    DeliveryFilter, DeliveryResult, HookDelivery, LastRun, RecentRefusals, SchedulePause, SkipKind, SkippedDueTimes,
 };
-use crate::model::{Overlap, RunId, Timestamp};
+use crate::model::{OverlapPolicy, RunId, Timestamp};
 
 /// What asks for a run, if no person or program does.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct ScheduleSlot {
     /// What pauses name it by.
     pub name: String,
     /// What becomes of it while another run of the schedule is active.
-    pub overlap: Overlap,
+    pub overlap: OverlapPolicy,
     /// Whether a person asks. Then pauses do not matter, and a run that waits already is the one that was asked for.
     pub by_hand: bool,
 }
@@ -85,7 +85,7 @@ pub struct NewPause {
     /// What is paused.
     pub place: Place,
     /// Since when, by whom and why.
-    pub pause: Pause,
+    pub pause: SchedulePause,
 }
 
 /// A write that concerns no run.
@@ -116,7 +116,7 @@ impl TriggerOp {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScheduleState {
     /// Due times that were skipped.
-    pub skipped: Option<Skipped>,
+    pub skipped: Option<SkippedDueTimes>,
     /// The last run it asked for.
     pub last: Option<LastRun>,
 }
@@ -136,7 +136,7 @@ pub trait TriggerStore: Send + Sync {
     }
 
     /// The deliveries that were refused since then, if there are any.
-    async fn refused_since(&self, since: Timestamp) -> Result<Option<RefusedDeliveries>, StoreError> {
+    async fn refused_since(&self, since: Timestamp) -> Result<Option<RecentRefusals>, StoreError> {
         let _ = since;
         Ok(None)
     }
@@ -147,7 +147,7 @@ pub trait TriggerStore: Send + Sync {
     }
 
     /// Everything that is paused.
-    async fn pauses(&self) -> Result<BTreeMap<Place, Pause>, StoreError> {
+    async fn pauses(&self) -> Result<BTreeMap<Place, SchedulePause>, StoreError> {
         Ok(BTreeMap::new())
     }
 }

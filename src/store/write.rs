@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::access::NewAudit;
 use super::{Change, Guard, PhaseUpdate, RunKey};
 use crate::model::kinds::{CancelRequest, PhaseChange, PhaseState, StatusChange};
-use crate::model::run::Cancel;
-use crate::model::{Body, Params, Pipeline, Record, Run, RunOrigin, Secrets, Status, Timestamp, Transition};
+use crate::model::run::Cancellation;
+use crate::model::{
+    FramePayload, FrameRecord, Params, Pipeline, Run, RunOrigin, Secrets, Status, Timestamp, Transition,
+};
 
 /// A frame before it has its seq.
 #[derive(Clone, Debug)]
@@ -17,21 +19,21 @@ pub struct NewFrame {
     pub ts: Timestamp,
     /// The phase it belongs to.
     pub phase: Option<Arc<str>>,
-    /// See [`Body::kind`].
+    /// See [`FramePayload::kind`].
     pub kind: Arc<str>,
-    /// See [`Body::data`].
+    /// See [`FramePayload::data`].
     pub data: Arc<str>,
 }
 
 impl NewFrame {
     /// A frame that says this, now.
-    pub fn now(phase: Option<Arc<str>>, body: &Body) -> Self {
-        Self { ts: Timestamp::now(), phase, kind: body.kind().into(), data: body.data().into() }
+    pub fn now(phase: Option<Arc<str>>, payload: &FramePayload) -> Self {
+        Self { ts: Timestamp::now(), phase, kind: payload.kind().into(), data: payload.data().into() }
     }
 
     /// The frame of a change of status, now.
     pub fn status(moved: Transition, reason: String) -> Self {
-        Self::now(None, &Body::Status(StatusChange { from: moved.from(), to: moved.to(), reason }))
+        Self::now(None, &FramePayload::Status(StatusChange { from: moved.from(), to: moved.to(), reason }))
     }
 
     /// About how many bytes it takes.
@@ -75,7 +77,7 @@ impl Write {
         resumed: Option<u32>,
         reason: String,
     ) -> Option<Self> {
-        let end = run.status.end()?;
+        let end = run.status.final_status()?;
         let change = Change::Queue { pipeline, params, from, resumed };
         let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), change);
         write.frames.push(NewFrame::status(Transition::Queue(end), reason));
@@ -91,7 +93,7 @@ impl Write {
             };
             let name = Some(phase.name.as_str().into());
             // Its row in the database comes from the attempt before.
-            write.frames.push(NewFrame::now(name, &Body::Phase(change)));
+            write.frames.push(NewFrame::now(name, &FramePayload::Phase(change)));
         }
         Some(write)
     }
@@ -106,7 +108,7 @@ impl Write {
         for phase in run.phases.iter().filter(|phase| phase.state == PhaseState::Pending) {
             write.add_phase(PhaseChange::skipped(phase.name.clone()));
         }
-        write.frames.push(NewFrame::status(Transition::Withdraw, format!("cancelled by {by}")));
+        write.frames.push(NewFrame::status(Transition::CancelPending, format!("cancelled by {by}")));
         Some(write)
     }
 
@@ -117,11 +119,12 @@ impl Write {
         // Nothing runs while a person is asked.
         let kill_at = run.approval.is_none().then_some(kill_at);
         let request = CancelRequest { by: by.clone(), kill_at, force };
-        let change = Change::AskCancel(Cancel { by, at, kill_at, force });
+        let change = Change::AskCancel(Cancellation { by, at, kill_at, force });
         let mut write = Self::new(key, Guard::Standing(run.status, run.attempt), change);
-        write
-            .frames
-            .push(NewFrame { ts: at, ..NewFrame::now(run.phase.as_deref().map(Into::into), &Body::Cancel(request)) });
+        write.frames.push(NewFrame {
+            ts: at,
+            ..NewFrame::now(run.phase.as_deref().map(Into::into), &FramePayload::Cancel(request))
+        });
         write
     }
 
@@ -141,8 +144,8 @@ impl Write {
     }
 
     /// The frames as the journal has them, from this seq on and of this attempt.
-    pub fn records(&self, first: u64, attempt: u32) -> Vec<Record> {
-        let record = |(seq, frame): (u64, &NewFrame)| Record {
+    pub fn records(&self, first: u64, attempt: u32) -> Vec<FrameRecord> {
+        let record = |(seq, frame): (u64, &NewFrame)| FrameRecord {
             seq,
             ts: frame.ts,
             attempt,
@@ -169,6 +172,6 @@ impl Write {
         let name: Arc<str> = change.name.as_str().into();
         let (state, exit_code) = (change.state, change.exit_code);
         self.phases.push(PhaseUpdate { name: Arc::clone(&name), state, exit_code, outputs });
-        self.frames.push(NewFrame::now(Some(name), &Body::Phase(change)));
+        self.frames.push(NewFrame::now(Some(name), &FramePayload::Phase(change)));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::columns::width;
 use super::pen::Pen;
-use crate::model::kinds::MAX_LINE;
+use crate::model::kinds::MAX_LINE_BYTES;
 
 /// Marks a cell that is covered by the wide character or tab before it.
 pub const COVERED: char = '\0';
@@ -41,7 +41,7 @@ pub fn serialize(lead: &str, cells: &[Cell]) -> (String, Pen) {
         if cell.pen != *pen {
             let length = text.len();
             cell.pen.write_change(pen, &mut text);
-            if text.len() + left + cell.pen.end_length() <= MAX_LINE {
+            if text.len() + left + cell.pen.end_length() <= MAX_LINE_BYTES {
                 pen = &cell.pen;
             } else {
                 text.truncate(length);
@@ -49,7 +49,7 @@ pub fn serialize(lead: &str, cells: &[Cell]) -> (String, Pen) {
                 pen = &default;
             }
         }
-        let room = MAX_LINE.saturating_sub(text.len() + pen.end_length());
+        let room = MAX_LINE_BYTES.saturating_sub(text.len() + pen.end_length());
         if cell.char.len_utf8() > room {
             break;
         }

@@ -7,10 +7,10 @@ use super::parser::{ParserStep, SequenceParser};
 use super::screen::Screen;
 use super::screen::control::{control, escape};
 use super::screen::print::{plain_line, print, tab};
-use crate::model::Body;
-use crate::model::kinds::MAX_LINE;
+use crate::model::FramePayload;
+use crate::model::kinds::MAX_LINE_BYTES;
 
-/// The prefixes of reports; see [`Body::reported`].
+/// The prefixes of reports; see [`FramePayload::parse_report`].
 const REPORT_PREFIXES: [&str; 2] = ["::frame ", "::output "];
 
 /// The longest report, in bytes. A longer one is treated as an ordinary line.
@@ -137,7 +137,7 @@ impl Lines {
         if line.ends_with('\r') {
             line.pop();
         }
-        if Body::reported(&line).is_some() {
+        if FramePayload::parse_report(&line).is_some() {
             events.push(Event::Report(line));
         } else {
             self.draw(&line, events);
@@ -146,7 +146,7 @@ impl Lines {
     }
 
     fn end_report(&mut self, line: String, events: &mut Vec<Event>) {
-        if Body::reported(&line).is_some() {
+        if FramePayload::parse_report(&line).is_some() {
             events.push(Event::Report(line));
         } else {
             self.draw(&line, events);
@@ -186,7 +186,7 @@ impl Lines {
             && let Some(end) = memchr(b'\n', text.as_bytes())
         {
             let line = text[..end].strip_suffix('\r').unwrap_or(&text[..end]);
-            if line.len() <= MAX_LINE && find_control(line) == line.len() {
+            if line.len() <= MAX_LINE_BYTES && find_control(line) == line.len() {
                 plain_line(&mut self.screen, line, events);
                 self.is_at_start = true;
                 return end + 1;

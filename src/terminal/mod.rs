@@ -4,7 +4,7 @@
 //! the cursor, printing overwrites, erase sequences erase, the cursor moves over the last [`ROWS`] rows, regions
 //! scroll, and colors and links carry over to the next row. The text of each row is self-contained: it sets its style
 //! and resets it at the end. The emulator has no width and only breaks a line that would make a `log` frame too long
-//! ([`MAX_LINE`](crate::model::kinds::MAX_LINE)). Where terminals differ, it behaves like xterm.
+//! ([`MAX_LINE_BYTES`](crate::model::kinds::MAX_LINE_BYTES)). Where terminals differ, it behaves like xterm.
 //!
 //! Deliberate differences from a real terminal:
 //!

@@ -2,7 +2,7 @@
 use super::cells::{COVERED, Cell, flatten_tabs, pad, serialize, split, split_end};
 use super::columns::{MAX_COLUMNS, next_stop, width};
 use super::pen::Pen;
-use crate::model::kinds::MAX_LINE;
+use crate::model::kinds::MAX_LINE_BYTES;
 
 /// The most bytes of zero-width characters in a cell.
 const MAX_MARK_BYTES: usize = 64;
@@ -73,7 +73,7 @@ impl ScreenRow {
         if self.pen != *pen {
             pen.write_change(&self.pen, &mut self.text);
         }
-        let room = MAX_LINE.saturating_sub(self.text.len() + pen.end_length());
+        let room = MAX_LINE_BYTES.saturating_sub(self.text.len() + pen.end_length());
         let taken = text.floor_char_boundary(room);
         if taken == 0 {
             self.text.truncate(length);
@@ -86,7 +86,7 @@ impl ScreenRow {
         taken
     }
 
-    /// The row as self-contained text of at most [`MAX_LINE`] bytes.
+    /// The row as self-contained text of at most [`MAX_LINE_BYTES`] bytes.
     pub fn render(&self) -> String {
         let (mut text, pen) = match &self.cells {
             None => (self.text.clone(), self.pen.clone()),

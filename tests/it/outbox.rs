@@ -1,25 +1,27 @@
-//! Who makes the tries of a delivery: one at a time, however many look, and one that was given up for lost says no more.
+//! Deliveries of notifications are attempted one at a time, however many servers look, and one whose lease expired
+//! reports nothing.
 
 use std::sync::Arc;
 
 use runtrail::journal::{GroupCommit, Journal, WriteError};
-use runtrail::model::notify::{Address, Notify};
-use runtrail::model::{End, Pipeline, Timestamp};
+use runtrail::model::notify::{NotifyTarget, ReceiverAddress};
+use runtrail::model::{FinalStatus, Pipeline, Timestamp};
 use runtrail::store::{
     Change, Delivery, Durability, Guard, Lease, NewRun, OutboxStore, RunKey, RunStore, SqliteStore, Store, Write,
 };
 
 use crate::support::writes::{claim, new_run, write};
 
-/// A finished run whose end somebody is to be told of.
+/// A finished run with a notification to send.
 async fn finished(journal: &Journal) -> RunKey {
     let run = new_run();
-    let notify = vec![Notify { to: Address::Url("http://localhost/".into()), secret: None, on: Vec::new() }];
+    let notify =
+        vec![NotifyTarget { to: ReceiverAddress::Url("http://localhost/".into()), secret: None, on: Vec::new() }];
     let pipeline = Arc::new(Pipeline { notify, ..Pipeline::clone(&run.pipeline) });
     let key = journal.create(NewRun { pipeline, ..run }).await.unwrap().key;
     let claimed = journal.write(claim(key, 1)).await.unwrap();
     let guard = Guard::Lease(Lease { run: key, attempt: 1, token: claimed.token });
-    let finish = Change::Finish { to: End::Completed, error: None, next: None };
+    let finish = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
     assert_eq!(journal.write(write(key, guard, finish, &["done"])).await.unwrap().deliveries, 1);
     key
 }
@@ -29,7 +31,7 @@ async fn due(store: &SqliteStore, now: i64) -> Vec<Delivery> {
 }
 
 #[tokio::test]
-async fn of_many_that_try_one_does_and_who_is_late_is_not_heard() {
+async fn outbox_delivery_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
     let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());
@@ -52,7 +54,7 @@ async fn of_many_that_try_one_does_and_who_is_late_is_not_heard() {
     assert!(begun.iter().all(|begun| matches!(begun, Ok(_) | Err(WriteError::Refused))));
     assert_eq!(due(&store, now + 999).await.len(), 0, "nobody else makes one meanwhile");
 
-    // It is given up for lost; whoever makes the next one is heard, and the late one is not.
+    // Its lease expires; the result of the next attempt counts, and the late one is refused.
     assert_eq!(due(&store, now + 1000).await[0].token, 1);
     begin(1, now + 2000).await.unwrap();
     assert!(matches!(end(1, None).await, Err(WriteError::Refused)));
@@ -62,7 +64,7 @@ async fn of_many_that_try_one_does_and_who_is_late_is_not_heard() {
     let again = &due(&store, now + 5000).await[0];
     assert_eq!((again.token, again.tries), (2, 1));
 
-    // Its last one: then nobody has anything to say of it.
+    // After the last attempt nothing is recorded any more.
     begin(2, now + 9000).await.unwrap();
     end(3, None).await.unwrap();
     assert_eq!(due(&store, i64::MAX).await.len(), 0);

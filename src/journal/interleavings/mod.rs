@@ -24,8 +24,10 @@ use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplaySche
 use super::changes::News;
 use super::sync::time::{Instant, timeout_at};
 use super::{Form, GroupCommit, Journal, ListStep, Reader, Step};
-use crate::model::sse::Parser;
-use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, Run, RunId, Secrets, Status, Timestamp};
+use crate::model::sse::SseParser;
+use crate::model::{
+    FinalStatus, FramePayload, Log, LogStream, Params, Pipeline, Run, RunId, RunListUpdate, Secrets, Status, Timestamp,
+};
 use crate::store::RunStore as _;
 use crate::store::{
     Change, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, StoreError, Write,
@@ -89,7 +91,7 @@ fn new_run() -> NewRun {
 
 /// A write of frames that all say the same: only their seq tells them apart.
 fn write(run: RunKey, guard: Guard, change: Change, frames: usize) -> Write {
-    let body = Body::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
+    let body = FramePayload::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
     let frame = NewFrame { ts: Timestamp(0), phase: None, kind: body.kind().into(), data: body.data().into() };
     Write {
         run,
@@ -113,7 +115,7 @@ fn claim(run: RunKey) -> Write {
 fn writes(lease: Lease) -> impl Iterator<Item = Write> {
     WRITES.into_iter().enumerate().map(move |(index, frames)| {
         let change = match index + 1 == WRITES.len() {
-            true => Change::Finish { to: End::Completed, error: None, next: None },
+            true => Change::Finish { to: FinalStatus::Completed, error: None, next: None },
             false => Change::None,
         };
         write(lease.run, Guard::Lease(lease), change, frames)
@@ -160,7 +162,7 @@ impl Seen {
     fn take(&mut self, step: Result<Step, StoreError>) -> bool {
         match step {
             Ok(Step::Frames(pieces)) => {
-                let mut parser = Parser::new("");
+                let mut parser = SseParser::new("");
                 for event in pieces.iter().flat_map(|piece| parser.push(piece)) {
                     self.add(event.last_event_id.rsplit(':').next().unwrap().parse().unwrap());
                 }
@@ -213,7 +215,7 @@ async fn watch(world: World) {
     let mut run = world.memory.run(world.run).await.unwrap().unwrap();
     while !run.status.is_finished() {
         let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-        let Some(Listed::Is(told)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
+        let Some(RunListUpdate::Changed(told)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
         assert!(told.head >= run.head, "the list goes back");
         run = Run::clone(told);
     }
@@ -233,7 +235,10 @@ fn readers_of_the_list_share_one_read_of_each_change() {
                     .map(|mut list| {
                         spawn(async move {
                             let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-                            assert!(matches!(*runs[0], Listed::Is(ref run) if run.status.is_finished()), "{runs:?}");
+                            assert!(
+                                matches!(*runs[0], RunListUpdate::Changed(ref run) if run.status.is_finished()),
+                                "{runs:?}"
+                            );
                         })
                     })
                     .collect();
@@ -313,7 +318,7 @@ async fn claimed() -> World {
 
 /// The run's second and last frame: committed, and then told.
 async fn finish(world: &World) {
-    go_on(world, Change::Finish { to: End::Completed, error: None, next: None }).await;
+    go_on(world, Change::Finish { to: FinalStatus::Completed, error: None, next: None }).await;
 }
 
 /// The run's second frame: committed, and then told.
@@ -327,7 +332,7 @@ async fn go_on(World { memory, journal, run }: &World, change: Change) {
 
 async fn reads_the_last(mut reader: Reader) {
     let Step::Frames(pieces) = reader.next().await.unwrap() else { panic!("no frames") };
-    let events = Parser::new("").push(&pieces.concat());
+    let events = SseParser::new("").push(&pieces.concat());
     assert_eq!(events.iter().map(|event| event.last_event_id.as_str()).collect::<Vec<_>>(), ["2"]);
 }
 

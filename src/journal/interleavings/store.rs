@@ -10,9 +10,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::journal::tail::Tails;
 use crate::model::kinds::Patch;
-use crate::model::queue::Waiting;
+use crate::model::queue::QueuedRun;
 use crate::model::review::FindingFilter;
-use crate::model::{DatabaseSize, Params, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
+use crate::model::{DatabaseSize, FrameRecord, Params, Pin, Retention, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{
     Assignment, AttemptStore, Change, Committed, Created, Delivery, Findings, Guard, JournalStore, Kept, Op,
     OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, StoreError, View,
@@ -26,7 +26,7 @@ type Runs = BTreeMap<RunKey, Row>;
 struct Row {
     pulse: Pulse,
     token: i64,
-    frames: Vec<Record>,
+    frames: Vec<FrameRecord>,
 }
 
 /// The store.
@@ -39,7 +39,7 @@ pub struct Memory {
     /// For the mutant that tells before it commits: whom it tells.
     pub told_early: std::sync::Mutex<Weak<Tails>>,
     /// For the mutants with a live queue: one for each listener, filled after the commit.
-    queues: std::sync::Mutex<Vec<UnboundedSender<Record>>>,
+    queues: std::sync::Mutex<Vec<UnboundedSender<FrameRecord>>>,
     /// How many pages were read. Counted without a step.
     pub pages: std::sync::atomic::AtomicUsize,
     /// How many runs were read for the list.
@@ -64,7 +64,7 @@ impl Memory {
     }
 
     /// A live queue of what is committed from now on.
-    pub fn queue(&self) -> UnboundedReceiver<Record> {
+    pub fn queue(&self) -> UnboundedReceiver<FrameRecord> {
         let (sender, receiver) = unbounded_channel();
         self.queues.lock().unwrap().push(sender);
         receiver
@@ -188,7 +188,7 @@ impl JournalStore for Memory {
         self.with(key, |row| row.pulse)
     }
 
-    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError> {
+    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, Pulse), StoreError> {
         self.may_fail()?;
         self.pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let page = self.with(key, |row| {
@@ -235,7 +235,7 @@ impl RunStore for Memory {
     async fn waiting(&self, _: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
         unreachable!()
     }
-    async fn queue(&self, _: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
+    async fn queue(&self, _: u32) -> Result<(u64, Vec<QueuedRun>), StoreError> {
         unreachable!()
     }
     async fn active_in(&self, _: &str) -> Result<Option<RunId>, StoreError> {
@@ -272,7 +272,7 @@ impl ReviewStore for Memory {
     async fn findings(&self, _: RunKey, _: u32, _: &FindingFilter, _: u32) -> Result<Findings, StoreError> {
         unreachable!()
     }
-    async fn tally(&self, _: RunKey, _: u32) -> Result<crate::model::review::Tally, StoreError> {
+    async fn review_counts(&self, _: RunKey, _: u32) -> Result<crate::model::review::ReviewCounts, StoreError> {
         unreachable!()
     }
     async fn patches(&self, _: RunKey, _: u32) -> Result<Vec<PatchRow>, StoreError> {
@@ -293,10 +293,10 @@ impl AttemptStore for Memory {
     ) -> Result<Vec<crate::model::attempt::Attempt>, StoreError> {
         unreachable!()
     }
-    async fn log_of(&self, _: RunKey, _: Arc<str>, _: u64, _: u64) -> Result<(Vec<Record>, u64), StoreError> {
+    async fn log_of(&self, _: RunKey, _: Arc<str>, _: u64, _: u64) -> Result<(Vec<FrameRecord>, u64), StoreError> {
         unreachable!()
     }
-    async fn redrawn(&self, _: RunKey, _: u64, _: u64) -> Result<(Vec<(u64, Record)>, u64), StoreError> {
+    async fn redrawn(&self, _: RunKey, _: u64, _: u64) -> Result<(Vec<(u64, FrameRecord)>, u64), StoreError> {
         unreachable!()
     }
 }

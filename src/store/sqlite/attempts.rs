@@ -8,8 +8,8 @@ use sqlx::Row;
 
 use super::rows;
 use super::{SqliteStore, classify, detached};
-use crate::model::attempt::{Attempt, AttemptMark, AttemptPhase};
-use crate::model::{Phase, Record, Status, Timestamp};
+use crate::model::attempt::{Attempt, AttemptPhase, AttemptSummary};
+use crate::model::{FrameRecord, Phase, Status, Timestamp};
 use crate::store::{AttemptStore, Change, Pulse, RunKey, StoreError, Write};
 
 /// How many attempts of a run are told of beside the current one where only their status is wanted.
@@ -69,13 +69,13 @@ pub(super) async fn earlier(
     connection: &mut sqlx::SqliteConnection,
     run: i64,
     attempt: u32,
-) -> Result<Vec<AttemptMark>, StoreError> {
+) -> Result<Vec<AttemptSummary>, StoreError> {
     if attempt <= 1 {
         return Ok(Vec::new());
     }
     let query = "SELECT attempt, status FROM attempts WHERE run = ? AND attempt < ? ORDER BY attempt DESC LIMIT ?";
     let found = sqlx::query(query).bind(run).bind(attempt).bind(MARKS).fetch_all(connection).await.map_err(classify)?;
-    let read = |row| Ok(AttemptMark { attempt: sqlx::Row::try_get(row, "attempt")?, status: rows::status(row)? });
+    let read = |row| Ok(AttemptSummary { attempt: sqlx::Row::try_get(row, "attempt")?, status: rows::status(row)? });
     found.iter().rev().map(read).collect::<Result<_, _>>().map_err(classify)
 }
 
@@ -139,7 +139,7 @@ impl AttemptStore for SqliteStore {
         phase: Arc<str>,
         after: u64,
         until: u64,
-    ) -> Result<(Vec<Record>, u64), StoreError> {
+    ) -> Result<(Vec<FrameRecord>, u64), StoreError> {
         let reads = self.reads.clone();
         detached(async move {
             let signed = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
@@ -163,7 +163,7 @@ impl AttemptStore for SqliteStore {
         .await
     }
 
-    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, Record)>, u64), StoreError> {
+    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, FrameRecord)>, u64), StoreError> {
         let reads = self.reads.clone();
         detached(async move {
             let signed = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);

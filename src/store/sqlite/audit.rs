@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool};
 
 use super::{classify, rows};
 use crate::model::Timestamp;
-use crate::model::audit::{Action, AuditEntry, AuditFilter};
+use crate::model::audit::{AuditAction, AuditEntry, AuditFilter};
 use crate::store::StoreError;
 use crate::store::access::NewAudit;
 
@@ -38,7 +38,7 @@ fn entry(row: &SqliteRow) -> Result<AuditEntry, sqlx::Error> {
         actor: row.try_get("actor")?,
         via: row.try_get("via")?,
         address: row.try_get("address")?,
-        action: Action::of(word).ok_or_else(unknown)?,
+        action: AuditAction::parse(word).ok_or_else(unknown)?,
         run: row.try_get::<Option<&str>, _>("run")?.map(|run| rows::id(run, "run")).transpose()?,
         outcome: row.try_get("outcome")?,
         detail: row.try_get("detail")?,
@@ -72,7 +72,7 @@ pub async fn page(reads: &SqlitePool, filter: &AuditFilter, limit: u32) -> Resul
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(run.as_ref().map(|run| run.as_str()))
         .bind(actor)
-        .bind(action.map(Action::as_str))
+        .bind(action.map(AuditAction::as_str))
         .bind(before.unwrap_or(i64::MAX))
         .bind(limit);
     let rows = query.fetch_all(reads).await.map_err(classify)?;
@@ -102,7 +102,7 @@ mod tests {
             actor: ["anna", "bob"][number % 2].to_owned(),
             via: "session",
             address: None,
-            action: [Action::RunStart, Action::Login, Action::Logout][number % 3],
+            action: [AuditAction::RunStart, AuditAction::Login, AuditAction::Logout][number % 3],
             run: number.is_multiple_of(5).then(|| "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap()),
             outcome: "done".to_owned(),
             detail: Some(number.to_string()),
@@ -114,7 +114,7 @@ mod tests {
             let filter = AuditFilter {
                 run: (mask & 1 > 0).then(|| line(0).run.unwrap()),
                 actor: (mask & 2 > 0).then(|| "anna".to_owned()),
-                action: (mask & 4 > 0).then_some(Action::RunStart),
+                action: (mask & 4 > 0).then_some(AuditAction::RunStart),
                 before: (mask & 8 > 0).then_some(40),
                 limit: None,
             };

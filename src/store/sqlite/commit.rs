@@ -18,8 +18,8 @@ use super::outbox;
 use super::pages::frames_after;
 use super::triggers;
 use super::{SqliteStore, access, audit, classify, detached, rows, secrets};
-use crate::model::queue::{Group, WhenBusy};
-use crate::model::{Record, Run, Status, Timestamp};
+use crate::model::queue::{BusyPolicy, ConcurrencyGroup};
+use crate::model::{FrameRecord, Run, Status, Timestamp};
 use crate::store::{
     Change, Committed, Guard, JournalStore, NewFrame, Op, Outcome, PhaseUpdate, Pulse, RunKey, StoreError, Write,
 };
@@ -100,7 +100,7 @@ impl JournalStore for SqliteStore {
         rows::pulse(&row.ok_or(StoreError::Gone)?).map_err(classify)
     }
 
-    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError> {
+    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, Pulse), StoreError> {
         let reads = self.reads.clone();
         detached(async move {
             let mut tx = reads.begin().await.map_err(classify)?;
@@ -267,7 +267,7 @@ fn change(tx: &Connection, write: &Write) -> rusqlite::Result<Outcome> {
         Change::Queue { pipeline, params, resumed, .. } => {
             also.push_str(" AND status NOT IN ('pending', 'running')");
             // What goes on by itself never gave its place up.
-            if let Some(Group { key, when_busy: WhenBusy::Refuse }) =
+            if let Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) =
                 pipeline.group(params).filter(|_| resumed.is_none())
             {
                 also.push_str(GROUP_IS_IDLE);

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::commit::{INSERT_FRAME, json, run, signed};
 use super::{audit, secrets, triggers};
-use crate::model::queue::{Group, WhenBusy};
+use crate::model::queue::{BusyPolicy, ConcurrencyGroup};
 use crate::model::trigger::SkipKind;
 use crate::model::{Pipeline, RunOrigin, Timestamp};
 use crate::store::{Created, Mark, NewFrame, NewRun, Outcome, RunKey};
@@ -35,7 +35,7 @@ pub(super) fn create(tx: &Connection, new: &NewRun) -> rusqlite::Result<Outcome>
         return Ok(decided);
     }
     let group = new.pipeline.group(&new.params);
-    if let Some(Group { key, when_busy: WhenBusy::Refuse }) = &group {
+    if let Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) = &group {
         let busy = "SELECT 1 FROM runs WHERE concurrency_group = ? AND status IN ('pending', 'running')";
         if tx.prepare_cached(busy)?.exists([key])? {
             // A due time whose run is refused is done.
@@ -104,8 +104,10 @@ pub(super) fn created(tx: &Connection, key: RunKey, new: bool) -> rusqlite::Resu
 }
 
 /// `concurrency_group` and `supersedes`.
-pub(super) fn group_columns(group: Option<Group>) -> (Option<String>, bool) {
-    group.map_or((None, false), |Group { key, when_busy }| (Some(key), when_busy == WhenBusy::CancelPrevious))
+pub(super) fn group_columns(group: Option<ConcurrencyGroup>) -> (Option<String>, bool) {
+    group.map_or((None, false), |ConcurrencyGroup { key, when_busy }| {
+        (Some(key), when_busy == BusyPolicy::CancelPrevious)
+    })
 }
 
 /// The first frame of a run that is not there for anyone yet, so nobody is to be told of it.

@@ -9,7 +9,7 @@ use super::commit::{json, run, signed};
 use super::rows;
 use super::{SqliteStore, classify};
 use crate::model::Timestamp;
-use crate::model::notify::{Notify, Occasion};
+use crate::model::notify::{NotifyEvent, NotifyTarget};
 use crate::store::{Change, Delivery, OutboxStore, Pulse, RunKey, StoreError, Write};
 
 #[async_trait]
@@ -52,9 +52,9 @@ impl OutboxStore for SqliteStore {
 /// Puts down what this write, which was accepted and has brought the run there, is to be told of. How many there are.
 pub(super) fn put(tx: &Connection, write: &Write, pulse: Pulse) -> rusqlite::Result<usize> {
     let occasion = match write.change {
-        Change::Finish { to, .. } => Occasion::of_end(to),
-        Change::Withdraw => Occasion::Cancelled,
-        Change::Ask { .. } => Occasion::Waiting,
+        Change::Finish { to, .. } => NotifyEvent::from_final_status(to),
+        Change::Withdraw => NotifyEvent::Cancelled,
+        Change::Ask { .. } => NotifyEvent::Waiting,
         _ => return Ok(0),
     };
     // Nobody is asked about a run that is to be cancelled.
@@ -70,8 +70,8 @@ pub(super) fn put(tx: &Connection, write: &Write, pulse: Pulse) -> rusqlite::Res
         .optional()?;
     let Some((Some(receivers), title)) = asked else { return Ok(0) };
     let corrupt = |error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error));
-    let receivers: Vec<Notify> = serde_json::from_str(&receivers).map_err(corrupt)?;
-    let told: Vec<_> = (0i64..).zip(&receivers).filter(|(_, receiver)| receiver.wants(occasion)).collect();
+    let receivers: Vec<NotifyTarget> = serde_json::from_str(&receivers).map_err(corrupt)?;
+    let told: Vec<_> = (0i64..).zip(&receivers).filter(|(_, receiver)| receiver.subscribes_to(occasion)).collect();
     if told.is_empty() {
         return Ok(0);
     }
@@ -86,7 +86,7 @@ pub(super) fn put(tx: &Connection, write: &Write, pulse: Pulse) -> rusqlite::Res
             pulse.attempt,
             signed(pulse.head),
             position,
-            occasion.event(),
+            occasion.event_type(),
             json(receiver)?,
             title.as_deref().unwrap_or_default(),
             snapshot,

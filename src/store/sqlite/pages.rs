@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use sqlx::{Row, SqliteConnection};
 
 use super::{classify, rows};
-use crate::model::Record;
+use crate::model::FrameRecord;
 use crate::store::{StoreError, ViewPart};
 
 fn signed(seq: u64) -> i64 {
@@ -54,7 +54,7 @@ async fn read(
     (key, beside): (i64, u64),
     limit: u32,
     bytes: usize,
-) -> Result<Vec<Record>, StoreError> {
+) -> Result<Vec<FrameRecord>, StoreError> {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     let mut found = sqlx::query(page).bind(key).bind(signed(beside)).bind(limit).bind(bytes).fetch(connection);
     let mut frames = Vec::new();
@@ -72,7 +72,7 @@ pub async fn frames_after(
     after: u64,
     limit: u32,
     bytes: usize,
-) -> Result<Vec<Record>, StoreError> {
+) -> Result<Vec<FrameRecord>, StoreError> {
     read(connection, AFTER, (key, after), limit, bytes).await
 }
 
@@ -82,7 +82,7 @@ pub async fn first_frames(
     key: i64,
     head: u64,
     part: &ViewPart,
-) -> Result<Vec<Record>, StoreError> {
+) -> Result<Vec<FrameRecord>, StoreError> {
     let &ViewPart { rows, bytes, at } = part;
     let Some(at) = at.filter(|at| (1..=head).contains(at)) else {
         return read(connection, BEFORE_WITHIN, (key, head.saturating_add(1)), rows, bytes).await;

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{SqliteStore, classify, rows};
 use crate::model::RunId;
-use crate::model::queue::Waiting;
+use crate::model::queue::QueuedRun;
 use crate::store::{RunKey, StoreError};
 
 /// The order in which runs are taken.
@@ -27,7 +27,7 @@ impl SqliteStore {
         found.iter().map(rows::key_and_attempt).collect::<Result<_, _>>().map_err(classify)
     }
 
-    pub(super) async fn in_order(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
+    pub(super) async fn in_order(&self, limit: u32) -> Result<(u64, Vec<QueuedRun>), StoreError> {
         let mut tx = self.reads.begin().await.map_err(classify)?;
         let total: i64 = sqlx::query_scalar("SELECT count(*) FROM runs WHERE status = 'pending'")
             .fetch_one(&mut *tx)
@@ -50,7 +50,7 @@ impl SqliteStore {
             let position = before.entry(held_by.clone()).or_default();
             *position += 1;
             let position = *position;
-            Ok(Waiting {
+            Ok(QueuedRun {
                 id: rows::id(row.try_get("id")?, "id")?,
                 position,
                 priority: row.try_get("priority")?,

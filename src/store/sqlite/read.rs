@@ -9,10 +9,10 @@ use super::attempts::earlier;
 use super::create::KEPT;
 use super::list;
 use super::pages::{first_frames, phase_starts};
-use super::review::tally;
+use super::review::review_counts;
 use super::rows::{self, RUN};
 use super::{SqliteStore, classify, detached};
-use crate::model::queue::Waiting;
+use crate::model::queue::QueuedRun;
 use crate::model::{Pin, Run, RunFilter, RunId, Status, Timestamp};
 use crate::store::{Assignment, Outputs, Pulse, RunKey, RunStore, StoreError, StoredSecrets, View, ViewPart};
 
@@ -90,10 +90,10 @@ impl RunStore for SqliteStore {
         let run = rows::run(&row).map_err(classify)?;
         let key = row.try_get("key").map_err(classify)?;
         let frames = first_frames(&mut tx, key, run.head, part).await?;
-        let tally = tally(&mut tx, key, run.attempt).await?;
+        let review_counts = review_counts(&mut tx, key, run.attempt).await?;
         let earlier = earlier(&mut tx, key, run.attempt).await?;
         let starts = phase_starts(&mut tx, key, run.attempt).await?;
-        Ok(Some(View { key: RunKey(key), run, frames, tally, earlier, starts }))
+        Ok(Some(View { key: RunKey(key), run, frames, review_counts, earlier, starts }))
     }
 
     async fn list(
@@ -130,7 +130,7 @@ impl RunStore for SqliteStore {
         self.claimable(limit).await
     }
 
-    async fn queue(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
+    async fn queue(&self, limit: u32) -> Result<(u64, Vec<QueuedRun>), StoreError> {
         self.in_order(limit).await
     }
 

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::rows;
 use super::{SqliteStore, classify, detached};
 use crate::model::kinds::{Finding, FixSafety, Patch};
-use crate::model::review::{FindingFilter, Tally};
+use crate::model::review::{FindingFilter, ReviewCounts};
 use crate::store::{Findings, PatchRow, ReviewStore, RunKey, StoreError};
 
 /// The frames of an attempt of one kind. By name, since SQLite takes the index of all frames if it is not told otherwise; the last
@@ -18,13 +18,17 @@ const OF_ATTEMPT: &str = "FROM frames INDEXED BY frames_review WHERE run = ?1 AN
 const WORDS: u32 = 500;
 
 /// How much there is of each kind, as the caller's transaction sees it.
-pub async fn tally(connection: &mut sqlx::SqliteConnection, run: i64, attempt: u32) -> Result<Tally, StoreError> {
+pub async fn review_counts(
+    connection: &mut sqlx::SqliteConnection,
+    run: i64,
+    attempt: u32,
+) -> Result<ReviewCounts, StoreError> {
     let query = "SELECT count(*) FILTER (WHERE kind = 'finding') AS findings,
                         count(*) FILTER (WHERE kind = 'patch') AS patches
                  FROM frames INDEXED BY frames_review WHERE run = ?1 AND attempt = ?2 AND kind IN ('finding', 'patch')
                      AND EXISTS (SELECT 1 FROM runs WHERE key = ?1 AND deleted_at IS NULL)";
     let row = sqlx::query(query).bind(run).bind(attempt).fetch_one(connection).await.map_err(classify)?;
-    let read = || Ok(Tally { findings: rows::count(&row, "findings")?, patches: rows::count(&row, "patches")? });
+    let read = || Ok(ReviewCounts { findings: rows::count(&row, "findings")?, patches: rows::count(&row, "patches")? });
     read().map_err(classify)
 }
 
@@ -78,11 +82,11 @@ impl ReviewStore for SqliteStore {
         .await
     }
 
-    async fn tally(&self, run: RunKey, attempt: u32) -> Result<Tally, StoreError> {
+    async fn review_counts(&self, run: RunKey, attempt: u32) -> Result<ReviewCounts, StoreError> {
         let reads = self.reads.clone();
         detached(async move {
             let mut connection = reads.acquire().await.map_err(classify)?;
-            tally(&mut connection, run.0, attempt).await
+            review_counts(&mut connection, run.0, attempt).await
         })
         .await
     }

@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::model::run::Phase;
-use crate::model::{PhaseState, Pin, Question, Record, Run, RunId, RunOrigin, Status, Timestamp};
+use crate::model::{ApprovalRequest, FrameRecord, PhaseState, Pin, Run, RunId, RunOrigin, Status, Timestamp};
 use crate::store::{Pulse, RunKey};
 
 /// The columns that [`run`] reads. The phases come along as JSON, so that a list of runs is one statement.
@@ -141,7 +141,8 @@ pub fn run<R: Columns>(row: &R) -> Result<Run, R::Error> {
     let phases: Vec<PhaseColumns> = read::<R, _, _>("phases", serde_json::from_str(&text(row, "phases")?))?;
     // Nobody is asked any more about a run that is to be cancelled.
     let waits = row.text("gate")?.as_deref() == Some("waiting") && row.text("cancel_by")?.is_none();
-    let question = || Ok::<_, R::Error>(Question { seq: count(row, "asked")?, question: text(row, "question")? });
+    let question =
+        || Ok::<_, R::Error>(ApprovalRequest { seq: count(row, "asked")?, question: text(row, "question")? });
     Ok(Run {
         id: read::<R, _, _>("id", text(row, "id")?.parse())?,
         pipeline: text(row, "pipeline")?,
@@ -187,8 +188,8 @@ pub fn pin<R: Columns>(row: &R) -> Result<Pin, R::Error> {
 }
 
 /// `seq`, `ts`, `attempt`, `phase`, `kind` and `data`.
-pub fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
-    Ok(Record {
+pub fn record(row: &SqliteRow) -> Result<FrameRecord, sqlx::Error> {
+    Ok(FrameRecord {
         seq: count(row, "seq")?,
         ts: Timestamp(row.try_get("ts")?),
         attempt: row.try_get("attempt")?,

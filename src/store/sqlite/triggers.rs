@@ -12,9 +12,9 @@ use super::create::{created, move_mark};
 use super::rows::{self, Columns};
 use super::{SqliteStore, classify};
 use crate::model::trigger::{
-    DeliveryFilter, DeliveryResult, HookDelivery, LastRun, Pause, RefusedDeliveries, SkipKind, Skipped,
+    DeliveryFilter, DeliveryResult, HookDelivery, LastRun, RecentRefusals, SchedulePause, SkipKind, SkippedDueTimes,
 };
-use crate::model::{Overlap, Timestamp};
+use crate::model::{OverlapPolicy, Timestamp};
 use crate::store::{
     Mark, NewDelivery, NewPause, NewRun, Outcome, Place, RunKey, RunTrigger, ScheduleState, StoreError, TriggerOp,
     TriggerStore, Trust,
@@ -86,9 +86,9 @@ pub fn decide(tx: &Connection, new: &NewRun) -> rusqlite::Result<Option<Outcome>
     }
     // Only one that waits is in the way of a person, and of those that may wait behind one that runs.
     let also = match (slot.overlap, slot.by_hand) {
-        (Overlap::Queue, _) => return Ok(None),
-        (Overlap::Skip, false) => "",
-        (Overlap::Skip, true) | (Overlap::One, _) => " AND status = 'pending'",
+        (OverlapPolicy::Queue, _) => return Ok(None),
+        (OverlapPolicy::Skip, false) => "",
+        (OverlapPolicy::Skip, true) | (OverlapPolicy::One, _) => " AND status = 'pending'",
     };
     let active = format!(
         "SELECT key FROM runs INDEXED BY runs_of_schedule
@@ -260,14 +260,14 @@ impl TriggerStore for SqliteStore {
         Ok((deliveries, next))
     }
 
-    async fn refused_since(&self, since: Timestamp) -> Result<Option<RefusedDeliveries>, StoreError> {
+    async fn refused_since(&self, since: Timestamp) -> Result<Option<RecentRefusals>, StoreError> {
         let mut tx = self.reads.begin().await.map_err(classify)?;
         let row = sqlx::query(REFUSED_SINCE).bind(since.0).fetch_one(&mut *tx).await.map_err(classify)?;
         let Some(last) = row.try_get::<Option<i64>, _>("last").map_err(classify)? else { return Ok(None) };
         let calls = rows::count(&row, "calls").map_err(classify)?;
         let row = sqlx::query("SELECT * FROM hook_deliveries WHERE key = ?").bind(last).fetch_one(&mut *tx).await;
         let last = row.and_then(|row| delivery(&row)).map_err(classify)?;
-        Ok(Some(RefusedDeliveries { calls, last }))
+        Ok(Some(RecentRefusals { calls, last }))
     }
 
     async fn schedule_states(&self) -> Result<BTreeMap<(String, String), ScheduleState>, StoreError> {
@@ -284,12 +284,12 @@ impl TriggerStore for SqliteStore {
         found.and_then(|found| found.iter().map(read).collect()).map_err(classify)
     }
 
-    async fn pauses(&self) -> Result<BTreeMap<Place, Pause>, StoreError> {
+    async fn pauses(&self) -> Result<BTreeMap<Place, SchedulePause>, StoreError> {
         let found = sqlx::query("SELECT * FROM schedule_pauses").fetch_all(&self.reads).await;
         let read = |row: &SqliteRow| -> Result<_, sqlx::Error> {
             let (pipeline, name): (String, String) = (row.try_get("pipeline")?, row.try_get("name")?);
             let all = pipeline == ALL;
-            let pause = Pause {
+            let pause = SchedulePause {
                 at: Timestamp(row.try_get("paused_at")?),
                 by: row.try_get("paused_by")?,
                 reason: row.try_get("reason")?,
@@ -313,20 +313,20 @@ fn delivery(row: &SqliteRow) -> Result<HookDelivery, sqlx::Error> {
         forge: row.try_get("forge")?,
         event: row.try_get("event")?,
         delivery: row.try_get("delivery")?,
-        result: DeliveryResult::of(word).ok_or_else(|| SqliteRow::corrupt("result", format!("{word:?}").into()))?,
+        result: DeliveryResult::parse(word).ok_or_else(|| SqliteRow::corrupt("result", format!("{word:?}").into()))?,
         code: row.try_get("code")?,
         reason: row.try_get("reason")?,
         run: run.map(|run| rows::id(run, "run")).transpose()?,
     })
 }
 
-fn skipped(row: &SqliteRow) -> Result<Option<Skipped>, sqlx::Error> {
+fn skipped(row: &SqliteRow) -> Result<Option<SkippedDueTimes>, sqlx::Error> {
     let count = rows::count(row, "skipped")?;
-    let kind = row.try_get::<Option<&str>, _>("skip_kind")?.and_then(SkipKind::of);
+    let kind = row.try_get::<Option<&str>, _>("skip_kind")?.and_then(SkipKind::parse);
     let last: Option<i64> = row.try_get("skipped_at")?;
     let (Some(kind), Some(last)) = (kind.filter(|_| count > 0), last) else { return Ok(None) };
     let detail: Option<&str> = row.try_get("skip_detail")?;
-    Ok(Some(Skipped { count, last: Timestamp(last), kind, reason: kind.reason(detail.unwrap_or_default()) }))
+    Ok(Some(SkippedDueTimes { count, last: Timestamp(last), kind, reason: kind.reason(detail.unwrap_or_default()) }))
 }
 
 fn last_run(row: &SqliteRow) -> Result<Option<LastRun>, sqlx::Error> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
 use std::mem::take;
 
-use crate::model::kinds::MAX_LINE;
+use crate::model::kinds::MAX_LINE_BYTES;
 use crate::terminal::event::Event;
 use crate::terminal::pen::Pen;
 use crate::terminal::row::ScreenRow;
@@ -218,7 +218,7 @@ impl Grid {
         slot.pen.write_change(&Pen::default(), &mut text);
         text.push_str(&written[slot.emitted..]);
         pen.write_end(&mut text);
-        if text.len() > MAX_LINE {
+        if text.len() > MAX_LINE_BYTES {
             self.touch(last);
             self.emit_redraw(last, events);
             return;

@@ -1,9 +1,10 @@
-//! The reference machine: what each transaction does to a run, said once more and differently, without a database. It is given
-//! the transactions in the order in which they were made, and says which were to be refused and where every run stands.
+//! The reference machine: what each transaction does to a run, said once more and differently, without a database. It
+//! is given the transactions in the order in which they were made, and says which were to be refused and where every
+//! run stands.
 
 use std::collections::{BTreeMap, HashSet};
 
-use runtrail::model::queue::WhenBusy;
+use runtrail::model::queue::BusyPolicy;
 use runtrail::model::{PhaseState, Status};
 use runtrail::store::{Change, Created, Guard, Lease, NewRun, Op, Outcome, RunKey, Write};
 use serde_json::Value;
@@ -74,7 +75,7 @@ impl Machine {
 
     fn create(&mut self, new: &NewRun, outcome: &Outcome) {
         let group = new.pipeline.group(&new.params);
-        let refuses = group.as_ref().is_some_and(|group| group.when_busy == WhenBusy::Refuse);
+        let refuses = group.as_ref().is_some_and(|group| group.when_busy == BusyPolicy::Refuse);
         let group = group.map(|group| group.key);
         let refused = refuses && self.busy(group.as_ref().unwrap(), Status::is_active);
         match outcome {
@@ -132,7 +133,7 @@ impl Machine {
             }
             Change::Queue { pipeline, params, resumed, .. } => {
                 assert!(resumed.is_none(), "what goes on by itself does so in the transaction that interrupts it");
-                let refusing = pipeline.group(params).filter(|group| group.when_busy == WhenBusy::Refuse);
+                let refusing = pipeline.group(params).filter(|group| group.when_busy == BusyPolicy::Refuse);
                 refusing.is_none_or(|group| !self.busy(&group.key, Status::is_active))
             }
             _ => true,
@@ -171,7 +172,8 @@ impl Machine {
     }
 }
 
-/// One change of a run, with what becomes of phases and what the journal says of it: the seq and the attempt of each frame.
+/// One change of a run, with what becomes of phases and what the journal says of it: the seq and the attempt of each
+/// frame.
 fn step(run: &mut Run, write: &Write) -> Vec<(u64, u32)> {
     let before = run.clone();
     change(run, write);

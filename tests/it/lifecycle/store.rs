@@ -1,16 +1,17 @@
-//! The real store, as the servers of a simulation share it: every transaction is noted in the order in which it was made, and
-//! the database can be away.
+//! The real store, as the servers of a simulation share it: every transaction is noted in the order in which it was
+//! made, and the database can be away.
 //!
-//! What it does takes no time of the simulation's clock, which stands while something blocks; only the way there and back does.
+//! What it does takes no time of the simulation's clock, which stands while something blocks; only the way there and
+//! back does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runtrail::model::queue::Waiting;
-use runtrail::model::review::{FindingFilter, Tally};
-use runtrail::model::{DatabaseSize, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
+use runtrail::model::queue::QueuedRun;
+use runtrail::model::review::{FindingFilter, ReviewCounts};
+use runtrail::model::{DatabaseSize, FrameRecord, Pin, Retention, Run, RunFilter, RunId, Status, Timestamp};
 use runtrail::store::*;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
@@ -81,7 +82,7 @@ impl JournalStore for Noted {
     async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError> {
         self.ask(async move |inner| inner.pulse(key).await).await
     }
-    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, Pulse), StoreError> {
+    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, Pulse), StoreError> {
         self.ask(async move |inner| inner.frames(key, after, limit).await).await
     }
 }
@@ -123,7 +124,7 @@ impl RunStore for Noted {
     async fn secrets(&self, key: RunKey) -> Result<runtrail::store::StoredSecrets, StoreError> {
         self.ask(async move |inner| inner.secrets(key).await).await
     }
-    async fn queue(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
+    async fn queue(&self, limit: u32) -> Result<(u64, Vec<QueuedRun>), StoreError> {
         self.ask(async move |inner| inner.queue(limit).await).await
     }
     // Nobody asks for these here.
@@ -149,8 +150,8 @@ impl RunStore for Noted {
 
 #[async_trait]
 impl ReviewStore for Noted {
-    async fn tally(&self, run: RunKey, attempt: u32) -> Result<Tally, StoreError> {
-        self.ask(async move |inner| inner.tally(run, attempt).await).await
+    async fn review_counts(&self, run: RunKey, attempt: u32) -> Result<ReviewCounts, StoreError> {
+        self.ask(async move |inner| inner.review_counts(run, attempt).await).await
     }
     async fn patches(&self, run: RunKey, attempt: u32) -> Result<Vec<PatchRow>, StoreError> {
         self.ask(async move |inner| inner.patches(run, attempt).await).await
@@ -189,10 +190,10 @@ impl AttemptStore for Noted {
     ) -> Result<Vec<runtrail::model::attempt::Attempt>, StoreError> {
         unreachable!()
     }
-    async fn log_of(&self, _: RunKey, _: Arc<str>, _: u64, _: u64) -> Result<(Vec<Record>, u64), StoreError> {
+    async fn log_of(&self, _: RunKey, _: Arc<str>, _: u64, _: u64) -> Result<(Vec<FrameRecord>, u64), StoreError> {
         unreachable!()
     }
-    async fn redrawn(&self, _: RunKey, _: u64, _: u64) -> Result<(Vec<(u64, Record)>, u64), StoreError> {
+    async fn redrawn(&self, _: RunKey, _: u64, _: u64) -> Result<(Vec<(u64, FrameRecord)>, u64), StoreError> {
         unreachable!()
     }
 }

@@ -1,8 +1,8 @@
-//! What a worker writes, made by hand: for tests of the journal without a server.
+//! Writes of a worker, made by hand: for tests of the journal without a server.
 
 use std::sync::Arc;
 
-use runtrail::model::{Body, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Secrets, Status, Timestamp};
+use runtrail::model::{FramePayload, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Secrets, Status, Timestamp};
 use runtrail::store::{Change, Guard, NewFrame, NewRun, RunKey, Write};
 
 /// A run of one phase.
@@ -28,7 +28,7 @@ pub fn new_run() -> NewRun {
 
 /// A line that a command printed at the beginning of time, so that equal lines are equal frames.
 pub fn log(line: &str) -> NewFrame {
-    let body = Body::Log(Log { stream: LogStream::Stdout, line: line.to_owned(), cont: false, replaces: None });
+    let body = FramePayload::Log(Log { stream: LogStream::Stdout, line: line.to_owned(), cont: false, replaces: None });
     NewFrame { ts: Timestamp(0), ..NewFrame::now(None, &body) }
 }
 
