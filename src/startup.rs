@@ -69,8 +69,8 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     // program ends.
     let _lock = data_dir::lock(&data_dir)?;
     let named = args.checks_file.as_deref().map(codemod::checks::read).transpose()?.unwrap_or_default();
-    codemod::checks::set(codemod::Checks { named, free: args.free_checks || args.no_token });
-    let catalog = Catalog::open(args.pipelines.clone())?.with_built_in(codemod::pipelines());
+    let checks = codemod::Checks { named, allows_any_command: args.free_checks || args.no_token };
+    let catalog = Catalog::open(args.pipelines.clone(), codemod::pipelines(checks))?;
     let projects = Arc::new(Projects::open(&args.projects)?);
     let commands = CommandSetup {
         supervisor: own_process::own_program().map_err(StartError::OwnFile)?,

@@ -1,5 +1,5 @@
-//! Which folders a repository may be in: those that runs may work in. A `.git` file, an entry of `objects/info/alternates` or a link
-//! may name any other.
+//! Confines repositories to the folders that runs may work in. A `.git` file, an entry of `objects/info/alternates` or
+//! a link may lead to any other folder.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use crate::confined_fs::Folder;
 
-/// How many folders of borrowed objects are looked at.
-const MOST: usize = 1000;
+/// The most folders of borrowed objects.
+const MAX_ALTERNATES: usize = 1000;
 
-/// The longest list of alternates, in bytes.
-const LONGEST_LIST: u64 = 1 << 20;
+/// The longest list of alternates.
+const MAX_LIST_BYTES: u64 = 1 << 20;
 
-/// What of a repository git reads or writes by name. Any of it may be a link.
+/// The parts of a repository that git accesses by name. Any of them may be a link.
 const PARTS: [&str; 16] = [
     "HEAD",
     "config",
@@ -35,41 +35,36 @@ const PARTS: [&str; 16] = [
     "shallow",
 ];
 
-/// The folders that runs may work in, canonical.
+/// The folders that runs may work in. Their paths are canonical.
 #[derive(Clone, Debug, Default)]
-pub struct Allowed {
+pub struct AllowedFolders {
     roots: Vec<PathBuf>,
 }
 
-/// A part of a repository that is outside.
+/// A part of a repository that is outside the allowed folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outside {
-    /// Which part.
+pub struct OutsidePart {
     pub what: &'static str,
-    /// Where it is.
     pub path: PathBuf,
 }
 
-impl Allowed {
-    /// These folders and what is in them.
+impl AllowedFolders {
     pub fn new(roots: Vec<PathBuf>) -> Self {
         Self { roots }
     }
 
-    /// The folders.
     pub fn roots(&self) -> &[PathBuf] {
         &self.roots
     }
 
-    /// Whether a canonical path is inside.
-    fn has(&self, canonical: &Path) -> bool {
+    fn contains(&self, canonical: &Path) -> bool {
         self.roots.iter().any(|root| canonical.starts_with(root))
     }
 
-    /// Opens a folder, wherever links lead, if that is inside.
+    /// Opens a folder if its path resolves to inside the allowed folders. The inner error is that of opening it.
     ///
     /// # Errors
-    /// The path that is outside. If it is not there, or cannot be opened, that is said inside.
+    /// The resolved path, which is outside.
     pub fn open(&self, path: &Path) -> Result<io::Result<Folder>, PathBuf> {
         let canonical = match path.canonicalize() {
             Ok(canonical) => canonical,
@@ -78,23 +73,23 @@ impl Allowed {
         let root = self.roots.iter().find(|root| canonical.starts_with(root));
         let below = root.and_then(|root| Some((root, canonical.strip_prefix(root).ok()?)));
         let Some((root, below)) = below else { return Err(canonical) };
-        // No link may have come there since.
+        // Fails if a folder has become a link since it was resolved.
         Ok(Folder::open_canonical(root).and_then(|root| root.folder(below)))
     }
 
-    /// That no part of a repository's folder is a link that leads out.
+    /// Checks that no part of a repository is a link to outside.
     ///
     /// # Errors
-    /// [`Outside`].
-    pub fn check_parts(&self, git_dir: &Path) -> Result<(), Outside> {
+    /// [`OutsidePart`].
+    pub fn check_parts(&self, git_dir: &Path) -> Result<(), OutsidePart> {
         PARTS.into_iter().try_for_each(|part| self.check_link(part, &git_dir.join(part)))
     }
 
-    /// That the objects of a repository, and all that it borrows, are inside.
+    /// Checks that the objects of a repository, and all that it borrows, are inside.
     ///
     /// # Errors
-    /// [`Outside`].
-    pub fn check_objects(&self, objects: &Path) -> Result<(), Outside> {
+    /// [`OutsidePart`].
+    pub fn check_objects(&self, objects: &Path) -> Result<(), OutsidePart> {
         let names = (0..=255).map(|byte| format!("{byte:02x}"));
         for name in names.chain(["info", "pack", "info/alternates"].map(str::to_owned)) {
             self.check_link("objects", &objects.join(name))?;
@@ -102,15 +97,18 @@ impl Allowed {
         self.check_alternates(objects, &mut BTreeSet::new())
     }
 
-    fn check_alternates(&self, objects: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<(), Outside> {
+    fn check_alternates(&self, objects: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<(), OutsidePart> {
         for path in alternates(objects) {
-            // Git takes no notice of what is not there.
+            // Git ignores missing alternates.
             let Ok(canonical) = path.canonicalize() else { continue };
-            if !self.has(&canonical) {
-                return Err(Outside { what: "borrowed objects (objects/info/alternates)", path: canonical });
+            if !self.contains(&canonical) {
+                return Err(OutsidePart { what: "borrowed objects (objects/info/alternates)", path: canonical });
             }
-            if seen.len() == MOST {
-                return Err(Outside { what: "too many borrowed objects (objects/info/alternates)", path: canonical });
+            if seen.len() == MAX_ALTERNATES {
+                return Err(OutsidePart {
+                    what: "too many borrowed objects (objects/info/alternates)",
+                    path: canonical,
+                });
             }
             if seen.insert(canonical.clone()) {
                 self.check_alternates(&canonical, seen)?;
@@ -119,29 +117,29 @@ impl Allowed {
         Ok(())
     }
 
-    /// That this is no link, or one that leads to something inside.
-    fn check_link(&self, what: &'static str, path: &Path) -> Result<(), Outside> {
-        if !path.symlink_metadata().is_ok_and(|facts| facts.is_symlink()) {
+    /// Checks that a path is not a link, or a link to inside.
+    fn check_link(&self, what: &'static str, path: &Path) -> Result<(), OutsidePart> {
+        if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
             return Ok(());
         }
         match path.canonicalize() {
-            Ok(canonical) if self.has(&canonical) => Ok(()),
-            Ok(path) => Err(Outside { what, path }),
-            // What is written there would be made.
-            Err(_) => Err(Outside { what, path: path.read_link().unwrap_or_else(|_| path.to_owned()) }),
+            Ok(canonical) if self.contains(&canonical) => Ok(()),
+            Ok(path) => Err(OutsidePart { what, path }),
+            // Writing through a dangling link would create its target.
+            Err(_) => Err(OutsidePart { what, path: path.read_link().unwrap_or_else(|_| path.to_owned()) }),
         }
     }
 }
 
 /// The folders of objects that another one borrows (gitrepository-layout(5), `objects/info/alternates`).
 fn alternates(objects: &Path) -> Vec<PathBuf> {
-    let list = Folder::open(objects).and_then(|objects| objects.read(Path::new("info/alternates"), LONGEST_LIST));
+    let list = Folder::open(objects).and_then(|objects| objects.read(Path::new("info/alternates"), MAX_LIST_BYTES));
     let list = list.unwrap_or_default();
     let lines = list.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#');
     lines.map(|line| objects.join(PathBuf::from(OsString::from_vec(unquoted(line))))).collect()
 }
 
-/// A line of the list as a path. In quotes it has escapes, as C has them.
+/// The path of a line. A quoted line has C escapes.
 fn unquoted(line: &[u8]) -> Vec<u8> {
     let Some(inner) = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")) else { return line.to_vec() };
     let (mut path, mut rest) = (Vec::with_capacity(inner.len()), inner.iter().copied().peekable());
@@ -179,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn borrowed_objects_and_links_that_lead_out_are_found() {
+    fn allowed_folders_exclude_borrowed_objects_and_links_outside() {
         let world = tempfile::tempdir().unwrap();
         let world = world.path().canonicalize().unwrap();
         let (objects, near, far) =
@@ -187,11 +185,11 @@ mod tests {
         for folder in [&objects, &near, &far] {
             std::fs::create_dir_all(folder.join("info")).unwrap();
         }
-        let allowed = Allowed::new(vec![world.join("in")]);
+        let allowed = AllowedFolders::new(vec![world.join("in")]);
         let list = |objects: &Path, text: &str| std::fs::write(objects.join("info/alternates"), text).unwrap();
         list(&objects, "# a comment\n\n../../b/objects\n/not/there\n");
         assert_eq!(allowed.check_objects(&objects), Ok(()));
-        // Around in a circle, and then out by two ways of writing it.
+        // First a cycle of alternates, then one to outside, plain and quoted.
         list(&near, "../../a/objects\n");
         assert_eq!(allowed.check_objects(&objects), Ok(()));
         let quoted = format!("\"{}/out\\040\\\"x\\\"/objects\"\n", world.display());

@@ -1,156 +1,157 @@
-//! The pipeline `autofix`: rules are looked for in all files that they are for, and what can be fixed is.
+//! The pipeline `autofix`: finds matches of rules and fixes those that can be fixed.
 
 use std::time::Duration;
 
-use super::analysis::{Analysis, Found, Severity};
-use super::check::{Check, LIMIT};
-use super::code::Code;
-use super::declared::{Declared, Tool};
-use super::files::Wanted;
+use super::analysis::Analysis;
+use super::check::{Check, DEFAULT_TIME_LIMIT};
+use super::checks;
+use super::commit_files::CommitFiles;
+use super::error::PhaseError;
+use super::files::PathFilter;
+use super::finding::{Finding, Severity};
 use super::generated::is_generated;
 use super::language::Grammar;
-use super::report::{Report, count};
-use super::rules::{self, PACKS, Rules};
-use super::{PhaseError, Task};
+use super::phase_log::{PhaseLog, count};
+use super::rules::{self, PACKS, RuleSet};
+use super::supported_versions::{SupportedVersions, Toolchain};
+use super::task::Task;
 
-/// The rule set of all packs and the project's own rules.
+/// Selects all packs and the project's own rules.
 pub const ALL: &str = "all";
 
-/// The rule set of the project's own rules alone.
+/// Selects the project's own rules.
 pub const PROJECT: &str = "project";
 
-/// The rule set of nothing, for pipelines with linters of their own.
+/// Selects no rules, for pipelines with linters.
 pub const NONE: &str = "none";
 
-/// What is asked for.
+/// The parameters of a run.
 pub struct AutoFix {
     set: String,
-    floor: Severity,
+    min_severity: Severity,
     check: Option<String>,
-    check_limit: Duration,
-    dry_run: bool,
-    /// Whether a check, or a person before anything is committed, verifies the patches.
+    check_time_limit: Duration,
+    is_dry_run: bool,
+    /// See [`Analysis::is_verified`].
     is_verified: bool,
-    wanted: Wanted,
-    /// Known when the project is.
-    rules: Option<Rules>,
+    path_filter: PathFilter,
+    /// Set by [`Analysis::prepare`].
+    rules: Option<RuleSet>,
 }
 
 impl AutoFix {
-    /// What the run's parameters ask for.
-    ///
     /// # Errors
-    /// One of them cannot be used.
-    pub fn read(task: &Task) -> Result<Self, PhaseError> {
-        let floor = match task.param("severity") {
+    /// A parameter is invalid.
+    pub fn from_params(task: &Task) -> Result<Self, PhaseError> {
+        let min_severity = match task.param("severity") {
             "error" => Severity::Error,
             "warning" => Severity::Warning,
             "info" => Severity::Info,
             _ => Severity::Hint,
         };
         let text = |name: &str| Some(task.param(name).trim().to_owned()).filter(|text| !text.is_empty());
-        let check = text("check").map(super::checks::command);
-        let dry_run = task.param("dry_run") == "true";
+        let check = text("check").map(checks::command_of);
+        let is_dry_run = task.param("dry_run") == "true";
         Ok(Self {
             set: text("rules").unwrap_or_else(|| ALL.to_owned()),
-            floor,
-            is_verified: check.is_some() || dry_run || task.param("approval") == "true",
+            min_severity,
+            is_verified: check.is_some() || is_dry_run || task.param("approval") == "true",
             check,
-            check_limit: text("check_timeout").map_or(Ok(LIMIT), |limit| {
-                humantime::parse_duration(&limit).map_err(|error| PhaseError::Limit(limit, error))
+            check_time_limit: text("check_timeout").map_or(Ok(DEFAULT_TIME_LIMIT), |limit| {
+                humantime::parse_duration(&limit).map_err(|error| PhaseError::TimeLimit(limit, error))
             })?,
-            dry_run,
-            wanted: Wanted::new(task.param("include"), task.param("exclude"))?,
+            is_dry_run,
+            path_filter: PathFilter::new(task.param("include"), task.param("exclude"))?,
             rules: None,
         })
     }
 
-    /// The command that patches are proved with, if there is one.
+    /// The command that patches must pass.
     pub fn check(&self) -> Option<Check> {
-        self.check.clone().map(|command| Check::new(command, self.check_limit))
+        self.check.clone().map(|command| Check::new(command, self.check_time_limit))
     }
 }
 
 impl Analysis for AutoFix {
-    fn prepare(&mut self, code: &Code, report: Option<&mut Report>) -> Result<(), PhaseError> {
+    fn prepare(&mut self, commit: &CommitFiles, log: Option<&mut PhaseLog>) -> Result<(), PhaseError> {
         let mut all = Vec::new();
         for (name, _) in PACKS.iter().filter(|(name, _)| [ALL, *name].contains(&self.set.as_str())) {
-            all.extend(rules::pack(name, self.floor)?);
+            all.extend(rules::pack(name, self.min_severity)?);
         }
         let mut faults = Vec::new();
         let packed = all.len();
         if [ALL, PROJECT].contains(&self.set.as_str()) {
             let own;
-            (own, faults) = rules::of_project(code, self.floor)?;
+            (own, faults) = rules::of_project(commit, self.min_severity)?;
             all.extend(own);
         }
         let own = all.len() - packed;
-        let rules = Rules::new(all)?;
-        let tools: Vec<Tool> = rules.grammars().into_iter().filter_map(Tool::of).collect();
-        let declared = Declared::read(&tools, code.entries().map(|(path, _)| path), |path| code.peek(path));
-        if let Some(report) = report {
-            for (tool, version, path) in declared.all() {
-                let beyond = rules.beyond(tool, version).into_iter();
-                let beyond = beyond.map(|(rule, since)| format!("{rule} ({since})")).collect::<Vec<_>>().join(", ");
-                if !beyond.is_empty() {
-                    let tool = tool.name();
-                    report
-                        .line(&format!("{path} supports {tool} {version}: no fix that needs a later one: {beyond}"))?;
+        let rules = RuleSet::new(all)?;
+        let toolchains: Vec<Toolchain> = rules.grammars().into_iter().filter_map(Toolchain::of).collect();
+        let paths = commit.entries().map(|(path, _)| path);
+        let versions = SupportedVersions::read(&toolchains, paths, |path| commit.optional_text(path));
+        if let Some(log) = log {
+            for (toolchain, version, path) in versions.all() {
+                let newer = rules.fixes_for_newer(toolchain, version).into_iter();
+                let newer = newer.map(|(rule, since)| format!("{rule} ({since})")).collect::<Vec<_>>().join(", ");
+                if !newer.is_empty() {
+                    let name = toolchain.name();
+                    log.line(&format!("{path} supports {name} {version}: no fix that needs a later one: {newer}"))?;
                 }
             }
-            faults.iter().try_for_each(|fault| report.line(&format!("skipped {fault}")))?;
-            report.line(&format!("{} of Runtrail's, {own} of the project's own", count(packed, "rule")))?;
+            faults.iter().try_for_each(|fault| log.line(&format!("skipped {fault}")))?;
+            log.line(&format!("{} of Runtrail's, {own} of the project's own", count(packed, "rule")))?;
         }
-        self.rules = Some(rules.supporting(declared));
+        self.rules = Some(rules.supporting(versions));
         Ok(())
     }
 
     fn grammars(&self) -> Vec<Grammar> {
-        self.rules.as_ref().map(Rules::grammars).unwrap_or_default()
+        self.rules.as_ref().map(RuleSet::grammars).unwrap_or_default()
     }
 
-    fn wanted(&self) -> &Wanted {
-        &self.wanted
+    fn path_filter(&self) -> &PathFilter {
+        &self.path_filter
     }
 
-    fn leaves_out(&self, grammar: Grammar, text: &str) -> bool {
+    fn skips_generated(&self, grammar: Grammar, text: &str) -> bool {
         is_generated(grammar, text)
     }
 
-    fn look(&self, grammar: Grammar, path: &str, text: &str) -> Vec<Found> {
-        // A linter may have fixed such a file, whose rules are then asked again.
+    fn analyze(&self, grammar: Grammar, path: &str, text: &str) -> Vec<Finding> {
+        // Later passes also analyze generated files if a linter's fix has changed them.
         if is_generated(grammar, text) {
             return Vec::new();
         }
-        let mut found = self.rules.as_ref().map(|rules| rules.look(grammar, path, text)).unwrap_or_default();
+        let mut findings = self.rules.as_ref().map(|rules| rules.analyze(grammar, path, text)).unwrap_or_default();
         if !self.is_verified {
-            found.iter_mut().for_each(Found::withhold_unverified);
+            findings.iter_mut().for_each(Finding::withhold_unverified);
         }
-        found
+        findings
     }
 
-    fn message(&self, fixed: usize, files: usize) -> String {
-        let proved = self.check.as_ref().map(|check| format!("\n\nChecked with: {check}")).unwrap_or_default();
-        format!("AutoFix: {} in {}{proved}", count(fixed, "finding"), count(files, "file"))
+    fn commit_message(&self, fixed: usize, files: usize) -> String {
+        let checked = self.check.as_ref().map(|check| format!("\n\nChecked with: {check}")).unwrap_or_default();
+        format!("AutoFix: {} in {}{checked}", count(fixed, "finding"), count(files, "file"))
     }
 
-    fn nothing(&self, files: usize, findings: usize) -> String {
+    fn unchanged_message(&self, files: usize, findings: usize) -> String {
         match findings {
             0 => format!("Nothing to do: no rule finds anything in {}.", count(files, "file")),
             _ => format!("Nothing to do: none of {} can be fixed.", count(findings, "finding")),
         }
     }
 
-    fn floor(&self) -> Severity {
-        self.floor
+    fn min_severity(&self) -> Severity {
+        self.min_severity
     }
 
     fn is_verified(&self) -> bool {
         self.is_verified
     }
 
-    fn only_shows(&self) -> bool {
-        self.dry_run
+    fn is_dry_run(&self) -> bool {
+        self.is_dry_run
     }
 
     fn repeats(&self) -> bool {

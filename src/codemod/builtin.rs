@@ -1,29 +1,33 @@
-//! The built-in pipelines, as those of files are: parameters and phases. Each phase is this program again.
+//! The parameters and phases of the built-in pipelines. Each phase executes this program again.
 
-use super::LANGUAGES;
-use super::analysis::Severity;
 use super::autofix::{ALL, NONE, PROJECT};
-use super::checks::{self, NamedCheck};
-use super::linters::{self, Linter};
+use super::checks::Checks;
+use super::finding::Severity;
+use super::language::LANGUAGES;
+use super::linters;
 use super::rules::PACKS;
-use crate::model::{ApprovalConditions, ApprovalRule, OutputMode, Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
+use crate::model::{
+    ApprovalConditions, ApprovalRule, BuiltInPipeline, OutputMode, Param, ParamKind, ParamValue, PhaseSpec, Pipeline,
+    PipelineExtension,
+};
 
-/// The phases of both (CONTRACT.md, "Words").
+/// The phases of both.
 const PHASES: [&str; 4] = ["scanning", "analyzing", "generating", "applying"];
 
-/// The parameter that makes a run commit nothing.
+/// The parameter of a run that commits nothing.
 const DRY_RUN: &str = "dry_run";
 
-/// The parameter that makes a run ask before it commits.
-const ASK: &str = "approval";
+/// The parameter of a run that asks before it commits.
+const APPROVAL: &str = "approval";
 
-/// All of them.
-pub fn pipelines() -> Vec<Pipeline> {
-    vec![autofix_with(&[], &[]), refactor()]
+/// The built-in pipelines of a server with these checks. Pipeline files can extend `autofix`.
+pub fn pipelines(checks: Checks) -> Vec<BuiltInPipeline> {
+    let autofix = BuiltInPipeline::extensible(move |extension| autofix(&checks, extension));
+    vec![autofix, BuiltInPipeline::new(refactor())]
 }
 
-/// The pipeline `autofix` that also takes what these linters find, and may be proved by these checks besides the server's.
-pub fn autofix_with(linters: &[Linter], checks: &[NamedCheck]) -> Pipeline {
+fn autofix(checks: &Checks, extension: &PipelineExtension) -> Pipeline {
+    let (linters, checks) = (&extension.linters, checks.with(&extension.checks));
     let sets = [ALL].into_iter().chain(PACKS.iter().map(|(name, _)| *name)).chain([PROJECT]);
     let sets = sets.chain((!linters.is_empty()).then_some(NONE)).map(str::to_owned);
     let severities = [Severity::Hint, Severity::Info, Severity::Warning, Severity::Error];
@@ -45,9 +49,9 @@ pub fn autofix_with(linters: &[Linter], checks: &[NamedCheck]) -> Pipeline {
                 default: text("info"),
                 ..choice("severity", "Minimum severity", "Findings below this severity are ignored.")
             },
-            checks::param(checks),
+            checks.param(),
             Param { default: text("1h"), ..param("check_timeout", "Check timeout", limit, ParamKind::String) },
-            ask(),
+            approval(),
             Param {
                 default: Some(ParamValue::Boolean(false)),
                 ..param(DRY_RUN, "Dry run", "Shows the patches without committing them.", ParamKind::Boolean)
@@ -55,7 +59,7 @@ pub fn autofix_with(linters: &[Linter], checks: &[NamedCheck]) -> Pipeline {
             include,
             exclude,
         ],
-        format!("{}{}", linters::given(linters), checks::given(checks)),
+        format!("{}{}", linters::export_line(linters), checks.export_line()),
     )
 }
 
@@ -77,7 +81,7 @@ fn refactor() -> Pipeline {
             },
             Param { required: true, ..param("pattern", "Pattern", pattern, ParamKind::String) },
             param("rewrite", "Rewrite", rewrite, ParamKind::String),
-            ask(),
+            approval(),
             include,
             exclude,
         ],
@@ -90,9 +94,12 @@ fn project() -> Param {
     Param { required: true, ..param("project", "Project", help, ParamKind::Path) }
 }
 
-fn ask() -> Param {
+fn approval() -> Param {
     let help = "Waits for your approval before committing. You can exclude patches.";
-    Param { default: Some(ParamValue::Boolean(false)), ..param(ASK, "Ask before applying", help, ParamKind::Boolean) }
+    Param {
+        default: Some(ParamValue::Boolean(false)),
+        ..param(APPROVAL, "Ask before applying", help, ParamKind::Boolean)
+    }
 }
 
 fn globs() -> [Param; 2] {
@@ -103,10 +110,10 @@ fn globs() -> [Param; 2] {
     ]
 }
 
-fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, given: String) -> Pipeline {
-    // Nobody is asked about patches that are not there.
+fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, exports: String) -> Pipeline {
+    // A dry run commits nothing, so it does not ask.
     let unless = params.iter().any(|param| param.name == DRY_RUN).then(|| DRY_RUN.to_owned());
-    let approval = ApprovalRule::If(ApprovalConditions { param: Some(ASK.to_owned()), unless, patches: true });
+    let approval = ApprovalRule::If(ApprovalConditions { param: Some(APPROVAL.to_owned()), unless, patches: true });
     let phase = |phase: &str| {
         let (approval, question) = match phase {
             "applying" => (approval.clone(), "Commit these patches to a new branch?"),
@@ -114,10 +121,10 @@ fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, give
         };
         PhaseSpec {
             name: phase.to_owned(),
-            run: format!("{given}exec \"$RUNTRAIL_PROGRAM\" work {name} {phase}"),
+            run: format!("{exports}exec \"$RUNTRAIL_PROGRAM\" work {name} {phase}"),
             approval,
             question: question.to_owned(),
-            // Its reports are long lines that take several writes; what git says must not fall in between.
+            // Frames are long lines that take several writes, and git's messages must not end up inside them.
             output: OutputMode::Separate,
             ..PhaseSpec::default()
         }
@@ -143,5 +150,43 @@ fn param(name: &str, title: &str, help: &str, kind: ParamKind) -> Param {
         required: false,
         default: None,
         choices: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::kinds::FixSafety;
+    use crate::model::{Linter, NamedCheck};
+
+    #[test]
+    fn autofix_passes_linters_and_checks_to_its_phases() {
+        let server = Checks {
+            named: vec![NamedCheck { name: "tests".into(), run: "make test".into() }],
+            allows_any_command: false,
+        };
+        let [autofix, refactor] = pipelines(server).try_into().unwrap();
+        assert!(autofix.is_extensible() && !refactor.is_extensible());
+        let linter =
+            Linter { name: "ruff".into(), run: "ruff check".into(), timeout_ms: Some(90_000), fixes: FixSafety::Safe };
+        let check = NamedCheck { name: "types".into(), run: "cargo check".into() };
+        let extension = PipelineExtension { linters: vec![linter], checks: vec![check] };
+        let extended = autofix.extended(&extension).unwrap();
+        for phase in &extended.phases {
+            assert!(
+                phase.run.contains(r#"'[{"name":"ruff","run":"ruff check","timeout_ms":90000}]'"#),
+                "{}",
+                phase.run
+            );
+            assert!(phase.run.contains(r#"[{"name":"types","run":"cargo check"},{"name":"tests","run":"make test"}]"#));
+        }
+        let choices = |pipeline: &Pipeline, name: &str| {
+            pipeline.params.iter().find(|param| param.name == name).unwrap().choices.clone()
+        };
+        assert_eq!(choices(&extended, "check"), ["types", "tests"]);
+        assert_eq!(choices(&autofix.pipeline, "check"), ["tests"]);
+        let has_none = |pipeline: &Pipeline| choices(pipeline, "rules").contains(&NONE.to_owned());
+        assert!(has_none(&extended) && !has_none(&autofix.pipeline));
     }
 }

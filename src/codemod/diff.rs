@@ -1,4 +1,4 @@
-//! What changed in one file, as `git diff` writes it. Pure.
+//! Unified diffs in the format of `git diff`. Pure.
 
 use std::fmt::Write as _;
 
@@ -6,18 +6,18 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::model::kinds::Patch;
 
-/// Lines around a change.
-const CONTEXT: usize = 3;
+/// Unchanged lines around a change.
+const CONTEXT_LINES: usize = 3;
 
-/// The unified diff of a file of this path: `git apply` makes the one text of the other with it, line ends included.
+/// The diff of the file at this path, with which `git apply` turns `old` into `new`, including line ends.
 pub fn patch(path: &str, old: &str, new: &str) -> Patch {
-    // To git a line ends with LF and with nothing else; the library's own lines end with CR too.
+    // Git ends lines only at LF; the library's own line splitting ends them at CR too.
     let [old, new] = [old, new].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
     let changes = TextDiff::from_slices(&old, &new);
     let (a, b) = (quoted("a/", path), quoted("b/", path));
     let mut diff = format!("diff --git {a} {b}\n--- {a}\n+++ {b}\n");
     let (mut added, mut removed) = (0, 0);
-    for hunk in changes.unified_diff().context_radius(CONTEXT).iter_hunks() {
+    for hunk in changes.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
         diff.push_str(&format!("{}\n", hunk.header()));
         for change in hunk.iter_changes() {
             let sign = match change.tag() {
@@ -41,8 +41,8 @@ pub fn patch(path: &str, old: &str, new: &str) -> Patch {
     Patch { path: path.to_owned(), diff, added, removed, fix: None }
 }
 
-/// The path as git writes it in a diff's header: in quotes, with escapes, if it has a character that would be mistaken
-/// (git-config(1), `core.quotePath`).
+/// The path as git writes it in a header: quoted and escaped if it has special characters (git-config(1),
+/// `core.quotePath`).
 fn quoted(side: &str, path: &str) -> String {
     if !path.contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) {
         return format!("{side}{path}");
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// What `git apply` makes of a file with this patch.
+    /// The file after `git apply`.
     fn applied(path: &str, old: &str, diff: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(path);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn git_reads_every_path() {
+    fn diff_headers_quote_paths_like_git() {
         for path in [
             "a.rs",
             "with blank/b.rs",
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_lines() {
+    fn diff_counts_lines() {
         let patch = patch("a", "1\n2\n3\n", "1\nzwei\n3\n4\n");
         assert_eq!((patch.added, patch.removed), (2, 1));
         assert_eq!(patch.diff, "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,3 +1,4 @@\n 1\n-2\n+zwei\n 3\n+4\n");
@@ -118,9 +118,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Whatever the line ends, and with or without one at the end.
         #[test]
-        fn git_makes_the_one_of_the_other(
+        fn git_applies_diffs_with_any_line_ends(
             old in prop::collection::vec("[ab]{0,2}(\n|\r\n|\r)?", 1..20),
             new in prop::collection::vec("[ab]{0,2}(\n|\r\n|\r)?", 1..20),
         ) {

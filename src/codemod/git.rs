@@ -1,5 +1,7 @@
-//! Git, by its command line. There is no call without a [`Git`], which names the repository it works on. Each has a limit of time and output, and runs nothing that a
-//! configuration or the environment names: no hooks, no filters, no transports, no file system monitor.
+//! Runs the git command line. Not a library: libgit2 supports neither working-tree encodings nor partial clones.
+//!
+//! Every command goes through a [`Git`], which names its repository. It has limits of time and output, and executes
+//! nothing that the configuration or the environment names: no hooks, filters, transports or file system monitors.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -11,15 +13,15 @@ use tokio::process::Command;
 
 use crate::confined_fs::Folder;
 
-use super::command::{self, Exited, Limits, Output, Stopped};
+use super::command::{self, CommandError, CommandExit, CommandLimits, OutputBound};
 
-/// How long one call may take. A checkout of a large repository takes the longest.
+/// The time limit of one command. A checkout of a large repository takes the longest.
 pub const TIME_LIMIT: Duration = Duration::from_secs(600);
 
-/// How much one call may print, in bytes. The list of a million files has a tenth of that.
-const OUTPUT_LIMIT: usize = 1 << 30;
+/// The most output of one command. A list of a million files takes a tenth of that.
+const MAX_OUTPUT_BYTES: usize = 1 << 30;
 
-/// What is set for every call, whatever the user's configuration says.
+/// Settings that override the user's configuration in every command.
 const SETTINGS: [&str; 14] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -37,199 +39,174 @@ const SETTINGS: [&str; 14] = [
     "advice.detachedHead=false",
 ];
 
-/// Which variables of git a call inherits: who commits, and where a user's own settings are.
+/// Prefixes of the variables of git that commands inherit: the committer and the location of the user's settings.
 const INHERITED: [&str; 4] = ["GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG", "GIT_EXEC_PATH"];
 
-/// Why git did not do it.
+/// Why a git command failed. The texts are shown to users.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
-    /// There is no such program.
     #[error("git is not installed, or not in the server's PATH: {0}")]
     Missing(std::io::Error),
-    /// It did not end.
     #[error("git {0} took longer than {limit} and was ended", limit = humantime::format_duration(TIME_LIMIT))]
-    TooLong(String),
-    /// It printed far more than it should.
-    #[error("git {0} printed more than {limit} MiB and was ended", limit = OUTPUT_LIMIT >> 20)]
-    TooMuch(String),
-    /// It said no.
+    TimedOut(String),
+    #[error("git {0} printed more than {limit} MiB and was ended", limit = MAX_OUTPUT_BYTES >> 20)]
+    TooMuchOutput(String),
     #[error("git {call} failed: {message}")]
-    Failed {
-        /// The subcommand.
-        call: String,
-        /// What it printed.
-        message: String,
-    },
-    /// The folder is in no repository.
+    Failed { call: String, message: String },
     #[error("{0} is not in a git repository; run `git init` there and commit what is to be worked on")]
     NoRepository(PathBuf),
-    /// The repository has no working tree.
     #[error("{0} is a bare repository, which has no files to work on; give a clone with a working tree")]
     Bare(PathBuf),
-    /// There is nothing that a branch could begin at.
     #[error("{0} has no commits yet; commit what is to be worked on")]
     NoCommits(PathBuf),
-    /// A part of it is where runs may not work.
+    /// A part of the repository is outside the allowed folders.
     #[error("the repository of {} has its {what} at {}, which is outside the folders that runs may work in; {remedy}", folder.display(), path.display())]
     Outside {
-        /// The folder that is worked on.
+        /// The project.
         folder: PathBuf,
-        /// Which part.
         what: &'static str,
-        /// Where it is.
         path: PathBuf,
-        /// What to do.
         remedy: String,
     },
-    /// Its folders are others than before.
+    /// A folder of the repository was replaced during the run.
     #[error("{0} was moved or exchanged while the run worked on it; start the run again")]
     Exchanged(PathBuf),
-    /// Its answer cannot be understood.
+    /// The output cannot be parsed.
     #[error("git {0} answered something that cannot be read")]
     Unreadable(String),
-    /// The branch cannot be made.
     #[error("the branch {name} cannot be made: {reason}")]
     Branch {
-        /// Its name.
         name: String,
-        /// Why, and what to do.
+        /// Includes the remedy.
         reason: String,
     },
-    /// The repository cannot be written.
     #[error("{folder} cannot be written ({reason}), so no branch can be made; {remedy}")]
-    ReadOnly {
-        /// Where.
-        folder: PathBuf,
-        /// What the system says.
-        reason: String,
-        /// What to do.
-        remedy: &'static str,
-    },
+    ReadOnly { folder: PathBuf, reason: String, remedy: &'static str },
 }
 
-/// The repository that calls work on. There is no call without one.
+/// A repository to run git commands on.
 #[derive(Clone, Debug)]
 pub struct Git {
-    folder: At,
-    repository: Named,
+    folder: WorkingDir,
+    repository: RepositoryArgs,
     index: Option<PathBuf>,
 }
 
-/// The folder that a call is made in.
+/// The working directory of a command.
 #[derive(Clone, Debug)]
-enum At {
-    /// One of Runtrail's own.
+enum WorkingDir {
+    /// A folder of Runtrail's own, by its path.
     Own(PathBuf),
-    /// One that is held open, wherever it is moved to.
+    /// A folder that is held open, wherever it is moved to.
     Held(Folder),
 }
 
-/// How the repository of a call is named.
+/// How a command finds its repository.
 #[derive(Clone, Debug)]
-enum Named {
-    /// It is the one that the folder is in, up to these. Only to find it.
+enum RepositoryArgs {
+    /// Git searches upwards from the working directory to these ceilings. Only to find the repository.
     Search(OsString),
-    /// The user's own, which the folder is, with the user's configuration.
+    /// The user's, which is the working directory, with the user's configuration.
     Users,
-    /// One that Runtrail has made, without any configuration but its own.
-    Own(PathBuf, Files),
+    /// One of Runtrail's own, without any other configuration.
+    Own(PathBuf, WorkTree),
 }
 
-/// Where the files of a repository of Runtrail's own are.
+/// The working tree of a repository of Runtrail's own.
 #[derive(Clone, Debug)]
-enum Files {
-    /// Calls need none.
+enum WorkTree {
     None,
-    /// Here.
     In(PathBuf),
-    /// In the folder that the call is made in.
-    Here,
+    /// The working directory of the command.
+    WorkingDir,
 }
 
-/// A call of git that is not started yet.
+/// A git command that is not started yet.
 #[derive(Debug)]
-pub struct Call {
+pub struct GitCommand {
     command: Command,
-    /// Held until it is started.
-    at: At,
+    /// Held open until the command is started.
+    dir: WorkingDir,
 }
 
-impl Call {
-    /// With one more argument.
+impl GitCommand {
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(arg);
         self
     }
 
-    /// With these variables.
     pub fn envs<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, String)>) -> Self {
         self.command.envs(variables);
         self
     }
 
-    /// Starts it with pipes for all that it reads and prints.
+    /// Starts the command with pipes for its input and outputs.
     ///
     /// # Errors
-    /// The system's.
+    /// I/O errors.
     pub fn start(mut self) -> std::io::Result<Child> {
         let command = self.command.as_std_mut();
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        drop(self.at);
+        drop(self.dir);
         started
     }
 }
 
 impl Git {
-    /// Finds the repository that a folder is in. It is not looked for above these folders.
+    /// Finds the repository of a folder. Git does not search above these roots.
     pub fn search(folder: &Folder, roots: &[PathBuf]) -> Self {
-        // A ceiling is itself not looked at, the longest one counts, and the variable's parts are separated by colons.
+        // Git does not search a ceiling itself, the longest ceiling counts, and the variable separates ceilings by
+        // colons.
         let is_outermost = |root: &&PathBuf| !roots.iter().any(|other| other != *root && root.starts_with(other));
         let above = roots.iter().filter(is_outermost).filter_map(|root| root.parent().map(Path::as_os_str));
         let above: Vec<&OsStr> = above.filter(|folder| !folder.as_encoded_bytes().contains(&b':')).collect();
-        Self { folder: At::Held(folder.clone()), repository: Named::Search(above.join(OsStr::new(":"))), index: None }
-    }
-
-    /// The user's repository, which is this folder: calls that only read or write references and objects.
-    pub fn users(git_dir: &Folder) -> Self {
-        Self { folder: At::Held(git_dir.clone()), repository: Named::Users, index: None }
-    }
-
-    /// A repository of Runtrail's own, without files.
-    pub fn own(git_dir: &Path) -> Self {
         Self {
-            folder: At::Own(git_dir.to_owned()),
-            repository: Named::Own(git_dir.to_owned(), Files::None),
+            folder: WorkingDir::Held(folder.clone()),
+            repository: RepositoryArgs::Search(above.join(OsStr::new(":"))),
             index: None,
         }
     }
 
-    /// A repository of Runtrail's own that is new, and whose files are in this folder.
+    /// The user's repository with this git directory, for commands that only access references and objects.
+    pub fn users(git_dir: &Folder) -> Self {
+        Self { folder: WorkingDir::Held(git_dir.clone()), repository: RepositoryArgs::Users, index: None }
+    }
+
+    /// A repository of Runtrail's own without a working tree.
+    pub fn own(git_dir: &Path) -> Self {
+        Self {
+            folder: WorkingDir::Own(git_dir.to_owned()),
+            repository: RepositoryArgs::Own(git_dir.to_owned(), WorkTree::None),
+            index: None,
+        }
+    }
+
+    /// A new repository of Runtrail's own with this working tree.
     pub fn new_with_files(git_dir: &Path, files: &Path) -> Self {
-        let repository = Named::Own(git_dir.to_owned(), Files::In(files.to_owned()));
-        Self { folder: At::Own(files.to_owned()), repository, index: None }
+        let repository = RepositoryArgs::Own(git_dir.to_owned(), WorkTree::In(files.to_owned()));
+        Self { folder: WorkingDir::Own(files.to_owned()), repository, index: None }
     }
 
-    /// A repository of Runtrail's own whose files are in this folder, which others can write to.
+    /// A repository of Runtrail's own with this working tree, to which other programs can write.
     pub fn own_with_files(git_dir: &Path, files: &Folder) -> Self {
-        let repository = Named::Own(git_dir.to_owned(), Files::Here);
-        Self { folder: At::Held(files.clone()), repository, index: None }
+        let repository = RepositoryArgs::Own(git_dir.to_owned(), WorkTree::WorkingDir);
+        Self { folder: WorkingDir::Held(files.clone()), repository, index: None }
     }
 
-    /// The same with another index.
     pub fn with_index(mut self, index: &Path) -> Self {
         self.index = Some(index.to_owned());
         self
     }
 
-    /// A call that is not started yet.
-    pub fn command<A: AsRef<OsStr>>(&self, call: &str, args: impl IntoIterator<Item = A>) -> Call {
+    /// A command that is not started yet. `subcommand` is that of git.
+    pub fn command<A: AsRef<OsStr>>(&self, subcommand: &str, args: impl IntoIterator<Item = A>) -> GitCommand {
         let mut git = Command::new("git");
         for setting in SETTINGS {
             git.args(["-c", setting]);
         }
         for (variable, _) in std::env::vars_os() {
             let name = variable.to_string_lossy();
-            let is_own = matches!(self.repository, Named::Own(..));
+            let is_own = matches!(self.repository, RepositoryArgs::Own(..));
             let is_inherited =
                 INHERITED.iter().any(|known| name.starts_with(known) && !(is_own && *known == "GIT_CONFIG"));
             if name.starts_with("GIT_") && !is_inherited {
@@ -237,20 +214,20 @@ impl Git {
             }
         }
         match &self.repository {
-            Named::Search(ceilings) => {
+            RepositoryArgs::Search(ceilings) => {
                 git.env("GIT_CEILING_DIRECTORIES", ceilings);
             }
-            // Relative to the folder that is held. With a working tree that is this folder, git goes nowhere else, whatever
-            // `core.worktree` says, and turns no path into an absolute one.
-            Named::Users => {
+            // Relative to the held folder. With it as the working tree, git uses no other folder, whatever
+            // `core.worktree` says, and makes no path absolute.
+            RepositoryArgs::Users => {
                 git.args(["--git-dir=.", "--work-tree=."]);
             }
-            Named::Own(git_dir, files) => {
+            RepositoryArgs::Own(git_dir, files) => {
                 git.arg("--git-dir").arg(git_dir);
                 match files {
-                    Files::None => {}
-                    Files::In(files) => drop(git.arg("--work-tree").arg(files)),
-                    Files::Here => drop(git.arg("--work-tree=.")),
+                    WorkTree::None => {}
+                    WorkTree::In(files) => drop(git.arg("--work-tree").arg(files)),
+                    WorkTree::WorkingDir => drop(git.arg("--work-tree=.")),
                 }
                 git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
                 git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_ATTR_NOSYSTEM", "1");
@@ -259,13 +236,12 @@ impl Git {
         if let Some(index) = &self.index {
             git.env("GIT_INDEX_FILE", index);
         }
-        git.arg(call).args(args);
+        git.arg(subcommand).args(args);
         match &self.folder {
-            At::Own(folder) => git.current_dir(folder),
-            At::Held(folder) => git.current_dir(folder.as_child_sees_it()),
+            WorkingDir::Own(folder) => git.current_dir(folder),
+            WorkingDir::Held(folder) => git.current_dir(folder.as_child_sees_it()),
         };
-        // Nobody is there to answer; nothing is fetched; nothing is written but what is asked for; messages are read here, in
-        // English; paths are names and no patterns.
+        // No prompts, no fetches, no optional writes, messages in English, and paths that are not patterns.
         git.env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
@@ -273,56 +249,56 @@ impl Git {
             .env("GIT_LITERAL_PATHSPECS", "1")
             .env("LC_ALL", "C");
         git.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        Call { command: git, at: self.folder.clone() }
+        GitCommand { command: git, dir: self.folder.clone() }
     }
 
-    /// What a call prints.
+    /// The output of a command.
     ///
     /// # Errors
     /// [`GitError`].
     pub async fn call<A: AsRef<OsStr>>(
         &self,
-        call: &str,
+        subcommand: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Vec<u8>, GitError> {
-        run(call, self.command(call, args), None).await.map(|exited| exited.stdout)
+        run(subcommand, self.command(subcommand, args), None).await.map(|exited| exited.stdout)
     }
 
-    /// What a call prints that reads this.
+    /// The output of a command with this input.
     ///
     /// # Errors
     /// [`GitError`].
     pub async fn call_with<A: AsRef<OsStr>>(
         &self,
-        call: &str,
+        subcommand: &str,
         args: impl IntoIterator<Item = A>,
         input: &[u8],
     ) -> Result<Vec<u8>, GitError> {
-        run(call, self.command(call, args), Some(input)).await.map(|exited| exited.stdout)
+        run(subcommand, self.command(subcommand, args), Some(input)).await.map(|exited| exited.stdout)
     }
 
-    /// One line that a call prints.
+    /// The output of a command as one line.
     ///
     /// # Errors
     /// [`GitError`].
     pub async fn line<A: AsRef<OsStr>>(
         &self,
-        call: &str,
+        subcommand: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Result<String, GitError> {
-        Ok(text(call, self.call(call, args).await?)?.trim_end().to_owned())
+        Ok(text(subcommand, self.call(subcommand, args).await?)?.trim_end().to_owned())
     }
 
-    /// A path that a call prints. It may hold line ends, and need not be UTF-8.
+    /// The output of a command as a path, which may contain line breaks and need not be UTF-8.
     ///
     /// # Errors
     /// [`GitError`].
     pub async fn path<A: AsRef<OsStr>>(
         &self,
-        call: &str,
+        subcommand: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Result<PathBuf, GitError> {
-        let mut bytes = self.call(call, args).await?;
+        let mut bytes = self.call(subcommand, args).await?;
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
         }
@@ -330,40 +306,40 @@ impl Git {
     }
 }
 
-/// What a call printed, as text.
+/// The output of a command as text.
 ///
 /// # Errors
-/// It is not UTF-8.
-pub fn text(call: &str, bytes: Vec<u8>) -> Result<String, GitError> {
-    String::from_utf8(bytes).map_err(|_| GitError::Unreadable(call.to_owned()))
+/// The output is not UTF-8.
+pub fn text(subcommand: &str, bytes: Vec<u8>) -> Result<String, GitError> {
+    String::from_utf8(bytes).map_err(|_| GitError::Unreadable(subcommand.to_owned()))
 }
 
-/// The parts of an answer that end with NUL.
-pub fn parts(answer: &[u8]) -> impl Iterator<Item = &[u8]> {
-    answer.split(|byte| *byte == 0).filter(|part| !part.is_empty())
+/// The parts of an output that are separated by NUL.
+pub fn parts(output: &[u8]) -> impl Iterator<Item = &[u8]> {
+    output.split(|byte| *byte == 0).filter(|part| !part.is_empty())
 }
 
-/// Runs a call to its end.
+/// Runs a command to its end.
 ///
 /// # Errors
 /// [`GitError`].
-pub async fn run(call: &str, git: Call, input: Option<&[u8]>) -> Result<Exited, GitError> {
-    let failed = |message: String| GitError::Failed { call: call.to_owned(), message };
-    let limits = Limits { time: TIME_LIMIT, output: Output::AtMost(OUTPUT_LIMIT) };
-    let Call { command: git, at: _held } = git;
+pub async fn run(subcommand: &str, git: GitCommand, input: Option<&[u8]>) -> Result<CommandExit, GitError> {
+    let failed = |message: String| GitError::Failed { call: subcommand.to_owned(), message };
+    let limits = CommandLimits { time: TIME_LIMIT, output: OutputBound::AtMost(MAX_OUTPUT_BYTES) };
+    let GitCommand { command: git, dir: _held } = git;
     let exited = match command::run(git, input, limits, false).await {
         Ok(exited) => exited,
-        Err(Stopped::NotStarted(error)) => return Err(GitError::Missing(error)),
-        Err(Stopped::TooLong(_)) => return Err(GitError::TooLong(call.to_owned())),
-        Err(Stopped::TooMuch) => return Err(GitError::TooMuch(call.to_owned())),
-        Err(Stopped::Lost(error)) => return Err(failed(error.to_string())),
+        Err(CommandError::NotStarted(error)) => return Err(GitError::Missing(error)),
+        Err(CommandError::TimedOut(_)) => return Err(GitError::TimedOut(subcommand.to_owned())),
+        Err(CommandError::TooMuchOutput) => return Err(GitError::TooMuchOutput(subcommand.to_owned())),
+        Err(CommandError::WaitFailed(error)) => return Err(failed(error.to_string())),
     };
     if exited.status.success() {
         return Ok(exited);
     }
-    let said = String::from_utf8_lossy(&exited.stderr);
-    let said = said.trim();
-    Err(failed(if said.is_empty() { exited.status.to_string() } else { said.to_owned() }))
+    let message = String::from_utf8_lossy(&exited.stderr);
+    let message = message.trim();
+    Err(failed(if message.is_empty() { exited.status.to_string() } else { message.to_owned() }))
 }
 
 #[cfg(test)]
@@ -371,7 +347,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_names_its_repository() {
+    fn git_commands_name_their_repository() {
         let folder = Folder::current().unwrap();
         let own = Git::own(Path::new("/own"));
         for git in [Git::users(&folder), own.clone(), Git::own_with_files(Path::new("/own"), &folder)] {
@@ -385,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_is_looked_for_up_to_the_outermost_allowed_folder() {
+    fn git_searches_up_to_the_outermost_root() {
         let roots = ["/a/b", "/a/b/c", "/d:e/f", "/g", "/"].map(PathBuf::from);
         let ceilings = |roots: &[PathBuf]| {
             let call = Git::search(&Folder::current().unwrap(), roots).command("x", ["y"]);

@@ -1,5 +1,5 @@
-//! Which files of a tree its own ignore files leave out, as a walk over a folder would find it: `ast-grep` does, so its counts are
-//! the same. Pure.
+//! Applies the ignore files of a commit like a walk over its folders would, so that the files are those of `ast-grep`.
+//! Pure.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,18 +7,18 @@ use std::path::Path;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-/// The ignore files that there are: what the first one says goes before what the second one says, wherever they are.
+/// The names of ignore files. Those of the first kind take precedence, wherever they are.
 pub const NAMES: [&str; 2] = [".ignore", ".gitignore"];
 
-/// The ignore files of a tree.
+/// The ignore files of a commit.
 #[derive(Default)]
-pub struct Ignored {
-    /// By the folder they are in, which is empty for the top; in the order of [`NAMES`].
+pub struct IgnoreFiles {
+    /// By folder, which is empty for the top; in the order of [`NAMES`].
     by_folder: HashMap<String, [Option<Gitignore>; 2]>,
 }
 
-impl Ignored {
-    /// Takes an ignore file. Lines that are no patterns are left out, as git does.
+impl IgnoreFiles {
+    /// Adds an ignore file. Like git, it skips invalid patterns.
     pub fn add(&mut self, path: &str, text: &str) {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(kind) = NAMES.iter().position(|known| *known == name) else { return };
@@ -31,16 +31,16 @@ impl Ignored {
         }
     }
 
-    /// Whether a file is left out: it, or a folder that it is in, is ignored, or is hidden and not asked for.
-    pub fn has(&self, path: &str) -> bool {
+    /// Whether a file is skipped: it or a folder above it is ignored, or is hidden and not whitelisted.
+    pub fn skips(&self, path: &str) -> bool {
         let ends = path.match_indices('/').map(|(at, _)| (at, true)).chain([(path.len(), false)]);
-        ends.into_iter().any(|(end, is_folder)| self.leaves_out(&path[..end], is_folder))
+        ends.into_iter().any(|(end, is_folder)| self.skips_entry(&path[..end], is_folder))
     }
 
-    fn leaves_out(&self, path: &str, is_folder: bool) -> bool {
+    fn skips_entry(&self, path: &str, is_folder: bool) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
         for kind in 0..NAMES.len() {
-            match self.says(kind, path, is_folder) {
+            match self.nearest_match(kind, path, is_folder) {
                 Match::Ignore(()) => return true,
                 Match::Whitelist(()) => return false,
                 Match::None => {}
@@ -49,17 +49,17 @@ impl Ignored {
         name.starts_with('.')
     }
 
-    /// What the nearest ignore file of this kind says that says something.
-    fn says(&self, kind: usize, path: &str, is_folder: bool) -> Match<()> {
+    /// The match of the nearest ignore file of this kind that has one.
+    fn nearest_match(&self, kind: usize, path: &str, is_folder: bool) -> Match<()> {
         let mut folder = path;
         while let Some((above, _)) = folder.rsplit_once('/').or_else(|| (!folder.is_empty()).then_some(("", ""))) {
             folder = above;
             let found = self.by_folder.get(folder).and_then(|files| files[kind].as_ref());
-            let said = found.map(|file| file.matched(Path::new(path), is_folder).map(|_| ()));
-            if let Some(said) = said
-                && !said.is_none()
+            let matched = found.map(|file| file.matched(Path::new(path), is_folder).map(|_| ()));
+            if let Some(matched) = matched
+                && !matched.is_none()
             {
-                return said;
+                return matched;
             }
         }
         Match::None
@@ -77,9 +77,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// A walk over the same files finds the same.
         #[test]
-        fn a_walk_finds_the_same(
+        fn ignore_files_match_a_directory_walk(
             files in prop::collection::btree_set("(a|b|\\.h)(/(a|b|\\.h|c\\.rs)){0,3}", 1..12),
             rules in prop::collection::btree_map(
                 ("((a|b|\\.h)/){0,2}", prop::sample::select(NAMES.to_vec())),
@@ -88,11 +87,11 @@ mod tests {
             ),
         ) {
             let folder = tempfile::tempdir().unwrap();
-            let mut ignored = Ignored::default();
+            let mut ignored = IgnoreFiles::default();
             let mut made = Vec::new();
             for file in &files {
                 let path = folder.path().join(file);
-                // A file may be in the way of a folder, or the other way round.
+                // A file may be in the place of a folder, or the other way round.
                 if std::fs::create_dir_all(path.parent().unwrap()).is_ok() && !path.exists() && std::fs::write(&path, "").is_ok() {
                     made.push(file.clone());
                 }
@@ -110,7 +109,7 @@ mod tests {
             let mut walked: Vec<String> = found.map(|entry| relative(entry.path())).collect();
             walked.retain(|path| made.contains(path));
             walked.sort();
-            made.retain(|path| !ignored.has(path));
+            made.retain(|path| !ignored.skips(path));
             made.sort();
             prop_assert_eq!(made, walked);
         }

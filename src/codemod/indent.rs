@@ -1,21 +1,21 @@
-//! How lines begin and end in a text, and how text that moves to another place is indented there. Pure.
+//! Indentation and line ends of texts, and how moved text is indented at its new place. Pure.
 
-/// What one step of indentation is where nothing says so.
+/// The number of spaces that can be one indentation level.
 const STEPS: std::ops::RangeInclusive<usize> = 2..=8;
 
-/// The blanks at the beginning of a line.
+/// The spaces and tabs at the beginning of a line.
 pub fn blanks(line: &str) -> &str {
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
-/// The indentation of the line that a place is in.
+/// The indentation of the line at an offset.
 pub fn indentation_at(text: &str, at: usize) -> &str {
     let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    // A mark of the encoding is no indentation, and stands before it.
+    // A byte order mark precedes the indentation.
     blanks(text[start..].trim_start_matches('\u{feff}'))
 }
 
-/// How the line that a place is in ends; if it is the last, the one before it.
+/// The line end of the line at an offset; that of the previous line if it is the last one.
 pub fn line_end_at(text: &str, at: usize) -> &'static str {
     let end = text[at..].find('\n').map(|end| at + end).or_else(|| text[..at].rfind('\n'));
     match end {
@@ -30,8 +30,8 @@ pub fn is_crlf(text: &str) -> bool {
     ends > 0 && text.matches("\r\n").count() == ends
 }
 
-/// One step of indentation in a text, as it is around a line with this indentation: a tab, or some blanks. `None` if nothing in
-/// the text says.
+/// One indentation level in a text, for a line with this indentation: a tab, or some spaces. `None` if it cannot be
+/// inferred.
 pub fn step(text: &str, indentation: &str) -> Option<String> {
     let indented =
         || text.lines().map(|line| (blanks(line), line)).filter(|(blanks, line)| blanks.len() < line.trim_end().len());
@@ -43,7 +43,7 @@ pub fn step(text: &str, indentation: &str) -> Option<String> {
     if indentation.contains('\t') || (indentation.is_empty() && tabs > 0 && tabs >= spaces) {
         return Some("\t".to_owned());
     }
-    // Behind what begins a block stands a step more. Where nothing does, any line that is deeper than the one before says.
+    // After a line that opens a block the indentation is one level deeper. Without such lines, any deeper line counts.
     let mut seen = [[0_usize; *STEPS.end() + 1]; 2];
     let mut before = (0, false);
     for (blanks, line) in indented().filter(|(blanks, _)| !blanks.contains('\t')) {
@@ -60,7 +60,8 @@ pub fn step(text: &str, indentation: &str) -> Option<String> {
     most(&seen[0]).or_else(|| most(&seen[1]))
 }
 
-/// The indentation of a line of somebody else's (a template) by these steps: `own` blanks are one of its steps.
+/// The indentation of a template's line in the file's style. `own` is the number of spaces of one level in the
+/// template, `step` one level in the file.
 pub fn converted(blanks: &str, own: usize, step: Option<&str>) -> String {
     let Some(step) = step else { return blanks.to_owned() };
     let tabs = blanks.matches('\t').count();
@@ -72,25 +73,25 @@ pub fn converted(blanks: &str, own: usize, step: Option<&str>) -> String {
     step.repeat(steps) + &" ".repeat(rest)
 }
 
-/// How many blanks one step of a template has: the fewest that a line of it begins with.
+/// The number of spaces of one level in a template: the smallest indentation of its lines.
 pub fn own_step<'a>(lines: impl Iterator<Item = &'a str>) -> usize {
     let spaces = lines.filter(|line| !line.trim().is_empty()).map(|line| blanks(line).matches(' ').count());
     spaces.filter(|spaces| *spaces > 0).min().unwrap_or(0)
 }
 
-/// The indentation that a line has when the text that it is in moves from a line with the indentation `from` to one with `to`: as
-/// much deeper, or less deep, as it was.
+/// The indentation of a line when its text moves from a line with the indentation `from` to one with `to`. The relative
+/// depth stays the same.
 pub fn moved(line: &str, from: &str, to: &str) -> String {
     let own = blanks(line);
     if let Some(deeper) = own.strip_prefix(from) {
         return format!("{to}{deeper}");
     }
     if let Some(lost) = from.strip_prefix(own) {
-        // Less deep by what is lost of `from`.
+        // The line is less indented than `from`.
         let kept = to.strip_suffix(lost).map(str::to_owned);
         return kept.unwrap_or_else(|| shorten(to, width(lost)));
     }
-    // Tabs and blanks are mixed: only the width is known.
+    // Tabs and spaces are mixed: only the width can be compared.
     let target = (width(to) + width(own)).saturating_sub(width(from));
     if target >= width(to) {
         format!("{to}{}", " ".repeat(target - width(to)))
@@ -99,7 +100,7 @@ pub fn moved(line: &str, from: &str, to: &str) -> String {
     }
 }
 
-/// An indentation less deep by so many columns, as near as its tabs allow.
+/// An indentation that is shorter by so many columns, as far as its tabs allow.
 fn shorten(indentation: &str, columns: usize) -> String {
     let target = width(indentation).saturating_sub(columns);
     let mut kept = String::new();
@@ -113,7 +114,7 @@ fn shorten(indentation: &str, columns: usize) -> String {
     kept
 }
 
-/// The width of blanks in columns, with a tab at each eighth.
+/// The width in columns, with tab stops at every eighth.
 fn width(blanks: &str) -> usize {
     blanks.chars().fold(0, |width, blank| if blank == '\t' { width / 8 * 8 + 8 } else { width + 1 })
 }
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rewrites_keep_line_ends() {
+    fn line_ends_are_inferred() {
         let text = "a\r\nb\nc\r\nd";
         let ends: Vec<&str> = [0, 3, 5, 8].map(|at| line_end_at(text, at)).to_vec();
         assert_eq!(ends, ["\r\n", "\n", "\r\n", "\r\n"]);
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_those_of_the_text() {
+    fn indentation_levels_are_inferred() {
         let of = |text: &str| step(text, "");
         assert_eq!(of("a\nb\n"), None);
         assert_eq!(of("a\n\tb\n\t\tc\n").unwrap(), "\t");
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_templates_steps_become_those_of_the_text() {
+    fn template_indentation_is_converted() {
         assert_eq!(converted("        ", 4, Some("\t")), "\t\t");
         assert_eq!(converted("      ", 4, Some("\t")), "\t  ");
         assert_eq!(converted("\t", 0, Some("  ")), "  ");
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn mixed_blanks_keep_their_width() {
+    fn mixed_indentation_keeps_its_width() {
         assert_eq!(moved("\t\tx", "\t", "    "), "    \t");
         assert_eq!(moved("        x", "\t", "\t\t"), "\t\t");
         assert_eq!(moved("\tx", "\t\t", "\t"), "");
@@ -165,9 +166,8 @@ mod tests {
     }
 
     proptest! {
-        /// What moves there and back is as it was, and what is deeper stays so by the same blanks.
         #[test]
-        fn depth_is_kept(from in "[ \t]{0,4}", to in "[ \t]{0,4}", deeper in "[ \t]{0,3}") {
+        fn moving_there_and_back_restores_the_indentation(from in "[ \t]{0,4}", to in "[ \t]{0,4}", deeper in "[ \t]{0,3}") {
             let line = format!("{from}{deeper}x");
             let there = moved(&line, &from, &to);
             prop_assert_eq!(&there, &format!("{to}{deeper}"));

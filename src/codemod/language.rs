@@ -1,4 +1,4 @@
-//! The languages that code is searched in: those whose grammars are in the program.
+//! The supported languages: those whose grammars are built in.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use ast_grep_core::Language as _;
 
 pub use ast_grep_language::SupportLang as Grammar;
 
-/// Every language with its name, in the order that people are shown them.
+/// All languages with their names, in the order of the form.
 pub const LANGUAGES: [(&str, Grammar); 6] = [
     ("rust", Grammar::Rust),
     ("python", Grammar::Python),
@@ -19,52 +19,51 @@ pub const LANGUAGES: [(&str, Grammar); 6] = [
     ("go", Grammar::Go),
 ];
 
-/// The language of a file of this name, if it is one of [`LANGUAGES`].
+/// The language of a file by its name, if it is one of [`LANGUAGES`].
 pub fn of(path: impl AsRef<Path>) -> Option<Grammar> {
     Grammar::from_path(path).filter(|grammar| is_known(*grammar))
 }
 
-/// Whether it is one of [`LANGUAGES`].
 pub fn is_known(grammar: Grammar) -> bool {
     LANGUAGES.iter().any(|(_, known)| *known == grammar)
 }
 
-/// A text as it is parsed. Python and JavaScript also end a line at a CR without LF, which their grammars do not know: it becomes a line
-/// feed here, so that all places stay.
-pub fn parsed(grammar: Grammar, text: &str) -> Cow<'_, str> {
+/// The text to parse. Python and JavaScript also end lines at a lone CR, which their grammars do not support: it is
+/// replaced by LF, so that all offsets stay the same.
+pub fn to_parse(grammar: Grammar, text: &str) -> Cow<'_, str> {
     let has_lines = matches!(grammar, Grammar::Python | Grammar::JavaScript | Grammar::TypeScript | Grammar::Tsx);
     if !has_lines || !text.contains('\r') || text.matches('\r').count() == text.matches("\r\n").count() {
         return Cow::Borrowed(text);
     }
     let mut rest = text.chars().peekable();
-    let mut parsed = String::with_capacity(text.len());
+    let mut converted = String::with_capacity(text.len());
     while let Some(c) = rest.next() {
-        parsed.push(if c == '\r' && rest.peek() != Some(&'\n') { '\n' } else { c });
+        converted.push(if c == '\r' && rest.peek() != Some(&'\n') { '\n' } else { c });
     }
-    Cow::Owned(parsed)
+    Cow::Owned(converted)
 }
 
-/// What goes into a text in place of code that was made for it as it is parsed: with its own line ends.
-pub fn unparsed(text: &str, made: String) -> String {
-    if text.contains('\n') || !text.contains('\r') { made } else { made.replace('\n', "\r") }
+/// Code that was made for [`to_parse`], with the line ends of the original text.
+pub fn with_line_ends_of(text: &str, code: String) -> String {
+    if text.contains('\n') || !text.contains('\r') { code } else { code.replace('\n', "\r") }
 }
 
-/// Not one of [`LANGUAGES`].
+/// A language that is not one of [`LANGUAGES`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("The language `{0}` is unknown. Known are {list}.", list = Known)]
+#[error("The language `{0}` is unknown. Known are {list}.", list = KnownLanguages)]
 pub struct UnknownLanguage(pub String);
 
-/// The names, for a sentence.
-struct Known;
+/// The names of all languages, for a sentence.
+struct KnownLanguages;
 
-impl fmt::Display for Known {
+impl fmt::Display for KnownLanguages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = LANGUAGES.map(|(name, _)| name);
         f.write_str(&names.join(", "))
     }
 }
 
-/// The language of this name; its usual short names are taken too.
+/// The language with this name or one of its usual aliases.
 ///
 /// # Errors
 /// [`UnknownLanguage`].
@@ -80,13 +79,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lone_cr_ends_a_line_where_the_language_says_so() {
-        assert_eq!(parsed(Grammar::Python, "a\rb\r\nc\r"), "a\nb\r\nc\n");
-        assert_eq!(parsed(Grammar::JavaScript, "ä\r\rb"), "ä\n\nb");
-        assert_eq!(parsed(Grammar::Go, "a\rb"), "a\rb");
-        assert!(matches!(parsed(Grammar::Python, "a\r\nb\r\n"), Cow::Borrowed(_)));
-        assert_eq!(unparsed("a\rb", "x\ny".into()), "x\ry");
-        assert_eq!(unparsed("a\r\nb", "x\r\ny".into()), "x\r\ny");
-        assert_eq!(unparsed("a", "x\ny".into()), "x\ny");
+    fn lone_cr_ends_a_line_where_the_language_allows_it() {
+        assert_eq!(to_parse(Grammar::Python, "a\rb\r\nc\r"), "a\nb\r\nc\n");
+        assert_eq!(to_parse(Grammar::JavaScript, "ä\r\rb"), "ä\n\nb");
+        assert_eq!(to_parse(Grammar::Go, "a\rb"), "a\rb");
+        assert!(matches!(to_parse(Grammar::Python, "a\r\nb\r\n"), Cow::Borrowed(_)));
+        assert_eq!(with_line_ends_of("a\rb", "x\ny".into()), "x\ry");
+        assert_eq!(with_line_ends_of("a\r\nb", "x\r\ny".into()), "x\r\ny");
+        assert_eq!(with_line_ends_of("a", "x\ny".into()), "x\ny");
     }
 }

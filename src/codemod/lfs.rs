@@ -1,5 +1,6 @@
-//! Files of Git LFS: what is committed is a pointer to their content, which is in a store of its own beside git's objects
-//! (github.com/git-lfs/git-lfs, docs/spec.md). They are taken from the local store; `git-lfs` is not run and nothing is fetched.
+//! Git LFS files: the commit has pointers to their contents, which are in a store beside git's objects
+//! (github.com/git-lfs/git-lfs, docs/spec.md). The contents come from the local store; `git-lfs` is not executed and
+//! nothing is fetched.
 
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -8,64 +9,70 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::workspace::named;
+use super::workspace_error::with_path;
 use crate::confined_fs::Folder;
 
-/// A pointer is shorter than this, in bytes.
-const LONGEST_POINTER: u64 = 1024;
+/// Pointers are shorter than this.
+const MAX_POINTER_BYTES: u64 = 1024;
 
 /// The first line of a pointer.
 const VERSION: &str = "version https://git-lfs.github.com/spec/v1";
 
-/// A pointer's place, which holds its content now.
+/// Size, modification time in seconds and nanoseconds, and inode.
+type FileVersion = (u64, i64, i64, u64);
+
+/// A file whose pointer was replaced by its content.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Large {
-    /// Where, below the folder of its repository's files.
-    pub place: PathBuf,
-    /// Where its content comes from.
+pub struct LfsFile {
+    /// Below the top of its repository.
+    #[serde(rename = "place")]
+    pub path: PathBuf,
+    /// The content in the local store.
     source: PathBuf,
-    /// Its permissions.
+    /// The permissions.
     mode: u32,
-    /// How it was when it was written.
-    state: (u64, i64, i64, u64),
+    /// Identifies the version that was written.
+    #[serde(rename = "state")]
+    version: FileVersion,
 }
 
-impl Large {
-    /// Writes it again below this folder if somebody has changed it; whether that was so.
+impl LfsFile {
+    /// Restores the content below this folder. Returns whether a program had changed it.
     ///
     /// # Errors
-    /// The disk.
+    /// I/O errors.
     pub fn restore(&self, folder: &Folder) -> io::Result<bool> {
-        if state(folder, &self.place).is_ok_and(|now| now == self.state) {
+        if version_of(folder, &self.path).is_ok_and(|current| current == self.version) {
             return Ok(false);
         }
-        folder.clear_folder(self.place.parent().unwrap_or(Path::new("")))?;
-        copy(&self.source, folder, &self.place, self.mode, None)?;
+        folder.clear_folder(self.path.parent().unwrap_or(Path::new("")))?;
+        copy(&self.source, folder, &self.path, self.mode, None)?;
         Ok(true)
     }
 }
 
-/// Replaces a pointer by its content. `None` if the file is no pointer.
+/// Replaces a pointer by its content. `None` if the file is not a pointer.
 ///
 /// # Errors
-/// A sentence: why its content cannot be had.
-pub fn provide(folder: &Folder, place: &Path, stores: &[PathBuf]) -> Result<Option<Large>, String> {
-    let Some((oid, size)) = read_pointer(folder, place) else { return Ok(None) };
-    let paths = stores.iter().map(|store| store.join(&oid[..2]).join(&oid[2..4]).join(&oid));
-    let is_it = |path: &PathBuf| path.metadata().is_ok_and(|facts| facts.is_file() && facts.len() == size);
-    let Some(source) = paths.into_iter().find(is_it) else {
+/// A sentence that tells why the content is not available.
+pub fn replace_pointer(folder: &Folder, path: &Path, stores: &[PathBuf]) -> Result<Option<LfsFile>, String> {
+    let Some((oid, size)) = read_pointer(folder, path) else { return Ok(None) };
+    let sources = stores.iter().map(|store| store.join(&oid[..2]).join(&oid[2..4]).join(&oid));
+    let is_content =
+        |source: &PathBuf| source.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == size);
+    let Some(source) = sources.into_iter().find(is_content) else {
         return Err("a Git LFS pointer whose content is not in the local clone; run `git lfs fetch`".to_owned());
     };
-    let cannot = |error: io::Error| format!("a Git LFS pointer whose content cannot be read: {error}");
-    let mode = folder.open_file(place).and_then(|file| Ok(file.metadata()?.mode() & 0o777)).map_err(cannot)?;
-    copy(&source, folder, place, mode, Some(&oid)).map_err(cannot)?;
-    let state = state(folder, place).map_err(|error| error.to_string())?;
-    Ok(Some(Large { place: place.to_owned(), source, mode, state }))
+    let unreadable = |error: io::Error| format!("a Git LFS pointer whose content cannot be read: {error}");
+    let mode = folder.open_file(path).and_then(|file| Ok(file.metadata()?.mode() & 0o777)).map_err(unreadable)?;
+    copy(&source, folder, path, mode, Some(&oid)).map_err(unreadable)?;
+    let version = version_of(folder, path).map_err(|error| error.to_string())?;
+    Ok(Some(LfsFile { path: path.to_owned(), source, mode, version }))
 }
 
-/// The digest and the size in bytes that a pointer names.
-fn read_pointer(folder: &Folder, place: &Path) -> Option<(String, u64)> {
-    parse(&String::from_utf8(folder.read(place, LONGEST_POINTER).ok()?).ok()?)
+/// The digest and the size in bytes of a pointer.
+fn read_pointer(folder: &Folder, path: &Path) -> Option<(String, u64)> {
+    parse(&String::from_utf8(folder.read(path, MAX_POINTER_BYTES).ok()?).ok()?)
 }
 
 fn parse(text: &str) -> Option<(String, u64)> {
@@ -85,12 +92,12 @@ fn parse(text: &str) -> Option<(String, u64)> {
     Some((oid.to_owned(), size?))
 }
 
-/// Puts a copy in a file's place, in one step, whatever is there; checked against its digest if that is given.
-fn copy(source: &Path, folder: &Folder, place: &Path, mode: u32, oid: Option<&str>) -> io::Result<()> {
+/// Replaces whatever is at `path` by a copy, atomically. The copy must have the digest `oid`, if it is given.
+fn copy(source: &Path, folder: &Folder, path: &Path, mode: u32, oid: Option<&str>) -> io::Result<()> {
     let (parent, name) = (source.parent().unwrap_or(source), source.file_name().unwrap_or_default());
     let write = || {
         let mut from = Folder::open(parent)?.open_file(Path::new(name))?;
-        folder.write_with(place, mode, |to| {
+        folder.write_with(path, mode, |to| {
             let (mut digest, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
             loop {
                 let read = from.read(&mut buffer)?;
@@ -109,12 +116,12 @@ fn copy(source: &Path, folder: &Folder, place: &Path, mode: u32, oid: Option<&st
             }
         })
     };
-    write().map_err(|error| named(source, error))
+    write().map_err(|error| with_path(source, error))
 }
 
-fn state(folder: &Folder, place: &Path) -> io::Result<(u64, i64, i64, u64)> {
-    let facts = folder.open_file(place)?.metadata()?;
-    Ok((facts.len(), facts.mtime(), facts.mtime_nsec(), facts.ino()))
+fn version_of(folder: &Folder, path: &Path) -> io::Result<FileVersion> {
+    let metadata = folder.open_file(path)?.metadata()?;
+    Ok((metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino()))
 }
 
 #[cfg(test)]
@@ -122,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointers_are_read_and_nothing_else_is() {
+    fn lfs_pointers_are_recognized() {
         let oid = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393";
         let pointer = format!("{VERSION}\noid sha256:{oid}\nsize 12345\n");
         assert_eq!(parse(&pointer), Some((oid.to_owned(), 12345)));

@@ -1,4 +1,4 @@
-//! What becomes of a file when its findings are fixed. Pure.
+//! Applies the fixes of a file's findings. Pure.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -6,204 +6,214 @@ use std::ops::Range;
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 
-use super::analysis::Found;
-use super::check::good_ones;
+use super::bisect::bisect;
 use super::diff::patch;
 use super::edits::{Edit, Edits};
+use super::finding::{FileFindings, Finding};
 use super::language::Grammar;
-use super::search::Faults;
+use super::search::SyntaxFaults;
 use crate::model::kinds::Patch;
 
-/// The longest diff that a frame can carry, in bytes, with what JSON adds to it.
-const LONGEST_DIFF: usize = 1 << 20;
+/// The longest diff that fits into a frame, with JSON's escapes.
+const MAX_DIFF_BYTES: usize = 1 << 20;
 
-/// What was found in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InFile {
-    /// Relative to the folder that is searched.
-    pub path: String,
-    /// In the order of their places.
-    pub found: Vec<Found>,
-}
-
-/// A file as it is to be.
+/// A file with its fixes applied.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Rewritten {
-    /// Relative to the folder that is searched.
+pub struct RewrittenFile {
+    /// Relative to the searched folder.
     pub path: String,
-    /// All of it.
     pub text: String,
-    /// How many of its findings this takes away.
+    /// The number of findings that the fixes remove.
     pub fixed: usize,
 }
 
-/// What a fix has made.
+/// Text that a fix has produced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Own {
+pub struct FixTrace {
     rule: String,
-    /// Where in the text.
     range: Range<usize>,
-    /// What the rule had found inside of the match besides, without blanks. That is left to be fixed.
-    inside: Vec<String>,
+    /// The rule's other matches inside the fixed one, without white space. Those may still be fixed.
+    nested: Vec<String>,
 }
 
-/// Whether a finding in this text is what the fix of its own rule has made, so that it would be found for ever. `own` is what fixes
-/// have made, the earliest first.
-pub fn is_own(own: &[Own], text: &str, found: &Found) -> bool {
-    let touches = |made: &Own| {
-        found.edits.iter().any(|edit| edit.range.start <= made.range.end && made.range.start <= edit.range.end)
+/// Whether a finding is in text that a fix of the same rule has produced: such a rule would match its own output
+/// forever. `traces` begins with the earliest fix.
+pub fn is_own_output(traces: &[FixTrace], text: &str, finding: &Finding) -> bool {
+    let touches = |trace: &FixTrace| {
+        finding.edits.iter().any(|edit| edit.range.start <= trace.range.end && trace.range.start <= edit.range.end)
     };
-    let matched = matched(text, found);
-    let is_made_by = |made: &Own| made.rule == found.rule && touches(made) && !made.inside.contains(&matched);
-    let Some(at) = own.iter().rposition(is_made_by) else { return false };
-    // A later fix of another rule may have made it.
-    let has_all = |made: &Own| {
-        found.edits.iter().all(|edit| made.range.start <= edit.range.start && edit.range.end <= made.range.end)
+    let matched = matched_text(text, finding);
+    let is_producer =
+        |trace: &FixTrace| trace.rule == finding.rule && touches(trace) && !trace.nested.contains(&matched);
+    let Some(at) = traces.iter().rposition(is_producer) else { return false };
+    // A later fix of another rule may have produced it.
+    let covers = |trace: &FixTrace| {
+        finding.edits.iter().all(|edit| trace.range.start <= edit.range.start && edit.range.end <= trace.range.end)
     };
-    !own[at + 1..].iter().any(|made| made.rule != found.rule && has_all(made))
+    !traces[at + 1..].iter().any(|trace| trace.rule != finding.rule && covers(trace))
 }
 
-/// What a finding's fix replaces, without blanks: those change with its place.
-pub fn matched(text: &str, found: &Found) -> String {
-    let parts = found.edits.iter().filter_map(|edit| text.get(edit.range.clone()));
+/// The text that a finding's fix replaces, without white space, which depends on the indentation.
+pub fn matched_text(text: &str, finding: &Finding) -> String {
+    let parts = finding.edits.iter().filter_map(|edit| text.get(edit.range.clone()));
     parts.flat_map(|part| part.chars().filter(|c| !c.is_whitespace())).collect()
 }
 
-/// What becomes of one file.
-pub struct Made {
-    /// Findings that are left, each with what is fixed in its place.
-    dropped: Vec<(String, String)>,
-    /// Findings that are left since the file would parse worse with their fix.
-    broke: Vec<String>,
-    /// The rules of what is fixed, once for each finding.
+/// A rewritten file, its patch, and what was not fixed.
+pub struct FileRewrite {
+    /// Findings whose fix overlaps with another one: their places and those of the other one.
+    overlapping: Vec<(String, String)>,
+    /// The places of findings whose fix would break the syntax.
+    breaking: Vec<String>,
+    /// The rule of each fixed finding.
     pub fixed: Vec<String>,
-    /// Whether one of its fixes needs a review.
+    /// Whether one of the fixes needs a review.
     pub needs_review: bool,
-    /// What its fixes have made, and those before.
-    pub own: Vec<Own>,
-    /// What people are shown.
+    /// The output of the fixes so far.
+    pub traces: Vec<FixTrace>,
     pub patch: Patch,
-    /// What is written.
-    pub rewritten: Rewritten,
+    pub rewritten: RewrittenFile,
 }
 
-impl Made {
-    /// The end of several passes: this patch, which makes this text and fixes so many findings.
+impl FileRewrite {
+    /// The result of several passes.
     pub fn new(patch: Patch, text: String, fixed: usize) -> Self {
-        let rewritten = Rewritten { path: patch.path.clone(), text, fixed };
+        let rewritten = RewrittenFile { path: patch.path.clone(), text, fixed };
         Self {
-            dropped: Vec::new(),
-            broke: Vec::new(),
+            overlapping: Vec::new(),
+            breaking: Vec::new(),
             fixed: Vec::new(),
             needs_review: false,
-            own: Vec::new(),
+            traces: Vec::new(),
             patch,
             rewritten,
         }
     }
 
-    /// What is left of what was found, in sentences: `match …`, and why.
+    /// Sentences on the findings that were not fixed: `match …`, and why.
     pub fn notes(&self) -> Vec<String> {
         let overlap =
-            |(left, kept): &(String, String)| format!("match {left} overlaps with {kept}, which is rewritten");
-        let broke = |left: &String| format!("match {left} would not parse any more");
-        self.dropped.iter().map(overlap).chain(self.broke.iter().map(broke)).collect()
+            |(left, made): &(String, String)| format!("match {left} overlaps with {made}, which is rewritten");
+        let breaking = |left: &String| format!("match {left} would not parse any more");
+        self.overlapping.iter().map(overlap).chain(self.breaking.iter().map(breaking)).collect()
     }
 }
 
-impl AsRef<Rewritten> for Rewritten {
+impl AsRef<RewrittenFile> for RewrittenFile {
     fn as_ref(&self) -> &Self {
         self
     }
 }
 
-impl AsRef<Rewritten> for Made {
-    fn as_ref(&self) -> &Rewritten {
+impl AsRef<RewrittenFile> for FileRewrite {
+    fn as_ref(&self) -> &RewrittenFile {
         &self.rewritten
     }
 }
 
-/// The file with its findings fixed, but for those whose fix would make it parse worse. In a language that is not known, nobody can
-/// say whether it parses. `base` is the text that is committed, `text` the one that was looked at; `own` is what earlier fixes have
-/// made in that.
+/// Applies the fixes of a file, except those that would make it parse worse. `base` is the committed text, `text` the
+/// analyzed one, `traces` the output of earlier fixes. Without a grammar the syntax is not checked.
 ///
 /// # Errors
-/// A sentence: why it is left as it is.
-pub fn rewrite(grammar: Option<Grammar>, base: &str, text: &str, file: &InFile, own: &[Own]) -> Result<Made, String> {
-    let fixes: Vec<&Found> = file.found.iter().filter(|found| found.is_fixable()).collect();
-    let make = |chosen: &[usize]| {
+/// A sentence that tells why the file is not changed.
+pub fn rewrite(
+    grammar: Option<Grammar>,
+    base: &str,
+    text: &str,
+    file: &FileFindings,
+    traces: &[FixTrace],
+) -> Result<FileRewrite, String> {
+    let fixes: Vec<&Finding> = file.findings.iter().filter(|finding| finding.is_fixable()).collect();
+    let apply = |chosen: &[usize]| {
         let edits = Edits::choose(chosen.iter().filter_map(|at| fixes.get(*at)).map(|fix| fix.edits.clone()).collect());
         let new = edits.apply(text)?;
         Some((edits, new))
     };
     let mut chosen: Vec<usize> = (0..fixes.len()).collect();
-    let (mut edits, mut new) = make(&chosen).ok_or("it has changed since it was searched")?;
-    if edits.kept().next().is_none() {
+    let (mut edits, mut new) = apply(&chosen).ok_or(OUTDATED)?;
+    if edits.applied().next().is_none() {
         return Err("nothing of what was found in it can be rewritten".to_owned());
     }
-    let mut broke = Vec::new();
-    if let Some(grammar) = grammar {
-        let (before, after) = (Faults::of(grammar, text), Faults::of(grammar, &new));
-        if after.is_worse_than(&before) {
-            let is_bad = |new: &str| Faults::of(grammar, new).is_worse_than(&before);
-            let bad = |chosen: &[usize]| make(chosen).is_none_or(|(_, new)| is_bad(&new));
-            // Nothing here waits for anything, so it is ready at once.
-            let found = good_ones(fixes.len(), async |chosen: &[usize]| Ok::<_, Infallible>(bad(chosen).then_some(())));
-            let Some(Ok((good, left))) = found.now_or_never() else { return Err("it cannot be tried".to_owned()) };
-            if good.is_empty() {
-                return Err(format!(
-                    "the rewrite would break it: {} places would not parse, {} do not now",
-                    after.count, before.count
-                ));
-            }
-            let first = |at: &usize| fixes.get(*at)?.edits.first();
-            broke = left.iter().filter_map(|(at, ())| first(at)).map(|edit| place(text, edit)).collect();
-            chosen = good;
-            (edits, new) = make(&chosen).ok_or("it has changed since it was searched")?;
+    let mut breaking = Vec::new();
+    let faults = grammar.map(|grammar| (grammar, SyntaxFaults::of(grammar, text), SyntaxFaults::of(grammar, &new)));
+    if let Some((grammar, before, after)) = faults
+        && after.is_worse_than(&before)
+    {
+        let is_worse = |new: &str| SyntaxFaults::of(grammar, new).is_worse_than(&before);
+        let breaks = |chosen: &[usize]| apply(chosen).is_none_or(|(_, new)| is_worse(&new));
+        let (good, bad) = split_fixes(fixes.len(), breaks)?;
+        if good.is_empty() {
+            return Err(format!(
+                "the rewrite would break it: {} places would not parse, {} do not now",
+                after.count, before.count
+            ));
         }
+        let first = |at: &usize| fixes.get(*at)?.edits.first();
+        breaking = bad.iter().filter_map(first).map(|edit| place(text, edit)).collect();
+        chosen = good;
+        (edits, new) = apply(&chosen).ok_or(OUTDATED)?;
     }
     if new == text {
         return Err("the rewrite changes nothing".to_owned());
     }
     let patch = patch(&file.path, base, &new);
-    if patch.diff.len() > LONGEST_DIFF {
-        return Err(format!("its patch is longer than {} KiB, which cannot be shown", LONGEST_DIFF >> 10));
+    if patch.diff.len() > MAX_DIFF_BYTES {
+        return Err(format!("its patch is longer than {} KiB, which cannot be shown", MAX_DIFF_BYTES >> 10));
     }
-    let dropped: Vec<_> = edits.dropped.iter().map(|(left, kept)| (place(text, left), place(text, kept))).collect();
-    // Which those are: each is known by its first edit.
-    let mut fixed: Vec<&Found> = chosen.iter().filter_map(|at| fixes.get(*at).copied()).collect();
-    for (left, _) in &edits.dropped {
-        if let Some(at) = fixed.iter().position(|found| found.edits.first() == Some(left)) {
+    let overlapping = edits.dropped.iter().map(|(left, made)| (place(text, left), place(text, made))).collect();
+    let fixed = fixed_findings(&chosen, &fixes, &edits);
+    let traces = trace_fixes(&fixed, &fixes, text, &edits, traces);
+    let rewritten = RewrittenFile { path: file.path.clone(), text: new, fixed: fixed.len() };
+    let needs_review = fixed.iter().any(|finding| finding.needs_review());
+    let fixed = fixed.iter().map(|finding| finding.rule.clone()).collect();
+    Ok(FileRewrite { overlapping, breaking, fixed, needs_review, traces, patch, rewritten })
+}
+
+/// Why edits do not apply.
+const OUTDATED: &str = "it has changed since it was searched";
+
+/// The indices of the fixes that can be applied together without breaking the syntax, and of the others.
+fn split_fixes(count: usize, breaks: impl Fn(&[usize]) -> bool) -> Result<(Vec<usize>, Vec<usize>), String> {
+    // Nothing in it waits, so the future is ready at once.
+    let split = bisect(count, async |chosen: &[usize]| Ok::<_, Infallible>(breaks(chosen).then_some(())));
+    let Some(Ok((good, bad))) = split.now_or_never() else { return Err("it cannot be tried".to_owned()) };
+    Ok((good, bad.into_iter().map(|(at, ())| at).collect()))
+}
+
+/// The chosen findings without those whose edits were dropped. A finding is identified by its first edit.
+fn fixed_findings<'a>(chosen: &[usize], fixes: &[&'a Finding], edits: &Edits) -> Vec<&'a Finding> {
+    let mut fixed: Vec<&Finding> = chosen.iter().filter_map(|at| fixes.get(*at).copied()).collect();
+    for (dropped, _) in &edits.dropped {
+        if let Some(at) = fixed.iter().position(|finding| finding.edits.first() == Some(dropped)) {
             fixed.remove(at);
         }
     }
-    let own = made_by(&fixed, &fixes, text, &edits, own);
-    let rewritten = Rewritten { path: file.path.clone(), text: new, fixed: fixed.len() };
-    let needs_review = fixed.iter().any(|found| found.needs_review());
-    let fixed = fixed.iter().map(|found| found.rule.clone()).collect();
-    Ok(Made { dropped, broke, fixed, needs_review, own, patch, rewritten })
+    fixed
 }
 
-/// What these fixes make, and where that is which earlier ones have made.
-fn made_by(fixed: &[&Found], all: &[&Found], text: &str, edits: &Edits, before: &[Own]) -> Vec<Own> {
-    let mut own: Vec<Own> = before.iter().map(|own| Own { range: edits.moved(&own.range), ..own.clone() }).collect();
-    for found in fixed {
-        for edit in &found.edits {
-            let is_inside = |other: &&&Found| {
+/// The traces of earlier fixes at their new places, and those of these fixes.
+fn trace_fixes(fixed: &[&Finding], all: &[&Finding], text: &str, edits: &Edits, earlier: &[FixTrace]) -> Vec<FixTrace> {
+    let moved = |trace: &FixTrace| FixTrace { range: edits.moved(&trace.range), ..trace.clone() };
+    let mut traces: Vec<FixTrace> = earlier.iter().map(moved).collect();
+    for finding in fixed {
+        for edit in &finding.edits {
+            let is_nested = |other: &&&Finding| {
                 let within = |inner: &Edit| edit.range.start <= inner.range.start && inner.range.end <= edit.range.end;
-                other.rule == found.rule && other.edits != found.edits && other.edits.iter().all(within)
+                other.rule == finding.rule && other.edits != finding.edits && other.edits.iter().all(within)
             };
-            let mut inside: Vec<String> = all.iter().filter(is_inside).map(|other| matched(text, other)).collect();
-            // What was left inside of an earlier match may be inside of this one.
-            let earlier = before.iter().filter(|own| own.rule == found.rule && edit.range.start <= own.range.end);
-            inside.extend(earlier.filter(|own| own.range.start <= edit.range.end).flat_map(|own| own.inside.clone()));
-            own.push(Own { rule: found.rule.clone(), range: edits.moved(&edit.range), inside });
+            let mut nested: Vec<String> = all.iter().filter(is_nested).map(|other| matched_text(text, other)).collect();
+            // Matches nested in an earlier match may be nested in this one.
+            let same_rule = earlier.iter().filter(|trace| trace.rule == finding.rule);
+            let touching =
+                same_rule.filter(|trace| edit.range.start <= trace.range.end && trace.range.start <= edit.range.end);
+            nested.extend(touching.flat_map(|trace| trace.nested.clone()));
+            traces.push(FixTrace { rule: finding.rule.clone(), range: edits.moved(&edit.range), nested });
         }
     }
-    own
+    traces
 }
 
-/// Where an edit begins, for people.
+/// The line and column at which an edit begins, for messages.
 fn place(text: &str, edit: &Edit) -> String {
     let before = &text[..edit.range.start];
     let line = before.matches('\n').count() + 1;

@@ -1,11 +1,11 @@
-//! Whether the lines of a Python text are indented as its tokenizer wants them: tree-sitter's grammar takes much that Python does
-//! not. Pure.
+//! Checks the indentation of Python code like Python's tokenizer: tree-sitter's grammar accepts much that Python
+//! rejects. Pure.
 //!
-//! As in the language reference, "Indentation": lines inside brackets and strings, blank lines and comments say nothing; tabs are
-//! counted to the next eighth and, to find lines that depend on that, as one column.
+//! See the language reference, "Indentation": lines inside brackets and strings, blank lines and comments do not count.
+//! Tabs count up to the next eighth column and, to find inconsistent lines, as one column.
 
-/// How many lines are indented wrongly: deeper without a block that begins, not deeper where one does, back to a depth that is
-/// none, or by tabs and blanks that cannot be compared.
+/// The number of badly indented lines: deeper without an opened block, not deeper after one, back to a depth that does
+/// not exist, or with tabs and spaces that cannot be compared.
 pub fn indentation_faults(text: &str) -> usize {
     let mut faults = 0;
     let mut depths = vec![(0, 0)];
@@ -33,17 +33,17 @@ pub fn indentation_faults(text: &str) -> usize {
     faults + usize::from(begins_block)
 }
 
-/// A statement, or the head of a block.
+/// A statement, or the first line of a block.
 struct LogicalLine<'a> {
     blanks: &'a str,
     ends_with_colon: bool,
 }
 
-/// Columns with tabs to the next eighth, and with tabs as one.
+/// The columns with tabs up to the next eighth, and with tabs as one column.
 fn width(blanks: &str) -> (usize, usize) {
     blanks.chars().fold((0, 0), |(column, other), blank| match blank {
         '\t' => (column / 8 * 8 + 8, other + 1),
-        // A form feed begins the line again.
+        // A form feed resets the column.
         '\u{c}' => (0, 0),
         _ => (column + 1, other + 1),
     })
@@ -68,7 +68,7 @@ fn logical_lines(text: &str) -> Vec<LogicalLine<'_>> {
     lines
 }
 
-/// Where a logical line that begins here ends, and its last byte that is code; `None` if it has no code.
+/// The end of the logical line that begins here, and its last byte of code; `None` without code.
 fn end_of_line(bytes: &[u8], mut at: usize) -> (usize, Option<u8>) {
     let (mut brackets, mut last) = (0_usize, None);
     while let Some(&byte) = bytes.get(at) {
@@ -80,7 +80,7 @@ fn end_of_line(bytes: &[u8], mut at: usize) -> (usize, Option<u8>) {
                 }
                 continue;
             }
-            // The next line belongs to this one.
+            // A line continuation.
             b'\\' if matches!(bytes.get(at + 1), Some(b'\n' | b'\r')) => {
                 at = after_line_end(bytes, at + 1);
                 continue;
@@ -106,21 +106,22 @@ fn after_line_end(bytes: &[u8], at: usize) -> usize {
     if bytes[at..].starts_with(b"\r\n") { at + 2 } else { at + 1 }
 }
 
-/// Whether a string whose first quote is here has fields: whether the letters before it say so.
+/// Whether the string with this first quote has replacement fields, according to its prefix.
 fn has_fields(bytes: &[u8], quote: usize) -> bool {
     let letters = bytes[..quote].iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_');
     let letters: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
     letters.len() <= 2 && (letters.contains(&b'f') || letters.contains(&b't'))
 }
 
-/// Where a string ends whose first quote is here. One that does not end stops at its line, or with three quotes at the text's end.
+/// The end of the string with this first quote. An unterminated one ends with its line, or with the text if it is
+/// triple-quoted.
 fn end_of_string(bytes: &[u8], start: usize, has_fields: bool) -> usize {
     let quote = bytes[start];
     let is_triple = bytes[start..].starts_with(&[quote; 3]);
     let mut at = start + if is_triple { 3 } else { 1 };
     while let Some(&byte) = bytes.get(at) {
         match byte {
-            // In a raw string too, a backslash keeps a quote from ending it.
+            // A backslash escapes a quote in raw strings as well.
             b'\\' => at += if bytes[at + 1..].starts_with(b"\r\n") { 3 } else { 2 },
             _ if byte == quote && !is_triple => return at + 1,
             _ if byte == quote && bytes[at..].starts_with(&[quote; 3]) => return at + 3,
@@ -133,8 +134,8 @@ fn end_of_string(bytes: &[u8], start: usize, has_fields: bool) -> usize {
     bytes.len()
 }
 
-/// Where a field of a formatted string ends whose `{` is here. Strings in it may have the quotes of the one around it (PEP 701); if
-/// it does not end so, those quotes end the string, as they do in older versions.
+/// The end of the replacement field with this `{`. Strings inside may have the quotes of the outer string (PEP 701); if
+/// that yields no end, such quotes end the string, like in older versions.
 fn end_of_field(bytes: &[u8], start: usize, quote: u8, is_triple: bool) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
     while let Some(&byte) = bytes.get(at) {
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn well_indented_text_has_no_faults() {
+    fn valid_indentation_has_no_faults() {
         for text in [
             "",
             "\n\n# only\n",
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_indentation_is_found() {
+    fn invalid_indentation_is_counted() {
         for (text, faults) in [
             ("class A:\n\tdef f(self):\n\t\tone(self)\ntwo(self)\n\t\treturn 1\n", 1),
             ("if a:\nb()\n", 1),

@@ -1,38 +1,38 @@
-//! The pipeline `refactor`: a pattern is looked for in the files of one language, and what is found is rewritten.
+//! The pipeline `refactor`: finds a pattern in the files of one language and rewrites its matches.
 
-use super::analysis::{Analysis, Found, Severity};
-use super::files::Wanted;
+use super::analysis::Analysis;
+use super::error::PhaseError;
+use super::files::PathFilter;
+use super::finding::{Finding, Severity};
 use super::language::{self, Grammar};
-use super::report::count;
-use super::search::Search;
-use super::{PhaseError, Task};
+use super::phase_log::count;
+use super::search::{Search, SearchMatch};
+use super::task::Task;
 use crate::model::kinds::FixSafety;
 
-/// The rule that findings name.
+/// The rule of all findings.
 const RULE: &str = "pattern";
 
-/// What is asked for.
+/// The parameters of a run.
 pub struct Refactor {
     grammar: Grammar,
     pattern: String,
     rewrite: Option<String>,
     search: Search,
-    wanted: Wanted,
+    path_filter: PathFilter,
 }
 
 impl Refactor {
-    /// What the run's parameters ask for.
-    ///
     /// # Errors
-    /// One of them cannot be used.
-    pub fn read(task: &Task) -> Result<Self, PhaseError> {
+    /// A parameter is invalid.
+    pub fn from_params(task: &Task) -> Result<Self, PhaseError> {
         let grammar = language::find(task.param("language"))?;
         let pattern = task.param("pattern").to_owned();
-        // An empty rewrite takes matches away; a missing one only lists them.
-        let rewrite = task.params.get("rewrite").cloned();
+        // An empty rewrite deletes matches; without one they are only listed.
+        let rewrite = task.given_param("rewrite").map(str::to_owned);
         let search = Search::new(grammar, &pattern, rewrite.as_deref())?;
-        let wanted = Wanted::new(task.param("include"), task.param("exclude"))?;
-        Ok(Self { grammar, pattern, rewrite, search, wanted })
+        let path_filter = PathFilter::new(task.param("include"), task.param("exclude"))?;
+        Ok(Self { grammar, pattern, rewrite, search, path_filter })
     }
 }
 
@@ -41,37 +41,36 @@ impl Analysis for Refactor {
         vec![self.grammar]
     }
 
-    fn wanted(&self) -> &Wanted {
-        &self.wanted
+    fn path_filter(&self) -> &PathFilter {
+        &self.path_filter
     }
 
-    fn look(&self, _: Grammar, _: &str, text: &str) -> Vec<Found> {
-        let found = |(line, column, snippet, edit)| Found {
-            line,
-            column,
+    fn analyze(&self, _: Grammar, _: &str, text: &str) -> Vec<Finding> {
+        let finding = |found: SearchMatch| Finding {
+            line: found.line,
+            column: found.column,
             rule: RULE.to_owned(),
             severity: Severity::Info,
-            message: snippet,
-            edits: Vec::from_iter(edit),
+            message: found.snippet,
+            edits: Vec::from_iter(found.edit),
             // The person who started the run wrote the rewrite.
             safety: FixSafety::Safe,
             is_withheld: false,
         };
-        let matches = self.search.matches(text).into_iter();
-        matches.map(|place| found((place.line, place.column, place.snippet, place.edit))).collect()
+        self.search.matches(text).into_iter().map(finding).collect()
     }
 
-    fn commits(&self) -> bool {
+    fn makes_commit(&self) -> bool {
         self.rewrite.is_some()
     }
 
-    fn message(&self, fixed: usize, files: usize) -> String {
+    fn commit_message(&self, fixed: usize, files: usize) -> String {
         let rewrite = self.rewrite.as_deref().unwrap_or_default();
         let (places, files) = (count(fixed, "place"), count(files, "file"));
         format!("Refactor: {places} in {files}\n\nPattern: {}\nRewrite: {rewrite}", self.pattern)
     }
 
-    fn nothing(&self, files: usize, findings: usize) -> String {
+    fn unchanged_message(&self, files: usize, findings: usize) -> String {
         match findings {
             0 => format!("Nothing to do: the pattern is in none of {}.", count(files, "file")),
             _ if self.rewrite.is_none() => {

@@ -1,97 +1,96 @@
-//! Submodules of a commit, and where the local clone has their objects. Nothing is fetched, and no configuration of theirs is read.
+//! The submodules of a commit, and where the local clone has their objects. Nothing is fetched, and their configuration
+//! is not read.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use super::allowed::Allowed;
+use super::allowed::AllowedFolders;
 use super::git::{GitError, parts, text};
-use super::repository::Repository;
-use super::store::Store;
+use super::own_repository::OwnRepository;
+use super::user_repository::UserRepository;
 use crate::confined_fs::Folder;
 
-/// A submodule at the commit that is recorded for it.
+/// A submodule at its recorded commit.
 #[derive(Debug)]
 pub struct Submodule {
-    /// Where it is, relative to the top of the outermost repository.
+    /// Relative to the top of the outermost repository.
     pub path: String,
-    /// The commit.
     pub commit: String,
-    /// Where its objects are; or a sentence why that is not known.
-    pub source: Result<Source, String>,
+    /// Its local clone, or a sentence that tells why there is none.
+    pub clone: Result<SubmoduleClone, String>,
 }
 
 /// A clone of a submodule.
 #[derive(Clone, Debug)]
-pub struct Source {
-    /// Its repository.
+pub struct SubmoduleClone {
     pub git_dir: Folder,
     /// Its working tree, if it is known.
     files: Option<PathBuf>,
 }
 
-/// Those of the user's repository.
+/// The submodules of the user's repository.
 ///
 /// # Errors
 /// [`GitError`].
 pub async fn of(
-    store: &Store,
-    repository: &Repository,
-    allowed: &Allowed,
+    own: &OwnRepository,
+    repository: &UserRepository,
+    allowed: &AllowedFolders,
     prefix: &str,
 ) -> Result<Vec<Submodule>, GitError> {
     let mut holders = vec![repository.git_dir.path().to_owned(), repository.common_dir.path().to_owned()];
     holders.dedup();
-    find(store, &holders, Some(repository.top.path()), allowed, prefix).await
+    find(own, &holders, Some(repository.top.path()), allowed, prefix).await
 }
 
-/// Those of a submodule.
+/// The submodules of a submodule.
 ///
 /// # Errors
 /// [`GitError`].
 pub async fn nested(
-    store: &Store,
-    source: &Source,
-    allowed: &Allowed,
+    own: &OwnRepository,
+    clone: &SubmoduleClone,
+    allowed: &AllowedFolders,
     prefix: &str,
 ) -> Result<Vec<Submodule>, GitError> {
-    find(store, &[source.git_dir.path().to_owned()], source.files.as_deref(), allowed, prefix).await
+    find(own, &[clone.git_dir.path().to_owned()], clone.files.as_deref(), allowed, prefix).await
 }
 
 async fn find(
-    store: &Store,
+    own: &OwnRepository,
     holders: &[PathBuf],
     files: Option<&Path>,
-    allowed: &Allowed,
+    allowed: &AllowedFolders,
     prefix: &str,
 ) -> Result<Vec<Submodule>, GitError> {
-    let list = store.list(Path::new("")).await?;
+    let list = own.list(Path::new("")).await?;
     let links: Vec<(String, String)> = parts(&list).filter_map(link).collect();
     if links.is_empty() {
         return Ok(Vec::new());
     }
-    let names = names(store).await?;
+    let names = names(own).await?;
     let module = |(path, commit): (String, String)| {
         let place = files.map(|files| files.join(&path));
         let source = names
             .get(&path)
             .into_iter()
             .flat_map(|name| holders.iter().map(move |holder| holder.join("modules").join(name)))
-            // One that is a repository inside another one, as old versions of git made them.
+            // Old versions of git cloned submodules inside the working tree.
             .chain(place.iter().map(|place| place.join(".git")))
             .find(|git_dir| {
-                git_dir.join("objects").is_dir() && git_dir.symlink_metadata().is_ok_and(|facts| facts.is_dir())
+                git_dir.join("objects").is_dir() && git_dir.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
             });
         let none =
             || "a submodule that is not in the local clone; run `git submodule update --init --recursive`".to_owned();
-        let source = source.ok_or_else(none).and_then(|git_dir| inside(&git_dir, place, allowed));
+        let clone = source.ok_or_else(none).and_then(|git_dir| open_clone(&git_dir, place, allowed));
         let full = if prefix.is_empty() { path } else { format!("{prefix}/{path}") };
-        Submodule { path: full, commit, source }
+        Submodule { path: full, commit, clone }
     };
     Ok(links.into_iter().map(module).collect())
 }
 
-/// The clone in this folder, if all of it is where runs may work.
-fn inside(git_dir: &Path, files: Option<PathBuf>, allowed: &Allowed) -> Result<Source, String> {
+/// Opens the clone in this folder, if all of it is in folders that runs may work in.
+fn open_clone(git_dir: &Path, files: Option<PathBuf>, allowed: &AllowedFolders) -> Result<SubmoduleClone, String> {
     let outside = |path: &Path| {
         let path = path.display();
         format!("a submodule whose repository is partly at {path}, outside the folders that runs may work in")
@@ -99,11 +98,11 @@ fn inside(git_dir: &Path, files: Option<PathBuf>, allowed: &Allowed) -> Result<S
     let git_dir = allowed.open(git_dir).map_err(|path| outside(&path))?.map_err(|error| error.to_string())?;
     let objects = allowed.open(&git_dir.join(Path::new("objects"))).map_err(|path| outside(&path))?;
     let objects = objects.map_err(|error| error.to_string())?;
-    allowed.check_objects(objects.path()).map_err(|found| outside(&found.path))?;
-    Ok(Source { git_dir, files })
+    allowed.check_objects(objects.path()).map_err(|part| outside(&part.path))?;
+    Ok(SubmoduleClone { git_dir, files })
 }
 
-/// Path and commit of a line of `git ls-tree`, if it is a submodule.
+/// The path and commit of a line of `git ls-tree`, if it is a submodule.
 fn link(line: &[u8]) -> Option<(String, String)> {
     let line = std::str::from_utf8(line).ok()?;
     let (facts, path) = line.split_once('\t')?;
@@ -112,19 +111,19 @@ fn link(line: &[u8]) -> Option<(String, String)> {
     (kind == "commit" && is_plain(path)).then(|| (path.to_owned(), commit.to_owned()))
 }
 
-/// Whether a path stays below its folder.
+/// Whether a path stays below its folder and outside `.git`.
 fn is_plain(path: &str) -> bool {
     let is_plain = |part| matches!(part, Component::Normal(name) if !name.eq_ignore_ascii_case(".git"));
     !path.is_empty() && Path::new(path).components().all(is_plain)
 }
 
-/// The names of submodules by their paths, from the commit's `.gitmodules`. A name is the part of a path, so one that leads
-/// elsewhere is left out, as git does.
-async fn names(store: &Store) -> Result<HashMap<String, String>, GitError> {
-    let blob = format!("--blob={}:.gitmodules", store.head);
+/// The names of submodules by their paths, from the commit's `.gitmodules`. Names are used as paths, so, like git, this
+/// skips names with `..`.
+async fn names(own: &OwnRepository) -> Result<HashMap<String, String>, GitError> {
+    let blob = format!("--blob={}:.gitmodules", own.head);
     let args = ["--no-includes", "-z", blob.as_str(), "--get-regexp", r"^submodule\..*\.path$"];
-    let answer = match store.git().call("config", args).await {
-        // There is no such file, or nothing in it.
+    let answer = match own.git().call("config", args).await {
+        // The file does not exist or is empty.
         Err(GitError::Failed { .. }) => return Ok(HashMap::new()),
         answer => answer?,
     };

@@ -1,7 +1,6 @@
-//! What a rewrite makes of a match: a template whose metavariables are replaced by what they stand for, indented as its place in
-//! the file is. Pure.
+//! Fills the template of a rewrite with the variables of a match, and indents it like its place in the file. Pure.
 //!
-//! ast-grep makes such texts too, but counts blanks only, so tabs are lost, and moves what is inside strings.
+//! ast-grep's own templates only count spaces, so they lose tabs, and they indent the lines of multi-line strings.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -12,71 +11,71 @@ use ast_grep_core::{AstGrep, Language, Node, NodeMatch};
 use super::indent::{blanks, converted, indentation_at, line_end_at, moved, own_step, step};
 use super::language::Grammar;
 
-/// The nodes whose lines are their content: other blanks would be another text.
+/// The nodes whose line indentation is part of their value.
 const STRINGS: [&str; 5] =
     ["string", "template_string", "string_literal", "raw_string_literal", "interpreted_string_literal"];
 
-/// Code as it is parsed.
 type Doc = StrDoc<Grammar>;
 
-/// See the module's comment.
+/// A parsed template.
 #[derive(Debug)]
 pub struct Template {
-    lines: Vec<Line>,
-    /// How many blanks one step of its indentation has.
+    lines: Vec<TemplateLine>,
+    /// The number of spaces of one indentation level in the template.
     step: usize,
 }
 
 #[derive(Debug)]
-struct Line {
-    /// The blanks that it begins with.
+struct TemplateLine {
+    /// Its indentation.
     blanks: String,
-    parts: Vec<Part>,
-    /// Whether it begins inside a string of the template.
+    parts: Vec<TemplatePart>,
+    /// Whether the line begins inside a string.
     is_verbatim: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
-    /// One node, `$A`.
+    /// `$A`: a single node.
     One(String),
-    /// Any number of them, `$$$A`.
+    /// `$$$A`: any number of nodes.
     Many(String),
-    /// What a rule's `transform` makes.
-    Made(String),
+    /// The result of a rule's `transform`.
+    Transformed(String),
 }
 
-impl Part {
-    /// The metavariable's name, if it is one.
+impl TemplatePart {
+    /// The name of the variable.
     fn name(&self) -> Option<&str> {
         match self {
             Self::Text(_) => None,
-            Self::One(name) | Self::Many(name) | Self::Made(name) => Some(name),
+            Self::One(name) | Self::Many(name) | Self::Transformed(name) => Some(name),
         }
     }
 }
 
-impl Line {
-    /// Whether it begins with the indentation of its place, which a rule has made for it: ast-grep itself has none with tabs.
+impl TemplateLine {
+    /// Whether the line begins with a transformed text that already has the indentation `base`: rules do that for tabs,
+    /// which ast-grep does not insert.
     fn indents_itself(&self, found: &NodeMatch<'_, Doc>, base: &str) -> bool {
-        let Some(Part::Made(name)) = self.parts.first() else { return false };
+        let Some(TemplatePart::Transformed(name)) = self.parts.first() else { return false };
         base.contains('\t')
             && found.get_env().get_transformed(name).is_some_and(|made| made.starts_with(base.as_bytes()))
     }
 }
 
 impl Template {
-    /// Reads a template. `made` are the names of what the rule transforms.
-    pub fn new(template: &str, grammar: Grammar, made: &[String]) -> Self {
+    /// Parses a template. `transformed` are the variables that the rule's `transform` defines.
+    pub fn new(template: &str, grammar: Grammar, transformed: &[String]) -> Self {
         let template = template.replace("\r\n", "\n");
         let verbatim = lines_in_strings(&grammar.ast_grep(&*grammar.pre_process_pattern(&template)));
         let line = |(number, line): (usize, &str)| {
             let is_verbatim = verbatim.contains(&number);
             let own = if is_verbatim { "" } else { blanks(line) };
-            Line {
+            TemplateLine {
                 blanks: own.to_owned(),
-                parts: parts(&line[own.len()..], grammar.meta_var_char(), made),
+                parts: parts(&line[own.len()..], grammar.meta_var_char(), transformed),
                 is_verbatim,
             }
         };
@@ -84,17 +83,17 @@ impl Template {
         Self { lines: template.split('\n').enumerate().map(line).collect(), step }
     }
 
-    /// The names that it uses.
-    pub fn used(&self) -> HashSet<&str> {
-        self.lines.iter().flat_map(|line| &line.parts).filter_map(Part::name).collect()
+    /// The names of its variables.
+    pub fn variables(&self) -> HashSet<&str> {
+        self.lines.iter().flat_map(|line| &line.parts).filter_map(TemplatePart::name).collect()
     }
 
-    /// What takes the place of this range of a text for a match in it.
+    /// The replacement of this range of the text, for a match in it.
     pub fn fill(&self, text: &str, found: &NodeMatch<'_, Doc>, range: &Range<usize>) -> String {
         let base = indentation_at(text, range.start);
         let file_step = step(text, base);
         let line_end = line_end_at(text, range.start);
-        let goes_on = !text[range.end..].trim_start_matches([' ', '\t', '\r']).starts_with('\n');
+        let has_code_after = !text[range.end..].trim_start_matches([' ', '\t', '\r']).starts_with('\n');
         let mut out = String::new();
         for (number, line) in self.lines.iter().enumerate() {
             let mut indentation = base.to_owned();
@@ -103,11 +102,11 @@ impl Template {
             } else {
                 out.push_str(line_end);
                 indentation.push_str(&converted(&line.blanks, self.step, file_step.as_deref()));
-                // An empty line stays so, unless the text goes on in it.
+                // Empty lines stay empty, unless code follows on them.
                 let is_last = number + 1 == self.lines.len();
                 if !line.is_verbatim
                     && !line.indents_itself(found, base)
-                    && (!line.parts.is_empty() || (is_last && goes_on))
+                    && (!line.parts.is_empty() || (is_last && has_code_after))
                 {
                     out.push_str(&indentation);
                 }
@@ -119,28 +118,28 @@ impl Template {
         out
     }
 
-    fn put(&self, part: &Part, text: &str, found: &NodeMatch<'_, Doc>, to: &str, out: &mut String) {
+    fn put(&self, part: &TemplatePart, text: &str, found: &NodeMatch<'_, Doc>, to: &str, out: &mut String) {
         let env = found.get_env();
         match part {
-            Part::Text(text) => out.push_str(text),
-            Part::One(name) => {
+            TemplatePart::Text(text) => out.push_str(text),
+            TemplatePart::One(name) => {
                 if let Some(node) = env.get_match(name) {
                     put_code(text, node.range(), std::slice::from_ref(node), to, out);
                 }
             }
-            Part::Many(name) => {
+            TemplatePart::Many(name) => {
                 let nodes = env.get_multiple_matches(name);
                 if let (Some(first), Some(last)) = (nodes.first(), nodes.last()) {
                     put_code(text, first.range().start..last.range().end, &nodes, to, out);
                 }
             }
-            Part::Made(name) => {
+            TemplatePart::Transformed(name) => {
                 let Some(bytes) = env.get_transformed(name) else { return };
                 let made = String::from_utf8_lossy(bytes);
-                // ast-grep has taken the blanks away that the code had, but not the tabs.
+                // ast-grep has removed the code's indentation by spaces, but not by tabs.
                 let base = indentation_at(text, found.range().start);
                 if base.contains('\t') && to == base && made.contains(&format!("\n{base}")) {
-                    // It is indented as its place is already, and what is inside its strings stays as it is.
+                    // It already has the indentation of its place.
                     out.push_str(&made);
                     return;
                 }
@@ -152,7 +151,7 @@ impl Template {
     }
 }
 
-/// Puts code of a text to a place with another indentation. Lines that begin inside of strings stay as they are.
+/// Writes code of the text with another indentation. Lines that begin inside strings are not changed.
 fn put_code(text: &str, range: Range<usize>, nodes: &[Node<'_, Doc>], to: &str, out: &mut String) {
     let from = indentation_at(text, range.start);
     let code = &text[range.clone()];
@@ -179,22 +178,22 @@ fn put_lines(code: &str, from: &str, to: &str, is_verbatim: impl Fn(usize) -> bo
     }
 }
 
-/// The strings in a node that have several lines.
+/// The ranges of multi-line strings in a node.
 fn strings<'a>(node: &'a Node<'_, Doc>) -> impl Iterator<Item = Range<usize>> + 'a {
     let is_string =
         |node: &Node<'_, Doc>| STRINGS.contains(&&*node.kind()) && node.start_pos().line() < node.end_pos().line();
     node.dfs().filter(is_string).map(|node| node.range())
 }
 
-/// The lines of a template that begin inside of its strings, from 0.
+/// The lines of a template, from 0, that begin inside strings.
 fn lines_in_strings(root: &AstGrep<Doc>) -> HashSet<usize> {
     let top = root.root();
     let multiline = top.dfs().filter(|node| STRINGS.contains(&&*node.kind()));
     multiline.flat_map(|node| node.start_pos().line() + 1..=node.end_pos().line()).collect()
 }
 
-/// The parts of a line, as ast-grep reads them.
-fn parts(line: &str, sign: char, made: &[String]) -> Vec<Part> {
+/// Splits a line like ast-grep does.
+fn parts(line: &str, sign: char, transformed: &[String]) -> Vec<TemplatePart> {
     let mut parts = Vec::new();
     let mut text = String::new();
     let mut rest = line;
@@ -211,19 +210,19 @@ fn parts(line: &str, sign: char, made: &[String]) -> Vec<Part> {
             continue;
         }
         if !text.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut text)));
+            parts.push(TemplatePart::Text(std::mem::take(&mut text)));
         }
         let owned = name.to_owned();
         parts.push(match signs {
-            3 => Part::Many(owned),
-            _ if made.contains(&owned) => Part::Made(owned),
-            _ => Part::One(owned),
+            3 => TemplatePart::Many(owned),
+            _ if transformed.contains(&owned) => TemplatePart::Transformed(owned),
+            _ => TemplatePart::One(owned),
         });
         rest = &after[name.len()..];
     }
     text.push_str(rest);
     if !text.is_empty() {
-        parts.push(Part::Text(text));
+        parts.push(TemplatePart::Text(text));
     }
     parts
 }
@@ -234,40 +233,40 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::edits::Edits;
-    use super::super::search::{Faults, Search};
+    use super::super::search::{Search, SyntaxFaults};
     use super::*;
 
-    /// A text with what a rewrite makes of the first match in it.
+    /// The text with its first match rewritten.
     fn rewritten(grammar: Grammar, pattern: &str, rewrite: &str, text: &str) -> String {
         let found = Search::new(grammar, pattern, Some(rewrite)).unwrap().matches(text);
         Edits::choose(vec![vec![found[0].edit.clone().unwrap()]]).apply(text).unwrap()
     }
 
     #[test]
-    fn parts_are_those_of_ast_grep() {
-        let one = |name: &str| Part::One(name.to_owned());
-        let text = |text: &str| Part::Text(text.to_owned());
+    fn template_parts_match_ast_grep() {
+        let one = |name: &str| TemplatePart::One(name.to_owned());
+        let text = |text: &str| TemplatePart::Text(text.to_owned());
         assert_eq!(
             parts("f($A, $$$B)$", '$', &[]),
-            [text("f("), one("A"), text(", "), Part::Many("B".into()), text(")$")]
+            [text("f("), one("A"), text(", "), TemplatePart::Many("B".into()), text(")$")]
         );
         assert_eq!(parts("$5 $a $$A$_B1x", '$', &[]), [text("$5 $a "), one("A"), one("_B1"), text("x")]);
-        assert_eq!(parts("$A", '$', &["A".to_owned()]), [Part::Made("A".to_owned())]);
+        assert_eq!(parts("$A", '$', &["A".to_owned()]), [TemplatePart::Transformed("A".to_owned())]);
     }
 
     #[test]
-    fn empty_lines_stay_empty_and_carriage_returns_of_a_template_do_not_count() {
+    fn template_ignores_its_carriage_returns_and_keeps_empty_lines() {
         let made = rewritten(Grammar::Python, "a($X)", "if $X:\r\n    b()\r\n\r\n    c()", "def f():\n\ta(1)\n\td()\n");
         assert_eq!(made, "def f():\n\tif 1:\n\t\tb()\n\n\t\tc()\n\td()\n");
     }
 
     #[test]
-    fn strings_of_a_template_keep_their_lines() {
+    fn template_strings_keep_their_lines() {
         let made = rewritten(Grammar::Python, "a($X)", "b($X, '''\n  x\n''')", "def f():\n\ta(1)\n");
         assert_eq!(made, "def f():\n\tb(1, '''\n  x\n''')\n");
     }
 
-    /// Blocks in blocks, with calls, strings of several lines and one call of `old` with a block inside.
+    /// Nested blocks with calls and multi-line strings.
     fn block(depth: u32) -> BoxedStrategy<Vec<(usize, String)>> {
         let leaf = prop::sample::select(vec!["one()", "two(1,\n   2)", "s = '''\n  a\nb\n'''", "pass"]);
         let line = leaf.prop_map(|leaf| vec![(0, leaf.to_owned())]);
@@ -282,7 +281,7 @@ mod tests {
         prop_oneof![line, nested].boxed()
     }
 
-    /// The lines of a block, each as deep as it says; what goes on in a line of its own stands where it stands.
+    /// The lines of a block, indented by their depths. Continuation lines are printed as they are.
     fn print(block: &[(usize, String)], step: &str, line_end: &str) -> String {
         let line = |(depth, line): &(usize, String)| format!("{}{line}{line_end}", step.repeat(*depth));
         block.iter().map(line).collect()
@@ -291,10 +290,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// A block that moves to another depth is the one that would have been written there, but for the lines inside of brackets,
-        /// which move along, and those of strings, which do not; and the text parses as well as before.
+        /// A block that moves to another depth looks as if it had been written there, apart from lines inside brackets,
+        /// which move along, and those of strings, which do not. The text parses as well as before.
         #[test]
-        fn blocks_keep_their_form(
+        fn template_moves_blocks_to_another_depth(
             body in prop::collection::vec(block(2), 1..3),
             depth in 0_usize..4,
             step in prop::sample::select(vec!["\t", "  ", "    "]),
@@ -315,10 +314,10 @@ mod tests {
             let text = print(&before, step, line_end);
             let made = rewritten(Grammar::Python, "if old: $$$BODY", "with new:\n  if more:\n    $$$BODY", &text);
             let expected = print(&after, step, line_end);
-            // Lines inside of brackets move along as far as their blanks allow.
+            // Lines inside brackets move along as far as their indentation allows.
             let plain = |text: &str| text.lines().map(|line| if line.trim() == "2)" { "2)" } else { line }).collect::<Vec<_>>().join("\n");
             prop_assert_eq!(plain(&made), plain(&expected), "{}", text);
-            let [was, is] = [&text, &made].map(|text| Faults::of(Grammar::Python, text));
+            let [was, is] = [&text, &made].map(|text| SyntaxFaults::of(Grammar::Python, text));
             prop_assert!(was.count == 0 && !is.is_worse_than(&was), "{}", made);
         }
     }

@@ -1,6 +1,6 @@
-//! The folders of one attempt of a built-in pipeline. The one that every command gets has the checkout. Runtrail's own repository, and
-//! what one phase leaves to the next, are beside it (see [`AttemptInfo`]): nothing is read from where commands write but files of the
-//! checkout.
+//! The folders of one attempt of a built-in pipeline. The workspace, where commands may write anything, has the
+//! checkout. Runtrail's own repository and the files that phases leave to each other are in a folder beside it (see
+//! [`AttemptInfo`]), so that only checked-out files are ever read from where commands write.
 
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -8,132 +8,131 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::allowed::Allowed;
-use super::git::GitError;
-use super::repository::{Repository, Saved};
-use super::store::Store;
+use super::allowed::AllowedFolders;
+use super::own_repository::OwnRepository;
+use super::user_repository::{SavedRepository, UserRepository};
+use super::workspace_error::{WorkspaceError, with_path};
 use crate::confined_fs::Folder;
-use crate::model::{ApprovalDecision, AttemptInfo};
+use crate::model::ApprovalDecision;
+use crate::model::AttemptInfo;
 
-/// What the first phase has set up.
+/// The file with what later phases open the repositories by.
 const REPOSITORY: &str = "repository.json";
 
-/// Our repository.
+/// The folder of Runtrail's own repository.
 const STORE: &str = "store.git";
 
-/// Our checkout. Few programs have a folder of that name, and logs show it.
-const FILES: &str = "checkout";
+/// The folder of the checkout. Its name is in logs, and few programs use it.
+const CHECKOUT: &str = "checkout";
 
-/// See the module's comment.
+/// The folders of one attempt.
 #[derive(Clone, Debug)]
 pub struct Workspace {
-    /// Where commands may leave anything.
+    /// Where commands may write anything.
     commands: Folder,
-    /// Where phases leave what later ones go by, which no command is told of.
+    /// Where phases leave files to each other. Commands do not learn its path.
     own: PathBuf,
-    /// Where runs may work.
-    allowed: Allowed,
-    /// What a person has answered.
+    allowed: AllowedFolders,
     answer: Option<ApprovalDecision>,
 }
 
-/// What the first phase has set up.
+/// The two repositories that an attempt works with.
 #[derive(Debug)]
-pub struct Tree {
-    /// The user's repository.
-    pub repository: Repository,
-    /// Ours, at the same commit.
-    pub store: Store,
+pub struct Repositories {
+    pub users: UserRepository,
+    /// Runtrail's own, at the same commit.
+    pub own: OwnRepository,
 }
 
-/// The same for later phases.
+/// What later phases open them by.
 #[derive(serde::Serialize, serde::Deserialize)]
-struct SavedTree {
-    repository: Saved,
-    store: Store,
+struct SavedRepositories {
+    repository: SavedRepository,
+    store: OwnRepository,
 }
 
 impl Workspace {
-    /// That of the attempt with this workspace.
+    /// Opens the folders of the attempt with this workspace.
     ///
     /// # Errors
-    /// The disk, or the server has made no such attempt.
+    /// I/O errors, or the server has not created the attempt.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let none = || io::Error::new(io::ErrorKind::NotFound, "this is no workspace of a run");
         let own = AttemptInfo::folder(folder).ok_or_else(none)?;
         let (root, name) = folder.parent().zip(folder.file_name()).ok_or_else(none)?;
         let commands = Folder::open(root).and_then(|root| root.folder(Path::new(name)));
-        let commands = commands.map_err(|error| named(folder, error))?;
+        let commands = commands.map_err(|error| with_path(folder, error))?;
         let AttemptInfo { projects, answer } = load(&own.join(AttemptInfo::FILE))?;
-        Ok(Self { commands, own, allowed: Allowed::new(projects), answer })
+        Ok(Self { commands, own, allowed: AllowedFolders::new(projects), answer })
     }
 
-    /// Where runs may work.
-    pub fn allowed(&self) -> &Allowed {
+    /// The folders that runs may work in.
+    pub fn allowed(&self) -> &AllowedFolders {
         &self.allowed
     }
 
-    /// What a person has answered, if one was asked.
+    /// The decision of the approver, if there was an approval.
     pub fn answer(&self) -> Option<&ApprovalDecision> {
         self.answer.as_ref()
     }
 
-    /// Makes our repository of the commit.
+    /// Creates Runtrail's own repository for the commit.
     ///
     /// # Errors
-    /// The disk, or [`GitError`].
-    pub async fn make_tree(&self, repository: Repository) -> Result<Tree, WorkspaceError> {
+    /// [`WorkspaceError`].
+    pub async fn create_repositories(&self, repository: UserRepository) -> Result<Repositories, WorkspaceError> {
         let (objects, format) = (repository.objects(), repository.format.as_str());
         let shallow = Some(&repository.common_dir);
-        let store = Store::make(&self.own.join(STORE), objects, shallow, format, &repository.head).await?;
-        self.save(REPOSITORY, &SavedTree { repository: repository.saved()?, store: store.clone() })?;
-        Ok(Tree { repository, store })
+        let store = OwnRepository::create(&self.own.join(STORE), objects, shallow, format, &repository.head).await?;
+        self.save(REPOSITORY, &SavedRepositories { repository: repository.saved()?, store: store.clone() })?;
+        Ok(Repositories { users: repository, own: store })
     }
 
-    /// What [`Self::make_tree`] made.
+    /// Opens the repositories of [`Self::create_repositories`].
     ///
     /// # Errors
-    /// The disk, or the repository is not the same any more.
-    pub fn tree(&self) -> Result<Tree, WorkspaceError> {
-        let SavedTree { repository, store } = self.load(REPOSITORY)?;
-        Ok(Tree { repository: Repository::open_again(repository, &self.allowed)?, store })
+    /// I/O errors, or the user's repository was replaced since.
+    pub fn repositories(&self) -> Result<Repositories, WorkspaceError> {
+        let SavedRepositories { repository, store } = self.load(REPOSITORY)?;
+        Ok(Repositories { users: UserRepository::reopen(repository, &self.allowed)?, own: store })
     }
 
-    /// The files of the checkout, in a folder that commands can write to. If they have put something else in its place, that goes.
+    /// The top of the checkout. Commands can write to it; if they replaced it by something else, a new folder is
+    /// created.
     ///
     /// # Errors
-    /// The disk.
-    pub fn files(&self) -> io::Result<Folder> {
+    /// I/O errors.
+    pub fn checkout(&self) -> io::Result<Folder> {
         self.commands
-            .clear_folder(Path::new(FILES))
-            .map_err(|error| named(&self.commands.join(Path::new(FILES)), error))
+            .clear_folder(Path::new(CHECKOUT))
+            .map_err(|error| with_path(&self.commands.join(Path::new(CHECKOUT)), error))
     }
 
-    /// Where the repositories of submodules are.
-    pub fn module(&self, number: usize) -> PathBuf {
+    /// The folder of Runtrail's repository for a submodule.
+    pub fn submodule_dir(&self, number: usize) -> PathBuf {
         self.own.join(format!("module-{number}.git"))
     }
 
-    /// Leaves something for a later phase. It is on the disk, or the earlier one of that name is.
+    /// Saves a value for a later phase, atomically: a crash leaves the previous value.
     ///
     /// # Errors
-    /// The disk.
+    /// I/O errors.
     #[expect(clippy::disallowed_methods, reason = "the folder is Runtrail's own")]
-    pub fn save(&self, name: &str, what: &impl Serialize) -> io::Result<()> {
+    pub fn save(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
         let (new, path) = (self.own.join(format!("{name}.new")), self.own.join(name));
         let write = || {
             let mut out = BufWriter::new(std::fs::File::create(&new)?);
-            serde_json::to_writer(&mut out, what)?;
+            serde_json::to_writer(&mut out, value)?;
             out.flush()?;
             std::fs::rename(&new, &path)
         };
-        write().map_err(|error| named(&path, error))
+        write().map_err(|error| with_path(&path, error))
     }
 
-    /// What an earlier phase has left.
+    /// A value that an earlier phase saved.
     ///
     /// # Errors
-    /// The disk, or it is not there.
+    /// I/O errors, or there is no such value.
     pub fn load<T: DeserializeOwned>(&self, name: &str) -> io::Result<T> {
         load(&self.own.join(name))
     }
@@ -142,21 +141,5 @@ impl Workspace {
 #[expect(clippy::disallowed_methods, reason = "the folder is Runtrail's own")]
 fn load<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
     let read = || Ok(serde_json::from_reader(BufReader::new(std::fs::File::open(path)?))?);
-    read().map_err(|error| named(path, error))
-}
-
-/// The same error, with the file that it is about.
-pub fn named(path: &Path, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
-/// Why a workspace cannot be made or taken away.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkspaceError {
-    /// The disk.
-    #[error("the workspace cannot be written or read: {0}")]
-    Disk(#[from] io::Error),
-    /// Git.
-    #[error(transparent)]
-    Git(#[from] GitError),
+    read().map_err(|error| with_path(path, error))
 }

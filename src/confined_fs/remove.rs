@@ -1,8 +1,8 @@
 //! Removes trees that other programs have made.
 //!
-//! Nothing is done by a path: each entry is removed relative to the folder that holds it, so no link is followed and no rename
-//! leads elsewhere. A subfolder is emptied by moving its own subfolders up to the top, so a tree of any depth takes three
-//! descriptors and no recursion. Mounted file systems are not entered.
+//! Each entry is removed relative to a handle of its folder, so no link is followed and no rename can redirect the
+//! removal. The subfolders of a subfolder are moved up to the top before it is removed, so a tree of any depth takes
+//! three descriptors and no recursion. Mounted file systems are not entered.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -14,77 +14,62 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, chmod, fstat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use super::folder::{Folder, HELD, is};
-use super::resolve::open_beneath;
+use super::resolve::{FOLDER_HANDLE, is_errno, open_beneath};
 
-/// How folders are called that have been moved up.
-const MOVED: &str = ".runtrail-moved-";
+/// The prefix of folders that were moved up.
+const MOVED_PREFIX: &str = ".runtrail-moved-";
 
-/// How often the top is looked through, if something appears in it meanwhile.
-const PASSES: usize = 5;
+/// How often the top is listed again, in case something appears in it.
+const MAX_PASSES: usize = 5;
 
 /// How many names are tried for a folder that is moved up.
-const NAMES: usize = 100;
+const MAX_NAMES: usize = 100;
 
-impl Folder {
-    /// Removes what has this name here, and everything in it. Nothing there is as good. What can be removed is, even if something
-    /// else cannot.
-    ///
-    /// # Errors
-    /// The first one: the system's, or a file system is mounted in it.
-    pub fn remove_tree(&self, below: &Path) -> io::Result<()> {
-        let (parent, name) = match self.parent_of(below) {
-            Err(error) if is(&error, Errno::NOENT) => return Ok(()),
-            found => found?,
-        };
-        if remove_one(&parent, name)? {
-            return Ok(());
-        }
-        let top = enter(&parent, name)?;
-        let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
-        let mut removal = Removal { top, next: u64::from(seed), due: Vec::new(), failed: None };
-        removal.empty()?;
-        match unlinkat(&parent, name, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(named(name, error.into())),
-        }
+/// Removes what has this name in the folder `parent`, with everything in it. What can be removed is removed, even if
+/// something else cannot.
+///
+/// # Errors
+/// The first I/O error, or a file system is mounted inside.
+pub fn remove_tree(parent: impl AsFd, name: &OsStr) -> io::Result<()> {
+    if remove_one(&parent, name)? {
+        return Ok(());
     }
-
-    /// The names in this folder, in no order.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn names(&self) -> io::Result<Vec<OsString>> {
-        names(self)
+    let top = enter(&parent, name)?;
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let mut removal = Removal { top, next: u64::from(seed), pending: Vec::new(), first_error: None };
+    removal.empty()?;
+    match unlinkat(&parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(with_name(name, error.into())),
     }
 }
 
-/// The tree that is removed.
+/// A removal in progress.
 struct Removal {
     top: OwnedFd,
     /// The number of the next folder that is moved up.
     next: u64,
-    /// What is in the top and still to be removed.
-    due: Vec<OsString>,
-    failed: Option<io::Error>,
+    /// The names in the top that are still to be removed.
+    pending: Vec<OsString>,
+    first_error: Option<io::Error>,
 }
 
 impl Removal {
     /// Empties the top.
     fn empty(&mut self) -> io::Result<()> {
-        for _ in 0..PASSES {
-            self.due = names(&self.top)?;
-            if self.due.is_empty() {
+        for _ in 0..MAX_PASSES {
+            self.pending = names(&self.top)?;
+            if self.pending.is_empty() {
                 return Ok(());
             }
-            self.failed = None;
-            while let Some(name) = self.due.pop() {
+            self.first_error = None;
+            while let Some(name) = self.pending.pop() {
                 if let Err(error) = self.remove(&name) {
-                    self.failed.get_or_insert(named(&name, error));
+                    self.first_error.get_or_insert(with_name(&name, error));
                 }
             }
         }
-        self.failed.take().map_or(Ok(()), Err)
+        self.first_error.take().map_or(Ok(()), Err)
     }
 
     /// Removes one entry of the top. The subfolders of a folder are moved up, and are due then.
@@ -98,10 +83,10 @@ impl Removal {
                 Ok(true) => {}
                 Ok(false) => {
                     if let Err(error) = self.move_up(&folder, &inner) {
-                        self.failed.get_or_insert(named(&inner, error));
+                        self.first_error.get_or_insert(with_name(&inner, error));
                     }
                 }
-                Err(error) => drop(self.failed.get_or_insert(named(&inner, error))),
+                Err(error) => drop(self.first_error.get_or_insert(with_name(&inner, error))),
             }
         }
         Ok(unlinkat(&self.top, name, AtFlags::REMOVEDIR)?)
@@ -110,15 +95,15 @@ impl Removal {
     fn move_up(&mut self, folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
         // Its parent changes, which is a change of itself.
         drop(enter(folder, name)?);
-        for _ in 0..NAMES {
+        for _ in 0..MAX_NAMES {
             self.next = self.next.wrapping_add(1);
-            let up = OsString::from(format!("{MOVED}{}", self.next));
+            let up = OsString::from(format!("{MOVED_PREFIX}{}", self.next));
             match renameat(folder, name, &self.top, &up) {
                 // Somebody has such a name.
                 Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
-                    self.due.push(up);
+                    self.pending.push(up);
                     return Ok(());
                 }
             }
@@ -131,7 +116,7 @@ impl Removal {
 fn remove_one(folder: impl AsFd, name: &OsStr) -> io::Result<bool> {
     let refused = match unlinkat(&folder, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(true),
-        // Which of them says that it is a folder depends on the file system.
+        // Which error means that it is a folder depends on the file system.
         Err(error @ (Errno::ISDIR | Errno::PERM | Errno::ACCESS)) => error,
         Err(error) => return Err(error.into()),
     };
@@ -144,24 +129,28 @@ fn remove_one(folder: impl AsFd, name: &OsStr) -> io::Result<bool> {
     }
 }
 
-/// Opens a folder to empty it, and gives this process the right to.
+/// Opens a folder to empty it, and adds the permissions for that.
 fn enter(folder: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
-    let held = match open_beneath(&folder, Path::new(name), HELD, ResolveFlags::NO_XDEV) {
-        Err(error) if is(&error, Errno::XDEV) => return Err(mounted()),
+    let held = match open_beneath(&folder, Path::new(name), FOLDER_HANDLE, ResolveFlags::NO_XDEV) {
+        Err(error) if is_errno(&error, Errno::XDEV) => return Err(mounted()),
         held => held?,
     };
-    let facts = fstat(&held)?;
-    if facts.st_dev != fstat(&folder)?.st_dev {
+    let metadata = fstat(&held)?;
+    if metadata.st_dev != fstat(&folder)?.st_dev {
         return Err(mounted());
     }
-    if facts.st_mode & 0o700 != 0o700 {
-        // By the descriptor: the name may be another one's by now. If it may not be done, the next line says so.
+    if metadata.st_mode & 0o700 != 0o700 {
+        // By the handle, since the name may refer to something else by now. If it fails, the next line reports it.
         let _ = chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), Mode::RWXU);
     }
     Ok(openat(&held, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-fn names(folder: impl AsFd) -> io::Result<Vec<OsString>> {
+/// The names in a folder, in no order.
+///
+/// # Errors
+/// I/O errors.
+pub fn names(folder: impl AsFd) -> io::Result<Vec<OsString>> {
     let opened = openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut names = Vec::new();
     for entry in Dir::new(opened)? {
@@ -178,7 +167,7 @@ fn mounted() -> io::Error {
     io::Error::new(io::ErrorKind::ResourceBusy, "a file system is mounted there; unmount it")
 }
 
-fn named(name: &OsStr, error: io::Error) -> io::Error {
+fn with_name(name: &OsStr, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", name.to_string_lossy()))
 }
 

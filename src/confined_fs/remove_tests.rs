@@ -2,10 +2,11 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
+use super::super::Folder;
 use super::*;
 
 #[test]
-fn links_are_removed_and_not_followed() {
+fn remove_does_not_follow_links() {
     let world = tempfile::tempdir().unwrap();
     let at = |name: &str| world.path().join(name);
     fs::create_dir_all(at("outside/deep")).unwrap();
@@ -16,7 +17,7 @@ fn links_are_removed_and_not_followed() {
     }
     symlink(at("outside"), at("itself")).unwrap();
     nix::unistd::mkfifo(&at("run/a/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // As one that did not come to its end has left it.
+    // Left behind by a removal that was interrupted.
     fs::create_dir_all(at("run/.runtrail-moved-1/x/y")).unwrap();
     let folder = Folder::open(world.path()).unwrap();
     for name in ["run", "itself", "missing", "missing/below"] {
@@ -27,9 +28,9 @@ fn links_are_removed_and_not_followed() {
     assert!(folder.remove_tree(Path::new("outside/../outside")).is_err());
 }
 
-/// Deeper than any path may be long, and than a process may have descriptors or room on its stack.
+/// Deeper than the longest path, the limit of descriptors and the size of the stack allow.
 #[test]
-fn a_tree_of_any_depth_is_removed() {
+fn remove_handles_any_depth() {
     let world = tempfile::tempdir().unwrap();
     let folder = Folder::open(world.path()).unwrap();
     let mut at = folder.make_folder(Path::new("run")).unwrap();
@@ -45,9 +46,9 @@ fn a_tree_of_any_depth_is_removed() {
     assert_eq!(fs::read_dir(world.path()).unwrap().count(), 0);
 }
 
-/// By an ordinary user, to whom permissions apply.
+/// Run as an ordinary user, for whom permissions apply.
 #[test]
-fn folders_that_nobody_may_enter_or_change_are_removed() {
+fn remove_overrides_permissions() {
     let world = tempfile::tempdir().unwrap();
     let at = |name: &str| world.path().join(name);
     for folder in ["run/none/deep", "run/read/deep", "outside"] {
@@ -65,9 +66,9 @@ fn folders_that_nobody_may_enter_or_change_are_removed() {
     assert_eq!(fs::metadata(at("outside")).unwrap().permissions().mode() & 0o777, 0o500);
 }
 
-/// A bind mount of a folder of the same disk, which only its mount tells apart. Done again in a process that may mount.
+/// A bind mount of the same file system, so the device number is the same. Runs again in a process that may mount.
 #[test]
-fn what_is_mounted_in_it_is_left_alone() {
+fn remove_does_not_enter_mounts() {
     const INNER: &str = "RUNTRAIL_TEST_MOUNTS";
     if std::env::var_os(INNER).is_none() {
         let private = ["--map-root-user", "--mount"];
@@ -76,7 +77,7 @@ fn what_is_mounted_in_it_is_left_alone() {
         }
         let mut again = Command::new("unshare");
         again.args(private).arg(std::env::current_exe().unwrap()).env(INNER, "1");
-        let done = again.args(["--exact", "confined_fs::remove::tests::what_is_mounted_in_it_is_left_alone"]).status();
+        let done = again.args(["--exact", "confined_fs::remove::tests::remove_does_not_enter_mounts"]).status();
         assert!(done.unwrap().success());
         return;
     }
@@ -92,7 +93,7 @@ fn what_is_mounted_in_it_is_left_alone() {
     let error = folder.remove_tree(Path::new("run")).unwrap_err();
     assert!(error.to_string().contains("mounted"), "{error}");
     assert_eq!(fs::read(at("outside/deep/file")).unwrap(), b"mine");
-    assert!(!at("run/b").exists(), "the rest is gone");
+    assert!(!at("run/b").exists(), "everything else is removed");
     mount(&["umount", at("run/a/mounted").to_str().unwrap()]);
     folder.remove_tree(Path::new("run")).unwrap();
     assert!(!at("run").exists());

@@ -1,4 +1,4 @@
-//! Opens what is below a folder, without following any link.
+//! Opens paths below a folder without following links.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,36 +7,44 @@ use std::path::{Component, Path};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
-/// Opens a path below a folder. Neither a link on the way nor one at its end is followed, and a path with `..` is refused.
+/// The flags of a folder's handle: the folder can be entered and searched whatever its read permission.
+pub const FOLDER_HANDLE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Whether this is a certain error of the system.
+pub fn is_errno(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
+}
+
+/// Opens a path below a folder. No link in the path is followed, and `..` is refused.
 ///
 /// # Errors
-/// The system's. A link is `ELOOP`, or `ENOTDIR` where a folder is asked for.
+/// I/O errors. A link is `ELOOP`, or `ENOTDIR` if a folder is required.
 pub fn open_beneath(folder: impl AsFd, below: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
-    let (flags, below) = (flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, plain(below)?);
+    let (flags, below) = (flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, only_names(below)?);
     let strict = resolve | ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     loop {
         match openat2(&folder, below, flags, Mode::empty(), strict) {
-            // A mount or a rename on the way made the answer unsure.
+            // A concurrent mount or rename; the kernel asks to retry.
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // Linux before 5.6, or a filter of system calls that does not know it.
+            // Linux before 5.6, or a seccomp filter that does not know the system call.
             Err(Errno::NOSYS | Errno::PERM) => return walk(folder, below, flags),
             opened => return Ok(opened?),
         }
     }
 }
 
-/// Opens an absolute path that is known to have no links in it.
+/// Opens a canonical path.
 ///
 /// # Errors
-/// As [`open_beneath`].
+/// Those of [`open_beneath`].
 pub fn open_canonical(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let below = path.strip_prefix("/").map_err(|_| io::Error::from(Errno::INVAL))?;
     let root = openat(rustix::fs::CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     open_beneath(root, below, flags, ResolveFlags::empty())
 }
 
-/// The same path, if it has nothing but names; `.` for an empty one.
-fn plain(below: &Path) -> io::Result<&Path> {
+/// The path, if it only has names; `.` for an empty one.
+fn only_names(below: &Path) -> io::Result<&Path> {
     if below.as_os_str().is_empty() {
         return Ok(Path::new("."));
     }
@@ -46,7 +54,7 @@ fn plain(below: &Path) -> io::Result<&Path> {
     }
 }
 
-/// The same, one name after another.
+/// Like [`open_beneath`], without `openat2`: opens one name after another.
 fn walk(folder: impl AsFd, below: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let mut names = below.components().map(Component::as_os_str).peekable();
     let mut at = folder.as_fd().try_clone_to_owned()?;
@@ -62,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_walk_refuses_the_links_that_openat2_refuses() {
+    fn walk_refuses_the_same_links_as_openat2() {
         let world = tempfile::tempdir().unwrap();
         let (inside, outside) = (world.path().join("inside"), world.path().join("outside"));
         std::fs::create_dir_all(inside.join("a/b")).unwrap();
@@ -74,7 +82,7 @@ mod tests {
         for path in ["a", "a/b", ".", "a/link", "a/near", "a/near/..", "..", "/", "a/../..", "missing"] {
             let opened = open_beneath(&root, Path::new(path), folder, ResolveFlags::empty()).is_ok();
             assert_eq!(opened, ["a", "a/b", "."].contains(&path), "{path}");
-            if let Ok(path) = plain(Path::new(path)) {
+            if let Ok(path) = only_names(Path::new(path)) {
                 assert_eq!(walk(&root, path, folder | OFlags::NOFOLLOW).is_ok(), opened, "{}", path.display());
             }
         }

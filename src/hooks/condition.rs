@@ -1,30 +1,30 @@
-//! Whether a payload meets the conditions of a hook. Pure.
+//! Evaluates the conditions of a hook on a payload. Pure.
 
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::model::condition::{PayloadCondition, ValueTest};
 
-/// The most memory that one compiled pattern takes, in bytes.
-const MAX_COMPILED: usize = 256 << 10;
+/// The most memory of a compiled pattern.
+const MAX_PATTERN_MEMORY_BYTES: usize = 256 << 10;
 
-/// The longest description of a condition, in characters.
-const LONGEST: usize = 300;
+/// The longest description of a condition.
+const MAX_DESCRIPTION_CHARS: usize = 300;
 
-/// The expression that must match all of a text. Matching takes time in proportion to the text, whatever the pattern.
+/// Compiles a pattern that must match a whole text. Matching takes linear time, whatever the pattern.
 fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(MAX_COMPILED).build()
+    RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(MAX_PATTERN_MEMORY_BYTES).build()
 }
 
-/// Whether a pattern can be used; the reason if it cannot.
+/// Checks that a pattern can be used.
 ///
 /// # Errors
-/// The problem, without a full stop.
+/// The reason, without a period.
 pub fn check_pattern(pattern: &str) -> Result<(), String> {
-    // Balanced by the parentheses around it only: `a)(b`.
+    // Compiled by itself first, since `a)(b` is only valid inside the added parentheses.
     regex::Regex::new(pattern).and_then(|_| compile(pattern)).map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-        // Several lines, of which the last one says the problem.
+        // The last of several lines has the reason.
         error => error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     })?;
     if pattern.ends_with("/*") {
@@ -48,7 +48,7 @@ fn passes(test: &ValueTest, value: Option<&Value>) -> bool {
         ValueTest::OneOf(values) => value.is_some_and(|value| values.contains(value)),
         ValueTest::Exists(exists) => value.is_some_and(|value| !value.is_null()) == *exists,
         ValueTest::Pattern(pattern) => {
-            // A file's patterns were checked; one of an older version that no longer compiles matches nothing.
+            // Patterns were checked when the file was read; a stored one that no longer compiles matches nothing.
             let Ok(pattern) = compile(pattern) else { return false };
             match value {
                 Some(Value::String(text)) => pattern.is_match(text),
@@ -61,18 +61,19 @@ fn passes(test: &ValueTest, value: Option<&Value>) -> bool {
     }
 }
 
-/// Why a payload does not start a run, in a sentence; `None` if it does. Says the condition, and nothing of the payload.
+/// A sentence that tells why a payload does not start a run; `None` if it does. It quotes the condition but not the
+/// payload.
 pub fn unmet(condition: &PayloadCondition, payload: &Value) -> Option<String> {
     let failed = first_failed(condition, payload)?;
     let mut text = describe(failed);
-    if let Some((cut, _)) = text.char_indices().nth(LONGEST) {
+    if let Some((cut, _)) = text.char_indices().nth(MAX_DESCRIPTION_CHARS) {
         text.truncate(cut);
         text.push('…');
     }
     Some(format!("The payload does not meet the hook's condition: {text}."))
 }
 
-/// The smallest condition that fails, as far as there is one.
+/// The innermost condition that fails.
 fn first_failed<'a>(condition: &'a PayloadCondition, payload: &Value) -> Option<&'a PayloadCondition> {
     match condition {
         PayloadCondition::All(all) => all.iter().find_map(|each| first_failed(each, payload)),

@@ -9,7 +9,7 @@ fn condition(value: Value) -> PayloadCondition {
 }
 
 #[test]
-fn payload_is_taken_by_its_values() {
+fn conditions_are_evaluated_on_payloads() {
     let old = json!({"/ref": ["refs/heads/main", "refs/heads/next"], "/deleted": [false]});
     for (written, payload, taken) in [
         (old.clone(), json!({"ref": "refs/heads/main", "deleted": false}), true),
@@ -21,7 +21,7 @@ fn payload_is_taken_by_its_values() {
         (json!({}), json!(null), true),
         (json!({"/a": {"not": true}}), json!({"a": true}), false),
         (json!({"/a": {"not": true}}), json!({"a": false}), true),
-        // What is missing is not true either.
+        // A missing value is not `true` either.
         (json!({"/a": {"not": true}}), json!({}), true),
         (json!({"/a": {"not": ["x", "y"]}}), json!({"a": "y"}), false),
         (json!({"/a": {"exists": true}}), json!({"a": 0}), true),
@@ -31,7 +31,7 @@ fn payload_is_taken_by_its_values() {
         (json!({"/a": {"exists": false}}), json!({"a": ""}), false),
         (json!({"/a": {"pattern": "refs/heads/(release|hotfix)/.+"}}), json!({"a": "refs/heads/hotfix/1"}), true),
         (json!({"/a": {"pattern": "refs/heads/(release|hotfix)/.+"}}), json!({"a": "refs/heads/hotfix/"}), false),
-        // All of the text.
+        // Patterns match the whole text.
         (json!({"/a": {"pattern": "main|next"}}), json!({"a": "main2"}), false),
         (json!({"/a": {"pattern": "main"}}), json!({"a": "xmain"}), false),
         (json!({"/a": {"pattern": "main"}}), json!({"a": "main\n"}), false),
@@ -55,7 +55,7 @@ fn payload_is_taken_by_its_values() {
 }
 
 #[test]
-fn reason_says_the_condition_and_nothing_of_the_payload() {
+fn unmet_reason_quotes_only_the_condition() {
     let payload = json!({"a": "hunter2", "b": "hunter2"});
     for (written, expected) in [
         (json!({"/a": "x"}), "`/a` is \"x\"."),
@@ -63,7 +63,7 @@ fn reason_says_the_condition_and_nothing_of_the_payload() {
         (json!({"/a": {"not": {"exists": true}}}), "`/a` is not there."),
         (json!({"/c": {"exists": true}}), "`/c` is there."),
         (json!({"/a": {"not": {"pattern": "h.*"}}}), "`/a` does not match `h.*`."),
-        // Only what fails.
+        // Only the failing part.
         (json!({"/a": "hunter2", "/b": "x"}), "condition: `/b` is \"x\"."),
         (json!({"any": [{"/a": 1}, {"/b": 2}]}), "(`/a` is 1 or `/b` is 2)."),
         (json!({"not": {"/a": {"exists": true}}}), "not `/a` is there."),
@@ -77,7 +77,7 @@ fn reason_says_the_condition_and_nothing_of_the_payload() {
 }
 
 #[test]
-fn pattern_that_cannot_be_used_is_refused() {
+fn invalid_patterns_are_refused() {
     for (pattern, reason) in [
         ("(", "unclosed group"),
         ("*", "repetition operator missing expression"),
@@ -95,7 +95,7 @@ fn pattern_that_cannot_be_used_is_refused() {
     }
 }
 
-/// A payload in which the places of conditions may be there, hold anything, or be missing.
+/// A payload whose fields may have any value or be missing.
 fn any_payload() -> impl Strategy<Value = Value> {
     let value = prop_oneof![
         prop::sample::select(vec!["a", "b", "main"]).prop_map(Value::from),
@@ -113,9 +113,9 @@ fn any_payload() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// The laws of logic, and a reason exactly where there is no run.
+    /// The laws of logic hold, and there is a reason exactly if the condition is not met.
     #[test]
-    fn evaluator_obeys_logic(
+    fn conditions_obey_logic(
         one in crate::model::condition::tests::any_condition(),
         other in crate::model::condition::tests::any_condition(),
         payload in any_payload(),
@@ -130,7 +130,7 @@ proptest! {
         prop_assert_eq!(holds(&PayloadCondition::Any(both.clone())), holds(&one) || holds(&other));
         prop_assert_eq!(holds(&not(&PayloadCondition::All(both.clone()))), holds(&PayloadCondition::Any(neither)));
         prop_assert_eq!(unmet(&PayloadCondition::All(both.clone()), &payload).is_none(), holds(&PayloadCondition::All(both)));
-        // As it is read from an attempt that keeps it.
+        // Read back from the copy that an attempt stores.
         let kept: PayloadCondition = serde_json::from_value(serde_json::to_value(&one).unwrap()).unwrap();
         prop_assert_eq!(holds(&kept), holds(&one));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::deliveries::{new_delivery, record_delivery};
-use super::{Delivery, KeyBy, condition};
+use super::{DeliveryHeaders, KeyBy, condition};
 use crate::model::kinds::Origin;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{FramePayload, Hook, OriginKind, Pipeline, Problem, ProblemCode, Run, RunOrigin, Secrets, Status};
@@ -59,7 +59,7 @@ pub async fn deliver(
     backend: &Backend,
     pipeline: Arc<Pipeline>,
     hook: &Hook,
-    delivery: &Delivery,
+    delivery: &DeliveryHeaders,
     (body, key_by): (&[u8], KeyBy),
     payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
 ) -> Result<HookOutcome, Problem> {
@@ -99,7 +99,7 @@ async fn start_for_delivery(
     backend: &Backend,
     pipeline: Arc<Pipeline>,
     hook: &Hook,
-    delivery: &Delivery,
+    delivery: &DeliveryHeaders,
     key: Option<(String, Vec<u8>)>,
     payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
 ) -> Result<HookOutcome, Problem> {

@@ -1,6 +1,6 @@
 //! The list of deliveries.
 
-use super::Delivery;
+use super::DeliveryHeaders;
 use crate::model::trigger::{DeliveryFilter, DeliveryPage, DeliveryResult};
 use crate::model::{Problem, ProblemCode, Timestamp};
 use crate::runs::{Backend, page_limit};
@@ -31,7 +31,7 @@ pub async fn record_delivery(backend: &Backend, delivery: NewDelivery) {
 }
 
 /// The entry of a signed delivery that starts a run.
-pub(super) fn new_delivery(pipeline: &str, delivery: &Delivery) -> NewDelivery {
+pub(super) fn new_delivery(pipeline: &str, delivery: &DeliveryHeaders) -> NewDelivery {
     NewDelivery {
         at: Timestamp::now(),
         calls: 1,

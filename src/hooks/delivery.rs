@@ -1,15 +1,15 @@
-//! What a delivery is called by its headers. Nobody has signed them: they name things, and decide nothing that the secret's
-//! owner could not decide.
+//! The event and id of a delivery, from its headers. They are not signed, so they decide nothing that the owner of the
+//! secret could not decide anyway.
 
 use sha2::{Digest, Sha256};
 
-use super::Header;
-use super::signature::hex;
+use super::header::{Header, hex};
 
-/// The longest name of an event or a delivery, in bytes: enough for any UUID or digest.
-const LONGEST: usize = 200;
+/// The longest name of an event or delivery: enough for any UUID or digest.
+const MAX_NAME_BYTES: usize = 200;
 
-/// Forges with the headers of their events and deliveries. Forgejo and Gitea send those of the ones below them, too.
+/// The forges with the headers of their events and deliveries. Forgejo and Gitea also send those of the forges listed
+/// after them.
 ///
 /// docs.github.com, "Webhook events and payloads", "Delivery headers"; docs.gitea.com and forgejo.org, "Webhooks";
 /// support.atlassian.com, "Event payloads", "HTTP headers". Bitbucket Data Center has `X-Request-Id`.
@@ -21,37 +21,38 @@ const FORGES: [(&str, &str, &[&str]); 5] = [
     ("bitbucket", "x-event-key", &["x-request-uuid", "x-request-id"]),
 ];
 
-/// What a delivery is called.
+/// What the headers tell about a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Whose it is, as far as its headers say.
+pub struct DeliveryHeaders {
+    /// The forge, according to the headers.
     pub forge: &'static str,
-    /// The event, as the forge calls it.
+    /// The event, in the forge's words.
     pub event: Option<String>,
-    /// The delivery: the same if it is sent again.
+    /// The delivery's id, which a redelivery repeats.
     pub id: Option<String>,
 }
 
-/// What two deliveries have in common that are the same one.
+/// What identifies a delivery, so that a redelivery does not start another run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyBy {
-    /// Their id, and the body. Without an id each is another one.
+    /// The id and the body. Deliveries without an id are all different.
     Id,
-    /// The body alone: the id is not signed, so whoever has a delivery could send it again with another id, or with none.
+    /// The body alone: the id is not signed, so a delivery could be replayed with another id or without one.
     Body,
 }
 
-impl Delivery {
-    /// Reads the headers. What is no short ASCII text there is not there.
+impl DeliveryHeaders {
+    /// Reads the headers. Values that are not short ASCII text are ignored.
     pub fn of(header: Header<'_>) -> Self {
         let read = |name: &str| {
             let value = header(name).map(str::trim)?;
-            let plain =
-                !value.is_empty() && value.len() <= LONGEST && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-            plain.then(|| value.to_owned())
+            let is_plain = !value.is_empty()
+                && value.len() <= MAX_NAME_BYTES
+                && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            is_plain.then(|| value.to_owned())
         };
-        // GitLab's deliveries and those of Standard Webhooks. The event's UUID is that of the first one for all that follow from
-        // it (docs.gitlab.com, "Webhooks", "Delivery headers"), so it does not name a delivery alone: see `key`.
+        // GitLab and Standard Webhooks. Events that follow from another event have its event UUID (docs.gitlab.com,
+        // "Webhooks", "Delivery headers"), so that does not identify a delivery by itself; see `key`.
         let named = || read("webhook-id").or_else(|| read("idempotency-key"));
         if let Some(event) = read("x-gitlab-event") {
             return Self { forge: "gitlab", event: Some(event), id: named().or_else(|| read("x-gitlab-event-uuid")) };
@@ -65,15 +66,15 @@ impl Delivery {
         Self { forge: "a webhook", event: None, id: named() }
     }
 
-    /// What asked for a run, as its journal says it.
+    /// The reason of a run, for its journal.
     pub fn asks(&self) -> String {
         let event = self.event.as_ref().map(|event| format!(", {event}")).unwrap_or_default();
         let id = self.id.as_ref().map(|id| format!(", delivery {id}")).unwrap_or_default();
         format!("hook of {}{event}{id}", self.forge)
     }
 
-    /// The idempotency key of this delivery to this pipeline, and the digest of what was sent. No caller of the API has the
-    /// same key, since those are ASCII. A delivery with another body is another one.
+    /// The idempotency key of this delivery to this pipeline, and the digest of the body. It cannot collide with a key
+    /// of an API client, since those are ASCII.
     pub fn key(&self, pipeline: &str, body: &[u8], by: KeyBy) -> Option<(String, Vec<u8>)> {
         let digest = Sha256::digest(body).to_vec();
         let key = match (by, &self.id) {
@@ -89,12 +90,12 @@ impl Delivery {
 mod tests {
     use super::*;
 
-    fn delivery(headers: &[(&str, &str)]) -> Delivery {
-        Delivery::of(&|name: &str| headers.iter().find(|(given, _)| *given == name).map(|(_, value)| *value))
+    fn delivery(headers: &[(&str, &str)]) -> DeliveryHeaders {
+        DeliveryHeaders::of(&|name: &str| headers.iter().find(|(given, _)| *given == name).map(|(_, value)| *value))
     }
 
     #[test]
-    fn a_delivery_is_called_as_its_forge_calls_it() {
+    fn delivery_headers_of_all_forges_are_read() {
         for (headers, asks) in [
             (&[("x-github-event", "push"), ("x-github-delivery", "d-1")][..], "hook of github, push, delivery d-1"),
             (
@@ -120,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_is_the_same_only_with_its_pipeline_and_its_body() {
+    fn delivery_key_depends_on_pipeline_and_body() {
         let one = delivery(&[("webhook-id", "msg_1")]);
         let key = |pipeline: &str, body: &str| one.key(pipeline, body.as_bytes(), KeyBy::Id).unwrap();
         assert_eq!(key("p", "{}"), key("p", "{}"));
         assert_ne!(key("p", "{}").0, key("q", "{}").0);
         assert_ne!(key("p", "{}").0, key("p", "[]").0);
-        assert!(!key("p", "{}").0.is_ascii(), "no caller's key is like it");
+        assert!(!key("p", "{}").0.is_ascii(), "cannot collide with keys of API clients");
         assert_eq!(delivery(&[]).key("p", b"{}", KeyBy::Id), None);
         let by_body = |id: &str, body: &[u8]| delivery(&[("webhook-id", id)]).key("p", body, KeyBy::Body).unwrap();
         assert_eq!(by_body("msg_1", b"{}"), by_body("msg_2", b"{}"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BadSecret, Secret};
+use super::{HookSecretError, Secret};
 use crate::model::{Hook, Pipeline, PipelineFileError, Problem, ProblemCode};
 use crate::runs::{Backend, pipeline_fault};
 
@@ -24,7 +24,7 @@ pub fn find_hook(backend: &Backend, name: &str) -> Result<(Arc<Pipeline>, Hook, 
 }
 
 /// Reads the secret of a hook. A short one is accepted only if no other machine can call the hook to guess it.
-fn read_secret(backend: &Backend, hook: &Hook) -> Result<Secret, BadSecret> {
+fn read_secret(backend: &Backend, hook: &Hook) -> Result<Secret, HookSecretError> {
     if backend.is_exposed { Secret::read_strong(&hook.secret) } else { Secret::read(&hook.secret) }
 }
 

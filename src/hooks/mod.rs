@@ -9,6 +9,7 @@ pub mod condition;
 mod deliver;
 mod deliveries;
 pub mod delivery;
+mod header;
 mod lookup;
 pub mod payload;
 pub mod secret;
@@ -17,11 +18,8 @@ mod task;
 
 pub use deliver::{HookOutcome, deliver, duplicate_message};
 pub use deliveries::{list_deliveries, record_delivery};
-pub use delivery::{Delivery, KeyBy};
+pub use delivery::{DeliveryHeaders, KeyBy};
 pub use lookup::{faults, find_hook};
-pub use secret::{BadSecret, Secret};
+pub use secret::{HookSecretError, Secret};
 pub use signature::Signature;
 pub use task::warn_of_weak_secrets;
-
-/// The value of a header by its name in lower case, if the request has exactly one and it is text.
-pub type Header<'a> = &'a dyn Fn(&str) -> Option<&'a str>;

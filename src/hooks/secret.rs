@@ -1,33 +1,33 @@
-//! The secret that a hook and its forge share.
+//! The secret that a hook shares with its forge.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::header::hex;
 use crate::model::hook::SecretLocation;
 use crate::secrets::files;
 
-/// No secret is longer, in bytes. Keeps a wrong file from filling the memory.
-const LONGEST: u64 = 64 * 1024;
+/// The longest secret. Bounds the memory for a wrong file.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// The beginning of secrets as Standard Webhooks write them; the rest is the key in base64.
+/// The prefix of Standard Webhooks secrets; the rest is the key in base64.
 const STANDARD_PREFIX: &str = "whsec_";
 
-/// A secret. Says nothing of itself in logs.
+/// A secret. `Debug` does not reveal it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
     text: String,
     key: Vec<u8>,
 }
 
-/// So many bytes cannot be guessed over a network.
-const STRONG: usize = 16;
+/// A secret of so many bytes cannot be guessed over a network.
+const STRONG_BYTES: usize = 16;
 
 impl Secret {
-    /// Whether it is too long to be guessed.
     pub fn is_strong(&self) -> bool {
-        self.key.len() >= STRONG
+        self.key.len() >= STRONG_BYTES
     }
 }
 
@@ -37,119 +37,106 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Why there is no secret. Each is a sentence that says what to do, and has nothing of the secret in it.
+/// Why a hook has no usable secret. The texts have a remedy and do not reveal the secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadSecret {
-    /// The variable is not there.
+pub enum HookSecretError {
     #[error("The hook has no secret: the variable {0} is not set. Set it, and start the server again.")]
     NotSet(String),
-    /// The file cannot be read.
     #[error("The hook has no secret: the file {file} cannot be read ({reason}). Create it or correct `secret_file`.")]
-    Unreadable {
-        /// The file, as it was named.
-        file: String,
-        /// What the system says.
-        reason: String,
-    },
-    /// The credential cannot be read.
+    Unreadable { file: String, reason: String },
     #[error(
         "The hook has no secret: the credential {name} cannot be read ({reason}). Name it with `LoadCredential=` in the service's unit."
     )]
-    NoCredential {
-        /// Its name.
-        name: String,
-        /// What the system says.
-        reason: String,
-    },
-    /// There is nothing in it, or no text.
+    NoCredential { name: String, reason: String },
     #[error("The hook has no secret: {0} is empty, larger than 64 KiB, or no text.")]
     Empty(String),
-    /// It is so short that it can be guessed, and the hook can be called from other machines.
+    /// It can be guessed, and other machines can call the hook.
     #[error(
-        "The hook's secret in {0} is shorter than {STRONG} bytes, so it can be guessed. Use a longer one here and at the forge, such as \
+        "The hook's secret in {0} is shorter than {STRONG_BYTES} bytes, so it can be guessed. Use a longer one here and at the forge, such as \
          `openssl rand -hex 16` prints."
     )]
     Short(String),
-    /// It begins as those of Standard Webhooks do and goes on otherwise.
     #[error("The hook's secret in {0} begins with `whsec_`, but what follows is not base64. Copy it again.")]
     NotBase64(String),
 }
 
 impl Secret {
-    /// The secret that is there now.
+    /// Reads the current secret.
     ///
     /// # Errors
-    /// [`BadSecret`]
-    pub fn read(place: &SecretLocation) -> Result<Self, BadSecret> {
+    /// [`HookSecretError`].
+    pub fn read(place: &SecretLocation) -> Result<Self, HookSecretError> {
         match place {
             SecretLocation::Env(name) => {
-                let text = std::env::var_os(name).ok_or_else(|| BadSecret::NotSet(name.clone()))?;
+                let text = std::env::var_os(name).ok_or_else(|| HookSecretError::NotSet(name.clone()))?;
                 Self::of(text.to_str().unwrap_or_default(), name)
             }
             SecretLocation::File(path) => {
                 let shown = path.display().to_string();
-                let unreadable =
-                    |error: std::io::Error| BadSecret::Unreadable { file: shown.clone(), reason: error.to_string() };
-                let bytes = files::read(path, LONGEST).map_err(unreadable)?;
+                let unreadable = |error: std::io::Error| HookSecretError::Unreadable {
+                    file: shown.clone(),
+                    reason: error.to_string(),
+                };
+                let bytes = files::read(path, MAX_SECRET_BYTES).map_err(unreadable)?;
                 Self::of(std::str::from_utf8(&bytes).unwrap_or_default(), &shown)
             }
             SecretLocation::Credential(name) => {
-                let missing = |reason: String| BadSecret::NoCredential { name: name.clone(), reason };
+                let missing = |reason: String| HookSecretError::NoCredential { name: name.clone(), reason };
                 let path = files::credential(name).map_err(|error| missing(error.to_string()))?;
-                let bytes = files::read(&path, LONGEST).map_err(|error| missing(error.to_string()))?;
+                let bytes = files::read(&path, MAX_SECRET_BYTES).map_err(|error| missing(error.to_string()))?;
                 Self::of(std::str::from_utf8(&bytes).unwrap_or_default(), &shown(place))
             }
         }
     }
 
-    /// The same, unless it can be guessed.
+    /// Reads the current secret, and refuses one that can be guessed.
     ///
     /// # Errors
-    /// [`BadSecret`]
-    pub fn read_strong(place: &SecretLocation) -> Result<Self, BadSecret> {
+    /// [`HookSecretError`].
+    pub fn read_strong(place: &SecretLocation) -> Result<Self, HookSecretError> {
         let secret = Self::read(place)?;
         if secret.is_strong() {
             return Ok(secret);
         }
-        Err(BadSecret::Short(shown(place)))
+        Err(HookSecretError::Short(shown(place)))
     }
 
-    /// One that nobody knows, for hooks that are not there.
+    /// A random secret, to check requests to hooks that do not exist in the same time.
     pub fn unknown() -> Self {
         let mut key = vec![0; 32];
-        // Without randomness it is zeros, which prove nothing either: nobody is let in by it.
+        // Without randomness it is zeros, which is fine: a hook that does not exist accepts nothing.
         let _ = getrandom::fill(&mut key);
-        Self { text: super::signature::hex(&key), key }
+        Self { text: hex(&key), key }
     }
 
-    /// The secret in this text, which is from there.
-    fn of(text: &str, place: &str) -> Result<Self, BadSecret> {
+    /// The secret in this text. `place` names its source for messages.
+    fn of(text: &str, place: &str) -> Result<Self, HookSecretError> {
         let text = text.trim();
-        if text.is_empty() || text.len() as u64 > LONGEST {
-            return Err(BadSecret::Empty(place.to_owned()));
+        if text.is_empty() || text.len() as u64 > MAX_SECRET_BYTES {
+            return Err(HookSecretError::Empty(place.to_owned()));
         }
         let key = match text.strip_prefix(STANDARD_PREFIX) {
-            Some(rest) => STANDARD.decode(rest).map_err(|_| BadSecret::NotBase64(place.to_owned()))?,
+            Some(rest) => STANDARD.decode(rest).map_err(|_| HookSecretError::NotBase64(place.to_owned()))?,
             None => text.as_bytes().to_vec(),
         };
         if key.is_empty() {
-            return Err(BadSecret::Empty(place.to_owned()));
+            return Err(HookSecretError::Empty(place.to_owned()));
         }
         Ok(Self { text: text.to_owned(), key })
     }
 
-    /// The secret as the operator wrote it: what a forge is given.
+    /// The secret as it is entered at the forge.
     pub fn text(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
-    /// The key of a Standard Webhooks signature: behind `whsec_` it is written in base64.
+    /// The key of Standard Webhooks signatures: decoded if the secret has the prefix `whsec_`.
     pub fn standard_key(&self) -> &[u8] {
         &self.key
     }
 }
 
-/// The place in a few words.
+/// The place for messages.
 fn shown(place: &SecretLocation) -> String {
     match place {
         SecretLocation::Env(name) => name.clone(),
@@ -171,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_in_a_file_or_there_is_a_reason() {
+    fn hook_secret_is_read_or_has_a_reason() {
         let folder = tempfile::tempdir().unwrap();
         let read = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
@@ -182,10 +169,10 @@ mod tests {
         let standard = read("b", b"whsec_aGk=\n").unwrap();
         assert_eq!((standard.text(), standard.standard_key()), (&b"whsec_aGk="[..], &b"hi"[..]));
         for empty in [&b""[..], b" \n", b"\xff\xfe", &[b'x'; 70_000], b"whsec_"] {
-            assert!(matches!(read("c", empty), Err(BadSecret::Empty(_))));
+            assert!(matches!(read("c", empty), Err(HookSecretError::Empty(_))));
         }
         let error = read("d", b"whsec_topsecret!").unwrap_err();
-        assert!(matches!(error, BadSecret::NotBase64(_)) && !error.to_string().contains("topsecret"), "{error}");
+        assert!(matches!(error, HookSecretError::NotBase64(_)) && !error.to_string().contains("topsecret"), "{error}");
         for (path, reason) in [(folder.path().join("none"), "No such file"), (folder.path().into(), "not a plain file")]
         {
             let error = Secret::read(&SecretLocation::File(path)).unwrap_err().to_string();

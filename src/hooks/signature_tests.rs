@@ -31,7 +31,7 @@ fn sign(secret: &str, body: &str) -> String {
 }
 
 #[test]
-fn the_documented_examples_hold() {
+fn signatures_match_documented_examples() {
     let (secret, body, signature) = GITHUB;
     assert_eq!(proves(&[("x-hub-signature-256", signature)], secret, body), Some(true));
     // RFC 4231, test case 2.
@@ -43,7 +43,7 @@ fn the_documented_examples_hold() {
 }
 
 #[test]
-fn each_kind_proves_with_its_header_and_no_other_secret_or_body() {
+fn each_signature_needs_its_header_secret_and_body() {
     let (secret, body) = ("s3cret", r#"{"ref":"refs/heads/main"}"#);
     let plain = sign(secret, body);
     let prefixed = format!("sha256={plain}");
@@ -56,7 +56,11 @@ fn each_kind_proves_with_its_header_and_no_other_secret_or_body() {
     ] {
         assert_eq!(proves(&[(name, value)], secret, body), Some(true), "{name}");
         assert_eq!(proves(&[(name, &value.to_uppercase().replace("SHA256", "sha256"))], secret, body), Some(true));
-        assert_eq!(proves(&[(name, value)], "s3cret ", body), Some(true), "white space around it is not the secret");
+        assert_eq!(
+            proves(&[(name, value)], "s3cret ", body),
+            Some(true),
+            "surrounding white space is not part of the secret"
+        );
         assert_eq!(proves(&[(name, value)], "other", body), Some(false), "{name}");
         assert_eq!(proves(&[(name, value)], secret, &format!("{body} ")), Some(false), "{name}");
         assert_eq!(proves(&[(name, &value[..value.len() - 1])], secret, body), Some(false), "{name}");
@@ -68,7 +72,7 @@ fn each_kind_proves_with_its_header_and_no_other_secret_or_body() {
     }
     for none in [
         &[][..],
-        // SHA-1, and a signature where only a prefixed one stands.
+        // SHA-1, and a signature without its prefix.
         &[("x-hub-signature", "sha1=2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")],
         &[("x-hub-signature-256", plain.as_str())],
         &[("authorization", "Bearer s3cret")],
@@ -78,7 +82,7 @@ fn each_kind_proves_with_its_header_and_no_other_secret_or_body() {
 }
 
 #[test]
-fn a_request_is_one_guess() {
+fn only_the_strongest_signature_counts() {
     let (secret, body) = ("s3cret", "{}");
     let right = sign(secret, body);
     let wrong = "0".repeat(64);
@@ -95,9 +99,9 @@ fn a_request_is_one_guess() {
 }
 
 #[test]
-fn a_standard_signature_has_its_time_its_id_and_perhaps_several_keys() {
+fn standard_signature_covers_time_and_id() {
     let two = format!("v1,{} v1a,abc {STANDARD_SIGNATURE}", "A".repeat(44));
-    let ten = format!("{} {STANDARD_SIGNATURE}", ["v1,A"; MOST].join(" "));
+    let ten = format!("{} {STANDARD_SIGNATURE}", ["v1,A"; MAX_SIGNATURES].join(" "));
     let timestamp = STANDARD_TIME.to_string();
     let now = STANDARD_TIME;
     for (id, timestamp, signatures, now, right) in [
@@ -124,9 +128,8 @@ fn a_standard_signature_has_its_time_its_id_and_perhaps_several_keys() {
 }
 
 proptest! {
-    /// A signature proves its own secret and body, and a change of either by one character nothing.
     #[test]
-    fn what_was_signed_is_believed_and_what_was_changed_is_not(
+    fn signature_depends_on_secret_and_body(
         secret in "[!-~]{1,80}",
         body in prop::collection::vec(any::<u8>(), 1..200),
         place in any::<prop::sample::Index>(),
@@ -142,9 +145,8 @@ proptest! {
         prop_assert!(!proves(&secret, &changed));
     }
 
-    /// Whatever stands in the headers, it is judged, and does not prove a secret it was not made with.
     #[test]
-    fn whatever_is_shown_is_judged(id in ".{0,20}", timestamp in "[0-9-]{0,20}", shown in ".{0,100}") {
+    fn arbitrary_signatures_prove_nothing(id in ".{0,20}", timestamp in "[0-9-]{0,20}", shown in ".{0,100}") {
         let secret = Secret::test("the secret");
         for signature in [
             Signature::Hex(&shown),

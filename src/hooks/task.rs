@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{BadSecret, Secret};
+use super::{HookSecretError, Secret};
 use crate::pipelines::Catalog;
 
 /// Logs a warning for each secret that can be guessed, at the start and whenever the pipelines change, until `stop` is
@@ -13,7 +13,7 @@ pub async fn warn_of_weak_secrets(catalog: Catalog, stop: CancellationToken) {
         let snapshot = changes.borrow_and_update().clone();
         for (name, pipeline) in &snapshot.pipelines {
             let Some(hook) = &pipeline.hook else { continue };
-            if let Err(error @ BadSecret::Short(_)) = Secret::read_strong(&hook.secret) {
+            if let Err(error @ HookSecretError::Short(_)) = Secret::read_strong(&hook.secret) {
                 tracing::warn!(pipeline = name, %error, "the secret of a hook is weak");
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::secrets::Patterns;
+use crate::secrets::{Patterns, mask_json, mask_text};
 use crate::store::{Change, RunKey, Write};
 
 type Known = Mutex<HashMap<RunKey, Arc<Patterns>>>;
@@ -55,12 +55,12 @@ impl Masks {
 
 fn mask(mut write: Write, secrets: &Patterns) -> Write {
     let text = |text: &mut String| {
-        if let Some(masked) = secrets.mask_text(text) {
+        if let Some(masked) = mask_text(secrets, text) {
             *text = masked;
         }
     };
     for frame in &mut write.frames {
-        if let Some(masked) = secrets.mask_json(&frame.data) {
+        if let Some(masked) = mask_json(secrets, &frame.data) {
             frame.data = masked.into();
         }
     }

@@ -21,6 +21,7 @@ pub mod payload;
 
 // Pipelines: what files declare, and which phases run.
 pub mod condition;
+pub mod extension;
 pub mod form;
 pub mod hook;
 pub mod json_pointer;
@@ -47,6 +48,7 @@ pub mod wire;
 pub use attempt_info::AttemptInfo;
 pub use base::{BasePath, BasePathError};
 pub use cursor::{Cursor, CursorError};
+pub use extension::{BuiltInPipeline, Linter, NamedCheck, PipelineExtension};
 pub use form::FormPrefill;
 pub use frame::{Frame, FrameRecord};
 pub use hook::Hook;

@@ -1,7 +1,7 @@
-//! What the words of a hunk are in the file's language, by the grammars that code is searched with.
+//! Highlights the code in hunks with tree-sitter.
 //!
-//! A hunk is a part of a file: its two sides are read as if they were files, and where that goes wrong (a hunk that begins
-//! inside a comment, say) some words have the wrong colour.
+//! The two sides of a hunk are parsed as if they were whole files. If that goes wrong, for example in a hunk that
+//! begins inside a comment, some words have the wrong color.
 
 use std::iter::zip;
 use std::ops::{ControlFlow, Range};
@@ -9,41 +9,40 @@ use std::time::{Duration, Instant};
 
 use tree_sitter::{ParseOptions, Parser, QueryCursor, QueryCursorOptions, StreamingIterator as _};
 
-use super::grammars::{Grammar, Look};
-use super::read::Line;
+use super::grammars::{CaptureStyle, Grammar};
+use super::read::HunkLine;
 use crate::model::view::{LineChange, SyntaxClass};
 
-/// Hunks of more bytes have no colours.
+/// Larger hunks are not highlighted.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// What is not found within this time has no colour. Code takes a hundredth of it, but a text of nothing but brackets takes the
-/// square of its length.
+/// Highlighting stops after this time. Code takes a hundredth of it, but a text of only brackets takes quadratic time.
 const MAX_TIME: Duration = Duration::from_secs(1);
 
-/// For each line, the ranges of its bytes that are a token, in order.
+/// The tokens of each line as byte ranges, sorted.
 pub type Tokens = Vec<Vec<(Range<usize>, SyntaxClass)>>;
 
-/// Gives the hunks of one file their colours.
+/// Highlights the hunks of one file.
 pub struct Colours {
     grammar: Option<&'static Grammar>,
     until: Instant,
 }
 
 impl Colours {
-    /// For the file of this path, by the end of its name. The time begins now.
+    /// For the file at this path. [`MAX_TIME`] begins now.
     pub fn of(path: &str) -> Self {
         let grammar = Grammar::of(path);
         Self { grammar, until: Instant::now() + MAX_TIME }
     }
 
-    /// The tokens of a hunk's lines. A line that is on both sides has those of the file after.
-    pub fn tokens(&self, lines: &[Line]) -> Tokens {
+    /// The tokens of a hunk's lines. Unchanged lines have those of the new file.
+    pub fn tokens(&self, lines: &[HunkLine]) -> Tokens {
         let mut tokens = vec![Vec::new(); lines.len()];
         let bytes: usize = lines.iter().map(|line| line.text.len() + 1).sum();
         let Some(grammar) = self.grammar.filter(|_| bytes <= MAX_BYTES) else { return tokens };
         for (side, other) in [(LineChange::Removed, LineChange::Added), (LineChange::Added, LineChange::Removed)] {
             let on: Vec<_> = (0..lines.len()).filter(|at| lines[*at].change != other).collect();
-            // The old side is read for the lines that are on it alone.
+            // The old side is only parsed for removed lines.
             if side == LineChange::Removed && on.iter().all(|at| lines[*at].change == LineChange::Same) {
                 continue;
             }
@@ -61,7 +60,7 @@ impl Colours {
         let text = lines.join("\n");
         let mut parser = Parser::new();
         if parser.set_language(&grammar.language).is_err() {
-            return painter.tokens; // a grammar made for another version: the tests would find it
+            return painter.tokens; // incompatible grammar, which tests exclude
         }
         let in_time = || if Instant::now() < self.until { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
         let mut progress = |_: &_| in_time();
@@ -72,56 +71,57 @@ impl Colours {
         let mut progress = |_: &_| in_time();
         let options = QueryCursorOptions::new().progress_callback(&mut progress);
         let mut found = cursor.captures_with_options(&grammar.query, tree.root_node(), text.as_bytes(), options);
-        // Names come in the order of their places, outer ones first, and the names of one node in the order of the patterns.
+        // Captures are sorted by place, outer ones first, and those of one node by pattern. The last one of a node
+        // wins.
         let mut last = None;
         while let Some((one, at)) = found.next() {
             if in_time().is_break() {
                 break;
             }
             let Some(name) = one.captures().get(*at) else { continue };
-            let look = grammar.looks.get(name.index as usize).copied().unwrap_or(Look::Around);
-            if let Some((node, look)) = last.replace((name.node, look))
+            let style = grammar.styles.get(name.index as usize).copied().unwrap_or(CaptureStyle::Inherited);
+            if let Some((node, style)) = last.replace((name.node, style))
                 && node != name.node
             {
-                painter.enter(node.byte_range(), look);
+                painter.enter(node.byte_range(), style);
             }
         }
-        if let Some((node, look)) = last {
-            painter.enter(node.byte_range(), look);
+        if let Some((node, style)) = last {
+            painter.enter(node.byte_range(), style);
         }
         painter.leave(text.len());
         painter.tokens
     }
 }
 
-/// Goes through a text once, and gives each place the token of the innermost node around it.
+/// Walks through a text once, and assigns each place the token of the innermost node.
 struct Painter<'a> {
-    places: Places<'a>,
+    places: LineSplitter<'a>,
     tokens: Tokens,
-    /// Until where the text has its tokens.
+    /// The end of the processed text.
     done: usize,
-    /// Where the nodes around that place end, and what they are; the inner ones behind the outer ones.
+    /// The ends and tokens of the surrounding nodes, outer ones first.
     inside: Vec<(usize, Option<SyntaxClass>)>,
 }
 
 impl<'a> Painter<'a> {
     fn new(lines: &'a [&'a str]) -> Self {
         let tokens = vec![Vec::new(); lines.len()];
-        Self { places: Places { lines, at: 0, start: 0 }, tokens, done: 0, inside: Vec::new() }
+        Self { places: LineSplitter { lines, at: 0, start: 0 }, tokens, done: 0, inside: Vec::new() }
     }
 
-    /// Goes to where a node begins.
-    fn enter(&mut self, node: Range<usize>, look: Look) {
-        let token = match look {
-            Look::Is(token) => Some(token),
-            Look::Plain => None,
-            Look::Around => return,
+    /// Moves to the start of a node.
+    fn enter(&mut self, node: Range<usize>, style: CaptureStyle) {
+        let token = match style {
+            CaptureStyle::Is(token) => Some(token),
+            CaptureStyle::Plain => None,
+            CaptureStyle::Inherited => return,
         };
         self.leave(node.start);
         self.inside.push((node.end, token));
     }
 
-    /// Goes to a place, out of all that ends before it.
+    /// Moves to a place, out of all nodes that end before it.
     fn leave(&mut self, to: usize) {
         while let Some((end, token)) = self.inside.pop_if(|(end, _)| *end <= to) {
             self.paint(end, token);
@@ -139,7 +139,7 @@ impl<'a> Painter<'a> {
     }
 }
 
-/// Adds a token behind the others, or to the last one if it goes on.
+/// Appends a token, or extends the last one.
 fn push(tokens: &mut Vec<(Range<usize>, SyntaxClass)>, range: Range<usize>, token: SyntaxClass) {
     match tokens.last_mut() {
         Some((last, before)) if *before == token && last.end == range.start => last.end = range.end,
@@ -147,16 +147,16 @@ fn push(tokens: &mut Vec<(Range<usize>, SyntaxClass)>, range: Range<usize>, toke
     }
 }
 
-/// Finds the lines of places in a text that come in order.
-struct Places<'a> {
+/// Splits ascending ranges of a text into lines.
+struct LineSplitter<'a> {
     lines: &'a [&'a str],
-    /// The line that the last place was in, and where it begins.
+    /// The current line, and its start.
     at: usize,
     start: usize,
 }
 
-impl Places<'_> {
-    /// Gives each line's part of a range, in bytes of the line and without the line's end.
+impl LineSplitter<'_> {
+    /// Calls `each` with each line's part of a range, in bytes of the line, without line ends.
     fn split(&mut self, range: Range<usize>, mut each: impl FnMut(usize, Range<usize>)) {
         while let Some(line) = self.lines.get(self.at) {
             let end = self.start + line.len();
@@ -181,7 +181,7 @@ mod tests {
     const ALL: [&str; 6] = ["a.rs", "a.py", "a.jsx", "a.ts", "a.tsx", "a.go"];
 
     fn tokens(path: &str, lines: &[&str]) -> Tokens {
-        let same = |text| Line { change: LineChange::Same, text, old: None, new: None, no_newline: false };
+        let same = |text| HunkLine { change: LineChange::Same, text, old: None, new: None, no_newline: false };
         Colours::of(path).tokens(&lines.iter().map(|text| same(*text)).collect::<Vec<_>>())
     }
 
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_each_language() {
+    fn each_language_is_highlighted() {
         for (path, text, expected) in [
             (
                 "a.rs",
@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_many_lines_is_in_each() {
+    fn multi_line_tokens_are_in_each_line() {
         assert_eq!(shown("a.rs", "a /* b\n\nc */ d"), ["Comment /* b", "Comment c */"]);
         assert_eq!(shown("a.py", "'''a\r\nb'''\r"), ["String '''a\r", "String b'''"]);
     }
 
     #[test]
-    fn each_side_is_read_by_itself() {
-        let line = |change, text| Line { change, text, old: None, new: None, no_newline: false };
+    fn sides_are_highlighted_separately() {
+        let line = |change, text| HunkLine { change, text, old: None, new: None, no_newline: false };
         let lines = [
             line(LineChange::Removed, "/*"),
             line(LineChange::Same, "fn a() {}"),
@@ -270,19 +270,19 @@ mod tests {
     }
 
     #[test]
-    fn too_long_or_too_late_is_without_colours() {
+    fn large_or_slow_hunks_are_not_highlighted() {
         assert_eq!(tokens("a.rs", &[&"fn ".repeat(MAX_BYTES / 3 + 1)]), [[]]);
         assert_eq!(tokens("a.txt", &["fn a() {}"]), [[]]);
-        let line = Line { change: LineChange::Same, text: "fn a() {}", old: None, new: None, no_newline: false };
+        let line = HunkLine { change: LineChange::Same, text: "fn a() {}", old: None, new: None, no_newline: false };
         let late = Colours { until: Instant::now(), ..Colours::of("a.rs") };
         assert_eq!(late.tokens(&[line]), [[]]);
     }
 
     #[test]
-    fn what_takes_the_square_of_its_length_is_given_up() {
+    fn quadratic_hunks_time_out() {
         for (path, unit) in [("a.rs", "("), ("a.rs", "!"), ("a.py", "["), ("a.tsx", "`${"), ("a.go", "-")] {
             let text = unit.repeat(200_000 / unit.len());
-            let line = Line { change: LineChange::Same, text: &text, old: None, new: None, no_newline: false };
+            let line = HunkLine { change: LineChange::Same, text: &text, old: None, new: None, no_newline: false };
             let begun = Instant::now();
             Colours { until: begun + Duration::from_millis(100), ..Colours::of(path) }.tokens(&[line]);
             // Without a limit it is half a minute.

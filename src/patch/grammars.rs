@@ -1,4 +1,4 @@
-//! The grammars of the languages that have colours, with the names that their queries give to words.
+//! The grammars of the highlighted languages, and the styles of their query captures.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -7,74 +7,71 @@ use tree_sitter::{Language, Query};
 
 use crate::model::view::SyntaxClass;
 
-/// The names in the queries and what they are here. A name stands for all that begin with it and a dot, unless there is a
-/// longer one.
-const NAMES: [(&str, Look); 20] = [
-    ("attribute", Look::Is(SyntaxClass::Attribute)),
-    ("comment", Look::Is(SyntaxClass::Comment)),
-    ("constant", Look::Is(SyntaxClass::Constant)),
-    ("constructor", Look::Is(SyntaxClass::Type)),
-    ("embedded", Look::Plain), // code inside a string
-    ("escape", Look::Is(SyntaxClass::Constant)),
-    ("function", Look::Is(SyntaxClass::Function)),
-    ("keyword", Look::Is(SyntaxClass::Keyword)),
-    ("label", Look::Is(SyntaxClass::Type)), // lifetimes
-    ("module", Look::Is(SyntaxClass::Type)),
-    ("number", Look::Is(SyntaxClass::Number)),
-    ("operator", Look::Is(SyntaxClass::Operator)),
-    ("property", Look::Is(SyntaxClass::Property)),
-    ("string", Look::Is(SyntaxClass::String)),
-    ("string.escape", Look::Is(SyntaxClass::Constant)),
-    ("string.special", Look::Is(SyntaxClass::String)),
-    ("tag", Look::Is(SyntaxClass::Tag)),
-    ("type", Look::Is(SyntaxClass::Type)),
-    ("variable.builtin", Look::Is(SyntaxClass::Variable)),
-    ("variable.parameter", Look::Is(SyntaxClass::Variable)),
+/// The styles of capture names. A name applies to all that begin with it and a dot, unless a longer one matches.
+const CAPTURES: [(&str, CaptureStyle); 20] = [
+    ("attribute", CaptureStyle::Is(SyntaxClass::Attribute)),
+    ("comment", CaptureStyle::Is(SyntaxClass::Comment)),
+    ("constant", CaptureStyle::Is(SyntaxClass::Constant)),
+    ("constructor", CaptureStyle::Is(SyntaxClass::Type)),
+    ("embedded", CaptureStyle::Plain), // code inside a string
+    ("escape", CaptureStyle::Is(SyntaxClass::Constant)),
+    ("function", CaptureStyle::Is(SyntaxClass::Function)),
+    ("keyword", CaptureStyle::Is(SyntaxClass::Keyword)),
+    ("label", CaptureStyle::Is(SyntaxClass::Type)), // lifetimes
+    ("module", CaptureStyle::Is(SyntaxClass::Type)),
+    ("number", CaptureStyle::Is(SyntaxClass::Number)),
+    ("operator", CaptureStyle::Is(SyntaxClass::Operator)),
+    ("property", CaptureStyle::Is(SyntaxClass::Property)),
+    ("string", CaptureStyle::Is(SyntaxClass::String)),
+    ("string.escape", CaptureStyle::Is(SyntaxClass::Constant)),
+    ("string.special", CaptureStyle::Is(SyntaxClass::String)),
+    ("tag", CaptureStyle::Is(SyntaxClass::Tag)),
+    ("type", CaptureStyle::Is(SyntaxClass::Type)),
+    ("variable.builtin", CaptureStyle::Is(SyntaxClass::Variable)),
+    ("variable.parameter", CaptureStyle::Is(SyntaxClass::Variable)),
 ];
 
-/// What a name in a query makes of a word.
+/// The style of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// This.
+pub enum CaptureStyle {
     Is(SyntaxClass),
     /// Ordinary text, whatever is around it.
     Plain,
-    /// What is around it.
-    Around,
+    /// The style of the surrounding node.
+    Inherited,
 }
 
-impl Look {
-    /// By the longest beginning of the name that is known.
+impl CaptureStyle {
+    /// The style of the longest known prefix of the name.
     fn of(name: &str) -> Self {
-        let known = |name| NAMES.iter().find(|(known, _)| *known == name).map(|(_, look)| *look);
+        let known = |name| CAPTURES.iter().find(|(known, _)| *known == name).map(|(_, style)| *style);
         let mut names = std::iter::successors(Some(name), |name| Some(name.rsplit_once('.')?.0));
-        names.find_map(known).unwrap_or(Self::Around)
+        names.find_map(known).unwrap_or(Self::Inherited)
     }
 }
 
-/// A language's grammar.
+/// The grammar of a language.
 pub struct Grammar {
-    /// How it is read.
     pub language: Language,
-    /// Finds the words.
+    /// Finds the tokens.
     pub query: Query,
-    /// For each name of the query, what it makes of a word.
-    pub looks: Vec<Look>,
+    /// The style of each capture of the query.
+    pub styles: Vec<CaptureStyle>,
 }
 
 impl Grammar {
-    /// The grammar for a file of this name, made when it is first asked for.
+    /// The grammar for a file with this name. It is created on first use.
     pub fn of(path: &str) -> Option<&'static Self> {
-        // A query that the grammar does not understand is a mistake that the tests find; then there are no colours.
+        // Tests ensure that queries match their grammars; a query that does not is not used.
         static MADE: [OnceLock<Option<Grammar>>; 6] = [const { OnceLock::new() }; 6];
-        let kind = Kind::of(path)?;
+        let kind = ColouredLanguage::of(path)?;
         MADE.get(kind as usize)?.get_or_init(|| kind.make()).as_ref()
     }
 }
 
-/// The languages that have colours.
+/// The highlighted languages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ColouredLanguage {
     Rust,
     Python,
     JavaScript,
@@ -83,8 +80,8 @@ enum Kind {
     Go,
 }
 
-impl Kind {
-    /// By the end of the name.
+impl ColouredLanguage {
+    /// By the extension of the file name.
     fn of(path: &str) -> Option<Self> {
         Some(match Path::new(path).extension()?.to_str()? {
             "rs" => Self::Rust,
@@ -97,7 +94,7 @@ impl Kind {
         })
     }
 
-    /// Of the patterns that fit a word the last one decides, so ours stand behind the grammar's own.
+    /// The last matching pattern of a query wins, so Runtrail's follow those of the grammar.
     fn make(self) -> Option<Grammar> {
         use tree_sitter_javascript::{HIGHLIGHT_QUERY as JAVASCRIPT, JSX_HIGHLIGHT_QUERY as JSX};
         use tree_sitter_typescript::HIGHLIGHTS_QUERY as TYPESCRIPT;
@@ -120,8 +117,8 @@ impl Kind {
         };
         let language: Language = language.into();
         let query = Query::new(&language, &queries.join("\n")).ok()?;
-        let looks = query.capture_names().iter().map(|name| Look::of(name)).collect();
-        Some(Grammar { language, query, looks })
+        let styles = query.capture_names().iter().map(|name| CaptureStyle::of(name)).collect();
+        Some(Grammar { language, query, styles })
     }
 }
 
@@ -130,18 +127,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_language_has_a_grammar() {
+    fn languages_have_grammars() {
         for (path, kind) in [
-            ("a.rs", Kind::Rust),
-            ("a/b.py", Kind::Python),
-            ("b.pyi", Kind::Python),
-            ("a.b.mjs", Kind::JavaScript),
-            ("a.jsx", Kind::JavaScript),
-            ("a.cts", Kind::TypeScript),
-            ("a.tsx", Kind::Tsx),
-            ("a.go", Kind::Go),
+            ("a.rs", ColouredLanguage::Rust),
+            ("a/b.py", ColouredLanguage::Python),
+            ("b.pyi", ColouredLanguage::Python),
+            ("a.b.mjs", ColouredLanguage::JavaScript),
+            ("a.jsx", ColouredLanguage::JavaScript),
+            ("a.cts", ColouredLanguage::TypeScript),
+            ("a.tsx", ColouredLanguage::Tsx),
+            ("a.go", ColouredLanguage::Go),
         ] {
-            assert_eq!(Kind::of(path), Some(kind));
+            assert_eq!(ColouredLanguage::of(path), Some(kind));
             assert!(Grammar::of(path).is_some(), "{path}");
         }
         for path in ["", "rs", ".rs", "a.txt", "a.rs/b", "Makefile"] {
@@ -150,16 +147,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stands_for_longer_ones() {
-        for (name, look) in [
-            ("function.method.builtin", Look::Is(SyntaxClass::Function)),
-            ("string.escape", Look::Is(SyntaxClass::Constant)),
-            ("variable", Look::Around),
-            ("variable.builtin", Look::Is(SyntaxClass::Variable)),
-            ("punctuation.bracket", Look::Around),
-            ("", Look::Around),
+    fn capture_prefixes_match() {
+        for (name, style) in [
+            ("function.method.builtin", CaptureStyle::Is(SyntaxClass::Function)),
+            ("string.escape", CaptureStyle::Is(SyntaxClass::Constant)),
+            ("variable", CaptureStyle::Inherited),
+            ("variable.builtin", CaptureStyle::Is(SyntaxClass::Variable)),
+            ("punctuation.bracket", CaptureStyle::Inherited),
+            ("", CaptureStyle::Inherited),
         ] {
-            assert_eq!(Look::of(name), look, "{name}");
+            assert_eq!(CaptureStyle::of(name), style, "{name}");
         }
     }
 }

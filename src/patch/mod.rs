@@ -1,22 +1,23 @@
-//! Patches as people look at them: the lines of a diff with the words that changed and the colours of the language. Pure.
+//! Renders patches: the lines of a diff with the changed words and the colors of the language. Pure, with bounded time
+//! and size, since a command may report any diff.
 
 use std::iter::zip;
 use std::ops::Range;
 
 use crate::model::view::{ChangeBlock, DiffLine, DiffSpan, Hunk, LineChange, PatchView, SyntaxClass, change_blocks};
 use colour::Colours;
-pub use read::NotADiff;
+pub use read::DiffError;
 
 mod colour;
 mod grammars;
 mod read;
 mod words;
 
-/// The diff of one file as the page draws it. The lines are counted if nobody did: with `added` and `removed` 0.
+/// The diff of one file for the page. If `added` and `removed` are 0, the lines are counted.
 ///
 /// # Errors
-/// [`NotADiff`]: then the text is what there is to show.
-pub fn view(path: &str, diff: &str, added: u64, removed: u64) -> Result<PatchView, NotADiff> {
+/// [`DiffError`]; the page then shows the text itself.
+pub fn view(path: &str, diff: &str, added: u64, removed: u64) -> Result<PatchView, DiffError> {
     let colours = Colours::of(path);
     let hunks: Vec<_> = read::hunks(diff)?.iter().map(|read| hunk(read, &colours)).collect();
     let count = |change| {
@@ -30,7 +31,7 @@ pub fn view(path: &str, diff: &str, added: u64, removed: u64) -> Result<PatchVie
     Ok(PatchView { path: path.to_owned(), added, removed, hunks })
 }
 
-fn hunk(read: &read::Hunk, colours: &Colours) -> Hunk {
+fn hunk(read: &read::DiffHunk, colours: &Colours) -> Hunk {
     let tokens = colours.tokens(&read.lines);
     let lines = zip(zip(&read.lines, &tokens), marks(&read.lines));
     let lines = lines.map(|((line, tokens), marks)| DiffLine {
@@ -44,8 +45,8 @@ fn hunk(read: &read::Hunk, colours: &Colours) -> Hunk {
     Hunk { old_start: read.old_start, new_start: read.new_start, title: read.title.to_owned(), lines }
 }
 
-/// What changed in each line of a hunk.
-fn marks(lines: &[read::Line]) -> words::Marks {
+/// The changed ranges in each line of a hunk.
+fn marks(lines: &[read::HunkLine]) -> words::Marks {
     let changes: Vec<_> = lines.iter().map(|line| line.change).collect();
     let mut marks = vec![Vec::new(); lines.len()];
     for ChangeBlock { removed, added } in change_blocks(&changes) {
@@ -58,10 +59,10 @@ fn marks(lines: &[read::Line]) -> words::Marks {
     marks
 }
 
-/// A line's text, cut wherever its look changes. Both the tokens and the marks are in order.
+/// The text of a line, split wherever its style changes. Tokens and marks are sorted.
 fn spans(text: &str, tokens: &[(Range<usize>, SyntaxClass)], marks: &[Range<usize>]) -> Vec<DiffSpan> {
     let mut cuts: Vec<_> = tokens.iter().map(|(range, _)| range).chain(marks).flat_map(|r| [r.start, r.end]).collect();
-    // A cut inside a character is none.
+    // Only split between characters.
     cuts.retain(|at| text.is_char_boundary(*at));
     cuts.extend([0, text.len()]);
     cuts.sort_unstable();

@@ -1,41 +1,40 @@
-//! A unified diff of one file, read. Pure.
+//! Parses the unified diff of one file. Pure.
 //!
-//! Programs write these diffs exactly, agents do not: what is in doubt is taken as a line of the hunk, so that no line is lost,
-//! and what cannot be one is an error, upon which the diff is shown as the text that it is.
+//! Programs write exact diffs, language models do not: ambiguous lines count as lines of the hunk, so that none is
+//! lost. Other deviations are errors, and the page then shows the diff as text.
 
 use crate::model::view::LineChange;
 
-/// One place of a change, as it stands in the diff.
+/// A hunk of a diff.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hunk<'a> {
-    /// The number of its first line before.
+pub struct DiffHunk<'a> {
+    /// The first line in the old file.
     pub old_start: u64,
-    /// The number of its first line after.
+    /// The first line in the new file.
     pub new_start: u64,
-    /// What stands behind `@@ … @@`.
+    /// The text after `@@ … @@`.
     pub title: &'a str,
-    /// Its lines.
-    pub lines: Vec<Line<'a>>,
+    pub lines: Vec<HunkLine<'a>>,
 }
 
-/// One line of a hunk.
+/// A line of a hunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
-    /// What its sign says.
+pub struct HunkLine<'a> {
+    /// According to its sign.
     pub change: LineChange,
-    /// The line without its sign and its LF.
+    /// Without the sign and the LF.
     pub text: &'a str,
-    /// Its number before.
+    /// Its number in the old file.
     pub old: Option<u64>,
-    /// Its number after.
+    /// Its number in the new file.
     pub new: Option<u64>,
-    /// It has no line end in the file.
+    /// Whether it has no line end in the file.
     pub no_newline: bool,
 }
 
-/// Why a text is not the diff of one file.
+/// Why a text is not the diff of one file. The texts are shown to users.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotADiff {
+pub enum DiffError {
     /// No line begins with `@@`: a binary file, a file that was only renamed, or no diff at all.
     #[error("The diff has no hunk.")]
     NoHunk,
@@ -48,7 +47,7 @@ pub enum NotADiff {
     /// Another file begins.
     #[error("A second file begins in line {0} of the diff.")]
     SecondFile(usize),
-    /// A merge has more than one file before.
+    /// A merge has several old files.
     #[error("The diff is of a merge.")]
     Merge,
 }
@@ -56,14 +55,14 @@ pub enum NotADiff {
 /// The hunks of a diff, in order.
 ///
 /// # Errors
-/// [`NotADiff`].
-pub fn hunks(diff: &str) -> Result<Vec<Hunk<'_>>, NotADiff> {
+/// [`DiffError`].
+pub fn hunks(diff: &str) -> Result<Vec<DiffHunk<'_>>, DiffError> {
     let mut done = Vec::new();
-    let mut open: Option<Open> = None;
+    let mut open: Option<OpenHunk> = None;
     let mut file_began = false;
     let mut lines = diff.strip_suffix('\n').unwrap_or(diff).split('\n').zip(1..).peekable();
     while let Some((line, number)) = lines.next() {
-        // The counts come first: within them, `--- a` is a line `-- a` that was removed.
+        // The counts of the header take precedence: within them, `--- a` is a removed line `-- a`.
         if let Some(open) = &mut open {
             let taken = if open.is_full() { None } else { signed(line).or_else(|| blank(line)) };
             if let Some((change, text)) = taken {
@@ -76,58 +75,58 @@ pub fn hunks(diff: &str) -> Result<Vec<Hunk<'_>>, NotADiff> {
             }
         }
         if line.starts_with("@@@") {
-            return Err(NotADiff::Merge);
+            return Err(DiffError::Merge);
         } else if line.starts_with("@@") {
-            let next = Open::begin(line).ok_or(NotADiff::Header(number))?;
+            let next = OpenHunk::begin(line).ok_or(DiffError::Header(number))?;
             done.extend(open.replace(next).map(|open| open.hunk));
             file_began = true;
         } else if line.starts_with("diff -") {
             if file_began {
-                return Err(NotADiff::SecondFile(number));
+                return Err(DiffError::SecondFile(number));
             }
             file_began = true;
         } else if open.is_none() && done.is_empty() {
-            // Names, modes, or words about the change.
+            // File names, modes or a description before the first hunk.
         } else if line.trim_end_matches('\r') == "-- " {
-            break; // the signature under a patch in a mail
+            break; // the signature of a mail
         } else if line.starts_with("--- ") && lines.peek().is_some_and(|(next, _)| next.starts_with("+++ ")) {
-            return Err(NotADiff::SecondFile(number));
+            return Err(DiffError::SecondFile(number));
         } else if blank(line).is_some() {
             done.extend(open.take().map(|open| open.hunk));
         } else if let (Some(open), Some((change, text))) = (&mut open, signed(line)) {
-            open.push(change, text); // more than was said
+            open.push(change, text); // more lines than the header says
         } else {
-            return Err(NotADiff::Stray(number));
+            return Err(DiffError::Stray(number));
         }
     }
     done.extend(open.map(|open| open.hunk));
-    if done.is_empty() { Err(NotADiff::NoHunk) } else { Ok(done) }
+    if done.is_empty() { Err(DiffError::NoHunk) } else { Ok(done) }
 }
 
-/// A hunk whose lines are being read.
-struct Open<'a> {
-    hunk: Hunk<'a>,
-    old: Side,
-    new: Side,
+/// A hunk whose lines are read.
+struct OpenHunk<'a> {
+    hunk: DiffHunk<'a>,
+    old: HunkSide,
+    new: HunkSide,
 }
 
-/// One side of it.
-struct Side {
+/// The remaining lines of one side.
+struct HunkSide {
     next: u64,
     left: u64,
 }
 
-impl<'a> Open<'a> {
-    /// The hunk that begins with this line.
+impl<'a> OpenHunk<'a> {
+    /// Parses the first line of a hunk.
     fn begin(line: &'a str) -> Option<Self> {
         let (places, title) = line.strip_prefix("@@")?.split_once("@@")?;
         let mut places = places.split_ascii_whitespace();
-        let old = Side::read(places.next()?.strip_prefix('-')?)?;
-        let new = Side::read(places.next()?.strip_prefix('+')?)?;
+        let old = HunkSide::read(places.next()?.strip_prefix('-')?)?;
+        let new = HunkSide::read(places.next()?.strip_prefix('+')?)?;
         if places.next().is_some() {
             return None;
         }
-        let hunk = Hunk { old_start: old.next, new_start: new.next, title: title.trim(), lines: Vec::new() };
+        let hunk = DiffHunk { old_start: old.next, new_start: new.next, title: title.trim(), lines: Vec::new() };
         Some(Self { hunk, old, new })
     }
 
@@ -139,11 +138,11 @@ impl<'a> Open<'a> {
     fn push(&mut self, change: LineChange, text: &'a str) {
         let old = (change != LineChange::Added).then(|| self.old.take());
         let new = (change != LineChange::Removed).then(|| self.new.take());
-        self.hunk.lines.push(Line { change, text, old, new, no_newline: false });
+        self.hunk.lines.push(HunkLine { change, text, old, new, no_newline: false });
     }
 }
 
-impl Side {
+impl HunkSide {
     /// `12,3`, or `12` for a single line.
     fn read(text: &str) -> Option<Self> {
         let (next, left) = text.split_once(',').unwrap_or((text, "1"));
@@ -159,14 +158,14 @@ impl Side {
     }
 }
 
-/// The change and the text of a line with a sign.
+/// The change and text of a line with a sign.
 fn signed(line: &str) -> Option<(LineChange, &str)> {
     [(' ', LineChange::Same), ('-', LineChange::Removed), ('+', LineChange::Added)]
         .into_iter()
         .find_map(|(sign, change)| Some((change, line.strip_prefix(sign)?)))
 }
 
-/// An empty line that is on both sides, of which an editor took the blank that was its sign.
+/// An empty context line whose sign, a blank, an editor has removed.
 fn blank(line: &str) -> Option<(LineChange, &str)> {
     matches!(line, "" | "\r").then_some((LineChange::Same, line))
 }
@@ -177,10 +176,10 @@ mod tests {
 
     use super::*;
 
-    /// The lines as in a diff, with both numbers.
-    fn shown(hunk: &Hunk) -> Vec<String> {
+    /// The lines with both numbers.
+    fn shown(hunk: &DiffHunk) -> Vec<String> {
         let number = |number: Option<u64>| number.map_or(".".to_owned(), |number| number.to_string());
-        let line = |line: &Line| {
+        let line = |line: &HunkLine| {
             let end = if line.no_newline { "\\" } else { "" };
             format!("{} {} {:?} {}{end}", number(line.old), number(line.new), line.change, line.text)
         };
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_git_writes() {
+    fn diffs_of_git_are_read() {
         let diff = "diff --git a/x b/x\nindex 1..2 100644\n--- a/x\n+++ b/x\n@@ -3,3 +3,4 @@ fn a() {\n one\n-two\n+zwei\n\
                     +drei\n four\n@@ -20 +21 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n";
         let hunks = hunks(diff).unwrap();
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_agents_write() {
+    fn inexact_diffs_are_read() {
         for (diff, expected) in [
             // nothing but the hunk, and no line end
             ("@@ -1 +1 @@\n-a\n+b", vec!["1 . Removed a", ". 1 Added b"]),
@@ -211,7 +210,7 @@ mod tests {
             ("--- a\r\n+++ b\r\n@@ -1 +1 @@ x\r\n-a\r\n+b\r\n", vec!["1 . Removed a\r", ". 1 Added b\r"]),
             // an empty line without its sign
             ("@@ -1,3 +1,3 @@\n a\n\n-b\n+c\n", vec!["1 1 Same a", "2 2 Same ", "3 . Removed b", ". 3 Added c"]),
-            // more lines than said, and fewer
+            // more lines than in the header, and fewer
             ("@@ -1 +1 @@\n-a\n+b\n+c\n", vec!["1 . Removed a", ". 1 Added b", ". 2 Added c"]),
             ("@@ -1,9 +1,9 @@\n-a\n+b\n", vec!["1 . Removed a", ". 1 Added b"]),
             // a new file
@@ -232,20 +231,20 @@ mod tests {
     }
 
     #[test]
-    fn says_what_it_cannot_read() {
+    fn other_texts_have_an_error() {
         for (diff, expected) in [
-            ("", NotADiff::NoHunk),
-            ("Binary files a/x and b/x differ\n", NotADiff::NoHunk),
-            ("diff --git a/x b/y\nrename from x\nrename to y\n", NotADiff::NoHunk),
-            ("@@ fn a() @@\n+b\n", NotADiff::Header(1)),
-            ("@@\n+b\n", NotADiff::Header(1)),
-            ("@@ -1,2 +99999999999999999999 @@\n", NotADiff::Header(1)),
-            ("@@ -1,2 -1,2 +1,2 @@\n", NotADiff::Header(1)),
-            ("@@@ -1,2 -1,2 +1,2 @@@\n", NotADiff::Merge),
-            ("@@ -1 +1 @@\n-a\nb\n", NotADiff::Stray(3)),
-            ("@@ -1 +1 @@\n-a\n+b\n\n+c\n", NotADiff::Stray(5)),
-            ("--- a\n+++ b\n@@ -1 +1 @@\n-a\n+b\n--- c\n+++ d\n@@ -1 +1 @@\n-a\n+b\n", NotADiff::SecondFile(6)),
-            ("diff --git a/x b/x\nnew mode 1\ndiff --git a/y b/y\n@@ -1 +1 @@\n-a\n+b\n", NotADiff::SecondFile(3)),
+            ("", DiffError::NoHunk),
+            ("Binary files a/x and b/x differ\n", DiffError::NoHunk),
+            ("diff --git a/x b/y\nrename from x\nrename to y\n", DiffError::NoHunk),
+            ("@@ fn a() @@\n+b\n", DiffError::Header(1)),
+            ("@@\n+b\n", DiffError::Header(1)),
+            ("@@ -1,2 +99999999999999999999 @@\n", DiffError::Header(1)),
+            ("@@ -1,2 -1,2 +1,2 @@\n", DiffError::Header(1)),
+            ("@@@ -1,2 -1,2 +1,2 @@@\n", DiffError::Merge),
+            ("@@ -1 +1 @@\n-a\nb\n", DiffError::Stray(3)),
+            ("@@ -1 +1 @@\n-a\n+b\n\n+c\n", DiffError::Stray(5)),
+            ("--- a\n+++ b\n@@ -1 +1 @@\n-a\n+b\n--- c\n+++ d\n@@ -1 +1 @@\n-a\n+b\n", DiffError::SecondFile(6)),
+            ("diff --git a/x b/x\nnew mode 1\ndiff --git a/y b/y\n@@ -1 +1 @@\n-a\n+b\n", DiffError::SecondFile(3)),
         ] {
             assert_eq!(hunks(diff), Err(expected), "{diff}");
         }
@@ -253,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn takes_any_text(diff in r"(@@ -[0-9]{0,3},?[0-9]? \+[0-9]{0,3},?[0-9]? @@|[-+ \\@d\r]{0,4}|\PC{0,9}|\n){0,40}") {
+        fn diff_parser_takes_any_text(diff in r"(@@ -[0-9]{0,3},?[0-9]? \+[0-9]{0,3},?[0-9]? @@|[-+ \\@d\r]{0,4}|\PC{0,9}|\n){0,40}") {
             let _ = hunks(&diff);
         }
     }

@@ -47,7 +47,7 @@ fn well_cut(line: &DiffLine) -> bool {
 }
 
 #[test]
-fn words_and_colours_share_the_line() {
+fn view_combines_words_and_colors() {
     let (diff, ..) = patch("a.rs", "fn a() {}\nlet x = \"one two\";\n", "fn a() {}\nlet x = \"one zwei\";\n");
     let view = view("a.rs", &diff, 1, 1).unwrap();
     let show = |piece: &DiffSpan| {
@@ -62,7 +62,7 @@ fn words_and_colours_share_the_line() {
 }
 
 #[test]
-fn lines_are_counted_if_nobody_did() {
+fn view_counts_lines_without_counts() {
     let (diff, ..) = patch("a", "1\n2\n", "1\nzwei\ndrei\n");
     let counts = |added, removed| view("a", &diff, added, removed).map(|view| (view.added, view.removed)).unwrap();
     assert_eq!(counts(0, 0), (2, 1));
@@ -70,13 +70,13 @@ fn lines_are_counted_if_nobody_did() {
 }
 
 #[test]
-fn an_empty_line_has_no_piece() {
+fn view_of_an_empty_line_has_no_piece() {
     let (diff, ..) = patch("a", "1\n", "1\n\n");
     assert_eq!(view("a", &diff, 1, 0).unwrap().hunks[0].lines[1].spans, []);
 }
 
 #[test]
-fn a_token_that_cuts_a_character_is_no_harm() {
+fn view_never_splits_characters() {
     let spans =
         spans("aéb", &[(0..2, SyntaxClass::Keyword), (2..9, SyntaxClass::String)], std::slice::from_ref(&(1..2)));
     assert_eq!(spans.iter().map(|piece| piece.text.as_str()).collect::<String>(), "aéb");
@@ -92,7 +92,7 @@ fn texts() -> impl Strategy<Value = String> {
 proptest! {
     /// The hunks' lines are the files' lines of these numbers, on both sides, and no change is missing.
     #[test]
-    fn shows_the_lines_of_both_files(
+    fn view_has_the_lines_of_both_files(
         old in texts(),
         new in texts(),
         path in prop::sample::select(vec!["a.rs", "a.py", "a.tsx", "a.go", "a.txt"]),
@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn takes_any_text(
+    fn view_takes_any_text(
         path in prop::sample::select(vec!["a.rs", "a.py", "a.js", "a.ts", "a.tsx", "a.go", ""]),
         head in "|@@ -1,9 \\+1,9 @@\n",
         body in r"([-+ ]?(\PC{0,9}|[\x00-\x7f]{0,9})\n){0,20}|\PC*",

@@ -1,22 +1,22 @@
-//! Which words of a line changed, when a line took the place of another. Pure.
+//! The changed words in replaced lines. Pure.
 
 use std::ops::Range;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-/// Of lines less alike than this, in percent, each is new as a whole, and its colour says so.
-const ALIKE: usize = 35;
+/// Lines that are less similar than this count as new as a whole.
+const MIN_SIMILARITY_PERCENT: usize = 35;
 
-/// Lines of more words are not compared: no one reads them, and comparing takes the square of the words.
+/// Lines with more words are not compared: that takes quadratic time, and nobody reads them.
 const MAX_WORDS: usize = 500;
 
-/// Of blocks with more pairs of lines than this, only those lines are compared that face each other.
+/// In blocks with more pairs of lines, only lines with the same index are compared.
 const MAX_PAIRS: usize = 256;
 
-/// For each line, the ranges of its bytes that changed, in order. They do not touch.
+/// The changed byte ranges of each line, sorted and not adjacent.
 pub type Marks = Vec<Vec<Range<usize>>>;
 
-/// The parts that changed in lines removed, and in the lines added in their place.
+/// The changed parts of removed lines, and of the added lines that replace them.
 pub fn changed(removed: &[&str], added: &[&str]) -> (Marks, Marks) {
     let (mut old_marks, mut new_marks) = (vec![Vec::new(); removed.len()], vec![Vec::new(); added.len()]);
     let old: Vec<_> = removed.iter().map(|line| Words::of(line)).collect();
@@ -27,17 +27,17 @@ pub fn changed(removed: &[&str], added: &[&str]) -> (Marks, Marks) {
     (old_marks, new_marks)
 }
 
-/// A line in words: names and numbers, runs of blanks, and single signs.
+/// A line as words: names, numbers, white space, and single signs.
 struct Words<'a> {
     all: Vec<&'a str>,
-    /// All but blanks, sorted.
+    /// The words without white space, sorted.
     sorted: Vec<&'a str>,
-    /// The bytes of those.
+    /// The bytes of those words.
     weight: usize,
 }
 
 impl<'a> Words<'a> {
-    /// The words of a line; none of a line that has too many.
+    /// The words of a line; none if there are more than [`MAX_WORDS`].
     fn of(line: &'a str) -> Self {
         let all: Vec<_> = words(line).take(MAX_WORDS + 1).collect();
         if all.len() > MAX_WORDS {
@@ -49,8 +49,8 @@ impl<'a> Words<'a> {
         Self { all, sorted, weight }
     }
 
-    /// By how much two lines are more alike than they must be, if they are: by the words that both have, wherever.
-    fn likeness(&self, other: &Self) -> Option<usize> {
+    /// How far the similarity of two lines, by their common words, exceeds the minimum; `None` if it is below.
+    fn similarity(&self, other: &Self) -> Option<usize> {
         let (mut a, mut b) = (self.sorted.iter().peekable(), other.sorted.iter().peekable());
         let mut common = 0;
         while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
@@ -67,19 +67,19 @@ impl<'a> Words<'a> {
         self.above(other, common)
     }
 
-    /// By how much more than [`ALIKE`] the two are alike, if so many bytes of each are in the other one.
+    /// How far the similarity of two lines with so many common bytes exceeds [`MIN_SIMILARITY_PERCENT`].
     fn above(&self, other: &Self, common: usize) -> Option<usize> {
-        (200 * common).checked_div(self.weight + other.weight)?.checked_sub(ALIKE)
+        (200 * common).checked_div(self.weight + other.weight)?.checked_sub(MIN_SIMILARITY_PERCENT)
     }
 }
 
-/// Whether a word is a run of blanks.
+/// Whether a word is white space.
 fn is_blank(word: &str) -> bool {
     word.starts_with(char::is_whitespace)
 }
 
-/// The words of a text; together they are the text. All that is not ASCII is part of a name, so that what belongs to one
-/// letter stays together.
+/// Splits a text into words. Non-ASCII characters are part of names, so that combining characters stay with their
+/// letters.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -97,18 +97,18 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Which line became which: of all ways to pair them in order, the one whose pairs are most alike.
+/// Pairs old and new lines in order, with the largest total similarity.
 fn pairs(old: &[Words], new: &[Words]) -> Vec<(usize, usize)> {
     if old.len() * new.len() > MAX_PAIRS {
         let facing = (0..old.len().min(new.len())).map(|at| (at, at));
-        return facing.filter(|(i, j)| old[*i].likeness(&new[*j]).is_some()).collect();
+        return facing.filter(|(i, j)| old[*i].similarity(&new[*j]).is_some()).collect();
     }
-    let likeness: Vec<Vec<_>> = old.iter().map(|i| new.iter().map(|j| i.likeness(j)).collect()).collect();
-    // The best sum that the first lines of both can have, so many of the one and so many of the other.
+    let similarity: Vec<Vec<_>> = old.iter().map(|i| new.iter().map(|j| i.similarity(j)).collect()).collect();
+    // best[i][j]: the largest total of the first i old and j new lines.
     let mut best = vec![vec![0; new.len() + 1]; old.len() + 1];
     for i in 0..old.len() {
         for j in 0..new.len() {
-            let paired = likeness[i][j].map_or(0, |above| best[i][j] + above + 1);
+            let paired = similarity[i][j].map_or(0, |above| best[i][j] + above + 1);
             best[i + 1][j + 1] = paired.max(best[i][j + 1]).max(best[i + 1][j]);
         }
     }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn splits_into_words() {
+    fn lines_are_split_into_words() {
         for (text, expected) in [
             ("", vec![]),
             ("let x_1 = 2.5;", vec!["let", " ", "x_1", " ", "=", " ", "2", ".", "5", ";"]),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_what_changed() {
+    fn changed_words_are_marked() {
         for (old, new, expected) in [
             (&["let a = 1;"][..], &["let a = 2;"][..], vec!["let a = <1>;", "let a = <2>;"]),
             // nothing alike, or nothing to compare
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_too_long_is_not_compared() {
+    fn long_lines_are_not_compared() {
         let (old, new) = ("a ".repeat(MAX_WORDS), "a ".repeat(MAX_WORDS) + "b");
         assert_eq!(changed(&[&old], &[&new]), (vec![vec![]], vec![vec![]]));
     }

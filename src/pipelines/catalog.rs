@@ -1,4 +1,4 @@
-//! The pipelines there are now. What the rest of the server holds and asks.
+//! The current pipelines, as the rest of the server uses them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,92 +9,75 @@ use std::thread;
 use tokio::sync::watch;
 
 use super::folder::{self, Snapshot};
-use super::watch::{Bell, FolderWatch};
+use super::watch::{FolderWatch, Wakeup};
 use crate::model::limits::Limits;
-use crate::model::{Pipeline, PipelineFileError};
+use crate::model::{BuiltInPipeline, Pipeline, PipelineFileError};
 
-/// The pipelines there are now. Cheap to clone; all clones see the same.
+/// The current pipelines. Cheap to clone; all clones share one state.
 ///
-/// Readers get the last complete [`Snapshot`]; a change of the folder replaces it in one step (how it is noticed:
-/// `watch.rs`). A folder that goes away leaves the pipelines as they were, with a fault that says so, until it is back. The
-/// thread that follows the folder ends when the last clone is dropped.
+/// Readers get the last complete [`Snapshot`], which a change of the folder replaces in one step. If the folder
+/// disappears, the pipelines stay as they were and a fault reports it. The thread that follows the folder ends when the
+/// last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    shared: Arc<Shared>,
-    /// Always there; files cannot take their names.
+    shared: Arc<CatalogState>,
     built_in: Arc<[Arc<Pipeline>]>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct CatalogState {
     snapshot: watch::Sender<Arc<Snapshot>>,
-    bell: Option<Bell>,
+    wakeup: Option<Wakeup>,
 }
 
-/// Wakes the following thread, which then finds nobody left to read for.
-impl Drop for Shared {
+/// Wakes the thread that follows the folder, which then ends.
+impl Drop for CatalogState {
     fn drop(&mut self) {
-        if let Some(bell) = &self.bell {
-            bell.ring();
+        if let Some(wakeup) = &self.wakeup {
+            wakeup.notify();
         }
     }
 }
 
-/// Why there is no catalog.
+/// Why the catalog cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// The folder is missing, no folder, or may not be read.
     #[error("the folder of pipelines {} cannot be read ({source}): create it, or name another one with --pipelines", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The system gives no thread to follow the folder with.
+    Folder { folder: PathBuf, source: io::Error },
+    /// The thread that follows the folder cannot be started.
     #[error("the folder of pipelines cannot be followed: {0}")]
     Thread(#[source] io::Error),
 }
 
 impl Catalog {
-    /// Reads the folder and follows it from then on. Without a folder the catalog is empty.
-    ///
-    /// A file that is refused is no error: see [`Catalog::faults`]. Reads files, so it may block for a moment.
+    /// The built-in pipelines and those of the folder, which is read now and followed from then on. Blocks while it
+    /// reads.
     ///
     /// # Errors
-    /// The folder cannot be read.
-    pub fn open(folder: Option<PathBuf>) -> Result<Self, CatalogError> {
+    /// The folder cannot be read, or no thread can be started. A refused file is not an error: see [`Catalog::faults`].
+    pub fn open(folder: Option<PathBuf>, built_in: Vec<BuiltInPipeline>) -> Result<Self, CatalogError> {
         match folder {
-            Some(folder) => Ok(follow(&folder)?.0),
-            None => Ok(Self::fixed([])),
+            Some(folder) => Ok(follow(&folder, built_in)?.0),
+            None => Ok(Self { built_in: limited(&built_in), ..Self::fixed([]) }),
         }
     }
 
-    /// A catalog of these pipelines that never changes.
+    /// A catalog of these pipelines, which never changes.
     pub fn fixed(pipelines: impl IntoIterator<Item = Pipeline>) -> Self {
         let pipelines = pipelines.into_iter().map(|pipeline| (pipeline.name.clone(), Arc::new(pipeline))).collect();
         let snapshot = Arc::new(Snapshot { pipelines, ..Snapshot::default() });
-        Self::of(Arc::new(Shared { snapshot: watch::Sender::new(snapshot), bell: None }))
-    }
-
-    fn of(shared: Arc<Shared>) -> Self {
+        let shared = Arc::new(CatalogState { snapshot: watch::Sender::new(snapshot), wakeup: None });
         Self { shared, built_in: Arc::default() }
     }
 
-    /// With these as well, whatever the folder has.
-    #[must_use]
-    pub fn with_built_in(self, pipelines: Vec<Pipeline>) -> Self {
-        let limited = |pipeline| Arc::new(Pipeline { limits: Limits::built_in(), ..pipeline });
-        Self { built_in: pipelines.into_iter().map(limited).collect(), ..self }
-    }
-
-    /// The pipeline of this name. It stays as it is for whoever holds it, also when its file changes.
+    /// The pipeline of this name. Later changes of its file do not affect the returned value.
     pub fn get(&self, name: &str) -> Option<Arc<Pipeline>> {
         let built_in = self.built_in.iter().find(|pipeline| pipeline.name == name);
         built_in.cloned().or_else(|| self.shared.snapshot.borrow().pipelines.get(name).cloned())
     }
 
-    /// All pipelines, by title, as everybody may see them.
+    /// All pipelines in the order of their titles, without their secrets.
     pub fn all(&self) -> Vec<Pipeline> {
         let snapshot = self.snapshot();
         let all = self.built_in.iter().chain(snapshot.pipelines.values());
@@ -103,68 +86,83 @@ impl Catalog {
         all
     }
 
-    /// The server's variables that hold secrets of pipelines. No command is to see them.
+    /// The server's variables that hold secrets of pipelines. Commands must not inherit them.
     pub fn secrets(&self) -> Vec<String> {
-        self.snapshot().secrets.iter().cloned().collect()
+        self.snapshot().secret_variables.iter().cloned().collect()
     }
 
-    /// The files that are refused, by file name.
+    /// The refused files, in the order of their names.
     pub fn faults(&self) -> Vec<PipelineFileError> {
         self.snapshot().faults.clone()
     }
 
-    /// Pipelines and faults of one and the same reading.
+    /// Pipelines and faults of the same reading.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.snapshot.borrow().clone()
     }
 
-    /// Tells of each change. Ends with an error when the catalog is dropped.
+    /// Notifies of each change. Returns an error once the catalog is dropped.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.shared.snapshot.subscribe()
     }
 }
 
-/// The catalog of a folder, and the thread that keeps it in step.
-fn follow(folder: &Path) -> Result<(Catalog, thread::JoinHandle<()>), CatalogError> {
-    let unreadable = |source| CatalogError::Folder { folder: folder.to_owned(), source };
-    // Absolute, so that it stays the same folder whatever the working folder becomes.
-    let path = std::path::absolute(folder).map_err(unreadable)?;
-    let (bell, ear) = Bell::new();
-    let mut watch = FolderWatch::new(&path, bell.clone());
-    watch.renew();
-    let snapshot = folder::read(&path).map_err(unreadable)?;
-    report(&Snapshot::default(), &snapshot);
-
-    let snapshot = watch::Sender::new(Arc::new(snapshot));
-    let shared = Arc::new(Shared { snapshot, bell: Some(bell) });
-    let weak = Arc::downgrade(&shared);
-    // A thread and no task: all it does is wait and read files, which blocks.
-    let thread = thread::Builder::new()
-        .name("pipelines".into())
-        .spawn(move || keep_in_step(&path, watch, &ear, &weak))
-        .map_err(CatalogError::Thread)?;
-    Ok((Catalog::of(shared), thread))
+/// The built-in pipelines as runs use them: with their own limits.
+fn limited(built_in: &[BuiltInPipeline]) -> Arc<[Arc<Pipeline>]> {
+    let limited = |known: &BuiltInPipeline| Pipeline { limits: Limits::built_in(), ..known.pipeline.clone() };
+    built_in.iter().map(|known| Arc::new(limited(known))).collect()
 }
 
-fn keep_in_step(path: &Path, mut watch: FolderWatch, ear: &Receiver<()>, shared: &Weak<Shared>) {
+/// Opens the catalog of a folder and starts the thread that follows it.
+fn follow(folder: &Path, built_in: Vec<BuiltInPipeline>) -> Result<(Catalog, thread::JoinHandle<()>), CatalogError> {
+    let unreadable = |source| CatalogError::Folder { folder: folder.to_owned(), source };
+    // Absolute, so that a change of the working directory does not matter.
+    let path = std::path::absolute(folder).map_err(unreadable)?;
+    let (wakeup, wakeups) = Wakeup::new();
+    let mut watch = FolderWatch::new(&path, wakeup.clone());
+    watch.renew();
+    let snapshot = folder::read(&path, &built_in).map_err(unreadable)?;
+    log_changes(&Snapshot::default(), &snapshot);
+
+    let snapshot = watch::Sender::new(Arc::new(snapshot));
+    let limited = limited(&built_in);
+    let shared = Arc::new(CatalogState { snapshot, wakeup: Some(wakeup) });
+    let weak = Arc::downgrade(&shared);
+    // A thread, not a task: it only waits and reads files, which blocks.
+    let thread = thread::Builder::new()
+        .name("pipelines".into())
+        .spawn(move || follow_folder(&path, &built_in, watch, &wakeups, &weak))
+        .map_err(CatalogError::Thread)?;
+    Ok((Catalog { shared, built_in: limited }, thread))
+}
+
+fn follow_folder(
+    path: &Path,
+    built_in: &[BuiltInPipeline],
+    mut watch: FolderWatch,
+    wakeups: &Receiver<()>,
+    shared: &Weak<CatalogState>,
+) {
     loop {
-        watch.wait(ear);
+        watch.wait(wakeups);
         let Some(shared) = shared.upgrade() else { return };
         watch.renew();
         let last = shared.snapshot.borrow().clone();
-        let mut next = folder::read(path)
-            .unwrap_or_else(|error| Snapshot { faults: vec![folder::gone(path, &error)], ..Snapshot::clone(&last) });
+        let mut next = folder::read(path, built_in).unwrap_or_else(|error| Snapshot {
+            faults: vec![folder::missing_folder(path, &error)],
+            ..Snapshot::clone(&last)
+        });
         if next != *last {
-            report(&last, &next);
-            // A file that is moved away has its secrets all the same.
-            next.secrets.extend(last.secrets.iter().cloned());
+            log_changes(&last, &next);
+            // The secrets of a removed file are still in the server's environment.
+            next.secret_variables.extend(last.secret_variables.iter().cloned());
             shared.snapshot.send_replace(Arc::new(next));
         }
     }
 }
 
-/// Says in the log what was read, and what of it is newly refused.
-fn report(last: &Snapshot, next: &Snapshot) {
+/// Logs how many pipelines were read, and each newly refused file.
+fn log_changes(last: &Snapshot, next: &Snapshot) {
     tracing::info!(pipelines = next.pipelines.len(), refused = next.faults.len(), "read the pipelines");
     for fault in next.faults.iter().filter(|fault| !last.faults.contains(fault)) {
         tracing::warn!("pipeline refused: {fault}");

@@ -1,4 +1,4 @@
-//! The catalog on real folders. Nothing here sleeps: each test waits for the catalog to tell of a change.
+//! The catalog on real folders. No test sleeps: each waits for a notification of the catalog.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -22,37 +22,37 @@ async fn shows(catalog: &Catalog, titles: &[&str], refused: usize) {
 }
 
 #[test]
-fn no_folder_is_an_empty_catalog_and_a_missing_one_an_error() {
-    let catalog = Catalog::open(None).unwrap();
+fn catalog_without_folder_is_empty_and_missing_folder_fails() {
+    let catalog = Catalog::open(None, Vec::new()).unwrap();
     assert!(catalog.all().is_empty() && catalog.faults().is_empty() && catalog.get("x").is_none());
 
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    let error = Catalog::open(Some(missing.clone())).unwrap_err().to_string();
+    let error = Catalog::open(Some(missing.clone()), Vec::new()).unwrap_err().to_string();
     assert!(error.contains(missing.to_str().unwrap()) && error.contains("--pipelines"), "{error}");
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(matches!(Catalog::open(Some(file)), Err(CatalogError::Folder { .. })));
+    assert!(matches!(Catalog::open(Some(file), Vec::new()), Err(CatalogError::Folder { .. })));
 }
 
 #[test]
-fn all_are_sorted_by_title() {
+fn catalog_is_sorted_by_title() {
     let folder = tempfile::tempdir().unwrap();
     for (name, title) in [("a", "zebra"), ("b", "Apple"), ("c", "apple"), ("d", "Mango")] {
         fs::write(folder.path().join(format!("{name}.toml")), pipeline(name, title)).unwrap();
     }
-    let catalog = Catalog::open(Some(folder.path().to_owned())).unwrap();
+    let catalog = Catalog::open(Some(folder.path().to_owned()), Vec::new()).unwrap();
     let names: Vec<_> = catalog.all().into_iter().map(|pipeline| pipeline.name).collect();
     assert_eq!(names, ["b", "c", "d", "a"]);
     assert_eq!(catalog.get("d").unwrap().title, "Mango");
 }
 
 #[tokio::test]
-async fn every_way_a_file_changes_is_noticed() {
+async fn catalog_notices_every_kind_of_file_change() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::write(at("one.toml"), pipeline("one", "1")).unwrap();
-    let catalog = Catalog::open(Some(folder.path().to_owned())).unwrap();
+    let catalog = Catalog::open(Some(folder.path().to_owned()), Vec::new()).unwrap();
     shows(&catalog, &["1"], 0).await;
     let held = catalog.get("one").unwrap();
 
@@ -73,7 +73,7 @@ async fn every_way_a_file_changes_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_folder_may_go_and_come_back() {
+async fn catalog_survives_a_missing_folder() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("pipelines");
     let make = |title: &str| {
@@ -81,7 +81,7 @@ async fn a_folder_may_go_and_come_back() {
         fs::write(folder.join("one.toml"), pipeline("one", title)).unwrap();
     };
     make("1");
-    let catalog = Catalog::open(Some(folder.clone())).unwrap();
+    let catalog = Catalog::open(Some(folder.clone()), Vec::new()).unwrap();
 
     fs::remove_dir_all(&folder).unwrap();
     make("2"); // at once, perhaps on the same inode
@@ -98,7 +98,7 @@ async fn a_folder_may_go_and_come_back() {
 }
 
 #[tokio::test]
-async fn a_folder_behind_a_link_may_be_exchanged() {
+async fn catalog_follows_a_link_to_another_folder() {
     let parent = tempfile::tempdir().unwrap();
     for version in ["v1", "v2"] {
         fs::create_dir(parent.path().join(version)).unwrap();
@@ -106,7 +106,7 @@ async fn a_folder_behind_a_link_may_be_exchanged() {
     }
     let link = parent.path().join("current");
     symlink("v1", &link).unwrap();
-    let catalog = Catalog::open(Some(link.clone())).unwrap();
+    let catalog = Catalog::open(Some(link.clone()), Vec::new()).unwrap();
     shows(&catalog, &["v1"], 0).await;
     symlink("v2", parent.path().join("next")).unwrap();
     fs::rename(parent.path().join("next"), &link).unwrap();
@@ -116,9 +116,9 @@ async fn a_folder_behind_a_link_may_be_exchanged() {
 }
 
 #[test]
-fn its_thread_ends_with_the_last_clone() {
+fn catalog_thread_ends_with_the_last_clone() {
     let folder = tempfile::tempdir().unwrap();
-    let (catalog, thread) = follow(folder.path()).unwrap();
+    let (catalog, thread) = follow(folder.path(), Vec::new()).unwrap();
     let clone = catalog.clone();
     drop(catalog);
     assert!(!thread.is_finished());

@@ -1,13 +1,13 @@
-//! `concurrency` and `priority` in a pipeline file: which runs are not carried out at once, and who goes first.
+//! `concurrency` and `priority` in a pipeline file: which runs exclude each other, and which are claimed first.
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::file::{Refusal, refuse};
+use super::refusal::{Refusal, refuse};
 use crate::model::queue::{BusyPolicy, Concurrency, MAX_PRIORITY, PER_PIPELINE};
 use crate::model::{Param, ParamKind};
 
-/// `concurrency` as it is written: `"per project"`, or a table.
+/// `"per project"`, or a table.
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -15,22 +15,22 @@ use crate::model::{Param, ParamKind};
 )]
 pub(super) enum RawConcurrency {
     Text(String),
-    Table(RawTable),
+    Table(RawGroup),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawTable {
+pub(super) struct RawGroup {
     per: String,
     #[serde(default)]
     when_busy: BusyPolicy,
 }
 
-/// The rule, for a pipeline with these parameters.
+/// Checks the rule for a pipeline with these parameters.
 pub(super) fn check(raw: Spanned<RawConcurrency>, params: &[Param]) -> Result<Concurrency, Refusal> {
     let place = Spanned::new(raw.span(), ());
     let concurrency = match raw.into_inner() {
-        RawConcurrency::Table(RawTable { per, when_busy }) => Concurrency { per, when_busy },
+        RawConcurrency::Table(RawGroup { per, when_busy }) => Concurrency { per, when_busy },
         RawConcurrency::Text(text) => match text.strip_prefix("per ") {
             Some(per) => Concurrency { per: per.trim().to_owned(), when_busy: BusyPolicy::default() },
             None => {
@@ -58,7 +58,6 @@ pub(super) fn check(raw: Spanned<RawConcurrency>, params: &[Param]) -> Result<Co
     }
 }
 
-/// A priority within its bounds.
 pub(super) fn check_priority(priority: &Spanned<i32>) -> Result<i32, Refusal> {
     if priority.get_ref().abs() > MAX_PRIORITY {
         return refuse(priority, format!("A priority is a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}."));

@@ -1,4 +1,4 @@
-//! The condition of a hook in a pipeline file, with the place of each part.
+//! `if` of a hook in a pipeline file. Each part of the condition keeps its offset for error messages.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::file::{Refusal, refuse};
+use super::refusal::{Refusal, refuse};
 use crate::hooks::condition::check_pattern;
 use crate::model::condition::{ConditionNode, ConditionParser, ConditionValue, PayloadCondition};
 
-/// A part of a condition as it is written: serde's other ways to read "anything" forget where its parts are.
+/// A node of a condition. It has a visitor of its own because serde's untagged enums lose the spans of inner values.
 pub(super) struct RawNode(ConditionValue);
 
 impl RawNode {
-    fn placed(raw: Spanned<Self>) -> ConditionNode {
+    fn with_offset(raw: Spanned<Self>) -> ConditionNode {
         ConditionNode { at: raw.span().start, value: raw.into_inner().0 }
     }
 }
@@ -57,7 +57,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ConditionValue, A::Error> {
         let mut nodes = Vec::new();
         while let Some(node) = list.next_element::<Spanned<RawNode>>()? {
-            nodes.push(RawNode::placed(node));
+            nodes.push(RawNode::with_offset(node));
         }
         Ok(ConditionValue::List(nodes))
     }
@@ -65,16 +65,15 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<ConditionValue, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = table.next_key::<Spanned<String>>()? {
-            let value = RawNode::placed(table.next_value::<Spanned<RawNode>>()?);
+            let value = RawNode::with_offset(table.next_value::<Spanned<RawNode>>()?);
             entries.push((key.span().start, key.into_inner(), value));
         }
         Ok(ConditionValue::Table(entries))
     }
 }
 
-/// The condition that a file says.
 pub(super) fn check_conditions(raw: Spanned<RawNode>) -> Result<PayloadCondition, Refusal> {
-    let node = RawNode::placed(raw);
+    let node = RawNode::with_offset(raw);
     ConditionParser::new(&check_pattern)
         .read(&node)
         .or_else(|fault| refuse(&Spanned::new(fault.at..fault.at, ()), fault.reason))

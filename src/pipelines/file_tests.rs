@@ -1,14 +1,15 @@
-//! What a pipeline file may say, and on which line it is refused otherwise.
+//! What valid pipeline files mean, and that any bytes are read or refused.
 
 use proptest::prelude::*;
 
+use super::super::test_pipelines::{built_in, extended, parse, read, sandboxed, with};
 use super::*;
 use crate::model::hook::SecretLocation;
 use crate::model::notify::{NotifyEvent, ReceiverAddress};
 use crate::model::plan::{PhaseCondition, RetryPolicy};
 use crate::model::queue::{BusyPolicy, Concurrency};
 use crate::model::sandbox::Sandbox;
-use crate::model::{ApprovalRule, OutputMode, Params, PhaseSpec, PhaseState, Retention};
+use crate::model::{ApprovalRule, OutputMode, ParamKind, ParamValue, Params, PhaseSpec, PhaseState, Retention};
 
 const FULL: &str = r#"name = "nightly-2"
 title = "Nightly checks"
@@ -48,12 +49,8 @@ make test
 """
 "#;
 
-fn read(text: &str) -> Result<Pipeline, PipelineFileError> {
-    parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
-}
-
 #[test]
-fn a_full_file_says_all_of_it() {
+fn file_with_all_keys_is_read() {
     let pipeline = read(FULL).unwrap();
     assert_eq!((pipeline.name.as_str(), pipeline.title.as_str()), ("nightly-2", "Nightly checks"));
     assert_eq!(pipeline.description, "All of them.");
@@ -71,7 +68,7 @@ fn a_full_file_says_all_of_it() {
 }
 
 #[test]
-fn a_pipeline_may_say_how_long_its_runs_are_kept() {
+fn retention_is_read() {
     let rule = |lines: &str| read(&format!("{FULL}\n{lines}")).unwrap().retention;
     assert_eq!(rule(""), None);
     let both = Retention { age_ms: Some(30 * 24 * 60 * 60 * 1000), count: Some(100) };
@@ -83,19 +80,19 @@ fn a_pipeline_may_say_how_long_its_runs_are_kept() {
 }
 
 #[test]
-fn a_phase_may_wait_for_a_person() {
-    let asked = |lines: &str| read(&with(lines)).unwrap().phases[0].clone();
-    assert_eq!(asked("").approval, ApprovalRule::Fixed(false));
-    let always = asked("approval = true\n");
+fn approval_is_read() {
+    let phase_with = |lines: &str| read(&with(lines)).unwrap().phases[0].clone();
+    assert_eq!(phase_with("").approval, ApprovalRule::Fixed(false));
+    let always = phase_with("approval = true\n");
     assert_eq!(
         (always.approval.clone(), always.approval_question().as_str()),
         (ApprovalRule::Fixed(true), "Continue with phase a?")
     );
     assert!(always.approval.is_required(&Params::new(), 0));
-    assert_eq!(asked("approval = true\nquestion = 'Deploy?'\n").approval_question(), "Deploy?");
+    assert_eq!(phase_with("approval = true\nquestion = 'Deploy?'\n").approval_question(), "Deploy?");
 
     let ticked = "approval = { param = 'ask', patches = true }\n[[params]]\nname = 'ask'\ntype = 'boolean'\n";
-    let gate = asked(ticked).approval;
+    let gate = phase_with(ticked).approval;
     for (value, patches, closed) in
         [(None, 1, false), (Some(false), 1, false), (Some(true), 0, false), (Some(true), 1, true)]
     {
@@ -105,7 +102,7 @@ fn a_phase_may_wait_for_a_person() {
 }
 
 #[test]
-fn a_pipeline_names_who_is_told_of_its_runs() {
+fn receivers_are_read() {
     let text = "[[notify]]\nurl = 'https://u:p@chat.example/hook?key=s'\nsecret_env = 'SECRET'\n\
                 [[notify]]\nurl_env = 'HOOK'\non = ['failed', 'waiting']\n";
     for text in [with(text), format!("{}{text}", extended(""))] {
@@ -121,7 +118,7 @@ fn a_pipeline_names_who_is_told_of_its_runs() {
 }
 
 #[test]
-fn a_receiver_has_its_address_and_its_secret_in_one_place_each() {
+fn receiver_has_one_address_and_at_most_one_secret() {
     let receiver =
         |lines: &str| read(&with(&format!("[[notify]]\n{lines}\n"))).map(|pipeline| pipeline.notify[0].clone());
     let of_files = receiver("url_file = '/run/url'\nsecret_file = '/run/secret'").unwrap();
@@ -143,24 +140,15 @@ fn a_receiver_has_its_address_and_its_secret_in_one_place_each() {
 }
 
 #[test]
-fn what_may_be_left_out_has_its_default() {
+fn optional_keys_have_defaults() {
     let text = "\u{feff}name = 'p'\r\n[[phases]]\r\nname = 'a'\r\nrun = 'true'\r\n";
     let pipeline = read(text).unwrap();
     assert_eq!((pipeline.title.as_str(), pipeline.on_interrupt), ("p", OnInterrupt::Fail));
     assert!(pipeline.params.is_empty());
 }
 
-/// A file that is good but for these lines, which begin at line 5.
-fn with(lines: &str) -> String {
-    format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}")
-}
-
-fn sandboxed(sandbox: &str, lines: &str) -> String {
-    format!("sandbox = {sandbox}\n{}", with(lines))
-}
-
 #[test]
-fn a_pipeline_may_be_confined() {
+fn sandbox_and_limits_are_read() {
     let plain = read(&with("")).unwrap();
     assert_eq!((plain.sandbox, plain.network, plain.phases[0].gain_privileges), (Sandbox::Off, false, false));
     let text = serde_json::to_string(&plain).unwrap();
@@ -179,7 +167,7 @@ fn a_pipeline_may_be_confined() {
 }
 
 #[test]
-fn a_phase_may_say_how_it_prints_and_whether_it_keeps_processes() {
+fn phase_output_and_background_are_read() {
     let phase = |lines: &str| read(&with(lines)).unwrap().phases.remove(0);
     let usual = phase("");
     assert_eq!((usual.output, usual.background), (OutputMode::Merged, false));
@@ -193,7 +181,7 @@ fn a_phase_may_say_how_it_prints_and_whether_it_keeps_processes() {
 }
 
 #[test]
-fn a_phase_may_say_when_and_how_it_runs() {
+fn phase_conditions_and_retries_are_read() {
     let text = with(
         "retries = 3\nretry_delay = '5s'\nretry_on = [75, 111]\ncontinue_on_error = true\ndir = 'web'\nenv = { LEVEL = 'high' }\n",
     );
@@ -206,36 +194,29 @@ fn a_phase_may_say_when_and_how_it_runs() {
     assert_eq!(read_back, pipeline);
 }
 
-/// A file that extends AutoFix; these lines, which begin at line 6, are the linter's.
-fn extended(lines: &str) -> String {
-    format!("name = 'p'\nextends = 'autofix'\n[[linters]]\nname = 'ruff'\nrun = 'ruff check'\n{lines}")
-}
-
 #[test]
-fn a_file_may_give_autofix_linters() {
-    let base = codemod::autofix_with(&[], &[]);
+fn extension_passes_linters_to_the_built_in_pipeline() {
+    let [autofix, _] = built_in().try_into().unwrap();
+    let base = autofix.pipeline;
     let text = extended("timeout = '90s'\n").replace("'p'\n", "'p'\ntitle = 'Python'\n");
     let pipeline = read(&text).unwrap();
     assert_eq!((pipeline.name.as_str(), pipeline.title.as_str()), ("p", "Python"));
-    assert_eq!(pipeline.description, base.description);
+    assert_eq!((&pipeline.description, &pipeline.params), (&base.description, &base.params));
     let names = |pipeline: &Pipeline| pipeline.phases.iter().map(|phase| phase.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&pipeline), names(&base));
-    let given = r#"'[{"name":"ruff","run":"ruff check","timeout_ms":90000}]'"#;
-    assert!(pipeline.phases[1].run.contains(given), "{}", pipeline.phases[1].run);
+    let linter = r#"[{"name":"ruff","run":"ruff check","timeout_ms":90000}]"#;
+    assert!(pipeline.phases[1].run.contains(linter), "{}", pipeline.phases[1].run);
     let reviewed = read(&extended("fixes = 'review'\n")).unwrap();
     assert!(reviewed.phases[1].run.contains(r#""fixes":"review""#), "{}", reviewed.phases[1].run);
-    let rules =
-        |pipeline: &Pipeline| pipeline.params.iter().find(|param| param.name == "rules").unwrap().choices.clone();
-    assert!(rules(&pipeline).contains(&"none".to_owned()) && !rules(&base).contains(&"none".to_owned()));
 }
 
 #[test]
-fn a_file_may_say_which_runs_wait_for_which() {
-    let said =
+fn concurrency_and_priority_are_read() {
+    let read_with =
         |lines: &str| read(&format!("{lines}\n{}", with("[[params]]\nname = 'project'\ntype = 'path'\n"))).unwrap();
-    let none = said("");
+    let none = read_with("");
     assert_eq!((none.concurrency, none.priority), (None, 0));
-    let text = said("concurrency = 'per project'\npriority = -5");
+    let text = read_with("concurrency = 'per project'\npriority = -5");
     assert_eq!(
         (text.priority, text.concurrency),
         (-5, Some(Concurrency { per: "project".into(), when_busy: BusyPolicy::Queue }))
@@ -243,7 +224,7 @@ fn a_file_may_say_which_runs_wait_for_which() {
     for (word, when_busy) in
         [("queue", BusyPolicy::Queue), ("cancel-previous", BusyPolicy::CancelPrevious), ("refuse", BusyPolicy::Refuse)]
     {
-        let table = said(&format!("concurrency = {{ per = 'pipeline', when_busy = '{word}' }}"));
+        let table = read_with(&format!("concurrency = {{ per = 'pipeline', when_busy = '{word}' }}"));
         assert_eq!(table.concurrency, Some(Concurrency { per: "pipeline".into(), when_busy }));
     }
     let base = read(&format!("concurrency = 'per project'\n{}", extended(""))).unwrap();
@@ -251,174 +232,13 @@ fn a_file_may_say_which_runs_wait_for_which() {
 }
 
 #[test]
-fn each_bad_file_is_refused_with_its_line_and_reason() {
-    let param = |lines: &str| with(&format!("[[params]]\nname = 'x'\n{lines}"));
-    let cases: &[(&str, String, usize, &str)] = &[
-        ("empty", String::new(), 1, "Missing field `name`."),
-        ("no phases", "\nname = 'p'\n".into(), 1, "Missing field `phases`."),
-        ("empty phases", "name = 'p'\nphases = []\n".into(), 2, "at least one phase"),
-        ("no run", "name = 'p'\n[[phases]]\nname = 'a'\n".into(), 2, "Missing field `run`."),
-        ("syntax", "name = 'p'\ntitle = \n".into(), 2, "not valid TOML"),
-        ("unclosed", "name = 'p'\ntitle = \"\"\"\nabc\n\n\n".into(), 3, "not valid TOML"),
-        ("twice", "name = 'p'\nname = 'q'\n".into(), 2, "duplicate key"),
-        ("unknown key", "name = 'p'\nversion = 2\n".into(), 2, "Unknown field `version`, expected one of"),
-        ("unknown table", with("\n[phase]\nrun = 'x'\n"), 6, "Unknown field `phase`"),
-        ("unknown phase key", with("timeuot = '1m'\n"), 5, "Unknown field `timeuot`"),
-        ("unknown param key", param("type = 'string'\nchoice = ['a']\n"), 8, "Unknown field `choice`"),
-        ("name type", "name = 5\n".into(), 1, "expected a string"),
-        ("bad name", with("").replace("'p'", "'My Pipeline'"), 1, "a to z, 0 to 9 and `-`"),
-        ("empty name", with("").replace("'p'", "''"), 1, "is not empty"),
-        ("reserved", with("").replace("'p'", "'autofix'"), 1, "built-in"),
-        ("on_interrupt", format!("on_interrupt = 'retry'\n{}", with("")), 1, "`fail` or `resume`"),
-        ("group", format!("concurrency = 'project'\n{}", with("")), 1, "`project` is no group of runs"),
-        ("group by nothing", format!("\nconcurrency = 'per x'\n{}", with("")), 2, "no parameter `x`"),
-        (
-            "group key",
-            format!("concurrency = {{ per = 'pipeline', limit = 2 }}\n{}", with("")),
-            1,
-            "`concurrency` is text such as",
-        ),
-        (
-            "group of both",
-            format!("concurrency = 'per pipeline'\n{}[[params]]\nname = 'pipeline'\ntype = 'string'\n", with("")),
-            1,
-            "Rename",
-        ),
-        (
-            "when busy",
-            format!("concurrency = {{ per = 'pipeline', when_busy = 'wait' }}\n{}", with("")),
-            1,
-            "`concurrency` is text such as",
-        ),
-        ("priority", format!("priority = 101\n{}", with("")), 1, "from -100 to 100"),
-        ("param type", param("type = 'float'\n"), 7, "Unknown variant `float`"),
-        ("no param type", param("required = true\n"), 5, "Missing field `type`."),
-        ("param name", with("[[params]]\nname = 'x1'\ntype = 'string'\n"), 6, "a to z and `_`"),
-        ("param twice", param("type = 'path'\n[[params]]\ntype = 'path'\nname = 'x'\n"), 10, "`x` is there twice"),
-        ("required", param("type = 'path'\nrequired = 'yes'\n"), 8, "expected a boolean"),
-        ("integer default", param("type = 'integer'\ndefault = '3'\n"), 8, "whole number, without quotes"),
-        ("boolean default", param("type = 'boolean'\ndefault = 1\n"), 8, "true or false"),
-        ("string default", param("type = 'string'\ndefault = 2020-01-01\n"), 8, "text, in quotes"),
-        ("NUL default", param("type = 'string'\ndefault = \"a\\u0000\"\n"), 8, "NUL"),
-        ("path default", param("type = 'path'\ndefault = 'here'\n"), 8, "absolute path"),
-        ("no choices", param("type = 'choice'\n"), 5, "needs `choices`"),
-        ("empty choices", param("type = 'choice'\nchoices = []\n"), 8, "nothing to choose"),
-        ("blank choice", param("type = 'choice'\nchoices = [\n'a',\n' ']\n"), 10, "neither blank"),
-        ("choice twice", param("type = 'choice'\nchoices = [\n'a',\n'a']\n"), 10, "\"a\" is there twice"),
-        ("choice default", param("type = 'choice'\nchoices = ['a', 'b']\ndefault = 'c'\n"), 9, "choices: a, b."),
-        ("choices of a string", param("type = 'string'\nchoices = ['a']\n"), 8, "Only a parameter of type \"choice\""),
-        ("output", with("output = 'both'\n"), 5, "\"merged\" (the default), \"separate\" or \"tty\""),
-        ("output's type", with("output = true\n"), 5, "string"),
-        ("phase name", with("[[phases]]\nname = 'A'\nrun = 'x'\n"), 6, "`-` and `_`"),
-        ("phase twice", with("[[phases]]\nrun = 'x'\nname = 'a'\n"), 7, "`a` is there twice"),
-        ("blank run", with("[[phases]]\nname = 'b'\nrun = ' \\n'\n").replace('\'', "\""), 7, "blank"),
-        (
-            "long run",
-            with("[[phases]]\nname = 'b'\nrun = 'x'\n").replace("'x'", &format!("'{}'", "x".repeat(131_072))),
-            7,
-            "script",
-        ),
-        ("timeout number", with("timeout = 600\n"), 5, "in quotes, such as \"10m\""),
-        ("timeout text", with("timeout = 'soon'\n"), 5, "duration such as"),
-        ("timeout without unit", with("timeout = '10'\n"), 5, "unit"),
-        ("timeout zero", with("timeout = '0s'\n"), 5, "at least 1ms"),
-        ("timeout below 1ms", with("timeout = '10us'\n"), 5, "at least 1ms"),
-        ("timeout too long", with("timeout = '584542047y'\n"), 5, "too long"),
-        ("many retries", with("retries = 101\n"), 5, "at most 100"),
-        ("retry_delay alone", with("retry_delay = '5s'\n"), 5, "`retry_delay` is for a phase with `retries`"),
-        ("retry_on alone", with("\nretry_on = [1]\n"), 6, "`retry_on` is for a phase with `retries`"),
-        ("retry_delay text", with("retries = 1\nretry_delay = 'soon'\n"), 6, "duration such as"),
-        ("retry_on nothing", with("retries = 1\nretry_on = []\n"), 6, "exit codes from 1 to 255"),
-        ("retry_on success", with("retries = 1\nretry_on = [0]\n"), 6, "exit codes from 1 to 255"),
-        ("condition", with("if = 'maybe'\n"), 5, "`maybe` is no condition"),
-        ("condition type", with("if = 3\n"), 5, "`if` is a condition such as"),
-        ("condition on itself", with("if = 'a.failed'\n"), 5, "no phase `a` before this one"),
-        ("env name", with("env = { '1A' = 'x' }\n"), 5, "begins with no digit"),
-        ("env own", with("env = { RUNTRAIL_TOKEN = 'x' }\n"), 5, "the server's own"),
-        ("env type", with("env = { A = 1 }\n"), 5, "expected a string"),
-        ("dir outside", with("dir = '../other'\n"), 5, "below that of the run"),
-        ("dir absolute", with("dir = '/etc'\n"), 5, "below that of the run"),
-        ("negative retries", with("retries = -1\n"), 5, "less than 0"),
-        ("linters alone", with("[[linters]]\nname = 'a'\nrun = 'x'\n"), 5, "Only a pipeline with `extends"),
-        ("extends unknown", extended("").replace("autofix", "refactor"), 2, "`refactor` cannot be extended"),
-        ("extends without linters", "name = 'p'\nextends = 'autofix'\n".into(), 2, "names `[[linters]]`"),
-        (
-            "extends with phases",
-            format!("{}[[phases]]\nname = 'a'\nrun = 'x'\n", extended("")),
-            6,
-            "The phases are those",
-        ),
-        (
-            "extends with params",
-            format!("{}[[params]]\nname = 'x'\ntype = 'string'\n", extended("")),
-            6,
-            "The parameters are",
-        ),
-        ("linter's fixes", extended("fixes = 'unsafe'\n"), 6, "expected `safe` or `review`"),
-        ("linter twice", format!("{}[[linters]]\nname = 'ruff'\nrun = 'x'\n", extended("")), 7, "is there twice"),
-        ("linter name", extended("").replace("'ruff'", "'Ruff'"), 4, "A linter's name"),
-        ("linter blank", extended("").replace("'ruff check'", "' '"), 5, "neither blank"),
-        ("linter timeout", extended("timeout = 5\n"), 6, "in quotes, such as"),
-        ("linter unknown", extended("format = 'json'\n"), 6, "Unknown field `format`"),
-        ("notify of nobody", with("[[notify]]\n"), 5, "needs `url`, or `url_env`"),
-        ("notify of two", with("[[notify]]\nurl = 'http://a/'\nurl_env = 'A'\n"), 7, "one of `url`"),
-        ("notify by mail", with("[[notify]]\nurl = 'mailto:secret@a'\n"), 6, "neither http:// nor https://"),
-        ("notify no host", with("[[notify]]\nurl = 'https:///secret'\n"), 6, "names no host"),
-        ("notify no port", with("[[notify]]\nurl = 'https://a:secret/'\n"), 6, "invalid port"),
-        (
-            "notify secret",
-            with("[[notify]]\nurl = 'http://a/'\nsecret_env = 'whsec_a+b='\n"),
-            7,
-            "never the secret itself",
-        ),
-        ("notify own variable", with("[[notify]]\nurl_env = 'RUNTRAIL_TOKEN'\n"), 6, "the server's own"),
-        ("notify on nothing", with("[[notify]]\nurl = 'http://a/'\non = []\n"), 7, "told of nothing"),
-        (
-            "notify on what",
-            with("[[notify]]\nurl = 'http://a/'\non = ['failed',\n'done']\n"),
-            8,
-            "completed, failed, cancelled",
-        ),
-        ("notify on twice", with("[[notify]]\nurl = 'http://a/'\non = ['failed', 'failed']\n"), 7, "is there twice"),
-        ("notify unknown", with("[[notify]]\nurl = 'http://a/'\nsecret = 'x'\n"), 7, "Unknown field `secret`"),
-        ("notify many", with(&"[[notify]]\nurl = 'http://a/'\n".repeat(11)), 25, "at most 10 receivers"),
-        ("approval word", with("\napproval = 'yes'\n"), 6, "`approval` is true, false, or a table"),
-        ("approval unknown", with("approval = { params = 'ask' }\n"), 5, "`approval` is true, false, or a table"),
-        ("approval of nothing", with("approval = { param = 'ask' }\n"), 5, "no parameter `ask` of type \"boolean\""),
-        ("question for nobody", with("question = 'Sure?'\n"), 5, "Only a phase with `approval`"),
-        ("no retention", with("[retention]\n"), 5, "`retention` says how long"),
-        ("age bare", with("[retention]\nage = 30\n"), 6, "`age` is a duration in quotes, such as \"30d\""),
-        ("age unknown", with("[retention]\nage = 'soon'\n"), 6, "`age` is a duration such as"),
-        ("age zero", with("[retention]\nage = '0s'\n"), 6, "at least 1ms"),
-        ("age too long", with("[retention]\nage = '900000000000y'\n"), 6, "`age` is"),
-        ("count zero", with("[retention]\ncount = 0\n"), 6, "`count` is how many"),
-        ("count less", with("[retention]\ncount = -1\n"), 6, "`count` is how many"),
-        ("count text", with("[retention]\ncount = '5'\n"), 6, "nvalid type"),
-        ("retention unknown", with("[retention]\nsize = '1g'\n"), 6, "nknown field `size`"),
-        ("blank question", with("approval = true\nquestion = ' '\n"), 6, "`question` is blank"),
-        ("memory", with("[limits]\nmemory = 'much'\n"), 6, "`memory` is a size"),
-        ("processes", with("[limits]\nprocesses = 0\n"), 6, "`processes` is how many"),
-        ("sandbox", sandboxed("'always'", ""), 1, "nknown variant `always`"),
-        ("network without sandbox", format!("network = true\n{}", with("")), 1, "Without a `sandbox`"),
-        ("background in a sandbox", sandboxed("'required'", "background = true\n"), 1, "`a` has `background`"),
-        ("privileges in a sandbox", sandboxed("'if-available'", "gain_privileges = true\n"), 1, "`gain_privileges`"),
-    ];
-    for (what, text, line, reason) in cases {
-        let fault = read(text).expect_err(what);
-        assert!(fault.reason.contains(reason), "{what}: {fault}");
-        assert_eq!((fault.file.as_str(), fault.line), ("x.toml", *line), "{what}: {fault}");
-        assert!(fault.reason.ends_with('.') && !fault.reason.contains('\n'), "{what}: {fault}");
-    }
-}
-
-#[test]
-fn bytes_that_are_not_text_are_refused_on_their_line() {
-    let fault = parse("x.toml", b"name = 'p'\n# \xff\n").unwrap_err();
+fn file_that_is_not_utf8_is_refused_with_its_line() {
+    let fault = parse(b"name = 'p'\n# \xff\n").unwrap_err();
     assert_eq!(fault.line, 2);
     assert!(fault.reason.contains("UTF-8"), "{fault}");
 }
 
-/// Lines that a pipeline file is likely to have, in any order, so that the rules behind the grammar are reached too.
+/// Lines that a pipeline file is likely to have, in any order, so that the checks behind the TOML parser are reached.
 fn lines() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         3 => prop::sample::select(FULL.lines().map(str::to_owned).collect::<Vec<_>>()),
@@ -429,9 +249,9 @@ fn lines() -> impl Strategy<Value = String> {
     prop::collection::vec(line, 0..30).prop_map(|lines| lines.join("\n"))
 }
 
-fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
+fn check_parse(bytes: &[u8]) -> Result<(), TestCaseError> {
     let last = String::from_utf8_lossy(bytes).lines().count().max(1);
-    match parse("x.toml", bytes) {
+    match parse(bytes) {
         Ok(parsed) => prop_assert!(!parsed.pipeline.phases.is_empty() && parsed.name_line <= last),
         Err(fault) => prop_assert!((1..=last).contains(&fault.line) && !fault.reason.is_empty(), "{}", fault),
     }
@@ -440,17 +260,17 @@ fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_give_a_pipeline_or_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        holds(&bytes)?;
+    fn parse_takes_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        check_parse(&bytes)?;
     }
 
     #[test]
-    fn arbitrary_lines_give_a_pipeline_or_a_fault(text in lines()) {
-        holds(text.as_bytes())?;
+    fn parse_takes_any_lines(text in lines()) {
+        check_parse(text.as_bytes())?;
     }
 
     #[test]
-    fn a_file_cut_anywhere_gives_a_pipeline_or_a_fault(end in 0..FULL.len()) {
-        holds(&FULL.as_bytes()[..end])?;
+    fn parse_takes_any_truncated_file(end in 0..FULL.len()) {
+        check_parse(&FULL.as_bytes()[..end])?;
     }
 }

@@ -1,4 +1,4 @@
-//! `[hook]` in a pipeline file: what it may say, and the first fault with its place otherwise.
+//! `[hook]` in a pipeline file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::condition::{RawNode, check_conditions};
-use super::file::{Refusal, is_made_of, refuse};
-use super::schedule::{check_value, secret_is_required};
+use super::fixed_values::{check_value, secret_is_required};
+use super::refusal::{Refusal, is_made_of, refuse};
 use super::secrets::check_credential;
-use crate::model::hook::{HookParam, PayloadField, SecretLocation, is_json_pointer};
+use crate::model::hook::{HookParam, PayloadField, SecretLocation};
+use crate::model::json_pointer::is_json_pointer;
 use crate::model::{Hook, Pipeline};
 
-/// A hook as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHook {
@@ -24,21 +24,20 @@ pub(super) struct RawHook {
     #[serde(default)]
     repeat: bool,
     #[serde(default)]
-    params: BTreeMap<Spanned<String>, Spanned<RawParam>>,
+    params: BTreeMap<Spanned<String>, Spanned<RawHookParam>>,
     r#if: Option<Spanned<RawNode>>,
 }
 
-/// A parameter: a value, or where it is in the payload.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a parameter is a value, or a table such as { from = \"/ref\" }")]
-enum RawParam {
-    Payload(RawFrom),
+enum RawHookParam {
+    Payload(RawFromPayload),
     Fixed(Value),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawFrom {
+struct RawFromPayload {
     from: String,
     #[serde(default)]
     strip_prefix: String,
@@ -46,7 +45,7 @@ struct RawFrom {
 }
 
 impl RawHook {
-    /// The hook that begins at this line, of this pipeline.
+    /// Checks the hook of this pipeline, which begins at this line.
     pub(super) fn check(raw: Spanned<Self>, line: usize, pipeline: &Pipeline) -> Result<Hook, Refusal> {
         let header = Spanned::new(raw.span(), ());
         let Self { secret_env, secret_file, secret_credential, events, repeat, params, r#if } = raw.into_inner();
@@ -73,12 +72,14 @@ impl RawHook {
         for (name, param) in params {
             let span = param.span();
             let param = match param.into_inner() {
-                RawParam::Fixed(Value::Table(_)) => {
+                RawHookParam::Fixed(Value::Table(_)) => {
                     let reason = "A parameter is a value, or a table such as { from = \"/ref\", strip_prefix = \"refs/heads/\" }.";
                     return refuse(&Spanned::new(span, ()), reason);
                 }
-                RawParam::Fixed(value) => HookParam::Fixed(check_value(&name, &Spanned::new(span, value), pipeline)?),
-                RawParam::Payload(RawFrom { from, strip_prefix, default }) => {
+                RawHookParam::Fixed(value) => {
+                    HookParam::Fixed(check_value(&name, &Spanned::new(span, value), pipeline)?)
+                }
+                RawHookParam::Payload(RawFromPayload { from, strip_prefix, default }) => {
                     if !pipeline.params.iter().any(|param| param.name == *name.get_ref()) {
                         return refuse(&name, format!("The pipeline has no parameter `{}`.", name.get_ref()));
                     }

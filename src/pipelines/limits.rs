@@ -1,14 +1,11 @@
-//! What an attempt may use, in a pipeline file: `[limits]` with `output`, `frames`, `duration`, `scratch`, `memory` and
-//! `processes`.
+//! `[limits]` in a pipeline file: what an attempt may use.
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
-use super::file::{Refusal, refuse};
-use super::phase::check_duration;
+use super::refusal::{Refusal, check_duration, refuse};
 use crate::model::limits::Limits;
 
-/// The limits as they are written.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimits {
@@ -20,10 +17,10 @@ pub(super) struct RawLimits {
     processes: Option<Spanned<i64>>,
 }
 
-/// These limits; those that are left out are the usual ones.
-pub(super) fn check_limits(given: RawLimits, usual: Limits) -> Result<Limits, Refusal> {
+/// Checks the limits. Those that the file leaves out are taken from `defaults`.
+pub(super) fn check_limits(given: RawLimits, defaults: Limits) -> Result<Limits, Refusal> {
     let RawLimits { output, frames, duration, scratch, memory, processes } = given;
-    let mut limits = usual;
+    let mut limits = defaults;
     if let Some(output) = output {
         limits.output = check_size("output", &output)?;
     }
@@ -59,7 +56,8 @@ pub(super) fn check_limits(given: RawLimits, usual: Limits) -> Result<Limits, Re
     Ok(limits)
 }
 
-/// A size in bytes: a whole number, or one with K, M, G or T behind it, each 1024 times the one before.
+/// Reads a size in bytes: a whole number, or text with a unit K, M, G or T (powers of 1024). Crates for sizes also
+/// accept `2GB`, whose meaning is ambiguous.
 fn check_size(name: &str, given: &Spanned<Value>) -> Result<u64, Refusal> {
     let size = match given.get_ref() {
         Value::Integer(bytes) => u64::try_from(*bytes).ok(),

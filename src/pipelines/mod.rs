@@ -1,24 +1,33 @@
-//! Pipelines as the operator writes them: TOML files in a folder, and the folders that their runs may work in.
+//! Pipeline files and the folders that runs may work in.
 //!
-//! `file` reads one file, `folder` all of a folder, `watch` says when to read it again, and `catalog` is what the
-//! rest of the server holds. `project` decides which paths a run may be given. Knows [`crate::model`] and the file
-//! system; never starts anything.
+//! `file` parses one TOML file, `folder` reads all files of the folder, `watch` notices changes of it, and [`Catalog`]
+//! holds the current pipelines for the rest of the server. [`Projects`] decides which paths a run may use. Nothing here
+//! starts a run. Built-in pipelines are passed to [`Catalog::open`] from above.
 
 pub mod catalog;
 mod concurrency;
 mod condition;
+mod extension;
 mod file;
+#[cfg(test)]
+mod file_fault_tests;
+mod fixed_values;
 mod folder;
 mod hook;
 mod limits;
 mod notify;
+mod params;
 mod phase;
 pub mod project;
+mod refusal;
 mod retention;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
+mod secret_variables;
 mod secrets;
+#[cfg(test)]
+mod test_pipelines;
 mod watch;
 
 pub use catalog::{Catalog, CatalogError};

@@ -1,18 +1,16 @@
-//! A receiver of notifications in a pipeline file: what it may say, and the first fault with its place otherwise.
+//! `[[notify]]` in a pipeline file: receivers of notifications.
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::file::{Refusal, is_made_of, refuse};
-use super::phase::OWN;
+use super::refusal::{Refusal, SERVER_PREFIX, is_variable_name, refuse};
 use super::secrets::{check_credential, check_secret_file};
 use crate::model::hook::SecretLocation;
 use crate::model::notify::{NotifyEvent, NotifyTarget, ReceiverAddress};
 
 /// The most receivers of a pipeline.
-const MOST: usize = 10;
+const MAX_RECEIVERS: usize = 10;
 
-/// A receiver as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawNotify {
@@ -26,10 +24,9 @@ pub(super) struct RawNotify {
     on: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
-/// The receivers of a pipeline.
 pub(super) fn check_receivers(given: Vec<Spanned<RawNotify>>) -> Result<Vec<NotifyTarget>, Refusal> {
-    if let Some(one_more) = given.get(MOST) {
-        return refuse(one_more, format!("A pipeline has at most {MOST} receivers of notifications."));
+    if let Some(one_more) = given.get(MAX_RECEIVERS) {
+        return refuse(one_more, format!("A pipeline has at most {MAX_RECEIVERS} receivers of notifications."));
     }
     given.into_iter().map(RawNotify::check).collect()
 }
@@ -67,7 +64,7 @@ impl RawNotify {
     }
 }
 
-/// What is wrong with it is said without it: it may hold a secret.
+/// Checks an address. The reason never quotes it, since it may contain a secret.
 fn check_url(url: Spanned<String>) -> Result<String, Refusal> {
     if let Err(reason) = crate::model::notify::check_address(url.get_ref()) {
         return refuse(&url, format!("`url` {reason}."));
@@ -79,15 +76,17 @@ fn check_url(url: Spanned<String>) -> Result<String, Refusal> {
 }
 
 fn check_variable(name: Spanned<String>) -> Result<String, Refusal> {
-    let starts_well = name.get_ref().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if !starts_well || !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
+    if !is_variable_name(name.get_ref()) {
         return refuse(
             &name,
             "This is the name of a variable of the server's (letters, digits and `_`), never the secret itself.",
         );
     }
-    if name.get_ref().starts_with(OWN) {
-        return refuse(&name, format!("Variables that begin with `{OWN}` are the server's own. Choose another name."));
+    if name.get_ref().starts_with(SERVER_PREFIX) {
+        return refuse(
+            &name,
+            format!("Variables that begin with `{SERVER_PREFIX}` are the server's own. Choose another name."),
+        );
     }
     Ok(name.into_inner())
 }

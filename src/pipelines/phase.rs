@@ -1,25 +1,23 @@
-//! A phase in a pipeline file: what it may say, and the first fault with its place otherwise.
+//! `[[phases]]` in a pipeline file.
 
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
-use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
+use super::refusal::{
+    MAX_RUN_BYTES, Refusal, SERVER_PREFIX, check_duration, check_timeout, is_item_name, is_variable_name, refuse,
+};
 use crate::model::pipeline::Approvers;
 use crate::model::plan::{PhaseCondition, RetryPolicy};
 use crate::model::{ApprovalConditions, ApprovalRule, OutputMode, Param, ParamKind, PhaseSpec};
 
-/// The most often a phase is tried again.
-const MOST_RETRIES: i64 = 100;
+/// The most retries of a phase.
+const MAX_RETRIES: i64 = 100;
 
-/// The wait before the second try if nothing is said, in milliseconds.
-const RETRY_DELAY: u64 = 10_000;
+/// The default pause before a retry.
+const DEFAULT_RETRY_DELAY_MS: u64 = 10_000;
 
-/// The beginning of the names of variables that are the server's own.
-pub(super) const OWN: &str = "RUNTRAIL_";
-
-/// A phase as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPhase {
@@ -31,7 +29,7 @@ pub(super) struct RawPhase {
     retry_on: Option<Spanned<Vec<i64>>>,
     #[serde(default)]
     continue_on_error: bool,
-    r#if: Option<Spanned<OneOrMore>>,
+    r#if: Option<Spanned<TextOrList>>,
     #[serde(default)]
     env: BTreeMap<Spanned<String>, Spanned<String>>,
     dir: Option<Spanned<String>>,
@@ -43,31 +41,30 @@ pub(super) struct RawPhase {
     approval: Option<Spanned<ApprovalRule>>,
     question: Option<Spanned<String>>,
     approvers: Option<Spanned<Approvers>>,
-    /// Checked with the pipeline's, see `secrets.rs`.
+    /// Checked against the pipeline's secrets by `secrets::check_phase`.
     pub(super) secrets: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
-/// A text, or some.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "`if` is a condition such as \"failure\", or a list of them")]
-enum OneOrMore {
+enum TextOrList {
     One(String),
     More(Vec<String>),
 }
 
 impl RawPhase {
-    /// The phase, after these earlier ones.
+    /// Checks the phase. `names` are those of the phases so far, `earlier` the phases themselves.
     pub(super) fn check(
         self,
-        seen: &mut HashSet<String>,
+        names: &mut HashSet<String>,
         params: &[Param],
         earlier: &[PhaseSpec],
     ) -> Result<PhaseSpec, Refusal> {
         let Self { name, run, .. } = &self;
-        if !is_made_of(name.get_ref(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_') {
+        if !is_item_name(name.get_ref()) {
             return refuse(name, "A phase's name is made of a to z, 0 to 9, `-` and `_`, and is not empty.");
         }
-        if !seen.insert(name.get_ref().clone()) {
+        if !names.insert(name.get_ref().clone()) {
             return refuse(name, format!("The phase `{}` is there twice.", name.get_ref()));
         }
         if run.get_ref().trim().is_empty() {
@@ -76,7 +73,7 @@ impl RawPhase {
         if run.get_ref().contains('\0') {
             return refuse(run, "`run` has a NUL character, which no command can be given.");
         }
-        if run.get_ref().len() > LONGEST_RUN {
+        if run.get_ref().len() > MAX_RUN_BYTES {
             return refuse(run, "`run` is longer than the 128 KiB a shell can be given. Put it into a script.");
         }
         let retries = self.retries()?;
@@ -124,8 +121,8 @@ impl RawPhase {
             None => 0,
             Some(retries) => match *retries.get_ref() {
                 ..0 => return refuse(retries, "`retries` cannot be less than 0."),
-                times if times > MOST_RETRIES => {
-                    return refuse(retries, format!("`retries` is at most {MOST_RETRIES}."));
+                times if times > MAX_RETRIES => {
+                    return refuse(retries, format!("`retries` is at most {MAX_RETRIES}."));
                 }
                 times => u32::try_from(times).unwrap_or_default(),
             },
@@ -142,7 +139,7 @@ impl RawPhase {
             return Ok(RetryPolicy::default());
         }
         let delay_ms = match &self.retry_delay {
-            None => RETRY_DELAY,
+            None => DEFAULT_RETRY_DELAY_MS,
             Some(delay) => check_duration("retry_delay", delay, "0s")?,
         };
         let on = match &self.retry_on {
@@ -159,11 +156,11 @@ impl RawPhase {
     }
 }
 
-/// Conditions are on phases that come before: of a later one nothing is known yet.
-fn check_conditions(given: &Spanned<OneOrMore>, earlier: &[PhaseSpec]) -> Result<Vec<PhaseCondition>, Refusal> {
+/// Reads the conditions of `if`. They can only name earlier phases: the outcome of a later one is not known yet.
+fn check_conditions(given: &Spanned<TextOrList>, earlier: &[PhaseSpec]) -> Result<Vec<PhaseCondition>, Refusal> {
     let texts = match given.get_ref() {
-        OneOrMore::One(text) => std::slice::from_ref(text),
-        OneOrMore::More(texts) => texts,
+        TextOrList::One(text) => std::slice::from_ref(text),
+        TextOrList::More(texts) => texts,
     };
     let mut conditions = Vec::new();
     for text in texts {
@@ -184,14 +181,13 @@ fn check_conditions(given: &Spanned<OneOrMore>, earlier: &[PhaseSpec]) -> Result
 fn check_env(given: BTreeMap<Spanned<String>, Spanned<String>>) -> Result<BTreeMap<String, String>, Refusal> {
     let mut env = BTreeMap::new();
     for (name, value) in given {
-        let starts_well = name.get_ref().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        if !starts_well || !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
+        if !is_variable_name(name.get_ref()) {
             return refuse(&name, "A variable's name is made of letters, digits and `_`, and begins with no digit.");
         }
-        if name.get_ref().starts_with(OWN) {
-            return refuse(&name, format!("Variables that begin with `{OWN}` are the server's own."));
+        if name.get_ref().starts_with(SERVER_PREFIX) {
+            return refuse(&name, format!("Variables that begin with `{SERVER_PREFIX}` are the server's own."));
         }
-        if value.get_ref().contains('\0') || name.get_ref().len() + 1 + value.get_ref().len() > LONGEST_RUN {
+        if value.get_ref().contains('\0') || name.get_ref().len() + 1 + value.get_ref().len() > MAX_RUN_BYTES {
             return refuse(&value, "A variable's value has no NUL character and at most 128 KiB.");
         }
         env.insert(name.into_inner(), value.into_inner());
@@ -199,12 +195,12 @@ fn check_env(given: BTreeMap<Spanned<String>, Spanned<String>>) -> Result<BTreeM
     Ok(env)
 }
 
-/// Below the run's folder, and staying there as far as its text says; links are looked at when it is entered.
+/// Checks the spelling of a folder below the run's. Links are checked when the folder is opened.
 fn check_dir(dir: Spanned<String>) -> Result<String, Refusal> {
     use std::path::{Component, Path};
-    let stays =
+    let is_below =
         Path::new(dir.get_ref()).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if dir.get_ref().trim().is_empty() || !stays || dir.get_ref().contains('\0') {
+    if dir.get_ref().trim().is_empty() || !is_below || dir.get_ref().contains('\0') {
         return refuse(&dir, "`dir` is a folder below that of the run, such as \"web\": relative, without `..`.");
     }
     Ok(dir.into_inner())
@@ -221,7 +217,7 @@ fn check_output(output: &Spanned<String>) -> Result<OutputMode, Refusal> {
     }
 }
 
-/// A gate that depends on a parameter depends on one that is there and is ticked.
+/// Checks that a gate depends only on boolean parameters of the pipeline.
 fn check_gate(gate: Spanned<ApprovalRule>, params: &[Param]) -> Result<ApprovalRule, Refusal> {
     let is_known = |name: &str| params.iter().any(|param| param.name == name && param.kind == ParamKind::Boolean);
     if let ApprovalRule::If(ApprovalConditions { param, unless, .. }) = gate.get_ref()
@@ -230,29 +226,4 @@ fn check_gate(gate: Spanned<ApprovalRule>, params: &[Param]) -> Result<ApprovalR
         return refuse(&gate, format!("There is no parameter `{name}` of type \"boolean\" that `approval` could ask."));
     }
     Ok(gate.into_inner())
-}
-
-/// A limit of time, in milliseconds.
-pub(super) fn check_timeout(timeout: &Spanned<Value>) -> Result<u64, Refusal> {
-    match check_duration("timeout", timeout, "10m")? {
-        0 => refuse(timeout, "`timeout` is at least 1ms. Leave it out for a phase without one."),
-        milliseconds => Ok(milliseconds),
-    }
-}
-
-/// A duration, in milliseconds.
-pub(super) fn check_duration(name: &str, given: &Spanned<Value>, such_as: &str) -> Result<u64, Refusal> {
-    let Value::String(text) = given.get_ref() else {
-        return refuse(given, format!("`{name}` is a duration in quotes, such as \"{such_as}\" or \"1h 30m\"."));
-    };
-    let duration = match humantime::parse_duration(text) {
-        Ok(duration) => duration,
-        Err(error) => {
-            return refuse(given, format!("`{name}` is a duration such as \"{such_as}\" or \"1h 30m\": {error}."));
-        }
-    };
-    match u64::try_from(duration.as_millis()) {
-        Ok(milliseconds) => Ok(milliseconds),
-        Err(_) => refuse(given, format!("`{name}` is too long. Leave it out if there is to be none.")),
-    }
 }

@@ -1,7 +1,7 @@
-//! Which folders a run may work in: those that the operator named with `--projects`, and what lies inside them.
+//! Which folders a run may work in: those that the operator named with `--projects`, and all below them.
 //!
-//! The rule is about the folder a path leads to, not about how it is written: links and `..` are resolved first, and
-//! containment is by whole components, so `/srv/project` is not inside `/srv/proj`.
+//! Links and `..` are resolved before a path is compared, and whole components are compared, so `/srv/project` is not
+//! inside `/srv/proj`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,70 +15,49 @@ use crate::model::{ParamError, ParamInput, ParamKind, ParamValue, Params, Pipeli
 /// The folders that runs may work in. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Projects {
-    /// Canonical, in the order they were named, each once.
+    /// Canonical, without duplicates, in the order in which they were named.
     roots: Arc<[String]>,
 }
 
-/// Why the allowed folders cannot be used.
+/// Why a folder of `--projects` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectsError {
-    /// It does not exist or may not be looked at.
+    /// It does not exist or cannot be accessed.
     #[error("the project folder {} cannot be used ({source}): create it, or name another one with --projects", folder.display())]
-    Unreadable {
-        /// The folder as it was named.
-        folder: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// It is something else than a folder.
+    Unreadable { folder: PathBuf, source: io::Error },
     #[error("{} is not a folder: name a folder with --projects", .0.display())]
     NotAFolder(PathBuf),
-    /// Its path cannot be shown or stored.
+    /// Its path cannot be stored or shown.
     #[error("the path of the project folder {} is not UTF-8: give it another name", .0.display())]
     NotUtf8(PathBuf),
 }
 
-/// Why a run may not work at a path. Its text is a sentence for the person who gave the path.
+/// Why a run may not work in a folder. The text is a sentence for the person who entered the path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathRefusal {
-    /// No folder is allowed at all.
     #[error("This server allows no folders. Start it with --projects and the folder that runs may work in.")]
     NoneAllowed,
-    /// Relative to nothing in particular.
     #[error("{0:?} is not an absolute path. Give the whole path, beginning with `/`.")]
     Relative(String),
-    /// It leads out of the allowed folders. Whether it exists is not told.
+    /// It resolves to outside the allowed folders. The text does not say whether it exists.
     #[error("{path:?} is not inside a folder that runs may work in. Give one inside {}.", allowed.join(" or "))]
-    Outside {
-        /// As it was given.
-        path: String,
-        /// The allowed folders.
-        allowed: Vec<String>,
-    },
-    /// Nothing is there.
+    Outside { path: String, allowed: Vec<String> },
     #[error("{0:?} does not exist. Create the folder or correct the path.")]
     Missing(String),
-    /// Something else is there.
     #[error("{0:?} is not a folder. Give the path of a folder.")]
     NotAFolder(String),
-    /// Where it leads cannot be written down.
+    /// The resolved path cannot be stored or shown.
     #[error("{0:?} leads to a folder whose path is not UTF-8. Give that folder another name.")]
     NotUtf8(String),
-    /// The system does not let the server look.
     #[error("{path:?} cannot be looked at: {reason}. Let the server read it or give another path.")]
-    Unreadable {
-        /// As it was given.
-        path: String,
-        /// What the system says.
-        reason: String,
-    },
+    Unreadable { path: String, reason: String },
 }
 
 impl Projects {
-    /// Allows these folders and what lies inside them. Without any, no path is allowed.
+    /// Allows these folders and all below them. An empty list allows nothing.
     ///
     /// # Errors
-    /// One of them is not there, no folder, or has a path that is not UTF-8.
+    /// One of them does not exist, is not a folder, or has a path that is not UTF-8.
     pub fn open(folders: &[PathBuf]) -> Result<Self, ProjectsError> {
         let mut roots = Vec::new();
         for folder in folders {
@@ -96,17 +75,17 @@ impl Projects {
         Ok(Self { roots: roots.into() })
     }
 
-    /// The allowed folders, canonical, in the order they were named.
+    /// The allowed folders: canonical, in the order in which they were named.
     pub fn roots(&self) -> &[String] {
         &self.roots
     }
 
-    /// The canonical path of an existing folder inside an allowed one. Looks at the file system, so it may block for a moment.
+    /// The canonical path of an existing folder inside an allowed one. Blocks on the file system.
     ///
-    /// What was allowed once may have been replaced by a link since: whoever uses the path later resolves it again.
+    /// The folder may be replaced by a link afterwards, so resolve the path again before using it later.
     ///
     /// # Errors
-    /// The path may not be used; the refusal says why and what to do.
+    /// The run may not work there; the refusal says why and what to do.
     pub fn resolve(&self, text: &str) -> Result<PathBuf, PathRefusal> {
         if self.roots.is_empty() {
             return Err(PathRefusal::NoneAllowed);
@@ -131,11 +110,11 @@ impl Projects {
         Ok(canonical)
     }
 
-    /// Opens an existing folder inside an allowed one, and holds it: what is renamed meanwhile, or becomes a link, leads nowhere else.
-    /// Blocks for a moment.
+    /// Opens an existing folder inside an allowed one. The handle stays on that folder even if it is renamed or its
+    /// path becomes a link. Blocks on the file system.
     ///
     /// # Errors
-    /// The path may not be used; the refusal says why and what to do.
+    /// The run may not work there; the refusal says why and what to do.
     pub fn enter(&self, text: &str) -> Result<Folder, PathRefusal> {
         let canonical = self.resolve(text)?;
         let root = self.roots.iter().find(|root| canonical.starts_with(root)).ok_or_else(|| self.outside(text))?;
@@ -146,7 +125,7 @@ impl Projects {
             io::ErrorKind::PermissionDenied => {
                 PathRefusal::Unreadable { path: text.to_owned(), reason: error.to_string() }
             }
-            // A link has taken its place, or that of a folder on the way, since it was looked at.
+            // It, or a folder above it, has become a link since it was resolved.
             _ => self.outside(text),
         })
     }
@@ -159,7 +138,8 @@ impl Projects {
         PathRefusal::Outside { path: text.to_owned(), allowed: self.roots.to_vec() }
     }
 
-    /// Why a path leads nowhere; but only inside the allowed folders, so that nobody can ask what exists elsewhere.
+    /// The refusal of a path that does not resolve. Only inside the allowed folders does it tell why, so that nobody
+    /// can probe what exists elsewhere.
     fn unreachable(&self, text: &str, error: &io::Error) -> PathRefusal {
         let existing = Path::new(text).ancestors().skip(1).find_map(|ancestor| ancestor.canonicalize().ok());
         if !existing.is_some_and(|existing| self.contains(&existing)) {
@@ -173,20 +153,20 @@ impl Projects {
     }
 }
 
-/// The values a run has when these were given: [`Pipeline::check`], and each path resolved and made canonical.
+/// The parameters of a run that was started with `given`: checked by [`Pipeline::check`], with canonical paths.
 ///
 /// # Errors
-/// One entry per parameter, in the order of the pipeline, unknown ones last. A path that may not be used is `invalid_path`.
+/// One entry per bad parameter, in the order of the pipeline, unknown ones last. A refused path is `invalid_path`.
 pub fn check_params(pipeline: &Pipeline, given: &ParamInput, projects: &Projects) -> Result<Params, Vec<ParamError>> {
     let (mut params, mut errors) = match pipeline.check(given) {
         Ok(params) => (params, Vec::new()),
         Err(errors) => (Params::new(), errors),
     };
-    // Looked at even if another parameter is wrong, so that a form shows all that is to correct at once.
+    // Paths are checked even if another parameter is wrong, so that a form shows all errors at once.
     for param in pipeline.params.iter().filter(|param| param.kind == ParamKind::Path) {
         let Ok(read) = param.read(given.get(&param.name).unwrap_or(&Value::Null)) else { continue };
         let Some(ParamValue::Text(text)) = read.or_else(|| param.default.clone()) else { continue };
-        // An empty path is given and leads nowhere.
+        // An optional path may be empty.
         if text.is_empty() {
             continue;
         }

@@ -31,7 +31,7 @@ fn world() -> (TempDir, PathBuf, Projects) {
 }
 
 #[test]
-fn paths_that_lead_inside_are_made_canonical() {
+fn projects_resolve_allowed_paths() {
     let (_temp, top, projects) = world();
     let cases = [
         ("proj", "proj"),
@@ -50,7 +50,7 @@ fn paths_that_lead_inside_are_made_canonical() {
 }
 
 #[test]
-fn every_other_path_is_refused_with_its_reason() {
+fn projects_refuse_other_paths_with_a_reason() {
     let (_temp, top, projects) = world();
     fs::create_dir(top.join("proj").join(OsStr::from_bytes(b"\xff"))).unwrap();
     symlink(OsStr::from_bytes(b"\xff"), top.join("proj/bytes")).unwrap();
@@ -85,14 +85,14 @@ fn every_other_path_is_refused_with_its_reason() {
 }
 
 #[test]
-fn without_allowed_folders_there_is_no_path() {
+fn projects_without_folders_allow_nothing() {
     let refusal = Projects::open(&[]).unwrap().resolve("/").unwrap_err();
     assert_eq!(refusal, PathRefusal::NoneAllowed);
     assert!(refusal.to_string().contains("--projects"));
 }
 
 #[test]
-fn allowed_folders_must_be_folders() {
+fn projects_must_be_folders() {
     let (_temp, top, _) = world();
     let open = |name: &str| Projects::open(&[top.join("project"), top.join(name)]);
     assert!(matches!(open("nothing"), Err(ProjectsError::Unreadable { .. })));
@@ -118,7 +118,7 @@ fn pipeline(params: Vec<Param>) -> Pipeline {
 }
 
 #[test]
-fn paths_of_a_run_are_canonical_or_an_error_at_their_parameter() {
+fn params_have_canonical_paths_or_errors() {
     let (_temp, top, projects) = world();
     let at = |name: &str| top.join(name).to_str().unwrap().to_owned();
     let pipeline = pipeline(vec![
@@ -155,7 +155,7 @@ fn paths_of_a_run_are_canonical_or_an_error_at_their_parameter() {
 
 proptest! {
     #[test]
-    fn whatever_is_let_in_lies_inside(parts in prop::collection::vec(
+    fn projects_allow_only_paths_inside(parts in prop::collection::vec(
         prop_oneof![
             Just("."), Just(".."), Just("proj"), Just("project"), Just("app"), Just("escape"), Just("sideways"),
             Just("alias"), Just("way-in"), Just("file"), Just("loop"), Just(""), Just("\0"), Just("é"),

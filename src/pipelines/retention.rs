@@ -1,13 +1,11 @@
-//! How long a pipeline's runs are kept, in its file: `[retention]` with `age`, `count`, or both.
+//! `[retention]` in a pipeline file: `age`, `count`, or both.
 
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
-use super::file::{Refusal, refuse};
-use super::phase::check_duration;
+use super::refusal::{Refusal, check_duration, refuse};
 use crate::model::Retention;
 
-/// The rule as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRetention {
@@ -15,7 +13,7 @@ pub(super) struct RawRetention {
     count: Option<Spanned<i64>>,
 }
 
-/// The rule, which says something.
+/// Checks the rule. One without `age` and `count` is refused.
 pub(super) fn check_retention(given: &Spanned<RawRetention>) -> Result<Retention, Refusal> {
     let RawRetention { age, count } = given.get_ref();
     let age_ms = match age {

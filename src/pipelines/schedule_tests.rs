@@ -1,18 +1,14 @@
-//! What files may say of schedules and hooks.
+//! `[[schedules]]` and `[hook]` in pipeline files.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::file::parse;
+use super::test_pipelines::{assert_refused, read};
 use crate::model::hook::{HookParam, PayloadField, SecretLocation};
-use crate::model::{MissedPolicy, OverlapPolicy, Pipeline, PipelineFileError};
+use crate::model::{MissedPolicy, OverlapPolicy};
 
-fn read(text: &str) -> Result<Pipeline, PipelineFileError> {
-    parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
-}
-
-/// A file that is good but for these lines, which begin at line 11.
+/// A file that is valid apart from these lines, which begin at line 11.
 fn with(lines: &str) -> String {
     let params = "[[params]]\nname = 'project'\ntype = 'path'\n[[params]]\nname = 'level'\ntype = 'integer'\n";
     format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{params}{lines}")
@@ -27,7 +23,7 @@ fn hook(lines: &str) -> String {
 }
 
 #[test]
-fn a_file_may_say_when_runs_start() {
+fn schedules_are_read() {
     let pipeline = read(&schedule(
         "cron = ' 30  2 * * 1-5'\n[[schedules]]\nname = 'late'\ncron = '*/10 * * * * *'\ntimezone = 'Europe/Berlin'\n\
          missed = 'once'\noverlap = 'one'\nparams = { project = '/srv/app', level = 3 }\n",
@@ -46,7 +42,7 @@ fn a_file_may_say_when_runs_start() {
 }
 
 #[test]
-fn a_file_may_say_how_a_forge_starts_runs() {
+fn hooks_are_read() {
     let pipeline = read(&hook(
         "secret_env = 'NIGHTLY'\nevents = ['push']\nif = { '/ref' = 'refs/heads/main', '/n' = [1, true] }\n\
          params = { project = '/srv/app', level = { from = '/a~1b', strip_prefix = 'v', default = 2 } }\n",
@@ -66,13 +62,13 @@ fn a_file_may_say_how_a_forge_starts_runs() {
     assert_eq!(file.secret, SecretLocation::File("/run/secrets/nightly".into()));
     let credential = read(&self::hook("secret_credential = 'nightly'\n")).unwrap().hook.unwrap();
     assert_eq!(credential.secret, SecretLocation::Credential("nightly".into()));
-    // What is told, and what an attempt keeps.
-    let told = serde_json::to_string(&pipeline).unwrap();
-    assert!(!told.contains("NIGHTLY") && told.contains("/a~1b"), "{told}");
+    // The JSON of the API, and the copy that an attempt stores.
+    let shown = serde_json::to_string(&pipeline).unwrap();
+    assert!(!shown.contains("NIGHTLY") && shown.contains("/a~1b"), "{shown}");
 }
 
 #[test]
-fn conditions_combine_in_files() {
+fn hook_conditions_combine() {
     let text = "secret_env = 'A'\n[hook.if]\n'/ref' = { pattern = 'refs/heads/.*', not = 'refs/heads/wip' }\n\
                 '/deleted' = { not = true }\n[[hook.if.any]]\n'/n' = [1, 2]\n[[hook.if.any]]\n'/push/changes/0/new'.exists = true\n";
     let conditions = read(&hook(text)).unwrap().hook.unwrap().conditions;
@@ -85,7 +81,7 @@ fn conditions_combine_in_files() {
 }
 
 #[test]
-fn both_may_extend_autofix() {
+fn extension_can_have_schedules_and_a_hook() {
     let text = "name = 'p'\nextends = 'autofix'\n[[linters]]\nname = 'ruff'\nrun = 'x'\n[[schedules]]\ncron = '@daily'\n\
                 params = { project = '/srv/app' }\n[hook]\nsecret_env = 'A'\nparams = { project = { from = '/x' } }\n";
     let pipeline = read(text).unwrap();
@@ -94,12 +90,15 @@ fn both_may_extend_autofix() {
     assert!(fault.line == 6 && fault.reason.contains("required"), "{fault}");
 }
 
+/// A file whose parameter `level` is required.
+fn required(lines: &str) -> String {
+    with(lines).replace("'integer'\n", "'integer'\nrequired = true\n")
+}
+
 #[test]
-fn each_bad_one_is_refused_with_its_line_and_reason() {
+fn schedule_faults_have_line_and_reason() {
     let daily = |lines: &str| schedule(&format!("cron = '@daily'\n{lines}"));
-    let signed = |lines: &str| hook(&format!("secret_env = 'A'\n{lines}"));
-    let required = |lines: &str| with(lines).replace("'integer'\n", "'integer'\nrequired = true\n");
-    let cases: &[(&str, String, usize, &str)] = &[
+    assert_refused(&[
         ("no cron", schedule("name = 'x'\n"), 11, "Missing field `cron`."),
         ("unknown key", daily("cronn = 1\n"), 13, "Unknown field `cronn`"),
         ("four fields", schedule("cron = '* * * *'\n"), 12, "five fields, minute hour day month weekday"),
@@ -122,6 +121,13 @@ fn each_bad_one_is_refused_with_its_line_and_reason() {
         ("a list", daily("[schedules.params]\n\nlevel = [1]\n"), 15, "text, a whole number"),
         ("relative path", daily("params = { project = 'app' }\n"), 13, "absolute path"),
         ("missing param", required("[[schedules]]\ncron = '@daily'\n"), 12, "level is required"),
+    ]);
+}
+
+#[test]
+fn hook_faults_have_line_and_reason() {
+    let signed = |lines: &str| hook(&format!("secret_env = 'A'\n{lines}"));
+    assert_refused(&[
         ("no secret", hook("events = ['push']\n"), 11, "needs `secret_env` or `secret_file`"),
         ("two secrets", signed("secret_file = '/a'\n"), 13, "one secret"),
         ("the secret itself", hook("secret_env = 'hunter-2!'\n"), 12, "not the secret itself"),
@@ -150,12 +156,5 @@ fn each_bad_one_is_refused_with_its_line_and_reason() {
         ("exists", signed("[[hook.if.all]]\n'/a' = 1\n[[hook.if.all]]\n'/b'.exists = 'no'\n"), 16, "without quotes"),
         ("fraction", signed("if = { '/n' = 1.5 }\n"), 13, "a list of them"),
         ("date", signed("if = { '/n' = 2026-01-01 }\n"), 13, ""),
-    ];
-    for (what, text, line, reason) in cases {
-        let fault = read(text).expect_err(what);
-        assert!(fault.reason.contains(reason), "{what}: {fault}");
-        assert_eq!(fault.line, *line, "{what}: {fault}");
-        assert!(fault.reason.ends_with('.') && !fault.reason.contains('\n'), "{what}: {fault}");
-        assert!(!fault.reason.contains("hunter"), "{what}: {fault}");
-    }
+    ]);
 }

@@ -1,45 +1,42 @@
-//! `[secrets]` in a pipeline file: where the server finds what its commands are given, and the first fault with its place otherwise.
+//! `[secrets]` in a pipeline file: where the server finds the secrets that it passes to commands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use toml::{Spanned, Value};
+use toml::Spanned;
 
-use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
-use super::phase::OWN;
+use super::refusal::{MAX_RUN_BYTES, Refusal, SERVER_PREFIX, is_made_of, is_variable_name, refuse};
 use crate::model::PhaseSpec;
 use crate::model::pipeline::{PipelineSecret, SecretSource};
 use crate::secrets::files::is_credential;
 
-/// The table as it is written.
 pub(super) type RawSecrets = BTreeMap<Spanned<String>, Spanned<RawSource>>;
 
-/// Where a secret is, as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Places {
+struct RawSourceFields {
     env: Option<Spanned<String>>,
     file: Option<Spanned<String>>,
     credential: Option<Spanned<String>>,
     command: Option<Spanned<String>>,
 }
 
-/// See [`Places`]. Read by hand, because serde would quote a secret that is written where a table is expected.
-pub(super) struct RawSource(Places);
+/// Where a secret is. Deserialized by hand: serde's own error would quote a secret that stands in place of the table.
+pub(super) struct RawSource(RawSourceFields);
 
 impl<'de> Deserialize<'de> for RawSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct("Places", &["env", "file", "credential", "command"], SourceVisitor)
+        deserializer.deserialize_struct("RawSourceFields", &["env", "file", "credential", "command"], RawSourceVisitor)
     }
 }
 
-struct SourceVisitor;
+struct RawSourceVisitor;
 
-impl SourceVisitor {
+impl RawSourceVisitor {
     fn refuse<E: de::Error>() -> Result<RawSource, E> {
         Err(E::custom(
             "A secret does not stand in the file: expected { env = … }, { file = … }, { credential = … } or { command = … }",
@@ -47,7 +44,7 @@ impl SourceVisitor {
     }
 }
 
-impl<'de> Visitor<'de> for SourceVisitor {
+impl<'de> Visitor<'de> for RawSourceVisitor {
     type Value = RawSource;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +52,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawSource, A::Error> {
-        Places::deserialize(MapAccessDeserializer::new(map)).map(RawSource)
+        RawSourceFields::deserialize(MapAccessDeserializer::new(map)).map(RawSource)
     }
 
     fn visit_str<E: de::Error>(self, _: &str) -> Result<RawSource, E> {
@@ -71,17 +68,15 @@ impl<'de> Visitor<'de> for SourceVisitor {
     }
 }
 
-/// The secrets of a file, by name.
 pub(super) fn check(raw: RawSecrets) -> Result<Vec<PipelineSecret>, Refusal> {
     let mut secrets = Vec::new();
     for (name, source) in raw {
-        let starts_well = name.get_ref().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        if !starts_well || !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
+        if !is_variable_name(name.get_ref()) {
             let reason = "A secret's name is that of its variable: letters, digits and `_`, and no digit first.";
             return refuse(&name, reason);
         }
-        if name.get_ref().starts_with(OWN) {
-            return refuse(&name, format!("Variables that begin with `{OWN}` are the server's own."));
+        if name.get_ref().starts_with(SERVER_PREFIX) {
+            return refuse(&name, format!("Variables that begin with `{SERVER_PREFIX}` are the server's own."));
         }
         secrets.push(PipelineSecret { name: name.into_inner(), source: Some(check_source(source)?) });
     }
@@ -91,7 +86,7 @@ pub(super) fn check(raw: RawSecrets) -> Result<Vec<PipelineSecret>, Refusal> {
 fn check_source(raw: Spanned<RawSource>) -> Result<SecretSource, Refusal> {
     let header = Spanned::new(raw.span(), ());
     match raw.into_inner().0 {
-        Places { env: Some(name), file: None, credential: None, command: None } => {
+        RawSourceFields { env: Some(name), file: None, credential: None, command: None } => {
             if !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
                 let reason =
                     "`env` is the name of a variable of the server, such as \"NPM_TOKEN\": not the secret itself.";
@@ -99,18 +94,18 @@ fn check_source(raw: Spanned<RawSource>) -> Result<SecretSource, Refusal> {
             }
             Ok(SecretSource::Env(name.into_inner()))
         }
-        Places { env: None, file: Some(file), credential: None, command: None } => {
+        RawSourceFields { env: None, file: Some(file), credential: None, command: None } => {
             if !file.get_ref().starts_with('/') || file.get_ref().contains('\0') {
                 return refuse(&file, "`file` is the absolute path of a file that has the secret.");
             }
             Ok(SecretSource::File(PathBuf::from(file.into_inner())))
         }
-        Places { env: None, file: None, credential: Some(name), command: None } => {
+        RawSourceFields { env: None, file: None, credential: Some(name), command: None } => {
             Ok(SecretSource::Credential(check_credential(name)?))
         }
-        Places { env: None, file: None, credential: None, command: Some(command) } => {
+        RawSourceFields { env: None, file: None, credential: None, command: Some(command) } => {
             let text = command.get_ref();
-            if text.trim().is_empty() || text.contains('\0') || text.len() > LONGEST_RUN {
+            if text.trim().is_empty() || text.contains('\0') || text.len() > MAX_RUN_BYTES {
                 let reason = "`command` prints the secret: it is not blank, has no NUL character and at most 128 KiB.";
                 return refuse(&command, reason);
             }
@@ -123,7 +118,7 @@ fn check_source(raw: Spanned<RawSource>) -> Result<SecretSource, Refusal> {
     }
 }
 
-/// The name of a credential that systemd gives to the server.
+/// Checks the name of a systemd credential.
 pub(super) fn check_credential(name: Spanned<String>) -> Result<String, Refusal> {
     if is_credential(name.get_ref()) {
         return Ok(name.into_inner());
@@ -134,7 +129,7 @@ pub(super) fn check_credential(name: Spanned<String>) -> Result<String, Refusal>
     )
 }
 
-/// The path of a file that has a secret.
+/// Checks the path of a file with a secret.
 pub(super) fn check_secret_file(file: Spanned<String>) -> Result<PathBuf, Refusal> {
     if !file.get_ref().starts_with('/') || file.get_ref().contains('\0') {
         return refuse(&file, "This is the absolute path of a file that has the secret.");
@@ -142,7 +137,7 @@ pub(super) fn check_secret_file(file: Spanned<String>) -> Result<PathBuf, Refusa
     Ok(PathBuf::from(file.into_inner()))
 }
 
-/// Which secrets a phase is given: all of them if it names none.
+/// Sets which secrets a phase receives: those that it names, or all.
 pub(super) fn check_phase(
     phase: &mut PhaseSpec,
     named: Option<Spanned<Vec<Spanned<String>>>>,
@@ -161,54 +156,17 @@ pub(super) fn check_phase(
     Ok(())
 }
 
-/// The variables of the server that a file's `[secrets]` name, also if the file is refused: of text that is no TOML, whatever looks like one
-/// of them in that table.
-pub(super) fn variables(text: &str) -> BTreeSet<String> {
-    let Ok(table) = text.parse::<toml::Table>() else { return variables_by_line(text) };
-    let secrets = table.get("secrets").and_then(Value::as_table);
-    let variable = |source: &Value| source.get("env").and_then(Value::as_str).map(str::to_owned);
-    secrets.into_iter().flat_map(|secrets| secrets.values().filter_map(variable)).collect()
-}
-
-fn variables_by_line(text: &str) -> BTreeSet<String> {
-    let mut inside = false;
-    let mut found = BTreeSet::new();
-    for line in text.lines().map(str::trim) {
-        if line.starts_with('[') {
-            inside = line.starts_with("[secrets");
-        }
-        if inside || line.starts_with("secrets") {
-            found.extend(super::folder::named(line, "env"));
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn variables_of_secrets_are_known_whatever_else_a_file_says() {
-        let names = |text: &str| variables(text).into_iter().collect::<Vec<_>>();
-        let table = "[secrets]\nA = { env = \"ONE\" }\nB = { file = \"/x\" }\n[secrets.C]\nenv = 'TWO'\n";
-        assert_eq!(names(table), ["ONE", "TWO"]);
-        assert_eq!(
-            names(&format!("{table}[[phases]]\nenv = {{ X = \"y\" }}\nrun = 'env=HOME true'\n")),
-            ["ONE", "TWO"]
-        );
-        // It does not parse.
-        assert_eq!(names(&format!("{table}[[phases]]\nrun = 'env=HOME true\n")), ["ONE", "TWO"]);
-        assert_eq!(names("secrets = { A = { env = \"ONE\" } }\n["), ["ONE"]);
-    }
-
     fn read(lines: &str) -> Result<crate::model::Pipeline, crate::model::PipelineFileError> {
         let text = format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}");
-        super::super::file::parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
+        super::super::file::parse("x.toml", text.as_bytes(), &[]).map(|parsed| parsed.pipeline)
     }
 
     #[test]
-    fn file_says_where_secrets_are_and_nobody_is_told() {
+    fn secret_sources_are_read_and_never_shown() {
         let pipeline = read(
             "secrets = ['B']\n[secrets]\nA = { env = 'CI_A' }\nB = { file = '/run/b' }\nC_1 = { command = 'pass show c' }\nD = { credential = 'npm-token' }\n",
         )
@@ -225,18 +183,18 @@ mod tests {
             ]
         );
         assert_eq!(pipeline.phases[0].secrets, Some(vec!["B".to_owned()]));
-        let told = serde_json::to_string(&pipeline.redacted()).unwrap();
+        let shown = serde_json::to_string(&pipeline.redacted()).unwrap();
         assert!(
-            told.contains("C_1") && !told.contains("CI_A") && !told.contains("/run") && !told.contains("pass"),
-            "{told}"
+            shown.contains("C_1") && !shown.contains("CI_A") && !shown.contains("/run") && !shown.contains("pass"),
+            "{shown}"
         );
-        // What an attempt keeps has all of it.
-        let kept = serde_json::to_string(&pipeline).unwrap();
-        assert_eq!(serde_json::from_str::<crate::model::Pipeline>(&kept).unwrap(), pipeline);
+        // The copy that an attempt stores has the sources.
+        let stored = serde_json::to_string(&pipeline).unwrap();
+        assert_eq!(serde_json::from_str::<crate::model::Pipeline>(&stored).unwrap(), pipeline);
     }
 
     #[test]
-    fn each_bad_secret_is_refused_with_its_line_and_reason() {
+    fn bad_secrets_are_refused_with_line_and_reason() {
         let param = |lines: &str| format!("[[params]]\nname = 'key'\ntype = 'secret'\n{lines}");
         let cases = [
             ("[secrets]\n1A = { env = 'X' }\n".to_owned(), 6, "no digit first"),
@@ -266,7 +224,7 @@ mod tests {
             assert!(!fault.reason.contains("hunter"), "{fault}");
         }
         let group = "name = 'p'\nconcurrency = 'per key'\n[[params]]\nname = 'key'\ntype = 'secret'\n[[phases]]\nname = 'a'\nrun = 'true'\n";
-        let fault = super::super::file::parse("x.toml", group.as_bytes()).unwrap_err();
+        let fault = super::super::file::parse("x.toml", group.as_bytes(), &[]).unwrap_err();
         assert!(fault.line == 2 && fault.reason.contains("is a secret"), "{fault}");
     }
 }

@@ -1,13 +1,13 @@
-//! Keeps a reading of a folder in step with the folder.
+//! Notices changes of a folder.
 //!
-//! The system's change events (inotify on Linux) only ring a bell; what changed is found by reading the folder again, a
-//! moment after the last event, so that a file is not read while it is being saved. Each reading watches anew *before* it
-//! reads: nothing that happens in between is missed, and it does not matter how a file or the folder itself was replaced.
+//! The system's change events (inotify on Linux) only wake a thread, which reads the whole folder again a moment after
+//! the last event, so that no file is read while it is being saved. The watch is renewed *before* each reading: no
+//! change in between is missed, however a file or the folder itself was replaced.
 //!
-//! Events cannot tell of a folder that is not there, of one that took the watched one's place behind a symbolic link, or of
-//! a system that has no watches left. So every [`TICK`] the folder is looked up, and read if it is not the one watched. Not
-//! noticed: changes made by another machine on a network file system, and to files that are links out of the folder, until
-//! something in the folder itself changes.
+//! No event reports a missing folder, one that was replaced behind a symbolic link, or a system that is out of watches.
+//! So every [`CHECK_INTERVAL`] the folder is identified, and read if it is not the watched one. Changes by another
+//! machine on a network file system, and of files that are links to outside the folder, are not noticed until something
+//! in the folder itself changes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -18,88 +18,86 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-/// Without an event for this long, a change is taken to be complete.
-const QUIET: Duration = Duration::from_millis(100);
+/// A change counts as complete after this long without an event.
+const SETTLE_TIME: Duration = Duration::from_millis(100);
 
-/// A folder that never comes to rest is read all the same after this long.
-const IMPATIENT: Duration = Duration::from_secs(1);
+/// A folder with a constant stream of events is read after this long.
+const MAX_SETTLE_TIME: Duration = Duration::from_secs(1);
 
-/// How often the folder is looked up.
-const TICK: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Wakes the thread of a [`FolderWatch`]. Carries nothing; ringing twice is ringing once.
+/// Wakes the thread of a [`FolderWatch`]. Several notifications before it wakes count as one.
 #[derive(Clone, Debug)]
-pub(super) struct Bell(SyncSender<()>);
+pub(super) struct Wakeup(SyncSender<()>);
 
-impl Bell {
-    /// A bell, and the ear that hears it.
+impl Wakeup {
     pub fn new() -> (Self, Receiver<()>) {
-        let (bell, ear) = mpsc::sync_channel(1);
-        (Self(bell), ear)
+        let (sender, receiver) = mpsc::sync_channel(1);
+        (Self(sender), receiver)
     }
 
-    /// Rings. Never waits: if it is full, it is ringing already.
-    pub fn ring(&self) {
+    /// Never blocks: a full channel already holds a notification.
+    pub fn notify(&self) {
         let _ = self.0.try_send(());
     }
 }
 
-/// The folder as a file system knows it, whatever its name.
+/// Identifies a folder independently of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
+struct FolderId {
     device: u64,
     inode: u64,
 }
 
-/// A watch on one folder that rings a bell.
+/// A watch on one folder.
 #[derive(Debug)]
 pub(super) struct FolderWatch {
     folder: PathBuf,
     watcher: Option<RecommendedWatcher>,
-    /// The folder the watch is on; `None` if there is no watch.
-    watched: Option<Identity>,
-    /// Whether it was said that there is no watch.
-    complained: bool,
+    /// The watched folder; `None` if there is no watch.
+    watched: Option<FolderId>,
+    /// Whether the lack of a watch was logged.
+    has_warned: bool,
 }
 
 impl FolderWatch {
-    /// A watch that is not on yet; see [`FolderWatch::renew`].
-    pub fn new(folder: &Path, bell: Bell) -> Self {
+    /// A watch that becomes active with [`FolderWatch::renew`].
+    pub fn new(folder: &Path, wakeup: Wakeup) -> Self {
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, |event| is_change(&event.kind)) {
-                bell.ring();
+                wakeup.notify();
             }
         });
-        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "no watch on the folder of pipelines")).ok();
-        Self { folder: folder.to_owned(), complained: watcher.is_none(), watcher, watched: None }
+        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "the folder of pipelines cannot be watched; it is only checked periodically")).ok();
+        Self { folder: folder.to_owned(), has_warned: watcher.is_none(), watcher, watched: None }
     }
 
-    /// Watches the folder that is there now. To be called before each reading.
+    /// Watches the folder that is at the path now. Call it before each reading.
     pub fn renew(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
         if self.watched.take().is_some() {
-            // An error says that the watch went away with its folder.
+            // An error means that the watch ended with its folder.
             let _ = watcher.unwatch(&self.folder);
         }
         let Some(identity) = identity(&self.folder) else { return };
         match watcher.watch(&self.folder, RecursiveMode::NonRecursive) {
             Ok(()) => {
                 self.watched = Some(identity);
-                self.complained = false;
+                self.has_warned = false;
             }
-            Err(error) if !self.complained => {
-                tracing::warn!(%error, "no watch on the folder of pipelines; it is read every {} s", TICK.as_secs());
-                self.complained = true;
+            Err(error) if !self.has_warned => {
+                tracing::warn!(%error, "the folder of pipelines cannot be watched; it is read every {} s", CHECK_INTERVAL.as_secs());
+                self.has_warned = true;
             }
             Err(_) => {}
         }
     }
 
-    /// Waits until the folder should be read again. Also returns whenever the bell rings.
-    pub fn wait(&self, ear: &Receiver<()>) {
+    /// Blocks until the folder should be read again, or after a [`Wakeup::notify`].
+    pub fn wait(&self, wakeups: &Receiver<()>) {
         loop {
-            match ear.recv_timeout(TICK) {
-                Ok(()) => return settle(ear),
+            match wakeups.recv_timeout(CHECK_INTERVAL) {
+                Ok(()) => return settle(wakeups),
                 Err(RecvTimeoutError::Timeout) if self.watched.is_some() && self.watched == identity(&self.folder) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
@@ -108,12 +106,12 @@ impl FolderWatch {
 }
 
 /// Waits for the end of a burst of events.
-fn settle(ear: &Receiver<()>) {
-    let end = Instant::now() + IMPATIENT;
-    while Instant::now() < end && ear.recv_timeout(QUIET).is_ok() {}
+fn settle(wakeups: &Receiver<()>) {
+    let end = Instant::now() + MAX_SETTLE_TIME;
+    while Instant::now() < end && wakeups.recv_timeout(SETTLE_TIME).is_ok() {}
 }
 
-/// Reading a folder makes events too; those must not make it be read again.
+/// Whether an event means a change. Reading the folder causes events as well, which must not trigger another reading.
 fn is_change(kind: &EventKind) -> bool {
     match kind {
         EventKind::Access(kind) => *kind == AccessKind::Close(AccessMode::Write),
@@ -121,9 +119,9 @@ fn is_change(kind: &EventKind) -> bool {
     }
 }
 
-fn identity(folder: &Path) -> Option<Identity> {
+fn identity(folder: &Path) -> Option<FolderId> {
     let metadata = fs::metadata(folder).ok()?;
-    Some(Identity { device: metadata.dev(), inode: metadata.ino() })
+    Some(FolderId { device: metadata.dev(), inode: metadata.ino() })
 }
 
 #[cfg(test)]
@@ -133,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_is_no_change_and_all_else_is() {
+    fn watch_ignores_only_reading_events() {
         let reading = [AccessKind::Any, AccessKind::Open(AccessMode::Any), AccessKind::Close(AccessMode::Read)];
         assert!(reading.iter().all(|kind| !is_change(&EventKind::Access(*kind))));
         let changes = [
@@ -141,17 +139,17 @@ mod tests {
             EventKind::Create(CreateKind::File),
             EventKind::Modify(ModifyKind::Name(RenameMode::To)),
             EventKind::Remove(RemoveKind::Folder),
-            EventKind::Other, // the queue of events ran over
+            EventKind::Other, // the event queue overflowed
         ];
         assert!(changes.iter().all(is_change));
     }
 
     #[test]
-    fn a_bell_rung_twice_rings_once_and_nobody_waits() {
-        let (bell, ear) = Bell::new();
-        bell.ring();
-        bell.ring();
-        assert_eq!(ear.try_recv(), Ok(()));
-        assert!(ear.try_recv().is_err());
+    fn wakeup_coalesces_notifications() {
+        let (wakeup, wakeups) = Wakeup::new();
+        wakeup.notify();
+        wakeup.notify();
+        assert_eq!(wakeups.try_recv(), Ok(()));
+        assert!(wakeups.try_recv().is_err());
     }
 }

@@ -1,48 +1,47 @@
-//! What is to be started, given how far a schedule is done and what time it is.
+//! Which run a schedule starts next, given its cursor and the time.
 
-use super::Rule;
+use super::rule::Rule;
 use crate::model::{MissedPolicy, Timestamp};
 
-/// A due time that is noticed later than this, in milliseconds, has been missed: the machine slept, or its clock was set
-/// forward. Whoever looks does so every half a minute at least.
-pub const LATE: i64 = 2 * 60 * 1000;
+/// A due time that is noticed later than this was missed: the machine slept, or its clock was set forward. Schedules
+/// are checked at least every 30 seconds.
+pub const MAX_DELAY_MS: i64 = 2 * 60 * 1000;
 
-/// A mark that is further ahead than this, in milliseconds, was made by a clock that was wrong. One that is less ahead is
-/// waited for, so that no due time comes twice when a clock is put right.
-pub const AHEAD: i64 = 24 * 60 * 60 * 1000;
+/// A cursor that is further in the future was written with a wrong clock. A cursor less far ahead is kept, so that no
+/// due time starts twice after a clock correction.
+pub const MAX_AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// What somebody sees who looks at a schedule.
+/// The state of a schedule when it is checked.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
-    /// Due times up to this one are done.
+pub struct ScheduleCheck {
+    /// The schedule cursor: the last due time that was handled.
     pub done: Timestamp,
-    /// Since when there has been somebody to look. Due times before were missed.
+    /// When this server began to check schedules. Earlier due times were missed.
     pub since: Timestamp,
-    /// What time it is.
     pub now: Timestamp,
 }
 
-/// What is to be done about a schedule.
+/// What to do about a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing, until this moment; for ever if `None`.
+    /// Nothing until this time; `None` means forever.
     Wait(Option<Timestamp>),
-    /// A run for this due time, after which all up to it are done.
+    /// Start a run for this due time, and set the cursor to it.
     Start(Timestamp),
-    /// The clock was far ahead when the schedule was looked at last. It begins from now.
+    /// The cursor is too far in the future: set it to now.
     Rebase,
 }
 
-/// What is to be done about a schedule. Asked again after each [`Due::Start`], with `done` at what was started.
+/// Decides what to do about a schedule. Call it again after each [`Due::Start`], with `done` at the started time.
 ///
-/// Each due time that comes while somebody looks is started, in order. Those that were missed are forgotten, or, with
-/// [`MissedPolicy::Once`], made up for by one run: the next one, if another time is due already, else one for the last of them.
-pub fn due(rule: &Rule, missed: MissedPolicy, look: Look) -> Due {
-    let Look { done, since, now } = look;
-    if done.0.saturating_sub(now.0) > AHEAD {
+/// Due times are started in order. Missed ones are dropped or, with [`MissedPolicy::Once`], replaced by a single run:
+/// that of the next due time if it is due already, otherwise one for the last missed time.
+pub fn due(rule: &Rule, missed: MissedPolicy, state: ScheduleCheck) -> Due {
+    let ScheduleCheck { done, since, now } = state;
+    if done.0.saturating_sub(now.0) > MAX_AHEAD_MS {
         return Due::Rebase;
     }
-    let cutoff = Timestamp((since.0 - 1).max(now.0 - LATE).min(now.0));
+    let cutoff = Timestamp((since.0 - 1).max(now.0 - MAX_DELAY_MS).min(now.0));
     let next = rule.next(done.max(cutoff));
     if let Some(at) = next
         && at <= now

@@ -1,36 +1,34 @@
-//! The fields of a cron expression: which values they may have, and what is wrong with one that is refused.
+//! Validates the fields of a cron expression.
 //!
-//! The crate croner finds the due times; this module reads the expression before it, because croner's errors name neither the
-//! field nor a remedy, and because it decides between "and" and "or" for the two day fields as Vixie cron does.
+//! The crate croner computes the due times. This module checks the expression first, because croner's errors name
+//! neither the field nor a remedy, and because it decides like Vixie cron whether one or both day fields must match.
 
-/// What a field may hold.
-struct Field {
-    /// As messages name it.
+/// The values of a field.
+struct FieldSpec {
+    /// For messages.
     name: &'static str,
-    /// As messages name several of its values.
+    /// The plural for messages.
     plural: &'static str,
-    /// The smallest value.
     min: u16,
-    /// The largest value.
     max: u16,
-    /// Names of values, from the smallest on.
+    /// The names of values, from the smallest.
     names: &'static [&'static str],
 }
 
 /// The fields in the order of a six-field expression.
-const FIELDS: [Field; 6] = [
-    Field { name: "second", plural: "seconds", min: 0, max: 59, names: &[] },
-    Field { name: "minute", plural: "minutes", min: 0, max: 59, names: &[] },
-    Field { name: "hour", plural: "hours", min: 0, max: 23, names: &[] },
-    Field { name: "day of month", plural: "days of the month", min: 1, max: 31, names: &[] },
-    Field {
+const FIELDS: [FieldSpec; 6] = [
+    FieldSpec { name: "second", plural: "seconds", min: 0, max: 59, names: &[] },
+    FieldSpec { name: "minute", plural: "minutes", min: 0, max: 59, names: &[] },
+    FieldSpec { name: "hour", plural: "hours", min: 0, max: 23, names: &[] },
+    FieldSpec { name: "day of month", plural: "days of the month", min: 1, max: 31, names: &[] },
+    FieldSpec {
         name: "month",
         plural: "months",
         min: 1,
         max: 12,
         names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
     },
-    Field {
+    FieldSpec {
         name: "weekday",
         plural: "weekdays",
         min: 0,
@@ -53,24 +51,24 @@ const WORDS: [(&str, &str); 7] = [
     ("@HOURLY", "0 * * * *"),
 ];
 
-/// How an expression looks, for messages about its number of fields.
+/// The format of an expression, for messages about the number of fields.
 const SHAPE: &str =
     "Write five fields, minute hour day month weekday, such as \"30 2 * * 1-5\", or six with seconds first.";
 
-/// An expression that was read.
+/// A valid expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expression {
-    /// The same expression as croner reads it: names are numbers, words are fields.
+pub struct CronExpression {
+    /// In croner's syntax: with numbers for names and fields for words.
     pub text: String,
-    /// Whether a day must match both day fields. Otherwise either is enough.
+    /// Whether a day must match both day fields, and not just either.
     pub both_days: bool,
 }
 
-/// Reads an expression.
+/// Parses an expression.
 ///
 /// # Errors
 /// A sentence that names the field, the problem and the remedy.
-pub fn read(expression: &str) -> Result<Expression, String> {
+pub fn read(expression: &str) -> Result<CronExpression, String> {
     let upper = expression.trim().to_uppercase();
     if upper.is_empty() {
         return Err(format!("`cron` is empty. {SHAPE}"));
@@ -104,21 +102,22 @@ pub fn read(expression: &str) -> Result<Expression, String> {
     let mut both_days = false;
     for (at, part) in parts.iter().enumerate() {
         let (mut part, at) = (*part, at + first);
-        // croner's own sign: both day fields must match.
+        // croner's extension: both day fields must match.
         if let Some(rest) = part.strip_prefix('+').filter(|_| at == WEEKDAY) {
             (part, both_days) = (rest, true);
         }
-        // Vixie cron: a day field that begins with a star is a star, also `*/2`, and both must match.
+        // In Vixie cron a day field that begins with a star, such as `*/2`, counts as a star, and both fields must
+        // match.
         both_days |= (at == DAY_OF_MONTH || at == WEEKDAY) && part.starts_with('*');
         read.push(FIELDS[at].read(part, at)?);
     }
-    Ok(Expression { text: read.join(" "), both_days })
+    Ok(CronExpression { text: read.join(" "), both_days })
 }
 
-/// An expression that is one word.
-fn word(upper: &str, written: &str) -> Result<Expression, String> {
+/// Parses an expression like `@daily`.
+fn word(upper: &str, written: &str) -> Result<CronExpression, String> {
     if let Some((_, text)) = WORDS.iter().find(|(word, _)| *word == upper) {
-        return Ok(Expression { text: (*text).to_owned(), both_days: true });
+        return Ok(CronExpression { text: (*text).to_owned(), both_days: true });
     }
     if upper == "@REBOOT" {
         return Err(
@@ -137,23 +136,23 @@ fn word(upper: &str, written: &str) -> Result<Expression, String> {
     ))
 }
 
-/// One element of a field's list, cut at its signs.
-struct Element<'a> {
+/// One element of a field's list, split at `-` and `/`.
+struct FieldElement<'a> {
     from: &'a str,
     to: Option<&'a str>,
     step: Option<&'a str>,
 }
 
-impl<'a> Element<'a> {
-    fn cut(text: &'a str) -> Self {
+impl<'a> FieldElement<'a> {
+    fn split(text: &'a str) -> Self {
         let (range, step) = text.split_once('/').map_or((text, None), |(range, step)| (range, Some(step)));
         let (from, to) = range.split_once('-').map_or((range, None), |(from, to)| (from, Some(to)));
         Self { from, to, step }
     }
 }
 
-impl Field {
-    /// The field as croner reads it.
+impl FieldSpec {
+    /// The field in croner's syntax.
     fn read(&self, text: &str, at: usize) -> Result<String, String> {
         if text.contains('?') {
             return Err(format!(
@@ -190,7 +189,7 @@ impl Field {
                 None => (text, String::new()),
             },
         };
-        let Element { from, to, step } = Element::cut(text);
+        let FieldElement { from, to, step } = FieldElement::split(text);
         if let Some(step) = step {
             self.check_step(from, to, step)?;
         }
@@ -256,13 +255,13 @@ impl Field {
         Ok(())
     }
 
-    /// A range whose end is before its beginning, with the two ranges that were probably meant.
+    /// The error of a range that ends before it begins, with the two ranges that were probably meant.
     fn runs_backward(&self, from: &str, to: &str, first: u16, last: u16, has_step: bool) -> String {
         let problem = format!("The {} range `{from}-{to}` runs backward.", self.name);
         if has_step {
             return format!("{problem} Write two ranges, one to the end and one from the beginning.");
         }
-        // A range of weekdays may end on Sunday (7), so the second one begins on Monday.
+        // A range of weekdays may end on Sunday (7), so the second range begins on Monday.
         let is_weekday = self.max == 7;
         let named = !self.names.is_empty() && !from.bytes().all(|byte| byte.is_ascii_digit());
         let word = |value: u16| match self.names {

@@ -1,12 +1,12 @@
 use super::*;
 
 fn text(expression: &str) -> (String, bool) {
-    let Expression { text, both_days } = read(expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
+    let CronExpression { text, both_days } = read(expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
     (text, both_days)
 }
 
 #[test]
-fn expression_is_read_as_numbers() {
+fn expressions_are_normalized() {
     for (written, expected) in [
         ("30 2 * * 1-5", "30 2 * * 1-5"),
         ("  30  2 * *  mon-fri ", "30 2 * * 1-5"),
@@ -49,7 +49,7 @@ fn day_fields_are_combined_as_in_vixie_cron() {
 }
 
 #[test]
-fn refusal_names_the_field_and_the_remedy() {
+fn errors_name_the_field_and_a_remedy() {
     for (written, expected) in [
         ("", &["empty", "five fields"][..]),
         (" \t", &["empty"]),
@@ -106,7 +106,7 @@ fn refusal_names_the_field_and_the_remedy() {
 }
 
 #[test]
-fn any_text_is_read_or_refused() {
+fn parser_takes_any_text() {
     use proptest::prelude::*;
     proptest!(|(text in "[-0-9A-Z*/,#@?+= a-zé]{0,40}")| {
         let _ = read(&text);

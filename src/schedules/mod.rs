@@ -17,10 +17,10 @@ mod run_now;
 mod task;
 
 pub use alerts::trigger_alerts;
-pub use due::{Due, Look, due};
+pub use due::{Due, ScheduleCheck, due};
 pub use list::{faults, list, pipelines, upcoming};
-pub use missing::Missing;
+pub use missing::MissingSchedules;
 pub use pause::{pause, pause_all, resume, resume_all};
-pub use rule::Rule;
+pub use rule::{Rule, RuleError};
 pub use run_now::run_now;
 pub use task::ScheduleTask;

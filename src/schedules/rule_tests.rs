@@ -19,10 +19,11 @@ fn next(cron: &str, zone: &str, after: &str, count: usize) -> Vec<String> {
 
 /// Changes of the clock and the calendar's corners, all in UTC: the rule, a moment, and the times that follow it.
 #[test]
-fn the_times_that_are_meant() {
+fn due_times_follow_clock_changes_and_calendar() {
     let berlin = "Europe/Berlin";
     let cases: &[(&str, &str, &str, &[&str])] = &[
-        // In Berlin, 02:00 to 03:00 does not exist on 29 March 2026: at 01:00 UTC it is 03:00. Once, when it has changed.
+        // In Berlin, 02:00 to 03:00 does not exist on 29 March 2026: at 01:00 UTC it is 03:00. Once, when it has
+        // changed.
         (
             "30 2 * * *",
             berlin,
@@ -57,7 +58,7 @@ fn the_times_that_are_meant() {
         ("0 0 29 2 *", "UTC", "2026-01-01T00:00:00Z", &["2028-02-29T00:00:00Z", "2032-02-29T00:00:00Z"]),
         ("0 0 31 * *", "UTC", "2026-01-31T00:00:00Z", &["2026-03-31T00:00:00Z", "2026-05-31T00:00:00Z"]),
         ("0 0 L * *", "UTC", "2026-02-01T00:00:00Z", &["2026-02-28T00:00:00Z"]),
-        // Day of month or weekday, as cron has it.
+        // Day of month or weekday, like cron.
         ("0 0 13 * 5", "UTC", "2026-11-01T00:00:00Z", &["2026-11-06T00:00:00Z", "2026-11-13T00:00:00Z"]),
         // A star with a step is a star: both must match (Wednesdays with an odd date).
         ("0 0 */2 * 3", "UTC", "2026-11-30T12:00:00Z", &["2026-12-09T00:00:00Z", "2026-12-23T00:00:00Z"]),
@@ -83,30 +84,29 @@ fn the_times_that_are_meant() {
 }
 
 #[test]
-fn what_is_no_rule_is_refused_with_its_reason() {
+fn invalid_rules_have_a_reason() {
     for bad in ["", "* * * *", "* * * * * * *", "60 * * * *", "* 24 * * *", "x * * * *", "*/0 * * * *", "5-1-2 * * * *"]
     {
         let error = Rule::read(bad, "UTC").unwrap_err();
-        assert!(matches!(error, BadRule::Expression(_)), "{bad}: {error}");
+        assert!(matches!(error, RuleError::Expression(_)), "{bad}: {error}");
     }
     for never in ["0 0 30 2 *", "0 0 31 4 *"] {
-        assert_eq!(Rule::read(never, "UTC").unwrap_err(), BadRule::Never, "{never}");
+        assert_eq!(Rule::read(never, "UTC").unwrap_err(), RuleError::Never, "{never}");
     }
     for zone in ["", "Mars/Olympus", "Europe/Berlin ", "CEST", "+01:00", "../../etc/passwd"] {
-        assert_eq!(Rule::read("0 0 * * *", zone).unwrap_err(), BadRule::Zone(zone.into()), "{zone}");
+        assert_eq!(Rule::read("0 0 * * *", zone).unwrap_err(), RuleError::Zone(zone.into()), "{zone}");
     }
 }
 
 #[test]
-fn a_moment_is_told_by_the_clocks_of_the_zone() {
+fn local_time_is_that_of_the_zone() {
     let rule = Rule::read("30 2 * * *", "Europe/Berlin").unwrap();
     assert_eq!(rule.local(at("2026-11-23T01:30:00Z")), "Mon 23 Nov, 02:30");
 }
 
 proptest! {
-    /// Forward and back are one and the same list of times, in which none is skipped or comes twice.
     #[test]
-    fn forward_and_back_agree(
+    fn next_and_last_agree(
         cron in prop::sample::select(vec![
             "30 2 * * *", "*/7 * * * *", "0 */3 * * *", "0 0 1 * *", "15 1,2,3 * * 0", "0 0 29 2 *", "*/13 * * * * *",
         ]),
@@ -131,7 +131,8 @@ proptest! {
     }
 }
 
-/// Another reader of expressions: the set of a field's values, and whether it begins with a star. Knows lists, ranges and steps.
+/// Another reader of expressions: the set of a field's values, and whether it begins with a star. Knows lists, ranges
+/// and steps.
 fn values(field: &str, min: u32, max: u32) -> (Vec<u32>, bool) {
     let mut values = Vec::new();
     for element in field.split(',') {
@@ -194,9 +195,9 @@ fn field(min: u32, max: u32) -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
-    /// The due times of seven weeks are those that looking at each minute finds.
+    /// Compares seven weeks with an evaluation of each minute.
     #[test]
-    fn due_times_are_those_of_an_independent_evaluator(
+    fn due_times_match_an_independent_evaluator(
         // Few minutes and hours, so that a case is quick.
         minute in prop_oneof![field(0, 59), Just("0".to_owned()), Just("17,48".to_owned())],
         hour in field(0, 23),
@@ -210,7 +211,7 @@ proptest! {
         let expected = minute_by_minute(&expression, first, 49);
         let rule = match Rule::read(&expression, "UTC") {
             Ok(rule) => rule,
-            Err(BadRule::Never) => return if expected.is_empty() { Ok(()) } else { Err(TestCaseError::fail("never")) },
+            Err(RuleError::Never) => return if expected.is_empty() { Ok(()) } else { Err(TestCaseError::fail("never")) },
             Err(error) => return Err(TestCaseError::fail(format!("{expression}: {error}"))),
         };
         let midnight = first.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_millisecond();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Due, Look, Missing, Rule, due};
+use super::{Due, MissingSchedules, Rule, ScheduleCheck, due};
 use crate::journal::WriteError;
 use crate::model::kinds::Origin;
 use crate::model::schedule::handles;
@@ -30,7 +30,7 @@ pub struct ScheduleTask {
     backend: Backend,
     stop: CancellationToken,
     /// Cursors whose schedules are in no file.
-    missing: Missing,
+    missing: MissingSchedules,
     /// When the task began. Moved back when the clock is set back, so it is never in the future.
     since: Timestamp,
 }
@@ -38,7 +38,7 @@ pub struct ScheduleTask {
 impl ScheduleTask {
     /// A task that runs until `stop` is cancelled.
     pub fn new(backend: Backend, stop: CancellationToken) -> Self {
-        Self { backend, stop, missing: Missing::default(), since: Timestamp::now() }
+        Self { backend, stop, missing: MissingSchedules::default(), since: Timestamp::now() }
     }
 
     /// Checks all schedules whenever one is due or the pipelines change.
@@ -80,7 +80,7 @@ impl ScheduleTask {
             }
         }
         // The cursors that are left belong to schedules that were removed.
-        let (gone, again) = self.missing.forget(cursors, snapshot.faults.is_empty(), Instant::now());
+        let (gone, again) = self.missing.expired(cursors, snapshot.faults.is_empty(), Instant::now());
         for ((pipeline, schedule), done) in gone {
             tracing::info!(pipeline, schedule, "deleting the cursor of a removed schedule");
             match self.backend.journal.mark(Mark { pipeline, schedule, from: Some(done), to: None }).await {
@@ -121,7 +121,7 @@ impl ScheduleTask {
         loop {
             let now = Timestamp::now();
             self.since = self.since.min(now);
-            match due(&rule, schedule.missed, Look { done, since: self.since, now }) {
+            match due(&rule, schedule.missed, ScheduleCheck { done, since: self.since, now }) {
                 Due::Wait(next) => return Ok(next),
                 Due::Rebase => {
                     tracing::warn!(pipeline = pipeline.name, %done, "the cursor of a schedule is far in the future; restarting it from now");

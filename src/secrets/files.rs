@@ -1,21 +1,21 @@
-//! Secrets in files: those that the operator names, and the credentials that systemd gives to a service.
+//! Reads secrets from files that the operator names, and from systemd credentials.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The variable that names the folder of credentials (systemd.exec(5), `LoadCredential=`).
+/// The variable with the folder of credentials (systemd.exec(5), `LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// The server has no credentials at all.
+/// The server has no credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "${CREDENTIALS} is not set; start the server by systemd with `LoadCredential=`, or set it to a folder of files"
 )]
 pub struct NoCredentials;
 
-/// Where the credential of this name is.
+/// The path of a credential.
 ///
 /// # Errors
 /// [`NoCredentials`].
@@ -24,24 +24,25 @@ pub fn credential(name: &str) -> Result<PathBuf, NoCredentials> {
     Ok(Path::new(&folder).join(name))
 }
 
-/// Whether a text can be a credential's name: that of a file, without a folder.
+/// Whether a text can be the name of a credential: a file name without a folder.
 pub fn is_credential(name: &str) -> bool {
-    let is_made_well = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-:@".contains(c));
-    is_made_well && !name.is_empty() && name.len() <= 255 && !name.starts_with('.')
+    let has_valid_chars = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-:@".contains(c));
+    has_valid_chars && !name.is_empty() && name.len() <= 255 && !name.starts_with('.')
 }
 
-/// Reads a regular file, at most this many bytes and one more. Waits for nothing: a named pipe is refused.
+/// Reads a regular file, up to one byte more than `max_bytes` so that the caller notices larger files. Does not wait: a
+/// named pipe is refused.
 ///
 /// # Errors
-/// The system's. It is no regular file.
-pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// I/O errors, or it is not a regular file.
+pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
     }
     let mut bytes = Vec::new();
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_credential_is_a_file_of_its_folder() {
+    fn credential_names_are_file_names() {
         for name in ["token", "ci.npm-token", "a@b:c_D"] {
             assert!(is_credential(name), "{name}");
         }
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_files_are_read_and_no_more_than_is_wanted() {
+    fn secret_files_are_regular_and_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, [b'x'; 100]).unwrap();

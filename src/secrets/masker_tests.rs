@@ -1,4 +1,4 @@
-//! That no spelling of a secret comes through, however the stream is cut, and that everything else does.
+//! The masker masks every spelling of a secret in any chunks, and nothing else.
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -31,13 +31,13 @@ fn percent(text: &str, keep: &str, space_is_plus: bool, upper: bool) -> String {
     text.bytes().map(write).collect()
 }
 
-/// As it stands inside a JSON text.
+/// Escaped as inside a JSON string.
 fn json(text: &str) -> String {
     let json = serde_json::to_string(text).unwrap();
     json[1..json.len() - 1].to_owned()
 }
 
-/// In the ways that the documentation lists, alone and with something before it.
+/// The encodings that the documentation lists.
 fn encodings(secret: &str) -> Vec<String> {
     let mut all = vec![
         secret.to_owned(),
@@ -54,7 +54,7 @@ fn encodings(secret: &str) -> Vec<String> {
         secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("\\{c}") }).collect(),
         secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
     ];
-    // What JSON does in ASCII only.
+    // JSON restricted to ASCII.
     let ascii = |c: char| {
         if c.is_ascii() {
             c.to_string()
@@ -64,10 +64,10 @@ fn encodings(secret: &str) -> Vec<String> {
     };
     all.push(secret.chars().map(ascii).collect());
     if secret.contains(|c: char| !c.is_ascii_alphanumeric() && !c.is_ascii_punctuation()) {
-        // A backslash before a letter of several bytes or a line end is no way to write it.
+        // A backslash before a multi-byte character or a line break is not an escape.
         all.remove(11);
     }
-    // JSON as a text in JSON, as logs quote what was sent.
+    // JSON inside a JSON string, as in logs.
     all.push(json(&json(secret)));
     all.push(json(&json(secret).chars().map(ascii).collect::<String>()));
     all
@@ -87,7 +87,7 @@ fn base64s(secret: &str) -> Vec<String> {
 }
 
 #[test]
-fn masker_leaves_the_text_around_a_secret() {
+fn masker_keeps_the_text_around_a_secret() {
     let secret = "hunter-Ü-2";
     assert_eq!(
         masked(&[secret], &["user hunter-Ü-2, again hunter-Ü-2hunter-Ü-2.\n".as_bytes()]),
@@ -113,20 +113,20 @@ fn masker_sees_through_colors_and_line_breaks() {
 }
 
 #[test]
-fn each_line_of_a_secret_is_one() {
+fn masker_masks_each_line_of_a_secret() {
     let key = "-----BEGIN KEY-----\r\nMIIEpAIBAAKCAQEA\nab\n  indented line\n-----END KEY-----\n";
     let patterns = ["MIIEpAIBAAKCAQEA", "-----BEGIN KEY-----", "indented line", "-----END KEY-----"];
     for line in patterns {
         assert_eq!(masked(&[key], &[format!("+ {line}\n").as_bytes()]), "+ ***\n");
     }
     assert_eq!(masked(&[key], &[b"ab abc"]), "ab abc");
-    // As it is printed, and as `set -x` shows it.
+    // Printed plainly, and by `set -x`.
     assert_eq!(masked(&[key], &[key.as_bytes()]), "***\n");
     assert_eq!(masked(&["one\ntwo"], &[b"$'one\\ntwo' one%0D%0Atwo one\r\ntwo"]), "$'***' *** ***");
 }
 
 #[test]
-fn flush_gives_a_beginning_unless_it_is_most_likely_a_secret() {
+fn flush_releases_all_but_likely_secrets() {
     let mut masker = Masker::new(Patterns::new(["hunter22"]));
     let mut out = Vec::new();
     masker.push(b"Go on? [h", &mut out);
@@ -135,7 +135,7 @@ fn flush_gives_a_beginning_unless_it_is_most_likely_a_secret() {
     masker.flush(&mut out);
     assert_eq!(out, b"Go on? [h");
     assert!(!masker.holds());
-    // The rest of it is not given, whatever the pauses.
+    // The remaining letters are not released, however many flushes happen.
     for letter in "unter22]".chars() {
         masker.push(letter.to_string().as_bytes(), &mut out);
         masker.flush(&mut out);
@@ -144,7 +144,7 @@ fn flush_gives_a_beginning_unless_it_is_most_likely_a_secret() {
 }
 
 #[test]
-fn line_is_given_when_it_ends() {
+fn masker_releases_lines_at_their_end() {
     for line_end in ["\n", "\r\n", "\x1b[0m\n"] {
         for last in ('0'..='z').filter(char::is_ascii_alphanumeric) {
             let mut masker = Masker::new(Patterns::new(["hunter22", "a key\nof two lines"]));
@@ -152,7 +152,7 @@ fn line_is_given_when_it_ends() {
             let line = format!("ends with {last}{line_end}");
             masker.push(line.as_bytes(), &mut out);
             assert_eq!(String::from_utf8_lossy(&out), line);
-            // What goes on in the next line is masked.
+            // The rest on the next line is masked.
             out.clear();
             masker.push(b"HVudGVyMjI=\n", &mut out);
             let expected = if last == 'a' { "***=\n" } else { "HVudGVyMjI=\n" };
@@ -162,22 +162,22 @@ fn line_is_given_when_it_ends() {
 }
 
 #[test]
-fn masked_json_stays_json() {
+fn masked_json_is_valid_json() {
     let patterns = Patterns::new(["say \"hi\"\\"]);
     let json = serde_json::json!({"a": ["x say \"hi\"\\ y", 1, null], "say": {"b": "say"}}).to_string();
-    let masked = patterns.mask_json(&json).unwrap();
+    let masked = mask_json(&patterns, &json).unwrap();
     assert_eq!(masked, r#"{"a":["x *** y",1,null],"say":{"b":"say"}}"#);
-    assert_eq!(patterns.mask_json(r#"{"a":"hi"}"#), None);
+    assert_eq!(mask_json(&patterns, r#"{"a":"hi"}"#), None);
 }
 
 #[test]
-fn masker_is_not_slowed_down_by_a_repetitive_secret() {
+fn masker_is_fast_with_repetitive_secrets() {
     let secret = "a".repeat(500);
     let text = "a".repeat(5_000);
     assert_eq!(masked(&[&secret, &format!("{secret}b")], &[text.as_bytes()]), MASK);
 }
 
-/// Cuts a text at these places.
+/// Splits a text at these places.
 fn cut<'a>(text: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
     places.extend([0, text.len()]);
@@ -191,7 +191,7 @@ fn cuts() -> impl Strategy<Value = Vec<prop::sample::Index>> {
 
 proptest! {
     #[test]
-    fn no_encoding_of_a_secret_comes_through(
+    fn masker_masks_all_encodings(
         secrets in prop::collection::vec("[a-zA-Z0-9 /+=&<>'\"\\\\:;%$é€😀\n-]{4,24}", 1..4),
         before in "[ x.,]{0,4}",
         after in "[ y.,]{0,4}",
@@ -207,16 +207,17 @@ proptest! {
             }
             for encoded in base64s(secret) {
                 let out = masked_by(&patterns, &cut(encoded.as_bytes(), &cuts));
-                // All but the letters before and after it, and those that it shares with them.
+                // Only letters that encode neighboring bytes remain.
                 let left = out.replace(MASK, "").len();
                 prop_assert!(out.contains(MASK) && left <= 10, "{secret:?} {encoded:?}: {out:?}");
             }
         }
     }
 
-    /// Text full of beginnings: it is masked the same wherever it is cut, and without a secret in it nothing changes.
+    /// Text with many beginnings of secrets is masked the same in any chunks, and text without a secret does not
+    /// change.
     #[test]
-    fn cuts_and_flushes_change_nothing_that_matters(
+    fn masker_ignores_chunk_boundaries(
         secrets in prop::collection::vec("[ab!][ab! ]{2,5}[ab!]", 1..4),
         text in "[ab! ]{0,60}",
         cuts in cuts(),
@@ -226,7 +227,7 @@ proptest! {
         let pieces = cut(text.as_bytes(), &cuts);
         prop_assert_eq!(&masked(&secrets, &pieces), &whole);
         let there = secrets.iter().any(|secret| text.contains(secret));
-        // Three letters of base64 and a half are too much for these texts.
+        // These texts are too short for base64.
         prop_assert_eq!(whole != text, there);
 
         let mut masker = Masker::new(Patterns::new(secrets.iter().copied()));
@@ -244,13 +245,13 @@ proptest! {
     }
 
     #[test]
-    fn text_masks_as_its_json_does(secret in "[a-z\"\\\\é ]{4,8}", text in "[a-z\"\\\\é ]{0,20}") {
+    fn mask_text_equals_mask_json(secret in "[a-z\"\\\\é ]{4,8}", text in "[a-z\"\\\\é ]{0,20}") {
         prop_assume!(secret.trim().len() >= 4);
         let patterns = Patterns::new([secret.as_str()]);
         for text in [text.clone(), format!("{text}{secret}{text}")] {
             let json = serde_json::to_string(&text).unwrap();
-            let masked = patterns.mask_json(&json).map(|json| serde_json::from_str::<String>(&json).unwrap());
-            prop_assert_eq!(masked, patterns.mask_text(&text));
+            let masked = mask_json(&patterns, &json).map(|json| serde_json::from_str::<String>(&json).unwrap());
+            prop_assert_eq!(masked, mask_text(&patterns, &text));
         }
     }
 }

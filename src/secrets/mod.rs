@@ -1,10 +1,11 @@
-//! Secrets in what commands print: they are masked before anything is journaled.
+//! Masks secrets in the output of commands before it is journaled.
 //!
-//! [`Patterns`] knows every spelling of the secrets of a run; a [`Masker`] replaces them in a stream of bytes. Pure.
+//! [`Patterns`] has the spellings of the secrets of a run; a [`Masker`] replaces them in a stream of bytes. Pure,
+//! except for [`files`], which reads secrets.
 
 pub(crate) mod files;
 mod masker;
 mod patterns;
 
-pub use masker::Masker;
+pub use masker::{Masker, mask_json, mask_text};
 pub use patterns::Patterns;

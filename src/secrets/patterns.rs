@@ -1,18 +1,14 @@
-//! How a secret may be spelled in what a command prints.
+//! The possible spellings of secrets in the output of a command.
 //!
-//! A pattern is a sequence of letters, and a letter a set of spellings, any of which may stand at its place. So a secret is found however
-//! its letters are mixed: as they are, percent-encoded, escaped as in JSON, C or a shell, or as an HTML entity. Base64 is a pattern of its own
-//! for each of the three places at which a secret can begin inside a group of three bytes; its first and last letters, which carry bits of
-//! what stands beside the secret, are sets of those that fit.
+//! A pattern is a sequence of letters, and a letter is a set of spellings: plain, percent-encoded, escaped as in JSON,
+//! C or a shell, or as an HTML entity. So a secret is found with any mix of encodings. Base64 has separate patterns for
+//! the three offsets at which a secret can begin within a group of three bytes. Its first and last letters also encode
+//! bits of neighboring bytes, so they are sets of all letters with the known bits.
 
 use std::collections::HashMap;
 
-use serde_json::Value;
-
-use super::masker::Masker;
-
-/// The shortest line of a secret of several lines that is masked by itself, in bytes.
-const MIN_LINE: usize = 6;
+/// Shorter lines of a multi-line secret are not masked by themselves.
+const MIN_LINE_BYTES: usize = 6;
 
 /// The letters of base64, by value.
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -22,17 +18,17 @@ type Letter = Vec<Box<[u8]>>;
 
 /// A sequence of letters.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(super) struct SecretPattern {
     letters: Vec<u32>,
-    /// Whether line ends may stand between its letters, as programs break base64 into lines.
+    /// Whether line breaks may occur between letters, as in wrapped base64.
     pub wraps: bool,
 }
 
-/// The spellings of some secrets. Says nothing of them in its `Debug` form.
+/// The spellings of some secrets. `Debug` does not reveal them.
 pub struct Patterns {
     letters: Vec<Letter>,
-    patterns: Vec<Pattern>,
-    /// The patterns that may begin with this byte, and the spelling of their first letter that does.
+    patterns: Vec<SecretPattern>,
+    /// By byte: the patterns that may begin with it, and the matching spelling of their first letter.
     starts: Vec<Vec<(u32, u16)>>,
 }
 
@@ -43,8 +39,8 @@ impl std::fmt::Debug for Patterns {
 }
 
 impl Patterns {
-    /// The patterns of these secrets. White space around one is not part of it, and an empty one is none. Of a secret of several lines each
-    /// line is one too, if it has at least 6 bytes.
+    /// The patterns of these secrets. Surrounding white space is not part of a secret, and empty ones are skipped. Each
+    /// line of a multi-line secret counts as a secret too if it has at least 6 bytes.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut builder = Builder::default();
         for secret in secrets {
@@ -56,7 +52,7 @@ impl Patterns {
             builder.add_text(secret);
             builder.add_base64(secret.as_bytes());
             if secret.contains('\n') {
-                let lines = secret.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE);
+                let lines = secret.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE_BYTES);
                 lines.for_each(|line| builder.add_text(line));
             }
         }
@@ -68,52 +64,19 @@ impl Patterns {
         self.patterns.is_empty()
     }
 
-    /// The text with its secrets masked; `None` if there are none in it.
-    pub fn mask_text(&self, text: &str) -> Option<String> {
-        let mut masker = Masker::new(self);
-        let mut out = Vec::new();
-        masker.push(text.as_bytes(), &mut out);
-        masker.finish(&mut out);
-        // A spelling is made of whole characters, so what is left is too.
-        masker.has_masked().then(|| String::from_utf8_lossy(&out).into_owned())
-    }
-
-    /// The same of each text in a JSON document.
-    pub fn mask_json(&self, json: &str) -> Option<String> {
-        let mut value = serde_json::from_str(json).ok()?;
-        if self.mask_value(&mut value) { serde_json::to_string(&value).ok() } else { None }
-    }
-
-    /// Masks each text in a JSON value. Whether there was a secret in one.
-    fn mask_value(&self, value: &mut Value) -> bool {
-        match value {
-            Value::String(text) => match self.mask_text(text) {
-                Some(masked) => {
-                    *text = masked;
-                    true
-                }
-                None => false,
-            },
-            Value::Array(values) => values.iter_mut().fold(false, |any, value| self.mask_value(value) | any),
-            Value::Object(fields) => fields.values_mut().fold(false, |any, value| self.mask_value(value) | any),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
-    }
-
     pub(super) fn starts(&self, byte: u8) -> &[(u32, u16)] {
         &self.starts[usize::from(byte)]
     }
 
-    pub(super) fn pattern(&self, pattern: u32) -> &Pattern {
+    pub(super) fn pattern(&self, pattern: u32) -> &SecretPattern {
         &self.patterns[pattern as usize]
     }
 
-    /// The spellings of a letter of a pattern.
     pub(super) fn spellings(&self, pattern: u32, letter: u32) -> &Letter {
         &self.letters[self.pattern(pattern).letters[letter as usize] as usize]
     }
 
-    /// How many letters a pattern has.
+    /// The number of letters of a pattern.
     pub(super) fn length(&self, pattern: u32) -> u32 {
         u32::try_from(self.pattern(pattern).letters.len()).unwrap_or(u32::MAX)
     }
@@ -123,9 +86,9 @@ impl Patterns {
 struct Builder {
     letters: Vec<Letter>,
     of_chars: HashMap<char, u32>,
-    /// By known bits and which bits are known.
+    /// By the known bits and a mask of which bits are known.
     of_bits: HashMap<(u8, u8), u32>,
-    patterns: Vec<Pattern>,
+    patterns: Vec<SecretPattern>,
 }
 
 impl Builder {
@@ -144,12 +107,12 @@ impl Builder {
                 id
             }));
         }
-        self.patterns.push(Pattern { letters, wraps: false });
+        self.patterns.push(SecretPattern { letters, wraps: false });
     }
 
     fn add_base64(&mut self, secret: &[u8]) {
         for before in 0..3 {
-            // In bits, from the beginning of a group of three bytes.
+            // In bits from the beginning of a group of three bytes.
             let (begin, end) = (before * 8, (before + secret.len()) * 8);
             let bit = |at: usize| match at {
                 at if at < begin || at >= end => None,
@@ -169,7 +132,7 @@ impl Builder {
                     id
                 }));
             }
-            self.patterns.push(Pattern { letters, wraps: true });
+            self.patterns.push(SecretPattern { letters, wraps: true });
         }
     }
 
@@ -186,7 +149,7 @@ impl Builder {
     }
 }
 
-/// The letters of base64, and of its alphabet for addresses, whose known bits are these.
+/// The letters of base64 and its URL-safe alphabet with these known bits.
 fn base64_spellings(bits: u8, known: u8) -> Letter {
     let mut spellings: Vec<&[u8]> = Vec::new();
     for (value, letter) in (0..).zip(BASE64.chunks(1)) {
@@ -203,7 +166,7 @@ fn base64_spellings(bits: u8, known: u8) -> Letter {
     spellings.into_iter().map(Box::from).collect()
 }
 
-/// How a character may be written.
+/// The spellings of a character.
 fn spellings(letter: char) -> Letter {
     let mut buffer = [0; 4];
     let raw = letter.encode_utf8(&mut buffer).as_bytes();
@@ -214,7 +177,7 @@ fn spellings(letter: char) -> Letter {
     let units = letter.encode_utf16(&mut units);
     let mut texts = vec![
         String::from(letter),
-        // Addresses and forms.
+        // URLs and forms.
         each(&|byte| format!("%{byte:02X}")),
         each(&|byte| format!("%{byte:02x}")),
         // JSON, JavaScript.
@@ -244,7 +207,7 @@ fn spellings(letter: char) -> Letter {
     if letter.is_ascii_punctuation() {
         texts.push(format!("\\{letter}"));
     }
-    // A text in JSON that is a text in JSON itself, as in logs of what was sent: each back slash and quote is escaped again.
+    // JSON inside a JSON string, as in logs of requests: backslashes and quotes are escaped twice.
     let again = |text: &String| text.replace('\\', "\\\\").replace('"', "\\\"");
     let nested: Vec<_> = texts.iter().filter(|text| text.contains('\\')).map(again).collect();
     texts.extend(nested);

@@ -1,41 +1,44 @@
-//! Bytes in, events out.
+//! The entry point of the emulator: bytes in, events out.
 
 use memchr::memchr;
 
-use super::parser::{Parser, Step};
-use super::screen::{Event, Screen};
+use super::event::Event;
+use super::parser::{ParserStep, SequenceParser};
+use super::screen::Screen;
+use super::screen::control::{control, escape};
+use super::screen::print::{plain_line, print, tab};
 use crate::model::FramePayload;
 use crate::model::kinds::MAX_LINE_BYTES;
 
-/// How reports begin: see [`FramePayload::parse_report`].
-const REPORTS: [&str; 2] = ["::frame ", "::output "];
+/// The prefixes of reports; see [`FramePayload::parse_report`].
+const REPORT_PREFIXES: [&str; 2] = ["::frame ", "::output "];
 
-/// The longest report, in bytes. A longer one is a line like others.
+/// The longest report, in bytes. A longer one is treated as an ordinary line.
 pub const MAX_REPORT: usize = 4 << 20;
 
-/// Turns one output into rows.
+/// Turns one output stream into rows.
 ///
-/// The bytes may come in pieces of any size: the rows are the same, and so are the reports. [`Self::flush`] and
-/// [`Self::redraw`] change what is given early, and never what the rows are in the end.
+/// Rows and reports do not depend on how the bytes are split into chunks. [`Self::flush`] and [`Self::redraw`] only
+/// affect what is emitted early, not the final rows.
 #[derive(Debug)]
 pub struct Lines {
     screen: Screen,
-    parser: Parser,
-    /// A line that may be a report, as far as it has come.
+    parser: SequenceParser,
+    /// The beginning of a line that may be a report.
     report: Option<String>,
     reads_reports: bool,
-    /// Nothing was printed since the last line end or carriage return.
+    /// Whether nothing was printed since the last line feed or carriage return.
     is_at_start: bool,
-    /// The beginning of a character whose end has not come.
+    /// An incomplete UTF-8 sequence at the end of the last chunk.
     partial: Vec<u8>,
 }
 
 impl Lines {
-    /// The rows of an output. `reads_reports`: whether lines can be reports.
+    /// `reads_reports`: whether lines can be reports.
     pub fn new(reads_reports: bool) -> Self {
         Self {
             screen: Screen::default(),
-            parser: Parser::default(),
+            parser: SequenceParser::default(),
             report: None,
             reads_reports,
             is_at_start: true,
@@ -43,7 +46,7 @@ impl Lines {
         }
     }
 
-    /// Takes what the command has printed. Gives the rows that have their line ends, and reports.
+    /// Processes output. Emits complete rows and reports.
     pub fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
         if self.partial.is_empty() {
             self.decode(bytes, events);
@@ -54,27 +57,27 @@ impl Lines {
         self.decode(&all, events);
     }
 
-    /// Whether there is something that [`Self::flush`] would give.
+    /// Whether [`Self::flush`] would emit something.
     pub fn has_new(&self) -> bool {
         self.screen.has_new()
     }
 
-    /// Gives a line whose end has not come: a prompt, a progress bar. What follows at its end continues it.
+    /// Emits an unfinished line, such as a prompt or progress bar. Later output at its end continues it.
     pub fn flush(&mut self, events: &mut Vec<Event>) {
-        self.screen.give_new(events);
+        self.screen.emit_new(events);
     }
 
-    /// Whether rows have changed since they were given.
+    /// Whether emitted rows have changed.
     pub fn has_redraws(&self) -> bool {
         self.screen.has_redraws()
     }
 
-    /// Gives the rows that have changed since they were given, as they are now.
+    /// Emits the current state of changed rows.
     pub fn redraw(&mut self, events: &mut Vec<Event>) {
-        self.screen.give_redraws(events);
+        self.screen.emit_redraws(events);
     }
 
-    /// Gives what is left when the output has ended.
+    /// Emits everything that is left at the end of the output.
     pub fn finish(mut self, events: &mut Vec<Event>) {
         if !self.partial.is_empty() {
             self.partial.clear();
@@ -92,7 +95,7 @@ impl Lines {
             self.read(chunk.valid(), events);
             let invalid = chunk.invalid();
             left -= chunk.valid().len() + invalid.len();
-            if left == 0 && is_beginning(invalid) {
+            if left == 0 && is_incomplete_char(invalid) {
                 self.partial.extend_from_slice(invalid);
             } else if !invalid.is_empty() {
                 self.read("\u{fffd}", events);
@@ -100,12 +103,13 @@ impl Lines {
         }
     }
 
-    /// Takes reports out; all else is for the screen.
+    /// Extracts reports and draws everything else.
     fn read(&mut self, mut text: &str, events: &mut Vec<Event>) {
         while !text.is_empty() {
             if let Some(line) = &mut self.report {
-                // One character at a time until it is clear what it is: what comes after another beginning is read like anything else.
-                let is_known = REPORTS.iter().any(|report| line.starts_with(report));
+                // One character at a time until the prefix is decided, since text after another prefix must be drawn
+                // normally.
+                let is_known = REPORT_PREFIXES.iter().any(|report| line.starts_with(report));
                 let most = if is_known { (MAX_REPORT + 1).saturating_sub(line.len()) } else { 1 };
                 let (piece, rest) = text.split_at(text.ceil_char_boundary(most));
                 let end = memchr(b'\n', piece.as_bytes());
@@ -149,7 +153,7 @@ impl Lines {
         }
     }
 
-    /// Draws text up to where a report may begin, and then holds that.
+    /// Draws text up to a possible report, and starts to collect that. Returns the number of bytes drawn.
     fn draw_until_report(&mut self, text: &str, events: &mut Vec<Event>) -> usize {
         let mut drawn = 0;
         while drawn < text.len() {
@@ -173,7 +177,7 @@ impl Lines {
         }
     }
 
-    /// Draws the next piece of a text: at most up to where a row may begin. Returns its length, which is not 0.
+    /// Draws the next part of a text, at most up to the begin of a row. Returns its length, which is not 0.
     fn draw_some(&mut self, text: &str, events: &mut Vec<Event>) -> usize {
         if !self.parser.is_ground() {
             return self.continue_sequence(text, events);
@@ -183,7 +187,7 @@ impl Lines {
         {
             let line = text[..end].strip_suffix('\r').unwrap_or(&text[..end]);
             if line.len() <= MAX_LINE_BYTES && find_control(line) == line.len() {
-                self.screen.plain_line(line, events);
+                plain_line(&mut self.screen, line, events);
                 self.is_at_start = true;
                 return end + 1;
             }
@@ -195,12 +199,12 @@ impl Lines {
         }
         let Some(char) = text.chars().next() else { return 0 };
         match char {
-            '\x1b' => drop(self.parser.take(0x1b)),
+            '\x1b' => drop(self.parser.advance(0x1b)),
             '\0'..'\x20' => self.execute(char as u8, events),
-            // The 8-bit forms of ESC and a letter.
+            // The 8-bit form of ESC and a letter.
             _ => {
-                self.parser.take(0x1b);
-                self.parser.take((u32::from(char) as u8) - 0x40);
+                self.parser.advance(0x1b);
+                self.parser.advance((u32::from(char) as u8) - 0x40);
             }
         }
         char.len_utf8()
@@ -210,25 +214,25 @@ impl Lines {
         let Some(char) = text.chars().next() else { return 0 };
         let Ok(byte) = u8::try_from(char).map_err(|_| ()).and_then(|byte| if byte < 0x80 { Ok(byte) } else { Err(()) })
         else {
-            return if self.parser.take_char(char) { char.len_utf8() } else { 0 };
+            return if self.parser.advance_char(char) { char.len_utf8() } else { 0 };
         };
-        match self.parser.take(byte) {
-            Step::None => {}
-            Step::Control(control) => self.execute(control, events),
-            Step::Csi(last) => {
+        match self.parser.advance(byte) {
+            ParserStep::None => {}
+            ParserStep::Control(control) => self.execute(control, events),
+            ParserStep::Csi(last) => {
                 if let Ok(parameters) = std::str::from_utf8(self.parser.bytes()) {
-                    self.screen.control(parameters, last, events);
+                    control(&mut self.screen, parameters, last, events);
                 }
             }
-            Step::Escape(last) => self.screen.escape(self.parser.bytes(), last, events),
-            Step::Osc => self.screen.string(self.parser.bytes()),
+            ParserStep::Escape(last) => escape(&mut self.screen, self.parser.bytes(), last, events),
+            ParserStep::Osc => self.screen.string(self.parser.bytes()),
         }
         1
     }
 
     fn print(&mut self, text: &str, events: &mut Vec<Event>) {
         self.is_at_start = false;
-        self.screen.print(text, events);
+        print(&mut self.screen, text, events);
     }
 
     fn execute(&mut self, control: u8, events: &mut Vec<Event>) {
@@ -236,8 +240,8 @@ impl Lines {
             b'\n' | 0x0b | 0x0c => self.screen.line_feed(events),
             b'\r' => self.screen.carriage_return(),
             0x08 => self.screen.backspace(),
-            b'\t' => self.screen.tab(),
-            // Other character sets are not known in UTF-8.
+            b'\t' => tab(&mut self.screen),
+            // Shift in and out: UTF-8 has no other character sets.
             0x0e | 0x0f => {}
             _ => self.print(char::from(control).encode_utf8(&mut [0; 4]), events),
         }
@@ -245,7 +249,7 @@ impl Lines {
     }
 }
 
-/// Where the first control character is that does something, but for tabs.
+/// The offset of the first control character with an effect, other than tabs.
 fn find_control(text: &str) -> usize {
     const ACTS: [bool; 256] = {
         let mut acts = [false; 256];
@@ -261,7 +265,7 @@ fn find_control(text: &str) -> usize {
     let mut from = 0;
     while let Some(place) = bytes[from..].iter().position(|&byte| ACTS[usize::from(byte)]) {
         let place = from + place;
-        // U+0090, U+0098, U+009B, U+009D to U+009F begin sequences, other characters with this first byte do not.
+        // U+0090, U+0098, U+009B and U+009D to U+009F begin sequences; other characters with this first byte do not.
         let begins = |next: &u8| matches!(next, 0x90 | 0x98 | 0x9b | 0x9d..=0x9f);
         if bytes[place] != 0xc2 || bytes.get(place + 1).is_some_and(begins) {
             return place;
@@ -271,13 +275,13 @@ fn find_control(text: &str) -> usize {
     bytes.len()
 }
 
-/// Whether a line is a report, or may become one, as far as it has come.
+/// Whether the beginning of a line can be that of a report.
 fn may_be_report(line: &str) -> bool {
-    REPORTS.iter().any(|report| line.starts_with(report) || report.starts_with(line))
+    REPORT_PREFIXES.iter().any(|report| line.starts_with(report) || report.starts_with(line))
 }
 
-/// Whether these bytes that are no character may become one.
-fn is_beginning(bytes: &[u8]) -> bool {
+/// Whether these bytes can be the beginning of a UTF-8 sequence.
+fn is_incomplete_char(bytes: &[u8]) -> bool {
     let length = match bytes.first() {
         Some(0xC2..=0xDF) => 2,
         Some(0xE0..=0xEF) => 3,

@@ -1,47 +1,46 @@
-//! Escape sequences, found by the state machine of `anstyle-parse`. What they carry is kept here, with a bound.
+//! Parses escape sequences with the state machine of `anstyle-parse`. Their content is collected here, with a bound.
 
 use anstyle_parse::state::{Action, State, state_change};
 
-/// The most bytes that are kept of a sequence. Longer ones are read to their end and have no effect.
-const MAX_SEQUENCE: usize = 4096;
+/// Longer sequences are read to their end and have no effect.
+const MAX_SEQUENCE_BYTES: usize = 4096;
 
-/// What a byte of a sequence does.
+/// The effect of a byte of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing yet, or nothing at all.
+pub enum ParserStep {
+    /// No effect, or none yet.
     None,
-    /// A control character to carry out, wherever it stands.
+    /// A control character, which takes effect even inside a sequence.
     Control(u8),
-    /// A control sequence ends with this byte; [`Parser::bytes`] has its parameters.
+    /// A control sequence ends with this byte; [`SequenceParser::bytes`] has its parameters.
     Csi(u8),
-    /// An escape sequence ends with this byte; [`Parser::bytes`] has what stands between.
+    /// An escape sequence ends with this byte; [`SequenceParser::bytes`] has the intermediate bytes.
     Escape(u8),
-    /// A string for the terminal has ended; [`Parser::bytes`] has it.
+    /// An operating system command (OSC) has ended; [`SequenceParser::bytes`] has its string.
     Osc,
 }
 
-/// Reads escape sequences.
 #[derive(Debug, Default)]
-pub struct Parser {
+pub struct SequenceParser {
     state: State,
     bytes: Vec<u8>,
-    /// The sequence is longer than what is kept.
+    /// Whether the sequence exceeds [`MAX_SEQUENCE_BYTES`].
     is_too_long: bool,
 }
 
-impl Parser {
-    /// Whether no sequence has begun.
+impl SequenceParser {
+    /// Whether the parser is outside of a sequence.
     pub fn is_ground(&self) -> bool {
         self.state == State::Ground
     }
 
-    /// Parameters and intermediates, or the string, of the sequence that has ended.
+    /// The parameters and intermediate bytes, or the string, of the sequence that has ended.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Takes an ASCII byte: an ESC, or what follows one.
-    pub fn take(&mut self, byte: u8) -> Step {
+    /// Processes ESC or an ASCII byte of a sequence.
+    pub fn advance(&mut self, byte: u8) -> ParserStep {
         let is_string = matches!(
             self.state,
             State::OscString
@@ -53,18 +52,18 @@ impl Parser {
                 | State::DcsPassthrough
         );
         if is_string && byte == b'\n' {
-            // No such string has a line end in it: this one was cut off.
+            // Such strings contain no line feed: this one was truncated.
             self.state = State::Ground;
-            return Step::Control(byte);
+            return ParserStep::Control(byte);
         }
         let (next, action) = state_change(self.state, byte);
-        // Either ESC or BEL ends it; CAN and SUB break it off.
+        // ESC or BEL ends it; CAN and SUB abort it.
         let ends_osc = self.state == State::OscString && next != State::Anywhere && !matches!(byte, 0x18 | 0x1a);
         if next != State::Anywhere {
             self.state = next;
         }
         if ends_osc {
-            return if self.is_too_long { Step::None } else { Step::Osc };
+            return if self.is_too_long { ParserStep::None } else { ParserStep::Osc };
         }
         if matches!(next, State::Escape | State::CsiEntry | State::OscString | State::DcsEntry | State::SosPmApcString)
         {
@@ -73,22 +72,22 @@ impl Parser {
         }
         match action {
             Action::Collect | Action::Param | Action::OscPut => self.keep(byte),
-            Action::Execute => return Step::Control(byte),
-            Action::CsiDispatch if !self.is_too_long => return Step::Csi(byte),
-            Action::EscDispatch if !self.is_too_long => return Step::Escape(byte),
+            Action::Execute => return ParserStep::Control(byte),
+            Action::CsiDispatch if !self.is_too_long => return ParserStep::Csi(byte),
+            Action::EscDispatch if !self.is_too_long => return ParserStep::Escape(byte),
             _ => {}
         }
-        Step::None
+        ParserStep::None
     }
 
-    /// Takes a character beyond ASCII within a sequence. Whether it belongs to it: if not, the sequence is broken off, and the
-    /// character is text.
-    pub fn take_char(&mut self, char: char) -> bool {
+    /// Processes a non-ASCII character within a sequence. Returns whether it is part of the sequence; if not, the
+    /// sequence is aborted and the character is text.
+    pub fn advance_char(&mut self, char: char) -> bool {
         match self.state {
             State::OscString => {
                 let mut buffer = [0; 4];
                 char.encode_utf8(&mut buffer).bytes().for_each(|byte| self.keep(byte));
-                // ST in its 8-bit form.
+                // The 8-bit form of ST.
                 if char == '\u{9c}' {
                     self.state = State::Ground;
                 }
@@ -113,7 +112,7 @@ impl Parser {
     }
 
     fn keep(&mut self, byte: u8) {
-        if self.bytes.len() < MAX_SEQUENCE {
+        if self.bytes.len() < MAX_SEQUENCE_BYTES {
             self.bytes.push(byte);
         } else {
             self.is_too_long = true;

@@ -1,28 +1,29 @@
-//! How text looks: colors, attributes and links, read from escape sequences and written as such.
+//! Text styles: colors, attributes and links, read from and written as escape sequences. `anstyle-parse` splits
+//! sequences but does not interpret their codes.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// The longest address of a link, in bytes. Links with longer ones are text.
-const MAX_LINK: usize = 2048;
+/// Longer addresses of links are dropped.
+const MAX_LINK_BYTES: usize = 2048;
 
 /// A color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
-    /// The terminal's own.
+    /// The terminal's default.
     #[default]
     Default,
-    /// A place in the palette of 256.
+    /// An index in the palette of 256 colors.
     Indexed(u8),
     /// Red, green and blue.
     Rgb(u8, u8, u8),
 }
 
-/// Attributes with their codes: one bit each, in this order.
+/// The codes of attributes. Each has one bit, in this order.
 const ATTRIBUTES: [u8; 7] = [1, 2, 3, 4, 5, 7, 9];
 const BOLD_AND_DIM: u8 = 0b11;
 
-/// How text looks.
+/// A text style.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pen {
     foreground: Color,
@@ -33,7 +34,6 @@ pub struct Pen {
 }
 
 impl Pen {
-    /// Whether text looks as without any sequence.
     pub fn is_default(&self) -> bool {
         !self.has_style() && self.link.is_none()
     }
@@ -67,7 +67,7 @@ impl Pen {
                 Some(code @ 40..=47) => self.background = Color::Indexed(code - 40),
                 Some(48) => self.background = extended(code, &mut codes).unwrap_or(self.background),
                 Some(49) => self.background = Color::Default,
-                // The color of the underline: read, so that its parts are not taken for codes.
+                // The color of the underline is skipped, so that its parts are not read as codes.
                 Some(58) => drop(extended(code, &mut codes)),
                 Some(code @ 90..=97) => self.foreground = Color::Indexed(code - 90 + 8),
                 Some(code @ 100..=107) => self.background = Color::Indexed(code - 100 + 8),
@@ -80,12 +80,12 @@ impl Pen {
         self.attributes &= !bit(code);
     }
 
-    /// Takes a string for the terminal: a link (OSC 8) begins or ends, anything else changes nothing.
+    /// Processes an OSC string: a link (OSC 8) begins or ends; others have no effect.
     pub fn set_link(&mut self, string: &[u8]) {
         let Some(rest) = string.strip_prefix(b"8;") else { return };
         let Some(place) = rest.iter().position(|&byte| byte == b';') else { return };
         let address = &rest[place + 1..];
-        let is_plain = address.len() <= MAX_LINK && address.iter().all(|byte| matches!(byte, b'!'..=b'~'));
+        let is_plain = address.len() <= MAX_LINK_BYTES && address.iter().all(|byte| matches!(byte, b'!'..=b'~'));
         let address = std::str::from_utf8(address).ok().filter(|address| is_plain && !address.is_empty());
         self.link = address.map(Into::into);
     }
@@ -124,7 +124,7 @@ impl Pen {
         out.push('m');
     }
 
-    /// Writes the sequences that end all of this.
+    /// Writes the sequences that reset this style.
     pub fn write_end(&self, out: &mut String) {
         if !self.is_default() {
             Self::default().write_change(self, out);
@@ -157,7 +157,7 @@ fn extended<'a>(code: &'a str, codes: &mut impl Iterator<Item = &'a str>) -> Opt
         let parts: Vec<&str> = code.split(':').collect();
         return match parts.get(1).copied()? {
             "5" => Some(Color::Indexed(parts.get(2)?.parse().ok()?)),
-            // With or without the color space that the standard has before the three.
+            // With or without the color space that the standard puts before the components.
             "2" => {
                 let start = parts.len().checked_sub(3).filter(|&start| start >= 2)?;
                 rgb([parts.get(start).copied(), parts.get(start + 1).copied(), parts.get(start + 2).copied()])

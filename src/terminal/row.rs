@@ -1,53 +1,32 @@
-//! One row: text that grows at its end, or cells once something is written elsewhere.
-
-mod cells;
-
-use cells::{Cell, REST, flatten_tabs, pad, serialize, split, split_end};
-use unicode_width::UnicodeWidthChar;
-
+//! A row: text that only grows at its end, or cells once something is written elsewhere.
+use super::cells::{COVERED, Cell, flatten_tabs, pad, serialize, split, split_end};
+use super::columns::{MAX_COLUMNS, next_stop, width};
 use super::pen::Pen;
 use crate::model::kinds::MAX_LINE_BYTES;
 
-/// How many columns the cursor can move over. A row that is written over is broken there, so that its cells take little memory.
-pub const MAX_COLUMNS: usize = 4096;
-
-/// How far tab stops are apart.
-pub const TAB: usize = 8;
-
-/// The most bytes of characters without a width that a cell takes.
-const MAX_MARKS: usize = 64;
-
-/// How many columns a character takes: 0 for those that combine, and for control characters, which do not move the cursor.
-pub fn width(char: char) -> usize {
-    char.width().unwrap_or(0)
-}
-
-/// The next tab stop after this column.
-pub const fn next_stop(column: usize) -> usize {
-    (column / TAB + 1) * TAB
-}
+/// The most bytes of zero-width characters in a cell.
+const MAX_MARK_BYTES: usize = 64;
 
 /// A row.
 #[derive(Clone, Debug, Default)]
-pub struct Row {
-    /// What is written so far, with sequences, while there are no cells.
+pub struct ScreenRow {
+    /// The text with sequences, while there are no cells.
     text: String,
     /// The pen at the end of the text.
     pen: Pen,
     cells: Option<Vec<Cell>>,
-    /// Characters without a width before the first cell.
+    /// Zero-width characters before the first cell.
     lead: String,
-    /// Whether it continues the row before, which has grown too long.
+    /// Whether it continues the previous row, which has become too long.
     pub cont: bool,
 }
 
-impl Row {
-    /// Whether nothing is written.
+impl ScreenRow {
     pub fn is_empty(&self) -> bool {
         self.cells.as_ref().map_or(self.text.is_empty(), Vec::is_empty) && self.lead.is_empty()
     }
 
-    /// Whether nothing can be seen: it has blanks and control characters only.
+    /// Whether nothing is visible: it only has blanks and control characters.
     pub fn is_blank(&self) -> bool {
         let is_blank = |char: char| char == ' ' || char.is_control();
         let Some(cells) = &self.cells else {
@@ -68,12 +47,12 @@ impl Row {
         (&self.text, &self.pen)
     }
 
-    /// About how many bytes it takes.
+    /// Its approximate size in memory, in bytes.
     pub fn weight(&self) -> usize {
         self.text.len() + self.cells.as_ref().map_or(0, |cells| cells.len() * size_of::<Cell>())
     }
 
-    /// Becomes empty, and keeps its memory if that is little.
+    /// Clears the row, and keeps a small allocation.
     pub fn reset(&mut self) {
         let mut text = std::mem::take(&mut self.text);
         if text.capacity() > 4096 {
@@ -83,12 +62,12 @@ impl Row {
         *self = Self { text, ..Self::default() };
     }
 
-    /// Becomes a line without any sequence.
+    /// Sets the text of an empty row. The line has no sequences.
     pub fn set_plain(&mut self, line: &str) {
         self.text.push_str(line);
     }
 
-    /// Writes at the end of a row that has only grown there: as much as it takes. Returns how many bytes that is.
+    /// Appends as much as fits to a row that has only grown at its end. Returns the number of bytes.
     pub fn append(&mut self, text: &str, pen: &Pen) -> usize {
         let length = self.text.len();
         if self.pen != *pen {
@@ -107,7 +86,7 @@ impl Row {
         taken
     }
 
-    /// The whole row as text that stands for itself, at most [`MAX_LINE_BYTES`] bytes.
+    /// The row as self-contained text of at most [`MAX_LINE_BYTES`] bytes.
     pub fn render(&self) -> String {
         let (mut text, pen) = match &self.cells {
             None => (self.text.clone(), self.pen.clone()),
@@ -117,7 +96,7 @@ impl Row {
         text
     }
 
-    /// Becomes text again, to take less memory.
+    /// Converts cells back to text, which takes less memory.
     pub fn settle(&mut self) {
         if let Some(cells) = self.cells.take() {
             (self.text, self.pen) = serialize(&self.lead, &cells);
@@ -125,7 +104,7 @@ impl Row {
         }
     }
 
-    /// How many columns it has. The row becomes cells.
+    /// The number of columns. Converts the row to cells.
     pub fn columns(&mut self) -> usize {
         self.cells().len()
     }
@@ -139,7 +118,7 @@ impl Row {
         }
         split(cells, column + columns);
         for place in column..column + columns {
-            let cell = Cell::new(if place == column { char } else { REST }, pen);
+            let cell = Cell::new(if place == column { char } else { COVERED }, pen);
             match cells.get_mut(place) {
                 Some(there) => *there = cell,
                 None => cells.push(cell),
@@ -147,32 +126,32 @@ impl Row {
         }
     }
 
-    /// Adds a character without a width to the cell before this column.
+    /// Adds a zero-width character to the cell before this column.
     pub fn mark(&mut self, column: usize, char: char) {
         let cells = self.cells();
         if column == 0 {
-            // At the beginning of a row that is drawn again it was added already.
-            if (cells.is_empty() || self.lead.is_empty()) && self.lead.len() < MAX_MARKS {
+            // When a row is drawn again from its beginning, the character is already there.
+            if (cells.is_empty() || self.lead.is_empty()) && self.lead.len() < MAX_MARK_BYTES {
                 self.lead.push(char);
             }
             return;
         }
         pad(cells, column);
-        let place = (0..column).rev().find(|&place| cells[place].char != REST);
+        let place = (0..column).rev().find(|&place| cells[place].char != COVERED);
         if let Some(cell) = place.and_then(|place| cells.get_mut(place))
-            && cell.marks.len() + char.len_utf8() <= MAX_MARKS
+            && cell.marks.len() + char.len_utf8() <= MAX_MARK_BYTES
         {
             cell.marks.push(char);
         }
     }
 
-    /// A tab at this column: it stays one where nothing is written. Returns the column it leads to.
+    /// Writes a tab at this column if nothing follows. Returns the column after it.
     pub fn tab(&mut self, column: usize, pen: &Pen) -> usize {
         let stop = next_stop(column).min(MAX_COLUMNS);
         let cells = self.cells();
         if column == cells.len() && column < stop {
             cells.push(Cell::new('\t', pen));
-            cells.resize_with(stop, || Cell::new(REST, pen));
+            cells.resize_with(stop, || Cell::new(COVERED, pen));
         }
         stop.max(column)
     }
@@ -192,7 +171,7 @@ impl Row {
         }
     }
 
-    /// Puts blanks in before this column. As much as that is lost at the right margin, which is [`MAX_COLUMNS`].
+    /// Inserts blanks before this column. Cells that move past the right margin, [`MAX_COLUMNS`], are lost.
     pub fn insert(&mut self, column: usize, count: usize) {
         let cells = self.cells();
         split(cells, column);
@@ -210,7 +189,7 @@ impl Row {
         split_end(cells);
     }
 
-    /// Takes columns out; those after them, up to the right margin, move to the left.
+    /// Deletes columns. Those after them, up to the right margin, move to the left.
     pub fn delete(&mut self, column: usize, count: usize) {
         let cells = self.cells();
         split(cells, column);
@@ -241,9 +220,10 @@ impl Row {
     }
 }
 
-/// The cells of text with the sequences that [`Row::append`] writes, and what comes before the first.
+/// The cells of text that [`ScreenRow::append`] wrote, and the zero-width characters before the first.
 fn read(text: &str) -> (String, Vec<Cell>) {
-    let (mut row, mut pen) = (Row { cells: Some(Vec::with_capacity(text.len())), ..Row::default() }, Pen::default());
+    let (mut row, mut pen) =
+        (ScreenRow { cells: Some(Vec::with_capacity(text.len())), ..ScreenRow::default() }, Pen::default());
     let mut rest = text;
     while let Some(char) = rest.chars().next() {
         let sequence = rest.strip_prefix("\x1b[").and_then(|rest| rest.split_once('m'));

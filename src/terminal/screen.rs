@@ -1,84 +1,49 @@
-//! The screen: its rows, the cursor, and what a program has set.
+//! The screen: rows, cursor and modes.
 
-mod control;
+pub mod control;
 mod edit;
-mod given;
 mod grid;
 mod modes;
-mod print;
+pub mod print;
+mod state;
 mod tabs;
 
-use grid::{Grid, Slot};
-use modes::{Main, Margins, Modes, Saved};
+use grid::{Grid, RowSlot};
+use state::{MainScreen, Margins, Modes, SavedCursor};
 use tabs::Tabs;
 
+use super::columns::MAX_COLUMNS;
+use super::event::Event;
 use super::pen::Pen;
-use super::row::MAX_COLUMNS;
+use super::row::ScreenRow;
 
-/// How many rows the cursor can move over: a screen's height. A row that leaves it stays as it is.
-pub const ROWS: usize = 50;
+pub use grid::ROWS;
 
-/// About how many bytes of rows are kept, however few rows that are.
-const MAX_WEIGHT: usize = 256 * 1024;
-
-/// A row that begins in so many pieces is given anew as one.
-const MAX_PIECES: u32 = 32;
-
-/// Something to journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A new row, or a new piece at the end of the last one. Rows and pieces count from 0.
-    Row {
-        /// Its text, which stands for itself.
-        text: String,
-        /// Whether it continues the one before.
-        cont: bool,
-    },
-    /// A row has changed.
-    Redraw {
-        /// Its number.
-        row: u64,
-        /// Its text now.
-        text: String,
-        /// Whether it continues the one before.
-        cont: bool,
-    },
-    /// A line that is a report: as it was printed, without its line end.
-    Report(String),
-}
-
-impl Event {
-    /// How many bytes of text it has.
-    pub const fn size(&self) -> usize {
-        match self {
-            Self::Row { text, .. } | Self::Redraw { text, .. } | Self::Report(text) => text.len(),
-        }
-    }
-}
+/// If the rows take more memory, fewer of them stay on the screen.
+const MAX_ROWS_BYTES: usize = 256 * 1024;
 
 /// The column of the cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Column {
-    /// After the text of a row that only grows.
+pub enum CursorColumn {
+    /// At the end of a row that only grows.
     End,
     At(usize),
 }
 
-/// The screen.
 #[derive(Debug)]
 pub struct Screen {
     grid: Grid,
     y: usize,
-    column: Column,
+    column: CursorColumn,
     pen: Pen,
-    saved: Option<Saved>,
+    saved: Option<SavedCursor>,
     margins: Margins,
     modes: Modes,
     tabs: Tabs,
-    /// The character that was printed last in this row.
+    /// The last printed character of this row.
     last: Option<char>,
-    /// The main screen, while [`Self::grid`] is the alternate one.
-    main: Option<Box<Main>>,
+    /// The main screen while [`Self::grid`] is the alternate one.
+    main: Option<Box<MainScreen>>,
 }
 
 impl Default for Screen {
@@ -86,7 +51,7 @@ impl Default for Screen {
         Self {
             grid: Grid::default(),
             y: 0,
-            column: Column::End,
+            column: CursorColumn::End,
             pen: Pen::default(),
             saved: None,
             margins: Margins::default(),
@@ -99,41 +64,41 @@ impl Default for Screen {
 }
 
 impl Screen {
-    /// Goes to the beginning of the next row.
+    /// Moves to the beginning of the next row.
     pub fn line_feed(&mut self, events: &mut Vec<Event>) {
         self.grid.make_row(self.y);
         self.complete(events);
         self.end_row(events);
     }
 
-    /// Goes to the beginning of the row.
+    /// Moves to the beginning of the row.
     pub fn carriage_return(&mut self) {
         self.go(self.y, 0);
     }
 
-    /// Goes one column to the left.
+    /// Moves one column to the left.
     pub fn backspace(&mut self) {
         let column = self.column();
         self.go(self.y, column.saturating_sub(1));
     }
 
-    /// Takes a string for the terminal.
+    /// Processes an OSC string.
     pub fn string(&mut self, string: &[u8]) {
         self.pen.set_link(string);
     }
 
-    /// The cursor's row has its line end.
+    /// Emits the cursor's row and those above, since the row is complete.
     fn complete(&mut self, events: &mut Vec<Event>) {
-        if self.y + 1 == self.grid.given {
-            self.grid.give_growth(events);
+        if self.y + 1 == self.grid.emitted {
+            self.grid.emit_growth(events);
         }
         if self.y <= self.margins.bottom {
-            self.grid.give_until(self.y, events);
+            self.grid.emit_until(self.y, events);
         }
         self.settle();
     }
 
-    /// Goes to the beginning of the next row, after this one is complete.
+    /// Moves to the beginning of the next row, after [`Self::complete`].
     fn end_row(&mut self, events: &mut Vec<Event>) {
         self.last = None;
         let Margins { top, bottom } = self.margins;
@@ -144,10 +109,10 @@ impl Screen {
         } else if self.y + 1 < ROWS {
             self.y += 1;
         }
-        // Few rows weigh much; then fewer are kept.
-        let is_heavy = |slot: &Slot| slot.row.weight() > MAX_WEIGHT / ROWS;
+        // Large rows leave the screen early.
+        let is_heavy = |slot: &RowSlot| slot.row.weight() > MAX_ROWS_BYTES / ROWS;
         if self.grid.slots.get(self.y.saturating_sub(1)).is_some_and(is_heavy) && self.margins == Margins::default() {
-            while self.y > 1 && self.grid.weight() > MAX_WEIGHT {
+            while self.y > 1 && self.grid.weight() > MAX_ROWS_BYTES {
                 self.grid.scroll_out(events);
                 self.y -= 1;
                 if let Some(saved) = &mut self.saved {
@@ -158,7 +123,7 @@ impl Screen {
         self.go(self.y, 0);
     }
 
-    /// Writes the cursor's row as text again, to take less memory.
+    /// Converts the cursor's row back to text, which takes less memory.
     fn settle(&mut self) {
         if let Some(slot) = self.grid.slots.get_mut(self.y) {
             slot.row.settle();
@@ -173,20 +138,81 @@ impl Screen {
         self.y = y;
         let is_text = || self.grid.slots.get(y).is_none_or(|slot| slot.row.is_text());
         let is_free = column == 0 && self.grid.row_is_empty(y) && is_text();
-        self.column = if is_free { Column::End } else { Column::At(column.min(MAX_COLUMNS - 1)) };
+        self.column = if is_free { CursorColumn::End } else { CursorColumn::At(column.min(MAX_COLUMNS - 1)) };
     }
 
-    /// The column as a number. The row becomes cells, unless it is empty.
+    /// The column as a number. Converts the row to cells, unless it is empty.
     fn column(&mut self) -> usize {
         match self.column {
-            Column::At(column) => column,
-            Column::End if self.grid.row_is_empty(self.y) => 0,
-            Column::End => {
+            CursorColumn::At(column) => column,
+            CursorColumn::End if self.grid.row_is_empty(self.y) => 0,
+            CursorColumn::End => {
                 self.grid.touch(self.y);
                 let column = self.grid.slots[self.y].row.columns();
-                self.column = Column::At(column);
+                self.column = CursorColumn::At(column);
                 column
             }
         }
+    }
+
+    /// Moves to a row, relative to the top margin in origin mode, and a column.
+    pub(super) fn go_to(&mut self, row: usize, column: usize) {
+        let Margins { top, bottom } = self.margins;
+        self.go(if self.modes.has_origin { (top + row).min(bottom) } else { row }, column);
+    }
+
+    /// Whether plain lines can be emitted unchanged: the cursor is on a new row, without a style.
+    pub fn is_fresh(&self) -> bool {
+        let is_below_all = self.y == self.grid.slots.len() && self.grid.emitted == self.grid.slots.len();
+        let is_plain = self.pen.is_default() && self.tabs.are_default() && self.margins == Margins::default();
+        is_below_all && self.column == CursorColumn::End && is_plain && self.main.is_none()
+    }
+
+    pub(super) fn change_row(&mut self, change: impl FnOnce(&mut ScreenRow, usize)) {
+        let column = self.column();
+        if self.y < self.grid.slots.len() {
+            self.grid.touch(self.y);
+            change(&mut self.grid.slots[self.y].row, column);
+        }
+        self.column = CursorColumn::At(column);
+    }
+
+    /// Whether an unfinished line has text that was not emitted.
+    pub fn has_new(&self) -> bool {
+        match &self.main {
+            Some(main) => main.grid.has_new(main.margins.bottom),
+            None => self.grid.has_new(self.margins.bottom),
+        }
+    }
+
+    /// Emits new text, except below a scrolling region: a status bar there will be erased, and would precede later rows
+    /// in the log.
+    pub fn emit_new(&mut self, events: &mut Vec<Event>) {
+        match &mut self.main {
+            Some(main) => main.grid.emit_new(main.margins.bottom, events),
+            None => self.grid.emit_new(self.margins.bottom, events),
+        }
+    }
+
+    /// Whether an emitted row has changed.
+    pub fn has_redraws(&self) -> bool {
+        self.main.as_ref().map_or(&self.grid, |main| &main.grid).has_redraws()
+    }
+
+    /// Emits changed rows.
+    pub fn emit_redraws(&mut self, events: &mut Vec<Event>) {
+        self.main.as_mut().map_or(&mut self.grid, |main| &mut main.grid).emit_redraws(events);
+    }
+
+    /// Emits everything that is left. A visible alternate screen follows the main one, since its program was killed and
+    /// may have printed the reason there.
+    pub fn finish(mut self, events: &mut Vec<Event>) {
+        if let Some(mut main) = self.main.take() {
+            main.grid.emit_redraws(events);
+            main.grid.emit_new(ROWS, events);
+            (self.grid.next, self.grid.is_alternate) = (main.grid.next, false);
+        }
+        self.grid.emit_redraws(events);
+        self.grid.emit_new(ROWS, events);
     }
 }

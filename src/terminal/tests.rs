@@ -1,4 +1,4 @@
-//! The rows of an output, whatever pieces it comes in and whatever is given early.
+//! The final rows of an output, independent of chunks and early events.
 
 mod alternate;
 mod hostile;
@@ -6,18 +6,18 @@ mod modes;
 mod pieces;
 mod regions;
 
-use super::row::MAX_COLUMNS;
+use super::columns::MAX_COLUMNS;
 use super::{Event, Lines, MAX_REPORT, ROWS};
 use crate::model::kinds::MAX_LINE_BYTES;
 
-/// What a reader of the journal ends up with: each row as it was given last, and the reports among them.
+/// The journal's view of an output: the last state of each row, and the reports.
 #[derive(Debug, Default, PartialEq)]
-struct Journal {
+struct RecordedRows {
     rows: Vec<(String, bool)>,
     reports: Vec<String>,
 }
 
-impl Journal {
+impl RecordedRows {
     fn add(&mut self, events: &mut Vec<Event>) {
         for event in events.drain(..) {
             match event {
@@ -28,7 +28,7 @@ impl Journal {
         }
     }
 
-    /// Whole lines: pieces put together, without blank lines at the end.
+    /// The lines, joined from their pieces, without blank ones at the end.
     fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for (text, cont) in &self.rows {
@@ -44,9 +44,9 @@ impl Journal {
     }
 }
 
-/// What comes of bytes in these pieces; after each of them it may be that time passes.
-fn journal(pieces: &[&[u8]], pauses: &[bool]) -> Journal {
-    let (mut lines, mut events, mut journal) = (Lines::new(true), Vec::new(), Journal::default());
+/// Records an output in these chunks, with an optional flush after each.
+fn journal(pieces: &[&[u8]], pauses: &[bool]) -> RecordedRows {
+    let (mut lines, mut events, mut journal) = (Lines::new(true), Vec::new(), RecordedRows::default());
     let mut pauses = pauses.iter().cycle();
     for piece in pieces {
         lines.push(piece, &mut events);
@@ -205,7 +205,7 @@ fn long_lines_are_split_between_characters_and_never_in_a_sequence() {
 }
 
 #[test]
-fn a_prompt_is_given_early_and_continued() {
+fn prompt_is_emitted_early_and_continued() {
     let (mut lines, mut events) = (Lines::new(true), Vec::new());
     lines.push("Continue? é".as_bytes().split_last().unwrap().1, &mut events);
     assert!(lines.has_new());
@@ -218,7 +218,7 @@ fn a_prompt_is_given_early_and_continued() {
 }
 
 #[test]
-fn a_progress_bar_is_one_row() {
+fn progress_bar_is_one_row() {
     let (mut lines, mut events) = (Lines::new(true), Vec::new());
     lines.push(b"\r 0%", &mut events);
     lines.flush(&mut events);
@@ -237,7 +237,7 @@ fn a_progress_bar_is_one_row() {
 }
 
 #[test]
-fn reports_are_given_whole_and_raw() {
+fn reports_are_complete_and_raw() {
     // Longer than a line, and not longer than a value.
     let given = format!("::output a={}\x1b[31m\t\x01", "x".repeat(MAX_LINE_BYTES + 1000));
     for step in [1000, 7, usize::MAX] {
@@ -257,7 +257,7 @@ fn reports_are_given_whole_and_raw() {
 }
 
 #[test]
-fn memory_stays_bounded() {
+fn terminal_memory_is_bounded() {
     let mut lines = Lines::new(true);
     let mut events = Vec::new();
     for _ in 0..30 {

@@ -1,76 +1,72 @@
-//! Which file an artifactLocation (§3.4) is. Pure: paths are compared as they are spelled.
+//! Resolves artifactLocations (§3.4) to files. Pure: paths are compared by their spelling.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::shape::{ArtifactLocation, Run, at, some};
+use super::shape::{ArtifactLocation, SarifRun, at, some};
 
-/// Why a location is no file of the project.
+/// Why a location is not a file of the project.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Elsewhere {
-    /// It has neither a URI nor an artifact that has one.
+pub enum NotInProject {
+    /// It has neither a URI nor an artifact with one.
     #[error("it names no file")]
     Unnamed,
-    /// It is in another folder.
     #[error("{0} is outside the project")]
     Outside(String),
-    /// It is not on a disk.
+    /// Its URI is not that of a file.
     #[error("{0} is no file")]
     Foreign(String),
 }
 
-/// Which folder a path is relative to.
+/// The folder that a path is relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Base {
-    /// The project's, where the linter runs.
+pub enum PathBase {
+    /// The project's folder, where the linter runs.
     Project,
-    /// The repository's top.
+    /// The top of the repository.
     Top,
-    /// None: it is absolute.
-    None,
+    Absolute,
 }
 
-/// A file that a location may mean.
+/// A possible file of a location.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// The path relative to the repository's top; `None` if it is outside.
+pub struct FileCandidate {
+    /// Relative to the top of the repository; `None` if it is outside.
     pub in_top: Option<String>,
-    /// The path relative to the project's folder; `None` if it is outside.
+    /// Relative to the project's folder; `None` if it is outside.
     pub in_project: Option<String>,
-    /// How its path is understood.
-    pub base: Base,
+    pub base: PathBase,
 }
 
-/// The folder of the project, and the top of the repository that it is in.
-pub struct Root {
+/// The project's folder and the top of its repository.
+pub struct ProjectRoots {
     project: Vec<String>,
     top: Vec<String>,
 }
 
-impl Root {
-    /// These folders, which are absolute.
+impl ProjectRoots {
+    /// Both paths are absolute.
     pub fn new(project: &Path, top: &Path) -> Self {
         let of = |folder: &Path| parts(Vec::new(), &folder.to_string_lossy());
         Self { project: of(project), top: of(top) }
     }
 
-    /// The files that a location may mean: by each way to read its text, what it means most likely first; of each, by what it may
-    /// be relative to.
+    /// The possible files of a location: for each interpretation of its text, the most likely first, one for each base.
     ///
     /// # Errors
-    /// [`Elsewhere`].
-    pub fn files(&self, location: &ArtifactLocation, run: &Run) -> Result<Vec<Vec<Candidate>>, Elsewhere> {
+    /// [`NotInProject`].
+    pub fn files(&self, location: &ArtifactLocation, run: &SarifRun) -> Result<Vec<Vec<FileCandidate>>, NotInProject> {
         let named = some(&location.uri).map(|uri| (location, uri));
-        // Tools that write the index 0 for none have a URI (§3.4.5), so that comes first.
+        // The URI takes precedence (§3.4.5), since some tools write the index 0 for none.
         let listed = || {
             let location = at(&run.artifacts, location.index)?.location.as_ref()?;
             Some((location, some(&location.uri)?))
         };
-        let (location, uri) = named.or_else(listed).ok_or(Elsewhere::Unnamed)?;
+        let (location, uri) = named.or_else(listed).ok_or(NotInProject::Unnamed)?;
         let whole = resolve(uri, some(&location.uri_base_id), run.original_uri_base_ids.as_ref());
         let mut paths = Vec::new();
-        // Many tools write a path where a URI should be, and then a percent sign is one, and a colon too.
-        if let Some(path) = on_disk(&whole) {
+        // Many tools write a path instead of a URI; then percent signs and colons are literal.
+        if let Some(path) = file_path(&whole) {
             paths.extend(decode(&path));
             paths.push(path);
         }
@@ -81,22 +77,22 @@ impl Root {
         Ok(paths.iter().map(|path| self.readings(path)).collect())
     }
 
-    /// What the location says, if no file is meant.
-    pub fn elsewhere(&self, location: &ArtifactLocation, run: &Run) -> Elsewhere {
+    /// Why the location is not a file of the project.
+    pub fn not_in_project(&self, location: &ArtifactLocation, run: &SarifRun) -> NotInProject {
         let listed = || some(&at(&run.artifacts, location.index)?.location.as_ref()?.uri);
-        let Some(uri) = some(&location.uri).or_else(listed) else { return Elsewhere::Unnamed };
+        let Some(uri) = some(&location.uri).or_else(listed) else { return NotInProject::Unnamed };
         let whole = resolve(uri, some(&location.uri_base_id), run.original_uri_base_ids.as_ref());
-        match on_disk(&whole) {
-            None => Elsewhere::Foreign(uri.to_owned()),
-            Some(_) => Elsewhere::Outside(uri.to_owned()),
+        match file_path(&whole) {
+            None => NotInProject::Foreign(uri.to_owned()),
+            Some(_) => NotInProject::Outside(uri.to_owned()),
         }
     }
 
-    fn readings(&self, path: &str) -> Vec<Candidate> {
+    fn readings(&self, path: &str) -> Vec<FileCandidate> {
         let bases = match path.starts_with('/') {
-            true => vec![(Base::None, Vec::new())],
-            false if self.project == self.top => vec![(Base::Project, self.project.clone())],
-            false => vec![(Base::Project, self.project.clone()), (Base::Top, self.top.clone())],
+            true => vec![(PathBase::Absolute, Vec::new())],
+            false if self.project == self.top => vec![(PathBase::Project, self.project.clone())],
+            false => vec![(PathBase::Project, self.project.clone()), (PathBase::Top, self.top.clone())],
         };
         let candidate = |(base, from)| {
             let parts = parts(from, path);
@@ -104,13 +100,13 @@ impl Root {
                 let below = parts.strip_prefix(folder)?;
                 (!below.is_empty()).then(|| below.join("/"))
             };
-            Candidate { in_top: below(&self.top), in_project: below(&self.project), base }
+            FileCandidate { in_top: below(&self.top), in_project: below(&self.project), base }
         };
         bases.into_iter().map(candidate).collect()
     }
 }
 
-/// Follows a path, part by part.
+/// Appends the parts of a path.
 fn parts(mut from: Vec<String>, path: &str) -> Vec<String> {
     for part in path.split('/') {
         match part {
@@ -122,19 +118,19 @@ fn parts(mut from: Vec<String>, path: &str) -> Vec<String> {
     from
 }
 
-/// Puts the bases of a URI before it (§3.14.14). A base that nobody knows is the project's folder, which §3.4.4 leaves to the
-/// reader: what tools call `%SRCROOT%` and do not define is that.
+/// Resolves a URI against its bases (§3.14.14). An undefined base is the project's folder: §3.4.4 leaves it to the
+/// reader, and tools mean that by an undefined `%SRCROOT%`.
 fn resolve(uri: &str, base: Option<&str>, bases: Option<&HashMap<String, ArtifactLocation>>) -> String {
     let mut whole = uri.replace('\\', "/");
     let mut next = base;
-    // As many steps as there are bases: they may name each other in a circle.
+    // At most as many steps as there are bases, since they may form a cycle.
     for _ in 0..bases.map_or(0, HashMap::len) {
         if whole.starts_with('/') || scheme(&whole).is_some() {
             break;
         }
         let Some(base) = next.and_then(|id| bases?.get(id)) else { break };
         if let Some(uri) = some(&base.uri) {
-            // It ends with a slash, or should.
+            // A base should end with a slash.
             whole = format!("{}/{whole}", uri.replace('\\', "/").trim_end_matches('/'));
         }
         next = some(&base.uri_base_id);
@@ -142,26 +138,26 @@ fn resolve(uri: &str, base: Option<&str>, bases: Option<&HashMap<String, Artifac
     whole
 }
 
-/// The scheme of a URI. A drive's letter looks like one, and is no place of ours either.
+/// The scheme of a URI. A drive letter counts as one.
 fn scheme(uri: &str) -> Option<&str> {
     let (scheme, _) = uri.split_once(':')?;
     let word = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     (scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(word)).then_some(scheme)
 }
 
-/// The path that a URI is, still with its percent signs.
-fn on_disk(uri: &str) -> Option<String> {
+/// The path of a URI, still percent-encoded.
+fn file_path(uri: &str) -> Option<String> {
     let Some(scheme) = scheme(uri) else { return Some(uri.to_owned()) };
     if !scheme.eq_ignore_ascii_case("file") {
         return None;
     }
     let rest = &uri[scheme.len() + 1..];
     let Some(rest) = rest.strip_prefix("//") else { return Some(rest.to_owned()) };
-    // No name of a host, or our own. Behind what is neither, a path follows that is relative: so some tools write it.
+    // The host is empty or localhost. Some tools write a relative path where the host should be.
     Some(rest.strip_prefix("localhost/").map_or_else(|| rest.to_owned(), |path| format!("/{path}")))
 }
 
-/// Without percent signs. `None` if it does not become text.
+/// Decodes percent-encoding. `None` if the result is not UTF-8.
 fn decode(path: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();

@@ -1,26 +1,26 @@
-//! Which rule a finding is of, and what that says of it.
+//! The rule of a result, and what it tells about the result.
 
 use std::collections::HashMap;
 
-use super::super::analysis::Severity;
-use super::shape::{Component, Descriptor, Finding, Message, Run, Tool, at, some};
+use super::super::finding::Severity;
+use super::shape::{Component, Descriptor, SarifMessage, SarifResult, SarifRun, SarifTool, at, some};
 
-/// The rules of a run.
-pub struct Rules<'r> {
-    tool: Option<&'r Tool>,
+/// The described rules of a run.
+pub struct RuleIndex<'r> {
+    tool: Option<&'r SarifTool>,
     by_id: HashMap<&'r str, (&'r Component, &'r Descriptor)>,
 }
 
-/// A finding with its rule, if that is described.
-pub struct Ruled<'r> {
-    result: &'r Finding,
+/// A result with its rule, if that is described.
+pub struct ResultRule<'r> {
+    result: &'r SarifResult,
     id: &'r str,
     rule: Option<(&'r Component, &'r Descriptor)>,
 }
 
-impl<'r> Rules<'r> {
-    /// Those of a run. Where two have one name, the driver's and the first one has it.
-    pub fn new(run: &'r Run) -> Self {
+impl<'r> RuleIndex<'r> {
+    /// Of several rules with the same name, the driver's first one counts.
+    pub fn new(run: &'r SarifRun) -> Self {
         let tool = run.tool.as_ref();
         let mut by_id = HashMap::new();
         let extensions = tool.and_then(|tool| tool.extensions.as_deref()).unwrap_or_default();
@@ -39,10 +39,10 @@ impl<'r> Rules<'r> {
         self.tool.and_then(|tool| some(&tool.driver.as_ref()?.name)).unwrap_or("the linter")
     }
 
-    /// The rule of a finding (§3.27.7, §3.52.3).
-    pub fn of(&self, result: &'r Finding) -> Ruled<'r> {
+    /// The rule of a result (§3.27.7, §3.52.3).
+    pub fn of(&self, result: &'r SarifResult) -> ResultRule<'r> {
         let reference = result.rule.as_ref();
-        let said = some(&result.rule_id).or_else(|| some(&reference?.id));
+        let declared = some(&result.rule_id).or_else(|| some(&reference?.id));
         let at_index = || {
             let tool = self.tool?;
             let extension = reference.and_then(|rule| rule.tool_component.as_ref()?.index).filter(|index| *index >= 0);
@@ -53,39 +53,40 @@ impl<'r> Rules<'r> {
             let index = reference.and_then(|rule| rule.index).or(result.rule_index);
             Some((component, at(&component.rules, index)?))
         };
-        // A rule of another name is none: tools write the index 0 for no index. But a finding's may say more than its rule's.
-        let matches = |rule: &Descriptor| match (said, some(&rule.id)) {
-            (Some(said), Some(id)) => {
-                said.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        // A rule with another name does not count: tools write the index 0 for none. A result may have a more specific
+        // name.
+        let matches = |rule: &Descriptor| match (declared, some(&rule.id)) {
+            (Some(declared), Some(id)) => {
+                declared.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
             _ => true,
         };
         let named = || {
-            let said = said?;
-            let whole = self.by_id.get(said);
-            whole.or_else(|| self.by_id.get(said.rsplit_once('/')?.0)).copied()
+            let declared = declared?;
+            let whole = self.by_id.get(declared);
+            whole.or_else(|| self.by_id.get(declared.rsplit_once('/')?.0)).copied()
         };
         let rule = at_index().filter(|(_, rule)| matches(rule)).or_else(named);
-        let id = said.or_else(|| some(&rule?.1.id)).unwrap_or_else(|| self.tool());
-        Ruled { result, id, rule }
+        let id = declared.or_else(|| some(&rule?.1.id)).unwrap_or_else(|| self.tool());
+        ResultRule { result, id, rule }
     }
 }
 
-impl Ruled<'_> {
-    /// The rule's name.
+impl ResultRule<'_> {
+    /// The name of the rule, or of the linter.
     pub fn id(&self) -> &str {
         self.id
     }
 
-    /// How bad the finding is (§3.27.10). What is not certain to be a problem has the level `none`.
-    pub fn severity(&self, certain: bool) -> Severity {
+    /// The severity of the result (§3.27.10). A result that is not certain to be a problem has the level `none`.
+    pub fn severity(&self, is_certain: bool) -> Severity {
         let default = || level(some(&self.rule?.1.default_configuration.as_ref()?.level)?);
-        let said = some(&self.result.level).and_then(level);
-        let otherwise = || if certain { default().unwrap_or(Severity::Warning) } else { Severity::Hint };
-        said.unwrap_or_else(otherwise)
+        let declared = some(&self.result.level).and_then(level);
+        let otherwise = || if is_certain { default().unwrap_or(Severity::Warning) } else { Severity::Hint };
+        declared.unwrap_or_else(otherwise)
     }
 
-    /// What is wrong (§3.11.7). Where a tool leaves out the text, which it must not, what comes nearest to it.
+    /// The message (§3.11.7). If a tool omits the required text, the closest alternative.
     pub fn message(&self) -> String {
         let message = self.result.message.as_ref();
         let known = || {
@@ -96,7 +97,7 @@ impl Ruled<'_> {
         let written = message.and_then(|message| some(&message.text)).or_else(known);
         let written = written.or_else(|| some(&message?.markdown));
         let text = match (written, message) {
-            (Some(text), Some(Message { arguments: Some(arguments), .. })) if !arguments.is_empty() => {
+            (Some(text), Some(SarifMessage { arguments: Some(arguments), .. })) if !arguments.is_empty() => {
                 fill(text, arguments)
             }
             (Some(text), _) => text.to_owned(),
@@ -109,7 +110,7 @@ impl Ruled<'_> {
     }
 }
 
-/// What a level means (§3.27.10).
+/// The severity of a level (§3.27.10).
 fn level(level: &str) -> Option<Severity> {
     match level {
         "error" => Some(Severity::Error),
@@ -120,8 +121,8 @@ fn level(level: &str) -> Option<Severity> {
     }
 }
 
-/// Puts arguments in place of `{0}`, and single braces in place of double ones (§3.11.5). Only for messages with arguments:
-/// nearly all others are not written for that, and have braces that are code.
+/// Replaces `{0}` by arguments, and double braces by single ones (§3.11.5). Only for messages with arguments: the
+/// braces in others are usually code.
 fn fill(text: &str, arguments: &[String]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

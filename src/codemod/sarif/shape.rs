@@ -1,9 +1,8 @@
-//! What is read of a SARIF log: the properties that are used, and no others.
+//! The structure of a SARIF log: only the properties that are used.
 //!
-//! The crate serde-sarif has all of them. It is not used: its types are made from the JSON schema while it is built (syn,
-//! schemafy and prettyplease for that, strum and typed-builder behind the types), and they are as strict as the schema, while
-//! tools write `null` for what is absent, leave out what is required, and have words of their own for levels. Here every
-//! property may be absent or null, and what is one of a few words is a string.
+//! Not the crate serde-sarif: its types are generated from the JSON schema at build time (with syn, schemafy and
+//! prettyplease) and are as strict as the schema, while tools write `null` for absent properties, omit required ones
+//! and have levels of their own. Here every property may be absent or null, and enumerations are strings.
 
 use std::collections::HashMap;
 
@@ -23,36 +22,36 @@ macro_rules! objects {
 
 objects! {
     /// §3.13.
-    Log { version: String, runs: Vec<Run>, }
-    /// As much of a log as says whether it is one.
-    Head { version: String, }
+    SarifLog { version: String, runs: Vec<SarifRun>, }
+    /// The part of a log that identifies it.
+    LogHead { version: String, }
     /// §3.14.
-    Run {
-        tool: Tool,
+    SarifRun {
+        tool: SarifTool,
         invocations: Vec<Invocation>,
         original_uri_base_ids: HashMap<String, ArtifactLocation>,
         artifacts: Vec<Artifact>,
-        results: Vec<Finding>,
+        results: Vec<SarifResult>,
         newline_sequences: Vec<String>,
         column_kind: String,
     }
     /// §3.18.
-    Tool { driver: Component, extensions: Vec<Component>, }
+    SarifTool { driver: Component, extensions: Vec<Component>, }
     /// §3.19, a toolComponent.
-    Component { name: String, rules: Vec<Descriptor>, global_message_strings: HashMap<String, Message>, }
+    Component { name: String, rules: Vec<Descriptor>, global_message_strings: HashMap<String, SarifMessage>, }
     /// §3.20.
     Invocation {
         execution_successful: bool,
-        tool_execution_notifications: Vec<Notification>,
-        tool_configuration_notifications: Vec<Notification>,
+        tool_execution_notifications: Vec<ToolNotification>,
+        tool_configuration_notifications: Vec<ToolNotification>,
     }
     /// §3.58.
-    Notification { level: String, message: Message, locations: Vec<Location>, }
+    ToolNotification { level: String, message: SarifMessage, locations: Vec<SarifLocation>, }
     /// §3.49, a reportingDescriptor.
     Descriptor {
         id: String,
-        short_description: Message,
-        message_strings: HashMap<String, Message>,
+        short_description: SarifMessage,
+        message_strings: HashMap<String, SarifMessage>,
         default_configuration: Configuration,
     }
     /// §3.50.
@@ -62,40 +61,40 @@ objects! {
     /// §3.54.
     ComponentReference { index: i64, }
     /// §3.11, and §3.12, which is less.
-    Message { text: String, markdown: String, id: String, arguments: Vec<String>, }
+    SarifMessage { text: String, markdown: String, id: String, arguments: Vec<String>, }
     /// §3.24.
     Artifact { location: ArtifactLocation, }
     /// §3.4.
     ArtifactLocation { uri: String, uri_base_id: String, index: i64, }
     /// §3.27, a result.
-    Finding {
+    SarifResult {
         rule_id: String,
         rule_index: i64,
         rule: DescriptorReference,
         kind: String,
         level: String,
-        message: Message,
-        locations: Vec<Location>,
+        message: SarifMessage,
+        locations: Vec<SarifLocation>,
         suppressions: Vec<Suppression>,
         baseline_state: String,
-        fixes: Vec<Fix>,
+        fixes: Vec<SarifFix>,
     }
     /// §3.28.
-    Location { physical_location: PhysicalLocation, }
+    SarifLocation { physical_location: PhysicalLocation, }
     /// §3.29.
-    PhysicalLocation { artifact_location: ArtifactLocation, region: Region, }
+    PhysicalLocation { artifact_location: ArtifactLocation, region: SarifRegion, }
     /// §3.35.
     Suppression { status: String, }
     /// §3.55.
-    Fix { artifact_changes: Vec<ArtifactChange>, }
+    SarifFix { artifact_changes: Vec<ArtifactChange>, }
     /// §3.56.
     ArtifactChange { artifact_location: ArtifactLocation, replacements: Vec<Replacement>, }
     /// §3.57.
-    Replacement { deleted_region: Region, inserted_content: Content, }
+    Replacement { deleted_region: SarifRegion, inserted_content: SarifContent, }
     /// §3.3.
-    Content { text: String, binary: String, }
+    SarifContent { text: String, binary: String, }
     /// §3.30.
-    Region {
+    SarifRegion {
         start_line: i64,
         start_column: i64,
         end_line: i64,
@@ -107,12 +106,12 @@ objects! {
     }
 }
 
-/// A text that says something: tools write the empty one for none.
+/// A text that is not empty: tools write the empty text for none.
 pub fn some(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
-/// What is at an index. -1 is what an index is that is not given (§3.7.4).
+/// The element at an index. -1 is the default for none (§3.7.4).
 pub fn at<T>(all: &Option<Vec<T>>, index: Option<i64>) -> Option<&T> {
     all.as_ref()?.get(usize::try_from(index?).ok()?)
 }

@@ -22,7 +22,7 @@ use super::extract::PathResult;
 use super::guard::{AttemptLimiter, AttemptVerdict, Client};
 use super::state::AppState;
 use crate::base;
-use crate::hooks::{Delivery, KeyBy, Secret, Signature, payload};
+use crate::hooks::{DeliveryHeaders, KeyBy, Secret, Signature, payload};
 use crate::hooks::{HookOutcome, duplicate_message};
 use crate::model::{Hook, Pipeline, Problem, ProblemCode, Run, Timestamp};
 use crate::store::Trust;
@@ -73,7 +73,7 @@ pub async fn receive(
     let client = Client::of(&request);
     let (parts, body) = request.into_parts();
     let headers = Arc::new(parts.headers);
-    let delivery = Delivery::of(&|name| single_header(&headers, name));
+    let delivery = DeliveryHeaders::of(&|name| single_header(&headers, name));
     let hook = crate::hooks::find_hook(&app.backend, &name);
     let not_found = hook.as_ref().err().filter(|problem| problem.code == ProblemCode::HookNotFound).cloned();
     let call = HookCall { app: &app, client, name: &name, delivery: &delivery, not_found };
@@ -98,7 +98,7 @@ struct HookCall<'a> {
     app: &'a AppState,
     client: Client,
     name: &'a str,
-    delivery: &'a Delivery,
+    delivery: &'a DeliveryHeaders,
     /// Set if there is no such hook. The operator sees this problem in the list of deliveries, the sender does not.
     not_found: Option<Problem>,
 }

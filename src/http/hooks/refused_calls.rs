@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::hooks::Delivery;
+use crate::hooks::DeliveryHeaders;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{Problem, Timestamp};
 use crate::runs::Backend;
@@ -56,7 +56,7 @@ impl RefusedCalls {
         backend: &Backend,
         trust: Trust,
         pipeline: &str,
-        delivery: &Delivery,
+        delivery: &DeliveryHeaders,
         problem: &Problem,
     ) {
         let code = serde_json::to_value(problem.code).ok();

@@ -1,136 +1,98 @@
-//! What programs set and reset: margins, modes, the saved cursor, the alternate screen.
+//! Sets and resets modes, margins, the saved cursor and the alternate screen.
 
 use std::mem::{replace, take};
 
-use super::{Grid, ROWS, Screen, Tabs};
+use super::Screen;
+use super::edit::erase_display;
+use super::grid::{Grid, ROWS};
+use super::state::{MainScreen, Margins, Modes, SavedCursor};
+use super::tabs::Tabs;
 use crate::terminal::pen::Pen;
 
-/// The first and the last row of the region that scrolls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Margins {
-    pub(super) top: usize,
-    pub(super) bottom: usize,
-}
-
-impl Default for Margins {
-    /// The whole screen.
-    fn default() -> Self {
-        Self { top: 0, bottom: ROWS - 1 }
-    }
-}
-
-/// Modes that change what text and moves do.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Modes {
-    /// Rows are counted from the top margin, and the cursor stays within the margins (DECOM).
-    pub(super) has_origin: bool,
-    /// What is printed moves the rest of the row to the right (IRM).
-    pub(super) inserts: bool,
-}
-
-/// A cursor to come back to.
-#[derive(Clone, Debug, Default)]
-pub struct Saved {
-    pub(super) y: usize,
-    column: usize,
-    pen: Pen,
-    has_origin: bool,
-}
-
-/// The main screen, while the alternate one is shown.
-#[derive(Debug)]
-pub struct Main {
-    pub(super) grid: Grid,
-    pub(super) margins: Margins,
-    saved: Option<Saved>,
-}
-
-impl Screen {
-    /// Sets a mode or resets it.
-    pub(super) fn set_mode(&mut self, is_private: bool, mode: usize, is_set: bool) {
-        match (is_private, mode) {
-            (false, 4) => self.modes.inserts = is_set,
-            (true, 6) => {
-                self.modes.has_origin = is_set;
-                self.go_to(0, 0);
-            }
-            (true, 47 | 1047) if is_set => self.enter_alternate(),
-            (true, 47 | 1047) => self.leave_alternate(),
-            (true, 1048) if is_set => self.save(),
-            (true, 1048) => self.restore(),
-            (true, 1049) if is_set && self.main.is_none() => {
-                self.save();
-                self.enter_alternate();
-            }
-            // A terminal restores the cursor even where nothing was entered, so a stray reset would move it to the top.
-            (true, 1049) if !is_set && self.main.is_some() => {
-                self.leave_alternate();
-                self.restore();
-            }
-            _ => {}
+pub fn set_mode(screen: &mut Screen, is_private: bool, mode: usize, is_set: bool) {
+    match (is_private, mode) {
+        (false, 4) => screen.modes.inserts = is_set,
+        (true, 6) => {
+            screen.modes.has_origin = is_set;
+            screen.go_to(0, 0);
         }
-    }
-
-    /// Shows a blank screen until [`Self::leave_alternate`], with margins of its own, so that a program that is killed leaves none
-    /// behind. (xterm has the same margins for both, and after `?47` what the alternate screen showed last.)
-    fn enter_alternate(&mut self) {
-        if self.main.is_some() {
-            return;
+        (true, 47 | 1047) if is_set => enter_alternate(screen),
+        (true, 47 | 1047) => leave_alternate(screen),
+        (true, 1048) if is_set => save(screen),
+        (true, 1048) => restore(screen),
+        (true, 1049) if is_set && screen.main.is_none() => {
+            save(screen);
+            enter_alternate(screen);
         }
-        let column = self.column();
-        self.settle();
-        let grid = replace(&mut self.grid, Grid::alternate());
-        let (margins, saved) = (take(&mut self.margins), take(&mut self.saved));
-        self.main = Some(Box::new(Main { grid, margins, saved }));
-        self.go(self.y, column);
-    }
-
-    /// Shows the main screen again, as it was. What the alternate one has shown is gone.
-    fn leave_alternate(&mut self) {
-        let Some(main) = self.main.take() else { return };
-        let column = self.column();
-        (self.grid, self.margins, self.saved) = (main.grid, main.margins, main.saved);
-        self.go(self.y, column);
-    }
-
-    /// Sets the margins, which count from 1; 0 is the first or the last row. The cursor goes to the top.
-    pub(super) fn set_margins(&mut self, top: usize, bottom: usize) {
-        let top = top.max(1);
-        let bottom = if bottom == 0 { ROWS } else { bottom.min(ROWS) };
-        if top < bottom {
-            self.margins = Margins { top: top - 1, bottom: bottom - 1 };
-            self.go_to(0, 0);
+        // Unlike a terminal, this does nothing if the alternate screen is not shown: a stray reset would move the
+        // cursor to the top.
+        (true, 1049) if !is_set && screen.main.is_some() => {
+            leave_alternate(screen);
+            restore(screen);
         }
+        _ => {}
     }
+}
 
-    pub(super) fn save(&mut self) {
-        let (column, has_origin) = (self.column(), self.modes.has_origin);
-        self.saved = Some(Saved { y: self.y, column, pen: self.pen.clone(), has_origin });
+/// Shows a blank screen until [`leave_alternate`]. It has its own margins, so that a killed program leaves none behind.
+/// (In xterm both screens share their margins, and after `?47` the alternate screen shows its last content.)
+fn enter_alternate(screen: &mut Screen) {
+    if screen.main.is_some() {
+        return;
     }
+    let column = screen.column();
+    screen.settle();
+    let grid = replace(&mut screen.grid, Grid::alternate());
+    let (margins, saved) = (take(&mut screen.margins), take(&mut screen.saved));
+    screen.main = Some(Box::new(MainScreen { grid, margins, saved }));
+    screen.go(screen.y, column);
+}
 
-    pub(super) fn restore(&mut self) {
-        let Saved { y, column, pen, has_origin } = self.saved.clone().unwrap_or_default();
-        self.pen = pen;
-        self.modes.has_origin = has_origin;
-        let Margins { top, bottom } = self.margins;
-        self.go(if has_origin { y.clamp(top, bottom) } else { y }, column);
-    }
+/// Shows the main screen again. The content of the alternate one is lost.
+fn leave_alternate(screen: &mut Screen) {
+    let Some(main) = screen.main.take() else { return };
+    let column = screen.column();
+    (screen.grid, screen.margins, screen.saved) = (main.grid, main.margins, main.saved);
+    screen.go(screen.y, column);
+}
 
-    /// Resets modes, margins and style (DECSTR). Rows and the cursor stay.
-    pub(super) fn reset_softly(&mut self) {
-        self.modes = Modes::default();
-        self.margins = Margins::default();
-        self.saved = None;
-        self.pen = Pen::default();
+/// Sets the margins, counted from 1; 0 means the first or last row. The cursor moves to the top.
+pub fn set_margins(screen: &mut Screen, top: usize, bottom: usize) {
+    let top = top.max(1);
+    let bottom = if bottom == 0 { ROWS } else { bottom.min(ROWS) };
+    if top < bottom {
+        screen.margins = Margins { top: top - 1, bottom: bottom - 1 };
+        screen.go_to(0, 0);
     }
+}
 
-    /// Resets all, and erases the screen (RIS).
-    pub(super) fn reset(&mut self) {
-        self.leave_alternate();
-        self.reset_softly();
-        self.tabs = Tabs::default();
-        self.last = None;
-        self.erase_display(2);
-        self.go(0, 0);
-    }
+pub fn save(screen: &mut Screen) {
+    let (column, has_origin) = (screen.column(), screen.modes.has_origin);
+    screen.saved = Some(SavedCursor { y: screen.y, column, pen: screen.pen.clone(), has_origin });
+}
+
+pub fn restore(screen: &mut Screen) {
+    let SavedCursor { y, column, pen, has_origin } = screen.saved.clone().unwrap_or_default();
+    screen.pen = pen;
+    screen.modes.has_origin = has_origin;
+    let Margins { top, bottom } = screen.margins;
+    screen.go(if has_origin { y.clamp(top, bottom) } else { y }, column);
+}
+
+/// Resets modes, margins and style (DECSTR). Rows and cursor do not change.
+pub fn reset_softly(screen: &mut Screen) {
+    screen.modes = Modes::default();
+    screen.margins = Margins::default();
+    screen.saved = None;
+    screen.pen = Pen::default();
+}
+
+/// Resets everything and erases the screen (RIS).
+pub fn reset(screen: &mut Screen) {
+    leave_alternate(screen);
+    reset_softly(screen);
+    screen.tabs = Tabs::default();
+    screen.last = None;
+    erase_display(screen, 2);
+    screen.go(0, 0);
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::terminal::row::{MAX_COLUMNS, TAB, next_stop};
+use crate::terminal::columns::{MAX_COLUMNS, TAB, next_stop};
 
-/// Where tab stops are: at every eighth column until a program sets or clears one.
+/// The tab stops: every eighth column until a program sets or clears one.
 #[derive(Debug, Default)]
 pub struct Tabs(Option<BTreeSet<usize>>);
 
 impl Tabs {
-    /// Whether they are at every eighth column, which is what a tab in text means.
+    /// Whether they are at every eighth column, like those of a tab in text.
     pub const fn are_default(&self) -> bool {
         self.0.is_none()
     }
@@ -29,8 +29,8 @@ impl Tabs {
         self.changed().clear();
     }
 
-    /// The next stop after this column. After the last one a terminal goes to its right margin; rows have none, so it is the next
-    /// eighth column, and a tab always keeps words apart.
+    /// The next stop after this column. After the last one a terminal moves to its right margin; rows have none, so it
+    /// is the next eighth column, so that a tab always separates words.
     pub fn next(&self, column: usize) -> usize {
         let set = self.0.as_ref().and_then(|stops| stops.range(column + 1..).next().copied());
         set.unwrap_or_else(|| next_stop(column))

@@ -3,9 +3,9 @@
 use super::*;
 
 #[test]
-fn full_screen_alternate_screen_leaves_no_rows() {
+fn alternate_screen_leaves_no_rows() {
     for (bytes, expected) in [
-        // As terminfo has it for xterm-256color.
+        // From terminfo for xterm-256color.
         ("one\n\x1b[?1049h\x1b[22;0;0t\x1b[H\x1b[2Jthe\npager\x1b[?1049l\x1b[23;0;0ttwo", &["one", "two"][..]),
         ("a prompt> \x1b[?1049h\x1b[2Jx\x1b[?1049lyes\ntwo", &["a prompt> yes", "two"]),
         ("one\n\x1b7\x1b[?47h\x1b[2J\x1b[Hx\x1b[2J\x1b[?47l\x1b8two", &["one", "two"]),
@@ -33,7 +33,7 @@ fn full_screen_alternate_screen_leaves_no_rows() {
 }
 
 #[test]
-fn nothing_is_given_of_an_alternate_screen() {
+fn alternate_screen_is_not_emitted() {
     let (mut lines, mut events) = (Lines::new(true), Vec::new());
     lines.push(b"one\ntwo\x1b[?1049h", &mut events);
     assert!(lines.has_new() || lines.has_redraws(), "what was printed before is not held back");
@@ -55,7 +55,7 @@ fn nothing_is_given_of_an_alternate_screen() {
 }
 
 #[test]
-fn alternate_screen_that_is_shown_at_the_end_is_given() {
+fn alternate_screen_at_the_end_is_emitted() {
     let bytes = b"one\ntwo\x1b[?1049h\x1b[2J\x1b[HError: no\nmemory\n\n";
     assert_eq!(lines(bytes), ["one", "two", "Error: no", "memory"]);
     let pieces: Vec<&[u8]> = bytes.chunks(1).collect();

@@ -47,7 +47,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_sequence_panics_or_grows_without_bound(
+    fn terminal_takes_any_sequence_in_bounded_memory(
         tokens in prop::collection::vec((token(), 1usize..40), 0..100),
         pauses in prop::collection::vec(any::<bool>(), 1..10),
     ) {
@@ -72,13 +72,13 @@ proptest! {
         prop_assert!(memory < MAX_MEMORY, "{} bytes", memory);
         lines.finish(&mut events);
         given += size(&events);
-        // What is on the two screens comes on top.
+        // The content of the two screens adds to that.
         prop_assert!(given <= read * MAX_GROWTH + 4 * ROWS * MAX_LINE_BYTES, "{} bytes of {}", given, read);
     }
 }
 
 #[test]
-fn costly_sequences_end() {
+fn terminal_bounds_costly_sequences() {
     let long = "x".repeat(MAX_LINE_BYTES - 1);
     let rows = "x\n".repeat(ROWS);
     for (before, repeated) in [

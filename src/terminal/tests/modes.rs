@@ -50,7 +50,7 @@ fn insert_mode_moves_the_rest_of_the_row() {
 }
 
 #[test]
-fn rows_beyond_the_right_margin_keep_their_rest() {
+fn rows_past_the_right_margin_keep_their_end() {
     let long = "a".repeat(MAX_COLUMNS) + "tail";
     for (sequence, start, end) in [("@", " a", "aa"), ("9999@", "  ", "  "), ("P", "aa", "a "), ("9999P", "  ", "  ")] {
         let line = lines(format!("{long}\r\x1b[{sequence}").as_bytes()).remove(0);

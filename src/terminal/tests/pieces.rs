@@ -1,4 +1,4 @@
-//! The rows are the same however the bytes come.
+//! Rows do not depend on how bytes are split into chunks.
 
 use proptest::prelude::*;
 
@@ -23,12 +23,13 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat())
 }
 
-/// What ends every sequence and leaves the alternate screen: how many blank rows precede its rows at the end depends on the pauses.
+/// What ends every sequence and leaves the alternate screen: how many blank rows precede its rows at the end depends on
+/// the pauses.
 const ON_MAIN_SCREEN: &[u8] = b"\x18\x1b\\\x1b[?47l";
 
-/// What only begins like a report does not hide one that comes after it.
+/// A line that only begins like a report does not hide a following report.
 #[test]
-fn report_may_follow_another_beginning() {
+fn report_may_follow_a_report_prefix() {
     for bytes in ["::\r::output a=b\n", ":\r::output a=b\n", "::fr\x1b[K\r::output a=b\n"] {
         let single: Vec<&[u8]> = bytes.as_bytes().chunks(1).collect();
         for journal in [journal(&[bytes.as_bytes()], &[]), journal(&single, &[])] {
@@ -39,7 +40,7 @@ fn report_may_follow_another_beginning() {
 
 proptest! {
     #[test]
-    fn rows_are_the_same_however_the_bytes_come(
+    fn rows_do_not_depend_on_chunks(
         bytes in script().prop_map(|bytes| [&bytes, ON_MAIN_SCREEN].concat()),
         steps in prop::collection::vec(1usize..12, 1..20),
         pauses in prop::collection::vec(any::<bool>(), 1..30),
@@ -56,7 +57,7 @@ proptest! {
         }
         let (whole, split) = (journal(&[&bytes], &[]), journal(&pieces, &pauses));
         prop_assert_eq!(&whole.reports, &split.reports);
-        let text = |journal: &Journal| journal.lines().iter().map(|line| plain(line)).collect::<Vec<_>>();
+        let text = |journal: &RecordedRows| journal.lines().iter().map(|line| plain(line)).collect::<Vec<_>>();
         prop_assert_eq!(text(&whole), text(&split));
         // Without pauses they are the same to the byte.
         prop_assert_eq!(whole.lines(), journal(&pieces, &[]).lines());

@@ -62,7 +62,7 @@ fn progress_bar_of_apt_leaves_nothing() {
 }
 
 #[test]
-fn what_is_below_a_region_is_given_when_the_region_ends() {
+fn rows_below_a_region_are_emitted_at_its_end() {
     let (mut lines, mut events) = (Lines::new(true), Vec::new());
     lines.push(b"\x1b[1;3r\x1b[4Hbar", &mut events);
     lines.flush(&mut events);
@@ -120,7 +120,7 @@ fn scroll_up_takes_rows_into_the_log() {
 }
 
 #[test]
-fn margins_are_set_where_they_make_a_region() {
+fn invalid_margins_are_ignored() {
     for (bytes, line) in [
         ("ab\x1b[rc", "cb"),
         ("ab\x1b[;rc", "cb"),
@@ -141,7 +141,7 @@ fn margins_are_set_where_they_make_a_region() {
 }
 
 #[test]
-fn cursor_stops_at_margins_that_it_is_within() {
+fn cursor_stops_at_surrounding_margins() {
     for (bytes, expected) in [
         ("\x1b[4H\x1b[9Ax", &["", "", "x"][..]),
         ("\x1b[4H\x1b[9Fx", &["", "", "x"]),
@@ -166,7 +166,7 @@ fn origin_mode_counts_from_the_top_margin() {
         ("\x1b[99ex", &["", "", "", "", "x"]),
         ("\x1b[H\x1b[1;2rx", &["x"]),
         ("\x1b[?6lx", &["x"]),
-        // It is saved with the cursor, which comes back within the margins.
+        // Origin mode is saved with the cursor, which is restored within the margins.
         ("\x1b7\x1b[?6l\x1b8\x1b[Hx", &["", "", "x"]),
         ("\x1b[5H\x1b7\x1b[1;3r\x1b8x", &["", "", "x"]),
         // From above the margin, where only the main screen's margins can leave it.

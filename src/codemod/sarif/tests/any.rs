@@ -1,10 +1,10 @@
-//! Properties: of any text, any place in it, any log.
+//! Property tests with arbitrary texts, places and logs.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Texts with every kind of line break, and characters of every width.
+/// Texts with all line breaks and characters of all widths.
 fn texts() -> impl Strategy<Value = String> {
     let part = prop::sample::select(vec![
         "a", "b ", "\t", "ä", "\u{300}", "€", "😀", "\r\n", "\n", "\r", "\u{2028}", "\u{feff}",
@@ -12,7 +12,7 @@ fn texts() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
 }
 
-/// The lines of a text by another way than the program's, each with what ends it.
+/// The lines of a text with their line breaks, by another algorithm than the program's.
 fn lines(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -25,10 +25,10 @@ fn lines(text: &str) -> Vec<&str> {
     lines
 }
 
-/// How much of something a text is.
+/// Measures a text in some unit.
 type Units = fn(&str) -> usize;
 
-/// Line and column of a byte.
+/// The line and column of an offset.
 fn position(text: &str, mut at: usize, units: Units) -> (usize, usize) {
     let all = lines(text);
     at -= text.len() - all.iter().map(|line| line.len()).sum::<usize>();
@@ -42,9 +42,9 @@ fn position(text: &str, mut at: usize, units: Units) -> (usize, usize) {
 }
 
 proptest! {
-    /// However a place is said, it is the same.
+    /// A place yields the same range in any notation.
     #[test]
-    fn a_region_is_read_as_it_was_written(text in texts(), a in 0usize..100, b in 0usize..100) {
+    fn regions_round_trip(text in texts(), a in 0usize..100, b in 0usize..100) {
         let mark = if text.starts_with('\u{feff}') { 3 } else { 0 };
         let edges: Vec<usize> = (mark..=text.len()).filter(|at| text.is_char_boundary(*at)).collect();
         let (a, b) = (edges[a % edges.len()], edges[b % edges.len()]);
@@ -74,9 +74,9 @@ proptest! {
         }
     }
 
-    /// What a tool does not say is either of no account for a place, or the place is none.
+    /// If a tool omits its counting rules, a place is either unaffected or dropped.
     #[test]
-    fn what_is_not_said_makes_no_difference(text in texts(), line in 1usize..6, column in 1usize..8) {
+    fn absent_properties_have_defaults(text in texts(), line in 1usize..6, column in 1usize..8) {
         let region = json!({"startLine": line, "startColumn": column, "endColumn": column});
         let changes = json!([change("a", json!([{"deletedRegion": region, "insertedContent": {"text": "-"}}]))]);
         let edits = |more: Value| {
@@ -95,14 +95,14 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_too_odd(text in any::<String>()) {
+    fn reader_takes_any_text(text in any::<String>()) {
         let _ = read(&text, Path::new("/p"), |_| None);
         let _ = read(&format!("{{\"version\": \"2.1.0\", {text}"), Path::new("/p"), |_| None);
     }
 
     /// JSON of the words that are known, in any order.
     #[test]
-    fn no_json_is_too_odd(value in values(), text in texts()) {
+    fn reader_takes_any_json(value in values(), text in texts()) {
         let logs = [value.clone(), json!({"version": "2.1.0", "runs": value}), json!({"version": "2.1.0", "runs": [value]})];
         for log in logs {
             let _ = read(&log.to_string(), Path::new("/p"), |_| Some(text.clone()));
@@ -111,7 +111,7 @@ proptest! {
 
     /// Logs of the right form, with any numbers and texts in them.
     #[test]
-    fn no_log_is_too_odd(
+    fn reader_takes_any_log(
         text in texts(),
         numbers in prop::collection::vec(numbers(), 16),
         (uri, message) in (any::<String>(), any::<String>()),

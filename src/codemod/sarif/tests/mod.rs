@@ -1,23 +1,36 @@
-//! What a log says, rule by rule of the specification; `tools`: as the usual linters write it; `any`: whatever is in it.
+//! Logs by the sections of the specification; `tools`: logs of common linters; `any`: arbitrary logs.
 
 #![allow(clippy::unwrap_used)]
 
 mod any;
+mod locations;
 mod tools;
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::analysis::Severity::{self, Error, Hint, Info, Warning};
-use super::*;
+use super::super::edits::Edit;
+use super::super::finding::Severity::{self, Error, Hint, Info, Warning};
+use super::{ProjectPaths, SarifError, SarifFinding};
+
+/// Reads a log of a project that is a whole repository.
+fn read(
+    text: &str,
+    root: &Path,
+    source: impl FnMut(&str) -> Option<String>,
+) -> Result<(Vec<SarifFinding>, Vec<String>), SarifError> {
+    super::read(text, ProjectPaths { root, top: root, exists: None }, source)
+}
 
 /// Reads a log of a project at `/p` that has these files.
-fn read_with(log: &Value, files: &[(&str, &str)]) -> (Vec<Reported>, Vec<String>) {
+fn read_with(log: &Value, files: &[(&str, &str)]) -> (Vec<SarifFinding>, Vec<String>) {
     let source = |path: &str| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
     read(&log.to_string(), Path::new("/p"), source).unwrap()
 }
 
 /// The one finding of a log.
-fn only(log: &Value, files: &[(&str, &str)]) -> Reported {
+fn only(log: &Value, files: &[(&str, &str)]) -> SarifFinding {
     let (mut found, skipped) = read_with(log, files);
     assert_eq!((found.len(), &skipped), (1, &Vec::new()), "{found:?}");
     found.remove(0)
@@ -56,81 +69,9 @@ fn apply(text: &str, edits: &[Edit]) -> String {
     text
 }
 
+/// The examples of §3.30.2, and regions outside of the text.
 #[test]
-fn a_location_is_a_file_of_the_project_or_none() {
-    let cases = [
-        (json!({"uri": "a/b.py"}), Ok("a/b.py")),
-        (json!({"uri": "./x/../a/./b.py"}), Ok("a/b.py")),
-        (json!({"uri": "a\\b.py"}), Ok("a/b.py")),
-        (json!({"uri": "/p/a/b.py"}), Ok("a/b.py")),
-        (json!({"uri": "../p/a/b.py"}), Ok("a/b.py")),
-        (json!({"uri": "file:///p/q/../a/b.py"}), Ok("a/b.py")),
-        (json!({"uri": "FILE://localhost/p/a/b.py"}), Ok("a/b.py")),
-        (json!({"uri": "file:/p/a/b.py"}), Ok("a/b.py")),
-        (json!({"uri": "file://a/b.py"}), Ok("a/b.py")),
-        (json!({"uri": "a%2fb.py"}), Ok("a/b.py")),
-        (json!({"uri": "%C3%A4 %.py"}), Ok("ä %.py")),
-        (json!({"uri": "100%25.py"}), Ok("100%.py")),
-        (json!({"uri": "b.py", "uriBaseId": "A"}), Ok("a/b.py")),
-        (json!({"uri": "b.py", "uriBaseId": "NESTED"}), Ok("a/b.py")),
-        (json!({"uri": "a/b.py", "uriBaseId": "%SRCROOT%"}), Ok("a/b.py")),
-        (json!({"uri": "a/b.py", "uriBaseId": "HIDDEN"}), Ok("a/b.py")),
-        (json!({"uri": "file:///p/a/b.py", "uriBaseId": "A"}), Ok("a/b.py")),
-        (json!({"index": 1}), Ok("a/b.py")),
-        (json!({"uri": null, "index": 1}), Ok("a/b.py")),
-        (json!({"uri": "a/b.py", "index": 7}), Ok("a/b.py")),
-        (json!({"uri": "b.py", "uriBaseId": "LOOP"}), Err("x/x/b.py is no file that is looked at")),
-        (json!({"uri": "c.py"}), Err("c.py is no file that is looked at")),
-        (json!({"uri": "../x.py"}), Err("../x.py is outside the project")),
-        (json!({"uri": "a/%2e%2e/%2e%2e/x.py"}), Err("a/%2e%2e/%2e%2e/x.py is no file that is looked at")),
-        (json!({"uri": "/etc/passwd"}), Err("/etc/passwd is outside the project")),
-        (json!({"uri": "/pp/a/b.py"}), Err("/pp/a/b.py is outside the project")),
-        (json!({"uri": "file:///p"}), Err("file:///p is outside the project")),
-        (json!({"uri": "https://example.org/p/a/b.py"}), Err("https://example.org/p/a/b.py is no file")),
-        (json!({"uri": "C:\\p\\a\\b.py"}), Err("C:\\p\\a\\b.py is no file")),
-        (json!({"uri": "x\n::frame {}"}), Err("x ::frame {} is no file that is looked at")),
-        (json!({"index": -1}), Err("it names no file")),
-        (json!({}), Err("it names no file")),
-    ];
-    for (location, expected) in cases {
-        let log = run(
-            "x",
-            json!({
-                "originalUriBaseIds": {
-                    "A": {"uri": "file:///p/a"}, "P": {"uri": "file:///p/"}, "NESTED": {"uri": "a/", "uriBaseId": "P"},
-                    "HIDDEN": {"description": {"text": "…"}}, "LOOP": {"uri": "x/", "uriBaseId": "LOOP2"},
-                    "LOOP2": {"uriBaseId": "LOOP"},
-                },
-                "artifacts": [{"location": {"uri": "c.py"}}, {"location": {"uri": "b.py", "uriBaseId": "A"}}],
-                "results": [{"ruleId": "r", "message": {"text": "m"},
-                             "locations": [{"physicalLocation": {"artifactLocation": location}}]}],
-            }),
-        );
-        let (found, skipped) = read_with(&log, &[("a/b.py", ""), ("ä %.py", ""), ("100%.py", "")]);
-        match expected {
-            Ok(path) => {
-                assert_eq!(skipped, Vec::<String>::new(), "{location}");
-                assert_eq!((found[0].path.as_str(), found[0].line, found[0].column), (path, 1, 1), "{location}");
-            }
-            // How often a circle is gone round is not promised.
-            Err(why) if why.starts_with("x/x") => assert_eq!((found, skipped.len()), (vec![], 1)),
-            Err(why) => assert_eq!((found, skipped), (vec![], vec![format!("skipped findings of r: {why}")])),
-        }
-    }
-}
-
-#[test]
-fn a_root_is_compared_as_it_is_meant() {
-    for root in ["/p", "/p/", "/x/../p/.", "//p"] {
-        let log = run("x", json!({"results": [result("file:///p/a", json!({}))]})).to_string();
-        let (found, _) = read(&log, Path::new(root), |_| Some(String::new())).unwrap();
-        assert_eq!(found[0].path, "a", "{root}");
-    }
-}
-
-/// The examples of §3.30.2, and what is not inside of them.
-#[test]
-fn regions_are_as_in_the_specification() {
+fn regions_follow_the_specification() {
     const TEXT: &str = "abcd\r\nefg\r\nhijk\r\nlmn\r\n";
     let cases = [
         (json!({"startLine": 1, "startColumn": 2, "endLine": 1, "endColumn": 4}), Ok(1..3)),
@@ -171,7 +112,7 @@ fn regions_are_as_in_the_specification() {
 }
 
 #[test]
-fn an_edit_at_an_uncertain_place_is_not_made() {
+fn edits_at_ambiguous_places_are_dropped() {
     const COLUMNS: &str =
         "the tool does not say how it counts columns, and there are characters before it that are not ASCII";
     const LINES: &str = "the tool does not say what ends a line, and there are unusual line breaks before it";
@@ -214,7 +155,7 @@ fn an_edit_at_an_uncertain_place_is_not_made() {
 }
 
 #[test]
-fn a_place_is_told_even_if_it_is_a_guess() {
+fn places_of_findings_are_guessed_if_ambiguous() {
     let cases = [
         (json!({"startLine": 2, "startColumn": 3}), (2, 3)),
         (json!({"startLine": 2, "startColumn": 99}), (2, 4)),
@@ -232,7 +173,7 @@ fn a_place_is_told_even_if_it_is_a_guess() {
 }
 
 #[test]
-fn a_fix_is_made_whole_or_not_at_all() {
+fn fixes_are_complete_or_dropped() {
     let at = |start: u64, end: u64, text: &str| json!({"deletedRegion": {"startLine": 1, "startColumn": start, "endColumn": end}, "insertedContent": {"text": text}});
     let cases = [
         (json!([change("a", json!([at(5, 6, "E"), at(1, 2, "A")]))]), Ok("AbcdE")),
@@ -274,7 +215,7 @@ fn a_fix_is_made_whole_or_not_at_all() {
 }
 
 #[test]
-fn what_is_no_finding_is_none() {
+fn results_that_are_no_problems_are_skipped() {
     let fix = json!([change("a", json!([{"deletedRegion": {"startLine": 1}}]))]);
     let cases: [(Value, Option<(Severity, usize)>); 16] = [
         (json!({}), Some((Info, 1))),
@@ -352,7 +293,7 @@ fn rules_and_messages_are_looked_up() {
 }
 
 #[test]
-fn a_log_that_cannot_be_read_says_why() {
+fn unreadable_logs_have_a_reason() {
     let long = "x".repeat(200);
     let cases = [
         ("", "the linter printed nothing"),
@@ -379,19 +320,19 @@ fn a_log_that_cannot_be_read_says_why() {
 }
 
 #[test]
-fn runs_are_read_with_their_own_lines_and_a_file_once_in_each() {
+fn runs_have_their_own_line_breaks() {
     let mut runs = Vec::new();
     for tool in ["ESLint", "ESLint", "clippy"] {
         let all = json!({"results": [result("a", json!({"charOffset": 2})), result("a", json!({"startLine": 2}))]});
         runs.push(run(tool, all)["runs"][0].take());
     }
     let log = json!({"version": "2.1.0", "runs": runs}).to_string();
-    let mut asked = 0;
+    let mut reads = 0;
     let source = |_: &str| {
-        asked += 1;
+        reads += 1;
         Some("a\rb\n".to_owned())
     };
     let (found, _) = read(&log, Path::new("/p"), source).unwrap();
     let places: Vec<_> = found.iter().map(|one| (one.line, one.column)).collect();
-    assert_eq!((places, asked), (vec![(2, 1), (1, 3)], 2));
+    assert_eq!((places, reads), (vec![(2, 1), (1, 3)], 2));
 }

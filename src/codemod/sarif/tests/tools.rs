@@ -40,7 +40,8 @@ fn ruff() {
     assert_eq!(apply(bom, &os.edits), "\u{feff}x = 1\r\n");
 }
 
-/// What clippy-sarif 0.8 prints: rustc's paths, every span as a result of its own, and no rule for what the compiler says.
+/// What clippy-sarif 0.8 prints: rustc's paths, every span as a result of its own, and no rule for what the compiler
+/// says.
 #[test]
 fn clippy() {
     let span = |line: u64, start: u64, end: u64| {
@@ -72,7 +73,7 @@ fn clippy() {
         "version": "2.1.0",
     });
     let (found, skipped) = read_with(&log, &[("src/main.rs", "fn main() {\n  let ü = &x\n}\n")]);
-    let said = |severity, rule: &str, message: &str, column| Reported {
+    let said = |severity, rule: &str, message: &str, column| SarifFinding {
         path: "src/main.rs".to_owned(),
         line: 2,
         column,

@@ -1,5 +1,5 @@
-//! The user's repository: found once, then named in each call. Only references and objects are read and written there, by
-//! commands that run nothing; all other work is done in a [`Store`](super::store::Store).
+//! The user's repository. Git commands only read and write its references and objects, and execute nothing; all other
+//! work happens in an [`OwnRepository`](super::own_repository::OwnRepository).
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -7,40 +7,39 @@ use std::path::{Path, PathBuf};
 use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
 
-use super::allowed::{Allowed, Outside};
+use super::allowed::{AllowedFolders, OutsidePart};
 use super::git::{Git, GitError, text};
-use crate::confined_fs::{Folder, Identity};
+use crate::confined_fs::{FileIdentity, Folder};
 
-/// Who commits where nobody has told git a name.
+/// The committer if git is not configured with one.
 const COMMITTER: (&str, &str) = ("Runtrail", "runtrail@localhost");
 
-/// More new objects than this are kept as one pack, as `fastimport.unpackLimit` has it.
+/// More new objects than this are stored as one pack, like with `fastimport.unpackLimit`.
 const UNPACK_LIMIT: usize = 100;
 
-/// A folder of a repository with a commit to begin at. Its folders are held open, so that no rename leads calls elsewhere.
+/// A repository with a current commit. Its folders are held open, so that a rename cannot redirect git commands.
 #[derive(Clone, Debug)]
-pub struct Repository {
+pub struct UserRepository {
     /// The top of its working tree.
     pub top: Folder,
-    /// The folder that was asked for, below the top; empty if it is the top.
+    /// The project's folder below the top; empty if it is the top.
     pub prefix: PathBuf,
-    /// What belongs to this working tree alone: its index, its head.
+    /// What belongs to this working tree alone: index and HEAD.
     pub git_dir: Folder,
     /// What all working trees share: objects, branches.
     pub common_dir: Folder,
-    /// The folder of its objects.
     objects: Folder,
     /// `sha1` or `sha256`.
     pub format: String,
-    /// The commit that is worked on: the one that is checked out.
+    /// The commit that is checked out, which is analyzed.
     pub head: String,
-    /// The current branch; `None` if the head is detached.
+    /// The current branch; `None` if HEAD is detached.
     pub branch: Option<String>,
 }
 
-/// What a later phase opens the same repository by.
+/// What later phases reopen the repository by.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Saved {
+pub struct SavedRepository {
     top: SavedFolder,
     #[serde(with = "path_bytes")]
     prefix: PathBuf,
@@ -56,7 +55,7 @@ pub struct Saved {
 struct SavedFolder {
     #[serde(with = "path_bytes")]
     path: PathBuf,
-    identity: Identity,
+    identity: FileIdentity,
 }
 
 impl SavedFolder {
@@ -64,14 +63,14 @@ impl SavedFolder {
         Ok(Self { path: folder.path().to_owned(), identity: folder.identity()? })
     }
 
-    fn open(&self, allowed: &Allowed) -> Result<Folder, GitError> {
+    fn open(&self, allowed: &AllowedFolders) -> Result<Folder, GitError> {
         let exchanged = || GitError::Exchanged(self.path.clone());
         let folder = allowed.open(&self.path).map_err(|_| exchanged())?.map_err(|_| exchanged())?;
         if folder.identity().is_ok_and(|identity| identity == self.identity) { Ok(folder) } else { Err(exchanged()) }
     }
 }
 
-/// Paths in JSON, whatever their bytes are.
+/// Paths in JSON as bytes, since they need not be UTF-8.
 mod path_bytes {
     use std::ffi::OsString;
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -88,12 +87,12 @@ mod path_bytes {
     }
 }
 
-impl Repository {
-    /// The repository that this folder is in. All of it must be where runs may work.
+impl UserRepository {
+    /// Opens the repository of this folder. All of it must be inside the allowed folders.
     ///
     /// # Errors
-    /// [`GitError`], each with what to do.
-    pub async fn open(folder: &Folder, allowed: &Allowed) -> Result<Self, GitError> {
+    /// [`GitError`], with a remedy.
+    pub async fn open(folder: &Folder, allowed: &AllowedFolders) -> Result<Self, GitError> {
         let search = Git::search(folder, allowed.roots());
         let shown = || folder.path().to_owned();
         let facts = match search.call("rev-parse", ["--is-bare-repository", "--is-inside-work-tree"]).await {
@@ -135,10 +134,10 @@ impl Repository {
         let objects = opened("objects", &common_dir.join(Path::new("objects")))?;
         let checked = allowed.check_parts(git_dir.path()).and_then(|()| allowed.check_parts(common_dir.path()));
         let checked = checked.and_then(|()| allowed.check_objects(objects.path()));
-        checked.map_err(|Outside { what, path }| outside(what, path))?;
-        // The folder that git was asked in is the one that the paths lead to.
-        let asked = top.folder(&prefix).and_then(|below| Ok(below.identity()? == folder.identity()?));
-        if !asked.is_ok_and(|is_same| is_same) {
+        checked.map_err(|OutsidePart { what, path }| outside(what, path))?;
+        // The folder that git was resolved in is the one that the paths lead to.
+        let resolved = top.folder(&prefix).and_then(|below| Ok(below.identity()? == folder.identity()?));
+        if !resolved.is_ok_and(|is_same| is_same) {
             return Err(GitError::Exchanged(shown()));
         }
         let (users, head_of) = (Git::users(&common_dir), Git::users(&git_dir));
@@ -154,12 +153,10 @@ impl Repository {
         Ok(Self { top, prefix, git_dir, common_dir, objects, format, head, branch })
     }
 
-    /// What a later phase opens it by.
-    ///
     /// # Errors
-    /// The system's.
-    pub fn saved(&self) -> io::Result<Saved> {
-        Ok(Saved {
+    /// I/O errors.
+    pub fn saved(&self) -> io::Result<SavedRepository> {
+        Ok(SavedRepository {
             top: SavedFolder::of(&self.top)?,
             prefix: self.prefix.clone(),
             git_dir: SavedFolder::of(&self.git_dir)?,
@@ -171,11 +168,11 @@ impl Repository {
         })
     }
 
-    /// The one that an earlier phase has opened.
+    /// Opens the repository of an earlier phase.
     ///
     /// # Errors
-    /// [`GitError::Exchanged`]: other folders are there now.
-    pub fn open_again(saved: Saved, allowed: &Allowed) -> Result<Self, GitError> {
+    /// [`GitError::Exchanged`]: its folders were replaced.
+    pub fn reopen(saved: SavedRepository, allowed: &AllowedFolders) -> Result<Self, GitError> {
         Ok(Self {
             top: saved.top.open(allowed)?,
             git_dir: saved.git_dir.open(allowed)?,
@@ -188,17 +185,17 @@ impl Repository {
         })
     }
 
-    /// The folder that was asked for.
+    /// The path of the project's folder.
     pub fn folder(&self) -> PathBuf {
         self.top.join(&self.prefix)
     }
 
-    /// The folder of its objects.
+    /// The path of the objects.
     pub fn objects(&self) -> &Path {
         self.objects.path()
     }
 
-    /// Every reference with its object, as `packed-refs` has them.
+    /// All references with their objects, in the format of `packed-refs`.
     ///
     /// # Errors
     /// [`GitError`].
@@ -206,13 +203,13 @@ impl Repository {
         Git::users(&self.common_dir).call("for-each-ref", ["--format=%(objectname) %(refname)"]).await
     }
 
-    /// Whether it was cloned without some of its objects.
-    pub async fn is_partial(&self) -> bool {
+    /// Whether it is a partial clone, which lacks objects.
+    pub async fn is_partial_clone(&self) -> bool {
         let partial = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$";
         Git::users(&self.common_dir).call("config", ["--get-regexp", partial]).await.is_ok()
     }
 
-    /// Who commits: variables for `git commit-tree`.
+    /// The variables of `git commit-tree` for author and committer.
     pub async fn committer(&self) -> Vec<(&'static str, String)> {
         let users = Git::users(&self.common_dir);
         let is_named =
@@ -223,9 +220,9 @@ impl Repository {
             ("GIT_COMMITTER_IDENT", ["GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]),
         ] {
             // `name <email> seconds zone`
-            let said = if is_named { users.line("var", [ident]).await.ok() } else { None };
-            let named = said.as_deref().and_then(|said| {
-                let (name, rest) = said.split_once(" <")?;
+            let ident = if is_named { users.line("var", [ident]).await.ok() } else { None };
+            let named = ident.as_deref().and_then(|ident| {
+                let (name, rest) = ident.split_once(" <")?;
                 Some((name.to_owned(), rest.split_once('>')?.0.to_owned()))
             });
             let (name, email) = named.unwrap_or_else(|| (COMMITTER.0.to_owned(), COMMITTER.1.to_owned()));
@@ -234,11 +231,11 @@ impl Repository {
         variables
     }
 
-    /// Takes these new objects, as a pack.
+    /// Adds new objects from a pack.
     ///
     /// # Errors
     /// [`GitError`].
-    pub async fn take(&self, pack: &[u8], objects: usize) -> Result<(), GitError> {
+    pub async fn add_objects(&self, pack: &[u8], objects: usize) -> Result<(), GitError> {
         let users = Git::users(&self.common_dir);
         match objects {
             ..=UNPACK_LIMIT => users.call_with("unpack-objects", ["-q"], pack).await.map(drop),
@@ -246,38 +243,39 @@ impl Repository {
         }
     }
 
-    /// Makes a branch at a commit, in one step: it is there with all of its commit, or it is not.
+    /// Creates a branch at a commit, atomically.
     ///
     /// # Errors
-    /// [`GitError`]: a branch of that name is there, or one whose name is a part of it.
-    pub async fn add_branch(&self, name: &str, commit: &str) -> Result<(), GitError> {
+    /// [`GitError`]: a branch of that name, of a prefix of it or below it exists.
+    pub async fn create_branch(&self, name: &str, commit: &str) -> Result<(), GitError> {
         const NONE: &str = "";
-        let made = Git::users(&self.common_dir).call("update-ref", [&format!("refs/heads/{name}"), commit, NONE]).await;
-        made.map(drop).map_err(|error| branch_error(name, error))
+        let created =
+            Git::users(&self.common_dir).call("update-ref", [&format!("refs/heads/{name}"), commit, NONE]).await;
+        created.map(drop).map_err(|error| branch_error(name, error))
     }
 
-    /// That [`Self::take`] and [`Self::add_branch`] would work now. Nothing stays that was not there.
+    /// Checks that [`Self::add_objects`] and [`Self::create_branch`] would work now, without leaving a change.
     ///
     /// # Errors
-    /// [`GitError`], each with what to do.
+    /// [`GitError`], with a remedy.
     pub async fn check_branch(&self, name: &str) -> Result<(), GitError> {
         self.check_writable(name)?;
-        // Takes the locks that the branch needs, and gives them back.
+        // Takes the locks of the branch and releases them.
         let (reference, head) = (format!("refs/heads/{name}"), &self.head);
         let steps = format!("start\ncreate {reference} {head}\nprepare\nabort\n");
         let tried = Git::users(&self.common_dir).call_with("update-ref", ["--stdin"], steps.as_bytes()).await;
-        // The folder of the lock, if nothing else is in it.
+        // Git leaves the lock's folder, which is removed here if it is empty.
         if let Some((folder, _)) = reference.rsplit_once('/') {
             let _ = self.common_dir.remove_empty(Path::new(folder));
         }
         tried.map(drop).map_err(|error| branch_error(name, error))
     }
 
-    /// That this process may write where objects, references and their logs are.
+    /// Checks that this process may write objects, references and reflogs.
     fn check_writable(&self, name: &str) -> Result<(), GitError> {
         let objects = self.objects();
         let mut folders = vec![objects.to_owned(), objects.join("pack")];
-        // One that another user has made, by a command run as root, is enough.
+        // A single folder of another user, created by a command run as root, is enough to fail.
         folders.extend((0..=255).map(|byte| objects.join(format!("{byte:02x}"))));
         for root in ["", "refs/heads", "logs/refs/heads"] {
             let mut below = self.common_dir.join(Path::new(root));
@@ -291,14 +289,14 @@ impl Repository {
             nix::unistd::access(folder, AccessFlags::W_OK | AccessFlags::X_OK)
                 .map_err(|error| read_only(folder, &error.into()))?;
         }
-        // Room, quotas and odd file systems are only found by writing.
+        // A full disk, a quota or an unusual file system only shows when writing.
         let probe = PathBuf::from(format!("tmp_obj_runtrail_{}", std::process::id()));
         self.objects.try_to_write(&probe, 4096).map_err(|error| read_only(objects, &error))
     }
 }
 
-/// Why there is no repository: there is one, but it begins above what is allowed; or there is none.
-fn repository_above(folder: &Path, allowed: &Allowed) -> GitError {
+/// The error of a folder without a repository below the allowed roots: there is one above them, or none at all.
+fn repository_above(folder: &Path, allowed: &AllowedFolders) -> GitError {
     let roots = allowed.roots().iter().filter(|root| folder.starts_with(root));
     let above = roots.min_by_key(|root| root.as_os_str().len()).into_iter().flat_map(|root| root.ancestors().skip(1));
     match above.into_iter().find(|above| above.join(".git").symlink_metadata().is_ok()) {
@@ -322,10 +320,10 @@ fn read_only(folder: &Path, error: &io::Error) -> GitError {
     GitError::ReadOnly { folder: folder.to_owned(), reason: error.to_string(), remedy }
 }
 
-/// What git says of a branch that it cannot make, with what to do.
+/// Git's error for a branch that it cannot create, with a remedy.
 fn branch_error(name: &str, error: GitError) -> GitError {
     let GitError::Failed { message, .. } = error else { return error };
-    let said = message.lines().last().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
+    let last_line = message.lines().last().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
     let branch = |reference: &str| reference.trim_start_matches("refs/heads/").to_owned();
     let quoted: Vec<&str> = message.split('\'').skip(1).step_by(2).collect();
     let reason = if message.contains("exists; cannot create") {
@@ -346,11 +344,11 @@ fn branch_error(name: &str, error: GitError) -> GitError {
             "{lock} is there: another git command is at work in the repository; wait for it, or delete the file if none is"
         )
     } else if message.contains("non-directory in the way") {
-        format!("{said}; see what that file is, and move it away")
+        format!("{last_line}; see what that file is, and move it away")
     } else if message.contains("Permission denied") {
-        format!("{said}; give the server's user write access to the repository")
+        format!("{last_line}; give the server's user write access to the repository")
     } else {
-        said
+        last_line
     };
     GitError::Branch { name: name.to_owned(), reason }
 }

@@ -1,4 +1,5 @@
-//! The oldest version of a language that a project says it supports: a fix that needs a later one is not made. Pure.
+//! The oldest language versions that a project supports, according to its manifests: fixes that need later ones are
+//! omitted. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,28 +24,23 @@ impl fmt::Display for Version {
 }
 
 impl Version {
-    /// Reads `MAJOR.MINOR`.
-    pub fn read(text: &str) -> Option<Self> {
+    /// Parses `MAJOR.MINOR`.
+    pub fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
     }
 }
 
-/// What runs the code of a language.
+/// The compiler or runtime of a language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tool {
-    /// The compiler of Rust.
+pub enum Toolchain {
     Rust,
-    /// Python 3 or 2.
     Python,
-    /// Node.js.
     Node,
-    /// The compiler of Go.
     Go,
 }
 
-impl Tool {
-    /// That of a language, if versions of it are known.
+impl Toolchain {
     pub const fn of(grammar: Grammar) -> Option<Self> {
         match grammar {
             Grammar::Rust => Some(Self::Rust),
@@ -55,7 +51,7 @@ impl Tool {
         }
     }
 
-    /// As people call it.
+    /// The name for messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rust => "Rust",
@@ -66,27 +62,30 @@ impl Tool {
     }
 }
 
-/// The manifests of a project that say which version they support.
+/// The versions that the manifests of a project declare.
 #[derive(Debug, Default)]
-pub struct Declared {
-    /// By tool and folder: the version, and the manifest's path.
-    manifests: BTreeMap<(Tool, String), (Version, String)>,
+pub struct SupportedVersions {
+    /// By toolchain and folder: the version, and the path of the manifest.
+    manifests: BTreeMap<(Toolchain, String), (Version, String)>,
 }
 
-impl Declared {
-    /// What the manifests of these tools among these files say. Those that cannot be read say nothing.
+impl SupportedVersions {
+    /// Reads the manifests of these toolchains among these files. Unreadable ones are skipped.
     pub fn read<'a>(
-        tools: &[Tool],
+        toolchains: &[Toolchain],
         paths: impl Iterator<Item = &'a str>,
         text: impl Fn(&str) -> Option<String>,
     ) -> Self {
         let mut manifests = BTreeMap::new();
         for path in paths {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let Some((tool, read)) = reader(name).filter(|(tool, _)| tools.contains(tool)) else { continue };
+            let Some((toolchain, read)) = manifest_reader(name).filter(|(toolchain, _)| toolchains.contains(toolchain))
+            else {
+                continue;
+            };
             let Some(version) = text(path).and_then(|text| read(&text)) else { continue };
-            let entry = manifests.entry((tool, folder.to_owned())).or_insert_with(|| (version, path.to_owned()));
-            // Two manifests of a folder: what the older one says holds.
+            let entry = manifests.entry((toolchain, folder.to_owned())).or_insert_with(|| (version, path.to_owned()));
+            // Of two manifests in a folder the older version counts.
             if version < entry.0 {
                 *entry = (version, path.to_owned());
             }
@@ -94,42 +93,41 @@ impl Declared {
         Self { manifests }
     }
 
-    /// What the nearest manifest around a file says that says something.
+    /// The version for a file: that of the nearest manifest in a folder above it.
     pub fn of(&self, grammar: Grammar, path: &str) -> Option<Version> {
-        let tool = Tool::of(grammar)?;
+        let toolchain = Toolchain::of(grammar)?;
         let mut folder = path;
         while !folder.is_empty() {
             folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
-            if let Some((version, _)) = self.manifests.get(&(tool, folder.to_owned())) {
+            if let Some((version, _)) = self.manifests.get(&(toolchain, folder.to_owned())) {
                 return Some(*version);
             }
         }
         None
     }
 
-    /// All of them: tool, version, path of the manifest.
-    pub fn all(&self) -> impl Iterator<Item = (Tool, Version, &str)> {
-        self.manifests.iter().map(|((tool, _), (version, path))| (*tool, *version, path.as_str()))
+    /// All versions: toolchain, version, path of the manifest.
+    pub fn all(&self) -> impl Iterator<Item = (Toolchain, Version, &str)> {
+        self.manifests.iter().map(|((toolchain, _), (version, path))| (*toolchain, *version, path.as_str()))
     }
 }
 
-/// Reads a manifest.
-type Reader = fn(&str) -> Option<Version>;
+type ReadManifest = fn(&str) -> Option<Version>;
 
-/// How a file of this name is read, if it is a manifest.
-fn reader(name: &str) -> Option<(Tool, Reader)> {
+/// The reader of a manifest with this file name.
+fn manifest_reader(name: &str) -> Option<(Toolchain, ReadManifest)> {
     match name {
-        "Cargo.toml" => Some((Tool::Rust, of_cargo)),
-        "pyproject.toml" => Some((Tool::Python, of_pyproject)),
-        "setup.cfg" | "setup.py" => Some((Tool::Python, of_setup)),
-        "package.json" => Some((Tool::Node, of_package)),
-        "go.mod" => Some((Tool::Go, of_go_mod)),
+        "Cargo.toml" => Some((Toolchain::Rust, of_cargo)),
+        "pyproject.toml" => Some((Toolchain::Python, of_pyproject)),
+        "setup.cfg" | "setup.py" => Some((Toolchain::Python, of_setup)),
+        "package.json" => Some((Toolchain::Node, of_package)),
+        "go.mod" => Some((Toolchain::Go, of_go_mod)),
         _ => None,
     }
 }
 
-/// `rust-version` of a package, or what a workspace gives to its packages. An edition says which compilers know it, not which ones the
-/// project supports.
+/// `rust-version` of a package, or the one that a workspace defines for its packages. The edition is not considered: a
+/// project may support only much newer compilers.
 fn of_cargo(text: &str) -> Option<Version> {
     let manifest: toml::Table = toml::from_str(text).ok()?;
     let of = |package: &toml::Value| package.get("rust-version")?.as_str().and_then(oldest);
@@ -147,7 +145,7 @@ fn of_pyproject(text: &str) -> Option<Version> {
     project.or_else(poetry).and_then(oldest)
 }
 
-/// `python_requires` of setuptools: the rest of the line in `setup.cfg`, a text in `setup.py`.
+/// `python_requires` of setuptools, in `setup.cfg` or `setup.py`.
 fn of_setup(text: &str) -> Option<Version> {
     static REQUIRES: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r#"(?m)^[^#\n]*\bpython_requires\s*=\s*["']?([^"'\n]+)"#).ok());
@@ -171,7 +169,7 @@ fn of_go_mod(text: &str) -> Option<Version> {
     lines.find_map(|mut words| (words.next() == Some("go")).then(|| words.next()).flatten()).and_then(oldest)
 }
 
-/// The oldest version that fits a requirement, as Cargo, Python, Poetry and npm write them. `None` if it asks for nothing.
+/// The oldest version that meets a requirement of Cargo, Python, Poetry or npm. `None` if it has no lower bound.
 fn oldest(requirement: &str) -> Option<Version> {
     static BOUNDS: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"([<>=!~^]*)\s*\bv?(\d+)(?:\.(\d+))?[\w.*+]*(?:-[\w.]+)?(\s+-\s+\S+)?").ok());
@@ -203,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requirements_are_read_as_the_oldest_version_that_fits() {
+    fn requirements_yield_their_oldest_version() {
         for (requirement, expected) in [
             (">=3.8", "3.8"),
             (">= 3.8, <4", "3.8"),
@@ -222,7 +220,7 @@ mod tests {
             ("<5", "0.0"),
             (">=20.0.0-rc.1", "20.0"),
         ] {
-            assert_eq!(oldest(requirement), Version::read(expected), "{requirement}");
+            assert_eq!(oldest(requirement), Version::parse(expected), "{requirement}");
         }
         for nothing in ["", "*", "* || >=4", "lts/*"] {
             assert_eq!(oldest(nothing), None, "{nothing}");
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn nearest_manifest_that_says_something_holds() {
+    fn nearest_manifest_with_a_version_counts() {
         let files = [
             ("Cargo.toml", "[workspace.package]\nrust-version = \"1.40\"\n"),
             ("new/Cargo.toml", "[package]\nname = \"new\"\nrust-version = \"1.85\"\nedition = \"2024\"\n"),
@@ -245,8 +243,8 @@ mod tests {
             ("broken/go.mod", "go\n"),
         ];
         let text = |path: &str| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
-        let all = [Tool::Rust, Tool::Python, Tool::Node, Tool::Go];
-        let declared = Declared::read(&all, files.iter().map(|(path, _)| *path), text);
+        let all = [Toolchain::Rust, Toolchain::Python, Toolchain::Node, Toolchain::Go];
+        let declared = SupportedVersions::read(&all, files.iter().map(|(path, _)| *path), text);
         for (grammar, path, expected) in [
             (Grammar::Rust, "src/main.rs", Some("1.40")),
             (Grammar::Rust, "build.rs", Some("1.40")),
@@ -260,9 +258,9 @@ mod tests {
             (Grammar::Go, "go/a.go", Some("1.21")),
             (Grammar::Go, "broken/a.go", None),
         ] {
-            assert_eq!(declared.of(grammar, path), expected.map(|version| Version::read(version).unwrap()), "{path}");
+            assert_eq!(declared.of(grammar, path), expected.map(|version| Version::parse(version).unwrap()), "{path}");
         }
-        let others = Declared::read(&[Tool::Go], files.iter().map(|(path, _)| *path), text);
+        let others = SupportedVersions::read(&[Toolchain::Go], files.iter().map(|(path, _)| *path), text);
         assert_eq!(others.all().map(|(_, _, path)| path).collect::<Vec<_>>(), ["go/go.mod"]);
     }
 }

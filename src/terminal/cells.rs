@@ -1,17 +1,17 @@
-//! The cells of a row that was written over.
+//! The cells of a row that was overwritten.
 
-use super::width;
+use super::columns::width;
+use super::pen::Pen;
 use crate::model::kinds::MAX_LINE_BYTES;
-use crate::terminal::pen::Pen;
 
-/// In a cell that the character before it (a wide one, a tab) takes up.
-pub const REST: char = '\0';
+/// Marks a cell that is covered by the wide character or tab before it.
+pub const COVERED: char = '\0';
 
 /// A column of a row.
 #[derive(Clone, Debug)]
 pub struct Cell {
     pub char: char,
-    /// Characters without a width that follow.
+    /// Zero-width characters that follow.
     pub marks: String,
     pub pen: Pen,
 }
@@ -26,19 +26,18 @@ impl Cell {
     }
 
     pub fn length(&self) -> usize {
-        if self.char == REST { 0 } else { self.char.len_utf8() + self.marks.len() }
+        if self.char == COVERED { 0 } else { self.char.len_utf8() + self.marks.len() }
     }
 }
 
-/// Cells as text with sequences, and the pen at its end. Where all sequences would be too much for a frame, those at the end are
-/// left out.
+/// Cells as text with sequences, and the pen at its end. Sequences that do not fit into a frame are omitted at the end.
 pub fn serialize(lead: &str, cells: &[Cell]) -> (String, Pen) {
     let mut left = cells.iter().map(Cell::length).sum::<usize>();
     let mut text = String::with_capacity(lead.len() + left);
     text.push_str(lead);
     let default = Pen::default();
     let mut pen = &default;
-    for cell in cells.iter().filter(|cell| cell.char != REST) {
+    for cell in cells.iter().filter(|cell| cell.char != COVERED) {
         if cell.pen != *pen {
             let length = text.len();
             cell.pen.write_change(pen, &mut text);
@@ -69,31 +68,31 @@ pub fn pad(cells: &mut Vec<Cell>, column: usize) {
     }
 }
 
-/// Makes what lies across the left edge of this column blank: half of a wide character, a part of a tab.
+/// Blanks a wide character or tab that spans the left edge of this column.
 pub fn split(cells: &mut [Cell], column: usize) {
-    if cells.get(column).is_none_or(|cell| cell.char != REST) {
+    if cells.get(column).is_none_or(|cell| cell.char != COVERED) {
         return;
     }
-    let start = (0..column).rev().find(|&place| cells[place].char != REST).unwrap_or(0);
-    let end = (column..cells.len()).find(|&place| cells[place].char != REST).unwrap_or(cells.len());
+    let start = (0..column).rev().find(|&place| cells[place].char != COVERED).unwrap_or(0);
+    let end = (column..cells.len()).find(|&place| cells[place].char != COVERED).unwrap_or(cells.len());
     let pen = cells[start].pen.clone();
     cells[start..end].fill_with(|| Cell::new(' ', &pen));
 }
 
-/// Makes tabs blanks: moved to another column, they would be of another width.
+/// Replaces tabs by blanks, since their width would change at another column.
 pub fn flatten_tabs(cells: &mut [Cell]) {
     let mut in_tab = false;
     for cell in cells {
-        in_tab = cell.char == '\t' || in_tab && cell.char == REST;
+        in_tab = cell.char == '\t' || in_tab && cell.char == COVERED;
         if in_tab {
             cell.char = ' ';
         }
     }
 }
 
-/// The same as [`split`] at the end of a row that was cut off.
+/// Like [`split`], at the end of a truncated row.
 pub fn split_end(cells: &mut [Cell]) {
-    let is_cut = cells.last().is_some_and(|cell| cell.char != REST && width(cell.char) == 2);
+    let is_cut = cells.last().is_some_and(|cell| cell.char != COVERED && width(cell.char) == 2);
     if is_cut && let Some(last) = cells.last_mut() {
         *last = Cell::blank();
     }

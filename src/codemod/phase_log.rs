@@ -1,5 +1,5 @@
-//! What a phase tells: frames and lines on its standard output, as any command of a pipeline does (CONTRACT.md, "Pipelines in
-//! TOML").
+//! What a phase prints: frames and lines on its standard output, like the command of any pipeline (docs/CONTRACT.md,
+//! "Frames").
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::time::{Duration, Instant};
@@ -7,54 +7,51 @@ use std::time::{Duration, Instant};
 use crate::model::FramePayload;
 use crate::model::kinds::{Failure, Finding, Outcome, Patch, Progress};
 
-/// How often progress is told at most.
-const PROGRESS: Duration = Duration::from_millis(250);
+/// Progress is printed at most this often.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The way to the journal. An error is that of a closed pipe: nobody listens any more.
-pub struct Report {
+/// Writes frames and lines. An error means that the server closed the pipe.
+pub struct PhaseLog {
     out: BufWriter<StdoutLock<'static>>,
-    told: Option<Instant>,
+    last_progress: Option<Instant>,
 }
 
-impl Report {
-    /// On standard output, which it holds.
+impl PhaseLog {
+    /// A log on standard output, which it locks.
     pub fn new() -> Self {
-        Self { out: BufWriter::with_capacity(64 * 1024, io::stdout().lock()), told: None }
+        Self { out: BufWriter::with_capacity(64 * 1024, io::stdout().lock()), last_progress: None }
     }
 
-    /// A line for people. It stays one, and a line: what it says of a file's name, say, cannot pass for a report of its own.
+    /// Prints a line. Line breaks in it, and a beginning that would make it a frame, are neutralized: file names may
+    /// contain both.
     pub fn line(&mut self, line: &str) -> io::Result<()> {
         let line = line.trim_end().replace(['\n', '\r'], "⏎");
-        let apart = if line.starts_with("::") { " " } else { "" };
-        writeln!(self.out, "{apart}{line}")
+        let prefix = if line.starts_with("::") { " " } else { "" };
+        writeln!(self.out, "{prefix}{line}")
     }
 
-    /// Something that was found.
     pub fn finding(&mut self, finding: Finding) -> io::Result<()> {
         self.frame(&FramePayload::Finding(finding))
     }
 
-    /// A change of a file.
     pub fn patch(&mut self, patch: Patch) -> io::Result<()> {
         self.frame(&FramePayload::Patch(patch))
     }
 
-    /// What became of it all.
     pub fn outcome(&mut self, outcome: Outcome) -> io::Result<()> {
         self.frame(&FramePayload::Outcome(outcome))
     }
 
-    /// Why the phase cannot go on.
     pub fn failure(&mut self, code: &str, message: String) -> io::Result<()> {
         self.frame(&FramePayload::Error(Failure { code: code.to_owned(), message, retryable: false }))
     }
 
-    /// How far it is; not every call is told, but the last is.
+    /// Prints progress, unless it did so a moment ago. The last step is always printed.
     pub fn progress(&mut self, done: usize, total: usize, unit: &str) -> io::Result<()> {
-        if done < total && self.told.is_some_and(|told| told.elapsed() < PROGRESS) {
+        if done < total && self.last_progress.is_some_and(|last| last.elapsed() < PROGRESS_INTERVAL) {
             return Ok(());
         }
-        self.told = Some(Instant::now());
+        self.last_progress = Some(Instant::now());
         let progress = Progress { done: done as u64, total: Some(total as u64), unit: unit.to_owned() };
         self.frame(&FramePayload::Progress(progress))?;
         self.out.flush()
@@ -64,13 +61,12 @@ impl Report {
         writeln!(self.out, "::frame {{\"kind\":\"{}\",\"data\":{}}}", payload.kind(), payload.data())
     }
 
-    /// All of it, now.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
 
-/// A number of things, for a sentence.
+/// A number of things, for a sentence: `3 files`.
 pub fn count(count: usize, thing: &str) -> String {
     let plural = match thing {
         _ if count == 1 => "",
