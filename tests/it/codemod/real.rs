@@ -102,7 +102,7 @@ async fn real_refactor_agrees_with_ast_grep() {
         let run = finished(&server, &id).await;
         assert_eq!(run["status"], "completed", "{run}");
         let (expected, found) = (by_command(&repository, language, pattern), by_run(&server, &id).await);
-        assert!(expected.len() > 10, "{pattern} is too rare to say something: {expected:?}");
+        assert!(expected.len() > 3, "{pattern} is too rare to say something: {expected:?}");
         assert!(found == expected, "{pattern} in {language}: {found:?}\nand not\n{expected:?}");
         if rewrite.is_some() {
             let branch = format!("runtrail/{id}-1");
@@ -131,7 +131,7 @@ async fn real_autofix_branch_has_the_shown_patches() {
     assert_eq!(run["status"], "completed", "{run}");
     let branch = format!("runtrail/{id}-1");
     let patches = told(&server, &id, "patch").await;
-    assert!(patches.len() > 20, "{} patches", patches.len());
+    assert!(patches.len() > 8, "{} patches", patches.len());
     assert!(repository.applied("HEAD", &patches) == repository.tree(&branch), "the branch holds the patches");
     before.assert_untouched(&repository, &[&branch]);
     let folder = checked_out(&world, &repository, &branch);
@@ -176,7 +176,7 @@ async fn real_ruff_findings_are_fixed() {
         *expected.entry(path).or_insert(0_usize) += 1;
     }
     let found = by_run(&server, &id).await;
-    assert!(found.values().sum::<usize>() > 1000, "{found:?}");
+    assert!(found.values().sum::<usize>() > 300, "{found:?}");
     assert_eq!(found, expected);
 
     let branch = format!("runtrail/{id}-1");
