@@ -4,9 +4,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{CallError, ConnectArgs, ServerClient};
-use crate::feed::visible::plain;
 use crate::model::Role;
 use crate::model::access::{CreatedToken, TokenView};
+use crate::model::visible::plain;
 
 /// Create, list and revoke tokens.
 #[derive(Args, Clone, Debug)]

@@ -2,7 +2,7 @@
 //! sequences are dropped.
 //!
 //! Each line is complete in itself: the engine journals it with the style in force at its start (`terminal`). Control
-//! characters stay in the text and are shown as marks ([`super::visible`]). The result is text, class names and URLs,
+//! characters stay in the text and are shown as marks ([`crate::model::visible`]). The result is text, class names and URLs,
 //! never markup.
 //!
 //! `anstyle-parse` would not shorten this: the sequence parser is a fifth of the file, and the crate yields characters

@@ -13,7 +13,7 @@ pub fn is_safe(url: &str) -> bool {
 fn is_delimiter(char: char) -> bool {
     char.is_whitespace()
         || char.is_control()
-        || super::visible::is_invisible(char)
+        || crate::model::visible::is_invisible(char)
         || matches!(char, '"' | '<' | '>' | '`' | '\\' | '^' | '{' | '}' | '|')
 }
 

@@ -6,7 +6,6 @@
 
 pub mod alerts;
 pub mod ansi;
-pub mod backoff;
 mod connection;
 mod connection_state;
 mod event;
@@ -17,7 +16,6 @@ pub mod rows;
 mod state;
 mod subscription;
 pub mod tabs;
-pub mod visible;
 mod watchdog;
 
 pub use connection::{Action, ConnectionEvent, PageConnection};

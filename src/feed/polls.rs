@@ -1,7 +1,7 @@
 //! When a page polls. Polls are the fallback for what the stream does not bring, so they keep a steady interval while
 //! it is away.
 
-use super::backoff::Backoff;
+use crate::model::backoff::Backoff;
 
 /// The next poll, and the one in flight.
 #[derive(Clone, Debug, PartialEq, Eq)]

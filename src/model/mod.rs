@@ -43,6 +43,10 @@ pub mod identity;
 // The server's address.
 pub mod base;
 
+// Rules that server and pages share.
+pub mod backoff;
+pub mod visible;
+
 pub mod wire;
 
 pub use attempt_info::AttemptInfo;

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::egress::{Egress, EgressDenied, EgressResolver};
 use super::signature::{Signatures, sign};
-use crate::feed::backoff::retry_after;
+use crate::model::backoff::retry_after;
 use crate::model::hook::SecretLocation;
 use crate::model::notify::{ReceiverAddress, check_address, summary};
 use crate::model::{Run, Status, Timestamp};

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use web_sys::AbortSignal;
 
 use crate::base;
-use crate::feed::backoff::retry_after;
 use crate::feed::{FeedEvent, PollError};
+use crate::model::backoff::retry_after;
 use crate::model::{Cursor, Pin, Problem, ProblemCode, RunId, Status};
 
 /// A poll that takes longer has failed, in milliseconds.

@@ -14,8 +14,8 @@ use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache, Reques
 
 use super::is_visible;
 use super::timer::{MAX_FRAME_WAIT_MS, next_frame_or};
-use crate::feed::backoff::retry_after;
 use crate::feed::tabs::StreamSignal;
+use crate::model::backoff::retry_after;
 use crate::model::sse::SseParser;
 
 /// An open connection. Dropping it closes it.

@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use super::stream_signal::{StreamOutput, StreamSignal};
 use super::subscriptions::SubscriptionSet;
-use crate::feed::backoff::Backoff;
 use crate::feed::event::{FeedBatch, FeedEvent, Topic};
 use crate::feed::watchdog::Watchdog;
+use crate::model::backoff::Backoff;
 use crate::model::sse::{SseEvent, StreamPosition};
 use crate::model::{ProblemCode, RunId, Status};
 

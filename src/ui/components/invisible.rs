@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use leptos::either::Either;
 use leptos::prelude::*;
 
-use crate::feed::visible::{TextSegment, is_directional, name, segments, symbol};
+use crate::model::visible::{TextSegment, is_directional, name, segments, symbol};
 
 /// Renders a text with a mark for each invisible character.
 pub fn mark_invisible(text: &str) -> impl IntoView + use<> {

@@ -7,8 +7,8 @@ use super::icon::Icon;
 use super::invisible::mark_invisible;
 use super::time::Elapsed;
 use crate::feed::RunState;
-use crate::feed::visible::plain;
 use crate::model::kinds::Outcome;
+use crate::model::visible::plain;
 use crate::model::{PhaseState, Timestamp};
 use crate::ui::format;
 

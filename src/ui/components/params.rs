@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 
 use super::invisible::mark_invisible;
-use crate::feed::visible::plain;
 use crate::model::Params;
 use crate::model::param::PROJECT_PARAM;
+use crate::model::visible::plain;
 
 /// Names and values, the project first.
 #[component]

@@ -5,8 +5,8 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use super::time::Moment;
 use crate::base;
-use crate::feed::visible::plain;
 use crate::model::trigger::{PauseSummary, SchedulePause};
+use crate::model::visible::plain;
 use crate::ui::format;
 use crate::ui::triggers::Triggers;
 

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::feed::visible::plain;
+use crate::model::visible::plain;
 use crate::model::{Timestamp, UpcomingRun};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;

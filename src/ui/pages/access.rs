@@ -8,9 +8,9 @@ use leptos_meta::Title;
 
 use crate::base;
 use crate::calls::access::{CreateToken, EndSession, RevokeToken, read_access};
-use crate::feed::visible::plain;
 use crate::model::Role;
 use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
+use crate::model::visible::plain;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::load_error::LoadError;

@@ -6,8 +6,8 @@ use leptos_router::params::ParamsMap;
 
 use crate::base;
 use crate::calls::access::read_audit;
-use crate::feed::visible::plain;
 use crate::model::audit::{AuditAction, AuditEntry, AuditFilter, AuditPage};
+use crate::model::visible::plain;
 use crate::ui::components::load_error::LoadError;
 use crate::ui::components::record_list::{RecordFilter, RecordPage, Records, query_address, query_value};
 use crate::ui::components::time::Moment;

@@ -7,11 +7,11 @@ use leptos::prelude::*;
 
 use crate::feed::RunState;
 use crate::feed::ansi;
-use crate::feed::visible::plain;
 use crate::model::kinds::{
     Approval, ApprovalState, CancelRequest, DeliveryState, Failure, Finding, Notification, Patch, PhaseChange,
     Progress, StatusChange, ToolResult,
 };
+use crate::model::visible::plain;
 use crate::model::{Frame, FramePayload, Log, LogStream, Phase, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;

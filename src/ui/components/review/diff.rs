@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use crate::feed::visible::plain;
 use crate::model::view::{DiffLine, DiffSpan, Hunk, LineChange, PatchView, SyntaxClass, side_by_side};
+use crate::model::visible::plain;
 use crate::ui::components::invisible::mark_invisible;
 
 /// Draws the first `limit` lines. Rows with a line of the old file have ids, so that findings can link to them: see

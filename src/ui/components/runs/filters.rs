@@ -9,7 +9,7 @@ use leptos_router::params::ParamsMap;
 
 use crate::base;
 use crate::browser::Timer;
-use crate::feed::visible::plain;
+use crate::model::visible::plain;
 use crate::model::{RunFilter, StartOptions, Status};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::status;

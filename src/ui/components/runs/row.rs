@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::base;
-use crate::feed::visible::plain;
+use crate::model::visible::plain;
 use crate::model::{Phase, PhaseState, Run, StartOptions, Status, plan};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::invisible::mark_invisible;

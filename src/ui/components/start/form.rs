@@ -13,7 +13,7 @@ use crate::base;
 use crate::browser;
 use crate::calls::{ShowFields, StartRun};
 use crate::feed::ConnectionState;
-use crate::feed::visible::plain;
+use crate::model::visible::plain;
 use crate::model::{Param, ParamKind, Pipeline, Problem, ProblemCode, StartOptions};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{ProblemNotice, for_action};
