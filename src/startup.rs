@@ -171,7 +171,8 @@ impl Server {
         signals::stop_requested().await;
         tracing::info!(grace = ?args.grace, "stopping: streams end now, commands get the grace time");
         stop.cancel();
-        // A second signal exits at once: then the supervisors kill the commands, and the next server recovers their runs.
+        // A second signal exits at once: then the supervisors kill the commands, and the next server recovers their
+        // runs.
         tokio::select! {
             _ = async { tokio::join!(engine_task, tokio::time::timeout(CLOSE_TIMEOUT, http)) } => {}
             () = signals::stop_requested() => {}

@@ -97,7 +97,8 @@ impl AccessAdmin {
     /// Creates a token. Without `lifetime_ms` it is valid until it is revoked.
     ///
     /// # Errors
-    /// [`ProblemCode::BadRequest`]: the name or lifetime is not allowed; [`ProblemCode::NameTaken`]; errors of the database.
+    /// [`ProblemCode::BadRequest`]: the name or lifetime is not allowed; [`ProblemCode::NameTaken`]; errors of the
+    /// database.
     pub async fn create_token(
         &self,
         name: &str,

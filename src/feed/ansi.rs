@@ -2,8 +2,8 @@
 //! sequences are dropped.
 //!
 //! Each line is complete in itself: the engine journals it with the style in force at its start (`terminal`). Control
-//! characters stay in the text and are shown as marks ([`crate::model::visible`]). The result is text, class names and URLs,
-//! never markup.
+//! characters stay in the text and are shown as marks ([`crate::model::visible`]). The result is text, class names and
+//! URLs, never markup.
 //!
 //! `anstyle-parse` would not shorten this: the sequence parser is a fifth of the file, and the crate yields characters
 //! instead of slices of the line and swallows a sequence without an end, whose text is shown here.

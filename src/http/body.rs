@@ -202,7 +202,8 @@ pub fn problem(error: &axum::Error) -> Problem {
 /// Reads the whole body, which [`limit`] has bounded.
 ///
 /// # Errors
-/// [`ProblemCode::BodyTooLarge`]; [`ProblemCode::InvalidBody`]: it is incomplete; [`ProblemCode::RequestTimeout`]: it was too slow.
+/// [`ProblemCode::BodyTooLarge`]; [`ProblemCode::InvalidBody`]: it is incomplete; [`ProblemCode::RequestTimeout`]: it
+/// was too slow.
 pub async fn read(body: Body) -> Result<Bytes, Problem> {
     let mut bytes = Vec::new();
     let mut chunks = body.into_data_stream();
@@ -215,7 +216,8 @@ pub async fn read(body: Body) -> Result<Bytes, Problem> {
 /// Reads the body as a JSON object. `None` if it is empty.
 ///
 /// # Errors
-/// As [`read`]; [`ProblemCode::UnsupportedMediaType`]: its type is not JSON; [`ProblemCode::InvalidBody`]: it is not the JSON object
+/// As [`read`]; [`ProblemCode::UnsupportedMediaType`]: its type is not JSON; [`ProblemCode::InvalidBody`]: it is not
+/// the JSON object
 /// that the call takes.
 pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Problem> {
     let (parts, body) = request.into_parts();

@@ -1,6 +1,7 @@
 //! Whether the database takes what the journal writes, and since when it does not.
 //!
-//! [`Condition`] is the rule, pure: moments are durations since any fixed one. [`Health`] is what the writer tells and everybody asks.
+//! [`Condition`] is the rule, pure: moments are durations since any fixed one. [`Health`] is what the writer tells and
+//! everybody asks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -189,8 +190,8 @@ mod tests {
     }
 
     proptest! {
-        /// An outage is what has failed since the last success: of the last failure's kind, told at once of a full disk and after a
-        /// while of everything else; and a success ends it.
+        /// An outage is what has failed since the last success: of the last failure's kind, told at once of a full disk
+        /// and after a while of everything else; and a success ends it.
         #[test]
         fn outage_is_what_failed_since_the_last_success(calls in calls(), later in 0..5000u64) {
             let mut condition = Condition::default();

@@ -1,4 +1,5 @@
-//! The secrets of runs that are carried out: masked in whatever is written of them, by whomever, before it is journaled.
+//! The secrets of runs that are carried out: masked in whatever is written of them, by whomever, before it is
+//! journaled.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! The journal: the only source that anything is streamed or polled from.
 //!
-//! [`Writer`](writer) commits what comes in groups; only then does the [`Tail`] of each run hear of it. A [`Reader`] is a
-//! cursor that asks for what comes after it, from the tail's memory if that covers it, else from the store, and waits
+//! [`Writer`](writer) commits what comes in groups; only then does the [`Tail`] of each run hear of it. A [`Reader`] is
+//! a cursor that asks for what comes after it, from the tail's memory if that covers it, else from the store, and waits
 //! for the doorbell only when nothing is left. The doorbell carries no frames. So there is no second source, no buffer
 //! to drain, and no window between replay and live.
 //!
@@ -100,8 +100,8 @@ impl Journal {
         (Self { store, live_runs, list_feed, outbox, masks: Masks::default(), writer }, task)
     }
 
-    /// The same journal for who wants an answer within about this time: a write that the database has not taken by then is refused
-    /// as retryable, and never happens. All others wait for as long as it takes.
+    /// The same journal for who wants an answer within about this time: a write that the database has not taken by then
+    /// is refused as retryable, and never happens. All others wait for as long as it takes.
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self { writer: self.writer.with_patience(patience), ..self.clone() }
     }
@@ -122,8 +122,10 @@ impl Journal {
     /// Creates a pending run, or finds the one that its idempotency key names.
     ///
     /// # Errors
-    /// [`WriteError::KeyConflict`], [`WriteError::KeyOfDeleted`], [`WriteError::Refused`] if its schedule's mark cannot move or its
-    /// group is busy, [`WriteError::QueueFull`], [`WriteError::Skipped`] if its schedule's mark moved all the same, [`WriteError::Store`], [`WriteError::Closed`].
+    /// [`WriteError::KeyConflict`], [`WriteError::KeyOfDeleted`], [`WriteError::Refused`] if its schedule's mark cannot
+    /// move or its
+    /// group is busy, [`WriteError::QueueFull`], [`WriteError::Skipped`] if its schedule's mark moved all the same,
+    /// [`WriteError::Store`], [`WriteError::Closed`].
     pub async fn create(&self, run: NewRun) -> Result<Created, WriteError> {
         match self.writer.carry_out(Op::Create(run)).await? {
             Outcome::Created(created) => Ok(created),
@@ -186,7 +188,8 @@ impl Journal {
     /// Writes down a skipped due time, a pause, its end, or the delivery of a hook.
     ///
     /// # Errors
-    /// [`WriteError::Refused`] if a mark is not where it was believed to be, [`WriteError::Store`], [`WriteError::Closed`].
+    /// [`WriteError::Refused`] if a mark is not where it was believed to be, [`WriteError::Store`],
+    /// [`WriteError::Closed`].
     pub async fn trigger(&self, op: TriggerOp) -> Result<(), WriteError> {
         self.trigger_by(op, None).await
     }

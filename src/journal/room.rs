@@ -1,7 +1,8 @@
 //! What is written while the disk is full, from the room that is set aside for it. Pure.
 //!
-//! Runs go on to where they can: what ends one, what people ask of it and what frees room is written. New work is refused. What runs
-//! print is held back, so their commands wait; a run that printed most of what filled the disk does not wait for long.
+//! Runs go on to where they can: what ends one, what people ask of it and what frees room is written. New work is
+//! refused. What runs print is held back, so their commands wait; a run that printed most of what filled the disk does
+//! not wait for long.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! The writer: one task that owns all writing. Collect, commit, and only then tell.
 //!
-//! What the database does not take for a reason that passes is tried again, in order, until it is taken: the jobs behind it wait, so
-//! memory is bounded, and in the end the command that prints waits too. Who asked with [patience](Handle::with_patience) may withdraw
-//! meanwhile, between two tries; then it never happens. While the disk is full, [`room`](super::room) says what is written all the same.
+//! What the database does not take for a reason that passes is tried again, in order, until it is taken: the jobs
+//! behind it wait, so memory is bounded, and in the end the command that prints waits too. Who asked with
+//! [patience](Handle::with_patience) may withdraw meanwhile, between two tries; then it never happens. While the disk
+//! is full, [`room`](super::room) says what is written all the same.
 
 mod full_disk;
 mod job;
@@ -143,7 +144,8 @@ impl WriterTask {
             Op::Trigger(op, _) => op.size(),
             Op::Access(..) => 1024,
             Op::Write(write) => write.size(),
-            // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction besides.
+            // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction
+            // besides.
             Op::Clear(_) => self.group.size,
         }
     }
@@ -174,7 +176,8 @@ impl WriterTask {
         }
     }
 
-    /// Commits and answers, again and again while the database is locked or away. Those that are withdrawn meanwhile are left out.
+    /// Commits and answers, again and again while the database is locked or away. Those that are withdrawn meanwhile
+    /// are left out.
     async fn commit_all(&mut self, mut jobs: Vec<Job>) -> Result<(), Waits> {
         let mut pause = FIRST_PAUSE;
         loop {

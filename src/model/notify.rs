@@ -186,8 +186,8 @@ impl DeliveryOutcome {
     }
 }
 
-/// The delay before the next attempt after `tries` attempts, in milliseconds; `None` after the last one. A jitter of 20 %
-/// (`random` is 0 to 1) spreads deliveries that failed together, and the receiver's `retry_after_ms` is the minimum.
+/// The delay before the next attempt after `tries` attempts, in milliseconds; `None` after the last one. A jitter of 20
+/// % (`random` is 0 to 1) spreads deliveries that failed together, and the receiver's `retry_after_ms` is the minimum.
 pub fn retry_delay_ms(tries: u32, random: f64, retry_after_ms: u64) -> Option<u64> {
     let wait = *RETRY_DELAYS_MS.get(usize::try_from(tries.checked_sub(1)?).ok()?)?;
     let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };

@@ -24,8 +24,8 @@ pub struct Schedule {
     /// The next due time. Only in answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Timestamp>,
-    /// The line of the pipeline file, from 1. Problems that are found after parsing, such as a missing project, refer to
-    /// it.
+    /// The line of the pipeline file, from 1. Problems that are found after parsing, such as a missing project, refer
+    /// to it.
     #[serde(skip)]
     pub line: usize,
 }

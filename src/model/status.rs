@@ -39,8 +39,8 @@ pub enum Status {
     Cancelled,
     /// The worker was lost, or the server was stopped, before the attempt ended.
     ///
-    /// With `on_interrupt = "resume"` the next attempt is queued in the same transaction, so no reader ever sees the run
-    /// as finished.
+    /// With `on_interrupt = "resume"` the next attempt is queued in the same transaction, so no reader ever sees the
+    /// run as finished.
     Interrupted,
 }
 

@@ -49,8 +49,8 @@ pub enum Clearing {
     Pages,
 }
 
-/// A move of the mark that says how far a schedule is done. Refused if the mark is not where it was believed to be: so whoever
-/// starts a run for a due time does so once, however many look.
+/// A move of the mark that says how far a schedule is done. Refused if the mark is not where it was believed to be: so
+/// whoever starts a run for a due time does so once, however many look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The pipeline's name.
@@ -179,8 +179,8 @@ pub enum Change {
         to: FinalStatus,
         /// Why it failed or was interrupted, in a sentence.
         error: Option<String>,
-        /// The run's next attempt, if it goes on by itself. It is asked for in the same transaction, so nobody sees the run as
-        /// ended; unless somebody has asked for its end, or rejected it.
+        /// The run's next attempt, if it goes on by itself. It is asked for in the same transaction, so nobody sees the
+        /// run as ended; unless somebody has asked for its end, or rejected it.
         next: Option<Box<Write>>,
     },
     /// The end of an attempt to `pending`: another one waits.
@@ -191,7 +191,8 @@ pub enum Change {
         params: Params,
         /// The phase that it begins with, from 0. What became of those before it is carried over.
         from: usize,
-        /// If nobody asked for it, since it goes on after an interruption: how many attempts in a row have, with this one.
+        /// If nobody asked for it, since it goes on after an interruption: how many attempts in a row have, with this
+        /// one.
         resumed: Option<u32>,
     },
     /// A try of the delivery of the guard begins. Nobody else makes one before this moment.
@@ -213,7 +214,8 @@ pub enum Change {
         /// Whether it stays.
         pinned: bool,
     },
-    /// The run is there for nobody any more, if it is finished and not pinned. What it has goes afterwards, see [`Clearing`].
+    /// The run is there for nobody any more, if it is finished and not pinned. What it has goes afterwards, see
+    /// [`Clearing`].
     Delete {
         /// Its id, for those who have to be told.
         id: RunId,
@@ -311,7 +313,7 @@ pub struct Committed {
     pub frames: Vec<FrameRecord>,
     /// The latest time that the run has: nothing of it is earlier from now on.
     pub clock: Timestamp,
-    /// The run as this write leaves it, if [somebody asked](Change::is_asked) for it: what they are told. Looked at after the
-    /// transaction, it could have moved on, or be gone.
+    /// The run as this write leaves it, if [somebody asked](Change::is_asked) for it: what they are told. Looked at
+    /// after the transaction, it could have moved on, or be gone.
     pub left: Option<Box<Run>>,
 }

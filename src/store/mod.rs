@@ -1,11 +1,11 @@
 //! SQL, and nothing else that knows it.
 //!
 //! Traits, one per need, that SQLite implements here and PostgreSQL will: [`RunStore`] for what is asked about runs,
-//! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through, [`AttemptStore`] for
-//! attempts beside each other, [`RetentionStore`] for what may go, [`OutboxStore`] for notifications, [`TriggerStore`] for schedules
-//! and deliveries of hooks, [`AccessStore`] for who may use the server and the audit log.
-//! All changes go through [`JournalStore::commit`], in transactions that the journal's
-//! one writer puts together. This module knows no engine, no journal and no HTTP.
+//! [`JournalStore`] for the journal, [`ReviewStore`] for what people look through, [`AttemptStore`] for attempts beside
+//! each other, [`RetentionStore`] for what may go, [`OutboxStore`] for notifications, [`TriggerStore`] for schedules
+//! and deliveries of hooks, [`AccessStore`] for who may use the server and the audit log. All changes go through
+//! [`JournalStore::commit`], in transactions that the journal's one writer puts together. This module knows no engine,
+//! no journal and no HTTP.
 
 pub mod access;
 mod change;
@@ -60,7 +60,8 @@ pub struct Assignment {
     pub pipeline: Pipeline,
     /// What a person answered last in this attempt, if one was asked.
     pub answer: Option<ApprovalDecision>,
-    /// How many attempts in a row, up to this one, nobody has asked for: each went on after an interruption, and none came further.
+    /// How many attempts in a row, up to this one, nobody has asked for: each went on after an interruption, and none
+    /// came further.
     pub resumed: u32,
     /// Who asked for its end, if anyone has.
     pub cancel_by: Option<String>,
@@ -96,8 +97,8 @@ pub struct View {
     pub key: RunKey,
     /// The run.
     pub run: Run,
-    /// Frames without gaps, in order: those around a place, or the newest, whose last one has the run's head as its seq.
-    /// None if the one in question is too large.
+    /// Frames without gaps, in order: those around a place, or the newest, whose last one has the run's head as its
+    /// seq. None if the one in question is too large.
     pub frames: Vec<FrameRecord>,
     /// The seq of the frame that tells the begin of each phase of the run's attempt, for those that have begun in it.
     pub starts: BTreeMap<String, u64>,
@@ -153,7 +154,8 @@ pub trait RunStore: Send + Sync {
     /// A run's key and where its journal stands.
     async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError>;
 
-    /// The run that was created with this idempotency key (`None` if it was deleted), and the digest of what was asked for.
+    /// The run that was created with this idempotency key (`None` if it was deleted), and the digest of what was asked
+    /// for.
     async fn by_idempotency_key(&self, key: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError>;
 
     /// Whether a run is pinned. `None` if it is not there.
@@ -165,8 +167,8 @@ pub trait RunStore: Send + Sync {
     /// A run and a part of its journal.
     async fn view(&self, id: &RunId, part: &ViewPart) -> Result<Option<View>, StoreError>;
 
-    /// Runs, newest first, and the id after which the next page begins; `limit` and `before` are not taken from the filter. A page
-    /// of a search for text may have fewer runs than `limit` although there is a next one.
+    /// Runs, newest first, and the id after which the next page begins; `limit` and `before` are not taken from the
+    /// filter. A page of a search for text may have fewer runs than `limit` although there is a next one.
     async fn list(
         &self,
         filter: &RunFilter,
@@ -177,8 +179,8 @@ pub trait RunStore: Send + Sync {
     /// What the current attempt of a run was asked to do.
     async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError>;
 
-    /// Up to `limit` runs that a worker may claim, in the order in which they are taken, each with its attempt. None of a group
-    /// that has a running one.
+    /// Up to `limit` runs that a worker may claim, in the order in which they are taken, each with its attempt. None of
+    /// a group that has a running one.
     async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError>;
 
     /// How many runs wait for a worker, and the first `limit` of them in the order in which they are taken.
@@ -190,8 +192,8 @@ pub trait RunStore: Send + Sync {
     /// Active runs that nobody has asked the end of, whose place a later run of their group takes, each with that run.
     async fn superseded(&self) -> Result<Vec<(RunKey, RunId)>, StoreError>;
 
-    /// Up to `limit` runs that waited for a person and were answered, or are to be cancelled: those first that only end. Each
-    /// with its attempt, and whether it goes on.
+    /// Up to `limit` runs that waited for a person and were answered, or are to be cancelled: those first that only
+    /// end. Each with its attempt, and whether it goes on.
     async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32, bool)>, StoreError>;
 
     /// Every run that waits for a person, or was answered and not yet taken up, each with its attempt.
@@ -227,8 +229,8 @@ pub trait JournalStore: Send + Sync {
         false
     }
 
-    /// Sets room aside for a full disk, if the disk has it: more than what was given back, if activity waits for room. Returns whether it
-    /// is set aside; always, where there is no such thing.
+    /// Sets room aside for a full disk, if the disk has it: more than what was given back, if activity waits for room.
+    /// Returns whether it is set aside; always, where there is no such thing.
     async fn restore_reserve(&self, _does_activity_wait: bool) -> bool {
         true
     }
@@ -239,8 +241,8 @@ pub trait JournalStore: Send + Sync {
     /// [`StoreError::Gone`] if the run is, here and below.
     async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError>;
 
-    /// Frames after `after`, in order, and where the journal stood when they were read: up to `limit`, fewer if they are
-    /// large, and at least one if there is one.
+    /// Frames after `after`, in order, and where the journal stood when they were read: up to `limit`, fewer if they
+    /// are large, and at least one if there is one.
     async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, Pulse), StoreError>;
 }
 
@@ -269,11 +271,12 @@ pub trait ReviewStore: Send + Sync {
 /// Attempts of a run, beside each other.
 #[async_trait]
 pub trait AttemptStore: Send + Sync {
-    /// Up to `limit` attempts of a run, oldest first: the newest ones, or the newest before `before`. All of one moment.
+    /// Up to `limit` attempts of a run, oldest first: the newest ones, or the newest before `before`. All of one
+    /// moment.
     async fn attempts(&self, run: RunKey, before: Option<u32>, limit: u32) -> Result<Vec<Attempt>, StoreError>;
 
-    /// The log frames of a phase with a seq after `after`, up to `until`, and up to which seq this is all there is: fewer if they
-    /// are large. The caller keeps `until` near: all frames in between are gone through in one read.
+    /// The log frames of a phase with a seq after `after`, up to `until`, and up to which seq this is all there is:
+    /// fewer if they are large. The caller keeps `until` near: all frames in between are gone through in one read.
     async fn log_of(
         &self,
         run: RunKey,
@@ -282,8 +285,8 @@ pub trait AttemptStore: Send + Sync {
         until: u64,
     ) -> Result<(Vec<FrameRecord>, u64), StoreError>;
 
-    /// The rows of a run's log that were drawn anew, whose first frames have a seq after `after`, up to `until`: each row's seq and
-    /// the frame that it is now. And up to which seq these are all: fewer if they are large.
+    /// The rows of a run's log that were drawn anew, whose first frames have a seq after `after`, up to `until`: each
+    /// row's seq and the frame that it is now. And up to which seq these are all: fewer if they are large.
     async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, FrameRecord)>, u64), StoreError>;
 }
 
@@ -362,8 +365,8 @@ pub struct PatchRow {
 /// Notifications that are to be delivered.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
-    /// Up to `limit` deliveries that are due, the longest waiting first: up to `each` for one address, so that many for one that does
-    /// not answer leave room for the others'.
+    /// Up to `limit` deliveries that are due, the longest waiting first: up to `each` for one address, so that many for
+    /// one that does not answer leave room for the others'.
     async fn due(&self, now: Timestamp, each: u32, limit: u32) -> Result<Vec<Delivery>, StoreError>;
 
     /// When the next one is due of those that are not.

@@ -27,8 +27,8 @@ impl Change {
 }
 
 impl Write {
-    /// The write with times that are not earlier than what the run has, each not earlier than the one before; and the latest of
-    /// them. The machine's clock may have been set back.
+    /// The write with times that are not earlier than what the run has, each not earlier than the one before; and the
+    /// latest of them. The machine's clock may have been set back.
     pub fn not_before(&self, clock: Timestamp) -> (Cow<'_, Self>, Timestamp) {
         let mut steady = Cow::Borrowed(self);
         let mut latest = clock;
@@ -64,8 +64,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the clock did: no time is earlier than one before it, the latest is known for the next write, and no time is
-        /// changed that need not be.
+        /// Whatever the clock did: no time is earlier than one before it, the latest is known for the next write, and
+        /// no time is changed that need not be.
         #[test]
         fn times_of_a_run_only_grow(
             writes in prop::collection::vec((0..50i64, prop::collection::vec(0..50i64, 0..5), any::<bool>()), 0..20),

@@ -66,8 +66,8 @@ pub struct Write {
 }
 
 impl Write {
-    /// A new attempt of a run that stands as it is here: from its first phase, or from this one. The first frames say why, and
-    /// what is carried over. `None` if it is not finished.
+    /// A new attempt of a run that stands as it is here: from its first phase, or from this one. The first frames say
+    /// why, and what is carried over. `None` if it is not finished.
     pub fn queue(
         key: RunKey,
         run: &Run,

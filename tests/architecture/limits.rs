@@ -98,7 +98,7 @@ fn test_switches(tokens: TokenStream) -> Vec<usize> {
     let mut lines = Vec::new();
     for (at, tree) in tokens.iter().enumerate() {
         if let TokenTree::Ident(name) = tree
-            && (name == "cfg" || name == "cfg_attr")
+            && name == "cfg"
         {
             let is_macro = matches!(tokens.get(at + 1), Some(TokenTree::Punct(punct)) if punct.as_char() == '!');
             if let Some(TokenTree::Group(group)) = tokens.get(at + 1 + usize::from(is_macro)) {

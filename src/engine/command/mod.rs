@@ -1,8 +1,8 @@
 //! Starts and ends commands. [`launcher`] is the interface; [`process`] implements it with processes.
 //!
-//! Between the server and each command is a [`supervisor`]. It reports to the server ([`report`]) and ends the command's
-//! processes, as [`termination`] decides. [`confinement`] limits what commands can reach, and [`environment`] which
-//! variables they get.
+//! Between the server and each command is a [`supervisor`]. It reports to the server ([`report`]) and ends the
+//! command's processes, as [`termination`] decides. [`confinement`] limits what commands can reach, and [`environment`]
+//! which variables they get.
 
 pub(super) mod launcher;
 pub(super) mod orphans;

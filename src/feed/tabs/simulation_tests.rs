@@ -1,5 +1,5 @@
-//! A leader, followers, their channel and a server together, wired as the hub wires them. Whatever is cut, lost or late,
-//! every tab gets every frame in the end.
+//! A leader, followers, their channel and a server together, wired as the hub wires them. Whatever is cut, lost or
+//! late, every tab gets every frame in the end.
 
 use proptest::prelude::*;
 

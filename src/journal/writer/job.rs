@@ -104,7 +104,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// The way for who wants an answer within about this time: what is not written by then is withdrawn, and never happens.
+    /// The way for who wants an answer within about this time: what is not written by then is withdrawn, and never
+    /// happens.
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self { patience: Some(patience), ..self.clone() }
     }

@@ -1,5 +1,5 @@
-//! What exists only for the API, the streams and the pages: answers, pages of results, problems, server-sent events, and
-//! patches prepared for display.
+//! What exists only for the API, the streams and the pages: answers, pages of results, problems, server-sent events,
+//! and patches prepared for display.
 
 pub mod access;
 pub mod compare;

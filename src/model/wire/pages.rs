@@ -48,8 +48,8 @@ pub struct RunFilter {
     pub before: Option<String>,
 }
 
-/// A page of frames (docs/CONTRACT.md, "Runs"). The frames, the head and the status are read in one transaction, the pin
-/// and the redraws after them.
+/// A page of frames (docs/CONTRACT.md, "Runs"). The frames, the head and the status are read in one transaction, the
+/// pin and the redraws after them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FramePage {
     /// Frames after the cursor, in order.

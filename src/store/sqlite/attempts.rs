@@ -28,7 +28,8 @@ const ATTEMPT: &str = "attempts.attempt, attempts.status, attempts.params, attem
         (SELECT * FROM phases WHERE phases.run = attempts.run AND phases.attempt = attempts.attempt ORDER BY position) \
      ) AS phases";
 
-/// Lets the attempt's own row say what its run says. Part of the write that changes the run; not for those that only add frames.
+/// Lets the attempt's own row say what its run says. Part of the write that changes the run; not for those that only
+/// add frames.
 pub(super) fn keep(tx: &Connection, write: &Write, attempt: u32) -> rusqlite::Result<()> {
     let (run, at) = (write.run.0, write.at.0);
     let over = |status: Status, error: Option<&str>| {
@@ -64,7 +65,8 @@ pub(super) fn first_of(write: &Write, pulse: &Pulse) -> u64 {
     pulse.head + 1 - write.frames.len() as u64
 }
 
-/// The attempts before the current one, oldest first, as the caller's transaction sees them: the newest of them if there are many.
+/// The attempts before the current one, oldest first, as the caller's transaction sees them: the newest of them if
+/// there are many.
 pub(super) async fn earlier(
     connection: &mut sqlx::SqliteConnection,
     run: i64,

@@ -1,8 +1,8 @@
 //! What is written: one `BEGIN IMMEDIATE` transaction for all that the journal's writer has collected.
 //!
-//! By rusqlite, and everything else here by sqlx: sqlx hands each statement to a thread and waits for it, four times a commit
-//! at least. On an idle machine waking a thread takes longer than what it then does, and a commit is what every reader waits
-//! for. Here a whole transaction is handed over once.
+//! By rusqlite, and everything else here by sqlx: sqlx hands each statement to a thread and waits for it, four times a
+//! commit at least. On an idle machine waking a thread takes longer than what it then does, and a commit is what every
+//! reader waits for. Here a whole transaction is handed over once.
 
 use std::sync::{Arc, PoisonError};
 

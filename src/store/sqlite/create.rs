@@ -1,4 +1,5 @@
-//! New runs and attempts, and the marks that say how far schedules are done: a due time's run is made with the move of its mark.
+//! New runs and attempts, and the marks that say how far schedules are done: a due time's run is made with the move of
+//! its mark.
 
 use rusqlite::{Connection, OptionalExtension, params};
 

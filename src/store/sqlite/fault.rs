@@ -34,8 +34,8 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// What an extended result code says, with the system's error behind it. SQLite knows a full disk; a quota that is used up is
-    /// an I/O error for it.
+    /// What an extended result code says, with the system's error behind it. SQLite knows a full disk; a quota that is
+    /// used up is an I/O error for it.
     fn of_codes(code: i32, system: i32) -> Self {
         match Self::of_code(code) {
             Self::Away if code & 0xff == IOERR && system == Errno::EDQUOT as i32 => Self::Full,

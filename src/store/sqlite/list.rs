@@ -1,8 +1,8 @@
 //! Pages of the list of runs, newest first.
 //!
-//! Each filter is a statement of its own, so that an index leads to its runs. No index serves a text that may stand anywhere in a
-//! run: a search looks through the newest runs a window at a time, up to [`SEARCHED`] of them, and its page then ends there,
-//! with fewer runs than were asked for and with the place where the next page goes on.
+//! Each filter is a statement of its own, so that an index leads to its runs. No index serves a text that may stand
+//! anywhere in a run: a search looks through the newest runs a window at a time, up to [`SEARCHED`] of them, and its
+//! page then ends there, with fewer runs than were asked for and with the place where the next page goes on.
 
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
@@ -75,7 +75,8 @@ async fn search(
     Ok(None)
 }
 
-/// The key below which the runs are that were asked for before this one, which may be deleted. `None` if there are none.
+/// The key below which the runs are that were asked for before this one, which may be deleted. `None` if there are
+/// none.
 async fn place(reads: &SqlitePool, id: &RunId) -> Result<Option<i64>, StoreError> {
     let query = sqlx::query_scalar(
         "SELECT coalesce((SELECT key FROM runs WHERE id = ?1),
@@ -200,7 +201,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
-        /// Page after page gives each run that matches once, newest first, and pages get somewhere even where nothing matches.
+        /// Page after page gives each run that matches once, newest first, and pages get somewhere even where nothing
+        /// matches.
         #[test]
         fn pages_give_what_matches_once_and_in_order(
             runs in prop::collection::vec((0usize..3, 0usize..3, prop::bool::weighted(0.1)), 0..300),

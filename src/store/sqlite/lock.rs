@@ -1,7 +1,8 @@
 //! One server a database: its readers hear of commits by a doorbell that rings inside one program only.
 //!
-//! Two locks say so. One is on a file beside the database, whose name is that of the database itself, whatever link it was reached by. The
-//! other one is on the database, for a hard link has another name and the file beside it may be taken away.
+//! Two locks say so. One is on a file beside the database, whose name is that of the database itself, whatever link it
+//! was reached by. The other one is on the database, for a hard link has another name and the file beside it may be
+//! taken away.
 
 use std::fs::File;
 use std::io;
@@ -37,8 +38,8 @@ impl Lock {
 
     fn try_take(database: &Path, make: bool) -> io::Result<Option<Self>> {
         if make && !database.exists() {
-            // Also where a link leads. Another program may make it at the same time, and then it is the same file; SQLite makes a
-            // database of an empty one.
+            // Also where a link leads. Another program may make it at the same time, and then it is the same file;
+            // SQLite makes a database of an empty one.
             File::options().create(true).truncate(false).write(true).mode(0o644).open(database)?;
         }
         let file = database.canonicalize()?;
@@ -59,7 +60,8 @@ fn identity(file: &std::fs::Metadata) -> Identity {
     (file.dev(), file.ino())
 }
 
-/// The lock on the database itself. Linux knows two kinds that do not see each other: this is by `flock`, SQLite's are by `fcntl`.
+/// The lock on the database itself. Linux knows two kinds that do not see each other: this is by `flock`, SQLite's are
+/// by `fcntl`.
 #[cfg(target_os = "linux")]
 mod itself {
     use std::collections::BTreeMap;
@@ -79,9 +81,9 @@ mod itself {
 
     /// Every database that this program has ever locked, open, and whether it has the lock now.
     ///
-    /// They are not closed before the program ends. When a program closes a file, all locks of the kind that SQLite takes are gone that
-    /// this program has on it, whoever in it has them (sqlite.org/howtocorrupt.html, 2.2); and nobody tells when SQLite has closed its
-    /// last one. A server has one database.
+    /// They are not closed before the program ends. When a program closes a file, all locks of the kind that SQLite
+    /// takes are gone that this program has on it, whoever in it has them (sqlite.org/howtocorrupt.html, 2.2); and
+    /// nobody tells when SQLite has closed its last one. A server has one database.
     static DATABASES: Mutex<BTreeMap<Identity, (File, bool)>> = Mutex::new(BTreeMap::new());
 
     fn databases() -> MutexGuard<'static, BTreeMap<Identity, (File, bool)>> {
@@ -147,8 +149,8 @@ mod itself {
         }
     }
 
-    /// Whether the file is another machine's. There both kinds of lock are one, so this one would keep SQLite out; SQLite's log does not
-    /// work for more than one machine anyway (sqlite.org/wal.html).
+    /// Whether the file is another machine's. There both kinds of lock are one, so this one would keep SQLite out;
+    /// SQLite's log does not work for more than one machine anyway (sqlite.org/wal.html).
     #[allow(clippy::unnecessary_cast, reason = "of another width on other machines")]
     fn is_shared(file: &File) -> bool {
         fstatfs(file).is_ok_and(|system| {

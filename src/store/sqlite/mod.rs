@@ -210,8 +210,8 @@ fn writing(file: &Path, durability: Durability) -> rusqlite::Result<rusqlite::Co
     Ok(connection)
 }
 
-/// Runs a read to its end whether or not its caller goes on asking for it. A stream stops wherever its client stops reading,
-/// and a read that stopped with it would keep one of the few connections from everybody else.
+/// Runs a read to its end whether or not its caller goes on asking for it. A stream stops wherever its client stops
+/// reading, and a read that stopped with it would keep one of the few connections from everybody else.
 async fn detached<T: Send + 'static>(
     read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -1,5 +1,5 @@
-//! Notifications that are to be delivered: put down in the transaction that ends an attempt or asks a person, whoever does it, so
-//! that each is there once and outlives every server.
+//! Notifications that are to be delivered: put down in the transaction that ends an attempt or asks a person, whoever
+//! does it, so that each is there once and outlives every server.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};

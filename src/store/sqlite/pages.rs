@@ -1,5 +1,5 @@
-//! Pages of journals, bounded in rows and in bytes. A report may be some MiB, so its size is looked at before it is read:
-//! the driver reads rows ahead of the one that is asked for.
+//! Pages of journals, bounded in rows and in bytes. A report may be some MiB, so its size is looked at before it is
+//! read: the driver reads rows ahead of the one that is asked for.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,10 @@ fn signed(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-/// The end of a page in its direction: SQL that gives the last seq whose frame is still within the bytes. The sizes stand in
-/// the rows' headers, so that large data is not read for them. `?1` is the run, `?2` the seq that the page begins beside,
+/// The end of a page in its direction: SQL that gives the last seq whose frame is still within the bytes. The sizes
+/// stand in
+/// the rows' headers, so that large data is not read for them. `?1` is the run, `?2` the seq that the page begins
+/// beside,
 /// `?3` the most rows and `?4` the most bytes.
 macro_rules! page {
     ($end:literal, $beside:literal, $order:literal, $within:literal) => {
@@ -64,8 +66,8 @@ async fn read(
     Ok(frames)
 }
 
-/// A page of a run's journal, as the caller's transaction sees it: up to `limit` frames, and not many more than `bytes` of
-/// them, but at least one.
+/// A page of a run's journal, as the caller's transaction sees it: up to `limit` frames, and not many more than `bytes`
+/// of them, but at least one.
 pub async fn frames_after(
     connection: &mut SqliteConnection,
     key: i64,

@@ -1,4 +1,5 @@
-//! No statement of this program looks through a table that grows: the plan of each, as SQLite makes it over the real tables.
+//! No statement of this program looks through a table that grows: the plan of each, as SQLite makes it over the real
+//! tables.
 //!
 //! The statements are taken from the source of this folder, so that a new one is checked without anyone thinking of it.
 
@@ -20,7 +21,8 @@ const BOUNDED: [&str; 8] = [
     "deliveries_due",
 ];
 
-/// Indexes by columns of which many runs have the same value: a statement that uses one has to say how many runs it wants.
+/// Indexes by columns of which many runs have the same value: a statement that uses one has to say how many runs it
+/// wants.
 const WIDE: [&str; 3] = ["runs_status", "runs_pipeline", "runs_pipeline_status"];
 
 /// What does not grow: tables with a row for each schedule, status, token or login, and what a statement makes itself.

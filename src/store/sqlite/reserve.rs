@@ -1,7 +1,7 @@
 //! The reserve: a file beside the database that takes up some room, so that there is room when the disk is full.
 //!
-//! It is given back while the disk is full, for what must be written all the same: that runs are cancelled and end. It is filled again
-//! once the disk has room for it and as much besides.
+//! It is given back while the disk is full, for what must be written all the same: that runs are cancelled and end. It
+//! is filled again once the disk has room for it and as much besides.
 
 use std::fs::File;
 use std::io;
@@ -62,8 +62,8 @@ impl Reserve {
         }
     }
 
-    /// Takes the room up again, if the disk has it and as much besides. While activity waits for room, that is more than what was given
-    /// back, which it would use up. Returns whether the room is taken up, or never can be. Blocks.
+    /// Takes the room up again, if the disk has it and as much besides. While activity waits for room, that is more
+    /// than what was given back, which it would use up. Returns whether the room is taken up, or never can be. Blocks.
     pub(super) fn restore(&self, does_activity_wait: bool) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(file) = self.file.as_ref().filter(|_| !state.is_held) else { return true };
@@ -90,7 +90,8 @@ fn fill(file: &File, least: u64) -> io::Result<bool> {
         return Ok(false);
     }
     let size = if free >= 2 * SIZE { SIZE } else { LEAST };
-    // Written and not only asked for, and not all the same: file systems keep no room for what is empty or can be compressed.
+    // Written and not only asked for, and not all the same: file systems keep no room for what is empty or can be
+    // compressed.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut chunk = Vec::with_capacity(CHUNK);
     while chunk.len() < CHUNK {

@@ -134,8 +134,8 @@ mod tests {
         )
     }
 
-    /// The rule in plain words: of the runs of a pipeline that are finished, not pinned and not gone already, the newest
-    /// first, those beyond the count go, and those that ended so long ago.
+    /// The rule in plain words: of the runs of a pipeline that are finished, not pinned and not gone already, the
+    /// newest first, those beyond the count go, and those that ended so long ago.
     fn list_model(runs: &[Seen], pipeline: &str, rule: Retention, now: i64) -> Vec<i64> {
         let mut may_go: Vec<(i64, i64)> = (1..)
             .zip(runs)

@@ -9,8 +9,8 @@ use crate::model::kinds::{Finding, FixSafety, Patch};
 use crate::model::review::{FindingFilter, ReviewCounts};
 use crate::store::{Findings, PatchRow, ReviewStore, RunKey, StoreError};
 
-/// The frames of an attempt of one kind. By name, since SQLite takes the index of all frames if it is not told otherwise; the last
-/// term is that of the index. Of a deleted run there are none: it may have lost some already.
+/// The frames of an attempt of one kind. By name, since SQLite takes the index of all frames if it is not told
+/// otherwise; the last term is that of the index. Of a deleted run there are none: it may have lost some already.
 const OF_ATTEMPT: &str = "FROM frames INDEXED BY frames_review WHERE run = ?1 AND attempt = ?2 AND kind = ?3 AND kind IN ('finding', 'patch') \
      AND EXISTS (SELECT 1 FROM runs WHERE key = ?1 AND deleted_at IS NULL)";
 

@@ -1,8 +1,9 @@
 //! The secrets of runs: kept apart from everything that is shown, and removed when the run has ended.
 //!
-//! Removed means that their bytes are gone. A value is overwritten in its place before it is taken away, the connection overwrites what it
-//! moves inside its pages (`PRAGMA secure_delete = FAST`), and then the log, which still has the pages as they were, is written back and cut to
-//! nothing. That waits for readers of older pages, so it is tried again until it is done, and once more when the database is opened.
+//! Removed means that their bytes are gone. A value is overwritten in its place before it is taken away, the connection
+//! overwrites what it moves inside its pages (`PRAGMA secure_delete = FAST`), and then the log, which still has the
+//! pages as they were, is written back and cut to nothing. That waits for readers of older pages, so it is tried again
+//! until it is done, and once more when the database is opened.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;

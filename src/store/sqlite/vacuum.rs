@@ -68,8 +68,8 @@ fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
-/// Takes away what deleted runs have left, writes the database anew, without what is empty, and has it give back by itself what becomes
-/// empty later. Blocks for as long as that takes.
+/// Takes away what deleted runs have left, writes the database anew, without what is empty, and has it give back by
+/// itself what becomes empty later. Blocks for as long as that takes.
 ///
 /// # Errors
 /// [`VacuumError`]; all that anybody sees of the database is as it was.
@@ -114,8 +114,8 @@ pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
     Ok(Vacuumed { before, after: bytes_of(file) })
 }
 
-/// Takes away what deleted runs have left, as a server would by and by. Their own rows stay: they are the notes of the folders that are
-/// still to go, which are the server's.
+/// Takes away what deleted runs have left, as a server would by and by. Their own rows stay: they are the notes of the
+/// folders that are still to go, which are the server's.
 fn finish(database: &mut Connection) -> rusqlite::Result<()> {
     let known = "SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'deleted_at'";
     if database.query_row(known, [], |row| row.get::<_, i64>(0))? == 0 {
@@ -148,7 +148,8 @@ fn bytes_of(file: &Path) -> u64 {
     [file.as_os_str(), &log].iter().filter_map(|file| std::fs::metadata(file).ok()).map(|file| file.len()).sum()
 }
 
-/// SQLite writes the new database to a temporary file and from there to the log, before it takes the place of the old one.
+/// SQLite writes the new database to a temporary file and from there to the log, before it takes the place of the old
+/// one.
 fn has_room(file: &Path, needed: u64) -> Result<(), VacuumError> {
     use std::os::unix::fs::MetadataExt;
     let failed = |error: std::io::Error| VacuumError::Failed(error.into());
