@@ -7,13 +7,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::model::audit::AuditEntry;
-use crate::store::{AccessStore, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Lines that are read at a time.
 const PAGE: u32 = 500;
@@ -47,7 +46,7 @@ enum CopyError {
 pub struct AuditFile {
     file: File,
     last: i64,
-    store: Arc<dyn AccessStore>,
+    store: Store,
 }
 
 impl AuditFile {
@@ -55,7 +54,7 @@ impl AuditFile {
     ///
     /// # Errors
     /// [`AuditFileError`], also if its last line is no line of an audit log.
-    pub fn open(path: &Path, store: Arc<dyn AccessStore>) -> Result<Self, AuditFileError> {
+    pub fn open(path: &Path, store: Store) -> Result<Self, AuditFileError> {
         let opened = || -> io::Result<Self> {
             // A pipe without a reader would keep the server from starting.
             let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();

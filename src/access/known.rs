@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::session;
 use crate::model::Timestamp;
-use crate::store::StoreError;
-use crate::store::access::{Digest, StoredSession, StoredToken};
+use crate::store::{Digest, StoreError, StoredSession, StoredToken};
 
 /// How long what was read is believed.
 const FRESH: Duration = Duration::from_secs(5);

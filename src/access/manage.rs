@@ -10,7 +10,7 @@ use crate::model::audit::{Action, AuditFilter, AuditPage};
 use crate::model::identity::{OWNER, is_name};
 use crate::model::{Code, Problem, Role, Timestamp};
 use crate::runs::Actor;
-use crate::store::access::{AccessOp, AccessStore, StoredCode, StoredSession, StoredToken};
+use crate::store::{AddLoginCode, AddToken, EndSession, RevokeToken, Store, StoredCode, StoredSession, StoredToken};
 
 /// Lines a page of the audit log holds if nothing else is asked for, and the most that may be asked for.
 const LINES: (u32, u32) = (50, 200);
@@ -99,7 +99,7 @@ impl Access {
             used_at: None,
         };
         let note = by.note(Action::TokenCreate, None, Some(format!("{name} ({role})")));
-        match self.writer.access(AccessOp::AddToken(token.clone()), Some(note)).await {
+        match self.writer.access(AddToken { token: token.clone() }.into(), Some(note)).await {
             Err(WriteError::Refused) => {
                 let detail = format!("There is a token `{name}`. Choose another name, or revoke that one first.");
                 Err(Problem::new(Code::NameTaken, detail))
@@ -119,7 +119,7 @@ impl Access {
             tokens.iter().find(|known| known.id == token).or_else(|| tokens.iter().find(|known| known.name == token));
         let StoredToken { id, name, .. } = found.cloned().ok_or_else(none)?;
         let note = by.note(Action::TokenRevoke, None, Some(name));
-        match self.writer.access(AccessOp::RevokeToken(id.clone()), Some(note)).await {
+        match self.writer.access(RevokeToken { id: id.clone() }.into(), Some(note)).await {
             Err(WriteError::Refused) => return Err(none()),
             done => done?,
         }
@@ -137,7 +137,7 @@ impl Access {
         let sessions = self.store.sessions(Timestamp::now()).await?;
         let session = sessions.into_iter().find(|session| session.id == id && may_end(by, session)).ok_or_else(none)?;
         let note = by.note(Action::SessionEnd, None, Some(session.name));
-        match self.writer.access(AccessOp::EndSession(id.to_owned()), Some(note)).await {
+        match self.writer.access(EndSession { id: id.to_owned() }.into(), Some(note)).await {
             Err(WriteError::Refused) => return Err(none()),
             done => done?,
         }
@@ -160,7 +160,7 @@ impl Access {
             expires_at,
         };
         let note = by.map(|by| by.note(Action::LoginLink, None, None));
-        self.writer.access(AccessOp::AddCode(stored), note).await?;
+        self.writer.access(AddLoginCode { code: stored }.into(), note).await?;
         Ok((code, expires_at))
     }
 }
@@ -174,7 +174,7 @@ fn may_end(by: &Actor, session: &StoredSession) -> bool {
 ///
 /// # Errors
 /// [`Code::BadRequest`] for a limit out of bounds; the database's own.
-pub async fn read_audit(store: &dyn AccessStore, filter: &AuditFilter) -> Result<AuditPage, Problem> {
+pub async fn read_audit(store: &Store, filter: &AuditFilter) -> Result<AuditPage, Problem> {
     let limit = match filter.limit {
         None => LINES.0,
         Some(limit) if (1..=LINES.1).contains(&limit) => limit,

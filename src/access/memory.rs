@@ -4,10 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::AccessWriter;
+use super::{AccessReader, AccessWriter};
 use crate::journal::WriteError;
-use crate::store::StoreError;
-use crate::store::access::{AccessOp, AccessStore, Digest, NewAudit, StoredCode, StoredSession, StoredToken};
+use crate::store::{
+    AddLoginCode, AddSession, AddToken, Digest, EndSession, GuardedCommand, NewAudit, RecordAudit, RedeemLoginCode,
+    RevokeToken, StoreError, StoredCode, StoredSession, StoredToken,
+};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -34,23 +36,24 @@ impl Memory {
 
 #[async_trait]
 impl AccessWriter for Memory {
-    async fn access(&self, op: AccessOp, note: Option<NewAudit>) -> Result<(), WriteError> {
+    async fn access(&self, command: GuardedCommand, note: Option<NewAudit>) -> Result<(), WriteError> {
         self.with(|kept| {
-            match op {
-                AccessOp::Note | AccessOp::SeeSession(..) | AccessOp::UseToken(..) => {}
-                AccessOp::AddSession(session) => kept.sessions.push(session),
-                AccessOp::TakeCode(digest, session) => {
+            match command {
+                GuardedCommand::RecordAudit(RecordAudit(line)) => kept.audit.push(line),
+                GuardedCommand::AddSession(AddSession { session }) => kept.sessions.push(session),
+                GuardedCommand::RedeemLoginCode(RedeemLoginCode { digest, session }) => {
                     let at = kept.codes.iter().position(|code| code.digest == digest).ok_or(WriteError::Refused)?;
                     kept.codes.remove(at);
                     kept.sessions.push(session);
                 }
-                AccessOp::EndSession(id) => kept.sessions.retain(|session| session.id != id),
-                AccessOp::AddToken(token) => kept.tokens.push(token),
-                AccessOp::RevokeToken(id) => {
+                GuardedCommand::EndSession(EndSession { id }) => kept.sessions.retain(|session| session.id != id),
+                GuardedCommand::AddToken(AddToken { token }) => kept.tokens.push(token),
+                GuardedCommand::RevokeToken(RevokeToken { id }) => {
                     kept.tokens.retain(|token| token.id != id);
                     kept.sessions.retain(|session| session.parent != id);
                 }
-                AccessOp::AddCode(code) => kept.codes.push(code),
+                GuardedCommand::AddLoginCode(AddLoginCode { code }) => kept.codes.push(code),
+                _ => {}
             }
             kept.audit.extend(note);
             Ok(())
@@ -59,7 +62,7 @@ impl AccessWriter for Memory {
 }
 
 #[async_trait]
-impl AccessStore for Memory {
+impl AccessReader for Memory {
     async fn session(&self, digest: &Digest) -> Result<Option<StoredSession>, StoreError> {
         Ok(self.with(|kept| kept.sessions.iter().find(|session| session.digest == *digest).cloned()))
     }

@@ -24,8 +24,10 @@ use crate::model::audit::Action;
 use crate::model::identity::OWNER;
 use crate::model::{Problem, Role, Timestamp, Via};
 use crate::runs::{Actor, refusal};
-use crate::store::StoreError;
-use crate::store::access::{AccessOp, AccessStore, Digest, NewAudit, StoredSession};
+use crate::store::{
+    AddSession, Digest, EndSession, GuardedCommand, NewAudit, RecordAudit, RedeemLoginCode, Store, StoreError,
+    StoredCode, StoredSession, StoredToken, TouchSession, TouchToken,
+};
 pub use audit_file::{AuditFile, AuditFileError};
 use known::{Credential, Known};
 pub use manage::read_audit;
@@ -52,14 +54,59 @@ pub trait AccessWriter: Send + Sync {
     /// Carries this out, with its line of the audit log.
     ///
     /// # Errors
-    /// [`WriteError::Refused`] as [`AccessOp`] says; the database's own.
-    async fn access(&self, op: AccessOp, note: Option<NewAudit>) -> Result<(), WriteError>;
+    /// [`WriteError::Refused`] as the command says; the database's own.
+    async fn access(&self, command: GuardedCommand, note: Option<NewAudit>) -> Result<(), WriteError>;
 }
 
 #[async_trait]
 impl AccessWriter for Journal {
-    async fn access(&self, op: AccessOp, note: Option<NewAudit>) -> Result<(), WriteError> {
-        Self::access(self, op, note).await
+    async fn access(&self, command: GuardedCommand, note: Option<NewAudit>) -> Result<(), WriteError> {
+        self.execute(command, note).await
+    }
+}
+
+/// Reads who may use the server: the [`Store`], but for tests.
+#[async_trait]
+pub trait AccessReader: Send + Sync {
+    /// The session whose cookie has this digest.
+    ///
+    /// # Errors
+    /// The database could not be read. Likewise below.
+    async fn session(&self, digest: &Digest) -> Result<Option<StoredSession>, StoreError>;
+
+    /// All sessions that end after `now`, the one that was used last first.
+    async fn sessions(&self, now: Timestamp) -> Result<Vec<StoredSession>, StoreError>;
+
+    /// The token whose secret has this digest.
+    async fn token(&self, digest: &Digest) -> Result<Option<StoredToken>, StoreError>;
+
+    /// All tokens, newest first.
+    async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError>;
+
+    /// The login code with this digest.
+    async fn code(&self, digest: &Digest) -> Result<Option<StoredCode>, StoreError>;
+}
+
+#[async_trait]
+impl AccessReader for Store {
+    async fn session(&self, digest: &Digest) -> Result<Option<StoredSession>, StoreError> {
+        Self::session(self, digest).await
+    }
+
+    async fn sessions(&self, now: Timestamp) -> Result<Vec<StoredSession>, StoreError> {
+        Self::sessions(self, now).await
+    }
+
+    async fn token(&self, digest: &Digest) -> Result<Option<StoredToken>, StoreError> {
+        Self::token(self, digest).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
+        Self::tokens(self).await
+    }
+
+    async fn code(&self, digest: &Digest) -> Result<Option<StoredCode>, StoreError> {
+        Self::code(self, digest).await
     }
 }
 
@@ -67,7 +114,7 @@ impl AccessWriter for Journal {
 #[derive(Clone)]
 pub struct Access {
     owner: Owner,
-    store: Arc<dyn AccessStore>,
+    store: Arc<dyn AccessReader>,
     writer: Arc<dyn AccessWriter>,
     known: Arc<Known>,
 }
@@ -173,7 +220,7 @@ impl Access {
     /// Access with the server's own token. Everything ends with `stop`.
     pub fn new(
         token: &str,
-        store: Arc<dyn AccessStore>,
+        store: Arc<dyn AccessReader>,
         writer: Arc<dyn AccessWriter>,
         stop: &CancellationToken,
     ) -> Self {
@@ -201,7 +248,7 @@ impl Access {
             return Ok(None);
         };
         if self.known.is_news(&digest, now) {
-            self.write_later(AccessOp::UseToken(token.id.clone(), now));
+            self.write_later(TouchToken { id: token.id.clone(), at: now });
         }
         let parent = Some(token.id);
         Ok(Some(Granted { name: token.name, role: token.role, via: Via::Token, session: None, parent, ends }))
@@ -219,7 +266,7 @@ impl Access {
             return Ok(None);
         };
         if self.known.is_news(&digest, now) {
-            self.write_later(AccessOp::SeeSession(session.id.clone(), now));
+            self.write_later(TouchSession { id: session.id.clone(), at: now });
         }
         let StoredSession { id, name, role, key_digest, parent, .. } = session;
         let session = Some(Session { id, key_digest });
@@ -285,8 +332,8 @@ impl Access {
             detail: code.map(|_| "by a login link".to_owned()),
         };
         let op = match code {
-            Some(digest) => AccessOp::TakeCode(digest, session),
-            None => AccessOp::AddSession(session),
+            Some(digest) => RedeemLoginCode { digest, session }.into(),
+            None => AddSession { session }.into(),
         };
         match self.writer.access(op, Some(note)).await {
             // Another browser was faster with the code.
@@ -302,7 +349,7 @@ impl Access {
     pub async fn log_out(&self, session: &Session, by: &Actor) -> Result<(), WriteError> {
         match self
             .writer
-            .access(AccessOp::EndSession(session.id.clone()), Some(by.note(Action::Logout, None, None)))
+            .access(EndSession { id: session.id.clone() }.into(), Some(by.note(Action::Logout, None, None)))
             .await
         {
             // It is over already.
@@ -343,18 +390,19 @@ impl Access {
     fn note_later(&self, note: NewAudit) {
         let writer = Arc::clone(&self.writer);
         tokio::spawn(async move {
-            if let Err(error) = writer.access(AccessOp::Note, Some(note)).await {
+            if let Err(error) = writer.access(RecordAudit(note).into(), None).await {
                 tracing::warn!(%error, "a line of the audit log was not written");
             }
         });
     }
 
     /// For what nobody waits for: when something was used last.
-    fn write_later(&self, op: AccessOp) {
+    fn write_later(&self, command: impl Into<GuardedCommand>) {
+        let command = command.into();
         let writer = Arc::clone(&self.writer);
         tokio::spawn(async move {
             // The next use says it again.
-            let _ = writer.access(op, None).await;
+            let _ = writer.access(command, None).await;
         });
     }
 

@@ -1,7 +1,7 @@
 //! When a login is over. Pure.
 
 use crate::model::Timestamp;
-use crate::store::access::{StoredSession, StoredToken};
+use crate::store::{StoredSession, StoredToken};
 
 /// A login that is not used for so long is over, in milliseconds: 12 hours.
 pub const IDLE_MS: i64 = 12 * 60 * 60 * 1000;

@@ -116,6 +116,6 @@ mod server {
 
     pub async fn audit(filter: &AuditFilter) -> Result<AuditPage, Problem> {
         require(Role::Admin)?;
-        access::read_audit(&*service()?.store, filter).await
+        access::read_audit(&service()?.store, filter).await
     }
 }

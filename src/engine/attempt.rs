@@ -21,7 +21,7 @@ use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState, Failure, Output, PhaseChange};
 use crate::model::plan::{self, Outcome};
 use crate::model::{Answer, Body, End, Gate, PhaseSpec, PhaseState, Pipeline, Run};
-use crate::store::{Assignment, Change, Lease, NewFrame};
+use crate::store::{Assignment, EnterPhase, Lease, NewFrame, RequestApproval, RunWrite};
 
 impl Worker {
     /// Carries the phases out, up to the end of the last one: all of them, or those that are left after a person has answered.
@@ -168,7 +168,7 @@ impl Worker {
         // An attempt is confined once.
         let _ = self.confined.set(confined);
         if !notices.is_empty() {
-            let mut write = self.write(Change::None);
+            let mut write = self.append();
             write.frames.extend(notices.into_iter().map(|notice| NewFrame::now(None, &Body::Notice(notice))));
             self.shared.journal.write(write).await?;
         }
@@ -218,7 +218,7 @@ impl Worker {
             exclude: Vec::new(),
             note: None,
         };
-        let mut write = self.write(Change::Ask { phase: Arc::clone(&phase), question });
+        let mut write = RunWrite::new(RequestApproval { lease: self.lease, phase: Arc::clone(&phase), question });
         write.frames.push(NewFrame::now(Some(phase), &Body::Approval(asked)));
         self.shared.journal.write(write).await.map(drop)
     }
@@ -230,12 +230,12 @@ impl Worker {
             return Ok(Verdict { to: End::Interrupted, reason, error: None });
         }
         // Who asked stands in the database; a write without a change reads it there, inside a transaction.
-        let asked = self.shared.journal.write(self.write(Change::None)).await?;
+        let asked = self.shared.journal.write(self.append()).await?;
         Ok(cancelled(asked.cancel_by.as_deref().unwrap_or("an operator")))
     }
 
     async fn begin(&self, name: &Arc<str>) -> Result<Instant, WriteError> {
-        let mut write = self.write(Change::Enter { phase: Arc::clone(name) });
+        let mut write = RunWrite::new(EnterPhase { lease: self.lease, phase: Arc::clone(name) });
         write.add_phase(PhaseChange {
             name: name.to_string(),
             state: PhaseState::Started,
@@ -251,7 +251,7 @@ impl Worker {
     }
 
     async fn end_phase(&self, end: PhaseEnd, outputs: BTreeMap<String, String>) -> Result<(), WriteError> {
-        let mut write = self.write(Change::None);
+        let mut write = self.append();
         end.tell(&mut write, outputs);
         self.shared.journal.write(write).await.map(drop)
     }

@@ -15,7 +15,7 @@ use super::worker::Worker;
 use crate::journal::WriteError;
 use crate::model::kinds::{Failure, Notice};
 use crate::model::{Body, End};
-use crate::store::{Change, NewFrame};
+use crate::store::NewFrame;
 
 /// The commands of an attempt that have ended and left processes behind which are kept.
 #[derive(Default)]
@@ -112,7 +112,7 @@ impl Worker {
         notice: Option<Notice>,
         stuck: Option<Processes>,
     ) -> Result<(), WriteError> {
-        let mut write = self.write(Change::None);
+        let mut write = self.append();
         write.frames.extend(notice.map(|notice| NewFrame::now(Some(Arc::clone(phase)), &Body::Notice(notice))));
         if let Some(stuck) = stuck {
             let failure = could_not_end(&stuck);

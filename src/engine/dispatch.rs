@@ -13,7 +13,7 @@ use super::worker::Worker;
 use super::workspace::name_of;
 use crate::journal::WriteError;
 use crate::model::{RunId, Status, Timestamp};
-use crate::store::{RunKey, Write};
+use crate::store::{CancelPending, DecidedRun, RequestCancel, RunKey};
 
 /// How often the engine looks by itself for runs that wait or that nobody holds, at the most.
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ impl EngineTask {
         let workspaces = self.shared.options.workspaces.root().to_owned();
         let _ = tokio::task::spawn_blocking(move || sweep(&workspaces)).await;
         // Only what waits for a person goes on from where it is.
-        match self.shared.store.asked().await {
+        match self.shared.store.awaiting_approval().await {
             Ok(asked) => self.shared.options.workspaces.sweep(&asked).await,
             Err(error) => tracing::warn!(%error, "cannot look for workspaces that nobody needs"),
         }
@@ -69,7 +69,7 @@ impl EngineTask {
     /// Claims as many runs as there are free workers: those that a person has answered first, since they began before.
     async fn claim(&self, workers: &mut JoinSet<()>) -> Result<(), WriteError> {
         let (shared, store) = (&self.shared, &self.shared.store);
-        for (run, attempt, goes_on) in store.answered(ANSWERED).await? {
+        for DecidedRun { run, attempt, goes_on } in store.decided(ANSWERED).await? {
             // To end a run takes no worker's time, so it waits for none.
             if self.stop.is_cancelled() || goes_on && self.free(workers).is_none() {
                 break;
@@ -80,7 +80,7 @@ impl EngineTask {
         // Of several that wait for the same group one is claimed; then those behind them are looked at.
         while let Some(free) = self.free(workers) {
             let mut claimed = 0;
-            for (run, attempt) in store.waiting(free).await? {
+            for (run, attempt) in store.claimable(free).await? {
                 // A run that goes on after this stop is another server's.
                 if self.stop.is_cancelled() {
                     return Ok(());
@@ -125,7 +125,7 @@ impl EngineTask {
             // Nobody else can carry a run out, so no lease counts; only the one that never ends, of a run that waits for a person.
             Loss::Server | Loss::Worker => Timestamp(i64::MAX),
         };
-        for (run, _) in self.shared.store.lapsed(before).await? {
+        for (run, _) in self.shared.store.expired_leases(before).await? {
             if !self.shared.running().contains_key(&run) {
                 skip_fault(run, self.take(Lost { run, loss, before, now }).await)?;
             }
@@ -156,7 +156,7 @@ impl EngineTask {
             Err(WriteError::Refused) => return Ok(()),
             recovered => recovered?,
         };
-        let goes_on = recovered.pulse.status.is_active();
+        let goes_on = recovered.journal.status.is_active();
         tracing::warn!(run = key.0, attempt = run.attempt, goes_on, "recovered a run whose worker went away");
         sweep_attempt(&options.workspaces.of(&run.id, run.attempt)).await;
         options.commands.end_attempt(&name_of(&run.id, run.attempt)).await;
@@ -199,8 +199,8 @@ impl EngineTask {
         let Some(run) = self.shared.store.run(key).await? else { return Ok(()) };
         let by = format!("run {by}, which takes its place");
         let write = match run.status {
-            Status::Running => Write::ask_cancel(key, &run, by, self.shared.options.grace, false),
-            _ => match Write::cancel_waiting(key, &run, &by) {
+            Status::Running => RequestCancel::write(key, &run, by, self.shared.options.grace, false),
+            _ => match CancelPending::write(key, &run, &by) {
                 Some(write) => write,
                 // It has ended.
                 None => return Ok(()),

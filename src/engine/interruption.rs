@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::verdict::{Verdict, cancelled, rejected};
 use crate::model::kinds::PhaseChange;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{End, PhaseState, Pipeline, Run, Status, Timestamp, Transition, plan};
-use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
+use crate::model::{End, PhaseState, Pipeline, Run, Secrets, Status, Timestamp, Transition, plan};
+use crate::store::{Assignment, FinishAttempt, LeaseHolder, NewFrame, QueueAttempt, RunKey, RunWrite};
 
 /// How many attempts in a row nobody has asked for, if none comes further than the one before: a run that ends its server each time is
 /// not begun for ever.
@@ -56,32 +56,34 @@ pub(super) enum Cut {
 }
 
 /// Ends an attempt that nobody carries out. Whoever has asked for its end, or rejected it, gets that.
-pub(super) fn lapsed(lost: Lost, assignment: &Assignment) -> Write {
+pub(super) fn lapsed(lost: Lost, assignment: &Assignment) -> RunWrite {
     let Assignment { run, answer, cancel_by, .. } = assignment;
-    let write = cut_off(lost, run, Some(cancel_by.is_some()));
+    let (holder, write) = cut_off(lost, run, Some(cancel_by.is_some()));
     let why = lost.loss.reason();
     let late = |verdict: Verdict| Verdict { reason: format!("{}; {why}", verdict.reason), ..verdict };
     match (cancel_by, answer) {
-        (Some(by), _) => late(cancelled(by)).finish(write),
-        (None, Some(answer)) if !answer.approved => late(rejected(&answer.by)).finish(write),
-        _ => interrupt(write, assignment, why.to_owned(), Cut::Lapse),
+        (Some(by), _) => late(cancelled(by)).finish(holder, write),
+        (None, Some(answer)) if !answer.approved => late(rejected(&answer.by)).finish(holder, write),
+        _ => interrupt(holder, write, assignment, why.to_owned(), Cut::Lapse),
     }
 }
 
 /// Ends an attempt that nobody carries out, and of which nobody can tell how it would go on, for this reason.
-pub(super) fn unreadable(lost: Lost, run: &Run, why: &str) -> Write {
-    end(cut_off(lost, run, None), format!("{}; {why}", lost.loss.reason()), None)
+pub(super) fn unreadable(lost: Lost, run: &Run, why: &str) -> RunWrite {
+    let (holder, write) = cut_off(lost, run, None);
+    end(holder, write, format!("{}; {why}", lost.loss.reason()), None)
 }
 
-fn cut_off(lost: Lost, run: &Run, cancelled: Option<bool>) -> Write {
-    let guard = Guard::Lapsed { attempt: run.attempt, now: lost.before, head: run.head, cancelled };
-    let mut write = Write::new(lost.run, guard, Change::None);
-    close_phases(&mut write, run, lost.now);
-    write
+fn cut_off(lost: Lost, run: &Run, is_cancelled: Option<bool>) -> (LeaseHolder, RunWrite) {
+    let Lost { run: key, before, now, .. } = lost;
+    let holder = LeaseHolder::Expired { run: key, attempt: run.attempt, before, head: run.head, is_cancelled };
+    let mut write = RunWrite::new(FinishAttempt { holder, to: End::Interrupted, error: None, next: None });
+    close_phases(&mut write, run, now);
+    (holder, write)
 }
 
 /// Says what becomes of the phases of an attempt that ends now: the one it was in has failed, and those after it are skipped.
-pub(super) fn close_phases(write: &mut Write, run: &Run, now: Timestamp) {
+pub(super) fn close_phases(write: &mut RunWrite, run: &Run, now: Timestamp) {
     for phase in &run.phases {
         let (state, duration_ms) = match phase.state {
             PhaseState::Started => (PhaseState::Failed, phase.started_at.map(|at| now.since(at))),
@@ -101,29 +103,36 @@ pub(super) fn close_phases(write: &mut Write, run: &Run, now: Timestamp) {
 
 /// Makes a write that says how the phases end into one that ends the attempt, for this reason; and goes on with the next attempt if the
 /// pipeline is of that kind. `assignment` is how the run stands before it.
-pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: String, cut: Cut) -> Write {
+pub(super) fn interrupt(
+    holder: LeaseHolder,
+    write: RunWrite,
+    assignment: &Assignment,
+    mut reason: String,
+    cut: Cut,
+) -> RunWrite {
     if assignment.pipeline.on_interrupt != OnInterrupt::Resume {
-        return end(write, reason, None);
+        return end(holder, write, reason, None);
     }
     let ended = ended(&write, &assignment.run);
     let from = goes_on_at(&ended, &assignment.pipeline);
     let resumed = in_a_row(assignment, from, cut);
     if resumed > RESUMES {
         reason += &format!("; {RESUMES} times in a row are enough, so it does not go on by itself again");
-        return end(write, reason, None);
+        return end(holder, write, reason, None);
     }
-    let next = next(write.run, &ended, &assignment.pipeline, from, resumed);
-    end(write, reason, next)
+    let next = next(holder.run(), &ended, &assignment.pipeline, from, resumed);
+    end(holder, write, reason, next)
 }
 
-fn end(mut write: Write, reason: String, next: Option<Write>) -> Write {
+fn end(holder: LeaseHolder, mut write: RunWrite, reason: String, next: Option<RunWrite>) -> RunWrite {
     write.frames.push(NewFrame::status(Transition::Finish(End::Interrupted), reason.clone()));
-    write.change = Change::Finish { to: End::Interrupted, error: Some(reason), next: next.map(Box::new) };
+    let (error, next) = (Some(reason), next.map(Box::new));
+    write.command = FinishAttempt { holder, to: End::Interrupted, error, next }.into();
     write
 }
 
 /// The run as it is interrupted by this write.
-fn ended(write: &Write, run: &Run) -> Run {
+fn ended(write: &RunWrite, run: &Run) -> Run {
     let mut ended = Run { status: Status::Interrupted, ..run.clone() };
     for update in &write.phases {
         for phase in ended.phases.iter_mut().filter(|phase| phase.name == *update.name) {
@@ -141,7 +150,7 @@ fn goes_on_at(ended: &Run, pipeline: &Pipeline) -> usize {
 }
 
 /// How many attempts in a row nobody will have asked for, with the next one, which begins with this phase.
-fn in_a_row(Assignment { run, resumed, .. }: &Assignment, from: usize, cut: Cut) -> u32 {
+fn in_a_row(Assignment { run, resumes: resumed, .. }: &Assignment, from: usize, cut: Cut) -> u32 {
     // What was carried over ended before this attempt began.
     let here = |ended| run.started_at.is_some_and(|began| ended >= began);
     let came_further = run.phases.iter().take(from).any(|phase| phase.finished_at.is_some_and(here));
@@ -153,16 +162,28 @@ fn in_a_row(Assignment { run, resumed, .. }: &Assignment, from: usize, cut: Cut)
 }
 
 /// The attempt that goes on.
-fn next(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumed: u32) -> Option<Write> {
+fn next(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumed: u32) -> Option<RunWrite> {
     let phase = pipeline.phases.get(from).map_or("", |spec| spec.name.as_str());
     let reason = format!("the run goes on by itself with phase {phase}");
-    Write::queue(key, ended, Arc::new(pipeline.clone()), ended.params.clone(), from, Some(resumed), reason)
+    let queue = QueueAttempt {
+        run: key,
+        status: ended.status,
+        attempt: ended.attempt,
+        pipeline: Arc::new(pipeline.clone()),
+        params: ended.params.clone(),
+        from_phase: from,
+        resumes: Some(resumed),
+        secrets: Secrets::new(),
+        asked_by: None,
+    };
+    queue.write(ended, reason)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::PhaseSpec;
+    use crate::store::{Lease, RunCommand};
 
     /// A running attempt that began at 100, with two phases that have ended and one that has not.
     fn assignment(ended: [i64; 2], resumed: u32, whole: bool) -> Assignment {
@@ -179,15 +200,16 @@ mod tests {
         let phases = ["a", "b", "c"].map(spec).to_vec();
         let pipeline = Pipeline { phases, whole, on_interrupt: OnInterrupt::Resume, ..Pipeline::default() };
         let run = serde_json::from_value(run).unwrap();
-        Assignment { run, pipeline, answer: None, resumed, cancel_by: None }
+        Assignment { run, pipeline, answer: None, resumes: resumed, cancel_by: None }
     }
 
     /// What the next attempt counts, if there is one.
     fn counted(assignment: &Assignment, cut: Cut) -> Option<u32> {
-        let write = Write::new(RunKey(1), Guard::There, Change::None);
-        let Change::Finish { next, .. } = interrupt(write, assignment, "why".to_owned(), cut).change else { panic!() };
-        next.map(|next| match next.change {
-            Change::Queue { resumed: Some(resumed), .. } => resumed,
+        let holder = LeaseHolder::Worker(Lease { run: RunKey(1), attempt: 3, token: 1 });
+        let write = RunWrite::new(FinishAttempt { holder, to: End::Interrupted, error: None, next: None });
+        let write = interrupt(holder, write, assignment, "why".to_owned(), cut);
+        write.next().map(|next| match &next.command {
+            RunCommand::QueueAttempt(QueueAttempt { resumes: Some(resumes), .. }) => *resumes,
             other => panic!("{other:?}"),
         })
     }

@@ -92,7 +92,7 @@ pub struct Engine {
 
 struct Shared {
     options: EngineOptions,
-    store: Arc<dyn Store>,
+    store: Store,
     journal: Journal,
     /// Rung when a run may wait or a worker is free.
     bell: Notify,
@@ -103,12 +103,7 @@ struct Shared {
 
 impl Engine {
     /// An engine, and the task that drives it until `stop` is cancelled and all its workers have ended.
-    pub fn new(
-        store: Arc<dyn Store>,
-        journal: Journal,
-        options: EngineOptions,
-        stop: CancellationToken,
-    ) -> (Self, EngineTask) {
+    pub fn new(store: Store, journal: Journal, options: EngineOptions, stop: CancellationToken) -> (Self, EngineTask) {
         let running = Mutex::default();
         let shared = Arc::new(Shared { options, store, journal, bell: Notify::new(), running });
         (Self { shared: Arc::clone(&shared) }, EngineTask::new(shared, stop))

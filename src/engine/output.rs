@@ -20,7 +20,7 @@ use crate::model::kinds::MAX_LINE;
 use crate::model::kinds::{Failure, Output};
 use crate::model::{Body, Log, LogStream};
 use crate::secrets::Patterns;
-use crate::store::{Change, Guard, Lease, NewFrame, Write};
+use crate::store::{AppendFrames, Lease, NewFrame, RunWrite};
 use crate::terminal::{Event, Lines};
 
 /// How long a line without its end is held back.
@@ -105,7 +105,7 @@ pub async fn journal_all(
                 room.merge(more.room);
                 items.extend(more.items);
             }
-            let mut write = Write::new(lease.run, Guard::Lease(lease), Change::None);
+            let mut write = RunWrite::new(AppendFrames { lease });
             write.frames = rows.frames(items, phase);
             let committed = journal.write(write).await?;
             if let Some(first) = committed.frames.first() {

@@ -13,7 +13,7 @@ use super::worker::Worker;
 use crate::journal::WriteError;
 use crate::model::Body;
 use crate::model::kinds::Failure;
-use crate::store::{Change, NewFrame};
+use crate::store::NewFrame;
 
 /// How long to wait before the second try; each wait is twice the one before.
 pub(super) const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -94,7 +94,7 @@ impl Worker {
         tracing::warn!(run = self.lease.run.0, %error, "{what}");
         let message = format!("{what}: {error}. It goes on as soon as the system has what it needs");
         let failure = Failure { code: "system_shortage".to_owned(), message, retryable: true };
-        let mut write = self.write(Change::None);
+        let mut write = self.append();
         write.frames.push(NewFrame::now(phase.cloned(), &Body::Error(failure)));
         self.shared.journal.write(write).await.map(drop)
     }

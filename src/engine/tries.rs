@@ -18,7 +18,7 @@ use crate::journal::{Health, WriteError};
 use crate::model::kinds::Notice;
 use crate::model::limits::Limit;
 use crate::model::{Body, PhaseSpec};
-use crate::store::{Change, NewFrame};
+use crate::store::NewFrame;
 
 impl Worker {
     /// Runs one phase's command, again and again if it fails and is to be tried again. With how it ended comes what it told the
@@ -48,7 +48,7 @@ impl Worker {
             let (all, next) = (spec.retries.times + 1, humantime::format_duration(wait));
             failure.message += &format!("; try {tries} of {all}, the next in {next}");
             failure.retryable = true;
-            let mut write = self.write(Change::None);
+            let mut write = self.append();
             write.frames.push(NewFrame::now(Some(Arc::clone(name)), &Body::Error(failure)));
             self.shared.journal.write(write).await?;
             tokio::select! {

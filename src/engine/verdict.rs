@@ -9,7 +9,7 @@ use super::report::{Exit, Signalled};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limit;
 use crate::model::{Body, End, PhaseSpec, Transition};
-use crate::store::{Change, NewFrame, Write};
+use crate::store::{FinishAttempt, LeaseHolder, NewFrame, RunWrite};
 
 /// How a phase ended.
 pub(super) enum Ended {
@@ -146,7 +146,7 @@ impl PhaseEnd {
     /// Says it, right after each other: who is asked later for the reason looks there ([`Worker::failed_before`]).
     ///
     /// [`Worker::failed_before`]: super::worker::Worker
-    pub(super) fn tell(self, write: &mut Write, outputs: BTreeMap<String, String>) {
+    pub(super) fn tell(self, write: &mut RunWrite, outputs: BTreeMap<String, String>) {
         let name = self.change.name.as_str().into();
         write.add_ended_phase(self.change, outputs);
         write.frames.extend(self.failure.map(|failure| NewFrame::now(Some(name), &Body::Error(failure))));
@@ -162,10 +162,10 @@ pub(super) struct Verdict {
 
 impl Verdict {
     /// Makes a write that says how the phases end into one that ends the attempt.
-    pub(super) fn finish(self, mut write: Write) -> Write {
+    pub(super) fn finish(self, holder: LeaseHolder, mut write: RunWrite) -> RunWrite {
         let Self { to, reason, error } = self;
         let message = error.as_ref().map(|error| error.message.clone());
-        write.change = Change::Finish { to, error: message, next: None };
+        write.command = FinishAttempt { holder, to, error: message, next: None }.into();
         write.frames.extend(error.map(|error| NewFrame::now(None, &Body::Error(error))));
         write.frames.push(NewFrame::status(Transition::Finish(to), reason));
         write

@@ -23,8 +23,11 @@ use super::{CancelSignal, Shared};
 use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limits;
-use crate::model::{End, Run, Status, Timestamp, Transition};
-use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, RunKey, StoreError, Write};
+use crate::model::{End, Run, Timestamp, Transition};
+use crate::store::{
+    AppendFrames, Assignment, ClaimRun, Committed, ExtendLease, Lease, LeaseHolder, NewFrame, ResumeRun, RunKey,
+    RunWrite, StoreError,
+};
 
 /// How long a worker waits before it asks a database again that did not answer.
 const RETRY: Duration = Duration::from_millis(200);
@@ -63,8 +66,8 @@ impl Worker {
     ) -> Result<Option<Self>, WriteError> {
         let owner = shared.options.owner.clone();
         let reason = format!("claimed by {owner}");
-        let change = Change::Claim { owner, until: later(Timestamp::wall(), shared.options.lease) };
-        let mut claim = Write::new(run, Guard::Standing(Status::Pending, attempt), change);
+        let lease_until = later(Timestamp::wall(), shared.options.lease);
+        let mut claim = RunWrite::new(ClaimRun { run, attempt, owner, lease_until });
         claim.frames.push(NewFrame::status(Transition::Claim, reason));
         match shared.journal.write(claim).await {
             Ok(won) => Ok(Some(Self::new(shared, attempt, &won, stop))),
@@ -80,9 +83,9 @@ impl Worker {
         attempt: u32,
         stop: CancellationToken,
     ) -> Result<Option<Self>, WriteError> {
-        let until = later(Timestamp::wall(), shared.options.lease);
-        let change = Change::Resume { owner: shared.options.owner.clone(), until };
-        match shared.journal.write(Write::new(run, Guard::Answered(attempt), change)).await {
+        let lease_until = later(Timestamp::wall(), shared.options.lease);
+        let resume = ResumeRun { run, attempt, owner: shared.options.owner.clone(), lease_until };
+        match shared.journal.write(RunWrite::new(resume)).await {
             Ok(won) => Ok(Some(Self::new(shared, attempt, &won, stop))),
             Err(WriteError::Refused) => Ok(None),
             Err(error) => Err(error),
@@ -152,8 +155,8 @@ impl Worker {
         loop {
             tokio::time::sleep(keeper.pause()).await;
             let asked = claimed.elapsed();
-            let extend =
-                self.shared.journal.write(self.write(Change::Extend { until: later(Timestamp::wall(), lease) }));
+            let extend = ExtendLease { lease: self.lease, lease_until: later(Timestamp::wall(), lease) };
+            let extend = self.shared.journal.write(RunWrite::new(extend));
             let answer = match keeper.answer_by() {
                 Some(by) => tokio::time::timeout_at(claimed + by, extend).await.ok(),
                 None => Some(extend.await),
@@ -183,7 +186,7 @@ impl Worker {
     /// Ends an attempt whose activity the journal does not wait to write any longer, since the disk is full. Its command is ended by now.
     async fn end_without_room(&self) -> Result<(), WriteError> {
         let assignment = self.assignment().await?;
-        let mut write = self.write(Change::None);
+        let mut write = self.append();
         close_phases(&mut write, &assignment.run, Timestamp::now());
         let verdict = match &assignment.cancel_by {
             Some(by) => cancelled(by),
@@ -198,7 +201,7 @@ impl Worker {
         sweep_attempt(&workspaces.of(&run.id, run.attempt)).await;
         self.end_attempt(run).await;
         workspaces.discard(&run.id, run.attempt).await;
-        self.shared.journal.write(verdict.finish(write)).await.map(drop)
+        self.shared.journal.write(verdict.finish(LeaseHolder::Worker(self.lease), write)).await.map(drop)
     }
 
     async fn carry_out(&self) -> Result<(), WriteError> {
@@ -212,16 +215,17 @@ impl Worker {
         let Some(Finished { verdict, end, rest }) = self.phases(&assignment).await? else { return Ok(()) };
         self.end_background().await?;
         let verdict = self.name_stuck(verdict);
-        let mut write = self.write(Change::None);
+        let mut write = self.append();
         let skipped = rest.iter().map(|spec| PhaseChange::skipped(spec.name.clone()));
         if let Some(end) = end {
             end.tell(&mut write, BTreeMap::new());
         }
         skipped.for_each(|phase| write.add_phase(phase));
+        let holder = LeaseHolder::Worker(self.lease);
         let write = match verdict.to {
             // As the phases stand by now: those that ended well may be carried over.
-            End::Interrupted => interrupt(write, &self.assignment().await?, verdict.reason, Cut::Stop),
-            _ => verdict.finish(write),
+            End::Interrupted => interrupt(holder, write, &self.assignment().await?, verdict.reason, Cut::Stop),
+            _ => verdict.finish(holder, write),
         };
         // Before the run is finished, so that whoever sees that finds nothing of it left.
         self.end_attempt(&assignment.run).await;
@@ -252,8 +256,9 @@ impl Worker {
         }
     }
 
-    pub(super) fn write(&self, change: Change) -> Write {
-        Write::new(self.lease.run, Guard::Lease(self.lease), change)
+    /// A write of frames under this worker's lease.
+    pub(super) fn append(&self) -> RunWrite {
+        RunWrite::new(AppendFrames { lease: self.lease })
     }
 }
 

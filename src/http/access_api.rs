@@ -110,5 +110,5 @@ pub async fn audit(State(app): State<App>, query: QueryMap) -> Answer<Json<Audit
     let place = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no place in the audit log."));
     let before = take("before").map(|text| text.parse().map_err(|_| place(&text))).transpose()?;
     let filter = AuditFilter { run, actor: take("actor"), action, limit: read_limit(take("limit"))?, before };
-    read_audit(&*app.service.store, &filter).await.map(Json)
+    read_audit(&app.service.store, &filter).await.map(Json)
 }

@@ -1,6 +1,5 @@
 //! For those who watch the server: is it alive, is it ready, and numbers in Prometheus' text form.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -51,7 +50,7 @@ pub async fn database(State(app): State<App>) -> Json<DatabaseHealth> {
 
 /// Looks every few seconds whether the database takes what is written, so that an outage is known also while no run writes; and sets
 /// room aside for a full disk, where there was none.
-pub async fn watch(store: Arc<dyn Store>, journal: Journal, stop: CancellationToken) {
+pub async fn watch(store: Store, journal: Journal, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -70,7 +69,7 @@ pub async fn watch(store: Arc<dyn Store>, journal: Journal, stop: CancellationTo
 /// The same text is read as OpenMetrics by who asks for that, and as Prometheus' older form by everyone else, to whom its
 /// last line is a comment.
 pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
-    let counts = match app.service.store.counts().await {
+    let counts = match app.service.store.status_counts().await {
         Ok(counts) => counts,
         Err(error) => return Problem::from(error).into_response(),
     };
@@ -102,7 +101,7 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     registry.register("database_free_bytes", "Bytes inside it that hold nothing", ConstGauge::new(size.free_bytes));
     registry.register("database_wal_bytes", "Bytes of its write-ahead log", ConstGauge::new(size.wal_bytes));
     let kept = Family::<[(&str, &str); 1], Gauge<u64, AtomicU64>>::default();
-    for (of, count) in app.service.journal.kept().into_iter().chain([("crowds", app.crowds.count())]) {
+    for (of, count) in app.service.journal.memory_entries().into_iter().chain([("crowds", app.crowds.count())]) {
         kept.get_or_create(&[("of", of)]).set(u64::try_from(count).unwrap_or(u64::MAX));
     }
     registry.register("memory_entries", "What is kept in memory for readers, by kind", kept);

@@ -22,7 +22,7 @@ use crate::base;
 use crate::hooks::{Delivery, KeyBy, Secret, Signature, payload};
 use crate::model::{Code, Hook, Pipeline, Problem, Run, Timestamp};
 use crate::runs::{HookAnswer, told_again};
-use crate::store::Trust;
+use crate::store::SenderTrust;
 
 /// What all hooks share.
 #[derive(Debug, Default)]
@@ -103,8 +103,8 @@ impl<'a> Call<'a> {
     /// Notes a call that proved nothing.
     fn note(&self, problem: &Problem) {
         let (trust, problem) = match &self.no_hook {
-            Some(no_hook) => (Trust::Unknown, no_hook),
-            None => (Trust::Unsigned, problem),
+            Some(no_hook) => (SenderTrust::Unknown, no_hook),
+            None => (SenderTrust::Unsigned, problem),
         };
         self.app.hooks.refusals.note(&self.app.service, trust, self.name, self.delivery, problem);
     }

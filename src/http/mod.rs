@@ -51,7 +51,7 @@ use crate::notifications::{Counts, NotifyTask};
 use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
 use crate::runs::{ScheduleTask, Service};
-use crate::store::{SqliteStore, Store};
+use crate::store::Store;
 pub use access_api::lasts_ms;
 use config::ServeArgs;
 pub use inherited::keep_inherited_files;
@@ -185,7 +185,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         );
     }
     let data_dir = data_dir(args.data.data_dir.as_deref())?;
-    let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
+    let store = open_store(&args, &data_dir).await?;
     // As long as it serves: what is in the folder besides the database has one server, too.
     let _lock = lock(&data_dir)?;
     let named = args.checks_file.as_deref().map(codemod::checks::read).transpose()?.unwrap_or_default();
@@ -201,7 +201,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let open_files = limits::raise_open_files();
     let stop = CancellationToken::new();
     let group = GroupCommit { disk_wait: args.disk_wait, ..GroupCommit::default() };
-    let (journal, writer) = Journal::new(Arc::clone(&store), group);
+    let (journal, writer) = Journal::new(Arc::new(store.clone()), group);
     let (scratch, workspaces) = (data_dir.join("scratch"), Workspaces::new(data_dir.join("workspaces")));
     let workspaces = workspaces.for_owner(run_as.as_ref().map(RunAs::owner));
     if let Some(run_as) = &run_as {
@@ -230,16 +230,16 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
             catalog: catalog.clone(),
         }),
     };
-    let (engine, engine_task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
+    let (engine, engine_task) = Engine::new(store.clone(), journal.clone(), options, stop.clone());
     let notify_task =
-        NotifyTask::new(Arc::clone(&store), journal.clone(), args.public_url.clone(), args.egress(), stop.clone())?;
+        NotifyTask::new(store.clone(), journal.clone(), args.public_url.clone(), args.egress(), stop.clone())?;
     let deliveries = notify_task.counts();
     tokio::spawn(writer.run());
-    tokio::spawn(health::watch(Arc::clone(&store), journal.clone(), stop.clone()));
+    tokio::spawn(health::watch(store.clone(), journal.clone(), stop.clone()));
     // Not waited for at the end: what is under way then is made again by the next server.
     tokio::spawn(notify_task.run());
     let engine_task = tokio::spawn(engine_task.run());
-    let retention = RetentionTask::new(Arc::clone(&store), journal.clone(), catalog.clone(), retention, stop.clone());
+    let retention = RetentionTask::new(store.clone(), journal.clone(), catalog.clone(), retention, stop.clone());
     tokio::spawn(retention.run());
 
     let journal = journal.with_patience(REQUEST_PATIENCE);
@@ -247,13 +247,13 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let (access, is_strong) = match token(given, args.no_token, &data_dir)? {
         None => (None, true),
         Some(token) => {
-            let access = Access::new(&token, Arc::clone(&store) as _, Arc::new(journal.clone()), &stop);
+            let access = Access::new(&token, Arc::new(store.clone()), Arc::new(journal.clone()), &stop);
             tokio::spawn(access.clone().watch(stop.clone()));
             (Some(access), guard::bind::is_strong(&token))
         }
     };
     if let Some(file) = &args.audit_log {
-        tokio::spawn(AuditFile::open(file, Arc::clone(&store) as _)?.run(stop.clone()));
+        tokio::spawn(AuditFile::open(file, store.clone())?.run(stop.clone()));
     }
     let register = Arc::new(connections::Register::new(args.connections()));
     let app = App {
@@ -401,13 +401,13 @@ fn lock(folder: &std::path::Path) -> Result<[Option<File>; 2], StartError> {
     Ok([Some(file), itself])
 }
 
-async fn open_store(args: &ServeArgs, data_dir: &std::path::Path) -> Result<SqliteStore, StartError> {
+async fn open_store(args: &ServeArgs, data_dir: &std::path::Path) -> Result<Store, StartError> {
     let (place, opened) = match &args.data.database_url {
         None => {
             let file = data_dir.join(DATABASE);
-            (file.display().to_string(), SqliteStore::open(&file, args.durability).await)
+            (file.display().to_string(), Store::open_sqlite(&file, args.durability).await)
         }
-        Some(url) if url.starts_with("sqlite:") => (url.clone(), SqliteStore::open_url(url, args.durability).await),
+        Some(url) if url.starts_with("sqlite:") => (url.clone(), Store::open_url(url, args.durability).await),
         Some(url) => return Err(unknown_database(url)),
     };
     opened.map_err(|source| StartError::Database { place, source })

@@ -9,7 +9,7 @@ use crate::hooks::Delivery;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{Problem, Timestamp};
 use crate::runs::Service;
-use crate::store::{NewDelivery, Trust};
+use crate::store::{RecordHookDelivery, SenderTrust};
 
 /// The least time between two writes.
 const REST: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ const MAX_UNKNOWN: usize = 20;
 const MAX_KINDS: usize = 500;
 
 /// Calls that are alike.
-type Kind = (Trust, String, String, Option<String>);
+type Kind = (SenderTrust, String, String, Option<String>);
 
 /// What was counted and is not written yet.
 #[derive(Debug, Default)]
@@ -31,19 +31,19 @@ pub struct Refusals {
 
 #[derive(Debug, Default)]
 struct Counted {
-    calls: HashMap<Kind, NewDelivery>,
+    calls: HashMap<Kind, RecordHookDelivery>,
     /// Whether somebody writes.
     is_written: bool,
 }
 
 impl Counted {
     /// Counts a call, unless there are too many kinds of its trust.
-    fn add(&mut self, call: NewDelivery) {
-        let most = if call.trust == Trust::Unknown { MAX_UNKNOWN } else { MAX_KINDS };
+    fn add(&mut self, call: RecordHookDelivery) {
+        let most = if call.trust == SenderTrust::Unknown { MAX_UNKNOWN } else { MAX_KINDS };
         let kind = (call.trust, call.pipeline.clone(), call.forge.clone(), call.code.clone());
         let others = || self.calls.keys().filter(|(trust, ..)| *trust == call.trust).count();
         if let Some(known) = self.calls.get(&kind).map(|known| known.calls) {
-            self.calls.insert(kind, NewDelivery { calls: known + call.calls, ..call });
+            self.calls.insert(kind, RecordHookDelivery { calls: known + call.calls, ..call });
         } else if others() < most {
             self.calls.insert(kind, call);
         }
@@ -55,13 +55,13 @@ impl Refusals {
     pub fn note(
         self: &Arc<Self>,
         service: &Service,
-        trust: Trust,
+        trust: SenderTrust,
         pipeline: &str,
         delivery: &Delivery,
         problem: &Problem,
     ) {
         let code = serde_json::to_value(problem.code).ok();
-        let call = NewDelivery {
+        let call = RecordHookDelivery {
             at: Timestamp::now(),
             calls: 1,
             trust,
@@ -105,8 +105,8 @@ impl Refusals {
 mod tests {
     use super::*;
 
-    fn call(trust: Trust, pipeline: &str, code: &str) -> NewDelivery {
-        NewDelivery {
+    fn call(trust: SenderTrust, pipeline: &str, code: &str) -> RecordHookDelivery {
+        RecordHookDelivery {
             at: Timestamp(0),
             calls: 1,
             trust,
@@ -125,11 +125,11 @@ mod tests {
     fn calls_that_are_alike_are_one_and_others_are_bounded() {
         let mut counted = Counted::default();
         for at in 0..10_000 {
-            counted.add(call(Trust::Unknown, &format!("x{at}"), "hook_not_found"));
-            counted.add(call(Trust::Unsigned, &format!("p{}", at % 2), "bad_signature"));
+            counted.add(call(SenderTrust::Unknown, &format!("x{at}"), "hook_not_found"));
+            counted.add(call(SenderTrust::Unsigned, &format!("p{}", at % 2), "bad_signature"));
         }
         let of = |trust| counted.calls.values().filter(move |call| call.trust == trust);
-        assert_eq!(of(Trust::Unknown).count(), MAX_UNKNOWN);
-        assert_eq!(of(Trust::Unsigned).map(|call| call.calls).collect::<Vec<_>>(), [5000, 5000]);
+        assert_eq!(of(SenderTrust::Unknown).count(), MAX_UNKNOWN);
+        assert_eq!(of(SenderTrust::Unsigned).map(|call| call.calls).collect::<Vec<_>>(), [5000, 5000]);
     }
 }

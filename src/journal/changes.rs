@@ -10,9 +10,10 @@ use std::sync::{Arc, PoisonError};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
+use super::backend::JournalBackend;
 use super::sync::{Mutex, MutexGuard, watch};
 use crate::model::{Listed, RunId};
-use crate::store::{RunKey, Store, StoreError};
+use crate::store::{RunKey, StoreError};
 
 /// How many runs are remembered as changed. A reader that lags by more different ones is told so.
 const MEMORY: usize = 1024;
@@ -168,7 +169,7 @@ impl Changes {
     /// The store could not be read. The next call reads again.
     async fn read(
         self: &Arc<Self>,
-        store: &Arc<dyn Store>,
+        store: &Arc<dyn JournalBackend>,
         run: RunKey,
         version: u64,
     ) -> Result<Option<Arc<Listed>>, StoreError> {
@@ -208,7 +209,7 @@ impl Changes {
 
 /// A cursor on the changes of the list. Tells each run that changes, as it is when it is told.
 pub struct ListReader {
-    store: Arc<dyn Store>,
+    store: Arc<dyn JournalBackend>,
     changes: Arc<Changes>,
     doorbell: watch::Receiver<u64>,
     cursor: u64,
@@ -225,7 +226,7 @@ pub enum ListStep {
 
 impl ListReader {
     /// A reader of all changes from now on. Who reads the list after this misses none.
-    pub(super) fn new(store: Arc<dyn Store>, changes: Arc<Changes>) -> Self {
+    pub(super) fn new(store: Arc<dyn JournalBackend>, changes: Arc<Changes>) -> Self {
         let doorbell = changes.doorbell.subscribe();
         let cursor = *doorbell.borrow();
         Self { store, changes, doorbell, cursor }

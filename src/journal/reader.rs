@@ -7,10 +7,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 
+use super::backend::JournalBackend;
 use super::ring::{Encoded, Form, encode};
 use super::sync::watch;
 use super::tail::{Bell, Tail};
-use crate::store::{Pulse, RunKey, Store, StoreError};
+use crate::store::{JournalHead, RunKey, StoreError};
 
 /// How many frames are read from the store at a time: little enough that the read is short and its bytes are few.
 pub(super) const PAGE: u32 = if cfg!(test) { 2 } else { 512 };
@@ -19,7 +20,7 @@ pub(super) const PAGE: u32 = if cfg!(test) { 2 } else { 512 };
 ///
 /// Owns no queue: a slow reader just reads older frames later.
 pub struct Reader {
-    store: Arc<dyn Store>,
+    store: Arc<dyn JournalBackend>,
     tail: Arc<Tail>,
     doorbell: watch::Receiver<Bell>,
     run: RunKey,
@@ -38,11 +39,11 @@ pub enum Step {
     /// Frames, encoded one after another.
     Frames(Vec<Bytes>),
     /// The run is finished and every frame was given.
-    End(Pulse),
+    End(JournalHead),
 }
 
 impl Reader {
-    pub(super) fn new(store: Arc<dyn Store>, tail: Arc<Tail>, run: RunKey, cursor: u64, form: Form) -> Self {
+    pub(super) fn new(store: Arc<dyn JournalBackend>, tail: Arc<Tail>, run: RunKey, cursor: u64, form: Form) -> Self {
         let doorbell = tail.listen();
         Self { store, tail, doorbell, run, cursor, form, reading: None, turns: None }
     }
@@ -88,7 +89,7 @@ impl Reader {
     }
 
     /// Where the journal stands, as far as the doorbell has said.
-    pub fn pulse(&self) -> Pulse {
+    pub fn pulse(&self) -> JournalHead {
         self.doorbell.borrow().pulse
     }
 
@@ -145,10 +146,9 @@ impl Reader {
     }
 }
 
-async fn page(store: Arc<dyn Store>, run: RunKey, cursor: u64, form: Form) -> Result<Encoded, StoreError> {
+async fn page(store: Arc<dyn JournalBackend>, run: RunKey, cursor: u64, form: Form) -> Result<Encoded, StoreError> {
     let (frames, _) = store.frames(run, cursor, PAGE).await?;
     // The journal has no holes up to its head, and the doorbell says that there is more.
-    let last =
-        frames.last().map(|frame| frame.seq).ok_or_else(|| StoreError::Failed(Arc::new(sqlx::Error::RowNotFound)))?;
+    let last = frames.last().map(|frame| frame.seq).ok_or_else(|| StoreError::failed("frames are missing"))?;
     Ok(Encoded { pieces: vec![encode(&frames, &form)], last })
 }

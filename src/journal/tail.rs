@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, Weak};
 
 use super::ring::{Encoded, Form, Ring};
 use super::sync::{Mutex, MutexGuard, watch};
-use crate::store::{Committed, Pulse, RunKey};
+use crate::store::{Committed, JournalHead, RunKey};
 
 /// How many bytes of recent frames a run keeps for its readers. Two frames or three under test, so that much is forgotten.
 const MEMORY: usize = if cfg!(test) { 300 } else { 1 << 20 };
@@ -24,24 +24,24 @@ pub struct Tail {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bell {
     /// How far the journal goes.
-    pub pulse: Pulse,
+    pub pulse: JournalHead,
     /// Whether the run was deleted: then there is nothing more to read.
     pub gone: bool,
 }
 
 impl Tail {
-    fn new(pulse: Pulse) -> Self {
+    fn new(pulse: JournalHead) -> Self {
         Self { ring: Mutex::new(Ring::new(MEMORY)), doorbell: watch::Sender::new(Bell { pulse, gone: false }) }
     }
 
     /// Hears of a commit. Frames first, then the doorbell: who hears it finds them.
     fn publish(&self, committed: &Committed) {
         lock(&self.ring).push(&committed.frames);
-        self.advance(committed.pulse);
+        self.advance(committed.journal);
     }
 
     /// Rings the doorbell if `pulse` is newer than what is known.
-    pub fn advance(&self, pulse: Pulse) {
+    pub fn advance(&self, pulse: JournalHead) {
         self.doorbell.send_if_modified(|known| {
             let newer = pulse.head > known.pulse.head;
             if newer {
@@ -80,7 +80,7 @@ impl Tails {
     ///
     /// A commit between that moment and this call may have been published to nobody. So who attaches asks the store
     /// again afterwards and says so to [`Tail::advance`]; from then on every commit is heard of.
-    pub fn attach(&self, run: RunKey, pulse: Pulse) -> Arc<Tail> {
+    pub fn attach(&self, run: RunKey, pulse: JournalHead) -> Arc<Tail> {
         let mut live = lock(&self.live);
         if let Some(tail) = live.get(&run).and_then(Weak::upgrade) {
             return tail;

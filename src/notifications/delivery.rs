@@ -9,7 +9,7 @@ use crate::journal::WriteError;
 use crate::model::kinds::{DeliveryState, Notification};
 use crate::model::notify::{Verdict, wait};
 use crate::model::{Body, Timestamp};
-use crate::store::{Change, Delivery, Guard, NewFrame, Write};
+use crate::store::{BeginDelivery, NewFrame, OutboxDelivery, RecordDelivery, RunWrite};
 
 /// When a try is given up for lost that nobody says anything of: its server is gone.
 const LEASE: Duration = Duration::from_secs(20);
@@ -18,7 +18,7 @@ const LEASE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Makes the try, unless another server does.
-pub(super) async fn make(shared: Arc<Shared>, delivery: Delivery) {
+pub(super) async fn make(shared: Arc<Shared>, delivery: OutboxDelivery) {
     match try_once(&shared, &delivery).await {
         // Another server makes it, or the run is gone.
         Ok(()) | Err(WriteError::Refused) => {}
@@ -30,16 +30,15 @@ pub(super) async fn make(shared: Arc<Shared>, delivery: Delivery) {
     }
 }
 
-async fn try_once(shared: &Shared, delivery: &Delivery) -> Result<(), WriteError> {
-    let until = after(Timestamp::now(), LEASE.as_millis());
-    let begun = Guard::Delivery(delivery.key, delivery.token);
-    shared.journal.write(Write::new(delivery.run, begun, Change::Try { until })).await?;
+async fn try_once(shared: &Shared, delivery: &OutboxDelivery) -> Result<(), WriteError> {
+    let lease_until = after(Timestamp::now(), LEASE.as_millis());
+    let &OutboxDelivery { run, key, token, attempt, .. } = delivery;
+    shared.journal.write(RunWrite::new(BeginDelivery { run, delivery: key, token, lease_until })).await?;
     let answer = request::send(&shared.client, &shared.egress, delivery, shared.public_url.as_deref()).await;
     let tried = notification(delivery, &answer, random());
     let now = Timestamp::now();
     let next = tried.next_ms.map(|wait| after(now, wait.into()));
-    let guard = Guard::Delivery(delivery.key, delivery.token + 1);
-    let mut write = Write::new(delivery.run, guard, Change::Tried { attempt: delivery.attempt, next });
+    let mut write = RunWrite::new(RecordDelivery { run, delivery: key, token: token + 1, attempt, next });
     let state = tried.state;
     write.frames.push(NewFrame::now(None, &Body::Notification(tried)));
     shared.journal.write(write).await?;
@@ -48,7 +47,7 @@ async fn try_once(shared: &Shared, delivery: &Delivery) -> Result<(), WriteError
 }
 
 /// What the journal says of a try that was answered so.
-fn notification(delivery: &Delivery, answer: &Answer, random: f64) -> Notification {
+fn notification(delivery: &OutboxDelivery, answer: &Answer, random: f64) -> Notification {
     let Answer { url, status, error, asked, hopeless } = answer;
     let tries = delivery.tries.saturating_add(1);
     let verdict = if *hopeless { Verdict::Never } else { Verdict::of(*status) };

@@ -72,7 +72,7 @@ impl Counts {
 
 /// What every try needs.
 struct Shared {
-    store: Arc<dyn Store>,
+    store: Store,
     journal: Journal,
     client: reqwest::Client,
     /// Where they may go.
@@ -94,7 +94,7 @@ impl NotifyTask {
     /// # Errors
     /// The client cannot be made.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Store,
         journal: Journal,
         public_url: Option<String>,
         egress: Egress,
@@ -136,7 +136,7 @@ impl NotifyTask {
     /// Begins what is due, as far as there is room. How long until there is more, if nothing happens before.
     async fn begin(&self, tries: &mut Tries) -> Result<Duration, StoreError> {
         let now = Timestamp::now();
-        for delivery in self.shared.store.due(now, EACH, TOGETHER).await? {
+        for delivery in self.shared.store.due_deliveries(now, EACH, TOGETHER).await? {
             let receiver = delivery.receiver.to.clone();
             if tries.tasks.len() >= TOGETHER as usize || tries.of(&receiver) >= EACH as usize {
                 continue;
@@ -144,7 +144,7 @@ impl NotifyTask {
             let made = delivery::make(Arc::clone(&self.shared), delivery);
             tries.receivers.insert(tries.tasks.spawn(made).id(), receiver);
         }
-        let next = self.shared.store.next_due(now).await?;
+        let next = self.shared.store.next_delivery_due(now).await?;
         Ok(next.map_or(LOOK, |at| Duration::from_millis(at.since(now)).min(LOOK)))
     }
 }

@@ -19,7 +19,7 @@ use crate::model::hook::SecretPlace;
 use crate::model::notify::{Address, check_address, sentence};
 use crate::model::{Run, Status, Timestamp};
 use crate::secrets::files;
-use crate::store::Delivery;
+use crate::store::OutboxDelivery;
 
 /// How long a try may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -74,7 +74,12 @@ struct Payload<'a> {
 }
 
 /// Sends it once.
-pub(super) async fn send(client: &Client, egress: &Egress, delivery: &Delivery, public_url: Option<&str>) -> Answer {
+pub(super) async fn send(
+    client: &Client,
+    egress: &Egress,
+    delivery: &OutboxDelivery,
+    public_url: Option<&str>,
+) -> Answer {
     let receiver = &delivery.receiver;
     let address = match &receiver.to {
         Address::Url(url) => Ok(url.clone()),
@@ -128,12 +133,12 @@ pub(super) async fn send(client: &Client, egress: &Egress, delivery: &Delivery, 
 }
 
 /// The same for all tries of a delivery: who gets it twice knows it by this.
-fn message_id(Delivery { snapshot, seq, position, .. }: &Delivery) -> String {
+fn message_id(OutboxDelivery { snapshot, seq, position, .. }: &OutboxDelivery) -> String {
     format!("msg_{}_{seq}_{position}", snapshot.id)
 }
 
-fn body(delivery: &Delivery, public_url: Option<&str>) -> String {
-    let Delivery { event, snapshot: run, attempt, title, .. } = delivery;
+fn body(delivery: &OutboxDelivery, public_url: Option<&str>) -> String {
+    let OutboxDelivery { event, snapshot: run, attempt, title, .. } = delivery;
     let url = public_url.map(|server| format!("{server}/runs/{}", run.id));
     let title = if title.is_empty() { &run.pipeline } else { title };
     let text = sentence(title, run, url.as_deref());

@@ -20,7 +20,7 @@ use crate::engine::Workspaces;
 use crate::journal::{Journal, WriteError};
 use crate::model::{Retention, RunId, Timestamp};
 use crate::pipelines::Catalog;
-use crate::store::{Change, Clearing, Guard, Outdated, RunKey, Store, StoreError, Write};
+use crate::store::{DeleteRun, ExpiredRun, PurgeStep, RunKey, RunWrite, Store, StoreError};
 
 /// It looks again after so long, even if nothing says that it should: the clock may have been set.
 const LOOK: Duration = Duration::from_secs(60 * 60);
@@ -54,7 +54,7 @@ pub struct RetentionOptions {
 
 /// The task that lets runs go.
 pub struct RetentionTask {
-    store: std::sync::Arc<dyn Store>,
+    store: Store,
     journal: Journal,
     catalog: Catalog,
     options: RetentionOptions,
@@ -81,7 +81,7 @@ impl From<StoreError> for Halt {
 impl RetentionTask {
     /// A task that works until `stop` is cancelled.
     pub fn new(
-        store: std::sync::Arc<dyn Store>,
+        store: Store,
         journal: Journal,
         catalog: Catalog,
         options: RetentionOptions,
@@ -119,7 +119,7 @@ impl RetentionTask {
         // Those that an earlier server has begun with, and that someone has deleted.
         let mut clean = self.clear_all().await?;
         let mut next = LOOK;
-        for kept in self.store.kept().await? {
+        for kept in self.store.retention_candidates().await? {
             let rule = match self.rule(&kept.pipeline) {
                 Ok(rule) => rule,
                 Err(wait) => {
@@ -133,7 +133,7 @@ impl RetentionTask {
             let now = Timestamp::now();
             let mut went = false;
             loop {
-                let outdated = self.store.outdated(&kept.pipeline, rule, now, BATCH).await?;
+                let outdated = self.store.expired_runs(&kept.pipeline, rule, now, BATCH).await?;
                 // Those of which none could be marked have changed meanwhile, and are looked at again for that.
                 if outdated.is_empty() || self.mark(&outdated).await? == 0 {
                     break;
@@ -151,12 +151,12 @@ impl RetentionTask {
                 };
             }
         }
-        while self.step(Clearing::Pages).await? {}
+        while self.step(PurgeStep::VacuumPages).await? {}
         Ok(if clean { next } else { next.min(AGAIN) })
     }
 
     async fn oldest(&self, pipeline: &str) -> Result<Option<Timestamp>, Halt> {
-        let kept = self.store.kept().await?;
+        let kept = self.store.retention_candidates().await?;
         Ok(kept.into_iter().find(|kept| kept.pipeline == pipeline).map(|kept| kept.oldest))
     }
 
@@ -176,10 +176,9 @@ impl RetentionTask {
     }
 
     /// Marks these runs as deleted, but for those that have changed meanwhile. Returns how many are.
-    async fn mark(&self, outdated: &[Outdated]) -> Result<usize, Halt> {
-        let writes = outdated.iter().map(|Outdated { run, id, status, attempt }| {
-            let guard = Guard::Standing(*status, *attempt);
-            self.journal.write(Write::new(*run, guard, Change::Delete { id: id.clone() }))
+    async fn mark(&self, outdated: &[ExpiredRun]) -> Result<usize, Halt> {
+        let writes = outdated.iter().cloned().map(|ExpiredRun { run, id, status, attempt }| {
+            self.journal.write(RunWrite::new(DeleteRun { run, id, status, attempt }))
         });
         let mut marked = 0;
         for (run, result) in outdated.iter().zip(join_all(writes).await) {
@@ -199,7 +198,7 @@ impl RetentionTask {
     async fn clear_all(&self) -> Result<bool, Halt> {
         let (mut clean, mut last) = (true, RunKey(0));
         loop {
-            let deleted = self.store.deleted(last, BATCH).await?;
+            let deleted = self.store.tombstones(last, BATCH).await?;
             let Some((end, _)) = deleted.last() else { return Ok(clean) };
             last = *end;
             for (run, id) in &deleted {
@@ -210,23 +209,23 @@ impl RetentionTask {
 
     /// The same for one run.
     async fn clear(&self, run: RunKey, id: &RunId) -> Result<bool, Halt> {
-        while self.step(Clearing::Contents(run)).await? {}
+        while self.step(PurgeStep::Frames(run)).await? {}
         if let Err(error) = folders::remove(&self.options, id).await {
             // Its row stays as the note of it.
             tracing::warn!(run = %id, %error, "cannot take a deleted run's folders away; it is tried again later");
             return Ok(false);
         }
-        self.step(Clearing::Rest(run)).await?;
+        self.step(PurgeStep::Row(run)).await?;
         Ok(true)
     }
 
     /// One small step, and then a rest. Returns whether there may be more to do.
-    async fn step(&self, clearing: Clearing) -> Result<bool, Halt> {
+    async fn step(&self, step: PurgeStep) -> Result<bool, Halt> {
         if self.stop.is_cancelled() {
             return Err(Halt::Stop);
         }
         let began = Instant::now();
-        let more = self.journal.clear(clearing).await?;
+        let more = self.journal.purge(step).await?;
         if more {
             tokio::select! {
                 () = self.stop.cancelled() => return Err(Halt::Stop),

@@ -6,7 +6,7 @@ use crate::model::audit::Action;
 use crate::model::kinds::{Approval, ApprovalState};
 use crate::model::pipeline::Approvers;
 use crate::model::{Answer, Body, Code, Problem, Question, Run};
-use crate::store::{AccessOp, Change, Guard, NewAudit, NewFrame, RunKey, Write};
+use crate::store::{DecideApproval, NewAudit, NewFrame, RecordAudit, RunKey, RunWrite};
 
 /// The longest note of an answer, in characters.
 const LONGEST_NOTE: usize = 2000;
@@ -40,7 +40,7 @@ impl Service {
             let problem = Problem::new(Code::SecondPersonRequired, detail);
             let note = by.note(Action::Refused, Some(run.id.clone()), Some("answer".to_owned()));
             // Refused it is in any case.
-            let _ = self.journal.access(AccessOp::Note, Some(NewAudit { outcome: refusal(&problem), ..note })).await;
+            let _ = self.journal.execute(RecordAudit(NewAudit { outcome: refusal(&problem), ..note }), None).await;
             return Err(problem);
         }
         Ok(())
@@ -105,8 +105,8 @@ impl Service {
                 exclude: answer.exclude.clone(),
                 note: answer.note.clone(),
             };
-            let guard = Guard::Asked(run.attempt, seq);
-            let mut write = Write { audit: audit.clone(), ..Write::new(key, guard, Change::Answer(answer.clone())) };
+            let decide = DecideApproval { run: key, attempt: run.attempt, question_seq: seq, answer: answer.clone() };
+            let mut write = RunWrite { audit: audit.clone(), ..RunWrite::new(decide) };
             write.frames.push(NewFrame::now(run.phase.map(Into::into), &Body::Approval(told)));
             match self.journal.write(write).await {
                 // Someone else was faster; look again whether anything is asked.

@@ -14,7 +14,7 @@ use crate::model::{
     Body, Code, Hook, OriginKind, Pipeline, PipelineFault, Problem, Run, RunOrigin, Secrets, Status, Timestamp,
 };
 use crate::pipelines::check_params;
-use crate::store::{NewDelivery, NewFrame, RunTrigger, TriggerOp, Trust};
+use crate::store::{NewFrame, RecordHookDelivery, RunTrigger, SenderTrust};
 
 /// What became of a delivery.
 pub enum HookAnswer {
@@ -25,11 +25,11 @@ pub enum HookAnswer {
 }
 
 /// A delivery that starts a run, as it is written down.
-fn new_delivery(pipeline: &str, delivery: &Delivery) -> NewDelivery {
-    NewDelivery {
+fn new_delivery(pipeline: &str, delivery: &Delivery) -> RecordHookDelivery {
+    RecordHookDelivery {
         at: Timestamp::now(),
         calls: 1,
-        trust: Trust::Signed,
+        trust: SenderTrust::Signed,
         pipeline: pipeline.to_owned(),
         forge: delivery.forge.to_owned(),
         event: delivery.event.clone(),
@@ -128,14 +128,18 @@ impl Service {
         let name = pipeline.name.clone();
         let key = delivery.key(&name, body, if hook.repeat { KeyBy::Id } else { key_by });
         let answer = self.answer_delivery(pipeline, hook, delivery, key, payload).await;
-        let told =
-            |result, reason: String| NewDelivery { result, reason: Some(reason), ..new_delivery(&name, delivery) };
+        let told = |result, reason: String| RecordHookDelivery {
+            result,
+            reason: Some(reason),
+            ..new_delivery(&name, delivery)
+        };
         let told = match &answer {
             // Written down with the run.
             Ok(HookAnswer::Run(_, true)) => None,
-            Ok(HookAnswer::Run(run, false)) => {
-                Some(NewDelivery { run: Some(run.id.clone()), ..told(DeliveryResult::Duplicate, told_again(run)) })
-            }
+            Ok(HookAnswer::Run(run, false)) => Some(RecordHookDelivery {
+                run: Some(run.id.clone()),
+                ..told(DeliveryResult::Duplicate, told_again(run))
+            }),
             Ok(HookAnswer::Ignored(why)) => Some(told(DeliveryResult::Ignored, why.clone())),
             // Nor would this be written.
             Err(problem) if matches!(problem.code, Code::DatabaseUnavailable | Code::ShuttingDown | Code::Internal) => {
@@ -144,7 +148,7 @@ impl Service {
             Err(problem) => {
                 let code = serde_json::to_value(problem.code).ok();
                 let code = code.and_then(|code| code.as_str().map(str::to_owned));
-                Some(NewDelivery { code, ..told(DeliveryResult::Refused, why_refused(problem)) })
+                Some(RecordHookDelivery { code, ..told(DeliveryResult::Refused, why_refused(problem)) })
             }
         };
         if let Some(told) = told {
@@ -154,8 +158,8 @@ impl Service {
     }
 
     /// Writes a delivery down. Who sent it has its answer all the same if that fails.
-    pub async fn note_delivery(&self, delivery: NewDelivery) {
-        if let Err(error) = self.journal.trigger(TriggerOp::Deliver(delivery)).await {
+    pub async fn note_delivery(&self, delivery: RecordHookDelivery) {
+        if let Err(error) = self.journal.record_hook_delivery(delivery).await {
             tracing::warn!(%error, "a delivery of a hook is missing in the list");
         }
     }
@@ -189,7 +193,7 @@ impl Service {
             errors.sort_by(|one, other| one.param.cmp(&other.param));
             return Err(Problem::params(errors));
         }
-        let trigger = Some(RunTrigger::Delivery(new_delivery(&pipeline.name, delivery)));
+        let trigger = Some(RunTrigger::Hook(new_delivery(&pipeline.name, delivery)));
         let asked = AskedBy { origin, frame, trigger, actor: None };
         let (run, new) = self.ask(pipeline, &given, None, key, asked).await?;
         Ok(HookAnswer::Run(Box::new(run), new))

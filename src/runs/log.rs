@@ -16,20 +16,20 @@ impl Service {
     pub async fn settled(&self, id: &str, after: u64, limit: u32) -> Result<(Vec<Record>, u64), Problem> {
         let (run, frames, _) = self.frames_after(id, Some(&after.to_string()), Some(limit)).await?;
         let until = frames.last().map_or(after, |frame| frame.seq);
-        Ok(settle(&*self.store, run, frames, after, until).await?)
+        Ok(settle(&self.store, run, frames, after, until).await?)
     }
 }
 
 /// Frames with a seq after `after`, up to `until`, each row of the log as it is now: without those that replace others, and each that is
 /// replaced with the text of the last one that does. And up to which seq they are all there are: fewer if they are large.
 pub async fn settle(
-    store: &dyn Store,
+    store: &Store,
     run: RunKey,
     mut frames: Vec<Record>,
     after: u64,
     until: u64,
 ) -> Result<(Vec<Record>, u64), StoreError> {
-    let (redrawn, until) = store.redrawn(run, after, until).await?;
+    let (redrawn, until) = store.redrawn_rows(run, after, until).await?;
     let redrawn: HashMap<u64, Record> = redrawn.into_iter().collect();
     frames.retain(|frame| frame.seq <= until && frame.replaces().is_none());
     for frame in &mut frames {

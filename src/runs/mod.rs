@@ -32,7 +32,9 @@ use crate::journal::{Form, Journal, Reader, WriteError};
 use crate::model::audit::Action;
 use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
 use crate::pipelines::{Catalog, Projects};
-use crate::store::{Change, Committed, Guard, Pulse, RunKey, Store, StoreError, View, ViewPart, Write};
+use crate::store::{
+    CancelPending, Committed, JournalHead, RequestCancel, RunKey, RunWrite, Store, StoreError, StoredView, ViewBounds,
+};
 
 pub use page::Page;
 use page::last_redraws;
@@ -77,7 +79,7 @@ const TRIES: usize = 5;
 #[derive(Clone)]
 pub struct Service {
     /// Where runs are kept.
-    pub store: Arc<dyn Store>,
+    pub store: Store,
     /// What writes and reads their journals.
     pub journal: Journal,
     /// What carries them out.
@@ -216,10 +218,10 @@ impl Service {
     /// [`Code::RunNotFound`]; the database's own.
     pub async fn view(&self, id: &str, at: Option<u64>) -> Result<RunView, Problem> {
         let id = run_id(id)?;
-        let part = ViewPart { rows: TAIL, bytes: VIEW_BYTES, at };
-        let View { key, run, frames, tally, earlier, starts } =
-            self.store.view(&id, &part).await?.ok_or_else(|| no_run(id.as_str()))?;
-        let (frames, redraws) = last_redraws(&*self.store, key, frames).await?;
+        let part = ViewBounds { max_frames: TAIL, max_bytes: VIEW_BYTES, at };
+        let StoredView { key, run, frames, tally, earlier, starts } =
+            self.store.view(&id, part).await?.ok_or_else(|| no_run(id.as_str()))?;
+        let (frames, redraws) = last_redraws(&self.store, key, frames).await?;
         let read = |records: Vec<Record>| records.iter().map(Record::to_frame).collect();
         Ok(RunView { run, frames: read(frames), redraws: read(redraws), at, tally, earlier, starts })
     }
@@ -228,7 +230,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Code::RunNotFound`], [`Code::CursorAhead`]; the database's own.
-    pub async fn read(&self, run: &RunId, cursor: Cursor, form: Form) -> Result<(Reader, Pulse), Problem> {
+    pub async fn read(&self, run: &RunId, cursor: Cursor, form: Form) -> Result<(Reader, JournalHead), Problem> {
         let (key, pulse) = self.store.find(run).await?.ok_or_else(|| no_run(run.as_str()))?;
         let reader = self.journal.read(key, cursor.0, pulse, form).await?;
         let pulse = reader.pulse();
@@ -250,8 +252,8 @@ impl Service {
             let done = match pulse.status {
                 Status::Pending => {
                     let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
-                    let Some(cancel) = Write::cancel_waiting(key, &run, &by) else { continue };
-                    self.journal.write(Write { audit: Some(audit.clone()), ..cancel }).await
+                    let Some(cancel) = CancelPending::write(key, &run, &by) else { continue };
+                    self.journal.write(RunWrite { audit: Some(audit.clone()), ..cancel }).await
                 }
                 Status::Running => {
                     let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
@@ -266,8 +268,8 @@ impl Service {
                         return Ok(run);
                     }
                     let grace = if force { Duration::ZERO } else { self.engine.grace() };
-                    let ask = Write::ask_cancel(key, &run, by.clone(), grace, force);
-                    self.journal.write(Write { audit: Some(audit.clone()), ..ask }).await
+                    let ask = RequestCancel::write(key, &run, by.clone(), grace, force);
+                    self.journal.write(RunWrite { audit: Some(audit.clone()), ..ask }).await
                 }
                 Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
                     let detail = format!("The run is {} already; there is nothing to cancel.", pulse.status);
@@ -286,7 +288,7 @@ impl Service {
         Err(WriteError::Refused.into())
     }
 
-    async fn find(&self, id: &str) -> Result<(RunKey, Pulse), Problem> {
+    async fn find(&self, id: &str) -> Result<(RunKey, JournalHead), Problem> {
         let run: RunId = id.parse().map_err(|_| no_run(id))?;
         self.store.find(&run).await?.ok_or_else(|| no_run(id))
     }
@@ -302,10 +304,5 @@ impl Service {
 
 /// The answer to who asked for a write: the run as it left it. Looked at again, it could be gone by a rule of retention.
 fn left(committed: Committed, id: &str) -> Result<Run, Problem> {
-    committed.left.map(|run| *run).ok_or_else(|| no_run(id))
-}
-
-/// A change of a run that stands where `pulse` says.
-fn write(run: RunKey, pulse: Pulse, change: Change) -> Write {
-    Write::new(run, Guard::Standing(pulse.status, pulse.attempt), change)
+    committed.run_after.map(|run| *run).ok_or_else(|| no_run(id))
 }

@@ -2,7 +2,7 @@
 
 use super::{POLL, Service, bounded, no_run};
 use crate::model::{Cursor, Pin, Problem, Record};
-use crate::store::{Pulse, RunKey, Store, StoreError};
+use crate::store::{JournalHead, RunKey, Store, StoreError};
 
 /// Frames after a cursor, as [`FramePage`](crate::model::FramePage) has them for programs.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct Page {
     /// How rows among them were drawn last, if frames after these do it.
     pub redraws: Vec<Record>,
     /// Where the journal stands.
-    pub pulse: Pulse,
+    pub pulse: JournalHead,
     /// Whether the run is pinned.
     pub pin: Pin,
 }
@@ -20,7 +20,7 @@ pub struct Page {
 impl Page {
     /// It as JSON, built from stored text: replaying a journal parses nothing.
     pub fn to_json(&self) -> String {
-        let Self { frames, redraws, pulse: Pulse { head, status, .. }, pin: Pin { pinned, pins } } = self;
+        let Self { frames, redraws, pulse: JournalHead { head, status, .. }, pin: Pin { pinned, pins } } = self;
         let size = frames.iter().chain(redraws).map(|frame| frame.data.len() + 128).sum::<usize>();
         let mut out = String::with_capacity(128 + size);
         out.push_str("{\"frames\":");
@@ -62,7 +62,7 @@ impl Service {
     pub async fn frames(&self, id: &str, after: Option<&str>, limit: Option<u32>) -> Result<Page, Problem> {
         let (key, frames, pulse) = self.frames_after(id, after, limit).await?;
         let pin = self.store.pin(key).await?.ok_or_else(|| no_run(id))?;
-        let (frames, redraws) = last_redraws(&*self.store, key, frames).await?;
+        let (frames, redraws) = last_redraws(&self.store, key, frames).await?;
         Ok(Page { frames, redraws, pulse, pin })
     }
 
@@ -72,7 +72,7 @@ impl Service {
         id: &str,
         after: Option<&str>,
         limit: Option<u32>,
-    ) -> Result<(RunKey, Vec<Record>, Pulse), Problem> {
+    ) -> Result<(RunKey, Vec<Record>, JournalHead), Problem> {
         let cursor = Cursor::of_stream(None, after)?;
         let limit = bounded(limit, POLL)?;
         let (key, _) = self.find(id).await?;
@@ -85,7 +85,7 @@ impl Service {
 /// Frames that follow each other, without those at their end for whose redraws there is no room; and how rows among the others were
 /// drawn last, if frames after all of these do it.
 pub(super) async fn last_redraws(
-    store: &dyn Store,
+    store: &Store,
     run: RunKey,
     mut frames: Vec<Record>,
 ) -> Result<(Vec<Record>, Vec<Record>), StoreError> {
@@ -93,7 +93,7 @@ pub(super) async fn last_redraws(
     else {
         return Ok((frames, Vec::new()));
     };
-    let (redrawn, until) = store.redrawn(run, first - 1, last).await?;
+    let (redrawn, until) = store.redrawn_rows(run, first - 1, last).await?;
     frames.retain(|frame| frame.seq <= until);
     let later = redrawn.into_iter().map(|(_, frame)| frame).filter(|frame| frame.seq > until);
     Ok((frames, later.collect()))
@@ -115,7 +115,7 @@ mod tests {
             kind: "token".into(),
             data: r#"{"text":"a\"\n"}"#.into(),
         };
-        let pulse = Pulse { head: 9, status: Status::Running, attempt: 1 };
+        let pulse = JournalHead { head: 9, status: Status::Running, attempt: 1 };
         for count in 0..3 {
             let (frames, redraws): (Vec<Record>, Vec<Record>) =
                 ((1..=count).map(frame).collect(), (7..7 + count).map(frame).collect());

@@ -4,7 +4,7 @@ use super::{Service, TRIES};
 use crate::journal::WriteError;
 use crate::model::queue::{Group, MAX_PRIORITY, Queue, WhenBusy};
 use crate::model::{Code, Problem, RunId};
-use crate::store::{Created, NewRun};
+use crate::store::{CreateRun, Created};
 
 /// How many runs of the queue are told.
 const MOST: u32 = 1000;
@@ -20,7 +20,7 @@ impl Service {
     }
 
     /// Writes a new run, unless its group is busy and refuses it, or too many wait.
-    pub(super) async fn create(&self, new: NewRun) -> Result<Created, Problem> {
+    pub(super) async fn create(&self, new: CreateRun) -> Result<Created, Problem> {
         for _ in 0..TRIES {
             match self.journal.create(new.clone()).await {
                 Err(WriteError::Refused) => self.check_group(new.pipeline.group(&new.params)).await?,
@@ -42,7 +42,7 @@ impl Service {
     /// [`Code::GroupBusy`], if the group is busy and refuses runs meanwhile.
     pub(super) async fn check_group(&self, group: Option<Group>) -> Result<(), Problem> {
         let Some(Group { key, when_busy: WhenBusy::Refuse }) = group else { return Ok(()) };
-        match self.store.active_in(&key).await? {
+        match self.store.active_in_group(&key).await? {
             None => Ok(()),
             Some(run) => Err(busy(&run)),
         }

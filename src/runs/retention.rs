@@ -4,7 +4,7 @@ use super::{Actor, Service, TRIES, left, no_run, run_id};
 use crate::journal::WriteError;
 use crate::model::audit::Action;
 use crate::model::{Code, DatabaseHealth, DatabaseUse, Problem, Run};
-use crate::store::{Change, Guard, Write};
+use crate::store::{DeleteRun, PinRun, RunWrite};
 
 impl Service {
     /// Has a run stay whatever the rules of retention say, or has it stay no longer. Repeating it is harmless.
@@ -15,7 +15,7 @@ impl Service {
         let (key, _) = self.find(id).await?;
         let action = if pinned { Action::RunPin } else { Action::RunUnpin };
         let audit = Some(Box::new(by.note(action, Some(run_id(id)?), None)));
-        let pin = Write { audit, ..Write::new(key, Guard::There, Change::Pin { pinned }) };
+        let pin = RunWrite { audit, ..RunWrite::new(PinRun { run: key, pinned }) };
         match self.journal.write(pin).await {
             // It was deleted meanwhile.
             Err(WriteError::Refused) => Err(no_run(id)),
@@ -41,8 +41,8 @@ impl Service {
             if self.store.pin(key).await?.is_some_and(|pin| pin.pinned) {
                 return Err(Problem::new(Code::RunPinned, "A pinned run stays. Unpin it first."));
             }
-            let change = Change::Delete { id: run.clone() };
-            let write = Write { audit: audit.clone(), ..super::write(key, pulse, change) };
+            let delete = DeleteRun { run: key, id: run.clone(), status: pulse.status, attempt: pulse.attempt };
+            let write = RunWrite { audit: audit.clone(), ..RunWrite::new(delete) };
             match self.journal.write(write).await {
                 // It was run again, pinned or deleted meanwhile; look again.
                 Err(WriteError::Refused) => continue,
@@ -63,7 +63,7 @@ impl Service {
     /// # Errors
     /// The database's own.
     pub async fn database(&self) -> Result<DatabaseUse, Problem> {
-        let (size, counts) = (self.store.size().await?, self.store.counts().await?);
+        let (size, counts) = (self.store.size().await?, self.store.status_counts().await?);
         Ok(DatabaseUse { size, runs: counts.iter().map(|(_, runs)| runs).sum() })
     }
 }

@@ -7,7 +7,7 @@ use crate::model::kinds::Patch;
 use crate::model::review::{FindingFilter, FindingPage, Found, PatchEntry, ShownPatch};
 use crate::model::{Code, Problem};
 use crate::patch;
-use crate::store::{Findings, PatchRow};
+use crate::store::{PatchSummary, StoredFindings};
 
 /// How many findings may be asked for: if nothing is said, and at most.
 const FINDINGS: (u32, u32) = (200, 5000);
@@ -29,7 +29,8 @@ impl Service {
     ) -> Result<FindingPage, Problem> {
         let limit = bounded(Some(limit), FINDINGS)?;
         let (run, _) = self.find(id).await?;
-        let Findings { found, total, rules, severities } = self.store.findings(run, attempt, filter, limit).await?;
+        let StoredFindings { findings: found, total, rules, severities } =
+            self.store.findings(run, attempt, filter, limit).await?;
         let patches = self.store.patches(run, attempt).await?;
         let patches: HashMap<&str, u64> = patches.iter().map(|patch| (patch.path.as_str(), patch.seq)).collect();
         let found = found.into_iter().map(|(seq, finding)| {
@@ -47,7 +48,7 @@ impl Service {
         let (run, _) = self.find(id).await?;
         let mut entries = Vec::new();
         let mut size = 0;
-        for PatchRow { seq, path, added, removed, fix } in self.store.patches(run, attempt).await? {
+        for PatchSummary { seq, path, added, removed, fix } in self.store.patches(run, attempt).await? {
             let mut shown = None;
             if size < SHOWN
                 && let Some(patch) = self.store.patch(run, seq).await?

@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::pipelines::{Snapshot, check_params};
 use crate::schedules::{Due, Look, Missing, Rule, due};
-use crate::store::{Mark, NewFrame, NewRun, RunTrigger, ScheduleSlot, TriggerOp};
+use crate::store::{AdvanceSchedule, CreateRun, NewFrame, RunTrigger, ScheduleSlot, SkipDueTime};
 
 /// The longest time between two looks. What is waited for is a moment of a clock that may be set, on a machine that may sleep:
 /// a timer hears of neither.
@@ -73,7 +73,7 @@ impl ScheduleTask {
 
     /// Asks for what is due. Returns when something is due next.
     async fn look(&mut self, snapshot: &Snapshot) -> Result<Option<Timestamp>, WriteError> {
-        let mut marks = self.service.store.marks().await?;
+        let mut marks = self.service.store.schedule_cursors().await?;
         let mut next: Option<Timestamp> = None;
         for pipeline in snapshot.pipelines.values() {
             for (schedule, name) in pipeline.schedules.iter().zip(handles(&pipeline.schedules)) {
@@ -90,7 +90,12 @@ impl ScheduleTask {
         let (gone, again) = self.missing.forget(marks, snapshot.faults.is_empty(), Instant::now());
         for ((pipeline, schedule), done) in gone {
             tracing::info!(pipeline, schedule, "forgot a schedule that is gone");
-            match self.service.journal.mark(Mark { pipeline, schedule, from: Some(done), to: None }).await {
+            match self
+                .service
+                .journal
+                .execute(AdvanceSchedule { pipeline, schedule, from: Some(done), to: None }, None)
+                .await
+            {
                 Ok(()) | Err(WriteError::Refused) => {}
                 Err(error) => return Err(error),
             }
@@ -114,7 +119,7 @@ impl ScheduleTask {
                 return Ok(None);
             }
         };
-        let mark = |from: Option<Timestamp>, to: Timestamp| Mark {
+        let mark = |from: Option<Timestamp>, to: Timestamp| AdvanceSchedule {
             pipeline: pipeline.name.clone(),
             schedule: schedule.identity(),
             from,
@@ -122,7 +127,7 @@ impl ScheduleTask {
         };
         let Some(mut done) = done else {
             let now = Timestamp::now();
-            self.service.journal.mark(mark(None, now)).await?;
+            self.service.journal.execute(mark(None, now), None).await?;
             return Ok(rule.next(now));
         };
         loop {
@@ -132,7 +137,7 @@ impl ScheduleTask {
                 Due::Wait(next) => return Ok(next),
                 Due::Rebase => {
                     tracing::warn!(pipeline = pipeline.name, %done, "the clock was far ahead once; a schedule begins anew");
-                    self.service.journal.mark(mark(Some(done), now)).await?;
+                    self.service.journal.execute(mark(Some(done), now), None).await?;
                     done = now;
                 }
                 Due::Start(at) => {
@@ -151,7 +156,7 @@ impl ScheduleTask {
         schedule: &Schedule,
         name: &str,
         due: Timestamp,
-        mark: Mark,
+        cursor: AdvanceSchedule,
     ) -> Result<(), WriteError> {
         let by = schedule.asks(due);
         let params = match check_params(pipeline, &schedule.params, &self.service.projects) {
@@ -159,13 +164,14 @@ impl ScheduleTask {
             Err(errors) => {
                 let why = errors.first().map(|error| error.message.as_str()).unwrap_or_default();
                 tracing::error!(pipeline = pipeline.name, by, why, "a scheduled run cannot start");
-                return self.service.journal.trigger(TriggerOp::Skip(mark, SkipKind::Params, why.to_owned())).await;
+                let skip = SkipDueTime { cursor, kind: SkipKind::Params, detail: why.to_owned() };
+                return self.service.journal.execute(skip, None).await;
             }
         };
         let (identity, name) = (schedule.identity(), name.to_owned());
         let slot = ScheduleSlot { schedule: identity, name, overlap: schedule.overlap, by_hand: false };
         let (id, origin) = (RunId::generate(), RunOrigin { kind: OriginKind::Schedule, name: by.clone() });
-        let new = NewRun {
+        let new = CreateRun {
             id: id.clone(),
             pipeline: Arc::clone(pipeline),
             params,
@@ -175,9 +181,9 @@ impl ScheduleTask {
             at: Timestamp::now(),
             idempotency: None,
             origin: Some(NewFrame::now(None, &Body::Origin(Origin { by: by.clone() }))),
-            mark: Some(mark),
+            schedule: Some(cursor),
             trigger: Some(RunTrigger::Schedule(slot)),
-            most_waiting: Some(self.service.max_queued),
+            max_pending: Some(self.service.max_queued),
             audit: Some(triggered(&origin, "schedule", id.clone(), &pipeline.name)),
             asked_by: Some(origin),
         };

@@ -12,7 +12,7 @@ use crate::journal::WriteError;
 use crate::model::audit::Action;
 use crate::model::{Code, Given, ParamError, Pipeline, Problem, Run, RunId, RunOrigin, Secrets, Timestamp, plan};
 use crate::pipelines::check_params;
-use crate::store::{Created, NewFrame, NewRun, RunTrigger, Write};
+use crate::store::{CreateRun, Created, KnownKey, NewFrame, QueueAttempt, RunTrigger, RunWrite};
 
 /// The longest `Idempotency-Key`, in bytes: enough for any UUID, digest or URL.
 const MAX_KEY: usize = 255;
@@ -92,11 +92,15 @@ impl Service {
         let Some((key, digest)) = idempotency else { return Ok(None) };
         match self.store.by_idempotency_key(key).await? {
             None => Ok(None),
-            Some((_, known)) if known != *digest => Err(WriteError::KeyConflict.into()),
+            Some(known) if known.digest != *digest => Err(WriteError::KeyConflict.into()),
             // Deleted before this was asked, or since.
-            Some((None, _)) => Err(WriteError::KeyOfDeleted.into()),
-            Some((Some(run), _)) if !self.had_secrets(run, secrets).await? => Err(WriteError::KeyConflict.into()),
-            Some((Some(run), _)) => Ok(Some(self.store.run(run).await?.ok_or(WriteError::KeyOfDeleted)?)),
+            Some(KnownKey { run: None, .. }) => Err(WriteError::KeyOfDeleted.into()),
+            Some(KnownKey { run: Some(run), .. }) if !self.had_secrets(run, secrets).await? => {
+                Err(WriteError::KeyConflict.into())
+            }
+            Some(KnownKey { run: Some(run), .. }) => {
+                Ok(Some(self.store.run(run).await?.ok_or(WriteError::KeyOfDeleted)?))
+            }
         }
     }
 
@@ -112,14 +116,14 @@ impl Service {
         let params = check_params(&pipeline, given, &self.projects).map_err(Problem::params)?;
         let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
         let secrets = pipeline.secrets_in(given);
-        let (id, most_waiting) = (RunId::generate(), Some(self.max_queued));
+        let (id, max_pending) = (RunId::generate(), Some(self.max_queued));
         let AskedBy { origin, frame, trigger, actor } = asked;
         let name = pipeline.name.clone();
         let audit = match actor {
             Some(actor) => actor.note(Action::RunStart, Some(id.clone()), Some(name)),
             None => triggered(&origin, "hook", id.clone(), &name),
         };
-        let new = NewRun {
+        let new = CreateRun {
             id,
             pipeline,
             params,
@@ -128,15 +132,15 @@ impl Service {
             at,
             idempotency,
             origin: frame,
-            mark: None,
+            schedule: None,
             trigger,
-            most_waiting,
+            max_pending,
             asked_by: Some(origin),
             audit: Some(audit),
         };
-        let Created { new, run, .. } = self.create(new).await?;
+        let Created { is_new, run, .. } = self.create(new).await?;
         self.engine.wake();
-        Ok((*run, new))
+        Ok((*run, is_new))
     }
 
     /// Asks for a new attempt of a finished run, with the pipeline as it stands now. Its journal continues.
@@ -183,11 +187,20 @@ impl Service {
                 None => format!("re-run by {by}"),
             };
             // Someone else may have been faster; then look again what there is to do.
-            let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, None, reason);
-            let Some(queue) = queue else { continue };
+            let queue = QueueAttempt {
+                run: key,
+                status: run.status,
+                attempt: run.attempt,
+                pipeline: Arc::clone(&pipeline),
+                params,
+                from_phase: first,
+                resumes: None,
+                secrets: pipeline.secrets_in(&again.given),
+                asked_by: Some(by.origin()),
+            };
+            let Some(queue) = queue.write(&run, reason) else { continue };
             self.check_queue().await?;
-            let secrets = pipeline.secrets_in(&again.given);
-            let queue = Write { secrets, asked_by: Some(by.origin()), audit: Some(Box::new(audit.clone())), ..queue };
+            let queue = RunWrite { audit: Some(Box::new(audit.clone())), ..queue };
             match self.journal.write(queue).await {
                 // Someone else was faster; look again what there is to do.
                 Err(WriteError::Refused) => continue,

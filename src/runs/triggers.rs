@@ -14,7 +14,10 @@ use crate::model::trigger::{
 use crate::model::{Body, Code, Pipeline, Problem, Run, RunId, Schedule, Secrets, Timestamp};
 use crate::pipelines::check_params;
 use crate::schedules::Rule;
-use crate::store::{Created, NewFrame, NewPause, NewRun, Place, RunTrigger, ScheduleSlot, ScheduleState, TriggerOp};
+use crate::store::{
+    CreateRun, Created, NewFrame, PauseSchedules, ResumeSchedules, RunTrigger, ScheduleScope, ScheduleSlot,
+    ScheduleState,
+};
 
 /// Deliveries a page of the list holds if nothing else is asked for, and the most that may be asked for.
 const DELIVERIES: (u32, u32) = (50, 200);
@@ -33,8 +36,8 @@ struct Named {
 }
 
 impl Named {
-    fn place(&self) -> Place {
-        Place::One(self.pipeline.name.clone(), self.name.clone())
+    fn place(&self) -> ScheduleScope {
+        ScheduleScope::One(self.pipeline.name.clone(), self.name.clone())
     }
 }
 
@@ -48,7 +51,7 @@ impl Service {
         let fault = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no place in the list."));
         let before = filter.before.as_deref().filter(|before| !before.is_empty());
         let before = before.map(|before| before.parse::<i64>().map_err(|_| fault(before))).transpose()?;
-        let (deliveries, next) = self.store.deliveries(filter, limit, before).await?;
+        let (deliveries, next) = self.store.hook_deliveries(filter, limit, before).await?;
         Ok(DeliveryPage { deliveries, next: next.map(|key| key.to_string()) })
     }
 
@@ -58,13 +61,13 @@ impl Service {
     /// The database's own.
     pub async fn trigger_news(&self) -> Result<TriggerNews, Problem> {
         let since = Timestamp(Timestamp::now().0 - NEWS_MS);
-        let refused = self.store.refused_since(since).await?;
+        let refused = self.store.refused_hook_deliveries(since).await?;
         let (pauses, states) = (self.store.pauses().await?, self.store.schedule_states().await?);
         let all = self.named();
         let skipped = skipped_lately(&all, &states, since);
         let mut paused: Vec<Pause> = all.iter().filter_map(|named| pause_of(&pauses, named)).collect();
         let count = paused.len() as u64;
-        paused.extend(pauses.get(&Place::All).cloned());
+        paused.extend(pauses.get(&ScheduleScope::All).cloned());
         paused.sort_by_key(|pause| pause.at);
         let paused = paused.first().map(|first| Paused {
             count,
@@ -104,7 +107,7 @@ impl Service {
             }
         };
         let schedules = self.named().into_iter().map(view).collect();
-        Ok(ScheduleList { schedules, paused: pauses.get(&Place::All).cloned() })
+        Ok(ScheduleList { schedules, paused: pauses.get(&ScheduleScope::All).cloned() })
     }
 
     /// Pauses a schedule. Repeating it changes nothing.
@@ -132,7 +135,7 @@ impl Service {
         let others = self.named().into_iter().filter(|other| other.place() != named.place());
         let others = others.map(|other| (other.pipeline.name.clone(), other.name)).collect();
         let note = by.note(Action::ScheduleResume, None, Some(format!("{pipeline}/{}", named.name)));
-        self.journal.trigger_by(TriggerOp::Resume(named.place(), others), Some(note)).await?;
+        self.journal.execute(ResumeSchedules { scope: named.place(), others }, Some(note)).await?;
         tracing::info!(pipeline, schedule = named.name, %by, "a schedule goes on");
         self.schedule(&named).await
     }
@@ -142,7 +145,7 @@ impl Service {
     /// # Errors
     /// [`Code::BadRequest`] for a reason that is too long; the database's own.
     pub async fn pause_schedules(&self, by: &Actor, reason: &str) -> Result<ScheduleList, Problem> {
-        self.pause(Place::All, by, reason).await?;
+        self.pause(ScheduleScope::All, by, reason).await?;
         self.schedules().await
     }
 
@@ -152,7 +155,7 @@ impl Service {
     /// The database's own.
     pub async fn resume_schedules(&self, by: &Actor) -> Result<ScheduleList, Problem> {
         let note = by.note(Action::ScheduleResume, None, Some("all".to_owned()));
-        self.journal.trigger_by(TriggerOp::Resume(Place::All, Vec::new()), Some(note)).await?;
+        self.journal.execute(ResumeSchedules { scope: ScheduleScope::All, others: Vec::new() }, Some(note)).await?;
         tracing::info!(%by, "all schedules go on");
         self.schedules().await
     }
@@ -169,7 +172,7 @@ impl Service {
         let origin = NewFrame::now(None, &Body::Origin(Origin { by: schedule.asks_by_hand(&by.to_string()) }));
         let id = RunId::generate();
         let audit = by.note(Action::RunStart, Some(id.clone()), Some(pipeline.name.clone()));
-        let new = NewRun {
+        let new = CreateRun {
             id,
             priority: pipeline.priority,
             pipeline,
@@ -179,32 +182,32 @@ impl Service {
             at: Timestamp::now(),
             idempotency: None,
             origin: Some(origin),
-            mark: None,
+            schedule: None,
             trigger: Some(RunTrigger::Schedule(slot)),
-            most_waiting: Some(self.max_queued),
+            max_pending: Some(self.max_queued),
             asked_by: Some(by.origin()),
             audit: Some(audit),
         };
-        let Created { new, run, .. } = self.create(new).await?;
+        let Created { is_new, run, .. } = self.create(new).await?;
         self.engine.wake();
-        Ok((*run, new))
+        Ok((*run, is_new))
     }
 
-    async fn pause(&self, place: Place, by: &Actor, reason: &str) -> Result<(), Problem> {
+    async fn pause(&self, place: ScheduleScope, by: &Actor, reason: &str) -> Result<(), Problem> {
         let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
         if reason.chars().count() > LONGEST_REASON {
             let detail = format!("A reason has at most {LONGEST_REASON} characters.");
             return Err(Problem::new(Code::BadRequest, detail));
         }
         tracing::info!(?place, %by, reason, "schedules are paused");
-        let pause = Pause { at: Timestamp::now(), by: by.to_string(), reason, all: place == Place::All };
+        let pause = Pause { at: Timestamp::now(), by: by.to_string(), reason, all: place == ScheduleScope::All };
         let what = match &place {
-            Place::All => "all".to_owned(),
-            Place::One(pipeline, name) => format!("{pipeline}/{name}"),
+            ScheduleScope::All => "all".to_owned(),
+            ScheduleScope::One(pipeline, name) => format!("{pipeline}/{name}"),
         };
         let what = if pause.reason.is_empty() { what } else { format!("{what}: {}", pause.reason) };
         let note = by.note(Action::SchedulePause, None, Some(what));
-        Ok(self.journal.trigger_by(TriggerOp::Pause(NewPause { place, pause }), Some(note)).await?)
+        Ok(self.journal.execute(PauseSchedules { scope: place, pause }, Some(note)).await?)
     }
 
     async fn schedule(&self, named: &Named) -> Result<ScheduleView, Problem> {
@@ -239,8 +242,8 @@ impl Service {
     }
 }
 
-fn pause_of(pauses: &BTreeMap<Place, Pause>, named: &Named) -> Option<Pause> {
-    pauses.get(&named.place()).or_else(|| pauses.get(&Place::All)).cloned()
+fn pause_of(pauses: &BTreeMap<ScheduleScope, Pause>, named: &Named) -> Option<Pause> {
+    pauses.get(&named.place()).or_else(|| pauses.get(&ScheduleScope::All)).cloned()
 }
 
 /// The schedules that skipped due times since then, other than by pauses.

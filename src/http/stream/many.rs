@@ -22,7 +22,7 @@ use crate::journal::{Form, ListReader, ListStep, Seat, Step};
 use crate::model::sse::{MOST_RUNS, Standing};
 use crate::model::{Code, Cursor, Problem, RunId, sse};
 use crate::runs::run_id;
-use crate::store::{Pulse, StoreError};
+use crate::store::{JournalHead, StoreError};
 
 /// `GET /events`
 pub async fn many(
@@ -42,7 +42,7 @@ pub async fn many(
     // A client that does not read costs a page of one run, not one of each.
     let turns = Arc::new(Semaphore::new(1));
     for (run, cursor) in runs {
-        let (reader, Pulse { head, status, attempt, .. }) =
+        let (reader, JournalHead { head, status, attempt, .. }) =
             app.service.read(&run, cursor, Form::Named(run.clone())).await?;
         let listener = Listener::new(&app.crowds, &run, reader.by_turns(&turns), &socket);
         over &= status.is_finished() && cursor.0 == head;

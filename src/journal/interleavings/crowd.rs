@@ -240,7 +240,7 @@ pub(super) fn sits_down_while_the_run_goes_on(blindly: bool) {
             })
             .await;
         });
-        go_on(&world, Change::None).await;
+        go_on(&world, AppendFrames { lease: lease(&world) }).await;
         reading.await.unwrap();
     });
 }
@@ -271,9 +271,7 @@ fn the_task_of_a_crowd_ends_when_its_run_is_deleted() {
                     }
                 });
                 finish(&world).await;
-                let delete = Write::new(world.run, Guard::Standing(Status::Completed, 1), Change::Delete { id: id() });
-                let outcomes = world.memory.commit(&[Op::Write(delete)]).await.unwrap();
-                assert!(matches!(outcomes[..], [Outcome::Committed(_)]));
+                delete(&world).await;
                 world.journal.tails.close(world.run);
                 telling.await.unwrap();
                 reading.await.unwrap();

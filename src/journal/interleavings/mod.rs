@@ -23,12 +23,12 @@ use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplaySche
 
 use super::changes::News;
 use super::sync::time::{Instant, timeout_at};
-use super::{Form, GroupCommit, Journal, ListStep, Reader, Step};
+use super::{Form, GroupCommit, Journal, JournalBackend, ListStep, Reader, Step};
 use crate::model::sse::Parser;
 use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, Run, RunId, Secrets, Status, Timestamp};
-use crate::store::RunStore as _;
 use crate::store::{
-    Change, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, StoreError, Write,
+    AppendFrames, ClaimRun, CreateRun, DeleteRun, FinishAttempt, JournalHead, Lease, LeaseHolder, NewFrame, RunCommand,
+    RunKey, RunWrite, StoreCommand, StoreError, WriteOutcome,
 };
 use store::Memory;
 
@@ -68,9 +68,9 @@ fn any_form() -> Form {
     if thread_rng().gen_bool(0.5) { Form::Named(id()) } else { Form::Plain }
 }
 
-fn new_run() -> NewRun {
+fn new_run() -> CreateRun {
     let pipeline = Pipeline { name: "p".into(), title: "P".into(), ..Pipeline::default() };
-    NewRun {
+    CreateRun {
         id: id(),
         pipeline: Arc::new(pipeline),
         params: Params::new(),
@@ -79,45 +79,42 @@ fn new_run() -> NewRun {
         at: Timestamp(0),
         idempotency: None,
         origin: None,
-        mark: None,
+        schedule: None,
         trigger: None,
-        most_waiting: None,
+        max_pending: None,
         asked_by: None,
         audit: None,
     }
 }
 
 /// A write of frames that all say the same: only their seq tells them apart.
-fn write(run: RunKey, guard: Guard, change: Change, frames: usize) -> Write {
+fn write(command: impl Into<RunCommand>, frames: usize) -> RunWrite {
     let body = Body::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
     let frame = NewFrame { ts: Timestamp(0), phase: None, kind: body.kind().into(), data: body.data().into() };
-    Write {
-        run,
-        guard,
-        at: Timestamp(0),
-        change,
-        phases: Vec::new(),
-        frames: vec![frame; frames],
-        secrets: Secrets::new(),
-        asked_by: None,
-        audit: None,
-    }
+    RunWrite { at: Timestamp(0), frames: vec![frame; frames], ..RunWrite::new(command) }
 }
 
-fn claim(run: RunKey) -> Write {
-    let change = Change::Claim { owner: "test".into(), until: Timestamp(i64::MAX) };
-    write(run, Guard::Standing(Status::Pending, 1), change, 1)
+fn claim(run: RunKey) -> RunWrite {
+    write(ClaimRun { run, attempt: 1, owner: "test".into(), lease_until: Timestamp(i64::MAX) }, 1)
+}
+
+fn completed(lease: Lease) -> FinishAttempt {
+    FinishAttempt { holder: LeaseHolder::Worker(lease), to: End::Completed, error: None, next: None }
 }
 
 /// The writes of a run that is claimed, in order.
-fn writes(lease: Lease) -> impl Iterator<Item = Write> {
-    WRITES.into_iter().enumerate().map(move |(index, frames)| {
-        let change = match index + 1 == WRITES.len() {
-            true => Change::Finish { to: End::Completed, error: None, next: None },
-            false => Change::None,
-        };
-        write(lease.run, Guard::Lease(lease), change, frames)
+fn writes(lease: Lease) -> impl Iterator<Item = RunWrite> {
+    WRITES.into_iter().enumerate().map(move |(index, frames)| match index + 1 == WRITES.len() {
+        true => write(completed(lease), frames),
+        false => write(AppendFrames { lease }, frames),
     })
+}
+
+/// Deletes the run, which is completed, without telling the journal.
+async fn delete(World { memory, run, .. }: &World) {
+    let delete = DeleteRun { run: *run, id: id(), status: Status::Completed, attempt: 1 };
+    let outcomes = memory.commit(&[StoreCommand::Run(write(delete, 0))]).await.unwrap();
+    assert!(matches!(outcomes[..], [WriteOutcome::Committed(_)]));
 }
 
 /// What a reader works with.
@@ -130,7 +127,7 @@ struct World {
 
 impl World {
     async fn attach(&self, cursor: u64, form: Form) -> Reader {
-        let pulse = self.memory.pulse(self.run).await.unwrap();
+        let pulse = self.memory.head(self.run).await.unwrap();
         self.journal.read(self.run, cursor, pulse, form).await.unwrap()
     }
 }
@@ -144,14 +141,14 @@ struct Seen {
 impl Seen {
     /// A reader that has everything up to some frame.
     fn anywhere(world: &World) -> Self {
-        let cursor = thread_rng().gen_range(0..=world.memory.head(world.run));
+        let cursor = thread_rng().gen_range(0..=world.memory.last_seq(world.run));
         Self { world: world.clone(), cursor }
     }
 
     fn add(&mut self, seq: u64) {
         assert!(seq > self.cursor, "frame {seq} was given twice");
         assert!(seq == self.cursor + 1, "frame {} is missing: {seq} was given", self.cursor + 1);
-        let head = self.world.memory.head(self.world.run);
+        let head = self.world.memory.last_seq(self.world.run);
         assert!(seq <= head, "frame {seq} was given before its commit");
         self.cursor = seq;
     }
@@ -166,7 +163,7 @@ impl Seen {
                 }
                 false
             }
-            Ok(Step::End(Pulse { head, status, .. })) => {
+            Ok(Step::End(JournalHead { head, status, .. })) => {
                 assert!(status.is_finished(), "the end of a run that is {status}");
                 assert_eq!((head, self.cursor), (LAST, LAST), "the end before all was given");
                 true
@@ -305,22 +302,26 @@ fn a_busy_database_takes_nothing_away() {
 async fn claimed() -> World {
     let memory = Arc::new(Memory::default());
     let (journal, _) = Journal::new(Arc::clone(&memory) as _, GroupCommit::default());
-    memory.commit(&[Op::Create(new_run())]).await.unwrap();
+    memory.commit(&[StoreCommand::CreateRun(new_run())]).await.unwrap();
     let run = RunKey(1);
-    memory.commit(&[Op::Write(claim(run))]).await.unwrap();
+    memory.commit(&[StoreCommand::Run(claim(run))]).await.unwrap();
     World { memory, journal, run }
 }
 
 /// The run's second and last frame: committed, and then told.
 async fn finish(world: &World) {
-    go_on(world, Change::Finish { to: End::Completed, error: None, next: None }).await;
+    go_on(world, completed(lease(world))).await;
 }
 
-/// The run's second frame: committed, and then told.
-async fn go_on(World { memory, journal, run }: &World, change: Change) {
-    let lease = Guard::Lease(Lease { run: *run, attempt: 1, token: 1 });
-    for outcome in memory.commit(&[Op::Write(write(*run, lease, change, 1))]).await.unwrap() {
-        let Outcome::Committed(committed) = outcome else { panic!("refused") };
+/// The lease of the run's only claim.
+fn lease(world: &World) -> Lease {
+    Lease { run: world.run, attempt: 1, token: 1 }
+}
+
+/// The run's second frame: committed, and then published.
+async fn go_on(World { memory, journal, .. }: &World, command: impl Into<RunCommand>) {
+    for outcome in memory.commit(&[StoreCommand::Run(write(command, 1))]).await.unwrap() {
+        let WriteOutcome::Committed(committed) = outcome else { panic!("refused") };
         journal.tails.publish(&committed);
     }
 }
@@ -379,11 +380,11 @@ fn a_reader_that_waits_gets_the_last_frame_in_every_order_of_steps() {
 /// A reader attaches while the run's last frame is committed and told. It is given where the journal stood before.
 fn attaches_while_the_run_ends<A>(attach: A)
 where
-    A: AsyncFnOnce(&World, Pulse) -> Reader + 'static,
+    A: AsyncFnOnce(&World, JournalHead) -> Reader + 'static,
 {
     block_on(async {
         let world = claimed().await;
-        let looked_up = world.memory.pulse(world.run).await.unwrap();
+        let looked_up = world.memory.head(world.run).await.unwrap();
         let attaching = world.clone();
         let reader = spawn_local(async move { reads_the_last(attach(&attaching, looked_up).await).await });
         finish(&world).await;
@@ -407,7 +408,7 @@ fn a_reader_of_a_run_that_is_deleted_ends_in_every_order_of_steps() {
         block_on(async {
             let world = claimed().await;
             finish(&world).await;
-            let pulse = world.memory.pulse(world.run).await.unwrap();
+            let pulse = world.memory.head(world.run).await.unwrap();
             let mut late = world.attach(0, Form::Plain).await;
             let mut reader = world.attach(0, Form::Plain).await;
             let reading = spawn(async move {
@@ -419,9 +420,7 @@ fn a_reader_of_a_run_that_is_deleted_ends_in_every_order_of_steps() {
                     }
                 }
             });
-            let delete = Write::new(world.run, Guard::Standing(Status::Completed, 1), Change::Delete { id: id() });
-            let outcomes = world.memory.commit(&[Op::Write(delete)]).await.unwrap();
-            assert!(matches!(outcomes[..], [Outcome::Committed(_)]));
+            delete(&world).await;
             world.journal.tails.close(world.run);
             assert!(matches!(late.next().await, Err(StoreError::Gone)), "it is told what was deleted");
             let attached = world.journal.read(world.run, 0, pulse, Form::Plain).await;

@@ -27,7 +27,7 @@ fn found(search: impl Fn(), wrong: &[&str]) {
 fn a_writer_that_tells_before_it_commits() {
     let scene = || {
         scene(Memory::default(), |world| {
-            *world.memory.told_early.lock().unwrap() = Arc::downgrade(&world.journal.tails);
+            *world.memory.publishes_early.lock().unwrap() = Arc::downgrade(&world.journal.tails);
             vec![stay(world.clone())]
         });
     };
@@ -38,8 +38,8 @@ fn a_writer_that_tells_before_it_commits() {
 async fn reads_before_it_looks(world: World) {
     let mut seen = Seen::anywhere(&world);
     let (run, memory) = (world.run, &world.memory);
-    let tail = world.journal.tails.attach(run, memory.pulse(run).await.unwrap());
-    tail.advance(memory.pulse(run).await.unwrap());
+    let tail = world.journal.tails.attach(run, memory.head(run).await.unwrap());
+    tail.advance(memory.head(run).await.unwrap());
     let mut doorbell = tail.listen();
     loop {
         let pieces = match tail.after(seen.cursor, &Form::Plain) {
@@ -72,7 +72,7 @@ fn a_reader_that_looks_at_the_doorbell_after_the_read() {
 fn a_reader_that_asks_before_it_attaches() {
     let scene = || {
         attaches_while_the_run_ends(async |World { memory, journal, run }, _| {
-            let pulse = memory.pulse(*run).await.unwrap();
+            let pulse = memory.head(*run).await.unwrap();
             let tail = journal.tails.attach(*run, pulse);
             Reader::new(Arc::clone(memory) as _, tail, *run, 1, Form::Plain)
         });

@@ -62,7 +62,7 @@ impl Service {
         let first = |attempt: &Attempt, phase: &AttemptPhase| phase.first.unwrap_or(attempt.first);
         let output = |attempt: &Attempt, phase: &AttemptPhase, output| {
             let (after, last) = (first(attempt, phase) - 1, phase.last.unwrap_or(attempt.last));
-            output_of(Arc::clone(&self.store), run, phase.phase.name.as_str().into(), output, after, last)
+            output_of(self.store.clone(), run, phase.phase.name.as_str().into(), output, after, last)
         };
         let compare = async |stream| first_difference(output(a, in_a, stream), output(b, in_b, stream), LIMITS).await;
         let begin = (first(a, in_a), first(b, in_b));
@@ -76,7 +76,7 @@ impl Service {
 
 /// What a phase has printed to one of its outputs, in pieces as the journal has it.
 fn output_of(
-    store: Arc<dyn Store>,
+    store: Store,
     run: RunKey,
     phase: Arc<str>,
     output: LogStream,
@@ -84,14 +84,14 @@ fn output_of(
     last: u64,
 ) -> impl Stream<Item = Result<Piece, StoreError>> {
     let pages = stream::try_unfold(after, move |after| {
-        let (store, phase) = (Arc::clone(&store), Arc::clone(&phase));
+        let (store, phase) = (store.clone(), Arc::clone(&phase));
         async move {
             if after >= last {
-                return Ok(None);
+                return Ok::<_, StoreError>(None);
             }
             let until = last.min(after + WINDOW);
-            let (frames, reached) = store.log_of(run, phase, after, until).await?;
-            let (frames, reached) = settle(&*store, run, frames, after, reached).await?;
+            let (frames, reached) = store.phase_log(run, phase, after, until).await?;
+            let (frames, reached) = settle(&store, run, frames, after, reached).await?;
             let pieces = frames.iter().map(Piece::of).filter(|piece| piece.log.stream == output);
             let pieces = pieces.map(Ok).collect::<Vec<_>>();
             Ok(Some((stream::iter(pieces), reached)))
