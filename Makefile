@@ -1,8 +1,8 @@
-# Each target does all the set-up it needs and skips what is there; what it does is in scripts/.
+# Each target installs what it needs; the work is done in scripts/.
 
 .PHONY: help run build release test bench fuzz nightly lint fmt setup clean-data
 
-help: ## Say what can be made
+help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: ## Serve the dashboard with a sample project on 127.0.0.1:3000 (or ADDR)
@@ -14,16 +14,16 @@ build: ## Build the one self-contained program, target/release/runtrail
 release: ## Make a release in target/dist: program, SBOM, checksums, signature by RELEASE_KEY
 	@scripts/release.sh
 
-test: ## Run every test: Rust's, then the browser's over the release build
+test: ## Run all tests: Rust's, then the browser's over the release build
 	@scripts/test.sh
 
 fuzz: ## Fuzz the server-sent events for a minute (or TIME seconds)
 	@scripts/fuzz.sh $(or $(TIME),60)
 
-nightly: ## Run the tests with chance in them for long, with other seeds each night
+nightly: ## Run the randomized tests for longer, with new seeds each night
 	@scripts/nightly.sh
 
-bench: ## Measure the release build beside peers and limits (20 minutes; keep the machine quiet)
+bench: ## Measure the release build beside peers and limits (20 minutes; keep the machine idle)
 	@scripts/bench.sh
 
 lint: ## Check formatting, then clippy with warnings as errors, for server and browser
@@ -32,8 +32,8 @@ lint: ## Check formatting, then clippy with warnings as errors, for server and b
 fmt: ## Format the code
 	@cargo fmt
 
-setup: ## Install all that building, checking and testing needs
+setup: ## Install what building, checking and testing needs
 	@scripts/setup.sh
 
-clean-data: ## Forget the sample project and the runs of `make run`
+clean-data: ## Remove the sample project and the runs of `make run`
 	@rm -rf .data

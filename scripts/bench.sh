@@ -3,8 +3,8 @@
 #
 #   scripts/bench.sh [fanout|append|attach|memory|stop|search]…     all of them if none is named
 #
-# What is not measured again keeps its figures from the last time. Peers that cannot be installed are absent in the tables.
-# BENCH_RUNTRAIL measures another program than the release build; BENCH_NOTE is a sentence for the results.
+# Scenarios that are not run keep their figures of the last time. Peers that cannot be installed are missing from the tables.
+# BENCH_RUNTRAIL measures another program than the release build; BENCH_NOTE adds a sentence to the results.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -21,8 +21,8 @@ peers() {
   [ -x $BENCH/peers/bin/durable-streams-server ] ||
     timed "building durable-streams $DURABLE_STREAMS" cargo install --quiet --locked --root $BENCH/peers \
       --target-dir $BENCH/peers/build "durable-streams@$DURABLE_STREAMS" ||
-    say "durable-streams could not be built: it will be absent"
-  (npm_packages $BENCH/peers "better-sse") || say "better-sse could not be installed: it will be absent"
+    say "durable-streams could not be built and is left out"
+  (npm_packages $BENCH/peers "better-sse") || say "better-sse could not be installed and is left out"
 }
 
 [ $# -gt 0 ] || set -- "${SCENARIOS[@]}"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds target/release/runtrail: one file, the page's files and the migrations inside it.
+# Builds target/release/runtrail, one file that contains the pages' files and the migrations.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 
 PROGRAM=target/release/runtrail
-# Its time is when the last good build began, so that what was edited meanwhile counts as newer.
+# Its time is the start of the last good build, so that files edited during that build count as newer.
 STAMP=$PROGRAM.built
 
 # Folders count too: a deleted file changes its folder's time.
@@ -27,7 +27,7 @@ use_style
 
 mkdir -p target/release
 touch "$STAMP.new"
-# The page first, then the program: built in one go they run side by side, and the program could embed an older page.
+# The page first, then the program: built together they run in parallel, and the program could embed an older page.
 timed "building the page" "$LEPTOS" leptos build --release --frontend-only
 timed "building the program" "$LEPTOS" leptos build --release --server-only
 [ -x "$PROGRAM" ] || fail "the build left no $PROGRAM: run 'make build' again, and report it if that does not help."

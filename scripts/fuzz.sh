@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fuzzes the server-sent events for a time: their writer, their reader, and what both must keep to (fuzz/src/sse.rs).
+# Fuzzes the writer and the parser of server-sent events against the properties in fuzz/src/sse.rs.
 #
 #   scripts/fuzz.sh [SECONDS] [ARGUMENT…]     60 if none are named; arguments go to libFuzzer
 #
-# Needs a C++ compiler, and cargo-fuzz, which it builds if it is missing. A stable Rust will do: nothing here is unsafe, so
-# no sanitizer is needed, and with it no nightly.
+# Needs a C++ compiler and cargo-fuzz, which it installs if missing. Stable Rust is enough: without unsafe code no sanitizer is
+# needed, and so no nightly toolchain.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -14,11 +14,10 @@ if [ $# -gt 0 ]; then
   seconds=$1
   shift
 fi
-[[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "'$seconds' is no number of seconds."
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "'$seconds' is not a number of seconds."
 setup rust fuzz
 
-# What it finds worth keeping goes to the first folder; the seeds stay as they are. A failing input is kept in
-# fuzz/artifacts.
+# New inputs go to the first folder; the seeds stay unchanged. A failing input is saved in fuzz/artifacts.
 corpus=$ROOT/target/fuzz-corpus/sse
 mkdir -p "$corpus"
 export CARGO_TARGET_DIR="$ROOT/target/fuzz" RUSTC_BOOTSTRAP=1

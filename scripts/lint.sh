@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Looks the code over without running it; warnings are errors.
+# Checks the code without running it; warnings are errors.
 #
 #   scripts/lint.sh [scripts|format|server|page|supply]…     all of them if none is named
 set -euo pipefail
@@ -12,7 +12,7 @@ lint_scripts() {
     bash -n "$file"
   done
   if have shellcheck; then
-    # -x follows what a script sources. What is sourced runs under its caller's `set -e`, so cd needs no `|| exit` (SC2164).
+    # -x follows sourced scripts. They run under their caller's `set -e`, so cd needs no `|| exit` (SC2164).
     shellcheck -x -e SC2164 .ci/run scripts/*.sh scripts/setup/*.sh
   fi
 }
@@ -28,7 +28,7 @@ lint_server() {
   cargo clippy --features ssr --all-targets -- -D warnings
 }
 
-# In a shell of its own: the wasm toolchain may be another one.
+# In a subshell, since the wasm toolchain may differ.
 lint_page() (
   setup lint wasm
   use_wasm
@@ -39,7 +39,7 @@ lint_page() (
 lint_supply() {
   setup lint
   setup_supply
-  # What there was to fetch is there.
+  # Everything was fetched by set-up.
   "$(find_tool cargo-deny "$CARGO_DENY")/cargo-deny" --locked --offline --log-level error check --hide-inclusion-graph
   local folder
   for folder in end2end style tests/samples; do
@@ -47,7 +47,7 @@ lint_supply() {
   done
 }
 
-# audit_npm FOLDER: asks the registry for advisories of high severity about what the folder installs. That a registry knows none is said.
+# audit_npm FOLDER: fails on advisories of high severity for the folder's packages. Reports a registry without advisories.
 audit_npm() {
   local copy answer
   copy=$(mktemp -d)
@@ -58,9 +58,9 @@ audit_npm() {
   if ! answer=$(npm audit --prefix "$copy" --audit-level=high 2>&1); then
     if grep -q '^Severity: ' <<<"$answer"; then
       printf '%s\n' "$answer" >&2
-      fail "npm packages of $1 have known faults: update them."
+      fail "npm packages of $1 have known vulnerabilities: update them."
     fi
-    say "npm packages of $1: not audited, the registry does not answer"
+    say "npm packages of $1: not audited, the registry does not respond"
   fi
   rm -rf "$copy"
 }

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# What takes too long for every change: the tests with chance in them, for longer and with other seeds each night.
+# Tests that take too long for every change: the randomized ones, for longer and with new seeds each night.
 #
-#   scripts/nightly.sh [chance|crash|torn|faults|load|soak|fuzz|packs]…     all of them if none is named
+#   scripts/nightly.sh [chance|crash|torn|faults|load|soak|fuzz|real|packs]…     all of them if none is named
 #
-# RUNTRAIL_NIGHT takes another night's seeds again. A failing test names its seed and how to repeat it alone.
+# RUNTRAIL_NIGHT repeats the seeds of another night. A failing test prints its seed and how to repeat it.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
 NIGHT=${RUNTRAIL_NIGHT:-$(date -u +%Y%m%d)}
 
-# What they print is the point: how many rounds, of what, in how long. By cargo-nextest and by cargo test.
+# Show what tests print, how many rounds in which time, with cargo-nextest and with cargo test.
 export NEXTEST_SUCCESS_OUTPUT=immediate RUST_TEST_NOCAPTURE=1
-# Room for one long test, where a runner has a limit of its own.
+# One test at a time, since a long one needs the machine.
 export NEXTEST_TEST_THREADS=1
 
-# Properties in twenty times as many cases as a test tries, and other orders of steps, lives of servers and moments of kills
+# Properties with twenty times as many cases, and other interleavings, server lifecycles and moments of kills
 night_chance() {
   local times=${RUNTRAIL_TIMES:-20} property
   local -x PROPTEST_RNG_SEED=$NIGHT SHUTTLE_RANDOM_SEED=$NIGHT
@@ -23,12 +23,12 @@ night_chance() {
   for property in lifecycle:: machine:: reference_terminal:: sse::; do
     RUNTRAIL_TIMES=$times scripts/test.sh rust "$property"
   done
-  RUNTRAIL_SEED=$NIGHT scripts/test.sh rust a_due_time_has_one_run
+  RUNTRAIL_SEED=$NIGHT scripts/test.sh rust schedule_due_time_has_one_run
 }
 
 # kill -9 of the program at 200 random moments
 night_crash() {
-  RUNTRAIL_SEED=$NIGHT RUNTRAIL_ROUNDS=${RUNTRAIL_ROUNDS:-200} scripts/test.sh rust a_server_killed_at_any_moment
+  RUNTRAIL_SEED=$NIGHT RUNTRAIL_ROUNDS=${RUNTRAIL_ROUNDS:-200} scripts/test.sh rust crash_at_any_moment
 }
 
 # 200 torn write-ahead logs, of 5 servers
@@ -39,10 +39,10 @@ night_torn() {
   done
 }
 
-# 30,000 readers behind connections that fail
+# 30,000 readers behind failing connections
 night_faults() {
   RUNTRAIL_FIRST_SEED=${NIGHT}00000 RUNTRAIL_SCENARIOS=${RUNTRAIL_SCENARIOS:-30000} \
-    scripts/test.sh rust every_reader_ends_with_the_journal
+    scripts/test.sh rust faults_leave_every_reader
 }
 
 # A million lines
@@ -50,18 +50,23 @@ night_load() {
   RUNTRAIL_LINES=${RUNTRAIL_LINES:-1000000} scripts/test.sh rust load::
 }
 
-# 50,000 runs with readers that come and go: what is left of them in memory
+# 50,000 runs with readers that connect and disconnect: what remains in memory
 night_soak() {
   RUNTRAIL_SOAK_RUNS=${RUNTRAIL_SOAK_RUNS:-50000} scripts/test.sh rust soak::
 }
 
-# Ten minutes of any bytes for those that read server-sent events
+# Ten minutes of fuzzing the parser of server-sent events
 night_fuzz() {
   scripts/fuzz.sh "${TIME:-600}"
 }
 
-# The rule packs on well-known projects: what their tests say before and after AutoFix (docs/autofix.md). RUNTRAIL_PROOF_ONLY
-# names some of tests/proof/projects.toml. The table and all findings are left in target/proof.
+# Both pipelines on every sample, compared with the ast-grep command
+night_real() {
+  RUNTRAIL_SAMPLES_EVERY=1 scripts/test.sh rust codemod::real::
+}
+
+# The rule packs on well-known projects: results of their tests before and after AutoFix (docs/autofix.md). RUNTRAIL_PROOF_ONLY
+# selects projects of tests/proof/projects.toml. The table and all findings are written to target/proof.
 night_packs() {
   local failed=0
   scripts/setup.sh proof
@@ -69,16 +74,16 @@ night_packs() {
     # shellcheck source=scripts/setup.sh
     . scripts/setup.sh
     use_proof
-    scripts/test.sh rust every_pack_leaves_the_tests_of_real_projects_as_they_are
+    scripts/test.sh rust packs_break_no_tests_of_real_projects
   ) || failed=1
   cat target/proof/table.md
   return "$failed"
 }
 
-[ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz packs
+[ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz real packs
 for part in "$@"; do
   case $part in
-    chance | crash | torn | faults | load | soak | fuzz | packs) timed "tonight: $part" "night_$part" ;;
-    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load, soak, fuzz or packs." ;;
+    chance | crash | torn | faults | load | soak | fuzz | real | packs) timed "tonight: $part" "night_$part" ;;
+    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load, soak, fuzz, real or packs." ;;
   esac
 done

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes what a release consists of, in target/dist: the program, its parts list (SBOM), their checksums, and a signature.
+# Creates a release in target/dist: the program, its SBOM, checksums and a signature.
 #
-#   RELEASE_KEY=FILE scripts/release.sh     FILE is a minisign secret key ('minisign -G' makes one); without it nothing is signed
+#   RELEASE_KEY=FILE scripts/release.sh     FILE is a minisign secret key ('minisign -G' creates one); without it nothing is signed
 #
-# Whoever downloads a release checks it with 'minisign -Vm SHA256SUMS -p runtrail.pub' and 'sha256sum --check SHA256SUMS'.
+# To verify a release: 'minisign -Vm SHA256SUMS -p runtrail.pub' and 'sha256sum --check SHA256SUMS'.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -11,7 +11,7 @@ set -euo pipefail
 CARGO_CYCLONEDX=0.5.9
 DIST=target/dist
 
-[ -z "$(git status --porcelain)" ] || fail "the work tree has changes: commit them, so that the release is what its commit says."
+[ -z "$(git status --porcelain)" ] || fail "the work tree has changes: commit them, so that the release matches its commit."
 [ -z "${RELEASE_KEY:-}" ] || [ -r "$RELEASE_KEY" ] || fail "the key $RELEASE_KEY cannot be read: give RELEASE_KEY a minisign secret key."
 
 scripts/build.sh
@@ -23,7 +23,7 @@ find_tool cargo-cyclonedx "$CARGO_CYCLONEDX" >/dev/null || build_tool cargo-cycl
 version=$(cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"name":"runtrail","version":"\([^"]*\)".*/\1/')
 host=$(rustc -vV | sed -n 's/^host: //p')
 name=runtrail-$version-$host
-# The time of the commit, so that the same commit gives the same list.
+# The time of the commit, so that the same commit gives the same SBOM.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Serves the release build with the sample project and the sample pipelines. ADDR chooses the address; arguments go to
-# the server as they are.
+# Serves the release build with the sample project and the sample pipelines. ADDR sets the address; arguments are passed to
+# the server.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"

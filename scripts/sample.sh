@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lays out the sample project in .data/moorings, a git repository of its own that runs may work in. Once: what runs change
-# there stays, until `make clean-data`.
+# Creates the sample project in .data/moorings, a git repository that runs may work in. Only once: changes made by runs are
+# kept until `make clean-data`.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
@@ -9,12 +9,12 @@ SAMPLE=.data/moorings
 
 [ -d "$SAMPLE" ] && exit
 have git || fail "git is missing: install it and try again."
-say "laying out the sample project in $SAMPLE"
+say "creating the sample project in $SAMPLE"
 rm -rf "$SAMPLE.new"
 mkdir -p .data
 cp -R samples/project "$SAMPLE.new"
 
-# The same author, date and settings everywhere, so that it is the same commit and needs no git identity.
+# The same author, date and settings everywhere, for the same commit and without a git identity.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 export GIT_AUTHOR_NAME=Runtrail GIT_AUTHOR_EMAIL=sample@localhost GIT_AUTHOR_DATE=2026-01-01T00:00:00Z
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets what the project needs and this machine lacks; says what it does, and nothing when all is there.
+# Installs what the project needs and this machine lacks. Prints what it does, and nothing if everything is installed.
 #
 #   scripts/setup.sh [rust|lint|wasm|build|test|fuzz|proof]…     all but the last two if none is named
 #
@@ -32,7 +32,7 @@ setup() {
         setup_wasm
         ;;
       build)
-        # What takes no time first: a machine without npm learns it before it has built tools for ten minutes.
+        # The fast parts first: a missing npm is reported before tools are built for ten minutes.
         setup_node
         setup_rust
         setup_wasm

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests: Rust's, then those of the page in a real Chromium over the release build.
+# Runs the tests: Rust's, then those of the pages in Chromium over the release build.
 #
 #   scripts/test.sh [rust|browser] [ARGUMENT…]     both if none is named; arguments go to the test runner
 set -euo pipefail
@@ -14,9 +14,9 @@ test_rust() {
   use_proxies
   setup_terminal
   use_terminal
-  # The same cases each time, so that a change is not judged by those of others; scripts/nightly.sh looks for new ones.
+  # The same cases each time, so that a failure belongs to the change; scripts/nightly.sh tries new ones.
   export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
-  # Those that need the samples are left out by a plain cargo test.
+  # --run-ignored: tests that need the samples are ignored by a plain cargo test.
   if cargo nextest --version >/dev/null 2>&1; then
     timed "Rust tests" cargo nextest run --no-fail-fast --features ssr --run-ignored all "$@"
   else
@@ -42,7 +42,7 @@ case ${1:-} in
     "test_$part" "$@"
     ;;
   '')
-    # What is missing is said before an hour of compiling.
+    # Missing tools are reported before an hour of compiling.
     setup build test
     test_rust "$@"
     test_browser "$@"

@@ -15,7 +15,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::line;
 
-/// What one reader has seen.
+/// What one reader received.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// Lines.
@@ -32,7 +32,7 @@ pub struct Seen {
     pub closed: bool,
 }
 
-/// What all readers of a client have seen.
+/// What all readers of a client received.
 #[derive(Debug, Default)]
 pub struct Report {
     /// From sending to reading, in microseconds, of each delivery while measuring.
@@ -79,7 +79,7 @@ struct Connection {
     stream: TcpStream,
     request: Vec<u8>,
     sent: bool,
-    /// The end of what was read, where it may be the beginning of a mark.
+    /// The end of the bytes read so far, which may be the beginning of a mark.
     rest: Vec<u8>,
     seen: Seen,
 }
@@ -113,13 +113,13 @@ impl Client {
         self.shared.deliveries.load(Ordering::Relaxed)
     }
 
-    /// Closes every connection; what they have seen.
+    /// Closes every connection and returns what was received.
     pub fn finish(self) -> Report {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
 
-    /// Waits until the server has closed every connection; what they have seen.
+    /// Waits until the server has closed every connection, and returns what was received.
     pub fn until_closed(self) -> Report {
         self.thread.join().unwrap()
     }
@@ -177,7 +177,7 @@ fn run(address: SocketAddr, requests: Vec<String>, keep_ids: bool, shared: &Shar
                         connection.seen.bytes += count as u64;
                         let bytes = &buffer[..kept + count];
                         let latencies = measuring.then_some(&mut report.latencies);
-                        // Who keeps ids takes whole events only, as a browser does.
+                        // A client that keeps ids processes whole events only, as a browser does.
                         let whole = if keep_ids { end_of_events(bytes) } else { bytes.len() };
                         let used = take(&bytes[..whole], &marks, now, &mut connection.seen, latencies, &mut delivered);
                         let used = if keep_ids { whole } else { used };
@@ -186,7 +186,7 @@ fn run(address: SocketAddr, requests: Vec<String>, keep_ids: bool, shared: &Shar
                         }
                         connection.rest.clear();
                         connection.rest.extend_from_slice(&bytes[used..]);
-                        // The socket is empty, and says so when it is not; but it says only once that it was closed.
+                        // The socket is drained. It reports new bytes again, but its end only once.
                         if kept + count < buffer.len() && !event.is_read_closed() {
                             break;
                         }

@@ -1,4 +1,4 @@
-//! Fan-out: one run, many readers; what a delivery costs the server, and how long it takes.
+//! Fan-out: one run, many readers; the cost of a delivery on the server, and its latency.
 
 use std::time::{Duration, Instant};
 

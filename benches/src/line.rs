@@ -1,4 +1,5 @@
-//! The line that every source sends: 120 bytes with a number and the moment of sending inside, found again by the client.
+//! The line that every source sends: 120 bytes with a number and the moment of sending inside, found again by the
+//! client.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! What the figures were taken on.
+//! The machine on which the figures were taken.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -39,7 +39,7 @@ pub fn describe(programs: &Programs) -> String {
 /// Milliseconds of appending a page durably: the median and the 99th percentile.
 fn fdatasync(programs: &Programs) -> [f64; 2] {
     let mut file = File::create(programs.data.join("fdatasync")).unwrap();
-    // As in SQLite's log, the file is there already and is written anew.
+    // Like SQLite's log, the file exists and is overwritten.
     file.write_all(&vec![0; 1 << 20]).unwrap();
     file.sync_all().unwrap();
     file.seek(SeekFrom::Start(0)).unwrap();

@@ -1,7 +1,9 @@
 //! Measures the real program, each figure beside a peer or a limit of the same run. See `scripts/bench.sh`.
 //!
-//! `bench SCENARIO…` measures and writes one Markdown part a scenario; the other commands are what it starts as processes of
-//! their own: the sources (`print`, `post`) and the raw writer (`raw`), so that their work is not counted as a server's.
+//! `bench SCENARIO…` measures and writes one Markdown part a scenario; the other commands are what it starts as
+//! processes of
+//! their own: the sources (`print`, `post`) and the raw writer (`raw`), so that their work is not counted as a
+//! server's.
 //! `bench probe KIND READERS RATE` keeps a server under one load for a while and names its process, for a profiler.
 
 mod append;

@@ -13,7 +13,7 @@ use crate::table::{medians, met, short, table};
 const IDLE: usize = 2000;
 /// Readers that never read, and as many that do.
 const STALLED: usize = 20;
-/// What they are sent.
+/// The load that they are sent.
 const FLOOD: Load = Load { readers: STALLED, rate: 300.0, length: 4096, count: u64::MAX };
 /// For so long.
 const WINDOW: Duration = Duration::from_secs(8);
@@ -60,7 +60,7 @@ pub fn measure(programs: &Programs) -> String {
         short(ours[0]),
         met(ours[1] <= 1024.0),
         short(ours[1]),
-        // As far as two medians of three can tell.
+        // Within the accuracy of two medians of three.
         met(ours[3] <= ours[2] * 1.25 + 0.5),
         short(ours[3]),
         short(ours[2]),
@@ -71,7 +71,7 @@ pub fn measure(programs: &Programs) -> String {
 #[expect(clippy::cast_precision_loss, reason = "a count of readers")]
 fn idle(programs: &Programs, kind: Kind) -> Option<f64> {
     let server = Server::start(programs, kind, Load::endless(IDLE, 1.0), 1)?;
-    // What the first ones cost once is not theirs.
+    // One-time costs of the first readers are not counted.
     let first = Client::attach(server.address, vec![server.reader(); 50], false);
     std::thread::sleep(Duration::from_millis(500));
     let before = server.process.rss();
@@ -83,7 +83,7 @@ fn idle(programs: &Programs, kind: Kind) -> Option<f64> {
     Some((after - before) / IDLE as f64)
 }
 
-/// The readers' p99 in milliseconds, and the peak of memory in KiB over what it was before.
+/// The readers' p99 in milliseconds, and the peak of memory above its earlier value in KiB.
 fn stalled(programs: &Programs, kind: Kind, stalled: usize) -> [f64; 2] {
     let Some(mut server) = Server::start(programs, kind, FLOOD, 1) else { return [f64::NAN; 2] };
     let before = server.process.rss();

@@ -1,4 +1,4 @@
-//! A server as a process: what it costs, and its end.
+//! A server's process: its resource usage and its end.
 
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// What the kernel's tick in `/proc/{pid}/stat` is on every Linux.
+/// The kernel's tick in `/proc/{pid}/stat`, the same on every Linux.
 const TICKS: f64 = 100.0;
 
 /// Killed when dropped.

@@ -1,6 +1,6 @@
-//! The limit of fan-out: a program that does nothing but write each line, framed as Runtrail frames it, to every socket.
-//! What the measuring client sees of it is the client's own floor. If it commits each line before, it is the limit of all who
-//! keep what they tell in SQLite.
+//! The limit of fan-out: a program that only writes each line, framed as Runtrail frames it, to every socket. The
+//! client's figures for it are the client's own floor. With a commit before each line, it is the limit of every server
+//! that stores its frames in SQLite.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::source::Pace;
 use crate::{append, line};
 
-/// `raw FILE READERS RATE LENGTH COUNT COMMIT`: serves so many readers; writes from when the file is there. COMMIT is `true` or
+/// `raw FILE READERS RATE LENGTH COUNT COMMIT`: serves so many readers; writes from when the file is there. COMMIT is
+/// `true` or
 /// `false`.
 pub fn serve(args: &[&str]) {
     let [file, readers, rate, length, count, commit] = args else {

@@ -9,11 +9,11 @@ use crate::http;
 use crate::servers::{Programs, Running};
 use crate::table::{medians, met, short, table};
 
-/// What is looked for. Each is in many files.
+/// The patterns to find. Each occurs in many files.
 const PATTERNS: [(&str, &str); 3] =
     [("rust", "$A.unwrap()"), ("python", "isinstance($A, $B)"), ("javascript", "$A === $B")];
 
-/// Scanning and matching take at most this many times what the command takes (issue 3).
+/// Goal: scanning and matching take at most this multiple of the command's time.
 const GOAL: f64 = 1.2;
 
 /// Measures; the part of the results.
@@ -64,7 +64,7 @@ pub fn measure(programs: &Programs) -> String {
     )
 }
 
-/// Runs the pipeline; seconds of its first two phases, files looked at, matches.
+/// Runs the pipeline; seconds of its first two phases, files searched, matches.
 fn refactor(address: &str, repository: &Path, language: &str, pattern: &str) -> [f64; 3] {
     let pattern = pattern.replace('"', "\\\"");
     let params =
@@ -91,7 +91,7 @@ fn refactor(address: &str, repository: &Path, language: &str, pattern: &str) -> 
     [ended - began, number("files"), number("findings")]
 }
 
-/// Seconds of a time of day; no measurement goes over midnight.
+/// Seconds of a time of day. Measurements do not cross midnight.
 fn seconds(stamp: &str) -> f64 {
     let time = stamp.split_once('T').unwrap().1.trim_end_matches('Z');
     time.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())

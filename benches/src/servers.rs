@@ -1,4 +1,4 @@
-//! The servers that are measured, each started anew with an empty folder for each measurement.
+//! The servers that are measured, each started on an empty folder for each measurement.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// As `scripts/bench.sh` says.
+    /// The paths given by `scripts/bench.sh`.
     pub fn from_environment() -> Self {
         let path = |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set")));
         Self {
@@ -40,7 +40,7 @@ impl Programs {
     }
 }
 
-/// What a source is to send.
+/// The load that a source produces.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// How many read.
@@ -211,7 +211,7 @@ impl Server {
         }
     }
 
-    /// The request of a reader that wants what comes from now on (Runtrail: from the beginning).
+    /// The request of a reader from now on (Runtrail: from the beginning).
     pub fn reader(&self) -> String {
         let path = match self.kind {
             Kind::Runtrail | Kind::RuntrailNormal => format!("/runs/{}/events", self.runs[0]),
@@ -272,7 +272,7 @@ impl Server {
     }
 }
 
-/// Runtrail with nothing but what is built in.
+/// Runtrail with its built-in pipelines only.
 pub struct Running {
     /// Where it listens.
     pub address: String,
@@ -281,7 +281,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Started on an empty folder, with these flags besides.
+    /// Starts it on an empty folder, with further flags.
     pub fn start(programs: &Programs, flags: &[&str]) -> Self {
         let folder = programs.folder();
         std::fs::create_dir(folder.path().join("pipelines")).unwrap();
@@ -297,7 +297,7 @@ fn serve(programs: &Programs, kind: Kind, folder: &Path, workers: usize) -> Comm
     let durability = if kind == Kind::RuntrailNormal { "normal" } else { "full" };
     command.args(["serve", "--addr", "127.0.0.1:0", "--durability", durability, "--workers", &workers.to_string()]);
     command.arg("--data-dir").arg(folder.join("data")).arg("--pipelines").arg(folder.join("pipelines"));
-    // What is measured is behind the guard, whoever asks.
+    // Authentication is not part of what is measured.
     command.env("RUNTRAIL_LOG", "warn").env("RUNTRAIL_NO_TOKEN", "1").stderr(Stdio::null());
     command
 }

@@ -1,4 +1,4 @@
-//! Where lines come from, each a process of its own: a command that prints, as a run's phase, and one that posts, for peers.
+//! Sources of lines, each a process of its own: a command that prints, as a run's phase, and one that posts, for peers.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::{http, line};
 
-/// How many bytes are printed at a time without a rate: what the C library's stdio collects for a pipe.
+/// Bytes printed at a time without a rate: the buffer of the C library's stdio for a pipe.
 const STDIO: usize = 4096;
 
 /// `print FILE RATE LENGTH COUNT`: waits for the file, then prints. A rate of 0 is as fast as the pipe takes it.
@@ -84,7 +84,7 @@ pub fn post(args: &[&str]) {
     });
 }
 
-/// Says how many are due, at most a thousand times a second. What is late is made up for.
+/// Returns how many lines are due, at most a thousand times a second. Delays are caught up.
 pub struct Pace {
     rate: f64,
     began: Instant,

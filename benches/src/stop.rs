@@ -1,4 +1,4 @@
-//! The end: SIGTERM while many read, and what they find afterwards.
+//! Shutdown: SIGTERM with many readers attached, and what they read afterwards.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub fn measure(programs: &Programs) -> String {
     )
 }
 
-/// Milliseconds from the signal to the exit; how many readers had everything.
+/// Milliseconds from the signal to the exit, and the number of readers that had everything.
 #[expect(clippy::cast_precision_loss, reason = "a count of readers")]
 fn once(programs: &Programs) -> [f64; 2] {
     let mut server = Server::start(programs, Kind::Runtrail, Load::endless(READERS, 50.0), 1).unwrap();

@@ -16,7 +16,7 @@ pub fn medians<const N: usize>(rounds: &[[f64; N]]) -> [f64; N] {
     std::array::from_fn(|column| median(rounds.iter().map(|round| round[column]).collect()))
 }
 
-/// `12.3 k` and the like; a dash for what was not measured.
+/// `12.3 k` and the like; a dash for a missing figure.
 pub fn short(value: f64) -> String {
     match value.abs() {
         _ if value.is_nan() => "—".to_owned(),

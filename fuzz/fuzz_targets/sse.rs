@@ -1,4 +1,4 @@
-//! Server-sent events under bytes that libFuzzer thinks of. What must hold is in `src/sse.rs`.
+//! Server-sent events under libFuzzer's inputs. The properties are in `src/sse.rs`.
 
 #![no_main]
 

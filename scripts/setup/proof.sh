@@ -32,19 +32,19 @@ setup_proof() {
 # proof_python LISTS: sdists, and a Python with what their tests need.
 proof_python() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python's venv" python3 python3-venv
-  python3 -m venv $PROOF/venv || fail "python3 could not make a virtual environment in $PROOF/venv: see its words above."
+  python3 -m venv $PROOF/venv || fail "python3 could not make a virtual environment in $PROOF/venv: see its output above."
   local pip=($PROOF/venv/bin/python -m pip --quiet --disable-pip-version-check)
   "${pip[@]}" install --requirement "$1/tools.txt" ||
-    fail "pip could not install the packages of $1/tools.txt: see its words above."
+    fail "pip could not install the packages of $1/tools.txt: see its output above."
   "${pip[@]}" download --no-deps --no-binary :all: --require-hashes --requirement "$1/sources.txt" --dest $PROOF/sdists ||
-    fail "pip could not download the sdists of $1/sources.txt: see its words above."
+    fail "pip could not download the sdists of $1/sources.txt: see its output above."
   local sdist
   for sdist in "$PROOF"/sdists/*.tar.gz; do tar -xzf "$sdist" -C $PROOF/python; done
 }
 
 # proof_rust LIST: the sources that cargo has unpacked.
 proof_rust() {
-  cargo fetch --quiet --locked --manifest-path "$1/Cargo.toml" || fail "cargo could not fetch the crates of $1: see its words above."
+  cargo fetch --quiet --locked --manifest-path "$1/Cargo.toml" || fail "cargo could not fetch the crates of $1: see its output above."
   cargo metadata --quiet --locked --format-version 1 --manifest-path "$1/Cargo.toml" | python3 -c '
 import json, pathlib, shutil, sys
 data = json.load(sys.stdin)
@@ -56,7 +56,7 @@ for wanted in root["dependencies"]:
 ' $PROOF/rust
 }
 
-# For the tests: where the projects are, and what their commands use.
+# For the tests: the paths of the projects and of their tools.
 use_proof() {
   export RUNTRAIL_PROOF=$ROOT/$PROOF
   export PYTHONDONTWRITEBYTECODE=1

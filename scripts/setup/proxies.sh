@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Set-up: nginx and caddy for the tests that serve below a path of a host. Sourced by scripts/setup.sh.
 #
-# Debian's packages, unpacked and not installed: nothing is started, and nothing of this machine's changes.
+# Debian's packages, unpacked instead of installed, so that nothing is started and the machine is unchanged.
 
 PROXIES=$TOOLS/proxies
 
@@ -19,7 +19,7 @@ setup_proxies() {
   if find_proxy nginx usr/sbin >/dev/null && find_proxy caddy usr/bin >/dev/null; then
     return
   fi
-  have apt-get && have dpkg || fail "nginx or caddy is missing, and this is no Debian: put both on PATH and try again."
+  have apt-get && have dpkg || fail "nginx or caddy is missing, and this is not Debian: put both on PATH and try again."
   say "nginx or caddy is missing: unpacking Debian's packages into $PROXIES"
   local fetched
   fetched=$(mktemp -d)
@@ -28,7 +28,7 @@ setup_proxies() {
     apt-get download -qq nginx caddy
     mkdir -p "$PROXIES"
     for package in *.deb; do dpkg -x "$package" "$PROXIES"; done
-  ) >&2 || fail "apt could not fetch nginx and caddy (its words are above): put both on PATH and try again."
+  ) >&2 || fail "apt could not fetch nginx and caddy (see its output above): put both on PATH and try again."
   rm -rf "$fetched"
 }
 

@@ -3,12 +3,12 @@
 
 WASM=wasm32-unknown-unknown
 
-# A C compiler (SQLite is C) and a Rust that is new enough.
+# A C compiler, for SQLite, and a recent Rust.
 setup_rust() {
   local needed found
   have cargo || fail "cargo is missing: install Rust with rustup and try again."
   found=$(rustc --version 2>/dev/null | awk '{ print $2 }') || true
-  [ -n "$found" ] || fail "rustc does not answer: run 'rustup default stable' and try again."
+  [ -n "$found" ] || fail "rustc does not work: run 'rustup default stable' and try again."
   needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
   at_least "${found%%-*}" "$needed" ||
     fail "Rust $needed or later is needed, and this is $found: run 'rustup update stable' and try again."
@@ -23,7 +23,7 @@ setup_lint() {
     cargo "${component#rust}" --version >/dev/null 2>&1 && continue
     have rustup || fail "$component is missing: install it beside cargo and try again."
     say "$component is missing: adding it with rustup"
-    rustup component add "$component" || fail "rustup could not add $component: see its words above."
+    rustup component add "$component" || fail "rustup could not add $component: see its output above."
   done
 }
 
@@ -37,23 +37,23 @@ setup_wasm() {
   if have rustup; then
     say "the $WASM target is missing: adding it with rustup"
     rustup target add "$WASM" && has_wasm "$(rustc --print sysroot)" && return
-    say "rustup does not serve $WASM here: taking Debian's Rust for it"
+    say "rustup does not offer $WASM here: using Debian's Rust for it"
   fi
   setup_debian_rust
 }
 
-# use_wasm: puts a toolchain that can build for wasm32 first. Only for the process that builds the page.
+# use_wasm: puts a toolchain for wasm32 first on PATH. Only for the process that builds the page.
 use_wasm() {
   if ! has_wasm "$(rustc --print sysroot)"; then
     PATH="$TOOLS/debian-rust/bin:$PATH"
   fi
-  # Debian's Rust comes without rust-lld.
+  # Debian's Rust has no rust-lld.
   if [ "$(rustc --print sysroot)" = /usr ]; then
     export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19
   fi
 }
 
-# Written beside the standard library that was built here: the compiler it belongs to.
+# Written beside the standard library that was built here: the version of its compiler.
 DEBIAN_STAMP=/usr/lib/rustlib/$WASM/built-for
 
 debian_rust_is_ready() {
@@ -61,7 +61,7 @@ debian_rust_is_ready() {
     [ "$(cat "$DEBIAN_STAMP" 2>/dev/null)" = "$(/usr/bin/rustc --version 2>/dev/null)" ]
 }
 
-# Debian ships the source of the standard library, and no build of it for wasm32: built here, in about half a minute.
+# Debian packages the source of the standard library but no build for wasm32: built here, in about half a minute.
 setup_debian_rust() {
   local work version name as_root=()
   apt_install "Debian's Rust" rustc-web cargo-web rust-web-src rust-web-clippy lld-19
@@ -81,7 +81,7 @@ setup_debian_rust() {
   ) >"$work/log" 2>&1; then
     tail -n 15 "$work/log" >&2
     rm -rf "$work"
-    fail "the standard library for $WASM could not be built (the last words are above): run 'rustup target add $WASM' where rustup serves it."
+    fail "the standard library for $WASM could not be built (see its output above): run 'rustup target add $WASM' where rustup offers it."
   fi
   "${as_root[@]}" mkdir -p "/usr/lib/rustlib/$WASM/lib"
   "${as_root[@]}" find "/usr/lib/rustlib/$WASM/lib" -name '*.rlib' -delete

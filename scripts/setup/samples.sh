@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Set-up: real code that the built-in pipelines are tried on (crates that this project uses anyway, packages of PyPI and npm),
+# Set-up: real code for tests of the built-in pipelines (crates that this project uses, packages of PyPI and npm),
 # the ast-grep command, and a linter. Sourced by scripts/setup.sh.
 
 SAMPLES=target/samples
@@ -13,11 +13,11 @@ setup_samples() {
   rm -rf $SAMPLES && mkdir -p $SAMPLES/wheels $SAMPLES/linters $SAMPLES/tree/{rust,python,node}
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     --requirement $list/requirements.txt --dest $SAMPLES/wheels ||
-    fail "pip could not download the packages of $list/requirements.txt: see its words above."
-  # A linter as operators have it, taken out of its package.
+    fail "pip could not download the packages of $list/requirements.txt: see its output above."
+  # A linter, extracted from its package.
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     --requirement $list/linters.txt --dest $SAMPLES/linters ||
-    fail "pip could not download the packages of $list/linters.txt: see its words above."
+    fail "pip could not download the packages of $list/linters.txt: see its output above."
   python3 -c '
 import glob, os, sys, zipfile
 for wheel in glob.glob(sys.argv[1] + "/*.whl"):
@@ -43,7 +43,7 @@ for package in json.load(sys.stdin)["packages"]:
   cat $list/*.json $list/*.txt >"$stamp"
 }
 
-# For the tests: where the code is, and the command.
+# For the tests: the paths of the code and of the command.
 use_samples() {
   RUNTRAIL_SAMPLES=$ROOT/$SAMPLES/tree
   # The package's own link is made by an install script, which is not run.

@@ -17,7 +17,7 @@ fetch_advisories() {
   if [ -z "${RUNTRAIL_OFFLINE:-}" ] && timeout 60 "$deny" --log-level error fetch db 2>/dev/null; then
     return
   fi
-  say "the advisory database cannot be fetched: taking the snapshot of $(cat supply/advisories.date)"
+  say "the advisory database cannot be fetched: using the snapshot of $(cat supply/advisories.date)"
   rm -rf "$ADVISORIES" && mkdir -p "$ADVISORIES"
   tar -xJf supply/advisories.tar.xz -C "$ADVISORIES"
   # cargo deny reads a git repository, and takes the commit's time for the database's age.

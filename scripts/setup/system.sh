@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Set-up: small programs of the system that tests use. Sourced by scripts/setup.sh.
+# Set-up: small system programs that tests use. Sourced by scripts/setup.sh.
 
-# A clock that a file sets, for one program (tests/it/clock.rs).
+# faketime sets the clock of one program from a file (tests/it/clock.rs).
 find_faketime() {
   local file
   for file in /usr/lib/*/faketime/libfaketimeMT.so.1; do
@@ -12,7 +12,7 @@ find_faketime() {
 
 setup_system() {
   find_faketime || apt_install "libfaketime" faketime
-  # Sandboxes; their tests are skipped where it does not work.
+  # bubblewrap, for sandboxes. Their tests are skipped where it does not work.
   have bwrap || apt_install "bubblewrap" bubblewrap
   find_faketime || fail "faketime was installed, but /usr/lib/*/faketime/libfaketimeMT.so.1 is not there: install Debian's package faketime and try again."
 }

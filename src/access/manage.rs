@@ -6,9 +6,9 @@ use super::{Access, CODE_MS, Purpose};
 use crate::feed::visible::plain;
 use crate::journal::WriteError;
 use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
-use crate::model::audit::{Action, AuditFilter, AuditPage};
+use crate::model::audit::{AuditAction, AuditFilter, AuditPage};
 use crate::model::identity::{OWNER, is_name};
-use crate::model::{Code, Problem, Role, Timestamp};
+use crate::model::{Problem, ProblemCode, Role, Timestamp};
 use crate::runs::Actor;
 use crate::store::{AddLoginCode, AddToken, EndSession, RevokeToken, Store, StoredCode, StoredSession, StoredToken};
 
@@ -34,7 +34,7 @@ fn view_session(session: StoredSession, current: Option<&str>) -> SessionView {
 
 impl From<secret::NoRandomness> for Problem {
     fn from(error: secret::NoRandomness) -> Self {
-        Self::new(Code::Internal, error.to_string())
+        Self::new(ProblemCode::Internal, error.to_string())
     }
 }
 
@@ -69,7 +69,7 @@ impl Access {
     /// Makes a token with this name and role, which works for so many milliseconds, or until it is revoked.
     ///
     /// # Errors
-    /// [`Code::BadRequest`], [`Code::NameTaken`]; the database's own.
+    /// [`ProblemCode::BadRequest`], [`ProblemCode::NameTaken`]; the database's own.
     pub async fn create_token(
         &self,
         name: &str,
@@ -80,12 +80,12 @@ impl Access {
         if !is_name(name) || plain(name) != name || RESERVED.contains(&name) || uuid::Uuid::try_parse(name).is_ok() {
             let detail = "The name of a token is 1 to 100 bytes of visible text on one line, without blanks at its ends; `operator`, \
                  `unknown`, `*` and ids are no names.";
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(ProblemCode::BadRequest, detail));
         }
         if lasts_ms.is_some_and(|lasts| !(1..=LONGEST_TOKEN_MS).contains(&lasts)) {
             let detail =
                 "A token lasts from a moment up to ten years; leave the time out for one that does not expire.";
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(ProblemCode::BadRequest, detail));
         }
         let (secret, now) = (format!("{TOKEN_PREFIX}{}", secret::generate()?), Timestamp::now());
         let token = StoredToken {
@@ -98,11 +98,11 @@ impl Access {
             expires_at: lasts_ms.map(|lasts| Timestamp(now.0.saturating_add(lasts))),
             used_at: None,
         };
-        let note = by.note(Action::TokenCreate, None, Some(format!("{name} ({role})")));
+        let note = by.note(AuditAction::TokenCreate, None, Some(format!("{name} ({role})")));
         match self.writer.access(AddToken { token: token.clone() }.into(), Some(note)).await {
             Err(WriteError::Refused) => {
                 let detail = format!("There is a token `{name}`. Choose another name, or revoke that one first.");
-                Err(Problem::new(Code::NameTaken, detail))
+                Err(Problem::new(ProblemCode::NameTaken, detail))
             }
             done => Ok(done.map(|()| CreatedToken { view: view_token(token), token: secret })?),
         }
@@ -111,14 +111,14 @@ impl Access {
     /// Revokes a token, by its id or its name. Sessions that were made with it, and their streams, end.
     ///
     /// # Errors
-    /// [`Code::AccessNotFound`]; the database's own.
+    /// [`ProblemCode::AccessNotFound`]; the database's own.
     pub async fn revoke_token(&self, token: &str, by: &Actor) -> Result<(), Problem> {
-        let none = || Problem::new(Code::AccessNotFound, format!("There is no token `{token}`."));
+        let none = || Problem::new(ProblemCode::AccessNotFound, format!("There is no token `{token}`."));
         let tokens = self.store.tokens().await?;
         let found =
             tokens.iter().find(|known| known.id == token).or_else(|| tokens.iter().find(|known| known.name == token));
         let StoredToken { id, name, .. } = found.cloned().ok_or_else(none)?;
-        let note = by.note(Action::TokenRevoke, None, Some(name));
+        let note = by.note(AuditAction::TokenRevoke, None, Some(name));
         match self.writer.access(RevokeToken { id: id.clone() }.into(), Some(note)).await {
             Err(WriteError::Refused) => return Err(none()),
             done => done?,
@@ -131,12 +131,12 @@ impl Access {
     /// Ends a session and its streams: one's own, or any for admins.
     ///
     /// # Errors
-    /// [`Code::AccessNotFound`], also for the session of somebody else; the database's own.
+    /// [`ProblemCode::AccessNotFound`], also for the session of somebody else; the database's own.
     pub async fn end_session(&self, id: &str, by: &Actor) -> Result<(), Problem> {
-        let none = || Problem::new(Code::AccessNotFound, format!("There is no session `{id}` of yours."));
+        let none = || Problem::new(ProblemCode::AccessNotFound, format!("There is no session `{id}` of yours."));
         let sessions = self.store.sessions(Timestamp::now()).await?;
         let session = sessions.into_iter().find(|session| session.id == id && may_end(by, session)).ok_or_else(none)?;
-        let note = by.note(Action::SessionEnd, None, Some(session.name));
+        let note = by.note(AuditAction::SessionEnd, None, Some(session.name));
         match self.writer.access(EndSession { id: id.to_owned() }.into(), Some(note)).await {
             Err(WriteError::Refused) => return Err(none()),
             done => done?,
@@ -159,7 +159,7 @@ impl Access {
             parent: by.and_then(|by| by.parent.clone()).unwrap_or_else(|| self.owner.name.clone()),
             expires_at,
         };
-        let note = by.map(|by| by.note(Action::LoginLink, None, None));
+        let note = by.map(|by| by.note(AuditAction::LoginLink, None, None));
         self.writer.access(AddLoginCode { code: stored }.into(), note).await?;
         Ok((code, expires_at))
     }
@@ -173,14 +173,14 @@ fn may_end(by: &Actor, session: &StoredSession) -> bool {
 /// Lines of the audit log, newest first.
 ///
 /// # Errors
-/// [`Code::BadRequest`] for a limit out of bounds; the database's own.
+/// [`ProblemCode::BadRequest`] for a limit out of bounds; the database's own.
 pub async fn read_audit(store: &Store, filter: &AuditFilter) -> Result<AuditPage, Problem> {
     let limit = match filter.limit {
         None => LINES.0,
         Some(limit) if (1..=LINES.1).contains(&limit) => limit,
         Some(limit) => {
             let detail = format!("The limit {limit} is out of bounds; give 1 to {}.", LINES.1);
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(ProblemCode::BadRequest, detail));
         }
     };
     let mut entries = store.audit(filter, limit + 1).await?;

@@ -20,9 +20,9 @@ use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{Journal, WriteError};
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::model::identity::OWNER;
-use crate::model::{Problem, Role, Timestamp, Via};
+use crate::model::{AuthMethod, Problem, Role, Timestamp};
 use crate::runs::{Actor, refusal};
 use crate::store::{
     AddSession, Digest, EndSession, GuardedCommand, NewAudit, RecordAudit, RedeemLoginCode, Store, StoreError,
@@ -141,7 +141,7 @@ pub struct Granted {
     /// What they may do.
     pub role: Role,
     /// How they have shown who they are.
-    pub via: Via,
+    pub via: AuthMethod,
     /// The session, if it is one.
     pub session: Option<Session>,
     /// The token behind it: its id, or what stands for the server's own. `None` where there is none.
@@ -239,7 +239,7 @@ impl Access {
         if digest.ct_eq(&self.owner.digest).into() {
             let ends = self.known.stop();
             let (name, parent) = (OWNER.to_owned(), Some(self.owner.name.clone()));
-            return Ok(Some(Granted { name, role: Role::Admin, via: Via::Token, session: None, parent, ends }));
+            return Ok(Some(Granted { name, role: Role::Admin, via: AuthMethod::Token, session: None, parent, ends }));
         }
         let now = Timestamp::now();
         let store = &self.store;
@@ -251,7 +251,7 @@ impl Access {
             self.write_later(TouchToken { id: token.id.clone(), at: now });
         }
         let parent = Some(token.id);
-        Ok(Some(Granted { name: token.name, role: token.role, via: Via::Token, session: None, parent, ends }))
+        Ok(Some(Granted { name: token.name, role: token.role, via: AuthMethod::Token, session: None, parent, ends }))
     }
 
     /// Whoever has logged in with this cookie.
@@ -270,7 +270,7 @@ impl Access {
         }
         let StoredSession { id, name, role, key_digest, parent, .. } = session;
         let session = Some(Session { id, key_digest });
-        Ok(Some(Granted { name, role, via: Via::Session, session, parent: Some(parent), ends }))
+        Ok(Some(Granted { name, role, via: AuthMethod::Session, session, parent: Some(parent), ends }))
     }
 
     /// A session whose token still works.
@@ -324,9 +324,9 @@ impl Access {
         let note = NewAudit {
             at: now,
             actor: session.name.clone(),
-            via: Via::Session.word(),
+            via: AuthMethod::Session.word(),
             address: session.address.clone(),
-            action: Action::Login,
+            action: AuditAction::Login,
             run: None,
             outcome: crate::runs::DONE.to_owned(),
             detail: code.map(|_| "by a login link".to_owned()),
@@ -349,7 +349,7 @@ impl Access {
     pub async fn log_out(&self, session: &Session, by: &Actor) -> Result<(), WriteError> {
         match self
             .writer
-            .access(EndSession { id: session.id.clone() }.into(), Some(by.note(Action::Logout, None, None)))
+            .access(EndSession { id: session.id.clone() }.into(), Some(by.note(AuditAction::Logout, None, None)))
             .await
         {
             // It is over already.
@@ -366,7 +366,7 @@ impl Access {
             return;
         }
         let what: String = what.chars().take(LONGEST_WHAT).collect();
-        let note = NewAudit { outcome: refusal(problem), ..actor.note(Action::Refused, None, Some(what)) };
+        let note = NewAudit { outcome: refusal(problem), ..actor.note(AuditAction::Refused, None, Some(what)) };
         self.note_later(note);
     }
 
@@ -380,7 +380,7 @@ impl Access {
             actor: "unknown".to_owned(),
             via: "none",
             address,
-            action: Action::LoginRefused,
+            action: AuditAction::LoginRefused,
             run: None,
             outcome: "unauthorized".to_owned(),
             detail: Some(what.to_owned()),

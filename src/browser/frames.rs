@@ -7,7 +7,7 @@ use web_sys::AbortSignal;
 
 use crate::base;
 use crate::feed::backoff::retry_after;
-use crate::model::{Code, Cursor, Pin, Problem, RunId, Status};
+use crate::model::{Cursor, Pin, Problem, ProblemCode, RunId, Status};
 
 /// A poll that takes longer has failed.
 const PATIENCE: u32 = 15_000;
@@ -70,8 +70,8 @@ pub async fn fetch_frames(run: &RunId, after: Cursor, limit: u64) -> Result<Answ
         return Ok(Answer { frames: owned(frames), redraws: owned(redraws), head, status, pin: Pin { pinned, pins } });
     }
     match serde_json::from_str::<Problem>(&text).map(|problem| problem.code) {
-        Ok(Code::CursorAhead) => Err(NoAnswer::Ahead),
-        Ok(Code::RunNotFound) => Err(NoAnswer::Gone),
+        Ok(ProblemCode::CursorAhead) => Err(NoAnswer::Ahead),
+        Ok(ProblemCode::RunNotFound) => Err(NoAnswer::Gone),
         Ok(_) | Err(_) => Err(NoAnswer::Failed { floor }),
     }
 }

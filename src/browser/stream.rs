@@ -17,8 +17,8 @@ use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache, Reques
 use super::is_visible;
 use super::timer::{UNDRAWN, next_frame_or};
 use crate::feed::backoff::retry_after;
-use crate::model::sse::{Event, Parser, Standing};
-use crate::model::{Code, RunId};
+use crate::model::sse::{SseEvent, SseParser, StreamPosition};
+use crate::model::{ProblemCode, RunId};
 
 /// What the stream said (CONTRACT.md, "Many runs over one connection").
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum StreamSaid {
     /// Its first event.
     Ready {
         /// Where each run stands.
-        runs: Vec<Standing>,
+        runs: Vec<StreamPosition>,
         /// Whether it tells of the list.
         list: bool,
     },
@@ -58,7 +58,7 @@ pub enum StreamSaid {
         floor: u64,
     },
     /// It cannot go on.
-    Problem(Code),
+    Problem(ProblemCode),
     /// It failed or was closed.
     Lost,
 }
@@ -71,7 +71,7 @@ pub struct Stream {
 
 #[derive(Deserialize)]
 struct Ready {
-    runs: Vec<Standing>,
+    runs: Vec<StreamPosition>,
     list: bool,
 }
 
@@ -87,13 +87,13 @@ struct End {
 
 #[derive(Deserialize)]
 struct Problem {
-    code: Code,
+    code: ProblemCode,
     /// Given if the problem is this run's alone: it was deleted.
     run: Option<RunId>,
 }
 
 /// What an event says; `None` for one that is not of the form its name promises, or that this version does not know.
-fn said(event: Event) -> Option<StreamSaid> {
+fn said(event: SseEvent) -> Option<StreamSaid> {
     let data = &event.data;
     match event.event.as_str() {
         "message" => {
@@ -156,7 +156,7 @@ async fn listen(answer: JsFuture, heard: &impl Fn(Vec<StreamSaid>), busy: impl F
             return Ok(());
         }
         401 => {
-            heard(vec![StreamSaid::Problem(Code::Unauthorized)]);
+            heard(vec![StreamSaid::Problem(ProblemCode::Unauthorized)]);
             return Ok(());
         }
         status => {
@@ -167,7 +167,7 @@ async fn listen(answer: JsFuture, heard: &impl Fn(Vec<StreamSaid>), busy: impl F
     }
     let Some(body) = response.body() else { return Ok(()) };
     let reader: ReadableStreamDefaultReader = body.get_reader().dyn_into()?;
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     loop {
         let piece = JsFuture::from(reader.read()).await?;
         if Reflect::get(&piece, &"done".into())?.is_truthy() {

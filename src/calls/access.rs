@@ -83,13 +83,16 @@ mod server {
     use crate::http::lasts_ms;
     use crate::model::access::{AccessList, CreatedToken};
     use crate::model::audit::{AuditFilter, AuditPage};
-    use crate::model::{Code, Problem, Role};
+    use crate::model::{Problem, ProblemCode, Role};
 
     pub use crate::calls::server::answer;
 
     fn tokens() -> Result<Access, Problem> {
         let none = || {
-            Problem::new(Code::NotFound, "This server was started with --no-token: it has no tokens and no sessions.")
+            Problem::new(
+                ProblemCode::NotFound,
+                "This server was started with --no-token: it has no tokens and no sessions.",
+            )
         };
         use_context::<Access>().ok_or_else(none)
     }

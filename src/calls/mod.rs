@@ -14,10 +14,12 @@ use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 
 use crate::calls::keyed_client::KeyedClient;
 use crate::model::attempt::AttemptView;
-use crate::model::compare::Comparison;
+use crate::model::compare::AttemptComparison;
 use crate::model::queue::Queue;
-use crate::model::review::{FindingFilter, FindingPage, PatchEntry, ShownPatch};
-use crate::model::{Code, DatabaseHealth, DatabaseUse, Offer, Problem, Run, RunFilter, RunPage, RunView};
+use crate::model::review::{FindingFilter, FindingPage, PatchContent, PatchEntry};
+use crate::model::{
+    DatabaseHealth, DatabaseUsage, Problem, ProblemCode, Run, RunFilter, RunPage, RunView, StartOptions,
+};
 
 /// A failure on the way keeps its meaning: what the service answered stays what it is, all else is told apart by who failed.
 impl FromServerFnError for Problem {
@@ -31,14 +33,14 @@ impl FromServerFnError for Problem {
             ServerFnErrorErr::Request(_) | ServerFnErrorErr::Response(_) | ServerFnErrorErr::Deserialization(_)
         ) {
             leptos::logging::warn!("{error}");
-            return Self::new(Code::Unreachable, UNREACHABLE);
+            return Self::new(ProblemCode::Unreachable, UNREACHABLE);
         }
         let code = match &error {
-            ServerFnErrorErr::Request(_) => Code::Unreachable,
+            ServerFnErrorErr::Request(_) => ProblemCode::Unreachable,
             ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
-                Code::BadRequest
+                ProblemCode::BadRequest
             }
-            _ => Code::Internal,
+            _ => ProblemCode::Internal,
         };
         let problem = Self::new(code, error.to_string());
         #[cfg(feature = "ssr")]
@@ -56,7 +58,7 @@ const UNREACHABLE: &str = "The server does not answer. The page keeps trying.";
 /// # Errors
 /// Only failures on the way.
 #[server(prefix = "/fn", endpoint = "offer", input = GetUrl)]
-pub async fn read_offer() -> Result<Offer, Problem> {
+pub async fn read_offer() -> Result<StartOptions, Problem> {
     server::service()?.offer()
 }
 
@@ -125,7 +127,7 @@ pub async fn compare_attempts(
     /// The other; the newest, if nothing is said.
     #[server(default)]
     b: Option<u32>,
-) -> Result<Comparison, Problem> {
+) -> Result<AttemptComparison, Problem> {
     server::answer(server::service()?.compare(&id, a, b).await)
 }
 
@@ -269,7 +271,7 @@ pub async fn delete_run(
 /// # Errors
 /// The database is not available.
 #[server(prefix = "/fn", endpoint = "database", input = GetUrl)]
-pub async fn read_database() -> Result<DatabaseUse, Problem> {
+pub async fn read_database() -> Result<DatabaseUsage, Problem> {
     server::service()?.database().await
 }
 
@@ -366,7 +368,7 @@ pub async fn read_patch(
     id: String,
     /// The seq of its frame.
     seq: u64,
-) -> Result<ShownPatch, Problem> {
+) -> Result<PatchContent, Problem> {
     server::answer(server::service()?.patch(&id, seq).await)
 }
 
@@ -385,18 +387,18 @@ pub(crate) mod server {
 
     use crate::access::Granted;
     use crate::http::guard::forbidden;
-    use crate::model::{Code, Problem, Role};
+    use crate::model::{Problem, ProblemCode, Role};
     use crate::runs::{Actor, Service};
 
     /// The service, which the router provides to every page and call.
     pub fn service() -> Result<Service, Problem> {
-        use_context().ok_or_else(|| Problem::new(Code::Internal, "The page was rendered without its service."))
+        use_context().ok_or_else(|| Problem::new(ProblemCode::Internal, "The page was rendered without its service."))
     }
 
     /// Who makes the request.
     pub fn granted() -> Result<Granted, Problem> {
         let granted = use_context::<Parts>().and_then(|parts| parts.extensions.get::<Granted>().cloned());
-        granted.ok_or_else(|| Problem::new(Code::Internal, "The page was rendered past the guard."))
+        granted.ok_or_else(|| Problem::new(ProblemCode::Internal, "The page was rendered past the guard."))
     }
 
     /// Who makes the request, as journals name them.
@@ -407,7 +409,7 @@ pub(crate) mod server {
     }
 
     /// # Errors
-    /// [`Code::Forbidden`], if the request is of somebody with a weaker role.
+    /// [`ProblemCode::Forbidden`], if the request is of somebody with a weaker role.
     pub fn require(needed: Role) -> Result<Actor, Problem> {
         let granted = granted()?;
         if granted.role.allows(needed) { actor() } else { Err(forbidden(&granted, needed)) }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 
 use crate::calls::keyed_client::KeyedClient;
-use crate::model::trigger::{DeliveryFilter, DeliveryPage, ScheduleList, TriggerNews};
+use crate::model::trigger::{DeliveryFilter, DeliveryPage, ScheduleList, TriggerAlerts};
 use crate::model::{Problem, Run};
 
 /// What every page tells: pauses, and deliveries that were refused lately.
@@ -12,7 +12,7 @@ use crate::model::{Problem, Run};
 /// # Errors
 /// The database is not available.
 #[server(prefix = "/fn", endpoint = "trigger_news", input = GetUrl)]
-pub async fn read_trigger_news() -> Result<TriggerNews, Problem> {
+pub async fn read_trigger_news() -> Result<TriggerAlerts, Problem> {
     super::server::service()?.trigger_news().await
 }
 

@@ -6,7 +6,7 @@ use super::autofix::{ALL, NONE, PROJECT};
 use super::checks::{self, NamedCheck};
 use super::linters::{self, Linter};
 use super::rules::PACKS;
-use crate::model::{Conditions, Gate, OutputMode, Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
+use crate::model::{ApprovalConditions, ApprovalRule, OutputMode, Param, ParamKind, ParamValue, PhaseSpec, Pipeline};
 
 /// The phases of both (CONTRACT.md, "Words").
 const PHASES: [&str; 4] = ["scanning", "analyzing", "generating", "applying"];
@@ -110,11 +110,11 @@ fn globs() -> [Param; 2] {
 fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, given: String) -> Pipeline {
     // Nobody is asked about patches that are not there.
     let unless = params.iter().any(|param| param.name == DRY_RUN).then(|| DRY_RUN.to_owned());
-    let approval = Gate::If(Conditions { param: Some(ASK.to_owned()), unless, patches: true });
+    let approval = ApprovalRule::If(ApprovalConditions { param: Some(ASK.to_owned()), unless, patches: true });
     let phase = |phase: &str| {
         let (approval, question) = match phase {
             "applying" => (approval.clone(), "Commit these patches to a new branch?"),
-            _ => (Gate::default(), ""),
+            _ => (ApprovalRule::default(), ""),
         };
         PhaseSpec {
             name: phase.to_owned(),
@@ -130,7 +130,7 @@ fn pipeline(name: &str, title: &str, description: &str, params: Vec<Param>, give
         name: name.to_owned(),
         title: title.to_owned(),
         description: description.to_owned(),
-        whole: true,
+        restart_from_start: true,
         notify: Vec::new(),
         params,
         phases: PHASES.map(phase).to_vec(),

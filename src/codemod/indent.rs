@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_ends_are_those_of_the_place() {
+    fn rewrites_keep_line_ends() {
         let text = "a\r\nb\nc\r\nd";
         let ends: Vec<&str> = [0, 3, 5, 8].map(|at| line_end_at(text, at)).to_vec();
         assert_eq!(ends, ["\r\n", "\n", "\r\n", "\r\n"]);

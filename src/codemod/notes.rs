@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Answer;
+use crate::model::ApprovalDecision;
 
 /// The folder of such folders, beside that of the workspaces.
 const NOTES: &str = "attempts";
@@ -17,7 +17,7 @@ pub struct Notes {
     /// The folders that runs may work in, canonical.
     pub projects: Vec<PathBuf>,
     /// What a person has answered, if one was asked.
-    pub answer: Option<Answer>,
+    pub answer: Option<ApprovalDecision>,
 }
 
 impl Notes {

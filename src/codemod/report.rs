@@ -4,7 +4,7 @@
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::time::{Duration, Instant};
 
-use crate::model::Body;
+use crate::model::FramePayload;
 use crate::model::kinds::{Failure, Finding, Outcome, Patch, Progress};
 
 /// How often progress is told at most.
@@ -31,22 +31,22 @@ impl Report {
 
     /// Something that was found.
     pub fn finding(&mut self, finding: Finding) -> io::Result<()> {
-        self.frame(&Body::Finding(finding))
+        self.frame(&FramePayload::Finding(finding))
     }
 
     /// A change of a file.
     pub fn patch(&mut self, patch: Patch) -> io::Result<()> {
-        self.frame(&Body::Patch(patch))
+        self.frame(&FramePayload::Patch(patch))
     }
 
     /// What became of it all.
     pub fn outcome(&mut self, outcome: Outcome) -> io::Result<()> {
-        self.frame(&Body::Outcome(outcome))
+        self.frame(&FramePayload::Outcome(outcome))
     }
 
     /// Why the phase cannot go on.
     pub fn failure(&mut self, code: &str, message: String) -> io::Result<()> {
-        self.frame(&Body::Error(Failure { code: code.to_owned(), message, retryable: false }))
+        self.frame(&FramePayload::Error(Failure { code: code.to_owned(), message, retryable: false }))
     }
 
     /// How far it is; not every call is told, but the last is.
@@ -56,12 +56,12 @@ impl Report {
         }
         self.told = Some(Instant::now());
         let progress = Progress { done: done as u64, total: Some(total as u64), unit: unit.to_owned() };
-        self.frame(&Body::Progress(progress))?;
+        self.frame(&FramePayload::Progress(progress))?;
         self.out.flush()
     }
 
-    fn frame(&mut self, body: &Body) -> io::Result<()> {
-        writeln!(self.out, "::frame {{\"kind\":\"{}\",\"data\":{}}}", body.kind(), body.data())
+    fn frame(&mut self, payload: &FramePayload) -> io::Result<()> {
+        writeln!(self.out, "::frame {{\"kind\":\"{}\",\"data\":{}}}", payload.kind(), payload.data())
     }
 
     /// All of it, now.

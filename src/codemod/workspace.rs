@@ -14,7 +14,7 @@ use super::notes::Notes;
 use super::repository::{Repository, Saved};
 use super::store::Store;
 use crate::confined_fs::Folder;
-use crate::model::Answer;
+use crate::model::ApprovalDecision;
 
 /// What the first phase has set up.
 const REPOSITORY: &str = "repository.json";
@@ -35,7 +35,7 @@ pub struct Workspace {
     /// Where runs may work.
     allowed: Allowed,
     /// What a person has answered.
-    answer: Option<Answer>,
+    answer: Option<ApprovalDecision>,
 }
 
 /// What the first phase has set up.
@@ -75,7 +75,7 @@ impl Workspace {
     }
 
     /// What a person has answered, if one was asked.
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&ApprovalDecision> {
         self.answer.as_ref()
     }
 

@@ -19,8 +19,8 @@ use super::workspace::name_of;
 use crate::codemod::Notes;
 use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState, Failure, Output, PhaseChange};
-use crate::model::plan::{self, Outcome};
-use crate::model::{Answer, Body, End, Gate, PhaseSpec, PhaseState, Pipeline, Run};
+use crate::model::plan::{self, PhaseOutcome};
+use crate::model::{ApprovalDecision, ApprovalRule, FinalStatus, FramePayload, PhaseSpec, PhaseState, Pipeline, Run};
 use crate::store::{Assignment, EnterPhase, Lease, NewFrame, RequestApproval, RunWrite};
 
 impl Worker {
@@ -37,7 +37,7 @@ impl Worker {
         if self.cancel.is_cancelled() {
             return not_begun(self.stopped().await?, first);
         }
-        if let Some(Answer { approved: false, by, .. }) = answer {
+        if let Some(ApprovalDecision { approved: false, by, .. }) = answer {
             return not_begun(rejected(by), first);
         }
         let places = || async {
@@ -76,10 +76,10 @@ impl Worker {
             if self.cancel.is_cancelled() {
                 return not_begun(self.stopped().await?, index);
             }
-            if !plan::runs(spec, &earlier) {
-                earlier.push(Outcome { spec, state: PhaseState::Skipped });
+            if !plan::should_run(spec, &earlier) {
+                earlier.push(PhaseOutcome { spec, state: PhaseState::Skipped });
                 // The last ones are skipped by what ends the attempt.
-                if plan::any_runs(rest, &earlier) {
+                if plan::any_should_run(rest, &earlier) {
                     let change = PhaseChange::skipped(spec.name.clone());
                     self.end_phase(PhaseEnd { change, failure: None }, BTreeMap::new()).await?;
                     continue;
@@ -118,7 +118,7 @@ impl Worker {
                 }
                 _ => {}
             }
-            earlier.push(Outcome { spec, state });
+            earlier.push(PhaseOutcome { spec, state });
             let decides = state == PhaseState::Failed && !spec.continue_on_error && failure.is_none();
             if state == PhaseState::Failed {
                 end.failure = Some(ended.failure(spec, told.error.as_deref()));
@@ -126,7 +126,7 @@ impl Worker {
             if decides {
                 failure = end.failure.clone().map(failed);
             }
-            if !plan::any_runs(rest, &earlier) {
+            if !plan::any_should_run(rest, &earlier) {
                 // The last frames of the attempt say it, if this is what ends it.
                 end.failure.take_if(|_| decides);
                 let verdict = failure.unwrap_or_else(completed);
@@ -149,7 +149,7 @@ impl Worker {
     ) -> Result<Option<Failure>, WriteError> {
         let options = &self.shared.options;
         let mut writable = vec![workspace.to_owned()];
-        if pipeline.whole {
+        if pipeline.restart_from_start {
             // What the phases leave to each other, and the repository, which may be above the folder that is worked on.
             writable.extend(Notes::folder(workspace));
             writable.extend(options.projects.roots().iter().map(PathBuf::from));
@@ -169,7 +169,7 @@ impl Worker {
         let _ = self.confined.set(confined);
         if !notices.is_empty() {
             let mut write = self.append();
-            write.frames.extend(notices.into_iter().map(|notice| NewFrame::now(None, &Body::Notice(notice))));
+            write.frames.extend(notices.into_iter().map(|notice| NewFrame::now(None, &FramePayload::Notice(notice))));
             self.shared.journal.write(write).await?;
         }
         Ok(None)
@@ -183,7 +183,7 @@ impl Worker {
     }
 
     /// The variables of what earlier phases have given, if the attempt does not begin with its first one.
-    async fn outputs(&self, earlier: &[Outcome<'_>]) -> Result<HashMap<String, String>, WriteError> {
+    async fn outputs(&self, earlier: &[PhaseOutcome<'_>]) -> Result<HashMap<String, String>, WriteError> {
         if earlier.is_empty() {
             return Ok(HashMap::new());
         }
@@ -195,14 +195,14 @@ impl Worker {
     /// Whether a person is asked before this phase.
     async fn must_ask(&self, spec: &PhaseSpec, run: &Run, carried: bool) -> Result<bool, WriteError> {
         let mut patches = 0;
-        if matches!(spec.approval, Gate::If(_)) {
+        if matches!(spec.approval, ApprovalRule::If(_)) {
             // Phases that were carried over have shown theirs in an earlier attempt. Better asked once more than not at all.
             let from = if carried { 1 } else { self.lease.attempt };
             for attempt in from..=self.lease.attempt {
-                patches += self.read(|| self.shared.store.tally(self.lease.run, attempt)).await?.patches;
+                patches += self.read(|| self.shared.store.review_counts(self.lease.run, attempt)).await?.patches;
             }
         }
-        Ok(spec.approval.is_closed(&run.params, patches))
+        Ok(spec.approval.is_required(&run.params, patches))
     }
 
     /// Asks a person, and lets go of the run.
@@ -210,7 +210,7 @@ impl Worker {
         // Nobody would watch over them while nobody carries the run out.
         self.end_background().await?;
         self.end_attempt(run).await;
-        let question = spec.asks();
+        let question = spec.approval_question();
         let asked = Approval {
             question: question.clone(),
             state: ApprovalState::Waiting,
@@ -219,7 +219,7 @@ impl Worker {
             note: None,
         };
         let mut write = RunWrite::new(RequestApproval { lease: self.lease, phase: Arc::clone(&phase), question });
-        write.frames.push(NewFrame::now(Some(phase), &Body::Approval(asked)));
+        write.frames.push(NewFrame::now(Some(phase), &FramePayload::Approval(asked)));
         self.shared.journal.write(write).await.map(drop)
     }
 
@@ -227,7 +227,7 @@ impl Worker {
     async fn stopped(&self) -> Result<Verdict, WriteError> {
         if !self.cancel.is_cancelled() {
             let reason = format!("{} is stopping", self.shared.options.owner);
-            return Ok(Verdict { to: End::Interrupted, reason, error: None });
+            return Ok(Verdict { to: FinalStatus::Interrupted, reason, error: None });
         }
         // Who asked stands in the database; a write without a change reads it there, inside a transaction.
         let asked = self.shared.journal.write(self.append()).await?;
@@ -257,8 +257,8 @@ impl Worker {
     }
 
     /// Why the attempt fails, if a phase has failed before somebody was asked: as the journal has it.
-    async fn failed_before(&self, run: &Run, earlier: &[Outcome<'_>]) -> Result<Option<Verdict>, WriteError> {
-        let fails = |outcome: &Outcome<'_>| plan::has_failed(std::slice::from_ref(outcome));
+    async fn failed_before(&self, run: &Run, earlier: &[PhaseOutcome<'_>]) -> Result<Option<Verdict>, WriteError> {
+        let fails = |outcome: &PhaseOutcome<'_>| plan::has_failed(std::slice::from_ref(outcome));
         let Some(place) = earlier.iter().position(fails) else { return Ok(None) };
         let (spec, phase) = (earlier[place].spec, &run.phases[place]);
         let (store, Lease { run, attempt, .. }) = (&self.shared.store, self.lease);
@@ -268,9 +268,10 @@ impl Worker {
             Some(seq) => self.read(|| store.frames(run, seq, 1)).await?.0.pop(),
             None => None,
         };
-        let said = after.filter(|frame| frame.phase.as_deref() == Some(&spec.name)).map(|frame| frame.to_frame().body);
+        let said =
+            after.filter(|frame| frame.phase.as_deref() == Some(&spec.name)).map(|frame| frame.to_frame().payload);
         Ok(Some(failed(match said {
-            Some(Body::Error(failure)) => failure,
+            Some(FramePayload::Error(failure)) => failure,
             // It was journaled by an earlier build.
             _ => Ended::Exited(phase.exit_code.map(Exit::with_code)).failure(spec, None),
         })))
@@ -278,7 +279,7 @@ impl Worker {
 }
 
 /// What became of the phases before this place.
-fn ended_before<'a>(run: &Run, pipeline: &'a Pipeline, first: usize) -> Vec<Outcome<'a>> {
+fn ended_before<'a>(run: &Run, pipeline: &'a Pipeline, first: usize) -> Vec<PhaseOutcome<'a>> {
     let states = run.phases.iter().map(|phase| phase.state);
-    pipeline.phases.iter().zip(states).take(first).map(|(spec, state)| Outcome { spec, state }).collect()
+    pipeline.phases.iter().zip(states).take(first).map(|(spec, state)| PhaseOutcome { spec, state }).collect()
 }

@@ -14,7 +14,7 @@ use super::verdict::Verdict;
 use super::worker::Worker;
 use crate::journal::WriteError;
 use crate::model::kinds::{Failure, Notice};
-use crate::model::{Body, End};
+use crate::model::{FinalStatus, FramePayload};
 use crate::store::NewFrame;
 
 /// The commands of an attempt that have ended and left processes behind which are kept.
@@ -113,10 +113,10 @@ impl Worker {
         stuck: Option<Processes>,
     ) -> Result<(), WriteError> {
         let mut write = self.append();
-        write.frames.extend(notice.map(|notice| NewFrame::now(Some(Arc::clone(phase)), &Body::Notice(notice))));
+        write.frames.extend(notice.map(|notice| NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Notice(notice))));
         if let Some(stuck) = stuck {
             let failure = could_not_end(&stuck);
-            write.frames.push(NewFrame::now(Some(Arc::clone(phase)), &Body::Error(failure)));
+            write.frames.push(NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Error(failure)));
             self.stuck.lock().unwrap_or_else(PoisonError::into_inner).push(stuck);
         }
         if write.frames.is_empty() {
@@ -133,7 +133,7 @@ impl Worker {
             match (&mut verdict.error, verdict.to) {
                 (Some(error), _) => error.message += &format!("; {}", failure.message),
                 // Said of a run that was cancelled; one that completed has no error, and an interrupted one has its reason.
-                (error, End::Cancelled) => *error = Some(failure),
+                (error, FinalStatus::Cancelled) => *error = Some(failure),
                 (None, _) => {}
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::verdict::{Verdict, cancelled, rejected};
 use crate::model::kinds::PhaseChange;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{End, PhaseState, Pipeline, Run, Secrets, Status, Timestamp, Transition, plan};
+use crate::model::{FinalStatus, PhaseState, Pipeline, Run, Secrets, Status, Timestamp, Transition, plan};
 use crate::store::{Assignment, FinishAttempt, LeaseHolder, NewFrame, QueueAttempt, RunKey, RunWrite};
 
 /// How many attempts in a row nobody has asked for, if none comes further than the one before: a run that ends its server each time is
@@ -77,7 +77,7 @@ pub(super) fn unreadable(lost: Lost, run: &Run, why: &str) -> RunWrite {
 fn cut_off(lost: Lost, run: &Run, is_cancelled: Option<bool>) -> (LeaseHolder, RunWrite) {
     let Lost { run: key, before, now, .. } = lost;
     let holder = LeaseHolder::Expired { run: key, attempt: run.attempt, before, head: run.head, is_cancelled };
-    let mut write = RunWrite::new(FinishAttempt { holder, to: End::Interrupted, error: None, next: None });
+    let mut write = RunWrite::new(FinishAttempt { holder, to: FinalStatus::Interrupted, error: None, next: None });
     close_phases(&mut write, run, now);
     (holder, write)
 }
@@ -125,9 +125,9 @@ pub(super) fn interrupt(
 }
 
 fn end(holder: LeaseHolder, mut write: RunWrite, reason: String, next: Option<RunWrite>) -> RunWrite {
-    write.frames.push(NewFrame::status(Transition::Finish(End::Interrupted), reason.clone()));
+    write.frames.push(NewFrame::status(Transition::Finish(FinalStatus::Interrupted), reason.clone()));
     let (error, next) = (Some(reason), next.map(Box::new));
-    write.command = FinishAttempt { holder, to: End::Interrupted, error, next }.into();
+    write.command = FinishAttempt { holder, to: FinalStatus::Interrupted, error, next }.into();
     write
 }
 
@@ -198,7 +198,8 @@ mod tests {
         });
         let spec = |name: &str| PhaseSpec { name: name.into(), continue_on_error: true, ..PhaseSpec::default() };
         let phases = ["a", "b", "c"].map(spec).to_vec();
-        let pipeline = Pipeline { phases, whole, on_interrupt: OnInterrupt::Resume, ..Pipeline::default() };
+        let pipeline =
+            Pipeline { phases, restart_from_start: whole, on_interrupt: OnInterrupt::Resume, ..Pipeline::default() };
         let run = serde_json::from_value(run).unwrap();
         Assignment { run, pipeline, answer: None, resumes: resumed, cancel_by: None }
     }
@@ -206,7 +207,7 @@ mod tests {
     /// What the next attempt counts, if there is one.
     fn counted(assignment: &Assignment, cut: Cut) -> Option<u32> {
         let holder = LeaseHolder::Worker(Lease { run: RunKey(1), attempt: 3, token: 1 });
-        let write = RunWrite::new(FinishAttempt { holder, to: End::Interrupted, error: None, next: None });
+        let write = RunWrite::new(FinishAttempt { holder, to: FinalStatus::Interrupted, error: None, next: None });
         let write = interrupt(holder, write, assignment, "why".to_owned(), cut);
         write.next().map(|next| match &next.command {
             RunCommand::QueueAttempt(QueueAttempt { resumes: Some(resumes), .. }) => *resumes,

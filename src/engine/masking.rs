@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::model::Body;
+use crate::model::FramePayload;
 use crate::model::kinds::Text;
 use crate::secrets::{Masker, Patterns};
 
@@ -68,29 +68,31 @@ impl Pieces {
     }
 
     /// What is to be journaled when this was reported: a piece may be held back, and then comes with a later one.
-    pub fn take(&mut self, body: Body) -> Vec<Body> {
+    pub fn take(&mut self, payload: FramePayload) -> Vec<FramePayload> {
         if self.token.masker.is_none() {
-            return vec![body];
+            return vec![payload];
         }
-        match body {
-            Body::Token(Text { text }) => piece(self.token.push(text.as_bytes()), Body::Token).into_iter().collect(),
-            Body::Reasoning(Text { text }) => {
-                piece(self.reasoning.push(text.as_bytes()), Body::Reasoning).into_iter().collect()
+        match payload {
+            FramePayload::Token(Text { text }) => {
+                piece(self.token.push(text.as_bytes()), FramePayload::Token).into_iter().collect()
+            }
+            FramePayload::Reasoning(Text { text }) => {
+                piece(self.reasoning.push(text.as_bytes()), FramePayload::Reasoning).into_iter().collect()
             }
             other => self.flush().chain([other]).collect(),
         }
     }
 
     /// What is held back and most likely no secret.
-    pub fn flush(&mut self) -> impl Iterator<Item = Body> + use<> {
-        let token = piece(self.token.flush(), Body::Token);
-        token.into_iter().chain(piece(self.reasoning.flush(), Body::Reasoning))
+    pub fn flush(&mut self) -> impl Iterator<Item = FramePayload> + use<> {
+        let token = piece(self.token.flush(), FramePayload::Token);
+        token.into_iter().chain(piece(self.reasoning.flush(), FramePayload::Reasoning))
     }
 
     /// What is left at the end.
-    pub fn finish(&mut self) -> impl Iterator<Item = Body> + use<> {
-        let token = piece(self.token.finish(), Body::Token);
-        token.into_iter().chain(piece(self.reasoning.finish(), Body::Reasoning))
+    pub fn finish(&mut self) -> impl Iterator<Item = FramePayload> + use<> {
+        let token = piece(self.token.finish(), FramePayload::Token);
+        token.into_iter().chain(piece(self.reasoning.finish(), FramePayload::Reasoning))
     }
 
     /// Whether something is held that [`Self::flush`] would give.
@@ -100,8 +102,8 @@ impl Pieces {
 }
 
 /// A piece of text, if there is something in it. Maskers cut between characters only.
-fn piece(text: &[u8], body: impl Fn(Text) -> Body) -> Option<Body> {
-    (!text.is_empty()).then(|| body(Text { text: String::from_utf8_lossy(text).into_owned() }))
+fn piece(text: &[u8], payload: impl Fn(Text) -> FramePayload) -> Option<FramePayload> {
+    (!text.is_empty()).then(|| payload(Text { text: String::from_utf8_lossy(text).into_owned() }))
 }
 
 #[cfg(test)]
@@ -111,13 +113,13 @@ mod tests {
     #[test]
     fn secret_in_pieces_of_text_is_masked() {
         let mut pieces = Pieces::new(Some(Arc::new(Patterns::new(["hunter-2"]))));
-        let token = |text: &str| Body::Token(Text { text: text.into() });
+        let token = |text: &str| FramePayload::Token(Text { text: text.into() });
         let mut told = Vec::new();
         for text in ["it is hun", "ter", "-2. h"] {
             told.extend(pieces.take(token(text)));
         }
         assert!(pieces.holds());
-        let error = Body::of("error", serde_json::json!({"code": "x", "message": "y"}));
+        let error = FramePayload::from_kind("error", serde_json::json!({"code": "x", "message": "y"}));
         told.extend(pieces.take(error.clone()));
         told.extend(pieces.finish());
         assert_eq!(told, [token("it is "), token("***. "), token("h"), error]);
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn pieces_pass_unchanged_without_secrets() {
         let mut pieces = Pieces::new(None);
-        let empty = Body::Reasoning(Text { text: String::new() });
+        let empty = FramePayload::Reasoning(Text { text: String::new() });
         assert_eq!(pieces.take(empty.clone()), [empty]);
         assert_eq!(pieces.finish().count(), 0);
     }

@@ -16,9 +16,9 @@ use super::masking::{Masking, Pieces};
 use super::redraw::{Item, Rows};
 use super::usage::Meter;
 use crate::journal::{Journal, WriteError};
-use crate::model::kinds::MAX_LINE;
+use crate::model::kinds::MAX_LINE_BYTES;
 use crate::model::kinds::{Failure, Output};
-use crate::model::{Body, Log, LogStream};
+use crate::model::{FramePayload, Log, LogStream};
 use crate::secrets::Patterns;
 use crate::store::{AppendFrames, Lease, NewFrame, RunWrite};
 use crate::terminal::{Event, Lines};
@@ -208,7 +208,7 @@ async fn read(
     let mut buffer = vec![0; 64 * 1024];
     let mut events = Vec::new();
     let mut pace = Pace::default();
-    let frame = |body: Body| Item::Frame(NewFrame::now(Some(Arc::clone(&phase)), &body));
+    let frame = |payload: FramePayload| Item::Frame(NewFrame::now(Some(Arc::clone(&phase)), &payload));
     loop {
         let read = match pace.due(&lines) {
             None => Some(pipe.read(&mut buffer).await),
@@ -257,21 +257,22 @@ fn to_items(
     reported: &Reported,
     pieces: &mut Pieces,
 ) -> Vec<Item> {
-    let frame = |body: &Body| NewFrame::now(Some(Arc::clone(phase)), body);
+    let frame = |payload: &FramePayload| NewFrame::now(Some(Arc::clone(phase)), payload);
     let log = |line, cont| Log { stream, line, cont, replaces: None };
     let mut items = Vec::with_capacity(events.len());
     for event in events.drain(..) {
         match event {
-            Event::Row { text, cont } => items.push(Item::Row(stream, frame(&Body::Log(log(text, cont))))),
+            Event::Row { text, cont } => items.push(Item::Row(stream, frame(&FramePayload::Log(log(text, cont))))),
             Event::Redraw { row, text, cont } => items.push(Item::Redraw(row, log(text, cont))),
             Event::Report(line) => {
-                let Some(body) = Body::reported(&line) else { continue };
-                match heed(&body, reported) {
-                    Ok(()) => items.extend(pieces.take(body).iter().map(|body| Item::Frame(frame(body)))),
+                let Some(payload) = FramePayload::parse_report(&line) else { continue };
+                match heed(&payload, reported) {
+                    Ok(()) => items.extend(pieces.take(payload).iter().map(|payload| Item::Frame(frame(payload)))),
                     Err(refused) => {
-                        items.push(Item::Frame(frame(&Body::Error(refused))));
-                        items
-                            .extend(split(&line).map(|(piece, cont)| Item::Frame(frame(&Body::Log(log(piece, cont))))));
+                        items.push(Item::Frame(frame(&FramePayload::Error(refused))));
+                        items.extend(
+                            split(&line).map(|(piece, cont)| Item::Frame(frame(&FramePayload::Log(log(piece, cont))))),
+                        );
                     }
                 }
             }
@@ -281,11 +282,11 @@ fn to_items(
 }
 
 /// Heeds a report. The failure to journal in its place, if it is refused.
-fn heed(body: &Body, reported: &Reported) -> Result<(), Failure> {
+fn heed(payload: &FramePayload, reported: &Reported) -> Result<(), Failure> {
     let mut told = reported.lock().unwrap_or_else(PoisonError::into_inner);
-    match body {
-        Body::Error(failure) => told.error = Some(failure.message.clone()),
-        Body::Output(output) => told.take(output)?,
+    match payload {
+        FramePayload::Error(failure) => told.error = Some(failure.message.clone()),
+        FramePayload::Output(output) => told.take(output)?,
         _ => {}
     }
     Ok(())
@@ -297,7 +298,7 @@ fn split(line: &str) -> impl Iterator<Item = (String, bool)> {
     let mut cont = false;
     std::iter::from_fn(move || {
         let text = rest.take()?;
-        let (piece, after) = text.split_at(text.floor_char_boundary(MAX_LINE));
+        let (piece, after) = text.split_at(text.floor_char_boundary(MAX_LINE_BYTES));
         rest = Some(after).filter(|after| !after.is_empty());
         Some((piece.to_owned(), std::mem::replace(&mut cont, true)))
     })

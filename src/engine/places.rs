@@ -11,8 +11,8 @@ use super::worker::Worker;
 use super::workspace::{blocking, private_folder};
 use crate::codemod::Notes;
 use crate::confined_fs::Folder;
-use crate::model::param::PROJECT;
-use crate::model::{Answer, Param, ParamKind, ParamValue, Pipeline, Run};
+use crate::model::param::PROJECT_PARAM;
+use crate::model::{ApprovalDecision, Param, ParamKind, ParamValue, Pipeline, Run};
 use crate::pipelines::{PathRefusal, Projects};
 
 /// Why a run has no place to work in.
@@ -120,7 +120,7 @@ fn cannot_enter(folder: &Path, error: io::Error, remedy: &str) -> io::Error {
 
 impl Worker {
     /// What the attempt keeps between its phases, and what a person has answered: there for commands to read.
-    pub(super) async fn workspace(&self, run: &Run, answer: Option<&Answer>) -> Result<Folder, NoPlace> {
+    pub(super) async fn workspace(&self, run: &Run, answer: Option<&ApprovalDecision>) -> Result<Folder, NoPlace> {
         let options = &self.shared.options;
         let projects = options.projects.roots().iter().map(PathBuf::from).collect();
         let made = options.workspaces.make(&run.id, run.attempt, Notes { projects, answer: answer.cloned() });
@@ -133,9 +133,9 @@ impl Worker {
     /// The project is no longer where it may be (since it was asked for, a link may have taken its place), or
     /// the folder cannot be made.
     pub(super) async fn place(&self, run: &Run, pipeline: &Pipeline, begins: bool) -> Result<Place, NoPlace> {
-        let is_project = |param: &Param| param.name == PROJECT && param.kind == ParamKind::Path;
+        let is_project = |param: &Param| param.name == PROJECT_PARAM && param.kind == ParamKind::Path;
         if pipeline.params.iter().any(is_project)
-            && let Some(ParamValue::Text(project)) = run.params.get(PROJECT)
+            && let Some(ParamValue::Text(project)) = run.params.get(PROJECT_PARAM)
             && !project.is_empty()
         {
             let (projects, path) = (Arc::clone(&self.shared.options.projects), project.clone());

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::model::{Body, Log, LogStream};
+use crate::model::{FramePayload, Log, LogStream};
 use crate::store::NewFrame;
 
 /// How many rows and pieces of an output may still be drawn anew: more than a screen has.
@@ -72,7 +72,7 @@ impl Rows {
                 }
                 Item::Redraw(row, log) => {
                     let place = self.output(log.stream).place(row);
-                    let frame = |log| NewFrame::now(Some(Arc::clone(phase)), &Body::Log(log));
+                    let frame = |log| NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Log(log));
                     match place {
                         Some(Place::Here(index)) => frames[index] = frame(log),
                         Some(Place::Committed(seq)) => frames.push(frame(Log { replaces: Some(seq), ..log })),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn row(stream: LogStream, line: &str) -> Item {
-        Item::Row(stream, NewFrame::now(None, &Body::Log(Log { stream, ..log(line) })))
+        Item::Row(stream, NewFrame::now(None, &FramePayload::Log(Log { stream, ..log(line) })))
     }
 
     fn told(frames: &[NewFrame]) -> Vec<(String, Option<u64>)> {
@@ -134,7 +134,7 @@ mod tests {
     fn redraw_names_the_frame_of_its_row() {
         use LogStream::{Stderr, Stdout};
         let (mut rows, phase) = (Rows::default(), Arc::from("p"));
-        let other = Item::Frame(NewFrame::now(None, &Body::Log(log("report"))));
+        let other = Item::Frame(NewFrame::now(None, &FramePayload::Log(log("report"))));
         let frames = rows.frames(vec![row(Stdout, "a"), other, row(Stderr, "e"), row(Stdout, "b")], &phase);
         assert_eq!(frames.len(), 4);
         rows.committed(10);

@@ -16,7 +16,7 @@ use crate::confined_fs::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
 use crate::model::pipeline::SecretSource;
-use crate::model::secret::MIN_SECRET;
+use crate::model::secret::MIN_SECRET_BYTES;
 use crate::model::{LogStream, OutputMode, ParamKind, PhaseSpec, Pipeline, Run, Secrets};
 use crate::secrets::Patterns;
 use crate::secrets::files;
@@ -60,7 +60,7 @@ enum BadSecret {
     NotText,
     #[error("it is longer than {} bytes", MAX_SECRET)]
     TooLong,
-    #[error("it has less than {} bytes, and so short a secret cannot be masked", MIN_SECRET)]
+    #[error("it has less than {} bytes, and so short a secret cannot be masked", MIN_SECRET_BYTES)]
     TooShort,
 }
 
@@ -144,7 +144,7 @@ impl Worker {
                 text.trim_end_matches(['\n', '\r'])
             }
         };
-        if text.trim().len() < MIN_SECRET { Err(BadSecret::TooShort) } else { Ok(text.to_owned()) }
+        if text.trim().len() < MIN_SECRET_BYTES { Err(BadSecret::TooShort) } else { Ok(text.to_owned()) }
     }
 
     /// What a secret's command prints on its standard output. Dropped before its end, it ends the command and all that it started.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::worker::Worker;
 use crate::journal::WriteError;
-use crate::model::Body;
+use crate::model::FramePayload;
 use crate::model::kinds::Failure;
 use crate::store::NewFrame;
 
@@ -95,7 +95,7 @@ impl Worker {
         let message = format!("{what}: {error}. It goes on as soon as the system has what it needs");
         let failure = Failure { code: "system_shortage".to_owned(), message, retryable: true };
         let mut write = self.append();
-        write.frames.push(NewFrame::now(phase.cloned(), &Body::Error(failure)));
+        write.frames.push(NewFrame::now(phase.cloned(), &FramePayload::Error(failure)));
         self.shared.journal.write(write).await.map(drop)
     }
 }

@@ -17,7 +17,7 @@ use crate::confined_fs::Folder;
 use crate::journal::{Health, WriteError};
 use crate::model::kinds::Notice;
 use crate::model::limits::Limit;
-use crate::model::{Body, PhaseSpec};
+use crate::model::{FramePayload, PhaseSpec};
 use crate::store::NewFrame;
 
 impl Worker {
@@ -43,13 +43,13 @@ impl Worker {
             if ended.is_good() || matches!(ended, Ended::Stopped | Ended::Signalled(_) | Ended::Limited(..)) {
                 return Ok((ended, told));
             }
-            let Some(wait) = spec.retries.after(tries, ended.exit_code()) else { return Ok((ended, told)) };
+            let Some(wait) = spec.retries.next_delay(tries, ended.exit_code()) else { return Ok((ended, told)) };
             let mut failure = ended.failure(spec, told.error.as_deref());
             let (all, next) = (spec.retries.times + 1, humantime::format_duration(wait));
             failure.message += &format!("; try {tries} of {all}, the next in {next}");
             failure.retryable = true;
             let mut write = self.append();
-            write.frames.push(NewFrame::now(Some(Arc::clone(name)), &Body::Error(failure)));
+            write.frames.push(NewFrame::now(Some(Arc::clone(name)), &FramePayload::Error(failure)));
             self.shared.journal.write(write).await?;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use super::report::{Exit, Signalled};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limit;
-use crate::model::{Body, End, PhaseSpec, Transition};
+use crate::model::{FinalStatus, FramePayload, PhaseSpec, Transition};
 use crate::store::{FinishAttempt, LeaseHolder, NewFrame, RunWrite};
 
 /// How a phase ended.
@@ -149,13 +149,13 @@ impl PhaseEnd {
     pub(super) fn tell(self, write: &mut RunWrite, outputs: BTreeMap<String, String>) {
         let name = self.change.name.as_str().into();
         write.add_ended_phase(self.change, outputs);
-        write.frames.extend(self.failure.map(|failure| NewFrame::now(Some(name), &Body::Error(failure))));
+        write.frames.extend(self.failure.map(|failure| NewFrame::now(Some(name), &FramePayload::Error(failure))));
     }
 }
 
 /// How the attempt ends, and the sentence that says why.
 pub(super) struct Verdict {
-    pub(super) to: End,
+    pub(super) to: FinalStatus,
     pub(super) reason: String,
     pub(super) error: Option<Failure>,
 }
@@ -166,29 +166,29 @@ impl Verdict {
         let Self { to, reason, error } = self;
         let message = error.as_ref().map(|error| error.message.clone());
         write.command = FinishAttempt { holder, to, error: message, next: None }.into();
-        write.frames.extend(error.map(|error| NewFrame::now(None, &Body::Error(error))));
+        write.frames.extend(error.map(|error| NewFrame::now(None, &FramePayload::Error(error))));
         write.frames.push(NewFrame::status(Transition::Finish(to), reason));
         write
     }
 }
 
 pub(super) fn cancelled(by: &str) -> Verdict {
-    Verdict { to: End::Cancelled, reason: format!("cancelled by {by}"), error: None }
+    Verdict { to: FinalStatus::Cancelled, reason: format!("cancelled by {by}"), error: None }
 }
 
 /// The attempt is interrupted, since the whole service was sent a signal.
 pub(super) fn service_signalled(signalled: &Signalled) -> Verdict {
-    Verdict { to: End::Interrupted, reason: stopped_by(signalled), error: None }
+    Verdict { to: FinalStatus::Interrupted, reason: stopped_by(signalled), error: None }
 }
 
 pub(super) fn rejected(by: &str) -> Verdict {
-    Verdict { to: End::Cancelled, reason: format!("rejected by {by}"), error: None }
+    Verdict { to: FinalStatus::Cancelled, reason: format!("rejected by {by}"), error: None }
 }
 
 pub(super) fn completed() -> Verdict {
-    Verdict { to: End::Completed, reason: "every phase completed".to_owned(), error: None }
+    Verdict { to: FinalStatus::Completed, reason: "every phase completed".to_owned(), error: None }
 }
 
 pub(super) fn failed(error: Failure) -> Verdict {
-    Verdict { to: End::Failed, reason: error.message.clone(), error: Some(error) }
+    Verdict { to: FinalStatus::Failed, reason: error.message.clone(), error: Some(error) }
 }

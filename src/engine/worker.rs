@@ -23,7 +23,7 @@ use super::{CancelSignal, Shared};
 use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limits;
-use crate::model::{End, Run, Timestamp, Transition};
+use crate::model::{FinalStatus, Run, Timestamp, Transition};
 use crate::store::{
     AppendFrames, Assignment, ClaimRun, Committed, ExtendLease, Lease, LeaseHolder, NewFrame, ResumeRun, RunKey,
     RunWrite, StoreError,
@@ -224,7 +224,7 @@ impl Worker {
         let holder = LeaseHolder::Worker(self.lease);
         let write = match verdict.to {
             // As the phases stand by now: those that ended well may be carried over.
-            End::Interrupted => interrupt(holder, write, &self.assignment().await?, verdict.reason, Cut::Stop),
+            FinalStatus::Interrupted => interrupt(holder, write, &self.assignment().await?, verdict.reason, Cut::Stop),
             _ => verdict.finish(holder, write),
         };
         // Before the run is finished, so that whoever sees that finds nothing of it left.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codemod::Notes;
 use crate::confined_fs::{Folder, Owner};
-use crate::model::{Answer, RunId};
+use crate::model::{ApprovalDecision, RunId};
 
 /// All workspaces.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Workspaces {
             }
             let workspace = workspaces.make_folder(&name)?;
             if let Some(answer) = &notes.answer {
-                this.leave(&workspace, Answer::FILE, &serde_json::to_vec(answer)?)?;
+                this.leave(&workspace, ApprovalDecision::FILE_NAME, &serde_json::to_vec(answer)?)?;
             }
             let own = all_notes.make_folder(&name)?;
             this.leave(&own, Notes::FILE, &serde_json::to_vec(&notes)?)?;

@@ -60,9 +60,9 @@ pub struct Journal {
 impl Journal {
     /// What the server rendered: the cursor starts at the run's head.
     pub fn of(view: RunView) -> Self {
-        let RunView { run, frames, redraws, at: _, tally, earlier, starts } = view;
+        let RunView { run, frames, redraws, at: _, review_counts, earlier, starts } = view;
         let cursor = Cursor(run.head);
-        let mut state = RunState { tally, earlier, starts, ..RunState::of(run) };
+        let mut state = RunState { review_counts, earlier, starts, ..RunState::of(run) };
         let mut windows = Windows::default();
         for frame in frames.into_iter().filter(|frame| frame.seq <= cursor.0) {
             state.learn(&frame);
@@ -161,7 +161,7 @@ mod tests {
 
     use super::super::state::tests::{log, run};
     use super::*;
-    use crate::model::review::Tally;
+    use crate::model::review::ReviewCounts;
 
     pub fn view(head: u64, frames: Vec<Frame>) -> RunView {
         let mut run = run();
@@ -171,7 +171,7 @@ mod tests {
             frames,
             redraws: Vec::new(),
             at: None,
-            tally: Tally::default(),
+            review_counts: ReviewCounts::default(),
             earlier: Vec::new(),
             starts: Default::default(),
         }

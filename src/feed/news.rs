@@ -204,7 +204,7 @@ mod tests {
 
     use super::*;
     use crate::feed::state::tests as of_state;
-    use crate::model::Question;
+    use crate::model::ApprovalRequest;
 
     fn id(n: u32) -> RunId {
         format!("01939f1c-8f2a-7c3e-9d5b-{n:012x}").parse().unwrap()
@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn asks(n: u32, head: u64, seq: u64) -> Run {
-        let question = Question { seq, question: "Deploy?".into() };
+        let question = ApprovalRequest { seq, question: "Deploy?".into() };
         Run { approval: Some(question), ..run(n, head, 1, Status::Running) }
     }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::attempt::{Attempt, AttemptMark, AttemptPhase, AttemptView};
+use crate::model::attempt::{Attempt, AttemptPhase, AttemptSummary, AttemptView};
 use crate::model::kinds::{ApprovalState, CancelRequest, Outcome, PhaseChange, Progress, StatusChange};
-use crate::model::review::Tally;
-use crate::model::run::Cancel;
-use crate::model::{Body, Frame, Phase, PhaseState, Question, Run, Status, Timestamp, plan};
+use crate::model::review::ReviewCounts;
+use crate::model::run::Cancellation;
+use crate::model::{ApprovalRequest, Frame, FramePayload, Phase, PhaseState, Run, Status, Timestamp, plan};
 
 /// The run as of the page's cursor.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct RunState {
     /// What the current attempt has done to the code, once it says so.
     pub outcome: Option<Outcome>,
     /// How many findings and patches the current attempt has.
-    pub tally: Tally,
+    pub review_counts: ReviewCounts,
     /// The paths of the patches of the current attempt that a person has left out.
     pub excluded: Vec<String>,
     /// How long the phases of the current attempt ran, in milliseconds, by name, as far as its frames are known.
@@ -28,7 +28,7 @@ pub struct RunState {
     /// Who or what ended the attempts that were cancelled, by the attempt's number, as far as their frames are known.
     pub cancelled_by: BTreeMap<u32, String>,
     /// The attempts before the current one, oldest first, as far as they are known.
-    pub earlier: Vec<AttemptMark>,
+    pub earlier: Vec<AttemptSummary>,
     /// The seq of the frame that tells the begin of each phase of the current attempt, by name.
     pub starts: BTreeMap<String, u64>,
     /// When the question was asked that the run waits with, as far as its frame is known.
@@ -58,7 +58,7 @@ impl RunState {
             signals: BTreeMap::new(),
             cancelled_by: BTreeMap::new(),
             outcome: None,
-            tally: Tally { findings: 0, patches: 0 },
+            review_counts: ReviewCounts { findings: 0, patches: 0 },
             excluded: Vec::new(),
             earlier: Vec::new(),
             starts: BTreeMap::new(),
@@ -70,10 +70,10 @@ impl RunState {
 
     /// How the run stood in one of its earlier attempts.
     pub fn of_attempt(view: AttemptView, run: &Run) -> Self {
-        let AttemptView { attempt, tally, outcome, excluded } = view;
+        let AttemptView { attempt, review_counts, outcome, excluded } = view;
         let start = |phase: &AttemptPhase| Some((phase.phase.name.clone(), phase.first?));
         let starts = attempt.phases.iter().filter_map(start).collect();
-        Self { tally, outcome, excluded, starts, ..Self::of(attempt.of_run(run)) }
+        Self { review_counts, outcome, excluded, starts, ..Self::of(attempt.into_run(run)) }
     }
 
     /// What frames do not tell of the current attempt: its parameters, and all phases that it is to have. What became of them
@@ -98,64 +98,64 @@ impl RunState {
     /// What the next frame changes.
     pub fn apply(&mut self, frame: &Frame) {
         self.run.head = frame.seq;
-        match &frame.body {
-            Body::Status(change) => self.turn(change, frame),
+        match &frame.payload {
+            FramePayload::Status(change) => self.turn(change, frame),
             _ if frame.attempt != self.run.attempt => {}
-            Body::Phase(change) => self.phase(change, frame),
-            Body::Approval(asked) => {
+            FramePayload::Phase(change) => self.phase(change, frame),
+            FramePayload::Approval(asked) => {
                 let waits = asked.state == ApprovalState::Waiting;
-                self.run.approval = waits.then(|| Question { seq: frame.seq, question: asked.question.clone() });
+                self.run.approval = waits.then(|| ApprovalRequest { seq: frame.seq, question: asked.question.clone() });
                 if waits && let Some(phase) = &frame.phase {
                     self.run.phase = Some(phase.to_string());
                 }
                 self.learn(frame);
             }
-            Body::Cancel(request) => {
+            FramePayload::Cancel(request) => {
                 let CancelRequest { by, kill_at, force } = request.clone();
-                self.run.cancel = Some(Cancel { by, at: frame.ts, kill_at, force });
+                self.run.cancel = Some(Cancellation { by, at: frame.ts, kill_at, force });
                 // Nobody is asked any more.
                 self.run.approval = None;
             }
             // Why the run failed is said of the run, at its end; commands report errors of their own.
-            Body::Error(_) if frame.phase.is_some() => {}
-            Body::Error(failure) => self.run.error = Some(failure.message.clone()),
-            Body::Finding(_) => self.tally.findings += 1,
-            Body::Patch(_) => self.tally.patches += 1,
-            Body::Progress(_) | Body::Outcome(_) => self.learn(frame),
-            Body::Log(_)
-            | Body::Tool(_)
-            | Body::ToolResult(_)
-            | Body::Token(_)
-            | Body::Reasoning(_)
-            | Body::Output(_)
-            | Body::Origin(_)
-            | Body::Notification(_)
-            | Body::Notice(_)
-            | Body::Other(_) => {}
+            FramePayload::Error(_) if frame.phase.is_some() => {}
+            FramePayload::Error(failure) => self.run.error = Some(failure.message.clone()),
+            FramePayload::Finding(_) => self.review_counts.findings += 1,
+            FramePayload::Patch(_) => self.review_counts.patches += 1,
+            FramePayload::Progress(_) | FramePayload::Outcome(_) => self.learn(frame),
+            FramePayload::Log(_)
+            | FramePayload::Tool(_)
+            | FramePayload::ToolResult(_)
+            | FramePayload::Token(_)
+            | FramePayload::Reasoning(_)
+            | FramePayload::Output(_)
+            | FramePayload::Origin(_)
+            | FramePayload::Notification(_)
+            | FramePayload::Notice(_)
+            | FramePayload::Other(_) => {}
         }
     }
 
     /// What a frame tells that the run itself does not: how far a phase is, what was done. Frames may come in any order, and
     /// only those that are loaded come at all; of those that tell the same, the newest counts.
     pub fn learn(&mut self, frame: &Frame) {
-        if let Body::Status(change) = &frame.body {
+        if let FramePayload::Status(change) = &frame.payload {
             self.learn_end(change, frame.attempt);
         }
         if frame.attempt != self.run.attempt {
             return;
         }
-        match (&frame.body, &frame.phase) {
-            (Body::Progress(progress), Some(phase)) => {
+        match (&frame.payload, &frame.phase) {
+            (FramePayload::Progress(progress), Some(phase)) => {
                 let phase = phase.to_string();
                 if self.is_newest(Fact::Progress(phase.clone()), frame.seq) {
                     self.progress.insert(phase, progress.clone());
                 }
             }
-            (Body::Phase(change), _) => {
+            (FramePayload::Phase(change), _) => {
                 self.learn_took(change, frame.seq);
                 self.learn_signal(change);
             }
-            (Body::Approval(asked), _) => {
+            (FramePayload::Approval(asked), _) => {
                 if self.is_newest(Fact::Excluded, frame.seq) {
                     self.excluded.clone_from(&asked.exclude);
                 }
@@ -163,7 +163,7 @@ impl RunState {
                     self.asked_at = Some(frame.ts);
                 }
             }
-            (Body::Outcome(outcome), _) if self.is_newest(Fact::Outcome, frame.seq) => {
+            (FramePayload::Outcome(outcome), _) if self.is_newest(Fact::Outcome, frame.seq) => {
                 self.outcome = Some(outcome.clone());
             }
             _ => {}
@@ -182,7 +182,7 @@ impl RunState {
     pub fn is_cut_off(&self, change: &PhaseChange, attempt: u32) -> bool {
         let run = &self.run;
         if attempt == run.attempt {
-            let cut_off = plan::cut_off(&run.phases, run.status).and_then(|at| run.phases.get(at));
+            let cut_off = plan::interrupted_phase(&run.phases, run.status).and_then(|at| run.phases.get(at));
             return change.state == PhaseState::Failed && cut_off.is_some_and(|phase| phase.name == change.name);
         }
         let ended = self.earlier.iter().find(|mark| mark.attempt == attempt).map(|mark| mark.status);
@@ -223,7 +223,7 @@ impl RunState {
         self.learn_end(change, frame.attempt);
         let run = &mut self.run;
         if let Some(attempt) = frame.attempt.checked_sub(1).filter(|&attempt| attempt == run.attempt) {
-            self.earlier.push(AttemptMark { attempt, status: from });
+            self.earlier.push(AttemptSummary { attempt, status: from });
         }
         run.status = to;
         run.attempt = frame.attempt;
@@ -243,7 +243,7 @@ impl RunState {
                 self.took.clear();
                 self.signals.clear();
                 self.outcome = None;
-                self.tally = Tally::default();
+                self.review_counts = ReviewCounts::default();
                 self.excluded.clear();
                 self.starts.clear();
                 self.told_by.clear();

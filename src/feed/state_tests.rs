@@ -30,8 +30,8 @@ pub fn run() -> Run {
     }
 }
 
-fn frame(seq: u64, attempt: u32, phase: Option<&str>, body: Body) -> Frame {
-    Frame { seq, ts: Timestamp(seq as i64 * 1000), attempt, phase: phase.map(Into::into), body }
+fn frame(seq: u64, attempt: u32, phase: Option<&str>, payload: FramePayload) -> Frame {
+    Frame { seq, ts: Timestamp(seq as i64 * 1000), attempt, phase: phase.map(Into::into), payload }
 }
 
 /// A line of the first attempt.
@@ -40,22 +40,22 @@ pub fn log(seq: u64) -> Frame {
         seq,
         1,
         Some("lint"),
-        Body::Log(Log { stream: LogStream::Stdout, line: "x".into(), cont: false, replaces: None }),
+        FramePayload::Log(Log { stream: LogStream::Stdout, line: "x".into(), cont: false, replaces: None }),
     )
 }
 
 fn status(seq: u64, attempt: u32, from: Status, to: Status) -> Frame {
-    frame(seq, attempt, None, Body::Status(StatusChange { from, to, reason: "the reason".into() }))
+    frame(seq, attempt, None, FramePayload::Status(StatusChange { from, to, reason: "the reason".into() }))
 }
 
 fn phase(seq: u64, attempt: u32, name: &str, state: PhaseState, exit_code: Option<i32>) -> Frame {
     let duration_ms = exit_code.map(|_| 500);
     let change = PhaseChange { name: name.into(), state, exit_code, signal: None, duration_ms, carried: false };
-    frame(seq, attempt, Some(name), Body::Phase(change))
+    frame(seq, attempt, Some(name), FramePayload::Phase(change))
 }
 
 fn progress(seq: u64, attempt: u32, done: u64) -> Frame {
-    frame(seq, attempt, Some("lint"), Body::Progress(Progress { done, total: None, unit: String::new() }))
+    frame(seq, attempt, Some("lint"), FramePayload::Progress(Progress { done, total: None, unit: String::new() }))
 }
 
 fn fed(frames: &[Frame]) -> RunState {
@@ -95,7 +95,7 @@ fn a_run_that_fails_is_told_by_its_frames() {
 fn a_cancel_is_shown_until_the_attempt_ends() {
     let request = |seq, force| {
         let kill_at = Some(Timestamp(90_000));
-        frame(seq, 1, Some("lint"), Body::Cancel(CancelRequest { by: "ann".into(), kill_at, force }))
+        frame(seq, 1, Some("lint"), FramePayload::Cancel(CancelRequest { by: "ann".into(), kill_at, force }))
     };
     let mut state =
         fed(&[status(1, 1, Status::Pending, Status::Running), phase(2, 1, "lint", Started, None), request(3, false)]);
@@ -112,7 +112,7 @@ fn a_cancel_is_shown_until_the_attempt_ends() {
 fn a_phase_says_which_signal_ended_it() {
     let begins = [status(1, 1, Status::Pending, Status::Running), phase(2, 1, "lint", Started, None)];
     let mut killed = phase(3, 1, "lint", Failed, Some(137));
-    if let Body::Phase(change) = &mut killed.body {
+    if let FramePayload::Phase(change) = &mut killed.payload {
         change.signal = Some("SIGKILL".into());
     }
     let mut state = fed(&begins);
@@ -159,8 +159,10 @@ fn frames_in_any_order_tell_who_cancelled_an_attempt_and_how_long_its_phases_ran
         assert_eq!(state.cancelled_by, BTreeMap::from([(1, "the reason".to_owned())]));
     }
     let cut_off = |state: &RunState| {
-        let ends = frames.iter().filter_map(|frame| match &frame.body {
-            Body::Phase(change) if change.state != Started => Some((change.name.clone(), state.is_cut_off(change, 1))),
+        let ends = frames.iter().filter_map(|frame| match &frame.payload {
+            FramePayload::Phase(change) if change.state != Started => {
+                Some((change.name.clone(), state.is_cut_off(change, 1)))
+            }
             _ => None,
         });
         ends.collect::<Vec<_>>()
@@ -178,7 +180,7 @@ fn each_rerun_leaves_its_mark() {
     let mut frames = first_attempt();
     frames.push(status(7, 2, Status::Failed, Status::Pending));
     let mut state = fed(&frames);
-    let mark = |attempt, status| AttemptMark { attempt, status };
+    let mark = |attempt, status| AttemptSummary { attempt, status };
     assert_eq!(state.earlier, [mark(1, Status::Failed)]);
     state.apply(&status(8, 2, Status::Pending, Status::Cancelled));
     state.apply(&status(9, 3, Status::Cancelled, Status::Pending));
@@ -192,7 +194,7 @@ fn what_is_carried_over_keeps_its_times() {
     frames[3] = phase(4, 1, "lint", Completed, Some(0));
     frames.push(status(7, 2, Status::Failed, Status::Pending));
     let mut carried = phase(8, 2, "lint", Completed, Some(0));
-    let Body::Phase(change) = &mut carried.body else { panic!() };
+    let FramePayload::Phase(change) = &mut carried.payload else { panic!() };
     change.carried = true;
     let before = fed(&frames[..6]);
     frames.push(carried.clone());
@@ -269,7 +271,7 @@ fn an_error_says_more_than_the_status() {
     let failure = Failure { code: "spawn".into(), message: "no such folder".into(), retryable: false };
     let state = fed(&[
         status(1, 1, Status::Pending, Status::Running),
-        frame(2, 1, None, Body::Error(failure)),
+        frame(2, 1, None, FramePayload::Error(failure)),
         status(3, 1, Status::Running, Status::Failed),
     ]);
     assert_eq!(state.run.error.as_deref(), Some("no such folder"));
@@ -283,12 +285,12 @@ fn a_run_asks_until_it_is_answered_or_ends() {
             seq,
             1,
             Some("test"),
-            Body::Approval(Approval { question, state, by: None, exclude: Vec::new(), note: None }),
+            FramePayload::Approval(Approval { question, state, by: None, exclude: Vec::new(), note: None }),
         )
     };
     let waiting = [status(1, 1, Status::Pending, Status::Running), asked(2, ApprovalState::Waiting)];
     let mut state = fed(&waiting);
-    assert_eq!(state.run.approval, Some(Question { seq: 2, question: "Deploy?".into() }));
+    assert_eq!(state.run.approval, Some(ApprovalRequest { seq: 2, question: "Deploy?".into() }));
     assert_eq!((state.run.status, state.run.phase.as_deref()), (Status::Running, Some("test")));
     state.apply(&asked(3, ApprovalState::Approved));
     assert_eq!(state.run.approval, None);

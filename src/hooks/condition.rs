@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::model::condition::{Condition, Test};
+use crate::model::condition::{PayloadCondition, ValueTest};
 
 /// The most memory that one compiled pattern takes, in bytes.
 const MAX_COMPILED: usize = 256 << 10;
@@ -34,20 +34,20 @@ pub fn check_pattern(pattern: &str) -> Result<(), String> {
 }
 
 /// Whether a payload meets a condition.
-pub fn meets(condition: &Condition, payload: &Value) -> bool {
+pub fn meets(condition: &PayloadCondition, payload: &Value) -> bool {
     match condition {
-        Condition::All(all) => all.iter().all(|each| meets(each, payload)),
-        Condition::Any(any) => any.iter().any(|each| meets(each, payload)),
-        Condition::Not(not) => !meets(not, payload),
-        Condition::At(pointer, test) => passes(test, payload.pointer(pointer)),
+        PayloadCondition::All(all) => all.iter().all(|each| meets(each, payload)),
+        PayloadCondition::Any(any) => any.iter().any(|each| meets(each, payload)),
+        PayloadCondition::Not(not) => !meets(not, payload),
+        PayloadCondition::At(pointer, test) => passes(test, payload.pointer(pointer)),
     }
 }
 
-fn passes(test: &Test, value: Option<&Value>) -> bool {
+fn passes(test: &ValueTest, value: Option<&Value>) -> bool {
     match test {
-        Test::OneOf(values) => value.is_some_and(|value| values.contains(value)),
-        Test::Exists(exists) => value.is_some_and(|value| !value.is_null()) == *exists,
-        Test::Pattern(pattern) => {
+        ValueTest::OneOf(values) => value.is_some_and(|value| values.contains(value)),
+        ValueTest::Exists(exists) => value.is_some_and(|value| !value.is_null()) == *exists,
+        ValueTest::Pattern(pattern) => {
             // A file's patterns were checked; one of an older version that no longer compiles matches nothing.
             let Ok(pattern) = compile(pattern) else { return false };
             match value {
@@ -56,13 +56,13 @@ fn passes(test: &Test, value: Option<&Value>) -> bool {
                 Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => false,
             }
         }
-        Test::Not(not) => !passes(not, value),
-        Test::All(all) => all.iter().all(|each| passes(each, value)),
+        ValueTest::Not(not) => !passes(not, value),
+        ValueTest::All(all) => all.iter().all(|each| passes(each, value)),
     }
 }
 
 /// Why a payload does not start a run, in a sentence; `None` if it does. Says the condition, and nothing of the payload.
-pub fn unmet(condition: &Condition, payload: &Value) -> Option<String> {
+pub fn unmet(condition: &PayloadCondition, payload: &Value) -> Option<String> {
     let failed = first_failed(condition, payload)?;
     let mut text = describe(failed);
     if let Some((cut, _)) = text.char_indices().nth(LONGEST) {
@@ -73,41 +73,41 @@ pub fn unmet(condition: &Condition, payload: &Value) -> Option<String> {
 }
 
 /// The smallest condition that fails, as far as there is one.
-fn first_failed<'a>(condition: &'a Condition, payload: &Value) -> Option<&'a Condition> {
+fn first_failed<'a>(condition: &'a PayloadCondition, payload: &Value) -> Option<&'a PayloadCondition> {
     match condition {
-        Condition::All(all) => all.iter().find_map(|each| first_failed(each, payload)),
+        PayloadCondition::All(all) => all.iter().find_map(|each| first_failed(each, payload)),
         other => (!meets(other, payload)).then_some(other),
     }
 }
 
 /// A condition in words.
-fn describe(condition: &Condition) -> String {
-    let join = |all: &[Condition], word: &str| all.iter().map(describe).collect::<Vec<_>>().join(word);
+fn describe(condition: &PayloadCondition) -> String {
+    let join = |all: &[PayloadCondition], word: &str| all.iter().map(describe).collect::<Vec<_>>().join(word);
     match condition {
-        Condition::All(all) => format!("({})", join(all, " and ")),
-        Condition::Any(any) => format!("({})", join(any, " or ")),
-        Condition::Not(not) => format!("not {}", describe(not)),
-        Condition::At(pointer, test) => format!("`{pointer}` {}", describe_test(test, false)),
+        PayloadCondition::All(all) => format!("({})", join(all, " and ")),
+        PayloadCondition::Any(any) => format!("({})", join(any, " or ")),
+        PayloadCondition::Not(not) => format!("not {}", describe(not)),
+        PayloadCondition::At(pointer, test) => format!("`{pointer}` {}", describe_test(test, false)),
     }
 }
 
-fn describe_test(test: &Test, negated: bool) -> String {
+fn describe_test(test: &ValueTest, negated: bool) -> String {
     let not = if negated { " not" } else { "" };
     match test {
-        Test::OneOf(values) => match values.as_slice() {
+        ValueTest::OneOf(values) => match values.as_slice() {
             [only] => format!("is{not} {only}"),
             several => {
                 let several: Vec<String> = several.iter().map(ToString::to_string).collect();
                 format!("is{not} one of {}", several.join(", "))
             }
         },
-        Test::Exists(exists) => (if *exists != negated { "is there" } else { "is not there" }).to_owned(),
-        Test::Pattern(pattern) => match negated {
+        ValueTest::Exists(exists) => (if *exists != negated { "is there" } else { "is not there" }).to_owned(),
+        ValueTest::Pattern(pattern) => match negated {
             true => format!("does not match `{pattern}`"),
             false => format!("matches `{pattern}`"),
         },
-        Test::Not(inner) => describe_test(inner, !negated),
-        Test::All(all) => {
+        ValueTest::Not(inner) => describe_test(inner, !negated),
+        ValueTest::All(all) => {
             let all: Vec<String> = all.iter().map(|each| describe_test(each, false)).collect();
             let all = all.join(" and ");
             if negated { format!("is not so that it {all}") } else { all }

@@ -2,10 +2,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::model::condition::{Node, Reader};
+use crate::model::condition::{ConditionNode, ConditionParser};
 
-fn condition(value: Value) -> Condition {
-    Reader::new(&check_pattern).read(&Node::from(value)).unwrap()
+fn condition(value: Value) -> PayloadCondition {
+    ConditionParser::new(&check_pattern).read(&ConditionNode::from(value)).unwrap()
 }
 
 #[test]
@@ -120,18 +120,18 @@ proptest! {
         other in crate::model::condition::tests::any_condition(),
         payload in any_payload(),
     ) {
-        let holds = |condition: &Condition| meets(condition, &payload);
-        let not = |condition: &Condition| Condition::Not(Box::new(condition.clone()));
+        let holds = |condition: &PayloadCondition| meets(condition, &payload);
+        let not = |condition: &PayloadCondition| PayloadCondition::Not(Box::new(condition.clone()));
         prop_assert_eq!(holds(&not(&one)), !holds(&one));
         prop_assert_eq!(holds(&not(&not(&one))), holds(&one));
         let both = vec![one.clone(), other.clone()];
         let neither = vec![not(&one), not(&other)];
-        prop_assert_eq!(holds(&Condition::All(both.clone())), holds(&one) && holds(&other));
-        prop_assert_eq!(holds(&Condition::Any(both.clone())), holds(&one) || holds(&other));
-        prop_assert_eq!(holds(&not(&Condition::All(both.clone()))), holds(&Condition::Any(neither)));
-        prop_assert_eq!(unmet(&Condition::All(both.clone()), &payload).is_none(), holds(&Condition::All(both)));
+        prop_assert_eq!(holds(&PayloadCondition::All(both.clone())), holds(&one) && holds(&other));
+        prop_assert_eq!(holds(&PayloadCondition::Any(both.clone())), holds(&one) || holds(&other));
+        prop_assert_eq!(holds(&not(&PayloadCondition::All(both.clone()))), holds(&PayloadCondition::Any(neither)));
+        prop_assert_eq!(unmet(&PayloadCondition::All(both.clone()), &payload).is_none(), holds(&PayloadCondition::All(both)));
         // As it is read from an attempt that keeps it.
-        let kept: Condition = serde_json::from_value(serde_json::to_value(&one).unwrap()).unwrap();
+        let kept: PayloadCondition = serde_json::from_value(serde_json::to_value(&one).unwrap()).unwrap();
         prop_assert_eq!(holds(&kept), holds(&one));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::model::hook::SecretPlace;
+use crate::model::hook::SecretLocation;
 use crate::secrets::files;
 
 /// No secret is longer, in bytes. Keeps a wrong file from filling the memory.
@@ -80,20 +80,20 @@ impl Secret {
     ///
     /// # Errors
     /// [`BadSecret`]
-    pub fn read(place: &SecretPlace) -> Result<Self, BadSecret> {
+    pub fn read(place: &SecretLocation) -> Result<Self, BadSecret> {
         match place {
-            SecretPlace::Env(name) => {
+            SecretLocation::Env(name) => {
                 let text = std::env::var_os(name).ok_or_else(|| BadSecret::NotSet(name.clone()))?;
                 Self::of(text.to_str().unwrap_or_default(), name)
             }
-            SecretPlace::File(path) => {
+            SecretLocation::File(path) => {
                 let shown = path.display().to_string();
                 let unreadable =
                     |error: std::io::Error| BadSecret::Unreadable { file: shown.clone(), reason: error.to_string() };
                 let bytes = files::read(path, LONGEST).map_err(unreadable)?;
                 Self::of(std::str::from_utf8(&bytes).unwrap_or_default(), &shown)
             }
-            SecretPlace::Credential(name) => {
+            SecretLocation::Credential(name) => {
                 let missing = |reason: String| BadSecret::NoCredential { name: name.clone(), reason };
                 let path = files::credential(name).map_err(|error| missing(error.to_string()))?;
                 let bytes = files::read(&path, LONGEST).map_err(|error| missing(error.to_string()))?;
@@ -106,7 +106,7 @@ impl Secret {
     ///
     /// # Errors
     /// [`BadSecret`]
-    pub fn read_strong(place: &SecretPlace) -> Result<Self, BadSecret> {
+    pub fn read_strong(place: &SecretLocation) -> Result<Self, BadSecret> {
         let secret = Self::read(place)?;
         if secret.is_strong() {
             return Ok(secret);
@@ -150,11 +150,11 @@ impl Secret {
 }
 
 /// The place in a few words.
-fn shown(place: &SecretPlace) -> String {
+fn shown(place: &SecretLocation) -> String {
     match place {
-        SecretPlace::Env(name) => name.clone(),
-        SecretPlace::File(path) => path.display().to_string(),
-        SecretPlace::Credential(name) => format!("the credential {name}"),
+        SecretLocation::Env(name) => name.clone(),
+        SecretLocation::File(path) => path.display().to_string(),
+        SecretLocation::Credential(name) => format!("the credential {name}"),
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
         let read = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
-            Secret::read(&SecretPlace::File(path))
+            Secret::read(&SecretLocation::File(path))
         };
         assert_eq!(read("a", b" two words\r\n").unwrap().text(), b"two words");
         let standard = read("b", b"whsec_aGk=\n").unwrap();
@@ -188,10 +188,10 @@ mod tests {
         assert!(matches!(error, BadSecret::NotBase64(_)) && !error.to_string().contains("topsecret"), "{error}");
         for (path, reason) in [(folder.path().join("none"), "No such file"), (folder.path().into(), "not a plain file")]
         {
-            let error = Secret::read(&SecretPlace::File(path)).unwrap_err().to_string();
+            let error = Secret::read(&SecretLocation::File(path)).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
-        let unset = Secret::read(&SecretPlace::Env("RUNTRAIL_TEST_NOT_SET".into())).unwrap_err();
+        let unset = Secret::read(&SecretLocation::Env("RUNTRAIL_TEST_NOT_SET".into())).unwrap_err();
         assert!(unset.to_string().contains("variable RUNTRAIL_TEST_NOT_SET is not set"), "{unset}");
         assert_eq!(format!("{standard:?}"), "Secret(…)");
     }

@@ -11,8 +11,8 @@ use super::api::{Answer, Caller, QueryMap, read_limit, read_query};
 use super::body::read_json;
 use crate::access::{Access, Granted, read_audit};
 use crate::model::access::{LoginCode, SessionView, TokenView};
-use crate::model::audit::{Action, AuditFilter, AuditPage};
-use crate::model::{Code, Me, Problem, Role};
+use crate::model::audit::{AuditAction, AuditFilter, AuditPage};
+use crate::model::{CurrentUser, Problem, ProblemCode, Role};
 
 /// A token or a session in an address.
 type AccessPath = Result<Path<String>, axum::extract::rejection::PathRejection>;
@@ -28,23 +28,28 @@ struct TokenBody {
 }
 
 fn read_path(path: AccessPath) -> Answer<String> {
-    let fault = |_| Problem::new(Code::AccessNotFound, "There is no such token or session: its name is not UTF-8.");
+    let fault =
+        |_| Problem::new(ProblemCode::AccessNotFound, "There is no such token or session: its name is not UTF-8.");
     path.map(|Path(name)| name).map_err(fault)
 }
 
 /// What knows tokens and sessions.
 ///
 /// # Errors
-/// [`Code::NotFound`], on a server that asks nobody for a token.
+/// [`ProblemCode::NotFound`], on a server that asks nobody for a token.
 pub(super) fn access(app: &App) -> Answer<&Access> {
-    let none =
-        || Problem::new(Code::NotFound, "This server was started with --no-token: it has no tokens and no sessions.");
+    let none = || {
+        Problem::new(
+            ProblemCode::NotFound,
+            "This server was started with --no-token: it has no tokens and no sessions.",
+        )
+    };
     app.access.as_ref().ok_or_else(none)
 }
 
 /// `GET /api/v1/me`
-pub async fn me(Extension(granted): Extension<Granted>) -> Json<Me> {
-    Json(Me { name: granted.name, role: granted.role, via: granted.via })
+pub async fn me(Extension(granted): Extension<Granted>) -> Json<CurrentUser> {
+    Json(CurrentUser { name: granted.name, role: granted.role, via: granted.via })
 }
 
 /// `GET /api/v1/tokens`
@@ -54,7 +59,7 @@ pub async fn tokens(State(app): State<App>) -> Answer<Json<Vec<TokenView>>> {
 
 /// `POST /api/v1/tokens`
 pub async fn create_token(State(app): State<App>, Caller(by): Caller, request: Request) -> Answer<Response> {
-    let nothing = || Problem::new(Code::InvalidBody, "The body is empty; give {\"name\": …, \"role\": …}.");
+    let nothing = || Problem::new(ProblemCode::InvalidBody, "The body is empty; give {\"name\": …, \"role\": …}.");
     let TokenBody { name, role, expires_in } = read_json(request).await?.ok_or_else(nothing)?;
     let lasts = expires_in.as_deref().map(lasts_ms).transpose()?;
     let token = access(&app)?.create_token(&name, role, lasts, &by).await?;
@@ -64,9 +69,9 @@ pub async fn create_token(State(app): State<App>, Caller(by): Caller, request: R
 /// How long a token works, in milliseconds.
 ///
 /// # Errors
-/// [`Code::BadRequest`], if the text is no duration.
+/// [`ProblemCode::BadRequest`], if the text is no duration.
 pub fn lasts_ms(text: &str) -> Answer<i64> {
-    let fault = || Problem::new(Code::BadRequest, format!("`{text}` is no duration; write 12h, 90d or 1y."));
+    let fault = || Problem::new(ProblemCode::BadRequest, format!("`{text}` is no duration; write 12h, 90d or 1y."));
     let lasts = humantime::parse_duration(text).map_err(|_| fault())?;
     i64::try_from(lasts.as_millis()).map_err(|_| fault())
 }
@@ -105,9 +110,10 @@ pub async fn audit(State(app): State<App>, query: QueryMap) -> Answer<Json<Audit
     let mut query = read_query(query)?;
     let mut take = |name: &str| query.remove(name).filter(|value| !value.is_empty());
     let run = take("run").map(|id| crate::runs::run_id(&id)).transpose()?;
-    let unknown = |word: &str| Problem::new(Code::BadRequest, format!("`{word}` is no action of the audit log."));
-    let action = take("action").map(|word| Action::of(&word).ok_or_else(|| unknown(&word))).transpose()?;
-    let place = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no place in the audit log."));
+    let unknown =
+        |word: &str| Problem::new(ProblemCode::BadRequest, format!("`{word}` is no action of the audit log."));
+    let action = take("action").map(|word| AuditAction::parse(&word).ok_or_else(|| unknown(&word))).transpose()?;
+    let place = |text: &str| Problem::new(ProblemCode::BadRequest, format!("`{text}` is no place in the audit log."));
     let before = take("before").map(|text| text.parse().map_err(|_| place(&text))).transpose()?;
     let filter = AuditFilter { run, actor: take("actor"), action, limit: read_limit(take("limit"))?, before };
     read_audit(&app.service.store, &filter).await.map(Json)

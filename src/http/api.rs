@@ -13,11 +13,11 @@ use serde::Deserialize;
 use super::App;
 use super::body::read_json;
 use crate::access::Granted;
-use crate::model::Given;
+use crate::model::ParamInput;
 use crate::model::attempt::AttemptPage;
-use crate::model::compare::Comparison;
+use crate::model::compare::AttemptComparison;
 use crate::model::queue::Queue;
-use crate::model::{Code, DatabaseUse, LogStream, Pipeline, Problem, Run, RunFilter, RunPage};
+use crate::model::{DatabaseUsage, LogStream, Pipeline, Problem, ProblemCode, Run, RunFilter, RunPage};
 use crate::runs::{Actor, Asked, Begin, Kill, Reply};
 
 /// How many frames the log is read by at a time.
@@ -35,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RunPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
         let Path(id) = Path::<String>::from_request_parts(parts, state)
             .await
-            .map_err(|_| Problem::new(Code::RunNotFound, "There is no such run: its id is not UTF-8."))?;
+            .map_err(|_| Problem::new(ProblemCode::RunNotFound, "There is no such run: its id is not UTF-8."))?;
         Ok(Self(id))
     }
 }
@@ -50,7 +50,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
         // Every request passes the guard first.
         let granted = parts.extensions.get::<Granted>();
-        let granted = granted.ok_or_else(|| Problem::new(Code::Internal, "The request came past the guard."))?;
+        let granted = granted.ok_or_else(|| Problem::new(ProblemCode::Internal, "The request came past the guard."))?;
         Ok(Self(granted.actor("the API", peer)))
     }
 }
@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 struct StartBody {
     pipeline: String,
     #[serde(default)]
-    params: Given,
+    params: ParamInput,
     #[serde(default)]
     priority: Option<i32>,
 }
@@ -71,9 +71,9 @@ struct StartBody {
 #[serde(deny_unknown_fields, default)]
 struct RerunBody {
     from: Begin,
-    params: Option<Given>,
+    params: Option<ParamInput>,
     /// Secrets that are given again, whatever the parameters are.
-    secrets: Given,
+    secrets: ParamInput,
 }
 
 /// `GET /api/v1/pipelines`
@@ -96,9 +96,10 @@ pub async fn start(
     let key = match headers.get("idempotency-key").map(|key| key.to_str()) {
         None => None,
         Some(Ok(key)) => Some(key),
-        Some(Err(_)) => return Err(Problem::new(Code::BadRequest, "The Idempotency-Key is not ASCII text.")),
+        Some(Err(_)) => return Err(Problem::new(ProblemCode::BadRequest, "The Idempotency-Key is not ASCII text.")),
     };
-    let nothing = || Problem::new(Code::InvalidBody, "The body is empty; give {\"pipeline\": …, \"params\": {…}}.");
+    let nothing =
+        || Problem::new(ProblemCode::InvalidBody, "The body is empty; give {\"pipeline\": …, \"params\": {…}}.");
     let StartBody { pipeline, params, priority } = read_json(request).await?.ok_or_else(nothing)?;
     let (run, new) = app.service.start(&pipeline, params, priority, key, &by).await?;
     let location = [(header::LOCATION, format!("/api/v1/runs/{}", run.id))];
@@ -111,8 +112,9 @@ pub async fn list(State(app): State<App>, query: QueryMap) -> Answer<Json<RunPag
     let mut query = read_query(query)?;
     let mut take = |name: &str| query.remove(name).filter(|value| !value.is_empty());
     let status = take("status").map(|word| word.parse()).transpose();
-    let status = status
-        .map_err(|error: crate::model::status::UnknownStatus| Problem::new(Code::BadRequest, error.to_string()))?;
+    let status = status.map_err(|error: crate::model::status::UnknownStatus| {
+        Problem::new(ProblemCode::BadRequest, error.to_string())
+    })?;
     let limit = read_limit(take("limit"))?;
     let filter = RunFilter { status, pipeline: take("pipeline"), q: take("q"), limit, before: take("before") };
     app.service.list(&filter).await.map(Json)
@@ -132,7 +134,7 @@ pub async fn attempts(State(app): State<App>, RunPath(id): RunPath, query: Query
 }
 
 /// `GET /api/v1/runs/{id}/compare`
-pub async fn compare(State(app): State<App>, RunPath(id): RunPath, query: QueryMap) -> Answer<Json<Comparison>> {
+pub async fn compare(State(app): State<App>, RunPath(id): RunPath, query: QueryMap) -> Answer<Json<AttemptComparison>> {
     let mut query = read_query(query)?;
     let (a, b) = (read_attempt(query.remove("a"))?, read_attempt(query.remove("b"))?);
     app.service.compare(&id, a, b).await.map(Json)
@@ -188,7 +190,7 @@ async fn answer(
     let AnswerBody { exclude, seq, note } = read_json(request).await?.unwrap_or_default();
     if !approved && !exclude.is_empty() {
         let detail = "Nothing is applied after a rejection, so there is nothing to `exclude`.";
-        return Err(Problem::new(Code::BadRequest, detail));
+        return Err(Problem::new(ProblemCode::BadRequest, detail));
     }
     let run = app.service.answer(&id, seq, Reply { approved, exclude, note }, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(run)).into_response())
@@ -211,7 +213,7 @@ pub async fn unpin(State(app): State<App>, RunPath(id): RunPath, Caller(by): Cal
 }
 
 /// `GET /api/v1/database`
-pub async fn database(State(app): State<App>) -> Answer<Json<DatabaseUse>> {
+pub async fn database(State(app): State<App>) -> Answer<Json<DatabaseUsage>> {
     app.service.database().await.map(Json)
 }
 
@@ -254,14 +256,14 @@ impl LogText {
     }
 
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
-        use crate::model::Body::Log;
+        use crate::model::FramePayload::Log;
         if self.done {
             return Ok(None);
         }
         let (frames, reached) = self.app.service.settled(&self.id, self.cursor, LOG_PAGE).await?;
         let mut text = String::new();
         for frame in frames.iter().filter(|frame| frame.seq <= self.head) {
-            let Log(log) = frame.to_frame().body else { continue };
+            let Log(log) = frame.to_frame().payload else { continue };
             if self.open.is_some() && !(log.cont && self.open == Some(log.stream)) {
                 text.push('\n');
             }
@@ -278,16 +280,18 @@ impl LogText {
 }
 
 pub(super) fn read_query(query: QueryMap) -> Answer<HashMap<String, String>> {
-    query.map(|Query(query)| query).map_err(|error| Problem::new(Code::BadRequest, error.body_text()))
+    query.map(|Query(query)| query).map_err(|error| Problem::new(ProblemCode::BadRequest, error.body_text()))
 }
 
 fn read_attempt(given: Option<String>) -> Answer<Option<u32>> {
-    let fault = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no attempt; they count from 1."));
+    let fault =
+        |text: &str| Problem::new(ProblemCode::BadRequest, format!("`{text}` is no attempt; they count from 1."));
     let read = |text: &str| text.parse().ok().filter(|&attempt| attempt > 0);
     given.filter(|text| !text.is_empty()).map(|text| read(&text).ok_or_else(|| fault(&text))).transpose()
 }
 
 pub(super) fn read_limit(given: Option<String>) -> Answer<Option<u32>> {
-    let fault = |text: &str| Problem::new(Code::BadRequest, format!("The limit `{text}` is not a whole number."));
+    let fault =
+        |text: &str| Problem::new(ProblemCode::BadRequest, format!("The limit `{text}` is not a whole number."));
     given.map(|text| text.parse().map_err(|_| fault(&text))).transpose()
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{Embed, EmbeddedFile};
 
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// What cargo-leptos has put into `target/site`. A debug build reads the folder each time instead.
 #[derive(Embed)]
@@ -17,7 +17,7 @@ struct Site;
 pub async fn file(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let Some(file) = Site::get(path) else {
-        return Problem::new(Code::NotFound, format!("There is no file {}.", uri.path())).into_response();
+        return Problem::new(ProblemCode::NotFound, format!("There is no file {}.", uri.path())).into_response();
     };
     let tag = etag(&file);
     let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|sent| sent == tag);

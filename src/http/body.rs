@@ -18,7 +18,7 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, Sleep};
 
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// The largest body that a hook may be sent: GitHub sends none that is larger (docs.github.com, "Webhook events and payloads").
 pub const MAX_HOOK: usize = 25 << 20;
@@ -78,11 +78,11 @@ enum Fault {
 }
 
 impl Fault {
-    const fn code(&self) -> Code {
+    const fn code(&self) -> ProblemCode {
         match self {
-            Self::TooLarge(_) => Code::BodyTooLarge,
-            Self::TooSlow { .. } => Code::RequestTimeout,
-            Self::Broken => Code::InvalidBody,
+            Self::TooLarge(_) => ProblemCode::BodyTooLarge,
+            Self::TooSlow { .. } => ProblemCode::RequestTimeout,
+            Self::Broken => ProblemCode::InvalidBody,
         }
     }
 }
@@ -184,13 +184,13 @@ pub fn problem(error: &axum::Error) -> Problem {
         }
         source = error.source();
     }
-    Problem::new(Code::InvalidBody, Fault::Broken.to_string())
+    Problem::new(ProblemCode::InvalidBody, Fault::Broken.to_string())
 }
 
 /// The whole body, which the layer has bounded.
 ///
 /// # Errors
-/// [`Code::BodyTooLarge`]; [`Code::InvalidBody`] if it did not arrive whole; [`Code::RequestTimeout`] if it came too slowly.
+/// [`ProblemCode::BodyTooLarge`]; [`ProblemCode::InvalidBody`] if it did not arrive whole; [`ProblemCode::RequestTimeout`] if it came too slowly.
 pub async fn read(body: Body) -> Result<Bytes, Problem> {
     let mut bytes = Vec::new();
     let mut pieces = body.into_data_stream();
@@ -203,7 +203,7 @@ pub async fn read(body: Body) -> Result<Bytes, Problem> {
 /// The body as a JSON object; `None` if there is nothing in it.
 ///
 /// # Errors
-/// As [`read`]; [`Code::UnsupportedMediaType`] if it does not say that it is JSON; [`Code::InvalidBody`] if it is no JSON object, or
+/// As [`read`]; [`ProblemCode::UnsupportedMediaType`] if it does not say that it is JSON; [`ProblemCode::InvalidBody`] if it is no JSON object, or
 /// not the one that the call takes.
 pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Problem> {
     let (parts, body) = request.into_parts();
@@ -216,16 +216,17 @@ pub async fn read_json<T: DeserializeOwned>(request: Request) -> Result<Option<T
     }
     if !is_json(&parts.headers) {
         let detail = "Send the body as JSON, with the header `Content-Type: application/json`.";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
     let bytes = read(body).await?;
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let fault = |error| Problem::new(Code::InvalidBody, format!("The body is not what this call takes: {error}."));
+    let fault =
+        |error| Problem::new(ProblemCode::InvalidBody, format!("The body is not what this call takes: {error}."));
     let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(fault)?;
     if !value.is_object() {
-        return Err(Problem::new(Code::InvalidBody, "The body is not a JSON object."));
+        return Err(Problem::new(ProblemCode::InvalidBody, "The body is not a JSON object."));
     }
     serde_json::from_value(value).map(Some).map_err(fault)
 }
@@ -291,12 +292,12 @@ mod tests {
             ] {
                 let begun = Instant::now();
                 let problem = read_within(bounds, body).await.expect_err("it is not waited for");
-                assert_eq!((problem.code, problem.status, problem.retryable), (Code::RequestTimeout, 408, true));
+                assert_eq!((problem.code, problem.status, problem.retryable), (ProblemCode::RequestTimeout, 408, true));
                 assert!(begun.elapsed() <= limit, "{:?}", begun.elapsed());
             }
             // Faster than that it is too large before it is too slow.
             let read = read_within(bounds, dripping(1 << 20, 10, None)).await;
-            assert_eq!(read.map_err(|problem| problem.code), Err(Code::BodyTooLarge));
+            assert_eq!(read.map_err(|problem| problem.code), Err(ProblemCode::BodyTooLarge));
         }
     }
 

@@ -261,7 +261,7 @@ fn public_url(text: &str) -> Result<String, String> {
     if text.contains(['?', '#', '@']) {
         return Err("must be an address such as https://ci.example, without name, query and fragment".to_owned());
     }
-    BasePath::of_url(text).map_err(|error| error.to_string())?;
+    BasePath::from_url(text).map_err(|error| error.to_string())?;
     Ok(text.trim_end_matches('/').to_owned())
 }
 

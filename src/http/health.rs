@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::journal::Journal;
-use crate::model::{Code, DatabaseHealth, Problem};
+use crate::model::{DatabaseHealth, Problem, ProblemCode};
 use crate::store::Store;
 
 /// The program runs and answers.
@@ -31,7 +31,7 @@ const PROBE_AFTER: Duration = Duration::from_secs(2);
 /// The server takes work: the database answers and takes what is written, and the server is not stopping.
 pub async fn ready(State(app): State<App>) -> Response {
     if app.stop.is_cancelled() {
-        return Problem::new(Code::ShuttingDown, "The server is stopping.").into_response();
+        return Problem::new(ProblemCode::ShuttingDown, "The server is stopping.").into_response();
     }
     if let Some(outage) = app.service.journal.health().outage() {
         // Whoever watches the server takes 503 for "not now", whatever the reason.
@@ -112,7 +112,7 @@ pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     registry.register("deliveries", "Tries to deliver a notification by outcome", deliveries);
     let mut text = String::new();
     if encode(&mut text, &registry).is_err() {
-        return Problem::new(Code::Internal, "The numbers cannot be written.").into_response();
+        return Problem::new(ProblemCode::Internal, "The numbers cannot be written.").into_response();
     }
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let kind = if accept.contains("application/openmetrics-text") {

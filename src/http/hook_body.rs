@@ -11,7 +11,7 @@ use futures::StreamExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::body::{MAX_HOOK, problem};
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// A body up to this size takes no room.
 const SMALL_BODY: usize = 64 << 10;
@@ -91,10 +91,10 @@ impl BodyRoom {
     /// Reads a body of this declared size, and what it takes of the room.
     ///
     /// # Errors
-    /// [`Code::BodyTooLarge`]; [`Code::RequestTimeout`] if it does not arrive in time; [`Code::InvalidBody`] if it does not arrive
-    /// whole; [`Code::TooManyAttempts`] for a large body of a suspect.
+    /// [`ProblemCode::BodyTooLarge`]; [`ProblemCode::RequestTimeout`] if it does not arrive in time; [`ProblemCode::InvalidBody`] if it does not arrive
+    /// whole; [`ProblemCode::TooManyAttempts`] for a large body of a suspect.
     pub async fn read(&self, sender: Sender, size: Option<u64>, body: Body) -> Result<(Bytes, Held<'_>), Problem> {
-        let late = |_| Problem::new(Code::RequestTimeout, "The body did not arrive in time.");
+        let late = |_| Problem::new(ProblemCode::RequestTimeout, "The body did not arrive in time.");
         tokio::time::timeout(PATIENCE, self.read_patiently(sender, size, body)).await.map_err(late)?
     }
 
@@ -108,7 +108,8 @@ impl BodyRoom {
         if sender == Sender::Suspect && declared > SMALL_BODY {
             return Err(suspect());
         }
-        let too_large = || Problem::new(Code::BodyTooLarge, format!("A body has at most {MAX_HOOK} bytes here."));
+        let too_large =
+            || Problem::new(ProblemCode::BodyTooLarge, format!("A body has at most {MAX_HOOK} bytes here."));
         if declared > MAX_HOOK {
             return Err(too_large());
         }
@@ -133,7 +134,7 @@ impl BodyRoom {
 
 fn suspect() -> Problem {
     let detail = "Wrong signatures from your address wait for their answers. Large bodies are read again after that.";
-    Problem::new(Code::TooManyAttempts, detail)
+    Problem::new(ProblemCode::TooManyAttempts, detail)
 }
 
 #[cfg(test)]
@@ -191,7 +192,7 @@ mod tests {
         }
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         let refused = room.read(Sender::Stranger, None, stalled(100)).await.unwrap_err();
-        assert_eq!(refused.code, Code::RequestTimeout);
+        assert_eq!(refused.code, ProblemCode::RequestTimeout);
     }
 
     #[tokio::test(start_paused = true)]
@@ -223,10 +224,10 @@ mod tests {
     async fn bodies_that_are_too_large_or_of_suspects_are_refused() {
         let room = BodyRoom::default();
         for (sender, size, body, code) in [
-            (Sender::Known, None, of(26, 1 << 20), Code::BodyTooLarge),
-            (Sender::Known, Some(26 << 20), of(1, 10), Code::BodyTooLarge),
-            (Sender::Suspect, Some(1 << 20), stalled(0), Code::TooManyAttempts),
-            (Sender::Suspect, None, of(2, 64 << 10), Code::TooManyAttempts),
+            (Sender::Known, None, of(26, 1 << 20), ProblemCode::BodyTooLarge),
+            (Sender::Known, Some(26 << 20), of(1, 10), ProblemCode::BodyTooLarge),
+            (Sender::Suspect, Some(1 << 20), stalled(0), ProblemCode::TooManyAttempts),
+            (Sender::Suspect, None, of(2, 64 << 10), ProblemCode::TooManyAttempts),
         ] {
             assert_eq!(room.read(sender, size, body).await.unwrap_err().code, code, "{sender:?} {size:?}");
         }

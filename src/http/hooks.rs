@@ -20,7 +20,7 @@ use super::hook_body::{BodyRoom, Held, Sender};
 use super::refusals::Refusals;
 use crate::base;
 use crate::hooks::{Delivery, KeyBy, Secret, Signature, payload};
-use crate::model::{Code, Hook, Pipeline, Problem, Run, Timestamp};
+use crate::model::{Hook, Pipeline, Problem, ProblemCode, Run, Timestamp};
 use crate::runs::{HookAnswer, told_again};
 use crate::store::SenderTrust;
 
@@ -71,7 +71,7 @@ pub async fn hook(
     let headers = Arc::new(parts.headers);
     let delivery = Delivery::of(&|name| one(&headers, name));
     let found = app.service.hook(&name);
-    let no_hook = found.as_ref().err().filter(|problem| problem.code == Code::HookNotFound).cloned();
+    let no_hook = found.as_ref().err().filter(|problem| problem.code == ProblemCode::HookNotFound).cloned();
     let call = Call { app: &app, client, name: &name, delivery: &delivery, no_hook };
     let (pipeline, hook, secret) = match found {
         Ok(found) => found,
@@ -169,7 +169,7 @@ impl<'a> Call<'a> {
                 let seconds = wait.as_secs() + 1;
                 let detail = format!("Too many wrong signatures came from your address. Try again in {seconds} s.");
                 let later = [(header::RETRY_AFTER, seconds.to_string())];
-                let problem = Problem::new(Code::TooManyAttempts, detail);
+                let problem = Problem::new(ProblemCode::TooManyAttempts, detail);
                 self.note(&problem);
                 Err((later, problem).into_response())
             }
@@ -187,7 +187,7 @@ impl<'a> Call<'a> {
         let key_by = if is_of_body { KeyBy::Body } else { KeyBy::Id };
         let payload = || {
             payload::read(one(headers, "content-type"), body)
-                .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
+                .map_err(|error| Problem::new(ProblemCode::InvalidBody, error.to_string()))
         };
         match self.app.service.deliver(pipeline, hook, self.delivery, (body, key_by), payload).await? {
             HookAnswer::Ignored(why) => {
@@ -210,7 +210,7 @@ impl<'a> Call<'a> {
 fn bad_signature() -> Problem {
     let detail = "There is no such hook, or the request does not prove that its sender knows the secret: by `X-Hub-Signature-256`, \
                   `X-Gitea-Signature`, `X-Gitlab-Token` or `webhook-signature`. The server's page of deliveries says which.";
-    Problem::new(Code::BadSignature, detail)
+    Problem::new(ProblemCode::BadSignature, detail)
 }
 
 /// The value of a header that is there once and is text.

@@ -280,7 +280,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let secrets = app.service.clone();
     let schedules = ScheduleTask::new(app.service.clone(), stop.clone());
     let public = args.public_url.as_deref();
-    base::set(public.map(BasePath::of_url).transpose()?.unwrap_or_default());
+    base::set(public.map(BasePath::from_url).transpose()?.unwrap_or_default());
     let guard = guard::GuardConfig {
         addr,
         allow_hosts: args.allow_host.iter().cloned().chain(public.map(config::host_of)).collect(),

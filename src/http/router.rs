@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::{MethodRouter, delete, get, post};
 
 use super::{App, access_api, api, assets, health, hooks, pages, stream, triggers};
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// Where the JSON API is.
 const API: &str = "/api/v1";
@@ -92,9 +92,9 @@ pub fn addresses() -> Vec<String> {
 }
 
 async fn no_such_call(OriginalUri(uri): OriginalUri) -> impl IntoResponse {
-    Problem::new(Code::NotFound, format!("There is no call {}.", uri.path()))
+    Problem::new(ProblemCode::NotFound, format!("There is no call {}.", uri.path()))
 }
 
 async fn wrong_method(OriginalUri(uri): OriginalUri) -> impl IntoResponse {
-    Problem::new(Code::MethodNotAllowed, format!("{} does not take this method.", uri.path()))
+    Problem::new(ProblemCode::MethodNotAllowed, format!("{} does not take this method.", uri.path()))
 }

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::model::{Code, Problem, Timestamp};
+use crate::model::{Problem, ProblemCode, Timestamp};
 
 /// Where the file is (RFC 9116, section 3).
 pub const PATH: &str = "/.well-known/security.txt";
@@ -17,7 +17,7 @@ const CURRENT_MS: i64 = 180 * 24 * 60 * 60 * 1000;
 pub fn routes(contacts: Vec<String>, public_url: Option<String>) -> Router {
     let answer = async move || -> Response {
         if contacts.is_empty() {
-            return Problem::new(Code::NotFound, "This server names no contact; see --security-contact.")
+            return Problem::new(ProblemCode::NotFound, "This server names no contact; see --security-contact.")
                 .into_response();
         }
         let text = write(&contacts, public_url.as_deref(), Timestamp::now());

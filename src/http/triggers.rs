@@ -10,7 +10,7 @@ use super::App;
 use super::api::{Answer, Caller, QueryMap, read_limit, read_query};
 use super::body::read_json;
 use crate::model::trigger::{DeliveryFilter, DeliveryPage, DeliveryResult, ScheduleList, ScheduleView};
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// A pipeline and the name of one of its schedules.
 type SchedulePath = Result<Path<(String, String)>, axum::extract::rejection::PathRejection>;
@@ -24,7 +24,7 @@ struct PauseBody {
 }
 
 fn read_path(path: SchedulePath) -> Answer<(String, String)> {
-    let fault = |_| Problem::new(Code::ScheduleNotFound, "There is no such schedule: its name is not UTF-8.");
+    let fault = |_| Problem::new(ProblemCode::ScheduleNotFound, "There is no such schedule: its name is not UTF-8.");
     path.map(|Path(path)| path).map_err(fault)
 }
 
@@ -34,8 +34,8 @@ pub async fn deliveries(State(app): State<App>, query: QueryMap) -> Answer<Json<
     let mut take = |name: &str| query.remove(name).filter(|value| !value.is_empty());
     let result = take("result").map(|word| {
         let words = DeliveryResult::ALL.map(DeliveryResult::as_str).join(", ");
-        let fault = || Problem::new(Code::BadRequest, format!("`{word}` is no result; they are {words}."));
-        DeliveryResult::of(&word).ok_or_else(fault)
+        let fault = || Problem::new(ProblemCode::BadRequest, format!("`{word}` is no result; they are {words}."));
+        DeliveryResult::parse(&word).ok_or_else(fault)
     });
     let (result, limit) = (result.transpose()?, read_limit(take("limit"))?);
     let filter = DeliveryFilter { pipeline: take("pipeline"), result, limit, before: take("before") };

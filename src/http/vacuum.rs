@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::config::DataArgs;
 use super::{DATABASE, StartError, named_data_dir, unknown_database};
-use crate::store::{Store, VacuumError, Vacuumed};
+use crate::store::{VacuumError, Vacuumed, file_of_url};
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ pub fn vacuum(args: &DataArgs) -> Result<Done, Failure> {
         None => named_data_dir(args.data_dir.as_deref())?.join(DATABASE),
         Some(url) if url.starts_with("sqlite:") => {
             let opened = |source| StartError::Database { place: url.clone(), source };
-            Store::file_of_url(url).map_err(opened)?
+            file_of_url(url).map_err(opened)?
         }
         Some(url) => return Err(unknown_database(url).into()),
     };

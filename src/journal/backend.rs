@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::model::{Record, Run};
+use crate::model::{FrameRecord, Run};
 use crate::store::{JournalHead, RunKey, Store, StoreCommand, StoreError, WriteOutcome};
 
 /// Where journals are written to and read from: the [`Store`], but for tests.
@@ -20,12 +20,12 @@ pub trait JournalBackend: Send + Sync {
     /// [`StoreError::Gone`] if the run is unknown or deleted; the database's own.
     async fn head(&self, run: RunKey) -> Result<JournalHead, StoreError>;
 
-    /// Frames after the seq `after`, in order, and the journal's head: up to `limit`, fewer if they are large, but at least one if
-    /// there is one.
+    /// Frames after the seq `after`, in order, and the journal's head: up to `limit`, fewer if they are large, but at
+    /// least one if there is one.
     ///
     /// # Errors
     /// As [`Self::head`].
-    async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, JournalHead), StoreError>;
+    async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, JournalHead), StoreError>;
 
     /// The run. `None` if it is unknown or deleted.
     ///
@@ -54,7 +54,7 @@ impl JournalBackend for Store {
         Self::head(self, run).await
     }
 
-    async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, JournalHead), StoreError> {
+    async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, JournalHead), StoreError> {
         Self::frames(self, run, after, limit).await
     }
 

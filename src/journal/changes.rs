@@ -12,7 +12,7 @@ use futures::future::{BoxFuture, Shared};
 
 use super::backend::JournalBackend;
 use super::sync::{Mutex, MutexGuard, watch};
-use crate::model::{Listed, RunId};
+use crate::model::{RunId, RunListUpdate};
 use crate::store::{RunKey, StoreError};
 
 /// How many runs are remembered as changed. A reader that lags by more different ones is told so.
@@ -25,7 +25,7 @@ const PAGE: usize = 64;
 const READS: usize = 2 * PAGE;
 
 /// A read of one run, shared by all readers of the list. Any of them may drive it, so one that stops keeps nobody waiting.
-type SharedRead = Shared<BoxFuture<'static, Result<Option<Arc<Listed>>, StoreError>>>;
+type SharedRead = Shared<BoxFuture<'static, Result<Option<Arc<RunListUpdate>>, StoreError>>>;
 
 /// The list's live end.
 #[derive(Debug, Default)]
@@ -172,15 +172,17 @@ impl Changes {
         store: &Arc<dyn JournalBackend>,
         run: RunKey,
         version: u64,
-    ) -> Result<Option<Arc<Listed>>, StoreError> {
+    ) -> Result<Option<Arc<RunListUpdate>>, StoreError> {
         let read = self.lock_reads().share(run, version, || {
             let (store, changes) = (Arc::clone(store), Arc::downgrade(self));
             let read = async move {
                 Ok(match store.run(run).await? {
-                    Some(run) => Some(Arc::new(Listed::Is(Box::new(run)))),
-                    None => {
-                        changes.upgrade().and_then(|changes| changes.deleted(run)).map(Listed::deleted).map(Arc::new)
-                    }
+                    Some(run) => Some(Arc::new(RunListUpdate::Changed(Box::new(run)))),
+                    None => changes
+                        .upgrade()
+                        .and_then(|changes| changes.deleted(run))
+                        .map(RunListUpdate::deleted)
+                        .map(Arc::new),
                 })
             };
             read.boxed().shared()
@@ -219,7 +221,7 @@ pub struct ListReader {
 #[derive(Debug, PartialEq)]
 pub enum ListStep {
     /// Runs that have changed, or are gone.
-    Runs(Vec<Arc<Listed>>),
+    Runs(Vec<Arc<RunListUpdate>>),
     /// So many runs changed that the reader missed some: it has to read the list again.
     Lagged,
 }

@@ -1,12 +1,12 @@
 //! Whether the database accepts writes, and since when it does not.
 //!
-//! [`Condition`] is the rule, pure: moments are durations since any fixed one. [`Health`] is what the writer updates and the rest of the
-//! program reads.
+//! [`Condition`] is the rule, pure: moments are durations since any fixed one. [`Health`] is what the writer updates
+//! and the rest of the program reads.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::model::{Code, Outage, OutageKind, Problem, Timestamp};
+use crate::model::{Outage, OutageKind, Problem, ProblemCode, Timestamp};
 use crate::store::StoreError;
 
 /// How long writes wait before that is an outage: short locks are normal.
@@ -163,8 +163,8 @@ struct NoAnswer;
 impl From<&Outage> for Problem {
     fn from(outage: &Outage) -> Self {
         let code = match outage.kind {
-            OutageKind::DiskFull => Code::DiskFull,
-            OutageKind::Locked | OutageKind::Unavailable => Code::DatabaseUnavailable,
+            OutageKind::DiskFull => ProblemCode::DiskFull,
+            OutageKind::Locked | OutageKind::Unavailable => ProblemCode::DatabaseUnavailable,
         };
         Self::new(code, outage.to_string())
     }
@@ -190,8 +190,8 @@ mod tests {
     }
 
     proptest! {
-        /// An outage is what has failed since the last success: of the last failure's kind, told at once of a full disk and after a
-        /// while of everything else; and a success ends it.
+        /// An outage is what has failed since the last success: of the last failure's kind, at once if the disk is full
+        /// and after a while of everything else; and a success ends it.
         #[test]
         fn outage_is_what_failed_since_the_last_success(calls in calls(), later in 0..5000u64) {
             let mut condition = Condition::default();

@@ -77,7 +77,7 @@ fn mask_in_place(write: &mut RunWrite, secrets: &Patterns) {
 mod tests {
     use super::*;
     use crate::model::kinds::{Failure, PhaseChange};
-    use crate::model::{Body, End, PhaseState};
+    use crate::model::{FinalStatus, FramePayload, PhaseState};
     use crate::store::{FinishAttempt, Lease, LeaseHolder, NewFrame};
 
     #[test]
@@ -88,9 +88,9 @@ mod tests {
         let error = Failure { code: "x".into(), message: said.clone(), retryable: false };
         let made = |run| {
             let holder = LeaseHolder::Worker(Lease { run: RunKey(run), attempt: 1, token: 1 });
-            let finish = FinishAttempt { holder, to: End::Failed, error: Some(said.clone()), next: None };
+            let finish = FinishAttempt { holder, to: FinalStatus::Failed, error: Some(said.clone()), next: None };
             let mut write = RunWrite::new(finish);
-            write.frames.push(NewFrame::now(None, &Body::Error(error.clone())));
+            write.frames.push(NewFrame::now(None, &FramePayload::Error(error.clone())));
             let phase = PhaseChange {
                 name: "a".into(),
                 state: PhaseState::Completed,

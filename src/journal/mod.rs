@@ -1,9 +1,9 @@
 //! The journal: the only source that anything is streamed or polled from.
 //!
-//! [`Writer`](writer) commits commands in groups; only then does it publish them to the [`Tail`](tail) of each run. A [`Reader`]
-//! is a cursor that asks for the frames after it, from the tail's memory if that covers them, else from the database, and waits
-//! for a notification only when nothing is left. Notifications carry no frames. So there is no second source, no buffer to
-//! drain, and no window between replay and live.
+//! [`Writer`](writer) commits commands in groups; only then does it publish them to the [`Tail`](tail) of each run. A
+//! [`Reader`] is a cursor that asks for the frames after it, from the tail's memory if that covers them, else from the
+//! database, and waits for a notification only when nothing is left. Notifications carry no frames. So there is no
+//! second source, no buffer to drain, and no window between replay and live.
 //!
 //! The list of runs has a live end of its own, [`changes`], which says which runs are to be read again.
 //!
@@ -12,13 +12,13 @@
 mod backend;
 mod changes;
 mod crowd;
+mod disk_shares;
 mod health;
 #[cfg(test)]
 mod interleavings;
 mod masks;
 mod reader;
 mod ring;
-mod room;
 mod sync;
 mod tail;
 mod writer;
@@ -85,7 +85,8 @@ pub enum WriteError {
 }
 
 impl Journal {
-    /// A journal on this database, and the task that writes it. The task ends when the last clone of the journal is dropped.
+    /// A journal on this database, and the task that writes it. The task ends when the last clone of the journal is
+    /// dropped.
     pub fn new(backend: Arc<dyn JournalBackend>, group: GroupCommit) -> (Self, WriterTask) {
         let tails = Arc::new(Tails::default());
         let changes = Arc::new(Changes::default());
@@ -95,8 +96,8 @@ impl Journal {
         (Self { backend, tails, changes, outbox, masks: Masks::default(), writer }, task)
     }
 
-    /// The same journal for callers that want an answer within about this time: a write that the database has not accepted by
-    /// then fails as retryable, and never happens. All others wait for as long as it takes.
+    /// The same journal for callers that want an answer within about this time: a write that the database has not
+    /// accepted by then fails as retryable, and never happens. All others wait for as long as it takes.
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self { writer: self.writer.with_patience(patience), ..self.clone() }
     }
@@ -157,7 +158,8 @@ impl Journal {
     /// Removes a little of what deleted runs have left. Returns whether there may be more of it.
     ///
     /// # Errors
-    /// [`WriteError::Refused`] if the run is not deleted or its row is gone; [`WriteError::Store`], [`WriteError::Closed`].
+    /// [`WriteError::Refused`] if the run is not deleted or its row is gone; [`WriteError::Store`],
+    /// [`WriteError::Closed`].
     pub async fn purge(&self, step: PurgeStep) -> Result<bool, WriteError> {
         match self.writer.submit(StoreCommand::Purge(step)).await? {
             WriteOutcome::Purged { more } => Ok(more),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::model::{Record, RunId, sse};
+use crate::model::{FrameRecord, RunId, sse};
 
 /// A bounded memory of the newest frames, without holes. What one commit brought lies in one piece of memory, so that a
 /// reader gets all that waits for it in few writes.
@@ -42,15 +42,15 @@ struct Frames {
 }
 
 impl Frames {
-    fn plain(frames: &[Record]) -> Self {
+    fn plain(frames: &[FrameRecord]) -> Self {
         Self::written(frames, sse::write_frame)
     }
 
-    fn named(frames: &[Record], run: &RunId) -> Self {
-        Self::written(frames, |out, frame| sse::write_frame_of(out, run, frame))
+    fn named(frames: &[FrameRecord], run: &RunId) -> Self {
+        Self::written(frames, |out, frame| sse::write_multiplexed_frame(out, run, frame))
     }
 
-    fn written(frames: &[Record], write: impl Fn(&mut String, &Record)) -> Self {
+    fn written(frames: &[FrameRecord], write: impl Fn(&mut String, &FrameRecord)) -> Self {
         let mut out = String::with_capacity(frames.iter().map(|frame| frame.data.len() + 128).sum());
         let mut ends = Vec::with_capacity(frames.len());
         for frame in frames {
@@ -66,7 +66,7 @@ impl Frames {
         let mut ends = Vec::with_capacity(self.ends.len());
         let mut start = 0;
         for &end in &self.ends {
-            sse::name_frame(&mut out, run, &self.bytes[start..end]);
+            sse::multiplex_frame(&mut out, run, &self.bytes[start..end]);
             ends.push(out.len());
             start = end;
         }
@@ -107,7 +107,7 @@ pub struct Encoded {
 }
 
 /// Frames in order, encoded one after another.
-pub fn encode(frames: &[Record], form: &Form) -> Bytes {
+pub fn encode(frames: &[FrameRecord], form: &Form) -> Bytes {
     match form {
         Form::Plain => Frames::plain(frames).bytes,
         Form::Named(run) => Frames::named(frames, run).bytes,
@@ -121,7 +121,7 @@ impl Ring {
     }
 
     /// Adds frames that were committed together. If they do not follow on what is held, that is forgotten first.
-    pub fn push(&mut self, frames: &[Record]) {
+    pub fn push(&mut self, frames: &[FrameRecord]) {
         let Some(first) = frames.first().map(|frame| frame.seq) else { return };
         if self.pieces.back().is_some_and(|piece| piece.last() + 1 != first) {
             self.pieces.clear();
@@ -154,11 +154,11 @@ mod tests {
 
     use super::*;
     use crate::model::Timestamp;
-    use crate::model::sse::Parser;
+    use crate::model::sse::SseParser;
 
-    fn frames(first: u64, count: u64) -> Vec<Record> {
+    fn frames(first: u64, count: u64) -> Vec<FrameRecord> {
         (first..first + count)
-            .map(|seq| Record {
+            .map(|seq| FrameRecord {
                 seq,
                 ts: Timestamp(0),
                 attempt: 1,
@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn seqs(encoded: &Encoded) -> Vec<u64> {
-        let mut parser = Parser::new("");
+        let mut parser = SseParser::new("");
         let events = encoded.pieces.iter().flat_map(|piece| parser.push(piece)).collect::<Vec<_>>();
         events.iter().map(|event| event.last_event_id.rsplit(':').next().unwrap().parse().unwrap()).collect()
     }

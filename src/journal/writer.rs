@@ -1,8 +1,9 @@
 //! The writer: one task that owns all writing. It collects commands, commits them, and only then publishes them.
 //!
-//! A commit that fails for a reason that passes is repeated until it succeeds: the jobs behind it wait, so memory is bounded, and in
-//! the end the command that prints waits too. A caller with [patience](Handle::with_patience) may withdraw its job meanwhile,
-//! between two attempts; then it never happens. While the disk is full, [`room`](super::room) says what is written all the same.
+//! A commit that fails for a reason that passes is repeated until it succeeds: the jobs behind it wait, so memory is
+//! bounded, and in the end the command that prints waits too. A caller with [patience](Handle::with_patience) may
+//! withdraw its job meanwhile, between two attempts; then it never happens. While the disk is full,
+//! [`disk_shares`](super::disk_shares) says what is written all the same.
 
 mod full_disk;
 mod job;
@@ -16,13 +17,13 @@ use tokio::sync::mpsc;
 
 use super::backend::JournalBackend;
 use super::changes::{Changes, News};
+use super::disk_shares::{DiskShares, output_of};
 use super::health::Health;
-use super::room::{Shares, output_of};
 use super::sync::time::{self, Instant};
 use super::sync::watch;
 use super::tail::Tails;
 use crate::model::kinds::Failure;
-use crate::model::{Body, OutageKind};
+use crate::model::{FramePayload, OutageKind};
 use crate::store::{DeleteRun, ListEvent, NewFrame, RunCommand, RunWrite, StoreCommand, StoreError, WriteOutcome};
 
 pub use job::Handle;
@@ -64,7 +65,7 @@ impl Default for GroupCommit {
     }
 }
 
-/// The writer's task. Ends when the last handle is gone and all that was sent is written.
+/// The writer's task. Ends when the last handle is dropped and all jobs are written.
 pub struct WriterTask {
     backend: Arc<dyn JournalBackend>,
     tails: Arc<Tails>,
@@ -75,7 +76,7 @@ pub struct WriterTask {
     jobs: mpsc::Receiver<Job>,
     /// What was held back while the disk was full; it is written before what comes later.
     held: VecDeque<Job>,
-    shares: Shares,
+    shares: DiskShares,
     health: Arc<Health>,
     written: Arc<Written>,
 }
@@ -90,7 +91,7 @@ pub fn new(
     let (sender, jobs) = mpsc::channel(MAX_WAITING_JOBS);
     let (written, health) = (Arc::<Written>::default(), Arc::<Health>::default());
     let handle = Handle { jobs: sender, written: Arc::clone(&written), health: Arc::clone(&health), patience: None };
-    let (held, shares) = (VecDeque::new(), Shares::default());
+    let (held, shares) = (VecDeque::new(), DiskShares::default());
     (handle, WriterTask { backend, tails, changes, outbox, group, jobs, held, shares, health, written })
 }
 
@@ -120,7 +121,7 @@ impl WriterTask {
         }
     }
 
-    /// `first`, what already waits, and, while that is little, what comes until then; up to a size.
+    /// `first`, the jobs that already wait, and, while those are few, jobs that arrive until then; up to a size.
     async fn collect(&mut self, first: Job, until: Option<Instant>) -> Vec<Job> {
         let mut size = self.size_of(&first.command);
         let mut jobs = vec![first];
@@ -171,7 +172,8 @@ impl WriterTask {
         }
     }
 
-    /// Commits and answers; again while the database is locked or not available. Jobs that are withdrawn meanwhile are left out.
+    /// Commits and answers; again while the database is locked or not available. Jobs that are withdrawn meanwhile are
+    /// left out.
     async fn commit_all(&mut self, mut jobs: Vec<Job>) -> Result<(), NotWritten> {
         let mut pause = FIRST_RETRY_WAIT;
         loop {
@@ -246,7 +248,7 @@ impl WriterTask {
 }
 
 /// What the journals of runs say of an outage, once it has lasted for a while.
-fn outage_note(kind: OutageKind, waited: Duration) -> Option<Body> {
+fn outage_note(kind: OutageKind, waited: Duration) -> Option<FramePayload> {
     if waited < NOTE_AFTER {
         return None;
     }
@@ -263,11 +265,11 @@ fn outage_note(kind: OutageKind, waited: Duration) -> Option<Body> {
             ("database_unavailable", format!("the database was not available: activity waited for {seconds} s"))
         }
     };
-    Some(Body::Error(Failure { code: code.to_owned(), message, retryable: true }))
+    Some(FramePayload::Error(Failure { code: code.to_owned(), message, retryable: true }))
 }
 
 /// The command, with a note at its end if it is output that has waited: its lines were printed before.
-fn with_note(command: &StoreCommand, note: &Body) -> StoreCommand {
+fn with_note(command: &StoreCommand, note: &FramePayload) -> StoreCommand {
     let mut command = command.clone();
     if let (Some(_), StoreCommand::Run(RunWrite { frames, .. })) = (output_of(&command), &mut command)
         && let Some(last) = frames.last()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kinds::Outcome;
-use super::review::Tally;
+use super::review::ReviewCounts;
 use super::{Params, Phase, Run, RunOrigin, Status, Timestamp};
 
 /// One execution of a run.
@@ -55,7 +55,7 @@ pub struct AttemptPhase {
 
 /// An attempt in few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttemptMark {
+pub struct AttemptSummary {
     /// Its number.
     pub attempt: u32,
     /// What became of it.
@@ -77,7 +77,8 @@ pub struct AttemptView {
     /// The attempt.
     pub attempt: Attempt,
     /// How many findings and patches it has.
-    pub tally: Tally,
+    #[serde(rename = "tally")]
+    pub review_counts: ReviewCounts,
     /// What it has done to the code, if its last frames say so.
     pub outcome: Option<Outcome>,
     /// The paths of the patches that a person has left out, if its last frames say so.
@@ -86,12 +87,12 @@ pub struct AttemptView {
 
 impl Attempt {
     /// How long it took, in milliseconds, if it began and ended.
-    pub fn took(&self) -> Option<u64> {
+    pub fn duration_ms(&self) -> Option<u64> {
         self.started_at.zip(self.finished_at).map(|(from, to)| to.since(from))
     }
 
     /// The run as it stood in this attempt; what all attempts share is taken from the run as it stands now.
-    pub fn of_run(self, run: &Run) -> Run {
+    pub fn into_run(self, run: &Run) -> Run {
         Run {
             status: self.status,
             phase: self.phase,
@@ -113,7 +114,7 @@ impl Attempt {
 
 impl AttemptPhase {
     /// How long it took, in milliseconds, if it began and ended.
-    pub fn took(&self) -> Option<u64> {
+    pub fn duration_ms(&self) -> Option<u64> {
         self.phase.started_at.zip(self.phase.finished_at).map(|(from, to)| to.since(from))
     }
 }

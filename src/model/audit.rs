@@ -8,7 +8,7 @@ use super::run::RunId;
 /// What was done, or tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub enum AuditAction {
     /// A run was started.
     RunStart,
     /// A run was re-run.
@@ -47,7 +47,7 @@ pub enum Action {
     Refused,
 }
 
-impl Action {
+impl AuditAction {
     /// All of them.
     pub const ALL: [Self; 18] = [
         Self::RunStart,
@@ -95,12 +95,12 @@ impl Action {
     }
 
     /// The action of this word.
-    pub fn of(word: &str) -> Option<Self> {
+    pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.as_str() == word)
     }
 
     /// In words for people.
-    pub const fn words(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::RunStart => "Started a run",
             Self::RunRerun => "Re-ran a run",
@@ -138,7 +138,7 @@ pub struct AuditEntry {
     /// The address that the request came from.
     pub address: Option<String>,
     /// What was done.
-    pub action: Action,
+    pub action: AuditAction,
     /// The run it was done to.
     pub run: Option<RunId>,
     /// `done`, or why it was refused: a problem's code.
@@ -165,7 +165,7 @@ pub struct AuditFilter {
     /// Only lines of this actor.
     pub actor: Option<String>,
     /// Only lines of this action.
-    pub action: Option<Action>,
+    pub action: Option<AuditAction>,
     /// At most this many, 1 to 200; 50 if left out.
     pub limit: Option<u32>,
     /// Only lines before this one.
@@ -178,9 +178,9 @@ mod tests {
 
     #[test]
     fn every_action_has_the_word_of_its_json() {
-        for action in Action::ALL {
+        for action in AuditAction::ALL {
             assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
-            assert_eq!(Action::of(action.as_str()), Some(action));
+            assert_eq!(AuditAction::parse(action.as_str()), Some(action));
         }
     }
 }

@@ -20,7 +20,7 @@ pub enum BasePathError {
 }
 
 /// The first parts of the paths that the server answers. A path of which the first part is another one is only known below a base.
-const OWN: [&str; 12] = [
+const OWN_SEGMENTS: [&str; 12] = [
     "runs",
     "api",
     "fn",
@@ -66,7 +66,7 @@ impl BasePath {
     ///
     /// # Errors
     /// [`BasePathError`].
-    pub fn of_url(url: &str) -> Result<Self, BasePathError> {
+    pub fn from_url(url: &str) -> Result<Self, BasePathError> {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         Self::parse(rest.find('/').map_or("", |slash| &rest[slash..]))
     }
@@ -119,7 +119,7 @@ fn with_one_slash(path: &str) -> &str {
 fn is_own(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let mut segments = path.trim_start_matches('/').split('/');
-    segments.next().is_none_or(|first| first.is_empty() || OWN.contains(&first))
+    segments.next().is_none_or(|first| first.is_empty() || OWN_SEGMENTS.contains(&first))
 }
 
 impl fmt::Display for BasePath {
@@ -147,15 +147,15 @@ mod tests {
             ("https://host:8443/tools/rt-1.2//", "/tools/rt-1.2"),
             ("http://[::1]:80/~me", "/~me"),
         ] {
-            assert_eq!(BasePath::of_url(url).unwrap().as_str(), expected, "{url}");
+            assert_eq!(BasePath::from_url(url).unwrap().as_str(), expected, "{url}");
         }
         for bad in
             ["https://h//rt", "https://h/a b", "https://h/a%2fb", "https://h/a/../b", "https://h/.", "https://h/ü"]
         {
-            assert!(matches!(BasePath::of_url(bad), Err(BasePathError::Segment(_))), "{bad}");
+            assert!(matches!(BasePath::from_url(bad), Err(BasePathError::Segment(_))), "{bad}");
         }
-        assert_eq!(BasePath::of_url("https://h/api/v1"), Err(BasePathError::Reserved));
-        assert!(BasePath::of_url("https://h/apis").is_ok());
+        assert_eq!(BasePath::from_url("https://h/api/v1"), Err(BasePathError::Reserved));
+        assert!(BasePath::from_url("https://h/apis").is_ok());
     }
 
     #[test]

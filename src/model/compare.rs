@@ -7,7 +7,7 @@ use super::{LogStream, ParamValue, Params, PhaseState};
 
 /// Two attempts of a run, and how they differ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
+pub struct AttemptComparison {
     /// The one.
     pub a: Attempt,
     /// The other.
@@ -52,7 +52,7 @@ pub enum LogComparison {
         lines: u64,
     },
     /// From this line on.
-    Differs(Difference),
+    Differs(LogDifference),
     /// They are the same as far as was looked, and there is more.
     Unknown {
         /// How many lines were looked at, of all outputs.
@@ -62,7 +62,7 @@ pub enum LogComparison {
 
 /// The first line that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
+pub struct LogDifference {
     /// Its number among the phase's lines of that output, from 1.
     pub line: u64,
     /// The line of the one; `None` if its output has ended there.
@@ -83,14 +83,14 @@ pub struct LogLine {
 }
 
 /// The parameters that differ.
-pub fn params(a: &Params, b: &Params) -> Vec<ParamDifference> {
+pub fn diff_params(a: &Params, b: &Params) -> Vec<ParamDifference> {
     let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let pair = |name: &String| ParamDifference { name: name.clone(), a: a.get(name).cloned(), b: b.get(name).cloned() };
     names.into_iter().map(pair).filter(|pair| pair.a != pair.b).collect()
 }
 
 /// The phases side by side, their logs not looked at yet.
-pub fn phases(a: &[AttemptPhase], b: &[AttemptPhase]) -> Vec<PhasePair> {
+pub fn pair_phases(a: &[AttemptPhase], b: &[AttemptPhase]) -> Vec<PhasePair> {
     let named = |phases: &[AttemptPhase], name: &str| phases.iter().find(|phase| phase.phase.name == name).cloned();
     let only_a = a.iter().filter(|phase| named(b, &phase.phase.name).is_none());
     let names = b.iter().chain(only_a).map(|phase| phase.phase.name.clone());
@@ -99,7 +99,7 @@ pub fn phases(a: &[AttemptPhase], b: &[AttemptPhase]) -> Vec<PhasePair> {
 
 impl PhasePair {
     /// The phase in both, if it ran in both: then it has two logs to compare.
-    pub fn ran(&self) -> Option<(&AttemptPhase, &AttemptPhase)> {
+    pub fn ran_in_both(&self) -> Option<(&AttemptPhase, &AttemptPhase)> {
         let ran = |phase: &&AttemptPhase| {
             let begun = match phase.phase.state {
                 PhaseState::Started | PhaseState::Completed | PhaseState::Failed => true,
@@ -127,10 +127,10 @@ mod tests {
         let a = Params::from([("same".into(), text("x")), ("gone".into(), text("g")), ("level".into(), text("1"))]);
         let b = Params::from([("same".into(), text("x")), ("new".into(), text("n")), ("level".into(), text("2"))]);
         let found: Vec<_> =
-            params(&a, &b).into_iter().map(|pair| (pair.name, pair.a.is_some(), pair.b.is_some())).collect();
+            diff_params(&a, &b).into_iter().map(|pair| (pair.name, pair.a.is_some(), pair.b.is_some())).collect();
         let expected = [("gone", true, false), ("level", true, true), ("new", false, true)];
         assert_eq!(found, expected.map(|(name, a, b)| (name.to_owned(), a, b)));
-        assert_eq!(params(&a, &a), []);
+        assert_eq!(diff_params(&a, &a), []);
     }
 
     #[test]
@@ -148,10 +148,10 @@ mod tests {
             phase("new", Pending, false),
             phase("tell", Completed, false),
         ];
-        let pairs = phases(&a, &b);
+        let pairs = pair_phases(&a, &b);
         let told: Vec<_> = pairs
             .iter()
-            .map(|pair| (pair.name.as_str(), pair.a.is_some(), pair.b.is_some(), pair.ran().is_some()))
+            .map(|pair| (pair.name.as_str(), pair.a.is_some(), pair.b.is_some(), pair.ran_in_both().is_some()))
             .collect();
         // Carried over, running, only in one, skipped in one, only in the other.
         let expected = [

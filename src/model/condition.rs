@@ -6,33 +6,33 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::hook::is_pointer;
+use super::hook::is_json_pointer;
 
 /// How deep conditions may be nested.
-pub const MAX_DEPTH: usize = 8;
+pub const MAX_CONDITION_DEPTH: usize = 8;
 
 /// How many places a hook may look at.
-pub const MAX_TESTS: usize = 100;
+pub const MAX_POINTERS: usize = 100;
 
 /// The longest pattern, in bytes.
-pub const MAX_PATTERN: usize = 500;
+pub const MAX_PATTERN_BYTES: usize = 500;
 
 /// What a payload must be like.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Condition {
+pub enum PayloadCondition {
     /// All of these hold. An empty list always holds.
-    All(Vec<Condition>),
+    All(Vec<PayloadCondition>),
     /// At least one of these holds.
-    Any(Vec<Condition>),
+    Any(Vec<PayloadCondition>),
     /// This does not hold.
-    Not(Box<Condition>),
+    Not(Box<PayloadCondition>),
     /// The value at this JSON Pointer (RFC 6901) passes this test.
-    At(String, Test),
+    At(String, ValueTest),
 }
 
 /// What is expected of the value at one place.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Test {
+pub enum ValueTest {
     /// It is one of these.
     OneOf(Vec<Value>),
     /// It is there and not null, or not.
@@ -40,18 +40,18 @@ pub enum Test {
     /// All of its text matches this regular expression.
     Pattern(String),
     /// It does not pass this test. A missing value passes.
-    Not(Box<Test>),
+    Not(Box<ValueTest>),
     /// It passes all of these.
-    All(Vec<Test>),
+    All(Vec<ValueTest>),
 }
 
-impl Default for Condition {
+impl Default for PayloadCondition {
     fn default() -> Self {
         Self::All(Vec::new())
     }
 }
 
-impl Condition {
+impl PayloadCondition {
     /// Whether every payload meets it.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::All(all) if all.is_empty())
@@ -60,35 +60,35 @@ impl Condition {
 
 /// A part of a file or a JSON document that says a condition, with its place for error messages.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub struct ConditionNode {
     /// The byte where it begins; 0 where that is not known.
     pub at: usize,
     /// What it holds.
-    pub value: NodeValue,
+    pub value: ConditionValue,
 }
 
-/// What a [`Node`] holds.
+/// What a [`ConditionNode`] holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum NodeValue {
+pub enum ConditionValue {
     /// Text, a whole number, or true or false.
     Plain(Value),
     /// Something that no condition can be compared with: a fraction, a date, null.
     Other,
     /// A list.
-    List(Vec<Node>),
+    List(Vec<ConditionNode>),
     /// A table: the place of each key, the key, and its value.
-    Table(Vec<(usize, String, Node)>),
+    Table(Vec<(usize, String, ConditionNode)>),
 }
 
-impl From<Value> for Node {
+impl From<Value> for ConditionNode {
     fn from(value: Value) -> Self {
         let value = match value {
-            Value::String(_) | Value::Bool(_) => NodeValue::Plain(value),
-            Value::Number(ref number) if number.is_i64() || number.is_u64() => NodeValue::Plain(value),
-            Value::Number(_) | Value::Null => NodeValue::Other,
-            Value::Array(list) => NodeValue::List(list.into_iter().map(Self::from).collect()),
+            Value::String(_) | Value::Bool(_) => ConditionValue::Plain(value),
+            Value::Number(ref number) if number.is_i64() || number.is_u64() => ConditionValue::Plain(value),
+            Value::Number(_) | Value::Null => ConditionValue::Other,
+            Value::Array(list) => ConditionValue::List(list.into_iter().map(Self::from).collect()),
             Value::Object(table) => {
-                NodeValue::Table(table.into_iter().map(|(key, value)| (0, key, value.into())).collect())
+                ConditionValue::Table(table.into_iter().map(|(key, value)| (0, key, value.into())).collect())
             }
         };
         Self { at: 0, value }
@@ -97,15 +97,15 @@ impl From<Value> for Node {
 
 /// Why something is no condition, and the byte where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// See [`Node::at`].
+pub struct ConditionError {
+    /// See [`ConditionNode::at`].
     pub at: usize,
     /// The problem and the remedy, in a sentence or two.
     pub reason: String,
 }
 
-fn fault<T>(at: usize, reason: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { at, reason: reason.into() })
+fn error<T>(at: usize, reason: impl Into<String>) -> Result<T, ConditionError> {
+    Err(ConditionError { at, reason: reason.into() })
 }
 
 /// What is said of a value that cannot be compared.
@@ -113,14 +113,14 @@ const NOT_PLAIN: &str =
     "A condition is a text, a whole number, true or false, a list of them, or a table such as { exists = true }.";
 
 /// Reads conditions.
-pub struct Reader<'a> {
+pub struct ConditionParser<'a> {
     /// Whether a text is a pattern that can be used; the reason if it cannot.
     pub check_pattern: &'a dyn Fn(&str) -> Result<(), String>,
     /// How many places were read.
     tests: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ConditionParser<'a> {
     /// A reader that checks patterns this way.
     pub fn new(check_pattern: &'a dyn Fn(&str) -> Result<(), String>) -> Self {
         Self { check_pattern, tests: 0 }
@@ -129,154 +129,165 @@ impl<'a> Reader<'a> {
     /// Reads the condition of a hook.
     ///
     /// # Errors
-    /// [`Fault`]: the first thing that is wrong.
-    pub fn read(mut self, node: &Node) -> Result<Condition, Fault> {
+    /// [`ConditionError`]: the first thing that is wrong.
+    pub fn read(mut self, node: &ConditionNode) -> Result<PayloadCondition, ConditionError> {
         match &node.value {
-            NodeValue::Table(entries) if entries.is_empty() => Ok(Condition::default()),
+            ConditionValue::Table(entries) if entries.is_empty() => Ok(PayloadCondition::default()),
             _ => self.condition(node, 0),
         }
     }
 
-    fn condition(&mut self, node: &Node, depth: usize) -> Result<Condition, Fault> {
-        if depth >= MAX_DEPTH {
-            return fault(node.at, format!("Conditions are nested more than {MAX_DEPTH} deep. Make them flatter."));
+    fn condition(&mut self, node: &ConditionNode, depth: usize) -> Result<PayloadCondition, ConditionError> {
+        if depth >= MAX_CONDITION_DEPTH {
+            return error(
+                node.at,
+                format!("Conditions are nested more than {MAX_CONDITION_DEPTH} deep. Make them flatter."),
+            );
         }
-        let NodeValue::Table(entries) = &node.value else {
-            return fault(node.at, "A condition is a table such as { \"/ref\" = \"refs/heads/main\" }.");
+        let ConditionValue::Table(entries) = &node.value else {
+            return error(node.at, "A condition is a table such as { \"/ref\" = \"refs/heads/main\" }.");
         };
         let mut all = Vec::with_capacity(entries.len());
         for (at, key, value) in entries {
             all.push(match key.as_str() {
-                "all" => Condition::All(self.conditions(key, value, depth)?),
-                "any" => Condition::Any(self.conditions(key, value, depth)?),
-                "not" => Condition::Not(Box::new(self.condition(value, depth + 1)?)),
-                pointer if is_pointer(pointer) => {
+                "all" => PayloadCondition::All(self.conditions(key, value, depth)?),
+                "any" => PayloadCondition::Any(self.conditions(key, value, depth)?),
+                "not" => PayloadCondition::Not(Box::new(self.condition(value, depth + 1)?)),
+                pointer if is_json_pointer(pointer) => {
                     self.tests += 1;
-                    if self.tests > MAX_TESTS {
-                        return fault(*at, format!("A hook looks at {MAX_TESTS} places at most."));
+                    if self.tests > MAX_POINTERS {
+                        return error(*at, format!("A hook looks at {MAX_POINTERS} places at most."));
                     }
-                    Condition::At(pointer.to_owned(), self.test(value, depth + 1)?)
+                    PayloadCondition::At(pointer.to_owned(), self.test(value, depth + 1)?)
                 }
                 other => {
                     let reason = format!(
                         "`{other}` is no JSON Pointer. Write one as \"/repository/name\", or combine conditions with `all`, `any` or `not`."
                     );
-                    return fault(*at, reason);
+                    return error(*at, reason);
                 }
             });
         }
         match (all.pop(), all.is_empty()) {
-            (None, _) => fault(node.at, "An empty condition holds for everything. Leave it out."),
+            (None, _) => error(node.at, "An empty condition holds for everything. Leave it out."),
             (Some(only), true) => Ok(only),
             (Some(last), false) => {
                 all.push(last);
-                Ok(Condition::All(all))
+                Ok(PayloadCondition::All(all))
             }
         }
     }
 
-    fn conditions(&mut self, word: &str, node: &Node, depth: usize) -> Result<Vec<Condition>, Fault> {
+    fn conditions(
+        &mut self,
+        word: &str,
+        node: &ConditionNode,
+        depth: usize,
+    ) -> Result<Vec<PayloadCondition>, ConditionError> {
         match &node.value {
-            NodeValue::List(list) if !list.is_empty() => {
+            ConditionValue::List(list) if !list.is_empty() => {
                 list.iter().map(|each| self.condition(each, depth + 1)).collect()
             }
-            _ => fault(
+            _ => error(
                 node.at,
                 format!("`{word}` is a list of conditions, such as [{{ \"/ref\" = \"refs/heads/main\" }}, …]."),
             ),
         }
     }
 
-    fn test(&mut self, node: &Node, depth: usize) -> Result<Test, Fault> {
-        if depth >= MAX_DEPTH {
-            return fault(node.at, format!("Conditions are nested more than {MAX_DEPTH} deep. Make them flatter."));
+    fn test(&mut self, node: &ConditionNode, depth: usize) -> Result<ValueTest, ConditionError> {
+        if depth >= MAX_CONDITION_DEPTH {
+            return error(
+                node.at,
+                format!("Conditions are nested more than {MAX_CONDITION_DEPTH} deep. Make them flatter."),
+            );
         }
         let entries = match &node.value {
-            NodeValue::Plain(value) => return Ok(Test::OneOf(vec![value.clone()])),
-            NodeValue::List(_) => return Ok(Test::OneOf(plain_list(node)?)),
-            NodeValue::Other => return fault(node.at, NOT_PLAIN),
-            NodeValue::Table(entries) => entries,
+            ConditionValue::Plain(value) => return Ok(ValueTest::OneOf(vec![value.clone()])),
+            ConditionValue::List(_) => return Ok(ValueTest::OneOf(plain_list(node)?)),
+            ConditionValue::Other => return error(node.at, NOT_PLAIN),
+            ConditionValue::Table(entries) => entries,
         };
         let mut tests = Vec::with_capacity(entries.len());
         for (at, key, value) in entries {
             tests.push(match key.as_str() {
-                "equals" => Test::OneOf(vec![plain(value)?]),
-                "one_of" => Test::OneOf(plain_list(value)?),
-                "not" => Test::Not(Box::new(self.test(value, depth + 1)?)),
+                "equals" => ValueTest::OneOf(vec![plain(value)?]),
+                "one_of" => ValueTest::OneOf(plain_list(value)?),
+                "not" => ValueTest::Not(Box::new(self.test(value, depth + 1)?)),
                 "exists" => match &value.value {
-                    NodeValue::Plain(Value::Bool(exists)) => Test::Exists(*exists),
-                    _ => return fault(value.at, "`exists` is true or false, without quotes."),
+                    ConditionValue::Plain(Value::Bool(exists)) => ValueTest::Exists(*exists),
+                    _ => return error(value.at, "`exists` is true or false, without quotes."),
                 },
-                "pattern" => Test::Pattern(self.pattern(value)?),
+                "pattern" => ValueTest::Pattern(self.pattern(value)?),
                 other => {
                     let reason = format!(
                         "`{other}` is not known. What is expected at a place is `equals`, `one_of`, `not`, `exists` or `pattern`."
                     );
-                    return fault(*at, reason);
+                    return error(*at, reason);
                 }
             });
         }
-        if tests.iter().filter(|test| matches!(test, Test::OneOf(_))).count() > 1 {
-            return fault(node.at, "`equals` and `one_of` say the same. Write one of them.");
+        if tests.iter().filter(|test| matches!(test, ValueTest::OneOf(_))).count() > 1 {
+            return error(node.at, "`equals` and `one_of` say the same. Write one of them.");
         }
         match (tests.pop(), tests.is_empty()) {
             (None, _) => {
-                fault(node.at, "An empty table expects nothing. Write { exists = true }, or leave the place out.")
+                error(node.at, "An empty table expects nothing. Write { exists = true }, or leave the place out.")
             }
             (Some(only), true) => Ok(only),
             (Some(last), false) => {
                 tests.push(last);
-                Ok(Test::All(tests))
+                Ok(ValueTest::All(tests))
             }
         }
     }
 
-    fn pattern(&self, node: &Node) -> Result<String, Fault> {
-        let NodeValue::Plain(Value::String(pattern)) = &node.value else {
-            return fault(node.at, "`pattern` is a regular expression in quotes, such as 'refs/heads/release-.*'.");
+    fn pattern(&self, node: &ConditionNode) -> Result<String, ConditionError> {
+        let ConditionValue::Plain(Value::String(pattern)) = &node.value else {
+            return error(node.at, "`pattern` is a regular expression in quotes, such as 'refs/heads/release-.*'.");
         };
-        if pattern.len() > MAX_PATTERN {
-            return fault(node.at, format!("`pattern` has at most {MAX_PATTERN} bytes."));
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return error(node.at, format!("`pattern` has at most {MAX_PATTERN_BYTES} bytes."));
         }
         match (self.check_pattern)(pattern) {
             Ok(()) => Ok(pattern.clone()),
-            Err(reason) => fault(node.at, format!("`pattern` is no regular expression: {reason}.")),
+            Err(reason) => error(node.at, format!("`pattern` is no regular expression: {reason}.")),
         }
     }
 }
 
-fn plain(node: &Node) -> Result<Value, Fault> {
+fn plain(node: &ConditionNode) -> Result<Value, ConditionError> {
     match &node.value {
-        NodeValue::Plain(value) => Ok(value.clone()),
-        _ => fault(node.at, "`equals` is a text, a whole number, true or false."),
+        ConditionValue::Plain(value) => Ok(value.clone()),
+        _ => error(node.at, "`equals` is a text, a whole number, true or false."),
     }
 }
 
-fn plain_list(node: &Node) -> Result<Vec<Value>, Fault> {
-    let NodeValue::List(list) = &node.value else { return fault(node.at, NOT_PLAIN) };
-    let one = |node: &Node| match &node.value {
-        NodeValue::Plain(value) => Ok(value.clone()),
-        _ => fault(node.at, "A list of values has texts, whole numbers, true and false, or a list of them, in it."),
+fn plain_list(node: &ConditionNode) -> Result<Vec<Value>, ConditionError> {
+    let ConditionValue::List(list) = &node.value else { return error(node.at, NOT_PLAIN) };
+    let one = |node: &ConditionNode| match &node.value {
+        ConditionValue::Plain(value) => Ok(value.clone()),
+        _ => error(node.at, "A list of values has texts, whole numbers, true and false, or a list of them, in it."),
     };
     if list.is_empty() {
-        return fault(node.at, "The list is empty, so nothing can be in it. Write a value or a list of them.");
+        return error(node.at, "The list is empty, so nothing can be in it. Write a value or a list of them.");
     }
     list.iter().map(one).collect()
 }
 
 /// One entry of the table that says a condition.
-fn entry(condition: &Condition) -> (&str, Value) {
+fn entry(condition: &PayloadCondition) -> (&str, Value) {
     match condition {
-        Condition::All(all) => ("all", Value::Array(all.iter().map(to_json).collect())),
-        Condition::Any(any) => ("any", Value::Array(any.iter().map(to_json).collect())),
-        Condition::Not(not) => ("not", to_json(not)),
-        Condition::At(pointer, test) => (pointer, test_to_json(test)),
+        PayloadCondition::All(all) => ("all", Value::Array(all.iter().map(to_json).collect())),
+        PayloadCondition::Any(any) => ("any", Value::Array(any.iter().map(to_json).collect())),
+        PayloadCondition::Not(not) => ("not", to_json(not)),
+        PayloadCondition::At(pointer, test) => (pointer, test_to_json(test)),
     }
 }
 
 /// A condition as a file writes it.
-fn to_json(condition: &Condition) -> Value {
-    if let Condition::All(all) = condition {
+fn to_json(condition: &PayloadCondition) -> Value {
+    if let PayloadCondition::All(all) = condition {
         let entries: Map<String, Value> = all.iter().map(entry).map(|(key, value)| (key.to_owned(), value)).collect();
         // Several that have keys of their own are one table.
         if entries.len() == all.len() && all.len() != 1 {
@@ -287,31 +298,31 @@ fn to_json(condition: &Condition) -> Value {
     Value::Object(Map::from_iter([(key.to_owned(), value)]))
 }
 
-fn test_to_json(test: &Test) -> Value {
-    let entry = |test: &Test| match test {
-        Test::OneOf(values) => ("one_of".to_owned(), Value::Array(values.clone())),
-        Test::Exists(exists) => ("exists".to_owned(), Value::Bool(*exists)),
-        Test::Pattern(pattern) => ("pattern".to_owned(), Value::String(pattern.clone())),
-        Test::Not(not) => ("not".to_owned(), test_to_json(not)),
-        Test::All(_) => ("all".to_owned(), test_to_json(test)),
+fn test_to_json(test: &ValueTest) -> Value {
+    let entry = |test: &ValueTest| match test {
+        ValueTest::OneOf(values) => ("one_of".to_owned(), Value::Array(values.clone())),
+        ValueTest::Exists(exists) => ("exists".to_owned(), Value::Bool(*exists)),
+        ValueTest::Pattern(pattern) => ("pattern".to_owned(), Value::String(pattern.clone())),
+        ValueTest::Not(not) => ("not".to_owned(), test_to_json(not)),
+        ValueTest::All(_) => ("all".to_owned(), test_to_json(test)),
     };
     match test {
-        Test::OneOf(values) => Value::Array(values.clone()),
-        Test::All(tests) => Value::Object(tests.iter().map(entry).collect()),
+        ValueTest::OneOf(values) => Value::Array(values.clone()),
+        ValueTest::All(tests) => Value::Object(tests.iter().map(entry).collect()),
         other => Value::Object(Map::from_iter([entry(other)])),
     }
 }
 
-impl Serialize for Condition {
+impl Serialize for PayloadCondition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         to_json(self).serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Condition {
+impl<'de> Deserialize<'de> for PayloadCondition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let node = Node::from(Value::deserialize(deserializer)?);
-        Reader::new(&|_| Ok(())).read(&node).map_err(|fault| serde::de::Error::custom(fault.reason))
+        let node = ConditionNode::from(Value::deserialize(deserializer)?);
+        ConditionParser::new(&|_| Ok(())).read(&node).map_err(|fault| serde::de::Error::custom(fault.reason))
     }
 }
 

@@ -3,18 +3,18 @@ use serde_json::json;
 
 use super::*;
 
-fn read(value: Value) -> Result<Condition, String> {
+fn read(value: Value) -> Result<PayloadCondition, String> {
     let check = |pattern: &str| if pattern.contains('(') { Err("unclosed group".to_owned()) } else { Ok(()) };
-    Reader::new(&check).read(&Node::from(value)).map_err(|fault| fault.reason)
+    ConditionParser::new(&check).read(&ConditionNode::from(value)).map_err(|fault| fault.reason)
 }
 
 #[test]
 fn condition_of_earlier_versions_reads_and_writes_as_before() {
     let value = json!({"/ref": ["refs/heads/main"], "/n": [1, true]});
-    let condition: Condition = serde_json::from_value(value.clone()).unwrap();
+    let condition: PayloadCondition = serde_json::from_value(value.clone()).unwrap();
     assert_eq!(serde_json::to_value(&condition).unwrap(), value);
-    assert_eq!(serde_json::to_value(Condition::default()).unwrap(), json!({}));
-    assert_eq!(read(json!({})), Ok(Condition::default()));
+    assert_eq!(serde_json::to_value(PayloadCondition::default()).unwrap(), json!({}));
+    assert_eq!(read(json!({})), Ok(PayloadCondition::default()));
     assert_eq!(read(json!({"/ref": "a"})), read(json!({"/ref": ["a"]})));
 }
 
@@ -51,55 +51,55 @@ fn condition_that_says_nothing_or_nonsense_is_refused() {
 #[test]
 fn conditions_are_bounded() {
     let nested = |depth: usize| (0..depth).fold(json!({"/ref": "x"}), |inner, _| json!({"not": inner}));
-    assert!(read(nested(MAX_DEPTH - 2)).is_ok());
-    assert!(read(nested(MAX_DEPTH)).unwrap_err().contains("nested more than 8 deep"));
-    let inside = (0..MAX_DEPTH).fold(json!("x"), |inner, _| json!({"not": inner}));
+    assert!(read(nested(MAX_CONDITION_DEPTH - 2)).is_ok());
+    assert!(read(nested(MAX_CONDITION_DEPTH)).unwrap_err().contains("nested more than 8 deep"));
+    let inside = (0..MAX_CONDITION_DEPTH).fold(json!("x"), |inner, _| json!({"not": inner}));
     assert!(read(json!({"/ref": inside})).unwrap_err().contains("nested more than 8 deep"));
     let many = |count: usize| Value::Object((0..count).map(|at| (format!("/{at}"), json!(1))).collect());
-    assert!(read(many(MAX_TESTS)).is_ok());
-    assert!(read(many(MAX_TESTS + 1)).unwrap_err().contains("100 places at most"));
+    assert!(read(many(MAX_POINTERS)).is_ok());
+    assert!(read(many(MAX_POINTERS + 1)).unwrap_err().contains("100 places at most"));
 }
 
 /// Any condition that a file can say.
-pub fn any_condition() -> impl Strategy<Value = Condition> {
+pub fn any_condition() -> impl Strategy<Value = PayloadCondition> {
     let value = prop_oneof![
         prop::sample::select(vec!["a", "b", "main"]).prop_map(Value::from),
         (0i64..3).prop_map(Value::from),
         any::<bool>().prop_map(Value::from)
     ];
     let leaf = prop_oneof![
-        prop::collection::vec(value, 1..3).prop_map(Test::OneOf),
-        any::<bool>().prop_map(Test::Exists),
-        prop::sample::select(vec!["a", "m.*", "[ab]", ".*n"]).prop_map(|text| Test::Pattern(text.to_owned())),
+        prop::collection::vec(value, 1..3).prop_map(ValueTest::OneOf),
+        any::<bool>().prop_map(ValueTest::Exists),
+        prop::sample::select(vec!["a", "m.*", "[ab]", ".*n"]).prop_map(|text| ValueTest::Pattern(text.to_owned())),
     ];
     let test = prop_oneof![
         3 => leaf.clone(),
-        1 => leaf.prop_map(|test| Test::Not(Box::new(test))),
+        1 => leaf.prop_map(|test| ValueTest::Not(Box::new(test))),
         1 => (any::<bool>(), Just("m.*".to_owned()))
-            .prop_map(|(exists, pattern)| Test::All(vec![Test::Exists(exists), Test::Pattern(pattern)])),
+            .prop_map(|(exists, pattern)| ValueTest::All(vec![ValueTest::Exists(exists), ValueTest::Pattern(pattern)])),
     ];
     let pointer = prop::sample::select(vec!["/a", "/b", "/c/0", "/c/1/d", "/e~1f"]);
-    let at = (pointer, test).prop_map(|(pointer, test)| Condition::At(pointer.to_owned(), test));
+    let at = (pointer, test).prop_map(|(pointer, test)| PayloadCondition::At(pointer.to_owned(), test));
     at.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 2..4).prop_map(Condition::All),
-            prop::collection::vec(inner.clone(), 1..4).prop_map(Condition::Any),
-            inner.prop_map(|inner| Condition::Not(Box::new(inner))),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(PayloadCondition::All),
+            prop::collection::vec(inner.clone(), 1..4).prop_map(PayloadCondition::Any),
+            inner.prop_map(|inner| PayloadCondition::Not(Box::new(inner))),
         ]
     })
 }
 
 /// The same condition, whatever the order in which a table is read.
-fn sorted(condition: Condition) -> Condition {
+fn sorted(condition: PayloadCondition) -> PayloadCondition {
     match condition {
-        Condition::All(all) => {
+        PayloadCondition::All(all) => {
             let mut all: Vec<_> = all.into_iter().map(sorted).collect();
             all.sort_by_key(|each| entry(each).0.to_owned());
-            Condition::All(all)
+            PayloadCondition::All(all)
         }
-        Condition::Any(any) => Condition::Any(any.into_iter().map(sorted).collect()),
-        Condition::Not(not) => Condition::Not(Box::new(sorted(*not))),
-        at @ Condition::At(..) => at,
+        PayloadCondition::Any(any) => PayloadCondition::Any(any.into_iter().map(sorted).collect()),
+        PayloadCondition::Not(not) => PayloadCondition::Not(Box::new(sorted(*not))),
+        at @ PayloadCondition::At(..) => at,
     }
 }
 
@@ -107,7 +107,7 @@ proptest! {
     #[test]
     fn condition_survives_being_written_and_read(condition in any_condition()) {
         let text = serde_json::to_string(&condition).unwrap();
-        let read: Condition = serde_json::from_str(&text).unwrap();
+        let read: PayloadCondition = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(sorted(read), sorted(condition));
     }
 }

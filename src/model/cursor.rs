@@ -43,7 +43,7 @@ impl Cursor {
     ///
     /// # Errors
     /// [`CursorError::NotANumber`] if the one that counts is not a number.
-    pub fn of_stream(last_event_id: Option<&str>, after: Option<&str>) -> Result<Self, CursorError> {
+    pub fn from_request(last_event_id: Option<&str>, after: Option<&str>) -> Result<Self, CursorError> {
         last_event_id.filter(|id| !id.is_empty()).or(after).map_or(Ok(Self::default()), Self::parse)
     }
 
@@ -51,7 +51,7 @@ impl Cursor {
     ///
     /// # Errors
     /// [`CursorError::Ahead`].
-    pub fn within(self, head: u64) -> Result<Self, CursorError> {
+    pub fn check_not_ahead(self, head: u64) -> Result<Self, CursorError> {
         if self.0 > head { Err(CursorError::Ahead { cursor: self.0, head }) } else { Ok(self) }
     }
 }
@@ -86,12 +86,12 @@ mod tests {
 
     #[test]
     fn the_header_wins_over_the_url() {
-        assert_eq!(Cursor::of_stream(Some("7"), Some("5")), Ok(Cursor(7)));
-        assert_eq!(Cursor::of_stream(Some("0"), Some("5")), Ok(Cursor(0)));
-        assert_eq!(Cursor::of_stream(Some(""), Some("5")), Ok(Cursor(5)));
-        assert_eq!(Cursor::of_stream(None, Some("5")), Ok(Cursor(5)));
-        assert_eq!(Cursor::of_stream(None, None), Ok(Cursor(0)));
-        assert!(Cursor::of_stream(Some("x"), Some("5")).is_err());
+        assert_eq!(Cursor::from_request(Some("7"), Some("5")), Ok(Cursor(7)));
+        assert_eq!(Cursor::from_request(Some("0"), Some("5")), Ok(Cursor(0)));
+        assert_eq!(Cursor::from_request(Some(""), Some("5")), Ok(Cursor(5)));
+        assert_eq!(Cursor::from_request(None, Some("5")), Ok(Cursor(5)));
+        assert_eq!(Cursor::from_request(None, None), Ok(Cursor(0)));
+        assert!(Cursor::from_request(Some("x"), Some("5")).is_err());
     }
 
     proptest! {
@@ -107,7 +107,7 @@ mod tests {
 
         #[test]
         fn ahead_is_just_what_exceeds_the_head(cursor in 0u64..20, head in 0u64..20) {
-            prop_assert_eq!(Cursor(cursor).within(head).is_err(), cursor > head);
+            prop_assert_eq!(Cursor(cursor).check_not_ahead(head).is_err(), cursor > head);
         }
     }
 }

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::param::{Given, Param, ParamKind, ParamValue, Params};
+use super::param::{Param, ParamInput, ParamKind, ParamValue, Params};
 use super::pipeline::Pipeline;
 
 /// What a form was filled in with before anybody changed it.
 #[derive(Clone, Copy, Debug)]
-pub enum Filled<'a> {
+pub enum FormPrefill<'a> {
     /// The defaults: it starts a run.
     Defaults,
     /// The values of an attempt: it asks for another one.
@@ -22,7 +22,7 @@ pub enum Filled<'a> {
     },
 }
 
-impl Filled<'_> {
+impl FormPrefill<'_> {
     /// The value that a parameter's field shows at first. `None` if it is empty because there is no value.
     pub fn value(&self, param: &Param) -> Option<ParamValue> {
         match self {
@@ -38,7 +38,7 @@ impl Filled<'_> {
 }
 
 /// The text as a form's contract has it: each line ends with LF, whatever the browser sends.
-pub fn lines_with_lf(text: &str) -> String {
+pub fn normalize_line_endings(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
@@ -49,14 +49,14 @@ impl Pipeline {
     /// - An empty field is an empty value. It is missing only if it showed no value and the parameter has no default, or if it is a secret.
     ///   A choice that has no default is missing too: nothing was chosen.
     /// - A box that was not sent is not ticked.
-    pub fn read_form(&self, fields: BTreeMap<String, String>, boxes: &str, filled: Filled<'_>) -> Given {
+    pub fn parse_form(&self, fields: BTreeMap<String, String>, boxes: &str, filled: FormPrefill<'_>) -> ParamInput {
         // The form may show the fields of another pipeline than it names.
         let is_box =
             |name: &&str| self.params.iter().any(|param| param.name == **name && param.kind == ParamKind::Boolean);
         let unticked = boxes.split(',').filter(is_box).filter(|name| !fields.contains_key(*name));
-        let mut given: Given = unticked.map(|name| (name.to_owned(), false.into())).collect();
+        let mut given: ParamInput = unticked.map(|name| (name.to_owned(), false.into())).collect();
         for (name, text) in fields {
-            let text = lines_with_lf(&text);
+            let text = normalize_line_endings(&text);
             let Some(param) = self.params.iter().find(|param| param.name == name) else {
                 given.insert(name, text.into());
                 continue;
@@ -67,7 +67,7 @@ impl Pipeline {
             if text.is_empty() && is_missing {
                 continue;
             }
-            let unchanged = shown.filter(|value| lines_with_lf(&value.to_string()) == text);
+            let unchanged = shown.filter(|value| normalize_line_endings(&value.to_string()) == text);
             let value = unchanged.and_then(|value| serde_json::to_value(value).ok());
             given.insert(name, value.unwrap_or_else(|| text.into()));
         }
@@ -107,11 +107,11 @@ mod tests {
             param("loud", ParamKind::Boolean, Some(ParamValue::Boolean(true))),
         ]);
         let empty = [("word", ""), ("note", ""), ("level", ""), ("color", ""), ("key", "")];
-        let given = pipeline.read_form(fields(&empty), "loud", Filled::Defaults);
+        let given = pipeline.parse_form(fields(&empty), "loud", FormPrefill::Defaults);
         assert_eq!(json!(given), json!({"word": "", "level": "", "loud": false}));
         let filled =
             [("word", " "), ("note", " x "), ("level", "3"), ("key", "a\r\nb"), ("loud", "true"), ("odd", "1")];
-        let given = pipeline.read_form(fields(&filled), "loud", Filled::Defaults);
+        let given = pipeline.parse_form(fields(&filled), "loud", FormPrefill::Defaults);
         let expected = json!({"word": " ", "note": " x ", "level": 3, "key": "a\nb", "loud": true, "odd": "1"});
         assert_eq!(json!(given), expected);
     }
@@ -126,14 +126,14 @@ mod tests {
                 values.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect()
             };
             let (shown, last) = (params(shown), params(last));
-            json!(pipeline.read_form(fields(sent), "", Filled::Attempt { shown: &shown, last: &last }))
+            json!(pipeline.parse_form(fields(sent), "", FormPrefill::Attempt { shown: &shown, last: &last }))
         };
         // An attempt of an earlier version may have an empty choice, which is none.
         let mut color = pipeline.clone();
         color.params = vec![param("color", ParamKind::Choice, None)];
         let shown = Params::from([("color".to_owned(), text(""))]);
-        let filled = Filled::Attempt { shown: &shown, last: &shown };
-        assert_eq!(json!(color.read_form(fields(&[("color", "")]), "", filled)), json!({}));
+        let filled = FormPrefill::Attempt { shown: &shown, last: &shown };
+        assert_eq!(json!(color.parse_form(fields(&[("color", "")]), "", filled)), json!({}));
         // An empty value stays empty; one that was missing stays missing.
         assert_eq!(read(&[("note", "")], &[], &[("note", "")]), json!({"note": ""}));
         assert_eq!(read(&[], &[], &[("note", "")]), json!({}));
@@ -150,8 +150,8 @@ mod tests {
         fn untouched_text_survives_the_form(value in "([a-z \t]|\r\n|\r|\n|é){0,12}") {
             let pipeline = pipeline(vec![param("note", ParamKind::Text, None)]);
             let shown = Params::from([("note".to_owned(), ParamValue::Text(value.clone()))]);
-            let sent = lines_with_lf(&value).replace('\n', "\r\n");
-            let given = pipeline.read_form(fields(&[("note", &sent)]), "", Filled::Attempt { shown: &shown, last: &shown });
+            let sent = normalize_line_endings(&value).replace('\n', "\r\n");
+            let given = pipeline.parse_form(fields(&[("note", &sent)]), "", FormPrefill::Attempt { shown: &shown, last: &shown });
             prop_assert_eq!(pipeline.check(&given).unwrap(), shown);
         }
     }

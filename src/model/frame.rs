@@ -1,6 +1,6 @@
 //! The frame: one journaled piece of activity of a run (CONTRACT.md, "A frame in JSON").
 //!
-//! [`Frame`] is what a reader works with; [`Record`] is the same frame as it is stored and sent, its data still text,
+//! [`Frame`] is what a reader works with; [`FrameRecord`] is the same frame as it is stored and sent, its data still text,
 //! so that replaying a journal parses nothing.
 
 use std::fmt::Write as _;
@@ -29,13 +29,13 @@ pub struct Frame {
     pub phase: Option<Arc<str>>,
     /// What happened.
     #[serde(flatten)]
-    pub body: Body,
+    pub payload: FramePayload,
 }
 
 /// What happened: the frame's `kind` and its `data`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", content = "data", rename_all = "snake_case")]
-pub enum Body {
+pub enum FramePayload {
     /// The run's status changed.
     Status(StatusChange),
     /// A phase began or ended.
@@ -78,7 +78,7 @@ pub enum Body {
     Other(Unknown),
 }
 
-impl Body {
+impl FramePayload {
     /// The frame's `kind`.
     pub fn kind(&self) -> &str {
         match self {
@@ -130,8 +130,8 @@ impl Body {
         written.unwrap_or_else(|_| "{}".to_owned())
     }
 
-    /// The body of this kind with this data, if the kind is known and the data has its shape.
-    fn known(kind: &str, data: &Value) -> Option<Self> {
+    /// The payload of this kind with this data, if the kind is known and the data has its shape.
+    fn from_known_kind(kind: &str, data: &Value) -> Option<Self> {
         fn read<'a, T: Deserialize<'a>>(data: &'a Value) -> Option<T> {
             T::deserialize(data).ok()
         }
@@ -158,9 +158,9 @@ impl Body {
         }
     }
 
-    /// The body of this kind with this data; [`Body::Other`] if this version does not know it.
-    pub fn of(kind: &str, data: Value) -> Self {
-        Self::known(kind, &data).unwrap_or_else(|| Self::Other(Unknown { kind: kind.to_owned(), data }))
+    /// The payload of this kind with this data; [`FramePayload::Other`] if this version does not know it.
+    pub fn from_kind(kind: &str, data: Value) -> Self {
+        Self::from_known_kind(kind, &data).unwrap_or_else(|| Self::Other(Unknown { kind: kind.to_owned(), data }))
     }
 
     /// What a command reports by printing `::frame {…}` on its standard output (CONTRACT.md, "Pipelines in TOML"): the
@@ -170,7 +170,7 @@ impl Body {
     /// (`status`, `phase`, `approval`, `origin`, `notification`): a command must not be able to forge the state of its run.
     ///
     /// Or a value for later phases, by `::output name=value` (issue 4).
-    pub fn reported(line: &str) -> Option<Self> {
+    pub fn parse_report(line: &str) -> Option<Self> {
         if let Some((name, value)) = line.strip_prefix("::output ").and_then(|given| given.split_once('=')) {
             let output = Output { name: name.trim().to_owned(), value: value.to_owned() };
             return output.is_valid().then_some(Self::Output(output));
@@ -186,7 +186,7 @@ impl Body {
             Some(_) => return None,
             None => Value::Object(fields),
         };
-        Self::known(&kind, &data)
+        Self::from_known_kind(&kind, &data)
     }
 }
 
@@ -206,13 +206,13 @@ impl<'de> Deserialize<'de> for Frame {
         if seq == 0 {
             return Err(D::Error::custom("a frame's seq begins at 1"));
         }
-        Ok(Self { seq, ts, attempt, phase, body: Body::of(&kind, data) })
+        Ok(Self { seq, ts, attempt, phase, payload: FramePayload::from_kind(&kind, data) })
     }
 }
 
 /// A frame as it is stored and sent: its data is JSON text that nobody on the way looks into.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct FrameRecord {
     /// See [`Frame::seq`].
     pub seq: u64,
     /// See [`Frame::ts`].
@@ -221,13 +221,13 @@ pub struct Record {
     pub attempt: u32,
     /// See [`Frame::phase`].
     pub phase: Option<Arc<str>>,
-    /// See [`Body::kind`].
+    /// See [`FramePayload::kind`].
     pub kind: Arc<str>,
-    /// See [`Body::data`].
+    /// See [`FramePayload::data`].
     pub data: Arc<str>,
 }
 
-impl Record {
+impl FrameRecord {
     /// Appends the frame's JSON to `out`. One line: JSON text has no line break in it.
     pub fn write_json(&self, out: &mut String) {
         // Writing to a String never fails.
@@ -261,7 +261,7 @@ impl Record {
         data[..number].ends_with(",\"replaces\":").then(|| data[number..].parse().ok()).flatten()
     }
 
-    /// The frame, its data read. [`Body::Other`] with `null` for data that is no JSON, which no writer of ours stores.
+    /// The frame, its data read. [`FramePayload::Other`] with `null` for data that is no JSON, which no writer of ours stores.
     pub fn to_frame(&self) -> Frame {
         let data = serde_json::from_str(&self.data).unwrap_or(Value::Null);
         Frame {
@@ -269,7 +269,7 @@ impl Record {
             ts: self.ts,
             attempt: self.attempt,
             phase: self.phase.clone(),
-            body: Body::of(&self.kind, data),
+            payload: FramePayload::from_kind(&self.kind, data),
         }
     }
 }
@@ -287,17 +287,17 @@ mod tests {
     use crate::model::Status;
     use crate::model::kinds::{FixSafety, LogStream, PhaseState};
 
-    fn bodies() -> impl Strategy<Value = Body> {
+    fn any_payload() -> impl Strategy<Value = FramePayload> {
         let text = || any::<String>();
         prop_oneof![
-            (text(), any::<bool>()).prop_map(|(line, cont)| Body::Log(Log {
+            (text(), any::<bool>()).prop_map(|(line, cont)| FramePayload::Log(Log {
                 stream: LogStream::Stderr,
                 line,
                 cont,
                 replaces: None
             })),
             (text(), any::<Option<i32>>(), any::<Option<u64>>()).prop_map(|(name, exit_code, duration_ms)| {
-                Body::Phase(PhaseChange {
+                FramePayload::Phase(PhaseChange {
                     name,
                     state: PhaseState::Failed,
                     exit_code,
@@ -307,7 +307,7 @@ mod tests {
                 })
             }),
             (text(), text(), any::<Option<u64>>(), any::<bool>()).prop_map(|(path, message, line, fixable)| {
-                Body::Finding(Finding {
+                FramePayload::Finding(Finding {
                     path,
                     line,
                     column: None,
@@ -318,35 +318,32 @@ mod tests {
                     fix: fixable.then_some(FixSafety::Review),
                 })
             }),
-            text().prop_map(|text| Body::Token(Text { text })),
+            text().prop_map(|text| FramePayload::Token(Text { text })),
             text().prop_map(|reason| {
-                Body::Status(StatusChange { from: Status::Pending, to: Status::Running, reason })
+                FramePayload::Status(StatusChange { from: Status::Pending, to: Status::Running, reason })
             }),
-            text().prop_map(|text| Body::Other(Unknown { kind: "hologram".into(), data: Value::String(text) })),
-            (any::<u64>(), any::<Option<u64>>(), text()).prop_map(|(done, total, unit)| Body::Progress(Progress {
-                done,
-                total,
-                unit
-            })),
+            text().prop_map(|text| FramePayload::Other(Unknown { kind: "hologram".into(), data: Value::String(text) })),
+            (any::<u64>(), any::<Option<u64>>(), text())
+                .prop_map(|(done, total, unit)| FramePayload::Progress(Progress { done, total, unit })),
         ]
     }
 
     proptest! {
         #[test]
         fn stored_sent_and_read_back_is_the_same_frame(
-            body in bodies(),
+            payload in any_payload(),
             seq in 1u64..=u64::MAX,
             phase in any::<Option<String>>(),
             ms in 0i64..4_102_444_800_000,
         ) {
-            let frame = Frame { seq, ts: Timestamp(ms), attempt: 3, phase: phase.map(Into::into), body };
-            let record = Record {
+            let frame = Frame { seq, ts: Timestamp(ms), attempt: 3, phase: phase.map(Into::into), payload };
+            let record = FrameRecord {
                 seq,
                 ts: frame.ts,
                 attempt: 3,
                 phase: frame.phase.clone(),
-                kind: frame.body.kind().into(),
-                data: frame.body.data().into(),
+                kind: frame.payload.kind().into(),
+                data: frame.payload.data().into(),
             };
             let json = record.to_json();
             prop_assert!(!json.contains(['\n', '\r']));
@@ -358,10 +355,10 @@ mod tests {
 
         #[test]
         fn whatever_a_command_prints_never_panics_nor_forges(line in "::frame .*") {
-            if let Some(body) = Body::reported(&line) {
+            if let Some(payload) = FramePayload::parse_report(&line) {
                 let is_the_engines =
-                    matches!(body, Body::Status(_) | Body::Phase(_) | Body::Approval(_) | Body::Notification(_));
-                prop_assert!(!is_the_engines && !matches!(body, Body::Other(_)));
+                    matches!(payload, FramePayload::Status(_) | FramePayload::Phase(_) | FramePayload::Approval(_) | FramePayload::Notification(_));
+                prop_assert!(!is_the_engines && !matches!(payload, FramePayload::Other(_)));
             }
         }
     }
@@ -374,17 +371,17 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            frame.body,
-            Body::Log(Log { stream: LogStream::Stdout, line: "hello".into(), cont: false, replaces: None })
+            frame.payload,
+            FramePayload::Log(Log { stream: LogStream::Stdout, line: "hello".into(), cont: false, replaces: None })
         );
     }
 
     #[test]
     fn record_knows_what_it_replaces() {
         let record = |line: &str, cont, replaces| {
-            let body = Body::Log(Log { stream: LogStream::Stdout, line: line.into(), cont, replaces });
-            let (kind, data) = (body.kind().into(), body.data().into());
-            Record { seq: 9, ts: Timestamp(0), attempt: 1, phase: None, kind, data }
+            let payload = FramePayload::Log(Log { stream: LogStream::Stdout, line: line.into(), cont, replaces });
+            let (kind, data) = (payload.kind().into(), payload.data().into());
+            FrameRecord { seq: 9, ts: Timestamp(0), attempt: 1, phase: None, kind, data }
         };
         for line in ["", "12", ",\"replaces\":7", "\\\",\"replaces\":7"] {
             for cont in [false, true] {
@@ -405,21 +402,22 @@ mod tests {
 
     #[test]
     fn a_command_reports_in_either_shape() {
-        let progress = Body::Progress(Progress { done: 3, total: Some(10), unit: "files".into() });
+        let progress = FramePayload::Progress(Progress { done: 3, total: Some(10), unit: "files".into() });
         let beside = r#"::frame {"kind":"progress","done":3,"total":10,"unit":"files"}"#;
         let inside = r#"::frame {"kind":"progress","data":{"done":3,"total":10,"unit":"files"}}"#;
-        assert_eq!(Body::reported(beside).as_ref(), Some(&progress));
-        assert_eq!(Body::reported(inside).as_ref(), Some(&progress));
+        assert_eq!(FramePayload::parse_report(beside).as_ref(), Some(&progress));
+        assert_eq!(FramePayload::parse_report(inside).as_ref(), Some(&progress));
     }
 
     #[test]
     fn a_value_for_later_phases_has_a_name() {
-        let output = |name: &str, value: &str| Some(Body::Output(Output { name: name.into(), value: value.into() }));
-        assert_eq!(Body::reported("::output version=1.2 =x"), output("version", "1.2 =x"));
-        assert_eq!(Body::reported("::output a-B_1="), output("a-B_1", ""));
+        let output =
+            |name: &str, value: &str| Some(FramePayload::Output(Output { name: name.into(), value: value.into() }));
+        assert_eq!(FramePayload::parse_report("::output version=1.2 =x"), output("version", "1.2 =x"));
+        assert_eq!(FramePayload::parse_report("::output a-B_1="), output("a-B_1", ""));
         assert_eq!(Output::variable("a-B_1"), "RUNTRAIL_OUTPUT_A_B_1");
         for line in ["::output", "::output x", "::output =x", "::output a b=c", "::output ä=c", " ::output a=c"] {
-            assert_eq!(Body::reported(line), None, "{line}");
+            assert_eq!(FramePayload::parse_report(line), None, "{line}");
         }
     }
 
@@ -440,7 +438,7 @@ mod tests {
             r#"::frame {"kind":"approval","question":"?","state":"approved"}"#,
             r#"::frame {"kind":"notification","url":"http://a/","event":"run.finished","state":"delivered","try":1}"#,
         ] {
-            assert_eq!(Body::reported(line), None, "{line}");
+            assert_eq!(FramePayload::parse_report(line), None, "{line}");
         }
     }
 }

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Given;
-use super::condition::Condition;
+use super::ParamInput;
+use super::condition::PayloadCondition;
 
 /// A pipeline's hook. Its secret is not part of it: only where the server finds it, and that is told to nobody.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hook {
     /// Where the secret is.
     #[serde(skip)]
-    pub secret: SecretPlace,
+    pub secret: SecretLocation,
     /// The line of its file where it begins, from 1.
     #[serde(skip)]
     pub line: usize,
@@ -25,8 +25,8 @@ pub struct Hook {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeat: bool,
     /// Only payloads that meet this condition.
-    #[serde(default, rename = "if", skip_serializing_if = "Condition::is_empty")]
-    pub conditions: Condition,
+    #[serde(default, rename = "if", skip_serializing_if = "PayloadCondition::is_empty")]
+    pub conditions: PayloadCondition,
     /// What its runs are given.
     #[serde(default)]
     pub params: BTreeMap<String, HookParam>,
@@ -34,7 +34,7 @@ pub struct Hook {
 
 /// Where the server finds the secret of a hook or a receiver, without the white space around it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SecretPlace {
+pub enum SecretLocation {
     /// In this variable of its environment.
     #[serde(rename = "secret_env")]
     Env(String),
@@ -46,7 +46,7 @@ pub enum SecretPlace {
     Credential(String),
 }
 
-impl SecretPlace {
+impl SecretLocation {
     /// The variable of the server that holds the secret, if one does.
     pub fn variable(&self) -> Option<&str> {
         match self {
@@ -56,7 +56,7 @@ impl SecretPlace {
     }
 }
 
-impl Default for SecretPlace {
+impl Default for SecretLocation {
     fn default() -> Self {
         Self::Env(String::new())
     }
@@ -67,7 +67,7 @@ impl Default for SecretPlace {
 #[serde(untagged)]
 pub enum HookParam {
     /// What the payload says.
-    Payload(FromPayload),
+    Payload(PayloadField),
     /// Always the same.
     Fixed(Value),
 }
@@ -75,7 +75,7 @@ pub enum HookParam {
 /// A value in the payload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FromPayload {
+pub struct PayloadField {
     /// Where it is, as a JSON Pointer (RFC 6901): `/repository/name`.
     pub from: String,
     /// What is taken off its beginning, such as `refs/heads/`.
@@ -86,8 +86,8 @@ pub struct FromPayload {
     pub default: Option<Value>,
 }
 
-impl FromPayload {
-    fn of(&self, payload: &Value) -> Option<Value> {
+impl PayloadField {
+    fn extract(&self, payload: &Value) -> Option<Value> {
         match payload.pointer(&self.from) {
             None | Some(Value::Null) => self.default.clone(),
             Some(Value::String(text)) => {
@@ -99,14 +99,14 @@ impl FromPayload {
 }
 
 /// Whether a text is a JSON Pointer (RFC 6901, section 3).
-pub fn is_pointer(text: &str) -> bool {
+pub fn is_json_pointer(text: &str) -> bool {
     let escapes = |part: &str| part.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     text.is_empty() || (text.starts_with('/') && escapes(text))
 }
 
 /// The event as files name it, however the forge writes it: GitLab's `Merge Request Hook` is `merge_request`, which is the
 /// `object_kind` of its payload.
-fn plain(event: &str) -> String {
+fn normalize_event(event: &str) -> String {
     let event = event.trim().to_lowercase();
     event.strip_suffix(" hook").unwrap_or(&event).replace(' ', "_")
 }
@@ -114,22 +114,22 @@ fn plain(event: &str) -> String {
 impl Hook {
     /// Why an event does not start a run, in a sentence; `None` if it may. A ping, by which GitHub tries a new hook, starts
     /// one only if the file names it.
-    pub fn ignores_event(&self, event: Option<&str>) -> Option<String> {
-        let named = |event: &str| self.events.iter().any(|wanted| plain(wanted) == plain(event));
+    pub fn ignore_reason(&self, event: Option<&str>) -> Option<String> {
+        let named = |event: &str| self.events.iter().any(|wanted| normalize_event(wanted) == normalize_event(event));
         match event {
             None if self.events.is_empty() => None,
             None => Some("The delivery names no event, and the hook takes only some.".to_owned()),
             Some(event) if named(event) => None,
-            Some(event) if self.events.is_empty() && plain(event) != "ping" => None,
+            Some(event) if self.events.is_empty() && normalize_event(event) != "ping" => None,
             Some(event) => Some(format!("The hook does not take the event `{event}`.")),
         }
     }
 
     /// What a run is given of this payload.
-    pub fn given(&self, payload: &Value) -> Given {
+    pub fn param_input(&self, payload: &Value) -> ParamInput {
         let value = |param: &HookParam| match param {
             HookParam::Fixed(value) => Some(value.clone()),
-            HookParam::Payload(place) => place.of(payload),
+            HookParam::Payload(place) => place.extract(payload),
         };
         self.params.iter().filter_map(|(name, param)| Some((name.clone(), value(param)?))).collect()
     }
@@ -145,10 +145,10 @@ mod tests {
     #[test]
     fn pointers_are_those_of_rfc_6901() {
         for good in ["", "/", "/ref", "/a~1b/m~0n/0", "/ ", "/a\"b", "//"] {
-            assert!(is_pointer(good), "{good}");
+            assert!(is_json_pointer(good), "{good}");
         }
         for bad in ["ref", "#/ref", "/a~", "/a~2b", "$.ref", " /ref"] {
-            assert!(!is_pointer(bad), "{bad}");
+            assert!(!is_json_pointer(bad), "{bad}");
         }
     }
 
@@ -169,14 +169,14 @@ mod tests {
             (&["push"], Some("pull_request"), false),
             (&["push"], None, false),
         ] {
-            assert_eq!(hook(events).ignores_event(event).is_none(), taken, "{events:?} {event:?}");
+            assert_eq!(hook(events).ignore_reason(event).is_none(), taken, "{events:?} {event:?}");
         }
     }
 
     #[test]
     fn a_run_is_given_what_the_payload_says() {
         let from = |from: &str, strip: &str, default: Option<Value>| {
-            HookParam::Payload(FromPayload { from: from.into(), strip_prefix: strip.into(), default })
+            HookParam::Payload(PayloadField { from: from.into(), strip_prefix: strip.into(), default })
         };
         let params = [
             ("project".to_owned(), HookParam::Fixed(json!("/srv/app"))),
@@ -189,14 +189,14 @@ mod tests {
         let hook = Hook { params: params.into(), ..Hook::default() };
         let payload = json!({"ref": "refs/heads/a b", "commits": [{"id": "x"}], "a/b": 1, "null": null});
         let expected = json!({"project": "/srv/app", "branch": "a b", "commit": "x", "odd": 1, "null": 3});
-        assert_eq!(json!(hook.given(&payload)), expected);
+        assert_eq!(json!(hook.param_input(&payload)), expected);
         let text = serde_json::to_string(&hook).unwrap();
         assert_eq!(serde_json::from_str::<Hook>(&text).unwrap(), hook);
     }
 
     #[test]
     fn where_the_secret_is_is_told_to_nobody() {
-        for secret in [SecretPlace::Env("NIGHTLY_SECRET".into()), SecretPlace::File("/run/secret".into())] {
+        for secret in [SecretLocation::Env("NIGHTLY_SECRET".into()), SecretLocation::File("/run/secret".into())] {
             let text = serde_json::to_string(&Hook { secret, ..Hook::default() }).unwrap();
             assert!(!text.to_lowercase().contains("secret"), "{text}");
         }
@@ -206,11 +206,11 @@ mod tests {
         #[test]
         fn each_value_is_found_at_its_pointer(key in ".{0,8}", value in any::<i64>()) {
             let pointer = format!("/{}", key.replace('~', "~0").replace('/', "~1"));
-            prop_assert!(is_pointer(&pointer));
+            prop_assert!(is_json_pointer(&pointer));
             let mut object = serde_json::Map::new();
             object.insert(key, value.into());
-            let place = FromPayload { from: pointer, ..FromPayload::default() };
-            prop_assert_eq!(place.of(&Value::Object(object)), Some(value.into()));
+            let place = PayloadField { from: pointer, ..PayloadField::default() };
+            prop_assert_eq!(place.extract(&Value::Object(object)), Some(value.into()));
         }
     }
 }

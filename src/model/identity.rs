@@ -63,7 +63,7 @@ impl FromStr for Role {
 /// How a request shows who makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Via {
+pub enum AuthMethod {
     /// Not at all: the server has no token (`--no-token`).
     Open,
     /// A person who has logged in.
@@ -74,7 +74,7 @@ pub enum Via {
     Proxy,
 }
 
-impl Via {
+impl AuthMethod {
     /// Whether it is a person, as far as that can be known: without a token anybody may be one.
     pub const fn is_person(self) -> bool {
         matches!(self, Self::Open | Self::Session | Self::Proxy)
@@ -86,28 +86,28 @@ pub const OWNER: &str = "operator";
 
 /// Who looks at a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Me {
+pub struct CurrentUser {
     /// Their name.
     pub name: String,
     /// What they may do.
     pub role: Role,
     /// How they have shown who they are.
-    pub via: Via,
+    pub via: AuthMethod,
 }
 
-impl Default for Me {
+impl Default for CurrentUser {
     /// Somebody who may do nothing but look.
     fn default() -> Self {
-        Self { name: String::new(), role: Role::Viewer, via: Via::Session }
+        Self { name: String::new(), role: Role::Viewer, via: AuthMethod::Session }
     }
 }
 
 /// The longest name of a token or a user, in bytes.
-pub const LONGEST_NAME: usize = 100;
+pub const MAX_NAME_BYTES: usize = 100;
 
-/// Whether a text can name a token or a user: 1 to [`LONGEST_NAME`] bytes, without control characters and blanks at the ends.
+/// Whether a text can name a token or a user: 1 to [`MAX_NAME_BYTES`] bytes, without control characters and blanks at the ends.
 pub fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST_NAME && text.trim() == text && !text.chars().any(char::is_control)
+    !text.is_empty() && text.len() <= MAX_NAME_BYTES && text.trim() == text && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
         for name in ["ci", "Anna Ødegård", "a@b.example"] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["", " a", "a\n", "a\u{1b}[1m", &"a".repeat(LONGEST_NAME + 1)] {
+        for name in ["", " a", "a\n", "a\u{1b}[1m", &"a".repeat(MAX_NAME_BYTES + 1)] {
             assert!(!is_name(name), "{name:?}");
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Status, Timestamp};
 
 /// The longest `line` of a [`Log`] frame, in bytes of UTF-8. Longer lines are split.
-pub const MAX_LINE: usize = 64 * 1024;
+pub const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// `status`: every change of a run's status is one of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +110,7 @@ impl LogStream {
     }
 }
 
-/// `log`: a line a command printed, at most [`MAX_LINE`] bytes, ANSI colours kept.
+/// `log`: a line a command printed, at most [`MAX_LINE_BYTES`] bytes, ANSI colours kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
     /// Which output it came from.
@@ -307,13 +307,13 @@ pub struct Output {
 
 impl Output {
     /// The longest value, in bytes: what fits into a variable.
-    pub const LONGEST: usize = 100_000;
+    pub const MAX_VALUE_BYTES: usize = 100_000;
 
     /// Whether this may be one.
     pub fn is_valid(&self) -> bool {
         let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let named = !self.name.is_empty() && self.name.len() <= 100 && self.name.chars().all(in_name);
-        named && self.value.len() <= Self::LONGEST && !self.value.contains('\0')
+        named && self.value.len() <= Self::MAX_VALUE_BYTES && !self.value.contains('\0')
     }
 
     /// The variable in which later commands find the value of this name.

@@ -37,22 +37,26 @@ pub mod view;
 
 pub use base::{BasePath, BasePathError};
 pub use cursor::{Cursor, CursorError};
-pub use form::Filled;
-pub use frame::{Body, Frame, Record};
+pub use form::FormPrefill;
+pub use frame::{Frame, FramePayload, FrameRecord};
 pub use hook::Hook;
-pub use identity::{Me, Role, Via};
+pub use identity::{AuthMethod, CurrentUser, Role};
 pub use kinds::{Log, LogStream, PhaseState};
-pub use notify::Notify;
+pub use notify::NotifyTarget;
 pub use origin::{OriginKind, RunOrigin};
 pub use outage::{DatabaseHealth, Outage, OutageKind};
-pub use param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
-pub use pipeline::{Conditions, Gate, Offer, OutputMode, PhaseSpec, Pipeline, PipelineFault};
-pub use problem::{Code, Problem};
-pub use retention::{DatabaseSize, DatabaseUse, Retention};
-pub use run::{Answer, FramePage, Listed, Phase, Pin, Question, Run, RunFilter, RunId, RunPage, RunView};
-pub use schedule::{Missed, Overlap, Schedule, Upcoming};
+pub use param::{Param, ParamError, ParamInput, ParamKind, ParamValue, Params};
+pub use pipeline::{
+    ApprovalConditions, ApprovalRule, OutputMode, PhaseSpec, Pipeline, PipelineFileError, StartOptions,
+};
+pub use problem::{Problem, ProblemCode};
+pub use retention::{DatabaseSize, DatabaseUsage, Retention};
+pub use run::{
+    ApprovalDecision, ApprovalRequest, FramePage, Phase, Pin, Run, RunFilter, RunId, RunListUpdate, RunPage, RunView,
+};
+pub use schedule::{MissedPolicy, OverlapPolicy, Schedule, UpcomingRun};
 pub use secret::Secrets;
-pub use status::{End, Status, Transition};
+pub use status::{FinalStatus, Status, Transition};
 #[cfg(not(target_arch = "wasm32"))]
 pub use time::SteadyClock;
 pub use time::Timestamp;

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Params, Pin, Question, Timestamp};
+use crate::model::{ApprovalRequest, Params, Pin, Timestamp};
 
-fn receiver(to: Address, on: &[Occasion]) -> Notify {
-    Notify { to, secret: Some(SecretPlace::Env("SECRET".into())), on: on.to_vec() }
+fn receiver(to: ReceiverAddress, on: &[NotifyEvent]) -> NotifyTarget {
+    NotifyTarget { to, secret: Some(SecretLocation::Env("SECRET".into())), on: on.to_vec() }
 }
 
 fn run(status: Status) -> Run {
@@ -34,13 +34,15 @@ fn run(status: Status) -> Run {
 
 #[test]
 fn every_end_is_told_and_a_question_only_if_it_is_named() {
-    let all = receiver(Address::Url("http://a/".into()), &[]);
-    let some = receiver(Address::Url("http://a/".into()), &[Occasion::Failed, Occasion::Waiting]);
-    let wanted = |notify: &Notify| Occasion::ALL.map(|occasion| notify.wants(occasion));
+    let all = receiver(ReceiverAddress::Url("http://a/".into()), &[]);
+    let some = receiver(ReceiverAddress::Url("http://a/".into()), &[NotifyEvent::Failed, NotifyEvent::Waiting]);
+    let wanted = |notify: &NotifyTarget| NotifyEvent::ALL.map(|occasion| notify.subscribes_to(occasion));
     assert_eq!(wanted(&all), [true, true, true, true, false]);
     assert_eq!(wanted(&some), [false, true, false, false, true]);
     for status in Status::ALL {
-        assert!(status.end().is_none_or(|end| Occasion::of_end(end).as_str() == status.as_str()));
+        assert!(
+            status.final_status().is_none_or(|end| NotifyEvent::from_final_status(end).as_str() == status.as_str())
+        );
     }
 }
 
@@ -55,15 +57,23 @@ fn an_address_is_shown_without_what_may_be_a_secret() {
         ("http://[::1]:80/x", "http://[::1]:80/…", "http://[::1]:80/…"),
         ("http://a@b@c/@d", "http://c/…", "http://c/…"),
     ] {
-        let plain = receiver(Address::Url(url.into()), &[]);
-        assert_eq!((plain.words(None), plain.words(Some(url))), (shown.to_owned(), shown.to_owned()), "{url}");
-        assert_eq!(plain.shown().to, Address::Url(shown.into()), "{url}");
-        let secret = receiver(Address::UrlEnv("HOOK".into()), &[]);
-        assert_eq!((secret.words(None), secret.words(Some(url))), ("$HOOK".to_owned(), host_only.to_owned()), "{url}");
+        let plain = receiver(ReceiverAddress::Url(url.into()), &[]);
+        assert_eq!(
+            (plain.display_name(None), plain.display_name(Some(url))),
+            (shown.to_owned(), shown.to_owned()),
+            "{url}"
+        );
+        assert_eq!(plain.redacted().to, ReceiverAddress::Url(shown.into()), "{url}");
+        let secret = receiver(ReceiverAddress::UrlEnv("HOOK".into()), &[]);
+        assert_eq!(
+            (secret.display_name(None), secret.display_name(Some(url))),
+            ("$HOOK".to_owned(), host_only.to_owned()),
+            "{url}"
+        );
     }
     let variables = |to| receiver(to, &[]).variables().map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(variables(Address::Url("http://a/".into())), ["SECRET"]);
-    assert_eq!(variables(Address::UrlEnv("HOOK".into())), ["HOOK", "SECRET"]);
+    assert_eq!(variables(ReceiverAddress::Url("http://a/".into())), ["SECRET"]);
+    assert_eq!(variables(ReceiverAddress::UrlEnv("HOOK".into())), ["HOOK", "SECRET"]);
 }
 
 #[test]
@@ -89,77 +99,77 @@ fn an_address_is_one_of_http() {
 
 #[test]
 fn it_is_kept_as_it_is_written() {
-    let notify = receiver(Address::UrlEnv("HOOK".into()), &[Occasion::Waiting]);
+    let notify = receiver(ReceiverAddress::UrlEnv("HOOK".into()), &[NotifyEvent::Waiting]);
     let text = serde_json::to_string(&notify).unwrap();
     assert_eq!(text, r#"{"url_env":"HOOK","secret_env":"SECRET","on":["waiting"]}"#);
-    assert_eq!(serde_json::from_str::<Notify>(&text).unwrap(), notify);
-    for secret in [None, Some(SecretPlace::File("/a".into())), Some(SecretPlace::Credential("b".into()))] {
-        let notify = Notify { secret, to: Address::UrlCredential("c".into()), on: Vec::new() };
+    assert_eq!(serde_json::from_str::<NotifyTarget>(&text).unwrap(), notify);
+    for secret in [None, Some(SecretLocation::File("/a".into())), Some(SecretLocation::Credential("b".into()))] {
+        let notify = NotifyTarget { secret, to: ReceiverAddress::UrlCredential("c".into()), on: Vec::new() };
         let text = serde_json::to_string(&notify).unwrap();
-        assert_eq!(serde_json::from_str::<Notify>(&text).unwrap(), notify, "{text}");
+        assert_eq!(serde_json::from_str::<NotifyTarget>(&text).unwrap(), notify, "{text}");
     }
 }
 
 #[test]
 fn what_may_pass_is_tried_again() {
-    use Verdict::{Again, Delivered, Never};
+    use DeliveryOutcome::{Delivered, GiveUp, Retry};
     for (status, verdict) in [
         (Some(200), Delivered),
         (Some(204), Delivered),
-        (Some(301), Never),
-        (Some(307), Never),
-        (Some(400), Never),
-        (Some(404), Never),
-        (Some(408), Again),
-        (Some(410), Never),
-        (Some(425), Again),
-        (Some(429), Again),
-        (Some(500), Again),
-        (Some(503), Again),
-        (None, Again),
+        (Some(301), GiveUp),
+        (Some(307), GiveUp),
+        (Some(400), GiveUp),
+        (Some(404), GiveUp),
+        (Some(408), Retry),
+        (Some(410), GiveUp),
+        (Some(425), Retry),
+        (Some(429), Retry),
+        (Some(500), Retry),
+        (Some(503), Retry),
+        (None, Retry),
     ] {
-        assert_eq!(Verdict::of(status), verdict, "{status:?}");
+        assert_eq!(DeliveryOutcome::from_http_status(status), verdict, "{status:?}");
     }
 }
 
 #[test]
 fn the_waits_grow_and_end() {
-    let middle: Vec<_> = (1..=TRIES).map(|tries| wait(tries, 0.5, 0)).collect();
+    let middle: Vec<_> = (1..=MAX_DELIVERY_ATTEMPTS).map(|tries| retry_delay_ms(tries, 0.5, 0)).collect();
     let seconds = [2, 10, 60, 300, 1200, 3600, 7200].map(|seconds| Some(seconds * 1000));
     assert_eq!((&middle[..7], middle[7]), (&seconds[..], None));
-    assert_eq!((wait(1, 0.0, 0), wait(1, 1.0, 0)), (Some(1_600), Some(2_400)));
-    assert_eq!(wait(1, f64::NAN, 0), Some(2_000));
-    assert_eq!(wait(1, 0.5, 45_000), Some(45_000), "the receiver knows better");
-    assert_eq!(wait(0, 0.5, 0), None);
+    assert_eq!((retry_delay_ms(1, 0.0, 0), retry_delay_ms(1, 1.0, 0)), (Some(1_600), Some(2_400)));
+    assert_eq!(retry_delay_ms(1, f64::NAN, 0), Some(2_000));
+    assert_eq!(retry_delay_ms(1, 0.5, 45_000), Some(45_000), "the receiver knows better");
+    assert_eq!(retry_delay_ms(0, 0.5, 0), None);
 }
 
 #[test]
 fn a_sentence_says_what_became_of_the_run() {
-    assert_eq!(sentence("Nightly", &run(Status::Completed), None), "Nightly completed after 1 min 2 s");
+    assert_eq!(summary("Nightly", &run(Status::Completed), None), "Nightly completed after 1 min 2 s");
     let failed = Run { error: Some("phase test\nfailed".into()), attempt: 3, ..run(Status::Failed) };
     assert_eq!(
-        sentence("Nightly", &failed, Some("https://ci.example/runs/x?a&b")),
+        summary("Nightly", &failed, Some("https://ci.example/runs/x?a&b")),
         "Nightly failed after 1 min 2 s: phase test failed (attempt 3) https://ci.example/runs/x?a&b"
     );
-    let question = Question { seq: 3, question: "Deploy <!channel> & @here?".into() };
+    let question = ApprovalRequest { seq: 3, question: "Deploy <!channel> & @here?".into() };
     let asks = Run { approval: Some(question), finished_at: None, ..run(Status::Running) };
     assert_eq!(
-        sentence("Nightly", &asks, None),
+        summary("Nightly", &asks, None),
         "Nightly waits for a person: Deploy &lt;!channel&gt; &amp; @\u{200b}here?"
     );
     let long = Run { error: Some("é".repeat(5000)), started_at: None, ..run(Status::Failed) };
-    assert_eq!(sentence("N", &long, None), format!("N failed: {}…", "é".repeat(REASON)));
+    assert_eq!(summary("N", &long, None), format!("N failed: {}…", "é".repeat(MAX_REASON_CHARS)));
 }
 
 proptest! {
     #[test]
     fn a_wait_is_near_its_place_in_the_row(tries in 0u32..20, random in any::<f64>(), asked in 0u64..10_000_000) {
-        match wait(tries, random, asked) {
+        match retry_delay_ms(tries, random, asked) {
             Some(wait) => {
-                let usual = WAITS[tries as usize - 1];
+                let usual = RETRY_DELAYS_MS[tries as usize - 1];
                 prop_assert!(wait >= asked && wait >= usual * 4 / 5 && wait <= (usual * 6 / 5).max(asked));
             }
-            None => prop_assert!(tries == 0 || tries >= TRIES),
+            None => prop_assert!(tries == 0 || tries >= MAX_DELIVERY_ATTEMPTS),
         }
     }
 
@@ -167,8 +177,8 @@ proptest! {
     #[test]
     fn nothing_secret_is_shown(at in "[/?#]", secret in "[A-Z]{4,8}", tail in "[a-z/@:?#]{0,9}") {
         let url = format!("https://{secret}:{secret}@chat.example/{secret}{at}{secret}{tail}");
-        prop_assert_eq!(without_secrets(&url), "https://chat.example/…");
+        prop_assert_eq!(redact_url(&url), "https://chat.example/…");
         let bare = format!("https://chat.example{at}{secret}{tail}");
-        prop_assert!(!without_secrets(&bare).contains(&secret), "{}", without_secrets(&bare));
+        prop_assert!(!redact_url(&bare).contains(&secret), "{}", redact_url(&bare));
     }
 }

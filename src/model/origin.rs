@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::{OWNER, Via};
+use super::identity::{AuthMethod, OWNER};
 
 /// What asked for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,12 +20,12 @@ pub enum OriginKind {
     Hook,
 }
 
-impl From<Via> for OriginKind {
-    fn from(via: Via) -> Self {
+impl From<AuthMethod> for OriginKind {
+    fn from(via: AuthMethod) -> Self {
         match via {
-            Via::Open => Self::Open,
-            Via::Session | Via::Proxy => Self::Person,
-            Via::Token => Self::Token,
+            AuthMethod::Open => Self::Open,
+            AuthMethod::Session | AuthMethod::Proxy => Self::Person,
+            AuthMethod::Token => Self::Token,
         }
     }
 }
@@ -50,7 +50,7 @@ impl RunOrigin {
     }
 
     /// In words for people, such as "Anna" or "the token ci".
-    pub fn words(&self) -> String {
+    pub fn display_name(&self) -> String {
         match self.kind {
             OriginKind::Token if self.name == OWNER => "the operator’s token".to_owned(),
             OriginKind::Open | OriginKind::Person if self.name == OWNER => "the operator".to_owned(),

@@ -6,14 +6,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::secret::MIN_SECRET;
+use super::secret::MIN_SECRET_BYTES;
 
 /// The parameter that, if it is a path, is the folder a run works in.
-pub const PROJECT: &str = "project";
+pub const PROJECT_PARAM: &str = "project";
 
 /// The longest text a parameter takes, in bytes. A command finds it in an environment variable, and Linux allows each 128 KiB
 /// with its name.
-pub const MAX_VALUE: usize = 100_000;
+pub const MAX_VALUE_BYTES: usize = 100_000;
 
 /// One parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ impl fmt::Display for ParamValue {
 pub type Params = BTreeMap<String, ParamValue>;
 
 /// The values that were given for a run, before anyone looked whether they fit.
-pub type Given = BTreeMap<String, Value>;
+pub type ParamInput = BTreeMap<String, Value>;
 
 /// Why a value does not fit its parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,8 +138,8 @@ impl Param {
             let message = format!("{} must be text without NUL characters.", self.label());
             return Err(ParamError::new(&self.name, "wrong_type", message));
         }
-        if text.len() > MAX_VALUE {
-            let message = format!("{} may have at most {MAX_VALUE} bytes.", self.label());
+        if text.len() > MAX_VALUE_BYTES {
+            let message = format!("{} may have at most {MAX_VALUE_BYTES} bytes.", self.label());
             return Err(ParamError::new(&self.name, "too_long", message));
         }
         match self.kind {
@@ -154,9 +154,9 @@ impl Param {
                 Err(ParamError::new(&self.name, "missing", message))
             }
             _ if text.is_empty() && self.kind != ParamKind::Choice => Ok(ParamValue::Text(String::new())),
-            ParamKind::Secret if text.trim().len() < MIN_SECRET => {
+            ParamKind::Secret if text.trim().len() < MIN_SECRET_BYTES => {
                 let message = format!(
-                    "{} must have at least {MIN_SECRET} bytes besides white space: a shorter secret cannot be masked.",
+                    "{} must have at least {MIN_SECRET_BYTES} bytes besides white space: a shorter secret cannot be masked.",
                     self.label()
                 );
                 Err(ParamError::new(&self.name, "too_short", message))
@@ -269,7 +269,7 @@ mod tests {
             (ParamKind::String, json!({"a": 1}), Err("wrong_type")),
             (ParamKind::String, json!("a\0b"), Err("wrong_type")),
             (ParamKind::String, json!(5), Err("wrong_type")),
-            (ParamKind::String, json!("x".repeat(MAX_VALUE + 1)), Err("too_long")),
+            (ParamKind::String, json!("x".repeat(MAX_VALUE_BYTES + 1)), Err("too_long")),
             (ParamKind::Path, json!("/x"), Ok(text("/x"))),
             (ParamKind::Path, json!(["/x"]), Err("wrong_type")),
             (ParamKind::Integer, json!(-5), Ok(Some(Integer(-5)))),

@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::Retention;
 use super::hook::Hook;
 use super::limits::Limits;
-use super::notify::Notify;
-use super::param::{Given, Param, ParamError, ParamKind, ParamValue, Params};
-use super::plan::{Condition, Retries};
+use super::notify::NotifyTarget;
+use super::param::{Param, ParamError, ParamInput, ParamKind, ParamValue, Params};
+use super::plan::{PhaseCondition, RetryPolicy};
 use super::queue::Concurrency;
 use super::sandbox::Sandbox;
-use super::schedule::{Schedule, Upcoming};
+use super::schedule::{Schedule, UpcomingRun};
 use super::secret::Secrets;
 
 /// A named recipe.
@@ -35,8 +35,8 @@ pub struct Pipeline {
     pub retention: Option<Retention>,
     /// Whether its phases only make sense together, since they leave things to each other that end with the attempt: then no
     /// attempt goes on where another one failed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub whole: bool,
+    #[serde(rename = "whole", default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart_from_start: bool,
     /// Which runs of it are not carried out at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
@@ -54,7 +54,7 @@ pub struct Pipeline {
     pub network: bool,
     /// Who is told of its runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notify: Vec<Notify>,
+    pub notify: Vec<NotifyTarget>,
     /// What its commands are given as secrets, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<PipelineSecret>,
@@ -74,9 +74,13 @@ pub struct Pipeline {
 impl Pipeline {
     /// The same as everybody may see it: without what may be a secret.
     #[must_use]
-    pub fn shown(&self) -> Self {
+    pub fn redacted(&self) -> Self {
         let secrets = self.secrets.iter().map(|secret| PipelineSecret { source: None, ..secret.clone() });
-        Self { notify: self.notify.iter().map(Notify::shown).collect(), secrets: secrets.collect(), ..self.clone() }
+        Self {
+            notify: self.notify.iter().map(NotifyTarget::redacted).collect(),
+            secrets: secrets.collect(),
+            ..self.clone()
+        }
     }
 }
 
@@ -127,13 +131,13 @@ pub struct PhaseSpec {
     pub timeout_ms: Option<u64>,
     /// Whether it waits for a person first.
     #[serde(default)]
-    pub approval: Gate,
+    pub approval: ApprovalRule,
     /// When it runs: if all of these hold; if none is named, when no earlier phase has failed.
     #[serde(default, rename = "if", skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<PhaseCondition>,
     /// How often it is tried again.
     #[serde(default)]
-    pub retries: Retries,
+    pub retries: RetryPolicy,
     /// Whether the run goes on, and may complete, if it fails.
     #[serde(default)]
     pub continue_on_error: bool,
@@ -201,7 +205,7 @@ impl OutputMode {
 
 impl PhaseSpec {
     /// What a person is asked before this phase.
-    pub fn asks(&self) -> String {
+    pub fn approval_question(&self) -> String {
         if self.question.is_empty() { format!("Go on with phase {}?", self.name) } else { self.question.clone() }
     }
 }
@@ -209,17 +213,17 @@ impl PhaseSpec {
 /// Whether a phase waits for a person (CONTRACT.md, `approval`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "`approval` is true, false, or a table such as { param = \"ask\", patches = true }")]
-pub enum Gate {
+pub enum ApprovalRule {
     /// Always or never.
     Fixed(bool),
     /// If all of these hold.
-    If(Conditions),
+    If(ApprovalConditions),
 }
 
 /// What must hold for a phase to wait for a person. What is not said need not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Conditions {
+pub struct ApprovalConditions {
     /// This parameter, a [`ParamKind::Boolean`], is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
@@ -231,18 +235,18 @@ pub struct Conditions {
     pub patches: bool,
 }
 
-impl Default for Gate {
+impl Default for ApprovalRule {
     fn default() -> Self {
         Self::Fixed(false)
     }
 }
 
-impl Gate {
+impl ApprovalRule {
     /// Whether it is closed, for a run with these parameters and so many patches.
-    pub fn is_closed(&self, params: &Params, patches: u64) -> bool {
+    pub fn is_required(&self, params: &Params, patches: u64) -> bool {
         match self {
             Self::Fixed(closed) => *closed,
-            Self::If(Conditions { param, unless, patches: only_for_patches }) => {
+            Self::If(ApprovalConditions { param, unless, patches: only_for_patches }) => {
                 let ticked = |name: &String| params.get(name) == Some(&ParamValue::Boolean(true));
                 param.as_ref().is_none_or(ticked)
                     && !unless.as_ref().is_some_and(ticked)
@@ -254,13 +258,13 @@ impl Gate {
 
 impl Pipeline {
     /// The values a run has when these were given: each read by its parameter, defaults where none was given. Secrets are checked like
-    /// the others and are not among them; see [`Self::secrets_in`].
+    /// the others and are not among them; see [`Self::extract_secrets`].
     ///
     /// Whether a path exists and may be used is not looked at; that needs a file system.
     ///
     /// # Errors
     /// One entry per parameter that is missing, unknown or does not fit; in the order of the pipeline, unknown ones last.
-    pub fn check(&self, given: &Given) -> Result<Params, Vec<ParamError>> {
+    pub fn check(&self, given: &ParamInput) -> Result<Params, Vec<ParamError>> {
         let mut params = Params::new();
         let mut errors = Vec::new();
         for param in &self.params {
@@ -295,7 +299,7 @@ impl Pipeline {
     }
 
     /// The secrets that were given. Those that do not fit are left out: [`Self::check`] refuses them.
-    pub fn secrets_in(&self, given: &Given) -> Secrets {
+    pub fn extract_secrets(&self, given: &ParamInput) -> Secrets {
         let mut secrets = Secrets::new();
         for param in self.params.iter().filter(|param| param.kind == ParamKind::Secret) {
             if let Some(Ok(Some(ParamValue::Text(text)))) = given.get(&param.name).map(|value| param.read(value)) {
@@ -307,7 +311,7 @@ impl Pipeline {
 
     /// What a payload gives, each value converted to what its parameter takes ([`Param::convert`]), and an entry for each that cannot be:
     /// that one stays as it is, and [`Self::check`] refuses it.
-    pub fn convert(&self, given: Given) -> (Given, Vec<ParamError>) {
+    pub fn convert(&self, given: ParamInput) -> (ParamInput, Vec<ParamError>) {
         let mut errors = Vec::new();
         let convert = |(name, value): (String, Value)| {
             let param = self.params.iter().find(|param| param.name == name);
@@ -327,7 +331,7 @@ impl Pipeline {
 /// A pipeline file that is refused, and why. The pipelines that do parse stay available.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{file}:{line}: {reason}")]
-pub struct PipelineFault {
+pub struct PipelineFileError {
     /// The file's name in the folder of pipelines.
     pub file: String,
     /// The line, from 1.
@@ -338,16 +342,16 @@ pub struct PipelineFault {
 
 /// What the start form is made from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Offer {
+pub struct StartOptions {
     /// The pipelines there are, by title.
     pub pipelines: Vec<Pipeline>,
     /// The pipeline files that are refused.
-    pub faults: Vec<PipelineFault>,
+    pub faults: Vec<PipelineFileError>,
     /// The folders that runs may work in; the first one fills in a path.
     pub projects: Vec<String>,
     /// The next time that each schedule is due, the soonest first.
     #[serde(default)]
-    pub upcoming: Vec<Upcoming>,
+    pub upcoming: Vec<UpcomingRun>,
 }
 
 #[cfg(test)]
@@ -375,12 +379,12 @@ mod tests {
         level.default = Some(ParamValue::Integer(3));
         let pipeline = pipeline(vec![needed, level, param("color", ParamKind::Choice)]);
 
-        let given = Given::from([("color".into(), json!("blue")), ("extra".into(), json!(1))]);
+        let given = ParamInput::from([("color".into(), json!("blue")), ("extra".into(), json!(1))]);
         let errors = pipeline.check(&given).unwrap_err();
         let found: Vec<_> = errors.iter().map(|error| (error.param.as_str(), error.code.as_str())).collect();
         assert_eq!(found, [("needed", "missing"), ("color", "not_a_choice"), ("extra", "unknown")]);
 
-        let given = Given::from([("needed".into(), json!("x"))]);
+        let given = ParamInput::from([("needed".into(), json!("x"))]);
         let params = pipeline.check(&given).unwrap();
         assert_eq!(params.get("level"), Some(&ParamValue::Integer(3)));
         assert_eq!(params.get("color"), None);
@@ -410,9 +414,9 @@ mod tests {
         let mut password = param("password", ParamKind::Secret);
         password.required = true;
         let pipeline = pipeline(vec![password, param("word", ParamKind::String)]);
-        let given = Given::from([("password".into(), json!("hunter-2")), ("word".into(), json!("x"))]);
+        let given = ParamInput::from([("password".into(), json!("hunter-2")), ("word".into(), json!("x"))]);
         assert_eq!(json!(pipeline.check(&given).unwrap()), json!({"word": "x"}));
-        assert_eq!(pipeline.secrets_in(&given).iter().collect::<Vec<_>>(), [("password", "hunter-2")]);
+        assert_eq!(pipeline.extract_secrets(&given).iter().collect::<Vec<_>>(), [("password", "hunter-2")]);
         for (given, code) in
             [(json!({}), "missing"), (json!({"password": ""}), "missing"), (json!({"password": " abc\n"}), "too_short")]
         {
@@ -429,7 +433,7 @@ mod tests {
                 param("t", ParamKind::String),
                 param("b", ParamKind::Boolean),
             ]);
-            let given = Given::from([("n".into(), json!(number)), ("t".into(), json!(text)), ("b".into(), json!(flag))]);
+            let given = ParamInput::from([("n".into(), json!(number)), ("t".into(), json!(text)), ("b".into(), json!(flag))]);
             let params = pipeline.check(&given).unwrap();
             let again = params.iter().map(|(name, value)| (name.clone(), serde_json::to_value(value).unwrap())).collect();
             prop_assert_eq!(pipeline.check(&again).unwrap(), params);

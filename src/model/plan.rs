@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{Phase, PhaseSpec, PhaseState, Pipeline, Status};
 
 /// The longest wait between two tries.
-const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(3600);
 
 /// What must be so for a phase to run (issue 4, `if` on earlier outcomes).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Condition {
+pub enum PhaseCondition {
     /// No earlier phase has failed, but for those that may.
     Success,
     /// One has.
@@ -30,10 +30,10 @@ pub enum Condition {
 #[error(
     "`{0}` is no condition; it is success, failure, always, or an earlier phase and what became of it, such as lint.failed"
 )]
-pub struct NoCondition(String);
+pub struct InvalidCondition(String);
 
-impl FromStr for Condition {
-    type Err = NoCondition;
+impl FromStr for PhaseCondition {
+    type Err = InvalidCondition;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let outcome = |word| match word {
@@ -48,21 +48,21 @@ impl FromStr for Condition {
             ("always", _) => Ok(Self::Always),
             (_, Some((name, word))) if !name.is_empty() => outcome(word)
                 .map(|state| Self::Phase(name.to_owned(), state))
-                .ok_or_else(|| NoCondition(text.to_owned())),
-            _ => Err(NoCondition(text.to_owned())),
+                .ok_or_else(|| InvalidCondition(text.to_owned())),
+            _ => Err(InvalidCondition(text.to_owned())),
         }
     }
 }
 
-impl TryFrom<String> for Condition {
-    type Error = NoCondition;
+impl TryFrom<String> for PhaseCondition {
+    type Error = InvalidCondition;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
     }
 }
 
-impl fmt::Display for Condition {
+impl fmt::Display for PhaseCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Success => f.write_str("success"),
@@ -73,15 +73,15 @@ impl fmt::Display for Condition {
     }
 }
 
-impl From<Condition> for String {
-    fn from(condition: Condition) -> Self {
+impl From<PhaseCondition> for String {
+    fn from(condition: PhaseCondition) -> Self {
         condition.to_string()
     }
 }
 
 /// What became of a phase.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome<'a> {
+pub struct PhaseOutcome<'a> {
     /// The phase.
     pub spec: &'a PhaseSpec,
     /// How it ended: completed, failed or skipped.
@@ -89,18 +89,18 @@ pub struct Outcome<'a> {
 }
 
 /// Whether the attempt has failed: a phase has that may not.
-pub fn has_failed(earlier: &[Outcome<'_>]) -> bool {
+pub fn has_failed(earlier: &[PhaseOutcome<'_>]) -> bool {
     earlier.iter().any(|outcome| outcome.state == PhaseState::Failed && !outcome.spec.continue_on_error)
 }
 
 /// Whether a phase runs after these. Without a condition it does if none has failed.
-pub fn runs(spec: &PhaseSpec, earlier: &[Outcome<'_>]) -> bool {
+pub fn should_run(spec: &PhaseSpec, earlier: &[PhaseOutcome<'_>]) -> bool {
     let failed = has_failed(earlier);
-    let holds = |condition: &Condition| match condition {
-        Condition::Success => !failed,
-        Condition::Failure => failed,
-        Condition::Always => true,
-        Condition::Phase(name, state) => {
+    let holds = |condition: &PhaseCondition| match condition {
+        PhaseCondition::Success => !failed,
+        PhaseCondition::Failure => failed,
+        PhaseCondition::Always => true,
+        PhaseCondition::Phase(name, state) => {
             earlier.iter().any(|outcome| outcome.spec.name == *name && outcome.state == *state)
         }
     };
@@ -108,11 +108,11 @@ pub fn runs(spec: &PhaseSpec, earlier: &[Outcome<'_>]) -> bool {
 }
 
 /// Whether any of the phases that are left runs, if nothing else happens in between.
-pub fn any_runs<'a>(rest: &'a [PhaseSpec], earlier: &[Outcome<'a>]) -> bool {
+pub fn any_should_run<'a>(rest: &'a [PhaseSpec], earlier: &[PhaseOutcome<'a>]) -> bool {
     let mut earlier = earlier.to_vec();
     rest.iter().any(|spec| {
-        let runs = runs(spec, &earlier);
-        earlier.push(Outcome { spec, state: PhaseState::Skipped });
+        let runs = should_run(spec, &earlier);
+        earlier.push(PhaseOutcome { spec, state: PhaseState::Skipped });
         runs
     })
 }
@@ -122,7 +122,7 @@ pub fn any_runs<'a>(rest: &'a [PhaseSpec], earlier: &[Outcome<'a>]) -> bool {
 /// background, if that is before it. `ended` is how
 /// the run stands: the phase in which it was interrupted or cancelled has not ended well, even if it may fail.
 pub fn first_unfinished(before: &[Phase], ended: Status, pipeline: &Pipeline) -> usize {
-    if pipeline.whole {
+    if pipeline.restart_from_start {
         return 0;
     }
     // What was skipped at the end was not come to; what was skipped before that had its reason.
@@ -144,19 +144,19 @@ pub fn first_unfinished(before: &[Phase], ended: Status, pipeline: &Pipeline) ->
 
 /// The phase that runs first in an attempt that begins at `first` after another one: those before it may be left out by their own
 /// condition, as in the attempt before. `None` if none runs. For words; the attempt looks itself.
-pub fn goes_on_with<'a>(before: &[Phase], first: usize, pipeline: &'a Pipeline) -> Option<&'a PhaseSpec> {
+pub fn first_phase_to_run<'a>(before: &[Phase], first: usize, pipeline: &'a Pipeline) -> Option<&'a PhaseSpec> {
     let kept = before.iter().zip(&pipeline.phases).take(first);
-    let mut earlier: Vec<_> = kept.map(|(phase, spec)| Outcome { spec, state: phase.state }).collect();
+    let mut earlier: Vec<_> = kept.map(|(phase, spec)| PhaseOutcome { spec, state: phase.state }).collect();
     pipeline.phases.get(first..)?.iter().find(|spec| {
-        let runs = runs(spec, &earlier);
-        earlier.push(Outcome { spec, state: PhaseState::Skipped });
+        let runs = should_run(spec, &earlier);
+        earlier.push(PhaseOutcome { spec, state: PhaseState::Skipped });
         runs
     })
 }
 
 /// The place of the phase that ended because the attempt did, and not by itself: the last one that began, if it has no exit code and
 /// the attempt ended so.
-pub fn cut_off(phases: &[Phase], ended: Status) -> Option<usize> {
+pub fn interrupted_phase(phases: &[Phase], ended: Status) -> Option<usize> {
     let last = phases.iter().rposition(|phase| !matches!(phase.state, PhaseState::Skipped | PhaseState::Pending))?;
     let phase = phases.get(last)?;
     let from_outside = phase.state == PhaseState::Failed && phase.exit_code.is_none();
@@ -166,7 +166,7 @@ pub fn cut_off(phases: &[Phase], ended: Status) -> Option<usize> {
 /// How often a phase is tried again, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Retries {
+pub struct RetryPolicy {
     /// How many more times.
     pub times: u32,
     /// The wait before the second try, in milliseconds; each further one is twice as long, up to an hour.
@@ -175,16 +175,16 @@ pub struct Retries {
     pub on: Vec<i32>,
 }
 
-impl Retries {
+impl RetryPolicy {
     /// The wait before the next try, after so many tries of which the last ended with this exit code (`None`: it was ended from
     /// outside, or could not be started). `None` if there is no other one.
-    pub fn after(&self, tries: u32, exit_code: Option<i32>) -> Option<Duration> {
+    pub fn next_delay(&self, tries: u32, exit_code: Option<i32>) -> Option<Duration> {
         let worth_it = self.on.is_empty() || exit_code.is_some_and(|code| self.on.contains(&code));
         if tries > self.times || !worth_it {
             return None;
         }
         let doubled = 1u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX);
-        Some(Duration::from_millis(self.delay_ms.saturating_mul(doubled)).min(LONGEST_DELAY))
+        Some(Duration::from_millis(self.delay_ms.saturating_mul(doubled)).min(MAX_RETRY_DELAY))
     }
 }
 
@@ -203,10 +203,10 @@ mod tests {
     #[test]
     fn a_condition_reads_as_it_is_written() {
         for text in ["success", "failure", "always", "lint.failed", "a-b_1.completed", "x.skipped"] {
-            assert_eq!(text.parse::<Condition>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<PhaseCondition>().unwrap().to_string(), text);
         }
         for text in ["", "lint", "lint.", ".failed", "lint.started", "lint.pending", "Success", "lint failed"] {
-            assert!(text.parse::<Condition>().unwrap_err().to_string().contains("no condition"), "{text}");
+            assert!(text.parse::<PhaseCondition>().unwrap_err().to_string().contains("no condition"), "{text}");
         }
     }
 
@@ -229,13 +229,16 @@ mod tests {
             let ends = [(Completed, false), (Failed, false), (Failed, true), (Skipped, false)];
             for ((state, may), expected) in ends.into_iter().zip(expected) {
                 let first = spec("first", &[], may);
-                let earlier = [Outcome { spec: &first, state }];
+                let earlier = [PhaseOutcome { spec: &first, state }];
                 let second = spec("second", conditions, false);
-                assert_eq!(runs(&second, &earlier), expected, "{conditions:?} after {state:?}, may fail: {may}");
-                assert_eq!(any_runs(std::slice::from_ref(&second), &earlier), expected);
+                assert_eq!(should_run(&second, &earlier), expected, "{conditions:?} after {state:?}, may fail: {may}");
+                assert_eq!(any_should_run(std::slice::from_ref(&second), &earlier), expected);
             }
         }
-        assert!(!runs(&spec("x", &["later.completed"], false), &[]), "of a phase that is not there nothing holds");
+        assert!(
+            !should_run(&spec("x", &["later.completed"], false), &[]),
+            "of a phase that is not there nothing holds"
+        );
     }
 
     #[test]
@@ -281,7 +284,7 @@ mod tests {
         kept.phases[1].background = true;
         assert_eq!(first_unfinished(&phases([C, C, S, F]), Status::Failed, &kept), 1);
         assert_eq!(first_unfinished(&phases([F, S, S, S]), Status::Failed, &kept), 0);
-        let whole = Pipeline { whole: true, ..pipeline };
+        let whole = Pipeline { restart_from_start: true, ..pipeline };
         assert_eq!(first_unfinished(&phases([C, C, C, F]), Status::Failed, &whole), 0);
     }
 
@@ -309,7 +312,7 @@ mod tests {
                 .map(|(name, state)| phase(name, state))
                 .collect();
             let first = first_unfinished(&before, ended, &pipeline);
-            goes_on_with(&before, first, &pipeline).map(|spec| spec.name.as_str())
+            first_phase_to_run(&before, first, &pipeline).map(|spec| spec.name.as_str())
         };
         // Rejected before `deploy`: `tell` was left out by its own condition, and is again.
         assert_eq!(named([C, S, S, S], Status::Cancelled), Some("deploy"));
@@ -323,7 +326,7 @@ mod tests {
             ..Pipeline::default()
         };
         let before = [phase("build", C), phase("tell", S)];
-        assert_eq!(goes_on_with(&before, first_unfinished(&before, Status::Completed, &last), &last), None);
+        assert_eq!(first_phase_to_run(&before, first_unfinished(&before, Status::Completed, &last), &last), None);
     }
 
     #[test]
@@ -340,40 +343,45 @@ mod tests {
             states.iter().map(phase).collect()
         };
         let cut = [(C, Some(0)), (F, None), (S, None)];
-        assert_eq!(cut_off(&phases(&cut), Status::Cancelled), Some(1));
-        assert_eq!(cut_off(&phases(&cut), Status::Interrupted), Some(1));
-        assert_eq!(cut_off(&phases(&cut), Status::Failed), None, "it took too long, or was killed");
-        assert_eq!(cut_off(&phases(&[(F, Some(3)), (S, None)]), Status::Cancelled), None, "it failed by itself");
+        assert_eq!(interrupted_phase(&phases(&cut), Status::Cancelled), Some(1));
+        assert_eq!(interrupted_phase(&phases(&cut), Status::Interrupted), Some(1));
+        assert_eq!(interrupted_phase(&phases(&cut), Status::Failed), None, "it took too long, or was killed");
         assert_eq!(
-            cut_off(&phases(&[(F, None), (C, Some(0)), (S, None)]), Status::Cancelled),
+            interrupted_phase(&phases(&[(F, Some(3)), (S, None)]), Status::Cancelled),
+            None,
+            "it failed by itself"
+        );
+        assert_eq!(
+            interrupted_phase(&phases(&[(F, None), (C, Some(0)), (S, None)]), Status::Cancelled),
             None,
             "and the run went on"
         );
-        assert_eq!(cut_off(&phases(&[(C, Some(0)), (Started, None), (P, None)]), Status::Running), None);
-        assert_eq!(cut_off(&[], Status::Cancelled), None);
+        assert_eq!(interrupted_phase(&phases(&[(C, Some(0)), (Started, None), (P, None)]), Status::Running), None);
+        assert_eq!(interrupted_phase(&[], Status::Cancelled), None);
     }
 
     #[test]
     fn tries_are_counted_and_wait_ever_longer() {
-        let retries = Retries { times: 3, delay_ms: 1000, on: vec![75] };
-        let waits: Vec<_> = (1..6).map(|tries| retries.after(tries, Some(75)).map(|wait| wait.as_secs())).collect();
+        let retries = RetryPolicy { times: 3, delay_ms: 1000, on: vec![75] };
+        let waits: Vec<_> =
+            (1..6).map(|tries| retries.next_delay(tries, Some(75)).map(|wait| wait.as_secs())).collect();
         assert_eq!(waits, [Some(1), Some(2), Some(4), None, None]);
-        assert_eq!((retries.after(1, Some(1)), retries.after(1, None)), (None, None));
-        let any = Retries { on: vec![], ..retries };
-        assert!(any.after(1, Some(1)).is_some() && any.after(1, None).is_some());
-        assert_eq!(Retries::default().after(1, Some(1)), None);
+        assert_eq!((retries.next_delay(1, Some(1)), retries.next_delay(1, None)), (None, None));
+        let any = RetryPolicy { on: vec![], ..retries };
+        assert!(any.next_delay(1, Some(1)).is_some() && any.next_delay(1, None).is_some());
+        assert_eq!(RetryPolicy::default().next_delay(1, Some(1)), None);
     }
 
     proptest! {
         #[test]
         fn a_wait_is_bounded_and_never_shorter(times in 0u32..200, delay_ms in any::<u64>(), tries in 1u32..200) {
-            let retries = Retries { times, delay_ms, on: vec![] };
-            match (retries.after(tries, None), retries.after(tries + 1, None)) {
-                (Some(one), Some(next)) => prop_assert!(one <= next && next <= LONGEST_DELAY),
+            let retries = RetryPolicy { times, delay_ms, on: vec![] };
+            match (retries.next_delay(tries, None), retries.next_delay(tries + 1, None)) {
+                (Some(one), Some(next)) => prop_assert!(one <= next && next <= MAX_RETRY_DELAY),
                 (None, Some(_)) => prop_assert!(false, "none, and then one"),
                 _ => {}
             }
-            prop_assert_eq!(retries.after(tries, None).is_some(), tries <= times);
+            prop_assert_eq!(retries.next_delay(tries, None).is_some(), tries <= times);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{CursorError, ParamError};
 /// A stable word for programs, one per cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Code {
+pub enum ProblemCode {
     /// The request is not of the form the call takes.
     BadRequest,
     /// The body is no JSON, or not of the form the call takes.
@@ -94,7 +94,7 @@ pub enum Code {
     Unreachable,
 }
 
-impl Code {
+impl ProblemCode {
     /// The HTTP status that goes with the code.
     pub const fn status(self) -> u16 {
         match self {
@@ -212,15 +212,15 @@ impl Code {
 pub struct Problem {
     /// A URI reference for the kind of problem: `about:blank#` and the code.
     pub r#type: String,
-    /// See [`Code::title`].
+    /// See [`ProblemCode::title`].
     pub title: String,
-    /// See [`Code::status`].
+    /// See [`ProblemCode::status`].
     pub status: u16,
     /// What is wrong this time and what to do, in a sentence.
     pub detail: String,
     /// The stable word.
-    pub code: Code,
-    /// See [`Code::retryable`].
+    pub code: ProblemCode,
+    /// See [`ProblemCode::retryable`].
     pub retryable: bool,
     /// One entry per parameter that does not fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -229,7 +229,7 @@ pub struct Problem {
 
 impl Problem {
     /// The problem of this code, with a sentence that says what is wrong this time.
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         let word = serde_json::to_value(code).ok();
         let word = word.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
         Self {
@@ -247,15 +247,15 @@ impl Problem {
     pub fn params(errors: Vec<ParamError>) -> Self {
         let names: Vec<&str> = errors.iter().map(|error| error.param.as_str()).collect();
         let detail = format!("Correct {} and send the request again.", names.join(", "));
-        Self { errors, ..Self::new(Code::InvalidParams, detail) }
+        Self { errors, ..Self::new(ProblemCode::InvalidParams, detail) }
     }
 }
 
 impl From<CursorError> for Problem {
     fn from(error: CursorError) -> Self {
         let code = match error {
-            CursorError::NotANumber(_) => Code::BadCursor,
-            CursorError::Ahead { .. } => Code::CursorAhead,
+            CursorError::NotANumber(_) => ProblemCode::BadCursor,
+            CursorError::Ahead { .. } => ProblemCode::CursorAhead,
         };
         Self::new(code, error.to_string())
     }

@@ -12,22 +12,22 @@ use super::{Params, Pipeline};
 pub const MAX_PRIORITY: i32 = 100;
 
 /// What a group is made of if it is one for the whole pipeline.
-pub const PIPELINE: &str = "pipeline";
+pub const PER_PIPELINE: &str = "pipeline";
 
 /// Which runs of a pipeline are not carried out at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concurrency {
-    /// Those with the same value of this parameter; [`PIPELINE`] for all of them.
+    /// Those with the same value of this parameter; [`PER_PIPELINE`] for all of them.
     pub per: String,
     /// What becomes of a run that is asked for while another one of its group is active.
     #[serde(default)]
-    pub when_busy: WhenBusy,
+    pub when_busy: BusyPolicy,
 }
 
 /// What becomes of a run that is asked for while another one of its group is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum WhenBusy {
+pub enum BusyPolicy {
     /// It waits.
     #[default]
     Queue,
@@ -39,23 +39,23 @@ pub enum WhenBusy {
 
 /// The group of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct ConcurrencyGroup {
     /// The same text for runs of the same group, and for no others.
     pub key: String,
     /// What becomes of this run if the group is busy.
-    pub when_busy: WhenBusy,
+    pub when_busy: BusyPolicy,
 }
 
 impl Pipeline {
     /// The group of a run with these parameters, if the pipeline has groups. Runs that give no value are one group too.
-    pub fn group(&self, params: &Params) -> Option<Group> {
+    pub fn group(&self, params: &Params) -> Option<ConcurrencyGroup> {
         let Concurrency { per, when_busy } = self.concurrency.as_ref()?;
-        let key = match params.get(per).filter(|_| per != PIPELINE) {
+        let key = match params.get(per).filter(|_| per != PER_PIPELINE) {
             // A pipeline's name and a parameter's have neither sign.
             Some(value) => format!("{}:{per}={value}", self.name),
             None => format!("{}:", self.name),
         };
-        Some(Group { key, when_busy: *when_busy })
+        Some(ConcurrencyGroup { key, when_busy: *when_busy })
     }
 }
 
@@ -69,12 +69,12 @@ pub struct Queue {
     /// How many runs wait.
     pub total: u64,
     /// The first of them, in the order in which they are taken.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<QueuedRun>,
 }
 
 /// A run that waits for a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiting {
+pub struct QueuedRun {
     /// The run.
     pub id: RunId,
     /// Its place, from 1: among those that wait for the same run, or else among those that wait for a free worker only.
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_group_is_made_of_the_pipeline_and_a_value() {
         let of = |name: &str, per: Option<&str>, value: Option<&str>| {
-            let concurrency = per.map(|per| Concurrency { per: per.into(), when_busy: WhenBusy::Refuse });
+            let concurrency = per.map(|per| Concurrency { per: per.into(), when_busy: BusyPolicy::Refuse });
             let pipeline = Pipeline { name: name.into(), concurrency, ..Pipeline::default() };
             let params = value.map(|value| ("project".to_owned(), ParamValue::Text(value.into())));
             pipeline.group(&params.into_iter().collect()).map(|group| group.key)
@@ -116,9 +116,11 @@ mod tests {
 
     #[test]
     fn what_a_busy_group_does_has_a_word() {
-        for (policy, word) in
-            [(WhenBusy::Queue, "queue"), (WhenBusy::CancelPrevious, "cancel-previous"), (WhenBusy::Refuse, "refuse")]
-        {
+        for (policy, word) in [
+            (BusyPolicy::Queue, "queue"),
+            (BusyPolicy::CancelPrevious, "cancel-previous"),
+            (BusyPolicy::Refuse, "refuse"),
+        ] {
             assert_eq!(serde_json::to_value(policy).unwrap(), word);
         }
     }

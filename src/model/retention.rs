@@ -35,7 +35,7 @@ pub struct DatabaseSize {
 
 /// What is answered to who asks for the database's size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseUse {
+pub struct DatabaseUsage {
     /// Its size.
     #[serde(flatten)]
     pub size: DatabaseSize,

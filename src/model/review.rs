@@ -7,7 +7,7 @@ use super::view::PatchView;
 
 /// How much there is to look at in a run's current attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct ReviewCounts {
     /// Findings.
     pub findings: u64,
     /// Patches.
@@ -30,7 +30,7 @@ pub struct FindingFilter {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FindingPage {
     /// Those that are wanted, up to a number.
-    pub findings: Vec<Found>,
+    pub findings: Vec<FindingEntry>,
     /// How many are wanted.
     pub total: u64,
     /// Every rule of the attempt with the number of its findings, the most frequent first.
@@ -41,7 +41,7 @@ pub struct FindingPage {
 
 /// A finding and where it is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Found {
+pub struct FindingEntry {
     /// The seq of its frame.
     pub seq: u64,
     /// The finding.
@@ -65,13 +65,13 @@ pub struct PatchEntry {
     #[serde(default)]
     pub fix: Option<FixSafety>,
     /// The patch itself, for the first ones: later ones are asked for when they are looked at.
-    pub shown: Option<ShownPatch>,
+    pub shown: Option<PatchContent>,
 }
 
 /// A patch for people to look at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ShownPatch {
+pub enum PatchContent {
     /// As lines with numbers and colours.
     View(PatchView),
     /// As it was reported: it is no diff that can be read.

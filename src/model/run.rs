@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::AttemptMark;
-use super::review::Tally;
+use super::attempt::AttemptSummary;
+use super::review::ReviewCounts;
 use super::{Frame, Params, PhaseState, RunOrigin, Status, Timestamp};
 
 /// A run's id: a UUIDv7 in its usual text form, lower case.
@@ -19,7 +19,7 @@ pub struct RunId(Arc<str>);
 /// The text is no UUID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no run id; a run id is a UUID such as 01939f1c-8f2a-7c3e-9d5b-0123456789ab")]
-pub struct NotARunId(pub String);
+pub struct InvalidRunId(pub String);
 
 impl RunId {
     /// A new id; later ones sort after earlier ones.
@@ -46,16 +46,16 @@ impl fmt::Display for RunId {
 }
 
 impl FromStr for RunId {
-    type Err = NotARunId;
+    type Err = InvalidRunId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let uuid = uuid::Uuid::try_parse(text).map_err(|_| NotARunId(text.to_owned()))?;
+        let uuid = uuid::Uuid::try_parse(text).map_err(|_| InvalidRunId(text.to_owned()))?;
         Ok(Self(uuid.to_string().into()))
     }
 }
 
 impl TryFrom<String> for RunId {
-    type Error = NotARunId;
+    type Error = InvalidRunId;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
@@ -117,10 +117,10 @@ pub struct Run {
     pub error: Option<String>,
     /// What a person is asked, while the run waits for the answer. Its status is `running` then.
     #[serde(default)]
-    pub approval: Option<Question>,
+    pub approval: Option<ApprovalRequest>,
     /// The request for its end, from when somebody asks until it has ended.
     #[serde(default)]
-    pub cancel: Option<Cancel>,
+    pub cancel: Option<Cancellation>,
     /// Who or what asked for the current attempt. Runs of earlier versions have none.
     #[serde(default)]
     pub origin: Option<RunOrigin>,
@@ -131,7 +131,7 @@ pub struct Run {
 
 /// A request for the end of a run that runs. The newest one, if there are several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cancel {
+pub struct Cancellation {
     /// Who asked.
     pub by: String,
     /// When.
@@ -142,7 +142,7 @@ pub struct Cancel {
     pub force: bool,
 }
 
-impl Cancel {
+impl Cancellation {
     /// Whether somebody may still ask for the end at once: something runs that has the grace time.
     pub const fn can_be_forced(&self) -> bool {
         !self.force && self.kill_at.is_some()
@@ -162,7 +162,7 @@ pub struct Pin {
 /// What the stream of the list tells of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Listed {
+pub enum RunListUpdate {
     /// The run is gone.
     Deleted {
         /// Its id.
@@ -171,10 +171,10 @@ pub enum Listed {
         deleted: bool,
     },
     /// The run is now so.
-    Is(Box<Run>),
+    Changed(Box<Run>),
 }
 
-impl Listed {
+impl RunListUpdate {
     /// This run is gone.
     pub const fn deleted(id: RunId) -> Self {
         Self::Deleted { id, deleted: true }
@@ -183,7 +183,7 @@ impl Listed {
 
 /// What a person is asked before a phase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
+pub struct ApprovalRequest {
     /// The seq of the frame that asks.
     pub seq: u64,
     /// What is asked.
@@ -192,7 +192,7 @@ pub struct Question {
 
 /// What a person answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct ApprovalDecision {
     /// Whether the run goes on.
     pub approved: bool,
     /// Who answered.
@@ -208,14 +208,14 @@ pub struct Answer {
 impl Run {
     /// Whether this tells something that `known`, of the same run, does not. What is told by several ways may come late: the
     /// head never goes back, and every change of status is a frame; changes of the pin are counted.
-    pub fn is_news_to(&self, known: &Self) -> bool {
+    pub fn is_newer_than(&self, known: &Self) -> bool {
         self.head >= known.head && self.pin.pins >= known.pin.pins && self != known
     }
 }
 
-impl Answer {
+impl ApprovalDecision {
     /// The file in the workspace where commands after an approval find it, as JSON.
-    pub const FILE: &str = "approval.json";
+    pub const FILE_NAME: &str = "approval.json";
 }
 
 /// Runs, newest first (CONTRACT.md, `GET /api/v1/runs`).
@@ -276,10 +276,11 @@ pub struct RunView {
     #[serde(default)]
     pub at: Option<u64>,
     /// How many findings and patches its attempt has.
-    pub tally: Tally,
+    #[serde(rename = "tally")]
+    pub review_counts: ReviewCounts,
     /// The attempts before its current one, oldest first: the newest of them if there are many.
     #[serde(default)]
-    pub earlier: Vec<AttemptMark>,
+    pub earlier: Vec<AttemptSummary>,
     /// The seq of the frame that tells the begin of each phase of its attempt, for those that have begun in it.
     #[serde(default)]
     pub starts: BTreeMap<String, u64>,
@@ -309,11 +310,11 @@ mod tests {
         .unwrap();
         let late = Run { status: Status::Running, head: 5, ..known.clone() };
         let newer = Run { status: Status::Pending, attempt: 2, head: 10, ..known.clone() };
-        assert!(known.is_news_to(&late) && newer.is_news_to(&known));
-        assert!(!late.is_news_to(&known) && !known.is_news_to(&known));
+        assert!(known.is_newer_than(&late) && newer.is_newer_than(&known));
+        assert!(!late.is_newer_than(&known) && !known.is_newer_than(&known));
         let pinned = Run { pin: Pin { pinned: true, pins: 1 }, ..known.clone() };
-        assert!(pinned.is_news_to(&known) && !known.is_news_to(&pinned), "told late, the run before is no news");
-        assert!(!late.is_news_to(&pinned) && Run { pin: pinned.pin, ..newer }.is_news_to(&pinned));
+        assert!(pinned.is_newer_than(&known) && !known.is_newer_than(&pinned), "told late, the run before is no news");
+        assert!(!late.is_newer_than(&pinned) && Run { pin: pinned.pin, ..newer }.is_newer_than(&pinned));
     }
 
     #[test]
@@ -327,11 +328,11 @@ mod tests {
         assert_eq!(run.pin, Pin { pinned: true, pins: 3 });
         let written = serde_json::to_value(&run).unwrap();
         assert_eq!((&written["pinned"], &written["pins"]), (&json["pinned"], &json["pins"]));
-        let gone = Listed::deleted(run.id.clone());
+        let gone = RunListUpdate::deleted(run.id.clone());
         assert_eq!(serde_json::to_value(&gone).unwrap(), serde_json::json!({ "id": run.id, "deleted": true }));
-        for listed in [Listed::Is(Box::new(run)), gone] {
+        for listed in [RunListUpdate::Changed(Box::new(run)), gone] {
             let text = serde_json::to_string(&listed).unwrap();
-            assert_eq!(serde_json::from_str::<Listed>(&text).unwrap(), listed);
+            assert_eq!(serde_json::from_str::<RunListUpdate>(&text).unwrap(), listed);
         }
     }
 

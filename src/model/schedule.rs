@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Given, Timestamp};
+use super::{ParamInput, Timestamp};
 
 /// A schedule of a pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,13 +16,13 @@ pub struct Schedule {
     pub timezone: String,
     /// What becomes of times that passed while no server ran.
     #[serde(default)]
-    pub missed: Missed,
+    pub missed: MissedPolicy,
     /// What becomes of a due time while an earlier run of the schedule is active.
     #[serde(default)]
-    pub overlap: Overlap,
+    pub overlap: OverlapPolicy,
     /// What its runs are given.
     #[serde(default)]
-    pub params: Given,
+    pub params: ParamInput,
     /// When it is due next. Only in answers: a file says nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Timestamp>,
@@ -34,7 +34,7 @@ pub struct Schedule {
 /// What becomes of times that passed while no server ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Missed {
+pub enum MissedPolicy {
     /// They are forgotten.
     #[default]
     Skip,
@@ -45,7 +45,7 @@ pub enum Missed {
 /// What becomes of a due time while an earlier run of the same schedule is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Overlap {
+pub enum OverlapPolicy {
     /// It is skipped while a run waits or runs.
     #[default]
     Skip,
@@ -55,7 +55,7 @@ pub enum Overlap {
     Queue,
 }
 
-impl Overlap {
+impl OverlapPolicy {
     /// The word in files and in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -67,14 +67,14 @@ impl Overlap {
 }
 
 /// What calls name a schedule by that has no name, if its pipeline has no other such one.
-const NAMELESS: &str = "default";
+const UNNAMED_HANDLE: &str = "default";
 
 /// What calls name each schedule of a pipeline by, in their order: its name, or `default` for the only one without a name. With
 /// these a pause stays when an expression is edited. Where several would have the same, their expression and time zone follow, in
 /// characters that an address has unescaped: it does not change when schedules are added, removed or put in another order.
 pub fn handles(schedules: &[Schedule]) -> Vec<String> {
     let short = |schedule: &Schedule| match schedule.name.as_str() {
-        "" => NAMELESS.to_owned(),
+        "" => UNNAMED_HANDLE.to_owned(),
         name => name.to_owned(),
     };
     let unique = |name: &str| schedules.iter().filter(|other| short(other) == name).count() == 1;
@@ -82,7 +82,7 @@ pub fn handles(schedules: &[Schedule]) -> Vec<String> {
         let short = short(schedule);
         match unique(&short) {
             true => short,
-            false => format!("{short}~{}~{}", unescaped(&schedule.cron), unescaped(&schedule.timezone)),
+            false => format!("{short}~{}~{}", replace_reserved(&schedule.cron), replace_reserved(&schedule.timezone)),
         }
     };
     schedules.iter().map(handle).collect()
@@ -90,7 +90,7 @@ pub fn handles(schedules: &[Schedule]) -> Vec<String> {
 
 /// An expression or a time zone without characters that an address has to escape. No two that mean something else become the same.
 /// Pauses are kept under it: a change needs a migration, as 0019.
-fn unescaped(text: &str) -> String {
+fn replace_reserved(text: &str) -> String {
     let each = text.chars().map(|c| match c {
         ' ' => "_".to_owned(),
         '*' | '?' => "x".to_owned(),
@@ -111,13 +111,13 @@ impl Schedule {
     }
 
     /// What asked for a run, as its journal says it.
-    pub fn asks(&self, due: Timestamp) -> String {
+    pub fn describe_origin(&self, due: Timestamp) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
         format!("schedule {name}{} ({}), due {due}", self.cron, self.timezone)
     }
 
     /// What asked for a run that somebody started by hand, as its journal says it.
-    pub fn asks_by_hand(&self, by: &str) -> String {
+    pub fn describe_manual_origin(&self, by: &str) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
         format!("schedule {name}{} ({}), run now by {by}", self.cron, self.timezone)
     }
@@ -125,7 +125,7 @@ impl Schedule {
 
 /// A due time that is to come, as the first page shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upcoming {
+pub struct UpcomingRun {
     /// The pipeline's name.
     pub pipeline: String,
     /// What people call the pipeline.
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_schedule_is_known_by_what_it_says_of_time() {
         let one = Schedule { cron: "30 2 * * *".into(), timezone: "UTC".into(), ..Schedule::default() };
-        let given = Schedule { params: [("x".to_owned(), 1.into())].into(), missed: Missed::Once, ..one.clone() };
+        let given = Schedule { params: [("x".to_owned(), 1.into())].into(), missed: MissedPolicy::Once, ..one.clone() };
         assert_eq!(one.identity(), given.identity());
         for other in [
             Schedule { name: "a".into(), ..one.clone() },
@@ -195,6 +195,6 @@ mod tests {
             assert_ne!(one.identity(), other.identity());
         }
         let due = Timestamp(1_795_255_200_000);
-        assert_eq!(one.asks(due), "schedule 30 2 * * * (UTC), due 2026-11-21T10:00:00.000Z");
+        assert_eq!(one.describe_origin(due), "schedule 30 2 * * * (UTC), due 2026-11-21T10:00:00.000Z");
     }
 }

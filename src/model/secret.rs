@@ -5,7 +5,7 @@ use std::fmt;
 
 /// The shortest secret, in bytes, without the white space around it. A shorter one cannot be masked in what a command prints: ordinary
 /// text would be masked with it.
-pub const MIN_SECRET: usize = 4;
+pub const MIN_SECRET_BYTES: usize = 4;
 
 /// Secrets by name. Its `Debug` form says nothing of the values, and there is no way to serialize it.
 #[derive(Clone, Default, PartialEq, Eq)]

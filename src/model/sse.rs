@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Listed, Problem, Record, RunId, Status};
+use super::{FrameRecord, Problem, RunId, RunListUpdate, Status};
 
 /// Appends a frame: `id` is its seq, and there is no `event` line, so that a plain `onmessage` gets it.
-pub fn write_frame(out: &mut String, record: &Record) {
+pub fn write_frame(out: &mut String, record: &FrameRecord) {
     // Writing to a String never fails, here and below.
     let _ = write!(out, "id: {}\ndata: ", record.seq);
     record.write_json(out);
@@ -17,15 +17,15 @@ pub fn write_frame(out: &mut String, record: &Record) {
 }
 
 /// Appends a frame to a stream of many runs: its id and its data name the run.
-pub fn write_frame_of(out: &mut String, run: &RunId, record: &Record) {
+pub fn write_multiplexed_frame(out: &mut String, run: &RunId, record: &FrameRecord) {
     let _ = write!(out, "id: {run}:{}\ndata: {{\"run\":\"{run}\",", record.seq);
     let json = record.to_json();
     out.push_str(json.strip_prefix('{').unwrap_or(&json));
     out.push_str("\n\n");
 }
 
-/// Appends a frame that [`write_frame`] has written, as [`write_frame_of`] would have.
-pub fn name_frame(out: &mut Vec<u8>, run: &RunId, frame: &[u8]) {
+/// Appends a frame that [`write_frame`] has written, as [`write_multiplexed_frame`] would have.
+pub fn multiplex_frame(out: &mut Vec<u8>, run: &RunId, frame: &[u8]) {
     const ID: &[u8] = b"id: ";
     // The seq and what stands between it and the data hold no brace.
     let brace = frame.iter().position(|&byte| byte == b'{').map_or(frame.len(), |brace| brace + 1);
@@ -41,28 +41,28 @@ pub fn name_frame(out: &mut Vec<u8>, run: &RunId, frame: &[u8]) {
 }
 
 /// The first bytes of a stream: when to come back, the cursor (so that no parser loses it), where the run stands.
-pub fn ready(cursor: u64, head: u64, status: Status, attempt: u32) -> String {
+pub fn ready_event(cursor: u64, head: u64, status: Status, attempt: u32) -> String {
     format!(
         "retry: 3000\nid: {cursor}\nevent: ready\ndata: {{\"head\":{head},\"status\":\"{status}\",\"attempt\":{attempt}}}\n\n"
     )
 }
 
 /// Sent after a time of silence, without an id.
-pub fn heartbeat(head: u64) -> String {
+pub fn heartbeat_event(head: u64) -> String {
     format!("event: heartbeat\ndata: {{\"head\":{head}}}\n\n")
 }
 
 /// The run is finished and all is delivered.
-pub fn end(status: Status, head: u64) -> String {
+pub fn end_event(status: Status, head: u64) -> String {
     format!("event: end\ndata: {{\"status\":\"{status}\",\"head\":{head}}}\n\n")
 }
 
 /// The most runs that a stream of many carries.
-pub const MOST_RUNS: usize = 100;
+pub const MAX_STREAM_RUNS: usize = 100;
 
 /// Where a run of a stream of many stands when the stream begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct StreamPosition {
     /// The run.
     pub run: RunId,
     /// The last seq there is.
@@ -74,28 +74,28 @@ pub struct Standing {
 }
 
 /// The first bytes of a stream of many runs: when to come back, where each run stands, whether it tells of the list.
-pub fn ready_many(runs: &[Standing], list: bool) -> String {
+pub fn multiplexed_ready_event(runs: &[StreamPosition], list: bool) -> String {
     format!("retry: 3000\nevent: ready\ndata: {}\n\n", serde_json::json!({"runs": runs, "list": list}))
 }
 
 /// Sent in a stream of many runs after a time of silence, without an id: the last seq of each run.
-pub fn heartbeat_many<'a>(heads: impl Iterator<Item = (&'a RunId, u64)>) -> String {
+pub fn multiplexed_heartbeat_event<'a>(heads: impl Iterator<Item = (&'a RunId, u64)>) -> String {
     let heads: serde_json::Map<_, _> = heads.map(|(run, head)| (run.to_string(), head.into())).collect();
     format!("event: heartbeat\ndata: {}\n\n", serde_json::json!({ "heads": heads }))
 }
 
 /// One run of a stream of many is finished and all of it is delivered.
-pub fn end_of(run: &RunId, status: Status, head: u64) -> String {
+pub fn multiplexed_end_event(run: &RunId, status: Status, head: u64) -> String {
     format!("event: end\ndata: {{\"run\":\"{run}\",\"status\":\"{status}\",\"head\":{head}}}\n\n")
 }
 
 /// A run of the list has changed: the run as it is now, or that it is gone.
-pub fn list(run: &Listed) -> String {
+pub fn list_event(run: &RunListUpdate) -> String {
     format!("event: list\ndata: {}\n\n", serde_json::json!(run))
 }
 
 /// A failure on the way.
-pub fn problem(problem: &Problem) -> String {
+pub fn problem_event(problem: &Problem) -> String {
     let data = serde_json::json!({
         "code": problem.code, "message": problem.detail, "retryable": problem.retryable,
     });
@@ -103,7 +103,7 @@ pub fn problem(problem: &Problem) -> String {
 }
 
 /// One run of a stream of many cannot be told any further; the stream goes on with the others.
-pub fn problem_of(run: &RunId, problem: &Problem) -> String {
+pub fn multiplexed_problem_event(run: &RunId, problem: &Problem) -> String {
     let data = serde_json::json!({
         "run": run, "code": problem.code, "message": problem.detail, "retryable": problem.retryable,
     });
@@ -111,13 +111,13 @@ pub fn problem_of(run: &RunId, problem: &Problem) -> String {
 }
 
 /// When to come back, in milliseconds: sent before the server goes away.
-pub fn retry(milliseconds: u64) -> String {
+pub fn retry_hint(milliseconds: u64) -> String {
     format!("retry: {milliseconds}\n\n")
 }
 
 /// One event as a client gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct SseEvent {
     /// The type; `message` if the stream names none.
     pub event: String,
     /// The data, its lines joined by LF.
@@ -130,7 +130,7 @@ pub struct Event {
 ///
 /// Takes bytes, since a piece may end inside a character; what is not UTF-8 becomes U+FFFD.
 #[derive(Debug, Default)]
-pub struct Parser {
+pub struct SseParser {
     line: Vec<u8>,
     /// The last byte was a CR, so an LF now belongs to it.
     after_cr: bool,
@@ -143,7 +143,7 @@ pub struct Parser {
     retry: Option<u64>,
 }
 
-impl Parser {
+impl SseParser {
     /// A parser at the start of a connection. `last_event_id` is the id in force from the connection before, or empty.
     pub fn new(last_event_id: &str) -> Self {
         Self { id: last_event_id.to_owned(), last_event_id: last_event_id.to_owned(), ..Self::default() }
@@ -160,7 +160,7 @@ impl Parser {
     }
 
     /// The events that this piece completes.
-    pub fn push(&mut self, piece: &[u8]) -> Vec<Event> {
+    pub fn push(&mut self, piece: &[u8]) -> Vec<SseEvent> {
         let mut events = Vec::new();
         for &byte in piece {
             let after_cr = std::mem::take(&mut self.after_cr);
@@ -177,7 +177,7 @@ impl Parser {
         events
     }
 
-    fn end_line(&mut self) -> Option<Event> {
+    fn end_line(&mut self) -> Option<SseEvent> {
         let bytes = std::mem::take(&mut self.line);
         let bytes = if self.begun { &bytes[..] } else { bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes) };
         self.begun = true;
@@ -203,12 +203,12 @@ impl Parser {
         None
     }
 
-    fn dispatch(&mut self) -> Option<Event> {
+    fn dispatch(&mut self) -> Option<SseEvent> {
         self.last_event_id.clone_from(&self.id);
         let event = std::mem::take(&mut self.event);
         let mut data = std::mem::take(&mut self.data);
         data.pop()?; // The last LF; without any data line there is no event.
-        Some(Event {
+        Some(SseEvent {
             event: if event.is_empty() { "message".to_owned() } else { event },
             data,
             last_event_id: self.last_event_id.clone(),
@@ -221,28 +221,36 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Body, Code, Log, LogStream, Timestamp};
+    use crate::model::{FramePayload, Log, LogStream, ProblemCode, Timestamp};
 
-    fn record(seq: u64, line: &str) -> Record {
-        let body = Body::Log(Log { stream: LogStream::Stdout, line: line.into(), cont: false, replaces: None });
-        Record { seq, ts: Timestamp(0), attempt: 1, phase: None, kind: body.kind().into(), data: body.data().into() }
+    fn record(seq: u64, line: &str) -> FrameRecord {
+        let payload =
+            FramePayload::Log(Log { stream: LogStream::Stdout, line: line.into(), cont: false, replaces: None });
+        FrameRecord {
+            seq,
+            ts: Timestamp(0),
+            attempt: 1,
+            phase: None,
+            kind: payload.kind().into(),
+            data: payload.data().into(),
+        }
     }
 
-    fn all(stream: &str) -> Vec<Event> {
-        Parser::new("").push(stream.as_bytes())
+    fn all(stream: &str) -> Vec<SseEvent> {
+        SseParser::new("").push(stream.as_bytes())
     }
 
-    fn event(event: &str, data: &str, id: &str) -> Event {
-        Event { event: event.into(), data: data.into(), last_event_id: id.into() }
+    fn event(event: &str, data: &str, id: &str) -> SseEvent {
+        SseEvent { event: event.into(), data: data.into(), last_event_id: id.into() }
     }
 
     #[test]
     fn the_streams_own_events_read_back() {
         let stream = [
-            ready(4, 9, Status::Running, 2),
-            heartbeat(9),
-            problem(&Problem::new(Code::DatabaseUnavailable, "busy\nwait")),
-            end(Status::Failed, 9),
+            ready_event(4, 9, Status::Running, 2),
+            heartbeat_event(9),
+            problem_event(&Problem::new(ProblemCode::DatabaseUnavailable, "busy\nwait")),
+            end_event(Status::Failed, 9),
         ]
         .concat();
         let events = all(&stream);
@@ -260,7 +268,7 @@ mod tests {
     /// The standard's examples and its corner cases, as in web-platform-tests/eventsource.
     #[test]
     fn reads_as_the_standard_says() {
-        let cases: &[(&str, &[Event])] = &[
+        let cases: &[(&str, &[SseEvent])] = &[
             ("data: a\n\n", &[event("message", "a", "")]),
             ("data:a\r\rdata: b\r\n\r\n", &[event("message", "a", ""), event("message", "b", "")]),
             ("data: YHOO\ndata: +2\ndata: 10\n\n", &[event("message", "YHOO\n+2\n10", "")]),
@@ -283,7 +291,7 @@ mod tests {
 
     #[test]
     fn half_an_event_never_moves_the_cursor() {
-        let mut parser = Parser::new("3");
+        let mut parser = SseParser::new("3");
         assert_eq!(parser.push(b"id: 4\ndata: x\n"), []);
         assert_eq!(parser.last_event_id(), "3");
         assert_eq!(parser.push(b"\n").len(), 1);
@@ -292,7 +300,7 @@ mod tests {
 
     #[test]
     fn retry_takes_digits_only() {
-        let mut parser = Parser::new("");
+        let mut parser = SseParser::new("");
         parser.push(b"retry: 3000\nretry: 3x\nretry:\nretry: -1\n");
         assert_eq!(parser.retry(), Some(3000));
     }
@@ -300,13 +308,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_frame_survives_any_split(lines in prop::collection::vec(any::<String>(), 0..8), step in 1usize..40) {
-            let mut stream = ready(0, 8, Status::Running, 1);
-            let records: Vec<Record> = lines.iter().zip(1..).map(|(line, seq)| record(seq, line)).collect();
+            let mut stream = ready_event(0, 8, Status::Running, 1);
+            let records: Vec<FrameRecord> = lines.iter().zip(1..).map(|(line, seq)| record(seq, line)).collect();
             for record in &records {
                 write_frame(&mut stream, record);
             }
-            let mut parser = Parser::new("");
-            let events: Vec<Event> = stream.as_bytes().chunks(step).flat_map(|piece| parser.push(piece)).collect();
+            let mut parser = SseParser::new("");
+            let events: Vec<SseEvent> = stream.as_bytes().chunks(step).flat_map(|piece| parser.push(piece)).collect();
             prop_assert_eq!(events.len(), records.len() + 1);
             for (event, record) in events[1..].iter().zip(&records) {
                 prop_assert_eq!(&event.event, "message");
@@ -320,9 +328,9 @@ mod tests {
             bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b':'), Just(b' '), any::<u8>()], 0..300),
             step in 1usize..20,
         ) {
-            let mut whole = Parser::new("");
-            let mut split = Parser::new("");
-            let pieces: Vec<Event> = bytes.chunks(step).flat_map(|piece| split.push(piece)).collect();
+            let mut whole = SseParser::new("");
+            let mut split = SseParser::new("");
+            let pieces: Vec<SseEvent> = bytes.chunks(step).flat_map(|piece| split.push(piece)).collect();
             prop_assert_eq!(whole.push(&bytes), pieces);
             prop_assert_eq!(whole.last_event_id(), split.last_event_id());
         }

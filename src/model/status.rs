@@ -42,13 +42,13 @@ impl Status {
     }
 
     /// How the attempt ended, if it is over.
-    pub const fn end(self) -> Option<End> {
+    pub const fn final_status(self) -> Option<FinalStatus> {
         match self {
             Self::Pending | Self::Running => None,
-            Self::Completed => Some(End::Completed),
-            Self::Failed => Some(End::Failed),
-            Self::Cancelled => Some(End::Cancelled),
-            Self::Interrupted => Some(End::Interrupted),
+            Self::Completed => Some(FinalStatus::Completed),
+            Self::Failed => Some(FinalStatus::Failed),
+            Self::Cancelled => Some(FinalStatus::Cancelled),
+            Self::Interrupted => Some(FinalStatus::Interrupted),
         }
     }
 
@@ -86,7 +86,7 @@ impl FromStr for Status {
 
 /// How an attempt ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum FinalStatus {
     /// Every phase ended well.
     Completed,
     /// A phase ended badly, or the run could not be carried out.
@@ -97,9 +97,9 @@ pub enum End {
     Interrupted,
 }
 
-impl End {
+impl FinalStatus {
     /// Every end.
-    pub const ALL: [End; 4] = [Self::Completed, Self::Failed, Self::Cancelled, Self::Interrupted];
+    pub const ALL: [FinalStatus; 4] = [Self::Completed, Self::Failed, Self::Cancelled, Self::Interrupted];
 
     /// The status of a run that ended so.
     pub const fn status(self) -> Status {
@@ -118,18 +118,18 @@ pub enum Transition {
     /// `pending` to `running`: a worker has won it.
     Claim,
     /// `pending` to `cancelled`: nobody wants it any more.
-    Withdraw,
+    CancelPending,
     /// `running` to the end of the attempt.
-    Finish(End),
+    Finish(FinalStatus),
     /// From the end of an attempt to `pending`: another one is asked for.
-    Queue(End),
+    Queue(FinalStatus),
 }
 
 impl Transition {
     /// Where it leads from.
     pub const fn from(self) -> Status {
         match self {
-            Self::Claim | Self::Withdraw => Status::Pending,
+            Self::Claim | Self::CancelPending => Status::Pending,
             Self::Finish(_) => Status::Running,
             Self::Queue(end) => end.status(),
         }
@@ -139,7 +139,7 @@ impl Transition {
     pub const fn to(self) -> Status {
         match self {
             Self::Claim => Status::Running,
-            Self::Withdraw => Status::Cancelled,
+            Self::CancelPending => Status::Cancelled,
             Self::Finish(end) => end.status(),
             Self::Queue(_) => Status::Pending,
         }
@@ -147,8 +147,8 @@ impl Transition {
 
     /// Every transition.
     pub fn all() -> impl Iterator<Item = Self> {
-        let ends = |make: fn(End) -> Self| End::ALL.into_iter().map(make);
-        [Self::Claim, Self::Withdraw].into_iter().chain(ends(Self::Finish)).chain(ends(Self::Queue))
+        let ends = |make: fn(FinalStatus) -> Self| FinalStatus::ALL.into_iter().map(make);
+        [Self::Claim, Self::CancelPending].into_iter().chain(ends(Self::Finish)).chain(ends(Self::Queue))
     }
 }
 
@@ -181,8 +181,8 @@ mod tests {
     fn a_finished_run_only_goes_back_to_pending() {
         for status in Status::ALL {
             assert_ne!(status.is_active(), status.is_finished());
-            assert_eq!(status.is_finished(), status.end().is_some());
-            assert!(status.end().is_none_or(|end| end.status() == status));
+            assert_eq!(status.is_finished(), status.final_status().is_some());
+            assert!(status.final_status().is_none_or(|end| end.status() == status));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schedule::{Missed, Overlap};
+use super::schedule::{MissedPolicy, OverlapPolicy};
 use super::{RunId, Status, Timestamp};
 
 /// What became of a call of a hook.
@@ -34,7 +34,7 @@ impl DeliveryResult {
     }
 
     /// The result of this word.
-    pub fn of(word: &str) -> Option<Self> {
+    pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|result| result.as_str() == word)
     }
 }
@@ -128,7 +128,7 @@ impl SkipKind {
     }
 
     /// The kind of this word.
-    pub fn of(word: &str) -> Option<Self> {
+    pub fn parse(word: &str) -> Option<Self> {
         [Self::Overlap, Self::GroupBusy, Self::QueueFull, Self::Paused, Self::Params]
             .into_iter()
             .find(|kind| kind.as_str() == word)
@@ -148,7 +148,7 @@ impl SkipKind {
 
 /// Due times that passed without a run, since the schedule began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skipped {
+pub struct SkippedDueTimes {
     /// How many.
     pub count: u64,
     /// The last of them.
@@ -161,7 +161,7 @@ pub struct Skipped {
 
 /// A schedule that starts nothing until it is resumed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
+pub struct SchedulePause {
     /// Since when.
     pub at: Timestamp,
     /// Who paused it.
@@ -199,18 +199,18 @@ pub struct ScheduleView {
     /// See [`super::Schedule::timezone`].
     pub timezone: String,
     /// See [`super::Schedule::missed`].
-    pub missed: Missed,
+    pub missed: MissedPolicy,
     /// See [`super::Schedule::overlap`].
-    pub overlap: Overlap,
+    pub overlap: OverlapPolicy,
     /// When it is due next, paused or not.
     pub next: Option<Timestamp>,
     /// The same on the clocks of its time zone.
     #[serde(default)]
     pub local: String,
     /// Whether it is paused.
-    pub paused: Option<Pause>,
+    pub paused: Option<SchedulePause>,
     /// Due times that passed without a run.
-    pub skipped: Option<Skipped>,
+    pub skipped: Option<SkippedDueTimes>,
     /// The last run it asked for, if that is still there.
     pub last: Option<LastRun>,
 }
@@ -221,25 +221,25 @@ pub struct ScheduleList {
     /// By pipeline and name.
     pub schedules: Vec<ScheduleView>,
     /// The pause of all of them, if they were paused at once.
-    pub paused: Option<Pause>,
+    pub paused: Option<SchedulePause>,
 }
 
 /// What a page says of pauses: the one that began first, and how many schedules are paused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Paused {
+pub struct PauseSummary {
     /// How many schedules are paused.
     pub count: u64,
     /// How many there are.
     pub of: u64,
     /// The pause that began first.
-    pub first: Pause,
+    pub first: SchedulePause,
     /// Whether the others were paused by somebody else or for another reason.
     pub differs: bool,
 }
 
 /// Deliveries that were refused lately.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedDeliveries {
+pub struct RecentRefusals {
     /// How many calls.
     pub calls: u64,
     /// The last of them.
@@ -248,7 +248,7 @@ pub struct RefusedDeliveries {
 
 /// Schedules that skipped due times lately, and the one that did so last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SkippedLately {
+pub struct RecentSkips {
     /// How many schedules.
     pub schedules: u64,
     /// The pipeline of the last one.
@@ -256,19 +256,19 @@ pub struct SkippedLately {
     /// What calls name it by.
     pub name: String,
     /// What it skipped.
-    pub skipped: Skipped,
+    pub skipped: SkippedDueTimes,
 }
 
 /// What every page looks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TriggerNews {
+pub struct TriggerAlerts {
     /// Whether schedules are paused.
     #[serde(default)]
-    pub paused: Option<Paused>,
+    pub paused: Option<PauseSummary>,
     /// Whether deliveries were refused in the last day.
     #[serde(default)]
-    pub refused: Option<RefusedDeliveries>,
+    pub refused: Option<RecentRefusals>,
     /// Whether due times were skipped in the last day, other than by pauses.
     #[serde(default)]
-    pub skipped: Option<SkippedLately>,
+    pub skipped: Option<RecentSkips>,
 }

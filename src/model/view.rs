@@ -1,6 +1,6 @@
-//! A change of one file as the page draws it: hunks, lines, and the pieces of a line that look alike.
+//! A change of one file as the page draws it: hunks, lines, and the spans of a line that look alike.
 //!
-//! The names of fields are short in JSON: a large patch has a hundred thousand pieces.
+//! The names of fields are short in JSON: a large patch has a hundred thousand spans.
 
 use std::ops::Range;
 
@@ -33,15 +33,15 @@ pub struct Hunk {
     pub title: String,
     /// Its lines: `l` in JSON.
     #[serde(rename = "l")]
-    pub lines: Vec<Line>,
+    pub lines: Vec<DiffLine>,
 }
 
 /// One line of the diff.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct DiffLine {
     /// On which side it is: `c` in JSON, which a line of both sides goes without.
-    #[serde(rename = "c", default, skip_serializing_if = "Change::is_same")]
-    pub change: Change,
+    #[serde(rename = "c", default, skip_serializing_if = "LineChange::is_same")]
+    pub change: LineChange,
     /// Its number in the file before: `o` in JSON. `None` if it was added.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub old: Option<u64>,
@@ -51,7 +51,7 @@ pub struct Line {
     /// Its text without the line's end, in order: `p` in JSON. No piece is empty, and neighbours look different; an empty
     /// line has none. A CR before the line's end is part of the text.
     #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
-    pub pieces: Vec<Piece>,
+    pub spans: Vec<DiffSpan>,
     /// It is a file's last line and has no line end: `x` in JSON.
     #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
     pub no_newline: bool,
@@ -59,7 +59,7 @@ pub struct Line {
 
 /// On which side of a diff a line is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Change {
+pub enum LineChange {
     /// On both: `=` in JSON.
     #[default]
     #[serde(rename = "=")]
@@ -72,7 +72,7 @@ pub enum Change {
     Added,
 }
 
-impl Change {
+impl LineChange {
     /// Whether the line is on both sides.
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
     pub fn is_same(&self) -> bool {
@@ -82,13 +82,13 @@ impl Change {
 
 /// Part of a line that looks the same from its first character to its last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Piece {
+pub struct DiffSpan {
     /// The text: `t` in JSON. Not empty.
     #[serde(rename = "t")]
     pub text: String,
     /// What it is in the file's language: `k` in JSON. `None` is text in the ordinary colour.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<Token>,
+    pub token: Option<SyntaxClass>,
     /// It is what changed in a line that else stayed: `d` in JSON.
     #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,
@@ -98,7 +98,7 @@ pub struct Piece {
 /// ordinary colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Token {
+pub enum SyntaxClass {
     /// A word of the language.
     Keyword,
     /// A text or a character in quotes, or a regular expression.
@@ -127,7 +127,7 @@ pub enum Token {
 
 /// Lines that were removed, and the lines right behind them that took their place. One of the two may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct ChangeBlock {
     /// The removed lines' places in the hunk.
     pub removed: Range<usize>,
     /// The added lines' places in the hunk.
@@ -135,18 +135,18 @@ pub struct Block {
 }
 
 /// The blocks of a hunk whose lines have these changes, in order.
-pub fn blocks(changes: &[Change]) -> Vec<Block> {
+pub fn change_blocks(changes: &[LineChange]) -> Vec<ChangeBlock> {
     let end = |from: usize, change| {
         from + changes.get(from..).map_or(0, |rest| rest.iter().take_while(|each| **each == change).count())
     };
     let mut blocks = Vec::new();
     let mut at = 0;
     while at < changes.len() {
-        let same = end(at, Change::Same);
-        let removed = end(same, Change::Removed);
-        at = end(removed, Change::Added);
+        let same = end(at, LineChange::Same);
+        let removed = end(same, LineChange::Removed);
+        at = end(removed, LineChange::Added);
         if same < at {
-            blocks.push(Block { removed: same..removed, added: removed..at });
+            blocks.push(ChangeBlock { removed: same..removed, added: removed..at });
         }
     }
     blocks
@@ -154,11 +154,11 @@ pub fn blocks(changes: &[Change]) -> Vec<Block> {
 
 /// The rows of a hunk with the file before on the left and the file after on the right, as places in `lines`. A line of both
 /// stands on both sides; the first line removed faces the first one added in its place, and so on.
-pub fn side_by_side(lines: &[Line]) -> Vec<(Option<usize>, Option<usize>)> {
+pub fn side_by_side(lines: &[DiffLine]) -> Vec<(Option<usize>, Option<usize>)> {
     let changes: Vec<_> = lines.iter().map(|line| line.change).collect();
     let mut rows = Vec::with_capacity(lines.len());
     let mut at = 0;
-    for Block { removed, added } in blocks(&changes) {
+    for ChangeBlock { removed, added } in change_blocks(&changes) {
         rows.extend((at..removed.start).map(|same| (Some(same), Some(same))));
         at = added.end;
         for row in 0..removed.len().max(added.len()) {
@@ -175,13 +175,13 @@ mod tests {
 
     use super::*;
 
-    fn lines(signs: &str) -> Vec<Line> {
+    fn lines(signs: &str) -> Vec<DiffLine> {
         let change = |sign| match sign {
-            '-' => Change::Removed,
-            '+' => Change::Added,
-            _ => Change::Same,
+            '-' => LineChange::Removed,
+            '+' => LineChange::Added,
+            _ => LineChange::Same,
         };
-        signs.chars().map(|sign| Line { change: change(sign), ..Line::default() }).collect()
+        signs.chars().map(|sign| DiffLine { change: change(sign), ..DiffLine::default() }).collect()
     }
 
     #[test]
@@ -212,16 +212,16 @@ mod tests {
                 new_start: 1,
                 title: String::new(),
                 lines: vec![
-                    Line { old: Some(1), new: Some(1), ..Line::default() },
-                    Line {
-                        change: Change::Added,
+                    DiffLine { old: Some(1), new: Some(1), ..DiffLine::default() },
+                    DiffLine {
+                        change: LineChange::Added,
                         new: Some(2),
-                        pieces: vec![
-                            Piece { text: "fn".into(), token: Some(Token::Keyword), changed: false },
-                            Piece { text: " a".into(), token: None, changed: true },
+                        spans: vec![
+                            DiffSpan { text: "fn".into(), token: Some(SyntaxClass::Keyword), changed: false },
+                            DiffSpan { text: " a".into(), token: None, changed: true },
                         ],
                         no_newline: true,
-                        ..Line::default()
+                        ..DiffLine::default()
                     },
                 ],
             }],
@@ -240,9 +240,9 @@ mod tests {
         fn every_line_has_its_row(signs in "[-+=]{0,40}") {
             let lines = lines(&signs);
             let rows = side_by_side(&lines);
-            let on = |side: Change| (0..lines.len()).filter(|at| lines[*at].change != side).collect::<Vec<_>>();
-            prop_assert_eq!(rows.iter().filter_map(|row| row.0).collect::<Vec<_>>(), on(Change::Added));
-            prop_assert_eq!(rows.iter().filter_map(|row| row.1).collect::<Vec<_>>(), on(Change::Removed));
+            let on = |side: LineChange| (0..lines.len()).filter(|at| lines[*at].change != side).collect::<Vec<_>>();
+            prop_assert_eq!(rows.iter().filter_map(|row| row.0).collect::<Vec<_>>(), on(LineChange::Added));
+            prop_assert_eq!(rows.iter().filter_map(|row| row.1).collect::<Vec<_>>(), on(LineChange::Removed));
             prop_assert!(rows.iter().all(|row| row.0.is_some() || row.1.is_some()));
         }
     }

@@ -7,8 +7,8 @@ use super::Shared;
 use super::request::{self, Answer};
 use crate::journal::WriteError;
 use crate::model::kinds::{DeliveryState, Notification};
-use crate::model::notify::{Verdict, wait};
-use crate::model::{Body, Timestamp};
+use crate::model::notify::{DeliveryOutcome, retry_delay_ms};
+use crate::model::{FramePayload, Timestamp};
 use crate::store::{BeginDelivery, NewFrame, OutboxDelivery, RecordDelivery, RunWrite};
 
 /// When a try is given up for lost that nobody says anything of: its server is gone.
@@ -40,7 +40,7 @@ async fn try_once(shared: &Shared, delivery: &OutboxDelivery) -> Result<(), Writ
     let next = tried.next_ms.map(|wait| after(now, wait.into()));
     let mut write = RunWrite::new(RecordDelivery { run, delivery: key, token: token + 1, attempt, next });
     let state = tried.state;
-    write.frames.push(NewFrame::now(None, &Body::Notification(tried)));
+    write.frames.push(NewFrame::now(None, &FramePayload::Notification(tried)));
     shared.journal.write(write).await?;
     shared.counts.count(state);
     Ok(())
@@ -50,13 +50,13 @@ async fn try_once(shared: &Shared, delivery: &OutboxDelivery) -> Result<(), Writ
 fn notification(delivery: &OutboxDelivery, answer: &Answer, random: f64) -> Notification {
     let Answer { url, status, error, asked, hopeless } = answer;
     let tries = delivery.tries.saturating_add(1);
-    let verdict = if *hopeless { Verdict::Never } else { Verdict::of(*status) };
+    let verdict = if *hopeless { DeliveryOutcome::GiveUp } else { DeliveryOutcome::from_http_status(*status) };
     let next_ms = match verdict {
-        Verdict::Again => wait(tries, random, asked.unwrap_or_default()),
-        Verdict::Delivered | Verdict::Never => None,
+        DeliveryOutcome::Retry => retry_delay_ms(tries, random, asked.unwrap_or_default()),
+        DeliveryOutcome::Delivered | DeliveryOutcome::GiveUp => None,
     };
     let state = match (verdict, next_ms) {
-        (Verdict::Delivered, _) => DeliveryState::Delivered,
+        (DeliveryOutcome::Delivered, _) => DeliveryState::Delivered,
         (_, Some(_)) => DeliveryState::Retrying,
         (_, None) => DeliveryState::Failed,
     };

@@ -1,6 +1,6 @@
 //! Notifications out: takes them from the outbox, delivers them, and journals what became of each try.
 //!
-//! They are put down in the transaction that ends an attempt (`store/sqlite/outbox.rs`), so none is lost and none is made twice
+//! They are put down in the transaction that ends an attempt (`store/commands/enqueue_notifications.rs`), so none is lost and none is made twice
 //! whoever ended it. Here one task looks what is due, and each try is a task of its own, begun by winning it in the database, as
 //! runs are: so one server makes it, and one that dies leaves it to the next. At least once: who gets one twice knows it by its
 //! `webhook-id`. [`delivery`] is one try, [`request`] what is sent, [`signature`] how it is
@@ -26,7 +26,7 @@ pub use egress::Egress;
 use crate::journal::Journal;
 use crate::model::Timestamp;
 use crate::model::kinds::DeliveryState;
-use crate::model::notify::Address;
+use crate::model::notify::ReceiverAddress;
 use crate::store::{Store, StoreError};
 
 /// How many tries are made at once.
@@ -154,11 +154,11 @@ impl NotifyTask {
 struct Tries {
     tasks: JoinSet<()>,
     /// For whom each is.
-    receivers: HashMap<Id, Address>,
+    receivers: HashMap<Id, ReceiverAddress>,
 }
 
 impl Tries {
-    fn of(&self, receiver: &Address) -> usize {
+    fn of(&self, receiver: &ReceiverAddress) -> usize {
         self.receivers.values().filter(|known| *known == receiver).count()
     }
 

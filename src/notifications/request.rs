@@ -15,8 +15,8 @@ use serde::Serialize;
 use super::egress::{Denied, Egress, Resolver};
 use super::signature::{Signatures, sign};
 use crate::feed::backoff::retry_after;
-use crate::model::hook::SecretPlace;
-use crate::model::notify::{Address, check_address, sentence};
+use crate::model::hook::SecretLocation;
+use crate::model::notify::{ReceiverAddress, check_address, summary};
 use crate::model::{Run, Status, Timestamp};
 use crate::secrets::files;
 use crate::store::OutboxDelivery;
@@ -82,13 +82,13 @@ pub(super) async fn send(
 ) -> Answer {
     let receiver = &delivery.receiver;
     let address = match &receiver.to {
-        Address::Url(url) => Ok(url.clone()),
-        Address::UrlEnv(name) => variable(name),
-        Address::UrlFile(path) => file(path),
-        Address::UrlCredential(name) => credential(name),
+        ReceiverAddress::Url(url) => Ok(url.clone()),
+        ReceiverAddress::UrlEnv(name) => variable(name),
+        ReceiverAddress::UrlFile(path) => file(path),
+        ReceiverAddress::UrlCredential(name) => credential(name),
     };
     let parsed = address.and_then(|address| parse(receiver, &address));
-    let words = receiver.words(parsed.as_ref().ok().map(Url::as_str));
+    let words = receiver.display_name(parsed.as_ref().ok().map(Url::as_str));
     let hopeless = |error| Answer { url: words.clone(), error: Some(error), hopeless: true, ..Answer::default() };
     let address = match parsed {
         Ok(address) => address,
@@ -107,9 +107,9 @@ pub(super) async fn send(
         .header("webhook-timestamp", timestamp);
     if let Some(place) = &receiver.secret {
         let (secret, shown) = match place {
-            SecretPlace::Env(name) => (variable(name), format!("${name}")),
-            SecretPlace::File(path) => (file(path), path.display().to_string()),
-            SecretPlace::Credential(name) => (credential(name), format!("the credential {name}")),
+            SecretLocation::Env(name) => (variable(name), format!("${name}")),
+            SecretLocation::File(path) => (file(path), path.display().to_string()),
+            SecretLocation::Credential(name) => (credential(name), format!("the credential {name}")),
         };
         let signed = secret.and_then(|secret| {
             sign(&secret, &id, timestamp, body.as_bytes()).map_err(|bad| format!("the secret in {shown} {bad}"))
@@ -141,7 +141,7 @@ fn body(delivery: &OutboxDelivery, public_url: Option<&str>) -> String {
     let OutboxDelivery { event, snapshot: run, attempt, title, .. } = delivery;
     let url = public_url.map(|server| format!("{server}/runs/{}", run.id));
     let title = if title.is_empty() { &run.pipeline } else { title };
-    let text = sentence(title, run, url.as_deref());
+    let text = summary(title, run, url.as_deref());
     let payload = Payload { event, run, attempt: *attempt, status: run.status, url: url.as_deref(), text };
     // Maps with text keys, numbers and texts: never refused.
     serde_json::to_string(&payload).unwrap_or_default()
@@ -176,12 +176,12 @@ fn credential(name: &str) -> Result<String, String> {
 }
 
 /// The address, or why it is none, without it.
-fn parse(receiver: &crate::model::Notify, address: &str) -> Result<Url, String> {
+fn parse(receiver: &crate::model::NotifyTarget, address: &str) -> Result<Url, String> {
     let what = match &receiver.to {
-        Address::Url(_) => "its address".to_owned(),
-        Address::UrlEnv(name) => format!("the address in ${name}"),
-        Address::UrlFile(path) => format!("the address in {}", path.display()),
-        Address::UrlCredential(name) => format!("the address in the credential {name}"),
+        ReceiverAddress::Url(_) => "its address".to_owned(),
+        ReceiverAddress::UrlEnv(name) => format!("the address in ${name}"),
+        ReceiverAddress::UrlFile(path) => format!("the address in {}", path.display()),
+        ReceiverAddress::UrlCredential(name) => format!("the address in the credential {name}"),
     };
     check_address(address).map_err(|reason| format!("{what} {reason}"))?;
     Url::parse(address).map_err(|error| format!("{what} cannot be used: {error}"))

@@ -11,7 +11,7 @@ use tree_sitter::{ParseOptions, Parser, QueryCursor, QueryCursorOptions, Streami
 
 use super::grammars::{Grammar, Look};
 use super::read::Line;
-use crate::model::view::{Change, Token};
+use crate::model::view::{LineChange, SyntaxClass};
 
 /// Hunks of more bytes have no colours.
 const MAX_BYTES: usize = 256 * 1024;
@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 256 * 1024;
 const MAX_TIME: Duration = Duration::from_secs(1);
 
 /// For each line, the ranges of its bytes that are a token, in order.
-pub type Tokens = Vec<Vec<(Range<usize>, Token)>>;
+pub type Tokens = Vec<Vec<(Range<usize>, SyntaxClass)>>;
 
 /// Gives the hunks of one file their colours.
 pub struct Colours {
@@ -41,10 +41,10 @@ impl Colours {
         let mut tokens = vec![Vec::new(); lines.len()];
         let bytes: usize = lines.iter().map(|line| line.text.len() + 1).sum();
         let Some(grammar) = self.grammar.filter(|_| bytes <= MAX_BYTES) else { return tokens };
-        for (side, other) in [(Change::Removed, Change::Added), (Change::Added, Change::Removed)] {
+        for (side, other) in [(LineChange::Removed, LineChange::Added), (LineChange::Added, LineChange::Removed)] {
             let on: Vec<_> = (0..lines.len()).filter(|at| lines[*at].change != other).collect();
             // The old side is read for the lines that are on it alone.
-            if side == Change::Removed && on.iter().all(|at| lines[*at].change == Change::Same) {
+            if side == LineChange::Removed && on.iter().all(|at| lines[*at].change == LineChange::Same) {
                 continue;
             }
             let texts: Vec<_> = on.iter().map(|at| lines[*at].text).collect();
@@ -101,7 +101,7 @@ struct Painter<'a> {
     /// Until where the text has its tokens.
     done: usize,
     /// Where the nodes around that place end, and what they are; the inner ones behind the outer ones.
-    inside: Vec<(usize, Option<Token>)>,
+    inside: Vec<(usize, Option<SyntaxClass>)>,
 }
 
 impl<'a> Painter<'a> {
@@ -129,7 +129,7 @@ impl<'a> Painter<'a> {
         self.paint(to, self.inside.last().and_then(|(_, token)| *token));
     }
 
-    fn paint(&mut self, to: usize, token: Option<Token>) {
+    fn paint(&mut self, to: usize, token: Option<SyntaxClass>) {
         if self.done < to {
             if let Some(token) = token {
                 self.places.split(self.done..to, |line, range| push(&mut self.tokens[line], range, token));
@@ -140,7 +140,7 @@ impl<'a> Painter<'a> {
 }
 
 /// Adds a token behind the others, or to the last one if it goes on.
-fn push(tokens: &mut Vec<(Range<usize>, Token)>, range: Range<usize>, token: Token) {
+fn push(tokens: &mut Vec<(Range<usize>, SyntaxClass)>, range: Range<usize>, token: SyntaxClass) {
     match tokens.last_mut() {
         Some((last, before)) if *before == token && last.end == range.start => last.end = range.end,
         _ => tokens.push((range, token)),
@@ -181,7 +181,7 @@ mod tests {
     const ALL: [&str; 6] = ["a.rs", "a.py", "a.jsx", "a.ts", "a.tsx", "a.go"];
 
     fn tokens(path: &str, lines: &[&str]) -> Tokens {
-        let same = |text| Line { change: Change::Same, text, old: None, new: None, no_newline: false };
+        let same = |text| Line { change: LineChange::Same, text, old: None, new: None, no_newline: false };
         Colours::of(path).tokens(&lines.iter().map(|text| same(*text)).collect::<Vec<_>>())
     }
 
@@ -189,7 +189,7 @@ mod tests {
     fn shown(path: &str, text: &str) -> Vec<String> {
         let lines: Vec<_> = text.split('\n').collect();
         let tokens = tokens(path, &lines);
-        let show = |(line, tokens): (&&str, &Vec<(Range<usize>, Token)>)| {
+        let show = |(line, tokens): (&&str, &Vec<(Range<usize>, SyntaxClass)>)| {
             tokens.iter().map(|(range, token)| format!("{token:?} {}", &line[range.clone()])).collect::<Vec<_>>()
         };
         lines.iter().zip(&tokens).flat_map(show).collect()
@@ -254,13 +254,18 @@ mod tests {
     fn each_side_is_read_by_itself() {
         let line = |change, text| Line { change, text, old: None, new: None, no_newline: false };
         let lines = [
-            line(Change::Removed, "/*"),
-            line(Change::Same, "fn a() {}"),
-            line(Change::Added, "fn b() {}"),
-            line(Change::Removed, "*/"),
+            line(LineChange::Removed, "/*"),
+            line(LineChange::Same, "fn a() {}"),
+            line(LineChange::Added, "fn b() {}"),
+            line(LineChange::Removed, "*/"),
         ];
         let kinds = |tokens: Tokens| tokens.iter().map(|line| line.first().map(|first| first.1)).collect::<Vec<_>>();
-        let expected = [Some(Token::Comment), Some(Token::Keyword), Some(Token::Keyword), Some(Token::Comment)];
+        let expected = [
+            Some(SyntaxClass::Comment),
+            Some(SyntaxClass::Keyword),
+            Some(SyntaxClass::Keyword),
+            Some(SyntaxClass::Comment),
+        ];
         assert_eq!(kinds(Colours::of("a.rs").tokens(&lines)), expected);
     }
 
@@ -268,7 +273,7 @@ mod tests {
     fn too_long_or_too_late_is_without_colours() {
         assert_eq!(tokens("a.rs", &[&"fn ".repeat(MAX_BYTES / 3 + 1)]), [[]]);
         assert_eq!(tokens("a.txt", &["fn a() {}"]), [[]]);
-        let line = Line { change: Change::Same, text: "fn a() {}", old: None, new: None, no_newline: false };
+        let line = Line { change: LineChange::Same, text: "fn a() {}", old: None, new: None, no_newline: false };
         let late = Colours { until: Instant::now(), ..Colours::of("a.rs") };
         assert_eq!(late.tokens(&[line]), [[]]);
     }
@@ -277,7 +282,7 @@ mod tests {
     fn what_takes_the_square_of_its_length_is_given_up() {
         for (path, unit) in [("a.rs", "("), ("a.rs", "!"), ("a.py", "["), ("a.tsx", "`${"), ("a.go", "-")] {
             let text = unit.repeat(200_000 / unit.len());
-            let line = Line { change: Change::Same, text: &text, old: None, new: None, no_newline: false };
+            let line = Line { change: LineChange::Same, text: &text, old: None, new: None, no_newline: false };
             let begun = Instant::now();
             Colours { until: begun + Duration::from_millis(100), ..Colours::of(path) }.tokens(&[line]);
             // Without a limit it is half a minute.

@@ -5,38 +5,38 @@ use std::sync::OnceLock;
 
 use tree_sitter::{Language, Query};
 
-use crate::model::view::Token;
+use crate::model::view::SyntaxClass;
 
 /// The names in the queries and what they are here. A name stands for all that begin with it and a dot, unless there is a
 /// longer one.
 const NAMES: [(&str, Look); 20] = [
-    ("attribute", Look::Is(Token::Attribute)),
-    ("comment", Look::Is(Token::Comment)),
-    ("constant", Look::Is(Token::Constant)),
-    ("constructor", Look::Is(Token::Type)),
+    ("attribute", Look::Is(SyntaxClass::Attribute)),
+    ("comment", Look::Is(SyntaxClass::Comment)),
+    ("constant", Look::Is(SyntaxClass::Constant)),
+    ("constructor", Look::Is(SyntaxClass::Type)),
     ("embedded", Look::Plain), // code inside a string
-    ("escape", Look::Is(Token::Constant)),
-    ("function", Look::Is(Token::Function)),
-    ("keyword", Look::Is(Token::Keyword)),
-    ("label", Look::Is(Token::Type)), // lifetimes
-    ("module", Look::Is(Token::Type)),
-    ("number", Look::Is(Token::Number)),
-    ("operator", Look::Is(Token::Operator)),
-    ("property", Look::Is(Token::Property)),
-    ("string", Look::Is(Token::String)),
-    ("string.escape", Look::Is(Token::Constant)),
-    ("string.special", Look::Is(Token::String)),
-    ("tag", Look::Is(Token::Tag)),
-    ("type", Look::Is(Token::Type)),
-    ("variable.builtin", Look::Is(Token::Variable)),
-    ("variable.parameter", Look::Is(Token::Variable)),
+    ("escape", Look::Is(SyntaxClass::Constant)),
+    ("function", Look::Is(SyntaxClass::Function)),
+    ("keyword", Look::Is(SyntaxClass::Keyword)),
+    ("label", Look::Is(SyntaxClass::Type)), // lifetimes
+    ("module", Look::Is(SyntaxClass::Type)),
+    ("number", Look::Is(SyntaxClass::Number)),
+    ("operator", Look::Is(SyntaxClass::Operator)),
+    ("property", Look::Is(SyntaxClass::Property)),
+    ("string", Look::Is(SyntaxClass::String)),
+    ("string.escape", Look::Is(SyntaxClass::Constant)),
+    ("string.special", Look::Is(SyntaxClass::String)),
+    ("tag", Look::Is(SyntaxClass::Tag)),
+    ("type", Look::Is(SyntaxClass::Type)),
+    ("variable.builtin", Look::Is(SyntaxClass::Variable)),
+    ("variable.parameter", Look::Is(SyntaxClass::Variable)),
 ];
 
 /// What a name in a query makes of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// This.
-    Is(Token),
+    Is(SyntaxClass),
     /// Ordinary text, whatever is around it.
     Plain,
     /// What is around it.
@@ -152,10 +152,10 @@ mod tests {
     #[test]
     fn a_name_stands_for_longer_ones() {
         for (name, look) in [
-            ("function.method.builtin", Look::Is(Token::Function)),
-            ("string.escape", Look::Is(Token::Constant)),
+            ("function.method.builtin", Look::Is(SyntaxClass::Function)),
+            ("string.escape", Look::Is(SyntaxClass::Constant)),
             ("variable", Look::Around),
-            ("variable.builtin", Look::Is(Token::Variable)),
+            ("variable.builtin", Look::Is(SyntaxClass::Variable)),
             ("punctuation.bracket", Look::Around),
             ("", Look::Around),
         ] {

@@ -3,7 +3,7 @@
 use std::iter::zip;
 use std::ops::Range;
 
-use crate::model::view::{Block, Change, Hunk, Line, PatchView, Piece, Token, blocks};
+use crate::model::view::{ChangeBlock, DiffLine, DiffSpan, Hunk, LineChange, PatchView, SyntaxClass, change_blocks};
 use colour::Colours;
 pub use read::NotADiff;
 
@@ -24,7 +24,7 @@ pub fn view(path: &str, diff: &str, added: u64, removed: u64) -> Result<PatchVie
         lines.filter(|line| line.change == change).count() as u64
     };
     let (added, removed) = match (added, removed) {
-        (0, 0) => (count(Change::Added), count(Change::Removed)),
+        (0, 0) => (count(LineChange::Added), count(LineChange::Removed)),
         counted => counted,
     };
     Ok(PatchView { path: path.to_owned(), added, removed, hunks })
@@ -33,11 +33,11 @@ pub fn view(path: &str, diff: &str, added: u64, removed: u64) -> Result<PatchVie
 fn hunk(read: &read::Hunk, colours: &Colours) -> Hunk {
     let tokens = colours.tokens(&read.lines);
     let lines = zip(zip(&read.lines, &tokens), marks(&read.lines));
-    let lines = lines.map(|((line, tokens), marks)| Line {
+    let lines = lines.map(|((line, tokens), marks)| DiffLine {
         change: line.change,
         old: line.old,
         new: line.new,
-        pieces: pieces(line.text, tokens, &marks),
+        spans: spans(line.text, tokens, &marks),
         no_newline: line.no_newline,
     });
     let lines = lines.collect();
@@ -48,7 +48,7 @@ fn hunk(read: &read::Hunk, colours: &Colours) -> Hunk {
 fn marks(lines: &[read::Line]) -> words::Marks {
     let changes: Vec<_> = lines.iter().map(|line| line.change).collect();
     let mut marks = vec![Vec::new(); lines.len()];
-    for Block { removed, added } in blocks(&changes) {
+    for ChangeBlock { removed, added } in change_blocks(&changes) {
         let texts = |range: &Range<usize>| lines[range.clone()].iter().map(|line| line.text).collect::<Vec<_>>();
         let (old, new) = words::changed(&texts(&removed), &texts(&added));
         for (at, found) in zip(removed.chain(added), old.into_iter().chain(new)) {
@@ -59,7 +59,7 @@ fn marks(lines: &[read::Line]) -> words::Marks {
 }
 
 /// A line's text, cut wherever its look changes. Both the tokens and the marks are in order.
-fn pieces(text: &str, tokens: &[(Range<usize>, Token)], marks: &[Range<usize>]) -> Vec<Piece> {
+fn spans(text: &str, tokens: &[(Range<usize>, SyntaxClass)], marks: &[Range<usize>]) -> Vec<DiffSpan> {
     let mut cuts: Vec<_> = tokens.iter().map(|(range, _)| range).chain(marks).flat_map(|r| [r.start, r.end]).collect();
     // A cut inside a character is none.
     cuts.retain(|at| text.is_char_boundary(*at));
@@ -67,19 +67,19 @@ fn pieces(text: &str, tokens: &[(Range<usize>, Token)], marks: &[Range<usize>]) 
     cuts.sort_unstable();
     cuts.dedup();
     let (mut tokens, mut marks) = (tokens.iter().peekable(), marks.iter().peekable());
-    let mut pieces: Vec<Piece> = Vec::new();
+    let mut spans: Vec<DiffSpan> = Vec::new();
     for (start, end) in zip(&cuts, cuts.iter().skip(1)) {
         while tokens.next_if(|(range, _)| range.end <= *start).is_some() {}
         while marks.next_if(|range| range.end <= *start).is_some() {}
         let token = tokens.peek().filter(|(range, _)| range.contains(start)).map(|(_, token)| *token);
         let changed = marks.peek().is_some_and(|range| range.contains(start));
         let text = text.get(*start..*end).unwrap_or_default();
-        match pieces.last_mut() {
+        match spans.last_mut() {
             Some(last) if (last.token, last.changed) == (token, changed) => last.text.push_str(text),
-            _ => pieces.push(Piece { text: text.to_owned(), token, changed }),
+            _ => spans.push(DiffSpan { text: text.to_owned(), token, changed }),
         }
     }
-    pieces
+    spans
 }
 
 #[cfg(test)]

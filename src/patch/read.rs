@@ -3,7 +3,7 @@
 //! Programs write these diffs exactly, agents do not: what is in doubt is taken as a line of the hunk, so that no line is lost,
 //! and what cannot be one is an error, upon which the diff is shown as the text that it is.
 
-use crate::model::view::Change;
+use crate::model::view::LineChange;
 
 /// One place of a change, as it stands in the diff.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Hunk<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// What its sign says.
-    pub change: Change,
+    pub change: LineChange,
     /// The line without its sign and its LF.
     pub text: &'a str,
     /// Its number before.
@@ -136,9 +136,9 @@ impl<'a> Open<'a> {
         self.old.left == 0 && self.new.left == 0
     }
 
-    fn push(&mut self, change: Change, text: &'a str) {
-        let old = (change != Change::Added).then(|| self.old.take());
-        let new = (change != Change::Removed).then(|| self.new.take());
+    fn push(&mut self, change: LineChange, text: &'a str) {
+        let old = (change != LineChange::Added).then(|| self.old.take());
+        let new = (change != LineChange::Removed).then(|| self.new.take());
         self.hunk.lines.push(Line { change, text, old, new, no_newline: false });
     }
 }
@@ -160,15 +160,15 @@ impl Side {
 }
 
 /// The change and the text of a line with a sign.
-fn signed(line: &str) -> Option<(Change, &str)> {
-    [(' ', Change::Same), ('-', Change::Removed), ('+', Change::Added)]
+fn signed(line: &str) -> Option<(LineChange, &str)> {
+    [(' ', LineChange::Same), ('-', LineChange::Removed), ('+', LineChange::Added)]
         .into_iter()
         .find_map(|(sign, change)| Some((change, line.strip_prefix(sign)?)))
 }
 
 /// An empty line that is on both sides, of which an editor took the blank that was its sign.
-fn blank(line: &str) -> Option<(Change, &str)> {
-    matches!(line, "" | "\r").then_some((Change::Same, line))
+fn blank(line: &str) -> Option<(LineChange, &str)> {
+    matches!(line, "" | "\r").then_some((LineChange::Same, line))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use similar::{ChangeTag, TextDiff};
 
 use super::*;
-use crate::model::view::{Change, side_by_side};
+use crate::model::view::{LineChange, side_by_side};
 
 /// As `codemod::diff::patch` does it.
 fn patch(path: &str, old: &str, new: &str) -> (String, u64, u64) {
@@ -36,26 +36,26 @@ fn patch(path: &str, old: &str, new: &str) -> (String, u64, u64) {
     (diff, added, removed)
 }
 
-fn text(line: &Line) -> String {
-    line.pieces.iter().map(|piece| piece.text.as_str()).collect()
+fn text(line: &DiffLine) -> String {
+    line.spans.iter().map(|piece| piece.text.as_str()).collect()
 }
 
 /// Pieces that are not empty and look different from their neighbours.
-fn well_cut(line: &Line) -> bool {
-    line.pieces.iter().all(|piece| !piece.text.is_empty())
-        && line.pieces.windows(2).all(|two| (two[0].token, two[0].changed) != (two[1].token, two[1].changed))
+fn well_cut(line: &DiffLine) -> bool {
+    line.spans.iter().all(|piece| !piece.text.is_empty())
+        && line.spans.windows(2).all(|two| (two[0].token, two[0].changed) != (two[1].token, two[1].changed))
 }
 
 #[test]
 fn words_and_colours_share_the_line() {
     let (diff, ..) = patch("a.rs", "fn a() {}\nlet x = \"one two\";\n", "fn a() {}\nlet x = \"one zwei\";\n");
     let view = view("a.rs", &diff, 1, 1).unwrap();
-    let show = |piece: &Piece| {
+    let show = |piece: &DiffSpan| {
         let token = piece.token.map(|token| format!("{token:?} ")).unwrap_or_default();
         format!("{token}{}{}", piece.text, if piece.changed { "!" } else { "" })
     };
     let shown: Vec<_> =
-        view.hunks[0].lines.iter().map(|line| line.pieces.iter().map(show).collect::<Vec<_>>()).collect();
+        view.hunks[0].lines.iter().map(|line| line.spans.iter().map(show).collect::<Vec<_>>()).collect();
     assert_eq!(shown[0], ["Keyword fn", " ", "Function a", "() {}"]);
     assert_eq!(shown[1], ["Keyword let", " x ", "Operator =", " ", "String \"one ", "String two!", "String \"", ";"]);
     assert_eq!(shown[2], ["Keyword let", " x ", "Operator =", " ", "String \"one ", "String zwei!", "String \"", ";"]);
@@ -72,13 +72,14 @@ fn lines_are_counted_if_nobody_did() {
 #[test]
 fn an_empty_line_has_no_piece() {
     let (diff, ..) = patch("a", "1\n", "1\n\n");
-    assert_eq!(view("a", &diff, 1, 0).unwrap().hunks[0].lines[1].pieces, []);
+    assert_eq!(view("a", &diff, 1, 0).unwrap().hunks[0].lines[1].spans, []);
 }
 
 #[test]
 fn a_token_that_cuts_a_character_is_no_harm() {
-    let pieces = pieces("aéb", &[(0..2, Token::Keyword), (2..9, Token::String)], std::slice::from_ref(&(1..2)));
-    assert_eq!(pieces.iter().map(|piece| piece.text.as_str()).collect::<String>(), "aéb");
+    let spans =
+        spans("aéb", &[(0..2, SyntaxClass::Keyword), (2..9, SyntaxClass::String)], std::slice::from_ref(&(1..2)));
+    assert_eq!(spans.iter().map(|piece| piece.text.as_str()).collect::<String>(), "aéb");
 }
 
 /// A text of few different lines, so that diffs have hunks, and lines that look like a diff's own.
@@ -125,13 +126,13 @@ proptest! {
                     next.1 += 1;
                 }
                 let on = match line.change {
-                    Change::Same => (true, true),
-                    Change::Removed => (true, false),
-                    Change::Added => (false, true),
+                    LineChange::Same => (true, true),
+                    LineChange::Removed => (true, false),
+                    LineChange::Added => (false, true),
                 };
                 prop_assert_eq!((line.old.is_some(), line.new.is_some()), on);
             }
-            let first = |number: fn(&Line) -> Option<u64>| hunk.lines.iter().find_map(number);
+            let first = |number: fn(&DiffLine) -> Option<u64>| hunk.lines.iter().find_map(number);
             prop_assert_eq!(first(|line| line.old).unwrap_or(hunk.old_start), hunk.old_start);
             prop_assert_eq!(first(|line| line.new).unwrap_or(hunk.new_start), hunk.new_start);
             prop_assert!(side_by_side(&hunk.lines).iter().all(|(a, b)| a.is_some() || b.is_some()));

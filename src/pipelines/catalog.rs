@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::folder::{self, Snapshot};
 use super::watch::{Bell, FolderWatch};
 use crate::model::limits::Limits;
-use crate::model::{Pipeline, PipelineFault};
+use crate::model::{Pipeline, PipelineFileError};
 
 /// The pipelines there are now. Cheap to clone; all clones see the same.
 ///
@@ -98,7 +98,7 @@ impl Catalog {
     pub fn all(&self) -> Vec<Pipeline> {
         let snapshot = self.snapshot();
         let all = self.built_in.iter().chain(snapshot.pipelines.values());
-        let mut all: Vec<Pipeline> = all.map(|pipeline| pipeline.shown()).collect();
+        let mut all: Vec<Pipeline> = all.map(|pipeline| pipeline.redacted()).collect();
         all.sort_by_cached_key(|pipeline| (pipeline.title.to_lowercase(), pipeline.name.clone()));
         all
     }
@@ -109,7 +109,7 @@ impl Catalog {
     }
 
     /// The files that are refused, by file name.
-    pub fn faults(&self) -> Vec<PipelineFault> {
+    pub fn faults(&self) -> Vec<PipelineFileError> {
         self.snapshot().faults.clone()
     }
 

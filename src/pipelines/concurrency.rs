@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::file::{Refusal, refuse};
-use crate::model::queue::{Concurrency, MAX_PRIORITY, PIPELINE, WhenBusy};
+use crate::model::queue::{BusyPolicy, Concurrency, MAX_PRIORITY, PER_PIPELINE};
 use crate::model::{Param, ParamKind};
 
 /// `concurrency` as it is written: `"per project"`, or a table.
@@ -23,7 +23,7 @@ pub(super) enum RawConcurrency {
 pub(super) struct RawTable {
     per: String,
     #[serde(default)]
-    when_busy: WhenBusy,
+    when_busy: BusyPolicy,
 }
 
 /// The rule, for a pipeline with these parameters.
@@ -32,10 +32,10 @@ pub(super) fn check(raw: Spanned<RawConcurrency>, params: &[Param]) -> Result<Co
     let concurrency = match raw.into_inner() {
         RawConcurrency::Table(RawTable { per, when_busy }) => Concurrency { per, when_busy },
         RawConcurrency::Text(text) => match text.strip_prefix("per ") {
-            Some(per) => Concurrency { per: per.trim().to_owned(), when_busy: WhenBusy::default() },
+            Some(per) => Concurrency { per: per.trim().to_owned(), when_busy: BusyPolicy::default() },
             None => {
                 let reason =
-                    format!("`{text}` is no group of runs: write \"per {PIPELINE}\", or \"per\" and a parameter.");
+                    format!("`{text}` is no group of runs: write \"per {PER_PIPELINE}\", or \"per\" and a parameter.");
                 return refuse(&place, reason);
             }
         },
@@ -47,13 +47,13 @@ pub(super) fn check(raw: Spanned<RawConcurrency>, params: &[Param]) -> Result<Co
     }
     let is_param = params.iter().any(|param| param.name == concurrency.per);
     match (concurrency.per.as_str(), is_param) {
-        (PIPELINE, true) => {
+        (PER_PIPELINE, true) => {
             let reason = format!(
-                "\"per {PIPELINE}\" is all runs of it, and there is a parameter of that name too. Rename the parameter."
+                "\"per {PER_PIPELINE}\" is all runs of it, and there is a parameter of that name too. Rename the parameter."
             );
             refuse(&place, reason)
         }
-        (PIPELINE, false) | (_, true) => Ok(concurrency),
+        (PER_PIPELINE, false) | (_, true) => Ok(concurrency),
         (per, false) => refuse(&place, format!("There is no parameter `{per}` to tell the groups apart by.")),
     }
 }

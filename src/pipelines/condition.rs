@@ -8,14 +8,14 @@ use toml::Spanned;
 
 use super::file::{Refusal, refuse};
 use crate::hooks::condition::check_pattern;
-use crate::model::condition::{Condition, Node, NodeValue, Reader};
+use crate::model::condition::{ConditionNode, ConditionParser, ConditionValue, PayloadCondition};
 
 /// A part of a condition as it is written: serde's other ways to read "anything" forget where its parts are.
-pub(super) struct RawNode(NodeValue);
+pub(super) struct RawNode(ConditionValue);
 
 impl RawNode {
-    fn placed(raw: Spanned<Self>) -> Node {
-        Node { at: raw.span().start, value: raw.into_inner().0 }
+    fn placed(raw: Spanned<Self>) -> ConditionNode {
+        ConditionNode { at: raw.span().start, value: raw.into_inner().0 }
     }
 }
 
@@ -28,52 +28,54 @@ impl<'de> Deserialize<'de> for RawNode {
 struct NodeVisitor;
 
 impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = NodeValue;
+    type Value = ConditionValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value, a list, or a table such as { \"/ref\" = \"refs/heads/main\" }")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<NodeValue, E> {
-        Ok(NodeValue::Plain(value.into()))
+    fn visit_bool<E>(self, value: bool) -> Result<ConditionValue, E> {
+        Ok(ConditionValue::Plain(value.into()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<NodeValue, E> {
-        Ok(NodeValue::Plain(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<ConditionValue, E> {
+        Ok(ConditionValue::Plain(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<NodeValue, E> {
-        Ok(NodeValue::Plain(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<ConditionValue, E> {
+        Ok(ConditionValue::Plain(value.into()))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<NodeValue, E> {
-        Ok(NodeValue::Plain(value.into()))
+    fn visit_str<E>(self, value: &str) -> Result<ConditionValue, E> {
+        Ok(ConditionValue::Plain(value.into()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<NodeValue, E> {
-        Ok(NodeValue::Other)
+    fn visit_f64<E>(self, _: f64) -> Result<ConditionValue, E> {
+        Ok(ConditionValue::Other)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NodeValue, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ConditionValue, A::Error> {
         let mut nodes = Vec::new();
         while let Some(node) = list.next_element::<Spanned<RawNode>>()? {
             nodes.push(RawNode::placed(node));
         }
-        Ok(NodeValue::List(nodes))
+        Ok(ConditionValue::List(nodes))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<NodeValue, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<ConditionValue, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = table.next_key::<Spanned<String>>()? {
             let value = RawNode::placed(table.next_value::<Spanned<RawNode>>()?);
             entries.push((key.span().start, key.into_inner(), value));
         }
-        Ok(NodeValue::Table(entries))
+        Ok(ConditionValue::Table(entries))
     }
 }
 
 /// The condition that a file says.
-pub(super) fn check_conditions(raw: Spanned<RawNode>) -> Result<Condition, Refusal> {
+pub(super) fn check_conditions(raw: Spanned<RawNode>) -> Result<PayloadCondition, Refusal> {
     let node = RawNode::placed(raw);
-    Reader::new(&check_pattern).read(&node).or_else(|fault| refuse(&Spanned::new(fault.at..fault.at, ()), fault.reason))
+    ConditionParser::new(&check_pattern)
+        .read(&node)
+        .or_else(|fault| refuse(&Spanned::new(fault.at..fault.at, ()), fault.reason))
 }

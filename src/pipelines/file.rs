@@ -18,10 +18,10 @@ use super::secrets::{self, RawSecrets};
 use crate::codemod::{self, Linter, NamedCheck};
 use crate::model::kinds::FixSafety;
 use crate::model::limits::Limits;
-use crate::model::param::PROJECT;
+use crate::model::param::PROJECT_PARAM;
 use crate::model::pipeline::OnInterrupt;
 use crate::model::sandbox::Sandbox;
-use crate::model::{Param, ParamKind, ParamValue, PhaseSpec, Pipeline, PipelineFault};
+use crate::model::{Param, ParamKind, ParamValue, PhaseSpec, Pipeline, PipelineFileError};
 
 /// Names that belong to the built-in pipelines.
 const RESERVED: [&str; 2] = ["autofix", "refactor"];
@@ -41,8 +41,8 @@ pub(super) struct Parsed {
 }
 
 /// Reads a pipeline from the bytes of the file of this name.
-pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Parsed, PipelineFault> {
-    let fault = |Refusal { at, reason }| PipelineFault { file: file.to_owned(), line: line_of(bytes, at), reason };
+pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Parsed, PipelineFileError> {
+    let fault = |Refusal { at, reason }| PipelineFileError { file: file.to_owned(), line: line_of(bytes, at), reason };
     let text = std::str::from_utf8(bytes).map_err(|error| {
         fault(Refusal { at: error.valid_up_to(), reason: "This is not text in UTF-8. Save the file as UTF-8.".into() })
     })?;
@@ -260,7 +260,7 @@ impl RawPipeline {
             limits,
             sandbox,
             network,
-            whole: false,
+            restart_from_start: false,
             concurrency,
             priority,
             notify,
@@ -372,7 +372,7 @@ impl RawParam {
         if !seen.insert(name.get_ref().clone()) {
             return refuse(&name, format!("The parameter `{}` is there twice.", name.get_ref()));
         }
-        if kind == ParamKind::Secret && name.get_ref() == PROJECT {
+        if kind == ParamKind::Secret && name.get_ref() == PROJECT_PARAM {
             return refuse(
                 &name,
                 "The project is a folder that everybody may see, so it cannot be a secret. Rename the parameter.",

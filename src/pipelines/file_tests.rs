@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::hook::SecretPlace;
-use crate::model::notify::{Address, Occasion};
-use crate::model::plan::{Condition, Retries};
-use crate::model::queue::{Concurrency, WhenBusy};
+use crate::model::hook::SecretLocation;
+use crate::model::notify::{NotifyEvent, ReceiverAddress};
+use crate::model::plan::{PhaseCondition, RetryPolicy};
+use crate::model::queue::{BusyPolicy, Concurrency};
 use crate::model::sandbox::Sandbox;
-use crate::model::{Gate, OutputMode, Params, PhaseSpec, PhaseState, Retention};
+use crate::model::{ApprovalRule, OutputMode, Params, PhaseSpec, PhaseState, Retention};
 
 const FULL: &str = r#"name = "nightly-2"
 title = "Nightly checks"
@@ -48,7 +48,7 @@ make test
 """
 "#;
 
-fn read(text: &str) -> Result<Pipeline, PipelineFault> {
+fn read(text: &str) -> Result<Pipeline, PipelineFileError> {
     parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
 }
 
@@ -85,11 +85,14 @@ fn a_pipeline_may_say_how_long_its_runs_are_kept() {
 #[test]
 fn a_phase_may_wait_for_a_person() {
     let asked = |lines: &str| read(&with(lines)).unwrap().phases[0].clone();
-    assert_eq!(asked("").approval, Gate::Fixed(false));
+    assert_eq!(asked("").approval, ApprovalRule::Fixed(false));
     let always = asked("approval = true\n");
-    assert_eq!((always.approval.clone(), always.asks().as_str()), (Gate::Fixed(true), "Go on with phase a?"));
-    assert!(always.approval.is_closed(&Params::new(), 0));
-    assert_eq!(asked("approval = true\nquestion = 'Deploy?'\n").asks(), "Deploy?");
+    assert_eq!(
+        (always.approval.clone(), always.approval_question().as_str()),
+        (ApprovalRule::Fixed(true), "Go on with phase a?")
+    );
+    assert!(always.approval.is_required(&Params::new(), 0));
+    assert_eq!(asked("approval = true\nquestion = 'Deploy?'\n").approval_question(), "Deploy?");
 
     let ticked = "approval = { param = 'ask', patches = true }\n[[params]]\nname = 'ask'\ntype = 'boolean'\n";
     let gate = asked(ticked).approval;
@@ -97,7 +100,7 @@ fn a_phase_may_wait_for_a_person() {
         [(None, 1, false), (Some(false), 1, false), (Some(true), 0, false), (Some(true), 1, true)]
     {
         let params = value.map(|value| ("ask".to_owned(), ParamValue::Boolean(value))).into_iter().collect();
-        assert_eq!(gate.is_closed(&params, patches), closed, "{value:?}, {patches} patches");
+        assert_eq!(gate.is_required(&params, patches), closed, "{value:?}, {patches} patches");
     }
 }
 
@@ -108,11 +111,11 @@ fn a_pipeline_names_who_is_told_of_its_runs() {
     for text in [with(text), format!("{}{text}", extended(""))] {
         let pipeline = read(&text).unwrap();
         let [first, second] = pipeline.notify.as_slice() else { panic!("{:?}", pipeline.notify) };
-        assert_eq!(first.to, Address::Url("https://u:p@chat.example/hook?key=s".into()));
-        assert_eq!((first.secret.clone(), first.on.as_slice()), (Some(SecretPlace::Env("SECRET".into())), &[][..]));
-        assert_eq!(second.to, Address::UrlEnv("HOOK".into()));
-        assert_eq!(second.on, [Occasion::Failed, Occasion::Waiting]);
-        let shown = serde_json::to_string(&pipeline.shown()).unwrap();
+        assert_eq!(first.to, ReceiverAddress::Url("https://u:p@chat.example/hook?key=s".into()));
+        assert_eq!((first.secret.clone(), first.on.as_slice()), (Some(SecretLocation::Env("SECRET".into())), &[][..]));
+        assert_eq!(second.to, ReceiverAddress::UrlEnv("HOOK".into()));
+        assert_eq!(second.on, [NotifyEvent::Failed, NotifyEvent::Waiting]);
+        let shown = serde_json::to_string(&pipeline.redacted()).unwrap();
         assert!(shown.contains("https://chat.example/…\"") && !shown.contains("u:p"), "{shown}");
     }
 }
@@ -122,11 +125,11 @@ fn a_receiver_has_its_address_and_its_secret_in_one_place_each() {
     let receiver =
         |lines: &str| read(&with(&format!("[[notify]]\n{lines}\n"))).map(|pipeline| pipeline.notify[0].clone());
     let of_files = receiver("url_file = '/run/url'\nsecret_file = '/run/secret'").unwrap();
-    assert_eq!(of_files.to, Address::UrlFile("/run/url".into()));
-    assert_eq!(of_files.secret, Some(SecretPlace::File("/run/secret".into())));
+    assert_eq!(of_files.to, ReceiverAddress::UrlFile("/run/url".into()));
+    assert_eq!(of_files.secret, Some(SecretLocation::File("/run/secret".into())));
     let of_credentials = receiver("url_credential = 'url'\nsecret_credential = 'secret'").unwrap();
-    assert_eq!(of_credentials.to, Address::UrlCredential("url".into()));
-    assert_eq!(of_credentials.secret, Some(SecretPlace::Credential("secret".into())));
+    assert_eq!(of_credentials.to, ReceiverAddress::UrlCredential("url".into()));
+    assert_eq!(of_credentials.secret, Some(SecretLocation::Credential("secret".into())));
     for (lines, reason) in [
         ("url = 'http://a/'\nurl_file = '/x'", "one of `url`"),
         ("url = 'http://a/'\nsecret_env = 'A'\nsecret_credential = 'a'", "one of `secret_env`"),
@@ -196,9 +199,9 @@ fn a_phase_may_say_when_and_how_it_runs() {
     );
     let pipeline = read(&format!("{text}[[phases]]\nname = 'b'\nrun = 'x'\nif = ['a.failed', 'success']\n")).unwrap();
     let [a, b] = pipeline.phases.as_slice() else { panic!("two phases") };
-    assert_eq!(a.retries, Retries { times: 3, delay_ms: 5000, on: vec![75, 111] });
+    assert_eq!(a.retries, RetryPolicy { times: 3, delay_ms: 5000, on: vec![75, 111] });
     assert!(a.continue_on_error && a.dir == "web" && a.env["LEVEL"] == "high");
-    assert_eq!(b.conditions, [Condition::Phase("a".into(), PhaseState::Failed), Condition::Success]);
+    assert_eq!(b.conditions, [PhaseCondition::Phase("a".into(), PhaseState::Failed), PhaseCondition::Success]);
     let read_back: Pipeline = serde_json::from_str(&serde_json::to_string(&pipeline).unwrap()).unwrap();
     assert_eq!(read_back, pipeline);
 }
@@ -235,10 +238,10 @@ fn a_file_may_say_which_runs_wait_for_which() {
     let text = said("concurrency = 'per project'\npriority = -5");
     assert_eq!(
         (text.priority, text.concurrency),
-        (-5, Some(Concurrency { per: "project".into(), when_busy: WhenBusy::Queue }))
+        (-5, Some(Concurrency { per: "project".into(), when_busy: BusyPolicy::Queue }))
     );
     for (word, when_busy) in
-        [("queue", WhenBusy::Queue), ("cancel-previous", WhenBusy::CancelPrevious), ("refuse", WhenBusy::Refuse)]
+        [("queue", BusyPolicy::Queue), ("cancel-previous", BusyPolicy::CancelPrevious), ("refuse", BusyPolicy::Refuse)]
     {
         let table = said(&format!("concurrency = {{ per = 'pipeline', when_busy = '{word}' }}"));
         assert_eq!(table.concurrency, Some(Concurrency { per: "pipeline".into(), when_busy }));

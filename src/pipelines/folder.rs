@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file;
-use crate::model::{Pipeline, PipelineFault};
+use crate::model::{Pipeline, PipelineFileError};
 
 /// No pipeline file is larger. Keeps a stray file from filling the memory.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -21,7 +21,7 @@ pub struct Snapshot {
     /// The file that each pipeline is from, by the pipeline's name.
     pub files: BTreeMap<String, String>,
     /// The files that are refused, by file name.
-    pub faults: Vec<PipelineFault>,
+    pub faults: Vec<PipelineFileError>,
     /// Every variable that any file names as one with a secret, also a file that is refused, or was there before.
     pub secrets: BTreeSet<String>,
 }
@@ -80,7 +80,7 @@ pub(super) fn read(folder: &Path) -> io::Result<Snapshot> {
                 let name = parsed.pipeline.name.clone();
                 if let Some(first) = snapshot.files.get(&name) {
                     let reason = format!("The name `{name}` is taken by {first}. Give one of them another name.");
-                    snapshot.faults.push(PipelineFault { file, line: parsed.name_line, reason });
+                    snapshot.faults.push(PipelineFileError { file, line: parsed.name_line, reason });
                 } else {
                     snapshot.files.insert(name.clone(), file);
                     snapshot.pipelines.insert(name, Arc::new(parsed.pipeline));
@@ -94,11 +94,11 @@ pub(super) fn read(folder: &Path) -> io::Result<Snapshot> {
 }
 
 /// The fault of a folder that could be read once and cannot be any more.
-pub(super) fn gone(folder: &Path, error: &io::Error) -> PipelineFault {
+pub(super) fn gone(folder: &Path, error: &io::Error) -> PipelineFileError {
     let reason = format!(
         "The folder of pipelines cannot be read ({error}). Its pipelines stay as they were last read until it is back."
     );
-    PipelineFault { file: folder.display().to_string(), line: 1, reason }
+    PipelineFileError { file: folder.display().to_string(), line: 1, reason }
 }
 
 fn name_of(path: &Path) -> String {
@@ -111,8 +111,8 @@ fn read_file(
     file: &str,
     bytes: io::Result<Vec<u8>>,
     named: &mut BTreeSet<String>,
-) -> Result<Option<file::Parsed>, PipelineFault> {
-    let fault = |reason: String| PipelineFault { file: file.to_owned(), line: 1, reason };
+) -> Result<Option<file::Parsed>, PipelineFileError> {
+    let fault = |reason: String| PipelineFileError { file: file.to_owned(), line: 1, reason };
     match bytes {
         Ok(bytes) if bytes.len() as u64 > LARGEST_FILE => {
             Err(fault("The file is larger than 1 MiB. That is no pipeline; move it away.".into()))

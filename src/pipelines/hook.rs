@@ -10,7 +10,7 @@ use super::condition::{RawNode, check_conditions};
 use super::file::{Refusal, is_made_of, refuse};
 use super::schedule::{check_value, secret_is_required};
 use super::secrets::check_credential;
-use crate::model::hook::{FromPayload, HookParam, SecretPlace, is_pointer};
+use crate::model::hook::{HookParam, PayloadField, SecretLocation, is_json_pointer};
 use crate::model::{Hook, Pipeline};
 
 /// A hook as it is written.
@@ -53,7 +53,7 @@ impl RawHook {
         let secret = match (secret_env, secret_file, secret_credential) {
             (Some(name), None, None) => check_variable(name)?,
             (None, Some(file), None) => check_file(file)?,
-            (None, None, Some(name)) => SecretPlace::Credential(check_credential(name)?),
+            (None, None, Some(name)) => SecretLocation::Credential(check_credential(name)?),
             (None, None, None) => {
                 return refuse(
                     &header,
@@ -90,11 +90,11 @@ impl RawHook {
                         );
                         return refuse(&name, reason);
                     }
-                    if !is_pointer(&from) {
+                    if !is_json_pointer(&from) {
                         return refuse(&Spanned::new(span, ()), not_a_pointer(&from));
                     }
                     let default = default.map(|default| check_value(&name, &Spanned::new(span, default), pipeline));
-                    HookParam::Payload(FromPayload { from, strip_prefix, default: default.transpose()? })
+                    HookParam::Payload(PayloadField { from, strip_prefix, default: default.transpose()? })
                 }
             };
             checked.insert(name.into_inner(), param);
@@ -124,19 +124,19 @@ fn not_a_pointer(text: &str) -> String {
     format!("`{text}` is no JSON Pointer. Write one as \"/repository/name\".")
 }
 
-fn check_variable(name: Spanned<String>) -> Result<SecretPlace, Refusal> {
+fn check_variable(name: Spanned<String>) -> Result<SecretLocation, Refusal> {
     if !is_made_of(name.get_ref(), |c| c.is_ascii_alphanumeric() || c == '_') {
         return refuse(
             &name,
             "`secret_env` is the name of a variable, such as \"NIGHTLY_SECRET\": not the secret itself.",
         );
     }
-    Ok(SecretPlace::Env(name.into_inner()))
+    Ok(SecretLocation::Env(name.into_inner()))
 }
 
-fn check_file(file: Spanned<String>) -> Result<SecretPlace, Refusal> {
+fn check_file(file: Spanned<String>) -> Result<SecretLocation, Refusal> {
     if !file.get_ref().starts_with('/') || file.get_ref().contains('\0') {
         return refuse(&file, "`secret_file` is the absolute path of a file that has the secret.");
     }
-    Ok(SecretPlace::File(PathBuf::from(file.into_inner())))
+    Ok(SecretLocation::File(PathBuf::from(file.into_inner())))
 }

@@ -6,8 +6,8 @@ use toml::Spanned;
 use super::file::{Refusal, is_made_of, refuse};
 use super::phase::OWN;
 use super::secrets::{check_credential, check_secret_file};
-use crate::model::hook::SecretPlace;
-use crate::model::notify::{Address, Notify, Occasion};
+use crate::model::hook::SecretLocation;
+use crate::model::notify::{NotifyEvent, NotifyTarget, ReceiverAddress};
 
 /// The most receivers of a pipeline.
 const MOST: usize = 10;
@@ -27,7 +27,7 @@ pub(super) struct RawNotify {
 }
 
 /// The receivers of a pipeline.
-pub(super) fn check_receivers(given: Vec<Spanned<RawNotify>>) -> Result<Vec<Notify>, Refusal> {
+pub(super) fn check_receivers(given: Vec<Spanned<RawNotify>>) -> Result<Vec<NotifyTarget>, Refusal> {
     if let Some(one_more) = given.get(MOST) {
         return refuse(one_more, format!("A pipeline has at most {MOST} receivers of notifications."));
     }
@@ -35,14 +35,14 @@ pub(super) fn check_receivers(given: Vec<Spanned<RawNotify>>) -> Result<Vec<Noti
 }
 
 impl RawNotify {
-    fn check(raw: Spanned<Self>) -> Result<Notify, Refusal> {
+    fn check(raw: Spanned<Self>) -> Result<NotifyTarget, Refusal> {
         let header = Spanned::new(raw.span(), ());
         let raw = raw.into_inner();
         let to = match (raw.url, raw.url_env, raw.url_file, raw.url_credential) {
-            (Some(url), None, None, None) => Address::Url(check_url(url)?),
-            (None, Some(name), None, None) => Address::UrlEnv(check_variable(name)?),
-            (None, None, Some(file), None) => Address::UrlFile(check_secret_file(file)?),
-            (None, None, None, Some(name)) => Address::UrlCredential(check_credential(name)?),
+            (Some(url), None, None, None) => ReceiverAddress::Url(check_url(url)?),
+            (None, Some(name), None, None) => ReceiverAddress::UrlEnv(check_variable(name)?),
+            (None, None, Some(file), None) => ReceiverAddress::UrlFile(check_secret_file(file)?),
+            (None, None, None, Some(name)) => ReceiverAddress::UrlCredential(check_credential(name)?),
             (None, None, None, None) => {
                 return refuse(
                     &header,
@@ -55,15 +55,15 @@ impl RawNotify {
         };
         let secret = match (raw.secret_env, raw.secret_file, raw.secret_credential) {
             (None, None, None) => None,
-            (Some(name), None, None) => Some(SecretPlace::Env(check_variable(name)?)),
-            (None, Some(file), None) => Some(SecretPlace::File(check_secret_file(file)?)),
-            (None, None, Some(name)) => Some(SecretPlace::Credential(check_credential(name)?)),
+            (Some(name), None, None) => Some(SecretLocation::Env(check_variable(name)?)),
+            (None, Some(file), None) => Some(SecretLocation::File(check_secret_file(file)?)),
+            (None, None, Some(name)) => Some(SecretLocation::Credential(check_credential(name)?)),
             (_, Some(other), _) | (_, None, Some(other)) => {
                 return refuse(&other, "A receiver has one of `secret_env`, `secret_file` and `secret_credential`.");
             }
         };
         let on = raw.on.map(check_occasions).transpose()?.unwrap_or_default();
-        Ok(Notify { to, secret, on })
+        Ok(NotifyTarget { to, secret, on })
     }
 }
 
@@ -92,8 +92,8 @@ fn check_variable(name: Spanned<String>) -> Result<String, Refusal> {
     Ok(name.into_inner())
 }
 
-fn check_occasions(given: Spanned<Vec<Spanned<String>>>) -> Result<Vec<Occasion>, Refusal> {
-    let words = || Occasion::ALL.map(Occasion::as_str).join(", ");
+fn check_occasions(given: Spanned<Vec<Spanned<String>>>) -> Result<Vec<NotifyEvent>, Refusal> {
+    let words = || NotifyEvent::ALL.map(NotifyEvent::as_str).join(", ");
     if given.get_ref().is_empty() {
         return refuse(
             &given,
@@ -102,7 +102,7 @@ fn check_occasions(given: Spanned<Vec<Spanned<String>>>) -> Result<Vec<Occasion>
     }
     let mut on = Vec::new();
     for word in given.into_inner() {
-        let known = Occasion::ALL.into_iter().find(|occasion| occasion.as_str() == word.get_ref());
+        let known = NotifyEvent::ALL.into_iter().find(|occasion| occasion.as_str() == word.get_ref());
         let Some(occasion) = known else {
             return refuse(&word, format!("`on` lists some of: {}.", words()));
         };

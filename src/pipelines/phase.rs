@@ -7,8 +7,8 @@ use toml::{Spanned, Value};
 
 use super::file::{LONGEST_RUN, Refusal, is_made_of, refuse};
 use crate::model::pipeline::Approvers;
-use crate::model::plan::{Condition, Retries};
-use crate::model::{Conditions, Gate, OutputMode, Param, ParamKind, PhaseSpec};
+use crate::model::plan::{PhaseCondition, RetryPolicy};
+use crate::model::{ApprovalConditions, ApprovalRule, OutputMode, Param, ParamKind, PhaseSpec};
 
 /// The most often a phase is tried again.
 const MOST_RETRIES: i64 = 100;
@@ -40,7 +40,7 @@ pub(super) struct RawPhase {
     background: bool,
     #[serde(default)]
     gain_privileges: bool,
-    approval: Option<Spanned<Gate>>,
+    approval: Option<Spanned<ApprovalRule>>,
     question: Option<Spanned<String>>,
     approvers: Option<Spanned<Approvers>>,
     /// Checked with the pipeline's, see `secrets.rs`.
@@ -81,14 +81,14 @@ impl RawPhase {
         }
         let retries = self.retries()?;
         let approval = match self.approval {
-            None => Gate::default(),
+            None => ApprovalRule::default(),
             Some(gate) => check_gate(gate, params)?,
         };
-        if let Some(approvers) = self.approvers.as_ref().filter(|_| approval == Gate::Fixed(false)) {
+        if let Some(approvers) = self.approvers.as_ref().filter(|_| approval == ApprovalRule::Fixed(false)) {
             return refuse(approvers, "Only a phase with `approval` has `approvers`.");
         }
         match &self.question {
-            Some(question) if approval == Gate::Fixed(false) => {
+            Some(question) if approval == ApprovalRule::Fixed(false) => {
                 return refuse(question, "Only a phase with `approval` has a `question`.");
             }
             Some(question) if question.get_ref().trim().is_empty() => {
@@ -119,7 +119,7 @@ impl RawPhase {
         })
     }
 
-    fn retries(&self) -> Result<Retries, Refusal> {
+    fn retries(&self) -> Result<RetryPolicy, Refusal> {
         let times = match &self.retries {
             None => 0,
             Some(retries) => match *retries.get_ref() {
@@ -139,7 +139,7 @@ impl RawPhase {
                     return refuse(&Spanned::new(span, ()), format!("`{name}` is for a phase with `retries`."));
                 }
             }
-            return Ok(Retries::default());
+            return Ok(RetryPolicy::default());
         }
         let delay_ms = match &self.retry_delay {
             None => RETRY_DELAY,
@@ -155,23 +155,23 @@ impl RawPhase {
                 }
             }
         };
-        Ok(Retries { times, delay_ms, on })
+        Ok(RetryPolicy { times, delay_ms, on })
     }
 }
 
 /// Conditions are on phases that come before: of a later one nothing is known yet.
-fn check_conditions(given: &Spanned<OneOrMore>, earlier: &[PhaseSpec]) -> Result<Vec<Condition>, Refusal> {
+fn check_conditions(given: &Spanned<OneOrMore>, earlier: &[PhaseSpec]) -> Result<Vec<PhaseCondition>, Refusal> {
     let texts = match given.get_ref() {
         OneOrMore::One(text) => std::slice::from_ref(text),
         OneOrMore::More(texts) => texts,
     };
     let mut conditions = Vec::new();
     for text in texts {
-        let condition: Condition = match text.parse() {
+        let condition: PhaseCondition = match text.parse() {
             Ok(condition) => condition,
             Err(error) => return refuse(given, format!("{error}.")),
         };
-        if let Condition::Phase(name, _) = &condition
+        if let PhaseCondition::Phase(name, _) = &condition
             && !earlier.iter().any(|phase| phase.name == *name)
         {
             return refuse(given, format!("There is no phase `{name}` before this one."));
@@ -222,9 +222,9 @@ fn check_output(output: &Spanned<String>) -> Result<OutputMode, Refusal> {
 }
 
 /// A gate that depends on a parameter depends on one that is there and is ticked.
-fn check_gate(gate: Spanned<Gate>, params: &[Param]) -> Result<Gate, Refusal> {
+fn check_gate(gate: Spanned<ApprovalRule>, params: &[Param]) -> Result<ApprovalRule, Refusal> {
     let is_known = |name: &str| params.iter().any(|param| param.name == name && param.kind == ParamKind::Boolean);
-    if let Gate::If(Conditions { param, unless, .. }) = gate.get_ref()
+    if let ApprovalRule::If(ApprovalConditions { param, unless, .. }) = gate.get_ref()
         && let Some(name) = param.iter().chain(unless).find(|name| !is_known(name))
     {
         return refuse(&gate, format!("There is no parameter `{name}` of type \"boolean\" that `approval` could ask."));

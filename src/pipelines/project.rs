@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::confined_fs::Folder;
-use crate::model::{Given, ParamError, ParamKind, ParamValue, Params, Pipeline};
+use crate::model::{ParamError, ParamInput, ParamKind, ParamValue, Params, Pipeline};
 
 /// The folders that runs may work in. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -177,7 +177,7 @@ impl Projects {
 ///
 /// # Errors
 /// One entry per parameter, in the order of the pipeline, unknown ones last. A path that may not be used is `invalid_path`.
-pub fn check_params(pipeline: &Pipeline, given: &Given, projects: &Projects) -> Result<Params, Vec<ParamError>> {
+pub fn check_params(pipeline: &Pipeline, given: &ParamInput, projects: &Projects) -> Result<Params, Vec<ParamError>> {
     let (mut params, mut errors) = match pipeline.check(given) {
         Ok(params) => (params, Vec::new()),
         Err(errors) => (Params::new(), errors),

@@ -129,12 +129,12 @@ fn paths_of_a_run_are_canonical_or_an_error_at_their_parameter() {
         param("count", ParamKind::Integer, None),
     ]);
 
-    let given = Given::from([("project".into(), json!(at("way-in/app"))), ("note".into(), json!(at("way-in")))]);
+    let given = ParamInput::from([("project".into(), json!(at("way-in/app"))), ("note".into(), json!(at("way-in")))]);
     let params = check_params(&pipeline, &given, &projects).unwrap();
     let expected = [("note", at("way-in")), ("other", at("proj/app")), ("project", at("proj/app"))];
     assert_eq!(params, expected.map(|(name, text)| (name.to_owned(), ParamValue::Text(text))).into());
 
-    let given = Given::from([
+    let given = ParamInput::from([
         ("count".into(), json!("many")),
         ("other".into(), json!(at("proj/escape"))),
         ("project".into(), json!(5)),

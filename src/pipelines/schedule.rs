@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::file::{Refusal, refuse};
-use crate::model::{Given, Missed, Overlap, ParamKind, Pipeline, Schedule};
+use crate::model::{MissedPolicy, OverlapPolicy, ParamInput, ParamKind, Pipeline, Schedule};
 use crate::schedules::{BadRule, Rule};
 
 /// The longest name of a schedule, in characters.
@@ -19,8 +19,8 @@ pub(super) struct RawSchedule {
     name: Option<Spanned<String>>,
     cron: Spanned<String>,
     timezone: Option<Spanned<String>>,
-    missed: Option<Missed>,
-    overlap: Option<Overlap>,
+    missed: Option<MissedPolicy>,
+    overlap: Option<OverlapPolicy>,
     #[serde(default)]
     params: BTreeMap<Spanned<String>, Spanned<Value>>,
 }
@@ -74,8 +74,8 @@ fn check_params(
     header: &Spanned<()>,
     params: BTreeMap<Spanned<String>, Spanned<Value>>,
     pipeline: &Pipeline,
-) -> Result<Given, Refusal> {
-    let mut given = Given::new();
+) -> Result<ParamInput, Refusal> {
+    let mut given = ParamInput::new();
     for (name, value) in &params {
         given.insert(name.get_ref().clone(), check_value(name, value, pipeline)?);
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::file::parse;
-use crate::model::hook::{FromPayload, HookParam, SecretPlace};
-use crate::model::{Missed, Overlap, Pipeline, PipelineFault};
+use crate::model::hook::{HookParam, PayloadField, SecretLocation};
+use crate::model::{MissedPolicy, OverlapPolicy, Pipeline, PipelineFileError};
 
-fn read(text: &str) -> Result<Pipeline, PipelineFault> {
+fn read(text: &str) -> Result<Pipeline, PipelineFileError> {
     parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
 }
 
@@ -34,10 +34,13 @@ fn a_file_may_say_when_runs_start() {
     ))
     .unwrap();
     let [plain, full] = pipeline.schedules.as_slice() else { panic!("two schedules") };
-    assert_eq!((plain.cron.as_str(), plain.timezone.as_str(), plain.missed), ("30 2 * * 1-5", "UTC", Missed::Skip));
+    assert_eq!(
+        (plain.cron.as_str(), plain.timezone.as_str(), plain.missed),
+        ("30 2 * * 1-5", "UTC", MissedPolicy::Skip)
+    );
     assert_eq!((plain.line, full.line, full.name.as_str()), (11, 13, "late"));
-    assert_eq!((full.timezone.as_str(), full.missed), ("Europe/Berlin", Missed::Once));
-    assert_eq!((plain.overlap, full.overlap), (Overlap::Skip, Overlap::One));
+    assert_eq!((full.timezone.as_str(), full.missed), ("Europe/Berlin", MissedPolicy::Once));
+    assert_eq!((plain.overlap, full.overlap), (OverlapPolicy::Skip, OverlapPolicy::One));
     assert_eq!(json!(full.params), json!({"project": "/srv/app", "level": 3}));
     assert_eq!(serde_json::to_value(plain).unwrap().get("next"), None, "nothing of now is kept with an attempt");
 }
@@ -50,9 +53,9 @@ fn a_file_may_say_how_a_forge_starts_runs() {
     ))
     .unwrap();
     let hook = pipeline.hook.clone().unwrap();
-    assert_eq!((hook.secret.clone(), hook.line), (SecretPlace::Env("NIGHTLY".into()), 11));
+    assert_eq!((hook.secret.clone(), hook.line), (SecretLocation::Env("NIGHTLY".into()), 11));
     assert_eq!(hook.events, ["push"]);
-    let place = FromPayload { from: "/a~1b".into(), strip_prefix: "v".into(), default: Some(json!(2)) };
+    let place = PayloadField { from: "/a~1b".into(), strip_prefix: "v".into(), default: Some(json!(2)) };
     let params = BTreeMap::from([
         ("project".to_owned(), HookParam::Fixed(json!("/srv/app"))),
         ("level".to_owned(), HookParam::Payload(place)),
@@ -60,9 +63,9 @@ fn a_file_may_say_how_a_forge_starts_runs() {
     assert_eq!(hook.params, params);
     assert_eq!(json!(hook.conditions), json!({"/ref": ["refs/heads/main"], "/n": [1, true]}));
     let file = read(&self::hook("secret_file = '/run/secrets/nightly'\n")).unwrap().hook.unwrap();
-    assert_eq!(file.secret, SecretPlace::File("/run/secrets/nightly".into()));
+    assert_eq!(file.secret, SecretLocation::File("/run/secrets/nightly".into()));
     let credential = read(&self::hook("secret_credential = 'nightly'\n")).unwrap().hook.unwrap();
-    assert_eq!(credential.secret, SecretPlace::Credential("nightly".into()));
+    assert_eq!(credential.secret, SecretLocation::Credential("nightly".into()));
     // What is told, and what an attempt keeps.
     let told = serde_json::to_string(&pipeline).unwrap();
     assert!(!told.contains("NIGHTLY") && told.contains("/a~1b"), "{told}");

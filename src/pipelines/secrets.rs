@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(names("secrets = { A = { env = \"ONE\" } }\n["), ["ONE"]);
     }
 
-    fn read(lines: &str) -> Result<crate::model::Pipeline, crate::model::PipelineFault> {
+    fn read(lines: &str) -> Result<crate::model::Pipeline, crate::model::PipelineFileError> {
         let text = format!("name = 'p'\n[[phases]]\nname = 'a'\nrun = 'true'\n{lines}");
         super::super::file::parse("x.toml", text.as_bytes()).map(|parsed| parsed.pipeline)
     }
@@ -225,7 +225,7 @@ mod tests {
             ]
         );
         assert_eq!(pipeline.phases[0].secrets, Some(vec!["B".to_owned()]));
-        let told = serde_json::to_string(&pipeline.shown()).unwrap();
+        let told = serde_json::to_string(&pipeline.redacted()).unwrap();
         assert!(
             told.contains("C_1") && !told.contains("CI_A") && !told.contains("/run") && !told.contains("pass"),
             "{told}"

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::model::identity::OWNER;
-use crate::model::{Problem, Role, RunId, RunOrigin, Timestamp, Via};
+use crate::model::{AuthMethod, Problem, Role, RunId, RunOrigin, Timestamp};
 use crate::store::NewAudit;
 
 /// Who asks for something.
@@ -16,7 +16,7 @@ pub struct Actor {
     /// What they may do.
     pub role: Role,
     /// How they have shown who they are.
-    pub via: Via,
+    pub via: AuthMethod,
     /// The address that their request came from.
     pub address: Option<IpAddr>,
     /// What they use: the page, or the API.
@@ -29,7 +29,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.name.as_str(), self.via) {
             (OWNER, _) => f.write_str("the operator")?,
-            (name, Via::Token) => write!(f, "the token {name}")?,
+            (name, AuthMethod::Token) => write!(f, "the token {name}")?,
             (name, _) => f.write_str(name)?,
         }
         if let Some(address) = self.address {
@@ -39,7 +39,7 @@ impl fmt::Display for Actor {
     }
 }
 
-impl Via {
+impl AuthMethod {
     /// As the audit log names it.
     pub const fn word(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl Actor {
     }
 
     /// A line of the audit log that says they did this.
-    pub fn note(&self, action: Action, run: Option<RunId>, detail: Option<String>) -> NewAudit {
+    pub fn note(&self, action: AuditAction, run: Option<RunId>, detail: Option<String>) -> NewAudit {
         NewAudit {
             at: Timestamp::now(),
             actor: self.name.clone(),
@@ -87,7 +87,7 @@ pub fn triggered(origin: &RunOrigin, via: &'static str, run: RunId, pipeline: &s
         actor: origin.name.clone(),
         via,
         address: None,
-        action: Action::RunStart,
+        action: AuditAction::RunStart,
         run: Some(run),
         outcome: DONE.to_owned(),
         detail: Some(pipeline.to_owned()),
@@ -108,10 +108,10 @@ mod tests {
             through: "the API",
             parent: None,
         };
-        assert_eq!(actor(OWNER, Via::Open).to_string(), "the operator at 10.0.0.7, through the API");
-        assert_eq!(actor("ci", Via::Token).to_string(), "the token ci at 10.0.0.7, through the API");
-        assert_eq!(actor("Anna", Via::Proxy).to_string(), "Anna at 10.0.0.7, through the API");
-        let unknown = Actor { address: None, through: "the page", ..actor("Anna", Via::Session) };
+        assert_eq!(actor(OWNER, AuthMethod::Open).to_string(), "the operator at 10.0.0.7, through the API");
+        assert_eq!(actor("ci", AuthMethod::Token).to_string(), "the token ci at 10.0.0.7, through the API");
+        assert_eq!(actor("Anna", AuthMethod::Proxy).to_string(), "Anna at 10.0.0.7, through the API");
+        let unknown = Actor { address: None, through: "the page", ..actor("Anna", AuthMethod::Session) };
         assert_eq!(unknown.to_string(), "Anna, through the page");
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{Actor, Service, TRIES, left, refusal, run_id};
 use crate::journal::WriteError;
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::model::kinds::{Approval, ApprovalState};
 use crate::model::pipeline::Approvers;
-use crate::model::{Answer, Body, Code, Problem, Question, Run};
+use crate::model::{ApprovalDecision, ApprovalRequest, FramePayload, Problem, ProblemCode, Run};
 use crate::store::{DecideApproval, NewAudit, NewFrame, RecordAudit, RunKey, RunWrite};
 
 /// The longest note of an answer, in characters.
@@ -24,7 +24,7 @@ pub struct Reply {
 
 impl Service {
     /// # Errors
-    /// [`Code::SecondPersonRequired`], if the phase wants an answer of somebody else than who asked for the attempt.
+    /// [`ProblemCode::SecondPersonRequired`], if the phase wants an answer of somebody else than who asked for the attempt.
     async fn check_second_person(&self, key: RunKey, run: &Run, by: &Actor) -> Result<(), Problem> {
         let assignment = self.store.assignment(key).await?;
         let phase = assignment
@@ -37,8 +37,8 @@ impl Service {
         if wants_other && is_same {
             let detail =
                 format!("`{}` asked for this attempt, and the pipeline wants somebody else to answer.", by.name);
-            let problem = Problem::new(Code::SecondPersonRequired, detail);
-            let note = by.note(Action::Refused, Some(run.id.clone()), Some("answer".to_owned()));
+            let problem = Problem::new(ProblemCode::SecondPersonRequired, detail);
+            let note = by.note(AuditAction::Refused, Some(run.id.clone()), Some("answer".to_owned()));
             // Refused it is in any case.
             let _ = self.journal.execute(RecordAudit(NewAudit { outcome: refusal(&problem), ..note }), None).await;
             return Err(problem);
@@ -49,7 +49,7 @@ impl Service {
     /// The paths of the patches with these seqs, which have commas between them.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`]; [`Code::BadRequest`] for a seq that is none of a patch; the database's own.
+    /// [`ProblemCode::RunNotFound`]; [`ProblemCode::BadRequest`] for a seq that is none of a patch; the database's own.
     pub async fn paths_of(&self, id: &str, seqs: &str) -> Result<Vec<String>, Problem> {
         if seqs.is_empty() {
             return Ok(Vec::new());
@@ -58,7 +58,7 @@ impl Service {
         let patches = self.store.patches(key, pulse.attempt).await?;
         let path = |seq: &str| {
             let found = patches.iter().find(|patch| seq.parse() == Ok(patch.seq));
-            let none = || Problem::new(Code::BadRequest, format!("The run has no patch #{seq} to leave out."));
+            let none = || Problem::new(ProblemCode::BadRequest, format!("The run has no patch #{seq} to leave out."));
             found.map(|patch| patch.path.clone()).ok_or_else(none)
         };
         seqs.split(',').map(path).collect()
@@ -68,34 +68,38 @@ impl Service {
     /// answered.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`]; [`Code::NotWaiting`], also for a question that was answered before; [`Code::BadRequest`] for a
+    /// [`ProblemCode::RunNotFound`]; [`ProblemCode::NotWaiting`], also for a question that was answered before; [`ProblemCode::BadRequest`] for a
     /// path to leave out that no patch has; the database's own.
     pub async fn answer(&self, id: &str, asked: Option<u64>, reply: Reply, by: &Actor) -> Result<Run, Problem> {
         let note = reply.note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
         if note.as_ref().is_some_and(|note| note.chars().count() > LONGEST_NOTE) {
             let detail = format!("A note has at most {LONGEST_NOTE} characters.");
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(ProblemCode::BadRequest, detail));
         }
-        let mut answer = Answer { approved: reply.approved, by: by.to_string(), exclude: reply.exclude, note };
-        let action = if answer.approved { Action::RunApprove } else { Action::RunReject };
+        let mut answer =
+            ApprovalDecision { approved: reply.approved, by: by.to_string(), exclude: reply.exclude, note };
+        let action = if answer.approved { AuditAction::RunApprove } else { AuditAction::RunReject };
         let audit = Some(Box::new(by.note(action, Some(run_id(id)?), answer.note.clone())));
         answer.exclude.sort_unstable();
         answer.exclude.dedup();
         for _ in 0..TRIES {
             let (key, _) = self.find(id).await?;
             let run = self.show(id).await?;
-            let Some(Question { seq, question }) = run.approval.clone() else {
+            let Some(ApprovalRequest { seq, question }) = run.approval.clone() else {
                 let detail = format!("The run is {} and waits for no answer.", run.status);
-                return Err(Problem::new(Code::NotWaiting, detail));
+                return Err(Problem::new(ProblemCode::NotWaiting, detail));
             };
             if asked.is_some_and(|asked| asked != seq) {
                 let detail = format!("The run does not ask that (any more). It asks, by the seq {seq}: {question}");
-                return Err(Problem::new(Code::NotWaiting, detail));
+                return Err(Problem::new(ProblemCode::NotWaiting, detail));
             }
             self.check_second_person(key, &run, by).await?;
             let patches = self.store.patches(key, run.attempt).await?;
             if let Some(path) = answer.exclude.iter().find(|path| !patches.iter().any(|patch| patch.path == **path)) {
-                return Err(Problem::new(Code::BadRequest, format!("The run has no patch of `{path}` to leave out.")));
+                return Err(Problem::new(
+                    ProblemCode::BadRequest,
+                    format!("The run has no patch of `{path}` to leave out."),
+                ));
             }
             let state = if answer.approved { ApprovalState::Approved } else { ApprovalState::Rejected };
             let told = Approval {
@@ -107,7 +111,7 @@ impl Service {
             };
             let decide = DecideApproval { run: key, attempt: run.attempt, question_seq: seq, answer: answer.clone() };
             let mut write = RunWrite { audit: audit.clone(), ..RunWrite::new(decide) };
-            write.frames.push(NewFrame::now(run.phase.map(Into::into), &Body::Approval(told)));
+            write.frames.push(NewFrame::now(run.phase.map(Into::into), &FramePayload::Approval(told)));
             match self.journal.write(write).await {
                 // Someone else was faster; look again whether anything is asked.
                 Err(WriteError::Refused) => continue,

@@ -1,9 +1,9 @@
-//! What forms send: read beside what they were filled in with ([`Pipeline::read_form`](crate::model::Pipeline::read_form)).
+//! What forms send: read beside what they were filled in with ([`Pipeline::parse_form`](crate::model::Pipeline::parse_form)).
 
 use std::collections::BTreeMap;
 
 use super::{Actor, Asked, Begin, Service, no_run};
-use crate::model::{Filled, Problem, Run};
+use crate::model::{FormPrefill, Problem, Run};
 
 /// What a form sends.
 #[derive(Clone, Default)]
@@ -26,7 +26,7 @@ impl Service {
         key: Option<&str>,
         by: &Actor,
     ) -> Result<(Run, bool), Problem> {
-        let given = self.pipeline(pipeline)?.read_form(form.fields, &form.boxes, Filled::Defaults);
+        let given = self.pipeline(pipeline)?.parse_form(form.fields, &form.boxes, FormPrefill::Defaults);
         self.start(pipeline, given, None, key, by).await
     }
 
@@ -50,8 +50,8 @@ impl Service {
             Some(attempt) => self.attempt_of(id, key, attempt).await?.params,
             None => run.params.clone(),
         };
-        let filled = Filled::Attempt { shown: &shown, last: &run.params };
-        let given = self.pipeline(&run.pipeline)?.read_form(form.fields, &form.boxes, filled);
+        let filled = FormPrefill::Attempt { shown: &shown, last: &run.params };
+        let given = self.pipeline(&run.pipeline)?.parse_form(form.fields, &form.boxes, filled);
         let asked = Asked { params: Some(given), seen: Some(seen), ..Asked::default() };
         self.rerun(id, from, asked, by).await
     }

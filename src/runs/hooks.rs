@@ -11,7 +11,8 @@ use crate::hooks::{BadSecret, Delivery, KeyBy, Secret, condition};
 use crate::model::kinds::Origin;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{
-    Body, Code, Hook, OriginKind, Pipeline, PipelineFault, Problem, Run, RunOrigin, Secrets, Status, Timestamp,
+    FramePayload, Hook, OriginKind, Pipeline, PipelineFileError, Problem, ProblemCode, Run, RunOrigin, Secrets, Status,
+    Timestamp,
 };
 use crate::pipelines::check_params;
 use crate::store::{NewFrame, RecordHookDelivery, RunTrigger, SenderTrust};
@@ -76,15 +77,18 @@ impl Service {
     /// hook is not told.
     ///
     /// # Errors
-    /// [`Code::HookNotFound`], [`Code::HookSecretMissing`].
+    /// [`ProblemCode::HookNotFound`], [`ProblemCode::HookSecretMissing`].
     pub fn hook(&self, name: &str) -> Result<(Arc<Pipeline>, Hook, Secret), Problem> {
         let found = self.catalog.get(name).and_then(|pipeline| Some((pipeline.hook.clone()?, pipeline)));
         let (hook, pipeline) =
-            found.ok_or_else(|| Problem::new(Code::HookNotFound, format!("There is no hook `{name}`.")))?;
+            found.ok_or_else(|| Problem::new(ProblemCode::HookNotFound, format!("There is no hook `{name}`.")))?;
         let secret = self.hook_secret(&hook).map_err(|error| {
             tracing::error!(pipeline = name, %error, "a hook was called");
             // Where it should be is the operator's affair: the first page says it.
-            Problem::new(Code::HookSecretMissing, "The server cannot use the hook's secret; its first page says why.")
+            Problem::new(
+                ProblemCode::HookSecretMissing,
+                "The server cannot use the hook's secret; its first page says why.",
+            )
         })?;
         Ok((pipeline, hook, secret))
     }
@@ -116,7 +120,7 @@ impl Service {
     /// the second part of the pair.
     ///
     /// # Errors
-    /// What `payload` says; [`Code::InvalidParams`]; the database's own.
+    /// What `payload` says; [`ProblemCode::InvalidParams`]; the database's own.
     pub async fn deliver(
         &self,
         pipeline: Arc<Pipeline>,
@@ -142,7 +146,12 @@ impl Service {
             }),
             Ok(HookAnswer::Ignored(why)) => Some(told(DeliveryResult::Ignored, why.clone())),
             // Nor would this be written.
-            Err(problem) if matches!(problem.code, Code::DatabaseUnavailable | Code::ShuttingDown | Code::Internal) => {
+            Err(problem)
+                if matches!(
+                    problem.code,
+                    ProblemCode::DatabaseUnavailable | ProblemCode::ShuttingDown | ProblemCode::Internal
+                ) =>
+            {
                 None
             }
             Err(problem) => {
@@ -172,7 +181,7 @@ impl Service {
         key: Option<(String, Vec<u8>)>,
         payload: impl FnOnce() -> Result<serde_json::Value, Problem>,
     ) -> Result<HookAnswer, Problem> {
-        if let Some(why) = hook.ignores_event(delivery.event.as_deref()) {
+        if let Some(why) = hook.ignore_reason(delivery.event.as_deref()) {
             return Ok(HookAnswer::Ignored(why));
         }
         if let Some(run) = self.known(key.as_ref(), &Secrets::new()).await? {
@@ -183,8 +192,8 @@ impl Service {
             return Ok(HookAnswer::Ignored(why));
         }
         let origin = RunOrigin { kind: OriginKind::Hook, name: delivery.asks() };
-        let frame = Some(NewFrame::now(None, &Body::Origin(Origin { by: origin.name.clone() })));
-        let (given, odd) = pipeline.convert(hook.given(&payload));
+        let frame = Some(NewFrame::now(None, &FramePayload::Origin(Origin { by: origin.name.clone() })));
+        let (given, odd) = pipeline.convert(hook.param_input(&payload));
         if !odd.is_empty() {
             // All that is wrong, and of these what the payload has.
             let mut errors = check_params(&pipeline, &given, &self.projects).err().unwrap_or_default();
@@ -200,7 +209,7 @@ impl Service {
     }
 
     /// Hooks whose secret is not there, or too short.
-    pub(super) fn hook_faults(&self) -> Vec<PipelineFault> {
+    pub(super) fn hook_faults(&self) -> Vec<PipelineFileError> {
         let snapshot = self.catalog.snapshot();
         let missing = snapshot.pipelines.values().filter_map(|pipeline| {
             let hook = pipeline.hook.as_ref()?;

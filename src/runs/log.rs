@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Service;
-use crate::model::{Problem, Record};
+use crate::model::{FrameRecord, Problem};
 use crate::store::{RunKey, Store, StoreError};
 
 impl Service {
@@ -13,7 +13,7 @@ impl Service {
     ///
     /// # Errors
     /// As [`Service::frames`].
-    pub async fn settled(&self, id: &str, after: u64, limit: u32) -> Result<(Vec<Record>, u64), Problem> {
+    pub async fn settled(&self, id: &str, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, u64), Problem> {
         let (run, frames, _) = self.frames_after(id, Some(&after.to_string()), Some(limit)).await?;
         let until = frames.last().map_or(after, |frame| frame.seq);
         Ok(settle(&self.store, run, frames, after, until).await?)
@@ -25,12 +25,12 @@ impl Service {
 pub async fn settle(
     store: &Store,
     run: RunKey,
-    mut frames: Vec<Record>,
+    mut frames: Vec<FrameRecord>,
     after: u64,
     until: u64,
-) -> Result<(Vec<Record>, u64), StoreError> {
+) -> Result<(Vec<FrameRecord>, u64), StoreError> {
     let (redrawn, until) = store.redrawn_rows(run, after, until).await?;
-    let redrawn: HashMap<u64, Record> = redrawn.into_iter().collect();
+    let redrawn: HashMap<u64, FrameRecord> = redrawn.into_iter().collect();
     frames.retain(|frame| frame.seq <= until && frame.replaces().is_none());
     for frame in &mut frames {
         if let Some(now) = redrawn.get(&frame.seq) {

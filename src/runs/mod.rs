@@ -29,8 +29,10 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::journal::{Form, Journal, Reader, WriteError};
-use crate::model::audit::Action;
-use crate::model::{Code, Cursor, Offer, Pipeline, Problem, Record, Run, RunFilter, RunId, RunPage, RunView, Status};
+use crate::model::audit::AuditAction;
+use crate::model::{
+    Cursor, FrameRecord, Pipeline, Problem, ProblemCode, Run, RunFilter, RunId, RunPage, RunView, StartOptions, Status,
+};
 use crate::pipelines::{Catalog, Projects};
 use crate::store::{
     CancelPending, Committed, JournalHead, RequestCancel, RunKey, RunWrite, Store, StoreError, StoredView, ViewBounds,
@@ -97,26 +99,26 @@ pub struct Service {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::Gone) {
-            return Self::new(Code::RunNotFound, "The run was deleted.");
+            return Self::new(ProblemCode::RunNotFound, "The run was deleted.");
         }
         match error {
             StoreError::Full(_) => {
                 let detail =
                     "There is no room for it on the disk of the database. Free some, or delete runs, and try again.";
-                return Self::new(Code::DiskFull, detail);
+                return Self::new(ProblemCode::DiskFull, detail);
             }
             StoreError::Locked(_) => {
                 let detail = "Another program has locked the database. Nothing was done. Try again in a moment.";
-                return Self::new(Code::DatabaseUnavailable, detail);
+                return Self::new(ProblemCode::DatabaseUnavailable, detail);
             }
             _ => tracing::error!(%error, "the database did not do as asked"),
         }
         if error.is_retryable() {
             let detail = "The database is busy or away. Nothing was done. Try again in a moment.";
-            return Self::new(Code::DatabaseUnavailable, detail);
+            return Self::new(ProblemCode::DatabaseUnavailable, detail);
         }
         // What went wrong inside is for the server's log, not for the reader.
-        Self::new(Code::Internal, "The database failed. The server's log says more.")
+        Self::new(ProblemCode::Internal, "The database failed. The server's log says more.")
     }
 }
 
@@ -124,23 +126,25 @@ impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Store(error) => error.into(),
-            WriteError::Closed => Self::new(Code::ShuttingDown, "The server is stopping. Try again in a moment."),
+            WriteError::Closed => {
+                Self::new(ProblemCode::ShuttingDown, "The server is stopping. Try again in a moment.")
+            }
             WriteError::KeyConflict => Self::new(
-                Code::IdempotencyConflict,
+                ProblemCode::IdempotencyConflict,
                 "This Idempotency-Key came with another request before. Use a new key for a new request.",
             ),
             WriteError::QueueFull => Self::new(
-                Code::TooManyQueued,
+                ProblemCode::TooManyQueued,
                 "As many runs wait for a worker as may. Cancel some, or try again when some have begun; --max-queued says how many \
                  may wait, and --workers how many are carried out at once.",
             ),
             WriteError::KeyOfDeleted => Self::new(
-                Code::RunDeleted,
+                ProblemCode::RunDeleted,
                 "The run that this Idempotency-Key has started was deleted. Use a new key to start another one.",
             ),
             WriteError::Refused | WriteError::Skipped(_) => {
                 let detail = "The run changed several times while the request was carried out. Try again.";
-                Self { retryable: true, ..Self::new(Code::RunActive, detail) }
+                Self { retryable: true, ..Self::new(ProblemCode::RunActive, detail) }
             }
         }
     }
@@ -152,7 +156,7 @@ fn bounded(given: Option<u32>, (usual, most): (u32, u32)) -> Result<u32, Problem
         None => Ok(usual),
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
         Some(limit) => {
-            Err(Problem::new(Code::BadRequest, format!("The limit {limit} is out of bounds; give 1 to {most}.")))
+            Err(Problem::new(ProblemCode::BadRequest, format!("The limit {limit} is out of bounds; give 1 to {most}.")))
         }
     }
 }
@@ -160,13 +164,13 @@ fn bounded(given: Option<u32>, (usual, most): (u32, u32)) -> Result<u32, Problem
 /// The id of a run that is asked for by this text.
 ///
 /// # Errors
-/// [`Code::RunNotFound`], if no run can have it.
+/// [`ProblemCode::RunNotFound`], if no run can have it.
 pub fn run_id(id: &str) -> Result<RunId, Problem> {
     id.parse().map_err(|_| no_run(id))
 }
 
 fn no_run(id: &str) -> Problem {
-    Problem::new(Code::RunNotFound, format!("There is no run `{id}`."))
+    Problem::new(ProblemCode::RunNotFound, format!("There is no run `{id}`."))
 }
 
 impl Service {
@@ -174,11 +178,11 @@ impl Service {
     ///
     /// # Errors
     /// None yet.
-    pub fn offer(&self) -> Result<Offer, Problem> {
+    pub fn offer(&self) -> Result<StartOptions, Problem> {
         let mut faults = self.catalog.faults();
         faults.extend(self.schedule_faults());
         faults.extend(self.hook_faults());
-        Ok(Offer {
+        Ok(StartOptions {
             pipelines: self.catalog.all(),
             faults,
             projects: self.projects.roots().to_vec(),
@@ -189,13 +193,13 @@ impl Service {
     /// Runs, newest first.
     ///
     /// # Errors
-    /// [`Code::BadRequest`] for a limit out of bounds or a `before` that is no run's id; the database's own.
+    /// [`ProblemCode::BadRequest`] for a limit out of bounds or a `before` that is no run's id; the database's own.
     pub async fn list(&self, filter: &RunFilter) -> Result<RunPage, Problem> {
         let limit = bounded(filter.limit, LIST)?;
         let before = match filter.before.as_deref().filter(|before| !before.is_empty()) {
             None => None,
             Some(before) => {
-                let fault = |_| Problem::new(Code::BadRequest, format!("`{before}` is no place in the list."));
+                let fault = |_| Problem::new(ProblemCode::BadRequest, format!("`{before}` is no place in the list."));
                 Some(before.parse().map_err(fault)?)
             }
         };
@@ -206,7 +210,7 @@ impl Service {
     /// A run.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`]; the database's own.
+    /// [`ProblemCode::RunNotFound`]; the database's own.
     pub async fn show(&self, id: &str) -> Result<Run, Problem> {
         let (key, _) = self.find(id).await?;
         self.store.run(key).await?.ok_or_else(|| no_run(id))
@@ -215,26 +219,26 @@ impl Service {
     /// A run and the newest frames of its journal, or those around the frame `at`, if there is one.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`]; the database's own.
+    /// [`ProblemCode::RunNotFound`]; the database's own.
     pub async fn view(&self, id: &str, at: Option<u64>) -> Result<RunView, Problem> {
         let id = run_id(id)?;
         let part = ViewBounds { max_frames: TAIL, max_bytes: VIEW_BYTES, at };
-        let StoredView { key, run, frames, tally, earlier, starts } =
+        let StoredView { key, run, frames, review_counts, earlier, starts } =
             self.store.view(&id, part).await?.ok_or_else(|| no_run(id.as_str()))?;
         let (frames, redraws) = last_redraws(&self.store, key, frames).await?;
-        let read = |records: Vec<Record>| records.iter().map(Record::to_frame).collect();
-        Ok(RunView { run, frames: read(frames), redraws: read(redraws), at, tally, earlier, starts })
+        let read = |records: Vec<FrameRecord>| records.iter().map(FrameRecord::to_frame).collect();
+        Ok(RunView { run, frames: read(frames), redraws: read(redraws), at, review_counts, earlier, starts })
     }
 
     /// A reader of a run's journal that gives frames in this form, and where the journal stood. Starts nothing.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`], [`Code::CursorAhead`]; the database's own.
+    /// [`ProblemCode::RunNotFound`], [`ProblemCode::CursorAhead`]; the database's own.
     pub async fn read(&self, run: &RunId, cursor: Cursor, form: Form) -> Result<(Reader, JournalHead), Problem> {
         let (key, pulse) = self.store.find(run).await?.ok_or_else(|| no_run(run.as_str()))?;
         let reader = self.journal.read(key, cursor.0, pulse, form).await?;
         let pulse = reader.pulse();
-        cursor.within(pulse.head)?;
+        cursor.check_not_ahead(pulse.head)?;
         Ok((reader, pulse))
     }
 
@@ -242,9 +246,9 @@ impl Service {
     /// before.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`], [`Code::RunFinished`]; the database's own.
+    /// [`ProblemCode::RunNotFound`], [`ProblemCode::RunFinished`]; the database's own.
     pub async fn cancel(&self, id: &str, by: &Actor, kill: Kill) -> Result<Run, Problem> {
-        let audit = Box::new(by.note(Action::RunCancel, Some(run_id(id)?), None));
+        let audit = Box::new(by.note(AuditAction::RunCancel, Some(run_id(id)?), None));
         let by = by.to_string();
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
@@ -273,7 +277,7 @@ impl Service {
                 }
                 Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
                     let detail = format!("The run is {} already; there is nothing to cancel.", pulse.status);
-                    return Err(Problem::new(Code::RunFinished, detail));
+                    return Err(Problem::new(ProblemCode::RunFinished, detail));
                 }
             };
             match done {
@@ -297,7 +301,7 @@ impl Service {
         self.catalog.get(name).ok_or_else(|| {
             let known: Vec<String> = self.catalog.all().into_iter().map(|pipeline| pipeline.name).collect();
             let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
-            Problem::new(Code::PipelineNotFound, format!("There is no pipeline `{name}`; known: {known}."))
+            Problem::new(ProblemCode::PipelineNotFound, format!("There is no pipeline `{name}`; known: {known}."))
         })
     }
 }

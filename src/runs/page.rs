@@ -1,16 +1,16 @@
 //! The poll: pages of frames.
 
 use super::{POLL, Service, bounded, no_run};
-use crate::model::{Cursor, Pin, Problem, Record};
+use crate::model::{Cursor, FrameRecord, Pin, Problem};
 use crate::store::{JournalHead, RunKey, Store, StoreError};
 
 /// Frames after a cursor, as [`FramePage`](crate::model::FramePage) has them for programs.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The frames.
-    pub frames: Vec<Record>,
+    pub frames: Vec<FrameRecord>,
     /// How rows among them were drawn last, if frames after these do it.
-    pub redraws: Vec<Record>,
+    pub redraws: Vec<FrameRecord>,
     /// Where the journal stands.
     pub pulse: JournalHead,
     /// Whether the run is pinned.
@@ -37,7 +37,7 @@ impl Page {
     }
 }
 
-fn write_list(frames: &[Record], out: &mut String) {
+fn write_list(frames: &[FrameRecord], out: &mut String) {
     out.push('[');
     for (index, frame) in frames.iter().enumerate() {
         if index > 0 {
@@ -72,12 +72,12 @@ impl Service {
         id: &str,
         after: Option<&str>,
         limit: Option<u32>,
-    ) -> Result<(RunKey, Vec<Record>, JournalHead), Problem> {
-        let cursor = Cursor::of_stream(None, after)?;
+    ) -> Result<(RunKey, Vec<FrameRecord>, JournalHead), Problem> {
+        let cursor = Cursor::from_request(None, after)?;
         let limit = bounded(limit, POLL)?;
         let (key, _) = self.find(id).await?;
         let (frames, pulse) = self.store.frames(key, cursor.0, limit).await?;
-        cursor.within(pulse.head)?;
+        cursor.check_not_ahead(pulse.head)?;
         Ok((key, frames, pulse))
     }
 }
@@ -87,8 +87,8 @@ impl Service {
 pub(super) async fn last_redraws(
     store: &Store,
     run: RunKey,
-    mut frames: Vec<Record>,
-) -> Result<(Vec<Record>, Vec<Record>), StoreError> {
+    mut frames: Vec<FrameRecord>,
+) -> Result<(Vec<FrameRecord>, Vec<FrameRecord>), StoreError> {
     let (Some(first), Some(last)) = (frames.first().map(|frame| frame.seq), frames.last().map(|frame| frame.seq))
     else {
         return Ok((frames, Vec::new()));
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_polls_answer_reads_as_the_model_has_it() {
-        let frame = |seq| Record {
+        let frame = |seq| FrameRecord {
             seq,
             ts: Timestamp(0),
             attempt: 1,
@@ -117,14 +117,14 @@ mod tests {
         };
         let pulse = JournalHead { head: 9, status: Status::Running, attempt: 1 };
         for count in 0..3 {
-            let (frames, redraws): (Vec<Record>, Vec<Record>) =
+            let (frames, redraws): (Vec<FrameRecord>, Vec<FrameRecord>) =
                 ((1..=count).map(frame).collect(), (7..7 + count).map(frame).collect());
             let pin = Pin { pinned: true, pins: 3 };
             let written = Page { frames: frames.clone(), redraws: redraws.clone(), pulse, pin }.to_json();
             assert_eq!(written.contains("redraws"), count > 0, "{written}");
             let page: FramePage = serde_json::from_str(&written).unwrap();
-            assert_eq!(page.frames, frames.iter().map(Record::to_frame).collect::<Vec<_>>());
-            assert_eq!(page.redraws, redraws.iter().map(Record::to_frame).collect::<Vec<_>>());
+            assert_eq!(page.frames, frames.iter().map(FrameRecord::to_frame).collect::<Vec<_>>());
+            assert_eq!(page.redraws, redraws.iter().map(FrameRecord::to_frame).collect::<Vec<_>>());
             assert_eq!((page.head, page.status, page.active), (9, Status::Running, true));
             assert_eq!(page.pin, Pin { pinned: true, pins: 3 });
         }

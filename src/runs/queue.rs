@@ -2,8 +2,8 @@
 
 use super::{Service, TRIES};
 use crate::journal::WriteError;
-use crate::model::queue::{Group, MAX_PRIORITY, Queue, WhenBusy};
-use crate::model::{Code, Problem, RunId};
+use crate::model::queue::{BusyPolicy, ConcurrencyGroup, MAX_PRIORITY, Queue};
+use crate::model::{Problem, ProblemCode, RunId};
 use crate::store::{CreateRun, Created};
 
 /// How many runs of the queue are told.
@@ -32,16 +32,16 @@ impl Service {
     }
 
     /// # Errors
-    /// [`Code::TooManyQueued`], if no more runs may wait. Those that begin to at the same moment may be a few more.
+    /// [`ProblemCode::TooManyQueued`], if no more runs may wait. Those that begin to at the same moment may be a few more.
     pub(super) async fn check_queue(&self) -> Result<(), Problem> {
         let (waiting, _) = self.store.queue(1).await?;
         if waiting < u64::from(self.max_queued) { Ok(()) } else { Err(WriteError::QueueFull.into()) }
     }
 
     /// # Errors
-    /// [`Code::GroupBusy`], if the group is busy and refuses runs meanwhile.
-    pub(super) async fn check_group(&self, group: Option<Group>) -> Result<(), Problem> {
-        let Some(Group { key, when_busy: WhenBusy::Refuse }) = group else { return Ok(()) };
+    /// [`ProblemCode::GroupBusy`], if the group is busy and refuses runs meanwhile.
+    pub(super) async fn check_group(&self, group: Option<ConcurrencyGroup>) -> Result<(), Problem> {
+        let Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) = group else { return Ok(()) };
         match self.store.active_in_group(&key).await? {
             None => Ok(()),
             Some(run) => Err(busy(&run)),
@@ -53,17 +53,17 @@ fn busy(run: &RunId) -> Problem {
     let detail = format!(
         "The run {run} is active, and the pipeline refuses another one meanwhile. Wait for its end, or cancel it."
     );
-    Problem::new(Code::GroupBusy, detail)
+    Problem::new(ProblemCode::GroupBusy, detail)
 }
 
 /// A priority that somebody asks for.
 ///
 /// # Errors
-/// [`Code::BadRequest`], if it is out of bounds.
+/// [`ProblemCode::BadRequest`], if it is out of bounds.
 pub(super) fn check_priority(priority: i32) -> Result<i32, Problem> {
     if (-MAX_PRIORITY..=MAX_PRIORITY).contains(&priority) {
         return Ok(priority);
     }
     let detail = format!("The priority {priority} is out of bounds; give -{MAX_PRIORITY} to {MAX_PRIORITY}.");
-    Err(Problem::new(Code::BadRequest, detail))
+    Err(Problem::new(ProblemCode::BadRequest, detail))
 }

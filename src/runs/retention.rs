@@ -2,18 +2,18 @@
 
 use super::{Actor, Service, TRIES, left, no_run, run_id};
 use crate::journal::WriteError;
-use crate::model::audit::Action;
-use crate::model::{Code, DatabaseHealth, DatabaseUse, Problem, Run};
+use crate::model::audit::AuditAction;
+use crate::model::{DatabaseHealth, DatabaseUsage, Problem, ProblemCode, Run};
 use crate::store::{DeleteRun, PinRun, RunWrite};
 
 impl Service {
     /// Has a run stay whatever the rules of retention say, or has it stay no longer. Repeating it is harmless.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`]; the database's own.
+    /// [`ProblemCode::RunNotFound`]; the database's own.
     pub async fn pin(&self, id: &str, pinned: bool, by: &Actor) -> Result<Run, Problem> {
         let (key, _) = self.find(id).await?;
-        let action = if pinned { Action::RunPin } else { Action::RunUnpin };
+        let action = if pinned { AuditAction::RunPin } else { AuditAction::RunUnpin };
         let audit = Some(Box::new(by.note(action, Some(run_id(id)?), None)));
         let pin = RunWrite { audit, ..RunWrite::new(PinRun { run: key, pinned }) };
         match self.journal.write(pin).await {
@@ -27,19 +27,19 @@ impl Service {
     /// Deletes a finished run. When this returns nobody sees it any more, though what it has takes a while to go.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`]; [`Code::RunActive`]; [`Code::RunPinned`]; the database's own.
+    /// [`ProblemCode::RunNotFound`]; [`ProblemCode::RunActive`]; [`ProblemCode::RunPinned`]; the database's own.
     pub async fn delete(&self, id: &str, by: &Actor) -> Result<(), Problem> {
         let run = run_id(id)?;
         let pipeline = self.show(id).await?.pipeline;
-        let audit = Some(Box::new(by.note(Action::RunDelete, Some(run.clone()), Some(pipeline))));
+        let audit = Some(Box::new(by.note(AuditAction::RunDelete, Some(run.clone()), Some(pipeline))));
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             if pulse.status.is_active() {
                 let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
-                return Err(Problem::new(Code::RunActive, detail));
+                return Err(Problem::new(ProblemCode::RunActive, detail));
             }
             if self.store.pin(key).await?.is_some_and(|pin| pin.pinned) {
-                return Err(Problem::new(Code::RunPinned, "A pinned run stays. Unpin it first."));
+                return Err(Problem::new(ProblemCode::RunPinned, "A pinned run stays. Unpin it first."));
             }
             let delete = DeleteRun { run: key, id: run.clone(), status: pulse.status, attempt: pulse.attempt };
             let write = RunWrite { audit: audit.clone(), ..RunWrite::new(delete) };
@@ -62,8 +62,8 @@ impl Service {
     ///
     /// # Errors
     /// The database's own.
-    pub async fn database(&self) -> Result<DatabaseUse, Problem> {
+    pub async fn database(&self) -> Result<DatabaseUsage, Problem> {
         let (size, counts) = (self.store.size().await?, self.store.status_counts().await?);
-        Ok(DatabaseUse { size, runs: counts.iter().map(|(_, runs)| runs).sum() })
+        Ok(DatabaseUsage { size, runs: counts.iter().map(|(_, runs)| runs).sum() })
     }
 }

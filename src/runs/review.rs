@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{Service, bounded};
 use crate::model::kinds::Patch;
-use crate::model::review::{FindingFilter, FindingPage, Found, PatchEntry, ShownPatch};
-use crate::model::{Code, Problem};
+use crate::model::review::{FindingEntry, FindingFilter, FindingPage, PatchContent, PatchEntry};
+use crate::model::{Problem, ProblemCode};
 use crate::patch;
 use crate::store::{PatchSummary, StoredFindings};
 
@@ -19,7 +19,7 @@ impl Service {
     /// Findings of an attempt.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`], [`Code::BadRequest`] for a limit out of bounds; the database's own.
+    /// [`ProblemCode::RunNotFound`], [`ProblemCode::BadRequest`] for a limit out of bounds; the database's own.
     pub async fn findings(
         &self,
         id: &str,
@@ -35,7 +35,7 @@ impl Service {
         let patches: HashMap<&str, u64> = patches.iter().map(|patch| (patch.path.as_str(), patch.seq)).collect();
         let found = found.into_iter().map(|(seq, finding)| {
             let patch = patches.get(finding.path.as_str()).copied();
-            Found { seq, finding, patch }
+            FindingEntry { seq, finding, patch }
         });
         Ok(FindingPage { findings: found.collect(), total, rules, severities })
     }
@@ -43,7 +43,7 @@ impl Service {
     /// The patches of an attempt; the first ones in full.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`]; the database's own.
+    /// [`ProblemCode::RunNotFound`]; the database's own.
     pub async fn patches(&self, id: &str, attempt: u32) -> Result<Vec<PatchEntry>, Problem> {
         let (run, _) = self.find(id).await?;
         let mut entries = Vec::new();
@@ -66,23 +66,23 @@ impl Service {
     /// One patch.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`], [`Code::NotFound`] if that frame is no patch; the database's own.
-    pub async fn patch(&self, id: &str, seq: u64) -> Result<ShownPatch, Problem> {
+    /// [`ProblemCode::RunNotFound`], [`ProblemCode::NotFound`] if that frame is no patch; the database's own.
+    pub async fn patch(&self, id: &str, seq: u64) -> Result<PatchContent, Problem> {
         let (run, _) = self.find(id).await?;
-        let none = || Problem::new(Code::NotFound, format!("The run has no patch #{seq}."));
+        let none = || Problem::new(ProblemCode::NotFound, format!("The run has no patch #{seq}."));
         show(self.store.patch(run, seq).await?.ok_or_else(none)?).await
     }
 }
 
 /// A patch for people. An agent may report what is no diff; then it is shown as it is.
-async fn show(patch: Patch) -> Result<ShownPatch, Problem> {
+async fn show(patch: Patch) -> Result<PatchContent, Problem> {
     // A large one takes a core for a moment, which streams are not to wait for.
     let shown = tokio::task::spawn_blocking(move || {
         let Patch { path, diff, added, removed, .. } = patch;
         match patch::view(&path, &diff, added, removed) {
-            Ok(view) => ShownPatch::View(view),
-            Err(_) => ShownPatch::Text(diff),
+            Ok(view) => PatchContent::View(view),
+            Err(_) => PatchContent::Text(diff),
         }
     });
-    shown.await.map_err(|error| Problem::new(Code::Internal, error.to_string()))
+    shown.await.map_err(|error| Problem::new(ProblemCode::Internal, error.to_string()))
 }

@@ -16,7 +16,7 @@ use crate::model::kinds::Origin;
 use crate::model::schedule::handles;
 use crate::model::trigger::SkipKind;
 use crate::model::{
-    Body, OriginKind, Pipeline, PipelineFault, RunId, RunOrigin, Schedule, Secrets, Timestamp, Upcoming,
+    FramePayload, OriginKind, Pipeline, PipelineFileError, RunId, RunOrigin, Schedule, Secrets, Timestamp, UpcomingRun,
 };
 use crate::pipelines::{Snapshot, check_params};
 use crate::schedules::{Due, Look, Missing, Rule, due};
@@ -158,7 +158,7 @@ impl ScheduleTask {
         due: Timestamp,
         cursor: AdvanceSchedule,
     ) -> Result<(), WriteError> {
-        let by = schedule.asks(due);
+        let by = schedule.describe_origin(due);
         let params = match check_params(pipeline, &schedule.params, &self.service.projects) {
             Ok(params) => params,
             Err(errors) => {
@@ -180,7 +180,7 @@ impl ScheduleTask {
             priority: pipeline.priority,
             at: Timestamp::now(),
             idempotency: None,
-            origin: Some(NewFrame::now(None, &Body::Origin(Origin { by: by.clone() }))),
+            origin: Some(NewFrame::now(None, &FramePayload::Origin(Origin { by: by.clone() }))),
             schedule: Some(cursor),
             trigger: Some(RunTrigger::Schedule(slot)),
             max_pending: Some(self.service.max_queued),
@@ -217,14 +217,14 @@ impl Service {
     }
 
     /// The next time of each schedule, the soonest first.
-    pub(super) fn upcoming(&self) -> Vec<Upcoming> {
+    pub(super) fn upcoming(&self) -> Vec<UpcomingRun> {
         let now = Timestamp::now();
         let snapshot = self.catalog.snapshot();
         let upcoming = snapshot.pipelines.values().flat_map(|pipeline| {
             pipeline.schedules.iter().filter_map(move |schedule| {
                 let rule = Rule::read(&schedule.cron, &schedule.timezone).ok()?;
                 let next = rule.next(now)?;
-                Some(Upcoming {
+                Some(UpcomingRun {
                     pipeline: pipeline.name.clone(),
                     title: pipeline.title.clone(),
                     name: schedule.name.clone(),
@@ -235,14 +235,14 @@ impl Service {
                 })
             })
         });
-        let mut upcoming: Vec<Upcoming> = upcoming.collect();
+        let mut upcoming: Vec<UpcomingRun> = upcoming.collect();
         upcoming.sort_by(|a, b| (a.next, &a.title, &a.name).cmp(&(b.next, &b.title, &b.name)));
         upcoming.truncate(SHOWN);
         upcoming
     }
 
     /// Schedules whose runs could not start if they were due now: their project is gone, say.
-    pub(super) fn schedule_faults(&self) -> Vec<PipelineFault> {
+    pub(super) fn schedule_faults(&self) -> Vec<PipelineFileError> {
         let snapshot = self.catalog.snapshot();
         let mut faults = Vec::new();
         for pipeline in snapshot.pipelines.values() {
@@ -263,7 +263,7 @@ pub(super) fn fault(
     pipeline: &Pipeline,
     line: usize,
     reason: String,
-) -> PipelineFault {
+) -> PipelineFileError {
     let file = files.get(&pipeline.name).cloned().unwrap_or_else(|| pipeline.name.clone());
-    PipelineFault { file, line, reason }
+    PipelineFileError { file, line, reason }
 }

@@ -1,12 +1,12 @@
 //! Secrets of runs that are asked for: those of an attempt are removed when its run ends, so a re-run needs them again.
 
 use super::{Asked, Service};
-use crate::model::{Given, Param, ParamError, Params, Pipeline, Problem, Run};
+use crate::model::{Param, ParamError, ParamInput, Params, Pipeline, Problem, Run};
 use crate::store::{RunKey, StoredSecrets};
 
 /// What a re-run is given, and what is missing in it.
 pub(super) struct GivenAgain {
-    pub(super) given: Given,
+    pub(super) given: ParamInput,
     errors: Vec<ParamError>,
 }
 

@@ -9,8 +9,10 @@ use super::actor::triggered;
 use super::queue::check_priority;
 use super::{Actor, Service, TRIES, left, no_run, run_id};
 use crate::journal::WriteError;
-use crate::model::audit::Action;
-use crate::model::{Code, Given, ParamError, Pipeline, Problem, Run, RunId, RunOrigin, Secrets, Timestamp, plan};
+use crate::model::audit::AuditAction;
+use crate::model::{
+    ParamError, ParamInput, Pipeline, Problem, ProblemCode, Run, RunId, RunOrigin, Secrets, Timestamp, plan,
+};
 use crate::pipelines::check_params;
 use crate::store::{CreateRun, Created, KnownKey, NewFrame, QueueAttempt, RunTrigger, RunWrite};
 
@@ -32,9 +34,9 @@ pub enum Begin {
 #[derive(Clone, Default)]
 pub struct Asked {
     /// Its parameters; those of the attempt before if `None`.
-    pub params: Option<Given>,
+    pub params: Option<ParamInput>,
     /// Secrets, whatever the parameters are: those of the attempt before were removed when it ended.
-    pub secrets: Given,
+    pub secrets: ParamInput,
     /// The attempt that the asker saw end. If another has begun since, the re-run is refused: two presses are one re-run.
     pub seen: Option<u32>,
 }
@@ -55,23 +57,23 @@ impl Service {
     /// Asks for a new run. Returns it, and whether it is new: the same key with the same request is the same run.
     ///
     /// # Errors
-    /// [`Code::PipelineNotFound`], [`Code::InvalidParams`], [`Code::IdempotencyConflict`], [`Code::RunDeleted`] if the key's run
-    /// was, [`Code::BadRequest`] for a key or a priority that is none, [`Code::GroupBusy`], [`Code::TooManyQueued`]; the database's own.
+    /// [`ProblemCode::PipelineNotFound`], [`ProblemCode::InvalidParams`], [`ProblemCode::IdempotencyConflict`], [`ProblemCode::RunDeleted`] if the key's run
+    /// was, [`ProblemCode::BadRequest`] for a key or a priority that is none, [`ProblemCode::GroupBusy`], [`ProblemCode::TooManyQueued`]; the database's own.
     pub async fn start(
         &self,
         pipeline: &str,
-        given: Given,
+        given: ParamInput,
         priority: Option<i32>,
         key: Option<&str>,
         by: &Actor,
     ) -> Result<(Run, bool), Problem> {
         if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY || !key.is_ascii()) {
             let detail = format!("An Idempotency-Key is 1 to {MAX_KEY} ASCII characters.");
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(ProblemCode::BadRequest, detail));
         }
         // The digest is kept for a day, and a weak secret could be guessed by it: it is not part of it.
         let found = self.pipeline(pipeline);
-        let secrets = found.as_ref().map(|found| found.secrets_in(&given)).unwrap_or_default();
+        let secrets = found.as_ref().map(|found| found.extract_secrets(&given)).unwrap_or_default();
         let idempotency = key.map(|key| (key.to_owned(), digest(pipeline, &given, &secrets, priority)));
         if let Some(run) = self.known(idempotency.as_ref(), &secrets).await? {
             return Ok((run, false));
@@ -108,19 +110,19 @@ impl Service {
     pub(super) async fn ask(
         &self,
         pipeline: Arc<Pipeline>,
-        given: &Given,
+        given: &ParamInput,
         priority: Option<i32>,
         idempotency: Option<(String, Vec<u8>)>,
         asked: AskedBy<'_>,
     ) -> Result<(Run, bool), Problem> {
         let params = check_params(&pipeline, given, &self.projects).map_err(Problem::params)?;
         let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
-        let secrets = pipeline.secrets_in(given);
+        let secrets = pipeline.extract_secrets(given);
         let (id, max_pending) = (RunId::generate(), Some(self.max_queued));
         let AskedBy { origin, frame, trigger, actor } = asked;
         let name = pipeline.name.clone();
         let audit = match actor {
-            Some(actor) => actor.note(Action::RunStart, Some(id.clone()), Some(name)),
+            Some(actor) => actor.note(AuditAction::RunStart, Some(id.clone()), Some(name)),
             None => triggered(&origin, "hook", id.clone(), &name),
         };
         let new = CreateRun {
@@ -146,19 +148,19 @@ impl Service {
     /// Asks for a new attempt of a finished run, with the pipeline as it stands now. Its journal continues.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`], [`Code::RunActive`], [`Code::PipelineNotFound`], [`Code::InvalidParams`], also if a secret of the attempt
-    /// before is not given again, [`Code::GroupBusy`], [`Code::TooManyQueued`]; the database's own.
+    /// [`ProblemCode::RunNotFound`], [`ProblemCode::RunActive`], [`ProblemCode::PipelineNotFound`], [`ProblemCode::InvalidParams`], also if a secret of the attempt
+    /// before is not given again, [`ProblemCode::GroupBusy`], [`ProblemCode::TooManyQueued`]; the database's own.
     pub async fn rerun(&self, id: &str, from: Begin, asked: Asked, by: &Actor) -> Result<Run, Problem> {
-        let audit = by.note(Action::RunRerun, Some(run_id(id)?), None);
+        let audit = by.note(AuditAction::RunRerun, Some(run_id(id)?), None);
         for _ in 0..TRIES {
             let (key, pulse) = self.find(id).await?;
             if pulse.status.is_active() {
                 let detail = format!("The run is {}. Wait for its end, or cancel it first.", pulse.status);
-                return Err(Problem::new(Code::RunActive, detail));
+                return Err(Problem::new(ProblemCode::RunActive, detail));
             }
             if asked.seen.is_some_and(|seen| seen != pulse.attempt) {
                 let detail = format!("The run was re-run already; it is at attempt {}.", pulse.attempt);
-                return Err(Problem::new(Code::RunActive, detail));
+                return Err(Problem::new(ProblemCode::RunActive, detail));
             }
             let run = self.store.run(key).await?.ok_or_else(|| no_run(id))?;
             if run.attempt != pulse.attempt {
@@ -180,7 +182,7 @@ impl Service {
             };
             if first > 0 && first >= pipeline.phases.len() {
                 let detail = "Every phase has ended well: there is none to go on with. Run it again from the start.";
-                return Err(Problem::new(Code::NothingFailed, detail));
+                return Err(Problem::new(ProblemCode::NothingFailed, detail));
             }
             let reason = match pipeline.phases.get(first).filter(|_| first > 0) {
                 Some(phase) => format!("re-run from phase {} by {by}", phase.name),
@@ -195,7 +197,7 @@ impl Service {
                 params,
                 from_phase: first,
                 resumes: None,
-                secrets: pipeline.secrets_in(&again.given),
+                secrets: pipeline.extract_secrets(&again.given),
                 asked_by: Some(by.origin()),
             };
             let Some(queue) = queue.write(&run, reason) else { continue };
@@ -221,9 +223,9 @@ fn sentences(errors: &[ParamError]) -> String {
 }
 
 /// What was asked for, in few bytes. The order of the parameters does not matter: they are kept sorted. Of secrets only their names count.
-fn digest(pipeline: &str, given: &Given, secrets: &Secrets, priority: Option<i32>) -> Vec<u8> {
+fn digest(pipeline: &str, given: &ParamInput, secrets: &Secrets, priority: Option<i32>) -> Vec<u8> {
     let shown = |name: &String, value: &Value| if secrets.get(name).is_some() { Value::Null } else { value.clone() };
-    let given: Given = given.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect();
+    let given: ParamInput = given.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect();
     let mut asked = serde_json::json!({ "pipeline": pipeline, "params": given });
     if let Some(priority) = priority {
         asked["priority"] = priority.into();

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Actor, Service, bounded};
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::model::kinds::Origin;
 use crate::model::schedule::handles;
 use crate::model::trigger::{
-    DeliveryFilter, DeliveryPage, Pause, Paused, ScheduleList, ScheduleView, SkipKind, Skipped, SkippedLately,
-    TriggerNews,
+    DeliveryFilter, DeliveryPage, PauseSummary, RecentSkips, ScheduleList, SchedulePause, ScheduleView, SkipKind,
+    SkippedDueTimes, TriggerAlerts,
 };
-use crate::model::{Body, Code, Pipeline, Problem, Run, RunId, Schedule, Secrets, Timestamp};
+use crate::model::{FramePayload, Pipeline, Problem, ProblemCode, Run, RunId, Schedule, Secrets, Timestamp};
 use crate::pipelines::check_params;
 use crate::schedules::Rule;
 use crate::store::{
@@ -45,10 +45,10 @@ impl Service {
     /// Deliveries of hooks, newest first.
     ///
     /// # Errors
-    /// [`Code::BadRequest`] for a limit out of bounds or a `before` that is no place; the database's own.
+    /// [`ProblemCode::BadRequest`] for a limit out of bounds or a `before` that is no place; the database's own.
     pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<DeliveryPage, Problem> {
         let limit = bounded(filter.limit, DELIVERIES)?;
-        let fault = |text: &str| Problem::new(Code::BadRequest, format!("`{text}` is no place in the list."));
+        let fault = |text: &str| Problem::new(ProblemCode::BadRequest, format!("`{text}` is no place in the list."));
         let before = filter.before.as_deref().filter(|before| !before.is_empty());
         let before = before.map(|before| before.parse::<i64>().map_err(|_| fault(before))).transpose()?;
         let (deliveries, next) = self.store.hook_deliveries(filter, limit, before).await?;
@@ -59,23 +59,23 @@ impl Service {
     ///
     /// # Errors
     /// The database's own.
-    pub async fn trigger_news(&self) -> Result<TriggerNews, Problem> {
+    pub async fn trigger_news(&self) -> Result<TriggerAlerts, Problem> {
         let since = Timestamp(Timestamp::now().0 - NEWS_MS);
         let refused = self.store.refused_hook_deliveries(since).await?;
         let (pauses, states) = (self.store.pauses().await?, self.store.schedule_states().await?);
         let all = self.named();
         let skipped = skipped_lately(&all, &states, since);
-        let mut paused: Vec<Pause> = all.iter().filter_map(|named| pause_of(&pauses, named)).collect();
+        let mut paused: Vec<SchedulePause> = all.iter().filter_map(|named| pause_of(&pauses, named)).collect();
         let count = paused.len() as u64;
         paused.extend(pauses.get(&ScheduleScope::All).cloned());
         paused.sort_by_key(|pause| pause.at);
-        let paused = paused.first().map(|first| Paused {
+        let paused = paused.first().map(|first| PauseSummary {
             count,
             of: all.len() as u64,
             first: first.clone(),
             differs: paused.iter().any(|other| (&other.by, &other.reason) != (&first.by, &first.reason)),
         });
-        Ok(TriggerNews { paused, refused, skipped })
+        Ok(TriggerAlerts { paused, refused, skipped })
     }
 
     /// All schedules and what is known of them.
@@ -113,7 +113,7 @@ impl Service {
     /// Pauses a schedule. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`Code::ScheduleNotFound`], [`Code::BadRequest`] for a reason that is too long; the database's own.
+    /// [`ProblemCode::ScheduleNotFound`], [`ProblemCode::BadRequest`] for a reason that is too long; the database's own.
     pub async fn pause_schedule(
         &self,
         pipeline: &str,
@@ -129,12 +129,12 @@ impl Service {
     /// Lets a schedule go on. Due times that passed meanwhile are not made up for. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`Code::ScheduleNotFound`]; the database's own.
+    /// [`ProblemCode::ScheduleNotFound`]; the database's own.
     pub async fn resume_schedule(&self, pipeline: &str, name: &str, by: &Actor) -> Result<ScheduleView, Problem> {
         let named = self.find_schedule(pipeline, name)?;
         let others = self.named().into_iter().filter(|other| other.place() != named.place());
         let others = others.map(|other| (other.pipeline.name.clone(), other.name)).collect();
-        let note = by.note(Action::ScheduleResume, None, Some(format!("{pipeline}/{}", named.name)));
+        let note = by.note(AuditAction::ScheduleResume, None, Some(format!("{pipeline}/{}", named.name)));
         self.journal.execute(ResumeSchedules { scope: named.place(), others }, Some(note)).await?;
         tracing::info!(pipeline, schedule = named.name, %by, "a schedule goes on");
         self.schedule(&named).await
@@ -143,7 +143,7 @@ impl Service {
     /// Pauses all schedules, also those that are added later.
     ///
     /// # Errors
-    /// [`Code::BadRequest`] for a reason that is too long; the database's own.
+    /// [`ProblemCode::BadRequest`] for a reason that is too long; the database's own.
     pub async fn pause_schedules(&self, by: &Actor, reason: &str) -> Result<ScheduleList, Problem> {
         self.pause(ScheduleScope::All, by, reason).await?;
         self.schedules().await
@@ -154,7 +154,7 @@ impl Service {
     /// # Errors
     /// The database's own.
     pub async fn resume_schedules(&self, by: &Actor) -> Result<ScheduleList, Problem> {
-        let note = by.note(Action::ScheduleResume, None, Some("all".to_owned()));
+        let note = by.note(AuditAction::ScheduleResume, None, Some("all".to_owned()));
         self.journal.execute(ResumeSchedules { scope: ScheduleScope::All, others: Vec::new() }, Some(note)).await?;
         tracing::info!(%by, "all schedules go on");
         self.schedules().await
@@ -164,14 +164,15 @@ impl Service {
     /// was asked for, unless the schedule queues all of its runs.
     ///
     /// # Errors
-    /// [`Code::ScheduleNotFound`], [`Code::InvalidParams`], [`Code::GroupBusy`], [`Code::TooManyQueued`]; the database's own.
+    /// [`ProblemCode::ScheduleNotFound`], [`ProblemCode::InvalidParams`], [`ProblemCode::GroupBusy`], [`ProblemCode::TooManyQueued`]; the database's own.
     pub async fn run_schedule(&self, pipeline: &str, name: &str, by: &Actor) -> Result<(Run, bool), Problem> {
         let Named { pipeline, schedule, name } = self.find_schedule(pipeline, name)?;
         let params = check_params(&pipeline, &schedule.params, &self.projects).map_err(Problem::params)?;
         let slot = ScheduleSlot { schedule: schedule.identity(), name, overlap: schedule.overlap, by_hand: true };
-        let origin = NewFrame::now(None, &Body::Origin(Origin { by: schedule.asks_by_hand(&by.to_string()) }));
+        let origin =
+            NewFrame::now(None, &FramePayload::Origin(Origin { by: schedule.describe_manual_origin(&by.to_string()) }));
         let id = RunId::generate();
-        let audit = by.note(Action::RunStart, Some(id.clone()), Some(pipeline.name.clone()));
+        let audit = by.note(AuditAction::RunStart, Some(id.clone()), Some(pipeline.name.clone()));
         let new = CreateRun {
             id,
             priority: pipeline.priority,
@@ -197,16 +198,17 @@ impl Service {
         let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
         if reason.chars().count() > LONGEST_REASON {
             let detail = format!("A reason has at most {LONGEST_REASON} characters.");
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(ProblemCode::BadRequest, detail));
         }
         tracing::info!(?place, %by, reason, "schedules are paused");
-        let pause = Pause { at: Timestamp::now(), by: by.to_string(), reason, all: place == ScheduleScope::All };
+        let pause =
+            SchedulePause { at: Timestamp::now(), by: by.to_string(), reason, all: place == ScheduleScope::All };
         let what = match &place {
             ScheduleScope::All => "all".to_owned(),
             ScheduleScope::One(pipeline, name) => format!("{pipeline}/{name}"),
         };
         let what = if pause.reason.is_empty() { what } else { format!("{what}: {}", pause.reason) };
-        let note = by.note(Action::SchedulePause, None, Some(what));
+        let note = by.note(AuditAction::SchedulePause, None, Some(what));
         Ok(self.journal.execute(PauseSchedules { scope: place, pause }, Some(note)).await?)
     }
 
@@ -242,7 +244,7 @@ impl Service {
     }
 }
 
-fn pause_of(pauses: &BTreeMap<ScheduleScope, Pause>, named: &Named) -> Option<Pause> {
+fn pause_of(pauses: &BTreeMap<ScheduleScope, SchedulePause>, named: &Named) -> Option<SchedulePause> {
     pauses.get(&named.place()).or_else(|| pauses.get(&ScheduleScope::All)).cloned()
 }
 
@@ -251,20 +253,20 @@ fn skipped_lately(
     all: &[Named],
     states: &BTreeMap<(String, String), ScheduleState>,
     since: Timestamp,
-) -> Option<SkippedLately> {
+) -> Option<RecentSkips> {
     let skipped = |named: &Named| {
         let state = states.get(&(named.pipeline.name.clone(), named.schedule.identity()))?;
         let skipped = state.skipped.clone()?;
         Some(skipped).filter(|skipped| skipped.last >= since && skipped.kind != SkipKind::Paused)
     };
-    let found: Vec<(&Named, Skipped)> = all.iter().filter_map(|named| Some((named, skipped(named)?))).collect();
+    let found: Vec<(&Named, SkippedDueTimes)> = all.iter().filter_map(|named| Some((named, skipped(named)?))).collect();
     let schedules = found.len() as u64;
     let (named, skipped) = found.into_iter().max_by_key(|(_, skipped)| skipped.last)?;
-    Some(SkippedLately { schedules, pipeline: named.pipeline.name.clone(), name: named.name.clone(), skipped })
+    Some(RecentSkips { schedules, pipeline: named.pipeline.name.clone(), name: named.name.clone(), skipped })
 }
 
 fn no_schedule(pipeline: &str, name: &str) -> Problem {
     let detail =
         format!("The pipeline `{pipeline}` has no schedule `{name}`. `GET /api/v1/schedules` names all of them.");
-    Problem::new(Code::ScheduleNotFound, detail)
+    Problem::new(ProblemCode::ScheduleNotFound, detail)
 }

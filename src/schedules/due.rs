@@ -1,7 +1,7 @@
 //! What is to be started, given how far a schedule is done and what time it is.
 
 use super::Rule;
-use crate::model::{Missed, Timestamp};
+use crate::model::{MissedPolicy, Timestamp};
 
 /// A due time that is noticed later than this, in milliseconds, has been missed: the machine slept, or its clock was set
 /// forward. Whoever looks does so every half a minute at least.
@@ -36,8 +36,8 @@ pub enum Due {
 /// What is to be done about a schedule. Asked again after each [`Due::Start`], with `done` at what was started.
 ///
 /// Each due time that comes while somebody looks is started, in order. Those that were missed are forgotten, or, with
-/// [`Missed::Once`], made up for by one run: the next one, if another time is due already, else one for the last of them.
-pub fn due(rule: &Rule, missed: Missed, look: Look) -> Due {
+/// [`MissedPolicy::Once`], made up for by one run: the next one, if another time is due already, else one for the last of them.
+pub fn due(rule: &Rule, missed: MissedPolicy, look: Look) -> Due {
     let Look { done, since, now } = look;
     if done.0.saturating_sub(now.0) > AHEAD {
         return Due::Rebase;
@@ -49,7 +49,7 @@ pub fn due(rule: &Rule, missed: Missed, look: Look) -> Due {
     {
         return Due::Start(at);
     }
-    if missed == Missed::Once
+    if missed == MissedPolicy::Once
         && let Some(first) = rule.next(done)
         && first <= cutoff
     {

@@ -9,7 +9,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// Everything that is started by somebody who looks now, and what is waited for then.
-fn all(rule: &Rule, missed: Missed, mut look: Look) -> (Vec<Timestamp>, Due) {
+fn all(rule: &Rule, missed: MissedPolicy, mut look: Look) -> (Vec<Timestamp>, Due) {
     let mut started = Vec::new();
     loop {
         match due(rule, missed, look) {
@@ -70,7 +70,7 @@ fn what_is_due_is_started_and_what_was_missed_is_forgotten_or_made_up_for_once()
         (&berlin, "2026-03-29T01:00:00Z", boot, "2026-03-29T01:31:00Z", &[], &[]),
     ];
     for (number, (rule, done, since, now, skipped, once)) in cases.iter().enumerate() {
-        for (missed, expected) in [(Missed::Skip, skipped), (Missed::Once, once)] {
+        for (missed, expected) in [(MissedPolicy::Skip, skipped), (MissedPolicy::Once, once)] {
             let look = Look { done: at(done), since: at(since), now: at(now) };
             let (started, then) = all(rule, missed, look);
             let started: Vec<String> = started.iter().map(|at| at.to_string()[11..19].to_owned()).collect();
@@ -86,8 +86,8 @@ fn a_mark_far_ahead_is_of_a_clock_that_was_wrong() {
     let rule = Rule::read("*/5 * * * *", "UTC").unwrap();
     let now = at("2026-11-21T10:00:00Z");
     let look = |ahead: i64| Look { done: Timestamp(now.0 + ahead), since: now, now };
-    assert_eq!(due(&rule, Missed::Once, look(AHEAD + 1)), Due::Rebase);
-    assert_eq!(due(&rule, Missed::Once, look(AHEAD)), Due::Wait(Some(Timestamp(now.0 + AHEAD + 5 * MINUTE))));
+    assert_eq!(due(&rule, MissedPolicy::Once, look(AHEAD + 1)), Due::Rebase);
+    assert_eq!(due(&rule, MissedPolicy::Once, look(AHEAD)), Due::Wait(Some(Timestamp(now.0 + AHEAD + 5 * MINUTE))));
 }
 
 /// How a machine's time goes: it runs, it stands still without anybody noticing, it is started anew, its clock is set.
@@ -116,7 +116,7 @@ proptest! {
     fn each_due_time_is_started_once(
         cron in prop::sample::select(vec!["*/5 * * * *", "30 2 * * *", "* * * * *", "0 */2 * * *"]),
         zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "Australia/Lord_Howe"]),
-        missed in prop::sample::select(vec![Missed::Skip, Missed::Once]),
+        missed in prop::sample::select(vec![MissedPolicy::Skip, MissedPolicy::Once]),
         start in 1_774_740_000i64..1_774_760_000,
         steps in steps(),
     ) {
@@ -151,8 +151,8 @@ proptest! {
                 prop_assert!(started.ends_with(&expected), "{:?} of {:?}", started, expected);
             }
             let late = started.iter().filter(|at| at.0 < (since.0).max(now.0 - LATE)).count();
-            prop_assert!(late <= usize::from(missed == Missed::Once));
-            if missed == Missed::Once && rule.next(done).is_some_and(|first| first <= now) {
+            prop_assert!(late <= usize::from(missed == MissedPolicy::Once));
+            if missed == MissedPolicy::Once && rule.next(done).is_some_and(|first| first <= now) {
                 prop_assert!(!started.is_empty());
             }
             prop_assert!(matches!(then, Due::Wait(Some(next)) if next > now) || then == Due::Rebase);

@@ -1,7 +1,7 @@
 //! The store as the program uses it: one handle with every read, and the commit of commands.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::queries::{
@@ -10,41 +10,39 @@ use super::queries::{
 use super::reads::{Interceptor, Reads};
 use super::sqlite::SqliteDatabase;
 use super::{
-    Assignment, DecidedRun, Digest, Durability, ExpiredRun, IDEMPOTENCY_KEY_AGE_MS, JournalHead, KnownKey,
-    OutboxDelivery, PatchSummary, PhaseOutputs, RetentionCandidate, RunKey, ScheduleName, ScheduleScope, ScheduleState,
-    StoreCommand, StoreError, StoredCode, StoredFindings, StoredSecrets, StoredSession, StoredToken, StoredView,
-    ViewBounds, WriteOutcome,
+    Assignment, DecidedRun, Digest, Durability, ExpiredRun, JournalHead, KnownKey, OutboxDelivery, PatchSummary,
+    PhaseOutputs, RetentionCandidate, RunKey, ScheduleName, ScheduleScope, ScheduleState, StoreCommand, StoreError,
+    StoredCode, StoredFindings, StoredSecrets, StoredSession, StoredToken, StoredView, ViewBounds, WriteOutcome,
 };
 use crate::model::attempt::Attempt;
 use crate::model::audit::{AuditEntry, AuditFilter};
 use crate::model::kinds::Patch;
-use crate::model::queue::Waiting;
-use crate::model::review::{FindingFilter, Tally};
-use crate::model::trigger::{DeliveryFilter, HookDelivery, Pause, RefusedDeliveries};
-use crate::model::{DatabaseSize, Pin, Record, Retention, Run, RunFilter, RunId, Status, Timestamp};
+use crate::model::queue::QueuedRun;
+use crate::model::review::{FindingFilter, ReviewCounts};
+use crate::model::trigger::{DeliveryFilter, HookDelivery, RecentRefusals, SchedulePause};
+use crate::model::{DatabaseSize, FrameRecord, Pin, Retention, Run, RunFilter, RunId, Status, Timestamp};
 
 /// The database. Cheap to clone.
 ///
-/// Each read sees one state of the database. An unknown run and a deleted one yield the same: `None` or nothing, where a method
-/// does not say [`StoreError::Gone`].
+/// Each read sees one state of the database. An unknown run and a deleted one yield the same: `None` or nothing, where
+/// a method does not say [`StoreError::Gone`].
 ///
 /// # Errors
-/// Of every read: [`StoreError::is_retryable`] ones, if the database cannot answer now, and [`StoreError::Failed`], if it is
-/// damaged or another program has written to it.
+/// Of every read: [`StoreError::is_retryable`] ones, if the database cannot answer now, and [`StoreError::Failed`], if
+/// it is damaged or another program has written to it.
 #[derive(Clone)]
 pub struct Store {
     database: Arc<SqliteDatabase>,
     reads: Reads,
-    /// A SQLite file is locked against other servers.
-    is_exclusive: bool,
 }
 
 impl Store {
-    /// Opens or creates a SQLite file and migrates it to this version's schema. Waits while another program has it locked or its
-    /// disk is full.
+    /// Opens or creates a SQLite file and migrates it to this version's schema. Waits while another program has it
+    /// locked or its disk is full.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] if another server has it; [`StoreError::Failed`] if it is no database, or of a newer version.
+    /// [`StoreError::InUse`] if another server has it; [`StoreError::Failed`] if it is no database, or of a newer
+    /// version.
     pub async fn open_sqlite(file: &Path, durability: Durability) -> Result<Self, StoreError> {
         SqliteDatabase::open(file, durability).await.map(Self::new)
     }
@@ -57,17 +55,9 @@ impl Store {
         SqliteDatabase::open_url(url, durability).await.map(Self::new)
     }
 
-    /// The file that such an address names.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] if the address is none.
-    pub fn file_of_url(url: &str) -> Result<PathBuf, StoreError> {
-        SqliteDatabase::file_of(url)
-    }
-
     fn new(database: SqliteDatabase) -> Self {
         let database = Arc::new(database);
-        Self { reads: Reads::new(Arc::clone(&database)), database, is_exclusive: true }
+        Self { reads: Reads::new(Arc::clone(&database)), database }
     }
 
     /// The same store with all reads going through this.
@@ -76,19 +66,13 @@ impl Store {
         Self { reads: self.reads.intercepted(interceptor), ..self.clone() }
     }
 
-    /// The same store, taken for one that other servers share: their workers hold runs too, and leases count.
-    #[must_use]
-    pub fn shared(&self) -> Self {
-        Self { is_exclusive: false, ..self.clone() }
-    }
-
     /// Whether no other server can have the database open. Then a run whose worker is not here has none.
     pub fn is_exclusive(&self) -> bool {
-        self.is_exclusive
+        self.reads.is_exclusive()
     }
 
-    /// Carries out commands in order, in one durable transaction, each accepted or refused by its own precondition. For the
-    /// journal's writer alone.
+    /// Carries out commands in order, in one durable transaction, each accepted or refused by its own precondition. For
+    /// the journal's writer alone.
     ///
     /// # Errors
     /// Nothing at all was written.
@@ -101,8 +85,7 @@ impl Store {
         self.database.release_reserve().await
     }
 
-    /// Reserves space for a full disk again, if the disk has it: more than was freed, if output waits for space. Returns whether
-    /// it is reserved.
+    /// Reserves space for a full disk again: see `sqlite/reserve.rs`. Returns whether it is reserved.
     pub async fn restore_reserve(&self, does_output_wait: bool) -> bool {
         self.database.restore_reserve(does_output_wait).await
     }
@@ -124,8 +107,7 @@ impl Store {
 
     /// The request that came with this idempotency key, if the key is still known.
     pub async fn by_idempotency_key(&self, key: &str) -> Result<Option<KnownKey>, StoreError> {
-        let after = Timestamp(Timestamp::now().0 - IDEMPOTENCY_KEY_AGE_MS);
-        self.reads.first("by_idempotency_key", runs::by_idempotency_key(key, after)).await
+        self.reads.first("by_idempotency_key", runs::by_recent_idempotency_key(key, Timestamp::now())).await
     }
 
     /// Whether a run is pinned.
@@ -141,11 +123,11 @@ impl Store {
     /// What a run's page shows first.
     pub async fn view(&self, id: &RunId, bounds: ViewBounds) -> Result<Option<StoredView>, StoreError> {
         let id = id.clone();
-        self.reads.snapshot("view", move |mut db| async move { runs::view(&mut db, &id, &bounds).await }).await
+        self.reads.snapshot("view", async move |mut db| runs::view(&mut db, &id, &bounds).await).await
     }
 
-    /// Up to `limit` runs that the filter wants, newest first, those before `before`; and the id after which the next page begins:
-    /// see [`run_list::page`].
+    /// Up to `limit` runs that the filter wants, newest first, those before `before`; and the id after which the next
+    /// page begins: see [`run_list::page`].
     pub async fn list(
         &self,
         filter: &RunFilter,
@@ -155,9 +137,7 @@ impl Store {
         let (filter, before) = (filter.clone(), before.cloned());
         let bounds = run_list::SearchBounds::default();
         self.reads
-            .single("list", move |mut db| async move {
-                run_list::page(&mut db, &filter, limit, before.as_ref(), bounds).await
-            })
+            .single("list", async move |mut db| run_list::page(&mut db, &filter, limit, before.as_ref(), bounds).await)
             .await
     }
 
@@ -178,14 +158,7 @@ impl Store {
 
     /// The secrets of a run's current attempt.
     pub async fn secrets(&self, run: RunKey) -> Result<StoredSecrets, StoreError> {
-        let mut stored = StoredSecrets::default();
-        for (name, value) in self.reads.all("secrets", runs::secrets(run)).await? {
-            match value {
-                Some(value) => stored.values.insert(name, String::from_utf8_lossy(&value)),
-                None => stored.removed.push(name),
-            }
-        }
-        Ok(stored)
+        self.reads.single("secrets", async move |mut db| runs::secrets(&mut db, run).await).await
     }
 
     /// Up to `limit` runs that a worker may claim, in the order in which they are claimed, each with its attempt.
@@ -194,8 +167,8 @@ impl Store {
     }
 
     /// How many runs wait for a worker, and the first `limit` of them in the order in which they are claimed.
-    pub async fn queue(&self, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
-        self.reads.snapshot("queue", move |mut db| async move { queue::page(&mut db, limit).await }).await
+    pub async fn queue(&self, limit: u32) -> Result<(u64, Vec<QueuedRun>), StoreError> {
+        self.reads.snapshot("queue", async move |mut db| queue::page(&mut db, limit).await).await
     }
 
     /// An active run of the concurrency group with this key.
@@ -203,12 +176,14 @@ impl Store {
         self.reads.first("active_in_group", queue::active_in_group(group)).await
     }
 
-    /// Active runs whose cancellation nobody has requested and whose place a later run of their group takes, each with that run.
+    /// Active runs whose cancellation nobody has requested and whose place a later run of their group takes, each with
+    /// that run.
     pub async fn superseded(&self) -> Result<Vec<(RunKey, RunId)>, StoreError> {
         self.reads.single("superseded", |mut db| async move { queue::superseded(&mut db).await }).await
     }
 
-    /// Up to `limit` runs that waited for a person and were answered, or are to be cancelled: those first that only end.
+    /// Up to `limit` runs that waited for a person and were answered, or are to be cancelled: those first that only
+    /// end.
     pub async fn decided(&self, limit: u32) -> Result<Vec<DecidedRun>, StoreError> {
         self.reads.all("decided", queue::decided(limit)).await
     }
@@ -231,15 +206,18 @@ impl Store {
         self.reads.first("head", frames::head(run)).await?.ok_or(StoreError::Gone)
     }
 
-    /// Frames after the seq `after`, in order, and the journal's head: up to `limit`, fewer if they are large, but at least one if
-    /// there is one.
+    /// Frames after the seq `after`, in order, and the journal's head: up to `limit`, fewer if they are large, but at
+    /// least one if there is one.
     ///
     /// # Errors
     /// [`StoreError::Gone`] if the run is unknown or deleted.
-    pub async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, JournalHead), StoreError> {
-        self.reads
-            .snapshot("frames", move |mut db| async move { frames::after(&mut db, run, after, limit).await })
-            .await
+    pub async fn frames(
+        &self,
+        run: RunKey,
+        after: u64,
+        limit: u32,
+    ) -> Result<(Vec<FrameRecord>, JournalHead), StoreError> {
+        self.reads.snapshot("frames", async move |mut db| frames::after(&mut db, run, after, limit).await).await
     }
 
     /// The log frames of a phase with a seq after `after`, up to `until`, and up to which seq these are all: see
@@ -250,33 +228,28 @@ impl Store {
         phase: Arc<str>,
         after: u64,
         until: u64,
-    ) -> Result<(Vec<Record>, u64), StoreError> {
+    ) -> Result<(Vec<FrameRecord>, u64), StoreError> {
         self.reads
-            .single(
-                "phase_log",
-                move |mut db| async move { frames::phase_log(&mut db, run, &phase, after, until).await },
-            )
+            .single("phase_log", async move |mut db| frames::phase_log(&mut db, run, &phase, after, until).await)
             .await
     }
 
-    /// The rows of a run's log that were redrawn, with the frame that each is now, and up to which seq these are all: see
-    /// [`frames::redrawn_rows`].
+    /// The rows of a run's log that were redrawn, with the frame that each is now, and up to which seq these are all:
+    /// see [`frames::redrawn_rows`].
     pub async fn redrawn_rows(
         &self,
         run: RunKey,
         after: u64,
         until: u64,
-    ) -> Result<(Vec<(u64, Record)>, u64), StoreError> {
+    ) -> Result<(Vec<(u64, FrameRecord)>, u64), StoreError> {
         self.reads
-            .single("redrawn_rows", move |mut db| async move { frames::redrawn_rows(&mut db, run, after, until).await })
+            .single("redrawn_rows", async move |mut db| frames::redrawn_rows(&mut db, run, after, until).await)
             .await
     }
 
     /// Up to `limit` attempts of a run, oldest first: the newest ones, or the newest before `before`.
     pub async fn attempts(&self, run: RunKey, before: Option<u32>, limit: u32) -> Result<Vec<Attempt>, StoreError> {
-        self.reads
-            .single("attempts", move |mut db| async move { attempts::page(&mut db, run, before, limit).await })
-            .await
+        self.reads.single("attempts", async move |mut db| attempts::page(&mut db, run, before, limit).await).await
     }
 
     /// Up to `limit` findings of an attempt.
@@ -289,15 +262,13 @@ impl Store {
     ) -> Result<StoredFindings, StoreError> {
         let filter = filter.clone();
         self.reads
-            .snapshot("findings", move |mut db| async move {
-                reviews::findings(&mut db, run, attempt, &filter, limit).await
-            })
+            .snapshot("findings", async move |mut db| reviews::findings(&mut db, run, attempt, &filter, limit).await)
             .await
     }
 
     /// How many findings and patches an attempt has.
-    pub async fn tally(&self, run: RunKey, attempt: u32) -> Result<Tally, StoreError> {
-        self.reads.first("tally", reviews::tally(run, attempt)).await.map(Option::unwrap_or_default)
+    pub async fn review_counts(&self, run: RunKey, attempt: u32) -> Result<ReviewCounts, StoreError> {
+        self.reads.first("review_counts", reviews::review_counts(run, attempt)).await.map(Option::unwrap_or_default)
     }
 
     /// The patches of an attempt, in order, without their diffs.
@@ -315,7 +286,7 @@ impl Store {
         self.reads.all("retention_candidates", retention::candidates()).await
     }
 
-    /// Up to `limit` of a pipeline's runs that the rule lets go of now, the oldest first.
+    /// Up to `limit` of a pipeline's runs that the rule deletes now, the oldest first.
     pub async fn expired_runs(
         &self,
         pipeline: &str,
@@ -325,7 +296,7 @@ impl Store {
     ) -> Result<Vec<ExpiredRun>, StoreError> {
         let pipeline = pipeline.to_owned();
         self.reads
-            .snapshot("expired_runs", move |mut db| async move {
+            .snapshot("expired_runs", async move |mut db| {
                 retention::expired(&mut db, &pipeline, rule, now, limit).await
             })
             .await
@@ -362,11 +333,12 @@ impl Store {
     }
 
     /// Everything that is paused.
-    pub async fn pauses(&self) -> Result<BTreeMap<ScheduleScope, Pause>, StoreError> {
+    pub async fn pauses(&self) -> Result<BTreeMap<ScheduleScope, SchedulePause>, StoreError> {
         Ok(self.reads.all("pauses", schedules::pauses()).await?.into_iter().collect())
     }
 
-    /// Up to `limit` calls of hooks that the filter wants, newest first, those before `before`; and where the next page begins.
+    /// Up to `limit` calls of hooks that the filter wants, newest first, those before `before`; and where the next page
+    /// begins.
     pub async fn hook_deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -375,16 +347,14 @@ impl Store {
     ) -> Result<(Vec<HookDelivery>, Option<i64>), StoreError> {
         let filter = filter.clone();
         self.reads
-            .single("hook_deliveries", move |mut db| async move {
-                hook_deliveries::page(&mut db, &filter, limit, before).await
-            })
+            .single("hook_deliveries", async move |mut db| hook_deliveries::page(&mut db, &filter, limit, before).await)
             .await
     }
 
     /// The calls of hooks that were refused since then, if there are any.
-    pub async fn refused_hook_deliveries(&self, since: Timestamp) -> Result<Option<RefusedDeliveries>, StoreError> {
+    pub async fn refused_hook_deliveries(&self, since: Timestamp) -> Result<Option<RecentRefusals>, StoreError> {
         self.reads
-            .snapshot("refused_hook_deliveries", move |mut db| async move {
+            .snapshot("refused_hook_deliveries", async move |mut db| {
                 hook_deliveries::refused_since(&mut db, since).await
             })
             .await
@@ -415,7 +385,8 @@ impl Store {
         self.reads.first("code", access::code(digest)).await
     }
 
-    /// Up to `limit` lines of the audit log that the filter wants, newest first. The filter's own `limit` does not count.
+    /// Up to `limit` lines of the audit log that the filter wants, newest first. The filter's own `limit` does not
+    /// count.
     pub async fn audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.reads.all("audit", audit::page(filter, limit)).await
     }

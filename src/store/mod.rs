@@ -1,8 +1,9 @@
-//! The database: commands that write, queries that read, and the drivers that carry them out. The only folder that knows SQL.
+//! The database: commands that write, queries that read, and the drivers that carry them out. The only folder that
+//! knows SQL.
 //!
-//! [`commands`] and [`queries`] hand statements to a [`transaction`], which a driver implements; [`sqlite`] is the one there is.
-//! [`Store`] is what the rest of the program reads from. Everything is written by the journal's writer, which collects
-//! commands and has them carried out in one transaction. Knows no engine, no journal and no HTTP.
+//! [`commands`] and [`queries`] hand statements to a [`transaction`], which a driver implements; [`sqlite`] is the one
+//! there is. [`Store`] is what the rest of the program reads from. Everything is written by the journal's writer, which
+//! collects commands and has them carried out in one transaction. Knows no engine, no journal and no HTTP.
 
 mod commands;
 mod handle;
@@ -27,7 +28,7 @@ pub use queries::runs::{Assignment, KnownKey, PhaseOutputs, StoredSecrets, Store
 pub use queries::schedules::{ScheduleName, ScheduleState};
 pub use reads::Interceptor;
 pub use row::RowError;
-pub use sqlite::{Durability, VacuumError, Vacuumed, vacuum};
+pub use sqlite::{Durability, VacuumError, Vacuumed, file_of_url, vacuum};
 
 /// How long an idempotency key is known, in milliseconds: a day (docs/CONTRACT.md, "Starting a run").
 const IDEMPOTENCY_KEY_AGE_MS: i64 = 24 * 60 * 60 * 1000;

@@ -16,6 +16,11 @@ pub trait Interceptor: Send + Sync {
     /// Carries out the read that is called `name`, or fails it.
     fn intercept(&self, name: &'static str, read: BoxFuture<'static, ()>)
     -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// Whether the database is taken for one that other servers share: their workers have runs too, and leases count.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 /// Carries out reads. Cheap to clone.
@@ -34,6 +39,11 @@ impl Reads {
         Self { interceptor: Some(interceptor), ..self.clone() }
     }
 
+    /// Whether no other server can have the database open: a SQLite file is locked (`sqlite/lock.rs`).
+    pub(super) fn is_exclusive(&self) -> bool {
+        !self.interceptor.as_ref().is_some_and(|interceptor| interceptor.is_shared())
+    }
+
     /// The first row of a query.
     pub(super) async fn first<T: Send + 'static>(
         &self,
@@ -41,7 +51,7 @@ impl Reads {
         query: Query<'_, T>,
     ) -> Result<Option<T>, StoreError> {
         let query = query.into_owned();
-        self.single(name, move |mut db| async move { db.fetch_optional(query).await }).await
+        self.single(name, async move |mut db| db.fetch_optional(query).await).await
     }
 
     /// All rows of a query.
@@ -51,7 +61,7 @@ impl Reads {
         query: Query<'_, T>,
     ) -> Result<Vec<T>, StoreError> {
         let query = query.into_owned();
-        self.single(name, move |mut db| async move { db.fetch_all(query).await }).await
+        self.single(name, async move |mut db| db.fetch_all(query).await).await
     }
 
     /// Reads with statements that need not see the same state of the database.
@@ -82,8 +92,8 @@ impl Reads {
         self.to_its_end(name, async move { work(database.snapshot().await?).await }).await
     }
 
-    /// Runs a read to its end even if its caller is dropped. A stream stops wherever its client stops reading, and a read that
-    /// stopped with it would keep one of the few connections from everybody else.
+    /// Runs a read to its end even if its caller is dropped. A stream stops wherever its client stops reading, and a
+    /// read that stopped with it would keep one of the few connections from everybody else.
     async fn to_its_end<T: Send + 'static>(
         &self,
         name: &'static str,

@@ -67,7 +67,7 @@ impl dyn Row + '_ {
         if self.is_null(column)? { Ok(None) } else { self.json(column).map(Some) }
     }
 
-    /// What the word in a column stands for.
+    /// The value of the word in a column.
     ///
     /// # Errors
     /// The column is NULL, or the word is none that `parse` knows.

@@ -97,7 +97,8 @@ macro_rules! statement {
 }
 pub(crate) use statement;
 
-/// The text with numbers for names, as far as it fits, and its length. Fails to compile where names and values do not match.
+/// The text with numbers for names, as far as it fits, and its length. Fails to compile where names and values do not
+/// match.
 pub const fn numbered<const N: usize>(parts: &[&str], names: &[&str]) -> ([u8; N], usize) {
     let (mut out, mut length) = ([0; N], 0);
     let mut used = [false; 32];
@@ -146,7 +147,7 @@ const fn put<const N: usize>(out: &mut [u8; N], length: usize, byte: u8) -> usiz
     length + 1
 }
 
-/// Which of the names stands in `text` from `begin` to `end`.
+/// Which of the names is in `text` from `begin` to `end`.
 const fn index_of(text: &[u8], begin: usize, end: usize, names: &[&str]) -> usize {
     let mut index = 0;
     while index < names.len() {

@@ -2,7 +2,7 @@
 
 use super::statement::{Query, Statement};
 use super::{RunKey, StoreError};
-use crate::model::Record;
+use crate::model::FrameRecord;
 
 /// One consistent view of the database, to read from.
 pub trait Snapshot: Send {
@@ -36,10 +36,11 @@ pub trait Transaction: Snapshot {
     /// Adds frames to the journals of runs. The hot path: a driver uses what its database is fastest with.
     fn insert_frames<'a>(
         &mut self,
-        journals: impl Iterator<Item = (RunKey, &'a [Record])> + Send,
+        journals: impl Iterator<Item = (RunKey, &'a [FrameRecord])> + Send,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Removes the secrets of a run, all but their names, so that their bytes are gone from the disk soon after the commit.
+    /// Removes the secrets of a run, all but their names, so that their bytes are gone from the disk soon after the
+    /// commit.
     fn erase_secrets(&mut self, run: RunKey) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Gives a few empty pages back to the file system. Returns whether there are more to give back.

@@ -4,10 +4,10 @@ use memchr::memchr;
 
 use super::parser::{Parser, Step};
 use super::screen::{Event, Screen};
-use crate::model::Body;
-use crate::model::kinds::MAX_LINE;
+use crate::model::FramePayload;
+use crate::model::kinds::MAX_LINE_BYTES;
 
-/// How reports begin: see [`Body::reported`].
+/// How reports begin: see [`FramePayload::parse_report`].
 const REPORTS: [&str; 2] = ["::frame ", "::output "];
 
 /// The longest report, in bytes. A longer one is a line like others.
@@ -133,7 +133,7 @@ impl Lines {
         if line.ends_with('\r') {
             line.pop();
         }
-        if Body::reported(&line).is_some() {
+        if FramePayload::parse_report(&line).is_some() {
             events.push(Event::Report(line));
         } else {
             self.draw(&line, events);
@@ -142,7 +142,7 @@ impl Lines {
     }
 
     fn end_report(&mut self, line: String, events: &mut Vec<Event>) {
-        if Body::reported(&line).is_some() {
+        if FramePayload::parse_report(&line).is_some() {
             events.push(Event::Report(line));
         } else {
             self.draw(&line, events);
@@ -182,7 +182,7 @@ impl Lines {
             && let Some(end) = memchr(b'\n', text.as_bytes())
         {
             let line = text[..end].strip_suffix('\r').unwrap_or(&text[..end]);
-            if line.len() <= MAX_LINE && find_control(line) == line.len() {
+            if line.len() <= MAX_LINE_BYTES && find_control(line) == line.len() {
                 self.screen.plain_line(line, events);
                 self.is_at_start = true;
                 return end + 1;

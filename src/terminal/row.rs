@@ -6,7 +6,7 @@ use cells::{Cell, REST, flatten_tabs, pad, serialize, split, split_end};
 use unicode_width::UnicodeWidthChar;
 
 use super::pen::Pen;
-use crate::model::kinds::MAX_LINE;
+use crate::model::kinds::MAX_LINE_BYTES;
 
 /// How many columns the cursor can move over. A row that is written over is broken there, so that its cells take little memory.
 pub const MAX_COLUMNS: usize = 4096;
@@ -94,7 +94,7 @@ impl Row {
         if self.pen != *pen {
             pen.write_change(&self.pen, &mut self.text);
         }
-        let room = MAX_LINE.saturating_sub(self.text.len() + pen.end_length());
+        let room = MAX_LINE_BYTES.saturating_sub(self.text.len() + pen.end_length());
         let taken = text.floor_char_boundary(room);
         if taken == 0 {
             self.text.truncate(length);
@@ -107,7 +107,7 @@ impl Row {
         taken
     }
 
-    /// The whole row as text that stands for itself, at most [`MAX_LINE`] bytes.
+    /// The whole row as text that stands for itself, at most [`MAX_LINE_BYTES`] bytes.
     pub fn render(&self) -> String {
         let (mut text, pen) = match &self.cells {
             None => (self.text.clone(), self.pen.clone()),

@@ -8,7 +8,7 @@ mod regions;
 
 use super::row::MAX_COLUMNS;
 use super::{Event, Lines, MAX_REPORT, ROWS};
-use crate::model::kinds::MAX_LINE;
+use crate::model::kinds::MAX_LINE_BYTES;
 
 /// What a reader of the journal ends up with: each row as it was given last, and the reports among them.
 #[derive(Debug, Default, PartialEq)]
@@ -185,20 +185,21 @@ fn control_characters_without_effect_stay() {
 fn long_lines_are_split_between_characters_and_never_in_a_sequence() {
     let orange = format!("{}\x1b[38;5;208mORANGE\x1b[0m\n", " ".repeat(65530));
     let journal_of = journal(&[orange.as_bytes()], &[]);
-    assert!(journal_of.rows.iter().all(|(text, _)| text.len() <= MAX_LINE));
+    assert!(journal_of.rows.iter().all(|(text, _)| text.len() <= MAX_LINE_BYTES));
     assert_eq!(plain(&journal_of.lines()[0]), format!("{}ORANGE", " ".repeat(65530)));
     assert!(journal_of.rows.last().unwrap().0.contains("\x1b[38;5;208m"));
-    for long in ["x".repeat(MAX_LINE), "é".repeat(MAX_LINE), format!("x{}", "日".repeat(MAX_LINE))] {
+    for long in ["x".repeat(MAX_LINE_BYTES), "é".repeat(MAX_LINE_BYTES), format!("x{}", "日".repeat(MAX_LINE_BYTES))]
+    {
         let journal = journal(&[long.as_bytes(), b"\nshort\n"], &[]);
         assert_eq!(journal.lines(), [long.as_str(), "short"]);
-        assert!(journal.rows.iter().all(|(text, _)| text.len() <= MAX_LINE));
+        assert!(journal.rows.iter().all(|(text, _)| text.len() <= MAX_LINE_BYTES));
         assert_eq!(journal.rows.iter().filter(|(_, cont)| *cont).count() + 2, journal.rows.len());
     }
     // Each letter with a color of its own, also where the row was written over.
     let colors = (0..30_000).map(|i| format!("\x1b[38;2;{};{};{}mx", i % 250, i / 250, i % 7)).collect::<String>();
     for start in ["", "\r", "abc\r"] {
         let journal = journal(&[start.as_bytes(), colors.as_bytes()], &[]);
-        assert!(journal.rows.iter().all(|(text, _)| text.len() <= MAX_LINE));
+        assert!(journal.rows.iter().all(|(text, _)| text.len() <= MAX_LINE_BYTES));
         assert_eq!(journal.lines().iter().map(|line| plain(line).len()).sum::<usize>(), 30_000);
     }
 }
@@ -238,7 +239,7 @@ fn a_progress_bar_is_one_row() {
 #[test]
 fn reports_are_given_whole_and_raw() {
     // Longer than a line, and not longer than a value.
-    let given = format!("::output a={}\x1b[31m\t\x01", "x".repeat(MAX_LINE + 1000));
+    let given = format!("::output a={}\x1b[31m\t\x01", "x".repeat(MAX_LINE_BYTES + 1000));
     for step in [1000, 7, usize::MAX] {
         let bytes = format!("50%\r{given}\n60%\n::output no report\n::frames\n");
         let pieces: Vec<&[u8]> = bytes.as_bytes().chunks(step.min(bytes.len())).collect();
@@ -249,7 +250,7 @@ fn reports_are_given_whole_and_raw() {
     assert_eq!(journal(&[b"::output a=b"], &[]).reports, ["::output a=b"]);
     assert_eq!(journal(&[b"x::output a=b\n"], &[]).reports, [""; 0]);
     let endless = journal(&[b"::output a=", &vec![b'x'; MAX_REPORT + 1]], &[]);
-    assert!(endless.reports.is_empty() && endless.rows.iter().all(|(text, _)| text.len() <= MAX_LINE));
+    assert!(endless.reports.is_empty() && endless.rows.iter().all(|(text, _)| text.len() <= MAX_LINE_BYTES));
     let mut unread = (Lines::new(false), Vec::new());
     unread.0.push(b"::output a=b\n", &mut unread.1);
     assert_eq!(unread.1, [Event::Row { text: "::output a=b".into(), cont: false }]);
@@ -267,5 +268,5 @@ fn memory_stays_bounded() {
         events.clear();
     }
     assert!(format!("{lines:?}").len() < 1 << 20);
-    const { assert!(MAX_COLUMNS * 4 <= MAX_LINE) };
+    const { assert!(MAX_COLUMNS * 4 <= MAX_LINE_BYTES) };
 }

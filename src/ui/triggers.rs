@@ -7,7 +7,7 @@ use super::slot::Slot;
 use crate::browser::{PageEvent, PageEvents, Timer, is_visible};
 use crate::calls::triggers::read_trigger_news;
 use crate::model::Problem;
-use crate::model::trigger::TriggerNews;
+use crate::model::trigger::TriggerAlerts;
 
 /// How often it is looked at again, in milliseconds.
 const AGAIN_MS: u64 = 30_000;
@@ -16,9 +16,9 @@ const AGAIN_MS: u64 = 30_000;
 #[derive(Clone, Copy)]
 pub struct Triggers {
     /// What the server rendered.
-    first: Resource<Result<TriggerNews, Problem>>,
+    first: Resource<Result<TriggerAlerts, Problem>>,
     /// What was found since.
-    newer: RwSignal<Option<TriggerNews>>,
+    newer: RwSignal<Option<TriggerAlerts>>,
 }
 
 impl Triggers {
@@ -60,7 +60,7 @@ impl Triggers {
     }
 
     /// What is known now. Waits for the first answer; without one nothing is known.
-    pub async fn known(self) -> impl Fn() -> TriggerNews + Clone + Send + Sync + 'static {
+    pub async fn known(self) -> impl Fn() -> TriggerAlerts + Clone + Send + Sync + 'static {
         let first = self.first.await.unwrap_or_default();
         move || self.newer.get().unwrap_or_else(|| first.clone())
     }

@@ -19,7 +19,7 @@ async fn problem(response: reqwest::Response) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_run_goes_from_pending_to_completed_and_says_so_in_its_journal() {
+async fn api_run_completes_and_journals_it() {
     let world = World::new();
     world.pipeline("two", &["echo one; echo oops >&2", "echo two"]);
     let server = world.serve();
@@ -72,7 +72,7 @@ async fn a_run_goes_from_pending_to_completed_and_says_so_in_its_journal() {
 }
 
 #[tokio::test]
-async fn a_failing_phase_fails_the_run_and_skips_the_rest() {
+async fn api_failing_phase_fails_the_run() {
     let world = World::new();
     world.pipeline("bad", &["echo fine", "echo broken >&2; exit 3", "echo never"]);
     let server = world.serve();
@@ -89,7 +89,7 @@ async fn a_failing_phase_fails_the_run_and_skips_the_rest() {
 }
 
 #[tokio::test]
-async fn bad_input_gets_its_problem_and_changes_nothing() {
+async fn api_bad_input_gets_its_problem() {
     let world = World::new();
     world.pipeline("ok", &["echo hello"]).toml(
         "strict",
@@ -163,7 +163,7 @@ async fn bad_input_gets_its_problem_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_poll_is_bounded_and_its_cursor_is_checked() {
+async fn api_poll_is_bounded() {
     let world = World::new();
     world.pipeline("count", &["for i in 1 2 3 4 5; do echo $i; done"]);
     let server = world.serve();
@@ -192,7 +192,7 @@ async fn a_poll_is_bounded_and_its_cursor_is_checked() {
 }
 
 #[tokio::test]
-async fn the_same_key_and_request_is_the_same_run() {
+async fn api_idempotency_key_gives_the_same_run() {
     let world = World::new();
     world.pipeline("ok", &["echo hello"]);
     let server = world.serve();
@@ -217,7 +217,7 @@ async fn the_same_key_and_request_is_the_same_run() {
 }
 
 #[tokio::test]
-async fn a_rerun_is_a_new_attempt_of_the_same_run_and_two_at_once_are_one() {
+async fn api_rerun_adds_one_attempt() {
     let world = World::new();
     world.pipeline("once", &["echo start >> starts; echo hello; while [ -e hold ]; do sleep 0.02; done"]);
     let server = world.serve();
@@ -242,7 +242,7 @@ async fn a_rerun_is_a_new_attempt_of_the_same_run_and_two_at_once_are_one() {
 }
 
 #[tokio::test]
-async fn runs_wait_in_order_and_reading_starts_nothing() {
+async fn api_reading_starts_nothing() {
     let world = World::new();
     world
         .pipeline("hold", &["while [ ! -e go ]; do sleep 0.02; done"])
@@ -254,7 +254,7 @@ async fn runs_wait_in_order_and_reading_starts_nothing() {
     for _ in 0..4 {
         waiting.push(server.start(&world, "note").await);
     }
-    // Whoever looks at a waiting run, as often as they like.
+    // Reading a waiting run starts nothing, however often it is read.
     for id in &waiting {
         let page = server.get(&format!("/runs/{id}")).await;
         assert_eq!(page.status(), StatusCode::OK);
@@ -279,7 +279,7 @@ async fn runs_wait_in_order_and_reading_starts_nothing() {
 }
 
 #[tokio::test]
-async fn the_list_is_newest_first_in_pages_and_can_be_narrowed() {
+async fn api_list_is_paged_and_filtered() {
     let world = World::new();
     world.pipeline("good", &["true"]).pipeline("bad", &["false"]);
     let server = world.serve();
@@ -312,7 +312,7 @@ async fn the_list_is_newest_first_in_pages_and_can_be_narrowed() {
 }
 
 #[tokio::test]
-async fn pipelines_are_read_again_when_they_change() {
+async fn api_pipelines_are_reloaded() {
     let world = World::new();
     world.pipeline("one", &["true"]);
     let server = world.serve();
@@ -327,7 +327,7 @@ async fn pipelines_are_read_again_when_they_change() {
 }
 
 #[tokio::test]
-async fn the_server_says_how_it_is() {
+async fn api_health_is_reported() {
     let world = World::new();
     world.pipeline("ok", &["echo hello"]);
     let server = world.serve();
@@ -347,7 +347,7 @@ async fn the_server_says_how_it_is() {
 }
 
 #[tokio::test]
-async fn security_contact_is_served_without_a_token() {
+async fn api_security_contact_needs_no_token() {
     let world = World::new();
     let server =
         world.serve_with(&["--token", "a-token-of-some-length", "--security-contact", "mailto:security@example.com"]);

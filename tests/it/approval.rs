@@ -1,11 +1,11 @@
-//! Runs that wait for a person: they outlive the server, and go on once, as they were answered.
+//! Approvals: a waiting run survives the server and continues exactly once, as decided.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{Server, World, until};
 
-/// Three phases; the second waits for a person, and prints what was answered.
+/// Three phases; the second needs approval and prints the decision.
 const GATED: &str = r#"
 name = "gated"
 
@@ -66,11 +66,11 @@ fn conflict(code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_run_waits_for_a_person_and_keeps_no_worker() {
+async fn approval_occupies_no_worker() {
     let world = world();
     let server = world.serve_with(&["--workers", "1"]);
     let id = start(&server).await;
-    let run = server.until_asked(&id).await;
+    let run = server.until_awaiting_approval(&id).await;
     assert_eq!((&run["status"], &run["phase"]), (&json!("running"), &json!("deploy")));
     assert_eq!(phases(&run), ["completed", "pending", "pending"]);
     assert_eq!(run["approval"], json!({ "seq": run["head"], "question": "Deploy to production?" }));
@@ -119,12 +119,12 @@ async fn a_run_waits_for_a_person_and_keeps_no_worker() {
 }
 
 #[tokio::test]
-async fn rejected_or_cancelled_it_ends_there() {
+async fn approval_rejected_or_cancelled_ends_the_run() {
     let world = world();
     let server = world.serve();
     for (word, reason) in [("reject", "rejected by the operator"), ("cancel", "cancelled by the operator")] {
         let id = start(&server).await;
-        server.until_asked(&id).await;
+        server.until_awaiting_approval(&id).await;
         assert_eq!(answer(&server, &id, word, json!({})).await, yes());
         let run = server.until_status(&id, "cancelled").await;
         assert_eq!((phases(&run), &run["approval"]), (vec!["completed", "skipped", "skipped"], &Value::Null));
@@ -134,16 +134,16 @@ async fn rejected_or_cancelled_it_ends_there() {
         // It can be run again, and asks again.
         let again = server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
         assert_eq!(again.status(), StatusCode::ACCEPTED);
-        assert_eq!(server.until_asked(&id).await["attempt"], 2);
+        assert_eq!(server.until_awaiting_approval(&id).await["attempt"], 2);
     }
 }
 
 #[tokio::test]
-async fn of_many_answers_one_counts() {
+async fn approval_takes_one_decision() {
     let world = world();
     let server = world.serve();
     let id = start(&server).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     let words = ["approve", "reject"].into_iter().cycle().take(20);
     let answers = futures::future::join_all(words.map(|word| answer(&server, &id, word, json!({})))).await;
     assert_eq!(answers.iter().filter(|answer| **answer == yes()).count(), 1, "{answers:?}");
@@ -160,15 +160,15 @@ async fn of_many_answers_one_counts() {
 }
 
 #[tokio::test]
-async fn it_waits_over_kills_and_stops_and_goes_on_from_there() {
+async fn approval_survives_crashes_and_restarts() {
     let world = world();
     let flags = ["--workers", "1"];
     let server = world.serve_with(&flags);
     let id = start(&server).await;
-    let asked = server.until_asked(&id).await;
+    let asked = server.until_awaiting_approval(&id).await;
     server.kill_and_lapse();
     let server = world.serve_with(&flags);
-    // Long enough for every look that the engine takes at leases.
+    // Long enough for every check of leases by the engine.
     let other = server.start(&world, "plain").await;
     server.until_status(&other, "completed").await;
     assert_eq!(server.run(&id).await, asked);
@@ -191,14 +191,14 @@ async fn it_waits_over_kills_and_stops_and_goes_on_from_there() {
     assert!(world.workspaces().is_empty());
 }
 
-/// To end a run takes no worker. Whoever has cancelled is not asked any more.
+/// Cancelling needs no free worker, and a cancelled run is not asked again.
 #[tokio::test]
-async fn it_can_be_ended_while_all_workers_are_busy() {
+async fn approval_can_be_cancelled_while_workers_are_busy() {
     let world = world();
     let server = world.serve_with(&["--workers", "1"]);
     let (cancelled, rejected) = (start(&server).await, start(&server).await);
-    server.until_asked(&cancelled).await;
-    server.until_asked(&rejected).await;
+    server.until_awaiting_approval(&cancelled).await;
+    server.until_awaiting_approval(&rejected).await;
     let busy = server.start(&world, "long").await;
     server.until_status(&busy, "running").await;
     for (id, word) in [(&cancelled, "cancel"), (&rejected, "reject")] {
@@ -209,9 +209,9 @@ async fn it_can_be_ended_while_all_workers_are_busy() {
     assert_eq!(server.run(&busy).await["status"], "running");
 }
 
-/// What ends there needs no folder to work in.
+/// Ending the run needs no folder.
 #[tokio::test]
-async fn it_can_be_ended_when_its_project_is_gone() {
+async fn approval_can_be_rejected_without_the_project() {
     let world = World::new();
     let text = "name = \"gated\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\napproval = true\n";
     world.toml("gated", text);
@@ -222,7 +222,7 @@ async fn it_can_be_ended_when_its_project_is_gone() {
         let started =
             server.post("/api/v1/runs", json!({ "pipeline": "gated", "params": { "project": project } })).await;
         let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
-        server.until_asked(&id).await;
+        server.until_awaiting_approval(&id).await;
         std::fs::remove_dir(&project).unwrap();
         assert_eq!(answer(&server, &id, word, json!({})).await, yes());
         let run = server.until_status(&id, "cancelled").await;
@@ -230,9 +230,9 @@ async fn it_can_be_ended_when_its_project_is_gone() {
     }
 }
 
-/// Numbers that no database keeps, from a command that nobody wrote with care.
+/// Numbers outside the database's range, as a careless command may report them.
 #[tokio::test]
-async fn a_patch_with_wild_numbers_does_no_harm() {
+async fn patch_with_wild_numbers_is_harmless() {
     let world = World::new();
     let patch =
         r#"::frame {"kind":"patch","path":"a","diff":"x","added":18446744073709551615,"removed":9223372036854775808}"#;
@@ -242,7 +242,7 @@ async fn a_patch_with_wild_numbers_does_no_harm() {
     world.toml("gated", &text);
     let server = world.serve();
     let id = start(&server).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     let listed = server.get(&format!("/fn/patches?id={id}&attempt=1")).await;
     assert_eq!(listed.status(), StatusCode::OK, "{}", listed.text().await.unwrap());
     assert_eq!(answer(&server, &id, "approve", json!({ "exclude": ["a", "a"] })).await, yes());

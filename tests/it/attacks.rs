@@ -1,5 +1,5 @@
-//! What held when the server was attacked, kept as tests: what each route answers to strangers, requests hidden in others, odd paths
-//! and files, and what commands find.
+//! Attacks that the server withstood, kept as tests: what each route answers to strangers, smuggled requests, odd paths
+//! and files, and what commands can find.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn raw(server: &Server, text: &[u8]) -> String {
     let mut socket = TcpStream::connect(server.addr()).await.unwrap();
     // The server may close as soon as it has seen enough.
     let _ = socket.write_all(text).await;
-    // Whoever hangs up may get no answer, so a request that says when it ends waits for it.
+    // A client that hangs up may get no answer, so a request that announces its end waits for it.
     if !String::from_utf8_lossy(text).contains("Connection: close") {
         let _ = socket.shutdown().await;
     }
@@ -40,7 +40,7 @@ async fn runs(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn no_route_answers_other_sites_and_reading_changes_nothing() {
+async fn routes_reject_other_sites_and_reads_change_nothing() {
     let world = World::new();
     world.pipeline("p", &["echo up; sleep 1000"]);
     let server = world.serve();
@@ -70,9 +70,9 @@ async fn no_route_answers_other_sites_and_reading_changes_nothing() {
     assert_eq!((runs(&server).await, &after["status"], &after["head"]), (1, &before["status"], &before["head"]));
 }
 
-/// What stands behind the first request is no request, or the server closes before it.
+/// What follows the first request is not parsed as a request, or the server closes before it.
 #[tokio::test]
-async fn no_request_is_hidden_in_the_body_of_another() {
+async fn requests_are_not_smuggled_in_bodies() {
     let world = World::new();
     world.toml("p", "name = \"p\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n");
     let server = world.serve();
@@ -108,7 +108,7 @@ async fn no_request_is_hidden_in_the_body_of_another() {
     ] {
         let framing = framing.replace("LENGTH", &length.to_string());
         for sent in [&hidden, &chunked] {
-            // A call that takes no body, and one that does not look at it.
+            // A route that takes no body, and one that ignores it.
             for path in ["/healthz", "/api/v1/nothing"] {
                 let text = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{framing}\r\n{sent}");
                 let answer = raw(&server, text.as_bytes()).await;
@@ -120,7 +120,7 @@ async fn no_request_is_hidden_in_the_body_of_another() {
 }
 
 #[tokio::test]
-async fn paths_lead_where_they_say() {
+async fn paths_are_not_reinterpreted() {
     let world = World::new();
     let server = world.serve_with(&["--token", "correct horse battery staple"]);
     for path in [
@@ -150,7 +150,7 @@ async fn paths_lead_where_they_say() {
         assert!(["400", "401", "404", "303", "405"].contains(&status), "{path}: {answer}");
         assert!(!answer.contains("\"runs\"") && !answer.contains("root:"), "{path}: {answer}");
     }
-    // Names that a proxy may have been told, and forms in which a browser asks no server.
+    // Names that a proxy may use, and forms of request targets that browsers do not send to servers.
     let host = server.addr();
     for (text, expected) in [
         (format!("GET http://evil.example/healthz HTTP/1.1\r\nHost: {host}\r\n\r\n"), "4"),
@@ -167,7 +167,7 @@ async fn paths_lead_where_they_say() {
 }
 
 #[tokio::test]
-async fn json_that_is_deep_or_odd_is_refused_and_harms_nothing() {
+async fn json_bodies_that_are_deep_or_odd_are_refused() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let server = world.serve();
@@ -192,7 +192,7 @@ async fn json_that_is_deep_or_odd_is_refused_and_harms_nothing() {
 
 /// A folder of pipelines may have anything in it.
 #[tokio::test]
-async fn a_pipe_among_the_pipeline_files_holds_nothing_up() {
+async fn pipeline_folder_with_a_pipe_is_read() {
     let world = World::new();
     let folder = world.data().join("../pipelines");
     nix::unistd::mkfifo(&folder.join("pipe.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -204,9 +204,9 @@ async fn a_pipe_among_the_pipeline_files_holds_nothing_up() {
     assert_eq!(server.terminate().await, Some(0));
 }
 
-/// The run's own folder is what goes with it, and not where a link leads that has taken its place.
+/// Deleting a run removes its own folder, not the target of a link that replaced it.
 #[tokio::test]
-async fn a_link_in_place_of_a_scratch_folder_is_not_followed() {
+async fn scratch_folder_link_is_not_followed() {
     let world = World::new();
     let precious = world.file("precious");
     std::fs::create_dir(&precious).unwrap();
@@ -238,7 +238,7 @@ async fn a_link_in_place_of_a_scratch_folder_is_not_followed() {
 
 /// Of the server's files a command has none open: sockets of clients, the database, the leashes of others.
 #[tokio::test]
-async fn a_command_has_only_its_own_files_open() {
+async fn command_has_only_its_own_files_open() {
     let world = World::new();
     world.pipeline("p", &["ls -l /proc/self/fd"]);
     let server = world.serve();
@@ -253,7 +253,7 @@ async fn a_command_has_only_its_own_files_open() {
 
 /// The variables that a refused file names as secrets stay hidden, also after a restart.
 #[tokio::test]
-async fn secrets_of_a_refused_file_stay_hidden() {
+async fn pipeline_file_errors_hide_secrets() {
     let world = World::new();
     let hook = "[hook]\nsecret_env = \"A_HOOKS_SECRET\"\n";
     world.toml("h", &format!("name = \"h\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n{hook}"));
@@ -281,9 +281,10 @@ async fn secrets_of_a_refused_file_stay_hidden() {
     .unwrap();
 }
 
-/// What the linker can do against faults of the program's own: position independent, with relocations that are read-only at once.
+/// What the linker can do against memory errors: position-independent code, and relocations that are read-only from the
+/// start.
 #[test]
-fn the_program_is_hardened() {
+fn program_is_hardened() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_runtrail")).unwrap();
     let at = |offset: usize, size: usize| {
         let bytes = program.get(offset..offset + size).unwrap();

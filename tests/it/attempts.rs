@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, World};
 
-/// Two phases: one prints many lines, the other prints a word and fails if it is told to.
+/// Two phases: one prints many lines, the other prints a word and fails on request.
 fn pipeline(world: &World) {
     let params = "[[params]]\nname = \"project\"\ntype = \"path\"\n[[params]]\nname = \"word\"\ntype = \"string\"\n\
          [[params]]\nname = \"bad\"\ntype = \"boolean\"\n";
@@ -40,8 +40,8 @@ async fn attempts(server: &Server, id: &str, query: &str) -> Vec<Value> {
     page["attempts"].as_array().unwrap().clone()
 }
 
-/// What is true of the attempts of any run: they are numbered, their frames are the journal without gaps, and the newest one is how
-/// the run stands.
+/// Invariants of the attempts of any run: they are numbered, their frames are the journal without gaps, and the newest
+/// one agrees with the run.
 async fn check(server: &Server, id: &str) -> Vec<Value> {
     let (run, attempts) = (server.run(id).await, attempts(server, id, "").await);
     let frames = server.frames(id).await;
@@ -79,7 +79,7 @@ fn statuses(attempts: &[Value]) -> Vec<&str> {
     attempts.iter().map(|attempt| attempt["status"].as_str().unwrap()).collect()
 }
 
-/// A run that has failed, gone on from there, was interrupted by a kill and was cancelled while it waited.
+/// A run that failed, was resumed from there, was interrupted by a kill, and was cancelled while pending.
 async fn eventful(world: &World) -> (Server, String) {
     pipeline(world);
     world.pipeline("long", &["echo begun; sleep 1000"]);
@@ -112,7 +112,7 @@ async fn eventful(world: &World) -> (Server, String) {
 }
 
 #[tokio::test]
-async fn each_attempt_is_kept_as_it_was() {
+async fn attempt_is_kept_unchanged() {
     let world = World::new();
     let (server, id) = eventful(&world).await;
     let all = check(&server, &id).await;
@@ -153,16 +153,16 @@ fn near(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// A database from before attempts were kept: its journals tell what they were.
+/// A database from before attempts had rows: its journals contain what is needed.
 #[tokio::test]
-async fn attempts_of_an_older_database_are_told_by_its_frames() {
+async fn attempts_of_older_databases_are_migrated_from_frames() {
     let world = World::new();
     let (server, id) = eventful(&world).await;
     let before = check(&server, &id).await;
     let compared = server.get_json(&format!("/api/v1/runs/{id}/compare?a=1&b=2")).await;
     assert_eq!(server.terminate().await, Some(0));
     let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
-    // Nor had it triggers that name what it had not.
+    // It had no triggers on these tables either.
     let newer = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('attempts', 'phases')";
     let triggers: Vec<String> =
         database.prepare(newer).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
@@ -201,14 +201,14 @@ async fn attempts_of_an_older_database_are_told_by_its_frames() {
         compared["phases"].as_array().unwrap().iter().map(|pair| pair["log"].clone()).collect()
     };
     assert_eq!(logs(&compared), logs(&again));
-    // And it goes on as any other.
+    // It continues like any other run.
     rerun(&server, &id, json!({})).await;
     server.until_status(&id, "completed").await;
     assert_eq!(check(&server, &id).await.len(), 4);
 }
 
 #[tokio::test]
-async fn two_attempts_are_compared_to_the_first_line_that_differs() {
+async fn compare_finds_the_first_differing_line() {
     let world = World::new();
     pipeline(&world);
     let server = world.serve();
@@ -246,7 +246,7 @@ async fn two_attempts_are_compared_to_the_first_line_that_differs() {
         );
     }
 
-    // The newest and the one before, if nothing is said; what was carried over has no log of its own.
+    // By default the newest and the one before; carried-over phases have no log of their own.
     let compared = server.get_json(&path).await;
     assert_eq!((&compared["a"]["attempt"], &compared["b"]["attempt"]), (&json!(2), &json!(3)));
     assert_eq!((&compared["phases"][0]["b"]["carried"], &compared["phases"][0]["log"]), (&json!(true), &Value::Null));

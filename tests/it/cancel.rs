@@ -21,7 +21,7 @@ async fn of_kind(server: &Server, id: &str, kind: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_process_is_asked_to_end_wherever_it_went() {
+async fn cancel_signals_every_process() {
     let world = World::new();
     let child =
         |name: &str| format!("'trap \"echo {name} >> asked; exit\" TERM; echo $$ >> up; while :; do sleep 0.05; done'");
@@ -34,7 +34,7 @@ async fn every_process_is_asked_to_end_wherever_it_went() {
         child("orphan"),
     );
     world.pipeline("wide", &[&command]);
-    // Nobody is killed: all of them end because they were asked.
+    // Nothing is killed: every process ends because of SIGTERM.
     let server = world.serve_with(&["--grace", "10m"]);
     let id = server.start(&world, "wide").await;
     let up = until("all are up", async || Some(pids(&world.file("up"))).filter(|pids| pids.len() == 3)).await;
@@ -47,9 +47,9 @@ async fn every_process_is_asked_to_end_wherever_it_went() {
     assert_eq!(asked, ["group", "main", "orphan", "session"]);
 }
 
-/// What a handler of SIGTERM starts is not ended by the signal that it answers.
+/// Processes that a SIGTERM handler starts do not get that signal.
 #[tokio::test]
-async fn a_handler_may_start_commands_to_clean_up() {
+async fn cancel_lets_handlers_clean_up() {
     let world = World::new();
     let cleans =
         "trap 'sleep 0.3 && sh -c \"sleep 0.3; echo cleaned\"; exit 0' TERM; echo ready; while :; do sleep 0.02; done";
@@ -66,7 +66,7 @@ async fn a_handler_may_start_commands_to_clean_up() {
 
 /// FIELD.md B7.
 #[tokio::test]
-async fn a_second_cancel_kills_at_once() {
+async fn cancel_twice_kills_at_once() {
     let world = World::new();
     world.pipeline("stubborn", &["trap '' TERM; echo ready; sleep 900 & wait; sleep 900"]);
     let server = world.serve_with(&["--grace", "10m"]);
@@ -100,9 +100,9 @@ async fn a_second_cancel_kills_at_once() {
     until("nothing is left", async || world.commands(&server).is_empty().then_some(())).await;
 }
 
-/// A page that does not know yet that somebody has asked does not kill.
+/// A page that does not know of a cancel request yet does not kill.
 #[tokio::test]
-async fn only_kill_now_kills_on_the_page() {
+async fn cancel_on_the_page_kills_only_by_kill_now() {
     let world = World::new();
     let gentle = "trap 'while [ ! -e go ]; do sleep 0.02; done; echo ended by itself; exit 0' TERM; echo ready; while :; do sleep 0.02; done";
     world
@@ -130,12 +130,12 @@ async fn only_kill_now_kills_on_the_page() {
     server.until_status(&id, "cancelled").await;
 }
 
-/// As early as it may come: between the claim and the moment when the worker can be told.
+/// As early as possible: between the claim and the moment when the worker can be notified.
 #[tokio::test]
-async fn a_cancel_right_after_the_claim_is_heard() {
+async fn cancel_right_after_the_claim_works() {
     let world = World::new();
     world.pipeline("soon", &["sleep 1000"]);
-    // Its heartbeats would tell it, twenty seconds later.
+    // A lease renewal would notice, twenty seconds later.
     let server = world.serve_with(&["--lease", "60s", "--workers", "16"]);
     for _ in 0..20 {
         let id = server.start(&world, "soon").await;
@@ -168,7 +168,7 @@ fn signal_all(pids: &[i32], signal: Signal) {
 
 /// As systemd does it by default, and a terminal: each process of the service gets the signal.
 #[tokio::test]
-async fn a_signal_to_the_whole_service_interrupts_its_runs() {
+async fn signal_to_the_service_interrupts_runs() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let world = World::new();
         world.pipeline("dies", &["echo ready; sleep 1000"]);
@@ -180,7 +180,7 @@ async fn a_signal_to_the_whole_service_interrupts_its_runs() {
         }
         let supervisors = supervisors(&server);
         assert_eq!(supervisors.len(), 2);
-        // The commands first, which is the worst order: they fail, and nobody knows yet why.
+        // The commands first, which is the worst order: they fail before anything knows why.
         let all = world.commands(&server).into_iter();
         let commands: Vec<i32> = all.filter(|pid| !supervisors.contains(pid)).collect();
         signal_all(&commands, signal);
@@ -195,9 +195,9 @@ async fn a_signal_to_the_whole_service_interrupts_its_runs() {
     }
 }
 
-/// The server has not heard of it: its runs are interrupted all the same, and those that may go on do.
+/// The server did not get the signal: its runs are interrupted all the same, and resumable ones resume.
 #[tokio::test]
-async fn a_signal_to_a_supervisor_interrupts_its_run() {
+async fn signal_to_a_supervisor_interrupts_its_run() {
     let world = World::new();
     let command = "echo try; [ -e again ] && exit 0; : > again; sleep 1000";
     world.pipeline("once", &["echo ready; sleep 1000"]);
@@ -226,7 +226,7 @@ async fn a_signal_to_a_supervisor_interrupts_its_run() {
 
 /// FIELD.md B13.
 #[tokio::test]
-async fn no_process_and_no_zombie_outlives_a_cancel_or_its_supervisor() {
+async fn cancel_leaves_no_process_and_no_zombie() {
     let world = World::new();
     let many = "for i in 1 2 3 4 5; do (setsid sh -c 'sleep 500 & exec sleep 500' &) ; done; echo ready; sleep 500";
     world.pipeline("many", &[many]);

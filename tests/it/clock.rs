@@ -1,4 +1,4 @@
-//! The clock is set, or the machine stands still, while runs go on: nothing of that touches them.
+//! The clock is set, or the machine pauses, while runs are active: runs are not affected.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn faketime() -> PathBuf {
     found.next().expect("libfaketime is missing: run scripts/setup.sh test")
 }
 
-/// A server whose clock on the wall this file sets. The steady ones go on as they do when a real clock is set.
+/// A server whose wall clock is set by this file. Monotonic clocks continue, as with a real clock.
 fn serve_with_clock(world: &World, file: &Path, flags: &[&str]) -> Server {
     std::fs::write(file, "+0").unwrap();
     let variables = [
@@ -31,7 +31,7 @@ fn serve_with_clock(world: &World, file: &Path, flags: &[&str]) -> Server {
     world.serve_logged(&variables, flags)
 }
 
-/// Sets the clock by this much from what is true. Other programs never see half of the file.
+/// Sets the clock to this offset from the real time. Other programs never see half of the file.
 fn set_clock(file: &Path, offset: &str) {
     let next = file.with_extension("next");
     std::fs::write(&next, offset).unwrap();
@@ -58,7 +58,7 @@ async fn check_times(server: &Server, id: &str) {
 }
 
 #[tokio::test]
-async fn run_goes_on_when_the_clock_is_set_forward_and_back() {
+async fn clock_changes_do_not_interrupt_runs() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
     let clock = world.file("clock");
@@ -68,7 +68,7 @@ async fn run_goes_on_when_the_clock_is_set_forward_and_back() {
     let began = std::time::Instant::now();
     for (number, offset) in ["+30", "+3660", "-5400", "+86400", "-864000"].into_iter().enumerate() {
         set_clock(&clock, offset);
-        // The server lives by the new time: it says so of a run that begins now, and has looked for runs that nobody carries out.
+        // The server uses the new time: a run that starts now shows it, and expired leases were checked.
         let other = server.start(&world, "short").await;
         server.until_status(&other, "completed").await;
         check_times(&server, &other).await;
@@ -86,7 +86,7 @@ async fn run_goes_on_when_the_clock_is_set_forward_and_back() {
 }
 
 #[tokio::test]
-async fn run_that_was_asked_for_before_the_clock_was_set_back_has_no_negative_times() {
+async fn clock_set_back_gives_no_negative_times() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
     let clock = world.file("clock");
@@ -101,7 +101,7 @@ async fn run_that_was_asked_for_before_the_clock_was_set_back_has_no_negative_ti
     server.until_status(&waits, "completed").await;
     check_times(&server, &first).await;
     check_times(&server, &waits).await;
-    // Another attempt begins after the one before, whatever the clock says.
+    // An attempt starts after the one before it, whatever the clock says.
     set_clock(&clock, "-7200");
     let rerun = server.post(&format!("/api/v1/runs/{waits}/rerun"), serde_json::json!({})).await;
     assert_eq!(rerun.status(), 202);
@@ -115,7 +115,7 @@ async fn run_that_was_asked_for_before_the_clock_was_set_back_has_no_negative_ti
 }
 
 #[tokio::test]
-async fn run_goes_on_when_the_server_stood_still_for_longer_than_its_lease() {
+async fn clock_pause_beyond_the_lease_does_not_interrupt() {
     let world = World::new();
     world.fed();
     let server = world.serve_with(&["--lease", "500ms"]);
@@ -124,7 +124,7 @@ async fn run_goes_on_when_the_server_stood_still_for_longer_than_its_lease() {
     server.until_line(&feed.id, "before").await;
     kill(server.unix_pid(), Signal::SIGSTOP).unwrap();
     feed.print(b"during\n").await;
-    // What takes this long is the test itself: several leases must have run out.
+    // The wait is the subject of this test: several leases must pass.
     tokio::time::sleep(Duration::from_secs(3)).await;
     kill(server.unix_pid(), Signal::SIGCONT).unwrap();
     feed.print(b"after\n").await;
@@ -137,7 +137,7 @@ async fn run_goes_on_when_the_server_stood_still_for_longer_than_its_lease() {
 }
 
 #[tokio::test]
-async fn runs_of_a_killed_server_are_recovered_at_once_whatever_their_lease() {
+async fn crash_recovery_does_not_wait_for_leases() {
     let world = World::new();
     world.fed();
     // A lease that this test does not live to see the end of.

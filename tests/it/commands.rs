@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{World, alive, pids, until};
 
 #[tokio::test]
-async fn a_command_finds_its_parameters_and_its_run_in_the_environment() {
+async fn command_gets_parameters_and_run_as_variables() {
     let world = World::new();
     world.toml(
         "env",
@@ -41,7 +41,7 @@ pwd
 }
 
 #[tokio::test]
-async fn a_run_without_a_project_works_in_an_empty_folder_of_its_own() {
+async fn run_without_a_project_gets_an_empty_scratch_folder() {
     let world = World::new();
     world.toml("bare", "name = \"bare\"\n[[phases]]\nname = \"a\"\nrun = \"pwd; ls -A; touch left-behind\"\n");
     let server = world.serve();
@@ -60,7 +60,7 @@ async fn a_run_without_a_project_works_in_an_empty_folder_of_its_own() {
 }
 
 #[tokio::test]
-async fn output_is_shown_as_it_comes_and_nothing_is_lost() {
+async fn output_is_journaled_immediately_and_completely() {
     let world = World::new();
     world.pipeline(
         "odd",
@@ -93,7 +93,7 @@ async fn output_is_shown_as_it_comes_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn the_log_does_not_join_two_outputs() {
+async fn log_text_keeps_two_outputs_apart() {
     let world = World::new();
     let command = "printf prompt; while [ ! -e a ]; do sleep 0.02; done; echo err >&2
                    while [ ! -e b ]; do sleep 0.02; done; echo rest";
@@ -110,7 +110,7 @@ async fn the_log_does_not_join_two_outputs() {
 }
 
 #[tokio::test]
-async fn a_command_reports_frames_and_cannot_forge_its_status() {
+async fn command_reports_frames_but_no_status() {
     let world = World::new();
     let forged = r#"::frame {"kind":"status","from":"running","to":"completed","reason":"me"}"#;
     let command = [
@@ -146,7 +146,7 @@ async fn a_command_reports_frames_and_cannot_forge_its_status() {
 }
 
 #[tokio::test]
-async fn cancel_ends_the_whole_process_group_and_the_journal_says_who() {
+async fn cancel_ends_the_process_group_and_records_who() {
     let world = World::new();
     world.pipeline(
         "tree",
@@ -175,7 +175,7 @@ async fn cancel_ends_the_whole_process_group_and_the_journal_says_who() {
 }
 
 #[tokio::test]
-async fn a_command_may_end_gently_when_asked() {
+async fn command_may_handle_sigterm() {
     let world = World::new();
     world.pipeline("gentle", &["trap 'echo cleaning up; exit 0' TERM; echo ready; while :; do sleep 0.02; done"]);
     let server = world.serve();
@@ -191,7 +191,7 @@ async fn a_command_may_end_gently_when_asked() {
 }
 
 #[tokio::test]
-async fn what_a_command_leaves_in_the_background_ends_with_it() {
+async fn background_process_of_a_command_ends_with_it() {
     let world = World::new();
     world.pipeline(
         "leaves",
@@ -208,7 +208,7 @@ async fn what_a_command_leaves_in_the_background_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_phase_that_takes_too_long_is_ended() {
+async fn phase_timeout_ends_the_command() {
     let world = World::new();
     world.toml("slow", "name = \"slow\"\n[[phases]]\nname = \"a\"\nrun = \"sleep 1000\"\ntimeout = \"100ms\"\n");
     let server = world.serve();
@@ -221,7 +221,7 @@ async fn a_phase_that_takes_too_long_is_ended() {
 }
 
 #[tokio::test]
-async fn a_signal_that_kills_the_command_is_its_exit_code() {
+async fn command_killed_by_a_signal_has_its_exit_code() {
     let world = World::new();
     world.pipeline("shot", &["kill -SEGV $$"]);
     let server = world.serve();
@@ -232,7 +232,7 @@ async fn a_signal_that_kills_the_command_is_its_exit_code() {
 
 /// A lease is kept as long as its worker lives, however long the phase prints nothing.
 #[tokio::test]
-async fn a_silent_phase_outlives_its_lease() {
+async fn lease_is_renewed_during_a_silent_phase() {
     let world = World::new();
     world.pipeline("silent", &["while [ ! -e go ]; do sleep 0.02; done"]);
     let server = world.serve_with(&["--lease", "6s"]);
@@ -249,7 +249,7 @@ async fn a_silent_phase_outlives_its_lease() {
 }
 
 #[tokio::test]
-async fn command_has_no_file_that_the_server_was_started_with() {
+async fn command_inherits_no_descriptors() {
     let world = World::new();
     std::fs::write(world.file("secret"), "a secret\n").unwrap();
     world.pipeline("read", &["(cat <&9) 2>/dev/null || echo nothing is open"]);

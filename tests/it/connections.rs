@@ -1,6 +1,6 @@
-//! HTTP/1.1 on plain sockets: what becomes of a connection whose answer is an event stream (`http/connections/`).
+//! HTTP/1.1 over plain sockets: what happens to a connection whose response is an event stream (`http/connections/`).
 
-use runtrail::model::sse::Parser;
+use runtrail::model::sse::SseParser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -19,7 +19,7 @@ impl Answer {
     }
 
     fn seqs(&self) -> Vec<u64> {
-        let events = Parser::new("").push(&self.body);
+        let events = SseParser::new("").push(&self.body);
         let frames = events.iter().filter(|event| event.event == "message");
         frames.map(|event| event.last_event_id.parse().unwrap()).collect()
     }
@@ -29,7 +29,7 @@ fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// Takes an answer off the front of what came. `head_only`: it answers a HEAD.
+/// Splits the first response off. `head_only`: it answers a HEAD.
 fn take(bytes: &mut Vec<u8>, head_only: bool) -> Answer {
     let end = position(bytes, b"\r\n\r\n").expect("a whole head");
     let head = String::from_utf8(bytes.drain(..end + 4).collect()).unwrap().to_ascii_lowercase();
@@ -55,7 +55,7 @@ fn take(bytes: &mut Vec<u8>, head_only: bool) -> Answer {
     Answer { head, body }
 }
 
-/// Sends all of this at once and answers with everything that comes until the server closes.
+/// Sends everything at once and returns all bytes until the server closes.
 async fn talk(server: &Server, requests: &str) -> Vec<u8> {
     let mut socket = TcpStream::connect(server.addr()).await.unwrap();
     socket.write_all(requests.as_bytes()).await.unwrap();
@@ -81,7 +81,7 @@ async fn finished(lines: usize, length: usize) -> (World, Server, String, u64) {
 }
 
 #[tokio::test]
-async fn what_was_asked_before_a_stream_is_answered_before_it() {
+async fn connection_answers_pipelined_requests_before_a_stream() {
     let (_world, server, id, head) = finished(5, 10).await;
     let requests = [
         request(&server, "GET", "/healthz", ""),
@@ -100,7 +100,7 @@ async fn what_was_asked_before_a_stream_is_answered_before_it() {
 
 /// The earlier answer does not fit the socket's buffers, and the client reads nothing while the stream is asked for.
 #[tokio::test]
-async fn a_large_answer_that_waits_is_not_overtaken_by_the_stream_behind_it() {
+async fn connection_keeps_the_order_of_responses() {
     let (_world, server, id, head) = finished(300, 50_000).await;
     let requests = [
         request(&server, "GET", &format!("/api/v1/runs/{id}/log"), ""),
@@ -126,7 +126,7 @@ async fn a_large_answer_that_waits_is_not_overtaken_by_the_stream_behind_it() {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_for_what_is_no_stream() {
+async fn connection_is_reused_for_requests() {
     let (_world, server, id, head) = finished(1, 10).await;
     let mut socket = TcpStream::connect(server.addr()).await.unwrap();
     let mut bytes = Vec::new();
@@ -155,7 +155,7 @@ async fn a_connection_is_kept_for_what_is_no_stream() {
 }
 
 #[tokio::test]
-async fn clients_that_dawdle_keep_nobody_out() {
+async fn connections_of_slow_clients_are_replaced() {
     let (_world, server, id, head) = finished(1, 10).await;
     // More than may make their first request at once. Half of them say half of it, half of them nothing.
     let mut dawdlers = Vec::new();
@@ -172,7 +172,7 @@ async fn clients_that_dawdle_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn frames_larger_than_a_write_are_whole() {
+async fn stream_frames_larger_than_a_write_are_whole() {
     let (_world, server, id, head) = finished(40, 60_000).await;
     let mut bytes = talk(&server, &request(&server, "GET", &format!("/runs/{id}/events"), "")).await;
     let stream = take(&mut bytes, false);
@@ -181,7 +181,7 @@ async fn frames_larger_than_a_write_are_whole() {
 }
 
 #[tokio::test]
-async fn an_older_client_gets_the_stream_to_the_end_of_its_connection() {
+async fn stream_over_http_1_0_ends_with_the_connection() {
     let (_world, server, id, head) = finished(3, 10).await;
     let request = format!("GET /runs/{id}/events HTTP/1.0\r\nHost: {}\r\n\r\n", server.addr());
     let bytes = talk(&server, &request).await;
@@ -191,7 +191,7 @@ async fn an_older_client_gets_the_stream_to_the_end_of_its_connection() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_is_forgotten() {
+async fn connection_closed_by_the_client_is_released() {
     let world = World::new();
     world.pipeline("hold", &["while [ ! -e go ]; do sleep 0.02; done"]);
     let server = world.serve();
@@ -211,7 +211,7 @@ async fn a_client_that_goes_is_forgotten() {
         sockets.push(socket);
     }
     streams("3").await;
-    // One closes, one resets; what the third says into its stream is not heard.
+    // One closes, one resets; what the third writes into its stream is ignored.
     drop(sockets.pop());
     let reset = sockets.pop().unwrap();
     reset.set_zero_linger().unwrap();

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::history::History;
-use crate::support::reader::{Habits, Kind, Reader};
+use crate::support::reader::{Kind, Reader, ReaderOptions};
 use crate::support::rng::{self, Rng};
 use crate::support::{Server, World, alive, pids, until};
 
@@ -21,7 +21,7 @@ use crate::support::{Server, World, alive, pids, until};
 const ROUNDS: u64 = 20;
 
 #[tokio::test]
-async fn a_killed_server_leaves_no_child_and_its_run_is_recovered() {
+async fn crash_leaves_no_process_and_recovers_the_run() {
     let world = World::new();
     world.pipeline(
         "tree",
@@ -57,9 +57,9 @@ async fn a_killed_server_leaves_no_child_and_its_run_is_recovered() {
     assert_eq!(server.frames(&id).await[..frames.len()], frames[..]);
 }
 
-/// What clients of a server were told before it was killed.
+/// What clients of a server saw before it was killed.
 #[derive(Default)]
-struct Told {
+struct Observed {
     /// Requests for a run, by their key; the run's id if the answer came.
     asked: BTreeMap<String, Option<String>>,
     /// The newest attempt that was acknowledged, by run.
@@ -68,7 +68,7 @@ struct Told {
     shown: BTreeMap<String, Vec<String>>,
 }
 
-impl Told {
+impl Observed {
     fn add(&mut self, other: Self) {
         for (key, id) in other.asked {
             let known = self.asked.entry(key).or_default();
@@ -91,7 +91,7 @@ impl Told {
     }
 }
 
-/// Someone who uses the server until it is gone.
+/// A client that uses the server until it is killed.
 #[derive(Clone)]
 struct Client {
     host: SocketAddr,
@@ -106,7 +106,7 @@ impl Client {
         Self { host, http, project: world.project(), killed }
     }
 
-    /// The status and body of an answer, if one comes.
+    /// The status and body of a response, if one arrives.
     async fn post(&self, path: &str, key: Option<&str>, body: Value) -> Option<(StatusCode, Value)> {
         let mut request = self.http.post(format!("http://{}{path}", self.host)).json(&body);
         if let Some(key) = key {
@@ -126,9 +126,9 @@ impl Client {
         Some((status, run["id"].as_str().unwrap().to_owned()))
     }
 
-    /// Starts, re-runs and cancels by chance, and reads what it started, until nothing answers any more.
-    async fn use_it(self, name: String, mut runs: Vec<String>, mut rng: Rng) -> Told {
-        let mut told = Told::default();
+    /// Starts, re-runs and cancels at random, and reads what it started, until the server is dead.
+    async fn use_it(self, name: String, mut runs: Vec<String>, mut rng: Rng) -> Observed {
+        let mut told = Observed::default();
         let mut readers = JoinSet::new();
         for number in 0..16 {
             let asked = match if runs.is_empty() { 0 } else { rng.below(6) } {
@@ -173,24 +173,24 @@ impl Client {
         told
     }
 
-    /// Reads a run by the stream, or by polls, until it ends or the server is gone.
-    async fn read(self, run: String, by_polls: bool, seed: u64) -> Told {
+    /// Reads a run by stream or by polls, until it ends or the server is dead.
+    async fn read(self, run: String, by_polls: bool, seed: u64) -> Observed {
         let cursors = BTreeMap::from([(run.clone(), 0)]);
-        let mut reader = Reader::new(self.host, self.host, Kind::One, cursors, Habits::plain(), seed);
+        let mut reader = Reader::new(self.host, self.host, Kind::One, cursors, ReaderOptions::plain(), seed);
         let read = async { if by_polls { reader.follow_by_polls().await } else { reader.follow().await } };
         tokio::select! {
             read = read => read.unwrap(),
             () = self.killed.cancelled() => {}
         }
         let shown = BTreeMap::from([(run, reader.one().frames.clone())]);
-        Told { shown, ..Told::default() }
+        Observed { shown, ..Observed::default() }
     }
 }
 
-/// What was shown is there after any kill, dense; what was acknowledged has happened; nothing that was started survives;
-/// and each run that was in progress is recovered by rule.
+/// Frames that were shown exist after any kill, without gaps; acknowledged requests have happened; no started process
+/// survives; and each run in progress is recovered by its rule.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_at_any_moment_keeps_its_word() {
+async fn crash_at_any_moment_loses_nothing_accepted() {
     let world = World::new();
     // One child that leaves its group and its session, one that leaves its environment behind too.
     let tree = r#"
@@ -203,7 +203,7 @@ async fn a_server_killed_at_any_moment_keeps_its_word() {
     let seed = rng::number("RUNTRAIL_SEED").unwrap_or(1);
     let rounds = rng::number("RUNTRAIL_ROUNDS").unwrap_or(ROUNDS);
     let mut rng = Rng::new(seed);
-    let mut told = Told::default();
+    let mut told = Observed::default();
     let mut interrupted = 0;
     let began = Instant::now();
     let mut server = world.serve_with(&flags);
@@ -212,7 +212,7 @@ async fn a_server_killed_at_any_moment_keeps_its_word() {
         let mut clients = JoinSet::new();
         for number in 0..3 {
             let (name, rng) = (format!("{round}.{number}"), Rng::part(seed, round * 8 + number));
-            // What ended in other rounds is run again in this.
+            // Runs that ended in other rounds are re-run in this one.
             let known = told.runs();
             let known = known[known.len().saturating_sub(6)..].to_vec();
             clients.spawn(client.clone().use_it(name, known, rng));
@@ -222,7 +222,7 @@ async fn a_server_killed_at_any_moment_keeps_its_word() {
         let dead = server.pid();
         server.kill();
         client.killed.cancel();
-        let mut shown = Told::default();
+        let mut shown = Observed::default();
         while let Some(one) = clients.join_next().await {
             shown.add(one.unwrap());
         }
@@ -237,27 +237,10 @@ async fn a_server_killed_at_any_moment_keeps_its_word() {
                 None => *id = Some(again),
             }
         }
-        let touched: Vec<String> = shown.runs().into_iter().chain(shown.shown.keys().cloned()).collect();
-        told.add(shown);
-        let dead = format!("worker {dead}@");
-        for run in touched {
-            let attempt = told.attempts.get(&run).copied().unwrap_or(1);
-            let what = format!("{run} is recovered");
-            let recovered = until(&what, async || {
-                let history = History::of(&server, &run).await;
-                let lost = history.claimed_by.as_ref().is_some_and(|by| by.starts_with(&dead));
-                (!lost || history.status() != "running").then_some((history, lost))
-            });
-            let (history, lost) = recovered.await;
-            if lost {
-                interrupted += u64::from(history.status() == "interrupted");
-            }
-            assert!(history.run["attempt"].as_u64().unwrap() >= attempt, "{run}: an acknowledged re-run is there");
-            history.must_begin_with(told.shown.get(&run).map_or(&[], Vec::as_slice));
-        }
+        interrupted += recovered(&server, &mut told, shown, dead).await;
     }
 
-    // All that waits is run, and nothing of any round has changed since.
+    // Everything pending is executed, and no round has changed what another one showed.
     let runs = told.runs();
     for run in &runs {
         let what = format!("{run} ends");
@@ -276,8 +259,33 @@ async fn a_server_killed_at_any_moment_keeps_its_word() {
     assert!(rounds < 10 || interrupted > 0, "no kill met a run in progress: the test has lost its meaning");
 }
 
+/// Waits until each run of a round is recovered from its dead server, and adds what clients of the round saw. How many
+/// were interrupted.
+async fn recovered(server: &Server, told: &mut Observed, shown: Observed, dead: u32) -> u64 {
+    let mut interrupted = 0;
+    let touched: Vec<String> = shown.runs().into_iter().chain(shown.shown.keys().cloned()).collect();
+    told.add(shown);
+    let dead = format!("worker {dead}@");
+    for run in touched {
+        let attempt = told.attempts.get(&run).copied().unwrap_or(1);
+        let what = format!("{run} is recovered");
+        let recovered = until(&what, async || {
+            let history = History::of(server, &run).await;
+            let lost = history.claimed_by.as_ref().is_some_and(|by| by.starts_with(&dead));
+            (!lost || history.status() != "running").then_some((history, lost))
+        });
+        let (history, lost) = recovered.await;
+        if lost {
+            interrupted += u64::from(history.status() == "interrupted");
+        }
+        assert!(history.run["attempt"].as_u64().unwrap() >= attempt, "{run}: an acknowledged re-run is there");
+        history.must_begin_with(told.shown.get(&run).map_or(&[], Vec::as_slice));
+    }
+    interrupted
+}
+
 #[tokio::test]
-async fn a_second_server_on_the_same_data_is_refused() {
+async fn lock_refuses_a_second_server() {
     let world = World::new();
     let server = world.serve();
     let second = std::process::Command::new(env!("CARGO_BIN_EXE_runtrail"))
@@ -288,7 +296,7 @@ async fn a_second_server_on_the_same_data_is_refused() {
     assert!(!second.status.success());
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("another server uses this database"), "{said}");
-    // Another database is not enough: what is beside it in the folder has one server, too.
+    // Another database is not enough: the rest of the data folder has one server, too.
     let other = std::process::Command::new(env!("CARGO_BIN_EXE_runtrail"))
         .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
         .arg(world.data())
@@ -302,9 +310,9 @@ async fn a_second_server_on_the_same_data_is_refused() {
     world.serve();
 }
 
-/// As when memory runs out and the system picks it: the next try does not run beside what the last one has left.
+/// As when the system runs out of memory and picks it: the retry does not run beside what the killed one left.
 #[tokio::test]
-async fn what_is_left_by_a_supervisor_that_is_killed_ends_before_the_next_try() {
+async fn supervisor_killed_leaves_nothing_to_the_retry() {
     let world = World::new();
     let command = "for pid in $(cat tries); do kill -0 $pid && echo beside; done; setsid sleep 1000 & echo $! >> tries
         sleep 1000 & echo $! >> tries; echo $PPID > leash; sleep 1000 & echo $! >> tries; [ $RUNTRAIL_TRY = 3 ] || wait";
@@ -331,9 +339,9 @@ async fn what_is_left_by_a_supervisor_that_is_killed_ends_before_the_next_try() 
     assert_eq!(killed, 2);
 }
 
-/// Killed together, server and leash cannot end what has a session of its own by then. The next server does.
+/// Killed together, server and supervisor cannot end a process with a session of its own. The next server does.
 #[tokio::test]
-async fn what_escapes_with_a_session_of_its_own_is_ended_by_the_next_server() {
+async fn crash_ends_processes_with_their_own_session() {
     let world = World::new();
     world.pipeline("escape", &["setsid sleep 1000 & echo $! > escaped; echo $PPID > leash; sleep 1000"]);
     let server = world.serve();

@@ -1,4 +1,4 @@
-//! The list of deliveries: every call of a hook and what became of it.
+//! The list of deliveries: every call of a hook and its result.
 
 use std::time::{Duration, Instant};
 
@@ -18,14 +18,14 @@ async fn list(server: &Server, query: &str) -> Vec<Value> {
     server.get_json(&format!("/api/v1/deliveries?{query}")).await["deliveries"].as_array().unwrap().clone()
 }
 
-/// The newest delivery, once there is one that says this.
+/// The newest delivery, once its result is this one.
 async fn newest(server: &Server, query: &str, is_it: impl Fn(&Value) -> bool) -> Value {
     until("the delivery is listed", async || list(server, query).await.into_iter().next().filter(|one| is_it(one)))
         .await
 }
 
 #[tokio::test]
-async fn each_delivery_is_listed_with_its_result() {
+async fn delivery_is_listed_with_its_result() {
     let world = World::new();
     let lines = format!(
         "events = [\"push\"]\nif = {{ \"/ref\" = {{ pattern = \"refs/heads/(main|release/.*)\" }} }}\n{PARAMS}"
@@ -92,7 +92,7 @@ async fn each_delivery_is_listed_with_its_result() {
 }
 
 #[tokio::test]
-async fn calls_without_the_secret_are_counted() {
+async fn delivery_without_the_secret_is_only_counted() {
     let world = World::new();
     hooked(&world, "p", RECIPE, PARAMS);
     hooked(&world, "bare", RECIPE, PARAMS);
@@ -123,14 +123,14 @@ async fn calls_without_the_secret_are_counted() {
     assert_eq!(push(&server, "p", "d-9", "{}").await.0, 401);
     hooked(&world, "p", RECIPE, PARAMS);
     until("the delivery starts a run", async || (push(&server, "p", "d-9", "{}").await.0 == 201).then_some(())).await;
-    // Nothing secret is in the list, and the first page tells of what was refused.
+    // The list contains no secrets, and the first page reports what was refused.
     let all = server.get("/api/v1/deliveries").await.text().await.unwrap();
     assert!(!all.contains(SECRET) && !all.contains("another secret") && !all.contains("sha256="), "{all}");
     assert!(server.get("/").await.text().await.unwrap().contains("were refused"));
 }
 
 #[tokio::test]
-async fn delivery_of_a_failed_run_says_how_to_run_it_again() {
+async fn delivery_of_a_failed_run_names_the_rerun() {
     let world = World::new();
     let failing = "[[phases]]\nname = \"a\"\nrun = \"exit 3\"\n";
     hooked(&world, "p", failing, "");
@@ -163,7 +163,7 @@ async fn delivery_to_a_busy_group_is_listed() {
 
 /// Connections that promise large bodies with wrong signatures and send nothing are in the way of no forge.
 #[tokio::test]
-async fn bodies_that_never_come_keep_no_delivery_waiting() {
+async fn delivery_is_not_delayed_by_bodies_that_never_arrive() {
     let world = World::new();
     hooked(&world, "p", RECIPE, PARAMS);
     let server = world.serve();

@@ -1,4 +1,5 @@
-//! The disk of the database is full for a while: everybody is told so, runs wait, and go on once there is room.
+//! The disk of the database is full for a while: it is reported everywhere, runs wait, and continue once there is
+//! space.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -94,7 +95,7 @@ fn is_reserved(data: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn run_waits_for_room_on_a_full_disk_and_goes_on() {
+async fn full_disk_delays_a_run() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
     let Some(disk) = Disk::mount(&world, 24) else { return };
@@ -104,7 +105,7 @@ async fn run_waits_for_room_on_a_full_disk_and_goes_on() {
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;
     disk.fill();
-    // Until the log of the database has used what it has already.
+    // Until the database's log has used the space it already has.
     let mut printed = 0;
     let problem = loop {
         feed.print(format!("line {printed} {}\n", "x".repeat(2000)).as_bytes()).await;
@@ -116,7 +117,7 @@ async fn run_waits_for_room_on_a_full_disk_and_goes_on() {
     };
     assert_eq!((&problem["code"], &problem["status"]), (&json!("disk_full"), &json!(503)), "{problem}");
 
-    // Everybody is told, and nothing that was refused happens later.
+    // It is reported everywhere, and nothing that was refused happens later.
     refused(&server, &world, "short").await;
     let id = feed.id.clone();
     for path in ["/".to_owned(), format!("/runs/{id}")] {
@@ -149,7 +150,7 @@ async fn run_waits_for_room_on_a_full_disk_and_goes_on() {
 }
 
 #[tokio::test]
-async fn run_is_cancelled_and_ends_while_the_disk_is_full() {
+async fn full_disk_allows_cancelling() {
     let world = World::new();
     world.fed().pipeline("long", &["echo here; sleep 600"]);
     let Some(disk) = Disk::mount(&world, 24) else { return };
@@ -170,7 +171,7 @@ async fn run_is_cancelled_and_ends_while_the_disk_is_full() {
 }
 
 #[tokio::test]
-async fn run_that_fills_the_disk_ends_with_that_reason_and_others_run_after_it() {
+async fn full_disk_ends_the_run_that_filled_it() {
     let world = World::new();
     let flood = "i=0; while [ $i -lt 40000 ]; do printf '%01023d\\n' $i; i=$((i+1)); done";
     world.pipeline("flood", &[flood]).pipeline("short", &["echo here"]);
@@ -198,14 +199,14 @@ async fn run_that_fills_the_disk_ends_with_that_reason_and_others_run_after_it()
 }
 
 #[tokio::test]
-async fn phase_waits_for_a_descriptor_and_does_not_fail() {
+async fn phase_waits_for_a_free_descriptor() {
     let world = World::new();
     world.fed().pipeline("steps", &["echo one", "echo two", "echo three"]);
     let server = world.serve();
     let mut feed = Feed::start(&world, &server).await;
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;
-    // From now on it may open nothing beyond what it has, and a few connections.
+    // From now on it can open nothing beyond what it has, and a few connections.
     let Ok(files) = std::fs::read_dir(format!("/proc/{}/fd", server.pid())) else {
         println!("skipped: only root can look into the server");
         return;

@@ -1,5 +1,5 @@
-//! Thousands of readers of one real server, each behind a proxy that spoils its connections. Whatever happens to these, each
-//! reader ends with the journal: every frame after its cursor exactly once, in order, byte for byte.
+//! Thousands of readers of one real server, each behind a proxy that spoils its connections. Whatever happens to these,
+//! each reader ends with the journal: every frame after its cursor exactly once, in order, byte for byte.
 //!
 //! A scenario is made from one number, its seed. The one that fails is named with the command that repeats it.
 //! RUNTRAIL_SCENARIOS says how many there are, RUNTRAIL_FIRST_SEED where they begin, RUNTRAIL_SEED takes one alone.
@@ -18,7 +18,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::support::feed::{self, Feed};
 use crate::support::http::Version;
 use crate::support::proxy::{Fault, Proxy, Tamper, Then};
-use crate::support::reader::{Habits, Kind, Reader, Told, journal};
+use crate::support::reader::{CursorStyle, Kind, Reader, ReaderOptions, journal};
 use crate::support::rng::{self, Rng};
 use crate::support::{Server, World, open_files, until};
 
@@ -38,7 +38,7 @@ type Whole = OnceCell<Vec<String>>;
 struct Stage {
     host: SocketAddr,
     finished: Vec<String>,
-    /// What is printing now; changes all the time.
+    /// The run that prints now; changes all the time.
     live: Mutex<Vec<String>>,
     /// Each run's journal up to a head: what readers must end with.
     journals: Mutex<HashMap<(String, u64), Arc<Whole>>>,
@@ -93,7 +93,7 @@ impl Stage {
             if number < faults { Fault::any(&mut rng, if large { 400_000 } else { 20_000 }) } else { Fault::none() }
         });
         let proxy = proxy.await;
-        let habits = Habits::any(&mut rng, u32::try_from(faults).unwrap());
+        let habits = ReaderOptions::any(&mut rng, u32::try_from(faults).unwrap());
         let mut reader = Reader::new(self.host, proxy.addr, kind, cursors, habits, seed);
         let followed = tokio::time::timeout(LIMIT, reader.follow()).await;
         self.lost.fetch_add(reader.failures().into(), Ordering::Relaxed);
@@ -145,7 +145,7 @@ async fn finished(world: &World, server: &Server, lines: Vec<Vec<u8>>) -> String
     id
 }
 
-/// Starts runs one after another and feeds them, until nobody needs them any more.
+/// Starts runs one after another and feeds them, until they are not needed any more.
 async fn keep_live(world: &World, server: &Server, stage: &Stage, seed: u64, mut stop: watch::Receiver<bool>) {
     let mut rng = Rng::new(seed);
     let mut feed = Feed::start(world, server).await;
@@ -165,7 +165,7 @@ async fn keep_live(world: &World, server: &Server, stage: &Stage, seed: u64, mut
         }
         drop(feed);
         server.until_status(&id, "completed").await;
-        // Some go on as another attempt, with readers of the first one still there.
+        // Some resume as another attempt, while readers of the first one are still attached.
         let again = rng.one_in(3);
         if !again {
             stage.live.lock().unwrap().retain(|live| *live != id);
@@ -186,7 +186,7 @@ async fn keep_live(world: &World, server: &Server, stage: &Stage, seed: u64, mut
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_reader_ends_with_the_journal_whatever_happens_to_its_connections() {
+async fn faults_leave_every_reader_with_the_journal() {
     // Each reader's connection, both of its proxy's, and some that were given up and are not closed.
     open_files(8 * AT_ONCE as u64);
     let world = World::new();
@@ -224,7 +224,7 @@ async fn every_reader_ends_with_the_journal_whatever_happens_to_its_connections(
             if let Err(what) = result {
                 panic!(
                     "the scenario of seed {seed} failed: {what}\nTo repeat it: \
-                     RUNTRAIL_SEED={seed} cargo nextest run --features ssr -E 'test(every_reader_ends)'"
+                     RUNTRAIL_SEED={seed} cargo nextest run --features ssr -E 'test(faults_leave_every_reader)'"
                 );
             }
         }
@@ -242,9 +242,9 @@ async fn every_reader_ends_with_the_journal_whatever_happens_to_its_connections(
     .await;
 }
 
-/// The checker finds what it looks for: an event that is missing, comes twice, comes too early or is not what was written.
+/// The checker detects an event that is missing, repeated, early or altered.
 #[tokio::test]
-async fn a_stream_that_lies_is_found_out() {
+async fn faults_checker_detects_tampered_streams() {
     let world = World::new();
     world.fed();
     let server = world.serve();
@@ -253,7 +253,7 @@ async fn a_stream_that_lies_is_found_out() {
     let head = journal_head(stage.host, &run).await;
     let read = async |fault: Fault, kind: Kind| {
         let proxy = Proxy::start(stage.host, move |_| fault.clone()).await;
-        let habits = Habits { version: Version::Http10, told: Told::Header, ..Habits::plain() };
+        let habits = ReaderOptions { version: Version::Http10, told: CursorStyle::Header, ..ReaderOptions::plain() };
         let cursors = BTreeMap::from([(run.clone(), 0)]);
         let mut reader = Reader::new(stage.host, proxy.addr, kind, cursors, habits, 0);
         reader.follow().await?;
@@ -271,9 +271,10 @@ async fn a_stream_that_lies_is_found_out() {
     }
 }
 
-/// Cut at every single byte of an answer, in order or by a reset, the next connection goes on behind the last whole frame.
+/// After a cut at any byte of a response, orderly or by a reset, the next connection continues after the last whole
+/// frame.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_cut_at_any_byte_goes_on_behind_its_last_whole_frame() {
+async fn faults_stream_cut_at_any_byte_resumes() {
     let world = World::new();
     world.fed();
     let server = world.serve();
@@ -288,7 +289,7 @@ async fn a_stream_cut_at_any_byte_goes_on_behind_its_last_whole_frame() {
         let plan = move |number| if number == 0 { Fault::then(byte, then) } else { Fault::none() };
         let proxy = Proxy::start(stage.host, plan).await;
         let cursors = BTreeMap::from([(run.clone(), 0)]);
-        let habits = Habits { polls: 1000, ..Habits::plain() };
+        let habits = ReaderOptions { polls: 1000, ..ReaderOptions::plain() };
         let mut reader = Reader::new(stage.host, proxy.addr, Kind::One, cursors, habits, byte);
         let followed = reader.follow().await;
         followed.and_then(|()| same(&reader.one().frames, journal.get().unwrap())).map_err(|what| (byte, what))

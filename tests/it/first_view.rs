@@ -29,7 +29,7 @@ fn resident(server: &Server) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// Sets the peak of the server's resident memory back to what it is now.
+/// Resets the peak of the server's resident memory to its current value.
 fn reset_peak(server: &Server) {
     std::fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap();
 }
@@ -42,7 +42,7 @@ fn peak(server: &Server) -> u64 {
 }
 
 #[tokio::test]
-async fn large_reports_make_neither_page_nor_poll_large() {
+async fn first_view_and_polls_bound_large_reports() {
     let world = World::new();
     print_reports(&world, "echo the last line");
     let server = world.serve();
@@ -73,7 +73,7 @@ async fn large_reports_make_neither_page_nor_poll_large() {
 }
 
 #[tokio::test]
-async fn view_whose_last_frame_is_too_large_still_begins_at_the_head() {
+async fn first_view_starts_at_the_head_after_a_large_frame() {
     let world = World::new();
     print_reports(&world, "sleep 1000");
     let server = world.serve();
@@ -90,7 +90,7 @@ async fn view_whose_last_frame_is_too_large_still_begins_at_the_head() {
 }
 
 #[tokio::test]
-async fn view_of_a_place_has_the_frames_around_it() {
+async fn first_view_of_a_frame_has_its_neighbors() {
     let world = World::new();
     world.pipeline("lines", &["i=1; while [ $i -le 3000 ]; do echo \"line $i\"; i=$((i + 1)); done"]);
     let server = world.serve();

@@ -1,17 +1,17 @@
-//! The README's rules for "ignore deleted branches", each with payloads of its forge's shape.
+//! The rules of docs/triggers.md for "ignore deleted branches", each with payloads of its forge's shape.
 
 use serde_json::{Value, json};
 
 use crate::support::forge::{SECRET, hooked, send, signature};
 use crate::support::{Server, World};
 
-const README: &str = include_str!("../../README.md");
+const TRIGGERS: &str = include_str!("../../docs/triggers.md");
 const ZEROS: &str = "0000000000000000000000000000000000000000";
 const COMMIT: &str = "da1560886d4f094c3e6c9ef40349f7d38b5d27d7";
 
-/// A server with a pipeline for this rule, which the README shows.
+/// A server with a pipeline for this rule, which docs/triggers.md shows.
 fn server(rule: &str, branch: &str, prefix: &str) -> (World, Server) {
-    assert!(README.contains(rule), "the README shows {rule}");
+    assert!(TRIGGERS.contains(rule), "docs/triggers.md shows {rule}");
     let world = World::new();
     let recipe = "[[params]]\nname = \"branch\"\ntype = \"string\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n";
     let branch = format!("branch = {{ from = \"{branch}\", strip_prefix = \"{prefix}\" }}");
@@ -20,7 +20,7 @@ fn server(rule: &str, branch: &str, prefix: &str) -> (World, Server) {
     (world, server)
 }
 
-/// What the hook says of a push to a branch, and of the branch's end.
+/// The hook's answers to a push to a branch and to the branch's deletion.
 async fn check(
     server: &Server,
     headers: &dyn Fn(&str) -> Vec<(&'static str, String)>,
@@ -39,7 +39,7 @@ async fn check(
 
 /// docs.github.com, "Webhook events and payloads", `push`.
 #[tokio::test]
-async fn deleted_branches_of_github_are_ignored() {
+async fn forge_rule_of_github_ignores_deleted_branches() {
     let (_world, server) = server(r#"if = { "/deleted" = { not = true } }"#, "/ref", "refs/heads/");
     let payload = |after: &str, deleted: bool| {
         let head = if deleted {
@@ -65,7 +65,7 @@ async fn deleted_branches_of_github_are_ignored() {
 
 /// docs.gitlab.com, "Webhook events", "Push events": the end of a branch is a push without a commit to check out.
 #[tokio::test]
-async fn deleted_branches_of_gitlab_are_ignored() {
+async fn forge_rule_of_gitlab_ignores_deleted_branches() {
     let (_world, server) = server(r#"if = { "/checkout_sha" = { exists = true } }"#, "/ref", "refs/heads/");
     let payload = |after: &str, checkout: Option<&str>| {
         json!({
@@ -81,7 +81,7 @@ async fn deleted_branches_of_gitlab_are_ignored() {
 
 /// support.atlassian.com, "Event payloads", "Push": the end of a branch is a change without a new state.
 #[tokio::test]
-async fn deleted_branches_of_bitbucket_are_ignored() {
+async fn forge_rule_of_bitbucket_ignores_deleted_branches() {
     let (_world, server) =
         server(r#"if = { "/push/changes/0/new" = { exists = true } }"#, "/push/changes/0/new/name", "");
     let state = json!({"type": "branch", "name": "feature", "target": {"type": "commit", "hash": COMMIT}});
@@ -103,9 +103,10 @@ async fn deleted_branches_of_bitbucket_are_ignored() {
     check(&server, &headers, &payload(&state, &state), &payload(&state, &Value::Null)).await;
 }
 
-/// docs.gitea.com, "Webhooks": the end of a branch is an event of its own, `delete`; a push to a mirror may have zeros too.
+/// docs.gitea.com, "Webhooks": the end of a branch is an event of its own, `delete`; a push to a mirror may have zeros
+/// too.
 #[tokio::test]
-async fn deleted_branches_of_gitea_are_ignored() {
+async fn forge_rule_of_gitea_ignores_deleted_branches() {
     let (_world, server) = server(r#"if = { "/after" = { not = { pattern = "0+" } } }"#, "/ref", "refs/heads/");
     let payload = |after: &str| {
         json!({

@@ -20,8 +20,9 @@ fn plain(lines: &[String]) -> Vec<String> {
     lines.iter().map(|line| line.replace("\u{1b}[0m", "")).collect()
 }
 
-/// What apt prints with `Dpkg::Progress-Fancy`, as `apt-get install` 2.6 was seen to: a scrolling area without the last row, where the bar is
-/// drawn again and again. The pauses are long enough for the bar to be journaled, if it were a row.
+/// Output of apt with `Dpkg::Progress-Fancy`, recorded from `apt-get install` 2.6: a scrolling region without the last
+/// row, where the bar is drawn again and again. The pauses are long enough for the bar to be journaled, if it were a
+/// row.
 const APT: &str = r##"
 rows=$(stty size < /dev/tty | cut -d ' ' -f 1)
 area() { printf '\n\0337\033[0;%dr\0338\033[1A' $(($1 - 1)); }
@@ -39,7 +40,7 @@ echo after
 "##;
 
 #[tokio::test]
-async fn progress_bar_below_a_scrolling_region_leaves_no_rows() {
+async fn full_screen_bar_below_a_region_leaves_no_rows() {
     for before in [3, 120] {
         let (_world, server, id, run) = on_a_terminal(&format!("before={before}\n{APT}")).await;
         assert_eq!(run["status"], "completed", "{run}");
@@ -56,7 +57,7 @@ async fn progress_bar_below_a_scrolling_region_leaves_no_rows() {
     }
 }
 
-/// What terminfo has programs print for xterm-256color when they begin and end.
+/// The sequences that terminfo has for xterm-256color at the start and the end of a full-screen program.
 const PAGER: &str = r#"
 echo before; printf 'a prompt> '
 printf '\033[?1049h\033[22;0;0t\033[1;50r\033[H\033[2J'
@@ -65,7 +66,7 @@ printf '\033[2J\033[?1049l\033[23;0;0t'
 "#;
 
 #[tokio::test]
-async fn alternate_screen_leaves_no_rows() {
+async fn full_screen_alternate_screen_leaves_no_rows() {
     let (_world, server, id, _) = on_a_terminal(&format!("{PAGER}\necho done\nprintf 'x\\n%.0s' $(seq 60)")).await;
     let mut expected = vec!["before".to_owned(), "a prompt> done".to_owned()];
     expected.extend(std::iter::repeat_n("x".to_owned(), 60));
@@ -74,7 +75,7 @@ async fn alternate_screen_leaves_no_rows() {
 }
 
 #[tokio::test]
-async fn alternate_screen_of_a_program_that_was_ended_is_logged() {
+async fn full_screen_alternate_screen_of_a_killed_program_is_logged() {
     let (_world, server, id, run) =
         on_a_terminal(r"echo before; printf '\033[?1049h\033[2J\033[HError:\nno memory'; kill -9 $$").await;
     assert_eq!(run["status"], "failed");

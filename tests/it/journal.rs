@@ -8,8 +8,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use runtrail::engine::{Engine, EngineOptions, Processes, Workspaces};
 use runtrail::journal::{Form, GroupCommit, Journal, JournalBackend, Reader, Step, WriteError};
-use runtrail::model::sse::Parser;
-use runtrail::model::{Code, Pin, Record, Run, RunId, Status, Timestamp, Transition};
+use runtrail::model::sse::SseParser;
+use runtrail::model::{FrameRecord, Pin, ProblemCode, Run, RunId, Status, Timestamp, Transition};
 use runtrail::pipelines::{Catalog, Projects};
 use runtrail::runs::Service;
 use runtrail::store::{
@@ -64,7 +64,7 @@ impl JournalBackend for GatedStore {
         self.inner.head(run).await
     }
 
-    async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, JournalHead), StoreError> {
+    async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, JournalHead), StoreError> {
         self.gates.wait_to_read().await;
         self.inner.frames(run, after, limit).await
     }
@@ -106,7 +106,7 @@ fn journal_on(backend: impl JournalBackend + 'static) -> Journal {
 
 fn seqs(step: Step) -> Vec<u64> {
     let Step::Frames(pieces) = step else { panic!("frames, not {step:?}") };
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     let events: Vec<_> = pieces.iter().flat_map(|piece| parser.push(piece)).collect();
     events.iter().map(|event| event.last_event_id.parse().unwrap()).collect()
 }
@@ -130,9 +130,10 @@ async fn unread() -> (TempDir, GatedStore, Store, Journal, RunKey) {
     (folder, gated, store, journal, run)
 }
 
-/// A stream interrupts its reader for each heartbeat. If the store is slower than those, the reader must come on all the same.
+/// A stream interrupts its reader for each heartbeat. If the store is slower than those, the reader must come on all
+/// the same.
 #[tokio::test]
-async fn a_reader_that_is_interrupted_goes_on_with_what_it_was_reading() {
+async fn journal_reader_continues_after_an_interruption() {
     let (_folder, gated, store, journal, run) = unread().await;
     let mut reader = attach(&journal, &store, run, 0).await;
     for _ in 0..5 {
@@ -145,7 +146,7 @@ async fn a_reader_that_is_interrupted_goes_on_with_what_it_was_reading() {
 
 /// What a client that does not read costs must not grow with the runs it asked for.
 #[tokio::test]
-async fn readers_that_read_by_turns_hold_one_page_at_a_time() {
+async fn journal_readers_sharing_a_permit_hold_one_page() {
     let (_folder, gated, store, journal, run) = unread().await;
     let turns = Arc::new(Semaphore::new(1));
     let mut first = attach(&journal, &store, run, 0).await.by_turns(&turns);
@@ -157,10 +158,10 @@ async fn readers_that_read_by_turns_hold_one_page_at_a_time() {
     assert_eq!(seqs(second.next().await.unwrap()), [1]);
 }
 
-/// A frame committed during the attach is shown once: whoever attaches before the commit, between commit and publish, or
-/// after it.
+/// A frame committed during the attach is shown once: whoever attaches before the commit, between commit and publish,
+/// or after it.
 #[tokio::test]
-async fn a_frame_committed_during_the_attach_is_given_once() {
+async fn journal_frame_committed_while_subscribing_is_read_once() {
     let (_folder, store) = sqlite().await;
     let gated = GatedStore::new(store.clone(), 2, 9);
     let journal = journal_on(gated.clone());
@@ -197,7 +198,7 @@ async fn a_frame_committed_during_the_attach_is_given_once() {
 
 /// The last commit of a run falls between the look-up of its pulse and the attach, when no reader is there to be told.
 #[tokio::test]
-async fn an_end_between_look_up_and_attach_is_not_missed() {
+async fn journal_end_while_subscribing_is_not_missed() {
     let (_folder, store) = sqlite().await;
     let journal = journal_on(store.clone());
     let run = journal.create(new_run()).await.unwrap().key;
@@ -212,7 +213,7 @@ async fn an_end_between_look_up_and_attach_is_not_missed() {
 }
 
 #[tokio::test]
-async fn a_worker_that_lost_its_lease_cannot_write() {
+async fn journal_refuses_writes_without_the_lease() {
     let (_folder, store) = sqlite().await;
     let journal = journal_on(store);
     let run = journal.create(new_run()).await.unwrap().key;
@@ -274,10 +275,10 @@ fn refuses(db: &rusqlite::Connection, statement: &str, why: &str) {
     assert!(error.contains(why), "{statement}: {error}");
 }
 
-/// What no change can say, the database does not take either: nobody but the contract says where a run may go. All moves there could be,
-/// each with the attempt as it is, with the next one and with the one after that.
+/// What no change can say, the database does not take either: nobody but the contract says where a run may go. All
+/// moves there could be, each with the attempt as it is, with the next one and with the one after that.
 #[tokio::test]
-async fn the_database_refuses_moves_that_do_not_exist() {
+async fn triggers_reject_unknown_run_transitions() {
     let (folder, _store) = sqlite().await;
     let db = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
     for (from, to) in Status::ALL.into_iter().flat_map(|from| Status::ALL.map(|to| (from, to))) {
@@ -315,7 +316,7 @@ async fn the_database_refuses_moves_that_do_not_exist() {
 
 /// The same of phases: what became of one does not change, unless it is carried over into a new attempt.
 #[tokio::test]
-async fn the_database_refuses_moves_of_phases_that_do_not_exist() {
+async fn triggers_reject_unknown_phase_transitions() {
     use runtrail::model::PhaseState::{self, Completed, Failed, Pending, Skipped, Started};
     let (folder, _store) = sqlite().await;
     let db = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
@@ -354,9 +355,10 @@ async fn the_database_refuses_moves_of_phases_that_do_not_exist() {
     }
 }
 
-/// There is no way round the moves: not by writing a row anew, nor by one that begins where it should end, nor by a number that goes back.
+/// There is no way round the moves: not by writing a row anew, nor by one that begins where it should end, nor by a
+/// number that goes back.
 #[tokio::test]
-async fn the_database_is_not_talked_round() {
+async fn triggers_reject_raw_sql_writes() {
     let (folder, _store) = sqlite().await;
     let file = folder.path().join("test.db");
     let db = rusqlite::Connection::open(&file).unwrap();
@@ -456,7 +458,7 @@ async fn the_database_is_not_talked_round() {
 
 /// Nor does one that runs go because another one of its group is to run.
 #[tokio::test]
-async fn two_runs_of_a_group_do_not_run_whatever_is_written() {
+async fn triggers_reject_two_running_runs_of_a_group() {
     let (folder, _store) = sqlite().await;
     let db = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
     let [first, second, third] = [(); 3].map(|()| begin(&db));
@@ -477,7 +479,7 @@ async fn two_runs_of_a_group_do_not_run_whatever_is_written() {
 }
 
 #[tokio::test]
-async fn what_the_database_refuses_takes_nothing_else_with_it() {
+async fn journal_refused_write_leaves_its_group_intact() {
     let (_folder, store) = sqlite().await;
     let journal = journal_on(store.clone());
     let first = new_run();
@@ -492,7 +494,7 @@ async fn what_the_database_refuses_takes_nothing_else_with_it() {
 
 /// Many writers, many readers that come at any time, slow ones among them; groups and pages of all sizes.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_reader_reads_the_same_journal() {
+async fn journal_readers_agree() {
     let (_folder, store) = sqlite().await;
     let journal = journal_on(store.clone());
     let mut tasks = Vec::new();
@@ -536,7 +538,7 @@ async fn every_reader_reads_the_same_journal() {
 
 /// What a reader that takes nothing costs is a page: it is bounded by bytes, too.
 #[tokio::test]
-async fn a_page_of_large_frames_has_fewer_of_them() {
+async fn journal_pages_are_bounded_in_bytes() {
     let (_folder, store) = sqlite().await;
     let journal = journal_on(store.clone());
     let run = journal.create(new_run()).await.unwrap().key;
@@ -562,7 +564,7 @@ async fn a_page_of_large_frames_has_fewer_of_them() {
 
 /// Retention may take an unpinned run away at once; who unpinned it is told of the run all the same.
 #[tokio::test]
-async fn who_asks_for_a_write_is_told_how_it_left_the_run() {
+async fn journal_write_returns_the_run_as_committed() {
     let (_folder, store) = sqlite().await;
     let journal = journal_on(store.clone());
     let created = journal.create(new_run()).await.unwrap();
@@ -586,7 +588,7 @@ async fn who_asks_for_a_write_is_told_how_it_left_the_run() {
 
 /// Of what was deleted while it was read there may have been less to read than there was.
 #[tokio::test]
-async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
+async fn journal_attempt_of_a_deleted_run_is_not_found() {
     let (folder, gated, store, journal, run) = unread().await;
     journal.write(complete(Lease { run, attempt: 1, token: 1 }, "done")).await.unwrap();
     let id = store.run(run).await.unwrap().unwrap().id;
@@ -621,13 +623,13 @@ async fn a_run_that_is_deleted_while_its_attempt_is_read_is_not_found() {
     let delete = DeleteRun { run, id: id.clone(), status: Status::Completed, attempt: 1 };
     journal.write(RunWrite::new(delete)).await.unwrap();
     gated.gates.read_on.add_permits(1);
-    assert_eq!(asked.await.unwrap().unwrap_err().code, Code::RunNotFound);
-    assert_eq!(service.attempts(id.as_str(), None, None).await.unwrap_err().code, Code::RunNotFound);
+    assert_eq!(asked.await.unwrap().unwrap_err().code, ProblemCode::RunNotFound);
+    assert_eq!(service.attempts(id.as_str(), None, None).await.unwrap_err().code, ProblemCode::RunNotFound);
 }
 
 /// A key is kept for a day: then the same request is another one.
 #[tokio::test]
-async fn an_idempotency_key_is_forgotten_after_a_day() {
+async fn journal_idempotency_key_expires_after_a_day() {
     let (_folder, store) = sqlite().await;
     let journal = journal_on(store.clone());
     let now = Timestamp::now();

@@ -1,4 +1,4 @@
-//! What commands leave in their workspaces is data: it gives no orders, holds nothing up and is removed.
+//! What commands leave in their workspaces is data: it gives no orders, blocks nothing and is removed.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, World, until, within};
 
-/// The files that Runtrail itself has had in a workspace, and some of today's.
+/// Files that Runtrail itself has written to workspaces, now and in earlier versions.
 const NAMES: &str = "repository.json checkout.json files.json patches.json attempt.json approval.json HEAD";
 
 async fn healthy(server: &Server) {
@@ -33,7 +33,7 @@ fn is_whole(outside: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn named_pipes_in_workspaces_hold_nothing_up() {
+async fn workspace_pipes_block_nothing() {
     let world = World::new();
     world.pipeline("pipes", &[&format!("cd $RUNTRAIL_WORKSPACE && mkfifo {NAMES} && echo made")]);
     let server = world.serve_with(&["--workers", "8"]);
@@ -71,7 +71,7 @@ async fn named_pipes_in_workspaces_hold_nothing_up() {
 }
 
 #[tokio::test]
-async fn what_files_in_a_workspace_say_is_not_done() {
+async fn workspace_files_are_not_trusted() {
     let world = World::new();
     let outside = outside(&world);
     let order = json!({
@@ -92,7 +92,7 @@ async fn what_files_in_a_workspace_say_is_not_done() {
     }
 }
 
-/// Runs a command before a question, answers it, and shows what the next phase finds.
+/// Runs a command before an approval, approves, and shows what the next phase finds.
 async fn asked(world: &World, server: &Server, before: &str) -> (String, Value) {
     let phases = format!(
         "[[phases]]\nname = \"before\"\nrun = '''\n{before}\n'''\n\
@@ -109,7 +109,7 @@ async fn asked(world: &World, server: &Server, before: &str) -> (String, Value) 
         Some(started.json::<Value>().await.unwrap()["id"].as_str()?.to_owned())
     })
     .await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     let run = until("the run ends", async || {
         let run = server.run(&id).await;
@@ -120,7 +120,7 @@ async fn asked(world: &World, server: &Server, before: &str) -> (String, Value) 
 }
 
 #[tokio::test]
-async fn an_answer_is_written_whatever_has_its_name_and_through_no_link() {
+async fn workspace_decision_file_replaces_anything() {
     for before in [
         "mkfifo $RUNTRAIL_WORKSPACE/approval.json",
         "ln -s OUTSIDE/deep/file $RUNTRAIL_WORKSPACE/approval.json",
@@ -142,7 +142,7 @@ async fn an_answer_is_written_whatever_has_its_name_and_through_no_link() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_has_become_a_link_is_not_followed() {
+async fn workspace_link_is_not_followed() {
     for link in ["ln -s OUTSIDE", "mkfifo", "touch"] {
         let world = World::new();
         let outside = outside(&world);
@@ -155,9 +155,9 @@ async fn a_workspace_that_has_become_a_link_is_not_followed() {
     }
 }
 
-/// Links, folders that nobody may enter, a deep tree: for an ordinary user, to whom permissions apply.
+/// Links, inaccessible folders, a deep tree: as an unprivileged user, to whom permissions apply.
 #[tokio::test]
-async fn whatever_tree_a_command_leaves_is_removed() {
+async fn workspace_trees_of_any_kind_are_removed() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -177,7 +177,7 @@ async fn whatever_tree_a_command_leaves_is_removed() {
     server.until_status(&id, "completed").await;
     assert_eq!(server.lines(&id).await, ["made"]);
     assert!(world.workspaces().is_empty());
-    // A scratch folder is emptied for the next attempt, and goes with the run.
+    // A scratch folder is emptied for the next attempt, and removed with the run.
     let started = server.post("/api/v1/runs", json!({ "pipeline": "scratch" })).await;
     let id = started.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
     server.until_status(&id, "completed").await;

@@ -1,4 +1,4 @@
-//! `[limits]` of a pipeline: an attempt that uses more than it may is ended, and its journal says why.
+//! `[limits]` of a pipeline: an attempt that exceeds one is ended, and its journal says why.
 
 use serde_json::{Value, json};
 
@@ -43,9 +43,9 @@ async fn start(server: &Server) -> String {
     response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
-/// Each would go on for ever. It is asked to end, tried no second time, and the run fails with the limit as the reason.
+/// Each would run forever. It gets SIGTERM, is not retried, and the run fails with the limit as its reason.
 #[tokio::test]
-async fn an_attempt_that_uses_more_than_it_may_is_ended_and_says_why() {
+async fn limits_end_the_attempt_with_a_reason() {
     let world = World::new();
     let server = world.serve();
     let flood = "while :; do echo 0123456789012345678901234567890123456789; done";
@@ -98,9 +98,9 @@ async fn an_attempt_that_uses_more_than_it_may_is_ended_and_says_why() {
     }
 }
 
-/// One that ends by itself with the last it may print completes, one byte more fails it; another attempt begins to count anew.
+/// An attempt that ends exactly at its limit completes; one byte more fails it. Another attempt starts at zero.
 #[tokio::test]
-async fn the_limit_is_exact_and_each_attempt_has_its_own() {
+async fn limits_are_exact_and_per_attempt() {
     let world = World::new();
     let server = world.serve();
     let size = world.data().join("size");
@@ -121,9 +121,9 @@ async fn the_limit_is_exact_and_each_attempt_has_its_own() {
     }
 }
 
-/// What a phase has left in the background counts, too.
+/// Output of background processes counts, too.
 #[tokio::test]
-async fn what_is_left_in_the_background_counts() {
+async fn limits_include_background_processes() {
     let world = World::new();
     world.toml(
         "p",
@@ -137,7 +137,7 @@ async fn what_is_left_in_the_background_counts() {
 }
 
 #[tokio::test]
-async fn built_in_pipelines_have_a_time_limit() {
+async fn limits_of_built_in_pipelines_include_duration() {
     let world = World::new();
     world.toml(
         "own",

@@ -1,11 +1,12 @@
-//! Much output, and viewers who do not keep up with it: memory stays bounded, and neither the run nor the others notice.
+//! Much output, and viewers who do not keep up with it: memory stays bounded, and neither the run nor the others
+//! notice.
 //!
 //! RUNTRAIL_LINES says how much is printed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runtrail::model::sse::Parser;
+use runtrail::model::sse::SseParser;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -13,15 +14,16 @@ use crate::support::feed::{self, Feed};
 use crate::support::history::History;
 use crate::support::http::{self, Answer, Version};
 use crate::support::proxy::{Fault, Proxy, Then};
-use crate::support::reader::{Habits, Kind, Reader};
+use crate::support::reader::{Kind, Reader, ReaderOptions};
 use crate::support::rng::{self, Rng};
 use crate::support::{LIMIT, Server, World, open_files, until};
 
 /// How many lines are printed if nothing else is asked for.
 const LINES: u64 = 200_000;
-/// Viewers who attach and read nothing.
+/// Viewers that attach and read nothing.
 const STALLED: usize = 40;
-/// How much more memory the server may take than before, in KiB: a megabyte for each viewer, and what the run itself needs.
+/// How much more memory the server may use than before, in KiB: a megabyte for each viewer, and what the run itself
+/// needs.
 const MORE: u64 = (STALLED as u64 + 64) * 1024;
 
 /// The most memory that a server has held so far, in KiB.
@@ -37,7 +39,7 @@ async fn attach(server: &Server, id: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
+async fn load_of_a_flood_takes_little_memory() {
     let lines = rng::number("RUNTRAIL_LINES").unwrap_or(LINES);
     let world = World::new();
     let flood = format!(
@@ -47,7 +49,7 @@ async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
          yes '' | head -n {rows}
          head -c 3000000 /dev/urandom
          yes '' | head -n {rows}; echo the end",
-        // Random bytes may move the cursor up; so many line ends keep them from what was before, and what comes from them.
+        // Random bytes may move the cursor up; these line ends separate them from the lines before and after.
         rows = runtrail::terminal::ROWS + 1
     );
     world.pipeline("flood", &[&flood]);
@@ -67,7 +69,7 @@ async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
         head = until("it prints more", async || {
             let run = server.run(&id).await;
             let now = run["head"].as_u64().unwrap();
-            // A fast server may have ended the flood before the last of them comes.
+            // A fast server may have ended the flood before the last of them connects.
             (now > head + more || run["status"] != "running").then_some(now)
         })
         .await;
@@ -99,7 +101,7 @@ async fn a_flood_that_nobody_keeps_up_with_takes_little_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn viewers_of_a_byte_a_second_are_noticed_by_nobody() {
+async fn load_of_slow_viewers_affects_nobody() {
     let world = World::new();
     world.fed();
     let server = world.serve();
@@ -111,7 +113,7 @@ async fn viewers_of_a_byte_a_second_are_noticed_by_nobody() {
         slow.spawn(async move {
             let drip = move |_| Fault::then(number * 20, Then::Drip(Duration::from_secs(1)));
             let proxy = Proxy::start(host, drip).await;
-            Reader::new(host, proxy.addr, Kind::One, [(id, 0)].into(), Habits::plain(), number).follow().await
+            Reader::new(host, proxy.addr, Kind::One, [(id, 0)].into(), ReaderOptions::plain(), number).follow().await
         });
     }
     until("they are attached", async || {
@@ -119,7 +121,7 @@ async fn viewers_of_a_byte_a_second_are_noticed_by_nobody() {
         numbers.lines().any(|line| line == "runtrail_streams 10").then_some(())
     })
     .await;
-    let mut healthy = Reader::new(host, host, Kind::One, [(id.clone(), 0)].into(), Habits::plain(), 0);
+    let mut healthy = Reader::new(host, host, Kind::One, [(id.clone(), 0)].into(), ReaderOptions::plain(), 0);
     let print = async {
         let mut rng = Rng::new(5);
         for number in 0..3000 {
@@ -134,9 +136,9 @@ async fn viewers_of_a_byte_a_second_are_noticed_by_nobody() {
     assert!(slow.try_join_next().is_none(), "the slow ones are at it still");
 }
 
-/// A run that always has something to say does not keep the list from being told over the same connection.
+/// A run that prints without pause does not delay the list on the same connection.
 #[tokio::test]
-async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
+async fn list_stream_is_timely_beside_a_flood() {
     let world = World::new();
     world.pipeline("flood", &["exec yes 'a line that follows on itself without end'"]).pipeline("short", &["echo one"]);
     let server = world.serve();
@@ -148,7 +150,7 @@ async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
     for _ in 0..20 {
         waiting.insert(server.start(&world, "short").await);
     }
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     let told = async {
         while !waiting.is_empty() {
             let piece = answer.piece().await.unwrap().expect("the stream goes on");
@@ -165,16 +167,16 @@ async fn the_list_is_told_beside_a_run_that_prints_without_pause() {
     assert_eq!(server.run(&flood).await["status"], "running");
 }
 
-/// Readers of a server that was away come back together; while it is busy, the system keeps them waiting at its door. One that
-/// is turned away there hears nothing and tries again after a second, then after three.
+/// Readers of a restarted server reconnect together; while it is busy, the system queues their connections. One that is
+/// dropped there retries after a second, then after three.
 #[tokio::test]
-async fn a_crowd_that_comes_at_once_is_kept_at_the_door() {
+async fn load_of_simultaneous_connections_is_bounded() {
     let most: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
     let crowd = most.min(600);
     open_files(crowd as u64);
     let world = World::new();
     let server = world.serve();
-    // So busy that it accepts nobody.
+    // So busy that it accepts no connections.
     nix::sys::signal::kill(server.unix_pid(), nix::sys::signal::Signal::SIGSTOP).unwrap();
     let crowd = (0..crowd).map(|_| tokio::net::TcpStream::connect(server.addr()));
     let connected = tokio::time::timeout(LIMIT / 2, futures::future::join_all(crowd)).await;

@@ -1,5 +1,5 @@
-//! Another program holds the database's write lock: nothing is lost, reading goes on, runs wait and go on after it, and what was
-//! refused meanwhile never happens.
+//! Another program holds the database's write lock: nothing is lost, reads are served, runs wait and continue, and a
+//! refused change never happens.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::support::feed::Feed;
 use crate::support::history::History;
-use crate::support::reader::{Habits, Kind, Reader};
+use crate::support::reader::{Kind, Reader, ReaderOptions};
 use crate::support::{Server, World, until};
 
 /// Longer than leases of one second, than one statement waits for a lock, and than requests wait for an answer.
@@ -23,7 +23,7 @@ async fn lock(world: &World) -> SqliteConnection {
     connection
 }
 
-/// An answer that says: nothing was done, try again.
+/// An answer that means: nothing was done, try again.
 async fn assert_refused(response: reqwest::Response) {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     let problem: Value = response.json().await.unwrap();
@@ -41,7 +41,7 @@ async fn until_outage(server: &Server) -> Value {
 }
 
 #[tokio::test]
-async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
+async fn locked_database_delays_a_run() {
     let world = World::new();
     world.fed().pipeline("short", &["echo here"]);
     let server = world.serve_with(&["--lease", "1s"]);
@@ -49,7 +49,7 @@ async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
     feed.print(b"before\n").await;
     server.until_line(&feed.id, "before").await;
     let cursors = [(feed.id.clone(), 0)].into();
-    let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, Habits::plain(), 0);
+    let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, ReaderOptions::plain(), 0);
     let reader = tokio::spawn(async move {
         let followed = reader.follow().await;
         (reader, followed)
@@ -61,7 +61,7 @@ async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
         feed.print(format!("during {number}\n").as_bytes()).await;
     }
     let began = std::time::Instant::now();
-    // At first only the time tells that something is wrong; then SQLite says what.
+    // At first only the elapsed time shows that something is wrong; then SQLite reports it.
     let problem = until("the server names the lock", async || {
         let problem = until_outage(&server).await;
         problem["detail"].as_str().unwrap().contains("locked the database for").then_some(problem)
@@ -75,12 +75,12 @@ async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
             "{path}: {page}"
         );
     }
-    // What people ask for is answered soon, and never happens.
+    // Requests are answered soon, and what was refused never happens.
     let params = json!({ "project": world.project() });
     assert_refused(server.post("/api/v1/runs", json!({ "pipeline": "short", "params": params })).await).await;
     assert_refused(server.post(&format!("/api/v1/runs/{}/cancel", feed.id), json!({})).await).await;
     tokio::time::sleep(LONG.saturating_sub(began.elapsed())).await;
-    // Who only reads was answered all the time, and was shown nothing that is not committed.
+    // Reads were answered all the time, with committed frames only.
     assert_eq!(server.run(&feed.id).await["head"], head);
     locked.close().await.unwrap();
     let created = server.start(&world, "short").await;
@@ -106,13 +106,13 @@ async fn a_run_goes_on_after_the_database_was_locked_for_a_while() {
 }
 
 #[tokio::test]
-async fn server_starts_once_its_database_is_unlocked() {
+async fn locked_database_delays_the_start() {
     let world = World::new();
     world.pipeline("short", &["echo here"]);
     world.serve().terminate().await;
     let locked = lock(&world).await;
     let server = std::thread::scope(|scope| {
-        // It says where it serves, and is waited for, only once it has its database.
+        // It prints its address only once it has its database.
         let starts = scope.spawn(|| world.serve_logged(&[], &[]));
         while !world.log().contains("as soon as its database can be opened") {
             assert!(!starts.is_finished(), "{}", world.log());
@@ -127,9 +127,9 @@ async fn server_starts_once_its_database_is_unlocked() {
 }
 
 #[tokio::test]
-async fn phase_that_waits_for_the_database_does_not_time_out() {
+async fn locked_database_stops_the_timeout() {
     let world = World::new();
-    // More than waits in memory: the command stands still while nobody takes what it prints.
+    // More than the queues hold: the command blocks while its output is not read.
     let command = "until [ -e go ]; do sleep 0.05; done; for i in $(seq 1 64); do head -c 32000 /dev/zero | tr '\\0' x; echo; done";
     world.phase("slow", command, "timeout = \"10s\"");
     let server = world.serve();
@@ -145,7 +145,7 @@ async fn phase_that_waits_for_the_database_does_not_time_out() {
 }
 
 #[tokio::test]
-async fn last_lines_of_a_command_that_ends_during_a_lock_are_kept() {
+async fn locked_database_keeps_last_lines() {
     let world = World::new();
     // More than waits in memory, and then the end.
     world
@@ -165,20 +165,20 @@ async fn last_lines_of_a_command_that_ends_during_a_lock_are_kept() {
     assert_eq!(lines.len(), 200_001);
     assert!(lines.iter().zip(1..).take(200_000).all(|(line, number)| line.parse() == Ok(number)));
     assert_eq!(lines.last().unwrap(), "the reason stands here");
-    // The journal says why nothing happened for so long.
+    // The journal records the outage.
     let frames = server.frames(&id).await;
     assert!(frames.iter().any(|frame| frame["data"]["code"] == "database_unavailable"));
 }
 
 #[tokio::test]
-async fn answer_that_was_refused_during_a_lock_is_not_given_later() {
+async fn locked_database_refuses_decisions_for_good() {
     let world = World::new();
     world.toml("asks", "name = \"asks\"\n[[phases]]\nname = \"a\"\napproval = true\nrun = \"echo a\"\n");
     world.pipeline("short", &["echo here"]);
     let server = world.serve();
     let response = server.post("/api/v1/runs", json!({ "pipeline": "asks", "params": {} })).await;
     let id = response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     let locked = lock(&world).await;
     // Also while no run writes anything, the lock is noticed.
     until_outage(&server).await;
@@ -194,7 +194,7 @@ async fn answer_that_was_refused_during_a_lock_is_not_given_later() {
 }
 
 #[tokio::test]
-async fn a_server_is_stopped_in_its_grace_time_even_if_the_database_is_locked() {
+async fn locked_database_does_not_delay_the_stop() {
     let world = World::new();
     world.fed();
     let server = world.serve_with(&["--grace", "300ms"]);
@@ -208,7 +208,7 @@ async fn a_server_is_stopped_in_its_grace_time_even_if_the_database_is_locked() 
     until("nothing that was started is left", async || world.processes().is_empty().then_some(())).await;
     locked.close().await.unwrap();
 
-    // The run was not handed back, so the next server says what became of it; nothing that was shown is missing.
+    // The run was not handed back, so the next server recovers it; nothing that was shown is missing.
     let server = world.serve();
     server.until_status(&feed.id, "interrupted").await;
     History::of(&server, &feed.id).await.must_begin_with(&shown);

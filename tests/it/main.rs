@@ -1,6 +1,6 @@
 //! Tests with real parts: a real SQLite file, the real program, real child processes, a real HTTP client.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 mod access;
 mod api;
@@ -15,6 +15,7 @@ mod connections;
 mod crash;
 mod deliveries;
 mod disk;
+mod docs;
 mod faults;
 mod first_view;
 mod forges;

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use reqwest::StatusCode;
-use runtrail::model::sse::Event;
+use runtrail::model::sse::SseEvent;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use crate::support::{Events, World, http, until};
 
-fn data(event: &Event) -> Value {
+fn data(event: &SseEvent) -> Value {
     serde_json::from_str(&event.data).unwrap()
 }
 
 #[tokio::test]
-async fn every_frame_of_every_run_comes_once_and_each_run_ends_by_itself() {
+async fn many_stream_delivers_each_frame_once() {
     let world = World::new();
     world.pipeline("count", &["while [ ! -e go ]; do sleep 0.01; done; for i in $(seq 50); do echo $i; done"]);
     let server = world.serve_with(&["--workers", "4"]);
@@ -63,7 +63,7 @@ async fn every_frame_of_every_run_comes_once_and_each_run_ends_by_itself() {
     for (id, after) in ids.iter().zip([0, 0, 1, 2]) {
         assert_eq!(got[id], server.frames(id).await[after..], "what the poll says, from the cursor on");
     }
-    // Nothing more to tell.
+    // Nothing more to report.
     let at_head: Vec<String> = ids.iter().map(|id| format!("run={id}:{}", got[id].last().unwrap()["seq"])).collect();
     let path = format!("/events?{}", at_head.join("&"));
     assert_eq!(server.get(&path).await.status(), StatusCode::NO_CONTENT);
@@ -71,7 +71,7 @@ async fn every_frame_of_every_run_comes_once_and_each_run_ends_by_itself() {
 
 /// A client that does not read stops its stream wherever it is, and that must not be between two rows of the database.
 #[tokio::test]
-async fn a_client_that_does_not_read_keeps_nobody_from_the_database() {
+async fn many_stream_stalled_reader_blocks_nothing() {
     let world = World::new();
     world.pipeline("much", &["seq -f '%01000.0f' 3000"]);
     let server = world.serve_with(&["--workers", "4"]);
@@ -93,7 +93,7 @@ async fn a_client_that_does_not_read_keeps_nobody_from_the_database() {
         assert_ne!(stream.read(&mut [0; 64]).await.unwrap(), 0);
         stalled.push(stream);
     }
-    // What was begun is stuck by then if it ever will be.
+    // A read that is stuck would be stuck by now.
     for _ in 0..20 {
         assert_eq!(server.get("/api/v1/runs").await.status(), StatusCode::OK);
         assert_eq!(server.frames(&ids[0]).await.len() as u64, server.run(&ids[0]).await["head"].as_u64().unwrap());
@@ -101,7 +101,7 @@ async fn a_client_that_does_not_read_keeps_nobody_from_the_database() {
 }
 
 #[tokio::test]
-async fn the_list_is_told_whenever_a_run_changes() {
+async fn list_stream_reports_every_change() {
     let world = World::new();
     let lines = "for i in $(seq 60); do echo $i; sleep 0.005; done";
     world.pipeline("two", &[&format!("{lines}; while [ ! -e go ]; do sleep 0.01; done"), "echo two"]);
@@ -133,12 +133,12 @@ async fn the_list_is_told_whenever_a_run_changes() {
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
     wait("completed", Value::Null, 2).await;
     assert_eq!(seen.last().unwrap(), &server.run(&id).await, "the run as in the API");
-    // Two attempts of seven changes each. One that is told late may be told as it is after the next one, and that again.
+    // Two attempts of seven changes each. A late event may already describe the next change, and so repeat it.
     assert!(seen.len() < 60, "lines alone do not change the list, but it was told {} times", seen.len());
 }
 
 #[tokio::test]
-async fn a_stream_with_the_list_outlives_its_runs() {
+async fn list_stream_outlives_its_runs() {
     let world = World::new();
     world.pipeline("quick", &["true"]);
     let server = world.serve_with(&["--heartbeat", "50ms"]);
@@ -154,7 +154,7 @@ async fn a_stream_with_the_list_outlives_its_runs() {
         names.push(event.event);
     }
     assert_eq!(names, ["ready", "end", "heartbeat"]);
-    // Its end was told; another attempt is for another stream, and the list says that there is one.
+    // The end was sent; another attempt needs another stream, and the list reports it.
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
     loop {
         let event = events.next().await.unwrap();
@@ -166,7 +166,7 @@ async fn a_stream_with_the_list_outlives_its_runs() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_streamed_is_refused() {
+async fn many_stream_rejects_bad_requests() {
     let world = World::new();
     world.pipeline("quick", &["true"]);
     let server = world.serve();
@@ -194,9 +194,9 @@ async fn what_cannot_be_streamed_is_refused() {
     .await;
 }
 
-/// A deleted run ends its own part of a shared stream; the others are told to their ends.
+/// A deleted run ends its own part of a shared stream; the others continue to their ends.
 #[tokio::test]
-async fn a_deleted_run_leaves_the_stream_to_the_others() {
+async fn many_stream_continues_after_a_deleted_run() {
     let world = World::new();
     world.pipeline("much", &["yes 'a line that is longer than it would have to be, to fill buffers' | head -n 60000"]);
     world.pipeline("waits", &["while [ ! -e go ]; do sleep 0.01; done; echo done"]);
@@ -229,7 +229,7 @@ async fn a_deleted_run_leaves_the_stream_to_the_others() {
         while !has(&bytes[bytes.len().saturating_sub(64 << 10)..], "event: end") {
             bytes.extend(answer.piece().await.unwrap().expect("the stream goes on to the other run's end"));
         }
-        let events = runtrail::model::sse::Parser::new("").push(&bytes);
+        let events = runtrail::model::sse::SseParser::new("").push(&bytes);
         let told = |event: &str| {
             let of = events.iter().filter(|told| told.event == event).map(data).collect::<Vec<_>>();
             let [one] = &of[..] else { panic!("{event}: {of:?}") };

@@ -1,4 +1,4 @@
-//! Who may read what the server writes, whatever umask it was started with.
+//! File modes of what the server writes, whatever umask it was started with.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
 }
 
 #[tokio::test]
-async fn the_servers_files_are_its_own_and_commands_have_the_operators_umask() {
+async fn file_modes_are_private_and_umask_is_kept() {
     for umask in ["022", "000"] {
         let world = World::new();
         world.pipeline("made", &["umask; touch made; sleep 0"]);
@@ -37,7 +37,7 @@ async fn the_servers_files_are_its_own_and_commands_have_the_operators_umask() {
         server.until_status(&scratch, "completed").await;
         let open: Vec<_> = modes(&data)
             .into_iter()
-            // What commands make is theirs, in a folder that is closed.
+            // What commands create belongs to them, in a private folder.
             .filter(|(path, mode)| mode & 0o077 != 0 && !path.ends_with("here"))
             .collect();
         assert!(open.is_empty(), "umask {umask}: {open:#?}");

@@ -1,5 +1,5 @@
-//! One server a database, whatever name it is reached by and whatever became of the files beside it; and `runtrail vacuum` only while
-//! there is none.
+//! One server a database, whatever name it is reached by and whatever became of the files beside it; and `runtrail
+//! vacuum` only while there is none.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +18,7 @@ fn url(file: &Path) -> String {
     format!("sqlite://{}", file.display())
 }
 
-/// What a program says that ends by itself, and how it ends. One that serves instead is ended.
+/// The output and exit code of a program that ends by itself. One that serves is ended.
 async fn said(flags: &[&str]) -> (Option<i32>, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));
     let ended = program.args(flags).kill_on_drop(true).output();
@@ -45,7 +45,7 @@ async fn refused(world: &World, names: &[PathBuf]) {
     futures::future::join_all(all).await;
 }
 
-/// The server is sound, and so is what it has written.
+/// The first server works, and its data is intact.
 async fn goes_on(server: &Server, world: &World) {
     let id = server.start(world, "short").await;
     server.until_status(&id, "completed").await;
@@ -55,7 +55,7 @@ async fn goes_on(server: &Server, world: &World) {
 }
 
 #[tokio::test]
-async fn a_database_has_one_server_by_whatever_name_it_is_reached() {
+async fn lock_holds_for_every_name_of_the_database() {
     let world = World::new();
     world.pipeline("short", &["echo here"]);
     let server = world.serve();
@@ -78,13 +78,13 @@ async fn a_database_has_one_server_by_whatever_name_it_is_reached() {
 }
 
 #[tokio::test]
-async fn a_lock_file_that_somebody_takes_away_lets_nobody_in() {
+async fn lock_holds_without_its_lock_file() {
     let world = World::new();
     world.pipeline("short", &["echo here"]);
     let server = world.serve();
     std::fs::remove_file(world.data().join("runtrail.db.lock")).unwrap();
     refused(&world, &[database(&world)]).await;
-    // Nor into what is beside the database.
+    // The same for the files beside the database.
     std::fs::remove_file(world.data().join("server.lock")).unwrap();
     let (data, other) = (world.data(), url(&world.file("other.db")));
     let data = data.to_str().unwrap();
@@ -93,9 +93,10 @@ async fn a_lock_file_that_somebody_takes_away_lets_nobody_in() {
     goes_on(&server, &world).await;
 }
 
-/// A server that was killed may have a child for a moment that has not yet become another program, and still holds its locks.
+/// A server that was killed may have a child for a moment that has not yet become another program, and still holds its
+/// locks.
 #[tokio::test]
-async fn a_lock_that_is_about_to_go_is_waited_for() {
+async fn lock_being_released_is_awaited() {
     let world = World::new();
     world.serve().kill();
     for held in ["runtrail.db.lock", "runtrail.db", "server.lock"] {
@@ -110,10 +111,10 @@ async fn a_lock_that_is_about_to_go_is_waited_for() {
     }
 }
 
-/// Whoever closes a file in a program takes SQLite's own locks on it away from that program: so nothing here does.
+/// Closing any descriptor of a file releases the process's SQLite locks on it, so the server never closes one.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_server_keeps_the_locks_of_sqlite() {
+async fn lock_of_sqlite_is_kept() {
     let world = World::new();
     world.pipeline("short", &["echo here"]);
     let server = world.serve();

@@ -1,9 +1,10 @@
-//! Who sends a notification: one server at a time, and one whose lease expired can record nothing.
+//! Deliveries of notifications are attempted one at a time, however many servers look, and one whose lease expired
+//! reports nothing.
 
 use std::sync::Arc;
 
 use runtrail::journal::{GroupCommit, Journal, WriteError};
-use runtrail::model::notify::{Address, Notify};
+use runtrail::model::notify::{NotifyTarget, ReceiverAddress};
 use runtrail::model::{Pipeline, Timestamp};
 use runtrail::store::{
     BeginDelivery, CreateRun, Durability, Lease, OutboxDelivery, RecordDelivery, RunKey, RunWrite, Store,
@@ -11,10 +12,11 @@ use runtrail::store::{
 
 use crate::support::writes::{claim, complete, new_run, write};
 
-/// A finished run whose end somebody is to be told of.
+/// A finished run with a notification to send.
 async fn finished(journal: &Journal) -> RunKey {
     let run = new_run();
-    let notify = vec![Notify { to: Address::Url("http://localhost/".into()), secret: None, on: Vec::new() }];
+    let notify =
+        vec![NotifyTarget { to: ReceiverAddress::Url("http://localhost/".into()), secret: None, on: Vec::new() }];
     let pipeline = Arc::new(Pipeline { notify, ..Pipeline::clone(&run.pipeline) });
     let key = journal.create(CreateRun { pipeline, ..run }).await.unwrap().key;
     let claimed = journal.write(claim(key, 1)).await.unwrap();
@@ -28,7 +30,7 @@ async fn due(store: &Store, now: i64) -> Vec<OutboxDelivery> {
 }
 
 #[tokio::test]
-async fn delivery_is_sent_by_one_server_and_late_results_are_refused() {
+async fn outbox_delivery_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_sqlite(&folder.path().join("t.db"), Durability::Normal).await.unwrap();
     let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
@@ -51,7 +53,7 @@ async fn delivery_is_sent_by_one_server_and_late_results_are_refused() {
     assert!(begun.iter().all(|begun| matches!(begun, Ok(_) | Err(WriteError::Refused))));
     assert_eq!(due(&store, now + 999).await.len(), 0, "nobody else makes one meanwhile");
 
-    // It is given up for lost; whoever makes the next one is heard, and the late one is not.
+    // Its lease expires; the result of the next attempt counts, and the late one is refused.
     assert_eq!(due(&store, now + 1000).await[0].token, 1);
     begin(1, now + 2000).await.unwrap();
     assert!(matches!(end(1, None).await, Err(WriteError::Refused)));
@@ -61,7 +63,7 @@ async fn delivery_is_sent_by_one_server_and_late_results_are_refused() {
     let again = &due(&store, now + 5000).await[0];
     assert_eq!((again.token, again.tries), (2, 1));
 
-    // Its last one: then nobody has anything to say of it.
+    // After the last attempt nothing is recorded any more.
     begin(2, now + 9000).await.unwrap();
     end(3, None).await.unwrap();
     assert_eq!(due(&store, i64::MAX).await.len(), 0);

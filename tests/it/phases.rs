@@ -1,4 +1,4 @@
-//! Phases that are tried again, that run on a condition, and what they give to each other.
+//! Phases that are retried, that run on conditions, and the values they pass on.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ fn states(all: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_phase_is_tried_again_and_each_try_is_journaled() {
+async fn retry_is_journaled() {
     let world = World::new();
     let flaky = phase(
         "flaky",
@@ -57,7 +57,7 @@ async fn a_phase_is_tried_again_and_each_try_is_journaled() {
 }
 
 #[tokio::test]
-async fn tries_come_to_an_end_and_not_every_failure_is_worth_one() {
+async fn retry_is_bounded_and_selective() {
     let world = World::new();
     let broken = phase("broken", "echo try; exit 3", "retries = 2\nretry_delay = \"1ms\"");
     let (server, id) = start(&world, &broken).await;
@@ -72,7 +72,7 @@ async fn tries_come_to_an_end_and_not_every_failure_is_worth_one() {
 }
 
 #[tokio::test]
-async fn a_run_that_waits_for_its_next_try_is_cancelled_at_once() {
+async fn retry_delay_is_cancelled_at_once() {
     let world = World::new();
     let broken = phase("broken", "echo try; exit 1", "retries = 5\nretry_delay = \"10m\"");
     let (server, id) = start(&world, &broken).await;
@@ -88,7 +88,7 @@ async fn a_run_that_waits_for_its_next_try_is_cancelled_at_once() {
 }
 
 #[tokio::test]
-async fn phases_run_on_what_became_of_earlier_ones() {
+async fn phase_conditions_use_earlier_results() {
     let world = World::new();
     let all = [
         phase("lint", "exit 1", "continue_on_error = true"),
@@ -130,7 +130,7 @@ async fn phases_run_on_what_became_of_earlier_ones() {
 }
 
 #[tokio::test]
-async fn phases_give_values_to_later_ones_also_over_an_approval_and_a_crash() {
+async fn phase_outputs_survive_approval_and_crash() {
     let world = World::new();
     let say = "echo \"$RUNTRAIL_OUTPUT_VERSION|$RUNTRAIL_OUTPUT_NEXT_STEP|$LEVEL\"";
     let all = [
@@ -139,7 +139,7 @@ async fn phases_give_values_to_later_ones_also_over_an_approval_and_a_crash() {
         phase("ask", say, "approval = true"),
     ];
     let (server, id) = start(&world, &all.concat()).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.kill();
     let server = world.serve();
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
@@ -152,12 +152,12 @@ async fn phases_give_values_to_later_ones_also_over_an_approval_and_a_crash() {
     assert_eq!(outputs[0], &json!({ "name": "version", "value": "1.2 beta" }));
     // A new attempt begins without them.
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert_eq!(server.lines(&id).await[3..], ["||", "1.2 beta|a=b $HOME|high"]);
 }
 
 #[tokio::test]
-async fn a_phase_runs_in_its_folder_and_not_outside_the_runs() {
+async fn phase_folder_stays_inside_the_run() {
     let world = World::new();
     std::fs::create_dir_all(world.file("web/app")).unwrap();
     std::os::unix::fs::symlink("/", world.file("out")).unwrap();
@@ -175,11 +175,11 @@ async fn a_phase_runs_in_its_folder_and_not_outside_the_runs() {
 
 /// Asked or not: a run in which a phase has failed that may not has failed.
 #[tokio::test]
-async fn a_failure_is_not_forgotten_over_an_approval() {
+async fn phase_failure_survives_an_approval() {
     let world = World::new();
     let all = [phase("build", "exit 3", ""), phase("alarm", "true", "if = \"failure\"\napproval = true")];
     let (server, id) = start(&world, &all.concat()).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     let (run, phases) = ended(&server, &id, "failed").await;
     assert_eq!(phases, states(&[("build", "failed"), ("alarm", "completed")]));
@@ -188,7 +188,7 @@ async fn a_failure_is_not_forgotten_over_an_approval() {
 
 /// Only of the last try, only of this attempt, and whole however long or slowly they are printed.
 #[tokio::test]
-async fn values_are_those_of_the_last_try_of_this_attempt() {
+async fn phase_outputs_are_those_of_the_last_retry() {
     let world = World::new();
     let long = "x".repeat(90_000);
     std::fs::write(world.file("long"), format!("::output long={long}\n")).unwrap();
@@ -204,7 +204,7 @@ async fn values_are_those_of_the_last_try_of_this_attempt() {
     ];
     let (server, id) = start(&world, &all.concat()).await;
     for (attempt, expected) in [(1, "|1|partial|90000"), (2, "||partial|90000")] {
-        server.until_asked(&id).await;
+        server.until_awaiting_approval(&id).await;
         server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
         let (run, _) = ended(&server, &id, "completed").await;
         assert_eq!(run["attempt"], attempt);
@@ -213,9 +213,9 @@ async fn values_are_those_of_the_last_try_of_this_attempt() {
     }
 }
 
-/// What a phase says of its own environment is so, also where the server has secrets of that name, or another PATH.
+/// A phase's own `env` wins, also over secrets of that name and over PATH.
 #[tokio::test]
-async fn a_phases_environment_is_its_own() {
+async fn phase_environment_is_its_own() {
     let world = World::new();
     let run = "echo $DATABASE_URL; echo $PATH; set | grep -c RUNTRAIL_TOKEN";
     let env = "env = { DATABASE_URL = \"its own\", PATH = \"/nowhere:/usr/bin:/bin\" }\ncontinue_on_error = true";
@@ -226,7 +226,7 @@ async fn a_phases_environment_is_its_own() {
 
 /// Also of those that do not decide how the run ends.
 #[tokio::test]
-async fn why_a_phase_has_failed_is_journaled() {
+async fn phase_failure_reason_is_journaled() {
     let world = World::new();
     let all = [
         phase("slow", "sleep 1000", "continue_on_error = true\ntimeout = \"50ms\""),
@@ -254,7 +254,7 @@ async fn why_a_phase_has_failed_is_journaled() {
 
 /// Whatever it was, and over a restart.
 #[tokio::test]
-async fn the_reason_of_a_failure_is_not_forgotten_over_an_approval() {
+async fn phase_failure_reason_survives_an_approval() {
     let said = "echo '::frame {\"kind\":\"error\",\"code\":\"disk\",\"message\":\"disk is full\"}'; exit 1";
     for (run, more, code, message) in [
         ("sleep 1000", "timeout = \"50ms\"", "phase_timeout", "phase a took longer than 50ms"),
@@ -264,7 +264,7 @@ async fn the_reason_of_a_failure_is_not_forgotten_over_an_approval() {
         let world = World::new();
         let ask = phase("ask", "true", "if = \"failure\"\napproval = true");
         let (server, id) = start(&world, &[phase("a", run, more), ask].concat()).await;
-        server.until_asked(&id).await;
+        server.until_awaiting_approval(&id).await;
         server.kill();
         let server = world.serve();
         server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
@@ -278,7 +278,7 @@ async fn the_reason_of_a_failure_is_not_forgotten_over_an_approval() {
 
 /// Each alone fits into a command's environment; together they would keep every later phase from being started.
 #[tokio::test]
-async fn values_of_many_phases_leave_room_for_a_command() {
+async fn phase_outputs_leave_room_for_the_environment() {
     let world = World::new();
     let many = "big=$(head -c 40000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 26 ]; do echo \"::output $RUNTRAIL_PHASE$i=$big\"; i=$((i+1)); done";
     let all = ["a", "b", "c"].map(|name| phase(name, &many.replace('\\', "\\\\").replace('"', "\\\""), ""));

@@ -1,4 +1,4 @@
-//! Who is carried out when: priorities, and groups of which one run at a time is.
+//! The order of runs: priorities, and groups with one running run at a time.
 
 use futures::future::join_all;
 use reqwest::StatusCode;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, World, until};
 
-/// A pipeline whose runs note that they begin and end, and stand until the file of their name is there.
+/// A pipeline whose runs record their start and end, and block until the file of their name exists.
 fn pipeline(world: &World, name: &str, head: &str) {
     let run = "cd $RUNTRAIL_PARAM_PROJECT; echo +$RUNTRAIL_PARAM_NAME >> notes
 while [ ! -e $RUNTRAIL_PARAM_NAME ] && [ ! -e all ]; do sleep 0.02; done; echo -$RUNTRAIL_PARAM_NAME >> notes";
@@ -38,7 +38,7 @@ async fn start(server: &Server, body: Value) -> String {
     answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
-/// The ids of the runs that wait, in order, and what each is held by.
+/// The ids of pending runs, in order, and what blocks each.
 async fn queue(server: &Server) -> Vec<(String, Option<String>)> {
     let queue = server.get_json("/api/v1/queue").await;
     let waiting = queue["waiting"].as_array().unwrap();
@@ -60,7 +60,7 @@ fn last_reason(frames: &[Value]) -> &str {
 }
 
 #[tokio::test]
-async fn the_larger_priority_goes_first_and_then_who_asked_first() {
+async fn queue_orders_by_priority_then_age() {
     let world = World::new();
     pipeline(&world, "p", "");
     pipeline(&world, "urgent", "priority = 5");
@@ -95,7 +95,7 @@ async fn the_larger_priority_goes_first_and_then_who_asked_first() {
 }
 
 #[tokio::test]
-async fn runs_of_a_group_are_carried_out_one_by_one_and_others_beside_them() {
+async fn queue_runs_one_of_a_group_at_a_time() {
     let world = World::new();
     pipeline(&world, "p", "concurrency = \"per branch\"");
     let server = world.serve_with(&["--workers", "2"]);
@@ -120,7 +120,7 @@ async fn runs_of_a_group_are_carried_out_one_by_one_and_others_beside_them() {
 
 /// The one that runs, and all that wait.
 #[tokio::test]
-async fn a_run_may_take_the_place_of_those_before_it() {
+async fn queue_cancel_previous_supersedes() {
     let world = World::new();
     pipeline(&world, "p", "concurrency = { per = \"branch\", when_busy = \"cancel-previous\" }");
     let server = world.serve_with(&["--workers", "3"]);
@@ -155,7 +155,7 @@ async fn a_run_may_take_the_place_of_those_before_it() {
 
 /// A person's answer is not waited for either.
 #[tokio::test]
-async fn a_run_that_waits_for_a_person_gives_its_place_up() {
+async fn queue_slot_is_free_during_approval() {
     let world = World::new();
     let text = "name = \"p\"\nconcurrency = { per = \"pipeline\", when_busy = \"cancel-previous\" }
 [[phases]]\nname = \"a\"\nrun = \"true\"\napproval = true\n";
@@ -163,17 +163,17 @@ async fn a_run_that_waits_for_a_person_gives_its_place_up() {
     let server = world.serve();
     let start = async || start(&server, json!({ "pipeline": "p" })).await;
     let one = start().await;
-    server.until_asked(&one).await;
+    server.until_awaiting_approval(&one).await;
     let two = start().await;
     server.until_status(&one, "cancelled").await;
-    server.until_asked(&two).await;
+    server.until_awaiting_approval(&two).await;
     let approved = server.post(&format!("/api/v1/runs/{two}/approve"), json!({})).await;
     assert_eq!(approved.status(), StatusCode::ACCEPTED);
     server.until_status(&two, "completed").await;
 }
 
 #[tokio::test]
-async fn a_busy_group_may_refuse() {
+async fn queue_busy_group_may_refuse() {
     let world = World::new();
     pipeline(&world, "p", "concurrency = { per = \"branch\", when_busy = \"refuse\" }");
     let server = world.serve();
@@ -213,9 +213,9 @@ async fn a_busy_group_may_refuse() {
     server.until_status(one, "completed").await;
 }
 
-/// What was asked for before a crash keeps its order after it: the run that goes on by itself goes before the one that waits.
+/// Runs keep their order after a crash: the one that resumes is ahead of the one that waits.
 #[tokio::test]
-async fn order_and_groups_outlive_the_server() {
+async fn queue_survives_restarts() {
     let world = World::new();
     pipeline(&world, "queued", "on_interrupt = \"resume\"\nconcurrency = \"per branch\"");
     let server = world.serve();
@@ -238,7 +238,7 @@ async fn order_and_groups_outlive_the_server() {
     let one = start(&server, body(&world, "p", "one", "x", None)).await;
     until_noted(&world, &["+one"]).await;
     server.kill();
-    // It goes on by itself, until its place is taken.
+    // It resumes, until it is superseded.
     let server = world.serve();
     until_noted(&world, &["+one", "+one"]).await;
     let two = start(&server, body(&world, "p", "two", "x", None)).await;
@@ -250,9 +250,10 @@ async fn order_and_groups_outlive_the_server() {
     assert_eq!(notes(&world), ["+one", "+one", "+two", "-two"]);
 }
 
-/// What asks for more is refused with the remedy, whoever asks; what waits is not disturbed, and what ends makes room.
+/// Requests beyond the limit are refused with the remedy, whoever makes them; waiting runs are not affected, and a run
+/// that ends makes room.
 #[tokio::test]
-async fn no_more_runs_wait_than_may() {
+async fn queue_length_is_limited() {
     let world = World::new();
     let secret = "correct horse battery staple";
     std::fs::write(world.data().join("secret"), secret).unwrap();

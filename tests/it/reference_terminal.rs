@@ -1,4 +1,4 @@
-//! What Runtrail makes of an output, against a terminal: pyte, in one process for thousands of generated scripts.
+//! Log lines compared with a terminal: pyte, in one process for thousands of generated scripts.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -55,7 +55,8 @@ impl Drop for Reference {
     }
 }
 
-/// The lines of an output that comes in these pieces, with a pause after some of them, as a reader of the journal has them.
+/// The lines of an output that arrives in these pieces, with a pause after some of them, as a reader of the journal
+/// gets them.
 fn lines_of(script: &[u8], steps: &[usize], pauses: &[bool]) -> Vec<String> {
     let (mut lines, mut events) = (Lines::new(false), Vec::new());
     let (mut rest, mut pauses) = (script, pauses.iter().cycle());
@@ -90,8 +91,9 @@ fn lines_of(script: &[u8], steps: &[usize], pauses: &[bool]) -> Vec<String> {
     joined
 }
 
-/// Text and sequences, whole, broken and cut off: all that pyte reads as terminals do. It does not know subparameters (`4:3`), HPA, strings
-/// without an end, an ESC or a letter beyond ASCII within a sequence; tests/terminal/reference.py has where else it differs.
+/// Text and sequences, whole, broken and cut off: all that pyte reads as terminals do. It does not know subparameters
+/// (`4:3`), HPA, strings without an end, an ESC or a letter beyond ASCII within a sequence; tests/terminal/reference.py
+/// has where else it differs.
 fn script() -> impl Strategy<Value = Vec<u8>> {
     let word = || {
         prop_oneof![
@@ -118,7 +120,7 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
         2 => "\x1b[DEM78]".prop_map(text),
         1 => "\x1b\\[[su]".prop_map(text),
         1 => word().prop_map(|word| format!("\x1b7{word}\x1b8").into_bytes()),
-        // What apt does: a bar below the rows that scroll.
+        // Like apt: a bar below the rows that scroll.
         1 => word().prop_map(|word| format!("\x1b7\x1b[{ROWS};0f{word}\x1b8").into_bytes()),
         1 => prop::collection::vec("[a-z]{1,3}\r?\n", 1..12).prop_map(|lines| lines.concat().into_bytes()),
         2 => "\x1b\\[([0-9]{1,2})?(;[0-9]{0,2})?r".prop_map(text),
@@ -146,7 +148,7 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 #[ignore = "needs the terminal of scripts/test.sh"]
-fn lines_are_what_a_terminal_shows() {
+fn terminal_reference_agrees_with_log_lines() {
     let reference = RefCell::new(Reference::start());
     let mut runner = TestRunner::new(Config { cases: cases(SCRIPTS), failure_persistence: None, ..Config::default() });
     let scripts = (script(), prop::collection::vec(1usize..20, 1..12), prop::collection::vec(any::<bool>(), 1..20));
@@ -163,7 +165,7 @@ fn lines_are_what_a_terminal_shows() {
 
 #[test]
 #[ignore = "needs the terminal of scripts/test.sh"]
-fn reference_finds_a_wrong_line() {
+fn terminal_reference_detects_a_wrong_line() {
     let mut reference = Reference::start();
     let script = b"10%\r\x1b[31m20%\x1b[0m\nend";
     for (lines, row) in [

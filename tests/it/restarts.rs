@@ -1,5 +1,5 @@
-//! Fifty times kill -9 and a new start, with runs in every phase and some that wait for a person: each run ends by its rule, no
-//! child survives, and the journals have no gap (issue 4).
+//! Fifty times kill -9 and a new start, with runs in every phase and some that wait for a person: each run ends by its
+//! rule, no child survives, and the journals have no gap (issue 4).
 
 use std::collections::{HashMap, VecDeque};
 use std::str::FromStr;
@@ -17,10 +17,11 @@ const PHASES: [&str; 4] = ["scanning", "analyzing", "generating", "applying"];
 /// How long an answer is kept back, in rounds.
 const ANSWERED_AFTER: usize = 3;
 
-/// How many crashes a run goes on over before it is let go.
+/// The number of crashes that a run survives before it may complete.
 const RESUMES: usize = 10;
 
-/// Runs that stand in one phase, with children of which one leaves the session; and runs that ask before the second phase.
+/// Runs that block in one phase, with a child that leaves the session; and runs that need approval before the second
+/// phase.
 fn pipelines(world: &World) {
     let stand = "cd $RUNTRAIL_PARAM_PROJECT
 if [ $RUNTRAIL_PHASE = $RUNTRAIL_PARAM_STAND ] && [ ! -e go ] && [ ! -e go-$RUNTRAIL_RUN_ID ]; then
@@ -49,7 +50,7 @@ async fn until_phase(server: &Server, id: &str, phase: &str) {
     until(&format!("{id} is in {phase}"), async || (server.run(id).await["phase"] == phase).then_some(())).await;
 }
 
-/// What the journal says became of each attempt. Every change is one that there is.
+/// The final status of each attempt by the journal. Every transition is a valid one.
 fn ends(frames: &[Value]) -> Vec<Status> {
     let (mut at, mut attempt, mut ends) = (Status::Pending, 1, Vec::new());
     for frame in frames {
@@ -75,8 +76,35 @@ fn ends(frames: &[Value]) -> Vec<Status> {
     ends
 }
 
+/// SIGKILL to every supervisor.
+fn kill_supervisors(world: &World, server: &Server) {
+    for pid in world.commands(server) {
+        let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if cmdline.split(|byte| *byte == 0).nth(1) == Some(b"supervise") {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+}
+
+/// The final statuses of the attempts of a run that was started in this round.
+fn expected_ends(pipeline: &str, round: usize, last: Status) -> Vec<Status> {
+    match pipeline {
+        // Killed with its server in its first attempt, and never resumed.
+        "fail" => vec![Status::Interrupted],
+        // Interrupted by each crash since, up to the one after which it was allowed to end.
+        "resume" => {
+            let crashes = (ROUNDS - round).min(RESUMES);
+            [vec![Status::Interrupted; crashes], vec![Status::Completed]].concat()
+        }
+        // It may have been killed after the decision.
+        _ if last == Status::Interrupted => vec![Status::Interrupted],
+        _ if round % 2 == 1 && round < ROUNDS - ANSWERED_AFTER => vec![Status::Cancelled],
+        _ => vec![Status::Completed],
+    }
+}
+
 #[tokio::test]
-async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
+async fn restarts_leave_every_run_ended_by_its_rule() {
     let world = World::new();
     pipelines(&world);
     let flags = ["--workers", "64"];
@@ -91,7 +119,7 @@ async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
         let asks = start(&server, "asks", json!({})).await;
         until_phase(&server, &failing, one).await;
         standing.push_back((resuming.clone(), other, round));
-        // Each that goes on by itself stands again before the next crash.
+        // Each run that resumes blocks again before the next crash.
         for (id, phase, since) in &standing {
             until(&format!("{id} stands in its next attempt"), async || {
                 let run = server.run(id).await;
@@ -103,7 +131,7 @@ async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
             std::fs::write(world.file(&format!("go-{id}")), "").unwrap();
             server.until_status(&id, "completed").await;
         }
-        server.until_asked(&asks).await;
+        server.until_awaiting_approval(&asks).await;
         if let Some(earlier) = round.checked_sub(ANSWERED_AFTER) {
             let id = &asking[earlier];
             assert!(server.run(id).await["approval"].is_object(), "it waits through every crash");
@@ -116,15 +144,9 @@ async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
             runs.insert(id.clone(), (pipeline, round));
         }
         asking.push(asks);
-        // Every third time with all that holds the leashes, as when memory runs out.
+        // Every third time together with the supervisors, as when memory runs out.
         if round % 3 == 2 {
-            let own = world.processes();
-            for pid in own.into_iter().filter(|pid| Some(*pid) != i32::try_from(server.pid()).ok()) {
-                let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                if cmdline.split(|byte| *byte == 0).nth(1) == Some(b"supervise") {
-                    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-                }
-            }
+            kill_supervisors(&world, &server);
         }
         let children = pids(&world.file("pids"));
         server.kill_and_lapse();
@@ -135,10 +157,10 @@ async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
         .await;
         std::fs::remove_file(world.file("pids")).ok();
     }
-    // Now they may come to their end.
+    // Now they may end.
     std::fs::write(world.file("go"), "").unwrap();
     for id in &asking[ROUNDS - ANSWERED_AFTER..] {
-        server.until_asked(id).await;
+        server.until_awaiting_approval(id).await;
         server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     }
     for (id, (pipeline, round)) in &runs {
@@ -150,20 +172,7 @@ async fn fifty_crashes_leave_every_run_ended_by_its_rule() {
         let (last, before) = ends.split_last().unwrap();
         assert!(before.iter().all(|end| *end == Status::Interrupted));
         assert_eq!(run["status"], last.as_str());
-        let expected = match *pipeline {
-            // Killed with its server in its first attempt, and never begun again.
-            "fail" => vec![Status::Interrupted],
-            // Once for each crash since, up to the one after which it was let go.
-            "resume" => {
-                let crashes = (ROUNDS - round).min(RESUMES);
-                [vec![Status::Interrupted; crashes], vec![Status::Completed]].concat()
-            }
-            // It may have been killed on its way after the answer.
-            _ if *last == Status::Interrupted => vec![Status::Interrupted],
-            _ if *round % 2 == 1 && *round < ROUNDS - ANSWERED_AFTER => vec![Status::Cancelled],
-            _ => vec![Status::Completed],
-        };
-        assert_eq!(ends, expected, "{pipeline} of round {round}");
+        assert_eq!(ends, expected_ends(pipeline, *round, *last), "{pipeline} of round {round}");
     }
     assert!(pids(&world.file("pids")).into_iter().all(|pid| !alive(pid)));
     assert_eq!(world.workspaces(), [] as [std::path::PathBuf; 0]);

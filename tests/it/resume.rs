@@ -1,11 +1,11 @@
-//! Attempts that go on where another one of their run came to: asked for by a person, or by nobody after an interruption.
+//! Attempts that continue where an earlier one ended: requested by a person, or automatic after an interruption.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{Events, Server, World, until};
 
-/// Three phases that note when they run. The second stands until it is let go, and then ends as it is told to.
+/// Three phases that record when they run. The second blocks until it is released, and then ends as configured.
 fn pipeline(world: &World, on_interrupt: &str) {
     let note =
         "echo \\\"$RUNTRAIL_ATTEMPT $RUNTRAIL_PHASE $RUNTRAIL_OUTPUT_MADE\\\" | tee -a $RUNTRAIL_PARAM_PROJECT/notes";
@@ -36,7 +36,7 @@ fn states(run: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_rerun_may_go_on_with_the_phase_that_failed() {
+async fn rerun_may_start_at_the_failed_phase() {
     let world = World::new();
     pipeline(&world, "fail");
     let server = world.serve();
@@ -70,9 +70,9 @@ async fn a_rerun_may_go_on_with_the_phase_that_failed() {
     assert_eq!(notes(&world)[4..], ["3 make", "3 hold 3", "3 tell 3"]);
 }
 
-/// Killed in the second phase, again and again, and stopped in order: each time it goes on there.
+/// Killed in the second phase repeatedly, and stopped in order: each time the run resumes there.
 #[tokio::test]
-async fn an_interrupted_run_resumes_with_the_unfinished_phase() {
+async fn resume_starts_at_the_unfinished_phase() {
     let world = World::new();
     pipeline(&world, "resume");
     let mut server = world.serve();
@@ -106,9 +106,9 @@ async fn an_interrupted_run_resumes_with_the_unfinished_phase() {
     assert_eq!(moves[9..], [("pending", "running"), ("running", "completed")]);
 }
 
-/// Whoever follows the run over an interruption hears of it, and of what comes after: the stream ends with the run, not before.
+/// A reader follows the run across an interruption: the stream ends with the run, not before.
 #[tokio::test]
-async fn a_stream_goes_on_with_the_run() {
+async fn resume_keeps_streams_open() {
     let world = World::new();
     pipeline(&world, "resume");
     let server = world.serve();
@@ -130,7 +130,7 @@ async fn a_stream_goes_on_with_the_run() {
     assert_eq!((&run["status"], &run["attempt"]), (&json!("completed"), &json!(2)));
 }
 
-/// How many attempts in a row nobody has asked for, as the database has it.
+/// The number of consecutive automatic attempts in the database.
 fn resumes(world: &World, id: &str, set: Option<u32>) -> u32 {
     let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
     if let Some(set) = set {
@@ -139,9 +139,9 @@ fn resumes(world: &World, id: &str, set: Option<u32>) -> u32 {
     database.query_row("SELECT resumes FROM runs WHERE id = ?", [id], |row| row.get(0)).unwrap()
 }
 
-/// One that ends its server each time is not begun for ever, and one that nobody wants resumed stays as it is.
+/// A run that ends its server each time is not resumed forever, and one without `on_interrupt` stays interrupted.
 #[tokio::test]
-async fn resuming_comes_to_an_end() {
+async fn resume_is_limited_without_progress() {
     let world = World::new();
     pipeline(&world, "fail");
     // The parent of the supervisor is the server.
@@ -182,9 +182,9 @@ async fn resuming_comes_to_an_end() {
     assert_eq!(again.status(), StatusCode::ACCEPTED);
 }
 
-/// Whoever comes further each time, or is stopped in order, may go on as often as it takes.
+/// A run that progresses each time, or is stopped in order, resumes as often as needed.
 #[tokio::test]
-async fn what_comes_further_may_go_on() {
+async fn resume_is_unlimited_with_progress() {
     let world = World::new();
     let phases: String = (1..=4)
         .map(|number| {
@@ -219,9 +219,9 @@ async fn what_comes_further_may_go_on() {
     assert_eq!(server.until_status(&id, "completed").await["attempt"], 6);
 }
 
-/// One that may fail, but was cut off, has not come to its end.
+/// A phase that may fail but was interrupted has not completed.
 #[tokio::test]
-async fn a_phase_that_may_fail_is_resumed_too() {
+async fn resume_includes_phases_that_may_fail() {
     let world = World::new();
     pipeline(&world, "resume");
     let file = world.file("../pipelines/p.toml");
@@ -236,9 +236,9 @@ async fn a_phase_that_may_fail_is_resumed_too() {
     assert_eq!(states(&run), ["completed", "started", "pending"]);
 }
 
-/// Whoever has asked for the end gets it, and it says who: also if the server goes away before it comes, or has gone before.
+/// A cancel request takes effect and names its author, whether the server dies before or after it.
 #[tokio::test]
-async fn a_run_that_is_to_be_cancelled_is_not_resumed() {
+async fn resume_honors_a_cancel_request() {
     for server_is_gone in [false, true] {
         let world = World::new();
         let head = "name = \"deaf\"\non_interrupt = \"resume\"\n[[phases]]\nname = \"hold\"\n";
@@ -265,9 +265,9 @@ async fn a_run_that_is_to_be_cancelled_is_not_resumed() {
     }
 }
 
-/// What one run was to do cannot be read, as after a downgrade: it ends, and holds no other one up.
+/// A run whose pipeline cannot be read, as after a downgrade, ends and blocks no other.
 #[tokio::test]
-async fn a_run_that_cannot_be_read_is_recovered_too() {
+async fn recovery_includes_unreadable_runs() {
     let world = World::new();
     pipeline(&world, "resume");
     let server = world.serve();
@@ -288,9 +288,10 @@ async fn a_run_that_cannot_be_read_is_recovered_too() {
     assert!(run["error"].as_str().unwrap().ends_with("what it was to do cannot be read"), "{run}");
 }
 
-/// A gate that is for patches asks, whichever attempt has shown them; what was carried over stays when the new attempt is cancelled.
+/// An approval that depends on patches asks whichever attempt reported them; carried-over results stay when the new
+/// attempt is cancelled.
 #[tokio::test]
-async fn what_is_carried_over_counts() {
+async fn resume_carries_results_over() {
     let world = World::new();
     let patch = r#"::frame {"kind":"patch","path":"a","diff":"x"}"#;
     std::fs::write(world.file("patch"), format!("{patch}\n")).unwrap();
@@ -309,7 +310,7 @@ async fn what_is_carried_over_counts() {
     std::fs::write(world.file("good"), "").unwrap();
     server.post(&format!("/api/v1/runs/{busy}/cancel"), json!({})).await;
     assert_eq!(rerun().await.status(), StatusCode::ACCEPTED);
-    let run = server.until_asked(&id).await;
+    let run = server.until_awaiting_approval(&id).await;
     assert_eq!((&run["attempt"], &run["phase"]), (&json!(3), &json!("deploy")));
     assert_eq!(server.frames(&id).await.iter().filter(|frame| frame["kind"] == "patch").count(), 1);
 }

@@ -36,7 +36,7 @@ async fn runs(server: &Server, pipeline: &str) -> Vec<Value> {
     page["runs"].as_array().unwrap().clone()
 }
 
-/// What the first frame of a run says of who asked for it.
+/// The origin in the first frame of a run.
 async fn asked_by(server: &Server, run: &Value) -> String {
     let frames = server.frames(run["id"].as_str().unwrap()).await;
     assert_eq!(frames[0]["kind"], "origin", "{}", frames[0]);
@@ -55,7 +55,7 @@ fn database(world: &World) -> rusqlite::Connection {
     rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap()
 }
 
-/// As if no server had run for so long.
+/// As if no server had run for this long.
 fn age(world: &World, days: i64) {
     let moved = database(world).execute("UPDATE schedules SET done = done - ?", [days * 24 * 60 * 60 * 1000]).unwrap();
     assert!(moved > 0);
@@ -75,7 +75,7 @@ fn marks(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_schedule_starts_runs_by_itself_and_says_when_the_next_is_due() {
+async fn schedule_starts_runs_and_shows_the_next() {
     let world = World::new();
     let server = world.serve();
     // While it runs: it begins when the file is there.
@@ -109,11 +109,12 @@ async fn a_schedule_starts_runs_by_itself_and_says_when_the_next_is_due() {
     assert_eq!((&offer["upcoming"][0]["pipeline"], &offer["faults"]), (&json!("often"), &json!([])));
 }
 
-/// Killed at any moment around due times, again and again: none has two runs, and while a server runs, each has one, in order.
+/// Killed at any moment around due times, again and again: none has two runs, and while a server runs, each has one, in
+/// order.
 ///
 /// RUNTRAIL_SEED takes other moments.
 #[tokio::test]
-async fn a_due_time_has_one_run_however_often_the_server_is_killed() {
+async fn schedule_due_time_has_one_run_despite_crashes() {
     let world = World::new();
     scheduled(&world, "skip", "cron = \"* * * * * *\"");
     scheduled(&world, "once", "cron = \"* * * * * *\"\nmissed = \"once\"");
@@ -131,7 +132,7 @@ async fn a_due_time_has_one_run_however_often_the_server_is_killed() {
     };
     for _ in 0..12 {
         let server = serve().await;
-        // Not a wait for something: the moment of the kill is what is drawn.
+        // Not a wait for an event: the moment of the kill is random.
         tokio::time::sleep(Duration::from_millis(rng.between(50, 2300))).await;
         server.kill();
     }
@@ -167,9 +168,9 @@ async fn a_due_time_has_one_run_however_often_the_server_is_killed() {
     }
 }
 
-/// Many servers that look at once: the cursor moves for one of them.
+/// Of many that claim the same due time, and one that tries again after a refusal, one advances the schedule cursor.
 #[tokio::test]
-async fn schedule_cursor_moves_for_one_of_many_servers() {
+async fn schedule_due_time_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_sqlite(&folder.path().join("t.db"), Durability::Normal).await.unwrap();
     let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
@@ -209,7 +210,7 @@ async fn schedule_cursor_moves_for_one_of_many_servers() {
 }
 
 #[tokio::test]
-async fn times_that_passed_without_a_server_are_forgotten_or_made_up_for_by_one_run() {
+async fn schedule_missed_times_are_skipped_or_run_once() {
     let world = World::new();
     scheduled(&world, "skip", "cron = \"0 0 1 * *\"");
     scheduled(&world, "once", "cron = \"0 0 1 * *\"\nmissed = \"once\"");
@@ -223,7 +224,8 @@ async fn times_that_passed_without_a_server_are_forgotten_or_made_up_for_by_one_
             Some(runs(&server, "once").await).filter(|runs| !runs.is_empty())
         })
         .await;
-        // Looked at in the same order, and again when a file changes: the last schedule's first run is after all of that.
+        // Schedules are checked in the same order, and again when a file changes: the last schedule's first run comes
+        // after all of that.
         scheduled(&world, "z", "cron = \"* * * * * *\"");
         let z = runs(&server, "z").await.len();
         until("it has looked again", async || (runs(&server, "z").await.len() > z).then_some(())).await;
@@ -241,7 +243,7 @@ fn marks_of(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn a_schedule_that_changed_begins_from_now_and_one_that_is_gone_is_forgotten() {
+async fn schedule_changed_begins_now() {
     let world = World::new();
     let monthly = |day: u32| format!("cron = \"0 0 {day} * *\"\nmissed = \"once\"");
     for name in ["changed", "gone", "broken"] {
@@ -272,7 +274,7 @@ async fn a_schedule_that_changed_begins_from_now_and_one_that_is_gone_is_forgott
 }
 
 #[tokio::test]
-async fn a_schedule_whose_project_is_gone_is_told_and_stops_no_other() {
+async fn schedule_without_its_project_is_reported() {
     let world = World::new();
     let project = world.project().join("later");
     scheduled_in(&world, "a-lost", project.to_str().unwrap(), "cron = \"* * * * * *\"");
@@ -300,7 +302,7 @@ async fn a_schedule_whose_project_is_gone_is_told_and_stops_no_other() {
 
 /// A group that refuses runs while it is busy refuses those of schedules too; their due times are done all the same.
 #[tokio::test]
-async fn a_due_time_that_a_busy_group_refuses_is_done() {
+async fn schedule_due_time_refused_by_a_group_is_done() {
     let world = World::new();
     let text = "name = \"alone\"\nconcurrency = { per = \"pipeline\", when_busy = \"refuse\" }\n\
                 [[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"hold\"\n\
@@ -313,7 +315,7 @@ async fn a_due_time_that_a_busy_group_refuses_is_done() {
     })
     .await;
     let held = due_of(&server, &first).await;
-    // Those that are due meanwhile move the mark.
+    // Times that become due in between advance the schedule cursor.
     let done = || -> i64 { database(&world).query_row("SELECT done FROM schedules", [], |row| row.get(0)).unwrap() };
     until("two more are done", async || (done() >= held.0 + 2000).then_some(())).await;
     assert_eq!(runs(&server, "alone").await.len(), 1);

@@ -1,4 +1,4 @@
-//! Secrets reach commands, and nothing and nobody else; and they are gone when the run has ended.
+//! Secrets reach commands and nothing else, and are erased when the run has ended.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ fn in_database(world: &World, bytes: &[u8]) -> bool {
 }
 
 #[tokio::test]
-async fn secret_is_nowhere_but_in_the_command() {
+async fn secret_reaches_only_the_command() {
     let world = World::new();
     let base64 = "printf 'user:%s' \"$RUNTRAIL_PARAM_PASSWORD\" | base64; printf %s \"$RUNTRAIL_PARAM_PASSWORD\" | base64 | tr '+/' '-_' | tr -d =";
     let run = format!(
@@ -93,7 +93,7 @@ async fn secret_is_nowhere_but_in_the_command() {
 }
 
 #[tokio::test]
-async fn secret_leaves_the_database_when_the_run_ends() {
+async fn secret_is_erased_when_the_run_ends() {
     let world = World::new();
     // Larger than a page, so it has pages of its own.
     let key: String = (0..400).map(|line| format!("line {line:03} of a long secret key\n")).collect();
@@ -131,7 +131,7 @@ async fn secret_leaves_the_database_when_the_run_ends() {
 }
 
 #[tokio::test]
-async fn rerun_asks_for_secrets_again() {
+async fn secret_is_requested_again_by_a_rerun() {
     let world = World::new();
     world.toml("p", &toml("p", "", "echo \"${#RUNTRAIL_PARAM_PASSWORD} $RUNTRAIL_PARAM_WORD\"", ""));
     let optional = toml("o", "", "echo \"${RUNTRAIL_PARAM_PASSWORD-none}\"", "").replace("required = true", "");
@@ -154,7 +154,7 @@ async fn rerun_asks_for_secrets_again() {
         let run = server.until_status(&id, "completed").await;
         assert_eq!(run["params"], json!({"word": "x"}), "{name}");
     }
-    // All parameters are given anew, and this one is not.
+    // All parameters are given again except this one.
     let id = server.get_json("/api/v1/runs?pipeline=o").await["runs"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(
         server.post(&format!("/api/v1/runs/{id}/rerun"), json!({"params": {}})).await.status(),
@@ -165,7 +165,7 @@ async fn rerun_asks_for_secrets_again() {
 }
 
 #[tokio::test]
-async fn run_that_goes_on_after_a_crash_has_its_secrets() {
+async fn secret_survives_a_crash() {
     let world = World::new();
     let run = "echo \"attempt $RUNTRAIL_ATTEMPT has $RUNTRAIL_PARAM_PASSWORD, ${#RUNTRAIL_PARAM_PASSWORD} long\"\n\
                [ \"$RUNTRAIL_ATTEMPT\" = 2 ] || { : > \"$RUNTRAIL_PARAM_WORD/begun\"; sleep 1000; }";
@@ -183,7 +183,7 @@ async fn run_that_goes_on_after_a_crash_has_its_secrets() {
 }
 
 #[tokio::test]
-async fn idempotency_key_knows_a_secret_only_while_the_run_has_it() {
+async fn secret_is_part_of_the_idempotency_key() {
     let world = World::new();
     world.toml("p", &toml("p", "", "until [ -e \"$RUNTRAIL_PARAM_WORD/go\" ]; do sleep 0.02; done", ""));
     let server = world.serve();
@@ -200,13 +200,13 @@ async fn idempotency_key_knows_a_secret_only_while_the_run_has_it() {
     assert_eq!(post("hunter-3", &project).await.status(), StatusCode::CONFLICT);
     std::fs::write(world.file("go"), "").unwrap();
     server.until_status(&id, "completed").await;
-    // Nothing is left that it could be told by.
+    // Nothing identifies it any more.
     assert_eq!(post("hunter-3", &project).await.status(), StatusCode::OK);
     assert_eq!(post("hunter-2", Path::new("/elsewhere")).await.status(), StatusCode::CONFLICT);
 }
 
 #[tokio::test]
-async fn secret_that_cannot_be_masked_is_refused() {
+async fn secret_too_short_is_refused() {
     let world = World::new();
     world.toml("p", &toml("p", "", "true", ""));
     let server = world.serve();
@@ -224,7 +224,7 @@ async fn secret_that_cannot_be_masked_is_refused() {
 }
 
 #[tokio::test]
-async fn pipeline_secrets_come_from_the_server() {
+async fn secret_of_a_pipeline_comes_from_the_server() {
     let world = World::new();
     std::fs::write(world.data().join("key"), "from-a-file\nwith two lines\n\n").unwrap();
     let text = format!(
@@ -263,7 +263,7 @@ run = 'echo "${{FROM_ENV-none}} from-the-env"; cat all'
 }
 
 #[tokio::test]
-async fn secret_that_cannot_be_read_fails_the_run_before_any_command() {
+async fn secret_unavailable_fails_the_run() {
     let world = World::new();
     let pipeline = |name: &str, source: &str| {
         let phases = "[[phases]]\nname = \"a\"\nrun = 'echo never'\n";

@@ -1,4 +1,4 @@
-//! Clients that send slowly, or hold connections, without having shown anything: they get nowhere, and nobody else waits for them.
+//! Clients that send slowly or hold connections without authenticating: they get nowhere and delay nobody.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::support::{LIMIT, Server, World, until};
 
 const TOKEN: &str = "correct horse battery staple";
 
-/// How long the server may take to let go of a client that sends nothing more: its limit, and time for a slow machine.
+/// How long the server may take to drop a client that sends nothing more: its limit, and time for a slow machine.
 const GIVEN_UP: Duration = Duration::from_secs(25);
 
 /// A connection that has sent this.
@@ -48,7 +48,7 @@ fn status(answer: &str) -> &str {
 }
 
 #[tokio::test]
-async fn no_route_waits_for_a_body_for_long() {
+async fn slow_bodies_are_timed_out_on_every_route() {
     crate::support::open_files(3000);
     let world = World::new();
     world.toml(
@@ -94,7 +94,7 @@ async fn no_route_waits_for_a_body_for_long() {
 }
 
 #[tokio::test]
-async fn login_and_hooks_are_given_five_seconds() {
+async fn slow_bodies_of_login_and_hooks_have_five_seconds() {
     let world = World::new();
     world.toml("p", "name = \"p\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n[hook]\nsecret_env = \"PATH\"\n");
     let server = world.serve_with(&["--token", TOKEN]);
@@ -112,7 +112,7 @@ async fn login_and_hooks_are_given_five_seconds() {
 }
 
 #[tokio::test]
-async fn what_the_head_decides_is_answered_without_the_body() {
+async fn slow_bodies_do_not_delay_errors_of_the_header() {
     let world = World::new();
     let server = world.serve_with(&["--token", TOKEN]);
     let shown = format!("Authorization: Bearer {TOKEN}\r\n");
@@ -143,7 +143,7 @@ async fn what_the_head_decides_is_answered_without_the_body() {
 }
 
 #[tokio::test]
-async fn a_client_whose_body_is_too_large_hears_it_while_it_sends() {
+async fn large_bodies_are_refused_while_sent() {
     let world = World::new();
     let server = world.serve();
     let head = head(&server, "POST", "/api/v1/runs", "Content-Type: application/json\r\nContent-Length: 8000000\r\n");
@@ -155,7 +155,7 @@ async fn a_client_whose_body_is_too_large_hears_it_while_it_sends() {
 }
 
 #[tokio::test]
-async fn a_head_has_a_size() {
+async fn header_section_size_is_limited() {
     let world = World::new();
     let server = world.serve();
     for (lines, expected) in [
@@ -183,7 +183,7 @@ async fn healthz(server: &Server, socket: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn strangers_that_hold_all_connections_fail_no_run_and_keep_nobody_out() {
+async fn slow_clients_do_not_exhaust_connections() {
     crate::support::open_files(3000);
     let world = World::new();
     world.pipeline("p", &["for i in 1 2 3 4; do sleep 0.5; echo $i; done", "echo second"]);
@@ -224,7 +224,7 @@ async fn strangers_that_hold_all_connections_fail_no_run_and_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_refused_politely() {
+async fn connections_beyond_the_limit_get_503() {
     let world = World::new();
     world.pipeline("p", &["sleep 100"]);
     let server = world.serve_with(&["--max-connections", "8"]);
@@ -243,7 +243,7 @@ async fn connections_beyond_the_limit_are_refused_politely() {
     timeout(LIMIT, refused.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 5\r\n"), "{answer}");
     assert!(answer.contains("too_many_connections"), "{answer}");
-    // One of them goes.
+    // One of them closes.
     streams.pop();
     until("there is room", async || {
         let mut socket = TcpStream::connect(server.addr()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Many small runs with readers that come and go: when they are over, nothing is left of them in memory.
+//! Many small runs with readers that connect and disconnect: afterwards nothing of them is left in memory.
 
 use std::time::Instant;
 
@@ -10,14 +10,15 @@ use crate::support::{Events, Server, World, until};
 /// How many runs are under way at once.
 const WAVE: usize = 50;
 
-/// What may be kept of each kind, however many runs there were: what nobody reads any more is forgotten as others come.
+/// Upper bounds of each kind of entry, however many runs there were.
 const KEPT: [(&str, u64); 4] = [("tails", 512), ("crowds", 512), ("changes", 1024), ("reads", 128)];
 
-/// How much the program may grow per finished run once its caches are full, and how much it may change by chance, in bytes.
+/// How much the program may grow per finished run once its caches are full, and how much it may change by chance, in
+/// bytes.
 const GROWTH: u64 = 64;
 const CHANCE: u64 = 6 << 20;
 
-/// After fewer runs the database's caches are still being filled, so that growth says nothing yet.
+/// After fewer runs the database's caches are still filling, so growth means nothing yet.
 const CACHES_FULL: usize = 20_000;
 
 /// A number of `/metrics`.
@@ -27,18 +28,18 @@ async fn metric(server: &Server, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
 }
 
-/// The memory that only this program has, in bytes: not what it shares with its file or with the database's.
+/// Private memory of the program in bytes, without pages shared with its file or the database.
 fn own_memory(server: &Server) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux says RssAnon");
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
 }
 
-/// Some runs, each with a reader that goes before its end, one that stays, and one that comes late.
+/// Runs, each with a reader that leaves early, one that stays, and one that joins late.
 async fn wave(server: &Server, lasting: usize) {
     let list = Events::open(server, "/events?list=1").await;
     let one = async |index: usize| {
-        // Most run no command: what is looked for here does not depend on it, and so there may be very many.
+        // Most run no command, which does not matter here and allows very many of them.
         let pipeline = if index < lasting { "command" } else { "empty" };
         let answer = server.post("/api/v1/runs", json!({ "pipeline": pipeline })).await;
         let run: Value = answer.json().await.unwrap();
@@ -56,7 +57,7 @@ async fn wave(server: &Server, lasting: usize) {
 }
 
 #[tokio::test]
-async fn finished_runs_leave_nothing_in_memory() {
+async fn soak_finished_runs_leave_no_memory() {
     let runs: usize = std::env::var("RUNTRAIL_SOAK_RUNS").map_or(1000, |runs| runs.parse().expect("a number of runs"));
     let world = World::new();
     world.toml("empty", "name = \"empty\"\n[[phases]]\nname = \"a\"\nif = [\"failure\"]\nrun = 'true'\n");

@@ -1,16 +1,16 @@
-//! What the fuzz target checks, over its seeds and over arbitrary bytes.
+//! The properties of the fuzz target, over its seeds and over arbitrary bytes.
 
 #[path = "../../fuzz/src/sse.rs"]
 mod sse_checks;
 
 use proptest::prelude::*;
-use runtrail::model::sse::{Parser, write_frame};
-use runtrail::model::{Body, Frame, Log, LogStream, Record, Timestamp};
+use runtrail::model::sse::{SseParser, write_frame};
+use runtrail::model::{Frame, FramePayload, FrameRecord, Log, LogStream, Timestamp};
 
 use crate::support::rng::cases;
 
 #[test]
-fn every_seed_of_the_fuzz_target_holds() {
+fn sse_fuzz_seeds_hold() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/sse");
     let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().map(|seed| seed.unwrap().path()).collect();
     assert!(seeds.len() >= 10, "{seeds:?}");
@@ -55,23 +55,23 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(2000), ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_hold(bytes in bytes()) {
+    fn sse_arbitrary_bytes_hold(bytes in bytes()) {
         sse_checks::check(&bytes);
     }
 }
 
-/// A line of 10 MB, of what has to be escaped and of what must not be cut.
+/// A line of 10 MB with characters to escape, which must not be cut.
 #[test]
-fn a_line_of_ten_megabytes_holds() {
+fn sse_line_of_ten_megabytes_holds() {
     let line = "\r\n\0\u{feff}data: \"\\é\u{1F9E8}".repeat(10_000_000 / 20);
-    let body = Body::Log(Log { stream: LogStream::Stdout, line, cont: false, replaces: None });
+    let body = FramePayload::Log(Log { stream: LogStream::Stdout, line, cont: false, replaces: None });
     let (kind, data) = (body.kind().into(), body.data().into());
-    let record = Record { seq: 1, ts: Timestamp(0), attempt: 1, phase: None, kind, data };
+    let record = FrameRecord { seq: 1, ts: Timestamp(0), attempt: 1, phase: None, kind, data };
     let mut stream = String::new();
     write_frame(&mut stream, &record);
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     let events: Vec<_> = stream.as_bytes().chunks(4093).flat_map(|piece| parser.push(piece)).collect();
     let [event] = &events[..] else { panic!("{} events", events.len()) };
     let frame: Frame = serde_json::from_str(&event.data).unwrap();
-    assert!(frame.body == body, "the line is what it was");
+    assert!(frame.payload == body, "the line is what it was");
 }

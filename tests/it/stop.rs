@@ -1,5 +1,5 @@
-//! SIGTERM with a thousand readers attached: all are told to come back, the program ends at once, and at the next instance
-//! each goes on exactly where it was.
+//! SIGTERM with a thousand readers attached: all are told when to reconnect, the program ends at once, and each
+//! continues at the next instance.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,16 +9,17 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::feed::{self, Feed};
-use crate::support::reader::{Habits, Kind, Reader, journal};
+use crate::support::reader::{Kind, Reader, ReaderOptions, journal};
 use crate::support::rng::Rng;
 use crate::support::{World, open_files, steady_port, until, within};
 
 const READERS: usize = 1000;
-/// Far more than it takes and far less than the grace time: a slow machine passes, a stream that is waited for does not.
+/// Far more than it takes and far less than the grace time: a slow machine passes, a stream that is waited for does
+/// not.
 const AT_ONCE: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
+async fn stop_ends_a_thousand_streams_at_once() {
     // This test holds the other ends of all connections.
     open_files(READERS as u64);
 
@@ -43,7 +44,7 @@ async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
     let mut readers = JoinSet::new();
     for number in 0..READERS as u64 {
         let cursors = BTreeMap::from([(feed.id.clone(), rng.below(head + 1))]);
-        let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, Habits::plain(), number);
+        let mut reader = Reader::new(server.addr(), server.addr(), Kind::One, cursors, ReaderOptions::plain(), number);
         readers.spawn(async move {
             let closed = reader.until_closed().await;
             (reader, closed)
@@ -55,7 +56,7 @@ async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
     })
     .await;
     println!("{READERS} readers: attached in {} ms", attaching.elapsed().as_millis());
-    // Frames are on their way when the signal comes.
+    // Frames are being sent when the signal arrives.
     for number in 40..80 {
         feed.print(&feed::line(&mut rng, number)).await;
     }
@@ -98,9 +99,9 @@ async fn a_thousand_readers_are_sent_away_at_once_and_go_on_where_they_were() {
     }
 }
 
-/// Readers that take nothing any more have no last word to hear, and are not waited for.
+/// Readers that do not read any more get no final event and are not waited for.
 #[tokio::test]
-async fn readers_that_do_not_read_do_not_keep_the_program() {
+async fn stop_is_not_delayed_by_stalled_readers() {
     // When it does not wait for connections any longer it has waited for two seconds.
     within(Duration::from_secs(2), "SIGTERM with readers who do not read", end_with_readers_that_do_not_read).await;
 }
@@ -123,7 +124,7 @@ async fn end_with_readers_that_do_not_read() -> Duration {
         let mut socket = TcpStream::connect(server.addr()).await.unwrap();
         let request = format!("GET /runs/{id}/events HTTP/1.1\r\nHost: {}\r\n\r\n", server.addr());
         socket.write_all(request.as_bytes()).await.unwrap();
-        // It is attached, and what is left is more than the system keeps for it.
+        // It is attached, and what is left to send exceeds the system's buffers.
         assert_ne!(socket.read(&mut [0; 1024]).await.unwrap(), 0);
         sockets.push(socket);
     }
@@ -134,7 +135,7 @@ async fn end_with_readers_that_do_not_read() -> Duration {
 
 /// The commands that runs carry out find the limit that the server found, whatever the server made of its own.
 #[tokio::test]
-async fn commands_have_the_limit_of_open_files_that_the_server_was_started_with() {
+async fn command_has_the_original_open_files_limit() {
     let world = World::new();
     world.pipeline("limit", &["ulimit -Sn"]);
     let server = world.serve_limited(256, &[]);

@@ -1,18 +1,18 @@
 //! A run's stream against CONTRACT.md, "The stream", over real connections.
 
 use reqwest::StatusCode;
-use runtrail::model::sse::{Event, Parser};
+use runtrail::model::sse::{SseEvent, SseParser};
 use serde_json::Value;
 
 use crate::support::http::{self, Version};
 use crate::support::{Events, World, until};
 
-fn seqs(events: &[Event]) -> Vec<u64> {
+fn seqs(events: &[SseEvent]) -> Vec<u64> {
     events.iter().filter(|event| event.event == "message").map(|event| event.last_event_id.parse().unwrap()).collect()
 }
 
 #[tokio::test]
-async fn a_stream_says_where_it_stands_then_every_frame_then_the_end() {
+async fn stream_sends_ready_frames_and_end() {
     let world = World::new();
     world.pipeline("count", &["for i in 1 2 3 4 5; do echo $i; done"]);
     let server = world.serve();
@@ -43,10 +43,10 @@ async fn a_stream_says_where_it_stands_then_every_frame_then_the_end() {
     };
     let body = reconnect("1", &(head - 1).to_string()).await.unwrap().text().await.unwrap();
     assert!(body.starts_with(&format!("retry: 3000\nid: {}\nevent: ready\n", head - 1)), "{body}");
-    assert_eq!(seqs(&Parser::new("").push(body.as_bytes())), [head]);
+    assert_eq!(seqs(&SseParser::new("").push(body.as_bytes())), [head]);
     assert_eq!(reconnect("1", &head.to_string()).await.unwrap().status(), StatusCode::NO_CONTENT);
 
-    // What cannot be.
+    // Cursors that are refused.
     assert_eq!(server.get(&from(&head.to_string())).await.status(), StatusCode::NO_CONTENT);
     for (response, status, code) in [
         (server.get(&from(&(head + 1).to_string())).await, 409, "cursor_ahead"),
@@ -61,7 +61,7 @@ async fn a_stream_says_where_it_stands_then_every_frame_then_the_end() {
 }
 
 #[tokio::test]
-async fn silence_is_filled_with_heartbeats_that_do_not_move_the_cursor() {
+async fn stream_heartbeats_keep_the_cursor() {
     let world = World::new();
     world.pipeline("hold", &["while [ ! -e go ]; do sleep 0.02; done"]);
     let server = world.serve_with(&["--heartbeat", "50ms"]);
@@ -73,7 +73,7 @@ async fn silence_is_filled_with_heartbeats_that_do_not_move_the_cursor() {
         let event = events.next().await.unwrap();
         if event.event == "heartbeat" {
             assert_eq!(event.last_event_id, last);
-            // One that says that there is more may come before it.
+            // A heartbeat with the new head may precede it.
             let head = serde_json::from_str::<Value>(&event.data).unwrap()["head"].as_u64();
             if head == last.parse().ok() {
                 break;
@@ -87,15 +87,15 @@ async fn silence_is_filled_with_heartbeats_that_do_not_move_the_cursor() {
     assert_eq!(rest.last().unwrap().event, "end");
 }
 
-/// What readers are told together counts as much as what each is told.
+/// Frames sent by a broadcast group reset the heartbeat just as a stream's own do.
 #[tokio::test]
-async fn heartbeats_come_in_silence_only() {
+async fn stream_heartbeats_only_in_silence() {
     let world = World::new();
     world.pipeline("drip", &["for i in $(seq 120); do echo $i; sleep 0.05; done"]);
     let server = world.serve_with(&["--heartbeat", "2s"]);
     let id = server.start(&world, "drip").await;
     let events = Events::open(&server, &format!("/runs/{id}/events")).await.all().await;
-    let told_at = |event: &Event| {
+    let told_at = |event: &SseEvent| {
         let ts = serde_json::from_str::<Value>(&event.data).unwrap()["ts"].as_str().map(str::to_owned);
         ts.map(|ts| ts.parse::<jiff::Timestamp>().unwrap())
     };
@@ -103,14 +103,14 @@ async fn heartbeats_come_in_silence_only() {
         let around = told_at(&events[0]).zip(told_at(&events[2]));
         events[1].event == "heartbeat" && around.is_some_and(|(a, b)| b.duration_since(a).as_millis() < 150)
     });
-    // A machine that stands still for a while makes a silence of its own. By the clock alone there would be three.
+    // A machine that pauses creates silence. By the clock alone there would be three.
     assert!(unfounded.count() < 2);
     assert!(events.len() > 120);
 }
 
-/// Readers that come at any moment while the run prints all get the same frames, each once.
+/// Readers that join at any moment while the run prints get the same frames, each once.
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_that_join_at_any_moment_all_read_the_same() {
+async fn stream_readers_joining_anytime_agree() {
     let world = World::new();
     world.pipeline("many", &["i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo same; echo same"]);
     let server = world.serve();
@@ -132,7 +132,7 @@ async fn readers_that_join_at_any_moment_all_read_the_same() {
                     let response = client.get(url).send().await.unwrap();
                     let status = response.status();
                     let body = response.bytes().await.unwrap();
-                    (after, status, seqs(&Parser::new("").push(&body)))
+                    (after, status, seqs(&SseParser::new("").push(&body)))
                 }));
             }
         }
@@ -155,7 +155,7 @@ async fn readers_that_join_at_any_moment_all_read_the_same() {
 }
 
 #[tokio::test]
-async fn a_reader_who_does_not_read_holds_nobody_up() {
+async fn stream_stalled_reader_blocks_nobody() {
     let world = World::new();
     world.pipeline("flood", &["yes 0123456789012345678901234567890123456789 | head -n 100000"]);
     let server = world.serve();
@@ -166,7 +166,7 @@ async fn a_reader_who_does_not_read_holds_nobody_up() {
     server.until_status(&id, "completed").await;
     assert_eq!(server.lines(&id).await.len(), 100_000);
     // And it still gets everything, when it likes to.
-    let (mut parser, mut events) = (Parser::new(""), Vec::new());
+    let (mut parser, mut events) = (SseParser::new(""), Vec::new());
     while let Some(piece) = stalled.piece().await.unwrap() {
         events.extend(parser.push(&piece));
     }
@@ -174,7 +174,7 @@ async fn a_reader_who_does_not_read_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_ends_streams_at_once_and_cleanly() {
+async fn stream_ends_cleanly_when_the_server_stops() {
     let world = World::new();
     world.pipeline("hold", &["echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done"]);
     let server = world.serve();

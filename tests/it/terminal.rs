@@ -1,4 +1,4 @@
-//! A log line is what a terminal would show: cases from reports against other tools, each with its own command.
+//! A log line is what a terminal would show: cases from issues of other tools, each with its own command.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub async fn frames(server: &Server, id: &str) -> Vec<(u64, Value)> {
     frames.map(|frame| (frame["seq"].as_u64().unwrap(), frame["data"].clone())).collect()
 }
 
-/// What a reader of the journal shows: each row once, in the place of its first frame, as its last frame has it.
+/// The rows that a reader of the journal shows: each once, in the place of its first frame, in its last state.
 pub fn rows(frames: &[(u64, Value)]) -> Vec<String> {
     let mut rows = BTreeMap::new();
     for (seq, log) in frames {
@@ -49,7 +49,7 @@ pub fn rows(frames: &[(u64, Value)]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn progress_bar_is_one_line() {
+async fn terminal_progress_bar_is_one_line() {
     let (_world, server, id) = ended(
         r#"i=0; while [ $i -le 100 ]; do printf '\r%3d%% [%s]' $i "$(printf '%*s' $((i/5)) '' | tr ' ' '=')" >&2; sleep 0.25; i=$((i+1)); done; echo >&2"#,
     )
@@ -58,7 +58,7 @@ async fn progress_bar_is_one_line() {
     assert_eq!(log(&server, &id).await, [done.as_str()]);
     let frames = frames(&server, &id).await;
     assert_eq!(rows(&frames), [done]);
-    // A machine may stand still, which makes them fewer; it never makes them more.
+    // A machine that pauses makes them fewer, never more.
     assert!((2..=40).contains(&frames.len()), "{} frames", frames.len());
     // Another attempt with other moments in between is the same log.
     server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await;
@@ -73,7 +73,7 @@ async fn progress_bar_is_one_line() {
 }
 
 #[tokio::test]
-async fn redraw_is_shown_while_the_command_waits() {
+async fn terminal_redraw_is_shown_while_waiting() {
     let world = World::new();
     world.pipeline(
         "bar",
@@ -92,7 +92,7 @@ async fn redraw_is_shown_while_the_command_waits() {
 }
 
 #[tokio::test]
-async fn last_redraw_is_journaled_when_the_run_is_cancelled() {
+async fn terminal_last_redraw_survives_a_cancel() {
     let world = World::new();
     world.pipeline(
         "bar",
@@ -107,14 +107,14 @@ async fn last_redraw_is_journaled_when_the_run_is_cancelled() {
 }
 
 #[tokio::test]
-async fn colors_carry_over_lines() {
+async fn terminal_colors_carry_over_lines() {
     let (_world, server, id) = ended(r"printf '\033[31mfirst\nsecond\nthird\033[0m\nfourth\n' ").await;
     let red = |text: &str| format!("\u{1b}[31m{text}\u{1b}[0m");
     assert_eq!(server.lines(&id).await, [red("first"), red("second"), red("third"), "fourth".to_owned()]);
 }
 
 #[tokio::test]
-async fn sequence_is_not_cut_by_the_size_limit() {
+async fn terminal_sequence_is_not_cut_by_the_size_limit() {
     let (_world, server, id) = ended(r"printf '%65530s' ''; printf '\033[38;5;208mORANGE\033[0m\n' ").await;
     let lines = server.lines(&id).await;
     let orange = lines.last().unwrap().trim_start();
@@ -124,7 +124,7 @@ async fn sequence_is_not_cut_by_the_size_limit() {
 }
 
 #[tokio::test]
-async fn sequence_is_not_cut_by_a_pause() {
+async fn terminal_sequence_is_not_cut_by_a_pause() {
     let world = World::new();
     world.pipeline(
         "cut",
@@ -142,7 +142,7 @@ async fn sequence_is_not_cut_by_a_pause() {
 }
 
 #[tokio::test]
-async fn block_that_is_redrawn_stays_one_block() {
+async fn terminal_redrawn_block_stays_one_block() {
     let (_world, server, id) = ended(
         r"i=0; while [ $i -lt 200 ]; do printf 'layer a %d\nlayer b %d\n\033[2A\033[2K' $i $i; sleep 0.02; i=$((i+1)); done; printf '\033[2B\ndone\n' ",
     )
@@ -155,7 +155,7 @@ async fn block_that_is_redrawn_stays_one_block() {
 }
 
 #[tokio::test]
-async fn links_are_kept_and_titles_dropped() {
+async fn terminal_links_are_kept_and_titles_dropped() {
     let (_world, server, id) = ended(
         r"printf '\033]8;;https://ci.example/r/12\033\\PR 12\033]8;;\033\\ ok\n\033]0;window title\007after\n\033]8;;https://ci.example\033\\never closed\n' ",
     )
@@ -170,7 +170,7 @@ async fn links_are_kept_and_titles_dropped() {
 }
 
 #[tokio::test]
-async fn control_characters_are_kept_for_the_page_to_mark() {
+async fn terminal_control_characters_are_kept() {
     let (_world, server, id) = ended(
         r#"printf 'a\0b\001c\177d\302\205e\377f\n'; echo '::frame {"kind":"error","code":"x","message":"bad \u0000 byte \ud83d"}'; echo after; exit 3"#,
     )
@@ -184,9 +184,9 @@ async fn control_characters_are_kept_for_the_page_to_mark() {
     }
 }
 
-/// Every place where a page shows what a command or a caller has said.
+/// Every place where a page shows text of commands or callers.
 #[tokio::test]
-async fn directional_characters_are_marked_wherever_pages_show_them() {
+async fn terminal_directional_characters_are_marked() {
     const ODD: &str = "x\u{202e}y\u{2066}z";
     let world = World::new();
     let kinds = [
@@ -226,8 +226,8 @@ async fn directional_characters_are_marked_wherever_pages_show_them() {
     assert_eq!(changes.matches("data-testid=\"direction-warning\"").count(), 2);
 }
 
-/// What stands before the first character in a page that people would read and not see. Not the data that the page's script starts
-/// from, and not the attributes that nobody reads.
+/// Text of a page that people would read without seeing these characters. Not the data for the page's script, and not
+/// attributes that are not read.
 fn hidden_in(html: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = html;
@@ -249,7 +249,7 @@ fn hidden_in(html: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn carriage_returns_alone_draw_one_row() {
+async fn terminal_carriage_returns_draw_one_row() {
     let (_world, server, id) = ended(r"printf 'one\rtwo\rthree\r'; sleep 1; printf 'x\ty\n'; printf 'no end' ").await;
     assert_eq!(log(&server, &id).await, ["xhree   y", "no end"]);
     let (_world, server, id) = ended(r"printf 'a\tb\n'").await;
@@ -257,7 +257,7 @@ async fn carriage_returns_alone_draw_one_row() {
 }
 
 #[tokio::test]
-async fn redraws_do_not_slow_other_output_down() {
+async fn terminal_redraws_do_not_delay_output() {
     // A bar on standard error, and a flood on standard output.
     let (_world, server, id) = ended(
         "i=0; while [ $i -lt 300 ]; do printf '\\r%d' $i >&2; i=$((i+1)); done & seq 1 100000; wait; printf '\\rdone\\n' >&2",
@@ -272,7 +272,7 @@ async fn redraws_do_not_slow_other_output_down() {
 }
 
 #[tokio::test]
-async fn page_of_frames_has_the_last_redraws_of_its_rows() {
+async fn terminal_redraws_are_part_of_frame_pages() {
     let world = World::new();
     world.phase("bar", "printf '10%%'; until [ -e go ]; do sleep 0.05; done; printf '\\r20%%\\n'; echo next", "");
     let server = world.serve();

@@ -1,8 +1,9 @@
-//! What a power cut leaves of the database: its write-ahead log, ended at any byte or spoiled from there on. The real server
-//! starts on it, and all that was safe at that point is there.
+//! What a power cut leaves of the database: its write-ahead log, ended at any byte or spoiled from there on. The real
+//! server starts on it, and all that was safe at that point is there.
 //!
-//! kill -9 cannot show this, since the system still writes what the program had given it. SQLite syncs the log before it
-//! copies any of it into the database file, so what a power cut can take is the log behind the copied part, and no more.
+//! kill -9 cannot show this, since the system still writes what the program had given it. SQLite syncs the log before
+//! it copies any of it into the database file, so what a power cut can take is the log behind the copied part, and no
+//! more.
 //!
 //! RUNTRAIL_CUTS says how many ends are tried, RUNTRAIL_SEED takes others.
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -29,10 +30,10 @@ const CUTS: u64 = 16;
 const LOG_HEAD: u64 = 32;
 const PAGE_HEAD: u64 = 24;
 
-/// How far the log goes, as its index in shared memory has it (sqlite.org/walformat.html).
+/// The extent of the log by its index in shared memory (sqlite.org/walformat.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Log {
-    /// Changes each time the log begins anew.
+    /// Changes each time the log restarts.
     salt: u64,
     /// The pages of all commits.
     pages: u64,
@@ -42,7 +43,7 @@ struct Log {
 }
 
 impl Log {
-    /// `None` while the index is being changed: it has two copies of what changes.
+    /// `None` while the index is being changed: it has two copies of the changing part.
     fn read(index: &File) -> Option<Self> {
         let mut bytes = [0; 136];
         index.read_exact_at(&mut bytes, 0).ok()?;
@@ -63,7 +64,7 @@ impl Log {
     }
 }
 
-/// At some moment the server had shown this much, and the log went so far.
+/// What the server had shown, and the extent of the log, at one moment.
 struct Safe {
     log: Log,
     heads: BTreeMap<String, u64>,
@@ -76,9 +77,9 @@ async fn heads(server: &Server) -> Option<BTreeMap<String, u64>> {
     Some(runs.iter().map(|run| (run["id"].as_str().unwrap().to_owned(), run["head"].as_u64().unwrap())).collect())
 }
 
-/// Writes down again and again what is shown and how far the log goes, until the server is gone.
+/// Records what is shown and the extent of the log, until the server is dead.
 async fn sample(server: &Server, data: &Path, samples: &Mutex<Vec<Safe>>) -> File {
-    // Open until the end: closing it would take this process's locks on it away (fcntl(2)), see `hold_back`.
+    // Open until the end: closing it would release this process's locks on it (fcntl(2)), see `hold_back`.
     let index = File::open(data.join("runtrail.db-shm")).unwrap();
     // In this order: what is shown is in the log by then.
     while let Some(heads) = heads(server).await {
@@ -97,6 +98,14 @@ enum Spoiled {
     Zeroes,
     Garbage,
     OneBit,
+}
+
+/// Copies a database with its log and the log's index.
+fn copy_database(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for file in ["runtrail.db", "runtrail.db-wal", "runtrail.db-shm"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
 }
 
 /// Copies a database whose log is good up to byte `end`.
@@ -119,16 +128,16 @@ fn copy(from: &Path, to: &Path, end: u64, how: Spoiled, rng: &mut Rng) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_torn_log_loses_nothing_but_its_torn_end() {
+async fn torn_log_loses_only_its_end() {
     torn(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_torn_log_that_was_partly_copied_loses_nothing_but_its_torn_end() {
+async fn torn_log_after_a_checkpoint_loses_only_its_end() {
     torn(true).await;
 }
 
-/// Kills a server and looks what it makes of its log with any end. With `copied`, a part of the log was copied into the
+/// Kills a server and starts others on its log with any end. With `copied`, a part of the log was copied into the
 /// database file before.
 async fn torn(copied: bool) {
     let world = World::new();
@@ -172,18 +181,15 @@ async fn torn(copied: bool) {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: u64| folder.path().join(name.to_string());
     let base = folder.path().join("base");
-    std::fs::create_dir(&base).unwrap();
-    for file in ["runtrail.db", "runtrail.db-wal", "runtrail.db-shm"] {
-        std::fs::copy(data.join(file), base.join(file)).unwrap();
-    }
-    // Not before: the last one to close a database tidies its log away.
+    copy_database(&data, &base);
+    // Not earlier: the last process to close a database checkpoints its log.
     drop((held, index));
     // As it is, also in the middle of a change.
     let log = Log::of(&std::fs::read(base.join("runtrail.db-shm")).unwrap());
     let samples = samples.into_inner().unwrap();
     assert!(!copied || log.copied > 0, "{log:?}");
 
-    // All of it, as it was: what every other copy must be the beginning of.
+    // The whole log: every other copy must be a prefix of it.
     copy(&base, &place(0), log.end(log.pages), Spoiled::Cut, &mut rng);
     let whole = histories(&world, place(0), None).await;
     for safe in &samples {
@@ -191,7 +197,6 @@ async fn torn(copied: bool) {
             assert!(whole[run].frames.len() as u64 >= *head, "{run}: what was shown before the kill is there");
         }
     }
-    let whole = Arc::new(whole);
 
     let cuts = rng::number("RUNTRAIL_CUTS").unwrap_or(CUTS);
     let mut checks = Vec::new();
@@ -210,33 +215,30 @@ async fn torn(copied: bool) {
         let safe = samples.iter().rev().find(|safe| safe.log.salt != log.salt || safe.log.pages <= pages);
         checks.push((cut, format!("{how:?} at byte {end} of {to}, seed {seed}"), safe));
     }
-    let checks = futures::stream::iter(checks).map(|(cut, what, safe)| {
-        let (whole, folder, world) = (&whole, place(cut), &world);
-        async move {
-            let before = Timestamp::now().to_string();
-            let found = histories(world, folder, Some(&what)).await;
-            for (run, head) in safe.iter().flat_map(|safe| &safe.heads) {
-                let has = found.get(run).map_or(0, |found| original(found, &whole[run]));
-                assert!(
-                    found.contains_key(run) && has >= *head,
-                    "{what}: {run} has {has} of {head} frames that were safe"
-                );
-            }
-            for (run, found) in &found {
-                let has = usize::try_from(original(found, &whole[run])).unwrap();
-                for new in &found.frames[has..] {
-                    let frame: Value = serde_json::from_str(new).unwrap();
-                    assert!(frame["ts"].as_str().unwrap() >= before.as_str(), "{what}: {run} never had {new}");
-                }
-            }
-        }
-    });
+    let checks = futures::stream::iter(checks).map(|(cut, what, safe)| check(&world, &whole, place(cut), what, safe));
     checks.buffer_unordered(4).collect::<Vec<()>>().await;
     println!("{cuts} torn logs of {} pages ({} copied), {} moments known", log.pages, log.copied, samples.len());
 }
 
-/// Has SQLite copy what there is of the log, as it does by itself when the log is long, and go on with the same log after
-/// that, as it does when someone reads a moment of before.
+/// Starts a server on a spoiled copy: it has every frame that was safe, and none that the whole log does not have.
+async fn check(world: &World, whole: &BTreeMap<String, History>, folder: PathBuf, what: String, safe: Option<&Safe>) {
+    let before = Timestamp::now().to_string();
+    let found = histories(world, folder, Some(&what)).await;
+    for (run, head) in safe.iter().flat_map(|safe| &safe.heads) {
+        let has = found.get(run).map_or(0, |found| original(found, &whole[run]));
+        assert!(found.contains_key(run) && has >= *head, "{what}: {run} has {has} of {head} frames that were safe");
+    }
+    for (run, found) in &found {
+        let has = usize::try_from(original(found, &whole[run])).unwrap();
+        for new in &found.frames[has..] {
+            let frame: Value = serde_json::from_str(new).unwrap();
+            assert!(frame["ts"].as_str().unwrap() >= before.as_str(), "{what}: {run} never had {new}");
+        }
+    }
+}
+
+/// Makes SQLite copy the log, as it does by itself when the log is long, and continue with the same log, as it does
+/// while a reader uses an older snapshot.
 async fn hold_back(data: &Path) -> sqlx::SqliteConnection {
     let url = format!("sqlite://{}", data.join("runtrail.db").display());
     let mut reader = sqlx::SqliteConnection::connect(&url).await.unwrap();
@@ -248,12 +250,12 @@ async fn hold_back(data: &Path) -> sqlx::SqliteConnection {
     reader
 }
 
-/// How many frames a run has that it had before the cut.
+/// The number of frames that a run kept from before the cut.
 fn original(found: &History, whole: &History) -> u64 {
     found.frames.iter().zip(&whole.frames).take_while(|(found, whole)| found == whole).count() as u64
 }
 
-/// Serves a copy until every run is recovered; what each has then. With `what`, checks the file itself as well.
+/// Serves a copy until every run is recovered, and returns the histories. With `what`, checks the file itself as well.
 async fn histories(world: &World, data: PathBuf, what: Option<&str>) -> BTreeMap<String, History> {
     let server = world.serve_on(&data, &["--lease", "300ms", "--workers", "1"]);
     let own = format!("worker {}@", server.pid());

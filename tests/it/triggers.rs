@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest::StatusCode;
 use runtrail::journal::{GroupCommit, Journal};
-use runtrail::model::{Overlap, Timestamp};
+use runtrail::model::{OverlapPolicy, Timestamp};
 use runtrail::store::{
     CreateRun, Durability, PauseSchedules, ResumeSchedules, RunTrigger, ScheduleScope, ScheduleSlot, Store,
 };
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::writes::new_run;
 use crate::support::{Server, World, until};
 
-/// A pipeline that is due each second, whose runs last until the file `go` is there.
+/// A pipeline that is due each second, whose runs last until the file `go` exists.
 fn each_second(world: &World, name: &str, lines: &str) {
     let text = format!(
         "name = \"{name}\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"hold\"\n\
@@ -49,7 +49,7 @@ async fn count(server: &Server, pipeline: &str, status: &str) -> usize {
 }
 
 #[tokio::test]
-async fn schedule_does_not_pile_up_and_says_what_it_skipped() {
+async fn schedule_skips_while_a_run_is_active() {
     let world = World::new();
     each_second(&world, "p", "");
     let server = world.serve();
@@ -75,7 +75,7 @@ async fn schedule_does_not_pile_up_and_says_what_it_skipped() {
 }
 
 #[tokio::test]
-async fn one_run_waits_at_most_if_a_schedule_lets_one_wait() {
+async fn schedule_overlap_one_queues_one() {
     let world = World::new();
     let alone = "overlap = \"one\"\n";
     each_second(&world, "one", alone);
@@ -90,7 +90,7 @@ async fn one_run_waits_at_most_if_a_schedule_lets_one_wait() {
 }
 
 #[tokio::test]
-async fn paused_schedule_starts_nothing_until_it_is_resumed() {
+async fn schedule_paused_starts_nothing() {
     let world = World::new();
     each_second(&world, "p", "overlap = \"queue\"\nmissed = \"once\"\nname = \"each/second\"");
     let server = world.serve();
@@ -103,7 +103,7 @@ async fn paused_schedule_starts_nothing_until_it_is_resumed() {
     assert!(by.contains("127.0.0.1") && reason == "the disk is full", "{paused}");
     let started = runs(&server, "p").await.len();
     until_skipped(&server, "p", 2).await;
-    // Whoever pauses it again changes nothing.
+    // Pausing again changes nothing.
     let again: Value = server.post(&format!("{path}/pause"), json!({"reason": "other"})).await.json().await.unwrap();
     assert_eq!(again["paused"], paused["paused"]);
     for page in
@@ -125,7 +125,7 @@ async fn paused_schedule_starts_nothing_until_it_is_resumed() {
     until_skipped(&server, "p", 2).await;
     assert_eq!(runs(&server, "p").await.len(), started);
     assert_eq!(schedule(&server, "p").await["skipped"]["kind"], "paused");
-    // What passed is not made up for.
+    // Skipped times are not made up for.
     let resumed = server.post(&format!("{path}/resume"), json!({})).await;
     let now = Timestamp::now();
     assert_eq!(resumed.json::<Value>().await.unwrap()["paused"], Value::Null);
@@ -138,7 +138,7 @@ async fn paused_schedule_starts_nothing_until_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn unnamed_schedules_are_named_in_addresses_by_their_expression() {
+async fn schedule_handles_of_unnamed_schedules_are_distinct() {
     let world = World::new();
     each_second(&world, "p", "[[schedules]]\ncron = \"0 0 1,2 */2 *\"\ntimezone = \"Europe/Berlin\"");
     let server = world.serve();
@@ -161,7 +161,7 @@ async fn unnamed_schedules_are_named_in_addresses_by_their_expression() {
 }
 
 #[tokio::test]
-async fn all_schedules_are_paused_with_those_that_come_and_go_on_one_by_one() {
+async fn schedule_pause_of_all_covers_new_ones() {
     let world = World::new();
     each_second(&world, "a", "");
     each_second(&world, "b", "");
@@ -185,7 +185,7 @@ async fn all_schedules_are_paused_with_those_that_come_and_go_on_one_by_one() {
 }
 
 #[tokio::test]
-async fn schedule_is_run_now_and_the_journal_names_who_asked() {
+async fn schedule_run_now_records_who() {
     let world = World::new();
     let text = format!(
         "name = \"p\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n\
@@ -230,7 +230,7 @@ async fn schedule_is_run_now_and_the_journal_names_who_asked() {
 }
 
 #[tokio::test]
-async fn forms_of_schedules_work_without_a_script() {
+async fn schedule_forms_work_without_scripts() {
     let world = World::new();
     each_second(&world, "p", "");
     let server = world.serve();
@@ -259,14 +259,14 @@ fn form_urlencoded(fields: &[(&str, &str)]) -> String {
     fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// Of many that ask at once, in whatever order they come to the writer.
+/// Many requests at once, in any order.
 #[tokio::test]
-async fn run_that_waits_is_the_one_that_was_asked_for() {
+async fn schedule_run_now_returns_the_waiting_run() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_sqlite(&folder.path().join("t.db"), Durability::Normal).await.unwrap();
     let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
     tokio::spawn(writer.run());
-    let ask = async |overlap: Overlap| {
+    let ask = async |overlap: OverlapPolicy| {
         let slot = ScheduleSlot { schedule: "s".into(), name: "default".into(), overlap, by_hand: true };
         let asked = (0..8).map(|_| {
             let (journal, trigger) = (journal.clone(), Some(RunTrigger::Schedule(slot.clone())));
@@ -278,9 +278,12 @@ async fn run_that_waits_is_the_one_that_was_asked_for() {
         }
         new
     };
-    assert_eq!((ask(Overlap::Skip).await, ask(Overlap::One).await, ask(Overlap::Queue).await), (1, 0, 8));
+    assert_eq!(
+        (ask(OverlapPolicy::Skip).await, ask(OverlapPolicy::One).await, ask(OverlapPolicy::Queue).await),
+        (1, 0, 8)
+    );
     // A pause that is there stays as it is.
-    let pause = |reason: &str| runtrail::model::trigger::Pause {
+    let pause = |reason: &str| runtrail::model::trigger::SchedulePause {
         at: Timestamp(1),
         by: "me".into(),
         reason: reason.into(),

@@ -13,7 +13,7 @@ for name in WORD NOTE LEVEL LOUD COLOR; do
     if [ "$set" ]; then echo "$name $(printf %s "$value" | od -An -v -tx1 | tr -d ' \n')"; else echo "$name is not set"; fi
 done"#;
 
-/// What that prints.
+/// The output of that command.
 fn shown(values: [Option<&str>; 5]) -> Vec<String> {
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let line = |(name, value): (&str, Option<&str>)| match value {
@@ -79,7 +79,7 @@ fn id_in(location: &str) -> String {
 }
 
 #[tokio::test]
-async fn api_keeps_missing_empty_and_blank_apart() {
+async fn values_missing_empty_and_blank_differ_in_the_api() {
     let world = World::new();
     values(&world);
     let server = world.serve();
@@ -119,7 +119,7 @@ async fn api_keeps_missing_empty_and_blank_apart() {
 }
 
 #[tokio::test]
-async fn form_without_scripts_says_what_was_seen() {
+async fn values_of_a_form_without_scripts_are_explicit() {
     let world = World::new();
     values(&world);
     let server = world.serve();
@@ -149,13 +149,13 @@ async fn form_without_scripts_says_what_was_seen() {
     let id = id_in(&send(&server, "start_run", &fields).await);
     let run = server.until_status(&id, "completed").await;
     assert_eq!(run["params"], json!({"word": "", "note": "\n a\n", "level": "", "loud": true}));
-    // What is typed stands in no address.
+    // Typed values are in no address.
     let shown = send(&server, "show_fields", &[("pipeline", "values"), ("params[word]", "typed")]).await;
     assert_eq!(shown, "/?pipeline=values");
 }
 
 #[tokio::test]
-async fn edited_form_changes_only_what_was_changed() {
+async fn values_of_an_edited_form_change_only_if_edited() {
     let world = World::new();
     values(&world);
     let server = world.serve();
@@ -197,7 +197,7 @@ async fn edited_form_changes_only_what_was_changed() {
 }
 
 #[tokio::test]
-async fn large_integers_and_unusual_ones_are_taken_or_refused() {
+async fn values_of_integers_are_exact_or_refused() {
     let world = World::new();
     values(&world);
     let server = world.serve();
@@ -229,13 +229,13 @@ async fn large_integers_and_unusual_ones_are_taken_or_refused() {
             }
         }
     }
-    // The page's text fields have numbers as text; a program says what it means.
+    // Text fields of the page send numbers as text; programs send what they mean.
     let response = post("{\"pipeline\": \"values\", \"params\": {\"word\": 17}}").await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]
-async fn schedule_keeps_an_empty_value() {
+async fn values_of_a_schedule_may_be_empty() {
     let world = World::new();
     world.toml(
         "due",
@@ -251,7 +251,7 @@ async fn schedule_keeps_an_empty_value() {
 }
 
 #[tokio::test]
-async fn payload_numbers_and_booleans_become_text() {
+async fn values_of_a_payload_are_converted_to_text() {
     let world = World::new();
     std::fs::write(world.data().join("secret"), "a secret of the forge\n").unwrap();
     let params =

@@ -8,7 +8,7 @@ use super::super::state::tests::{log, run};
 use super::{Budget, LoadState, Loads, Metrics, NEAR_ROWS, Place, Viewport, WINDOW_ROWS};
 use crate::feed::{Applied, Journal};
 use crate::model::kinds::StatusChange;
-use crate::model::{Body, Frame, RunView, Status, Timestamp};
+use crate::model::{Frame, FramePayload, RunView, Status, Timestamp};
 
 const METRICS: Metrics = Metrics { row: 20.0, overscan: 15, padding: 8.0, max_height: Metrics::MAX_HEIGHT };
 const VIEW: f64 = 700.0;
@@ -47,7 +47,7 @@ struct Tab {
 fn frame(seq: u64) -> Frame {
     if !seq.is_multiple_of(50_000) {
         let mut frame = Frame { attempt: 1 + (seq / 50_000) as u32, ..log(seq) };
-        if let Body::Log(log) = &mut frame.body
+        if let FramePayload::Log(log) = &mut frame.payload
             && (301..450).contains(&(seq % 1000))
         {
             log.replaces = Some(seq - seq % 1000 + 300);
@@ -56,7 +56,7 @@ fn frame(seq: u64) -> Frame {
     }
     let change = StatusChange { from: Status::Failed, to: Status::Pending, reason: "again".into() };
     let attempt = 1 + (seq / 50_000) as u32;
-    Frame { seq, ts: Timestamp(0), attempt, phase: None, body: Body::Status(change) }
+    Frame { seq, ts: Timestamp(0), attempt, phase: None, payload: FramePayload::Status(change) }
 }
 
 impl Tab {
@@ -64,13 +64,13 @@ impl Tab {
         let mut run = run();
         (run.head, run.attempt) = (head, 1 + (head / 50_000) as u32);
         let frames = (head.saturating_sub(199).max(1)..=head).map(frame).collect();
-        let tally = Default::default();
+        let review_counts = Default::default();
         let view = RunView {
             run,
             frames,
             redraws: Vec::new(),
             at: None,
-            tally,
+            review_counts,
             earlier: Vec::new(),
             starts: Default::default(),
         };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Body, Frame};
+use crate::model::{Frame, FramePayload};
 
 /// A frame with more bytes of text than this is abridged. More than the longest log line, which is shown in full when marked.
 pub const MAX_FRAME_BYTES: usize = 128 * 1024;
@@ -17,41 +17,41 @@ const FRAME_BYTES: usize = 160;
 pub fn of(frame: &Frame) -> usize {
     let mut bytes = FRAME_BYTES + frame.phase.as_ref().map_or(0, |phase| phase.len());
     let mut count = |text: &str| bytes += text.len();
-    match &frame.body {
-        Body::Status(change) => count(&change.reason),
-        Body::Phase(change) => count(&change.name),
-        Body::Log(log) => count(&log.line),
-        Body::Finding(finding) => {
+    match &frame.payload {
+        FramePayload::Status(change) => count(&change.reason),
+        FramePayload::Phase(change) => count(&change.name),
+        FramePayload::Log(log) => count(&log.line),
+        FramePayload::Finding(finding) => {
             [&finding.path, &finding.rule, &finding.severity, &finding.message]
                 .into_iter()
                 .for_each(|text| count(text));
         }
-        Body::Patch(patch) => [&patch.path, &patch.diff].into_iter().for_each(|text| count(text)),
-        Body::Tool(tool) => [&tool.call, &tool.name, &tool.preview].into_iter().for_each(|text| count(text)),
-        Body::ToolResult(result) => [&result.call, &result.preview].into_iter().for_each(|text| count(text)),
-        Body::Token(piece) | Body::Reasoning(piece) => count(&piece.text),
-        Body::Approval(approval) => {
+        FramePayload::Patch(patch) => [&patch.path, &patch.diff].into_iter().for_each(|text| count(text)),
+        FramePayload::Tool(tool) => [&tool.call, &tool.name, &tool.preview].into_iter().for_each(|text| count(text)),
+        FramePayload::ToolResult(result) => [&result.call, &result.preview].into_iter().for_each(|text| count(text)),
+        FramePayload::Token(piece) | FramePayload::Reasoning(piece) => count(&piece.text),
+        FramePayload::Approval(approval) => {
             count(&approval.question);
             approval.by.iter().chain(&approval.exclude).for_each(|text| count(text));
         }
-        Body::Error(failure) => [&failure.code, &failure.message].into_iter().for_each(|text| count(text)),
-        Body::Progress(progress) => count(&progress.unit),
-        Body::Outcome(outcome) => {
+        FramePayload::Error(failure) => [&failure.code, &failure.message].into_iter().for_each(|text| count(text)),
+        FramePayload::Progress(progress) => count(&progress.unit),
+        FramePayload::Outcome(outcome) => {
             count(&outcome.message);
             [&outcome.branch, &outcome.commit, &outcome.base].into_iter().flatten().for_each(|text| count(text));
         }
-        Body::Output(output) => [&output.name, &output.value].into_iter().for_each(|text| count(text)),
-        Body::Origin(origin) => count(&origin.by),
-        Body::Notification(notification) => {
+        FramePayload::Output(output) => [&output.name, &output.value].into_iter().for_each(|text| count(text)),
+        FramePayload::Origin(origin) => count(&origin.by),
+        FramePayload::Notification(notification) => {
             [&notification.url, &notification.event].into_iter().for_each(|text| count(text));
             notification.error.iter().for_each(|error| count(error));
         }
-        Body::Cancel(request) => count(&request.by),
-        Body::Notice(notice) => {
+        FramePayload::Cancel(request) => count(&request.by),
+        FramePayload::Notice(notice) => {
             [&notice.code, &notice.message].into_iter().for_each(|text| count(text));
             notice.processes.iter().for_each(|process| count(&process.name));
         }
-        Body::Other(unknown) => bytes += value_bytes(&unknown.data),
+        FramePayload::Other(unknown) => bytes += value_bytes(&unknown.data),
     }
     bytes
 }
@@ -67,57 +67,57 @@ fn value_bytes(value: &Value) -> usize {
 
 /// The frame with its texts cut to what a row shows.
 pub fn abridge(mut frame: Frame) -> Frame {
-    match &mut frame.body {
-        Body::Status(change) => cut(&mut change.reason),
-        Body::Phase(change) => cut(&mut change.name),
-        Body::Log(log) => cut(&mut log.line),
-        Body::Finding(finding) => {
+    match &mut frame.payload {
+        FramePayload::Status(change) => cut(&mut change.reason),
+        FramePayload::Phase(change) => cut(&mut change.name),
+        FramePayload::Log(log) => cut(&mut log.line),
+        FramePayload::Finding(finding) => {
             cut(&mut finding.path);
             cut(&mut finding.rule);
             cut(&mut finding.severity);
             cut(&mut finding.message);
         }
-        Body::Patch(patch) => {
+        FramePayload::Patch(patch) => {
             cut(&mut patch.path);
             cut(&mut patch.diff);
         }
-        Body::Tool(tool) => {
+        FramePayload::Tool(tool) => {
             cut(&mut tool.call);
             cut(&mut tool.name);
             cut(&mut tool.preview);
         }
-        Body::ToolResult(result) => {
+        FramePayload::ToolResult(result) => {
             cut(&mut result.call);
             cut(&mut result.preview);
         }
-        Body::Token(piece) | Body::Reasoning(piece) => cut(&mut piece.text),
-        Body::Approval(approval) => {
+        FramePayload::Token(piece) | FramePayload::Reasoning(piece) => cut(&mut piece.text),
+        FramePayload::Approval(approval) => {
             cut(&mut approval.question);
             approval.by.iter_mut().for_each(cut);
             approval.exclude = Vec::new();
         }
-        Body::Error(failure) => {
+        FramePayload::Error(failure) => {
             cut(&mut failure.code);
             cut(&mut failure.message);
         }
-        Body::Progress(progress) => cut(&mut progress.unit),
-        Body::Outcome(outcome) => {
+        FramePayload::Progress(progress) => cut(&mut progress.unit),
+        FramePayload::Outcome(outcome) => {
             cut(&mut outcome.message);
             [&mut outcome.branch, &mut outcome.commit, &mut outcome.base].into_iter().flatten().for_each(cut);
         }
-        Body::Output(output) => {
+        FramePayload::Output(output) => {
             cut(&mut output.name);
             cut(&mut output.value);
         }
-        Body::Origin(origin) => cut(&mut origin.by),
-        Body::Cancel(request) => cut(&mut request.by),
-        Body::Notice(notice) => cut(&mut notice.message),
-        Body::Notification(notification) => {
+        FramePayload::Origin(origin) => cut(&mut origin.by),
+        FramePayload::Cancel(request) => cut(&mut request.by),
+        FramePayload::Notice(notice) => cut(&mut notice.message),
+        FramePayload::Notification(notification) => {
             cut(&mut notification.url);
             cut(&mut notification.event);
             notification.error.iter_mut().for_each(cut);
         }
-        Body::Other(unknown) => {
+        FramePayload::Other(unknown) => {
             let mut text = unknown.data.to_string();
             cut(&mut text);
             unknown.data = Value::String(text);
@@ -180,11 +180,11 @@ mod tests {
                 "seq": 1, "ts": Timestamp(0), "attempt": 1, "phase": null, "kind": kind, "data": data,
             });
             let frame: Frame = serde_json::from_value(json).unwrap();
-            assert_eq!(frame.body.kind(), kind);
+            assert_eq!(frame.payload.kind(), kind);
             assert!(of(&frame) > MAX_FRAME_BYTES, "{kind} is weighed");
             let frame = abridge(frame);
             assert!(of(&frame) < MAX_FRAME_BYTES, "{kind} is {} bytes", of(&frame));
-            assert_eq!(frame.body.kind(), kind);
+            assert_eq!(frame.payload.kind(), kind);
         }
     }
 }

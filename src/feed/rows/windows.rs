@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::redraws::Redraws;
 use super::weight::{self, MAX_FRAME_BYTES};
-use crate::model::{Body, Frame};
+use crate::model::{Frame, FramePayload};
 
 /// Rows of a window. Window 0 has the seqs 1 to 500.
 pub const WINDOW_ROWS: u64 = 500;
@@ -317,8 +317,8 @@ impl Windows {
 
 /// The frame in whose row this one shows.
 const fn replaced_by(frame: &Frame) -> Option<u64> {
-    match &frame.body {
-        Body::Log(log) => log.replaces,
+    match &frame.payload {
+        FramePayload::Log(log) => log.replaces,
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::state::tests::log;
 use super::windows::*;
-use crate::model::{Body, Frame};
+use crate::model::{Frame, FramePayload};
 
 fn windows(seqs: impl IntoIterator<Item = u64>) -> Windows {
     let mut windows = Windows::default();
@@ -26,7 +26,7 @@ fn windows_hold_each_seq_once() {
 
 fn redraw(seq: u64, replaced: u64) -> Frame {
     let mut frame = log(seq);
-    if let Body::Log(log) = &mut frame.body {
+    if let FramePayload::Log(log) = &mut frame.payload {
         log.replaces = Some(replaced);
     }
     frame

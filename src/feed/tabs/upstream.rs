@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Open, Want};
 use crate::feed::backoff::Backoff;
 use crate::feed::connection::{GRACE, LATE, OPEN_LIMIT, STEADY};
-use crate::model::sse::Standing;
+use crate::model::sse::StreamPosition;
 use crate::model::{RunId, Status};
 
 /// The waits between two tries. The pages' own machines wait, too; this is so that not each page's try is one more.
@@ -156,9 +156,9 @@ impl<S> Upstream<S> {
     }
 
     /// Its first event has come.
-    pub fn begin(&mut self, runs: Vec<Standing>, now: u64) {
+    pub fn begin(&mut self, runs: Vec<StreamPosition>, now: u64) {
         self.ready = Some(now);
-        for Standing { run, head, status, .. } in runs {
+        for StreamPosition { run, head, status, .. } in runs {
             if let Some(carried) = self.carried.get_mut(&run) {
                 *carried = Carried { head, status };
             }

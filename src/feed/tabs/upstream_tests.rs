@@ -35,8 +35,8 @@ fn open(upstream: &mut Upstream<()>, all: Want, now: u64) -> u64 {
     number
 }
 
-fn standing(n: u32, head: u64) -> Standing {
-    Standing { run: run(n), head, status: Status::Running, attempt: 1 }
+fn standing(n: u32, head: u64) -> StreamPosition {
+    StreamPosition { run: run(n), head, status: Status::Running, attempt: 1 }
 }
 
 /// A stream of run 1 after 5, ready since 0.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::RunId;
-use crate::model::sse::MOST_RUNS;
+use crate::model::sse::MAX_STREAM_RUNS;
 
 /// Runs with a cursor each, and whether the list is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl Wants {
                 *known = cursor.max(*known);
             }
         }
-        while all.runs.len() > MOST_RUNS {
+        while all.runs.len() > MAX_STREAM_RUNS {
             all.runs.pop_first();
         }
         all
@@ -135,11 +135,11 @@ mod tests {
     #[test]
     fn more_runs_than_fit_leave_out_the_oldest() {
         let mut wants = Wants::default();
-        for n in 0..MOST_RUNS as u32 + 20 {
+        for n in 0..MAX_STREAM_RUNS as u32 + 20 {
             wants.set(&format!("tab {n}"), want(&[(n, 0)], false));
         }
         let all = wants.all();
-        assert_eq!(all.runs.len(), MOST_RUNS);
+        assert_eq!(all.runs.len(), MAX_STREAM_RUNS);
         assert!(!all.runs.contains_key(&run(19)) && all.runs.contains_key(&run(20)));
     }
 

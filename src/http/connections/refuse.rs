@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::linger::linger;
 use super::register::Full;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// When a client may try again, in seconds.
 const RETRY_AFTER: u32 = 5;
@@ -63,7 +63,7 @@ fn answer(full: Full) -> String {
             "Your address has as many connections as it may have. Close some, or try again in a few seconds."
         }
     };
-    let problem = Problem::new(Code::TooManyConnections, detail);
+    let problem = Problem::new(ProblemCode::TooManyConnections, detail);
     let body = serde_json::to_string(&problem).unwrap_or_default();
     format!(
         "HTTP/1.1 {} Service Unavailable\r\nRetry-After: {RETRY_AFTER}\r\nContent-Type: application/problem+json\r\n\
@@ -85,7 +85,7 @@ mod tests {
             assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nRetry-After: 5\r\n"), "{head}");
             assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head}");
             let problem: Problem = serde_json::from_str(body).unwrap();
-            assert_eq!((problem.code, problem.retryable), (Code::TooManyConnections, true));
+            assert_eq!((problem.code, problem.retryable), (ProblemCode::TooManyConnections, true));
         }
     }
 }

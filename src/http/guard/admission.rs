@@ -25,13 +25,13 @@ use super::{Guard, landing, login};
 use crate::access::{Access, Granted, policy};
 use crate::base;
 use crate::model::identity::OWNER;
-use crate::model::{Code, Problem, Role, Via};
+use crate::model::{AuthMethod, Problem, ProblemCode, Role};
 use crate::runs::Actor;
 
 impl Granted {
     /// Everybody, where no token is needed.
     pub(super) fn open(ends: CancellationToken) -> Self {
-        Self { name: OWNER.to_owned(), role: Role::Admin, via: Via::Open, session: None, parent: None, ends }
+        Self { name: OWNER.to_owned(), role: Role::Admin, via: AuthMethod::Open, session: None, parent: None, ends }
     }
 
     /// Who makes a request, as journals name them.
@@ -105,7 +105,7 @@ async fn identify(
     if let Some(user) = user {
         let detail = || format!("The user `{}` has no role here. --user-role gives one.", user.0);
         let granted = guard.proxies.admit(user, guard.stop.clone());
-        return granted.ok_or_else(|| Box::new(Problem::new(Code::Forbidden, detail()).into_response()));
+        return granted.ok_or_else(|| Box::new(Problem::new(ProblemCode::Forbidden, detail()).into_response()));
     }
     let away = |error: crate::store::StoreError| Box::new(Problem::from(error).into_response());
     match Shown::by(headers, tls) {
@@ -143,7 +143,7 @@ async fn identify(
 /// Whether somebody may make this request.
 ///
 /// # Errors
-/// [`Code::Forbidden`], [`Code::PersonRequired`], [`Code::SessionKeyMissing`].
+/// [`ProblemCode::Forbidden`], [`ProblemCode::PersonRequired`], [`ProblemCode::SessionKeyMissing`].
 fn allow(granted: &Granted, request: &Request<()>) -> Result<(), Problem> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let needs = policy::needs(reads, request.uri().path());
@@ -152,7 +152,7 @@ fn allow(granted: &Granted, request: &Request<()>) -> Result<(), Problem> {
     }
     if needs.person && !granted.via.is_person() {
         let detail = "Questions are answered by people who have logged in, not with a token. Open the run's page.";
-        return Err(Problem::new(Code::PersonRequired, detail));
+        return Err(Problem::new(ProblemCode::PersonRequired, detail));
     }
     let key = shown::key(request.headers(), request.uri());
     if !reads && granted.session.as_ref().is_some_and(|session| !session.admits(key)) {
@@ -161,7 +161,7 @@ fn allow(granted: &Granted, request: &Request<()>) -> Result<(), Problem> {
              in again at {}.",
             base::path("/login")
         );
-        return Err(Problem::new(Code::SessionKeyMissing, detail));
+        return Err(Problem::new(ProblemCode::SessionKeyMissing, detail));
     }
     Ok(())
 }
@@ -172,14 +172,14 @@ pub fn forbidden(granted: &Granted, needed: Role) -> Problem {
         "This needs the role {needed}; {} has the role {}. An admin can give another one.",
         granted.name, granted.role
     );
-    Problem::new(Code::Forbidden, detail)
+    Problem::new(ProblemCode::Forbidden, detail)
 }
 
 /// A problem for a program, with the challenge that RFC 9110, section 15.5.2 wants, in RFC 6750's form.
 fn ask_program(what: &str) -> Response {
     let how = format!("Send one as `Authorization: Bearer TOKEN`, or log in at {}.", base::path("/login"));
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"runtrail\"")];
-    (challenge, Problem::new(Code::Unauthorized, format!("{what} {how}"))).into_response()
+    (challenge, Problem::new(ProblemCode::Unauthorized, format!("{what} {how}"))).into_response()
 }
 
 /// The login form for a person, who comes back here afterwards.
@@ -215,7 +215,7 @@ impl Later {
 }
 
 fn too_many(later: &Later) -> Response {
-    (later.header(), Problem::new(Code::TooManyAttempts, later.sentence())).into_response()
+    (later.header(), Problem::new(ProblemCode::TooManyAttempts, later.sentence())).into_response()
 }
 
 /// Go there with a GET, and ask again the next time.

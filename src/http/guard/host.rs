@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Guard;
 use super::authority::{Authority, Name};
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// What was given as `--allow-host` is not a host name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,18 +112,18 @@ pub async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: 
 fn problem(fault: &Fault, version: Version) -> Problem {
     match fault {
         Fault::Foreign(asked) => Problem::new(
-            Code::WrongHost,
+            ProblemCode::WrongHost,
             format!(
                 "This server does not answer to {asked}. If that name is yours, start it with --allow-host {asked}."
             ),
         ),
         // "A server MUST respond with a 400" (RFC 9112, section 3.2). Before HTTP/1.1 a request without Host was whole.
         Fault::Missing if version == Version::HTTP_11 => {
-            Problem::new(Code::BadRequest, "The request has no Host header, which HTTP/1.1 requires.")
+            Problem::new(ProblemCode::BadRequest, "The request has no Host header, which HTTP/1.1 requires.")
         }
-        Fault::Missing => Problem::new(Code::WrongHost, "The request does not say which host it is for."),
+        Fault::Missing => Problem::new(ProblemCode::WrongHost, "The request does not say which host it is for."),
         Fault::Unreadable => {
-            Problem::new(Code::BadRequest, "The request's Host is not one name with an optional port.")
+            Problem::new(ProblemCode::BadRequest, "The request's Host is not one name with an optional port.")
         }
     }
 }

@@ -18,7 +18,7 @@ use super::slow::Verdict;
 use crate::access::{Access, Browser, Granted, LoginError, LoginWith};
 
 use crate::base;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// Where pages keep the key of their login (`browser/key.rs`).
 pub const KEY_NAME: &str = "runtrail-key";
@@ -113,7 +113,7 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
     let filled = Form::<Filled>::from_request(read, &()).await.ok().map(|Form(filled)| filled);
     let Some(filled) = filled.filter(|filled| !filled.token.is_empty() || !filled.code.is_empty()) else {
         let detail = "Send a form (application/x-www-form-urlencoded) with the field `token`.";
-        return Problem::new(Code::InvalidBody, detail).into_response();
+        return Problem::new(ProblemCode::InvalidBody, detail).into_response();
     };
     let next = landing::local(&filled.next);
     // As with the header, which cannot carry spaces at its ends.
@@ -122,14 +122,14 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
         code => (true, code),
     };
     let with = if by_code { LoginWith::Code(shown) } else { LoginWith::Token(shown) };
-    let refuse = |status: StatusCode, code: Code, sentence: &str| match has_script {
+    let refuse = |status: StatusCode, code: ProblemCode, sentence: &str| match has_script {
         true => Problem::new(code, sentence).into_response(),
         false => form(status, next, Some(sentence)),
     };
     // What is right is never kept waiting, so it is not found out by who waits.
     if guard.slowdown.is_busy(client, Instant::now()) && !guard.is_strong {
         let later = Later::after(guard.slowdown.wait(client, Instant::now()));
-        let page = refuse(StatusCode::TOO_MANY_REQUESTS, Code::TooManyAttempts, &later.sentence());
+        let page = refuse(StatusCode::TOO_MANY_REQUESTS, ProblemCode::TooManyAttempts, &later.sentence());
         return (later.header(), page).into_response();
     }
     let login = match access.log_in(with, Browser { address: address.clone(), agent, has_script }).await {
@@ -153,7 +153,7 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
         }
         (Verdict::Busy(wait), _) => {
             let later = Later::after(wait);
-            let page = refuse(StatusCode::TOO_MANY_REQUESTS, Code::TooManyAttempts, &later.sentence());
+            let page = refuse(StatusCode::TOO_MANY_REQUESTS, ProblemCode::TooManyAttempts, &later.sentence());
             (later.header(), page).into_response()
         }
         (Verdict::Wrong(wait), _) => {
@@ -164,10 +164,10 @@ async fn submit(guard: &Guard, access: &Access, request: Request) -> Response {
                 true => "The login link was used, or is too old. `runtrail login` makes another one.",
                 false => "That is not this server’s token.",
             };
-            refuse(StatusCode::UNAUTHORIZED, Code::Unauthorized, sentence)
+            refuse(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, sentence)
         }
         (Verdict::Right, None) => {
-            refuse(StatusCode::UNAUTHORIZED, Code::Unauthorized, "That is not this server’s token.")
+            refuse(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, "That is not this server’s token.")
         }
     }
 }
@@ -186,7 +186,7 @@ pub fn cookie(session: &str, tls: bool) -> HeaderValue {
 }
 
 fn wrong_method(allowed: &'static str) -> Response {
-    let problem = Problem::new(Code::MethodNotAllowed, format!("This address takes {allowed}."));
+    let problem = Problem::new(ProblemCode::MethodNotAllowed, format!("This address takes {allowed}."));
     ([(header::ALLOW, allowed)], problem).into_response()
 }
 

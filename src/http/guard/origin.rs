@@ -17,7 +17,7 @@ use super::authority::Authority;
 use super::client::over_tls;
 use super::host::Hosts;
 use super::want::is_call;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -159,7 +159,7 @@ fn is_own_page(referer: &[u8], own: &Authority, hosts: &Hosts) -> bool {
 fn problem(headers: &HeaderMap) -> Problem {
     let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok()).unwrap_or("another site");
     Problem::new(
-        Code::ForeignOrigin,
+        ProblemCode::ForeignOrigin,
         format!(
             "The request comes from {origin}. Only this server's own pages may make it, and programs that send \
              no Origin. If the page is this server's own behind a proxy, start it with --allow-host and the page's host."

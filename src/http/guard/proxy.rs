@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Guard;
 use crate::access::Granted;
 use crate::model::identity::{OWNER, is_name};
-use crate::model::{Role, Via};
+use crate::model::{AuthMethod, Role};
 
 /// The role of a user. `*` is everybody who is not named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Proxies {
     pub fn admit(&self, user: &ProxyUser, ends: CancellationToken) -> Option<Granted> {
         let role = |name: &str| self.roles.iter().find(|known| known.user == name).map(|known| known.role);
         let role = role(&user.0).or_else(|| role("*"))?;
-        Some(Granted { name: user.0.clone(), role, via: Via::Proxy, session: None, parent: None, ends })
+        Some(Granted { name: user.0.clone(), role, via: AuthMethod::Proxy, session: None, parent: None, ends })
     }
 }
 

@@ -19,8 +19,8 @@ use super::{App, Source, Told, answer};
 use crate::access::Granted;
 use crate::http::connections::LentSocket;
 use crate::journal::{Form, ListReader, ListStep, Seat, Step};
-use crate::model::sse::{MOST_RUNS, Standing};
-use crate::model::{Code, Cursor, Problem, RunId, sse};
+use crate::model::sse::{MAX_STREAM_RUNS, StreamPosition};
+use crate::model::{Cursor, Problem, ProblemCode, RunId, sse};
 use crate::runs::run_id;
 use crate::store::{JournalHead, StoreError};
 
@@ -46,7 +46,7 @@ pub async fn many(
             app.service.read(&run, cursor, Form::Named(run.clone())).await?;
         let listener = Listener::new(&app.crowds, &run, reader.by_turns(&turns), &socket);
         over &= status.is_finished() && cursor.0 == head;
-        standings.push(Standing { run: run.clone(), head, status, attempt });
+        standings.push(StreamPosition { run: run.clone(), head, status, attempt });
         heads.push(Head { run, told: cursor.0, seat: listener.seat() });
         readers.push(steps(readers.len(), listener));
     }
@@ -54,7 +54,7 @@ pub async fn many(
         // As in the stream of one run: there is nothing more to tell.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let ready = sse::ready_many(&standings, list.is_some());
+    let ready = sse::multiplexed_ready_event(&standings, list.is_some());
     Ok(answer(&app, granted, socket, ready, Many { live: heads.len(), readers, heads, list: list.map(list_steps) }))
 }
 
@@ -68,7 +68,7 @@ struct Wanted {
 
 impl Wanted {
     fn read(query: &[(String, String)]) -> Result<Self, Problem> {
-        let bad = |detail: String| Problem::new(Code::BadRequest, detail);
+        let bad = |detail: String| Problem::new(ProblemCode::BadRequest, detail);
         let mut wanted = Self { runs: Vec::new(), list: false };
         for (name, value) in query {
             match name.as_str() {
@@ -94,8 +94,8 @@ impl Wanted {
         }
         match wanted.runs.len() {
             0 if !wanted.list => Err(bad("Nothing is asked for; give run={id}:{after}, list=1, or both.".to_owned())),
-            count if count > MOST_RUNS => {
-                Err(bad(format!("{count} runs are asked for; at most {MOST_RUNS} fit a stream.")))
+            count if count > MAX_STREAM_RUNS => {
+                Err(bad(format!("{count} runs are asked for; at most {MAX_STREAM_RUNS} fit a stream.")))
             }
             _ => Ok(wanted),
         }
@@ -153,9 +153,9 @@ impl Many {
         *told = cursor;
         let last_of_run = match step {
             Ok(Step::Frames(pieces)) => return Ok(Told::Events(pieces)),
-            Ok(Step::End(pulse)) => sse::end_of(run, pulse.status, pulse.head),
+            Ok(Step::End(pulse)) => sse::multiplexed_end_event(run, pulse.status, pulse.head),
             // A deleted run is no reason to end the streams of the others.
-            Err(StoreError::Gone) => sse::problem_of(run, &StoreError::Gone.into()),
+            Err(StoreError::Gone) => sse::multiplexed_problem_event(run, &StoreError::Gone.into()),
             Err(error) => return Err(error),
         };
         self.live -= 1;
@@ -176,9 +176,9 @@ impl Source for Many {
         tokio::select! {
             Some(one) = readers.next() => self.told(one),
             Some(step) = listed => Ok(match step? {
-                ListStep::Runs(runs) => Told::Events(runs.iter().map(|run| sse::list(run).into()).collect()),
+                ListStep::Runs(runs) => Told::Events(runs.iter().map(|run| sse::list_event(run).into()).collect()),
                 ListStep::Lagged => Told::Failed(Problem::new(
-                    Code::Lagged,
+                    ProblemCode::Lagged,
                     "So much of the list has changed that it has to be read again.",
                 )),
             }),
@@ -186,7 +186,7 @@ impl Source for Many {
     }
 
     fn heartbeat(&self) -> String {
-        sse::heartbeat_many(self.heads.iter().map(|head| (&head.run, head.seq())))
+        sse::multiplexed_heartbeat_event(self.heads.iter().map(|head| (&head.run, head.seq())))
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
         format!("01939f1c-8f2a-7c3e-9d5b-{n:012x}")
     }
 
-    fn read(pairs: &[(&str, &str)]) -> Result<Wanted, Code> {
+    fn read(pairs: &[(&str, &str)]) -> Result<Wanted, ProblemCode> {
         let query: Vec<_> = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         Wanted::read(&query).map_err(|problem| problem.code)
     }
@@ -221,20 +221,20 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be() {
         let upper = RUN.to_uppercase();
-        let many: Vec<(&str, String)> = (0..=MOST_RUNS).map(|n| ("run", format!("{}:0", id(n)))).collect();
+        let many: Vec<(&str, String)> = (0..=MAX_STREAM_RUNS).map(|n| ("run", format!("{}:0", id(n)))).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert!(read(&many[1..]).is_ok());
         for (pairs, code) in [
-            (&[][..], Code::BadRequest),
-            (&[("list", "0")], Code::BadRequest),
-            (&[("list", "yes")], Code::BadRequest),
-            (&[("run", RUN)], Code::BadRequest),
-            (&[("run", "")], Code::BadRequest),
-            (&[("run", "x:")], Code::BadCursor),
-            (&[("run", "x:-1")], Code::BadCursor),
-            (&[("run", "x:1")], Code::RunNotFound),
-            (&[("run", &format!("{RUN}:1")), ("run", &format!("{upper}:2"))], Code::BadRequest),
-            (&many, Code::BadRequest),
+            (&[][..], ProblemCode::BadRequest),
+            (&[("list", "0")], ProblemCode::BadRequest),
+            (&[("list", "yes")], ProblemCode::BadRequest),
+            (&[("run", RUN)], ProblemCode::BadRequest),
+            (&[("run", "")], ProblemCode::BadRequest),
+            (&[("run", "x:")], ProblemCode::BadCursor),
+            (&[("run", "x:-1")], ProblemCode::BadCursor),
+            (&[("run", "x:1")], ProblemCode::RunNotFound),
+            (&[("run", &format!("{RUN}:1")), ("run", &format!("{upper}:2"))], ProblemCode::BadRequest),
+            (&many, ProblemCode::BadRequest),
         ] {
             assert_eq!(read(pairs), Err(code), "{pairs:?}");
         }

@@ -112,7 +112,7 @@ impl<S: Source> Stream<S> {
             tokio::select! {
                 // Stopping wins over a journal that grows without pause.
                 biased;
-                () = &mut self.stop => break Ok(Told::Last(sse::retry(come_back()))),
+                () = &mut self.stop => break Ok(Told::Last(sse::retry_hint(come_back()))),
                 told = self.source.next() => break told,
                 () = &mut self.silence => {
                     let told = self.socket.told_at().map(Instant::from_std);
@@ -129,8 +129,8 @@ impl<S: Source> Stream<S> {
         match told {
             Ok(Told::Events(pieces)) => self.waiting.extend(pieces),
             Ok(Told::Last(text)) => self.close(text),
-            Ok(Told::Failed(problem)) => self.close(sse::problem(&problem)),
-            Err(error) => self.close(sse::problem(&Problem::from(error))),
+            Ok(Told::Failed(problem)) => self.close(sse::problem_event(&problem)),
+            Err(error) => self.close(sse::problem_event(&Problem::from(error))),
         }
     }
 

@@ -31,14 +31,14 @@ pub async fn events(
     let query = query.map(|Query(query)| query).unwrap_or_default();
     // A header that is no text is no number either.
     let last_event_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
-    let cursor = Cursor::of_stream(last_event_id, query.get("after").map(String::as_str))?;
+    let cursor = Cursor::from_request(last_event_id, query.get("after").map(String::as_str))?;
     let run = run_id(&id)?;
     let (reader, pulse) = app.service.read(&run, cursor, Form::Plain).await?;
     if pulse.status.is_finished() && cursor.0 == pulse.head {
         // Tells EventSource to stay away.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let ready = sse::ready(cursor.0, pulse.head, pulse.status, pulse.attempt);
+    let ready = sse::ready_event(cursor.0, pulse.head, pulse.status, pulse.attempt);
     let listener = Listener::new(&app.crowds, &run, reader, &socket);
     Ok(answer(&app, granted, socket, ready, One(listener)))
 }
@@ -49,11 +49,11 @@ impl Source for One {
     async fn next(&mut self) -> Result<Told, StoreError> {
         Ok(match self.0.next().await? {
             Step::Frames(pieces) => Told::Events(pieces),
-            Step::End(pulse) => Told::Last(sse::end(pulse.status, pulse.head)),
+            Step::End(pulse) => Told::Last(sse::end_event(pulse.status, pulse.head)),
         })
     }
 
     fn heartbeat(&self) -> String {
-        sse::heartbeat(self.0.head())
+        sse::heartbeat_event(self.0.head())
     }
 }

@@ -196,7 +196,7 @@ struct Inbox(Mutex<u64>);
 
 impl Inbox {
     fn get(&self, bytes: &[u8]) {
-        for event in Parser::new("").push(bytes) {
+        for event in SseParser::new("").push(bytes) {
             let mut last = self.0.lock().unwrap();
             *last += 1;
             assert_eq!(event.last_event_id, last.to_string());

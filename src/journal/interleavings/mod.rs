@@ -24,8 +24,10 @@ use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplaySche
 use super::changes::News;
 use super::sync::time::{Instant, timeout_at};
 use super::{Form, GroupCommit, Journal, JournalBackend, ListStep, Reader, Step};
-use crate::model::sse::Parser;
-use crate::model::{Body, End, Listed, Log, LogStream, Params, Pipeline, Run, RunId, Secrets, Status, Timestamp};
+use crate::model::sse::SseParser;
+use crate::model::{
+    FinalStatus, FramePayload, Log, LogStream, Params, Pipeline, Run, RunId, RunListUpdate, Secrets, Status, Timestamp,
+};
 use crate::store::{
     AppendFrames, ClaimRun, CreateRun, DeleteRun, FinishAttempt, JournalHead, Lease, LeaseHolder, NewFrame, RunCommand,
     RunKey, RunWrite, StoreCommand, StoreError, WriteOutcome,
@@ -89,7 +91,7 @@ fn new_run() -> CreateRun {
 
 /// A write of frames that all say the same: only their seq tells them apart.
 fn write(command: impl Into<RunCommand>, frames: usize) -> RunWrite {
-    let body = Body::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
+    let body = FramePayload::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
     let frame = NewFrame { ts: Timestamp(0), phase: None, kind: body.kind().into(), data: body.data().into() };
     RunWrite { at: Timestamp(0), frames: vec![frame; frames], ..RunWrite::new(command) }
 }
@@ -99,7 +101,7 @@ fn claim(run: RunKey) -> RunWrite {
 }
 
 fn completed(lease: Lease) -> FinishAttempt {
-    FinishAttempt { holder: LeaseHolder::Worker(lease), to: End::Completed, error: None, next: None }
+    FinishAttempt { holder: LeaseHolder::Worker(lease), to: FinalStatus::Completed, error: None, next: None }
 }
 
 /// The writes of a run that is claimed, in order.
@@ -157,7 +159,7 @@ impl Seen {
     fn take(&mut self, step: Result<Step, StoreError>) -> bool {
         match step {
             Ok(Step::Frames(pieces)) => {
-                let mut parser = Parser::new("");
+                let mut parser = SseParser::new("");
                 for event in pieces.iter().flat_map(|piece| parser.push(piece)) {
                     self.add(event.last_event_id.rsplit(':').next().unwrap().parse().unwrap());
                 }
@@ -210,7 +212,7 @@ async fn watch(world: World) {
     let mut run = world.memory.run(world.run).await.unwrap().unwrap();
     while !run.status.is_finished() {
         let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-        let Some(Listed::Is(told)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
+        let Some(RunListUpdate::Changed(told)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
         assert!(told.head >= run.head, "the list goes back");
         run = Run::clone(told);
     }
@@ -230,7 +232,10 @@ fn readers_of_the_list_share_one_read_of_each_change() {
                     .map(|mut list| {
                         spawn(async move {
                             let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-                            assert!(matches!(*runs[0], Listed::Is(ref run) if run.status.is_finished()), "{runs:?}");
+                            assert!(
+                                matches!(*runs[0], RunListUpdate::Changed(ref run) if run.status.is_finished()),
+                                "{runs:?}"
+                            );
                         })
                     })
                     .collect();
@@ -328,7 +333,7 @@ async fn go_on(World { memory, journal, .. }: &World, command: impl Into<RunComm
 
 async fn reads_the_last(mut reader: Reader) {
     let Step::Frames(pieces) = reader.next().await.unwrap() else { panic!("no frames") };
-    let events = Parser::new("").push(&pieces.concat());
+    let events = SseParser::new("").push(&pieces.concat());
     assert_eq!(events.iter().map(|event| event.last_event_id.as_str()).collect::<Vec<_>>(), ["2"]);
 }
 

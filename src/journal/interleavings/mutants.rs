@@ -109,7 +109,7 @@ async fn reads_the_list_before_it_watches(world: World) {
     let mut list = world.journal.watch_list();
     while !run.status.is_finished() {
         let ListStep::Runs(runs) = list.next().await.unwrap() else { panic!("a lag") };
-        let Some(Listed::Is(told)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
+        let Some(RunListUpdate::Changed(told)) = runs.first().map(AsRef::as_ref) else { panic!("gone") };
         run = crate::model::Run::clone(told);
     }
 }

@@ -1,4 +1,5 @@
-//! A small database in memory, for the checker: each call is one transaction, and between the calls anything may happen.
+//! A small database in memory, for the checker: each call is one transaction, and between the calls anything may
+//! happen.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, Weak};
@@ -10,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::journal::JournalBackend;
 use crate::journal::tail::Tails;
-use crate::model::{Params, Pin, Record, Run, Status, Timestamp};
+use crate::model::{FrameRecord, Params, Pin, Run, Status, Timestamp};
 use crate::store::{
     Committed, Created, JournalHead, LeaseHolder, RunCommand, RunKey, RunWrite, StoreCommand, StoreError, WriteOutcome,
 };
@@ -22,7 +23,7 @@ type Runs = BTreeMap<RunKey, Row>;
 struct Row {
     journal: JournalHead,
     token: i64,
-    frames: Vec<Record>,
+    frames: Vec<FrameRecord>,
 }
 
 /// The database.
@@ -35,7 +36,7 @@ pub struct Memory {
     /// For the mutant that publishes before it commits: where it publishes.
     pub publishes_early: std::sync::Mutex<Weak<Tails>>,
     /// For the mutants with a live queue: one for each listener, filled after the commit.
-    queues: std::sync::Mutex<Vec<UnboundedSender<Record>>>,
+    queues: std::sync::Mutex<Vec<UnboundedSender<FrameRecord>>>,
     /// How many pages were read. Counted without a step.
     pub pages: std::sync::atomic::AtomicUsize,
     /// How many runs were read for the list.
@@ -60,7 +61,7 @@ impl Memory {
     }
 
     /// A live queue of what is committed from now on.
-    pub fn queue(&self) -> UnboundedReceiver<Record> {
+    pub fn queue(&self) -> UnboundedReceiver<FrameRecord> {
         let (sender, receiver) = unbounded_channel();
         self.queues.lock().unwrap().push(sender);
         receiver
@@ -191,7 +192,7 @@ impl JournalBackend for Memory {
         self.with(key, |row| row.journal)
     }
 
-    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, JournalHead), StoreError> {
+    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, JournalHead), StoreError> {
         self.may_fail()?;
         self.pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let page = self.with(key, |row| {

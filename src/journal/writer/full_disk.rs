@@ -1,4 +1,5 @@
-//! What the writer does while the disk is full; [`room`](crate::journal::room) says what is written all the same.
+//! What the writer does while the disk is full; [`disk_shares`](crate::journal::disk_shares) says what is written all
+//! the same.
 
 use std::collections::VecDeque;
 use std::time::Duration;

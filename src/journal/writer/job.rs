@@ -15,7 +15,8 @@ use crate::store::{StoreCommand, WriteOutcome};
 /// How long a caller waits for the end of the commit under way before it withdraws again.
 const WITHDRAW_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How many jobs may wait for the writer. Callers beyond that wait in turn, and so in the end does the process that prints.
+/// How many jobs may wait for the writer. Callers beyond that wait in turn, and so in the end does the process that
+/// prints.
 pub(super) const MAX_WAITING_JOBS: usize = 256;
 
 /// A command and its caller.
@@ -105,8 +106,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// The handle for callers that want an answer within about this time: what is not written by then is withdrawn, and never
-    /// happens.
+    /// The handle for callers that want an answer within about this time: what is not written by then is withdrawn, and
+    /// never happens.
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self { patience: Some(patience), ..self.clone() }
     }

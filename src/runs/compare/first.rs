@@ -5,8 +5,8 @@ use std::pin::{Pin, pin};
 use futures::stream::{Stream, TryStreamExt};
 use sha2::{Digest, Sha256};
 
-use crate::model::compare::{Difference, LogComparison, LogLine};
-use crate::model::{Log, LogStream, Record};
+use crate::model::compare::{LogComparison, LogDifference, LogLine};
+use crate::model::{FrameRecord, Log, LogStream};
 
 /// So many bytes of a line are kept; of what comes after them only a digest.
 const KEPT: usize = 64 * 1024;
@@ -35,7 +35,7 @@ pub struct Piece {
 
 impl Piece {
     /// The piece in a log frame.
-    pub fn of(frame: &Record) -> Self {
+    pub fn of(frame: &FrameRecord) -> Self {
         // No other data is in a log frame of ours; if it is, then it is compared as it stands.
         let odd = |_| Log { stream: LogStream::Stdout, line: frame.data.to_string(), cont: false, replaces: None };
         Self { seq: frame.seq, log: serde_json::from_str(&frame.data).unwrap_or_else(odd) }
@@ -156,7 +156,7 @@ pub async fn first_difference<E>(
             _ => {
                 let (a, b) = (one.as_ref(), other.as_ref());
                 let shown = |line: Option<&Line>, other| line.map(|line| line.shown(other));
-                return Ok(LogComparison::Differs(Difference { line: lines + 1, a: shown(a, b), b: shown(b, a) }));
+                return Ok(LogComparison::Differs(LogDifference { line: lines + 1, a: shown(a, b), b: shown(b, a) }));
             }
         }
     }
@@ -166,7 +166,7 @@ pub async fn first_difference<E>(
 /// which the phase begins in each.
 pub fn earlier(out: LogComparison, err: LogComparison, begin: (u64, u64)) -> LogComparison {
     use LogComparison::{Differs, Same, Unknown};
-    let place = |difference: &Difference| {
+    let place = |difference: &LogDifference| {
         let after = |line: &Option<LogLine>, begin: u64| line.as_ref().map(|line| line.seq.saturating_sub(begin));
         after(&difference.a, begin.0).into_iter().chain(after(&difference.b, begin.1)).min()
     };
@@ -228,7 +228,7 @@ mod tests {
     fn the_first_line_that_differs_is_told_with_both_sides() {
         let (a, b) = (said(&["x", "y", "z"]), said(&["x", "Y", "z"]));
         let line = |seq, text: &str| Some(LogLine { seq, stream: LogStream::Stdout, text: text.into() });
-        let differs = |line, a, b| LogComparison::Differs(Difference { line, a, b });
+        let differs = |line, a, b| LogComparison::Differs(LogDifference { line, a, b });
         assert_eq!(compare(pieces(&a, 9), pieces(&b, 9), FAR), differs(2, line(2, "y"), line(2, "Y")));
         assert_eq!(compare(pieces(&a, 9), pieces(&a[..2], 9), FAR), differs(3, line(3, "z"), None));
         assert_eq!(compare(pieces(&a, 9), pieces(&a, 9), FAR), LogComparison::Same { lines: 3 });
@@ -267,7 +267,7 @@ mod tests {
     fn what_is_shown_of_long_lines_is_where_they_differ() {
         let long = |end: &str| said(&[&format!("{}{end}{}", "ä".repeat(100_000), "c".repeat(2000))]);
         let both = |a: &[Spoken], b: &[Spoken]| match compare(pieces(a, 4096), pieces(b, 5000), FAR) {
-            LogComparison::Differs(Difference { line: 1, a: Some(a), b: Some(b) }) => (a.text, b.text),
+            LogComparison::Differs(LogDifference { line: 1, a: Some(a), b: Some(b) }) => (a.text, b.text),
             other => panic!("{other:?}"),
         };
         // Beyond what is kept it is known that they differ, and no longer where.
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn of_two_outputs_the_difference_that_came_first_counts() {
         let line = |seq| Some(LogLine { seq, stream: LogStream::Stdout, text: String::new() });
-        let differs = |line, a, b| LogComparison::Differs(Difference { line, a, b });
+        let differs = |line, a, b| LogComparison::Differs(LogDifference { line, a, b });
         let (same, unknown) = (LogComparison::Same { lines: 3 }, LogComparison::Unknown { lines: 4 });
         // The phase begins with frame 10 of the one and with frame 100 of the other.
         let (late, soon, soonest) =
@@ -330,7 +330,7 @@ mod tests {
                     prop_assert_eq!(lines, most);
                     prop_assert!(alike as u64 >= most && a.len().max(b.len()) as u64 > most);
                 }
-                LogComparison::Differs(Difference { line, a: in_a, b: in_b }) => {
+                LogComparison::Differs(LogDifference { line, a: in_a, b: in_b }) => {
                     prop_assert!(line <= most);
                     prop_assert_eq!(line, alike as u64 + 1);
                     prop_assert_eq!(in_a.map(|line| line.text), text(&a));

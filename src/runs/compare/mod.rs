@@ -11,8 +11,8 @@ use first::{Limits, Piece, earlier, first_difference};
 use super::Service;
 use super::log::settle;
 use crate::model::attempt::{Attempt, AttemptPhase};
-use crate::model::compare::{Comparison, LogComparison, params, phases};
-use crate::model::{Code, LogStream, Problem};
+use crate::model::compare::{AttemptComparison, LogComparison, diff_params, pair_phases};
+use crate::model::{LogStream, Problem, ProblemCode};
 use crate::store::{RunKey, Store, StoreError};
 
 /// How far an output of a phase is looked through for a difference.
@@ -27,8 +27,8 @@ impl Service {
     /// Logs are read a page at a time, so that no read is long; whoever goes away ends the comparison.
     ///
     /// # Errors
-    /// [`Code::RunNotFound`], [`Code::NotFound`] if the run has no such attempt, or only one; the database's own.
-    pub async fn compare(&self, id: &str, a: Option<u32>, b: Option<u32>) -> Result<Comparison, Problem> {
+    /// [`ProblemCode::RunNotFound`], [`ProblemCode::NotFound`] if the run has no such attempt, or only one; the database's own.
+    pub async fn compare(&self, id: &str, a: Option<u32>, b: Option<u32>) -> Result<AttemptComparison, Problem> {
         let (run, pulse) = self.find(id).await?;
         let b = b.unwrap_or(pulse.attempt);
         let a = match a {
@@ -37,19 +37,19 @@ impl Service {
             None if pulse.attempt > 1 => 2,
             None => {
                 let detail = "The run has one attempt only: there is nothing to compare it with.";
-                return Err(Problem::new(Code::NotFound, detail));
+                return Err(Problem::new(ProblemCode::NotFound, detail));
             }
         };
         let (a, b) = (self.attempt_of(id, run, a).await?, self.attempt_of(id, run, b).await?);
-        let mut phases = phases(&a.phases, &b.phases);
+        let mut phases = pair_phases(&a.phases, &b.phases);
         for pair in &mut phases {
-            let Some((in_a, in_b)) = pair.ran() else { continue };
+            let Some((in_a, in_b)) = pair.ran_in_both() else { continue };
             let log = self.compare_logs(run, (&a, in_a), (&b, in_b)).await?;
             pair.log = Some(log);
         }
         // Of a run that was deleted meanwhile there may have been less to read than there was.
         self.find(id).await?;
-        Ok(Comparison { params: params(&a.params, &b.params), phases, a, b })
+        Ok(AttemptComparison { params: diff_params(&a.params, &b.params), phases, a, b })
     }
 
     async fn compare_logs(

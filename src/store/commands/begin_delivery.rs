@@ -5,8 +5,8 @@ use crate::store::{JournalHead, RunKey};
 
 /// A server begins to send a notification, and has it for itself until its lease expires.
 ///
-/// By the notification task, for each delivery that is due. Refused if another server has begun to send it, or the run was
-/// deleted.
+/// By the notification task, for each delivery that is due. Refused if another server has begun to send it, or the run
+/// was deleted.
 #[derive(Clone, Debug)]
 pub struct BeginDelivery {
     pub run: RunKey,

@@ -1,14 +1,14 @@
 use super::{ListEvent, NewFrame, RunChange, RunWrite, Updated, WriteStamp};
 use crate::model::kinds::{PhaseChange, PhaseState};
-use crate::model::notify::Occasion;
+use crate::model::notify::NotifyEvent;
 use crate::model::{Run, Status, Transition};
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
 /// A run that waits for a worker is cancelled: `pending` to `cancelled`.
 ///
-/// By a person, or by the dispatcher where a later run of its concurrency group takes its place. Refused if a worker has
-/// claimed the run meanwhile: then its cancellation is to be requested ([`RequestCancel`](super::RequestCancel)).
+/// By a person, or by the dispatcher where a later run of its concurrency group takes its place. Refused if a worker
+/// has claimed the run meanwhile: then its cancellation is to be requested ([`RequestCancel`](super::RequestCancel)).
 #[derive(Clone, Debug)]
 pub struct CancelPending {
     pub run: RunKey,
@@ -26,7 +26,7 @@ impl CancelPending {
         for phase in run.phases.iter().filter(|phase| phase.state == PhaseState::Pending) {
             write.add_phase(PhaseChange::skipped(phase.name.clone()));
         }
-        write.frames.push(NewFrame::status(Transition::Withdraw, format!("cancelled by {by}")));
+        write.frames.push(NewFrame::status(Transition::CancelPending, format!("cancelled by {by}")));
         Some(write)
     }
 }
@@ -82,7 +82,7 @@ impl RunChange for CancelPending {
         true
     }
 
-    fn notifies(&self) -> Option<Occasion> {
-        Some(Occasion::Cancelled)
+    fn notifies(&self) -> Option<NotifyEvent> {
+        Some(NotifyEvent::Cancelled)
     }
 }

@@ -6,9 +6,9 @@ use super::pause_schedules::ALL_SCHEDULES;
 use super::record_hook_delivery::RecordHookDelivery;
 use super::skip_due_time::SkipDueTime;
 use super::{NewAudit, NewFrame, WriteOutcome, apply_guarded, json};
-use crate::model::queue::{Group, WhenBusy};
+use crate::model::queue::{BusyPolicy, ConcurrencyGroup};
 use crate::model::trigger::SkipKind;
-use crate::model::{Overlap, Params, Pipeline, Record, Run, RunId, RunOrigin, Secrets, Timestamp};
+use crate::model::{FrameRecord, OverlapPolicy, Params, Pipeline, Run, RunId, RunOrigin, Secrets, Timestamp};
 use crate::store::queries::runs;
 use crate::store::statement::{Statement, statement};
 use crate::store::transaction::Transaction;
@@ -16,8 +16,8 @@ use crate::store::{IDEMPOTENCY_KEY_AGE_MS, RunKey, StoreError};
 
 /// A new pending run.
 ///
-/// By people, programs, hooks and schedules. Refused if its concurrency group is busy and refuses runs meanwhile, or its
-/// schedule's cursor is not where it was read: another server has created the run.
+/// By people, programs, hooks and schedules. Refused if its concurrency group is busy and refuses runs meanwhile, or
+/// its schedule's cursor is not where it was read: another server has created the run.
 #[derive(Clone, Debug)]
 pub struct CreateRun {
     pub id: RunId,
@@ -62,8 +62,9 @@ pub struct ScheduleSlot {
     /// The name by which it is paused.
     pub name: String,
     /// What happens while another run of the schedule is active.
-    pub overlap: Overlap,
-    /// Whether a person asks. Then pauses do not matter, and a pending run of the schedule is the one that was asked for.
+    pub overlap: OverlapPolicy,
+    /// Whether a person asks. Then pauses do not matter, and a pending run of the schedule is the one that was asked
+    /// for.
     pub by_hand: bool,
 }
 
@@ -77,7 +78,8 @@ pub struct Created {
 }
 
 impl CreateRun {
-    /// Creates the run, unless its idempotency key, its schedule, its group or the length of the queue decides otherwise.
+    /// Creates the run, unless its idempotency key, its schedule, its group or the length of the queue decides
+    /// otherwise.
     pub(super) async fn apply(&self, tx: &mut impl Transaction) -> Result<WriteOutcome, StoreError> {
         if let Some(known) = self.find_by_key(tx).await? {
             return Ok(known);
@@ -141,15 +143,15 @@ impl CreateRun {
             }
         }
         let active = match (slot.overlap, slot.by_hand) {
-            (Overlap::Queue, _) => return Ok(None),
-            (Overlap::Skip, false) => statement!(
+            (OverlapPolicy::Queue, _) => return Ok(None),
+            (OverlapPolicy::Skip, false) => statement!(
                 "SELECT key FROM runs INDEXED BY runs_of_schedule
                  WHERE pipeline = $pipeline AND schedule = $schedule AND status IN ('pending', 'running') LIMIT 1";
                 pipeline: pipeline,
                 schedule: &slot.schedule,
             ),
             // A running one is not in the way of a person, nor of a schedule whose runs may wait behind one.
-            (Overlap::Skip, true) | (Overlap::One, _) => statement!(
+            (OverlapPolicy::Skip, true) | (OverlapPolicy::One, _) => statement!(
                 "SELECT key FROM runs INDEXED BY runs_of_schedule
                  WHERE pipeline = $pipeline AND schedule = $schedule AND status IN ('pending', 'running')
                     AND status = 'pending' LIMIT 1";
@@ -166,7 +168,7 @@ impl CreateRun {
 
     /// What the concurrency group and the length of the queue decide.
     async fn decide_queue(&self, tx: &mut impl Transaction) -> Result<Option<WriteOutcome>, StoreError> {
-        if let Some(Group { key, when_busy: WhenBusy::Refuse }) = self.pipeline.group(&self.params) {
+        if let Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) = self.pipeline.group(&self.params) {
             let busy = statement!(
                 "SELECT 1 FROM runs WHERE concurrency_group = $group AND status IN ('pending', 'running')";
                 group: key,
@@ -256,10 +258,10 @@ impl CreateRun {
         self.origin.as_ref().map_or(self.at, |origin| origin.ts.max(self.at))
     }
 
-    /// Nobody reads the run yet, so nobody is told of this frame.
-    fn first_frame(&self) -> Option<Record> {
+    /// Not published: the run has no readers yet.
+    fn first_frame(&self) -> Option<FrameRecord> {
         let frame = self.origin.as_ref()?;
-        Some(Record {
+        Some(FrameRecord {
             seq: 1,
             ts: self.clock(),
             attempt: 1,
@@ -269,7 +271,7 @@ impl CreateRun {
         })
     }
 
-    /// What has asked for the run is told which run it is.
+    /// Records the new run where its trigger is stored.
     async fn record_trigger(&self, tx: &mut impl Transaction) -> Result<(), StoreError> {
         match &self.trigger {
             None => Ok(()),
@@ -298,6 +300,8 @@ async fn created(key: RunKey, is_new: bool, tx: &mut impl Transaction) -> Result
 }
 
 /// The columns `concurrency_group` and `supersedes`.
-pub(super) fn group_columns(group: Option<Group>) -> (Option<String>, bool) {
-    group.map_or((None, false), |Group { key, when_busy }| (Some(key), when_busy == WhenBusy::CancelPrevious))
+pub(super) fn group_columns(group: Option<ConcurrencyGroup>) -> (Option<String>, bool) {
+    group.map_or((None, false), |ConcurrencyGroup { key, when_busy }| {
+        (Some(key), when_busy == BusyPolicy::CancelPrevious)
+    })
 }

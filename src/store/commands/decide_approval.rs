@@ -1,19 +1,19 @@
 use super::{ListEvent, RunChange, WriteStamp, json};
-use crate::model::Answer;
+use crate::model::ApprovalDecision;
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
 /// A person approves or rejects what a run asks.
 ///
-/// By a person, from the page or the API. Refused if the question was answered, the run's cancellation was requested, or the
-/// run asks something else by now.
+/// By a person, from the page or the API. Refused if the question was answered, the run's cancellation was requested,
+/// or the run asks something else by now.
 #[derive(Clone, Debug)]
 pub struct DecideApproval {
     pub run: RunKey,
     pub attempt: u32,
     /// The seq of the question's frame.
     pub question_seq: u64,
-    pub answer: Answer,
+    pub answer: ApprovalDecision,
 }
 
 impl RunChange for DecideApproval {

@@ -3,8 +3,8 @@ use crate::model::{RunId, Status};
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
-/// A finished run is deleted: no read finds it any more. Its row stays as a tombstone until [`PurgeStep`](super::PurgeStep)
-/// has removed what it has left.
+/// A finished run is deleted: no read finds it any more. Its row stays as a tombstone until
+/// [`PurgeStep`](super::PurgeStep) has removed what it has left.
 ///
 /// By a person, or by retention. Refused if the run was pinned, run again or deleted since it was read.
 #[derive(Clone, Debug)]

@@ -1,11 +1,11 @@
-//! The outbox: notifications are added in the transaction that ends an attempt or asks a person, whoever does it, so each is
-//! there once and outlives every server.
+//! The outbox: notifications are added in the transaction that ends an attempt or requests an approval, whoever writes
+//! it, so each is there once and outlives every server.
 
 use serde::Deserialize;
 
 use super::json;
 use crate::model::Timestamp;
-use crate::model::notify::{Notify, Occasion};
+use crate::model::notify::{NotifyEvent, NotifyTarget};
 use crate::store::queries::runs;
 use crate::store::statement::{Query, statement};
 use crate::store::transaction::Transaction;
@@ -15,12 +15,12 @@ use crate::store::{JournalHead, RunKey, StoreError};
 #[derive(Deserialize)]
 struct Notified {
     #[serde(default)]
-    notify: Vec<Notify>,
+    notify: Vec<NotifyTarget>,
     #[serde(default)]
     title: String,
 }
 
-/// The pipeline of an attempt; none of a run that asks a person and is to be cancelled, since nobody is asked any more.
+/// The pipeline of an attempt; none of a run that waits for approval and is to be cancelled: the question is void.
 fn pipeline_of(run: RunKey, attempt: u32) -> Query<'static, Notified> {
     statement!(
         "SELECT attempts.pipeline AS pipeline FROM attempts JOIN runs ON runs.key = attempts.run
@@ -31,21 +31,22 @@ fn pipeline_of(run: RunKey, attempt: u32) -> Query<'static, Notified> {
     .read(|row| row.json("pipeline"))
 }
 
-/// Adds what the pipeline's receivers are notified of, with the run as it is now. Returns how many notifications there are.
+/// Adds what the pipeline's receivers are notified of, with the run as it is now. Returns how many notifications there
+/// are.
 ///
 /// # Errors
 /// The database failed, or the stored pipeline cannot be read.
 pub(super) async fn enqueue_notifications(
     run: RunKey,
     journal: &JournalHead,
-    occasion: Occasion,
+    occasion: NotifyEvent,
     at: Timestamp,
     tx: &mut impl Transaction,
 ) -> Result<usize, StoreError> {
     let Some(Notified { notify, title }) = tx.fetch_optional(pipeline_of(run, journal.attempt)).await? else {
         return Ok(0);
     };
-    let receivers: Vec<_> = (0i64..).zip(&notify).filter(|(_, receiver)| receiver.wants(occasion)).collect();
+    let receivers: Vec<_> = (0i64..).zip(&notify).filter(|(_, receiver)| receiver.subscribes_to(occasion)).collect();
     if receivers.is_empty() {
         return Ok(0);
     }
@@ -59,7 +60,7 @@ pub(super) async fn enqueue_notifications(
             attempt: journal.attempt,
             head: journal.head,
             position: *position,
-            event: occasion.event(),
+            event: occasion.event_type(),
             receiver: json(receiver),
             title: &title,
             snapshot: &snapshot,

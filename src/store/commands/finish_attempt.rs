@@ -1,6 +1,6 @@
 use super::{Lease, ListEvent, RunChange, RunWrite, Updated, WriteStamp};
-use crate::model::notify::Occasion;
-use crate::model::{End, Timestamp};
+use crate::model::notify::NotifyEvent;
+use crate::model::{FinalStatus, Timestamp};
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
@@ -40,16 +40,17 @@ impl LeaseHolder {
 
 /// An attempt ends: `running` to `completed`, `failed`, `cancelled` or `interrupted`.
 ///
-/// By its worker, or by the dispatcher that finds an expired lease. Refused if another server took the run, or, of an expired
-/// lease, if the worker renewed it or journaled more: then there is nothing to recover, or it is to be looked at again.
+/// By its worker, or by the dispatcher that finds an expired lease. Refused if another server took the run, or, of an
+/// expired lease, if the worker renewed it or journaled more: then there is nothing to recover, or it is to be looked
+/// at again.
 #[derive(Clone, Debug)]
 pub struct FinishAttempt {
     pub holder: LeaseHolder,
-    pub to: End,
+    pub to: FinalStatus,
     /// Why it failed or was interrupted, in a sentence.
     pub error: Option<String>,
-    /// The next attempt, if the run goes on by itself. It is queued in the same transaction, so nobody sees the run as
-    /// finished; and not at all if the run's cancellation was requested or it was rejected.
+    /// The next attempt, if the run resumes automatically. It is queued in the same transaction, so no reader sees the
+    /// run as finished; and not at all if the run's cancellation was requested or it was rejected.
     pub next: Option<Box<RunWrite>>,
 }
 
@@ -111,7 +112,7 @@ impl RunChange for FinishAttempt {
     }
 
     fn list_event(&self, journal: &JournalHead) -> Option<ListEvent> {
-        // Active: it goes on by itself.
+        // Active: it resumes automatically.
         Some(if journal.status.is_active() { ListEvent::Changed } else { ListEvent::BecameFinal })
     }
 
@@ -127,8 +128,8 @@ impl RunChange for FinishAttempt {
         true
     }
 
-    fn notifies(&self) -> Option<Occasion> {
-        Some(Occasion::of_end(self.to))
+    fn notifies(&self) -> Option<NotifyEvent> {
+        Some(NotifyEvent::from_final_status(self.to))
     }
 
     fn lease(&self) -> Option<Lease> {

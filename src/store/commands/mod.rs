@@ -5,12 +5,12 @@
 //!
 //! - A [`RunChange`] changes one run and adds frames to its journal; the two are one [`RunWrite`]. Its guarded `UPDATE`
 //!   reserves the seqs of the frames and is refused if it changes no row.
-//! - A [`GuardedCommand`] concerns no single run: schedules, tokens, sessions. It is refused if its first statement changes
-//!   no row.
+//! - A [`GuardedCommand`] concerns no single run: schedules, tokens, sessions. It is refused if its first statement
+//!   changes no row.
 //! - [`CreateRun`], [`PurgeStep`] and [`RecordHookDelivery`] decide by what they read first.
 //!
-//! [`apply_all`] carries out what the journal's writer has collected for one transaction. A command that is refused takes no
-//! other one with it.
+//! [`apply_all`] carries out what the journal's writer has collected for one transaction. A command that is refused
+//! takes no other one with it.
 
 mod access;
 mod add_login_code;
@@ -30,6 +30,7 @@ mod enqueue_notifications;
 mod enter_phase;
 mod extend_lease;
 mod finish_attempt;
+mod guarded;
 mod pause_schedules;
 mod phase_update;
 mod pin_run;
@@ -44,6 +45,7 @@ mod request_cancel;
 mod resume_run;
 mod resume_schedules;
 mod revoke_token;
+mod run_change;
 mod run_write;
 mod skip_due_time;
 mod touch_session;
@@ -65,6 +67,8 @@ pub use end_session::EndSession;
 pub use enter_phase::EnterPhase;
 pub use extend_lease::ExtendLease;
 pub use finish_attempt::{FinishAttempt, LeaseHolder};
+pub use guarded::Guarded;
+use guarded::apply_guarded;
 pub(super) use pause_schedules::ALL_SCHEDULES;
 pub use pause_schedules::{PauseSchedules, ScheduleScope};
 pub use phase_update::PhaseUpdate;
@@ -82,17 +86,16 @@ pub use request_cancel::RequestCancel;
 pub use resume_run::ResumeRun;
 pub use resume_schedules::ResumeSchedules;
 pub use revoke_token::RevokeToken;
+pub use run_change::{Lease, RunChange, Updated, WriteStamp};
 pub use run_write::{Committed, NewFrame, RunWrite};
 pub use skip_due_time::SkipDueTime;
 pub use touch_session::TouchSession;
 pub use touch_token::TouchToken;
 
-use super::statement::Statement;
 use super::transaction::Transaction;
-use super::{JournalHead, RunKey, StoreError};
-use crate::model::notify::Occasion;
+use super::{RunKey, StoreError};
 use crate::model::trigger::SkipKind;
-use crate::model::{Answer, RunId, Timestamp};
+use crate::model::{ApprovalDecision, RunId};
 
 /// What the journal's writer is asked to write.
 #[derive(Clone, Debug)]
@@ -145,7 +148,7 @@ pub enum ListEvent {
     Deleted(RunId),
 }
 
-/// What becomes of a command while the disk is full (`journal/room.rs`).
+/// What becomes of a command while the disk is full (`journal/disk_shares.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskPriority {
     /// It is small and somebody waits for it, or it frees space: written from the reserve.
@@ -154,111 +157,6 @@ pub enum DiskPriority {
     New,
     /// It can wait for space: held back.
     Deferrable,
-}
-
-/// A worker's claim on an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    pub run: RunKey,
-    pub attempt: u32,
-    /// Increases with each claim of the run, so that writes of earlier workers are refused.
-    pub token: i64,
-}
-
-/// What a run's guarded `UPDATE` says of every write, whatever its verb.
-#[derive(Clone, Copy, Debug)]
-pub struct WriteStamp {
-    /// How many frames the write adds: `head` grows by so many.
-    pub frames: usize,
-    /// When the write happens.
-    pub at: Timestamp,
-    /// The latest time of the run with this write: no later write has an earlier one.
-    pub clock: Timestamp,
-}
-
-/// The run as its guarded `UPDATE` leaves it.
-#[derive(Clone, Copy, Debug)]
-pub struct Updated {
-    pub journal: JournalHead,
-    /// The seq of the write's first frame; of the next frame, if it has none.
-    pub first_seq: u64,
-    pub at: Timestamp,
-}
-
-/// A change of one run, made together with the frames of its [`RunWrite`].
-pub trait RunChange: Send + Sync {
-    fn run(&self) -> RunKey;
-
-    /// The guarded `UPDATE` of the run's row. It yields `status`, `attempt`, `head`, `lease_token` and `cancel_by`; no row
-    /// means that the precondition does not hold, and refuses the write.
-    fn update(&self, stamp: &WriteStamp) -> Statement<'_>;
-
-    /// What else is written once the `UPDATE` was accepted, in order.
-    fn follow_ups(&self, _updated: &Updated) -> Vec<Statement<'_>> {
-        Vec::new()
-    }
-
-    /// What the list of runs shows of it. `journal` is the run's journal with the whole write.
-    fn list_event(&self, journal: &JournalHead) -> Option<ListEvent>;
-
-    fn disk_priority(&self) -> DiskPriority {
-        DiskPriority::Urgent
-    }
-
-    /// Whether the time of the write itself is stored in the run's row, beside those of its frames.
-    fn is_timed(&self) -> bool {
-        false
-    }
-
-    /// Whether a person or a program waits for the run as this write leaves it: see [`Committed::run_after`].
-    fn wants_run_after(&self) -> bool {
-        false
-    }
-
-    /// The lease that it is made under, if it is its precondition.
-    fn lease(&self) -> Option<Lease> {
-        None
-    }
-
-    /// Whether no worker has the run afterwards: it has ended, or waits for a person.
-    fn releases_worker(&self) -> bool {
-        false
-    }
-
-    /// Whether the run's secrets are removed, unless the run goes on by itself.
-    fn ends_attempt(&self) -> bool {
-        false
-    }
-
-    /// What the pipeline's receivers are notified of.
-    fn notifies(&self) -> Option<Occasion> {
-        None
-    }
-
-    /// The attempt that the frames belong to, if it need not be the run's current one.
-    fn frame_attempt(&self) -> Option<u32> {
-        None
-    }
-
-    /// The texts of the change that may contain secrets, to be masked.
-    fn texts_mut(&mut self) -> Vec<&mut String> {
-        Vec::new()
-    }
-}
-
-/// A command that concerns no single run.
-pub trait Guarded: Send + Sync {
-    /// What it writes, in order. The precondition is in the first statement.
-    fn statements(&self) -> Vec<Statement<'_>>;
-
-    /// Whether the command is refused if its first statement changes no row.
-    fn can_be_refused(&self) -> bool {
-        true
-    }
-
-    fn disk_priority(&self) -> DiskPriority {
-        DiskPriority::Urgent
-    }
 }
 
 /// The verbs that change one run.
@@ -365,16 +263,6 @@ impl GuardedCommand {
     }
 }
 
-/// Carries the statements out. Returns whether the precondition held.
-async fn apply_guarded(command: &dyn Guarded, tx: &mut impl Transaction) -> Result<bool, StoreError> {
-    for (index, statement) in command.statements().into_iter().enumerate() {
-        if tx.execute(statement).await? == 0 && index == 0 && command.can_be_refused() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 impl StoreCommand {
     async fn apply(&self, tx: &mut impl Transaction) -> Result<WriteOutcome, StoreError> {
         match self {
@@ -410,8 +298,8 @@ impl StoreCommand {
         }
     }
 
-    /// About how many bytes of a transaction it takes. `None` for a step that takes a whole one, so that what comes after it
-    /// waits for one step and not for a full transaction besides.
+    /// About how many bytes of a transaction it takes. `None` for a step that takes a whole one, so that what comes
+    /// after it waits for one step and not for a full transaction besides.
     pub fn size(&self) -> Option<usize> {
         match self {
             Self::CreateRun(_) | Self::RecordHookDelivery(_) | Self::Guarded(..) => Some(1024),
@@ -446,6 +334,6 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 }
 
 /// Whether an answer lets the run go on.
-fn is_approval(answer: Option<&Answer>) -> bool {
+fn is_approval(answer: Option<&ApprovalDecision>) -> bool {
     answer.is_none_or(|answer| answer.approved)
 }

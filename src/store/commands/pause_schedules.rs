@@ -1,5 +1,5 @@
 use super::Guarded;
-use crate::model::trigger::Pause;
+use crate::model::trigger::SchedulePause;
 use crate::store::statement::{Statement, statement};
 
 /// Stands for the pipeline and the name of a pause of all schedules. No pipeline has such a name.
@@ -31,7 +31,7 @@ impl ScheduleScope {
 pub struct PauseSchedules {
     pub scope: ScheduleScope,
     /// Since when, by whom and why.
-    pub pause: Pause,
+    pub pause: SchedulePause,
 }
 
 impl Guarded for PauseSchedules {

@@ -20,8 +20,8 @@ pub struct PhaseUpdate {
 }
 
 impl PhaseUpdate {
-    /// The update of the phase's row. All that the phase prints lies between its `first` and its `last` seq, those of the
-    /// frames that say that it has begun and ended: `frames` are those of the same write.
+    /// The update of the phase's row. All that the phase prints lies between its `first` and its `last` seq, those of
+    /// the frames that say that it has begun and ended: `frames` are those of the same write.
     pub(super) fn statement(&self, run: RunKey, updated: &Updated, frames: &[NewFrame]) -> Statement<'_> {
         let is_own = |frame: &NewFrame| &*frame.kind == "phase" && frame.phase.as_deref() == Some(&*self.name);
         let seq = (updated.first_seq..).zip(frames).find(|(_, frame)| is_own(frame)).map(|(seq, _)| seq);

@@ -2,7 +2,7 @@ use super::{ListEvent, RunChange, WriteStamp};
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
-/// A run is kept whatever the rules of retention say, or no longer. Repeating it changes nothing.
+/// A run is pinned, so that retention keeps it, or unpinned. Repeating it changes nothing.
 ///
 /// By a person. Refused if the run was deleted.
 #[derive(Clone, Debug)]

@@ -12,8 +12,8 @@ pub(in crate::store) const MAX_BYTES: u64 = 1 << 20;
 /// The most attempts that one step deletes, each with its phases.
 pub(in crate::store) const MAX_ATTEMPTS: i64 = 32;
 
-/// A little of what deleted runs have left is removed: so little that it takes some milliseconds, since all other writes wait
-/// meanwhile.
+/// A little of what deleted runs have left is removed: so little that it takes some milliseconds, since all other
+/// writes wait meanwhile.
 ///
 /// By the retention task, until nothing is left. Refused if the run is not deleted, or is gone altogether.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,15 +4,16 @@ use super::attempt_rows::{NewAttempt, secret_rows};
 use super::create_run::group_columns;
 use super::{DiskPriority, ListEvent, NewFrame, RunChange, RunWrite, Updated, WriteStamp, json};
 use crate::model::kinds::PhaseChange;
-use crate::model::queue::{Group, WhenBusy};
-use crate::model::{Body, Params, Pipeline, Run, RunOrigin, Secrets, Status, Transition};
+use crate::model::queue::{BusyPolicy, ConcurrencyGroup};
+use crate::model::{FramePayload, Params, Pipeline, Run, RunOrigin, Secrets, Status, Transition};
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
 /// A finished run gets another attempt: the end of the one before to `pending`.
 ///
-/// By a person's re-run, or by the engine in the transaction that interrupts a run which goes on by itself. Refused if the
-/// run has changed since it was read, was deleted, or, of a re-run, if its concurrency group is busy and refuses runs meanwhile.
+/// By a person's re-run, or by the engine in the transaction that interrupts a run which resumes automatically. Refused
+/// if the run has changed since it was read, was deleted, or, of a re-run, if its concurrency group is busy and refuses
+/// runs meanwhile.
 #[derive(Clone, Debug)]
 pub struct QueueAttempt {
     pub run: RunKey,
@@ -25,18 +26,19 @@ pub struct QueueAttempt {
     pub params: Params,
     /// The phase that it begins with, from 0. What became of those before it is carried over.
     pub from_phase: usize,
-    /// `None` if a person asked for it. Else how many attempts in a row went on by themselves, with this one.
+    /// `None` if a person asked for it. Else how many attempts in a row, with this one, were resumed automatically.
     pub resumes: Option<u32>,
-    /// The secrets of a re-run. An attempt that goes on by itself has those of the attempt before.
+    /// The secrets of a re-run. An automatic resume has those of the attempt before.
     pub secrets: Secrets,
     /// Who asked for it. `None`: who asked for the attempt before.
     pub asked_by: Option<RunOrigin>,
 }
 
 impl QueueAttempt {
-    /// The write of a new attempt of the run `run`: its first frames say why there is one, and which phases are carried over.
+    /// The write of a new attempt of the run `run`: its first frames say why there is one, and which phases are carried
+    /// over.
     pub fn write(self, run: &Run, reason: String) -> Option<RunWrite> {
-        let (end, from_phase) = (run.status.end()?, self.from_phase);
+        let (end, from_phase) = (run.status.final_status()?, self.from_phase);
         let mut write = RunWrite::new(self);
         write.frames.push(NewFrame::status(Transition::Queue(end), reason));
         for phase in run.phases.iter().take(from_phase) {
@@ -51,15 +53,15 @@ impl QueueAttempt {
             };
             let name = Some(phase.name.as_str().into());
             // A frame only: its row is carried over by a statement.
-            write.frames.push(NewFrame::now(name, &Body::Phase(change)));
+            write.frames.push(NewFrame::now(name, &FramePayload::Phase(change)));
         }
         Some(write)
     }
 
-    /// The group that must be idle for it. A run that goes on by itself never gave its place up.
+    /// The group that must be idle for it. An automatic resume never gave the group up.
     fn refusing_group(&self) -> Option<String> {
         match self.pipeline.group(&self.params) {
-            Some(Group { key, when_busy: WhenBusy::Refuse }) if self.resumes.is_none() => Some(key),
+            Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) if self.resumes.is_none() => Some(key),
             _ => None,
         }
     }
@@ -88,7 +90,7 @@ impl RunChange for QueueAttempt {
             params: json(&self.params),
             group: group,
             supersedes: supersedes,
-            // A run that goes on by itself keeps its place: what was queued since comes after it.
+            // An automatic resume keeps its place in the queue, before what was queued since.
             queued_at: self.resumes.is_none().then_some(stamp.at),
             resumes: self.resumes.unwrap_or(0),
             run: self.run,

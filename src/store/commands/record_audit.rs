@@ -1,5 +1,5 @@
 use super::Guarded;
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::model::{RunId, Timestamp};
 use crate::store::statement::{Statement, statement};
 
@@ -13,7 +13,7 @@ pub struct NewAudit {
     pub via: &'static str,
     /// The address they came from.
     pub address: Option<String>,
-    pub action: Action,
+    pub action: AuditAction,
     /// The run it was done to.
     pub run: Option<RunId>,
     /// `done`, or a problem's code.

@@ -17,8 +17,8 @@ const MAX_REASON_CHARS: usize = 1000;
 /// The longest name from a caller that is stored, in characters.
 const MAX_NAME_CHARS: usize = 200;
 
-/// Whether the sender of a delivery has proved the hook's secret. Each kind has a quota of its own in the list, so that callers
-/// without the secret push out none of those with it.
+/// Whether the sender of a delivery has proved the hook's secret. Each kind has a quota of its own in the list, so that
+/// callers without the secret push out none of those with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SenderTrust {
     Signed,
@@ -49,8 +49,8 @@ impl SenderTrust {
 
 /// A call of a hook is recorded, and the list of calls is cut to its quotas.
 ///
-/// By the hooks' endpoint; with a run in [`CreateRun`](super::CreateRun). Never refused. Similar calls of senders that have
-/// not proved the secret become one row, with their number.
+/// By the hooks' endpoint; with a run in [`CreateRun`](super::CreateRun). Never refused. Similar calls of senders that
+/// have not proved the secret become one row, with their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordHookDelivery {
     pub at: Timestamp,

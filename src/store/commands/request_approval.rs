@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{Lease, ListEvent, RunChange, WriteStamp};
-use crate::model::notify::Occasion;
+use crate::model::notify::NotifyEvent;
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
@@ -10,8 +10,8 @@ const NEVER: i64 = i64::MAX;
 
 /// A run asks a person before a phase, and gives its worker up until it is answered.
 ///
-/// By the worker, whose further writes are refused from then on. The last frame of the write is the question; its seq names
-/// it. Refused if the lease expired and another server took the run.
+/// By the worker, whose further writes are refused from then on. The last frame of the write is the question; its seq
+/// names it. Refused if the lease expired and another server took the run.
 #[derive(Clone, Debug)]
 pub struct RequestApproval {
     pub lease: Lease,
@@ -51,8 +51,8 @@ impl RunChange for RequestApproval {
         true
     }
 
-    fn notifies(&self) -> Option<Occasion> {
-        Some(Occasion::Waiting)
+    fn notifies(&self) -> Option<NotifyEvent> {
+        Some(NotifyEvent::Waiting)
     }
 
     fn lease(&self) -> Option<Lease> {

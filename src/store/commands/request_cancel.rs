@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::{ListEvent, NewFrame, RunChange, RunWrite, WriteStamp, json};
 use crate::model::kinds::CancelRequest;
-use crate::model::run::Cancel;
-use crate::model::{Body, Run, Timestamp};
+use crate::model::run::Cancellation;
+use crate::model::{FramePayload, Run, Timestamp};
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
@@ -15,19 +15,20 @@ use crate::store::{JournalHead, RunKey};
 pub struct RequestCancel {
     pub run: RunKey,
     pub attempt: u32,
-    pub request: Cancel,
+    pub request: Cancellation,
 }
 
 impl RequestCancel {
-    /// The write that requests this run's cancellation: what runs is killed after `grace`, or, with `force`, without SIGTERM.
+    /// The write that requests this run's cancellation: what runs is killed after `grace`, or, with `force`, without
+    /// SIGTERM.
     pub fn write(key: RunKey, run: &Run, by: String, grace: Duration, force: bool) -> RunWrite {
         let at = Timestamp::now();
         let kill_at = Timestamp(at.0.saturating_add(i64::try_from(grace.as_millis()).unwrap_or(i64::MAX)));
         // Nothing runs while a person is asked.
         let kill_at = run.approval.is_none().then_some(kill_at);
-        let frame = Body::Cancel(CancelRequest { by: by.clone(), kill_at, force });
+        let frame = FramePayload::Cancel(CancelRequest { by: by.clone(), kill_at, force });
         let frame = NewFrame { ts: at, ..NewFrame::now(run.phase.as_deref().map(Into::into), &frame) };
-        let request = Cancel { by, at, kill_at, force };
+        let request = Cancellation { by, at, kill_at, force };
         let mut write = RunWrite::new(Self { run: key, attempt: run.attempt, request });
         write.frames.push(frame);
         write

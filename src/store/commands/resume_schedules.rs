@@ -8,7 +8,8 @@ use crate::store::statement::{Statement, statement};
 #[derive(Clone, Debug)]
 pub struct ResumeSchedules {
     pub scope: ScheduleScope,
-    /// All other schedules, by pipeline and name. Where all are paused and one is resumed, these stay paused, one by one.
+    /// All other schedules, by pipeline and name. Where all are paused and one is resumed, these stay paused, one by
+    /// one.
     pub others: Vec<(String, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! A change of a run together with the frames that tell of it: both are committed, or neither.
+//! A change of a run together with its frames: both are committed, or neither.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use super::{
     DiskPriority, FinishAttempt, NewAudit, PhaseUpdate, RunCommand, Updated, WriteOutcome, WriteStamp, is_approval,
 };
 use crate::model::kinds::{PhaseChange, StatusChange};
-use crate::model::{Body, Record, Run, Timestamp, Transition};
+use crate::model::{FramePayload, FrameRecord, Run, Timestamp, Transition};
 use crate::store::queries::runs;
 use crate::store::row::Row;
 use crate::store::transaction::Transaction;
@@ -21,21 +21,21 @@ pub struct NewFrame {
     pub ts: Timestamp,
     /// The phase it belongs to.
     pub phase: Option<Arc<str>>,
-    /// See [`Body::kind`].
+    /// See [`FramePayload::kind`].
     pub kind: Arc<str>,
-    /// See [`Body::data`].
+    /// See [`FramePayload::data`].
     pub data: Arc<str>,
 }
 
 impl NewFrame {
     /// A frame of this moment.
-    pub fn now(phase: Option<Arc<str>>, body: &Body) -> Self {
+    pub fn now(phase: Option<Arc<str>>, body: &FramePayload) -> Self {
         Self { ts: Timestamp::now(), phase, kind: body.kind().into(), data: body.data().into() }
     }
 
     /// The frame of a change of status, of this moment.
     pub fn status(moved: Transition, reason: String) -> Self {
-        Self::now(None, &Body::Status(StatusChange { from: moved.from(), to: moved.to(), reason }))
+        Self::now(None, &FramePayload::Status(StatusChange { from: moved.from(), to: moved.to(), reason }))
     }
 
     /// About how many bytes it takes.
@@ -69,11 +69,11 @@ pub struct Committed {
     /// How many notifications were added to the outbox.
     pub deliveries: usize,
     /// The frames with their seqs.
-    pub frames: Vec<Record>,
+    pub frames: Vec<FrameRecord>,
     /// The latest time of the run: nothing of it is earlier from now on.
     pub clock: Timestamp,
-    /// The run as of this commit, if [somebody waits for it](super::RunChange::wants_run_after). A read after the commit
-    /// could see a newer state, or a deleted run.
+    /// The run as of this commit, if [somebody waits for it](super::RunChange::wants_run_after). A read after the
+    /// commit could see a newer state, or a deleted run.
     pub run_after: Option<Box<Run>>,
 }
 
@@ -107,7 +107,7 @@ impl RunWrite {
         self.command.change().run()
     }
 
-    /// The run's next attempt, if the write ends one and the run goes on by itself.
+    /// The run's next attempt, if the write ends one and the run resumes automatically.
     pub fn next(&self) -> Option<&Self> {
         match &self.command {
             RunCommand::FinishAttempt(FinishAttempt { next, .. }) => next.as_deref(),
@@ -151,12 +151,12 @@ impl RunWrite {
         let name: Arc<str> = change.name.as_str().into();
         let (state, exit_code) = (change.state, change.exit_code);
         self.phases.push(PhaseUpdate { name: Arc::clone(&name), state, exit_code, outputs });
-        self.frames.push(NewFrame::now(Some(name), &Body::Phase(change)));
+        self.frames.push(NewFrame::now(Some(name), &FramePayload::Phase(change)));
     }
 
     /// The frames as the journal has them, from this seq on and of this attempt.
-    pub fn records(&self, first_seq: u64, attempt: u32) -> Vec<Record> {
-        let record = |(seq, frame): (u64, &NewFrame)| Record {
+    pub fn records(&self, first_seq: u64, attempt: u32) -> Vec<FrameRecord> {
+        let record = |(seq, frame): (u64, &NewFrame)| FrameRecord {
             seq,
             ts: frame.ts,
             attempt,
@@ -167,8 +167,8 @@ impl RunWrite {
         (first_seq..).zip(&self.frames).map(record).collect()
     }
 
-    /// The write with times that are not earlier than the run's latest one, each not earlier than the one before; and the
-    /// latest of them. The machine's clock may have been set back.
+    /// The write with times that are not earlier than the run's latest one, each not earlier than the one before; and
+    /// the latest of them. The machine's clock may have been set back.
     pub fn not_before(&self, clock: Timestamp) -> (Cow<'_, Self>, Timestamp) {
         let mut steady = Cow::Borrowed(self);
         let mut latest = clock;
@@ -204,7 +204,7 @@ impl RunWrite {
             Some(next) => next.update_run(tx).await?,
             None => None,
         };
-        // A run that goes on by itself needs its secrets, and has not come to an end that anybody is notified of.
+        // A run that resumes needs its secrets, and has not ended for its receivers.
         if next.is_none() {
             if change.ends_attempt() {
                 tx.erase_secrets(run).await?;
@@ -248,7 +248,7 @@ impl RunWrite {
     }
 }
 
-/// Whether nobody has requested the run's cancellation or rejected it. Either counts also if the run's server goes away first.
+/// Whether the run was neither rejected nor is to be cancelled. Both count even if the run's server dies first.
 async fn may_go_on(run: RunKey, tx: &mut impl Transaction) -> Result<bool, StoreError> {
     let decision = tx.fetch_optional(runs::decision(run)).await?;
     Ok(decision.is_some_and(|decision| decision.cancel_by.is_none() && is_approval(decision.answer.as_ref())))
@@ -275,8 +275,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the machine's clock is set: no time is earlier than one before it, the latest is known for the next write,
-        /// and no time is changed that need not be.
+        /// However the machine's clock is set: no time is earlier than one before it, the latest is known for the next
+        /// write, and no time is changed that need not be.
         #[test]
         fn run_times_never_decrease(
             writes in prop::collection::vec((0..50i64, prop::collection::vec(0..50i64, 0..5), any::<bool>()), 0..20),

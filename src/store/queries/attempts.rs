@@ -1,7 +1,7 @@
 //! Attempts of a run, beside each other.
 
 use super::runs::read_origin;
-use crate::model::attempt::{Attempt, AttemptMark, AttemptPhase};
+use crate::model::attempt::{Attempt, AttemptPhase, AttemptSummary};
 use crate::model::{Phase, PhaseState, Timestamp};
 use crate::store::row::Row;
 use crate::store::statement::{Query, statement};
@@ -45,17 +45,21 @@ pub async fn page(
 }
 
 /// The attempts before this one, oldest first: the newest of them if there are many.
-pub(super) async fn before(db: &mut impl Snapshot, run: RunKey, attempt: u32) -> Result<Vec<AttemptMark>, StoreError> {
+pub(super) async fn before(
+    db: &mut impl Snapshot,
+    run: RunKey,
+    attempt: u32,
+) -> Result<Vec<AttemptSummary>, StoreError> {
     if attempt <= 1 {
         return Ok(Vec::new());
     }
-    let newest: Query<'_, AttemptMark> = statement!(
+    let newest: Query<'_, AttemptSummary> = statement!(
         "SELECT attempt, status FROM attempts WHERE run = $run AND attempt < $attempt ORDER BY attempt DESC LIMIT $most";
         run: run,
         attempt: attempt,
         most: MAX_MARKS,
     )
-    .read(|row| Ok(AttemptMark { attempt: row.get("attempt")?, status: row.get("status")? }));
+    .read(|row| Ok(AttemptSummary { attempt: row.get("attempt")?, status: row.get("status")? }));
     let mut marks = db.fetch_all(newest).await?;
     marks.reverse();
     Ok(marks)

@@ -1,6 +1,6 @@
 //! Lines of the audit log.
 
-use crate::model::audit::{Action, AuditEntry, AuditFilter};
+use crate::model::audit::{AuditAction, AuditEntry, AuditFilter};
 use crate::store::RowError;
 use crate::store::row::Row;
 use crate::store::statement::{Query, Statement, statement};
@@ -15,7 +15,7 @@ pub fn page(filter: &AuditFilter, limit: u32) -> Query<'_, AuditEntry> {
 /// Found by the narrowest of what the filter names.
 fn newest(filter: &AuditFilter, limit: u32) -> Statement<'_> {
     let AuditFilter { run, actor, action, before, limit: _ } = filter;
-    let (run, action) = (run.as_ref(), action.map(Action::as_str));
+    let (run, action) = (run.as_ref(), action.map(AuditAction::as_str));
     let (actor, before) = (actor.as_deref(), before.unwrap_or(i64::MAX));
     if run.is_some() {
         statement!(
@@ -51,7 +51,7 @@ fn read_entry(row: &dyn Row) -> Result<AuditEntry, RowError> {
         actor: row.get("actor")?,
         via: row.get("via")?,
         address: row.get("address")?,
-        action: row.word("action", Action::of)?,
+        action: row.word("action", AuditAction::parse)?,
         run: row.get("run")?,
         outcome: row.get("outcome")?,
         detail: row.get("detail")?,

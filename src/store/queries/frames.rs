@@ -1,8 +1,8 @@
-//! Frames of journals, in pages that are bounded in rows and in bytes. A report may be some MiB, so its size is looked at
-//! before it is read.
+//! Frames of journals, in pages that are bounded in rows and in bytes. A report may be some MiB, so its size is looked
+//! at before it is read.
 
 use super::runs::ViewBounds;
-use crate::model::Record;
+use crate::model::FrameRecord;
 use crate::store::row::Row;
 use crate::store::statement::{Query, statement};
 use crate::store::transaction::Snapshot;
@@ -11,9 +11,9 @@ use crate::store::{JournalHead, RowError, RunKey, StoreError};
 /// About how many bytes of frames are read at a time: what a reader that does not take them may cost.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// The query of a page of a run's frames: those whose seq is `$beside_is` the seq `beside`, in this order up to `max_frames`,
-/// and up to the `$end` one for which `$within` holds of the bytes so far. The sizes are in the rows' headers, so that large
-/// data is not read for them.
+/// The query of a page of a run's frames: those whose seq is `$beside_is` the seq `beside`, in this order up to
+/// `max_frames`, and up to the `$end` one for which `$within` holds of the bytes so far. The sizes are in the rows'
+/// headers, so that large data is not read for them.
 macro_rules! page {
     ($end:literal, $beside_is:literal, $order:literal, $within:literal; $page:expr) => {
         statement!(
@@ -46,17 +46,17 @@ struct Page {
 
 impl Page {
     /// Frames after `beside`, not many more than the bytes, but at least one.
-    fn after(self) -> Query<'static, Record> {
+    fn after(self) -> Query<'static, FrameRecord> {
         page!("<= (SELECT max", ">", "ASC", "total - size < $max_bytes"; self)
     }
 
     /// Frames after `beside`, and no more than the bytes.
-    fn after_within(self) -> Query<'static, Record> {
+    fn after_within(self) -> Query<'static, FrameRecord> {
         page!("<= (SELECT max", ">", "ASC", "total <= $max_bytes"; self)
     }
 
     /// Frames before `beside`, and no more than the bytes.
-    fn before_within(self) -> Query<'static, Record> {
+    fn before_within(self) -> Query<'static, FrameRecord> {
         page!(">= (SELECT min", "<", "DESC", "total <= $max_bytes"; self)
     }
 }
@@ -67,8 +67,8 @@ pub fn head(run: RunKey) -> Query<'static, JournalHead> {
         .read(JournalHead::read)
 }
 
-/// Frames after the seq `after`, in order, and the journal's head: up to `limit`, fewer if they are large, but at least one
-/// if there is one.
+/// Frames after the seq `after`, in order, and the journal's head: up to `limit`, fewer if they are large, but at least
+/// one if there is one.
 ///
 /// # Errors
 /// [`StoreError::Gone`] if the run is unknown or deleted; the database could not be read.
@@ -77,7 +77,7 @@ pub async fn after(
     run: RunKey,
     after: u64,
     limit: u32,
-) -> Result<(Vec<Record>, JournalHead), StoreError> {
+) -> Result<(Vec<FrameRecord>, JournalHead), StoreError> {
     let head = db.fetch_optional(head(run)).await?.ok_or(StoreError::Gone)?;
     let page = Page { run, beside: after, max_frames: limit, max_bytes: PAGE_BYTES };
     Ok((db.fetch_all(page.after()).await?, head))
@@ -89,7 +89,7 @@ pub(super) async fn first_of_page(
     run: RunKey,
     head: u64,
     bounds: &ViewBounds,
-) -> Result<Vec<Record>, StoreError> {
+) -> Result<Vec<FrameRecord>, StoreError> {
     let &ViewBounds { max_frames, max_bytes, at } = bounds;
     let Some(at) = at.filter(|at| (1..=head).contains(at)) else {
         return db.fetch_all(Page { run, beside: head.saturating_add(1), max_frames, max_bytes }.before_within()).await;
@@ -117,8 +117,8 @@ pub fn phase_starts(run: RunKey, attempt: u32) -> Query<'static, (String, u64)> 
     .read(|row| Ok((row.get("name")?, row.get("first")?)))
 }
 
-/// The log frames of a phase with a seq after `after`, up to `until`, and up to which seq these are all: fewer if they are
-/// large. All frames in between are read through at once, so the caller keeps `until` near.
+/// The log frames of a phase with a seq after `after`, up to `until`, and up to which seq these are all: fewer if they
+/// are large. All frames in between are read through at once, so the caller keeps `until` near.
 ///
 /// # Errors
 /// The database could not be read. Of an unknown run there are none; of a deleted one there may be some left.
@@ -128,7 +128,7 @@ pub async fn phase_log(
     phase: &str,
     after: u64,
     until: u64,
-) -> Result<(Vec<Record>, u64), StoreError> {
+) -> Result<(Vec<FrameRecord>, u64), StoreError> {
     let log = statement!(
         "SELECT seq, ts, attempt, phase, kind, data FROM frames
          WHERE run = $run AND seq > $after AND seq <= $until AND kind = 'log' AND phase = $phase ORDER BY seq";
@@ -147,8 +147,8 @@ pub async fn phase_log(
     Ok((frames, until))
 }
 
-/// The rows of a run's log that were redrawn, whose first frames have a seq after `after`, up to `until`: each row's seq and the
-/// frame that it is now. And up to which seq these are all: fewer if they are large.
+/// The rows of a run's log that were redrawn, whose first frames have a seq after `after`, up to `until`: each row's
+/// seq and the frame that it is now. And up to which seq these are all: fewer if they are large.
 ///
 /// # Errors
 /// As [`phase_log`].
@@ -157,7 +157,7 @@ pub async fn redrawn_rows(
     run: RunKey,
     after: u64,
     until: u64,
-) -> Result<(Vec<(u64, Record)>, u64), StoreError> {
+) -> Result<(Vec<(u64, FrameRecord)>, u64), StoreError> {
     let rows = statement!(
         "SELECT redraws.row AS row, frames.seq, ts, attempt, phase, kind, data
          FROM redraws JOIN frames ON frames.run = redraws.run AND frames.seq = redraws.seq
@@ -168,7 +168,7 @@ pub async fn redrawn_rows(
     );
     let mut size = 0;
     let rows = rows.read(|row| Ok((row.get("row")?, read_frame(row)?)));
-    let rows = db.fetch_while(rows, |(_, frame): &(u64, Record)| {
+    let rows = db.fetch_while(rows, |(_, frame): &(u64, FrameRecord)| {
         size += frame.data.len();
         size < PAGE_BYTES
     });
@@ -178,8 +178,8 @@ pub async fn redrawn_rows(
 }
 
 /// `seq`, `ts`, `attempt`, `phase`, `kind` and `data`.
-fn read_frame(row: &dyn Row) -> Result<Record, RowError> {
-    Ok(Record {
+fn read_frame(row: &dyn Row) -> Result<FrameRecord, RowError> {
+    Ok(FrameRecord {
         seq: row.get("seq")?,
         ts: row.get("ts")?,
         attempt: row.get("attempt")?,

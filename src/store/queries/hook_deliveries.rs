@@ -1,7 +1,7 @@
 //! Calls of hooks, newest first.
 
 use crate::model::Timestamp;
-use crate::model::trigger::{DeliveryFilter, DeliveryResult, HookDelivery, RefusedDeliveries};
+use crate::model::trigger::{DeliveryFilter, DeliveryResult, HookDelivery, RecentRefusals};
 use crate::store::row::Row;
 use crate::store::statement::{Statement, statement};
 use crate::store::transaction::Snapshot;
@@ -62,7 +62,7 @@ fn newest(filter: &DeliveryFilter, limit: u32, before: Option<i64>) -> Statement
 ///
 /// # Errors
 /// The database could not be read.
-pub async fn refused_since(db: &mut impl Snapshot, since: Timestamp) -> Result<Option<RefusedDeliveries>, StoreError> {
+pub async fn refused_since(db: &mut impl Snapshot, since: Timestamp) -> Result<Option<RecentRefusals>, StoreError> {
     let refused = statement!(
         "SELECT sum(calls) AS calls, max(key) AS last FROM hook_deliveries WHERE result = 'refused' AND at >= $since";
         since: since,
@@ -71,7 +71,7 @@ pub async fn refused_since(db: &mut impl Snapshot, since: Timestamp) -> Result<O
     let Some((Some(calls), Some(last))) = db.fetch_optional(refused).await? else { return Ok(None) };
     let last = statement!("SELECT * FROM hook_deliveries WHERE key = $key"; key: last);
     let last = db.fetch_optional(last.read(read_delivery)).await?;
-    Ok(last.map(|last| RefusedDeliveries { calls, last }))
+    Ok(last.map(|last| RecentRefusals { calls, last }))
 }
 
 fn read_delivery(row: &dyn Row) -> Result<HookDelivery, RowError> {
@@ -84,7 +84,7 @@ fn read_delivery(row: &dyn Row) -> Result<HookDelivery, RowError> {
         forge: row.get("forge")?,
         event: row.get("event")?,
         delivery: row.get("delivery")?,
-        result: row.word("result", DeliveryResult::of)?,
+        result: row.word("result", DeliveryResult::parse)?,
         code: row.get("code")?,
         reason: row.get("reason")?,
         run: row.get("run")?,

@@ -1,5 +1,5 @@
-//! What is read, one noun a file: SQL, values, and how a row is read. Functions that return a [`Query`] are one statement; those
-//! that take a [`Snapshot`] are several, and see one state of the database.
+//! What is read, one noun a file: SQL, values, and how a row is read. Functions that return a [`Query`] are one
+//! statement; those that take a [`Snapshot`] are several, and see one state of the database.
 //!
 //! Reads leave deleted runs out (`deleted_at IS NULL`): a new one must do so too.
 //!

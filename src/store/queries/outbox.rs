@@ -1,6 +1,6 @@
 //! Notifications that are to be sent.
 
-use crate::model::notify::Notify;
+use crate::model::notify::NotifyTarget;
 use crate::model::{Run, Timestamp};
 use crate::store::RunKey;
 use crate::store::statement::{Query, statement};
@@ -18,7 +18,7 @@ pub struct OutboxDelivery {
     pub position: u32,
     /// `run.finished` or `run.waiting`.
     pub event: String,
-    pub receiver: Notify,
+    pub receiver: NotifyTarget,
     /// The pipeline's title.
     pub title: String,
     /// The run as it was then.
@@ -29,8 +29,8 @@ pub struct OutboxDelivery {
     pub token: i64,
 }
 
-/// Up to `limit` deliveries that are due, the longest waiting first: up to `per_receiver` for one address, so that many for one
-/// that does not answer leave room for the others'.
+/// Up to `limit` deliveries that are due, the longest waiting first: up to `per_receiver` for one address, so that many
+/// for one that does not answer leave room for the others'.
 pub fn due(now: Timestamp, per_receiver: u32, limit: u32) -> Query<'static, OutboxDelivery> {
     statement!(
         "SELECT deliveries.* FROM (

@@ -1,9 +1,9 @@
-//! Runs that wait for a worker or for a person, those whose worker is gone, and those whose place another run takes
+//! Runs that wait for a worker or for a person, those whose lease expired, and those whose place another run takes
 //! (`model/queue.rs`).
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::queue::Waiting;
+use crate::model::queue::QueuedRun;
 use crate::model::{RunId, Timestamp};
 use crate::store::row::Row;
 use crate::store::statement::{Query, statement};
@@ -15,7 +15,7 @@ use crate::store::{RowError, RunKey, StoreError};
 pub struct DecidedRun {
     pub run: RunKey,
     pub attempt: u32,
-    /// Whether it goes on. Else it is only ended.
+    /// Whether it continues. Else it is only ended.
     pub goes_on: bool,
 }
 
@@ -40,7 +40,7 @@ pub fn claimable(limit: u32) -> Query<'static, (RunKey, u32)> {
 ///
 /// # Errors
 /// The database could not be read.
-pub async fn page(db: &mut impl Snapshot, limit: u32) -> Result<(u64, Vec<Waiting>), StoreError> {
+pub async fn page(db: &mut impl Snapshot, limit: u32) -> Result<(u64, Vec<QueuedRun>), StoreError> {
     let total = statement!("SELECT count(*) AS total FROM runs WHERE status = 'pending'");
     let total = db.fetch_optional(total.read(|row| row.get("total"))).await?.unwrap_or(0);
     let first = statement!(
@@ -52,10 +52,10 @@ pub async fn page(db: &mut impl Snapshot, limit: u32) -> Result<(u64, Vec<Waitin
         limit: limit,
     );
     let first = first.read(|row| {
-        Ok(Waiting { id: row.get("id")?, position: 0, priority: row.get("priority")?, held_by: row.get("held_by")? })
+        Ok(QueuedRun { id: row.get("id")?, position: 0, priority: row.get("priority")?, held_by: row.get("held_by")? })
     });
     let mut waiting = db.fetch_all(first).await?;
-    // Those that another run of their group holds back are in nobody else's way.
+    // Runs that their group holds back delay no others.
     let mut before: HashMap<Option<RunId>, u64> = HashMap::new();
     for run in &mut waiting {
         let position = before.entry(run.held_by.clone()).or_default();
@@ -74,8 +74,8 @@ pub fn active_in_group(group: &str) -> Query<'_, RunId> {
     .read(|row| row.get("id"))
 }
 
-/// Active runs whose cancellation nobody has requested and whose place a later run of their group takes, each with that run:
-/// the last one if there are several.
+/// Active runs whose cancellation nobody has requested and whose place a later run of their group takes, each with that
+/// run: the last one if there are several.
 ///
 /// # Errors
 /// The database could not be read.

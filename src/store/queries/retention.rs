@@ -13,7 +13,7 @@ pub struct RetentionCandidate {
     pub oldest: Timestamp,
 }
 
-/// A run that its pipeline's rule lets go of.
+/// A run that its pipeline's rule deletes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpiredRun {
     pub run: RunKey,
@@ -40,8 +40,8 @@ pub fn candidates() -> Query<'static, RetentionCandidate> {
     .read(|row| Ok(RetentionCandidate { pipeline: row.get("name")?, oldest: row.get("oldest")? }))
 }
 
-/// Up to `limit` of a pipeline's runs that the rule lets go of now, the oldest first. Not those that a receiver is still to
-/// be notified of.
+/// Up to `limit` of a pipeline's runs that the rule deletes now, the oldest first. Not those that a receiver is
+/// still to be notified of.
 ///
 /// # Errors
 /// The database could not be read.
@@ -52,7 +52,7 @@ pub async fn expired(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<ExpiredRun>, StoreError> {
-    // Both rules are a place in the order of ends: what ended there or before goes.
+    // Both rules are a place in the order of ends: what ended there or before is deleted.
     let by_age = rule.age_ms.map(|age| (now.0.saturating_sub(i64::try_from(age).unwrap_or(i64::MAX)), i64::MAX));
     let by_count = match rule.count {
         None => None,

@@ -2,13 +2,13 @@
 
 use super::containing;
 use crate::model::kinds::{Finding, FixSafety, Patch};
-use crate::model::review::{FindingFilter, Tally};
+use crate::model::review::{FindingFilter, ReviewCounts};
 use crate::store::statement::{Query, Statement, statement};
 use crate::store::transaction::Snapshot;
 use crate::store::{RunKey, StoreError};
 
-/// Frames of an attempt of one kind. Of a deleted run there are none: it may have lost some already. SQLite takes the index of
-/// all frames if it is not named another one; the last term is that of the index.
+/// Frames of an attempt of one kind. Of a deleted run there are none: it may have lost some already. SQLite takes the
+/// index of all frames if it is not named another one; the last term is that of the index.
 const OF_ATTEMPT: &str = " FROM frames INDEXED BY frames_review
      WHERE run = $run AND attempt = $attempt AND kind = $kind AND kind IN ('finding', 'patch')
         AND EXISTS (SELECT 1 FROM runs WHERE key = $run AND deleted_at IS NULL)";
@@ -49,7 +49,7 @@ pub struct PatchSummary {
 }
 
 /// How many findings and patches an attempt has.
-pub fn tally(run: RunKey, attempt: u32) -> Query<'static, Tally> {
+pub fn review_counts(run: RunKey, attempt: u32) -> Query<'static, ReviewCounts> {
     statement!(
         "SELECT count(*) FILTER (WHERE kind = 'finding') AS findings, count(*) FILTER (WHERE kind = 'patch') AS patches
          FROM frames INDEXED BY frames_review WHERE run = $run AND attempt = $attempt AND kind IN ('finding', 'patch')
@@ -57,7 +57,7 @@ pub fn tally(run: RunKey, attempt: u32) -> Query<'static, Tally> {
         run: run,
         attempt: attempt,
     )
-    .read(|row| Ok(Tally { findings: row.get("findings")?, patches: row.get("patches")? }))
+    .read(|row| Ok(ReviewCounts { findings: row.get("findings")?, patches: row.get("patches")? }))
 }
 
 /// Up to `limit` findings of an attempt.

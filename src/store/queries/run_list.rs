@@ -1,8 +1,8 @@
 //! Pages of the list of runs, newest first.
 //!
-//! Each filter is a statement of its own, so that an index leads to its runs. No index serves a text that may be anywhere in a
-//! run: a search looks through the newest runs a window at a time, up to a limit, and its page then ends there, with fewer runs
-//! than were asked for and the place where the next page begins.
+//! Each filter is a statement of its own, so that an index leads to its runs. No index serves a text that may be
+//! anywhere in a run: a search looks through the newest runs a window at a time, up to a limit, and its page then ends
+//! there, with fewer runs than were asked for and the place where the next page begins.
 
 use super::containing;
 use super::runs::{RUN, read_run};
@@ -26,8 +26,9 @@ impl Default for SearchBounds {
     }
 }
 
-/// Up to `limit` runs that the filter wants, newest first, those before `before`; and the id after which the next page begins. A
-/// page of a search may have fewer runs although there is a next one. `limit` and `before` are not taken from the filter.
+/// Up to `limit` runs that the filter wants, newest first, those before `before`; and the id after which the next page
+/// begins. A page of a search may have fewer runs although there is a next one. `limit` and `before` are not taken from
+/// the filter.
 ///
 /// # Errors
 /// The database could not be read. `before` may be a deleted run; if no run is older the page is empty.

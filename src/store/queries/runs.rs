@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::{attempts, frames, reviews};
-use crate::model::attempt::AttemptMark;
-use crate::model::review::Tally;
+use crate::model::attempt::AttemptSummary;
+use crate::model::review::ReviewCounts;
 use crate::model::run::Phase;
 use crate::model::{
-    Answer, PhaseState, Pin, Pipeline, Question, Record, Run, RunId, RunOrigin, Secrets, Status, Timestamp,
+    ApprovalDecision, ApprovalRequest, FrameRecord, PhaseState, Pin, Pipeline, Run, RunId, RunOrigin, Secrets, Status,
+    Timestamp,
 };
 use crate::store::row::Row;
 use crate::store::statement::{Query, statement};
 use crate::store::transaction::Snapshot;
-use crate::store::{JournalHead, RowError, RunKey, StoreError};
+use crate::store::{IDEMPOTENCY_KEY_AGE_MS, JournalHead, RowError, RunKey, StoreError};
 
 /// The columns that [`read_run`] reads. The phases come as JSON, so that a list of runs is one statement.
 pub const RUN: &str =
@@ -32,8 +33,8 @@ pub struct Assignment {
     /// The pipeline as it was when the attempt was queued.
     pub pipeline: Pipeline,
     /// What a person answered last in this attempt, if anyone was asked.
-    pub answer: Option<Answer>,
-    /// How many attempts in a row, up to this one, went on by themselves after an interruption and came no further.
+    pub answer: Option<ApprovalDecision>,
+    /// How many attempts in a row, up to this one, were resumed automatically and finished no further phase.
     pub resumes: u32,
     /// Who has requested its cancellation, if anyone has.
     pub cancel_by: Option<String>,
@@ -45,7 +46,7 @@ pub struct Decision {
     /// Who has requested its cancellation.
     pub cancel_by: Option<String>,
     /// The answer to what it asked last.
-    pub answer: Option<Answer>,
+    pub answer: Option<ApprovalDecision>,
 }
 
 /// An idempotency key that was used.
@@ -83,15 +84,15 @@ pub struct ViewBounds {
 pub struct StoredView {
     pub key: RunKey,
     pub run: Run,
-    /// Frames without gaps, in order: those around a seq, or the newest, the last of which has the run's head as its seq.
-    /// None if the one in question is too large.
-    pub frames: Vec<Record>,
+    /// Frames without gaps, in order: those around a seq, or the newest, the last of which has the run's head as its
+    /// seq. None if the one in question is too large.
+    pub frames: Vec<FrameRecord>,
     /// The seq of the frame that says that a phase has begun, for those of the run's attempt that have.
     pub starts: BTreeMap<String, u64>,
     /// How many findings and patches the attempt has.
-    pub tally: Tally,
+    pub review_counts: ReviewCounts,
     /// The attempts before it, oldest first: the newest of them if there are many.
-    pub earlier: Vec<AttemptMark>,
+    pub earlier: Vec<AttemptSummary>,
 }
 
 /// The key and the journal's head of the run with this id.
@@ -118,10 +119,10 @@ fn by_id(id: &RunId) -> Query<'_, (RunKey, Run)> {
 pub async fn view(db: &mut impl Snapshot, id: &RunId, bounds: &ViewBounds) -> Result<Option<StoredView>, StoreError> {
     let Some((key, run)) = db.fetch_optional(by_id(id)).await? else { return Ok(None) };
     let frames = frames::first_of_page(db, key, run.head, bounds).await?;
-    let tally = db.fetch_optional(reviews::tally(key, run.attempt)).await?.unwrap_or_default();
+    let review_counts = db.fetch_optional(reviews::review_counts(key, run.attempt)).await?.unwrap_or_default();
     let earlier = attempts::before(db, key, run.attempt).await?;
     let starts = db.fetch_all(frames::phase_starts(key, run.attempt)).await?.into_iter().collect();
-    Ok(Some(StoredView { key, run, frames, starts, tally, earlier }))
+    Ok(Some(StoredView { key, run, frames, starts, review_counts, earlier }))
 }
 
 /// The latest time of a run, deleted or not.
@@ -145,6 +146,11 @@ pub fn by_idempotency_key(key: &str, after: Timestamp) -> Query<'_, KnownKey> {
         after: after,
     )
     .read(|row| Ok(KnownKey { run: row.get("run")?, digest: row.get("digest")? }))
+}
+
+/// The same, unless the key is so old at `now` that it is forgotten.
+pub fn by_recent_idempotency_key(key: &str, now: Timestamp) -> Query<'_, KnownKey> {
+    by_idempotency_key(key, Timestamp(now.0 - IDEMPOTENCY_KEY_AGE_MS))
 }
 
 /// Whether the run with this key is pinned.
@@ -182,10 +188,21 @@ pub fn outputs(key: RunKey, attempt: u32) -> Query<'static, PhaseOutputs> {
     .read(|row| Ok((row.get("name")?, row.json("outputs")?)))
 }
 
-/// The names of a run's secrets, each with its value unless that was removed.
-pub fn secrets(key: RunKey) -> Query<'static, (String, Option<Vec<u8>>)> {
-    statement!("SELECT name, value FROM run_secrets WHERE run = $key ORDER BY name"; key: key)
-        .read(|row| Ok((row.get("name")?, row.get("value")?)))
+/// The secrets of a run's current attempt.
+///
+/// # Errors
+/// The database could not be read. An unknown run has none.
+pub async fn secrets(db: &mut impl Snapshot, key: RunKey) -> Result<StoredSecrets, StoreError> {
+    let rows = statement!("SELECT name, value FROM run_secrets WHERE run = $key ORDER BY name"; key: key);
+    let rows = rows.read(|row| Ok((row.get::<String>("name")?, row.get::<Option<Vec<u8>>>("value")?)));
+    let mut stored = StoredSecrets::default();
+    for (name, value) in db.fetch_all(rows).await? {
+        match value {
+            Some(value) => stored.values.insert(name, String::from_utf8_lossy(&value)),
+            None => stored.removed.push(name),
+        }
+    }
+    Ok(stored)
 }
 
 /// How many runs have each status.
@@ -208,7 +225,7 @@ pub fn read_run(row: &dyn Row) -> Result<Run, RowError> {
     let phases: Vec<PhaseColumns> = row.json("phases")?;
     // Nobody is asked any more about a run that is to be cancelled.
     let waits = row.text("gate")? == Some("waiting") && row.is_null("cancel_by")?;
-    let question = || Ok::<_, RowError>(Question { seq: row.get("asked")?, question: row.get("question")? });
+    let question = || Ok::<_, RowError>(ApprovalRequest { seq: row.get("asked")?, question: row.get("question")? });
     Ok(Run {
         id: row.get("id")?,
         pipeline: row.get("pipeline")?,

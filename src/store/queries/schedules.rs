@@ -1,7 +1,7 @@
 //! What is stored of schedules: cursors, skipped due times, last runs, pauses.
 
 use crate::model::Timestamp;
-use crate::model::trigger::{LastRun, Pause, SkipKind, Skipped};
+use crate::model::trigger::{LastRun, SchedulePause, SkipKind, SkippedDueTimes};
 use crate::store::RowError;
 use crate::store::commands::{ALL_SCHEDULES, ScheduleScope};
 use crate::store::row::Row;
@@ -14,7 +14,7 @@ pub type ScheduleName = (String, String);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScheduleState {
     /// Due times that were skipped.
-    pub skipped: Option<Skipped>,
+    pub skipped: Option<SkippedDueTimes>,
     /// The last run it asked for.
     pub last: Option<LastRun>,
 }
@@ -38,22 +38,23 @@ pub fn states() -> Query<'static, (ScheduleName, ScheduleState)> {
 }
 
 /// Everything that is paused.
-pub fn pauses() -> Query<'static, (ScheduleScope, Pause)> {
+pub fn pauses() -> Query<'static, (ScheduleScope, SchedulePause)> {
     statement!("SELECT * FROM schedule_pauses").read(|row| {
         let (pipeline, name): (String, String) = (row.get("pipeline")?, row.get("name")?);
         let all = pipeline == ALL_SCHEDULES;
-        let pause = Pause { at: row.get("paused_at")?, by: row.get("paused_by")?, reason: row.get("reason")?, all };
+        let pause =
+            SchedulePause { at: row.get("paused_at")?, by: row.get("paused_by")?, reason: row.get("reason")?, all };
         Ok((if all { ScheduleScope::All } else { ScheduleScope::One(pipeline, name) }, pause))
     })
 }
 
-fn skipped(row: &dyn Row) -> Result<Option<Skipped>, RowError> {
+fn skipped(row: &dyn Row) -> Result<Option<SkippedDueTimes>, RowError> {
     let count: u64 = row.get("skipped")?;
-    let kind = row.text("skip_kind")?.and_then(SkipKind::of);
+    let kind = row.text("skip_kind")?.and_then(SkipKind::parse);
     let last: Option<Timestamp> = row.get("skipped_at")?;
     let (Some(kind), Some(last)) = (kind.filter(|_| count > 0), last) else { return Ok(None) };
     let reason = kind.reason(row.text("skip_detail")?.unwrap_or_default());
-    Ok(Some(Skipped { count, last, kind, reason }))
+    Ok(Some(SkippedDueTimes { count, last, kind, reason }))
 }
 
 fn last_run(row: &dyn Row) -> Result<Option<LastRun>, RowError> {

@@ -1,8 +1,9 @@
 //! Secrets of runs that have ended leave no bytes on the disk.
 //!
-//! A value is overwritten in its place before it is removed, the connection overwrites what it moves inside its pages (`PRAGMA
-//! secure_delete = FAST`), and then the log, which still has the pages as they were, is written back and truncated. That waits for
-//! readers of older pages, so it is repeated until it succeeds, and done once more when the database is opened.
+//! A value is overwritten in its place before it is removed, the connection overwrites what it moves inside its pages
+//! (`PRAGMA secure_delete = FAST`), and then the log, which still has the pages as they were, is written back and
+//! truncated. That waits for readers of older pages, so it is repeated until it succeeds, and done once more when the
+//! database is opened.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;

@@ -1,10 +1,10 @@
-//! Rows that tests make without the engine. They get where they are to be by the moves that the database knows.
+//! Rows that tests insert without the engine. They reach their status by the transitions that the database allows.
 
 use rusqlite::{Connection, params};
 
 use crate::model::{RunId, Status};
 
-/// A run of this pipeline that stands there, and ended at that moment if it has.
+/// A run of this pipeline with this status, which ended at that moment if it is final.
 pub fn run(db: &Connection, pipeline: &str, status: Status, ended: i64) -> i64 {
     let begins = "INSERT INTO runs (id, pipeline, params, created_at, queued_at) VALUES (?, ?, '{}', 0, 0)";
     db.execute(begins, params![RunId::generate().as_str(), pipeline]).unwrap();

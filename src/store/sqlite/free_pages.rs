@@ -7,8 +7,8 @@ use super::AUTO_VACUUM_INCREMENTAL;
 /// Pages that are given back at once. Each may be one that is in use and has to be moved.
 pub(super) const STEP_PAGES: i64 = 128;
 
-/// So many empty pages are kept, 4 MiB, or such a part of all pages, if that is more: what is given back today may be needed
-/// again tomorrow.
+/// So many empty pages are kept, 4 MiB, or such a part of all pages, if that is more: what is given back today may be
+/// needed again tomorrow.
 pub(super) const SPARE_PAGES: i64 = 1024;
 pub(super) const SPARE_PART: i64 = 8;
 

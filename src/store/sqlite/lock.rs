@@ -1,7 +1,8 @@
 //! One server per database: readers are notified of commits inside one program only.
 //!
-//! Two locks enforce it. One is on a file beside the database, named after the database itself, whatever link it was reached by. The
-//! other one is on the database, since a hard link has another name and the file beside it may be removed.
+//! Two locks enforce it. One is on a file beside the database, named after the database itself, whatever link it was
+//! reached by. The other one is on the database, since a hard link has another name and the file beside it may be
+//! removed.
 
 use std::fs::File;
 use std::io;
@@ -20,8 +21,8 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks a database, and creates an empty file first if there is none and `create` says so. Blocks, for a moment if another
-    /// program has it.
+    /// Locks a database, and creates an empty file first if there is none and `create` says so. Blocks, for a moment if
+    /// another program has it.
     ///
     /// # Errors
     /// [`StoreError::InUse`], or the file cannot be opened or locked.
@@ -38,8 +39,8 @@ impl Lock {
 
     fn try_take(database: &Path, create: bool) -> io::Result<Option<Self>> {
         if create && !database.exists() {
-            // Also where a link leads. Another program may create it at the same time, and then it is the same file. SQLite takes an
-            // empty file for a new database.
+            // Also where a link leads. Another program may create it at the same time, and then it is the same file.
+            // SQLite takes an empty file for a new database.
             File::options().create(true).truncate(false).write(true).mode(0o644).open(database)?;
         }
         let file = database.canonicalize()?;
@@ -60,7 +61,8 @@ fn identity(file: &std::fs::Metadata) -> Identity {
     (file.dev(), file.ino())
 }
 
-/// The lock on the database itself. Linux has two kinds that do not affect each other: this is by `flock`, SQLite's are by `fcntl`.
+/// The lock on the database itself. Linux has two kinds that do not affect each other: this is by `flock`, SQLite's are
+/// by `fcntl`.
 #[cfg(target_os = "linux")]
 mod itself {
     use std::collections::BTreeMap;
@@ -80,9 +82,9 @@ mod itself {
 
     /// Every database that this program has ever locked, open, and whether it has the lock now.
     ///
-    /// None is closed before the program ends. When a program closes a file, it loses all its locks of SQLite's kind on that file,
-    /// whichever part of it holds them (sqlite.org/howtocorrupt.html, 2.2), and SQLite does not say when it has closed its last
-    /// connection. A server has one database.
+    /// None is closed before the program ends. When a program closes a file, it loses all its locks of SQLite's kind on
+    /// that file, whichever part of it holds them (sqlite.org/howtocorrupt.html, 2.2), and SQLite does not say when it
+    /// has closed its last connection. A server has one database.
     static DATABASES: Mutex<BTreeMap<Identity, (File, bool)>> = Mutex::new(BTreeMap::new());
 
     fn databases() -> MutexGuard<'static, BTreeMap<Identity, (File, bool)>> {
@@ -148,8 +150,8 @@ mod itself {
         }
     }
 
-    /// Whether the file is on another machine. There both kinds of lock are the same, so this one would keep SQLite out; SQLite's log
-    /// does not work for more than one machine anyway (sqlite.org/wal.html).
+    /// Whether the file is on another machine. There both kinds of lock are the same, so this one would keep SQLite
+    /// out; SQLite's log does not work for more than one machine anyway (sqlite.org/wal.html).
     #[allow(clippy::unnecessary_cast, reason = "of another width on other machines")]
     fn is_shared(file: &File) -> bool {
         fstatfs(file).is_ok_and(|system| {

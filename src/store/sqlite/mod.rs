@@ -100,11 +100,6 @@ impl SqliteDatabase {
         Self::with(SqliteConnectOptions::from_str(url).map_err(classify)?, durability).await
     }
 
-    /// The file that such an address names.
-    pub fn file_of(url: &str) -> Result<PathBuf, StoreError> {
-        Ok(SqliteConnectOptions::from_str(url).map_err(classify)?.get_filename().to_owned())
-    }
-
     async fn with(options: SqliteConnectOptions, durability: Durability) -> Result<Self, StoreError> {
         let options = options
             .create_if_missing(true)
@@ -162,8 +157,8 @@ impl SqliteDatabase {
         tokio::task::spawn_blocking(move || reserve.release()).await.unwrap_or(false)
     }
 
-    /// Reserves space for a full disk again, if the disk has it: more than was freed, if output waits for space. Returns whether
-    /// it is reserved.
+    /// Reserves space for a full disk again, if the disk has it: more than was freed, if output waits for space.
+    /// Returns whether it is reserved.
     pub async fn restore_reserve(&self, does_output_wait: bool) -> bool {
         let reserve = Arc::clone(&self.reserve);
         tokio::task::spawn_blocking(move || reserve.restore(does_output_wait)).await.unwrap_or(false)
@@ -186,6 +181,14 @@ impl SqliteDatabase {
         let wal_bytes = tokio::fs::metadata(log).await.map_or(0, |log| log.len());
         Ok(DatabaseSize { bytes, wal_bytes, free_bytes })
     }
+}
+
+/// The file that an address such as `sqlite:///var/lib/runtrail/runtrail.db` names.
+///
+/// # Errors
+/// [`StoreError::Failed`] if the address is none.
+pub fn file_of_url(url: &str) -> Result<PathBuf, StoreError> {
+    Ok(SqliteConnectOptions::from_str(url).map_err(classify)?.get_filename().to_owned())
 }
 
 /// Migrates the database and opens the connections: those that read, and the one that writes.

@@ -1,6 +1,7 @@
 //! No statement of this program scans a table that grows: the plan of each, as SQLite makes it over the real tables.
 //!
-//! The statements are taken from the source of commands, queries and this driver, so that a new one is checked by itself.
+//! The statements are taken from the source of commands, queries and this driver, so that a new one is checked by
+//! itself.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,8 @@ const BOUNDED: [&str; 8] = [
     "deliveries_due",
 ];
 
-/// Indexes by columns of which many runs have the same value: a statement that uses one has to say how many runs it wants.
+/// Indexes by columns of which many runs have the same value: a statement that uses one has to say how many runs it
+/// wants.
 const WIDE: [&str; 3] = ["runs_status", "runs_pipeline", "runs_pipeline_status"];
 
 /// What does not grow: tables with a row for each schedule, status, token or login, and what a statement makes itself.
@@ -53,7 +55,7 @@ const FINE: [(&str, &str); 11] = [
     ("SELECT (SELECT min(pipeline) FROM runs WHERE", "from one name to the next in an index"),
     ("SELECT 1 FROM runs LIMIT 1", "one row, whichever"),
     ("FROM hook_deliveries WHERE key < ?", "the newest deliveries up to the limit, of a table of bounded size"),
-    ("DELETE FROM hook_deliveries WHERE at < ?", "deletes all that it looks at"),
+    ("DELETE FROM hook_deliveries WHERE at < ?", "deletes all that it scans"),
     ("FROM audit WHERE id < ?", "the newest lines, one after another up to the limit"),
     ("FROM audit WHERE id > ? ORDER BY id LIMIT", "the next lines up to the limit"),
 ];

@@ -1,7 +1,7 @@
 //! The reserve: a file beside the database that occupies some space, to be freed when the disk is full.
 //!
-//! Then it is truncated, for what must be written all the same: that runs are cancelled and end. It is filled again once the disk has
-//! space for it and as much besides.
+//! Then it is truncated, for what must be written all the same: that runs are cancelled and end. It is filled again
+//! once the disk has space for it and as much besides.
 
 use std::fs::File;
 use std::io;
@@ -62,8 +62,8 @@ impl Reserve {
         }
     }
 
-    /// Fills it again, if the disk has the space and as much besides. While output waits for space, that is more than what was freed,
-    /// which the output would use up. Returns whether it is filled, or never can be. Blocks.
+    /// Fills it again, if the disk has the space and as much besides. While output waits for space, that is more than
+    /// what was freed, which the output would use up. Returns whether it is filled, or never can be. Blocks.
     pub(super) fn restore(&self, does_output_wait: bool) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(file) = self.file.as_ref().filter(|_| !state.is_held) else { return true };

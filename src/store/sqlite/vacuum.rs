@@ -1,4 +1,5 @@
-//! `runtrail vacuum`: writes the whole database anew, without empty pages and what deleted runs have left, while no server uses it.
+//! `runtrail vacuum`: writes the whole database anew, without empty pages and what deleted runs have left, while no
+//! server uses it.
 
 use std::path::{Path, PathBuf};
 
@@ -69,8 +70,8 @@ fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
-/// Purges deleted runs, writes the database anew without empty pages, and sets it up to give pages back that become empty later.
-/// Blocks for as long as that takes.
+/// Purges deleted runs, writes the database anew without empty pages, and sets it up to give pages back that become
+/// empty later. Blocks for as long as that takes.
 ///
 /// # Errors
 /// [`VacuumError`].
@@ -115,7 +116,8 @@ pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
     Ok(Vacuumed { before, after: bytes_of(file) })
 }
 
-/// Purges deleted runs, as a server would by and by. Their tombstones stay: the server still has to remove their folders.
+/// Purges deleted runs, as a server would by and by. Their tombstones stay: the server still has to remove their
+/// folders.
 fn finish_purge(database: &mut Connection) -> Result<(), VacuumError> {
     let known = "SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'deleted_at'";
     if database.query_row(known, [], |row| row.get::<_, i64>(0))? == 0 {
@@ -141,7 +143,8 @@ fn bytes_of(file: &Path) -> u64 {
     [file.as_os_str(), &log].iter().filter_map(|file| std::fs::metadata(file).ok()).map(|file| file.len()).sum()
 }
 
-/// SQLite writes the new database to a temporary file and from there to the log, before it takes the place of the old one.
+/// SQLite writes the new database to a temporary file and from there to the log, before it takes the place of the old
+/// one.
 fn has_room(file: &Path, needed: u64) -> Result<(), VacuumError> {
     use std::os::unix::fs::MetadataExt;
     let failed = |error: std::io::Error| VacuumError::Failed(error.into());

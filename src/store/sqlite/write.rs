@@ -1,8 +1,8 @@
 //! Writes: one `BEGIN IMMEDIATE` transaction for all that the journal's writer has collected.
 //!
-//! By rusqlite, and reads by sqlx: sqlx hands each statement to a thread and waits for it, four times a commit at least. On an
-//! idle machine waking a thread takes longer than what it then does, and a commit is what every reader waits for. Here a whole
-//! transaction is handed over once.
+//! By rusqlite, and reads by sqlx: sqlx hands each statement to a thread and waits for it, four times a commit at
+//! least. On an idle machine waking a thread takes longer than what it then does, and a commit is what every reader
+//! waits for. Here a whole transaction is handed over once.
 
 use futures::FutureExt;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, Connection, ToSql, params};
 
 use super::fault::classify_write;
 use super::free_pages::give_pages_back;
-use crate::model::Record;
+use crate::model::FrameRecord;
 use crate::store::commands::apply_all;
 use crate::store::row::Row;
 use crate::store::statement::{Query, Statement, Value};
@@ -84,7 +84,7 @@ impl<'c> SqliteTransaction<'c> {
     fn bound(&self, statement: &Statement<'_>) -> rusqlite::Result<CachedStatement<'_>> {
         let mut prepared = self.connection.prepare_cached(&statement.sql)?;
         for index in 1..=prepared.parameter_count() {
-            // SQLite numbers placeholders by where they stand; the text numbers them by their values.
+            // SQLite numbers placeholders in order of appearance; the text numbers them by their values.
             let number = prepared.parameter_name(index).and_then(|name| name[1..].parse::<usize>().ok());
             let value = number.and_then(|number| statement.values.get(number - 1));
             let missing = || rusqlite::Error::InvalidParameterCount(index, statement.values.len());
@@ -108,7 +108,7 @@ impl<'c> SqliteTransaction<'c> {
         Ok(values)
     }
 
-    fn put_frames<'a>(&self, journals: impl Iterator<Item = (RunKey, &'a [Record])>) -> rusqlite::Result<()> {
+    fn put_frames<'a>(&self, journals: impl Iterator<Item = (RunKey, &'a [FrameRecord])>) -> rusqlite::Result<()> {
         let mut insert = self.connection.prepare_cached(INSERT_FRAME)?;
         let mut redraw = self.connection.prepare_cached(RECORD_REDRAW)?;
         let signed = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
@@ -177,7 +177,7 @@ impl Transaction for SqliteTransaction<'_> {
 
     async fn insert_frames<'a>(
         &mut self,
-        journals: impl Iterator<Item = (RunKey, &'a [Record])> + Send,
+        journals: impl Iterator<Item = (RunKey, &'a [FrameRecord])> + Send,
     ) -> Result<(), StoreError> {
         self.put_frames(journals).map_err(|error| self.fault(error))
     }

@@ -1,7 +1,7 @@
 //! The cells of a row that was written over.
 
 use super::width;
-use crate::model::kinds::MAX_LINE;
+use crate::model::kinds::MAX_LINE_BYTES;
 use crate::terminal::pen::Pen;
 
 /// In a cell that the character before it (a wide one, a tab) takes up.
@@ -42,7 +42,7 @@ pub fn serialize(lead: &str, cells: &[Cell]) -> (String, Pen) {
         if cell.pen != *pen {
             let length = text.len();
             cell.pen.write_change(pen, &mut text);
-            if text.len() + left + cell.pen.end_length() <= MAX_LINE {
+            if text.len() + left + cell.pen.end_length() <= MAX_LINE_BYTES {
                 pen = &cell.pen;
             } else {
                 text.truncate(length);
@@ -50,7 +50,7 @@ pub fn serialize(lead: &str, cells: &[Cell]) -> (String, Pen) {
                 pen = &default;
             }
         }
-        let room = MAX_LINE.saturating_sub(text.len() + pen.end_length());
+        let room = MAX_LINE_BYTES.saturating_sub(text.len() + pen.end_length());
         if cell.char.len_utf8() > room {
             break;
         }

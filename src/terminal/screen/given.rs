@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use super::grid::{Grid, Slot};
 use super::{Event, MAX_PIECES, ROWS, Screen};
-use crate::model::kinds::MAX_LINE;
+use crate::model::kinds::MAX_LINE_BYTES;
 use crate::terminal::pen::Pen;
 
 impl Screen {
@@ -112,7 +112,7 @@ impl Grid {
         slot.pen.write_change(&Pen::default(), &mut text);
         text.push_str(&written[slot.given..]);
         pen.write_end(&mut text);
-        if text.len() > MAX_LINE {
+        if text.len() > MAX_LINE_BYTES {
             self.touch(last);
             self.give_redraw(last, events);
             return;

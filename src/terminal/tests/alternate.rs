@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn alternate_screen_leaves_no_rows() {
+fn full_screen_alternate_screen_leaves_no_rows() {
     for (bytes, expected) in [
         // As terminfo has it for xterm-256color.
         ("one\n\x1b[?1049h\x1b[22;0;0t\x1b[H\x1b[2Jthe\npager\x1b[?1049l\x1b[23;0;0ttwo", &["one", "two"][..]),

@@ -64,7 +64,7 @@ proptest! {
                 read += ROWS * MAX_COLUMNS / MAX_GROWTH;
             }
             read += bytes.len();
-            prop_assert!(events.iter().all(|event| event.size() <= MAX_LINE));
+            prop_assert!(events.iter().all(|event| event.size() <= MAX_LINE_BYTES));
             given += size(&events);
             events.clear();
         }
@@ -73,13 +73,13 @@ proptest! {
         lines.finish(&mut events);
         given += size(&events);
         // What is on the two screens comes on top.
-        prop_assert!(given <= read * MAX_GROWTH + 4 * ROWS * MAX_LINE, "{} bytes of {}", given, read);
+        prop_assert!(given <= read * MAX_GROWTH + 4 * ROWS * MAX_LINE_BYTES, "{} bytes of {}", given, read);
     }
 }
 
 #[test]
 fn costly_sequences_end() {
-    let long = "x".repeat(MAX_LINE - 1);
+    let long = "x".repeat(MAX_LINE_BYTES - 1);
     let rows = "x\n".repeat(ROWS);
     for (before, repeated) in [
         ("", "x\x1b[65535b"),

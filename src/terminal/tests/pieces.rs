@@ -61,7 +61,7 @@ proptest! {
         // Without pauses they are the same to the byte.
         prop_assert_eq!(whole.lines(), journal(&pieces, &[]).lines());
         for (text, _) in whole.rows.iter().chain(&split.rows) {
-            prop_assert!(text.len() <= MAX_LINE && !text.contains(['\n', '\r', '\x08']));
+            prop_assert!(text.len() <= MAX_LINE_BYTES && !text.contains(['\n', '\r', '\x08']));
         }
     }
 

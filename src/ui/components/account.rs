@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use super::popover::Popover;
 use crate::base;
-use crate::model::{Role, Via};
+use crate::model::{AuthMethod, Role};
 use crate::ui::account::me;
 
 /// The menu of whoever looks at the page. A fold underneath: it works where no script runs.
@@ -14,10 +14,10 @@ pub fn AccountMenu() -> impl IntoView {
     let me = me();
     let popover = Popover::new();
     let is_admin = me.role.allows(Role::Admin);
-    let has_tokens = me.via != Via::Open;
+    let has_tokens = me.via != AuthMethod::Open;
     let who = match me.via {
-        Via::Open => "No token is needed".to_owned(),
-        Via::Session | Via::Token | Via::Proxy => me.name.clone(),
+        AuthMethod::Open => "No token is needed".to_owned(),
+        AuthMethod::Session | AuthMethod::Token | AuthMethod::Proxy => me.name.clone(),
     };
     let link = |page: &'static str, href: String, text: &'static str| {
         view! {
@@ -48,7 +48,7 @@ pub fn AccountMenu() -> impl IntoView {
                 </p>
                 {(is_admin && has_tokens).then(|| link("access", base::path("/access"), "Tokens and sessions"))}
                 {is_admin.then(|| link("audit", base::path("/audit"), "Audit log"))}
-                {(me.via == Via::Session).then(|| view! {
+                {(me.via == AuthMethod::Session).then(|| view! {
                     <form method="post" action=base::path("/logout") class="mt-1 border-t border-line pt-1">
                         <button class="w-full rounded px-3 py-1.5 text-left hover:bg-raised" data-testid="log-out">"Log out"</button>
                     </form>

@@ -9,7 +9,7 @@ use super::icon::Icon;
 use super::notice::{NOT_KNOWN, ProblemNotice, of_action};
 use crate::base;
 use crate::calls::{Cancel, Rerun};
-use crate::model::{Code, Problem, Run, RunId, Status, run};
+use crate::model::{Problem, ProblemCode, Run, RunId, Status, run};
 use crate::ui::follow::Follow;
 
 /// The buttons. One that the status forbids is hidden and disabled.
@@ -22,7 +22,7 @@ pub fn RunActions(
     status: Signal<Status>,
     /// The request for its end, while it has not ended.
     #[prop(into)]
-    cancel: Signal<Option<run::Cancel>>,
+    cancel: Signal<Option<run::Cancellation>>,
     /// The attempt that is shown: two presses on one attempt are one re-run.
     #[prop(into)]
     attempt: Signal<u32>,
@@ -52,7 +52,7 @@ pub fn RunActions(
             }
         }
         // Another tab was first: what was asked for is happening.
-        Some(Err(failed)) if failed.code == Code::RunActive => {
+        Some(Err(failed)) if failed.code == ProblemCode::RunActive => {
             problem.set(None);
             follow.heard(true);
         }
@@ -67,7 +67,8 @@ pub fn RunActions(
 
     // Cancelling takes as long as the command takes to end: asked is asked.
     let is_asked = Memo::new(move |_| cancel.with(Option::is_some));
-    let can_kill = Memo::new(move |_| cancel.with(|cancel| cancel.as_ref().is_some_and(run::Cancel::can_be_forced)));
+    let can_kill =
+        Memo::new(move |_| cancel.with(|cancel| cancel.as_ref().is_some_and(run::Cancellation::can_be_forced)));
     let again = id.to_string();
     let stop = id.to_string();
     let kill = stop.clone();
@@ -190,7 +191,8 @@ pub fn ActionProblem(
     Effect::new(move |before: Option<u32>| {
         let now = follow.answered.get();
         if before.is_some_and(|before| before != now) {
-            problem.maybe_update(|problem| problem.take_if(|problem| problem.code == Code::Unreachable).is_some());
+            problem
+                .maybe_update(|problem| problem.take_if(|problem| problem.code == ProblemCode::Unreachable).is_some());
         }
         now
     });

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::model::Timestamp;
-use crate::model::run::Cancel;
+use crate::model::run::Cancellation;
 use crate::ui::clock::Clock;
 use crate::ui::format;
 
@@ -15,10 +15,10 @@ pub const CANCELLING: &str = "Cancelling";
 pub fn Cancelling(
     /// The request, while the run has not ended.
     #[prop(into)]
-    request: Signal<Option<Cancel>>,
+    request: Signal<Option<Cancellation>>,
 ) -> impl IntoView {
     let clock = Clock::of_page();
-    let words = move |cancel: &Cancel| match (cancel.force, cancel.kill_at) {
+    let words = move |cancel: &Cancellation| match (cancel.force, cancel.kill_at) {
         (true, _) => "Cancelling: what still runs is being killed".to_owned(),
         (false, None) => "Cancelling…".to_owned(),
         (false, Some(at)) => when(clock, at),

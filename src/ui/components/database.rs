@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 
 use crate::browser::{PageEvent, PageEvents, Timer, is_visible};
 use crate::calls::read_database;
-use crate::model::{DatabaseSize, DatabaseUse};
+use crate::model::{DatabaseSize, DatabaseUsage};
 use crate::ui::format;
 use crate::ui::slot::Slot;
 
@@ -17,7 +17,7 @@ const AGAIN: u64 = 60_000;
 pub fn DatabaseLine() -> impl IntoView {
     let first = Resource::new_blocking(|| (), |()| read_database());
     // What was found since.
-    let newer = RwSignal::new(None::<DatabaseUse>);
+    let newer = RwSignal::new(None::<DatabaseUsage>);
     let look = move || {
         spawn_local(async move {
             if let Ok(now) = read_database().await {
@@ -43,7 +43,7 @@ pub fn DatabaseLine() -> impl IntoView {
     let line = move || {
         Suspend::new(async move {
             let first = first.await.ok();
-            let text = move || newer.get().or(first).map(|DatabaseUse { size, .. }| words(size));
+            let text = move || newer.get().or(first).map(|DatabaseUsage { size, .. }| words(size));
             view! {
                 <p class="text-xs text-faint tabular-nums empty:hidden" data-testid="database-size">{text}</p>
             }

@@ -8,7 +8,7 @@ use super::notice::{NOT_KNOWN, of_action};
 use super::popover::Popover;
 use crate::base;
 use crate::calls::{DeleteRun, PinRun};
-use crate::model::{Code, Problem, RunId, Status};
+use crate::model::{Problem, ProblemCode, RunId, Status};
 use crate::ui::follow::Follow;
 
 /// Pins the run, or no longer.
@@ -165,7 +165,7 @@ pub fn DeletedNotice(
 impl Follow {
     /// An action of this page was refused.
     fn failed(self, failed: Problem, problem: RwSignal<Option<Problem>>) {
-        if failed.code == Code::RunNotFound {
+        if failed.code == ProblemCode::RunNotFound {
             // Another tab was first.
             problem.set(None);
             self.vanish();

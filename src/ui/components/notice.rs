@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::code::Words;
 use super::icon::Icon;
-use crate::model::{Code, Problem};
+use crate::model::{Problem, ProblemCode};
 
 /// A problem, as it was answered.
 #[component]
@@ -47,7 +47,7 @@ pub fn ProblemNotice(
 /// what to do about that.
 pub fn of_action(problem: Problem, then: &str) -> Problem {
     match problem.code {
-        Code::Unreachable => Problem::new(Code::Unreachable, then),
+        ProblemCode::Unreachable => Problem::new(ProblemCode::Unreachable, then),
         _ => problem,
     }
 }

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::visible::visible;
 use crate::feed::visible::plain;
 use crate::model::Params;
-use crate::model::param::PROJECT;
+use crate::model::param::PROJECT_PARAM;
 
 /// The parameters of a run: names and values side by side. The project comes first.
 #[component]
@@ -16,7 +16,7 @@ pub fn ParamList(
 ) -> impl IntoView {
     let items = move || {
         let mut params: Vec<_> = params.get().into_iter().collect();
-        params.sort_by_key(|(name, _)| name != PROJECT);
+        params.sort_by_key(|(name, _)| name != PROJECT_PARAM);
         let item = |(name, value): (String, crate::model::ParamValue)| {
             let value = value.to_string();
             view! {
@@ -33,11 +33,12 @@ pub fn ParamList(
 
 /// The parameters in one line: the project's folder, then the others.
 pub fn summary(params: &Params) -> String {
-    let project = params.get(PROJECT).map(|value| {
+    let project = params.get(PROJECT_PARAM).map(|value| {
         let path = value.to_string();
         let path = path.trim_end_matches('/');
         path.rsplit('/').next().unwrap_or(path).to_owned()
     });
-    let others = params.iter().filter(|(name, _)| *name != PROJECT).map(|(name, value)| format!("{name}={value}"));
+    let others =
+        params.iter().filter(|(name, _)| *name != PROJECT_PARAM).map(|(name, value)| format!("{name}={value}"));
     project.into_iter().chain(others).collect::<Vec<_>>().join(" · ")
 }

@@ -6,7 +6,7 @@ use super::icon::Icon;
 use super::time::Moment;
 use crate::base;
 use crate::feed::visible::plain;
-use crate::model::trigger::{Pause, Paused};
+use crate::model::trigger::{PauseSummary, SchedulePause};
 use crate::ui::format;
 use crate::ui::triggers::Triggers;
 
@@ -24,9 +24,9 @@ pub fn PausedBanner() -> impl IntoView {
 }
 
 #[component]
-fn Banner(paused: Paused) -> impl IntoView {
+fn Banner(paused: PauseSummary) -> impl IntoView {
     let what = words(&paused);
-    let Paused { first: Pause { at, by, reason, .. }, differs, .. } = paused;
+    let PauseSummary { first: SchedulePause { at, by, reason, .. }, differs, .. } = paused;
     let reason = (!reason.is_empty()).then(|| plain(&format!(": {reason}")));
     view! {
         <div role="status" class="border-b border-line bg-warn-wash text-sm" data-testid="paused-banner">
@@ -48,11 +48,11 @@ fn Banner(paused: Paused) -> impl IntoView {
 }
 
 /// How many are paused: `3 schedules are paused`.
-fn words(paused: &Paused) -> String {
+fn words(paused: &PauseSummary) -> String {
     match paused {
-        Paused { first: Pause { all: true, .. }, .. } => "All schedules are paused".to_owned(),
-        Paused { count: 1, .. } => "1 schedule is paused".to_owned(),
-        Paused { count, .. } => format!("{} are paused", format::counted(*count, "schedule")),
+        PauseSummary { first: SchedulePause { all: true, .. }, .. } => "All schedules are paused".to_owned(),
+        PauseSummary { count: 1, .. } => "1 schedule is paused".to_owned(),
+        PauseSummary { count, .. } => format!("{} are paused", format::counted(*count, "schedule")),
     }
 }
 
@@ -63,8 +63,8 @@ mod tests {
 
     #[test]
     fn banner_counts_schedules() {
-        let pause = |all| Pause { at: Timestamp(0), by: "me".into(), reason: String::new(), all };
-        let paused = |count, all| words(&Paused { count, of: 5, first: pause(all), differs: false });
+        let pause = |all| SchedulePause { at: Timestamp(0), by: "me".into(), reason: String::new(), all };
+        let paused = |count, all| words(&PauseSummary { count, of: 5, first: pause(all), differs: false });
         assert_eq!(paused(1, false), "1 schedule is paused");
         assert_eq!(paused(3, false), "3 schedules are paused");
         assert_eq!(paused(5, true), "All schedules are paused");

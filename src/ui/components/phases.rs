@@ -96,7 +96,8 @@ fn PhaseItem(state: Signal<RunState>, earlier: Memo<Option<u32>>, name: String) 
     let what = Memo::new(move |_| phase.with(|phase| phase.as_ref().map_or(PhaseState::Pending, |phase| phase.state)));
     let cut_off = Memo::new(move |_| {
         state.with(|state| {
-            let cut_off = plan::cut_off(&state.run.phases, state.run.status).and_then(|at| state.run.phases.get(at));
+            let cut_off =
+                plan::interrupted_phase(&state.run.phases, state.run.status).and_then(|at| state.run.phases.get(at));
             cut_off.is_some_and(|phase| key.with_value(|name| phase.name == *name))
         })
     });

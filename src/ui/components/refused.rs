@@ -6,7 +6,7 @@ use super::code::Words;
 use super::icon::Icon;
 use super::time::Moment;
 use crate::base;
-use crate::model::trigger::{RefusedDeliveries, SkippedLately};
+use crate::model::trigger::{RecentRefusals, RecentSkips};
 use crate::ui::format;
 use crate::ui::triggers::Triggers;
 
@@ -31,8 +31,8 @@ pub fn TriggerNotices() -> impl IntoView {
 }
 
 #[component]
-fn RefusedNotice(refused: RefusedDeliveries) -> impl IntoView {
-    let RefusedDeliveries { calls, last } = refused;
+fn RefusedNotice(refused: RecentRefusals) -> impl IntoView {
+    let RecentRefusals { calls, last } = refused;
     let counted = match calls {
         1 => "A delivery was refused".to_owned(),
         _ => format!("{} were refused", format::counted(calls, "delivery")),
@@ -59,8 +59,8 @@ fn RefusedNotice(refused: RefusedDeliveries) -> impl IntoView {
 }
 
 #[component]
-fn SkippedNotice(skipped: SkippedLately) -> impl IntoView {
-    let SkippedLately { schedules, pipeline, skipped, .. } = skipped;
+fn SkippedNotice(skipped: RecentSkips) -> impl IntoView {
+    let RecentSkips { schedules, pipeline, skipped, .. } = skipped;
     let others = (schedules > 1).then(|| {
         format!(" So did {} other schedules.", schedules - 1).replace(" 1 other schedules", " another schedule")
     });

@@ -10,7 +10,7 @@ use super::time::Moment;
 use crate::base;
 use crate::calls::triggers::{PauseSchedules, ResumeSchedules, RunSchedule};
 use crate::feed::visible::plain;
-use crate::model::trigger::{LastRun, Pause, ScheduleView, Skipped};
+use crate::model::trigger::{LastRun, SchedulePause, ScheduleView, SkippedDueTimes};
 use crate::model::{Problem, Role};
 use crate::ui::account::can;
 use crate::ui::clock::Clock;
@@ -235,8 +235,8 @@ fn LastRunLink(last: LastRun) -> impl IntoView {
 }
 
 #[component]
-fn SkippedWords(skipped: Skipped) -> impl IntoView {
-    let Skipped { count, last, reason, .. } = skipped;
+fn SkippedWords(skipped: SkippedDueTimes) -> impl IntoView {
+    let SkippedDueTimes { count, last, reason, .. } = skipped;
     view! {
         {format::counted(count, "due time")}
         ", the last "
@@ -246,8 +246,8 @@ fn SkippedWords(skipped: Skipped) -> impl IntoView {
 }
 
 #[component]
-fn PauseWords(paused: Pause) -> impl IntoView {
-    let Pause { at, by, reason, all } = paused;
+fn PauseWords(paused: SchedulePause) -> impl IntoView {
+    let SchedulePause { at, by, reason, all } = paused;
     view! {
         <Moment at=Signal::stored(Some(at))/>
         {plain(&format!(" by {by}"))}

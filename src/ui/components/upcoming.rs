@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::feed::visible::plain;
-use crate::model::{Timestamp, Upcoming};
+use crate::model::{Timestamp, UpcomingRun};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
 use crate::ui::format;
@@ -15,10 +15,10 @@ const SHOWN: usize = 3;
 #[component]
 pub fn UpcomingCard(
     /// The soonest first.
-    upcoming: RwSignal<Vec<Upcoming>>,
+    upcoming: RwSignal<Vec<UpcomingRun>>,
 ) -> impl IntoView {
     let clock = Clock::of_page();
-    let row = |at: Upcoming| view! { <UpcomingRow at/> };
+    let row = |at: UpcomingRun| view! { <UpcomingRow at/> };
     let soonest = Memo::new(move |_| upcoming.with(|all| all.first().map(|first| first.next)));
     let in_short = move || soonest.get().map(|next| ahead(clock, next).unwrap_or_default());
     let others = move || upcoming.with(Vec::len).saturating_sub(SHOWN) as u64;
@@ -49,9 +49,9 @@ pub fn UpcomingCard(
 
 /// One due time: of which pipeline, in how long, and when on the clocks of its time zone.
 #[component]
-fn UpcomingRow(at: Upcoming) -> impl IntoView {
+fn UpcomingRow(at: UpcomingRun) -> impl IntoView {
     let clock = Clock::of_page();
-    let Upcoming { pipeline, title, name, cron, timezone, next, local } = at;
+    let UpcomingRun { pipeline, title, name, cron, timezone, next, local } = at;
     let title = plain(&title);
     let place = format!("{local} in {timezone} ({cron})");
     let on_hover = move || format!("{place}\n{}", clock.exact(next));

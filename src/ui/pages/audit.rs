@@ -8,7 +8,7 @@ use leptos_router::params::ParamsMap;
 use crate::base;
 use crate::calls::access::read_audit;
 use crate::feed::visible::plain;
-use crate::model::audit::{Action, AuditEntry, AuditFilter, AuditPage};
+use crate::model::audit::{AuditAction, AuditEntry, AuditFilter, AuditPage};
 use crate::ui::components::again::Unanswered;
 use crate::ui::components::time::Moment;
 
@@ -44,7 +44,7 @@ fn filter_of(query: &ParamsMap) -> AuditFilter {
     AuditFilter {
         run: take("run").and_then(|id| id.parse().ok()),
         actor: take("actor"),
-        action: take("action").and_then(|word| Action::of(&word)),
+        action: take("action").and_then(|word| AuditAction::parse(&word)),
         limit: None,
         before: take("before").and_then(|place| place.parse().ok()),
     }
@@ -53,9 +53,9 @@ fn filter_of(query: &ParamsMap) -> AuditFilter {
 /// The form that says which lines are shown.
 #[component]
 fn Choose(filter: AuditFilter) -> impl IntoView {
-    let options = Action::ALL.map(|action| {
+    let options = AuditAction::ALL.map(|action| {
         let selected = filter.action == Some(action);
-        view! { <option value=action.as_str() selected=selected>{action.words()}</option> }
+        view! { <option value=action.as_str() selected=selected>{action.label()}</option> }
     });
     view! {
         <form method="get" action=base::path("/audit") class="flex gap-2">
@@ -118,7 +118,7 @@ fn Line(entry: AuditEntry) -> impl IntoView {
             data-testid="audit-line"
             data-action=action.as_str()
         >
-            <span class="font-medium" class=("text-bad", !is_done)>{action.words()}</span>
+            <span class="font-medium" class=("text-bad", !is_done)>{action.label()}</span>
             <div class="min-w-0 max-sm:order-3 max-sm:col-span-2">
                 <p class="break-words">
                     {plain(&actor)}

@@ -59,7 +59,7 @@ fn filter_of(query: &ParamsMap) -> DeliveryFilter {
     let take = |name: &str| query.get(name).filter(|value| !value.is_empty());
     DeliveryFilter {
         pipeline: take("pipeline"),
-        result: take("result").and_then(|word| DeliveryResult::of(&word)),
+        result: take("result").and_then(|word| DeliveryResult::parse(&word)),
         limit: None,
         before: take("before"),
     }

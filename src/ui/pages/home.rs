@@ -8,7 +8,7 @@ use leptos_router::hooks::use_query_map;
 use crate::browser::{PageEvent, PageEvents};
 use crate::calls::{list_runs, read_offer};
 use crate::feed::{Connection, Settings};
-use crate::model::{Offer, PipelineFault, Role, Timestamp, Upcoming};
+use crate::model::{PipelineFileError, Role, StartOptions, Timestamp, UpcomingRun};
 use crate::ui::account::can;
 use crate::ui::clock::Clock;
 use crate::ui::components::again::{Unanswered, ask_again};
@@ -32,7 +32,7 @@ pub fn HomePage() -> impl IntoView {
     let offered = Resource::new_blocking(|| (), |()| read_offer());
     // Those that the page begins with; the list itself asks for others when the filter changes, and has these until they come.
     let runs = Resource::new_blocking(|| (), move |()| list_runs(filter.get_untracked()));
-    let offer = RwSignal::new(Offer::default());
+    let offer = RwSignal::new(StartOptions::default());
     let upcoming = RwSignal::new(Vec::new());
     let link = RwSignal::new(Connection::new(Settings::default(), true).link());
     keep_current(offer, upcoming);
@@ -42,7 +42,7 @@ pub fn HomePage() -> impl IntoView {
     });
 
     // All parts need the offer; whichever is rendered first takes it.
-    let take = move |answer: &Result<Offer, _>| {
+    let take = move |answer: &Result<StartOptions, _>| {
         if let Ok(known) = answer
             && offer.with_untracked(|offer| offer.pipelines.is_empty() && offer.faults.is_empty())
         {
@@ -112,7 +112,7 @@ pub fn HomePage() -> impl IntoView {
 }
 
 /// Takes what is offered now. Due times have a signal of their own: each that passes changes them, and nothing else.
-fn accept(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>, mut now: Offer) {
+fn accept(offer: RwSignal<StartOptions>, upcoming: RwSignal<Vec<UpcomingRun>>, mut now: StartOptions) {
     let next = std::mem::take(&mut now.upcoming);
     if upcoming.try_with_untracked(|known| *known != next) == Some(true) {
         upcoming.try_set(next);
@@ -124,7 +124,7 @@ fn accept(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>, mut now: Of
 
 /// Looks again at what can be started whenever somebody comes back to the page, since pipelines are read again when they
 /// change, and when something was due.
-fn keep_current(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>) {
+fn keep_current(offer: RwSignal<StartOptions>, upcoming: RwSignal<Vec<UpcomingRun>>) {
     let look = move || {
         spawn_local(async move {
             if let Ok(now) = read_offer().await {
@@ -156,9 +156,9 @@ fn keep_current(offer: RwSignal<Offer>, upcoming: RwSignal<Vec<Upcoming>>) {
 
 /// The pipeline files that are refused, schedules and hooks that cannot start a run, and why.
 #[component]
-fn Faults(offer: RwSignal<Offer>) -> impl IntoView {
+fn Faults(offer: RwSignal<StartOptions>) -> impl IntoView {
     let faults = Memo::new(move |_| offer.with(|offer| offer.faults.clone()));
-    let item = |fault: PipelineFault| {
+    let item = |fault: PipelineFileError| {
         view! {
             <li class="min-w-0">
                 <p class="truncate font-mono text-xs font-medium">{format!("{}:{}", fault.file, fault.line)}</p>

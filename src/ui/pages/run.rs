@@ -10,7 +10,7 @@ use crate::base;
 use crate::calls::{RerunEdited, read_offer, view_attempt, view_run};
 use crate::feed::visible::plain;
 use crate::model::attempt::AttemptView;
-use crate::model::{Offer, Problem, Role, RunOrigin, RunView, Status, plan};
+use crate::model::{Problem, Role, RunOrigin, RunView, StartOptions, Status, plan};
 use crate::ui::account::can;
 use crate::ui::clock::Clock;
 use crate::ui::components::actions::{ActionProblem, RunActions};
@@ -61,7 +61,7 @@ pub fn RunPage() -> impl IntoView {
     });
     let page = move || {
         Suspend::new(async move {
-            let title = |name: &str, offer: &Offer| {
+            let title = |name: &str, offer: &StartOptions| {
                 let known = offer.pipelines.iter().find(|pipeline| pipeline.name == name);
                 known.map_or_else(|| name.to_owned(), |pipeline| plain(&pipeline.title))
             };
@@ -84,7 +84,7 @@ fn Shown(
     view: RunView,
     earlier: Option<AttemptView>,
     title: String,
-    offer: Offer,
+    offer: StartOptions,
     again: Callback<()>,
 ) -> impl IntoView {
     let id = view.run.id.clone();
@@ -106,7 +106,7 @@ fn Shown(
         state.with(|state| {
             let phases = &state.run.phases;
             let first = plan::first_unfinished(phases, state.run.status, &pipeline);
-            plan::goes_on_with(phases, first, &pipeline).filter(|_| first > 0).map(|phase| phase.name.clone())
+            plan::first_phase_to_run(phases, first, &pipeline).filter(|_| first > 0).map(|phase| phase.name.clone())
         })
     });
     let problem = RwSignal::new(None::<Problem>);
@@ -252,7 +252,7 @@ fn Shown(
 /// Who or what asked for the attempt.
 fn asked_by(origin: &RunOrigin, attempt: u32) -> String {
     let asked = if attempt > 1 { "Re-run" } else { "Started" };
-    format!("{asked} by {}", plain(&origin.words()))
+    format!("{asked} by {}", plain(&origin.display_name()))
 }
 
 /// When, how long, which attempt, by whom, with what.

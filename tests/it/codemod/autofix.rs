@@ -1,4 +1,4 @@
-//! The pipeline `autofix`, with rules of a project's own, so that it is known what they find.
+//! The pipeline `autofix` with rules of the project's own, so that the findings are known.
 
 use super::*;
 
@@ -42,7 +42,7 @@ async fn fix(server: &Server, repository: &Repository, params: Value) -> (String
 }
 
 #[tokio::test]
-async fn what_is_worst_comes_first_and_what_can_be_fixed_is() {
+async fn autofix_orders_findings_and_fixes_them() {
     let world = World::new();
     let files = [
         ("a.rs", "fn a() {\n    small();\n    old(1);\n    // ast-grep-ignore\n    old(2);\n}\n"),
@@ -97,7 +97,7 @@ async fn what_is_worst_comes_first_and_what_can_be_fixed_is() {
 }
 
 #[tokio::test]
-async fn patches_that_the_check_is_against_are_left_out_with_what_it_printed() {
+async fn autofix_leaves_out_patches_that_break_the_check() {
     let world = World::new();
     let code = |n: usize| (format!("f{n}.rs"), format!("fn f() {{\n    old({n});\n}}\n"));
     let files: Vec<(String, String)> = (0..20).map(code).collect();
@@ -132,9 +132,9 @@ async fn patches_that_the_check_is_against_are_left_out_with_what_it_printed() {
     before.assert_untouched(&repository, &[&branch]);
 }
 
-/// What is left after some patches were left out has not been proved without them.
+/// The rest was never checked without the deselected patches.
 #[tokio::test]
-async fn what_is_left_is_proved_again() {
+async fn autofix_proves_the_rest_after_deselection() {
     let world = World::new();
     let repository = repository(&world, &[("a.rs", "fn a() { old(1); }\n"), ("b.rs", "fn b() { old(2); }\n")]);
     let before = Snapshot::of(&repository);
@@ -143,7 +143,7 @@ async fn what_is_left_is_proved_again() {
     let check = "test $(grep -l new *.rs | wc -l) -ne 1";
     let project = json!({ "project": repository.path(), "rules": "project", "check": check, "approval": true });
     let id = start_with(&server, "autofix", project, json!({})).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert_eq!(told(&server, &id, "patch").await.len(), 2);
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({ "exclude": ["a.rs"] })).await;
     assert_eq!(finished(&server, &id).await["status"], "completed");

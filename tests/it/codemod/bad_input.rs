@@ -1,9 +1,9 @@
-//! What cannot be worked on, and what of it is left out: each is said, and nothing is touched.
+//! Projects that cannot be processed, or only in part: each problem is reported and nothing is touched.
 
 use super::*;
 
 #[tokio::test]
-async fn what_cannot_be_worked_on_is_a_clear_error() {
+async fn project_errors_are_clear() {
     let world = World::new();
     let good = Repository::new(&world, "good");
     good.commit(&[("a.rs", "fn a() { x(1); }\n")]);
@@ -45,7 +45,7 @@ async fn what_cannot_be_worked_on_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_skipped_with_a_reason_and_the_rest_is_done() {
+async fn files_unreadable_are_skipped_with_a_reason() {
     use std::os::unix::ffi::OsStrExt;
 
     let world = World::new();
@@ -99,9 +99,9 @@ async fn what_cannot_be_read_is_skipped_with_a_reason_and_the_rest_is_done() {
     assert_eq!(std::fs::read_to_string(world.file("outside.rs")).unwrap(), code);
 }
 
-/// Full where Runtrail's own repository is made, or at what one phase leaves to the next.
+/// The disk is full where Runtrail's own repository is created, or at the files that one phase passes to the next.
 #[tokio::test]
-async fn a_full_disk_is_an_error_and_leaves_nothing() {
+async fn workspace_on_a_full_disk_leaves_nothing() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let line = "    x(1, \"some text to fill a disk with\");\n".repeat(50);
@@ -131,7 +131,7 @@ async fn a_full_disk_is_an_error_and_leaves_nothing() {
         let disk = format!("/proc/{}/root{}", server.pid(), world.data().join("attempts").display());
         assert_eq!(std::fs::read_dir(disk).unwrap().count(), 0, "nothing is left on the disk of {kib} KiB");
         drop(server);
-        // What of it worked is a branch that this test does not look at.
+        // If it succeeds, there is a branch, which is not the subject here.
         repository.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads/runtrail"]).lines().for_each(
             |branch| {
                 repository.git(&["branch", "--quiet", "-D", branch]);
@@ -141,9 +141,9 @@ async fn a_full_disk_is_an_error_and_leaves_nothing() {
     assert_eq!(phases.into_iter().collect::<Vec<_>>(), ["analyzing", "generating", "scanning"]);
 }
 
-/// A file's name is somebody else's text.
+/// File names are untrusted text.
 #[tokio::test]
-async fn a_files_name_cannot_pass_for_a_report() {
+async fn file_names_cannot_forge_reports() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let forged =
@@ -162,9 +162,9 @@ async fn a_files_name_cannot_pass_for_a_report() {
     );
 }
 
-/// Git checks them out with other line ends than it keeps. The patches are of what it keeps.
+/// Git converts line ends on checkout. Patches are for the stored content.
 #[tokio::test]
-async fn files_with_other_line_ends_in_the_working_tree_are_patched_as_they_are_kept() {
+async fn files_with_converted_line_ends_are_patched_as_stored() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[(".gitattributes", "*.rs text eol=crlf\n"), ("a.rs", "fn a() {\n    x(1);\n}\n")]);
@@ -181,16 +181,16 @@ async fn files_with_other_line_ends_in_the_working_tree_are_patched_as_they_are_
     before.assert_untouched(&repository, &[&branch]);
 }
 
-/// The user may take the repository away while a run waits. Then nothing of ours is left either.
+/// The user may remove the repository while a run waits. Then Runtrail leaves nothing behind either.
 #[tokio::test]
-async fn a_workspace_goes_also_when_its_repository_has_gone() {
+async fn workspace_is_removed_without_its_repository() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { x(1); }\n")]);
     let server = world.serve();
     let params = json!({ "pattern": "x($A)", "rewrite": "y($A)", "approval": true });
     let id = start(&server, &repository, params).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert_eq!(world.workspaces().len(), 1);
     std::fs::remove_dir_all(repository.path().join(".git")).unwrap();
     server.post(&format!("/api/v1/runs/{id}/reject"), json!({})).await;

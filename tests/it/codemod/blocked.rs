@@ -1,4 +1,5 @@
-//! What would keep the last phase from making the branch is said in the first one, with what to do. Nobody is asked before.
+//! What would keep the last phase from creating the branch is reported by the first one, with the remedy, before anyone
+//! is asked.
 
 use super::*;
 
@@ -12,7 +13,7 @@ async fn refused(server: &Server, repository: &Repository) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_branch_in_the_way_is_named_with_the_command_that_moves_it() {
+async fn branch_conflict_names_the_remedy() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { old(1); }\n")]);
@@ -38,7 +39,7 @@ async fn a_branch_in_the_way_is_named_with_the_command_that_moves_it() {
 }
 
 #[tokio::test]
-async fn a_repository_with_reftables_is_worked_on_and_its_branches_are_in_the_way_too() {
+async fn branch_conflict_is_found_in_reftables() {
     let world = World::new();
     let path = world.file("app");
     std::fs::create_dir(&path).unwrap();
@@ -58,12 +59,12 @@ async fn a_repository_with_reftables_is_worked_on_and_its_branches_are_in_the_wa
 }
 
 #[tokio::test]
-async fn a_lock_that_was_left_behind_is_named() {
+async fn branch_lock_left_behind_is_named() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { old(1); }\n")]);
     let server = world.serve();
-    // A reader of references makes a file of the folder's name impossible, so it stands for any lock on the way.
+    // The folder of this name blocks the reference, as a lock would.
     let blocked = repository.path().join(".git/refs/heads/runtrail");
     std::fs::write(&blocked, "no reference\n").unwrap();
     let (code, message) = refused(&server, &repository).await;
@@ -77,7 +78,7 @@ async fn a_lock_that_was_left_behind_is_named() {
 
 /// As a user that may not write there. Root may, so this needs another one.
 #[tokio::test]
-async fn a_repository_that_cannot_be_written_is_said_to_be_so() {
+async fn branch_in_a_read_only_repository_is_refused() {
     use std::os::unix::fs::PermissionsExt;
 
     let world = World::new();
@@ -102,7 +103,7 @@ async fn a_repository_that_cannot_be_written_is_said_to_be_so() {
 }
 
 #[tokio::test]
-async fn the_commit_says_no_other_encoding_than_its_message_has() {
+async fn commit_encoding_matches_its_message() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() { f(\"ü\"); }\n")]);

@@ -15,7 +15,7 @@ fn small(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn what_a_check_leaves_running_is_ended_and_not_waited_for() {
+async fn check_leftover_processes_are_ended() {
     let world = World::new();
     let repository = small(&world);
     let file = world.file("pids");
@@ -33,7 +33,7 @@ async fn what_a_check_leaves_running_is_ended_and_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_check_that_takes_too_long_fails_with_what_it_said() {
+async fn check_timeout_shows_the_output() {
     let world = World::new();
     let repository = small(&world);
     let server = world.serve();
@@ -49,7 +49,7 @@ async fn a_check_that_takes_too_long_fails_with_what_it_said() {
 }
 
 #[tokio::test]
-async fn of_a_checks_output_only_the_end_is_kept() {
+async fn check_output_keeps_the_end() {
     let world = World::new();
     let repository = small(&world);
     let server = world.serve();
@@ -61,7 +61,7 @@ async fn of_a_checks_output_only_the_end_is_kept() {
 }
 
 #[tokio::test]
-async fn a_linter_that_prints_without_end_is_ended() {
+async fn linter_endless_output_is_ended() {
     let world = World::new();
     let repository = small(&world);
     linter(&world, "lint", "sleep 3000 & yes", "");

@@ -1,5 +1,5 @@
-//! The checkout that checks and linters get: whole, whatever the user's repository looks like, and made without running anything
-//! that its configuration names.
+//! The checkout for checks and linters: complete, whatever the state of the user's repository, and made without running
+//! anything that its configuration names.
 
 use super::*;
 
@@ -32,10 +32,10 @@ fn with_submodules(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn submodules_are_there_at_their_recorded_commits() {
+async fn checkout_has_submodules_at_their_commits() {
     let world = World::new();
     let repository = with_submodules(&world);
-    // Another commit is checked out in the submodule, and its files are gone; neither matters.
+    // The submodule has another commit checked out and its files are deleted; neither matters.
     let lib = repository.path().join("lib");
     std::fs::remove_file(lib.join("ok")).unwrap();
     let before = Snapshot::of(&repository);
@@ -47,7 +47,7 @@ async fn submodules_are_there_at_their_recorded_commits() {
 }
 
 #[tokio::test]
-async fn a_submodule_that_is_not_in_the_clone_is_named_early_and_by_the_failing_check() {
+async fn checkout_names_missing_submodules() {
     let world = World::new();
     let repository = with_submodules(&world);
     let clone = world.file("clone");
@@ -64,7 +64,7 @@ async fn a_submodule_that_is_not_in_the_clone_is_named_early_and_by_the_failing_
 }
 
 #[tokio::test]
-async fn git_lfs_content_comes_from_the_local_store_without_git_lfs() {
+async fn checkout_has_local_lfs_files() {
     use sha2::Digest;
 
     let world = World::new();
@@ -105,7 +105,7 @@ async fn git_lfs_content_comes_from_the_local_store_without_git_lfs() {
 }
 
 #[tokio::test]
-async fn sparse_patterns_leave_nothing_out() {
+async fn checkout_ignores_sparse_patterns() {
     let world = World::new();
     let repository =
         with_rules(&world, RULES, &[("in/a.js", "foo(1);\n"), ("out/b.txt", "b\n"), ("out/c.js", "foo(2);\n")]);
@@ -122,9 +122,9 @@ async fn sparse_patterns_leave_nothing_out() {
     }
 }
 
-/// What a file is in the working tree is what the check reads, also after a patch; what git keeps is what is patched.
+/// Checks read what git writes to the working tree, also after a patch; patches apply to the stored content.
 #[tokio::test]
-async fn encodings_and_line_ends_of_the_working_tree_are_those_of_the_checkout() {
+async fn checkout_has_encodings_and_line_ends() {
     let world = World::new();
     let attributes =
         "u.js working-tree-encoding=UTF-16LE-BOM\nw.js text eol=crlf\nx.js working-tree-encoding=NO-SUCH-ENCODING\n";
@@ -150,9 +150,9 @@ async fn encodings_and_line_ends_of_the_working_tree_are_those_of_the_checkout()
     assert!(lines.iter().any(|line| line.starts_with("the checkout lacks x.js: ")), "{lines:#?}");
 }
 
-/// A linter's places are those of the files that it sees, whose lines end otherwise than what git keeps.
+/// A linter's positions refer to the checked-out files, whose line ends differ from the stored ones.
 #[tokio::test]
-async fn a_linters_fix_in_a_file_with_crlf_is_made_in_what_git_keeps() {
+async fn checkout_with_crlf_is_fixed_in_the_repository() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[(".gitattributes", "*.py text eol=crlf\n"), ("a.py", "one = 1\ntwo = 2\n")]);
@@ -177,7 +177,7 @@ async fn a_linters_fix_in_a_file_with_crlf_is_made_in_what_git_keeps() {
 
 /// Every setting of git that names a command, hooks, and an environment that points elsewhere.
 #[tokio::test]
-async fn nothing_that_the_configuration_names_is_run() {
+async fn checkout_runs_nothing_from_git_configuration() {
     use std::os::unix::fs::PermissionsExt;
 
     let world = World::new();
@@ -240,7 +240,7 @@ async fn nothing_that_the_configuration_names_is_run() {
 
 /// The data folder may lie in a repository of the user's. Git is never asked which one it is in.
 #[tokio::test]
-async fn a_repository_around_the_data_folder_is_not_touched() {
+async fn checkout_leaves_outer_repository_alone() {
     let world = World::new();
     let around = Repository::at(world.data());
     around.git(&["init", "--quiet"]);
@@ -264,7 +264,7 @@ async fn a_repository_around_the_data_folder_is_not_touched() {
 
 /// A check that puts a link in the place of a file, or of the checkout, has nothing written through it.
 #[tokio::test]
-async fn patches_are_not_written_through_links() {
+async fn checkout_patches_follow_no_links() {
     let world = World::new();
     let repository = with_rules(&world, RULES, &[("d/a.js", "foo(1);\n"), ("b.js", "foo(2);\n")]);
     let outside = world.file("outside");

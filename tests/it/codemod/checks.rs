@@ -1,4 +1,4 @@
-//! What may be run as a check: commands that the operator has named, unless they allow anything.
+//! What may be run as a check: commands that the operator has named, unless free checks are allowed.
 
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 
@@ -30,7 +30,7 @@ async fn asked(server: &Server, pipeline: &str, repository: &Repository, check: 
 }
 
 #[tokio::test]
-async fn check_is_chosen_by_name_and_is_never_a_command_of_the_caller() {
+async fn check_is_chosen_by_name() {
     let world = World::new();
     let repository = with_rules(&world, RULES, &[("a.rs", "fn a() { old(1); }\n"), ("b.rs", "fn b() { old(2); }\n")]);
     let checks = world.data().join("checks.toml");
@@ -51,7 +51,7 @@ async fn check_is_chosen_by_name_and_is_never_a_command_of_the_caller() {
     let outcome = told(&server, run["id"].as_str().unwrap(), "outcome").await.remove(0);
     assert_eq!((&outcome["fixed"], &outcome["left"]), (&json!(1), &json!(1)), "{outcome}");
 
-    // A pipeline has its own besides the server's, and the built-in one has not.
+    // A pipeline has its own checks besides the server's; the built-in one does not.
     let pipelines = server.get_json("/api/v1/pipelines").await;
     let choices = |name: &str| {
         let pipeline = pipelines.as_array().unwrap().iter().find(|pipeline| pipeline["name"] == name).unwrap();
@@ -64,7 +64,7 @@ async fn check_is_chosen_by_name_and_is_never_a_command_of_the_caller() {
 }
 
 #[tokio::test]
-async fn check_without_a_name_needs_the_operators_permission() {
+async fn check_by_command_needs_free_checks() {
     let world = World::new();
     let repository = with_rules(&world, RULES, &[("a.rs", "fn a() { old(1); }\n")]);
     let server = serve(&world, &[]);

@@ -19,7 +19,7 @@ fn large(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn a_server_killed_in_any_phase_leaves_nothing_half_made() {
+async fn crash_in_any_phase_leaves_nothing_half_done() {
     let world = World::new();
     let repository = large(&world);
     let before = Snapshot::of(&repository);
@@ -30,7 +30,7 @@ async fn a_server_killed_in_any_phase_leaves_nothing_half_made() {
     let mut kept = Vec::new();
     let mut attempt = 0;
     for phase in 0..PHASES.len() {
-        // A kill that comes when all is done is tried again.
+        // A kill after the run is done is repeated.
         for tried in 1.. {
             attempt += 1;
             let killed = server.take().unwrap();
@@ -88,7 +88,7 @@ async fn patches_of(server: &Server, id: &str, attempt: u32) -> Vec<Value> {
 
 /// Each has a worktree and a branch of its own.
 #[tokio::test]
-async fn two_runs_on_a_repository_do_not_disturb_each_other() {
+async fn repository_allows_two_runs_at_once() {
     let world = World::new();
     let repository = large(&world);
     let before = Snapshot::of(&repository);
@@ -106,10 +106,10 @@ async fn two_runs_on_a_repository_do_not_disturb_each_other() {
     before.assert_untouched(&repository, &[&branches[0], &branches[1]]);
 }
 
-/// A crash in the middle of a checkout leaves a workspace that is not whole. It goes, and nothing of the user's does: they may have
-/// worktrees whose folders are not there now, on a disk that is not mounted.
+/// A crash in the middle of a checkout leaves an incomplete workspace. It is removed, and nothing of the user's is,
+/// such as worktrees on a disk that is not mounted.
 #[tokio::test]
-async fn a_half_made_workspace_is_taken_away_and_nothing_else() {
+async fn crash_removes_half_made_workspaces_only() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() {}\n")]);
@@ -122,7 +122,7 @@ async fn a_half_made_workspace_is_taken_away_and_nothing_else() {
     std::fs::create_dir_all(workspace.join("checkout/d")).unwrap();
     std::fs::create_dir_all(workspace.join("store.git/objects")).unwrap();
     std::os::unix::fs::symlink(repository.path(), workspace.join("checkout/link")).unwrap();
-    // What a phase has left is no order to the server.
+    // What a phase leaves behind gives the server no orders.
     let tree = json!({ "repository": { "top": repository.path(), "prefix": "" }, "worktree": repository.path() });
     std::fs::write(workspace.join("repository.json"), tree.to_string()).unwrap();
 

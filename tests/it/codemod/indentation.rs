@@ -1,4 +1,4 @@
-//! New lines stand as the file's own do: its line ends, its tabs or blanks, and what was captured as deep as it was.
+//! New lines follow the file's own style: its line ends, its tabs or spaces, and captured blocks at their own depth.
 
 use super::*;
 
@@ -60,7 +60,7 @@ async fn fixed(rules: &str, path: &str, before: &str) -> String {
 }
 
 #[tokio::test]
-async fn tabs_stay_tabs_in_go() {
+async fn indentation_keeps_tabs_in_go() {
     let before = "package p\n\nfunc f() bool {\n\tfor {\n\t\tif x { return true } else { return false }\n\t}\n}\n";
     let after =
         "package p\n\nfunc f() bool {\n\tfor {\n\t\tif x {\n\t\t\treturn yes()\n\t\t}\n\t\treturn no()\n\t}\n}\n";
@@ -68,7 +68,7 @@ async fn tabs_stay_tabs_in_go() {
 }
 
 #[tokio::test]
-async fn python_in_nested_classes_compiles_with_tabs_and_with_blanks() {
+async fn indentation_in_nested_python_classes_compiles() {
     let before = "class A:\n\tclass B:\n\t\tdef f(self):\n\t\t\tprint(1)\n\t\t\tboth(self)\n\t\t\treturn 1\n";
     let after = "class A:\n\tclass B:\n\t\tdef f(self):\n\t\t\tlog(\n\t\t\t\t1,\n\t\t\t)\n\t\t\tone(self)\n\t\t\ttwo(self)\n\t\t\treturn 1\n";
     assert_eq!(fixed(PYTHON, "a.py", before).await, after);
@@ -78,7 +78,7 @@ async fn python_in_nested_classes_compiles_with_tabs_and_with_blanks() {
 }
 
 #[tokio::test]
-async fn a_captured_block_keeps_its_depth_and_its_strings() {
+async fn indentation_keeps_captured_blocks_and_strings() {
     let before =
         "def f():\n\tif guard:\n\t\ta = \"\"\"x\n  y\n\t\tz\"\"\"\n\t\tif a:\n\t\t\tb()\n\t\tc()\n\treturn 1\n";
     let after = before.replace("if guard:", "with guard():");
@@ -89,7 +89,7 @@ async fn a_captured_block_keeps_its_depth_and_its_strings() {
 }
 
 #[tokio::test]
-async fn line_ends_are_those_of_the_place() {
+async fn rewrites_keep_line_ends() {
     let before = "class A:\r\n    def f(self):\r\n        print(1)\r\n        return 1\r\n";
     let after = "class A:\r\n    def f(self):\r\n        log(\r\n            1,\r\n        )\r\n        return 1\r\n";
     assert_eq!(fixed(PYTHON, "a.py", before).await, after);
@@ -99,7 +99,7 @@ async fn line_ends_are_those_of_the_place() {
 
 /// A rewrite that Python would not read is left out, although its grammar takes it.
 #[tokio::test]
-async fn python_that_would_not_be_read_is_not_written() {
+async fn indentation_errors_in_python_are_refused() {
     let world = World::new();
     let rules = "
 id: bad

@@ -1,4 +1,5 @@
-//! What AutoFix leaves out and says so: rules without a severity, generated files, fixes that a supported version cannot have.
+//! What AutoFix skips and reports: rules without a severity, generated files, fixes that a supported version cannot
+//! have.
 
 use super::*;
 
@@ -26,7 +27,7 @@ async fn said(server: &Server, id: &str, what: &str) -> bool {
 }
 
 #[tokio::test]
-async fn rule_without_a_severity_is_named_when_it_is_left_out() {
+async fn autofix_names_rules_without_a_severity() {
     let world = World::new();
     let rules = "id: no-foo\nlanguage: JavaScript\nrule: {pattern: foo($A)}\nfix: bar($A)\n---\n\
                  id: no-baz\nlanguage: JavaScript\nseverity: hint\nrule: {pattern: baz($A)}\n";
@@ -46,7 +47,7 @@ async fn rule_without_a_severity_is_named_when_it_is_left_out() {
 }
 
 #[tokio::test]
-async fn generated_files_are_left_out_and_counted() {
+async fn autofix_skips_and_counts_generated_files() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let go = "package p\n\nimport \"strings\"\n\nvar A = strings.Replace(\"a\", \"b\", \"c\", -1)\n";
@@ -65,7 +66,7 @@ async fn generated_files_are_left_out_and_counted() {
 }
 
 #[tokio::test]
-async fn fix_that_a_supported_version_cannot_have_is_not_made() {
+async fn autofix_skips_fixes_for_newer_versions() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let code = "pub fn f() -> u8 {\n    std::u8::MAX\n}\n";
@@ -89,7 +90,7 @@ async fn fix_that_a_supported_version_cannot_have_is_not_made() {
 }
 
 #[tokio::test]
-async fn every_line_of_a_file_whose_lines_end_with_cr_is_looked_at() {
+async fn autofix_reads_files_with_cr_line_ends() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let python = "def f(a, b):\r    x = not a in b\r    if not a is b:\r        return x\r";

@@ -40,7 +40,7 @@ async fn lint(server: &Server, repository: &Repository, params: Value) -> (Strin
 }
 
 #[tokio::test]
-async fn findings_of_a_linter_are_fixed_like_any_other() {
+async fn linter_findings_are_fixed() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let code = "import os\nprint(getcwd())\nprint(getcwd())\n";
@@ -56,12 +56,12 @@ async fn findings_of_a_linter_are_fixed_like_any_other() {
         result("alias", "warning", "a.py", 3, fix("a.py", &[(1, 1, 10, "import os as o"), (3, 7, 13, "o.getcwd")])),
         // In a language that is not known.
         result("truthy", "error", "b.yml", 1, fix("b.yml", &[(1, 5, 8, "true")])),
-        // The first would not parse any more, the second goes on its own.
+        // The first would not parse any more; the second is applied alone.
         result("broken", "error", "c.py", 1, fix("c.py", &[(1, 1, 2, "((")])),
         result("good", "error", "c.py", 1, fix("c.py", &[(1, 5, 6, "2")])),
         // A file that the linter has made itself: it is in no commit.
         result("made", "error", "made.py", 1, fix("made.py", &[(1, 1, 5, "x = 1")])),
-        // Below the floor, outside, behind a link, and only told.
+        // Below the minimum severity, outside the project, behind a link, and without a fix.
         result("style", "note", "d.py", 1, fix("d.py", &[(1, 1, 2, "z")])),
         result("outside", "error", "../secret.py", 1, Value::Null),
         result("behind", "error", "link.py", 1, fix("link.py", &[(1, 1, 10, "import sys")])),
@@ -120,7 +120,7 @@ async fn findings_of_a_linter_are_fixed_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_linter_that_does_not_do_its_part_fails_the_run_with_a_reason() {
+async fn linter_failure_fails_the_run() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.py", "x = 1\n")]);
@@ -151,9 +151,9 @@ async fn a_linter_that_does_not_do_its_part_fails_the_run_with_a_reason() {
     assert!(world.workspaces().is_empty());
 }
 
-/// Its places are those of the files as they were, whatever it has made of them meanwhile.
+/// Positions refer to the files as they were before the linter changed them.
 #[tokio::test]
-async fn a_linter_that_changes_files_is_undone_before_its_report_is_read() {
+async fn linter_changes_are_undone() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.py", "one = 1\ntwo = 2\n")]);
@@ -171,7 +171,7 @@ async fn a_linter_that_changes_files_is_undone_before_its_report_is_read() {
 
 /// A linter is a command like any other.
 #[tokio::test]
-async fn a_linter_gets_no_variables_of_the_server() {
+async fn linter_gets_no_server_variables() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.py", "x = 1\n")]);

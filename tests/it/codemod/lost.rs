@@ -15,7 +15,7 @@ fn many(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn a_partial_clone_without_its_files_says_how_to_get_them() {
+async fn repository_partial_clone_names_the_remedy() {
     let world = World::new();
     let source = many(&world);
     let clone = world.file("clone");
@@ -38,7 +38,7 @@ async fn a_partial_clone_without_its_files_says_how_to_get_them() {
         assert!(message.contains("fetch --refetch --no-filter"), "{message}");
         assert!(server.lines(&id).await.len() < 20);
     }
-    // What it says helps.
+    // The command in the message helps.
     std::fs::rename(&away, source.path()).unwrap();
     clone.git(&["fetch", "--quiet", "--refetch", "--no-filter"]);
     let id = start_with(
@@ -53,7 +53,7 @@ async fn a_partial_clone_without_its_files_says_how_to_get_them() {
 }
 
 #[tokio::test]
-async fn one_damaged_file_among_many_fails_the_run_and_is_named() {
+async fn repository_damaged_object_is_named() {
     use std::os::unix::fs::PermissionsExt;
 
     let world = World::new();

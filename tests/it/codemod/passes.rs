@@ -1,4 +1,4 @@
-//! AutoFix goes on until nothing is left to fix.
+//! AutoFix repeats until nothing is left to fix.
 
 use super::*;
 
@@ -35,7 +35,7 @@ fix: '[grow(1), 2]'
 ";
 
 #[tokio::test]
-async fn fixes_inside_of_fixes_and_fixes_that_make_others_possible_are_made() {
+async fn passes_apply_nested_and_follow_up_fixes() {
     let world = World::new();
     let repository = with_rules(
         &world,
@@ -78,7 +78,7 @@ async fn fixes_inside_of_fixes_and_fixes_that_make_others_possible_are_made() {
 }
 
 #[tokio::test]
-async fn fixes_that_undo_each_other_end() {
+async fn passes_end_if_fixes_undo_each_other() {
     let world = World::new();
     let repository = with_rules(&world, RULES, &[("a.rs", "fn a() { ping(1); old(2); }\n")]);
     let server = world.serve();
@@ -92,7 +92,7 @@ async fn fixes_that_undo_each_other_end() {
 
 /// A pass that the check is against is left out, and those before stay.
 #[tokio::test]
-async fn each_pass_is_proved() {
+async fn passes_are_checked_one_by_one() {
     let world = World::new();
     let repository = with_rules(&world, RULES, &[("a.rs", "fn a() { old(1); }\n"), ("b.rs", "fn b() { old(2); }\n")]);
     let server = world.serve();
@@ -102,13 +102,13 @@ async fn each_pass_is_proved() {
     assert_eq!(on_branch(&repository, &id, "b.rs"), "fn b() { new(2); }\n");
 }
 
-/// The linter is run again on what its fixes have made.
+/// The linter runs again on the fixed files.
 #[tokio::test]
-async fn a_linter_is_asked_again_until_it_finds_nothing() {
+async fn passes_rerun_linters_until_nothing_is_found() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.txt", "aaab\n"), ("b.txt", "b\n")]);
-    // Reports the first `a` of a line, with a fix that takes it away.
+    // Reports the first `a` of a line, with a fix that removes it.
     let script = r#"
 results=
 if grep -q a a.txt; then

@@ -1,4 +1,4 @@
-//! Every pack on well-known projects that carry their tests: what passes before AutoFix passes after it.
+//! Every pack on well-known projects with their tests: what passes before AutoFix passes after it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,11 +17,11 @@ const NEEDS: &str = "set by scripts/nightly.sh packs";
 struct Project {
     pack: String,
     name: String,
-    /// Where its sources are, below the folder of what was fetched.
+    /// Path of its sources below the folder of downloads.
     source: String,
-    /// The files that the pack looks at, as git names them.
+    /// The files that the pack checks, as git pathspecs.
     files: String,
-    /// Runs its tests and prints what came of each.
+    /// Runs its tests and prints the result of each.
     test: String,
 }
 
@@ -30,7 +30,7 @@ struct Projects {
     project: Vec<Project>,
 }
 
-/// What AutoFix did: its branch, if there is one, how many findings it fixed, and all that it found.
+/// AutoFix's result: its branch, if there is one, the number of fixes, and all findings.
 struct Fixed {
     branch: Option<String>,
     fixed: u64,
@@ -58,7 +58,8 @@ async fn fix(server: &Server, repository: &Repository, pack: &str, review: bool)
     Ok(Fixed { branch, fixed: outcome["fixed"].as_u64().unwrap(), findings: told(server, &id, "finding").await })
 }
 
-/// The tests of a project with the fixes of this branch, and those that fail each time of two: some tests fail by chance.
+/// The tests of a project with the fixes of this branch, and those that fail each time of two: some tests fail by
+/// chance.
 fn tested(
     project: &Project,
     repository: &Repository,
@@ -100,13 +101,13 @@ fn listed(project: &Project, repository: &Repository, findings: &[Value]) -> Str
     list
 }
 
-/// What a project proves.
+/// The result for one project.
 struct Proof {
     /// Its row of the table, without its pack and name.
     row: String,
     findings: String,
     has_fixes: bool,
-    /// What the fixes break.
+    /// Tests that the fixes break.
     faults: Vec<String>,
 }
 
@@ -114,7 +115,7 @@ async fn prove(project: &Project, sources: &Path) -> Result<Proof, String> {
     let world = World::new();
     let repository = Repository::new(&world, "project");
     copy(&sources.join(&project.source), repository.path());
-    // What its tests leave behind, and what npm puts into it, is no part of it.
+    // Files created by its tests and by npm are excluded.
     repository.write(".git/info/exclude", "node_modules\n__pycache__\n.hypothesis\n");
     repository.commit(&[]);
     let before = Results::of(&project.test, repository.path())?;
@@ -145,7 +146,7 @@ async fn prove(project: &Project, sources: &Path) -> Result<Proof, String> {
 
 #[tokio::test]
 #[ignore = "needs the projects of scripts/nightly.sh packs, and an hour"]
-async fn every_pack_leaves_the_tests_of_real_projects_as_they_are() {
+async fn packs_break_no_tests_of_real_projects() {
     let Ok(folder) = std::env::var("RUNTRAIL_PROOF").map(PathBuf::from) else {
         return println!("RUNTRAIL_PROOF is {NEEDS}");
     };

@@ -5,7 +5,7 @@ use super::*;
 const MAIN: &str = "fn main() {\n    let x = foo(1).unwrap();\n    bar(foo(2).unwrap());\n}\n";
 
 #[tokio::test]
-async fn what_is_found_is_rewritten_on_a_branch_of_its_own() {
+async fn refactor_rewrites_matches_on_a_new_branch() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[
@@ -14,7 +14,7 @@ async fn what_is_found_is_rewritten_on_a_branch_of_its_own() {
         ("notes.txt", "foo(1).unwrap()\n"),
         (".gitignore", "target\n"),
     ]);
-    // What is not committed is no part of it, and stays as it is.
+    // Uncommitted changes are not included and not touched.
     repository.write("src/other.rs", "fn other() { foo(3).unwrap(); }\n");
     repository.write("target/made.rs", "fn made() { foo(4).unwrap(); }\n");
     let before = Snapshot::of(&repository);
@@ -64,7 +64,7 @@ async fn what_is_found_is_rewritten_on_a_branch_of_its_own() {
 }
 
 #[tokio::test]
-async fn nothing_to_do_is_a_completed_run_that_says_so() {
+async fn refactor_without_matches_completes() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.rs", "fn a() {}\n"), ("b.rs", "fn b() { x(x(1)); }\n")]);
@@ -87,7 +87,7 @@ async fn nothing_to_do_is_a_completed_run_that_says_so() {
 }
 
 #[tokio::test]
-async fn overlapping_matches_and_rewrites_that_break_a_file_are_left_with_a_reason() {
+async fn refactor_reports_overlaps_and_broken_rewrites() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("nested.rs", "fn f() { x(x(1)); x(2); }\n"), ("macro.rs", "fn g() { let a = x(3); }\n")]);
@@ -113,7 +113,7 @@ async fn overlapping_matches_and_rewrites_that_break_a_file_are_left_with_a_reas
 }
 
 #[tokio::test]
-async fn globs_say_which_files_and_a_project_may_be_a_part_of_a_repository() {
+async fn refactor_honors_globs_and_subfolders() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let code = "fn f() { x(1); }\n";
@@ -132,9 +132,9 @@ async fn globs_say_which_files_and_a_project_may_be_a_part_of_a_repository() {
     assert_eq!(repository.git(&["diff", "--name-only", "HEAD", &format!("runtrail/{id}-1")]), "in/deep/b.rs\n");
 }
 
-/// Whoever is asked looks at the patches, and leaves some out. The worktree is there however long that takes.
+/// A person reviews the patches and deselects some. The worktree is kept however long that takes.
 #[tokio::test]
-async fn patches_wait_for_approval_and_may_be_left_out() {
+async fn refactor_patches_can_be_deselected() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[
@@ -146,7 +146,7 @@ async fn patches_wait_for_approval_and_may_be_left_out() {
     let server = world.serve();
     let params = json!({ "pattern": "old($A)", "rewrite": "new($A)", "approval": true });
     let id = start(&server, &repository, params.clone()).await;
-    let run = server.until_asked(&id).await;
+    let run = server.until_awaiting_approval(&id).await;
     assert_eq!(
         (&run["phase"], &run["approval"]["question"]),
         (&json!("applying"), &json!("Commit these patches to a new branch?"))
@@ -169,9 +169,10 @@ async fn patches_wait_for_approval_and_may_be_left_out() {
     assert!(server.lines(&id).await.contains(&"left b.rs as it is: its patch was left out".to_owned()));
     before.assert_untouched(&repository, &[&branch]);
 
-    // All left out: nothing changes, and it says so. Rejected: no branch. Without patches nobody is asked.
+    // Everything deselected: nothing changes, and the outcome says so. Rejected: no branch. Without patches there is no
+    // question.
     let all = start(&server, &repository, params.clone()).await;
-    server.until_asked(&all).await;
+    server.until_awaiting_approval(&all).await;
     server.post(&format!("/api/v1/runs/{all}/approve"), json!({ "exclude": ["a.rs", "b.rs"] })).await;
     assert_eq!(finished(&server, &all).await["status"], "completed");
     let outcome = told(&server, &all, "outcome").await.remove(0);
@@ -180,7 +181,7 @@ async fn patches_wait_for_approval_and_may_be_left_out() {
         "Nothing changes: every patch was left out, or failed the check without the others."
     );
     let rejected = start(&server, &repository, params).await;
-    server.until_asked(&rejected).await;
+    server.until_awaiting_approval(&rejected).await;
     server.post(&format!("/api/v1/runs/{rejected}/reject"), json!({})).await;
     assert_eq!(finished(&server, &rejected).await["status"], "cancelled");
     let nothing = json!({ "pattern": "absent($A)", "rewrite": "new($A)", "approval": true });

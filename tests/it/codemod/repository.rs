@@ -82,7 +82,7 @@ fn git(folder: &Path, args: &[&str], input: Option<&str>, variables: &[(&str, &s
     done.stdout
 }
 
-/// What of a repository is the user's: every file of the working tree, the index, the current branch, all refs.
+/// The user's part of a repository: every file of the working tree, the index, the current branch, all refs.
 #[derive(Debug, PartialEq)]
 pub struct Snapshot {
     files: BTreeMap<PathBuf, Vec<u8>>,

@@ -18,7 +18,7 @@ fn message(outcome: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn autofix_leaves_out_fixes_to_review_that_nothing_verifies() {
+async fn review_fixes_need_a_check_or_approval() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.py", MIXED)]);
@@ -52,7 +52,7 @@ async fn autofix_leaves_out_fixes_to_review_that_nothing_verifies() {
 }
 
 #[tokio::test]
-async fn a_patch_says_before_approval_that_it_has_fixes_to_review() {
+async fn review_fixes_are_marked_in_patches() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let safe = "def f(a, b):\n    return not a in b\n";
@@ -60,7 +60,7 @@ async fn a_patch_says_before_approval_that_it_has_fixes_to_review() {
     let server = world.serve();
     let params = json!({ "project": repository.path(), "rules": "python", "approval": true });
     let id = start_with(&server, "autofix", params, json!({})).await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     let patches = told(&server, &id, "patch").await;
     let stated: Vec<_> = patches.iter().map(|patch| (&patch["path"], &patch["fix"])).collect();
     assert_eq!(stated, [(&json!("mixed.py"), &json!("review")), (&json!("safe.py"), &Value::Null)]);
@@ -70,7 +70,7 @@ async fn a_patch_says_before_approval_that_it_has_fixes_to_review() {
 }
 
 #[tokio::test]
-async fn fixes_of_a_linter_to_review_wait_for_a_check_or_a_person() {
+async fn review_fixes_of_linters_need_a_check_or_approval() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     repository.commit(&[("a.txt", "old\n")]);
@@ -101,7 +101,7 @@ async fn fixes_of_a_linter_to_review_wait_for_a_check_or_a_person() {
 }
 
 #[tokio::test]
-async fn unittest_alias_leaves_classes_with_other_bases_alone() {
+async fn rule_unittest_alias_skips_other_base_classes() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let own = "class TestBase:\n    def assert_(self, value, note=None):\n        assert value, note\n";

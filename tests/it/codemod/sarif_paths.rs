@@ -45,7 +45,7 @@ fn monorepo(world: &World) -> Repository {
 }
 
 #[tokio::test]
-async fn a_path_is_relative_to_where_it_exists() {
+async fn sarif_path_is_relative_to_where_it_exists() {
     let world = World::new();
     let repository = monorepo(&world);
     report(&world, &["svc/b.py", "svc/c/d.py"]);
@@ -54,9 +54,9 @@ async fn a_path_is_relative_to_where_it_exists() {
     assert_eq!(paths, ["b.py", "c/d.py"], "{lines:#?}");
 }
 
-/// `svc/a.py` and `a.py` exist both ways. What else the tool reports says which way it means them.
+/// `svc/a.py` and `a.py` exist both ways. The tool's other reports decide which one it means.
 #[tokio::test]
-async fn a_path_that_exists_both_ways_is_read_as_the_tool_is_known_to_write_it() {
+async fn sarif_path_ambiguity_is_resolved_by_tool() {
     let world = World::new();
     let repository = monorepo(&world);
     let svc = repository.path().join("svc");
@@ -73,7 +73,7 @@ async fn a_path_that_exists_both_ways_is_read_as_the_tool_is_known_to_write_it()
 }
 
 #[tokio::test]
-async fn a_path_that_exists_nowhere_says_where_it_was_looked_for() {
+async fn sarif_path_missing_names_the_places() {
     let world = World::new();
     let repository = monorepo(&world);
     report(&world, &["lib/x.py"]);
@@ -85,7 +85,7 @@ async fn a_path_that_exists_nowhere_says_where_it_was_looked_for() {
 }
 
 #[tokio::test]
-async fn names_that_look_like_uris_are_names_if_there_are_such_files() {
+async fn sarif_path_may_look_like_a_uri() {
     let world = World::new();
     let repository = Repository::new(&world, "app");
     let text = "old = 1\n";

@@ -1,4 +1,4 @@
-//! The test suite of a project: how it is run, and what came of each test by its name.
+//! The test suite of a project: how it is run, and the result of each test by name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +28,7 @@ impl Results {
         Err(format!("no test passed: {}\n{end}", command.trim()))
     }
 
-    /// What a runner prints: cargo test, go test -json, pytest -rA, or any that prints TAP.
+    /// Output of a runner: cargo test, go test -json, pytest -rA, or any that prints TAP.
     pub fn read(output: &str) -> Self {
         let (mut results, mut binary) = (Self::default(), "");
         for line in output.lines().map(str::trim) {
@@ -106,7 +106,7 @@ fn by_tap(line: &str) -> Option<(&str, bool)> {
 }
 
 #[test]
-fn the_outputs_of_runners_are_read() {
+fn suite_reads_outputs_of_test_runners() {
     let results = Results::read(
         "     Running tests/a.rs (target/debug/deps/a-1)\ntest one ... ok\ntest two ... FAILED\ntest three ... ignored\n\
          {\"Action\":\"pass\",\"Package\":\"p\",\"Test\":\"T\"}\n{\"Action\":\"pass\",\"Package\":\"p\"}\n\
@@ -128,7 +128,7 @@ fn the_outputs_of_runners_are_read() {
 }
 
 #[test]
-fn a_suite_in_which_no_test_passes_is_an_error_with_the_end_of_its_output() {
+fn suite_without_passing_tests_is_an_error() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     assert!(Results::of("echo ok 1 one", folder).is_ok());
     let error = Results::of("echo not ok 1 one; echo broken >&2; exit 1", folder).unwrap_err();

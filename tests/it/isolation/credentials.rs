@@ -8,7 +8,7 @@ use crate::support::{World, forge};
 const SECRET: &str = "a secret that only the forge knows";
 
 #[tokio::test]
-async fn secrets_and_hooks_read_credentials() {
+async fn credentials_provide_secrets_and_hooks() {
     let world = World::new();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("npm"), "npm-secret\n").unwrap();
@@ -36,9 +36,9 @@ async fn secrets_and_hooks_read_credentials() {
     assert!(world.log().contains("the credential not-there cannot be read"), "{}", world.log());
 }
 
-/// Without systemd it is said what is missing.
+/// Without systemd the message names what is missing.
 #[tokio::test]
-async fn a_server_without_credentials_says_so() {
+async fn credentials_that_are_missing_are_reported() {
     let world = World::new();
     world.phase("lacks", "true", "[secrets]\nTOKEN = { credential = \"npm\" }");
     let server = world.serve_logged(&[("CREDENTIALS_DIRECTORY", "")], &[]);

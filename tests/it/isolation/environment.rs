@@ -27,7 +27,7 @@ fn world() -> World {
 }
 
 #[tokio::test]
-async fn a_command_gets_what_describes_the_machine_and_nothing_else() {
+async fn environment_describes_the_machine_only() {
     let world = world();
     let server = world.serve_logged(&VARIABLES, &[]);
     let names = names(&world, &server).await;
@@ -43,7 +43,7 @@ async fn a_command_gets_what_describes_the_machine_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_passed_is_named() {
+async fn environment_passes_named_variables() {
     let world = world();
     let server = world.serve_logged(&VARIABLES, &["--pass-env", "AWS_*,OTHER"]);
     let some = names(&world, &server).await;

@@ -20,7 +20,7 @@ fn has_groups() -> bool {
 
 /// It kills its supervisor, and has left nothing by which it could be found.
 #[tokio::test]
-async fn a_process_that_escapes_its_supervisor_is_ended() {
+async fn control_group_ends_processes_that_escape_their_supervisor() {
     if !has_groups() {
         println!("skipped: only root has control groups here");
         return;
@@ -38,15 +38,15 @@ async fn a_process_that_escapes_its_supervisor_is_ended() {
     server.until_status(&id, "failed").await;
     let escaped = pids(&world.file("escaped"));
     assert!(escaped.len() == 1 && !alive(escaped[0]));
-    // Nobody watches over it while a person is asked.
+    // No worker watches it while the run awaits approval.
     let id = server.start(&world, "asks").await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     assert!(!alive(pids(&world.file("escaped"))[0]));
 }
 
-/// What a server that was killed has left is ended by the next one.
+/// Processes left by a killed server are ended by the next one.
 #[tokio::test]
-async fn a_process_that_escapes_is_ended_by_the_next_server() {
+async fn control_group_is_ended_by_the_next_server() {
     if !has_groups() {
         println!("skipped: only root has control groups here");
         return;
@@ -57,7 +57,7 @@ async fn a_process_that_escapes_is_ended_by_the_next_server() {
     let id = server.start(&world, "escapes").await;
     server.until_line(&id, "up").await;
     let escaped = pids(&world.file("escaped"))[0];
-    // Its supervisor, so that nobody ends it with the server.
+    // Its supervisor, so that nothing ends the process together with the server.
     let parent = |pid: i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse::<i32>().unwrap()
@@ -71,9 +71,9 @@ async fn a_process_that_escapes_is_ended_by_the_next_server() {
     until("it has ended", async || (!alive(escaped)).then_some(())).await;
 }
 
-/// Either they hold, or it is said that they do not.
+/// Either the limits hold, or a notice says that they do not.
 #[tokio::test]
-async fn limits_of_memory_and_processes_hold_or_it_is_said() {
+async fn control_group_limits_hold_or_are_reported_missing() {
     let world = World::new();
     let many = "i=0; while [ $i -lt 40 ]; do sleep 30 & i=$((i+1)); done; echo all";
     world.phase("many", many, "[limits]\nprocesses = 20");

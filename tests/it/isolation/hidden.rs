@@ -13,7 +13,7 @@ const LOOK: &str = "
     ls /proc/$p/fd > /dev/null 2>&1 && echo \"$1 fd\"";
 
 #[tokio::test]
-async fn a_command_cannot_look_into_the_server_or_its_supervisor() {
+async fn server_and_supervisor_are_hidden_from_commands() {
     if !is_root() {
         return;
     }
@@ -28,7 +28,7 @@ async fn a_command_cannot_look_into_the_server_or_its_supervisor() {
     let lines = printed(&world, &server, "look").await;
     let foreign: Vec<_> = lines.iter().filter(|line| !line.starts_with("own")).collect();
     assert_eq!(foreign, ["end"], "{lines:?}");
-    // The probe itself finds what there is.
+    // The probe works for a process that is not hidden.
     for seen in own {
         assert!(lines.iter().any(|line| line == seen), "{seen}: {lines:?}");
     }
@@ -36,7 +36,7 @@ async fn a_command_cannot_look_into_the_server_or_its_supervisor() {
 
 /// A command calls this program by a path that it can follow.
 #[tokio::test]
-async fn commands_find_the_program() {
+async fn command_finds_the_program() {
     if !is_root() {
         return;
     }
@@ -50,7 +50,7 @@ async fn commands_find_the_program() {
 
 /// The next server finds a supervisor that hangs, although it cannot read its variables.
 #[tokio::test]
-async fn a_supervisor_that_hangs_is_ended_by_the_next_server() {
+async fn supervisor_that_hangs_is_ended_by_the_next_server() {
     if !is_root() {
         return;
     }

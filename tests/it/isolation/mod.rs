@@ -17,7 +17,7 @@ async fn printed(world: &World, server: &Server, pipeline: &str) -> Vec<String> 
     server.lines(&id).await
 }
 
-/// Only root can start a server as somebody else, to whom permissions apply.
+/// Only root can start a server as an unprivileged user.
 fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {

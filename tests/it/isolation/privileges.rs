@@ -1,4 +1,4 @@
-//! Commands gain no rights that they were not started with, unless their phase says so.
+//! Commands gain no privileges unless their phase allows it.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -6,12 +6,12 @@ use super::{is_root, printed};
 use crate::support::World;
 
 #[tokio::test]
-async fn no_command_gains_privileges_unless_its_phase_may() {
+async fn privileges_are_gained_only_with_gain_privileges() {
     if !is_root() {
         return;
     }
     let world = World::new();
-    // As sudo does it: a program that the system starts as root, whoever starts it.
+    // Like sudo: a set-user-ID program of root.
     let become_root = world.file("become-root");
     std::fs::copy("/usr/bin/setpriv", &become_root).unwrap();
     std::fs::set_permissions(&become_root, PermissionsExt::from_mode(0o4755)).unwrap();
@@ -24,7 +24,7 @@ async fn no_command_gains_privileges_unless_its_phase_may() {
 }
 
 #[tokio::test]
-async fn a_server_that_root_starts_warns_of_it() {
+async fn privileges_of_root_are_warned_about() {
     if !is_root() {
         return;
     }

@@ -10,7 +10,7 @@ use super::{is_root, printed};
 use crate::codemod::repository::Repository;
 use crate::support::{World, alive, pids, until};
 
-/// What a user is called that is on every system, and its number.
+/// The name and the id of a user that every system has.
 const NOBODY: (&str, u32) = ("nobody", 65534);
 
 fn owner(path: &Path) -> u32 {
@@ -18,7 +18,7 @@ fn owner(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn commands_run_as_the_user_and_cannot_reach_the_servers_data() {
+async fn run_as_keeps_commands_out_of_the_data_folder() {
     if !is_root() {
         return;
     }
@@ -54,7 +54,7 @@ async fn commands_run_as_the_user_and_cannot_reach_the_servers_data() {
 
 /// The supervisor stays root's, so it may end them.
 #[tokio::test]
-async fn commands_of_another_user_are_ended() {
+async fn run_as_commands_are_ended() {
     if !is_root() {
         return;
     }
@@ -70,7 +70,7 @@ async fn commands_of_another_user_are_ended() {
     server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
     server.until_status(&id, "cancelled").await;
     assert!(first.len() == 2 && first.iter().all(|pid| !alive(*pid)));
-    // Also when the server goes away.
+    // Also when the server dies.
     let id = server.start(&world, "stubborn").await;
     server.until_line(&id, "up").await;
     let second = pids(&world.file("pids"));
@@ -78,9 +78,10 @@ async fn commands_of_another_user_are_ended() {
     until("they have ended", async || second.iter().all(|pid| !alive(*pid)).then_some(())).await;
 }
 
-/// What reads a secret is the server's, and so is not open to commands; what a person has answered is there for them.
+/// The command that reads a secret runs as the server, so its file is closed to commands; the decision of an approval
+/// is readable to them.
 #[tokio::test]
-async fn secrets_are_read_by_the_server_and_answers_by_commands() {
+async fn run_as_commands_read_decisions_but_no_secret_files() {
     if !is_root() {
         return;
     }
@@ -91,7 +92,7 @@ async fn secrets_are_read_by_the_server_and_answers_by_commands() {
     world.toml("p", &format!("{head}{first}{second}"));
     let server = world.serve_open(&[], &["--run-as", NOBODY.0]);
     let id = server.start(&world, "p").await;
-    server.until_asked(&id).await;
+    server.until_awaiting_approval(&id).await;
     server.post(&format!("/api/v1/runs/{id}/approve"), json!({})).await;
     server.until_status(&id, "completed").await;
     assert_eq!(server.lines(&id).await, ["server", "kept", "1"]);
@@ -99,7 +100,7 @@ async fn secrets_are_read_by_the_server_and_answers_by_commands() {
 
 /// A built-in pipeline works as the user, to whom the repository belongs.
 #[tokio::test]
-async fn a_linter_runs_as_the_user_and_its_fixes_are_committed() {
+async fn run_as_linter_fixes_are_committed() {
     if !is_root() {
         return;
     }
@@ -143,7 +144,7 @@ async fn a_linter_runs_as_the_user_and_its_fixes_are_committed() {
 }
 
 #[tokio::test]
-async fn who_cannot_run_commands_is_said_at_the_start() {
+async fn run_as_rejects_unusable_users_at_start() {
     if !is_root() {
         return;
     }

@@ -39,7 +39,7 @@ fn probe(world: &World, port: u16) -> String {
 }
 
 #[tokio::test]
-async fn a_sandboxed_command_reaches_its_folders_and_nothing_else() {
+async fn sandbox_reaches_only_its_folders() {
     if !has_bubblewrap() {
         return;
     }
@@ -56,7 +56,7 @@ async fn a_sandboxed_command_reaches_its_folders_and_nothing_else() {
     assert_eq!(reached, ["writes project", "writes workspace", "writes private", "writes data", none[0], none[1]]);
     let processes: u32 = closed.iter().find_map(|line| line.strip_prefix("processes ")).unwrap().parse().unwrap();
     assert!(processes < 10, "it sees its own processes only: {closed:?}");
-    // What it wrote where the data is, is gone with the sandbox, and so is what it wrote to /tmp.
+    // What it wrote over the data folder and to /tmp is gone with the sandbox.
     assert!(!world.data().join("probe").exists() && !std::path::Path::new("/tmp/probe").exists());
     assert!(world.file("probe").exists());
     let online = printed(&world, &server, "online").await;
@@ -65,7 +65,7 @@ async fn a_sandboxed_command_reaches_its_folders_and_nothing_else() {
 
 /// It is asked to end like any other, may clean up, and takes all it has started with it.
 #[tokio::test]
-async fn a_sandboxed_command_ends_as_any_other() {
+async fn sandbox_commands_are_ended() {
     if !has_bubblewrap() {
         return;
     }
@@ -96,7 +96,7 @@ async fn a_sandboxed_command_ends_as_any_other() {
 
 /// A linter of AutoFix and its git, in the sandbox of a repository, as another user.
 #[tokio::test]
-async fn a_linter_works_in_a_sandbox() {
+async fn sandbox_runs_linters() {
     if !has_bubblewrap() || !is_root() {
         return;
     }
@@ -122,7 +122,7 @@ async fn a_linter_works_in_a_sandbox() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_bubblewrap_a_run_fails_or_says_so() {
+async fn sandbox_without_bubblewrap_fails_or_warns() {
     let world = World::new();
     pipeline(&world, "required", "sandbox = \"required\"", "echo ran");
     pipeline(&world, "wanted", "sandbox = \"if-available\"", "echo ran");

@@ -1,12 +1,14 @@
-//! The whole life of runs, with many servers over one database, on a simulated clock: real engines, real services and the real
-//! store; only the commands and the time are simulated. Servers stall for long and go on as if nothing was, end in the middle,
-//! stop in order and start again, and the database is away, while people start, cancel, answer and re-run.
+//! The whole life of runs, with many servers over one database, on a simulated clock: real engines, real services and
+//! the real store; only the commands and the time are simulated. Servers stall for long and go on as if nothing was,
+//! end in the middle, stop in order and start again, and the database is away, while people start, cancel, answer and
+//! re-run.
 //!
-//! Each server is a runtime of its own with a clock that stands still while nobody lets it run: so a server stalls exactly as
-//! one that is stopped by a signal or whose machine sleeps, in any place, and finds its timers overdue when it goes on.
+//! Each server is a runtime of its own with a clock that stands still while nobody lets it run: so a server stalls
+//! exactly as one that is stopped by a signal or whose machine sleeps, in any place, and finds its timers overdue when
+//! it goes on.
 //!
-//! Afterwards all transactions, in the order in which they were made, are given to a reference machine (`reference.rs`). And
-//! when all servers are well again, every run comes to its end.
+//! Afterwards all transactions, in the order in which they were made, are given to a reference machine
+//! (`reference.rs`). And when all servers are well again, every run comes to its end.
 
 mod commands;
 mod reference;
@@ -22,10 +24,11 @@ use proptest::prelude::*;
 use runtrail::engine::{Engine, EngineOptions, Workspaces};
 use runtrail::journal::{GroupCommit, Journal, JournalBackend as _};
 use runtrail::model::pipeline::OnInterrupt;
-use runtrail::model::plan::Retries;
-use runtrail::model::queue::{Concurrency, WhenBusy};
+use runtrail::model::plan::RetryPolicy;
+use runtrail::model::queue::{BusyPolicy, Concurrency};
 use runtrail::model::{
-    Gate, Given, Param, ParamKind, PhaseSpec, Pipeline, Problem, Role, Run, RunId, Status, Timestamp, Via,
+    ApprovalRule, AuthMethod, Param, ParamInput, ParamKind, PhaseSpec, Pipeline, Problem, Role, Run, RunId, Status,
+    Timestamp,
 };
 use runtrail::pipelines::{Catalog, Projects};
 use runtrail::runs::{Actor, Asked, Begin, Kill, Reply, Service};
@@ -73,7 +76,7 @@ fn pipelines() -> Vec<Pipeline> {
     };
     let grouped = |when_busy| Some(Concurrency { per: "group".into(), when_busy });
     let two = || vec![phase("a", "ms=900 lines=3"), phase("b", "ms=700 lines=2")];
-    let retried = Retries { times: 2, delay_ms: 400, on: Vec::new() };
+    let retried = RetryPolicy { times: 2, delay_ms: 400, on: Vec::new() };
     vec![
         all("quick", vec![phase("a", "lines=5")]),
         all(
@@ -103,18 +106,18 @@ fn pipelines() -> Vec<Pipeline> {
                 "asks",
                 vec![
                     phase("a", "ms=400"),
-                    PhaseSpec { approval: Gate::Fixed(true), ..phase("b", "ms=800 lines=2") },
-                    PhaseSpec { approval: Gate::Fixed(true), ..phase("c", "ms=100") },
+                    PhaseSpec { approval: ApprovalRule::Fixed(true), ..phase("b", "ms=800 lines=2") },
+                    PhaseSpec { approval: ApprovalRule::Fixed(true), ..phase("c", "ms=100") },
                 ],
             )
         },
-        Pipeline { concurrency: grouped(WhenBusy::Queue), ..all("queued", two()) },
+        Pipeline { concurrency: grouped(BusyPolicy::Queue), ..all("queued", two()) },
         Pipeline {
-            concurrency: grouped(WhenBusy::CancelPrevious),
+            concurrency: grouped(BusyPolicy::CancelPrevious),
             on_interrupt: OnInterrupt::Resume,
             ..all("latest", two())
         },
-        Pipeline { concurrency: grouped(WhenBusy::Refuse), on_interrupt: OnInterrupt::Resume, ..all("alone", two()) },
+        Pipeline { concurrency: grouped(BusyPolicy::Refuse), on_interrupt: OnInterrupt::Resume, ..all("alone", two()) },
     ]
 }
 
@@ -265,7 +268,7 @@ impl Server {
 /// Whoever asks.
 fn person() -> Actor {
     let name = "a person".to_owned();
-    Actor { name, role: Role::Admin, via: Via::Session, address: None, through: "a test", parent: None }
+    Actor { name, role: Role::Admin, via: AuthMethod::Session, address: None, through: "a test", parent: None }
 }
 
 struct World {
@@ -330,7 +333,7 @@ impl World {
         match *step {
             Step::Pass(ms) => self.pass(ms),
             Step::Start { pipeline, group, priority } => {
-                let given: Given = [("group".to_owned(), if group { "x" } else { "y" }.into())].into();
+                let given: ParamInput = [("group".to_owned(), if group { "x" } else { "y" }.into())].into();
                 let name = PIPELINES[pipeline];
                 let started =
                     self.ask(async |service| service.start(name, given, Some(priority), None, &person()).await);
@@ -450,7 +453,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(64), max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_run_ends_by_the_rules_whatever_becomes_of_the_servers(steps in steps()) {
+    fn lifecycle_ends_every_run_by_the_rules(steps in steps()) {
         live(&steps);
     }
 }

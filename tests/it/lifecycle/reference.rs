@@ -1,9 +1,10 @@
-//! The reference machine: what each transaction does to a run, said once more and differently, without a database. It is given
-//! the transactions in the order in which they were made, and says which were to be refused and where every run stands.
+//! The reference machine: what each transaction does to a run, said once more and differently, without a database. It
+//! is given the transactions in the order in which they were made, and says which were to be refused and where every
+//! run stands.
 
 use std::collections::{BTreeMap, HashSet};
 
-use runtrail::model::queue::WhenBusy;
+use runtrail::model::queue::BusyPolicy;
 use runtrail::model::{PhaseState, Status};
 use runtrail::store::{
     CreateRun, Created, Lease, LeaseHolder, RunCommand, RunKey, RunWrite, StoreCommand, WriteOutcome,
@@ -75,7 +76,7 @@ impl Machine {
 
     fn create(&mut self, new: &CreateRun, outcome: &WriteOutcome) {
         let group = new.pipeline.group(&new.params);
-        let refuses = group.as_ref().is_some_and(|group| group.when_busy == WhenBusy::Refuse);
+        let refuses = group.as_ref().is_some_and(|group| group.when_busy == BusyPolicy::Refuse);
         let group = group.map(|group| group.key);
         let refused = refuses && self.busy(group.as_ref().unwrap(), Status::is_active);
         match outcome {
@@ -152,7 +153,7 @@ impl Machine {
                     "what goes on by itself does so in the transaction that interrupts it"
                 );
                 let group = queue.pipeline.group(&queue.params);
-                let refusing = group.filter(|group| group.when_busy == WhenBusy::Refuse);
+                let refusing = group.filter(|group| group.when_busy == BusyPolicy::Refuse);
                 refusing.is_none_or(|group| !self.busy(&group.key, Status::is_active))
             }
             _ => true,
@@ -189,7 +190,8 @@ impl Machine {
     }
 }
 
-/// One change of a run, with what becomes of phases and what the journal says of it: the seq and the attempt of each frame.
+/// One change of a run, with what becomes of phases and what the journal says of it: the seq and the attempt of each
+/// frame.
 fn step(run: &mut Run, write: &RunWrite) -> Vec<(u64, u32)> {
     let before = run.clone();
     change(run, write);

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use runtrail::journal::JournalBackend;
-use runtrail::model::{Record, Run};
+use runtrail::model::{FrameRecord, Run};
 use runtrail::store::{Durability, Interceptor, JournalHead, RunKey, Store, StoreCommand, StoreError, WriteOutcome};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
@@ -41,7 +41,7 @@ impl RecordingStore {
 
     /// The store that servers read from.
     pub fn reads(&self) -> Store {
-        self.inner.shared().intercepted(Arc::new(self.clone()))
+        self.inner.intercepted(Arc::new(self.clone()))
     }
 
     async fn call<T: Send + 'static, F>(&self, call: impl FnOnce(Store) -> F + Send + 'static) -> Result<T, StoreError>
@@ -86,7 +86,7 @@ impl JournalBackend for RecordingStore {
         self.call(async move |inner| inner.head(run).await).await
     }
 
-    async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<Record>, JournalHead), StoreError> {
+    async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, JournalHead), StoreError> {
         self.call(async move |inner| inner.frames(run, after, limit).await).await
     }
 
@@ -110,5 +110,9 @@ impl Interceptor for RecordingStore {
             .await
         }
         .boxed()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 }

@@ -11,8 +11,8 @@ use futures::FutureExt;
 use proptest::test_runner::Config;
 use proptest_state_machine::{StateMachineTest, prop_state_machine};
 use runtrail::journal::{Form, GroupCommit, Journal, Reader, Step};
-use runtrail::model::sse::Parser;
-use runtrail::model::{Record, RunId, Secrets, Status};
+use runtrail::model::sse::SseParser;
+use runtrail::model::{FrameRecord, RunId, Secrets, Status};
 use runtrail::store::{Committed, CreateRun, Durability, Lease, QueueAttempt, RunKey, RunWrite, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -63,7 +63,7 @@ impl Server {
     }
 
     /// All that the file holds of a run.
-    fn frames(&self, key: RunKey) -> Vec<Record> {
+    fn frames(&self, key: RunKey) -> Vec<FrameRecord> {
         self.runtime.block_on(self.store.frames(key, 0, u32::MAX)).unwrap().0
     }
 
@@ -85,7 +85,7 @@ pub struct World {
 /// The seq and the JSON of each frame in a reader's bytes.
 fn given(step: Step) -> Vec<(u64, String)> {
     let Step::Frames(pieces) = step else { panic!("frames, not {step:?}") };
-    let mut parser = Parser::new("");
+    let mut parser = SseParser::new("");
     let events = pieces.iter().flat_map(|piece| parser.push(piece));
     let plain = events.map(|event| match event.last_event_id.rsplit_once(':') {
         None => (event.last_event_id.parse().unwrap(), event.data),
@@ -337,7 +337,7 @@ impl StateMachineTest for World {
             world.read(viewer, usize::MAX);
         }
         for run in &world.runs {
-            let found: Vec<String> = world.server().frames(run.key).iter().map(Record::to_json).collect();
+            let found: Vec<String> = world.server().frames(run.key).iter().map(FrameRecord::to_json).collect();
             assert_eq!(found, run.frames);
         }
     }
@@ -347,5 +347,5 @@ prop_state_machine! {
     #![proptest_config(Config { cases: cases(48), max_shrink_iters: 400, ..Config::default() })]
 
     #[test]
-    fn any_order_of_writes_reads_crashes_and_starts(sequential 1..40 => World);
+    fn machine_agrees_with_the_model_in_any_order(sequential 1..40 => World);
 }

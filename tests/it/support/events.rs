@@ -2,15 +2,15 @@
 
 use futures::StreamExt;
 use reqwest::StatusCode;
-use runtrail::model::sse::{Event, Parser};
+use runtrail::model::sse::{SseEvent, SseParser};
 
 use super::{LIMIT, Server};
 
-/// A client that reads events as they come.
+/// A client that reads events as they arrive.
 pub struct Events {
     body: std::pin::Pin<Box<dyn futures::Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>,
-    parser: Parser,
-    waiting: std::collections::VecDeque<Event>,
+    parser: SseParser,
+    waiting: std::collections::VecDeque<SseEvent>,
 }
 
 impl Events {
@@ -20,17 +20,17 @@ impl Events {
         Self::of(response, path)
     }
 
-    /// The events of this answer, which may have come through a proxy.
+    /// The events of this response, which may have passed a proxy.
     pub fn of(response: reqwest::Response, path: &str) -> Self {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let headers = response.headers();
         assert_eq!(headers["content-type"], "text/event-stream");
         assert_eq!(headers["cache-control"], "no-cache, no-transform");
         assert!(!headers.contains_key("content-encoding"));
-        Self { body: Box::pin(response.bytes_stream()), parser: Parser::new(""), waiting: Default::default() }
+        Self { body: Box::pin(response.bytes_stream()), parser: SseParser::new(""), waiting: Default::default() }
     }
 
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<SseEvent> {
         while self.waiting.is_empty() {
             let piece = tokio::time::timeout(LIMIT, self.body.next()).await.expect("an event in time")?;
             self.waiting.extend(self.parser.push(&piece.expect("a clean end")));
@@ -38,7 +38,7 @@ impl Events {
         self.waiting.pop_front()
     }
 
-    pub async fn all(mut self) -> Vec<Event> {
+    pub async fn all(mut self) -> Vec<SseEvent> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
             events.push(event);

@@ -1,4 +1,4 @@
-//! A run whose command prints what the test says, when the test says it: `cat` on a named pipe.
+//! A run whose command prints what the test writes to it: `cat` on a named pipe.
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
@@ -43,8 +43,8 @@ impl Feed {
     }
 }
 
-/// Lines as commands print them, and some as they should not: long ones, other scripts, half characters, carriage returns,
-/// and text that looks like a stream's own.
+/// Lines as commands print them, and odd ones: long, in other scripts, with truncated characters and carriage returns,
+/// and text that looks like events of a stream.
 pub fn line(rng: &mut Rng, number: u64) -> Vec<u8> {
     let mut line = match rng.below(16) {
         0 => b"the same line".to_vec(),

@@ -1,4 +1,4 @@
-//! What a forge sends, signed.
+//! Signed deliveries of a forge.
 
 use hmac::{Hmac, Mac};
 use reqwest::Response;

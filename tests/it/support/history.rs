@@ -1,5 +1,5 @@
-//! What a run's journal must say, whatever happened to the server: one way through the statuses, dense, and agreed with what
-//! the API says of the run.
+//! Invariants of a run's journal, whatever happened to the server: one path through the statuses, no gaps, and
+//! agreement with the API.
 
 use serde_json::Value;
 
@@ -20,11 +20,11 @@ const MOVES: [(&str, &str); 10] = [
     ("interrupted", "pending"),
 ];
 
-/// A run as it stands, and its journal up to there.
+/// A run and its journal up to the run's head.
 pub struct History {
     pub run: Value,
     pub frames: Vec<String>,
-    /// Who claimed it last.
+    /// The worker that claimed it last.
     pub claimed_by: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl History {
     /// # Panics
     /// The journal is not as it must be.
     pub async fn of(server: &Server, id: &str) -> Self {
-        // First the run: its journal may go on meanwhile, but not change up to that head.
+        // The run first: its journal may grow afterwards, but not change up to that head.
         let run = server.run(id).await;
         let frames = journal(server.addr(), id, run["head"].as_u64().unwrap()).await;
         let (mut status, mut attempt, mut claimed_by) = ("pending".to_owned(), 1, None);
@@ -51,7 +51,7 @@ impl History {
                 }
                 status = to.to_owned();
             } else {
-                // A run that is cancelled while it waits says first that its phases are skipped.
+                // Cancelling a pending run first journals its phases as skipped.
                 let skipped = status == "pending" && frame["data"]["state"] == "skipped";
                 assert!(status == "running" || skipped, "{id}: a {status} run says {frame}");
             }
@@ -66,7 +66,8 @@ impl History {
     }
 
     /// # Panics
-    /// Something that was shown is not there, or is not what it was.
+
+    /// A frame that was shown is missing or differs.
     pub fn must_begin_with(&self, shown: &[String]) {
         let id = &self.run["id"];
         assert!(shown.len() <= self.frames.len(), "{id}: {} were shown, {} are left", shown.len(), self.frames.len());

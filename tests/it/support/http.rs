@@ -1,5 +1,5 @@
-//! HTTP/1 over a plain TCP connection: what a client sees when bytes come late, in pieces or not at all. Tells an answer
-//! that ended from one that was cut, which a comfortable client hides.
+//! HTTP/1 over a plain TCP connection: what a client sees when bytes arrive late, in pieces or not at all.
+//! Distinguishes a complete response from a truncated one, which most clients hide.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -14,20 +14,20 @@ pub enum Version {
     Http11,
 }
 
-/// An answer, read as it comes.
+/// A response, read as it arrives.
 pub struct Answer {
     connection: TcpStream,
     pub status: u16,
     /// Came and is not yet given.
     buffer: Vec<u8>,
     rest: Rest,
-    /// A cut cannot look like an end.
+    /// Whether truncation is detectable.
     framed: bool,
     /// How much is read at once.
     gulp: usize,
 }
 
-/// What is still to come of the body.
+/// The rest of the body.
 #[derive(Debug, PartialEq, Eq)]
 enum Rest {
     /// Everything up to the end of the connection.
@@ -151,7 +151,7 @@ impl Answer {
         }
     }
 
-    /// Whether a cut cannot look like an end.
+    /// Whether truncation is detectable.
     pub fn ends_visibly(&self) -> bool {
         self.framed
     }

@@ -8,6 +8,7 @@ pub mod http;
 pub mod proxy;
 pub mod reader;
 pub mod rng;
+mod server;
 pub mod writes;
 
 use std::io::{BufRead, BufReader};
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use events::Events;
+pub use server::Server;
 
 /// How long anything may take that a test waits for. Only reached when the test fails.
 pub const LIMIT: Duration = Duration::from_secs(120);
@@ -54,7 +56,7 @@ impl World {
         self.toml(name, &format!("name = \"{name}\"\n{project}{}", phases.collect::<String>()))
     }
 
-    /// Writes a pipeline of one phase, `phase1`, with these keys besides `run`.
+    /// Writes a pipeline with one phase, `phase1`, and further keys of that phase.
     pub fn phase(&self, name: &str, command: &str, keys: &str) -> &Self {
         let project = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
         let phase = format!("[[phases]]\nname = \"phase1\"\nrun = '''\n{command}\n'''\n{keys}\n");
@@ -79,7 +81,7 @@ impl World {
         self.folder.path().join("data")
     }
 
-    /// The folders of attempts that are carried out, or were and are not taken away.
+    /// The folders of attempts that are running or were not removed.
     pub fn workspaces(&self) -> Vec<PathBuf> {
         let folders = std::fs::read_dir(self.data().join("workspaces")).into_iter().flatten();
         folders.map(|folder| folder.unwrap().path()).collect()
@@ -89,7 +91,7 @@ impl World {
     pub fn processes(&self) -> Vec<i32> {
         let project = self.project().into_os_string().into_encoded_bytes();
         let names = |file: String| {
-            // A process may end while it is looked at.
+            // A process may end while it is inspected.
             std::fs::read(file).is_ok_and(|bytes| bytes.windows(project.len()).any(|part| part == project))
         };
         let pids = std::fs::read_dir("/proc").unwrap();
@@ -166,12 +168,13 @@ impl World {
         self.start(shell, &self.data(), &[])
     }
 
-    /// What servers of [`Self::serve_logged`] have logged.
+    /// The log of servers started by [`Self::serve_logged`].
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
-    /// A server whose notes of attempts are on a disk of their own, of this size. `None` where the system lets nobody mount one.
+    /// A server whose own files of attempts are on a disk of this size. `None` where the system does not allow mounting
+    /// one.
     pub fn serve_on_small_disk(&self, kib: usize) -> Option<Server> {
         let disk = self.data().join("attempts");
         std::fs::create_dir_all(&disk).unwrap();
@@ -185,7 +188,7 @@ impl World {
         Some(self.start(shell, &self.data(), &[]))
     }
 
-    /// Lets other users work in its folders, but for the data. The program, which they can start wherever the usual one is.
+    /// Opens its folders, except the data, to other users. Returns a copy of the program that they can execute.
     pub fn open_to_others(&self) -> PathBuf {
         let program = self.folder.path().join("runtrail");
         // It may be running.
@@ -199,7 +202,8 @@ impl World {
         program
     }
 
-    /// A server whose program and project are open to other users, with variables of its own. Its log is kept ([`Self::log`]).
+    /// A server whose program and project are open to other users, with variables of its own. Its log is kept
+    /// ([`Self::log`]).
     pub fn serve_open(&self, variables: &[(&str, &str)], flags: &[&str]) -> Server {
         let mut shell = Command::new("sh");
         let script = format!("exec \"$0\" \"$@\" 2>>'{}'", self.folder.path().join("server.log").display());
@@ -225,9 +229,9 @@ impl World {
         let mut child = program
             // As variables, so that a test's flags win.
             .env("RUNTRAIL_ADDR", "127.0.0.1:0")
-            // Longer than any machine stands still. What waits for the end of a lease has it lapse: Server::kill_and_lapse.
+            // Longer than any test machine pauses. Tests expire leases explicitly: Server::kill_and_lapse.
             .env("RUNTRAIL_LEASE", "60s")
-            // Longer than any command needs that ends when it is asked to. What tests the kill sets its own.
+            // Longer than any command needs that ends on SIGTERM. Tests of SIGKILL set their own.
             .env("RUNTRAIL_GRACE", "30s")
             .arg("--data-dir")
             .arg(data)
@@ -248,15 +252,6 @@ impl World {
     }
 }
 
-/// Leases of runs that wait for a person do not run out.
-fn lapse(database: &Path) {
-    let database = rusqlite::Connection::open(database).unwrap();
-    database.busy_timeout(LIMIT).unwrap();
-    // The next server finds the log as the one before has left it.
-    database.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
-    database.execute("UPDATE runs SET lease_until = 1 WHERE status = 'running' AND gate IS NULL", []).unwrap();
-}
-
 /// Lets this process have as many files open as the system allows it.
 ///
 /// # Panics
@@ -267,8 +262,8 @@ pub fn open_files(needed: u64) {
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
 }
 
-/// Whether something that takes its time is done within `limit`. A machine may stand still for a while, so it is measured up to
-/// three times: what is slow by itself is so each time.
+/// Whether something that takes its time is done within `limit`. A machine may stand still for a while, so it is
+/// measured up to three times: what is slow by itself is so each time.
 ///
 /// # Panics
 /// It never is.
@@ -288,139 +283,6 @@ pub fn steady_port() -> u16 {
     let mut rng = rng::Rng::new(rng::fresh_seed());
     let mut ports = std::iter::from_fn(|| u16::try_from(rng.between(10_000, 32_000)).ok());
     ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
-}
-
-/// A running server. Killed when dropped.
-pub struct Server {
-    child: Child,
-    pub url: String,
-    database: PathBuf,
-    pub client: Client,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    /// kill -9, and nothing else.
-    pub fn kill(mut self) {
-        // Harmless if it has ended already.
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// kill -9, so long ago that the leases of its workers have run out.
-    pub fn kill_and_lapse(self) {
-        let database = self.database.clone();
-        self.kill();
-        lapse(&database);
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub fn unix_pid(&self) -> nix::unistd::Pid {
-        nix::unistd::Pid::from_raw(self.pid().try_into().unwrap())
-    }
-
-    /// SIGTERM; returns the exit code.
-    pub async fn terminate(self) -> Option<i32> {
-        nix::sys::signal::kill(self.unix_pid(), nix::sys::signal::Signal::SIGTERM).unwrap();
-        self.ended().await
-    }
-
-    /// Waits until it has ended by itself; returns the exit code.
-    pub async fn ended(mut self) -> Option<i32> {
-        until("the server ends", async || self.child.try_wait().unwrap()).await.code()
-    }
-
-    /// Where it listens.
-    pub fn addr(&self) -> std::net::SocketAddr {
-        self.url.strip_prefix("http://").unwrap().parse().unwrap()
-    }
-
-    pub async fn get(&self, path: &str) -> Response {
-        self.client.get(format!("{}{path}", self.url)).send().await.unwrap()
-    }
-
-    pub async fn get_json(&self, path: &str) -> Value {
-        let response = self.get(path).await;
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
-        response.json().await.unwrap()
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Response {
-        self.client.post(format!("{}{path}", self.url)).json(&body).send().await.unwrap()
-    }
-
-    /// Starts a run in the project; its id.
-    pub async fn start(&self, world: &World, pipeline: &str) -> String {
-        let params = json!({ "project": world.project() });
-        let response = self.post("/api/v1/runs", json!({ "pipeline": pipeline, "params": params })).await;
-        let status = response.status();
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(status, StatusCode::CREATED, "{body}");
-        body["id"].as_str().unwrap().to_owned()
-    }
-
-    pub async fn run(&self, id: &str) -> Value {
-        self.get_json(&format!("/api/v1/runs/{id}")).await
-    }
-
-    /// Waits until the run stands there.
-    pub async fn until_status(&self, id: &str, status: &str) -> Value {
-        until(&format!("run {id} is {status}"), async || {
-            let run = self.run(id).await;
-            (run["status"] == status).then_some(run)
-        })
-        .await
-    }
-
-    /// Waits until the run asks a person.
-    pub async fn until_asked(&self, id: &str) -> Value {
-        until(&format!("run {id} asks"), async || {
-            let run = self.run(id).await;
-            run["approval"].is_object().then_some(run)
-        })
-        .await
-    }
-
-    /// All frames that a run has now, by polls, checked to be dense.
-    pub async fn frames(&self, id: &str) -> Vec<Value> {
-        let head = self.run(id).await["head"].as_u64().unwrap();
-        let mut frames: Vec<Value> = Vec::new();
-        loop {
-            let page = self.get_json(&format!("/api/v1/runs/{id}/frames?after={}&limit=5000", frames.len())).await;
-            let new = page["frames"].as_array().unwrap();
-            frames.extend(new.iter().cloned());
-            if frames.len() as u64 >= head {
-                for (index, frame) in frames.iter().enumerate() {
-                    assert_eq!(frame["seq"], index + 1, "the journal is dense");
-                }
-                return frames;
-            }
-        }
-    }
-
-    /// The text of all log lines of a run.
-    pub async fn lines(&self, id: &str) -> Vec<String> {
-        let frames = self.frames(id).await;
-        let logs = frames.iter().filter(|frame| frame["kind"] == "log");
-        logs.map(|frame| frame["data"]["line"].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// Waits until the run has printed this line.
-    pub async fn until_line(&self, id: &str, line: &str) {
-        until(&format!("run {id} prints {line:?}"), async || {
-            self.lines(id).await.iter().any(|printed| printed == line).then_some(())
-        })
-        .await;
-    }
 }
 
 /// Asks again and again until there is an answer.

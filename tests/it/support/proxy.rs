@@ -1,5 +1,5 @@
-//! A TCP proxy that does to connections what networks do: cuts at any byte, stalls, drips, forgets one side, resets, delays,
-//! lets a later connection go first. And, to prove that its users would notice, one that tampers with events.
+//! A TCP proxy that does to connections what networks do: cuts at any byte, stalls, drips, forgets one side, resets,
+//! delays, lets a later connection go first. To prove that its users would notice, it can also tamper with events.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use tokio::task::JoinHandle;
 
 use super::rng::Rng;
 
-/// How long a connection is held back for a later one, if none comes.
+/// How long a connection waits for a later one.
 const NO_OTHER: Duration = Duration::from_millis(150);
-/// How long the server is left to believe in a client that has gone.
+/// How long the server does not learn that the client is gone.
 const LINGER: Duration = Duration::from_millis(200);
 
-/// What becomes of one connection.
+/// The fate of one connection.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Goes on only when a later connection has come.
+    /// Continues only after a later connection was made.
     pub held: bool,
     /// How many bytes of the request pass.
     pub request: Option<u64>,
@@ -28,11 +28,11 @@ pub struct Fault {
     pub pieces: usize,
     /// The wait before each piece.
     pub delay: Duration,
-    /// What happens when so many bytes of the answer have passed.
+    /// What happens after this many bytes of the response.
     pub then: Option<(u64, Then)>,
-    /// The server does not hear that the client has gone.
+    /// The server does not learn that the client is gone.
     pub linger: bool,
-    /// What is done to the answer's events.
+    /// Changes to the response's events.
     pub tamper: Option<Tamper>,
 }
 
@@ -43,9 +43,9 @@ pub enum Then {
     Close,
     /// Reset, on both sides.
     Reset,
-    /// Nothing comes any more; both sides stay open.
+    /// No more bytes pass; both sides stay open.
     Stall,
-    /// The server's side is gone, and the client does not hear of it.
+    /// The server's side is closed, and the client does not learn of it.
     HalfOpen,
     /// One byte at a time from here on.
     Drip(Duration),
@@ -119,7 +119,7 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// A proxy before `server`; `plan` says what becomes of the n-th connection, counted from 0.
+    /// A proxy before `server`; `plan` decides the fate of the n-th connection, counted from 0.
     pub async fn start(server: SocketAddr, mut plan: impl FnMut(u64) -> Fault + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -133,7 +133,7 @@ impl Proxy {
                 newest.send_replace(number);
                 let (fault, newest) = (plan(number), newest.subscribe());
                 connections.spawn(async move {
-                    // Whatever fails between the two is what this is for.
+                    // Failures between the two sides are the purpose.
                     let _ = carry(client, server, fault, number, newest).await;
                 });
                 while connections.try_join_next().is_some() {}
@@ -197,12 +197,12 @@ async fn carry(
     Ok(())
 }
 
-/// Waits until the client goes away.
+/// Waits until the client closes.
 async fn gone(client: &mut TcpStream) {
     while client.read_u8().await.is_ok() {}
 }
 
-/// Forwards the request, until the client goes away or the fault comes.
+/// Forwards the request, until the client closes or the fault occurs.
 async fn up(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, fault: &Fault) -> std::io::Result<Then> {
     let mut left = fault.request.unwrap_or(u64::MAX);
     let mut bytes = [0; 4096];
@@ -220,7 +220,7 @@ async fn up(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, fault: &Fault) -> s
     }
 }
 
-/// Forwards the answer, until the server ends it or the fault comes.
+/// Forwards the response, until the server ends it or the fault occurs.
 async fn down(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, fault: &Fault) -> std::io::Result<Then> {
     let (mut left, then) = fault.then.unwrap_or((u64::MAX, Then::Close));
     let mut tampering = fault.tamper.map(Tampering::new);
@@ -248,7 +248,7 @@ async fn down(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, fault: &Fault) ->
 /// Cuts an answer into its events and lies about one of them.
 struct Tampering {
     what: Tamper,
-    /// What has come of the event that is not yet whole.
+    /// The beginning of an incomplete event.
     half: Vec<u8>,
     /// Whole events so far. The first is the answer's head with the stream's `ready`.
     whole: usize,

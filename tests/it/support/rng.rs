@@ -1,4 +1,5 @@
-//! A small seeded source of chance: the same seed makes the same choices on every machine, so that a failure can be replayed.
+//! A small seeded source of chance: the same seed makes the same choices on every machine, so that a failure can be
+//! replayed.
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ impl Rng {
     }
 }
 
-/// A number from the environment, for who wants more of a test, or one case of it again.
+/// A number from the environment, to run more of a test or to repeat one case.
 pub fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a whole number, not {text:?}")))
@@ -61,7 +62,7 @@ pub fn cases(usual: u32) -> u32 {
     usual * number("RUNTRAIL_TIMES").map_or(1, |times| u32::try_from(times).unwrap())
 }
 
-/// A seed that no run before had.
+/// A seed that no earlier run had.
 pub fn fresh_seed() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     Rng::part(u64::try_from(since.as_micros()).unwrap(), std::process::id().into()).next() >> 16

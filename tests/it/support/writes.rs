@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use runtrail::model::{Body, End, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Secrets, Timestamp};
+use runtrail::model::{
+    FinalStatus, FramePayload, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Secrets, Timestamp,
+};
 use runtrail::store::{
     AppendFrames, ClaimRun, CreateRun, FinishAttempt, Lease, LeaseHolder, NewFrame, RunCommand, RunKey, RunWrite,
 };
@@ -30,7 +32,7 @@ pub fn new_run() -> CreateRun {
 
 /// A line that a command printed at the beginning of time, so that equal lines are equal frames.
 pub fn log(line: &str) -> NewFrame {
-    let body = Body::Log(Log { stream: LogStream::Stdout, line: line.to_owned(), cont: false, replaces: None });
+    let body = FramePayload::Log(Log { stream: LogStream::Stdout, line: line.to_owned(), cont: false, replaces: None });
     NewFrame { ts: Timestamp(0), ..NewFrame::now(None, &body) }
 }
 
@@ -53,5 +55,5 @@ pub fn append(lease: Lease, lines: &[&str]) -> RunWrite {
 /// The attempt completes, with this line.
 pub fn complete(lease: Lease, line: &str) -> RunWrite {
     let holder = LeaseHolder::Worker(lease);
-    write(FinishAttempt { holder, to: End::Completed, error: None, next: None }, &[line])
+    write(FinishAttempt { holder, to: FinalStatus::Completed, error: None, next: None }, &[line])
 }

@@ -3,14 +3,14 @@
 use super::*;
 use crate::access::LoginWith;
 use crate::model::Role;
-use crate::model::audit::Action;
+use crate::model::audit::AuditAction;
 use crate::runs::Actor;
 
 async fn named(access: &Access, name: &str, role: Role) -> String {
     let by = Actor {
         name: "operator".into(),
         role: Role::Admin,
-        via: crate::model::Via::Token,
+        via: crate::model::AuthMethod::Token,
         address: None,
         through: "a test",
         parent: None,
@@ -64,7 +64,7 @@ async fn people_answer_questions_and_tokens_do_not() {
     }
     // What was refused is in the audit log, as soon as it was written: a line a second, so that nobody fills it.
     tokio::task::yield_now().await;
-    let refused = memory.audit().into_iter().filter(|line| line.action == Action::Refused);
+    let refused = memory.audit().into_iter().filter(|line| line.action == AuditAction::Refused);
     let refused: Vec<_> = refused.map(|line| (line.actor, line.outcome)).collect();
     assert_eq!(refused.first(), Some(&("operator".to_owned(), "person_required".to_owned())));
 }
@@ -122,7 +122,7 @@ async fn revoked_token_ends_its_sessions_and_streams() {
     let by = Actor {
         name: "operator".into(),
         role: Role::Admin,
-        via: crate::model::Via::Token,
+        via: crate::model::AuthMethod::Token,
         address: None,
         through: "a test",
         parent: None,

@@ -1,5 +1,5 @@
 use crate::model::Timestamp;
-use crate::model::audit::{Action, AuditFilter};
+use crate::model::audit::{AuditAction, AuditFilter};
 use crate::store::{NewAudit, RecordAudit, StoreCommand};
 
 #[tokio::test]
@@ -10,7 +10,7 @@ async fn audit_lines_are_found_by_what_they_name() {
         actor: ["anna", "bob"][number % 2].to_owned(),
         via: "session",
         address: None,
-        action: [Action::RunStart, Action::Login, Action::Logout][number % 3],
+        action: [AuditAction::RunStart, AuditAction::Login, AuditAction::Logout][number % 3],
         run: number.is_multiple_of(5).then(|| "01939f1c-8f2a-7c3e-9d5b-0123456789ab".parse().unwrap()),
         outcome: "done".to_owned(),
         detail: Some(number.to_string()),
@@ -22,7 +22,7 @@ async fn audit_lines_are_found_by_what_they_name() {
         let filter = AuditFilter {
             run: (mask & 1 > 0).then(|| line(0).run.unwrap()),
             actor: (mask & 2 > 0).then(|| "anna".to_owned()),
-            action: (mask & 4 > 0).then_some(Action::RunStart),
+            action: (mask & 4 > 0).then_some(AuditAction::RunStart),
             before: (mask & 8 > 0).then_some(40),
             limit: None,
         };

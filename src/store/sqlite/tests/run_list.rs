@@ -25,7 +25,8 @@ fn filter() -> impl Strategy<Value = RunFilter> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Page after page gives each run that matches once, newest first, and pages get somewhere even where nothing matches.
+    /// Page after page gives each run that matches once, newest first, and pages get somewhere even where nothing
+    /// matches.
     #[test]
     fn run_list_pages_give_each_match_once_in_order(
         runs in prop::collection::vec((0usize..3, 0usize..3, prop::bool::weighted(0.1)), 0..300),

@@ -9,7 +9,7 @@ use super::scroll::Scroll;
 use crate::feed::ansi;
 use crate::feed::visible::directions;
 use crate::model::kinds::{DeliveryState, FixSafety, Notification, Outcome};
-use crate::model::{Body, Frame};
+use crate::model::{Frame, FramePayload};
 use crate::ui::clock::Clock;
 use crate::ui::components::copy::CopyButton;
 use crate::ui::components::icon::Icon;
@@ -51,18 +51,18 @@ pub fn FrameDetail(
 fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
     let clock = Clock::of_page();
     let at = frame.ts;
-    let full = plain(&frame.body);
-    let text = match &frame.body {
-        Body::Log(log) => styled(&ansi::spans(&log.line)).into_any(),
-        Body::Patch(patch) => diff(&patch.diff).into_any(),
+    let full = plain(&frame.payload);
+    let text = match &frame.payload {
+        FramePayload::Log(log) => styled(&ansi::spans(&log.line)).into_any(),
+        FramePayload::Patch(patch) => diff(&patch.diff).into_any(),
         _ => visible(&full).into_any(),
     };
-    let warning = match &frame.body {
-        Body::Patch(patch) => direction_warning(directions([patch.diff.as_str(), patch.path.as_str()])),
+    let warning = match &frame.payload {
+        FramePayload::Patch(patch) => direction_warning(directions([patch.diff.as_str(), patch.path.as_str()])),
         _ => None,
     };
-    let stream = match &frame.body {
-        Body::Log(log) => log.stream.as_str(),
+    let stream = match &frame.payload {
+        FramePayload::Log(log) => log.stream.as_str(),
         other => other.kind(),
     }
     .to_owned();
@@ -99,17 +99,17 @@ fn Detail(frame: Arc<Frame>, scroll: Scroll) -> impl IntoView {
 }
 
 /// Everything that a frame says, as text.
-fn plain(body: &Body) -> String {
-    match body {
-        Body::Log(log) => ansi::plain(&log.line),
-        Body::Status(change) => format!("{} → {}: {}", change.from, change.to, change.reason),
-        Body::Phase(change) => {
+fn plain(payload: &FramePayload) -> String {
+    match payload {
+        FramePayload::Log(log) => ansi::plain(&log.line),
+        FramePayload::Status(change) => format!("{} → {}: {}", change.from, change.to, change.reason),
+        FramePayload::Phase(change) => {
             let signal = change.signal.as_ref().map(|signal| format!(" ({signal})")).unwrap_or_default();
             let exit = change.exit_code.map(|code| format!(", exit code {code}{signal}")).unwrap_or_default();
             let took = change.duration_ms.map(|took| format!(", took {}", format::duration(took))).unwrap_or_default();
             format!("{} {}{exit}{took}", change.name, change.state.as_str())
         }
-        Body::Finding(finding) => {
+        FramePayload::Finding(finding) => {
             let fixable = match (finding.fixable, finding.fix) {
                 (false, _) => "",
                 (true, Some(FixSafety::Review)) => {
@@ -119,27 +119,27 @@ fn plain(body: &Body) -> String {
             };
             format!("{}\n{} {}\n{}{fixable}", place(finding), finding.severity, finding.rule, finding.message)
         }
-        Body::Patch(patch) => patch.diff.clone(),
-        Body::Tool(tool) => format!("{} ({})\n{}", tool.name, tool.call, tool.preview),
-        Body::ToolResult(result) => result.preview.clone(),
-        Body::Token(piece) | Body::Reasoning(piece) => piece.text.clone(),
-        Body::Approval(approval) => approval.question.clone(),
-        Body::Error(failure) => format!("{}: {}", failure.code, failure.message),
-        Body::Progress(progress) => match progress.total {
+        FramePayload::Patch(patch) => patch.diff.clone(),
+        FramePayload::Tool(tool) => format!("{} ({})\n{}", tool.name, tool.call, tool.preview),
+        FramePayload::ToolResult(result) => result.preview.clone(),
+        FramePayload::Token(piece) | FramePayload::Reasoning(piece) => piece.text.clone(),
+        FramePayload::Approval(approval) => approval.question.clone(),
+        FramePayload::Error(failure) => format!("{}: {}", failure.code, failure.message),
+        FramePayload::Progress(progress) => match progress.total {
             Some(total) => format!("{} of {total} {}", progress.done, progress.unit),
             None => format!("{} {}", progress.done, progress.unit),
         },
-        Body::Outcome(outcome) => outcome_text(outcome),
-        Body::Output(output) => format!("{} = {}", output.name, output.value),
-        Body::Origin(origin) => format!("Asked for by {}", origin.by),
-        Body::Notification(notification) => notification_text(notification),
-        Body::Cancel(request) => {
+        FramePayload::Outcome(outcome) => outcome_text(outcome),
+        FramePayload::Output(output) => format!("{} = {}", output.name, output.value),
+        FramePayload::Origin(origin) => format!("Asked for by {}", origin.by),
+        FramePayload::Notification(notification) => notification_text(notification),
+        FramePayload::Cancel(request) => {
             let kill = request.kill_at.map(|at| format!("\nWhat still runs is killed at {at}.")).unwrap_or_default();
             let what = if request.force { "The end at once" } else { "The end" };
             format!("{what} was asked for by {}.{kill}", request.by)
         }
-        Body::Notice(notice) => format!("{}: {}", notice.code, notice.message),
-        Body::Other(unknown) => unknown.data.to_string(),
+        FramePayload::Notice(notice) => format!("{}: {}", notice.code, notice.message),
+        FramePayload::Other(unknown) => unknown.data.to_string(),
     }
 }
 

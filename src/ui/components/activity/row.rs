@@ -10,7 +10,7 @@ use crate::feed::visible::plain;
 use crate::model::kinds::{
     ApprovalState, DeliveryState, Finding, Notification, Patch, PhaseChange, Progress, StatusChange,
 };
-use crate::model::{Body, Frame, Log, LogStream, PhaseState, Status};
+use crate::model::{Frame, FramePayload, Log, LogStream, PhaseState, Status};
 use crate::ui::clock::Clock;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::phases::Looks;
@@ -35,8 +35,8 @@ pub fn FrameRow(
     follow: Follow,
 ) -> impl IntoView {
     let clock = Clock::of_page();
-    let stream = match &frame.body {
-        Body::Log(Log { stream: LogStream::Stderr, .. }) => Some("stderr"),
+    let stream = match &frame.payload {
+        FramePayload::Log(Log { stream: LogStream::Stderr, .. }) => Some("stderr"),
         _ => None,
     };
     let offset = untrack(|| clock.offset(frame.ts));
@@ -47,7 +47,7 @@ pub fn FrameRow(
             data-testid="frame"
             data-frame-id=seq
             data-shown-id=(frame.seq != seq).then_some(frame.seq)
-            data-kind=frame.body.kind().to_owned()
+            data-kind=frame.payload.kind().to_owned()
             data-stream=stream
             data-marked=move || (marked.get() == Some(seq)).then_some("")
         >
@@ -85,27 +85,29 @@ pub fn AbsentRow(
 }
 
 fn text(frame: &Frame, follow: Follow) -> AnyView {
-    match &frame.body {
-        Body::Log(log) => line(log).into_any(),
-        Body::Status(change) => status_change(change, frame.attempt).into_any(),
-        Body::Phase(change) => phase_change(change, frame.attempt, follow).into_any(),
-        Body::Finding(finding) => found(finding).into_any(),
-        Body::Patch(patch) => patched(patch).into_any(),
-        Body::Tool(tool) => {
+    match &frame.payload {
+        FramePayload::Log(log) => line(log).into_any(),
+        FramePayload::Status(change) => status_change(change, frame.attempt).into_any(),
+        FramePayload::Phase(change) => phase_change(change, frame.attempt, follow).into_any(),
+        FramePayload::Finding(finding) => found(finding).into_any(),
+        FramePayload::Patch(patch) => patched(patch).into_any(),
+        FramePayload::Tool(tool) => {
             let preview = short(&tool.preview);
             view! { <span class="tag" data-tone="info">{visible(&tool.name)}</span>" "<span>{preview}</span> }
                 .into_any()
         }
-        Body::ToolResult(result) => {
+        FramePayload::ToolResult(result) => {
             let (word, tone) = if result.ok { ("ok", "ok") } else { ("failed", "bad") };
             let took = result.duration_ms.map(|took| format!(" {}", format::duration(took)));
             let preview = short(&result.preview);
             view! { <span class="tag" data-tone=tone>{word}</span><span class="text-faint">{took}</span>" "{preview} }
                 .into_any()
         }
-        Body::Token(piece) => short(&piece.text).into_any(),
-        Body::Reasoning(piece) => view! { <span class="text-soft italic">{short(&piece.text)}</span> }.into_any(),
-        Body::Approval(approval) => {
+        FramePayload::Token(piece) => short(&piece.text).into_any(),
+        FramePayload::Reasoning(piece) => {
+            view! { <span class="text-soft italic">{short(&piece.text)}</span> }.into_any()
+        }
+        FramePayload::Approval(approval) => {
             let (word, tone) = match approval.state {
                 ApprovalState::Waiting => ("waiting for a person", "warn"),
                 ApprovalState::Approved => ("approved", "ok"),
@@ -114,23 +116,23 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
             let by = approval.by.as_ref().map(|by| visible(&format!(" by {by}")));
             view! { <span class="tag" data-tone=tone>{word}{by}</span>" "{short(&approval.question)} }.into_any()
         }
-        Body::Error(failure) => view! {
+        FramePayload::Error(failure) => view! {
             <span class="tag" data-tone="bad">{visible(&failure.code)}</span>
             " "
             <span class="text-bad">{short(&failure.message)}</span>
         }
         .into_any(),
-        Body::Progress(progress) => progressed(progress).into_any(),
-        Body::Outcome(outcome) => {
+        FramePayload::Progress(progress) => progressed(progress).into_any(),
+        FramePayload::Outcome(outcome) => {
             let branch = outcome.branch.as_ref().map(|_| view! { <span class="tag" data-tone="ok">"branch"</span>" " });
             view! { {branch}{short(&outcome.message)} }.into_any()
         }
-        Body::Output(output) => {
+        FramePayload::Output(output) => {
             let value = short(&output.value);
             view! { <span class="tag">"output"</span>" "<span class="text-accent">{visible(&output.name)}</span>" = "{value} }
                 .into_any()
         }
-        Body::Origin(origin) => view! {
+        FramePayload::Origin(origin) => view! {
             <span class="row-event">
                 <span class="text-soft">{Icon::Waiting.draw()}</span>
                 <b>"Asked for"</b>
@@ -138,8 +140,8 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
             </span>
         }
         .into_any(),
-        Body::Notification(notification) => notified(notification).into_any(),
-        Body::Cancel(request) => {
+        FramePayload::Notification(notification) => notified(notification).into_any(),
+        FramePayload::Cancel(request) => {
             let what = if request.force { "Kill now" } else { "Cancel" };
             view! {
                 <span class="row-event">
@@ -150,13 +152,13 @@ fn text(frame: &Frame, follow: Follow) -> AnyView {
             }
             .into_any()
         }
-        Body::Notice(notice) => view! {
+        FramePayload::Notice(notice) => view! {
             <span class="tag" data-tone="info">{notice.code.clone()}</span>
             " "
             {format::one_line(&notice.message, MOST)}
         }
         .into_any(),
-        Body::Other(unknown) => {
+        FramePayload::Other(unknown) => {
             let data = short(&unknown.data.to_string());
             view! { <span class="tag">{visible(&unknown.kind)}</span>" "<span class="text-soft">{data}</span> }
                 .into_any()

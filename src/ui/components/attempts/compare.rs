@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::base;
 use crate::feed::ansi;
 use crate::model::attempt::{Attempt, AttemptPhase};
-use crate::model::compare::{Comparison, Difference, LogComparison, LogLine, ParamDifference, PhasePair};
+use crate::model::compare::{AttemptComparison, LogComparison, LogDifference, LogLine, ParamDifference, PhasePair};
 use crate::model::{LogStream, ParamValue, PhaseState, RunId, plan};
 use crate::ui::components::activity::row::styled;
 use crate::ui::components::phases::Looks;
@@ -24,18 +24,18 @@ pub fn ComparisonView(
     /// The run.
     id: RunId,
     /// What is compared.
-    comparison: Comparison,
+    comparison: AttemptComparison,
     /// The run's current attempt.
     newest: u32,
 ) -> impl IntoView {
-    let Comparison { a, b, params, phases } = comparison;
-    let longest = [a.took(), b.took()].into_iter().flatten().max().unwrap_or(0);
+    let AttemptComparison { a, b, params, phases } = comparison;
+    let longest = [a.duration_ms(), b.duration_ms()].into_iter().flatten().max().unwrap_or(0);
     let longest_phase = phases.iter().flat_map(|pair| [took(pair.a.as_ref()), took(pair.b.as_ref())]);
     let longest_phase = longest_phase.flatten().max().unwrap_or(0);
     let numbers = (a.attempt, b.attempt);
     let active = a.status.is_active() || b.status.is_active();
     let params = params_that_differ(params, numbers);
-    let change = difference(a.took(), b.took());
+    let change = difference(a.duration_ms(), b.duration_ms());
     let cut_off = [&a, &b].map(cut_off);
     let sides = [a, b].map(|attempt| side(&id, attempt, newest, longest));
     let phases = phases.into_iter().map(|pair| phase(&id, pair, numbers, &cut_off, longest_phase)).collect_view();
@@ -62,13 +62,13 @@ pub fn ComparisonView(
 /// The phase that ended because the attempt did.
 fn cut_off(attempt: &Attempt) -> Option<String> {
     let phases: Vec<_> = attempt.phases.iter().map(|phase| phase.phase.clone()).collect();
-    plan::cut_off(&phases, attempt.status).and_then(|at| phases.get(at)).map(|phase| phase.name.clone())
+    plan::interrupted_phase(&phases, attempt.status).and_then(|at| phases.get(at)).map(|phase| phase.name.clone())
 }
 
 fn side(id: &RunId, attempt: Attempt, newest: u32, longest: u64) -> impl IntoView + use<> {
     let number = attempt.attempt;
     let href = Tab::Activity.address(id, (number != newest).then_some(number));
-    let took = attempt.took();
+    let took = attempt.duration_ms();
     let status = attempt.status;
     let began = attempt.started_at.or(Some(attempt.queued_at));
     let error = attempt.error.map(|error| {
@@ -97,7 +97,7 @@ fn bar(took: Option<u64>, longest: u64) -> impl IntoView {
 }
 
 fn took(phase: Option<&AttemptPhase>) -> Option<u64> {
-    phase.filter(|phase| !phase.carried).and_then(AttemptPhase::took)
+    phase.filter(|phase| !phase.carried).and_then(AttemptPhase::duration_ms)
 }
 
 /// By how much the other took longer: `+1.2s`, `−40ms`, `the same`.
@@ -198,7 +198,9 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off: bool, longest:
         PhaseState::Pending => "waiting".to_owned(),
         PhaseState::Started => "running".to_owned(),
         PhaseState::Skipped => "skipped".to_owned(),
-        PhaseState::Completed | PhaseState::Failed => phase.took().map_or_else(|| "–".to_owned(), format::duration),
+        PhaseState::Completed | PhaseState::Failed => {
+            phase.duration_ms().map_or_else(|| "–".to_owned(), format::duration)
+        }
     };
     let ran = !carried && matches!(inner.state, PhaseState::Completed | PhaseState::Failed);
     let carried = carried.then(|| view! { <span class="tag" data-testid="carried">"carried over"</span> });
@@ -213,7 +215,7 @@ fn phase_side(attempt: u32, phase: Option<AttemptPhase>, cut_off: bool, longest:
             <span class=looks.colour()>{looks.icon().draw()}</span>
             <span class="sr-only">{looks.word()}</span>
             <span class="w-14 shrink-0 tabular-nums">{words}</span>
-            {ran.then(|| bar(phase.took(), longest))}
+            {ran.then(|| bar(phase.duration_ms(), longest))}
             {carried}
             // Its place is kept, so that the lengths are of one scale.
             {(ran || exit.is_some()).then(|| view! { <span class="w-14 shrink-0 font-medium text-bad">{exit}</span> })}
@@ -235,7 +237,7 @@ fn compared(id: &RunId, log: LogComparison, (a, b): (u32, u32)) -> AnyView {
             let looked = format!("The first {} are the same; ", format::counted(lines, "line"));
             quiet(looked + "it was looked no further, since there is too much more.")
         }
-        LogComparison::Differs(Difference { line, a: in_a, b: in_b }) => {
+        LogComparison::Differs(LogDifference { line, a: in_a, b: in_b }) => {
             let output = match in_a.as_ref().or(in_b.as_ref()).map(|line| line.stream) {
                 Some(LogStream::Stderr) => "Standard error",
                 Some(LogStream::Stdout) => "Standard output",

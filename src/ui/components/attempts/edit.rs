@@ -16,7 +16,7 @@ use super::ShownAttempt;
 use crate::base;
 use crate::calls::{RerunEdited, read_offer};
 use crate::feed::RunState;
-use crate::model::{Offer, Param, ParamError, Params, Pipeline, RunId};
+use crate::model::{Param, ParamError, Params, Pipeline, RunId, StartOptions};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{NOT_KNOWN, ProblemNotice, of_action};
 use crate::ui::components::review::Tab;
@@ -37,7 +37,7 @@ pub fn EditDialog(
     /// Its pipeline, if there is one of that name.
     pipeline: Memo<Option<Pipeline>>,
     /// What can be started: read again when the form is opened, since pipelines change.
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     /// The attempt that is looked at, whose parameters fill the form.
     shown: ShownAttempt,
     /// How the run stands now.
@@ -233,7 +233,7 @@ pub fn EditDialog(
 #[component]
 fn Fields(
     pipeline: Memo<Option<Pipeline>>,
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     shown: ShownAttempt,
     state: RwSignal<RunState>,
     errors: Signal<Vec<ParamError>>,

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::ShownAttempt;
 use crate::base;
 use crate::feed::RunState;
-use crate::model::attempt::AttemptMark;
+use crate::model::attempt::AttemptSummary;
 use crate::model::{RunId, Status};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::popover::Popover;
@@ -30,7 +30,7 @@ pub fn AttemptTabs(
     let newest = Memo::new(move |_| state.with(|state| state.run.attempt));
     let marks = Memo::new(move |_| {
         state.with(|state| {
-            let now = AttemptMark { attempt: state.run.attempt, status: state.run.status };
+            let now = AttemptSummary { attempt: state.run.attempt, status: state.run.status };
             std::iter::once(now).chain(state.earlier.iter().rev().copied()).collect::<Vec<_>>()
         })
     });

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::model::RunId;
-use crate::model::queue::{Queue, Waiting};
+use crate::model::queue::{Queue, QueuedRun};
 #[cfg(feature = "hydrate")]
 use crate::{
     calls::read_queue,
@@ -37,7 +37,7 @@ impl LiveQueue {
     }
 
     /// The place of a run, if it is known to wait. Tracks the queue.
-    pub fn place(&self, run: &RunId) -> Option<Waiting> {
+    pub fn place(&self, run: &RunId) -> Option<QueuedRun> {
         self.queue.with(|queue| queue.waiting.iter().find(|waiting| waiting.id == *run).cloned())
     }
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::LiveQueue;
 use crate::base;
-use crate::model::queue::Waiting;
+use crate::model::queue::QueuedRun;
 use crate::model::{RunId, Status};
 
 /// The same for one run alone, as long as it waits.
@@ -33,7 +33,7 @@ pub fn QueuePlace(
     let place = Memo::new(move |_| queue.place(&id));
     move || {
         // As the server renders it, and until the queue is known.
-        let Some(Waiting { position, held_by, .. }) = place.get() else { return "In the queue".into_any() };
+        let Some(QueuedRun { position, held_by, .. }) = place.get() else { return "In the queue".into_any() };
         let words = match (position, held_by.is_some()) {
             (1, false) => "Next in queue".to_owned(),
             (_, false) => format!("#{position} in queue"),

@@ -6,7 +6,7 @@ use leptos::server_fn::ServerFn;
 use super::{LeftOut, Tab};
 use crate::base;
 use crate::calls::{Approve, Reject};
-use crate::model::{Code, Problem, Question, Role, Run, RunId};
+use crate::model::{ApprovalRequest, Problem, ProblemCode, Role, Run, RunId};
 use crate::ui::account::can;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{NOT_KNOWN, of_action};
@@ -34,7 +34,7 @@ pub fn ApprovalBanner(
             follow.heard(run.status.is_active());
         }
         // Someone else was first: the page shows what came of it.
-        Some(Err(failed)) if failed.code == Code::NotWaiting => {
+        Some(Err(failed)) if failed.code == ProblemCode::NotWaiting => {
             problem.set(None);
             follow.heard(true);
         }
@@ -52,8 +52,8 @@ pub fn ApprovalBanner(
     let busy = Signal::derive(move || approve.pending().get() || reject.pending().get());
     let forbidden = Signal::derive(move || busy.get() || !may_answer);
     let asked = Memo::new(move |_| follow.state.with(|state| state.run.approval.clone()));
-    let patches = Memo::new(move |_| follow.state.with(|state| state.tally.patches));
-    let banner = move |Question { seq, question }: Question| {
+    let patches = Memo::new(move |_| follow.state.with(|state| state.review_counts.patches));
+    let banner = move |ApprovalRequest { seq, question }: ApprovalRequest| {
         let (yes, no) = (id.to_string(), id.to_string());
         let look = Tab::Changes.address(&id, None);
         view! {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::feed::visible::plain;
-use crate::model::view::{Change, Hunk, Line, PatchView, Piece, Token, side_by_side};
+use crate::model::view::{DiffLine, DiffSpan, Hunk, LineChange, PatchView, SyntaxClass, side_by_side};
 use crate::ui::components::visible::visible;
 
 /// The first `most` lines of a patch. Rows of the file before have ids, so that a finding leads to its line: see [`row_id`].
@@ -48,7 +48,7 @@ fn head(hunk: &Hunk, columns: &'static str) -> impl IntoView + use<> {
     }
 }
 
-fn unified(seq: u64, hunk: &Hunk, lines: &[Line]) -> impl IntoView + use<> {
+fn unified(seq: u64, hunk: &Hunk, lines: &[DiffLine]) -> impl IntoView + use<> {
     let rows = lines.iter().map(|line| {
         view! {
             <tr data-change=word(line.change) id=line.old.map(|old| row_id(seq, old))>
@@ -62,8 +62,8 @@ fn unified(seq: u64, hunk: &Hunk, lines: &[Line]) -> impl IntoView + use<> {
     view! { <tbody>{head(hunk, "4")}{rows}</tbody> }
 }
 
-fn beside(seq: u64, hunk: &Hunk, lines: &[Line]) -> impl IntoView + use<> {
-    let side = |line: Option<&Line>, number: Option<u64>| {
+fn beside(seq: u64, hunk: &Hunk, lines: &[DiffLine]) -> impl IntoView + use<> {
+    let side = |line: Option<&DiffLine>, number: Option<u64>| {
         // Which of the two a row is cannot be said of the row.
         let change = line.map_or("none", |line| word(line.change));
         view! {
@@ -80,33 +80,33 @@ fn beside(seq: u64, hunk: &Hunk, lines: &[Line]) -> impl IntoView + use<> {
     view! { <tbody>{head(hunk, "6")}{rows}</tbody> }
 }
 
-const fn word(change: Change) -> &'static str {
+const fn word(change: LineChange) -> &'static str {
     match change {
-        Change::Same => "same",
-        Change::Removed => "removed",
-        Change::Added => "added",
+        LineChange::Same => "same",
+        LineChange::Removed => "removed",
+        LineChange::Added => "added",
     }
 }
 
 /// The cells with a line's sign and its text.
-fn code(line: Option<&Line>) -> impl IntoView + use<> {
+fn code(line: Option<&DiffLine>) -> impl IntoView + use<> {
     let change = line.map_or("none", |line| word(line.change));
     let sign = match line.map(|line| line.change) {
-        Some(Change::Removed) => "−",
-        Some(Change::Added) => "+",
-        Some(Change::Same) | None => "",
+        Some(LineChange::Removed) => "−",
+        Some(LineChange::Added) => "+",
+        Some(LineChange::Same) | None => "",
     };
-    let pieces: Vec<_> = line.into_iter().flat_map(|line| &line.pieces).map(piece).collect();
+    let spans: Vec<_> = line.into_iter().flat_map(|line| &line.spans).map(piece).collect();
     let end = line.is_some_and(|line| line.no_newline).then(|| {
         view! { <span class="diff-end" title="The file ends here without a line end">"⊘"</span> }
     });
     view! {
         <td class="diff-sign" data-change=change>{sign}</td>
-        <td class="diff-code" data-change=change>{pieces}{end}</td>
+        <td class="diff-code" data-change=change>{spans}{end}</td>
     }
 }
 
-fn piece(piece: &Piece) -> impl IntoView + use<> {
+fn piece(piece: &DiffSpan) -> impl IntoView + use<> {
     // A line end of two characters is only of interest where it changes.
     let text = piece.text.replace('\r', if piece.changed { "␍" } else { "" });
     let token = piece.token.map(class);
@@ -119,18 +119,18 @@ fn piece(piece: &Piece) -> impl IntoView + use<> {
     view! { <span class=class>{visible(&text)}</span> }.into_any()
 }
 
-const fn class(token: Token) -> &'static str {
+const fn class(token: SyntaxClass) -> &'static str {
     match token {
-        Token::Keyword => "t-keyword",
-        Token::String => "t-string",
-        Token::Comment => "t-comment",
-        Token::Number | Token::Constant => "t-constant",
-        Token::Function => "t-function",
-        Token::Type => "t-type",
-        Token::Property => "t-property",
-        Token::Operator => "t-operator",
-        Token::Attribute => "t-attribute",
-        Token::Variable => "t-variable",
-        Token::Tag => "t-tag",
+        SyntaxClass::Keyword => "t-keyword",
+        SyntaxClass::String => "t-string",
+        SyntaxClass::Comment => "t-comment",
+        SyntaxClass::Number | SyntaxClass::Constant => "t-constant",
+        SyntaxClass::Function => "t-function",
+        SyntaxClass::Type => "t-type",
+        SyntaxClass::Property => "t-property",
+        SyntaxClass::Operator => "t-operator",
+        SyntaxClass::Attribute => "t-attribute",
+        SyntaxClass::Variable => "t-variable",
+        SyntaxClass::Tag => "t-tag",
     }
 }

@@ -8,7 +8,7 @@ use crate::calls::read_findings;
 use crate::feed::visible::plain;
 use crate::model::RunId;
 use crate::model::kinds::FixSafety;
-use crate::model::review::{FindingFilter, FindingPage, Found};
+use crate::model::review::{FindingEntry, FindingFilter, FindingPage};
 use crate::ui::components::activity::FrameLink;
 use crate::ui::components::activity::row::{place, severity_tone};
 use crate::ui::components::again::Unanswered;
@@ -169,8 +169,8 @@ fn Table(id: RunId, earlier: Option<u32>, page: FindingPage, limit: RwSignal<u32
     }
 }
 
-fn row(id: &RunId, earlier: Option<u32>, found: Found) -> impl IntoView + use<> {
-    let Found { seq, finding, patch } = found;
+fn row(id: &RunId, earlier: Option<u32>, found: FindingEntry) -> impl IntoView + use<> {
+    let FindingEntry { seq, finding, patch } = found;
     let severity = if finding.severity.is_empty() { "finding".to_owned() } else { finding.severity.clone() };
     let tone = severity_tone(&finding.severity);
     let place = visible(&place(&finding));

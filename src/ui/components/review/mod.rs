@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use crate::browser::Timer;
 use crate::feed::RunState;
 use crate::model::RunId;
-use crate::model::review::{FindingFilter, Tally};
+use crate::model::review::{FindingFilter, ReviewCounts};
 use crate::ui::slot::Slot;
 
 pub use approval::ApprovalBanner;
@@ -39,7 +39,7 @@ pub fn ReviewPanel(
     /// What the operator leaves out.
     left_out: LeftOut,
 ) -> impl IntoView {
-    let now = move || state.with(|state| (state.run.attempt, state.tally));
+    let now = move || state.with(|state| (state.run.attempt, state.review_counts));
     // Patches come in bursts: the lists are read again soon after the first of them, not for each.
     let known = RwSignal::new(now());
     let waiting = StoredValue::new(false);
@@ -85,6 +85,6 @@ pub fn ReviewPanel(
     }
 }
 
-fn now_untracked(state: Signal<RunState>) -> (u32, Tally) {
-    state.with_untracked(|state| (state.run.attempt, state.tally))
+fn now_untracked(state: Signal<RunState>) -> (u32, ReviewCounts) {
+    state.with_untracked(|state| (state.run.attempt, state.review_counts))
 }

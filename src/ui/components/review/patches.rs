@@ -12,7 +12,7 @@ use crate::calls::{read_patch, read_patches};
 use crate::feed::RunState;
 use crate::feed::visible::{directions, plain};
 use crate::model::kinds::FixSafety;
-use crate::model::review::{PatchEntry, ShownPatch};
+use crate::model::review::{PatchContent, PatchEntry};
 use crate::model::{Problem, RunId};
 use crate::ui::components::again::Unanswered;
 use crate::ui::components::icon::Icon;
@@ -188,7 +188,7 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
     let marked = Memo::new(move |_| {
         let line = linked.get()?;
         content.with(|content| match content {
-            Some(Ok(ShownPatch::View(view))) => diff::nearest(view, line),
+            Some(Ok(PatchContent::View(view))) => diff::nearest(view, line),
             _ => None,
         })
     });
@@ -209,20 +209,20 @@ fn PatchCard(id: RunId, patch: PatchEntry, look: Look) -> impl IntoView {
         _ if !open.get() => ().into_any(),
         None => view! { <p class="px-4 py-3 text-xs text-faint">"Loading…"</p> }.into_any(),
         Some(Err(problem)) => view! { <div class="p-3"><Unanswered problem again/></div> }.into_any(),
-        Some(Ok(ShownPatch::Text(text))) => {
+        Some(Ok(PatchContent::Text(text))) => {
             let warning = direction_warning(directions([text.as_str()]));
             view! { {warning}<pre class="overflow-x-auto px-4 py-3 font-mono text-xs">{visible(&text)}</pre> }
                 .into_any()
         }
-        Some(Ok(ShownPatch::View(view))) => {
+        Some(Ok(PatchContent::View(view))) => {
             // A link into what is not drawn draws all of it.
             let most = if all.get() || marked.get().is_some() { usize::MAX } else { DRAWN };
             let lines = view.hunks.iter().map(|hunk| hunk.lines.len()).sum::<usize>();
             let whole = most >= lines;
             let words = format!("Show all {}", format::counted(lines as u64, "line"));
-            let pieces = view.hunks.iter().flat_map(|hunk| &hunk.lines).flat_map(|line| &line.pieces);
+            let spans = view.hunks.iter().flat_map(|hunk| &hunk.lines).flat_map(|line| &line.spans);
             let warning =
-                direction_warning(directions(pieces.map(|piece| piece.text.as_str()).chain([view.path.as_str()])));
+                direction_warning(directions(spans.map(|piece| piece.text.as_str()).chain([view.path.as_str()])));
             view! {
                 {warning}
                 <div class="overflow-x-auto">{diff::draw(seq, &view, look.split.get(), most)}</div>

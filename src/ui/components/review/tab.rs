@@ -70,14 +70,14 @@ pub fn Tabs(
     /// What is shown.
     tab: Memo<Tab>,
 ) -> impl IntoView {
-    let tally = Memo::new(move |_| state.with(|state| state.tally));
-    let there = move || tally.get().findings + tally.get().patches > 0 || tab.get() != Tab::Activity;
+    let review_counts = Memo::new(move |_| state.with(|state| state.review_counts));
+    let there = move || review_counts.get().findings + review_counts.get().patches > 0 || tab.get() != Tab::Activity;
     let link = move |each: Tab| {
         let id = id.clone();
         let count = move || match each {
             Tab::Activity => None,
-            Tab::Findings => Some(tally.get().findings),
-            Tab::Changes => Some(tally.get().patches),
+            Tab::Findings => Some(review_counts.get().findings),
+            Tab::Changes => Some(review_counts.get().patches),
         };
         view! {
             // The router's own link takes every address of this page for the current one.

@@ -10,7 +10,7 @@ use leptos_router::params::ParamsMap;
 use crate::base;
 use crate::browser::Timer;
 use crate::feed::visible::plain;
-use crate::model::{Offer, RunFilter, Status};
+use crate::model::{RunFilter, StartOptions, Status};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::status;
 use crate::ui::slot::Slot;
@@ -43,7 +43,7 @@ pub fn Filters(
     /// What is chosen.
     filter: Memo<RunFilter>,
     /// The pipelines there are.
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
 ) -> impl IntoView {
     let form = NodeRef::<html::Form>::new();
     let navigate = use_navigate();

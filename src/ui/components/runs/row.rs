@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::base;
 use crate::feed::visible::plain;
-use crate::model::{Offer, Phase, PhaseState, Run, Status, plan};
+use crate::model::{Phase, PhaseState, Run, StartOptions, Status, plan};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::params;
 use crate::ui::components::queue::{LiveQueue, QueuePlace};
@@ -18,7 +18,7 @@ pub fn RunRow(
     /// The run.
     run: ArcRwSignal<Run>,
     /// The pipelines, for their titles.
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     /// The runs that wait.
     queue: LiveQueue,
 ) -> impl IntoView {
@@ -83,7 +83,7 @@ pub fn RunRow(
 }
 
 /// A pipeline's title, or its name if it is not there any more.
-pub fn title_of(offer: &Offer, name: &str) -> String {
+pub fn title_of(offer: &StartOptions, name: &str) -> String {
     plain(offer.pipelines.iter().find(|pipeline| pipeline.name == name).map_or(name, |pipeline| &pipeline.title))
 }
 
@@ -108,7 +108,7 @@ fn PhaseBar(phases: Memo<Vec<Phase>>, status: Memo<Status>) -> impl IntoView {
         <div class="flex gap-0.5" role="img" aria-label=words title=words>
             {move || {
                 let phases = phases.get();
-                let cut_off = plan::cut_off(&phases, status.get());
+                let cut_off = plan::interrupted_phase(&phases, status.get());
                 phases.into_iter().enumerate().map(|(at, phase)| piece((phase, cut_off == Some(at)))).collect_view()
             }}
         </div>

@@ -8,7 +8,7 @@ use super::live::LiveRuns;
 use super::row::RunRow;
 use crate::base;
 use crate::feed::Link;
-use crate::model::{Code, Offer, RunFilter, RunPage};
+use crate::model::{ProblemCode, RunFilter, RunPage, StartOptions};
 use crate::ui::components::connection::ConnectionChip;
 use crate::ui::components::notice::{ProblemNotice, of_action};
 use crate::ui::components::queue::LiveQueue;
@@ -22,7 +22,7 @@ pub fn RunTable(
     /// What the server has found.
     page: RunPage,
     /// The pipelines, for their titles.
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     /// Kept to how the list is connected.
     link: RwSignal<Link>,
 ) -> impl IntoView {
@@ -33,7 +33,7 @@ pub fn RunTable(
         Memo::new(move |_| live.shown.with(|shown| *shown != RunFilter { limit: shown.limit, ..RunFilter::default() }));
     let lags = Memo::new(move |_| live.problem.with(Option::is_some) && live.wanted.get() != live.shown.get());
     // That the server is away the chip says already.
-    let problem = move || live.problem.get().filter(|problem| problem.code != Code::Unreachable);
+    let problem = move || live.problem.get().filter(|problem| problem.code != ProblemCode::Unreachable);
     let queue = LiveQueue::new();
     Effect::new(move |_| queue.begin());
     let empty = Memo::new(move |_| live.rows.with(Vec::is_empty));

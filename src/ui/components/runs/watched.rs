@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use super::live::LiveRuns;
 use crate::calls::list_runs;
-use crate::model::{Listed, Problem, Run, RunFilter, RunId, RunPage};
+use crate::model::{Problem, Run, RunFilter, RunId, RunListUpdate, RunPage};
 use crate::ui::connect::{ListView, ListWatch};
 use crate::ui::news;
 
@@ -34,8 +34,8 @@ impl ListView for Watched {
 
     fn listed(&self, json: &str) -> bool {
         match serde_json::from_str(json) {
-            Ok(Listed::Is(run)) => self.changed(*run),
-            Ok(Listed::Deleted { id, .. }) => {
+            Ok(RunListUpdate::Changed(run)) => self.changed(*run),
+            Ok(RunListUpdate::Deleted { id, .. }) => {
                 self.deleted(id);
                 false
             }
@@ -76,7 +76,7 @@ impl Watched {
         match shown {
             // An answer to a question may have overtaken it.
             Some(row) if status.is_none_or(|status| status == run.status) => {
-                if row.with_untracked(|row| run.is_news_to(row)) {
+                if row.with_untracked(|row| run.is_newer_than(row)) {
                     row.set(run);
                 }
                 false
@@ -126,7 +126,7 @@ impl Watched {
                 Some(place) => {
                     let row = &rows[place];
                     // An event may have overtaken this answer.
-                    if row.with_untracked(|row| run.is_news_to(row)) {
+                    if row.with_untracked(|row| run.is_newer_than(row)) {
                         row.set(run);
                     }
                     merged.push(row.clone());

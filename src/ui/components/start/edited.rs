@@ -6,8 +6,8 @@ use leptos::wasm_bindgen::JsCast;
 use leptos::web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 
 use super::lines::has_lines;
-use crate::model::form::lines_with_lf;
-use crate::model::{Filled, Param, ParamKind, ParamValue, Params};
+use crate::model::form::normalize_line_endings;
+use crate::model::{FormPrefill, Param, ParamKind, ParamValue, Params};
 
 /// What a field has, and what the last attempt had. As text, which is all that fields have.
 #[derive(Clone)]
@@ -30,11 +30,11 @@ impl Edited {
     pub fn new(param: &Param, given: &Params, last: &Params, attempt: u32) -> Self {
         let nothing = if param.kind == ParamKind::Boolean { "false" } else { "" };
         // As fields have it.
-        let text = |value: &ParamValue| lines_with_lf(&value.to_string());
+        let text = |value: &ParamValue| normalize_line_endings(&value.to_string());
         let was = last.get(&param.name).map_or_else(|| nothing.to_owned(), text);
         let possible =
             |value: &String| param.kind != ParamKind::Choice || value.is_empty() || param.choices.contains(value);
-        let filled = Filled::Attempt { shown: given, last }.value(param);
+        let filled = FormPrefill::Attempt { shown: given, last }.value(param);
         let value = filled.as_ref().map(text).filter(possible).unwrap_or_else(|| nothing.to_owned());
         Self {
             has_lines: has_lines(param, [Some(&value), Some(&was)]),

@@ -14,7 +14,7 @@ use crate::browser;
 use crate::calls::{ShowFields, StartRun};
 use crate::feed::Link;
 use crate::feed::visible::plain;
-use crate::model::{Code, Offer, Param, ParamKind, Pipeline, Problem};
+use crate::model::{Param, ParamKind, Pipeline, Problem, ProblemCode, StartOptions};
 use crate::ui::components::code::Words;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::notice::{ProblemNotice, of_action};
@@ -23,7 +23,7 @@ use crate::ui::components::notice::{ProblemNotice, of_action};
 #[component]
 pub fn StartForm(
     /// What can be started. It may change while the page is open.
-    offer: RwSignal<Offer>,
+    offer: RwSignal<StartOptions>,
     /// The pipeline that is chosen at first, if there is one of this name.
     wanted: Option<String>,
     /// How the page is connected.
@@ -60,7 +60,7 @@ pub fn StartForm(
     // The server's answer leads to the run's page; a failure leaves the form as it is, and is at its first field.
     Effect::new(move |_| {
         let Some(problem) = problem.get() else { return };
-        if problem.code != Code::Unreachable {
+        if problem.code != ProblemCode::Unreachable {
             refill();
         }
         if let Some(error) = problem.errors.first() {
@@ -178,7 +178,7 @@ fn forget_when_back(link: RwSignal<Link>, problem: Memo<Option<Problem>>, forget
     Effect::new(move |before: Option<Link>| {
         let now = link.get();
         let unreachable =
-            problem.with_untracked(|problem| problem.as_ref().is_some_and(|p| p.code == Code::Unreachable));
+            problem.with_untracked(|problem| problem.as_ref().is_some_and(|p| p.code == ProblemCode::Unreachable));
         if before.is_some_and(|before| before != now) && now.is_connected() && unreachable {
             forget();
         }
@@ -204,7 +204,8 @@ pub fn boxes(pipeline: Option<&Pipeline>) -> String {
 
 /// The problem, unless all of it is shown at fields.
 pub fn general(problem: Problem) -> Option<Problem> {
-    let at_fields = problem.code == Code::InvalidParams && problem.errors.iter().all(|error| error.code != "unknown");
+    let at_fields =
+        problem.code == ProblemCode::InvalidParams && problem.errors.iter().all(|error| error.code != "unknown");
     (!at_fields).then_some(problem)
 }
 

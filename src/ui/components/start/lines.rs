@@ -1,6 +1,6 @@
 //! A field of several lines.
 
-use crate::model::form::lines_with_lf;
+use crate::model::form::normalize_line_endings;
 use crate::model::{Param, ParamKind};
 
 /// The fewest and the most lines that a field shows at once.
@@ -23,7 +23,7 @@ pub fn rows(param: &Param, value: &str) -> usize {
 /// The text as the content of a `<textarea>`. A parser takes one line end off the beginning of what the server sends, so one is added there;
 /// content that a script sets is taken as it is.
 pub fn content(value: &str) -> String {
-    let text = lines_with_lf(value).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let text = normalize_line_endings(value).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     if cfg!(feature = "ssr") { format!("\n{text}") } else { text }
 }
 

@@ -10,7 +10,7 @@ use super::{Hub, TAB};
 use crate::base;
 use crate::browser::{Stream, StreamSaid, held_locks, is_visible, random, reload, steady};
 use crate::feed::tabs::{GATHER, Health, Message, Open, Plan, Role};
-use crate::model::{Code, RunId};
+use crate::model::{ProblemCode, RunId};
 
 /// How many bytes of frames are told to other tabs at once, and per second. What is more they fetch, as fast as they can take
 /// it: a channel has no way to say that it is too much.
@@ -150,7 +150,7 @@ impl Hub {
                 self.upstream.borrow_mut().close();
             }
             // The login has run out: the server leads a page that asks again to its form, and back.
-            StreamSaid::Problem(Code::Unauthorized) => reload(),
+            StreamSaid::Problem(ProblemCode::Unauthorized) => reload(),
             // A stream that has nothing more to tell closes.
             StreamSaid::Lost if self.upstream.borrow().carries().is_empty() => self.upstream.borrow_mut().close(),
             StreamSaid::Refused { not_there, floor } => {

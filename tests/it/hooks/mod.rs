@@ -1,4 +1,6 @@
-//! Hooks: a forge starts runs, and nobody else does.
+//! Hooks: forges start runs, and nothing without a signature does.
+
+mod secrets;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -79,7 +81,7 @@ async fn count(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn each_forge_starts_a_run_with_what_its_payload_says() {
+async fn hook_of_each_forge_starts_a_run() {
     let world = World::new();
     // All of them send the same body.
     hooked(&world, "p", "repeat = true");
@@ -138,7 +140,7 @@ async fn each_forge_starts_a_run_with_what_its_payload_says() {
 }
 
 #[tokio::test]
-async fn who_does_not_know_the_secret_starts_nothing_and_waits() {
+async fn hook_without_the_secret_is_refused_and_slowed() {
     let world = World::new();
     hooked(&world, "p", "");
     let server = world.serve();
@@ -156,10 +158,10 @@ async fn who_does_not_know_the_secret_starts_nothing_and_waits() {
         assert_eq!(response.headers().contains_key("www-authenticate"), response.status() == StatusCode::UNAUTHORIZED);
         code(response).await
     }));
-    // While they wait, no further guess is looked at, not even a right one.
+    // While they wait, no further guess is checked, not even a right one.
     let further = async {
         until("guesses are not looked at", async || {
-            // At once, so that some come while another one waits.
+            // At once, so that some arrive while another one waits.
             let all = join_all((0..6).map(|_| call(&server, "p", &[], PUSH))).await;
             all.into_iter().find(|response| response.status() == StatusCode::TOO_MANY_REQUESTS)
         })
@@ -172,15 +174,15 @@ async fn who_does_not_know_the_secret_starts_nothing_and_waits() {
     assert!(further.headers().contains_key("retry-after"));
     assert!(asked.elapsed().as_millis() >= 250);
     assert_eq!(count(&server).await, 0);
-    // Who fails at the forge's address does not lock the forge out.
+    // Failed attempts from the forge's address do not lock the forge out.
     let wrong = join_all((0..6).map(|_| call(&server, "p", &[], PUSH)));
     let right = async { call(&server, "p", &github(SECRET, PUSH, "d"), PUSH).await.status() };
     assert_eq!(tokio::join!(wrong, right).1, StatusCode::CREATED);
 }
 
-/// One by one, so that each is looked at.
+/// One by one, so that each is checked.
 #[tokio::test]
-async fn each_wrong_signature_is_refused_for_itself() {
+async fn hook_wrong_signatures_are_refused() {
     let world = World::new();
     hooked(&world, "p", "");
     let server = world.serve();
@@ -196,7 +198,7 @@ async fn each_wrong_signature_is_refused_for_itself() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_comes_again_is_the_same_run() {
+async fn hook_redelivery_is_the_same_run() {
     let world = World::new();
     hooked(&world, "p", "");
     hooked(&world, "q", "");
@@ -217,7 +219,7 @@ async fn a_delivery_that_comes_again_is_the_same_run() {
     let (status, known) = answer(call(&server, "p", &replayed, PUSH).await).await;
     assert_eq!((status, &known["id"]), (200, &run["id"]), "{known}");
     assert!(known["message"].as_str().unwrap().contains("with this body"), "{known}");
-    // Another body, another pipeline, and a caller with the same word as its own key.
+    // Another body, another pipeline, and a caller with the same text as its own key.
     let other_push = PUSH.replace("app", "site");
     for (pipeline, body) in [("p", other_push.as_str()), ("q", PUSH)] {
         let (status, other) = answer(call(&server, pipeline, &github(SECRET, body, "d-1"), body).await).await;
@@ -238,7 +240,7 @@ async fn a_delivery_that_comes_again_is_the_same_run() {
 }
 
 #[tokio::test]
-async fn what_the_hook_does_not_take_starts_nothing() {
+async fn hook_ignores_other_events() {
     let world = World::new();
     hooked(&world, "p", "events = [\"push\"]\nif = { \"/ref\" = [\"refs/heads/main\", \"refs/heads/next\"] }");
     hooked(&world, "all", "");
@@ -266,7 +268,7 @@ async fn what_the_hook_does_not_take_starts_nothing() {
 }
 
 #[tokio::test]
-async fn a_payload_that_does_not_fit_is_refused() {
+async fn hook_payload_with_wrong_values_is_refused() {
     let world = World::new();
     hooked(&world, "p", "");
     let server = world.serve();
@@ -292,9 +294,9 @@ async fn a_payload_that_does_not_fit_is_refused() {
     assert_eq!(count(&server).await, 2);
 }
 
-/// A sender whose bodies have nothing unique can say so, and its deliveries are told apart by their ids again.
+/// A sender whose bodies are not unique can declare it; its deliveries are then distinguished by their ids.
 #[tokio::test]
-async fn a_hook_may_take_the_same_body_again() {
+async fn hook_repeat_takes_the_same_body_again() {
     let world = World::new();
     hooked(&world, "p", "repeat = true");
     let server = world.serve();
@@ -307,130 +309,4 @@ async fn a_hook_may_take_the_same_body_again() {
     for _ in 0..2 {
         assert_eq!(answer(call(&server, "p", &unnamed, PUSH).await).await.0, 201);
     }
-}
-
-/// What can be guessed is no secret, once others can guess.
-#[tokio::test]
-async fn a_short_secret_is_refused_where_the_server_has_a_public_name() {
-    let world = World::new();
-    hooked(&world, "p", "");
-    let (short, long) = ("fifteen letters", "sixteen letters!");
-    for (flags, secret, expected) in [
-        (&[][..], short, 201),
-        (&["--allow-host", "localhost"], short, 201),
-        (&["--allow-host", "runs.example"], short, 503),
-        (&["--public-url", "https://runs.example"], short, 503),
-        (&["--public-url", "https://runs.example"], long, 201),
-    ] {
-        std::fs::write(world.data().join("secret"), secret).unwrap();
-        let server = world.serve_logged(&[], flags);
-        // Each has its own body.
-        let body = json!({ "ref": "refs/heads/main", "number": 7, "flags": flags, "secret": secret }).to_string();
-        let (status, run) = answer(call(&server, "p", &github(secret, &body, "d"), &body).await).await;
-        assert_eq!(status, expected, "{flags:?} {secret}: {run}");
-        let faults = server.get_json("/fn/offer").await["faults"].to_string();
-        assert_eq!(faults.contains("shorter than 16 bytes"), expected == 503, "{faults}");
-        assert!(!faults.contains(secret));
-    }
-    assert!(world.log().contains("the secret of a hook is weak"), "{}", world.log());
-}
-
-#[tokio::test]
-async fn a_hook_that_is_not_there_is_like_one_whose_secret_is_another() {
-    let world = World::new();
-    hooked(&world, "p", "");
-    world.pipeline("plain", &["true"]);
-    let server = world.serve();
-    let mut answers = Vec::new();
-    for name in ["plain", "unknown", "autofix", "%ff"] {
-        let (status, mut body) = answer(call(&server, name, &github(SECRET, PUSH, "d"), PUSH).await).await;
-        assert_eq!((status, &body["code"]), (401, &json!("bad_signature")), "{name}");
-        body["detail"] = body["detail"].as_str().unwrap().replace(name, "NAME").into();
-        answers.push(body);
-    }
-    let (status, wrong) = answer(call(&server, "p", &github("another secret", PUSH, "d"), PUSH).await).await;
-    assert_eq!((status, &wrong["code"]), (401, &json!("bad_signature")));
-    assert!(answers.iter().all(|answer| *answer == wrong), "{answers:?}");
-    let get = server.get("/api/v1/hooks/p").await;
-    assert_eq!(code(get).await, (405, "method_not_allowed".into()));
-}
-
-#[tokio::test]
-async fn a_secret_that_is_missing_is_told_and_one_that_is_there_to_nobody() {
-    let world = World::new();
-    hooked(&world, "p", "");
-    let file = world.data().join("secret");
-    let env = "name = \"env\"\n[[phases]]\nname = \"a\"\nrun = \"true\"\n[hook]\nsecret_env = ";
-    world.toml("env", &format!("{env}\"CARGO_PKG_NAME\"\n"));
-    world.toml("unset", &format!("{env}\"RUNTRAIL_TEST_NOT_SET\"\n").replace("\"env\"", "\"unset\""));
-    std::fs::remove_file(&file).unwrap();
-    let server = world.serve();
-    let faults = async || server.get_json("/fn/offer").await["faults"].as_array().unwrap().clone();
-    for name in ["p", "unset"] {
-        let missing = call(&server, name, &github("", PUSH, "d"), PUSH).await;
-        assert_eq!(code(missing).await, (503, "hook_secret_missing".into()), "{name}");
-    }
-    let told = faults().await;
-    let told: Vec<(&str, bool)> = told
-        .iter()
-        .map(|fault| (fault["file"].as_str().unwrap(), fault["reason"].as_str().unwrap().contains("no secret")))
-        .collect();
-    assert_eq!(told, [("p.toml", true), ("unset.toml", true)]);
-    assert!(server.get("/").await.text().await.unwrap().contains("unset.toml:5"));
-    // From a variable of the server's environment, which it has from this test.
-    let from_env = call(&server, "env", &github("runtrail", PUSH, "d"), PUSH).await;
-    assert_eq!(from_env.status(), StatusCode::CREATED);
-
-    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
-    assert_eq!(faults().await.len(), 1);
-    let (status, run) = answer(call(&server, "p", &github(SECRET, PUSH, "d"), PUSH).await).await;
-    assert_eq!(status, 201, "{run}");
-    server.until_status(run["id"].as_str().unwrap(), "completed").await;
-    let token = [("x-gitlab-token", SECRET.to_owned()), ("x-gitlab-event", "Push Hook".to_owned())];
-    assert_eq!(call(&server, "p", &token, PUSH).await.status(), StatusCode::CREATED);
-    let pipelines = server.get("/api/v1/pipelines").await.text().await.unwrap();
-    assert!(pipelines.contains("strip_prefix") && !pipelines.contains("secret"), "{pipelines}");
-    assert!(!server.get("/").await.text().await.unwrap().contains(SECRET));
-    assert_eq!(server.terminate().await, Some(0));
-    std::fs::remove_file(&file).unwrap();
-    for entry in
-        std::fs::read_dir(world.data()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
-    {
-        let bytes = std::fs::read(&entry).unwrap();
-        assert!(!bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "{}", entry.display());
-    }
-}
-
-/// Hooks come from other machines, without the token. All else of the guard stays.
-#[tokio::test]
-async fn the_signature_stands_for_the_token_and_for_nothing_else() {
-    let world = World::new();
-    hooked(&world, "p", "repeat = true");
-    let server = world.serve_with(&["--token", "correct horse battery staple", "--allow-host", "runs.example"]);
-    let right = github(SECRET, PUSH, "d-1");
-    let with = |name: &'static str, value: &str| {
-        let mut headers = github(SECRET, PUSH, "d-2");
-        headers.push((name, value.to_owned()));
-        headers
-    };
-    assert_eq!(call(&server, "p", &right, PUSH).await.status(), StatusCode::CREATED);
-    assert_eq!(call(&server, "p", &with("host", "runs.example"), PUSH).await.status(), StatusCode::CREATED);
-    for (headers, expected) in [
-        (with("host", "evil.example"), (421, "wrong_host")),
-        (with("origin", "https://evil.example"), (403, "foreign_origin")),
-        (with("sec-fetch-site", "cross-site"), (403, "foreign_origin")),
-        // The token is no signature.
-        (vec![("authorization", "Bearer correct horse battery staple".to_owned())], (401, "bad_signature")),
-    ] {
-        let (status, code) = code(call(&server, "p", &headers, PUSH).await).await;
-        assert_eq!((status, code.as_str()), expected, "{headers:?}");
-    }
-    let mut start = server.client.post(format!("{}/api/v1/runs", server.url)).body(PUSH);
-    for (name, value) in &right {
-        start = start.header(*name, value);
-    }
-    assert_eq!(code(start.send().await.unwrap()).await, (401, "unauthorized".into()));
-    let list = server.client.get(format!("{}/api/v1/runs", server.url)).bearer_auth("correct horse battery staple");
-    let list: Value = list.send().await.unwrap().json().await.unwrap();
-    assert_eq!(list["runs"].as_array().unwrap().len(), 2);
 }

@@ -1,4 +1,6 @@
-//! Who may use the server: its own token, login links, named tokens, sessions, and what the audit log says of it.
+//! Access: the server's own token, login links, named tokens, sessions, and the audit log.
+
+mod audit;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
@@ -81,7 +83,7 @@ async fn start(server: &Server, token: &str, world: &World, pipeline: &str) -> S
     json_of(post(server, token, "/api/v1/runs", body).await, 201).await["id"].as_str().unwrap().to_owned()
 }
 
-async fn until_asked(server: &Server, token: &str, id: &str) -> Value {
+async fn until_awaiting_approval(server: &Server, token: &str, id: &str) -> Value {
     until("the run asks", async || {
         let run = json_of(get(server, token, &format!("/api/v1/runs/{id}")).await, 200).await;
         run["approval"].is_object().then_some(run)
@@ -101,7 +103,7 @@ approval = true
 "#;
 
 #[tokio::test]
-async fn server_makes_a_token_that_only_its_user_reads() {
+async fn token_file_is_private() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let server = world.serve_guarded(&[]);
@@ -114,7 +116,7 @@ async fn server_makes_a_token_that_only_its_user_reads() {
     assert_eq!(server.post("/api/v1/runs", body).await.status(), 401);
     let before = token(&world);
     start(&server, &before, &world, "p").await;
-    // It stays the same: what scripts and people have keeps working.
+    // A restart keeps the token, so scripts and logins keep working.
     assert_eq!(server.terminate().await, Some(0));
     let server = world.serve_guarded(&[]);
     assert_eq!(token(&world), before);
@@ -122,7 +124,7 @@ async fn server_makes_a_token_that_only_its_user_reads() {
 }
 
 #[tokio::test]
-async fn login_link_opens_one_browser() {
+async fn login_link_works_once() {
     let world = World::new();
     let server = world.serve_guarded(&[]);
     let link = printed(&ask_program(&world, &server, &["login"]));
@@ -135,7 +137,7 @@ async fn login_link_opens_one_browser() {
 }
 
 #[tokio::test]
-async fn login_link_of_an_admin_is_theirs_and_ends_with_their_token() {
+async fn login_link_belongs_to_its_creator() {
     let world = World::new();
     let server = world.serve_guarded(&[]);
     let admin = printed(&ask_program(&world, &server, &["token", "create", "ada", "--role", "admin"]));
@@ -149,7 +151,7 @@ async fn login_link_of_an_admin_is_theirs_and_ends_with_their_token() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_called_like_the_owner_or_another_token() {
+async fn token_names_are_unique() {
     let world = World::new();
     let server = world.serve_guarded(&[]);
     let own = token(&world);
@@ -168,7 +170,7 @@ async fn nobody_else_is_called_like_the_owner_or_another_token() {
 }
 
 #[tokio::test]
-async fn token_of_a_role_does_what_the_role_may_until_it_is_revoked() {
+async fn token_has_its_role_until_revoked() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let server = world.serve_guarded(&[]);
@@ -195,7 +197,7 @@ async fn token_of_a_role_does_what_the_role_may_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn stream_ends_when_its_session_does() {
+async fn session_end_ends_streams() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let server = world.serve_guarded(&[]);
@@ -211,7 +213,7 @@ async fn stream_ends_when_its_session_does() {
 }
 
 #[tokio::test]
-async fn sessions_outlive_the_server_and_are_ended_one_by_one() {
+async fn session_survives_restarts() {
     let world = World::new();
     let server = world.serve_guarded(&[]);
     let own = token(&world);
@@ -240,13 +242,13 @@ async fn sessions_outlive_the_server_and_are_ended_one_by_one() {
 }
 
 #[tokio::test]
-async fn question_is_answered_by_a_person_with_the_role_and_by_no_token() {
+async fn approval_needs_a_person_with_the_role() {
     let world = World::new();
     world.toml("asks", ASKS);
     let server = world.serve_guarded(&[]);
     let own = token(&world);
     let id = start(&server, &own, &world, "asks").await;
-    until_asked(&server, &own, &id).await;
+    until_awaiting_approval(&server, &own, &id).await;
     let approve = format!("/api/v1/runs/{id}/approve");
     assert_eq!(json_of(post(&server, &own, &approve, json!({})).await, 403).await["code"], "person_required");
     let operator = printed(&ask_program(&world, &server, &["token", "create", "op", "--role", "operator"]));
@@ -268,7 +270,7 @@ async fn question_is_answered_by_a_person_with_the_role_and_by_no_token() {
 }
 
 #[tokio::test]
-async fn second_person_answers_where_the_pipeline_wants_it() {
+async fn approval_may_need_a_second_person() {
     let world = World::new();
     world.toml("asks", &ASKS.replace("approval = true", "approval = true\napprovers = \"other\""));
     let server = world.serve_guarded(&[]);
@@ -281,13 +283,13 @@ async fn second_person_answers_where_the_pipeline_wants_it() {
     let run = json_of(anna.post(&server, "/api/v1/runs").json(&body).send().await.unwrap(), 201).await;
     assert_eq!(run["origin"], json!({ "kind": "person", "name": "anna" }));
     let id = run["id"].as_str().unwrap();
-    until_asked(&server, &own, id).await;
+    until_awaiting_approval(&server, &own, id).await;
     let approve = format!("/api/v1/runs/{id}/approve");
     let own_run = anna.post(&server, &approve).json(&json!({})).send().await.unwrap();
     assert_eq!(json_of(own_run, 403).await["code"], "second_person_required");
     // A token and its session are one person, and so is a re-run by it.
     let by_token = start(&server, &anna_token, &world, "asks").await;
-    until_asked(&server, &own, &by_token).await;
+    until_awaiting_approval(&server, &own, &by_token).await;
     let own_run =
         anna.post(&server, &format!("/api/v1/runs/{by_token}/approve")).json(&json!({})).send().await.unwrap();
     assert_eq!(json_of(own_run, 403).await["code"], "second_person_required");
@@ -295,99 +297,7 @@ async fn second_person_answers_where_the_pipeline_wants_it() {
 }
 
 #[tokio::test]
-async fn audit_log_says_who_did_what_and_outlives_the_runs() {
-    let world = World::new();
-    world.pipeline("p", &["true"]);
-    let file = world.file("audit.jsonl");
-    let server = world.serve_guarded(&["--audit-log", file.to_str().unwrap()]);
-    let own = token(&world);
-    let ci = printed(&ask_program(&world, &server, &["token", "create", "ci", "--role", "operator"]));
-    let id = start(&server, &ci, &world, "p").await;
-    until("the run has ended", async || {
-        let run = json_of(get(&server, &own, &format!("/api/v1/runs/{id}")).await, 200).await;
-        (run["status"] == "completed").then_some(())
-    })
-    .await;
-    let rerun = post(&server, &own, &format!("/api/v1/runs/{id}/rerun"), json!({ "from": "start" })).await;
-    assert_eq!(json_of(rerun, 202).await["origin"], json!({ "kind": "token", "name": "operator" }));
-    until("the run has ended again", async || {
-        let run = json_of(get(&server, &own, &format!("/api/v1/runs/{id}")).await, 200).await;
-        (run["status"] == "completed").then_some(())
-    })
-    .await;
-    let delete = browser().delete(format!("{}/api/v1/runs/{id}", server.url)).bearer_auth(&own).send().await.unwrap();
-    assert_eq!(delete.status(), 204);
-    assert_eq!(post(&server, &ci, "/api/v1/tokens", json!({ "name": "x", "role": "admin" })).await.status(), 403);
-    let actions = |entries: &[Value]| {
-        let words = entries.iter().map(|entry| {
-            let word = |field: &str| entry[field].as_str().unwrap_or("-").to_owned();
-            [word("actor"), word("action"), word("outcome")].join(" ")
-        });
-        words.collect::<Vec<_>>()
-    };
-    let expected = [
-        "operator token_create done",
-        "ci run_start done",
-        "operator run_rerun done",
-        "operator run_delete done",
-        "ci refused forbidden",
-    ];
-    let entries = until("all is in the log", async || {
-        let page = json_of(get(&server, &own, "/api/v1/audit").await, 200).await;
-        let mut entries = page["entries"].as_array().unwrap().clone();
-        entries.reverse();
-        (entries.len() >= expected.len()).then_some(entries)
-    })
-    .await;
-    assert_eq!(actions(&entries), expected);
-    assert_eq!(entries[1]["run"], id.as_str());
-    assert_eq!(entries[1]["address"], "127.0.0.1");
-    let of_run = json_of(get(&server, &own, &format!("/api/v1/audit?run={id}&limit=2")).await, 200).await;
-    assert_eq!(of_run["entries"].as_array().unwrap().len(), 2);
-    assert!(of_run["next"].is_number());
-    // Nobody changes it, not even who has the database.
-    let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
-    let replaced =
-        "REPLACE INTO audit (id, at, actor, via, action, outcome) VALUES (1, 0, 'nobody', 'none', 'login', 'done')";
-    for statement in ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit", replaced] {
-        let refused = database.execute(statement, []).unwrap_err().to_string();
-        assert!(refused.contains("append-only"), "{refused}");
-    }
-    drop(database);
-    // The file has the same, once, however the server ended.
-    server.kill();
-    let server = world.serve_guarded(&["--audit-log", file.to_str().unwrap()]);
-    let lines = until("the file has all lines", async || {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        (lines.len() >= expected.len()).then_some(lines)
-    })
-    .await;
-    assert_eq!(lines, entries);
-    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    drop(server);
-}
-
-#[tokio::test]
-async fn wrong_logins_are_noted_and_do_not_fill_the_log() {
-    let world = World::new();
-    let server = world.serve_guarded(&[]);
-    let guesses = (0..20).map(|_| get(&server, "rt_wrong", "/api/v1/runs"));
-    for answer in futures::future::join_all(guesses).await {
-        assert!([401, 429].contains(&answer.status().as_u16()));
-    }
-    let own = token(&world);
-    let noted = until("it is noted", async || {
-        let page = json_of(get(&server, &own, "/api/v1/audit?action=login_refused").await, 200).await;
-        let entries = page["entries"].as_array().unwrap().clone();
-        (!entries.is_empty()).then_some(entries)
-    })
-    .await;
-    assert!(noted.len() < 4, "{noted:?}");
-}
-
-#[tokio::test]
-async fn user_of_a_trusted_proxy_is_who_the_header_says() {
+async fn proxy_user_comes_from_the_header() {
     let world = World::new();
     world.pipeline("p", &["true"]);
     let flags = ["--trusted-proxy", "127.0.0.1", "--user-header", "X-User", "--user-role", "anna=operator"];
@@ -406,7 +316,7 @@ async fn user_of_a_trusted_proxy_is_who_the_header_says() {
 }
 
 #[test]
-fn what_would_not_be_safe_is_refused_at_the_start() {
+fn unsafe_flags_are_refused_at_start() {
     let world = World::new();
     let readable = world.file("readable");
     std::fs::write(&readable, "a secret of sixteen\n").unwrap();

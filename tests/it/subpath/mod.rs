@@ -1,4 +1,7 @@
-//! The server below a path of a host, behind real nginx and caddy with their usual settings, that take the path away or pass it on.
+//! The server below a path of a host, behind real nginx and caddy with their usual settings, which strip the path or
+//! pass it on.
+
+mod addresses;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -31,7 +34,7 @@ impl Drop for Proxy {
     }
 }
 
-/// How a proxy is told to serve a server below `/rt`.
+/// Configurations that serve Runtrail below `/rt`.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     NginxTakesAway,
@@ -68,7 +71,7 @@ impl Kind {
 
     fn start(self, port: u16, server: SocketAddr) -> Proxy {
         let folder = tempfile::tempdir().unwrap();
-        // Started by root, nginx's workers are another user, who keeps there what a client does not take fast enough.
+        // Workers of an nginx started by root run as another user, who buffers slow responses there.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let file = folder.path().join("proxy.conf");
         let nginx = |location: &str| {
@@ -107,7 +110,7 @@ impl Kind {
     }
 }
 
-/// A proxy, the server behind it, and a browser's stand-in that knows the proxy by its name.
+/// A proxy, the server behind it, and a client that reaches the proxy by its name.
 struct Front {
     kind: Kind,
     _proxy: Proxy,
@@ -166,7 +169,7 @@ impl Front {
     }
 }
 
-/// What a page leads to or loads that begins with a slash.
+/// Links and resources of a page that begin with a slash.
 fn addresses(html: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for before in
@@ -200,7 +203,7 @@ fn stepwise(world: &World) {
 }
 
 #[tokio::test]
-async fn pages_calls_and_streams_work_below_a_path_behind_every_proxy() {
+async fn subpath_works_behind_every_proxy() {
     for kind in Kind::ALL {
         let world = World::new();
         stepwise(&world);
@@ -230,7 +233,7 @@ async fn pages_calls_and_streams_work_below_a_path_behind_every_proxy() {
         let id =
             location.strip_prefix("/rt/runs/").unwrap_or_else(|| panic!("{kind:?} leads to {location}")).to_owned();
 
-        // Each frame comes before the next one is made.
+        // Each frame arrives before the next one is printed.
         for path in [format!("/rt/runs/{id}/events"), format!("/rt/events?run={id}:0&list=1")] {
             let mut events = Events::of(front.client.get(front.url(&path)).send().await.unwrap(), &path);
             let until_line = async |events: &mut Events, line: &str| loop {
@@ -261,14 +264,14 @@ async fn pages_calls_and_streams_work_below_a_path_behind_every_proxy() {
             (StatusCode::OK, &json!("steps"))
         );
 
-        // Both ways at once: whoever is on the machine may leave the path out.
+        // Directly, with and without the path.
         assert_eq!(server.get(&format!("/runs/{id}")).await.status(), StatusCode::OK);
         assert_eq!(server.get(&format!("/rt/runs/{id}")).await.status(), StatusCode::OK);
     }
 }
 
 #[tokio::test]
-async fn login_and_hooks_work_below_a_path_behind_every_proxy() {
+async fn subpath_login_and_hooks_work_behind_every_proxy() {
     for kind in Kind::ALL {
         let world = World::new();
         std::fs::write(world.data().join("secret"), SECRET).unwrap();
@@ -293,7 +296,7 @@ async fn login_and_hooks_work_below_a_path_behind_every_proxy() {
         let cookie = headers["set-cookie"].to_str().unwrap();
         assert!(cookie.contains("; Path=/rt;") && cookie.starts_with("runtrail_session_rt="), "{cookie}");
         let cookie = cookie.split(';').next().unwrap();
-        // The cookie of another server at the root of the host comes along, and is no guess at this one's.
+        // The cookie of another server at the root of the host is sent too, and does not count as a failed attempt.
         let both = format!("runtrail_session=other; {cookie}");
         let home = front.client.get(front.url("/rt/")).header("cookie", both).send().await.unwrap();
         assert_eq!(home.status(), StatusCode::OK, "{kind:?}");
@@ -309,123 +312,5 @@ async fn login_and_hooks_work_below_a_path_behind_every_proxy() {
         let made = call.send().await.unwrap();
         assert_eq!(made.status(), StatusCode::CREATED, "{kind:?}");
         assert!(made.headers()["location"].to_str().unwrap().starts_with("/rt/api/v1/runs/"));
-    }
-}
-
-/// Pages in all their states, so that no part of one leads away from the base path.
-#[tokio::test]
-async fn every_page_leads_only_below_the_base_path() {
-    let world = World::new();
-    world.toml(
-        "asks",
-        "name = \"asks\"\n[[phases]]\nname = \"find\"\nrun = '''\n\
-         printf '%s\\n' '::frame {\"kind\":\"finding\",\"path\":\"a.rs\",\"line\":7,\"rule\":\"r\",\"severity\":\"error\",\"message\":\"m\"}'\n\
-         printf '%s\\n' '::frame {\"kind\":\"patch\",\"path\":\"a.rs\",\"diff\":\"--- a/a.rs\\n+++ b/a.rs\\n@@ -7 +7 @@\\n-a\\n+b\\n\",\"added\":1,\"removed\":1}'\n\
-         '''\n[[phases]]\nname = \"apply\"\nrun = 'true'\napproval = true\n",
-    );
-    world.toml(
-        "held",
-        "name = \"held\"\nconcurrency = \"per pipeline\"\n[[phases]]\nname = \"a\"\nrun = 'sleep 1000'\n",
-    );
-    let front = Front::open(&world, Kind::NginxPassesOn, &[]).await;
-    front.page("/rt/", StatusCode::OK).await;
-    let start = async |pipeline: &str| {
-        let answer = front.server.post("/api/v1/runs", json!({ "pipeline": pipeline })).await;
-        answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
-    };
-    let asks = start("asks").await;
-    front.server.until_asked(&asks).await;
-    let (first, second) = (start("held").await, start("held").await);
-    front.server.until_status(&first, "running").await;
-    for path in ["/rt/", "/rt/?q=nothing+like+it", "/rt/?status=pending"] {
-        front.page(path, StatusCode::OK).await;
-    }
-    for path in ["", "?tab=findings", "?tab=changes"] {
-        front.page(&format!("/rt/runs/{asks}{path}"), StatusCode::OK).await;
-    }
-    for run in [&first, &second] {
-        front.page(&format!("/rt/runs/{run}"), StatusCode::OK).await;
-    }
-    let answer = front.server.post(&format!("/api/v1/runs/{asks}/reject"), json!({})).await;
-    assert_eq!(answer.status(), StatusCode::ACCEPTED);
-    front.server.until_status(&asks, "cancelled").await;
-    front.page(&format!("/rt/runs/{asks}?edit=1"), StatusCode::OK).await;
-    let answer = front.server.post(&format!("/api/v1/runs/{asks}/rerun"), json!({ "from": "start" })).await;
-    assert_eq!(answer.status(), StatusCode::ACCEPTED);
-    front.server.until_asked(&asks).await;
-    for path in ["", "?attempt=1", "?attempt=1&tab=findings", "/compare"] {
-        front.page(&format!("/rt/runs/{asks}{path}"), StatusCode::OK).await;
-    }
-    front.page("/rt/runs/nonsense", StatusCode::NOT_FOUND).await;
-    front.page("/rt/nowhere", StatusCode::NOT_FOUND).await;
-}
-
-/// What the browser builds itself is made below the base path, too: no address in the page's source begins at the root.
-#[test]
-fn every_address_in_the_pages_source_goes_through_the_base_path() {
-    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                sources(&path, found);
-            } else if path.extension().is_some_and(|kind| kind == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    let mut files = Vec::new();
-    for folder in ["src/ui", "src/browser"] {
-        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
-    }
-    let mut astray = Vec::new();
-    let mut through = 0;
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-        // The router's own links and addresses are joined with the base path by it: so two ways would be mixed up.
-        if text.contains("leptos_router::components::A;") || text.contains("<A ") {
-            astray.push(format!("{}: <A>", file.display()));
-        }
-        for (at, _) in text.match_indices("\"/") {
-            let line = text[text[..at].rfind('\n').map_or(0, |start| start + 1)..].lines().next().unwrap();
-            let next = text[at + 2..].chars().next().unwrap();
-            if line.trim_start().starts_with("//") || !(next.is_ascii_lowercase() || "\"?{".contains(next)) {
-                continue;
-            }
-            let before: String = text[..at].chars().filter(|c| !c.is_whitespace()).collect();
-            if before.ends_with("base::path(") || before.ends_with("base::path(&format!(") {
-                through += 1;
-            } else {
-                astray.push(format!("{}: {}", file.display(), line.trim()));
-            }
-        }
-        for (at, _) in text.match_indices("::url()") {
-            let before = &text[..at];
-            let name = before.rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
-            if before[..name].ends_with("base::path(") {
-                through += 1;
-            } else {
-                astray.push(format!("{}: a form's action", file.display()));
-            }
-        }
-    }
-    assert!(astray.is_empty(), "{}", astray.join("\n"));
-    assert!(through > 20, "{through} addresses");
-}
-
-/// What cannot be served is refused at the start, with the reason.
-#[test]
-fn a_public_address_that_cannot_be_served_is_refused() {
-    for (url, word) in
-        [("https://h.example/a//b", "part"), ("https://h.example/a%20b", "part"), ("https://h/api", "/api")]
-    {
-        let folder = tempfile::tempdir().unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_runtrail"))
-            .args(["serve", "--addr", "127.0.0.1:0", "--public-url", url, "--data-dir"])
-            .arg(folder.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && said.contains(word), "{url}: {said}");
     }
 }

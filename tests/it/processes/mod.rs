@@ -1,4 +1,6 @@
-//! The processes of a phase: what they print in which order, what they leave behind, how they end.
+//! The processes of a phase: the order of their output, what they leave behind, and how they end.
+
+mod background;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +20,7 @@ async fn log(server: &Server, id: &str) -> Vec<(String, String)> {
 
 /// FIELD.md A7.
 #[tokio::test]
-async fn merged_output_keeps_the_order_of_both_outputs() {
+async fn output_merged_keeps_the_order() {
     let world = World::new();
     world.phase("order", "i=0; while [ $i -lt 300 ]; do echo \"out $i\"; echo \"err $i\" >&2; i=$((i+1)); done", "");
     let server = world.serve();
@@ -33,7 +35,7 @@ async fn merged_output_keeps_the_order_of_both_outputs() {
 }
 
 #[tokio::test]
-async fn separate_output_marks_standard_error() {
+async fn output_separate_marks_standard_error() {
     let world = World::new();
     world.phase("apart", "echo one; echo two >&2", "output = \"separate\"");
     let server = world.serve();
@@ -47,7 +49,7 @@ async fn separate_output_marks_standard_error() {
 }
 
 #[tokio::test]
-async fn tty_output_is_a_terminal_of_a_fixed_size() {
+async fn output_tty_is_a_terminal_of_fixed_size() {
     let world = World::new();
     let command = r#"
 test -t 1 && test -t 2 && echo terminal; test -t 0 || echo no input
@@ -69,7 +71,7 @@ read -r line || echo end of input
 
 /// The end of a terminal's output is not lost when its last process ends.
 #[tokio::test]
-async fn tty_output_is_complete() {
+async fn output_tty_is_complete() {
     let world = World::new();
     world.phase("much", "seq 1 20000; printf 'the end'", "output = \"tty\"");
     let server = world.serve();
@@ -80,9 +82,9 @@ async fn tty_output_is_complete() {
 }
 
 #[tokio::test]
-async fn commands_have_no_controlling_terminal() {
+async fn command_has_no_controlling_terminal() {
     let world = World::new();
-    // A process without one cannot open it, whoever started the server.
+    // A process without a controlling terminal cannot open it, however the server was started.
     world.phase("none", "(: < /dev/tty) 2>/dev/null && echo terminal || echo none", "");
     let server = world.serve();
     let id = server.start(&world, "none").await;
@@ -92,7 +94,7 @@ async fn commands_have_no_controlling_terminal() {
 
 /// A report is a report on either output, if both are one.
 #[tokio::test]
-async fn merged_output_takes_reports_from_both() {
+async fn output_merged_takes_reports_from_both() {
     let world = World::new();
     let report = r#"::frame {"kind":"token","text":"x"}"#;
     world.phase("both", &format!("echo '{report}'; echo '{report}' >&2"), "");
@@ -143,9 +145,9 @@ async fn processes_left_behind_are_ended_and_named() {
     until("nothing is left", async || world.commands(&server).is_empty().then_some(())).await;
 }
 
-/// One that ignores SIGTERM is killed all the same, and what it prints until then is there.
+/// A process that ignores SIGTERM is killed, and its output until then is complete.
 #[tokio::test]
-async fn a_stubborn_process_left_behind_is_killed() {
+async fn processes_left_behind_are_killed_if_stubborn() {
     let world = World::new();
     let stubborn = "sh -c 'trap \"\" TERM; echo up; : > up; while :; do sleep 0.05; done' & while [ ! -e up ]; do sleep 0.02; done";
     world.phase("stubborn", stubborn, "");
@@ -157,94 +159,9 @@ async fn a_stubborn_process_left_behind_is_killed() {
     assert!(named(&left[0]).iter().all(|pid| !alive(*pid)), "{left:?}");
 }
 
-fn two_phases(name: &str, up: &str, with: &str, then: &str) -> String {
-    format!(
-        "name = \"{name}\"\n[[params]]\nname = \"project\"\ntype = \"path\"\n
-         [[phases]]\nname = \"up\"\nrun = '''\n{up}\n'''\n{with}\n[[phases]]\nname = \"use\"\nrun = '''\n{then}\n'''\n"
-    )
-}
-
-/// FIELD.md B5: what a phase starts is there in the next one, if it is to be.
+/// Three ends that look alike to a shell.
 #[tokio::test]
-async fn a_background_phase_keeps_its_server_until_the_attempt_ends() {
-    let world = World::new();
-    let port = steady_port();
-    let up = format!("python3 -m http.server {port} > web.log 2>&1 &");
-    let then = format!("until curl -sf localhost:{port} > /dev/null; do sleep 0.1; done; echo reached");
-    world.toml("kept", &two_phases("kept", &up, "background = true", &then));
-    world.toml("ended", &two_phases("ended", &up, "", "echo done"));
-    let server = world.serve();
-    let id = server.start(&world, "kept").await;
-    server.until_status(&id, "completed").await;
-    assert_eq!(server.lines(&id).await, ["reached"]);
-    let ended = notices(&server, &id, "background_ended").await;
-    assert_eq!(ended.len(), 1);
-    assert!(ended[0]["message"].as_str().unwrap().contains("python"), "{ended:?}");
-    assert!(named(&ended[0]).iter().all(|pid| !alive(*pid)), "gone when the run has ended");
-    // Otherwise it is said.
-    let id = server.start(&world, "ended").await;
-    server.until_status(&id, "completed").await;
-    assert_eq!(notices(&server, &id, "processes_left").await.len(), 1);
-}
-
-/// What a kept process prints is journaled as its phase's, behind the end of the phase too.
-#[tokio::test]
-async fn a_background_process_prints_on() {
-    let world = World::new();
-    let up = "(while [ ! -e go ]; do sleep 0.02; done; echo late; sleep 1000) & echo first";
-    world.toml(
-        "prints",
-        &two_phases("prints", up, "background = true", ": > go; while [ ! -e stop ]; do sleep 0.02; done"),
-    );
-    let server = world.serve();
-    let id = server.start(&world, "prints").await;
-    server.until_line(&id, "late").await;
-    std::fs::write(world.file("stop"), "").unwrap();
-    server.until_status(&id, "completed").await;
-    let frames = server.frames(&id).await;
-    let place = |wanted: &dyn Fn(&Value) -> bool| frames.iter().position(wanted).unwrap();
-    let first = place(&|frame| frame["data"]["line"] == "first");
-    let ended = place(&|frame| frame["kind"] == "phase" && frame["data"]["state"] == "completed");
-    let late = place(&|frame| frame["data"]["line"] == "late");
-    assert!(first < ended && ended < late);
-    assert_eq!(frames[late]["phase"], "up");
-}
-
-/// It is ended by all that ends the attempt, and when nobody carries the run out while a person is asked.
-#[tokio::test]
-async fn a_background_process_ends_with_a_cancel_a_question_and_a_failure() {
-    let world = World::new();
-    let up = "sleep 1000 & echo $! > pid";
-    let kept = "background = true";
-    world.toml("cancelled", &two_phases("cancelled", up, kept, "echo ready; sleep 1000"));
-    let asks = two_phases("asks", up, kept, "echo never");
-    world.toml("asks", &format!("{asks}approval = true\n"));
-    world.toml("fails", &two_phases("fails", &format!("{up}; exit 3"), kept, "echo never"));
-    let server = world.serve();
-
-    let id = server.start(&world, "cancelled").await;
-    server.until_line(&id, "ready").await;
-    let pid = pids(&world.file("pid"))[0];
-    assert!(alive(pid));
-    server.post(&format!("/api/v1/runs/{id}/cancel"), json!({})).await;
-    server.until_status(&id, "cancelled").await;
-    assert!(!alive(pid));
-    assert_eq!(notices(&server, &id, "background_ended").await.len(), 1);
-
-    let id = server.start(&world, "asks").await;
-    server.until_asked(&id).await;
-    assert!(!alive(pids(&world.file("pid"))[0]));
-    assert_eq!(notices(&server, &id, "background_ended").await.len(), 1);
-
-    let id = server.start(&world, "fails").await;
-    server.until_status(&id, "failed").await;
-    assert!(!alive(pids(&world.file("pid"))[0]));
-    assert_eq!(notices(&server, &id, "processes_left").await.len(), 1);
-}
-
-/// FIELD.md B8: three ends that look alike to a shell.
-#[tokio::test]
-async fn death_by_signal_is_not_an_exit_code() {
+async fn phase_frame_distinguishes_signal_and_exit_code() {
     let world = World::new();
     world.pipeline("killed", &["kill -9 $$"]).pipeline("crashed", &["kill -SEGV $$"]).pipeline("code", &["exit 137"]);
     let server = world.serve();
@@ -268,7 +185,7 @@ async fn death_by_signal_is_not_an_exit_code() {
 
 /// FIELD.md C6.
 #[tokio::test]
-async fn the_last_line_before_a_death_is_there() {
+async fn output_before_a_kill_is_complete() {
     let world = World::new();
     let command = "seq 1 20000; printf 'the reason stands here'";
     for (name, more) in [("dies", ""), ("closes", "; exec 1>&-")] {
@@ -285,7 +202,7 @@ async fn the_last_line_before_a_death_is_there() {
 
 /// FIELD.md C3.
 #[tokio::test]
-async fn a_phase_whose_folder_is_gone_names_it() {
+async fn phase_without_its_folder_names_it() {
     let world = World::new();
     let (project, again) = (world.project(), world.data().join("again"));
     let first = format!(
@@ -317,7 +234,7 @@ async fn a_phase_whose_folder_is_gone_names_it() {
 
 /// FIELD.md B11.
 #[tokio::test]
-async fn commands_have_the_signals_and_limits_of_a_shell() {
+async fn command_has_default_signals_and_limits() {
     let world = World::new();
     world.pipeline("plain", &["yes | head -n 1; grep -E 'Sig(Ign|Blk)' /proc/self/status"]);
     let server = world.serve();
@@ -335,7 +252,7 @@ async fn commands_have_the_signals_and_limits_of_a_shell() {
 
 /// FIELD.md B10.
 #[tokio::test]
-async fn large_outputs_do_not_keep_the_next_phase_from_starting() {
+async fn phase_starts_after_large_output_values() {
     let world = World::new();
     let give = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do printf '::output v%s=' $i; head -c 99000 /dev/zero | tr '\\0' x; echo; done";
     world.pipeline("large", &[give, "env | wc -c; /bin/echo $(seq 1 20000) | wc -c"]);
@@ -353,12 +270,12 @@ async fn large_outputs_do_not_keep_the_next_phase_from_starting() {
     );
 }
 
-/// FIELD.md B6: what belongs to somebody else, as behind `sudo`, cannot be ended; it is named, and the worker is free.
+/// A process of another user, as behind `sudo`, cannot be ended; it is named, and the worker becomes free.
 #[tokio::test]
-async fn a_process_of_somebody_else_is_named_and_blocks_no_worker() {
+async fn processes_of_other_users_are_named_and_block_nothing() {
     let world = World::new();
     let become_root = world.file("become-root");
-    // As sudo does it: a program that the system starts as root, whoever starts it.
+    // Like sudo: a set-user-ID program of root.
     if !rustix::process::geteuid().is_root() || std::fs::copy("/usr/bin/setpriv", &become_root).is_err() {
         println!("skipped: only root can set up a process that others cannot end");
         return;
@@ -386,12 +303,12 @@ async fn a_process_of_somebody_else_is_named_and_blocks_no_worker() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
 }
 
-/// A user of the machine who has no process but the one that the test starts.
+/// A user of the machine without processes of its own.
 const LONELY: &str = "54321";
 
-/// FIELD.md C: what the system has too little of for a moment delays a phase and does not fail it.
+/// A temporary shortage of the system delays a phase and does not fail it.
 #[tokio::test]
-async fn shell_that_the_system_has_no_process_for_is_started_later() {
+async fn phase_waits_for_a_free_process() {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: only root can become a user with a limit of one process");
         return;

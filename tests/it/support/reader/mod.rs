@@ -1,76 +1,22 @@
-//! A real client of the stream that owns its reconnect loop, as the page does: it comes back by its cursor, polls in
-//! between, and gives up what says nothing for a while. It believes nothing: each frame must be the next one.
+//! A real client of the stream that owns its reconnect loop, as the page does: it reconnects with its cursor, polls in
+//! between, and abandons silent connections. It trusts nothing: each frame must be the next one.
+
+mod connection;
+mod options;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use runtrail::model::sse::{Event, Parser};
+use runtrail::model::sse::{SseEvent, SseParser};
 use serde_json::Value;
 
 use super::http::{self, Answer, Version};
 use super::rng::Rng;
+use connection::{Connection, StreamEvent};
+pub use options::{CursorStyle, ReaderOptions};
 
-/// How a reader goes about it.
-#[derive(Clone, Debug)]
-pub struct Habits {
-    /// Silence after which a stream is given up. Bytes that end no event are silence.
-    pub watchdog: Duration,
-    /// A stream's limit once this many connections were given up; then nothing is in the way any more.
-    pub patience: (u32, Duration),
-    pub version: Version,
-    /// How the cursor is told.
-    pub told: Told,
-    /// Polls once in so many failures.
-    pub polls: u64,
-    /// How many frames a poll asks for.
-    pub page: u64,
-    /// How many bytes are read at once.
-    pub gulp: usize,
-    /// Does not close what it gives up, but reads it later.
-    pub keeps: bool,
-}
-
-/// How a reconnect tells the cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// `?after=`, new each time.
-    Url,
-    /// `Last-Event-ID`, with the URL of the first time: what `EventSource` does.
-    Header,
-}
-
-impl Habits {
-    /// A reader without anything odd about it.
-    pub fn plain() -> Self {
-        Self {
-            watchdog: Duration::from_secs(20),
-            patience: (0, Duration::from_secs(20)),
-            version: Version::Http11,
-            told: Told::Url,
-            polls: 2,
-            page: 1000,
-            gulp: 16 * 1024,
-            keeps: false,
-        }
-    }
-
-    /// Some reader, patient after so many failures.
-    pub fn any(rng: &mut Rng, failures: u32) -> Self {
-        Self {
-            watchdog: Duration::from_millis(rng.between(150, 500)),
-            patience: (failures, Duration::from_secs(20)),
-            version: *rng.pick(&[Version::Http11, Version::Http11, Version::Http11, Version::Http10]),
-            told: *rng.pick(&[Told::Url, Told::Header]),
-            polls: rng.between(1, 5),
-            page: *rng.pick(&[1, 7, 100, 1000, 5000]),
-            gulp: usize::try_from(1 << rng.between(7, 14)).unwrap(),
-            keeps: rng.one_in(3),
-        }
-    }
-}
-
-/// What a stream is of.
+/// What a stream carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One run: `/runs/{id}/events`.
@@ -82,9 +28,9 @@ pub enum Kind {
     },
 }
 
-/// What a reader has of a run.
+/// A reader's frames of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Held {
+pub struct RunFrames {
     /// The cursor it began with.
     pub first: u64,
     /// The frames after it, as the wire has them.
@@ -93,13 +39,13 @@ pub struct Held {
     pub end: Option<u64>,
 }
 
-impl Held {
+impl RunFrames {
     pub fn cursor(&self) -> u64 {
         self.first + self.frames.len() as u64
     }
 
     /// Takes the frame if it is the next. One that is here already must say the same.
-    fn take(&mut self, seq: u64, text: String) -> Result<(), Fail> {
+    fn take(&mut self, seq: u64, text: String) -> Result<(), Failure> {
         if seq == self.cursor() + 1 {
             self.frames.push(text);
             return Ok(());
@@ -115,184 +61,41 @@ impl Held {
 
 /// Why a connection is of no more use.
 #[derive(Debug)]
-pub enum Fail {
-    /// What happens to connections.
+pub enum Failure {
+    /// A connection failed, as expected here.
     Lost(String),
-    /// What must never happen.
+    /// The server did what it must never do.
     Wrong(String),
 }
 
-fn lost<T>(why: impl std::fmt::Display) -> Result<T, Fail> {
-    Err(Fail::Lost(why.to_string()))
+fn lost<T>(why: impl std::fmt::Display) -> Result<T, Failure> {
+    Err(Failure::Lost(why.to_string()))
 }
 
-fn wrong<T>(what: impl Into<String>) -> Result<T, Fail> {
-    Err(Fail::Wrong(what.into()))
+fn wrong<T>(what: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::Wrong(what.into()))
 }
 
 /// The stream was closed in order, though its runs have not ended.
 const CLOSED: &str = "closed in order";
-
-/// What a stream said.
-#[derive(Debug)]
-enum Heard {
-    Frame {
-        run: String,
-        seq: u64,
-        text: String,
-    },
-    End {
-        run: String,
-        head: u64,
-    },
-    /// Something that only says that the stream lives.
-    Alive,
-    /// The server closes and says when to come back.
-    Closed,
-}
-
-/// One connection, which checks what it carries by itself: after its cursor, each frame exactly once, in order.
-struct Connection {
-    answer: Answer,
-    parser: Parser,
-    waiting: VecDeque<Event>,
-    kind: Kind,
-    cursors: BTreeMap<String, u64>,
-    ready: bool,
-    /// The runs of which the end was told.
-    ended: BTreeSet<String>,
-    /// The last two bytes that came.
-    last: [u8; 2],
-}
-
-impl Connection {
-    /// What comes next. Cancel safe.
-    async fn next(&mut self) -> Result<Heard, Fail> {
-        loop {
-            if let Some(event) = self.waiting.pop_front() {
-                return self.check(event);
-            }
-            match self.answer.piece().await {
-                Ok(Some(piece)) => {
-                    for byte in &piece {
-                        self.last = [self.last[1], *byte];
-                    }
-                    self.waiting.extend(self.parser.push(&piece));
-                }
-                Ok(None) if self.answer.ends_visibly() && self.last != *b"\n\n" => {
-                    return wrong("closed inside an event");
-                }
-                Ok(None) => return Ok(Heard::Closed),
-                Err(error) => return lost(error),
-            }
-        }
-    }
-
-    /// Whether nothing more is to come.
-    fn over(&self) -> bool {
-        self.ended.len() == self.cursors.len()
-    }
-
-    fn check(&mut self, event: Event) -> Result<Heard, Fail> {
-        if !self.ready {
-            self.ready = true;
-            return if self.is_ready(&event) { Ok(Heard::Alive) } else { wrong(format!("it begins with {event:?}")) };
-        }
-        if event.event == "message" {
-            return self.frame(event);
-        }
-        let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-        let of = |run: &str| match self.kind {
-            Kind::One => data["head"].as_u64(),
-            Kind::Many { .. } => data["heads"][run].as_u64(),
-        };
-        let list = self.kind == Kind::Many { list: true };
-        match event.event.as_str() {
-            // Of one run it tells how far the journal goes, of many how far the stream has come.
-            "heartbeat" if self.kind == Kind::One && of("").is_some() => Ok(Heard::Alive),
-            "heartbeat" if self.cursors.iter().all(|(run, cursor)| of(run) == Some(*cursor)) => Ok(Heard::Alive),
-            "end" => {
-                let run = match self.kind {
-                    Kind::One => self.cursors.keys().next().cloned(),
-                    Kind::Many { .. } => data["run"].as_str().map(str::to_owned),
-                };
-                let known = run.and_then(|run| Some((self.cursors.get(&run).copied()?, run)));
-                match known {
-                    Some((head, run)) if data["head"] == head && self.ended.insert(run.clone()) => {
-                        Ok(Heard::End { run, head })
-                    }
-                    _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
-                }
-            }
-            "list" if list && data["id"].is_string() => Ok(Heard::Alive),
-            "problem" if data["retryable"] == true => lost(event.data),
-            _ => wrong(format!("at {:?} it says {event:?}", self.cursors)),
-        }
-    }
-
-    /// Whether this is the first event that there must be.
-    fn is_ready(&self, event: &Event) -> bool {
-        let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-        let head = |run: &str| match self.kind {
-            Kind::One => data["head"].as_u64(),
-            Kind::Many { .. } => data["runs"].as_array()?.iter().find(|known| known["run"] == run)?["head"].as_u64(),
-        };
-        let id = match self.kind {
-            Kind::One => self.cursors.values().next().unwrap().to_string(),
-            Kind::Many { .. } => String::new(),
-        };
-        event.event == "ready"
-            && event.last_event_id == id
-            && self.cursors.iter().all(|(run, cursor)| head(run).is_some_and(|head| head >= *cursor))
-    }
-
-    /// A frame: the next one of its run, and none behind the end.
-    fn frame(&mut self, event: Event) -> Result<Heard, Fail> {
-        let (run, seq) = match self.kind {
-            Kind::One => (self.cursors.keys().next().unwrap().clone(), event.last_event_id.as_str()),
-            Kind::Many { .. } => match event.last_event_id.split_once(':') {
-                Some((run, seq)) => (run.to_owned(), seq),
-                None => return wrong(format!("a frame of no run: {event:?}")),
-            },
-        };
-        let Some(cursor) = self.cursors.get_mut(&run) else { return wrong(format!("nobody asked for {run}")) };
-        let next = *cursor + 1;
-        if seq != next.to_string() || self.ended.contains(&run) {
-            return wrong(format!("frame {seq} of {run} came when {next} was due"));
-        }
-        // As the journal has it: without the run's name.
-        let named = format!("{{\"run\":\"{run}\",");
-        let text = match self.kind {
-            Kind::One => Some(event.data),
-            Kind::Many { .. } => event.data.strip_prefix(&named).map(|rest| format!("{{{rest}")),
-        };
-        match text {
-            Some(text) if text.starts_with(&format!("{{\"seq\":{next},")) => {
-                *cursor = next;
-                Ok(Heard::Frame { run, seq: next, text })
-            }
-            text => wrong(format!("frame {next} of {run} names another: {text:?}")),
-        }
-    }
-}
 
 /// See the module's comment.
 pub struct Reader {
     host: SocketAddr,
     via: SocketAddr,
     kind: Kind,
-    habits: Habits,
+    habits: ReaderOptions,
     rng: Rng,
-    /// What it has, by run.
-    pub held: BTreeMap<String, Held>,
-    /// The cursors its first URL told.
+    /// Its frames, by run.
+    pub held: BTreeMap<String, RunFrames>,
+    /// The cursors in its first URL.
     told: BTreeMap<String, u64>,
     kept: Vec<Connection>,
     failures: u32,
     last_loss: String,
     /// Some stream has begun.
     attached: bool,
-    /// When to come back, as the last stream said that was closed in order.
+    /// The reconnection time of the last stream that was closed in order.
     retry: Option<u64>,
 }
 
@@ -303,10 +106,10 @@ impl Reader {
         via: SocketAddr,
         kind: Kind,
         cursors: BTreeMap<String, u64>,
-        habits: Habits,
+        habits: ReaderOptions,
         seed: u64,
     ) -> Self {
-        let held = |(run, first): (&String, &u64)| (run.clone(), Held { first: *first, ..Held::default() });
+        let held = |(run, first): (&String, &u64)| (run.clone(), RunFrames { first: *first, ..RunFrames::default() });
         Self {
             host,
             via,
@@ -328,8 +131,8 @@ impl Reader {
         self.failures
     }
 
-    /// What it has of its one run.
-    pub fn one(&self) -> &Held {
+    /// Its frames of its one run.
+    pub fn one(&self) -> &RunFrames {
         self.held.values().next().unwrap()
     }
 
@@ -341,14 +144,14 @@ impl Reader {
         while self.held.values().any(|held| held.end.is_none()) {
             match self.stream().await {
                 Ok(()) => {}
-                Err(Fail::Wrong(what)) => return Err(what),
-                Err(Fail::Lost(why)) => {
+                Err(Failure::Wrong(what)) => return Err(what),
+                Err(Failure::Lost(why)) => {
                     self.failures += 1;
                     self.last_loss = why;
                     if self.rng.one_in(self.habits.polls) {
                         match self.poll().await {
-                            Err(Fail::Wrong(what)) => return Err(format!("a poll: {what}")),
-                            Ok(()) | Err(Fail::Lost(_)) => {}
+                            Err(Failure::Wrong(what)) => return Err(format!("a poll: {what}")),
+                            Ok(()) | Err(Failure::Lost(_)) => {}
                         }
                     }
                     tokio::time::sleep(Duration::from_millis(self.rng.below(10))).await;
@@ -365,11 +168,11 @@ impl Reader {
     pub async fn until_closed(&mut self) -> Result<u64, String> {
         loop {
             match self.stream().await {
-                Err(Fail::Lost(why)) if why == CLOSED => {
+                Err(Failure::Lost(why)) if why == CLOSED => {
                     return self.retry.ok_or_else(|| "it does not say when to come back".into());
                 }
-                // Many connect at the same moment; the system may turn one away.
-                Err(Fail::Lost(why)) if !self.attached => {
+                // Many connect at the same moment; the system may reject one.
+                Err(Failure::Lost(why)) if !self.attached => {
                     self.failures += 1;
                     self.last_loss = why;
                     tokio::time::sleep(Duration::from_millis(10 + self.rng.below(50))).await;
@@ -385,7 +188,7 @@ impl Reader {
     /// As [`Self::follow`].
     pub async fn follow_by_polls(&mut self) -> Result<(), String> {
         while self.held.values().any(|held| held.end.is_none()) {
-            if let Err(Fail::Wrong(what)) = self.poll().await {
+            if let Err(Failure::Wrong(what)) = self.poll().await {
                 return Err(what);
             }
             tokio::time::sleep(Duration::from_millis(self.rng.below(10))).await;
@@ -412,16 +215,16 @@ impl Reader {
         let (run, held) = self.held.iter().next().unwrap();
         let cursor = held.cursor();
         match self.habits.told {
-            Told::Url => (format!("/runs/{run}/events?after={cursor}"), None),
-            Told::Header => {
+            CursorStyle::Url => (format!("/runs/{run}/events?after={cursor}"), None),
+            CursorStyle::Header => {
                 let header = (cursor > 0).then(|| cursor.to_string());
                 (format!("/runs/{run}/events?after={}", self.told[run]), header)
             }
         }
     }
 
-    async fn get(&self, path: &str, id: Option<&str>) -> Result<Answer, Fail> {
-        let Habits { version, gulp, .. } = self.habits;
+    async fn get(&self, path: &str, id: Option<&str>) -> Result<Answer, Failure> {
+        let ReaderOptions { version, gulp, .. } = self.habits;
         match tokio::time::timeout(self.limit(), http::get(self.via, self.host, path, id, version, gulp)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => lost(error),
@@ -430,7 +233,7 @@ impl Reader {
     }
 
     /// One connection, until it ends or is lost.
-    async fn stream(&mut self) -> Result<(), Fail> {
+    async fn stream(&mut self) -> Result<(), Failure> {
         let (path, id) = self.address();
         let mut answer = self.get(&path, id.as_deref()).await?;
         match answer.status {
@@ -448,7 +251,7 @@ impl Reader {
             503 => return lost("503"),
             status => return wrong(format!("{path} with Last-Event-ID {id:?} is answered with {status}")),
         }
-        let parser = Parser::new(id.as_deref().unwrap_or_default());
+        let parser = SseParser::new(id.as_deref().unwrap_or_default());
         let open = self.held.iter().filter(|(_, held)| held.end.is_none());
         let cursors = open.map(|(run, held)| (run.clone(), held.cursor())).collect();
         let (waiting, ended, kind) = (VecDeque::new(), BTreeSet::new(), self.kind);
@@ -461,17 +264,17 @@ impl Reader {
                 return lost("silence");
             };
             match heard? {
-                Heard::Alive => self.attached = true,
-                Heard::Frame { run, seq, text } => self.held.get_mut(&run).unwrap().take(seq, text)?,
-                Heard::End { run, head } => {
+                StreamEvent::Alive => self.attached = true,
+                StreamEvent::Frame { run, seq, text } => self.held.get_mut(&run).unwrap().take(seq, text)?,
+                StreamEvent::End { run, head } => {
                     self.held.get_mut(&run).unwrap().end = Some(head);
                     // The list has no end.
                     if connection.over() && self.kind == (Kind::Many { list: true }) {
                         return Ok(());
                     }
                 }
-                Heard::Closed if connection.over() => return Ok(()),
-                Heard::Closed => {
+                StreamEvent::Closed if connection.over() => return Ok(()),
+                StreamEvent::Closed => {
                     self.retry = connection.parser.retry();
                     return lost(CLOSED);
                 }
@@ -480,7 +283,7 @@ impl Reader {
     }
 
     /// The frames after the cursor, a page of them.
-    async fn poll(&mut self) -> Result<(), Fail> {
+    async fn poll(&mut self) -> Result<(), Failure> {
         let (limit, page) = (self.limit(), self.habits.page);
         let open = self.held.iter().filter(|(_, held)| held.end.is_none());
         for run in open.map(|(run, _)| run.clone()).collect::<Vec<_>>() {
@@ -497,7 +300,7 @@ impl Reader {
                 Err(_) => return lost("half a poll"),
             };
             let Some(Page { frames, head, active }) = Page::read(&text) else {
-                // Without a length in its head, an answer that was cut looks whole.
+                // Without a length in its header section, a truncated response looks complete.
                 return if self.habits.version == Version::Http10 { lost("half a poll") } else { wrong(text) };
             };
             if (frames.len() as u64) < page.min(head - cursor) {
@@ -517,19 +320,19 @@ impl Reader {
         Ok(())
     }
 
-    /// What the connections say that were given up and never closed: late, but nothing else than they should.
+    /// Events of abandoned connections that were never closed: late, but as they should be.
     async fn read_kept(&mut self) -> Result<(), String> {
         for mut connection in std::mem::take(&mut self.kept) {
             while let Ok(heard) = tokio::time::timeout(Duration::from_millis(20), connection.next()).await {
                 let checked = match heard {
-                    // What came after this reader had all it wanted is none of its business.
-                    Ok(Heard::Frame { seq, ref run, .. }) if seq > self.held[run].cursor() => break,
-                    Ok(Heard::Frame { run, seq, text }) => self.held.get_mut(&run).unwrap().take(seq, text),
-                    Ok(Heard::Alive | Heard::End { .. }) => Ok(()),
-                    Ok(Heard::Closed) | Err(Fail::Lost(_)) => break,
+                    // Events after everything that this reader wanted are ignored.
+                    Ok(StreamEvent::Frame { seq, ref run, .. }) if seq > self.held[run].cursor() => break,
+                    Ok(StreamEvent::Frame { run, seq, text }) => self.held.get_mut(&run).unwrap().take(seq, text),
+                    Ok(StreamEvent::Alive | StreamEvent::End { .. }) => Ok(()),
+                    Ok(StreamEvent::Closed) | Err(Failure::Lost(_)) => break,
                     Err(wrong) => Err(wrong),
                 };
-                if let Err(Fail::Wrong(what)) = checked {
+                if let Err(Failure::Wrong(what)) = checked {
                     return Err(format!("late: {what}"));
                 }
             }

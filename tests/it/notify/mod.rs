@@ -1,4 +1,7 @@
-//! Notifications out: delivered once it is known what became of a run, signed, tried again, journaled, and lost by no crash.
+//! Notifications: sent once a run's end is committed, signed, retried, journaled, and lost by no crash.
+
+mod failures;
+mod rules;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -16,7 +19,7 @@ use sha2::Sha256;
 
 use crate::support::{Server, World, until};
 
-/// What a receiver got.
+/// A request that a receiver got.
 #[derive(Clone, Debug)]
 struct Got {
     uri: Uri,
@@ -40,7 +43,7 @@ enum Reply {
     Status(u16),
     /// Busy for so many seconds.
     Later(u16, u32),
-    /// Go there instead.
+    /// A redirect.
     Moved,
     /// Nothing, ever.
     Silence,
@@ -148,7 +151,7 @@ fn count(world: &World, what: &str) -> i64 {
 const WAIT_FOR_GO: &str = "cd $RUNTRAIL_PARAM_PROJECT; while [ ! -e go ]; do sleep 0.02; done";
 
 #[tokio::test]
-async fn the_end_of_a_run_is_told_signed_and_journaled_and_no_secret_with_it() {
+async fn notification_is_signed_journaled_and_secret_free() {
     let world = World::new();
     let (plain, hidden) = (Receiver::with(&[Reply::Status(200)]).await, Receiver::with(&[Reply::Status(204)]).await);
     let first = format!("http://me:PASSWORDX@127.0.0.1:{}/hook?key=QUERYX", plain.port);
@@ -166,6 +169,27 @@ async fn the_end_of_a_run_is_told_signed_and_journaled_and_no_secret_with_it() {
     let run = server.until_status(&id, "failed").await;
 
     let got = plain.until(1).await.remove(0);
+    assert_signed(&got, key, &secret);
+    let body = got.json();
+    assert_describes(&body, &id, &run);
+
+    let other = hidden.until(1).await.remove(0);
+    assert_eq!(other.uri.path(), "/services/PATHX");
+    assert_eq!((other.header("webhook-signature"), other.header("x-hub-signature-256")), ("", ""), "it has no secret");
+    assert_ne!(other.header("webhook-id"), got.header("webhook-id"));
+
+    let frames = until_journaled(&server, &id, 2).await;
+    assert_delivered(&frames, [plain.url("/…"), hidden.url("/…")]);
+    assert_follow_the_end(&server, &world, &id, &run, &body["run"]["head"]).await;
+
+    // They are counted a moment after they are journaled.
+    until("they are counted", async || (tries_that(&server, "delivered").await == 2).then_some(())).await;
+    assert_eq!((tries_that(&server, "retrying").await, tries_that(&server, "failed").await), (0, 0));
+    assert_shows_none_of(&server, &world, &id, &["PASSWORDX", "QUERYX", "PATHX", &secret]).await;
+}
+
+/// The signatures of Standard Webhooks and of GitHub.
+fn assert_signed(got: &Got, key: &[u8], secret: &str) {
     assert_eq!((got.uri.to_string().as_str(), got.header("content-type")), ("/hook?key=QUERYX", "application/json"));
     let (message, at) = (got.header("webhook-id"), got.header("webhook-timestamp"));
     assert!(message.starts_with("msg_") && !message.contains('.'), "{message}");
@@ -175,33 +199,30 @@ async fn the_end_of_a_run_is_told_signed_and_journaled_and_no_secret_with_it() {
     assert_eq!(got.header("webhook-signature"), signed);
     let hub: String = mac(secret.as_bytes(), &got.body).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(got.header("x-hub-signature-256"), format!("sha256={hub}"));
+}
 
-    let body = got.json();
+/// The run as the API had it at that moment; its head has grown since by the notifications' own frames.
+fn assert_describes(body: &Value, id: &str, run: &Value) {
     assert_eq!(
         (&body["event"], &body["attempt"], &body["status"]),
         (&json!("run.finished"), &json!(1), &json!("failed"))
     );
     assert_eq!(body["url"], format!("https://ci.example/runs/{id}"));
     let text = body["text"].as_str().unwrap();
-    assert!(text.starts_with("The bad one failed") && text.contains("exit code 3") && text.contains(&id), "{text}");
-    // The run as the API had it in that moment; its head has grown since by what is journaled here.
+    assert!(text.starts_with("The bad one failed") && text.contains("exit code 3") && text.contains(id), "{text}");
     let told = body["run"].as_object().unwrap();
     for (name, value) in run.as_object().unwrap().iter().filter(|(name, _)| *name != "head") {
         assert_eq!(told.get(name), Some(value), "{name}");
     }
+}
 
-    let other = hidden.until(1).await.remove(0);
-    assert_eq!(other.uri.path(), "/services/PATHX");
-    assert_eq!((other.header("webhook-signature"), other.header("x-hub-signature-256")), ("", ""), "it has no secret");
-    assert_ne!(other.header("webhook-id"), message);
-
-    let frames = until_journaled(&server, &id, 2).await;
+/// One delivery to each receiver, at the first attempt. Their addresses are shown without paths.
+fn assert_delivered(frames: &[Value], mut expected: [String; 2]) {
     let mut urls: Vec<_> = frames.iter().map(|frame| frame["data"]["url"].as_str().unwrap()).collect();
     urls.sort_unstable();
-    let mut expected = [plain.url("/…"), hidden.url("/…")];
     expected.sort_unstable();
     assert_eq!(urls, expected);
-    for frame in &frames {
+    for frame in frames {
         let data = &frame["data"];
         assert_eq!(
             (&data["state"], &data["try"], &data["event"]),
@@ -209,38 +230,41 @@ async fn the_end_of_a_run_is_told_signed_and_journaled_and_no_secret_with_it() {
         );
         assert_eq!((&data["error"], &data["next_ms"], &frame["attempt"]), (&Value::Null, &Value::Null, &json!(1)));
     }
-    // They come behind the end, and change nothing of it.
-    let all = server.frames(&id).await;
+}
+
+/// Frames of notifications follow the end of the run and change nothing about it.
+async fn assert_follow_the_end(server: &Server, world: &World, id: &str, run: &Value, told_head: &Value) {
+    let all = server.frames(id).await;
     let end = all.iter().position(|frame| frame["kind"] == "status" && frame["data"]["to"] == "failed").unwrap();
-    assert_eq!(told["head"], all[end]["seq"]);
+    assert_eq!(*told_head, all[end]["seq"]);
     assert!(all[end + 1..].iter().all(|frame| frame["kind"] == "notification") && all.len() == end + 3);
-    let after = server.run(&id).await;
+    let after = server.run(id).await;
     assert_eq!((&after["status"], &after["finished_at"]), (&run["status"], &run["finished_at"]));
-    assert_eq!(outbox(&world), 0, "what is delivered waits no more");
-    // A reader that has all of it is sent away; one that had the end gets the rest, and then the end again.
+    assert_eq!(outbox(world), 0, "delivered notifications leave the outbox");
+    // A reader that has everything gets 204; one that had the end gets the rest, and then the end again.
     let head = all.len();
     assert_eq!(server.get(&format!("/runs/{id}/events?after={head}")).await.status(), StatusCode::NO_CONTENT);
     let stream = server.get(&format!("/runs/{id}/events?after={}", end + 1)).await.text().await.unwrap();
     assert!(stream.contains("\"notification\"") && stream.contains(&format!("\"head\":{head}")), "{stream}");
     assert!(stream.contains("event: end"), "{stream}");
+}
 
-    // They are counted a moment after they are journaled.
-    until("they are counted", async || (tries_that(&server, "delivered").await == 2).then_some(())).await;
-    assert_eq!((tries_that(&server, "retrying").await, tries_that(&server, "failed").await), (0, 0));
-    let mut shown = serde_json::to_string(&all).unwrap();
+/// Neither frames nor pages nor the server's log have these texts.
+async fn assert_shows_none_of(server: &Server, world: &World, id: &str, secrets: &[&str]) {
+    let mut shown = serde_json::to_string(&server.frames(id).await).unwrap();
     for path in ["/api/v1/pipelines", "/api/v1/runs", "/", &format!("/runs/{id}"), &format!("/api/v1/runs/{id}/log")] {
         shown.push_str(&server.get(path).await.text().await.unwrap());
     }
     assert!(shown.contains("RUNTRAIL_RUN_ID"), "the command has printed its variables");
     shown.push_str(&world.log());
     assert!(shown.contains("TRACE"), "all is logged");
-    for secret in ["PASSWORDX", "QUERYX", "PATHX", &secret] {
+    for secret in secrets {
         assert!(!shown.contains(secret), "{secret} is shown");
     }
 }
 
 #[tokio::test]
-async fn a_receiver_is_told_of_what_it_asked_for() {
+async fn notification_follows_the_receivers_events() {
     let world = World::new();
     let all = Receiver::with(&[Reply::Status(200)]).await;
     let some = Receiver::with(&[Reply::Status(200)]).await;
@@ -258,7 +282,7 @@ async fn a_receiver_is_told_of_what_it_asked_for() {
     assert_eq!((all.got().len(), some.got().len()), (1, 0));
 
     let asked = server.start(&world, "asks").await;
-    server.until_asked(&asked).await;
+    server.until_awaiting_approval(&asked).await;
     let told = some.until(1).await.remove(0).json();
     assert_eq!((&told["event"], &told["status"]), (&json!("run.waiting"), &json!("running")));
     assert_eq!(told["run"]["approval"]["question"], "Sure?");
@@ -272,7 +296,7 @@ async fn a_receiver_is_told_of_what_it_asked_for() {
     assert_eq!(until_journaled(&server, &asked, 3).await.len(), 3);
     assert_eq!((all.got().len(), some.got().len()), (2, 2));
 
-    // One that no worker ever had.
+    // A run that no worker claimed.
     let busy = server.start(&world, "long").await;
     server.until_status(&busy, "running").await;
     let waits = server.start(&world, "well").await;
@@ -285,12 +309,12 @@ async fn a_receiver_is_told_of_what_it_asked_for() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_what_will_not_is_given_up() {
+async fn notification_is_retried_only_if_useful() {
     let world = World::new();
     let busy = Receiver::with(&[Reply::Later(503, 3), Reply::Status(200)]).await;
     let gone = Receiver::with(&[Reply::Status(410)]).await;
     let moved = Receiver::with(&[Reply::Moved]).await;
-    // Nobody listens there, and nobody else can.
+    // Nothing listens there, and nothing else can.
     let taken = tokio::net::TcpSocket::new_v4().unwrap();
     taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let silent = taken.local_addr().unwrap().port();
@@ -345,240 +369,4 @@ async fn what_may_pass_is_tried_again_and_what_will_not_is_given_up() {
     assert!(away["error"].as_str().unwrap().starts_with("it cannot be reached: "), "{away}");
     assert!((1600..=2400).contains(&away["next_ms"].as_u64().unwrap()), "{away}");
     assert_eq!(outbox(&world), 1, "the one that is away");
-}
-
-/// One that never answers holds up neither the others nor the end of the server, and the next server begins anew.
-#[tokio::test]
-async fn a_receiver_that_does_not_answer_holds_nothing_up() {
-    let world = World::new();
-    let silent = Receiver::with(&[Reply::Silence]).await;
-    let well = Receiver::with(&[Reply::Status(200)]).await;
-    pipeline(&world, "silent", "true", &receiver(&silent.url("/silent"), ""));
-    pipeline(
-        &world,
-        "both",
-        "true",
-        &[receiver(&silent.url("/silent"), ""), receiver(&well.url("/well"), "")].concat(),
-    );
-    let server = world.serve();
-    let mut ids = Vec::new();
-    for _ in 0..40 {
-        ids.push(server.start(&world, "silent").await);
-    }
-    for id in &ids {
-        server.until_status(id, "completed").await;
-    }
-    // Nothing that the silent one was sent has to end before the other one gets what is for it. Something may, of itself, on a
-    // machine that stands still for so long; then it is tried again.
-    let mut waited_for = Vec::new();
-    while waited_for.last() != Some(&0) {
-        assert!(waited_for.len() < 3, "others had to end before: {waited_for:?}");
-        silent.until(4).await;
-        let ended = tries_that(&server, "retrying").await;
-        ids.push(server.start(&world, "both").await);
-        well.until(waited_for.len() + 1).await;
-        waited_for.push(tries_that(&server, "retrying").await - ended);
-        // Those that have come, and of them those that have ended, or did so right after.
-        let begun = silent.got().len();
-        let at_once = begun - begun.min(tries_that(&server, "retrying").await);
-        assert!(at_once <= 4, "{at_once} at once");
-    }
-    let waiting = i64::try_from(ids.len()).unwrap();
-    until("each that is not delivered is there once", async || (outbox(&world) == waiting).then_some(())).await;
-
-    let began = Instant::now();
-    assert_eq!(server.terminate().await, Some(0));
-    // Neither the grace time nor tries are waited for: all that have ended are journaled.
-    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
-    let ended = count(&world, "frames WHERE kind = 'notification' AND data LIKE '%\"retrying\"%'");
-    assert!(usize::try_from(ended).unwrap() < silent.got().len(), "{ended} of {}", silent.got().len());
-    silent.answers(Reply::Status(200));
-    let before: BTreeSet<String> = silent.got().iter().map(|got| got.header("webhook-id").to_owned()).collect();
-    let server = world.serve();
-    until("all are delivered", async || (outbox(&world) == 0).then_some(())).await;
-    for id in &ids {
-        let last = notifications(&server, id).await.pop().unwrap();
-        assert_eq!(last["data"]["state"], "delivered", "{last}");
-    }
-    let after: BTreeSet<String> = silent.got().iter().map(|got| got.header("webhook-id").to_owned()).collect();
-    assert!(before.is_subset(&after) && after.len() == ids.len(), "{} of {}", after.len(), ids.len());
-}
-
-#[tokio::test]
-async fn silence_ends_a_try() {
-    let world = World::new();
-    let silent = Receiver::with(&[Reply::Silence]).await;
-    pipeline(&world, "p", "true", &receiver(&silent.url("/silent"), ""));
-    let server = world.serve();
-    let id = server.start(&world, "p").await;
-    let frame = until_journaled(&server, &id, 1).await.remove(0);
-    assert_eq!(
-        (&frame["data"]["state"], &frame["data"]["error"]),
-        (&json!("retrying"), &json!("it did not answer within 10 s"))
-    );
-}
-
-/// The delivery is put down with the end: a server that is killed at any moment after it has lost nothing, and nobody is told of an end
-/// that was none.
-#[tokio::test]
-async fn no_crash_loses_a_notification_nor_makes_another_one() {
-    let world = World::new();
-    // As long as servers are killed it takes nothing, so each of them dies between the end of its run and the delivery.
-    let well = Receiver::with(&[Reply::Silence]).await;
-    pipeline(&world, "p", "true", &receiver(&well.url("/well"), ""));
-    let mut ids = BTreeSet::new();
-    for round in 0..8u64 {
-        let tried = well.got().len();
-        let server = world.serve();
-        let id = server.start(&world, "p").await;
-        server.until_status(&id, "completed").await;
-        if round % 2 == 0 {
-            // The moment of the kill: from before the try to the middle of it.
-            tokio::time::sleep(Duration::from_millis(5 * round)).await;
-        } else {
-            well.until(tried + 1).await;
-        }
-        server.kill();
-        ids.insert(id);
-        assert_eq!(outbox(&world), i64::try_from(ids.len()).unwrap());
-    }
-    well.answers(Reply::Status(200));
-    let server = world.serve();
-    until("all are delivered", async || (outbox(&world) == 0).then_some(())).await;
-    let got = well.got();
-    let told: BTreeSet<String> = got.iter().map(|got| got.json()["run"]["id"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(told, ids);
-    let messages: BTreeSet<&str> = got.iter().map(|got| got.header("webhook-id")).collect();
-    assert_eq!(messages.len(), ids.len(), "one message a run, however often it was sent");
-    for id in &ids {
-        let frames = notifications(&server, id).await;
-        let delivered = frames.iter().filter(|frame| frame["data"]["state"] == "delivered");
-        assert_eq!(delivered.count(), 1, "{frames:?}");
-        // And it is the last that is heard of it.
-        assert_eq!(frames.last().unwrap()["data"]["state"], "delivered", "{frames:?}");
-    }
-}
-
-#[tokio::test]
-async fn an_interruption_is_told_unless_the_run_goes_on_by_itself() {
-    let world = World::new();
-    let well = Receiver::with(&[Reply::Status(200)]).await;
-    pipeline(&world, "ends", WAIT_FOR_GO, &receiver(&well.url("/ends"), ""));
-    pipeline(&world, "goes-on", WAIT_FOR_GO, &receiver(&well.url("/goes-on"), ""));
-    let text = std::fs::read_to_string(world.file("../pipelines/goes-on.toml")).unwrap();
-    world.toml("goes-on", &format!("on_interrupt = \"resume\"\n{text}"));
-    let server = world.serve();
-    let (ends, goes_on) = (server.start(&world, "ends").await, server.start(&world, "goes-on").await);
-    for id in [&ends, &goes_on] {
-        server.until_status(id, "running").await;
-    }
-    server.kill_and_lapse();
-    let server = world.serve();
-    until_journaled(&server, &ends, 1).await;
-    let told = well.got()[0].json();
-    assert_eq!((&told["status"], &told["run"]["id"]), (&json!("interrupted"), &json!(ends)));
-    std::fs::write(world.file("go"), "").unwrap();
-    let run = until("it goes on to its end", async || {
-        Some(server.run(&goes_on).await).filter(|run| run["status"] == "completed")
-    })
-    .await;
-    assert_eq!(run["attempt"], 2);
-    let frames = until_journaled(&server, &goes_on, 1).await;
-    assert_eq!((frames.len(), &frames[0]["attempt"]), (1, &json!(2)));
-    let paths: Vec<_> = well.got().iter().map(|got| got.uri.path().to_owned()).collect();
-    assert_eq!(paths, ["/ends", "/goes-on"]);
-    assert_eq!(
-        well.got()[1].json()["text"].as_str().unwrap().split(" after").next(),
-        Some("The goes-on one completed")
-    );
-}
-
-/// What is late of an attempt belongs to it, and tells of it as it was.
-#[tokio::test]
-async fn a_rerun_does_not_wait_for_the_notification_of_the_attempt_before() {
-    let world = World::new();
-    let busy = Receiver::with(&[Reply::Later(503, 3), Reply::Status(200)]).await;
-    pipeline(&world, "p", "[ $RUNTRAIL_ATTEMPT = 2 ] || exit 3", &receiver(&busy.url("/busy"), "on = [\"failed\"]"));
-    let text = std::fs::read_to_string(world.file("../pipelines/p.toml")).unwrap();
-    world.toml("p", &text.replace("|| exit 3", &format!("|| exit 3; {WAIT_FOR_GO}")));
-    let server = world.serve();
-    let id = server.start(&world, "p").await;
-    server.until_status(&id, "failed").await;
-    until_journaled(&server, &id, 1).await;
-    assert_eq!(server.post(&format!("/api/v1/runs/{id}/rerun"), json!({})).await.status(), StatusCode::ACCEPTED);
-    server.until_status(&id, "running").await;
-    let frames = until_journaled(&server, &id, 2).await;
-    assert_eq!((&frames[1]["attempt"], &frames[1]["data"]["state"]), (&json!(1), &json!("delivered")));
-    let told = busy.got()[1].json();
-    assert_eq!((&told["attempt"], &told["status"], &told["run"]["attempt"]), (&json!(1), &json!("failed"), &json!(1)));
-    let run = server.run(&id).await;
-    assert_eq!((&run["status"], &run["attempt"]), (&json!("running"), &json!(2)));
-    std::fs::write(world.file("go"), "").unwrap();
-    server.until_status(&id, "completed").await;
-    assert_eq!(notifications(&server, &id).await.len(), 2, "it asked for failures only");
-}
-
-/// Receivers where notifications may not go are called by no one, whatever the environment says of proxies; the journal says why.
-#[tokio::test]
-async fn notifications_go_only_where_they_may() {
-    for (flags, proxied, error) in [
-        (&["--allow-egress", "public"][..], false, "notifications may not go to 127.0.0.1"),
-        (&["--deny-egress"], false, "notifications may not go to any address"),
-        (&["--allow-egress", "10.0.0.0/8,127.0.0.0/8"], false, ""),
-        (&[], false, ""),
-        (&["--notify-proxy", "PROXY"], true, ""),
-    ] {
-        let world = World::new();
-        let [direct, proxy] =
-            [Receiver::with(&[Reply::Status(200)]).await, Receiver::with(&[Reply::Status(200)]).await];
-        // A name is checked when it is resolved.
-        let named = direct.url("/named").replace("127.0.0.1", "localhost");
-        pipeline(&world, "p", "true", &[receiver(&direct.url("/hook"), ""), receiver(&named, "")].concat());
-        let flags: Vec<_> = flags.iter().map(|flag| flag.replace("PROXY", &proxy.url(""))).collect();
-        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        let elsewhere = proxy.url("");
-        let server = world.serve_logged(&[("HTTP_PROXY", &elsewhere), ("http_proxy", &elsewhere)], &flags);
-        let id = server.start(&world, "p").await;
-        server.until_status(&id, "completed").await;
-        let frames = until_journaled(&server, &id, 2).await;
-        for frame in &frames {
-            let said = frame["data"]["error"].as_str().unwrap_or_default();
-            let state = if error.is_empty() { "delivered" } else { "failed" };
-            assert_eq!(frame["data"]["state"], state, "{flags:?}: {frame}");
-            assert!(said.contains(error.trim_end_matches(" 127.0.0.1")), "{flags:?}: {frame}");
-        }
-        let expected = if !error.is_empty() {
-            (0, 0)
-        } else if proxied {
-            (0, 2)
-        } else {
-            (2, 0)
-        };
-        assert_eq!((direct.got().len(), proxy.got().len()), expected, "{flags:?}");
-        assert_eq!(world.log().contains("--notify-proxy names one"), !proxied);
-    }
-}
-
-/// Address and secret of a receiver in files.
-#[tokio::test]
-async fn a_receiver_is_read_from_files() {
-    let world = World::new();
-    let receiver = Receiver::with(&[Reply::Status(200)]).await;
-    let (address, secret) = (world.file("address"), world.file("secret"));
-    std::fs::write(&address, format!("{}\n", receiver.url("/services/PATHX"))).unwrap();
-    std::fs::write(&secret, "a key of the receiver's own\n").unwrap();
-    let keys = format!("url_file = \"{}\"\nsecret_file = \"{}\"\n", address.display(), secret.display());
-    pipeline(&world, "bad", "exit 3", &format!("[[notify]]\n{keys}"));
-    let server = world.serve();
-    let id = server.start(&world, "bad").await;
-    let got = receiver.until(1).await.remove(0);
-    let hub: String = mac(b"a key of the receiver's own", &got.body).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(got.header("x-hub-signature-256"), format!("sha256={hub}"));
-    server.until_status(&id, "failed").await;
-    let journal = until("the delivery is journaled", async || {
-        let frames = server.frames(&id).await;
-        frames.iter().any(|frame| frame["kind"] == "notification").then(|| Value::from(frames).to_string())
-    })
-    .await;
-    assert!(!journal.contains("PATHX"), "{journal}");
 }

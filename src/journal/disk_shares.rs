@@ -1,7 +1,7 @@
 //! What is written while the disk is full, from the space that is reserved for it. Pure.
 //!
-//! What ends a run, what people ask of it and what frees space is written. New work is refused. What runs print is held back, so
-//! their commands wait; a run that printed most of what filled the disk does not wait for long.
+//! What ends a run, what people ask of it and what frees space is written. New work is refused. What runs print is held
+//! back, so their commands wait; a run that printed most of what filled the disk does not wait for long.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -31,20 +31,20 @@ fn bytes(frames: &[NewFrame]) -> usize {
 
 /// What active runs have journaled since this server started.
 #[derive(Debug, Default)]
-pub(super) struct Shares {
-    runs: HashMap<RunKey, Share>,
+pub(super) struct DiskShares {
+    runs: HashMap<RunKey, DiskShare>,
     /// By all of them, and by those that have ended.
     total_bytes: u64,
 }
 
 #[derive(Debug, Default)]
-struct Share {
+struct DiskShare {
     journaled_bytes: u64,
     /// How many bytes it may still journal on a full disk, if it is to be cancelled.
     last_bytes: Option<usize>,
 }
 
-impl Shares {
+impl DiskShares {
     /// Counts a write.
     pub(super) fn record(&mut self, write: &RunWrite, Committed { run, cancel_by, .. }: &Committed) {
         let change = write.command.change();
@@ -80,7 +80,7 @@ impl Shares {
     pub(super) fn max_wait(&self, command: &StoreCommand, most: Duration) -> Option<Duration> {
         let share = self.runs.get(&output_of(command)?);
         Some(match share {
-            Some(Share { last_bytes: Some(_), .. }) => Duration::ZERO,
+            Some(DiskShare { last_bytes: Some(_), .. }) => Duration::ZERO,
             Some(share) if share.journaled_bytes >= FILLER_BYTES && share.journaled_bytes * 2 >= self.total_bytes => {
                 MAX_FILLER_WAIT.min(most)
             }
@@ -100,8 +100,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::run::Cancel;
-    use crate::model::{End, Status, Timestamp};
+    use crate::model::run::Cancellation;
+    use crate::model::{FinalStatus, Status, Timestamp};
     use crate::store::{
         AppendFrames, ClaimRun, ExtendLease, FinishAttempt, JournalHead, Lease, LeaseHolder, PurgeStep,
         RequestApproval, RequestCancel, RunCommand,
@@ -142,24 +142,24 @@ mod tests {
         }
     }
 
-    fn record(shares: &mut Shares, command: &StoreCommand, committed: &Committed) {
+    fn record(shares: &mut DiskShares, command: &StoreCommand, committed: &Committed) {
         let StoreCommand::Run(write) = command else { panic!("{command:?}") };
         shares.record(write, committed);
     }
 
     fn request_cancel() -> StoreCommand {
-        let request = Cancel { by: "a".into(), at: Timestamp(0), kill_at: None, force: false };
+        let request = Cancellation { by: "a".into(), at: Timestamp(0), kill_at: None, force: false };
         StoreCommand::Run(write(RequestCancel { run: RunKey(1), attempt: 1, request }, &[]))
     }
 
     fn finish(run: i64) -> StoreCommand {
         let holder = LeaseHolder::Worker(lease(run));
-        StoreCommand::Run(write(FinishAttempt { holder, to: End::Completed, error: None, next: None }, &[10]))
+        StoreCommand::Run(write(FinishAttempt { holder, to: FinalStatus::Completed, error: None, next: None }, &[10]))
     }
 
     #[test]
     fn full_disk_takes_what_ends_runs_and_holds_output_back() {
-        let mut shares = Shares::default();
+        let mut shares = DiskShares::default();
         let lines = output(1, &[100]);
         assert_eq!(shares.priority(&lines), DiskPriority::Deferrable);
         assert_eq!(shares.max_wait(&lines, HOUR), Some(HOUR));
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn full_disk_ends_the_wait_of_a_run_that_filled_it_early() {
-        let mut shares = Shares::default();
+        let mut shares = DiskShares::default();
         let lines = output(1, &[700_000]);
         record(&mut shares, &lines, &committed(1, false));
         assert_eq!(shares.max_wait(&lines, HOUR), Some(HOUR), "not so much");
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn full_disk_takes_the_last_output_of_a_cancelled_run_up_to_a_limit() {
-        let mut shares = Shares::default();
+        let mut shares = DiskShares::default();
         record(&mut shares, &request_cancel(), &committed(1, true));
         let half = output(1, &[LAST_BYTES / 2 - 64]);
         let expected = [DiskPriority::Urgent, DiskPriority::Urgent, DiskPriority::Deferrable];
@@ -208,7 +208,7 @@ mod tests {
     proptest! {
         #[test]
         fn shares_forget_runs_that_have_ended(steps in prop::collection::vec((0..5i64, 0..3u8, any::<bool>()), 0..80)) {
-            let mut shares = Shares::default();
+            let mut shares = DiskShares::default();
             let mut active = std::collections::BTreeSet::new();
             for (run, what, is_cancelled) in steps {
                 let command = match what {

@@ -1,0 +1,45 @@
+//! Every exception to the rules of `tests/architecture.rs`, with its reason. An exception that nothing needs fails,
+//! too.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// `path: folder or library`: the file may import it although its folder may not.
+pub const IMPORTS: &[&str] = &[];
+
+/// Files that may be longer than others.
+pub const LONG_FILES: &[&str] = &[];
+
+/// `path: function`: functions that may be longer than others.
+pub const LONG_FUNCTIONS: &[&str] = &[];
+
+/// Files that may ask whether they are compiled for tests.
+pub const TEST_SWITCHES: &[&str] = &[];
+
+/// A list of exceptions, and which of them were needed.
+pub struct Exceptions {
+    list: &'static [&'static str],
+    needed: RefCell<BTreeSet<String>>,
+}
+
+impl Exceptions {
+    pub fn new(list: &'static [&'static str]) -> Self {
+        Self { list, needed: RefCell::default() }
+    }
+
+    /// Whether this violation is excepted.
+    pub fn allow(&self, violation: &str) -> bool {
+        let is_listed = self.list.contains(&violation);
+        if is_listed {
+            self.needed.borrow_mut().insert(violation.to_owned());
+        }
+        is_listed
+    }
+
+    /// Fails if an exception was not needed.
+    pub fn assert_all_needed(&self) {
+        let needed = self.needed.borrow();
+        let unneeded: Vec<_> = self.list.iter().filter(|entry| !needed.contains(**entry)).collect();
+        assert!(unneeded.is_empty(), "remove these exceptions, which nothing needs: {unneeded:?}");
+    }
+}
